@@ -1,0 +1,1 @@
+"""Champion: a notebook-centric research workbench for quants on daily equities."""

@@ -1,0 +1,185 @@
+"""A contract: the fields, keys, layout and rules of one dataset version, read from `schemas/`."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from champion import resources
+from champion.contracts.types import Names, names as type_names, nullable_clickhouse, split_null
+from champion.errors import ContractError
+
+_FILE = re.compile(r"(?P<name>[a-z][a-z0-9_]*)_v(?P<version>[0-9]+)\.avsc")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: its name, types, whether it may be null, and what it means."""
+
+    name: str
+    types: Names
+    nullable: bool
+    low_cardinality: bool
+    doc: str
+    unit: str | None
+    group: str | None
+    default: Any
+
+    @property
+    def clickhouse(self) -> str:
+        """The ClickHouse column type, as `LowCardinality(Nullable(String))`."""
+        return nullable_clickhouse(self.types.clickhouse, nullable=self.nullable, low_cardinality=self.low_cardinality)
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One dataset version. `session` names the field that holds the session; `partition_by` the folders."""
+
+    name: str
+    layer: str
+    dataset: str
+    version: int
+    schema_version: str
+    doc: str
+    key: tuple[str, ...]
+    session: str
+    partition_by: tuple[str, ...]
+    sort_by: tuple[str, ...]
+    rules: dict[str, str]
+    fields: tuple[Field, ...]
+
+    @cached_property
+    def polars_schema(self) -> dict[str, pl.DataType]:
+        """Column name to Polars type, in order."""
+        return {field.name: field.types.polars for field in self.fields}
+
+    @cached_property
+    def arrow_schema(self) -> pa.Schema:
+        """The Arrow schema, with the contract in its metadata."""
+        return pa.schema(
+            [pa.field(field.name, field.types.arrow, field.nullable) for field in self.fields],
+            metadata={"champion.contract": self.label},
+        )
+
+    @cached_property
+    def clickhouse_columns(self) -> dict[str, str]:
+        """Column name to ClickHouse type, in order."""
+        return {field.name: field.clickhouse for field in self.fields}
+
+    @cached_property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Field names by group, for datasets that are stored a group at a time; empty otherwise."""
+        found: dict[str, list[str]] = {}
+        for field in self.fields:
+            if field.group:
+                found.setdefault(field.group, []).append(field.name)
+        return {group: tuple(columns) for group, columns in found.items()}
+
+    @property
+    def label(self) -> str:
+        """Name and version for people and file metadata, as `raw_equity_ohlc v1.0.0`."""
+        return f"{self.name} v{self.schema_version}"
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Fields that may never be null."""
+        return tuple(field.name for field in self.fields if not field.nullable)
+
+    @property
+    def ungrouped(self) -> tuple[str, ...]:
+        """Fields stored with every group."""
+        return tuple(field.name for field in self.fields if field.group is None)
+
+    def conform(self, frame: pl.DataFrame, group: str | None = None) -> pl.DataFrame:
+        """Return `frame` with exactly the contract's columns, order and types, sorted.
+
+        Raises:
+            ContractError: a column is missing, unknown, of another type, or null where it may not be.
+        """
+        wanted = dict(self.polars_schema)
+        if group is not None:
+            wanted = {name: wanted[name] for name in (*self.ungrouped, *self.groups[group])}
+        missing = [name for name in wanted if name not in frame.columns]
+        unknown = [name for name in frame.columns if name not in wanted]
+        if missing or unknown:
+            raise ContractError(f"{self.label}: missing columns {missing}, unknown columns {unknown}")
+        found = frame.schema
+        wrong = [f"{name} is {found[name]}, not {dtype}" for name, dtype in wanted.items() if found[name] != dtype]
+        if wrong:
+            raise ContractError(f"{self.label}: {'; '.join(wrong)}")
+        nulls = {name: count for name in self.required if name in wanted and (count := frame[name].null_count())}
+        if nulls:
+            raise ContractError(f"{self.label}: null in fields that may not be: {nulls}")
+        return frame.select(list(wanted)).sort(self.sort_by)
+
+
+def names() -> list[str]:
+    """Return the names of all contracts in `schemas/`, without versions.
+
+    >>> "normalized_equity_ohlc" in names()
+    True
+    """
+    matches = (_FILE.fullmatch(path.name) for path in resources.folder("schemas").iterdir())
+    return sorted({match["name"] for match in matches if match})
+
+
+@cache
+def load(name: str, version: int = 1) -> Contract:
+    """Return contract `name`, as `load("raw_equity_ohlc")`.
+
+    Raises:
+        ContractError: there is no such file, or it is not a contract.
+
+    >>> load("normalized_equity_ohlc").key
+    ('trade_date', 'instrument_id')
+    """
+    path = resources.folder("schemas") / f"{name}_v{version}.avsc"
+    if not path.exists():
+        raise ContractError(f"no contract {name!r} version {version}; there are: {', '.join(names())}")
+    return parse(json.loads(path.read_text(encoding="utf-8")), version)
+
+
+def parse(record: dict[str, Any], version: int = 1) -> Contract:
+    """Return the contract that an Avro record with Champion's attributes describes."""
+    try:
+        contract = Contract(
+            name=record["name"],
+            layer=record["layer"],
+            dataset=record["dataset"],
+            version=version,
+            schema_version=record["schema_version"],
+            doc=record["doc"],
+            key=tuple(record["key"]),
+            session=record["session"],
+            partition_by=tuple(record["partition_by"]),
+            sort_by=tuple(record["sort_by"]),
+            rules=dict(record["rules"]),
+            fields=tuple(_field(item) for item in record["fields"]),
+        )
+    except KeyError as error:
+        raise ContractError(f"contract {record.get('name', '?')!r} lacks the attribute {error}") from error
+    known = set(contract.polars_schema)
+    strangers = [name for name in (*contract.key, *contract.sort_by, contract.session) if name not in known]
+    if strangers:
+        raise ContractError(f"{contract.label}: key, session or sort_by name fields it does not have: {strangers}")
+    return contract
+
+
+def _field(item: dict[str, Any]) -> Field:
+    avro, nullable = split_null(item["type"])
+    return Field(
+        name=item["name"],
+        types=type_names(avro),
+        nullable=nullable,
+        low_cardinality=bool(item.get("low_cardinality", False)),
+        doc=item["doc"],
+        unit=item.get("unit"),
+        group=item.get("group"),
+        default=item.get("default"),
+    )

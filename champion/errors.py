@@ -1,0 +1,88 @@
+"""Every error Champion raises on purpose.
+
+::
+
+    ChampionError                 (the message says what was asked, found, allowed, and what to do next)
+    ├── UsageError                bad arguments or settings: exit code 2
+    ├── ArchiveError              the exchange's archive
+    │   ├── SessionNotPublished   the archive holds no file for the date
+    │   ├── ArchiveUnavailable    it did not answer, or kept refusing
+    │   └── FormatError           the bytes are not a format we know, or not what their name says
+    ├── ContractError             a frame or a schema file breaks its contract
+    ├── LakeError                 a partition is missing, damaged or locked
+    ├── QualityGateError          a quality gate of severity 'error' stopped publication
+    ├── WarehouseError            the warehouse refused, or disagrees with the lake
+    ├── NotebookError             a notebook run did not succeed
+    │   └── ParameterError        its parameters were refused before a kernel started
+    ├── ModelError                a model could not be trained, found or used
+    │   └── PromotionRefused      the promotion gate said no
+    └── ServiceError              a local server (Prefect, MLflow) did not start or answer
+"""
+
+from __future__ import annotations
+
+
+class ChampionError(Exception):
+    """Base of all deliberate errors; `exit_code` is what the command line answers."""
+
+    exit_code = 1
+
+
+class UsageError(ChampionError):
+    """Bad arguments or settings."""
+
+    exit_code = 2
+
+
+class ArchiveError(ChampionError):
+    """Something about the exchange's archive."""
+
+
+class SessionNotPublished(ArchiveError):
+    """The archive holds no file for the date: no session, or not published yet."""
+
+
+class ArchiveUnavailable(ArchiveError):
+    """The archive did not answer, or kept refusing."""
+
+
+class FormatError(ArchiveError):
+    """The bytes are not a format Champion knows, or not what their name says."""
+
+
+class ContractError(ChampionError):
+    """A frame or a schema file breaks its contract."""
+
+
+class LakeError(ChampionError):
+    """A partition is missing, damaged or locked."""
+
+
+class QualityGateError(ChampionError):
+    """A quality gate of severity 'error' failed: nothing downstream is published."""
+
+
+class WarehouseError(ChampionError):
+    """The warehouse refused a statement, or disagrees with the lake."""
+
+
+class NotebookError(ChampionError):
+    """A notebook run did not succeed."""
+
+
+class ParameterError(NotebookError):
+    """Notebook parameters were refused before a kernel started."""
+
+    exit_code = 2
+
+
+class ModelError(ChampionError):
+    """A model could not be trained, found or used."""
+
+
+class PromotionRefused(ModelError):
+    """The promotion gate said no; the message holds its evidence."""
+
+
+class ServiceError(ChampionError):
+    """A local server did not start or answer."""

@@ -1,0 +1,63 @@
+"""Archive to staging: every published session of a range of dates, kept as received."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from hashlib import sha256
+
+from champion.errors import ArchiveError, SessionNotPublished, UsageError
+from champion.pipeline.progress import Progress, silent
+from champion.settings import Settings
+from champion.sources.archive import Archive, Staged
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What the archive gave for a range of dates.
+
+    `staged` are the files, one a session; `absent` the dates it has none for; `failed` the dates whose file was
+    refused, with the error.
+    """
+
+    staged: Sequence[Staged]
+    absent: Sequence[date]
+    failed: Sequence[tuple[date, str]]
+
+    @property
+    def digest(self) -> str:
+        """One SHA-256 over all files: equal digests mean equal input."""
+        return sha256("\n".join(f"{file.session} {file.sha256}" for file in self.staged).encode()).hexdigest()
+
+
+def dates(start: date, end: date) -> list[date]:
+    """Return all dates from `start` to `end`, weekends too: special sessions fall on them.
+
+    Raises:
+        UsageError: `end` is before `start`.
+    """
+    if end < start:
+        raise UsageError(f"from {start} to {end}: the end is before the start")
+    return [start + timedelta(days=offset) for offset in range((end - start).days + 1)]
+
+
+def fetch(settings: Settings, start: date, end: date, *, refresh: bool = False, progress: Progress = silent) -> Fetched:
+    """Bring every session published between `start` and `end` into staging; what is there is not asked for again.
+
+    A date that fails does not stop the others.
+    """
+    asked = dates(start, end)
+    staged: list[Staged] = []
+    absent: list[date] = []
+    failed: list[tuple[date, str]] = []
+    with Archive(settings.archive, settings.staging) as archive:
+        for done, session in enumerate(asked, start=1):
+            try:
+                staged.append(archive.fetch(session, refresh=refresh))
+            except SessionNotPublished:
+                absent.append(session)
+            except ArchiveError as error:
+                failed.append((session, str(error)))
+            progress(done, len(asked), f"fetched {session}")
+    return Fetched(staged, absent, failed)

@@ -1,0 +1,127 @@
+"""One published file, taken apart: raw rows, bars, and refused rows with their reasons. Pure: bytes in, frames out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import polars as pl
+
+from champion import contracts, validation
+from champion.envelope import envelope
+from champion.errors import ContractError
+from champion.normalize import normalize
+from champion.sources import Published, parse
+from champion.validation import ROW
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a file came from: part of every record made of it."""
+
+    session: date
+    name: str
+    sha256: str
+    fetched_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TakenApart:
+    """Contracts raw_equity_ohlc, normalized_equity_ohlc and quarantine_equity_ohlc.
+
+    Each of the file's `row_count` data lines is in `bars` or in `quarantine`, never in both.
+    """
+
+    row_count: int
+    raw: pl.DataFrame
+    bars: pl.DataFrame
+    quarantine: pl.DataFrame
+
+
+def take_apart(content: bytes, origin: Provenance) -> TakenApart:
+    """Return what the published bytes hold.
+
+    Raises:
+        FormatError: the file as a whole is not what it should be.
+    """
+    published = parse(origin.name, content, origin.session)
+    contract = contracts.load("raw_equity_ohlc")
+    typed = validation.coerce(published.rows, contract)
+    dated = _dated(typed.accepted, origin.session)
+    raw = validation.validate(_enveloped(_completed(dated.accepted), published, origin), contract)
+    bars = validation.validate(normalize(raw.accepted), contracts.load("normalized_equity_ohlc"))
+    refused = [
+        _refused("parse", published.rejected, published),
+        _refused("raw", typed.rejected, published),
+        _refused("raw", dated.rejected, published),
+        _refused("raw", raw.rejected, published),
+        _refused("normalized", bars.rejected, published),
+    ]
+    quarantine = _quarantine(pl.concat(refused), published, origin)
+    _check_account(origin.name, published.row_count, bars.accepted, quarantine)
+    return TakenApart(published.row_count, raw.accepted.drop(ROW), bars.accepted.drop(ROW), quarantine)
+
+
+def _check_account(name: str, rows: int, bars: pl.DataFrame, quarantine: pl.DataFrame) -> None:
+    """Refuse to go on where a line is lost or counted twice: that would be a fault of ours, and worse than none."""
+    kept, refused = set(bars[ROW]), set(quarantine[ROW])
+    if len(kept) + len(refused) != rows or kept & refused or bars.height != len(kept):
+        raise ContractError(
+            f"{name}: {rows} lines, but {len(kept)} kept and {len(refused)} refused; nothing was written"
+        )
+
+
+def _dated(rows: pl.DataFrame, session: date) -> validation.Checked:
+    """Refuse rows of another session; a null date is the contract's business."""
+    stray = pl.col("TradDt") != session
+    reason = pl.concat_list(pl.format("TradDt: asked for {}, found {}", pl.lit(session), pl.col("TradDt")))
+    stray_rows = rows.filter(stray)
+    return validation.Checked(rows.filter(stray.not_().fill_null(value=True)), stray_rows.with_columns(reasons=reason))
+
+
+def _completed(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add the columns an older format does not have, null."""
+    schema = contracts.load("raw_equity_ohlc").polars_schema
+    return rows.with_columns(
+        pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in rows.columns
+    )
+
+
+def _enveloped(rows: pl.DataFrame, published: Published, origin: Provenance) -> pl.DataFrame:
+    contract = contracts.load("raw_equity_ohlc")
+    stamped = rows.with_columns(
+        envelope(
+            contract,
+            source=pl.lit(published.source),
+            ingest_time=pl.lit(origin.fetched_at),
+            entity_id=pl.concat_str("TckrSymb", "SctySrs", "Src", separator=":", ignore_nulls=True),
+            key=[*(pl.col(name) for name in contract.key), pl.lit(origin.sha256)],
+        )
+    )
+    return stamped.select(*contract.polars_schema, ROW)
+
+
+def _refused(stage: str, rejected: pl.DataFrame, published: Published) -> pl.DataFrame:
+    numbers = rejected[ROW]
+    return pl.DataFrame(
+        {
+            "stage": pl.repeat(stage, rejected.height, dtype=pl.String, eager=True),
+            ROW: numbers,
+            "reasons": rejected["reasons"].cast(pl.List(pl.String)),
+            "row": published.lines.gather(numbers - 1),
+        }
+    )
+
+
+def _quarantine(refused: pl.DataFrame, published: Published, origin: Provenance) -> pl.DataFrame:
+    return refused.select(
+        pl.lit(origin.session).alias("session"),
+        "stage",
+        ROW,
+        "reasons",
+        "row",
+        pl.lit(published.source).alias("source"),
+        pl.lit(origin.name).alias("source_file"),
+        pl.lit(origin.sha256).alias("source_sha256"),
+        pl.lit(origin.fetched_at).cast(pl.Datetime("ms", "UTC")).alias("ingest_time"),
+    )

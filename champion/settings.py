@@ -1,0 +1,97 @@
+"""Settings: one frozen object, read by entry points only and passed in from there.
+
+Sources, first wins: arguments, `CHAMPION_*` environment variables, `champion.toml` in the working directory, defaults.
+Everything else is derived from `home`, so two workspaces never touch each other.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from typing_extensions import override
+
+NSE_ARCHIVE = "https://nsearchives.nseindia.com"
+
+
+class Settings(BaseSettings):
+    """Where things are and how this workspace behaves.
+
+    >>> Settings(home="/tmp/w").lake
+    PosixPath('/tmp/w/lake')
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="CHAMPION_", toml_file="champion.toml", frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    home: Path = Field(default=Path("data"), description="Workspace folder: lake, warehouse, stores, logs.")
+    archive: str = Field(default=NSE_ARCHIVE, description="Archive base: a folder, file:// or http(s):// URL.")
+    exchange: str = Field(default="NSE", description="Exchange code stamped on bars.")
+    warehouse_dsn: SecretStr | None = Field(
+        default=None, description="clickhouse://user:password@host:8123/db, or empty for the embedded engine."
+    )
+    tracking_uri: str | None = Field(default=None, description="MLflow tracking URI; default SQLite in the home.")
+    prefect_api_url: str | None = Field(default=None, description="A Prefect API; default: one local server per home.")
+    notebook_timeout: int = Field(default=1800, gt=0, description="Seconds one cell may take.")
+    raw_years: int | None = Field(default=None, gt=0, description="Years raw data is kept; empty keeps all.")
+    normalized_years: int | None = Field(default=None, gt=0, description="Years normalized data is kept.")
+    features_years: int | None = Field(default=None, gt=0, description="Years features are kept.")
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, file_secret_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def lake(self) -> Path:
+        """Root of the Parquet lake."""
+        return self.home / "lake"
+
+    @property
+    def staging(self) -> Path:
+        """Downloaded exchange files, kept as received."""
+        return self.home / "staging"
+
+    @property
+    def runs(self) -> Path:
+        """Executed notebooks while they run and until they are recorded."""
+        return self.home / "runs"
+
+    @property
+    def warehouse(self) -> Path:
+        """Folder of the embedded ClickHouse engine."""
+        return self.home / "warehouse"
+
+    @property
+    def tracking(self) -> str:
+        """Absolute MLflow tracking URI."""
+        return self.tracking_uri or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def artifacts(self) -> Path:
+        """Where MLflow keeps artifacts when the store is local."""
+        return self.home / "mlflow" / "artifacts"
+
+    @property
+    def prefect_home(self) -> Path:
+        """Database, results and logs of the workspace's local Prefect server."""
+        return self.home / "prefect"

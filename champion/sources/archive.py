@@ -1,0 +1,173 @@
+"""The exchange's archive: a folder, `file://` or `http(s)://`, all under the exchange's own paths.
+
+Whatever is fetched lands in staging under the same path, whole or not at all, with a small record beside it: digest,
+time, origin. The record is written last; a file without one is fetched again. If the exchange publishes other bytes
+under the same name, the new file is kept beside the old one.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from champion import clock
+from champion.errors import ArchiveUnavailable, SessionNotPublished, UsageError
+from champion.files import write_bytes
+from champion.sources.container import check_signature
+
+_HEADERS = {  # the exchange answers browsers only
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36",
+    "Referer": "https://www.nseindia.com/all-reports",
+    "Accept": "*/*",
+}
+_SECONDS_BETWEEN_REQUESTS = 0.34  # about three a second is what the archive bears
+_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """One downloaded file: where it is kept and what it was when it came."""
+
+    path: Path
+    session: date
+    sha256: str
+    fetched_at: datetime
+    origin: str
+
+    @property
+    def name(self) -> str:
+        """The exchange's name for the file."""
+        return self.origin.rpartition("/")[2]
+
+
+def bhavcopy_paths(session: date) -> list[str]:
+    """Return where a session's bhavcopy may be, the best format first.
+
+    >>> bhavcopy_paths(date(2024, 1, 15))[0]
+    'content/cm/BhavCopy_NSE_CM_0_0_0_20240115_F_0000.csv.zip'
+    """
+    month = session.strftime("%b").upper()
+    return [
+        f"content/cm/BhavCopy_NSE_CM_0_0_0_{session:%Y%m%d}_F_0000.csv.zip",
+        f"content/historical/EQUITIES/{session:%Y}/{month}/cm{session:%d}{month}{session:%Y}bhav.csv.zip",
+    ]
+
+
+class Archive:
+    """Reads one archive into one staging folder. Use it as a context manager: it may hold a connection."""
+
+    def __init__(self, base: str, staging: Path) -> None:
+        """Take `base` as given in settings; nothing is opened before the first fetch.
+
+        Raises:
+            UsageError: `base` is neither an existing folder nor a URL of a known kind.
+        """
+        self._staging = staging
+        self._base = base.rstrip("/")
+        self._client: httpx.Client | None = None
+        self._last_request = 0.0
+        parts = urlsplit(base)
+        self._folder = (
+            None if parts.scheme in {"http", "https"} else Path(unquote(parts.path) if parts.scheme else base)
+        )
+        if parts.scheme not in {"", "file", "http", "https"}:
+            raise UsageError(f"archive {base!r}: expected a folder, file://, http:// or https://")
+        if self._folder is not None and not self._folder.is_dir():
+            raise UsageError(
+                f"archive {base!r}: there is no such folder; set CHAMPION_ARCHIVE or run `champion simulate`"
+            )
+
+    def __enter__(self) -> Self:
+        """Return the archive itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection, if one was opened."""
+        if self._client is not None:
+            self._client.close()
+
+    def fetch(self, session: date, *, refresh: bool = False) -> Staged:
+        """Return the session's bhavcopy in staging; asks the archive only if it is not there yet, or on `refresh`.
+
+        Raises:
+            SessionNotPublished: the archive has no file for the date.
+            ArchiveUnavailable: it did not answer, or refused.
+            FormatError: the answer is not what its name says; nothing is kept.
+        """
+        for path in bhavcopy_paths(session):
+            if not refresh and (staged := self._staged(path, session)):
+                return staged
+        for path in bhavcopy_paths(session):
+            content = self._read(path)
+            if content is not None:
+                check_signature(path, content)
+                return self._stage(path, session, content)
+        raise SessionNotPublished(
+            f"{self._base} has no bhavcopy for {session:%A %Y-%m-%d}: no session, or not published yet"
+        )
+
+    def _staged(self, path: str, session: date) -> Staged | None:
+        record = (self._staging / path).with_suffix(".json")
+        if not record.exists():
+            return None
+        latest = _Kept(**json.loads(record.read_bytes())["files"][-1])
+        return latest.staged(record.parent, session) if (record.parent / latest.file).exists() else None
+
+    def _stage(self, path: str, session: date, content: bytes) -> Staged:
+        record = (self._staging / path).with_suffix(".json")
+        files = json.loads(record.read_bytes())["files"] if record.exists() else []
+        digest = sha256(content).hexdigest()
+        if not files or files[-1]["sha256"] != digest:
+            name = Path(path).name + (f".r{len(files)}" if files else "")
+            files.append(asdict(_Kept(name, digest, len(content), clock.now().isoformat(), f"{self._base}/{path}")))
+        latest = _Kept(**files[-1])
+        write_bytes(record.parent / latest.file, content)
+        write_bytes(record, json.dumps({"files": files}, indent=1).encode())
+        return latest.staged(record.parent, session)
+
+    def _read(self, path: str) -> bytes | None:
+        if self._folder is None:
+            return self._download(f"{self._base}/{path}")
+        file = self._folder / path
+        return file.read_bytes() if file.is_file() else None
+
+    def _download(self, url: str) -> bytes | None:
+        self._client = self._client or httpx.Client(headers=_HEADERS, timeout=_TIMEOUT, follow_redirects=True)
+        time.sleep(max(0.0, self._last_request + _SECONDS_BETWEEN_REQUESTS - time.monotonic()))
+        self._last_request = time.monotonic()
+        try:
+            response = self._client.get(url)
+        except httpx.HTTPError as error:
+            raise ArchiveUnavailable(f"{url}: {type(error).__name__} {error}; try again later") from error
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        if response.status_code != httpx.codes.OK:
+            raise ArchiveUnavailable(
+                f"{url}: answered {response.status_code}; 403 and 429 mean slow down, 5xx try later"
+            )
+        return response.content
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """One entry of a staging record."""
+
+    file: str
+    sha256: str
+    bytes: int
+    fetched_at: str
+    origin: str
+
+    def staged(self, folder: Path, session: date) -> Staged:
+        return Staged(folder / self.file, session, self.sha256, datetime.fromisoformat(self.fetched_at), self.origin)

@@ -1,0 +1,53 @@
+"""The bhavcopy before UDiFF: 11 columns to 2011-06-21, 13 after, with and without a trailing comma."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from champion.sources import table
+from champion.sources.table import Published
+
+SOURCE = "nse_cm_legacy"
+_RAW_NAMES = {
+    "SYMBOL": "TckrSymb",
+    "SERIES": "SctySrs",
+    "OPEN": "OpnPric",
+    "HIGH": "HghPric",
+    "LOW": "LwPric",
+    "CLOSE": "ClsPric",
+    "LAST": "LastPric",
+    "PREVCLOSE": "PrvsClsgPric",
+    "TOTTRDQTY": "TtlTradgVol",
+    "TOTTRDVAL": "TtlTrfVal",
+    "TIMESTAMP": "TradDt",
+    "TOTALTRADES": "TtlNbOfTxsExctd",
+    "ISIN": "ISIN",
+}
+_LONG = ",".join(_RAW_NAMES)
+_SHORT = ",".join(list(_RAW_NAMES)[:11])
+HEADERS = (f"{_LONG},", _LONG, f"{_SHORT},", _SHORT)
+
+
+def parse(lines: pl.Series) -> Published:
+    """Return the file in raw (UDiFF) words; what the old format does not say stays null.
+
+    Its dates are written 04-JUN-2021 (13-Jul-20 on one day), and a missing last price as 0.
+    """
+    header = lines[0].rstrip("\r")
+    names = [_RAW_NAMES[name] for name in header.rstrip(",").split(",")]
+    found = table.read(lines, names, header.count(",") + 1)
+    rows = found.rows.with_columns(
+        _iso_date(pl.col("TradDt")),
+        pl.when(pl.col("LastPric") != "0").then("LastPric"),
+        Sgmt=pl.lit("CM"),
+        Src=pl.lit("NSE"),
+    )
+    return Published(SOURCE, rows, found.rejected, lines)
+
+
+def _iso_date(text: pl.Expr) -> pl.Expr:
+    long = text.str.to_date("%d-%b-%Y", strict=False)
+    short = text.str.to_date("%d-%b-%y", strict=False)
+    parsed = pl.when(text.str.len_bytes() > len("13-Jul-20")).then(long).otherwise(short)
+    # What is no date stays as it was: validation names it.
+    return parsed.dt.to_string("iso").fill_null(text)
