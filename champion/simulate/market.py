@@ -1,0 +1,206 @@
+"""Prices and volumes of the simulated market: a pure function of universe, events, sessions, seed and signal.
+
+1. The log return of instrument i over session t is  beta_i * M_t + S_sector(i),t + e_i,t - variance / 2:  a market, a
+   sector and its own part, all normal. Own part:  e_i,t = sigma_i * z_i,t - k * signal * (e_i,t-1 + ... + e_i,t-5).
+2. So with `signal` 0 every price is a martingale with independent returns: no past figure says anything about the
+   next return. With more, an instrument whose own part rose over five sessions is expected to fall back over the
+   next ones. k = 0.09 makes the rank correlation of minus the past and the coming 5-session return about 0.1 at
+   signal 0.5 and about 0.18 at signal 1.
+3. A quarter of a session's variance falls overnight. High and low are drawn from the law of a Brownian bridge's maximum
+   between open and close. All four are rounded to ticks.
+4. A split or bonus divides the traded price from its ex-date on; a dividend takes its amount off.
+5. Turnover is lognormal and larger on days of large moves; volume is turnover over the session's average price.
+
+A session's draws depend on the seed and its date alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from champion.simulate import calendar
+from champion.simulate.universe import SECTORS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+
+    from champion.simulate.events import Action, Events
+    from champion.simulate.universe import Instrument
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+MARKET_VOLATILITY = 0.008
+SECTOR_VOLATILITY = 0.005
+REVERSAL = 0.09  # per unit of signal and of the own return of the last MEMORY sessions
+MEMORY = 5
+OVERNIGHT = 0.25
+SPECIAL_VOLATILITY = 0.5  # of a normal session's, on thin sessions
+MISSING_LAST = 0.004
+PAISE = 100
+COARSE_TICK, FINE_TICK, FINE_BELOW = 5, 1, 10_000  # paise: the real tick is finer below Rs 250 since June 2024
+
+
+@dataclass(frozen=True)
+class Quotes:
+    """One session's figures, an element per instrument; prices and turnover in paise, `traded` says who has a row."""
+
+    session: date
+    traded: NDArray[np.bool_]
+    open: Integers
+    high: Integers
+    low: Integers
+    close: Integers
+    last: Integers
+    has_last: NDArray[np.bool_]
+    previous: Integers
+    settlement_noise: Integers
+    volume: Integers
+    turnover: Integers
+    trades: Integers
+    dividends: dict[int, int]
+    chance: Floats
+
+
+@dataclass(frozen=True)
+class _Traits:
+    """The universe's columns."""
+
+    volatility: Floats
+    beta: Floats
+    sector: Integers
+    equity: Floats
+    turnover: Floats
+    liquidity: Floats
+    lot: Floats
+    first: Integers
+    last: Integers
+
+    @property
+    def variance(self) -> Floats:
+        """Each instrument's variance of a normal session's log return, given the past."""
+        factors = (self.beta * MARKET_VOLATILITY) ** 2 + self.equity * SECTOR_VOLATILITY**2
+        return np.asarray(factors + self.volatility**2)
+
+
+def walk(
+    universe: tuple[Instrument, ...], events: Events, sessions: tuple[date, ...], *, seed: int, signal: float
+) -> Iterator[Quotes]:
+    """Yield the quotes of each session in order; `signal` (0 to 1) is the strength of the planted reversal."""
+    traits = _traits(universe, events)
+    by_date: dict[date, list[Action]] = {}
+    for action in events.actions:
+        by_date.setdefault(action.ex_date, []).append(action)
+    price = np.array([one.level for one in universe])
+    for action in events.actions:
+        price[action.position] *= action.price_factor  # start high: prices stay ordinary after the split
+    value = np.log(price)
+    own = np.zeros((MEMORY, len(universe)))
+    last_close = to_tick(price)
+    for index, session in enumerate(sessions):
+        dividends = _go_ex(value, by_date.get(session, []), last_close)
+        rng = np.random.default_rng((seed, 3, session.toordinal()))
+        shocks, draws = rng.standard_normal((6, len(universe))), rng.random((6, len(universe)))
+        scale = SPECIAL_VOLATILITY if calendar.activity(session) < 1.0 else 1.0
+        factors = rng.standard_normal(1 + len(SECTORS)) * scale
+        own[index % MEMORY] = scale * traits.volatility * shocks[0] - REVERSAL * signal * traits.equity * own.sum(
+            axis=0
+        )
+        common = (
+            traits.beta * MARKET_VOLATILITY * factors[0]
+            + traits.equity * SECTOR_VOLATILITY * factors[1:][traits.sector]
+        )
+        spread = scale * np.sqrt(traits.variance)
+        change = common + own[index % MEMORY] - spread**2 / 2
+        listed = (traits.first <= index) & (index <= traits.last)
+        traded = listed & (draws[0] < traits.liquidity)
+        yield _quote(session, traits, value, change, spread, traded, last_close, shocks, draws, dividends)
+        value += change
+        last_close = np.where(traded | (index < traits.first), to_tick(np.exp(value)), last_close)
+
+
+def to_tick(price: Floats) -> Integers:
+    """Return rupees as paise on the tick grid: five paise from Rs 100 on, one paisa below; at least one tick.
+
+    >>> to_tick(np.array([123.4567, 99.987])).tolist()
+    [12345, 9999]
+    """
+    paise = price * PAISE
+    tick = np.where(paise < FINE_BELOW, FINE_TICK, COARSE_TICK)
+    return np.asarray(np.maximum(np.rint(paise / tick) * tick, tick), dtype=np.int64)
+
+
+def _traits(universe: tuple[Instrument, ...], events: Events) -> _Traits:
+    return _Traits(
+        volatility=np.array([one.volatility for one in universe]),
+        beta=np.array([one.beta for one in universe]),
+        sector=np.array([one.sector for one in universe]),
+        equity=np.array([float(one.is_equity) for one in universe]),
+        turnover=np.array([one.turnover for one in universe]),
+        liquidity=np.array([one.liquidity for one in universe]),
+        lot=np.array([float(one.lot) for one in universe]),
+        first=np.array(events.first),
+        last=np.array(events.last),
+    )
+
+
+def _go_ex(value: Floats, actions: list[Action], last_close: Integers) -> dict[int, int]:
+    """Take today's actions off the log prices, in place; return the dividends in paise by position."""
+    dividends = {}
+    for action in actions:
+        if action.kind == "dividend":
+            close = int(last_close[action.position])
+            amount = max(5, round(action.dividend_yield * close / 5) * 5)
+            dividends[action.position] = amount
+            value[action.position] += np.log1p(-amount / max(close, 2 * amount))
+        value[action.position] -= np.log(action.price_factor)
+    return dividends
+
+
+def _quote(  # noqa: PLR0913, PLR0917 - one session's state, spelled out
+    session: date,
+    traits: _Traits,
+    value: Floats,
+    change: Floats,
+    spread: Floats,
+    traded: NDArray[np.bool_],
+    last_close: Integers,
+    shocks: Floats,
+    draws: Floats,
+    dividends: dict[int, int],
+) -> Quotes:
+    """Return a session's figures: log prices before it, each one's return over it, and the draws for the rest."""
+    gap = OVERNIGHT * change + np.sqrt(OVERNIGHT * (1 - OVERNIGHT)) * spread * shocks[1]
+    start, end = value + gap, value + change
+    # P(maximum of the bridge > m) = exp(-2 (m - start)(m - end) / variance), solved for m; the minimum mirrors it.
+    drawn = -2 * (1 - OVERNIGHT) * spread**2 * np.log1p(-draws[1:3])
+    up, down = np.sqrt((end - start) ** 2 + drawn)
+    opened, closed = to_tick(np.exp(start)), to_tick(np.exp(end))
+    high, low = to_tick(np.exp((start + end + up) / 2)), to_tick(np.exp((start + end - down) / 2))
+    average = np.clip((opened + high + low + closed) / 4 + 0.2 * (draws[3] - 0.5) * (high - low), low, high)
+    busy = calendar.activity(session) * traits.turnover * np.exp(0.5 * shocks[2] + 0.25 * np.abs(change) / spread)
+    volume = (np.maximum(np.rint(busy * PAISE / average / traits.lot), 1) * traits.lot).astype(np.int64)
+    turnover = np.clip(np.rint(volume * average).astype(np.int64), volume * low, volume * high)
+    trades = np.clip(np.rint(turnover / PAISE / 12_000 * np.exp(0.3 * shocks[3])), 1, volume).astype(np.int64)
+    return Quotes(
+        session=session,
+        traded=traded,
+        open=opened,
+        high=high,
+        low=low,
+        close=closed,
+        last=np.clip(to_tick(np.exp(end + 0.001 * shocks[4])), low, high),
+        has_last=draws[4] >= MISSING_LAST,
+        previous=last_close,
+        settlement_noise=np.rint(closed * 0.0005 * shocks[5]).astype(np.int64),
+        volume=volume,
+        turnover=turnover,
+        trades=trades,
+        dividends=dividends,
+        chance=draws[5],
+    )
