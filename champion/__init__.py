@@ -1,1 +1,24 @@
-"""Champion: a notebook-centric research workbench for quants on daily equities."""
+"""Champion: a notebook-centric research workbench for quants on daily equities.
+
+`import champion as ch` gives a notebook `ch.scan`, `ch.sql` and `ch.publish`, and the modules `ch.features`,
+`ch.labels`, `ch.metrics`, `ch.pipeline`, `ch.plots`, `ch.training`, `ch.workspace` and the rest. Each is imported
+when first used, so that importing Champion costs nothing.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_FUNCTIONS = {"publish": "champion.report", "scan": "champion.workspace", "sql": "champion.workspace"}
+_MODULES = frozenset({
+    "contracts", "features", "indicators", "inputs", "labels", "metrics", "pipeline", "plots", "splits", "training",
+    "workspace",
+})  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use."""
+    if name in _FUNCTIONS:
+        return getattr(import_module(_FUNCTIONS[name]), name)
+    if name in _MODULES:
+        return import_module(f"champion.{name}")
+    raise AttributeError(f"champion has no {name!r}; it has {', '.join(sorted([*_FUNCTIONS, *_MODULES]))}")

@@ -49,6 +49,12 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("archive")
+    @classmethod
+    def _absolute_folder(cls, value: str) -> str:
+        """A kernel works in another folder: a relative archive must mean the same there."""
+        return value if "://" in value else str(Path(value).expanduser().absolute())
+
     @classmethod
     @override
     def settings_customise_sources(

@@ -159,6 +159,8 @@ def _write_part(
     path: Path, contract: Contract, frame: pl.DataFrame, inputs: Mapping[str, str], group: str | None
 ) -> Part:
     conformed = contract.conform(frame, group)
+    for leftover in path.parent.glob(".*.part"):  # of a writer that was killed: the dataset's lock is ours now
+        leftover.unlink()
     with replacing(path) as temporary:
         conformed.write_parquet(
             temporary,

@@ -10,7 +10,7 @@ from hashlib import sha256
 from champion.errors import ArchiveError, SessionNotPublished, UsageError
 from champion.pipeline.progress import Progress, silent
 from champion.settings import Settings
-from champion.sources.archive import Archive, Staged
+from champion.sources.archive import Archive, Staged, find_staged
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,7 @@ class Fetched:
 
     staged: Sequence[Staged]
     absent: Sequence[date]
-    failed: Sequence[tuple[date, str]]
-
-    @property
-    def digest(self) -> str:
-        """One SHA-256 over all files: equal digests mean equal input."""
-        return sha256("\n".join(f"{file.session} {file.sha256}" for file in self.staged).encode()).hexdigest()
+    failed: Sequence[tuple[date, ArchiveError]]
 
 
 def dates(start: date, end: date) -> list[date]:
@@ -50,7 +45,7 @@ def fetch(settings: Settings, start: date, end: date, *, refresh: bool = False, 
     asked = dates(start, end)
     staged: list[Staged] = []
     absent: list[date] = []
-    failed: list[tuple[date, str]] = []
+    failed: list[tuple[date, ArchiveError]] = []
     with Archive(settings.archive, settings.staging) as archive:
         for done, session in enumerate(asked, start=1):
             try:
@@ -58,6 +53,17 @@ def fetch(settings: Settings, start: date, end: date, *, refresh: bool = False, 
             except SessionNotPublished:
                 absent.append(session)
             except ArchiveError as error:
-                failed.append((session, str(error)))
+                failed.append((session, error))
             progress(done, len(asked), f"fetched {session}")
     return Fetched(staged, absent, failed)
+
+
+def digest(files: Sequence[Staged]) -> str:
+    """Return one SHA-256 over all files: equal digests mean equal input."""
+    return sha256("\n".join(f"{file.session} {file.sha256}" for file in files).encode()).hexdigest()
+
+
+def staged(settings: Settings, start: date, end: date) -> list[Staged]:
+    """Return what staging holds for a range of dates, without asking the archive."""
+    found = (find_staged(settings.staging, session) for session in dates(start, end))
+    return [file for file in found if file is not None]

@@ -62,6 +62,17 @@ def bhavcopy_paths(session: date) -> list[str]:
     ]
 
 
+def find_staged(staging: Path, session: date) -> Staged | None:
+    """Return the session's latest file in staging, or None; the archive is not asked."""
+    for path in bhavcopy_paths(session):
+        record = (staging / path).with_suffix(".json")
+        if record.exists():
+            latest = _Kept(**json.loads(record.read_bytes())["files"][-1])
+            if (record.parent / latest.file).exists():
+                return latest.staged(record.parent, session)
+    return None
+
+
 class Archive:
     """Reads one archive into one staging folder. Use it as a context manager: it may hold a connection."""
 
@@ -76,15 +87,12 @@ class Archive:
         self._client: httpx.Client | None = None
         self._last_request = 0.0
         parts = urlsplit(base)
-        self._folder = (
-            None if parts.scheme in {"http", "https"} else Path(unquote(parts.path) if parts.scheme else base)
-        )
         if parts.scheme not in {"", "file", "http", "https"}:
             raise UsageError(f"archive {base!r}: expected a folder, file://, http:// or https://")
+        local = parts.scheme in {"", "file"}
+        self._folder = Path(unquote(parts.path) if parts.scheme else base) if local else None
         if self._folder is not None and not self._folder.is_dir():
-            raise UsageError(
-                f"archive {base!r}: there is no such folder; set CHAMPION_ARCHIVE or run `champion simulate`"
-            )
+            raise UsageError(f"archive {base!r}: no such folder; set CHAMPION_ARCHIVE or run `champion simulate`")
 
     def __enter__(self) -> Self:
         """Return the archive itself."""
@@ -105,9 +113,8 @@ class Archive:
             ArchiveUnavailable: it did not answer, or refused.
             FormatError: the answer is not what its name says; nothing is kept.
         """
-        for path in bhavcopy_paths(session):
-            if not refresh and (staged := self._staged(path, session)):
-                return staged
+        if not refresh and (staged := find_staged(self._staging, session)):
+            return staged
         for path in bhavcopy_paths(session):
             content = self._read(path)
             if content is not None:
@@ -116,13 +123,6 @@ class Archive:
         raise SessionNotPublished(
             f"{self._base} has no bhavcopy for {session:%A %Y-%m-%d}: no session, or not published yet"
         )
-
-    def _staged(self, path: str, session: date) -> Staged | None:
-        record = (self._staging / path).with_suffix(".json")
-        if not record.exists():
-            return None
-        latest = _Kept(**json.loads(record.read_bytes())["files"][-1])
-        return latest.staged(record.parent, session) if (record.parent / latest.file).exists() else None
 
     def _stage(self, path: str, session: date, content: bytes) -> Staged:
         record = (self._staging / path).with_suffix(".json")

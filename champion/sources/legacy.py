@@ -31,14 +31,14 @@ HEADERS = (f"{_LONG},", _LONG, f"{_SHORT},", _SHORT)
 def parse(lines: pl.Series) -> Published:
     """Return the file in raw (UDiFF) words; what the old format does not say stays null.
 
-    Its dates are written 04-JUN-2021 (13-Jul-20 on one day), and a missing last price as 0.
+    Its dates are written 04-JUN-2021 (13-Jul-20 on one day), and a missing last price as 0 or 0.0.
     """
     header = lines[0].rstrip("\r")
     names = [_RAW_NAMES[name] for name in header.rstrip(",").split(",")]
     found = table.read(lines, names, header.count(",") + 1)
     rows = found.rows.with_columns(
         _iso_date(pl.col("TradDt")),
-        pl.when(pl.col("LastPric") != "0").then("LastPric"),
+        pl.when(~pl.col("LastPric").str.contains(r"^0(\.0+)?$")).then("LastPric"),
         Sgmt=pl.lit("CM"),
         Src=pl.lit("NSE"),
     )

@@ -30,11 +30,12 @@ def parse(name: str, content: bytes, session: date) -> Published:
     header = lines[0].rstrip("\r")
     known = next((form for form in _FORMATS if header in form.HEADERS), None)
     if known is None:
+        formats = ", ".join(form.SOURCE for form in _FORMATS)
         raise FormatError(
-            f"{name}: unknown header {header[:_SHOWN]!r}; known formats: {', '.join(form.SOURCE for form in _FORMATS)}. "
+            f"{name}: unknown header {header[:_SHOWN]!r}; known formats: {formats}. "
             "If the exchange changed its format, add a source for it; nothing was written"
         )
-    published = known.parse(lines)
+    published: Published = known.parse(lines)
     _check_session(name, published, session)
     return published
 

@@ -8,38 +8,11 @@ from champion.sources import table
 from champion.sources.table import Published
 
 SOURCE = "nse_cm_udiff"
-_COLUMNS = [
-    "TradDt",
-    "BizDt",
-    "Sgmt",
-    "Src",
-    "FinInstrmTp",
-    "FinInstrmId",
-    "ISIN",
-    "TckrSymb",
-    "SctySrs",
-    "XpryDt",
-    "FininstrmActlXpryDt",
-    "StrkPric",
-    "OptnTp",
-    "FinInstrmNm",
-    "OpnPric",
-    "HghPric",
-    "LwPric",
-    "ClsPric",
-    "LastPric",
-    "PrvsClsgPric",
-    "UndrlygPric",
-    "SttlmPric",
-    "OpnIntrst",
-    "ChngInOpnIntrst",
-    "TtlTradgVol",
-    "TtlTrfVal",
-    "TtlNbOfTxsExctd",
-    "SsnId",
-    "NewBrdLotQty",
-    "Rmks",
-]
+_COLUMNS = (
+    "TradDt,BizDt,Sgmt,Src,FinInstrmTp,FinInstrmId,ISIN,TckrSymb,SctySrs,XpryDt,FininstrmActlXpryDt,StrkPric,OptnTp,"
+    "FinInstrmNm,OpnPric,HghPric,LwPric,ClsPric,LastPric,PrvsClsgPric,UndrlygPric,SttlmPric,OpnIntrst,ChngInOpnIntrst,"
+    "TtlTradgVol,TtlTrfVal,TtlNbOfTxsExctd,SsnId,NewBrdLotQty,Rmks"
+).split(",")
 _RESERVED = ["Rsvd1", "Rsvd2", "Rsvd3", "Rsvd4"]
 HEADERS = (
     # To 2024-06-20: a trailing comma, so one more header field than data fields.

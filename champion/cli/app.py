@@ -1,0 +1,35 @@
+"""The `champion` command, and what its exit codes mean: 0 done, 1 failed, 2 wrong usage."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from champion.cli import console, data, look, models, notebooks, run, services
+from champion.errors import ChampionError
+
+app = typer.Typer(
+    name="champion",
+    help="A notebook-centric research workbench for quants on daily equities. Settings: CHAMPION_* or champion.toml.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+run.add_to(app)
+look.add_to(app)
+services.add_to(app)
+app.add_typer(models.app, name="models")
+app.add_typer(notebooks.app, name="notebook")
+app.add_typer(data.lake_app, name="lake")
+app.add_typer(data.schema_app, name="schema")
+app.add_typer(data.warehouse_app, name="warehouse")
+
+
+def main() -> None:
+    """Run the command line; a deliberate error is one clear message, not a stack."""
+    try:
+        app()
+    except ChampionError as error:
+        console.complain(error)
+        sys.exit(error.exit_code)

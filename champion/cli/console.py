@@ -1,0 +1,130 @@
+"""What commands share: printing for people and for machines, a progress bar, settings."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from champion.errors import ChampionError, UsageError
+from champion.pipeline.progress import Progress
+from champion.settings import Settings
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Force = Annotated[bool, typer.Option("--force", help="Do it again even where nothing changed.")]
+
+
+def settings() -> Settings:
+    """Return the settings of this call.
+
+    Raises:
+        UsageError: naming each setting that is wrong.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"CHAMPION_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise UsageError(f"settings: {wrong}") from error
+
+
+def day(text: str) -> date:
+    """Return an ISO date argument.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not a date; write it as 2024-01-15") from error
+
+
+def complain(error: ChampionError) -> None:
+    """Print an error on one paragraph, in red where the terminal has colours."""
+    err.print(f"[bold red]{type(error).__name__}[/]: ", end="")
+    err.print(str(error), markup=False)
+
+
+def show(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print a result: nested names and values for people, JSON for machines."""
+    if as_json:
+        out.print_json(json.dumps(result, default=str))
+        return
+    for name, value in _flat(result):
+        out.print(f"{name:<32}", _plain(value), markup=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print rows under a title."""
+    grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for name in columns:
+        grid.add_column(name, overflow="fold")
+    for row in rows:
+        grid.add_row(*(_plain(value) for value in row))
+    out.print(grid)
+
+
+@contextmanager
+def progress_bar(*, hidden: bool = False) -> Iterator[Progress]:
+    """Yield a progress callback drawn as one bar on stderr; nothing is drawn for machines."""
+    columns = (TextColumn("{task.description:<44.44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bar(*columns, console=err, transient=True, disable=hidden or not err.is_terminal) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def tell(done: int, total: int, label: str) -> None:
+            bar.update(task, description=label, completed=done, total=total)
+
+        yield tell
+
+
+@contextmanager
+def flow_context(chosen: Settings, *, hidden: bool = False) -> Iterator[None]:
+    """Prepare this process for a flow: the workspace's Prefect server up, its address set, progress shown.
+
+    Must come before anything imports prefect, which reads its settings once.
+    """
+    from champion.services import prefect  # noqa: PLC0415
+
+    api = prefect.ensure(chosen, note=lambda text: None if hidden else err.print(f"[dim]{text}[/]"))
+    os.environ.update(prefect.environment(chosen, api))
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    from flows.progress import shown_by  # noqa: PLC0415
+
+    with progress_bar(hidden=hidden) as tell, shown_by(tell):
+        yield
+
+
+def _flat(result: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in result.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _plain(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case float():
+            return f"{value:,.4f}".rstrip("0").rstrip(".")
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case list() | tuple():
+            return "; ".join(map(str, value))
+        case _:
+            return str(value)

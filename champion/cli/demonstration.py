@@ -1,0 +1,88 @@
+"""The demo: the whole pipeline on a simulated archive, by the same flows that real files go through."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from typing import Any
+
+from champion.cli import console
+from champion.lake import Lake
+from champion.settings import Settings
+from champion.simulate import SimulatedArchive, publish
+
+START, END = date(2023, 1, 2), date(2024, 12, 31)
+
+
+def run(base: Settings, instruments: int, signal: float, *, as_json: bool) -> None:
+    """Run the demo in `<home>/demo`, so that simulated sessions never mix with real ones, and print what came of it."""
+    home = base.home / "demo"
+    with console.progress_bar(hidden=as_json) as tell:
+        archive = publish(
+            home / "archive",
+            instruments=instruments,
+            start=START,
+            end=END,
+            signal=signal,
+            progress=lambda done, total: tell(done, total, "simulating the archive"),
+        )
+    os.environ |= {"CHAMPION_HOME": str(home), "CHAMPION_ARCHIVE": str(archive.root)}  # flows and kernels read these
+    settings = console.settings()
+    last = archive.sessions[-1]
+    with console.flow_context(settings, hidden=as_json):
+        from flows.market_data import historical_backfill  # noqa: PLC0415
+        from flows.models import score_session, train_model  # noqa: PLC0415
+
+        backfilled = historical_backfill(START, END)
+        trained = train_model()
+        scored = score_session(last)
+    result = _summary(settings, archive, backfilled, trained, scored)
+    if as_json:
+        console.show(result, as_json=True)
+        return
+    console.table("Champion demo", ["what", "result"], list(result.items()))
+    _say_where_to_look(settings)
+
+
+def _summary(
+    settings: Settings,
+    archive: SimulatedArchive,
+    backfilled: dict[str, Any],
+    trained: dict[str, Any],
+    scored: dict[str, Any],
+) -> dict[str, Any]:
+    lake = Lake(settings.lake)
+    done = {
+        "backfill": backfilled["ingest"]["outcome"],
+        "features": backfilled["features"]["outcome"],
+        "training": trained["training"],
+        "scoring": scored["outcome"],
+    }
+    return {
+        "archive": f"{archive.root} ({archive.files_written} files written)",
+        "sessions": len(lake.sessions("normalized_equity_ohlc")),
+        "bars": lake.rows("normalized_equity_ohlc"),
+        "rejected rows": lake.rows("quarantine_equity_ohlc"),
+        "feature rows": lake.rows("features_equity_indicators"),
+        "champion": f"equity_price_predictor version {scored['version']}",
+        "rank IC, out of sample": f"{trained['rank_ic']:.4f} (t {trained['rank_ic_t']:.1f})",
+        "gate": "; ".join(trained["reasons"]),
+        "scored session": scored["session"],
+        "steps": ", ".join(f"{name} {outcome}" for name, outcome in done.items()),
+    }
+
+
+def _say_where_to_look(settings: Settings) -> None:
+    from champion.services import prefect  # noqa: PLC0415
+
+    server = prefect.running(settings)
+    console.out.print(
+        f"""
+Look around (this workspace is {settings.home}):
+  export CHAMPION_HOME={settings.home}
+  champion status            the workspace in one screen
+  champion ui                MLflow: runs, notebooks, the model registry
+  champion lab               JupyterLab on the notebooks
+  Prefect                    {server.url if server else "starts with the next flow"}   (champion stop ends it)""",
+        markup=False,
+    )

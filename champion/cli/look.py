@@ -1,0 +1,81 @@
+"""Commands that look: status and sql."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from champion.cli import console
+from champion.cli.console import AsJson
+from champion.errors import UsageError
+
+Parameter = Annotated[
+    list[str] | None, typer.Option("--param", "-p", help="name=value, bound to {name:Type} in the query.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to the application."""
+    app.command()(status)
+    app.command()(sql)
+
+
+def status(*, as_json: AsJson = False) -> None:
+    """Show the workspace in one screen: sessions, freshness, quarantine, runs, champion.
+
+    Example: champion status
+    """
+    from champion.pipeline.status import status as read_status  # noqa: PLC0415
+
+    found = read_status(console.settings())
+    if as_json:
+        console.show(found.as_dict(), as_json=True)
+        return
+    console.out.print(f"[bold]Champion[/] workspace {found.home}")
+    console.table(
+        "Lake",
+        ["dataset", "sessions", "first", "last", "rows"],
+        [[d.name, d.sessions, d.first, d.last, d.rows] for d in found.datasets],
+    )
+    console.out.print(f"freshness: {found.freshness}")
+    console.out.print(f"quarantine: {found.quarantined:,} rows")
+    console.out.print(f"champion: {found.champion}")
+    console.table(
+        "Last runs",
+        ["started (IST)", "run", "outcome", "seconds"],
+        [[r.started, r.name, r.outcome, r.seconds] for r in found.runs],
+    )
+
+
+def sql(
+    query: Annotated[str | None, typer.Argument(help="A statement that reads.")] = None,
+    name: Annotated[str | None, typer.Option(help="A named query of sql/queries/.")] = None,
+    param: Parameter = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the warehouse; it answers while loads run.
+
+    Example: champion sql "select count() from champion_market.equity_ohlc"
+    """
+    from champion.warehouse import queries  # noqa: PLC0415
+    from champion.warehouse.query import sql as ask  # noqa: PLC0415
+
+    if (query is None) == (name is None):
+        raise UsageError(f"give a query, or --name one of: {', '.join(queries.names())}")
+    answer = ask(console.settings(), query or queries.load(str(name)), _bound(param or []))
+    if as_json:
+        console.out.print_json(answer.write_json())
+        return
+    with pl.Config(tbl_rows=50, tbl_cols=30, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
+        console.out.print(str(answer), markup=False)
+    console.out.print(f"{answer.height:,} rows")
+
+
+def _bound(pairs: list[str]) -> dict[str, str]:
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise UsageError(f"--param {wrong[0]!r}: write it as name=value")
+    return dict(pair.split("=", 1) for pair in pairs)

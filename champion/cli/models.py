@@ -1,0 +1,89 @@
+"""Commands for models: list, promote, rollback, history."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from champion.cli import console
+from champion.cli.console import AsJson
+from champion.errors import UsageError
+
+app = typer.Typer(help="Registered models and who is champion.", no_args_is_help=True)
+Reason = Annotated[str, typer.Option(help="Why; it stays in the ledger.")]
+
+
+@app.command("list")
+def list_versions(*, as_json: AsJson = False) -> None:
+    """List the versions of equity_price_predictor.
+
+    Example: champion models list
+    """
+    from champion.tracking import registry  # noqa: PLC0415
+
+    found = registry.versions(console.settings())
+    if as_json:
+        console.show({str(v.number): {"aliases": v.aliases, "run": v.run_id} for v in found}, as_json=True)
+        return
+    rows = [[v.number, ", ".join(v.aliases), f"{v.created:%Y-%m-%d %H:%M}", v.feature_version, v.run_id] for v in found]
+    console.table(registry.MODEL, ["version", "aliases", "created (UTC)", "features", "run"], rows)
+
+
+@app.command()
+def promote(
+    version: Annotated[int, typer.Argument(help="Version to make champion.")],
+    reason: Reason = "",
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Override the gate; needs --reason.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a version champion if the gate agrees.
+
+    Example: champion models promote 3
+    """
+    from champion.pipeline.promote import consider  # noqa: PLC0415
+
+    if force and not reason:
+        raise UsageError("--force needs --reason: the ledger keeps why the gate was overridden")
+    console.show(consider(console.settings(), version, reason=reason, force=force, strict=True), as_json=as_json)
+
+
+@app.command()
+def rollback(reason: Reason, *, as_json: AsJson = False) -> None:
+    """Make the champion before the current one champion again.
+
+    Example: champion models rollback --reason "live IC fell"
+    """
+    from champion.tracking import promotion  # noqa: PLC0415
+
+    entry = promotion.rollback(console.settings(), reason=reason)
+    console.show({"version": entry.version, "previous": entry.previous, "at": entry.at}, as_json=as_json)
+
+
+@app.command()
+def history(
+    on: Annotated[str | None, typer.Option(help="Who was champion at the end of this date in India?")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show every decision, or who was champion on a date.
+
+    Example: champion models history --on 2024-12-31
+    """
+    from champion.tracking import promotion  # noqa: PLC0415
+
+    chosen = console.settings()
+    if on is not None:
+        entry = promotion.champion_on(chosen, console.day(on))
+        console.show({"on": on, "version": entry.version if entry else None}, as_json=as_json)
+        return
+    entries = promotion.history(chosen)
+    if as_json:
+        console.show({"decisions": [[e.at, e.kind, e.state, e.version, e.reason] for e in entries]}, as_json=True)
+        return
+    rows = [
+        [f"{e.at:%Y-%m-%d %H:%M}", e.kind, e.state, e.version, e.previous, e.reason or "; ".join(e.reasons)]
+        for e in entries
+    ]
+    console.table("Decisions", ["at (UTC)", "kind", "state", "version", "previous", "why"], rows)

@@ -1,0 +1,148 @@
+"""Commands that do the work: demo, simulate, daily, backfill, features, train, score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from champion.cli import console
+from champion.cli.console import AsJson, Force
+
+Start = Annotated[str, typer.Argument(help="First date, as 2024-01-01.")]
+End = Annotated[str, typer.Argument(help="Last date, included.")]
+Session = Annotated[str | None, typer.Argument(help="Session, as 2024-12-31; default today in India.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to the application."""
+    for command in (demo, simulate, daily, backfill, features, train, score):
+        app.command()(command)
+
+
+def demo(
+    instruments: Annotated[int, typer.Option(help="Simulated instruments.")] = 100,
+    signal: Annotated[float, typer.Option(help="Planted predictability: 0 none, 1 strong.")] = 0.5,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Run everything once on a simulated archive: backfill, features, model, promotion, scores.
+
+    Example: champion demo
+    """
+    from champion.cli import demonstration  # noqa: PLC0415
+
+    demonstration.run(console.settings(), instruments, signal, as_json=as_json)
+
+
+def simulate(
+    folder: Annotated[Path, typer.Argument(help="Folder to write the archive into.")],
+    start: Annotated[str, typer.Option(help="First date.")] = "2023-01-02",
+    end: Annotated[str, typer.Option(help="Last date.")] = "2024-12-31",
+    instruments: Annotated[int, typer.Option(min=1, help="Instruments.")] = 100,
+    seed: Annotated[int, typer.Option(help="Same seed, same archive.")] = 7,
+    signal: Annotated[float, typer.Option(help="Planted predictability: 0 none, 1 strong.")] = 0.5,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Write a simulated exchange archive, in the exchange's own format.
+
+    Example: champion simulate /tmp/archive --instruments 50 --signal 0
+    """
+    from champion.simulate import publish  # noqa: PLC0415
+
+    with console.progress_bar(hidden=as_json) as tell:
+        made = publish(
+            folder,
+            instruments=instruments,
+            start=console.day(start),
+            end=console.day(end),
+            seed=seed,
+            signal=signal,
+            progress=lambda done, total: tell(done, total, "simulating"),
+        )
+    console.show(
+        {"archive": made.root, "sessions": len(made.sessions), "files": made.files, "written": made.files_written},
+        as_json=as_json,
+    )
+
+
+def daily(session: Session = None, *, force: Force = False, as_json: AsJson = False) -> None:
+    """Bring one session from the archive to warehouse and scores.
+
+    Example: champion daily 2024-12-31
+    """
+    chosen = console.settings()
+    with console.flow_context(chosen, hidden=as_json):
+        from flows.market_data import daily_market_data_pipeline  # noqa: PLC0415
+
+        # Flow-level retries are for unattended runs: a person sees the error and decides.
+        flow = daily_market_data_pipeline.with_options(retries=0)
+        result = flow(console.day(session) if session else None, force=force)
+    console.show(result, as_json=as_json)
+
+
+def backfill(start: Start, end: End, *, force: Force = False, as_json: AsJson = False) -> None:
+    """Bring a range of sessions from the archive to features in the warehouse; what is done is skipped.
+
+    Example: champion backfill 2024-01-01 2024-12-31
+    """
+    with console.flow_context(console.settings(), hidden=as_json):
+        from flows.market_data import historical_backfill  # noqa: PLC0415
+
+        result = historical_backfill(console.day(start), console.day(end), force=force)
+    console.show(result, as_json=as_json)
+
+
+def features(start: Start, end: End, *, as_json: AsJson = False) -> None:
+    """Build the features of a range of sessions, without a flow or a notebook.
+
+    Example: champion features 2024-01-01 2024-12-31
+    """
+    from champion.lake import Lake  # noqa: PLC0415
+    from champion.pipeline.build import build_features  # noqa: PLC0415
+
+    with console.progress_bar(hidden=as_json) as tell:
+        lake = Lake(console.settings().lake)
+        built = build_features(lake, console.day(start), console.day(end), progress=tell)
+    console.show(built.totals, as_json=as_json)
+
+
+def train(
+    start: Annotated[str | None, typer.Option(help="First session; default the first with features.")] = None,
+    end: Annotated[str | None, typer.Option(help="Last session; default the last with features.")] = None,
+    model: Annotated[str, typer.Option(help="logistic, random_forest or hist_gradient_boosting.")] = "logistic",
+    horizon: Annotated[int, typer.Option(min=1, help="Sessions ahead.")] = 5,
+    seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 7,
+    *,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train and register a challenger, and let the gate decide whether it becomes champion.
+
+    Example: champion train --model hist_gradient_boosting
+    """
+    first, last = (console.day(text) if text else None for text in (start, end))
+    with console.flow_context(console.settings(), hidden=as_json):
+        from flows.models import train_model  # noqa: PLC0415
+
+        result = train_model(first, last, model, horizon=horizon, seed=seed, force=force)
+    console.show(result, as_json=as_json)
+
+
+def score(
+    session: Annotated[str, typer.Argument(help="Session, as 2024-12-31.")],
+    *,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score a session with the champion model.
+
+    Example: champion score 2024-12-31
+    """
+    with console.flow_context(console.settings(), hidden=as_json):
+        from flows.models import score_session  # noqa: PLC0415
+
+        result = score_session(console.day(session), force=force)
+    console.show(result, as_json=as_json)

@@ -1,0 +1,113 @@
+"""Quality gates over a range of sessions: what was measured, against which limit, and whether it may be published."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+
+from champion.errors import QualityGateError
+from champion.lake import Lake
+from champion.pipeline.ingest import BARS, QUARANTINE
+
+CRITICAL = ("symbol", "trade_date", "isin", "open", "high", "low", "close", "volume", "turnover", "prev_close")
+COMPLETENESS = 0.995
+REJECTED_SHARE = 0.01
+HIGHEST_PRICE = 1_000_000.0
+ROW_SWING = 0.25
+STALE_DAYS = 4
+_SCHEMA = {
+    "gate": pl.String,
+    "severity": pl.String,
+    "value": pl.Float64,
+    "limit": pl.Float64,
+    "passed": pl.Boolean,
+    "detail": pl.String,
+}
+
+
+def check(lake: Lake, start: date, end: date, *, as_of: date | None = None) -> pl.DataFrame:
+    """Return one row per gate: gate, severity ('error' stops publication), value, limit, passed, detail.
+
+    `as_of`, if given, also checks freshness: how many days the last session lies behind it.
+
+    Raises:
+        QualityGateError: the range has no session at all.
+    """
+    bars = lake.scan(BARS, start, end).collect()
+    if bars.is_empty():
+        raise QualityGateError(f"no sessions in the lake from {start} to {end}: ingest them first")
+    rejected = lake.rows(QUARANTINE, start, end)
+    keys = bars.select("trade_date", "instrument_id").n_unique()
+    dear = _share(bars, pl.col("close") > HIGHEST_PRICE)
+    refused = rejected / (rejected + bars.height)
+    gates = [
+        _completeness(bars),
+        _most("validity", "error", dear, 0.0, f"closes above {HIGHEST_PRICE:,.0f} rupees"),
+        _most("uniqueness", "error", 1 - keys / bars.height, 0.0, "repeated keys"),
+        _most("rejected", "error", refused, REJECTED_SHARE, f"{rejected:,} rows in quarantine"),
+        _most(
+            "consistency",
+            "warning",
+            _share(bars, (pl.col("volume") > 0) & ~_within(pl.col("turnover") / pl.col("volume"))),
+            0.001,
+            "turnover over volume outside low and high",
+        ),
+        _row_swing(bars),
+    ]
+    if as_of is not None:
+        last = bars["trade_date"].max()
+        assert isinstance(last, date)  # noqa: S101 - the frame is not empty; narrows the type
+        gates.append(_most("freshness", "warning", float((as_of - last).days), STALE_DAYS, f"last session {last}"))
+    return pl.DataFrame(gates, schema=_SCHEMA, orient="row")
+
+
+def require(gates: pl.DataFrame) -> None:
+    """Do nothing where every gate of severity 'error' passed.
+
+    Raises:
+        QualityGateError: naming those that did not; nothing downstream may be published.
+    """
+    broken = gates.filter((pl.col("severity") == "error") & ~pl.col("passed"))
+    if broken.height:
+        text = pl.format("{} is {}, limit {} ({})", "gate", pl.col("value").round(4), "limit", "detail")
+        shown = "; ".join(broken.select(text).to_series())
+        raise QualityGateError(f"publication stopped by {broken.height} quality gate(s): {shown}")
+
+
+def _completeness(bars: pl.DataFrame) -> tuple[object, ...]:
+    shares = {name: 1 - bars[name].null_count() / bars.height for name in CRITICAL}
+    worst = min(shares, key=lambda name: shares[name])
+    return (
+        "completeness",
+        "error",
+        shares[worst],
+        COMPLETENESS,
+        shares[worst] >= COMPLETENESS,
+        f"least complete column: {worst}",
+    )
+
+
+def _row_swing(bars: pl.DataFrame) -> tuple[object, ...]:
+    """Compare each session's row count with the median of up to 20 sessions before it."""
+    counts = bars.group_by("trade_date").len("rows").sort("trade_date")
+    usual = pl.col("rows").rolling_median(20, min_samples=5).shift(1)
+    swings = counts.with_columns(swing=(pl.col("rows") / usual - 1).abs()).drop_nulls("swing").sort("swing")
+    if swings.is_empty():
+        return ("row_count", "warning", 0.0, ROW_SWING, True, "too few sessions to compare")
+    worst = swings.row(-1, named=True)
+    detail = f"{worst['rows']:,} rows on {worst['trade_date']}, against the median of the sessions before"
+    return ("row_count", "warning", worst["swing"], ROW_SWING, worst["swing"] <= ROW_SWING, detail)
+
+
+def _within(price: pl.Expr) -> pl.Expr:
+    """Tell whether an average price lies in the session's range; half a paisa is rounding."""
+    return (price >= pl.col("low") - 0.005) & (price <= pl.col("high") + 0.005)
+
+
+def _share(bars: pl.DataFrame, condition: pl.Expr) -> float:
+    return float(bars.select(condition.fill_null(value=False).mean()).item())
+
+
+def _most(gate: str, severity: str, value: float, limit: float, detail: str) -> tuple[object, ...]:
+    return (gate, severity, value, limit, value <= limit, detail)

@@ -1,0 +1,114 @@
+"""The state of a workspace, read from manifests and stores; nothing is started or changed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from champion import clock, contracts
+from champion.lake import Lake
+from champion.settings import Settings
+
+_RUNS_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One dataset of the lake."""
+
+    name: str
+    sessions: int
+    first: date | None
+    last: date | None
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One recorded run, as a person wants to see it."""
+
+    started: str
+    name: str
+    outcome: str
+    seconds: float | None
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The workspace in one screen."""
+
+    home: Path
+    datasets: list[Dataset]
+    freshness: str
+    quarantined: int
+    champion: str
+    runs: list[RunLine]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self)
+
+
+def status(settings: Settings) -> Status:
+    """Return where the workspace stands."""
+    lake = Lake(settings.lake)
+    found = datasets(lake)
+    bars = next(entry for entry in found if entry.name == "normalized_equity_ohlc")
+    return Status(
+        home=settings.home,
+        datasets=found,
+        freshness=_freshness(bars.last),
+        quarantined=sum(entry.rows for entry in found if entry.name.startswith("quarantine_")),
+        champion=_champion(settings),
+        runs=_runs(settings),
+    )
+
+
+def datasets(lake: Lake) -> list[Dataset]:
+    """Return every dataset with its sessions and rows, from the manifests."""
+    found = []
+    for name in contracts.names():
+        sessions = lake.sessions(name)
+        first, last = (sessions[0], sessions[-1]) if sessions else (None, None)
+        found.append(Dataset(name, len(sessions), first, last, lake.rows(name)))
+    return found
+
+
+def _freshness(last: date | None) -> str:
+    if last is None:
+        return "no sessions yet; `champion demo`, or `champion backfill START END`"
+    today = clock.now().astimezone(ZoneInfo("Asia/Kolkata")).date()
+    age = today - last
+    return f"last session {last}, {age.days} days ago" if age > timedelta(0) else f"last session {last}, today"
+
+
+def _champion(settings: Settings) -> str:
+    from champion.tracking import promotion  # noqa: PLC0415 - reading the ledger needs no MLflow, importing does
+
+    entry = promotion.current_champion(settings)
+    return f"version {entry.version}, since {entry.effective or entry.at:%Y-%m-%d %H:%M} UTC" if entry else "none yet"
+
+
+def _runs(settings: Settings) -> list[RunLine]:
+    if settings.tracking_uri is None and not (settings.home / "mlflow" / "mlflow.db").exists():
+        return []
+    from champion.tracking import runs  # noqa: PLC0415
+
+    return [
+        RunLine(
+            f"{run.started.astimezone(ZoneInfo('Asia/Kolkata')):%Y-%m-%d %H:%M}",
+            run.name,
+            run.outcome or run.status.lower(),
+            _seconds(run.started, run.ended),
+            run.run_id,
+        )
+        for run in runs.find_runs(settings, limit=_RUNS_SHOWN)
+    ]
+
+
+def _seconds(started: datetime, ended: datetime | None) -> float | None:
+    return round((ended - started).total_seconds(), 1) if ended else None

@@ -1,0 +1,54 @@
+"""What a notebook reaches for: the workspace it runs in, its lake and its warehouse.
+
+A notebook is an entry point, so this is one of the two places that read settings from the environment; the other is
+the command line.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import cache
+from typing import Any
+
+import polars as pl
+
+from champion.lake import Lake
+from champion.settings import Settings
+
+
+@cache
+def settings() -> Settings:
+    """Return this workspace's settings, read once from `CHAMPION_*` and `champion.toml`."""
+    return Settings()
+
+
+def lake() -> Lake:
+    """Return this workspace's lake."""
+    return Lake(settings().lake)
+
+
+def scan(name: str, start: date | str | None = None, end: date | str | None = None) -> pl.LazyFrame:
+    """Return a dataset's rows lazily, as `scan("normalized_equity_ohlc", "2024-01-01")`; dates included.
+
+    Raises:
+        ContractError: there is no such dataset; the message lists those there are.
+    """
+    return lake().scan(name, as_date(start), as_date(end))
+
+
+def sql(text: str, **parameters: Any) -> pl.DataFrame:
+    """Return a warehouse query's rows, with `{name:Type}` parameters bound.
+
+    As `sql("select close from champion_market.equity_ohlc where symbol = {symbol:String}", symbol="TCS")`.
+
+    Raises:
+        WarehouseError: the statement is wrong or would write.
+    """
+    from champion.warehouse import query  # noqa: PLC0415 - the engine is 500 MB; most notebooks never ask it
+
+    return query.sql(settings(), text, parameters)
+
+
+def as_date(value: date | str | None) -> date | None:
+    """Return an ISO text as a date; None and dates as they are."""
+    return date.fromisoformat(value) if isinstance(value, str) else value

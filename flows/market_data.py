@@ -1,0 +1,102 @@
+"""From the archive to features in the warehouse: every day, or over a range."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from prefect import flow
+from prefect.logging import get_run_logger
+from prefect.states import Completed
+
+from champion import clock
+from champion.errors import ArchiveError
+from champion.lake import Lake
+from champion.pipeline import fetch as archive
+from champion.settings import Settings
+from flows import steps
+from flows.models import score_one
+
+_LOOKBACK = timedelta(days=45)  # of the daily quality check: a session is judged against the month before it
+
+
+@flow(name="historical_backfill", flow_run_name="backfill {start} to {end}")
+def historical_backfill(start: date, end: date, *, force: bool = False) -> dict[str, Any]:
+    """Bring a range of sessions from the archive into lake and warehouse; what is done is skipped.
+
+    Raises:
+        ArchiveError: some sessions were refused; all others are done.
+    """
+    with steps.recorded("historical-backfill", f"backfill {start} to {end}", {"start": start, "end": end}) as parent:
+        refused = steps.fetch(start, end)
+        summary = _through_warehouse(start, end, quality_from=start, parent=parent, force=force)
+        if refused:
+            raise ArchiveError(f"{len(refused)} session(s) were refused, all others are done: {'; '.join(refused[:3])}")
+        return summary
+
+
+@flow(
+    name="daily_market_data_pipeline",
+    flow_run_name="daily {session}",
+    retries=1,
+    retry_delay_seconds=300,
+    timeout_seconds=1800,
+)
+def daily_market_data_pipeline(session: date | None = None, *, force: bool = False) -> Any:
+    """Bring one session (today's in India, if none is named) from the archive into the warehouse, and score it.
+
+    A date without a session completes and says so: the archive, not a calendar, knows the sessions.
+    """
+    session = session or clock.now().astimezone(ZoneInfo("Asia/Kolkata")).date()
+    with steps.recorded("daily-market-pipeline", f"daily {session}", {"session": session}) as parent:
+        refused = steps.fetch(session, session, refresh=True)
+        if refused:
+            raise ArchiveError(refused[0])
+        if not archive.staged(Settings(), session, session):
+            return Completed(
+                message=f"{session}: the archive has no session", data={"session": str(session), "sessions": 0}
+            )
+        summary = _through_warehouse(session, session, quality_from=session - _LOOKBACK, parent=parent, force=force)
+        return {**summary, "score": score_one(session, parent=parent, force=force)}
+
+
+def _through_warehouse(start: date, end: date, *, quality_from: date, parent: str, force: bool) -> dict[str, Any]:
+    """Ingest, check, build and load, in this order: a failed gate stops all that follows it."""
+    settings = Settings()
+    lake = Lake(settings.lake)
+    span, dates = (start, end), {"start": start.isoformat(), "end": end.isoformat()}
+    ingested = steps.notebook(
+        "ingest",
+        dates,
+        parent=parent,
+        inputs={"staging": archive.digest(archive.staged(settings, start, end))},
+        writes=("raw_equity_ohlc", "normalized_equity_ohlc", "quarantine_equity_ohlc"),
+        span=span,
+        force=force,
+    )
+    steps.notebook(
+        "quality",
+        {"start": quality_from.isoformat(), "end": end.isoformat()},
+        parent=parent,
+        inputs={
+            name: lake.digest(name, quality_from, end) for name in ("normalized_equity_ohlc", "quarantine_equity_ohlc")
+        },
+        force=force,
+    )
+    built = steps.notebook(
+        "features",
+        dates,
+        parent=parent,
+        inputs={"normalized_equity_ohlc": lake.digest("normalized_equity_ohlc", end=end)},
+        writes=("features_equity_indicators",),
+        span=span,
+        force=force,
+    )
+    loaded = steps.load(start, end)
+    get_run_logger().info("loaded %s", loaded)
+    return {
+        "ingest": {"outcome": ingested.outcome.value, **ingested.metrics},
+        "features": {"outcome": built.outcome.value, **built.metrics},
+        "loaded": loaded,
+    }

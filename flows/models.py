@@ -1,0 +1,85 @@
+"""Models: train a challenger, let the gate decide, score a session with the champion."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from prefect import flow, task
+from prefect.logging import get_run_logger
+
+from champion.errors import ModelError
+from champion.lake import Lake
+from champion.pipeline import promote
+from champion.settings import Settings
+from champion.tracking import registry
+from flows import steps
+
+_READS = ("normalized_equity_ohlc", "features_equity_indicators")
+
+
+@flow(name="train_model", flow_run_name="train {model}")
+def train_model(
+    start: date | None = None,
+    end: date | None = None,
+    model: str = "logistic",
+    *,
+    horizon: int = 5,
+    seed: int = 7,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Train and register a challenger on the sessions between `start` and `end`, then let the gate decide."""
+    lake = Lake(Settings().lake)
+    sessions = lake.sessions("features_equity_indicators", start, end)
+    if not sessions:
+        raise ModelError(f"no features from {start or 'the start'} to {end or 'today'}: run `champion backfill` first")
+    first, last = sessions[0], sessions[-1]
+    parameters = {"start": first.isoformat(), "end": last.isoformat(), "model": model, "horizon": horizon, "seed": seed}
+    with steps.recorded("train-model", f"train {model} to {last}", parameters) as parent:
+        trained = steps.notebook(
+            "training",
+            parameters,
+            parent=parent,
+            inputs={name: lake.digest(name, end=last) for name in _READS},
+            force=force,
+        )
+        decision = consider(int(trained.values["version"]))
+        return {"training": trained.outcome.value, "run_id": trained.run_id, **trained.metrics, **decision}
+
+
+@task(name="consider_promotion")
+def consider(version: int) -> dict[str, Any]:
+    """Let the gate compare a version with the champion; its decision goes to the ledger either way."""
+    decision = promote.consider(Settings(), version)
+    get_run_logger().info("version %d: %s", version, "; ".join(decision["reasons"]))
+    return decision
+
+
+@flow(name="score_session", flow_run_name="score {session}")
+def score_session(session: date, *, force: bool = False) -> dict[str, Any]:
+    """Score one session with `models:/equity_price_predictor@champion`, into lake and warehouse."""
+    with steps.recorded("score-session", f"score {session}", {"session": session}) as parent:
+        scored = score_one(session, parent=parent, force=force)
+        if scored is None:
+            raise ModelError("there is no champion to score with: run `champion train`, or `champion models promote`")
+        return scored
+
+
+def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any] | None:
+    """Score a session inside another flow; None where no model is champion yet."""
+    settings = Settings()
+    number = registry.alias_of(settings, registry.CHAMPION)
+    if number is None:
+        return None
+    lake = Lake(settings.lake)
+    scored = steps.notebook(
+        "scoring",
+        {"session": session.isoformat()},
+        parent=parent,
+        inputs={"model": f"{registry.MODEL}/{number}", **{name: lake.digest(name, end=session) for name in _READS}},
+        writes=("predictions_equity_scores",),
+        span=(session, session),
+        force=force,
+    )
+    loaded = steps.load(session, session, ("predictions_equity_scores",))
+    return {"outcome": scored.outcome.value, "version": number, **scored.metrics, "loaded": loaded}

@@ -1,0 +1,131 @@
+"""The tasks flows are made of: fetch, run a notebook, load the warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+from prefect import task
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run, task_run
+from prefect.tasks import exponential_backoff
+
+from champion.errors import ArchiveUnavailable
+from champion.lake import Lake
+from champion.pipeline import fetch as archive, load as warehouse
+from champion.runner import Execution, run_notebook
+from champion.settings import Settings
+from champion.tracking import runs
+from flows import progress
+
+EXPERIMENTS = {
+    "ingest": "market-data-ingestion",
+    "quality": "data-quality-monitoring",
+    "features": "feature-engineering",
+    "training": "equity-price-prediction",
+    "scoring": "equity-price-prediction",
+}
+
+
+@task(
+    name="fetch_bhavcopies",
+    task_run_name="fetch {start} to {end}",
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=10),
+    retry_jitter_factor=0.5,
+)
+def fetch(start: date, end: date, *, refresh: bool = False) -> list[str]:
+    """Bring the sessions of a range into staging and return what was refused for good, one text a session.
+
+    Raises:
+        ArchiveUnavailable: the archive did not answer for some dates; a retry asks for those only.
+    """
+    found = archive.fetch(Settings(), start, end, refresh=refresh, progress=progress.current())
+    get_run_logger().info("%d sessions in staging, %d dates without one", len(found.staged), len(found.absent))
+    unanswered = [error for _, error in found.failed if isinstance(error, ArchiveUnavailable)]
+    if unanswered:
+        raise ArchiveUnavailable(f"{len(unanswered)} of {len(archive.dates(start, end))} dates: {unanswered[0]}")
+    return [f"{session}: {error}" for session, error in found.failed]
+
+
+@task(name="run_notebook", task_run_name="notebook {name}")
+def notebook(
+    name: str,
+    parameters: Mapping[str, Any],
+    *,
+    parent: str,
+    inputs: Mapping[str, str],
+    writes: Sequence[str] = (),
+    span: tuple[date, date] | None = None,
+    force: bool = False,
+) -> Execution:
+    """Execute one notebook under supervision, or skip it where the same was done and its outputs still stand.
+
+    `writes` are the datasets it commits between the sessions of `span`.
+
+    Raises:
+        NotebookError: it did not succeed; the failed run holds the notebook.
+    """
+    settings = Settings()
+    lake = Lake(settings.lake)
+    start, end = span or (None, None)
+    execution = run_notebook(
+        settings,
+        name,
+        parameters,
+        inputs=inputs,
+        outputs=lambda: {dataset: lake.digest(dataset, start, end) for dataset in writes},
+        experiment=EXPERIMENTS[name],
+        parent_run_id=parent,
+        force=force,
+        tags=_prefect_ids(),
+        on_progress=progress.current(),
+    )
+    get_run_logger().info("notebook %s: %s in %.1f s", name, execution.outcome.value, execution.seconds)
+    return execution
+
+
+@task(
+    name="load_clickhouse",
+    task_run_name="load {start} to {end}",
+    retries=5,
+    retry_delay_seconds=[10, 30, 60, 120, 300],
+    retry_jitter_factor=0.5,
+)
+def load(start: date, end: date, datasets: Sequence[str] = warehouse.DATASETS) -> dict[str, int]:
+    """Bring the warehouse in step with the lake and return the rows loaded by dataset; what is alike counts 0.
+
+    Raises:
+        WarehouseError: the engine refused, or disagrees with the lake.
+    """
+    results = warehouse.load(Settings(), start, end, datasets, progress=progress.current())
+    return {name: sum(r.rows for r in results if r.table == name and not r.skipped) for name in datasets}
+
+
+@contextmanager
+def recorded(experiment: str, name: str, parameters: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the id of an MLflow run that stands for the flow; it closes with the flow's own outcome."""
+    settings = Settings()
+    run_id = runs.open_run(
+        settings, experiment, name, parameters={k: str(v) for k, v in parameters.items()}, tags=_prefect_ids()
+    )
+    outcome = "failed"
+    try:
+        yield run_id
+        outcome = "succeeded"
+    except (KeyboardInterrupt, SystemExit):
+        outcome = "cancelled"
+        raise
+    finally:
+        runs.close_run(settings, run_id, outcome)
+
+
+def _prefect_ids() -> dict[str, str]:
+    found = {
+        "prefect.flow_run_id": flow_run.id,
+        "prefect.flow_name": flow_run.flow_name,
+        "prefect.task_run_id": task_run.id,
+    }
+    return {name: str(value) for name, value in found.items() if value}

@@ -1,0 +1,47 @@
+"""What tests share: one simulated archive, one workspace built from it, and the real files where they are."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from champion.lake import Lake
+from champion.pipeline.fetch import fetch, staged
+from champion.pipeline.ingest import ingest
+from champion.settings import Settings
+from champion.simulate import SimulatedArchive, publish
+
+START, END = date(2023, 11, 1), date(2024, 8, 30)
+
+
+@pytest.fixture(scope="session")
+def nse() -> Path:
+    """The folder of real exchange files; tests that need it skip where it is absent."""
+    folder = Path(os.environ.get("CHAMPION_NSE", Path(__file__).resolve().parents[2] / "shared" / "nse"))
+    if not folder.is_dir():
+        pytest.skip("no real exchange files: set CHAMPION_NSE to a mirror of the archive")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> SimulatedArchive:
+    """A simulated archive that crosses from legacy to UDiFF, and from one UDiFF header to the other."""
+    return publish(tmp_path_factory.mktemp("archive"), instruments=20, start=START, end=END, signal=1.0)
+
+
+@pytest.fixture(scope="session")
+def ingested(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A workspace with the whole simulated archive in its lake; tests only read it."""
+    settings = Settings(home=tmp_path_factory.mktemp("home"), archive=str(archive.root))
+    fetch(settings, START, END)
+    ingest(Lake(settings.lake), staged(settings, START, END)).require_complete()
+    return settings
+
+
+@pytest.fixture
+def settings(archive: SimulatedArchive, tmp_path: Path) -> Settings:
+    """An empty workspace on the simulated archive."""
+    return Settings(home=tmp_path / "home", archive=str(archive.root))
