@@ -6,7 +6,7 @@ a row is kept as it is or refused as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -63,7 +63,7 @@ def validate(frame: pl.DataFrame, contract: Contract) -> Checked:
     return Checked(judged.filter(~bad).drop("reasons"), judged.filter(bad))
 
 
-def _key_reasons(frame: pl.DataFrame, contract: Contract) -> Iterable[pl.Expr]:
+def _key_reasons(frame: pl.DataFrame, contract: Contract) -> Sequence[pl.Expr]:
     key = [name for name in contract.key if name in frame.columns]
     if not frame.select(key).is_duplicated().any():
         return []
@@ -76,7 +76,7 @@ def _key_reasons(frame: pl.DataFrame, contract: Contract) -> Iterable[pl.Expr]:
     ]
 
 
-def _list(reasons: list[pl.Expr]) -> pl.Expr:
+def _list(reasons: Sequence[pl.Expr]) -> pl.Expr:
     if not reasons:
         return pl.lit([], pl.List(pl.String))
     return pl.concat_list(reasons).list.drop_nulls()

@@ -1,0 +1,46 @@
+# Two commands matter: `make demo` and `make test`. Both set up what they need, once.
+PYTHON ?= python3.11
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench lab lock clean
+
+help:  ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY)  ## Simulate an archive and run everything on it, in data/demo
+	$(BIN)/champion demo
+
+test: $(READY)  ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## Check style, types and layering
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(READY)  ## Format the code and strip notebooks
+	$(BIN)/ruff check --fix --quiet
+	$(BIN)/ruff format --quiet
+	$(BIN)/nbstripout --extra-keys "metadata.papermill metadata.widgets cell.metadata.papermill" notebooks/*.ipynb notebooks/explore/*.ipynb
+
+bench: $(READY)  ## Time the pipeline on real files (CHAMPION_NSE names the mirror)
+	$(BIN)/python benchmarks/pipeline.py
+
+lab: $(READY)  ## Open JupyterLab on the demo workspace
+	CHAMPION_HOME=$${CHAMPION_HOME:-data/demo} $(BIN)/champion lab
+
+lock: $(READY)  ## Resolve the newest versions pyproject.toml allows (needs uv)
+	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet --upgrade --output-file requirements.lock
+
+clean:  ## Remove the environment and the demo workspace
+	-$(BIN)/champion stop
+	rm -rf .venv data/demo

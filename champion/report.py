@@ -1,0 +1,122 @@
+"""What a notebook hands to whoever ran it: metrics, figures, tables, values and output digests, in one typed call.
+
+Under the runner the results become files in the folder named by `CHAMPION_RESULT_DIR`, `result.json` last, so that a
+reader finds everything or nothing. In JupyterLab, where nobody waits for them, they come back as a dict to look at.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from numbers import Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from champion import files
+from champion.errors import UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.figure import Figure
+
+JSON: TypeAlias = Any  # what json.dumps writes: None, bool, int, finite float, str, list, dict with text keys
+
+RESULT_DIR = "CHAMPION_RESULT_DIR"
+RESULT = "result.json"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_DPI = 110
+
+
+def publish(
+    *,
+    metrics: Mapping[str, float] | None = None,
+    figures: Mapping[str, Figure] | None = None,
+    tables: Mapping[str, pl.DataFrame] | None = None,
+    values: Mapping[str, JSON] | None = None,
+    outputs: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return what was published; under the runner it is also on disk when this returns.
+
+    Metrics are finite numbers; figures become PNG files, tables Parquet files; values are JSON; outputs name the
+    datasets written, with their digests. A notebook publishes once: a second call under the runner is refused.
+
+    Raises:
+        UsageError: a name is not made of letters, digits and `_ . -`; a metric is not a finite number; a value
+            is not JSON; or something was published already.
+
+    >>> publish(metrics={"rows": 2}, values={"session": "2024-01-15"})["metrics"]
+    {'rows': 2.0}
+    """
+    result: dict[str, Any] = {
+        "metrics": {_named("metric", name): _number(name, value) for name, value in (metrics or {}).items()},
+        "values": {_named("value", name): _json(name, value) for name, value in (values or {}).items()},
+        "outputs": {_named("output", name): _digest(name, value) for name, value in (outputs or {}).items()},
+    }
+    shown: dict[str, Any] = {
+        "figures": {_named("figure", name): figure for name, figure in (figures or {}).items()},
+        "tables": {_named("table", name): table for name, table in (tables or {}).items()},
+    }
+    folder = os.environ.get(RESULT_DIR)
+    if not folder:
+        return result | shown
+    return result | _write(Path(folder), result, shown)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Return what a notebook published into `folder`; empty where it published nothing."""
+    path = folder / RESULT
+    published: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return published
+
+
+def _write(folder: Path, result: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
+    if (folder / RESULT).exists():
+        raise UsageError("this notebook run has published already: gather its results and call report.publish once")
+    names: dict[str, dict[str, str]] = {"figures": {}, "tables": {}}
+    for name, figure in shown["figures"].items():
+        names["figures"][name] = f"figures/{name}.png"
+        with files.replacing(folder / names["figures"][name]) as path:
+            figure.savefig(path, format="png", dpi=_DPI, bbox_inches="tight")
+    for name, table in shown["tables"].items():
+        names["tables"][name] = f"tables/{name}.parquet"
+        with files.replacing(folder / names["tables"][name]) as path:
+            table.write_parquet(path)
+    text = json.dumps({**result, **names}, allow_nan=False, indent=1, sort_keys=True)
+    files.write_bytes(folder / RESULT, text.encode())
+    return names
+
+
+def _named(kind: str, name: str) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{kind} name {name!r}: a name is up to 100 letters, digits and _ . - and does not start with . or -"
+        )
+    return name
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise UsageError(f"metric {name!r} is {value!r} ({type(value).__name__}): a metric is a finite number")
+    number = float(value)
+    if not math.isfinite(number):
+        raise UsageError(
+            f"metric {name!r} is {number}: a metric is a finite number; leave it out, or publish the reason as a value"
+        )
+    return number
+
+
+def _json(name: str, value: JSON) -> JSON:
+    try:
+        written = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"value {name!r} is not JSON ({error}): write dates as ISO text, frames as tables") from error
+    return written
+
+
+def _digest(name: str, value: str) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"output {name!r} is {value!r}: an output is its digest, a text")
+    return value

@@ -1,0 +1,212 @@
+"""One notebook in one kernel, watched: papermill's bookkeeping, this Python as kernel, and a truthful verdict.
+
+What papermill's own engine would do differently: environment and working directory go to the kernel alone, nothing of
+this process changes; sockets are files in a folder of its own, so that kernels can run side by side; the kernel is
+`sys.executable`, not whatever the machine calls python3; nothing that the kernel started outlives it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import nbformat
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import ensure_event_loop
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NotebookExecutionManager
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+
+from champion import files
+from champion.runner import notebook as notebooks
+from champion.runner.outcome import CellError, Outcome, Verdict
+
+Progress = Callable[[int, int, str], None]
+
+_KERNEL = "python3"
+_START_SECONDS = 120
+_OUTPUT_SECONDS = 60  # nbclient's 4 s turn a busy machine into a false time-out
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to execute: the notebook file, its parameters, where it is saved, and the kernel's surroundings.
+
+    `log` takes what the kernel's process itself writes, past the notebook: native libraries, a crash's last words.
+    """
+
+    source: Path
+    parameters: Mapping[str, Any]
+    target: Path
+    log: Path
+    workdir: Path
+    environment: Mapping[str, str]
+    cell_timeout: int
+    on_progress: Progress | None = None
+
+
+def execute(job: Job) -> Verdict:
+    """Return how the notebook ended; it is saved at `job.target` as it goes, whatever happens.
+
+    Only what is no answer about the notebook is raised: KeyboardInterrupt and its like, and faults of the machine.
+    """
+    book = load_notebook_node(str(job.source))
+    if job.parameters:
+        book = parameterize_notebook(book, dict(job.parameters), kernel_name=_KERNEL, language="python")
+    book.metadata.papermill.update(input_path=str(job.source), output_path=str(job.target))
+    watch = _Watch(book, job.target, job.on_progress)
+    # An empty context: jupyter_core keeps its event loop in one, and Prefect copies contexts into its threads.
+    return contextvars.Context().run(_supervise, job, watch)
+
+
+class _Watch(NotebookExecutionManager):  # type: ignore[misc]  # papermill ships no types
+    """Papermill's bookkeeping, which also remembers the cell at work and what it raised, and tells progress."""
+
+    def __init__(self, book: Any, target: Path, on_progress: Progress | None) -> None:
+        super().__init__(book, output_path=str(target), progress_bar=False)
+        self.cell: int | None = None
+        self.raised: Any = None
+        self._on_progress = on_progress
+        self._context = contextvars.copy_context()  # the caller's, for what it logs from the callback
+        self._titles = notebooks.titles(book.cells)
+
+    def save(self, **kwargs: Any) -> None:  # noqa: ARG002 - papermill's signature
+        """Save in one step: whoever is killed while saving leaves the notebook as it was a cell ago."""
+        text: str = nbformat.writes(self.nb)  # type: ignore[no-untyped-call]  # half of nbformat is typed
+        files.write_bytes(Path(self.output_path), text.encode())
+        self.last_save_time = self.now()
+
+    def cell_start(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
+        self.cell = cell_index + 1
+        super().cell_start(cell, cell_index, **kwargs)
+
+    def cell_exception(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
+        self.raised = kwargs.get("exception")
+        super().cell_exception(cell, cell_index, **kwargs)
+
+    def cell_complete(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
+        super().cell_complete(cell, cell_index, **kwargs)
+        if self._on_progress is not None:
+            self._context.run(self._on_progress, cell_index + 1, len(self.nb.cells), self._titles[cell_index])
+
+
+class _ThisPython(KernelSpecManager):
+    """The kernel is the interpreter that runs Champion, with the packages Champion was tested with."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        command = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=command, name=kernel_name, display_name="Champion", language="python")
+
+
+class _Client(PapermillNotebookClient):  # type: ignore[misc]
+    """Papermill's client, which keeps hold of the kernel's process, so that it can be asked how it ended."""
+
+    process: subprocess.Popen[bytes] | None = None
+
+    def start_new_kernel(self, **kwargs: Any) -> None:
+        super().start_new_kernel(**kwargs)
+        self.process = self.km.provisioner.process
+
+
+def _supervise(job: Job, watch: _Watch) -> Verdict:
+    began = time.monotonic()
+    watch.notebook_start()
+    with _event_loop(), tempfile.TemporaryDirectory(prefix="nb-") as sockets, job.log.open("wb") as log:
+        client = _client(job, watch, Path(sockets))  # a short path, because a socket's name holds 107 bytes
+        try:
+            outcome, error = _outcome(client, job, watch, log)
+        finally:
+            _reap(client.process)
+            watch.notebook_complete()
+    return Verdict(outcome, time.monotonic() - began, error)
+
+
+def _outcome(client: _Client, job: Job, watch: _Watch, log: BinaryIO) -> tuple[Outcome, CellError | None]:
+    try:
+        client.execute(env=dict(job.environment), stdout=log, stderr=log, cleanup_kc=True)
+    except CellTimeoutError:
+        longest = f"it ran longer than {job.cell_timeout} s"
+        return Outcome.TIMED_OUT, CellError(watch.cell, "CellTimeoutError", longest)
+    except RuntimeError as stop:
+        if watch.cell is not None and not isinstance(stop, DeadKernelError):
+            raise
+        return Outcome.DIED, CellError(watch.cell, "DeadKernelError", _cause_of_death(client.process))
+    if watch.raised is not None and not _is_plain_exit(watch.raised):
+        return Outcome.FAILED, CellError(watch.cell, watch.raised.ename, watch.raised.evalue)
+    return Outcome.SUCCEEDED, None
+
+
+@contextmanager
+def _event_loop() -> Iterator[None]:
+    """Hold the loop that jupyter_core makes for this context, and close it after: it would keep three files open."""
+    loop = ensure_event_loop()
+    try:
+        yield
+    finally:
+        if not loop.is_running():  # else it is the caller's own
+            leftover = asyncio.all_tasks(loop)
+            for task in leftover:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*leftover, return_exceptions=True))
+            asyncio.set_event_loop(None)
+            loop.close()
+
+
+def _client(job: Job, watch: _Watch, sockets: Path) -> _Client:
+    kernel = AsyncKernelManager(
+        kernel_name=_KERNEL,
+        kernel_spec_manager=_ThisPython(),
+        transport="ipc",
+        ip=str(sockets / "k"),
+        connection_file=str(sockets / "kernel.json"),
+    )
+    return _Client(
+        watch,
+        km=kernel,
+        kernel_name=_KERNEL,
+        timeout=job.cell_timeout,
+        startup_timeout=_START_SECONDS,
+        iopub_timeout=_OUTPUT_SECONDS,
+        resources={"metadata": {"path": str(job.workdir)}},
+    )
+
+
+def _is_plain_exit(raised: Any) -> bool:
+    """Return whether a cell ended the notebook on purpose, by `sys.exit()`."""
+    return raised.ename == "SystemExit" and raised.evalue in {"", "0", "None"}
+
+
+def _cause_of_death(process: subprocess.Popen[bytes] | None) -> str:
+    code = process.poll() if process is not None else None
+    if code is None:
+        return "the kernel stopped answering"
+    if code >= 0:
+        return f"the kernel exited with code {code}"
+    name = signal.Signals(-code).name
+    hint = ", as the system does when memory runs out" if name == "SIGKILL" else ""
+    return f"the kernel was ended by {name}{hint}"
+
+
+def _reap(process: subprocess.Popen[bytes] | None) -> None:
+    """End whatever is left of the kernel's process group, which it leads: itself and what its cells started."""
+    if process is None:
+        return
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # nothing was left
+    process.wait()

@@ -1,0 +1,89 @@
+"""What makes two runs the same run: notebook, parameters, code, environment and inputs, each as a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distributions, version
+from pathlib import Path
+from typing import Any
+
+import champion
+from champion import resources
+
+_GIT_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The parts of an execution key, and the key itself."""
+
+    notebook: str
+    code: str
+    code_version: str
+    environment: str
+    key: str
+
+
+def identify(notebook: str, parameters: Mapping[str, Any], inputs: Mapping[str, str]) -> Identity:
+    """Return the identity of a run from its notebook's digest, its parameters and its inputs' digests.
+
+    The commit is recorded but not part of the key: the sources themselves are, so that a change of a document reruns
+    nothing and an uncommitted change of the code reruns everything.
+    """
+    code, environment = code_digest(), environment_digest()
+    parts = [notebook, code, environment, dict(parameters), dict(inputs)]
+    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return Identity(notebook, code, code_version(), environment, key)
+
+
+def code_digest() -> str:
+    """Return the SHA-256 over Champion's sources, schemas and SQL as they are on disk now."""
+    package = Path(champion.__file__).parent
+    digest = hashlib.sha256()
+    for root, pattern in (
+        (package, "*.py"),
+        (resources.folder("schemas"), "*.avsc"),
+        (resources.folder("sql"), "*.sql"),
+    ):
+        for path in sorted(root.rglob(pattern)):
+            digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def code_version() -> str:
+    """Return Champion's version and, in a checkout, the commit, with `.dirty` where files differ from it.
+
+    >>> code_version() != ""
+    True
+    """
+    try:
+        released = version("champion")
+    except PackageNotFoundError:  # a checkout that is on the path but not installed
+        released = "0"
+    root = Path(champion.__file__).parent.parent
+    commit = _git(root, "describe", "--always", "--dirty=.dirty", "--abbrev=12") if (root / ".git").exists() else ""
+    return f"{released}+{commit}" if commit else released
+
+
+@cache
+def environment_digest() -> str:
+    """Return the SHA-256 of the Python version and every installed distribution's name and version."""
+    installed = sorted({f"{found.name.lower()}=={found.version}" for found in distributions()})
+    return hashlib.sha256("\n".join([platform.python_version(), *installed]).encode()).hexdigest()
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""  # without git the version alone is recorded; the sources' hash still tells code apart
+    return done.stdout.strip()

@@ -1,0 +1,69 @@
+"""How a notebook run can end, and what its caller gets back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """The supervisor's word for how a run ended; the notebook file is not asked."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # a cell raised
+    TIMED_OUT = "timed_out"  # a cell ran longer than it may
+    DIED = "died"  # the kernel process ended: a signal, a crash, out of memory
+    CANCELLED = "cancelled"  # a person or the scheduler stopped it
+    KILLED = "killed"  # the supervisor itself was killed; found and closed by a later command
+    SKIPPED = "skipped"  # the same run had succeeded before
+
+
+@dataclass(frozen=True, slots=True)
+class CellError:
+    """What stopped a run: the cell (counted from 1, as saved; None before the first), the error's name and value."""
+
+    cell: int | None
+    name: str
+    value: str
+
+    def __str__(self) -> str:
+        where = "before its first cell" if self.cell is None else f"in cell {self.cell}"
+        return f"{where}: {self.name}: {self.value}" if self.value else f"{where}: {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How an execution ended, how long it took, and what stopped it."""
+
+    outcome: Outcome
+    seconds: float
+    error: CellError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One notebook run as its caller sees it; for a skipped one, `run_id` and the files are the earlier run's."""
+
+    run_id: str
+    outcome: Outcome
+    notebook: str
+    execution_key: str
+    seconds: float
+    error: CellError | None
+    saved: str  # the executed notebook: a path, or a URI where artifacts are remote
+    html: str
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The metrics the notebook published."""
+        published: Mapping[str, float] = self.result.get("metrics", {})
+        return published
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The values the notebook published."""
+        published: Mapping[str, Any] = self.result.get("values", {})
+        return published

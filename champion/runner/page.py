@@ -1,0 +1,39 @@
+"""An executed notebook as one HTML file that opens anywhere, with how the run went at its top."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbconvert import HTMLExporter
+
+from champion.runner.outcome import Verdict
+
+_NOISE = frozenset({"injected-parameters", "papermill-error-cell-tag"})  # the heading shows the parameters
+
+
+def render(executed: Path, run_id: str, verdict: Verdict, parameters: Mapping[str, Any]) -> str:
+    """Return the HTML of a saved notebook: images inside, nothing fetched from elsewhere but by MathJax."""
+    book = nbformat.read(executed, as_version=4)  # type: ignore[no-untyped-call]  # half of nbformat is typed
+    book.cells = [cell for cell in book.cells if not _NOISE & set(cell.metadata.get("tags", []))]
+    heading = _heading(executed.stem, run_id, verdict, parameters)
+    book.cells.insert(0, nbformat.v4.new_markdown_cell(heading))  # type: ignore[no-untyped-call]
+    exporter = HTMLExporter(  # type: ignore[no-untyped-call]
+        embed_images=True, exclude_input_prompt=True, exclude_output_prompt=True, require_js_url="", jquery_url=""
+    )
+    body: str = exporter.from_notebook_node(book, resources={"metadata": {"name": executed.stem}})[0]
+    return body
+
+
+def _heading(name: str, run_id: str, verdict: Verdict, parameters: Mapping[str, Any]) -> str:
+    given = ", ".join(f"{escape(key)} = <code>{escape(str(value))}</code>" for key, value in parameters.items())
+    parts = [
+        f"<b>{escape(name)}</b> {verdict.outcome.value.replace('_', ' ')} in {verdict.seconds:.1f} s",
+        f"stopped {escape(str(verdict.error))}" if verdict.error else "",
+        given,
+        f"MLflow run <code>{run_id}</code>",
+    ]
+    return "<div>" + "<br>".join(part for part in parts if part) + "</div>\n\n---"

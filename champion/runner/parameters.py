@@ -1,0 +1,232 @@
+"""A notebook's parameters: what its `parameters` cell declares, and whether the given ones fit, before a kernel starts.
+
+The cell is read with Python's own parser, not run: `name: type = default  # help`, one a statement. Papermill's reader
+is not used, because it overlooks `str | None`, defaults that hold an equals sign, and parameters without default.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from champion.errors import ParameterError
+
+_SECRET_WORDS = frozenset({"password", "passwd", "token", "secret", "key", "credential", "credentials", "apikey"})
+_CREDENTIALS = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
+_SCALARS = frozenset({"str", "int", "float", "bool", "date"})
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One declared parameter; `kinds` are the types it takes, `default` the source text of its default."""
+
+    name: str
+    kinds: tuple[str, ...]
+    default: str | None
+    help: str
+
+    @property
+    def optional(self) -> bool:
+        """Whether None is a value for it."""
+        return "None" in self.kinds or not self.kinds
+
+    @property
+    def required(self) -> bool:
+        """Whether a run must give it: it has no default, or a default of None that its type does not allow."""
+        return self.default is None or (self.default == "None" and not self.optional)
+
+    @property
+    def type(self) -> str:
+        """The type as one reads it."""
+        return " | ".join(self.kinds) or "any"
+
+
+def read(source: str, notebook: str) -> dict[str, Parameter]:
+    r"""Return the parameters that the source of a `parameters` cell declares, by name, in order.
+
+    Raises:
+        ParameterError: the cell is not Python, or a type is not one that can be passed to a notebook.
+
+    >>> read("session: date  # the session\nhorizon: int = 5", "train")["horizon"].type
+    'int'
+    """
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError as error:
+        raise ParameterError(f"notebook {notebook}: its parameters cell is not Python ({error}): correct it") from error
+    lines = source.splitlines()
+    found = [_declared(statement, lines, notebook) for statement in statements]
+    return {parameter.name: parameter for parameter in found if parameter is not None}
+
+
+def check(declared: Mapping[str, Parameter], given: Mapping[str, Any], notebook: str) -> dict[str, Any]:
+    """Return the given values as papermill can write them: JSON, dates as ISO text.
+
+    Raises:
+        ParameterError: an unknown or missing name, a value of another type, or what looks like a secret. All
+            complaints are in the message.
+    """
+    problems: list[str] = [_unknown(name, declared) for name in given if name not in declared]
+    problems += [
+        f"{name!r} ({parameter.type}) is required" + (f": {parameter.help}" if parameter.help else "")
+        for name, parameter in declared.items()
+        if parameter.required and name not in given
+    ]
+    problems += [
+        f"{name!r} looks like a secret, and parameters are saved and shown: pass it by the environment"
+        for name in dict.fromkeys([*declared, *given])
+        if _SECRET_WORDS & set(name.lower().split("_"))
+    ]
+    values: dict[str, Any] = {}
+    for name in given.keys() & declared.keys():
+        try:
+            values[name] = _accepted(given[name], declared[name].kinds)
+        except ValueError as error:
+            problems.append(f"{name!r} takes {declared[name].type}, {error}")
+    if problems:
+        raise ParameterError(f"notebook {notebook} cannot run: {'; '.join(problems)}")
+    return {name: values[name] for name in declared if name in values}
+
+
+def from_text(declared: Mapping[str, Parameter], texts: Mapping[str, str]) -> dict[str, Any]:
+    r"""Return values for texts from a command line: numbers, booleans and lists as JSON, text and dates as they are.
+
+    >>> from_text(read("horizon: int = 5\nname: str = 'a'", "train"), {"horizon": "10", "name": "b"})
+    {'horizon': 10, 'name': 'b'}
+    """
+    return {name: _read_text(text, declared[name]) if name in declared else text for name, text in texts.items()}
+
+
+def _read_text(text: str, parameter: Parameter) -> Any:
+    if text in {"None", "null", ""} and parameter.optional:
+        return None
+    if {"str", "date"} & set(parameter.kinds):
+        return text
+    try:
+        return json.loads(text.lower() if "bool" in parameter.kinds else text)
+    except ValueError:
+        return text  # `check` says what was wrong with it
+
+
+def defaults(declared: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Return the defaults that are literals; a computed default is known to the notebook alone."""
+    found = {}
+    for name, parameter in declared.items():
+        try:
+            value = ast.literal_eval(parameter.default or "")
+            found[name] = json.loads(json.dumps(value))
+        except (ValueError, SyntaxError, TypeError):
+            continue
+    return found
+
+
+def _declared(statement: ast.stmt, lines: Sequence[str], notebook: str) -> Parameter | None:
+    if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+        name, kinds = statement.target.id, _kinds(statement.annotation, notebook, statement.target.id)
+    elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+        name, kinds = statement.targets[0].id, _kinds_of_default(statement.value)
+    else:
+        return None
+    default = ast.unparse(statement.value) if statement.value is not None else None
+    line = lines[(statement.end_lineno or statement.lineno) - 1].encode()[statement.end_col_offset or 0 :]
+    return Parameter(name, kinds, default, line.decode().strip().removeprefix("#").strip())
+
+
+def _kinds(annotation: ast.expr, notebook: str, name: str) -> tuple[str, ...]:
+    """Return the members of a union, `Optional[X]` as X and None."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return _kinds(ast.parse(annotation.value, mode="eval").body, notebook, name)
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        return _kinds(annotation.left, notebook, name) + _kinds(annotation.right, notebook, name)
+    text = ast.unparse(annotation).removeprefix("datetime.")
+    if optional := re.fullmatch(r"(?:typing\.)?Optional\[(.+)\]", text):
+        return *_kinds(ast.parse(optional[1], mode="eval").body, notebook, name), "None"
+    inner = re.fullmatch(r"list\[(\w+)\]", text)
+    if text not in _SCALARS | {"None", "list", "dict"} and not (inner and inner[1] in _SCALARS):
+        raise ParameterError(
+            f"notebook {notebook}: parameter {name!r} has type {text}; a notebook takes "
+            f"{', '.join(sorted(_SCALARS))}, list[...] of them, dict, and ... | None"
+        )
+    return (text,)
+
+
+def _kinds_of_default(value: ast.expr) -> tuple[str, ...]:
+    try:
+        kind = type(ast.literal_eval(value)).__name__
+    except ValueError:
+        return ()
+    return (kind,) if kind in _SCALARS | {"list", "dict"} else ()
+
+
+def _unknown(name: str, declared: Mapping[str, Parameter]) -> str:
+    near = difflib.get_close_matches(name, declared, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(declared) or 'no parameters'}"
+    return f"it has no parameter {name!r}: {hint}"
+
+
+def _accepted(value: Any, kinds: Sequence[str]) -> Any:
+    if isinstance(value, str) and _CREDENTIALS.search(value):
+        raise ValueError("and the text holds a user's password: pass it by the environment")
+    if isinstance(value, tuple | set | frozenset):
+        raise ValueError(f"found {value!r}: write a list")  # noqa: TRY004 - one kind of complaint, gathered above
+    for kind in kinds or ("str", "bool", "int", "float", "list", "dict", "None"):
+        fits, accepted = _as(value, kind)
+        if fits:
+            return accepted
+    raise ValueError(f"found {value!r} ({type(value).__name__})")
+
+
+def _as(value: Any, kind: str) -> tuple[bool, Any]:  # noqa: PLR0911 - one return a type
+    """Return whether a value is of a kind, and how it is written down."""
+    match kind:
+        case "None":
+            return value is None, None
+        case "bool":
+            return isinstance(value, bool), value
+        case "int":
+            fits = isinstance(value, Integral) and not isinstance(value, bool)
+            return fits, int(value) if fits else None
+        case "float":
+            fits = not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
+            return fits, float(value) if fits else None
+        case "str":
+            return isinstance(value, str | Path | date), value.isoformat() if isinstance(value, date) else str(value)
+        case "date":
+            return _as_date(value)
+        case "dict":
+            return _as_json(value, dict)
+        case _:
+            return _as_list(value, kind.removeprefix("list").strip("[]"))
+
+
+def _as_date(value: Any) -> tuple[bool, str | None]:
+    if isinstance(value, str):
+        try:
+            return True, date.fromisoformat(value).isoformat()
+        except ValueError:
+            return False, None
+    fits = isinstance(value, date) and not isinstance(value, datetime)
+    return fits, value.isoformat() if fits else None
+
+
+def _as_list(value: Any, kind: str) -> tuple[bool, Any]:
+    if not kind or not isinstance(value, list):
+        return _as_json(value, list)
+    items = [_as(item, kind) for item in value]
+    return all(fits for fits, _ in items), [accepted for _, accepted in items]
+
+
+def _as_json(value: Any, kind: type) -> tuple[bool, Any]:
+    try:
+        return isinstance(value, kind), json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        return False, None

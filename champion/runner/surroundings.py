@@ -1,0 +1,51 @@
+"""The environment a kernel gets: the caller's, this workspace's settings, and where to publish and record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+import champion
+from champion import report
+
+if TYPE_CHECKING:
+    from champion.settings import Settings
+
+
+def of_kernel(settings: Settings, run_id: str, result: Path) -> dict[str, str]:
+    """Return the environment of a notebook's kernel. Secrets travel here, never in parameters."""
+    return {
+        **os.environ,
+        **_of_settings(settings),
+        report.RESULT_DIR: str(result),
+        "MLFLOW_TRACKING_URI": settings.tracking,
+        "MLFLOW_RUN_ID": run_id,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # figures go into the notebook
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else ipykernel warns about frozen modules
+        "PYTHONPATH": _python_path(os.environ),
+    }
+
+
+def _of_settings(settings: Settings) -> dict[str, str]:
+    """Return the settings as `CHAMPION_*`; one that is not set is empty, so that nothing inherited fills it."""
+    found = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        text = value.get_secret_value() if isinstance(value, SecretStr) else "" if value is None else str(value)
+        found[f"CHAMPION_{name.upper()}"] = text
+    if not urlsplit(settings.archive).scheme:
+        found["CHAMPION_ARCHIVE"] = str(Path(settings.archive).expanduser().absolute())  # the kernel works elsewhere
+    return found
+
+
+def _python_path(environment: Mapping[str, str]) -> str:
+    """Return the path on which the kernel finds the Champion that runs it, also in a checkout that is not installed."""
+    here = str(Path(champion.__file__).parent.parent)
+    return os.pathsep.join([here, *filter(None, [environment.get("PYTHONPATH")])])

@@ -1,0 +1,184 @@
+"""The promotion ledger: an append-only JSON-lines file that answers 'which model was champion on date X?'.
+
+MLflow's aliases have no history. Every decision is a line, sealed by a SHA-256 over itself and the seal of the line
+before it, so that a line changed, or taken out of the middle, is noticed. A promotion is two lines, `pending` before
+the alias moves and `done` after, so that a crash in between is seen and finished by the next command. Reading needs no
+MLflow.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+from champion import clock
+from champion.errors import ModelError
+
+Kind = Literal["promote", "rollback"]
+State = Literal["pending", "done", "refused", "abandoned"]
+INDIA = timezone(timedelta(hours=5, minutes=30), "IST")  # a date in India: the exchange's day
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line. `at` is when it was written, `effective` since when the version is champion (UTC)."""
+
+    decision: int
+    kind: Kind
+    state: State
+    version: int
+    previous: int | None
+    reason: str
+    forced: bool
+    at: datetime
+    effective: datetime | None = None
+    by: str = ""
+    reasons: tuple[str, ...] = ()
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def path_of(home: Path) -> Path:
+    """Return where a workspace's ledger is."""
+    return home / "promotions.jsonl"
+
+
+def read(path: Path) -> list[Entry]:
+    """Return all entries, oldest first.
+
+    A last line without its end was never acknowledged by the disk and does not count.
+
+    Raises:
+        ModelError: a line is damaged, or was changed after it was written.
+    """
+    entries: list[Entry] = []
+    seal = ""
+    for number, line in enumerate(_lines(path), start=1):
+        try:
+            content = json.loads(line)
+            found, seal = content.pop("seal"), _seal(seal, content)
+            entries.append(_entry(content))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError(f"{path} line {number} is no ledger entry ({error}): restore a backup") from error
+        if found != seal:
+            raise ModelError(f"{path} line {number} is not as it was written: the ledger was edited; restore a backup")
+    return entries
+
+
+def append(path: Path, entry: Entry) -> Entry:
+    """Return `entry` once it is on disk. Call it while holding the ledger's lock."""
+    lines = _lines(path)
+    content = _plain(entry)
+    before = json.loads(lines[-1])["seal"] if lines else ""
+    text = json.dumps(content | {"seal": _seal(before, content)}, sort_keys=True, allow_nan=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as stream:
+        stream.truncate(sum(len(line) + 1 for line in lines))  # drops a torn last line, which nobody relied on
+        stream.write(text.encode() + b"\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    return entry
+
+
+def pending(entries: Sequence[Entry]) -> Entry | None:
+    """Return the decision that was begun and neither done nor abandoned, if there is one."""
+    ended = {entry.decision for entry in entries if entry.state != "pending"}
+    return next((entry for entry in reversed(entries) if entry.decision not in ended), None)
+
+
+def champions(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the stack of champions, the current one last; a rollback takes the top one off."""
+    stack: list[Entry] = []
+    for entry in entries:
+        if entry.state != "done":
+            continue
+        if entry.kind == "rollback":
+            stack = stack[:-2]  # the one rolled back, and the older one, which comes back as of now
+        stack.append(entry)
+    return stack
+
+
+def on_date(entries: Sequence[Entry], on: date) -> Entry | None:
+    """Return the entry that made the champion in force at the end of the date `on` in India, if there was one."""
+    end = datetime.combine(on + timedelta(days=1), time(), INDIA)
+    done = [entry for entry in entries if entry.state == "done" and entry.effective and entry.effective < end]
+    return done[-1] if done else None
+
+
+def next_decision(entries: Sequence[Entry]) -> int:
+    """Return the number of the next decision, from 1."""
+    return max((entry.decision for entry in entries), default=0) + 1
+
+
+def draft(entries: Sequence[Entry], kind: Kind, version: int, reason: str, *, forced: bool = False) -> Entry:
+    """Return a new pending decision, dated now and signed by the current user; `append` writes it."""
+    stack = champions(entries)
+    return Entry(
+        decision=next_decision(entries),
+        kind=kind,
+        state="pending",
+        version=version,
+        previous=stack[-1].version if stack else None,
+        reason=reason,
+        forced=forced,
+        at=clock.now(),
+        by=getpass.getuser(),
+    )
+
+
+def _lines(path: Path) -> list[bytes]:
+    if not path.exists():
+        return []
+    return path.read_bytes().split(b"\n")[:-1]
+
+
+def _seal(before: str, content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 over a line's content and the seal of the line before it."""
+    return hashlib.sha256((before + json.dumps(content, sort_keys=True)).encode()).hexdigest()
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    return {
+        "decision": entry.decision,
+        "kind": entry.kind,
+        "state": entry.state,
+        "version": entry.version,
+        "previous": entry.previous,
+        "reason": entry.reason,
+        "forced": entry.forced,
+        "at": entry.at.isoformat(),
+        "effective": entry.effective.isoformat() if entry.effective else None,
+        "by": entry.by,
+        "reasons": list(entry.reasons),
+        "evidence": _storable(entry.evidence),
+    }
+
+
+def _storable(value: Any) -> Any:
+    """Return evidence as JSON: a number that is not finite, which may be why a model was refused, becomes its name."""
+    if isinstance(value, Mapping):
+        return {str(name): _storable(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _entry(content: dict[str, Any]) -> Entry:
+    effective = content["effective"]
+    return Entry(
+        **{
+            **content,
+            "at": datetime.fromisoformat(content["at"]).astimezone(UTC),
+            "effective": datetime.fromisoformat(effective).astimezone(UTC) if effective else None,
+            "reasons": tuple(content["reasons"]),
+        }
+    )

@@ -1,0 +1,242 @@
+"""Versions of the model in MLflow's registry: register a fitted one, list them, load one by alias with checks.
+
+Models are stored in the skops format, which runs no code on loading; which types may be loaded is decided here, by the
+package they come from, never by the list that a model file carries with it.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from champion.errors import ModelError
+from champion.tracking import runs, store
+
+if TYPE_CHECKING:
+    from champion.settings import Settings
+
+MODEL = "equity_price_predictor"
+CHAMPION, CHALLENGER = "champion", "challenger"
+FEATURE_VERSION = "champion.feature_version"
+FEATURES = "champion.features"
+_FILE = "model.skops"
+_TRUSTED = frozenset({"sklearn", "numpy", "scipy", "champion"})
+_PINNED = ("scikit-learn", "skops", "numpy", "pandas")
+_EXAMPLE_ROWS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One registered version of the model; `created` is UTC."""
+
+    number: int
+    aliases: tuple[str, ...]
+    run_id: str
+    created: datetime
+    feature_version: str
+    features: tuple[str, ...]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A fitted scikit-learn model and the version it is."""
+
+    model: Any
+    version: Version
+
+
+def register(
+    settings: Settings,
+    model: Any,
+    example: pl.DataFrame,
+    *,
+    run_id: str,
+    feature_version: str,
+    tags: Mapping[str, str] | None = None,
+) -> Version:
+    """Return the new version of `model`, now aliased `challenger`.
+
+    `example` holds some rows of the model's input: its columns, in their order, are the signature that scoring is
+    held to. `run_id` is the run that trained it.
+
+    Raises:
+        ModelError: the model holds types from packages that are not trusted.
+    """
+    from mlflow.models import Model  # noqa: PLC0415 - mlflow takes seconds to import
+
+    client = store.prepare(settings)
+    trusted = _trusted_types(model)
+    run = client.get_run(run_id)
+    logged = client.create_logged_model(run.info.experiment_id, name=MODEL, source_run_id=run_id)
+    identity = Model(
+        artifact_path=logged.artifact_location, run_id=run_id, model_uuid=logged.model_id, model_id=logged.model_id
+    )
+    with tempfile.TemporaryDirectory(prefix="champion-model-") as scratch:
+        folder = Path(scratch) / "model"
+        _save(model, example, folder, identity, trusted)
+        client.log_model_artifacts(logged.model_id, str(folder))
+    client.finalize_logged_model(logged.model_id, "READY")
+    _make_sure_of_name(settings)
+    labels = {**(tags or {}), FEATURE_VERSION: feature_version, FEATURES: json.dumps(example.columns)}
+    made = client.create_model_version(
+        MODEL, source=logged.artifact_location, run_id=run_id, tags=labels, model_id=logged.model_id
+    )
+    client.set_registered_model_alias(MODEL, CHALLENGER, str(made.version))
+    runs.log(settings, run_id, tags={"champion.model_version": str(made.version)})
+    return find(settings, int(made.version))
+
+
+def versions(settings: Settings) -> list[Version]:
+    """Return all versions, newest first; none where nothing was registered yet."""
+    client = store.prepare(settings)
+    aliases = _aliases(settings)
+    found = [_read(made, aliases) for made in client.search_model_versions(f"name='{MODEL}'")]
+    return sorted(found, key=lambda one: one.number, reverse=True)
+
+
+def find(settings: Settings, which: str | int) -> Version:
+    """Return the version of a number or an alias.
+
+    Raises:
+        ModelError: there is no such version; the message names those that exist.
+    """
+    known = versions(settings)
+    for one in known:
+        if one.number == which or which in one.aliases:
+            return one
+    listed = ", ".join(f"{one.number}{' @' + ' @'.join(one.aliases) if one.aliases else ''}" for one in known)
+    raise ModelError(f"{MODEL} has no version {which!r}; registered: {listed or 'none, run `champion train` first'}")
+
+
+def load(
+    settings: Settings,
+    which: str | int = CHAMPION,
+    *,
+    features: Sequence[str] | None = None,
+    feature_version: str | None = None,
+) -> LoadedModel:
+    """Return the model of an alias or number, after checking that it takes these features of this version.
+
+    Raises:
+        ModelError: no such version; it was trained on other features, another order or another feature version; or
+            its file holds types from packages that are not trusted.
+    """
+    import skops.io  # noqa: PLC0415 - brings scikit-learn
+    from mlflow.artifacts import download_artifacts  # noqa: PLC0415
+
+    found = find(settings, which)
+    _check_inputs(found, features, feature_version)
+    client = store.prepare(settings)
+    source = client.get_model_version_download_uri(MODEL, str(found.number))
+    path = Path(download_artifacts(source, tracking_uri=settings.tracking)) / _FILE
+    return LoadedModel(skops.io.load(path, trusted=_trusted(skops.io.get_untrusted_types(file=path))), found)
+
+
+def point(settings: Settings, alias: str, number: int) -> None:
+    """Move an alias to a version. Promotion does it under its ledger: call `promotion.promote` instead."""
+    store.prepare(settings).set_registered_model_alias(MODEL, alias, str(number))
+
+
+def alias_of(settings: Settings, alias: str) -> int | None:
+    """Return the version an alias points at, or None."""
+    return _aliases(settings).get(alias)
+
+
+def _save(model: Any, example: pl.DataFrame, folder: Path, identity: Any, trusted: list[str]) -> None:
+    import mlflow.sklearn  # noqa: PLC0415
+    from mlflow.models import infer_signature  # noqa: PLC0415
+
+    rows = example.head(_EXAMPLE_ROWS).cast(pl.Float64).to_pandas()  # a count with a null is a float to pandas
+    answer = "predict_proba" if hasattr(model, "predict_proba") else "predict"
+    inputs = rows if hasattr(model, "feature_names_in_") else rows.to_numpy()
+    with _library_noise():
+        mlflow.sklearn.save_model(
+            model,
+            str(folder),
+            mlflow_model=identity,
+            signature=infer_signature(rows, getattr(model, answer)(inputs)),
+            input_example=rows,
+            pip_requirements=[f"{name}=={installed(name)}" for name in _PINNED],
+            pyfunc_predict_fn=answer,
+            serialization_format="skops",
+            skops_trusted_types=trusted,
+        )
+
+
+@contextmanager
+def _library_noise() -> Iterator[None]:
+    """Silence what MLflow 3.17 provokes in itself and in pandas 3."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Operation with range is deprecated")
+        warnings.filterwarnings("ignore", message=r".*Any type hint is inferred as AnyType")
+        yield
+
+
+def _trusted_types(model: Any) -> list[str]:
+    import skops.io  # noqa: PLC0415
+
+    return _trusted(skops.io.get_untrusted_types(data=skops.io.dumps(model)))
+
+
+def _trusted(types: Sequence[str]) -> list[str]:
+    strange = [name for name in types if name.partition(".")[0] not in _TRUSTED]
+    if strange:
+        raise ModelError(
+            f"the model holds types from outside {', '.join(sorted(_TRUSTED))}: {', '.join(strange[:5])}. "
+            "Build it from scikit-learn estimators, so that it can be loaded without running foreign code"
+        )
+    return list(types)
+
+
+def _check_inputs(found: Version, features: Sequence[str] | None, feature_version: str | None) -> None:
+    if feature_version is not None and found.feature_version != feature_version:
+        raise ModelError(
+            f"{MODEL} version {found.number} was trained on features {found.feature_version}, asked for "
+            f"{feature_version}: build those features, or train and promote a model on them"
+        )
+    if features is not None and tuple(features) != found.features:
+        raise ModelError(
+            f"{MODEL} version {found.number} takes {len(found.features)} features {list(found.features)[:6]}..., "
+            f"offered {len(features)}; missing {sorted(set(found.features) - set(features))[:6]}, "
+            f"unknown {sorted(set(features) - set(found.features))[:6]}: select its features in its order"
+        )
+
+
+def _make_sure_of_name(settings: Settings) -> None:
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    client = store.prepare(settings)
+    if not client.search_registered_models(f"name='{MODEL}'"):
+        try:
+            client.create_registered_model(MODEL, description="Scores NSE equities by their expected forward return.")
+        except MlflowException:  # another process made it in between
+            client.get_registered_model(MODEL)
+
+
+def _aliases(settings: Settings) -> dict[str, int]:
+    found = store.prepare(settings).search_registered_models(f"name='{MODEL}'")
+    return {alias: int(number) for one in found for alias, number in one.aliases.items()}
+
+
+def _read(made: Any, aliases: Mapping[str, int]) -> Version:
+    number = int(made.version)
+    return Version(
+        number=number,
+        aliases=tuple(sorted(alias for alias, target in aliases.items() if target == number)),
+        run_id=made.run_id or "",
+        created=datetime.fromtimestamp(made.creation_timestamp / 1000, UTC),
+        feature_version=made.tags.get(FEATURE_VERSION, ""),
+        features=tuple(json.loads(made.tags.get(FEATURES, "[]"))),
+        tags=dict(made.tags),
+    )

@@ -1,0 +1,135 @@
+"""The MLflow store of a workspace, prepared once: tables made, artifacts placed, telemetry off.
+
+Several processes that meet on a fresh SQLite file fail in MLflow's migrations, so they run once, under a lock, and a
+marker file says for which database and which MLflow version they are done.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from champion import files
+from champion.errors import ServiceError, UsageError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from champion.settings import Settings
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_PATIENCE = 180  # seconds another process may take to make the tables
+_SERVERS = frozenset({"http", "https"})
+
+
+def prepare(settings: Settings) -> MlflowClient:
+    """Return a client of the workspace's store, made ready on first use.
+
+    Raises:
+        UsageError: the tracking URI is a relative path, or plain http to another machine.
+        ServiceError: the store cannot be made ready.
+    """
+    return _client(_checked(settings.tracking), settings.home)
+
+
+def experiment_id(settings: Settings, name: str) -> str:
+    """Return the id of the experiment `name`, made with its own artifact folder where it is new."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - mlflow takes seconds to import
+
+    client = prepare(settings)
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return client.create_experiment(name, artifact_location=_artifact_location(settings, name))
+        except MlflowException:  # another process made it in between
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return found.experiment_id
+
+
+@cache
+def _client(uri: str, home: Path) -> MlflowClient:
+    for variable in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+        os.environ.setdefault(variable, "true")  # MLflow reads them when it is imported, and ignores '1'
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    if urlsplit(uri).scheme not in _SERVERS:
+        _migrate(uri, home / "mlflow")
+    from mlflow import MlflowClient  # noqa: PLC0415
+
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _migrate(uri: str, folder: Path) -> None:
+    marker, wanted = folder / "prepared", f"{_without_password(uri)} mlflow {version('mlflow')}\n"
+    if _is_prepared(uri, marker, wanted):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "prepared.lock", timeout=_PATIENCE):
+        if not _is_prepared(uri, marker, wanted):
+            _upgrade(uri)
+            files.write_bytes(marker, wanted.encode())
+
+
+def _upgrade(uri: str) -> None:
+    from mlflow.db import upgrade  # noqa: PLC0415
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    if urlsplit(uri).scheme == "sqlite":
+        _sqlite_file(uri).parent.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces each migration
+    try:
+        upgrade.main([uri], standalone_mode=False)  # `mlflow db upgrade`, in this process
+    except (MlflowException, SQLAlchemyError) as error:
+        raise ServiceError(
+            f"the tracking store {_without_password(uri)} could not be made ready: {error}. "
+            "Check CHAMPION_TRACKING_URI, the disk, and that no older MLflow is using the database"
+        ) from error
+
+
+def _is_prepared(uri: str, marker: Path, wanted: str) -> bool:
+    if not marker.exists() or marker.read_text(encoding="utf-8") != wanted:
+        return False
+    return urlsplit(uri).scheme != "sqlite" or _sqlite_file(uri).exists()
+
+
+def _checked(uri: str) -> str:
+    parts = urlsplit(uri)
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise UsageError(
+            f"tracking URI {_without_password(uri)}: plain http is for this machine only; use https:// or a tunnel"
+        )
+    if parts.scheme == "sqlite" and not _sqlite_file(uri).is_absolute():
+        raise UsageError(f"tracking URI {uri} is relative: write sqlite:/// and an absolute path")
+    if not parts.scheme or parts.scheme == "file":
+        raise UsageError(
+            f"tracking URI {uri!r} names a folder, which MLflow 3 no longer supports: use sqlite:///, postgresql:// "
+            "or https://"
+        )
+    return uri
+
+
+def _sqlite_file(uri: str) -> Path:
+    return Path(uri.removeprefix("sqlite:///"))
+
+
+def _without_password(uri: str) -> str:
+    password = urlsplit(uri).password
+    return uri.replace(f":{password}@", ":***@") if password else uri
+
+
+def _artifact_location(settings: Settings, name: str) -> str | None:
+    """Return a folder of this workspace, or None where a server decides."""
+    if urlsplit(settings.tracking).scheme in _SERVERS:
+        return None
+    return (settings.artifacts / name).as_uri()
