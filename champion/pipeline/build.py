@@ -73,7 +73,7 @@ def _inputs(lake: Lake, end: date, feature_set: str) -> dict[date, Mapping[str, 
     found: dict[date, Mapping[str, str]] = {}
     for session, (_, part) in zip(lake.sessions(BARS, end=end), lake.parts(BARS, end=end), strict=True):
         running.update(f"{session} {part.sha256}\n".encode())
-        found[session] = {"bars": running.hexdigest(), "feature_set": feature_set, "features": "1"}
+        found[session] = {"bars": running.hexdigest(), "feature_set": feature_set, "features": features.VERSION}
     return found
 
 

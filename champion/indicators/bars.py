@@ -1,0 +1,50 @@
+"""The bars that indicators, inputs and labels can be computed on; anything else is refused, never repaired."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from champion.errors import ContractError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_PRICE = 1e9
+"""Rupees. Above it, 200 prices counted in units of 1/10,000 rupee no longer add up exactly in a double."""
+
+_KEY = ("instrument_id", "trade_date")
+_PRICES = frozenset({"high", "low", "close"})
+_AMOUNTS = frozenset({"volume", "turnover"})
+_SHOWN = 5
+
+
+def check_bars(bars: pl.DataFrame, columns: Sequence[str]) -> None:
+    """Raise ContractError unless the bars hold these columns, filled and sound, one bar per instrument and session.
+
+    Nothing may be null, prices must be positive and at most `MAX_PRICE`, volume Int64, volume and turnover not
+    negative.
+    """
+    missing = [name for name in columns if name not in bars.columns]
+    if missing:
+        raise ContractError(f"bars lack {', '.join(missing)}; needed are {', '.join(columns)}; found {bars.columns}")
+    if "volume" in columns and bars.schema["volume"] != pl.Int64:
+        raise ContractError(f"volume must be whole shares (Int64), found {bars.schema['volume']}; round it first")
+    for name in columns:
+        _refuse(bars, pl.col(name).is_null(), f"{name} is null")
+        if name in _PRICES:
+            sound = pl.col(name).is_between(0, MAX_PRICE, closed="right")
+            _refuse(bars, ~sound, f"{name} is not above 0 and at most {MAX_PRICE:.0f} rupees")
+        if name in _AMOUNTS:
+            _refuse(bars, ~((pl.col(name) >= 0) & pl.col(name).is_finite()), f"{name} is negative or not a number")
+    _refuse(bars, pl.struct(_KEY).is_duplicated(), "an instrument has several bars in one session")
+
+
+def _refuse(bars: pl.DataFrame, broken: pl.Expr, problem: str) -> None:
+    """Raise ContractError with the first few rows that are broken."""
+    rows = bars.filter(broken)
+    if rows.is_empty():
+        return
+    shown = ", ".join(f"{instrument} {session}" for instrument, session in rows.select(_KEY).head(_SHOWN).rows())
+    raise ContractError(f"bars break their contract: {problem}, in {rows.height} of {bars.height} rows: {shown}")

@@ -1,0 +1,93 @@
+"""Model inputs: the features of v1 made free of price scale, then ranked against the other instruments of the session.
+
+A rupee average says nothing across instruments; its distance from the close does. Ranks within a session need nothing
+from other sessions, so nothing here is fitted and nothing looks ahead.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from champion import indicators
+from champion.errors import ContractError
+from champion.indicators.bars import check_bars
+
+LOOKBACK = 21
+"""Bars per instrument, the session's own included, that give every input its value."""
+
+_RETURNS = (1, 5, 20)
+_FLOW_WINDOW = 20
+_CLOSE = pl.col("close")
+
+
+def _ratio(amount: pl.Expr, base: pl.Expr) -> pl.Expr:
+    """Return amount / base, null where the base is 0."""
+    return pl.when(base != 0).then(amount / base)
+
+
+_AVERAGES = ("sma_5", "sma_10", "sma_20", "sma_50", "sma_100", "sma_200", "ema_12", "ema_26", "ema_50")
+_SCALE_FREE = {
+    **{f"close_to_{name}": _ratio(_CLOSE, pl.col(name)) - 1 for name in (*_AVERAGES, "vwap")},
+    **{f"{name}_to_close": pl.col(name) / _CLOSE for name in ("macd", "macd_signal", "macd_histogram", "atr_14")},
+    **{name: pl.col(name) / 100 for name in ("rsi_14", "stochastic_k", "stochastic_d")},
+    "bb_position": _ratio(_CLOSE - pl.col("bb_lower"), pl.col("bb_upper") - pl.col("bb_lower")),
+    "bb_width": pl.col("bb_width"),
+    "volume_to_ma_20": _ratio(pl.col("volume"), pl.col("volume_ma_20")) - 1,
+    f"obv_flow_{_FLOW_WINDOW}": _ratio(pl.col("_flow"), _FLOW_WINDOW * pl.col("volume_ma_20")),
+    **{f"return_{n}": pl.col(f"_return_{n}") for n in _RETURNS},
+}
+
+_FROM_BARS = {"close", "volume", "_flow", *(f"_return_{n}" for n in _RETURNS)}
+_FEATURES = sorted({name for inputs in _SCALE_FREE.values() for name in inputs.meta.root_names()} - _FROM_BARS)
+
+MODEL_INPUTS = list(_SCALE_FREE)
+"""The names of the inputs, in column order."""
+
+
+def model_inputs(bars: pl.DataFrame, features: pl.DataFrame) -> pl.DataFrame:
+    """Return instrument_id, symbol, trade_date and `MODEL_INPUTS` for each row of v1 features, sorted by instrument.
+
+    Each input is its rank among the instruments of the session, from -0.5 to 0.5 (`rank`); null where a feature or a
+    past bar is missing. `bars` are those the features were built from, in any row order, with at least the last
+    `LOOKBACK` bars of an instrument up to the session; returns count an instrument's own bars. Raises ContractError
+    when a feature column is missing or a feature row has no bar.
+    """
+    ranks = [rank(pl.col(name)).over("trade_date").alias(name) for name in MODEL_INPUTS]
+    return scale_free(bars, features).with_columns(ranks)
+
+
+def scale_free(bars: pl.DataFrame, features: pl.DataFrame) -> pl.DataFrame:
+    """Return what `model_inputs` ranks, before ranking: decimals without a unit."""
+    needed = ["instrument_id", "symbol", "trade_date", *_FEATURES]
+    missing = [name for name in needed if name not in features.columns]
+    if missing:
+        raise ContractError(f"features lack {', '.join(missing)}; build them with feature set v1")
+    joined = features.select(needed).join(_from_bars(bars), on=["instrument_id", "trade_date"], how="left")
+    without = joined.filter(_CLOSE.is_null()).height
+    if without:
+        raise ContractError(
+            f"{without} of {joined.height} feature rows have no bar; pass the bars the features were built from"
+        )
+    inputs = [expression.alias(name) for name, expression in _SCALE_FREE.items()]
+    return joined.select("instrument_id", "symbol", "trade_date", *inputs).sort("instrument_id", "trade_date")
+
+
+def rank(values: pl.Expr) -> pl.Expr:
+    """Return the rank among the non-null values, spread evenly from -0.5 to 0.5 with mean 0.
+
+    (rank - 1/2) / count - 1/2; equal values share their average rank, a single value gets 0, null stays null.
+
+    >>> pl.DataFrame({"x": [10.0, 30.0, None, 20.0, 20.0]}).select(rank(pl.col("x"))).to_series().to_list()
+    [-0.375, 0.375, None, 0.0, 0.0]
+    """
+    return (values.rank("average") - 0.5) / values.count() - 0.5
+
+
+def _from_bars(bars: pl.DataFrame) -> pl.DataFrame:
+    """Return close, volume, past simple returns and the change of on-balance volume, per bar."""
+    columns = ("instrument_id", "trade_date", "close", "volume")
+    check_bars(bars, columns)
+    obv = indicators.obv(_CLOSE, pl.col("volume"))
+    past = {f"_return_{n}": _CLOSE / _CLOSE.shift(n) - 1 for n in _RETURNS} | {"_flow": obv - obv.shift(_FLOW_WINDOW)}
+    each = [expression.over("instrument_id").alias(name) for name, expression in past.items()]
+    return bars.select(columns).sort("instrument_id", "trade_date").with_columns(each)

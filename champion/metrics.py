@@ -1,0 +1,177 @@
+"""How good scores were, out of sample: rank correlation, quantiles, and what a long-short portfolio would have made.
+
+Frames hold trade_date, instrument_id, score and forward_return (a decimal), one row per instrument and session; rows
+without a forward return do not count.
+"""
+
+from __future__ import annotations
+
+import math
+
+import polars as pl
+from scipy.stats import norm
+
+SESSIONS_PER_YEAR = 250
+_FEWEST = 3  # instruments a session needs for a correlation to mean anything
+
+
+def information_coefficient(scores: pl.DataFrame) -> pl.DataFrame:
+    """Return trade_date and ic: per session, the Pearson correlation of score and forward_return.
+
+    Sessions with fewer than 3 instruments, or where all scores are alike, are left out.
+    """
+    return _per_session(scores, pl.corr("score", "forward_return"))
+
+
+def rank_ic(scores: pl.DataFrame) -> pl.DataFrame:
+    """Return trade_date and ic: per session, the Spearman correlation of score and forward_return.
+
+    >>> from datetime import date
+    >>> frame = pl.DataFrame({"trade_date": [date(2024, 1, 1)] * 3, "score": [1, 2, 3], "forward_return": [0.0, 0.1, 0.2]})
+    >>> rank_ic(frame)["ic"].to_list()
+    [1.0]
+    """
+    return _per_session(scores, pl.corr(pl.col("score").rank(), pl.col("forward_return").rank()))
+
+
+def summarise_ic(ic: pl.DataFrame, horizon: int = 1) -> dict[str, float]:
+    """Return mean, std, icir (mean over std), t and sessions of a series of per-session coefficients.
+
+    Labels over several sessions overlap, so neighbouring coefficients repeat each other: the t-statistic uses the
+    Newey-West variance with `horizon - 1` lags (Newey and West, Econometrica 55, 1987). It is NaN where every
+    coefficient is alike or there are fewer than two.
+    """
+    values = ic["ic"].drop_nulls()
+    count = values.len()
+    if count < 2:  # noqa: PLR2004 - a variance needs two
+        return {"mean": math.nan, "std": math.nan, "icir": math.nan, "t": math.nan, "sessions": float(count)}
+    mean, std = float(values.mean()), float(values.std())  # type: ignore[arg-type]
+    error = math.sqrt(max(_long_run_variance(values - mean, horizon - 1), 0.0) / count)
+    return {
+        "mean": mean,
+        "std": std,
+        "icir": mean / std if std else math.nan,
+        "t": mean / error if error else math.nan,
+        "sessions": float(count),
+    }
+
+
+def quantile_returns(scores: pl.DataFrame, quantiles: int = 5) -> pl.DataFrame:
+    """Return quantile (1 holds the lowest scores) and mean_return, a decimal, averaged within and then over sessions."""
+    place = (pl.col("score").rank("ordinal").over("trade_date") - 1) * quantiles // pl.len().over("trade_date") + 1
+    return (
+        _known(scores)
+        .with_columns(quantile=place.cast(pl.Int32))
+        .group_by("trade_date", "quantile")
+        .agg(pl.col("forward_return").mean())
+        .group_by("quantile")
+        .agg(mean_return=pl.col("forward_return").mean())
+        .sort("quantile")
+    )
+
+
+def long_short_return(scores: pl.DataFrame, *, horizon: int, cost_bps: float = 0.0, share: float = 0.2) -> pl.DataFrame:
+    """Return trade_date, gross_return, turnover, cost, net_return (decimals) and equity (growth of 1), per rebalance.
+
+    The portfolio holds the best `share` of instruments long and the worst short, equally weighted, half the capital a
+    side, and is rebalanced every `horizon` sessions, so that holding periods do not overlap. `turnover` is the traded
+    weight, 2 for a portfolio wholly replaced on both sides; each unit traded costs `cost_bps` basis points.
+    """
+    sessions = _known(scores)["trade_date"].unique().sort()
+    weights = _weights(
+        _known(scores).filter(pl.col("trade_date").is_in(sessions.gather_every(horizon).implode())), share
+    )
+    gross = weights.group_by("trade_date").agg(gross_return=(pl.col("weight") * pl.col("forward_return")).sum())
+    return (
+        gross.join(_traded(weights), on="trade_date")
+        .sort("trade_date")
+        .with_columns(cost=pl.col("turnover") * cost_bps / 10_000)
+        .with_columns(net_return=pl.col("gross_return") - pl.col("cost"))
+        .with_columns(equity=(1 + pl.col("net_return")).cum_prod())
+    )
+
+
+def sharpe_ratio(returns: pl.Series, periods_per_year: float) -> float:
+    """Return mean over standard deviation of per-period returns, annualised; NaN with fewer than 2 or no variation.
+
+    >>> round(sharpe_ratio(pl.Series([0.01, 0.03]), 1), 4)
+    1.4142
+    """
+    std = returns.std()
+    mean = returns.mean()
+    if not isinstance(std, float) or not isinstance(mean, float) or std == 0:
+        return math.nan
+    return mean / std * math.sqrt(periods_per_year)
+
+
+def deflated_sharpe_ratio(
+    sharpe: float, *, trials: int, variance: float, periods: int, skew: float = 0.0, kurtosis: float = 3.0
+) -> float:
+    """Return the probability that a Sharpe ratio is above what the best of `trials` worthless strategies would show.
+
+    `sharpe` is per period, not annualised; `variance` is that of the trials' Sharpe ratios. Source: D. Bailey and
+    M. Lopez de Prado, The Deflated Sharpe Ratio, Journal of Portfolio Management 40 (2014).
+
+    >>> round(deflated_sharpe_ratio(2.5 / 250**0.5, trials=100, variance=0.5 / 250, periods=1250, skew=-3, kurtosis=10), 4)
+    0.9004
+    """
+    expected = 0.0
+    if trials > 1:
+        euler = 0.5772156649015329
+        draws = (1 - euler) * norm.ppf(1 - 1 / trials) + euler * norm.ppf(1 - 1 / (trials * math.e))
+        expected = math.sqrt(variance) * draws
+    spread = math.sqrt(1 - skew * sharpe + (kurtosis - 1) / 4 * sharpe**2)
+    return float(norm.cdf((sharpe - expected) * math.sqrt(periods - 1) / spread))
+
+
+def max_drawdown(equity: pl.Series) -> float:
+    """Return the deepest fall from a peak, a decimal of it, never above 0; 0 for no returns at all.
+
+    >>> round(max_drawdown(pl.Series([1.0, 1.2, 0.9, 1.3])), 4)
+    -0.25
+    """
+    fall = (equity / pl.concat([pl.Series([1.0]), equity]).cum_max().slice(1) - 1).min()
+    return min(float(fall), 0.0) if isinstance(fall, float) else 0.0
+
+
+def _known(scores: pl.DataFrame) -> pl.DataFrame:
+    return scores.drop_nulls(["score", "forward_return"])
+
+
+def _per_session(scores: pl.DataFrame, correlation: pl.Expr) -> pl.DataFrame:
+    return (
+        _known(scores)
+        .group_by("trade_date")
+        .agg(ic=correlation, count=pl.len())
+        .filter((pl.col("count") >= _FEWEST) & pl.col("ic").is_not_nan())
+        .select("trade_date", "ic")
+        .sort("trade_date")
+    )
+
+
+def _long_run_variance(deviations: pl.Series, lags: int) -> float:
+    count = deviations.len()
+    total = float((deviations * deviations).sum()) / count
+    for lag in range(1, min(lags, count - 1) + 1):
+        weight = 1 - lag / (lags + 1)
+        product = (deviations.slice(lag) * deviations.head(count - lag)).sum()
+        total += 2 * weight * float(product) / count
+    return total
+
+
+def _weights(scores: pl.DataFrame, share: float) -> pl.DataFrame:
+    size = (pl.len() * share).floor().cast(pl.Int64).clip(1).over("trade_date")
+    place = pl.col("score").rank("ordinal").over("trade_date")
+    side = pl.when(place > pl.len().over("trade_date") - size).then(0.5).when(place <= size).then(-0.5)
+    return scores.with_columns(weight=side / size).drop_nulls("weight")
+
+
+def _traded(weights: pl.DataFrame) -> pl.DataFrame:
+    """Return the weight that changed hands at each rebalance, from the portfolio before it."""
+    held = weights.pivot("trade_date", index="instrument_id", values="weight", sort_columns=True).fill_null(0.0)
+    columns = [name for name in held.columns if name != "instrument_id"]
+    turnover, before = [], pl.repeat(0.0, held.height, eager=True)
+    for name in columns:
+        turnover.append(float((held[name] - before).abs().sum()))
+        before = held[name]
+    return pl.DataFrame({"trade_date": pl.Series(columns).str.to_date(), "turnover": turnover})

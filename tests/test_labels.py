@@ -1,0 +1,95 @@
+"""Forward returns against a plain loop over the market's calendar, and their look-ahead bounds."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings, strategies as st
+from polars.testing import assert_frame_equal
+
+from champion.errors import ContractError, UsageError
+from champion.labels import forward_return
+
+FIRST = date(2024, 1, 1)
+
+
+def market(seed: int, sessions: int = 25, instruments: int = 4, traded: float = 0.8) -> pl.DataFrame:
+    """Return shuffled bars on weekdays in which every instrument misses sessions."""
+    rng = np.random.default_rng(seed)
+    calendar = [day for day in (FIRST + timedelta(days=n) for n in range(2 * sessions)) if day.weekday() < 5][:sessions]
+    rows = [
+        (f"I{number}", session, round(float(rng.uniform(1, 1000)), 2))
+        for number in range(instruments)
+        for session in calendar
+        if rng.random() < traded
+    ]
+    schema = {"instrument_id": pl.String, "trade_date": pl.Date, "close": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row").sample(fraction=1, shuffle=True, seed=seed)
+
+
+def by_loop(bars: pl.DataFrame, horizon: int, lag: int) -> list[tuple[str, date, float | None, date | None]]:
+    calendar = sorted(set(bars["trade_date"].to_list()))
+    close = {(instrument, session): price for instrument, session, price in bars.rows()}
+    found = []
+    for instrument, session in sorted(close):
+        ahead = calendar[calendar.index(session) :]
+        entry = close.get((instrument, ahead[lag])) if lag < len(ahead) else None
+        end = ahead[lag + horizon] if lag + horizon < len(ahead) else None
+        final = close.get((instrument, end)) if end else None
+        found.append((instrument, session, final / entry - 1 if final and entry else None, end))
+    return found
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@given(seed=st.integers(0, 2**20), horizon=st.integers(1, 30), lag=st.integers(0, 3))
+def test_equals_a_plain_loop(seed: int, horizon: int, lag: int) -> None:
+    bars = market(seed)
+    assert forward_return(bars, horizon, lag).rows() == by_loop(bars, horizon, lag)
+
+
+def test_a_suspended_instrument_takes_no_stale_price() -> None:
+    sessions = [FIRST + timedelta(days=n) for n in range(4)]
+    steady = pl.DataFrame({"instrument_id": ["B"] * 4, "trade_date": sessions, "close": [10.0, 11.0, 12.0, 15.0]})
+    suspended = steady.with_columns(instrument_id=pl.lit("A")).filter(pl.col("trade_date") != sessions[2])
+    labels = forward_return(pl.concat([steady, suspended]), 1).filter(pl.col("instrument_id") == "A")
+    assert labels["forward_return"].to_list() == [11 / 10 - 1, None, None]
+    assert labels["label_end"].to_list() == [sessions[1], sessions[2], None]
+
+
+@settings(max_examples=15, deadline=None, derandomize=True, database=None)
+@given(seed=st.integers(0, 2**20), horizon=st.integers(1, 8), lag=st.integers(0, 2), cut=st.integers(0, 35))
+def test_a_label_is_known_at_its_end_and_not_before(seed: int, horizon: int, lag: int, cut: int) -> None:
+    bars, today = market(seed), FIRST + timedelta(days=cut)
+    known, later = (
+        forward_return(bars.filter(pl.col("trade_date") <= today), horizon, lag),
+        forward_return(bars, horizon, lag),
+    )
+    settled = later.filter(pl.col("trade_date") <= today).with_columns(
+        pl.when(pl.col("label_end") <= today).then(pl.col("forward_return", "label_end"))
+    )
+    assert_frame_equal(known, settled, check_exact=True)
+
+
+def test_schema_and_empty_bars() -> None:
+    expected = {"instrument_id": pl.String, "trade_date": pl.Date, "forward_return": pl.Float64, "label_end": pl.Date}
+    assert dict(forward_return(market(1), 5).schema) == expected
+    assert dict(forward_return(market(1).clear(), 5).schema) == expected
+
+
+@pytest.mark.parametrize(("horizon", "lag"), [(0, 0), (-1, 0), (1, -1)])
+def test_refuses_a_label_that_looks_back(horizon: int, lag: int) -> None:
+    with pytest.raises(UsageError, match="horizon >= 1 and lag >= 0"):
+        forward_return(market(1), horizon, lag)
+
+
+def test_refuses_broken_bars() -> None:
+    bars = market(1)
+    with pytest.raises(ContractError, match="lack close"):
+        forward_return(bars.drop("close"), 1)
+    with pytest.raises(ContractError, match="close is null"):
+        forward_return(bars.with_columns(close=pl.lit(None, pl.Float64)), 1)
+    with pytest.raises(ContractError, match="several bars in one session"):
+        forward_return(pl.concat([bars, bars.head(1)]), 1)
