@@ -8,7 +8,12 @@ when first used, so that importing Champion costs nothing.
 from importlib import import_module
 from typing import Any
 
-_FUNCTIONS = {"publish": "champion.report", "scan": "champion.workspace", "sql": "champion.workspace"}
+_FUNCTIONS = {
+    "publish": "champion.report",
+    "run_id": "champion.report",
+    "scan": "champion.workspace",
+    "sql": "champion.workspace",
+}
 _MODULES = frozenset({
     "contracts", "features", "indicators", "inputs", "labels", "metrics", "pipeline", "plots", "splits", "training",
     "workspace",

@@ -27,8 +27,8 @@ def rank_ic(scores: pl.DataFrame) -> pl.DataFrame:
     """Return trade_date and ic: per session, the Spearman correlation of score and forward_return.
 
     >>> from datetime import date
-    >>> frame = pl.DataFrame({"trade_date": [date(2024, 1, 1)] * 3, "score": [1, 2, 3], "forward_return": [0.0, 0.1, 0.2]})
-    >>> rank_ic(frame)["ic"].to_list()
+    >>> scores = {"trade_date": [date(2024, 1, 1)] * 3, "score": [1, 2, 3], "forward_return": [0.0, 0.1, 0.2]}
+    >>> rank_ic(pl.DataFrame(scores))["ic"].to_list()
     [1.0]
     """
     return _per_session(scores, pl.corr(pl.col("score").rank(), pl.col("forward_return").rank()))
@@ -57,8 +57,11 @@ def summarise_ic(ic: pl.DataFrame, horizon: int = 1) -> dict[str, float]:
 
 
 def quantile_returns(scores: pl.DataFrame, quantiles: int = 5) -> pl.DataFrame:
-    """Return quantile (1 holds the lowest scores) and mean_return, a decimal, averaged within and then over sessions."""
-    place = (pl.col("score").rank("ordinal").over("trade_date") - 1) * quantiles // pl.len().over("trade_date") + 1
+    """Return quantile (1 holds the lowest scores) and mean_return, a decimal: the mean over sessions of their means.
+
+    Equal scores share a quantile: which of them comes first says nothing.
+    """
+    place = ((pl.col("score").rank("average") - 0.5) * quantiles / pl.len()).floor().over("trade_date") + 1
     return (
         _known(scores)
         .with_columns(quantile=place.cast(pl.Int32))
@@ -75,15 +78,18 @@ def long_short_return(scores: pl.DataFrame, *, horizon: int, cost_bps: float = 0
 
     The portfolio holds the best `share` of instruments long and the worst short, equally weighted, half the capital a
     side, and is rebalanced every `horizon` sessions, so that holding periods do not overlap. `turnover` is the traded
-    weight, 2 for a portfolio wholly replaced on both sides; each unit traded costs `cost_bps` basis points.
+    weight, 2 for a portfolio wholly replaced on both sides; each unit traded costs `cost_bps` basis points. Equal
+    scores are taken together or not at all; where that leaves a side empty, as when all scores are equal, nothing is
+    held until the next rebalance.
     """
-    sessions = _known(scores)["trade_date"].unique().sort()
-    weights = _weights(
-        _known(scores).filter(pl.col("trade_date").is_in(sessions.gather_every(horizon).implode())), share
-    )
+    known = _known(scores)
+    rebalances = known["trade_date"].unique().sort().gather_every(horizon)
+    weights = _weights(known.filter(pl.col("trade_date").is_in(rebalances.implode())), share)
     gross = weights.group_by("trade_date").agg(gross_return=(pl.col("weight") * pl.col("forward_return")).sum())
     return (
-        gross.join(_traded(weights), on="trade_date")
+        _traded(weights, rebalances)
+        .join(gross, on="trade_date", how="left")
+        .select("trade_date", pl.col("gross_return").fill_null(0.0), "turnover")  # holding nothing earns nothing
         .sort("trade_date")
         .with_columns(cost=pl.col("turnover") * cost_bps / 10_000)
         .with_columns(net_return=pl.col("gross_return") - pl.col("cost"))
@@ -112,7 +118,8 @@ def deflated_sharpe_ratio(
     `sharpe` is per period, not annualised; `variance` is that of the trials' Sharpe ratios. Source: D. Bailey and
     M. Lopez de Prado, The Deflated Sharpe Ratio, Journal of Portfolio Management 40 (2014).
 
-    >>> round(deflated_sharpe_ratio(2.5 / 250**0.5, trials=100, variance=0.5 / 250, periods=1250, skew=-3, kurtosis=10), 4)
+    >>> yearly = {"trials": 100, "variance": 0.5 / 250, "periods": 1250, "skew": -3, "kurtosis": 10}
+    >>> round(deflated_sharpe_ratio(2.5 / 250**0.5, **yearly), 4)
     0.9004
     """
     expected = 0.0
@@ -160,18 +167,23 @@ def _long_run_variance(deviations: pl.Series, lags: int) -> float:
 
 
 def _weights(scores: pl.DataFrame, share: float) -> pl.DataFrame:
-    size = (pl.len() * share).floor().cast(pl.Int64).clip(1).over("trade_date")
-    place = pl.col("score").rank("ordinal").over("trade_date")
-    side = pl.when(place > pl.len().over("trade_date") - size).then(0.5).when(place <= size).then(-0.5)
-    return scores.with_columns(weight=side / size).drop_nulls("weight")
+    size = (pl.len() * share).floor().cast(pl.Int64).clip(1)
+    place = pl.col("score").rank("average") - 0.5
+    side = pl.when(place > pl.len() - size).then(1).when(place < size).then(-1)
+    return (
+        scores.with_columns(_side=side.over("trade_date"))
+        .drop_nulls("_side")
+        .filter(pl.col("_side").n_unique().over("trade_date") > 1)
+        .with_columns(weight=0.5 * pl.col("_side") / pl.len().over("trade_date", "_side"))
+    )
 
 
-def _traded(weights: pl.DataFrame) -> pl.DataFrame:
+def _traded(weights: pl.DataFrame, rebalances: pl.Series) -> pl.DataFrame:
     """Return the weight that changed hands at each rebalance, from the portfolio before it."""
-    held = weights.pivot("trade_date", index="instrument_id", values="weight", sort_columns=True).fill_null(0.0)
-    columns = [name for name in held.columns if name != "instrument_id"]
-    turnover, before = [], pl.repeat(0.0, held.height, eager=True)
-    for name in columns:
-        turnover.append(float((held[name] - before).abs().sum()))
-        before = held[name]
-    return pl.DataFrame({"trade_date": pl.Series(columns).str.to_date(), "turnover": turnover})
+    order = pl.DataFrame({"trade_date": rebalances}).with_row_index("_number").cast({"_number": pl.Int64})
+    held = weights.join(order, on="trade_date").select("_number", "instrument_id", "weight")
+    left = held.select(pl.col("_number") + 1, "instrument_id", -pl.col("weight"))
+    changes = pl.concat([held, left]).group_by("_number", "instrument_id").agg(pl.col("weight").sum().abs())
+    traded = changes.group_by("_number").agg(turnover=pl.col("weight").sum())
+    # Neither holding nor having held anything trades nothing: a 0 that is known, not a gap filled.
+    return order.join(traded, on="_number", how="left").select("trade_date", pl.col("turnover").fill_null(0.0))

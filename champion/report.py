@@ -120,3 +120,8 @@ def _digest(name: str, value: str) -> str:
     if not isinstance(value, str):
         raise UsageError(f"output {name!r} is {value!r}: an output is its digest, a text")
     return value
+
+
+def run_id() -> str | None:
+    """Return the MLflow run that records this notebook, or None where a person runs it by hand."""
+    return os.environ.get("MLFLOW_RUN_ID")

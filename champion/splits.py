@@ -50,8 +50,9 @@ class PurgedWalkForward:
 
         >>> from datetime import timedelta
         >>> days = [date(2024, 1, 1) + timedelta(n) for n in range(100)]
-        >>> PurgedWalkForward(n_splits=2, horizon=5, embargo=0, min_train=40).windows(days)[0]
-        Window(train_end=datetime.date(2024, 2, 10), test_start=datetime.date(2024, 2, 16), test_end=datetime.date(2024, 3, 13))
+        >>> first = PurgedWalkForward(n_splits=2, horizon=5, embargo=0, min_train=40).windows(days)[0]
+        >>> str(first.train_end), str(first.test_start), str(first.test_end)
+        ('2024-02-10', '2024-02-16', '2024-03-13')
         """
         ordered = sorted(set(sessions))
         gap = self.horizon + self.embargo
@@ -70,7 +71,7 @@ class PurgedWalkForward:
         self,
         X: ArrayLike,
         y: ArrayLike | None = None,
-        groups: Sequence[date] | None = None,  # noqa: ARG002, N803
+        groups: Sequence[date] | None = None,
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Yield training and test row numbers; `groups` is the session of each row.
 
@@ -89,7 +90,7 @@ class PurgedWalkForward:
         self,
         X: ArrayLike | None = None,
         y: ArrayLike | None = None,
-        groups: ArrayLike | None = None,  # noqa: ARG002, N803
+        groups: ArrayLike | None = None,
     ) -> int:
         """Return the number of folds."""
         return self.n_splits

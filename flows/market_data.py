@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 from prefect import flow
 from prefect.logging import get_run_logger
-from prefect.states import Completed
 
 from champion import clock
 from champion.errors import ArchiveError
@@ -43,7 +42,7 @@ def historical_backfill(start: date, end: date, *, force: bool = False) -> dict[
     retry_delay_seconds=300,
     timeout_seconds=1800,
 )
-def daily_market_data_pipeline(session: date | None = None, *, force: bool = False) -> Any:
+def daily_market_data_pipeline(session: date | None = None, *, force: bool = False) -> dict[str, Any]:
     """Bring one session (today's in India, if none is named) from the archive into the warehouse, and score it.
 
     A date without a session completes and says so: the archive, not a calendar, knows the sessions.
@@ -54,9 +53,8 @@ def daily_market_data_pipeline(session: date | None = None, *, force: bool = Fal
         if refused:
             raise ArchiveError(refused[0])
         if not archive.staged(Settings(), session, session):
-            return Completed(
-                message=f"{session}: the archive has no session", data={"session": str(session), "sessions": 0}
-            )
+            get_run_logger().info("%s: the archive has no session", session)
+            return {"session": str(session), "sessions": 0}
         summary = _through_warehouse(session, session, quality_from=session - _LOOKBACK, parent=parent, force=force)
         return {**summary, "score": score_one(session, parent=parent, force=force)}
 

@@ -50,7 +50,7 @@ def train_model(
 @task(name="consider_promotion")
 def consider(version: int) -> dict[str, Any]:
     """Let the gate compare a version with the champion; its decision goes to the ledger either way."""
-    decision = promote.consider(Settings(), version)
+    decision: dict[str, Any] = promote.consider(Settings(), version)
     get_run_logger().info("version %d: %s", version, "; ".join(decision["reasons"]))
     return decision
 
@@ -82,4 +82,10 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any] | No
         force=force,
     )
     loaded = steps.load(session, session, ("predictions_equity_scores",))
-    return {"outcome": scored.outcome.value, "version": number, **scored.metrics, "loaded": loaded}
+    return {
+        "session": str(session),
+        "outcome": scored.outcome.value,
+        "version": number,
+        **scored.metrics,
+        "loaded": loaded,
+    }

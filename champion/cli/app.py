@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from champion.cli import console, data, look, models, notebooks, run, services
+from champion.cli import console, data, look, models, notebook, run, services
 from champion.errors import ChampionError
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ run.add_to(app)
 look.add_to(app)
 services.add_to(app)
 app.add_typer(models.app, name="models")
-app.add_typer(notebooks.app, name="notebook")
+app.add_typer(notebook.app, name="notebook")
 app.add_typer(data.lake_app, name="lake")
 app.add_typer(data.schema_app, name="schema")
 app.add_typer(data.warehouse_app, name="warehouse")

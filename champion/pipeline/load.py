@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 
+from clickhouse_connect.driver.client import Client
+
 from champion import contracts
 from champion.lake import Lake
 from champion.pipeline.progress import Progress, silent
@@ -46,14 +48,14 @@ def load(
     results = []
     with client.writer(settings) as engine:
         migrations.migrate(engine)
-        retention.apply(engine, settings)
+        retention.apply_retention(engine, settings)
         for done, (name, month) in enumerate(work, start=1):
             results.append(_load_month(lake, engine, name, month))
             progress(done, len(work), f"loaded {name} {month:%Y-%m}")
     return results
 
 
-def _load_month(lake: Lake, engine: client.Client, name: str, month: date) -> warehouse_load.LoadResult:
+def _load_month(lake: Lake, engine: Client, name: str, month: date) -> warehouse_load.LoadResult:
     contract = contracts.load(name)
     last = (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
     # Features lie in one file a group and come joined; the others the engine reads by itself, several times faster.

@@ -12,8 +12,9 @@ from champion.errors import ModelError, PromotionRefused
 from champion.settings import Settings
 from champion.tracking import promotion, registry, runs
 
-OUT_OF_SAMPLE = "results/tables/out_of_sample.parquet"
+OUT_OF_SAMPLE = "result/tables/out_of_sample.parquet"
 CANARY = "canary_passed"
+_OVERLAP = 5  # sessions that labels overlap at most: neighbouring coefficients are no independent evidence
 MARGIN = 0.002  # of mean rank IC: less is within what luck gives between two models
 
 
@@ -75,7 +76,7 @@ def _comparable(
 
 
 def _judged(scores: pl.DataFrame) -> dict[str, float]:
-    summary = metrics.summarise_ic(metrics.rank_ic(scores))
+    summary = metrics.summarise_ic(metrics.rank_ic(scores), _OVERLAP)
     return {
         promotion.RANK_IC: summary["mean"],
         promotion.T_STAT: summary["t"],

@@ -11,11 +11,11 @@ from champion import clock, contracts, training
 from champion.envelope import envelope
 from champion.lake import Lake
 from champion.pipeline import learn
+from champion.pipeline.register import HORIZON, UNIVERSE
 from champion.settings import Settings
 from champion.tracking import registry
 
 PREDICTIONS = "predictions_equity_scores"
-_UNIVERSE, _HORIZON = "champion.min_turnover", "champion.horizon"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def score_session(settings: Settings, session: date) -> Scored:
     """
     lake = Lake(settings.lake)
     loaded = registry.load(settings, registry.CHAMPION, features=learn.inputs(), feature_version="v1")
-    frame = learn.scoring_frame(lake, session, min_turnover=float(loaded.version.tags[_UNIVERSE]))
+    frame = learn.scoring_frame(lake, session, min_turnover=float(loaded.version.tags[UNIVERSE]))
     scored = training.score(loaded.model, frame, learn.inputs())
     scores = _stamped(scored, loaded.version)
     made_from = {
@@ -57,7 +57,7 @@ def _stamped(scored: pl.DataFrame, version: registry.Version) -> pl.DataFrame:
         model_version=pl.lit(version.number, pl.Int32),
         model_run_id=pl.lit(version.run_id),
         feature_version=pl.lit(version.feature_version),
-        horizon=pl.lit(int(version.tags[_HORIZON]), pl.Int32),
+        horizon=pl.lit(int(version.tags[HORIZON]), pl.Int32),
         rank=pl.col("rank").cast(pl.Int64),
     )
     stamped = named.with_columns(

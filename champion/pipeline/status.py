@@ -64,7 +64,7 @@ def status(settings: Settings) -> Status:
         freshness=_freshness(bars.last),
         quarantined=sum(entry.rows for entry in found if entry.name.startswith("quarantine_")),
         champion=_champion(settings),
-        runs=_runs(settings),
+        runs=last_runs(settings, _RUNS_SHOWN),
     )
 
 
@@ -93,7 +93,8 @@ def _champion(settings: Settings) -> str:
     return f"version {entry.version}, since {entry.effective or entry.at:%Y-%m-%d %H:%M} UTC" if entry else "none yet"
 
 
-def _runs(settings: Settings) -> list[RunLine]:
+def last_runs(settings: Settings, limit: int) -> list[RunLine]:
+    """Return the newest recorded runs, flows and notebooks alike; nothing where nothing ran yet."""
     if settings.tracking_uri is None and not (settings.home / "mlflow" / "mlflow.db").exists():
         return []
     from champion.tracking import runs  # noqa: PLC0415
@@ -106,7 +107,7 @@ def _runs(settings: Settings) -> list[RunLine]:
             _seconds(run.started, run.ended),
             run.run_id,
         )
-        for run in runs.find_runs(settings, limit=_RUNS_SHOWN)
+        for run in runs.find_runs(settings, limit=limit)
     ]
 
 

@@ -1,0 +1,37 @@
+"""Figures of the workbench: each function takes a frame and returns a matplotlib Figure, with no global state.
+
+Every function raises UsageError if a column it needs is missing, and shows a panel saying 'no data' for an empty frame.
+"""
+
+from champion.plots.features import feature_correlation, feature_coverage, feature_distributions
+from champion.plots.market import breadth, movers, sessions_and_rows, turnover_by_session
+from champion.plots.models import (
+    calibration,
+    confusion,
+    equity_curve,
+    ic_series,
+    importance,
+    quantile_bars,
+    score_distribution,
+    top_scores,
+)
+from champion.plots.quality import quality_gates
+
+__all__ = [
+    "breadth",
+    "calibration",
+    "confusion",
+    "equity_curve",
+    "feature_correlation",
+    "feature_coverage",
+    "feature_distributions",
+    "ic_series",
+    "importance",
+    "movers",
+    "quality_gates",
+    "quantile_bars",
+    "score_distribution",
+    "sessions_and_rows",
+    "top_scores",
+    "turnover_by_session",
+]

@@ -1,0 +1,123 @@
+"""Figures of the market and of what was ingested: rows, turnover, breadth, movers."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from champion.errors import UsageError
+from champion.plots import style
+
+_SOURCE = "normalized_equity_ohlc"
+
+
+@style.plot("Rows by session", "session", "normalized", "rejected", source="ingest")
+def sessions_and_rows(sessions: pl.DataFrame) -> Figure:
+    """Return the rows of each session: normalized bars above, rejected lines below on a scale of their own.
+
+    Columns: session (Date), normalized and rejected (rows).
+
+    >>> from datetime import date
+    >>> frame = pl.DataFrame({"session": [date(2024, 1, 15)], "normalized": [2104], "rejected": [3]})
+    >>> [ax.get_title(loc="left") for ax in sessions_and_rows(frame).axes]
+    ['Rows by session: 2,104 bars', '3 lines rejected (0.14%)']
+    """
+    sessions = sessions.sort("session")
+    bars, rejected = int(sessions["normalized"].sum()), int(sessions["rejected"].sum())
+    figure, (upper, lower) = style.panels((9.5, 4.8), nrows=2, sharex=True, height_ratios=[3, 1.3])
+    places = style.sessions_axis(upper, sessions["session"].to_list())
+    style.session_bars(upper, places, sessions["normalized"].to_numpy(), style.BLUE)
+    style.session_bars(lower, places, sessions["rejected"].to_numpy(), style.VERMILION)
+    share = rejected / (bars + rejected) if rejected else 0.0
+    upper.set_title(f"Rows by session: {bars:,} bars")
+    lower.set_title(f"{rejected:,} lines rejected ({style.percent(share, 2)})", fontsize=10, color=style.VERMILION)
+    upper.set_ylabel("bars")
+    lower.set_ylabel("rejected")
+    lower.set_ylim(0, max(1.0, sessions["rejected"].to_numpy().max() * 1.1))
+    for ax, ticks in ((upper, 6), (lower, 3)):
+        ax.yaxis.set_major_locator(MaxNLocator(ticks, integer=True))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
+    return figure
+
+
+@style.plot("Turnover by session", "trade_date", "turnover", source=_SOURCE)
+def turnover_by_session(bars: pl.DataFrame) -> Figure:
+    """Return the sum of turnover per session, in crore of rupees, with its median over 20 sessions if there are 40.
+
+    Columns: trade_date (Date), turnover (rupees).
+
+    >>> from datetime import date
+    >>> frame = pl.DataFrame({"trade_date": [date(2024, 1, 15)] * 2, "turnover": [3e7, 2e7]})
+    >>> turnover_by_session(frame).axes[0].get_title(loc="left")
+    'Turnover by session: median ₹ 5 crore'
+    """
+    sums = bars.group_by("trade_date").agg(pl.col("turnover").cast(pl.Float64).sum()).sort("trade_date")
+    usual = sums["turnover"].rolling_median(style.ROLLING).to_numpy()
+    figure, (ax,) = style.panels()
+    places = style.sessions_axis(ax, sums["trade_date"].to_list())
+    style.session_bars(ax, places, sums["turnover"].to_numpy(), style.SKY)
+    if sums.height >= 2 * style.ROLLING:  # of fewer sessions the line would be a stub
+        style.line(ax, places, usual, label=f"median of {style.ROLLING} sessions")
+        style.legend_above(ax)
+    ax.set_title(f"Turnover by session: median {style.crore_text(float(np.median(sums['turnover'].to_numpy())))}")
+    ax.set_ylim(bottom=0)
+    style.crore(ax)
+    return figure
+
+
+@style.plot("Breadth", "trade_date", "close", "prev_close", source=_SOURCE)
+def breadth(bars: pl.DataFrame) -> Figure:
+    """Return how many instruments closed above (upwards) and below (downwards) their previous close, per session.
+
+    Columns: trade_date (Date), close and prev_close (rupees). Instruments that did not move count on neither side.
+    """
+    counts = (
+        bars.group_by("trade_date")
+        .agg(up=(pl.col("close") > pl.col("prev_close")).sum(), down=(pl.col("close") < pl.col("prev_close")).sum())
+        .with_columns(pl.col("up", "down").cast(pl.Int64))
+        .sort("trade_date")
+    )
+    up, down = counts["up"].to_numpy(), counts["down"].to_numpy()
+    figure, (ax,) = style.panels()
+    places = style.sessions_axis(ax, counts["trade_date"].to_list())
+    style.session_bars(ax, places, up, style.BLUE, "advances")
+    style.session_bars(ax, places, -down, style.ORANGE, "declines")
+    ax.axhline(0, color=style.INK, linewidth=0.8)
+    ahead = int((up > down).sum())
+    ax.set_title(f"Breadth: more advances than declines in {ahead:,} of {counts.height:,} sessions")
+    ax.set_ylabel("instruments")
+    ax.yaxis.set_major_locator(MaxNLocator(7, integer=True))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{abs(count):,.0f}"))
+    style.legend_above(ax)
+    return figure
+
+
+@style.plot("Movers", "symbol", "close", "prev_close", source=_SOURCE)
+def movers(bars: pl.DataFrame, n: int = 10) -> Figure:
+    """Return the `n` instruments of one session that gained most and the `n` that lost most, in per cent.
+
+    Columns: symbol, close and prev_close (rupees; one that is not above 0 is left out).
+
+    Raises:
+        UsageError: the bars are of more than one session.
+    """
+    sessions = bars["trade_date"].n_unique() if "trade_date" in bars.columns else 1
+    if sessions > 1:
+        raise UsageError(f"plots.movers shows one session; the frame has {sessions}: filter it by trade_date")
+    change = pl.col("close") / pl.col("prev_close") - 1
+    moved = bars.filter(pl.col("prev_close") > 0).select("symbol", change=change).sort("change", "symbol")
+    losers = moved.filter(pl.col("change") < 0).head(n)
+    gainers = moved.filter(pl.col("change") > 0).tail(n)
+    shown = pl.concat([losers, gainers])
+    if shown.is_empty():
+        return style.no_data("Movers: nothing moved")
+    figure, (ax,) = style.panels((9.5, 1.4 + 0.26 * shown.height), grid="x")
+    style.signed_bars(ax, shown["symbol"].to_list(), shown["change"].to_numpy(), losers.height)
+    style.bar_labels(ax, [style.percent(value) for value in shown["change"]])
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.percent(value, 0)))
+    ax.margins(x=0.12)
+    ax.set_xlabel("change from the previous close")
+    ax.set_title(f"Movers: {gainers.height} gainers, {losers.height} losers")
+    return figure

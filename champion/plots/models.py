@@ -1,0 +1,210 @@
+"""Figures of a model out of sample: does it rank, does it pay, how is it wrong, what does it look at."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, PercentFormatter
+
+from champion.plots import style
+
+_SOURCE = "out-of-sample scores"
+_THRESHOLD = 0.5
+_DECILES = 10
+_INPUTS = 20
+_SIDES = ("below median", "above median")
+
+
+@style.plot("Rank IC", "trade_date", "ic", source=_SOURCE)
+def ic_series(ic: pl.DataFrame) -> Figure:
+    """Return the information coefficient per session with its mean over 20 sessions if there are 40, and below it the running sum.
+
+    Columns: trade_date (Date), ic (-1 to 1). The ICIR is mean over standard deviation, per session.
+    """
+    ic = ic.sort("trade_date")
+    values = ic["ic"].cast(pl.Float64)
+    mean, std = values.to_numpy().mean(), values.to_numpy().std(ddof=1) if values.len() > 1 else 0.0
+    ratio = style.signed(mean / std, ".2f") if std > 0 else "unknown"
+    figure, (upper, lower) = style.panels((9.5, 5), nrows=2, sharex=True, height_ratios=[2, 1])
+    places = style.sessions_axis(upper, ic["trade_date"].to_list())
+    style.session_bars(upper, places, values.to_numpy(), style.SKY, alpha=0.6)
+    if ic.height >= 2 * style.ROLLING:  # of fewer sessions the line would be a stub
+        rolling = values.rolling_mean(style.ROLLING).to_numpy()
+        style.line(upper, places, rolling, label=f"mean of {style.ROLLING} sessions")
+        style.legend_above(upper)
+    style.line(lower, places, values.cum_sum().to_numpy())
+    upper.set_title(f"Rank IC: mean {style.signed(mean, '.3f')}, ICIR {ratio}")
+    upper.set_ylabel("per session")
+    lower.set_ylabel("running sum")
+    for ax in (upper, lower):
+        ax.axhline(0, color=style.INK, linewidth=0.8)
+    return figure
+
+
+@style.plot("Mean forward return by score quantile", "quantile", "mean_return", source=_SOURCE)
+def quantile_bars(quantiles: pl.DataFrame) -> Figure:
+    """Return the mean forward return of each quantile of scores, in basis points.
+
+    Columns: quantile (1 holds the lowest scores), mean_return (a decimal).
+
+    >>> figure = quantile_bars(pl.DataFrame({"quantile": [1, 2], "mean_return": [-0.001, 0.002]}))
+    >>> [round(bar.get_height()) for bar in figure.axes[0].patches]
+    [-10, 20]
+    """
+    quantiles = quantiles.sort("quantile")
+    points = quantiles["mean_return"].to_numpy() * 10_000
+    figure, (ax,) = style.panels((7, 4))
+    sns.barplot(x=quantiles["quantile"].to_list(), y=points, ax=ax, color=style.BLUE, saturation=1, width=0.7)
+    style.bar_labels(ax, [style.signed(point, ",.1f") for point in points], size=9)
+    ax.axhline(0, color=style.INK, linewidth=0.8)
+    ax.margins(y=0.15)
+    spread = style.signed(points[-1] - points[0], ",.1f")
+    ax.set_title(f"Forward return by score quantile: top less bottom {spread} bp")
+    ax.set(
+        xlabel=f"quantile of scores (1 lowest, {quantiles['quantile'][-1]} highest)",
+        ylabel="mean return, basis points",
+    )
+    return figure
+
+
+@style.plot("Long-short equity", "trade_date", "net_return", "equity", source=_SOURCE)
+def equity_curve(equity: pl.DataFrame) -> Figure:
+    """Return the growth of 1 after costs and below it the drawdown, the fall from the highest point so far.
+
+    Columns: trade_date (Date), net_return (a decimal per period), equity (growth of 1).
+    """
+    equity = equity.sort("trade_date")
+    growth = equity["equity"].to_numpy()
+    drawdown = growth / np.maximum.accumulate(np.maximum(growth, 1.0)) - 1
+    figure, (upper, lower) = style.panels((9.5, 5), nrows=2, sharex=True, height_ratios=[2, 1])
+    places = style.sessions_axis(upper, equity["trade_date"].to_list())
+    style.line(upper, places, growth)
+    upper.axhline(1, color=style.INK, linewidth=0.8)
+    lower.fill_between(places, drawdown, color=style.VERMILION, alpha=0.35, linewidth=0)
+    style.line(lower, places, drawdown, style.VERMILION, linewidth=1)
+    lower.set_ylim(min(float(drawdown.min()) * 1.1, -0.01), 0)
+    lower.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.percent(value)))
+    won = style.percent((equity["net_return"] > 0).to_numpy().mean(), 0)
+    upper.set_title(
+        f"Long-short equity: {style.percent(growth[-1] - 1)} after costs, "
+        f"deepest drawdown {style.percent(drawdown.min())}, {won} of periods up"
+    )
+    upper.set_ylabel("growth of 1")
+    lower.set_ylabel("drawdown")
+    return figure
+
+
+@style.plot("Confusion at threshold 0.5", "label", "score", source=_SOURCE)
+def confusion(out_of_sample: pl.DataFrame) -> Figure:
+    """Return a 2x2 table of what was predicted (score of at least 0.5) against what came, counts and shares.
+
+    Columns: label (true or 1 where it came), score (0 to 1). Rows without a label are left out.
+    """
+    came = out_of_sample["label"].cast(pl.Boolean).to_numpy()
+    said = (out_of_sample["score"] >= _THRESHOLD).to_numpy()
+    counts = np.histogram2d(came, said, bins=2, range=[[0, 1], [0, 1]])[0].astype(int)
+    shares = counts / counts.sum()
+    text = [f"{count:,}\n{style.percent(share)}" for count, share in zip(counts.flat, shares.flat, strict=True)]
+    figure, (ax,) = style.panels((5.6, 4.8), grid="none")
+    sns.heatmap(
+        shares, ax=ax, cmap="Blues", vmin=0, vmax=0.6, cbar=False, square=True, linewidths=2,
+        annot=np.array(text).reshape(2, 2), fmt="", annot_kws={"fontsize": 13}, xticklabels=_SIDES, yticklabels=_SIDES,
+    )  # fmt: skip
+    precision = style.percent(counts[1, 1] / counts[:, 1].sum()) if counts[:, 1].any() else "unknown"
+    recall = style.percent(counts[1, 1] / counts[1].sum()) if counts[1].any() else "unknown"
+    accuracy = style.percent(shares.trace())
+    ax.set_title(f"Accuracy {accuracy}, precision {precision}, recall {recall}", fontsize=10.5)
+    ax.set(xlabel="predicted", ylabel="what came")
+    ax.tick_params(length=0)
+    return figure
+
+
+@style.plot("Importance of inputs", "input", "importance", source="the fitted model")
+def importance(importance: pl.DataFrame) -> Figure:
+    """Return the 20 inputs that count most, by the size of their importance.
+
+    Columns: input, importance (whatever the model measures: one scale for all its inputs; below 0 is orange).
+    """
+    top = importance.sort(pl.col("importance").abs(), descending=True).head(_INPUTS)
+    figure, (ax,) = style.panels((9.5, 1.3 + 0.27 * top.height), grid="x")
+    values = top["importance"].cast(pl.Float64)
+    colors = [style.BLUE if value >= 0 else style.ORANGE for value in values]
+    ax.barh(top["input"].to_list(), values.to_numpy(), color=colors, height=0.75, linewidth=0)
+    ax.invert_yaxis()
+    ax.axvline(0, color=style.INK, linewidth=0.8)
+    ax.set_xlabel("importance")
+    of = f" (top {top.height} of {importance.height})" if importance.height > top.height else ""
+    ax.set_title(f"Importance of inputs{of}")
+    return figure
+
+
+@style.plot("Calibration", "label", "score", source=_SOURCE)
+def calibration(out_of_sample: pl.DataFrame) -> Figure:
+    """Return how often each tenth of the scores came true, against its mean score: honest scores lie on the diagonal.
+
+    Columns: label (true or 1 where it came), score (0 to 1). Rows without a label are left out.
+    """
+    place = (pl.col("score").rank("ordinal") - 1).cast(pl.Int64) * _DECILES // pl.len()
+    tenths = (
+        out_of_sample.select(pl.col("label").cast(pl.Float64), pl.col("score").cast(pl.Float64))
+        .group_by(tenth=place)
+        .agg(pl.col("score").mean(), came=pl.col("label").mean())
+        .sort("tenth")
+    )
+    figure, (ax,) = style.panels((5.6, 5), grid="both")
+    both = [*tenths["score"], *tenths["came"]]
+    slack = max(0.02, (max(both) - min(both)) * 0.06)
+    ends = (max(0.0, min(both) - slack), min(1.0, max(both) + slack))
+    ax.plot(ends, ends, color=style.GREY, linewidth=1, linestyle="--", label="honest")
+    mean, came = tenths["score"].to_numpy(), tenths["came"].to_numpy()
+    ax.plot(mean, came, color=style.BLUE, linewidth=1.8, marker="o", label="model")
+    ax.set(xlim=ends, ylim=ends, aspect="equal", xlabel="mean score", ylabel="share above median")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(PercentFormatter(1))
+    ax.set_title("Calibration by tenths of the scores")
+    ax.legend(loc="upper left")
+    return figure
+
+
+@style.plot("Score distribution", "score", source="champion's scores")
+def score_distribution(scores: pl.DataFrame) -> Figure:
+    """Return a histogram of scores with their median.
+
+    Columns: score (0 to 1).
+    """
+    values = scores["score"].cast(pl.Float64).to_numpy()
+    median = float(np.median(values))
+    figure, (ax,) = style.panels((9.5, 3.8))
+    ax.set_title(f"Score distribution: {len(values):,} instruments, standard deviation {values.std():.4f}")
+    if values.min() == values.max():
+        style.note(ax, f"every score is {median:g}")
+        return figure
+    sns.histplot(x=values, bins=40, ax=ax, color=style.SKY, alpha=1, edgecolor="white", linewidth=0.5)
+    ax.axvline(median, color=style.BLUE, linewidth=1.8, label=f"median {median:.3f}")
+    ax.set(xlabel="score", ylabel="instruments")
+    style.legend_above(ax)
+    return figure
+
+
+@style.plot("Top scores", "symbol", "score", "rank", source="champion's scores")
+def top_scores(scores: pl.DataFrame, n: int = 10) -> Figure:
+    """Return the `n` instruments ranked best (blue) and the `n` ranked last (orange), around a score of 0.5.
+
+    Columns: symbol, score (0 to 1), rank (1 is best). With fewer than 2n instruments each is shown once.
+    """
+    ranked = scores.sort("rank", "symbol")
+    best = ranked.head(min(n, -(-ranked.height // 2)))
+    last = ranked.slice(best.height).tail(n)
+    shown = pl.concat([best, last]).reverse()
+    figure, (ax,) = style.panels((9.5, 1.4 + 0.26 * shown.height), grid="x")
+    names = [f"{symbol}  {rank:,}" for symbol, rank in shown.select("symbol", "rank").iter_rows()]
+    values = shown["score"].cast(pl.Float64).to_numpy()
+    style.signed_bars(ax, names, values, last.height, base=_THRESHOLD)
+    style.bar_labels(ax, [f"{value:.3f}" for value in values])
+    ax.axhline(last.height - 0.5, color=style.GREY, linewidth=0.8, linestyle=":")
+    ax.margins(x=0.12)
+    ax.set(xlabel="score", ylabel="symbol and rank")
+    ax.set_title(f"Top scores: best {best.height} and last {last.height} of {ranked.height:,}")
+    return figure

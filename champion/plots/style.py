@@ -1,0 +1,260 @@
+"""One look for every figure: palette, fonts, panels, axes of sessions and of rupees, and the footer.
+
+Figures are made without pyplot, so nothing global is changed and nothing is kept alive. The decorator `plot` does what
+all plots share: it checks the columns, leaves out rows that cannot be drawn, draws under `LOOK`, writes the footer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from functools import wraps
+from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias
+
+import numpy as np
+import polars as pl
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.typing import RcKeyType
+
+from champion.errors import UsageError
+
+P = ParamSpec("P")
+Values: TypeAlias = np.ndarray[Any, Any]
+
+# M. Okabe and K. Ito, Color Universal Design (2008): told apart with any kind of colour vision.
+BLUE, SKY, GREEN, ORANGE, VERMILION, PURPLE = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7"
+INK, GREY, PALE = "#2B2B2B", "#767676", "#E4E4E4"
+LOOK: dict[RcKeyType, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "text.color": INK,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "axes.edgecolor": "#B5B5B5",
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9.5,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+}
+CRORE = 1e7
+ROLLING = 20  # sessions, about a month, of the smoothed lines
+_BARS = 120  # more sessions than this are drawn as one stepped area: single bars would be thinner than a pixel
+_ROOM = 5  # slots an axis of sessions has at least, so that a single bar does not fill it
+_MONTHLY = 45  # sessions from which ticks stand at months
+_TICKS = 12
+
+
+def plot(
+    title: str, *needs: str, source: str, nulls: Literal["drop", "keep"] = "drop"
+) -> Callable[[Callable[Concatenate[pl.DataFrame, P], Figure]], Callable[Concatenate[pl.DataFrame, P], Figure]]:
+    """Return a decorator for a function that draws a frame with the columns `needs`.
+
+    Rows where one of them is null, NaN or infinite are left out, and counted in the footer, unless nulls are kept. If
+    no row is left, the figure is a panel that says so.
+
+    Raises:
+        UsageError: when drawing a frame without one of the columns.
+    """
+
+    def decorate(
+        draw: Callable[Concatenate[pl.DataFrame, P], Figure],
+    ) -> Callable[Concatenate[pl.DataFrame, P], Figure]:
+        @wraps(draw)
+        def drawn(frame: pl.DataFrame, /, *args: P.args, **kwargs: P.kwargs) -> Figure:
+            require(frame, needs, draw.__name__)
+            known = finite(frame, needs) if nulls == "drop" else frame
+            with rc_context(LOOK):
+                figure = no_data(title) if known.is_empty() else draw(known, *args, **kwargs)
+                _footer(figure, known, source, left_out=frame.height - known.height)
+            return figure
+
+        return drawn
+
+    return decorate
+
+
+def require(frame: pl.DataFrame, needs: Sequence[str], name: str) -> None:
+    """Do nothing where `frame` has every column of `needs`.
+
+    Raises:
+        UsageError: it has not; the message names the missing ones and those there are.
+
+    >>> require(pl.DataFrame({"score": [0.5]}), ["score", "rank"], "top_scores")
+    Traceback (most recent call last):
+    champion.errors.UsageError: plots.top_scores needs score, rank; missing: rank; the frame has: score
+    """
+    missing = [column for column in needs if column not in frame.columns]
+    if missing:
+        has = ", ".join(frame.columns) or "no columns"
+        raise UsageError(f"plots.{name} needs {', '.join(needs)}; missing: {', '.join(missing)}; the frame has: {has}")
+
+
+def finite(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Return the rows where none of `columns` is null, NaN or infinite.
+
+    >>> finite(pl.DataFrame({"score": [0.5, None, float("nan")]}), ["score"]).height
+    1
+    """
+    floats = [column for column in columns if frame.schema[column].is_float()]
+    kept = frame.drop_nulls(list(columns)) if columns else frame
+    return kept.filter(pl.all_horizontal(pl.col(floats).is_finite())) if floats else kept
+
+
+def panels(
+    size: tuple[float, float] = (9.5, 4.2), *, grid: Literal["x", "y", "both", "none"] = "y", **subplots: Any
+) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure of `size` inches and its panels, row by row; `subplots` as of `Figure.subplots`."""
+    figure = Figure(figsize=size, layout="constrained")
+    axes: list[Axes] = list(figure.subplots(squeeze=False, **subplots).ravel())
+    for ax in axes:
+        # Said outright: ticks made later, while the notebook renders, would read the defaults instead of LOOK.
+        ax.tick_params(
+            color="#B5B5B5", labelcolor=INK, labelsize=9, labelfontfamily="DejaVu Sans", length=3,
+            grid_color=PALE, grid_linewidth=0.8,
+        )  # fmt: skip
+        if grid != "none":
+            ax.grid(visible=True, axis=grid)
+    return figure, axes
+
+
+def no_data(title: str) -> Figure:
+    """Return a figure that says there is no data."""
+    figure, (ax,) = panels((9.5, 2.6), grid="none")
+    ax.set_title(title)
+    note(ax, "no data")
+    return figure
+
+
+def note(ax: Axes, text: str) -> None:
+    """Write `text` in the middle of a panel that has nothing else to show."""
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY)
+
+
+def sessions_axis(ax: Axes, sessions: Sequence[date]) -> Values:
+    """Return the sessions' places on the x axis, 0, 1, 2 and so on, and label it: exchanges know no weekends."""
+    places = np.arange(len(sessions))
+    slack = max(0.0, (_ROOM - len(sessions)) / 2)
+    ax.set_xlim(-0.5 - slack, len(sessions) - 0.5 + slack)
+    if len(sessions) < _MONTHLY:
+        ticks = [int(place) for place in places[:: max(1, -(-len(sessions) // _TICKS))]]
+        pattern = "%-d %b"
+    else:
+        ticks = _month_starts(sessions)
+        pattern = "%b"
+    ax.set_xticks(ticks, [_label(sessions, ticks, index, pattern) for index in range(len(ticks))])
+    return places
+
+
+def session_bars(
+    ax: Axes, places: Values, heights: Values, color: str, label: str | None = None, alpha: float = 1
+) -> None:
+    """Draw a bar per session from zero, or one stepped area where bars would be too thin to see."""
+    if len(places) <= _BARS:
+        ax.bar(places, heights, width=0.8, color=color, label=label, alpha=alpha, linewidth=0)
+    else:
+        edges = np.arange(len(places) + 1) - 0.5
+        ax.stairs(heights, edges, fill=True, color=color, label=label, alpha=alpha, linewidth=0)
+
+
+def line(ax: Axes, places: Values, values: Values, color: str = BLUE, **look: Any) -> None:
+    """Draw a line over sessions; a point where there is only one."""
+    ax.plot(places, values, color=color, marker="o" if len(places) == 1 else "", **({"linewidth": 1.8} | look))
+
+
+def signed_bars(ax: Axes, names: Sequence[str], values: Values, lower: int, base: float = 0.0) -> None:
+    """Draw a named horizontal bar per value from `base`, upwards: the first `lower` orange, the others blue."""
+    colors = [ORANGE] * lower + [BLUE] * (len(names) - lower)
+    places = np.arange(len(names))
+    ax.barh(places, values - base, left=base, color=colors, height=0.75, linewidth=0)
+    ax.set_yticks(places, names)
+    ax.set_ylim(-0.6, len(names) - 0.4)
+    ax.axvline(base, color=INK, linewidth=0.8)
+
+
+def bar_labels(ax: Axes, labels: Sequence[str], size: float = 8) -> None:
+    """Write a label at the end of each bar of the panel."""
+    for bars in ax.containers:
+        if isinstance(bars, BarContainer):
+            ax.bar_label(bars, labels, padding=3, fontsize=size)
+
+
+def legend_above(ax: Axes) -> None:
+    """Put the legend in a row above the right end of the panel, where it hides nothing."""
+    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.3)
+
+
+def crore(ax: Axes) -> None:
+    """Show the y axis, in rupees, as crore of rupees (1 crore = 10 million)."""
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda rupees, _: crore_text(rupees)))
+    ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+
+
+def crore_text(rupees: float) -> str:
+    """Return an amount in rupees as crore.
+
+    >>> crore_text(1_234_500_000_000), crore_text(5_000_000)
+    ('₹ 123,450 crore', '₹ 0.5 crore')
+    """
+    amount = rupees / CRORE
+    text = f"{amount:,.0f}" if abs(amount) >= 100 else f"{amount:,.2f}".rstrip("0").rstrip(".")  # noqa: PLR2004
+    return f"₹ {text} crore"
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """Return a decimal as per cent with a true minus sign.
+
+    >>> percent(0.0534)
+    '5.3%'
+    """
+    return signed(value, f".{digits}%")
+
+
+def signed(value: float, pattern: str) -> str:
+    """Return a number in a format pattern with a true minus sign, as the axes write it."""
+    return f"{value:{pattern}}".replace("-", "\N{MINUS SIGN}")
+
+
+def _month_starts(sessions: Sequence[date]) -> list[int]:
+    """Return the places of the first sessions of months, of every second month, quarter and so on, as fits."""
+    starts = [place for place, day in enumerate(sessions) if place == 0 or day.month != sessions[place - 1].month]
+    if starts[1:] and starts[1] < len(sessions) / (2 * _TICKS):
+        starts = starts[1:]  # the range begins at a month's end: the two labels would touch
+    for step in (1, 2, 3, 6, 12, 24, 60):
+        kept = [place for place in starts if (sessions[place].year * 12 + sessions[place].month - 1) % step == 0]
+        if kept and len(kept) <= _TICKS:
+            return kept
+    return starts[:1]
+
+
+def _label(sessions: Sequence[date], ticks: Sequence[int], index: int, pattern: str) -> str:
+    day = sessions[ticks[index]]
+    new_year = index == 0 or sessions[ticks[index - 1]].year != day.year
+    return day.strftime(f"{pattern}\n%Y" if new_year else pattern)
+
+
+def _footer(figure: Figure, frame: pl.DataFrame, source: str, left_out: int) -> None:
+    """Write where the data comes from, and from when, below the panels."""
+    parts = [source]
+    if "source" in frame.columns and frame.height:
+        parts[0] += f" ({', '.join(frame['source'].drop_nulls().unique().sort())})"
+    sessions = next((frame[name].drop_nulls() for name in ("trade_date", "session") if name in frame.columns), None)
+    if sessions is not None and sessions.len():
+        first, last, count = min(sessions), max(sessions), sessions.n_unique()
+        parts.append(f"{first}" if count == 1 else f"{first} to {last}, {count:,} sessions")
+    parts.append("1 row" if frame.height == 1 else f"{frame.height:,} rows")
+    if left_out:
+        parts.append(f"{left_out:,} without a value left out")
+    figure.supxlabel(" · ".join(parts), x=0.01, ha="left", fontsize=7.5, color=GREY)

@@ -1,0 +1,99 @@
+"""Fingerprints: the same exact sums over the same rows, by Polars on the lake's side and by ClickHouse on its own.
+
+1. Every value has a code of 64 bits: the bits of a float, the number itself, the days or milliseconds of a time, the
+   xxHash64 of a text or of bytes; null has a code of its own.
+2. Every row has a weight, made from the codes of its key, so that a value which strayed to another row is noticed.
+3. A column's fingerprint is the sum of code times weight, modulo 2**64: exact, and the same in any order of rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from champion.errors import WarehouseError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from clickhouse_connect.driver.client import Client
+
+    from champion.contracts import Contract
+
+_NULL = 7_046_029_254_386_353_131
+_SEPARATOR = "\x1f"
+
+
+def of_frame(contract: Contract, rows: pl.DataFrame) -> dict[str, int]:
+    """Return the count of rows (under '') and each column's fingerprint, computed by Polars."""
+    import numpy as np  # noqa: PLC0415 - only loads need it
+
+    codes = {name: _codes(rows[name]) for name in contract.polars_schema}
+    weight = np.zeros(rows.height, dtype=np.uint64)
+    for name in contract.key:
+        weight += codes[name]
+    weight = weight * np.uint64(2) + np.uint64(1)
+    return {"": rows.height} | {name: int((code * weight).sum(dtype=np.uint64)) for name, code in codes.items()}
+
+
+def of_table(client: Client, contract: Contract, table: str) -> dict[str, int]:
+    """Return the same of all rows of `table`, computed by ClickHouse."""
+    codes = {name: _code_sql(name, dtype) for name, dtype in contract.polars_schema.items()}
+    weight = " + ".join(codes[name] for name in contract.key)
+    sums = ", ".join(f"sumWithOverflow(({code}) * weight)" for code in codes.values())
+    text = f"with ({weight}) * 2 + 1 as weight select count(), {sums} from {table}"  # noqa: S608 - our own names
+    return dict(zip(("", *codes), (int(value) for value in client.query(text).result_rows[0]), strict=True))
+
+
+def _codes(values: pl.Series) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    import numpy as np  # noqa: PLC0415
+
+    dtype = values.dtype
+    if dtype.is_float():
+        bits = values.cast(pl.Float64).fill_null(0.0).to_numpy().view(np.uint64)
+    elif dtype.is_integer() or dtype.is_temporal() or dtype == pl.Boolean:
+        number = values.cast(pl.UInt8) if dtype == pl.Boolean else values.to_physical()
+        bits = number.cast(pl.Int64).fill_null(0).to_numpy().view(np.uint64)
+    else:
+        bits = _hashes(values).fill_null(0).to_numpy()
+    return np.where(values.is_null().to_numpy(), np.uint64(_NULL), bits)
+
+
+def _hashes(values: pl.Series) -> pl.Series:
+    import polars_hash as plh  # noqa: PLC0415
+
+    dtype = values.dtype
+    if dtype == pl.List(pl.String):
+        values = values.list.join(_SEPARATOR)
+    elif dtype.base_type() in {pl.Enum, pl.Categorical}:
+        values = values.cast(pl.String)
+    elif dtype not in {pl.String, pl.Binary}:
+        raise _unknown(values.name, dtype)
+    return values.to_frame("value").select(plh.col("value").nchash.xxhash64())["value"]
+
+
+def _code_sql(name: str, dtype: pl.DataType) -> str:
+    present = f"assumeNotNull({name})"
+    if dtype.is_float():
+        code = f"reinterpretAsUInt64(toFloat64({present}))"
+    elif isinstance(dtype, pl.Datetime):
+        code = (
+            f"toUInt64({'toUnixTimestamp64Milli' if dtype.time_unit == 'ms' else 'toUnixTimestamp64Micro'}({present}))"
+        )
+    elif dtype.is_integer() or dtype in {pl.Date, pl.Boolean}:
+        code = f"toUInt64(toInt64({present}))"
+    elif dtype == pl.Binary:  # in ClickHouse a UUID
+        code = f"xxHash64(UUIDStringToNum(toString({present})))"
+    elif dtype == pl.String or dtype.base_type() == pl.Enum:
+        code = f"toUInt64(xxHash64(toString({present})))"
+    elif dtype == pl.List(pl.String):
+        return f"xxHash64(arrayStringConcat({name}, '{_SEPARATOR}'))"
+    else:
+        raise _unknown(name, dtype)
+    return f"if(isNull({name}), toUInt64({_NULL}), {code})"
+
+
+def _unknown(name: str, dtype: pl.DataType) -> WarehouseError:
+    return WarehouseError(
+        f"column {name} is {dtype}, which cannot be compared with the lake; teach it to fingerprint.py"
+    )

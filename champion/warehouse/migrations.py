@@ -1,0 +1,129 @@
+"""Migrations: numbered SQL files, applied in order, never edited once shipped.
+
+Every statement of a file may run twice (`if not exists`, `or replace`): a file is recorded after its last statement,
+so one that a crash interrupted is simply run again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from champion import clock, resources
+from champion.errors import WarehouseError
+from champion.warehouse.client import DATABASE, enter_database, refusals
+from champion.warehouse.statements import split
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+_FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+_LEDGER = f"{DATABASE}.schema_migrations"
+_BOOTSTRAP = (
+    f"create database if not exists {DATABASE} engine = Atomic",
+    f"""create table if not exists {_LEDGER}
+        (number UInt16, name String, sha256 FixedString(64), applied_at DateTime64(3, 'UTC'))
+        engine = ReplacingMergeTree order by number""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A file in `sql/migrations/`."""
+
+    number: int
+    name: str
+    sha256: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A migration that a warehouse has had."""
+
+    number: int
+    name: str
+    sha256: str
+    applied_at: datetime
+
+
+def shipped(folder: Path | None = None) -> list[Migration]:
+    """Return the migrations of the code, in order.
+
+    Raises:
+        WarehouseError: a file is misnamed, or numbers are repeated or missing.
+
+    >>> shipped()[0].number
+    1
+    """
+    folder = folder or resources.folder("sql") / "migrations"
+    found = []
+    for path in sorted(folder.glob("*.sql")):
+        match = _FILE.fullmatch(path.name)
+        if match is None:
+            raise WarehouseError(f"{path.name} in {folder}: a migration is named NNNN_what_it_does.sql")
+        content = path.read_bytes()
+        found.append(Migration(int(match[1]), match[2], hashlib.sha256(content).hexdigest(), content.decode()))
+    numbers = [migration.number for migration in found]
+    if numbers != list(range(1, len(found) + 1)):
+        raise WarehouseError(f"{folder}: migrations are numbered {numbers}; expected 1 to {len(found)} without gaps")
+    return found
+
+
+def applied(client: Client) -> list[Applied]:
+    """Return the migrations the warehouse has had, in order; none where it does not exist yet."""
+    with refusals("reading the migrations of the warehouse"):
+        if not client.command(f"exists table {_LEDGER}"):
+            return []
+        rows = client.query(
+            f"select number, name, toString(sha256), applied_at from {_LEDGER} final order by number"  # noqa: S608
+        ).result_rows
+    return [Applied(*row) for row in rows]
+
+
+def pending(client: Client, folder: Path | None = None) -> list[Migration]:
+    """Return the migrations still to apply, in order.
+
+    Raises:
+        WarehouseError: a file changed after it was applied, or the warehouse is newer than this code.
+    """
+    files = {migration.number: migration for migration in shipped(folder)}
+    before = applied(client)
+    for had in before:
+        migration = files.get(had.number)
+        if migration is None:
+            raise WarehouseError(
+                f"the warehouse has migration {had.number:04d}_{had.name}, which this code does not know; "
+                "use the version of Champion that applied it, or a later one"
+            )
+        if migration.sha256 != had.sha256:
+            raise WarehouseError(
+                f"migration {had.number:04d}_{had.name} changed after it was applied on {had.applied_at:%Y-%m-%d}; "
+                "restore the file and put the change into a new migration"
+            )
+    done = {had.number for had in before}
+    return [migration for number, migration in sorted(files.items()) if number not in done]
+
+
+def migrate(client: Client, folder: Path | None = None) -> list[Migration]:
+    """Apply what is pending and return it.
+
+    Raises:
+        WarehouseError: as `pending`, or ClickHouse refused a statement; run it again once that is mended.
+    """
+    with refusals("creating the warehouse"):
+        for statement in _BOOTSTRAP:
+            client.command(statement)
+        enter_database(client)
+    todo = pending(client, folder)
+    for migration in todo:
+        with refusals(f"migration {migration.number:04d}_{migration.name}"):
+            for statement in split(migration.text):
+                client.command(statement)
+            row = (migration.number, migration.name, migration.sha256.encode(), clock.now())
+            client.insert(_LEDGER, [row], column_names=["number", "name", "sha256", "applied_at"])
+    return todo

@@ -1,0 +1,28 @@
+"""SQL text cut into statements: a semicolon in a string, an identifier or a comment does not end one."""
+
+from __future__ import annotations
+
+import re
+
+_TOKEN = re.compile(
+    r"""'(?:[^'\\]|\\.|'')*' | "(?:[^"\\]|\\.)*" | `(?:[^`\\]|\\.)*`   # quoted
+      | --[^\n]* | \#[ !][^\n]* | /\*.*?\*/                             # comments
+      | ;""",
+    re.DOTALL | re.VERBOSE,
+)
+_LEADING = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|\#[ !][^\n]*(?:\n|\Z)|/\*.*?\*/)+", re.DOTALL)
+
+
+def split(text: str) -> list[str]:
+    r"""Return the statements of `text`, without semicolons and leading comments; comments alone are no statement.
+
+    >>> split("select ';' -- one; two\n; /* three; */ select 2;")
+    ["select ';' -- one; two", 'select 2']
+    """
+    found, start = [], 0
+    for token in _TOKEN.finditer(text):
+        if token[0] == ";":
+            found.append(text[start : token.start()])
+            start = token.end()
+    found.append(text[start:])
+    return [code for statement in found if (code := _LEADING.sub("", statement).strip())]

@@ -1,0 +1,23 @@
+-- The scores given to one session, best first, by the latest version of each model that scored it.
+-- Parameters: session (Date), model (String).
+with
+    scores as (
+        select *
+        from champion_market.predictions_equity_scores final
+        where trade_date = {session:Date} and model_name = {model:String}
+    ),
+
+    latest as (
+        select max(model_version) as version
+        from scores
+    ),
+
+    final as (
+        select trade_date, rank, symbol, instrument_id, score, horizon, model_name, model_version, feature_version
+        from scores
+        where model_version = (select version from latest)
+    )
+
+select *
+from final
+order by rank, symbol

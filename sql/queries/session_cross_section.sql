@@ -1,0 +1,34 @@
+-- Every instrument of one session with its bar and, where they are loaded, its indicators.
+-- Parameters: session (Date).
+with
+    bars as (
+        select *
+        from champion_market.equity_ohlc
+        where trade_date = {session:Date}
+    ),
+
+    indicators as (
+        select *
+        from champion_market.features_equity_indicators
+        where trade_date = {session:Date}
+    ),
+
+    final as (
+        select
+            bars.trade_date as trade_date,
+            bars.instrument_id as instrument_id,
+            bars.symbol as symbol,
+            bars.series as series,
+            bars.close as close,
+            bars.volume as volume,
+            bars.turnover as turnover,
+            indicators.* except (instrument_id, symbol, trade_date, feature_timestamp, computed_at)
+        from bars
+        left join indicators
+            on bars.instrument_id = indicators.instrument_id and bars.trade_date = indicators.trade_date
+    )
+
+select *
+from final
+order by symbol, instrument_id
+settings join_use_nulls = 1

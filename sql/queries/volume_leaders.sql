@@ -1,0 +1,18 @@
+-- The instruments of one session with the most shares traded.
+-- Parameters: session (Date), rows (UInt32, at most 100).
+with
+    leaders as (
+        select *
+        from champion_market.equity_volume_leaders
+        where trade_date = {session:Date}
+    ),
+
+    final as (
+        select volume_rank, symbol, exchange, volume, turnover, close, pct_change
+        from leaders
+        where volume_rank <= {rows:UInt32}
+    )
+
+select *
+from final
+order by volume_rank

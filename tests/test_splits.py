@@ -1,0 +1,105 @@
+"""Laws of the purged walk-forward, attacked by Hypothesis, and its fit with scikit-learn."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from champion.errors import ModelError
+from champion.splits import PurgedWalkForward, Window
+
+SPLITTERS = st.builds(
+    PurgedWalkForward,
+    n_splits=st.integers(1, 6),
+    horizon=st.integers(1, 12),
+    embargo=st.integers(0, 12),
+    min_train=st.integers(1, 30),
+)
+
+
+def days(count: int) -> list[date]:
+    """Every third day, so that a date is no session number."""
+    return [date(2024, 1, 1) + timedelta(days=3 * n) for n in range(count)]
+
+
+def enough(splitter: PurgedWalkForward, more: int) -> list[date]:
+    return days(splitter.min_train + splitter.horizon + splitter.embargo + splitter.n_splits + more)
+
+
+@settings(deadline=None)
+@given(SPLITTERS, st.integers(0, 40), st.randoms())
+def test_no_training_label_reaches_a_test_window_and_the_embargo_is_kept(
+    splitter: PurgedWalkForward, more: int, random: Random
+) -> None:
+    sessions = enough(splitter, more)
+    rows = [number for number in range(len(sessions)) for _ in range(2)]
+    random.shuffle(rows)
+    for train, test in splitter.split(rows, groups=[sessions[number] for number in rows]):
+        starts = min(rows[row] for row in test)
+        label_ends = [rows[row] + splitter.horizon for row in train]
+        assert max(label_ends) < starts
+        assert starts - max(label_ends) - 1 == splitter.embargo  # whole sessions between, and no more than asked
+
+
+@settings(deadline=None)
+@given(SPLITTERS, st.integers(0, 40))
+def test_every_row_is_tested_at_most_once_in_time_order_and_the_end_is_never_left_out(
+    splitter: PurgedWalkForward, more: int
+) -> None:
+    sessions = enough(splitter, more)
+    tested: list[int] = []
+    trained = 0
+    for train, test in splitter.split(range(len(sessions)), groups=sessions):
+        assert train.max() < test.min()
+        assert train.tolist() == list(range(len(train)))
+        assert len(train) >= max(trained, splitter.min_train)
+        trained = len(train)
+        tested += test.tolist()
+    assert tested == list(range(tested[0], len(sessions)))
+
+
+@settings(deadline=None)
+@given(SPLITTERS, st.integers(0, 40))
+def test_windows_are_the_split_in_sessions(splitter: PurgedWalkForward, more: int) -> None:
+    sessions = enough(splitter, more)
+    windows = splitter.windows([*reversed(sessions), *sessions])
+    folds = list(splitter.split(range(len(sessions)), groups=sessions))
+    assert len(windows) == len(folds) == splitter.get_n_splits()
+    assert len({len(test) for _, test in folds}) == 1
+    for window, (train, test) in zip(windows, folds, strict=True):
+        assert window == Window(sessions[train[-1]], sessions[test[0]], sessions[test[-1]])
+
+
+def test_blocks_of_a_small_range_by_hand() -> None:
+    sessions = days(13)  # 13 - 3 to learn from - 3 between leaves two blocks of 3; the odd session is learnt from
+    first, second = PurgedWalkForward(n_splits=2, horizon=2, embargo=1, min_train=3).windows(sessions)
+    assert first == Window(sessions[3], sessions[7], sessions[9])
+    assert second == Window(sessions[6], sessions[10], sessions[12])
+
+
+def test_one_session_less_than_needed_is_refused_with_the_number_needed() -> None:
+    splitter = PurgedWalkForward(n_splits=3, horizon=5, embargo=2, min_train=10)
+    assert len(splitter.windows(days(20))) == 3
+    with pytest.raises(ModelError, match="19 sessions are too few for 3 folds: at least 20 are needed"):
+        splitter.windows(days(19))
+
+
+def test_rows_without_groups_are_refused() -> None:
+    with pytest.raises(ModelError, match="session of each row"):
+        next(PurgedWalkForward().split([1, 2, 3]))
+
+
+def test_scikit_learn_cross_validates_with_it() -> None:
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.model_selection import cross_val_score  # noqa: PLC0415
+
+    groups = np.repeat(np.array(days(60), dtype="datetime64[D]"), 4)
+    inputs = np.random.default_rng(7).normal(size=(len(groups), 2))
+    splitter = PurgedWalkForward(n_splits=3, horizon=3, embargo=2, min_train=20)
+    scores = cross_val_score(LogisticRegression(), inputs, inputs[:, 0] > 0, groups=groups, cv=splitter)
+    assert len(scores) == 3
+    assert scores.min() > 0.9

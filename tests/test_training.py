@@ -1,0 +1,212 @@
+"""Fitting in memory: it finds what is there, finds nothing where nothing is, and never looks ahead."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from sklearn.metrics import roc_auc_score
+
+from champion import training
+from champion.errors import ModelError
+from champion.splits import PurgedWalkForward
+from champion.training import TrainingResult
+
+SESSIONS, INSTRUMENTS, HORIZON, EMBARGO, SPLITS = 90, 30, 5, 2, 2
+DAYS = [date(2024, 1, 1) + timedelta(days=n) for n in range(SESSIONS)]
+INPUTS = ("signal", "noise", "unknown")
+
+
+def panel(strength: float = 1.0, seed: int = 7) -> pl.DataFrame:
+    """A market whose returns follow `signal` this strongly; `unknown` is always null, one signal in ten is."""
+    random = np.random.default_rng(seed)
+    count = SESSIONS * INSTRUMENTS
+    market = np.repeat(random.normal(size=SESSIONS), INSTRUMENTS)
+    signal = random.uniform(-0.5, 0.5, size=count)
+    return pl.DataFrame(
+        {
+            "instrument_id": [f"I{n:02}" for n in range(INSTRUMENTS)] * SESSIONS,
+            "symbol": [f"S{n:02}" for n in range(INSTRUMENTS)] * SESSIONS,
+            "trade_date": [day for day in DAYS for _ in range(INSTRUMENTS)],
+            "signal": pl.Series(signal).set(pl.Series(random.random(count) < 0.1), None),
+            "noise": random.uniform(-0.5, 0.5, size=count),
+            "unknown": pl.Series([None] * count, dtype=pl.Float64),
+            "forward_return": market + strength * signal + 0.3 * random.normal(size=count),
+        }
+    ).with_columns(label_end=pl.col("trade_date") + timedelta(days=HORIZON))
+
+
+def fit(frame: pl.DataFrame, model: str = "logistic", **changes: int) -> TrainingResult:
+    settings = {"horizon": HORIZON, "n_splits": SPLITS, "embargo": EMBARGO, "seed": 3, **changes}
+    return training.fit(frame, model=model, inputs=INPUTS, **settings)
+
+
+def windows(frame: pl.DataFrame) -> list[tuple[date, date]]:
+    splitter = PurgedWalkForward(n_splits=SPLITS, horizon=HORIZON, embargo=EMBARGO)
+    return [(window.test_start, window.test_end) for window in splitter.windows(frame["trade_date"].to_list())]
+
+
+@pytest.fixture(scope="module", params=list(training.MODELS))
+def fitted(request: pytest.FixtureRequest) -> TrainingResult:
+    return fit(panel(), request.param)
+
+
+def test_every_model_finds_a_planted_signal_and_names_it(fitted: TrainingResult) -> None:
+    assert fitted.metrics["auc"] > 0.7
+    assert fitted.metrics["rank_ic"] > 0.3
+    assert fitted.importance["input"][0] == "signal"
+    assert fitted.importance["importance"][0] > 0.1
+    others = fitted.importance.filter(pl.col("input") != "signal")["importance"]
+    assert others.abs().max() < 0.05  # type: ignore[operator] - two floats
+
+
+def test_scores_out_of_sample_cover_the_test_blocks_and_nothing_else(fitted: TrainingResult) -> None:
+    scores = fitted.out_of_sample
+    assert scores["score"].is_between(0, 1).all()
+    assert scores.select("trade_date", "instrument_id").is_unique().all()
+    by_fold = scores.group_by("fold", maintain_order=True).agg(
+        pl.col("trade_date").min().alias("start"), pl.col("trade_date").max().alias("end")
+    )
+    assert by_fold.rows() == [(n, *window) for n, window in enumerate(windows(panel()), start=1)]
+    assert fitted.folds["fold"].to_list() == [1, 2]
+
+
+def test_every_model_is_saved_and_loaded_without_running_code(fitted: TrainingResult) -> None:
+    import skops.io  # noqa: PLC0415
+
+    content = skops.io.dumps(fitted.estimator)
+    foreign = skops.io.get_untrusted_types(data=content)
+    assert {name.split(".")[0] for name in foreign} <= {"sklearn", "numpy"}
+    loaded = skops.io.loads(content, trusted=foreign)
+    assert_frame_equal(
+        training.score(loaded, panel(), INPUTS), training.score(fitted.estimator, panel(), INPUTS), check_exact=True
+    )
+
+
+def test_the_same_seed_gives_the_same_model_whatever_the_order_of_rows(fitted: TrainingResult) -> None:
+    again = fit(panel().sample(fraction=1, shuffle=True, seed=1), fitted.model)
+    assert_frame_equal(again.out_of_sample, fitted.out_of_sample, check_exact=True)
+    assert_frame_equal(again.importance, fitted.importance, check_exact=True)
+
+
+def test_noise_is_not_found_to_be_skill() -> None:
+    found = fit(panel(strength=0.0)).metrics
+    assert abs(found["auc"] - 0.5) < 0.05
+    assert abs(found["rank_ic_t"]) < 3
+
+
+def test_labels_are_neutral_to_the_market() -> None:
+    jump = pl.col("trade_date").dt.ordinal_day() * 0.5
+    moved = fit(panel().with_columns(pl.col("forward_return") + jump)).out_of_sample
+    usual = fit(panel()).out_of_sample
+    assert usual["label"].mean() == 0.5  # above the median of an even number of instruments: half of them
+    assert_frame_equal(moved.drop("forward_return"), usual.drop("forward_return"))
+
+
+def test_nothing_after_a_test_block_and_no_purged_label_reaches_its_scores() -> None:
+    start, end = windows(panel())[0]
+    known = pl.col("label_end") < start - timedelta(days=EMBARGO)
+    upside_down = panel().with_columns(
+        pl.when(known).then("forward_return").otherwise(-pl.col("forward_return")),
+        pl.when(pl.col("trade_date") > end).then(0.25).otherwise("signal").alias("signal"),
+    )
+    first = pl.col("fold") == 1
+    usual, changed = (fit(frame).out_of_sample.filter(first)["score"] for frame in (panel(), upside_down))
+    assert changed.equals(usual)
+    # and the last label that may be learnt from does count, or the law above would hold of a model that learns nothing
+    last = pl.col("label_end") == start - timedelta(days=EMBARGO + 1)
+    counted = panel().with_columns(pl.when(last).then(-pl.col("forward_return")).otherwise("forward_return"))
+    assert not fit(counted).out_of_sample.filter(first)["score"].equals(usual)
+
+
+def test_a_label_that_ends_later_than_the_count_of_sessions_says_is_not_learnt_from() -> None:
+    start = windows(panel())[0][0]
+    odd = pl.col("trade_date") == DAYS[10]  # well inside the first train window
+    late = panel().with_columns(pl.when(odd).then(pl.lit(start)).otherwise("label_end").alias("label_end"))
+    flipped = late.with_columns(pl.when(odd).then(-pl.col("forward_return")).otherwise("forward_return"))
+    first = pl.col("fold") == 1
+    assert fit(flipped).out_of_sample.filter(first)["score"].equals(fit(late).out_of_sample.filter(first)["score"])
+
+
+def test_rows_without_a_label_are_not_learnt_from() -> None:
+    ahead = panel().with_columns(
+        pl.when(pl.col("trade_date") < DAYS[-HORIZON]).then(name).alias(name)
+        for name in ("forward_return", "label_end")
+    )
+    assert fit(ahead).metrics["train_rows"] == (SESSIONS - HORIZON) * INSTRUMENTS
+    assert fit(ahead).out_of_sample["trade_date"].max() == DAYS[-HORIZON - 1]
+
+
+def test_progress_counts_the_folds_and_the_final_model() -> None:
+    steps: list[tuple[int, int, str]] = []
+    training.fit(
+        panel(),
+        model="logistic",
+        inputs=INPUTS,
+        horizon=HORIZON,
+        n_splits=SPLITS,
+        progress=lambda done, total, label: steps.append((done, total, label)),
+    )
+    assert steps == [(1, 3, "fold 1 of 2"), (2, 3, "fold 2 of 2"), (3, 3, "final model")]
+
+
+def test_scores_are_ranked_within_the_session_and_equal_ones_by_instrument() -> None:
+    model = fit(panel()).estimator
+    same = {"signal": 0.4, "noise": 0.0, "unknown": None}
+    rows = [
+        {"instrument_id": name, "symbol": name, "trade_date": day, **same, "signal": signal}
+        for day, name, signal in ((DAYS[1], "A", 0.4), (DAYS[0], "C", 0.4), (DAYS[0], "B", -0.4), (DAYS[0], "A", 0.4))
+    ]
+    schema = {name: panel().schema[name] for name in rows[0]}
+    scored = training.score(model, pl.DataFrame(rows, schema=schema), INPUTS)
+    assert scored.columns == ["instrument_id", "symbol", "trade_date", "score", "rank"]
+    assert scored.select("trade_date", "instrument_id", "rank").rows() == [
+        (DAYS[0], "A", 1),
+        (DAYS[0], "B", 3),
+        (DAYS[0], "C", 2),
+        (DAYS[1], "A", 1),
+    ]
+
+
+@pytest.mark.parametrize("model", ["logistic", "random_forest"])
+def test_the_canary_is_quiet_where_drifts_and_inputs_last_but_do_not_belong_together(model: str) -> None:
+    """Shuffling every session the same way would leave both lasting, and so something to find."""
+    random = np.random.default_rng(5)
+    lasting = pl.DataFrame(
+        {
+            "instrument_id": [f"I{n:02}" for n in range(INSTRUMENTS)],
+            "drift": random.normal(size=INSTRUMENTS),
+            "slow": random.normal(size=INSTRUMENTS),
+        }
+    )
+    frame = panel(strength=0.0).join(lasting, on="instrument_id").with_columns(
+        pl.col("forward_return") + pl.col("drift"), signal=pl.col("slow") + 0.1 * pl.col("noise")
+    )  # fmt: skip
+    found = training.canary(frame, model=model, inputs=INPUTS, horizon=HORIZON, embargo=EMBARGO)
+    assert found.passed, found
+
+
+def test_the_canary_would_hear_a_model_that_has_seen_its_test_labels() -> None:
+    rows = training._shuffled(training._labelled(panel()), seed=7)
+    inputs, labels = training._matrix(rows, INPUTS), rows["label"].to_numpy()
+    seen = training.MODELS["hist_gradient_boosting"](7).fit(inputs, labels).predict_proba(inputs)[:, 1]
+    error = training.canary(panel(), model="logistic", inputs=INPUTS, horizon=HORIZON).error
+    assert not training.Canary(float(roc_auc_score(labels, seen)), error).passed
+
+
+def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ModelError, match="'oracle' is not known; there are logistic, random_forest, hist_gradient"):
+        fit(panel(), "oracle")
+
+
+def test_too_few_sessions_are_refused() -> None:
+    with pytest.raises(ModelError, match="sessions are too few for 2 folds"):
+        fit(panel().filter(pl.col("trade_date") < DAYS[40]))
+
+
+def test_one_instrument_has_no_median_to_beat() -> None:
+    with pytest.raises(ModelError, match="one class only"):
+        fit(panel().filter(pl.col("instrument_id") == "I00"))
