@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
+from joblib import parallel_config
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -30,6 +31,7 @@ Progress: TypeAlias = Callable[[int, int, str], None]
 
 _KEY = ("instrument_id", "symbol", "trade_date")
 _IMPORTANCE_ROWS = 5_000
+_THREADS = 2
 _CANARY_LIMIT = 3.0  # standard errors: a leak shows at dozens
 
 
@@ -44,7 +46,7 @@ def _logistic(seed: int) -> Pipeline:
 
 def _random_forest(seed: int) -> Pipeline:
     forest = RandomForestClassifier(
-        n_estimators=200, max_depth=6, min_samples_leaf=100, max_samples=0.5, n_jobs=2, random_state=seed
+        n_estimators=200, max_depth=6, min_samples_leaf=100, max_samples=0.5, random_state=seed
     )
     return make_pipeline(_middle(), forest)
 
@@ -126,13 +128,13 @@ def fit(
     features, labels = _matrix(rows, inputs), rows["label"].to_numpy()
     tested: list[pl.DataFrame] = []
     for fold, (train, test) in enumerate(_folds(rows, splitter), start=1):
-        estimator = _estimator(model, seed).fit(features[train], labels[train])
+        estimator = _fitted(model, seed, features[train], labels[train])
         scores = estimator.predict_proba(features[test])[:, 1]
         tested.append(rows[test].select(*_KEY, pl.lit(fold).alias("fold"), "forward_return", "label", score=scores))
         if progress:
             progress(fold, n_splits, f"fold {fold} of {n_splits}")
     importance = _importance(estimator, features[test], labels[test], inputs, seed)
-    final = _estimator(model, seed).fit(features, labels)
+    final = _fitted(model, seed, features, labels)
     out_of_sample = pl.concat(tested)
     return TrainingResult(
         model=model,
@@ -167,8 +169,8 @@ def canary(
     splitter = PurgedWalkForward(n_splits=1, horizon=horizon, embargo=embargo)
     features, labels = _matrix(rows, inputs), rows["label"].to_numpy()
     train, test = next(_folds(rows, splitter))
-    fitted = _estimator(model, seed).fit(features[train], labels[train])
-    auc = float(roc_auc_score(labels[test], fitted.predict_proba(features[test])[:, 1]))
+    estimator = _fitted(model, seed, features[train], labels[train])
+    auc = float(roc_auc_score(labels[test], estimator.predict_proba(features[test])[:, 1]))
     positives, negatives = float(labels[test].sum()), float((1 - labels[test]).sum())
     # Standard error of the Mann-Whitney statistic when scores are worthless.
     return Canary(auc, float(np.sqrt((positives + negatives + 1) / (12 * positives * negatives))))
@@ -212,10 +214,12 @@ def _matrix(frame: pl.DataFrame, inputs: Sequence[str]) -> NDArray[np.float64]:
     return frame.select(pl.col(list(inputs)).cast(pl.Float64).fill_null(float("nan"))).to_numpy()
 
 
-def _estimator(model: str, seed: int) -> Pipeline:
+def _fitted(model: str, seed: int, features: NDArray[np.float64], labels: NDArray[np.int8]) -> Pipeline:
     if model not in MODELS:
         raise ModelError(f"model {model!r} is not known; there are {', '.join(MODELS)}")
-    return MODELS[model](seed)
+    # Parallel here only: a forest that predicts in threads adds up its trees in any order, and the last bits with them.
+    with parallel_config(backend="threading", n_jobs=_THREADS):
+        return MODELS[model](seed).fit(features, labels)
 
 
 def _judge(scores: pl.DataFrame, horizon: int) -> dict[str, float]:

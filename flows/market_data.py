@@ -13,6 +13,7 @@ from champion import clock
 from champion.errors import ArchiveError
 from champion.lake import Lake
 from champion.pipeline import fetch as archive
+from champion.runner import Execution
 from champion.settings import Settings
 from flows import steps
 from flows.models import score_one
@@ -94,7 +95,12 @@ def _through_warehouse(start: date, end: date, *, quality_from: date, parent: st
     loaded = steps.load(start, end)
     get_run_logger().info("loaded %s", loaded)
     return {
-        "ingest": {"outcome": ingested.outcome.value, **ingested.metrics},
-        "features": {"outcome": built.outcome.value, **built.metrics},
+        "ingest": {"outcome": ingested.outcome.value, **_counts(ingested)},
+        "features": {"outcome": built.outcome.value, **_counts(built)},
         "loaded": loaded,
     }
+
+
+def _counts(execution: Execution) -> dict[str, int]:
+    """Return what a run counted; its statistics of each feature are in MLflow."""
+    return {name: int(value) for name, value in execution.metrics.items() if not name.startswith("feature_")}

@@ -14,7 +14,7 @@ from champion.tracking import promotion, registry, runs
 
 OUT_OF_SAMPLE = "result/tables/out_of_sample.parquet"
 CANARY = "canary_passed"
-_OVERLAP = 5  # sessions that labels overlap at most: neighbouring coefficients are no independent evidence
+HORIZON = "champion.horizon"
 MARGIN = 0.002  # of mean rank IC: less is within what luck gives between two models
 
 
@@ -31,11 +31,14 @@ def consider(
     """
     promotion.repair(settings)
     reigning = registry.alias_of(settings, registry.CHAMPION)
-    challenger = _scores(settings, version)
+    candidate = registry.find(settings, version)
+    horizon, challenger = int(candidate.tags[HORIZON]), _scores(settings, candidate)
     if reigning == version:
-        return {"version": version, "promoted": False, "reasons": ["it is champion already"], **_judged(challenger)}
-    ours, theirs = _comparable(challenger, None if reigning is None else _scores(settings, reigning))
-    canary = runs.get(settings, registry.find(settings, version).run_id).metrics.get(CANARY)
+        known = {"version": version, "promoted": False, "reasons": ["it is champion already"]}
+        return {**known, **_judged(challenger, horizon)}
+    champion = None if reigning is None else _scores(settings, registry.find(settings, reigning))
+    ours, theirs = _comparable(challenger, champion, horizon)
+    canary = runs.get(settings, candidate.run_id).metrics.get(CANARY)
     decision = promotion.gate(ours, theirs, margin=MARGIN, canary=None if canary is None else canary > 0)
     evidence = {
         "challenger": ours,
@@ -54,29 +57,29 @@ def consider(
     return {"version": version, "promoted": promoted, "reasons": list(decision.reasons), **ours}
 
 
-def _scores(settings: Settings, version: int) -> pl.DataFrame:
-    run_id = registry.find(settings, version).run_id
-    content = runs.read_file(settings, run_id, OUT_OF_SAMPLE)
+def _scores(settings: Settings, version: registry.Version) -> pl.DataFrame:
+    content = runs.read_file(settings, version.run_id, OUT_OF_SAMPLE)
     if content is None:
-        raise ModelError(f"version {version}: its run {run_id} holds no {OUT_OF_SAMPLE}; train it again")
+        run = version.run_id
+        raise ModelError(f"version {version.number}: its run {run} holds no {OUT_OF_SAMPLE}; train it again")
     return pl.read_parquet(io.BytesIO(content))
 
 
 def _comparable(
-    challenger: pl.DataFrame, champion: pl.DataFrame | None
+    challenger: pl.DataFrame, champion: pl.DataFrame | None, horizon: int
 ) -> tuple[dict[str, float], dict[str, float] | None]:
     """Return both models' metrics over the sessions that both scored out of sample."""
     if champion is None:
-        return _judged(challenger), None
+        return _judged(challenger, horizon), None
     common = challenger.select("trade_date").unique().join(champion.select("trade_date").unique(), on="trade_date")
     if common.is_empty():
         raise ModelError("challenger and champion share no out-of-sample session: train on overlapping ranges")
     ours, theirs = (scores.join(common, on="trade_date", how="semi") for scores in (challenger, champion))
-    return _judged(ours), _judged(theirs)
+    return _judged(ours, horizon), _judged(theirs, horizon)
 
 
-def _judged(scores: pl.DataFrame) -> dict[str, float]:
-    summary = metrics.summarise_ic(metrics.rank_ic(scores), _OVERLAP)
+def _judged(scores: pl.DataFrame, horizon: int) -> dict[str, float]:
+    summary = metrics.summarise_ic(metrics.rank_ic(scores), horizon)
     return {
         promotion.RANK_IC: summary["mean"],
         promotion.T_STAT: summary["t"],

@@ -5,12 +5,12 @@ from __future__ import annotations
 import polars as pl
 
 from champion.metrics import SESSIONS_PER_YEAR, max_drawdown, sharpe_ratio
-from champion.pipeline.promote import CANARY
+from champion.pipeline.promote import CANARY, HORIZON
 from champion.settings import Settings
 from champion.tracking import registry, runs
 from champion.training import Canary, TrainingResult
 
-UNIVERSE, HORIZON, KIND = "champion.min_turnover", "champion.horizon", "champion.model"
+UNIVERSE, KIND = "champion.min_turnover", "champion.model"
 
 
 def register_challenger(

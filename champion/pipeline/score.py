@@ -11,7 +11,8 @@ from champion import clock, contracts, training
 from champion.envelope import envelope
 from champion.lake import Lake
 from champion.pipeline import learn
-from champion.pipeline.register import HORIZON, UNIVERSE
+from champion.pipeline.promote import HORIZON
+from champion.pipeline.register import UNIVERSE
 from champion.settings import Settings
 from champion.tracking import registry
 

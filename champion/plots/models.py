@@ -19,7 +19,7 @@ _SIDES = ("below median", "above median")
 
 @style.plot("Rank IC", "trade_date", "ic", source=_SOURCE)
 def ic_series(ic: pl.DataFrame) -> Figure:
-    """Return the information coefficient per session with its mean over 20 sessions if there are 40, and below it the running sum.
+    """Return the information coefficient per session, and below it the running sum; from 40 on also a 20-session mean.
 
     Columns: trade_date (Date), ic (-1 to 1). The ICIR is mean over standard deviation, per session.
     """

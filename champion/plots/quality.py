@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from champion.plots import style
 
-_LINE, _LINES = 62, 2  # characters of a detail's line, and lines it may take
+_LINE, _LINES = 56, 2  # characters of a detail's line, and lines it may take
 _COLUMNS = {"result": 0.01, "gate": 0.15, "value": 0.39, "limit": 0.5, "detail": 0.53}
 _NUMBERS = {"value", "limit"}
 _PASSED, _WARNING, _ERROR = (
@@ -55,7 +55,7 @@ def _row(ax: Axes, place: int, gate: dict[str, Any]) -> None:
     for name in ("value", "limit"):
         _write(ax, name, "\N{EN DASH}" if gate[name] is None else f"{gate[name]:,.4g}", place)
     short = textwrap.shorten(gate["detail"] or "", _LINE * _LINES - 6, placeholder=" …")
-    _write(ax, "detail", textwrap.fill(short, _LINE), place, fontsize=8.5, linespacing=1.25)
+    _write(ax, "detail", textwrap.fill(short, _LINE), place, fontsize=8, linespacing=1.25)
 
 
 def _write(ax: Axes, column: str, text: str, place: float, **look: Any) -> None:

@@ -230,10 +230,10 @@ def signed(value: float, pattern: str) -> str:
 def _month_starts(sessions: Sequence[date]) -> list[int]:
     """Return the places of the first sessions of months, of every second month, quarter and so on, as fits."""
     starts = [place for place, day in enumerate(sessions) if place == 0 or day.month != sessions[place - 1].month]
-    if starts[1:] and starts[1] < len(sessions) / (2 * _TICKS):
-        starts = starts[1:]  # the range begins at a month's end: the two labels would touch
     for step in (1, 2, 3, 6, 12, 24, 60):
         kept = [place for place in starts if (sessions[place].year * 12 + sessions[place].month - 1) % step == 0]
+        if kept[1:] and kept[1] - kept[0] < len(sessions) / (2 * _TICKS):
+            kept = kept[1:]  # the range begins at a month's end: the two labels would touch
         if kept and len(kept) <= _TICKS:
             return kept
     return starts[:1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -12,6 +13,8 @@ from nbconvert import HTMLExporter
 
 from champion.runner.outcome import Verdict
 
+_QUIET = logging.getLogger("champion.page")  # nbconvert wants a text for every image; ours are under prose
+_QUIET.setLevel(logging.ERROR)
 _NOISE = frozenset({"injected-parameters", "papermill-error-cell-tag"})  # the heading shows the parameters
 
 
@@ -22,7 +25,12 @@ def render(executed: Path, run_id: str, verdict: Verdict, parameters: Mapping[st
     heading = _heading(executed.stem, run_id, verdict, parameters)
     book.cells.insert(0, nbformat.v4.new_markdown_cell(heading))  # type: ignore[no-untyped-call]
     exporter = HTMLExporter(  # type: ignore[no-untyped-call]
-        embed_images=True, exclude_input_prompt=True, exclude_output_prompt=True, require_js_url="", jquery_url=""
+        log=_QUIET,
+        embed_images=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        require_js_url="",
+        jquery_url="",
     )
     body: str = exporter.from_notebook_node(book, resources={"metadata": {"name": executed.stem}})[0]
     return body

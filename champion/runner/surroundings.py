@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -26,6 +25,7 @@ def of_kernel(settings: Settings, run_id: str, result: Path) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": settings.tracking,
         "MLFLOW_RUN_ID": run_id,
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # a notebook is a report, not a terminal
         "DO_NOT_TRACK": "true",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # figures go into the notebook
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else ipykernel warns about frozen modules
@@ -40,8 +40,6 @@ def _of_settings(settings: Settings) -> dict[str, str]:
         value = getattr(settings, name)
         text = value.get_secret_value() if isinstance(value, SecretStr) else "" if value is None else str(value)
         found[f"CHAMPION_{name.upper()}"] = text
-    if not urlsplit(settings.archive).scheme:
-        found["CHAMPION_ARCHIVE"] = str(Path(settings.archive).expanduser().absolute())  # the kernel works elsewhere
     return found
 
 
