@@ -41,7 +41,7 @@ def test_the_lock_is_hashed_and_names_no_host() -> None:
     assert "rfc3987-syntax" not in locked()
 
 
-def test_sample_records_exist_for_every_contract_version() -> None:
+def test_every_schema_file_is_a_contract() -> None:
     versions = {path.stem for path in (ROOT / "schemas").glob("*.avsc")}
     assert versions == {f"{name}_v{contracts.load(name).version}" for name in contracts.names()}
 

@@ -1,0 +1,173 @@
+"""Where the time of a measured command goes, told from inside each of its processes; see pipeline.py.
+
+`pipeline.py` copies this file as `sitecustomize.py` onto PYTHONPATH, so that every Python process of the command starts
+with it, and has IPython call `watch_cells` in every kernel. Times are exclusive: an import within a call, or a call
+within a notebook's cell, counts once, for the innermost. Standard library only, so that it costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import functools
+import importlib
+import inspect
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+FOLDER = "BENCHMARK_PROBE"
+WATCHED = (
+    "champion.pipeline.fetch",
+    "champion.pipeline.ingest",
+    "champion.pipeline.quality",
+    "champion.pipeline.build",
+    "champion.pipeline.load",
+    "champion.pipeline.learn",
+    "champion.pipeline.score",
+    "champion.pipeline.promote",
+    "champion.metrics",
+    "champion.training",
+    "champion.tracking.promotion",
+    "champion.tracking.registry",
+    "champion.tracking.runs",
+    "champion.tracking.store",
+    "champion.runner.engine",
+    "champion.runner.identity",
+    "champion.runner.page",
+)
+_OURS = frozenset({"champion", "flows"})
+_born = time.perf_counter()
+_boot: dict[str, float] = {}
+_totals: dict[str, list[float]] = {}  # label: calls, wall seconds, CPU seconds
+_unwatched = set(WATCHED)
+
+
+class _Thread(threading.local):
+    """What a thread is in: label, start (wall, CPU), and the time of what lies within."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[str, float, float, list[float]]] = []
+
+
+_thread = _Thread()
+
+
+def _enter(label: str) -> None:
+    _thread.spans.append((label, time.perf_counter(), time.process_time(), [0.0, 0.0]))
+
+
+def _leave() -> None:
+    label, wall_began, cpu_began, inner = _thread.spans.pop()
+    wall, cpu = time.perf_counter() - wall_began, time.process_time() - cpu_began
+    if _thread.spans:
+        outer = _thread.spans[-1][3]
+        outer[0] += wall
+        outer[1] += cpu
+    total = _totals.setdefault(label, [0, 0.0, 0.0])
+    total[0] += 1
+    total[1] += wall - inner[0]
+    total[2] += cpu - inner[1]
+
+
+def _timed(label: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(call)
+    def within(*args: Any, **kwargs: Any) -> Any:
+        _enter(label)
+        try:
+            return call(*args, **kwargs)
+        finally:
+            _leave()
+
+    return within
+
+
+def _timed_import(load: Callable[..., Any]) -> Callable[..., Any]:
+    """Time imports under the package that was asked for; what it imports in turn is part of it."""
+
+    @functools.wraps(load)
+    def within(name: str, *args: Any, **kwargs: Any) -> Any:
+        asked = _package(name, args)
+        spans = _thread.spans
+        if spans and spans[-1][0].startswith("import ") and spans[-1][0][7:] not in _OURS:
+            return load(name, *args, **kwargs)
+        _enter(f"import {asked}")
+        try:
+            return load(name, *args, **kwargs)
+        finally:
+            _leave()
+            if asked in _OURS and _unwatched:
+                _watch_new()
+
+    return within
+
+
+def _package(name: str, args: tuple[Any, ...]) -> str:
+    """Return the package asked for: `args` are those of `__import__`, or the anchor of `importlib.import_module`."""
+    is_relative = name.startswith(".") or (len(args) == 4 and args[3] > 0)  # noqa: PLR2004 - its last is the level
+    if not is_relative:
+        return name.partition(".")[0]
+    anchor = args[0].get("__package__") if isinstance(args[0], Mapping) else args[0]
+    return str(anchor).partition(".")[0]
+
+
+def _watch_new() -> None:
+    """Time the public functions of watched modules that have just been imported."""
+    for name in sorted(_unwatched & sys.modules.keys()):
+        module = sys.modules[name]
+        if getattr(module.__spec__, "_initializing", False):
+            continue
+        _unwatched.discard(name)
+        for public, function in _functions(module):
+            setattr(module, public, _timed(f"{name}.{public}", function))
+
+
+def _functions(module: ModuleType) -> list[tuple[str, Callable[..., Any]]]:
+    found = inspect.getmembers(module, inspect.isfunction)
+    return [(name, f) for name, f in found if name[0] != "_" and f.__module__ == module.__name__]
+
+
+def watch_cells(shell: Any) -> None:
+    """Time a kernel's cells, by what they are for; what came before is the kernel's start."""
+    _boot.update(wall=time.perf_counter() - _born, cpu=time.process_time())
+    _totals.clear()
+    shell.events.register("pre_run_cell", lambda cell: _enter(f"cell {_purpose(cell.raw_cell)}"))
+    shell.events.register("post_run_cell", lambda _: _end_cell())
+
+
+def _end_cell() -> None:
+    if _thread.spans:
+        _leave()
+    _write()
+
+
+def _purpose(source: str) -> str:
+    if "plots." in source:
+        return "plots"
+    return "publish" if "publish(" in source else "other"
+
+
+def _write() -> None:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    account = {
+        "boot": _boot,
+        "cpu": time.process_time(),
+        "children": children.ru_utime + children.ru_stime,
+        "run": os.environ.get("MLFLOW_RUN_ID"),
+        "totals": _totals,
+    }
+    path = Path(os.environ[FOLDER]) / f"{os.getpid()}.json"
+    path.write_text(json.dumps(account), encoding="utf-8")
+
+
+if FOLDER in os.environ:
+    builtins.__import__ = _timed_import(builtins.__import__)
+    importlib.import_module = _timed_import(importlib.import_module)
+    atexit.register(_write)

@@ -1,0 +1,207 @@
+"""The whole pipeline, once, through the command line: real archive files, kernels, Prefect, MLflow and engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import nbformat
+import pytest
+
+from champion.lake import Lake
+from champion.runner import repair
+from champion.settings import Settings
+from champion.simulate.calendar import sessions
+from champion.tracking import promotion, registry, runs
+
+Command: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
+LAST = date(2024, 12, 31)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def champion(base: Path) -> Iterator[Command]:
+    """A function that runs `champion` in the demo's workspace; the servers it leaves are stopped afterwards."""
+
+    def run(*arguments: str, home: Path = base / "demo", code: int = 0) -> subprocess.CompletedProcess[str]:
+        variables = {**os.environ, "CHAMPION_HOME": str(home), "CHAMPION_ARCHIVE": str(base / "demo" / "archive")}
+        command = [sys.executable, "-m", "champion", *arguments]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=280)
+        assert done.returncode == code, f"{arguments}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done
+
+    yield run
+    run("stop")
+
+
+@pytest.fixture(scope="module")
+def demo(champion: Command, base: Path) -> dict[str, Any]:
+    """The demo, run once for this module: what it said."""
+    base.mkdir(exist_ok=True)
+    said = champion("demo", "--instruments", "40", "--json", home=base)
+    return dict(json.loads(said.stdout))
+
+
+@pytest.fixture(scope="module")
+def settings(demo: dict[str, Any], base: Path) -> Settings:
+    assert demo["sessions"] > 0
+    return Settings(home=base / "demo", archive=str(base / "demo" / "archive"))
+
+
+def test_every_session_of_the_archive_arrives(demo: dict[str, Any], settings: Settings) -> None:
+    expected = list(sessions(date(2023, 1, 2), LAST))
+    lake = Lake(settings.lake)
+    assert lake.sessions("normalized_equity_ohlc") == lake.sessions("features_equity_indicators") == expected
+    assert demo["sessions"] == len(expected)
+    assert demo["steps"] == "backfill succeeded, features succeeded, training succeeded, scoring succeeded"
+
+
+def test_the_planted_signal_is_found_and_the_model_promoted(demo: dict[str, Any], settings: Settings) -> None:
+    assert demo["champion"] == "equity_price_predictor version 1"
+    entry = promotion.current_champion(settings)
+    assert entry is not None
+    assert (entry.version, entry.forced) == (1, False)
+    assert entry.evidence["challenger"]["rank_ic"] > 0.05
+    assert registry.alias_of(settings, "champion") == 1
+
+
+def test_every_notebook_is_a_run_with_its_notebook_and_html(settings: Settings) -> None:
+    found = {run.name: run for run in runs.find_runs(settings) if "champion.notebook" in run.tags}
+    assert set(found) == {"ingest", "quality", "features", "training", "scoring"}
+    for name, run in found.items():
+        assert (run.status, run.outcome) == ("FINISHED", "succeeded")
+        assert run.parameters
+        assert run.metrics
+        parent = runs.get(settings, run.tags["mlflow.parentRunId"])
+        assert parent.outcome == "succeeded"
+        assert run.tags["prefect.flow_run_id"] == parent.tags["prefect.flow_run_id"]
+        html = Path(runs.location(run, f"notebook/{name}.html")).read_text(encoding="utf-8")
+        assert "<img" in html
+        book = nbformat.read(runs.location(run, f"notebook/{name}.ipynb"), as_version=4)  # type: ignore[no-untyped-call]
+        errors = [
+            o
+            for cell in book.cells
+            for o in cell.get("outputs", [])
+            if o.output_type == "error" or o.get("name") == "stderr"
+        ]
+        assert errors == []
+
+
+def test_the_warehouse_holds_what_the_lake_holds(champion: Command, settings: Settings) -> None:
+    lake = Lake(settings.lake)
+    for name in (
+        "raw_equity_ohlc",
+        "normalized_equity_ohlc",
+        "features_equity_indicators",
+        "predictions_equity_scores",
+    ):
+        said = champion("sql", f"select count() as n from champion_market.{name}", "--json")
+        assert json.loads(said.stdout) == [{"n": lake.rows(name)}]
+
+
+def test_named_queries_take_parameters(champion: Command) -> None:
+    said = champion("sql", "--name", "volume_leaders", "-p", "session=2024-12-31", "-p", "rows=5", "--json")
+    rows = json.loads(said.stdout)
+    assert rows
+    assert [row["volume"] for row in rows] == sorted((row["volume"] for row in rows), reverse=True)
+
+
+def test_scores_cover_the_universe_of_the_session(settings: Settings) -> None:
+    scores = Lake(settings.lake).scan("predictions_equity_scores", LAST, LAST).collect()
+    assert scores.height > 20
+    assert sorted(scores["rank"]) == list(range(1, scores.height + 1))
+    assert scores.sort("rank")["score"].is_sorted(descending=True)
+
+
+def test_a_second_run_skips_everything_and_changes_nothing(champion: Command, base: Path, settings: Settings) -> None:
+    lake = Lake(settings.lake)
+    names = ("raw_equity_ohlc", "normalized_equity_ohlc", "features_equity_indicators", "predictions_equity_scores")
+    before = [lake.digest(name) for name in names]
+    said = json.loads(champion("demo", "--instruments", "40", "--json", home=base).stdout)
+    assert said["steps"] == "backfill skipped, features skipped, training skipped, scoring skipped"
+    assert "(0 files written)" in said["archive"]
+    assert [lake.digest(name) for name in names] == before
+    assert len(registry.versions(settings)) == 1
+
+
+def test_daily_brings_one_session_through_to_scores(champion: Command, settings: Settings) -> None:
+    said = json.loads(champion("daily", "2024-12-30", "--json").stdout)
+    assert said["ingest"]["sessions"] == 1
+    assert said["score"]["instruments"] > 20
+    assert Lake(settings.lake).sessions("predictions_equity_scores") == [date(2024, 12, 30), LAST]
+
+
+def test_a_date_without_a_session_is_no_failure(champion: Command) -> None:
+    said = json.loads(champion("daily", "2024-12-25", "--json").stdout)
+    assert said == {"session": "2024-12-25", "sessions": 0}
+
+
+def test_a_failing_cell_leaves_a_failed_run_with_its_notebook(
+    champion: Command, settings: Settings, tmp_path: Path
+) -> None:
+    cells = [
+        nbformat.v4.new_code_cell("count: int = 1", metadata={"tags": ["parameters"]}),  # type: ignore[no-untyped-call]
+        nbformat.v4.new_code_cell("1 / (count - 1)"),  # type: ignore[no-untyped-call]
+    ]
+    path = tmp_path / "broken.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)  # type: ignore[no-untyped-call]
+    said = champion("notebook", "run", str(path), code=1)
+    assert "ZeroDivisionError" in said.stderr
+    assert "Traceback" not in said.stderr
+    run = runs.find_runs(settings, tags={"champion.notebook": "broken"})[0]
+    assert (run.status, run.outcome) == ("FAILED", "failed")
+    assert Path(runs.location(run, "notebook/broken.ipynb")).exists()
+    assert "ZeroDivisionError" in Path(runs.location(run, "notebook/broken.html")).read_text(encoding="utf-8")
+
+
+def test_wrong_parameters_are_a_usage_error_before_any_kernel(champion: Command) -> None:
+    said = champion("notebook", "run", "quality", "-p", "begin=2024-01-01", code=2)
+    assert "begin" in said.stderr
+
+
+def test_status_tells_where_the_workspace_stands(champion: Command) -> None:
+    said = champion("status").stdout
+    for text in (
+        "normalized_equity_ohlc",
+        "2024-12-31",
+        "quarantine: ",
+        "champion: version 1",
+        "daily 2024-12-30",
+        "succeeded",
+    ):
+        assert text in said
+    found = json.loads(champion("status", "--json").stdout)
+    assert {entry["name"] for entry in found["datasets"]} >= {"raw_equity_ohlc", "predictions_equity_scores"}
+
+
+def test_models_notebooks_lake_and_schema_commands(champion: Command) -> None:
+    assert "champion" in champion("models", "list").stdout
+    assert json.loads(champion("models", "history", "--on", "2020-01-01", "--json").stdout)["version"] is None
+    assert "promote" in champion("models", "history").stdout
+    assert "training" in champion("notebook", "list").stdout
+    run = json.loads(champion("notebook", "list", "--json").stdout)["runs"][0]["run"]
+    assert "champion.outcome" in champion("notebook", "show", run).stdout
+    assert json.loads(champion("lake", "verify", "--json").stdout)["damaged"] == 0
+    assert "low_le_high" in champion("schema", "show", "normalized_equity_ohlc").stdout
+    assert json.loads(champion("warehouse", "migrate", "--json").stdout) == {"applied": []}
+
+
+def test_errors_are_clear_and_exit_codes_mean_something(champion: Command) -> None:
+    assert "write it as 2024-01-15" in champion("daily", "15/01/2024", code=2).stderr
+    assert "no features" in champion("train", "--start", "2030-01-01", code=1).stderr
+    assert "only reading ones are allowed" in champion("sql", "drop database champion_market", code=1).stderr
+
+
+def test_nothing_is_left_running_as_if_it_were(settings: Settings) -> None:
+    assert repair(settings) == []
+    assert [run.name for run in runs.find_runs(settings, status="RUNNING")] == []
