@@ -61,12 +61,17 @@ _thread = _Thread()
 
 
 def _enter(label: str) -> None:
-    _thread.spans.append((label, time.perf_counter(), time.process_time(), [0.0, 0.0]))
+    _thread.spans.append((label, time.perf_counter(), _cpu(label), [0.0, 0.0]))
+
+
+def _cpu(label: str) -> float:
+    """Imports work in one thread, and others go on meanwhile; all else may work in many."""
+    return time.thread_time() if label.startswith("import ") else time.process_time()
 
 
 def _leave() -> None:
     label, wall_began, cpu_began, inner = _thread.spans.pop()
-    wall, cpu = time.perf_counter() - wall_began, time.process_time() - cpu_began
+    wall, cpu = time.perf_counter() - wall_began, _cpu(label) - cpu_began
     if _thread.spans:
         outer = _thread.spans[-1][3]
         outer[0] += wall
@@ -94,10 +99,9 @@ def _timed_import(load: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(load)
     def within(name: str, *args: Any, **kwargs: Any) -> Any:
-        asked = _package(name, args)
-        spans = _thread.spans
-        if spans and spans[-1][0].startswith("import ") and spans[-1][0][7:] not in _OURS:
+        if _thread.spans and _is_foreign(_thread.spans[-1][0]):
             return load(name, *args, **kwargs)
+        asked = _package(name, args, kwargs)
         _enter(f"import {asked}")
         try:
             return load(name, *args, **kwargs)
@@ -109,13 +113,17 @@ def _timed_import(load: Callable[..., Any]) -> Callable[..., Any]:
     return within
 
 
-def _package(name: str, args: tuple[Any, ...]) -> str:
-    """Return the package asked for: `args` are those of `__import__`, or the anchor of `importlib.import_module`."""
-    is_relative = name.startswith(".") or (len(args) == 4 and args[3] > 0)  # noqa: PLR2004 - its last is the level
-    if not is_relative:
+def _is_foreign(label: str) -> bool:
+    return label.startswith("import ") and label[7:] not in _OURS
+
+
+def _package(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    """Return the package asked for, by the arguments of `__import__` or of `importlib.import_module`."""
+    level = kwargs.get("level", args[3] if len(args) == 4 else 0)  # noqa: PLR2004 - of `__import__`, the last
+    if not level and not name.startswith("."):
         return name.partition(".")[0]
-    anchor = args[0].get("__package__") if isinstance(args[0], Mapping) else args[0]
-    return str(anchor).partition(".")[0]
+    anchor = args[0] if args else kwargs.get("globals", kwargs.get("package"))
+    return str(anchor.get("__package__") if isinstance(anchor, Mapping) else anchor).partition(".")[0]
 
 
 def _watch_new() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Annotated, Any
@@ -74,6 +74,12 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     for row in rows:
         grid.add_row(*(_plain(value) for value in row))
     out.print(grid)
+
+
+def stages(count: int, *, hidden: bool = False) -> Callable[[str], None]:
+    """Return what announces each of `count` stages on stderr, also where no bar can be drawn."""
+    numbers = iter(range(1, count + 1))
+    return lambda text: None if hidden else err.print(f"[dim]{next(numbers)}/{count} {text}[/]")
 
 
 @contextmanager

@@ -17,6 +17,8 @@ START, END = date(2023, 1, 2), date(2024, 12, 31)
 def run(base: Settings, instruments: int, signal: float, *, as_json: bool) -> None:
     """Run the demo in `<home>/demo`, so that simulated sessions never mix with real ones, and print what came of it."""
     home = base.home / "demo"
+    tell_stage = console.stages(4, hidden=as_json)
+    tell_stage("simulating an exchange archive of two years")
     with console.progress_bar(hidden=as_json) as tell:
         archive = publish(
             home / "archive",
@@ -28,14 +30,16 @@ def run(base: Settings, instruments: int, signal: float, *, as_json: bool) -> No
         )
     os.environ |= {"CHAMPION_HOME": str(home), "CHAMPION_ARCHIVE": str(archive.root)}  # flows and kernels read these
     settings = console.settings()
-    last = archive.sessions[-1]
     with console.flow_context(settings, hidden=as_json):
         from flows.market_data import historical_backfill  # noqa: PLC0415
         from flows.models import score_session, train_model  # noqa: PLC0415
 
+        tell_stage(f"backfilling {len(archive.sessions)} sessions: lake, quality, features, warehouse")
         backfilled = historical_backfill(START, END)
+        tell_stage("training a model and judging it")
         trained = train_model()
-        scored = score_session(last)
+        tell_stage(f"scoring {archive.sessions[-1]}, the last session")
+        scored = score_session(archive.sessions[-1])
     result = _summary(settings, archive, backfilled, trained, scored)
     if as_json:
         console.show(result, as_json=True)

@@ -1,0 +1,202 @@
+"""The pipeline's stages as plain calls, each timed; and single costs of notebooks, MLflow and Prefect."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import meter
+import nbformat
+import polars as pl
+from meter import Cost
+
+from champion import metrics, training
+from champion.lake import Lake
+from champion.pipeline import build, fetch as archive, learn, load as warehouse, promote, quality, register
+from champion.pipeline.ingest import ingest
+from champion.pipeline.session import Provenance, take_apart
+from champion.runner import run_notebook
+from champion.settings import Settings
+from champion.sources.archive import Staged
+from champion.tracking import runs, store
+from champion.warehouse import client, migrations
+
+FETCH, INGEST = "fetch to staging (files)", "ingest: zip to raw and normalized lake"
+HORIZON, MIN_TURNOVER, COST_BPS, MODEL = 5, 5e6, 10.0, "logistic"  # as the training notebook has them
+QUALITY_DAYS = timedelta(days=45)  # as the daily flow has them
+_MLFLOW_RUNS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of the pipeline; `flow` is the command that does it, empty where it is part of another stage."""
+
+    name: str
+    flow: str
+    rows: int | None
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The model of the training stage, and the frame it was fitted on."""
+
+    result: training.TrainingResult
+    frame: pl.DataFrame
+
+
+class _Clock:
+    """Collects stages of one flow."""
+
+    def __init__(self, flow: str) -> None:
+        self.flow = flow
+        self.stages: list[Stage] = []
+
+    def time(self, name: str, call: Callable[[], Any], rows: Callable[[Any], int | None] = lambda _: None) -> Any:
+        """Return what the call returns, timed as a stage."""
+        result, cost = meter.measured(call)
+        self.stages.append(Stage(name, self.flow, rows(result), cost))
+        return result
+
+
+def run_stages(settings: Settings, start: date, end: date) -> tuple[list[Stage], Trained]:
+    """Return every stage of backfill, train and score, done once in a fresh workspace, and the model."""
+    backfill = _through_warehouse(settings, start, end, start, "backfill")
+    trained, train = _train(Lake(settings.lake), start, end)
+    return [*backfill, *train, *_score(Lake(settings.lake), end, trained, "score")], trained
+
+
+def one_more_day(settings: Settings, session: date, trained: Trained) -> list[Stage]:
+    """Return the stages of one session that follows those a workspace has."""
+    day = _through_warehouse(settings, session, session, session - QUALITY_DAYS, "daily")
+    return [*day, *_score(Lake(settings.lake), session, trained, "daily")]
+
+
+def prepare(settings: Settings, start: date, end: date) -> None:
+    """Bring a workspace to where a backfill would leave it, by plain calls."""
+    _through_warehouse(settings, start, end, start, "")
+
+
+def _through_warehouse(settings: Settings, start: date, end: date, quality_from: date, flow: str) -> list[Stage]:
+    lake, clock = Lake(settings.lake), _Clock(flow)
+    clock.time(FETCH, lambda: archive.fetch(settings, start, end), lambda done: len(done.staged))
+    files = archive.staged(settings, start, end)
+    clock.time(INGEST, lambda: ingest(lake, files), lambda done: done.totals["rows"])
+    if flow == "backfill":
+        part = _Clock("")
+        part.time("  of it: parse, validate, normalize, one thread", lambda: _taken_apart(files), lambda rows: rows)
+        clock.stages += part.stages
+    bars = lake.rows(build.BARS, quality_from, end)
+    gates = clock.time("quality gates", lambda: quality.check(lake, quality_from, end), lambda _: bars)
+    quality.require(gates)
+    built = clock.time("features", lambda: build.build_features(lake, start, end), lambda done: done.totals["rows"])
+    if not built.totals["written"]:
+        raise RuntimeError("no features were written: the workspace is not fresh")
+    clock.time("warehouse: start the engine, migrate", lambda: _migrate(settings))
+    return [*clock.stages, *_loads(settings, start, end, flow)]
+
+
+def _taken_apart(files: list[Staged]) -> int:
+    origins = [(file.path, Provenance(file.session, file.name, file.sha256, file.fetched_at)) for file in files]
+    return sum(take_apart(path.read_bytes(), origin).row_count for path, origin in origins)
+
+
+def _migrate(settings: Settings) -> None:
+    with client.writer(settings) as engine:
+        migrations.migrate(engine)
+
+
+def _loads(settings: Settings, start: date, end: date, flow: str) -> list[Stage]:
+    """Load all datasets in one call, as the flow does, split by dataset at its progress reports."""
+    laps = meter.Laps()
+    results = warehouse.load(settings, start, end, progress=lambda _, __, label: laps.lap(label.split()[1]))
+    laps.lap("close")
+    rows = {name: sum(r.rows for r in results if r.table == name) for name in laps.laps}
+    return [Stage(f"warehouse: {name}", flow, rows[name] or None, cost) for name, cost in laps.laps.items()]
+
+
+def _train(lake: Lake, start: date, end: date) -> tuple[Trained, list[Stage]]:
+    clock, inputs = _Clock("train"), learn.inputs()
+    frame = clock.time(
+        "training frame",
+        lambda: learn.training_frame(lake, start, end, horizon=HORIZON, min_turnover=MIN_TURNOVER),
+        len,
+    )
+    result = clock.time(
+        f"model fit, {MODEL}, five folds and all",
+        lambda: training.fit(frame, model=MODEL, inputs=inputs, horizon=HORIZON),
+        lambda done: int(done.metrics["train_rows"]),
+    )
+    clock.time("its IC, quantiles, returns", lambda: _evaluate(result), lambda _: result.out_of_sample.height)
+    clock.time("canary", lambda: training.canary(frame, model=MODEL, inputs=inputs, horizon=HORIZON))
+    return Trained(result, frame), clock.stages
+
+
+def _evaluate(result: training.TrainingResult) -> None:
+    metrics.rank_ic(result.out_of_sample)
+    metrics.quantile_returns(result.out_of_sample)
+    metrics.long_short_return(result.out_of_sample, horizon=HORIZON, cost_bps=COST_BPS)
+
+
+def _score(lake: Lake, session: date, trained: Trained, flow: str) -> list[Stage]:
+    def scores() -> pl.DataFrame:
+        frame = learn.scoring_frame(lake, session, min_turnover=MIN_TURNOVER)
+        return training.score(trained.result.estimator, frame, learn.inputs())
+
+    clock = _Clock(flow)
+    clock.time("scores of one session, in memory", scores, len)
+    return clock.stages
+
+
+def single_costs(settings: Settings, trained: Trained) -> dict[str, Cost]:
+    """Return what one empty notebook, one MLflow run and one registration cost; the workspace has a champion then."""
+    found: dict[str, Cost] = {}
+    _, found["MLflow: import, and tables of a new store"] = meter.measured(lambda: store.prepare(settings))
+    with tempfile.TemporaryDirectory() as folder:
+        number, found["MLflow: register and promote a model"] = meter.measured(
+            lambda: _register(settings, trained, Path(folder))
+        )
+        if not number:
+            raise RuntimeError("the model was not promoted")
+        _record(settings, Path(folder))  # the first is dearer
+        _, ten = meter.measured(lambda: _record(settings, Path(folder), _MLFLOW_RUNS))
+        found["MLflow: a run with an artifact"] = ten.times(1 / _MLFLOW_RUNS)
+        found |= _empty_notebook(settings, Path(folder))
+    return found
+
+
+def _register(settings: Settings, trained: Trained, folder: Path) -> bool:
+    run_id = runs.open_run(settings, "equity-price-prediction", "benchmark")
+    table = folder / promote.OUT_OF_SAMPLE
+    table.parent.mkdir(parents=True)
+    trained.result.out_of_sample.write_parquet(table)
+    runs.log_files(settings, run_id, folder)
+    runs.close_run(settings, run_id, "succeeded", trained.result.metrics)
+    made = register.register_challenger(
+        settings, trained.result, trained.frame, run_id=run_id, horizon=HORIZON, min_turnover=MIN_TURNOVER
+    )
+    return bool(promote.consider(settings, made.number, reason="benchmark", force=True)["promoted"])
+
+
+def _record(settings: Settings, folder: Path, times: int = 1) -> None:
+    for _ in range(times):
+        run_id = runs.open_run(settings, "benchmark", "empty", parameters={"session": "2024-01-01"})
+        runs.log_files(settings, run_id, folder)
+        runs.close_run(settings, run_id, "succeeded", {"rows": 1.0})
+
+
+def _empty_notebook(settings: Settings, folder: Path) -> dict[str, Cost]:
+    """Run a notebook of one empty cell twice; the second is free of this process's imports."""
+    path = folder / "empty.ipynb"
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("None")])  # type: ignore[no-untyped-call]
+    nbformat.write(book, path)  # type: ignore[no-untyped-call]
+    _, first = meter.measured(lambda: run_notebook(settings, path, force=True))
+    done, second = meter.measured(lambda: run_notebook(settings, path, force=True))
+    return {
+        "notebook: empty, the first of a process": first,
+        f"notebook: empty, the next (its kernel {done.seconds:.2f} s)": second,
+    }
