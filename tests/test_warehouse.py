@@ -406,7 +406,7 @@ def test_replaced_parts_do_not_pile_up(fresh: Settings) -> None:
             for number in range(4):
                 bars = normalized(bump=float(number))
                 warehouse.load_month(client, contract, JANUARY, bars, f"{number}")
-    parts = warehouse.sql(fresh, f"select active, rows from system.parts where table = '{NORMALIZED}'")  # noqa: S608
+    parts = warehouse.sql(fresh, f"select active, rows from system.parts where table = '{NORMALIZED}'")
     assert parts.filter(pl.col("active") == 0).is_empty()
     assert parts["rows"].sum() == 8
     with warehouse.reader(fresh) as client:
@@ -496,7 +496,7 @@ def test_a_month_that_was_being_swapped_is_loaded_again(fresh: Settings) -> None
     contract, old, new = contracts.load(NORMALIZED), normalized(), normalized(SESSIONS[:1], bump=2.0)
     with warehouse.writer(fresh) as client:
         warehouse.load_month(client, contract, JANUARY, old, "old")
-        client.command(f"insert into {NORMALIZED} select * from {NORMALIZED}")  # noqa: S608
+        client.command(f"insert into {NORMALIZED} select * from {NORMALIZED}")
         client.command("create table staging_normalized_equity_ohlc_202401 as normalized_equity_ohlc")
         client.command("insert into loads select dataset, partition, '', 0, loaded_at from loads")
         for digest, frame in (("old", old), ("new", new)):

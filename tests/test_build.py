@@ -1,0 +1,110 @@
+"""Features in the lake: equal to a full build, built again exactly where bars changed, and what models get of them."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from champion import contracts, features
+from champion.errors import LakeError
+from champion.lake import Lake
+from champion.pipeline import learn
+from champion.pipeline.build import build_features, equity_bars
+from champion.settings import Settings
+
+FIRST, LAST = date(2023, 11, 1), date(2024, 8, 30)
+BARS, FEATURES = "normalized_equity_ohlc", "features_equity_indicators"
+
+
+@pytest.fixture(scope="module")
+def lake(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake with bars and features; tests only read it."""
+    root = tmp_path_factory.mktemp("features") / "lake"
+    shutil.copytree(ingested.lake, root)
+    build_features(Lake(root), FIRST, LAST)
+    return Lake(root)
+
+
+@pytest.fixture
+def own(lake: Lake, tmp_path: Path) -> Lake:
+    shutil.copytree(lake.root, tmp_path / "lake")
+    return Lake(tmp_path / "lake")
+
+
+def by_group(lake: Lake) -> list[str]:
+    return [part.sha256 for group in contracts.load(FEATURES).groups for _, part in lake.parts(FEATURES, group=group)]
+
+
+def test_the_lake_holds_what_a_full_build_gives(lake: Lake) -> None:
+    expected = features.build(equity_bars(lake).collect())
+    found = lake.scan(FEATURES).collect().sort("instrument_id", "trade_date")
+    assert found.select(expected.columns).equals(expected)
+    assert lake.sessions(FEATURES) == lake.sessions(BARS)
+
+
+def test_day_by_day_equals_all_at_once(ingested: Settings, lake: Lake, tmp_path: Path) -> None:
+    shutil.copytree(ingested.lake, tmp_path / "lake")
+    daily = Lake(tmp_path / "lake")
+    sessions = daily.sessions(BARS)
+    build_features(daily, FIRST, sessions[-4])
+    for session in sessions[-3:]:
+        assert build_features(daily, session, session).totals["written"] == 1
+    assert daily.digest(FEATURES) == lake.digest(FEATURES)
+
+
+def test_building_again_changes_nothing(own: Lake) -> None:
+    before = own.digest(FEATURES)
+    assert build_features(own, FIRST, LAST).totals["written"] == 0
+    assert own.digest(FEATURES) == before
+
+
+def test_a_corrected_bar_rebuilds_its_session_and_all_later_ones(own: Lake) -> None:
+    sessions = own.sessions(BARS)
+    middle = sessions[len(sessions) // 2]
+    corrected = own.scan(BARS, middle, middle).with_columns(pl.col("volume") + 1).collect()
+    own.write(BARS, middle, corrected, {"file": "corrected"})
+    built = build_features(own, FIRST, LAST).sessions
+    assert built.filter(pl.col("outcome") == "written")["session"].to_list() == sessions[len(sessions) // 2 :]
+    expected = features.build(equity_bars(own).collect())
+    assert own.scan(FEATURES).collect().sort("instrument_id", "trade_date").select(expected.columns).equals(expected)
+
+
+def test_a_lost_group_is_made_again(own: Lake) -> None:
+    before = by_group(own)
+    session = own.sessions(FEATURES)[10]
+    shutil.rmtree(own.files(FEATURES, session, session, "volume")[0].parent)
+    assert build_features(own, FIRST, LAST).totals["written"] == 1
+    assert by_group(own) == before
+
+
+def test_the_universe_is_known_at_the_time(lake: Lake) -> None:
+    bars = equity_bars(lake).collect()
+    until = lake.sessions(BARS)[100]
+    early = learn.universe(bars.filter(pl.col("trade_date") <= until), 1e6)
+    late = learn.universe(bars, 1e6).filter(pl.col("trade_date") <= until)
+    assert early.equals(late)
+    assert 0 < early.height < bars.filter(pl.col("trade_date") <= until).height
+
+
+def test_scoring_sees_what_training_saw(lake: Lake) -> None:
+    session = lake.sessions(BARS)[-10]
+    trained = learn.training_frame(lake, FIRST, LAST, horizon=5, min_turnover=1e6)
+    scored = learn.scoring_frame(lake, session, min_turnover=1e6)
+    expected = trained.filter(pl.col("trade_date") == session).select(scored.columns)
+    assert scored.height > 5
+    assert scored.equals(expected)
+
+
+def test_labels_of_the_last_sessions_are_unknown(lake: Lake) -> None:
+    frame = learn.training_frame(lake, FIRST, LAST, horizon=5, min_turnover=1e6)
+    unknown = frame.filter(pl.col("label_end").is_null())["trade_date"].unique().sort().to_list()
+    assert unknown == lake.sessions(BARS)[-5:]
+
+
+def test_a_session_without_features_cannot_be_scored(lake: Lake) -> None:
+    with pytest.raises(LakeError, match="no features for session 2030-01-01"):
+        learn.scoring_frame(lake, date(2030, 1, 1), min_turnover=1e6)
