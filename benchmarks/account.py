@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from meter import Cost
+from meter import Cost, Finished
 
-WORK, NOTEBOOKS, MLFLOW, PREFECT, OTHER = "work", "notebooks", "MLflow", "Prefect", "not explained"
+WORK, NOTEBOOKS, MLFLOW, PREFECT, PYTHON, OTHER = "work", "notebooks", "MLflow", "Prefect", "Python", "not explained"
 _WORK = ("champion.pipeline.", "champion.metrics.", "champion.training.")
 _NOTEBOOK_PACKAGES = frozenset({"papermill", "nbclient", "nbformat", "nbconvert", "jupyter_client", "jupyter_core"})
 
@@ -25,11 +25,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the probe saw in one process: `boot` is a kernel's start, `children` the CPU of processes it waited for."""
+    """What the probe saw in one process, until it `ended` or, in a kernel, until its last cell did.
+
+    `boot` is a kernel's start, `children` the CPU of processes it waited for, `executed` when notebooks were done;
+    times of the clock.
+    """
 
     boot: Cost | None
     cpu: float
     children: float
+    ended: float
+    executed: list[float]
     labels: Mapping[str, Cost]
 
     def total(self, wanted: Callable[[str], bool] = lambda _: True) -> Cost:
@@ -45,15 +51,18 @@ def read(path: Path) -> Seen:
         boot=Cost(boot["wall"], boot["cpu"]) if boot else None,
         cpu=account["cpu"],
         children=account["children"],
+        ended=account["ended"],
+        executed=account["executed"],
         labels={label: Cost(wall, cpu) for label, (_, wall, cpu) in labels.items()},
     )
 
 
-def attribute(whole: Cost, command: Seen, kernels: list[Seen], client: Cost) -> list[Part]:
+def attribute(done: Finished, command: Seen, kernels: list[Seen], client: Cost) -> list[Part]:
     """Return the parts of a command's cost, the last of them what nothing explains.
 
-    `client` is what an empty flow of as many tasks costs beside its imports.
+    `client` is what an empty flow costs beside its imports and its end.
     """
+    ending_cpu = done.cost.cpu - command.cpu - command.children
     parts = [
         Part("the work, wherever it ran", WORK, _over([command, *kernels], _starts(*_WORK))),
         *_of_kernels(command, kernels),
@@ -65,14 +74,15 @@ def attribute(whole: Cost, command: Seen, kernels: list[Seen], client: Cost) -> 
         Part("runs, registry, promotion", MLFLOW, _over([command, *kernels], _starts("champion.tracking."))),
         Part("command: imports of prefect", PREFECT, command.total(_imports({"prefect"}))),
         Part("flow and tasks, as an empty flow has", PREFECT, client),
-        Part("command: imports of all else", WORK, command.total(_other_imports)),
+        Part("command: imports of all else", PYTHON, command.total(_other_imports)),
+        Part("command: end of Python", PYTHON, Cost(done.ended - command.ended, ending_cpu)),
     ]
-    return [*parts, Part("remainder", OTHER, whole - sum((part.cost for part in parts), Cost()))]
+    return [*parts, Part("remainder", OTHER, done.cost - sum((part.cost for part in parts), Cost()))]
 
 
 def shares(parts: Iterable[Part], server_cpu: float) -> list[tuple[str, float, float]]:
     """Return each owner's wall and CPU seconds; Prefect's with those of its server."""
-    found = {owner: Cost() for owner in (WORK, NOTEBOOKS, MLFLOW, PREFECT, OTHER)}
+    found = {owner: Cost() for owner in (WORK, NOTEBOOKS, MLFLOW, PREFECT, PYTHON, OTHER)}
     for part in parts:
         found[part.owner] += part.cost
     found[PREFECT] += Cost(cpu=server_cpu)
@@ -92,8 +102,10 @@ def imports(seen: Iterable[Seen], least: float = 0.1) -> list[tuple[str, float]]
 def _of_kernels(command: Seen, kernels: list[Seen]) -> list[Part]:
     boots = sum((kernel.boot for kernel in kernels if kernel.boot), Cost())
     inside = boots + _over(kernels, lambda _: True)
-    between = command.total(_starts("champion.runner.engine.")) - Cost(inside.wall)
-    rest = Cost(between.wall, between.cpu + command.children - inside.cpu)
+    until_last_cell = sum(kernel.cpu for kernel in kernels)
+    ending = Cost(sum(command.executed) - sum(kernel.ended for kernel in kernels), command.children - until_last_cell)
+    messages = command.total(_starts("champion.runner.engine.")) + Cost(cpu=until_last_cell) - inside
+    messages -= Cost(ending.wall)
     libraries = _over(kernels, lambda label: _other_imports(label) or _imports(_NOTEBOOK_PACKAGES)(label))
     return [
         Part("kernels: start", NOTEBOOKS, boots),
@@ -101,7 +113,8 @@ def _of_kernels(command: Seen, kernels: list[Seen]) -> list[Part]:
         Part("kernels: plots", NOTEBOOKS, _over(kernels, _starts("cell plots"))),
         Part("kernels: publishing figures and tables", NOTEBOOKS, _over(kernels, _starts("cell publish"))),
         Part("kernels: other cells, beside the work", NOTEBOOKS, _over(kernels, _starts("cell other"))),
-        Part("papermill, messages, end of kernels", NOTEBOOKS, rest),
+        Part("kernels: after the last cell", NOTEBOOKS, ending),
+        Part("papermill and messages", NOTEBOOKS, messages),
     ]
 
 

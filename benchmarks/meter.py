@@ -38,10 +38,11 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A command that ended well: its process, its cost with all its children's, and what it printed."""
+    """A command that ended well: its process, its cost with all its children's, when it ended, what it printed."""
 
     pid: int
     cost: Cost
+    ended: float
     printed: str
 
 
@@ -84,12 +85,12 @@ def run(command: Sequence[str], environment: Mapping[str, str], folder: Path) ->
             process.terminate()
             process.wait()
             raise
-    wall = time.perf_counter() - began
+    wall, ended = time.perf_counter() - began, time.time()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)}: exit {process.returncode}\n{said.read_text()[-2000:]}")
     cost = Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
-    return Finished(process.pid, cost, printed.read_text())
+    return Finished(process.pid, cost, ended, printed.read_text())
 
 
 def cpu_of(pid: int) -> float:

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import account
-import httpx
 import library
 import meter
 from meter import Cost
@@ -38,7 +37,7 @@ LEAST_SESSIONS = 100  # fewer do not fill the folds of the training
 AIM = 250  # sessions a minute and core, from zip to normalized lake
 PACKAGES = ("polars", "chdb", "scikit-learn", "papermill", "prefect", "mlflow")
 FRESH_IMPORTS = ("polars", "chdb", "sklearn", "papermill", "nbconvert", "prefect", "mlflow", "champion.plots")
-FEW, MANY = 1, 41  # tasks of the empty flows that separate the cost of a flow from that of a task
+FEW, MANY = 5, 45  # tasks of the empty flows: as many as a backfill has, and enough more to see what a task costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,6 @@ class FlowRun:
 
     name: str
     cost: Cost
-    tasks: int
     parts: list[account.Part]
     imports: list[tuple[str, float]]
     server_cpu: float
@@ -65,12 +63,11 @@ class FlowRun:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """The scratch folder of one benchmark and the Prefect server all its commands use."""
+    """The scratch folder of one benchmark, the Prefect server of all its commands, and what an empty flow costs."""
 
     scratch: Path
     server: prefect.Server
-    per_flow: Cost = field(default_factory=Cost)
-    per_task: Cost = field(default_factory=Cost)
+    client: Cost = field(default_factory=Cost)
 
 
 def main() -> None:
@@ -102,10 +99,11 @@ def _everything(scratch: Path, mirror: Path, wanted: int | None) -> dict[str, An
     _print_machine(archive)
     direct = Settings(home=scratch / "direct", archive=str(archive.folder))
     stages, trained = library.run_stages(direct, start, end)
-    _print_stages(stages)
+    _print_stages("Stages, called directly in one process", stages)
     yesterday = Settings(home=scratch / "yesterday", archive=str(archive.folder))
     library.prepare(yesterday, start, before)
     one_more = library.one_more_day(_copied(yesterday, scratch / "copy"), end, trained)
+    _print_stages(f"One more session, {end}, on top of the others", one_more)
     once = library.single_costs(yesterday, trained)
     whole_year = Settings(home=scratch / "flows", archive=str(archive.folder))
     with _bench(scratch, whole_year, once) as bench:
@@ -155,10 +153,9 @@ def _bench(scratch: Path, owner: Settings, once: dict[str, Cost]) -> Iterator[Be
         _, waited = meter.measured(lambda: _fresh_imports(bench, once))
         idle = (meter.cpu_of(server.pid) - idle) * 60 / waited.wall
         once["Prefect server: a minute without a flow"] = Cost(60.0, idle)
-        few, many = _empty_flow(bench, FEW, once), _empty_flow(bench, MANY, once)
-        per_task = (many - few).times(1 / (MANY - FEW))
-        once["Prefect: one more task"] = per_task
-        yield replace(bench, per_flow=few - per_task.times(FEW), per_task=per_task)
+        client = _empty_flow(bench, FEW, once)
+        _empty_flow(bench, MANY, once)
+        yield replace(bench, client=client)
     finally:
         prefect.stop(owner)
 
@@ -191,7 +188,7 @@ def _fresh_imports(bench: Bench, once: dict[str, Cost]) -> None:
 
 
 def _empty_flow(bench: Bench, tasks: int, once: dict[str, Cost]) -> Cost:
-    """Return what an empty flow costs its process beside imports, which the account of a command has on their own."""
+    """Return what an empty flow costs its process beside imports and end, which a command's account has apart."""
     home = Settings(home=bench.scratch / "empty")
     environment = _environment(bench) | prefect.environment(home, bench.server.api)
     environment["PREFECT_LOGGING_LEVEL"] = "WARNING"
@@ -200,10 +197,11 @@ def _empty_flow(bench: Bench, tasks: int, once: dict[str, Cost]) -> Cost:
     done = meter.run(command, environment, bench.scratch / "work")
     served = meter.cpu_of(bench.server.pid) - before
     seen = account.read(bench.scratch / "seen" / f"{done.pid}.json")
-    rest = done.cost - seen.total(lambda label: label.startswith("import "))
-    once[f"Prefect: empty flow, tasks: {tasks}"] = done.cost
-    once[f"Prefect: the same, without imports, tasks: {tasks}"] = rest
-    once[f"Prefect: its server meanwhile, tasks: {tasks}"] = Cost(done.cost.wall, served)
+    ending = Cost(done.ended - seen.ended, done.cost.cpu - seen.cpu - seen.children)
+    rest = done.cost - ending - seen.total(lambda label: label.startswith("import "))
+    once[f"Prefect: empty flow of {tasks} tasks"] = done.cost
+    once[f"  beside imports and end of Python, {tasks} tasks"] = rest
+    once[f"  the server meanwhile, {tasks} tasks"] = Cost(done.cost.wall, served)
     return rest
 
 
@@ -221,28 +219,21 @@ def _flow(bench: Bench, workspace: Settings, *arguments: str, direct: list[libra
     seen = bench.scratch / "seen"
     for old in seen.iterdir():
         old.unlink()
-    tasks, served = _task_runs(bench), meter.cpu_of(bench.server.pid)
+    served = meter.cpu_of(bench.server.pid)
     done = _champion(bench, workspace, *arguments)
-    tasks, served = _task_runs(bench) - tasks, meter.cpu_of(bench.server.pid) - served
+    served = meter.cpu_of(bench.server.pid) - served
     command = account.read(seen / f"{done.pid}.json")
     kernels = [found for path in seen.iterdir() if (found := account.read(path)).boot]
-    client = bench.per_flow + bench.per_task.times(tasks)
     run = FlowRun(
         name=" ".join(arguments),
         cost=done.cost,
-        tasks=tasks,
-        parts=account.attribute(done.cost, command, kernels, client),
+        parts=account.attribute(done, command, kernels, bench.client),
         imports=account.imports([command, *kernels]),
         server_cpu=served,
         printed=json.loads(done.printed),
     )
     _print_flow(run, sum((stage.cost for stage in direct if stage.flow == arguments[0]), Cost()))
     return run
-
-
-def _task_runs(bench: Bench) -> int:
-    answer = httpx.post(f"{bench.server.api}/task_runs/count", json={}, timeout=30)
-    return int(answer.raise_for_status().json())
 
 
 def _make_sure_of_champion(bench: Bench, workspace: Settings, trained: FlowRun) -> None:
@@ -269,7 +260,7 @@ def _print_machine(archive: Archive) -> None:
         print(f"{name:<9} {text}", flush=True)
 
 
-def _print_stages(stages: list[library.Stage]) -> None:
+def _print_stages(title: str, stages: list[library.Stage]) -> None:
     columns = ("stage", "rows", "wall s", "CPU s", "rows/CPU s", "peak MB")
     rows = [
         (s.name, s.rows, s.cost.wall, s.cost.cpu, round(s.rows / s.cost.cpu) if s.rows else None, round(s.cost.peak_mb))
@@ -277,7 +268,7 @@ def _print_stages(stages: list[library.Stage]) -> None:
     ]
     total = sum((stage.cost for stage in stages if stage.flow), Cost())
     rows.append(("total, without what is part of others", None, total.wall, total.cpu, None, round(total.peak_mb)))
-    meter.print_table("Stages, called directly in one process", columns, rows)
+    meter.print_table(title, columns, rows)
 
 
 def _print_flow(run: FlowRun, direct: Cost) -> None:
@@ -286,7 +277,7 @@ def _print_flow(run: FlowRun, direct: Cost) -> None:
     rows += [(p.name, p.owner, p.cost.wall, p.cost.cpu, f"{p.cost.cpu / cpu:.0%}") for p in run.parts]
     rows.append((f"the command (peak {done.peak_mb:,.0f} MB)", None, done.wall, done.cpu, f"{done.cpu / cpu:.0%}"))
     rows.append(("Prefect server meanwhile", account.PREFECT, None, run.server_cpu, f"{run.server_cpu / cpu:.0%}"))
-    meter.print_table(f"champion {run.name}; tasks: {run.tasks}", ("part", "owner", "wall s", "CPU s", "share"), rows)
+    meter.print_table(f"champion {run.name}", ("part", "owner", "wall s", "CPU s", "share"), rows)
     owners = account.shares(run.parts, run.server_cpu)
     print("by owner, CPU:", ", ".join(f"{owner} {used:.1f} s ({used / cpu:.0%})" for owner, _, used in owners))
     print("imports, CPU s:", ", ".join(f"{name} {used:.1f}" for name, used in run.imports), flush=True)

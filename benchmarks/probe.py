@@ -43,10 +43,12 @@ WATCHED = (
     "champion.runner.identity",
     "champion.runner.page",
 )
+_EXECUTE = "champion.runner.engine.execute"
 _OURS = frozenset({"champion", "flows"})
 _born = time.perf_counter()
 _boot: dict[str, float] = {}
 _totals: dict[str, list[float]] = {}  # label: calls, wall seconds, CPU seconds
+_executed: list[float] = []  # clock times at which notebooks were done, their kernels gone
 _unwatched = set(WATCHED)
 
 
@@ -80,6 +82,8 @@ def _leave() -> None:
     total[0] += 1
     total[1] += wall - inner[0]
     total[2] += cpu - inner[1]
+    if label == _EXECUTE:
+        _executed.append(time.time())
 
 
 def _timed(label: str, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -146,6 +150,7 @@ def watch_cells(shell: Any) -> None:
     """Time a kernel's cells, by what they are for; what came before is the kernel's start."""
     _boot.update(wall=time.perf_counter() - _born, cpu=time.process_time())
     _totals.clear()
+    atexit.unregister(_write)  # its account ends with the last cell
     shell.events.register("pre_run_cell", lambda cell: _enter(f"cell {_purpose(cell.raw_cell)}"))
     shell.events.register("post_run_cell", lambda _: _end_cell())
 
@@ -168,7 +173,8 @@ def _write() -> None:
         "boot": _boot,
         "cpu": time.process_time(),
         "children": children.ru_utime + children.ru_stime,
-        "run": os.environ.get("MLFLOW_RUN_ID"),
+        "ended": time.time(),
+        "executed": _executed,
         "totals": _totals,
     }
     path = Path(os.environ[FOLDER]) / f"{os.getpid()}.json"
