@@ -10,9 +10,10 @@ from prefect import flow
 from prefect.logging import get_run_logger
 
 from champion import clock
+from champion.actions import ACTIONS
 from champion.errors import ArchiveError
 from champion.lake import Lake
-from champion.pipeline import fetch as archive
+from champion.pipeline import actions, fetch as archive
 from champion.runner import Execution
 from champion.settings import Settings
 from flows import steps
@@ -64,6 +65,7 @@ def _through_warehouse(start: date, end: date, *, quality_from: date, parent: st
     """Ingest, check, build and load, in this order: a failed gate stops all that follows it."""
     settings = Settings()
     lake = Lake(settings.lake)
+    listed = steps.corporate_actions()
     span, dates = (start, end), {"start": start.isoformat(), "end": end.isoformat()}
     ingested = steps.notebook(
         "ingest",
@@ -79,7 +81,8 @@ def _through_warehouse(start: date, end: date, *, quality_from: date, parent: st
         {"start": quality_from.isoformat(), "end": end.isoformat()},
         parent=parent,
         inputs={
-            name: lake.digest(name, quality_from, end) for name in ("normalized_equity_ohlc", "quarantine_equity_ohlc")
+            **{n: lake.digest(n, quality_from, end) for n in ("normalized_equity_ohlc", "quarantine_equity_ohlc")},
+            ACTIONS: lake.digest(ACTIONS),
         },
         force=force,
     )
@@ -87,7 +90,7 @@ def _through_warehouse(start: date, end: date, *, quality_from: date, parent: st
         "features",
         dates,
         parent=parent,
-        inputs={"normalized_equity_ohlc": lake.digest("normalized_equity_ohlc", end=end)},
+        inputs={actions.BARS: lake.digest(actions.BARS, end=end), ACTIONS: actions.digest(lake, end)},
         writes=("features_equity_indicators",),
         span=span,
         force=force,
@@ -95,6 +98,7 @@ def _through_warehouse(start: date, end: date, *, quality_from: date, parent: st
     loaded = steps.load(start, end)
     get_run_logger().info("loaded %s", loaded)
     return {
+        "corporate_actions": listed,
         "ingest": {"outcome": ingested.outcome.value, **_counts(ingested)},
         "features": {"outcome": built.outcome.value, **_counts(built)},
         "loaded": loaded,

@@ -8,9 +8,10 @@ from typing import Any
 from prefect import flow, task
 from prefect.logging import get_run_logger
 
+from champion.actions import ACTIONS
 from champion.errors import ModelError
 from champion.lake import Lake
-from champion.pipeline import promote
+from champion.pipeline import actions, promote
 from champion.settings import Settings
 from champion.tracking import registry
 from flows import steps
@@ -40,7 +41,7 @@ def train_model(
             "training",
             parameters,
             parent=parent,
-            inputs={name: lake.digest(name, end=last) for name in _READS},
+            inputs=_digests(lake, last),
             force=force,
         )
         decision = consider(int(trained.values["version"]))
@@ -76,7 +77,7 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any] | No
         "scoring",
         {"session": session.isoformat()},
         parent=parent,
-        inputs={"model": f"{registry.MODEL}/{number}", **{name: lake.digest(name, end=session) for name in _READS}},
+        inputs={"model": f"{registry.MODEL}/{number}", **_digests(lake, session)},
         writes=("predictions_equity_scores",),
         span=(session, session),
         force=force,
@@ -89,3 +90,7 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any] | No
         **scored.metrics,
         "loaded": loaded,
     }
+
+
+def _digests(lake: Lake, end: date) -> dict[str, str]:
+    return {**{name: lake.digest(name, end=end) for name in _READS}, ACTIONS: actions.digest(lake, end)}

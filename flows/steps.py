@@ -14,7 +14,7 @@ from prefect.tasks import exponential_backoff
 
 from champion.errors import ArchiveUnavailable
 from champion.lake import Lake
-from champion.pipeline import fetch as archive, load as warehouse
+from champion.pipeline import actions as corporate, fetch as archive, load as warehouse
 from champion.runner import Execution, run_notebook
 from champion.settings import Settings
 from champion.tracking import runs
@@ -48,6 +48,23 @@ def fetch(start: date, end: date, *, refresh: bool = False) -> list[str]:
     if unanswered:
         raise ArchiveUnavailable(f"{len(unanswered)} of {len(archive.dates(start, end))} dates: {unanswered[0]}")
     return [f"{session}: {error}" for session, error in found.failed]
+
+
+@task(
+    name="fetch_corporate_actions",
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=10),
+    retry_jitter_factor=0.5,
+)
+def corporate_actions() -> str:
+    """Bring the newest list of corporate actions into the lake; return what became of it.
+
+    Raises:
+        ArchiveError: the archive did not answer, or the list is not what it should be; what is known stays.
+    """
+    refreshed = corporate.refresh(Settings())
+    get_run_logger().info("corporate actions: %s", refreshed.note)
+    return refreshed.outcome
 
 
 @task(name="run_notebook", task_run_name="notebook {name}")

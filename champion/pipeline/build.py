@@ -1,8 +1,12 @@
 """Normalized bars to features in the lake, by session and feature group.
 
 A feature knows its instrument's whole past, so a session's partition is made from all bars up to it: its recorded
-input is a running digest of them. A corrected bar changes that digest for its session and all later ones, and just
-those are made again.
+inputs are running digests of them and of the corporate actions up to it. A corrected bar, or an action learned of
+late, changes them for its session and all later ones, and just those are made again.
+
+A session's features are in the rupees and shares of that session: bars before it are adjusted for the actions up to
+it, never for later ones. So a split changes no partition before its ex-date, and nothing looks ahead. Who compares
+features across sessions brings them to one scale first (`adjust.rescale`).
 """
 
 from __future__ import annotations
@@ -14,10 +18,10 @@ from hashlib import sha256
 
 import polars as pl
 
-from champion import contracts, features
+from champion import adjust, contracts, features
 from champion.envelope import session_close_expr
 from champion.lake import Lake
-from champion.normalize import EQUITY_SERIES
+from champion.pipeline.actions import digests, equity_bars, known_actions
 from champion.pipeline.progress import Progress, silent
 
 BARS, FEATURES = "normalized_equity_ohlc", "features_equity_indicators"
@@ -41,23 +45,19 @@ class Built:
         }
 
 
-def equity_bars(lake: Lake, start: date | None = None, end: date | None = None) -> pl.LazyFrame:
-    """Return the bars of company shares, ETFs among them: debt and other series carry no features."""
-    return lake.scan(BARS, start, end).filter(pl.col("series").is_in(EQUITY_SERIES))
-
-
 def build_features(
     lake: Lake, start: date, end: date, *, feature_set: str = "v1", progress: Progress = silent
 ) -> Built:
     """Commit the features of every session from `start` to `end` that are missing or made from other bars."""
-    made_from = _inputs(lake, end, feature_set)
+    actions = known_actions(lake)
+    made_from = _inputs(lake, end, actions, feature_set)
     sessions = lake.sessions(BARS, start, end)
     stale = [session for session in sessions if not _is_current(lake, session, made_from[session])]
     if stale:
         columns = ["instrument_id", "symbol", "trade_date", "high", "low", "close", "volume", "turnover"]
         bars = equity_bars(lake, end=end).select(columns).collect()
         progress(0, len(stale), "computing")
-        made = features.build(bars, feature_set).filter(pl.col("trade_date").is_in(stale))
+        made = _as_seen(bars, actions, stale[0], feature_set).filter(pl.col("trade_date").is_in(stale))
         _write(lake, made, made_from, progress)
     group = next(iter(contracts.load(FEATURES).groups))
     account = {
@@ -68,12 +68,26 @@ def build_features(
     return Built(pl.DataFrame(account, schema={"session": pl.Date, "rows": pl.Int64, "outcome": pl.String}))
 
 
-def _inputs(lake: Lake, end: date, feature_set: str) -> dict[date, Mapping[str, str]]:
+def _as_seen(bars: pl.DataFrame, actions: pl.DataFrame, since: date, feature_set: str) -> pl.DataFrame:
+    """Return the features of the sessions from `since` on, each from the bars as that session saw them."""
+    seen, views = adjust.views(bars, actions, since)
+    made = features.build(seen, feature_set).rename({"instrument_id": "view"}).join(views, on="view")
+    mine = pl.col("trade_date").is_between("view_from", "view_to", closed="left")
+    return made.filter(mine).drop("view", "view_from", "view_to")
+
+
+def _inputs(lake: Lake, end: date, actions: pl.DataFrame, feature_set: str) -> dict[date, Mapping[str, str]]:
     running = sha256()
+    factors = digests(actions, lake.sessions(BARS, end=end))
     found: dict[date, Mapping[str, str]] = {}
     for session, (_, part) in zip(lake.sessions(BARS, end=end), lake.parts(BARS, end=end), strict=True):
         running.update(f"{session} {part.sha256}\n".encode())
-        found[session] = {"bars": running.hexdigest(), "feature_set": feature_set, "features": features.VERSION}
+        found[session] = {
+            "bars": running.hexdigest(),
+            "actions": factors[session],
+            "feature_set": feature_set,
+            "features": features.VERSION,
+        }
     return found
 
 

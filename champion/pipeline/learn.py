@@ -6,11 +6,13 @@ from datetime import date
 
 import polars as pl
 
+from champion import adjust, contracts
 from champion.errors import LakeError
 from champion.inputs import LOOKBACK, MODEL_INPUTS, model_inputs
 from champion.labels import forward_return
 from champion.lake import Lake
-from champion.pipeline.build import FEATURES, equity_bars
+from champion.pipeline.actions import adjusted_bars
+from champion.pipeline.build import FEATURES
 
 _TURNOVER_WINDOW = 20
 _BAR_COLUMNS = ("instrument_id", "symbol", "trade_date", "high", "low", "close", "volume", "turnover")
@@ -23,7 +25,8 @@ def training_frame(lake: Lake, start: date, end: date, *, horizon: int, min_turn
     Labels near `end` are null: what follows is not known. `min_turnover` is in rupees, see `universe`.
     """
     bars = _bars(lake, start, end)
-    inputs = model_inputs(bars, _features(lake, start, end).join(universe(bars, min_turnover), on=_KEY, how="semi"))
+    features = _features(lake, bars, start, end).join(universe(bars, min_turnover), on=_KEY, how="semi")
+    inputs = model_inputs(bars, features)
     return inputs.join(forward_return(bars, horizon), on=_KEY, how="left").filter(pl.col("trade_date") >= start)
 
 
@@ -34,7 +37,7 @@ def scoring_frame(lake: Lake, session: date, *, min_turnover: float) -> pl.DataF
         LakeError: the session has no features.
     """
     bars = _bars(lake, session, session)
-    features = _features(lake, session, session)
+    features = _features(lake, bars, session, session)
     if features.is_empty():
         raise LakeError(f"no features for session {session}: run `champion daily {session}` first")
     return model_inputs(bars, features.join(universe(bars, min_turnover), on=_KEY, how="semi"))
@@ -56,15 +59,17 @@ def inputs() -> list[str]:
 
 
 def _bars(lake: Lake, start: date, end: date) -> pl.DataFrame:
-    """Return the bars from as many sessions before `start` as inputs and universe look back."""
+    """Return adjusted bars from as many sessions before `start` as inputs and universe look back."""
     before = lake.sessions("normalized_equity_ohlc", end=start)[-_lookback() - 1 :]
     first = before[0] if before else start
-    return equity_bars(lake, first, end).select(_BAR_COLUMNS).collect()
+    return adjusted_bars(lake, first, end, columns=_BAR_COLUMNS)
 
 
 def _lookback() -> int:
     return 2 * max(LOOKBACK, _TURNOVER_WINDOW)  # instruments that skip sessions need more of the calendar
 
 
-def _features(lake: Lake, start: date, end: date) -> pl.DataFrame:
-    return lake.scan(FEATURES, start, end).collect()
+def _features(lake: Lake, bars: pl.DataFrame, start: date, end: date) -> pl.DataFrame:
+    """Return the features in the scale of the bars: each session's were made in its own."""
+    units = {field.name: field.unit for field in contracts.load(FEATURES).fields}
+    return adjust.rescale(lake.scan(FEATURES, start, end).collect(), bars, units)

@@ -6,8 +6,11 @@ from datetime import date
 
 import polars as pl
 
+from champion.adjust import adjust
 from champion.errors import QualityGateError
 from champion.lake import Lake
+from champion.normalize import EQUITY_SERIES
+from champion.pipeline.actions import known_actions
 from champion.pipeline.ingest import BARS, QUARANTINE
 
 CRITICAL = ("symbol", "trade_date", "isin", "open", "high", "low", "close", "volume", "turnover", "prev_close")
@@ -15,6 +18,8 @@ COMPLETENESS = 0.995
 REJECTED_SHARE = 0.01
 HIGHEST_PRICE = 1_000_000.0
 ROW_SWING = 0.25
+GAP = 0.35
+GAP_SHARE = 0.0002  # 2024 had 0.0001 (SME shares, ETFs and rights entitlements), and 0.0003 without any adjustment
 STALE_DAYS = 4
 _SCHEMA = {
     "gate": pl.String,
@@ -54,6 +59,7 @@ def check(lake: Lake, start: date, end: date, *, as_of: date | None = None) -> p
             "turnover over volume outside low and high",
         ),
         _row_swing(bars),
+        _unexplained_gaps(bars, known_actions(lake)),
     ]
     if as_of is not None:
         last = bars["trade_date"].max()
@@ -98,6 +104,26 @@ def _row_swing(bars: pl.DataFrame) -> tuple[object, ...]:
     worst = swings.row(-1, named=True)
     detail = f"{worst['rows']:,} rows on {worst['trade_date']}, against the median of the sessions before"
     return ("row_count", "warning", worst["swing"], ROW_SWING, worst["swing"] <= ROW_SWING, detail)
+
+
+def _unexplained_gaps(bars: pl.DataFrame, actions: pl.DataFrame) -> tuple[object, ...]:
+    """Count opens far from the previous close after adjustment, where no action without a factor could be why.
+
+    An instrument's first bar in the range is not judged: on a listing day the previous close is the issue price.
+    """
+    equities = adjust(bars.filter(pl.col("series").is_in(EQUITY_SERIES)), actions).sort("trade_date")
+    before = pl.col("trade_date").shift(1).over("instrument_id")
+    gaps = equities.with_columns(before=before).filter(
+        pl.col("before").is_not_null() & ((pl.col("open") / pl.col("prev_close") - 1).abs() > GAP)
+    )
+    moving = actions.filter(pl.col("reason").is_not_null()).select("instrument_id", "ex_date")
+    explained = gaps.join(moving, on="instrument_id").filter(
+        (pl.col("before") < pl.col("ex_date")) & (pl.col("ex_date") <= pl.col("trade_date"))
+    )
+    found = gaps.join(explained, on=["instrument_id", "trade_date"], how="anti")
+    shown = ", ".join(f"{symbol} {session}" for symbol, session in found.select("symbol", "trade_date").head(3).rows())
+    detail = f"{found.height} opens beyond {GAP:.0%} of the previous close, no action known{shown and f': {shown}'}"
+    return _most("unexplained_gaps", "warning", found.height / max(equities.height, 1), GAP_SHARE, detail)
 
 
 def _within(price: pl.Expr) -> pl.Expr:

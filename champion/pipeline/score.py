@@ -10,7 +10,7 @@ import polars as pl
 from champion import clock, contracts, training
 from champion.envelope import envelope
 from champion.lake import Lake
-from champion.pipeline import learn
+from champion.pipeline import actions, learn
 from champion.pipeline.promote import HORIZON
 from champion.pipeline.register import UNIVERSE
 from champion.settings import Settings
@@ -44,6 +44,7 @@ def score_session(settings: Settings, session: date) -> Scored:
         "model": f"{registry.MODEL}/{loaded.version.number}",
         "features": lake.digest("features_equity_indicators", session, session),
         "bars": lake.digest("normalized_equity_ohlc", end=session),
+        "actions": actions.digest(lake, session),
     }
     # What other versions said of the session stays: it is a fact that outcomes will be held against.
     others = lake.scan(PREDICTIONS, session, session).filter(pl.col("model_version") != loaded.version.number).collect()

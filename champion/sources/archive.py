@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -123,6 +124,29 @@ class Archive:
         raise SessionNotPublished(
             f"{self._base} has no bhavcopy for {session:%A %Y-%m-%d}: no session, or not published yet"
         )
+
+    def names(self, pattern: str) -> list[str]:
+        """Return the paths under the archive that match, in order; none where it is a URL, which cannot be listed."""
+        if self._folder is None:
+            return []
+        return sorted(path.relative_to(self._folder).as_posix() for path in self._folder.glob(pattern))
+
+    def fetch_list(self, path: str) -> Staged | None:
+        """Return a list as the archive has it now, in staging, or None where it has none.
+
+        Lists change under one name, so it is always asked for; the same bytes again keep their first time of reading,
+        and their session is the date of that in India.
+
+        Raises:
+            ArchiveUnavailable: the archive did not answer, or refused.
+            FormatError: the answer is not what its name says; nothing is kept.
+        """
+        content = self._read(path)
+        if content is None:
+            return None
+        check_signature(path, content)
+        staged = self._stage(path, clock.now().date(), content)
+        return replace(staged, session=staged.fetched_at.astimezone(ZoneInfo("Asia/Kolkata")).date())
 
     def _stage(self, path: str, session: date, content: bytes) -> Staged:
         record = (self._staging / path).with_suffix(".json")

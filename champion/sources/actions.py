@@ -1,0 +1,96 @@
+"""The exchange's lists behind corporate actions: the actions themselves, and which symbol became which.
+
+Both are kept by the exchange as of the day of download: a renamed company stands under its latest symbol.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from datetime import date, datetime
+
+import polars as pl
+
+from champion.errors import FormatError
+from champion.sources import container
+
+SOURCE = "nse_corporate_actions"
+HEADER = (
+    "SYMBOL,COMPANY NAME,SERIES,PURPOSE,FACE VALUE,EX-DATE,RECORD DATE,BOOK CLOSURE START DATE,BOOK CLOSURE END DATE"
+).split(",")
+_ROWS = {
+    "symbol": pl.String(),
+    "company": pl.String(),
+    "series": pl.String(),
+    "purpose": pl.String(),
+    "ex_date": pl.Date(),
+    "record_date": pl.Date(),
+}
+_CHANGES = {"before": pl.String(), "after": pl.String(), "session": pl.Date()}
+_SPAN = re.compile(r"(\d\d-\d\d-\d{4})-to-(\d\d-\d\d-\d{4})")
+_SHOWN = 5
+
+
+def parse_actions(name: str, content: bytes) -> pl.DataFrame:
+    """Return the list's rows: symbol, company, series, purpose, ex_date, record_date (null where it says `-`).
+
+    Exact duplicates, of which the real list has some, are dropped. FACE VALUE is left out: it is today's, not the
+    event's, and no ratio can be taken from it.
+
+    Raises:
+        FormatError: another header, a row with another number of fields, without a symbol, a purpose or an ex-date.
+    """
+    lines = list(csv.reader(io.StringIO(container.text(name, content))))
+    if not lines or lines[0] != HEADER:
+        raise FormatError(f"{name}: unknown header {lines[0] if lines else ''}; expected {HEADER}")
+    found, bad = [], []
+    for number, line in enumerate(lines[1:], start=2):
+        if not line:
+            continue
+        ex_date = _date(line[5]) if len(line) == len(HEADER) else None
+        if ex_date is None or not line[0].strip() or not line[3].strip():
+            bad.append(f"line {number}: {line}")
+            continue
+        symbol, company, series, purpose = (field.strip() for field in line[:4])
+        found.append((symbol, company, series, purpose, ex_date, _date(line[6])))
+    if bad:
+        raise FormatError(f"{name}: {len(bad)} row(s) without symbol, purpose or ex-date: {'; '.join(bad[:_SHOWN])}")
+    return pl.DataFrame(found, schema=_ROWS, orient="row").unique(maintain_order=True)
+
+
+def parse_symbol_changes(name: str, content: bytes) -> pl.DataFrame:
+    """Return the renames, oldest first: before, after, and the first session under the new symbol.
+
+    The file has no header and is Latin-1; a company's name may hold anything, so the last three fields are read.
+
+    Raises:
+        FormatError: a row does not end in two symbols and a date.
+    """
+    found = []
+    for number, line in enumerate(csv.reader(io.StringIO(content.decode("latin-1"))), start=1):
+        session = _date(line[-1]) if len(line) > 3 else None  # noqa: PLR2004 - company, before, after, date
+        if line and session is None:
+            raise FormatError(f"{name}: line {number} is no symbol change: {line}")
+        if session is not None:
+            found.append((line[-3].strip(), line[-2].strip(), session))
+    return pl.DataFrame(found, schema=_CHANGES, orient="row").sort("session", maintain_order=True)
+
+
+def span(name: str, rows: pl.DataFrame) -> tuple[date, date] | None:
+    """Return the ex-dates a list covers, from its name, else from its rows; None where it has none.
+
+    >>> span("CF-CA-equities-05-01-2016-to-18-07-2025.csv", pl.DataFrame())
+    (datetime.date(2016, 1, 5), datetime.date(2025, 7, 18))
+    """
+    if match := _SPAN.search(name):
+        first, last = (datetime.strptime(text, "%d-%m-%Y").date() for text in match.groups())  # noqa: DTZ007 - a date
+        return first, last
+    return (min(rows["ex_date"]), max(rows["ex_date"])) if rows.height else None
+
+
+def _date(text: str) -> date | None:
+    try:
+        return datetime.strptime(text.strip(), "%d-%b-%Y").date()  # noqa: DTZ007 - a date has no time zone
+    except ValueError:
+        return None
