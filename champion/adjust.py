@@ -33,7 +33,7 @@ def adjust(bars: pl.DataFrame, actions: pl.DataFrame, as_of: datetime | None = N
     known at `as_of` change nothing. Several on one ex-date multiply.
     """
     known = actions if as_of is None else actions.filter(pl.col("known_at") <= as_of)
-    products = _products(known.filter(pl.col("ex_date") <= bars["trade_date"].max()))
+    products = _products(known.filter(pl.col("ex_date") <= pl.lit(bars["trade_date"].max(), pl.Date)))
     numbered = bars.with_row_index("_row").sort("trade_date")
     before = pl.col("trade_date").shift(1).over(_ID).fill_null(pl.col("trade_date").dt.offset_by("-1d"))
     numbered = _joined(numbered.with_columns(_before=before), products, "trade_date", "")

@@ -1,0 +1,201 @@
+"""Adjustment against a plain loop, its laws, and the two scales features and models need."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings, strategies as st
+from polars.testing import assert_frame_equal
+
+from champion import adjust, features
+
+LAW = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+FIRST = date(2024, 1, 1)
+KNOWN = datetime(2024, 6, 1, tzinfo=UTC)
+FACTORS = (2.0, 5.0, 10.0, 1.5, 1.25, 1.04, 0.1)
+SCHEMA: dict[str, Any] = {
+    "instrument_id": pl.String,
+    "ex_date": pl.Date,
+    "price_factor": pl.Float64,
+    "known_at": pl.Datetime("ms", "UTC"),
+}
+PRICES = ("open", "high", "low", "close", "prev_close")
+
+
+def session(number: int) -> date:
+    return FIRST + timedelta(days=number)
+
+
+def actions(*rows: tuple[str, int, float | None]) -> pl.DataFrame:
+    """Return actions by instrument, number of the session, and factor."""
+    return pl.DataFrame([(one, session(n), factor, KNOWN) for one, n, factor in rows], schema=SCHEMA, orient="row")
+
+
+def bars(traded: dict[str, list[int]], ticks: int = 2000) -> pl.DataFrame:
+    """Return bars on the numbered sessions of each instrument, prices in ticks of 5 paise."""
+    rows: list[dict[str, Any]] = []
+    for place, (instrument, numbers) in enumerate(traded.items()):
+        last = None
+        for number in sorted(numbers):
+            close = round((ticks + 37 * place + 11 * (number % 7)) * 0.05, 2)
+            rows.append(
+                {
+                    "instrument_id": instrument,
+                    "symbol": instrument,
+                    "trade_date": session(number),
+                    "prev_close": last,
+                    "open": close,
+                    "high": round(close + 0.05 * (number % 3), 2),
+                    "low": round(close - 0.05 * (number % 2), 2),
+                    "close": close,
+                    "volume": 1000 + 7 * number,
+                    "turnover": close * (1000 + 7 * number),
+                }
+            )
+            last = close
+    schema: dict[str, Any] = {"instrument_id": pl.String, "symbol": pl.String, "trade_date": pl.Date}
+    schema |= dict.fromkeys(("prev_close", "open", "high", "low", "close"), pl.Float64)
+    return pl.DataFrame(rows, schema=schema | {"volume": pl.Int64, "turnover": pl.Float64})
+
+
+MARKETS = st.dictionaries(
+    st.sampled_from(["A", "B", "C"]), st.lists(st.integers(0, 20), min_size=1, unique=True), min_size=1
+)
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["A", "B", "C", "D"]), st.integers(-2, 25), st.sampled_from([*FACTORS, None])),
+    max_size=6,
+)
+
+
+def factor_by_loop(rows: list[tuple[str, int, float | None]], instrument: str, after: date, last: date) -> float:
+    product = 1.0
+    for one, number, factor in rows:
+        if one == instrument and after < session(number) <= last:
+            product *= factor or 1.0
+    return product
+
+
+@LAW
+@given(MARKETS, EVENTS)
+def test_the_same_as_a_loop(traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]]) -> None:
+    given_bars = bars(traded)
+    adjusted = adjust.adjust(given_bars, actions(*rows))
+    last = max(given_bars["trade_date"])
+    before: dict[str, date] = {}
+    for was, now in zip(given_bars.to_dicts(), adjusted.to_dicts(), strict=True):
+        instrument = was["instrument_id"]
+        factor = factor_by_loop(rows, instrument, was["trade_date"], last)
+        assert now["adjustment_factor"] == pytest.approx(factor, rel=1e-12)
+        for name in ("open", "high", "low", "close"):
+            assert now[name] == pytest.approx(was[name] / factor, abs=5.1e-5)
+        if was["prev_close"] is not None:
+            then = factor_by_loop(rows, instrument, before[instrument], last)
+            assert now["prev_close"] == pytest.approx(was["prev_close"] / then, abs=5.1e-5)
+        assert abs(now["volume"] - was["volume"] * factor) <= 0.5 + 1e-6
+        assert now["turnover"] == was["turnover"]
+        before[instrument] = was["trade_date"]
+
+
+@LAW
+@given(MARKETS, EVENTS)
+def test_order_and_prefix_of_prices_survive(
+    traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]]
+) -> None:
+    given_bars, events = bars(traded), actions(*rows)
+    adjusted = adjust.adjust(given_bars, events)
+    assert adjusted.filter((pl.col("low") > pl.col("close")) | (pl.col("close") > pl.col("high"))).is_empty()
+    mixed = adjust.adjust(given_bars.reverse(), events.reverse())
+    assert_frame_equal(mixed.reverse(), adjusted, check_exact=True)
+    back = adjusted.with_columns(pl.col(name) * pl.col("adjustment_factor") for name in ("open", "close"))
+    slack = adjusted["adjustment_factor"] * 5.1e-5
+    for name in ("open", "close"):
+        assert ((back[name] - given_bars[name]).abs() <= slack).all()
+
+
+@LAW
+@given(MARKETS, EVENTS)
+def test_actions_without_effect_leave_every_bar(
+    traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]]
+) -> None:
+    given_bars = bars(traded)
+    untouched = adjust.adjust(given_bars, actions())
+    assert_frame_equal(untouched.select(given_bars.columns), given_bars, check_exact=True)
+    assert untouched["adjustment_factor"].unique().to_list() == [1.0]
+    assert untouched["adjustment_date"].null_count() == given_bars.height
+    late = [(one, number + 30, factor) for one, number, factor in rows]
+    assert_frame_equal(adjust.adjust(given_bars, actions(*late)), untouched, check_exact=True)
+    empty = [(one, number, None) for one, number, _ in rows]
+    assert_frame_equal(adjust.adjust(given_bars, actions(*empty)), untouched, check_exact=True)
+
+
+@LAW
+@given(MARKETS, EVENTS, st.integers(0, 20))
+def test_a_view_is_what_the_session_saw(
+    traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]], since: int
+) -> None:
+    given_bars, events = bars(traded), actions(*rows)
+    seen, whose = adjust.views(given_bars, events, session(since))
+    assert whose["view"].is_unique().all()
+    for now in given_bars["trade_date"].unique().filter(given_bars["trade_date"].unique() >= session(since)):
+        here = whose.filter((pl.col("view_from") <= now) & (now < pl.col("view_to")))
+        assert sorted(here["instrument_id"]) == sorted(set(given_bars["instrument_id"]))
+        view = seen.filter(pl.col("trade_date") <= now).join(
+            here.select(pl.col("view").alias("instrument_id"), mine="instrument_id"), on="instrument_id"
+        )
+        wanted = adjust.adjust(given_bars.filter(pl.col("trade_date") <= now), events)
+        got = view.with_columns(instrument_id="mine").select(wanted.columns)
+        assert_frame_equal(got, wanted, check_row_order=False, check_exact=True)
+
+
+def test_one_split_by_hand() -> None:
+    adjusted = adjust.adjust(bars({"A": [0, 1, 2]}), actions(("A", 1, 5.0), ("A", 1, 2.0)))
+    as_traded = bars({"A": [0, 1, 2]})
+    assert adjusted["adjustment_factor"].to_list() == [10.0, 1.0, 1.0]
+    assert adjusted["adjustment_date"].to_list() == [session(1), None, None]
+    assert adjusted["close"].to_list() == [10.0, *as_traded["close"][1:]]
+    assert adjusted["prev_close"].to_list() == [None, 10.0, as_traded["prev_close"][2]]
+    assert adjusted["volume"].to_list() == [10_000, 1007, 1014]
+
+
+def test_an_ex_date_without_a_bar_reaches_the_next_previous_close() -> None:
+    adjusted = adjust.adjust(bars({"A": [0, 3], "B": [2]}), actions(("A", 1, 2.0)))
+    assert adjusted.filter(pl.col("instrument_id") == "A")["prev_close"].to_list() == [None, 50.0]
+
+
+def test_what_was_not_known_is_not_used() -> None:
+    events, market = actions(("A", 1, 2.0)), bars({"A": [0, 1]})
+    before = adjust.adjust(market, events, as_of=KNOWN - timedelta(milliseconds=1))
+    assert before["adjustment_factor"].to_list() == [1.0, 1.0]
+    assert adjust.adjust(market, events, as_of=KNOWN)["adjustment_factor"].to_list() == [2.0, 1.0]
+
+
+def test_few_columns_no_bars() -> None:
+    few = bars({"A": [0, 1]}).select("instrument_id", "trade_date", "close")
+    assert adjust.adjust(few, actions(("A", 1, 2.0))).columns == [*few.columns, "adjustment_factor", "adjustment_date"]
+    assert adjust.adjust(few.clear(), actions(("A", 1, 2.0))).is_empty()
+    seen, whose = adjust.views(few.clear(), actions(("A", 1, 2.0)), FIRST)
+    assert seen.is_empty()
+    assert whose.is_empty()
+
+
+def test_features_of_a_view_brought_to_one_scale_are_those_of_adjusted_bars() -> None:
+    market, events = bars({"A": list(range(60)), "B": list(range(60))}), actions(("A", 30, 5.0), ("A", 45, 2.0))
+    adjusted = adjust.adjust(market, events)
+    seen, whose = adjust.views(market, events, FIRST)
+    made = features.build(seen).rename({"instrument_id": "view"}).join(whose, on="view")
+    mine = made.filter(pl.col("trade_date").is_between("view_from", "view_to", closed="left"))
+    units = {
+        "sma_20": "rupee",
+        "atr_14": "rupee",
+        "vwap": "rupee",
+        "volume_ma_20": "share",
+        "obv": "share",
+        "rsi_14": "1",
+    }
+    columns = ["instrument_id", "trade_date", *units]
+    rescaled = adjust.rescale(mine.select(columns), adjusted, units).sort("instrument_id", "trade_date")
+    assert_frame_equal(rescaled, features.build(adjusted).select(columns), abs_tol=1e-3, rel_tol=1e-4)
+    assert mine.filter((pl.col("instrument_id") == "A") & (pl.col("trade_date") == session(29)))["sma_20"].item() > 90
