@@ -30,7 +30,7 @@ lint: $(READY)  ## Check style, types and layering
 format: $(READY)  ## Format the code and strip notebooks
 	$(BIN)/ruff check --fix --quiet
 	$(BIN)/ruff format --quiet
-	$(BIN)/nbstripout --extra-keys "metadata.papermill metadata.widgets cell.metadata.papermill" notebooks/*.ipynb notebooks/explore/*.ipynb
+	$(BIN)/nbstripout --extra-keys "metadata.papermill metadata.widgets cell.metadata.papermill" $$(find notebooks -name "*.ipynb")
 
 bench: $(READY)  ## Time the pipeline on real files (CHAMPION_NSE names the mirror)
 	$(BIN)/python benchmarks/pipeline.py
@@ -42,5 +42,5 @@ lock: $(READY)  ## Resolve the newest versions pyproject.toml allows (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet --upgrade --output-file requirements.lock
 
 clean:  ## Remove the environment and the demo workspace
-	-$(BIN)/champion stop
+	-CHAMPION_HOME=data/demo $(BIN)/champion stop
 	rm -rf .venv data/demo

@@ -81,9 +81,8 @@ def run(command: Sequence[str], environment: Mapping[str, str], folder: Path) ->
         process = subprocess.Popen(command, stdout=out, stderr=err, env=environment, cwd=folder)
         try:
             _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:  # stopped: so is the command
-            process.terminate()
-            process.wait()
+        except BaseException:  # stopped: so is the command, with its kernels
+            _end(process)
             raise
     wall, ended = time.perf_counter() - began, time.time()
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -91,6 +90,16 @@ def run(command: Sequence[str], environment: Mapping[str, str], folder: Path) ->
         raise RuntimeError(f"{' '.join(command)}: exit {process.returncode}\n{said.read_text()[-2000:]}")
     cost = Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
     return Finished(process.pid, cost, ended, printed.read_text())
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    family = [*psutil.Process(process.pid).children(recursive=True), process]
+    for member in family:
+        member.terminate()
+    process.wait()
+    _, stubborn = psutil.wait_procs(family[:-1], timeout=10)
+    for member in stubborn:
+        member.kill()
 
 
 def cpu_of(pid: int) -> float:

@@ -18,12 +18,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import account
 import library
 import meter
+import probe
 from meter import Cost
 
 from champion.services import prefect
@@ -72,7 +74,7 @@ class Bench:
 
 def main() -> None:
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped then, too
+    signal.signal(signal.SIGTERM, _stop)
     mirror = Path(os.environ.get(NSE) or HERE.parents[1] / "shared" / "nse")
     for name in [name for name in os.environ if name.startswith("CHAMPION_")]:
         del os.environ[name]  # nothing may reach a real workspace or warehouse
@@ -81,6 +83,12 @@ def main() -> None:
         report = _everything(Path(folder), mirror, arguments.sessions)
     if arguments.json:
         arguments.json.write_text(json.dumps(report, default=_plain, indent=1), encoding="utf-8")
+
+
+def _stop(number: int, _: object) -> None:
+    """End as an error would, so that the server is stopped and the folder removed then, too."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _arguments() -> argparse.Namespace:
@@ -161,6 +169,10 @@ def _bench(scratch: Path, owner: Settings, once: dict[str, Cost]) -> Iterator[Be
 
 
 def _write_probe(scratch: Path) -> None:
+    """Put the probe where commands and kernels start with it."""
+    gone = [name for name in probe.WATCHED if find_spec(name) is None]
+    if gone:
+        raise RuntimeError(f"probe.py watches {', '.join(gone)}, which no longer exist: name what took their place")
     startup = scratch / "ipython" / "profile_default" / "startup"
     for folder in (scratch / "probe", scratch / "seen", scratch / "work", startup):
         folder.mkdir(parents=True)

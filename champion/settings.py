@@ -33,11 +33,10 @@ class Settings(BaseSettings):
 
     home: Path = Field(default=Path("data"), description="Workspace folder: lake, warehouse, stores, logs.")
     archive: str = Field(default=NSE_ARCHIVE, description="Archive base: a folder, file:// or http(s):// URL.")
-    exchange: str = Field(default="NSE", description="Exchange code stamped on bars.")
     warehouse_dsn: SecretStr | None = Field(
         default=None, description="clickhouse://user:password@host:8123/db, or empty for the embedded engine."
     )
-    tracking_uri: str | None = Field(default=None, description="MLflow tracking URI; default SQLite in the home.")
+    tracking_uri: SecretStr | None = Field(default=None, description="MLflow tracking URI; default SQLite in the home.")
     prefect_api_url: str | None = Field(default=None, description="A Prefect API; default: one local server per home.")
     notebook_timeout: int = Field(default=1800, gt=0, description="Seconds one cell may take.")
     raw_years: int | None = Field(default=None, gt=0, description="Years raw data is kept; empty keeps all.")
@@ -90,7 +89,9 @@ class Settings(BaseSettings):
     @property
     def tracking(self) -> str:
         """Absolute MLflow tracking URI."""
-        return self.tracking_uri or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+        if self.tracking_uri is not None:
+            return self.tracking_uri.get_secret_value()
+        return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
 
     @property
     def artifacts(self) -> Path:

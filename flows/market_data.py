@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,7 +20,7 @@ from champion.settings import Settings
 from flows import steps
 from flows.models import score_one
 
-_LOOKBACK = timedelta(days=45)  # of the daily quality check: a session is judged against the month before it
+_LOOKBACK = timedelta(days=30)
 
 
 @flow(name="historical_backfill", flow_run_name="backfill {start} to {end}")
@@ -31,9 +32,11 @@ def historical_backfill(start: date, end: date, *, force: bool = False) -> dict[
     """
     with steps.recorded("historical-backfill", f"backfill {start} to {end}", {"start": start, "end": end}) as parent:
         refused = steps.fetch(start, end)
-        summary = _through_warehouse(start, end, quality_from=start, parent=parent, force=force)
-        if refused:
-            raise ArchiveError(f"{len(refused)} session(s) were refused, all others are done: {'; '.join(refused[:3])}")
+        if not archive.staged(Settings(), start, end):
+            _stop_if(refused)
+            return {"sessions": 0}
+        summary, failed = _through_warehouse(start, end, quality_from=start, parent=parent, force=force)
+        _stop_if([*refused, *failed])
         return summary
 
 
@@ -52,17 +55,30 @@ def daily_market_data_pipeline(session: date | None = None, *, force: bool = Fal
     session = session or clock.now().astimezone(ZoneInfo("Asia/Kolkata")).date()
     with steps.recorded("daily-market-pipeline", f"daily {session}", {"session": session}) as parent:
         refused = steps.fetch(session, session, refresh=True)
-        if refused:
-            raise ArchiveError(refused[0])
+        _stop_if(refused)
         if not archive.staged(Settings(), session, session):
             get_run_logger().info("%s: the archive has no session", session)
             return {"session": str(session), "sessions": 0}
-        summary = _through_warehouse(session, session, quality_from=session - _LOOKBACK, parent=parent, force=force)
+        # The whole month is loaded, so the whole month is judged, against the weeks before it.
+        since = session.replace(day=1) - _LOOKBACK
+        summary, failed = _through_warehouse(session, session, quality_from=since, parent=parent, force=force)
+        _stop_if(failed)
         return {**summary, "score": score_one(session, parent=parent, force=force)}
 
 
-def _through_warehouse(start: date, end: date, *, quality_from: date, parent: str, force: bool) -> dict[str, Any]:
-    """Ingest, check, build and load, in this order: a failed gate stops all that follows it."""
+def _stop_if(refused: Sequence[str]) -> None:
+    if refused:
+        raise ArchiveError(f"{len(refused)} session(s) were refused, all others are done: {'; '.join(refused[:3])}")
+
+
+def _through_warehouse(
+    start: date, end: date, *, quality_from: date, parent: str, force: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Ingest, check, build and load, in this order, and name the sessions whose file was refused.
+
+    A failed gate stops all that follows it. Features and loads go on to the lake's last session: what is known of the
+    past changes what features say of every session after it.
+    """
     settings = Settings()
     lake = Lake(settings.lake)
     listed = steps.corporate_actions()
@@ -86,23 +102,25 @@ def _through_warehouse(start: date, end: date, *, quality_from: date, parent: st
         },
         force=force,
     )
+    last = max([end, *lake.sessions(actions.BARS)[-1:]])
     built = steps.notebook(
         "features",
-        dates,
+        {"start": start.isoformat(), "end": last.isoformat()},
         parent=parent,
-        inputs={actions.BARS: lake.digest(actions.BARS, end=end), ACTIONS: actions.digest(lake, end)},
+        inputs={actions.BARS: lake.digest(actions.BARS, end=last), ACTIONS: actions.digest(lake, last)},
         writes=("features_equity_indicators",),
-        span=span,
+        span=(start, last),
         force=force,
     )
-    loaded = steps.load(start, end)
+    loaded = steps.load(start, last)
     get_run_logger().info("loaded %s", loaded)
-    return {
+    summary = {
         "corporate_actions": listed,
         "ingest": {"outcome": ingested.outcome.value, **_counts(ingested)},
         "features": {"outcome": built.outcome.value, **_counts(built)},
         "loaded": loaded,
     }
+    return summary, list(ingested.values["failed"])
 
 
 def _counts(execution: Execution) -> dict[str, int]:

@@ -11,7 +11,9 @@ from prefect.logging import get_run_logger
 from champion.actions import ACTIONS
 from champion.errors import ModelError
 from champion.lake import Lake
-from champion.pipeline import actions, promote
+from champion.pipeline import actions, build, promote
+from champion.pipeline.register import LEARNT_TO
+from champion.runner import Outcome
 from champion.settings import Settings
 from champion.tracking import registry
 from flows import steps
@@ -31,6 +33,8 @@ def train_model(
 ) -> dict[str, Any]:
     """Train and register a challenger on the sessions between `start` and `end`, then let the gate decide."""
     lake = Lake(Settings().lake)
+    if stale := build.stale_sessions(lake, end or date.max):
+        raise ModelError(f"{len(stale)} sessions from {stale[0]} on have no current features: run `champion features`")
     sessions = lake.sessions("features_equity_indicators", start, end)
     if not sessions:
         raise ModelError(f"no features from {start or 'the start'} to {end or 'today'}: run `champion backfill` first")
@@ -44,7 +48,12 @@ def train_model(
             inputs=_digests(lake, last),
             force=force,
         )
-        decision = consider(int(trained.values["version"]))
+        version = int(trained.values["version"])
+        if trained.outcome is Outcome.SKIPPED and promote.judged(Settings(), version):
+            # What was decided of it stands; a rollback is not undone because somebody trained again.
+            decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was judged"]}
+        else:
+            decision = consider(version)
         return {"training": trained.outcome.value, "run_id": trained.run_id, **trained.metrics, **decision}
 
 
@@ -61,17 +70,20 @@ def score_session(session: date, *, force: bool = False) -> dict[str, Any]:
     """Score one session with `models:/equity_price_predictor@champion`, into lake and warehouse."""
     with steps.recorded("score-session", f"score {session}", {"session": session}) as parent:
         scored = score_one(session, parent=parent, force=force)
-        if scored is None:
-            raise ModelError("there is no champion to score with: run `champion train`, or `champion models promote`")
+        if "skipped" in scored:
+            raise ModelError(f"session {session} was not scored: {scored['skipped']}")
         return scored
 
 
-def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any] | None:
-    """Score a session inside another flow; None where no model is champion yet."""
+def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
+    """Score a session inside another flow, or return why not, as `skipped`: a day without a champion is no failure."""
     settings = Settings()
     number = registry.alias_of(settings, registry.CHAMPION)
     if number is None:
-        return None
+        return {"skipped": "there is no champion: run `champion train`, or `champion models promote`"}
+    learnt_to = registry.find(settings, number).tags[LEARNT_TO]
+    if session.isoformat() <= learnt_to:
+        return {"skipped": f"version {number} learnt from sessions to {learnt_to}: of those it can only remember"}
     lake = Lake(settings.lake)
     scored = steps.notebook(
         "scoring",
@@ -86,7 +98,7 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any] | No
     return {
         "session": str(session),
         "outcome": scored.outcome.value,
-        "version": number,
+        "version": int(scored.values["version"]),
         **scored.metrics,
         "loaded": loaded,
     }

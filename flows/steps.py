@@ -12,7 +12,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run, task_run
 from prefect.tasks import exponential_backoff
 
-from champion.errors import ArchiveUnavailable
+from champion.errors import ArchiveUnavailable, WarehouseError
 from champion.lake import Lake
 from champion.pipeline import actions as corporate, fetch as archive, load as warehouse
 from champion.runner import Execution, run_notebook
@@ -29,12 +29,18 @@ EXPERIMENTS = {
 }
 
 
+def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
+    """Tell whether trying again can help: wrong settings or damaged files stay what they are."""
+    return isinstance(state.result(raise_on_failure=False), ArchiveUnavailable | WarehouseError | OSError)
+
+
 @task(
     name="fetch_bhavcopies",
     task_run_name="fetch {start} to {end}",
     retries=3,
     retry_delay_seconds=exponential_backoff(backoff_factor=10),
     retry_jitter_factor=0.5,
+    retry_condition_fn=_may_pass,
 )
 def fetch(start: date, end: date, *, refresh: bool = False) -> list[str]:
     """Bring the sessions of a range into staging and return what was refused for good, one text a session.
@@ -55,6 +61,7 @@ def fetch(start: date, end: date, *, refresh: bool = False) -> list[str]:
     retries=3,
     retry_delay_seconds=exponential_backoff(backoff_factor=10),
     retry_jitter_factor=0.5,
+    retry_condition_fn=_may_pass,
 )
 def corporate_actions() -> str:
     """Bring the newest list of corporate actions into the lake; return what became of it.
@@ -107,9 +114,10 @@ def notebook(
 @task(
     name="load_clickhouse",
     task_run_name="load {start} to {end}",
-    retries=5,
-    retry_delay_seconds=[10, 30, 60, 120, 300],
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=10),
     retry_jitter_factor=0.5,
+    retry_condition_fn=_may_pass,
 )
 def load(start: date, end: date, datasets: Sequence[str] = warehouse.DATASETS) -> dict[str, int]:
     """Bring the warehouse in step with the lake and return the rows loaded by dataset; what is alike counts 0.
@@ -132,7 +140,9 @@ def recorded(experiment: str, name: str, parameters: Mapping[str, Any]) -> Itera
     try:
         yield run_id
         outcome = "succeeded"
-    except (KeyboardInterrupt, SystemExit):
+    except Exception:
+        raise
+    except BaseException:  # Ctrl-C, SIGTERM, Prefect's own: somebody stopped it
         outcome = "cancelled"
         raise
     finally:

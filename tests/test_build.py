@@ -13,7 +13,8 @@ from champion import contracts, features
 from champion.errors import LakeError
 from champion.lake import Lake
 from champion.pipeline import learn
-from champion.pipeline.build import build_features, equity_bars
+from champion.pipeline.actions import equity_bars
+from champion.pipeline.build import build_features
 from champion.settings import Settings
 
 FIRST, LAST = date(2023, 11, 1), date(2024, 8, 30)

@@ -45,11 +45,11 @@ def test_sound_sessions_pass(ingested: Settings) -> None:
 
 
 def test_missing_values_stop_publication(damaged: Lake) -> None:
-    for session in damaged.sessions(BARS)[:3]:
-        rewrite(damaged, session, pl.lit(None, pl.String).alias("isin"))
-    gates = quality.check(damaged, START, END)
-    assert gate(gates, "completeness")["detail"] == "least complete column: isin"
-    with pytest.raises(QualityGateError, match=r"completeness is 0\.9"):
+    session = damaged.sessions(BARS)[0]
+    rewrite(damaged, session, pl.when(pl.col("symbol") != pl.col("symbol").min()).then("isin").alias("isin"))
+    gates = quality.check(damaged, START, END)  # one row of one session among many
+    assert gate(gates, "completeness")["detail"] == f"least complete: isin on {session}"
+    with pytest.raises(QualityGateError, match=r"completeness is 0\."):
         quality.require(gates)
 
 
@@ -71,7 +71,7 @@ def test_too_many_refused_rows_stop_publication(damaged: Lake) -> None:
         pl.datetime(2024, 6, 3, time_unit="ms", time_zone="UTC").alias("ingest_time"),
     )
     damaged.write("quarantine_equity_ohlc", session, refused, {"file": "a"})
-    with pytest.raises(QualityGateError, match="40 rows in quarantine"):
+    with pytest.raises(QualityGateError, match=r"40 of \d+ rows in quarantine"):
         quality.require(quality.check(damaged, START, END))
 
 

@@ -54,7 +54,7 @@ def day(text: str) -> date:
 def complain(error: ChampionError) -> None:
     """Print an error on one paragraph, in red where the terminal has colours."""
     err.print(f"[bold red]{type(error).__name__}[/]: ", end="")
-    err.print(str(error), markup=False)
+    err.print(str(error), markup=False, soft_wrap=True)
 
 
 def show(result: Mapping[str, Any], *, as_json: bool) -> None:
@@ -63,7 +63,7 @@ def show(result: Mapping[str, Any], *, as_json: bool) -> None:
         out.print_json(json.dumps(result, default=str))
         return
     for name, value in _flat(result):
-        out.print(f"{name:<32}", _plain(value), markup=False)
+        out.print(f"{name:<32}", _plain(value), markup=False, soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -105,7 +105,7 @@ def flow_context(chosen: Settings, *, hidden: bool = False) -> Iterator[None]:
 
     api = prefect.ensure(chosen, note=lambda text: None if hidden else err.print(f"[dim]{text}[/]"))
     os.environ.update(prefect.environment(chosen, api))
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")  # errors come as one message at the end
     from flows.progress import shown_by  # noqa: PLC0415
 
     with progress_bar(hidden=hidden) as tell, shown_by(tell):

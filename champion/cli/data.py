@@ -43,7 +43,9 @@ def verify(*, as_json: AsJson = False) -> None:
     damaged = {str(d.path): d.reason for name in contracts.names() for d in lake.verify(name)}
     if damaged:
         shown = "; ".join(f"{path}: {reason}" for path, reason in list(damaged.items())[:5])
-        raise LakeError(f"{len(damaged)} damaged file(s): {shown}. Delete them and ingest their sessions again")
+        raise LakeError(
+            f"{len(damaged)} damaged file(s): {shown}. Delete their folders, then `champion backfill` their sessions"
+        )
     console.show({"damaged": 0, "sessions": {n: len(lake.sessions(n)) for n in contracts.names()}}, as_json=as_json)
 
 

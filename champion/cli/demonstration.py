@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from datetime import date
 from typing import Any
 
@@ -10,13 +11,15 @@ from champion.cli import console
 from champion.lake import Lake
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive, publish
+from champion.tracking import registry
 
 START, END = date(2023, 1, 2), date(2024, 12, 31)
 
 
 def run(base: Settings, instruments: int, signal: float, *, as_json: bool) -> None:
     """Run the demo in `<home>/demo`, so that simulated sessions never mix with real ones, and print what came of it."""
-    home = base.home / "demo"
+    here = (base.home / "archive" / "simulation.json").exists()  # the demo's own workspace, by its README's export
+    home = base.home if here else base.home / "demo"
     tell_stage = console.stages(4, hidden=as_json)
     tell_stage("simulating an exchange archive of two years")
     with console.progress_bar(hidden=as_json) as tell:
@@ -39,7 +42,8 @@ def run(base: Settings, instruments: int, signal: float, *, as_json: bool) -> No
         tell_stage("training a model and judging it")
         trained = train_model()
         tell_stage(f"scoring {archive.sessions[-1]}, the last session")
-        scored = score_session(archive.sessions[-1])
+        champion_exists = trained["promoted"] or registry.alias_of(settings, registry.CHAMPION) is not None
+        scored = score_session(archive.sessions[-1]) if champion_exists else {"outcome": "not done: no champion"}
     result = _summary(settings, archive, backfilled, trained, scored)
     if as_json:
         console.show(result, as_json=True)
@@ -68,12 +72,18 @@ def _summary(
         "bars": lake.rows("normalized_equity_ohlc"),
         "rejected rows": lake.rows("quarantine_equity_ohlc"),
         "feature rows": lake.rows("features_equity_indicators"),
-        "champion": f"equity_price_predictor version {scored['version']}",
+        "champion": f"equity_price_predictor version {scored['version']}"
+        if "version" in scored
+        else "none: the gate refused",
         "rank IC, out of sample": f"{trained['rank_ic']:.4f} (t {trained['rank_ic_t']:.1f})",
         "gate": "; ".join(trained["reasons"]),
-        "scored session": scored["session"],
+        "scored session": scored.get("session", "none"),
         "steps": ", ".join(f"{name} {outcome}" for name, outcome in done.items()),
     }
+
+
+def _named(version: int | None) -> str:
+    return "none: the gate refused" if version is None else f"{registry.MODEL} version {version}"
 
 
 def _say_where_to_look(settings: Settings) -> None:
@@ -83,7 +93,7 @@ def _say_where_to_look(settings: Settings) -> None:
     console.out.print(
         f"""
 Look around (this workspace is {settings.home}):
-  export CHAMPION_HOME={settings.home}
+  export CHAMPION_HOME={shlex.quote(str(settings.home))}
   champion status            the workspace in one screen
   champion ui                MLflow: runs, notebooks, the model registry
   champion lab               JupyterLab on the notebooks

@@ -73,13 +73,17 @@ def daily(session: Session = None, *, force: Force = False, as_json: AsJson = Fa
 
     Example: champion daily 2024-12-31
     """
+    from champion.pipeline import fetch  # noqa: PLC0415
+
     chosen = console.settings()
+    asked = console.day(session) if session else None
+    fetch.check(chosen)
     with console.flow_context(chosen, hidden=as_json):
         from flows.market_data import daily_market_data_pipeline  # noqa: PLC0415
 
         # Flow-level retries are for unattended runs: a person sees the error and decides.
         flow = daily_market_data_pipeline.with_options(retries=0)
-        result = flow(console.day(session) if session else None, force=force)
+        result = flow(asked, force=force)
     console.show(result, as_json=as_json)
 
 
@@ -88,10 +92,14 @@ def backfill(start: Start, end: End, *, force: Force = False, as_json: AsJson = 
 
     Example: champion backfill 2024-01-01 2024-12-31
     """
+    from champion.pipeline import fetch  # noqa: PLC0415
+
+    first, last = console.day(start), console.day(end)
+    fetch.check(console.settings(), first, last)
     with console.flow_context(console.settings(), hidden=as_json):
         from flows.market_data import historical_backfill  # noqa: PLC0415
 
-        result = historical_backfill(console.day(start), console.day(end), force=force)
+        result = historical_backfill(first, last, force=force)
     console.show(result, as_json=as_json)
 
 
@@ -141,8 +149,9 @@ def score(
 
     Example: champion score 2024-12-31
     """
+    asked = console.day(session)
     with console.flow_context(console.settings(), hidden=as_json):
         from flows.models import score_session  # noqa: PLC0415
 
-        result = score_session(console.day(session), force=force)
+        result = score_session(asked, force=force)
     console.show(result, as_json=as_json)

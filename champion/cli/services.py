@@ -48,7 +48,7 @@ def ui() -> None:
 
     chosen = console.settings()
     if not chosen.tracking.startswith("sqlite"):
-        raise UsageError(f"MLflow already runs elsewhere: open {chosen.tracking}")
+        raise UsageError("MLflow keeps its books elsewhere (CHAMPION_TRACKING_URI): open that server's pages")
     store.prepare(chosen)
     server = prefect.running(chosen)
     console.out.print(f"Prefect: {server.url if server else 'not running; the next flow starts it'}")

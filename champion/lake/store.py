@@ -54,12 +54,21 @@ class Lake:
         folder = layout.partition_folder(self.root, contract, session, group)
         with self._locked(contract):
             before = manifests.read(folder / layout.SUCCESS)
-            if before is not None and before.made_from(inputs):
+            if self.is_current(name, session, inputs, group):
                 return False
             kept = before.parts if before is not None and contract.layer == "raw" else ()
             part = _write_part(folder / layout.part_name(len(kept)), contract, frame, inputs, group)
             manifests.write(folder / layout.SUCCESS, Manifest(contract.label, (*kept, part)))
         return True
+
+    def is_current(self, name: str, session: date, inputs: Mapping[str, str], group: str | None = None) -> bool:
+        """Tell whether the partition was made from just these inputs and its file is there, whole by its size."""
+        folder = layout.partition_folder(self.root, contracts.load(name), session, group)
+        found = manifests.read(folder / layout.SUCCESS)
+        if found is None or not found.made_from(inputs):
+            return False
+        file = folder / found.current.name
+        return file.exists() and file.stat().st_size == found.current.bytes
 
     def manifest(self, name: str, session: date, group: str | None = None) -> Manifest | None:
         """Return the manifest of one partition, or None where it was never committed."""
@@ -129,11 +138,25 @@ class Lake:
 
     def verify(self, name: str) -> list[Damage]:
         """Return every file that is missing, changed, or holds other rows than its manifest says."""
-        found = []
-        for group in tuple(contracts.load(name).groups) or (None,):
-            checked = ((path, _damage(path, part)) for path, part in self.parts(name, group=group))
-            found += [Damage(path, reason) for path, reason in checked if reason]
-        return found
+        contract = contracts.load(name)
+        groups = tuple(contract.groups) or (None,)
+        sessions = {session for group in groups for session in layout.committed_sessions(self.root, contract, group)}
+        checked = (self._damage(contract, session, group) for group in groups for session in sorted(sessions))
+        return [damage for found in checked for damage in found]
+
+    def _damage(self, contract: Contract, session: date, group: str | None) -> Iterator[Damage]:
+        folder = layout.partition_folder(self.root, contract, session, group)
+        try:
+            found = manifests.read(folder / layout.SUCCESS)
+        except LakeError as error:
+            yield Damage(folder / layout.SUCCESS, str(error))
+            return
+        if found is None:
+            yield Damage(folder, "the partition has no manifest, though other groups of its session have one")
+            return
+        for part in found.parts:
+            if reason := _damage(folder / part.name, part):
+                yield Damage(folder / part.name, reason)
 
     def _locked(self, contract: Contract) -> FileLock:
         folder = self.root / ".locks"

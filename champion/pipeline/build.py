@@ -11,7 +11,7 @@ features across sessions brings them to one scale first (`adjust.rescale`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
@@ -58,7 +58,7 @@ def build_features(
         bars = equity_bars(lake, end=end).select(columns).collect()
         progress(0, len(stale), "computing")
         made = _as_seen(bars, actions, stale[0], feature_set).filter(pl.col("trade_date").is_in(stale))
-        _write(lake, made, made_from, progress)
+        _write(lake, stale, made, made_from, progress)
     group = next(iter(contracts.load(FEATURES).groups))
     account = {
         "session": sessions,
@@ -66,6 +66,12 @@ def build_features(
         "outcome": ["written" if session in set(stale) else "already" for session in sessions],
     }
     return Built(pl.DataFrame(account, schema={"session": pl.Date, "rows": pl.Int64, "outcome": pl.String}))
+
+
+def stale_sessions(lake: Lake, end: date, feature_set: str = "v1") -> list[date]:
+    """Return the sessions up to `end` whose features are missing or were made from other bars than the lake holds."""
+    made_from = _inputs(lake, end, known_actions(lake), feature_set)
+    return [session for session, inputs in made_from.items() if not _is_current(lake, session, inputs)]
 
 
 def _as_seen(bars: pl.DataFrame, actions: pl.DataFrame, since: date, feature_set: str) -> pl.DataFrame:
@@ -78,10 +84,12 @@ def _as_seen(bars: pl.DataFrame, actions: pl.DataFrame, since: date, feature_set
 
 def _inputs(lake: Lake, end: date, actions: pl.DataFrame, feature_set: str) -> dict[date, Mapping[str, str]]:
     running = sha256()
-    factors = digests(actions, lake.sessions(BARS, end=end))
+    sessions = lake.sessions(BARS, end=end)
+    factors = digests(actions, sessions)
     found: dict[date, Mapping[str, str]] = {}
-    for session, (_, part) in zip(lake.sessions(BARS, end=end), lake.parts(BARS, end=end), strict=True):
-        running.update(f"{session} {part.sha256}\n".encode())
+    for session in sessions:
+        manifest = lake.manifest(BARS, session)
+        running.update(f"{session} {manifest.current.sha256 if manifest else ''}\n".encode())
         found[session] = {
             "bars": running.hexdigest(),
             "actions": factors[session],
@@ -92,15 +100,21 @@ def _inputs(lake: Lake, end: date, actions: pl.DataFrame, feature_set: str) -> d
 
 
 def _is_current(lake: Lake, session: date, made_from: Mapping[str, str]) -> bool:
-    manifests = (lake.manifest(FEATURES, session, group) for group in contracts.load(FEATURES).groups)
-    return all(manifest is not None and manifest.made_from(made_from) for manifest in manifests)
+    return all(lake.is_current(FEATURES, session, made_from, group) for group in contracts.load(FEATURES).groups)
 
 
-def _write(lake: Lake, made: pl.DataFrame, made_from: Mapping[date, Mapping[str, str]], progress: Progress) -> None:
+def _write(
+    lake: Lake,
+    sessions: Sequence[date],
+    made: pl.DataFrame,
+    made_from: Mapping[date, Mapping[str, str]],
+    progress: Progress,
+) -> None:
     contract = contracts.load(FEATURES)
     stamped = made.with_columns(feature_timestamp=session_close_expr(pl.col("trade_date")))
     by_session = stamped.partition_by("trade_date", as_dict=True, maintain_order=True)
-    for done, ((session,), frame) in enumerate(sorted(by_session.items()), start=1):
+    for done, session in enumerate(sessions, start=1):
+        frame = by_session.get((session,), stamped.clear())  # a session without shares has no features, not old ones
         for group, columns in contract.groups.items():
             lake.write(FEATURES, session, frame.select(*contract.ungrouped, *columns), made_from[session], group)
-        progress(done, len(by_session), f"features of {session}")
+        progress(done, len(sessions), f"features of {session}")

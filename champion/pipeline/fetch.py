@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
 
-from champion.errors import ArchiveError, SessionNotPublished, UsageError
+from champion.errors import ArchiveError, ArchiveUnavailable, SessionNotPublished, UsageError
 from champion.pipeline.progress import Progress, silent
 from champion.settings import Settings
 from champion.sources.archive import Archive, Staged, find_staged
+
+_PATIENCE = 3  # dates in a row without an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,17 @@ def dates(start: date, end: date) -> list[date]:
     return [start + timedelta(days=offset) for offset in range((end - start).days + 1)]
 
 
+def check(settings: Settings, start: date | None = None, end: date | None = None) -> None:
+    """Do nothing where a fetch can begin, before anything slow is started for it.
+
+    Raises:
+        UsageError: the archive setting is wrong, or the end is before the start.
+    """
+    if start is not None and end is not None:
+        dates(start, end)
+    Archive(settings.archive, settings.staging)
+
+
 def fetch(settings: Settings, start: date, end: date, *, refresh: bool = False, progress: Progress = silent) -> Fetched:
     """Bring every session published between `start` and `end` into staging; what is there is not asked for again.
 
@@ -54,8 +67,16 @@ def fetch(settings: Settings, start: date, end: date, *, refresh: bool = False, 
                 absent.append(session)
             except ArchiveError as error:
                 failed.append((session, error))
+                if _gave_up(failed, asked[done - _PATIENCE : done]):
+                    break
             progress(done, len(asked), f"fetched {session}")
     return Fetched(staged, absent, failed)
+
+
+def _gave_up(failed: Sequence[tuple[date, ArchiveError]], latest: Sequence[date]) -> bool:
+    """Tell whether the archive refused all of the latest dates: to go on asking would make it angrier."""
+    unanswered = [session for session, error in failed if isinstance(error, ArchiveUnavailable)]
+    return len(latest) == _PATIENCE and unanswered[-_PATIENCE:] == list(latest)
 
 
 def digest(files: Sequence[Staged]) -> str:

@@ -19,7 +19,7 @@ from champion.lake import Lake
 from champion.normalize import VERSION as NORMALIZE_VERSION
 from champion.pipeline.progress import Progress, silent
 from champion.pipeline.session import Provenance, take_apart
-from champion.sources.archive import Staged
+from champion.sources.archive import Staged, set_aside
 
 RAW, BARS, QUARANTINE = "raw_equity_ohlc", "normalized_equity_ohlc", "quarantine_equity_ohlc"
 _THREADS = 2
@@ -85,12 +85,12 @@ def ingest(lake: Lake, staged: Sequence[Staged], progress: Progress = silent) ->
 
 def _ingest_one(lake: Lake, file: Staged) -> dict[str, object] | ArchiveError:
     made_from = {"file": file.sha256, "normalize": NORMALIZE_VERSION}
-    before = lake.manifest(BARS, file.session)
-    if before is not None and before.made_from(made_from):
+    if lake.is_current(RAW, file.session, {"file": file.sha256}) and lake.is_current(BARS, file.session, made_from):
         return _account(lake, file, None)
     try:
         parts = take_apart(file.path.read_bytes(), Provenance(file.session, file.name, file.sha256, file.fetched_at))
     except ArchiveError as error:
+        set_aside(file)  # kept as evidence, and out of the way: the next fetch asks the archive again
         return error
     lake.write(RAW, file.session, parts.raw, {"file": file.sha256})
     if parts.quarantine.height or lake.manifest(QUARANTINE, file.session):

@@ -40,7 +40,10 @@ def scoring_frame(lake: Lake, session: date, *, min_turnover: float) -> pl.DataF
     features = _features(lake, bars, session, session)
     if features.is_empty():
         raise LakeError(f"no features for session {session}: run `champion daily {session}` first")
-    return model_inputs(bars, features.join(universe(bars, min_turnover), on=_KEY, how="semi"))
+    liquid = features.join(universe(bars, min_turnover), on=_KEY, how="semi")
+    if liquid.is_empty():
+        raise LakeError(f"session {session}: no instrument has traded {min_turnover:,.0f} rupees a day for 20 sessions")
+    return model_inputs(bars, liquid)
 
 
 def universe(bars: pl.DataFrame, min_turnover: float) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from champion.tracking import promotion, registry, runs
 
 OUT_OF_SAMPLE = "result/tables/out_of_sample.parquet"
 CANARY = "canary_passed"
-HORIZON = "champion.horizon"
+HORIZON, UNIVERSE = "champion.horizon", "champion.min_turnover"
 MARGIN = 0.002  # of mean rank IC: less is within what luck gives between two models
 
 
@@ -40,6 +40,8 @@ def consider(
     ours, theirs = _comparable(challenger, champion, horizon)
     canary = runs.get(settings, candidate.run_id).metrics.get(CANARY)
     decision = promotion.gate(ours, theirs, margin=MARGIN, canary=None if canary is None else canary > 0)
+    if reigning is not None and (unlike := _differences(candidate, registry.find(settings, reigning))):
+        decision = promotion.Decision(promote=False, reasons=(*unlike, *decision.reasons))
     evidence = {
         "challenger": ours,
         "champion": theirs,
@@ -55,6 +57,21 @@ def consider(
             raise
     promoted = decision.promote or force
     return {"version": version, "promoted": promoted, "reasons": list(decision.reasons), **ours}
+
+
+def judged(settings: Settings, version: int) -> bool:
+    """Tell whether the ledger holds a decision about a version."""
+    return any(entry.version == version for entry in promotion.history(settings))
+
+
+def _differences(challenger: registry.Version, champion: registry.Version) -> list[str]:
+    """Return why two versions cannot be compared: they foresee other horizons, or speak of other universes."""
+    names = {HORIZON: "horizon", UNIVERSE: "least turnover"}
+    return [
+        f"its {name} is {challenger.tags.get(tag)}, the champion's {champion.tags.get(tag)}: not comparable"
+        for tag, name in names.items()
+        if challenger.tags.get(tag) != champion.tags.get(tag)
+    ]
 
 
 def _scores(settings: Settings, version: registry.Version) -> pl.DataFrame:

@@ -34,6 +34,7 @@ _SCHEMA = {
 def check(lake: Lake, start: date, end: date, *, as_of: date | None = None) -> pl.DataFrame:
     """Return one row per gate: gate, severity ('error' stops publication), value, limit, passed, detail.
 
+    Completeness and rejected rows are those of the worst session: a broken session does not hide among sound ones.
     `as_of`, if given, also checks freshness: how many days the last session lies behind it.
 
     Raises:
@@ -42,15 +43,13 @@ def check(lake: Lake, start: date, end: date, *, as_of: date | None = None) -> p
     bars = lake.scan(BARS, start, end).collect()
     if bars.is_empty():
         raise QualityGateError(f"no sessions in the lake from {start} to {end}: ingest them first")
-    rejected = lake.rows(QUARANTINE, start, end)
     keys = bars.select("trade_date", "instrument_id").n_unique()
     dear = _share(bars, pl.col("close") > HIGHEST_PRICE)
-    refused = rejected / (rejected + bars.height)
     gates = [
         _completeness(bars),
         _most("validity", "error", dear, 0.0, f"closes above {HIGHEST_PRICE:,.0f} rupees"),
         _most("uniqueness", "error", 1 - keys / bars.height, 0.0, "repeated keys"),
-        _most("rejected", "error", refused, REJECTED_SHARE, f"{rejected:,} rows in quarantine"),
+        _rejected(bars, lake.scan(QUARANTINE, start, end).collect()),
         _most(
             "consistency",
             "warning",
@@ -82,16 +81,28 @@ def require(gates: pl.DataFrame) -> None:
 
 
 def _completeness(bars: pl.DataFrame) -> tuple[object, ...]:
-    shares = {name: 1 - bars[name].null_count() / bars.height for name in CRITICAL}
-    worst = min(shares, key=lambda name: shares[name])
-    return (
-        "completeness",
-        "error",
-        shares[worst],
-        COMPLETENESS,
-        shares[worst] >= COMPLETENESS,
-        f"least complete column: {worst}",
+    """Take the least complete critical column of the worst session; a column its format does not have is no gap."""
+    share = [(1 - pl.col(name).null_count() / pl.len()).alias(name) for name in CRITICAL]
+    # The oldest bhavcopies have no ISIN at all.
+    absent = pl.when((pl.col("source") == "nse_cm_legacy").all() & (pl.col("isin").null_count() == pl.len()))
+    shares = (
+        bars.group_by(session="trade_date")
+        .agg(*share, absent=absent.then(1.0))
+        .with_columns(pl.coalesce("absent", "isin").alias("isin"))
     )
+    worst = shares.unpivot(CRITICAL, index="session").sort("value", "session", "variable").row(0, named=True)
+    detail = f"least complete: {worst['variable']} on {worst['session']}"
+    return ("completeness", "error", worst["value"], COMPLETENESS, worst["value"] >= COMPLETENESS, detail)
+
+
+def _rejected(bars: pl.DataFrame, refused: pl.DataFrame) -> tuple[object, ...]:
+    kept = bars.group_by(session="trade_date").len("kept")
+    counts = kept.join(refused.group_by("session").len("refused"), on="session", how="full", coalesce=True)
+    none = pl.col("kept", "refused").fill_null(0)  # a session without rows of a kind has zero of them
+    shares = counts.with_columns(none).with_columns(share=pl.col("refused") / (pl.col("kept") + pl.col("refused")))
+    worst = shares.sort("share", "session").row(-1, named=True)
+    detail = f"{worst['refused']:,} of {worst['kept'] + worst['refused']:,} rows in quarantine on {worst['session']}"
+    return _most("rejected", "error", worst["share"], REJECTED_SHARE, detail)
 
 
 def _row_swing(bars: pl.DataFrame) -> tuple[object, ...]:

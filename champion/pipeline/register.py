@@ -5,12 +5,12 @@ from __future__ import annotations
 import polars as pl
 
 from champion.metrics import SESSIONS_PER_YEAR, max_drawdown, sharpe_ratio
-from champion.pipeline.promote import CANARY, HORIZON
+from champion.pipeline.promote import CANARY, HORIZON, UNIVERSE
 from champion.settings import Settings
 from champion.tracking import registry, runs
 from champion.training import Canary, TrainingResult
 
-UNIVERSE, KIND = "champion.min_turnover", "champion.model"
+KIND, LEARNT_TO = "champion.model", "champion.learnt_to"
 
 
 def register_challenger(
@@ -39,7 +39,12 @@ def register_challenger(
         example.select(result.inputs),
         run_id=run_id,
         feature_version=feature_version,
-        tags={KIND: result.model, HORIZON: str(horizon), UNIVERSE: str(min_turnover)},
+        tags={
+            KIND: result.model,
+            HORIZON: str(horizon),
+            UNIVERSE: str(min_turnover),
+            LEARNT_TO: str(result.out_of_sample["trade_date"].max()),
+        },
     )
 
 

@@ -11,8 +11,7 @@ from champion import clock, contracts, training
 from champion.envelope import envelope
 from champion.lake import Lake
 from champion.pipeline import actions, learn
-from champion.pipeline.promote import HORIZON
-from champion.pipeline.register import UNIVERSE
+from champion.pipeline.promote import HORIZON, UNIVERSE
 from champion.settings import Settings
 from champion.tracking import registry
 

@@ -38,9 +38,9 @@ def run_notebook(  # noqa: PLR0913 - one call is the whole interface
     """Return how a notebook ran with these parameters, after everything about it is recorded.
 
     `inputs` and `outputs` are digests of the datasets it reads and writes, by name; outputs are asked for before and
-    after. A run that succeeded before with the same notebook, parameters, code, environment and inputs, and whose
-    outputs still are what it wrote, is not repeated unless `force`. `on_progress` gets cells done, cells in all, and
-    the heading at work. `cell_timeout` is in seconds, by default the setting `notebook_timeout`.
+    after. With inputs given, a run that succeeded before with the same notebook, parameters, code, environment and
+    inputs, and whose outputs still are what it wrote, is not repeated unless `force`. `on_progress` gets cells done,
+    cells in all, and the heading at work. `cell_timeout` is in seconds, by default the setting `notebook_timeout`.
 
     Raises:
         ParameterError: the parameters do not fit; no kernel was started and nothing recorded.
@@ -51,7 +51,7 @@ def run_notebook(  # noqa: PLR0913 - one call is the whole interface
     effective = defaults(notebook.parameters) | values
     who = identity.identify(notebook.digest, effective, inputs or {})
     repair(settings)
-    if not force:
+    if not force and inputs is not None:  # undeclared inputs may have changed
         earlier = record.find_succeeded(settings, experiment, who.key, outputs() if outputs else None)
         if earlier is not None:
             return earlier

@@ -25,6 +25,7 @@ from champion.files import write_bytes
 from champion.settings import Settings
 
 _START_SECONDS = 120
+_BUSY_SECONDS = 30
 _HOST = "127.0.0.1"
 _QUIET = {  # nothing leaves the machine, nothing is guessed
     "DO_NOT_TRACK": "true",
@@ -70,8 +71,9 @@ def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> 
         return settings.prefect_api_url
     settings.prefect_home.mkdir(parents=True, exist_ok=True)
     with FileLock(settings.prefect_home / "server.lock", timeout=_START_SECONDS * 2):
-        server = running(settings)
+        server = running(settings) or _patiently(settings)
         if server is None:
+            stop(settings)  # one that is alive but does not answer would fight the new one for its database
             note("starting the workspace's Prefect server")
             server = _start(settings)
         return server.api
@@ -81,6 +83,16 @@ def running(settings: Settings) -> Server | None:
     """Return the workspace's server if it is alive and answers."""
     server = _recorded(settings)
     return server if server and _alive(server) and _healthy(server.api) else None
+
+
+def _patiently(settings: Settings) -> Server | None:
+    """Return the recorded server once it answers: on a busy machine a living one may take its time."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while (server := _recorded(settings)) and _alive(server) and time.monotonic() < deadline:
+        if _healthy(server.api):
+            return server
+        time.sleep(0.5)
+    return None
 
 
 def stop(settings: Settings) -> bool:
@@ -129,7 +141,7 @@ def _recorded(settings: Settings) -> Server | None:
 
 def _alive(server: Server) -> bool:
     try:
-        return abs(psutil.Process(server.pid).create_time() - server.born) < 1
+        return bool(abs(psutil.Process(server.pid).create_time() - server.born) < 1)
     except psutil.NoSuchProcess:
         return False
 

@@ -74,6 +74,19 @@ def find_staged(staging: Path, session: date) -> Staged | None:
     return None
 
 
+def set_aside(file: Staged) -> None:
+    """Take a file that turned out not to be what it should out of staging, under another name, to be fetched again."""
+    for path in bhavcopy_paths(file.session):
+        record = (file.path.parent / Path(path).name).with_suffix(".json")
+        if file.path.name.startswith(Path(path).name) and record.exists():
+            files = json.loads(record.read_bytes())["files"][:-1]
+            file.path.replace(file.path.with_name(f"{file.path.name}.refused-{file.sha256[:8]}"))
+            if files:
+                write_bytes(record, json.dumps({"files": files}, indent=1).encode())
+            else:
+                record.unlink()
+
+
 class Archive:
     """Reads one archive into one staging folder. Use it as a context manager: it may hold a connection."""
 
@@ -90,6 +103,10 @@ class Archive:
         parts = urlsplit(base)
         if parts.scheme not in {"", "file", "http", "https"}:
             raise UsageError(f"archive {base!r}: expected a folder, file://, http:// or https://")
+        if parts.username or parts.password:
+            raise UsageError(
+                "archive: the URL holds credentials; they would be kept in records and logs. Leave them out"
+            )
         local = parts.scheme in {"", "file"}
         self._folder = Path(unquote(parts.path) if parts.scheme else base) if local else None
         if self._folder is not None and not self._folder.is_dir():

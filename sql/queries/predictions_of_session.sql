@@ -1,4 +1,4 @@
--- The scores given to one session, best first, by the latest version of each model that scored it.
+-- The scores given to one session, best first, by the version of the model that scored it last.
 -- Parameters: session (Date), model (String).
 with
     scores as (
@@ -8,7 +8,7 @@ with
     ),
 
     latest as (
-        select max(model_version) as version
+        select argMax(model_version, ingest_time) as version
         from scores
     ),
 
