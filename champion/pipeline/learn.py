@@ -11,7 +11,7 @@ from champion.errors import LakeError
 from champion.inputs import LOOKBACK, MODEL_INPUTS, model_inputs
 from champion.labels import forward_return
 from champion.lake import Lake
-from champion.pipeline.actions import adjusted_bars
+from champion.pipeline.actions import adjusted_bars, digests, known_actions
 from champion.pipeline.build import FEATURES
 
 _TURNOVER_WINDOW = 20
@@ -23,7 +23,11 @@ def training_frame(lake: Lake, start: date, end: date, *, horizon: int, min_turn
     """Return one row per instrument and session in the universe: key, inputs, forward_return, label_end.
 
     Labels near `end` are null: what follows is not known. `min_turnover` is in rupees, see `universe`.
+
+    Raises:
+        LakeError: features were built before a corporate action was known that changes them.
     """
+    _check_current(lake, start, end)
     bars = _bars(lake, start, end)
     features = _features(lake, bars, start, end).join(universe(bars, min_turnover), on=_KEY, how="semi")
     inputs = model_inputs(bars, features)
@@ -66,6 +70,19 @@ def _bars(lake: Lake, start: date, end: date) -> pl.DataFrame:
     before = lake.sessions("normalized_equity_ohlc", end=start)[-_lookback() - 1 :]
     first = before[0] if before else start
     return adjusted_bars(lake, first, end, columns=_BAR_COLUMNS)
+
+
+def _check_current(lake: Lake, start: date, end: date) -> None:
+    """Refuse features whose recorded actions are not those that adjust the bars beside them."""
+    known = digests(known_actions(lake), lake.sessions("normalized_equity_ohlc", end=end))
+    group = next(iter(contracts.load(FEATURES).groups))
+    made = {session: lake.manifest(FEATURES, session, group) for session in lake.sessions(FEATURES, start, end)}
+    stale = [s for s, one in made.items() if one and one.current.inputs.get("actions") != known.get(s)]
+    if stale:
+        raise LakeError(
+            f"the features of {len(stale)} session(s) were built before a corporate action was known: "
+            f"run `champion features {stale[0]} {stale[-1]}`"
+        )
 
 
 def _lookback() -> int:
