@@ -12,7 +12,6 @@ from champion.actions import ACTIONS
 from champion.errors import ModelError
 from champion.lake import Lake
 from champion.pipeline import actions, build, promote
-from champion.pipeline.register import LEARNT_TO
 from champion.runner import Outcome
 from champion.settings import Settings
 from champion.tracking import registry
@@ -81,7 +80,7 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
     number = registry.alias_of(settings, registry.CHAMPION)
     if number is None:
         return {"skipped": "there is no champion: run `champion train`, or `champion models promote`"}
-    learnt_to = registry.find(settings, number).tags[LEARNT_TO]
+    learnt_to = registry.find(settings, number).tags[promote.LEARNT_TO]
     if session.isoformat() <= learnt_to:
         return {"skipped": f"version {number} learnt from sessions to {learnt_to}: of those it can only remember"}
     lake = Lake(settings.lake)

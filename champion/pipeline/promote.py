@@ -14,7 +14,7 @@ from champion.tracking import promotion, registry, runs
 
 OUT_OF_SAMPLE = "result/tables/out_of_sample.parquet"
 CANARY = "canary_passed"
-HORIZON, UNIVERSE = "champion.horizon", "champion.min_turnover"
+HORIZON, UNIVERSE, LEARNT_TO = "champion.horizon", "champion.min_turnover", "champion.learnt_to"
 MARGIN = 0.002  # of mean rank IC: less is within what luck gives between two models
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import polars as pl
 
 from champion.metrics import SESSIONS_PER_YEAR, max_drawdown, sharpe_ratio
-from champion.pipeline.promote import CANARY, HORIZON, UNIVERSE
+from champion.pipeline.promote import CANARY, HORIZON, LEARNT_TO, UNIVERSE
 from champion.settings import Settings
 from champion.tracking import registry, runs
 from champion.training import Canary, TrainingResult
 
-KIND, LEARNT_TO = "champion.model", "champion.learnt_to"
+KIND = "champion.model"
 
 
 def register_challenger(

@@ -116,6 +116,9 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
     """Papermill's client, which keeps hold of the kernel's process, so that it can be asked how it ended."""
 
     process: subprocess.Popen[bytes] | None = None
+    # All that a notebook hands over is on disk by then; a polite end costs a second of tearing libraries down, or the
+    # grace period of two and a half.
+    shutdown_kernel = "immediate"
 
     def start_new_kernel(self, **kwargs: Any) -> None:
         super().start_new_kernel(**kwargs)

@@ -8,7 +8,7 @@ with
     ),
 
     latest as (
-        select argMax(model_version, ingest_time) as version
+        select argMax(model_version, (ingest_time, model_version)) as version
         from scores
     ),
 
