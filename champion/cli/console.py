@@ -51,6 +51,18 @@ def day(text: str) -> date:
         raise UsageError(f"{text!r} is not a date; write it as 2024-01-15") from error
 
 
+def assigned(pairs: Sequence[str]) -> dict[str, str]:
+    """Return `name=value` options as a mapping.
+
+    Raises:
+        UsageError: one has no equals sign.
+    """
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise UsageError(f"--param {wrong[0]!r}: write it as name=value")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
 def complain(error: ChampionError) -> None:
     """Print an error on one paragraph, in red where the terminal has colours."""
     err.print(f"[bold red]{type(error).__name__}[/]: ", end="")

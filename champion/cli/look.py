@@ -65,17 +65,10 @@ def sql(
 
     if (query is None) == (name is None):
         raise UsageError(f"give a query, or --name one of: {', '.join(queries.names())}")
-    answer = ask(console.settings(), query or queries.load(str(name)), _bound(param or []))
+    answer = ask(console.settings(), query or queries.load(str(name)), console.assigned(param or []))
     if as_json:
         console.out.print_json(answer.write_json())
         return
     with pl.Config(tbl_rows=50, tbl_cols=30, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
-        console.out.print(str(answer), markup=False)
+        console.out.print(str(answer), markup=False, soft_wrap=True)
     console.out.print(f"{answer.height:,} rows")
-
-
-def _bound(pairs: list[str]) -> dict[str, str]:
-    wrong = [pair for pair in pairs if "=" not in pair]
-    if wrong:
-        raise UsageError(f"--param {wrong[0]!r}: write it as name=value")
-    return dict(pair.split("=", 1) for pair in pairs)

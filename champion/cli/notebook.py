@@ -8,7 +8,6 @@ import typer
 
 from champion.cli import console
 from champion.cli.console import AsJson, Force
-from champion.errors import UsageError
 
 app = typer.Typer(help="Notebook runs and their record.", no_args_is_help=True)
 Parameter = Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value; repeat for more.")]
@@ -51,11 +50,7 @@ def run_one(
     from champion.runner.notebook import find  # noqa: PLC0415
     from champion.runner.parameters import from_text  # noqa: PLC0415
 
-    wrong = [pair for pair in param or [] if "=" not in pair]
-    if wrong:
-        raise UsageError(f"--param {wrong[0]!r}: write it as name=value")
-    given = dict(pair.split("=", 1) for pair in param or [])
-    values = from_text(find(name).parameters, given)
+    values = from_text(find(name).parameters, console.assigned(param or []))
     with console.progress_bar(hidden=as_json) as tell:
         execution = run_notebook(console.settings(), name, values, force=force, on_progress=tell)
     console.show(
