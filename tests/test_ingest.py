@@ -20,7 +20,7 @@ from champion.pipeline.fetch import fetch, staged
 from champion.pipeline.ingest import Ingested, ingest
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
-from champion.sources.archive import bhavcopy_paths
+from champion.sources.publications import bhavcopy_paths
 
 WHOLE = (date(2023, 11, 1), date(2024, 8, 30))
 START, END = date(2024, 6, 18), date(2024, 6, 25)  # crosses the change of the UDiFF header

@@ -24,6 +24,7 @@ from champion import clock
 from champion.errors import ArchiveUnavailable, SessionNotPublished, UsageError
 from champion.files import write_bytes
 from champion.sources.container import check_signature
+from champion.sources.publications import BHAVCOPY, Publication
 
 _HEADERS = {  # the exchange answers browsers only
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36",
@@ -50,22 +51,9 @@ class Staged:
         return self.origin.rpartition("/")[2]
 
 
-def bhavcopy_paths(session: date) -> list[str]:
-    """Return where a session's bhavcopy may be, the best format first.
-
-    >>> bhavcopy_paths(date(2024, 1, 15))[0]
-    'content/cm/BhavCopy_NSE_CM_0_0_0_20240115_F_0000.csv.zip'
-    """
-    month = session.strftime("%b").upper()
-    return [
-        f"content/cm/BhavCopy_NSE_CM_0_0_0_{session:%Y%m%d}_F_0000.csv.zip",
-        f"content/historical/EQUITIES/{session:%Y}/{month}/cm{session:%d}{month}{session:%Y}bhav.csv.zip",
-    ]
-
-
-def find_staged(staging: Path, session: date) -> Staged | None:
+def find_staged(staging: Path, session: date, publication: Publication = BHAVCOPY) -> Staged | None:
     """Return the session's latest file in staging, or None; the archive is not asked."""
-    for path in bhavcopy_paths(session):
+    for path in publication.paths(session):
         record = (staging / path).with_suffix(".json")
         if record.exists():
             latest = _Kept(**json.loads(record.read_bytes())["files"][-1])
@@ -74,9 +62,9 @@ def find_staged(staging: Path, session: date) -> Staged | None:
     return None
 
 
-def set_aside(file: Staged) -> None:
+def set_aside(file: Staged, publication: Publication = BHAVCOPY) -> None:
     """Take a file that turned out not to be what it should out of staging, under another name, to be fetched again."""
-    for path in bhavcopy_paths(file.session):
+    for path in publication.paths(file.session):
         record = (file.path.parent / Path(path).name).with_suffix(".json")
         if file.path.name.startswith(Path(path).name) and record.exists():
             files = json.loads(record.read_bytes())["files"][:-1]
@@ -123,23 +111,23 @@ class Archive:
         if self._client is not None:
             self._client.close()
 
-    def fetch(self, session: date, *, refresh: bool = False) -> Staged:
-        """Return the session's bhavcopy in staging; asks the archive only if it is not there yet, or on `refresh`.
+    def fetch(self, session: date, publication: Publication = BHAVCOPY, *, refresh: bool = False) -> Staged:
+        """Return the session's file in staging; asks the archive only if it is not there yet, or on `refresh`.
 
         Raises:
             SessionNotPublished: the archive has no file for the date.
             ArchiveUnavailable: it did not answer, or refused.
             FormatError: the answer is not what its name says; nothing is kept.
         """
-        if not refresh and (staged := find_staged(self._staging, session)):
+        if not refresh and (staged := find_staged(self._staging, session, publication)):
             return staged
-        for path in bhavcopy_paths(session):
+        for path in publication.paths(session):
             content = self._read(path)
             if content is not None:
                 check_signature(path, content)
                 return self._stage(path, session, content)
         raise SessionNotPublished(
-            f"{self._base} has no bhavcopy for {session:%A %Y-%m-%d}: no session, or not published yet"
+            f"{self._base} has no {publication.name} for {session:%A %Y-%m-%d}: no session, or not published yet"
         )
 
     def names(self, pattern: str) -> list[str]:
