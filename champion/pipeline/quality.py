@@ -10,7 +10,7 @@ from champion.adjust import adjust
 from champion.errors import QualityGateError
 from champion.lake import Lake
 from champion.normalize import EQUITY_SERIES
-from champion.pipeline.actions import known_actions
+from champion.pipeline.actions import known_factors
 from champion.pipeline.ingest import BARS, QUARANTINE
 
 CRITICAL = ("symbol", "trade_date", "isin", "open", "high", "low", "close", "volume", "turnover", "prev_close")
@@ -58,7 +58,7 @@ def check(lake: Lake, start: date, end: date, *, as_of: date | None = None) -> p
             "turnover over volume outside low and high",
         ),
         _row_swing(bars),
-        _unexplained_gaps(bars, known_actions(lake)),
+        _unexplained_gaps(bars, known_factors(lake)),
     ]
     if as_of is not None:
         last = bars["trade_date"].max()
@@ -117,17 +117,18 @@ def _row_swing(bars: pl.DataFrame) -> tuple[object, ...]:
     return ("row_count", "warning", worst["swing"], ROW_SWING, worst["swing"] <= ROW_SWING, detail)
 
 
-def _unexplained_gaps(bars: pl.DataFrame, actions: pl.DataFrame) -> tuple[object, ...]:
-    """Count opens far from the previous close after adjustment, where no action without a factor could be why.
+def _unexplained_gaps(bars: pl.DataFrame, factors: pl.DataFrame) -> tuple[object, ...]:
+    """Count opens far from the previous close, adjusted for dividends too, that no action without a factor explains.
 
     An instrument's first bar in the range is not judged: on a listing day the previous close is the issue price.
     """
-    equities = adjust(bars.filter(pl.col("series").is_in(EQUITY_SERIES)), actions).sort("trade_date")
+    shares = bars.filter(pl.col("series").is_in(EQUITY_SERIES))
+    equities = adjust(shares, factors, total_return=True).sort("trade_date")
     before = pl.col("trade_date").shift(1).over("instrument_id")
     gaps = equities.with_columns(before=before).filter(
         pl.col("before").is_not_null() & ((pl.col("open") / pl.col("prev_close") - 1).abs() > GAP)
     )
-    moving = actions.filter(pl.col("reason").is_not_null()).select("instrument_id", "ex_date")
+    moving = factors.filter(pl.col("reason").is_not_null()).select("instrument_id", "ex_date")
     explained = gaps.join(moving, on="instrument_id").filter(
         (pl.col("before") < pl.col("ex_date")) & (pl.col("ex_date") <= pl.col("trade_date"))
     )
