@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from champion.errors import ArchiveError, FormatError, SessionNotPublished, UsageError, WrongSession
+from champion.errors import ArchiveError, ArchiveUnavailable, FormatError, SessionNotPublished, UsageError, WrongSession
 from champion.simulate import SimulatedArchive
 from champion.sources.archive import Archive, Staged, find_staged, set_aside
 from champion.sources.publications import bhavcopy_paths
@@ -159,6 +159,22 @@ def test_files_of_an_older_workspace_name_their_archive_too(folder: Path, stagin
     mirror = shutil.copytree(folder, folder.with_name("mirror"))
     with pytest.raises(UsageError, match=f"holds files of {folder.as_uri()}"):
         fetch(mirror, staging)
+
+
+def test_a_broken_list_of_archives_is_named(folder: Path, staging: Path) -> None:
+    fetch(folder, staging)
+    for broken in ("", "[1]", "5", f'["{folder}"'):
+        (staging / "archive.json").write_text(broken)
+        with pytest.raises(UsageError, match=r"archive\.json: expected a list of addresses"):
+            fetch(folder, staging)
+
+
+def test_a_file_that_cannot_be_read_is_unavailable(folder: Path, staging: Path) -> None:
+    path = folder / bhavcopy_paths(SESSION)[0]
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # a file that is there, and gives an I/O error to all who read it
+    with pytest.raises(ArchiveUnavailable, match="cannot be read"):
+        fetch(folder, staging)
 
 
 @pytest.mark.parametrize(

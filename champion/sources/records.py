@@ -51,7 +51,10 @@ class Kept:
 
     def is_intact(self, file: Path) -> bool:
         """Tell whether `file` has the very bytes that were kept."""
-        return file.stat().st_size == self.bytes and sha256(file) == self.sha256
+        try:
+            return file.stat().st_size == self.bytes and sha256(file) == self.sha256
+        except FileNotFoundError:
+            return False
 
 
 def read(file: Path) -> list[Kept]:

@@ -13,7 +13,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from secrets import token_hex
@@ -53,7 +53,8 @@ def set_aside(file: Staged, publication: Publication = BHAVCOPY) -> None:
         if file.path.name == name or file.path.name.startswith(f"{name}.r"):
             with locked(file.path.parents[depth - 1]):
                 kept = [one for one in records.read(file.path.with_name(name)) if one.file != file.path.name]
-                file.path.replace(file.path.with_name(f"{file.path.name}.refused-{file.sha256[:8]}"))
+                if file.path.exists():  # another process may have refused it first
+                    file.path.replace(file.path.with_name(f"{file.path.name}.refused-{file.sha256[:8]}"))
                 records.write(file.path.with_name(name), kept)
 
 
@@ -81,7 +82,8 @@ class Staging:
                 self.require_same_archive(canonical(kept.origin.removesuffix(f"/{path}")))
                 return staged
             with locked(self._root):
-                staged.path.replace(staged.path.with_name(f"{staged.path.name}.damaged-{token_hex(4)}"))
+                if staged.path.exists() and not kept.is_intact(staged.path):  # nobody else has replaced it meanwhile
+                    staged.path.replace(staged.path.with_name(f"{staged.path.name}.damaged-{token_hex(4)}"))
             return None  # the record stays: the same bytes again are the same file, first fetched when it says
         return None
 
@@ -105,6 +107,7 @@ class Staging:
     def receiving(self) -> Iterator[BinaryIO]:
         """Yield an empty file to download into; what is not kept of it is gone afterwards."""
         with locked(self._root):
+            self._incoming.mkdir(exist_ok=True)
             self._sweep()
             stream = (self._incoming / f"{token_hex(8)}.part").open("x+b")
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -140,7 +143,14 @@ class Staging:
 
     def _bases(self) -> list[str]:
         file = self._root / "archive.json"
-        return [canonical(base) for base in json.loads(file.read_bytes())] if file.exists() else []
+        if not file.exists():
+            return []
+        try:
+            return [canonical(base) for base in json.loads(file.read_bytes())]
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UsageError(
+                f'{file}: expected a list of addresses, ["..."], found something else ({error})'
+            ) from error
 
     def _claim(self) -> None:
         self.require_same_archive()
@@ -151,13 +161,10 @@ class Staging:
         if self._swept:
             return
         self._swept = True
-        self._incoming.mkdir(exist_ok=True)
         for part in self._root.rglob(".*.json.*.part"):  # records are written under the lock: nobody's but a dead one's
             part.unlink()
         for part in self._incoming.glob("*.part"):
-            with part.open("rb") as stream:
-                try:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue  # another process is downloading into it
+            # Refused or gone: another process downloads into it, or is done with it.
+            with suppress(BlockingIOError, FileNotFoundError), part.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 part.unlink()

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from secrets import SystemRandom
 from typing import BinaryIO
@@ -78,13 +77,13 @@ class Folder:
         """Write the file's bytes to `into` and return True; return False where there is no such file.
 
         Raises:
+            ArchiveUnavailable: it cannot be read.
             FormatError: it is larger than any published file.
         """
         file = self._folder / path
         if not file.is_file():
             return False
-        with file.open("rb") as stream:
-            _pour(path, iter(lambda: stream.read(_CHUNK), b""), into, self._max_bytes)
+        _pour(path, _chunks(file), into, self._max_bytes)
         return True
 
     def names(self, pattern: str) -> list[str]:
@@ -116,7 +115,9 @@ class Web:
             FormatError: the answer is larger than any published file.
         """
         url = f"{self.base}/{path}"
-        for attempt in count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             answer = self._ask(url, into)
             if not isinstance(answer, Failure):
                 return answer
@@ -124,7 +125,6 @@ class Web:
             if seconds is None:
                 raise ArchiveUnavailable(_given_up(url, answer, attempt))
             time.sleep(seconds)
-        raise AssertionError  # count() does not end
 
     def names(self, pattern: str) -> list[str]:  # noqa: ARG002
         """Return nothing: a URL cannot be listed."""
@@ -183,6 +183,16 @@ class Web:
     def _pace(self) -> None:
         time.sleep(max(0.0, self._last_request + self._patience.apart - time.monotonic()))
         self._last_request = time.monotonic()
+
+
+def _chunks(file: Path) -> Iterator[bytes]:
+    try:
+        with file.open("rb") as stream:
+            yield from iter(lambda: stream.read(_CHUNK), b"")
+    except OSError as error:
+        raise ArchiveUnavailable(
+            f"{file}: cannot be read ({error.strerror}); is the folder mounted, and yours?"
+        ) from error
 
 
 def _pour(name: str, chunks: Iterable[bytes], into: BinaryIO, max_bytes: int) -> None:
