@@ -138,9 +138,18 @@ def test_another_archive_is_refused_before_it_is_asked(folder: Path, staging: Pa
         for session in (SESSION, NEXT):
             with pytest.raises(UsageError, match=r"holds files of file://.*CHAMPION_HOME"):
                 fetch("http://127.0.0.1:9", staging, session, refresh=refresh)
-    with Archive("http://127.0.0.1:9", staging) as archive, pytest.raises(UsageError, match="CHAMPION_HOME"):
-        archive.fetch_list("content/equities/EQUITY_L.csv")
     assert fetch(folder, staging) == staged
+
+
+def test_two_archives_do_not_share_a_new_workspace(folder: Path, staging: Path) -> None:
+    (folder / "list.csv").write_text("SYMBOL\nACME\n")
+    mirror = shutil.copytree(folder, folder.with_name("mirror"))
+    with Archive(str(folder), staging) as first, Archive(str(mirror), staging) as second:
+        first.fetch(SESSION)
+        with pytest.raises(UsageError, match="CHAMPION_HOME"):
+            second.fetch(SESSION)
+        with pytest.raises(UsageError, match="CHAMPION_HOME"):
+            second.fetch_list("list.csv")
 
 
 def test_a_mirror_is_let_in_by_hand(folder: Path, staging: Path) -> None:

@@ -36,14 +36,16 @@ class Archive:
     def __init__(
         self, base: str, staging: Path, *, patience: Patience | None = None, max_bytes: int = transport.MAX_BYTES
     ) -> None:
-        """Take `base` as given in settings; nothing is opened before the first fetch.
+        """Take `base` as given in settings; nothing is asked of it before the first fetch.
 
         Raises:
-            UsageError: `base` is neither an existing folder nor a URL of a known kind.
+            UsageError: `base` is neither an existing folder nor a URL of a known kind, or staging holds the files of
+                another archive.
         """
         self._transport = transport.connect(base, patience or Patience(), max_bytes)
         self._staging = Staging(staging, self._transport.base)
         self._root = staging
+        self._staging.require_same_archive()
 
     def __enter__(self) -> Self:
         """Return the archive itself."""
