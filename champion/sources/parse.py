@@ -6,7 +6,7 @@ from datetime import date
 
 import polars as pl
 
-from champion.errors import FormatError
+from champion.errors import FormatError, WrongSession
 from champion.sources import container, legacy, udiff
 from champion.sources.table import Published
 
@@ -45,4 +45,4 @@ def _check_session(name: str, published: Published, session: date) -> None:
     if not dates:
         raise FormatError(f"{name}: no dated rows in {published.row_count} data lines; the file is empty or cut off")
     if session.isoformat() not in dates:
-        raise FormatError(f"{name}: asked for session {session}, the file is dated {', '.join(dates[:3])}")
+        raise WrongSession(f"{name}: asked for session {session}, the file is dated {', '.join(dates[:3])}")

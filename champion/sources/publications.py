@@ -15,12 +15,14 @@ class Publication:
     """One file a session. `paths` are the places it may be, the best format first; `read` takes it apart.
 
     `read` is given a name, the bytes and the session asked for, and raises FormatError where the file as a whole is
-    not what it should be.
+    not what it should be. `answers_stale` says that the archive is known to answer a date without a session with the
+    session before: such a file counts as not published.
     """
 
     name: str
     paths: Callable[[date], list[str]]
     read: Callable[[str, bytes, date], Published]
+    answers_stale: bool = False
 
 
 def bhavcopy_paths(session: date) -> list[str]:
