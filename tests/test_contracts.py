@@ -191,7 +191,12 @@ def test_unknown_contracts_and_versions_list_those_there_are() -> None:
             "must be null, not 0",
         ),
         (
-            {"fields": [{"name": "n", "type": ["null", {"type": "array", "items": "int"}], "doc": ""}]},
+            {
+                "fields": [
+                    *record()["fields"],
+                    {"name": "n", "type": ["null", {"type": "array", "items": "int"}], "doc": ""},
+                ]
+            },
             "cannot be null in ClickHouse",
         ),
     ],

@@ -126,18 +126,15 @@ REFUSED: dict[str, tuple[Callable[[Record], Any], str]] = {
     "a rule added": (lambda record: record["rules"].update(new="many > 0"), "rule added"),
     "a rule changed": (lambda record: record["rules"].update(small_is_positive="small > 1"), "rule changed"),
     "a rule removed": (lambda record: record["rules"].clear(), "rule removed"),
-    **{
-        f"the {name}": (lambda record, name=name, value=value: record.update({name: value}), f"{name} changed")
-        for name, value in {
-            "key": ["day"],
-            "session": "at",
-            "partition_by": ["year"],
-            "sort_by": ["day"],
-            "layer": "normalized",
-            "dataset": "others",
-            "namespace": "other",
-        }.items()
-    },
+}
+ATTRIBUTES = {
+    "key": ["day"],
+    "session": "at",
+    "partition_by": ["year"],
+    "sort_by": ["day"],
+    "layer": "normalized",
+    "dataset": "others",
+    "namespace": "other",
 }
 
 
@@ -173,6 +170,12 @@ def test_allowed_without_a_new_version(name: str) -> None:
 def test_refused(name: str, version: str) -> None:
     change, what = REFUSED[name]
     assert what in [one.what for one in changes(base(), changed(change, version)) if not one.allowed]
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_what_the_rows_are_and_where_they_lie_is_refused(name: str) -> None:
+    (found,) = changes(base(), base() | {name: ATTRIBUTES[name]})
+    assert (found.what, found.allowed) == (f"{name} changed", False)
 
 
 def test_nothing_changed_is_no_change() -> None:
@@ -286,7 +289,7 @@ def test_a_sample_of_another_contract_is_refused(tmp_path: Path) -> None:
     for wrong, said in (
         (sample | {"more": 1}, "has not: more"),
         (lacking, "'stage'"),
-        (sample | {"row": 1}, "encoding"),
+        (sample | {"session": "today"}, "encoding"),
     ):
         (tmp_path / "wrong.json").write_text(json.dumps(wrong))
         with pytest.raises(ContractError, match=said):
@@ -338,10 +341,13 @@ def test_files_of_an_earlier_minor_version_are_read_with_today_s_types_and_defau
     assert filtered.select("small").collect().item() == 7
 
 
-def test_a_narrower_contract_does_not_read_wider_files(tmp_path: Path) -> None:
-    then, now = parse(base()), parse(today())
-    storage.write(pl.DataFrame(schema=now.polars_schema), now, tmp_path / "new.parquet")
-    with pytest.raises(pl.exceptions.SchemaError):
+def test_files_of_a_later_version_are_not_read_by_an_older_contract(tmp_path: Path) -> None:
+    record = json.loads((SCHEMAS / "predictions_equity_scores_v1.avsc").read_text())
+    then = parse(record)
+    widen(record)
+    now = parse(record)
+    storage.write(samples.read(samples.path(SCHEMAS, then), now), now, tmp_path / "new.parquet")
+    with pytest.raises(pl.exceptions.SchemaError, match=r"stage|model_version"):
         storage.scan([tmp_path / "new.parquet"], then).collect()
 
 

@@ -7,7 +7,7 @@ milliseconds or microseconds since 1970-01-01, decimals are the bytes of their u
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from champion.contracts.types import Avro, spelled, split_null
@@ -16,6 +16,7 @@ from champion.errors import ContractError
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {"timestamp-millis": timedelta(milliseconds=1), "timestamp-micros": timedelta(microseconds=1)}
 _DECIMAL_BYTES = 16
+_EXACT = Context(prec=38)  # Python's own context would round to 28 digits
 
 
 def encoded(avro: Avro, value: Any) -> Any:
@@ -60,7 +61,7 @@ def _encoded(avro: dict[str, Any], value: Any) -> Any:
         case _, "timestamp-millis" | "timestamp-micros" as unit:
             code = (value - _EPOCH) // _UNITS[unit]
         case _, "decimal":
-            unscaled = int(value.scaleb(avro.get("scale", 0)))
+            unscaled = int(_EXACT.scaleb(value, avro.get("scale", 0)))
             code = unscaled.to_bytes(avro.get("size", _DECIMAL_BYTES), "big", signed=True).decode("latin-1")
         case "bytes" | "fixed", _:
             code = value.decode("latin-1")
@@ -81,7 +82,8 @@ def _decoded(avro: dict[str, Any], code: Any) -> Any:
         case _, "timestamp-millis" | "timestamp-micros" as unit:
             value = _EPOCH + code * _UNITS[unit]
         case _, "decimal":
-            value = Decimal(int.from_bytes(code.encode("latin-1"), "big", signed=True)).scaleb(-avro.get("scale", 0))
+            unscaled = int.from_bytes(code.encode("latin-1"), "big", signed=True)
+            value = _EXACT.scaleb(Decimal(unscaled), -avro.get("scale", 0))
         case "bytes" | "fixed", _:
             value = code.encode("latin-1")
         case "float" | "double", _:

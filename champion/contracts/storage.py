@@ -71,7 +71,9 @@ def to_arrow(frame: pl.DataFrame, contract: Contract) -> pa.Table:
 def from_arrow(table: pa.Table, contract: Contract) -> pl.DataFrame:
     """Return an Arrow table of the contract's columns in Polars, with the contract's types."""
     frame = pl.DataFrame(table)
-    return frame.cast({name: contract.polars_schema[name] for name in frame.columns})
+    for schema in (contract.stored_schema, contract.polars_schema):
+        frame = frame.cast({name: schema[name] for name in frame.columns})
+    return frame
 
 
 def _stored(frame: pl.DataFrame, contract: Contract) -> pl.DataFrame:
