@@ -94,7 +94,7 @@ def judge(judged: Judged, as_of: date | None = None) -> Verdict:
         _row_count(judged),
         _churn(judged),
         _continuity(judged),
-        _few("ohlc_order", suspicious["ohlc_order"], judged.bars.height, OUT_OF_RANGE_SHARE, "closes outside low-high"),
+        _most("ohlc_order", "error", float(suspicious["ohlc_order"].height), 0.0, "bars with prices out of order"),
         _few(
             "consistency",
             suspicious["consistency"],
@@ -198,7 +198,8 @@ def _continuity(judged: Judged) -> tuple[object, ...]:
     """Compare each previous close with the close the lake holds: where most differ, a session is missing between."""
     held = pl.col("close").shift(1).over("instrument_id", order_by="trade_date")
     broken = (
-        judged.context.with_columns(_held=held)
+        judged.context.filter(pl.col("series").is_in(EQUITY_SERIES))
+        .with_columns(_held=held)
         .drop_nulls(["_held", "prev_close"])
         .group_by("trade_date")
         .agg(value=(pl.col("_held") != pl.col("prev_close")).mean())
@@ -214,8 +215,13 @@ def _continuity(judged: Judged) -> tuple[object, ...]:
 
 
 def _outside_range(judged: Judged) -> pl.DataFrame:
-    """Return closes outside low-high: series T0 copies its close from another series, and nothing else may."""
-    outside = judged.bars.filter((pl.col("close") < pl.col("low")) | (pl.col("close") > pl.col("high")))
+    """Return bars whose prices are out of order: the contract lets none in, so somebody wrote past it.
+
+    Series T0 copies its close from series EQ: there a close outside low and high is as published.
+    """
+    prices = pl.col("open", "close")
+    apart = pl.any_horizontal((prices < pl.col("low")) | (prices > pl.col("high")))
+    outside = judged.bars.filter((pl.col("series") != "T0") & apart)
     return _found(outside, pl.col("close"), pl.format("close {}, low {}, high {}", "close", "low", "high"))
 
 
