@@ -16,7 +16,8 @@ with independent returns, and whatever finds more than luck in them has looked a
 
 from __future__ import annotations
 
+from champion.simulate.actions import Action
 from champion.simulate.archive import SimulatedArchive, publish
-from champion.simulate.events import Action, Change
+from champion.simulate.changes import Change
 
 __all__ = ["Action", "Change", "SimulatedArchive", "publish"]
