@@ -1,7 +1,7 @@
 """The rare events of the simulated market, which no join by symbol, by ISIN or by the published lists gets right.
 
 They befall EQ instruments that nothing else in `champion.simulate.events` has chosen, one each, and one of every kind
-before any second. Their draws are a stream of their own.
+before any second, never at a special session. Their draws are a stream of their own.
 
 - rights: the price falls to the theoretical ex-rights price;
 - demerger: the price falls by a share that no list names;
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from champion.simulate import actions as corporate
+from champion.simulate import actions as corporate, calendar
 from champion.simulate.changes import Change, reissued, renamed
 
 if TYPE_CHECKING:
@@ -68,11 +68,13 @@ def _happen(
     taken: set[str],
     rng: np.random.Generator,
 ) -> tuple[list[Action], list[Change]]:
-    """Return what one event does: the first date falls in the second fifth, a later one from the middle to the last."""
-    fifth = len(sessions) // 5
+    """Return what one event does: a first date in the second fifth, a second from the middle to the fourth fifth."""
+    usual = [session for session in sessions if not calendar.is_special(session)]
+    fifth = len(usual) // 5
     early, late = int(rng.integers(fifth, 2 * fifth)), int(rng.integers(5 * fifth // 2, 4 * fifth))
-    first, second = sessions[early], sessions[late]
-    reissue = reissued(instrument, position, sessions[min(late + int(rng.integers(ISIN_DELAY)), len(sessions) - 1)])
+    first, second = usual[early], usual[late]
+    delayed = min(sessions.index(second) + int(rng.integers(ISIN_DELAY)), len(sessions) - 1)
+    reissue = reissued(instrument, position, sessions[delayed])
     actions: list[Action] = []
     changes: list[Change] = []
     match kind:
@@ -88,7 +90,7 @@ def _happen(
         case "quiet rename":
             changes = [renamed(instrument, position, second, taken, published=False)]
         case "round trip":
-            actions = [corporate.preference_bonus(instrument, position, sessions[(early + late) // 2])]
+            actions = [corporate.preference_bonus(instrument, position, usual[(early + late) // 2])]
             changes = [Change(position, first, "series", "EQ", "BE"), Change(position, second, "series", "BE", "EQ")]
         case "special dividend":
             actions = [corporate.special_dividend(instrument, position, first, rng)]
