@@ -10,7 +10,7 @@ from champion.errors import UsageError
 from champion.simulate import calendar, files, indices, lists, market, universe
 from champion.simulate.actions import settled
 from champion.simulate.events import plan as plan_events
-from champion.simulate.marker import claim, digest, seal, write
+from champion.simulate.marker import claim, digest, fingerprint, on_disk, seal, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,11 +93,12 @@ def publish(
     paths = _paths(plan)
     made = claim(root, plan.arguments)
     closes, written = made.closes, 0
-    if not made.digest or digest(root, paths) != made.digest:
-        closes = {}
+    if not made.digest or digest(on_disk(root, paths)) != made.digest:
+        closes, fingerprints = {}, {}
         for path, content in _contents(plan, closes, progress):
             written += write(root / path, content)
-        made = seal(root, plan.arguments, digest(root, paths), closes)
+            fingerprints[path] = fingerprint(content)
+        made = seal(root, plan.arguments, digest(fingerprints), closes)
     return SimulatedArchive(
         root=root,
         sessions=plan.sessions,

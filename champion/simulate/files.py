@@ -119,18 +119,17 @@ def full(session: date, rows: pl.DataFrame) -> bytes:
     A missing last price is a blank. Series T0 and three in four N1 instruments are left out, as some debt is in the
     real report.
     """
-    deliverable = ~pl.col("series").is_in(NOT_DELIVERABLE)
-    names = ("symbol", "series", "previous", "open", "high", "low", "last", "close")
-    columns = [pl.col("last").fill_null(float("nan")) if name == "last" else pl.col(name) for name in names]
-    columns.insert(2, pl.lit(f"{session:%d-%b-%Y}"))
-    columns += [pl.col("turnover") / pl.col("volume"), pl.col("volume"), pl.col("turnover") / LAKH, pl.col("trades")]
-    columns += [
-        pl.when(deliverable).then("delivered"),
-        pl.when(deliverable).then(100 * pl.col("delivered") / pl.col("volume")),
+    day = f"{session:%d-%b-%Y}"
+    names = ("symbol", "series", "code", "previous", "open", "high", "low", "last", "close", "volume", "turnover")
+    fields = sorted(zip(*(rows[name].to_list() for name in (*names, "trades", "delivered")), strict=True))
+    lines = [
+        f"{symbol}, {series}, {day}, {before:.2f}, {opened:.2f}, {high:.2f}, {low:.2f}, "
+        f"{'' if last is None else f'{last:.2f}'}, {close:.2f}, {turnover / volume:.2f}, {volume}, "
+        f"{turnover / LAKH:.2f}, {trades}, {_delivery(series, delivered, volume)}\n"
+        for symbol, series, code, before, opened, high, low, last, close, volume, turnover, trades, delivered in fields
+        if series != "T0" and (series != "N1" or code % 4 == 0)
     ]
-    left_out = (pl.col("series") == "T0") | ((pl.col("series") == "N1") & (pl.col("code") % 4 != 0))
-    text = _csv(rows.filter(~left_out).sort("symbol", "series"), columns, null="-")
-    return FULL_HEADER.encode() + text.replace(b",NaN,", b",,").replace(b",", b", ")
+    return (FULL_HEADER + "".join(lines)).encode()
 
 
 def zipped(name: str, content: bytes, session: date) -> bytes:
@@ -141,6 +140,10 @@ def zipped(name: str, content: bytes, session: date) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(member, content, zipfile.ZIP_DEFLATED, compresslevel=6)
     return buffer.getvalue()
+
+
+def _delivery(series: str, delivered: int, volume: int) -> str:
+    return "-, -" if series in NOT_DELIVERABLE else f"{delivered}, {100 * delivered / volume:.2f}"
 
 
 def _same_day(figures: pl.DataFrame) -> pl.DataFrame:
@@ -160,9 +163,9 @@ def _same_day(figures: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _csv(rows: pl.DataFrame, columns: list[pl.Expr], null: str = "") -> bytes:
+def _csv(rows: pl.DataFrame, columns: list[pl.Expr]) -> bytes:
     named = [column.alias(str(place)) for place, column in enumerate(columns)]
-    text = rows.select(named).write_csv(include_header=False, float_precision=2, quote_style="never", null_value=null)
+    text = rows.select(named).write_csv(include_header=False, float_precision=2, quote_style="never")
     return text.encode()
 
 

@@ -99,11 +99,16 @@ def write(path: Path, content: bytes, *, durable: bool = False) -> bool:
     return True
 
 
-def digest(root: Path, paths: list[str]) -> str:
-    """Return the SHA-256 over all paths and contents; a missing file changes it."""
-    total = hashlib.sha256()
-    for path in paths:
-        file = root / path
-        content = hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else "missing"
-        total.update(f"{path} {content}\n".encode())
-    return total.hexdigest()
+def on_disk(root: Path, paths: list[str]) -> dict[str, str]:
+    """Return the fingerprint of each path's file, "missing" where there is none."""
+    return {path: fingerprint((root / path).read_bytes()) if (root / path).exists() else "missing" for path in paths}
+
+
+def fingerprint(content: bytes) -> str:
+    """Return the SHA-256 of some bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def digest(fingerprints: dict[str, str]) -> str:
+    """Return the SHA-256 over all paths and fingerprints, in their order."""
+    return fingerprint("".join(f"{path} {content}\n" for path, content in fingerprints.items()).encode())
