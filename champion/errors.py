@@ -8,6 +8,7 @@
     │   ├── SessionNotPublished   the archive holds no file for the date
     │   ├── ArchiveUnavailable    it did not answer, or kept refusing
     │   └── FormatError           the bytes are not a format we know, or not what their name says
+    │       └── WrongSession      the file is whole, but dated another session: a stale answer
     ├── ContractError             a frame or a schema file breaks its contract
     ├── LakeError                 a partition is missing, damaged or locked
     ├── QualityGateError          a quality gate of severity 'error' stopped publication
@@ -48,6 +49,10 @@ class ArchiveUnavailable(ArchiveError):
 
 class FormatError(ArchiveError):
     """The bytes are not a format Champion knows, or not what their name says."""
+
+
+class WrongSession(FormatError):
+    """The file is dated another session: the archive answers some holidays with the session before."""
 
 
 class ContractError(ChampionError):

@@ -15,6 +15,7 @@ from champion.actions import ACTIONS
 from champion.errors import ArchiveError
 from champion.lake import Lake
 from champion.pipeline import actions, fetch as archive
+from champion.pipeline.ingest import DATASETS
 from champion.runner import Execution
 from champion.settings import Settings
 from flows import steps
@@ -88,7 +89,7 @@ def _through_warehouse(
         dates,
         parent=parent,
         inputs={"staging": archive.digest(archive.staged(settings, start, end))},
-        writes=("raw_equity_ohlc", "normalized_equity_ohlc", "quarantine_equity_ohlc"),
+        writes=DATASETS,
         span=span,
         force=force,
     )

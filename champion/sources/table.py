@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import polars as pl
 
@@ -36,19 +38,39 @@ class Published:
         return self.rows.height + self.rejected.height
 
 
-def read(lines: pl.Series, columns: list[str], fields: int) -> Table:
-    """Return the data lines as columns of strings; `fields` is how many each line must have.
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One published format: the headers it is told by, and how its lines are read.
 
-    Only the first `len(columns)` fields are kept: some formats end every line with an empty one.
+    `dated` is the raw column with the trade date; `parse` is given the file's lines and the session asked for, and
+    returns rows whose dates are spelled YYYY-MM-DD where they are dates.
+    """
+
+    source: str
+    headers: Sequence[str]
+    dated: str
+    parse: Callable[[pl.Series, date], Published]
+
+
+def read(lines: pl.Series, columns: Sequence[str], fields: int) -> Table:
+    """Return the data lines as columns of strings, stripped of spaces; `fields` is how many each line must have.
+
+    Only the first `len(columns)` fields are kept: some formats end every line with an empty one. A last line without
+    its newline is refused, whatever it holds: every whole file the exchange serves ends with one, so the line was cut,
+    and a number cut short still looks like a number. A file cut just behind a newline cannot be told here.
     """
     numbered = lines.to_frame("row").with_row_index("row_number", offset=1).slice(1)
     numbered = numbered.with_columns(
         pl.col("row_number").cast(pl.Int64), pl.col("row").str.strip_chars_end("\r")
     ).filter(pl.col("row").str.strip_chars() != "")
     count = pl.col("row").str.count_matches(",", literal=True) + 1
-    good = numbered.filter(count == fields)
-    bad = numbered.filter(count != fields)
-    reason = pl.format("fields: expected {}, found {}", pl.lit(fields), count)
+    wrong, cut = count != fields, pl.col("row_number") == lines.len()
+    good = numbered.filter(~wrong & ~cut)
+    bad = numbered.filter(wrong | cut)
+    reasons = pl.concat_list(
+        pl.when(wrong).then(pl.format("fields: expected {}, found {}", pl.lit(fields), count)),
+        pl.when(cut).then(pl.lit("cut: the file ends within this line")),
+    ).list.drop_nulls()
     values = good["row"].str.splitn(",", fields).struct.unnest() if good.height else pl.DataFrame()
     rows = pl.DataFrame(
         {
@@ -56,11 +78,39 @@ def read(lines: pl.Series, columns: list[str], fields: int) -> Table:
             **{name: _emptied(values, index) for index, name in enumerate(columns)},
         }
     )
-    return Table(rows, bad.select("row_number", pl.concat_list(reason).alias("reasons"), "row"))
+    return Table(rows, bad.select("row_number", reasons.alias("reasons"), "row"))
+
+
+def iso_date(text: pl.Expr) -> pl.Expr:
+    """Return dates spelled 04-JUN-2021 or 13-Jul-20 as YYYY-MM-DD; what is no date stays: validation names it.
+
+    >>> pl.select(iso_date(pl.lit("04-May-2022"))).item()
+    '2022-05-04'
+    """
+    long = text.str.to_date("%d-%b-%Y", strict=False)
+    short = text.str.to_date("%d-%b-%y", strict=False)
+    parsed = pl.when(text.str.len_bytes() > len("13-Jul-20")).then(long).otherwise(short)
+    return parsed.dt.to_string("iso").fill_null(text)
+
+
+def times_power_of_ten(text: pl.Expr, places: int) -> pl.Expr:
+    """Return the decimal number in `text` with its point moved `places` to the right, digit for digit.
+
+    What is no plain decimal number stays as it is: validation names it.
+
+    >>> frame = pl.DataFrame({"lakhs": ["1.23", "169.00", "5", "-"]})
+    >>> frame.select(times_power_of_ten(pl.col("lakhs"), 5))["lakhs"].to_list()
+    ['123000.0', '16900000.0', '500000.0', '-']
+    """
+    whole = text.str.extract(r"^(\d+)(?:\.\d*)?$")
+    part = text.str.extract(r"^\d*\.(\d*)$").fill_null("").str.pad_end(places, "0")
+    return pl.concat_str(whole, part.str.slice(0, places), pl.lit("."), part.str.slice(places), pl.lit("0")).fill_null(
+        text
+    )
 
 
 def _emptied(values: pl.DataFrame, index: int) -> pl.Series:
     if not values.width:
         return pl.Series(dtype=pl.String)
-    column = values.to_series(index)
+    column = values.to_series(index).str.strip_chars(" ")
     return column.set(column == "", None)
