@@ -98,9 +98,7 @@ def ingest(lake: Lake, staged: Sequence[Received], progress: Progress = silent) 
     for received, _ in failed:  # at the end: two publications may share a file
         if received.file.path.exists():
             set_aside(received.file, received.publication)  # kept as evidence; the next fetch asks the archive again
-    return Ingested(
-        pl.DataFrame(accounts, schema=_ACCOUNT), [(received.session, error) for received, error in failed]
-    )
+    return Ingested(pl.DataFrame(accounts, schema=_ACCOUNT), [(received.session, error) for received, error in failed])
 
 
 def _check_exchange(lake: Lake, staged: Sequence[Received]) -> None:

@@ -84,7 +84,8 @@ def _completeness(bars: pl.DataFrame) -> tuple[object, ...]:
     """Take the least complete critical column of the worst session; a column its format does not have is no gap."""
     share = [(1 - pl.col(name).null_count() / pl.len()).alias(name) for name in CRITICAL]
     # The oldest bhavcopies and the full report have no ISIN at all.
-    absent = pl.when(pl.col("source").is_in(["nse_cm_legacy", "nse_cm_full"]).all() & (pl.col("isin").null_count() == pl.len()))
+    without = pl.col("source").is_in(["nse_cm_legacy", "nse_cm_full"]).all()
+    absent = pl.when(without & (pl.col("isin").null_count() == pl.len()))
     shares = (
         bars.group_by(session="trade_date")
         .agg(*share, absent=absent.then(1.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
 import zlib
 from pathlib import PurePosixPath, PureWindowsPath
@@ -24,6 +25,10 @@ _SIGNATURES = {
     b"\x1f\x8b": "a gzip file",
     b"\xd0\xcf\x11\xe0": "an Excel workbook",
 }
+_DAMAGE = (  # what zipfile says of damaged bytes
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
+    *(NotImplementedError, RuntimeError, OSError, ValueError),
+)
 _WORKBOOK = (b"[Content_Types].xml", b"xl/")
 
 
@@ -106,7 +111,7 @@ def _only_member(name: str, content: bytes) -> bytes:
             _check_member(name, members[0])
             with archive.open(members[0]) as stream:  # in memory, and never more than the limit, whatever it declares
                 found = stream.read(_MAX_TEXT + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except _DAMAGE as error:
         raise FormatError(f"{name}: not a readable zip ({error}); fetch it again") from error
     return found
 

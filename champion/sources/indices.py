@@ -38,7 +38,8 @@ def parse(lines: pl.Series, session: date) -> Published:
     names = list(_RAW_NAMES.values())
     found = table.read(lines, names, len(names))
     rows = found.rows.with_columns(
-        _iso_date(pl.col("Index_Date"), session), *(pl.when(pl.col(name) != "-").then(name) for name in names[2:])
+        *(pl.when(pl.col(name) != "-").then(name) for name in names[2:]),
+        Index_Date=_iso_date(pl.col("Index_Date"), session),
     )
     return Published(SOURCE, rows, found.rejected, lines)
 

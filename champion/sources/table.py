@@ -8,6 +8,8 @@ from datetime import date
 
 import polars as pl
 
+from champion.errors import FormatError
+
 REJECTED_SCHEMA = {"row_number": pl.Int64(), "reasons": pl.List(pl.String()), "row": pl.String()}
 
 
@@ -55,22 +57,20 @@ class Format:
 def read(lines: pl.Series, columns: Sequence[str], fields: int) -> Table:
     """Return the data lines as columns of strings, stripped of spaces; `fields` is how many each line must have.
 
-    Only the first `len(columns)` fields are kept: some formats end every line with an empty one. A last line without
-    its newline is refused, whatever it holds: every whole file the exchange serves ends with one, so the line was cut,
-    and a number cut short still looks like a number. A file cut just behind a newline cannot be told here.
+    Only the first `len(columns)` fields are kept: some formats end every line with an empty one.
+
+    Raises:
+        FormatError: the file ends within a line, so it was cut off.
     """
     numbered = lines.to_frame("row").with_row_index("row_number", offset=1).slice(1)
     numbered = numbered.with_columns(
         pl.col("row_number").cast(pl.Int64), pl.col("row").str.strip_chars_end("\r")
     ).filter(pl.col("row").str.strip_chars() != "")
     count = pl.col("row").str.count_matches(",", literal=True) + 1
-    wrong, cut = count != fields, pl.col("row_number") == lines.len()
-    good = numbered.filter(~wrong & ~cut)
-    bad = numbered.filter(wrong | cut)
-    reasons = pl.concat_list(
-        pl.when(wrong).then(pl.format("fields: expected {}, found {}", pl.lit(fields), count)),
-        pl.when(cut).then(pl.lit("cut: the file ends within this line")),
-    ).list.drop_nulls()
+    good = numbered.filter(count == fields)
+    bad = numbered.filter(count != fields)
+    _check_end(numbered, good, lines.len())
+    reason = pl.format("fields: expected {}, found {}", pl.lit(fields), count)
     values = good["row"].str.splitn(",", fields).struct.unnest() if good.height else pl.DataFrame()
     rows = pl.DataFrame(
         {
@@ -78,7 +78,7 @@ def read(lines: pl.Series, columns: Sequence[str], fields: int) -> Table:
             **{name: _emptied(values, index) for index, name in enumerate(columns)},
         }
     )
-    return Table(rows, bad.select("row_number", reasons.alias("reasons"), "row"))
+    return Table(rows, bad.select("row_number", pl.concat_list(reason).alias("reasons"), "row"))
 
 
 def iso_date(text: pl.Expr) -> pl.Expr:
@@ -114,3 +114,15 @@ def _emptied(values: pl.DataFrame, index: int) -> pl.Series:
         return pl.Series(dtype=pl.String)
     column = values.to_series(index).str.strip_chars(" ")
     return column.set(column == "", None)
+
+
+def _check_end(numbered: pl.DataFrame, good: pl.DataFrame, last: int) -> None:
+    """Refuse a file that ends within a line: every whole file seen ends with a newline, and half a number is a number.
+
+    Where all lines end with an empty field, a last one that has it too is whole without its newline. A file that was
+    cut just behind a newline cannot be told here; it shows in the number of its rows.
+    """
+    if last not in numbered["row_number"].tail(1):
+        return
+    if last not in good["row_number"].tail(1) or not numbered["row"].str.ends_with(",").all():
+        raise FormatError(f"the file ends within line {last}: it was cut off; fetch it again")
