@@ -8,7 +8,7 @@
     │   ├── SessionNotPublished   the archive holds no file for the date
     │   ├── ArchiveUnavailable    it did not answer, or kept refusing
     │   └── FormatError           the bytes are not a format we know, or not what their name says
-    │       └── WrongSession      the file is whole, but dated another session: a stale answer
+    │       └── WrongSession      the file's own date is not the session that was asked for
     ├── ContractError             a frame or a schema file breaks its contract
     ├── LakeError                 a partition is missing, damaged or locked
     ├── QualityGateError          a quality gate of severity 'error' stopped publication
@@ -52,7 +52,7 @@ class FormatError(ArchiveError):
 
 
 class WrongSession(FormatError):
-    """The file is dated another session: the archive answers some holidays with the session before."""
+    """The file's own date is not the session that was asked for."""
 
 
 class ContractError(ChampionError):

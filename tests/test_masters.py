@@ -15,7 +15,7 @@ from champion.pipeline import masters
 from champion.settings import Settings
 from champion.sources.masters import SOURCE, parse_equity_list
 
-HEADER = "SYMBOL,NAME OF COMPANY, SERIES, DATE OF LISTING, PAID UP VALUE, MARKET LOT, ISIN NUMBER, FACE VALUE"  # as published
+HEADER = "SYMBOL,NAME OF COMPANY, SERIES, DATE OF LISTING, PAID UP VALUE, MARKET LOT, ISIN NUMBER, FACE VALUE"
 MICRONS = "20MICRONS,20 Microns Limited,EQ,06-OCT-2008,5,1,INE144J01027,5"
 QUOTED = '21STCENMGM,"21st Century, Management",BE,03-MAY-1995,10,1,INE253B01015,0.5'
 ORIGIN = MasterOrigin(SOURCE, "ab" * 32, datetime(2026, 8, 7, 20, 0, tzinfo=UTC))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
 
-from champion.errors import ArchiveError, ArchiveUnavailable, SessionNotPublished, UsageError, WrongSession
+from champion.errors import ArchiveError, ArchiveUnavailable, SessionNotPublished, UsageError
 from champion.pipeline.datasets import PUBLICATIONS
 from champion.pipeline.progress import Progress, silent
 from champion.settings import Settings
@@ -112,7 +112,7 @@ def _fetch_session(
     for publication in publications:
         try:
             received.append(Received(publication, archive.fetch(session, publication, refresh=refresh)))
-        except (SessionNotPublished, WrongSession):
+        except SessionNotPublished:
             if publication is publications[0]:
                 break
         except ArchiveUnavailable as error:
