@@ -21,11 +21,12 @@ demo: $(READY)  ## Simulate an archive and run everything on it, in data/demo
 test: $(READY)  ## Run the tests
 	$(BIN)/python -m pytest
 
-lint: $(READY)  ## Check style, types and layering
+lint: $(READY)  ## Check style, types, layering and released contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/champion schema check
 
 format: $(READY)  ## Format the code and strip notebooks
 	$(BIN)/ruff check --fix --quiet

@@ -17,6 +17,7 @@ from meter import Cost
 from champion import metrics, training
 from champion.lake import Lake
 from champion.pipeline import build, fetch as archive, learn, load as warehouse, promote, quality, register
+from champion.pipeline.bars import BARS
 from champion.pipeline.datasets import Filling, filling
 from champion.pipeline.ingest import ingest
 from champion.pipeline.session import Provenance, take_apart
@@ -91,9 +92,9 @@ def _through_warehouse(settings: Settings, start: date, end: date, quality_from:
         part = _Clock("")
         part.time("  of it: parse, validate, normalize, one thread", lambda: _taken_apart(files), lambda rows: rows)
         clock.stages += part.stages
-    bars = lake.rows(build.BARS, quality_from, end)
+    bars = lake.rows(BARS, quality_from, end)
     gates = clock.time("quality gates", lambda: quality.check(lake, quality_from, end), lambda _: bars)
-    quality.require(gates)
+    quality.require(gates.gates)
     built = clock.time("features", lambda: build.build_features(lake, start, end), lambda done: done.totals["rows"])
     if not built.totals["written"]:
         raise RuntimeError("no features were written: the workspace is not fresh")

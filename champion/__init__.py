@@ -1,8 +1,8 @@
 """Champion: a notebook-centric research workbench for quants on daily equities.
 
-`import champion as ch` gives a notebook `ch.scan`, `ch.sql` and `ch.publish`, and the modules `ch.features`,
-`ch.labels`, `ch.metrics`, `ch.pipeline`, `ch.plots`, `ch.training`, `ch.workspace` and the rest. Each is imported
-when first used, so that importing Champion costs nothing.
+`import champion as ch` gives a notebook `ch.scan`, `ch.scan_adjusted`, `ch.sql` and `ch.publish`, and the modules
+`ch.features`, `ch.labels`, `ch.metrics`, `ch.pipeline`, `ch.plots`, `ch.training`, `ch.workspace` and the rest. Each
+is imported when first used, so that importing Champion costs nothing.
 """
 
 from importlib import import_module
@@ -12,6 +12,7 @@ _FUNCTIONS = {
     "publish": "champion.report",
     "run_id": "champion.report",
     "scan": "champion.workspace",
+    "scan_adjusted": "champion.pipeline.adjusted",
     "sql": "champion.workspace",
 }
 _MODULES = frozenset({

@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from champion import contracts, validation
-from champion.envelope import envelope
+from champion.envelope import envelope, session_start_expr
 from champion.errors import ContractError
+from champion.identity import Lineage
 from champion.normalize import instrument_id
 from champion.purposes import Action, parse_purpose
 
@@ -48,22 +49,25 @@ class ListOrigin:
         return self.fetched_at.astimezone(ZoneInfo("Asia/Kolkata")).date()
 
 
-def normalize(rows: pl.DataFrame, changes: pl.DataFrame, origin: ListOrigin) -> pl.DataFrame:
+def normalize(rows: pl.DataFrame, lineage: Lineage, origin: ListOrigin) -> pl.DataFrame:
     """Return one row per instrument, ex-date and kind; contract normalized_corporate_actions.
 
-    `rows` and `changes` are what `sources.actions` parses. The list's symbols are the latest ones: `changes` leads
-    back to the symbol that traded on the ex-date. A rename still splits an instrument_id, so an action after it does
-    not reach the bars before it. Rows that say the same are one; where two rows give one kind different ratios
-    neither is believed: the factor is null and the reason says so.
+    `rows` are what `sources.actions` parses. The list's symbols are those of the day it was read: `lineage` leads to
+    the instrument, and to the symbol it bore on the ex-date. Rows that say the same are one; where two rows give one
+    kind different ratios neither is believed: the factor is null and the reason says so.
 
     Raises:
         ContractError: a row breaks the contract, as an ex-date outside the dates the list covers.
     """
-    history = _by_new_symbol(changes)
-    symbols = [traded_symbol(symbol, session, history) for symbol, session in rows.select("symbol", "ex_date").rows()]
-    listed = rows.with_columns(pl.col("symbol").alias("listed_symbol"), symbol=pl.Series(symbols, dtype=pl.String))
+    names = [lineage.name(symbol, origin.list_date) for symbol in rows["symbol"]]
+    symbols = [lineage.symbol(name, session) for name, session in zip(names, rows["ex_date"], strict=True)]
+    listed = rows.with_columns(
+        pl.col("symbol").alias("listed_symbol"),
+        symbol=pl.Series(symbols, dtype=pl.String),
+        instrument_id=pl.Series(names, dtype=pl.String),
+    )
     listed = listed.with_columns(
-        instrument_id=instrument_id(pl.col("symbol"), pl.col("series"), pl.lit(EXCHANGE))
+        instrument_id=instrument_id(pl.col("instrument_id"), pl.col("series"), pl.lit(EXCHANGE))
     ).with_row_index("row")
     found = [(row, action) for row, text in enumerate(listed["purpose"]) for action in parse_purpose(text)]
     parsed = listed.with_columns(pl.col("row").cast(pl.Int64)).join(_frame(found), on="row")
@@ -74,51 +78,36 @@ def normalize(rows: pl.DataFrame, changes: pl.DataFrame, origin: ListOrigin) -> 
     return checked.accepted
 
 
-def traded_symbol(symbol: str, session: date, history: dict[str, list[tuple[date, str]]]) -> str:
-    """Return the symbol under which today's `symbol` traded on `session`.
-
-    `history` has, for each new symbol, the dates and old symbols of its changes, the latest first.
-
-    >>> history = {"LTM": [(date(2026, 2, 27), "LTIM")], "LTIM": [(date(2022, 12, 5), "LTI")]}
-    >>> [traded_symbol("LTM", date(year, 6, 1), history) for year in (2022, 2024, 2026)]
-    ['LTI', 'LTIM', 'LTM']
-    """
-    before = date.max
-    while True:
-        step = next(((day, old) for day, old in history.get(symbol, ()) if session < day < before), None)
-        if step is None:
-            return symbol
-        before, symbol = step
-
-
 def as_known(rows: pl.DataFrame, as_of: datetime | None = None) -> pl.DataFrame:
     """Return the actions believed at `as_of` (now, without one), one row per instrument, ex-date and kind.
 
-    Of the lists read by then, the last that covers an ex-date is believed for it; `known_at` becomes the time an
-    action first stood, with the same factor, in any of them.
+    Of the lists read by then, the last that covers an ex-date is believed for it; where none was, the first that was
+    ever read. `known_at` becomes the time an action first stood, with the same factor, in any list; if that was the
+    first list of all that covers its ex-date, the action counts as known at least since that date: the exchange
+    announces before it. So a list read today serves a look back, and a late amendment is not foretold.
     """
-    then = rows if as_of is None else rows.filter(pl.col("known_at") <= as_of)
-    lists = then.select("list_date", "known_at", "covers_from", "covers_to").unique()
-    newer = lists.rename({name: f"newer_{name}" for name in lists.columns})
-    replaced = then.select("list_date", *_KEY).join_where(
-        newer,
-        pl.col("newer_list_date") > pl.col("list_date"),
-        pl.col("newer_covers_from") <= pl.col("ex_date"),
-        pl.col("ex_date") <= pl.col("newer_covers_to"),
+    read = pl.col("_read") if as_of is None else pl.when(pl.col("_read") <= as_of).then("_read")
+    covering = (
+        rows.select("ex_date")
+        .unique()
+        .join_where(
+            rows.select(pl.col("known_at").alias("_read"), "covers_from", "covers_to").unique(),
+            pl.col("covers_from") <= pl.col("ex_date"),
+            pl.col("ex_date") <= pl.col("covers_to"),
+        )
+        .group_by("ex_date")
+        .agg(_first=pl.col("_read").min(), _believed=pl.coalesce(read.max(), pl.col("_read").min()))
     )
     first = pl.col("known_at").min().over([*_KEY, "price_factor"])
-    return (
-        then.with_columns(known_at=first)
-        .join(replaced, on=["list_date", *_KEY], how="anti")
+    since = pl.when(first == pl.col("_first")).then(pl.min_horizontal(first, session_start_expr(pl.col("ex_date"))))
+    believed = (
+        rows.join(covering, on="ex_date")
+        .with_columns(_read=pl.col("known_at"), known_at=since.otherwise(first))
+        .filter(pl.col("_read") == pl.col("_believed"))
+        .select(rows.columns)
         .sort("ex_date", "instrument_id", "kind")
     )
-
-
-def _by_new_symbol(changes: pl.DataFrame) -> dict[str, list[tuple[date, str]]]:
-    history: dict[str, list[tuple[date, str]]] = {}
-    for before, after, session in changes.sort("session", descending=True).select("before", "after", "session").rows():
-        history.setdefault(after, []).append((session, before))
-    return history
+    return believed if as_of is None else believed.filter(pl.col("known_at") <= as_of)
 
 
 def _frame(found: Iterable[tuple[int, Action]]) -> pl.DataFrame:
@@ -132,7 +121,7 @@ def _one_per_kind(parsed: pl.DataFrame) -> pl.DataFrame:
     conflict = pl.col("price_factor").is_not_null().any() & ~one
     listed = pl.col("purpose").unique(maintain_order=True).str.join(" | ")
     return distinct.group_by(_KEY, maintain_order=True).agg(
-        pl.col("symbol", "listed_symbol", "series").first(),
+        pl.col("symbol", "listed_symbol", "series", "face_value").first(),
         price_factor=pl.when(one).then(pl.col("price_factor").first()),
         amount=pl.when(pl.col("amount").count() > 0).then(pl.col("amount").sum()),
         detail=pl.col("detail").str.join(" | "),

@@ -1,7 +1,7 @@
 """Bars as traded to bars that can be compared across splits, bonuses and consolidations. Pure: frames in, frames out.
 
-Prices before an ex-date are divided by the action's factor, volumes multiplied, turnover left: rupees are rupees.
-Dividends, rights and demergers carry no factor in the exchange's list and leave prices as they are.
+Prices before an ex-date are divided by the action's price factor, volumes multiplied by its volume factor, turnover
+left: rupees are rupees. Dividends count for total returns only.
 
 Two scales matter. `adjust` expresses all bars in the rupees of the last one. `views` expresses, for each session, the
 bars up to it in the rupees of that session: what is computed from a view never changes when a later split arrives, and
@@ -16,41 +16,68 @@ from datetime import date, datetime
 import polars as pl
 
 PRICES = ("open", "high", "low", "close", "last_price", "settlement_price", "prev_close")
-_STAMPS = ("adjustment_factor", "adjustment_date")
+DIVIDEND = "dividend"
+_STAMPS = ("adjustment_factor", "adjustment_date", "volume_factor")
 _DECIMALS = 4  # features count prices in units of 1/10,000 rupee
 _ID = "instrument_id"
 
 
-def adjust(bars: pl.DataFrame, actions: pl.DataFrame, as_of: datetime | None = None) -> pl.DataFrame:
+def adjust(
+    bars: pl.DataFrame, factors: pl.DataFrame, as_of: datetime | None = None, *, total_return: bool = False
+) -> pl.DataFrame:
     """Return the bars in the scale of the last session among them, rows and columns in the same order.
 
     Columns of `PRICES` and `volume` are adjusted where they are present; prices are rounded to 1/10,000 rupee, volumes
     to whole shares; nulls stay null, bars without an action stay as they are. `prev_close` is a price of the
     instrument's bar before and takes that one's factor (of the day before, where that bar is not here).
-    `adjustment_factor` is the divisor of the bar's prices, `adjustment_date` the latest ex-date in it.
+    `adjustment_factor` is the divisor of the bar's prices, `volume_factor` what its volume was multiplied by,
+    `adjustment_date` the latest ex-date in them.
 
-    `actions` has instrument_id, ex_date, price_factor and known_at; those without a factor, after the last bar, or not
-    known at `as_of` change nothing. Several on one ex-date multiply.
+    `factors` has instrument_id, ex_date, kind, price_factor, volume_factor and known_at; those without a factor, after
+    the last bar, or not known at `as_of` change nothing. Several on one ex-date multiply. With `total_return` prices
+    are adjusted for dividends too: their changes are what an owner earned.
     """
-    known = actions if as_of is None else actions.filter(pl.col("known_at") <= as_of)
-    products = _products(known.filter(pl.col("ex_date") <= pl.lit(bars["trade_date"].max(), pl.Date)))
+    last = pl.lit(bars["trade_date"].max(), pl.Date)
+    known = counted(factors, as_of, total_return=total_return).filter(pl.col("ex_date") <= last)
+    products = _products(known)
     numbered = bars.with_row_index("_row").sort("trade_date")
     before = pl.col("trade_date").shift(1).over(_ID).fill_null(pl.col("trade_date").dt.offset_by("-1d"))
     numbered = _joined(numbered.with_columns(_before=before), products, "trade_date", "")
     numbered = _joined(numbered, products, "_before", "_before")
     prices = [_divided(name, "_factor_before" if name == "prev_close" else "_factor") for name in PRICES]
-    volume = pl.when(_changes("_factor")).then((pl.col("volume") * pl.col("_factor")).round().cast(pl.Int64))
+    volume = pl.when(_changes("_volume")).then((pl.col("volume") * pl.col("_volume")).round().cast(pl.Int64))
     columns = {*bars.columns}
     adjusted = numbered.sort("_row").with_columns(
         *(price for price in prices if price.meta.output_name() in columns),
         *([volume.otherwise("volume").alias("volume")] if "volume" in columns else []),
         adjustment_factor=pl.col("_factor").fill_null(1.0),
         adjustment_date="_latest",
+        volume_factor=pl.col("_volume").fill_null(1.0),
     )
     return adjusted.select(*bars.columns, *(name for name in _STAMPS if name not in columns))
 
 
-def views(bars: pl.DataFrame, actions: pl.DataFrame, since: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+def unadjust(adjusted: pl.DataFrame) -> pl.DataFrame:
+    """Return bars that `adjust` made, as they were traded: its inverse, but for what it rounded away.
+
+    Prices of two decimals come back exactly for factors up to 50, volumes for volume factors of 1 and more; beyond,
+    what was rounded to 1/10,000 rupee or to a whole share stays lost. `prev_close` is left out: it has a factor of
+    its own.
+    """
+    factor, volume = pl.col("adjustment_factor"), pl.col("volume_factor")
+    prices = [name for name in PRICES if name in adjusted.columns and name != "prev_close"]
+    shares = [(pl.col("volume") / volume).round().cast(pl.Int64)] if "volume" in adjusted.columns else []
+    restored = adjusted.with_columns((pl.col(prices) * factor).round(2), *shares)
+    return restored.drop(*_STAMPS, "prev_close", strict=False)
+
+
+def counted(factors: pl.DataFrame, as_of: datetime | None = None, *, total_return: bool = False) -> pl.DataFrame:
+    """Return the factors that count: there is one, it was known at `as_of`, and a dividend only for total returns."""
+    chosen = factors.filter(pl.col("price_factor").is_not_null() & (total_return | (pl.col("kind") != DIVIDEND)))
+    return chosen if as_of is None else chosen.filter(pl.col("known_at") <= as_of)
+
+
+def views(bars: pl.DataFrame, factors: pl.DataFrame, since: date) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return adjusted bars as each session from `since` on saw them, and whose they are.
 
     An instrument with actions on n ex-dates after `since` comes n + 1 times, each time with the bars before the next
@@ -59,7 +86,8 @@ def views(bars: pl.DataFrame, actions: pl.DataFrame, since: date) -> tuple[pl.Da
     """
     last = bars["trade_date"].max() if bars.height else since
     cuts = (
-        actions.filter(pl.col("price_factor").is_not_null() & pl.col("ex_date").is_between(since, last, closed="right"))
+        counted(factors)
+        .filter(pl.col("ex_date").is_between(since, last, closed="right"))
         .join(bars.select(_ID).unique(), on=_ID, how="semi")
         .select(_ID, pl.col("ex_date").alias("view_to"))
         .unique()
@@ -74,43 +102,47 @@ def views(bars: pl.DataFrame, actions: pl.DataFrame, since: date) -> tuple[pl.Da
         .select(pl.col(_ID).alias("view"), _ID, pl.col("view_from").fill_null(date.min), view_to=pl.lit(date.max))
     )
     seen = [bars, *_before_each(cuts, bars, "trade_date")]
-    adjusted = adjust(pl.concat(seen), pl.concat([actions, *_before_each(cuts, actions, "ex_date")]))
+    adjusted = adjust(pl.concat(seen), pl.concat([factors, *_before_each(cuts, factors, "ex_date")]))
     return adjusted, pl.concat([current, cuts.select(current.columns)])
 
 
 def rescale(frame: pl.DataFrame, bars: pl.DataFrame, units: Mapping[str, str | None]) -> pl.DataFrame:
     """Return `frame`, in the scale of each of its sessions, in the scale of the adjusted `bars`.
 
-    `units` names the unit of each column: rupee is divided by the bar's adjustment_factor, share multiplied, all else
-    left. A row without a bar has null there.
+    `units` names the unit of each column: rupee is divided by the bar's adjustment_factor, share multiplied by its
+    volume_factor, all else left. A row without a bar has null there.
     """
-    factors = bars.select(_ID, "trade_date", pl.col("adjustment_factor").alias("_factor"))
+    factors = bars.select(_ID, "trade_date", _factor="adjustment_factor", _volume="volume_factor")
     joined = frame.join(factors, on=[_ID, "trade_date"], how="left", maintain_order="left")
     scaled = []
     for name, dtype in frame.schema.items():
         if units.get(name) in {"rupee", "share"}:
-            value, factor = pl.col(name), pl.col("_factor")
-            moved = value / factor if units[name] == "rupee" else value * factor
+            value = pl.col(name)
+            moved = value / pl.col("_factor") if units[name] == "rupee" else value * pl.col("_volume")
             scaled.append((moved.round().cast(dtype) if dtype.is_integer() else moved).alias(name))
-    return joined.with_columns(scaled).drop("_factor")
+    return joined.with_columns(scaled).drop("_factor", "_volume")
 
 
-def _products(actions: pl.DataFrame) -> pl.DataFrame:
-    """Return, per instrument and ex-date, the product of its factors and all later ones, and the latest ex-date."""
+def _products(factors: pl.DataFrame) -> pl.DataFrame:
+    """Return, per instrument and ex-date, the products of its factors and all later ones, and the latest ex-date."""
+    running = {
+        "_factor": pl.col("price_factor").cum_prod().over(_ID),
+        "_volume": pl.col("volume_factor").cum_prod().over(_ID),
+        "_latest": pl.col("ex_date").max().over(_ID),
+    }
     return (
-        actions.filter(pl.col("price_factor").is_not_null())
-        .select(_ID, "ex_date", "price_factor")
-        .sort(_ID, "ex_date", "price_factor", descending=[False, True, False])
-        .with_columns(_factor=pl.col("price_factor").cum_prod().over(_ID), _latest=pl.col("ex_date").max().over(_ID))
+        factors.select(_ID, "ex_date", "price_factor", "volume_factor")
+        .sort(_ID, "ex_date", "price_factor", "volume_factor", descending=[False, True, False, False])
+        .with_columns(**running)
         .group_by(_ID, "ex_date", maintain_order=True)
-        .agg(pl.col("_factor").last(), pl.col("_latest").last())
+        .agg(pl.col(name).last() for name in running)
         .sort("ex_date")
     )
 
 
 def _joined(bars: pl.DataFrame, products: pl.DataFrame, session: str, suffix: str) -> pl.DataFrame:
     """Add the product of the factors that come after `session`, and the latest of their ex-dates; null without one."""
-    named = products.rename({"_factor": f"_factor{suffix}", "_latest": f"_latest{suffix}"})
+    named = products.rename({name: f"{name}{suffix}" for name in ("_factor", "_volume", "_latest")})
     return (
         bars.sort(session)
         .join_asof(

@@ -30,6 +30,12 @@ def session_close_expr(session: pl.Expr) -> pl.Expr:
     return local.dt.replace_time_zone("Asia/Kolkata").dt.convert_time_zone("UTC")
 
 
+def session_start_expr(session: pl.Expr) -> pl.Expr:
+    """Return the midnight in India at which each session's date begins, as Datetime(ms, UTC)."""
+    local = session.cast(pl.Datetime("ms"))
+    return local.dt.replace_time_zone("Asia/Kolkata").dt.convert_time_zone("UTC")
+
+
 def envelope(
     contract: Contract, *, source: pl.Expr, ingest_time: pl.Expr, entity_id: pl.Expr, key: Sequence[pl.Expr]
 ) -> list[pl.Expr]:

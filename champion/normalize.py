@@ -6,12 +6,14 @@ by validation, not mended here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from champion import contracts
 from champion.envelope import envelope
 
-VERSION = "1"  # raise it when the meaning of the output changes: committed bars are then made anew
+VERSION = "2"  # raise it when the meaning of the output changes: committed bars are then made anew
 
 EQUITY_SERIES = ("EQ", "BE", "BZ", "SM", "ST")
 """NSE's series in which a company's shares trade; a symbol is in one at a time, so a move is no break."""
@@ -32,15 +34,17 @@ def instrument_id(symbol: pl.Expr, series: pl.Expr, exchange: pl.Expr) -> pl.Exp
     return pl.when(shares).then(equity).otherwise(other).alias(symbol.meta.output_name())
 
 
-def normalize(raw: pl.DataFrame) -> pl.DataFrame:
+def normalize(raw: pl.DataFrame, names: Mapping[str, str] | None = None) -> pl.DataFrame:
     """Return one bar per raw row, in the same order; a price the exchange left empty stays null.
+
+    `names` has, for symbols that were renamed, the name that identifies the instrument (`identity.Lineage.names`).
 
     `row_number`, where the raw frame has it, is carried along so that a refused bar can be traced to its line.
     """
     contract = contracts.load("normalized_equity_ohlc")
     named = raw.with_columns(
         trade_date=pl.col("TradDt"),
-        instrument_id=instrument_id(pl.col("TckrSymb"), pl.col("SctySrs"), pl.col("Src")),
+        instrument_id=instrument_id(pl.col("TckrSymb").replace(names or {}), pl.col("SctySrs"), pl.col("Src")),
     )
     return named.select(
         *envelope(

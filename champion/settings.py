@@ -33,6 +33,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(default=Path("data"), description="Workspace folder: lake, warehouse, stores, logs.")
     archive: str = Field(default=NSE_ARCHIVE, description="Archive base: a folder, file:// or http(s):// URL.")
+    lists: str | None = Field(
+        default=None, description="Folder with downloaded lists of corporate actions; default: the archive."
+    )
     warehouse_dsn: SecretStr | None = Field(
         default=None, description="clickhouse://user:password@host:8123/db, or empty for the embedded engine."
     )

@@ -15,6 +15,7 @@ from champion.actions import ACTIONS
 from champion.errors import ArchiveError
 from champion.lake import Lake
 from champion.pipeline import actions, fetch as archive
+from champion.pipeline.bars import BARS
 from champion.pipeline.ingest import DATASETS
 from champion.runner import Execution
 from champion.settings import Settings
@@ -103,12 +104,12 @@ def _through_warehouse(
         },
         force=force,
     )
-    last = max([end, *lake.sessions(actions.BARS)[-1:]])
+    last = max([end, *lake.sessions(BARS)[-1:]])
     built = steps.notebook(
         "features",
         {"start": start.isoformat(), "end": last.isoformat()},
         parent=parent,
-        inputs={actions.BARS: lake.digest(actions.BARS, end=last), ACTIONS: actions.digest(lake, last)},
+        inputs={BARS: lake.digest(BARS, end=last), ACTIONS: actions.digest(lake, last)},
         writes=("features_equity_indicators",),
         span=(start, last),
         force=force,

@@ -11,7 +11,7 @@ from prefect.logging import get_run_logger
 from champion.actions import ACTIONS
 from champion.errors import ModelError
 from champion.lake import Lake
-from champion.pipeline import actions, build, promote
+from champion.pipeline import actions, learn, promote
 from champion.runner import Outcome
 from champion.settings import Settings
 from champion.tracking import registry
@@ -32,8 +32,7 @@ def train_model(
 ) -> dict[str, Any]:
     """Train and register a challenger on the sessions between `start` and `end`, then let the gate decide."""
     lake = Lake(Settings().lake)
-    if stale := build.stale_sessions(lake, end or date.max):
-        raise ModelError(f"{len(stale)} sessions from {stale[0]} on have no current features: run `champion features`")
+    learn.check_current(lake, None, end)
     sessions = lake.sessions("features_equity_indicators", start, end)
     if not sessions:
         raise ModelError(f"no features from {start or 'the start'} to {end or 'today'}: run `champion backfill` first")

@@ -12,11 +12,14 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from champion import actions, features
+from champion import actions, adjust, features
 from champion.actions import ACTIONS, ListOrigin
 from champion.errors import ContractError, FormatError, LakeError
+from champion.identity import Lineage
 from champion.lake import Lake
 from champion.pipeline import actions as corporate, build, learn, quality
+from champion.pipeline.adjusted import adjusted_bars
+from champion.pipeline.bars import BARS
 from champion.pipeline.fetch import fetch, staged
 from champion.pipeline.ingest import ingest
 from champion.purposes import parse_purpose
@@ -26,6 +29,7 @@ from champion.sources import actions as lists
 
 HEADER = ",".join(f'"{name}"' for name in lists.HEADER)
 READ = datetime(2024, 7, 1, 12, tzinfo=UTC)
+EX = datetime(2024, 5, 1, 18, 30, tzinfo=UTC)  # 2 May begins in India
 SPLIT = date(2024, 4, 8)  # of the simulated archive: a bonus and a split in one row
 PRICED = {"split", "bonus", "consolidation"}
 
@@ -40,7 +44,7 @@ def normalized(*rows: tuple[str, str, str], changes: str = "", read: datetime = 
     parsed = lists.parse_actions("a.csv", published(*rows))
     covers = (date(2024, 1, 1), date(2024, 12, 31))
     renames = lists.parse_symbol_changes("b.csv", changes.encode("latin-1"))
-    return actions.normalize(parsed, renames, ListOrigin("test", read.isoformat(), read, covers))
+    return actions.normalize(parsed, Lineage.of(renames), ListOrigin("test", read.isoformat(), read, covers))
 
 
 def factor(text: str) -> float:
@@ -146,6 +150,7 @@ def test_a_list_becomes_rows_by_kind() -> None:
         ("NSE:ACME", "split", 2.0, 2.0, None),
     ]
     assert found["known_at"].unique().to_list() == [READ]
+    assert found["face_value"].unique().to_list() == [1.0]
 
 
 def test_rows_that_disagree_are_not_believed() -> None:
@@ -161,6 +166,7 @@ def test_symbols_are_those_of_the_ex_date() -> None:
     found = normalized(*(("NEW", "Bonus 1:1", day) for day in days), changes=changes)
     assert found.sort("ex_date")["symbol"].to_list() == ["OLD", "MID", "MID", "NEW"]
     assert set(found["listed_symbol"]) == {"NEW"}
+    assert set(found["instrument_id"]) == {"NSE:OLD"}
 
 
 @pytest.mark.parametrize(
@@ -190,9 +196,17 @@ def test_a_later_list_replaces_an_earlier_one() -> None:
     second = normalized(("A", "Bonus 1:1", "02-May-2024"), ("C", "Bonus 1:2", "02-May-2024"), read=later)
     both = pl.concat([second, first])
     assert actions.as_known(both)["symbol"].to_list() == ["A", "C"]
-    assert actions.as_known(both)["known_at"].to_list() == [READ, later]
+    assert actions.as_known(both)["known_at"].to_list() == [EX, later]  # A stood in the first list of all
     assert actions.as_known(both, as_of=READ)["symbol"].to_list() == ["A", "B"]
-    assert actions.as_known(both, as_of=READ - timedelta(seconds=1)).is_empty()
+    assert actions.as_known(both, as_of=EX)["symbol"].to_list() == ["A", "B"]  # a look back, by the first list
+    assert actions.as_known(both, as_of=EX - timedelta(seconds=1)).is_empty()
+
+
+def test_an_action_of_a_list_read_early_is_known_since_then() -> None:
+    early = EX - timedelta(days=20)
+    first = normalized(("A", "Bonus 1:1", "02-May-2024"), read=early)
+    assert actions.as_known(first, as_of=early)["known_at"].to_list() == [early]
+    assert actions.as_known(first, as_of=early - timedelta(seconds=1)).is_empty()
 
 
 # Archive to lake
@@ -221,7 +235,7 @@ def test_an_archive_without_a_list_is_a_note(tmp_path: Path) -> None:
     for archive in (str(tmp_path / "archive"), "http://127.0.0.1:9"):
         found = corporate.refresh(Settings(home=tmp_path / "home", archive=archive))
         assert (found.outcome, found.rows) == ("absent", 0)
-    assert corporate.known_actions(Lake(tmp_path / "home" / "lake")).is_empty()
+    assert corporate.known_factors(Lake(tmp_path / "home" / "lake")).is_empty()
 
 
 def test_the_newest_list_is_the_one_that_reaches_furthest(settings: Settings, tmp_path: Path) -> None:
@@ -231,11 +245,11 @@ def test_the_newest_list_is_the_one_that_reaches_furthest(settings: Settings, tm
     (folder / old).write_bytes(published(("ACME", "Bonus 1:1", "02-May-2024")))
     (folder / new).write_bytes(published(("ACME", "Bonus 1:2", "02-May-2024")))
     corporate.refresh(settings.model_copy(update={"archive": str(tmp_path / "archive")}))
-    assert corporate.known_actions(Lake(settings.lake))["price_factor"].to_list() == [1.5]
+    assert corporate.known_factors(Lake(settings.lake))["price_factor"].to_list() == [1.5]
 
 
 def test_every_simulated_action_is_found(adjusted: Settings, archive: SimulatedArchive) -> None:
-    found = corporate.known_actions(Lake(adjusted.lake)).filter(pl.col("price_factor").is_not_null())
+    found = adjust.counted(corporate.known_factors(Lake(adjusted.lake)))
     got = {
         (symbol, ex_date): product
         for symbol, ex_date, product in found.group_by("symbol", "ex_date").agg(pl.col("price_factor").product()).rows()
@@ -250,7 +264,7 @@ def test_every_simulated_action_is_found(adjusted: Settings, archive: SimulatedA
 
 
 def test_adjusted_series_are_continuous(adjusted: Settings, archive: SimulatedArchive) -> None:
-    bars = corporate.adjusted_bars(Lake(adjusted.lake)).sort("instrument_id", "trade_date")
+    bars = adjusted_bars(Lake(adjusted.lake)).sort("instrument_id", "trade_date")
     moves = bars.with_columns(move=(pl.col("close") / pl.col("close").shift(1).over("instrument_id")).log().abs())
     gap = (pl.col("open") / pl.col("prev_close")).log().abs()
     for action in archive.actions:
@@ -266,7 +280,7 @@ def test_the_gap_gate_sees_what_no_action_explains(adjusted: Settings, ingested:
     start, end = date(2024, 1, 1), date(2024, 4, 30)
     gate = pl.col("gate") == "unexplained_gaps"
     without, known = (
-        quality.check(Lake(settings.lake), start, end).filter(gate).row(0, named=True)
+        quality.check(Lake(settings.lake), start, end).gates.filter(gate).row(0, named=True)
         for settings in (ingested, adjusted)
     )
     assert (without["passed"], known["passed"]) == (False, True)
@@ -288,7 +302,7 @@ def test_session_by_session_gives_what_a_rebuild_gives(adjusted: Settings, tmp_p
     start, end = SPLIT - timedelta(days=5), SPLIT + timedelta(days=3)
     whole, daily = (Lake(copy_of(adjusted, tmp_path / name).lake) for name in ("whole", "daily"))
     build.build_features(whole, start, end)
-    for session in daily.sessions(build.BARS, start, end):
+    for session in daily.sessions(BARS, start, end):
         assert build.build_features(daily, session, session).totals["written"] == 1
     assert daily.digest(build.FEATURES) == whole.digest(build.FEATURES)
     assert build.build_features(daily, start, end).totals["written"] == 0
@@ -309,7 +323,7 @@ def test_an_action_learned_of_late_rebuilds_its_ex_date_and_after(
     with pytest.raises(LakeError, match="champion features 2024-04-08 2024-04-11"):
         learn.training_frame(lake, start, end, horizon=1, min_turnover=0.0)
     rebuilt = build.build_features(lake, start, end).sessions.filter(pl.col("outcome") == "written")
-    assert rebuilt["session"].to_list() == lake.sessions(build.BARS, SPLIT, end)
+    assert rebuilt["session"].to_list() == lake.sessions(BARS, SPLIT, end)
     assert learn.training_frame(lake, start, end, horizon=1, min_turnover=0.0).height > 0
     assert corporate.digest(lake, SPLIT - timedelta(days=1)) != corporate.digest(lake, SPLIT)
     assert corporate.digest(Lake(adjusted.lake), end) != corporate.digest(lake, end)
@@ -323,13 +337,13 @@ def test_models_see_features_and_bars_in_one_scale(adjusted: Settings, tmp_path:
     returns = frame.filter(pl.col("symbol") == "HUGLIFIN")["forward_return"].drop_nulls()
     assert returns.len() >= 8
     assert returns.abs().max() < 0.2  # type: ignore[operator]  # 6.25 to 1 unadjusted is -84%
-    bars = corporate.adjusted_bars(lake, end=end)
+    bars = adjusted_bars(lake, end=end)
     stored = learn._features(lake, bars, start, end).sort("instrument_id", "trade_date")
     whole = features.build(bars).join(stored, on=["instrument_id", "trade_date"], how="semi")
     columns = ["instrument_id", "trade_date", "sma_20", "ema_12", "rsi_14", "bb_upper", "atr_14", "volume_ma_20"]
     assert_frame_equal(stored.select(columns), whole.select(columns), rel_tol=1e-3, abs_tol=1e-2)
     before = lake.scan(build.FEATURES, start, SPLIT - timedelta(days=1)).filter(pl.col("symbol") == "HUGLIFIN")
-    traded = lake.scan(build.BARS).filter(pl.col("symbol") == "HUGLIFIN").collect()
+    traded = lake.scan(BARS).filter(pl.col("symbol") == "HUGLIFIN").collect()
     averages = before.select("trade_date", "sma_5").collect().join(traded, on="trade_date")
     assert (averages["sma_5"] / averages["close"] - 1).abs().max() < 0.2  # type: ignore[operator]  # as that session saw it
 
@@ -341,9 +355,9 @@ def test_reliance_bonus_of_2024(nse: Path, tmp_path: Path) -> None:
     lake = Lake(settings.lake)
     ingest(lake, staged(settings, start, end)).require_complete()
     assert corporate.refresh(settings).rows > 20_000
-    bars = corporate.adjusted_bars(lake).filter(pl.col("symbol") == "RELIANCE").sort("trade_date")
+    bars = adjusted_bars(lake).filter(pl.col("symbol") == "RELIANCE").sort("trade_date")
     assert bars["close"].to_list() == [1339.8, 1327.85, 1334.35, 1340.0, 1343.9]
     assert bars["prev_close"].to_list()[1:] == bars["close"].to_list()[:-1]
     assert bars["adjustment_factor"].to_list() == [2.0, 2.0, 1.0, 1.0, 1.0]
-    split = corporate.known_actions(lake).filter((pl.col("listed_symbol") == "UNOMINDA") & (pl.col("kind") == "split"))
-    assert split["symbol"].to_list() == ["MINDAIND"]
+    listed = lake.scan(ACTIONS).filter((pl.col("listed_symbol") == "UNOMINDA") & (pl.col("kind") == "split")).collect()
+    assert listed["symbol"].to_list() == ["UNOMINDA"]  # no list of symbol changes was read

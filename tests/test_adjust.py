@@ -19,7 +19,9 @@ FACTORS = (2.0, 5.0, 10.0, 1.5, 1.25, 1.04, 0.1)
 SCHEMA: dict[str, Any] = {
     "instrument_id": pl.String,
     "ex_date": pl.Date,
+    "kind": pl.String,
     "price_factor": pl.Float64,
+    "volume_factor": pl.Float64,
     "known_at": pl.Datetime("ms", "UTC"),
 }
 PRICES = ("open", "high", "low", "close", "prev_close")
@@ -30,8 +32,13 @@ def session(number: int) -> date:
 
 
 def actions(*rows: tuple[str, int, float | None]) -> pl.DataFrame:
-    """Return actions by instrument, number of the session, and factor."""
-    return pl.DataFrame([(one, session(n), factor, KNOWN) for one, n, factor in rows], schema=SCHEMA, orient="row")
+    """Return factors by instrument, number of the session, and factor."""
+    values = [(one, session(n), "split", factor, factor, KNOWN) for one, n, factor in rows]
+    return pl.DataFrame(values, schema=SCHEMA, orient="row")
+
+
+def dividend(instrument: str, number: int, factor: float) -> pl.DataFrame:
+    return pl.DataFrame([(instrument, session(number), "dividend", factor, 1.0, KNOWN)], schema=SCHEMA, orient="row")
 
 
 def bars(traded: dict[str, list[int]], ticks: int = 2000) -> pl.DataFrame:
@@ -109,10 +116,22 @@ def test_order_and_prefix_of_prices_survive(
     assert adjusted.filter((pl.col("low") > pl.col("close")) | (pl.col("close") > pl.col("high"))).is_empty()
     mixed = adjust.adjust(given_bars.reverse(), events.reverse())
     assert_frame_equal(mixed.reverse(), adjusted, check_exact=True)
-    back = adjusted.with_columns(pl.col(name) * pl.col("adjustment_factor") for name in ("open", "close"))
-    slack = adjusted["adjustment_factor"] * 5.1e-5
-    for name in ("open", "close"):
-        assert ((back[name] - given_bars[name]).abs() <= slack).all()
+
+
+@LAW
+@given(MARKETS, EVENTS)
+def test_adjusted_and_back_is_as_traded(
+    traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]]
+) -> None:
+    given_bars = bars(traded)
+    adjusted = adjust.adjust(given_bars, actions(*rows))
+    back = adjust.unadjust(adjusted)
+    exact = (adjusted["adjustment_factor"] <= 50) & (adjusted["volume_factor"] >= 1)
+    columns = ["open", "high", "low", "close", "volume", "turnover"]
+    assert_frame_equal(back.filter(exact).select(columns), given_bars.filter(exact).select(columns), check_exact=True)
+    slack = adjusted["adjustment_factor"] * 5.1e-5 + 0.005
+    assert ((back["close"] - given_bars["close"]).abs() <= slack).all()
+    assert ((back["volume"] - given_bars["volume"]).abs() <= 0.5 / adjusted["volume_factor"] + 0.5).all()
 
 
 @LAW
@@ -172,9 +191,25 @@ def test_what_was_not_known_is_not_used() -> None:
     assert adjust.adjust(market, events, as_of=KNOWN)["adjustment_factor"].to_list() == [2.0, 1.0]
 
 
+def test_dividends_count_for_total_returns_only() -> None:
+    market, paid = bars({"A": [0, 1]}), dividend("A", 1, 1.25)
+    assert adjust.adjust(market, paid)["close"].to_list() == market["close"].to_list()
+    earned = adjust.adjust(market, paid, total_return=True)
+    assert earned["close"].to_list() == [80.0, market["close"][1]]
+    assert earned["volume"].to_list() == market["volume"].to_list()  # a share stays a share
+    split_too = adjust.adjust(market, pl.concat([paid, actions(("A", 1, 2.0))]), total_return=True)
+    assert split_too["adjustment_factor"].to_list() == [2.5, 1.0]
+    assert split_too["volume_factor"].to_list() == [2.0, 1.0]
+
+
 def test_few_columns_no_bars() -> None:
     few = bars({"A": [0, 1]}).select("instrument_id", "trade_date", "close")
-    assert adjust.adjust(few, actions(("A", 1, 2.0))).columns == [*few.columns, "adjustment_factor", "adjustment_date"]
+    assert adjust.adjust(few, actions(("A", 1, 2.0))).columns == [
+        *few.columns,
+        "adjustment_factor",
+        "adjustment_date",
+        "volume_factor",
+    ]
     assert adjust.adjust(few.clear(), actions(("A", 1, 2.0))).is_empty()
     seen, whose = adjust.views(few.clear(), actions(("A", 1, 2.0)), FIRST)
     assert seen.is_empty()

@@ -13,7 +13,7 @@ from champion import contracts, features
 from champion.errors import LakeError
 from champion.lake import Lake
 from champion.pipeline import learn
-from champion.pipeline.actions import equity_bars
+from champion.pipeline.bars import equity_bars
 from champion.pipeline.build import build_features
 from champion.settings import Settings
 

@@ -94,11 +94,11 @@ def test_a_refused_file_does_not_stop_the_others(settings: Settings, archive: Si
     copy = tmp_path / "archive"
     shutil.copytree(archive.root, copy)
     (copy / bhavcopy_paths(date(2024, 6, 19))[0]).write_bytes(b"<html>busy</html>")
-    stale, fresh = (copy / bhavcopy_paths(date(2024, 6, day))[0] for day in (20, 21))
-    shutil.copy(stale, fresh)
     changed = settings.model_copy(update={"archive": str(copy)})
     found = fetch(changed, START, END)
     assert [session for session, _ in found.failed] == [date(2024, 6, 19)]
+    stale, fresh = (next(file for file in found.staged if file.session == date(2024, 6, day)) for day in (20, 21))
+    shutil.copy(stale.file.path, fresh.file.path)
     result = ingest(Lake(changed.lake), found.staged)
     assert [session for session, _ in result.failed] == [date(2024, 6, 21)]
     assert "the file is dated 2024-06-20" in result.failed[0][1]
@@ -108,16 +108,16 @@ def test_a_refused_file_does_not_stop_the_others(settings: Settings, archive: Si
 
 
 def test_a_corrected_file_becomes_a_revision(settings: Settings, archive: SimulatedArchive, tmp_path: Path) -> None:
-    run(settings)
-    before = Lake(settings.lake).scan("normalized_equity_ohlc", START, START).collect()
     copy = tmp_path / "archive"
     shutil.copytree(archive.root, copy)
+    changed = settings.model_copy(update={"archive": str(copy)})
+    run(changed)
+    before = Lake(settings.lake).scan("normalized_equity_ohlc", START, START).collect()
     path = copy / bhavcopy_paths(START)[0]
     with zipfile.ZipFile(path) as packed:
         lines = packed.read(packed.namelist()[0]).decode().splitlines()
     with zipfile.ZipFile(path, "w") as packed:
         packed.writestr("a.csv", "\n".join([*lines[:-1], ""]))
-    changed = settings.model_copy(update={"archive": str(copy)})
     fetch(changed, START, START, refresh=True)
     result = ingest(Lake(changed.lake), staged(changed, START, END))
     assert result.totals["written"] == 1

@@ -38,25 +38,25 @@ def rewrite(lake: Lake, session: date, *changes: pl.Expr) -> None:
 
 
 def test_sound_sessions_pass(ingested: Settings) -> None:
-    gates = quality.check(Lake(ingested.lake), START, END, as_of=date(2024, 8, 1))
-    assert gates.filter(~pl.col("passed")).is_empty()
-    assert gate(gates, "freshness")["value"] == 1.0
-    quality.require(gates)
+    verdict = quality.check(Lake(ingested.lake), START, END, as_of=date(2024, 8, 1))
+    assert verdict.failed == []
+    assert gate(verdict.gates, "freshness")["value"] == 1.0
+    quality.require(verdict.gates)
 
 
 def test_missing_values_stop_publication(damaged: Lake) -> None:
     session = damaged.sessions(BARS)[0]
     rewrite(damaged, session, pl.when(pl.col("symbol") != pl.col("symbol").min()).then("isin").alias("isin"))
-    gates = quality.check(damaged, START, END)  # one row of one session among many
-    assert gate(gates, "completeness")["detail"] == f"least complete: isin on {session}"
+    verdict = quality.check(damaged, START, END)  # one row of one session among many
+    assert gate(verdict.gates, "completeness")["detail"] == f"least complete: isin on {session}"
     with pytest.raises(QualityGateError, match=r"completeness is 0\."):
-        quality.require(gates)
+        quality.require(verdict.gates)
 
 
 def test_impossible_prices_stop_publication(damaged: Lake) -> None:
     rewrite(damaged, damaged.sessions(BARS)[0], pl.col("close") * 1e6, pl.col("high") * 1e6)
     with pytest.raises(QualityGateError, match="validity"):
-        quality.require(quality.check(damaged, START, END))
+        quality.require(quality.check(damaged, START, END).gates)
 
 
 def test_too_many_refused_rows_stop_publication(damaged: Lake) -> None:
@@ -72,28 +72,28 @@ def test_too_many_refused_rows_stop_publication(damaged: Lake) -> None:
     )
     damaged.write("quarantine_equity_ohlc", session, refused, {"file": "a"})
     with pytest.raises(QualityGateError, match=r"40 of \d+ rows in quarantine"):
-        quality.require(quality.check(damaged, START, END))
+        quality.require(quality.check(damaged, START, END).gates)
 
 
 def test_turnover_that_does_not_fit_volume_is_a_warning(damaged: Lake) -> None:
     rewrite(damaged, damaged.sessions(BARS)[0], pl.col("turnover") * 100)
-    gates = quality.check(damaged, START, END)
-    assert gate(gates, "consistency")["passed"] is False
-    quality.require(gates)
+    verdict = quality.check(damaged, START, END)
+    assert gate(verdict.gates, "consistency")["passed"] is False
+    quality.require(verdict.gates)
 
 
 def test_half_a_session_is_a_warning(damaged: Lake) -> None:
     last = damaged.sessions(BARS)[-1]
     half = damaged.scan(BARS, last, last).head(8).collect()
     damaged.write(BARS, last, half, {"file": "damaged"})
-    found = gate(quality.check(damaged, START, END), "row_count")
+    found = gate(quality.check(damaged, START, END).gates, "row_count")
     assert found["passed"] is False
     assert str(last) in str(found["detail"])
 
 
 def test_an_old_last_session_is_a_warning(ingested: Settings) -> None:
-    gates = quality.check(Lake(ingested.lake), START, END, as_of=date(2024, 9, 1))
-    assert gate(gates, "freshness")["passed"] is False
+    verdict = quality.check(Lake(ingested.lake), START, END, as_of=date(2024, 9, 1))
+    assert gate(verdict.gates, "freshness")["passed"] is False
 
 
 def test_no_sessions_at_all_are_an_error(damaged: Lake) -> None:

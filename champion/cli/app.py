@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from champion.cli import console, data, look, models, notebook, run, services
+from champion.cli import console, data, look, models, notebook, run, schema, services
 from champion.errors import ChampionError
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ services.add_to(app)
 app.add_typer(models.app, name="models")
 app.add_typer(notebook.app, name="notebook")
 app.add_typer(data.lake_app, name="lake")
-app.add_typer(data.schema_app, name="schema")
+app.add_typer(schema.schema_app, name="schema")
 app.add_typer(data.warehouse_app, name="warehouse")
 
 

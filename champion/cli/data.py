@@ -1,4 +1,4 @@
-"""Commands for the lake, the contracts and the warehouse."""
+"""Commands for the lake and the warehouse."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from champion.errors import LakeError
 from champion.lake import Lake
 
 lake_app = typer.Typer(help="The Parquet lake.", no_args_is_help=True)
-schema_app = typer.Typer(help="The contracts.", no_args_is_help=True)
 warehouse_app = typer.Typer(help="The ClickHouse warehouse.", no_args_is_help=True)
 
 
@@ -47,34 +46,6 @@ def verify(*, as_json: AsJson = False) -> None:
             f"{len(damaged)} damaged file(s): {shown}. Delete their folders, then `champion backfill` their sessions"
         )
     console.show({"damaged": 0, "sessions": {n: len(lake.sessions(n)) for n in contracts.names()}}, as_json=as_json)
-
-
-@schema_app.command("show")
-def show_contract(
-    name: Annotated[str | None, typer.Argument(help="Contract; without one, all are listed.")] = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Show a contract: fields, types, units, rules.
-
-    Example: champion schema show normalized_equity_ohlc
-    """
-    if name is None:
-        console.show({one: contracts.load(one).doc for one in contracts.names()}, as_json=as_json)
-        return
-    contract = contracts.load(name)
-    if as_json:
-        columns = {f.name: {"polars": str(f.types.polars), "clickhouse": f.clickhouse} for f in contract.fields}
-        console.show(
-            {"contract": contract.label, "key": contract.key, "rules": contract.rules, **columns}, as_json=True
-        )
-        return
-    console.table(
-        f"{contract.label}: {contract.doc}",
-        ["field", "polars", "clickhouse", "unit", "meaning"],
-        [[f.name, f.types.polars, f.clickhouse, f.unit, f.doc] for f in contract.fields],
-    )
-    console.table("Rules", ["rule", "must not be false"], list(contract.rules.items()))
 
 
 @warehouse_app.command()

@@ -1,28 +1,28 @@
-"""A contract: the fields, keys, layout and rules of one dataset version, read from `schemas/`."""
+"""A contract: the fields, keys, layout and rules of one dataset version."""
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
-from champion import resources
-from champion.contracts.types import Names, names as type_names, nullable_clickhouse, split_null
+from champion.contracts.types import Avro, Names, names as type_names, nullable_clickhouse, split_null
 from champion.errors import ContractError
 
-_FILE = re.compile(r"(?P<name>[a-z][a-z0-9_]*)_v(?P<version>[0-9]+)\.avsc")
+NO_DEFAULT: Any = ...  # what a field without a default has in its place: null is a default too
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: its name, types, whether it may be null, and what it means."""
+    """One field: its name, types, whether it may be null, and what it means; `default` is as Avro writes it."""
 
     name: str
+    avro: Avro
     types: Names
     nullable: bool
     low_cardinality: bool
@@ -51,6 +51,7 @@ class Contract:
     session: str
     partition_by: tuple[str, ...]
     sort_by: tuple[str, ...]
+    retention: dict[str, int]
     rules: dict[str, str]
     fields: tuple[Field, ...]
 
@@ -60,8 +61,13 @@ class Contract:
         return {field.name: field.types.polars for field in self.fields}
 
     @cached_property
+    def stored_schema(self) -> dict[str, pl.DataType]:
+        """Column name to the Polars type it has in files: enums as text, maps as maps."""
+        return {field.name: field.types.stored for field in self.fields}
+
+    @cached_property
     def arrow_schema(self) -> pa.Schema:
-        """The Arrow schema, with the contract in its metadata."""
+        """The schema of the contract's Arrow tables and Parquet files, with the contract in its metadata."""
         return pa.schema(
             [pa.field(field.name, field.types.arrow, field.nullable) for field in self.fields],
             metadata={"champion.contract": self.label},
@@ -119,34 +125,12 @@ class Contract:
         return frame.select(list(wanted)).sort(self.sort_by)
 
 
-def names() -> list[str]:
-    """Return the names of all contracts in `schemas/`, without versions.
-
-    >>> "normalized_equity_ohlc" in names()
-    True
-    """
-    matches = (_FILE.fullmatch(path.name) for path in resources.folder("schemas").iterdir())
-    return sorted({match["name"] for match in matches if match})
-
-
-@cache
-def load(name: str, version: int = 1) -> Contract:
-    """Return contract `name`, as `load("raw_equity_ohlc")`.
+def parse(record: dict[str, Any], version: int = 1) -> Contract:
+    """Return the contract that an Avro record with Champion's attributes describes.
 
     Raises:
-        ContractError: there is no such file, or it is not a contract.
-
-    >>> load("normalized_equity_ohlc").key
-    ('trade_date', 'instrument_id')
+        ContractError: it lacks an attribute, names fields it does not have, or says two things at once.
     """
-    path = resources.folder("schemas") / f"{name}_v{version}.avsc"
-    if not path.exists():
-        raise ContractError(f"no contract {name!r} version {version}; there are: {', '.join(names())}")
-    return parse(json.loads(path.read_text(encoding="utf-8")), version)
-
-
-def parse(record: dict[str, Any], version: int = 1) -> Contract:
-    """Return the contract that an Avro record with Champion's attributes describes."""
     try:
         contract = Contract(
             name=record["name"],
@@ -159,27 +143,39 @@ def parse(record: dict[str, Any], version: int = 1) -> Contract:
             session=record["session"],
             partition_by=tuple(record["partition_by"]),
             sort_by=tuple(record["sort_by"]),
+            retention=dict(record.get("retention", {})),
             rules=dict(record["rules"]),
             fields=tuple(_field(item) for item in record["fields"]),
         )
     except KeyError as error:
         raise ContractError(f"contract {record.get('name', '?')!r} lacks the attribute {error}") from error
-    known = set(contract.polars_schema)
-    strangers = [name for name in (*contract.key, *contract.sort_by, contract.session) if name not in known]
-    if strangers:
-        raise ContractError(f"{contract.label}: key, session or sort_by name fields it does not have: {strangers}")
+    if wrong := list(_contradictions(contract)):
+        raise ContractError(f"{contract.label}: {'; '.join(wrong)}")
     return contract
+
+
+def _contradictions(contract: Contract) -> Iterator[str]:
+    known = set(contract.polars_schema)
+    if strangers := [name for name in (*contract.key, *contract.sort_by, contract.session) if name not in known]:
+        yield f"key, session or sort_by name fields it does not have: {strangers}"
+    if not re.fullmatch(rf"{contract.version}\.\d+\.\d+", contract.schema_version):
+        yield f"schema_version of version {contract.version} must be {contract.version}.minor.patch"
+    for field in contract.fields:
+        # Else a null that was written and a field that was not there yet could not be told apart.
+        if field.nullable and field.default not in (None, NO_DEFAULT):
+            yield f"{field.name} may be null, so its default must be null, not {field.default!r}"
 
 
 def _field(item: dict[str, Any]) -> Field:
     avro, nullable = split_null(item["type"])
     return Field(
         name=item["name"],
+        avro=avro,
         types=type_names(avro),
         nullable=nullable,
         low_cardinality=bool(item.get("low_cardinality", False)),
         doc=item["doc"],
         unit=item.get("unit"),
         group=item.get("group"),
-        default=item.get("default"),
+        default=item.get("default", NO_DEFAULT),
     )

@@ -19,26 +19,32 @@ Avro: TypeAlias = str | list[Any] | dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The same type in each engine."""
+    """The same type in each engine. `stored` is how Polars reads and writes it in Arrow and Parquet."""
 
     polars: pl.DataType
     arrow: pa.DataType
     clickhouse: str
+    stored: pl.DataType
+
+
+def _alike(polars: pl.DataType, arrow: pa.DataType, clickhouse: str) -> Names:
+    return Names(polars, arrow, clickhouse, stored=polars)
 
 
 _PLAIN = {
-    "boolean": Names(pl.Boolean(), pa.bool_(), "Bool"),
-    "int": Names(pl.Int32(), pa.int32(), "Int32"),
-    "long": Names(pl.Int64(), pa.int64(), "Int64"),
-    "float": Names(pl.Float32(), pa.float32(), "Float32"),
-    "double": Names(pl.Float64(), pa.float64(), "Float64"),
-    "string": Names(pl.String(), pa.large_string(), "String"),
-    "bytes": Names(pl.Binary(), pa.large_binary(), "String"),
+    "boolean": _alike(pl.Boolean(), pa.bool_(), "Bool"),
+    "int": _alike(pl.Int32(), pa.int32(), "Int32"),
+    "long": _alike(pl.Int64(), pa.int64(), "Int64"),
+    "float": _alike(pl.Float32(), pa.float32(), "Float32"),
+    "double": _alike(pl.Float64(), pa.float64(), "Float64"),
+    "string": _alike(pl.String(), pa.large_string(), "String"),
+    "bytes": _alike(pl.Binary(), pa.large_binary(), "String"),
 }
+# ClickHouse's Date holds 1970-01-01 to 2149-06-06, its DateTime64 1900 to 2299; it refuses what lies outside.
 _LOGICAL = {
-    ("int", "date"): Names(pl.Date(), pa.date32(), "Date"),
-    ("long", "timestamp-millis"): Names(pl.Datetime("ms", "UTC"), pa.timestamp("ms", "UTC"), "DateTime64(3, 'UTC')"),
-    ("long", "timestamp-micros"): Names(pl.Datetime("us", "UTC"), pa.timestamp("us", "UTC"), "DateTime64(6, 'UTC')"),
+    ("int", "date"): _alike(pl.Date(), pa.date32(), "Date"),
+    ("long", "timestamp-millis"): _alike(pl.Datetime("ms", "UTC"), pa.timestamp("ms", "UTC"), "DateTime64(3, 'UTC')"),
+    ("long", "timestamp-micros"): _alike(pl.Datetime("us", "UTC"), pa.timestamp("us", "UTC"), "DateTime64(6, 'UTC')"),
 }
 _DECIMAL_DIGITS = 38
 
@@ -60,6 +66,19 @@ def split_null(avro: Avro) -> tuple[Avro, bool]:
     return rest[0], len(rest) < len(avro)
 
 
+def spelled(avro: Avro) -> dict[str, Any]:
+    """Return a type (no union) in Avro's long form, as one object.
+
+    >>> spelled("long")
+    {'type': 'long'}
+    """
+    if not isinstance(avro, dict):
+        return {"type": avro}
+    if not isinstance(avro["type"], dict):
+        return avro
+    return {**spelled(avro["type"]), **{name: value for name, value in avro.items() if name != "type"}}
+
+
 def names(avro: Avro) -> Names:
     """Return what `avro` (without null) is called in each engine.
 
@@ -69,13 +88,10 @@ def names(avro: Avro) -> Names:
     >>> names({"type": "int", "logicalType": "date"}).clickhouse
     'Date'
     """
-    if isinstance(avro, str):
-        avro = {"type": avro}
     if isinstance(avro, list):
         raise ContractError(f"union {avro} inside another type is not supported; use separate fields")
+    avro = spelled(avro)
     kind, logical = avro["type"], avro.get("logicalType")
-    if isinstance(kind, dict):
-        return names({**kind, **{k: v for k, v in avro.items() if k != "type"}})
     if logical == "decimal" and kind in {"bytes", "fixed"}:
         return _decimal(avro)
     if logical is not None and (kind, logical) in _LOGICAL:
@@ -88,11 +104,17 @@ def names(avro: Avro) -> Names:
 def nullable_clickhouse(type_name: str, *, nullable: bool, low_cardinality: bool) -> str:
     """Return the ClickHouse column type with its wrappers, in the one legal order.
 
+    Raises:
+        ContractError: the type is an array, a map or a record that may be null, which ClickHouse cannot hold.
+
     >>> nullable_clickhouse("String", nullable=True, low_cardinality=True)
     'LowCardinality(Nullable(String))'
     """
-    composite = type_name.startswith(("Array(", "Map(", "Tuple("))  # ClickHouse has no Nullable around these
-    inner = f"Nullable({type_name})" if nullable and not composite else type_name
+    if nullable and type_name.startswith(("Array(", "Map(", "Tuple(")):
+        raise ContractError(f"{type_name} cannot be null in ClickHouse; let it be empty, or its parts null")
+    if type_name.startswith("LowCardinality("):  # an enum
+        type_name, low_cardinality = type_name.removeprefix("LowCardinality(")[:-1], True
+    inner = f"Nullable({type_name})" if nullable else type_name
     return f"LowCardinality({inner})" if low_cardinality else inner
 
 
@@ -106,25 +128,32 @@ def _complex(avro: Mapping[str, Any]) -> Names | None:
     match avro["type"]:
         case "fixed":
             clickhouse = "UUID" if avro.get("logicalType") == "uuid" else f"FixedString({avro['size']})"
-            return Names(pl.Binary(), pa.large_binary(), clickhouse)
-        case "enum":
-            symbols = pa.dictionary(pa.uint32(), pa.large_string())
-            return Names(pl.Enum(avro["symbols"]), symbols, "LowCardinality(String)")
+            return _alike(pl.Binary(), pa.binary(avro["size"]), clickhouse)
+        case "enum":  # stored as text, so that a file written before a value was added is read like any other
+            return Names(pl.Enum(avro["symbols"]), pa.large_string(), "LowCardinality(String)", stored=pl.String())
         case "array":
             item, nullable = _inner(avro["items"])
             return Names(
                 pl.List(item.polars),
                 pa.large_list(item.arrow),
                 f"Array({nullable_clickhouse(item.clickhouse, nullable=nullable, low_cardinality=False)})",
+                stored=pl.List(item.stored),
             )
         case "map":
-            value, nullable = _inner(avro["values"])
-            pair = pl.Struct({"key": pl.String(), "value": value.polars})
-            clickhouse = nullable_clickhouse(value.clickhouse, nullable=nullable, low_cardinality=False)
-            return Names(pl.List(pair), pa.map_(pa.large_string(), value.arrow), f"Map(String, {clickhouse})")
+            return _map(*_inner(avro["values"]))
         case "record":
             return _record(avro)
     return None
+
+
+def _map(value: Names, nullable: bool) -> Names:
+    clickhouse = nullable_clickhouse(value.clickhouse, nullable=nullable, low_cardinality=False)
+    return Names(
+        pl.List(pl.Struct({"key": pl.String(), "value": value.polars})),
+        pa.map_(pa.large_string(), value.arrow),
+        f"Map(String, {clickhouse})",
+        stored=pl.Map(pl.String(), value.stored),
+    )
 
 
 def _record(avro: Mapping[str, Any]) -> Names:
@@ -137,6 +166,7 @@ def _record(avro: Mapping[str, Any]) -> Names:
         pl.Struct({name: item.polars for name, (item, _) in inner.items()}),
         pa.struct([pa.field(name, item.arrow, nullable) for name, (item, nullable) in inner.items()]),
         f"Tuple({', '.join(columns)})",
+        stored=pl.Struct({name: item.stored for name, (item, _) in inner.items()}),
     )
 
 
@@ -150,4 +180,4 @@ def _decimal(avro: Mapping[str, Any]) -> Names:
     if not 0 < precision <= _DECIMAL_DIGITS or not 0 <= scale <= precision:
         asked = f"decimal({precision}, {scale})"
         raise ContractError(f"{asked}: precision must be 1 to {_DECIMAL_DIGITS}, scale 0 to precision")
-    return Names(pl.Decimal(precision, scale), pa.decimal128(precision, scale), f"Decimal({precision}, {scale})")
+    return _alike(pl.Decimal(precision, scale), pa.decimal128(precision, scale), f"Decimal({precision}, {scale})")

@@ -17,7 +17,7 @@ import polars as pl
 from filelock import FileLock
 
 from champion import contracts
-from champion.contracts import Contract
+from champion.contracts import Contract, storage
 from champion.errors import LakeError
 from champion.files import replacing, sha256
 from champion.lake import layout, manifest as manifests
@@ -172,10 +172,7 @@ class Lake:
 
     @staticmethod
     def _scan_files(contract: Contract, files: list[Path], columns: tuple[str, ...]) -> pl.LazyFrame:
-        schema = {name: contract.polars_schema[name] for name in columns}
-        if not files:
-            return pl.LazyFrame(schema=schema)
-        return pl.scan_parquet(files, schema=schema, missing_columns="insert", glob=False)
+        return storage.scan(files, contract, columns)
 
 
 def _write_part(
@@ -185,13 +182,7 @@ def _write_part(
     for leftover in path.parent.glob(".*.part"):  # of a writer that was killed: the dataset's lock is ours now
         leftover.unlink()
     with replacing(path) as temporary:
-        conformed.write_parquet(
-            temporary,
-            compression="snappy",
-            statistics=True,
-            row_group_size=_ROW_GROUP,
-            metadata={"champion.contract": contract.label},
-        )
+        storage.write(conformed, contract, temporary, compression="snappy", row_group_size=_ROW_GROUP)
         if contract.layer == "raw":
             temporary.chmod(0o440)
         digest, size = sha256(temporary), temporary.stat().st_size

@@ -1,4 +1,4 @@
-"""Corporate actions from the archive to the lake, and bars adjusted for them: what features, labels and models see."""
+"""Corporate actions from the archive to the lake, and what they do to prices: the factors that adjust bars."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from hashlib import sha256
 import polars as pl
 
 from champion.actions import ACTIONS, VERSION, ListOrigin, as_known, normalize
-from champion.adjust import adjust
+from champion.adjust import counted
+from champion.factors import FACTORS, VERSION as FACTORS_VERSION, factors
+from champion.identity import Lineage
 from champion.lake import Lake
-from champion.normalize import EQUITY_SERIES
+from champion.pipeline.bars import BARS, equity_bars
+from champion.pipeline.lineage import lineage
 from champion.settings import Settings
 from champion.sources import actions as lists
 from champion.sources.archive import Archive, Staged
 
-BARS = "normalized_equity_ohlc"
 PATTERN = "corporates/CF-CA-equities-*.csv"
-SYMBOL_CHANGES = "content/equities/symbolchange.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,87 +37,98 @@ class Refreshed:
 
 
 def refresh(settings: Settings) -> Refreshed:
-    """Bring the archive's newest list of corporate actions into staging and lake; the same list again changes nothing.
+    """Bring the newest list of corporate actions into staging and lake, and the factors that come of it.
 
-    Newest is the list that covers the latest ex-dates. A partition is the date in India on which a list was first
-    read; a second list on one date replaces the first there, staging keeps both.
+    Newest is the list that covers the latest ex-dates, in the archive or in the folder of lists. A partition is the
+    date in India on which a list was first read; a second list on one date replaces the first there, staging keeps
+    both. The same list, lineage and bars again change nothing.
 
     Raises:
         ArchiveError: the archive did not answer, or a list is not what it should be; the lake is as it was.
         ContractError: an action breaks its contract.
     """
-    with Archive(settings.archive, settings.staging) as archive:
+    lake = Lake(settings.lake)
+    with Archive(settings.lists or settings.archive, settings.staging) as archive:
         names = archive.names(PATTERN)
         staged = archive.fetch_list(max(names, key=_covers_to)) if names else None
-        changes = archive.fetch_list(SYMBOL_CHANGES) if names else None
     if staged is None:
-        return Refreshed("absent", 0, f"{settings.archive} has no {PATTERN}: what the lake knows of actions stays")
-    lake = Lake(settings.lake)
-    made_from = {"list": staged.sha256, "changes": changes.sha256 if changes else "", "actions": VERSION}
-    before = lake.manifest(ACTIONS, staged.session)
-    if before is not None and before.made_from(made_from):
-        return Refreshed("already", before.current.rows, f"{staged.name} is in the lake")
-    frame = _read(staged, changes)
-    lake.write(ACTIONS, staged.session, frame, made_from)
-    return Refreshed("written", frame.height, f"{staged.name}: {frame.height:,} actions")
+        build_factors(lake)
+        where = settings.lists or settings.archive
+        return Refreshed("absent", 0, f"{where} has no {PATTERN}: what the lake knows of actions stays")
+    found = _commit(lake, staged)
+    build_factors(lake)
+    return found
 
 
-def known_actions(lake: Lake, as_of: datetime | None = None) -> pl.DataFrame:
-    """Return the actions believed at `as_of`, or now; empty where no list was ever read. See `actions.as_known`."""
-    return as_known(lake.scan(ACTIONS).collect(), as_of)
+def build_factors(lake: Lake) -> None:
+    """Commit the factors of the newest list of actions, where it, the bars or the rules are not those they came of."""
+    read = lake.sessions(ACTIONS)
+    if not read:
+        return
+    made_from = {"actions": lake.digest(ACTIONS), "bars": lake.digest(BARS), "factors": FACTORS_VERSION}
+    if not lake.is_current(FACTORS, read[-1], made_from):
+        actions = as_known(lake.scan(ACTIONS).collect()).with_columns(list_date=pl.lit(read[-1]))
+        bars = equity_bars(lake).select("instrument_id", "trade_date", "open", "close")
+        moved = bars.join(actions.lazy().select("instrument_id").unique(), on="instrument_id", how="semi")
+        lake.write(FACTORS, read[-1], factors(actions, moved.collect()), made_from)
 
 
-def adjusted_bars(
-    lake: Lake,
-    start: date | None = None,
-    end: date | None = None,
-    as_of: datetime | None = None,
-    columns: Sequence[str] | None = None,
-) -> pl.DataFrame:
-    """Return the bars of company shares from `start` to `end` in the scale of `end`, with the actions known at `as_of`.
+def known_factors(lake: Lake, as_of: datetime | None = None) -> pl.DataFrame:
+    """Return the factors believed at `as_of`, or now; empty where no list was ever read.
 
-    Without a list of actions in the lake they are as traded, adjustment_factor 1. A later split does not change them:
-    it lies beyond `end`.
+    They are those of the last list read by then; before any was read, those of the first, as far as they were known
+    to the market (see `known_at` in the contract).
     """
-    bars = equity_bars(lake, start, end)
-    return adjust((bars if columns is None else bars.select(columns)).collect(), known_actions(lake, as_of))
+    known = lake.scan(FACTORS).collect()
+    if as_of is None:
+        return known.filter(pl.col("list_date") == pl.col("list_date").max())
+    lists_read = known.group_by("list_date").agg(read=pl.col("ingest_time").max()).sort("list_date")
+    by_then = lists_read.filter(pl.col("read") <= as_of)["list_date"]
+    chosen = by_then.max() if by_then.len() else lists_read["list_date"].min()
+    return known.filter((pl.col("list_date") == pl.lit(chosen, pl.Date)) & (pl.col("known_at") <= as_of))
 
 
-def equity_bars(lake: Lake, start: date | None = None, end: date | None = None) -> pl.LazyFrame:
-    """Return the bars of company shares as traded, ETFs among them: debt and other series carry no features."""
-    return lake.scan(BARS, start, end).filter(pl.col("series").is_in(EQUITY_SERIES))
-
-
-def digests(actions: pl.DataFrame, sessions: Sequence[date]) -> dict[date, str]:
-    """Return, for each session, one SHA-256 over the factors up to it: equal digests mean equal adjustment.
+def digests(found: pl.DataFrame, sessions: Sequence[date]) -> dict[date, str]:
+    """Return, for each session, one SHA-256 over the price factors up to it: equal digests mean equal adjustment.
 
     Sessions are in order. An action changes the digest of its ex-date and of all later sessions, and of those alone;
-    ex-dates up to the first session have no bars before them and do not count.
+    ex-dates up to the first session have no bars before them and do not count, nor do dividends.
     """
     if not sessions:
         return {}
-    factors = actions.filter(pl.col("price_factor").is_not_null() & (pl.col("ex_date") > sessions[0]))
-    lines = factors.sort("ex_date", "instrument_id", "kind").select("ex_date", "instrument_id", "price_factor").rows()
-    running, found, position = sha256(), {}, 0
+    later = counted(found).filter(pl.col("ex_date") > sessions[0]).sort("ex_date", "instrument_id", "kind")
+    lines = later.select("ex_date", "instrument_id", "price_factor", "volume_factor").rows()
+    running, by_session, position = sha256(), {}, 0
     for session in sessions:
         while position < len(lines) and lines[position][0] <= session:
             running.update(f"{lines[position]}\n".encode())
             position += 1
-        found[session] = running.hexdigest()
-    return found
+        by_session[session] = running.hexdigest()
+    return by_session
 
 
 def digest(lake: Lake, end: date) -> str:
     """Return one SHA-256 over the factors that adjust the bars up to `end`."""
     sessions = lake.sessions(BARS, end=end)
-    return digests(known_actions(lake), sessions)[sessions[-1]] if sessions else ""
+    return digests(known_factors(lake), sessions)[sessions[-1]] if sessions else ""
 
 
-def _read(staged: Staged, changes: Staged | None) -> pl.DataFrame:
+def _commit(lake: Lake, staged: Staged) -> Refreshed:
+    known = lineage(lake)
+    names = sha256("\n".join(map(str, known.changes)).encode()).hexdigest()
+    made_from = {"list": staged.sha256, "lineage": names, "actions": VERSION}
+    before = lake.manifest(ACTIONS, staged.session)
+    if before is not None and before.made_from(made_from):
+        return Refreshed("already", before.current.rows, f"{staged.name} is in the lake")
+    frame = _read(staged, known)
+    lake.write(ACTIONS, staged.session, frame, made_from)
+    return Refreshed("written", frame.height, f"{staged.name}: {frame.height:,} actions")
+
+
+def _read(staged: Staged, known: Lineage) -> pl.DataFrame:
     rows = lists.parse_actions(staged.name, staged.path.read_bytes())
-    renames = lists.parse_symbol_changes(SYMBOL_CHANGES, changes.path.read_bytes() if changes else b"")
     covers = lists.span(staged.name, rows) or (staged.session, staged.session)
-    return normalize(rows, renames, ListOrigin(lists.SOURCE, staged.sha256, staged.fetched_at, covers))
+    return normalize(rows, known, ListOrigin(lists.SOURCE, staged.sha256, staged.fetched_at, covers))
 
 
 def _covers_to(name: str) -> tuple[date, str]:

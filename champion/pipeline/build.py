@@ -21,10 +21,11 @@ import polars as pl
 from champion import adjust, contracts, features
 from champion.envelope import session_close_expr
 from champion.lake import Lake
-from champion.pipeline.actions import digests, equity_bars, known_actions
+from champion.pipeline.actions import digests, known_factors
+from champion.pipeline.bars import BARS, equity_bars
 from champion.pipeline.progress import Progress, silent
 
-BARS, FEATURES = "normalized_equity_ohlc", "features_equity_indicators"
+FEATURES = "features_equity_indicators"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +50,15 @@ def build_features(
     lake: Lake, start: date, end: date, *, feature_set: str = "v1", progress: Progress = silent
 ) -> Built:
     """Commit the features of every session from `start` to `end` that are missing or made from other bars."""
-    actions = known_actions(lake)
-    made_from = _inputs(lake, end, actions, feature_set)
+    factors = known_factors(lake)
+    made_from = _inputs(lake, end, factors, feature_set)
     sessions = lake.sessions(BARS, start, end)
     stale = [session for session in sessions if not _is_current(lake, session, made_from[session])]
     if stale:
         columns = ["instrument_id", "symbol", "trade_date", "high", "low", "close", "volume", "turnover"]
         bars = equity_bars(lake, end=end).select(columns).collect()
         progress(0, len(stale), "computing")
-        made = _as_seen(bars, actions, stale[0], feature_set).filter(pl.col("trade_date").is_in(stale))
+        made = _as_seen(bars, factors, stale[0], feature_set).filter(pl.col("trade_date").is_in(stale))
         _write(lake, stale, made, made_from, progress)
     group = next(iter(contracts.load(FEATURES).groups))
     account = {
@@ -70,29 +71,29 @@ def build_features(
 
 def stale_sessions(lake: Lake, end: date, feature_set: str = "v1") -> list[date]:
     """Return the sessions up to `end` whose features are missing or were made from other bars than the lake holds."""
-    made_from = _inputs(lake, end, known_actions(lake), feature_set)
+    made_from = _inputs(lake, end, known_factors(lake), feature_set)
     return [session for session, inputs in made_from.items() if not _is_current(lake, session, inputs)]
 
 
-def _as_seen(bars: pl.DataFrame, actions: pl.DataFrame, since: date, feature_set: str) -> pl.DataFrame:
+def _as_seen(bars: pl.DataFrame, factors: pl.DataFrame, since: date, feature_set: str) -> pl.DataFrame:
     """Return the features of the sessions from `since` on, each from the bars as that session saw them."""
-    seen, views = adjust.views(bars, actions, since)
+    seen, views = adjust.views(bars, factors, since)
     made = features.build(seen, feature_set).rename({"instrument_id": "view"}).join(views, on="view")
     mine = pl.col("trade_date").is_between("view_from", "view_to", closed="left")
     return made.filter(mine).drop("view", "view_from", "view_to")
 
 
-def _inputs(lake: Lake, end: date, actions: pl.DataFrame, feature_set: str) -> dict[date, Mapping[str, str]]:
+def _inputs(lake: Lake, end: date, factors: pl.DataFrame, feature_set: str) -> dict[date, Mapping[str, str]]:
     running = sha256()
     sessions = lake.sessions(BARS, end=end)
-    factors = digests(actions, sessions)
+    adjustment = digests(factors, sessions)
     found: dict[date, Mapping[str, str]] = {}
     for session in sessions:
         manifest = lake.manifest(BARS, session)
         running.update(f"{session} {manifest.current.sha256 if manifest else ''}\n".encode())
         found[session] = {
             "bars": running.hexdigest(),
-            "actions": factors[session],
+            "actions": adjustment[session],
             "feature_set": feature_set,
             "features": features.VERSION,
         }

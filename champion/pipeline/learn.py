@@ -11,8 +11,8 @@ from champion.errors import LakeError
 from champion.inputs import LOOKBACK, MODEL_INPUTS, model_inputs
 from champion.labels import forward_return
 from champion.lake import Lake
-from champion.pipeline.actions import adjusted_bars, digests, known_actions
-from champion.pipeline.build import FEATURES
+from champion.pipeline.adjusted import adjusted_bars
+from champion.pipeline.build import FEATURES, stale_sessions
 
 _TURNOVER_WINDOW = 20
 _BAR_COLUMNS = ("instrument_id", "symbol", "trade_date", "high", "low", "close", "volume", "turnover")
@@ -25,9 +25,9 @@ def training_frame(lake: Lake, start: date, end: date, *, horizon: int, min_turn
     Labels near `end` are null: what follows is not known. `min_turnover` is in rupees, see `universe`.
 
     Raises:
-        LakeError: features were built before a corporate action was known that changes them.
+        LakeError: features are missing, or older than the bars, the corporate actions or the rules they come of.
     """
-    _check_current(lake, start, end)
+    check_current(lake, start, end)
     bars = _bars(lake, start, end)
     features = _features(lake, bars, start, end).join(universe(bars, min_turnover), on=_KEY, how="semi")
     inputs = model_inputs(bars, features)
@@ -65,24 +65,25 @@ def inputs() -> list[str]:
     return list(MODEL_INPUTS)
 
 
+def check_current(lake: Lake, start: date | None, end: date | None) -> None:
+    """Do nothing where every session from `start` to `end` has the features that its bars and actions make.
+
+    Raises:
+        LakeError: naming the sessions and the command that mends them.
+    """
+    stale = [s for s in stale_sessions(lake, end or date.max) if start is None or s >= start]
+    if stale:
+        raise LakeError(
+            f"{len(stale)} session(s) from {stale[0]} on have no current features: "
+            f"run `champion features {stale[0]} {stale[-1]}`"
+        )
+
+
 def _bars(lake: Lake, start: date, end: date) -> pl.DataFrame:
     """Return adjusted bars from as many sessions before `start` as inputs and universe look back."""
     before = lake.sessions("normalized_equity_ohlc", end=start)[-_lookback() - 1 :]
     first = before[0] if before else start
     return adjusted_bars(lake, first, end, columns=_BAR_COLUMNS)
-
-
-def _check_current(lake: Lake, start: date, end: date) -> None:
-    """Refuse features whose recorded actions are not those that adjust the bars beside them."""
-    known = digests(known_actions(lake), lake.sessions("normalized_equity_ohlc", end=end))
-    group = next(iter(contracts.load(FEATURES).groups))
-    made = {session: lake.manifest(FEATURES, session, group) for session in lake.sessions(FEATURES, start, end)}
-    stale = [s for s, one in made.items() if one and one.current.inputs.get("actions") != known.get(s)]
-    if stale:
-        raise LakeError(
-            f"the features of {len(stale)} session(s) were built before a corporate action was known: "
-            f"run `champion features {stale[0]} {stale[-1]}`"
-        )
 
 
 def _lookback() -> int:

@@ -1,33 +1,27 @@
-"""Writes the simulated archive: one file per session and format, then the lists, then `simulation.json`.
-
-`simulation.json` names the arguments that made the folder. It is written first without a digest and last with one, so
-that an interrupted run is recognised and a repeated one finishes it: files that are already right are left alone.
-"""
+"""Writes the simulated archive: the files of each session, then the lists, and last the marker."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from champion.errors import UsageError
-from champion.simulate import calendar, files, market, universe
+from champion.simulate import calendar, files, indices, lists, market, universe
+from champion.simulate.actions import settled
 from champion.simulate.events import plan as plan_events
+from champion.simulate.marker import claim, digest, fingerprint, on_disk, seal, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from champion.simulate.events import Action, Change, Events
+    from champion.simulate.actions import Action
+    from champion.simulate.changes import Change
+    from champion.simulate.events import Events
     from champion.simulate.universe import Instrument
 
-MARKER = "simulation.json"
-FORMAT = 1  # of the generator: another number makes other files from the same arguments
 START, END = date(2023, 1, 2), date(2024, 12, 31)
-CONTENTS = ("content", "corporates")
 
 
 @dataclass(frozen=True)
@@ -96,15 +90,15 @@ def publish(
             "corporate_actions": corporate_actions,
         }
     )
-    found = _claim(root, plan.arguments)
     paths = _paths(plan)
-    digest = _digest(root, paths) if found else ""
-    written = 0
-    if not found or digest != found:
-        for path, content in _contents(plan, progress):
-            written += _write(root / path, content)
-        digest = _digest(root, paths)
-        _write_marker(root, plan.arguments, digest)
+    made = claim(root, plan.arguments)
+    closes, written = made.closes, 0
+    if not made.digest or digest(on_disk(root, paths)) != made.digest:
+        closes, fingerprints = {}, {}
+        for path, content in _contents(plan, closes, progress):
+            written += write(root / path, content)
+            fingerprints[path] = fingerprint(content)
+        made = seal(root, plan.arguments, digest(fingerprints), closes)
     return SimulatedArchive(
         root=root,
         sessions=plan.sessions,
@@ -113,8 +107,8 @@ def publish(
         signal=signal,
         files=len(paths),
         files_written=written,
-        digest=digest,
-        actions=plan.events.actions,
+        digest=made.digest,
+        actions=_settled(plan, closes),
         changes=plan.events.changes,
     )
 
@@ -137,39 +131,9 @@ def _plan(arguments: dict[str, Any]) -> _Plan:
     return _Plan(arguments, members, sessions, happened)
 
 
-def _claim(root: Path, arguments: dict[str, Any]) -> str:
-    """Return the digest of the finished archive in root, or "" after claiming an empty or unfinished one."""
-    marker = root / MARKER
-    if not marker.exists():
-        if any((root / name).exists() for name in CONTENTS):
-            raise UsageError(
-                f"{root} holds an archive that was not simulated (no {MARKER}): simulate into another folder."
-            )
-        _write_marker(root, arguments, "")
-        return ""
-    try:
-        made = json.loads(marker.read_bytes())
-        there, digest, version = made["arguments"], str(made["digest"]), made["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{marker} is damaged: delete {root}, or simulate into another folder.") from error
-    if version != FORMAT:
-        raise UsageError(
-            f"{root} was made by another version of the simulator ({version}, this is {FORMAT}): "
-            "simulate into another folder, or delete this one first."
-        )
-    if there != arguments:
-        differing = [name for name in arguments if there.get(name) != arguments[name]]
-        wanted = ", ".join(f"{name} {arguments[name]} (there: {there.get(name)})" for name in differing)
-        raise UsageError(
-            f"{root} holds a simulated archive made with other arguments: asked for {wanted}. "
-            "Simulate into another folder, or delete this one first."
-        )
-    return digest
-
-
 def _paths(plan: _Plan) -> list[str]:
     """Return every path of the archive, relative to its root, in the order of writing."""
-    dated = [path for session in plan.sessions for path, _ in _bhavcopies(session)]
+    dated = [path for session in plan.sessions for path in (*dict(_bhavcopies(session)), *_reports(session))]
     return [*dated, *_lists(plan)]
 
 
@@ -185,65 +149,45 @@ def _bhavcopies(session: date) -> list[tuple[str, bool]]:
     return published
 
 
+def _reports(session: date) -> tuple[str, str]:
+    """Return the paths of a session's full report and of its index closes."""
+    day = f"{session:%d%m%Y}"
+    return f"products/content/sec_bhavdata_full_{day}.csv", f"content/indices/ind_close_all_{day}.csv"
+
+
 def _lists(plan: _Plan) -> tuple[str, str, str]:
     first, last = (date.fromisoformat(plan.arguments[name]) for name in ("start", "end"))
     span = f"{first:%d-%m-%Y}-to-{last:%d-%m-%Y}"
     return "content/equities/EQUITY_L.csv", "content/equities/symbolchange.csv", f"corporates/CF-CA-equities-{span}.csv"
 
 
-def _contents(plan: _Plan, progress: Callable[[int, int], None] | None) -> Iterator[tuple[str, bytes]]:
-    """Yield each file's path and bytes, in the order of `_paths`."""
+def _contents(
+    plan: _Plan, closes: dict[tuple[int, date], int], progress: Callable[[int, int], None] | None
+) -> Iterator[tuple[str, bytes]]:
+    """Yield each file's path and bytes, in the order of `_paths`, and fill `closes` as of `_settled` on the way."""
     identity = files.identities(plan.universe)
     by_session: dict[date, list[Change]] = {}
     for change in plan.events.changes:
         by_session.setdefault(change.session, []).append(change)
-    dividends: dict[tuple[int, date], int] = {}
     days = market.walk(plan.universe, plan.events, plan.sessions, seed=plan.seed, signal=plan.signal)
-    for done, quotes in enumerate(days, start=1):
+    for done, (quotes, index_closes) in enumerate(indices.reports(plan.universe, plan.events, days), start=1):
         session = quotes.session
         if session in by_session:
             identity = files.changed(identity, by_session[session])
-        dividends |= {(position, session): amount for position, amount in quotes.dividends.items()}
+        closes |= {(one.position, session): int(quotes.previous[one.position]) for one in quotes.settled}
         rows = files.bars(identity, quotes)
         for path, is_udiff in _bhavcopies(session):
             text = files.udiff(session, rows) if is_udiff else files.legacy(session, rows)
             yield path, files.zipped(path.rpartition("/")[2].removesuffix(".zip"), text, session)
+        yield from zip(_reports(session), (files.full(session, rows), index_closes), strict=True)
         if progress:
             progress(done, len(plan.sessions))
     master, symbols, actions = _lists(plan)
-    yield master, files.master(plan.universe, plan.events, plan.sessions)
-    yield symbols, files.symbol_changes(plan.universe, plan.events.changes)
-    yield actions, files.corporate_actions(plan.universe, plan.events, dividends)
+    yield master, lists.master(plan.universe, plan.events, plan.sessions)
+    yield symbols, lists.symbol_changes(plan.universe, plan.events.changes)
+    yield actions, lists.corporate_actions(plan.universe, plan.events, _settled(plan, closes))
 
 
-def _write(path: Path, content: bytes, *, durable: bool = False) -> bool:
-    """Put the bytes in place by one rename; return False where they already were.
-
-    Only the marker is forced to disk: a file lost to a power cut shows in the digest and is written again.
-    """
-    if path.exists() and path.read_bytes() == content:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.tmp")
-    with unfinished.open("wb") as stream:
-        stream.write(content)
-        if durable:
-            stream.flush()
-            os.fsync(stream.fileno())
-    unfinished.replace(path)
-    return True
-
-
-def _write_marker(root: Path, arguments: dict[str, Any], digest: str) -> None:
-    made = {"format": FORMAT, "arguments": arguments, "digest": digest}
-    _write(root / MARKER, (json.dumps(made, indent=2) + "\n").encode(), durable=True)
-
-
-def _digest(root: Path, paths: list[str]) -> str:
-    """Return the SHA-256 over all paths and contents; a missing file changes it."""
-    total = hashlib.sha256()
-    for path in paths:
-        file = root / path
-        content = hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else "missing"
-        total.update(f"{path} {content}\n".encode())
-    return total.hexdigest()
+def _settled(plan: _Plan, closes: dict[tuple[int, date], int]) -> tuple[Action, ...]:
+    """Return the actions with their amounts; `closes` are paise before each ex-date, by position and ex-date."""
+    return tuple(settled(action, closes[action.position, action.ex_date]) for action in plan.events.actions)

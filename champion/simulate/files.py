@@ -1,4 +1,4 @@
-"""The texts of the exchange's files: both bhavcopy formats, both lists of names, and the corporate actions.
+"""The texts of a session's files: both bhavcopy formats and the full report with delivery figures.
 
 Formats are copied from real files, oddities included; `zipped` makes the archive member. Everything returned is bytes
 that depend on the arguments alone.
@@ -9,15 +9,15 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from champion.simulate.events import Action, Change, Events
+    from champion.simulate.changes import Change
     from champion.simulate.market import Quotes
     from champion.simulate.universe import Instrument
 
@@ -26,7 +26,6 @@ LEGACY_TO = date(2024, 7, 5)  # both were published for half a year
 NEW_HEADER_FROM = date(2024, 6, 21)
 SETTLEMENT_DIFFERS_FROM = date(2024, 7, 5)
 SAME_DAY_SETTLEMENT_FROM = date(2024, 3, 28)  # series T0
-SAME_DAY_RECORD_FROM = date(2023, 1, 27)  # with T+1 settlement the record date became the ex-date
 SETTLEMENT_DIFFERS = 0.45
 T0_SYMBOLS = 3
 T0_CHANCE = 0.5
@@ -39,13 +38,13 @@ UDIFF_FIELDS = (
 OLD_RESERVED = ",Rsvd01,Rsvd02,Rsvd03,Rsvd04,\n"  # a comma too many: 35 names over 34 fields
 NEW_RESERVED = ",Rsvd1,Rsvd2,Rsvd3,Rsvd4\n"
 LEGACY_HEADER = "SYMBOL,SERIES,OPEN,HIGH,LOW,CLOSE,LAST,PREVCLOSE,TOTTRDQTY,TOTTRDVAL,TIMESTAMP,TOTALTRADES,ISIN,\n"
-MASTER_HEADER = "SYMBOL,NAME OF COMPANY, SERIES, DATE OF LISTING, PAID UP VALUE, MARKET LOT, ISIN NUMBER, FACE VALUE\n"
-ACTIONS_HEADER = (
-    "SYMBOL", "COMPANY NAME", "SERIES", "PURPOSE", "FACE VALUE", "EX-DATE", "RECORD DATE",
-    "BOOK CLOSURE START DATE", "BOOK CLOSURE END DATE",
-)  # fmt: skip
+FULL_HEADER = (
+    "SYMBOL, SERIES, DATE1, PREV_CLOSE, OPEN_PRICE, HIGH_PRICE, LOW_PRICE, LAST_PRICE, CLOSE_PRICE, AVG_PRICE, "
+    "TTL_TRD_QNTY, TURNOVER_LACS, NO_OF_TRADES, DELIV_QTY, DELIV_PER\n"
+)
+LAKH = 100_000
+NOT_DELIVERABLE = ("BE", "BZ")  # every trade is for delivery, so no figures
 TRAILING_ZEROS = re.compile(rb"\.00(?=,)|(\.\d)0(?=,)")
-MASTER_SERIES = ("EQ", "BE")
 
 
 def identities(universe: tuple[Instrument, ...]) -> pl.DataFrame:
@@ -60,7 +59,8 @@ def changed(identity: pl.DataFrame, changes: Iterable[Change]) -> pl.DataFrame:
     for change in changes:
         identity[change.position, change.attribute] = change.after
         if change.attribute == "series":
-            identity[change.position, "code"] = identity[change.position, "code"] + MOVED_CODE
+            step = -MOVED_CODE if change.after == "EQ" else MOVED_CODE
+            identity[change.position, "code"] = identity[change.position, "code"] + step
     return identity
 
 
@@ -78,6 +78,7 @@ def bars(identity: pl.DataFrame, quotes: Quotes) -> pl.DataFrame:
         volume=quotes.volume,
         turnover=quotes.turnover,
         trades=quotes.trades,
+        delivered=quotes.delivered,
         chance=quotes.chance,
     ).filter(quotes.traded)
     rows = pl.concat([figures, _same_day(figures)]) if quotes.session >= SAME_DAY_SETTLEMENT_FROM else figures
@@ -107,9 +108,28 @@ def legacy(session: date, rows: pl.DataFrame) -> bytes:
     """Return the legacy bhavcopy of a session: sorted, no trailing zeros, 0 for a missing last price."""
     names = ("symbol", "series", "open", "high", "low", "close", "last", "previous", "volume", "turnover")
     columns = [pl.col("last").fill_null(0.0) if name == "last" else pl.col(name) for name in names]
-    columns += [pl.lit(_stamp(session)), pl.col("trades"), pl.col("isin"), pl.lit(None, pl.String)]
+    columns += [pl.lit(stamp(session)), pl.col("trades"), pl.col("isin"), pl.lit(None, pl.String)]
     text = _csv(rows.sort("symbol", "series"), columns)
     return LEGACY_HEADER.encode() + TRAILING_ZEROS.sub(rb"\1", text)
+
+
+def full(session: date, rows: pl.DataFrame) -> bytes:
+    """Return the full report of a session: spaces after commas, `-` for no delivery figures, no ISIN.
+
+    A missing last price is a blank. Series T0 and three in four N1 instruments are left out, as some debt is in the
+    real report.
+    """
+    day = f"{session:%d-%b-%Y}"
+    names = ("symbol", "series", "code", "previous", "open", "high", "low", "last", "close", "volume", "turnover")
+    fields = sorted(zip(*(rows[name].to_list() for name in (*names, "trades", "delivered")), strict=True))
+    lines = [
+        f"{symbol}, {series}, {day}, {before:.2f}, {opened:.2f}, {high:.2f}, {low:.2f}, "
+        f"{'' if last is None else f'{last:.2f}'}, {close:.2f}, {turnover / volume:.2f}, {volume}, "
+        f"{turnover / LAKH:.2f}, {trades}, {_delivery(series, delivered, volume)}\n"
+        for symbol, series, code, before, opened, high, low, last, close, volume, turnover, trades, delivered in fields
+        if series != "T0" and (series != "N1" or code % 4 == 0)
+    ]
+    return (FULL_HEADER + "".join(lines)).encode()
 
 
 def zipped(name: str, content: bytes, session: date) -> bytes:
@@ -122,47 +142,8 @@ def zipped(name: str, content: bytes, session: date) -> bytes:
     return buffer.getvalue()
 
 
-def master(universe: tuple[Instrument, ...], events: Events, sessions: tuple[date, ...]) -> bytes:
-    """Return the symbol master as of the last session: EQ and BE instruments still listed, by symbol."""
-    identity = changed(identities(universe), events.changes)
-    faces = {action.position: action.face_value for action in events.actions}
-    lines = []
-    for position, row in enumerate(identity.iter_rows(named=True)):
-        if row["series"] not in MASTER_SERIES or events.last[position] < len(sessions) - 1:
-            continue
-        first = events.first[position]
-        listed = sessions[first] if first else sessions[0] - timedelta(30 + universe[position].code % 7_000)
-        face = faces.get(position, universe[position].face_value)
-        fields = (row["symbol"], row["name"], row["series"], _stamp(listed), face, row["lot"], row["isin"], face)
-        lines.append(",".join(map(str, fields)) + "\n")
-    return (MASTER_HEADER + "".join(sorted(lines))).encode()
-
-
-def symbol_changes(universe: tuple[Instrument, ...], changes: Iterable[Change]) -> bytes:
-    """Return the list of renames, without a header as the exchange's: company, old symbol, new symbol, date."""
-    renames = (change for change in changes if change.attribute == "symbol")
-    lines = (f"{universe[one.position].name},{one.before},{one.after},{_stamp(one.session)}\n" for one in renames)
-    return "".join(sorted(lines)).encode()
-
-
-def corporate_actions(
-    universe: tuple[Instrument, ...], events: Events, dividends: Mapping[tuple[int, date], int]
-) -> bytes:
-    """Return the corporate-actions list; `dividends` are paise by position and ex-date.
-
-    As in the real list, symbols are the latest, and the first split or bonus stands in it twice.
-    """
-    series = changed(identities(universe), events.changes)["series"].to_list()
-    capital = [action for action in events.actions if action.price_factor != 1.0]
-    rows = [ACTIONS_HEADER]
-    for action in sorted([*events.actions, *capital[:1]], key=lambda one: one.ex_date):
-        record = action.ex_date if action.ex_date >= SAME_DAY_RECORD_FROM else action.ex_date + timedelta(1)
-        purpose = _purpose(action, dividends)
-        title = universe[action.position].name
-        dates = (f"{action.ex_date:%d-%b-%Y}", f"{record:%d-%b-%Y}", "-", "-")
-        rows.append((action.symbol, title, series[action.position], purpose, str(action.face_value), *dates))
-    text = "".join(",".join(f'"{field}"' for field in row) + "\n" for row in rows)
-    return text.encode("utf-8-sig")
+def _delivery(series: str, delivered: int, volume: int) -> str:
+    return "-, -" if series in NOT_DELIVERABLE else f"{delivered}, {100 * delivered / volume:.2f}"
 
 
 def _same_day(figures: pl.DataFrame) -> pl.DataFrame:
@@ -188,13 +169,10 @@ def _csv(rows: pl.DataFrame, columns: list[pl.Expr]) -> bytes:
     return text.encode()
 
 
-def _stamp(day: date) -> str:
+def stamp(day: date) -> str:
+    """Return a date as the lists and the legacy bhavcopy write it.
+
+    >>> stamp(date(2024, 7, 5))
+    '05-JUL-2024'
+    """
     return f"{day:%d-%b-%Y}".upper()
-
-
-def _purpose(action: Action, dividends: Mapping[tuple[int, date], int]) -> str:
-    if action.kind != "dividend":
-        return action.purpose
-    rupees, paise = divmod(dividends[action.position, action.ex_date], 100)
-    amount = f"{rupees}.{paise:02d}" if paise else str(rupees)
-    return action.purpose.format(f"{'Rs' if rupees > 1 or (rupees and paise) else 'Re'} {amount}")

@@ -8,8 +8,10 @@
    signal 0.5 and about 0.18 at signal 1.
 3. A quarter of a session's variance falls overnight. High and low are drawn from the law of a Brownian bridge's maximum
    between open and close. All four are rounded to ticks.
-4. A split or bonus divides the traded price from its ex-date on; a dividend takes its amount off.
-5. Turnover is lognormal and larger on days of large moves; volume is turnover over the session's average price.
+4. A split, bonus, consolidation, rights issue or demerger divides the traded price by its factor from the ex-date on; a
+   dividend takes its amount off. So prices adjusted for all of them are martingales too where `signal` is 0.
+5. Turnover is lognormal and larger on days of large moves; volume is turnover over the session's average price; the
+   part of it that is delivered varies about the instrument's own.
 
 A session's draws depend on the seed and its date alone.
 """
@@ -23,13 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from champion.simulate import calendar
+from champion.simulate.actions import PAYOUTS, settled
 from champion.simulate.universe import SECTORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
 
-    from champion.simulate.events import Action, Events
+    from champion.simulate.actions import Action
+    from champion.simulate.events import Events
     from champion.simulate.universe import Instrument
 
 Floats = NDArray[np.float64]
@@ -42,13 +46,18 @@ MEMORY = 5
 OVERNIGHT = 0.25
 SPECIAL_VOLATILITY = 0.5  # of a normal session's, on thin sessions
 MISSING_LAST = 0.004
+DELIVERY_SPREAD = 0.08
 PAISE = 100
 COARSE_TICK, FINE_TICK, FINE_BELOW = 5, 1, 10_000  # paise: the real tick is finer below Rs 250 since June 2024
 
 
 @dataclass(frozen=True)
 class Quotes:
-    """One session's figures, an element per instrument; prices and turnover in paise, `traded` says who has a row."""
+    """One session's figures, an element per instrument; prices and turnover in paise, `traded` says who has a row.
+
+    `base` is the previous close after the session's actions, but for ordinary dividends: what an index compares with.
+    `settled` are those actions, with their amounts.
+    """
 
     session: date
     traded: NDArray[np.bool_]
@@ -59,11 +68,13 @@ class Quotes:
     last: Integers
     has_last: NDArray[np.bool_]
     previous: Integers
+    base: Floats
     settlement_noise: Integers
     volume: Integers
     turnover: Integers
     trades: Integers
-    dividends: dict[int, int]
+    delivered: Integers
+    settled: tuple[Action, ...]
     chance: Floats
 
 
@@ -78,6 +89,7 @@ class _Traits:
     turnover: Floats
     liquidity: Floats
     lot: Floats
+    delivery: Floats
     first: Integers
     last: Integers
 
@@ -103,7 +115,7 @@ def walk(
     own = np.zeros((MEMORY, len(universe)))
     last_close = to_tick(price)
     for index, session in enumerate(sessions):
-        dividends = _go_ex(value, by_date.get(session, []), last_close)
+        base, done = _go_ex(value, by_date.get(session, []), last_close)
         rng = np.random.default_rng((seed, 3, session.toordinal()))
         shocks, draws = rng.standard_normal((6, len(universe))), rng.random((6, len(universe)))
         scale = SPECIAL_VOLATILITY if calendar.activity(session) < 1.0 else 1.0
@@ -119,7 +131,10 @@ def walk(
         change = common + own[index % MEMORY] - spread**2 / 2
         listed = (traits.first <= index) & (index <= traits.last)
         traded = listed & (draws[0] < traits.liquidity)
-        yield _quote(session, traits, value, change, spread, traded, last_close, shocks, draws, dividends)
+        noise = np.random.default_rng((seed, 6, session.toordinal())).standard_normal(len(universe))
+        yield _quote(
+            session, traits, value, change, spread, traded, last_close, shocks, draws, noise, base=base, went_ex=done
+        )
         value += change
         last_close = np.where(traded | (index < traits.first), to_tick(np.exp(value)), last_close)
 
@@ -144,22 +159,32 @@ def _traits(universe: tuple[Instrument, ...], events: Events) -> _Traits:
         turnover=np.array([one.turnover for one in universe]),
         liquidity=np.array([one.liquidity for one in universe]),
         lot=np.array([float(one.lot) for one in universe]),
+        delivery=np.array([one.delivery for one in universe]),
         first=np.array(events.first),
         last=np.array(events.last),
     )
 
 
-def _go_ex(value: Floats, actions: list[Action], last_close: Integers) -> dict[int, int]:
-    """Take today's actions off the log prices, in place; return the dividends in paise by position."""
-    dividends = {}
-    for action in actions:
-        if action.kind == "dividend":
-            close = int(last_close[action.position])
-            amount = max(5, round(action.dividend_yield * close / 5) * 5)
-            dividends[action.position] = amount
-            value[action.position] += np.log1p(-amount / max(close, 2 * amount))
-        value[action.position] -= np.log(action.price_factor)
-    return dividends
+def _go_ex(value: Floats, actions: list[Action], last_close: Integers) -> tuple[Floats, tuple[Action, ...]]:
+    """Take today's actions off the log prices, in place; return the base prices and the actions with their amounts."""
+    base, done = last_close.astype(np.float64), []
+    for planned in actions:
+        place, close = planned.position, int(last_close[planned.position])
+        action = settled(planned, close)
+        if action.kind in PAYOUTS and action.amount:
+            paid = round(action.amount * PAISE)
+            value[place] += np.log1p(-paid / max(close, 2 * paid))
+            base[place] -= paid if action.kind == "special dividend" else 0
+        value[place] -= np.log(action.price_factor)
+        base[place] /= action.price_factor
+        done.append(action)
+    return base, tuple(done)
+
+
+def _delivered(traits: _Traits, volume: Integers, noise: Floats) -> Integers:
+    """Return the shares delivered, in whole lots."""
+    share = np.clip(traits.delivery + DELIVERY_SPREAD * noise, 0.02, 1.0)
+    return np.asarray(np.rint(volume * share / traits.lot) * traits.lot, dtype=np.int64)
 
 
 def _quote(  # noqa: PLR0913, PLR0917 - one session's state, spelled out
@@ -172,7 +197,10 @@ def _quote(  # noqa: PLR0913, PLR0917 - one session's state, spelled out
     last_close: Integers,
     shocks: Floats,
     draws: Floats,
-    dividends: dict[int, int],
+    noise: Floats,
+    *,
+    base: Floats,
+    went_ex: tuple[Action, ...],
 ) -> Quotes:
     """Return a session's figures: log prices before it, each one's return over it, and the draws for the rest."""
     gap = OVERNIGHT * change + np.sqrt(OVERNIGHT * (1 - OVERNIGHT)) * spread * shocks[1]
@@ -197,10 +225,12 @@ def _quote(  # noqa: PLR0913, PLR0917 - one session's state, spelled out
         last=np.clip(to_tick(np.exp(end + 0.001 * shocks[4])), low, high),
         has_last=draws[4] >= MISSING_LAST,
         previous=last_close,
+        base=base,
         settlement_noise=np.rint(closed * 0.0005 * shocks[5]).astype(np.int64),
         volume=volume,
         turnover=turnover,
         trades=trades,
-        dividends=dividends,
+        delivered=_delivered(traits, volume, noise),
+        settled=went_ex,
         chance=draws[5],
     )

@@ -43,7 +43,10 @@ DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 @dataclass(frozen=True)
 class Instrument:
-    """One simulated security as it stands at the first session; `level` and `turnover` are in rupees."""
+    """One simulated security as it stands at the first session; `level` and `turnover` are in rupees.
+
+    `delivery` is the usual part of its volume that is delivered rather than traded back within the session.
+    """
 
     symbol: str
     name: str
@@ -58,6 +61,7 @@ class Instrument:
     beta: float
     turnover: float
     liquidity: float
+    delivery: float
 
     @property
     def is_equity(self) -> bool:
@@ -72,13 +76,16 @@ def build(instruments: int, seed: int) -> tuple[Instrument, ...]:
     equities = sum(kind in EQUITY_SERIES for kind in series)
     titles = _titles(equities, rng)
     codes = rng.permutation(instruments) * 7 + 1_001
+    delivery = np.random.default_rng((seed, 5)).beta(6, 5, instruments)  # mean 0.55, as of the real EQ rows
     built = []
     for position, kind in enumerate(series):
         if kind in EQUITY_SERIES:
             symbol, name, sector = titles[position]
-            built.append(_equity(symbol, name, sector, kind, position, int(codes[position]), rng))
+            built.append(
+                _equity(symbol, name, sector, kind, position, int(codes[position]), float(delivery[position]), rng)
+            )
         else:
-            built.append(_debt(kind, position, int(codes[position]), rng))
+            built.append(_debt(kind, position, int(codes[position]), float(delivery[position]), rng))
     return tuple(built)
 
 
@@ -130,7 +137,14 @@ def _issuer(position: int) -> str:
 
 
 def _equity(
-    symbol: str, name: str, sector: int, series: str, position: int, code: int, rng: np.random.Generator
+    symbol: str,
+    name: str,
+    sector: int,
+    series: str,
+    position: int,
+    code: int,
+    delivery: float,
+    rng: np.random.Generator,
 ) -> Instrument:
     small = series == "SM"
     return Instrument(
@@ -147,10 +161,11 @@ def _equity(
         beta=float(rng.uniform(0.5, 1.5)),
         turnover=float(np.clip(rng.lognormal(17.5, 1.6), 2e6, 2e10)) * (0.1 if series != "EQ" else 1.0),
         liquidity=1.0 if series == "EQ" else 0.97,
+        delivery=(delivery + 1) / 2 if small else delivery,
     )
 
 
-def _debt(series: str, position: int, code: int, rng: np.random.Generator) -> Instrument:
+def _debt(series: str, position: int, code: int, delivery: float, rng: np.random.Generator) -> Instrument:
     coupon, year, government = int(rng.integers(650, 990)), int(rng.integers(2028, 2060)), series == "GS"
     word = WORDS[position % len(WORDS)]
     return Instrument(
@@ -167,4 +182,5 @@ def _debt(series: str, position: int, code: int, rng: np.random.Generator) -> In
         beta=0.0,
         turnover=2e5,
         liquidity=0.5,
+        delivery=(delivery + 3) / 4,
     )

@@ -24,6 +24,7 @@ _ROWS = {
     "company": pl.String(),
     "series": pl.String(),
     "purpose": pl.String(),
+    "face_value": pl.Float64(),
     "ex_date": pl.Date(),
     "record_date": pl.Date(),
 }
@@ -33,10 +34,10 @@ _SHOWN = 5
 
 
 def parse_actions(name: str, content: bytes) -> pl.DataFrame:
-    """Return the list's rows: symbol, company, series, purpose, ex_date, record_date (null where it says `-`).
+    """Return the list's rows: symbol, company, series, purpose, face_value, ex_date, record_date (null for `-`).
 
-    Exact duplicates, of which the real list has some, are dropped. FACE VALUE is left out: it is today's, not the
-    event's, and no ratio can be taken from it.
+    Exact duplicates, of which the real list has some, are dropped. FACE VALUE, in rupees, is that of the day on which
+    the list was read, not of the event: no ratio can be taken from it.
 
     Raises:
         FormatError: another header, a row with another number of fields, without a symbol, a purpose or an ex-date.
@@ -53,7 +54,7 @@ def parse_actions(name: str, content: bytes) -> pl.DataFrame:
             bad.append(f"line {number}: {line}")
             continue
         symbol, company, series, purpose = (field.strip() for field in line[:4])
-        found.append((symbol, company, series, purpose, ex_date, _date(line[6])))
+        found.append((symbol, company, series, purpose, _number(line[4]), ex_date, _date(line[6])))
     if bad:
         raise FormatError(f"{name}: {len(bad)} row(s) without symbol, purpose or ex-date: {'; '.join(bad[:_SHOWN])}")
     return pl.DataFrame(found, schema=_ROWS, orient="row").unique(maintain_order=True)
@@ -87,6 +88,14 @@ def span(name: str, rows: pl.DataFrame) -> tuple[date, date] | None:
         first, last = (datetime.strptime(text, "%d-%m-%Y").date() for text in match.groups())  # noqa: DTZ007 - a date
         return first, last
     return (min(rows["ex_date"]), max(rows["ex_date"])) if rows.height else None
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if number > 0 else None
 
 
 def _date(text: str) -> date | None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from champion import clock
+from champion.contracts import storage
 from champion.errors import WarehouseError
 from champion.warehouse import fingerprint
 from champion.warehouse.client import DATABASE, refusals
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from champion.contracts import Contract
 
-_UUID_BYTES = 16
 _UNKNOWN = ""  # the digest of a month that is being replaced
 
 
@@ -78,7 +78,7 @@ def load_month(
         _refuse_strangers(client, contract, partition, rows)
         with _staging(client, contract, partition) as staging:
             if rows.height:
-                client.insert_arrow(staging, _arrow(rows), settings={"input_format_null_as_default": 0})
+                client.insert_arrow(staging, _arrow(contract, rows), settings={"input_format_null_as_default": 0})
             _reconcile(client, contract, partition, rows, staging)
             _record(client, contract, partition, _UNKNOWN, 0)
             _swap(client, contract, partition, staging if rows.height else None)
@@ -101,11 +101,7 @@ def _loaded(client: Client, contract: Contract, partition: str, digest: str) -> 
 def _rows(contract: Contract, source: Sequence[Path] | pl.DataFrame) -> pl.DataFrame:
     if isinstance(source, pl.DataFrame):
         return source
-    if not source:
-        return pl.DataFrame(schema=contract.polars_schema)
-    files = list(source)
-    # An older file may lack an optional field that was added later.
-    return pl.scan_parquet(files, schema=contract.polars_schema, missing_columns="insert", glob=False).collect()
+    return storage.scan(source, contract).collect()
 
 
 def _refuse_strangers(client: Client, contract: Contract, partition: str, rows: pl.DataFrame) -> None:
@@ -131,20 +127,16 @@ def _refuse_strangers(client: Client, contract: Contract, partition: str, rows: 
         )
 
 
-def _arrow(rows: pl.DataFrame) -> pa.Table:
-    """Return `rows` as Arrow with UUIDs as 16 bytes each: in variable length ClickHouse would take them for text."""
+def _arrow(contract: Contract, rows: pl.DataFrame) -> pa.Table:
+    """Return `rows` as Arrow with ids as 16 bytes each: in variable length ClickHouse would take them for text."""
     import pyarrow as pa  # noqa: PLC0415 - only loads need it
 
-    rows = rows.with_columns(pl.col(pl.Enum, pl.Categorical).cast(pl.String))
-    table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
-    fixed = [
-        pa.field(field.name, pa.binary(_UUID_BYTES)) if rows.schema[field.name] == pl.Binary else field
-        for field in table.schema
-    ]
     try:
-        return table.cast(pa.schema(fixed))
+        return storage.to_arrow(rows, contract)
     except pa.ArrowInvalid as error:
-        raise WarehouseError(f"an id is not {_UUID_BYTES} bytes: {error}") from error
+        raise WarehouseError(
+            f"{contract.name}: an id is not 16 bytes, or a fixed field not of its size: {error}"
+        ) from error
 
 
 @contextmanager

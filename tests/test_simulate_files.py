@@ -1,32 +1,31 @@
-"""The simulated archive: the exchange's formats and oddities, true events, and exactly the planted signal."""
+"""The simulated archive's files: the same bytes from the same arguments, in the exchange's formats and oddities."""
 
 from __future__ import annotations
 
 import json
-import os
+import re
 import zipfile
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 import pytest
-from scipy.stats import rankdata
 
 from champion import simulate
 from champion.errors import UsageError
-from champion.simulate import calendar, events, market, universe
+from champion.simulate import calendar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 START, END = date(2024, 5, 6), date(2024, 7, 31)  # both headers, both formats, a drill Saturday, four holidays
 UDIFF = "content/cm/BhavCopy_NSE_CM_0_0_0_{:%Y%m%d}_F_0000.csv.zip"
 PRICES = ("OpnPric", "HghPric", "LwPric", "ClsPric", "PrvsClsgPric")
-REAL = Path(os.environ.get("CHAMPION_NSE", Path(__file__).resolve().parents[2] / "shared" / "nse"))
+FULL = "products/content/sec_bhavdata_full_{:%d%m%Y}.csv"
+INDICES = "content/indices/ind_close_all_{:%d%m%Y}.csv"
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def test_the_same_arguments_give_the_same_bytes(published: Published, tmp_path: 
 def test_another_seed_gives_other_prices(published: Published, tmp_path: Path) -> None:
     other = simulate.publish(tmp_path, instruments=12, start=START, end=START, seed=8)
     assert member(tmp_path / UDIFF.format(START)) != member(published.archive.root / UDIFF.format(START))
-    assert other.files == 5
+    assert other.files == 7
 
 
 def test_a_finished_archive_is_left_alone(published: Published) -> None:
@@ -151,29 +150,15 @@ def test_every_session_has_its_files_and_holidays_have_none(published: Published
     for day in every_day:
         assert (root / UDIFF.format(day)).exists() == (day in sessions)
         assert (root / legacy_path(day)).exists() == (day in sessions and day <= date(2024, 7, 5))
+        assert (root / FULL.format(day)).exists() == (root / INDICES.format(day)).exists() == (day in sessions)
     assert date(2024, 5, 18) in sessions  # a Saturday
     assert date(2024, 8, 15) not in calendar.sessions(date(2024, 8, 1), date(2024, 8, 31))
     assert not {day for day in every_day if day.weekday() > 4} & set(sessions) - {date(2024, 5, 18)}
 
 
-@pytest.mark.parametrize("year", [2022, 2023, 2024, 2025])
-def test_muhurat_falls_on_the_real_days(year: int) -> None:
-    real = {2022: date(2022, 10, 24), 2023: date(2023, 11, 12), 2024: date(2024, 11, 1), 2025: date(2025, 10, 21)}
-    assert real[year] in calendar.sessions(date(year, 10, 1), date(year, 11, 30))
-    assert calendar.activity(real[year]) < 0.2
-
-
-def test_a_special_session_is_thin(published: Published) -> None:
-    turnover = dict(published.rows.group_by("TradDt").agg(pl.col("TtlTrfVal").sum()).iter_rows())
-    typical = float(np.median(list(turnover.values())))
-    assert 0.05 * typical < turnover[date(2024, 5, 18)] < 0.3 * typical
-
-
 @pytest.mark.parametrize("session", [date(2024, 6, 20), date(2024, 6, 21)])
-def test_udiff_headers_are_the_exchange_s_own(session: date, published: Published) -> None:
-    real = REAL / UDIFF.format(session)
-    if not real.exists():
-        pytest.skip(f"no real exchange files at {REAL} (set CHAMPION_NSE)")
+def test_udiff_headers_are_the_exchange_s_own(session: date, published: Published, nse: Path) -> None:
+    real = nse / UDIFF.format(session)
     simulated = member(published.archive.root / UDIFF.format(session))
     real_header, real_row = member(real).split(b"\n")[:2]
     header, row = simulated.split(b"\n")[:2]
@@ -181,15 +166,26 @@ def test_udiff_headers_are_the_exchange_s_own(session: date, published: Publishe
     assert row.count(b",") == real_row.count(b",") == 33
 
 
-def test_legacy_and_list_headers_are_the_exchange_s_own(published: Published) -> None:
-    path = legacy_path(date(2024, 7, 5))
-    if not (REAL / path).exists():
-        pytest.skip(f"no real exchange files at {REAL} (set CHAMPION_NSE)")
-    root = published.archive.root
-    assert member(root / path).split(b"\n")[0] == member(REAL / path).split(b"\n")[0]
-    for folder, pattern in (("content/equities", "EQUITY_L.csv"), ("corporates", "CF-CA-equities-*.csv")):
-        ours, theirs = next((root / folder).glob(pattern)), next((REAL / folder).glob(pattern))
+def test_all_other_headers_are_the_exchange_s_own(published: Published, nse: Path) -> None:
+    root, path = published.archive.root, legacy_path(date(2024, 7, 5))
+    assert member(root / path).split(b"\n")[0] == member(nse / path).split(b"\n")[0]
+    patterns = {
+        "content/equities": "EQUITY_L.csv",
+        "corporates": "CF-CA-equities-*.csv",
+        "products/content": "sec_bhavdata_full_*12*.csv",
+        "content/indices": "ind_close_all_*.csv",
+    }
+    for folder, pattern in patterns.items():
+        ours, theirs = min((root / folder).glob(pattern)), min((nse / folder).glob(pattern))
         assert ours.read_bytes().split(b"\n")[0] == theirs.read_bytes().split(b"\n")[0]
+
+
+def test_full_reports_are_laid_out_like_real_ones(published: Published, nse: Path) -> None:
+    layout = re.compile(r"[A-Z0-9&-]+, [A-Z0-9]{2}, \d\d-[A-Z][a-z]{2}-\d{4}(, (\d+\.\d\d|\d+|-|))+")
+    for path in (nse / FULL.format(date(2023, 12, 1)), published.archive.root / FULL.format(START)):
+        header, *lines = path.read_text().splitlines()
+        assert header.count(", ") == header.count(",") == 14
+        assert all(layout.fullmatch(line) and line.count(",") == 14 for line in lines)
 
 
 def test_the_header_changed_on_21_june_2024(published: Published) -> None:
@@ -268,83 +264,10 @@ def test_the_previous_close_is_as_traded(published: Published) -> None:
     assert rows.with_columns(before=before).filter(pl.col("before") != pl.col("PrvsClsgPric")).is_empty()
 
 
-def test_splits_and_bonuses_show_at_their_ex_date(published: Published) -> None:
-    factors: dict[tuple[str, date], float] = {}
-    for action in published.archive.actions:
-        if action.price_factor != 1.0:
-            key = (action.traded_symbol, action.ex_date)
-            factors[key] = factors.get(key, 1.0) * action.price_factor
-    assert {action.kind for action in published.archive.actions} >= {"split", "bonus", "bonus and split"}
-    for (symbol, ex_date), factor in factors.items():
-        row = published.rows.filter((pl.col("TckrSymb") == symbol) & (pl.col("TradDt") == ex_date)).row(0, named=True)
-        assert row["PrvsClsgPric"] / row["OpnPric"] == pytest.approx(factor, rel=0.08)
-
-
-def test_a_split_changes_the_isin_within_two_sessions(published: Published) -> None:
-    changes = {change.position: change for change in published.archive.changes if change.attribute == "isin"}
-    splits = [action for action in published.archive.actions if "split" in action.kind]
-    sessions = published.archive.sessions
-    assert splits
-    for split in splits:
-        change = changes[split.position]
-        assert 0 <= sessions.index(change.session) - sessions.index(split.ex_date) <= 2
-        history = published.rows.filter((pl.col("TckrSymb") == split.symbol) & (pl.col("SctySrs") == "EQ"))
-        assert history.filter(pl.col("ISIN") == change.before)["TradDt"].max() < change.session  # type: ignore[operator]
-        assert history.filter(pl.col("ISIN") == change.after)["TradDt"].min() == change.session
-
-
-def test_a_rename_keeps_the_isin_and_is_listed(published: Published) -> None:
-    listed = (published.archive.root / "content/equities/symbolchange.csv").read_text()
-    renames = [change for change in published.archive.changes if change.attribute == "symbol"]
-    assert renames
-    for change in renames:
-        assert f",{change.before},{change.after},{change.session:%d-%b-%Y}".upper() in listed.upper()
-        old, new = (published.rows.filter(pl.col("TckrSymb") == name) for name in (change.before, change.after))
-        assert old["TradDt"].max() < change.session == new["TradDt"].min()  # type: ignore[operator]
-        assert set(old["ISIN"]) == set(new["ISIN"])
-
-
-def test_listing_delisting_and_move_show_in_the_rows(published: Published) -> None:
-    rows, sessions = published.rows, published.archive.sessions
-    spans = rows.group_by("ISIN").agg(first=pl.col("TradDt").min(), last=pl.col("TradDt").max(), rows=pl.len())
-    changed = {one.after for one in published.archive.changes} | {one.before for one in published.archive.changes}
-    whole = spans.filter(~pl.col("ISIN").is_in(list(changed)) & (pl.col("rows") > 8))
-    assert whole.filter(pl.col("first") > sessions[5]).height == 1
-    assert whole.filter(pl.col("last") < sessions[-6]).height == 1
-    move = next(one for one in published.archive.changes if one.attribute == "series")
-    after = rows.filter(pl.col("TradDt") >= move.session)
-    symbol = universe.build(12, 7)[move.position].symbol
-    assert set(after.filter(pl.col("TckrSymb") == symbol)["SctySrs"]) == {"BE"}
-    master = parse((published.archive.root / "content/equities/EQUITY_L.csv").read_bytes())
-    assert master.filter(pl.col("SYMBOL") == symbol)[" SERIES"].item() == "BE"
-
-
-def test_the_actions_list_spells_like_the_exchange(published: Published) -> None:
-    path = next((published.archive.root / "corporates").iterdir())
-    listed = pl.read_csv(path.read_bytes(), infer_schema=False)
-    assert path.name == "CF-CA-equities-06-05-2024-to-31-07-2024.csv"
-    assert listed.height == len(published.archive.actions) + 1
-    assert listed.is_duplicated().sum() == 2  # the exchange's list holds exact duplicates too
-    splits = listed.filter(pl.col("PURPOSE").str.contains("(?i)spl"))["PURPOSE"]
-    assert splits.str.contains(r"(?i)(From|Frm) Rs ?\d+(/-)?( Per Share)? To R[es] \d+").all()
-    assert listed.filter(pl.col("PURPOSE").str.contains(r"[{}]")).is_empty()
-    symbols = {change.before for change in published.archive.changes if change.attribute == "symbol"}
-    assert not symbols & set(listed["SYMBOL"])
-
-
-def test_dividends_state_their_amount(tmp_path: Path) -> None:
-    archive = simulate.publish(tmp_path, instruments=40, start=date(2023, 3, 1), end=date(2023, 4, 28))
-    listed = pl.read_csv(next((tmp_path / "corporates").iterdir()).read_bytes(), infer_schema=False)
-    dividends = listed.filter(pl.col("PURPOSE").str.contains("Dividend"))
-    assert dividends.height == sum(action.kind == "dividend" for action in archive.actions) > 0
-    assert dividends["PURPOSE"].str.contains(r"R[se] \d+(\.\d\d)?(/-)? Per Share").all()
-
-
-def test_corporate_actions_can_be_left_out(tmp_path: Path) -> None:
-    archive = simulate.publish(tmp_path, instruments=12, start=START, end=END, corporate_actions=False)
-    assert archive.actions == ()
-    assert {change.attribute for change in archive.changes} == {"symbol", "series"}
-    assert len(next((tmp_path / "corporates").iterdir()).read_text().splitlines()) == 1
+def test_a_special_session_is_thin(published: Published) -> None:
+    turnover = dict(published.rows.group_by("TradDt").agg(pl.col("TtlTrfVal").sum()).iter_rows())
+    typical = float(np.median(list(turnover.values())))
+    assert 0.05 * typical < turnover[date(2024, 5, 18)] < 0.3 * typical
 
 
 def test_progress_counts_sessions(tmp_path: Path) -> None:
@@ -356,50 +279,75 @@ def test_progress_counts_sessions(tmp_path: Path) -> None:
     assert seen == [(done, 8) for done in range(1, 9)]
 
 
-def test_a_longer_archive_starts_with_the_same_prices() -> None:
-    short, long = (calendar.sessions(START, end) for end in (date(2024, 5, 10), END))
-    members = universe.build(5, 7)
-    none = [events.Events((0,) * 5, (len(span),) * 5, (), ()) for span in (short, long)]
-    walks = [
-        market.walk(members, happened, span, seed=7, signal=1.0)
-        for happened, span in zip(none, (short, long), strict=True)
-    ]
-    for ours, theirs in zip(*walks, strict=False):
-        assert ours.close.tolist() == theirs.close.tolist()
+def full_report(published: Published, session: date) -> pl.DataFrame:
+    """Return a full report's rows without the spaces, `-` and blanks as nulls."""
+    text = (published.archive.root / FULL.format(session)).read_bytes().replace(b", ", b",")
+    return pl.read_csv(text, infer_schema=False, null_values=["", "-"]).with_columns(
+        pl.all().exclude("SYMBOL", "SERIES", "DATE1").cast(float)
+    )
 
 
-@pytest.mark.parametrize("instruments", [1, 3, 11])
-def test_small_universes_have_distinct_symbols(instruments: int) -> None:
-    members = universe.build(instruments, 3)
-    assert len({one.symbol for one in members}) == len({one.isin for one in members}) == instruments
+def test_full_reports_agree_with_the_bhavcopy(published: Published) -> None:
+    compared = {
+        "PREV_CLOSE": "PrvsClsgPric",
+        "OPEN_PRICE": "OpnPric",
+        "HIGH_PRICE": "HghPric",
+        "LOW_PRICE": "LwPric",
+        "LAST_PRICE": "LastPric",
+        "CLOSE_PRICE": "ClsPric",
+        "TTL_TRD_QNTY": "TtlTradgVol",
+        "NO_OF_TRADES": "TtlNbOfTxsExctd",
+    }
+    for session in published.archive.sessions:
+        report, bhavcopy = full_report(published, session), published.rows.filter(pl.col("TradDt") == session)
+        assert set(report["DATE1"]) == {f"{session:%d-%b-%Y}"}
+        both = report.join(bhavcopy, left_on=["SYMBOL", "SERIES"], right_on=["TckrSymb", "SctySrs"], how="left")
+        for ours, theirs in compared.items():
+            assert both[ours].to_list() == both[theirs].to_list()
+        assert (both["TURNOVER_LACS"] - both["TtlTrfVal"] / 100_000).abs().max() <= 0.00501  # type: ignore[operator]
+        average = both["TtlTrfVal"] / both["TtlTradgVol"]
+        assert (both["AVG_PRICE"] - average).abs().max() <= 0.00501  # type: ignore[operator]
+        left_out = bhavcopy.join(report, left_on=["TckrSymb", "SctySrs"], right_on=["SYMBOL", "SERIES"], how="anti")
+        assert set(left_out["SctySrs"]) <= {"T0", "N1"}
 
 
-def test_a_large_universe_has_distinct_symbols_isins_and_codes() -> None:
-    members = universe.build(2_500, 3)
-    for attribute in ("symbol", "isin", "code"):
-        assert len({getattr(one, attribute) for one in members}) == 2_500
+def test_delivery_figures_are_there_where_shares_can_be_traded_back(published: Published) -> None:
+    report = pl.concat([full_report(published, session) for session in published.archive.sessions])
+    none = pl.col("SERIES") == "BE"
+    assert (
+        report.filter(none).select(pl.col("DELIV_QTY", "DELIV_PER").null_count()).row(0)
+        == (report.filter(none).height,) * 2
+    )
+    figures = report.filter(~none)
+    share = 100 * pl.col("DELIV_QTY") / pl.col("TTL_TRD_QNTY")
+    assert figures.filter(~pl.col("DELIV_QTY").is_between(0, pl.col("TTL_TRD_QNTY"))).is_empty()
+    assert figures.filter((share - pl.col("DELIV_PER")).abs() > 0.00501).is_empty()
+    usual = (
+        figures.filter(pl.col("SERIES") == "EQ")
+        .group_by("SYMBOL")
+        .agg(mean=pl.col("DELIV_PER").mean(), spread=pl.col("DELIV_PER").std())
+    )
+    assert usual["mean"].is_between(10, 95).all()
+    assert usual["spread"].is_between(3, 10).all()
 
 
-def correlations(signal: float) -> tuple[float, float]:
-    """Return mean and standard error of the rank correlation of minus the past and the coming 5-session return."""
-    sessions, members = calendar.sessions(date(2022, 1, 3), date(2024, 12, 31)), universe.build(150, 11)
-    happened = events.plan(members, sessions, 11, corporate_actions=False)
-    closes = np.array([day.close for day in market.walk(members, happened, sessions, seed=11, signal=signal)])
-    logs = np.log(closes[::5, [one.is_equity for one in members]])
-    found = [
-        float(np.corrcoef(rankdata(-past), rankdata(coming))[0, 1]) for past, coming in pairwise(np.diff(logs, axis=0))
-    ]
-    return float(np.mean(found)), float(np.std(found) / np.sqrt(len(found)))
+def test_index_closes_are_rows_of_thirteen_with_dashes(published: Published) -> None:
+    for session in published.archive.sessions:
+        header, *lines = (published.archive.root / INDICES.format(session)).read_text().splitlines()
+        rows = {line.split(",")[0]: line.split(",")[1:] for line in lines}
+        assert list(rows) == ["Nifty 50", "Nifty50 Dividend Points", "India VIX", "Nifty Bank", "Nifty 500"]
+        assert header.count(",") == 12
+        for name, (stamp, *figures) in rows.items():
+            assert stamp == f"{session:%d-%m-%Y}"
+            assert len(figures) == 11
+            assert figures[6:] == ["-"] * 5 or name.startswith("Nifty ")
+            opened, high, low, close = (None if one == "-" else float(one) for one in figures[:4])
+            assert close is not None
+            assert opened is high is low is None or low <= min(opened, close) <= max(opened, close) <= high  # type: ignore[operator,type-var]
 
 
-def test_no_signal_is_no_predictability() -> None:
-    mean, error = correlations(0.0)
-    assert abs(mean) < 3 * error
-
-
-def test_the_planted_reversal_is_as_strong_as_stated() -> None:
-    half, error = correlations(0.5)
-    whole, _ = correlations(1.0)
-    assert half == pytest.approx(0.10, abs=3 * error)
-    assert half > 5 * error
-    assert whole > half + 3 * error
+def test_three_index_reports_of_april_2023_are_dated_month_first(tmp_path: Path) -> None:
+    archive = simulate.publish(tmp_path, instruments=12, start=date(2023, 4, 3), end=date(2023, 4, 12))
+    stamps = [(tmp_path / INDICES.format(session)).read_text().split(",")[13] for session in archive.sessions]
+    assert stamps[:4] == ["03-04-2023", "04-04-2023", "05-04-2023", "04-06-2023"]
+    assert stamps[4:] == ["04-10-2023", "04-11-2023", "12-04-2023"]

@@ -1,0 +1,118 @@
+"""Commands for the contracts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from champion import contracts, resources
+from champion.cli import console
+from champion.cli.console import AsJson
+from champion.contracts import Contract, page, released, samples
+from champion.errors import ContractError
+from champion.files import write_bytes
+from champion.lake import Lake
+
+schema_app = typer.Typer(help="The contracts.", no_args_is_help=True)
+
+
+@schema_app.command("show")
+def show_contract(
+    name: Annotated[str | None, typer.Argument(help="Contract; without one, all are listed.")] = None,
+    version: Annotated[int | None, typer.Option(help="Major version; the latest by default.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show a contract: versions, fields, types, units, rules.
+
+    Example: champion schema show normalized_equity_ohlc
+    """
+    if name is None:
+        console.show({one: contracts.load(one).doc for one in contracts.names()}, as_json=as_json)
+        return
+    contract = contracts.load(name, version)
+    standing = {"versions": contracts.versions(name), "released": _released(contract)}
+    if as_json:
+        columns = {f.name: {"polars": str(f.types.polars), "clickhouse": f.clickhouse} for f in contract.fields}
+        head = {"contract": contract.label, **standing, "key": contract.key, "rules": contract.rules}
+        console.show(head | columns, as_json=True)
+        return
+    console.show(standing, as_json=False)
+    console.table(
+        f"{contract.label}: {contract.doc}",
+        ["field", "polars", "clickhouse", "unit", "meaning"],
+        [[f.name, f.types.polars, f.clickhouse, f.unit, f.doc] for f in contract.fields],
+    )
+    console.table("Rules", ["rule", "must not be false"], list(contract.rules.items()))
+
+
+@schema_app.command()
+def check(*, as_json: AsJson = False) -> None:
+    """Compare the contracts with the released ones; exit 1 where a change breaks them.
+
+    Example: champion schema check
+    """
+    compared = released.compare(resources.folder("schemas"))
+    if as_json:
+        told = {c.name: {"state": c.state, "released": c.released, "now": c.now} for c in compared}
+        console.show(told, as_json=True)
+    else:
+        console.table("Contracts", ["contract", "released", "now", "state"], [_standing(c) for c in compared])
+        rows = [
+            [c.name, change.field, change.what, "allowed" if change.allowed else "refused", change.why]
+            for c in compared
+            for change in c.changes
+        ]
+        if rows:
+            console.table("Changes", ["contract", "field", "change", "verdict", "why"], rows)
+    released.refuse_breaking(compared)
+
+
+@schema_app.command()
+def release(*, as_json: AsJson = False) -> None:
+    """Make the contracts as they are the released ones; refused where a change breaks them.
+
+    Example: champion schema release
+    """
+    console.show({"released": released.release(resources.folder("schemas"))}, as_json=as_json)
+
+
+@schema_app.command()
+def sample(
+    name: Annotated[str, typer.Argument(help="Contract.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Take a record of the workspace's lake as the contract's sample, where it has none of this schema version.
+
+    Example: champion schema sample normalized_equity_ohlc
+    """
+    contract = contracts.load(name)
+    file = samples.path(resources.folder("schemas"), contract)
+    if not file.exists():
+        lake = Lake(console.settings().lake)
+        latest = max(lake.sessions(name), default=None)
+        rows = lake.scan(name, latest, latest).head(1).collect()
+        if rows.is_empty():
+            raise ContractError(f"the lake has no rows of {contract.label}; ingest some, or write {file.name} by hand")
+        write_bytes(file, samples.text(rows.row(0, named=True), contract).encode())
+    console.show({"sample": file.name}, as_json=as_json)
+
+
+@schema_app.command()
+def docs() -> None:
+    """Print the page about the contracts, as Markdown.
+
+    Example: champion schema docs > docs/contracts.md
+    """
+    typer.echo(page.page(), nl=False)
+
+
+def _released(contract: Contract) -> str | None:
+    known = {c.name: c.released for c in released.compare(resources.folder("schemas"))}
+    return known[f"{contract.name}_v{contract.version}"]
+
+
+def _standing(compared: released.Comparison) -> list[str | None]:
+    return [compared.name, compared.released, compared.now, compared.state]

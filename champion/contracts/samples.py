@@ -1,0 +1,54 @@
+"""Samples: one record of every released schema version, in Avro's JSON encoding; today's contract reads them all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from champion.contracts.contract import NO_DEFAULT, Contract
+from champion.contracts.encoding import encoded, read_field
+from champion.errors import ContractError
+
+
+def path(schemas: Path, contract: Contract) -> Path:
+    """Return where the sample of this schema version lies, as `samples/raw_equity_ohlc_v1.0.0.json`."""
+    return schemas / "samples" / f"{contract.name}_v{contract.schema_version}.json"
+
+
+def paths(schemas: Path, contract: Contract) -> list[Path]:
+    """Return the samples of every schema version within the contract's major version."""
+    return sorted((schemas / "samples").glob(f"{contract.name}_v{contract.version}.*.json"))
+
+
+def read(file: Path, contract: Contract) -> pl.DataFrame:
+    """Return the sample as one row of today's contract; fields added since have their defaults.
+
+    Raises:
+        ContractError: the record lacks a field without default, or has one that the contract has not.
+    """
+    record = json.loads(file.read_text(encoding="utf-8"))
+    if strangers := [name for name in record if name not in contract.polars_schema]:
+        raise ContractError(f"{file.name} has fields that {contract.label} has not: {', '.join(strangers)}")
+    try:
+        row = {field["name"]: read_field(field, record) for field in _avro_fields(contract)}
+        return contract.conform(pl.DataFrame([row], schema=contract.polars_schema))
+    except (ContractError, AttributeError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        raise ContractError(f"{file.name} is no record of {contract.label} in Avro's JSON encoding: {error}") from error
+
+
+def text(row: Mapping[str, Any], contract: Contract) -> str:
+    """Return one row as the text of a sample."""
+    record = {field["name"]: encoded(field["type"], row[field["name"]]) for field in _avro_fields(contract)}
+    return json.dumps(record, indent=2) + "\n"
+
+
+def _avro_fields(contract: Contract) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for field in contract.fields:
+        avro = {"name": field.name, "type": ["null", field.avro] if field.nullable else field.avro}
+        found.append(avro if field.default is NO_DEFAULT else avro | {"default": field.default})
+    return found

@@ -1,0 +1,55 @@
+"""Adjusted bars: what features, labels, models and people compare across sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import polars as pl
+
+from champion import workspace
+from champion.adjust import adjust
+from champion.envelope import session_close
+from champion.lake import Lake
+from champion.pipeline.actions import known_factors
+from champion.pipeline.bars import equity_bars
+
+
+def adjusted_bars(
+    lake: Lake,
+    start: date | None = None,
+    end: date | None = None,
+    as_of: datetime | None = None,
+    columns: Sequence[str] | None = None,
+    *,
+    total_return: bool = False,
+) -> pl.DataFrame:
+    """Return the bars of company shares from `start` to `end` in the scale of `end`, with the factors known at `as_of`.
+
+    Without a list of actions in the lake they are as traded, adjustment_factor 1. A later split does not change them:
+    it lies beyond `end`. See `adjust.adjust`.
+    """
+    bars = equity_bars(lake, start, end)
+    chosen = (bars if columns is None else bars.select(columns)).collect()
+    return adjust(chosen, known_factors(lake, as_of), total_return=total_return)
+
+
+def scan_adjusted(
+    start: date | str | None = None,
+    end: date | str | None = None,
+    *,
+    as_of: datetime | date | str | None = None,
+    total_return: bool = False,
+) -> pl.LazyFrame:
+    """Return this workspace's adjusted bars, as `scan_adjusted("2024-01-01", as_of="2024-06-28")`; dates included.
+
+    They are in the scale of the last session in the range. `as_of` asks what was known then: of a date, at its close.
+    `total_return` adjusts prices for dividends too. `adjustment_factor` tells what each price was divided by.
+    """
+    known = as_of if isinstance(as_of, datetime) else None
+    if known is None and (day := workspace.as_date(as_of)):
+        known = session_close(day)
+    found = adjusted_bars(
+        workspace.lake(), workspace.as_date(start), workspace.as_date(end), known, total_return=total_return
+    )
+    return found.lazy()

@@ -1,0 +1,67 @@
+"""The exchange's list of symbol changes to the lake, and the lineage of instruments that it and the bars make."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from champion import contracts
+from champion.envelope import envelope
+from champion.identity import Lineage, listings, successions
+from champion.lake import Lake
+from champion.normalize import EQUITY_SERIES
+from champion.settings import Settings
+from champion.sources import actions as lists
+from champion.sources.archive import Archive, Staged
+
+CHANGES, RAW = "normalized_symbol_changes", "raw_equity_ohlc"
+PATH = "content/equities/symbolchange.csv"
+SOURCE = "nse_symbol_changes"
+
+
+def refresh(settings: Settings) -> str:
+    """Bring the archive's list of symbol changes into staging and lake; return 'written', 'already' or 'absent'.
+
+    A partition is the date in India on which a list was first read; the same list again changes nothing.
+
+    Raises:
+        ArchiveError: the archive did not answer, or the list is not what it should be; the lake is as it was.
+    """
+    with Archive(settings.archive, settings.staging) as archive:
+        staged = archive.fetch_list(PATH)
+    if staged is None:
+        return "absent"
+    lake = Lake(settings.lake)
+    made_from = {"list": staged.sha256}
+    if lake.is_current(CHANGES, staged.session, made_from):
+        return "already"
+    lake.write(CHANGES, staged.session, _read(staged), made_from)
+    return "written"
+
+
+def lineage(lake: Lake) -> Lineage:
+    """Return the lineage that the latest list tells, mended by what the raw rows of company shares show."""
+    lists_read = lake.sessions(CHANGES)
+    latest = lake.scan(CHANGES, lists_read[-1]).collect() if lists_read else None
+    known = Lineage() if latest is None else Lineage.of(latest)
+    return known.learning_from(successions(listings(_listed(lake))))
+
+
+def _listed(lake: Lake) -> pl.LazyFrame:
+    shares = lake.scan(RAW).filter(pl.col("SctySrs").is_in(EQUITY_SERIES))
+    return shares.select(symbol="TckrSymb", isin="ISIN", session="TradDt")
+
+
+def _read(staged: Staged) -> pl.DataFrame:
+    contract = contracts.load(CHANGES)
+    changes = lists.parse_symbol_changes(staged.name, staged.path.read_bytes()).unique(maintain_order=True)
+    dated = changes.with_columns(list_date=pl.lit(staged.session), source_sha256=pl.lit(staged.sha256))
+    stamped = dated.with_columns(
+        envelope(
+            contract,
+            source=pl.lit(SOURCE),
+            ingest_time=pl.lit(staged.fetched_at),
+            entity_id=pl.col("after"),
+            key=[*(pl.col(name) for name in contract.key), pl.col("source_sha256")],
+        )
+    )
+    return stamped.select(list(contract.polars_schema))

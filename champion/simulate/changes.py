@@ -1,0 +1,43 @@
+"""Changes of a simulated instrument's names: symbol, series and ISIN."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from champion.simulate.universe import next_isin
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from champion.simulate.universe import Instrument
+
+NEW_NAMES = ("IND", "LTD", "CORP", "NEW")
+
+
+@dataclass(frozen=True)
+class Change:
+    """From `session` on, the instrument's `attribute` (symbol, series or isin) is `after` instead of `before`.
+
+    `published` is False for a rename that the exchange's list of symbol changes leaves out.
+    """
+
+    position: int
+    session: date
+    attribute: Literal["symbol", "series", "isin"]
+    before: str
+    after: str
+    published: bool = True
+
+
+def renamed(instrument: Instrument, position: int, session: date, taken: set[str], *, published: bool = True) -> Change:
+    """Return a rename to a symbol that no instrument has or had, and add that symbol to `taken`."""
+    stem = instrument.symbol.replace("&", "").replace("-", "")
+    after = next(f"{stem}{suffix}" for suffix in NEW_NAMES if f"{stem}{suffix}" not in taken)
+    taken.add(after)
+    return Change(position, session, "symbol", instrument.symbol, after, published)
+
+
+def reissued(instrument: Instrument, position: int, session: date) -> Change:
+    """Return the new ISIN that follows a new face value."""
+    return Change(position, session, "isin", instrument.isin, next_isin(instrument.isin))

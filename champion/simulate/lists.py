@@ -1,0 +1,72 @@
+"""The texts of the exchange's lists: the symbol master, the symbol changes and the corporate actions.
+
+They are as of the archive's last session, as real ones are as of the day of download.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from champion.simulate.files import changed, identities, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from champion.simulate.actions import Action
+    from champion.simulate.changes import Change
+    from champion.simulate.events import Events
+    from champion.simulate.universe import Instrument
+
+SAME_DAY_RECORD_FROM = date(2023, 1, 27)  # with T+1 settlement the record date became the ex-date
+MASTER_HEADER = "SYMBOL,NAME OF COMPANY, SERIES, DATE OF LISTING, PAID UP VALUE, MARKET LOT, ISIN NUMBER, FACE VALUE\n"
+MASTER_SERIES = ("EQ", "BE")
+ACTIONS_HEADER = (
+    "SYMBOL", "COMPANY NAME", "SERIES", "PURPOSE", "FACE VALUE", "EX-DATE", "RECORD DATE",
+    "BOOK CLOSURE START DATE", "BOOK CLOSURE END DATE",
+)  # fmt: skip
+
+
+def master(universe: tuple[Instrument, ...], events: Events, sessions: tuple[date, ...]) -> bytes:
+    """Return the symbol master as of the last session: EQ and BE instruments still listed, by symbol."""
+    identity = changed(identities(universe), events.changes)
+    faces = {action.position: action.face_value for action in events.actions}
+    lines = []
+    for position, row in enumerate(identity.iter_rows(named=True)):
+        if row["series"] not in MASTER_SERIES or events.last[position] < len(sessions) - 1:
+            continue
+        first = events.first[position]
+        listed = sessions[first] if first else sessions[0] - timedelta(30 + universe[position].code % 7_000)
+        face = faces.get(position, universe[position].face_value)
+        fields = (row["symbol"], row["name"], row["series"], stamp(listed), face, row["lot"], row["isin"], face)
+        lines.append(",".join(map(str, fields)) + "\n")
+    return (MASTER_HEADER + "".join(sorted(lines))).encode()
+
+
+def symbol_changes(universe: tuple[Instrument, ...], changes: Iterable[Change]) -> bytes:
+    """Return the published renames, without a header as the exchange's: company, old symbol, new symbol, date."""
+    renames = (change for change in changes if change.attribute == "symbol" and change.published)
+    lines = (f"{universe[one.position].name},{one.before},{one.after},{stamp(one.session)}\n" for one in renames)
+    return "".join(sorted(lines)).encode()
+
+
+def corporate_actions(universe: tuple[Instrument, ...], events: Events, actions: tuple[Action, ...]) -> bytes:
+    """Return the corporate-actions list; `actions` are those of the events, with their amounts.
+
+    As in the real list, symbols are the latest, and a few rows stand in it twice.
+    """
+    series = changed(identities(universe), events.changes)["series"].to_list()
+    rows = [ACTIONS_HEADER]
+    for action in sorted([*actions, *twice(actions)], key=lambda one: one.ex_date):
+        record = action.ex_date if action.ex_date >= SAME_DAY_RECORD_FROM else action.ex_date + timedelta(1)
+        title = universe[action.position].name
+        dates = (f"{action.ex_date:%d-%b-%Y}", f"{record:%d-%b-%Y}", "-", "-")
+        rows.append((action.symbol, title, series[action.position], action.purpose, str(action.face_value), *dates))
+    text = "".join(",".join(f'"{field}"' for field in row) + "\n" for row in rows)
+    return text.encode("utf-8-sig")
+
+
+def twice(actions: tuple[Action, ...]) -> list[Action]:
+    """Return the actions that the list repeats: the first that moves the price by a factor, and the first dividend."""
+    capital = [action for action in actions if action.price_factor != 1.0]
+    return capital[:1] + [action for action in actions if action.kind == "dividend"][:1]

@@ -1,0 +1,97 @@
+"""The rare events of the simulated market, which no join by symbol, by ISIN or by the published lists gets right.
+
+They befall EQ instruments that nothing else in `champion.simulate.events` has chosen, one each, and one of every kind
+before any second, never at a special session. Their draws are a stream of their own.
+
+- rights: the price falls to the theoretical ex-rights price;
+- demerger: the price falls by a share that no list names;
+- consolidation: ten shares become one, with another ISIN;
+- renamed split: a rename, and weeks later a split that the list names under the new symbol;
+- quiet rename: missing from the list of symbol changes, while the ISIN stays;
+- round trip: from EQ to BE and weeks later back; meanwhile a bonus that is not of equity shares;
+- special dividend: a large part of the price.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from champion.simulate import actions as corporate, calendar
+from champion.simulate.changes import Change, reissued, renamed
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from champion.simulate.actions import Action
+    from champion.simulate.universe import Instrument
+
+YEARLY_RATES = {
+    "rights": 0.008,
+    "demerger": 0.004,
+    "consolidation": 0.002,
+    "renamed split": 0.004,
+    "quiet rename": 0.004,
+    "round trip": 0.008,
+    "special dividend": 0.003,
+}
+YEAR = 250  # sessions
+ISIN_DELAY = 3  # sessions, excluded: 0 to 2
+
+
+def plan(
+    universe: tuple[Instrument, ...], sessions: tuple[date, ...], free: list[int], seed: int, taken: set[str]
+) -> tuple[list[Action], list[Change]]:
+    """Return the rare events of the `free` positions; new symbols are added to `taken`."""
+    rng = np.random.default_rng((seed, 4))
+    places = [int(place) for place in rng.permutation(sorted(free))]
+    most = max(1, len(places) // 10)
+    counts = {
+        kind: min(most, -int(-len(universe) * rate * len(sessions) // YEAR)) for kind, rate in YEARLY_RATES.items()
+    }
+    kinds = [kind for turn in range(most) for kind, count in counts.items() if turn < count]
+    actions: list[Action] = []
+    changes: list[Change] = []
+    for position, kind in zip(places, kinds, strict=False):
+        done, changed = _happen(kind, universe[position], position, sessions, taken, rng)
+        actions += done
+        changes += changed
+    return actions, changes
+
+
+def _happen(
+    kind: str,
+    instrument: Instrument,
+    position: int,
+    sessions: tuple[date, ...],
+    taken: set[str],
+    rng: np.random.Generator,
+) -> tuple[list[Action], list[Change]]:
+    """Return what one event does: a first date in the second fifth, a second from the middle to the fourth fifth."""
+    usual = [session for session in sessions if not calendar.is_special(session)]
+    fifth = len(usual) // 5
+    early, late = int(rng.integers(fifth, 2 * fifth)), int(rng.integers(5 * fifth // 2, 4 * fifth))
+    first, second = usual[early], usual[late]
+    delayed = min(sessions.index(second) + int(rng.integers(ISIN_DELAY)), len(sessions) - 1)
+    reissue = reissued(instrument, position, sessions[delayed])
+    actions: list[Action] = []
+    changes: list[Change] = []
+    match kind:
+        case "rights":
+            actions = [corporate.rights(instrument, position, second, rng)]
+        case "demerger":
+            actions = [corporate.demerger(instrument, position, first, rng)]
+        case "consolidation":
+            actions, changes = [corporate.consolidation(position, second)], [reissue]
+        case "renamed split":
+            actions = corporate.capital(instrument, position, second, "split", rng)
+            changes = [renamed(instrument, position, first, taken), reissue]
+        case "quiet rename":
+            changes = [renamed(instrument, position, second, taken, published=False)]
+        case "round trip":
+            actions = [corporate.preference_bonus(instrument, position, usual[(early + late) // 2])]
+            changes = [Change(position, first, "series", "EQ", "BE"), Change(position, second, "series", "BE", "EQ")]
+        case "special dividend":
+            actions = [corporate.special_dividend(instrument, position, first, rng)]
+    return actions, changes

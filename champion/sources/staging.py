@@ -1,0 +1,170 @@
+"""What is kept of the archive: files as received, under the exchange's paths, each with a record beside it.
+
+1. Bytes arrive in `.incoming/*.part`, held by a lock that dies with the process; parts nobody holds are swept.
+2. Whole and checked, the part gets its name in one step; the record (digest, size, time, origin) is written last.
+   A file without a record is fetched again; a record whose file is lost or damaged vouches for nothing.
+3. Other bytes under the same name are kept beside the first ones, as a revision.
+4. `archive.json` names the archives whose files may lie here: two archives are two histories.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import date
+from pathlib import Path
+from secrets import token_hex
+from typing import BinaryIO
+
+from champion import clock
+from champion.errors import ArchiveError, UsageError
+from champion.files import write_bytes
+from champion.sources import records
+from champion.sources.publications import BHAVCOPY, Publication
+from champion.sources.records import Kept, Staged, locked
+from champion.sources.transport import canonical
+
+
+def find_staged(staging: Path, session: date, publication: Publication = BHAVCOPY) -> Staged | None:
+    """Return the session's latest file in staging, or None; the archive is not asked.
+
+    The bytes are compared with their record each time: 0.2 ms for a bhavcopy, against 10 ms to parse it.
+
+    Raises:
+        ArchiveError: the file is not the one that was kept; the next fetch of the session replaces it.
+    """
+    for path in publication.paths(session):
+        kept = records.latest(staging / path)
+        if kept is not None:
+            staged = kept.staged(staging / path, session)
+            if not kept.is_intact(staged.path):
+                raise ArchiveError(f"{staged.path}: not the file that was fetched; fetch {session} again to replace it")
+            return staged
+    return None
+
+
+def set_aside(file: Staged, publication: Publication = BHAVCOPY) -> None:
+    """Take a file that turned out not to be what it should out of staging, under another name, to be fetched again."""
+    for path in publication.paths(file.session):
+        name, depth = Path(path).name, len(Path(path).parts)
+        if file.path.name == name or file.path.name.startswith(f"{name}.r"):
+            with locked(file.path.parents[depth - 1]):
+                kept = [one for one in records.read(file.path.with_name(name)) if one.file != file.path.name]
+                if file.path.exists():  # another process may have refused it first
+                    file.path.replace(file.path.with_name(f"{file.path.name}.refused-{file.sha256[:8]}"))
+                records.write(file.path.with_name(name), kept)
+
+
+class Staging:
+    """One staging folder, for one archive; several processes may share it. `base` is the archive's address."""
+
+    def __init__(self, root: Path, base: str) -> None:
+        self._root = root
+        self._base = base
+        self._incoming = root / ".incoming"
+        self._swept = False
+
+    def find(self, paths: Sequence[str], session: date) -> Staged | None:
+        """Return the latest file kept under the first of `paths` that has one, or None; a damaged one is set aside.
+
+        Raises:
+            UsageError: it came from another archive.
+        """
+        for path in paths:
+            kept = records.latest(self._root / path)
+            if kept is None:
+                continue
+            staged = kept.staged(self._root / path, session)
+            if kept.is_intact(staged.path):
+                self.require_same_archive(canonical(kept.origin.removesuffix(f"/{path}")))
+                return staged
+            with locked(self._root):
+                if staged.path.exists() and not kept.is_intact(staged.path):  # nobody else has replaced it meanwhile
+                    staged.path.replace(staged.path.with_name(f"{staged.path.name}.damaged-{token_hex(4)}"))
+            return None  # the record stays: the same bytes again are the same file, first fetched when it says
+        return None
+
+    def require_same_archive(self, *others: str) -> None:
+        """Do nothing where staging is empty, or holds files of this archive; `others` are bases of files found in it.
+
+        Raises:
+            UsageError: it holds another archive's files.
+        """
+        known = self._bases() or [self._base]
+        strange = [base for base in others if base not in known] or ([] if self._base in known else known)
+        if strange:
+            raise UsageError(
+                f"archive {self._base}: staging holds files of {', '.join(strange)}, and two archives in one workspace "
+                "would be taken for one history. Set CHAMPION_HOME to another folder, or CHAMPION_ARCHIVE back; where "
+                f"both are one archive (moved, or a mirror), name both in {self._root / 'archive.json'}: "
+                f"{json.dumps([*strange, self._base])}"
+            )
+
+    @contextmanager
+    def receiving(self) -> Iterator[BinaryIO]:
+        """Yield an empty file to download into; what is not kept of it is gone afterwards."""
+        with locked(self._root):
+            self._incoming.mkdir(exist_ok=True)
+            self._sweep()
+            stream = (self._incoming / f"{token_hex(8)}.part").open("x+b")
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with stream:
+            try:
+                yield stream
+            finally:
+                Path(stream.name).unlink(missing_ok=True)
+
+    def keep(self, path: str, session: date, part: BinaryIO, digest: str) -> Staged:
+        """Give a received file its name, write its record, and return it; the same bytes again keep their first time.
+
+        Raises:
+            UsageError: staging holds another archive's files.
+        """
+        part.flush()
+        os.fsync(part.fileno())
+        file = self._root / path
+        with locked(self._root):
+            self._claim()
+            files = records.read(file)
+            known = bool(files) and files[-1].sha256 == digest
+            if not known:
+                size = os.fstat(part.fileno()).st_size
+                files.append(
+                    Kept(records.free(file, files), digest, size, clock.now().isoformat(), f"{self._base}/{path}")
+                )
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Path(part.name).replace(file.with_name(files[-1].file))
+            if not known:
+                records.write(file, files)
+        return files[-1].staged(file, session)
+
+    def _bases(self) -> list[str]:
+        file = self._root / "archive.json"
+        if not file.exists():
+            return []
+        try:
+            return [canonical(base) for base in json.loads(file.read_bytes())]
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UsageError(
+                f'{file}: expected a list of addresses, ["..."], found something else ({error})'
+            ) from error
+
+    def _claim(self) -> None:
+        self.require_same_archive()
+        if not self._bases():
+            write_bytes(self._root / "archive.json", json.dumps([self._base]).encode())
+
+    def _sweep(self) -> None:
+        if self._swept:
+            return
+        self._swept = True
+        for part in self._root.rglob(".*.json.*.part"):  # records are written under the lock: nobody's but a dead one's
+            part.unlink()
+        for part in self._incoming.glob("*.part"):
+            # Refused or gone: another process downloads into it, or is done with it.
+            with suppress(BlockingIOError, FileNotFoundError), part.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                part.unlink()

@@ -1,0 +1,132 @@
+"""Factors by hand calculation: what each kind of action does to prices and volumes, and why some do nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from champion import actions, adjust, contracts, factors
+from champion.actions import ListOrigin
+from champion.envelope import session_close
+from champion.identity import Lineage
+
+READ = datetime(2024, 1, 10, 12, tzinfo=UTC)
+EX = date(2024, 5, 6)
+BEFORE = EX - timedelta(days=3)  # a Friday
+LISTED: dict[str, Any] = {
+    "symbol": pl.String,
+    "company": pl.String,
+    "series": pl.String,
+    "purpose": pl.String,
+    "face_value": pl.Float64,
+    "ex_date": pl.Date,
+    "record_date": pl.Date,
+}
+
+
+def listed(*rows: tuple[str, date], face_value: float | None = 10.0) -> pl.DataFrame:
+    """Return the believed actions of one company, by text and ex-date."""
+    frame = pl.DataFrame(
+        [("ACME", "Acme", "EQ", text, face_value, ex_date, None) for text, ex_date in rows],
+        schema=LISTED,
+        orient="row",
+    )
+    origin = ListOrigin("test", "0" * 64, READ, (date(2024, 1, 1), date(2024, 12, 31)))
+    return actions.as_known(actions.normalize(frame, Lineage(), origin))
+
+
+def bars(close: float = 100.0, opened: float = 100.0, *more: tuple[date, float, float]) -> pl.DataFrame:
+    rows = [(BEFORE, close, close), (EX, opened, opened), *more]
+    values = [("NSE:ACME", day, open_, close_) for day, open_, close_ in rows]
+    return pl.DataFrame(values, schema=["instrument_id", "trade_date", "open", "close"], orient="row")
+
+
+def one(text: str, market: pl.DataFrame, **details: Any) -> dict[str, Any]:
+    (row,) = factors.factors(listed((text, EX), **details), market).to_dicts()
+    return row
+
+
+def test_a_split_is_in_the_text_and_moves_volume() -> None:
+    row = one("Face Value Split (Sub-Division) - From Rs 10/- Per Share To Rs 2/- Per Share", bars())
+    assert (row["price_factor"], row["volume_factor"], row["basis"]) == (5.0, 5.0, "text")
+
+
+def test_rights_by_hand() -> None:
+    # 1 new for 4 held at 10 + 40: (4 * 100 + 1 * 50) / 5 = 90 is the price without the right.
+    row = one("Rights 1:4 @ Premium Rs 40/-", bars())
+    assert row["price_factor"] == pytest.approx(100 / 90)
+    assert (row["volume_factor"], row["basis"], row["prev_close"]) == (1.0, "theoretical", 100.0)
+
+
+def test_the_face_value_of_then_is_todays_times_later_splits() -> None:
+    later = ("Fv Splt Frm Rs 10 To Re 1", EX + timedelta(days=30))
+    made = factors.factors(listed(("Rights 1:4 @ Premium Rs 40/-", EX), later, face_value=1.0), bars())
+    assert made.filter(kind="rights")["price_factor"].item() == pytest.approx(100 / 90)
+
+
+def test_a_right_at_the_market_price_is_worth_nothing() -> None:
+    row = one("Rights 1:4 @ Premium Rs 95/-", bars())
+    assert row["price_factor"] is None
+    assert "worth nothing" in row["reason"]
+
+
+def test_a_demerger_is_the_ratio_of_its_ex_date_known_at_its_close() -> None:
+    row = one("Demerger", bars(100.0, 80.0))
+    assert (row["price_factor"], row["volume_factor"], row["basis"]) == (1.25, 1.0, "ex_date_ratio")
+    assert row["known_at"] == session_close(EX)
+
+
+def test_what_other_actions_of_the_date_explain_is_not_the_demergers() -> None:
+    both = listed(("Demerger", EX), ("Bonus 1:1", EX))
+    made = factors.factors(both, bars(100.0, 40.0)).sort("kind")
+    assert made["price_factor"].to_list() == [2.0, 1.25]
+
+
+def test_a_scheme_inside_the_price_band_took_nothing() -> None:
+    assert one("Scheme Of Arrangement", bars(100.0, 85.0))["price_factor"] is None
+    assert one("Scheme Of Arrangement", bars(100.0, 50.0))["price_factor"] == 2.0
+
+
+def test_one_gap_is_explained_once() -> None:
+    made = factors.factors(listed(("Scheme Of Arrangement/Demerger", EX)), bars(100.0, 50.0)).sort("kind")
+    assert made["price_factor"].to_list() == [2.0, None]
+
+
+def test_dividends_add_up_and_stay_apart() -> None:
+    row = one("Interim Dividend - Rs 12 Per Share/Special Dividend - Rs 8 Per Share", bars())
+    assert (row["kind"], row["price_factor"], row["volume_factor"]) == ("dividend", 1.25, 1.0)
+    assert adjust.counted(factors.factors(listed(("Dividend - Rs 20 Per Share", EX)), bars())).is_empty()
+
+
+@pytest.mark.parametrize(
+    ("text", "market", "reason"),
+    [
+        ("Dividend - Rs  Per Share", bars(), "no amount"),
+        ("Interim Dividend - Rs 100", bars(), "the whole price"),
+        ("Bonus Ncrps 1:116", bars(), "not in equity shares"),
+        ("Rights 1:4", bars(), "no amount"),
+        ("Demerger", bars().filter(pl.col("trade_date") < EX), "no bar since"),
+        ("Demerger", bars().filter(pl.col("trade_date") >= EX), "no bar before"),
+        ("Demerger", bars().clear(), "no bar before"),
+    ],
+)
+def test_every_action_without_a_factor_says_why(text: str, market: pl.DataFrame, reason: str) -> None:
+    row = one(text, market)
+    assert row["price_factor"] is None
+    assert row["volume_factor"] is None or row["kind"] in {"dividend", "rights", "demerger"}
+    assert reason in row["reason"]
+
+
+def test_what_moves_no_price_is_no_factor() -> None:
+    assert factors.factors(listed(("Annual General Meeting", EX), ("Buy Back", EX)), bars()).is_empty()
+
+
+def test_factors_keep_their_contract() -> None:
+    contract = contracts.load(factors.FACTORS)
+    made = factors.factors(listed(("Bonus 1:1", EX), ("Dividend - Rs 2 Per Share", EX)), bars())
+    assert contract.conform(made).height == 2
+    for rule in contract.rules.values():
+        assert made.select(contracts.rule_expression(rule)).to_series().all()
