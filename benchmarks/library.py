@@ -18,6 +18,7 @@ from champion import metrics, training
 from champion.lake import Lake
 from champion.pipeline import build, fetch as archive, learn, load as warehouse, promote, quality, register
 from champion.pipeline.bars import BARS
+from champion.pipeline.datasets import Filling, filling
 from champion.pipeline.ingest import ingest
 from champion.pipeline.session import Provenance, take_apart
 from champion.runner import run_notebook
@@ -84,7 +85,7 @@ def prepare(settings: Settings, start: date, end: date) -> None:
 
 def _through_warehouse(settings: Settings, start: date, end: date, quality_from: date, flow: str) -> list[Stage]:
     lake, clock = Lake(settings.lake), _Clock(flow)
-    clock.time(FETCH, lambda: archive.fetch(settings, start, end), lambda done: len(done.staged))
+    clock.time(FETCH, lambda: archive.fetch(settings, start, end), lambda done: len(done.sessions))
     files = archive.staged(settings, start, end)
     clock.time(INGEST, lambda: ingest(lake, files), lambda done: done.totals["rows"])
     if flow == "backfill":
@@ -101,9 +102,13 @@ def _through_warehouse(settings: Settings, start: date, end: date, quality_from:
     return [*clock.stages, *_loads(settings, start, end, flow)]
 
 
-def _taken_apart(files: list[Staged]) -> int:
-    origins = [(file.path, Provenance(file.session, file.name, file.sha256, file.fetched_at)) for file in files]
-    return sum(take_apart(path.read_bytes(), origin).row_count for path, origin in origins)
+def _taken_apart(files: list[archive.Received]) -> int:
+    return sum(_row_count(received.file, filling(received.publication)) for received in files)
+
+
+def _row_count(file: Staged, fills: Filling) -> int:
+    origin = Provenance(file.session, file.name, file.sha256, file.fetched_at)
+    return take_apart(file.path.read_bytes(), origin, fills).row_count
 
 
 def _migrate(settings: Settings) -> None:

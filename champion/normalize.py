@@ -16,19 +16,22 @@ from champion.envelope import envelope
 VERSION = "2"  # raise it when the meaning of the output changes: committed bars are then made anew
 
 EQUITY_SERIES = ("EQ", "BE", "BZ", "SM", "ST")
-"""Series in which a company's shares trade; a symbol is in one at a time, so a move is no break."""
+"""NSE's series in which a company's shares trade; a symbol is in one at a time, so a move is no break."""
+BSE_EQUITY_GROUPS = ("A", "B", "T", "TS", "X", "XT", "Z", "ZP", "P", "M", "MT", "MS")
+"""BSE's groups in which a company's shares trade: main board, trade to trade, listed on BSE alone, SME."""
 
 
 def instrument_id(symbol: pl.Expr, series: pl.Expr, exchange: pl.Expr) -> pl.Expr:
     """Return a name that survives moves between equity series; other series are instruments of their own.
 
-    >>> row = pl.DataFrame({"t": ["ABB", "ABB"], "s": ["EQ", "N1"], "x": ["NSE", "NSE"]})
+    >>> row = pl.DataFrame({"t": ["ABB", "ABB", "ABB"], "s": ["EQ", "N1", "A"], "x": ["NSE", "NSE", "BSE"]})
     >>> row.select(instrument_id(pl.col("t"), pl.col("s"), pl.col("x")))["t"].to_list()
-    ['NSE:ABB', 'NSE:ABB:N1']
+    ['NSE:ABB', 'NSE:ABB:N1', 'BSE:ABB']
     """
     equity = pl.format("{}:{}", exchange, symbol)
     other = pl.format("{}:{}:{}", exchange, symbol, series)
-    return pl.when(series.is_in(EQUITY_SERIES)).then(equity).otherwise(other).alias(symbol.meta.output_name())
+    shares = series.is_in(EQUITY_SERIES) & (exchange == "NSE") | series.is_in(BSE_EQUITY_GROUPS) & (exchange == "BSE")
+    return pl.when(shares).then(equity).otherwise(other).alias(symbol.meta.output_name())
 
 
 def normalize(raw: pl.DataFrame, names: Mapping[str, str] | None = None) -> pl.DataFrame:

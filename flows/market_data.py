@@ -16,6 +16,7 @@ from champion.errors import ArchiveError
 from champion.lake import Lake
 from champion.pipeline import actions, fetch as archive
 from champion.pipeline.bars import BARS
+from champion.pipeline.ingest import DATASETS
 from champion.runner import Execution
 from champion.settings import Settings
 from flows import steps
@@ -89,7 +90,7 @@ def _through_warehouse(
         dates,
         parent=parent,
         inputs={"staging": archive.digest(archive.staged(settings, start, end))},
-        writes=("raw_equity_ohlc", "normalized_equity_ohlc", "quarantine_equity_ohlc"),
+        writes=DATASETS,
         span=span,
         force=force,
     )

@@ -49,7 +49,7 @@ def fetch(start: date, end: date, *, refresh: bool = False) -> list[str]:
         ArchiveUnavailable: the archive did not answer for some dates; a retry asks for those only.
     """
     found = archive.fetch(Settings(), start, end, refresh=refresh, progress=progress.current())
-    get_run_logger().info("%d sessions in staging, %d dates without one", len(found.staged), len(found.absent))
+    get_run_logger().info("%d sessions in staging, %d dates without one", len(found.sessions), len(found.absent))
     unanswered = [error for _, error in found.failed if isinstance(error, ArchiveUnavailable)]
     if unanswered:
         raise ArchiveUnavailable(f"{len(unanswered)} of {len(archive.dates(start, end))} dates: {unanswered[0]}")

@@ -61,7 +61,7 @@ def test_a_second_run_changes_nothing(settings: Settings) -> None:
     first = run(settings)
     before = contents(Lake(settings.lake))
     again = run(settings)
-    assert first.totals["written"] == again.totals["already"] == first.totals["sessions"] > 3
+    assert first.totals["written"] == again.totals["already"] == first.totals["files"] > 3
     assert again.totals["written"] == 0
     assert contents(Lake(settings.lake)) == before
 
@@ -98,12 +98,12 @@ def test_a_refused_file_does_not_stop_the_others(settings: Settings, archive: Si
     found = fetch(changed, START, END)
     assert [session for session, _ in found.failed] == [date(2024, 6, 19)]
     stale, fresh = (next(file for file in found.staged if file.session == date(2024, 6, day)) for day in (20, 21))
-    shutil.copy(stale.path, fresh.path)
+    shutil.copy(stale.file.path, fresh.file.path)
     result = ingest(Lake(changed.lake), found.staged)
     assert [session for session, _ in result.failed] == [date(2024, 6, 21)]
     assert "the file is dated 2024-06-20" in result.failed[0][1]
     assert result.totals["written"] == len(found.staged) - 1
-    with pytest.raises(ArchiveError, match="1 session"):
+    with pytest.raises(ArchiveError, match=r"1 file\(s\)"):
         result.require_complete()
 
 

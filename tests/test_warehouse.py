@@ -32,7 +32,9 @@ from champion.warehouse import access, fingerprint, migrations, queries, retenti
 
 RAW, NORMALIZED = "raw_equity_ohlc", "normalized_equity_ohlc"
 FEATURES, PREDICTIONS, QUARANTINE = "features_equity_indicators", "predictions_equity_scores", "quarantine_equity_ohlc"
-TABLES = (RAW, NORMALIZED, FEATURES, PREDICTIONS, QUARANTINE)
+DELIVERY, INDEX = "normalized_equity_delivery", "normalized_index_ohlc"
+ACTIONS, MASTER = "normalized_corporate_actions", "normalized_symbol_master"
+TABLES = (RAW, NORMALIZED, FEATURES, PREDICTIONS, QUARANTINE, DELIVERY, INDEX, ACTIONS, MASTER)
 JANUARY, SESSIONS = date(2024, 1, 1), (date(2024, 1, 15), date(2024, 1, 16))
 SYMBOLS = ("ACME", "BETA", "M&M", "ZED'S")
 COUNT, ALL = "select count() from {}", "select * from {}"
@@ -149,7 +151,52 @@ def quarantine() -> pl.DataFrame:
     return typed(QUARANTINE, [row | {"row_number": n, "reasons": why} for n, why in enumerate(reasons, start=2)])
 
 
+def delivery() -> pl.DataFrame:
+    known = {"symbol": "ACME", "exchange": "NSE", "trade_date": SESSIONS[0], "volume": 3}
+    delivered = {"delivered_volume": 1, "delivered_share": 1 / 3, "average_price": 10.05, "trades": 2}
+    equity = envelope(SESSIONS[0], "NSE:ACME") | known | delivered | {"instrument_id": "NSE:ACME", "series": "EQ"}
+    return typed(
+        DELIVERY,
+        [equity, envelope(SESSIONS[0], "NSE:ACME:TB") | known | {"instrument_id": "NSE:ACME:TB", "series": "TB"}],
+    )
+
+
+def index() -> pl.DataFrame:
+    known = {"exchange": "NSE", "trade_date": SESSIONS[0]}
+    full = {"open": 1.0, "high": 2.5, "low": 0.5, "close": 2.0, "volume": 7, "turnover": 47981700000.0}
+    levels = {"NIFTY 50": full | {"points_change": -0.5, "dividend_yield": 1.41}, "NIFTY ALPHA": {"close": 3.25}}
+    return typed(
+        INDEX,
+        [
+            envelope(SESSIONS[0], f"NSE:{name}") | known | {"index_id": f"NSE:{name}", "index_name": name} | level
+            for name, level in levels.items()
+        ],
+    )
+
+
+def actions() -> pl.DataFrame:
+    row = envelope(SESSIONS[0], "NSE:ACME") | {"list_date": SESSIONS[0], "instrument_id": "NSE:ACME", "symbol": "ACME"}
+    row |= {"listed_symbol": "ACME", "series": "EQ", "ex_date": SESSIONS[1], "detail": "1:2", "purpose": "Bonus 1:2"}
+    row |= {"covers_from": SESSIONS[0], "covers_to": SESSIONS[1], "known_at": INGESTED, "source_sha256": "00"}
+    factors = {"bonus": 1.5, "rights": None}
+    return typed(ACTIONS, [row | {"kind": kind, "price_factor": factor} for kind, factor in factors.items()])
+
+
+def master() -> pl.DataFrame:
+    row = envelope(SESSIONS[0], "NSE:ACME") | {"symbol": "ACME", "exchange": "NSE", "company": "Acme Ltd"}
+    row |= {
+        "instrument_id": "NSE:ACME",
+        "series": "EQ",
+        "isin": "INE000001",
+        "known_at": INGESTED,
+        "source_sha256": "00",
+    }
+    face_values = {SESSIONS[0]: None, SESSIONS[1]: 2.0}
+    return typed(MASTER, [row | {"list_date": day, "face_value": value} for day, value in face_values.items()])
+
+
 FRAMES = {RAW: raw, NORMALIZED: normalized, FEATURES: features, PREDICTIONS: predictions, QUARANTINE: quarantine}
+FRAMES |= {DELIVERY: delivery, INDEX: index, ACTIONS: actions, MASTER: master}
 
 
 @pytest.fixture(scope="module")
@@ -314,9 +361,17 @@ def test_tables_are_partitioned_sorted_and_indexed_as_the_specification_says(set
     assert found[RAW] == ("MergeTree", "toYYYYMM(TradDt)", "TckrSymb, TradDt, event_time")
     assert found[NORMALIZED] == ("ReplacingMergeTree", "toYYYYMM(trade_date)", "symbol, trade_date, instrument_id")
     assert found[FEATURES] == ("MergeTree", "toYYYYMM(trade_date)", "symbol, trade_date, feature_timestamp")
-    assert found["symbol_master"] == ("ReplacingMergeTree", "", "exchange, symbol")
+    assert found[DELIVERY] == ("ReplacingMergeTree", "toYYYYMM(trade_date)", "symbol, trade_date, instrument_id")
+    assert found[INDEX] == ("ReplacingMergeTree", "toYYYYMM(trade_date)", "index_id, trade_date")
+    assert found[ACTIONS][1:] == ("toYYYYMM(list_date)", "list_date, instrument_id, ex_date, kind")
+    assert found[MASTER][1:] == ("toYYYYMM(list_date)", "list_date, symbol")
     indices = warehouse.sql(settings, "select name, type from system.data_skipping_indices order by name")
     assert indices.rows() == [("idx_isin", "bloom_filter"), ("idx_isin_norm", "bloom_filter"), ("idx_volume", "minmax")]
+
+
+def test_the_symbol_master_is_the_latest_list(settings: Settings) -> None:
+    found = warehouse.sql(settings, "select symbol, exchange, company_name, face_value from symbol_master")
+    assert found.rows() == [("ACME", "NSE", "Acme Ltd", 2.0)]
 
 
 # Values
@@ -450,7 +505,7 @@ def test_retention_follows_the_settings_and_refuses_older_rows(fresh: Settings) 
         assert warehouse.keeps_from(client, NORMALIZED) is None
         for session in (last_expired, first_kept):
             warehouse.load_month(client, contract, session, normalized((session,)), "1")
-        assert warehouse.apply_retention(client, keeping) == {NORMALIZED: 3}
+        assert warehouse.apply_retention(client, keeping) == {NORMALIZED: 3, DELIVERY: 3, INDEX: 3}
         assert warehouse.apply_retention(client, keeping) == {}
         assert (retention.years(client, NORMALIZED), warehouse.keeps_from(client, NORMALIZED)) == (3, first_kept)
         kept = warehouse.frame(client, ALL.format(NORMALIZED))
@@ -458,7 +513,7 @@ def test_retention_follows_the_settings_and_refuses_older_rows(fresh: Settings) 
         assert warehouse.load_month(client, contract, first_kept, normalized((first_kept,)), "1").skipped
         with pytest.raises(WarehouseError, match=f"4 rows are older than {first_kept}"):
             warehouse.load_month(client, contract, last_expired, normalized((last_expired,)), "1")
-        assert warehouse.apply_retention(client, fresh) == {NORMALIZED: None}
+        assert warehouse.apply_retention(client, fresh) == {NORMALIZED: None, DELIVERY: None, INDEX: None}
         assert retention.years(client, NORMALIZED) is None
         assert not warehouse.load_month(client, contract, last_expired, normalized((last_expired,)), "1").skipped
 
@@ -668,7 +723,10 @@ def test_every_shipped_statement_may_run_twice(settings: Settings) -> None:
     for migration in migrations.shipped():
         for statement in statements.split(migration.text):
             code = re.sub(r"--[^\n]*\n", "", statement).strip()
-            assert re.match(r"create (table if not exists|or replace view) champion_market\.", code), code
+            repeatable = (
+                r"(create (table if not exists|or replace view)|drop table if exists if empty) champion_market\."
+            )
+            assert re.match(repeatable, code), code
     with warehouse.writer(settings) as client:
         for migration in migrations.shipped():
             for statement in statements.split(migration.text):

@@ -1,7 +1,7 @@
-"""Staging to lake: each session's file becomes a raw partition, a normalized one, and quarantined rows.
+"""Staging to lake: each published file becomes a raw partition, a normalized one, and quarantined rows.
 
 The normalized partition is written last, so it vouches for the other two; a session that has it, made from the same
-bytes by the same rules, is left alone.
+bytes by the same rules, is left alone. A lake holds one exchange: its bars have no other place for a second one.
 """
 
 from __future__ import annotations
@@ -14,17 +14,21 @@ from functools import partial
 
 import polars as pl
 
-from champion.errors import ArchiveError
+from champion.errors import ArchiveError, UsageError
 from champion.lake import Lake
-from champion.normalize import VERSION as NORMALIZE_VERSION
+from champion.pipeline.datasets import PUBLICATIONS, Filling, filling
+from champion.pipeline.fetch import Received
 from champion.pipeline.progress import Progress, silent
 from champion.pipeline.session import Provenance, take_apart
-from champion.sources.archive import Staged, set_aside
+from champion.sources.archive import set_aside
+from champion.sources.publications import Publication
 
+DATASETS = tuple(name for publication in PUBLICATIONS for name in filling(publication).names)
 RAW, BARS, QUARANTINE = "raw_equity_ohlc", "normalized_equity_ohlc", "quarantine_equity_ohlc"
 _THREADS = 2
 _ACCOUNT = {
     "session": pl.Date(),
+    "publication": pl.String(),
     "file": pl.String(),
     "rows": pl.Int64(),
     "raw": pl.Int64(),
@@ -38,19 +42,25 @@ _ACCOUNT = {
 class Ingested:
     """The account of a range of sessions.
 
-    `sessions` has one row each: session, file, rows (data lines in the file), raw, normalized, rejected, outcome
-    ('written' or 'already'); rows = normalized + rejected. `failed` are the sessions whose file was refused whole.
+    `sessions` has one row for each file: session, publication, file, rows (data lines in the file), raw, normalized,
+    rejected, outcome ('written' or 'already'); rows = normalized + rejected. `failed` are the sessions of which a file
+    was refused whole, with the error.
     """
 
     sessions: pl.DataFrame
     failed: Sequence[tuple[date, str]]
 
+    def of(self, publication: Publication) -> pl.DataFrame:
+        """Return the account of one publication, a row a session."""
+        return self.sessions.filter(pl.col("publication") == publication.name)
+
     @property
     def totals(self) -> dict[str, int]:
-        """Sessions, rows, raw, normalized, rejected, written, already, failed."""
+        """Sessions, files, rows, raw, normalized, rejected; files written, already there, failed."""
         written = int((self.sessions["outcome"] == "written").sum())
         return {
-            "sessions": self.sessions.height,
+            "sessions": self.sessions["session"].n_unique(),
+            "files": self.sessions.height,
             **{name: int(self.sessions[name].sum()) for name in ("rows", "raw", "normalized", "rejected")},
             "written": written,
             "already": self.sessions.height - written,
@@ -58,56 +68,83 @@ class Ingested:
         }
 
     def require_complete(self) -> None:
-        """Do nothing where every session was ingested.
+        """Do nothing where every file was ingested.
 
         Raises:
             ArchiveError: some were not; it names the first few. The others are committed all the same.
         """
         if self.failed:
             shown = "; ".join(error for _, error in self.failed[:3])
-            raise ArchiveError(f"{len(self.failed)} session(s) could not be ingested: {shown}")
+            raise ArchiveError(f"{len(self.failed)} file(s) could not be ingested: {shown}")
 
 
-def ingest(lake: Lake, staged: Sequence[Staged], progress: Progress = silent) -> Ingested:
-    """Commit each staged file to the lake; a file that is refused whole does not stop the others."""
+def ingest(lake: Lake, staged: Sequence[Received], progress: Progress = silent) -> Ingested:
+    """Commit each staged file to the lake; a file that is refused whole does not stop the others.
+
+    Raises:
+        UsageError: the bars are of another exchange than those in the lake.
+    """
+    _check_exchange(lake, staged)
     accounts: list[dict[str, object]] = []
-    failed: list[tuple[date, str]] = []
+    failed: list[tuple[Received, str]] = []
     with ThreadPoolExecutor(_THREADS) as pool:
         results = pool.map(partial(_ingest_one, lake), staged)
-        for done, (file, result) in enumerate(zip(staged, results, strict=True), start=1):
+        for done, (received, result) in enumerate(zip(staged, results, strict=True), start=1):
             if isinstance(result, ArchiveError):
-                failed.append((file.session, str(result)))
+                failed.append((received, str(result)))
             else:
                 accounts.append(result)
-            progress(done, len(staged), f"ingested {file.session}")
-    return Ingested(pl.DataFrame(accounts, schema=_ACCOUNT), failed)
+            progress(done, len(staged), f"ingested {received.session}")
+    for received, _ in failed:  # at the end: two publications may share a file
+        if received.file.path.exists():
+            set_aside(received.file, received.publication)  # kept as evidence; the next fetch asks the archive again
+    return Ingested(pl.DataFrame(accounts, schema=_ACCOUNT), [(received.session, error) for received, error in failed])
 
 
-def _ingest_one(lake: Lake, file: Staged) -> dict[str, object] | ArchiveError:
-    made_from = {"file": file.sha256, "normalize": NORMALIZE_VERSION}
-    if lake.is_current(RAW, file.session, {"file": file.sha256}) and lake.is_current(BARS, file.session, made_from):
-        return _account(lake, file, None)
+def _check_exchange(lake: Lake, staged: Sequence[Received]) -> None:
+    """Refuse bars of a second exchange: partitions are by session, so one would replace the other's."""
+    offered = {received.publication.exchange for received in staged if filling(received.publication).raw == RAW}
+    held = {exchange for session in lake.sessions(RAW)[:1] for exchange in _exchanges(lake, session)}
+    if len(offered | held) > 1:
+        raise UsageError(
+            f"the lake holds bars of {', '.join(sorted(held)) or 'no exchange'}, these files are of "
+            f"{', '.join(sorted(offered))}; give each exchange a workspace of its own (CHAMPION_HOME)"
+        )
+
+
+def _exchanges(lake: Lake, session: date) -> list[str]:
+    return lake.scan(RAW, session, session).select(pl.col("Src").drop_nulls().unique()).collect()["Src"].to_list()
+
+
+def _ingest_one(lake: Lake, received: Received) -> dict[str, object] | ArchiveError:
+    file, fills = received.file, filling(received.publication)
+    read_from, made_from = {"file": file.sha256}, {"file": file.sha256, "normalize": fills.version}
+    if lake.is_current(fills.raw, file.session, read_from) and lake.is_current(
+        fills.normalized, file.session, made_from
+    ):
+        return _account(lake, received, fills, None)
+    origin = Provenance(file.session, file.name, file.sha256, file.fetched_at)
     try:
-        parts = take_apart(file.path.read_bytes(), Provenance(file.session, file.name, file.sha256, file.fetched_at))
+        parts = take_apart(file.path.read_bytes(), origin, fills)
     except ArchiveError as error:
-        set_aside(file)  # kept as evidence, and out of the way: the next fetch asks the archive again
         return error
-    lake.write(RAW, file.session, parts.raw, {"file": file.sha256})
-    if parts.quarantine.height or lake.manifest(QUARANTINE, file.session):
-        lake.write(QUARANTINE, file.session, parts.quarantine, made_from)
-    lake.write(BARS, file.session, parts.bars, made_from)
-    return _account(lake, file, parts.row_count)
+    lake.write(fills.raw, file.session, parts.raw, read_from)
+    if parts.quarantine.height or lake.manifest(fills.quarantine, file.session):
+        lake.write(fills.quarantine, file.session, parts.quarantine, made_from)
+    lake.write(fills.normalized, file.session, parts.normalized, made_from)
+    return _account(lake, received, fills, parts.row_count)
 
 
-def _account(lake: Lake, file: Staged, counted: int | None) -> dict[str, object]:
+def _account(lake: Lake, received: Received, fills: Filling, counted: int | None) -> dict[str, object]:
     """Take the account from the manifests, and the rows from the file where it was read just now."""
-    raw, bars, rejected = (_rows(lake, name, file.session) for name in (RAW, BARS, QUARANTINE))
+    raw, rejected, normalized = (_rows(lake, name, received.session) for name in fills.names)
     return {
-        "session": file.session,
-        "file": file.name,
-        "rows": bars + rejected if counted is None else counted,
+        "session": received.session,
+        "publication": received.publication.name,
+        "file": received.file.name,
+        "rows": normalized + rejected if counted is None else counted,
         "raw": raw,
-        "normalized": bars,
+        "normalized": normalized,
         "rejected": rejected,
         "outcome": "already" if counted is None else "written",
     }

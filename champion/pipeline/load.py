@@ -19,7 +19,13 @@ DATASETS = (
     "features_equity_indicators",
     "predictions_equity_scores",
     "quarantine_equity_ohlc",
+    "normalized_equity_delivery",
+    "normalized_index_ohlc",
+    "normalized_corporate_actions",
+    "normalized_symbol_master",
 )
+"""What the warehouse has tables for: of delivery, indices and lists the canonical rows, what was published is in the
+lake alone."""
 
 
 def months(sessions: Sequence[date]) -> list[date]:
@@ -40,11 +46,13 @@ def load(
 ) -> list[warehouse_load.LoadResult]:
     """Bring the warehouse in step with the lake for every month between `start` and `end`; months alike are skipped.
 
+    Lists, whose session is the date they were read on, are loaded whatever the range: they tell of all of it.
+
     Raises:
         WarehouseError: the engine refused, or after a load holds other rows than the lake.
     """
     lake = Lake(settings.lake)
-    work = [(name, month) for name in datasets for month in months(lake.sessions(name, start, end))]
+    work = [(name, month) for name in datasets for month in months(_sessions(lake, name, start, end))]
     results = []
     with client.writer(settings) as engine:
         migrations.migrate(engine)
@@ -53,6 +61,11 @@ def load(
             results.append(_load_month(lake, engine, name, month))
             progress(done, len(work), f"loaded {name} {month:%Y-%m}")
     return results
+
+
+def _sessions(lake: Lake, name: str, start: date, end: date) -> list[date]:
+    is_list = contracts.load(name).session == "list_date"
+    return lake.sessions(name) if is_list else lake.sessions(name, start, end)
 
 
 def _load_month(lake: Lake, engine: Client, name: str, month: date) -> warehouse_load.LoadResult:

@@ -1,4 +1,7 @@
-"""One published file, taken apart: raw rows, bars, and refused rows with their reasons. Pure: bytes in, frames out."""
+"""One published file, taken apart: raw rows, normalized rows, and refused ones with their reasons.
+
+Pure: bytes in, frames out.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,15 @@ from datetime import date, datetime
 import polars as pl
 
 from champion import contracts, validation
+from champion.contracts import Contract
 from champion.envelope import envelope
 from champion.errors import ContractError
-from champion.normalize import normalize
-from champion.sources import Published, parse
+from champion.pipeline.datasets import Filling, filling
+from champion.sources import Published
+from champion.sources.publications import BHAVCOPY
 from champion.validation import ROW
+
+_BARS = filling(BHAVCOPY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,74 +34,73 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class TakenApart:
-    """Contracts raw_equity_ohlc, normalized_equity_ohlc and quarantine_equity_ohlc.
+    """The raw, normalized and quarantine contract of a publication.
 
-    Each of the file's `row_count` data lines is in `bars` or in `quarantine`, never in both.
+    Each of the file's `row_count` data lines is in `normalized` or in `quarantine`, never in both.
     """
 
     row_count: int
     raw: pl.DataFrame
-    bars: pl.DataFrame
+    normalized: pl.DataFrame
     quarantine: pl.DataFrame
 
 
-def take_apart(content: bytes, origin: Provenance) -> TakenApart:
+def take_apart(content: bytes, origin: Provenance, fills: Filling = _BARS) -> TakenApart:
     """Return what the published bytes hold.
 
     Raises:
         FormatError: the file as a whole is not what it should be.
     """
-    published = parse(origin.name, content, origin.session)
-    contract = contracts.load("raw_equity_ohlc")
+    published = fills.publication.read(origin.name, content, origin.session)
+    contract = contracts.load(fills.raw)
     typed = validation.coerce(published.rows, contract)
-    dated = _dated(typed.accepted, origin.session)
-    raw = validation.validate(_enveloped(_completed(dated.accepted), published, origin), contract)
-    bars = validation.validate(normalize(raw.accepted), contracts.load("normalized_equity_ohlc"))
+    dated = _dated(typed.accepted, contract.session, origin.session)
+    raw = validation.validate(_enveloped(_completed(dated.accepted, contract), published, origin, fills), contract)
+    normalized = validation.validate(fills.normalize(raw.accepted), contracts.load(fills.normalized))
     refused = [
         _refused("parse", published.rejected, published),
         _refused("raw", typed.rejected, published),
         _refused("raw", dated.rejected, published),
         _refused("raw", raw.rejected, published),
-        _refused("normalized", bars.rejected, published),
+        _refused("normalized", normalized.rejected, published),
     ]
     quarantine = _quarantine(pl.concat(refused), published, origin)
-    _check_account(origin.name, published.row_count, bars.accepted, quarantine)
-    return TakenApart(published.row_count, raw.accepted.drop(ROW), bars.accepted.drop(ROW), quarantine)
+    _check_account(origin.name, published.row_count, normalized.accepted, quarantine)
+    return TakenApart(published.row_count, raw.accepted.drop(ROW), normalized.accepted.drop(ROW), quarantine)
 
 
-def _check_account(name: str, rows: int, bars: pl.DataFrame, quarantine: pl.DataFrame) -> None:
+def _check_account(name: str, rows: int, normalized: pl.DataFrame, quarantine: pl.DataFrame) -> None:
     """Refuse to go on where a line is lost or counted twice: that would be a fault of ours, and worse than none."""
-    kept, refused = set(bars[ROW]), set(quarantine[ROW])
-    if len(kept) + len(refused) != rows or kept & refused or bars.height != len(kept):
+    kept, refused = set(normalized[ROW]), set(quarantine[ROW])
+    if len(kept) + len(refused) != rows or kept & refused or normalized.height != len(kept):
         raise ContractError(
             f"{name}: {rows} lines, but {len(kept)} kept and {len(refused)} refused; nothing was written"
         )
 
 
-def _dated(rows: pl.DataFrame, session: date) -> validation.Checked:
+def _dated(rows: pl.DataFrame, column: str, session: date) -> validation.Checked:
     """Refuse rows of another session; a null date is the contract's business."""
-    stray = pl.col("TradDt") != session
-    reason = pl.concat_list(pl.format("TradDt: asked for {}, found {}", pl.lit(session), pl.col("TradDt")))
+    stray = pl.col(column) != session
+    reason = pl.concat_list(pl.format("{}: asked for {}, found {}", pl.lit(column), pl.lit(session), pl.col(column)))
     stray_rows = rows.filter(stray)
     return validation.Checked(rows.filter(stray.not_().fill_null(value=True)), stray_rows.with_columns(reasons=reason))
 
 
-def _completed(rows: pl.DataFrame) -> pl.DataFrame:
+def _completed(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     """Add the columns an older format does not have, null."""
-    schema = contracts.load("raw_equity_ohlc").polars_schema
     return rows.with_columns(
-        pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in rows.columns
+        pl.lit(None, dtype).alias(name) for name, dtype in contract.polars_schema.items() if name not in rows.columns
     )
 
 
-def _enveloped(rows: pl.DataFrame, published: Published, origin: Provenance) -> pl.DataFrame:
-    contract = contracts.load("raw_equity_ohlc")
+def _enveloped(rows: pl.DataFrame, published: Published, origin: Provenance, fills: Filling) -> pl.DataFrame:
+    contract = contracts.load(fills.raw)
     stamped = rows.with_columns(
         envelope(
             contract,
             source=pl.lit(published.source),
             ingest_time=pl.lit(origin.fetched_at),
-            entity_id=pl.concat_str("TckrSymb", "SctySrs", "Src", separator=":", ignore_nulls=True),
+            entity_id=pl.concat_str(*fills.entity, separator=":", ignore_nulls=True),
             key=[*(pl.col(name) for name in contract.key), pl.lit(origin.sha256)],
         )
     )

@@ -3,22 +3,55 @@
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
 import zlib
+from pathlib import PurePosixPath, PureWindowsPath
+
+import polars as pl
 
 from champion.errors import FormatError
 
 _MAX_TEXT = 64 * 1024 * 1024  # the largest real file has 0.5 MB
-_SIGNATURES = {b"PK\x03\x04": "a zip", b"<": "an HTML page", b"%PDF": "a PDF", b"\x1f\x8b": "a gzip file"}
+_MAX_LINE = 4096  # the longest real line has 314 bytes
+_MAX_EXPANSION = 100  # real files are packed to a third
+_ENCRYPTED = 0x1
+_SIGNATURES = {
+    b"PK\x03\x04": "a zip",
+    b"PK\x05\x06": "a zip",  # with nothing in it
+    b"<": "an HTML page",
+    b"\xef\xbb\xbf<": "an HTML page",
+    b"%PDF": "a PDF",
+    b"\x1f\x8b": "a gzip file",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook",
+}
+_DAMAGE = (  # what zipfile says of damaged bytes
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
+    *(NotImplementedError, RuntimeError, OSError, ValueError),
+)
+_WORKBOOK = (b"[Content_Types].xml", b"xl/")
 
 
-def text(name: str, content: bytes) -> str:
+def lines(name: str, content: bytes) -> pl.Series:
+    """Return the lines of the CSV inside `content`, column `row`; the last is empty where the file ends with a newline.
+
+    Raises:
+        FormatError: as `text`, or a line is longer than any the exchange writes.
+    """
+    found = pl.Series("row", text(name, content).split("\n"), dtype=pl.String)
+    longest = found.str.len_bytes().arg_max() or 0
+    if len(found[longest].encode()) > _MAX_LINE:
+        raise FormatError(f"{name}: line {longest + 1} has more than {_MAX_LINE:,} bytes; this is no exchange file")
+    return found
+
+
+def text(name: str, content: bytes, encoding: str = "utf-8-sig") -> str:
     """Return the CSV text inside `content`, unzipped where the name says .zip.
 
     Raises:
         FormatError: the bytes are not what the name says, or not one CSV of reasonable size.
     """
-    if name.endswith(".zip"):
+    if _says_zip(name):
         content = _only_member(name, content)
     if kind := _kind(content):
         raise FormatError(f"{name}: expected CSV text, found {kind}")
@@ -27,9 +60,22 @@ def text(name: str, content: bytes) -> str:
     if b"\0" in content:
         raise FormatError(f"{name}: NUL bytes in what should be CSV text")
     try:
-        return content.decode("utf-8-sig")
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
         raise FormatError(f"{name}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def list_text(name: str, content: bytes) -> str:
+    """Return the text of a list: UTF-8, else Latin-1, which no accented name in it makes valid UTF-8.
+
+    Raises:
+        FormatError: as `text`.
+    """
+    try:
+        content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return text(name, content, "latin-1")
+    return text(name, content)
 
 
 def check_signature(name: str, content: bytes) -> None:
@@ -39,16 +85,21 @@ def check_signature(name: str, content: bytes) -> None:
         FormatError: an HTML error page under a .zip name, a spreadsheet under .csv, nothing at all.
     """
     kind = _kind(content)
-    expected = "a zip" if name.endswith(".zip") else ""
+    expected = "a zip" if _says_zip(name) else ""
     if not content or kind != expected:
         raise FormatError(
             f"{name}: expected {expected or 'CSV text'}, found {kind or 'text' if content else 'no bytes'}"
         )
 
 
+def _says_zip(name: str) -> bool:
+    return name.lower().endswith(".zip")
+
+
 def _kind(content: bytes) -> str:
     start = content[:64].lstrip()
-    return next((kind for magic, kind in _SIGNATURES.items() if start.startswith(magic)), "")
+    kind = next((kind for magic, kind in _SIGNATURES.items() if start.startswith(magic)), "")
+    return "an Excel workbook" if kind == "a zip" and any(part in content[:2048] for part in _WORKBOOK) else kind
 
 
 def _only_member(name: str, content: bytes) -> bytes:
@@ -57,8 +108,24 @@ def _only_member(name: str, content: bytes) -> bytes:
             members = archive.infolist()
             if len(members) != 1:
                 raise FormatError(f"{name}: expected one file inside, found {[m.filename for m in members][:5]}")
-            with archive.open(members[0]) as stream:  # read in memory: a member's path is never used
+            _check_member(name, members[0])
+            with archive.open(members[0]) as stream:  # in memory, and never more than the limit, whatever it declares
                 found = stream.read(_MAX_TEXT + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise FormatError(f"{name}: not a readable zip ({error}); fetch it again") from error
     return found
+
+
+def _check_member(name: str, member: zipfile.ZipInfo) -> None:
+    if member.flag_bits & _ENCRYPTED:
+        raise FormatError(f"{name}: the file inside is encrypted; the exchange's are not")
+    inside = member.filename.replace("\\", "/")
+    if ".." in inside.split("/") or PurePosixPath(inside).is_absolute() or PureWindowsPath(inside).drive:
+        raise FormatError(f"{name}: the file inside is named {member.filename!r}, a path out of the zip")
+    if member.file_size > _MAX_TEXT:
+        raise FormatError(f"{name}: {member.file_size:,} bytes of text, at most {_MAX_TEXT:,} are read")
+    if member.file_size > _MAX_EXPANSION * max(member.compress_size, 1):
+        raise FormatError(
+            f"{name}: {member.compress_size:,} bytes would become {member.file_size:,}; "
+            f"at most {_MAX_EXPANSION} times as many are unpacked"
+        )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import polars as pl
 
 from champion.sources import table
-from champion.sources.table import Published
+from champion.sources.table import Format, Published
 
 SOURCE = "nse_cm_legacy"
 _RAW_NAMES = {
@@ -28,7 +30,7 @@ _SHORT = ",".join(list(_RAW_NAMES)[:11])
 HEADERS = (f"{_LONG},", _LONG, f"{_SHORT},", _SHORT)
 
 
-def parse(lines: pl.Series) -> Published:
+def parse(lines: pl.Series, _session: date | None = None) -> Published:
     """Return the file in raw (UDiFF) words; what the old format does not say stays null.
 
     Its dates are written 04-JUN-2021 (13-Jul-20 on one day), and a missing last price as 0 or 0.0.
@@ -37,7 +39,7 @@ def parse(lines: pl.Series) -> Published:
     names = [_RAW_NAMES[name] for name in header.rstrip(",").split(",")]
     found = table.read(lines, names, header.count(",") + 1)
     rows = found.rows.with_columns(
-        _iso_date(pl.col("TradDt")),
+        table.iso_date(pl.col("TradDt")),
         pl.when(~pl.col("LastPric").str.contains(r"^0(\.0+)?$")).then("LastPric"),
         Sgmt=pl.lit("CM"),
         Src=pl.lit("NSE"),
@@ -45,9 +47,4 @@ def parse(lines: pl.Series) -> Published:
     return Published(SOURCE, rows, found.rejected, lines)
 
 
-def _iso_date(text: pl.Expr) -> pl.Expr:
-    long = text.str.to_date("%d-%b-%Y", strict=False)
-    short = text.str.to_date("%d-%b-%y", strict=False)
-    parsed = pl.when(text.str.len_bytes() > len("13-Jul-20")).then(long).otherwise(short)
-    # What is no date stays as it was: validation names it.
-    return parsed.dt.to_string("iso").fill_null(text)
+FORMAT = Format(SOURCE, HEADERS, "TradDt", parse)

@@ -1,47 +1,63 @@
-"""Bytes of a bhavcopy to raw rows: the header tells the format, never the name or the date."""
+"""Bytes of a published file to raw rows: the header tells the format, never the name or the date."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
-import polars as pl
-
 from champion.errors import FormatError, WrongSession
-from champion.sources import container, legacy, udiff
-from champion.sources.table import Published
+from champion.sources import container, full, legacy, udiff
+from champion.sources.table import Format, Published
 
-_FORMATS = (udiff, legacy)
+BHAVCOPIES = (udiff.FORMAT, legacy.FORMAT, full.BARS)
 _SHOWN = 120
 
 
-def parse(name: str, content: bytes, session: date) -> Published:
-    """Return the rows of one published bhavcopy, as strings in raw words.
+def parse(name: str, content: bytes, session: date, exchange: str | None = None) -> Published:
+    """Return the rows of one published bhavcopy, as strings in raw (UDiFF) words.
 
     Args:
         name: file name, for messages and to tell a zip.
         content: the bytes as downloaded.
         session: the session that was asked for.
+        exchange: whose rows are wanted, as NSE; None takes any one exchange.
 
     Raises:
-        FormatError: unknown header, no rows, not what its name says, or dated another session: the archive
-            answers some holidays with the session before.
+        WrongSession: the file is dated another session; the archive answers some holidays with the session before.
+        FormatError: unknown header, no rows, not what its name says, or of another exchange.
     """
-    lines = pl.Series("row", container.text(name, content).split("\n"), dtype=pl.String)
-    header = lines[0].rstrip("\r")
-    known = next((form for form in _FORMATS if header in form.HEADERS), None)
-    if known is None:
-        formats = ", ".join(form.SOURCE for form in _FORMATS)
-        raise FormatError(
-            f"{name}: unknown header {header[:_SHOWN]!r}; known formats: {formats}. "
-            "If the exchange changed its format, add a source for it; nothing was written"
-        )
-    published: Published = known.parse(lines)
-    _check_session(name, published, session)
+    published = read(name, content, session, BHAVCOPIES)
+    found = published.rows["Src"].drop_nulls().unique().to_list()
+    if exchange is not None and found != [exchange]:
+        raise FormatError(f"{name}: expected the bhavcopy of {exchange}, found rows of {', '.join(found) or 'none'}")
     return published
 
 
-def _check_session(name: str, published: Published, session: date) -> None:
-    dates = published.rows["TradDt"].drop_nulls().unique().sort().to_list()
+def read(name: str, content: bytes, session: date, formats: Sequence[Format]) -> Published:
+    """Return the rows of a published file in whichever of `formats` its header names.
+
+    Raises:
+        WrongSession: the file is dated another session.
+        FormatError: unknown header, no dated rows, or not what its name says.
+    """
+    lines = container.lines(name, content)
+    header = lines[0].rstrip("\r")
+    known = next((form for form in formats if header in form.headers), None)
+    if known is None:
+        raise FormatError(
+            f"{name}: unknown header {header[:_SHOWN]!r}; known formats: {', '.join(form.source for form in formats)}. "
+            "If the exchange changed its format, add a source for it; nothing was written"
+        )
+    try:
+        published = known.parse(lines, session)
+    except FormatError as error:
+        raise FormatError(f"{name}: {error}") from error
+    _check_session(name, published, known.dated, session)
+    return published
+
+
+def _check_session(name: str, published: Published, dated: str, session: date) -> None:
+    dates = published.rows[dated].drop_nulls().unique().sort().to_list()
     if not dates:
         raise FormatError(f"{name}: no dated rows in {published.row_count} data lines; the file is empty or cut off")
     if session.isoformat() not in dates:

@@ -1,12 +1,14 @@
-"""What the exchange publishes once a session: where it may lie in the archive, and how its bytes are read."""
+"""What the exchanges publish once a session: where it may lie in the archive, and how its bytes are read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
-from champion.sources.parse import parse
+from champion.sources import full, indices
+from champion.sources.parse import parse, read
 from champion.sources.table import Published
 
 
@@ -23,6 +25,7 @@ class Publication:
     paths: Callable[[date], list[str]]
     read: Callable[[str, bytes, date], Published]
     answers_stale: bool = False
+    exchange: str = "NSE"
 
 
 def bhavcopy_paths(session: date) -> list[str]:
@@ -35,7 +38,39 @@ def bhavcopy_paths(session: date) -> list[str]:
     return [
         f"content/cm/BhavCopy_NSE_CM_0_0_0_{session:%Y%m%d}_F_0000.csv.zip",
         f"content/historical/EQUITIES/{session:%Y}/{month}/cm{session:%d}{month}{session:%Y}bhav.csv.zip",
+        *delivery_paths(session),
     ]
 
 
-BHAVCOPY = Publication("bhavcopy", bhavcopy_paths, parse)
+def delivery_paths(session: date) -> list[str]:
+    """Return where a session's full report is.
+
+    >>> delivery_paths(date(2024, 1, 15))
+    ['products/content/sec_bhavdata_full_15012024.csv']
+    """
+    return [f"products/content/sec_bhavdata_full_{session:%d%m%Y}.csv"]
+
+
+def index_paths(session: date) -> list[str]:
+    """Return where a session's index closes are.
+
+    >>> index_paths(date(2024, 1, 15))
+    ['content/indices/ind_close_all_15012024.csv']
+    """
+    return [f"content/indices/ind_close_all_{session:%d%m%Y}.csv"]
+
+
+def bse_bhavcopy_paths(session: date) -> list[str]:
+    """Return where BSE's bhavcopy of a session is, in BSE's own archive (https://www.bseindia.com).
+
+    >>> bse_bhavcopy_paths(date(2024, 9, 2))
+    ['download/BhavCopy/Equity/BhavCopy_BSE_CM_0_0_0_20240902_F_0000.CSV']
+    """
+    return [f"download/BhavCopy/Equity/BhavCopy_BSE_CM_0_0_0_{session:%Y%m%d}_F_0000.CSV"]
+
+
+# The full report, the last place to look for a bhavcopy, is what holidays and Sundays are answered with.
+BHAVCOPY = Publication("bhavcopy", bhavcopy_paths, partial(parse, exchange="NSE"), answers_stale=True)
+DELIVERY = Publication("delivery", delivery_paths, partial(read, formats=(full.FORMAT,)), answers_stale=True)
+INDEX_CLOSES = Publication("index closes", index_paths, partial(read, formats=(indices.FORMAT,)))
+BSE_BHAVCOPY = Publication("BSE bhavcopy", bse_bhavcopy_paths, partial(parse, exchange="BSE"), exchange="BSE")

@@ -1,13 +1,20 @@
-"""UDiFF common bhavcopy of the cash market (from 2024-01-01), in both headers the exchange has used."""
+"""UDiFF common bhavcopy of the cash market (from 2024-01-01), in the headers NSE and BSE have used.
+
+BSE's file has NSE's 34 columns; its series are BSE's groups (A, B, T, X, ...), and its `Src` says BSE.
+"""
 
 from __future__ import annotations
 
+from datetime import date
+
 import polars as pl
 
+from champion.errors import FormatError
 from champion.sources import table
-from champion.sources.table import Published
+from champion.sources.table import Format, Published
 
 SOURCE = "nse_cm_udiff"
+_SOURCES = {"NSE": SOURCE, "BSE": "bse_cm_udiff"}
 _COLUMNS = (
     "TradDt,BizDt,Sgmt,Src,FinInstrmTp,FinInstrmId,ISIN,TckrSymb,SctySrs,XpryDt,FininstrmActlXpryDt,StrkPric,OptnTp,"
     "FinInstrmNm,OpnPric,HghPric,LwPric,ClsPric,LastPric,PrvsClsgPric,UndrlygPric,SttlmPric,OpnIntrst,ChngInOpnIntrst,"
@@ -15,14 +22,24 @@ _COLUMNS = (
 ).split(",")
 _RESERVED = ["Rsvd1", "Rsvd2", "Rsvd3", "Rsvd4"]
 HEADERS = (
-    # To 2024-06-20: a trailing comma, so one more header field than data fields.
+    # NSE to 2024-06-20: a trailing comma, so one more header field than data fields.
     ",".join([*_COLUMNS, "Rsvd01", "Rsvd02", "Rsvd03", "Rsvd04", ""]),
     ",".join([*_COLUMNS, *_RESERVED]),
 )
 
 
-def parse(lines: pl.Series) -> Published:
-    """Return the file in raw words; both headers hold the same 34 fields a line."""
+def parse(lines: pl.Series, _session: date | None = None) -> Published:
+    """Return the file in raw words; both headers hold the same 34 fields a line.
+
+    Raises:
+        FormatError: the rows are of an unknown exchange, or of several.
+    """
     columns = [*_COLUMNS, *_RESERVED]
     found = table.read(lines, columns, len(columns))
-    return Published(SOURCE, found.rows, found.rejected, lines)
+    exchanges = found.rows["Src"].drop_nulls().unique().sort().to_list()
+    if len(exchanges) > 1 or not set(exchanges) <= _SOURCES.keys():
+        raise FormatError(f"rows of exchange {', '.join(exchanges[:5])}; expected one of {', '.join(_SOURCES)} in Src")
+    return Published(_SOURCES[exchanges[0]] if exchanges else SOURCE, found.rows, found.rejected, lines)
+
+
+FORMAT = Format(SOURCE, HEADERS, "TradDt", parse)

@@ -1,0 +1,58 @@
+"""The published list of shares to contract `normalized_symbol_master`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from champion import contracts, validation
+from champion.envelope import envelope
+from champion.errors import ContractError
+from champion.normalize import instrument_id
+
+VERSION = "1"  # raise it when the meaning of the output changes: committed lists are then made anew
+SYMBOLS = "normalized_symbol_master"
+EXCHANGE = "NSE"
+
+
+@dataclass(frozen=True, slots=True)
+class MasterOrigin:
+    """Where a list came from, and when it was first read."""
+
+    source: str
+    sha256: str
+    fetched_at: datetime
+
+
+def normalize(rows: pl.DataFrame, origin: MasterOrigin) -> pl.DataFrame:
+    """Return one row per symbol of what `sources.masters` parsed; contract normalized_symbol_master.
+
+    Raises:
+        ContractError: a row breaks the contract, as a symbol that stands twice.
+    """
+    contract = contracts.load(SYMBOLS)
+    read_at = pl.lit(origin.fetched_at).cast(pl.Datetime("ms", "UTC"))
+    named = rows.with_columns(
+        list_date=pl.lit(origin.fetched_at.astimezone(ZoneInfo("Asia/Kolkata")).date()),
+        instrument_id=instrument_id(pl.col("symbol"), pl.col("series"), pl.lit(EXCHANGE)),
+        exchange=pl.lit(EXCHANGE),
+        known_at=read_at,
+        source_sha256=pl.lit(origin.sha256),
+    )
+    stamped = named.with_columns(
+        envelope(
+            contract,
+            source=pl.lit(origin.source),
+            ingest_time=read_at,
+            entity_id=pl.col("instrument_id"),
+            key=[*(pl.col(name) for name in contract.key), pl.lit(origin.sha256)],
+        )
+    )
+    checked = validation.validate(stamped.select(list(contract.polars_schema)), contract)
+    if checked.rejected.height:
+        shown = checked.rejected.select("symbol", "company", "reasons").head(3).rows()
+        raise ContractError(f"{checked.rejected.height} listed share(s) break {SYMBOLS}: {shown}")
+    return checked.accepted

@@ -1,0 +1,80 @@
+"""Which datasets each publication fills, and by which pure function: the one table that ingest goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+
+from champion import delivery, indices, normalize as bars
+from champion.sources.publications import BHAVCOPY, BSE_BHAVCOPY, DELIVERY, INDEX_CLOSES, Publication
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """The raw, normalized and quarantine contract of one publication.
+
+    `normalize` makes the normalized rows of raw ones, row by row, and carries `row_number` along; `version` names its
+    meaning. `entity` are the raw columns that together name what a raw row is about.
+    """
+
+    publication: Publication
+    raw: str
+    normalized: str
+    quarantine: str
+    entity: tuple[str, ...]
+    normalize: Callable[[pl.DataFrame], pl.DataFrame]
+    version: str
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """The three datasets, in the order in which they are written."""
+        return self.raw, self.quarantine, self.normalized
+
+
+def _bars(publication: Publication) -> Filling:
+    return Filling(
+        publication,
+        "raw_equity_ohlc",
+        "normalized_equity_ohlc",
+        "quarantine_equity_ohlc",
+        ("TckrSymb", "SctySrs", "Src"),
+        bars.normalize,
+        bars.VERSION,
+    )
+
+
+FILLINGS = (
+    _bars(BHAVCOPY),
+    Filling(
+        DELIVERY,
+        "raw_equity_delivery",
+        "normalized_equity_delivery",
+        "quarantine_equity_delivery",
+        ("SYMBOL", "SERIES"),
+        delivery.normalize,
+        delivery.VERSION,
+    ),
+    Filling(
+        INDEX_CLOSES,
+        "raw_index_ohlc",
+        "normalized_index_ohlc",
+        "quarantine_index_ohlc",
+        ("Index_Name",),
+        indices.normalize,
+        indices.VERSION,
+    ),
+    _bars(BSE_BHAVCOPY),
+)
+PUBLICATIONS = (BHAVCOPY, DELIVERY, INDEX_CLOSES)
+"""What is fetched and ingested unless told otherwise. The first decides whether a date is a session at all."""
+
+
+def filling(publication: Publication) -> Filling:
+    """Return what `publication` fills.
+
+    >>> filling(DELIVERY).normalized
+    'normalized_equity_delivery'
+    """
+    return next(entry for entry in FILLINGS if entry.publication.name == publication.name)

@@ -1,0 +1,56 @@
+"""The index closes of a session, `ind_close_all`: 13 columns, `-` for null, and dates in three spellings.
+
+Dates are DD-MM-YYYY, DD/MM/YYYY from 2014-06 to 2015-06, and month first on 2023-04-06, -10 and -11. The session that
+was asked for decides: a date is read day first, and month first only where that is the session and day first is not.
+No stale answer passes that way: the session before a date is at most some days older, never its mirror image.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+
+from champion.sources import table
+from champion.sources.table import Format, Published
+
+SOURCE = "nse_index_closes"
+_RAW_NAMES = {
+    "Index Name": "Index_Name",
+    "Index Date": "Index_Date",
+    "Open Index Value": "Open_Index_Value",
+    "High Index Value": "High_Index_Value",
+    "Low Index Value": "Low_Index_Value",
+    "Closing Index Value": "Closing_Index_Value",
+    "Points Change": "Points_Change",
+    "Change(%)": "Change_Percent",
+    "Volume": "Volume",
+    "Turnover (Rs. Cr.)": "Turnover_Rs_Cr",
+    "P/E": "P_E",
+    "P/B": "P_B",
+    "Div Yield": "Div_Yield",
+}
+HEADERS = (",".join(_RAW_NAMES),)
+
+
+def parse(lines: pl.Series, session: date) -> Published:
+    """Return the report in its own words, spelled so that they can name columns; null where it says `-`."""
+    names = list(_RAW_NAMES.values())
+    found = table.read(lines, names, len(names))
+    rows = found.rows.with_columns(
+        *(pl.when(pl.col(name) != "-").then(name) for name in names[2:]),
+        Index_Date=_iso_date(pl.col("Index_Date"), session),
+    )
+    return Published(SOURCE, rows, found.rejected, lines)
+
+
+def _iso_date(text: pl.Expr, session: date) -> pl.Expr:
+    spelled = text.str.replace_all("/", "-", literal=True)
+    day_first, month_first = (spelled.str.to_date(order, strict=False) for order in ("%d-%m-%Y", "%m-%d-%Y"))
+    asked = pl.lit(session)
+    swapped = month_first.eq(asked).fill_null(value=False) & day_first.ne(asked).fill_null(value=True)
+    # What is no date stays as it was: validation names it.
+    return pl.when(swapped).then(asked).otherwise(day_first).dt.to_string("iso").fill_null(text)
+
+
+FORMAT = Format(SOURCE, HEADERS, "Index_Date", parse)

@@ -1,0 +1,77 @@
+"""The exchange's list of listed shares, EQUITY_L.csv, kept as of the day of download under the latest symbols."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import date, datetime
+
+import polars as pl
+
+from champion.errors import FormatError
+from champion.sources import container
+
+SOURCE = "nse_equity_list"
+HEADER = ("SYMBOL,NAME OF COMPANY,SERIES,DATE OF LISTING,PAID UP VALUE,MARKET LOT,ISIN NUMBER,FACE VALUE").split(",")
+_ROWS = {
+    "symbol": pl.String(),
+    "company": pl.String(),
+    "series": pl.String(),
+    "listed_on": pl.Date(),
+    "paid_up_value": pl.Float64(),
+    "market_lot": pl.Int64(),
+    "isin": pl.String(),
+    "face_value": pl.Float64(),
+}
+_SHOWN = 5
+
+
+def parse_equity_list(name: str, content: bytes) -> pl.DataFrame:
+    """Return the list's rows: symbol, company, series, listed_on, paid_up_value, market_lot, isin, face_value.
+
+    Values are in rupees; an empty field is null. The header has spaces after some commas.
+
+    Raises:
+        FormatError: another header, no rows, a last line that was cut, or a row with another number of fields,
+            without a symbol, an ISIN or a company, or with a date or number that is none.
+    """
+    text = container.list_text(name, content)
+    lines = list(csv.reader(io.StringIO(text)))
+    header = [field.strip() for field in lines[0]] if lines else []
+    if header != HEADER:
+        raise FormatError(f"{name}: unknown header {header}; expected {HEADER}")
+    if not text.endswith("\n"):
+        raise FormatError(f"{name}: the file ends within a line, so it was cut off; fetch it again")
+    numbered = [(number, line) for number, line in enumerate(lines[1:], start=2) if line]
+    found = [(number, line, _row(line)) for number, line in numbered]
+    if bad := [f"line {number}: {line}" for number, line, row in found if row is None]:
+        raise FormatError(f"{name}: {len(bad)} row(s) are not of a listed share: {'; '.join(bad[:_SHOWN])}")
+    if not found:
+        raise FormatError(f"{name}: no rows; the list is empty or cut off")
+    return pl.DataFrame([row for _, _, row in found if row is not None], schema=_ROWS, orient="row")
+
+
+def _row(line: list[str]) -> tuple[object, ...] | None:
+    if len(line) != len(HEADER):
+        return None
+    symbol, company, series, listed_on, paid_up, lot, isin, face = (field.strip() for field in line)
+    if not (symbol and company and series and isin):
+        return None
+    try:
+        return symbol, company, series, _date(listed_on), _number(paid_up), _count(lot), isin, _number(face)
+    except ValueError:
+        return None
+
+
+def _date(text: str) -> date | None:
+    return datetime.strptime(text, "%d-%b-%Y").date() if text else None  # noqa: DTZ007 - a date has no time zone
+
+
+def _number(text: str) -> float | None:
+    if text and not text.replace(".", "", 1).isdecimal():  # 'nan' and 'inf' are words here
+        raise ValueError(text)
+    return float(text) if text else None
+
+
+def _count(text: str) -> int | None:
+    return int(text) if text else None
