@@ -1,16 +1,28 @@
-"""Where a partition lies: `<layer>/<dataset>/<partition folders>/part-00000.parquet`."""
+"""Where things lie: `<layer>/<dataset>/<partition folders>/part-00000.parquet`, a sealed year in `year=2024/`.
+
+Beside the data: `_SUCCESS` (a partition's manifest), `_SEALED` (a sealed year's), `_RETIRED` (either, once readers no
+longer look there and its files are about to go), `_metadata` and `_common_metadata` (an index for other readers).
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+
+from filelock import FileLock
 
 from champion.contracts import Contract
 from champion.errors import LakeError
 
 SUCCESS = "_SUCCESS"
+SEALED = "_SEALED"
+RETIRED = "_RETIRED"
+INDEX = "_metadata"
+COMMON_INDEX = "_common_metadata"
+_OWNER_AND_GROUP = 0o750
 _PART = re.compile(r"part-(\d{5})\.parquet")
 
 
@@ -63,6 +75,56 @@ def committed_sessions(root: Path, contract: Contract, group: str | None) -> Ite
     for path in folder.glob(f"year=*/month=*/day=*/{tail}"):
         year, month, day = path.relative_to(folder).parts[:3]
         yield date(int(_value(year)), int(_value(month)), int(_value(day)))
+
+
+def sealed_folder(root: Path, contract: Contract, year: int, group: str | None) -> Path:
+    """Return the folder of a sealed year, and of one group where the dataset has groups."""
+    folder = dataset_folder(root, contract) / f"year={year:04d}"
+    return folder if group is None else folder / f"feature_group={group}"
+
+
+def sealed_name(content: str) -> str:
+    """Return the file name of a sealed year with this content."""
+    return f"sealed-{content}.parquet"
+
+
+def sealed_years(root: Path, contract: Contract, group: str | None) -> list[int]:
+    """Return the sealed years in order."""
+    tail = SEALED if group is None else f"feature_group={group}/{SEALED}"
+    folder = dataset_folder(root, contract)
+    found = (path.relative_to(folder).parts[0] for path in folder.glob(f"year=*/{tail}"))
+    return sorted(int(_value(name)) for name in found)
+
+
+def index_name(kind: str, group: str | None) -> str:
+    """Return the file name of an index, as `_metadata`, or `_metadata_momentum` for a group.
+
+    >>> index_name(INDEX, "momentum")
+    '_metadata_momentum'
+    """
+    return kind if group is None else f"{kind}_{group}"
+
+
+def is_append_only(contract: Contract) -> bool:
+    """Tell whether a dataset keeps every revision of a session."""
+    return contract.layer == "raw"
+
+
+def groups(contract: Contract) -> tuple[str | None, ...]:
+    """Return the groups a dataset is stored by, or one None where it has none."""
+    return tuple(contract.groups) or (None,)
+
+
+@contextmanager
+def locked(root: Path, contract: Contract) -> Iterator[None]:
+    """Hold the dataset's lock: one writer at a time, also among processes. A new lake is closed to strangers."""
+    if not root.exists():
+        root.mkdir(parents=True, exist_ok=True)
+        root.chmod(_OWNER_AND_GROUP)
+    folder = root / ".locks"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / f"{contract.name}.lock"):
+        yield
 
 
 def _value(folder: str) -> str:

@@ -92,7 +92,7 @@ def _ingest_one(lake: Lake, file: Staged) -> dict[str, object] | ArchiveError:
     except ArchiveError as error:
         set_aside(file)  # kept as evidence, and out of the way: the next fetch asks the archive again
         return error
-    lake.write(RAW, file.session, parts.raw, {"file": file.sha256})
+    lake.write(RAW, file.session, parts.raw, {"file": file.sha256}, known_at=file.fetched_at)
     if parts.quarantine.height or lake.manifest(QUARANTINE, file.session):
         lake.write(QUARANTINE, file.session, parts.quarantine, made_from)
     lake.write(BARS, file.session, parts.bars, made_from)
