@@ -1,7 +1,8 @@
 """Removing retired files: those that a seal or a retention hid from readers, and nothing else.
 
 A file is removed only where a retired manifest names it, or where it is a year's earlier sealed file, and no manifest
-that is in force names it. A data file that no manifest ever named is left for `verify` to report.
+that is in force names it. A data file that no manifest ever named is left for `verify` to report, but for the
+temporary files of writers that were killed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from champion.lake import layout, manifest as manifests, partitions
 from champion.lake.store import Lake
 
 GRACE = timedelta(seconds=20)
+_UNFINISHED = ".part"
 
 
 def sweep(lake: Lake, names: Sequence[str], grace: timedelta = GRACE) -> int:
@@ -26,7 +28,7 @@ def sweep(lake: Lake, names: Sequence[str], grace: timedelta = GRACE) -> int:
     Where nothing is retired nothing is waited for. What is retired during the wait is left for the next sweep.
     """
     before = {name: set(_doomed(lake.root, contracts.load(name))) for name in names}
-    if any(before.values()):
+    if any(path.suffix != _UNFINISHED for seen in before.values() for path in seen):
         time.sleep(grace.total_seconds())
     return sum(_sweep(lake.root, contracts.load(name), seen) for name, seen in before.items() if seen)
 
@@ -42,8 +44,11 @@ def _sweep(root: Path, contract: Contract, seen: set[Path]) -> int:
 
 
 def _doomed(root: Path, contract: Contract) -> list[Path]:
-    """Return the files that no manifest in force names any more, and after them the manifests that did."""
-    found: list[Path] = []
+    """Return the files that no manifest in force names any more, and after them the manifests that did.
+
+    First come unfinished files: writers hold the dataset's lock, so for its holder they are those of killed ones.
+    """
+    found = sorted(layout.dataset_folder(root, contract).rglob(f".*{_UNFINISHED}"))
     retired = sorted(layout.dataset_folder(root, contract).rglob(layout.RETIRED))
     for manifest in retired:
         content = json.loads(manifest.read_bytes())

@@ -46,7 +46,7 @@ def retain(settings: Settings, grace: timedelta = GRACE, progress: Progress = si
     sweep(lake, names, grace)
     if archive is not None:
         sweep(archive, names, timedelta(0))
-    for name in {step.name for step in steps}:
+    for name in {step.name for step in steps if step.action == "delete"}:
         index(lake, name)
     return steps
 
