@@ -171,7 +171,8 @@ def test_verify_names_strangers_leftovers_and_wrong_schemas(lake: Lake) -> None:
         lake.write(NAME, date(2024, 1, day), rows(4, date(2024, 1, day)), {"file": "a"})
     first, second = lake.files(NAME)
     note, other = second.parent / "note.txt", lake.root / "raw" / "unknown" / "part-00000.parquet"
-    for path in (note, other):
+    undated = second.parent.parent / "date=someday" / "_SUCCESS"
+    for path in (note, other, undated):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
     rows(4).drop("row").write_parquet(first, metadata={"champion.contract": contracts.load(NAME).label})
@@ -179,7 +180,7 @@ def test_verify_names_strangers_leftovers_and_wrong_schemas(lake: Lake) -> None:
     content["parts"][0]["sha256"] = hashlib.sha256(first.read_bytes()).hexdigest()
     (first.parent / "_SUCCESS").write_text(json.dumps(content))
     found = {damage.path: damage for damage in (*lake.verify(NAME), *lake.strangers())}
-    assert set(found) == {first, note, other}
+    assert set(found) == {first, note, other, undated}
     assert found[first].reason.endswith("no row")
     assert not found[first].harmless
     assert found[note].harmless

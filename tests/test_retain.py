@@ -8,7 +8,7 @@ import random
 import shutil
 import signal
 import time
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Event as Flag
 from pathlib import Path
@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from champion import clock, contracts
+from champion import contracts
 from champion.errors import LakeError, UsageError
 from champion.lake import Lake, seal, sweep
 from champion.lake.retention import Step, first_kept
@@ -28,12 +28,7 @@ RAW, BARS = "raw_equity_ohlc", "normalized_equity_ohlc"
 NONE = timedelta(0)
 TODAY = date(2027, 2, 10)  # three years before it, January 2024 is over and February is not
 FROM = date(2024, 2, 1)
-
-
-@pytest.fixture(autouse=True)
-def _today(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Freeze the clock, the way users do."""
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(int(time.mktime((*TODAY.timetuple()[:3], 12, 0, 0, 0, 0, 0)))))
+NOTICED = datetime(2024, 5, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -61,21 +56,20 @@ def files(root: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file() and ".locks" not in path.parts}
 
 
-def test_the_clock_is_frozen() -> None:
-    assert clock.now().date() == TODAY
+def test_whole_months_expire() -> None:
     assert first_kept(TODAY, 3) == FROM
 
 
 def test_by_default_nothing_is_planned_and_nothing_is_touched(home: Path) -> None:
     before = files(home)
-    assert retain(Settings(home=home), NONE) == plan(Settings(home=home)) == []
+    assert retain(Settings(home=home), TODAY, NONE) == plan(Settings(home=home), TODAY) == []
     assert files(home) == before
 
 
 def test_without_an_archive_nothing_that_needs_one_goes(home: Path) -> None:
     asked = Settings(home=home, normalized_years=3)
     before = files(home)
-    (step,) = retain(asked, NONE)
+    (step,) = retain(asked, TODAY, NONE)
     assert (step.name, step.action) == (BARS, "keep")
     assert "CHAMPION_LAKE_ARCHIVE" in step.why
     assert files(home) == before
@@ -86,7 +80,7 @@ def test_without_an_archive_nothing_that_needs_one_goes(home: Path) -> None:
 def test_a_plan_changes_nothing(home: Path) -> None:
     before, old = files(home.parent), [s for s in Lake(home / "lake").sessions(BARS) if s < FROM]
     archived = [s for s in Lake(home / "lake").sessions(RAW) if s < date(2025, 2, 1)]
-    assert lines(plan(settings(home, normalized_years=3))) == [
+    assert lines(plan(settings(home, normalized_years=3), TODAY)) == [
         (BARS, "archive", len(archived)),
         (BARS, "delete", len(old)),
         (RAW, "archive", len(archived)),
@@ -98,14 +92,14 @@ def test_old_partitions_are_archived_removed_and_brought_back(home: Path) -> Non
     asked = settings(home, normalized_years=3)
     lake, archive = Lake(asked.lake), Lake(home.parent / "archive")
     before, digest, raw = rows(lake, BARS), lake.digest(BARS), rows(lake, RAW)
-    retain(asked, NONE)
+    retain(asked, TODAY, NONE)
     assert lake.sessions(BARS)[0] == FROM
     assert_frame_equal(rows(lake, BARS), before.filter(pl.col("trade_date") >= FROM))
     assert_frame_equal(rows(lake, RAW), raw)
     assert_frame_equal(rows(archive, BARS), before)  # an archive is a lake
     assert [d for name in (RAW, BARS) for d in (*lake.verify(name), *archive.verify(name))] == []
     assert not list((lake.root / "normalized/equity_ohlc").glob("year=2023"))
-    assert plan(asked) == retain(asked, NONE) == []
+    assert plan(asked, TODAY) == retain(asked, TODAY, NONE) == []
     back = restore(asked, date(2023, 11, 1), date(2023, 12, 31), [BARS])
     assert back[BARS] == [s for s in archive.sessions(BARS) if s.year == 2023]
     restore(asked, date(2023, 1, 1), TODAY, [BARS])
@@ -117,14 +111,14 @@ def test_old_partitions_are_archived_removed_and_brought_back(home: Path) -> Non
 def test_all_revisions_are_archived(home: Path) -> None:
     asked, session = settings(home, raw_years=3), date(2023, 11, 15)
     lake, archive = Lake(asked.lake), Lake(home.parent / "archive")
-    retain(settings(home), NONE)
+    retain(settings(home), TODAY, NONE)
     first = lake.scan(RAW, session, session).collect()
-    lake.write(RAW, session, first.head(2), {"file": "corrected"}, known_at=clock.now())
-    retain(asked, NONE)
+    lake.write(RAW, session, first.head(2), {"file": "corrected"}, known_at=NOTICED)
+    retain(asked, TODAY, NONE)
     assert lake.sessions(RAW)[0] == FROM
     for there in (archive, lake):
         assert_frame_equal(there.scan(RAW, session, session).collect(), first.head(2))
-        assert_frame_equal(there.scan(RAW, session, session, as_of=clock.now() - timedelta(days=1)).collect(), first)
+        assert_frame_equal(there.scan(RAW, session, session, as_of=NOTICED - timedelta(days=1)).collect(), first)
         restore(asked, session, session, [RAW])
 
 
@@ -132,14 +126,14 @@ def test_a_sealed_year_goes_as_a_whole_and_replaces_its_days_in_the_archive(home
     asked = settings(home, normalized_years=3)
     lake, archive = Lake(asked.lake), Lake(home.parent / "archive")
     before, session = rows(lake, BARS), date(2023, 11, 15)
-    retain(settings(home), NONE)  # by day first
+    retain(settings(home), TODAY, NONE)  # by day first
     corrected = lake.scan(BARS, session, session).collect().head(3)
     lake.write(BARS, session, corrected, {"file": "corrected"})
     expected = pl.concat([before.filter(pl.col("trade_date") != session), corrected])
     for year in (2023, 2024):
         seal(lake, BARS, year)
     sweep(lake, [BARS], NONE)
-    retain(asked, NONE)
+    retain(asked, TODAY, NONE)
     assert lake.sessions(BARS)[0].year == 2024
     assert lake.sessions(BARS)[0] < FROM  # the year's last month is kept, so all of it
     assert_frame_equal(rows(archive, BARS), expected.sort("trade_date", "symbol", "instrument_id"))
@@ -155,18 +149,18 @@ def test_a_day_beside_its_sealed_year_is_not_removed_before_it(home: Path) -> No
     sweep(lake, [BARS], NONE)
     corrected = lake.scan(BARS, session, session).collect().head(3)
     lake.write(BARS, session, corrected, {"file": "corrected"})
-    retain(asked, NONE)
+    retain(asked, TODAY, NONE)
     assert_frame_equal(lake.scan(BARS, session, session).collect(), corrected)
 
 
 def test_nothing_is_removed_where_the_archived_copy_is_damaged(home: Path) -> None:
     asked = settings(home, normalized_years=3)
     lake, archive = Lake(asked.lake), Lake(home.parent / "archive")
-    retain(settings(home), NONE)
+    retain(settings(home), TODAY, NONE)
     file, before = archive.files(BARS)[0], lake.sessions(BARS)
     file.write_bytes(b"x" + file.read_bytes()[1:])
     with pytest.raises(LakeError, match="is not the archived copy"):
-        retain(asked, NONE)
+        retain(asked, TODAY, NONE)
     assert lake.sessions(BARS) == before
 
 
@@ -176,7 +170,7 @@ def test_a_damaged_file_is_not_archived(home: Path) -> None:
     file, before = lake.files(BARS)[0], lake.sessions(BARS)
     file.write_bytes(b"x" + file.read_bytes()[1:])
     with pytest.raises(LakeError, match="as committed; nothing was removed"):
-        retain(asked, NONE)
+        retain(asked, TODAY, NONE)
     assert lake.sessions(BARS) == before
     assert before[0] not in archive.sessions(BARS)
 
@@ -184,7 +178,7 @@ def test_a_damaged_file_is_not_archived(home: Path) -> None:
 def _retain(home: Path, ready: Flag) -> None:
     asked = settings(home, normalized_years=3)
     ready.set()
-    retain(asked, timedelta(seconds=1))
+    retain(asked, TODAY, timedelta(seconds=1))
 
 
 def _read_until(stop: Flag, home: Path, answers: SimpleQueue[object]) -> None:
@@ -229,7 +223,7 @@ def test_killed_at_any_instant_nothing_is_lost_and_readers_go_on(home: Path) -> 
     assert isinstance(reads, int), reads
     assert reads > 10
     assert killed > 3
-    retain(settings(home, normalized_years=3), NONE)
+    retain(settings(home, normalized_years=3), TODAY, NONE)
     assert lake.sessions(BARS)[0] == FROM
     assert_frame_equal(rows(archive, BARS), before)
     assert [d for there in (lake, archive) for d in there.verify(BARS)] == []

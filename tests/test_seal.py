@@ -22,6 +22,8 @@ from polars.testing import assert_frame_equal
 from champion import clock, contracts
 from champion.errors import LakeError
 from champion.lake import Lake, index, seal, sweep
+from champion.pipeline.build import build_features
+from champion.pipeline.load import load
 from champion.settings import Settings
 
 RAW, BARS, QUARANTINE, FEATURES = (
@@ -281,3 +283,33 @@ def test_killed_at_any_instant_a_year_is_never_partial_nor_doubled(lake: Lake) -
     index(lake, BARS)
     assert lake.verify(BARS) == []  # nothing is left lying about
     assert len(lake.files(BARS, NEW_YEAR)) == 1
+
+
+def test_sealing_makes_nothing_downstream_stale(lake: Lake, tmp_path: Path) -> None:
+    by_day = Lake(Path(shutil.copytree(lake.root, tmp_path / "by_day", copy_function=shutil.copy)))
+    end = date(2024, 2, 15)
+    build_features(by_day, date(2024, 1, 1), end)
+    for year in (2023, 2024):
+        seal(lake, BARS, year)
+    sweep(lake, [BARS], NONE)
+    build_features(lake, date(2024, 1, 1), end)
+    assert lake.digest(FEATURES) == by_day.digest(FEATURES)  # made from sealed bars, byte for byte the same
+    seal(lake, FEATURES, 2024)
+    sweep(lake, [FEATURES], NONE)
+    assert build_features(lake, date(2024, 1, 1), end).totals["written"] == 0
+    assert lake.digest(FEATURES) == by_day.digest(FEATURES)
+
+
+def test_the_warehouse_loads_a_month_of_a_sealed_year_once(lake: Lake, tmp_path: Path) -> None:
+    home = Settings(home=tmp_path)
+    before = load(home, date(2024, 2, 1), date(2024, 3, 31), [BARS])
+    seal(lake, BARS, 2024)
+    sweep(lake, [BARS], NONE)
+    after = load(home, date(2024, 2, 1), date(2024, 4, 30), [BARS])
+    assert [(result.partition, result.skipped) for result in after] == [
+        ("202402", True),
+        ("202403", True),
+        ("202404", False),
+    ]
+    assert [result.rows for result in after[:2]] == [result.rows for result in before]
+    assert after[2].rows == lake.rows(BARS, date(2024, 4, 1), date(2024, 4, 30))

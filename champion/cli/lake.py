@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from champion import contracts
+from champion import clock, contracts
 from champion.cli import console
 from champion.cli.console import AsJson
 from champion.errors import LakeError, UsageError
@@ -116,9 +116,12 @@ def retain(
     """
     from champion.pipeline import retain as retention  # noqa: PLC0415
 
-    settings = console.settings()
+    settings, today = console.settings(), clock.now().date()
     with console.progress_bar(hidden=as_json) as tell:
-        steps = retention.plan(settings) if dry_run else retention.retain(settings, timedelta(seconds=grace), tell)
+        if dry_run:
+            steps = retention.plan(settings, today)
+        else:
+            steps = retention.retain(settings, today, timedelta(seconds=grace), tell)
     lines = [[s.name, s.action, len(s.sessions), s.sessions[0], s.sessions[-1], s.bytes, s.why] for s in steps]
     columns = ["dataset", "action", "sessions", "first", "last", "bytes", "why"]
     if as_json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 
@@ -65,16 +65,14 @@ def partition_folder(root: Path, contract: Contract, session: date, group: str |
 
 
 def committed_sessions(root: Path, contract: Contract, group: str | None) -> Iterator[date]:
-    """Yield the sessions with a committed partition, in no particular order."""
+    """Yield the sessions with a committed partition, in no particular order; folders of no date are passed over."""
     tail = SUCCESS if group is None else f"feature_group={group}/{SUCCESS}"
     folder = dataset_folder(root, contract)
-    if "date" in contract.partition_by:
-        for path in folder.glob(f"date=*/{tail}"):
-            yield date.fromisoformat(_value(path.parent.name))
-        return
-    for path in folder.glob(f"year=*/month=*/day=*/{tail}"):
-        year, month, day = path.relative_to(folder).parts[:3]
-        yield date(int(_value(year)), int(_value(month)), int(_value(day)))
+    days = "date=*" if "date" in contract.partition_by else "year=*/month=*/day=*"
+    for path in folder.glob(f"{days}/{tail}"):
+        parts = path.relative_to(folder).parts[: days.count("/") + 1]
+        with suppress(ValueError):
+            yield date.fromisoformat("-".join(_value(part) for part in parts))
 
 
 def sealed_folder(root: Path, contract: Contract, year: int, group: str | None) -> Path:
@@ -92,8 +90,8 @@ def sealed_years(root: Path, contract: Contract, group: str | None) -> list[int]
     """Return the sealed years in order."""
     tail = SEALED if group is None else f"feature_group={group}/{SEALED}"
     folder = dataset_folder(root, contract)
-    found = (path.relative_to(folder).parts[0] for path in folder.glob(f"year=*/{tail}"))
-    return sorted(int(_value(name)) for name in found)
+    found = (_value(path.relative_to(folder).parts[0]) for path in folder.glob(f"year=*/{tail}"))
+    return sorted(int(year) for year in found if year.isdecimal())
 
 
 def index_name(kind: str, group: str | None) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from champion.contracts import Contract
 from champion.errors import LakeError
-from champion.files import write_bytes
+from champion.files import flush, write_bytes
 from champion.lake import layout, manifest as manifests
 from champion.lake.manifest import Manifest, Part
 
@@ -147,6 +147,7 @@ def write_sealed(sealed: SealedYear) -> None:
 def retire(manifest: Path) -> None:
     """Hide what `manifest` commits from readers; `sweep` removes its files once nobody can be reading them."""
     manifest.rename(manifest.with_name(layout.RETIRED))
+    flush(manifest.parent)
 
 
 @lru_cache(maxsize=256)

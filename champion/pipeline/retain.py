@@ -1,11 +1,11 @@
-"""Retention of a workspace: the settings' years and archive, the clock's today, the lake's plan."""
+"""Retention of a workspace: the settings' years and archive, and the lake's plan for a day."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from champion import clock, contracts
+from champion import contracts
 from champion.errors import UsageError
 from champion.lake import Lake, archive as archives, index, retention, sweep
 from champion.lake.retention import Step
@@ -14,26 +14,26 @@ from champion.pipeline.progress import Progress, silent
 from champion.settings import Settings
 
 
-def plan(settings: Settings) -> list[Step]:
-    """Return what retention would do today; nothing is touched, and nothing is deleted unless the settings ask."""
+def plan(settings: Settings, today: date) -> list[Step]:
+    """Return what retention would do on `today`; nothing is touched, and nothing is deleted unless the settings ask."""
     years = {
         "raw": settings.raw_years,
         "quarantine": settings.raw_years,
         "normalized": settings.normalized_years,
         "features": settings.features_years,
     }
-    return retention.plan(Lake(settings.lake), clock.now().date(), years, _archive(settings))
+    return retention.plan(Lake(settings.lake), today, years, _archive(settings))
 
 
-def retain(settings: Settings, grace: timedelta = GRACE, progress: Progress = silent) -> list[Step]:
-    """Carry out today's plan and return it: archive first, then hide what is archived, then remove its files.
+def retain(settings: Settings, today: date, grace: timedelta = GRACE, progress: Progress = silent) -> list[Step]:
+    """Carry out the plan of `today` and return it: archive first, then hide what is archived, then remove its files.
 
     Interrupted anywhere, running it again goes on.
 
     Raises:
         LakeError: a file is damaged, here or in the archive; nothing is removed that is not proved to be archived.
     """
-    lake, archive, steps = Lake(settings.lake), _archive(settings), plan(settings)
+    lake, archive, steps = Lake(settings.lake), _archive(settings), plan(settings, today)
     todo = [unit for step in steps if step.action == "archive" for unit in step.units]
     for done, unit in enumerate(todo, start=1):
         if archive is not None:
