@@ -12,11 +12,14 @@ from datetime import UTC, date, datetime, timedelta
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Event as Flag
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import hypothesis
 import polars as pl
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, strategies as st
 from polars.testing import assert_frame_equal
 
 from champion import clock, contracts
@@ -313,3 +316,51 @@ def test_the_warehouse_loads_a_month_of_a_sealed_year_once(lake: Lake, tmp_path:
     ]
     assert [result.rows for result in after[:2]] == [result.rows for result in before]
     assert after[2].rows == lake.rows(BARS, date(2024, 4, 1), date(2024, 4, 30))
+
+
+DAYS = (date(2024, 3, 12), date(2024, 3, 13), date(2024, 3, 14))
+STEPS = st.one_of(
+    st.tuples(st.sampled_from(DAYS), st.integers(0, 4)), st.sampled_from(["seal", "seal and sweep", "sweep", "index"])
+)
+
+
+@hypothesis.settings(max_examples=40, deadline=None)
+@given(name=st.sampled_from([RAW, BARS]), steps=st.lists(STEPS, min_size=2, max_size=12))
+def test_any_order_of_writing_sealing_and_sweeping_reads_as_what_was_written(
+    ingested: Settings, name: str, steps: list[tuple[date, int] | str]
+) -> None:
+    source = {day: Lake(ingested.lake).scan(name, day, day).collect() for day in DAYS}
+    written: dict[date, list[tuple[datetime, int]]] = {day: [] for day in DAYS}
+    with TemporaryDirectory() as folder:
+        lake = Lake(Path(folder) / "lake")
+        for hour, step in enumerate(steps):
+            moment = datetime(2024, 4, 1, tzinfo=UTC) + timedelta(hours=hour)
+            if isinstance(step, tuple):
+                day, count = step
+                if lake.write(name, day, source[day].head(count), {"made": str(count)}, known_at=moment):
+                    written[day].append((moment, count))
+            if step in {"seal", "seal and sweep"}:
+                seal(lake, name, 2024)
+            if step in {"sweep", "seal and sweep"}:
+                sweep(lake, [name], NONE)
+            if step == "index":
+                index(lake, name)
+            require_written(lake, name, source, written)
+        seal(lake, name, 2024)
+        sweep(lake, [name], NONE)
+        index(lake, name)
+        assert lake.verify(name) == []
+
+
+def require_written(
+    lake: Lake, name: str, source: dict[date, pl.DataFrame], written: dict[date, list[tuple[datetime, int]]]
+) -> None:
+    assert [damage for damage in lake.verify(name) if not damage.harmless] == []
+    assert lake.sessions(name) == [day for day, revisions in written.items() if revisions]
+    assert lake.scan(name).collect().height == lake.rows(name)
+    for day, revisions in written.items():
+        if revisions:
+            assert_frame_equal(lake.scan(name, day, day).collect(), source[day].head(revisions[-1][1]))
+            assert lake.is_current(name, day, {"made": str(revisions[-1][1])})
+        for moment, count in revisions if name == RAW else ():
+            assert_frame_equal(lake.scan(name, day, day, as_of=moment).collect(), source[day].head(count))
