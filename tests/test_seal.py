@@ -111,6 +111,19 @@ def test_sealing_again_does_nothing(lake: Lake) -> None:
     assert {path: path.stat().st_mtime_ns for path in lake.root.rglob("*") if path.is_file()} == before
 
 
+def test_a_scan_begun_before_sealing_can_be_finished_within_the_grace(lake: Lake) -> None:
+    begun, rows = lake.scan(BARS), lake.rows(BARS)
+    seal(lake, BARS, 2024)
+    assert begun.collect().height == lake.scan(BARS).collect().height == rows
+    before = time.monotonic()
+    removed = sweep(lake, [BARS], timedelta(seconds=0.5))
+    assert time.monotonic() - before >= 0.5
+    assert removed == len(lake.sessions(BARS, NEW_YEAR))
+    with pytest.raises(FileNotFoundError):
+        begun.collect()
+    assert lake.scan(BARS).collect().height == rows
+
+
 def test_one_symbol_lies_in_few_row_groups(lake: Lake) -> None:
     seal(lake, BARS, 2024)
     (file,) = lake.files(BARS, NEW_YEAR)
