@@ -139,7 +139,7 @@ def _ingest_one(
     except ArchiveError as error:
         return error
     made_from["names"] = parts.names  # of a file that is new here, known only now
-    lake.write(fills.raw, file.session, parts.raw, read_from)
+    lake.write(fills.raw, file.session, parts.raw, read_from, known_at=file.fetched_at)
     if parts.quarantine.height or lake.manifest(fills.quarantine, file.session):
         lake.write(fills.quarantine, file.session, parts.quarantine, made_from)
     lake.write(fills.normalized, file.session, parts.normalized, made_from)
