@@ -11,12 +11,14 @@ from prefect import flow
 from prefect.logging import get_run_logger
 
 from champion import clock
-from champion.actions import ACTIONS
 from champion.errors import ArchiveError
+from champion.factors import FACTORS
 from champion.lake import Lake
-from champion.pipeline import actions, fetch as archive
+from champion.pipeline import actions, build, fetch as archive
 from champion.pipeline.bars import BARS
 from champion.pipeline.ingest import DATASETS
+from champion.pipeline.lineage import CHANGES
+from champion.pipeline.quality import FINDINGS
 from champion.runner import Execution
 from champion.settings import Settings
 from flows import steps
@@ -26,14 +28,16 @@ _LOOKBACK = timedelta(days=30)
 
 
 @flow(name="historical_backfill", flow_run_name="backfill {start} to {end}")
-def historical_backfill(start: date, end: date, *, force: bool = False) -> dict[str, Any]:
+def historical_backfill(start: date, end: date, *, refresh: bool = False, force: bool = False) -> dict[str, Any]:
     """Bring a range of sessions from the archive into lake and warehouse; what is done is skipped.
+
+    With `refresh` the archive is asked for all of them once more: what it corrected flows through, and only that.
 
     Raises:
         ArchiveError: some sessions were refused; all others are done.
     """
     with steps.recorded("historical-backfill", f"backfill {start} to {end}", {"start": start, "end": end}) as parent:
-        refused = steps.fetch(start, end)
+        refused = steps.fetch(start, end, refresh=refresh)
         if not archive.staged(Settings(), start, end):
             _stop_if(refused)
             return {"sessions": 0}
@@ -63,7 +67,9 @@ def daily_market_data_pipeline(session: date | None = None, *, force: bool = Fal
             return {"session": str(session), "sessions": 0}
         # The whole month is loaded, so the whole month is judged, against the weeks before it.
         since = session.replace(day=1) - _LOOKBACK
-        summary, failed = _through_warehouse(session, session, quality_from=since, parent=parent, force=force)
+        summary, failed = _through_warehouse(
+            session, session, quality_from=since, parent=parent, force=force, as_of=session
+        )
         _stop_if(failed)
         return {**summary, "score": score_one(session, parent=parent, force=force)}
 
@@ -74,47 +80,54 @@ def _stop_if(refused: Sequence[str]) -> None:
 
 
 def _through_warehouse(
-    start: date, end: date, *, quality_from: date, parent: str, force: bool
+    start: date, end: date, *, quality_from: date, parent: str, force: bool, as_of: date | None = None
 ) -> tuple[dict[str, Any], list[str]]:
     """Ingest, check, build and load, in this order, and name the sessions whose file was refused.
 
-    A failed gate stops all that follows it. Features and loads go on to the lake's last session: what is known of the
-    past changes what features say of every session after it.
+    A failed gate stops all that follows it. What is learned of the past (a corrected file, a symbol change, a corporate
+    action) changes bars or features of other sessions: from the first of them to the lake's last, all is made anew and
+    judged again.
     """
     settings = Settings()
     lake = Lake(settings.lake)
-    listed = steps.corporate_actions()
+    steps.symbol_lists()
     span, dates = (start, end), {"start": start.isoformat(), "end": end.isoformat()}
     ingested = steps.notebook(
         "ingest",
         dates,
         parent=parent,
-        inputs={"staging": archive.digest(archive.staged(settings, start, end))},
+        inputs={"staging": archive.digest(archive.staged(settings, start, end)), CHANGES: lake.digest(CHANGES)},
         writes=DATASETS,
         span=span,
         force=force,
     )
+    listed = steps.corporate_actions()
+    renamed = [date.fromisoformat(session) for session in ingested.values["renamed"]]
+    last = max([end, *lake.sessions(BARS)[-1:]])
+    first = min([start, *renamed, *build.outdated_sessions(lake, last)[:1]])
+    quality_from = min(quality_from, first)
     steps.notebook(
         "quality",
-        {"start": quality_from.isoformat(), "end": end.isoformat()},
+        {"start": quality_from.isoformat(), "end": end.isoformat(), "as_of": as_of and as_of.isoformat()},
         parent=parent,
         inputs={
             **{n: lake.digest(n, quality_from, end) for n in ("normalized_equity_ohlc", "quarantine_equity_ohlc")},
-            ACTIONS: lake.digest(ACTIONS),
+            FACTORS: lake.digest(FACTORS),
         },
+        writes=(FINDINGS,),
+        span=(quality_from, end),
         force=force,
     )
-    last = max([end, *lake.sessions(BARS)[-1:]])
     built = steps.notebook(
         "features",
-        {"start": start.isoformat(), "end": last.isoformat()},
+        {"start": first.isoformat(), "end": last.isoformat()},
         parent=parent,
-        inputs={BARS: lake.digest(BARS, end=last), ACTIONS: actions.digest(lake, last)},
+        inputs={BARS: lake.digest(BARS, end=last), FACTORS: actions.digest(lake, last)},
         writes=("features_equity_indicators",),
-        span=(start, last),
+        span=(first, last),
         force=force,
     )
-    loaded = steps.load(start, last)
+    loaded = steps.load(first, last)
     get_run_logger().info("loaded %s", loaded)
     summary = {
         "corporate_actions": listed,

@@ -14,7 +14,7 @@ from prefect.tasks import exponential_backoff
 
 from champion.errors import ArchiveUnavailable, WarehouseError
 from champion.lake import Lake
-from champion.pipeline import actions as corporate, fetch as archive, load as warehouse
+from champion.pipeline import actions as corporate, fetch as archive, lineage, load as warehouse, masters
 from champion.runner import Execution, run_notebook
 from champion.settings import Settings
 from champion.tracking import runs
@@ -34,14 +34,15 @@ def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
     return isinstance(state.result(raise_on_failure=False), ArchiveUnavailable | WarehouseError | OSError)
 
 
-@task(
-    name="fetch_bhavcopies",
-    task_run_name="fetch {start} to {end}",
-    retries=3,
-    retry_delay_seconds=exponential_backoff(backoff_factor=10),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=_may_pass,
-)
+_PATIENT: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay_seconds": exponential_backoff(backoff_factor=10),
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": _may_pass,
+}
+
+
+@task(name="fetch_bhavcopies", task_run_name="fetch {start} to {end}", **_PATIENT)
 def fetch(start: date, end: date, *, refresh: bool = False) -> list[str]:
     """Bring the sessions of a range into staging and return what was refused for good, one text a session.
 
@@ -56,13 +57,21 @@ def fetch(start: date, end: date, *, refresh: bool = False) -> list[str]:
     return [f"{session}: {error}" for session, error in found.failed]
 
 
-@task(
-    name="fetch_corporate_actions",
-    retries=3,
-    retry_delay_seconds=exponential_backoff(backoff_factor=10),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=_may_pass,
-)
+@task(name="fetch_symbol_lists", **_PATIENT)
+def symbol_lists() -> str:
+    """Bring the lists of symbol changes and of shares into the lake; return what became of the first.
+
+    Raises:
+        ArchiveError: the archive did not answer, or a list is not what it should be; what is known stays.
+    """
+    settings = Settings()
+    changes = lineage.refresh(settings)
+    shares = masters.refresh(settings)
+    get_run_logger().info("symbol changes: %s; shares: %s", changes, shares.note)
+    return changes
+
+
+@task(name="fetch_corporate_actions", **_PATIENT)
 def corporate_actions() -> str:
     """Bring the newest list of corporate actions into the lake; return what became of it.
 
@@ -114,10 +123,7 @@ def notebook(
 @task(
     name="load_clickhouse",
     task_run_name="load {start} to {end}",
-    retries=3,
-    retry_delay_seconds=exponential_backoff(backoff_factor=10),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=_may_pass,
+    **_PATIENT,
 )
 def load(start: date, end: date, datasets: Sequence[str] = warehouse.DATASETS) -> dict[str, int]:
     """Bring the warehouse in step with the lake and return the rows loaded by dataset; what is alike counts 0.

@@ -87,7 +87,16 @@ def daily(session: Session = None, *, force: Force = False, as_json: AsJson = Fa
     console.show(result, as_json=as_json)
 
 
-def backfill(start: Start, end: End, *, force: Force = False, as_json: AsJson = False) -> None:
+def backfill(
+    start: Start,
+    end: End,
+    *,
+    refresh: Annotated[
+        bool, typer.Option(help="Ask the archive for every session again: it may have corrected some.")
+    ] = False,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
     """Bring a range of sessions from the archive to features in the warehouse; what is done is skipped.
 
     Example: champion backfill 2024-01-01 2024-12-31
@@ -99,7 +108,7 @@ def backfill(start: Start, end: End, *, force: Force = False, as_json: AsJson = 
     with console.flow_context(console.settings(), hidden=as_json):
         from flows.market_data import historical_backfill  # noqa: PLC0415
 
-        result = historical_backfill(first, last, force=force)
+        result = historical_backfill(first, last, refresh=refresh, force=force)
     console.show(result, as_json=as_json)
 
 

@@ -75,6 +75,12 @@ def stale_sessions(lake: Lake, end: date, feature_set: str = "v1") -> list[date]
     return [session for session, inputs in made_from.items() if not _is_current(lake, session, inputs)]
 
 
+def outdated_sessions(lake: Lake, end: date, feature_set: str = "v1") -> list[date]:
+    """Return the sessions up to `end` that have features, but of other bars or actions than are known now."""
+    held = set(lake.sessions(FEATURES, end=end))
+    return [session for session in stale_sessions(lake, end, feature_set) if session in held]
+
+
 def _as_seen(bars: pl.DataFrame, factors: pl.DataFrame, since: date, feature_set: str) -> pl.DataFrame:
     """Return the features of the sessions from `since` on, each from the bars as that session saw them."""
     seen, views = adjust.views(bars, factors, since)

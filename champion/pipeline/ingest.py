@@ -57,6 +57,11 @@ class Ingested:
         return self.sessions.filter(pl.col("publication") == publication.name)
 
     @property
+    def written(self) -> list[date]:
+        """The sessions of which something was written, in order."""
+        return self.sessions.filter(outcome="written")["session"].unique().sort().to_list()
+
+    @property
     def totals(self) -> dict[str, int]:
         """Sessions, files, rows, raw, normalized, rejected; files written, already there, failed."""
         written = int((self.sessions["outcome"] == "written").sum())
