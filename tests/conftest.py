@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from champion.lake import Lake
+from champion.pipeline import lineage
 from champion.pipeline.fetch import fetch, staged
+from champion.pipeline.identify import identify
 from champion.pipeline.ingest import ingest
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive, publish
@@ -37,7 +39,9 @@ def ingested(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory
     """A workspace with the whole simulated archive in its lake; tests only read it."""
     settings = Settings(home=tmp_path_factory.mktemp("home"), archive=str(archive.root))
     fetch(settings, START, END)
+    lineage.refresh(settings)
     ingest(Lake(settings.lake), staged(settings, START, END)).require_complete()
+    identify(settings).require_complete()
     return settings
 
 
