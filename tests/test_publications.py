@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from champion import warehouse
-from champion.errors import UsageError
+from champion.errors import FormatError, UsageError, WrongSession
 from champion.lake import Lake
 from champion.pipeline import masters
 from champion.pipeline.datasets import FILLINGS, PUBLICATIONS, filling
@@ -118,19 +118,28 @@ def test_without_a_bhavcopy_there_is_no_session(workspace: Settings, archive: Pa
     assert (found.sessions, found.absent) == ([], [SESSION, NEXT])
 
 
-def test_a_file_refused_for_two_publications_is_set_aside_once(workspace: Settings, archive: Path) -> None:
-    path = archive / DELIVERY.paths(SESSION)[0]
-    fetch(workspace, SESSION, SESSION)
-    whole = path.read_text()
+def test_a_file_refused_for_two_publications_is_set_aside_once(workspace: Settings) -> None:
+    found = fetch(workspace, SESSION, SESSION)
     kept = workspace.staging / DELIVERY.paths(SESSION)[0]
-    kept.write_text(whole[:-4])
-    result = ingest(Lake(workspace.lake), staged(workspace, SESSION, SESSION))
+    kept.write_text(kept.read_text()[:-4])  # damaged after it was fetched and found whole
+    result = ingest(Lake(workspace.lake), found.staged)
     assert [session for session, _ in result.failed] == [SESSION, SESSION]
     assert all("it was cut off" in error for _, error in result.failed)
     assert result.totals["written"] == 1, "the index closes went their way"
     assert not kept.exists()
-    assert [file.name[: len(kept.name)] for file in kept.parent.glob("*.refused-*")] == [kept.name]
+    assert len([file for file in kept.parent.iterdir() if "refused" in file.name]) == 1
     assert run(workspace)[1].totals["failed"] == 0
+
+
+def test_what_is_refused_at_the_door_does_not_stop_the_rest_of_a_session(workspace: Settings, archive: Path) -> None:
+    path = archive / DELIVERY.paths(SESSION)[0]
+    put(archive, INDEX_CLOSES, *indices.HEADERS, NIFTY.replace("04-05", "03-05"))
+    found, result = run(workspace)
+    assert [(session, type(error)) for session, error in found.failed] == [(SESSION, WrongSession)]
+    assert result.sessions["publication"].to_list() == ["bhavcopy", "delivery"]
+    path.write_text(path.read_text()[:-4])
+    found = fetch(workspace, SESSION, SESSION, refresh=True)
+    assert [type(error) for _, error in found.failed] == [FormatError, FormatError, WrongSession]
 
 
 def test_bse_has_a_workspace_of_its_own(workspace: Settings, archive: Path, tmp_path: Path) -> None:
