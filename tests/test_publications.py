@@ -185,6 +185,15 @@ def test_every_publication_fills_three_datasets_of_its_own() -> None:
     assert len(own) == len(set(own)) == 9
 
 
+def test_the_simulated_archive_has_all_three_of_every_session(ingested: Settings) -> None:
+    lake = Lake(ingested.lake)
+    sessions = lake.sessions("normalized_equity_ohlc")
+    for entry in (filling(publication) for publication in PUBLICATIONS):
+        assert lake.sessions(entry.normalized) == lake.sessions(entry.raw) == sessions
+        assert lake.rows(entry.normalized) == lake.rows(entry.raw) > 0
+        assert lake.sessions(entry.quarantine) == []
+
+
 def test_real_sessions_between_legacy_and_udiff(nse: Path, tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, archive=str(nse))
     first, last = date(2023, 12, 1), date(2023, 12, 4)
