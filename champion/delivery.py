@@ -6,6 +6,8 @@ The delivered share is computed, exact, where the report rounds it to two decima
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from champion import contracts
@@ -16,13 +18,16 @@ VERSION = "1"  # raise it when the meaning of the output changes: committed part
 EXCHANGE = "NSE"
 
 
-def normalize(raw: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per raw row, in the same order, `row_number` carried along where the raw frame has it."""
+def normalize(raw: pl.DataFrame, names: Mapping[str, str] | None = None) -> pl.DataFrame:
+    """Return one row per raw row, in the same order, `row_number` carried along where the raw frame has it.
+
+    `names` has, for symbols that were renamed, the name that identifies the instrument (`identity.Lineage.names`).
+    """
     contract = contracts.load("normalized_equity_delivery")
     share = pl.col("DELIV_QTY") / pl.col("TTL_TRD_QNTY")
     named = raw.with_columns(
         trade_date=pl.col("DATE1"),
-        instrument_id=instrument_id(pl.col("SYMBOL"), pl.col("SERIES"), pl.lit(EXCHANGE)),
+        instrument_id=instrument_id(pl.col("SYMBOL").replace(names or {}), pl.col("SERIES"), pl.lit(EXCHANGE)),
     )
     return named.select(
         *envelope(

@@ -74,6 +74,16 @@ class Lineage:
         return _at(self._symbols.get(name, ()), session) or name.partition("@")[0]
 
     @cached_property
+    def digest(self) -> str:
+        """One SHA-256 over all changes: equal digests mean equal lineages."""
+        return sha256("\n".join(map(str, self.changes)).encode()).hexdigest()
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """All symbols that a change names."""
+        return frozenset(self._names)
+
+    @cached_property
     def _names(self) -> _Timelines:
         """From each symbol to the names of its bearers and their first dates, by one walk forward through time."""
         found: dict[str, list[tuple[date, str]]] = {}

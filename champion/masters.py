@@ -11,6 +11,7 @@ import polars as pl
 from champion import contracts, validation
 from champion.envelope import envelope
 from champion.errors import ContractError
+from champion.identity import Lineage
 from champion.normalize import instrument_id
 
 VERSION = "1"  # raise it when the meaning of the output changes: committed lists are then made anew
@@ -27,17 +28,21 @@ class MasterOrigin:
     fetched_at: datetime
 
 
-def normalize(rows: pl.DataFrame, origin: MasterOrigin) -> pl.DataFrame:
+def normalize(rows: pl.DataFrame, lineage: Lineage, origin: MasterOrigin) -> pl.DataFrame:
     """Return one row per symbol of what `sources.masters` parsed; contract normalized_symbol_master.
+
+    `lineage` leads from the symbols of the day of the list to the instruments.
 
     Raises:
         ContractError: a row breaks the contract, as a symbol that stands twice.
     """
     contract = contracts.load(SYMBOLS)
     read_at = pl.lit(origin.fetched_at).cast(pl.Datetime("ms", "UTC"))
+    list_date = origin.fetched_at.astimezone(ZoneInfo("Asia/Kolkata")).date()
+    names = lineage.names(rows["symbol"], list_date)
     named = rows.with_columns(
-        list_date=pl.lit(origin.fetched_at.astimezone(ZoneInfo("Asia/Kolkata")).date()),
-        instrument_id=instrument_id(pl.col("symbol"), pl.col("series"), pl.lit(EXCHANGE)),
+        list_date=pl.lit(list_date),
+        instrument_id=instrument_id(pl.col("symbol").replace(names), pl.col("series"), pl.lit(EXCHANGE)),
         exchange=pl.lit(EXCHANGE),
         known_at=read_at,
         source_sha256=pl.lit(origin.sha256),

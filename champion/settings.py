@@ -45,11 +45,12 @@ class Settings(BaseSettings):
     raw_years: int | None = Field(default=None, gt=0, description="Years raw data is kept; empty keeps all.")
     normalized_years: int | None = Field(default=None, gt=0, description="Years normalized data is kept.")
     features_years: int | None = Field(default=None, gt=0, description="Years features are kept.")
+    lake_archive: Path | None = Field(default=None, description="Folder old partitions are copied to; empty: none.")
 
-    @field_validator("home")
+    @field_validator("home", "lake_archive")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
 
     @field_validator("archive")
     @classmethod

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from champion import contracts
-from champion.errors import ContractError, LakeError
+from champion.cli.app import app
+from champion.errors import ContractError, LakeError, UsageError
 from champion.lake import Lake
+from champion.settings import Settings
 
 NAME = "quarantine_equity_ohlc"
 SESSION = date(2024, 1, 15)
@@ -102,6 +109,120 @@ def ingested_raw(lake: Lake) -> tuple[Lake, pl.DataFrame]:
     moment = pl.datetime(2024, 1, 15, time_unit="ms", time_zone="UTC")
     frame = pl.DataFrame([values, {**values, "TckrSymb": "y"}], schema=contract.polars_schema)
     return lake, frame.with_columns(event_time=moment, ingest_time=moment)
+
+
+def test_raw_is_read_as_of_a_moment(ingested_raw: tuple[Lake, pl.DataFrame]) -> None:
+    lake, frame = ingested_raw
+    name, corrected, again = "raw_equity_ohlc", datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 3, 1, tzinfo=UTC)
+    lake.write(name, SESSION, frame, {"file": "a"}, known_at=datetime(2026, 1, 1, tzinfo=UTC))  # a backfill, much later
+    lake.write(name, SESSION, frame.head(1), {"file": "b"}, known_at=corrected)
+    lake.write(name, SESSION, frame.head(0), {"file": "c"}, known_at=again.astimezone(timezone(timedelta(hours=5.5))))
+    moment = timedelta(milliseconds=1)
+    heights = {datetime(2024, 1, 15, tzinfo=UTC): 2, corrected - moment: 2, corrected: 1, again - moment: 1, again: 0}
+    for as_of, height in heights.items():
+        assert lake.scan(name, as_of=as_of).collect().height == lake.rows(name, as_of=as_of) == height
+        assert [path.name for path in lake.files(name, as_of=as_of)] == [f"part-0000{2 - height}.parquet"]
+        assert [part.rows for _, part in lake.parts(name, as_of=as_of)] == [height]
+    assert len({lake.digest(name, as_of=as_of) for as_of in heights}) == 3
+    assert lake.digest(name) == lake.digest(name, as_of=again)
+    manifest = lake.manifest(name, SESSION)
+    assert manifest is not None
+    assert manifest.current.known_at == "2024-03-01T00:00:00+00:00"
+
+
+def test_a_revision_nobody_dated_is_visible_at_no_moment(ingested_raw: tuple[Lake, pl.DataFrame]) -> None:
+    lake, frame = ingested_raw
+    lake.write("raw_equity_ohlc", SESSION, frame, {"file": "a"})
+    lake.write("raw_equity_ohlc", SESSION, frame.head(1), {"file": "b"})
+    manifest = lake.files("raw_equity_ohlc")[0].parent / "_SUCCESS"
+    content = json.loads(manifest.read_text())
+    for part in content["parts"]:
+        del part["known_at"]  # as manifests were before it was recorded
+    manifest.write_text(json.dumps(content))
+    assert lake.rows("raw_equity_ohlc") == 1
+    assert lake.rows("raw_equity_ohlc", as_of=datetime(2030, 1, 1, tzinfo=UTC)) == 2
+
+
+def test_as_of_is_refused_where_it_has_no_meaning(lake: Lake) -> None:
+    lake.write(NAME, SESSION, rows(1), {"file": "a"})
+    with pytest.raises(LakeError, match=r"keeps no earlier revisions.*raw_equity_ohlc"):
+        lake.scan(NAME, as_of=datetime(2024, 1, 1, tzinfo=UTC))
+    with pytest.raises(LakeError, match="without a time zone"):
+        lake.scan("raw_equity_ohlc", as_of=datetime(2024, 1, 1))  # noqa: DTZ001 - the mistake
+
+
+def test_permissions_do_not_depend_on_the_umask(tmp_path: Path, ingested_raw: tuple[Lake, pl.DataFrame]) -> None:
+    before = os.umask(0o077)
+    try:
+        for root in (tmp_path / "closed", tmp_path / "open"):
+            lake = Lake(root)
+            lake.write(NAME, SESSION, rows(1), {"file": "a"})
+            lake.write("raw_equity_ohlc", SESSION, ingested_raw[1], {"file": "a"})
+            files = {path.relative_to(root).parts[0]: path.stat().st_mode & 0o777 for path in root.rglob("*.parquet")}
+            assert files == {"raw": 0o440, "quarantine": 0o660}
+            assert root.stat().st_mode & 0o777 == 0o750
+            os.umask(0)
+    finally:
+        os.umask(before)
+
+
+def test_verify_names_strangers_leftovers_and_wrong_schemas(lake: Lake) -> None:
+    for day in (15, 16):
+        lake.write(NAME, date(2024, 1, day), rows(4, date(2024, 1, day)), {"file": "a"})
+    first, second = lake.files(NAME)
+    note, other = second.parent / "note.txt", lake.root / "raw" / "unknown" / "part-00000.parquet"
+    undated = second.parent.parent / "date=someday" / "_SUCCESS"
+    for path in (note, other, undated):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    rows(4).drop("row").write_parquet(first, metadata={"champion.contract": contracts.load(NAME).label})
+    content = json.loads((first.parent / "_SUCCESS").read_text())
+    content["parts"][0]["sha256"] = hashlib.sha256(first.read_bytes()).hexdigest()
+    (first.parent / "_SUCCESS").write_text(json.dumps(content))
+    found = {damage.path: damage for damage in (*lake.verify(NAME), *lake.strangers())}
+    assert set(found) == {first, note, other, undated}
+    assert found[first].reason.endswith("no row")
+    assert not found[first].harmless
+    assert found[note].harmless
+    assert found[other].reason == "no contract names its dataset"
+
+
+def test_verify_holds_bars_against_the_raw_partition(ingested: Settings, tmp_path: Path) -> None:
+    lake = Lake(Path(shutil.copytree(ingested.lake, tmp_path / "copy", copy_function=shutil.copy)))
+    session = date(2024, 3, 13)
+    raw = lake.scan("raw_equity_ohlc", session, session).collect()
+    lake.write("raw_equity_ohlc", session, raw, {"file": "corrected"}, known_at=datetime(2024, 4, 1, tzinfo=UTC))
+    (damage,) = lake.verify("normalized_equity_ohlc")
+    assert "made from the file" in damage.reason
+    assert damage.remedy == "`champion backfill 2024-03-13 2024-03-13`"
+
+
+def test_the_commands(ingested: Settings, tmp_path: Path) -> None:
+    shutil.copytree(ingested.lake, tmp_path / "lake", copy_function=shutil.copy)
+    environment = {"CHAMPION_HOME": str(tmp_path), "CHAMPION_LAKE_ARCHIVE": str(tmp_path / "archive")}
+    runner = CliRunner(env={**environment, "CHAMPION_NORMALIZED_YEARS": "1"})
+
+    def ask(*words: str) -> Any:
+        result = runner.invoke(app, ["lake", *words, "--json"], catch_exceptions=False)
+        assert result.exit_code == 0
+        return json.loads(result.stdout)
+
+    before = Lake(tmp_path / "lake").rows("normalized_equity_ohlc")
+    sealed = ask("seal", "2023", "--grace", "0")
+    assert sealed["normalized_equity_ohlc"]["changed"]
+    assert ask("metadata")["normalized_equity_ohlc"] == "unchanged"
+    assert ask("verify")["notes"] == []
+    assert {step["action"] for step in ask("retain", "--dry-run")["steps"]} == {"archive", "delete"}
+    ask("retain", "--grace", "0")
+    assert ask("ls")["normalized_equity_ohlc"]["rows"] == 0
+    assert ask("restore", "2023-01-01", "2024-12-31")["normalized_equity_ohlc"] > 100
+    assert ask("ls")["normalized_equity_ohlc"]["rows"] == before
+    damaged = Lake(tmp_path / "lake").files("normalized_equity_ohlc")[0]
+    damaged.write_bytes(b"x")
+    with pytest.raises(LakeError, match=r"1 damaged: .*sealed-.*SHA-256.*To do: "):
+        runner.invoke(app, ["lake", "verify"], catch_exceptions=False)
+    with pytest.raises(UsageError, match="no dataset 'stars'"):
+        runner.invoke(app, ["lake", "seal", "2023", "--dataset", "stars"], catch_exceptions=False)
 
 
 def test_verify_finds_what_is_damaged(lake: Lake) -> None:

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from champion.errors import ArchiveError, ContractError, FormatError
+from champion.identity import Lineage
 from champion.lake import Lake
 from champion.masters import MasterOrigin, normalize
 from champion.pipeline import masters
@@ -62,14 +63,14 @@ def test_a_latin_1_name_is_read() -> None:
 
 
 def test_the_contract_holds_what_the_list_says() -> None:
-    row = normalize(parse_equity_list("EQUITY_L.csv", published(MICRONS)), ORIGIN).row(0, named=True)
+    row = normalize(parse_equity_list("EQUITY_L.csv", published(MICRONS)), Lineage(), ORIGIN).row(0, named=True)
     assert (row["list_date"], row["instrument_id"], row["known_at"]) == (
         date(2026, 8, 8),  # it was past midnight in India
         "NSE:20MICRONS",
         ORIGIN.fetched_at,
     )
     with pytest.raises(ContractError, match="2 listed share"):
-        normalize(parse_equity_list("EQUITY_L.csv", published(MICRONS, MICRONS.replace("EQ", "BE"))), ORIGIN)
+        normalize(parse_equity_list("EQUITY_L.csv", published(MICRONS, MICRONS.replace("EQ", "BE"))), Lineage(), ORIGIN)
 
 
 def test_refresh_follows_the_archive(tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_refresh_follows_the_archive(tmp_path: Path) -> None:
 
 def test_the_real_list(nse: Path) -> None:
     content = (nse / masters.EQUITY_LIST).read_bytes()
-    frame = normalize(parse_equity_list("EQUITY_L.csv", content), ORIGIN)
+    frame = normalize(parse_equity_list("EQUITY_L.csv", content), Lineage(), ORIGIN)
     assert frame.height == len(content.splitlines()) - 1 == 2397
     assert frame["isin"].is_unique().all()
     assert frame.filter(pl.col("symbol") == "RELIANCE").select("series", "listed_on", "isin", "face_value").rows() == [

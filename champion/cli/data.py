@@ -1,4 +1,4 @@
-"""Commands for the lake and the warehouse."""
+"""Commands for the warehouse."""
 
 from __future__ import annotations
 
@@ -6,46 +6,10 @@ from typing import Annotated
 
 import typer
 
-from champion import contracts
 from champion.cli import console
 from champion.cli.console import AsJson
-from champion.errors import LakeError
-from champion.lake import Lake
 
-lake_app = typer.Typer(help="The Parquet lake.", no_args_is_help=True)
 warehouse_app = typer.Typer(help="The ClickHouse warehouse.", no_args_is_help=True)
-
-
-@lake_app.command("ls")
-def list_datasets(*, as_json: AsJson = False) -> None:
-    """List the datasets with their sessions and rows.
-
-    Example: champion lake ls
-    """
-    from champion.pipeline.status import datasets  # noqa: PLC0415
-
-    found = datasets(Lake(console.settings().lake))
-    if as_json:
-        console.show({d.name: {"sessions": d.sessions, "rows": d.rows} for d in found}, as_json=True)
-        return
-    columns = ["dataset", "sessions", "first", "last", "rows"]
-    console.table("Lake", columns, [[d.name, d.sessions, d.first, d.last, d.rows] for d in found])
-
-
-@lake_app.command()
-def verify(*, as_json: AsJson = False) -> None:
-    """Recompute every hash and row count; exit 1 where something is damaged.
-
-    Example: champion lake verify
-    """
-    lake = Lake(console.settings().lake)
-    damaged = {str(d.path): d.reason for name in contracts.names() for d in lake.verify(name)}
-    if damaged:
-        shown = "; ".join(f"{path}: {reason}" for path, reason in list(damaged.items())[:5])
-        raise LakeError(
-            f"{len(damaged)} damaged file(s): {shown}. Delete their folders, then `champion backfill` their sessions"
-        )
-    console.show({"damaged": 0, "sessions": {n: len(lake.sessions(n)) for n in contracts.names()}}, as_json=as_json)
 
 
 @warehouse_app.command()

@@ -1,16 +1,28 @@
-"""Where a partition lies: `<layer>/<dataset>/<partition folders>/part-00000.parquet`."""
+"""Where things lie: `<layer>/<dataset>/<partition folders>/part-00000.parquet`, a sealed year in `year=2024/`.
+
+Beside the data: `_SUCCESS` (a partition's manifest), `_SEALED` (a sealed year's), `_RETIRED` (either, once readers no
+longer look there and its files are about to go), `_metadata` and `_common_metadata` (an index for other readers).
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
+
+from filelock import FileLock
 
 from champion.contracts import Contract
 from champion.errors import LakeError
 
 SUCCESS = "_SUCCESS"
+SEALED = "_SEALED"
+RETIRED = "_RETIRED"
+INDEX = "_metadata"
+COMMON_INDEX = "_common_metadata"
+_OWNER_AND_GROUP = 0o750
 _PART = re.compile(r"part-(\d{5})\.parquet")
 
 
@@ -53,16 +65,64 @@ def partition_folder(root: Path, contract: Contract, session: date, group: str |
 
 
 def committed_sessions(root: Path, contract: Contract, group: str | None) -> Iterator[date]:
-    """Yield the sessions with a committed partition, in no particular order."""
+    """Yield the sessions with a committed partition, in no particular order; folders of no date are passed over."""
     tail = SUCCESS if group is None else f"feature_group={group}/{SUCCESS}"
     folder = dataset_folder(root, contract)
-    if "date" in contract.partition_by:
-        for path in folder.glob(f"date=*/{tail}"):
-            yield date.fromisoformat(_value(path.parent.name))
-        return
-    for path in folder.glob(f"year=*/month=*/day=*/{tail}"):
-        year, month, day = path.relative_to(folder).parts[:3]
-        yield date(int(_value(year)), int(_value(month)), int(_value(day)))
+    days = "date=*" if "date" in contract.partition_by else "year=*/month=*/day=*"
+    for path in folder.glob(f"{days}/{tail}"):
+        parts = path.relative_to(folder).parts[: days.count("/") + 1]
+        with suppress(ValueError):
+            yield date.fromisoformat("-".join(_value(part) for part in parts))
+
+
+def sealed_folder(root: Path, contract: Contract, year: int, group: str | None) -> Path:
+    """Return the folder of a sealed year, and of one group where the dataset has groups."""
+    folder = dataset_folder(root, contract) / f"year={year:04d}"
+    return folder if group is None else folder / f"feature_group={group}"
+
+
+def sealed_name(content: str) -> str:
+    """Return the file name of a sealed year with this content."""
+    return f"sealed-{content}.parquet"
+
+
+def sealed_years(root: Path, contract: Contract, group: str | None) -> list[int]:
+    """Return the sealed years in order."""
+    tail = SEALED if group is None else f"feature_group={group}/{SEALED}"
+    folder = dataset_folder(root, contract)
+    found = (_value(path.relative_to(folder).parts[0]) for path in folder.glob(f"year=*/{tail}"))
+    return sorted(int(year) for year in found if year.isdecimal())
+
+
+def index_name(kind: str, group: str | None) -> str:
+    """Return the file name of an index, as `_metadata`, or `_metadata_momentum` for a group.
+
+    >>> index_name(INDEX, "momentum")
+    '_metadata_momentum'
+    """
+    return kind if group is None else f"{kind}_{group}"
+
+
+def is_append_only(contract: Contract) -> bool:
+    """Tell whether a dataset keeps every revision of a session."""
+    return contract.layer == "raw"
+
+
+def groups(contract: Contract) -> tuple[str | None, ...]:
+    """Return the groups a dataset is stored by, or one None where it has none."""
+    return tuple(contract.groups) or (None,)
+
+
+@contextmanager
+def locked(root: Path, contract: Contract) -> Iterator[None]:
+    """Hold the dataset's lock: one writer at a time, also among processes. A new lake is closed to strangers."""
+    if not root.exists():
+        root.mkdir(parents=True, exist_ok=True)
+        root.chmod(_OWNER_AND_GROUP)
+    folder = root / ".locks"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / f"{contract.name}.lock"):
+        yield
 
 
 def _value(folder: str) -> str:

@@ -10,28 +10,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
-from filelock import FileLock
 
 from champion import contracts
 from champion.contracts import Contract, storage
 from champion.errors import LakeError
-from champion.files import replacing, sha256
-from champion.lake import layout, manifest as manifests
+from champion.lake import damage, data, layout, manifest as manifests, partitions
+from champion.lake.damage import Damage
 from champion.lake.manifest import Manifest, Part
-
-_ROW_GROUP = 64 * 1024  # small enough that a symbol is found by its row-group statistics
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """A file that is not what its manifest says."""
-
-    path: Path
-    reason: str
+from champion.lake.partitions import Partition, SealedYear
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,75 +31,102 @@ class Lake:
     root: Path
 
     def write(
-        self, name: str, session: date, frame: pl.DataFrame, inputs: Mapping[str, str], group: str | None = None
+        self,
+        name: str,
+        session: date,
+        frame: pl.DataFrame,
+        inputs: Mapping[str, str],
+        group: str | None = None,
+        *,
+        known_at: datetime | None = None,
     ) -> bool:
         """Commit one partition made from `inputs`; return False where exactly that was already there.
 
-        Raw partitions are append-only: other inputs add a revision beside the old one, and files are read-only.
+        Raw partitions are append-only: other inputs add a revision beside the old one, known since `known_at`, and
+        files are read-only. A session of a sealed year gets its day partition again, which wins over the sealed rows.
 
         Raises:
             ContractError: the frame breaks the contract.
+            LakeError: `known_at` has no time zone.
         """
-        contract = contracts.load(name)
+        contract, since = contracts.load(name), manifests.moment(known_at, "known_at")
         folder = layout.partition_folder(self.root, contract, session, group)
-        with self._locked(contract):
-            before = manifests.read(folder / layout.SUCCESS)
+        with layout.locked(self.root, contract):
             if self.is_current(name, session, inputs, group):
                 return False
-            kept = before.parts if before is not None and contract.layer == "raw" else ()
-            part = _write_part(folder / layout.part_name(len(kept)), contract, frame, inputs, group)
+            before = partitions.find_one(self.root, contract, session, group)
+            kept = self._unsealed(contract, before) if before and layout.is_append_only(contract) else ()
+            path = folder / layout.part_name(len(kept))
+            rows, size, digest = data.write(path, contract, contract.conform(frame, group))
+            part = Part(path.name, rows, size, digest, dict(inputs), since)
             manifests.write(folder / layout.SUCCESS, Manifest(contract.label, (*kept, part)))
         return True
 
     def is_current(self, name: str, session: date, inputs: Mapping[str, str], group: str | None = None) -> bool:
         """Tell whether the partition was made from just these inputs and its file is there, whole by its size."""
-        folder = layout.partition_folder(self.root, contracts.load(name), session, group)
-        found = manifests.read(folder / layout.SUCCESS)
-        if found is None or not found.made_from(inputs):
+        found = partitions.find_one(self.root, contracts.load(name), session, group)
+        if found is None or not found.manifest.made_from(inputs):
             return False
-        file = folder / found.current.name
-        return file.exists() and file.stat().st_size == found.current.bytes
+        part = found.manifest.current
+        file, sealed = found.path(part), found.sealed_part(part)
+        return file.exists() and file.stat().st_size == (sealed or part).bytes
 
     def manifest(self, name: str, session: date, group: str | None = None) -> Manifest | None:
-        """Return the manifest of one partition, or None where it was never committed."""
-        folder = layout.partition_folder(self.root, contracts.load(name), session, group)
-        return manifests.read(folder / layout.SUCCESS)
+        """Return the manifest of one partition, sealed or not, or None where it was never committed."""
+        found = partitions.find_one(self.root, contracts.load(name), session, group)
+        return found.manifest if found else None
 
     def sessions(self, name: str, start: date | None = None, end: date | None = None) -> list[date]:
         """Return the committed sessions between `start` and `end`, both included, in order."""
         contract = contracts.load(name)
-        groups = tuple(contract.groups) or (None,)
-        found = set(layout.committed_sessions(self.root, contract, groups[-1]))
-        return sorted(s for s in found if (start is None or s >= start) and (end is None or s <= end))
+        return partitions.sessions(self.root, contract, layout.groups(contract)[-1], start, end)
 
     def parts(
-        self, name: str, start: date | None = None, end: date | None = None, group: str | None = None
+        self,
+        name: str,
+        start: date | None = None,
+        end: date | None = None,
+        group: str | None = None,
+        *,
+        as_of: datetime | None = None,
     ) -> Iterator[tuple[Path, Part]]:
-        """Yield the current file of each session in order, with its entry in the manifest."""
-        contract = contracts.load(name)
-        for session in self.sessions(name, start, end):
-            folder = layout.partition_folder(self.root, contract, session, group)
-            found = manifests.read(folder / layout.SUCCESS)
-            if found is not None:
-                yield folder / found.current.name, found.current
+        """Yield what readers see of each session in order: the file that holds its rows, and the manifest's entry.
+
+        A sealed file holds a whole year: it comes once for each of its sessions, with the entry of that session.
+        """
+        contract = self._askable(name, as_of)
+        for found in partitions.find(self.root, contract, group, start, end):
+            part = found.manifest.visible(as_of)
+            yield found.path(part), part
 
     def files(
-        self, name: str, start: date | None = None, end: date | None = None, group: str | None = None
+        self,
+        name: str,
+        start: date | None = None,
+        end: date | None = None,
+        group: str | None = None,
+        *,
+        as_of: datetime | None = None,
     ) -> list[Path]:
-        """Return the current file of each session, in order."""
-        return [path for path, _ in self.parts(name, start, end, group)]
+        """Return the files that hold the sessions, each once; a sealed one can hold others besides: `scan` knows."""
+        return list(dict.fromkeys(path for path, _ in self.parts(name, start, end, group, as_of=as_of)))
 
-    def rows(self, name: str, start: date | None = None, end: date | None = None) -> int:
+    def rows(
+        self, name: str, start: date | None = None, end: date | None = None, *, as_of: datetime | None = None
+    ) -> int:
         """Return how many rows the sessions hold, from the manifests."""
-        group = next(iter(contracts.load(name).groups), None)
-        return sum(part.rows for _, part in self.parts(name, start, end, group))
+        group = layout.groups(contracts.load(name))[0]
+        return sum(part.rows for _, part in self.parts(name, start, end, group, as_of=as_of))
 
-    def digest(self, name: str, start: date | None = None, end: date | None = None) -> str:
-        """Return one SHA-256 over the files of a range of sessions: equal digests mean equal data."""
-        content = hashlib.sha256()
-        for group in tuple(contracts.load(name).groups) or (None,):
-            for path, part in self.parts(name, start, end, group):
-                content.update(f"{path.relative_to(self.root)} {part.sha256}\n".encode())
+    def digest(
+        self, name: str, start: date | None = None, end: date | None = None, *, as_of: datetime | None = None
+    ) -> str:
+        """Return one SHA-256 over a range of sessions: equal digests mean equal data. Sealing changes no digest."""
+        content, contract = hashlib.sha256(), self._askable(name, as_of)
+        for group in layout.groups(contract):
+            for found in partitions.find(self.root, contract, group, start, end):
+                part = found.manifest.visible(as_of)
+                content.update(f"{(found.folder / part.name).relative_to(self.root)} {part.sha256}\n".encode())
         return content.hexdigest()
 
     def scan(
@@ -118,18 +135,27 @@ class Lake:
         start: date | None = None,
         end: date | None = None,
         groups: Sequence[str] | None = None,
+        *,
+        as_of: datetime | None = None,
     ) -> pl.LazyFrame:
         """Return the rows of the sessions from `start` to `end`, lazily; empty, not an error, where there are none.
 
-        Datasets stored by feature group are joined: a row appears once every group asked for holds it.
+        Their order is not promised: a sealed year comes by symbol. Datasets stored by feature group are joined: a row
+        appears once every group asked for holds it. With `as_of`, append-only datasets are read as they were known
+        at that moment; the first revision of a session was always known, on its evening.
+
+        Collect it soon: files that were replaced since are removed some time after sealing and retention.
+
+        Raises:
+            LakeError: there is no such group, the dataset keeps no revisions to ask `as_of`, or a manifest is damaged.
         """
-        contract = contracts.load(name)
+        contract = self._askable(name, as_of)
         if not contract.groups:
-            return self._scan_files(contract, self.files(name, start, end), tuple(contract.polars_schema))
+            return self.scan_partitions(contract, None, partitions.find(self.root, contract, None, start, end), as_of)
         frames = []
         for group in self._known_groups(contract, groups):
-            columns = (*contract.ungrouped, *contract.groups[group])
-            frames.append(self._scan_files(contract, self.files(name, start, end, group), columns))
+            found = partitions.find(self.root, contract, group, start, end)
+            frames.append(self.scan_partitions(contract, group, found, as_of))
         joined, *others = frames
         for frame in others:
             repeated = [column for column in contract.ungrouped if column not in contract.key]
@@ -137,31 +163,62 @@ class Lake:
         return joined
 
     def verify(self, name: str) -> list[Damage]:
-        """Return every file that is missing, changed, or holds other rows than its manifest says."""
+        """Return everything about a dataset that is not as it was committed; nothing where all is well."""
+        return damage.verify(self.root, name)
+
+    def strangers(self) -> list[Damage]:
+        """Return the files that belong to no dataset there is a contract for."""
+        return damage.strangers(self.root)
+
+    def scan_partitions(
+        self, contract: Contract, group: str | None, found: Sequence[Partition], as_of: datetime | None = None
+    ) -> pl.LazyFrame:
+        """Return the rows of these partitions of one group, lazily: those of each sealed file, then those by day."""
+        columns = tuple(contract.polars_schema)
+        if group is not None:
+            columns = (*contract.ungrouped, *contract.groups[group])
+        days: list[Path] = []
+        sealed: dict[Path, tuple[SealedYear, set[date]]] = {}
+        for partition in found:
+            part = partition.manifest.visible(as_of)
+            year = partition.sealed_part(part)
+            if year is None:
+                days.append(partition.folder / part.name)
+            else:
+                sealed.setdefault(year.path, (year, set()))[1].add(partition.session)
+        frames = [
+            self._scan_files(contract, [path], columns).filter(*_only(contract, year, wanted))
+            for path, (year, wanted) in sealed.items()
+        ]
+        if days or not frames:
+            frames.append(self._scan_files(contract, days, columns))
+        return pl.concat(frames) if len(frames) > 1 else frames[0]
+
+    def _unsealed(self, contract: Contract, found: Partition) -> tuple[Part, ...]:
+        """Return the revisions there are; one that lies in a sealed file gets its own file again, to stay for ever."""
+        kept = []
+        for part in found.manifest.parts:
+            sealed = found.sealed_part(part)
+            if sealed is None:
+                kept.append(part)
+                continue
+            scanned = self._scan_files(contract, [sealed.path], tuple(contract.polars_schema))
+            frame = scanned.filter(*_only(contract, sealed, {found.session})).collect()
+            rows, size, digest = data.write(found.folder / part.name, contract, contract.conform(frame))
+            kept.append(Part(part.name, rows, size, digest, part.inputs, part.known_at))
+        return tuple(kept)
+
+    @staticmethod
+    def _askable(name: str, as_of: datetime | None) -> Contract:
         contract = contracts.load(name)
-        groups = tuple(contract.groups) or (None,)
-        sessions = {session for group in groups for session in layout.committed_sessions(self.root, contract, group)}
-        checked = (self._damage(contract, session, group) for group in groups for session in sorted(sessions))
-        return [damage for found in checked for damage in found]
-
-    def _damage(self, contract: Contract, session: date, group: str | None) -> Iterator[Damage]:
-        folder = layout.partition_folder(self.root, contract, session, group)
-        try:
-            found = manifests.read(folder / layout.SUCCESS)
-        except LakeError as error:
-            yield Damage(folder / layout.SUCCESS, str(error))
-            return
-        if found is None:
-            yield Damage(folder, "the partition has no manifest, though other groups of its session have one")
-            return
-        for part in found.parts:
-            if reason := _damage(folder / part.name, part):
-                yield Damage(folder / part.name, reason)
-
-    def _locked(self, contract: Contract) -> FileLock:
-        folder = self.root / ".locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{contract.name}.lock")
+        manifests.moment(as_of, "as_of")
+        if as_of is None or layout.is_append_only(contract):
+            return contract
+        asked = [other for other in contracts.names() if layout.is_append_only(contracts.load(other))]
+        raise LakeError(
+            f"{contract.label} keeps no earlier revisions, so it cannot be read as of {as_of:%Y-%m-%d %H:%M}; "
+            f"these can: {', '.join(asked)}"
+        )
 
     @staticmethod
     def _known_groups(contract: Contract, groups: Sequence[str] | None) -> Sequence[str]:
@@ -175,24 +232,10 @@ class Lake:
         return storage.scan(files, contract, columns)
 
 
-def _write_part(
-    path: Path, contract: Contract, frame: pl.DataFrame, inputs: Mapping[str, str], group: str | None
-) -> Part:
-    conformed = contract.conform(frame, group)
-    for leftover in path.parent.glob(".*.part"):  # of a writer that was killed: the dataset's lock is ours now
-        leftover.unlink()
-    with replacing(path) as temporary:
-        storage.write(conformed, contract, temporary, compression="snappy", row_group_size=_ROW_GROUP)
-        if contract.layer == "raw":
-            temporary.chmod(0o440)
-        digest, size = sha256(temporary), temporary.stat().st_size
-    return Part(path.name, conformed.height, size, digest, dict(inputs))
-
-
-def _damage(path: Path, part: Part) -> str | None:
-    if not path.exists():
-        return "the file is missing"
-    if (found := sha256(path)) != part.sha256:
-        return f"its SHA-256 is {found[:12]}, the manifest says {part.sha256[:12]}"
-    rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
-    return None if rows == part.rows else f"it holds {rows} rows, the manifest says {part.rows}"
+def _only(contract: Contract, year: SealedYear, wanted: set[date]) -> Iterator[pl.Expr]:
+    """Yield what keeps the wanted sessions of a sealed year: nothing where it is all of them."""
+    first, last, session = min(wanted), max(wanted), pl.col(contract.session)
+    if first > min(year.sessions) or last < max(year.sessions):
+        yield session.is_between(first, last)
+    if others := [s for s in year.sessions if first < s < last and s not in wanted]:
+        yield ~session.is_in(others)

@@ -115,8 +115,7 @@ def digest(lake: Lake, end: date) -> str:
 
 def _commit(lake: Lake, staged: Staged) -> Refreshed:
     known = lineage(lake)
-    names = sha256("\n".join(map(str, known.changes)).encode()).hexdigest()
-    made_from = {"list": staged.sha256, "lineage": names, "actions": VERSION}
+    made_from = {"list": staged.sha256, "lineage": known.digest, "actions": VERSION}
     before = lake.manifest(ACTIONS, staged.session)
     if before is not None and before.made_from(made_from):
         return Refreshed("already", before.current.rows, f"{staged.name} is in the lake")

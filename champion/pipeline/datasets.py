@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -15,8 +15,9 @@ from champion.sources.publications import BHAVCOPY, BSE_BHAVCOPY, DELIVERY, INDE
 class Filling:
     """The raw, normalized and quarantine contract of one publication.
 
-    `normalize` makes the normalized rows of raw ones, row by row, and carries `row_number` along; `version` names its
-    meaning. `entity` are the raw columns that together name what a raw row is about.
+    `normalize` makes the normalized rows of raw ones, row by row, and carries `row_number` along; it is given the names
+    of renamed symbols (`identity.Lineage.names`), which stand in the raw column `symbol`. `version` names its meaning.
+    `entity` are the raw columns that together name what a raw row is about.
     """
 
     publication: Publication
@@ -24,8 +25,9 @@ class Filling:
     normalized: str
     quarantine: str
     entity: tuple[str, ...]
-    normalize: Callable[[pl.DataFrame], pl.DataFrame]
+    normalize: Callable[[pl.DataFrame, Mapping[str, str]], pl.DataFrame]
     version: str
+    symbol: str | None
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -42,6 +44,7 @@ def _bars(publication: Publication) -> Filling:
         ("TckrSymb", "SctySrs", "Src"),
         bars.normalize,
         bars.VERSION,
+        "TckrSymb",
     )
 
 
@@ -55,6 +58,7 @@ FILLINGS = (
         ("SYMBOL", "SERIES"),
         delivery.normalize,
         delivery.VERSION,
+        "SYMBOL",
     ),
     Filling(
         INDEX_CLOSES,
@@ -62,8 +66,9 @@ FILLINGS = (
         "normalized_index_ohlc",
         "quarantine_index_ohlc",
         ("Index_Name",),
-        indices.normalize,
+        lambda raw, _names: indices.normalize(raw),
         indices.VERSION,
+        None,
     ),
     _bars(BSE_BHAVCOPY),
 )

@@ -6,7 +6,7 @@ bytes by the same rules, is left alone. A lake holds one exchange: its bars have
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -15,9 +15,11 @@ from functools import partial
 import polars as pl
 
 from champion.errors import ArchiveError, UsageError
+from champion.identity import Lineage
 from champion.lake import Lake
 from champion.pipeline.datasets import PUBLICATIONS, Filling, filling
 from champion.pipeline.fetch import Received
+from champion.pipeline.lineage import NO_NAMES, lineage, names_by_session
 from champion.pipeline.progress import Progress, silent
 from champion.pipeline.session import Provenance, take_apart
 from champion.sources.archive import set_aside
@@ -81,14 +83,19 @@ class Ingested:
 def ingest(lake: Lake, staged: Sequence[Received], progress: Progress = silent) -> Ingested:
     """Commit each staged file to the lake; a file that is refused whole does not stop the others.
 
+    Instruments are named by the lineage as the lake knows it now. What the new rows teach of it changes the names of
+    other sessions, perhaps: `identify` finds these.
+
     Raises:
         UsageError: the bars are of another exchange than those in the lake.
     """
     _check_exchange(lake, staged)
+    known = lineage(lake)
+    names = {entry.raw: names_by_session(lake, entry, known) for entry in {filling(r.publication) for r in staged}}
     accounts: list[dict[str, object]] = []
     failed: list[tuple[Received, str]] = []
     with ThreadPoolExecutor(_THREADS) as pool:
-        results = pool.map(partial(_ingest_one, lake), staged)
+        results = pool.map(partial(_ingest_one, lake, known, names), staged)
         for done, (received, result) in enumerate(zip(staged, results, strict=True), start=1):
             if isinstance(result, ArchiveError):
                 failed.append((received, str(result)))
@@ -116,19 +123,23 @@ def _exchanges(lake: Lake, session: date) -> list[str]:
     return lake.scan(RAW, session, session).select(pl.col("Src").drop_nulls().unique()).collect()["Src"].to_list()
 
 
-def _ingest_one(lake: Lake, received: Received) -> dict[str, object] | ArchiveError:
+def _ingest_one(
+    lake: Lake, known: Lineage, names: Mapping[str, Mapping[date, str]], received: Received
+) -> dict[str, object] | ArchiveError:
     file, fills = received.file, filling(received.publication)
-    read_from, made_from = {"file": file.sha256}, {"file": file.sha256, "normalize": fills.version}
+    read_from = {"file": file.sha256}
+    made_from = {**read_from, "normalize": fills.version, "names": names[fills.raw].get(file.session, NO_NAMES)}
     if lake.is_current(fills.raw, file.session, read_from) and lake.is_current(
         fills.normalized, file.session, made_from
     ):
         return _account(lake, received, fills, None)
     origin = Provenance(file.session, file.name, file.sha256, file.fetched_at)
     try:
-        parts = take_apart(file.path.read_bytes(), origin, fills)
+        parts = take_apart(file.path.read_bytes(), origin, fills, known)
     except ArchiveError as error:
         return error
-    lake.write(fills.raw, file.session, parts.raw, read_from)
+    made_from["names"] = parts.names  # of a file that is new here, known only now
+    lake.write(fills.raw, file.session, parts.raw, read_from, known_at=file.fetched_at)
     if parts.quarantine.height or lake.manifest(fills.quarantine, file.session):
         lake.write(fills.quarantine, file.session, parts.quarantine, made_from)
     lake.write(fills.normalized, file.session, parts.normalized, made_from)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import polars as pl
 
 from champion import contracts
 from champion.envelope import envelope
-from champion.identity import Lineage, listings, successions
+from champion.identity import Lineage, digest, listings, successions
 from champion.lake import Lake
 from champion.normalize import EQUITY_SERIES
+from champion.pipeline.datasets import Filling
 from champion.settings import Settings
 from champion.sources import actions as lists
 from champion.sources.archive import Archive, Staged
 
 CHANGES, RAW = "normalized_symbol_changes", "raw_equity_ohlc"
+NO_NAMES = digest({})
 PATH = "content/equities/symbolchange.csv"
 SOURCE = "nse_symbol_changes"
 
@@ -44,6 +48,19 @@ def lineage(lake: Lake) -> Lineage:
     latest = lake.scan(CHANGES, lists_read[-1]).collect() if lists_read else None
     known = Lineage() if latest is None else Lineage.of(latest)
     return known.learning_from(successions(listings(_listed(lake))))
+
+
+def names_by_session(lake: Lake, fills: Filling, known: Lineage) -> dict[date, str]:
+    """Return the digest of the names that the lineage gives to the raw symbols of each session; see `identity.digest`.
+
+    Sessions whose symbols were never renamed are left out: theirs is `NO_NAMES`.
+    """
+    if fills.symbol is None:
+        return {}
+    session = contracts.load(fills.raw).session
+    touched = lake.scan(fills.raw).filter(pl.col(fills.symbol).is_in(known.touched))
+    by_session = touched.group_by(session).agg(fills.symbol).collect()
+    return {day: digest(known.names(borne, day)) for day, borne in by_session.rows()}
 
 
 def _listed(lake: Lake) -> pl.LazyFrame:

@@ -69,9 +69,7 @@ def _sessions(lake: Lake, name: str, start: date, end: date) -> list[date]:
 
 
 def _load_month(lake: Lake, engine: Client, name: str, month: date) -> warehouse_load.LoadResult:
-    contract = contracts.load(name)
     last = (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
     digest = lake.digest(name, month, last)  # before the rows: what is written in between is loaded the next time
-    # Features lie in one file a group and come joined; the others the engine reads by itself, several times faster.
-    source = lake.scan(name, month, last).collect() if contract.groups else lake.files(name, month, last)
-    return warehouse_load.load_month(engine, contract, month, source, digest)
+    rows = lake.scan(name, month, last).collect()
+    return warehouse_load.load_month(engine, contracts.load(name), month, rows, digest)

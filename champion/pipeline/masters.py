@@ -6,6 +6,7 @@ from champion import masters
 from champion.lake import Lake
 from champion.masters import SYMBOLS, VERSION, MasterOrigin
 from champion.pipeline.actions import Refreshed
+from champion.pipeline.lineage import lineage
 from champion.settings import Settings
 from champion.sources import masters as lists
 from champion.sources.archive import Archive
@@ -28,11 +29,12 @@ def refresh(settings: Settings) -> Refreshed:
     if staged is None:
         return Refreshed("absent", 0, f"{settings.archive} has no {EQUITY_LIST}: what the lake knows of symbols stays")
     lake = Lake(settings.lake)
-    made_from = {"list": staged.sha256, "masters": VERSION}
+    known = lineage(lake)
+    made_from = {"list": staged.sha256, "lineage": known.digest, "masters": VERSION}
     before = lake.manifest(SYMBOLS, staged.session)
     if before is not None and before.made_from(made_from):
         return Refreshed("already", before.current.rows, f"{staged.name} is in the lake")
     rows = lists.parse_equity_list(staged.name, staged.path.read_bytes())
-    frame = masters.normalize(rows, MasterOrigin(lists.SOURCE, staged.sha256, staged.fetched_at))
+    frame = masters.normalize(rows, known, MasterOrigin(lists.SOURCE, staged.sha256, staged.fetched_at))
     lake.write(SYMBOLS, staged.session, frame, made_from)
     return Refreshed("written", frame.height, f"{staged.name}: {frame.height:,} symbols")

@@ -14,12 +14,14 @@ from champion import contracts, validation
 from champion.contracts import Contract
 from champion.envelope import envelope
 from champion.errors import ContractError
+from champion.identity import Lineage, digest
 from champion.pipeline.datasets import Filling, filling
 from champion.sources import Published
 from champion.sources.publications import BHAVCOPY
 from champion.validation import ROW
 
 _BARS = filling(BHAVCOPY)
+_UNKNOWN = Lineage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +38,19 @@ class Provenance:
 class TakenApart:
     """The raw, normalized and quarantine contract of a publication.
 
-    Each of the file's `row_count` data lines is in `normalized` or in `quarantine`, never in both.
+    Each of the file's `row_count` data lines is in `normalized` or in `quarantine`, never in both. `names` is the
+    digest of the names its renamed symbols got.
     """
 
     row_count: int
     raw: pl.DataFrame
     normalized: pl.DataFrame
     quarantine: pl.DataFrame
+    names: str
 
 
-def take_apart(content: bytes, origin: Provenance, fills: Filling = _BARS) -> TakenApart:
-    """Return what the published bytes hold.
+def take_apart(content: bytes, origin: Provenance, fills: Filling = _BARS, lineage: Lineage = _UNKNOWN) -> TakenApart:
+    """Return what the published bytes hold; `lineage` tells who bears which symbol.
 
     Raises:
         FormatError: the file as a whole is not what it should be.
@@ -56,7 +60,8 @@ def take_apart(content: bytes, origin: Provenance, fills: Filling = _BARS) -> Ta
     typed = validation.coerce(published.rows, contract)
     dated = _dated(typed.accepted, contract.session, origin.session)
     raw = validation.validate(_enveloped(_completed(dated.accepted, contract), published, origin, fills), contract)
-    normalized = validation.validate(fills.normalize(raw.accepted), contracts.load(fills.normalized))
+    names = {} if fills.symbol is None else lineage.names(raw.accepted[fills.symbol], origin.session)
+    normalized = validation.validate(fills.normalize(raw.accepted, names), contracts.load(fills.normalized))
     refused = [
         _refused("parse", published.rejected, published),
         _refused("raw", typed.rejected, published),
@@ -66,7 +71,9 @@ def take_apart(content: bytes, origin: Provenance, fills: Filling = _BARS) -> Ta
     ]
     quarantine = _quarantine(pl.concat(refused), published, origin)
     _check_account(origin.name, published.row_count, normalized.accepted, quarantine)
-    return TakenApart(published.row_count, raw.accepted.drop(ROW), normalized.accepted.drop(ROW), quarantine)
+    return TakenApart(
+        published.row_count, raw.accepted.drop(ROW), normalized.accepted.drop(ROW), quarantine, digest(names)
+    )
 
 
 def _check_account(name: str, rows: int, normalized: pl.DataFrame, quarantine: pl.DataFrame) -> None:

@@ -4,6 +4,7 @@ Every function raises UsageError if a column it needs is missing, and shows a pa
 """
 
 from champion.plots.features import feature_correlation, feature_coverage, feature_distributions
+from champion.plots.history import adjustment
 from champion.plots.market import breadth, movers, sessions_and_rows, turnover_by_session
 from champion.plots.models import (
     calibration,
@@ -18,6 +19,7 @@ from champion.plots.models import (
 from champion.plots.quality import quality_gates
 
 __all__ = [
+    "adjustment",
     "breadth",
     "calibration",
     "confusion",

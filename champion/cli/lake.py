@@ -1,0 +1,166 @@
+"""Commands for the lake: what is in it, whether it is whole, and how it ages."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from champion import clock, contracts
+from champion.cli import console
+from champion.cli.console import AsJson
+from champion.errors import LakeError, UsageError
+from champion.lake import Damage, Lake, index, seal, sweep
+from champion.lake.retired import GRACE
+
+app = typer.Typer(help="The Parquet lake.", no_args_is_help=True)
+Dataset = Annotated[str | None, typer.Option("--dataset", help="One dataset; without it, all.")]
+Grace = Annotated[
+    float, typer.Option("--grace", min=0, help="Seconds readers get before files that were replaced are removed.")
+]
+_SHOWN = 5
+_GRACE = GRACE.total_seconds()
+
+
+@app.command("ls")
+def list_datasets(*, as_json: AsJson = False) -> None:
+    """List the datasets with their sessions and rows.
+
+    Example: champion lake ls
+    """
+    from champion.pipeline.status import datasets  # noqa: PLC0415
+
+    found = datasets(_lake())
+    if as_json:
+        console.show({d.name: {"sessions": d.sessions, "rows": d.rows} for d in found}, as_json=True)
+        return
+    columns = ["dataset", "sessions", "first", "last", "rows"]
+    console.table("Lake", columns, [[d.name, d.sessions, d.first, d.last, d.rows] for d in found])
+
+
+@app.command()
+def verify(*, as_json: AsJson = False) -> None:
+    """Hash and count every file again, hold manifests against each other; exit 1 where something is damaged.
+
+    Example: champion lake verify
+    """
+    lake = _lake()
+    found = [damage for name in contracts.names() for damage in lake.verify(name)] + lake.strangers()
+    damaged, harmless = [d for d in found if not d.harmless], [d for d in found if d.harmless]
+    if damaged:
+        more = f"; and {len(damaged) - _SHOWN} more" if len(damaged) > _SHOWN else ""
+        raise LakeError(f"{len(damaged)} damaged: {'; '.join(map(_told, damaged[:_SHOWN]))}{more}")
+    sessions = {name: len(lake.sessions(name)) for name in contracts.names()}
+    console.show({"damaged": 0, "notes": [_told(d) for d in harmless], "sessions": sessions}, as_json=as_json)
+
+
+@app.command("seal")
+def seal_year(
+    year: Annotated[int, typer.Argument(help="A year that is over.")],
+    dataset: Dataset = None,
+    grace: Grace = _GRACE,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Coalesce a closed year's day files into one file a dataset, sorted by symbol; digests stay as they are.
+
+    Example: champion lake seal 2023
+    """
+    lake, names = _lake(), _names(dataset)
+    done = [result for name in names for result in seal(lake, name, year)]
+    sweep(lake, names, timedelta(seconds=grace))
+    for name in names:
+        index(lake, name)
+    shown = {
+        f"{r.dataset}/{r.group}" if r.group else r.dataset: {
+            "sessions": r.sessions,
+            "rows": r.rows,
+            "bytes": r.bytes,
+            "bytes_before": r.bytes_before,
+            "left_by_day": len(r.left),
+            "changed": r.changed,
+        }
+        for r in done
+        if r.sessions or r.left
+    }
+    if not shown:
+        raise LakeError(f"sealing {year}: the lake has no session of that year; `champion lake ls` shows what it has")
+    console.show(shown, as_json=as_json)
+
+
+@app.command()
+def metadata(
+    dataset: Annotated[str | None, typer.Argument(help="One dataset; without it, all.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Write `_metadata` and `_common_metadata`, for readers that know only Parquet; those up to date are left.
+
+    Example: champion lake metadata normalized_equity_ohlc
+    """
+    lake = _lake()
+    console.show({name: "written" if index(lake, name) else "unchanged" for name in _names(dataset)}, as_json=as_json)
+
+
+@app.command()
+def retain(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False,
+    grace: Grace = _GRACE,
+    as_json: AsJson = False,
+) -> None:
+    """Archive and remove what is older than the settings keep; by default nothing is removed.
+
+    Example: champion lake retain --dry-run
+    """
+    from champion.pipeline import retain as retention  # noqa: PLC0415
+
+    settings, today = console.settings(), clock.now().date()
+    with console.progress_bar(hidden=as_json) as tell:
+        if dry_run:
+            steps = retention.plan(settings, today)
+        else:
+            steps = retention.retain(settings, today, timedelta(seconds=grace), tell)
+    lines = [[s.name, s.action, len(s.sessions), s.sessions[0], s.sessions[-1], s.bytes, s.why] for s in steps]
+    columns = ["dataset", "action", "sessions", "first", "last", "bytes", "why"]
+    if as_json:
+        rows = [dict(zip(columns, line, strict=True)) for line in lines]
+        console.show({"dry_run": dry_run, "steps": rows}, as_json=True)
+    elif lines:
+        console.table("Plan" if dry_run else "Done", columns, lines)
+    else:
+        console.show({"to do": "nothing: no partition is older than the settings keep"}, as_json=False)
+
+
+@app.command()
+def restore(
+    start: Annotated[str, typer.Argument(help="First session.")],
+    end: Annotated[str, typer.Argument(help="Last session, included.")],
+    dataset: Dataset = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Bring archived sessions back; the next `retain` removes them again, unless the settings keep more years.
+
+    Example: champion lake restore 2019-01-01 2019-12-31
+    """
+    from champion.pipeline import retain as retention  # noqa: PLC0415
+
+    back = retention.restore(console.settings(), console.day(start), console.day(end), _names(dataset))
+    console.show({name: len(sessions) for name, sessions in back.items()} or {"restored": 0}, as_json=as_json)
+
+
+def _lake() -> Lake:
+    return Lake(console.settings().lake)
+
+
+def _names(dataset: str | None) -> list[str]:
+    known = contracts.names()
+    if dataset is not None and dataset not in known:
+        raise UsageError(f"no dataset {dataset!r}; there are: {', '.join(known)}")
+    return known if dataset is None else [dataset]
+
+
+def _told(damage: Damage) -> str:
+    return f"{damage.path}: {damage.reason}. To do: {damage.remedy}"

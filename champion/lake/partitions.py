@@ -1,0 +1,176 @@
+"""Which partitions there are, and in which file the rows of each lie: its own, or that of its sealed year.
+
+A reader looks at the day partitions first and at the sealed years second. Sealing does it the other way round: the
+sealed file is committed before a day partition is retired. So a session that is no longer found by day is found sealed.
+
+A day partition beside a sealed year is newer and wins. A revision is read from the sealed file if that holds just this
+revision, else from its own file; in between, while both are there, both are the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+
+from champion.contracts import Contract
+from champion.errors import LakeError
+from champion.files import flush, write_bytes
+from champion.lake import layout, manifest as manifests
+from champion.lake.manifest import Manifest, Part
+
+
+@dataclass(frozen=True, slots=True)
+class SealedYear:
+    """The one file of a year, and the manifests of the sessions in it as they were before."""
+
+    path: Path
+    contract: str
+    rows: int
+    bytes: int
+    sha256: str
+    sessions: Mapping[date, Manifest]
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One session: its own folder, whether or not anything is there, its revisions, and its sealed year if any."""
+
+    session: date
+    folder: Path
+    manifest: Manifest
+    sealed: SealedYear | None
+
+    def sealed_part(self, part: Part) -> SealedYear | None:
+        """Return the sealed year that holds this revision; None where it lies in a file of its own."""
+        kept = self.sealed.sessions.get(self.session) if self.sealed else None
+        return self.sealed if kept is not None and kept.current == part else None
+
+    def path(self, part: Part) -> Path:
+        """Return the file that the rows of this revision are read from."""
+        sealed = self.sealed_part(part)
+        return sealed.path if sealed else self.folder / part.name
+
+
+def find(
+    root: Path, contract: Contract, group: str | None, start: date | None = None, end: date | None = None
+) -> list[Partition]:
+    """Return the committed partitions from `start` to `end`, both included, in order.
+
+    Raises:
+        LakeError: a manifest is damaged.
+    """
+    days = {session: _day(root, contract, session, group) for session in _days(root, contract, group, start, end)}
+    years = sealed_years(root, contract, group, start, end)
+    sealed = {session: year for year in years.values() for session in year.sessions if _between(session, start, end)}
+    found = {session: year.sessions[session] for session, year in sealed.items()}
+    found.update({session: manifest for session, manifest in days.items() if manifest is not None})
+    return [
+        Partition(
+            session,
+            layout.partition_folder(root, contract, session, group),
+            found[session],
+            years.get(session.year),
+        )
+        for session in sorted(found)
+    ]
+
+
+def find_one(root: Path, contract: Contract, session: date, group: str | None) -> Partition | None:
+    """Return one partition, or None where it was never committed.
+
+    Raises:
+        LakeError: its manifest is damaged.
+    """
+    day = _day(root, contract, session, group)
+    sealed = sealed_year(root, contract, session.year, group)
+    found = day or (sealed.sessions.get(session) if sealed else None)
+    if found is None:
+        return None
+    return Partition(session, layout.partition_folder(root, contract, session, group), found, sealed)
+
+
+def sessions(
+    root: Path, contract: Contract, group: str | None, start: date | None = None, end: date | None = None
+) -> list[date]:
+    """Return the committed sessions from `start` to `end`, both included, in order, without reading day manifests."""
+    found = set(_days(root, contract, group, start, end))
+    for year in sealed_years(root, contract, group, start, end).values():
+        found.update(session for session in year.sessions if _between(session, start, end))
+    return sorted(found)
+
+
+def sealed_years(
+    root: Path, contract: Contract, group: str | None, start: date | None = None, end: date | None = None
+) -> dict[int, SealedYear]:
+    """Return the sealed years that can hold sessions from `start` to `end`."""
+    first, last = start.year if start else date.min.year, end.year if end else date.max.year
+    years = [year for year in layout.sealed_years(root, contract, group) if first <= year <= last]
+    found = {year: sealed_year(root, contract, year, group) for year in years}
+    return {year: sealed for year, sealed in found.items() if sealed is not None}
+
+
+def sealed_year(root: Path, contract: Contract, year: int, group: str | None) -> SealedYear | None:
+    """Return a sealed year, or None where the year is not sealed.
+
+    Raises:
+        LakeError: its manifest is damaged.
+    """
+    return read_sealed(layout.sealed_folder(root, contract, year, group) / layout.SEALED)
+
+
+def read_sealed(path: Path) -> SealedYear | None:
+    """Return the sealed year whose manifest is at `path`, or None where there is none."""
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return None
+    return _parsed(path, state.st_ino, state.st_mtime_ns, state.st_size)
+
+
+def write_sealed(sealed: SealedYear) -> None:
+    """Commit a sealed year in one step: from now on its file is what readers see."""
+    content = {
+        "contract": sealed.contract,
+        "file": sealed.path.name,
+        "rows": sealed.rows,
+        "bytes": sealed.bytes,
+        "sha256": sealed.sha256,
+        "sessions": {session.isoformat(): asdict(found) for session, found in sorted(sealed.sessions.items())},
+    }
+    write_bytes(sealed.path.parent / layout.SEALED, json.dumps(content, indent=1, sort_keys=True).encode())
+
+
+def retire(manifest: Path) -> None:
+    """Hide what `manifest` commits from readers; `sweep` removes its files once nobody can be reading them."""
+    manifest.rename(manifest.with_name(layout.RETIRED))
+    flush(manifest.parent)
+
+
+@lru_cache(maxsize=256)
+def _parsed(path: Path, _inode: int, _changed: int, _size: int) -> SealedYear | None:
+    """Parse a year's manifest once: it is asked for session by session, and replaced, never edited."""
+    try:
+        content = json.loads(path.read_bytes())
+        kept = {date.fromisoformat(s): manifests.from_json(found) for s, found in content["sessions"].items()}
+        rows, size, digest = content["rows"], content["bytes"], content["sha256"]
+        return SealedYear(path.parent / content["file"], content["contract"], rows, size, digest, kept)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LakeError(f"{path}: not a sealed year ({error}); `champion lake verify` lists what is damaged") from error
+
+
+def _day(root: Path, contract: Contract, session: date, group: str | None) -> Manifest | None:
+    return manifests.read(layout.partition_folder(root, contract, session, group) / layout.SUCCESS)
+
+
+def _days(root: Path, contract: Contract, group: str | None, start: date | None, end: date | None) -> Sequence[date]:
+    return [s for s in layout.committed_sessions(root, contract, group) if _between(s, start, end)]
+
+
+def _between(session: date, start: date | None, end: date | None) -> bool:
+    return (start is None or session >= start) and (end is None or session <= end)

@@ -1,0 +1,72 @@
+"""Removing retired files: those that a seal or a retention hid from readers, and nothing else.
+
+A file is removed only where a retired manifest names it, or where it is a year's earlier sealed file, and no manifest
+that is in force names it. A data file that no manifest ever named is left for `verify` to report, but for the
+temporary files of writers that were killed.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from champion import contracts
+from champion.contracts import Contract
+from champion.lake import layout, manifest as manifests, partitions
+from champion.lake.store import Lake
+
+GRACE = timedelta(seconds=20)
+_UNFINISHED = ".part"
+
+
+def sweep(lake: Lake, names: Sequence[str], grace: timedelta = GRACE) -> int:
+    """Remove retired files, once readers had `grace` to finish with them; return how many went.
+
+    Where nothing is retired nothing is waited for. What is retired during the wait is left for the next sweep.
+    """
+    before = {name: set(_doomed(lake.root, contracts.load(name))) for name in names}
+    if any(path.suffix != _UNFINISHED for seen in before.values() for path in seen):
+        time.sleep(grace.total_seconds())
+    return sum(_sweep(lake.root, contracts.load(name), seen) for name, seen in before.items() if seen)
+
+
+def _sweep(root: Path, contract: Contract, seen: set[Path]) -> int:
+    with layout.locked(root, contract):
+        doomed = [path for path in _doomed(root, contract) if path in seen]  # not what was written again meanwhile
+        for path in doomed:
+            path.unlink(missing_ok=True)
+        for folder in {path.parent for path in doomed}:
+            _remove_empty(folder, layout.dataset_folder(root, contract))
+    return sum(path.suffix == ".parquet" for path in doomed)
+
+
+def _doomed(root: Path, contract: Contract) -> list[Path]:
+    """Return the files that no manifest in force names any more, and after them the manifests that did.
+
+    First come unfinished files: writers hold the dataset's lock, so for its holder they are those of killed ones.
+    """
+    found = sorted(layout.dataset_folder(root, contract).rglob(f".*{_UNFINISHED}"))
+    retired = sorted(layout.dataset_folder(root, contract).rglob(layout.RETIRED))
+    for manifest in retired:
+        content = json.loads(manifest.read_bytes())
+        names = {part["name"] for part in content["parts"]} if "parts" in content else {content["file"]}
+        found += [manifest.parent / name for name in sorted(names - _in_force(manifest.parent))]
+    for committed in layout.dataset_folder(root, contract).rglob(layout.SEALED):
+        in_force = _in_force(committed.parent)
+        found += [path for path in sorted(committed.parent.glob(layout.sealed_name("*"))) if path.name not in in_force]
+    return [*dict.fromkeys(found), *retired]
+
+
+def _in_force(folder: Path) -> set[str]:
+    day, year = manifests.read(folder / layout.SUCCESS), partitions.read_sealed(folder / layout.SEALED)
+    return {part.name for part in (day.parts if day else ())} | ({year.path.name} if year else set())
+
+
+def _remove_empty(folder: Path, top: Path) -> None:
+    """Remove a folder and those above it, as far as they are empty."""
+    while folder != top and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

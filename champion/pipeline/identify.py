@@ -1,0 +1,37 @@
+"""Instruments named anew where a symbol change was learned of late."""
+
+from __future__ import annotations
+
+from champion.lake import Lake
+from champion.pipeline.datasets import PUBLICATIONS, filling
+from champion.pipeline.fetch import Received, staged
+from champion.pipeline.ingest import Ingested, ingest
+from champion.pipeline.lineage import NO_NAMES, lineage, names_by_session
+from champion.pipeline.progress import Progress, silent
+from champion.settings import Settings
+
+
+def identify(settings: Settings, progress: Progress = silent) -> Ingested:
+    """Make those sessions anew, from their staged files, whose symbols the lineage now names otherwise.
+
+    A symbol change, whether the exchange's list or the bars of other sessions tell it, changes names in the sessions
+    after it, and in those alone. With nothing learned this reads symbols and manifests and writes nothing.
+
+    Returns the account of the sessions made anew.
+    """
+    return ingest(Lake(settings.lake), misnamed(settings), progress)
+
+
+def misnamed(settings: Settings) -> list[Received]:
+    """Return the staged files whose instruments bear other names in the lake than the lineage gives them."""
+    lake = Lake(settings.lake)
+    known = lineage(lake)
+    found: list[Received] = []
+    for publication in PUBLICATIONS:
+        fills = filling(publication)
+        names = names_by_session(lake, fills, known)
+        for session in lake.sessions(fills.normalized):
+            manifest = lake.manifest(fills.normalized, session)
+            if manifest and manifest.current.inputs.get("names") != names.get(session, NO_NAMES):
+                found += staged(settings, session, session, (publication,))
+    return found
