@@ -44,6 +44,11 @@ def test_levels_in_points_and_turnover_in_rupees() -> None:
     assert (once["close"], once["points_change"]) == (145.03, 0.0)
 
 
+def test_dividend_points_begin_a_fiscal_year_at_nothing() -> None:
+    found = taken_apart(report(NIFTY, ONCE.replace("145.03", "0")))
+    assert found.normalized["close"].to_list() == [22097.45, 0.0]
+
+
 @pytest.mark.parametrize(
     ("session", "text"),
     [

@@ -20,7 +20,7 @@ from champion.pipeline.fetch import fetch, staged
 from champion.pipeline.ingest import Ingested, ingest
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
-from champion.sources.publications import bhavcopy_paths
+from champion.sources.publications import BHAVCOPY, bhavcopy_paths
 
 WHOLE = (date(2023, 11, 1), date(2024, 8, 30))
 START, END = date(2024, 6, 18), date(2024, 6, 25)  # crosses the change of the UDiFF header
@@ -81,9 +81,9 @@ def test_bad_rows_go_to_quarantine_and_the_rest_is_kept(
     with zipfile.ZipFile(path, "w") as packed:
         packed.writestr("a.csv", "\n".join([header, first, ",".join(fields), ",".join(cells), *rest, first, ""]))
     result = run(settings.model_copy(update={"archive": str(copy)}), START, START)
-    totals = result.totals
-    assert totals["rejected"] == 3
-    assert totals["rows"] == totals["normalized"] + totals["rejected"] == len(rest) + 4
+    account = result.of(BHAVCOPY).row(0, named=True)
+    assert account["rejected"] == result.totals["rejected"] == 3
+    assert account["rows"] == account["normalized"] + account["rejected"] == len(rest) + 4
     found = Lake(settings.lake).scan("quarantine_equity_ohlc").sort("row_number").collect()
     assert found["stage"].to_list() == ["parse", "normalized", "raw"]
     assert found["reasons"].list.first().to_list() == ["fields: expected 34, found 35", "low_le_high", "duplicate_row"]

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from champion import warehouse
-from champion.errors import UsageError
+from champion.errors import FormatError, UsageError, WrongSession
 from champion.lake import Lake
 from champion.pipeline import masters
 from champion.pipeline.datasets import FILLINGS, PUBLICATIONS, filling
@@ -46,7 +46,7 @@ def put(archive: Path, publication: Publication, *lines: str, session: date = SE
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Path:
+def published(tmp_path: Path) -> Path:
     """One session, published as a full report and as index closes."""
     put(tmp_path / "archive", DELIVERY, *full.HEADERS, BAR)
     put(tmp_path / "archive", INDEX_CLOSES, *indices.HEADERS, NIFTY)
@@ -54,8 +54,8 @@ def archive(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def workspace(archive: Path, tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", archive=str(archive))
+def workspace(published: Path, tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", archive=str(published))
 
 
 def run(settings: Settings, *publications: Publication) -> tuple[Fetched, Ingested]:
@@ -86,12 +86,12 @@ def test_one_file_may_stand_for_two_publications(workspace: Settings) -> None:
     assert run(workspace)[1].totals == result.totals | {"written": 0, "already": 3}
 
 
-def test_a_better_format_of_a_session_replaces_the_full_report(workspace: Settings, archive: Path) -> None:
+def test_a_better_format_of_a_session_replaces_the_full_report(workspace: Settings, published: Path) -> None:
     run(workspace)
     before = digest(staged(workspace, SESSION, NEXT))
-    put(archive, BHAVCOPY, udiff.HEADERS[1], UDIFF)
-    shutil.make_archive(str(archive / "packed"), "zip", archive, bhavcopy_paths(SESSION)[0])
-    (archive / "packed.zip").replace(archive / bhavcopy_paths(SESSION)[0])
+    put(published, BHAVCOPY, udiff.HEADERS[1], UDIFF)
+    shutil.make_archive(str(published / "packed"), "zip", published, bhavcopy_paths(SESSION)[0])
+    (published / "packed.zip").replace(published / bhavcopy_paths(SESSION)[0])
     fetch(workspace, SESSION, NEXT, refresh=True)
     assert digest(staged(workspace, SESSION, NEXT)) != before
     result = run(workspace)[1]
@@ -105,36 +105,45 @@ def test_a_better_format_of_a_session_replaces_the_full_report(workspace: Settin
     assert len(manifest.parts) == 2, "what was believed before is still there"
 
 
-def test_a_session_without_index_closes_is_whole(workspace: Settings, archive: Path) -> None:
-    (archive / INDEX_CLOSES.paths(SESSION)[0]).unlink()
+def test_a_session_without_index_closes_is_whole(workspace: Settings, published: Path) -> None:
+    (published / INDEX_CLOSES.paths(SESSION)[0]).unlink()
     found, result = run(workspace)
     assert (found.sessions, found.failed) == ([SESSION], [])
     assert result.totals | {"sessions": 1, "files": 2, "rejected": 0} == result.totals
 
 
-def test_without_a_bhavcopy_there_is_no_session(workspace: Settings, archive: Path) -> None:
-    (archive / DELIVERY.paths(SESSION)[0]).unlink()
+def test_without_a_bhavcopy_there_is_no_session(workspace: Settings, published: Path) -> None:
+    (published / DELIVERY.paths(SESSION)[0]).unlink()
     found, _ = run(workspace)
     assert (found.sessions, found.absent) == ([], [SESSION, NEXT])
 
 
-def test_a_file_refused_for_two_publications_is_set_aside_once(workspace: Settings, archive: Path) -> None:
-    path = archive / DELIVERY.paths(SESSION)[0]
-    fetch(workspace, SESSION, SESSION)
-    whole = path.read_text()
+def test_a_file_refused_for_two_publications_is_set_aside_once(workspace: Settings) -> None:
+    found = fetch(workspace, SESSION, SESSION)
     kept = workspace.staging / DELIVERY.paths(SESSION)[0]
-    kept.write_text(whole[:-4])
-    result = ingest(Lake(workspace.lake), staged(workspace, SESSION, SESSION))
+    kept.write_text(kept.read_text()[:-4])  # damaged after it was fetched and found whole
+    result = ingest(Lake(workspace.lake), found.staged)
     assert [session for session, _ in result.failed] == [SESSION, SESSION]
     assert all("it was cut off" in error for _, error in result.failed)
     assert result.totals["written"] == 1, "the index closes went their way"
     assert not kept.exists()
-    assert [file.name[: len(kept.name)] for file in kept.parent.glob("*.refused-*")] == [kept.name]
+    assert len([file for file in kept.parent.iterdir() if "refused" in file.name]) == 1
     assert run(workspace)[1].totals["failed"] == 0
 
 
-def test_bse_has_a_workspace_of_its_own(workspace: Settings, archive: Path, tmp_path: Path) -> None:
-    put(archive, BSE_BHAVCOPY, udiff.HEADERS[1], UDIFF.replace(",NSE,", ",BSE,").replace(",EQ,", ",X,"))
+def test_what_is_refused_at_the_door_does_not_stop_the_rest_of_a_session(workspace: Settings, published: Path) -> None:
+    path = published / DELIVERY.paths(SESSION)[0]
+    put(published, INDEX_CLOSES, *indices.HEADERS, NIFTY.replace("04-05", "03-05"))
+    found, result = run(workspace)
+    assert [(session, type(error)) for session, error in found.failed] == [(SESSION, WrongSession)]
+    assert result.sessions["publication"].to_list() == ["bhavcopy", "delivery"]
+    path.write_text(path.read_text()[:-4])
+    found = fetch(workspace, SESSION, SESSION, refresh=True)
+    assert [type(error) for _, error in found.failed] == [FormatError, FormatError, WrongSession]
+
+
+def test_bse_has_a_workspace_of_its_own(workspace: Settings, published: Path, tmp_path: Path) -> None:
+    put(published, BSE_BHAVCOPY, udiff.HEADERS[1], UDIFF.replace(",NSE,", ",BSE,").replace(",EQ,", ",X,"))
     bse = workspace.model_copy(update={"home": tmp_path / "bse"})
     result = run(bse, BSE_BHAVCOPY)[1]
     assert result.sessions["publication"].to_list() == ["BSE bhavcopy"]
@@ -149,9 +158,9 @@ def test_bse_has_a_workspace_of_its_own(workspace: Settings, archive: Path, tmp_
         run(workspace.model_copy(update={"home": tmp_path / "both"}), BHAVCOPY, BSE_BHAVCOPY)
 
 
-def test_the_warehouse_has_them_and_every_list(workspace: Settings, archive: Path) -> None:
+def test_the_warehouse_has_them_and_every_list(workspace: Settings, published: Path) -> None:
     run(workspace)
-    listed = archive / masters.EQUITY_LIST
+    listed = published / masters.EQUITY_LIST
     listed.parent.mkdir(parents=True)
     listed.write_text(f"{','.join(HEADER)}\n20MICRONS,20 Microns Limited,EQ,06-OCT-2008,5,1,INE144J01027,5\n")
     masters.refresh(workspace)
@@ -174,6 +183,15 @@ def test_the_warehouse_has_them_and_every_list(workspace: Settings, archive: Pat
 def test_every_publication_fills_three_datasets_of_its_own() -> None:
     own = [name for publication in PUBLICATIONS for name in filling(publication).names]
     assert len(own) == len(set(own)) == 9
+
+
+def test_the_simulated_archive_has_all_three_of_every_session(ingested: Settings) -> None:
+    lake = Lake(ingested.lake)
+    sessions = lake.sessions("normalized_equity_ohlc")
+    for entry in (filling(publication) for publication in PUBLICATIONS):
+        assert lake.sessions(entry.normalized) == lake.sessions(entry.raw) == sessions
+        assert lake.rows(entry.normalized) == lake.rows(entry.raw) > 0
+        assert lake.sessions(entry.quarantine) == []
 
 
 def test_real_sessions_between_legacy_and_udiff(nse: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ create table if not exists champion_market.normalized_index_ohlc
     price_earnings Nullable(Float64) codec(ZSTD(1)),
     price_book Nullable(Float64) codec(ZSTD(1)),
     dividend_yield Nullable(Float64) codec(ZSTD(1)),
-    constraint levels_are_positive check ifNull(open > 0 and high > 0 and low > 0 and close > 0, true),
+    constraint levels_are_not_negative check ifNull(open >= 0 and high >= 0 and low >= 0 and close >= 0, true),
     constraint low_le_high check ifNull(low <= high, true),
     constraint volume_is_not_negative check ifNull(volume >= 0, true),
     constraint turnover_is_not_negative check ifNull(turnover >= 0, true)

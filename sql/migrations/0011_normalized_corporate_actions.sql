@@ -18,6 +18,7 @@ create table if not exists champion_market.normalized_corporate_actions
     price_factor Nullable(Float64) codec(ZSTD(1)),
     volume_factor Nullable(Float64) codec(ZSTD(1)),
     amount Nullable(Float64) codec(ZSTD(1)),
+    face_value Nullable(Float64) codec(ZSTD(1)),
     detail String codec(ZSTD(1)),
     reason Nullable(String) codec(ZSTD(1)),
     purpose String codec(ZSTD(1)),
