@@ -115,12 +115,14 @@ def listings(rows: pl.LazyFrame) -> pl.DataFrame:
     `rows` has symbol, isin and session. Rows without an ISIN (the full reports have none) count for the ISIN that the
     symbol bears next, else for the one it bore last.
     """
+    month = pl.col("session").dt.truncate("1mo").alias("_month")  # few enough rows to sort: a lake has millions
+    span = {"first": pl.col("session").min(), "last": pl.col("session").max()}
+    by_month = rows.group_by("symbol", "isin", month).agg(**span)
     return (
-        rows.select("symbol", "isin", "session")
-        .sort("symbol", "session")
+        by_month.sort("symbol", "first", "last")
         .with_columns(pl.col("isin").backward_fill().forward_fill().over("symbol"))
         .group_by("symbol", "isin")
-        .agg(first=pl.col("session").min(), last=pl.col("session").max())
+        .agg(first=pl.col("first").min(), last=pl.col("last").max())
         .sort("isin", "first", "symbol")
         .collect()
     )

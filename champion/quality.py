@@ -34,6 +34,7 @@ TICKS = 0.10  # rupees: one tick of a penny share is a gap of 100% and no event
 GAP_SHARE = 0.0002
 STALE_DAYS = 4
 _WITHOUT_ISIN = ("nse_cm_legacy", "nse_cm_full")  # the oldest bhavcopies and the full reports have none at all
+_ROUNDED, _HALF_A_THOUSAND = "nse_cm_full", 500.0  # the full report gives turnover in lakhs with two decimals
 GATES = {
     "gate": pl.String(),
     "severity": pl.String(),
@@ -74,6 +75,15 @@ class Verdict:
 
     gates: pl.DataFrame
     findings: pl.DataFrame
+
+    def worse(self, other: Verdict) -> Verdict:
+        """Return, gate by gate, the worse of two, and the findings of both."""
+        both = pl.concat([self.gates, other.gates]).with_row_index("_order")
+        order = both.group_by("gate").agg(pl.col("_order").min())
+        beyond = (pl.col("value") - pl.col("limit")) * pl.when(gate="completeness").then(-1).otherwise(1)
+        worst = both.with_columns(_beyond=beyond).sort("_beyond", descending=True).unique("gate", keep="first")
+        gates = worst.drop("_order").join(order, on="gate").sort("_order").select(list(GATES))
+        return Verdict(gates, pl.concat([self.findings, other.findings]))
 
     @property
     def failed(self) -> list[str]:
@@ -226,9 +236,10 @@ def _outside_range(judged: Judged) -> pl.DataFrame:
 
 
 def _inconsistent(judged: Judged) -> pl.DataFrame:
-    """Return bars whose average price lies outside the session's range; half a paisa is rounding."""
+    """Return bars whose average price lies outside low and high, by more than prices and turnover are rounded."""
     average = pl.col("turnover") / pl.col("volume")
-    outside = (average < pl.col("low") - 0.005) | (average > pl.col("high") + 0.005)
+    rounded = pl.when(pl.col("source") == _ROUNDED).then(_HALF_A_THOUSAND / pl.col("volume")).otherwise(0.0) + 0.005
+    outside = (average < pl.col("low") - rounded) | (average > pl.col("high") + rounded)
     found = judged.bars.filter((pl.col("volume") > 0) & outside)
     detail = pl.format("turnover over volume {}, low {}, high {}", average.round(4), "low", "high")
     return _found(found, average, detail)

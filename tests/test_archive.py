@@ -56,7 +56,7 @@ def _read_report(name: str, content: bytes, session: date) -> Published:
     return parse(f"{name}.zip", content, session)
 
 
-REPORT = Publication("report", lambda session: [f"report_{session:%d%m%Y}.zip"], _read_report, answers_stale=True)
+REPORT = Publication("report", lambda session: [f"report_{session:%d%m%Y}.zip"], _read_report, answers_stale="report_")
 
 
 # A server that does as it is told

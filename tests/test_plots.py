@@ -49,6 +49,20 @@ def bars(sessions: int, instruments: int = 4) -> pl.DataFrame:
     )
 
 
+def renamed() -> pl.DataFrame:
+    """One instrument that split 5 for 1 on the third day, under a new symbol and a new ISIN."""
+    return pl.DataFrame(
+        {
+            "instrument_id": ["NSE:OLD"] * 4,
+            "symbol": ["OLD", "OLD", "NEW", "NEW"],
+            "isin": ["INE1", None, "INE2", "INE2"],
+            "trade_date": days(4),
+            "close": [20.0, 21.0, 20.5, 22.0],
+            "adjustment_factor": [5.0, 5.0, 1.0, 1.0],
+        }
+    )
+
+
 def account(sessions: int) -> pl.DataFrame:
     return pl.DataFrame(
         {"session": days(sessions), "normalized": [2000] * sessions, "rejected": [0] * (sessions - 1) + [4]}
@@ -82,6 +96,7 @@ EVERY: dict[str, tuple[Callable[[pl.DataFrame], Figure], pl.DataFrame]] = {
     "turnover_by_session": (plots.turnover_by_session, bars(45)),
     "breadth": (plots.breadth, bars(5)),
     "movers": (plots.movers, bars(1)),
+    "adjustment": (plots.adjustment, renamed()),
     "feature_coverage": (plots.feature_coverage, features()),
     "feature_distributions": (plots.feature_distributions, features()),
     "feature_correlation": (plots.feature_correlation, features()),
@@ -342,3 +357,13 @@ def test_gate_texts_stay_inside_the_figure() -> None:
     figure = plots.quality_gates(GATES.with_columns(detail=pl.lit("ISIN NOT IN THE CONTRACT MASTER, " * 9)))
     figure.draw_without_rendering()
     assert all(text.get_window_extent().x1 <= figure.bbox.x1 for text in figure.axes[0].texts)
+
+
+def test_an_adjusted_history_marks_what_changed() -> None:
+    (ax,) = plots.adjustment(renamed()).axes
+    assert [text.get_text() for text in ax.texts] == ["÷ 5, OLD → NEW, new ISIN"]
+    traded, adjusted = ax.lines[:2]
+    assert list(traded.get_ydata()) == [100.0, 105.0, 20.5, 22.0]
+    assert list(adjusted.get_ydata()) == [20.0, 21.0, 20.5, 22.0]
+    with pytest.raises(UsageError, match="one instrument"):
+        plots.adjustment(renamed().with_columns(instrument_id=pl.Series(["a", "a", "b", "b"])))

@@ -40,6 +40,9 @@ _ACCOUNT = {
 }
 
 
+_BORNE = {"symbol": pl.String(), "series": pl.String(), "isin": pl.String(), "session": pl.Date()}
+
+
 @dataclass(frozen=True, slots=True)
 class Ingested:
     """The account of a range of sessions.
@@ -88,14 +91,14 @@ class Ingested:
 def ingest(lake: Lake, staged: Sequence[Received], progress: Progress = silent) -> Ingested:
     """Commit each staged file to the lake; a file that is refused whole does not stop the others.
 
-    Instruments are named by the lineage as the lake knows it now. What the new rows teach of it changes the names of
-    other sessions, perhaps: `identify` finds these.
+    Instruments are named by the lineage that the list of symbol changes, the lake and the files themselves tell; what
+    the files teach of it may change names in other sessions: `identify` finds these.
 
     Raises:
         UsageError: the bars are of another exchange than those in the lake.
     """
     _check_exchange(lake, staged)
-    known = lineage(lake)
+    known = lineage(lake, _arriving(lake, staged))
     names = {entry.raw: names_by_session(lake, entry, known) for entry in {filling(r.publication) for r in staged}}
     accounts: list[dict[str, object]] = []
     failed: list[tuple[Received, str]] = []
@@ -126,6 +129,34 @@ def _check_exchange(lake: Lake, staged: Sequence[Received]) -> None:
 
 def _exchanges(lake: Lake, session: date) -> list[str]:
     return lake.scan(RAW, session, session).select(pl.col("Src").drop_nulls().unique()).collect()["Src"].to_list()
+
+
+def _arriving(lake: Lake, staged: Sequence[Received]) -> pl.DataFrame:
+    """Return who bears which symbol in the bhavcopies that the lake does not hold yet.
+
+    They are read twice, which is cheap beside writing every session twice: once named without what they teach, and
+    once with it.
+    """
+    new = [
+        received
+        for received in staged
+        if filling(received.publication).raw == RAW
+        and not lake.is_current(RAW, received.session, {"file": received.file.sha256})
+    ]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return pl.concat([pl.DataFrame(schema=_BORNE), *pool.map(_borne, new)])
+
+
+def _borne(received: Received) -> pl.DataFrame:
+    """Return symbol, series, ISIN and session of one file's rows; none where it is refused, as it soon will be."""
+    try:
+        published = received.publication.read(received.file.name, received.file.path.read_bytes(), received.session)
+    except ArchiveError:
+        return pl.DataFrame(schema=_BORNE)
+    rows = published.rows
+    isin = pl.col("ISIN") if "ISIN" in rows.columns else pl.lit(None, pl.String)
+    borne = rows.select(symbol="TckrSymb", series="SctySrs", isin=isin, session=pl.lit(received.session))
+    return borne.drop_nulls(["symbol", "series"])
 
 
 def _ingest_one(

@@ -20,6 +20,7 @@ CHANGES, RAW = "normalized_symbol_changes", "raw_equity_ohlc"
 NO_NAMES = digest({})
 PATH = "content/equities/symbolchange.csv"
 SOURCE = "nse_symbol_changes"
+BORNE = {"symbol": pl.col("TckrSymb"), "series": pl.col("SctySrs"), "isin": pl.col("ISIN"), "session": pl.col("TradDt")}
 
 
 def refresh(settings: Settings) -> str:
@@ -42,12 +43,17 @@ def refresh(settings: Settings) -> str:
     return "written"
 
 
-def lineage(lake: Lake) -> Lineage:
-    """Return the lineage that the latest list tells, mended by what the raw rows of company shares show."""
+def lineage(lake: Lake, arriving: pl.DataFrame | None = None) -> Lineage:
+    """Return the lineage that the latest list tells, mended by what the raw rows of company shares show.
+
+    `arriving` are rows on their way into the lake: symbol, series, isin, session.
+    """
     lists_read = lake.sessions(CHANGES)
     latest = lake.scan(CHANGES, lists_read[-1]).collect() if lists_read else None
     known = Lineage() if latest is None else Lineage.of(latest)
-    return known.learning_from(successions(listings(_listed(lake))))
+    raw = lake.scan(RAW).select(**BORNE)
+    rows = raw if arriving is None else pl.concat([raw, arriving.lazy().select(list(BORNE))])
+    return known.learning_from(successions(listings(rows.filter(pl.col("series").is_in(EQUITY_SERIES)))))
 
 
 def names_by_session(lake: Lake, fills: Filling, known: Lineage) -> dict[date, str]:
@@ -61,11 +67,6 @@ def names_by_session(lake: Lake, fills: Filling, known: Lineage) -> dict[date, s
     touched = lake.scan(fills.raw).filter(pl.col(fills.symbol).is_in(known.touched))
     by_session = touched.group_by(session).agg(fills.symbol).collect()
     return {day: digest(known.names(borne, day)) for day, borne in by_session.rows()}
-
-
-def _listed(lake: Lake) -> pl.LazyFrame:
-    shares = lake.scan(RAW).filter(pl.col("SctySrs").is_in(EQUITY_SERIES))
-    return shares.select(symbol="TckrSymb", isin="ISIN", session="TradDt")
 
 
 def _read(staged: Staged) -> pl.DataFrame:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
+from functools import reduce
+from itertools import groupby
 
 import polars as pl
 
@@ -21,20 +23,28 @@ FINDINGS, QUARANTINE = "quality_findings", "quarantine_equity_ohlc"
 def check(lake: Lake, start: date, end: date, *, as_of: date | None = None) -> Verdict:
     """Return what the gates say of the sessions from `start` to `end`, compared with those before.
 
-    Completeness, rejected rows, row count and churn are those of the worst session: a broken session does not hide
-    among sound ones. `as_of`, if given, also judges freshness.
+    Completeness, rejected rows, row count and churn are those of the worst session, shares those of the worst year: a
+    broken session does not hide among sound ones. `as_of`, if given, also judges freshness.
 
     Raises:
         QualityGateError: the range has no session at all.
     """
-    if not lake.sessions(BARS, start, end):
+    sessions = lake.sessions(BARS, start, end)
+    if not sessions:
         raise QualityGateError(f"no sessions in the lake from {start} to {end}: ingest them first")
-    earlier = [session for session in lake.sessions(BARS, end=start) if session < start]
-    since = earlier[-quality.LOOKBACK :][0] if earlier else start
-    context = lake.scan(BARS, since, end).select(quality.COLUMNS).collect()
+    factors = known_factors(lake)
+    years = [list(year) for _, year in groupby(sessions, key=lambda session: session.year)]
+    verdicts = [_check(lake, year[0], year[-1], factors, as_of if year is years[-1] else None) for year in years]
+    return reduce(Verdict.worse, verdicts)
+
+
+def _check(lake: Lake, start: date, end: date, factors: pl.DataFrame, as_of: date | None) -> Verdict:
+    """Judge at most a year: six of them at once would need gigabytes."""
+    earlier = lake.sessions(BARS, end=start - timedelta(days=1))[-quality.LOOKBACK :]
+    context = lake.scan(BARS, min([start, *earlier]), end).select(quality.COLUMNS).collect()
     refused = lake.scan(QUARANTINE, start, end).select("session").collect()
     bars = context.filter(pl.col("trade_date") >= start)
-    return quality.judge(Judged(bars, context, refused, known_factors(lake)), as_of)
+    return quality.judge(Judged(bars, context, refused, factors), as_of)
 
 
 def record(lake: Lake, start: date, end: date, verdict: Verdict) -> int:

@@ -137,10 +137,14 @@ def _is_of(publication: Publication, name: str, content: bytes, session: date) -
     try:
         publication.read(name, content, session)
     except WrongSession:
-        if publication.answers_stale and _is_older(publication, name, content, session):
+        if _answers_stale(publication, name) and _is_older(publication, name, content, session):
             return False
         raise
     return True
+
+
+def _answers_stale(publication: Publication, name: str) -> bool:
+    return bool(publication.answers_stale) and name.startswith(publication.answers_stale)
 
 
 def _is_older(publication: Publication, name: str, content: bytes, session: date) -> bool:

@@ -17,14 +17,14 @@ class Publication:
     """One file a session. `paths` are the places it may be, the best format first; `read` takes it apart.
 
     `read` is given a name, the bytes and the session asked for, and raises FormatError where the file as a whole is
-    not what it should be. `answers_stale` says that the archive is known to answer a date without a session with the
-    session before: such a file counts as not published.
+    not what it should be. `answers_stale` begins the names of files with which the archive is known to answer a date
+    without a session, giving those of the session before: they count as not published. Empty, there are none.
     """
 
     name: str
     paths: Callable[[date], list[str]]
     read: Callable[[str, bytes, date], Published]
-    answers_stale: bool = False
+    answers_stale: str = ""
     exchange: str = "NSE"
 
 
@@ -69,8 +69,8 @@ def bse_bhavcopy_paths(session: date) -> list[str]:
     return [f"download/BhavCopy/Equity/BhavCopy_BSE_CM_0_0_0_{session:%Y%m%d}_F_0000.CSV"]
 
 
-# The full report, the last place to look for a bhavcopy, is what holidays and Sundays are answered with.
-BHAVCOPY = Publication("bhavcopy", bhavcopy_paths, partial(parse, exchange="NSE"), answers_stale=True)
-DELIVERY = Publication("delivery", delivery_paths, partial(read, formats=(full.FORMAT,)), answers_stale=True)
+_FULL_REPORT = "sec_bhavdata_full_"  # what the archive answers holidays and Sundays with
+BHAVCOPY = Publication("bhavcopy", bhavcopy_paths, partial(parse, exchange="NSE"), answers_stale=_FULL_REPORT)
+DELIVERY = Publication("delivery", delivery_paths, partial(read, formats=(full.FORMAT,)), answers_stale=_FULL_REPORT)
 INDEX_CLOSES = Publication("index closes", index_paths, partial(read, formats=(indices.FORMAT,)))
 BSE_BHAVCOPY = Publication("BSE bhavcopy", bse_bhavcopy_paths, partial(parse, exchange="BSE"), exchange="BSE")
