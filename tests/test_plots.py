@@ -363,7 +363,7 @@ def test_an_adjusted_history_marks_what_changed() -> None:
     (ax,) = plots.adjustment(renamed()).axes
     assert [text.get_text() for text in ax.texts] == ["÷ 5, OLD → NEW, new ISIN"]
     traded, adjusted = ax.lines[:2]
-    assert list(traded.get_ydata()) == [100.0, 105.0, 20.5, 22.0]
-    assert list(adjusted.get_ydata()) == [20.0, 21.0, 20.5, 22.0]
+    assert np.asarray(traded.get_ydata()).tolist() == [100.0, 105.0, 20.5, 22.0]
+    assert np.asarray(adjusted.get_ydata()).tolist() == [20.0, 21.0, 20.5, 22.0]
     with pytest.raises(UsageError, match="one instrument"):
         plots.adjustment(renamed().with_columns(instrument_id=pl.Series(["a", "a", "b", "b"])))
