@@ -48,7 +48,9 @@ def refresh(settings: Settings) -> Refreshed:
         ContractError: an action breaks its contract.
     """
     lake = Lake(settings.lake)
-    with Archive(settings.lists or settings.archive, settings.staging) as archive:
+    # Lists of one's own are no part of the archive: they have a staging folder to themselves.
+    staging = settings.staging / "lists" if settings.lists else settings.staging
+    with Archive(settings.lists or settings.archive, staging) as archive:
         names = archive.names(PATTERN)
         staged = archive.fetch_list(max(names, key=_covers_to)) if names else None
     if staged is None:
