@@ -73,13 +73,13 @@ def test_what_the_list_tells_late_names_only_the_sessions_it_touches(
     assert misnamed(mine) == []
     with (copy / lineage.PATH).open("a") as stream:
         stream.write(f"Deccan Holdings,DECCANBEFORE,DECCANHOLDIND,{SPLIT:%d-%b-%Y}\n".upper())
-    assert lineage.refresh(mine) == "written"
+    assert lineage.refresh(mine).outcome == "written"
     renamed = identify(mine)
     after = {session: lake.digest(BARS, session, session) for session in lake.sessions(BARS)}
     assert renamed.written == [session for session in before if before[session] != after[session]]
     assert renamed.written == lake.sessions(BARS, SPLIT)
     assert identify(mine).written == []
-    assert lineage.refresh(mine) == "already"
+    assert lineage.refresh(mine).outcome == "already"
 
 
 def test_slice_by_slice_the_bars_teach_the_same_names(settings: Settings, ingested: Settings) -> None:
