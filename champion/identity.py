@@ -119,7 +119,7 @@ def listings(rows: pl.LazyFrame) -> pl.DataFrame:
     span = {"first": pl.col("session").min(), "last": pl.col("session").max()}
     by_month = rows.group_by("symbol", "isin", month).agg(**span)
     return (
-        by_month.sort("symbol", "first", "last")
+        by_month.sort("symbol", "first", "last", "isin", nulls_last=True)
         .with_columns(pl.col("isin").backward_fill().forward_fill().over("symbol"))
         .group_by("symbol", "isin")
         .agg(first=pl.col("first").min(), last=pl.col("last").max())
@@ -133,7 +133,8 @@ def successions(listed: pl.DataFrame) -> pl.DataFrame:
 
     An ISIN that stood under one symbol and then, later, under another is one security renamed.
     """
-    return _neighbours(listed).filter(pl.col("_last") < pl.col("first")).select(**_CHANGE).sort("session", "after")
+    later = _neighbours(listed).filter(pl.col("_last") < pl.col("first"))
+    return later.select(**_CHANGE).sort("session", "after", "before")
 
 
 def overlaps(listed: pl.DataFrame) -> pl.DataFrame:

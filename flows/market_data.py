@@ -91,7 +91,7 @@ def _through_warehouse(
     """
     settings = Settings()
     lake = Lake(settings.lake)
-    steps.symbol_lists()
+    steps.symbol_changes()
     span, dates = (start, end), {"start": start.isoformat(), "end": end.isoformat()}
     ingested = steps.notebook(
         "ingest",
@@ -102,7 +102,7 @@ def _through_warehouse(
         span=span,
         force=force,
     )
-    listed = steps.corporate_actions()
+    listed = steps.lists()
     renamed = [date.fromisoformat(session) for session in ingested.values["renamed"]]
     last = max([end, *lake.sessions(BARS)[-1:]])
     first = min([start, *renamed, *build.outdated_sessions(lake, last)[:1]])

@@ -58,29 +58,31 @@ def fetch(start: date, end: date, *, refresh: bool = False) -> list[str]:
     return [f"{session}: {error}" for session, error in found.failed]
 
 
-@task(name="fetch_symbol_lists", **_PATIENT)
-def symbol_lists() -> str:
-    """Bring the lists of symbol changes and of shares into the lake; return what became of the first.
+@task(name="fetch_symbol_changes", **_PATIENT)
+def symbol_changes() -> str:
+    """Bring the list of symbol changes into the lake, which names instruments; return what became of it.
+
+    Raises:
+        ArchiveError: the archive did not answer, or the list is not what it should be; what is known stays.
+    """
+    refreshed = lineage.refresh(Settings())
+    get_run_logger().info("symbol changes: %s", refreshed.note)
+    return refreshed.outcome
+
+
+@task(name="fetch_lists", **_PATIENT)
+def lists() -> str:
+    """Bring the lists of shares and of corporate actions into the lake, under the names that the bars have taught.
+
+    Returns what became of the corporate actions.
 
     Raises:
         ArchiveError: the archive did not answer, or a list is not what it should be; what is known stays.
     """
     settings = Settings()
-    changes, shares = lineage.refresh(settings), masters.refresh(settings)
-    get_run_logger().info("symbol changes: %s; shares: %s", changes.note, shares.note)
-    return changes.outcome
-
-
-@task(name="fetch_corporate_actions", **_PATIENT)
-def corporate_actions() -> str:
-    """Bring the newest list of corporate actions into the lake; return what became of it.
-
-    Raises:
-        ArchiveError: the archive did not answer, or the list is not what it should be; what is known stays.
-    """
-    refreshed = corporate.refresh(Settings())
-    get_run_logger().info("corporate actions: %s", refreshed.note)
-    return refreshed.outcome
+    shares, actions = masters.refresh(settings), corporate.refresh(settings)
+    get_run_logger().info("shares: %s; corporate actions: %s", shares.note, actions.note)
+    return actions.outcome
 
 
 @task(name="run_notebook", task_run_name="notebook {name}")

@@ -26,6 +26,8 @@ ACTIONS_HEADER = (
     "BOOK CLOSURE START DATE", "BOOK CLOSURE END DATE",
 )  # fmt: skip
 
+LONG_AGO = "Kaveri Spinning Mills Limited,KAVERISPIN,KAVERIMILL,03-APR-1998\n"
+
 
 def master(universe: tuple[Instrument, ...], events: Events, sessions: tuple[date, ...]) -> bytes:
     """Return the symbol master as of the last session: EQ and BE instruments still listed, by symbol."""
@@ -44,10 +46,13 @@ def master(universe: tuple[Instrument, ...], events: Events, sessions: tuple[dat
 
 
 def symbol_changes(universe: tuple[Instrument, ...], changes: Iterable[Change]) -> bytes:
-    """Return the published renames, without a header as the exchange's: company, old symbol, new symbol, date."""
+    """Return the published renames, without a header as the exchange's: company, old symbol, new symbol, date.
+
+    The exchange's list goes back decades, so it is never empty: one rename is older than any archive.
+    """
     renames = (change for change in changes if change.attribute == "symbol" and change.published)
     lines = (f"{universe[one.position].name},{one.before},{one.after},{stamp(one.session)}\n" for one in renames)
-    return "".join(sorted(lines)).encode()
+    return "".join([LONG_AGO, *sorted(lines)]).encode()
 
 
 def corporate_actions(universe: tuple[Instrument, ...], events: Events, actions: tuple[Action, ...]) -> bytes:
