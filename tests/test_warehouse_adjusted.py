@@ -65,7 +65,7 @@ def test_a_filter_on_a_view_gives_rows_of_the_whole(market: Settings, name: str)
 
 def dated(*rows: tuple[str, date, date, float]) -> pl.DataFrame:
     """Return splits: instrument, date of the list, ex-date, factor."""
-    row = {"kind": "split", "basis": "text", "detail": "", "purpose": "", "source_sha256": ""}
+    row: dict[str, object] = {"kind": "split", "basis": "text", "detail": "", "purpose": "", "source_sha256": ""}
     row |= {"known_at": datetime(2024, 1, 1, tzinfo=UTC)}
     named = ("instrument_id", "list_date", "ex_date", "price_factor")
     splits = [row | envelope(one[1], one[0]) | dict(zip(named, one, strict=True)) for one in rows]

@@ -20,8 +20,8 @@ FEATURES, PREDICTIONS, QUARANTINE = "features_equity_indicators", "predictions_e
 DELIVERY, INDEX = "normalized_equity_delivery", "normalized_index_ohlc"
 ACTIONS, MASTER = "normalized_corporate_actions", "normalized_symbol_master"
 CHANGES, FACTORS, FINDINGS = "normalized_symbol_changes", "normalized_adjustment_factors", "quality_findings"
-TABLES = (RAW, NORMALIZED, FEATURES, PREDICTIONS, QUARANTINE, DELIVERY, INDEX)
-TABLES += (ACTIONS, MASTER, CHANGES, FACTORS, FINDINGS)
+LISTS = (ACTIONS, MASTER, CHANGES, FACTORS)
+TABLES = (RAW, NORMALIZED, FEATURES, PREDICTIONS, QUARANTINE, DELIVERY, INDEX, *LISTS, FINDINGS)
 JANUARY, SESSIONS = date(2024, 1, 1), (date(2024, 1, 15), date(2024, 1, 16))
 SYMBOLS = ("ACME", "BETA", "M&M", "ZED'S")
 COUNT, ALL = "select count() from {}", "select * from {}"
@@ -190,8 +190,14 @@ def changes() -> pl.DataFrame:
 def factors() -> pl.DataFrame:
     row = envelope(SESSIONS[0], "NSE:ACME") | {"instrument_id": "NSE:ACME", "symbol": "ACME", "ex_date": SESSIONS[1]}
     row |= {"detail": "1:2", "purpose": "Bonus 1:2", "known_at": INGESTED, "source_sha256": "00"}
-    bonus = {"kind": "bonus", "basis": "text", "price_factor": 1.5, "volume_factor": 1.5, "prev_close": 115.25}
-    unknown = {"kind": "rights", "basis": "theoretical", "reason": "the text gives no amount"}
+    bonus: dict[str, object] = {
+        "kind": "bonus",
+        "basis": "text",
+        "price_factor": 1.5,
+        "volume_factor": 1.5,
+        "prev_close": 115.25,
+    }
+    unknown: dict[str, object] = {"kind": "rights", "basis": "theoretical", "reason": "the text gives no amount"}
     listed = [(SESSIONS[0], unknown), (SESSIONS[1], bonus), (SESSIONS[1], unknown)]
     return typed(FACTORS, [row | {"list_date": day} | action for day, action in listed])
 
