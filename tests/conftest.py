@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
+from warehouse_rows import FRAMES, JANUARY
 
+from champion import contracts, warehouse
 from champion.lake import Lake
 from champion.pipeline import lineage
 from champion.pipeline.fetch import fetch, staged
@@ -15,6 +18,7 @@ from champion.pipeline.identify import identify
 from champion.pipeline.ingest import ingest
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive, publish
+from champion.warehouse import migrations
 
 START, END = date(2023, 11, 1), date(2024, 8, 30)
 
@@ -49,3 +53,25 @@ def ingested(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory
 def settings(archive: SimulatedArchive, tmp_path: Path) -> Settings:
     """An empty workspace on the simulated archive."""
     return Settings(home=tmp_path / "home", archive=str(archive.root))
+
+
+@pytest.fixture(scope="session")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A workspace with a warehouse: migrated, January 2024 in every table; tests only read it."""
+    made = Settings(home=tmp_path_factory.mktemp("it's a {home}, 100%") / "ws")
+    with warehouse.writer(made) as client:
+        assert len(warehouse.migrate(client)) == len(migrations.shipped())
+        for name, frame in FRAMES.items():
+            result = warehouse.load_month(client, contracts.load(name), JANUARY, frame(), f"{name} 1")
+            assert result == warehouse.LoadResult(name, "202401", frame().height, skipped=False)
+    return made
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Settings]:
+    """An empty warehouse of one test's own, migrated."""
+    made = Settings(home=tmp_path / "ws")
+    with warehouse.writer(made) as client:
+        warehouse.migrate(client)
+    yield made
+    assert not [path for path in (made.home / "snapshots").iterdir() if path.name != "guard"], "snapshots were left"

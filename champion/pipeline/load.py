@@ -23,6 +23,9 @@ DATASETS = (
     "normalized_index_ohlc",
     "normalized_corporate_actions",
     "normalized_symbol_master",
+    "normalized_symbol_changes",
+    "normalized_adjustment_factors",
+    "quality_findings",
 )
 """What the warehouse has tables for: of delivery, indices and lists the canonical rows, what was published is in the
 lake alone."""

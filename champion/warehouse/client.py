@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,9 +47,8 @@ _turn = threading.RLock()
 _open: list[_Open] = []  # at most one, as the engine allows no more
 
 
-@contextmanager
-def writer(settings: Settings, wait: float = WAIT) -> Iterator[Client]:
-    """Yield a client that may write; in an open writer of the same thread, that one.
+def writer(settings: Settings, wait: float = WAIT) -> AbstractContextManager[Client]:
+    """Return a context with a client that may write; in an open writer of the same thread, that one.
 
     What it writes stays when the block ends, with an error or without. When the process is killed within the block,
     the embedded warehouse goes back to what it was before the block.
@@ -57,42 +56,18 @@ def writer(settings: Settings, wait: float = WAIT) -> Iterator[Client]:
     Raises:
         WarehouseError: another process or thread still has the warehouse after `wait` seconds, or it does not open.
     """
-    path = _embedded_path(settings)
-    if path is None:
-        with _server(settings) as client:
-            yield client
-        return
-    with _own_turn(wait):
-        if _open:
-            yield _reused(path, writable=True)
-            return
-        with _written_by_us(path, wait), _engine(path, path, writable=True) as client:
-            yield client
+    return _client(settings, wait, writable=True)
 
 
-@contextmanager
-def reader(settings: Settings, wait: float = WAIT) -> Iterator[Client]:
-    """Yield a client on the data as last committed; what it writes is lost.
+def reader(settings: Settings, wait: float = WAIT) -> AbstractContextManager[Client]:
+    """Return a context with a client on the data as last committed; what it writes is lost.
 
     While another process writes, that is the warehouse as it was before that writer began.
 
     Raises:
         WarehouseError: there is no warehouse yet, or this process has another one open.
     """
-    path = _embedded_path(settings)
-    if path is None:
-        with _server(settings) as client:
-            yield client
-        return
-    with _own_turn(wait):
-        if _open:
-            yield _reused(path, writable=False)
-            return
-        with snapshot.private(path, wait) as copy:
-            if not (copy / "metadata" / f"{DATABASE}.sql").exists():
-                raise WarehouseError(f"the warehouse {path} holds nothing yet; `champion warehouse migrate` creates it")
-            with _engine(copy, path, writable=False) as client:
-                yield client
+    return _client(settings, wait, writable=False)
 
 
 @contextmanager
@@ -106,6 +81,36 @@ def refusals(action: str) -> Iterator[None]:
         text = " ".join(str(error).split("Stack trace:")[0].split())
         short = text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]}..."
         raise WarehouseError(f"{action}: {short}") from error
+
+
+@contextmanager
+def _client(settings: Settings, wait: float, *, writable: bool) -> Iterator[Client]:
+    path = _embedded_path(settings)
+    if path is None:
+        with _server(settings) as client:
+            yield client
+        return
+    with _own_turn(wait):
+        if _open:
+            yield _reused(path, writable=writable)
+            return
+        with (_written if writable else _read)(path, wait) as client:
+            yield client
+
+
+@contextmanager
+def _written(path: Path, wait: float) -> Iterator[Client]:
+    with _written_by_us(path, wait), _engine(path, path, writable=True) as client:
+        yield client
+
+
+@contextmanager
+def _read(path: Path, wait: float) -> Iterator[Client]:
+    with snapshot.private(path, wait) as copy:
+        if not (copy / "metadata" / f"{DATABASE}.sql").exists():
+            raise WarehouseError(f"the warehouse {path} holds nothing yet; `champion warehouse migrate` creates it")
+        with _engine(copy, path, writable=False) as client:
+            yield client
 
 
 def _embedded_path(settings: Settings) -> Path | None:

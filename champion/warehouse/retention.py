@@ -42,7 +42,7 @@ def keeps_from(client: Client, table: str) -> date | None:
 def apply_retention(client: Client, settings: Settings) -> dict[str, int | None]:
     """Give every table the retention of the settings; return the tables that changed, with their years.
 
-    Months that fall out are deleted. Predictions, corporate actions and the symbol master stay.
+    Months that fall out are deleted. Predictions and lists (actions, factors, symbols, symbol changes) stay.
 
     Raises:
         WarehouseError: ClickHouse refused.
@@ -53,6 +53,7 @@ def apply_retention(client: Client, settings: Settings) -> dict[str, int | None]
         "normalized_equity_ohlc": settings.normalized_years,
         "normalized_equity_delivery": settings.normalized_years,
         "normalized_index_ohlc": settings.normalized_years,
+        "quality_findings": settings.normalized_years,
         "features_equity_indicators": settings.features_years,
     }
     changed = {}

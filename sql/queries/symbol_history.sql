@@ -1,17 +1,37 @@
--- The bars of one symbol, oldest first.
+-- The bars of whatever bore a symbol, oldest first, through renames: also from before it was named so, and after.
 -- Parameters: symbol (String), start (Date), end (Date), both included.
 with
+    instruments as (
+        select distinct instrument_id
+        from champion_market.normalized_equity_ohlc
+        where symbol = {symbol:String}
+    ),
+
     bars as (
         select *
         from champion_market.equity_ohlc
-        where symbol = {symbol:String} and trade_date between {start:Date} and {end:Date}
+        where instrument_id in (select instrument_id from instruments)
+            and trade_date between {start:Date} and {end:Date}
     ),
 
     final as (
-        select trade_date, symbol, series, isin, open, high, low, close, prev_close, volume, turnover, trades
+        select
+            trade_date,
+            instrument_id,
+            symbol,
+            series,
+            isin,
+            open,
+            high,
+            low,
+            close,
+            prev_close,
+            volume,
+            turnover,
+            trades
         from bars
     )
 
 select *
 from final
-order by trade_date, series
+order by trade_date, series, instrument_id

@@ -1,0 +1,140 @@
+"""Readers beside writers, processes and threads beside each other, and a server in place of the engine."""
+
+from __future__ import annotations
+
+import threading
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+from filelock import FileLock
+from pydantic import SecretStr
+from warehouse_rows import FRAMES, JANUARY, NORMALIZED, PARAMETERS, count, normalized, python, wait_for
+
+from champion import contracts, warehouse
+from champion.errors import WarehouseError
+from champion.settings import Settings
+from champion.warehouse import fingerprint, migrations, queries, snapshot
+
+
+def test_write_and_read_by_turns_in_one_process(fresh: Settings) -> None:
+    contract = contracts.load(NORMALIZED)
+    for number, session in enumerate((date(2024, 1, 2), date(2024, 2, 2), date(2024, 3, 4)), start=1):
+        with warehouse.writer(fresh) as client:
+            warehouse.load_month(client, contract, session, normalized((session,)), "1")
+            assert count(fresh, NORMALIZED) == 4 * number, "a reader inside a writer sees what was written"
+        assert count(fresh, NORMALIZED) == 4 * number
+
+
+def test_readers_do_not_wait_for_a_writer_and_see_whole_months(fresh: Settings) -> None:
+    contract = contracts.load(NORMALIZED)
+    with warehouse.writer(fresh) as client:
+        warehouse.load_month(client, contract, JANUARY, normalized(), "1")
+    busy = """
+        with warehouse.writer(settings) as client:
+            print("writing", flush=True)
+            for month in range(2, 12):
+                session = builders.date(2024, month, 5)
+                warehouse.load_month(client, bars, session, builders.normalized((session,)), "1")
+            print("written", flush=True)
+            sys.stdin.readline()
+            time.sleep(1.5)
+    """
+    with python(fresh, busy) as process:
+        wait_for(process, "writing")
+        seen = [count(fresh, NORMALIZED) for _ in range(3)]
+        wait_for(process, "written")
+        seen.append(count(fresh, NORMALIZED))
+        with pytest.raises(WarehouseError, match=f"still being written after 0.1 s, by process {process.pid} "):
+            warehouse.writer(fresh, wait=0.1).__enter__()
+    assert seen == [8, 8, 8, 8], "a reader sees the warehouse as it was before the writer began"
+    assert count(fresh, NORMALIZED) == 48
+
+
+def test_threads_take_turns(fresh: Settings) -> None:
+    contract, failures = contracts.load(NORMALIZED), list[BaseException]()
+
+    def work(month: int) -> None:
+        session = date(2024, month, 5)
+        try:
+            with warehouse.writer(fresh) as client:
+                warehouse.load_month(client, contract, session, normalized((session,)), "1")
+            warehouse.sql(fresh, "select 1")
+        except BaseException as error:  # noqa: BLE001 - reported below
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(month,)) for month in (1, 2, 3, 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert count(fresh, NORMALIZED) == 16
+
+
+def test_a_reader_cannot_become_a_writer(loaded: Settings, tmp_path: Path) -> None:
+    with warehouse.reader(loaded), pytest.raises(WarehouseError, match="still reading"), warehouse.writer(loaded):
+        pass
+    other = Settings(home=tmp_path)
+    with warehouse.reader(loaded), pytest.raises(WarehouseError, match="still reading"), warehouse.reader(other):
+        pass
+    assert count(loaded, NORMALIZED) == 8
+
+
+def test_a_killed_readers_snapshot_is_swept(fresh: Settings) -> None:
+    with python(
+        fresh, 'with warehouse.reader(settings):\n    print("open", flush=True)\n    sys.stdin.readline()'
+    ) as process:
+        wait_for(process, "open")
+        folder = fresh.home / "snapshots"
+        assert len(list(folder.glob("*.lock"))) == 1
+        count(fresh, NORMALIZED)
+        assert len(list(folder.glob("*.lock"))) == 1, "a living reader keeps its snapshot"
+        process.kill()
+    count(fresh, NORMALIZED)  # the fixture checks that nothing is left
+
+
+def test_a_writer_that_never_publishes_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse"
+    path.mkdir()
+    with FileLock(snapshot.writer_lock(path)), pytest.raises(WarehouseError, match="no snapshot"):
+        snapshot.private(path, wait=0.1).__enter__()
+
+
+def test_an_empty_workspace_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(WarehouseError, match="champion warehouse migrate"):
+        warehouse.sql(Settings(home=tmp_path / "ws"), "select 1")
+
+
+def test_an_unreachable_server_is_a_warehouse_error_without_the_password(tmp_path: Path) -> None:
+    away = Settings(home=tmp_path, warehouse_dsn=SecretStr("clickhouse://me:hunter2@127.0.0.1:9/champion_market"))
+    with pytest.raises(WarehouseError, match="CHAMPION_WAREHOUSE_DSN") as caught:
+        warehouse.sql(away, "select 1")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_server_is_migrated_loaded_and_asked_like_the_embedded_engine(tmp_path: Path) -> None:
+    serve = f"import warehouse_server; warehouse_server.serve(Path({str(tmp_path / 'server')!r}))"
+    with python(Settings(home=tmp_path), serve) as process:
+        assert process.stdout is not None
+        port = process.stdout.readline().strip()
+        dsn = SecretStr(f"clickhouse://default@127.0.0.1:{port}/champion_market?compress=false")
+        served = Settings(home=tmp_path / "ws", warehouse_dsn=dsn)
+        try:
+            with warehouse.writer(served) as client:
+                assert len(warehouse.migrate(client)) == len(migrations.shipped())
+                for name, frame in FRAMES.items():
+                    contract = contracts.load(name)
+                    assert warehouse.load_month(client, contract, JANUARY, frame(), "1").rows == frame().height
+                    assert warehouse.load_month(client, contract, JANUARY, frame(), "1").skipped
+                    assert fingerprint.of_table(client, contract, name) == fingerprint.of_frame(contract, frame())
+                broken = normalized().with_columns(low=pl.col("high") + 1)
+                with pytest.raises(WarehouseError, match="low_le_high"):
+                    warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, broken, "2")
+            assert count(served, "equity_ohlc") == 8
+            for name, bound in PARAMETERS.items():
+                assert warehouse.sql(served, queries.load(name), bound).height > 0
+            assert not served.home.exists(), "a server leaves nothing in the workspace"
+        finally:
+            process.kill()

@@ -1,0 +1,71 @@
+"""Migrations: applied once, never changed, repeatable; and the roles of a server."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from warehouse_rows import NORMALIZED, count
+
+from champion import warehouse
+from champion.errors import WarehouseError
+from champion.settings import Settings
+from champion.warehouse import access, migrations, statements
+
+
+def test_migrations_are_applied_once_and_may_not_change(tmp_path: Path) -> None:
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    first = folder / "0001_one.sql"
+    first.write_text("create table if not exists champion_market.one (a Int8) engine = MergeTree order by a;")
+    with warehouse.writer(Settings(home=tmp_path / "ws")) as client:
+        assert migrations.applied(client) == []
+        assert [m.name for m in migrations.pending(client, folder)] == ["one"]
+        assert [m.name for m in migrations.migrate(client, folder)] == ["one"]
+        assert migrations.migrate(client, folder) == []
+        second = folder / "0002_two.sql"
+        second.write_text(
+            "create table if not exists champion_market.two (a Int8) engine = MergeTree order by a;\n"
+            "create table if not exists champion_market.bad (a Nonsense) engine = MergeTree order by a;"
+        )
+        with pytest.raises(WarehouseError, match=r"0002_two: .*Nonsense"):
+            migrations.migrate(client, folder)
+        assert [m.number for m in migrations.pending(client, folder)] == [2], "half a migration is still pending"
+        second.write_text(second.read_text().replace("Nonsense", "Int8"))
+        assert [m.number for m in migrations.migrate(client, folder)] == [2]
+        assert [(m.number, m.name) for m in migrations.applied(client)] == [(1, "one"), (2, "two")]
+        first.write_text(first.read_text() + " ")
+        with pytest.raises(WarehouseError, match="0001_one changed after it was applied"):
+            migrations.pending(client, folder)
+        first.unlink()
+        with pytest.raises(WarehouseError, match="expected 1 to 1 without gaps"):
+            migrations.pending(client, folder)
+        second.unlink()
+        with pytest.raises(WarehouseError, match="does not know"):
+            migrations.pending(client, folder)
+
+
+def test_every_shipped_statement_may_run_twice(loaded: Settings) -> None:
+    for migration in migrations.shipped():
+        for statement in statements.split(migration.text):
+            code = re.sub(r"--[^\n]*\n", "", statement).strip()
+            repeatable = (
+                r"(create (table if not exists|or replace view)|drop table if exists if empty) champion_market\."
+            )
+            assert re.match(repeatable, code), code
+    with warehouse.writer(loaded) as client:
+        for migration in migrations.shipped():
+            for statement in statements.split(migration.text):
+                client.command(statement)
+    assert count(loaded, NORMALIZED) == 8
+
+
+def test_access_statements_are_sql_and_the_embedded_engine_refuses_them(loaded: Settings) -> None:
+    roles = " ".join(access.statements())
+    assert all(role in roles for role in ("analyst", "pipeline_writer", "data_admin"))
+    with warehouse.reader(loaded) as client:
+        for statement in access.statements():
+            assert client.query(f"explain ast {statement}").result_rows
+        with pytest.raises(WarehouseError, match="a server is needed"):
+            access.apply_access(client)

@@ -1,0 +1,121 @@
+"""Questions: named ones, free ones, bound parameters, and what is refused."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+import polars as pl
+import pytest
+from warehouse_rows import JANUARY, NORMALIZED, PARAMETERS, SESSIONS, SYMBOLS, normalized
+
+from champion import contracts, warehouse
+from champion.errors import WarehouseError
+from champion.settings import Settings
+from champion.warehouse import queries
+
+
+def test_every_named_query_is_tested_and_says_what_it_answers() -> None:
+    assert queries.names() == sorted(PARAMETERS)
+    for name in queries.names():
+        lines = queries.load(name).splitlines()
+        assert lines[0].startswith("-- ")
+        assert lines[1].startswith("-- Parameters: ")
+        assert set(re.findall(r"(\w+) \(", lines[1])) >= set(PARAMETERS[name]) - {"end", "min_sessions"}
+    with pytest.raises(WarehouseError, match="no query is named 'nope'; there are: instruments, liquidity, movers"):
+        queries.load("nope")
+
+
+def test_named_queries_answer(loaded: Settings) -> None:
+    got = {name: warehouse.sql(loaded, queries.load(name), bound) for name, bound in PARAMETERS.items()}
+    assert got["instruments"].rows() == [("NSE:M&M", "M&M", *SESSIONS, 2, ["INE000003"])]
+    bars = normalized(SESSIONS[:1])
+    assert got["symbol_history"]["close"].to_list() == [100.25 * 4 + 15, 100.25 * 4 + 16]
+    assert got["session_cross_section"]["symbol"].to_list() == list(SYMBOLS)
+    assert got["session_cross_section"]["rsi_14"].to_list() == [None, 55.5, 55.5, 55.5]
+    assert got["movers"]["symbol"].to_list() == ["ZED'S", "BETA", "ACME"]
+    moves = (bars["close"] / bars["prev_close"] - 1).abs().sort(descending=True).head(3)
+    assert got["movers"]["simple_return"].abs().to_list() == pytest.approx(moves.to_list())
+    assert got["volume_leaders"].select("symbol", "volume", "volume_rank").rows() == [
+        ("ZED'S", 4000, 1),
+        ("M&M", 3000, 2),
+    ]
+    assert got["liquidity"]["share_of_sessions"].to_list() == [1.0] * 4
+    medians = normalized().group_by("instrument_id").agg(pl.col("turnover").median()).sort("turnover", descending=True)
+    assert got["liquidity"]["median_turnover"].to_list() == pytest.approx(medians["turnover"].to_list())
+    assert got["predictions_of_session"]["model_version"].unique().to_list() == [2]
+    assert got["predictions_of_session"]["rank"].to_list() == [1, 2, 3, 4]
+
+
+def test_a_history_follows_the_instrument_through_its_renames(fresh: Settings) -> None:
+    first, last = SESSIONS
+    renamed = (pl.col("trade_date") == last) & (pl.col("symbol") == "BETA")
+    reissued = (pl.col("trade_date") == last) & (pl.col("symbol") == "ACME")  # ACME is gone; another takes up BETA
+    bars = normalized().with_columns(
+        symbol=pl.when(renamed).then(pl.lit("NEW")).when(reissued).then(pl.lit("BETA")).otherwise("symbol"),
+        instrument_id=pl.when(reissued).then(pl.lit(f"NSE:BETA@{last}")).otherwise("instrument_id"),
+    )
+    with warehouse.writer(fresh) as client:
+        warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, bars, "1")
+        bound = {"start": first, "end": last}
+        found = {
+            symbol: warehouse.frame(client, queries.load("symbol_history"), bound | {"symbol": symbol})
+            for symbol in ("NEW", "BETA", "GAMMA")
+        }
+        named = warehouse.frame(client, queries.load("instruments"), {"symbol": "BETA"})
+        everyone = warehouse.frame(client, queries.load("instruments"), {"symbol": ""})
+    own = [(first, "NSE:BETA", "BETA"), (last, "NSE:BETA", "NEW")]
+    columns = ("trade_date", "instrument_id", "symbol")
+    assert found["NEW"].select(columns).rows() == own
+    assert found["BETA"].select(columns).rows() == [*own, (last, f"NSE:BETA@{last}", "BETA")]
+    assert found["GAMMA"].is_empty()
+    assert named.select("instrument_id", "symbol", "first_session", "last_session", "isins").rows() == [
+        ("NSE:BETA", "BETA", first, first, []),
+        ("NSE:BETA", "NEW", last, last, []),
+        (f"NSE:BETA@{last}", "BETA", last, last, ["INE000001"]),
+    ]
+    assert everyone["instrument_id"].n_unique() == 5
+
+
+def test_uuid_enum_and_low_cardinality_come_as_text(loaded: Settings) -> None:
+    got = warehouse.sql(
+        loaded,
+        "select cast('b', 'Enum8(\\'a\\' = 1, \\'b\\' = 2)') as e, toInt8(3) as i, toLowCardinality('x') as l, "
+        "toUUID('6af613b6-569c-5c22-9c37-2ed93f31d3af') as u, cast(null, 'Nullable(UUID)') as n -- remark",
+    )
+    assert got.rows() == [("b", 3, "x", "6af613b6-569c-5c22-9c37-2ed93f31d3af", None)]
+    assert got.schema["i"] == pl.Int8
+    assert got.schema["n"] == pl.String
+
+
+def test_parameters_are_bound_not_pasted(loaded: Settings) -> None:
+    text = "select {s:String} as s, {d:Date} as d, {l:Array(String)} as l where 'a%' like '%'"
+    sent = {"s": "'; drop table x; --", "d": date(2024, 1, 15), "l": ["a'b", "c"]}
+    assert warehouse.sql(loaded, text, sent).to_dicts() == [sent]
+    with pytest.raises(WarehouseError, match=r"no parameters \['x'\]"):
+        warehouse.sql(loaded, "select 1", {"x": 1})
+    with pytest.raises(WarehouseError, match="Substitution `s` is not set"):
+        warehouse.sql(loaded, "select {s:String}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("drop table normalized_equity_ohlc", "this statement is a DropQuery"),
+        ("with 1 as x insert into loads select x", "this statement is a InsertQuery"),
+        ("select 1; select 2", "this text holds 2"),
+        ("-- nothing", "this text holds 0"),
+        ("selec 1", "the query was refused: .*Syntax error"),
+        ("select * from nowhere", "the query was refused: .*nowhere"),
+    ],
+)
+def test_other_statements_are_refused_in_one_line(loaded: Settings, text: str, message: str) -> None:
+    with pytest.raises(WarehouseError, match=message) as caught:
+        warehouse.sql(loaded, text)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("text", ["show tables", "describe loads", "explain select 1", "exists loads", "select 1;"])
+def test_reading_statements_are_answered(loaded: Settings, text: str) -> None:
+    assert warehouse.sql(loaded, text).height > 0

@@ -1,0 +1,116 @@
+"""The warehouse's tables against their contracts, and the values that arrive in them."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+import polars as pl
+import pytest
+from warehouse_rows import (
+    ACTIONS,
+    ALL,
+    CHANGES,
+    DELIVERY,
+    FACTORS,
+    FEATURES,
+    FINDINGS,
+    FRAMES,
+    INDEX,
+    MASTER,
+    NORMALIZED,
+    RAW,
+    TABLES,
+    normalized,
+)
+
+from champion import contracts, warehouse
+from champion.contracts.rules import rule_constraint
+from champion.settings import Settings
+from champion.warehouse import fingerprint
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_table_has_the_columns_types_and_order_of_its_contract(loaded: Settings, name: str) -> None:
+    columns = warehouse.sql(
+        loaded,
+        "select name, type, default_kind from system.columns where database = 'champion_market' and table = {t:String} "
+        "order by position",
+        {"t": name},
+    )
+    contract = contracts.load(name).clickhouse_columns
+    found = dict(columns.select("name", "type").iter_rows())
+    assert list(found.items())[: len(contract)] == list(contract.items())
+    extra = columns[len(contract) :]
+    assert extra.filter(pl.col("default_kind") != "DEFAULT").is_empty()
+    assert extra["name"].to_list() == (["computed_at"] if name == FEATURES else [])
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_table_has_exactly_the_rules_of_its_contract_as_constraints(loaded: Settings, name: str) -> None:
+    ddl = warehouse.sql(loaded, f"show create table {name}").item()
+    found = re.findall(r"CONSTRAINT (\w+) CHECK (.*?),?\n", ddl)
+    # ClickHouse prints expressions in its own spelling: let it spell the contract's the same way.
+    wanted = []
+    for rule, text in contracts.load(name).rules.items():
+        expression = rule_constraint(rule, text).partition(" CHECK ")[2]
+        spelled = warehouse.sql(
+            loaded, "select formatQuerySingleLine({q:String})", {"q": f"select {expression}"}
+        ).item()
+        wanted.append((rule, spelled.removeprefix("SELECT ")))
+    assert found == wanted
+
+
+def test_tables_are_partitioned_sorted_and_indexed_as_the_specification_says(loaded: Settings) -> None:
+    tables = warehouse.sql(
+        loaded,
+        "select name, engine, partition_key, sorting_key from system.tables "
+        "where database = 'champion_market' and engine like '%MergeTree'",
+    )
+    found = {row[0]: row[1:] for row in tables.iter_rows()}
+    assert found[RAW] == ("MergeTree", "toYYYYMM(TradDt)", "TckrSymb, TradDt, event_time")
+    assert found[NORMALIZED] == ("ReplacingMergeTree", "toYYYYMM(trade_date)", "symbol, trade_date, instrument_id")
+    assert found[FEATURES] == ("MergeTree", "toYYYYMM(trade_date)", "symbol, trade_date, feature_timestamp")
+    assert found[DELIVERY] == ("ReplacingMergeTree", "toYYYYMM(trade_date)", "symbol, trade_date, instrument_id")
+    assert found[INDEX] == ("ReplacingMergeTree", "toYYYYMM(trade_date)", "index_id, trade_date")
+    assert found[ACTIONS][1:] == ("toYYYYMM(list_date)", "list_date, instrument_id, ex_date, kind")
+    assert found[MASTER][1:] == ("toYYYYMM(list_date)", "list_date, symbol")
+    assert found[CHANGES][1:] == ("toYYYYMM(list_date)", "list_date, before, after, session")
+    assert found[FACTORS][1:] == ("toYYYYMM(list_date)", "list_date, instrument_id, ex_date, kind")
+    assert found[FINDINGS] == ("MergeTree", "toYYYYMM(session)", "session, gate, instrument_id")
+    indices = warehouse.sql(loaded, "select name, type from system.data_skipping_indices order by name")
+    assert indices.rows() == [("idx_isin", "bloom_filter"), ("idx_isin_norm", "bloom_filter"), ("idx_volume", "minmax")]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_value_arrives(loaded: Settings, name: str) -> None:
+    contract = contracts.load(name)
+    sent = FRAMES[name]().sort(contract.key)
+    stored = warehouse.sql(loaded, ALL.format(name))
+    got = stored.sort(contract.key).select(list(contract.polars_schema))
+    if "event_id" in sent.columns:
+        texts = [str(uuid.UUID(bytes=value)) for value in sent["event_id"]]
+        assert got["event_id"].to_list() == texts
+        sent, got = sent.drop("event_id"), got.drop("event_id")
+    assert got.to_dicts() == sent.to_dicts()
+    unsigned = {column for column, dtype in got.schema.items() if dtype != sent.schema[column]}
+    assert unsigned <= {"is_trading_day"}
+
+
+def test_fingerprints_of_polars_and_clickhouse_agree_and_notice_a_swap(loaded: Settings) -> None:
+    with warehouse.reader(loaded) as client:
+        for name in TABLES:
+            contract = contracts.load(name)
+            assert fingerprint.of_frame(contract, FRAMES[name]()) == fingerprint.of_table(client, contract, name)
+    contract, rows = contracts.load(NORMALIZED), normalized()
+    same = fingerprint.of_frame(contract, rows)
+    assert fingerprint.of_frame(contract, rows.sample(fraction=1.0, shuffle=True, seed=1)) == same
+    swapped = rows.with_columns(volume=pl.Series([rows["volume"][1], rows["volume"][0], *rows["volume"][2:]]))
+    changed = fingerprint.of_frame(contract, swapped)
+    assert [column for column in same if same[column] != changed[column]] == ["volume"]
+
+
+def test_null_and_zero_have_different_fingerprints() -> None:
+    contract, rows = contracts.load(NORMALIZED), normalized()
+    zero = fingerprint.of_frame(contract, rows.with_columns(last_price=pl.lit(0.0)))
+    assert zero["last_price"] != fingerprint.of_frame(contract, rows)["last_price"]

@@ -1,0 +1,78 @@
+"""A ClickHouse server as far as tests need one: the client's HTTP interface before the embedded engine."""
+
+from __future__ import annotations
+
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+
+class Front(BaseHTTPRequestHandler):
+    """ClickHouse's HTTP interface, as far as the client uses it, before the embedded engine: no server can be had here.
+
+    It answers what it is sent; what a real server may do differently (users, time-outs, replication) it cannot show.
+    """
+
+    engine: Any
+    protocol_version = "HTTP/1.1"
+    _transport = frozenset({"query", "database", "query_id", "session_id", "client_protocol_version"})
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: standard output is the parent's."""
+
+    def do_POST(self) -> None:
+        """Run the statement of a request."""
+        sent = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
+        body, status = self._body(), 200
+        try:
+            answer = self._answer(sent, body)
+        except RuntimeError as error:
+            answer, status = str(error).encode(), 404
+        self.send_response(status)
+        if status != 200:
+            self.send_header("X-ClickHouse-Exception-Code", "1")
+        self.send_header("X-ClickHouse-Format", "TabSeparated")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _answer(self, sent: dict[str, str], body: bytes) -> bytes:
+        if "database" in sent:
+            self.engine.query(f"use {sent['database']}")
+        if "query" not in sent and body.startswith(b"INSERT"):  # the client's own format: statement and data in one
+            statement, _, body = body.partition(b" FORMAT Native\n")
+            sent["query"] = f"{statement.decode()} FORMAT Native"
+        if "query" not in sent:
+            bound = {name.removeprefix("param_"): value for name, value in sent.items() if name.startswith("param_")}
+            return bytes(self.engine.query(body.decode(), "TabSeparated", params=bound).bytes())
+        with NamedTemporaryFile() as file:
+            file.write(body)
+            file.flush()
+            settings = ", ".join(f"{name} = '{value}'" for name, value in sent.items() if name not in self._transport)
+            insert, _, form = sent["query"].rpartition("FORMAT")
+            target = f"{insert} from infile '{file.name}' settings {settings} format {form}"
+            return bytes(self.engine.query(target).bytes())
+
+
+def serve(folder: Path) -> None:
+    """Serve `folder` on a free port until the process is killed; print the port."""
+    import chdb  # noqa: PLC0415 - in the server's process only
+
+    Front.engine = chdb.connect(str(folder))  # type: ignore[no-untyped-call]
+    server = HTTPServer(("127.0.0.1", 0), Front)
+    sys.stdout.write(f"{server.server_port}\n")
+    sys.stdout.flush()
+    server.serve_forever()
