@@ -55,10 +55,9 @@ def _sections(run: stages.Run, source: Path) -> list[Section]:
     """Return the sections; what a mirror has beside the archive's own files may be absent."""
     edges = source / "edge_cases"
     wordings = source / "corporates" / "purpose_string_samples.csv"
-    holidays = next(iter(sorted(source.glob("*holidays*.yaml"))), source / "holidays.yaml")
     return [
         files.coverage(run),
-        files.missing(run, holidays),
+        files.missing(run, source),
         *([formats.edge_cases(edges)] if edges.is_dir() else []),
         formats.agreement(run, edges),
         instruments.identity(run),

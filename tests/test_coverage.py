@@ -26,6 +26,7 @@ class Proof:
     details: Path
 
     def frame(self, name: str) -> pl.DataFrame:
+        """The rows behind a table."""
         return pl.read_parquet(self.details / f"{name}.parquet")
 
     def tables(self, section: str) -> list[list[list[str]]]:

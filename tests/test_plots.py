@@ -375,7 +375,7 @@ def test_labels_of_neighbouring_changes_stand_below_one_another() -> None:
     assert [text.get_text() for text in ax.texts] == ["OLD → NEW", "÷ 5, new ISIN", "NEW → NEWER"]
     ax.figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in ax.texts]
-    assert not any(one.overlaps(other) for one, other in zip(boxes, boxes[1:], strict=False))
+    assert not any(one.overlaps(other) for one, other in pairwise(boxes))
 
 
 def test_tellings_of_one_history_are_a_line_each() -> None:

@@ -54,7 +54,8 @@ def proof(run: Run) -> Section:
             (
                 "A demerger's factor is taken from the very open it explains: its gap is zero by construction, and "
                 "proves nothing but the arithmetic. Splits, bonuses, consolidations, rights and dividends are told by "
-                "the text alone (rights and dividends with the close before)."
+                "the text alone (rights and dividends with the close before). "
+                f"{counted.filter(pl.col('by_text') & pl.col('by_ratio')).height} ex-date(s) stand in both lines."
             ),
             (
                 f"From bars as traded and the factors alone the same gaps come out: {(apart > _SAME).sum()} of "

@@ -16,6 +16,7 @@ from champion.pipeline.bars import equity_bars
 from champion.pipeline.datasets import PUBLICATIONS, filling
 from champion.pipeline.fetch import dates
 from champion.quality import BROKEN_CLOSES
+from proof.formats import asked_of
 from proof.page import Section, percent, table, with_total
 from proof.stages import Run
 
@@ -43,7 +44,7 @@ def coverage(run: Run) -> Section:
         (pl.col("fate") == _REFUSED).sum().alias(_REFUSED),
         (pl.col("fate") == "unhandled").sum().alias("unhandled exceptions"),
     )  # fmt: skip
-    refused = [str(error) for _, error in run.fetched.failed] + [text for _, text in run.ingested.failed]
+    refused = sorted({*(str(error) for _, error in run.fetched.failed), *(text for _, text in run.ingested.failed)})
     return Section(
         "Coverage",
         [
@@ -55,7 +56,7 @@ def coverage(run: Run) -> Section:
             table(with_total(shown.with_columns(pl.col("year").cast(pl.String)), "all")),
             "Every file the archive has for the range, by what became of it:",
             table(with_total(by_fate.sort("format", "year").with_columns(pl.col("year").cast(pl.String)), "all")),
-            f"Refused whole: {len(refused)}. " + " ".join(refused[:20]),
+            f"Refused whole: {len(refused)} file(s). {'; '.join(refused[:20])}",
             "Rejected rows, by reason:",
             table(_reasons(run)),
         ],
@@ -63,15 +64,14 @@ def coverage(run: Run) -> Section:
     )
 
 
-def missing(run: Run, holidays: Path) -> Section:
+def missing(run: Run, source: Path) -> Section:
     """Return the sessions before which most closes are not those the lake holds, and which file is not there."""
     broken = _broken(run.lake, run)
-    named = set(map(date.fromisoformat, re.findall(r"\d{4}-\d{2}-\d{2}", holidays.read_text()))) if holidays.is_file() \
-        else set()  # fmt: skip
-    absent = {day for day in run.fetched.absent if day.weekday() < _WEEKEND}
-    unnamed = sorted(absent - named) if named else []
+    listed = next(iter(sorted(source.glob("*holidays*.yaml"))), None)
+    holidays = _holidays("" if listed is None else listed.read_text())
+    why = _why_not(run, source)
     rows = [
-        (row["trade_date"], percent(row["share"]), _between(row["before"], row["trade_date"], named))
+        (row["trade_date"], percent(row["share"]), _between(row["before"], row["trade_date"], holidays, why))
         for row in broken.iter_rows(named=True)
     ]
     shown = pl.DataFrame(rows, schema=["session", "previous closes not in the lake", "what is not there"], orient="row")
@@ -82,11 +82,10 @@ def missing(run: Run, holidays: Path) -> Section:
         ),
         table(shown),
     ]
-    if named:
-        blocks.append(
-            f"{len(absent):,} weekdays have no file; the list of holidays names all but {len(unnamed)}: "
-            f"{', '.join(map(str, unnamed)) or 'none'}."
-        )
+    if holidays:
+        absent = {day for day in run.fetched.absent if day.weekday() < _WEEKEND}
+        unnamed = ", ".join(str(day) for day in sorted(absent - holidays.keys()))
+        blocks.append(f"{len(absent)} weekdays have no file; the list of holidays names all but: {unnamed or 'none'}.")
     return Section("Missing sessions", blocks, {"broken_closes": broken})
 
 
@@ -156,7 +155,25 @@ def _broken(lake: Lake, run: Run) -> pl.DataFrame:
     return by_session.filter(pl.col("share") > BROKEN_CLOSES).sort("trade_date")
 
 
-def _between(before: date, session: date, holidays: set[date]) -> str:
-    between = [day for day in dates(before, session)[1:-1] if day.weekday() < _WEEKEND or day in holidays]
-    said = [f"{day} ({day:%A}{', in the list of holidays' if day in holidays else ', no holiday'})" for day in between]
-    return f"no file of {'; '.join(said)}" if said else "nothing: a day of mass changes"
+def _holidays(text: str) -> dict[date, bool]:
+    """Return the listed holidays, and whether a special session was held on them."""
+    lines = re.findall(r"^\s*- \{ date: (\d{4}-\d{2}-\d{2}),(.*)\}", text, re.MULTILINE)
+    return {date.fromisoformat(day): "special_session" in rest for day, rest in lines}
+
+
+def _why_not(run: Run, source: Path) -> dict[date, str]:
+    """Return, for sessions with a file that did not get into the lake, where it is and what is wrong with it."""
+    odd = {asked_of(path.name): "only among the edge cases" for path in source.glob("edge_cases/*")}
+    return odd | {day: "its file was refused whole" for day, _ in run.fetched.failed}
+
+
+def _between(before: date, session: date, holidays: dict[date, bool], why: dict[date, str]) -> str:
+    """Say which sessions have no file between two: weekdays that are no holiday, and special sessions on holidays."""
+    days = dates(before, session)[1:-1]
+    missed = [day for day in days if holidays.get(day, day.weekday() < _WEEKEND)]
+    said = [
+        f"{day}, {f'{day:%A}' if day not in holidays else 'a special session on a holiday'}: "
+        f"{why.get(day, 'the archive has no file')}"
+        for day in missed
+    ]
+    return "; ".join(said) or "nothing: a day of mass changes"
