@@ -371,9 +371,10 @@ def test_an_adjusted_history_marks_what_changed() -> None:
 
 
 def test_labels_of_neighbouring_changes_stand_below_one_another() -> None:
-    (ax,) = plots.adjustment(renamed().with_columns(symbol=pl.Series(["OLD", "NEW", "NEW", "NEWER"]))).axes
+    figure = plots.adjustment(renamed().with_columns(symbol=pl.Series(["OLD", "NEW", "NEW", "NEWER"])))
+    (ax,) = figure.axes
     assert [text.get_text() for text in ax.texts] == ["OLD → NEW", "÷ 5, new ISIN", "NEW → NEWER"]
-    ax.figure.draw_without_rendering()
+    figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in ax.texts]
     assert not any(one.overlaps(other) for one, other in pairwise(boxes))
 
