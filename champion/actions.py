@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from champion import contracts, validation
-from champion.envelope import envelope, session_start_expr
+from champion.envelope import session_start_expr, stamp_list
 from champion.errors import ContractError
 from champion.identity import Lineage
 from champion.normalize import instrument_id
@@ -131,7 +131,6 @@ def _one_per_kind(parsed: pl.DataFrame) -> pl.DataFrame:
 
 
 def _stamped(actions: pl.DataFrame, origin: ListOrigin) -> pl.DataFrame:
-    contract = contracts.load(ACTIONS)
     read_at = pl.lit(origin.fetched_at).cast(pl.Datetime("ms", "UTC"))
     dated = actions.with_columns(
         list_date=pl.lit(origin.list_date),
@@ -141,13 +140,5 @@ def _stamped(actions: pl.DataFrame, origin: ListOrigin) -> pl.DataFrame:
         known_at=read_at,
         source_sha256=pl.lit(origin.sha256),
     )
-    stamped = dated.with_columns(
-        envelope(
-            contract,
-            source=pl.lit(origin.source),
-            ingest_time=read_at,
-            entity_id=pl.col("instrument_id"),
-            key=[*(pl.col(name) for name in contract.key), pl.lit(origin.sha256)],
-        )
-    )
-    return stamped.select(list(contract.polars_schema))
+    contract = contracts.load(ACTIONS)
+    return stamp_list(dated, contract, source=pl.lit(origin.source), read_at=read_at, entity="instrument_id")

@@ -54,6 +54,18 @@ def envelope(
     ]
 
 
+def stamp_list(
+    frame: pl.DataFrame, contract: Contract, *, source: pl.Expr, read_at: pl.Expr, entity: str
+) -> pl.DataFrame:
+    """Return the rows of a published list in the contract's columns, enveloped: a list's digest is part of each id.
+
+    `entity` is the column that names what a row is about; the frame has the contract's other columns.
+    """
+    key = [*(pl.col(name) for name in contract.key), pl.col("source_sha256")]
+    enveloped = envelope(contract, source=source, ingest_time=read_at, entity_id=pl.col(entity), key=key)
+    return frame.with_columns(enveloped).select(list(contract.polars_schema))
+
+
 def event_id(name: pl.Expr) -> pl.Expr:
     """Return the UUIDv5 of each name as 16 bytes.
 

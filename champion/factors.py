@@ -16,7 +16,7 @@ from __future__ import annotations
 import polars as pl
 
 from champion import contracts
-from champion.envelope import envelope, session_close_expr
+from champion.envelope import session_close_expr, stamp_list
 
 FACTORS = "normalized_adjustment_factors"
 VERSION = "1"  # raise it when the meaning of the output changes: committed factors are then made anew
@@ -43,7 +43,13 @@ def factors(actions: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
         known_at=pl.max_horizontal("known_at", known),
         reason=pl.when(pl.col("price_factor").is_null()).then(_reason()),
     )
-    return _stamped(found)
+    return stamp_list(
+        found,
+        contracts.load(FACTORS),
+        source=pl.col("source"),
+        read_at=pl.col("ingest_time"),
+        entity=_ID,
+    )
 
 
 def _priced(actions: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
@@ -124,17 +130,3 @@ def _reason() -> pl.Expr:
         .then(pl.lit("no ratio or face value, or issued at the market's price or above: the right is worth nothing"))
         .otherwise(pl.lit("the amount is zero, or the whole price"))
     )
-
-
-def _stamped(found: pl.DataFrame) -> pl.DataFrame:
-    contract = contracts.load(FACTORS)
-    stamped = found.with_columns(
-        envelope(
-            contract,
-            source=pl.col("source"),
-            ingest_time=pl.col("ingest_time"),
-            entity_id=pl.col(_ID),
-            key=[*(pl.col(name) for name in contract.key), pl.col("source_sha256")],
-        )
-    )
-    return stamped.select(list(contract.polars_schema))

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from champion import contracts, validation
-from champion.envelope import envelope
+from champion.envelope import stamp_list
 from champion.errors import ContractError
 from champion.identity import Lineage
 from champion.normalize import instrument_id
@@ -47,16 +47,8 @@ def normalize(rows: pl.DataFrame, lineage: Lineage, origin: MasterOrigin) -> pl.
         known_at=read_at,
         source_sha256=pl.lit(origin.sha256),
     )
-    stamped = named.with_columns(
-        envelope(
-            contract,
-            source=pl.lit(origin.source),
-            ingest_time=read_at,
-            entity_id=pl.col("instrument_id"),
-            key=[*(pl.col(name) for name in contract.key), pl.lit(origin.sha256)],
-        )
-    )
-    checked = validation.validate(stamped.select(list(contract.polars_schema)), contract)
+    stamped = stamp_list(named, contract, source=pl.lit(origin.source), read_at=read_at, entity="instrument_id")
+    checked = validation.validate(stamped, contract)
     if checked.rejected.height:
         shown = checked.rejected.select("symbol", "company", "reasons").head(3).rows()
         raise ContractError(f"{checked.rejected.height} listed share(s) break {SYMBOLS}: {shown}")

@@ -42,6 +42,7 @@ def historical_backfill(start: date, end: date, *, refresh: bool = False, force:
             _stop_if(refused)
             return {"sessions": 0}
         summary, failed = _through_warehouse(start, end, quality_from=start, parent=parent, force=force)
+        steps.index()
         _stop_if([*refused, *failed])
         return summary
 

@@ -12,8 +12,9 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run, task_run
 from prefect.tasks import exponential_backoff
 
+from champion import contracts
 from champion.errors import ArchiveUnavailable, WarehouseError
-from champion.lake import Lake
+from champion.lake import Lake, index as index_dataset
 from champion.pipeline import actions as corporate, fetch as archive, lineage, load as warehouse, masters
 from champion.runner import Execution, run_notebook
 from champion.settings import Settings
@@ -65,10 +66,9 @@ def symbol_lists() -> str:
         ArchiveError: the archive did not answer, or a list is not what it should be; what is known stays.
     """
     settings = Settings()
-    changes = lineage.refresh(settings)
-    shares = masters.refresh(settings)
-    get_run_logger().info("symbol changes: %s; shares: %s", changes, shares.note)
-    return changes
+    changes, shares = lineage.refresh(settings), masters.refresh(settings)
+    get_run_logger().info("symbol changes: %s; shares: %s", changes.note, shares.note)
+    return changes.outcome
 
 
 @task(name="fetch_corporate_actions", **_PATIENT)
@@ -133,6 +133,14 @@ def load(start: date, end: date, datasets: Sequence[str] = warehouse.DATASETS) -
     """
     results = warehouse.load(Settings(), start, end, datasets, progress=progress.current())
     return {name: sum(r.rows for r in results if r.table == name and not r.skipped) for name in datasets}
+
+
+@task(name="index_lake")
+def index() -> None:
+    """Bring `_metadata` of the datasets up to date, for readers that know only Parquet."""
+    lake = Lake(Settings().lake)
+    for name in contracts.names():
+        index_dataset(lake, name)
 
 
 @contextmanager

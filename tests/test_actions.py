@@ -248,6 +248,15 @@ def test_the_newest_list_is_the_one_that_reaches_furthest(settings: Settings, tm
     assert corporate.known_factors(Lake(settings.lake))["price_factor"].to_list() == [1.5]
 
 
+def test_lists_of_ones_own_serve_an_archive_that_cannot_be_listed(tmp_path: Path) -> None:
+    folder = tmp_path / "downloads" / "corporates"
+    folder.mkdir(parents=True)
+    (folder / "CF-CA-equities-01-01-2024-to-31-12-2024.csv").write_bytes(published(("A", "Bonus 1:1", "02-May-2024")))
+    settings = Settings(home=tmp_path / "home", archive="http://127.0.0.1:9", lists=str(tmp_path / "downloads"))
+    assert corporate.refresh(settings).outcome == "written"
+    assert corporate.refresh(settings).outcome == "already"
+
+
 def test_every_simulated_action_is_found(adjusted: Settings, archive: SimulatedArchive) -> None:
     found = adjust.counted(corporate.known_factors(Lake(adjusted.lake)))
     got = {

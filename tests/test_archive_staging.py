@@ -13,6 +13,8 @@ from champion.errors import ArchiveError, ArchiveUnavailable, FormatError, Sessi
 from champion.simulate import SimulatedArchive
 from champion.sources.archive import Archive, Staged, find_staged, set_aside
 from champion.sources.publications import bhavcopy_paths
+from champion.sources.staging import Staging
+from champion.sources.transport import canonical
 
 SESSION, NEXT = date(2024, 6, 25), date(2024, 6, 26)
 HOLIDAY = date(2024, 6, 23)
@@ -217,3 +219,15 @@ def test_a_list_is_always_asked_for(folder: Path, staging: Path) -> None:
     assert first is not None
     assert second is not None
     assert (first.path.read_text(), second.path.read_text()) == ("SYMBOL\nACME\n", "SYMBOL\nOTHER\n")
+
+
+def test_another_address_of_the_same_archive_is_said_to_be_one(tmp_path: Path) -> None:
+    for name in ("first", "mirror"):
+        (tmp_path / name).mkdir()
+    staging = tmp_path / "staging"
+    assert Staging(staging, canonical(str(tmp_path / "first"))).accept() == [canonical(str(tmp_path / "first"))]
+    with pytest.raises(UsageError, match="champion archive add"):
+        Archive(str(tmp_path / "mirror"), staging)
+    assert len(Staging(staging, canonical(str(tmp_path / "mirror"))).accept()) == 2
+    with Archive(str(tmp_path / "mirror"), staging), Archive(str(tmp_path / "first"), staging):
+        pass

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from hashlib import sha256
 
 import polars as pl
@@ -16,6 +16,7 @@ from champion.identity import Lineage
 from champion.lake import Lake
 from champion.pipeline.bars import BARS, equity_bars
 from champion.pipeline.lineage import lineage
+from champion.pipeline.lists import Refreshed, absent, commit
 from champion.settings import Settings
 from champion.sources import actions as lists
 from champion.sources.archive import Archive, Staged
@@ -23,39 +24,27 @@ from champion.sources.archive import Archive, Staged
 PATTERN = "corporates/CF-CA-equities-*.csv"
 
 
-@dataclass(frozen=True, slots=True)
-class Refreshed:
-    """What became of the list of corporate actions.
-
-    `outcome` is 'written', 'already', or 'absent' where the archive has no list (an archive behind a URL cannot be
-    listed); `note` says it in a sentence.
-    """
-
-    outcome: str
-    rows: int
-    note: str
-
-
 def refresh(settings: Settings) -> Refreshed:
     """Bring the newest list of corporate actions into staging and lake, and the factors that come of it.
 
-    Newest is the list that covers the latest ex-dates, in the archive or in the folder of lists. A partition is the
-    date in India on which a list was first read; a second list on one date replaces the first there, staging keeps
-    both. The same list, lineage and bars again change nothing.
+    Newest is the list that covers the latest ex-dates, in the archive or in the folder of lists (`Settings.lists`).
+    The same list, lineage and bars again change nothing.
 
     Raises:
         ArchiveError: the archive did not answer, or a list is not what it should be; the lake is as it was.
         ContractError: an action breaks its contract.
     """
-    lake = Lake(settings.lake)
-    with Archive(settings.lists or settings.archive, settings.staging) as archive:
+    lake, where = Lake(settings.lake), settings.lists or settings.archive
+    # Lists of one's own are no part of the archive: they have a staging folder to themselves.
+    with Archive(where, settings.staging / "lists" if settings.lists else settings.staging) as archive:
         names = archive.names(PATTERN)
         staged = archive.fetch_list(max(names, key=_covers_to)) if names else None
     if staged is None:
-        build_factors(lake)
-        where = settings.lists or settings.archive
-        return Refreshed("absent", 0, f"{where} has no {PATTERN}: what the lake knows of actions stays")
-    found = _commit(lake, staged)
+        found = absent(where, PATTERN)  # an archive behind a URL cannot be listed
+    else:
+        known = lineage(lake)
+        made_from = {"list": staged.sha256, "lineage": known.digest, "actions": VERSION}
+        found = commit(lake, ACTIONS, staged, made_from, partial(_read, known=known))
     build_factors(lake)
     return found
 
@@ -111,17 +100,6 @@ def digest(lake: Lake, end: date) -> str:
     """Return one SHA-256 over the factors that adjust the bars up to `end`."""
     sessions = lake.sessions(BARS, end=end)
     return digests(known_factors(lake), sessions)[sessions[-1]] if sessions else ""
-
-
-def _commit(lake: Lake, staged: Staged) -> Refreshed:
-    known = lineage(lake)
-    made_from = {"list": staged.sha256, "lineage": known.digest, "actions": VERSION}
-    before = lake.manifest(ACTIONS, staged.session)
-    if before is not None and before.made_from(made_from):
-        return Refreshed("already", before.current.rows, f"{staged.name} is in the lake")
-    frame = _read(staged, known)
-    lake.write(ACTIONS, staged.session, frame, made_from)
-    return Refreshed("written", frame.height, f"{staged.name}: {frame.height:,} actions")
 
 
 def _read(staged: Staged, known: Lineage) -> pl.DataFrame:

@@ -24,12 +24,13 @@ def adjusted_bars(
     *,
     total_return: bool = False,
 ) -> pl.DataFrame:
-    """Return the bars of company shares from `start` to `end` in the scale of `end`, with the factors known at `as_of`.
+    """Return the bars of company shares from `start` to `end` in the scale of `end`, as known at `as_of`.
 
     Without a list of actions in the lake they are as traded, adjustment_factor 1. A later split does not change them:
-    it lies beyond `end`. See `adjust.adjust`.
+    it lies beyond `end`. With `as_of` they are what somebody saw then: the sessions closed by then, in the scale of
+    the last of them, from the files published and the factors known by then. See `adjust.adjust`.
     """
-    bars = equity_bars(lake, start, end)
+    bars = equity_bars(lake, start, end, as_of)
     chosen = (bars if columns is None else bars.select(columns)).collect()
     return adjust(chosen, known_factors(lake, as_of), total_return=total_return)
 
@@ -43,8 +44,9 @@ def scan_adjusted(
 ) -> pl.LazyFrame:
     """Return this workspace's adjusted bars, as `scan_adjusted("2024-01-01", as_of="2024-06-28")`; dates included.
 
-    They are in the scale of the last session in the range. `as_of` asks what was known then: of a date, at its close.
-    `total_return` adjusts prices for dividends too. `adjustment_factor` tells what each price was divided by.
+    They are in the scale of the last session in the range. `as_of` asks for what was known then (a date means its
+    close): the sessions, files and corporate actions of later are not there. `total_return` adjusts prices for
+    dividends too. `adjustment_factor` tells what each price was divided by.
     """
     known = as_of if isinstance(as_of, datetime) else None
     if known is None and (day := workspace.as_date(as_of)):

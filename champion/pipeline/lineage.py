@@ -7,11 +7,12 @@ from datetime import date
 import polars as pl
 
 from champion import contracts
-from champion.envelope import envelope
+from champion.envelope import stamp_list
 from champion.identity import Lineage, digest, listings, successions
 from champion.lake import Lake
 from champion.normalize import EQUITY_SERIES
 from champion.pipeline.datasets import Filling
+from champion.pipeline.lists import Refreshed, absent, commit
 from champion.settings import Settings
 from champion.sources import actions as lists
 from champion.sources.archive import Archive, Staged
@@ -23,10 +24,8 @@ SOURCE = "nse_symbol_changes"
 BORNE = {"symbol": pl.col("TckrSymb"), "series": pl.col("SctySrs"), "isin": pl.col("ISIN"), "session": pl.col("TradDt")}
 
 
-def refresh(settings: Settings) -> str:
-    """Bring the archive's list of symbol changes into staging and lake; return 'written', 'already' or 'absent'.
-
-    A partition is the date in India on which a list was first read; the same list again changes nothing.
+def refresh(settings: Settings) -> Refreshed:
+    """Bring the archive's list of symbol changes into staging and lake; the same list again changes nothing.
 
     Raises:
         ArchiveError: the archive did not answer, or the list is not what it should be; the lake is as it was.
@@ -34,13 +33,8 @@ def refresh(settings: Settings) -> str:
     with Archive(settings.archive, settings.staging) as archive:
         staged = archive.fetch_list(PATH)
     if staged is None:
-        return "absent"
-    lake = Lake(settings.lake)
-    made_from = {"list": staged.sha256}
-    if lake.is_current(CHANGES, staged.session, made_from):
-        return "already"
-    lake.write(CHANGES, staged.session, _read(staged), made_from)
-    return "written"
+        return absent(settings.archive, PATH)
+    return commit(Lake(settings.lake), CHANGES, staged, {"list": staged.sha256}, _read)
 
 
 def lineage(lake: Lake, arriving: pl.DataFrame | None = None) -> Lineage:
@@ -70,16 +64,7 @@ def names_by_session(lake: Lake, fills: Filling, known: Lineage) -> dict[date, s
 
 
 def _read(staged: Staged) -> pl.DataFrame:
-    contract = contracts.load(CHANGES)
     changes = lists.parse_symbol_changes(staged.name, staged.path.read_bytes()).unique(maintain_order=True)
     dated = changes.with_columns(list_date=pl.lit(staged.session), source_sha256=pl.lit(staged.sha256))
-    stamped = dated.with_columns(
-        envelope(
-            contract,
-            source=pl.lit(SOURCE),
-            ingest_time=pl.lit(staged.fetched_at),
-            entity_id=pl.col("after"),
-            key=[*(pl.col(name) for name in contract.key), pl.col("source_sha256")],
-        )
-    )
-    return stamped.select(list(contract.polars_schema))
+    contract, read_at = contracts.load(CHANGES), pl.lit(staged.fetched_at)
+    return stamp_list(dated, contract, source=pl.lit(SOURCE), read_at=read_at, entity="after")

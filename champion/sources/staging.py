@@ -93,15 +93,22 @@ class Staging:
         Raises:
             UsageError: it holds another archive's files.
         """
-        known = self._bases() or [self._base]
+        known = self.known() or [self._base]
         strange = [base for base in others if base not in known] or ([] if self._base in known else known)
         if strange:
             raise UsageError(
                 f"archive {self._base}: staging holds files of {', '.join(strange)}, and two archives in one workspace "
                 "would be taken for one history. Set CHAMPION_HOME to another folder, or CHAMPION_ARCHIVE back; where "
-                f"both are one archive (moved, or a mirror), name both in {self._root / 'archive.json'}: "
-                f"{json.dumps([*strange, self._base])}"
+                f"both are one archive (moved, or a mirror of it), say so: champion archive add {self._base}"
             )
+
+    def accept(self) -> list[str]:
+        """Take this archive for the one whose files lie here, beside the addresses known before; return them all."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        with locked(self._root):
+            known = list(dict.fromkeys([*self.known(), self._base]))
+            write_bytes(self._root / "archive.json", json.dumps(known).encode())
+        return known
 
     @contextmanager
     def receiving(self) -> Iterator[BinaryIO]:
@@ -141,7 +148,12 @@ class Staging:
                 records.write(file, files)
         return files[-1].staged(file, session)
 
-    def _bases(self) -> list[str]:
+    def known(self) -> list[str]:
+        """Return the addresses whose files may lie here; none where nothing was fetched yet.
+
+        Raises:
+            UsageError: their list is damaged.
+        """
         file = self._root / "archive.json"
         if not file.exists():
             return []
@@ -154,7 +166,7 @@ class Staging:
 
     def _claim(self) -> None:
         self.require_same_archive()
-        if not self._bases():
+        if not self.known():
             write_bytes(self._root / "archive.json", json.dumps([self._base]).encode())
 
     def _sweep(self) -> None:

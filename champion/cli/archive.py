@@ -1,0 +1,43 @@
+"""Commands for the addresses under which a workspace knows its archive."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from champion.cli import console
+from champion.cli.console import AsJson
+
+app = typer.Typer(help="The archive this workspace is fed from.", no_args_is_help=True)
+
+
+@app.command("ls")
+def list_addresses(*, as_json: AsJson = False) -> None:
+    """List the addresses whose files this workspace holds, and the one it asks now.
+
+    Example: champion archive ls
+    """
+    from champion.sources.staging import Staging  # noqa: PLC0415
+
+    chosen = console.settings()
+    known = Staging(chosen.staging, chosen.archive).known()
+    console.show({"asks": chosen.archive, "holds files of": ", ".join(known) or "none yet"}, as_json=as_json)
+
+
+@app.command()
+def add(
+    address: Annotated[str, typer.Argument(help="Folder, file:// or http(s):// URL of the same archive.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say that another address is the same archive: it moved, or one is a mirror of the other.
+
+    Example: champion archive add https://nsearchives.nseindia.com
+    """
+    from champion.sources.staging import Staging  # noqa: PLC0415
+    from champion.sources.transport import canonical  # noqa: PLC0415
+
+    chosen = console.settings()
+    known = Staging(chosen.staging, canonical(address)).accept()
+    console.show({"holds files of": ", ".join(known)}, as_json=as_json)

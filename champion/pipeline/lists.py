@@ -1,0 +1,41 @@
+"""Lists that the exchange keeps under one name, and changes: each, as first read on a date, is a partition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from champion.lake import Lake
+from champion.sources.archive import Staged
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What became of a list: 'written', 'already' in the lake, or 'absent' from the archive; `note` is a sentence."""
+
+    outcome: Literal["written", "already", "absent"]
+    rows: int
+    note: str
+
+
+def commit(
+    lake: Lake, name: str, staged: Staged, made_from: Mapping[str, str], read: Callable[[Staged], pl.DataFrame]
+) -> Refreshed:
+    """Commit what `read` makes of a list, unless it is there, made from the same inputs.
+
+    The partition is the date in India on which the list was first read; a second list on one date replaces the first
+    there, staging keeps both.
+    """
+    if lake.is_current(name, staged.session, made_from):
+        return Refreshed("already", lake.rows(name, staged.session, staged.session), f"{staged.name} is in the lake")
+    frame = read(staged)
+    lake.write(name, staged.session, frame, made_from)
+    return Refreshed("written", frame.height, f"{staged.name}: {frame.height:,} rows")
+
+
+def absent(archive: str, path: str) -> Refreshed:
+    """Return that the archive has no such list."""
+    return Refreshed("absent", 0, f"{archive} has no {path}: what the lake knows stays")

@@ -1,0 +1,146 @@
+"""Identity and knowledge through the pipeline: one name through renames, and the past as it was known."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import champion as ch
+from champion import workspace
+from champion.envelope import session_close
+from champion.lake import Lake
+from champion.pipeline import actions, lineage
+from champion.pipeline.adjusted import adjusted_bars
+from champion.pipeline.bars import BARS, equity_bars
+from champion.pipeline.fetch import fetch, staged
+from champion.pipeline.identify import identify, misnamed
+from champion.pipeline.ingest import ingest
+from champion.settings import Settings
+from champion.simulate import SimulatedArchive
+from champion.sources.publications import bhavcopy_paths
+
+WHOLE = (date(2023, 11, 1), date(2024, 8, 30))
+RENAMED = date(2024, 5, 7)  # KOSIFIN to KOSIFININD, which the simulated exchange's list leaves out
+SPLIT = date(2024, 5, 20)  # 10:1, months after DECCANHOLD became DECCANHOLDIND
+
+
+@pytest.fixture(scope="module")
+def known(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The ingested workspace, with corporate actions."""
+    settings = ingested.model_copy(update={"home": tmp_path_factory.mktemp("known") / "home"})
+    shutil.copytree(ingested.home, settings.home)
+    actions.refresh(settings)
+    return settings
+
+
+def test_every_rename_keeps_its_instrument(known: Settings, archive: SimulatedArchive) -> None:
+    borne = equity_bars(Lake(known.lake)).group_by("instrument_id").agg(pl.col("symbol").unique()).collect()
+    by_symbol = {symbol: one for one, symbols in borne.rows() for symbol in symbols}
+    renames = [change for change in archive.changes if change.attribute == "symbol"]
+    assert {change.published for change in renames} == {True, False}
+    for change in renames:
+        assert by_symbol[change.before] == by_symbol[change.after]
+    bars = Lake(known.lake).scan(BARS).collect()
+    assert not bars.select(pl.struct("instrument_id", "trade_date").is_duplicated().any()).item()
+
+
+def test_an_action_reaches_the_bars_before_a_rename(known: Settings) -> None:
+    bars = adjusted_bars(Lake(known.lake)).filter(pl.col("instrument_id") == "NSE:DECCANHOLD").sort("trade_date")
+    assert set(bars["symbol"]) == {"DECCANHOLD", "DECCANHOLDIND"}
+    assert bars.filter(pl.col("trade_date") < SPLIT)["adjustment_factor"].unique().to_list() == [10.0]
+    moves = (bars["close"] / bars["close"].shift(1) - 1).drop_nulls().abs()
+    assert moves.max() < 0.2  # type: ignore[operator]
+
+
+def test_what_the_list_tells_late_names_only_the_sessions_it_touches(
+    settings: Settings, archive: SimulatedArchive, tmp_path: Path
+) -> None:
+    copy = tmp_path / "archive"
+    shutil.copytree(archive.root, copy)
+    mine = settings.model_copy(update={"archive": str(copy)})
+    first, last = SPLIT - timedelta(days=14), SPLIT + timedelta(days=14)
+    fetch(mine, first, last)
+    lineage.refresh(mine)
+    lake = Lake(mine.lake)
+    ingest(lake, staged(mine, first, last)).require_complete()
+    before = {session: lake.digest(BARS, session, session) for session in lake.sessions(BARS)}
+    assert misnamed(mine) == []
+    with (copy / lineage.PATH).open("a") as stream:
+        stream.write(f"Deccan Holdings,DECCANBEFORE,DECCANHOLDIND,{SPLIT:%d-%b-%Y}\n".upper())
+    assert lineage.refresh(mine).outcome == "written"
+    renamed = identify(mine)
+    after = {session: lake.digest(BARS, session, session) for session in lake.sessions(BARS)}
+    assert renamed.written == [session for session in before if before[session] != after[session]]
+    assert renamed.written == lake.sessions(BARS, SPLIT)
+    assert identify(mine).written == []
+    assert lineage.refresh(mine).outcome == "already"
+
+
+def test_slice_by_slice_the_bars_teach_the_same_names(settings: Settings, ingested: Settings) -> None:
+    shutil.copytree(ingested.staging, settings.staging)
+    lineage.refresh(settings)
+    lake = Lake(settings.lake)
+    files = staged(settings, *WHOLE)
+    late = [file for file in files if file.session >= RENAMED]
+    ingest(lake, late)  # who sees the new symbol only cannot know the old one
+    assert lake.scan(BARS).filter(pl.col("instrument_id") == "NSE:KOSIFININD").collect().height > 0
+    ingest(lake, [file for file in files if file.session < RENAMED])
+    assert {file.session for file in misnamed(settings)} <= {file.session for file in late}
+    identify(settings)
+    assert lake.scan(BARS).filter(pl.col("instrument_id") == "NSE:KOSIFININD").collect().is_empty()
+    assert lake.digest(BARS) == Lake(ingested.lake).digest(BARS)
+
+
+def test_the_series_before_and_after_an_announcement(known: Settings) -> None:
+    lake = Lake(known.lake)
+    sessions = lake.sessions(BARS, end=SPLIT)
+    eve, day = (
+        adjusted_bars(lake, as_of=session_close(session)).filter(pl.col("instrument_id") == "NSE:DECCANHOLD")
+        for session in sessions[-2:]
+    )
+    assert eve["trade_date"].max() == sessions[-2]
+    assert eve["adjustment_factor"].unique().to_list() == [1.0]
+    assert day["trade_date"].max() == SPLIT
+    assert day.sort("trade_date")["adjustment_factor"].to_list() == [*[10.0] * eve.height, 1.0]
+    assert adjusted_bars(lake, as_of=datetime(2000, 1, 1, tzinfo=UTC)).is_empty()
+
+
+def test_a_corrected_file_is_not_foreseen(settings: Settings, archive: SimulatedArchive, tmp_path: Path) -> None:
+    copy = tmp_path / "archive"
+    shutil.copytree(archive.root, copy)
+    mine = settings.model_copy(update={"archive": str(copy)})
+    first, last = SPLIT - timedelta(days=4), SPLIT + timedelta(days=3)
+    fetch(mine, first, last)
+    lake = Lake(mine.lake)
+    ingest(lake, staged(mine, first, last))
+    then = equity_bars(lake).collect()
+    path = copy / bhavcopy_paths(SPLIT)[0]
+    with zipfile.ZipFile(path) as packed:
+        lines = packed.read(packed.namelist()[0]).decode().splitlines()
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("a.csv", "\n".join([*lines[:-1], ""]))
+    between = datetime.now(UTC)
+    fetch(mine, first, last, refresh=True)
+    assert ingest(lake, staged(mine, first, last)).written == [SPLIT]
+    assert equity_bars(lake).collect().height == then.height - 1
+    looked_back = equity_bars(lake, as_of=between).collect()
+    order = ["trade_date", "instrument_id"]
+    assert_frame_equal(looked_back.sort(order), then.sort(order), check_exact=True)
+
+
+def test_a_notebook_asks_by_text(known: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAMPION_HOME", str(known.home))
+    workspace.settings.cache_clear()
+    try:
+        eve = ch.scan_adjusted("2024-05-13", as_of="2024-05-17").collect()
+        paid = ch.scan_adjusted("2024-05-13", "2024-05-31", total_return=True).collect()
+    finally:
+        workspace.settings.cache_clear()
+    assert (eve["trade_date"].min(), eve["trade_date"].max()) == (date(2024, 5, 13), date(2024, 5, 17))
+    assert paid["adjustment_factor"].max() >= 10.0
