@@ -34,7 +34,7 @@ def quality(run: Run) -> Section:
             "Findings, bars by year:",
             table(wide),
             f"The {gaps.height} unexplained gaps, by what they are; the list of actions has few funds and SME shares:",
-            table(with_total(by_kind.select("what", *series).sort(series[0], descending=True), "all"))
+            table(with_total(by_kind.select("what", *series).sort(series[0], "what", descending=[True, False]), "all"))
             if series
             else "None.",
             "The widest:",

@@ -31,6 +31,7 @@ def speed(run: Run) -> Section:
     ingest = run.costs[INGEST]
     a_minute = 60 * sessions / ingest.cpu
     whole = 60 * sessions / sum(cost.cpu for cost in run.costs.values())
+    profile = _profile(run)
     return Section(
         "Cost",
         [
@@ -41,7 +42,8 @@ def speed(run: Run) -> Section:
             ),
             table(stages),
             "What dominates ingest: CPU milliseconds a file, one thread, a sample of each format.",
-            table(_profile(run)),
+            table(profile),
+            _shares(profile),
         ],
     )
 
@@ -57,6 +59,14 @@ def _profile(run: Run) -> pl.DataFrame:
         rows.append((f"{publication}: {kind}", len(chosen), *_timed(chosen)))
     names = ["format", "files", "unzip, decode", "parse", "type, validate, normalize", "write raw, normalized"]
     return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def _shares(profile: pl.DataFrame) -> str:
+    """Return each part's share of the sample's cost, the largest first."""
+    parts = profile.columns[2:]
+    costs = profile.select((pl.col(name) * pl.col("files")).sum() for name in parts).row(0, named=True)
+    ordered = sorted(costs.items(), key=lambda cost: cost[1], reverse=True)
+    return "Over the sample: " + "; ".join(f"{name} {cost / sum(costs.values()):.0%}" for name, cost in ordered) + "."
 
 
 def _timed(files: list[Received]) -> tuple[float, ...]:
