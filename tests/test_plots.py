@@ -97,6 +97,7 @@ EVERY: dict[str, tuple[Callable[[pl.DataFrame], Figure], pl.DataFrame]] = {
     "breadth": (plots.breadth, bars(5)),
     "movers": (plots.movers, bars(1)),
     "adjustment": (plots.adjustment, renamed()),
+    "tellings": (plots.tellings, renamed().with_columns(telling=pl.Series(["then", "now"] * 2))),
     "feature_coverage": (plots.feature_coverage, features()),
     "feature_distributions": (plots.feature_distributions, features()),
     "feature_correlation": (plots.feature_correlation, features()),
@@ -367,3 +368,23 @@ def test_an_adjusted_history_marks_what_changed() -> None:
     assert np.asarray(adjusted.get_ydata()).tolist() == [20.0, 21.0, 20.5, 22.0]
     with pytest.raises(UsageError, match="one instrument"):
         plots.adjustment(renamed().with_columns(instrument_id=pl.Series(["a", "a", "b", "b"])))
+
+
+def test_labels_of_neighbouring_changes_stand_below_one_another() -> None:
+    figure = plots.adjustment(renamed().with_columns(symbol=pl.Series(["OLD", "NEW", "NEW", "NEWER"])))
+    (ax,) = figure.axes
+    assert [text.get_text() for text in ax.texts] == ["OLD → NEW", "÷ 5, new ISIN", "NEW → NEWER"]
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+
+
+def test_tellings_of_one_history_are_a_line_each() -> None:
+    now = renamed().with_columns(telling=pl.lit("now"))
+    then = now.head(3).with_columns(pl.col("close") * 5, telling=pl.lit("then"))
+    (ax,) = plots.tellings(pl.concat([now, then])).axes
+    assert title(ax) == "NEW"
+    assert [str(line.get_label()) for line in ax.lines] == ["then", "now"]
+    assert np.asarray(ax.lines[0].get_ydata()).tolist() == [100.0, 105.0, 102.5]
+    assert np.asarray(ax.lines[0].get_xdata()).tolist() == [0, 1, 2]
+    assert ticks(ax, "y")

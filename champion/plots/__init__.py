@@ -4,7 +4,7 @@ Every function raises UsageError if a column it needs is missing, and shows a pa
 """
 
 from champion.plots.features import feature_correlation, feature_coverage, feature_distributions
-from champion.plots.history import adjustment
+from champion.plots.history import adjustment, tellings
 from champion.plots.market import breadth, movers, sessions_and_rows, turnover_by_session
 from champion.plots.models import (
     calibration,
@@ -34,6 +34,7 @@ __all__ = [
     "quantile_bars",
     "score_distribution",
     "sessions_and_rows",
+    "tellings",
     "top_scores",
     "turnover_by_session",
 ]

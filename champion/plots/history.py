@@ -1,15 +1,20 @@
-"""Figure of one instrument through its corporate actions: as traded, and adjusted."""
+"""Figures of one instrument over time: through its corporate actions, and as several tellings have it."""
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from champion.errors import UsageError
 from champion.plots import style
 
+_COLORS = (style.BLUE, style.ORANGE, style.GREEN, style.PURPLE)
+_NEAR = 6  # times the lowest price: up to there evenly spaced prices are legible on a logarithmic axis
+_LABEL = 0.2  # of the axis, what a label takes
+_LINES = 4
 _MARKS = 8  # more than this and their labels would cover each other
 
 
@@ -44,16 +49,56 @@ def adjustment(bars: pl.DataFrame) -> Figure:
     traded = (bars["close"] * bars["adjustment_factor"]).to_numpy()
     style.line(ax, places, traded, color=style.ORANGE, label="as traded", linewidth=1.2)
     style.line(ax, places, bars["close"].to_numpy(), label="adjusted")
-    ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=12))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda rupees, _: f"₹ {rupees:,.10g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    _rupees(ax)
     marks = _changes(bars)
-    for place, text in marks:
-        _mark(ax, place, text if len(marks) <= _MARKS else "", len(places))
+    texts = [text if len(marks) <= _MARKS else "" for _, text in marks]
+    for level, (place, _), text in zip(_levels([place for place, _ in marks], len(places)), marks, texts, strict=True):
+        _mark(ax, place, text, len(places), level)
     ax.set_title(f"{bars['symbol'][-1]}: {len(marks)} change{'' if len(marks) == 1 else 's'} on the way")
     style.legend_above(ax)
     return figure
+
+
+@style.plot("One history, several tellings", "symbol", "trade_date", "close", "telling", source="adjusted bars")
+def tellings(bars: pl.DataFrame) -> Figure:
+    """Return the close of one instrument, a line for each telling, on a logarithmic scale.
+
+    Columns: symbol, trade_date (Date), close (rupees), telling (text: how or when it is told, as `known on 2024-06-28`
+    or `total return`). The first telling is drawn last, over the others.
+
+    >>> from datetime import date
+    >>> frame = pl.DataFrame({
+    ...     "symbol": ["A"] * 2,
+    ...     "trade_date": [date(2024, 1, 1)] * 2,
+    ...     "close": [50.0, 100.0],
+    ...     "telling": ["adjusted", "as traded"],
+    ... })
+    >>> [line.get_label() for line in tellings(frame).axes[0].lines]
+    ['as traded', 'adjusted']
+    """
+    sessions = bars["trade_date"].unique().sort().to_list()
+    names = bars["telling"].unique(maintain_order=True).to_list()
+    figure, (ax,) = style.panels((9.5, 4.2))
+    style.sessions_axis(ax, sessions)
+    place = {session: number for number, session in enumerate(sessions)}
+    for number, name in reversed(list(enumerate(names))):
+        told = bars.filter(telling=name).sort("trade_date")
+        places = np.array([place[session] for session in told["trade_date"]])
+        style.line(ax, places, told["close"].to_numpy(), color=_COLORS[number % len(_COLORS)], label=name)
+    _rupees(ax)
+    ax.set_title(bars["symbol"][-1])
+    style.legend_above(ax)
+    return figure
+
+
+def _rupees(ax: Axes) -> None:
+    """Give a panel a logarithmic axis of rupees, with round prices that do not crowd however far prices moved."""
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    near = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10])
+    ax.yaxis.set_major_locator(near if high / low < _NEAR else LogLocator(base=10, subs=(1, 2, 5), numticks=12))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda rupees, _: f"₹ {rupees:,.10g}"))
+    ax.yaxis.set_minor_locator(NullLocator())
 
 
 def _changes(bars: pl.DataFrame) -> list[tuple[int, str]]:
@@ -71,7 +116,16 @@ def _changes(bars: pl.DataFrame) -> list[tuple[int, str]]:
     return [(place, text) for place, text in enumerate(said) if text]
 
 
-def _mark(ax: Axes, place: int, text: str, sessions: int) -> None:
+def _levels(places: list[int], sessions: int) -> list[int]:
+    """Return a line of text for each mark, so that neighbours' labels stand below one another."""
+    levels: list[int] = []
+    for number, place in enumerate(places):
+        near = number > 0 and place - places[number - 1] < sessions * _LABEL
+        levels.append((levels[-1] + 1) % _LINES if near else 0)
+    return levels
+
+
+def _mark(ax: Axes, place: int, text: str, sessions: int, level: int) -> None:
     ax.axvline(place, color=style.GREY, linewidth=0.8, linestyle=(0, (3, 3)))
     if text:
         right = place > sessions * 0.75
@@ -79,7 +133,7 @@ def _mark(ax: Axes, place: int, text: str, sessions: int) -> None:
             text,
             (place, 1.0),
             xycoords=("data", "axes fraction"),
-            xytext=(-4 if right else 4, -4),
+            xytext=(-4 if right else 4, -4 - 13 * level),
             textcoords="offset points",
             ha="right" if right else "left",
             va="top",
