@@ -14,7 +14,7 @@ from champion import contracts
 from champion.envelope import envelope
 from champion.normalize import instrument_id
 
-VERSION = "1"  # raise it when the meaning of the output changes: committed partitions are then made anew
+VERSION = "2"  # raise it when the meaning of the output changes: committed partitions are then made anew
 EXCHANGE = "NSE"
 
 
@@ -35,7 +35,7 @@ def normalize(raw: pl.DataFrame, names: Mapping[str, str] | None = None) -> pl.D
             source=pl.col("source"),
             ingest_time=pl.col("ingest_time"),
             entity_id=pl.col("instrument_id"),
-            key=[pl.col("trade_date"), pl.col("instrument_id")],
+            key=[pl.col("trade_date"), pl.col("instrument_id"), pl.col("event_id").bin.encode("hex")],
         ),
         "instrument_id",
         pl.col("SYMBOL").alias("symbol"),

@@ -12,7 +12,7 @@ import polars as pl
 from champion import contracts
 from champion.envelope import envelope
 
-VERSION = "1"  # raise it when the meaning of the output changes: committed partitions are then made anew
+VERSION = "2"  # raise it when the meaning of the output changes: committed partitions are then made anew
 EXCHANGE = "NSE"
 _CRORE = 1e7  # rupees
 _SAME = "AUTO BANK ENERGY FMCG IT MEDIA METAL MNC PHARMA PSE REALTY COMMODITIES INFRASTRUCTURE 100 200 500".split()
@@ -53,7 +53,7 @@ def normalize(raw: pl.DataFrame) -> pl.DataFrame:
             source=pl.col("source"),
             ingest_time=pl.col("ingest_time"),
             entity_id=pl.col("index_id"),
-            key=[pl.col("trade_date"), pl.col("index_id")],
+            key=[pl.col("trade_date"), pl.col("index_id"), pl.col("event_id").bin.encode("hex")],
         ),
         "index_id",
         pl.col("Index_Name").alias("index_name"),

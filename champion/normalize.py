@@ -13,7 +13,7 @@ import polars as pl
 from champion import contracts
 from champion.envelope import envelope
 
-VERSION = "2"  # raise it when the meaning of the output changes: committed bars are then made anew
+VERSION = "3"  # raise it when the meaning of the output changes: committed bars are then made anew
 
 EQUITY_SERIES = ("EQ", "BE", "BZ", "SM", "ST")
 """NSE's series in which a company's shares trade; a symbol is in one at a time, so a move is no break."""
@@ -52,7 +52,7 @@ def normalize(raw: pl.DataFrame, names: Mapping[str, str] | None = None) -> pl.D
             source=pl.col("source"),
             ingest_time=pl.col("ingest_time"),
             entity_id=pl.col("instrument_id"),
-            key=[pl.col("trade_date"), pl.col("instrument_id")],
+            key=[pl.col("trade_date"), pl.col("instrument_id"), pl.col("event_id").bin.encode("hex")],
         ),
         "instrument_id",
         pl.col("TckrSymb").alias("symbol"),

@@ -249,14 +249,19 @@ def _gaps(judged: Judged) -> pl.DataFrame:
     """Return opens far from the previous close, adjusted for dividends too, that no action without a factor explains.
 
     An instrument's first bar is not judged: on a listing day the previous close is the issue price. Nor are penny
-    shares that moved by two ticks.
+    shares that moved by two ticks. After a suspension the exchange sets a previous close of its own, after a session
+    that the lake lacks the last close is old: a gap is one from both.
     """
     shares = judged.context.filter(pl.col("series").is_in(EQUITY_SERIES))
-    before = pl.col("trade_date").shift(1).over("instrument_id", order_by="trade_date")
-    adjusted = adjust(shares, judged.factors, total_return=True).with_columns(before=before)
+    last = {
+        "before": pl.col("trade_date").shift(1).over("instrument_id", order_by="trade_date"),
+        "held": pl.col("close").shift(1).over("instrument_id", order_by="trade_date"),
+    }
+    adjusted = adjust(shares, judged.factors, total_return=True).with_columns(**last)
     gap, moved = pl.col("open") / pl.col("prev_close") - 1, (pl.col("open") - pl.col("prev_close")).abs()
+    from_held = pl.col("open") / pl.col("held") - 1
     wide = adjusted.join(judged.bars.select("trade_date").unique(), on="trade_date", how="semi").filter(
-        pl.col("before").is_not_null() & (gap.abs() > GAP) & (moved > TICKS)
+        pl.col("before").is_not_null() & (gap.abs() > GAP) & (from_held.abs() > GAP) & (moved > TICKS)
     )
     moving = judged.factors.filter(pl.col("reason").is_not_null()).select("instrument_id", "ex_date")
     explained = wide.join(moving, on="instrument_id").filter(
