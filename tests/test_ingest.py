@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
-import signal
-import time
 import zipfile
 from datetime import date
 from pathlib import Path
@@ -22,7 +18,6 @@ from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.sources.publications import BHAVCOPY, bhavcopy_paths
 
-WHOLE = (date(2023, 11, 1), date(2024, 8, 30))
 START, END = date(2024, 6, 18), date(2024, 6, 25)  # crosses the change of the UDiFF header
 
 
@@ -126,25 +121,6 @@ def test_a_corrected_file_becomes_a_revision(settings: Settings, archive: Simula
     manifest = lake.manifest("raw_equity_ohlc", START)
     assert manifest is not None
     assert [part.rows for part in manifest.parts] == [before.height, before.height - 1]
-
-
-def test_killed_at_any_moment_a_rerun_gives_the_undisturbed_lake(settings: Settings, ingested: Settings) -> None:
-    shutil.copytree(ingested.staging, settings.staging)  # the same files, fetched at the same time
-    context = multiprocessing.get_context("spawn")
-    disturbed, undisturbed = Lake(settings.lake), Lake(ingested.lake)
-    for committed in (1, 40, 80, 120):
-        worker = context.Process(target=run, args=(settings, *WHOLE))
-        worker.start()
-        while len(disturbed.sessions("normalized_equity_ohlc")) < committed:
-            assert worker.is_alive()
-            time.sleep(0.005)
-        assert worker.pid is not None
-        os.kill(worker.pid, signal.SIGKILL)
-        worker.join()
-        assert len(disturbed.sessions("normalized_equity_ohlc")) < len(undisturbed.sessions("normalized_equity_ohlc"))
-    assert run(settings, *WHOLE).totals["written"] > 0
-    assert contents(disturbed) == contents(undisturbed)
-    assert disturbed.verify("raw_equity_ohlc") == disturbed.verify("normalized_equity_ohlc") == []
 
 
 def test_the_archive_setting_is_checked(tmp_path: Path) -> None:

@@ -1,0 +1,144 @@
+"""A corrected file flows through to what was made of it, to nothing else; the earlier state can still be read."""
+
+from __future__ import annotations
+
+import time
+import zipfile
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from champion import clock
+from champion.files import sha256
+from champion.lake import Lake
+from champion.pipeline import actions, lineage
+from champion.pipeline.build import build_features
+from champion.pipeline.fetch import fetch, staged
+from champion.pipeline.identify import identify
+from champion.pipeline.ingest import Ingested, ingest
+from champion.settings import Settings
+from champion.simulate import publish
+from champion.sources.publications import bhavcopy_paths
+
+START, END = date(2023, 12, 18), date(2024, 1, 9)
+SESSION, SYMBOL = date(2024, 1, 4), "BHIMASURE"
+RAW, BARS, FEATURES = "raw_equity_ohlc", "normalized_equity_ohlc", "features_equity_indicators"
+LOW, CLOSE = 16, 17  # columns of UDiFF
+OTHERS = ("raw_equity_delivery", "normalized_equity_delivery", "raw_index_ohlc", "normalized_index_ohlc")
+
+
+@dataclass(frozen=True)
+class State:
+    """The lake at one moment: its files' digests by path, and its features and raw bars."""
+
+    files: dict[str, str]
+    features: pl.DataFrame
+    raw: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """A workspace before and after a correction, when nobody knew of it yet, and what the second ingestion did."""
+
+    settings: Settings
+    before: State
+    after: State
+    moment: datetime
+    ingested: Ingested
+
+
+@pytest.fixture(scope="module")
+def corrected(tmp_path_factory: pytest.TempPathFactory) -> Corrected:
+    archive = publish(tmp_path_factory.mktemp("archive"), instruments=12, start=START, end=END)
+    settings = Settings(home=tmp_path_factory.mktemp("home"), archive=str(archive.root))
+    backfill(settings)
+    before, moment = state(settings), clock.now()
+    time.sleep(0.01)  # moments are told apart by the millisecond
+    correct(archive.root / bhavcopy_paths(SESSION)[0])
+    ingested = backfill(settings, refresh=True)
+    return Corrected(settings, before, state(settings), moment, ingested)
+
+
+def backfill(settings: Settings, *, refresh: bool = False) -> Ingested:
+    lake = Lake(settings.lake)
+    fetch(settings, START, END, refresh=refresh)
+    lineage.refresh(settings)
+    done = ingest(lake, staged(settings, START, END))
+    identify(settings)
+    actions.refresh(settings)
+    build_features(lake, START, END)
+    return done
+
+
+def correct(path: Path) -> None:
+    """Let one share have closed at its low."""
+    with zipfile.ZipFile(path) as packed:
+        (member,) = packed.namelist()
+        rows = [line.split(",") for line in packed.read(member).decode().splitlines()]
+    (row,) = (cells for cells in rows if SYMBOL in cells)
+    assert row[CLOSE] != row[LOW]
+    row[CLOSE] = row[LOW]
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr(member, "".join(f"{','.join(cells)}\n" for cells in rows))
+
+
+def state(settings: Settings) -> State:
+    lake = Lake(settings.lake)
+    files = {str(p.relative_to(lake.root)): sha256(p) for p in lake.root.rglob("*") if p.is_file()}
+    features = lake.scan(FEATURES).collect().sort("trade_date", "instrument_id")
+    return State(files, features, lake.scan(RAW).collect().sort("TradDt", "TckrSymb", "SctySrs"))
+
+
+def changed(corrected: Corrected, dataset: str) -> set[date]:
+    """Return the sessions of which a file of the dataset is new, gone or other than it was."""
+    before, after = (
+        {p: d for p, d in s.files.items() if p.startswith(dataset)} for s in (corrected.before, corrected.after)
+    )
+    other = [path for path in before.keys() | after.keys() if before.get(path) != after.get(path)]
+    folders = [dict(part.split("=") for part in path.split("/") if "=" in part) for path in other]
+    return {date.fromisoformat(f.get("date") or f"{f['year']}-{f['month']}-{f['day']}") for f in folders}
+
+
+def test_one_file_of_one_session_is_made_anew(corrected: Corrected) -> None:
+    assert corrected.ingested.written == [SESSION]
+    assert corrected.ingested.totals["written"] == 1
+    assert changed(corrected, "raw/equity_ohlc") == changed(corrected, "normalized/equity_ohlc") == {SESSION}
+    assert [name for name in OTHERS if changed(corrected, name.replace("_", "/", 1))] == []
+
+
+def test_features_before_the_session_stay_and_those_from_it_on_are_made_anew(corrected: Corrected) -> None:
+    sessions = Lake(corrected.settings.lake).sessions(BARS)
+    assert changed(corrected, "features/equity_indicators") == {s for s in sessions if s >= SESSION} != set(sessions)
+
+
+def test_features_change_for_the_corrected_share_alone(corrected: Corrected) -> None:
+    mine = pl.col("symbol") == SYMBOL
+    before, after = corrected.before.features, corrected.after.features
+    assert_frame_equal(after.filter(~mine), before.filter(~mine), check_exact=True)
+    for session in before["trade_date"].unique():
+        then, now = (frame.filter(mine & (pl.col("trade_date") == session)) for frame in (before, after))
+        assert then.equals(now) == (session < SESSION)
+
+
+def test_what_was_known_before_can_still_be_read(corrected: Corrected) -> None:
+    lake = Lake(corrected.settings.lake)
+    key = ("TradDt", "TckrSymb", "SctySrs")
+    assert_frame_equal(lake.scan(RAW, as_of=corrected.moment).collect().sort(key), corrected.before.raw)
+    assert_frame_equal(lake.scan(RAW, as_of=clock.now()).collect().sort(key), corrected.after.raw)
+    closes = [
+        lake.scan(RAW, SESSION, SESSION, as_of=moment).filter(pl.col("TckrSymb") == SYMBOL).select("ClsPric", "LwPric")
+        for moment in (corrected.moment, None)
+    ]
+    assert [close == low for frame in closes for close, low in frame.collect().rows()] == [False, True]
+    assert lake.scan(BARS, SESSION, SESSION).filter(symbol=SYMBOL).collect()["close"].to_list() == [
+        closes[1].collect()["ClsPric"].item()
+    ]
+
+
+def test_once_more_changes_nothing(corrected: Corrected) -> None:
+    assert backfill(corrected.settings, refresh=True).totals["written"] == 0
+    assert state(corrected.settings).files == corrected.after.files
