@@ -19,7 +19,7 @@ demo: $(READY)  ## Simulate an archive and run everything on it, in data/demo
 	$(BIN)/champion demo
 
 test: $(READY)  ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(READY)  ## Check style, types, layering and released contracts
 	$(BIN)/ruff check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -12,7 +13,7 @@ from warehouse_rows import FRAMES, JANUARY
 
 from champion import contracts, warehouse
 from champion.lake import Lake
-from champion.pipeline import lineage
+from champion.pipeline import actions, lineage
 from champion.pipeline.fetch import fetch, staged
 from champion.pipeline.identify import identify
 from champion.pipeline.ingest import ingest
@@ -47,6 +48,15 @@ def ingested(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory
     ingest(Lake(settings.lake), staged(settings, START, END)).require_complete()
     identify(settings).require_complete()
     return settings
+
+
+@pytest.fixture(scope="session")
+def known(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The ingested workspace with its corporate actions; tests only read it."""
+    made = ingested.model_copy(update={"home": tmp_path_factory.mktemp("known") / "home"})
+    shutil.copytree(ingested.home, made.home)
+    assert actions.refresh(made).outcome == "written"
+    return made
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import champion as ch
 from champion import workspace
 from champion.envelope import session_close
 from champion.lake import Lake
-from champion.pipeline import actions, lineage
+from champion.pipeline import lineage
 from champion.pipeline.adjusted import adjusted_bars
 from champion.pipeline.bars import BARS, equity_bars
 from champion.pipeline.fetch import fetch, staged
@@ -28,15 +28,6 @@ from champion.sources.publications import bhavcopy_paths
 WHOLE = (date(2023, 11, 1), date(2024, 8, 30))
 RENAMED = date(2024, 5, 7)  # KOSIFIN to KOSIFININD, which the simulated exchange's list leaves out
 SPLIT = date(2024, 5, 20)  # 10:1, months after DECCANHOLD became DECCANHOLDIND
-
-
-@pytest.fixture(scope="module")
-def known(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The ingested workspace, with corporate actions."""
-    settings = ingested.model_copy(update={"home": tmp_path_factory.mktemp("known") / "home"})
-    shutil.copytree(ingested.home, settings.home)
-    actions.refresh(settings)
-    return settings
 
 
 def test_every_rename_keeps_its_instrument(known: Settings, archive: SimulatedArchive) -> None:

@@ -15,7 +15,6 @@ from champion import contracts, warehouse
 from champion.adjust import adjust
 from champion.lake import Lake
 from champion.normalize import EQUITY_SERIES
-from champion.pipeline import actions
 from champion.pipeline.adjusted import adjusted_bars
 from champion.pipeline.load import load
 from champion.settings import Settings
@@ -26,11 +25,10 @@ VIEWS = {"equity_adjusted": False, "equity_total_return": True}
 
 
 @pytest.fixture(scope="module")
-def market(ingested: Settings) -> Settings:
-    """The simulated workspace with its factors, in the warehouse."""
-    actions.refresh(ingested)
-    load(ingested, START, END, (NORMALIZED, FACTORS))
-    return ingested
+def market(known: Settings) -> Settings:
+    """The simulated workspace with its factors, in the warehouse, which no other module uses."""
+    load(known, START, END, (NORMALIZED, FACTORS))
+    return known
 
 
 def view(client: Client, name: str) -> pl.DataFrame:

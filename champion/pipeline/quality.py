@@ -48,9 +48,10 @@ def _check(lake: Lake, start: date, end: date, factors: pl.DataFrame, as_of: dat
 
 
 def record(lake: Lake, start: date, end: date, verdict: Verdict) -> int:
-    """Commit the findings by session and return how many there are; a session without any has an empty partition."""
-    for session in lake.sessions(BARS, start, end):
-        found = verdict.findings.filter(pl.col("session") == session)
-        digest = str(found.hash_rows(seed=0).sum()) if found.height else ""
-        lake.write(FINDINGS, session, found, {"findings": digest})
+    """Commit the findings by session and return how many there are; what was found before and is gone now goes."""
+    found = verdict.findings.partition_by("session", as_dict=True)
+    sessions = {session for (session,) in found} | set(lake.sessions(FINDINGS, start, end))
+    for session in sorted(sessions):
+        rows = found.get((session,), verdict.findings.clear())
+        lake.write(FINDINGS, session, rows, {"findings": str(rows.hash_rows(seed=0).sum())})
     return verdict.findings.height
