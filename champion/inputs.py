@@ -11,6 +11,9 @@ import polars as pl
 from champion import indicators
 from champion.errors import ContractError
 from champion.indicators.bars import check_bars
+from champion.indicators.cross_section import rank
+
+__all__ = ["LOOKBACK", "MODEL_INPUTS", "model_inputs", "rank", "scale_free"]
 
 LOOKBACK = 21
 """Bars per instrument, the session's own included, that give every input its value."""
@@ -70,17 +73,6 @@ def scale_free(bars: pl.DataFrame, features: pl.DataFrame) -> pl.DataFrame:
         )
     inputs = [expression.alias(name) for name, expression in _SCALE_FREE.items()]
     return joined.select("instrument_id", "symbol", "trade_date", *inputs).sort("instrument_id", "trade_date")
-
-
-def rank(values: pl.Expr) -> pl.Expr:
-    """Return the rank among the non-null values, spread evenly from -0.5 to 0.5 with mean 0.
-
-    (rank - 1/2) / count - 1/2; equal values share their average rank, a single value gets 0, null stays null.
-
-    >>> pl.DataFrame({"x": [10.0, 30.0, None, 20.0, 20.0]}).select(rank(pl.col("x"))).to_series().to_list()
-    [-0.375, 0.375, None, 0.0, 0.0]
-    """
-    return (values.rank("average") - 0.5) / values.count() - 0.5
 
 
 def _from_bars(bars: pl.DataFrame) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Technical indicators as expressions: each takes columns of one instrument in session order and returns one column.
 
 Textbook names, scales and warm-up rows, as in TA-Lib; name the result (`rsi_14=rsi(...)` or `.alias`). Grouping by
-instrument is the caller's: see `champion.features`.
+instrument is the caller's: see `champion.features`. `cross_section` is for the other direction, one session.
 
 >>> import polars as pl
 >>> from champion import indicators
@@ -10,34 +10,113 @@ instrument is the caller's: see `champion.features`.
 [None, 102.0, 103.5, 104.0]
 """
 
-from champion.indicators.momentum import macd, macd_histogram, macd_signal, rsi, stochastic_d, stochastic_k
-from champion.indicators.trend import ema, sma
+from champion.indicators import cross_section
+from champion.indicators._mechanics import PRICE_UNIT, RETURN_UNIT
+from champion.indicators.channels import (
+    donchian_lower,
+    donchian_middle,
+    donchian_upper,
+    keltner_lower,
+    keltner_middle,
+    keltner_upper,
+)
+from champion.indicators.directional import adx, aroon_down, aroon_oscillator, aroon_up, minus_di, plus_di
+from champion.indicators.momentum import macd, macd_histogram, macd_signal, ppo, rsi, trix
+from champion.indicators.oscillators import cci, mfi, williams_r
+from champion.indicators.realised import garman_klass, parkinson, realised_volatility, rogers_satchell, yang_zhang
+from champion.indicators.returns import log_return, mom, roc, simple_return
+from champion.indicators.statistics import beta, correlation, rolling_rank, rolling_zscore
+from champion.indicators.stochastic import (
+    stochastic_d,
+    stochastic_fast_d,
+    stochastic_fast_k,
+    stochastic_k,
+    stochastic_rsi_d,
+    stochastic_rsi_k,
+)
+from champion.indicators.trend import dema, ema, sma, tema, wma
 from champion.indicators.volatility import (
     atr,
     bollinger_lower,
     bollinger_middle,
     bollinger_upper,
     bollinger_width,
+    natr,
     standard_deviation,
+    true_range,
 )
-from champion.indicators.volume import obv, volume_ma, vwap
+from champion.indicators.volume import (
+    accumulation_distribution,
+    chaikin_money_flow,
+    chaikin_oscillator,
+    force_index,
+    obv,
+    volume_ma,
+    vwap,
+)
 
 __all__ = [
+    "PRICE_UNIT",
+    "RETURN_UNIT",
+    "accumulation_distribution",
+    "adx",
+    "aroon_down",
+    "aroon_oscillator",
+    "aroon_up",
     "atr",
+    "beta",
     "bollinger_lower",
     "bollinger_middle",
     "bollinger_upper",
     "bollinger_width",
+    "cci",
+    "chaikin_money_flow",
+    "chaikin_oscillator",
+    "correlation",
+    "cross_section",
+    "dema",
+    "donchian_lower",
+    "donchian_middle",
+    "donchian_upper",
     "ema",
+    "force_index",
+    "garman_klass",
+    "keltner_lower",
+    "keltner_middle",
+    "keltner_upper",
+    "log_return",
     "macd",
     "macd_histogram",
     "macd_signal",
+    "mfi",
+    "minus_di",
+    "mom",
+    "natr",
     "obv",
+    "parkinson",
+    "plus_di",
+    "ppo",
+    "realised_volatility",
+    "roc",
+    "rogers_satchell",
+    "rolling_rank",
+    "rolling_zscore",
     "rsi",
+    "simple_return",
     "sma",
     "standard_deviation",
     "stochastic_d",
+    "stochastic_fast_d",
+    "stochastic_fast_k",
     "stochastic_k",
+    "stochastic_rsi_d",
+    "stochastic_rsi_k",
+    "tema",
+    "trix",
+    "true_range",
     "volume_ma",
     "vwap",
+    "williams_r",
+    "wma",
+    "yang_zhang",
 ]

@@ -11,10 +11,44 @@ import polars as pl
 PRICE_UNIT = 10_000
 """Price units in a rupee: prices are read to 1/10,000 rupee, the grain of adjusted prices."""
 
+RETURN_UNIT = 2**49
+"""Grains in a return of 1, simple or log: one is 1.8e-15. The log of the largest price over the smallest still fits."""
+
 
 def units(price: pl.Expr) -> pl.Expr:
     """Return a price in rupees as a whole number (Int64) of price units; null stays null."""
     return (price * PRICE_UNIT).round().cast(pl.Int64)
+
+
+def grains(values: pl.Expr, unit: int, window: int) -> pl.Expr:
+    """Return values as whole grains (Int64), `unit` of them in 1; null where there are 2**63 / `window` or more.
+
+    So `spread` over the window stays within 128 bits whatever the values.
+
+    >>> pl.DataFrame({"x": [0.5, -2.0, 1e9]}).select(grains(pl.col("x"), 2**30, 20)).to_series().to_list()
+    [536870912, -2147483648, None]
+    """
+    whole = (values * unit).round()
+    return pl.when(whole.abs() < 2**63 // window).then(whole).cast(pl.Int64)
+
+
+def log_grains(price: pl.Expr, base: pl.Expr) -> pl.Expr:
+    """Return log(price / base) in whole grains (Int64), `RETURN_UNIT` of them in 1."""
+    return (log_ratio(price, base) * RETURN_UNIT).round().cast(pl.Int64)
+
+
+def log_ratio(price: pl.Expr, base: pl.Expr) -> pl.Expr:
+    """Return the natural log of price / base, correct in its last digits however close the two are."""
+    return ((units(price) - units(base)) / units(base)).log1p()
+
+
+def spread(x: pl.Expr, y: pl.Expr, window: int) -> pl.Expr:
+    """Return window**2 times the population covariance of the last `window` whole numbers (Int128).
+
+    Null until there are as many pairs. Exact: products outgrow 64 bits, so they are summed in 128.
+    """
+    wide_x, wide_y = x.cast(pl.Int128), y.cast(pl.Int128)
+    return window * (wide_x * wide_y).rolling_sum(window) - wide_x.rolling_sum(window) * wide_y.rolling_sum(window)
 
 
 def divide(total: pl.Expr, by: int) -> pl.Expr:
@@ -40,6 +74,37 @@ def mean_rupees(amount: pl.Expr, window: int) -> pl.Expr:
 def from_row(row: int, values: pl.Expr) -> pl.Expr:
     """Return the values from the 0-based `row` on; null before it."""
     return pl.when(pl.int_range(pl.len()) >= row).then(values)
+
+
+def sharing(result: pl.Expr, **values: pl.Expr) -> pl.Expr:
+    """Return `result`, written in `pl.field(name)` of the values, each of which is then computed once.
+
+    Polars looks for common subexpressions neither within one expression nor under `.over`.
+
+    >>> square = sharing(pl.field("y") * pl.field("y"), y=pl.col("x") + 1)
+    >>> pl.DataFrame({"x": [1, 2]}).select(square).to_series().to_list()
+    [4, 9]
+    """
+    fields = [value.alias(name) for name, value in values.items()]
+    return pl.struct(fields).struct.with_fields(_result=result).struct.field("_result")
+
+
+def wilder_mean(values: pl.Expr, window: int) -> pl.Expr:
+    """Return Wilder's mean of whole numbers that start on row 1: it starts as the mean of the first `window`."""
+    first = divide(values.rolling_sum(window), window)
+    return seeded_ewm(values.cast(pl.Float64), seed=first, row=window, alpha=1 / window)
+
+
+def typical_units(high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr:
+    """Return three times the typical price, high + low + close, in whole price units (Int64)."""
+    return units(high) + units(low) + units(close)
+
+
+def true_range_units(high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr:
+    """Return the true range in price units; null on the first row."""
+    top, bottom, before = units(high), units(low), units(close).shift(1)
+    widest = pl.max_horizontal(top - bottom, (top - before).abs(), (bottom - before).abs())
+    return pl.when(before.is_not_null()).then(widest)
 
 
 def seeded_ewm(values: pl.Expr, *, seed: pl.Expr, row: int, alpha: float) -> pl.Expr:

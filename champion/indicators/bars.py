@@ -15,7 +15,7 @@ MAX_PRICE = 1e9
 """Rupees. Above it, 200 prices counted in units of 1/10,000 rupee no longer add up exactly in a double."""
 
 _KEY = ("instrument_id", "trade_date")
-_PRICES = frozenset({"high", "low", "close"})
+_PRICES = frozenset({"open", "high", "low", "close"})
 _AMOUNTS = frozenset({"volume", "turnover"})
 _SHOWN = 5
 

@@ -1,14 +1,11 @@
-"""Momentum indicators: relative strength, MACD and the slow stochastic."""
+"""Momentum indicators: relative strength, MACD, PPO and TRIX."""
 
 from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import divide, from_row, seeded_ewm, units
-from champion.indicators.trend import ema, ema_from
-
-_GRAIN = 2**40
-"""Grains in one point of the raw stochastic: whole grains can be summed exactly, and one is 1e-12."""
+from champion.indicators._mechanics import from_row, seeded_ewm, sharing, units, wilder_mean
+from champion.indicators.trend import chained_ema, ema, ema_from
 
 
 def rsi(close: pl.Expr, window: int = 14) -> pl.Expr:
@@ -19,15 +16,9 @@ def rsi(close: pl.Expr, window: int = 14) -> pl.Expr:
     Wilder, New Concepts in Technical Trading Systems (1978).
     """
     change = units(close).diff()
-    gain = _wilder_mean(change.clip(lower_bound=0), window)
-    loss = _wilder_mean((-change).clip(lower_bound=0), window)
+    gain = wilder_mean(change.clip(lower_bound=0), window)
+    loss = wilder_mean((-change).clip(lower_bound=0), window)
     return pl.when(gain + loss == 0).then(0.0).otherwise(100 * (gain / (gain + loss)))
-
-
-def _wilder_mean(change: pl.Expr, window: int) -> pl.Expr:
-    """Return Wilder's average of a change that is null on row 0."""
-    first = divide(change.rolling_sum(window), window)
-    return seeded_ewm(change.cast(pl.Float64), seed=first, row=window, alpha=1 / window)
 
 
 def macd(close: pl.Expr, fast: int = 12, slow: int = 26, signal: int = 9) -> pl.Expr:
@@ -57,25 +48,25 @@ def _macd_line(close: pl.Expr, fast: int, slow: int) -> pl.Expr:
     return ema_from(close, fast, row=slow - 1) - ema(close, slow)
 
 
-def stochastic_k(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, k: int = 3, d: int = 3) -> pl.Expr:
-    """Return the slow stochastic %K, 0 to 100: where the close lies in the range of the last `window` sessions.
+def ppo(close: pl.Expr, fast: int = 12, slow: int = 26) -> pl.Expr:
+    """Return the percentage price oscillator: the fast less the slow exponential average, in percent of the slow one.
 
-    The raw value, 0 where high and low are equal throughout, is averaged over `k` sessions. Null on the first
-    `window` + `k` + `d` - 3 rows, where %D is null too. TA-Lib STOCH (window, k, simple, d, simple).
+    Null on the first `slow` - 1 rows. Each average starts on its own row, unlike those of `macd`. TA-Lib PPO with
+    exponential averages (matype 1; its default are simple ones); Appel, Technical Analysis (2005).
+
+    >>> pl.DataFrame({"close": [10.0, 11.0, 12.0]}).select(ppo(pl.col("close"), 1, 2)).to_series().round(4).to_list()
+    [None, 4.7619, 4.3478]
     """
-    total = _raw_stochastic(high, low, close, window).rolling_sum(k)
-    return from_row(window + k + d - 3, divide(total, _GRAIN * k))
+    return 100 * (ema(close, fast) - ema(close, slow)) / ema(close, slow)
 
 
-def stochastic_d(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, k: int = 3, d: int = 3) -> pl.Expr:
-    """Return the slow stochastic %D, 0 to 100: the simple average of %K over `d` sessions; null where %K is."""
-    total = _raw_stochastic(high, low, close, window).rolling_sum(k).rolling_sum(d)
-    return divide(total, _GRAIN * k * d)
+def trix(close: pl.Expr, span: int = 30) -> pl.Expr:
+    """Return the change of the triple exponential moving average over one session, in percent.
 
+    Null on the first 3 * (`span` - 1) + 1 rows. TA-Lib TRIX; Hutson, Stocks & Commodities (1983).
 
-def _raw_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int) -> pl.Expr:
-    """Return the raw (fast) %K in whole grains."""
-    highest, lowest = units(high).rolling_max(window), units(low).rolling_min(window)
-    position = 100 * (units(close) - lowest) / (highest - lowest)
-    raw = pl.when(highest == lowest).then(0.0).otherwise(position)
-    return (raw * _GRAIN).round().cast(pl.Int64)
+    >>> pl.DataFrame({"close": [10.0, 11.0, 12.0]}).select(trix(pl.col("close"), 1)).to_series().round(4).to_list()
+    [None, 10.0, 9.0909]
+    """
+    smooth, before = pl.field("smooth"), pl.field("smooth").shift(1)
+    return sharing(100 * (smooth - before) / before, smooth=chained_ema(close, span, times=3))

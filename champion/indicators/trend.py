@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import polars as pl
 
-from champion.indicators._mechanics import mean_rupees, seeded_ewm, units
-
-if TYPE_CHECKING:
-    import polars as pl
+from champion.indicators._mechanics import PRICE_UNIT, divide, mean_rupees, seeded_ewm, units
 
 
 def sma(price: pl.Expr, window: int) -> pl.Expr:
@@ -15,7 +12,6 @@ def sma(price: pl.Expr, window: int) -> pl.Expr:
 
     Null on the first `window` - 1 rows. TA-Lib SMA.
 
-    >>> import polars as pl
     >>> pl.DataFrame({"close": [1.0, 2.0, 4.0]}).select(sma(pl.col("close"), 2)).to_series().to_list()
     [None, 1.5, 3.0]
     """
@@ -33,3 +29,51 @@ def ema(price: pl.Expr, span: int) -> pl.Expr:
 def ema_from(price: pl.Expr, span: int, *, row: int) -> pl.Expr:
     """Return the EMA seeded at the 0-based `row` with the simple average of the `span` prices that end there."""
     return seeded_ewm(price, seed=sma(price, span), row=row, alpha=2 / (span + 1))
+
+
+def chained_ema(price: pl.Expr, span: int, *, times: int) -> pl.Expr:
+    """Return the EMA of the EMA, `times` deep; each is seeded with the simple average of the first `span` of the last.
+
+    Null on the first `times` * (`span` - 1) rows. The seed is a float sum over an instrument's first values and used on
+    one row, so recomputation from the first bar finds the same bits.
+    """
+    smooth = ema(price, span)
+    for depth in range(2, times + 1):
+        smooth = seeded_ewm(smooth, seed=smooth.rolling_mean(span), row=depth * (span - 1), alpha=2 / (span + 1))
+    return smooth
+
+
+def dema(price: pl.Expr, span: int = 30) -> pl.Expr:
+    """Return the double exponential moving average 2 * EMA - EMA(EMA), in rupees.
+
+    Null on the first 2 * (`span` - 1) rows. TA-Lib DEMA; Mulloy, Stocks & Commodities (1994).
+
+    >>> pl.DataFrame({"close": [1.0, 2.0, 4.0]}).select(dema(pl.col("close"), 2)).to_series().round(4).to_list()
+    [None, None, 4.0]
+    """
+    return 2 * ema(price, span) - chained_ema(price, span, times=2)
+
+
+def tema(price: pl.Expr, span: int = 30) -> pl.Expr:
+    """Return the triple exponential moving average 3 * EMA - 3 * EMA(EMA) + EMA(EMA(EMA)), in rupees.
+
+    Null on the first 3 * (`span` - 1) rows. TA-Lib TEMA; Mulloy, Stocks & Commodities (1994).
+
+    >>> pl.DataFrame({"close": [1.0, 2.0, 4.0, 4.0]}).select(tema(pl.col("close"), 2)).to_series().round(4).to_list()
+    [None, None, None, 4.1852]
+    """
+    once, twice, thrice = (chained_ema(price, span, times=times) for times in (1, 2, 3))
+    return 3 * once - 3 * twice + thrice
+
+
+def wma(price: pl.Expr, window: int) -> pl.Expr:
+    """Return the moving average with weights 1 for the oldest to `window` for the latest price, in rupees.
+
+    Null on the first `window` - 1 rows. TA-Lib WMA. Exact: a sum over row number times price in 128 bits.
+
+    >>> pl.DataFrame({"close": [1.0, 2.0, 4.0]}).select(wma(pl.col("close"), 3)).to_series().round(4).to_list()
+    [None, None, 2.8333]
+    """
+    whole, row = units(price).cast(pl.Int128), pl.int_range(pl.len(), dtype=pl.Int64).cast(pl.Int128)
+    total = (row * whole).rolling_sum(window) - (row - window) * whole.rolling_sum(window)
+    return divide(total, PRICE_UNIT * window * (window + 1) // 2)

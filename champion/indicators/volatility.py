@@ -1,10 +1,19 @@
-"""Volatility indicators: Bollinger bands and the average true range."""
+"""Volatility indicators: Bollinger bands and the true range."""
 
 from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import PRICE_UNIT, divide, mean_rupees, rupees, seeded_ewm, units
+from champion.indicators._mechanics import (
+    PRICE_UNIT,
+    divide,
+    mean_rupees,
+    rupees,
+    seeded_ewm,
+    spread,
+    true_range_units,
+    units,
+)
 from champion.indicators.trend import sma
 
 
@@ -36,10 +45,8 @@ def standard_deviation(price: pl.Expr, window: int) -> pl.Expr:
 
     Exact up to its square root: squares of price units outgrow 64 bits, so they are summed in 128.
     """
-    wide = units(price).cast(pl.Int128)
-    total = wide.rolling_sum(window)
-    spread = window * (wide * wide).rolling_sum(window) - total * total
-    return divide(spread.cast(pl.Float64).sqrt(), PRICE_UNIT * window)
+    squares = spread(units(price), units(price), window)
+    return divide(squares.cast(pl.Float64).sqrt(), PRICE_UNIT * window)
 
 
 def atr(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
@@ -48,12 +55,27 @@ def atr(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Exp
     Null on the first `window` rows: the first session has no true range. It starts as the mean of the first `window`
     true ranges and then follows (average * (window - 1) + range) / window. TA-Lib ATR.
     """
-    ranges = _true_range(high, low, close)
+    ranges = true_range_units(high, low, close)
     return seeded_ewm(rupees(ranges), seed=mean_rupees(ranges, window), row=window, alpha=1 / window)
 
 
-def _true_range(high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr:
-    """Return the true range in price units; null on the first row."""
-    top, bottom, before = units(high), units(low), units(close).shift(1)
-    widest = pl.max_horizontal(top - bottom, (top - before).abs(), (bottom - before).abs())
-    return pl.when(before.is_not_null()).then(widest)
+def true_range(high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr:
+    """Return the true range, in rupees: the range of the session and the close before it; null on the first row.
+
+    TA-Lib TRANGE; Wilder, New Concepts in Technical Trading Systems (1978).
+
+    >>> bars = pl.DataFrame({"high": [11.0, 12.0], "low": [10.0, 11.5], "close": [10.5, 11.5]})
+    >>> bars.select(true_range(pl.col("high"), pl.col("low"), pl.col("close"))).to_series().to_list()
+    [None, 1.5]
+    """
+    return rupees(true_range_units(high, low, close))
+
+
+def natr(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
+    """Return the average true range in percent of the close; null on the first `window` rows. TA-Lib NATR.
+
+    >>> bars = pl.DataFrame({"high": [11.0, 12.0], "low": [10.0, 11.5], "close": [10.5, 11.5]})
+    >>> bars.select(natr(pl.col("high"), pl.col("low"), pl.col("close"), 1)).to_series().round(4).to_list()
+    [None, 13.0435]
+    """
+    return 100 * atr(high, low, close, window) / close

@@ -1,0 +1,124 @@
+"""Directional movement: Wilder's ADX with its two indicators, and Aroon.
+
+TA-Lib's conventions, its comparison of two moves in doubles included: where the high rose exactly as far as the low
+fell neither counts, but doubles call such moves equal or not by their last bit, and Wilder's means remember it.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from champion.indicators._mechanics import divide, from_row, seeded_ewm, sharing, true_range_units, units
+from champion.indicators.bars import MAX_PRICE
+
+_ROWS = 2**40
+"""More rows than a column holds: a price times this plus its row orders by price, then by row."""
+
+_HIGHEST = int(MAX_PRICE) * 10_000
+
+
+def plus_di(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
+    """Return Wilder's positive directional indicator +DI, 0 to 100; `window` is 2 or more.
+
+    The smoothed moves up in percent of the smoothed true range; 0 while nothing has moved. Null on the first `window`
+    rows. TA-Lib PLUS_DI; Wilder, New Concepts in Technical Trading Systems (1978). Recursive.
+
+    >>> bars = pl.DataFrame({"high": [11.0, 12.0, 13.0], "low": [10.0, 11.0, 12.0], "close": [10.0, 12.0, 13.0]})
+    >>> bars.select(plus_di(pl.col("high"), pl.col("low"), pl.col("close"), 2)).to_series().round(2).to_list()
+    [None, None, 75.0]
+    """
+    up, down = _moves(high, low)
+    moved = units(high) - units(high).shift(1)
+    return _indicator(pl.when((up > 0) & (up > down)).then(moved).otherwise(0), high, low, close, window)
+
+
+def minus_di(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
+    """Return Wilder's negative directional indicator -DI, 0 to 100: as `plus_di`, for moves down. TA-Lib MINUS_DI.
+
+    >>> bars = pl.DataFrame({"high": [13.0, 12.0, 11.0], "low": [12.0, 11.0, 10.0], "close": [12.0, 11.0, 10.0]})
+    >>> bars.select(minus_di(pl.col("high"), pl.col("low"), pl.col("close"), 2)).to_series().round(2).to_list()
+    [None, None, 100.0]
+    """
+    up, down = _moves(high, low)
+    moved = units(low).shift(1) - units(low)
+    return _indicator(pl.when((down > 0) & (down > up)).then(moved).otherwise(0), high, low, close, window)
+
+
+def adx(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
+    """Return the average directional index, 0 (no trend) to 100, whatever the trend's direction; `window` is 2 or more.
+
+    Null on the first 2 * `window` - 1 rows. It starts as the mean of the first `window` values of
+    100 * |+DI - -DI| / (+DI + -DI), and stays as it is in a session that has none, both being 0. TA-Lib ADX; Wilder,
+    New Concepts in Technical Trading Systems (1978). Recursive.
+
+    >>> bars = pl.DataFrame({"high": [11.0, 12.0, 13.0, 13.0], "low": [10.0, 11.0, 12.0, 11.0]})
+    >>> bars.select(adx(pl.col("high"), pl.col("low"), pl.col("low"), 2)).to_series().round(2).to_list()
+    [None, None, None, 57.14]
+    """
+    plus, minus = pl.field("plus"), pl.field("minus")
+    movement = sharing(
+        pl.when(plus + minus > 0).then(100 * ((plus - minus).abs() / (plus + minus))),
+        plus=plus_di(high, low, close, window),
+        minus=minus_di(high, low, close, window),
+    )
+    found = pl.field("movement")
+    counted = pl.when(found.is_null()).then(0.0).otherwise(found)
+    mean = seeded_ewm(found, seed=counted.rolling_mean(window), row=2 * window - 1, alpha=1 / window)
+    return sharing(mean.forward_fill(), movement=movement)
+
+
+def aroon_up(high: pl.Expr, window: int = 14) -> pl.Expr:
+    """Return 100 * (`window` - sessions since the highest high) / `window`, 0 to 100.
+
+    The high is that of the last `window` + 1 sessions, the latest where several are equal. Null on the first `window`
+    rows. TA-Lib AROON; Chande, Stocks & Commodities (1995).
+
+    >>> pl.DataFrame({"high": [3.0, 2.0, 1.0, 2.0]}).select(aroon_up(pl.col("high"), 2)).to_series().to_list()
+    [None, None, 0.0, 100.0]
+    """
+    return _recency(units(high), window)
+
+
+def aroon_down(low: pl.Expr, window: int = 14) -> pl.Expr:
+    """Return 100 * (`window` - sessions since the lowest low) / `window`, 0 to 100: as `aroon_up`. TA-Lib AROON.
+
+    >>> pl.DataFrame({"low": [3.0, 2.0, 1.0, 1.0]}).select(aroon_down(pl.col("low"), 2)).to_series().to_list()
+    [None, None, 100.0, 100.0]
+    """
+    return _recency(_HIGHEST - units(low), window)
+
+
+def aroon_oscillator(high: pl.Expr, low: pl.Expr, window: int = 14) -> pl.Expr:
+    """Return `aroon_up` less `aroon_down`, -100 to 100; null where they are. TA-Lib AROONOSC.
+
+    >>> bars = pl.DataFrame({"high": [3.0, 2.0, 1.0], "low": [2.0, 1.0, 0.5]})
+    >>> bars.select(aroon_oscillator(pl.col("high"), pl.col("low"), 2)).to_series().to_list()
+    [None, None, -100.0]
+    """
+    return aroon_up(high, window) - aroon_down(low, window)
+
+
+def _moves(high: pl.Expr, low: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """Return how far the high rose and the low fell, in rupees; null on the first row."""
+    return high - high.shift(1), low.shift(1) - low
+
+
+def _indicator(moved: pl.Expr, high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int) -> pl.Expr:
+    """Return the smoothed moves in percent of the smoothed true range."""
+    share = pl.when(pl.field("ranges") > 0).then(100 * (pl.field("moves") / pl.field("ranges"))).otherwise(0.0)
+    ranges = _smooth(pl.field("range"), window)
+    smooth = sharing(ranges, range=true_range_units(high, low, close))
+    return from_row(window, sharing(share, moves=sharing(_smooth(pl.field("move"), window), move=moved), ranges=smooth))
+
+
+def _smooth(values: pl.Expr, window: int) -> pl.Expr:
+    """Return Wilder's running sum over `window`, divided by it; it starts with the `window` - 1 values from row 1."""
+    first = divide(values.rolling_sum(window - 1), window)
+    return seeded_ewm(values.cast(pl.Float64), seed=first, row=window - 1, alpha=1 / window)
+
+
+def _recency(whole: pl.Expr, window: int) -> pl.Expr:
+    """Return how recent the greatest whole number of the last `window` + 1 rows is, 0 to 100."""
+    row = pl.int_range(pl.len(), dtype=pl.Int64).cast(pl.Int128)
+    found = (whole.cast(pl.Int128) * _ROWS + row).rolling_max(window + 1) % _ROWS
+    return divide(100 * (window - (row - found)), window)

@@ -1,0 +1,59 @@
+"""Oscillators of a bar within its recent range: Williams %R, the commodity channel index and the money flow index."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from champion.indicators._mechanics import from_row, sharing, typical_units, units
+
+
+def williams_r(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
+    """Return Williams %R, -100 (close at the low of the last `window` sessions) to 0 (at the high).
+
+    0 where high and low are equal throughout. Null on the first `window` - 1 rows. TA-Lib WILLR; Williams, How I Made
+    One Million Dollars (1973).
+
+    >>> bars = pl.DataFrame({"high": [12.0, 13.0], "low": [10.0, 11.0], "close": [11.0, 12.25]})
+    >>> bars.select(williams_r(pl.col("high"), pl.col("low"), pl.col("close"), 2)).to_series().to_list()
+    [None, -25.0]
+    """
+    highest, lowest = units(high).rolling_max(window), units(low).rolling_min(window)
+    below = -100 * (highest - units(close)) / (highest - lowest)
+    return pl.when(highest == lowest).then(0.0).otherwise(below)
+
+
+def cci(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 20) -> pl.Expr:
+    """Return the commodity channel index: the typical price less its mean, over 0.015 times its mean deviation.
+
+    The typical price is (high + low + close) / 3, the mean deviation that of absolute values. No bounds; 0 where the
+    typical price stood still (TA-Lib can show +-66.67 there, the ratio of two rounding errors). Null on the first
+    `window` - 1 rows. TA-Lib CCI; Lambert, Commodities (1980).
+
+    >>> closes = pl.DataFrame({"close": [10.0, 10.0, 13.0]})
+    >>> closes.select(cci(pl.col("close"), pl.col("close"), pl.col("close"), 3)).to_series().round(4).to_list()
+    [None, None, 100.0]
+    """
+    typical = typical_units(high, low, close)
+    price, total, deviation = pl.field("price"), pl.field("total"), pl.field("deviation")
+    apart = pl.sum_horizontal((window * price.shift(lag) - total).abs() for lag in range(window))
+    beyond = (window * price - total) / deviation * (window / 0.015)
+    full = pl.when(total.is_null()).then(None).when(deviation == 0).then(0.0).otherwise(beyond)
+    sums = sharing(pl.struct(price, total, deviation=apart), price=typical, total=typical.rolling_sum(window))
+    return sums.struct.with_fields(cci=full).struct.field("cci")
+
+
+def mfi(high: pl.Expr, low: pl.Expr, close: pl.Expr, volume: pl.Expr, window: int = 14) -> pl.Expr:
+    """Return the money flow index, 0 to 100: the share of typical price times volume in sessions that rose.
+
+    Sessions whose typical price stood still count on neither side; 0 where all `window` did or had no volume. Null on
+    the first `window` rows. TA-Lib MFI; Quong and Soudack, Stocks & Commodities (1989).
+
+    >>> bars = pl.DataFrame({"close": [10.0, 11.0, 10.0], "volume": [5, 10, 33]})
+    >>> bars.select(mfi(*[pl.col("close")] * 3, pl.col("volume"), 2)).to_series().to_list()
+    [None, None, 25.0]
+    """
+    typical = typical_units(high, low, close)
+    change, flow = typical.diff(), typical.cast(pl.Int128) * volume
+    rising, falling = (pl.when(moved).then(flow).otherwise(0).rolling_sum(window) for moved in (change > 0, change < 0))
+    share = 100 * (rising.cast(pl.Float64) / (rising + falling).cast(pl.Float64))
+    return from_row(window, pl.when(rising + falling == 0).then(0.0).otherwise(share))

@@ -1,0 +1,94 @@
+"""Stochastics: where the close, or the relative strength index, lies in its recent range; slow, fast and of the RSI."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from champion.indicators._mechanics import divide, from_row, sharing, units
+from champion.indicators.momentum import rsi
+
+_GRAIN = 2**40
+"""Grains in one point of the raw stochastic: whole grains can be summed exactly, and one is 1e-12."""
+
+_STILL = 1e-9
+"""Points of RSI: an index that moved less has not moved, and what it shows are its last bits."""
+
+
+def stochastic_k(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, k: int = 3, d: int = 3) -> pl.Expr:
+    """Return the slow stochastic %K, 0 to 100: where the close lies in the range of the last `window` sessions.
+
+    The raw value, 0 where high and low are equal throughout, is averaged over `k` sessions. Null on the first
+    `window` + `k` + `d` - 3 rows, where %D is null too. TA-Lib STOCH (window, k, simple, d, simple).
+    """
+    total = _raw_stochastic(high, low, close, window).rolling_sum(k)
+    return from_row(window + k + d - 3, divide(total, _GRAIN * k))
+
+
+def stochastic_d(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, k: int = 3, d: int = 3) -> pl.Expr:
+    """Return the slow stochastic %D, 0 to 100: the simple average of %K over `d` sessions; null where %K is."""
+    total = _raw_stochastic(high, low, close, window).rolling_sum(k).rolling_sum(d)
+    return divide(total, _GRAIN * k * d)
+
+
+def _raw_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int) -> pl.Expr:
+    """Return the raw (fast) %K in whole grains."""
+    highest, lowest = units(high).rolling_max(window), units(low).rolling_min(window)
+    position = 100 * (units(close) - lowest) / (highest - lowest)
+    raw = pl.when(highest == lowest).then(0.0).otherwise(position)
+    return (raw * _GRAIN).round().cast(pl.Int64)
+
+
+def stochastic_fast_k(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, d: int = 3) -> pl.Expr:
+    """Return the fast stochastic %K, 0 to 100: where the close lies in the range of the last `window` sessions.
+
+    0 where high and low are equal throughout. Null on the first `window` + `d` - 2 rows, where %D is null too. TA-Lib
+    STOCHF (window, d, simple); Lane, Stocks & Commodities (1984).
+
+    >>> bars = pl.DataFrame({"high": [12.0, 13.0], "low": [10.0, 11.0], "close": [11.0, 12.25]})
+    >>> bars.select(stochastic_fast_k(pl.col("high"), pl.col("low"), pl.col("close"), 2, 1)).to_series().to_list()
+    [None, 75.0]
+    """
+    return from_row(window + d - 2, divide(_raw_stochastic(high, low, close, window), _GRAIN))
+
+
+def stochastic_fast_d(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, d: int = 3) -> pl.Expr:
+    """Return the fast stochastic %D, 0 to 100: the simple average of fast %K over `d` sessions; null where %K is.
+
+    >>> bars = pl.DataFrame({"high": [12.0, 13.0, 13.0], "low": [10.0, 11.0, 9.0], "close": [11.0, 12.25, 10.0]})
+    >>> bars.select(stochastic_fast_d(pl.col("high"), pl.col("low"), pl.col("close"), 2, 2)).to_series().to_list()
+    [None, None, 50.0]
+    """
+    return divide(_raw_stochastic(high, low, close, window).rolling_sum(d), _GRAIN * d)
+
+
+def stochastic_rsi_k(close: pl.Expr, window: int = 14, k: int = 5, d: int = 3) -> pl.Expr:
+    """Return where the RSI of `window` lies in its own range of the last `k` sessions, 0 to 100.
+
+    0 where it moved less than 1e-9 points: of a price that stands still it moves by rounding alone, which TA-Lib
+    magnifies. Null on the first `window` + `k` + `d` - 2 rows. TA-Lib STOCHRSI (window, k, d, simple), its fast %K;
+    Chande and Kroll, The New Technical Trader (1994). Recursive, as `rsi` is.
+
+    >>> closes = pl.DataFrame({"close": [10.0, 11.0, 10.0, 10.5]})
+    >>> closes.select(stochastic_rsi_k(pl.col("close"), 2, 2, 1)).to_series().to_list()
+    [None, None, None, 100.0]
+    """
+    return from_row(window + k + d - 2, divide(_raw_stochastic_rsi(close, window, k), _GRAIN))
+
+
+def stochastic_rsi_d(close: pl.Expr, window: int = 14, k: int = 5, d: int = 3) -> pl.Expr:
+    """Return the simple average of `stochastic_rsi_k` over `d` sessions, 0 to 100; null where that is.
+
+    >>> closes = pl.DataFrame({"close": [10.0, 11.0, 10.0, 10.5, 10.0]})
+    >>> closes.select(stochastic_rsi_d(pl.col("close"), 2, 2, 2)).to_series().to_list()
+    [None, None, None, None, 50.0]
+    """
+    return divide(_raw_stochastic_rsi(close, window, k).rolling_sum(d), _GRAIN * d)
+
+
+def _raw_stochastic_rsi(close: pl.Expr, window: int, k: int) -> pl.Expr:
+    """Return the position of the RSI in its range, in whole grains."""
+    index = pl.field("index")
+    highest, lowest = index.rolling_max(k), index.rolling_min(k)
+    position = 100 * ((index - lowest) / (highest - lowest))
+    raw = pl.when(highest - lowest < _STILL).then(0.0).otherwise(position)
+    return sharing((raw * _GRAIN).round().cast(pl.Int64), index=rsi(close, window))
