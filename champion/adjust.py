@@ -23,9 +23,14 @@ _ID = "instrument_id"
 
 
 def adjust(
-    bars: pl.DataFrame, factors: pl.DataFrame, as_of: datetime | None = None, *, total_return: bool = False
+    bars: pl.DataFrame,
+    factors: pl.DataFrame,
+    as_of: datetime | None = None,
+    *,
+    total_return: bool = False,
+    until: date | None = None,
 ) -> pl.DataFrame:
-    """Return the bars in the scale of the last session among them, rows and columns in the same order.
+    """Return the bars in the scale of `until`, by default the last session among them; rows and columns stay in order.
 
     Columns of `PRICES` and `volume` are adjusted where they are present; prices are rounded to 1/10,000 rupee, volumes
     to whole shares; nulls stay null, bars without an action stay as they are. `prev_close` is a price of the
@@ -37,7 +42,7 @@ def adjust(
     the last bar, or not known at `as_of` change nothing. Several on one ex-date multiply. With `total_return` prices
     are adjusted for dividends too: their changes are what an owner earned.
     """
-    last = pl.lit(bars["trade_date"].max(), pl.Date)
+    last = pl.lit(until or bars["trade_date"].max(), pl.Date)
     known = counted(factors, as_of, total_return=total_return).filter(pl.col("ex_date") <= last)
     products = _products(known)
     numbered = bars.with_row_index("_row").sort("trade_date")
@@ -77,14 +82,18 @@ def counted(factors: pl.DataFrame, as_of: datetime | None = None, *, total_retur
     return chosen if as_of is None else chosen.filter(pl.col("known_at") <= as_of)
 
 
-def views(bars: pl.DataFrame, factors: pl.DataFrame, since: date) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return adjusted bars as each session from `since` on saw them, and whose they are.
+def views(
+    bars: pl.DataFrame, factors: pl.DataFrame, since: date, until: date | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return adjusted bars as each session from `since` to `until` saw them, and whose they are.
+
+    `until` is the last session among the bars, unless it is given: some instruments' bars alone may end before.
 
     An instrument with actions on n ex-dates after `since` comes n + 1 times, each time with the bars before the next
     ex-date in their own scale, under an instrument_id of its own. The second frame tells the rows apart: view (that
     id), instrument_id, and the sessions [view_from, view_to) that saw the bars so.
     """
-    last = bars["trade_date"].max() if bars.height else since
+    last = until or (bars["trade_date"].max() if bars.height else since)
     cuts = (
         counted(factors)
         .filter(pl.col("ex_date").is_between(since, last, closed="right"))
@@ -102,7 +111,7 @@ def views(bars: pl.DataFrame, factors: pl.DataFrame, since: date) -> tuple[pl.Da
         .select(pl.col(_ID).alias("view"), _ID, pl.col("view_from").fill_null(date.min), view_to=pl.lit(date.max))
     )
     seen = [bars, *_before_each(cuts, bars, "trade_date")]
-    adjusted = adjust(pl.concat(seen), pl.concat([factors, *_before_each(cuts, factors, "ex_date")]))
+    adjusted = adjust(pl.concat(seen), pl.concat([factors, *_before_each(cuts, factors, "ex_date")]), until=until)
     return adjusted, pl.concat([current, cuts.select(current.columns)])
 
 

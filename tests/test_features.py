@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
 import pytest
 import talib
 from hypothesis import given, settings, strategies as st
+from markets import FIRST, market
 from polars.testing import assert_frame_equal
 
 from champion import contracts, features
 from champion.errors import ContractError, UsageError
 
 SIMPLE = talib.MA_Type.SMA  # type: ignore[attr-defined]  # its stub forgets to export it
-FIRST = date(2024, 1, 1)
 LAW = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 LENGTHS = st.lists(st.sampled_from([1, 2, 14, 15, 18, 20, 26, 34, 60, 210]), min_size=1, max_size=5)
-
-
-def market(lengths: list[int], seed: int = 1) -> pl.DataFrame:
-    """Return bars of one instrument per length, of very different prices, each starting on its own session."""
-    rng = np.random.default_rng(seed)
-    frames = []
-    for number, length in enumerate(lengths):
-        level = (0.5, 100.0, 90_000.0)[number % 3]
-        ticks = np.maximum(np.round(level * np.exp(np.cumsum(rng.normal(0, 0.03, length))) / 0.05), 2)
-        up, down = rng.integers(0, 1 + ticks // 20), rng.integers(0, 1 + ticks // 20)
-        volume = rng.integers(0, 10**6, length) * (rng.random(length) > 0.1)
-        frame = pl.DataFrame(
-            {
-                "instrument_id": [f"I{number}"] * length,
-                "symbol": [f"S{number}"] * length,
-                "trade_date": [FIRST + timedelta(days=7 * number + row) for row in range(length)],
-                "high": np.round((ticks + up) * 0.05, 2),
-                "low": np.round(np.maximum(ticks - down, 1) * 0.05, 2),
-                "close": np.round(ticks * 0.05, 2),
-                "volume": volume,
-            }
-        )
-        frames.append(frame.with_columns(turnover=pl.col("close") * pl.col("volume")))
-    return pl.concat(frames)
 
 
 def same(left: pl.DataFrame, right: pl.DataFrame) -> None:

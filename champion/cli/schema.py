@@ -101,6 +101,22 @@ def sample(
 
 
 @schema_app.command()
+def draft(
+    version: Annotated[str, typer.Argument(help="Version of a feature set that champion.features declares.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Write the contracts that a feature set's columns and carried state need, where they are not there yet.
+
+    Example: champion schema draft v1
+    """
+    from champion import features  # noqa: PLC0415 - the other commands need none
+    from champion.pipeline.declare import declare  # noqa: PLC0415
+
+    console.show({"written": [file.name for file in declare(features.find(version))]}, as_json=as_json)
+
+
+@schema_app.command()
 def docs() -> None:
     """Print the page about the contracts, as Markdown.
 

@@ -1,0 +1,129 @@
+"""Feature sets: which features are built from bars, under which version, at once or from carried state.
+
+A feature set is data. A feature that is not `recursive` depends on the last `lookback` bars of its instrument and on
+nothing else; a recursive one remembers every bar since the instrument's first, and can say what it carries of them.
+
+A quant's own set in a line or two; `register` makes it known by its version:
+
+>>> import polars as pl
+>>> from champion import features, indicators
+>>> gap = features.Feature(
+...     "close_to_sma_20", "trend", 20, pl.Float64(), "The close over its mean of 20 bars, less 1.",
+...     pl.col("close") / indicators.sma(pl.col("close"), 20) - 1,
+... )
+>>> features.FeatureSet("own_ideas", "ideas1", (gap,)).lookback
+20
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from champion.errors import UsageError
+from champion.features import carry, compute
+from champion.features.record import record, state_record
+from champion.features.sets import Carried, Feature, FeatureSet
+from champion.features.v1 import V1
+
+__all__ = [
+    "FEATURE_SETS",
+    "VERSION",
+    "Carried",
+    "Feature",
+    "FeatureSet",
+    "advance",
+    "build",
+    "carried_schema",
+    "find",
+    "groups",
+    "record",
+    "register",
+    "required",
+    "state_after",
+    "state_record",
+]
+
+VERSION = "1"
+"""Version of the computation: raise it when `build` gives other values for the same bars and the same feature set."""
+
+FEATURE_SETS = {V1.version: V1}
+"""The feature sets the pipeline knows, by version: declare one here and it can be built, stored and scanned."""
+
+
+def register(feature_set: FeatureSet) -> FeatureSet:
+    """Make a feature set known by its version in this process, and return it; the same again changes nothing.
+
+    Raises:
+        UsageError: the version, or the name of its datasets, is another set's.
+    """
+    for other in FEATURE_SETS.values():
+        if other != feature_set and (other.version == feature_set.version or other.name == feature_set.name):
+            raise UsageError(
+                f"feature set {other.name} {other.version} is there already; give the new one its own name and version"
+            )
+    FEATURE_SETS[feature_set.version] = feature_set
+    return feature_set
+
+
+def find(version: str | FeatureSet) -> FeatureSet:
+    """Return the feature set of a version (or the set that is given); raises UsageError when there is none.
+
+    >>> find("v1").lookback
+    200
+    """
+    if isinstance(version, FeatureSet):
+        return version
+    if version not in FEATURE_SETS:
+        raise UsageError(f"feature set {version!r} is not known; known are {', '.join(FEATURE_SETS)}")
+    return FEATURE_SETS[version]
+
+
+def groups(version: str | FeatureSet = "v1") -> dict[str, list[str]]:
+    """Return the feature names of each group, in column order.
+
+    >>> groups("v1")["volume"]
+    ['vwap', 'obv', 'volume_ma_20']
+    """
+    result: dict[str, list[str]] = {}
+    for feature in find(version).features:
+        result.setdefault(feature.group, []).append(feature.name)
+    return result
+
+
+def required(version: str | FeatureSet = "v1") -> list[str]:
+    """Return the columns of bars that a feature set is built from.
+
+    >>> required("v1")
+    ['instrument_id', 'symbol', 'trade_date', 'high', 'low', 'close', 'volume', 'turnover']
+    """
+    return compute.required(find(version))
+
+
+def build(bars: pl.DataFrame, feature_set: str | FeatureSet = "v1") -> pl.DataFrame:
+    """Return the features of every bar, sorted by instrument_id and trade_date.
+
+    Takes normalized or adjusted bars in any row order, with the whole history of each instrument. A feature is null
+    while its window warms up; a short history gives nulls, never an error. Bars that `check_bars` refuses raise
+    ContractError, an unknown feature set UsageError.
+    """
+    return compute.over_histories(bars, find(feature_set))
+
+
+def carried_schema(feature_set: str | FeatureSet = "v1") -> dict[str, pl.DataType]:
+    """Return the columns of a feature set's state and their types."""
+    return carry.schema(find(feature_set))
+
+
+def state_after(bars: pl.DataFrame, feature_set: str | FeatureSet = "v1") -> pl.DataFrame:
+    """Return what the features carry on after these bars, one row an instrument: see `champion.features.carry`."""
+    return carry.state_after(bars, find(feature_set))
+
+
+def advance(
+    state: pl.DataFrame, bars: pl.DataFrame, feature_set: str | FeatureSet = "v1"
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the features of one more session's bars, and the state after it: to the last bit those of `build`.
+
+    Bars are in the scale of the state; an instrument without state has no bars before. See `champion.features.carry`.
+    """
+    return carry.advance(state, bars, find(feature_set))

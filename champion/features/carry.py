@@ -1,0 +1,149 @@
+"""Features of one more session from carried state, equal to the last bit to those over whole histories.
+
+State has one row an instrument: `bars` (how many it had), each value of `FeatureSet.carried`, and of each bar column
+as many last values as windows need (`recent_close`, oldest first).
+
+1. A feature that is not recursive is its expression over the last `lookback` bars: the recent ones and the new one.
+2. A carried value moves by its step; on the bar that is an instrument's `lookback`-th, where it starts, it is its
+   expression over the recent bars, which are all there were. Before that it is null.
+3. A recursive feature is the value it makes of what was carried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from champion.errors import UsageError
+from champion.features.compute import checked, labels
+from champion.features.sets import Carried, Feature, FeatureSet
+
+_ID = "instrument_id"
+
+
+def recent(column: str) -> str:
+    """Return the name of the state's column with the last values of a bar's column."""
+    return f"recent_{column}"
+
+
+def schema(chosen: FeatureSet, bars: pl.Schema | None = None) -> dict[str, pl.DataType]:
+    """Return the columns of the state and their types; lists are Float64, volume and trades Int64."""
+    whole = {"volume", "trades"}
+    kinds = {name: (bars[name] if bars else pl.Int64() if name in whole else pl.Float64()) for name in chosen.recent}
+    return {
+        _ID: pl.String(),
+        "bars": pl.Int64(),
+        **{each.name: each.dtype for each in chosen.carried},
+        **{recent(name): pl.List(kind) for name, kind in kinds.items()},
+    }
+
+
+def state_after(bars: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
+    """Return the state that whole histories leave behind, sorted by instrument_id."""
+    _require(chosen)
+    ordered = checked(bars, chosen)
+    values = ordered.select(
+        _ID,
+        *(each.expression.over(_ID).alias(each.name) for each in chosen.carried),
+        *(pl.col(name).alias(recent(name)) for name in chosen.recent),
+    )
+    kept = values.group_by(_ID, maintain_order=True).agg(
+        pl.len().cast(pl.Int64).alias("bars"),
+        *(pl.col(each.name).last() for each in chosen.carried),
+        *(pl.col(recent(name)).tail(count) for name, count in chosen.recent.items()),
+    )
+    return kept.select(list(schema(chosen))).cast(schema(chosen))  # type: ignore[arg-type]
+
+
+def advance(state: pl.DataFrame, bars: pl.DataFrame, chosen: FeatureSet) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the features of one session's bars and the state after it, each sorted by instrument_id.
+
+    Bars are in the scale of the state. An instrument without state has no bars before; one without a bar keeps its
+    state. Unsound bars raise ContractError.
+
+    Raises:
+        UsageError: the bars are of several sessions, or a recursive feature does not say what it carries.
+    """
+    _require(chosen)
+    ordered = checked(bars, chosen)
+    if ordered["trade_date"].n_unique() > 1:
+        raise UsageError(f"state moves one session at a time; the bars are of {ordered['trade_date'].n_unique()}")
+    before = pl.DataFrame(schema=schema(chosen)) if state.is_empty() else state.select(list(schema(chosen)))
+    joined = ordered.join(before, on=_ID, how="left", maintain_order="left").with_columns(
+        pl.col("bars").fill_null(0) + 1, *(pl.col(recent(n)).fill_null([]) for n in chosen.recent)
+    )
+    carried = _carried(joined, chosen)
+    values = _windows(joined, [f for f in chosen.features if not f.recursive])
+    derived = carried.select(_derived(chosen))
+    built = joined.select(labels(chosen)).hstack(values).hstack(derived)
+    moved = joined.select(_ID, *_recent_after(chosen)).hstack(carried).select(list(schema(chosen)))
+    idle = before.join(moved, on=_ID, how="anti")
+    order = [*built.columns[: -len(chosen.columns)], *chosen.columns]
+    return built.select(order), pl.concat([idle, moved]).sort(_ID)
+
+
+def _require(chosen: FeatureSet) -> None:
+    if not chosen.advances:
+        lacking = [f.name for f in chosen.features if f.recursive and not f.carried]
+        raise UsageError(
+            f"feature set {chosen.version} carries no state: {', '.join(lacking)} must say what is carried"
+        )
+
+
+def _windows(joined: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
+    """Return each feature over the last `lookback` bars, in the order of the instruments; null with fewer bars."""
+    found = joined.select(_ID)
+    for lookback in sorted({feature.lookback for feature in features}):
+        wanted = [feature for feature in features if feature.lookback == lookback]
+        mature = _last_bars(joined.filter(pl.col("bars") >= lookback), lookback, wanted)
+        values = mature.with_columns(feature.expression.alias(_made(feature)) for feature in wanted)
+        ends = values.gather_every(lookback, lookback - 1).select(
+            _ID, *(pl.col(_made(feature)).alias(feature.name) for feature in wanted)
+        )
+        found = found.join(ends, on=_ID, how="left", maintain_order="left")
+    return found.drop(_ID)
+
+
+def _carried(joined: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
+    """Return the number of bars and the carried values after the new ones."""
+    found = joined.select("bars", *(each.step.alias(each.name) for each in chosen.carried))
+    for lookback in sorted({each.lookback for each in chosen.carried}):
+        starting = [each for each in chosen.carried if each.lookback == lookback]
+        first = joined.filter(pl.col("bars") == lookback)
+        if first.is_empty():
+            continue
+        values = _last_bars(first, lookback, starting).with_columns(
+            each.expression.over(_ID).alias(_made(each)) for each in starting
+        )
+        ends = values.gather_every(lookback, lookback - 1).select(_ID, *(_made(each) for each in starting))
+        started = joined.select(_ID).join(ends, on=_ID, how="left", maintain_order="left")
+        found = found.with_columns(
+            pl.coalesce(started[_made(each)], pl.col(each.name)).alias(each.name) for each in starting
+        )
+    return found
+
+
+def _last_bars(joined: pl.DataFrame, lookback: int, wanted: Sequence[Feature | Carried]) -> pl.DataFrame:
+    """Return just `lookback` bars of each instrument in session order; each has at least as many."""
+    used = sorted({name for each in wanted for name in each.expression.meta.root_names()})
+    if lookback == 1:
+        return joined.select(_ID, *used)
+    series = [pl.col(recent(name)).list.tail(lookback - 1).list.concat(pl.col(name)).alias(name) for name in used]
+    return joined.select(_ID, *series).explode(used)
+
+
+def _recent_after(chosen: FeatureSet) -> list[pl.Expr]:
+    return [
+        pl.col(recent(name)).list.concat(pl.col(name)).list.tail(count).alias(recent(name))
+        for name, count in chosen.recent.items()
+    ]
+
+
+def _derived(chosen: FeatureSet) -> list[pl.Expr]:
+    made = [(feature, feature.value) for feature in chosen.features if feature.value is not None]
+    return [pl.when(pl.col("bars") >= f.lookback).then(value).alias(f.name) for f, value in made]
+
+
+def _made(each: Feature | Carried) -> str:
+    return f"_made_{each.name}"

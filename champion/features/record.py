@@ -1,0 +1,102 @@
+"""A feature set as contracts: the Avro records of the datasets that hold its features and its carried state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from champion.errors import UsageError
+from champion.features import carry
+from champion.features.sets import FeatureSet
+
+_AVRO = {pl.Float64(): "double", pl.Float32(): "float", pl.Int64(): "long", pl.Int32(): "int", pl.Boolean(): "boolean"}
+_DATE = {"type": "int", "logicalType": "date"}
+_MOMENT = {"type": "long", "logicalType": "timestamp-millis"}
+_ID = {"name": "instrument_id", "type": "string", "doc": "Stable name of the instrument."}
+_SESSION = {"name": "trade_date", "type": _DATE, "doc": "The session."}
+_VERSION = {
+    "name": "feature_version",
+    "type": "string",
+    "low_cardinality": True,
+    "doc": "Version of the feature set.",
+}
+
+
+def record(feature_set: FeatureSet, doc: str | None = None) -> dict[str, Any]:
+    """Return the Avro record of the features, stored by session and group; rules are yours to add.
+
+    Raises:
+        UsageError: a feature's type has no name in Avro.
+    """
+    known = {
+        "name": "feature_timestamp",
+        "type": _MOMENT,
+        "doc": "When the features could first be known: the close of the session.",
+    }
+    symbol = {"name": "symbol", "type": "string", "doc": "Ticker symbol on the session."}
+    features = [
+        {
+            "name": feature.name,
+            "type": ["null", _avro(feature.dtype, feature.name)],
+            "default": None,
+            "group": feature.group,
+            "unit": feature.unit,
+            "doc": feature.doc,
+        }
+        for feature in feature_set.features
+    ]
+    head = _head(feature_set.contract, doc or f"Feature set {feature_set.version}; null while a window warms up.")
+    layout = {"partition_by": ["year", "month", "day", "feature_group"], "sort_by": ["symbol", "instrument_id"]}
+    kept = {"retention": {"keep_years": 1}, "rules": {}}
+    return {**head, **layout, **kept, "fields": [_ID, symbol, _SESSION, known, _VERSION, *features]}
+
+
+def state_record(feature_set: FeatureSet) -> dict[str, Any]:
+    """Return the Avro record of the state that is carried from session to session."""
+    doc = (
+        f"What feature set {feature_set.version} carries from session to session, of every instrument there ever was; "
+        "only the last few sessions are kept."
+    )
+    layout = {"partition_by": ["date"], "sort_by": ["instrument_id"], "retention": {}, "rules": {}}
+    seen = [
+        {"name": "bars_seen", "type": "long", "doc": "Digest of the instrument's bars as traded, up to the session."},
+        {"name": "actions_seen", "type": "long", "doc": "Digest of the factors that adjust them, up to the session."},
+    ]
+    columns = list(carry.schema(feature_set).items())[2:]
+    carried = [_carried(name, dtype) for name, dtype in columns]
+    count = {"name": "bars", "type": "long", "unit": "1", "doc": "How many bars the instrument had."}
+    return {
+        **_head(feature_set.state_contract, doc),
+        **layout,
+        "fields": [_ID, _SESSION, _VERSION, *seen, count, *carried],
+    }
+
+
+def _head(name: str, doc: str) -> dict[str, Any]:
+    return {
+        "type": "record",
+        "name": name,
+        "namespace": "champion",
+        "doc": doc,
+        "layer": "features",
+        "dataset": name.removeprefix("features_"),
+        "schema_version": "1.0.0",
+        "key": ["trade_date", "instrument_id"],
+        "session": "trade_date",
+    }
+
+
+def _carried(name: str, dtype: pl.DataType) -> dict[str, Any]:
+    if isinstance(dtype, pl.List):
+        inner = pl.Int64() if dtype.inner == pl.Int64 else pl.Float64()
+        doc = f"The instrument's last values of {name.removeprefix('recent_')}, oldest first."
+        return {"name": name, "type": {"type": "array", "items": _avro(inner, name)}, "default": [], "doc": doc}
+    doc = "Carried value of that name; null until it starts."
+    return {"name": name, "type": ["null", _avro(dtype, name)], "default": None, "doc": doc}
+
+
+def _avro(dtype: pl.DataType, name: str) -> str:
+    if dtype not in _AVRO:
+        raise UsageError(f"{name} is {dtype}; features can be {', '.join(str(each) for each in _AVRO)}")
+    return _AVRO[dtype]

@@ -1,0 +1,121 @@
+"""What a feature set is: features, what the recursive ones carry from bar to bar, and how far each looks back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from champion.errors import UsageError
+
+BAR_COLUMNS = ("open", "high", "low", "close", "volume", "turnover", "trades")
+"""The columns of a bar that expressions may use."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """One value an instrument carries from bar to bar, null until it has `lookback` bars, never after.
+
+    `expression` gives it over all bars of the instrument. `step` gives the same, to the last bit, from one bar's
+    columns and the carried values before it, each under its name.
+    """
+
+    name: str
+    lookback: int
+    expression: pl.Expr = field(repr=False, compare=False)
+    step: pl.Expr = field(repr=False, compare=False)
+    dtype: pl.DataType = field(default_factory=pl.Float64)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of a feature set; `lookback` counts the bars its first value needs, the session's own included.
+
+    A recursive feature that says what it has `carried` and the `value` it makes of that after each bar need not be
+    computed from the first bar again; without, each build reads the whole history.
+    """
+
+    name: str
+    group: str
+    lookback: int
+    dtype: pl.DataType
+    doc: str
+    expression: pl.Expr = field(repr=False, compare=False)
+    recursive: bool = False
+    unit: str = "1"
+    carried: tuple[Carried, ...] = ()
+    value: pl.Expr | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Features that are built, stored and versioned together, in column order.
+
+    Raises:
+        UsageError: two features share a name, there is none, one looks back no bar, or uses what no bar has.
+    """
+
+    name: str
+    version: str
+    features: tuple[Feature, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what could be neither built nor stored."""
+        problems = [] if self.features else ["it has no features"]
+        problems += [f"{name} comes twice" for name in sorted({n for n in self.columns if self.columns.count(n) > 1})]
+        for feature in self.features:
+            unknown = set(feature.expression.meta.root_names()) - {*BAR_COLUMNS}
+            if unknown:
+                problems.append(f"{feature.name} uses {sorted(unknown)}; a bar has {', '.join(BAR_COLUMNS)}")
+            if feature.lookback < 1:
+                problems.append(f"{feature.name} looks back {feature.lookback} bars; its own bar is 1")
+            if bool(feature.carried) != (feature.value is not None):
+                problems.append(f"{feature.name} must say both what it has carried and its value of that, or neither")
+        if problems:
+            raise UsageError(f"feature set {self.name} {self.version}: {'; '.join(problems)}")
+
+    @property
+    def contract(self) -> str:
+        """The name of the dataset that holds its features."""
+        return f"features_{self.name}"
+
+    @property
+    def state_contract(self) -> str:
+        """The name of the dataset that holds its carried state."""
+        return f"features_{self.name}_state"
+
+    @property
+    def lookback(self) -> int:
+        """Bars per instrument that give every feature that is not recursive its value; recursive ones need them all."""
+        return max((feature.lookback for feature in self.features if not feature.recursive), default=1)
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the features, in order."""
+        return [feature.name for feature in self.features]
+
+    @property
+    def bar_columns(self) -> list[str]:
+        """The columns of a bar that its expressions use."""
+        used = {name for feature in self.features for name in feature.expression.meta.root_names()}
+        return [name for name in BAR_COLUMNS if name in used]
+
+    @property
+    def carried(self) -> tuple[Carried, ...]:
+        """What its recursive features carry, each value once."""
+        return tuple({each.name: each for feature in self.features for each in feature.carried}.values())
+
+    @property
+    def advances(self) -> bool:
+        """Whether its features can be computed from carried state and one more bar."""
+        return all(feature.carried for feature in self.features if feature.recursive)
+
+    @property
+    def recent(self) -> dict[str, int]:
+        """How many values of each bar column, before the session's own, its windows and first values need."""
+        found: dict[str, int] = {}
+        windows: list[Feature | Carried] = [feature for feature in self.features if not feature.recursive]
+        for each in (*windows, *self.carried):
+            for name in each.expression.meta.root_names():
+                found[name] = max(found.get(name, 0), each.lookback - 1)
+        return {name: found[name] for name in BAR_COLUMNS if found.get(name)}

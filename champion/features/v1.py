@@ -1,0 +1,165 @@
+"""Feature set v1: 24 columns of trend, momentum, volatility and volume, with the conventions of TA-Lib."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from champion import indicators
+from champion.features.sets import Carried, Feature, FeatureSet
+from champion.indicators import carried
+
+_HIGH, _LOW, _CLOSE = pl.col("high"), pl.col("low"), pl.col("close")
+_VOLUME, _TURNOVER = pl.col("volume"), pl.col("turnover")
+_RANGE = (_HIGH, _LOW, _CLOSE)
+_RUPEE, _SHARE = "rupee", "share"
+
+_LAST_CLOSE = Carried("last_close", 1, _CLOSE, _CLOSE)
+_BEFORE = pl.col("last_close")
+
+
+def _ema(span: int) -> Carried:
+    name = f"ema_{span}"
+    return Carried(name, span, indicators.ema(_CLOSE, span), carried.ema_step(pl.col(name), _CLOSE, span))
+
+
+_EMA_26 = _ema(26)
+_FAST = Carried("macd_fast", 26, carried.macd_fast(_CLOSE), carried.ema_step(pl.col("macd_fast"), _CLOSE, 12))
+_SIGNAL = Carried(
+    "macd_signal",
+    34,
+    indicators.macd_signal(_CLOSE),
+    carried.ema_step(pl.col("macd_signal"), _FAST.step - _EMA_26.step, 9),
+)
+_MACD = (_FAST, _EMA_26, _SIGNAL)
+_MACD_LINE = pl.col("macd_fast") - pl.col("ema_26")
+_GAIN, _LOSS = "average_gain", "average_loss"
+_RSI = (
+    _LAST_CLOSE,
+    Carried(_GAIN, 15, carried.average_gain(_CLOSE), carried.average_gain_step(pl.col(_GAIN), _BEFORE, _CLOSE)),
+    Carried(_LOSS, 15, carried.average_loss(_CLOSE), carried.average_loss_step(pl.col(_LOSS), _BEFORE, _CLOSE)),
+)
+_ATR = Carried(
+    "atr_14", 15, indicators.atr(*_RANGE, window=14), carried.atr_step(pl.col("atr_14"), _BEFORE, _HIGH, _LOW)
+)
+_OBV = Carried(
+    "obv",
+    1,
+    indicators.obv(_CLOSE, _VOLUME),
+    carried.obv_step(pl.col("obv"), _BEFORE, _CLOSE, _VOLUME),
+    pl.Int64(),
+)
+
+
+def _window(name: str, group: str, lookback: int, expression: pl.Expr, doc: str, unit: str = "1") -> Feature:
+    return Feature(name, group, lookback, pl.Float64(), doc, expression, unit=unit)
+
+
+def _recursive(  # noqa: PLR0913 - a row of the table each
+    name: str,
+    group: str,
+    lookback: int,
+    expression: pl.Expr,
+    doc: str,
+    unit: str,
+    state: tuple[Carried, ...],
+    *,
+    value: pl.Expr | None = None,
+    dtype: pl.DataType | None = None,
+) -> Feature:
+    made = pl.col(name) if value is None else value
+    kind = dtype or pl.Float64()
+    return Feature(name, group, lookback, kind, doc, expression, recursive=True, unit=unit, carried=state, value=made)
+
+
+_TREND = (
+    *(
+        _window(
+            f"sma_{n}", "trend", n, indicators.sma(_CLOSE, n), f"Simple moving average of the close, {n} bars.", _RUPEE
+        )
+        for n in (5, 10, 20, 50, 100, 200)
+    ),
+    *(
+        _recursive(
+            f"ema_{n}",
+            "trend",
+            n,
+            indicators.ema(_CLOSE, n),
+            f"Exponential average of the close, span {n}.",
+            _RUPEE,
+            (_ema(n),),
+        )
+        for n in (12, 26, 50)
+    ),
+)
+_MOMENTUM = (
+    _recursive(
+        "rsi_14",
+        "momentum",
+        15,
+        indicators.rsi(_CLOSE, 14),
+        "Wilder's relative strength index, 0 to 100.",
+        "1",
+        _RSI,
+        value=carried.rsi_of(pl.col(_GAIN), pl.col(_LOSS)),
+    ),
+    _recursive(
+        "macd",
+        "momentum",
+        34,
+        indicators.macd(_CLOSE),
+        "EMA 12 less EMA 26, both seeded on bar 26.",
+        _RUPEE,
+        _MACD,
+        value=_MACD_LINE,
+    ),
+    _recursive("macd_signal", "momentum", 34, indicators.macd_signal(_CLOSE), "EMA of macd, span 9.", _RUPEE, _MACD),
+    _recursive(
+        "macd_histogram",
+        "momentum",
+        34,
+        indicators.macd_histogram(_CLOSE),
+        "macd less macd_signal.",
+        _RUPEE,
+        _MACD,
+        value=_MACD_LINE - pl.col("macd_signal"),
+    ),
+    _window("stochastic_k", "momentum", 18, indicators.stochastic_k(*_RANGE), "Slow %K (14, 3), 0 to 100."),
+    _window("stochastic_d", "momentum", 18, indicators.stochastic_d(*_RANGE), "Mean of stochastic_k, 3 bars."),
+)
+_VOLATILITY = (
+    _window(
+        "bb_upper", "volatility", 20, indicators.bollinger_upper(_CLOSE), "Middle plus 2 standard deviations.", _RUPEE
+    ),
+    _window("bb_middle", "volatility", 20, indicators.bollinger_middle(_CLOSE), "Mean of the close, 20 bars.", _RUPEE),
+    _window(
+        "bb_lower", "volatility", 20, indicators.bollinger_lower(_CLOSE), "Middle less 2 standard deviations.", _RUPEE
+    ),
+    _window("bb_width", "volatility", 20, indicators.bollinger_width(_CLOSE), "Upper less lower, over the middle."),
+    _recursive(
+        "atr_14",
+        "volatility",
+        15,
+        indicators.atr(*_RANGE, window=14),
+        "Wilder's average true range.",
+        _RUPEE,
+        (_LAST_CLOSE, _ATR),
+    ),
+)
+_ON_VOLUME = (
+    _window(
+        "vwap", "volume", 1, indicators.vwap(_TURNOVER, _VOLUME), "The session's turnover over its volume.", _RUPEE
+    ),
+    _recursive(
+        "obv",
+        "volume",
+        1,
+        indicators.obv(_CLOSE, _VOLUME),
+        "On-balance volume since the first bar.",
+        _SHARE,
+        (_LAST_CLOSE, _OBV),
+        dtype=pl.Int64(),
+    ),
+    _window("volume_ma_20", "volume", 20, indicators.volume_ma(_VOLUME, 20), "Mean of volume, 20 bars.", _SHARE),
+)
+
+V1 = FeatureSet("equity_indicators", "v1", (*_TREND, *_MOMENTUM, *_VOLATILITY, *_ON_VOLUME))

@@ -1,0 +1,58 @@
+"""A feature set of one's own in the pipeline: known by its version, with contracts for its features and its state."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from champion import features, resources
+from champion.errors import UsageError
+from champion.features import FeatureSet
+from champion.files import write_bytes
+
+
+def declare(feature_set: FeatureSet, schemas: Path | None = None) -> list[Path]:
+    """Register a feature set and write the contracts it lacks; return their files.
+
+    From then on `build_features(lake, start, end, feature_set=version)` stores it and `lake.scan(feature_set.contract)`
+    reads it. Contracts that are there already stay, with the rules and docs written into them by hand. A set whose
+    recursive features do not say what they carry gets no contract for state: it is always built from all bars.
+
+    Raises:
+        UsageError: the version or name is another set's, or the contract that is there has other features.
+    """
+    features.register(feature_set)
+    folder = schemas or resources.folder("schemas")
+    records = [features.record(feature_set)]
+    if feature_set.advances:
+        records.append(features.state_record(feature_set))
+    files = {folder / f"{record['name']}_v1.avsc": record for record in records}
+    for file, record in files.items():
+        if file.exists():
+            _require_same(file, record)
+    missing = [file for file in files if not file.exists()]
+    for file in missing:
+        write_bytes(file, _text(files[file]).encode())
+    return missing
+
+
+def _require_same(file: Path, record: dict[str, Any]) -> None:
+    found, wanted = (_columns(one) for one in (json.loads(file.read_text(encoding="utf-8")), record))
+    if found != wanted:
+        differing = sorted({str(column[0]) for column in {*found} ^ {*wanted}}) or ["their order"]
+        raise UsageError(
+            f"{file.name} holds other features ({', '.join(differing)}); give the changed set a name and version of "
+            "its own, or remove the file if nothing was ever stored under it"
+        )
+
+
+def _columns(record: dict[str, Any]) -> list[tuple[str, str, str | None, str | None]]:
+    return [(f["name"], json.dumps(f["type"]), f.get("group"), f.get("unit")) for f in record["fields"]]
+
+
+def _text(record: dict[str, Any]) -> str:
+    """Return a record with one field a line, as contracts are kept."""
+    head = json.dumps({name: value for name, value in record.items() if name != "fields"}, indent=2)
+    fields = ",\n".join(f"    {json.dumps(field, ensure_ascii=False)}" for field in record["fields"])
+    return f'{head[:-2]},\n  "fields": [\n{fields}\n  ]\n}}\n'

@@ -1,0 +1,116 @@
+"""Three ways to a session's features, one result: from whole histories, from carried state, or touched ones only.
+
+`rebuilt` is the reference: all instruments from their first bar. `advanced` starts from a state of the same history and
+takes one session at a time; instruments whose past an action rescales are made from their whole history. `repaired`
+makes the instruments whose bars or actions are not those of the state, from their whole history, and takes the others'
+rows as they lie in the lake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from champion import adjust, features
+from champion.pipeline import carried
+from champion.pipeline.bars import equity_bars
+from champion.pipeline.history import Build, actions_seen, bars_seen
+
+_ID = "instrument_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The features of some sessions, and the state after the last of them; None where it is not to be kept."""
+
+    sessions: Sequence[date]
+    rows: pl.DataFrame
+    state: pl.DataFrame | None
+
+
+def rebuilt(build: Build, stale: Sequence[date]) -> Made:
+    """Return the features of the stale sessions, from all bars up to the last of them."""
+    rows, state = _from_histories(build, _bars(build, stale[-1]), stale[0], stale[-1])
+    return Made(stale, rows.filter(pl.col("trade_date").is_in(stale)), state if carried.is_kept(build.chosen) else None)
+
+
+def advanced(build: Build, since: date, stale: Sequence[date]) -> Iterator[Made]:
+    """Yield the features of the stale sessions one by one, from the state after `since`."""
+    state, before = carried.read(build, since), since
+    for session in build.sessions:
+        if since < session <= stale[-1]:
+            rows, state = _next(build, state, before, session)
+            before = session
+            if session in stale:
+                yield Made([session], rows, state if session == stale[-1] else None)
+
+
+def repaired(build: Build, stale: Sequence[date], until: date) -> Made | None:
+    """Return the features of the stale sessions up to `until`, the last with a state; None where it cannot be told.
+
+    It can where the partitions from the first stale session on, and the state, were made from one and the same past.
+    """
+    sessions = build.sessions
+    span = sessions[sessions.index(stale[0]) : sessions.index(until) + 1]
+    was = build.one_past(span)
+    if list(stale) != span or was is None or was != carried.history(build, until):
+        return None
+    bars, state = _bars(build, until), carried.read(build, until)
+    mine = pl.col(_ID).is_in(_touched(build, state, bars, until))
+    rows, after = _from_histories(build, bars.filter(mine), span[0], until)
+    others = build.lake.scan(build.chosen.contract, span[0], until).select(rows.columns).filter(~mine).collect()
+    made = pl.concat([others, rows]).filter(pl.col("trade_date").is_in(stale))
+    return Made(stale, made, pl.concat([state.select(after.columns).filter(~mine), after]))
+
+
+def _next(build: Build, state: pl.DataFrame, before: date, session: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the features of one session and the state after it."""
+    bars = equity_bars(build.lake, session, session).select(features.required(build.chosen)).collect()
+    moved = _rescaled(build, state, before, session)
+    mine = pl.col(_ID).is_in(moved)
+    rows, after = features.advance(state.filter(~mine), bars.filter(~mine), build.chosen)
+    if moved:
+        history = equity_bars(build.lake, end=session).filter(mine).select(bars.columns).collect()
+        again, state_again = _from_histories(build, history, session, session)
+        rows, after = pl.concat([rows, again]), pl.concat([after, state_again.select(after.columns)])
+    seen = pl.concat([state.select(_ID, "bars_seen"), bars_seen(bars)]).group_by(_ID)
+    return rows, after.join(seen.agg(pl.col("bars_seen").bitwise_xor()), on=_ID, how="left")
+
+
+def _rescaled(build: Build, state: pl.DataFrame, before: date, session: date) -> list[str]:
+    """Return the instruments with a past that an action after `before` brings to another scale."""
+    new = adjust.counted(build.factors).filter(pl.col("ex_date").is_between(before, session, closed="right"))
+    return new.join(state, on=_ID, how="semi")[_ID].unique().sort().to_list()
+
+
+def _touched(build: Build, state: pl.DataFrame, bars: pl.DataFrame, until: date) -> list[str]:
+    """Return the instruments whose bars or factors are not those that the state saw, gone ones among them."""
+    now = bars_seen(bars).join(actions_seen(build.factors, until), on=_ID, how="left")
+    now = now.with_columns(pl.col("actions_seen").fill_null(0))
+    both = now.join(state.select(now.columns), on=_ID, how="full", coalesce=True, suffix="_then")
+    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_then")) for name in now.columns[1:])
+    return both.filter(~same)[_ID].sort().to_list()
+
+
+def _from_histories(build: Build, bars: pl.DataFrame, since: date, until: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the features of the sessions from `since` on, each from the bars as it saw them, and the state then.
+
+    The bars are those up to `until`; the state is in its scale.
+    """
+    seen, views = adjust.views(bars, build.factors, since, until)
+    built = features.build(seen, build.chosen)
+    whose = built.rename({_ID: "view"}).join(views, on="view")
+    mine = pl.col("trade_date").is_between("view_from", "view_to", closed="left") & (pl.col("trade_date") >= since)
+    rows = whose.filter(mine).select(built.columns)
+    if not carried.is_kept(build.chosen):
+        return rows, bars.select(_ID).clear()
+    current = seen.join(bars.select(_ID).unique(), on=_ID, how="semi")  # other views have names of their own
+    state = features.state_after(current, build.chosen)
+    return rows, state.join(bars_seen(bars), on=_ID, how="left", maintain_order="left")
+
+
+def _bars(build: Build, end: date) -> pl.DataFrame:
+    return equity_bars(build.lake, end=end).select(features.required(build.chosen)).collect()
