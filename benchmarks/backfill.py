@@ -52,12 +52,15 @@ def twice(settings: Settings, start: date, end: date, begun: Flag, stage: c_int)
 
 
 def contents(settings: Settings) -> dict[str, str]:
-    """Return the SHA-256 of every file in lake and staging but for locks, and the digest of every dataset."""
+    """Return the SHA-256 of every file in lake and staging, and the digest of every dataset.
+
+    Locks are left out, and carried state: it is a cache of the builds that happened.
+    """
     lake = Lake(settings.lake)
-    digests = {name: lake.digest(name) for name in contracts.names()}
+    digests = {name: lake.digest(name) for name in contracts.names() if not name.endswith("_state")}
     files = [path for root in (settings.lake, settings.staging) for path in root.rglob("*") if _counts(path)]
     return digests | {str(path.relative_to(settings.home)): sha256(path) for path in files}
 
 
 def _counts(path: Path) -> bool:
-    return path.is_file() and path.suffix != ".lock" and path.name != ".lock"
+    return path.is_file() and path.suffix != ".lock" and path.name != ".lock" and "_state/" not in str(path)

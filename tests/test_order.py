@@ -150,12 +150,14 @@ def ingest_some(lake: Lake, files: Sequence[Received], until: int | None) -> Non
 
 
 def contents(settings: Settings) -> dict[str, str]:
-    """Return the SHA-256 of every file of the lake, and the digest of every dataset."""
+    """Return the SHA-256 of every file of the lake, and the digest of every dataset.
+
+    Carried state is left out: it is a cache of the builds that happened, and says nothing that features do not.
+    """
     lake = Lake(settings.lake)
     files = (path for path in lake.root.rglob("*") if path.is_file() and path.suffix != ".lock")
-    return {str(path.relative_to(lake.root)): sha256(path) for path in files} | {
-        name: lake.digest(name) for name in contracts.names()
-    }
+    kept = {str(path.relative_to(lake.root)): sha256(path) for path in files if "_state/" not in str(path)}
+    return kept | {name: lake.digest(name) for name in contracts.names() if not name.endswith("_state")}
 
 
 CLOSING = ("identify", "masters", "actions", "features")
