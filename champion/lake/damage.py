@@ -52,7 +52,7 @@ def strangers(root: Path) -> list[Damage]:
     known.append(root / ".locks")
     return [
         Damage(path, "no contract names its dataset", "move it out of the lake", harmless=True)
-        for path in sorted(root.rglob("*"))
+        for path in sorted(layout.present(root, "**"))
         if path.is_file() and not any(path.is_relative_to(folder) for folder in known)
     ]
 
@@ -170,7 +170,7 @@ def _input_file(manifest: Manifest | None) -> str | None:
 def _strangers(root: Path, contract: Contract) -> Iterator[Damage]:
     folder = layout.dataset_folder(root, contract)
     committed = set(_committed(root, contract))
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(layout.present(folder, "**")):
         if path.is_file() and path not in committed:
             remedy = "`champion lake seal`, `retain` or the next write removes it, if Champion left it there"
             yield Damage(path, "no manifest names it", remedy, harmless=True)

@@ -6,6 +6,7 @@ longer look there and its files are about to go), `_metadata` and `_common_metad
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -69,10 +70,19 @@ def committed_sessions(root: Path, contract: Contract, group: str | None) -> Ite
     tail = SUCCESS if group is None else f"feature_group={group}/{SUCCESS}"
     folder = dataset_folder(root, contract)
     days = "date=*" if "date" in contract.partition_by else "year=*/month=*/day=*"
-    for path in folder.glob(f"{days}/{tail}"):
+    for path in present(folder, f"{days}/{tail}"):
         parts = path.relative_to(folder).parts[: days.count("/") + 1]
         with suppress(ValueError):
             yield date.fromisoformat("-".join(_value(part) for part in parts))
+
+
+def present(folder: Path, pattern: str) -> Iterator[Path]:
+    """Yield the files and folders there are under `folder`; `**` stands for any depth, hidden names match too.
+
+    A folder that a sweep removes meanwhile is passed over; `Path.glob` would stop there with an error.
+    """
+    found = glob.iglob(pattern, root_dir=folder, recursive=True, include_hidden=True)  # noqa: PTH207 - for that reason
+    return (folder / path for path in found)
 
 
 def sealed_folder(root: Path, contract: Contract, year: int, group: str | None) -> Path:
@@ -90,7 +100,7 @@ def sealed_years(root: Path, contract: Contract, group: str | None) -> list[int]
     """Return the sealed years in order."""
     tail = SEALED if group is None else f"feature_group={group}/{SEALED}"
     folder = dataset_folder(root, contract)
-    found = (_value(path.relative_to(folder).parts[0]) for path in folder.glob(f"year=*/{tail}"))
+    found = (_value(path.relative_to(folder).parts[0]) for path in present(folder, f"year=*/{tail}"))
     return sorted(int(year) for year in found if year.isdecimal())
 
 

@@ -27,10 +27,15 @@ def sweep(lake: Lake, names: Sequence[str], grace: timedelta = GRACE) -> int:
 
     Where nothing is retired nothing is waited for. What is retired during the wait is left for the next sweep.
     """
-    before = {name: set(_doomed(lake.root, contracts.load(name))) for name in names}
+    before = {name: _seen(lake.root, contracts.load(name)) for name in names}
     if any(path.suffix != _UNFINISHED for seen in before.values() for path in seen):
         time.sleep(grace.total_seconds())
     return sum(_sweep(lake.root, contracts.load(name), seen) for name, seen in before.items() if seen)
+
+
+def _seen(root: Path, contract: Contract) -> set[Path]:
+    with layout.locked(root, contract):
+        return set(_doomed(root, contract))
 
 
 def _sweep(root: Path, contract: Contract, seen: set[Path]) -> int:
@@ -48,15 +53,16 @@ def _doomed(root: Path, contract: Contract) -> list[Path]:
 
     First come unfinished files: writers hold the dataset's lock, so for its holder they are those of killed ones.
     """
-    found = sorted(layout.dataset_folder(root, contract).rglob(f".*{_UNFINISHED}"))
-    retired = sorted(layout.dataset_folder(root, contract).rglob(layout.RETIRED))
+    folder = layout.dataset_folder(root, contract)
+    found = sorted(layout.present(folder, f"**/.*{_UNFINISHED}"))
+    retired = sorted(layout.present(folder, f"**/{layout.RETIRED}"))
     for manifest in retired:
         content = json.loads(manifest.read_bytes())
         names = {part["name"] for part in content["parts"]} if "parts" in content else {content["file"]}
         found += [manifest.parent / name for name in sorted(names - _in_force(manifest.parent))]
-    for committed in layout.dataset_folder(root, contract).rglob(layout.SEALED):
-        in_force = _in_force(committed.parent)
-        found += [path for path in sorted(committed.parent.glob(layout.sealed_name("*"))) if path.name not in in_force]
+    for path in sorted(layout.present(folder, f"**/{layout.sealed_name('*')}")):
+        if (path.parent / layout.SEALED).exists() and path.name not in _in_force(path.parent):
+            found.append(path)
     return [*dict.fromkeys(found), *retired]
 
 
