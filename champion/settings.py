@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     tracking_uri: SecretStr | None = Field(default=None, description="MLflow tracking URI; default SQLite in the home.")
     prefect_api_url: str | None = Field(default=None, description="A Prefect API; default: one local server per home.")
     notebook_timeout: int = Field(default=1800, gt=0, description="Seconds one cell may take.")
+    notebook_memory: int | None = Field(default=None, gt=0, description="MiB a notebook's kernel may hold; empty: all.")
     raw_years: int | None = Field(default=None, gt=0, description="Years raw data is kept; empty keeps all.")
     normalized_years: int | None = Field(default=None, gt=0, description="Years normalized data is kept.")
     features_years: int | None = Field(default=None, gt=0, description="Years features are kept.")

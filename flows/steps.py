@@ -18,7 +18,7 @@ from champion.lake import Lake, index as index_dataset
 from champion.pipeline import actions as corporate, fetch as archive, lineage, load as warehouse, masters
 from champion.runner import Execution, run_notebook
 from champion.settings import Settings
-from champion.tracking import runs
+from champion.tracking import journal
 from flows import progress
 
 EXPERIMENTS = {
@@ -118,7 +118,8 @@ def notebook(
         tags=_prefect_ids(),
         on_progress=progress.current(),
     )
-    get_run_logger().info("notebook %s: %s in %.1f s", name, execution.outcome.value, execution.seconds)
+    done = (name, execution.outcome.value, execution.seconds, execution.reason, execution.run_id)
+    get_run_logger().info("notebook %s: %s in %.1f s, %s; MLflow run %s", *done)
     return execution
 
 
@@ -149,12 +150,11 @@ def index() -> None:
 def recorded(experiment: str, name: str, parameters: Mapping[str, Any]) -> Iterator[str]:
     """Yield the id of an MLflow run that stands for the flow; it closes with the flow's own outcome."""
     settings = Settings()
-    run_id = runs.open_run(
-        settings, experiment, name, parameters={k: str(v) for k, v in parameters.items()}, tags=_prefect_ids()
-    )
+    given = {k: str(v) for k, v in parameters.items()}
+    entry = journal.begin(settings, experiment, name, parameters=given, tags=_prefect_ids())
     outcome = "failed"
     try:
-        yield run_id
+        yield entry.known_as
         outcome = "succeeded"
     except Exception:
         raise
@@ -162,7 +162,7 @@ def recorded(experiment: str, name: str, parameters: Mapping[str, Any]) -> Itera
         outcome = "cancelled"
         raise
     finally:
-        runs.close_run(settings, run_id, outcome)
+        journal.end(settings, entry, journal.End(outcome))
 
 
 def _prefect_ids() -> dict[str, str]:

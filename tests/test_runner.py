@@ -157,7 +157,7 @@ def test_a_killed_kernel_died_whatever_its_file_says(workspace: Settings, write:
     done = run_notebook(workspace, path, raise_on_failure=False)
     assert done.outcome is Outcome.DIED
     assert done.error is not None
-    assert (done.error.cell, done.error.name) == (2, "DeadKernelError")
+    assert (done.error.cell, done.error.name) == (2, "SIGKILL")
     assert "SIGKILL" in done.error.value
     assert cell_statuses(done.saved) == ["completed", "failed", "pending"]
     stamp = json.loads(Path(done.saved).read_text())["metadata"]

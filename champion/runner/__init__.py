@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from champion.errors import NotebookError
-from champion.runner import identity, notebook as notebooks, record, surroundings
+from champion.runner import identity, notebook as notebooks, past, record, surroundings
 from champion.runner.outcome import CellError, Execution, Outcome, Verdict
 from champion.runner.parameters import check, defaults
 from champion.runner.record import repair
+from champion.runner.termination import Terminated, terminable
 
 if TYPE_CHECKING:
-    from champion.runner.engine import Progress
+    from champion.runner.engine import Job, Progress
     from champion.settings import Settings
+    from champion.tracking.journal import Entry
 
-__all__ = ["CellError", "Execution", "Outcome", "repair", "run_notebook"]
+__all__ = ["CellError", "Execution", "Outcome", "Terminated", "repair", "run_notebook"]
 
 
 def run_notebook(  # noqa: PLR0913 - one call is the whole interface
@@ -33,72 +35,104 @@ def run_notebook(  # noqa: PLR0913 - one call is the whole interface
     tags: Mapping[str, str] | None = None,
     on_progress: Progress | None = None,
     cell_timeout: int | None = None,
+    timeout: int | None = None,
+    memory: int | None = None,
     raise_on_failure: bool = True,
 ) -> Execution:
     """Return how a notebook ran with these parameters, after everything about it is recorded.
 
     `inputs` and `outputs` are digests of the datasets it reads and writes, by name; outputs are asked for before and
     after. With inputs given, a run that succeeded before with the same notebook, parameters, code, environment and
-    inputs, and whose outputs still are what it wrote, is not repeated unless `force`. `on_progress` gets cells done,
-    cells in all, and the heading at work. `cell_timeout` is in seconds, by default the setting `notebook_timeout`.
+    inputs, and whose outputs still are what it wrote, is not repeated unless `force`; why it ran is in `reason`.
+
+    `on_progress` gets cells done, cells in all, and the heading at work. `cell_timeout` is in seconds, by default the
+    setting `notebook_timeout`; `timeout` is for the whole notebook; `memory` is what its kernel may hold in MiB, by
+    default the setting `notebook_memory`. Where MLflow does not answer, the run is kept beside the lake, `run_id` is
+    its name there, and the next command records it.
 
     Raises:
         ParameterError: the parameters do not fit; no kernel was started and nothing recorded.
         NotebookError: there is no such notebook; or it failed, timed out or died, unless `raise_on_failure` is False.
+        ServiceError: nothing can be written beside the lake.
+        Terminated: this process got a SIGTERM, which is recorded as cancelled.
     """
     notebook = notebooks.find(name_or_path)
     values = check(notebook.parameters, parameters or {}, notebook.name)
     effective = defaults(notebook.parameters) | values
     who = identity.identify(notebook.digest, effective, inputs or {})
     repair(settings)
-    if not force and inputs is not None:  # undeclared inputs may have changed
-        earlier = record.find_succeeded(settings, experiment, who.key, outputs() if outputs else None)
-        if earlier is not None:
-            return earlier
-    run_id = record.open_execution(
+    reason = "as was asked, whatever was done before" if force else past.UNDECLARED
+    if inputs is not None and not force:
+        found = past.weigh(settings, experiment, notebook.name, who, (effective, inputs), outputs)
+        if found.repeated is not None:
+            return record.skipped(settings, found.repeated, found.reason)
+        reason = found.reason
+    entry = record.open_execution(
         settings,
         experiment,
         notebook,
         who,
         parameters=effective,
         inputs=inputs or {},
-        tags=tags or {},
+        tags={**(tags or {}), record.REASON: reason},
         parent=parent_run_id,
     )
-    began = time.monotonic()
-    try:
-        verdict = _execute(settings, notebook, run_id, values, on_progress, cell_timeout)
-        written = outputs() if outputs and verdict.outcome is Outcome.SUCCEEDED else None
-    except BaseException as stop:  # whatever it is, the record says so before it goes on
-        record.close_execution(settings, run_id, _stopped(stop, time.monotonic() - began))
-        raise
-    execution = record.close_execution(settings, run_id, verdict, written)
+    limits = (cell_timeout or settings.notebook_timeout, timeout, memory or settings.notebook_memory)
+    execution = _supervised(settings, notebook, entry, values, limits, on_progress, outputs)
     if raise_on_failure and execution.outcome is not Outcome.SUCCEEDED:
         raise NotebookError(_message(execution))
     return execution
 
 
-def _execute(
+def _supervised(
     settings: Settings,
     notebook: notebooks.Notebook,
-    run_id: str,
+    entry: Entry,
     values: Mapping[str, Any],
+    limits: tuple[int, int | None, int | None],
     on_progress: Progress | None,
-    cell_timeout: int | None,
-) -> Verdict:
+    outputs: Callable[[], Mapping[str, str]] | None,
+) -> Execution:
+    began = time.monotonic()
+    try:
+        with terminable():
+            verdict = _execute(_job(settings, notebook, entry, values, limits, on_progress))
+            written = outputs() if outputs and verdict.outcome is Outcome.SUCCEEDED else None
+    except BaseException as stop:  # whatever it is, the record says so before it goes on
+        record.close_execution(settings, entry, _stopped(stop, time.monotonic() - began))
+        raise
+    return record.close_execution(settings, entry, verdict, written)
+
+
+def _execute(job: Job) -> Verdict:
     from champion.runner import engine  # noqa: PLC0415 - papermill and jupyter_client take seconds to import
 
-    job = engine.Job(
+    return engine.execute(job)
+
+
+def _job(
+    settings: Settings,
+    notebook: notebooks.Notebook,
+    entry: Entry,
+    values: Mapping[str, Any],
+    limits: tuple[int, int | None, int | None],
+    on_progress: Progress | None,
+) -> Job:
+    from champion.runner import engine  # noqa: PLC0415
+
+    return engine.Job(
+        execution=entry.id,
         source=notebook.path,
         parameters=values,
-        target=record.executed_path(settings, run_id, notebook.name),
-        log=record.log_path(settings, run_id),
-        workdir=record.work_folder(settings, run_id),
-        environment=surroundings.of_kernel(settings, run_id, record.result_folder(settings, run_id)),
-        cell_timeout=cell_timeout or settings.notebook_timeout,
+        target=record.executed_path(entry),
+        log=record.log_path(entry),
+        workdir=record.work_folder(entry),
+        environment=surroundings.of_kernel(settings, entry.id, entry.run_id, record.result_folder(entry)),
+        cell_timeout=limits[0],
+        timeout=limits[1],
+        memory=limits[2],
         on_progress=on_progress,
     )
-    return engine.execute(job)
 
 
 def _stopped(stop: BaseException, seconds: float) -> Verdict:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -32,7 +32,8 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from champion import files
-from champion.runner import notebook as notebooks
+from champion.runner import guard, notebook as notebooks
+from champion.runner.limits import Limits
 from champion.runner.outcome import CellError, Outcome, Verdict
 
 Progress = Callable[[int, int, str], None]
@@ -40,6 +41,7 @@ Progress = Callable[[int, int, str], None]
 _KERNEL = "python3"
 _START_SECONDS = 120
 _OUTPUT_SECONDS = 60  # nbclient's 4 s turn a busy machine into a false time-out
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,10 @@ class Job:
     """What to execute: the notebook file, its parameters, where it is saved, and the kernel's surroundings.
 
     `log` takes what the kernel's process itself writes, past the notebook: native libraries, a crash's last words.
+    `cell_timeout` and `timeout` are seconds for a cell and for the notebook, `memory` is in MiB.
     """
+
+    execution: str
 
     source: Path
     parameters: Mapping[str, Any]
@@ -56,6 +61,8 @@ class Job:
     workdir: Path
     environment: Mapping[str, str]
     cell_timeout: int
+    timeout: int | None = None
+    memory: int | None = None
     on_progress: Progress | None = None
 
 
@@ -93,6 +100,7 @@ class _Watch(NotebookExecutionManager):  # type: ignore[misc]  # papermill ships
     def cell_start(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
         self.cell = cell_index + 1
         super().cell_start(cell, cell_index, **kwargs)
+        self._tell(cell_index)
 
     def cell_exception(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
         self.raised = kwargs.get("exception")
@@ -100,8 +108,13 @@ class _Watch(NotebookExecutionManager):  # type: ignore[misc]  # papermill ships
 
     def cell_complete(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
         super().cell_complete(cell, cell_index, **kwargs)
+        if cell_index + 1 == len(self.nb.cells):
+            self._tell(cell_index, done=cell_index + 1)
+
+    def _tell(self, cell_index: int, done: int | None = None) -> None:
         if self._on_progress is not None:
-            self._context.run(self._on_progress, cell_index + 1, len(self.nb.cells), self._titles[cell_index])
+            count = cell_index if done is None else done
+            self._context.run(self._on_progress, count, len(self.nb.cells), self._titles[cell_index])
 
 
 class _ThisPython(KernelSpecManager):
@@ -113,28 +126,44 @@ class _ThisPython(KernelSpecManager):
 
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc]
-    """Papermill's client, which keeps hold of the kernel's process, so that it can be asked how it ended."""
+    """Papermill's client, which keeps hold of the kernel's process, so that it can be watched and asked how it ended."""
 
+    job: Job
     process: subprocess.Popen[bytes] | None = None
+    limits: Limits | None = None
+    guard: guard.Guard | None = None
     # All that a notebook hands over is on disk by then; a polite end costs a second of tearing libraries down, or the
     # grace period of two and a half.
     shutdown_kernel = "immediate"
 
     def start_new_kernel(self, **kwargs: Any) -> None:
         super().start_new_kernel(**kwargs)
-        self.process = self.km.provisioner.process
+        self.process = process = self.km.provisioner.process
+        self.guard = guard.Guard(process)
+        self.limits = Limits(process, self.job.memory, self.job.timeout)
+
+    def end(self) -> None:
+        """Leave nothing behind of the kernel and of what its cells started."""
+        if self.limits:
+            self.limits.end()
+        if self.guard:
+            self.guard.end()
+        guard.kill_marked(self.job.execution)
 
 
 def _supervise(job: Job, watch: _Watch) -> Verdict:
     began = time.monotonic()
-    watch.notebook_start()
     with _event_loop(), tempfile.TemporaryDirectory(prefix="nb-") as sockets, job.log.open("wb") as log:
         client = _client(job, watch, Path(sockets))  # a short path, because a socket's name holds 107 bytes
         try:
+            watch.notebook_start()
             outcome, error = _outcome(client, job, watch, log)
+        except OSError as fault:  # the disk is full, or a limit of the system was met
+            outcome, error = Outcome.FAILED, CellError(watch.cell, type(fault).__name__, str(fault))
         finally:
-            _reap(client.process)
-            watch.notebook_complete()
+            client.end()
+            with suppress(OSError):  # then what was saved a cell ago stays
+                watch.notebook_complete()
     return Verdict(outcome, time.monotonic() - began, error)
 
 
@@ -147,10 +176,32 @@ def _outcome(client: _Client, job: Job, watch: _Watch, log: BinaryIO) -> tuple[O
     except RuntimeError as stop:
         if watch.cell is not None and not isinstance(stop, DeadKernelError):
             raise
-        return Outcome.DIED, CellError(watch.cell, "DeadKernelError", _cause_of_death(client.process))
+        return _death(client, watch.cell)
     if watch.raised is not None and not _is_plain_exit(watch.raised):
-        return Outcome.FAILED, CellError(watch.cell, watch.raised.ename, watch.raised.evalue)
+        return _failure(watch.cell, watch.raised)
     return Outcome.SUCCEEDED, None
+
+
+def _failure(cell: int | None, raised: Any) -> tuple[Outcome, CellError]:
+    out_of_memory = raised.ename.endswith("MemoryError")  # numpy's has a name of its own
+    error = CellError(cell, raised.ename, raised.evalue, _COLOURS.sub("", raised.traceback))
+    return Outcome.OUT_OF_MEMORY if out_of_memory else Outcome.FAILED, error
+
+
+def _death(client: _Client, cell: int | None) -> tuple[Outcome, CellError]:
+    """Return what ended the kernel: a limit of ours, the system's want of memory, a signal, or itself."""
+    if client.limits and client.limits.exceeded:
+        outcome, said = client.limits.exceeded
+        return outcome, CellError(cell, "MemoryLimit" if outcome is Outcome.OUT_OF_MEMORY else "TimeLimit", said)
+    code = client.process.poll() if client.process is not None else None
+    if code is None:
+        return Outcome.DIED, CellError(cell, "DeadKernelError", "the kernel stopped answering")
+    if code >= 0:
+        return Outcome.DIED, CellError(cell, "DeadKernelError", f"the kernel exited with code {code}")
+    name = signal.Signals(-code).name
+    if name == "SIGKILL" and client.limits and client.limits.killed_by_system:
+        return Outcome.OUT_OF_MEMORY, CellError(cell, name, "the system ended the kernel because memory ran out")
+    return Outcome.DIED, CellError(cell, name, f"the kernel was killed by {name}")
 
 
 @contextmanager
@@ -177,7 +228,7 @@ def _client(job: Job, watch: _Watch, sockets: Path) -> _Client:
         ip=str(sockets / "k"),
         connection_file=str(sockets / "kernel.json"),
     )
-    return _Client(
+    client = _Client(
         watch,
         km=kernel,
         kernel_name=_KERNEL,
@@ -186,30 +237,10 @@ def _client(job: Job, watch: _Watch, sockets: Path) -> _Client:
         iopub_timeout=_OUTPUT_SECONDS,
         resources={"metadata": {"path": str(job.workdir)}},
     )
+    client.job = job
+    return client
 
 
 def _is_plain_exit(raised: Any) -> bool:
     """Return whether a cell ended the notebook on purpose, by `sys.exit()`."""
     return raised.ename == "SystemExit" and raised.evalue in {"", "0", "None"}
-
-
-def _cause_of_death(process: subprocess.Popen[bytes] | None) -> str:
-    code = process.poll() if process is not None else None
-    if code is None:
-        return "the kernel stopped answering"
-    if code >= 0:
-        return f"the kernel exited with code {code}"
-    name = signal.Signals(-code).name
-    hint = ", as the system does when memory runs out" if name == "SIGKILL" else ""
-    return f"the kernel was ended by {name}{hint}"
-
-
-def _reap(process: subprocess.Popen[bytes] | None) -> None:
-    """End whatever is left of the kernel's process group, which it leads: itself and what its cells started."""
-    if process is None:
-        return
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return  # nothing was left
-    process.wait()

@@ -75,8 +75,23 @@ def code_version() -> str:
 @cache
 def environment_digest() -> str:
     """Return the SHA-256 of the Python version and every installed distribution's name and version."""
-    installed = sorted({f"{found.name.lower()}=={found.version}" for found in distributions()})
+    installed = [f"{name}=={version}" for name, version in sorted(packages().items())]
     return hashlib.sha256("\n".join([platform.python_version(), *installed]).encode()).hexdigest()
+
+
+def lock_digest() -> str:
+    """Return the SHA-256 of the lock file that the environment is made from; empty where it did not travel along."""
+    lock = Path(champion.__file__).parent.parent / "requirements.lock"
+    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else ""
+
+
+@cache
+def packages() -> Mapping[str, str]:
+    """Return the version of every installed distribution, by its name."""
+    return {
+        found.name.lower(): found.version
+        for found in reversed(list(distributions()))  # of two, the first on the path is imported
+    }
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -12,9 +12,10 @@ class Outcome(StrEnum):
     """The supervisor's word for how a run ended; the notebook file is not asked."""
 
     SUCCEEDED = "succeeded"
-    FAILED = "failed"  # a cell raised
-    TIMED_OUT = "timed_out"  # a cell ran longer than it may
-    DIED = "died"  # the kernel process ended: a signal, a crash, out of memory
+    FAILED = "failed"  # a cell raised, or the disk was full
+    TIMED_OUT = "timed_out"  # a cell, or the notebook, ran longer than it may
+    OUT_OF_MEMORY = "out_of_memory"  # beyond its limit, beyond the system's, or a cell was told so
+    DIED = "died"  # the kernel process ended: killed by a signal, or crashed
     CANCELLED = "cancelled"  # a person or the scheduler stopped it
     KILLED = "killed"  # the supervisor itself was killed; found and closed by a later command
     SKIPPED = "skipped"  # the same run had succeeded before
@@ -22,11 +23,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CellError:
-    """What stopped a run: the cell (counted from 1, as saved; None before the first), the error's name and value."""
+    """What stopped a run: the cell (counted from 1, as saved; None before the first), the error's name and value.
+
+    `traceback` is Python's, as text; empty where the cell raised nothing.
+    """
 
     cell: int | None
     name: str
     value: str
+    traceback: str = ""
 
     def __str__(self) -> str:
         where = "before its first cell" if self.cell is None else f"in cell {self.cell}"
@@ -44,7 +49,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One notebook run as its caller sees it; for a skipped one, `run_id` and the files are the earlier run's."""
+    """One notebook run as its caller sees it; for a skipped one, `run_id` and the files are the earlier run's.
+
+    `reason` says why it ran, or was skipped: 'features.ipynb changed', 'input normalized_equity_ohlc changed'.
+    """
 
     run_id: str
     outcome: Outcome
@@ -54,6 +62,7 @@ class Execution:
     error: CellError | None
     saved: str  # the executed notebook: a path, or a URI where artifacts are remote
     html: str
+    reason: str = ""
     result: Mapping[str, Any] = field(default_factory=dict)
 
     @property

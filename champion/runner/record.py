@@ -1,31 +1,33 @@
-"""What a notebook run leaves in MLflow: opened before the kernel starts, closed after it ended, whatever happened."""
+"""What a notebook run leaves in the ledger: noted down before its kernel starts, closed whatever happened."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
+import platform
 from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from champion import report
-from champion.runner import notebook as notebooks
-from champion.runner.outcome import Execution, Outcome, Verdict
-from champion.tracking import runs
+from champion.runner import guard, identity as identities, notebook as notebooks
+from champion.runner.outcome import CellError, Execution, Outcome, Verdict
+from champion.runner.past import CODE, CODE_VERSION, ENVIRONMENT, INPUTS, KEY, NOTEBOOK, NOTEBOOK_HASH, OUTPUTS, short
+from champion.tracking import journal, runs
+from champion.tracking.journal import End, Entry
 
 if TYPE_CHECKING:
     from champion.runner.identity import Identity
     from champion.runner.notebook import Notebook
     from champion.settings import Settings
 
-NOTEBOOK, KEY = "champion.notebook", "champion.execution_key"
-_INPUTS, _OUTPUTS, _ERROR = "champion.inputs", "champion.outputs", "champion.error"
-_TAG_LENGTH = 8000  # a longer mapping is in the artifacts, its tag says so
+ERROR, REASON = "champion.error", "champion.reason"
 _ERROR_LENGTH = 2000
-_PATIENCE = 120
+_PATIENCE = 300
 
 
 def open_execution(
@@ -38,145 +40,227 @@ def open_execution(
     inputs: Mapping[str, str],
     tags: Mapping[str, str],
     parent: str | None,
-) -> str:
-    """Return the id of the run, and have its folder ready."""
+) -> Entry:
+    """Return the entry of a run, its folders ready."""
     own = {
         NOTEBOOK: notebook.name,
         KEY: identity.key,
-        "champion.notebook_hash": identity.notebook,
-        "champion.code_version": identity.code_version,
-        "champion.code_hash": identity.code,
-        "champion.environment_hash": identity.environment,
-        _INPUTS: _short(inputs),
+        NOTEBOOK_HASH: identity.notebook,
+        CODE_VERSION: identity.code_version,
+        CODE: identity.code,
+        ENVIRONMENT: identity.environment,
+        "champion.lock_hash": identities.lock_digest(),
+        "champion.python": platform.python_version(),
+        INPUTS: short(inputs),
         "mlflow.source.type": "NOTEBOOK",
         "mlflow.source.name": notebook.path.name,
     }
-    run_id = runs.open_run(
-        settings, experiment, notebook.name, parameters=parameters, tags={**tags, **own}, parent=parent
+    entry = journal.begin(
+        settings,
+        experiment,
+        notebook.name,
+        parameters=parameters,
+        tags={**tags, **own},
+        inputs=inputs,
+        parent=parent,
     )
-    for folder in (work_folder(settings, run_id), result_folder(settings, run_id), _notebook_folder(settings, run_id)):
+    for folder in (work_folder(entry), result_folder(entry), _notebook_folder(entry)):
         folder.mkdir(parents=True)
-    _write_json(_artifacts(settings, run_id) / "inputs.json", dict(inputs))
-    return run_id
+    _write_json(entry.artifacts / "inputs.json", dict(inputs))
+    surroundings = {"python": platform.python_version(), "platform": platform.platform()}
+    _write_json(entry.artifacts / "environment.json", {**surroundings, "packages": identities.packages()})
+    return entry
 
 
 def close_execution(
-    settings: Settings, run_id: str, verdict: Verdict, outputs: Mapping[str, str] | None = None
+    settings: Settings,
+    entry: Entry,
+    verdict: Verdict,
+    outputs: Mapping[str, str] | None = None,
+    ended: datetime | None = None,
 ) -> Execution:
-    """Return the execution once its notebook, HTML, cell times, results and outcome are recorded."""
-    run = runs.get(settings, run_id)
-    artifacts, name = _artifacts(settings, run_id), run.tags[NOTEBOOK]
-    result = report.read(result_folder(settings, run_id))
-    written = dict(outputs) if outputs is not None else result.get("outputs", {})
-    try:
-        if executed_path(settings, run_id, name).exists():
-            _finish_notebook(settings, run_id, verdict, run.parameters)
-        _write_json(artifacts / "outputs.json", written)
-        _drop_empty(log_path(settings, run_id))
-        runs.log_files(settings, run_id, artifacts)
-    except BaseException:  # a run that could not be recorded has not succeeded
-        runs.close_run(settings, run_id, Outcome.FAILED.value, tags={_ERROR: "its record could not be written"})
-        raise
-    tags = {_OUTPUTS: _short(written)} | ({_ERROR: str(verdict.error)[:_ERROR_LENGTH]} if verdict.error else {})
-    metrics = {**result.get("metrics", {}), "run_seconds": verdict.seconds}
-    runs.close_run(settings, run_id, verdict.outcome.value, metrics, tags)
-    shutil.rmtree(_folder(settings, run_id))
-    return _execution(run, verdict, result)
+    """Return the execution once its notebook, HTML, cell times, results and outcome are recorded.
 
-
-def find_succeeded(
-    settings: Settings, experiment: str, key: str, outputs: Mapping[str, str] | None
-) -> Execution | None:
-    """Return the newest run of this key that succeeded, as skipped, unless its outputs are no longer what it wrote."""
-    known = {KEY: key, runs.OUTCOME: Outcome.SUCCEEDED.value}
-    for run in runs.find_runs(settings, [experiment], tags=known, status="FINISHED", limit=1):
-        if outputs is None or run.tags.get(_OUTPUTS) == _short(outputs):
-            published = runs.read_file(settings, run.run_id, f"result/{report.RESULT}")
-            return _execution(run, Verdict(Outcome.SKIPPED, 0.0), json.loads(published) if published else {})
-    return None
+    A run whose record could not be written has not succeeded. What MLflow does not take waits in the journal.
+    """
+    result, written, cells, fault = _finished(entry, verdict, outputs)
+    if fault is not None and verdict.outcome is Outcome.SUCCEEDED:
+        said = CellError(None, type(fault).__name__, f"its record could not be written: {fault}")
+        verdict = Verdict(Outcome.FAILED, verdict.seconds, said)
+    complete = not isinstance(fault, OSError)  # on a full disk, the next command finds room or gives up
+    how = _end(verdict, result, written, cells, complete=complete, ended=ended)
+    run_id = journal.end(settings, entry, how, deliver_now=complete)
+    return execution_of(runs.get(settings, run_id) if run_id else entry, verdict, result)
 
 
 def repair(settings: Settings) -> list[str]:
-    """Return the runs whose supervisor was killed, now closed as killed, with what they had saved until then."""
-    if not runs.orphans(settings):
-        return []
-    repaired = []
-    with FileLock(settings.home / "repair.lock", timeout=_PATIENCE):  # several notebooks may start at once
-        for run in runs.orphans(settings):
-            _close_orphan(settings, run)
-            repaired.append(run.run_id)
-    return repaired
+    """Return the runs that MLflow holds the end of since now.
+
+    A run whose supervisor was killed is closed as killed, with what it had saved, at the time it last showed life, and
+    what its kernel left is ended. Runs that ended while MLflow did not answer are delivered.
+    """
+    waiting = [entry for entry in journal.entries(settings) if journal.ended(entry) or journal.abandoned(entry)]
+    with FileLock(settings.home / "repair.lock", timeout=_PATIENCE) if waiting else nullcontext():
+        for entry in waiting:  # several notebooks may start at once
+            if journal.abandoned(entry):
+                _close_abandoned(settings, entry)
+            elif (how := journal.ended(entry)) and not how.note.get("complete", True):
+                _complete(settings, entry, how)
+    delivered = journal.deliver(settings) if waiting else []
+    return delivered + _close_orphans(settings)
 
 
-def _close_orphan(settings: Settings, run: runs.Run) -> None:
-    verdict = Verdict(Outcome.KILLED, 0.0)
-    if NOTEBOOK in run.tags and _folder(settings, run.run_id).exists():
-        close_execution(settings, run.run_id, verdict)
-    else:
-        runs.close_run(settings, run.run_id, verdict.outcome.value)
+def skipped(settings: Settings, run: runs.Run, reason: str) -> Execution:
+    """Return a run that need not be repeated, with what it published."""
+    published = runs.read_file(settings, run.run_id, f"result/{report.RESULT}")
+    found = execution_of(run, Verdict(Outcome.SKIPPED, 0.0), json.loads(published) if published else {})
+    return replace(found, reason=reason)
 
 
-def executed_path(settings: Settings, run_id: str, name: str) -> Path:
-    """Return where the notebook is saved while it runs."""
-    return _notebook_folder(settings, run_id) / f"{name}.ipynb"
-
-
-def log_path(settings: Settings, run_id: str) -> Path:
-    """Return where the kernel's own standard output and error go."""
-    return _artifacts(settings, run_id) / "kernel.log"
-
-
-def work_folder(settings: Settings, run_id: str) -> Path:
-    """Return the kernel's working directory: empty, its own, and gone afterwards."""
-    return _folder(settings, run_id) / "work"
-
-
-def result_folder(settings: Settings, run_id: str) -> Path:
-    """Return where the notebook publishes."""
-    return _artifacts(settings, run_id) / "result"
-
-
-def _finish_notebook(settings: Settings, run_id: str, verdict: Verdict, parameters: Mapping[str, Any]) -> None:
-    from champion.runner import page  # noqa: PLC0415 - nbconvert takes a second to import
-
-    path = next(_notebook_folder(settings, run_id).glob("*.ipynb"))
-    _write_json(_artifacts(settings, run_id) / "cells.json", notebooks.stamp(path, run_id, verdict))
-    path.with_suffix(".html").write_text(page.render(path, run_id, verdict, parameters), encoding="utf-8")
-
-
-def _execution(run: runs.Run, verdict: Verdict, result: Mapping[str, Any]) -> Execution:
-    name = run.tags[NOTEBOOK]
+def execution_of(kept: Entry | runs.Run, verdict: Verdict, result: Mapping[str, Any]) -> Execution:
+    """Return a run as its caller sees it, from MLflow or, where that does not answer, from the journal."""
+    name = kept.tags[NOTEBOOK]
+    saved, page = (
+        str(_notebook_folder(kept) / f"{name}{suffix}")
+        if isinstance(kept, Entry)
+        else runs.location(kept, f"notebook/{name}{suffix}")
+        for suffix in (".ipynb", ".html")
+    )
     return Execution(
-        run_id=run.run_id,
+        run_id=kept.known_as if isinstance(kept, Entry) else kept.run_id,
         outcome=verdict.outcome,
         notebook=name,
-        execution_key=run.tags[KEY],
+        execution_key=kept.tags[KEY],
         seconds=verdict.seconds,
         error=verdict.error,
-        saved=runs.location(run, f"notebook/{name}.ipynb"),
-        html=runs.location(run, f"notebook/{name}.html"),
+        saved=saved,
+        html=page,
+        reason=kept.tags.get(REASON, ""),
         result=result,
     )
 
 
-def _folder(settings: Settings, run_id: str) -> Path:
-    return settings.runs / run_id
+def _finished(
+    entry: Entry, verdict: Verdict, outputs: Mapping[str, str] | None
+) -> tuple[dict[str, Any], dict[str, str], dict[str, float], Exception | None]:
+    """Return what was published, what was written, the seconds of each cell, and what went wrong with the record."""
+    result: dict[str, Any] = {}
+    written, cells = dict(outputs or {}), dict[str, float]()
+    try:
+        result = report.read(result_folder(entry))
+        written = written if outputs is not None else dict(result.get("outputs", {}))
+        cells = _write_record(entry, verdict, written)
+    except Exception as fault:  # noqa: BLE001 - whatever it is, the outcome is noted down all the same
+        return result, written, cells, fault
+    return result, written, cells, None
 
 
-def _artifacts(settings: Settings, run_id: str) -> Path:
-    return _folder(settings, run_id) / "artifacts"
+def _write_record(entry: Entry, verdict: Verdict, written: Mapping[str, str]) -> dict[str, float]:
+    cells: list[dict[str, Any]] = []
+    path = executed_path(entry)
+    if path.exists():
+        from champion.runner import page  # noqa: PLC0415 - nbconvert takes a second to import
+
+        cells = notebooks.stamp(path, entry.known_as, verdict)
+        _write_json(entry.artifacts / "cells.json", cells)
+        text = page.render(path, entry.known_as, verdict, entry.parameters)
+        path.with_suffix(".html").write_text(text, encoding="utf-8")
+    if verdict.error and verdict.error.traceback:
+        (entry.artifacts / "error.txt").write_text(verdict.error.traceback + "\n", encoding="utf-8")
+    _write_json(entry.artifacts / "outputs.json", dict(written))
+    _drop_empty(log_path(entry))
+    return {str(cell["cell"]): cell["seconds"] for cell in cells if cell["seconds"] is not None}
 
 
-def _notebook_folder(settings: Settings, run_id: str) -> Path:
-    return _artifacts(settings, run_id) / "notebook"
+def _end(
+    verdict: Verdict,
+    result: Mapping[str, Any],
+    written: Mapping[str, str],
+    cells: Mapping[str, float],
+    *,
+    complete: bool,
+    ended: datetime | None,
+) -> End:
+    error = verdict.error
+    tags = {ERROR: str(error)[:_ERROR_LENGTH]} if error else {}
+    noted = {"cell": error.cell, "name": error.name, "value": error.value[:_ERROR_LENGTH]} if error else None
+    return End(
+        outcome=verdict.outcome.value,
+        metrics={**result.get("metrics", {}), "run_seconds": verdict.seconds},
+        tags={OUTPUTS: short(written), **tags},
+        outputs=written,
+        series={"cell_seconds": cells},
+        note={"complete": complete, "error": noted},
+        at=ended.isoformat() if ended else "",
+    )
 
 
-def _short(digests: Mapping[str, str]) -> str:
-    """Return digests as a tag: JSON, or where that is too long its own hash, the JSON being in the artifacts."""
-    text = json.dumps(dict(digests), sort_keys=True)
-    if len(text) <= _TAG_LENGTH:
-        return text
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()} of {len(digests)} digests, see the artifacts"
+def _close_abandoned(settings: Settings, entry: Entry) -> None:
+    last = max(path.stat().st_mtime for path in [entry.folder, *entry.artifacts.rglob("*")])
+    ended = datetime.fromtimestamp(last, UTC)
+    if NOTEBOOK not in entry.tags:
+        journal.end(settings, entry, End(Outcome.KILLED.value, at=ended.isoformat()), deliver_now=False)
+        return
+    guard.kill_marked(entry.id)
+    seconds = max(0.0, (ended - datetime.fromisoformat(entry.started)).total_seconds())
+    said = CellError(_cell_at_work(executed_path(entry)), "SupervisorKilled", "what ran the notebook was killed")
+    verdict = Verdict(Outcome.KILLED, seconds, said)
+    result, written, cells, _ = _finished(entry, verdict, None)
+    how = _end(verdict, result, written, cells, complete=True, ended=ended)
+    journal.end(settings, entry, how, deliver_now=False)
+
+
+def _complete(settings: Settings, entry: Entry, how: End) -> None:
+    """Write what a full disk kept from being written; there is no third attempt."""
+    error = how.note["error"]
+    verdict = Verdict(Outcome(how.outcome), how.metrics["run_seconds"], CellError(**error) if error else None)
+    _, _, cells, _ = _finished(entry, verdict, how.outputs)
+    again = replace(how, series={"cell_seconds": cells}, note={**how.note, "complete": True})
+    journal.end(settings, entry, again, deliver_now=False)
+
+
+def _close_orphans(settings: Settings) -> list[str]:
+    """Close the runs that MLflow calls running although their process is gone and no entry tells more of them."""
+    if not journal.answers(settings):
+        return []
+    mine = [run for run in runs.orphans(settings) if run.tags.get(runs.HOME) in {None, str(settings.home)}]
+    lost = [run for run in mine if not (settings.runs / run.tags.get(runs.ENTRY, "none")).exists()]
+    for run in lost:
+        runs.close_run(settings, run.run_id, Outcome.KILLED.value)
+    return [run.run_id for run in lost]
+
+
+def _cell_at_work(path: Path) -> int | None:
+    """Return the cell that a notebook saved last as running, counted from 1."""
+    if not path.exists():
+        return None
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    at_work = (n for n, c in enumerate(cells, start=1) if c["metadata"].get("papermill", {}).get("status") == "running")
+    return next(at_work, None)
+
+
+def executed_path(entry: Entry) -> Path:
+    """Return where the notebook is saved while it runs."""
+    return _notebook_folder(entry) / f"{entry.tags[NOTEBOOK]}.ipynb"
+
+
+def log_path(entry: Entry) -> Path:
+    """Return where the kernel's own standard output and error go."""
+    return entry.artifacts / "kernel.log"
+
+
+def work_folder(entry: Entry) -> Path:
+    """Return the kernel's working directory: empty, its own, and gone afterwards."""
+    return entry.folder / "work"
+
+
+def result_folder(entry: Entry) -> Path:
+    """Return where the notebook publishes."""
+    return entry.artifacts / "result"
+
+
+def _notebook_folder(entry: Entry) -> Path:
+    return entry.artifacts / "notebook"
 
 
 def _drop_empty(path: Path) -> None:

@@ -11,19 +11,27 @@ from pydantic import SecretStr
 
 import champion
 from champion import report
+from champion.runner.guard import MARK
 
 if TYPE_CHECKING:
     from champion.settings import Settings
 
+_RUN = "MLFLOW_RUN_ID"
 
-def of_kernel(settings: Settings, run_id: str, result: Path) -> dict[str, str]:
-    """Return the environment of a notebook's kernel. Secrets travel here, never in parameters."""
+
+def of_kernel(settings: Settings, execution: str, run_id: str | None, result: Path) -> dict[str, str]:
+    """Return the environment of a notebook's kernel. Secrets travel here, never in parameters.
+
+    Without `run_id`, when MLflow does not answer, the kernel has no run to log to.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name != _RUN}
     return {
-        **os.environ,
+        **inherited,
+        **({_RUN: run_id} if run_id else {}),
+        MARK: execution,
         **_of_settings(settings),
         report.RESULT_DIR: str(result),
         "MLFLOW_TRACKING_URI": settings.tracking,
-        "MLFLOW_RUN_ID": run_id,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # a notebook is a report, not a terminal
         "DO_NOT_TRACK": "true",

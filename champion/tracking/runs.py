@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 OUTCOME = "champion.outcome"
+ENTRY, HOME = "champion.entry", "champion.home"  # the run's name in the journal of a workspace
 PID, PID_STARTED, HOST = "champion.pid", "champion.pid_started", "champion.host"  # who must close the run
 _STATUS = {"succeeded": "FINISHED", "cancelled": "KILLED", "killed": "KILLED"}  # every other outcome: FAILED
 _METRICS, _PARAMETERS, _TAGS = 1000, 100, 100  # MLflow's limits for one batch
 _TAG_LENGTH, _PARAMETER_LENGTH = 8000, 6000  # beyond them MLflow truncates silently
+_DIGEST_LENGTH = 36
+_AMBIGUOUS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +57,22 @@ def open_run(
     parameters: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
     parent: str | None = None,
+    started: datetime | None = None,
 ) -> str:
-    """Return the id of a new run, its status RUNNING; `parent` nests it.
+    """Return the id of a new run, its status RUNNING; `parent` nests it. It started now, unless told otherwise.
 
     Raises:
         UsageError: a tag is longer than 8,000 characters or a parameter than 6,000.
     """
     client = store.prepare(settings)
-    everything = _checked_tags(tags or {}) | _supervisor() | ({"mlflow.parentRunId": parent} if parent else {})
-    checked = _checked_parameters(parameters or {})
-    run = client.create_run(store.experiment_id(settings, experiment), tags=everything, run_name=name)
+    everything = supervisor() | checked_tags(tags or {}) | ({"mlflow.parentRunId": parent} if parent else {})
+    checked = checked_parameters(parameters or {})
+    run = client.create_run(
+        store.experiment_id(settings, experiment),
+        _milliseconds(started) if started else None,
+        tags=everything,
+        run_name=name,
+    )
     run_id: str = run.info.run_id
     log(settings, run_id, parameters=checked)
     return run_id
@@ -76,14 +85,25 @@ def log(
     metrics: Mapping[str, float] | None = None,
     parameters: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
+    series: Mapping[str, Mapping[int, float]] | None = None,
+    at: datetime | None = None,
 ) -> None:
-    """Add metrics, parameters and tags to a run in as few calls as MLflow's batch limits allow."""
+    """Add metrics, parameters and tags to a run in as few calls as MLflow's batch limits allow.
+
+    `series` are metrics of several steps. Everything is of the moment `at`, by default now: logging the same of the
+    same moment again changes nothing.
+    """
     from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 - mlflow takes seconds to import
 
-    now = round(clock.now().timestamp() * 1000)
-    entries = [Metric(name, float(value), now, 0) for name, value in (metrics or {}).items()]
-    given = [Param(name, value) for name, value in _checked_parameters(parameters or {}).items()]
-    labels = [RunTag(name, value) for name, value in _checked_tags(tags or {}).items()]
+    moment = _milliseconds(at or clock.now())
+    entries = [Metric(name, float(value), moment, 0) for name, value in (metrics or {}).items()]
+    entries += [
+        Metric(name, float(value), moment, step)
+        for name, values in (series or {}).items()
+        for step, value in values.items()
+    ]
+    given = [Param(name, value) for name, value in checked_parameters(parameters or {}).items()]
+    labels = [RunTag(name, value) for name, value in checked_tags(tags or {}).items()]
     client = store.prepare(settings)
     while entries or given or labels:
         client.log_batch(run_id, entries[:_METRICS], given[:_PARAMETERS], labels[:_TAGS])
@@ -93,6 +113,24 @@ def log(
 def log_files(settings: Settings, run_id: str, folder: Path, into: str | None = None) -> None:
     """Copy all files of `folder` to the run's artifacts, below `into`."""
     store.prepare(settings).log_artifacts(run_id, str(folder), into)
+
+
+def log_datasets(settings: Settings, run_id: str, digests: Mapping[str, str], context: str) -> None:
+    """Show datasets by name and digest in a run's page; `context` is 'input' or 'output'.
+
+    MLflow keeps 36 characters of a digest; all of it is in the run's tags and files.
+    """
+    from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415
+
+    label = [InputTag("mlflow.data.context", context)]
+    found = [
+        DatasetInput(
+            Dataset(name, digest[:_DIGEST_LENGTH] or "none", "champion", json.dumps({"digest": digest})), label
+        )
+        for name, digest in digests.items()
+    ]
+    if found:
+        store.prepare(settings).log_inputs(run_id, found)
 
 
 def read_file(settings: Settings, run_id: str, artifact: str) -> bytes | None:
@@ -111,15 +149,43 @@ def close_run(
     outcome: str,
     metrics: Mapping[str, float] | None = None,
     tags: Mapping[str, str] | None = None,
+    *,
+    series: Mapping[str, Mapping[int, float]] | None = None,
+    ended: datetime | None = None,
 ) -> None:
     """End a run: 'succeeded' is FINISHED, 'cancelled' and 'killed' are KILLED, every other outcome is FAILED."""
-    log(settings, run_id, metrics=metrics, tags={**(tags or {}), OUTCOME: outcome})
-    store.prepare(settings).set_terminated(run_id, _STATUS.get(outcome, "FAILED"))
+    log(settings, run_id, metrics=metrics, tags={**(tags or {}), OUTCOME: outcome}, series=series, at=ended)
+    store.prepare(settings).set_terminated(
+        run_id, _STATUS.get(outcome, "FAILED"), _milliseconds(ended) if ended else None
+    )
 
 
 def get(settings: Settings, run_id: str) -> Run:
     """Return one run."""
     return _read(store.prepare(settings).get_run(run_id))
+
+
+def find(settings: Settings, which: str) -> Run:
+    """Return the run of an id, of the beginning of one, or of the name it had while MLflow was away.
+
+    Raises:
+        UsageError: there is none, or there are several.
+    """
+    client = store.prepare(settings)
+    experiments = [found.experiment_id for found in client.search_experiments()]
+    for condition in (f"tags.`{ENTRY}` = '{_plain(which)}'", f"attributes.run_id LIKE '{_plain(which)}%'"):
+        found = client.search_runs(experiments, condition, max_results=_AMBIGUOUS) if experiments else []
+        if len(found) == 1:
+            return _read(found[0])
+        if found:
+            several = ", ".join(f"{run.info.run_id} ({run.info.run_name})" for run in found)
+            raise UsageError(f"run {which!r} is not one but {several}: write more of its id")
+    raise UsageError(f"there is no run {which!r}: `champion notebook list` shows those there are")
+
+
+def series(settings: Settings, run_id: str, metric: str) -> dict[int, float]:
+    """Return a metric of several steps, by step."""
+    return {point.step: point.value for point in store.prepare(settings).get_metric_history(run_id, metric)}
 
 
 def find_runs(
@@ -145,7 +211,7 @@ def find_runs(
 
 def orphans(settings: Settings) -> list[Run]:
     """Return the runs still called RUNNING whose supervisor, a process of this machine, is gone."""
-    return [run for run in find_runs(settings, status="RUNNING", limit=1000) if _supervisor_is_gone(run.tags)]
+    return [run for run in find_runs(settings, status="RUNNING", limit=1000) if supervisor_is_gone(run.tags)]
 
 
 def location(run: Run, artifact: str) -> str:
@@ -156,11 +222,13 @@ def location(run: Run, artifact: str) -> str:
     return f"{run.artifacts.rstrip('/')}/{artifact}"
 
 
-def _supervisor() -> dict[str, str]:
+def supervisor() -> dict[str, str]:
+    """Return the tags that say which process must close a run: this one."""
     return {PID: str(os.getpid()), PID_STARTED: str(psutil.Process().create_time()), HOST: socket.gethostname()}
 
 
-def _supervisor_is_gone(tags: Mapping[str, str]) -> bool:
+def supervisor_is_gone(tags: Mapping[str, str]) -> bool:
+    """Tell whether the process that must close a run, one of this machine, has ended."""
     if tags.get(HOST) != socket.gethostname() or PID not in tags:
         return False
     try:
@@ -168,6 +236,10 @@ def _supervisor_is_gone(tags: Mapping[str, str]) -> bool:
         return bool(str(process.create_time()) != tags[PID_STARTED] or process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
 
 
 def _read(run: MlflowRun) -> Run:
@@ -186,14 +258,24 @@ def _read(run: MlflowRun) -> Run:
     )
 
 
-def _checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
+def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return tags that MLflow keeps whole.
+
+    Raises:
+        UsageError: one is too long.
+    """
     for name, value in tags.items():
         if len(value) > _TAG_LENGTH:
             raise UsageError(f"tag {name!r} has {len(value)} characters, at most {_TAG_LENGTH} fit: log it as a file")
     return dict(tags)
 
 
-def _checked_parameters(parameters: Mapping[str, Any]) -> dict[str, str]:
+def checked_parameters(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return parameters as the texts that MLflow keeps.
+
+    Raises:
+        UsageError: one is too long.
+    """
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in parameters.items()}
     for name, text in texts.items():
         if len(text) > _PARAMETER_LENGTH:

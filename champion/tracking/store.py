@@ -36,7 +36,7 @@ def prepare(settings: Settings) -> MlflowClient:
         UsageError: the tracking URI is a relative path, or plain http to another machine.
         ServiceError: the store cannot be made ready.
     """
-    return _client(_checked(settings.tracking), settings.home)
+    return _client(checked(settings.tracking), settings.home)
 
 
 def experiment_id(settings: Settings, name: str) -> str:
@@ -70,7 +70,7 @@ def _client(uri: str, home: Path) -> MlflowClient:
 
 
 def _migrate(uri: str, folder: Path) -> None:
-    marker, wanted = folder / "prepared", f"{_without_password(uri)} mlflow {version('mlflow')}\n"
+    marker, wanted = folder / "prepared", f"{without_password(uri)} mlflow {version('mlflow')}\n"
     if _is_prepared(uri, marker, wanted):
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -86,13 +86,13 @@ def _upgrade(uri: str) -> None:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     if urlsplit(uri).scheme == "sqlite":
-        _sqlite_file(uri).parent.mkdir(parents=True, exist_ok=True)
+        sqlite_file(uri).parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces each migration
     try:
         upgrade.main([uri], standalone_mode=False)  # `mlflow db upgrade`, in this process
     except (MlflowException, SQLAlchemyError) as error:
         raise ServiceError(
-            f"the tracking store {_without_password(uri)} could not be made ready: {error}. "
+            f"the tracking store {without_password(uri)} could not be made ready: {error}. "
             "Check CHAMPION_TRACKING_URI, the disk, and that no older MLflow is using the database"
         ) from error
 
@@ -100,16 +100,21 @@ def _upgrade(uri: str) -> None:
 def _is_prepared(uri: str, marker: Path, wanted: str) -> bool:
     if not marker.exists() or marker.read_text(encoding="utf-8") != wanted:
         return False
-    return urlsplit(uri).scheme != "sqlite" or _sqlite_file(uri).exists()
+    return urlsplit(uri).scheme != "sqlite" or sqlite_file(uri).exists()
 
 
-def _checked(uri: str) -> str:
+def checked(uri: str) -> str:
+    """Return a tracking URI that Champion takes.
+
+    Raises:
+        UsageError: it is a relative path, a folder, or plain http to another machine.
+    """
     parts = urlsplit(uri)
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise UsageError(
-            f"tracking URI {_without_password(uri)}: plain http is for this machine only; use https:// or a tunnel"
+            f"tracking URI {without_password(uri)}: plain http is for this machine only; use https:// or a tunnel"
         )
-    if parts.scheme == "sqlite" and not _sqlite_file(uri).is_absolute():
+    if parts.scheme == "sqlite" and not sqlite_file(uri).is_absolute():
         raise UsageError(f"tracking URI {uri} is relative: write sqlite:/// and an absolute path")
     if not parts.scheme or parts.scheme == "file":
         raise UsageError(
@@ -119,11 +124,13 @@ def _checked(uri: str) -> str:
     return uri
 
 
-def _sqlite_file(uri: str) -> Path:
+def sqlite_file(uri: str) -> Path:
+    """Return the file of a SQLite URI."""
     return Path(uri.removeprefix("sqlite:///"))
 
 
-def _without_password(uri: str) -> str:
+def without_password(uri: str) -> str:
+    """Return a URI as it may be shown."""
     password = urlsplit(uri).password
     return uri.replace(f":{password}@", ":***@") if password else uri
 
