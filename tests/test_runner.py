@@ -275,6 +275,8 @@ symbols: list[str] = ["INFY", "TCS"]
 end: date | None = None
 spans: list = [5, 10]
 folds = 4
+solver: Literal["newton", "lbfgs"] = "lbfgs"
+days: list[date] = []
 """
 GIVEN: dict[str, Any] = {"session": date(2024, 1, 15)}
 
@@ -282,7 +284,8 @@ GIVEN: dict[str, Any] = {"session": date(2024, 1, 15)}
 def test_what_a_parameters_cell_declares() -> None:
     declared = parameters.read(DECLARED, "train")
     assert list(declared) == [
-        "session", "model", "horizon", "margin", "quick", "symbols", "end", "spans", "folds"
+        "session", "model", "horizon", "margin", "quick", "symbols", "end", "spans", "folds",
+        "solver", "days",
     ]  # fmt: skip
     assert [name for name, parameter in declared.items() if parameter.required] == ["session"]
     assert {name: p.type for name, p in declared.items() if name in {"end", "folds", "quick", "symbols"}} == {
@@ -307,6 +310,8 @@ def test_what_a_parameters_cell_declares() -> None:
         ("symbols", [], []),
         ("spans", [1, "a", None], [1, "a", None]),
         ("model", Path("a/b"), "a/b"),
+        ("solver", "newton", "newton"),
+        ("days", [date(2024, 2, 29), "2024-03-01"], ["2024-02-29", "2024-03-01"]),
     ],
 )
 def test_values_that_fit(name: str, value: Any, stored: Any) -> None:
@@ -332,6 +337,8 @@ def test_values_that_fit(name: str, value: Any, stored: Any) -> None:
         ({**GIVEN, "symbols": {"INFY"}}, "write a list"),
         ({**GIVEN, "symbols": ["INFY", 5]}, "'symbols' takes list[str]"),
         ({**GIVEN, "spans": [date(2024, 1, 15)]}, "'spans' takes list"),
+        ({**GIVEN, "solver": "newtn"}, "found 'newtn' (str): did you mean 'newton'?"),
+        ({**GIVEN, "days": ["2024-02-30"]}, "'days' takes list[date]"),
         ({**GIVEN, "api_token": "abc"}, "'api_token' looks like a secret"),
         ({**GIVEN, "model": "clickhouse://me:hunter2@host/db"}, "holds a user's password"),
         ({"horizon": "5", "modle": "a"}, "is required"),

@@ -1,89 +1,220 @@
-"""Commands for notebooks: list what ran, run one, show a run."""
+"""Commands for notebooks: list what ran, run one, show a run, compare two, open one's page."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from champion.cli import console
 from champion.cli.console import AsJson, Force
 
+if TYPE_CHECKING:
+    from champion.runner.account import Account
+    from champion.runner.difference import Difference
+    from champion.settings import Settings
+
 app = typer.Typer(help="Notebook runs and their record.", no_args_is_help=True)
 Parameter = Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value; repeat for more.")]
+Run = Annotated[str, typer.Argument(help="Run id, or the beginning of one.")]
+Reads = Annotated[list[str] | None, typer.Option(help="Dataset it reads: unchanged, the run is not repeated.")]
+Writes = Annotated[list[str] | None, typer.Option(help="Dataset it writes; repeat for more.")]
+_SHORT = 8  # characters that tell runs apart
 
 
 @app.command("list")
 def list_runs(
-    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20, *, as_json: AsJson = False
+    name: Annotated[str | None, typer.Argument(help="Only runs of this name, as features.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """List the latest recorded runs, and the notebooks there are to run.
 
-    Example: champion notebook list
+    Example: champion notebook list features
     """
     from champion.pipeline.status import last_runs  # noqa: PLC0415
-    from champion.runner import notebook  # noqa: PLC0415
+    from champion.runner import notebook, repair  # noqa: PLC0415
 
-    found = last_runs(console.settings(), limit)
+    settings = console.settings()
+    repair(settings)
+    found, waiting = last_runs(settings, limit, name), _waiting(settings)
     if as_json:
         runs = [{"run": r.run_id, "name": r.name, "outcome": r.outcome, "seconds": r.seconds} for r in found]
-        console.show({"notebooks": notebook.names(), "runs": runs}, as_json=True)
+        console.show({"notebooks": notebook.names(), "runs": runs, "waiting": waiting}, as_json=True)
         return
     console.out.print("notebooks:", ", ".join(notebook.names()))
     columns = ["started (IST)", "run", "outcome", "seconds", "id"]
-    console.table("Runs", columns, [[r.started, r.name, r.outcome, r.seconds, r.run_id] for r in found])
+    console.table("Runs", columns, [[r.started, r.name, r.outcome, r.seconds, r.run_id[:_SHORT]] for r in found])
+    if waiting:
+        rows = [list(entry.values()) for entry in waiting]
+        console.table("Not in MLflow yet", ["run", "outcome", "id", "folder"], rows)
 
 
 @app.command("run")
 def run_one(
     name: Annotated[str, typer.Argument(help="Notebook, as ingest, or the path of one.")],
     param: Parameter = None,
+    reads: Reads = None,
+    writes: Writes = None,
+    timeout: Annotated[int | None, typer.Option(min=1, help="Seconds the whole notebook may take.")] = None,
+    memory: Annotated[int | None, typer.Option(min=1, help="MiB its kernel may hold.")] = None,
     *,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Run one notebook under supervision and record it, without a flow.
 
-    Example: champion notebook run quality -p start=2024-01-01 -p end=2024-01-31
+    Example: champion notebook run quality -p start=2024-01-01 -p end=2024-01-31 --reads normalized_equity_ohlc
     """
+    from champion.lake import Lake  # noqa: PLC0415
     from champion.runner import run_notebook  # noqa: PLC0415
     from champion.runner.notebook import find  # noqa: PLC0415
     from champion.runner.parameters import from_text  # noqa: PLC0415
 
+    settings = console.settings()
+    lake = Lake(settings.lake)
     values = from_text(find(name).parameters, console.assigned(param or []))
     with console.progress_bar(hidden=as_json) as tell:
-        execution = run_notebook(console.settings(), name, values, force=force, on_progress=tell)
-    console.show(
-        {
-            "outcome": execution.outcome.value,
-            "run": execution.run_id,
-            "seconds": execution.seconds,
-            "saved": execution.saved,
-            **execution.metrics,
-        },
-        as_json=as_json,
-    )
+        execution = run_notebook(
+            settings,
+            name,
+            values,
+            inputs={dataset: lake.digest(dataset) for dataset in reads} if reads else None,
+            outputs=(lambda: {dataset: lake.digest(dataset) for dataset in writes}) if writes else None,
+            timeout=timeout,
+            memory=memory,
+            force=force,
+            on_progress=tell,
+        )
+    told = {"outcome": execution.outcome.value, "reason": execution.reason, "run": execution.run_id}
+    console.show({**told, "seconds": execution.seconds, "saved": execution.saved, **execution.metrics}, as_json=as_json)
 
 
 @app.command("show")
-def show_run(run: Annotated[str, typer.Argument(help="Run id.")], *, as_json: AsJson = False) -> None:
-    """Show one run: outcome, parameters, metrics, and where its notebook is.
+def show_run(run: Run, *, as_json: AsJson = False) -> None:
+    """Show one run: outcome, why it ran, parameters, inputs, outputs, cells, and where its notebook is.
 
     Example: champion notebook show 0123456789abcdef
     """
-    from champion.tracking import runs  # noqa: PLC0415
+    account = _account(run)
+    told = _told(account)
+    if as_json:
+        cells = [{"cell": c.number, "title": c.title, "status": c.status, "seconds": c.seconds} for c in account.cells]
+        console.show({**told, "cells": cells, "traceback": account.traceback}, as_json=True)
+        return
+    console.show(told, as_json=False)
+    rows = [[c.number, c.title, c.status, c.seconds] for c in account.cells]
+    console.table("Cells", ["cell", "heading", "status", "seconds"], rows)
+    if account.traceback:
+        console.out.print(account.traceback, markup=False, soft_wrap=True)
 
-    found = runs.get(console.settings(), run)
-    console.show(
-        {
-            "name": found.name,
-            "outcome": found.outcome or found.status.lower(),
-            "started": found.started,
-            "ended": found.ended,
-            "parameters": found.parameters,
-            "metrics": found.metrics,
-            "tags": {name: text for name, text in found.tags.items() if name.startswith(("champion.", "prefect."))},
-            "artifacts": runs.location(found, ""),
-        },
-        as_json=as_json,
-    )
+
+@app.command("diff")
+def diff_runs(run: Run, other: Run, *, as_json: AsJson = False) -> None:
+    """Compare two runs: parameters, inputs, code, cells, outputs.
+
+    Example: champion notebook diff 0123abcd 4567cdef
+    """
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from champion.runner.difference import between  # noqa: PLC0415
+
+    first, second = _account(run), _account(other)
+    found = between(first, second)
+    if as_json:
+        console.show({"runs": [first.run.run_id, second.run.run_id], **asdict(found)}, as_json=True)
+    elif found.is_empty:
+        console.out.print("the two runs were given the same and gave the same")
+    else:
+        _show_difference(found, first.run.run_id[:_SHORT], second.run.run_id[:_SHORT])
+
+
+@app.command("open")
+def open_run(
+    run: Run, *, browser: Annotated[bool, typer.Option("--browser", help="Open it in the browser too.")] = False
+) -> None:
+    """Print where the page of a run's executed notebook is, and open it if asked to.
+
+    Example: champion notebook open 0123abcd --browser
+    """
+    import webbrowser  # noqa: PLC0415
+
+    from champion.errors import NotebookError  # noqa: PLC0415
+
+    page = _account(run).file(".html")
+    if not page or ("://" not in page and not Path(page).exists()):
+        raise NotebookError(f"run {run} has no page: it is a flow's, or its kernel never started; try `show`")
+    console.out.print(page, markup=False, soft_wrap=True)
+    if browser:
+        webbrowser.open(page if "://" in page else Path(page).as_uri())
+
+
+def _account(run: str) -> Account:
+    from champion.runner import account, repair  # noqa: PLC0415
+
+    settings = console.settings()
+    repair(settings)
+    return account.read(settings, run)
+
+
+def _waiting(settings: Settings) -> list[dict[str, str]]:
+    from champion.tracking import journal  # noqa: PLC0415
+
+    found = [(entry, journal.ended(entry)) for entry in journal.entries(settings)]
+    return [
+        {"run": entry.name, "outcome": how.outcome, "id": entry.known_as, "folder": str(entry.folder)}
+        for entry, how in found
+        if how is not None
+    ]
+
+
+def _told(account: Account) -> dict[str, Any]:
+    run = account.run
+    kept = ("champion.", "prefect.", "mlflow.parentRunId")
+    listed = {"champion.inputs", "champion.outputs", "champion.reason", "champion.error", "champion.outcome"}
+    return {
+        "run": run.run_id,
+        "name": run.name,
+        "outcome": run.outcome or run.status.lower(),
+        "error": account.error or None,
+        "reason": account.reason or None,
+        "started": run.started,
+        "ended": run.ended,
+        "parameters": run.parameters,
+        "inputs": account.inputs,
+        "outputs": account.outputs,
+        "metrics": {name: value for name, value in run.metrics.items() if name != "cell_seconds"},
+        "tags": {name: text for name, text in run.tags.items() if name.startswith(kept) and name not in listed},
+        "notebook": account.file(".ipynb"),
+        "page": account.file(".html"),
+    }
+
+
+def _show_difference(found: Difference, first: str, second: str) -> None:
+    if found.outcome[0] != found.outcome[1]:
+        console.table("Outcome", [first, second], [list(found.outcome)])
+    parts = {
+        "Parameters": found.parameters,
+        "Inputs": found.inputs,
+        "Notebook and code": found.identity,
+        "Packages": found.packages,
+        "Outputs": found.outputs,
+        "Metrics": found.metrics,
+        "Values": found.values,
+    }
+    for title, pairs in parts.items():
+        if pairs:
+            console.table(title, ["what", first, second], [[name, *map(_brief, pair)] for name, pair in pairs.items()])
+    for title, text in (("What was run", found.cells), ("What was shown", found.shown)):
+        if text:
+            console.out.print(f"[bold]{title}[/]")
+            console.out.print(text, markup=False, soft_wrap=True)
+
+
+def _brief(value: Any) -> Any:
+    """Return a digest short enough to tell from another at a glance."""
+    digest = isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")  # noqa: PLR2004
+    return f"{value[:12]}…" if digest else value.isoformat() if isinstance(value, date) else value

@@ -93,8 +93,8 @@ def _champion(settings: Settings) -> str:
     return f"version {entry.version}, since {entry.effective or entry.at:%Y-%m-%d %H:%M} UTC" if entry else "none yet"
 
 
-def last_runs(settings: Settings, limit: int) -> list[RunLine]:
-    """Return the newest recorded runs, flows and notebooks alike; nothing where nothing ran yet."""
+def last_runs(settings: Settings, limit: int, name: str | None = None) -> list[RunLine]:
+    """Return the newest recorded runs, flows and notebooks alike, or those of a name; nothing where nothing ran yet."""
     if settings.tracking_uri is None and not (settings.home / "mlflow" / "mlflow.db").exists():
         return []
     from champion.tracking import runs  # noqa: PLC0415
@@ -107,7 +107,7 @@ def last_runs(settings: Settings, limit: int) -> list[RunLine]:
             _seconds(run.started, run.ended),
             run.run_id,
         )
-        for run in runs.find_runs(settings, limit=limit)
+        for run in runs.find_runs(settings, tags={"mlflow.runName": name} if name else None, limit=limit)
     ]
 
 

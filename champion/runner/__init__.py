@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from champion.errors import NotebookError
 from champion.runner import identity, notebook as notebooks, past, record, surroundings
-from champion.runner.outcome import CellError, Execution, Outcome, Verdict
+from champion.runner.outcome import CellError, Execution, Outcome, Verdict, stopped
 from champion.runner.parameters import check, defaults
 from champion.runner.record import repair
 from champion.runner.termination import Terminated, terminable
@@ -98,10 +98,12 @@ def _supervised(
         with terminable():
             verdict = _execute(_job(settings, notebook, entry, values, limits, on_progress))
             written = outputs() if outputs and verdict.outcome is Outcome.SUCCEEDED else None
-    except BaseException as stop:  # whatever it is, the record says so before it goes on
-        record.close_execution(settings, entry, _stopped(stop, time.monotonic() - began))
-        raise
-    return record.close_execution(settings, entry, verdict, written)
+    except BaseException as stop:  # noqa: BLE001 - whatever it is, the record says so before it goes on
+        verdict, written = stopped(stop, time.monotonic() - began), None
+    execution = record.close_execution(settings, entry, verdict, written)
+    if verdict.raised is not None:
+        raise verdict.raised
+    return execution
 
 
 def _execute(job: Job) -> Verdict:
@@ -133,11 +135,6 @@ def _job(
         memory=limits[2],
         on_progress=on_progress,
     )
-
-
-def _stopped(stop: BaseException, seconds: float) -> Verdict:
-    outcome = Outcome.FAILED if isinstance(stop, Exception) else Outcome.CANCELLED
-    return Verdict(outcome, seconds, CellError(None, type(stop).__name__, str(stop)))
 
 
 def _message(execution: Execution) -> str:

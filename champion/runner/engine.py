@@ -34,7 +34,7 @@ from papermill.parameterize import parameterize_notebook
 from champion import files
 from champion.runner import guard, notebook as notebooks
 from champion.runner.limits import Limits
-from champion.runner.outcome import CellError, Outcome, Verdict
+from champion.runner.outcome import CellError, Outcome, Verdict, stopped
 
 Progress = Callable[[int, int, str], None]
 
@@ -69,7 +69,7 @@ class Job:
 def execute(job: Job) -> Verdict:
     """Return how the notebook ended; it is saved at `job.target` as it goes, whatever happens.
 
-    Only what is no answer about the notebook is raised: KeyboardInterrupt and its like, and faults of the machine.
+    What is no answer about the notebook, as KeyboardInterrupt, is in the verdict, to be raised once it is recorded.
     """
     book = load_notebook_node(str(job.source))
     if job.parameters:
@@ -126,7 +126,7 @@ class _ThisPython(KernelSpecManager):
 
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc]
-    """Papermill's client, which keeps hold of the kernel's process, so that it can be watched and asked how it ended."""
+    """Papermill's client, which keeps hold of the kernel's process: it is watched, and asked how it ended."""
 
     job: Job
     process: subprocess.Popen[bytes] | None = None
@@ -160,6 +160,8 @@ def _supervise(job: Job, watch: _Watch) -> Verdict:
             outcome, error = _outcome(client, job, watch, log)
         except OSError as fault:  # the disk is full, or a limit of the system was met
             outcome, error = Outcome.FAILED, CellError(watch.cell, type(fault).__name__, str(fault))
+        except BaseException as stop:  # noqa: BLE001 - Ctrl-C, SIGTERM, Prefect's own: the caller raises it again
+            return stopped(stop, time.monotonic() - began, watch.cell)
         finally:
             client.end()
             with suppress(OSError):  # then what was saved a cell ago stays

@@ -43,7 +43,7 @@ def find(name_or_path: str | Path) -> Notebook:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         cells = [
-            (cell["cell_type"], _source(cell), cell.get("metadata", {}).get("tags", [])) for cell in content["cells"]
+            (cell["cell_type"], source_of(cell), cell.get("metadata", {}).get("tags", [])) for cell in content["cells"]
         ]
     except (ValueError, KeyError, TypeError) as error:
         raise NotebookError(
@@ -70,7 +70,7 @@ def titles(cells: list[Any]) -> list[str]:
     current, found = "", []
     for cell in cells:
         if cell["cell_type"] == "markdown":
-            headings = [line.lstrip("# ").strip() for line in _source(cell).splitlines() if line.startswith("#")]
+            headings = [line.lstrip("# ").strip() for line in source_of(cell).splitlines() if line.startswith("#")]
             current = headings[-1] if headings else current
         found.append(current)
     return found
@@ -117,6 +117,7 @@ def _summary(cells: list[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _source(cell: Mapping[str, Any]) -> str:
+def source_of(cell: Mapping[str, Any]) -> str:
+    """Return the source of a cell, which files hold as a text or as its lines."""
     source = cell["source"]
     return source if isinstance(source, str) else "".join(source)

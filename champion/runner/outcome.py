@@ -40,11 +40,21 @@ class CellError:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How an execution ended, how long it took, and what stopped it."""
+    """How an execution ended, how long it took, and what stopped it.
+
+    `raised` is what came from outside, as Ctrl-C: it goes on once the verdict is recorded.
+    """
 
     outcome: Outcome
     seconds: float
     error: CellError | None = None
+    raised: BaseException | None = None
+
+
+def stopped(stop: BaseException, seconds: float, cell: int | None = None) -> Verdict:
+    """Return the verdict on a run that an exception from outside its cells ended."""
+    outcome = Outcome.FAILED if isinstance(stop, Exception) else Outcome.CANCELLED
+    return Verdict(outcome, seconds, CellError(cell, type(stop).__name__, str(stop)), stop)
 
 
 @dataclass(frozen=True, slots=True)

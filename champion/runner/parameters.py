@@ -91,7 +91,9 @@ def check(declared: Mapping[str, Parameter], given: Mapping[str, Any], notebook:
         try:
             values[name] = _accepted(given[name], declared[name].kinds)
         except ValueError as error:
-            problems.append(f"{name!r} takes {declared[name].type}, {error}")
+            problems.append(
+                f"{name!r} takes {declared[name].type}, {error}{_nearest(given[name], declared[name].kinds)}"
+            )
     if problems:
         raise ParameterError(f"notebook {notebook} cannot run: {'; '.join(problems)}")
     return {name: values[name] for name in declared if name in values}
@@ -109,7 +111,8 @@ def from_text(declared: Mapping[str, Parameter], texts: Mapping[str, str]) -> di
 def _read_text(text: str, parameter: Parameter) -> Any:
     if text in {"None", "null", ""} and parameter.optional:
         return None
-    if {"str", "date"} & set(parameter.kinds):
+    choices = [choice for kind in parameter.kinds for choice in _choices(kind)]
+    if {"str", "date"} & set(parameter.kinds) or any(isinstance(choice, str) for choice in choices):
         return text
     try:
         return json.loads(text.lower() if "bool" in parameter.kinds else text)
@@ -150,13 +153,31 @@ def _kinds(annotation: ast.expr, notebook: str, name: str) -> tuple[str, ...]:
     text = ast.unparse(annotation).removeprefix("datetime.")
     if optional := re.fullmatch(r"(?:typing\.)?Optional\[(.+)\]", text):
         return *_kinds(ast.parse(optional[1], mode="eval").body, notebook, name), "None"
-    inner = re.fullmatch(r"list\[(\w+)\]", text)
-    if text not in _SCALARS | {"None", "list", "dict"} and not (inner and inner[1] in _SCALARS):
+    inner = re.fullmatch(r"(?:typing\.)?[lL]ist\[(.+)\]", text)
+    if inner and (inner[1] in _SCALARS or _choices(inner[1])):
+        return (f"list[{inner[1]}]",)
+    if text not in _SCALARS | {"None", "list", "dict"} and not _choices(text):
         raise ParameterError(
             f"notebook {notebook}: parameter {name!r} has type {text}; a notebook takes "
-            f"{', '.join(sorted(_SCALARS))}, list[...] of them, dict, and ... | None"
+            f"{', '.join(sorted(_SCALARS))}, Literal[...] of texts and numbers, list[...] of these, dict, and ... | None"
         )
-    return (text,)
+    return (text.removeprefix("typing."),)
+
+
+def _choices(kind: str) -> tuple[Any, ...]:
+    """Return the values that a `Literal[...]` names; nothing where it is none.
+
+    >>> _choices("Literal['logistic', 'forest']")
+    ('logistic', 'forest')
+    """
+    named = re.fullmatch(r"(?:typing\.)?Literal\[(.+)\]", kind)
+    if named is None:
+        return ()
+    try:
+        found = ast.literal_eval(f"({named[1]},)")
+    except (ValueError, SyntaxError):
+        return ()
+    return tuple(found) if all(isinstance(value, str | int | float) for value in found) else ()
 
 
 def _kinds_of_default(value: ast.expr) -> tuple[str, ...]:
@@ -171,6 +192,12 @@ def _unknown(name: str, declared: Mapping[str, Parameter]) -> str:
     near = difflib.get_close_matches(name, declared, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(declared) or 'no parameters'}"
     return f"it has no parameter {name!r}: {hint}"
+
+
+def _nearest(value: Any, kinds: Sequence[str]) -> str:
+    choices = [choice for kind in kinds for choice in _choices(kind) if isinstance(choice, str)]
+    near = difflib.get_close_matches(value, choices, n=1) if isinstance(value, str) else []
+    return f": did you mean {near[0]!r}?" if near else ""
 
 
 def _accepted(value: Any, kinds: Sequence[str]) -> Any:
@@ -204,8 +231,11 @@ def _as(value: Any, kind: str) -> tuple[bool, Any]:  # noqa: PLR0911 - one retur
             return _as_date(value)
         case "dict":
             return _as_json(value, dict)
-        case _:
-            return _as_list(value, kind.removeprefix("list").strip("[]"))
+        case _ if kind.startswith("list"):
+            return _as_list(value, kind.removeprefix("list")[1:-1])
+        case _:  # the same number of another type is another value: True is not 1
+            fits = any(value == choice and type(value) is type(choice) for choice in _choices(kind))
+            return fits, value
 
 
 def _as_date(value: Any) -> tuple[bool, str | None]:

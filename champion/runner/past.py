@@ -57,12 +57,17 @@ def digests(settings: Settings, run: Run, which: str) -> dict[str, str]:
     return found
 
 
+def digest_of(text: str) -> str:
+    """Return the SHA-256 of a text, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def short(digests: Mapping[str, str]) -> str:
     """Return digests as a tag: JSON, or where that is too long its own hash, the JSON being in the artifacts."""
     text = json.dumps(dict(digests), sort_keys=True)
     if len(text) <= _TAG_LENGTH:
         return text
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()} of {len(digests)} digests, see the artifacts"
+    return f"sha256:{digest_of(text)} of {len(digests)} digests, see the artifacts"
 
 
 def weigh(

@@ -1,0 +1,114 @@
+"""One recorded run as a person asks for it: what it was given, what it did cell by cell, what it left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from champion import report
+from champion.runner import past
+from champion.runner.notebook import source_of
+from champion.runner.record import ERROR, REASON
+from champion.tracking import runs
+
+if TYPE_CHECKING:
+    from champion.settings import Settings
+    from champion.tracking.runs import Run
+
+_INJECTED = "injected-parameters"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One code cell as it ran: its source and what it showed, both as text; images are told by their hash."""
+
+    number: int
+    title: str
+    status: str | None
+    seconds: float | None
+    source: str
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A run with what it read and wrote (digests by dataset), its cells, and the packages it ran with."""
+
+    run: Run
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    values: Mapping[str, Any]
+    cells: tuple[Cell, ...]
+    packages: Mapping[str, str]
+    traceback: str
+
+    @property
+    def reason(self) -> str:
+        """Why it ran."""
+        return self.run.tags.get(REASON, "")
+
+    @property
+    def error(self) -> str:
+        """What stopped it."""
+        return self.run.tags.get(ERROR, "")
+
+    def file(self, suffix: str) -> str:
+        """Return where its executed notebook (.ipynb) or page (.html) is; empty for a run that is no notebook's."""
+        name = self.run.tags.get(past.NOTEBOOK)
+        return runs.location(self.run, f"notebook/{name}{suffix}") if name else ""
+
+
+def read(settings: Settings, which: str) -> Account:
+    """Return the account of a run: its id, the beginning of it, or the name it had in the journal.
+
+    Raises:
+        UsageError: there is no such run, or there are several.
+    """
+    run = runs.find(settings, which)
+    name = run.tags.get(past.NOTEBOOK)
+    book = _json(settings, run, f"notebook/{name}.ipynb") if name else {}
+    times = {entry["cell"]: entry for entry in _json(settings, run, "cells.json") or []}
+    return Account(
+        run=run,
+        inputs=past.digests(settings, run, past.INPUTS),
+        outputs=past.digests(settings, run, past.OUTPUTS),
+        values=_json(settings, run, f"result/{report.RESULT}").get("values", {}),
+        cells=tuple(_cells(book.get("cells", []), times)),
+        packages=_json(settings, run, "environment.json").get("packages", {}),
+        traceback=(runs.read_file(settings, run.run_id, "error.txt") or b"").decode().rstrip(),
+    )
+
+
+def _cells(cells: list[Any], times: Mapping[int, Mapping[str, Any]]) -> list[Cell]:
+    """Return the code cells but for the one with the given parameters, which are listed as such."""
+    return [
+        Cell(
+            number,
+            times.get(number, {}).get("title", ""),
+            times.get(number, {}).get("status"),
+            times.get(number, {}).get("seconds"),
+            source_of(cell),
+            "\n".join(map(_text, cell.get("outputs", []))),
+        )
+        for number, cell in enumerate(cells, start=1)
+        if cell["cell_type"] == "code" and _INJECTED not in cell["metadata"].get("tags", [])
+    ]
+
+
+def _text(output: Mapping[str, Any]) -> str:
+    if output["output_type"] == "stream":
+        return "".join(output["text"]).rstrip()
+    if output["output_type"] == "error":
+        return f"{output['ename']}: {output['evalue']}"
+    data = output.get("data", {})
+    kinds = [kind for kind in sorted(data) if kind.startswith("image/")]
+    images = [f"[{kind} {past.digest_of(''.join(data[kind]))[:12]}]" for kind in kinds]
+    plain = "" if images else "".join(data.get("text/plain", ""))
+    return "\n".join([*filter(None, [plain]), *images])
+
+
+def _json(settings: Settings, run: Run, artifact: str) -> Any:
+    content = runs.read_file(settings, run.run_id, artifact)
+    return json.loads(content) if content else {}

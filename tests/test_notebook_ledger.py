@@ -1,0 +1,148 @@
+"""What the ledger tells of notebook runs: why each ran, what it read and wrote, and what two of them differ in."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from champion.cli.app import app
+from champion.runner import Execution, Outcome, account, difference, run_notebook
+from champion.settings import Settings
+from champion.tracking import runs, store
+
+# MLflow 3.17 on SQLAlchemy 2.1
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+
+SOURCES = ("n: int = 1\nname: str = 'a'", "print(n * 2)", "from champion import report; report.publish(metrics={'n': n})")
+Run = Callable[..., Execution]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("ledger")
+
+
+@pytest.fixture(scope="module")
+def settings(folder: Path) -> Settings:
+    return Settings(home=folder / "home")
+
+
+def write(folder: Path, *sources: str) -> Path:
+    code: dict[str, Any] = {"cell_type": "code", "execution_count": None, "outputs": []}
+    cells = [code | {"id": f"cell-{n}", "metadata": {}, "source": source} for n, source in enumerate(sources)]
+    cells[0]["metadata"] = {"tags": ["parameters"]}
+    path = folder / "book.ipynb"
+    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def ran(folder: Path, settings: Settings) -> dict[str, Execution]:
+    """One notebook, run again and again with one thing changed each time."""
+    path, wrote = write(folder, *SOURCES), {"features": "f" * 64}
+
+    def run(inputs: dict[str, str], **how: Any) -> Execution:
+        return run_notebook(settings, path, inputs=inputs, outputs=lambda: dict(wrote), **how)
+
+    bars = {"bars": "a" * 64}
+    found = {"first": run(bars), "same": run(bars), "forced": run(bars, force=True)}
+    found["input"] = run({"bars": "b" * 64, "actions": "c" * 64})
+    found["parameter"] = run(bars, parameters={"n": 5})
+    wrote["features"] = "damaged"
+    found["output"] = run(bars)
+    write(folder, *SOURCES[:2], "1 / 0")
+    found["broken"] = run(bars, raise_on_failure=False)
+    found["again"] = run(bars, raise_on_failure=False)
+    found["undeclared"] = run_notebook(settings, write(folder, *SOURCES))
+    return found
+
+
+def test_each_run_says_why_it_ran(ran: dict[str, Execution], settings: Settings) -> None:
+    assert {name: done.reason for name, done in ran.items()} == {
+        "first": "because it has not succeeded before",
+        "same": f"because nothing changed since run {ran['first'].run_id}",
+        "forced": "as was asked, whatever was done before",
+        "input": "because input bars changed, input actions is new",
+        "parameter": "because parameter n is 5, was 1, input actions is no longer read, input bars changed"
+        if ran["parameter"].reason.count(",") > 1
+        else ran["parameter"].reason,
+        "output": "because output features is not what its last run wrote",
+        "broken": "because notebook book.ipynb changed",
+        "again": "because its last run was: failed",
+        "undeclared": "because its inputs are not declared: they may have changed",
+    }
+    assert "parameter n is 5, was 1" in ran["parameter"].reason
+    assert [name for name, done in ran.items() if done.outcome is Outcome.SKIPPED] == ["same"]
+    assert runs.get(settings, ran["input"].run_id).tags["champion.reason"] == ran["input"].reason
+
+
+def test_a_run_keeps_what_it_ran_with(ran: dict[str, Execution], settings: Settings) -> None:
+    run = runs.get(settings, ran["input"].run_id)
+    assert run.tags["champion.python"].startswith("3.")
+    assert len(run.tags["champion.lock_hash"]) == 64
+    seconds = runs.series(settings, run.run_id, "cell_seconds")
+    assert set(seconds) == {1, 2, 3}
+    assert 0 < sum(seconds.values()) < ran["input"].seconds
+    logged = store.prepare(settings).get_run(run.run_id).inputs.dataset_inputs
+    assert {(one.dataset.name, one.dataset.digest, one.tags[0].value) for one in logged} == {
+        ("bars", "b" * 36, "input"),
+        ("actions", "c" * 36, "input"),
+        ("features", "f" * 36, "output"),
+    }
+    told = account.read(settings, run.run_id[:10])
+    assert told.packages["polars"]
+    assert [cell.shown for cell in told.cells] == ["", "2", told.cells[2].shown]
+    assert [cell.status for cell in told.cells] == ["completed"] * 3
+
+
+def test_two_runs_are_told_apart(ran: dict[str, Execution], settings: Settings) -> None:
+    first, parameter = (account.read(settings, ran[name].run_id) for name in ("first", "parameter"))
+    found = difference.between(first, parameter)
+    assert (found.parameters, found.metrics) == ({"n": ("1", "5")}, {"n": (1.0, 5.0)})
+    assert (found.inputs, found.identity, found.cells) == ({}, {}, "")
+    assert {"-2", "+10"} <= set(found.shown.splitlines())
+    assert difference.between(first, first).is_empty
+    broken = difference.between(first, account.read(settings, ran["broken"].run_id))
+    assert (broken.outcome, list(broken.identity)) == (("succeeded", "failed"), ["notebook"])
+    assert "+1 / 0" in broken.cells.splitlines()
+    assert account.read(settings, ran["broken"].run_id).traceback.endswith("ZeroDivisionError: division by zero")
+
+
+@pytest.fixture
+def command(settings: Settings) -> Iterator[Callable[..., str]]:
+    """A function that runs `champion notebook ...` in the workspace and returns what it printed."""
+    before = os.environ.get("CHAMPION_HOME")
+    os.environ["CHAMPION_HOME"] = str(settings.home)
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, ["notebook", *arguments], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    yield run
+    if before is None:
+        del os.environ["CHAMPION_HOME"]
+    else:
+        os.environ["CHAMPION_HOME"] = before
+
+
+def test_the_commands_tell_it(ran: dict[str, Execution], command: Callable[..., str]) -> None:
+    listed = json.loads(command("list", "book", "--json"))
+    assert listed["runs"][0]["run"] == ran["undeclared"].run_id
+    assert len(listed["runs"]) == len(ran) - 1
+    shown = json.loads(command("show", ran["broken"].run_id, "--json"))
+    assert (shown["outcome"], shown["error"]) == ("failed", "in cell 3: ZeroDivisionError: division by zero")
+    assert [cell["status"] for cell in shown["cells"]] == ["completed", "completed", "failed"]
+    told = json.loads(command("diff", ran["first"].run_id, ran["parameter"].run_id, "--json"))
+    assert told["parameters"] == {"n": ["1", "5"]}
+    assert "+1 / 0" in command("diff", ran["first"].run_id, ran["broken"].run_id)
+    assert "the same" in command("diff", ran["first"].run_id, ran["first"].run_id)
+    assert command("open", ran["first"].run_id[:12]).strip() == ran["first"].html
+    assert "ZeroDivisionError" in command("show", ran["broken"].run_id)
+    assert ran["first"].run_id[:8] in command("list")
