@@ -159,7 +159,7 @@ def _kinds(annotation: ast.expr, notebook: str, name: str) -> tuple[str, ...]:
     if text not in _SCALARS | {"None", "list", "dict"} and not _choices(text):
         raise ParameterError(
             f"notebook {notebook}: parameter {name!r} has type {text}; a notebook takes "
-            f"{', '.join(sorted(_SCALARS))}, Literal[...] of texts and numbers, list[...] of these, dict, and ... | None"
+            f"{', '.join(sorted(_SCALARS))}, Literal[...], list[...] of these, dict, and ... | None"
         )
     return (text.removeprefix("typing."),)
 

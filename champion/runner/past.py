@@ -105,16 +105,18 @@ def _why(
 ) -> str:
     """Return what changed since the run most like this one, or that there is none.
 
-    That is the newest one of the notebook that succeeded with these parameters, or with others where there is none.
+    That is the newest one of the notebook that succeeded with these parameters; where there is none, the one that had
+    most in common with it.
     """
     earlier = runs.find_runs(settings, [experiment], tags={NOTEBOOK: name}, limit=_LOOKED_AT)
     latest = next((run for run in earlier if run.tags.get(KEY) == who.key and run.outcome), None)
     if latest is not None:
         return f"because its last run was: {str(latest.outcome).replace('_', ' ')}"
     parameters = runs.checked_parameters(asked[0])
-    succeeded = [run for run in earlier if run.outcome == Outcome.SUCCEEDED]
-    before = next((run for run in succeeded if run.parameters == parameters), None) or next(iter(succeeded), None)
-    if before is None:
-        return "because it has not succeeded before"
     now = Facts(name, who.notebook, who.code, who.code_version, who.environment, parameters, asked[1])
-    return reason.sentence(reason.changes(now, facts(settings, before)) or ["the ledger names no such run"])
+    succeeded = [facts(settings, run) for run in earlier if run.outcome == Outcome.SUCCEEDED]
+    alike = [before for before in succeeded if before.parameters == parameters][:1] or succeeded
+    if not alike:
+        return "because it has not succeeded before"
+    found = min((reason.changes(now, before) for before in alike), key=len)
+    return reason.sentence(found or ["the ledger names no such run"])
