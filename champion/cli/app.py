@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from champion.cli import archive, console, data, lake, look, models, notebook, run, schema, services
+from champion.cli import archive, console, data, lake, lineage, look, models, notebook, run, schema, services
 from champion.errors import ChampionError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ look.add_to(app)
 services.add_to(app)
 app.add_typer(models.app, name="models")
 app.add_typer(notebook.app, name="notebook")
+app.add_typer(lineage.app, name="lineage")
 app.add_typer(archive.app, name="archive")
 app.add_typer(lake.app, name="lake")
 app.add_typer(schema.schema_app, name="schema")

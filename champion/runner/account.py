@@ -72,8 +72,8 @@ def read(settings: Settings, which: str) -> Account:
     times = {entry["cell"]: entry for entry in _json(settings, run, "cells.json") or []}
     return Account(
         run=run,
-        inputs=past.digests(settings, run, past.INPUTS),
-        outputs=past.digests(settings, run, past.OUTPUTS),
+        inputs=runs.digests(settings, run, past.INPUTS),
+        outputs=runs.digests(settings, run, past.OUTPUTS),
         values=_json(settings, run, f"result/{report.RESULT}").get("values", {}),
         cells=tuple(_cells(book.get("cells", []), times)),
         packages=_json(settings, run, "environment.json").get("packages", {}),

@@ -44,17 +44,8 @@ def facts(settings: Settings, run: Run) -> Facts:
         code_version=tags.get(CODE_VERSION, ""),
         environment=tags.get(ENVIRONMENT, ""),
         parameters=run.parameters,
-        inputs=digests(settings, run, INPUTS),
+        inputs=runs.digests(settings, run, INPUTS),
     )
-
-
-def digests(settings: Settings, run: Run, which: str) -> dict[str, str]:
-    """Return the digests of what a run read (`INPUTS`) or wrote (`OUTPUTS`), by dataset."""
-    text = run.tags.get(which, "{}")
-    if not text.startswith("{"):  # too many for a tag
-        text = (runs.read_file(settings, run.run_id, f"{which.rpartition('.')[2]}.json") or b"{}").decode()
-    found: dict[str, str] = json.loads(text)
-    return found
 
 
 def digest_of(text: str) -> str:
@@ -91,7 +82,7 @@ def weigh(
     now = None if outputs is None else outputs()
     if now is None or same[0].tags.get(OUTPUTS) == short(now):
         return Weighed(same[0], f"because nothing changed since run {same[0].run_id}")
-    wrote = digests(settings, same[0], OUTPUTS)
+    wrote = runs.digests(settings, same[0], OUTPUTS)
     other = [output for output in now if now[output] != wrote.get(output)]
     return Weighed(None, f"because output {', '.join(other)} is not what its last run wrote")
 

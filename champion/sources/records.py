@@ -81,6 +81,20 @@ def write(file: Path, files: Sequence[Kept]) -> None:
         record.unlink(missing_ok=True)
 
 
+def everything(root: Path) -> Iterator[Staged]:
+    """Yield every file that the staging folder `root` has a record of; the date of each is that of its arrival."""
+    for record in sorted(root.rglob("*.json")):
+        if record.name == "archive.json" and record.parent in {root, root / "lists"}:
+            continue
+        for kept in read(record):
+            yield kept.staged(record, datetime.fromisoformat(kept.fetched_at).date())
+
+
+def is_whole(staged: Staged) -> bool:
+    """Tell whether a file is as it came."""
+    return staged.path.exists() and sha256(staged.path) == staged.sha256
+
+
 def latest(file: Path) -> Kept | None:
     """Return the last entry, or None where there is none or its file is gone."""
     files = read(file)

@@ -143,6 +143,15 @@ def read_file(settings: Settings, run_id: str, artifact: str) -> bytes | None:
         return None
 
 
+def digests(settings: Settings, run: Run, which: str) -> dict[str, str]:
+    """Return the digests that a run recorded by dataset, in its tag `which` or, where they are many, in its files."""
+    text = run.tags.get(which, "{}")
+    if not text.startswith("{"):
+        text = (read_file(settings, run.run_id, f"{which.rpartition('.')[2]}.json") or b"{}").decode()
+    found: dict[str, str] = json.loads(text)
+    return found
+
+
 def close_run(
     settings: Settings,
     run_id: str,

@@ -1,0 +1,163 @@
+"""From one published file forward to everything it touched: rows, features, models, predictions.
+
+What was made of the file itself says so by its digest. Features of later sessions know its bars through their recorded
+history; a model has seen it if its training reached that session; a prediction has, if its bars or its model have.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from champion import contracts, features
+from champion.actions import ACTIONS
+from champion.errors import UsageError
+from champion.factors import FACTORS
+from champion.files import sha256
+from champion.lake import Lake
+from champion.masters import SYMBOLS
+from champion.pipeline import actions, history
+from champion.pipeline.bars import BARS
+from champion.pipeline.datasets import FILLINGS, Filling
+from champion.pipeline.lineage import CHANGES
+from champion.pipeline.promote import LEARNT_TO
+from champion.pipeline.quality import FINDINGS
+from champion.pipeline.score import PREDICTIONS
+from champion.pipeline.trace import Node, State, Trace
+from champion.pipeline.trace_back import is_made_from
+from champion.settings import Settings
+from champion.sources import records
+from champion.sources.records import Staged
+from champion.tracking import registry, runs
+
+_LISTS = (ACTIONS, SYMBOLS, CHANGES)
+_PREFIX = 8  # characters of a SHA-256 that name a file
+_SHOWN = 5
+
+
+def forward(settings: Settings, which: str) -> Trace:
+    """Return what a published file touched; `which` is its path, its name, or its SHA-256 or the beginning of that.
+
+    Raises:
+        UsageError: staging holds no such file, or several.
+    """
+    search = _Forward(settings)
+    search.file(_find(settings, which))
+    return search.trace
+
+
+def _find(settings: Settings, which: str) -> Staged:
+    path = Path(which)
+    digest = sha256(path) if path.is_file() else which.lower() if re.fullmatch(r"[0-9a-fA-F]{8,64}", which) else None
+    kept = {staged.sha256: staged for staged in records.everything(settings.staging)}
+    found = [s for s in kept.values() if (digest and s.sha256.startswith(digest)) or s.name == which]
+    if len(found) == 1:
+        return found[0]
+    named = ", ".join(f"{staged.name} ({staged.sha256[:_PREFIX]})" for staged in found[:_SHOWN])
+    raise UsageError(
+        f"staging holds {'several files' if found else 'no file'} {which!r}{': ' + named if named else ''}; name one "
+        "by its path, the exchange's name, or the first characters of its SHA-256"
+    )
+
+
+class _Forward:
+    """One search: the trace as far as it is known."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.trace = Trace()
+        self._settings, self._lake = settings, Lake(settings.lake)
+
+    def file(self, staged: Staged) -> None:
+        """Add the file and all that was made of it."""
+        state: State = "same" if records.is_whole(staged) else "missing"
+        note = f"fetched {staged.fetched_at:%Y-%m-%d %H:%M} UTC from {staged.origin}"
+        root = Node("file", staged.name, digest=staged.sha256, state=state, note=note)
+        self.trace.add(root)
+        for filling in {filling.raw: filling for filling in FILLINGS}.values():
+            self._rows(filling, staged.sha256, root)
+        for name in _LISTS:
+            for session in self._made_of(name, "list", staged.sha256):
+                self._list(name, session, root)
+
+    def _rows(self, filling: Filling, digest: str, root: Node) -> None:
+        for session in self._made_of(filling.raw, "file", digest):
+            raw = self._add(filling.raw, [session], root)
+            for name in (filling.quarantine, filling.normalized):
+                manifest = self._lake.manifest(name, session)
+                if manifest is None or manifest.current.inputs.get("file") != digest:
+                    continue  # another revision of the file speaks for the session by now
+                made = self._add(name, [session], raw)
+                if name == BARS:
+                    self._bars(made, session)
+
+    def _list(self, name: str, session: date, root: Node) -> None:
+        made = self._add(name, [session], root)
+        read = self._lake.sessions(FACTORS)
+        if name == ACTIONS and read:
+            factors = self._add(FACTORS, read[-1:], made)
+            held = self._lake.sessions(BARS)
+            self._features(factors, held[0] if held else date.min)
+
+    def _bars(self, made: Node, session: date) -> None:
+        if self._lake.manifest(FINDINGS, session):
+            self._add(FINDINGS, [session], made)
+        self._features(made, session)
+
+    def _features(self, below: Node, since: date) -> None:
+        """Add the features of this session and of later ones, the models that learnt from them, and what they said."""
+        plan = history.plan(self._lake, date.max, features.find("v1"), actions.known_factors(self._lake))
+        built = [n for n in contracts.names() if contracts.load(n).layer == "features" and not n.endswith("_state")]
+        last = below
+        for name in built:
+            sessions = self._lake.sessions(name, since)
+            if not sessions:
+                continue
+            group = next(iter(contracts.load(name).groups), None)
+            found = {s: self._lake.manifest(name, s, group) for s in sessions}
+            same = all(m and is_made_from(plan, s, m.current.inputs) for s, m in found.items())
+            last = self._add(name, sessions, below, "same" if same else "changed")
+        self._models(last, since)
+        self._predictions(last, since)
+
+    def _models(self, below: Node, since: date) -> None:
+        for version in registry.versions(self._settings) if self._has_ledger() else []:
+            run = runs.get(self._settings, version.run_id)
+            learnt_to = max(version.tags.get(LEARNT_TO, ""), run.parameters.get("end", ""))
+            if learnt_to < since.isoformat():
+                continue
+            read = runs.digests(self._settings, run, "champion.inputs")
+            held = {name: self._lake.digest(name, end=date.fromisoformat(learnt_to)) for name in read if name == BARS}
+            state: State = "not recorded" if not held else "same" if held[BARS] == read[BARS] else "changed"
+            trained = Node(
+                "run", f"run {run.run_id[:8]} of {run.name}", digest=run.run_id, state=state, note=run.outcome or ""
+            )
+            self.trace.add(trained, below)
+            model = Node("model", f"{registry.MODEL} version {version.number}", note=f"learnt to {learnt_to}")
+            self.trace.add(model, trained)
+            self._predictions(model, since, version.number)
+
+    def _predictions(self, below: Node, since: date, version: int | None = None) -> None:
+        """Add the predictions since a session; of one version, or, told by their bars, of any."""
+        for session in self._lake.sessions(PREDICTIONS, since):
+            manifest = self._lake.manifest(PREDICTIONS, session)
+            made_from = manifest.current.inputs if manifest else {}
+            if version is not None and made_from.get("model") != f"{registry.MODEL}/{version}":
+                continue
+            same = self._lake.digest(BARS, end=session) == made_from.get("bars")
+            self._add(PREDICTIONS, [session], below, "same" if same else "changed")
+
+    def _add(self, name: str, sessions: Sequence[date], below: Node, state: State = "same") -> Node:
+        digest = self._lake.digest(name, sessions[0], sessions[-1])
+        node = Node("dataset", name, sessions[0], sessions[-1], len(sessions), digest, state)
+        self.trace.add(node, below)
+        return node
+
+    def _made_of(self, name: str, what: str, digest: str) -> list[date]:
+        """Return the sessions of which some revision was made of the file."""
+        found = ((session, self._lake.manifest(name, session)) for session in self._lake.sessions(name))
+        return [s for s, m in found if m and any(part.inputs.get(what) == digest for part in m.parts)]
+
+    def _has_ledger(self) -> bool:
+        return self._settings.tracking_uri is not None or (self._settings.home / "mlflow" / "mlflow.db").exists()
