@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import nbformat
 import pytest
 
+from champion.files import sha256
 from champion.lake import Lake
 from champion.runner import repair
 from champion.settings import Settings
@@ -169,6 +170,28 @@ def test_wrong_parameters_are_a_usage_error_before_any_kernel(champion: Command)
     assert "begin" in said.stderr
 
 
+def test_a_prediction_is_traced_to_the_files_and_a_file_to_the_predictions(
+    champion: Command, base: Path, settings: Settings, tmp_path: Path
+) -> None:
+    picture = tmp_path / "lineage.png"
+    asked = ("lineage", "back", "predictions_equity_scores", str(LAST))
+    found = json.loads(champion(*asked, "--picture", str(picture), "--json").stdout)
+    assert found["whole"] is True
+    assert {"file", "dataset", "run", "model"} == {node["kind"] for node in found["nodes"]}
+    (published,) = (node for node in found["nodes"] if node["kind"] == "file" and node["count"] > 1)
+    assert published["count"] == len(list(sessions(date(2023, 1, 2), LAST)))
+    on_disk = {sha256(path) for path in (base / "demo" / "archive").rglob("*.zip")}
+    assert {digest for _, digest in published["members"]} <= on_disk
+    trained = next(node for node in found["nodes"] if node["kind"] == "run")
+    assert trained["digest"] == registry.find(settings, 1).run_id
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+    said = champion("lineage", "forward", "BhavCopy_NSE_CM_0_0_0_20240715_F_0000.csv.zip").stdout
+    for text in ("features_equity_indicators", "equity_price_predictor version 1", "predictions_equity_scores"):
+        assert text in said
+    assert "every link holds" in said
+
+
 def test_status_tells_where_the_workspace_stands(champion: Command) -> None:
     said = champion("status").stdout
     for text in (
@@ -190,7 +213,7 @@ def test_models_notebooks_lake_and_schema_commands(champion: Command) -> None:
     assert "promote" in champion("models", "history").stdout
     assert "training" in champion("notebook", "list").stdout
     run = json.loads(champion("notebook", "list", "--json").stdout)["runs"][0]["run"]
-    assert "champion.outcome" in champion("notebook", "show", run).stdout
+    assert "champion.home" in champion("notebook", "show", run).stdout
     assert json.loads(champion("lake", "verify", "--json").stdout)["damaged"] == 0
     assert "low_le_high" in champion("schema", "show", "normalized_equity_ohlc").stdout
     assert json.loads(champion("warehouse", "migrate", "--json").stdout) == {"applied": []}
