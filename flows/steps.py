@@ -20,6 +20,7 @@ from champion.runner import Execution, run_notebook
 from champion.settings import Settings
 from champion.tracking import journal
 from flows import progress
+from flows.cells import Cells
 
 EXPERIMENTS = {
     "ingest": "market-data-ingestion",
@@ -116,7 +117,7 @@ def notebook(
         parent_run_id=parent,
         force=force,
         tags=_prefect_ids(),
-        on_progress=progress.current(),
+        on_progress=Cells(name, progress.current()),
     )
     done = (name, execution.outcome.value, execution.seconds, execution.reason, execution.run_id)
     get_run_logger().info("notebook %s: %s in %.1f s, %s; MLflow run %s", *done)

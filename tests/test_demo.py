@@ -11,12 +11,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import httpx
 import nbformat
 import pytest
 
 from champion.files import sha256
 from champion.lake import Lake
 from champion.runner import repair
+from champion.services import prefect
 from champion.settings import Settings
 from champion.simulate.calendar import sessions
 from champion.tracking import promotion, registry, runs
@@ -168,6 +170,15 @@ def test_a_failing_cell_leaves_a_failed_run_with_its_notebook(
 def test_wrong_parameters_are_a_usage_error_before_any_kernel(champion: Command) -> None:
     said = champion("notebook", "run", "quality", "-p", "begin=2024-01-01", code=2)
     assert "begin" in said.stderr
+
+
+def test_prefect_saw_the_cells_go_by(demo: dict[str, Any], settings: Settings) -> None:
+    server = prefect.running(settings)
+    assert demo
+    assert server is not None
+    answer = httpx.post(f"{server.url}/api/artifacts/filter", json={"artifacts": {"type": {"any_": ["progress"]}}})
+    told = {found["key"]: float(found["data"]) for found in answer.raise_for_status().json()}
+    assert told == {f"notebook-{name}": 100.0 for name in ("ingest", "quality", "features", "training", "scoring")}
 
 
 def test_a_prediction_is_traced_to_the_files_and_a_file_to_the_predictions(

@@ -168,6 +168,19 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_command_says_what_ha
     assert repair(workspace) == []
 
 
+def test_what_a_scheduler_said_of_a_run_it_killed_stays_said(workspace: Settings) -> None:
+    entry = journal.begin(workspace, "flows", "cancelled by the scheduler")
+    assert entry.run_id is not None
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    begun = entry.folder / "begun.json"
+    content = json.loads(begun.read_text())
+    begun.write_text(json.dumps(content | {"tags": content["tags"] | {runs.PID: str(gone.pid)}}))
+    runs.close_run(workspace, entry.run_id, "cancelled")
+    assert repair(workspace) == [entry.run_id]
+    assert runs.get(workspace, entry.run_id).outcome == "cancelled"
+
+
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
     """A disk of 16 MB, where the system lets us have one."""

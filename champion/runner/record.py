@@ -198,16 +198,23 @@ def _end(
 def _close_abandoned(settings: Settings, entry: Entry) -> None:
     last = max(path.stat().st_mtime for path in [entry.folder, *entry.artifacts.rglob("*")])
     ended = datetime.fromtimestamp(last, UTC)
+    outcome = _outcome_of_abandoned(settings, entry)
     if NOTEBOOK not in entry.tags:
-        journal.end(settings, entry, End(Outcome.KILLED.value, at=ended.isoformat()), deliver_now=False)
+        journal.end(settings, entry, End(outcome.value, at=ended.isoformat()), deliver_now=False)
         return
     guard.kill_marked(entry.id)
     seconds = max(0.0, (ended - datetime.fromisoformat(entry.started)).total_seconds())
     said = CellError(_cell_at_work(executed_path(entry)), "SupervisorKilled", "what ran the notebook was killed")
-    verdict = Verdict(Outcome.KILLED, seconds, said)
+    verdict = Verdict(outcome, seconds, said)
     result, written, cells, _ = _finished(entry, verdict, None)
     how = _end(verdict, result, written, cells, complete=True, ended=ended)
     journal.end(settings, entry, how, deliver_now=False)
+
+
+def _outcome_of_abandoned(settings: Settings, entry: Entry) -> Outcome:
+    """Return what somebody else has said of the run meanwhile, as the scheduler that cancelled it; else, killed."""
+    run = runs.get(settings, entry.run_id) if entry.run_id and journal.answers(settings) else None
+    return Outcome(run.outcome) if run is not None and run.outcome else Outcome.KILLED
 
 
 def _complete(settings: Settings, entry: Entry, how: End) -> None:
