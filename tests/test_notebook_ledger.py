@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from typer.testing import CliRunner
+from written import notebook
 
 from champion.cli.app import app
 from champion.runner import Execution, Outcome, account, difference, run_notebook
@@ -37,19 +38,10 @@ def settings(folder: Path) -> Settings:
     return Settings(home=folder / "home")
 
 
-def write(folder: Path, *sources: str) -> Path:
-    code: dict[str, Any] = {"cell_type": "code", "execution_count": None, "outputs": []}
-    cells = [code | {"id": f"cell-{n}", "metadata": {}, "source": source} for n, source in enumerate(sources)]
-    cells[0]["metadata"] = {"tags": ["parameters"]}
-    path = folder / "book.ipynb"
-    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
-    return path
-
-
 @pytest.fixture(scope="module")
 def ran(folder: Path, settings: Settings) -> dict[str, Execution]:
     """One notebook, run again and again with one thing changed each time."""
-    path, wrote = write(folder, *SOURCES), {"features": "f" * 64}
+    path, wrote = notebook(folder, "book", *SOURCES), {"features": "f" * 64}
 
     def run(inputs: dict[str, str], **how: Any) -> Execution:
         return run_notebook(settings, path, inputs=inputs, outputs=lambda: dict(wrote), **how)
@@ -60,10 +52,10 @@ def ran(folder: Path, settings: Settings) -> dict[str, Execution]:
     found["parameter"] = run(bars, parameters={"n": 5})
     wrote["features"] = "damaged"
     found["output"] = run(bars)
-    write(folder, *SOURCES[:2], "1 / 0")
+    notebook(folder, "book", *SOURCES[:2], "1 / 0")
     found["broken"] = run(bars, raise_on_failure=False)
     found["again"] = run(bars, raise_on_failure=False)
-    found["undeclared"] = run_notebook(settings, write(folder, *SOURCES))
+    found["undeclared"] = run_notebook(settings, notebook(folder, "book", *SOURCES))
     return found
 
 

@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
+from written import notebook, statuses, wait_for
 
 from champion.runner import Execution, Outcome, Terminated, repair, run_notebook
 from champion.settings import Settings
@@ -43,16 +44,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
     """A function that writes a notebook from the sources of its cells, the first one its parameters."""
-
-    def write_notebook(name: str, *sources: str) -> Path:
-        code: dict[str, Any] = {"cell_type": "code", "execution_count": None, "outputs": []}
-        cells = [code | {"id": f"cell-{n}", "metadata": {}, "source": source} for n, source in enumerate(sources)]
-        cells[0]["metadata"] = {"tags": ["parameters"]}
-        path = tmp_path / f"{name}.ipynb"
-        path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
-        return path
-
-    return write_notebook
+    return partial(notebook, tmp_path)
 
 
 @pytest.fixture(autouse=True)
@@ -63,23 +55,12 @@ def nothing_is_left() -> Iterator[None]:
     assert [child.cmdline() for child in children if "resource_tracker" not in " ".join(child.cmdline())] == []
 
 
-def statuses(saved: str) -> list[str]:
-    return [cell["metadata"]["papermill"]["status"] for cell in json.loads(Path(saved).read_text())["cells"]]
-
-
 def recorded(settings: Settings, done: Execution) -> tuple[str, str | None]:
     run = runs.get(settings, done.run_id)
     stamp = json.loads(Path(done.saved).read_text())["metadata"]["champion"]
     assert stamp["outcome"] == run.outcome == done.outcome.value
     assert Path(done.html).exists()
     return run.status, run.tags.get("champion.error")
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
 
 
 def sleeping(seconds: int) -> list[psutil.Process]:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +14,11 @@ import numpy as np
 import polars as pl
 import psutil
 import pytest
+from written import notebook, statuses
 
 from champion import report
 from champion.errors import NotebookError, ParameterError, UsageError
-from champion.runner import Outcome, identity, notebook as notebooks, parameters, repair, run_notebook
+from champion.runner import Outcome, identity, notebook as notebooks, parameters, run_notebook
 from champion.settings import Settings
 from champion.tracking import runs
 
@@ -56,34 +54,11 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Path]:
     """A function that writes a notebook from the sources of its cells, the first one its parameters."""
-
-    def write_notebook(name: str, *sources: str) -> Path:
-        cells: list[dict[str, Any]] = []
-        for number, source in enumerate(sources):
-            cell: dict[str, Any] = {"id": f"cell-{number}", "metadata": {}, "source": source}
-            code: dict[str, Any] = {"cell_type": "code", "execution_count": None, "outputs": []}
-            cells.append(cell | ({"cell_type": "markdown"} if source.startswith("#") else code))
-        cells[0]["metadata"] = {"tags": ["parameters"]}
-        path = tmp_path / f"{name}.ipynb"
-        path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
-        return path
-
-    return write_notebook
-
-
-def cell_statuses(path: str) -> list[str]:
-    return [cell["metadata"]["papermill"]["status"] for cell in json.loads(Path(path).read_text())["cells"]]
+    return partial(notebook, tmp_path)
 
 
 def artifact(saved: str, name: str) -> Path:
     return Path(saved).parent.parent / name
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
 
 
 def test_a_success_is_recorded_with_all_it_published(workspace: Settings, write: Callable[..., Path]) -> None:
@@ -145,7 +120,7 @@ def test_a_failure_leaves_a_failed_run_with_notebook_and_page(workspace: Setting
     assert (run.status, run.outcome) == ("FAILED", "failed")
     assert run.tags["champion.error"] == "in cell 3: ZeroDivisionError: division by zero"
     saved = runs.location(run, "notebook/bad.ipynb")
-    assert cell_statuses(saved) == ["completed", "completed", "failed", "pending"]
+    assert statuses(saved) == ["completed", "completed", "failed", "pending"]
     assert "ZeroDivisionError" in Path(saved).with_suffix(".html").read_text()
     assert left_behind() == []
     sleepers = [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", "987"]]
@@ -159,7 +134,7 @@ def test_a_killed_kernel_died_whatever_its_file_says(workspace: Settings, write:
     assert done.error is not None
     assert (done.error.cell, done.error.name) == (2, "SIGKILL")
     assert "SIGKILL" in done.error.value
-    assert cell_statuses(done.saved) == ["completed", "failed", "pending"]
+    assert statuses(done.saved) == ["completed", "failed", "pending"]
     stamp = json.loads(Path(done.saved).read_text())["metadata"]
     assert stamp["champion"]["outcome"] == "died"
     assert stamp["papermill"]["exception"] is True
@@ -172,20 +147,8 @@ def test_a_cell_that_takes_too_long_timed_out(workspace: Settings, write: Callab
     done = run_notebook(workspace, path, cell_timeout=1, raise_on_failure=False)
     assert (done.outcome, done.error and done.error.cell) == (Outcome.TIMED_OUT, 2)
     assert done.seconds < 30
-    assert cell_statuses(done.saved) == ["completed", "failed", "pending"]
+    assert statuses(done.saved) == ["completed", "failed", "pending"]
     assert runs.get(workspace, done.run_id).outcome == "timed_out"
-    assert left_behind() == []
-
-
-def test_an_interrupt_is_recorded_and_passed_on(workspace: Settings, write: Callable[..., Path]) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_notebook(workspace, write("stopped", "n = 1", "print(n)"), on_progress=interrupt)
-    run = runs.find_runs(workspace, ["notebooks"], tags={"champion.notebook": "stopped"})[0]
-    assert (run.status, run.outcome) == ("KILLED", "cancelled")
-    assert Path(runs.location(run, "notebook/stopped.html")).exists()
     assert left_behind() == []
 
 
@@ -205,30 +168,6 @@ def test_the_same_run_is_done_once(workspace: Settings, write: Callable[..., Pat
     again = run(1)
     assert again[0] is Outcome.SUCCEEDED
     assert again[1] != first[1]
-
-
-def test_a_run_whose_supervisor_was_killed_is_closed_by_the_next_command(
-    workspace: Settings, write: Callable[..., Path]
-) -> None:
-    path = write("lost", "n = 1", "print('be' + 'fore')", "import time; time.sleep(600)")
-    code = "import sys; from champion.runner import *; from champion.settings import Settings; "
-    code += "run_notebook(Settings(home=sys.argv[1]), sys.argv[2])"
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", code, str(workspace.home), str(path)]
-    supervisor = subprocess.Popen(command, env=variables)
-    wait_for(lambda: any("before" in file.read_text() for file in workspace.runs.rglob("lost.ipynb")))
-    kernels = psutil.Process(supervisor.pid).children(recursive=True)
-    assert kernels
-    supervisor.send_signal(signal.SIGKILL)
-    supervisor.wait()
-    closed = repair(workspace)
-    assert len(closed) == 1
-    run = runs.get(workspace, closed[0])
-    assert (run.status, run.outcome, run.name) == ("KILLED", "killed", "lost")
-    assert cell_statuses(runs.location(run, "notebook/lost.ipynb")) == ["completed", "completed", "failed"]
-    assert repair(workspace) == []
-    assert list(workspace.runs.iterdir()) == []
-    wait_for(lambda: not any(kernel.is_running() for kernel in kernels), 20)
 
 
 def test_the_identity_of_a_run_is_all_it_depends_on() -> None:

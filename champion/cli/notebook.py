@@ -37,10 +37,12 @@ def list_runs(
     """
     from champion.pipeline.status import last_runs  # noqa: PLC0415
     from champion.runner import notebook, repair  # noqa: PLC0415
+    from champion.tracking import journal  # noqa: PLC0415
 
     settings = console.settings()
     repair(settings)
-    found, waiting = last_runs(settings, limit, name), _waiting(settings)
+    waiting = _waiting(settings)
+    found = last_runs(settings, limit, name) if not waiting or journal.answers(settings) else []
     if as_json:
         runs = [{"run": r.run_id, "name": r.name, "outcome": r.outcome, "seconds": r.seconds} for r in found]
         console.show({"notebooks": notebook.names(), "runs": runs, "waiting": waiting}, as_json=True)

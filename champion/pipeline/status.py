@@ -94,11 +94,16 @@ def _champion(settings: Settings) -> str:
 
 
 def last_runs(settings: Settings, limit: int, name: str | None = None) -> list[RunLine]:
-    """Return the newest recorded runs, flows and notebooks alike, or those of a name; nothing where nothing ran yet."""
+    """Return the newest recorded runs, flows and notebooks alike, or those of a name; nothing where nothing ran yet.
+
+    Raises:
+        ServiceError: MLflow does not answer.
+    """
     if settings.tracking_uri is None and not (settings.home / "mlflow" / "mlflow.db").exists():
         return []
-    from champion.tracking import runs  # noqa: PLC0415
+    from champion.tracking import reach, runs  # noqa: PLC0415
 
+    reach.require(settings)
     return [
         RunLine(
             f"{run.started.astimezone(ZoneInfo('Asia/Kolkata')):%Y-%m-%d %H:%M}",

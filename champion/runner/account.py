@@ -11,7 +11,7 @@ from champion import report
 from champion.runner import past
 from champion.runner.notebook import source_of
 from champion.runner.record import ERROR, REASON
-from champion.tracking import runs
+from champion.tracking import reach, runs
 
 if TYPE_CHECKING:
     from champion.settings import Settings
@@ -65,7 +65,9 @@ def read(settings: Settings, which: str) -> Account:
 
     Raises:
         UsageError: there is no such run, or there are several.
+        ServiceError: MLflow does not answer.
     """
+    reach.require(settings)
     run = runs.find(settings, which)
     name = run.tags.get(past.NOTEBOOK)
     book = _json(settings, run, f"notebook/{name}.ipynb") if name else {}

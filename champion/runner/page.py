@@ -18,11 +18,11 @@ _QUIET.setLevel(logging.ERROR)
 _NOISE = frozenset({"injected-parameters", "papermill-error-cell-tag"})  # the heading shows the parameters
 
 
-def render(executed: Path, run_id: str, verdict: Verdict, parameters: Mapping[str, Any]) -> str:
+def render(executed: Path, run_id: str, verdict: Verdict, parameters: Mapping[str, Any], reason: str = "") -> str:
     """Return the HTML of a saved notebook: images inside, nothing fetched from elsewhere but by MathJax."""
     book = nbformat.read(executed, as_version=4)  # type: ignore[no-untyped-call]  # half of nbformat is typed
     book.cells = [cell for cell in book.cells if not _NOISE & set(cell.metadata.get("tags", []))]
-    heading = _heading(executed.stem, run_id, verdict, parameters)
+    heading = _heading(executed.stem, run_id, verdict, parameters, reason)
     book.cells.insert(0, nbformat.v4.new_markdown_cell(heading))  # type: ignore[no-untyped-call]
     exporter = HTMLExporter(  # type: ignore[no-untyped-call]
         log=_QUIET,
@@ -36,12 +36,13 @@ def render(executed: Path, run_id: str, verdict: Verdict, parameters: Mapping[st
     return body
 
 
-def _heading(name: str, run_id: str, verdict: Verdict, parameters: Mapping[str, Any]) -> str:
+def _heading(name: str, run_id: str, verdict: Verdict, parameters: Mapping[str, Any], reason: str) -> str:
     given = ", ".join(f"{escape(key)} = <code>{escape(str(value))}</code>" for key, value in parameters.items())
     parts = [
         f"<b>{escape(name)}</b> {verdict.outcome.value.replace('_', ' ')} in {verdict.seconds:.1f} s",
         f"stopped {escape(str(verdict.error))}" if verdict.error else "",
         given,
+        f"ran {escape(reason)}" if reason else "",
         f"MLflow run <code>{run_id}</code>",
     ]
     return "<div>" + "<br>".join(part for part in parts if part) + "</div>\n\n---"

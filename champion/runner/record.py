@@ -163,7 +163,7 @@ def _write_record(entry: Entry, verdict: Verdict, written: Mapping[str, str]) ->
 
         cells = notebooks.stamp(path, entry.known_as, verdict)
         _write_json(entry.artifacts / "cells.json", cells)
-        text = page.render(path, entry.known_as, verdict, entry.parameters)
+        text = page.render(path, entry.known_as, verdict, entry.parameters, entry.tags.get(REASON, ""))
         path.with_suffix(".html").write_text(text, encoding="utf-8")
     if verdict.error and verdict.error.traceback:
         (entry.artifacts / "error.txt").write_text(verdict.error.traceback + "\n", encoding="utf-8")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
+from champion.errors import ServiceError
 from champion.tracking import store
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def unreachable(settings: Settings) -> str | None:
     parts = urlsplit(uri)
     try:
         if parts.scheme == "sqlite":
-            _write_nothing(uri.removeprefix("sqlite:///"))
+            _write_nothing(store.sqlite_file(uri))
         else:
             _connect(parts)
     except (OSError, sqlite3.Error) as error:
@@ -36,8 +38,21 @@ def unreachable(settings: Settings) -> str | None:
     return None
 
 
-def _write_nothing(path: str) -> None:
-    store.sqlite_file(f"sqlite:///{path}").parent.mkdir(parents=True, exist_ok=True)
+def require(settings: Settings) -> None:
+    """Do nothing where the tracking store answers.
+
+    Raises:
+        ServiceError: it does not.
+    """
+    reason = unreachable(settings)
+    if reason is not None:
+        raise ServiceError(f"MLflow does not answer ({reason}): start it, or set CHAMPION_TRACKING_URI right")
+
+
+def _write_nothing(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        return  # made on first use, with its tables
     connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
     try:
         connection.execute("begin immediate")
