@@ -16,7 +16,7 @@ _FUNCTIONS = {
     "sql": "champion.workspace",
 }
 _MODULES = frozenset({
-    "contracts", "features", "indicators", "inputs", "labels", "metrics", "pipeline", "plots", "splits", "training",
+    "contracts", "drift", "features", "indicators", "inputs", "labels", "metrics", "pipeline", "plots", "splits", "training",
     "workspace",
 })  # fmt: skip
 

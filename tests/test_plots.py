@@ -97,10 +97,12 @@ EVERY: dict[str, tuple[Callable[[pl.DataFrame], Figure], pl.DataFrame]] = {
     "breadth": (plots.breadth, bars(5)),
     "movers": (plots.movers, bars(1)),
     "adjustment": (plots.adjustment, renamed()),
+    "indicator": (plots.indicator, renamed().with_columns(value=pl.Series([None, 1.0, 2.0, 3.0]))),
     "tellings": (plots.tellings, renamed().with_columns(telling=pl.Series(["then", "now"] * 2))),
     "feature_coverage": (plots.feature_coverage, features()),
     "feature_distributions": (plots.feature_distributions, features()),
     "feature_correlation": (plots.feature_correlation, features()),
+    "feature_drift": (plots.feature_drift, pl.DataFrame({"feature": ["a", "b", "c"], "distance": [0.1, 0.4, None]})),
     "ic_series": (plots.ic_series, series(45)),
     "quantile_bars": (plots.quantile_bars, pl.DataFrame({"quantile": [2, 1], "mean_return": [0.002, -0.001]})),
     "equity_curve": (plots.equity_curve, series(6)),
@@ -111,7 +113,7 @@ EVERY: dict[str, tuple[Callable[[pl.DataFrame], Figure], pl.DataFrame]] = {
     "top_scores": (plots.top_scores, predictions()),
     "quality_gates": (plots.quality_gates, GATES),
 }
-NEEDY = [name for name in EVERY if not name.startswith("feature_")]
+NEEDY = [name for name in EVERY if not name.startswith("feature_") or name == "feature_drift"]
 
 
 def title(ax: Axes) -> str:
@@ -263,6 +265,27 @@ def test_a_single_row_has_no_correlation() -> None:
     figure = plots.feature_correlation(features().head(1))
     figure.savefig(BytesIO(), format="png", dpi=40)
     assert not figure.axes[0].texts
+
+
+def test_drift_shows_the_furthest_first_and_counts_the_unknown() -> None:
+    draw, frame = EVERY["feature_drift"]
+    figure = draw(frame)
+    (ax,) = figure.axes
+    assert ticks(ax, "y") == ["b", "a"]
+    assert widths(ax) == [0.4, 0.1]
+    assert title(ax) == "Feature drift: most in b, 0.400"
+    assert footer(figure).endswith("2 rows · 1 without a value left out")
+
+
+def test_an_indicator_stands_below_its_close_with_a_gap_where_it_is_unknown() -> None:
+    draw, frame = EVERY["indicator"]
+    upper, lower = draw(frame).axes
+    assert np.asarray(upper.lines[0].get_ydata()).tolist() == [20.0, 21.0, 20.5, 22.0]
+    values = np.asarray(lower.lines[0].get_ydata())
+    assert math.isnan(values[0])
+    assert values[1:].tolist() == [1.0, 2.0, 3.0]
+    with pytest.raises(UsageError, match="one instrument"):
+        draw(frame.with_columns(instrument_id=pl.Series(["a", "a", "b", "b"])))
 
 
 def test_ic_shows_sessions_rolling_mean_and_sum() -> None:

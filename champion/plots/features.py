@@ -1,4 +1,4 @@
-"""Figures of features: how complete they are, how they are distributed, which say the same."""
+"""Figures of features: how complete they are, how they are distributed, which say the same, which moved."""
 
 from __future__ import annotations
 
@@ -103,6 +103,27 @@ def feature_correlation(frame: pl.DataFrame) -> Figure:
     ax.tick_params(axis="x", labelrotation=90)
     ax.tick_params(axis="y", labelrotation=0)
     ax.set_title("Feature correlation: which say the same")
+    return figure
+
+
+@style.plot("Feature drift", "feature", "distance", source=_SOURCE)
+def feature_drift(moved: pl.DataFrame) -> Figure:
+    """Return how far each feature's values moved between two stretches of sessions, the furthest first.
+
+    Columns: feature, distance (Kolmogorov's, 0 to 1), as `champion.drift.drift` gives them.
+
+    >>> figure = feature_drift(pl.DataFrame({"feature": ["sma_5", "rsi_14"], "distance": [0.02, 0.31]}))
+    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    ['rsi_14', 'sma_5']
+    """
+    moved = moved.sort("distance", "feature", descending=[True, False])
+    figure, (ax,) = style.panels((9.5, 1.3 + 0.24 * moved.height), grid="x")
+    distances = moved["distance"].to_list()
+    sns.barplot(x=distances, y=moved["feature"].to_list(), ax=ax, color=style.BLUE, saturation=1, width=0.75)
+    style.bar_labels(ax, [f"{distance:.3f}" for distance in distances])
+    ax.set_xlim(0, max(0.25, 1.1 * distances[0]))  # so that a quiet month looks quiet
+    ax.set(xlabel="Kolmogorov distance, 0 to 1", ylabel="")
+    ax.set_title(f"Feature drift: most in {moved['feature'][0]}, {distances[0]:.3f}")
     return figure
 
 
