@@ -1,4 +1,4 @@
-"""Figures of one instrument over time: through its corporate actions, as several tellings have it, with an indicator."""
+"""Figures of one instrument over time: through its corporate actions, in several tellings, with an indicator."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def tellings(bars: pl.DataFrame) -> Figure:
     return figure
 
 
-@style.plot("Indicator", "instrument_id", "symbol", "trade_date", "close", "value", source="adjusted bars", nulls="keep")
+@style.plot(
+    "Indicator", "instrument_id", "symbol", "trade_date", "close", "value", source="adjusted bars", nulls="keep"
+)
 def indicator(bars: pl.DataFrame, name: str = "indicator") -> Figure:
     """Return the close of one instrument and below it an indicator, its `value`, with a gap where that is null.
 
