@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
+from champion.errors import UsageError
 from champion.plots import style
 
 _TAIL = 0.01  # share of values beyond each end of a histogram
@@ -39,9 +40,12 @@ def feature_distributions(frame: pl.DataFrame, before: pl.DataFrame | None = Non
     only, says so instead.
 
     Raises:
-        UsageError: a column is not numeric.
+        UsageError: a column is not numeric, or `before` lacks one.
     """
     style.require_numeric(frame, "feature_distributions")
+    lacking = [name for name in frame.columns if before is not None and name not in before.columns]
+    if lacking:
+        raise UsageError(f"plots.feature_distributions compares the same columns; before lacks {', '.join(lacking)}")
     grid = _grid(frame.width)
     figure, (ax,) = style.panels((9.5, 0.9 + grid.inches * grid.rows), grid="none")
     ax.set_axis_off()
@@ -82,7 +86,7 @@ def _histograms(
         return [], []
     edges = _edges(now, then, logarithmic=bool(scale))
     ax.plot([left, left + _WIDTH], [top + _BASE] * 2, color="#B5B5B5", linewidth=0.8)
-    look = {"va": "top", "color": style.GREY, "fontsize": size - 2}
+    look: dict[str, Any] = {"va": "top", "color": style.GREY, "fontsize": size - 2}
     ax.text(left, top + _BASE + 0.04, _short(edges[0]), ha="left", **look)
     ax.text(left + _WIDTH, top + _BASE + 0.04, _short(edges[-1]), ha="right", **look)
     shares = [np.histogram(each, edges)[0] / len(each) for each in (now, then) if len(each)]

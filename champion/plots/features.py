@@ -81,7 +81,7 @@ def feature_correlation(frame: pl.DataFrame) -> Figure:
     ax.set_yticks(places, frame.columns)
     ax.tick_params(length=0, labelsize=min(9.0, 60 * cell), pad=2)
     bar = figure.colorbar(mesh, ax=ax, shrink=0.6, ticks=[-1, -0.5, 0, 0.5, 1], label="rank correlation")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(color="#B5B5B5", labelcolor=style.INK, labelsize=9)
     pairs = np.abs(correlation[~upper & ~np.eye(frame.width, dtype=bool)])
     alike = f": {int((pairs >= _ALIKE).sum()):,} of {pairs.size:,} pairs at \N{PLUS-MINUS SIGN}{_ALIKE:g} or beyond"
@@ -151,12 +151,13 @@ def _rank_correlation(frame: pl.DataFrame) -> style.Values:
 
 def _ranked(values: pl.DataFrame) -> style.Values:
     """Return each column's ranks less their mean, of length 1; NaN where all are alike."""
-    ranks = values.select(pl.all().rank()).to_numpy().astype(float)
+    ranks: style.Values = values.select(pl.all().rank()).to_numpy().astype(float)
     if not len(ranks):
         return np.full((1, values.width), np.nan)
-    centred = ranks - ranks.mean(axis=0)
+    centred: style.Values = ranks - ranks.mean(axis=0)
     length = np.sqrt((centred**2).sum(axis=0))
-    return centred / np.where(length > 0, length, np.nan)
+    centred /= np.where(length > 0, length, np.nan)
+    return centred
 
 
 def _grey_where_unknown(ax: Axes, unknown: style.Values) -> None:
