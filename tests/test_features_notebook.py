@@ -45,7 +45,7 @@ def run(workspace: Settings, start: date, end: date) -> Execution:
 def test_the_first_session_of_all_has_nothing_to_compare_with(workspace: Settings) -> None:
     session = Lake(workspace.lake).sessions("normalized_equity_ohlc")[0]
     alone = run(workspace, session, session)
-    assert f"1 sessions of {session:%B %Y}; 0 sessions of " in printed(alone)
+    assert f"sessions: 1 of {session:%B %Y}, 0 of " in printed(alone)
     assert "The lake has no features of the month before" in printed(alone)
     assert {what: "vwap" in measured(alone, what) for what in MEASURES} == dict.fromkeys(MEASURES, True) | {
         "psi": False
@@ -61,7 +61,7 @@ def test_a_month_is_compared_with_the_one_before_and_logged(workspace: Settings)
     build_features(lake, first[0], first[-1])
 
     after = run(workspace, second[0], second[-1])
-    assert f"{len(second)} sessions of {second[0]:%B %Y}; {len(first)} sessions of {first[0]:%B %Y}" in printed(after)
+    assert f"sessions: {len(second)} of {second[0]:%B %Y}, {len(first)} of {first[0]:%B %Y}" in printed(after)
     assert {"sma_5", "rsi_14"} <= {*measured(after, "psi")} < {*NAMES}, "sma_200 has no values yet"
     assert after.metrics["feature_sma_200_null_share"] == 1
     built = lake.scan("features_equity_indicators", first[0], second[-1]).select("trade_date", "rsi_14").collect()
