@@ -138,6 +138,8 @@ def answers(settings: Settings) -> bool:
 def deliver(settings: Settings) -> list[str]:
     """Return MLflow's ids of the runs it took now: those that ended while it did not answer."""
     waiting = [entry for entry in entries(settings) if ended(entry)]
+    if not waiting or not answers(settings):
+        return []  # asked once, not for each of them
     found = [(entry, _delivered(settings, entry)) for entry in waiting]
     return [run_id for _, run_id in found if run_id]
 
