@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from champion.features.sets import Feature, FeatureSet
@@ -23,12 +25,26 @@ def checked(bars: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
 
 def over_histories(bars: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
     """Return the features of every bar, sorted by instrument_id and trade_date."""
-    bar = pl.int_range(pl.len()).over("instrument_id").alias("_bar")
-    return (
-        checked(bars, chosen)
-        .with_columns(bar)
-        .select(*labels(chosen), *(_of_each_instrument(feature) for feature in chosen.features))
+    ordered = checked(bars, chosen)
+    windows = [feature for feature in chosen.features if not feature.recursive]
+    made = over_rows(ordered, windows).with_columns(
+        ordered["instrument_id"], ordered.select(pl.int_range(pl.len()).over("instrument_id").alias("_bar")).to_series()
     )
+    masked = made.select(_from_lookback(feature) for feature in windows)
+    recursive = ordered.select(f.expression.over("instrument_id").alias(f.name) for f in chosen.features if f.recursive)
+    return ordered.select(labels(chosen)).hstack(masked.hstack(recursive).select(chosen.columns))
+
+
+def over_rows(bars: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
+    """Return the features that are not recursive over all rows, whosever they are; those of a kernel in one call.
+
+    A window is taken over the whole columns, which is quicker; its first values reach into the instrument before, and
+    who calls leaves them out. Indicators sum whole numbers, so nothing of the neighbour is left in the others.
+    """
+    kernels = dict.fromkeys(feature.kernel for feature in features if feature.kernel is not None)
+    made = bars.select(feature.expression.alias(feature.name) for feature in features if feature.kernel is None)
+    together = [kernel.compute(bars, [f.name for f in features if f.kernel is kernel]) for kernel in kernels]
+    return pl.concat([made, *together], how="horizontal").select(feature.name for feature in features)
 
 
 def labels(chosen: FeatureSet) -> list[pl.Expr]:
@@ -37,12 +53,6 @@ def labels(chosen: FeatureSet) -> list[pl.Expr]:
     return [pl.col("instrument_id"), pl.col("symbol"), pl.col("trade_date"), version]
 
 
-def _of_each_instrument(feature: Feature) -> pl.Expr:
-    """Return the feature over bars sorted by instrument and session.
-
-    A window is taken over the whole column, which is quicker, and its first values, which reach into the instrument
-    before, are masked. Indicators sum whole numbers, so nothing of the neighbour is left in the others.
-    """
-    if feature.recursive:
-        return feature.expression.over("instrument_id").alias(feature.name)
-    return pl.when(pl.col("_bar") >= feature.lookback - 1).then(feature.expression).alias(feature.name)
+def _from_lookback(feature: Feature) -> pl.Expr:
+    """Return the feature from the bar on that completes its window; before it, null."""
+    return pl.when(pl.col("_bar") >= feature.lookback - 1).then(pl.col(feature.name)).alias(feature.name)
