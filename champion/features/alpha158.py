@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.features.alpha158_kernel import KERNEL
+from champion.features.alpha158_kernel import KERNEL, needs
 from champion.features.sets import Feature, FeatureSet
 from champion.indicators.windows import WINDOWS
 
 _RANGE = "($high-$low+1e-12)"
-_PRICE, _TOP, _BOTTOM = ("open", "high", "low", "close"), "Greater($open, $close)", "Less($open, $close)"
+_TOP, _BOTTOM = "Greater($open, $close)", "Less($open, $close)"
 _BAR = {
     "KMID": "($close-$open)/$open",
     "KLEN": "($high-$low)/$open",
@@ -81,10 +81,8 @@ _LOOKING_BACK = (
 
 
 def _feature(name: str, group: str, lookback: int, formula: str) -> Feature:
-    columns = [column for column in (*_PRICE, "volume") if f"${column}" in formula]
-    columns += ["turnover", "volume"] if "$vwap" in formula else []
     dtype = pl.Float32()
-    expression = KERNEL.expression(name, columns, dtype)
+    expression = KERNEL.expression(name, needs(name), dtype)
     return Feature(name, group, lookback, dtype, formula, expression, kernel=KERNEL)
 
 

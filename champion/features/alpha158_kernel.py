@@ -49,15 +49,15 @@ def _vwap(bar: Columns) -> Iterator[Named]:
 
 def _trend(bar: Columns) -> Iterator[Named]:
     close = bar["close"]
-    for n, (mean, spread, tilt) in trends(close).items():
+    for n, (offset, spread, tilt) in trends(close).items():
         now, squares = close[n - 1 :], n * (n * n - 1) / 12
         deviation, slope = np.sqrt(spread / (n - 1)), tilt / squares
         yield f"ROC{n}", close[:-n] / close[n:]
-        yield f"MA{n}", mean / now
+        yield f"MA{n}", (now + offset) / now
         yield f"STD{n}", deviation / now
         yield f"BETA{n}", slope / now
         yield f"RSQR{n}", np.where(deviation > _STILL, tilt * slope / spread, np.nan)
-        yield f"RESI{n}", (now - mean - slope * ((n - 1) / 2)) / now
+        yield f"RESI{n}", (-offset - slope * ((n - 1) / 2)) / now
 
 
 def _range(bar: Columns) -> Iterator[Named]:
@@ -82,7 +82,7 @@ def _order(bar: Columns) -> Iterator[Named]:
 
 
 def _correlation(name: str, left: Array, right: Array) -> Iterator[Named]:
-    for n, (count, _, _, of_left, of_right, across) in comoments(left, right).items():
+    for n, (count, of_left, of_right, across) in comoments(left, right).items():
         least = _STILL * _STILL * (count - 1)
         moves = (of_left > least) & (of_right > least)
         yield f"{name}{n}", np.where(moves, across / np.sqrt(of_left * of_right), np.nan)
@@ -117,12 +117,13 @@ def _flow(name: str, step: Array) -> Iterator[Named]:
 
 def _volume(bar: Columns) -> Iterator[Named]:
     volume, close = bar["volume"], bar["close"]
-    for n, (mean, spread) in moments(volume).items():
+    for n, (offset, spread) in moments(volume).items():
         now = volume[n - 1 :] + _TINY
-        yield f"VMA{n}", mean / now
+        yield f"VMA{n}", (volume[n - 1 :] + offset) / now
         yield f"VSTD{n}", np.sqrt(spread / (n - 1)) / now
-    for n, (mean, spread) in moments(np.abs(close[1:] / close[:-1] - 1) * volume[1:]).items():
-        yield f"WVMA{n}", np.sqrt(spread / (n - 1)) / (mean + _TINY)
+    flow = np.abs(close[1:] / close[:-1] - 1) * volume[1:]
+    for n, (offset, spread) in moments(flow).items():
+        yield f"WVMA{n}", np.sqrt(spread / (n - 1)) / (flow[n - 1 :] + offset + _TINY)
     yield from _flow("VSUM", np.diff(volume))
 
 
@@ -157,6 +158,15 @@ def _compute(bars: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
                 if name in made:
                     made[name][start : start + rows] = values[-rows:]
     return pl.DataFrame([_series(name, values) for name, values in made.items()])
+
+
+def needs(name: str) -> tuple[str, ...]:
+    """Return the columns of a bar that a feature is computed from, with those beside it.
+
+    >>> needs("IMAX5")
+    ('high', 'low', 'close')
+    """
+    return next(columns for owned, columns, _ in _FAMILIES if name in _names(owned))
 
 
 def _names(operators: Sequence[str]) -> set[str]:

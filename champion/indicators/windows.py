@@ -2,7 +2,8 @@
 
 A window is folded from its newer and its older part (60 = 30 + 30, 30 = 10 + 20, ...), so a value depends on the
 window alone: neither on what came before it nor on where the array starts, to the last bit. No running sum is carried
-along, so none drifts; means and sums of squares are merged as Chan, Golub and LeVeque do, without cancellation.
+along, so none drifts. Means and sums of squares are merged as Chan, Golub and LeVeque do, and means are kept as their
+distance from the window's last number, so that small moves of large numbers keep their digits.
 
 Arrays are aligned at their ends: of m numbers, those of windows of n have the length m - n + 1.
 """
@@ -46,65 +47,71 @@ def sums(values: Array) -> dict[int, Array]:
 
 
 def moments(values: Array) -> dict[int, list[Array]]:
-    """Return mean and sum of squared deviations of each window; equal numbers give that number and 0.
+    """Return of each window: mean less its last number, and sum of squared deviations; equal numbers give 0 and 0.
 
     >>> [array.tolist() for array in moments(np.arange(1.0, 7.0))[5]]
-    [[3.0, 4.0], [10.0, 10.0]]
+    [[-2.0, -2.0], [10.0, 10.0]]
     """
 
     def merge(late: Sequence[Array], early: Sequence[Array], newer: int, older: int) -> list[Array]:
-        step = late[0] - early[0]
         whole = newer + older
-        return [early[0] + step * (newer / whole), late[1] + early[1] + step * step * (newer * older / whole)]
+        step = late[0] - early[0] - (early[2] - late[2])
+        spread = late[1] + early[1] + step * step * (newer * older / whole)
+        return [late[0] - step * (older / whole), spread, late[2]]
 
-    return fold([values, np.zeros_like(values)], merge)
+    nothing = np.zeros_like(values)
+    return {window: found[:2] for window, found in fold([nothing, nothing, values], merge).items()}
 
 
 def trends(values: Array) -> dict[int, list[Array]]:
-    """Return mean, sum of squared deviations, and sum of their products with those of the positions, of each window.
+    """Return what `moments` does, and the sum of products of the deviations with those of the positions.
 
     The last over n (n^2 - 1) / 12 is the slope of the least-squares line.
 
     >>> [array.tolist() for array in trends(np.arange(1.0, 7.0))[5]]
-    [[3.0, 4.0], [10.0, 10.0], [10.0, 10.0]]
+    [[-2.0, -2.0], [10.0, 10.0], [10.0, 10.0]]
     """
 
     def merge(late: Sequence[Array], early: Sequence[Array], newer: int, older: int) -> list[Array]:
-        step = late[0] - early[0]
         whole, crossed = newer + older, newer * older
-        mean = early[0] + step * (newer / whole)
+        step = late[0] - early[0] - (early[3] - late[3])
         spread = late[1] + early[1] + step * step * (crossed / whole)
-        return [mean, spread, late[2] + early[2] + step * (crossed / 2)]
+        tilt = late[2] + early[2] + step * (crossed / 2)
+        return [late[0] - step * (older / whole), spread, tilt, late[3]]
 
-    return fold([values, np.zeros_like(values), np.zeros_like(values)], merge)
+    nothing = np.zeros_like(values)
+    return {window: found[:3] for window, found in fold([nothing, nothing, nothing, values], merge).items()}
 
 
 def comoments(left: Array, right: Array) -> dict[int, list[Array]]:
-    """Return count, means, sums of squared deviations and of their products, over the pairs of finite numbers.
+    """Return count, sums of squared deviations and of their products, over the pairs of finite numbers.
 
     >>> [array.tolist() for array in comoments(np.array([1.0, 2, 3, 4, 9]), np.array([2.0, 4, 6, np.nan, 18]))[5]]
-    [[4.0], [3.75], [7.5], [38.75], [155.0], [77.5]]
+    [[4.0], [38.75], [155.0], [77.5]]
     """
     there = np.isfinite(left) & np.isfinite(right)
     count, nothing = there.astype(np.float64), np.zeros_like(left)
-    single = [count, np.where(there, left, 0.0), np.where(there, right, 0.0), nothing, nothing, nothing]
+    last = [np.where(there, left, 0.0), np.where(there, right, 0.0)]
 
     def merge(late: Sequence[Array], early: Sequence[Array], _newer: int, _older: int) -> list[Array]:
         whole = late[0] + early[0]
-        share = late[0] / np.maximum(whole, 1.0)
-        weight = share * early[0]
-        x, y = late[1] - early[1], late[2] - early[2]
+        share = early[0] / np.maximum(whole, 1.0)
+        x = late[4] - early[4] - (early[6] - late[6])
+        y = late[5] - early[5] - (early[7] - late[7])
+        weight = share * late[0]
         across = x * weight
         return [
             whole,
-            early[1] + x * share,
-            early[2] + y * share,
-            late[3] + early[3] + x * across,
-            late[4] + early[4] + y * y * weight,
-            late[5] + early[5] + y * across,
+            late[1] + early[1] + x * across,
+            late[2] + early[2] + y * y * weight,
+            late[3] + early[3] + y * across,
+            late[4] - x * share,
+            late[5] - y * share,
+            *late[6:],
         ]
 
-    return fold(single, merge)
+    folded = fold([count, *[nothing] * 5, *last], merge)
+    return {window: found[:4] for window, found in folded.items()}
 
 
 def highest(values: Array) -> dict[int, list[Array]]:
