@@ -152,15 +152,16 @@ class Lake:
         contract = self._askable(name, as_of)
         if not contract.groups:
             return self.scan_partitions(contract, None, partitions.find(self.root, contract, None, start, end), as_of)
-        frames = []
-        for group in self._known_groups(contract, groups):
+        frames, asked = [], self._known_groups(contract, groups)
+        for group in asked:
             found = partitions.find(self.root, contract, group, start, end)
             frames.append(self.scan_partitions(contract, group, found, as_of))
         joined, *others = frames
         for frame in others:
             repeated = [column for column in contract.ungrouped if column not in contract.key]
             joined = joined.join(frame.drop(repeated), on=list(contract.key), how="inner", maintain_order="left")
-        return joined
+        held = {*contract.ungrouped, *(column for group in asked for column in contract.groups[group])}
+        return joined.select(column for column in contract.polars_schema if column in held)
 
     def verify(self, name: str) -> list[Damage]:
         """Return everything about a dataset that is not as it was committed; nothing where all is well."""
