@@ -124,7 +124,9 @@ def test_one_session_at_a_time_is_the_whole(lengths: list[int], seed: int, back:
     since = bars["trade_date"].max() - timedelta(days=back)  # type: ignore[operator]
     state = features.state_after(bars.filter(pl.col("trade_date") <= since), SET)
     steps = [whole.clear()]
-    for _, session in sorted(bars.filter(pl.col("trade_date") > since).partition_by("trade_date", as_dict=True).items()):
+    for _, session in sorted(
+        bars.filter(pl.col("trade_date") > since).partition_by("trade_date", as_dict=True).items()
+    ):
         rows, state = features.advance(state, session, SET)
         steps.append(rows)
     expected = whole.filter(pl.col("trade_date") > since)
@@ -159,7 +161,8 @@ def test_no_bars_give_no_features() -> None:
 
 def test_huge_and_tiny_prices_and_no_volume_at_all() -> None:
     bars = bars_of([130, 130])
-    flat = bars.with_columns(pl.col("open", "high", "low", "close") * 0 + 1e9, volume=pl.lit(0, pl.Int64), turnover=pl.lit(0.0))
+    price = pl.col("open", "high", "low", "close") * 0 + 1e9
+    flat = bars.with_columns(price, volume=pl.lit(0, pl.Int64), turnover=pl.lit(0.0))
     last = features.build(flat, SET).group_by("instrument_id", maintain_order=True).last()
     undefined = {f"{name}{n}" for name in ("RSQR", "CORR", "CORD") for n in (5, 10, 20, 30, 60)} | {"VWAP0"}
     assert {name for name in SET.columns if last[name].null_count()} == undefined

@@ -1,4 +1,4 @@
-"""alpha158 through the pipeline: session by session equals a rebuild, a correction touches one share, v1 is left alone."""
+"""alpha158 in the pipeline: session by session equals a rebuild, a correction touches one share, v1 is left alone."""
 
 from __future__ import annotations
 
@@ -78,9 +78,10 @@ def test_sets_do_not_know_of_each_other_and_reach_the_warehouse(home: Settings) 
     build_features(lake, start, end)
     assert lake.digest(SET.contract) == held
     expected = features.build(equity_bars(lake, end=end).collect(), "v1")
-    assert lake.scan(features.find("v1").contract).collect().height == expected.filter(
-        pl.col("trade_date") >= start
-    ).height
+    assert (
+        lake.scan(features.find("v1").contract).collect().height
+        == expected.filter(pl.col("trade_date") >= start).height
+    )
 
     months = load(home, start, end, (SET.contract,))
     assert sum(month.rows for month in months) == lake.rows(SET.contract)

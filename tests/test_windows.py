@@ -104,4 +104,4 @@ def test_too_few_numbers_give_none() -> None:
     few = np.arange(3.0)
     assert [array.size for array in windows.sums(few).values()] == [0] * 5
     assert [array.size for array in windows.ranks(few).values()] == [0] * 5
-    assert [array.size for array, in quantiles.quantiles(few, (0.5,)).values()] == [0] * 5
+    assert [array.size for (array,) in quantiles.quantiles(few, (0.5,)).values()] == [0] * 5

@@ -6,23 +6,35 @@ only the comparisons that lead to a rank somebody asked for are made. A value de
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from math import floor
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
 
 from champion.indicators.windows import PARTS, WINDOWS, Array
 
 
-class Wire(NamedTuple):
-    """One sorted number: the `rank`-th of the newer or the older part, or the lower or higher of two other wires."""
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A sorted number of the newer or the older part, by its rank from 0."""
 
-    kind: str
-    rank: int = 0
-    left: Wire | None = None
-    right: Wire | None = None
+    newer: bool
+    rank: int
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """The lower or the higher of two numbers."""
+
+    lower: bool
+    left: Wire
+    right: Wire
+
+
+Wire: TypeAlias = Given | Chosen
 
 
 def quantiles(values: Array, shares: tuple[float, ...]) -> dict[int, list[Array]]:
@@ -49,16 +61,15 @@ def _between(ordered: dict[int, Array], place: float) -> Array:
 
 def _merged(wires: dict[int, Wire], late: dict[int, Array], early: dict[int, Array]) -> dict[int, Array]:
     """Return the arrays of the wires by rank; a wire that leads to several is computed once."""
-    made: dict[int, Array] = {}
+    made: dict[Wire, Array] = {}
 
-    def array(wire: Wire | None) -> Array:
-        assert wire is not None  # noqa: S101 - a comparison has two wires
-        if wire.kind in {"newer", "older"}:
-            return (late if wire.kind == "newer" else early)[wire.rank]
-        if id(wire) not in made:
-            lower = np.minimum if wire.kind == "lower" else np.maximum
-            made[id(wire)] = lower(array(wire.left), array(wire.right))
-        return made[id(wire)]
+    def array(wire: Wire) -> Array:
+        if isinstance(wire, Given):
+            return (late if wire.newer else early)[wire.rank]
+        if wire not in made:
+            choose = np.minimum if wire.lower else np.maximum
+            made[wire] = choose(array(wire.left), array(wire.right))
+        return made[wire]
 
     return {rank: array(wire) for rank, wire in wires.items()}
 
@@ -73,35 +84,40 @@ def _plan(shares: tuple[float, ...]) -> dict[int, dict[int, Wire]]:
             needed[window] |= {below, min(below + 1, window - 1)}
     plan = {}
     for window, (newer, older) in sorted(PARTS.items(), reverse=True):
-        merged = _merge([Wire("newer", rank) for rank in range(newer)], [Wire("older", rank) for rank in range(older)])
+        merged = _merge(
+            [Given(newer=True, rank=rank) for rank in range(newer)],
+            [Given(newer=False, rank=rank) for rank in range(older)],
+        )
         plan[window] = {rank: merged[rank] for rank in sorted(needed[window])}
-        used = _inputs(plan[window].values())
-        needed[newer] |= {wire.rank for wire in used if wire.kind == "newer"}
-        needed[older] |= {wire.rank for wire in used if wire.kind == "older"}
+        for given in _given(plan[window].values()):
+            needed[newer if given.newer else older].add(given.rank)
     return plan
 
 
-def _inputs(wires: Sequence[Wire] | object) -> list[Wire]:
-    """Return the wires of the parts that these lead from."""
-    found: dict[int, Wire] = {}
-    todo = list(wires)  # type: ignore[call-overload]
+def _given(wires: Iterable[Wire]) -> list[Given]:
+    """Return the numbers of the parts that these are chosen from."""
+    found: dict[Wire, None] = {}
+    todo = list(wires)
     while todo:
         wire = todo.pop()
-        if wire is not None and id(wire) not in found:
-            found[id(wire)] = wire
-            todo += [wire.left, wire.right]
-    return [wire for wire in found.values() if wire.kind in {"newer", "older"}]
+        if wire not in found:
+            found[wire] = None
+            todo += [wire.left, wire.right] if isinstance(wire, Chosen) else []
+    return [wire for wire in found if isinstance(wire, Given)]
 
 
 def _merge(left: list[Wire], right: list[Wire]) -> list[Wire]:
-    """Return the wires of two sorted lists in order: Batcher's odd-even merge of any two lengths (Knuth 5.3.4)."""
+    """Return the numbers of two sorted lists in order: Batcher's odd-even merge of any two lengths (Knuth 5.3.4)."""
     if not left or not right:
         return left + right
     if len(left) == len(right) == 1:
-        return [Wire("lower", 0, left[0], right[0]), Wire("higher", 0, left[0], right[0])]
+        return _in_order(left[0], right[0])
     even, odd = _merge(left[::2], right[::2]), _merge(left[1::2], right[1::2])
-    merged = [even[0]]
-    for place in range(max(len(odd), len(even) - 1)):
-        pair = [*odd[place : place + 1], *even[place + 1 : place + 2]]
-        merged += [Wire("lower", 0, *pair), Wire("higher", 0, *pair)] if len(pair) == 2 else pair  # noqa: PLR2004
-    return merged
+    merged, paired = [even[0]], min(len(odd), len(even) - 1)
+    for one, other in zip(odd, even[1:], strict=False):
+        merged += _in_order(one, other)
+    return merged + odd[paired:] + even[1 + paired :]
+
+
+def _in_order(one: Wire, other: Wire) -> list[Wire]:
+    return [Chosen(lower=True, left=one, right=other), Chosen(lower=False, left=one, right=other)]

@@ -22,6 +22,7 @@ SUCCESS = "_SUCCESS"
 SEALED = "_SEALED"
 RETIRED = "_RETIRED"
 INDEX = "_metadata"
+CONTRACTS = ".contracts"  # folder with the contracts of its owner's feature sets
 COMMON_INDEX = "_common_metadata"
 _OWNER_AND_GROUP = 0o750
 _PART = re.compile(r"part-(\d{5})\.parquet")

@@ -30,6 +30,16 @@ class Lake:
 
     root: Path
 
+    def __post_init__(self) -> None:
+        """Know the contracts that lie in the lake itself."""
+        if self.contracts.is_dir():
+            contracts.also(self.contracts)
+
+    @property
+    def contracts(self) -> Path:
+        """The folder with the contracts of feature sets that Champion does not ship."""
+        return self.root / layout.CONTRACTS
+
     def write(
         self,
         name: str,

@@ -79,7 +79,7 @@ class Build:
 def plan(lake: Lake, end: date, chosen: FeatureSet, factors: pl.DataFrame) -> Build:
     """Return what each session's features up to `end` should be made from."""
     found: dict[date, Mapping[str, str]] = {}
-    running = ""
+    running, identity = "", features.identity(chosen)
     digests = _bars(lake, end)
     actions = _actions(factors, list(digests))
     for session, bars in digests.items():
@@ -88,7 +88,7 @@ def plan(lake: Lake, end: date, chosen: FeatureSet, factors: pl.DataFrame) -> Bu
             "bars": bars,
             "actions": actions[session],
             "history": running,
-            "feature_set": chosen.version,
+            "feature_set": identity,
             "features": features.VERSION,
         }
     return Build(lake, chosen, factors, found)
