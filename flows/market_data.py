@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from prefect import flow
 from prefect.logging import get_run_logger
 
-from champion import clock
+from champion import clock, features
 from champion.errors import ArchiveError
 from champion.factors import FACTORS
 from champion.lake import Lake
@@ -139,12 +139,14 @@ def _through_warehouse(
 def _features(lake: Lake, name: str, span: tuple[date, date], *, parent: str, force: bool) -> Execution:
     """Build one feature set from the bars and actions there are."""
     start, end = span
+    chosen = known_to(lake, name)
+    made_from = {BARS: lake.digest(BARS, end=end), FACTORS: actions.digest(lake, end)}
     return steps.notebook(
         "features",
         {"start": start.isoformat(), "end": end.isoformat(), "feature_set": name},
         parent=parent,
-        inputs={BARS: lake.digest(BARS, end=end), FACTORS: actions.digest(lake, end)},
-        writes=(known_to(lake, name).contract,),
+        inputs={**made_from, "feature_set": features.identity(chosen)},
+        writes=(chosen.contract,),
         span=span,
         force=force,
     )

@@ -32,7 +32,7 @@ def bars_of(lengths: list[int], seed: int = 1) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def sample() -> pl.DataFrame:
-    """Bars, what Qlib makes of them (`RANK60_qlib`) and what Champion does; `bar` counts an instrument's bars from 0."""
+    """Bars, what Qlib (`RANK60_qlib`) and Champion make of them; `bar` counts an instrument's bars from 0."""
     read = pl.read_parquet(SAMPLE)
     exact = pl.col("open", "high", "low", "close").cast(pl.Float64), pl.col("volume").cast(pl.Int64)
     bars = read.select("instrument_id", "trade_date", *exact, "turnover", symbol="instrument_id")
@@ -91,7 +91,7 @@ def test_one_feature_alone_is_the_same(name: str) -> None:
     whole = features.build(bars, SET)[name]
     assert alone[name].equals(whole)
     assert by_expression.dtype == feature.dtype
-    full = bars.select(NUMBER >= feature.lookback - 1).to_series()
+    full = bars.select(NUMBER.add(1).ge(feature.lookback)).to_series()
     assert by_expression.filter(full).equals(whole.filter(full))
 
 
