@@ -17,37 +17,27 @@ _LAST_CLOSE = Carried("last_close", 1, _CLOSE, _CLOSE)
 _BEFORE = pl.col("last_close")
 
 
-def _ema(span: int) -> Carried:
-    name = f"ema_{span}"
-    return Carried(name, span, indicators.ema(_CLOSE, span), carried.ema_step(pl.col(name), _CLOSE, span))
+def _ema(name: str, span: int, lookback: int, expression: pl.Expr, values: pl.Expr = _CLOSE) -> Carried:
+    return Carried.mean(name, lookback, expression, values, 2 / (span + 1))
 
 
-_EMA_26 = _ema(26)
-_FAST = Carried("macd_fast", 26, carried.macd_fast(_CLOSE), carried.ema_step(pl.col("macd_fast"), _CLOSE, 12))
-_SIGNAL = Carried(
-    "macd_signal",
-    34,
-    indicators.macd_signal(_CLOSE),
-    carried.ema_step(pl.col("macd_signal"), _FAST.step - _EMA_26.step, 9),
-)
-_MACD = (_FAST, _EMA_26, _SIGNAL)
+def _wilder(name: str, expression: pl.Expr, values: pl.Expr) -> Carried:
+    return Carried.mean(name, 15, expression, values, 1 / 14)
+
+
+_EMA = {span: _ema(f"ema_{span}", span, span, indicators.ema(_CLOSE, span)) for span in (12, 26, 50)}
+_FAST = _ema("macd_fast", 12, 26, carried.macd_fast(_CLOSE))
+_SIGNAL = _ema("macd_signal", 9, 34, indicators.macd_signal(_CLOSE), _FAST.step - _EMA[26].step)
+_MACD = (_FAST, _EMA[26], _SIGNAL)
 _MACD_LINE = pl.col("macd_fast") - pl.col("ema_26")
 _GAIN, _LOSS = "average_gain", "average_loss"
 _RSI = (
     _LAST_CLOSE,
-    Carried(_GAIN, 15, carried.average_gain(_CLOSE), carried.average_gain_step(pl.col(_GAIN), _BEFORE, _CLOSE)),
-    Carried(_LOSS, 15, carried.average_loss(_CLOSE), carried.average_loss_step(pl.col(_LOSS), _BEFORE, _CLOSE)),
+    _wilder(_GAIN, carried.average_gain(_CLOSE), carried.gain(_BEFORE, _CLOSE)),
+    _wilder(_LOSS, carried.average_loss(_CLOSE), carried.gain(_CLOSE, _BEFORE)),
 )
-_ATR = Carried(
-    "atr_14", 15, indicators.atr(*_RANGE, window=14), carried.atr_step(pl.col("atr_14"), _BEFORE, _HIGH, _LOW)
-)
-_OBV = Carried(
-    "obv",
-    1,
-    indicators.obv(_CLOSE, _VOLUME),
-    carried.obv_step(pl.col("obv"), _BEFORE, _CLOSE, _VOLUME),
-    pl.Int64(),
-)
+_ATR = _wilder("atr_14", indicators.atr(*_RANGE, window=14), carried.range_after(_BEFORE, _HIGH, _LOW))
+_OBV = Carried.total("obv", 1, indicators.obv(_CLOSE, _VOLUME), carried.signed_volume(_BEFORE, _CLOSE, _VOLUME))
 
 
 def _window(name: str, group: str, lookback: int, expression: pl.Expr, doc: str, unit: str = "1") -> Feature:
@@ -86,7 +76,7 @@ _TREND = (
             indicators.ema(_CLOSE, n),
             f"Exponential average of the close, span {n}.",
             _RUPEE,
-            (_ema(n),),
+            (_EMA[n],),
         )
         for n in (12, 26, 50)
     ),

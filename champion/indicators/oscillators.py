@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import from_row, sharing, typical_units, units
+from champion.indicators._mechanics import from_row, highest, lowest, sharing, typical_units, units
 
 
 def williams_r(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
@@ -17,9 +17,10 @@ def williams_r(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) ->
     >>> bars.select(williams_r(pl.col("high"), pl.col("low"), pl.col("close"), 2)).to_series().to_list()
     [None, -25.0]
     """
-    highest, lowest = units(high).rolling_max(window), units(low).rolling_min(window)
-    below = -100 * (highest - units(close)) / (highest - lowest)
-    return pl.when(highest == lowest).then(0.0).otherwise(below)
+    top, bottom = pl.field("top"), pl.field("bottom")
+    below = -100 * (top - units(close)) / (top - bottom)
+    share = pl.when(top == bottom).then(0.0).otherwise(below)
+    return sharing(share, top=highest(units(high), window), bottom=lowest(units(low), window))
 
 
 def cci(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 20) -> pl.Expr:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import divide, from_row, sharing, units
+from champion.indicators._mechanics import divide, from_row, highest, lowest, sharing, units
 from champion.indicators.momentum import rsi
 
 _GRAIN = 2**40
@@ -32,10 +32,11 @@ def stochastic_d(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, 
 
 def _raw_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int) -> pl.Expr:
     """Return the raw (fast) %K in whole grains."""
-    highest, lowest = units(high).rolling_max(window), units(low).rolling_min(window)
-    position = 100 * (units(close) - lowest) / (highest - lowest)
-    raw = pl.when(highest == lowest).then(0.0).otherwise(position)
-    return (raw * _GRAIN).round().cast(pl.Int64)
+    bottom, reach = pl.field("bottom"), pl.field("top") - pl.field("bottom")
+    position = 100 * (pl.field("last") - bottom) / reach
+    raw = pl.when(reach == 0).then(0.0).otherwise(position)
+    whole = (raw * _GRAIN).round().cast(pl.Int64)
+    return sharing(whole, top=highest(units(high), window), bottom=lowest(units(low), window), last=units(close))
 
 
 def stochastic_fast_k(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, d: int = 3) -> pl.Expr:
@@ -88,7 +89,7 @@ def stochastic_rsi_d(close: pl.Expr, window: int = 14, k: int = 5, d: int = 3) -
 def _raw_stochastic_rsi(close: pl.Expr, window: int, k: int) -> pl.Expr:
     """Return the position of the RSI in its range, in whole grains."""
     index = pl.field("index")
-    highest, lowest = index.rolling_max(k), index.rolling_min(k)
-    position = 100 * ((index - lowest) / (highest - lowest))
-    raw = pl.when(highest - lowest < _STILL).then(0.0).otherwise(position)
+    top, bottom = index.rolling_max(k), index.rolling_min(k)
+    position = 100 * ((index - bottom) / (top - bottom))
+    raw = pl.when(top - bottom < _STILL).then(0.0).otherwise(position)
     return sharing((raw * _GRAIN).round().cast(pl.Int64), index=rsi(close, window))
