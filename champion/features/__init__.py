@@ -21,8 +21,9 @@ import polars as pl
 
 from champion.errors import UsageError
 from champion.features import carry, compute
+from champion.features.alpha158 import ALPHA158
 from champion.features.record import record, state_record
-from champion.features.sets import Carried, Feature, FeatureSet
+from champion.features.sets import Carried, Feature, FeatureSet, Kernel
 from champion.features.v1 import V1
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Carried",
     "Feature",
     "FeatureSet",
+    "Kernel",
     "advance",
     "build",
     "carried_schema",
@@ -46,7 +48,7 @@ __all__ = [
 VERSION = "1"
 """Version of the computation: raise it when `build` gives other values for the same bars and the same feature set."""
 
-FEATURE_SETS = {V1.version: V1}
+FEATURE_SETS = {each.version: each for each in (V1, ALPHA158)}
 """The feature sets the pipeline knows, by version: declare one here and it can be built, stored and scanned."""
 
 

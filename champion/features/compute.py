@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
 from champion.features import recursion
-from champion.features.sets import FeatureSet
+from champion.features.sets import Feature, FeatureSet
 from champion.indicators.bars import check_bars, in_order
 
-_ROWS = 2**18
+_ROWS = 2**18  # of a part: its columns fit a processor's cache
 KEY = ("instrument_id", "trade_date")
 
 
@@ -45,20 +45,25 @@ def _parts(ordered: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def _over(bars: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
-    """Return the features of bars in session order by instrument.
+    """Return the features of bars in session order by instrument."""
+    windows, recursive = ([f for f in chosen.features if f.recursive is kind] for kind in (False, True))
+    numbers = recursion.numbered(bars)
+    masked = over_rows(bars, windows).hstack(numbers).select(_from_lookback(feature) for feature in windows)
+    made = pl.concat([masked, recursion.recursive(bars, numbers, recursive)], how="horizontal")
+    return pl.concat([bars.select(labels(chosen)), made.select(chosen.columns)], how="horizontal")
 
-    A window is taken over the whole column, which is quicker, and its first values, which reach into the instrument
-    before, are masked. Indicators sum whole numbers, so nothing of the neighbour is left in the others.
+
+def over_rows(bars: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
+    """Return the features that are not recursive over all rows, whosever they are; those of a kernel in one call.
+
+    A window is taken over the whole columns, which is quicker; its first values reach into the instrument before, and
+    who calls leaves them out. Indicators sum whole numbers, so nothing of the neighbour is left in the others.
     """
-    bar = pl.int_range(pl.len()).over("instrument_id").alias("_bar")
-    windows = (
-        pl.when(pl.col("_bar") >= feature.lookback - 1).then(feature.expression).alias(feature.name)
-        for feature in chosen.features
-        if not feature.recursive
-    )
-    made = bars.with_columns(bar).lazy().select(*labels(chosen), *windows).collect()  # lazy: what they share, once
-    recursive = recursion.recursive(bars, [feature for feature in chosen.features if feature.recursive])
-    return pl.concat([made, recursive], how="horizontal").select(*made.columns[: len(labels(chosen))], *chosen.columns)
+    kernels = dict.fromkeys(feature.kernel for feature in features if feature.kernel is not None)
+    alone = (feature.expression.alias(feature.name) for feature in features if feature.kernel is None)
+    made = bars.lazy().select(*alone).collect()  # lazy: what they share, once
+    together = [kernel.compute(bars, [f.name for f in features if f.kernel is kernel]) for kernel in kernels]
+    return pl.concat([made, *together], how="horizontal").select(feature.name for feature in features)
 
 
 def labels(chosen: FeatureSet) -> list[pl.Expr]:
@@ -66,3 +71,7 @@ def labels(chosen: FeatureSet) -> list[pl.Expr]:
     version = pl.lit(chosen.version).alias("feature_version")
     return [pl.col("instrument_id"), pl.col("symbol"), pl.col("trade_date"), version]
 
+
+def _from_lookback(feature: Feature) -> pl.Expr:
+    """Return the feature from the bar on that completes its window; before it, null."""
+    return pl.when(pl.col(recursion.BAR) >= feature.lookback - 1).then(pl.col(feature.name)).alias(feature.name)

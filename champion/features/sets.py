@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -41,12 +42,37 @@ class Carried:
         return cls(name, lookback, expression, pl.col(name) + values, pl.Int64(), values)
 
 
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """Computes several features in one go, which share most of their work, from bars in session order.
+
+    `compute` is given bar columns and the names wanted, and returns these columns, one value a row. A value depends on
+    its row and the rows before it, as an expression's does, and to the last bit on the feature's `lookback` rows alone.
+    """
+
+    compute: Callable[[pl.DataFrame, Sequence[str]], pl.DataFrame]
+
+    @classmethod
+    def of(cls, together: pl.Expr) -> Kernel:
+        """Return the kernel of an expression that gives a struct, with a field for each feature."""
+        return cls(lambda bars, names: bars.select(together.alias("_")).unnest("_").select(names))
+
+    def expression(self, name: str, columns: Sequence[str], dtype: pl.DataType) -> pl.Expr:
+        """Return one of its features as an expression of bar columns."""
+
+        def alone(bars: pl.Series) -> pl.Series:
+            return self.compute(bars.struct.unnest(), [name]).to_series()
+
+        return pl.struct(*columns).map_batches(alone, return_dtype=dtype)
+
+
 @dataclass(frozen=True)
 class Feature:
     """One column of a feature set; `lookback` counts the bars its first value needs, the session's own included.
 
     A recursive feature that says what it has `carried` and the `value` it makes of that after each bar need not be
-    computed from the first bar again; without, each build reads the whole history.
+    computed from the first bar again; without, each build reads the whole history. Features of one `kernel` are
+    computed together; their expressions are for who uses one alone.
     """
 
     name: str
@@ -59,6 +85,7 @@ class Feature:
     unit: str = "1"
     carried: tuple[Carried, ...] = ()
     value: pl.Expr | None = field(default=None, repr=False, compare=False)
+    kernel: Kernel | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

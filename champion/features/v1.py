@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from champion import indicators
-from champion.features.sets import Carried, Feature, FeatureSet
+from champion.features.sets import Carried, Feature, FeatureSet, Kernel
 from champion.indicators import carried
 
 _HIGH, _LOW, _CLOSE = pl.col("high"), pl.col("low"), pl.col("close")
@@ -40,8 +40,20 @@ _ATR = _wilder("atr_14", indicators.atr(*_RANGE, window=14), carried.range_after
 _OBV = Carried.total("obv", 1, indicators.obv(_CLOSE, _VOLUME), carried.signed_volume(_BEFORE, _CLOSE, _VOLUME))
 
 
-def _window(name: str, group: str, lookback: int, expression: pl.Expr, doc: str, unit: str = "1") -> Feature:
-    return Feature(name, group, lookback, pl.Float64(), doc, expression, unit=unit)
+_BANDS = Kernel.of(indicators.bollinger(_CLOSE).struct.rename_fields(["bb_upper", "bb_middle", "bb_lower", "bb_width"]))
+_STOCHASTIC = Kernel.of(indicators.slow_stochastic(*_RANGE).struct.rename_fields(["stochastic_k", "stochastic_d"]))
+
+
+def _window(  # noqa: PLR0913 - a row of the table each
+    name: str,
+    group: str,
+    lookback: int,
+    expression: pl.Expr,
+    doc: str,
+    unit: str = "1",
+    kernel: Kernel | None = None,
+) -> Feature:
+    return Feature(name, group, lookback, pl.Float64(), doc, expression, unit=unit, kernel=kernel)
 
 
 def _recursive(  # noqa: PLR0913 - a row of the table each
@@ -113,18 +125,24 @@ _MOMENTUM = (
         _MACD,
         value=_MACD_LINE - pl.col("macd_signal"),
     ),
-    _window("stochastic_k", "momentum", 18, indicators.stochastic_k(*_RANGE), "Slow %K (14, 3), 0 to 100."),
-    _window("stochastic_d", "momentum", 18, indicators.stochastic_d(*_RANGE), "Mean of stochastic_k, 3 bars."),
+    *(
+        _window(f"stochastic_{line}", "momentum", 18, expression, f"{doc}, 0 to 100.", kernel=_STOCHASTIC)
+        for line, expression, doc in (
+            ("k", indicators.stochastic_k(*_RANGE), "Slow %K (14, 3)"),
+            ("d", indicators.stochastic_d(*_RANGE), "Mean of stochastic_k, 3 bars"),
+        )
+    ),
 )
 _VOLATILITY = (
-    _window(
-        "bb_upper", "volatility", 20, indicators.bollinger_upper(_CLOSE), "Middle plus 2 standard deviations.", _RUPEE
+    *(
+        _window(f"bb_{line}", "volatility", 20, expression, doc, unit, _BANDS)
+        for line, expression, doc, unit in (
+            ("upper", indicators.bollinger_upper(_CLOSE), "Middle plus 2 standard deviations.", _RUPEE),
+            ("middle", indicators.bollinger_middle(_CLOSE), "Mean of the close, 20 bars.", _RUPEE),
+            ("lower", indicators.bollinger_lower(_CLOSE), "Middle less 2 standard deviations.", _RUPEE),
+            ("width", indicators.bollinger_width(_CLOSE), "Upper less lower, over the middle.", "1"),
+        )
     ),
-    _window("bb_middle", "volatility", 20, indicators.bollinger_middle(_CLOSE), "Mean of the close, 20 bars.", _RUPEE),
-    _window(
-        "bb_lower", "volatility", 20, indicators.bollinger_lower(_CLOSE), "Middle less 2 standard deviations.", _RUPEE
-    ),
-    _window("bb_width", "volatility", 20, indicators.bollinger_width(_CLOSE), "Upper less lower, over the middle."),
     _recursive(
         "atr_14",
         "volatility",

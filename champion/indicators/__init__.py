@@ -27,6 +27,7 @@ from champion.indicators.realised import garman_klass, parkinson, realised_volat
 from champion.indicators.returns import log_return, mom, roc, simple_return
 from champion.indicators.statistics import beta, correlation, rolling_rank, rolling_zscore
 from champion.indicators.stochastic import (
+    slow_stochastic,
     stochastic_d,
     stochastic_fast_d,
     stochastic_fast_k,
@@ -37,6 +38,7 @@ from champion.indicators.stochastic import (
 from champion.indicators.trend import dema, ema, sma, tema, wma
 from champion.indicators.volatility import (
     atr,
+    bollinger,
     bollinger_lower,
     bollinger_middle,
     bollinger_upper,
@@ -65,6 +67,7 @@ __all__ = [
     "aroon_up",
     "atr",
     "beta",
+    "bollinger",
     "bollinger_lower",
     "bollinger_middle",
     "bollinger_upper",
@@ -103,6 +106,7 @@ __all__ = [
     "rolling_zscore",
     "rsi",
     "simple_return",
+    "slow_stochastic",
     "sma",
     "standard_deviation",
     "stochastic_d",

@@ -47,7 +47,8 @@ def rsi_of(gain: pl.Expr, loss: pl.Expr) -> pl.Expr:
 def range_after(close_before: pl.Expr, high: pl.Expr, low: pl.Expr) -> pl.Expr:
     """Return the true range of one more bar, in rupees: what the average true range takes in.
 
-    >>> pl.select(range_after(pl.lit(10.5), pl.lit(12.0), pl.lit(11.5))).item()
+    >>> bar = pl.DataFrame({"last": [10.5], "high": [12.0], "low": [11.5]})
+    >>> bar.select(range_after(pl.col("last"), pl.col("high"), pl.col("low"))).item()
     1.5
     """
     return rupees(widest_units(units(close_before), units(high), units(low)))

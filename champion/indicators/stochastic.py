@@ -20,14 +20,34 @@ def stochastic_k(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, 
     The raw value, 0 where high and low are equal throughout, is averaged over `k` sessions. Null on the first
     `window` + `k` + `d` - 3 rows, where %D is null too. TA-Lib STOCH (window, k, simple, d, simple).
     """
-    total = _raw_stochastic(high, low, close, window).rolling_sum(k)
-    return from_row(window + k + d - 3, divide(total, _GRAIN * k))
+    return _slow_k(_raw_stochastic(high, low, close, window).rolling_sum(k), window, k, d)
 
 
 def stochastic_d(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, k: int = 3, d: int = 3) -> pl.Expr:
     """Return the slow stochastic %D, 0 to 100: the simple average of %K over `d` sessions; null where %K is."""
-    total = _raw_stochastic(high, low, close, window).rolling_sum(k).rolling_sum(d)
-    return divide(total, _GRAIN * k * d)
+    return _slow_d(_raw_stochastic(high, low, close, window).rolling_sum(k), k, d)
+
+
+def slow_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, k: int = 3, d: int = 3) -> pl.Expr:
+    """Return the slow stochastics together, a struct of k and d, 0 to 100: half the work.
+
+    Each is what `stochastic_k` or `stochastic_d` gives.
+
+    >>> bars = pl.DataFrame({"high": [12.0, 13.0], "low": [10.0, 11.0], "close": [11.0, 12.25]})
+    >>> bars.select(slow_stochastic(pl.col("high"), pl.col("low"), pl.col("close"), 2, 1, 1)).to_series()[1]
+    {'k': 75.0, 'd': 75.0}
+    """
+    total = pl.field("total")
+    both = pl.struct(k=_slow_k(total, window, k, d), d=_slow_d(total, k, d))
+    return sharing(both, total=_raw_stochastic(high, low, close, window).rolling_sum(k))
+
+
+def _slow_k(total: pl.Expr, window: int, k: int, d: int) -> pl.Expr:
+    return from_row(window + k + d - 3, divide(total, _GRAIN * k))
+
+
+def _slow_d(total: pl.Expr, k: int, d: int) -> pl.Expr:
+    return divide(total.rolling_sum(d), _GRAIN * k * d)
 
 
 def _raw_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int) -> pl.Expr:

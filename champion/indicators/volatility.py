@@ -42,6 +42,19 @@ def bollinger_width(close: pl.Expr, window: int = 20, deviations: float = 2.0) -
     return _bands(close, window, 2 * deviations * _DEVIATION / _MIDDLE)
 
 
+def bollinger(close: pl.Expr, window: int = 20, deviations: float = 2.0) -> pl.Expr:
+    """Return the Bollinger bands together, a struct of upper, middle, lower (rupees) and width: a third of the work.
+
+    Each is what the function of its name gives.
+
+    >>> pl.DataFrame({"close": [1.0, 3.0]}).select(bollinger(pl.col("close"), 2)).to_series()[1]
+    {'upper': 4.0, 'middle': 2.0, 'lower': 0.0, 'width': 2.0}
+    """
+    reach = deviations * _DEVIATION
+    width = 2 * deviations * _DEVIATION / _MIDDLE
+    return _bands(close, window, pl.struct(upper=_MIDDLE + reach, middle=_MIDDLE, lower=_MIDDLE - reach, width=width))
+
+
 def standard_deviation(price: pl.Expr, window: int) -> pl.Expr:
     """Return the population standard deviation of the last `window` prices, in rupees; null until there are as many.
 
@@ -57,9 +70,7 @@ def _bands(close: pl.Expr, window: int, result: pl.Expr) -> pl.Expr:
     middle, deviation = divide(total, PRICE_UNIT * window), divide(spread.sqrt(), PRICE_UNIT * window)
     price = pl.field("price")
     square = price.cast(pl.Int128) * price
-    sums = sharing(
-        pl.struct(total=price.rolling_sum(window), squares=square.rolling_sum(window)), price=units(close)
-    )
+    sums = sharing(pl.struct(total=price.rolling_sum(window), squares=square.rolling_sum(window)), price=units(close))
     both = sums.struct.with_fields(middle=middle, deviation=deviation)
     return both.struct.with_fields(_result=result).struct.field("_result")
 
