@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 
@@ -29,7 +30,8 @@ def checked(bars: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
 def over_histories(bars: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
     """Return the features of every bar, sorted by instrument_id and trade_date."""
     ordered = checked(bars, chosen)
-    return pl.concat([_over(part, chosen) for part in _parts(ordered)])
+    with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
+        return pl.concat(threads.map(lambda part: _over(part, chosen), _parts(ordered)))
 
 
 def _parts(ordered: pl.DataFrame) -> Iterator[pl.DataFrame]:

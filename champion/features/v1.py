@@ -44,7 +44,7 @@ _BANDS = Kernel.of(indicators.bollinger(_CLOSE).struct.rename_fields(["bb_upper"
 _STOCHASTIC = Kernel.of(indicators.slow_stochastic(*_RANGE).struct.rename_fields(["stochastic_k", "stochastic_d"]))
 
 
-def _window(  # noqa: PLR0913 - a row of the table each
+def _window(
     name: str,
     group: str,
     lookback: int,

@@ -54,6 +54,16 @@ class Partition:
         sealed = self.sealed_part(part)
         return sealed.path if sealed else self.folder / part.name
 
+    def is_whole(self, inputs: Mapping[str, str]) -> bool:
+        """Tell whether the current revision was made from just these inputs and its file is there, whole by size."""
+        if not self.manifest.made_from(inputs):
+            return False
+        part = self.manifest.current
+        try:
+            return self.path(part).stat().st_size == (self.sealed_part(part) or part).bytes
+        except FileNotFoundError:
+            return False
+
 
 def find(
     root: Path, contract: Contract, group: str | None, start: date | None = None, end: date | None = None
@@ -63,7 +73,8 @@ def find(
     Raises:
         LakeError: a manifest is damaged.
     """
-    days = {session: _day(root, contract, session, group) for session in _days(root, contract, group, start, end)}
+    folders = {s: layout.partition_folder(root, contract, s, group) for s in _days(root, contract, group, start, end)}
+    days = {session: manifests.read(folder / layout.SUCCESS) for session, folder in folders.items()}
     years = sealed_years(root, contract, group, start, end)
     sealed = {session: year for year in years.values() for session in year.sessions if _between(session, start, end)}
     found = {session: year.sessions[session] for session, year in sealed.items()}
@@ -71,7 +82,7 @@ def find(
     return [
         Partition(
             session,
-            layout.partition_folder(root, contract, session, group),
+            folders.get(session) or layout.partition_folder(root, contract, session, group),
             found[session],
             years.get(session.year),
         )
@@ -85,12 +96,11 @@ def find_one(root: Path, contract: Contract, session: date, group: str | None) -
     Raises:
         LakeError: its manifest is damaged.
     """
-    day = _day(root, contract, session, group)
+    folder = layout.partition_folder(root, contract, session, group)
+    day = manifests.read(folder / layout.SUCCESS)
     sealed = sealed_year(root, contract, session.year, group)
     found = day or (sealed.sessions.get(session) if sealed else None)
-    if found is None:
-        return None
-    return Partition(session, layout.partition_folder(root, contract, session, group), found, sealed)
+    return None if found is None else Partition(session, folder, found, sealed)
 
 
 def sessions(
@@ -162,10 +172,6 @@ def _parsed(path: Path, _inode: int, _changed: int, _size: int) -> SealedYear | 
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LakeError(f"{path}: not a sealed year ({error}); `champion lake verify` lists what is damaged") from error
-
-
-def _day(root: Path, contract: Contract, session: date, group: str | None) -> Manifest | None:
-    return manifests.read(layout.partition_folder(root, contract, session, group) / layout.SUCCESS)
 
 
 def _days(root: Path, contract: Contract, group: str | None, start: date | None, end: date | None) -> Sequence[date]:
