@@ -93,8 +93,8 @@ def _present(folder: Path, pattern: str) -> Iterator[str]:
 
 def sealed_folder(root: Path, contract: Contract, year: int, group: str | None) -> Path:
     """Return the folder of a sealed year, and of one group where the dataset has groups."""
-    folder = dataset_folder(root, contract) / f"year={year:04d}"
-    return folder if group is None else folder / f"feature_group={group}"
+    below = () if group is None else (f"feature_group={group}",)
+    return root.joinpath(contract.layer, contract.dataset, f"year={year:04d}", *below)
 
 
 def sealed_name(content: str) -> str:

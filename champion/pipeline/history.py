@@ -46,6 +46,16 @@ class Build:
         inputs = self.made_from[session]
         return all(self.lake.is_current(self.chosen.contract, session, inputs, group) for group in self.groups)
 
+    def stale(self, start: date | None = None) -> list[date]:
+        """Return the sessions from `start` on that are not current, in order: one walk a group, not a look a session."""
+        contract = contracts.load(self.chosen.contract)
+        asked = [session for session in self.made_from if start is None or session >= start]
+        current = set(asked)
+        for group in self.groups:
+            found = partitions.find(self.lake.root, contract, group, start, max(asked, default=None))
+            current &= {one.session for one in found if one.is_whole(self.made_from.get(one.session, {}))}
+        return [session for session in asked if session not in current]
+
     @property
     def groups(self) -> tuple[str, ...]:
         """The groups the features are stored by."""
