@@ -118,7 +118,7 @@ def ultimate_oscillator(bars: Bars, windows: Sequence[int]) -> list[Row]:
         for weight, window in zip((4, 2, 1), windows, strict=True):
             span = slice(row - window + 1, row + 1)
             if sum(reach[span]):
-                total += weight * sum(pressure[span]) / sum(reach[span])
+                total += weight * sum(pressure[span], Decimal(0)) / sum(reach[span], Decimal(0))
         return 100 * total / 7
 
     return [None if row < windows[-1] else value(row) for row in range(len(bars["close"]))]

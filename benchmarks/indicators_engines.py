@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
+from importlib import import_module
 from importlib.metadata import version
 from itertools import pairwise
 from typing import Any
@@ -53,14 +54,14 @@ def bars(instruments: int, sessions: int, seed: int = 4) -> pl.DataFrame:
 
 def champion_build() -> tuple[Engine, str]:
     """Return the feature set as the pipeline builds it: bars checked, put in order, labelled."""
-    from champion import features
+    features: Any = import_module("champion.features")
 
     return features.build, "feature set v1, bars checked first"
 
 
 def champion_expressions() -> tuple[Engine, str]:
     """Return the indicators as anyone writes them, each over its instrument."""
-    from champion import features
+    features: Any = import_module("champion.features")
 
     wanted = [feature.expression.over(ID).alias(feature.name) for feature in features.find("v1").features]
     return lambda frame: frame.select(wanted), "champion.indicators, each `.over` the instrument"
@@ -68,7 +69,7 @@ def champion_expressions() -> tuple[Engine, str]:
 
 def talib_loop() -> tuple[Engine, str]:
     """Return a loop over instruments on two threads, with null where TA-Lib says NaN."""
-    import talib
+    talib: Any = import_module("talib")
 
     def one(high: Array, low: Array, close: Array, volume: Array) -> dict[str, Array]:
         upper, middle, lower = talib.BBANDS(close, 20, 2, 2, 0)
@@ -112,7 +113,7 @@ def talib_loop() -> tuple[Engine, str]:
 
 def polars_talib() -> tuple[Engine, str]:
     """Return TA-Lib's functions as a plugin of Polars, over each instrument."""
-    import polars_talib as ta
+    ta: Any = import_module("polars_talib")
 
     macd, bands = ta.macd(CLOSE, 12, 26, 9), ta.bbands(CLOSE, 20, 2.0, 2.0)
     slow = ta.stoch(HIGH, LOW, CLOSE, 14, 3, 0, 3, 0)
@@ -149,27 +150,27 @@ def polars_talib() -> tuple[Engine, str]:
 
 def polars_ta() -> tuple[Engine, str]:
     """Return polars-ta's expressions over each instrument."""
-    from polars_ta.ta import ATR, BBANDS, EMA, MACD, OBV, RSI, SMA, STOCHF
+    ta: Any = import_module("polars_ta.ta")
 
-    macd, bands = MACD(CLOSE, 12, 26, 9), BBANDS(CLOSE, 20, 2, 2)
-    fast_d = STOCHF(HIGH, LOW, CLOSE, 14, 3).struct.field("fastd")  # the slow %K
+    macd, bands = ta.MACD(CLOSE, 12, 26, 9), ta.BBANDS(CLOSE, 20, 2, 2)
+    fast_d = ta.STOCHF(HIGH, LOW, CLOSE, 14, 3).struct.field("fastd")  # the slow %K
     upper, middle, lower = (bands.struct.field(name) for name in ("upperband", "middleband", "lowerband"))
     wanted = {
-        **{f"sma_{n}": SMA(CLOSE, n) for n in SIMPLE},
-        **{f"ema_{n}": EMA(CLOSE, n) for n in EXPONENTIAL},
-        "rsi_14": RSI(CLOSE, 14),
+        **{f"sma_{n}": ta.SMA(CLOSE, n) for n in SIMPLE},
+        **{f"ema_{n}": ta.EMA(CLOSE, n) for n in EXPONENTIAL},
+        "rsi_14": ta.RSI(CLOSE, 14),
         "macd": macd.struct.field("macd"),
         "macd_signal": macd.struct.field("macdsignal"),
         "macd_histogram": macd.struct.field("macdhist"),
         "stochastic_k": fast_d,
-        "stochastic_d": SMA(fast_d, 3),
+        "stochastic_d": ta.SMA(fast_d, 3),
         "bb_upper": upper,
         "bb_middle": middle,
         "bb_lower": lower,
         "bb_width": (upper - lower) / middle,
-        "atr_14": ATR(HIGH, LOW, CLOSE, 14),
-        "obv": OBV(CLOSE, VOLUME),
-        "volume_ma_20": SMA(VOLUME, 20),
+        "atr_14": ta.ATR(HIGH, LOW, CLOSE, 14),
+        "obv": ta.OBV(CLOSE, VOLUME),
+        "volume_ma_20": ta.SMA(VOLUME, 20),
     }
     return _over(wanted), f"polars-ta {version('polars-ta')}, each `.over` the instrument"
 
@@ -207,10 +208,10 @@ def plain_polars() -> tuple[Engine, str]:
 
 def pandas_ta() -> tuple[Engine, str]:
     """Return the living fork of pandas-ta, its own pandas code, an instrument at a time."""
-    import pandas as pd
-    import pandas_ta_classic as ta
+    pd: Any = import_module("pandas")
+    ta: Any = import_module("pandas_ta_classic")
 
-    def one(own: pd.DataFrame) -> pd.DataFrame:
+    def one(own: Any) -> Any:
         high, low, close, volume = (own[name] for name in ("high", "low", "close", "volume"))
         bands, macd = ta.bbands(close, 20, 2, talib=False), ta.macd(close, talib=False)
         slow = ta.stoch(high, low, close, 14, 3, 3, talib=False)

@@ -47,9 +47,12 @@ def parabolic_sar(high: pl.Expr, low: pl.Expr, acceleration: float = 0.02, maxim
     [None, 9.0, 9.04, 12.0]
     """
     step = min(acceleration, maximum)
-    return pl.struct(high=high, low=low).map_batches(
-        lambda bars: _column(_stops(*_lists(bars), step, maximum)), return_dtype=pl.Float64
-    )
+
+    def follow(bars: pl.Series) -> pl.Series:
+        highs, lows = _lists(bars)
+        return _column(_stops(highs, lows, step, maximum))
+
+    return pl.struct(high=high, low=low).map_batches(follow, return_dtype=pl.Float64)
 
 
 def _adapted(prices: Iterable[float], paces: Iterable[float | None]) -> Iterator[float | None]:

@@ -90,17 +90,31 @@ def find(
     ]
 
 
+def among(root: Path, contract: Contract, group: str | None, sessions: Sequence[date]) -> dict[date, Partition]:
+    """Return the committed ones among these sessions' partitions, looked up by name rather than walked to.
+
+    Raises:
+        LakeError: a manifest is damaged.
+    """
+    folders = {session: layout.partition_folder(root, contract, session, group) for session in sessions}
+    days = {session: manifests.read(folder / layout.SUCCESS) for session, folder in folders.items()}
+    years = {year: sealed_year(root, contract, year, group) for year in {session.year for session in sessions}}
+    found: dict[date, Partition] = {}
+    for session, folder in folders.items():
+        sealed = years[session.year]
+        manifest = days[session] or (sealed.sessions.get(session) if sealed else None)
+        if manifest is not None:
+            found[session] = Partition(session, folder, manifest, sealed)
+    return found
+
+
 def find_one(root: Path, contract: Contract, session: date, group: str | None) -> Partition | None:
     """Return one partition, or None where it was never committed.
 
     Raises:
         LakeError: its manifest is damaged.
     """
-    folder = layout.partition_folder(root, contract, session, group)
-    day = manifests.read(folder / layout.SUCCESS)
-    sealed = sealed_year(root, contract, session.year, group)
-    found = day or (sealed.sessions.get(session) if sealed else None)
-    return None if found is None else Partition(session, folder, found, sealed)
+    return among(root, contract, group, [session]).get(session)
 
 
 def sessions(
