@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from champion.errors import UsageError
+from champion.features import recursion
 from champion.features.compute import checked, labels, over_rows
 from champion.features.sets import Carried, Feature, FeatureSet
 
@@ -45,7 +46,7 @@ def state_after(bars: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
     ordered = checked(bars, chosen)
     values = ordered.select(
         _ID,
-        *(each.expression.over(_ID).alias(each.name) for each in chosen.carried),
+        *recursion.carried(ordered, recursion.numbered(ordered), chosen.carried),
         *(pl.col(name).alias(recent(name)) for name in chosen.recent),
     )
     kept = values.group_by(_ID, maintain_order=True).agg(

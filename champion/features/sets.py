@@ -18,7 +18,8 @@ class Carried:
     """One value an instrument carries from bar to bar, null until it has `lookback` bars, never after.
 
     `expression` gives it over all bars of the instrument. `step` gives the same, to the last bit, from one bar's
-    columns and the carried values before it, each under its name.
+    columns and the carried values before it, each under its name. An exponential `mean` or a running `total` says
+    just what it takes in with each bar, its `values`; its step follows, and whole histories are quicker.
     """
 
     name: str
@@ -26,6 +27,19 @@ class Carried:
     expression: pl.Expr = field(repr=False, compare=False)
     step: pl.Expr = field(repr=False, compare=False)
     dtype: pl.DataType = field(default_factory=pl.Float64)
+    values: pl.Expr | None = field(default=None, repr=False, compare=False)
+    alpha: float | None = None
+
+    @classmethod
+    def mean(cls, name: str, lookback: int, expression: pl.Expr, values: pl.Expr, alpha: float) -> Carried:
+        """Return what starts as `expression` and then moves by `alpha` * (`values` - what it was)."""
+        step = pl.col(name) + (values - pl.col(name)) * alpha
+        return cls(name, lookback, expression, step, values=values, alpha=alpha)
+
+    @classmethod
+    def total(cls, name: str, lookback: int, expression: pl.Expr, values: pl.Expr) -> Carried:
+        """Return what starts as `expression` and then grows by `values`, both whole numbers (Int64)."""
+        return cls(name, lookback, expression, pl.col(name) + values, pl.Int64(), values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +51,11 @@ class Kernel:
     """
 
     compute: Callable[[pl.DataFrame, Sequence[str]], pl.DataFrame]
+
+    @classmethod
+    def of(cls, together: pl.Expr) -> Kernel:
+        """Return the kernel of an expression that gives a struct, with a field for each feature."""
+        return cls(lambda bars, names: bars.select(together.alias("_")).unnest("_").select(names))
 
     def expression(self, name: str, columns: Sequence[str], dtype: pl.DataType) -> pl.Expr:
         """Return one of its features as an expression of bar columns."""

@@ -75,11 +75,7 @@ class Lake:
     def is_current(self, name: str, session: date, inputs: Mapping[str, str], group: str | None = None) -> bool:
         """Tell whether the partition was made from just these inputs and its file is there, whole by its size."""
         found = partitions.find_one(self.root, contracts.load(name), session, group)
-        if found is None or not found.manifest.made_from(inputs):
-            return False
-        part = found.manifest.current
-        file, sealed = found.path(part), found.sealed_part(part)
-        return file.exists() and file.stat().st_size == (sealed or part).bytes
+        return found is not None and found.is_whole(inputs)
 
     def manifest(self, name: str, session: date, group: str | None = None) -> Manifest | None:
         """Return the manifest of one partition, sealed or not, or None where it was never committed."""

@@ -70,7 +70,7 @@ def build_features(
     """
     build = history.plan(lake, end, known_to(lake, feature_set), known_factors(lake))
     sessions = [session for session in build.sessions if session >= start]
-    stale = [session for session in sessions if not build.is_current(session)]
+    stale = build.stale(start)
     taken = []
     for way, made in _made(build, stale, from_state=from_state) if stale else ():
         taken.append(way)
@@ -90,8 +90,7 @@ def build_features(
 
 def stale_sessions(lake: Lake, end: date, feature_set: str | FeatureSet = "v1") -> list[date]:
     """Return the sessions up to `end` whose features are missing or were made from other bars than the lake holds."""
-    build = history.plan(lake, end, known_to(lake, feature_set), known_factors(lake))
-    return [session for session in build.sessions if not build.is_current(session)]
+    return history.plan(lake, end, known_to(lake, feature_set), known_factors(lake)).stale()
 
 
 def outdated_sessions(lake: Lake, end: date, feature_set: str | FeatureSet = "v1") -> list[date]:
