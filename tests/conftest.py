@@ -84,4 +84,5 @@ def fresh(tmp_path: Path) -> Iterator[Settings]:
     with warehouse.writer(made) as client:
         warehouse.migrate(client)
     yield made
+    warehouse.close()
     assert not [path for path in (made.home / "snapshots").iterdir() if path.name != "guard"], "snapshots were left"

@@ -24,7 +24,7 @@ from champion import clock
 from champion.contracts import storage
 from champion.errors import WarehouseError
 from champion.warehouse import fingerprint
-from champion.warehouse.client import DATABASE, refusals
+from champion.warehouse.engine import DATABASE, refusals
 from champion.warehouse.retention import keeps_from
 
 if TYPE_CHECKING:

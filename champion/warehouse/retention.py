@@ -11,7 +11,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from champion import clock, contracts
-from champion.warehouse.client import DATABASE, refusals
+from champion.warehouse.engine import DATABASE, refusals
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
