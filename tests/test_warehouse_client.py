@@ -167,7 +167,7 @@ def test_a_server_is_migrated_loaded_and_asked_like_the_embedded_engine(tmp_path
                     warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, broken, "2")
             assert count(served, "equity_ohlc") == 8
             for name, bound in PARAMETERS.items():
-                assert warehouse.sql(served, queries.load(name), bound).height > 0
+                assert warehouse.sql(served, queries.load(name).text, bound).height > 0
             assert not served.home.exists(), "a server leaves nothing in the workspace"
         finally:
             process.kill()
