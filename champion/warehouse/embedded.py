@@ -69,6 +69,26 @@ def opened(path: Path, wait: float, *, writable: bool) -> Iterator[Client]:
                 yield client
 
 
+@contextmanager
+def emptied(path: Path, wait: float) -> Iterator[None]:
+    """Give the block sole possession of the folder, which is not there: it makes it anew, or all is as it was.
+
+    Raises:
+        WarehouseError: as `opened`, or this thread has a warehouse open.
+    """
+    with _own_turn(wait):
+        if _used:
+            raise WarehouseError(f"this thread has the warehouse {_used[0].path} open; leave that `with` block first")
+        _close()
+        with _written_by_us(path, wait):
+            snapshot.discard(path)
+            try:
+                yield
+            except BaseException:
+                snapshot.recall(path)
+                raise
+
+
 def close() -> None:
     """Let go of the snapshot kept open for the next reader, if there is one; a reader at work keeps its own."""
     if _turn.acquire(blocking=False):

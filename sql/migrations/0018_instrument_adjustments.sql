@@ -1,8 +1,8 @@
 -- Adjusted bars without a look at all bars. What made the views slow was one question: which session was an instrument's
--- first since an ex-date. The answer is the same until bars or factors are loaded, so a load ends by writing it down.
+-- first since an ex-date. The answer is the same until bars or factors are loaded, so a load ends by writing it down
+-- (champion/warehouse/adjustments.py).
 
--- What the bars of an instrument are adjusted by, with dividends and without; the latest ex-date comes first. Empty from
--- the moment bars or factors are about to change until the load that changes them is over.
+-- What the bars of an instrument are adjusted by, with dividends and without; the latest ex-date comes first.
 create table if not exists champion_market.instrument_adjustments
 (
     dividends Bool,
@@ -15,24 +15,19 @@ create table if not exists champion_market.instrument_adjustments
 engine = MergeTree
 order by (dividends, instrument_id);
 
--- The same, worked out from all bars; no rows, and nothing read, while they are written down.
+-- The same, worked out from all bars.
 create or replace view champion_market.instrument_adjustments_now as
 with
-    (select count() from champion_market.instrument_adjustments) as written,
-
     known as (
         select arrayJoin([false, true]) as dividends, instrument_id, kind, ex_date, price_factor, volume_factor
         from champion_market.adjustment_factors
-        where written = 0 and ex_date <= (select max(trade_date) from champion_market.normalized_equity_ohlc)
+        where ex_date <= (select max(trade_date) from champion_market.normalized_equity_ohlc)
     ),
 
     traded as (
         select instrument_id, groupArray(trade_date) as sessions, min(trade_date) as first_session
         from champion_market.normalized_equity_ohlc
-        where
-            written = 0
-            and series in ('EQ', 'BE', 'BZ', 'SM', 'ST')
-            and instrument_id in (select instrument_id from known)
+        where series in ('EQ', 'BE', 'BZ', 'SM', 'ST') and instrument_id in (select instrument_id from known)
         group by instrument_id
     ),
 
@@ -69,17 +64,13 @@ create or replace view champion_market.equity_scaled as
 with
     bars as (
         select *
-        from champion_market.equity_ohlc
+        from champion_market.normalized_equity_ohlc final
         where series in ('EQ', 'BE', 'BZ', 'SM', 'ST')
     ),
 
     actions as (
         select instrument_id, ex_dates, first_sessions, price_factors, volume_factors
         from champion_market.instrument_adjustments
-        where dividends = {dividends:Bool}
-        union all
-        select instrument_id, ex_dates, first_sessions, price_factors, volume_factors
-        from champion_market.instrument_adjustments_now
         where dividends = {dividends:Bool}
     ),
 
