@@ -83,6 +83,12 @@ def test_roles_allow_what_they_are_for_and_no_more_and_the_audit_tells(tmp_path:
     with served(tmp_path, asker) as settings, warehouse.reader(settings) as client:
         assert queries.ask(settings, "movers", {"min_turnover": 0}).height == 4
         refused(client, f"insert into {table} select * from {table}", f"drop table {table}", f"optimize table {table}")
+        refused(client, "select count() from system.query_log")
+    admin = warehouse_server.configured(tmp_path / "admin", grants()["data_admin"])
+    with served(tmp_path, admin) as settings, warehouse.writer(settings) as client:
+        assert warehouse.migrate(client) == []
+        client.command("create table champion_market.x as loads")
+        refused(client, "create database y", "create user z")
         told = access.audit(client, rows=1000)
     assert any("add column x" in query for query in told.filter(pl.col("outcome") != "QueryFinish")["query"])
     assert told["event_time"].is_sorted(descending=True)
