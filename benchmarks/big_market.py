@@ -1,4 +1,4 @@
-"""A market as large as wanted: normalized bars, features and splits of made-up instruments, valid by their contracts."""
+"""A market as large as wanted: bars, features and splits of made-up instruments, valid by their contracts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A loader beside the query benchmark: corrects the last month of bars again and again, a commit each, until stopped."""
+"""A loader beside the query benchmark: corrects the last month of bars over and over, a commit each, until stopped."""
 
 from __future__ import annotations
 

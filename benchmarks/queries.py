@@ -112,7 +112,8 @@ def _fill(settings: Settings, files: dict[str, list[Path]], days: Sequence[date]
             typed = ", ".join(f"`{n}` {t}" for n, t in contract.clickhouse_columns.items()).replace("'", "\\'")
             columns = ", ".join(contract.clickhouse_columns)
             for path in files[kind]:
-                client.command(f"insert into {name} ({columns}) select * from file('{path}', Parquet, '{typed}')")
+                source = f"file('{path}', Parquet, '{typed}')"
+                client.command(f"insert into {name} ({columns}) select * from {source}")  # noqa: S608 - our own names
             client.command(f"optimize table {name} final")
         splits = big_market.splits(days, names)
         warehouse.load_month(client, contracts.load(big_market.FACTORS), LAST, splits, "1")
@@ -122,7 +123,9 @@ def _fill(settings: Settings, files: dict[str, list[Path]], days: Sequence[date]
             "partition by toYYYYMM(trade_date) order by (symbol, trade_date, instrument_id) "
             "settings min_bytes_for_wide_part = 268435456"
         )
-        client.command("insert into months select * from normalized_equity_ohlc settings max_partitions_per_insert_block=0")
+        client.command(
+            "insert into months select * from normalized_equity_ohlc settings max_partitions_per_insert_block=0"
+        )
         client.command("optimize table months final")
 
 
@@ -130,8 +133,8 @@ def _beside_a_loader(settings: Settings, folder: Path, symbols: Asked, market: A
     command = [sys.executable, str(_LOADER), str(settings.home), str(folder / "loads")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as loader:
         try:
-            assert loader.stdout is not None
-            loader.stdout.readline()
+            if loader.stdout is None or not loader.stdout.readline():
+                raise RuntimeError("the loader did not start")
             answers = {name: ask_warehouse(settings, asked) for name, asked in _named(symbols, market).items()}
         finally:
             loader.terminate()
@@ -221,7 +224,9 @@ def percentiles(took: Sequence[Took]) -> list[float]:
     """Return P50, P95 and P99 of the wall time and the mean CPU time, in milliseconds."""
     wall = pl.Series([t[0] for t in took])
     cpu = sum(t[1] for t in took) / len(took)
-    return [round(1000 * float(wall.quantile(q, "nearest") or 0), 1) for q in (0.5, 0.95, 0.99)] + [round(1000 * cpu, 1)]
+    return [round(1000 * float(wall.quantile(q, "nearest") or 0), 1) for q in (0.5, 0.95, 0.99)] + [
+        round(1000 * cpu, 1)
+    ]
 
 
 if __name__ == "__main__":

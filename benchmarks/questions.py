@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+LIQUID, TRADED, OVERSOLD = 1e6, 1e5, 30  # rupees, rupees, points of the RSI
 LONGEST, SHORTEST = 5 * 365, 30  # days of a symbol's range, drawn evenly on a logarithmic scale
 
 
@@ -33,7 +34,9 @@ def _history(bars: pl.LazyFrame, _: pl.LazyFrame, p: dict[str, Any]) -> pl.LazyF
 
 def _movers(bars: pl.LazyFrame, _: pl.LazyFrame, p: dict[str, Any]) -> pl.LazyFrame:
     move = (pl.col("close") / pl.col("prev_close") - 1).alias("move")
-    found = bars.filter(pl.col("trade_date") == p["session"], pl.col("turnover") > 1e5).select("symbol", "close", move)
+    found = bars.filter(pl.col("trade_date") == p["session"], pl.col("turnover") > TRADED).select(
+        "symbol", "close", move
+    )
     return found.sort(pl.col("move").abs(), "symbol", descending=[True, False]).head(20)
 
 
@@ -52,8 +55,8 @@ def _dispersion(bars: pl.LazyFrame, _: pl.LazyFrame, p: dict[str, Any]) -> pl.La
 
 
 def _oversold(bars: pl.LazyFrame, features: pl.LazyFrame, p: dict[str, Any]) -> pl.LazyFrame:
-    low = features.filter(pl.col("trade_date") == p["late"], pl.col("rsi_14") < 30).select("symbol", "rsi_14")  # noqa: PLR2004
-    session = bars.filter(pl.col("trade_date") == p["late"], pl.col("turnover") > 1e6)
+    low = features.filter(pl.col("trade_date") == p["late"], pl.col("rsi_14") < OVERSOLD).select("symbol", "rsi_14")
+    session = bars.filter(pl.col("trade_date") == p["late"], pl.col("turnover") > LIQUID)
     return session.select("symbol", "close").join(low, on="symbol").sort("rsi_14", "symbol").head(20)
 
 
@@ -76,9 +79,10 @@ AGGREGATES = (
     Kind(
         "a year by month",
         "select toStartOfMonth(trade_date) as month, count() as bars, sum(turnover) as turnover, max(close) as close "
-        "from champion_market.equity_ohlc where trade_date between {start:Date} and {end:Date} group by month order by month",
-        "select date_trunc('month', trade_date) as month, count(*) as bars, sum(turnover) as turnover, max(close) as close "
-        "from bars where trade_date between $start and $end group by month order by month",
+        "from champion_market.equity_ohlc where trade_date between {start:Date} and {end:Date} "
+        "group by month order by month",
+        "select date_trunc('month', trade_date) as month, count(*) as bars, sum(turnover) as turnover, "
+        "max(close) as close from bars where trade_date between $start and $end group by month order by month",
         _monthly,
     ),
     Kind(
@@ -96,7 +100,8 @@ AGGREGATES = (
         "where trade_date = {late:Date} and turnover > 1e6) as b inner join (select symbol, rsi_14 "
         "from champion_market.features_equity_indicators where trade_date = {late:Date} and rsi_14 < 30) as f "
         "using (symbol) order by rsi_14, symbol limit 20",
-        "select symbol, close, rsi_14 from (select symbol, close from bars where trade_date = $late and turnover > 1e6) "
+        "select symbol, close, rsi_14 from "
+        "(select symbol, close from bars where trade_date = $late and turnover > 1e6) "
         "join (select symbol, rsi_14 from features where trade_date = $late and rsi_14 < 30) "
         "using (symbol) order by rsi_14, symbol limit 20",
         _oversold,

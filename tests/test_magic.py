@@ -42,7 +42,8 @@ def test_a_kernel_asks_while_a_loading_flow_writes(fresh: Settings, monkeypatch:
         notebook.execute_interactive(cell, timeout=120, output_hook=output)
         return "".join(said)
 
-    ask = "%%sql bars <<\nselect symbol, close from equity_ohlc\nwhere symbol in {names:Array(String)} and trade_date >= {start:Date}"
+    where = "where symbol in {names:Array(String)} and trade_date >= {start:Date}"
+    ask = f"%%sql bars <<\nselect symbol, close from equity_ohlc\n{where}"
     try:
         with python(fresh, flow) as process:
             notebook.wait_for_ready(timeout=120)

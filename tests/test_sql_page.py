@@ -13,8 +13,8 @@ from champion.warehouse import queries
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "sql.md").read_text(encoding="utf-8")
-VERDICTS = [line.split(" | ") for line in PAGE.partition("## The original statements")[2].splitlines() if line[:3] == "| `"
-            or re.match(r"\| \w.* \| (created|corrected|refused) \| ", line)]  # fmt: skip
+STATEMENTS = PAGE.partition("## The original statements")[2].partition("\n## ")[0]
+VERDICTS = [line.strip("| ").split(" | ") for line in STATEMENTS.splitlines() if line.startswith("| ")][1:]
 # Every object that the specification creates by a statement of its own.
 SPECIFIED = {
     "raw_equity_ohlc": "table", "normalized_equity_ohlc": "table", "features_equity_indicators": "table",

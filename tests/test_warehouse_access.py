@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from pathlib import Path
 
 import polars as pl
@@ -68,29 +69,39 @@ def test_roles_allow_what_they_are_for_and_no_more_and_the_audit_tells(tmp_path:
             with pytest.raises(WarehouseError, match="Not enough privileges"), refusals("asking"):
                 client.command(statement)
 
-    with served(tmp_path, warehouse_server.configured(tmp_path / "all")) as settings:
-        with warehouse.writer(settings) as client:
-            warehouse.migrate(client)
-            warehouse.load_month(client, contract, JANUARY, normalized(), "1")
+    everything = warehouse_server.configured(tmp_path / "all")
+    with served(tmp_path, everything) as settings, warehouse.writer(settings) as client:
+        warehouse.migrate(client)
+        warehouse.load_month(client, contract, JANUARY, normalized(), "1")
     loader = warehouse_server.configured(tmp_path / "loader", grants()["pipeline_writer"])
     with served(tmp_path, loader) as settings, warehouse.writer(settings) as client:
         assert warehouse.load_month(client, contract, JANUARY, normalized(bump=1.0), "2").rows == 8
         adjustments.refresh(client)
         parts.merge(client, NORMALIZED)
-        assert fingerprint.of_table(client, contract, NORMALIZED) == fingerprint.of_frame(contract, normalized(bump=1.0))
-        refused(client, f"drop table {table}", f"alter table {table} add column x Int8", "create table champion_market.x as loads")
+        assert fingerprint.of_table(client, contract, NORMALIZED) == fingerprint.of_frame(
+            contract, normalized(bump=1.0)
+        )
+        refused(
+            client,
+            f"drop table {table}",
+            f"alter table {table} add column x Int8",
+            "create table champion_market.x as loads",
+        )
     asker = warehouse_server.configured(tmp_path / "asker", grants()["analyst"])
     with served(tmp_path, asker) as settings, warehouse.reader(settings) as client:
         assert queries.ask(settings, "movers", {"min_turnover": 0}).height == 4
         refused(client, f"insert into {table} select * from {table}", f"drop table {table}", f"optimize table {table}")
-        refused(client, "select count() from system.query_log")
+        time.sleep(1)  # the log is written every tenth of a second
     admin = warehouse_server.configured(tmp_path / "admin", grants()["data_admin"])
     with served(tmp_path, admin) as settings, warehouse.writer(settings) as client:
         assert warehouse.migrate(client) == []
         client.command("create table champion_market.x as loads")
         refused(client, "create database y", "create user z")
         told = access.audit(client, rows=1000)
-    assert any("add column x" in query for query in told.filter(pl.col("outcome") != "QueryFinish")["query"])
+    refusals_told = told.filter(
+        pl.col("outcome") != "QueryFinish", pl.col("exception").str.contains("Not enough privileges")
+    )
+    assert any(query.startswith("drop table") for query in refusals_told["query"])
     assert told["event_time"].is_sorted(descending=True)
 
 
@@ -132,7 +143,9 @@ def test_a_backup_is_taken_beside_a_writer_and_restored(fresh: Settings, tmp_pat
         process.communicate("\n")
     assert made.files == sum(path.is_file() for path in (place / "warehouse").rglob("*") if not path.is_symlink())
     with warehouse.reader(fresh) as client:
-        assert fingerprint.of_table(client, contract, NORMALIZED) == fingerprint.of_frame(contract, normalized(bump=5.0))
+        assert fingerprint.of_table(client, contract, NORMALIZED) == fingerprint.of_frame(
+            contract, normalized(bump=5.0)
+        )
     with pytest.raises(WarehouseError, match="it exists already"):
         backup.backup(fresh, str(place))
     shutil.rmtree(fresh.warehouse)

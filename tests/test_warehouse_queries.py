@@ -63,6 +63,7 @@ def test_highs_and_returns_are_of_adjusted_bars(loaded: Settings) -> None:
 def test_outcomes_are_the_labels_of_polars(fresh: Settings) -> None:
     sessions = tuple(date(2024, 1, day) for day in (15, 16, 17, 18))
     bars = pl.concat([normalized((day,), bump=float(number**2 * 7)) for number, day in enumerate(sessions)])
+    bars = bars.with_columns(series=pl.lit("EQ"))
     bars = bars.filter((pl.col("symbol") != "BETA") | (pl.col("trade_date") != sessions[2]))  # BETA does not trade
     scores = FRAMES["predictions_equity_scores"]().with_columns(horizon=pl.lit(2, dtype=pl.Int32))
     with warehouse.writer(fresh) as client:
@@ -75,14 +76,20 @@ def test_outcomes_are_the_labels_of_polars(fresh: Settings) -> None:
     assert both.filter(pl.col("symbol") != "BETA")["label_end"].unique().to_list() == [sessions[2]]
     assert both["forward_return"].to_list() == both["forward_return_of_polars"].to_list()
     assert got.filter(pl.col("symbol") == "BETA").select("forward_return", "outcome_rank").row(0) == (None, None)
-    assert got.drop_nulls("forward_return").sort("forward_return", descending=True)["outcome_rank"].to_list() == [1, 2, 3]
+    assert got.drop_nulls("forward_return").sort("forward_return", descending=True)["outcome_rank"].to_list() == [
+        1,
+        2,
+        3,
+    ]
     assert got["model_version"].unique().to_list() == [2]
     assert queries.ask(fresh, "prediction_outcomes", {"version": 1})["model_version"].unique().to_list() == [1]
 
 
 def test_parameters_of_named_queries_have_defaults_or_are_asked_for(loaded: Settings) -> None:
     assert queries.ask(loaded, "movers", {"min_turnover": 0})["trade_date"].unique().to_list() == [SESSIONS[1]]
-    with pytest.raises(WarehouseError, match=r"symbol_history needs symbol; it takes symbol \(String\), start \(Date, has"):
+    with pytest.raises(
+        WarehouseError, match=r"symbol_history needs symbol; it takes symbol \(String\), start \(Date, has"
+    ):
         queries.ask(loaded, "symbol_history")
     with pytest.raises(WarehouseError, match=r"movers has no parameters \['day'\]"):
         queries.ask(loaded, "movers", {"day": SESSIONS[0]})

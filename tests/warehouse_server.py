@@ -84,7 +84,8 @@ def configured(folder: Path, grants: list[str] | None = None) -> Path:
     (folder / "config.xml").write_text(
         f"<clickhouse><users_config>{folder}/users.xml</users_config><user_directories><users_xml><path>{folder}/users.xml"
         f"</path></users_xml></user_directories><backups><allowed_path>{folder}/backups/</allowed_path></backups>"
-        "<query_log><database>system</database><table>query_log</table></query_log></clickhouse>"
+        "<query_log><database>system</database><table>query_log</table>"
+        "<flush_interval_milliseconds>100</flush_interval_milliseconds></query_log></clickhouse>"
     )
     return folder / "config.xml"
 

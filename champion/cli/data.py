@@ -52,7 +52,9 @@ def load(
 
 
 @warehouse_app.command()
-def backup(place: Annotated[str, typer.Argument(help="A new folder; on a server as Disk('backups', 'monday').")]) -> None:
+def backup(
+    place: Annotated[str, typer.Argument(help="A new folder; on a server as Disk('backups', 'monday').")],
+) -> None:
     """Back the warehouse up as last committed; loads and questions go on meanwhile.
 
     Example: champion warehouse backup backups/2024-06-28

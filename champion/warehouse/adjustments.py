@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 _NAME = "instrument_adjustments"
 _TABLE, _STAGING = f"{DATABASE}.{_NAME}", f"{DATABASE}.staging_{_NAME}"
 _SOURCES = "('normalized_equity_ohlc', 'normalized_adjustment_factors')"
-_CONTENT = (
-    "select lower(hex(SHA256(toString(arraySort(groupArray((dataset, partition, digest, loaded_at))))))) "
+_CONTENT = (  # of the ledger: what the sources were loaded from, and when
+    "select lower(hex(SHA256(toString(arraySort(groupArray((dataset, partition, digest, loaded_at))))))) "  # noqa: S608
     f"from {DATABASE}.loads final where dataset in {_SOURCES}"
 )
 
@@ -32,7 +32,7 @@ def refresh(client: Client) -> bool:
             return False
         client.command(f"drop table if exists {_STAGING} sync")
         client.command(f"create table {_STAGING} as {_TABLE}")
-        client.command(f"insert into {_STAGING} select * from {_TABLE}_now")
+        client.command(f"insert into {_STAGING} select * from {_TABLE}_now")  # noqa: S608
         rows = int(client.query(f"select count() from {_STAGING}").result_rows[0][0])  # noqa: S608
         action = f"replace partition tuple() from {_STAGING}" if rows else "drop partition tuple()"
         client.command(f"alter table {_TABLE} {action}")

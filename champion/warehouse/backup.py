@@ -78,7 +78,10 @@ def restore(settings: Settings, place: str) -> Backup:
 
 def _proved(source: Path) -> dict[str, tuple[int, str]]:
     try:
-        wanted = {name: (size, digest) for name, (size, digest) in json.loads((source / _MANIFEST).read_bytes())["files"].items()}
+        wanted = {
+            name: (size, digest)
+            for name, (size, digest) in json.loads((source / _MANIFEST).read_bytes())["files"].items()
+        }
     except (OSError, ValueError, KeyError) as error:
         raise WarehouseError(f"{source} is no whole backup: {_MANIFEST} is missing or damaged ({error})") from error
     found = _files(source / _DATA)

@@ -4,8 +4,8 @@ The engine locks its folder to one process and a process to one folder. So a wri
 has the folder open, a reader opens a private snapshot of it, and the threads of one process take turns. A reader inside
 its own thread's writer reads through that writer.
 
-A snapshot stays open after its reader has left, for the next one: opening costs a fifth of a second, a query a hundredth.
-It is closed when something newer was committed, when this process wants to write, and when it ends.
+A snapshot stays open after its reader has left, for the next one: opening costs a fifth of a second, a question a
+hundredth. It is closed when something newer was committed, when this process wants to write, and when it ends.
 """
 
 from __future__ import annotations

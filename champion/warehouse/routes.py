@@ -89,7 +89,7 @@ def _selects(contract: Contract, group: str | None, folder: Path, files: Files) 
     typed = ", ".join(f"`{name}` {contract.clickhouse_columns[name]}" for name in names).replace("'", "\\'")
     days = [path for path, sessions in files.items() if len(sessions) == 1]
     chosen = ", ".join(f"`{name}`" for name in names)
-    source = f"select {chosen} from file('{{}}', Parquet, '{typed}')"
+    source = f"select {chosen} from file('{{}}', Parquet, '{typed}')"  # noqa: S608 - names of our own contracts
     for number, (path, sessions) in enumerate(files.items()):
         link = folder / ("days" if path in days else "years") / f"{number:05d}.parquet"
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def _joined(contract: Contract, selects: Sequence[str]) -> str:
     if len(selects) == 1:
         return selects[0]
     first, *others = ((f"g{number}", select) for number, select in enumerate(selects))
-    held = {name: "g0" for name in contract.ungrouped}
+    held = dict.fromkeys(contract.ungrouped, "g0")
     held |= {name: f"g{n}" for n, group in enumerate(contract.groups) for name in contract.groups[group]}
     columns = ", ".join(f"{held[name]}.`{name}` as `{name}`" for name in contract.polars_schema)
     joins = "".join(
