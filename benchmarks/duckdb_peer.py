@@ -8,7 +8,7 @@ import time
 from datetime import date
 from typing import Any
 
-import duckdb
+import duckdb  # type: ignore[import-not-found,unused-ignore]
 
 
 def main() -> None:
