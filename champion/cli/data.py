@@ -23,7 +23,7 @@ def migrate(*, as_json: AsJson = False) -> None:
     from champion.warehouse import client, migrations  # noqa: PLC0415
 
     with client.writer(console.settings()) as engine:
-        done = [str(migration) for migration in migrations.migrate(engine)]
+        done = [f"{migration.number:04d}_{migration.name}" for migration in migrations.migrate(engine)]
     console.show({"applied": done}, as_json=as_json)
 
 
