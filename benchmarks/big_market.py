@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -64,7 +65,9 @@ def bars(days: Sequence[date], names: Sequence[str]) -> pl.DataFrame:
 def features(days: Sequence[date], names: Sequence[str]) -> pl.DataFrame:
     """Return a row of indicators for every instrument and session: numbers of their size and bounds, not indicators."""
     random, size = np.random.default_rng(2), len(days) * len(names)
-    values = {name: random.lognormal(4, 1, size) for name in contracts.load(FEATURES).polars_schema}
+    values: dict[str, np.ndarray[Any, Any]] = {
+        name: random.lognormal(4, 1, size) for name in contracts.load(FEATURES).polars_schema
+    }
     values |= {"rsi_14": random.uniform(0, 100, size), "obv": random.integers(-(10**9), 10**9, size)}
     values["bb_upper"] = values["bb_lower"] + 1.0
     found = _skeleton(days, names)

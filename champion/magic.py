@@ -39,7 +39,8 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
         shell.user_ns[target] = answer
         return None
 
-    shell.register_magic_function(sql, magic_kind="line_cell", magic_name="sql")
+    register: Any = shell.register_magic_function  # its annotations mistake the wrapper for the function
+    register(sql, magic_kind="line_cell", magic_name="sql")
 
 
 def split_target(line: str) -> tuple[str | None, str]:

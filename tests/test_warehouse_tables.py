@@ -10,6 +10,7 @@ import pytest
 from warehouse_rows import (
     ACTIONS,
     ALL,
+    ALPHA158,
     CHANGES,
     DELIVERY,
     FACTORS,
@@ -44,7 +45,7 @@ def test_table_has_the_columns_types_and_order_of_its_contract(loaded: Settings,
     assert list(found.items())[: len(contract)] == list(contract.items())
     extra = columns[len(contract) :]
     assert extra.filter(pl.col("default_kind") != "DEFAULT").is_empty()
-    assert extra["name"].to_list() == (["computed_at"] if name == FEATURES else [])
+    assert extra["name"].to_list() == (["computed_at"] if name in {FEATURES, ALPHA158} else [])
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -72,6 +73,7 @@ def test_tables_are_partitioned_sorted_and_indexed_as_the_specification_says(loa
     assert found[RAW] == ("MergeTree", "toYear(TradDt)", "TckrSymb, TradDt, event_time")
     assert found[NORMALIZED] == ("ReplacingMergeTree", "toYear(trade_date)", "symbol, trade_date, instrument_id")
     assert found[FEATURES] == ("MergeTree", "toYear(trade_date)", "symbol, trade_date, feature_timestamp")
+    assert found[ALPHA158] == found[FEATURES]
     assert found[DELIVERY] == ("ReplacingMergeTree", "toYear(trade_date)", "symbol, trade_date, instrument_id")
     assert found[INDEX] == ("ReplacingMergeTree", "toYear(trade_date)", "index_id, trade_date")
     assert found[ACTIONS][1:] == ("toYYYYMM(list_date)", "list_date, instrument_id, ex_date, kind")
@@ -81,7 +83,7 @@ def test_tables_are_partitioned_sorted_and_indexed_as_the_specification_says(loa
     assert found[FINDINGS] == ("MergeTree", "toYYYYMM(session)", "session, gate, instrument_id")
     indices = warehouse.sql(loaded, "select table, name, type from system.data_skipping_indices order by name, table")
     assert indices.rows() == [
-        *((table, "idx_instrument", "minmax") for table in (FEATURES, DELIVERY, NORMALIZED, PREDICTIONS)),
+        *((table, "idx_instrument", "minmax") for table in (ALPHA158, FEATURES, DELIVERY, NORMALIZED, PREDICTIONS)),
         (RAW, "idx_isin", "bloom_filter"),
         (NORMALIZED, "idx_isin_norm", "bloom_filter"),
         (NORMALIZED, "idx_volume", "minmax"),

@@ -72,7 +72,7 @@ def _read(client: Client, contract: Contract, table: str, files: Sequence[Files]
     with TemporaryDirectory(prefix="champion-load-") as folder:
         if _GLOB & set(folder):
             raise WarehouseError(f"TMPDIR {folder} holds one of {''.join(sorted(_GLOB))}; choose a folder without")
-        groups = list(contract.groups) or [None]
+        groups: list[str | None] = [*contract.groups] or [None]
         selects = [
             " union all ".join(_selects(contract, group, Path(folder) / str(number), found))
             for number, (group, found) in enumerate(zip(groups, files, strict=True))

@@ -59,6 +59,17 @@ insert into champion_market.reshaped_features_equity_indicators select * from ch
 exchange tables champion_market.reshaped_features_equity_indicators and champion_market.features_equity_indicators;
 drop table if exists champion_market.reshaped_features_equity_indicators sync;
 
+drop table if exists champion_market.reshaped_features_equity_alpha158 sync;
+create table if not exists champion_market.reshaped_features_equity_alpha158 as champion_market.features_equity_alpha158
+engine = MergeTree
+partition by toYear(trade_date)
+order by (symbol, trade_date, feature_timestamp)
+settings ttl_only_drop_parts = 1, min_bytes_for_wide_part = 10485760, index_granularity = 1024;
+alter table champion_market.reshaped_features_equity_alpha158 add index if not exists idx_instrument instrument_id type minmax granularity 1;
+insert into champion_market.reshaped_features_equity_alpha158 select * from champion_market.features_equity_alpha158 settings max_partitions_per_insert_block = 0;
+exchange tables champion_market.reshaped_features_equity_alpha158 and champion_market.features_equity_alpha158;
+drop table if exists champion_market.reshaped_features_equity_alpha158 sync;
+
 drop table if exists champion_market.reshaped_predictions_equity_scores sync;
 create table if not exists champion_market.reshaped_predictions_equity_scores as champion_market.predictions_equity_scores
 engine = ReplacingMergeTree(ingest_time)

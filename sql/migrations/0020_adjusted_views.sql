@@ -1,4 +1,4 @@
--- The adjusted views over what is written down of factors and first sessions (0018).
+-- The adjusted views over what is written down of factors and first sessions (0019).
 
 -- Bars of company shares in the scale of the last session loaded; its parameter `dividends` says whether these count.
 -- Prices are divided by the product of the price factors that come after the bar and rounded to 1/10,000 rupee, volume
