@@ -19,7 +19,7 @@ from champion.pipeline.identify import identify
 from champion.pipeline.ingest import ingest
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive, publish
-from champion.warehouse import migrations
+from champion.warehouse import adjustments, migrations
 
 START, END = date(2023, 11, 1), date(2024, 8, 30)
 
@@ -73,7 +73,8 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         assert len(warehouse.migrate(client)) == len(migrations.shipped())
         for name, frame in FRAMES.items():
             result = warehouse.load_month(client, contracts.load(name), JANUARY, frame(), f"{name} 1")
-            assert result == warehouse.LoadResult(name, "202401", frame().height, skipped=False)
+            assert result == warehouse.LoadResult(name, "202401", frame().height, skipped=False, route="arrow")
+        assert adjustments.refresh(client)
     return made
 
 
@@ -84,4 +85,5 @@ def fresh(tmp_path: Path) -> Iterator[Settings]:
     with warehouse.writer(made) as client:
         warehouse.migrate(client)
     yield made
+    warehouse.close()
     assert not [path for path in (made.home / "snapshots").iterdir() if path.name != "guard"], "snapshots were left"
