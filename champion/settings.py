@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     )
     tracking_uri: SecretStr | None = Field(default=None, description="MLflow tracking URI; default SQLite in the home.")
     prefect_api_url: str | None = Field(default=None, description="A Prefect API; default: one local server per home.")
+    prefect_database_url: SecretStr | None = Field(
+        default=None, description="postgresql:// URL for the local Prefect server; default SQLite in the home."
+    )
     notebook_timeout: int = Field(default=1800, gt=0, description="Seconds one cell may take.")
     raw_years: int | None = Field(default=None, gt=0, description="Years raw data is kept; empty keeps all.")
     normalized_years: int | None = Field(default=None, gt=0, description="Years normalized data is kept.")
