@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -39,6 +39,11 @@ class Settings(BaseSettings):
     warehouse_dsn: SecretStr | None = Field(
         default=None, description="clickhouse://user:password@host:8123/db, or empty for the embedded engine."
     )
+    warehouse_cluster: str | None = Field(
+        default=None,
+        pattern=r"^[\w.-]+$",
+        description="Name of the server's cluster, whose replicas all hold the warehouse; empty: one server.",
+    )
     tracking_uri: SecretStr | None = Field(default=None, description="MLflow tracking URI; default SQLite in the home.")
     prefect_api_url: str | None = Field(default=None, description="A Prefect API; default: one local server per home.")
     prefect_database_url: SecretStr | None = Field(
@@ -54,6 +59,13 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
+
+    @field_validator("warehouse_cluster")
+    @classmethod
+    def _has_a_server(cls, value: str | None, found: ValidationInfo) -> str | None:
+        if value and found.data.get("warehouse_dsn") is None:
+            raise ValueError("a cluster is of servers; name one of them in CHAMPION_WAREHOUSE_DSN")
+        return value
 
     @field_validator("archive")
     @classmethod

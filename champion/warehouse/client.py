@@ -23,6 +23,7 @@ from champion import clock
 from champion.errors import WarehouseError
 from champion.files import write_bytes
 from champion.warehouse import outdated, snapshot
+from champion.warehouse.cluster import on_cluster
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -129,6 +130,8 @@ def _server(settings: Settings) -> Iterator[Client]:
         # Not the DSN's database: before the first migration it does not exist, and the server would refuse.
         client = clickhouse_connect.get_client(dsn=dsn.get_secret_value() if dsn else None, database="default")
     try:
+        if settings.warehouse_cluster:
+            client = on_cluster(client, settings.warehouse_cluster)
         enter_database(client)
         yield client
     finally:
