@@ -69,9 +69,8 @@ def on_cluster(client: Client, cluster: str) -> Client:
         WarehouseError: the server knows no such cluster, or its data is spread over several shards, where a replica
             does not hold every row.
     """
-    known: dict[str, int] = dict(
-        client.query("select cluster, uniqExact(shard_num) from system.clusters group by cluster").result_rows
-    )
+    rows = client.query("select cluster, uniqExact(shard_num) from system.clusters group by cluster").result_rows
+    known = {str(name): int(shards) for name, shards in rows}
     if cluster not in known:
         raise WarehouseError(
             f"the server knows no cluster {cluster!r} (CHAMPION_WAREHOUSE_CLUSTER); it knows {sorted(known) or 'none'}"
