@@ -17,6 +17,8 @@ from pydantic_settings import (
 )
 from typing_extensions import override
 
+from champion import objects
+
 NSE_ARCHIVE = "https://nsearchives.nseindia.com"
 
 
@@ -32,6 +34,11 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(default=Path("data"), description="Workspace folder: lake, warehouse, stores, logs.")
+    lake_uri: str | None = Field(
+        default=None,
+        pattern=r"^s3://[^/]+",
+        description="s3://bucket/prefix of the lake; default a folder in the home.",
+    )
     archive: str = Field(default=NSE_ARCHIVE, description="Archive base: a folder, file:// or http(s):// URL.")
     lists: str | None = Field(
         default=None, description="Folder with downloaded lists of corporate actions; default: the archive."
@@ -45,6 +52,9 @@ class Settings(BaseSettings):
         description="Name of the server's cluster, whose replicas all hold the warehouse; empty: one server.",
     )
     tracking_uri: SecretStr | None = Field(default=None, description="MLflow tracking URI; default SQLite in the home.")
+    artifacts_uri: str | None = Field(
+        default=None, description="s3://bucket/prefix for MLflow's artifacts; default a folder in the home."
+    )
     prefect_api_url: str | None = Field(default=None, description="A Prefect API; default: one local server per home.")
     prefect_database_url: SecretStr | None = Field(
         default=None, description="postgresql:// URL for the local Prefect server; default SQLite in the home."
@@ -87,8 +97,8 @@ class Settings(BaseSettings):
 
     @property
     def lake(self) -> Path:
-        """Root of the Parquet lake."""
-        return self.home / "lake"
+        """Root of the Parquet lake: a folder, or a place in an object store."""
+        return self.home / "lake" if self.lake_uri is None else objects.path(self.lake_uri)
 
     @property
     def staging(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 LOCK = dict(re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
-OURS = f"champion:{re.search(r'^version = "(.+)"', (ROOT / 'pyproject.toml').read_text(), re.MULTILINE)[1]}"  # type: ignore[index]
+OURS = f"champion:{tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']['version']}"
 
 
 def image(name: str) -> str:
@@ -63,7 +64,7 @@ def test_secrets_come_from_a_file_that_is_not_committed() -> None:
     assert asked == set(named)
     assert {name for name in asked if f"${{{name}:?" in TEXT} == asked, "without the file nothing starts"
     assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
-    literal = re.findall(r"(?:PASSWORD|SECRET\w*|KEY\w*):(?! \$\{)(.*)", TEXT)
+    literal = re.findall(r"^ *\w*(?:PASSWORD|SECRET|KEY)\w*: (?!\$\{)(.*)", TEXT, re.MULTILINE)
     assert literal == []
 
 
@@ -75,7 +76,9 @@ def test_services_wait_for_healthy_ones_and_keep_their_data() -> None:
             assert other in SERVICES
     mounted = {volume.partition(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
     assert mounted == set(COMPOSE["volumes"])
-    assert all(f"create database {name};" in COMPOSE["configs"]["databases"]["content"] for name in ("mlflow", "prefect"))
+    assert all(
+        f"create database {name};" in COMPOSE["configs"]["databases"]["content"] for name in ("mlflow", "prefect")
+    )
 
 
 def test_settings_in_it_are_settings_there_are() -> None:

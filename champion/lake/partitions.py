@@ -16,11 +16,13 @@ from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
+from champion import objects
 from champion.contracts import Contract
 from champion.errors import LakeError
 from champion.files import flush, write_bytes
 from champion.lake import layout, manifest as manifests
 from champion.lake.manifest import Manifest, Part
+from champion.objects import ObjectPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,11 @@ class Partition:
     def path(self, part: Part) -> Path:
         """Return the file that the rows of this revision are read from."""
         sealed = self.sealed_part(part)
-        return sealed.path if sealed else self.folder / part.name
+        return sealed.path if sealed else self.file(part)
+
+    def file(self, part: Part) -> Path:
+        """Return the file that this revision has, or had, of its own."""
+        return layout.part_file(self.folder / part.name, part.sha256)
 
 
 def find(
@@ -63,7 +69,10 @@ def find(
     Raises:
         LakeError: a manifest is damaged.
     """
-    days = {session: _day(root, contract, session, group) for session in _days(root, contract, group, start, end)}
+    by_day = _days(root, contract, group, start, end)
+    days = dict(
+        zip(by_day, objects.each(root, lambda session: _day(root, contract, session, group), by_day), strict=True)
+    )
     years = sealed_years(root, contract, group, start, end)
     sealed = {session: year for year in years.values() for session in year.sessions if _between(session, start, end)}
     found = {session: year.sessions[session] for session, year in sealed.items()}
@@ -147,7 +156,8 @@ def write_sealed(sealed: SealedYear) -> None:
 def retire(manifest: Path) -> None:
     """Hide what `manifest` commits from readers; `sweep` removes its files once nobody can be reading them."""
     manifest.rename(manifest.with_name(layout.RETIRED))
-    flush(manifest.parent)
+    if not isinstance(manifest, ObjectPath):
+        flush(manifest.parent)
 
 
 @lru_cache(maxsize=256)

@@ -69,7 +69,10 @@ class Lake:
             return False
         part = found.manifest.current
         file, sealed = found.path(part), found.sealed_part(part)
-        return file.exists() and file.stat().st_size == (sealed or part).bytes
+        try:
+            return bool(file.stat().st_size == (sealed or part).bytes)
+        except FileNotFoundError:
+            return False
 
     def manifest(self, name: str, session: date, group: str | None = None) -> Manifest | None:
         """Return the manifest of one partition, sealed or not, or None where it was never committed."""
@@ -183,7 +186,7 @@ class Lake:
             part = partition.manifest.visible(as_of)
             year = partition.sealed_part(part)
             if year is None:
-                days.append(partition.folder / part.name)
+                days.append(partition.file(part))
             else:
                 sealed.setdefault(year.path, (year, set()))[1].add(partition.session)
         frames = [

@@ -149,4 +149,6 @@ def _artifact_location(settings: Settings, name: str) -> str | None:
     """Return a folder of this workspace, or None where a server decides."""
     if urlsplit(settings.tracking).scheme in _SERVERS:
         return None
+    if settings.artifacts_uri is not None:
+        return f"{settings.artifacts_uri.rstrip('/')}/{name}"
     return (settings.artifacts / name).as_uri()
