@@ -1,6 +1,6 @@
 """Champion: a notebook-centric research workbench for quants on daily equities.
 
-`import champion as ch` gives a notebook `ch.scan`, `ch.scan_adjusted`, `ch.sql` and `ch.publish`, and the modules
+`import champion as ch` gives a notebook `ch.scan`, `ch.scan_adjusted`, `ch.sql`, `ch.query` and `ch.publish`, and the modules
 `ch.features`, `ch.labels`, `ch.metrics`, `ch.pipeline`, `ch.plots`, `ch.training`, `ch.workspace` and the rest. Each
 is imported when first used, so that importing Champion costs nothing.
 """
@@ -9,7 +9,9 @@ from importlib import import_module
 from typing import Any
 
 _FUNCTIONS = {
+    "load_ipython_extension": "champion.magic",
     "publish": "champion.report",
+    "query": "champion.workspace",
     "run_id": "champion.report",
     "scan": "champion.workspace",
     "scan_adjusted": "champion.pipeline.adjusted",

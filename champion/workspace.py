@@ -49,6 +49,17 @@ def sql(text: str, **parameters: Any) -> pl.DataFrame:
     return query.sql(settings(), text, parameters)
 
 
+def query(name: str, **parameters: Any) -> pl.DataFrame:
+    """Return what a named query of `sql/queries/` answers, as `query("movers", rows=5)`; the rest has defaults.
+
+    Raises:
+        WarehouseError: there is no such query or parameter; the message says which there are.
+    """
+    from champion.warehouse import queries  # noqa: PLC0415
+
+    return queries.ask(settings(), name, parameters)
+
+
 def as_date(value: date | str | None) -> date | None:
     """Return an ISO text as a date; None and dates as they are."""
     return date.fromisoformat(value) if isinstance(value, str) else value

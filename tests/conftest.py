@@ -73,7 +73,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         assert len(warehouse.migrate(client)) == len(migrations.shipped())
         for name, frame in FRAMES.items():
             result = warehouse.load_month(client, contracts.load(name), JANUARY, frame(), f"{name} 1")
-            assert result == warehouse.LoadResult(name, "202401", frame().height, skipped=False)
+            assert result == warehouse.LoadResult(name, "202401", frame().height, skipped=False, route="arrow")
     return made
 
 
@@ -84,4 +84,5 @@ def fresh(tmp_path: Path) -> Iterator[Settings]:
     with warehouse.writer(made) as client:
         warehouse.migrate(client)
     yield made
+    warehouse.close()
     assert not [path for path in (made.home / "snapshots").iterdir() if path.name != "guard"], "snapshots were left"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from datetime import date
 from pathlib import Path
@@ -10,12 +11,13 @@ import polars as pl
 import pytest
 from filelock import FileLock
 from pydantic import SecretStr
-from warehouse_rows import FRAMES, JANUARY, NORMALIZED, PARAMETERS, count, normalized, python, wait_for
+from warehouse_rows import COUNT, FRAMES, JANUARY, NORMALIZED, PARAMETERS, count, normalized, python, wait_for
 
 from champion import contracts, warehouse
 from champion.errors import WarehouseError
 from champion.settings import Settings
 from champion.warehouse import fingerprint, migrations, queries, snapshot
+from champion.warehouse.engine import refusals
 
 
 def test_write_and_read_by_turns_in_one_process(fresh: Settings) -> None:
@@ -90,9 +92,40 @@ def test_a_killed_readers_snapshot_is_swept(fresh: Settings) -> None:
         folder = fresh.home / "snapshots"
         assert len(list(folder.glob("*.lock"))) == 1
         count(fresh, NORMALIZED)
-        assert len(list(folder.glob("*.lock"))) == 1, "a living reader keeps its snapshot"
+        assert len(list(folder.glob("*.lock"))) == 2, "a living reader keeps its snapshot, and so does this process"
         process.kill()
-    count(fresh, NORMALIZED)  # the fixture checks that nothing is left
+        process.wait()
+        warehouse.close()
+    count(fresh, NORMALIZED)  # sweeps; the fixture checks that nothing is left
+
+
+def test_a_snapshot_stays_open_for_the_next_reader_until_something_is_committed(fresh: Settings) -> None:
+    with warehouse.reader(fresh) as first, warehouse.reader(fresh) as nested:
+        assert nested is first
+    with warehouse.reader(fresh) as second:
+        assert second is first
+    load = """
+        with warehouse.writer(settings) as client:
+            warehouse.load_month(client, bars, builders.JANUARY, builders.normalized(), "1")
+    """
+    with python(fresh, load) as process:
+        assert process.wait() == 0
+    with warehouse.reader(fresh) as third:
+        assert third is not first
+        assert warehouse.frame(third, COUNT.format(NORMALIZED)).item() == 8
+        with pytest.raises(WarehouseError, match="readonly"), refusals("a reader that writes"):
+            third.command(f"truncate table {NORMALIZED}")
+    with pytest.raises(KeyboardInterrupt), warehouse.reader(fresh):
+        raise KeyboardInterrupt
+    with warehouse.reader(fresh) as fourth:
+        assert fourth is not third, "an interrupted reader may have left half an answer"
+
+
+def test_a_snapshot_of_a_warehouse_that_is_gone_is_not_read(fresh: Settings) -> None:
+    assert count(fresh, NORMALIZED) == 0
+    shutil.rmtree(fresh.warehouse)
+    with pytest.raises(WarehouseError, match="holds nothing yet"):
+        count(fresh, NORMALIZED)
 
 
 def test_a_writer_that_never_publishes_is_not_waited_for_for_ever(tmp_path: Path) -> None:
@@ -134,7 +167,7 @@ def test_a_server_is_migrated_loaded_and_asked_like_the_embedded_engine(tmp_path
                     warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, broken, "2")
             assert count(served, "equity_ohlc") == 8
             for name, bound in PARAMETERS.items():
-                assert warehouse.sql(served, queries.load(name), bound).height > 0
+                assert warehouse.sql(served, queries.load(name).text, bound).height > 0
             assert not served.home.exists(), "a server leaves nothing in the workspace"
         finally:
             process.kill()

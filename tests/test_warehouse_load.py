@@ -66,7 +66,7 @@ def test_rows_that_vanished_from_the_table_are_loaded_again(fresh: Settings) -> 
     contract = contracts.load(NORMALIZED)
     with warehouse.writer(fresh) as client:
         warehouse.load_month(client, contract, JANUARY, normalized(), "1")
-        client.command(f"alter table champion_market.{NORMALIZED} drop partition 202401")
+        client.command(f"alter table champion_market.{NORMALIZED} drop partition 2024")
         assert not warehouse.load_month(client, contract, JANUARY, normalized(), "1").skipped
 
 
@@ -115,7 +115,7 @@ def test_refused_loads_leave_the_month_as_it_was(fresh: Settings) -> None:
 def test_retention_follows_the_settings_and_refuses_older_rows(fresh: Settings) -> None:
     contract, today = contracts.load(NORMALIZED), datetime.now(UTC).date()
     keeping = fresh.model_copy(update={"normalized_years": 3})
-    first_kept = date(today.year - 3, today.month, 1)
+    first_kept = date(today.year - 3, 1, 1)
     last_expired = first_kept - timedelta(days=1)
     kept_alike = (NORMALIZED, DELIVERY, INDEX, FINDINGS)
     with warehouse.writer(fresh) as client:
@@ -125,6 +125,7 @@ def test_retention_follows_the_settings_and_refuses_older_rows(fresh: Settings) 
         assert warehouse.apply_retention(client, keeping) == dict.fromkeys(kept_alike, 3)
         assert warehouse.apply_retention(client, keeping) == {}
         assert (retention.years(client, NORMALIZED), warehouse.keeps_from(client, NORMALIZED)) == (3, first_kept)
+        assert warehouse.keeps_from(client, FINDINGS) == date(today.year - 3, today.month, 1), "by month, kept by month"
         kept = warehouse.frame(client, ALL.format(NORMALIZED))
         assert set(kept["trade_date"]) == {first_kept}
         assert warehouse.load_month(client, contract, first_kept, normalized((first_kept,)), "1").skipped

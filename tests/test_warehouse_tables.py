@@ -19,6 +19,7 @@ from warehouse_rows import (
     INDEX,
     MASTER,
     NORMALIZED,
+    PREDICTIONS,
     RAW,
     TABLES,
     normalized,
@@ -68,18 +69,23 @@ def test_tables_are_partitioned_sorted_and_indexed_as_the_specification_says(loa
         "where database = 'champion_market' and engine like '%MergeTree'",
     )
     found = {row[0]: row[1:] for row in tables.iter_rows()}
-    assert found[RAW] == ("MergeTree", "toYYYYMM(TradDt)", "TckrSymb, TradDt, event_time")
-    assert found[NORMALIZED] == ("ReplacingMergeTree", "toYYYYMM(trade_date)", "symbol, trade_date, instrument_id")
-    assert found[FEATURES] == ("MergeTree", "toYYYYMM(trade_date)", "symbol, trade_date, feature_timestamp")
-    assert found[DELIVERY] == ("ReplacingMergeTree", "toYYYYMM(trade_date)", "symbol, trade_date, instrument_id")
-    assert found[INDEX] == ("ReplacingMergeTree", "toYYYYMM(trade_date)", "index_id, trade_date")
+    assert found[RAW] == ("MergeTree", "toYear(TradDt)", "TckrSymb, TradDt, event_time")
+    assert found[NORMALIZED] == ("ReplacingMergeTree", "toYear(trade_date)", "symbol, trade_date, instrument_id")
+    assert found[FEATURES] == ("MergeTree", "toYear(trade_date)", "symbol, trade_date, feature_timestamp")
+    assert found[DELIVERY] == ("ReplacingMergeTree", "toYear(trade_date)", "symbol, trade_date, instrument_id")
+    assert found[INDEX] == ("ReplacingMergeTree", "toYear(trade_date)", "index_id, trade_date")
     assert found[ACTIONS][1:] == ("toYYYYMM(list_date)", "list_date, instrument_id, ex_date, kind")
     assert found[MASTER][1:] == ("toYYYYMM(list_date)", "list_date, symbol")
     assert found[CHANGES][1:] == ("toYYYYMM(list_date)", "list_date, before, after, session")
     assert found[FACTORS][1:] == ("toYYYYMM(list_date)", "list_date, instrument_id, ex_date, kind")
     assert found[FINDINGS] == ("MergeTree", "toYYYYMM(session)", "session, gate, instrument_id")
-    indices = warehouse.sql(loaded, "select name, type from system.data_skipping_indices order by name")
-    assert indices.rows() == [("idx_isin", "bloom_filter"), ("idx_isin_norm", "bloom_filter"), ("idx_volume", "minmax")]
+    indices = warehouse.sql(loaded, "select table, name, type from system.data_skipping_indices order by name, table")
+    assert indices.rows() == [
+        *((table, "idx_instrument", "minmax") for table in (FEATURES, DELIVERY, NORMALIZED, PREDICTIONS)),
+        (RAW, "idx_isin", "bloom_filter"),
+        (NORMALIZED, "idx_isin_norm", "bloom_filter"),
+        (NORMALIZED, "idx_volume", "minmax"),
+    ]
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -72,24 +72,45 @@ def doctor(*, as_json: AsJson = False) -> None:
 
 def sql(
     query: Annotated[str | None, typer.Argument(help="A statement that reads.")] = None,
-    name: Annotated[str | None, typer.Option(help="A named query of sql/queries/.")] = None,
+    name: Annotated[str | None, typer.Option(help="A named query; --list shows them.")] = None,
     param: Parameter = None,
     *,
+    listing: Annotated[bool, typer.Option("--list", help="List the named queries and their parameters.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask the warehouse; it answers while loads run.
 
-    Example: champion sql "select count() from champion_market.equity_ohlc"
+    Example: champion sql --name movers -p rows=10
     """
-    from champion.warehouse import queries  # noqa: PLC0415
-    from champion.warehouse.query import sql as ask  # noqa: PLC0415
+    from champion.warehouse import queries, query as free  # noqa: PLC0415
 
+    if listing:
+        _list_queries(as_json=as_json)
+        return
     if (query is None) == (name is None):
-        raise UsageError(f"give a query, or --name one of: {', '.join(queries.names())}")
-    answer = ask(console.settings(), query or queries.load(str(name)), console.assigned(param or []))
+        raise UsageError(f"give a query, or --name one of: {', '.join(queries.names())}; --list says what they answer")
+    bound = console.assigned(param or [])
+    settings = console.settings()
+    answer = free.sql(settings, query, bound) if query else queries.ask(settings, str(name), bound)
     if as_json:
         console.out.print_json(answer.write_json())
         return
     with pl.Config(tbl_rows=50, tbl_cols=30, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
         console.out.print(str(answer), markup=False, soft_wrap=True)
     console.out.print(f"{answer.height:,} rows")
+
+
+def _list_queries(*, as_json: bool) -> None:
+    from champion.warehouse import queries  # noqa: PLC0415
+
+    known = [queries.load(name) for name in queries.names()]
+    if as_json:
+        console.show(
+            {q.name: {"answers": q.answers, "parameters": [asdict(p) for p in q.parameters]} for q in known}, as_json=True
+        )
+        return
+    for query in known:
+        console.out.print(f"[bold]{query.name}[/]  {query.answers}", soft_wrap=True)
+        for p in query.parameters:
+            default = "required" if p.default is None else f"default {p.default}"
+            console.out.print(f"    {p.name} ({p.type}, {default}): {p.meaning}", markup=False, soft_wrap=True)

@@ -114,6 +114,15 @@ class Lake:
         """Return the files that hold the sessions, each once; a sealed one can hold others besides: `scan` knows."""
         return list(dict.fromkeys(path for path, _ in self.parts(name, start, end, group, as_of=as_of)))
 
+    def sessions_by_file(
+        self, name: str, start: date | None = None, end: date | None = None, group: str | None = None
+    ) -> dict[Path, list[date]]:
+        """Return the files that hold the sessions, and which sessions of each readers see: for other engines."""
+        found: dict[Path, list[date]] = {}
+        for partition in partitions.find(self.root, contracts.load(name), group, start, end):
+            found.setdefault(partition.path(partition.manifest.current), []).append(partition.session)
+        return found
+
     def rows(
         self, name: str, start: date | None = None, end: date | None = None, *, as_of: datetime | None = None
     ) -> int:

@@ -11,7 +11,7 @@ from champion import contracts
 from champion.lake import Lake
 from champion.pipeline.progress import Progress, silent
 from champion.settings import Settings
-from champion.warehouse import client, load as warehouse_load, migrations, retention
+from champion.warehouse import adjustments, client, load as warehouse_load, migrations, parts, retention
 
 DATASETS = (
     "raw_equity_ohlc",
@@ -63,6 +63,10 @@ def load(
         for done, (name, month) in enumerate(work, start=1):
             results.append(_load_month(lake, engine, name, month))
             progress(done, len(work), f"loaded {name} {month:%Y-%m}")
+        for name in datasets:
+            parts.merge(engine, name)
+        if not all(result.skipped for result in results) or not adjustments.written(engine):
+            adjustments.refresh(engine)
     return results
 
 
@@ -74,5 +78,6 @@ def _sessions(lake: Lake, name: str, start: date, end: date) -> list[date]:
 def _load_month(lake: Lake, engine: Client, name: str, month: date) -> warehouse_load.LoadResult:
     last = (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
     digest = lake.digest(name, month, last)  # before the rows: what is written in between is loaded the next time
-    rows = lake.scan(name, month, last).collect()
-    return warehouse_load.load_month(engine, contracts.load(name), month, rows, digest)
+    contract, rows = contracts.load(name), lake.scan(name, month, last).collect()
+    files = [lake.sessions_by_file(name, month, last, group) for group in contract.groups or (None,)]
+    return warehouse_load.load_month(engine, contract, month, rows, digest, files=files)

@@ -1,6 +1,6 @@
 """The ClickHouse warehouse: one writer at a time, readers on private snapshots, loads that replace whole months."""
 
-from champion.warehouse.client import reader, writer
+from champion.warehouse.client import close, reader, writer
 from champion.warehouse.load import LoadResult, load_month
 from champion.warehouse.migrations import migrate
 from champion.warehouse.query import frame, sql
@@ -9,6 +9,7 @@ from champion.warehouse.retention import apply_retention, keeps_from
 __all__ = [
     "LoadResult",
     "apply_retention",
+    "close",
     "frame",
     "keeps_from",
     "load_month",

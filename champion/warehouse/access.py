@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from champion import resources
-from champion.warehouse.client import refusals
+from champion.warehouse.engine import refusals
 from champion.warehouse.statements import split
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ _AFTER = re.compile(  # what `on cluster` follows
     rf"""\A\s*(?:
         create\s+(?:or\s+replace\s+)?(?:materialized\s+)?(?:table|view|database|dictionary|function)\s+{_EXISTS}{_NAME}
       | create\s+(?:user|role|quota|row\s+policy|settings\s+profile)\s+(?:or\s+replace\s+)?{_EXISTS}{_NAMES}
-      | (?:drop|truncate|detach)\s+(?:table|view|database|dictionary|function)\s+{_EXISTS}{_NAME}
+      | (?:drop|detach)\s+(?:table|view|database|dictionary|function)\s+{_EXISTS}{_NAME}
       | drop\s+(?:user|role|quota|settings\s+profile)\s+{_EXISTS}{_NAMES}
       | alter\s+(?:user|role|quota|settings\s+profile)\s+{_EXISTS}{_NAMES}
       | (?:rename|exchange)\s+(?:table|tables|database)\s+.*\S
@@ -34,7 +34,7 @@ _AFTER = re.compile(  # what `on cluster` follows
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 _PLAIN = re.compile(
-    r"\A\s*(?:alter\s+table|insert|select|with|exists|explain|show|describe|desc|use|set|optimize|system|check|kill|backup"
+    r"\A\s*(?:alter\s+table|truncate|insert|select|with|exists|explain|show|describe|desc|use|set|optimize|system|check|kill|backup"
     r"|restore|\()\b",
     re.IGNORECASE,
 )

@@ -36,12 +36,12 @@ def of_frame(contract: Contract, rows: pl.DataFrame) -> dict[str, int]:
     return {"": rows.height} | {name: int((code * weight).sum(dtype=np.uint64)) for name, code in codes.items()}
 
 
-def of_table(client: Client, contract: Contract, table: str) -> dict[str, int]:
-    """Return the same of all rows of `table`, computed by ClickHouse."""
+def of_table(client: Client, contract: Contract, table: str, where: str = "true") -> dict[str, int]:
+    """Return the same of the rows of `table` for which `where` holds, computed by ClickHouse."""
     codes = {name: _code_sql(name, dtype) for name, dtype in contract.polars_schema.items()}
     weight = " + ".join(codes[name] for name in contract.key)
     sums = ", ".join(f"sumWithOverflow(({code}) * weight)" for code in codes.values())
-    text = f"with ({weight}) * 2 + 1 as weight select count(), {sums} from {table}"  # noqa: S608 - our own names
+    text = f"with ({weight}) * 2 + 1 as weight select count(), {sums} from {table} where {where}"  # noqa: S608 - our own names
     return dict(zip(("", *codes), (int(value) for value in client.query(text).result_rows[0]), strict=True))
 
 

@@ -1,8 +1,9 @@
-"""Loads: a month of one dataset replaces that month's partition in one step, once it is proved equal to the lake.
+"""Loads: a month of one dataset replaces what there was of it in one step, once it is proved equal to the lake.
 
-1. The rows go into a staging table, a copy of the target's structure, so its types and constraints judge them.
-2. The staging table's fingerprint, computed by ClickHouse, must equal the lake's, computed by Polars.
-3. `replace partition` swaps the month; a reader sees the old month or the new one.
+1. The rows go into a staging table, a copy of the target's structure, so its types and constraints judge them. Where
+   the target keeps years, the other months of the year are there already: as links to the same parts, not copied.
+2. The month's fingerprint there, computed by ClickHouse, must equal the lake's, computed by Polars.
+3. `replace partition` swaps month or year; a reader sees the old month or the new one.
 4. `loads` records what was loaded: before the swap as unknown, after it as done, so that a crash only means a reload.
 
 The swap is two steps inside ClickHouse: killed between them, it shows the old rows and the new (about 1 of 25 random
@@ -23,12 +24,12 @@ import polars as pl
 from champion import clock
 from champion.contracts import storage
 from champion.errors import WarehouseError
-from champion.warehouse import fingerprint
-from champion.warehouse.client import DATABASE, refusals
+from champion.warehouse import adjustments, fingerprint, parts, routes
+from champion.warehouse.engine import DATABASE, refusals
 from champion.warehouse.retention import keeps_from
+from champion.warehouse.routes import Files
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from clickhouse_connect.driver.client import Client
 
     from champion.contracts import Contract
@@ -38,12 +39,13 @@ _UNKNOWN = ""  # the digest of a month that is being replaced
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What a load did: `skipped` says that just this was there already."""
+    """What a load did: `skipped` says that just this was there already, `route` which way the rows went."""
 
     table: str
     partition: str
     rows: int
     skipped: bool
+    route: str = "none"
 
 
 def load_month(
@@ -53,12 +55,14 @@ def load_month(
     source: Sequence[Path] | pl.DataFrame,
     digest: str,
     *,
+    files: Sequence[Files] = (),
     force: bool = False,
 ) -> LoadResult:
     """Return what was loaded: after it the month holds exactly the rows of `source`, however often it is called.
 
-    `source` is the lake's files of the month, or its rows; `digest` names its content, and a month already loaded
-    with that digest is skipped unless `force`. No rows at all empty the month.
+    `source` is the rows, or files of the month that hold them; `digest` names its content, and a month already loaded
+    with that digest is skipped unless `force`. `files` are where the rows lie in the lake, for each feature group: an
+    engine that can reads them there. No rows at all empty the month.
 
     Raises:
         ContractError: the rows are not of the contract.
@@ -74,17 +78,19 @@ def load_month(
         kept = None if force else _loaded(client, contract, partition, digest)
         if kept is not None:
             return LoadResult(contract.name, partition, kept, skipped=True)
-        rows = contract.conform(_rows(contract, source))
+        rows = contract.conform(source if isinstance(source, pl.DataFrame) else storage.scan(source, contract).collect())
         _refuse_strangers(client, contract, partition, rows)
+        whole = parts.partition(client, contract.name, month)
         with _staging(client, contract, partition) as staging:
-            if rows.height:
-                client.insert_arrow(staging, _arrow(contract, rows), settings={"input_format_null_as_default": 0})
+            others = _link_others(client, contract, partition, whole, staging)
+            route = routes.insert(client, contract, staging, rows, files)
             _reconcile(client, contract, partition, rows, staging)
             _record(client, contract, partition, _UNKNOWN, 0)
-            _swap(client, contract, partition, staging if rows.height else None)
+            adjustments.forget(client, contract.name)
+            _swap(client, contract, whole, staging if rows.height + others else None)
         _count_again(client, contract, partition, rows.height)
         _record(client, contract, partition, digest, rows.height)
-    return LoadResult(contract.name, partition, rows.height, skipped=False)
+    return LoadResult(contract.name, partition, rows.height, skipped=False, route=route)
 
 
 def _loaded(client: Client, contract: Contract, partition: str, digest: str) -> int | None:
@@ -95,13 +101,7 @@ def _loaded(client: Client, contract: Contract, partition: str, digest: str) -> 
         parameters={"dataset": contract.name, "partition": int(partition), "digest": digest},
     ).result_rows
     rows = found[0][0] if found else None
-    return rows if rows == _count(client, contract, partition) else None
-
-
-def _rows(contract: Contract, source: Sequence[Path] | pl.DataFrame) -> pl.DataFrame:
-    if isinstance(source, pl.DataFrame):
-        return source
-    return storage.scan(source, contract).collect()
+    return rows if rows == _count(client, contract, partition, f"{DATABASE}.{contract.name}") else None
 
 
 def _refuse_strangers(client: Client, contract: Contract, partition: str, rows: pl.DataFrame) -> None:
@@ -127,18 +127,6 @@ def _refuse_strangers(client: Client, contract: Contract, partition: str, rows: 
         )
 
 
-def _arrow(contract: Contract, rows: pl.DataFrame) -> pa.Table:
-    """Return `rows` as Arrow with ids as 16 bytes each: in variable length ClickHouse would take them for text."""
-    import pyarrow as pa  # noqa: PLC0415 - only loads need it
-
-    try:
-        return storage.to_arrow(rows, contract)
-    except pa.ArrowInvalid as error:
-        raise WarehouseError(
-            f"{contract.name}: an id is not 16 bytes, or a fixed field not of its size: {error}"
-        ) from error
-
-
 @contextmanager
 def _staging(client: Client, contract: Contract, partition: str) -> Iterator[str]:
     """Yield an empty table of the target's structure; one that a crash left behind goes first."""
@@ -151,8 +139,31 @@ def _staging(client: Client, contract: Contract, partition: str) -> Iterator[str
         client.command(f"drop table if exists {name} sync")
 
 
+def _link_others(client: Client, contract: Contract, partition: str, whole: str, staging: str) -> int:
+    """Bring the other months of the target's partition into the staging table; return how many rows they have."""
+    if whole == partition:
+        return 0
+    target = f"{DATABASE}.{contract.name}"
+    client.command(f"alter table {staging} attach partition {whole} from {target}")
+    if _count(client, contract, partition, staging):
+        month = f"toYYYYMM({contract.session}) = {partition}"
+        client.command(f"alter table {staging} delete where {month} settings mutations_sync = 2")
+    year = f"{parts.year_of(contract.session)} = {whole}"
+    there, here = (
+        int(client.query(f"select countIf(toYYYYMM({contract.session}) <> {partition}) from {name} where {year}")  # noqa: S608
+            .result_rows[0][0])
+        for name in (target, staging)
+    )  # fmt: skip
+    if there != here or _count(client, contract, partition, staging):
+        raise WarehouseError(
+            f"loading {contract.name} {partition}: the other months of {whole} have {there} rows, {here} came along"
+        )
+    return here
+
+
 def _reconcile(client: Client, contract: Contract, partition: str, rows: pl.DataFrame, staging: str) -> None:
-    lake, arrived = fingerprint.of_frame(contract, rows), fingerprint.of_table(client, contract, staging)
+    month = f"toYYYYMM({contract.session}) = {partition}"
+    lake, arrived = fingerprint.of_frame(contract, rows), fingerprint.of_table(client, contract, staging, month)
     if lake[""] != arrived[""]:
         raise WarehouseError(
             f"loading {contract.name} {partition}: the lake has {lake['']} rows, {arrived['']} arrived"
@@ -165,23 +176,21 @@ def _reconcile(client: Client, contract: Contract, partition: str, rows: pl.Data
         )
 
 
-def _swap(client: Client, contract: Contract, partition: str, staging: str | None) -> None:
-    action = f"drop partition {partition}" if staging is None else f"replace partition {partition} from {staging}"
+def _swap(client: Client, contract: Contract, whole: str, staging: str | None) -> None:
+    action = f"drop partition {whole}" if staging is None else f"replace partition {whole} from {staging}"
     client.command(f"alter table {DATABASE}.{contract.name} {action}")
 
 
 def _count_again(client: Client, contract: Contract, partition: str, expected: int) -> None:
-    found = _count(client, contract, partition)
+    found = _count(client, contract, partition, f"{DATABASE}.{contract.name}")
     if found != expected:
         raise WarehouseError(
             f"loading {contract.name} {partition}: {expected} rows were swapped in, {found} are there; load it again"
         )
 
 
-def _count(client: Client, contract: Contract, partition: str) -> int:
-    rows = client.query(
-        f"select count() from {DATABASE}.{contract.name} where toYYYYMM({contract.session}) = {partition}"  # noqa: S608
-    ).result_rows
+def _count(client: Client, contract: Contract, partition: str, table: str) -> int:
+    rows = client.query(f"select count() from {table} where toYYYYMM({contract.session}) = {partition}").result_rows  # noqa: S608
     return int(rows[0][0])
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from champion import clock, resources
 from champion.errors import WarehouseError
-from champion.warehouse.client import DATABASE, enter_database, refusals
+from champion.warehouse.engine import DATABASE, enter_database, refusals
 from champion.warehouse.statements import split
 
 if TYPE_CHECKING:

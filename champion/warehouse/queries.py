@@ -1,9 +1,56 @@
-"""Named queries: the files of `sql/queries/`, whose first comment says what each answers and its parameters."""
+"""Named queries: the files of `sql/queries/`. The first comment of each says what it answers and its parameters.
+
+::
+
+    -- The instruments of one session with the most shares traded.
+    -- Parameters:
+    --   session Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the session
+    --   rows UInt32 = 20: how many of them, at most 100
+
+What stands after `=` is the default: an SQL expression, asked for when the parameter is not given.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
 from champion import resources
 from champion.errors import WarehouseError
+from champion.warehouse.client import reader
+from champion.warehouse.query import frame
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+    from champion.settings import Settings
+
+_HEAD = re.compile(r"\A((?:-- [^\n]*\n)+?)-- Parameters:\n((?:--   [^\n]*\n)+)")
+_PARAMETER = re.compile(r"--   (\w+) (\S+?)(?: = (.+?))?: (.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A `{name:type}` of a query; `default` is an SQL expression, None where a value must be given."""
+
+    name: str
+    type: str
+    default: str | None
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A named query: what it answers, what may be asked, and its text."""
+
+    name: str
+    answers: str
+    parameters: tuple[Parameter, ...]
+    text: str
 
 
 def names() -> list[str]:
@@ -15,15 +62,47 @@ def names() -> list[str]:
     return sorted(path.stem for path in (resources.folder("sql") / "queries").glob("*.sql"))
 
 
-def load(name: str) -> str:
-    """Return the text of the query of that name, to pass to `sql` with its parameters.
+def load(name: str) -> Query:
+    """Return the query of that name.
 
     Raises:
-        WarehouseError: there is none of that name.
+        WarehouseError: there is none of that name, or its first comment is not as this module's says.
 
-    >>> load("movers").startswith("-- ")
-    True
+    >>> [parameter.name for parameter in load("movers").parameters]
+    ['session', 'rows', 'min_turnover']
     """
     if name not in names():
         raise WarehouseError(f"no query is named {name!r}; there are: {', '.join(names())}")
-    return (resources.folder("sql") / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    text = (resources.folder("sql") / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    head = _HEAD.match(text)
+    found = [_PARAMETER.fullmatch(line) for line in head[2].splitlines()] if head else [None]
+    if head is None or None in found:
+        raise WarehouseError(f"sql/queries/{name}.sql: its first comment does not say what it answers and takes")
+    answers = " ".join(line.removeprefix("-- ") for line in head[1].splitlines())
+    return Query(name, answers, tuple(Parameter(*match.groups()) for match in found if match), text)
+
+
+def ask(settings: Settings, name: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+    """Return what the named query answers, on the data as last committed; parameters not given have their defaults.
+
+    Raises:
+        WarehouseError: there is no such query or parameter, a value is missing or not of its type.
+    """
+    query = load(name)
+    with reader(settings) as client:
+        return frame(client, query.text, _bound(client, query, dict(parameters or {})))
+
+
+def _bound(client: Client, query: Query, given: dict[str, Any]) -> dict[str, Any]:
+    known = {parameter.name: parameter for parameter in query.parameters}
+    unknown = [name for name in given if name not in known]
+    missing = [p.name for p in query.parameters if p.default is None and p.name not in given]
+    if unknown or missing:
+        takes = ", ".join(f"{p.name} ({p.type}{'' if p.default is None else ', has a default'})" for p in known.values())
+        wrong = f"has no parameters {unknown}" if unknown else f"needs {', '.join(missing)}"
+        raise WarehouseError(f"the query {query.name} {wrong}; it takes {takes}")
+    wanted = {name: f"cast({p.default}, '{p.type}')" for name, p in known.items() if name not in given}
+    if not wanted:
+        return given
+    asked = ", ".join(f"{expression} as `{name}`" for name, expression in wanted.items())
+    return given | dict(zip(wanted, client.query(f"select {asked}").result_rows[0], strict=True))  # our own expressions

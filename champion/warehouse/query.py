@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from champion.errors import WarehouseError
-from champion.warehouse.client import reader, refusals
+from champion.warehouse.client import reader
+from champion.warehouse.engine import refusals
 from champion.warehouse.statements import split
 
 if TYPE_CHECKING:

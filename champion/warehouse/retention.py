@@ -1,7 +1,8 @@
-"""Retention: how many years each table keeps, set from the settings, in whole months as data is loaded.
+"""Retention: how many years each table keeps, set from the settings, in whole partitions as data is loaded.
 
-ClickHouse's TTL does it on a server; the embedded engine lives too briefly for that, so expired months are also dropped
-whenever the retention is applied.
+A table partitioned by month keeps that many years to the month, one partitioned by year keeps the calendar years that
+they touch. ClickHouse's TTL does it on a server; the embedded engine lives too briefly for that, so what expired is
+also dropped whenever the retention is applied.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from champion import clock, contracts
-from champion.warehouse.client import DATABASE, refusals
+from champion.warehouse import parts
+from champion.warehouse.engine import DATABASE, refusals
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
     from champion.settings import Settings
 
-_TTL = re.compile(r"\bTTL toStartOfMonth\(\w+\) \+ toIntervalMonth\((\d+)\)")
+_TTL = re.compile(r"\bTTL toStartOf(?:Month\(\w+\) \+ toIntervalMonth|Year\(\w+\) \+ toIntervalYear)\((\d+)\)")
 _MONTHS = 12
 
 
@@ -29,20 +31,24 @@ def years(client: Client, table: str) -> int | None:
         parameters={"database": DATABASE, "name": table},
     )
     match = _TTL.search(str(text))
-    return int(match[1]) // _MONTHS if match else None
+    if match is None:
+        return None
+    return int(match[1]) - 1 if "toIntervalYear" in match[0] else int(match[1]) // _MONTHS
 
 
 def keeps_from(client: Client, table: str) -> date | None:
-    """Return the first day of the oldest month that `table` keeps today; None where it keeps everything."""
+    """Return the first day of the oldest month or year that `table` keeps today; None where it keeps everything."""
     kept = years(client, table)
     today = clock.now().date()
-    return None if kept is None else date(today.year - kept, today.month, 1)
+    if kept is None:
+        return None
+    return date(today.year - kept, 1 if parts.keeps_years(client, table) else today.month, 1)
 
 
 def apply_retention(client: Client, settings: Settings) -> dict[str, int | None]:
     """Give every table the retention of the settings; return the tables that changed, with their years.
 
-    Months that fall out are deleted. Predictions and lists (actions, factors, symbols, symbol changes) stay.
+    Months and years that fall out are deleted. Predictions and lists (actions, factors, symbols, symbol changes) stay.
 
     Raises:
         WarehouseError: ClickHouse refused.
@@ -60,28 +66,32 @@ def apply_retention(client: Client, settings: Settings) -> dict[str, int | None]
     for table, keep in wanted.items():
         with refusals(f"setting the retention of {table}"):
             if years(client, table) != keep:
-                client.command(f"alter table {DATABASE}.{table} {_change(table, keep)}")
+                client.command(f"alter table {DATABASE}.{table} {_change(client, table, keep)}")
                 changed[table] = keep
             _drop_expired(client, table)
     return changed
 
 
-def _change(table: str, keep: int | None) -> str:
+def _change(client: Client, table: str, keep: int | None) -> str:
     if keep is None:
         return "remove ttl"
-    # A month's rows expire together: one that lost only its first days would not be what its load recorded.
-    month = f"toStartOfMonth({contracts.load(table).session})"
-    return f"modify ttl {month} + interval {keep * _MONTHS + 1} month settings materialize_ttl_after_modify = 0"
+    # A partition's rows expire together: one that lost only its first days would not be what its load recorded.
+    session = contracts.load(table).session
+    expires = f"toStartOfMonth({session}) + interval {keep * _MONTHS + 1} month"
+    if parts.keeps_years(client, table):
+        expires = f"toStartOfYear({session}) + interval {keep + 1} year"
+    return f"modify ttl {expires} settings materialize_ttl_after_modify = 0"
 
 
 def _drop_expired(client: Client, table: str) -> None:
     oldest = keeps_from(client, table)
     if oldest is None:
         return
+    first_kept = parts.partition(client, table, oldest)
     expired = client.query(
         "select distinct partition_id from system.parts where active and database = {database:String} "
         "and table = {name:String} and toUInt32(partition_id) < {oldest:UInt32} order by partition_id",
-        parameters={"database": DATABASE, "name": table, "oldest": int(f"{oldest:%Y%m}")},
+        parameters={"database": DATABASE, "name": table, "oldest": int(first_kept)},
     ).result_rows
-    for (month,) in expired:
-        client.command(f"alter table {DATABASE}.{table} drop partition id '{month}'")
+    for (name,) in expired:
+        client.command(f"alter table {DATABASE}.{table} drop partition id '{name}'")

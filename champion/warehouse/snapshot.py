@@ -5,6 +5,7 @@
 3. A published snapshot without a writer means that one was killed, perhaps between the two halves of a swap, where
    ClickHouse would show old and new rows together. Readers then keep to the snapshot, and the next writer restores it.
 4. A reader's copy lives as long as the reader holds a lock beside it; copies without a holder are swept away.
+5. Every commit leaves a new version beside the snapshots: a reader asks whether what it has open is still the last one.
 
 Everything under `snapshots/` is made and swept under its own lock, which is held for milliseconds.
 """
@@ -18,15 +19,33 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from champion.errors import WarehouseError
+from champion.files import write_bytes
 
 _ENGINE_LOCK = "status"  # the engine's own lock file: a copy of it would look like a running engine
 _NO_HARD_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}
 _PAUSE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A reader's own copy, and the version of the warehouse that it holds."""
+
+    folder: Path
+    version: str
+
+
+def version(path: Path) -> str:
+    """Return what changes with every commit to `path`, and when `path` is another folder than it was."""
+    try:
+        return f"{path.stat().st_ino} {_version(path).read_text(encoding='ascii')}"
+    except FileNotFoundError:
+        return ""
 
 
 def writer_lock(path: Path) -> Path:
@@ -55,11 +74,12 @@ def published(path: Path, wait: float) -> Iterator[None]:
         yield
     finally:
         with _locked(folder, wait):
+            write_bytes(_version(path), uuid.uuid4().hex.encode())  # first: killed in between, readers look again
             _discard(folder, public)
 
 
 @contextmanager
-def private(path: Path, wait: float) -> Iterator[Path]:
+def private(path: Path, wait: float) -> Iterator[Copy]:
     """Yield a copy of the last committed state of `path`, deleted afterwards; an empty folder where there is none.
 
     Raises:
@@ -67,35 +87,37 @@ def private(path: Path, wait: float) -> Iterator[Path]:
     """
     folder = _folder(path)
     copy = folder / uuid.uuid4().hex
-    held = FileLock(copy.with_suffix(".lock"))
+    held = FileLock(copy.with_suffix(".lock"), thread_local=False)  # another thread may end what this one began
     deadline = time.monotonic() + wait
-    while not _take(path, folder, copy, held, wait):
+    while (taken := _take(path, folder, copy, held, wait)) is None:
         if time.monotonic() > deadline:
             raise WarehouseError(f"no snapshot of {path} could be taken within {wait:g} s; is its writer stuck?")
         time.sleep(_PAUSE)
     try:
-        yield copy
+        yield Copy(copy, taken)
     finally:
         shutil.rmtree(copy, ignore_errors=True)
         held.release()
         Path(held.lock_file).unlink(missing_ok=True)
 
 
-def _take(path: Path, folder: Path, copy: Path, held: FileLock, wait: float) -> bool:
+def _take(path: Path, folder: Path, copy: Path, held: FileLock, wait: float) -> str | None:
+    """Make the copy and return its version; None while a writer is just beginning or just ending."""
     with _locked(folder, wait):
         _sweep(folder)
         held.acquire()
+        found = version(path)
         public = folder / "published"
         if public.is_dir():  # somebody writes, or was killed while writing
             _copy(public, copy)
-            return True
+            return found
         try:
             with FileLock(writer_lock(path), timeout=0):
                 _copy(path, copy)
-        except Timeout:  # somebody is just beginning or just ending to write
+        except Timeout:
             held.release()
-            return False
-    return True
+            return None
+    return found
 
 
 def _sweep(folder: Path) -> None:
@@ -150,6 +172,10 @@ def _link(source: str, target: str) -> None:
 
 def _folder(path: Path) -> Path:
     return path.with_name("snapshots")
+
+
+def _version(path: Path) -> Path:
+    return path.with_name(f"{path.name}.version")
 
 
 @contextmanager

@@ -1,5 +1,9 @@
 -- How much each instrument trades: median turnover and volume, and the share of sessions on which it traded.
--- Parameters: start (Date), end (Date), both included; min_sessions (UInt32).
+-- Parameters:
+--   start Date = (select max(trade_date) from champion_market.normalized_equity_ohlc) - 90: the first session that counts
+--   end Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the last
+--   min_sessions UInt32 = 20: on how many sessions at least it traded
+--   min_turnover Float64 = 0: rupees of median turnover it has at least
 with
     bars as (
         select *
@@ -23,7 +27,7 @@ with
         from bars
         cross join sessions
         group by instrument_id
-        having sessions_traded >= {min_sessions:UInt32}
+        having sessions_traded >= {min_sessions:UInt32} and median_turnover >= {min_turnover:Float64}
     )
 
 select *

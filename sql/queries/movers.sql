@@ -1,5 +1,8 @@
 -- The instruments of one session that moved most against their previous close, up or down.
--- Parameters: session (Date), rows (UInt32), min_turnover (Float64, rupees; thin trading moves prices most).
+-- Parameters:
+--   session Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the session
+--   rows UInt32 = 20: how many of them
+--   min_turnover Float64 = 1e6: rupees; thin trading moves prices most
 with
     bars as (
         select *

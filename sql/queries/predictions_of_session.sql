@@ -1,5 +1,7 @@
 -- The scores given to one session, best first, by the version of the model that scored it last.
--- Parameters: session (Date), model (String).
+-- Parameters:
+--   session Date = (select max(trade_date) from champion_market.predictions_equity_scores): the session scored
+--   model String = 'equity_price_predictor': the registered model
 with
     scores as (
         select *

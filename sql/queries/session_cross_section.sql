@@ -1,5 +1,6 @@
 -- Every instrument of one session with its bar and, where they are loaded, its indicators.
--- Parameters: session (Date).
+-- Parameters:
+--   session Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the session
 with
     bars as (
         select *

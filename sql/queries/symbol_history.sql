@@ -1,5 +1,8 @@
 -- The bars of whatever bore a symbol, oldest first, through renames: also from before it was named so, and after.
--- Parameters: symbol (String), start (Date), end (Date), both included.
+-- Parameters:
+--   symbol String: any that the instrument bore
+--   start Date = '1970-01-01': the first session
+--   end Date = '2149-06-06': the last
 with
     instruments as (
         select distinct instrument_id

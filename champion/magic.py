@@ -1,0 +1,70 @@
+"""`%%sql` in notebooks: `%load_ext champion`, then a cell of SQL whose parameters are the notebook's own names.
+
+::
+
+    %%sql leaders <<
+    select symbol, volume from equity_ohlc where trade_date = {session:Date} order by volume desc limit {rows:UInt32}
+
+`{session:Date}` is bound to the notebook's variable `session`, never pasted in. The answer is a Polars frame: assigned
+to the name before `<<`, else the cell's result. `%sql select ...` asks on one line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from champion import workspace
+from champion.errors import UsageError
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+_PARAMETER = re.compile(r"\{\s*([A-Za-z_]\w*)\s*:")
+_TARGET = re.compile(r"\s*(?:([A-Za-z_]\w*)\s*<<)?(.*)", re.DOTALL)
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Register `%sql` and `%%sql`; IPython calls this for `%load_ext champion`."""
+
+    def sql(line: str, cell: str = "") -> pl.DataFrame | None:
+        """Ask the warehouse: `%sql select 1`, or `%%sql`, or `%%sql name <<` to keep the answer under a name."""
+        target, text = split_target(line)
+        answer = workspace.sql(f"{text}\n{cell}", **named_in(f"{text}\n{cell}", shell.user_ns))
+        if target is None:
+            return answer
+        shell.user_ns[target] = answer
+        return None
+
+    shell.register_magic_function(sql, magic_kind="line_cell", magic_name="sql")
+
+
+def split_target(line: str) -> tuple[str | None, str]:
+    """Return the name before `<<`, or None, and what follows it.
+
+    Raises:
+        UsageError: what stands before `<<` is no name.
+
+    >>> split_target("leaders <<")
+    ('leaders', '')
+    >>> split_target("select 1")
+    (None, 'select 1')
+    """
+    match = _TARGET.fullmatch(line)
+    target, text = match.groups() if match else (None, line)
+    if target is None and text.rstrip().endswith("<<"):
+        raise UsageError(f"%%sql {line.strip()}: write one name before <<, as in %%sql bars <<")
+    return target, text.strip()
+
+
+def named_in(text: str, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of those `{name:Type}` parameters of `text` that `names` knows; a Series becomes an array.
+
+    >>> named_in("select {a:Int8} + {b:Int8}", {"a": 1, "c": 2})
+    {'a': 1}
+    """
+    found = {name: names[name] for name in _PARAMETER.findall(text) if name in names}
+    return {name: value.to_list() if isinstance(value, pl.Series) else value for name, value in found.items()}

@@ -1,0 +1,195 @@
+"""The embedded engine in this process: at most one folder open, by one thread at a time.
+
+The engine locks its folder to one process and a process to one folder. So a writer holds a file lock for as long as it
+has the folder open, a reader opens a private snapshot of it, and the threads of one process take turns. A reader inside
+its own thread's writer reads through that writer.
+
+A snapshot stays open after its reader has left, for the next one: opening costs a fifth of a second, a query a hundredth.
+It is closed when something newer was committed, when this process wants to write, and when it ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from champion import clock
+from champion.errors import WarehouseError
+from champion.files import write_bytes
+from champion.warehouse import outdated, snapshot
+from champion.warehouse.engine import DATABASE, enter_database, refusals
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """An open engine: whose folder it is, whether it may be written, and what ends with it."""
+
+    path: Path
+    writable: bool
+    client: Client
+    version: str = ""
+    ends: ExitStack = field(default_factory=ExitStack)
+
+
+_turn = threading.RLock()
+_used: list[_Open] = []  # what the thread whose turn it is has open
+_kept: list[_Open] = []  # a snapshot that nobody reads at the moment
+
+
+@contextmanager
+def opened(path: Path, wait: float, *, writable: bool) -> Iterator[Client]:
+    """Yield a client on the folder, or on a snapshot of what was last committed there.
+
+    Raises:
+        WarehouseError: another thread or process has the folder after `wait` seconds, this thread has another one
+            open, or there is nothing to read yet.
+    """
+    with _own_turn(wait):
+        if _used:
+            yield _reused(path, writable=writable)
+        elif writable:
+            _close()
+            with _writing(path, wait) as client:
+                yield client
+        else:
+            with _reading(path, wait) as client:
+                yield client
+
+
+def close() -> None:
+    """Let go of the snapshot kept open for the next reader, if there is one; a reader at work keeps its own."""
+    if _turn.acquire(blocking=False):
+        try:
+            if not _used:
+                _close()
+        finally:
+            _turn.release()
+
+
+def _close() -> None:
+    while _kept:
+        _kept.pop().ends.close()
+
+
+@contextmanager
+def _writing(path: Path, wait: float) -> Iterator[Client]:
+    replaced: list[Path] = []
+    with _written_by_us(path, wait):
+        path.mkdir(parents=True, exist_ok=True)
+        with _engine(path, path) as client:
+            _used.append(_Open(path, writable=True, client=client))
+            try:
+                yield client
+                replaced = outdated.parts(client)
+            finally:
+                _used.clear()
+        outdated.delete(replaced)
+
+
+@contextmanager
+def _reading(path: Path, wait: float) -> Iterator[Client]:
+    if _kept and (_kept[0].path != path or _kept[0].version != snapshot.version(path)):
+        _close()
+    if not _kept:
+        _keep(path, wait)
+    _used.append(_kept[0])
+    try:
+        yield _kept[0].client
+    except Exception:
+        raise
+    except BaseException:  # interrupted, perhaps in the middle of an answer: nobody else should get the rest of it
+        _close()
+        raise
+    finally:
+        _used.clear()
+
+
+def _keep(path: Path, wait: float) -> None:
+    with ExitStack() as ends:
+        copy = ends.enter_context(snapshot.private(path, wait))
+        if not (copy.folder / "metadata" / f"{DATABASE}.sql").exists():
+            raise WarehouseError(f"the warehouse {path} holds nothing yet; `champion warehouse migrate` creates it")
+        client = ends.enter_context(_engine(copy.folder, path))
+        client.command("set readonly = 2")  # what a reader wrote would be lost with its snapshot: say so at once
+        if not _close_at_exit:
+            _close_at_exit.append(atexit.register(close))
+        _kept.append(_Open(path, writable=False, client=client, version=copy.version, ends=ends.pop_all()))
+
+
+_close_at_exit: list[object] = []
+
+
+@contextmanager
+def _engine(folder: Path, path: Path) -> Iterator[Client]:
+    import clickhouse_connect  # noqa: PLC0415 - a second to import
+
+    with refusals(f"opening the embedded warehouse {path}"):
+        client = clickhouse_connect.get_client(interface="chdb", path=str(folder))
+    try:
+        enter_database(client)
+        yield client
+    finally:
+        client.close()
+
+
+def _reused(path: Path, *, writable: bool) -> Client:
+    now = _used[0]
+    if now.path != path or (writable and not now.writable):
+        raise WarehouseError(
+            f"this thread is still {'writing' if now.writable else 'reading'} the warehouse {now.path}; "
+            f"leave that `with` block before {'writing' if writable else 'reading'} {path}"
+        )
+    return now.client
+
+
+@contextmanager
+def _own_turn(wait: float) -> Iterator[None]:
+    if not _turn.acquire(timeout=wait):
+        raise WarehouseError(f"another thread of this process still has the warehouse open after {wait:g} s; try again")
+    try:
+        yield
+    finally:
+        _turn.release()
+
+
+@contextmanager
+def _written_by_us(path: Path, wait: float) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    owner = path.with_name(f"{path.name}.owner")
+    lock = FileLock(snapshot.writer_lock(path))
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout as error:
+        raise WarehouseError(
+            f"the warehouse {path} is still being written after {wait:g} s{_holder(owner)}; "
+            "wait for it to end, or stop it, and try again"
+        ) from error
+    try:
+        about = {"pid": os.getpid(), "command": " ".join(sys.argv)[:120], "since": clock.now().isoformat()}
+        write_bytes(owner, json.dumps(about).encode())
+        with snapshot.published(path, wait):
+            yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(owner: Path) -> str:
+    try:
+        about = json.loads(owner.read_bytes())
+        return f", by process {about['pid']} ({about['command']}) since {about['since']}"
+    except (OSError, ValueError, KeyError):
+        return ""

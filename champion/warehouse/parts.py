@@ -1,0 +1,58 @@
+"""Partitions and their parts: how wide a table's partitions are, and that each is read from few parts."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from champion import clock
+from champion.errors import WarehouseError
+from champion.warehouse.engine import DATABASE, refusals
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+_PARTS_OF_THIS_YEAR = 3  # the months so far, this month, and one more
+
+
+def year_of(session: str) -> str:
+    """Return the expression by which tables that keep years are partitioned."""
+    return f"toYear({session})"
+
+
+def keeps_years(client: Client, table: str) -> bool:
+    """Tell whether a partition of `table` is a year; else it is a month.
+
+    Raises:
+        WarehouseError: there is no such table; `champion warehouse migrate` makes those there are.
+    """
+    key = client.command(
+        "select partition_key from system.tables where database = {database:String} and name = {name:String}",
+        parameters={"database": DATABASE, "name": table},
+    )
+    if not isinstance(key, str) or not key:
+        raise WarehouseError(f"the warehouse has no table {table} by sessions; `champion warehouse migrate` makes it")
+    return key.startswith("toYear(")
+
+
+def partition(client: Client, table: str, month: date) -> str:
+    """Return the id of the partition that a month lies in, as `202401` or `2024`."""
+    return f"{month:%Y}" if keeps_years(client, table) else f"{month:%Y%m}"
+
+
+def merge(client: Client, table: str) -> int:
+    """Merge what loads left in several parts and return how many partitions that were.
+
+    A closed year is read from one part; the year that still grows may have a few, or each session would rewrite it.
+    """
+    found = client.query(
+        "select partition_id, count() as parts from system.parts where active and database = {database:String} "
+        "and table = {name:String} group by partition_id having parts > 1 order by partition_id",
+        parameters={"database": DATABASE, "name": table},
+    ).result_rows
+    this_year = str(clock.now().year)
+    torn = [name for name, count in found if not name.startswith(this_year) or count > _PARTS_OF_THIS_YEAR]
+    with refusals(f"merging {table}"):
+        for name in torn:
+            client.command(f"optimize table {DATABASE}.{table} partition id '{name}' final")
+    return len(torn)

@@ -1,0 +1,117 @@
+"""The ways of rows into a staging table: the engine reads the lake's files itself, or is sent the rows as Arrow.
+
+Reading is several times faster. It takes an engine that can see the files, so the embedded one, and files written under
+today's version of the contract: an older file lacks fields, whose defaults are for Polars to fill in.
+
+A lake on object storage would be a third way, `s3()` in the place of `file()`: `_read` has its place, `reads` its
+condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from champion.contracts import storage
+from champion.errors import WarehouseError
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+    from champion.contracts import Contract
+
+Files = Mapping[Path, Sequence[date]]
+"""Parquet files of the lake, and which sessions of each are meant: a sealed file holds a whole year."""
+
+_GLOB = frozenset("{}*?[]'\\")
+
+
+def insert(client: Client, contract: Contract, table: str, rows: pl.DataFrame, files: Sequence[Files] = ()) -> str:
+    """Put `rows` into `table` and return the way they went, "file" or "arrow".
+
+    `files` are where the same rows lie in the lake, for each feature group of the contract; none where nowhere.
+    """
+    if not rows.height:
+        return "none"
+    if reads(client, contract, files):
+        _read(client, contract, table, files)
+        return "file"
+    _send(client, contract, table, rows)
+    return "arrow"
+
+
+def reads(client: Client, contract: Contract, files: Sequence[Files]) -> bool:
+    """Tell whether the engine can read these files itself, and would find in them what Polars does."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 - only loads need it
+
+    if not files or type(client).__name__ != "ChdbClient":
+        return False
+    label = contract.label.encode()
+    return all((pq.read_schema(path).metadata or {}).get(b"champion.contract") == label for f in files for path in f)
+
+
+def _send(client: Client, contract: Contract, table: str, rows: pl.DataFrame) -> None:
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        table_of = storage.to_arrow(rows, contract)
+    except pa.ArrowInvalid as error:
+        raise WarehouseError(
+            f"{contract.name}: an id is not 16 bytes, or a fixed field not of its size: {error}"
+        ) from error
+    client.insert_arrow(table, table_of, settings={"input_format_null_as_default": 0})
+
+
+def _read(client: Client, contract: Contract, table: str, files: Sequence[Files]) -> None:
+    # Links under plain names: in a path of the user's, braces and stars would be wildcards.
+    with TemporaryDirectory(prefix="champion-load-") as folder:
+        if _GLOB & set(folder):
+            raise WarehouseError(f"TMPDIR {folder} holds one of {''.join(sorted(_GLOB))}; choose a folder without")
+        groups = list(contract.groups) or [None]
+        selects = [
+            " union all ".join(_selects(contract, group, Path(folder) / str(number), found))
+            for number, (group, found) in enumerate(zip(groups, files, strict=True))
+        ]
+        columns = ", ".join(f"`{name}`" for name in contract.polars_schema)
+        client.command(f"insert into {table} ({columns}) {_joined(contract, selects)}")
+
+
+def _selects(contract: Contract, group: str | None, folder: Path, files: Files) -> Iterator[str]:
+    """Yield the questions that give a group's rows: one for all files of a day, one for each sealed year."""
+    names = list(contract.polars_schema)
+    if group is not None:
+        names = [*contract.ungrouped, *contract.groups[group]]
+    typed = ", ".join(f"`{name}` {contract.clickhouse_columns[name]}" for name in names).replace("'", "\\'")
+    days = [path for path, sessions in files.items() if len(sessions) == 1]
+    chosen = ", ".join(f"`{name}`" for name in names)
+    source = f"select {chosen} from file('{{}}', Parquet, '{typed}')"
+    for number, (path, sessions) in enumerate(files.items()):
+        link = folder / ("days" if path in days else "years") / f"{number:05d}.parquet"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path.absolute())
+        if path not in days:
+            meant = ", ".join(f"'{session}'" for session in sessions)
+            yield f"{source.format(link)} where {contract.session} in ({meant})"
+    if days:
+        # A sealed file may hold but one session that is meant, and others that are not.
+        meant = ", ".join(f"'{session}'" for path in days for session in files[path])
+        yield f"{source.format(folder / 'days' / '*.parquet')} where {contract.session} in ({meant})"
+
+
+def _joined(contract: Contract, selects: Sequence[str]) -> str:
+    if len(selects) == 1:
+        return selects[0]
+    first, *others = ((f"g{number}", select) for number, select in enumerate(selects))
+    held = {name: "g0" for name in contract.ungrouped}
+    held |= {name: f"g{n}" for n, group in enumerate(contract.groups) for name in contract.groups[group]}
+    columns = ", ".join(f"{held[name]}.`{name}` as `{name}`" for name in contract.polars_schema)
+    joins = "".join(
+        f" inner join ({select}) as {name} on " + " and ".join(f"g0.`{key}` = {name}.`{key}`" for key in contract.key)
+        for name, select in others
+    )
+    return f"select {columns} from ({first[1]}) as g0{joins}"  # noqa: S608 - names of our own contracts

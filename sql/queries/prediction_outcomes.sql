@@ -1,0 +1,77 @@
+-- What followed each score: the adjusted return over its horizon, as champion/labels.py counts it, and its rank.
+-- An instrument without a bar on either session has no return, and a score whose horizon is not over yet has none.
+-- Parameters:
+--   start Date = (select max(trade_date) from champion_market.predictions_equity_scores) - 90: the first session scored
+--   end Date = (select max(trade_date) from champion_market.predictions_equity_scores): the last
+--   model String = 'equity_price_predictor': the registered model
+--   version Int32 = 0: its version; 0 for the one that scored each session last
+--   lag UInt32 = 0: sessions between the score and the close a trader enters at
+with
+    scores as (
+        select *
+        from champion_market.predictions_equity_scores final
+        where
+            trade_date between {start:Date} and {end:Date}
+            and model_name = {model:String}
+            and {version:Int32} in (0, model_version)
+    ),
+
+    latest as (
+        select trade_date, argMax(model_version, (ingest_time, model_version)) as version
+        from scores
+        group by trade_date
+    ),
+
+    calendar as (
+        select trade_date, row_number() over (order by trade_date) as number
+        from (select distinct trade_date from champion_market.normalized_equity_ohlc where trade_date >= {start:Date})
+    ),
+
+    dated as (
+        select scores.* except (event_id), calendar.number as number
+        from scores
+        inner join latest on scores.trade_date = latest.trade_date and scores.model_version = latest.version
+        inner join calendar on scores.trade_date = calendar.trade_date
+    ),
+
+    closes as (
+        select bars.instrument_id as instrument_id, calendar.number as number, bars.close as close
+        from champion_market.equity_adjusted as bars
+        inner join calendar on bars.trade_date = calendar.trade_date
+        where bars.trade_date >= {start:Date}
+    ),
+
+    outcomes as (
+        select
+            dated.trade_date as trade_date,
+            dated.instrument_id as instrument_id,
+            dated.symbol as symbol,
+            dated.model_version as model_version,
+            dated.horizon as horizon,
+            dated.score as score,
+            dated.rank as rank,
+            ends.close / entries.close - 1 as forward_return,
+            calendar.trade_date as label_end
+        from dated
+        left join closes as entries
+            on dated.instrument_id = entries.instrument_id and dated.number + {lag:UInt32} = entries.number
+        left join closes as ends
+            on dated.instrument_id = ends.instrument_id and dated.number + {lag:UInt32} + dated.horizon = ends.number
+        left join calendar on dated.number + {lag:UInt32} + dated.horizon = calendar.number
+    ),
+
+    final as (
+        select
+            *,
+            if(
+                forward_return is null,
+                null,
+                rank() over (partition by trade_date order by forward_return desc nulls last)
+            ) as outcome_rank
+        from outcomes
+    )
+
+select *
+from final
+order by trade_date, rank, symbol
+settings join_use_nulls = 1

@@ -1,0 +1,46 @@
+-- The shares that closed a session at or near their highest close of 52 weeks, adjusted for what companies did.
+-- Parameters:
+--   session Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the session
+--   within Float64 = 0: how far below the highest close they may be, as 0.02 for 2 percent
+--   min_sessions UInt32 = 200: on how many sessions of the 52 weeks at least they traded
+with
+    bars as (
+        select *
+        from champion_market.equity_adjusted
+        where trade_date between {session:Date} - 363 and {session:Date}
+    ),
+
+    years as (
+        select
+            instrument_id,
+            count() as sessions,
+            max(close) as highest,
+            argMax(trade_date, (close, trade_date)) as highest_on,
+            argMax(close, trade_date) as last_close,
+            argMax(symbol, trade_date) as last_symbol,
+            argMax(volume, trade_date) as last_volume,
+            max(trade_date) as last_session
+        from bars
+        group by instrument_id
+    ),
+
+    final as (
+        select
+            last_symbol as symbol,
+            instrument_id,
+            last_close as close,
+            highest,
+            highest_on,
+            last_close / highest - 1 as from_high,
+            last_volume as volume,
+            sessions
+        from years
+        where
+            last_session = {session:Date}
+            and sessions >= {min_sessions:UInt32}
+            and last_close >= highest * (1 - {within:Float64})
+    )
+
+select *
+from final
+order by from_high desc, symbol

@@ -1,0 +1,178 @@
+"""Lake to warehouse: the ways the rows take, replays, corrections and kills, over the simulated archive."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+from warehouse_rows import FACTORS, FEATURES, FRAMES, JANUARY, NORMALIZED, RAW, normalized, python, wait_for
+
+from champion import contracts, resources, warehouse
+from champion.errors import WarehouseError
+from champion.lake import Lake
+from champion.lake.sealed import seal
+from champion.pipeline.build import build_features
+from champion.pipeline.load import load
+from champion.settings import Settings
+from champion.warehouse import fingerprint, migrations, parts
+
+START, END = date(2023, 11, 1), date(2024, 8, 30)
+DATASETS = (RAW, NORMALIZED, FEATURES, FACTORS)
+AGGREGATES = {
+    "equity_ohlc_daily_summary": "trade_date, exchange",
+    "equity_volume_leaders": "trade_date, volume_rank",
+    "equity_adjusted": "trade_date, instrument_id",
+    "equity_total_return": "trade_date, instrument_id",
+}
+
+
+@pytest.fixture(scope="module")
+def market(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A workspace whose lake has days, a sealed year, a session of it written since, and features in four groups."""
+    made = known.model_copy(update={"home": tmp_path_factory.mktemp("of {this}, 'that'") / "home"})
+    shutil.copytree(known.home / "lake", made.lake)
+    build_features(Lake(made.lake), START, END)
+    lake = Lake(made.lake)
+    seal(lake, NORMALIZED, 2023)
+    seal(lake, FEATURES, 2023)
+    corrected = date(2023, 12, 15)
+    bars = lake.scan(NORMALIZED, corrected, corrected).collect()
+    lake.write(NORMALIZED, corrected, bars.with_columns(volume=pl.col("volume") + 1), {"corrected": "1"})
+    return made
+
+
+def reconciled(settings: Settings) -> bool:
+    lake = Lake(settings.lake)
+    with warehouse.reader(settings) as client:
+        return all(
+            fingerprint.of_table(client, contracts.load(name), name)
+            == fingerprint.of_frame(contracts.load(name), lake.scan(name).collect())
+            for name in DATASETS
+        )
+
+
+def test_the_engine_reads_the_lake_itself_whatever_lies_where(market: Settings) -> None:
+    loaded = load(market, START, END, DATASETS)
+    assert {result.route for result in loaded} == {"file"}
+    assert {result.table for result in loaded} == set(DATASETS)
+    assert reconciled(market)
+    assert all(result.skipped for result in load(market, START, END, DATASETS))
+    with warehouse.reader(market) as client:
+        torn = "select partition, count() as n from system.parts where active and table = {t:String} group by 1"
+        counts = dict(warehouse.frame(client, torn, {"t": NORMALIZED}).iter_rows())
+    assert counts == {"2023": 1, "2024": 1}
+
+
+def test_a_month_loaded_three_times_leaves_every_aggregate_as_it_was(market: Settings) -> None:
+    load(market, START, END, DATASETS)
+
+    def aggregates() -> dict[str, pl.DataFrame]:
+        texts = {name: f"select * from {name} order by {order}" for name, order in AGGREGATES.items()}
+        return {name: warehouse.sql(market, text) for name, text in texts.items()}
+
+    before = aggregates()
+    assert all(frame.height for frame in before.values())
+    for _ in range(3):
+        with warehouse.writer(market) as client:
+            client.command("truncate table loads")  # the warehouse no longer knows that it has the month
+        again = load(market, date(2024, 3, 1), date(2024, 3, 31), DATASETS)
+        assert not any(result.skipped for result in again)
+        for name, frame in aggregates().items():
+            assert frame.equals(before[name]), name
+    assert reconciled(market)
+
+
+def test_a_late_correction_replaces_the_session_and_nothing_else(market: Settings) -> None:
+    load(market, START, END, DATASETS)
+    lake, session = Lake(market.lake), date(2024, 5, 15)
+    before = warehouse.sql(market, "select * except (volume, event_id) from equity_ohlc order by all")
+    bars = lake.scan(NORMALIZED, session, session).collect()
+    lake.write(NORMALIZED, session, bars.with_columns(volume=pl.col("volume") * 2), {"corrected": "2"})
+    changed = [result for result in load(market, START, END, DATASETS) if not result.skipped]
+    assert [(result.table, result.partition) for result in changed] == [(NORMALIZED, "202405")]
+    assert reconciled(market)
+    assert warehouse.sql(market, "select * except (volume, event_id) from equity_ohlc order by all").equals(before)
+
+
+def test_a_load_killed_anywhere_is_as_if_it_had_not_been_and_a_rerun_reconciles(market: Settings) -> None:
+    work = """
+        from datetime import date
+        from champion.pipeline.load import load
+        with warehouse.writer(settings) as client:
+            client.command("truncate table loads")
+        print("loading", flush=True)
+        load(settings, date(2023, 11, 1), date(2024, 8, 30), DATASETS)
+        print("loaded", flush=True)
+    """.replace("DATASETS", repr(DATASETS))
+    load(market, START, END, DATASETS)
+    for longest in (0.3, 1.5):
+        with python(market, work) as process:
+            wait_for(process, "loading")
+            time.sleep(random.uniform(0, longest))  # noqa: S311 - any instant will do
+            process.kill()
+        assert reconciled(market), "readers see what was there before"
+    load(market, START, END, DATASETS)
+    assert reconciled(market)
+
+
+def test_a_migration_killed_anywhere_is_finished_by_the_next(tmp_path: Path) -> None:
+    """From months to years with the rows in place: the migration that takes longest."""
+    earlier = tmp_path / "earlier"
+    earlier.mkdir()
+    for path in sorted((resources.folder("sql") / "migrations").glob("*.sql"))[:16]:
+        shutil.copy(path, earlier)
+    settings = Settings(home=tmp_path / "ws")
+    sessions = tuple(date(year, 1, 5) for year in range(2015, 2025))
+    with warehouse.writer(settings) as client:
+        assert len(warehouse.migrate(client, earlier)) == 16
+        assert not parts.keeps_years(client, NORMALIZED)
+        contract, rows = contracts.load(NORMALIZED), normalized(sessions)
+        for session in sessions:
+            warehouse.load_month(client, contract, session, normalized((session,)), "1")
+    work = """
+        with warehouse.writer(settings) as client:
+            print("migrating", flush=True)
+            warehouse.migrate(client)
+            print("migrated", flush=True)
+    """
+    for longest in (0.1, 0.4):
+        with python(settings, work) as process:
+            wait_for(process, "migrating")
+            time.sleep(random.uniform(0, longest))  # noqa: S311 - any instant will do
+            process.kill()
+        with warehouse.reader(settings) as client:
+            assert fingerprint.of_table(client, contract, NORMALIZED) == fingerprint.of_frame(contract, rows)
+    with warehouse.writer(settings) as client:
+        warehouse.migrate(client)
+        assert migrations.pending(client) == []
+        assert parts.keeps_years(client, NORMALIZED)
+        assert fingerprint.of_table(client, contract, NORMALIZED) == fingerprint.of_frame(contract, rows)
+        assert warehouse.frame(client, "show tables like 'reshaped%'").is_empty()
+        assert warehouse.load_month(client, contract, sessions[0], normalized(sessions[:1]), "1").skipped
+
+
+def test_a_migration_a_server_did_not_finish_is_run_again_from_its_beginning(fresh: Settings) -> None:
+    """On a server nothing is undone: each statement of the file may be the last one that was carried out."""
+    text = next(m.text for m in migrations.shipped() if m.name == "years")
+    with warehouse.writer(fresh) as client:
+        contract = contracts.load(NORMALIZED)
+        warehouse.load_month(client, contract, JANUARY, normalized(), "1")
+        statements = migrations.split(text)
+        for done in range(7, 15):  # those of normalized_equity_ohlc
+            for statement in statements[:done] + statements:
+                client.command(statement)
+            assert fingerprint.of_table(client, contract, NORMALIZED) == fingerprint.of_frame(contract, normalized())
+
+
+def test_an_unknown_table_is_named(fresh: Settings) -> None:
+    with warehouse.writer(fresh) as client:
+        client.command("drop table champion_market.quality_findings")
+        with pytest.raises(WarehouseError, match="no table quality_findings"):
+            warehouse.load_month(
+                client, contracts.load("quality_findings"), JANUARY, FRAMES["quality_findings"](), "1", force=True
+            )
