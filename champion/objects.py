@@ -12,8 +12,9 @@ from __future__ import annotations
 import fnmatch
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,7 +39,26 @@ GUARDS: ContextVar[tuple[Callable[[], None], ...]] = ContextVar("GUARDS", defaul
 SLOWEST = timedelta(seconds=25)  # one request with all its repetitions
 _REQUEST, _CONNECT, _REPETITIONS = timedelta(seconds=8), timedelta(seconds=4), timedelta(seconds=16)
 _BUFFER = 1 << 20
+_MESSAGE = 300
 _AT_ONCE = 32
+_WILD = frozenset("{}*?[]'\\")
+
+
+@contextmanager
+def _asked(place: Path) -> Iterator[None]:
+    """Turn what the store refuses into a LakeError of one line; what is not there is FileNotFoundError, as on disk."""
+    from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError  # noqa: PLC0415
+
+    try:
+        yield
+    except (FileNotFoundError, AlreadyExistsError, PreconditionError):
+        raise
+    except BaseError as error:
+        text = " ".join(str(error).split("Debug source")[0].split())[:_MESSAGE]
+        raise LakeError(
+            f"{place}: the object store refused or did not answer: {text}. Check that the bucket exists, and the AWS_ "
+            "variables: endpoint, region and keys"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +99,16 @@ class ObjectPath(PosixPath):
     def read_bytes(self) -> bytes:
         import obstore  # noqa: PLC0415 - only lakes in an object store need it
 
-        return bytes(obstore.get(_store(self.bucket), self.key).bytes())
+        with _asked(self):
+            return bytes(obstore.get(_store(self.bucket), self.key).bytes())
 
     @override
     def write_bytes(self, data: Any) -> int:
         import obstore  # noqa: PLC0415
 
         _ask_guards()
-        obstore.put(_store(self.bucket), self.key, bytes(data))
+        with _asked(self):
+            obstore.put(_store(self.bucket), self.key, bytes(data))
         return len(data)
 
     @override
@@ -99,7 +121,8 @@ class ObjectPath(PosixPath):
     def stat(self, *, follow_symlinks: bool = True) -> Any:
         import obstore  # noqa: PLC0415
 
-        about = obstore.head(_store(self.bucket), self.key)
+        with _asked(self):
+            about = obstore.head(_store(self.bucket), self.key)
         etag = str(about["e_tag"])
         return Stat(about["size"], hash(etag), int(about["last_modified"].timestamp() * 1e9), etag)
 
@@ -123,7 +146,8 @@ class ObjectPath(PosixPath):
         if not missing_ok:
             self.stat()
         _ask_guards()
-        obstore.delete(_store(self.bucket), self.key)
+        with _asked(self):
+            obstore.delete(_store(self.bucket), self.key)
 
     @override
     def rename(self, target: Any) -> ObjectPath:
@@ -131,8 +155,9 @@ class ObjectPath(PosixPath):
         import obstore  # noqa: PLC0415
 
         _ask_guards()
-        obstore.copy(_store(self.bucket), self.key, target.key)
-        obstore.delete(_store(self.bucket), self.key)
+        with _asked(self):
+            obstore.copy(_store(self.bucket), self.key, target.key)
+            obstore.delete(_store(self.bucket), self.key)
         return ObjectPath(target)
 
     def put(self, file: Path) -> None:
@@ -140,7 +165,8 @@ class ObjectPath(PosixPath):
         import obstore  # noqa: PLC0415
 
         _ask_guards()
-        obstore.put(_store(self.bucket), self.key, file)
+        with _asked(self):
+            obstore.put(_store(self.bucket), self.key, file)
 
     def create(self, content: bytes) -> str | None:
         """Put `content` where there is nothing yet and return its tag; None where there is something."""
@@ -148,7 +174,8 @@ class ObjectPath(PosixPath):
         from obstore.exceptions import AlreadyExistsError  # noqa: PLC0415
 
         try:
-            return obstore.put(_store(self.bucket), self.key, content, mode="create")["e_tag"]
+            with _asked(self):
+                return obstore.put(_store(self.bucket), self.key, content, mode="create")["e_tag"]
         except AlreadyExistsError:
             return None
 
@@ -158,7 +185,8 @@ class ObjectPath(PosixPath):
         from obstore.exceptions import PreconditionError  # noqa: PLC0415
 
         try:
-            return obstore.put(_store(self.bucket), self.key, content, mode={"e_tag": tag})["e_tag"]
+            with _asked(self):
+                return obstore.put(_store(self.bucket), self.key, content, mode={"e_tag": tag})["e_tag"]
         except (PreconditionError, FileNotFoundError):
             return None
 
@@ -193,7 +221,8 @@ class _Reader(io.RawIOBase):
         end = min(self._at + len(buffer), self._size)
         if end <= self._at:
             return 0
-        content = obstore.get_range(_store(self._path.bucket), self._path.key, start=self._at, end=end)
+        with _asked(self._path):
+            content = obstore.get_range(_store(self._path.bucket), self._path.key, start=self._at, end=end)
         buffer[: len(content)] = bytes(content)
         self._at += len(content)
         return len(content)
@@ -218,9 +247,10 @@ def listed(folder: ObjectPath) -> Iterator[ObjectPath]:
     """Yield all objects below `folder`, a thousand a request."""
     import obstore  # noqa: PLC0415
 
-    for chunk in obstore.list(_store(folder.bucket), f"{folder.key}/"):
-        for found in chunk:
-            yield ObjectPath(f"/{folder.bucket}/{found['path']}")
+    with _asked(folder):
+        for chunk in obstore.list(_store(folder.bucket), f"{folder.key}/"):
+            for found in chunk:
+                yield ObjectPath(f"/{folder.bucket}/{found['path']}")
 
 
 def matching(folder: ObjectPath, pattern: str) -> Iterator[ObjectPath]:
@@ -228,6 +258,24 @@ def matching(folder: ObjectPath, pattern: str) -> Iterator[ObjectPath]:
     depth = len(folder.parts)
     wanted = pattern.split("/")
     return (found for found in listed(folder) if _fits(found.parts[depth:], wanted))
+
+
+def url(paths: Sequence[ObjectPath]) -> str:
+    """Return one URL for objects of one bucket, as ClickHouse reads it: several stand in braces.
+
+    Raises:
+        UsageError: the prefix holds a character that ClickHouse would take for a wildcard.
+    """
+    region = os.environ.get("AWS_REGION", "us-east-1")
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", f"https://s3.{region}.amazonaws.com").rstrip("/")
+    if wild := sorted({letter for found in paths for letter in found.key if letter in _WILD}):
+        raise UsageError(f"{paths[0]}: the lake's prefix holds {' '.join(wild)}; choose one of plain letters")
+    keys = [found.key for found in paths]
+    if len(keys) == 1:
+        return f"{endpoint}/{paths[0].bucket}/{keys[0]}"
+    shared = os.path.commonpath(keys)
+    rest = ",".join(os.path.relpath(key, shared) for key in keys)
+    return f"{endpoint}/{paths[0].bucket}/{shared}/{{{rest}}}"
 
 
 def each(place: Path, ask: Callable[[T], R], items: Iterable[T]) -> list[R]:

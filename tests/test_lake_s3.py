@@ -41,6 +41,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     with s3_server.running(tmp_path_factory.mktemp("s3")) as variables, pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(name, value)
+        objects.path(f"s3://{s3_server.BUCKET}/ready").write_bytes(b"")  # which makes the bucket
         yield variables
 
 
@@ -216,6 +217,12 @@ def test_a_writer_that_lost_its_lock_puts_nothing_more(root: ObjectPath) -> None
     assert lock.read_bytes() == b"somebody else's", "it is not given back by who lost it"
 
 
+def test_a_store_that_refuses_says_where_and_what_to_check(s3: dict[str, str]) -> None:
+    assert s3
+    with pytest.raises(LakeError, match=r"s3://absent/lake/.*NoSuchBucket.*Check that the bucket exists"):
+        Lake(objects.path("s3://absent/lake")).sessions(NAME)
+
+
 def test_what_needs_a_folder_is_refused_by_name(root: ObjectPath) -> None:
     with pytest.raises(LakeError, match=r"s3://.*/lake is in an object store, and this needs a folder"):
         root.mkdir()
@@ -243,7 +250,8 @@ def test_from_published_files_to_training_and_warehouse(
     bars, *_ = (lake.scan("normalized_equity_ohlc").drop("ingest_time").collect() for lake in lakes)
     assert bars.equals(lakes[1].scan("normalized_equity_ohlc").drop("ingest_time").collect())
     assert lakes[0].digest("features_equity_indicators") == lakes[1].digest("features_equity_indicators")
-    loaded = load.load(away, first, last, ("normalized_equity_ohlc",))
-    assert sum(result.rows for result in loaded) == bars.height
+    loaded = load.load(away, first, last, ("normalized_equity_ohlc", "features_equity_indicators"))
+    assert sum(result.rows for result in loaded) == bars.height + lakes[0].rows("features_equity_indicators")
+    assert {result.route for result in loaded} == {"s3"}, "the engine reads the store itself"
     assert warehouse.sql(away, "select count() as n from champion_market.equity_ohlc")["n"].item() == bars.height
     assert not (away.home / "lake").exists(), "nothing of the lake is on this disk"

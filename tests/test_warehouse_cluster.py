@@ -23,6 +23,7 @@ LOADS = (  # what a load sends besides; tests of the real server below would not
     "drop table if exists champion_market.staging_x_202401 sync",
     "create table champion_market.staging_x_202401 as champion_market.x",
 )
+ONE_SERVER = ("insert into", "alter table")  # a replicated table passes it on by itself
 DDL = (*migrations._BOOTSTRAP, *SHIPPED, *access.statements(), *LOADS)
 
 
@@ -35,6 +36,9 @@ def test_the_engines_parser_finds_the_cluster_and_nothing_else_changed(tmp_path:
             return str(client.query(query, parameters={"text": statement}).result_rows[0][0])
 
         for statement in DDL:
+            if statement.startswith(ONE_SERVER):
+                assert cluster.rendered(statement, OURS) == statement
+                continue
             before, after = formatted(statement), formatted(cluster.rendered(statement, OURS))
             assert after.count(f" ON CLUSTER `{OURS}`") == 1, after
             assert after.count("ENGINE = Replicated") == len(re.findall(r"ENGINE = \w*MergeTree", before)), after

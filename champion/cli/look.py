@@ -106,7 +106,8 @@ def _list_queries(*, as_json: bool) -> None:
     known = [queries.load(name) for name in queries.names()]
     if as_json:
         console.show(
-            {q.name: {"answers": q.answers, "parameters": [asdict(p) for p in q.parameters]} for q in known}, as_json=True
+            {q.name: {"answers": q.answers, "parameters": [asdict(p) for p in q.parameters]} for q in known},
+            as_json=True,
         )
         return
     for query in known:

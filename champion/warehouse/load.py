@@ -78,7 +78,9 @@ def load_month(
         kept = None if force else _loaded(client, contract, partition, digest)
         if kept is not None:
             return LoadResult(contract.name, partition, kept, skipped=True)
-        rows = contract.conform(source if isinstance(source, pl.DataFrame) else storage.scan(source, contract).collect())
+        rows = contract.conform(
+            source if isinstance(source, pl.DataFrame) else storage.scan(source, contract).collect()
+        )
         _refuse_strangers(client, contract, partition, rows)
         whole = parts.partition(client, contract.name, month)
         with _staging(client, contract, partition) as staging:

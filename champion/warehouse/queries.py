@@ -98,7 +98,9 @@ def _bound(client: Client, query: Query, given: dict[str, Any]) -> dict[str, Any
     unknown = [name for name in given if name not in known]
     missing = [p.name for p in query.parameters if p.default is None and p.name not in given]
     if unknown or missing:
-        takes = ", ".join(f"{p.name} ({p.type}{'' if p.default is None else ', has a default'})" for p in known.values())
+        takes = ", ".join(
+            f"{p.name} ({p.type}{'' if p.default is None else ', has a default'})" for p in known.values()
+        )
         wrong = f"has no parameters {unknown}" if unknown else f"needs {', '.join(missing)}"
         raise WarehouseError(f"the query {query.name} {wrong}; it takes {takes}")
     wanted = {name: f"cast({p.default}, '{p.type}')" for name, p in known.items() if name not in given}
