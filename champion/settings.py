@@ -59,6 +59,11 @@ class Settings(BaseSettings):
     prefect_database_url: SecretStr | None = Field(
         default=None, description="postgresql:// URL for the local Prefect server; default SQLite in the home."
     )
+    task_runner: str = Field(
+        default="threads",
+        pattern=r"^(threads|dask|(tcp|tls)://.+)$",
+        description="Where submitted tasks run: threads, dask, or a Dask scheduler's tcp:// address.",
+    )
     notebook_timeout: int = Field(default=1800, gt=0, description="Seconds one cell may take.")
     raw_years: int | None = Field(default=None, gt=0, description="Years raw data is kept; empty keeps all.")
     normalized_years: int | None = Field(default=None, gt=0, description="Years normalized data is kept.")

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import polars as pl
@@ -54,24 +55,17 @@ def away(
 
 
 FLOW = """
-import os
+import json, os, sys
 from datetime import date
 from champion.services import prefect
 from champion.settings import Settings
 os.environ |= prefect.environment(Settings(), prefect.ensure(Settings()))  # before prefect is imported
-from prefect import flow
-from champion.pipeline import fetch
-from flows import steps
+from flows import ranges, runners
 
-@flow(name="one_notebook")
-def one_notebook(session: date) -> str:
-    with steps.recorded("market-data-ingestion", f"ingest {session}", {"session": session}) as parent:
-        assert steps.fetch(session, session) == []
-        inputs = {"staging": fetch.digest(fetch.staged(Settings(), session, session))}
-        dates = {"start": session.isoformat(), "end": session.isoformat()}
-        return steps.notebook("ingest", dates, parent=parent, inputs=inputs).outcome.value
-
-assert one_notebook(date(2024, 7, 9)) == "succeeded"
+if __name__ == "__main__":  # Dask's processes import this file
+    flow = ranges.ingest_ranges.with_options(task_runner=runners.chosen(Settings()))
+    done = flow(date(2024, 7, 9), date(2024, 7, 12), days=2)
+    assert done == {"parts": 2, "sessions": 4}, done
 """
 
 
@@ -88,37 +82,37 @@ def test_workspaces_meet_on_a_fresh_database(away: Settings, server: postgres_se
     assert server.rows("mlflow", "select count(*) from experiments") == [(1,)]
 
 
-def test_a_flow_runs_end_to_end_and_is_recorded(away: Settings, server: postgres_server.Server) -> None:
+def test_a_flow_runs_end_to_end_and_is_recorded(away: Settings, server: postgres_server.Server, tmp_path: Path) -> None:
+    """Where Dask is installed, its two parts run in two processes of a Dask cluster."""
+    on_dask = find_spec("prefect_dask") is not None
     variables = {
         "CHAMPION_HOME": str(away.home),
         "CHAMPION_ARCHIVE": away.archive,
         "CHAMPION_TRACKING_URI": away.tracking,
         "CHAMPION_PREFECT_DATABASE_URL": server.url("prefect"),
+        "CHAMPION_TASK_RUNNER": "dask" if on_dask else "threads",
     }
+    script = tmp_path / "flow.py"
+    script.write_text(FLOW)
     try:
         done = subprocess.run(
-            [sys.executable, "-c", FLOW], env={**os.environ, **variables}, capture_output=True, text=True, check=False
+            [sys.executable, str(script)], env={**os.environ, **variables}, capture_output=True, text=True, check=False
         )
     finally:
         prefect.stop(away)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert Lake(away.lake).sessions("normalized_equity_ohlc"), "the notebook did its work"
-    assert server.rows(
-        "prefect", "select flow.name, state_type::text from flow_run join flow on flow.id = flow_id"
-    ) == [("one_notebook", "COMPLETED")]
-    tasks = server.rows(
-        "prefect", "select distinct split_part(name, ' ', 1), state_type::text from task_run order by 1"
-    )
-    assert tasks == [("fetch", "COMPLETED"), ("notebook", "COMPLETED")]
-    recorded = {run.name: run for run in runs.find_runs(away)}
-    assert {name: run.outcome for name, run in recorded.items()} == {
-        "ingest": "succeeded",
-        "ingest 2024-07-09": "succeeded",
-    }
-    assert sorted(server.rows("mlflow", "select name, status from runs")) == [
-        ("ingest", "FINISHED"),
-        ("ingest 2024-07-09", "FINISHED"),
-    ], "the record is in PostgreSQL"
+    assert len(Lake(away.lake).sessions("normalized_equity_ohlc")) == 4, "the notebooks did their work"
+    flows = "select flow.name, state_type::text from flow_run join flow on flow.id = flow_id"
+    assert server.rows("prefect", flows) == [("ingest_ranges", "COMPLETED")]
+    tasks = dict(server.rows("prefect", "select split_part(name, ' ', 1), count(*) from task_run group by 1"))
+    assert (tasks["bring"], tasks["fetch"], tasks["notebook"]) == (2, 2, 2)
+    assert server.rows("prefect", "select distinct state_type::text from task_run") == [("COMPLETED",)]
+    recorded = runs.find_runs(away)
+    assert [run.outcome for run in recorded] == ["succeeded"] * 3
+    supervisors = {run.tags[runs.PID] for run in recorded if run.name == "ingest"}
+    assert len(supervisors) == (2 if on_dask else 1), "each part has a process of its own"
+    names = server.rows("mlflow", "select name, status from runs order by name")
+    assert names[:2] == [("ingest", "FINISHED"), ("ingest", "FINISHED")], "the record is in PostgreSQL"
     assert [path for path in away.home.rglob("*.db") if path.is_file()] == [], "no SQLite beside it"
 
 

@@ -90,7 +90,7 @@ def test_a_cluster_needs_a_server() -> None:
         Settings(home="x", warehouse_dsn=dsn, warehouse_cluster="it's")
 
 
-def test_a_cluster_the_server_does_not_know_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_cluster_the_server_does_not_know_and_tables_that_do_not_replicate_are_refused(tmp_path: Path) -> None:
     serve = f"import warehouse_server; warehouse_server.serve(Path({str(tmp_path / 'server')!r}))"
     with python(Settings(home=tmp_path), serve) as process:
         try:
@@ -98,6 +98,11 @@ def test_a_cluster_the_server_does_not_know_is_refused_by_name(tmp_path: Path) -
             dsn = f"clickhouse://default@127.0.0.1:{process.stdout.readline().strip()}/x?compress=false"
             away = Settings(home=tmp_path / "ws", warehouse_dsn=SecretStr(dsn), warehouse_cluster=OURS)
             with pytest.raises(WarehouseError, match=rf"no cluster '{OURS}'.*it knows none"):
+                warehouse.writer(away).__enter__()
+            with warehouse.writer(away.model_copy(update={"warehouse_cluster": None})) as client:
+                client.command("create database champion_market engine = Atomic")
+                client.command("create table champion_market.bars (a Int8) engine = MergeTree order by a")
+            with pytest.raises(WarehouseError, match=r"without a cluster: bars \(1 tables\) are on this server alone"):
                 warehouse.writer(away).__enter__()
         finally:
             process.kill()

@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from champion.errors import WarehouseError
+from champion.warehouse.engine import DATABASE
 from champion.warehouse.statements import masked
 
 if TYPE_CHECKING:
@@ -38,6 +39,16 @@ _PLAIN = re.compile(
     r"|restore|\()\b",
     re.IGNORECASE,
 )
+_SINGLE = """
+select name
+from system.tables
+where
+    database = {database:String}
+    and engine like '%MergeTree'
+    and engine not like 'Replicated%'
+    and engine not like 'Shared%'
+order by name
+"""
 _ENGINE = re.compile(r"\bengine\s*=\s*(?P<kind>(?!Replicated|Shared)\w*MergeTree)\b", re.IGNORECASE)
 
 
@@ -66,9 +77,14 @@ def on_cluster(client: Client, cluster: str) -> Client:
     """Return the client of a server, whose commands from now on reach all replicas of `cluster`.
 
     Raises:
-        WarehouseError: the server knows no such cluster, or its data is spread over several shards, where a replica
-            does not hold every row.
+        WarehouseError: the server knows no such cluster; its data is spread over several shards, where a replica does
+            not hold every row; or there are tables already that do not replicate.
     """
+    if single := [name for (name,) in client.query(_SINGLE, parameters={"database": DATABASE}).result_rows]:
+        raise WarehouseError(
+            f"the warehouse was made without a cluster: {', '.join(single[:3])} ({len(single)} tables) are on this "
+            "server alone; empty it, run `champion warehouse migrate`, and load it again from the lake"
+        )
     rows = client.query("select cluster, uniqExact(shard_num) from system.clusters group by cluster").result_rows
     known = {str(name): int(shards) for name, shards in rows}
     if cluster not in known:
