@@ -248,7 +248,7 @@ def listed(folder: ObjectPath) -> Iterator[ObjectPath]:
     import obstore  # noqa: PLC0415
 
     with _asked(folder):
-        for chunk in obstore.list(_store(folder.bucket), f"{folder.key}/"):
+        for chunk in obstore.list(_store(folder.bucket), f"{folder.key}/" if folder.key else None):
             for found in chunk:
                 yield ObjectPath(f"/{folder.bucket}/{found['path']}")
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -64,8 +65,9 @@ from flows import ranges, runners
 
 if __name__ == "__main__":  # Dask's processes import this file
     flow = ranges.ingest_ranges.with_options(task_runner=runners.chosen(Settings()))
-    done = flow(date(2024, 7, 9), date(2024, 7, 12), days=2)
-    assert done == {"parts": 2, "sessions": 4}, done
+    first, last, parts = sys.argv[1:]
+    done = flow(date.fromisoformat(first), date.fromisoformat(last), days=2)
+    assert done == {"parts": int(parts), "sessions": 2 * int(parts)}, done
 """
 
 
@@ -82,37 +84,53 @@ def test_workspaces_meet_on_a_fresh_database(away: Settings, server: postgres_se
     assert server.rows("mlflow", "select count(*) from experiments") == [(1,)]
 
 
-def test_a_flow_runs_end_to_end_and_is_recorded(away: Settings, server: postgres_server.Server, tmp_path: Path) -> None:
-    """Where Dask is installed, its two parts run in two processes of a Dask cluster."""
-    on_dask = find_spec("prefect_dask") is not None
+@pytest.fixture(scope="module")
+def kept(away: Settings) -> Iterator[None]:
+    """The workspace's Prefect server, which the first flow starts, until the module's end."""
+    yield
+    prefect.stop(away)
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize(
+    ("runner", "first", "last", "parts"),
+    [("threads", "2024-07-09", "2024-07-10", 1), ("dask", "2024-07-15", "2024-07-18", 2)],
+)
+def test_a_flow_runs_end_to_end_and_is_recorded(
+    away: Settings, server: postgres_server.Server, tmp_path: Path, runner: str, first: str, last: str, parts: int
+) -> None:
+    """On Dask the parts run in processes of a local cluster."""
+    if runner == "dask" and find_spec("prefect_dask") is None:
+        pytest.skip("prefect-dask is not installed: pip install 'champion[dask]'")
     variables = {
         "CHAMPION_HOME": str(away.home),
         "CHAMPION_ARCHIVE": away.archive,
         "CHAMPION_TRACKING_URI": away.tracking,
         "CHAMPION_PREFECT_DATABASE_URL": server.url("prefect"),
-        "CHAMPION_TASK_RUNNER": "dask" if on_dask else "threads",
+        "CHAMPION_TASK_RUNNER": runner,
     }
     script = tmp_path / "flow.py"
     script.write_text(FLOW)
-    try:
-        done = subprocess.run(
-            [sys.executable, str(script)], env={**os.environ, **variables}, capture_output=True, text=True, check=False
-        )
-    finally:
-        prefect.stop(away)
+    command = [sys.executable, str(script), first, last, str(parts)]
+    done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert len(Lake(away.lake).sessions("normalized_equity_ohlc")) == 4, "the notebooks did their work"
-    flows = "select flow.name, state_type::text from flow_run join flow on flow.id = flow_id"
-    assert server.rows("prefect", flows) == [("ingest_ranges", "COMPLETED")]
-    tasks = dict(server.rows("prefect", "select split_part(name, ' ', 1), count(*) from task_run group by 1"))
-    assert (tasks["bring"], tasks["fetch"], tasks["notebook"]) == (2, 2, 2)
-    assert server.rows("prefect", "select distinct state_type::text from task_run") == [("COMPLETED",)]
-    recorded = runs.find_runs(away)
-    assert [run.outcome for run in recorded] == ["succeeded"] * 3
-    supervisors = {run.tags[runs.PID] for run in recorded if run.name == "ingest"}
-    assert len(supervisors) == (2 if on_dask else 1), "each part has a process of its own"
-    names = server.rows("mlflow", "select name, status from runs order by name")
-    assert names[:2] == [("ingest", "FINISHED"), ("ingest", "FINISHED")], "the record is in PostgreSQL"
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
+    assert len(Lake(away.lake).sessions("normalized_equity_ohlc", start, end)) == 2 * parts, "the notebooks did it"
+    named = f"ingest {first} to {last} in parts of 2 days"
+    states = server.rows("prefect", "select name, state_type::text from flow_run")
+    assert dict(states)[named] == "COMPLETED"
+    tasks = server.rows(
+        "prefect",
+        "select split_part(task_run.name, ' ', 1), task_run.state_type::text, count(*) from task_run "
+        f"join flow_run on flow_run.id = flow_run_id where flow_run.name = '{named}' group by 1, 2",
+    )
+    assert {(name, "COMPLETED", parts) for name in ("bring", "fetch", "notebook")} <= set(tasks)
+    recorded = {run.run_id: run for run in runs.find_runs(away)}
+    parent = next(run for run in recorded.values() if run.name == f"ranges {first} to {last}")
+    ours = [run for run in recorded.values() if run.tags.get("mlflow.parentRunId") == parent.run_id]
+    assert [run.outcome for run in (parent, *ours)] == ["succeeded"] * (1 + parts)
+    assert len({run.tags[runs.PID] for run in ours} - {parent.tags[runs.PID]}) == (parts if runner == "dask" else 0)
+    assert (parent.run_id, "FINISHED") in server.rows("mlflow", "select run_uuid, status from runs")
     assert [path for path in away.home.rglob("*.db") if path.is_file()] == [], "no SQLite beside it"
 
 

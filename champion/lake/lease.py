@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import psutil
 
@@ -106,6 +107,7 @@ def _taken(path: ObjectPath, wait: float | None, times: Times) -> _Lease:
     while True:
         began = time.monotonic()
         if (tag := path.create(_content())) is not None:
+            _require_conditions(path)
             return _Lease(path, tag, began, times)
         try:
             found, holder = path.stat().etag, path.read_bytes()
@@ -120,6 +122,20 @@ def _taken(path: ObjectPath, wait: float | None, times: Times) -> _Lease:
         if deadline is not None and time.monotonic() > deadline:
             raise LakeError(f"{path} is still held by {holder.decode(errors='replace')}; wait for it, or stop it")
         time.sleep(_POLL)
+
+
+@cache
+def _require_conditions(path: ObjectPath) -> None:
+    """Do nothing where the store refuses to create what is there; once a process and lock, which was just created.
+
+    Raises:
+        LakeError: it overwrote it: of such a store nobody knows who writes.
+    """
+    if path.create(b"") is not None:
+        path.unlink(missing_ok=True)
+        raise LakeError(
+            f"{path}: the store ignores conditional writes (If-None-Match); a lake needs one that knows them"
+        )
 
 
 def _content() -> bytes:
