@@ -1,4 +1,4 @@
-"""A market as large as wanted: normalized bars, features and splits of made-up instruments, valid by their contracts."""
+"""A market as large as wanted: bars, features and splits of made-up instruments, valid by their contracts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def symbols(instruments: int) -> list[str]:
 
 def bars(days: Sequence[date], names: Sequence[str]) -> pl.DataFrame:
     """Return a bar for every instrument and session: a random walk in paise, its volume log-normal."""
-    random, shape = np.random.default_rng(1), (len(days), len(names))
+    random, shape = np.random.default_rng(days[0].toordinal()), (len(days), len(names))
     close = 100 * np.exp(np.cumsum(random.normal(0, 0.01, shape), axis=0) + random.normal(1, 1, shape[1]))
     close = np.maximum(np.round(close, 2), 1.0)
     opened = np.maximum(np.round(close * np.exp(random.normal(0, 0.005, shape)), 2), 1.0)

@@ -19,7 +19,7 @@ from champion.pipeline.identify import identify
 from champion.pipeline.ingest import ingest
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive, publish
-from champion.warehouse import migrations
+from champion.warehouse import adjustments, migrations
 
 START, END = date(2023, 11, 1), date(2024, 8, 30)
 
@@ -74,6 +74,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         for name, frame in FRAMES.items():
             result = warehouse.load_month(client, contracts.load(name), JANUARY, frame(), f"{name} 1")
             assert result == warehouse.LoadResult(name, "202401", frame().height, skipped=False, route="arrow")
+        assert adjustments.refresh(client)
     return made
 
 

@@ -1,3 +1,80 @@
-"""`%%sql` in a notebook: a real kernel beside a real loading flow."""
+"""`%%sql`: a real notebook kernel that reads while a loading flow works beside it."""
 
 from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+import pytest
+from jupyter_client.manager import KernelManager
+from warehouse_rows import JANUARY, NORMALIZED, normalized, python, wait_for
+
+from champion import contracts, magic, warehouse
+from champion.errors import UsageError
+from champion.settings import Settings
+
+
+def test_a_kernel_asks_while_a_loading_flow_writes(fresh: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with warehouse.writer(fresh) as client:
+        warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, normalized(), "1")
+    flow = """
+        sys.stdin.readline()
+        with warehouse.writer(settings) as client:
+            for month in (2, 3, 4):
+                session = builders.date(2024, month, 5)
+                warehouse.load_month(client, bars, session, builders.normalized((session,)), "1")
+            print("loaded", flush=True)
+            sys.stdin.readline()
+    """
+    monkeypatch.setenv("CHAMPION_HOME", str(fresh.home))
+    kernel = KernelManager()
+    kernel.start_kernel()
+    notebook = kernel.blocking_client()
+    notebook.start_channels()
+    said: list[str] = []
+
+    def output(message: dict[str, dict[str, object]]) -> None:
+        content = message["content"]
+        said.append(str(content.get("text") or content.get("data") or content.get("evalue") or ""))
+
+    def run(cell: str) -> str:
+        said.clear()
+        notebook.execute_interactive(cell, timeout=120, output_hook=output)
+        return "".join(said)
+
+    where = "where symbol in {names:Array(String)} and trade_date >= {start:Date}"
+    ask = f"%%sql bars <<\nselect symbol, close from equity_ohlc\n{where}"
+    try:
+        with python(fresh, flow) as process:
+            notebook.wait_for_ready(timeout=120)
+            run("%load_ext champion\nfrom datetime import date\nimport polars as pl")
+            run("start, names = date(2024, 1, 16), pl.Series(['ACME', 'BETA'])")
+            run(ask)
+            assert "[('ACME', 116.25), ('BETA', 216.5)]" in run("sorted(bars.rows())")
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            wait_for(process, "loaded")
+            run(ask)
+            assert "2" in run("bars.height"), "the flow has not ended: the kernel reads what was there before"
+            process.communicate("end\n")
+        run(ask)
+        assert "8" in run("bars.height")
+        assert "20" in run("%sql select count() from equity_ohlc where trade_date > {start:Date} - 40")
+        assert "Substitution `nowhere` is not set" in run("%sql select {nowhere:Int8}")
+        assert "DropQuery" in run("%%sql\ndrop table loads")
+    finally:
+        notebook.stop_channels()
+        kernel.shutdown_kernel()
+
+
+def test_what_stands_before_the_arrow_is_one_name() -> None:
+    assert magic.split_target(" leaders <<  ") == ("leaders", "")
+    with pytest.raises(UsageError, match="one name before <<"):
+        magic.split_target("a b <<")
+
+
+def test_parameters_are_the_notebooks_names() -> None:
+    text = "select {day:Date}, { symbols : Array(String) }, {unknown:Int8}"
+    names = {"day": date(2024, 1, 15), "symbols": pl.Series(["A"]), "other": 1}
+    assert magic.named_in(text, names) == {"day": date(2024, 1, 15), "symbols": ["A"]}

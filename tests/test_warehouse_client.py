@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 from filelock import FileLock
 from pydantic import SecretStr
-from warehouse_rows import COUNT, FRAMES, JANUARY, NORMALIZED, PARAMETERS, count, normalized, python, wait_for
+from warehouse_rows import COUNT, FRAMES, JANUARY, NORMALIZED, PARAMETERS, count, normalized, python, served, wait_for
 
 from champion import contracts, warehouse
 from champion.errors import WarehouseError
 from champion.settings import Settings
-from champion.warehouse import fingerprint, migrations, queries, snapshot
+from champion.warehouse import adjustments, fingerprint, migrations, queries, snapshot
 from champion.warehouse.engine import refusals
 
 
@@ -148,26 +148,19 @@ def test_an_unreachable_server_is_a_warehouse_error_without_the_password(tmp_pat
 
 
 def test_a_server_is_migrated_loaded_and_asked_like_the_embedded_engine(tmp_path: Path) -> None:
-    serve = f"import warehouse_server; warehouse_server.serve(Path({str(tmp_path / 'server')!r}))"
-    with python(Settings(home=tmp_path), serve) as process:
-        assert process.stdout is not None
-        port = process.stdout.readline().strip()
-        dsn = SecretStr(f"clickhouse://default@127.0.0.1:{port}/champion_market?compress=false")
-        served = Settings(home=tmp_path / "ws", warehouse_dsn=dsn)
-        try:
-            with warehouse.writer(served) as client:
-                assert len(warehouse.migrate(client)) == len(migrations.shipped())
-                for name, frame in FRAMES.items():
-                    contract = contracts.load(name)
-                    assert warehouse.load_month(client, contract, JANUARY, frame(), "1").rows == frame().height
-                    assert warehouse.load_month(client, contract, JANUARY, frame(), "1").skipped
-                    assert fingerprint.of_table(client, contract, name) == fingerprint.of_frame(contract, frame())
-                broken = normalized().with_columns(low=pl.col("high") + 1)
-                with pytest.raises(WarehouseError, match="low_le_high"):
-                    warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, broken, "2")
-            assert count(served, "equity_ohlc") == 8
-            for name, bound in PARAMETERS.items():
-                assert warehouse.sql(served, queries.load(name).text, bound).height > 0
-            assert not served.home.exists(), "a server leaves nothing in the workspace"
-        finally:
-            process.kill()
+    with served(tmp_path) as settings:
+        with warehouse.writer(settings) as client:
+            assert len(warehouse.migrate(client)) == len(migrations.shipped())
+            for name, frame in FRAMES.items():
+                contract = contracts.load(name)
+                assert warehouse.load_month(client, contract, JANUARY, frame(), "1").rows == frame().height
+                assert warehouse.load_month(client, contract, JANUARY, frame(), "1").skipped
+                assert fingerprint.of_table(client, contract, name) == fingerprint.of_frame(contract, frame())
+            broken = normalized().with_columns(low=pl.col("high") + 1)
+            with pytest.raises(WarehouseError, match="low_le_high"):
+                warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, broken, "2")
+            assert adjustments.refresh(client)
+        assert count(settings, "equity_ohlc") == 8
+        for name, bound in PARAMETERS.items():
+            assert queries.ask(settings, name, bound).height > 0, name
+        assert not settings.home.exists(), "a server leaves nothing in the workspace"

@@ -45,6 +45,17 @@ def test_the_engines_parser_finds_the_cluster_and_nothing_else_changed(tmp_path:
             assert after.replace(f" ON CLUSTER `{OURS}`", "").replace("ENGINE = Replicated", "ENGINE = ") == before
 
 
+def test_a_user_is_made_everywhere(tmp_path: Path) -> None:
+    said = [
+        cluster.rendered(text, OURS) for text in access.user_statements("asha", "analyst", SecretStr("a; long 'word'"))
+    ]
+    assert said[-1] == f"alter user asha on cluster '{OURS}' default role analyst"
+    with warehouse.writer(Settings(home=tmp_path)) as client:
+        for text in said:
+            query = "select formatQuerySingleLine({text:String})"
+            assert f" ON CLUSTER `{OURS}`" in client.query(query, parameters={"text": text}).result_rows[0][0]
+
+
 def test_no_table_is_left_unreplicated() -> None:
     rendered = " ".join(cluster.rendered(statement, OURS) for statement in DDL)
     engines = set(re.findall(r"engine\s*=\s*(\w+)", rendered))

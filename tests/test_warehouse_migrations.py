@@ -1,4 +1,4 @@
-"""Migrations: applied once, never changed, repeatable; and the roles of a server."""
+"""Migrations: applied once, never changed, repeatable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from warehouse_rows import NORMALIZED, count
 from champion import warehouse
 from champion.errors import WarehouseError
 from champion.settings import Settings
-from champion.warehouse import access, migrations, statements
+from champion.warehouse import migrations, statements
 
 
 def test_migrations_are_applied_once_and_may_not_change(tmp_path: Path) -> None:
@@ -60,13 +60,3 @@ def test_every_shipped_statement_may_run_twice(loaded: Settings) -> None:
             for statement in statements.split(migration.text):
                 client.command(statement)
     assert count(loaded, NORMALIZED) == 8
-
-
-def test_access_statements_are_sql_and_the_embedded_engine_refuses_them(loaded: Settings) -> None:
-    roles = " ".join(access.statements())
-    assert all(role in roles for role in ("analyst", "pipeline_writer", "data_admin"))
-    with warehouse.reader(loaded) as client:
-        for statement in access.statements():
-            assert client.query(f"explain ast {statement}").result_rows
-        with pytest.raises(WarehouseError, match="a server is needed"):
-            access.apply_access(client)

@@ -7,27 +7,28 @@ from datetime import date
 
 import polars as pl
 import pytest
-from warehouse_rows import JANUARY, NORMALIZED, PARAMETERS, SESSIONS, SYMBOLS, normalized
+from warehouse_rows import FRAMES, JANUARY, NORMALIZED, PARAMETERS, SESSIONS, SYMBOLS, normalized
 
 from champion import contracts, warehouse
 from champion.errors import WarehouseError
+from champion.labels import forward_return
 from champion.settings import Settings
-from champion.warehouse import queries
+from champion.warehouse import adjustments, queries
 
 
 def test_every_named_query_is_tested_and_says_what_it_answers() -> None:
     assert queries.names() == sorted(PARAMETERS)
     for name in queries.names():
-        lines = queries.load(name).splitlines()
-        assert lines[0].startswith("-- ")
-        assert lines[1].startswith("-- Parameters: ")
-        assert set(re.findall(r"(\w+) \(", lines[1])) >= set(PARAMETERS[name]) - {"end", "min_sessions"}
-    with pytest.raises(WarehouseError, match="no query is named 'nope'; there are: instruments, liquidity, movers"):
+        query = queries.load(name)
+        assert query.answers.endswith(".")
+        in_text = set(re.findall(r"\{(\w+):(\w+)\}", query.text.partition("with")[2]))
+        assert in_text == {(parameter.name, parameter.type) for parameter in query.parameters}
+    with pytest.raises(WarehouseError, match="no query is named 'nope'; there are: adjusted_returns, instruments"):
         queries.load("nope")
 
 
 def test_named_queries_answer(loaded: Settings) -> None:
-    got = {name: warehouse.sql(loaded, queries.load(name), bound) for name, bound in PARAMETERS.items()}
+    got = {name: queries.ask(loaded, name, bound) for name, bound in PARAMETERS.items()}
     assert got["instruments"].rows() == [("NSE:M&M", "M&M", *SESSIONS, 2, ["INE000003"])]
     bars = normalized(SESSIONS[:1])
     assert got["symbol_history"]["close"].to_list() == [100.25 * 4 + 15, 100.25 * 4 + 16]
@@ -36,15 +37,62 @@ def test_named_queries_answer(loaded: Settings) -> None:
     assert got["movers"]["symbol"].to_list() == ["ZED'S", "BETA", "ACME"]
     moves = (bars["close"] / bars["prev_close"] - 1).abs().sort(descending=True).head(3)
     assert got["movers"]["simple_return"].abs().to_list() == pytest.approx(moves.to_list())
-    assert got["volume_leaders"].select("symbol", "volume", "volume_rank").rows() == [
-        ("ZED'S", 4000, 1),
-        ("M&M", 3000, 2),
-    ]
+    leaders = got["volume_leaders"].select("symbol", "volume", "volume_rank").rows()
+    assert leaders == [("ZED'S", 4000, 1), ("M&M", 3000, 2)]
     assert got["liquidity"]["share_of_sessions"].to_list() == [1.0] * 4
     medians = normalized().group_by("instrument_id").agg(pl.col("turnover").median()).sort("turnover", descending=True)
     assert got["liquidity"]["median_turnover"].to_list() == pytest.approx(medians["turnover"].to_list())
     assert got["predictions_of_session"]["model_version"].unique().to_list() == [2]
     assert got["predictions_of_session"]["rank"].to_list() == [1, 2, 3, 4]
+
+
+def test_highs_and_returns_are_of_adjusted_bars(loaded: Settings) -> None:
+    """ACME's bonus of 3 for 2 goes ex on the second session: 115.25 before it is 76.83 after it."""
+    first, last = SESSIONS
+    before, after = round((100.25 + first.day) / 1.5, 4), 100.25 + last.day
+    highs = queries.ask(loaded, "year_highs", {"min_sessions": 2})
+    assert highs.select("symbol", "close", "highest_on", "from_high").row(0) == ("ACME", after, last, 0.0)
+    returns = queries.ask(loaded, "adjusted_returns", {"symbol": "ACME"})
+    assert returns["adjusted_close"].to_list() == [before, after]
+    assert returns["adjustment_factor"].to_list() == [1.5, 1.0]
+    raw_before = (100.25 + last.day) * 0.9
+    assert returns["return_as_traded"][1] == pytest.approx(after / raw_before - 1)
+    assert returns["simple_return"][1] == pytest.approx(after / round(raw_before / 1.5, 4) - 1)
+
+
+def test_outcomes_are_the_labels_of_polars(fresh: Settings) -> None:
+    sessions = tuple(date(2024, 1, day) for day in (15, 16, 17, 18))
+    bars = pl.concat([normalized((day,), bump=float(number**2 * 7)) for number, day in enumerate(sessions)])
+    bars = bars.with_columns(series=pl.lit("EQ"))
+    bars = bars.filter((pl.col("symbol") != "BETA") | (pl.col("trade_date") != sessions[2]))  # BETA does not trade
+    scores = FRAMES["predictions_equity_scores"]().with_columns(horizon=pl.lit(2, dtype=pl.Int32))
+    with warehouse.writer(fresh) as client:
+        warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, bars, "1")
+        warehouse.load_month(client, contracts.load("predictions_equity_scores"), JANUARY, scores, "1")
+        adjustments.refresh(client)
+    got = queries.ask(fresh, "prediction_outcomes")
+    labels = forward_return(bars, 2).filter(pl.col("trade_date") == sessions[0])
+    both = got.join(labels, on="instrument_id", suffix="_of_polars", maintain_order="left")
+    assert both.filter(pl.col("symbol") != "BETA")["label_end"].unique().to_list() == [sessions[2]]
+    assert both["forward_return"].to_list() == both["forward_return_of_polars"].to_list()
+    assert got.filter(pl.col("symbol") == "BETA").select("forward_return", "outcome_rank").row(0) == (None, None)
+    assert got.drop_nulls("forward_return").sort("forward_return", descending=True)["outcome_rank"].to_list() == [
+        1,
+        2,
+        3,
+    ]
+    assert got["model_version"].unique().to_list() == [2]
+    assert queries.ask(fresh, "prediction_outcomes", {"version": 1})["model_version"].unique().to_list() == [1]
+
+
+def test_parameters_of_named_queries_have_defaults_or_are_asked_for(loaded: Settings) -> None:
+    assert queries.ask(loaded, "movers", {"min_turnover": 0})["trade_date"].unique().to_list() == [SESSIONS[1]]
+    with pytest.raises(
+        WarehouseError, match=r"symbol_history needs symbol; it takes symbol \(String\), start \(Date, has"
+    ):
+        queries.ask(loaded, "symbol_history")
+    with pytest.raises(WarehouseError, match=r"movers has no parameters \['day'\]"):
+        queries.ask(loaded, "movers", {"day": SESSIONS[0]})
 
 
 def test_a_history_follows_the_instrument_through_its_renames(fresh: Settings) -> None:
@@ -59,11 +107,11 @@ def test_a_history_follows_the_instrument_through_its_renames(fresh: Settings) -
         warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, bars, "1")
         bound = {"start": first, "end": last}
         found = {
-            symbol: warehouse.frame(client, queries.load("symbol_history"), bound | {"symbol": symbol})
+            symbol: warehouse.frame(client, queries.load("symbol_history").text, bound | {"symbol": symbol})
             for symbol in ("NEW", "BETA", "GAMMA")
         }
-        named = warehouse.frame(client, queries.load("instruments"), {"symbol": "BETA"})
-        everyone = warehouse.frame(client, queries.load("instruments"), {"symbol": ""})
+        named = warehouse.frame(client, queries.load("instruments").text, {"symbol": "BETA"})
+        everyone = warehouse.frame(client, queries.load("instruments").text, {"symbol": ""})
     own = [(first, "NSE:BETA", "BETA"), (last, "NSE:BETA", "NEW")]
     columns = ("trade_date", "instrument_id", "symbol")
     assert found["NEW"].select(columns).rows() == own

@@ -6,11 +6,14 @@ import subprocess
 import sys
 import textwrap
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from subprocess import PIPE
 
 import polars as pl
+from pydantic import SecretStr
 
 from champion import contracts, warehouse
 from champion.settings import Settings
@@ -218,7 +221,10 @@ PARAMETERS: dict[str, dict[str, object]] = {
     "session_cross_section": {"session": SESSIONS[0]},
     "movers": {"session": SESSIONS[0], "rows": 3, "min_turnover": 0},
     "volume_leaders": {"session": SESSIONS[0], "rows": 2},
-    "liquidity": {"start": SESSIONS[0], "end": SESSIONS[1], "min_sessions": 2},
+    "liquidity": {"min_sessions": 2},
+    "year_highs": {"session": SESSIONS[1], "min_sessions": 2},
+    "adjusted_returns": {"symbol": "ACME"},
+    "prediction_outcomes": {},
     "predictions_of_session": {"session": SESSIONS[0], "model": "equity_price_predictor"},
 }
 
@@ -241,6 +247,20 @@ def python(settings: Settings, code: str) -> subprocess.Popen[str]:
     """
     text = textwrap.dedent(head) + textwrap.dedent(code)
     return subprocess.Popen([sys.executable, "-c", text], stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True)
+
+
+@contextmanager
+def served(folder: Path, config: Path | None = None) -> Iterator[Settings]:
+    """Yield a workspace whose warehouse is a server of its own, in another process."""
+    where = f"Path({str(folder / 'server')!r}), {f'Path({str(config)!r})' if config else None}"
+    with python(Settings(home=folder), f"import warehouse_server; warehouse_server.serve({where})") as process:
+        try:
+            assert process.stdout is not None
+            port = process.stdout.readline().strip()
+            dsn = SecretStr(f"clickhouse://default@127.0.0.1:{port}/champion_market?compress=false")
+            yield Settings(home=folder / "ws", warehouse_dsn=dsn)
+        finally:
+            process.kill()
 
 
 def wait_for(process: subprocess.Popen[str], word: str) -> None:

@@ -67,11 +67,35 @@ class Front(BaseHTTPRequestHandler):
             return bytes(self.engine.query(target).bytes())
 
 
-def serve(folder: Path) -> None:
+def configured(folder: Path, grants: list[str] | None = None) -> Path:
+    """Write a server's configuration, with backups and a query log; `grants` are all that its user has, else all.
+
+    Declared here, because the embedded engine has nowhere to keep what CREATE ROLE makes; what a grant allows is
+    decided by the same code.
+    """
+    rights = "<access_management>1</access_management>"
+    if grants is not None:
+        rights = f"<grants>{''.join(f'<query>{grant}</query>' for grant in grants)}</grants>"
+    folder.mkdir(parents=True)
+    (folder / "users.xml").write_text(
+        "<clickhouse><profiles><default/></profiles><quotas><default/></quotas><users><default><password/><networks>"
+        f"<ip>::/0</ip></networks><profile>default</profile><quota>default</quota>{rights}</default></users></clickhouse>"
+    )
+    (folder / "config.xml").write_text(
+        f"<clickhouse><users_config>{folder}/users.xml</users_config><user_directories><users_xml><path>{folder}/users.xml"
+        f"</path></users_xml></user_directories><backups><allowed_path>{folder}/backups/</allowed_path></backups>"
+        "<query_log><database>system</database><table>query_log</table>"
+        "<flush_interval_milliseconds>100</flush_interval_milliseconds></query_log></clickhouse>"
+    )
+    return folder / "config.xml"
+
+
+def serve(folder: Path, config: Path | None = None) -> None:
     """Serve `folder` on a free port until the process is killed; print the port."""
     import chdb  # noqa: PLC0415 - in the server's process only
 
-    Front.engine = chdb.connect(str(folder))  # type: ignore[no-untyped-call]
+    options = f"?config-file={config}" if config else ""
+    Front.engine = chdb.connect(f"{folder}{options}")  # type: ignore[no-untyped-call]
     server = HTTPServer(("127.0.0.1", 0), Front)
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()

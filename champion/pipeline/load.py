@@ -65,8 +65,7 @@ def load(
             progress(done, len(work), f"loaded {name} {month:%Y-%m}")
         for name in datasets:
             parts.merge(engine, name)
-        if not all(result.skipped for result in results) or not adjustments.written(engine):
-            adjustments.refresh(engine)
+        adjustments.refresh(engine)
     return results
 
 

@@ -39,6 +39,9 @@ _PLAIN = re.compile(
     r"|restore|\()\b",
     re.IGNORECASE,
 )
+_DEFAULT_ROLE = re.compile(
+    rf"\A\s*set\s+default\s+role\s+(?P<role>{_NAMES})\s+to\s+(?P<user>{_NAMES})\s*\Z", re.IGNORECASE
+)
 _SINGLE = """
 select name
 from system.tables
@@ -61,6 +64,8 @@ def rendered(statement: str, cluster: str) -> str:
     >>> rendered("create table if not exists t (a Int8) engine = MergeTree order by a", "ours")
     "create table if not exists t on cluster 'ours' (a Int8) engine = ReplicatedMergeTree order by a"
     """
+    if default := _DEFAULT_ROLE.match(statement):  # the same, of a kind that knows clusters
+        statement = f"alter user {default['user']} default role {default['role']}"
     code = masked(statement)
     found = _AFTER.match(code)
     if found is None:

@@ -4,8 +4,8 @@ The engine locks its folder to one process and a process to one folder. So a wri
 has the folder open, a reader opens a private snapshot of it, and the threads of one process take turns. A reader inside
 its own thread's writer reads through that writer.
 
-A snapshot stays open after its reader has left, for the next one: opening costs a fifth of a second, a query a hundredth.
-It is closed when something newer was committed, when this process wants to write, and when it ends.
+A snapshot stays open after its reader has left, for the next one: opening costs a fifth of a second, a question a
+hundredth. It is closed when something newer was committed, when this process wants to write, and when it ends.
 """
 
 from __future__ import annotations
@@ -67,6 +67,26 @@ def opened(path: Path, wait: float, *, writable: bool) -> Iterator[Client]:
         else:
             with _reading(path, wait) as client:
                 yield client
+
+
+@contextmanager
+def emptied(path: Path, wait: float) -> Iterator[None]:
+    """Give the block sole possession of the folder, which is not there: it makes it anew, or all is as it was.
+
+    Raises:
+        WarehouseError: as `opened`, or this thread has a warehouse open.
+    """
+    with _own_turn(wait):
+        if _used:
+            raise WarehouseError(f"this thread has the warehouse {_used[0].path} open; leave that `with` block first")
+        _close()
+        with _written_by_us(path, wait):
+            snapshot.discard(path)
+            try:
+                yield
+            except BaseException:
+                snapshot.recall(path)
+                raise
 
 
 def close() -> None:

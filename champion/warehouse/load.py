@@ -24,7 +24,7 @@ import polars as pl
 from champion import clock
 from champion.contracts import storage
 from champion.errors import WarehouseError
-from champion.warehouse import adjustments, fingerprint, parts, routes
+from champion.warehouse import fingerprint, parts, routes
 from champion.warehouse.engine import DATABASE, refusals
 from champion.warehouse.retention import keeps_from
 from champion.warehouse.routes import Files
@@ -88,7 +88,6 @@ def load_month(
             route = routes.insert(client, contract, staging, rows, files)
             _reconcile(client, contract, partition, rows, staging)
             _record(client, contract, partition, _UNKNOWN, 0)
-            adjustments.forget(client, contract.name)
             _swap(client, contract, whole, staging if rows.height + others else None)
         _count_again(client, contract, partition, rows.height)
         _record(client, contract, partition, digest, rows.height)

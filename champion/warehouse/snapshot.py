@@ -101,6 +101,17 @@ def private(path: Path, wait: float) -> Iterator[Copy]:
         Path(held.lock_file).unlink(missing_ok=True)
 
 
+def discard(path: Path) -> None:
+    """Take the folder away. The caller holds the writer's lock and has published what was there."""
+    _discard(_folder(path), path)
+
+
+def recall(path: Path) -> None:
+    """Put back what was published, for a writer that gives up."""
+    _discard(_folder(path), path)
+    _copy(_folder(path) / "published", path)
+
+
 def _take(path: Path, folder: Path, copy: Path, held: FileLock, wait: float) -> str | None:
     """Make the copy and return its version; None while a writer is just beginning or just ending."""
     with _locked(folder, wait):

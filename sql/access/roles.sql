@@ -1,16 +1,21 @@
--- Roles of a shared server. Give one to a user with: grant analyst to somebody.
+-- Roles of a shared server. `champion warehouse access asha --role analyst` gives one to a user.
 create role if not exists analyst, pipeline_writer, data_admin;
 
 -- Reads everything, writes nothing.
 grant select, show on champion_market.* to analyst;
+grant show databases on default.* to analyst; -- where a connection begins
 
 -- Loads: staging tables, inserts, the swap of a month. It cannot drop or change what the migrations made.
 grant select, show, insert on champion_market.* to pipeline_writer;
+grant show databases on default.* to pipeline_writer;
 grant alter delete on champion_market.* to pipeline_writer;
 grant create table, drop table on champion_market.staging_* to pipeline_writer;
-grant truncate on champion_market.instrument_adjustments to pipeline_writer;
 grant optimize on champion_market.* to pipeline_writer;
+grant select on system.parts to pipeline_writer;
+grant select on system.tables to pipeline_writer;
 
--- Migrations, retention and everything else in the database, and may pass its rights on.
+-- Migrations, retention and everything else in the database, may pass its rights on, and sees who asked what.
 grant all on champion_market.* to data_admin with grant option;
 grant create database on champion_market.* to data_admin;
+grant show databases on default.* to data_admin;
+grant show, select on system.query_log to data_admin;

@@ -28,7 +28,15 @@ with
     ),
 
     dated as (
-        select scores.* except (event_id), calendar.number as number
+        select
+            scores.trade_date as trade_date,
+            scores.instrument_id as instrument_id,
+            scores.symbol as symbol,
+            scores.model_version as model_version,
+            scores.horizon as horizon,
+            scores.score as score,
+            scores.rank as rank,
+            calendar.number as number
         from scores
         inner join latest on scores.trade_date = latest.trade_date and scores.model_version = latest.version
         inner join calendar on scores.trade_date = calendar.trade_date

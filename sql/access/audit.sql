@@ -1,0 +1,20 @@
+-- Who asked what: statements that began in the last days, newest first, those that were refused too.
+-- Parameters: days (UInt16), rows (UInt32).
+select
+    event_time,
+    user,
+    toString(type) as outcome,
+    query_kind,
+    query,
+    tables,
+    query_duration_ms,
+    read_rows,
+    written_rows,
+    exception
+from system.query_log
+where
+    event_date >= today() - {days:UInt16}
+    and type <> 'QueryStart'
+    and is_initial_query
+order by event_time desc, query_id
+limit {rows:UInt32}

@@ -1,0 +1,195 @@
+"""Roles, users, audit, backup and restore."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+import warehouse_server
+from clickhouse_connect.driver.client import Client
+from pydantic import SecretStr
+from warehouse_rows import FRAMES, JANUARY, NORMALIZED, count, normalized, python, served, wait_for
+
+from champion import contracts, warehouse
+from champion.errors import WarehouseError
+from champion.settings import Settings
+from champion.warehouse import access, adjustments, backup, fingerprint, parts, queries
+from champion.warehouse.engine import refusals
+
+PASSWORD = SecretStr("it's a \\ long one")
+
+
+def grants() -> dict[str, list[str]]:
+    """Return what `roles.sql` grants each role."""
+    found: dict[str, list[str]] = {}
+    for statement in access.statements()[1:]:
+        match = re.fullmatch(r"(grant .+) to (\w+)( with grant option)?", statement)
+        assert match, statement
+        found.setdefault(match[2], []).append(match[1] + (match[3] or ""))
+    return found
+
+
+def test_access_statements_are_sql_and_the_embedded_engine_refuses_them(loaded: Settings) -> None:
+    assert set(grants()) == {"analyst", "pipeline_writer", "data_admin"}
+    with warehouse.reader(loaded) as client:
+        for statement in access.statements() + access.user_statements("asha", "analyst", PASSWORD):
+            assert client.query(f"explain ast {statement}").result_rows
+        with pytest.raises(WarehouseError, match="a server is needed"):
+            access.apply_access(client)
+        with pytest.raises(WarehouseError, match="a server is needed") as caught:
+            access.add_user(client, "asha", "analyst", PASSWORD)
+        assert "long one" not in str(caught.value)
+        with pytest.raises(WarehouseError, match="keeps no query log"):
+            access.audit(client)
+
+
+@pytest.mark.parametrize(
+    ("user", "role", "password", "message"),
+    [
+        ("a b", "analyst", PASSWORD, "letters, digits"),
+        ("asha", "root", PASSWORD, "there are analyst, pipeline_writer, data_admin"),
+        ("asha", "analyst", SecretStr("short"), "12 are the least"),
+    ],
+)
+def test_users_that_may_not_be(user: str, role: access.Role, password: SecretStr, message: str) -> None:
+    with pytest.raises(WarehouseError, match=message) as caught:
+        access.user_statements(user, role, password)
+    assert "short" not in str(caught.value)
+
+
+def test_roles_allow_what_they_are_for_and_no_more_and_the_audit_tells(tmp_path: Path) -> None:
+    contract, table = contracts.load(NORMALIZED), f"champion_market.{NORMALIZED}"
+
+    def refused(client: Client, *statements: str) -> None:
+        for statement in statements:
+            with pytest.raises(WarehouseError, match="Not enough privileges"), refusals("asking"):
+                client.command(statement)
+
+    everything = warehouse_server.configured(tmp_path / "all")
+    with served(tmp_path, everything) as settings, warehouse.writer(settings) as client:
+        warehouse.migrate(client)
+        warehouse.load_month(client, contract, JANUARY, normalized(), "1")
+    loader = warehouse_server.configured(tmp_path / "loader", grants()["pipeline_writer"])
+    with served(tmp_path, loader) as settings, warehouse.writer(settings) as client:
+        assert warehouse.load_month(client, contract, JANUARY, normalized(bump=1.0), "2").rows == 8
+        adjustments.refresh(client)
+        parts.merge(client, NORMALIZED)
+        assert fingerprint.of_table(client, contract, NORMALIZED) == fingerprint.of_frame(
+            contract, normalized(bump=1.0)
+        )
+        refused(
+            client,
+            f"drop table {table}",
+            f"alter table {table} add column x Int8",
+            "create table champion_market.x as loads",
+        )
+    asker = warehouse_server.configured(tmp_path / "asker", grants()["analyst"])
+    with served(tmp_path, asker) as settings, warehouse.reader(settings) as client:
+        assert queries.ask(settings, "movers", {"min_turnover": 0}).height == 4
+        refused(client, f"insert into {table} select * from {table}", f"drop table {table}", f"optimize table {table}")
+        time.sleep(1)  # the log is written every tenth of a second
+    admin = warehouse_server.configured(tmp_path / "admin", grants()["data_admin"])
+    with served(tmp_path, admin) as settings, warehouse.writer(settings) as client:
+        assert warehouse.migrate(client) == []
+        client.command("create table champion_market.x as loads")
+        refused(client, "create database y", "create user z")
+        told = access.audit(client, rows=1000)
+    refusals_told = told.filter(
+        pl.col("outcome") != "QueryFinish", pl.col("exception").str.contains("Not enough privileges")
+    )
+    assert any(query.startswith("drop table") for query in refusals_told["query"])
+    assert told["event_time"].is_sorted(descending=True)
+
+
+def test_a_server_backs_up_and_restores_itself(tmp_path: Path) -> None:
+    config = warehouse_server.configured(tmp_path / "config")
+    place = f"File('{tmp_path}/config/backups/monday')"
+    contract = contracts.load(NORMALIZED)
+    with served(tmp_path, config) as settings:
+        with warehouse.writer(settings) as client:
+            warehouse.migrate(client)
+            warehouse.load_month(client, contract, JANUARY, normalized(), "1")
+        assert backup.backup(settings, place).place == place
+        with pytest.raises(WarehouseError, match="backup to File"):
+            backup.backup(settings, place)
+        with pytest.raises(WarehouseError, match="a server takes Disk"):
+            backup.backup(settings, "monday")
+        with warehouse.writer(settings) as client:
+            client.command("drop database champion_market sync")
+        assert backup.restore(settings, place).place == place
+        with warehouse.reader(settings) as client:
+            assert fingerprint.of_table(client, contract, NORMALIZED) == fingerprint.of_frame(contract, normalized())
+            assert count(settings, "equity_ohlc") == 8
+
+
+def test_a_backup_is_taken_beside_a_writer_and_restored(fresh: Settings, tmp_path: Path) -> None:
+    contract, place = contracts.load(NORMALIZED), tmp_path / "backups" / "monday"
+    with warehouse.writer(fresh) as client:
+        for name, frame in FRAMES.items():
+            warehouse.load_month(client, contracts.load(name), JANUARY, frame(), "1")
+    busy = """
+        with warehouse.writer(settings) as client:
+            warehouse.load_month(client, bars, builders.JANUARY, builders.normalized(bump=5.0), "2")
+            print("written", flush=True)
+            sys.stdin.readline()
+    """
+    with python(fresh, busy) as process:
+        wait_for(process, "written")
+        made = backup.backup(fresh, str(place))
+        process.communicate("\n")
+    assert made.files == sum(path.is_file() for path in (place / "warehouse").rglob("*") if not path.is_symlink())
+    with warehouse.reader(fresh) as client:
+        assert fingerprint.of_table(client, contract, NORMALIZED) == fingerprint.of_frame(
+            contract, normalized(bump=5.0)
+        )
+    with pytest.raises(WarehouseError, match="it exists already"):
+        backup.backup(fresh, str(place))
+    shutil.rmtree(fresh.warehouse)
+    assert backup.restore(fresh, str(place)).files == made.files
+    with warehouse.reader(fresh) as client:
+        for name, frame in FRAMES.items():
+            known = contracts.load(name)
+            assert fingerprint.of_table(client, known, name) == fingerprint.of_frame(known, frame())
+    with warehouse.writer(fresh) as client:
+        assert warehouse.load_month(client, contract, JANUARY, normalized(), "1").skipped
+        with pytest.raises(WarehouseError, match="leave that `with` block"):
+            backup.restore(fresh, str(place))
+
+
+def test_a_damaged_backup_restores_nothing(fresh: Settings, tmp_path: Path) -> None:
+    place = tmp_path / "backup"
+    backup.backup(fresh, str(place))
+    largest = max((path for path in place.rglob("*.bin")), key=lambda path: path.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[:-1] + b"x")
+    with pytest.raises(WarehouseError, match="1 files are missing or changed"):
+        backup.restore(fresh, str(place))
+    (place / "BACKUP.json").unlink()
+    with pytest.raises(WarehouseError, match="no whole backup"):
+        backup.restore(fresh, str(place))
+    assert count(fresh, NORMALIZED) == 0
+
+
+def test_a_restore_that_is_killed_leaves_the_warehouse_as_it_was(fresh: Settings, tmp_path: Path) -> None:
+    place = tmp_path / "backup"
+    backup.backup(fresh, str(place))
+    with warehouse.writer(fresh) as client:
+        warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, normalized(), "1")
+    killed = """
+        from champion.warehouse import embedded
+        with embedded.emptied(settings.warehouse, 10):
+            settings.warehouse.mkdir()
+            print("half", flush=True)
+            time.sleep(60)
+    """
+    with python(fresh, killed) as process:
+        wait_for(process, "half")
+        process.kill()
+    assert count(fresh, NORMALIZED) == 8
+    with pytest.raises(WarehouseError, match="no whole backup"):
+        backup.restore(fresh, str(tmp_path / "nowhere"))
+    backup.restore(fresh, str(place))
+    assert count(fresh, NORMALIZED) == 0
