@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -18,6 +18,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 from typing_extensions import override
+
+from champion import objects
 
 NSE_ARCHIVE = "https://nsearchives.nseindia.com"
 
@@ -34,6 +36,11 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(default=Path("data"), description="Workspace folder: lake, warehouse, stores, logs.")
+    lake_uri: str | None = Field(
+        default=None,
+        pattern=r"^s3://[^/]+",
+        description="s3://bucket/prefix of the lake; default a folder in the home.",
+    )
     archive: str = Field(default=NSE_ARCHIVE, description="Archive base: a folder, file:// or http(s):// URL.")
     lists: str | None = Field(
         default=None, description="Folder with downloaded lists of corporate actions; default: the archive."
@@ -41,8 +48,24 @@ class Settings(BaseSettings):
     warehouse_dsn: SecretStr | None = Field(
         default=None, description="clickhouse://user:password@host:8123/db, or empty for the embedded engine."
     )
+    warehouse_cluster: str | None = Field(
+        default=None,
+        pattern=r"^[\w.-]+$",
+        description="Name of the server's cluster, whose replicas all hold the warehouse; empty: one server.",
+    )
     tracking_uri: SecretStr | None = Field(default=None, description="MLflow tracking URI; default SQLite in the home.")
+    artifacts_uri: str | None = Field(
+        default=None, description="s3://bucket/prefix for MLflow's artifacts; default a folder in the home."
+    )
     prefect_api_url: str | None = Field(default=None, description="A Prefect API; default: one local server per home.")
+    prefect_database_url: SecretStr | None = Field(
+        default=None, description="postgresql:// URL for the local Prefect server; default SQLite in the home."
+    )
+    task_runner: str = Field(
+        default="threads",
+        pattern=r"^(threads|dask|(tcp|tls)://.+)$",
+        description="Where submitted tasks run: threads, dask, or a Dask scheduler's tcp:// address.",
+    )
     notebook_timeout: int = Field(default=1800, gt=0, description="Seconds one cell may take.")
     notebook_memory: int | None = Field(default=None, gt=0, description="MiB a notebook's kernel may hold; empty: all.")
     raw_years: int | None = Field(default=None, gt=0, description="Years raw data is kept; empty keeps all.")
@@ -66,6 +89,13 @@ class Settings(BaseSettings):
         """Take them from the environment as one text, with commas between."""
         return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
+    @field_validator("warehouse_cluster")
+    @classmethod
+    def _has_a_server(cls, value: str | None, found: ValidationInfo) -> str | None:
+        if value and found.data.get("warehouse_dsn") is None:
+            raise ValueError("a cluster is of servers; name one of them in CHAMPION_WAREHOUSE_DSN")
+        return value
+
     @field_validator("archive")
     @classmethod
     def _absolute_folder(cls, value: str) -> str:
@@ -86,8 +116,8 @@ class Settings(BaseSettings):
 
     @property
     def lake(self) -> Path:
-        """Root of the Parquet lake."""
-        return self.home / "lake"
+        """Root of the Parquet lake: a folder, or a place in an object store."""
+        return self.home / "lake" if self.lake_uri is None else objects.path(self.lake_uri)
 
     @property
     def staging(self) -> Path:

@@ -103,11 +103,14 @@ def backfill(
     """
     from champion.pipeline import fetch  # noqa: PLC0415
 
-    first, last = console.day(start), console.day(end)
-    fetch.check(console.settings(), first, last)
-    with console.flow_context(console.settings(), hidden=as_json):
+    first, last, chosen = console.day(start), console.day(end), console.settings()
+    fetch.check(chosen, first, last)
+    with console.flow_context(chosen, hidden=as_json):
+        from flows import ranges, runners  # noqa: PLC0415
         from flows.market_data import historical_backfill  # noqa: PLC0415
 
+        if chosen.task_runner != "threads" and not refresh:  # what follows finds the sessions there
+            ranges.ingest_ranges.with_options(task_runner=runners.chosen(chosen))(first, last, force=force)
         result = historical_backfill(first, last, refresh=refresh, force=force)
     console.show(result, as_json=as_json)
 

@@ -46,7 +46,12 @@ def scan(files: Sequence[Path], contract: Contract, columns: Sequence[str] | Non
         return pl.LazyFrame(schema=today)
     stored = {name: contract.stored_schema[name] for name in names}
     rows = pl.scan_parquet(
-        list(files), schema=stored, missing_columns="insert", cast_options=_EARLIER, glob=False, hive_partitioning=False
+        [str(file) for file in files],  # a place in an object store is its URI
+        schema=stored,
+        missing_columns="insert",
+        cast_options=_EARLIER,
+        glob=False,
+        hive_partitioning=False,
     )
     typed = {name: dtype for name, dtype in today.items() if dtype != stored[name]}
     filled = [

@@ -18,6 +18,7 @@ from champion.files import replacing, sha256
 from champion.lake import layout, manifest as manifests, partitions
 from champion.lake.retention import Unit, units
 from champion.lake.store import Lake
+from champion.objects import ObjectPath
 
 
 def copy(source: Lake, target: Lake, unit: Unit) -> None:
@@ -26,6 +27,7 @@ def copy(source: Lake, target: Lake, unit: Unit) -> None:
     Raises:
         LakeError: a file of `source` is not what its manifest says, or the copy is not what the file is.
     """
+    _require_folders(source, target)
     with layout.locked(target.root, contracts.load(unit.name)):
         for file, digest in unit.files.items():
             _copy_file(file, target.root / file.relative_to(source.root), digest)
@@ -71,6 +73,7 @@ def restore(lake: Lake, archive: Lake, name: str, start: date, end: date) -> lis
     Raises:
         LakeError: the archive is damaged.
     """
+    _require_folders(lake, archive)
     back: set[date] = set()
     have = set(_manifests(lake, name))
     for unit in units(archive, name):
@@ -79,6 +82,15 @@ def restore(lake: Lake, archive: Lake, name: str, start: date, end: date) -> lis
             copy(archive, lake, unit)
             back.update(unit.sessions)
     return sorted(back)
+
+
+def _require_folders(*lakes: Lake) -> None:
+    for lake in lakes:
+        if isinstance(lake.root, ObjectPath):
+            raise LakeError(
+                f"{lake.root}: partitions are archived between folders only; in an object store, have a lifecycle rule "
+                "of its own move old objects to cheaper storage, and leave CHAMPION_LAKE_ARCHIVE empty"
+            )
 
 
 def _manifests(lake: Lake, name: str) -> list[Path]:

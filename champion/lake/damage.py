@@ -72,7 +72,7 @@ def _day(folder: Path, contract: Contract, group: str | None) -> Iterator[Damage
         yield Damage(folder / layout.SUCCESS, str(error), _REWRITE)
         return
     for part in manifest.parts if manifest else ():
-        path = folder / part.name
+        path = layout.part_file(folder / part.name, part.sha256)
         if reason := _file(path, part.sha256, part.rows) or _schema(path, contract, group):
             yield Damage(path, reason, _REWRITE)
 
@@ -95,12 +95,12 @@ def _file(path: Path, digest: str, rows: int) -> str | None:
         return "the file is missing"
     if (found := sha256(path)) != digest:
         return f"its SHA-256 is {found[:12]}, the manifest says {digest[:12]}"
-    counted = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
+    counted = pl.scan_parquet(str(path), glob=False).select(pl.len()).collect().item()
     return None if counted == rows else f"it holds {counted} rows, the manifest says {rows}"
 
 
 def _counts(sealed: SealedYear, contract: Contract) -> str | None:
-    counted = pl.scan_parquet(sealed.path, glob=False).group_by(contract.session).agg(pl.len()).collect()
+    counted = pl.scan_parquet(str(sealed.path), glob=False).group_by(contract.session).agg(pl.len()).collect()
     found: dict[date, int] = dict(counted.iter_rows())
     expected = {session: kept.current.rows for session, kept in sealed.sessions.items() if kept.current.rows}
     wrong = sorted(s for s in found.keys() | expected.keys() if found.get(s) != expected.get(s))
@@ -113,8 +113,8 @@ def _schema(path: Path, contract: Contract, group: str | None) -> str | None:
     """Say where a file is not of its contract; one of an earlier minor version may lack fields that came later."""
     columns = contract.polars_schema
     wanted = columns if group is None else {c: columns[c] for c in (*contract.ungrouped, *contract.groups[group])}
-    found: Mapping[str, pl.DataType] = pl.read_parquet_schema(path)
-    label = pl.read_parquet_metadata(path).get(_LABEL, "no contract")
+    found: Mapping[str, pl.DataType] = pl.read_parquet_schema(str(path))
+    label = pl.read_parquet_metadata(str(path)).get(_LABEL, "no contract")
     wrong = [f"{name} is {dtype}" for name, dtype in found.items() if wanted.get(name) != dtype]
     missing = [] if label != contract.label else [name for name in wanted if name not in found]
     if not wrong and not missing:
@@ -184,6 +184,7 @@ def _committed(root: Path, contract: Contract) -> Iterator[Path]:
             day = layout.partition_folder(root, contract, session, group)
             yield day / layout.SUCCESS
             manifest = manifests.read(day / layout.SUCCESS)
-            yield from (day / part.name for part in (manifest.parts if manifest else ()))
+            parts = manifest.parts if manifest else ()
+            yield from (layout.part_file(day / part.name, part.sha256) for part in parts)
         for sealed in partitions.sealed_years(root, contract, group).values():
             yield from (sealed.path, sealed.path.parent / layout.SEALED)

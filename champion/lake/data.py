@@ -8,7 +8,7 @@ from typing import Literal
 import polars as pl
 
 from champion.contracts import Contract, storage
-from champion.files import replacing, sha256
+from champion.files import aside, commit, sha256
 from champion.lake import layout
 
 _ROW_GROUP = 64 * 1024  # a day is one group; a sealed year has its own, smaller ones
@@ -26,10 +26,11 @@ def write(
 
     The caller holds the dataset's lock, so what a killed writer left in the folder is removed.
     """
-    for leftover in path.parent.glob(".*.part"):
+    for leftover in layout.present(path.parent, ".*.part"):
         leftover.unlink()
-    with replacing(path) as temporary:
+    with aside(path) as temporary:
         storage.write(conformed, contract, temporary, compression=compression, row_group_size=row_group)
         temporary.chmod(_READ_ONLY if layout.is_append_only(contract) else _GROUP_WRITES)
         digest, size = sha256(temporary), temporary.stat().st_size
+        commit(temporary, layout.part_file(path, digest))
     return conformed.height, size, digest

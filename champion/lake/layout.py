@@ -15,8 +15,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from champion import objects
 from champion.contracts import Contract
 from champion.errors import LakeError
+from champion.lake import lease
+from champion.objects import ObjectPath
 
 SUCCESS = "_SUCCESS"
 SEALED = "_SEALED"
@@ -25,12 +28,24 @@ INDEX = "_metadata"
 CONTRACTS = ".contracts"  # folder with the contracts of its owner's feature sets
 COMMON_INDEX = "_common_metadata"
 _OWNER_AND_GROUP = 0o750
+_DIGITS = 16
 _PART = re.compile(r"part-(\d{5})\.parquet")
 
 
 def part_name(revision: int) -> str:
     """Return the file name of a revision, as `part-00000.parquet`."""
     return f"part-{revision:05d}.parquet"
+
+
+def part_file(path: Path, digest: str) -> Path:
+    """Return the file of a revision that its manifest calls `path`.
+
+    In a folder it is just that, replaced in one step. In an object store its name says its content as well: the
+    manifest, which is put last, then never names rows that came after it.
+    """
+    if not isinstance(path, ObjectPath) or not _PART.fullmatch(path.name):
+        return path
+    return path.with_name(f"{path.stem}-{digest[:_DIGITS]}{path.suffix}")
 
 
 def dataset_folder(root: Path, contract: Contract) -> Path:
@@ -89,6 +104,8 @@ def present(folder: Path, pattern: str) -> Iterator[Path]:
 
 
 def _present(folder: Path, pattern: str) -> Iterator[str]:
+    if isinstance(folder, ObjectPath):
+        return (found.relative_to(folder).as_posix() for found in objects.matching(folder, pattern))
     return glob.iglob(pattern, root_dir=folder, recursive=True, include_hidden=True)  # noqa: PTH207 - see `present`
 
 
@@ -133,6 +150,10 @@ def groups(contract: Contract) -> tuple[str | None, ...]:
 @contextmanager
 def locked(root: Path, contract: Contract) -> Iterator[None]:
     """Hold the dataset's lock: one writer at a time, also among processes. A new lake is closed to strangers."""
+    if isinstance(root, ObjectPath):
+        with lease.held(root / ".locks" / f"{contract.name}.lock"):
+            yield
+        return
     if not root.exists():
         root.mkdir(parents=True, exist_ok=True)
         root.chmod(_OWNER_AND_GROUP)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from champion import objects
 from champion.contracts import Contract
 from champion.errors import LakeError
 from champion.files import replacing
@@ -38,7 +39,7 @@ def is_fresh(root: Path, contract: Contract, group: str | None) -> bool | None:
 
 def rows(path: Path) -> int:
     """Return how many rows an index counts."""
-    return int(pq.read_metadata(path).num_rows)
+    return int(_footer(path).num_rows)
 
 
 def write(root: Path, contract: Contract, group: str | None) -> None:
@@ -56,13 +57,12 @@ def write(root: Path, contract: Contract, group: str | None) -> None:
 
 
 def _write(folder: Path, group: str | None, files: Sequence[Path], digest: str) -> None:
-    schema = pq.read_schema(files[-1])
+    footers = objects.each(folder, _footer, files)
+    with files[-1].open("rb") as stream:
+        schema = pq.read_schema(stream)
     schema = schema.with_metadata({**(schema.metadata or {}), _DIGEST: digest.encode()})
-    footers = []
-    for file in files:
-        footer = pq.read_metadata(file)
+    for file, footer in zip(files, footers, strict=True):
         footer.set_file_path(file.relative_to(folder).as_posix())
-        footers.append(footer)
     try:
         with replacing(folder / layout.index_name(layout.COMMON_INDEX, group)) as temporary:
             pq.write_metadata(schema, temporary)
@@ -75,9 +75,14 @@ def _write(folder: Path, group: str | None, files: Sequence[Path], digest: str) 
         ) from error
 
 
+def _footer(path: Path) -> pq.FileMetaData:
+    with path.open("rb") as stream:
+        return pq.read_metadata(stream)
+
+
 def _recorded(path: Path) -> str:
     try:
-        found: bytes = (pq.read_metadata(path).metadata or {}).get(_DIGEST, b"")
+        found: bytes = (_footer(path).metadata or {}).get(_DIGEST, b"")
     except (pa.ArrowException, OSError) as error:
         raise LakeError(f"{path}: not a Parquet index ({error}); `champion lake metadata` writes it anew") from error
     return found.decode()

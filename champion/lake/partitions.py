@@ -16,11 +16,13 @@ from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
+from champion import objects
 from champion.contracts import Contract
 from champion.errors import LakeError
 from champion.files import flush, write_bytes
 from champion.lake import layout, manifest as manifests
 from champion.lake.manifest import Manifest, Part
+from champion.objects import ObjectPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,11 @@ class Partition:
     def path(self, part: Part) -> Path:
         """Return the file that the rows of this revision are read from."""
         sealed = self.sealed_part(part)
-        return sealed.path if sealed else self.folder / part.name
+        return sealed.path if sealed else self.file(part)
+
+    def file(self, part: Part) -> Path:
+        """Return the file that this revision has, or had, of its own."""
+        return layout.part_file(self.folder / part.name, part.sha256)
 
     def is_whole(self, inputs: Mapping[str, str]) -> bool:
         """Tell whether the current revision was made from just these inputs and its file is there, whole by size."""
@@ -74,7 +80,7 @@ def find(
         LakeError: a manifest is damaged.
     """
     folders = {s: layout.partition_folder(root, contract, s, group) for s in _days(root, contract, group, start, end)}
-    days = {session: manifests.read(folder / layout.SUCCESS) for session, folder in folders.items()}
+    days = _manifests(root, folders)
     years = sealed_years(root, contract, group, start, end)
     sealed = {session: year for year in years.values() for session in year.sessions if _between(session, start, end)}
     found = {session: year.sessions[session] for session, year in sealed.items()}
@@ -97,7 +103,7 @@ def among(root: Path, contract: Contract, group: str | None, sessions: Sequence[
         LakeError: a manifest is damaged.
     """
     folders = {session: layout.partition_folder(root, contract, session, group) for session in sessions}
-    days = {session: manifests.read(folder / layout.SUCCESS) for session, folder in folders.items()}
+    days = _manifests(root, folders)
     years = {year: sealed_year(root, contract, year, group) for year in {session.year for session in sessions}}
     found: dict[date, Partition] = {}
     for session, folder in folders.items():
@@ -171,7 +177,8 @@ def write_sealed(sealed: SealedYear) -> None:
 def retire(manifest: Path) -> None:
     """Hide what `manifest` commits from readers; `sweep` removes its files once nobody can be reading them."""
     manifest.rename(manifest.with_name(layout.RETIRED))
-    flush(manifest.parent)
+    if not isinstance(manifest, ObjectPath):
+        flush(manifest.parent)
 
 
 @lru_cache(maxsize=256)
@@ -186,6 +193,11 @@ def _parsed(path: Path, _inode: int, _changed: int, _size: int) -> SealedYear | 
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LakeError(f"{path}: not a sealed year ({error}); `champion lake verify` lists what is damaged") from error
+
+
+def _manifests(root: Path, folders: Mapping[date, Path]) -> dict[date, Manifest | None]:
+    found = objects.each(root, lambda folder: manifests.read(folder / layout.SUCCESS), folders.values())
+    return dict(zip(folders, found, strict=True))
 
 
 def _days(root: Path, contract: Contract, group: str | None, start: date | None, end: date | None) -> Sequence[date]:

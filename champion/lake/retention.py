@@ -160,7 +160,7 @@ def _units(root: Path, contract: Contract, group: str | None) -> Iterator[Unit]:
         sealed_year = years.get(session.year)
         beside = sealed_year is not None and session in sealed_year.sessions
         last = max(sealed_year.sessions) if sealed_year is not None and beside else session
-        files = {folder / part.name: part.sha256 for part in found.parts}
+        files = {layout.part_file(folder / part.name, part.sha256): part.sha256 for part in found.parts}
         size = sum(part.bytes for part in found.parts)
         yield Unit(contract.name, folder / layout.SUCCESS, files, (session,), last, size)
 

@@ -2,21 +2,25 @@
 
 A file is removed only where a retired manifest names it, or where it is a year's earlier sealed file, and no manifest
 that is in force names it. A data file that no manifest ever named is left for `verify` to report, but for the
-temporary files of writers that were killed.
+temporary files of writers that were killed. In an object store, where a rewritten partition's new file lies beside the
+old one, every revision that no manifest names is one of a killed writer or a replaced one, and goes.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from champion import contracts
+from champion import contracts, objects
 from champion.contracts import Contract
 from champion.lake import layout, manifest as manifests, partitions
 from champion.lake.store import Lake
+from champion.objects import ObjectPath
 
 GRACE = timedelta(seconds=20)
 _UNFINISHED = ".part"
@@ -58,8 +62,10 @@ def _doomed(root: Path, contract: Contract) -> list[Path]:
     retired = sorted(layout.present(folder, f"**/{layout.RETIRED}"))
     for manifest in retired:
         content = json.loads(manifest.read_bytes())
-        names = {part["name"] for part in content["parts"]} if "parts" in content else {content["file"]}
+        names = _names(manifest.parent, content["parts"]) if "parts" in content else {content["file"]}
         found += [manifest.parent / name for name in sorted(names - _in_force(manifest.parent))]
+    if isinstance(folder, ObjectPath):
+        found += _replaced(folder)
     for path in sorted(layout.present(folder, f"**/{layout.sealed_name('*')}")):
         if (path.parent / layout.SEALED).exists() and path.name not in _in_force(path.parent):
             found.append(path)
@@ -68,11 +74,27 @@ def _doomed(root: Path, contract: Contract) -> list[Path]:
 
 def _in_force(folder: Path) -> set[str]:
     day, year = manifests.read(folder / layout.SUCCESS), partitions.read_sealed(folder / layout.SEALED)
-    return {part.name for part in (day.parts if day else ())} | ({year.path.name} if year else set())
+    parts = [asdict(part) for part in (day.parts if day else ())]
+    return _names(folder, parts) | ({year.path.name} if year else set())
+
+
+def _names(folder: Path, parts: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {layout.part_file(folder / part["name"], part["sha256"]).name for part in parts}
+
+
+def _replaced(folder: ObjectPath) -> list[Path]:
+    """Return the revisions that no manifest in force names; those of a retired one are found by it."""
+    by_folder: dict[Path, list[Path]] = {}
+    for path in sorted(layout.present(folder, "**/part-*.parquet")):
+        by_folder.setdefault(path.parent, []).append(path)
+    kept = objects.each(folder, _in_force, by_folder)
+    return [
+        path for found, names in zip(by_folder.values(), kept, strict=True) for path in found if path.name not in names
+    ]
 
 
 def _remove_empty(folder: Path, top: Path) -> None:
     """Remove a folder and those above it, as far as they are empty."""
-    while folder != top and not any(folder.iterdir()):
+    while not isinstance(folder, ObjectPath) and folder != top and not any(folder.iterdir()):
         folder.rmdir()
         folder = folder.parent

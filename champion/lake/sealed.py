@@ -108,7 +108,7 @@ def _days(lake: Lake, contract: Contract, group: str | None, found: Sequence[Par
     for partition in found:
         if partition.session in days:
             continue
-        _require(partition.folder / partition.manifest.current.name, partition.manifest.current.sha256)
+        _require(partition.file(partition.manifest.current), partition.manifest.current.sha256)
         rows = lake.scan_partitions(contract, group, [partition]).collect()
         if rows.select(session.eq_missing(partition.session).all()).item():
             days[partition.session] = rows
@@ -144,7 +144,7 @@ def _prove(contract: Contract, sealed: SealedYear, days: Mapping[date, pl.DataFr
     Raises:
         LakeError: they differ; the sealed file is removed and nothing is changed.
     """
-    written = pl.read_parquet(sealed.path, glob=False)
+    written = pl.read_parquet(str(sealed.path), glob=False)
     found = written.partition_by(contract.session, as_dict=True, maintain_order=True)
     for session, manifest in sealed.sessions.items():
         rows = found.pop((session,), written.clear())

@@ -199,7 +199,7 @@ class Lake:
             part = partition.manifest.visible(as_of)
             year = partition.sealed_part(part)
             if year is None:
-                days.append(partition.folder / part.name)
+                days.append(partition.file(part))
             else:
                 sealed.setdefault(year.path, (year, set()))[1].add(partition.session)
         frames = [

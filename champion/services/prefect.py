@@ -20,13 +20,14 @@ import httpx
 import psutil
 from filelock import FileLock
 
-from champion.errors import ServiceError
+from champion.errors import ServiceError, UsageError
 from champion.files import write_bytes
 from champion.settings import Settings
 
 _START_SECONDS = 120
 _BUSY_SECONDS = 30
 _HOST = "127.0.0.1"
+_POSTGRESQL = frozenset({"postgresql", "postgres", "postgresql+asyncpg"})
 _QUIET = {  # nothing leaves the machine, nothing is guessed
     "DO_NOT_TRACK": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -113,7 +114,7 @@ def _start(settings: Settings) -> Server:
     port = _free_port()
     log = settings.prefect_home / "server.log"
     api = f"http://{_HOST}:{port}/api"
-    variables = {**os.environ, **environment(settings, api), "PREFECT_UI_API_URL": api}
+    variables = {**os.environ, **environment(settings, api), **_database(settings), "PREFECT_UI_API_URL": api}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", _HOST, "--port", str(port)]
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -128,6 +129,18 @@ def _start(settings: Settings) -> Server:
             raise ServiceError(f"the Prefect server did not start; see {log}")
         time.sleep(0.2)
     return server
+
+
+def _database(settings: Settings) -> dict[str, str]:
+    """Return where the server keeps its books, with the driver that Prefect needs; nothing for SQLite in the home."""
+    if settings.prefect_database_url is None:
+        return {}
+    scheme, _, rest = settings.prefect_database_url.get_secret_value().partition("://")
+    if scheme not in _POSTGRESQL:
+        raise UsageError(
+            f"CHAMPION_PREFECT_DATABASE_URL is of {scheme!r}; write postgresql://user:password@host:5432/database"
+        )
+    return {"PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://{rest}"}
 
 
 def _record(settings: Settings) -> Path:

@@ -1,6 +1,6 @@
 """The MLflow store of a workspace, prepared once: tables made, artifacts placed, telemetry off.
 
-Several processes that meet on a fresh SQLite file fail in MLflow's migrations, so they run once, under a lock, and a
+Several processes that meet on a fresh database fail in MLflow's migrations, so they run once, under a lock, and a
 marker file says for which database and which MLflow version they are done.
 """
 
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PATIENCE = 180  # seconds another process may take to make the tables
 _SERVERS = frozenset({"http", "https"})
+_MIGRATION_LOCK = 5_065_731_184  # any number that nobody else locks in this database
 
 
 def prepare(settings: Settings) -> MlflowClient:
@@ -89,12 +92,26 @@ def _upgrade(uri: str) -> None:
         sqlite_file(uri).parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces each migration
     try:
-        upgrade.main([uri], standalone_mode=False)  # `mlflow db upgrade`, in this process
+        with _alone(uri):
+            upgrade.main([uri], standalone_mode=False)  # `mlflow db upgrade`, in this process
     except (MlflowException, SQLAlchemyError) as error:
         raise ServiceError(
             f"the tracking store {without_password(uri)} could not be made ready: {error}. "
             "Check CHAMPION_TRACKING_URI, the disk, and that no older MLflow is using the database"
         ) from error
+
+
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """Hold PostgreSQL's own lock: workspaces on several machines may meet on a fresh database."""
+    if not urlsplit(uri).scheme.startswith("postgresql"):
+        yield
+        return
+    from sqlalchemy import NullPool, create_engine, text  # noqa: PLC0415
+
+    with create_engine(uri, poolclass=NullPool).connect() as connection:  # closing it gives the lock back
+        connection.execute(text("select pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
+        yield
 
 
 def _is_prepared(uri: str, marker: Path, wanted: str) -> bool:
@@ -139,4 +156,6 @@ def _artifact_location(settings: Settings, name: str) -> str | None:
     """Return a folder of this workspace, or None where a server decides."""
     if urlsplit(settings.tracking).scheme in _SERVERS:
         return None
+    if settings.artifacts_uri is not None:
+        return f"{settings.artifacts_uri.rstrip('/')}/{name}"
     return (settings.artifacts / name).as_uri()

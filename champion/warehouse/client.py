@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from champion.warehouse import embedded
+from champion.warehouse.cluster import on_cluster
 from champion.warehouse.engine import DATABASE, enter_database, refusals
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def _server(settings: Settings) -> Iterator[Client]:
         # Not the DSN's database: before the first migration it does not exist, and the server would refuse.
         client = clickhouse_connect.get_client(dsn=dsn.get_secret_value() if dsn else None, database="default")
     try:
+        if settings.warehouse_cluster:
+            client = on_cluster(client, settings.warehouse_cluster)
         enter_database(client)
         yield client
     finally:

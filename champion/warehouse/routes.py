@@ -3,8 +3,8 @@
 Reading is several times faster. It takes an engine that can see the files, so the embedded one, and files written under
 today's version of the contract: an older file lacks fields, whose defaults are for Polars to fill in.
 
-A lake on object storage would be a third way, `s3()` in the place of `file()`: `_read` has its place, `reads` its
-condition.
+A lake in an object store is read by `s3()` in the place of `file()`, under the same conditions: the engine is in this
+process, so it has the store's variables too. A server may not, and is sent the rows.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from champion import objects
 from champion.contracts import storage
 from champion.errors import WarehouseError
+from champion.objects import ObjectPath
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -32,7 +34,7 @@ _GLOB = frozenset("{}*?[]'\\")
 
 
 def insert(client: Client, contract: Contract, table: str, rows: pl.DataFrame, files: Sequence[Files] = ()) -> str:
-    """Put `rows` into `table` and return the way they went, "file" or "arrow".
+    """Put `rows` into `table` and return the way they went, "file", "s3" or "arrow".
 
     `files` are where the same rows lie in the lake, for each feature group of the contract; none where nowhere.
     """
@@ -40,19 +42,24 @@ def insert(client: Client, contract: Contract, table: str, rows: pl.DataFrame, f
         return "none"
     if reads(client, contract, files):
         _read(client, contract, table, files)
-        return "file"
+        return "s3" if any(isinstance(path, ObjectPath) for found in files for path in found) else "file"
     _send(client, contract, table, rows)
     return "arrow"
 
 
 def reads(client: Client, contract: Contract, files: Sequence[Files]) -> bool:
     """Tell whether the engine can read these files itself, and would find in them what Polars does."""
-    import pyarrow.parquet as pq  # noqa: PLC0415 - only loads need it
-
     if not files or type(client).__name__ != "ChdbClient":
         return False
-    label = contract.label.encode()
-    return all((pq.read_schema(path).metadata or {}).get(b"champion.contract") == label for f in files for path in f)
+    paths = [path for found in files for path in found]
+    return not paths or set(objects.each(paths[0], _label, paths)) == {contract.label.encode()}
+
+
+def _label(path: Path) -> bytes | None:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - only loads need it
+
+    with path.open("rb") as stream:
+        return (pq.read_schema(stream).metadata or {}).get(b"champion.contract")
 
 
 def _send(client: Client, contract: Contract, table: str, rows: pl.DataFrame) -> None:
@@ -78,7 +85,8 @@ def _read(client: Client, contract: Contract, table: str, files: Sequence[Files]
             for number, (group, found) in enumerate(zip(groups, files, strict=True))
         ]
         columns = ", ".join(f"`{name}`" for name in contract.polars_schema)
-        client.command(f"insert into {table} ({columns}) {_joined(contract, selects)}")
+        plain = "settings use_hive_partitioning = 0"  # folders named date=... add no columns
+        client.command(f"insert into {table} ({columns}) {_joined(contract, selects)} {plain}")
 
 
 def _selects(contract: Contract, group: str | None, folder: Path, files: Files) -> Iterator[str]:
@@ -89,18 +97,26 @@ def _selects(contract: Contract, group: str | None, folder: Path, files: Files) 
     typed = ", ".join(f"`{name}` {contract.clickhouse_columns[name]}" for name in names).replace("'", "\\'")
     days = [path for path, sessions in files.items() if len(sessions) == 1]
     chosen = ", ".join(f"`{name}`" for name in names)
-    source = f"select {chosen} from file('{{}}', Parquet, '{typed}')"  # noqa: S608 - names of our own contracts
+    source = f"select {chosen} from {{}}, 'Parquet', '{typed}')"  # noqa: S608 - names of our own contracts
     for number, (path, sessions) in enumerate(files.items()):
-        link = folder / ("days" if path in days else "years") / f"{number:05d}.parquet"
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(path.absolute())
         if path not in days:
             meant = ", ".join(f"'{session}'" for session in sessions)
-            yield f"{source.format(link)} where {contract.session} in ({meant})"
+            yield f"{source.format(_of([path], folder / f'{number:05d}'))} where {contract.session} in ({meant})"
     if days:
         # A sealed file may hold but one session that is meant, and others that are not.
         meant = ", ".join(f"'{session}'" for path in days for session in files[path])
-        yield f"{source.format(folder / 'days' / '*.parquet')} where {contract.session} in ({meant})"
+        yield f"{source.format(_of(days, folder / 'days'))} where {contract.session} in ({meant})"
+
+
+def _of(paths: Sequence[Path], links: Path) -> str:
+    """Return how a table function for just these files begins."""
+    stored = [path for path in paths if isinstance(path, ObjectPath)]
+    if stored:
+        return f"s3('{objects.url(stored)}'"
+    links.mkdir(parents=True)
+    for number, path in enumerate(paths):
+        (links / f"{number:05d}.parquet").symlink_to(path.absolute())
+    return f"file('{links / '*.parquet'}'"
 
 
 def _joined(contract: Contract, selects: Sequence[str]) -> str:

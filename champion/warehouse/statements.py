@@ -26,3 +26,19 @@ def split(text: str) -> list[str]:
             start = token.end()
     found.append(text[start:])
     return [code for statement in found if (code := _LEADING.sub("", statement).strip())]
+
+
+def masked(statement: str) -> str:
+    """Return `statement`, character for character, with x in place of what strings say and blanks for comments.
+
+    >>> masked("select 'a;b' -- c")
+    "select 'xxx'     "
+    """
+
+    def hidden(token: re.Match[str]) -> str:
+        text = token[0]
+        if text[0] == "'":
+            return f"'{'x' * (len(text) - 2)}'"
+        return text if text[0] in '"`;' else " " * len(text)
+
+    return _TOKEN.sub(hidden, statement)

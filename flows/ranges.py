@@ -1,0 +1,70 @@
+"""A long history in parts, side by side: each part is fetched and ingested by one worker of the task runner."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+from prefect import flow, task
+
+from champion.errors import ArchiveError
+from champion.lake import Lake
+from champion.pipeline import fetch as archive
+from champion.pipeline.ingest import DATASETS
+from champion.pipeline.lineage import CHANGES
+from champion.settings import Settings
+from flows import steps
+
+
+@flow(name="ingest_ranges", flow_run_name="ingest {start} to {end} in parts of {days} days")
+def ingest_ranges(start: date, end: date, *, days: int = 366, force: bool = False) -> dict[str, Any]:
+    """Bring the sessions of a range into the lake, in parts of so many days, as many at once as there are workers.
+
+    Run it by `ingest_ranges.with_options(task_runner=runners.chosen(settings))(start, end)`. What comes after, from
+    quality to warehouse, needs all sessions together: `champion backfill` goes on from here.
+
+    Raises:
+        ArchiveError: some sessions were refused; all others are done.
+    """
+    with steps.recorded("historical-backfill", f"ranges {start} to {end}", {"start": start, "end": end}) as parent:
+        steps.symbol_changes()
+        spans = parts(start, end, days)
+        found = [bring.submit(*span, parent=parent, force=force) for span in spans]
+        told = [future.result() for future in found]
+    refused = [text for one in told for text in one["refused"]]
+    if refused:
+        raise ArchiveError(f"{len(refused)} session(s) were refused, all others are done: {'; '.join(refused[:3])}")
+    return {"parts": len(spans), "sessions": sum(one["sessions"] for one in told)}
+
+
+@task(name="bring_range", task_run_name="bring {start} to {end}")
+def bring(start: date, end: date, *, parent: str, force: bool = False) -> dict[str, Any]:
+    """Fetch and ingest one part where this runs; return how many sessions there are and what was refused."""
+    settings = Settings()
+    refused = steps.fetch(start, end)
+    received = archive.staged(settings, start, end)
+    if not received:
+        return {"sessions": 0, "refused": refused}
+    done = steps.notebook(
+        "ingest",
+        {"start": start.isoformat(), "end": end.isoformat()},
+        parent=parent,
+        inputs={"staging": archive.digest(received), CHANGES: Lake(settings.lake).digest(CHANGES)},
+        writes=DATASETS,
+        span=(start, end),
+        force=force,
+    )
+    return {
+        "sessions": len(Lake(settings.lake).sessions(DATASETS[0], start, end)),
+        "refused": [*refused, *done.values["failed"]],
+    }
+
+
+def parts(start: date, end: date, days: int) -> list[tuple[date, date]]:
+    """Return spans of at most so many days that cover the dates from `start` to `end`, both included.
+
+    >>> [f"{first} {last}" for first, last in parts(date(2024, 1, 1), date(2024, 1, 5), 2)]
+    ['2024-01-01 2024-01-02', '2024-01-03 2024-01-04', '2024-01-05 2024-01-05']
+    """
+    firsts = [start + timedelta(offset) for offset in range(0, (end - start).days + 1, days)]
+    return [(first, min(end, first + timedelta(days - 1))) for first in firsts]

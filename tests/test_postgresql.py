@@ -1,0 +1,160 @@
+"""MLflow and Prefect on PostgreSQL, by settings alone: a flow end to end, its record, a promotion."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+
+import polars as pl
+import postgres_server
+import pytest
+from pydantic import SecretStr
+from sklearn.linear_model import LogisticRegression
+
+from champion.errors import UsageError
+from champion.lake import Lake
+from champion.services import prefect
+from champion.settings import Settings
+from champion.simulate import SimulatedArchive
+from champion.tracking import promotion, registry, runs, store
+from champion.tracking.promotion import Decision
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),  # as in test_tracking
+    pytest.mark.filterwarnings("ignore:.*deleted while still open:ResourceWarning"),  # MLflow leaves its engines open
+]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[postgres_server.Server]:
+    if reason := postgres_server.missing():
+        pytest.skip(reason)
+    with postgres_server.running() as running:
+        running.create("mlflow")
+        running.create("prefect")
+        yield running
+        gc.collect()  # MLflow's engines, while their warning is ignored
+
+
+@pytest.fixture(scope="module")
+def away(
+    server: postgres_server.Server, archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    """A workspace whose books are kept in PostgreSQL."""
+    return Settings(
+        home=tmp_path_factory.mktemp("away") / "home",
+        archive=str(archive.root),
+        tracking_uri=server.url("mlflow"),
+        prefect_database_url=server.url("prefect"),
+    )
+
+
+FLOW = """
+import json, os, sys
+from datetime import date
+from champion.services import prefect
+from champion.settings import Settings
+os.environ |= prefect.environment(Settings(), prefect.ensure(Settings()))  # before prefect is imported
+from flows import ranges, runners
+
+if __name__ == "__main__":  # Dask's processes import this file
+    flow = ranges.ingest_ranges.with_options(task_runner=runners.chosen(Settings()))
+    first, last, parts = sys.argv[1:]
+    done = flow(date.fromisoformat(first), date.fromisoformat(last), days=2)
+    assert done == {"parts": int(parts), "sessions": 2 * int(parts)}, done
+"""
+
+
+def test_workspaces_meet_on_a_fresh_database(away: Settings, server: postgres_server.Server, tmp_path: Path) -> None:
+    prepare = (
+        "import sys; from champion.settings import Settings; from champion.tracking import store; "
+        "store.prepare(Settings(home=sys.argv[1], tracking_uri=sys.argv[2]))"
+    )
+    command = [sys.executable, "-c", prepare, str(tmp_path / "another"), away.tracking]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as other:
+        store.prepare(away)
+        _, said = other.communicate(timeout=120)
+    assert other.returncode == 0, said[-2000:]
+    assert server.rows("mlflow", "select count(*) from experiments") == [(1,)]
+
+
+@pytest.fixture(scope="module")
+def kept(away: Settings) -> Iterator[None]:
+    """The workspace's Prefect server, which the first flow starts, until the module's end."""
+    yield
+    prefect.stop(away)
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize(
+    ("runner", "first", "last", "parts"),
+    [("threads", "2024-07-09", "2024-07-10", 1), ("dask", "2024-07-15", "2024-07-18", 2)],
+)
+def test_a_flow_runs_end_to_end_and_is_recorded(
+    away: Settings, server: postgres_server.Server, tmp_path: Path, runner: str, first: str, last: str, parts: int
+) -> None:
+    """On Dask the parts run in processes of a local cluster."""
+    if runner == "dask" and find_spec("prefect_dask") is None:
+        pytest.skip("prefect-dask is not installed: pip install 'champion[dask]'")
+    variables = {
+        "CHAMPION_HOME": str(away.home),
+        "CHAMPION_ARCHIVE": away.archive,
+        "CHAMPION_TRACKING_URI": away.tracking,
+        "CHAMPION_PREFECT_DATABASE_URL": server.url("prefect"),
+        "CHAMPION_TASK_RUNNER": runner,
+    }
+    script = tmp_path / "flow.py"
+    script.write_text(FLOW)
+    command = [sys.executable, str(script), first, last, str(parts)]
+    done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
+    assert len(Lake(away.lake).sessions("normalized_equity_ohlc", start, end)) == 2 * parts, "the notebooks did it"
+    named = f"ingest {first} to {last} in parts of 2 days"
+    states = server.rows("prefect", "select name, state_type::text from flow_run")
+    assert dict(states)[named] == "COMPLETED"
+    tasks = server.rows(
+        "prefect",
+        "select split_part(task_run.name, ' ', 1), task_run.state_type::text, count(*) from task_run "
+        f"join flow_run on flow_run.id = flow_run_id where flow_run.name = '{named}' group by 1, 2",
+    )
+    assert {(name, "COMPLETED", parts) for name in ("bring", "fetch", "notebook")} <= set(tasks)
+    recorded = {run.run_id: run for run in runs.find_runs(away)}
+    parent = next(run for run in recorded.values() if run.name == f"ranges {first} to {last}")
+    ours = [run for run in recorded.values() if run.tags.get("mlflow.parentRunId") == parent.run_id]
+    assert [run.outcome for run in (parent, *ours)] == ["succeeded"] * (1 + parts)
+    assert len({run.tags[runs.PID] for run in ours} - {parent.tags[runs.PID]}) == (parts if runner == "dask" else 0)
+    assert (parent.run_id, "FINISHED") in server.rows("mlflow", "select run_uuid, status from runs")
+    assert [path for path in away.home.rglob("*.db") if path.is_file()] == [], "no SQLite beside it"
+
+
+def test_no_password_is_left_in_the_workspace(away: Settings) -> None:
+    texts = [path for path in away.home.rglob("*") if path.suffix in {".log", ".json", ".html", ".ipynb", ""}]
+    leaking = [path for path in texts if path.is_file() and b"word%3A" in path.read_bytes()]
+    assert leaking == []
+
+
+def test_a_version_is_registered_promoted_and_found_again(away: Settings) -> None:
+    inputs = pl.DataFrame({"rsi_14": [20.0, 40.0, 60.0, 80.0]})
+    model = LogisticRegression().fit(inputs, [0, 0, 1, 1])
+    run_id = runs.open_run(away, "training", "fit")
+    version = registry.register(away, model, inputs, run_id=run_id, feature_version="v1")
+    runs.close_run(away, run_id, "succeeded", {"rank_ic": 0.04})
+    promotion.promote(away, version.number, Decision(promote=True, reasons=("better",)), reason="better")
+    assert registry.alias_of(away, registry.CHAMPION) == version.number
+    loaded = registry.load(away, registry.CHAMPION)
+    assert loaded.version.number == version.number
+    assert [entry.state for entry in promotion.history(away)] == ["pending", "done"]
+
+
+def test_another_database_is_refused_by_name_and_without_its_password(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, prefect_database_url=SecretStr("mysql://me:hunter2@db/prefect"))
+    with pytest.raises(UsageError, match="CHAMPION_PREFECT_DATABASE_URL is of 'mysql'") as caught:
+        prefect.ensure(settings)
+    assert "hunter2" not in str(caught.value)
