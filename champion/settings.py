@@ -6,6 +6,7 @@ Everything else is derived from `home`, so two workspaces never touch each other
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
@@ -41,6 +42,22 @@ class Settings(BaseSettings):
     )
     tracking_uri: SecretStr | None = Field(default=None, description="MLflow tracking URI; default SQLite in the home.")
     prefect_api_url: str | None = Field(default=None, description="A Prefect API; default: one local server per home.")
+    prefect_database: SecretStr | None = Field(
+        default=None, description="postgresql+asyncpg://... for the local Prefect server; default SQLite in the home."
+    )
+    prefect_port: int | None = Field(default=None, ge=1, le=65535, description="Prefect's port; default a free one.")
+    mlflow_port: int | None = Field(default=None, ge=1, le=65535, description="MLflow's port; default a free one.")
+    work_pool: str = Field(default="champion", description="Work pool that deployments run in.")
+    holidays: str = Field(
+        default="", description="Dates on which the exchange is closed, as 2026-01-26, between commas or spaces."
+    )
+    notify_block: str | None = Field(
+        default=None, description="Prefect notification block for failures, as slack-webhook/champion-alerts."
+    )
+    notify_url: SecretStr | None = Field(
+        default=None, description="Webhook that takes failures as JSON {\"text\": ...}, as Slack's and Mattermost's do."
+    )
+    disk_free_gb: float = Field(default=5.0, ge=0, description="Free disk below which the health check complains.")
     notebook_timeout: int = Field(default=1800, gt=0, description="Seconds one cell may take.")
     raw_years: int | None = Field(default=None, gt=0, description="Years raw data is kept; empty keeps all.")
     normalized_years: int | None = Field(default=None, gt=0, description="Years normalized data is kept.")
@@ -57,6 +74,13 @@ class Settings(BaseSettings):
     def _absolute_folder(cls, value: str) -> str:
         """A kernel works in another folder: a relative archive must mean the same there."""
         return value if "://" in value else str(Path(value).expanduser().absolute())
+
+    @field_validator("holidays")
+    @classmethod
+    def _dates(cls, value: str) -> str:
+        for text in value.replace(",", " ").split():
+            date.fromisoformat(text)
+        return value
 
     @classmethod
     @override
@@ -101,6 +125,16 @@ class Settings(BaseSettings):
     def artifacts(self) -> Path:
         """Where MLflow keeps artifacts when the store is local."""
         return self.home / "mlflow" / "artifacts"
+
+    @property
+    def closed(self) -> frozenset[date]:
+        """The exchange's holidays, as far as they were told; the archive alone knows the sessions."""
+        return frozenset(date.fromisoformat(text) for text in self.holidays.replace(",", " ").split())
+
+    @property
+    def services(self) -> Path:
+        """Records and logs of the servers this workspace started."""
+        return self.home / "services"
 
     @property
     def prefect_home(self) -> Path:

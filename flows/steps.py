@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from prefect import task
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run, task_run
-from prefect.tasks import exponential_backoff
 
 from champion import contracts
-from champion.errors import ArchiveUnavailable, WarehouseError
+from champion.errors import ArchiveUnavailable
 from champion.lake import Lake, index as index_dataset
 from champion.pipeline import actions as corporate, fetch as archive, lineage, load as warehouse, masters
 from champion.runner import Execution, run_notebook
 from champion.settings import Settings
-from champion.tracking import runs
 from flows import progress
+from flows.policy import PATIENT
+from flows.recording import prefect_ids
 
 EXPERIMENTS = {
     "ingest": "market-data-ingestion",
@@ -30,20 +28,7 @@ EXPERIMENTS = {
 }
 
 
-def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
-    """Tell whether trying again can help: wrong settings or damaged files stay what they are."""
-    return isinstance(state.result(raise_on_failure=False), ArchiveUnavailable | WarehouseError | OSError)
-
-
-_PATIENT: dict[str, Any] = {
-    "retries": 3,
-    "retry_delay_seconds": exponential_backoff(backoff_factor=10),
-    "retry_jitter_factor": 0.5,
-    "retry_condition_fn": _may_pass,
-}
-
-
-@task(name="fetch_bhavcopies", task_run_name="fetch {start} to {end}", **_PATIENT)
+@task(name="fetch_bhavcopies", task_run_name="fetch {start} to {end}", **PATIENT)
 def fetch(start: date, end: date, *, refresh: bool = False) -> list[str]:
     """Bring the sessions of a range into staging and return what was refused for good, one text a session.
 
@@ -58,7 +43,7 @@ def fetch(start: date, end: date, *, refresh: bool = False) -> list[str]:
     return [f"{session}: {error}" for session, error in found.failed]
 
 
-@task(name="fetch_symbol_changes", **_PATIENT)
+@task(name="fetch_symbol_changes", **PATIENT)
 def symbol_changes() -> str:
     """Bring the list of symbol changes into the lake, which names instruments; return what became of it.
 
@@ -70,7 +55,7 @@ def symbol_changes() -> str:
     return refreshed.outcome
 
 
-@task(name="fetch_lists", **_PATIENT)
+@task(name="fetch_lists", **PATIENT)
 def lists() -> str:
     """Bring the lists of shares and of corporate actions into the lake, under the names that the bars have taught.
 
@@ -115,18 +100,14 @@ def notebook(
         experiment=EXPERIMENTS[name],
         parent_run_id=parent,
         force=force,
-        tags=_prefect_ids(),
+        tags=prefect_ids(),
         on_progress=progress.current(),
     )
     get_run_logger().info("notebook %s: %s in %.1f s", name, execution.outcome.value, execution.seconds)
     return execution
 
 
-@task(
-    name="load_clickhouse",
-    task_run_name="load {start} to {end}",
-    **_PATIENT,
-)
+@task(name="load_clickhouse", task_run_name="load {start} to {end}", **PATIENT)
 def load(start: date, end: date, datasets: Sequence[str] = warehouse.DATASETS) -> dict[str, int]:
     """Bring the warehouse in step with the lake and return the rows loaded by dataset; what is alike counts 0.
 
@@ -143,32 +124,3 @@ def index() -> None:
     lake = Lake(Settings().lake)
     for name in contracts.names():
         index_dataset(lake, name)
-
-
-@contextmanager
-def recorded(experiment: str, name: str, parameters: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the id of an MLflow run that stands for the flow; it closes with the flow's own outcome."""
-    settings = Settings()
-    run_id = runs.open_run(
-        settings, experiment, name, parameters={k: str(v) for k, v in parameters.items()}, tags=_prefect_ids()
-    )
-    outcome = "failed"
-    try:
-        yield run_id
-        outcome = "succeeded"
-    except Exception:
-        raise
-    except BaseException:  # Ctrl-C, SIGTERM, Prefect's own: somebody stopped it
-        outcome = "cancelled"
-        raise
-    finally:
-        runs.close_run(settings, run_id, outcome)
-
-
-def _prefect_ids() -> dict[str, str]:
-    found = {
-        "prefect.flow_run_id": flow_run.id,
-        "prefect.flow_name": flow_run.flow_name,
-        "prefect.task_run_id": task_run.id,
-    }
-    return {name: str(value) for name, value in found.items() if value}

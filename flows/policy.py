@@ -1,0 +1,26 @@
+"""How often and how patiently a step is tried again, and for how long a flow may run: the one place that says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect.tasks import exponential_backoff
+
+from champion.errors import ArchiveUnavailable, WarehouseError
+
+FLOW_SECONDS = 1800
+LONG_SECONDS = 12 * 3600  # a backfill of years from a web archive that bears three requests a second
+
+
+def may_pass(_task: Any, _run: Any, state: Any) -> bool:
+    """Tell whether trying again can help: wrong settings or damaged files stay what they are."""
+    return isinstance(state.result(raise_on_failure=False), ArchiveUnavailable | WarehouseError | OSError)
+
+
+PATIENT: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay_seconds": exponential_backoff(backoff_factor=10),
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": may_pass,
+}
+"""For tasks that ask somebody else: an archive, a warehouse, a disk. Waits of about 10, 20 and 40 seconds."""

@@ -1,0 +1,70 @@
+"""A flow's own entry in the ledger: one MLflow run, closed with the flow's outcome, and a page about it in Prefect."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run, task_run
+
+from champion.settings import Settings
+from champion.tracking import runs
+from flows import configuration, summary
+
+
+@dataclass(slots=True)
+class Recording:
+    """What a running flow says of itself: `result` goes to its page, `outcome` to the ledger where it ends well."""
+
+    run_id: str
+    result: Mapping[str, Any] = field(default_factory=dict)
+    outcome: str = "succeeded"
+
+    def kept(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Return the result, which now also stands on the flow's page."""
+        self.result = result
+        return result
+
+
+@contextmanager
+def recorded(experiment: str, name: str, parameters: Mapping[str, Any]) -> Iterator[Recording]:
+    """Yield an MLflow run that stands for the flow; it closes with the flow's own outcome."""
+    configuration.apply()
+    settings, began = Settings(), time.monotonic()
+    given = {key: str(value) for key, value in parameters.items()}
+    recording = Recording(runs.open_run(settings, experiment, name, parameters=given, tags=prefect_ids()))
+    outcome, stop = "failed", ""
+    try:
+        yield recording
+        outcome = recording.outcome
+    except Exception as error:
+        stop = f"{type(error).__name__}: {error}"
+        outcome = recording.outcome if recording.outcome != "succeeded" else "failed"
+        raise
+    except asyncio.CancelledError:  # how Prefect ends a flow whose time is over
+        outcome, stop = "timed_out", "the flow's time was over"
+        raise
+    except BaseException as signal:  # Ctrl-C, SIGTERM, Prefect's own: somebody stopped it
+        outcome, stop = "cancelled", type(signal).__name__
+        raise
+    finally:
+        runs.close_run(settings, recording.run_id, outcome)
+        if outcome != "cancelled":  # its time is short, and its page would come after Prefect has closed the run
+            seconds = time.monotonic() - began
+            told = summary.markdown(name, outcome, seconds, recording.result, stop, recording.run_id)
+            create_markdown_artifact(told, key=experiment, description=f"{name}: {outcome}")
+
+
+def prefect_ids() -> dict[str, str]:
+    """Return the tags that lead from a ledger entry to the flow and task run it was made by."""
+    found = {
+        "prefect.flow_run_id": flow_run.id,
+        "prefect.flow_name": flow_run.flow_name,
+        "prefect.task_run_id": task_run.id,
+    }
+    return {name: str(value) for name, value in found.items() if value}
