@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from champion import resources
@@ -27,8 +28,8 @@ def deploy(settings: Settings, api: str) -> None:
     Raises:
         ServiceError: Prefect refused; the message holds its words.
     """
-    variables = {**os.environ, **prefect.environment(settings, api), "CHAMPION_WORK_POOL": settings.work_pool}
-    os.environ.update(variables)  # prefect reads them when it is imported, here and in what it starts
+    os.environ.update(prefect.environment(settings, api))  # read by prefect, imported here and in what it starts
+    variables = {**os.environ, "CHAMPION_WORK_POOL": settings.work_pool, "CHAMPION_FOLDER": str(Path.cwd())}
     from prefect.client.orchestration import get_client  # noqa: PLC0415
 
     with get_client(sync_client=True) as client:
