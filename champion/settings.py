@@ -34,6 +34,8 @@ class Settings(BaseSettings):
 
     home: Path = Field(default=Path("data"), description="Workspace folder: lake, warehouse, stores, logs.")
     archive: str = Field(default=NSE_ARCHIVE, description="Archive base: a folder, file:// or http(s):// URL.")
+    archive_pause: float = Field(default=0.34, ge=0, description="Seconds between two requests to a web archive.")
+    archive_silence: float = Field(default=30.0, gt=0, description="Seconds a web archive may be silent.")
     lists: str | None = Field(
         default=None, description="Folder with downloaded lists of corporate actions; default: the archive."
     )

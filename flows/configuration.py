@@ -1,8 +1,8 @@
 """Settings kept in Prefect: for runs of deployments, whose environment nobody at a terminal sets.
 
-The Variable `champion_settings` holds a JSON object of settings, as {"archive": "https://...", "holidays": "2026-01-26"}.
-A Secret block `champion-NAME`, as `champion-warehouse-dsn`, holds one that nobody should read. The environment of the
-worker wins over both, and both over champion.toml.
+The Variable `champion_settings` holds a JSON object of settings, as {"holidays": "2026-01-26 2026-03-04"}. A Secret
+block `champion-NAME`, as `champion-warehouse-dsn`, holds one that nobody should read. The environment of the worker
+wins over both, and both over champion.toml.
 """
 
 from __future__ import annotations

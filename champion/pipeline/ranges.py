@@ -1,4 +1,4 @@
-"""A long range of dates in parts: each has its own fetch, notebook and retries, and one is fetched while another runs."""
+"""A long range of dates in parts: each has its own fetch, notebook and retries."""
 
 from __future__ import annotations
 
