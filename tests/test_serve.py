@@ -28,7 +28,7 @@ from champion.simulate import SimulatedArchive
 from champion.tracking import runs
 
 T = TypeVar("T")
-_PATIENCE = 150
+_PATIENCE = 240  # seconds, on a machine that others use too
 _FLOW = """
 from prefect import flow
 

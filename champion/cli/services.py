@@ -48,11 +48,13 @@ def serve() -> None:
     from champion.services import together  # noqa: PLC0415
 
     chosen = console.settings()
-    with together.serving(chosen, note=lambda text: console.err.print(f"[dim]{text}[/]")) as served:
+
+    def tell(served: together.Served) -> None:
         console.out.print(f"Prefect  {served.prefect}")
         console.out.print(f"MLflow   {served.mlflow or 'on its own server'}")
         console.out.print(f"worker   on pool {chosen.work_pool}; Ctrl-C stops all")
-        together.watch(chosen, together.NAMES, served.health)
+
+    together.serve(chosen, lambda text: console.err.print(f"[dim]{text}[/]"), tell)
 
 
 def deploy() -> None:
@@ -81,10 +83,11 @@ def ui() -> None:
     server = prefect.running(chosen)
     pages = mlflow.begin(chosen)
     try:
-        local.wait(chosen, mlflow.NAME, pages, lambda: mlflow.healthy(pages))
-        console.out.print(f"Prefect: {server.url if server else 'not running; the next flow starts it'}")
-        console.out.print(f"MLflow:  {pages.url}")
-        together.watch(chosen, (mlflow.NAME,), (f"{pages.url}/health",))
+        with together.stoppable():
+            local.wait(chosen, mlflow.NAME, pages, lambda: mlflow.healthy(pages))
+            console.out.print(f"Prefect: {server.url if server else 'not running; the next flow starts it'}")
+            console.out.print(f"MLflow:  {pages.url}")
+            together.watch(chosen, (mlflow.NAME,), (f"{pages.url}/health",))
     finally:
         local.stop(chosen, mlflow.NAME)
 

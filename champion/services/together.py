@@ -5,9 +5,8 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from types import FrameType
 
 from filelock import FileLock, Timeout
 
@@ -35,12 +34,11 @@ class Served:
         return (f"{self.prefect}/api/health", *([f"{self.mlflow}/health"] if self.mlflow else []))
 
 
-@contextmanager
-def serving(settings: Settings, note: Callable[[str], None]) -> Iterator[Served]:
-    """Yield once all are healthy and the deployments in place; stop all on the way out, whatever happened.
+def serve(settings: Settings, note: Callable[[str], None], tell: Callable[[Served], None]) -> None:
+    """Bring all up, `tell` where the pages are once all are healthy, and watch until Ctrl-C or SIGTERM; then stop all.
 
     Raises:
-        ServiceError: this workspace is being served already, or something did not start.
+        ServiceError: this workspace is being served already, something did not start, or ended by itself.
     """
     settings.services.mkdir(parents=True, exist_ok=True)
     lock = FileLock(settings.services / "serve.lock", timeout=0)
@@ -49,10 +47,28 @@ def serving(settings: Settings, note: Callable[[str], None]) -> Iterator[Served]
     except Timeout as error:
         raise ServiceError(f"{settings.home} is being served already: use that, or stop it first") from error
     try:
-        yield _bring_up(settings, note)
+        with stoppable():
+            served = _bring_up(settings, note)
+            tell(served)
+            watch(settings, NAMES, served.health)
     finally:
         stop(settings)
         lock.release()
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Have SIGTERM end the block as Ctrl-C does, and either end it quietly; a second one does not disturb what follows.
+
+    For the last thing a command does: its signals stay ignored.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
 
 
 def _bring_up(settings: Settings, note: Callable[[str], None]) -> Served:
@@ -75,20 +91,13 @@ def _bring_up(settings: Settings, note: Callable[[str], None]) -> Served:
 
 
 def watch(settings: Settings, names: Sequence[str], health: Sequence[str]) -> None:
-    """Return when the person or the system says stop; until then the named servers live, and the URLs answer.
+    """Look, until Ctrl-C or SIGTERM, whether the named servers live and the URLs answer.
 
     Raises:
         ServiceError: one of them ended, or does not answer any more.
     """
-    said: list[int] = []
-
-    def hear(number: int, _frame: FrameType | None) -> None:
-        said.append(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, hear)
     silent, looks = 0, 0
-    while not said:
+    while True:
         time.sleep(_LOOK_SECONDS)
         looks += 1
         for name in names:
