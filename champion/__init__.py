@@ -16,8 +16,8 @@ _FUNCTIONS = {
     "sql": "champion.workspace",
 }
 _MODULES = frozenset({
-    "contracts", "features", "indicators", "inputs", "labels", "metrics", "pipeline", "plots", "splits", "training",
-    "workspace",
+    "contracts", "drift", "features", "indicators", "inputs", "labels", "metrics", "pipeline", "plots", "splits",
+    "training", "workspace",
 })  # fmt: skip
 
 
