@@ -25,7 +25,7 @@ from champion.settings import Settings
 from flows import steps
 from flows.models import score_one
 from flows.notice import HOOKS
-from flows.policy import FLOW_SECONDS, LONG_SECONDS
+from flows.policy import DAILY_SLA_SECONDS, FLOW_SECONDS, LONG_SECONDS
 from flows.recording import recorded
 
 LOOKBACK = timedelta(days=30)
@@ -74,7 +74,8 @@ def daily_market_data_pipeline(session: date | None = None, *, force: bool = Fal
     A date without a session completes and says so: the archive, not a calendar, knows the sessions.
     """
     session = session or clock.today()
-    with recorded("daily-market-pipeline", f"daily {session}", {"session": session}) as recording:
+    given = {"session": session}
+    with recorded("daily-market-pipeline", f"daily {session}", given, DAILY_SLA_SECONDS) as recording:
         arrived = arrive(session, session, parent=recording.run_id, refresh=True, force=force)
         arrived.require_complete()
         if not arrived.executions:

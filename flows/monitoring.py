@@ -24,7 +24,7 @@ _CHECK_SECONDS = 240  # the next one is five minutes later
 
 
 @flow(name="market_health_check", flow_run_name="health {today}", timeout_seconds=_CHECK_SECONDS, **HOOKS)
-def market_health_check(today: date | None = None) -> dict[str, str]:
+def market_health_check(today: date | None = None, query_seconds: float = health.QUERY_SECONDS) -> dict[str, str]:
     """Check freshness, disk, tracking store and warehouse; all findings stand on the run's page.
 
     It is no entry of the ledger: a hundred a day would bury the rest.
@@ -33,7 +33,7 @@ def market_health_check(today: date | None = None) -> dict[str, str]:
         ServiceError: something is not well; it names all of it.
     """
     configuration.apply()
-    checks = health.check(Settings(), today or clock.today())
+    checks = health.check(Settings(), today or clock.today(), query_seconds)
     table = [{"check": found.name, "well": "yes" if found.well else "NO", "found": found.found} for found in checks]
     create_table_artifact(table, key="market-health", description="Health of the workspace")
     for found in checks:

@@ -9,6 +9,7 @@ from prefect.tasks import exponential_backoff
 from champion.errors import ArchiveUnavailable, WarehouseError
 
 FLOW_SECONDS = 1800
+DAILY_SLA_SECONDS = 900
 LONG_SECONDS = 12 * 3600  # a backfill of years from a web archive that bears three requests a second
 
 

@@ -32,8 +32,13 @@ class Recording:
 
 
 @contextmanager
-def recorded(experiment: str, name: str, parameters: Mapping[str, Any]) -> Iterator[Recording]:
-    """Yield an MLflow run that stands for the flow; it closes with the flow's own outcome."""
+def recorded(
+    experiment: str, name: str, parameters: Mapping[str, Any], sla_seconds: float | None = None
+) -> Iterator[Recording]:
+    """Yield an MLflow run that stands for the flow; it closes with the flow's own outcome and its seconds.
+
+    Where there is an SLA, the tag `champion.sla` says whether it was 'met' or 'missed'.
+    """
     configuration.apply()
     settings, began = Settings(), time.monotonic()
     given = {key: str(value) for key, value in parameters.items()}
@@ -53,9 +58,10 @@ def recorded(experiment: str, name: str, parameters: Mapping[str, Any]) -> Itera
         outcome, stop = "cancelled", type(signal).__name__
         raise
     finally:
-        runs.close_run(settings, recording.run_id, outcome)
+        seconds = time.monotonic() - began
+        sla = {} if sla_seconds is None else {"champion.sla": "met" if seconds <= sla_seconds else "missed"}
+        runs.close_run(settings, recording.run_id, outcome, {"flow_seconds": seconds}, sla)
         if outcome != "cancelled":  # its time is short, and its page would come after Prefect has closed the run
-            seconds = time.monotonic() - began
             told = summary.markdown(name, outcome, seconds, recording.result, stop, recording.run_id)
             create_markdown_artifact(told, key=experiment, description=f"{name}: {outcome}")
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ import pytest
 import yaml
 from hooks import Webhook, listening
 
-from champion import resources
+from champion import clock, resources
 from champion.services.deployed import QUEUES
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
@@ -40,8 +41,9 @@ from flows.recording import prefect_ids, recorded
 
 @flow(name="sleeper", **HOOKS)
 def sleeper(notebook: str) -> None:
-    with recorded("sleepers", f"sleeper {Settings().holidays}", {}) as recording:
-        run_notebook(Settings(), notebook, parent_run_id=recording.run_id, tags=prefect_ids())
+    with recorded("sleepers", "sleeper", {}) as recording:
+        tags = {**prefect_ids(), "holidays": Settings().holidays}
+        run_notebook(Settings(), notebook, parent_run_id=recording.run_id, tags=tags)
 """
 _CELL = """
 import os, subprocess, sys, time
@@ -141,9 +143,10 @@ def test_what_prefect_yaml_says_is_deployed(served: Served) -> None:
 
 def test_a_schedule_fires_and_both_pages_show_the_run(served: Served) -> None:
     deployment = served.deployment("lake-retention")["id"]
-    every_ten_seconds = {"active": True, "schedule": {"interval": 10}}
+    soon = (clock.now() + timedelta(seconds=10)).isoformat()
+    twice_a_minute = {"active": True, "schedule": {"interval": 30, "anchor_date": soon}, "max_scheduled_runs": 1}
     url = f"{served.prefect}/api/deployments/{deployment}/schedules"
-    schedule = httpx.post(url, json=[every_ten_seconds], timeout=30).raise_for_status().json()[0]["id"]
+    schedule = httpx.post(url, json=[twice_a_minute], timeout=30).raise_for_status().json()[0]["id"]
     of_it = {"deployments": {"id": {"any_": [deployment]}}, "sort": "EXPECTED_START_TIME_ASC"}
     started = {"state": {"type": {"any_": ["RUNNING", "COMPLETED", "FAILED", "CRASHED"]}}}
     run = until("the schedule", lambda: served.ask("flow_runs/filter", **of_it, flow_runs=started))[0]
@@ -184,9 +187,10 @@ def test_cancelling_ends_the_kernel_is_in_the_ledger_and_is_told(served: Served,
     until("the cancelled run", lambda: served.get(f"flow_runs/{run}")["state_type"] == "CANCELLED")
     found = {entry.name: entry for entry in runs.find_runs(served.settings, tags={"prefect.flow_run_id": run})}
     assert {name: (entry.status, entry.outcome) for name, entry in found.items()} == {
-        "sleeper 2026-01-26": ("KILLED", "cancelled"),
+        "sleeper": ("KILLED", "cancelled"),
         "sleep": ("KILLED", "cancelled"),
     }
+    assert found["sleep"].tags["holidays"] == "2026-01-26"
     told = until("the notice", lambda: served.webhook.got)
     assert ["sleeper: Cancelling" in notice["text"] for notice in told] == [True]
     assert f"/runs/flow-run/{run}" in told[0]["text"]
@@ -226,6 +230,7 @@ def _start_sleeper(served: Served, folder: Path, pids: Path) -> str:
         work_pool_name="champion",
         work_queue_name="feature",
         entrypoint="sleeper.py:sleeper",
+        job_variables=served.deployment("train-model")["job_variables"],
         pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(folder)}}],
         parameters={"notebook": str(folder / "sleep.ipynb")},
     )

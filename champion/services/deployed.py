@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,8 @@ def deploy(settings: Settings, api: str) -> None:
         ServiceError: Prefect refused; the message holds its words.
     """
     os.environ.update(prefect.environment(settings, api))  # read by prefect, imported here and in what it starts
-    variables = {**os.environ, "CHAMPION_WORK_POOL": settings.work_pool, "CHAMPION_FOLDER": str(Path.cwd())}
+    told = {"WORK_POOL": settings.work_pool, "FOLDER": str(Path.cwd()), "PYTHON": shlex.quote(sys.executable)}
+    variables = {**os.environ, **{f"CHAMPION_{name}": value for name, value in told.items()}}
     from prefect.client.orchestration import get_client  # noqa: PLC0415
 
     with get_client(sync_client=True) as client:
