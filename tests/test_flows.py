@@ -20,7 +20,7 @@ import pytest
 from hooks import listening
 from prefect.logging import disable_run_logger
 
-from champion import clock
+from champion import clock, contracts
 from champion.errors import UsageError
 from champion.lake import Lake
 from champion.pipeline.build import FEATURES, build_features
@@ -135,8 +135,12 @@ def test_features_that_differ_from_whole_histories_are_named(known: Settings, tm
     for day in last:
         build_features(lake, day, day)
     assert recompute(lake, last[0], last[-1]).differing == []
-    [written] = lake.root.glob(f"features/**/trend/**/*{last[1].day:02d}/**/*.parquet")
-    pl.read_parquet(written).with_columns(pl.col("sma_5") + 0.01).write_parquet(written)
+    contract, manifest = contracts.load(FEATURES), lake.manifest(FEATURES, last[1], "trend")
+    rows = lake.scan(FEATURES, last[1], last[1]).select(*contract.ungrouped, *contract.groups["trend"]).collect()
+    [folder] = lake.root.glob(f"features/**/day={last[1].day:02d}/feature_group=trend")
+    shutil.rmtree(folder)  # and committed anew, from the same bars, as a wrong state would have it
+    assert manifest is not None
+    lake.write(FEATURES, last[1], rows.with_columns(pl.col("sma_5") * 1.01), manifest.current.inputs, "trend")
     found = recompute(lake, last[0], last[-1])
     assert (list(found.sessions), found.differing) == (last, [last[1]])
     assert found.rows == lake.scan(FEATURES, last[0], last[-1]).collect().height

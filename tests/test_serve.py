@@ -69,7 +69,7 @@ class Served:
         return self.request(path, body)
 
     def request(self, path: str, body: Any) -> Any:
-        """Post to Prefect's API and return the answer; 503 is SQLite being busy, and Prefect's clients ask again too."""
+        """Post to Prefect's API and return the answer; 503 is SQLite being busy, after which its clients ask again."""
 
         def asked() -> list[httpx.Response]:
             answer = httpx.post(f"{self.prefect}/api/{path}", json=body, timeout=30)
