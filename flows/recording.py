@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact
+from prefect.logging import get_run_logger
 from prefect.runtime import flow_run, task_run
 
 from champion.settings import Settings
@@ -62,8 +63,15 @@ def recorded(
         sla = {} if sla_seconds is None else {"champion.sla": "met" if seconds <= sla_seconds else "missed"}
         runs.close_run(settings, recording.run_id, outcome, {"flow_seconds": seconds}, sla)
         if outcome != "cancelled":  # its time is short, and its page would come after Prefect has closed the run
-            told = summary.markdown(name, outcome, seconds, recording.result, stop, recording.run_id)
-            create_markdown_artifact(told, key=experiment, description=f"{name}: {outcome}")
+            page = summary.markdown(name, outcome, seconds, recording.result, stop, recording.run_id)
+            _show(experiment, name, outcome, page)
+
+
+def _show(experiment: str, name: str, outcome: str, page: str) -> None:
+    try:
+        create_markdown_artifact(page, key=experiment, description=f"{name}: {outcome}")
+    except Exception:  # noqa: BLE001 - a page that could not be made does not change what happened
+        get_run_logger().exception("%s: %s, but its page could not be made", name, outcome)
 
 
 def prefect_ids() -> dict[str, str]:

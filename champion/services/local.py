@@ -90,11 +90,11 @@ def stop(settings: Settings, name: str) -> bool:
     if server is None or not server.alive:
         return False
     family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+    _record(settings, name).unlink(missing_ok=True)  # first, so that who watches it knows that it was asked to
     os.killpg(server.pid, signal.SIGTERM)
     _, stubborn = psutil.wait_procs(family, timeout=_STOP_SECONDS)
     for process in stubborn:
         process.kill()
-    _record(settings, name).unlink(missing_ok=True)
     return True
 
 

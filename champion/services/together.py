@@ -91,18 +91,21 @@ def _bring_up(settings: Settings, note: Callable[[str], None]) -> Served:
 
 
 def watch(settings: Settings, names: Sequence[str], health: Sequence[str]) -> None:
-    """Look, until Ctrl-C or SIGTERM, whether the named servers live and the URLs answer.
+    """Look, until Ctrl-C, SIGTERM or `champion stop`, whether the named servers live and the URLs answer.
 
     Raises:
         ServiceError: one of them ended, or does not answer any more.
     """
     silent, looks = 0, 0
+    started = [name for name in names if local.recorded(settings, name)]
     while True:
         time.sleep(_LOOK_SECONDS)
         looks += 1
-        for name in names:
+        for name in started:
             server = local.recorded(settings, name)
-            if server is not None and not server.alive:
+            if server is None:
+                return  # `champion stop` has stopped it
+            if not server.alive:
                 raise ServiceError(f"{name} ended by itself, so all are stopped{local.last_words(settings, name)}")
         if looks % _BEAT == 0:
             silent = 0 if all(map(local.answers, health)) else silent + 1
