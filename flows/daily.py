@@ -20,13 +20,13 @@ from champion.settings import Settings
 from flows.market_data import LOOKBACK, arrive, daily_market_data_pipeline, sessions_staged, through_warehouse
 from flows.models import score_one
 from flows.notice import HOOKS
-from flows.policy import FLOW_SECONDS
+from flows.policy import FLOW_SECONDS, named
 from flows.recording import recorded
 
 _UNTIL = time(23, 30)
 
 
-@flow(name="daily_after_publication", flow_run_name="after publication {session}", **HOOKS)
+@flow(name="daily_after_publication", flow_run_name=named("after publication", "session"), **HOOKS)
 def daily_after_publication(
     session: date | None = None, until: time = _UNTIL, *, force: bool = False
 ) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def await_publication(session: date, until: datetime) -> Awaited:
         clocks.sleep(seconds)
 
 
-@flow(name="weekend_check", flow_run_name="check the days to {until}", timeout_seconds=FLOW_SECONDS, **HOOKS)
+@flow(name="weekend_check", flow_run_name=named("check the days to", "until"), timeout_seconds=FLOW_SECONDS, **HOOKS)
 def weekend_check(until: date | None = None, days: int = 8) -> dict[str, Any]:
     """Ask the archive for the last dates once more: special sessions, late files and corrections flow through.
 

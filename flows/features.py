@@ -17,11 +17,11 @@ from champion.pipeline.recompute import recompute
 from champion.settings import Settings
 from flows import market_data, steps
 from flows.notice import HOOKS
-from flows.policy import FLOW_SECONDS
+from flows.policy import FLOW_SECONDS, named
 from flows.recording import recorded
 
 
-@flow(name="weekly_feature_recompute", flow_run_name="features to {end}", timeout_seconds=FLOW_SECONDS, **HOOKS)
+@flow(name="weekly_feature_recompute", flow_run_name=named("features to", "end"), timeout_seconds=FLOW_SECONDS, **HOOKS)
 def weekly_feature_recompute(end: date | None = None, sessions: int = 20) -> dict[str, Any]:
     """Build all stale features up to `end`, load them, and compare the last sessions with whole histories.
 

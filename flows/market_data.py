@@ -25,7 +25,7 @@ from champion.settings import Settings
 from flows import steps
 from flows.models import score_one
 from flows.notice import HOOKS
-from flows.policy import DAILY_SLA_SECONDS, FLOW_SECONDS, LONG_SECONDS
+from flows.policy import DAILY_SLA_SECONDS, FLOW_SECONDS, LONG_SECONDS, named
 from flows.recording import recorded
 
 LOOKBACK = timedelta(days=30)
@@ -62,7 +62,7 @@ def historical_backfill(start: date, end: date, *, refresh: bool = False, force:
 
 @flow(
     name="daily_market_data_pipeline",
-    flow_run_name="daily {session}",
+    flow_run_name=named("daily", "session"),
     retries=1,
     retry_delay_seconds=300,
     timeout_seconds=FLOW_SECONDS,

@@ -17,13 +17,13 @@ from champion.pipeline.bars import BARS
 from champion.settings import Settings
 from flows import configuration, market_data, steps
 from flows.notice import HOOKS
-from flows.policy import FLOW_SECONDS
+from flows.policy import FLOW_SECONDS, named
 from flows.recording import recorded
 
 _CHECK_SECONDS = 240  # the next one is five minutes later
 
 
-@flow(name="market_health_check", flow_run_name="health {today}", timeout_seconds=_CHECK_SECONDS, **HOOKS)
+@flow(name="market_health_check", flow_run_name=named("health", "today"), timeout_seconds=_CHECK_SECONDS, **HOOKS)
 def market_health_check(today: date | None = None, query_seconds: float = health.QUERY_SECONDS) -> dict[str, str]:
     """Check freshness, disk, tracking store and warehouse; all findings stand on the run's page.
 
@@ -44,7 +44,7 @@ def market_health_check(today: date | None = None, query_seconds: float = health
     return {found.name: found.found for found in checks}
 
 
-@flow(name="data_quality_audit", flow_run_name="audit {start} to {end}", timeout_seconds=FLOW_SECONDS, **HOOKS)
+@flow(name="data_quality_audit", flow_run_name="audit", timeout_seconds=FLOW_SECONDS, **HOOKS)
 def data_quality_audit(start: date | None = None, end: date | None = None) -> dict[str, Any]:
     """Judge a range of sessions (the month before, if none is named), verify the lake, reconcile the warehouse.
 

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from prefect.runtime import flow_run
 from prefect.tasks import exponential_backoff
 
+from champion import clock
 from champion.errors import ArchiveUnavailable, WarehouseError
 
 FLOW_SECONDS = 1800
 DAILY_SLA_SECONDS = 900
 LONG_SECONDS = 12 * 3600  # a backfill of years from a web archive that bears three requests a second
+
+
+def named(what: str, parameter: str) -> Callable[[], str]:
+    """Return what names a run by one of its parameters, a date that is today's in India where none is given."""
+
+    def name() -> str:
+        return f"{what} {(flow_run.parameters or {}).get(parameter) or clock.today()}"
+
+    return name
 
 
 def may_pass(_task: Any, _run: Any, state: Any) -> bool:

@@ -14,11 +14,11 @@ from champion.pipeline import retain
 from champion.settings import Settings
 from flows import progress
 from flows.notice import HOOKS
-from flows.policy import LONG_SECONDS
+from flows.policy import LONG_SECONDS, named
 from flows.recording import recorded
 
 
-@flow(name="lake_retention", flow_run_name="retention {today}", timeout_seconds=LONG_SECONDS, **HOOKS)
+@flow(name="lake_retention", flow_run_name=named("retention", "today"), timeout_seconds=LONG_SECONDS, **HOOKS)
 def lake_retention(today: date | None = None, *, dry_run: bool = True) -> dict[str, Any]:
     """Say what retention would do, or without `dry_run` do it; nothing goes that is not proved to be archived."""
     today = today or clock.today()

@@ -85,6 +85,11 @@ class Served:
         """Return a deployment by name."""
         return next(dict(found) for found in self.ask("deployments/filter") if found["name"] == name)
 
+    def pause(self, name: str) -> None:
+        """Have a deployment's schedules start nothing."""
+        url = f"{self.prefect}/api/deployments/{self.deployment(name)['id']}"
+        httpx.patch(url, json={"paused": True}, timeout=30).raise_for_status()
+
     def server(self, name: str) -> psutil.Process:
         """Return the process of one of the servers."""
         record = json.loads((self.settings.services / f"{name}.json").read_bytes())
@@ -122,7 +127,9 @@ def served(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) 
             until("champion serve", lambda: "Ctrl-C" in said.read_text() or process.poll() is not None)
             assert process.poll() is None, said.read_text()
             pages = dict(re.findall(r"^(Prefect|MLflow) +(http\S+)$", said.read_text(), re.MULTILINE))
-            yield Served(process, settings, pages["Prefect"], pages["MLflow"], webhook)
+            served = Served(process, settings, pages["Prefect"], pages["MLflow"], webhook)
+            served.pause("market-monitoring")  # in market hours it would begin, and tell of the empty lake
+            yield served
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -200,9 +207,9 @@ def test_cancelling_ends_the_kernel_is_in_the_ledger_and_is_told(served: Served,
         "sleep": ("KILLED", "cancelled"),
     }
     assert found["sleep"].tags["holidays"] == "2026-01-26"
-    told = until("the notice", lambda: served.webhook.got)
-    assert ["sleeper: Cancelling" in notice["text"] for notice in told] == [True]
-    assert f"/runs/flow-run/{run}" in told[0]["text"]
+    told = until("the notice", lambda: [notice["text"] for notice in served.webhook.got])
+    assert ["sleeper: Cancelling" in text for text in told] == [True]
+    assert f"/runs/flow-run/{run}" in told[0]
 
 
 def test_a_workspace_is_served_once(served: Served) -> None:
