@@ -34,6 +34,19 @@ def apply() -> list[str]:
     return sorted(found)
 
 
+def of_run(flow_run: Any) -> Settings:
+    """Return the settings of a run from outside of it, as hooks run in the worker, whose environment stays as it is.
+
+    Raises:
+        UsageError: Prefect keeps something that is no setting.
+    """
+    if flow_run.deployment_id is None:
+        return Settings()
+    found = chosen(_variable(), _secrets(), os.environ)
+    given: dict[str, Any] = {name.removeprefix("CHAMPION_").lower(): value for name, value in found.items()}
+    return Settings(**given)
+
+
 def chosen(variable: object, secrets: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
     """Return the `CHAMPION_*` variables to set: what is kept, where the environment says nothing itself.
 

@@ -9,7 +9,6 @@ from prefect.blocks.core import Block
 from prefect.logging.loggers import flow_run_logger
 from prefect.settings import PREFECT_UI_URL
 
-from champion.settings import Settings
 from champion.tracking import runs
 from flows import configuration
 
@@ -21,8 +20,7 @@ def tell(flow: Any, flow_run: Any, state: Any) -> None:
     """Send what happened to the block and the webhook that the settings name; a failure to do so is logged only."""
     if flow_run.parent_task_run_id is not None:
         return  # the flow that called it fails too, and tells
-    configuration.apply()
-    settings = Settings()
+    settings = configuration.of_run(flow_run)
     subject, body = message(flow.name, flow_run.name, state.name, state.message or "", _page(flow_run))
     try:
         if settings.notify_block:
@@ -51,8 +49,7 @@ def post(url: str, subject: str, body: str) -> None:
 
 def close_ledger(flow: Any, flow_run: Any, state: Any) -> None:
     """Close as cancelled what a cancelled flow left open: it was killed where it did not stop in time."""
-    configuration.apply()
-    settings = Settings()
+    settings = configuration.of_run(flow_run)
     for run in runs.find_runs(settings, tags={"prefect.flow_run_id": str(flow_run.id)}, status="RUNNING"):
         runs.close_run(settings, run.run_id, "cancelled")
         flow_run_logger(flow_run, flow).info("closed %s in the ledger: %s", run.name, state.name)
