@@ -28,7 +28,7 @@ import meter
 import probe
 from meter import Cost
 
-from champion.services import prefect
+from champion.services import local, prefect
 from champion.settings import Settings
 from champion.simulate import publish
 
@@ -68,7 +68,7 @@ class Bench:
     """The scratch folder of one benchmark, the Prefect server of all its commands, and what an empty flow costs."""
 
     scratch: Path
-    server: prefect.Server
+    server: local.Server
     client: Cost = field(default_factory=Cost)
 
 

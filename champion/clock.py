@@ -7,7 +7,10 @@ compared with the original byte for byte.
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+INDIA = ZoneInfo("Asia/Kolkata")
 
 
 def now() -> datetime:
@@ -15,3 +18,8 @@ def now() -> datetime:
     frozen = os.environ.get("SOURCE_DATE_EPOCH")
     moment = datetime.fromtimestamp(int(frozen), UTC) if frozen else datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def today() -> date:
+    """Return the date in India: the exchange's own."""
+    return now().astimezone(INDIA).date()

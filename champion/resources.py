@@ -1,4 +1,4 @@
-"""Where the files that travel with the code are: schemas, SQL and notebooks.
+"""Where the files that travel with the code are: schemas, SQL, notebooks, deployments.
 
 In a checkout they are the top-level folders; in an installed wheel they lie inside the package.
 """
@@ -16,5 +16,14 @@ def folder(name: str) -> Path:
     >>> folder("schemas").joinpath("raw_equity_ohlc_v1.avsc").exists()
     True
     """
+    return path(name)
+
+
+def path(name: str) -> Path:
+    """Return the file or folder `name`, wherever it is.
+
+    >>> path("prefect.yaml").is_file()
+    True
+    """
     packaged = _PACKAGE / "_data" / name
-    return packaged if packaged.is_dir() else _PACKAGE.parent / name
+    return packaged if packaged.exists() else _PACKAGE.parent / name

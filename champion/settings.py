@@ -6,6 +6,7 @@ Everything else is derived from `home`, so two workspaces never touch each other
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +43,8 @@ class Settings(BaseSettings):
         description="s3://bucket/prefix of the lake; default a folder in the home.",
     )
     archive: str = Field(default=NSE_ARCHIVE, description="Archive base: a folder, file:// or http(s):// URL.")
+    archive_pause: float = Field(default=0.34, ge=0, description="Seconds between two requests to a web archive.")
+    archive_silence: float = Field(default=30.0, gt=0, description="Seconds a web archive may be silent.")
     lists: str | None = Field(
         default=None, description="Folder with downloaded lists of corporate actions; default: the archive."
     )
@@ -66,6 +69,19 @@ class Settings(BaseSettings):
         pattern=r"^(threads|dask|(tcp|tls)://.+)$",
         description="Where submitted tasks run: threads, dask, or a Dask scheduler's tcp:// address.",
     )
+    prefect_port: int | None = Field(default=None, ge=1, le=65535, description="Prefect's port; default a free one.")
+    mlflow_port: int | None = Field(default=None, ge=1, le=65535, description="MLflow's port; default a free one.")
+    work_pool: str = Field(default="champion", description="Work pool that deployments run in.")
+    holidays: str = Field(
+        default="", description="Dates on which the exchange is closed, as 2026-01-26, between commas or spaces."
+    )
+    notify_block: str | None = Field(
+        default=None, description="Prefect notification block for failures, as slack-webhook/champion-alerts."
+    )
+    notify_url: SecretStr | None = Field(
+        default=None, description="Webhook that takes failures as JSON {\"text\": ...}, as Slack's and Mattermost's do."
+    )
+    disk_free_gb: float = Field(default=5.0, ge=0, description="Free disk below which the health check complains.")
     notebook_timeout: int = Field(default=1800, gt=0, description="Seconds one cell may take.")
     notebook_memory: int | None = Field(default=None, gt=0, description="MiB a notebook's kernel may hold; empty: all.")
     raw_years: int | None = Field(default=None, gt=0, description="Years raw data is kept; empty keeps all.")
@@ -101,6 +117,13 @@ class Settings(BaseSettings):
     def _absolute_folder(cls, value: str) -> str:
         """A kernel works in another folder: a relative archive must mean the same there."""
         return value if "://" in value else str(Path(value).expanduser().absolute())
+
+    @field_validator("holidays")
+    @classmethod
+    def _dates(cls, value: str) -> str:
+        for text in value.replace(",", " ").split():
+            date.fromisoformat(text)
+        return value
 
     @classmethod
     @override
@@ -145,6 +168,16 @@ class Settings(BaseSettings):
     def artifacts(self) -> Path:
         """Where MLflow keeps artifacts when the store is local."""
         return self.home / "mlflow" / "artifacts"
+
+    @property
+    def closed(self) -> frozenset[date]:
+        """The exchange's holidays, as far as they were told; the archive alone knows the sessions."""
+        return frozenset(date.fromisoformat(text) for text in self.holidays.replace(",", " ").split())
+
+    @property
+    def services(self) -> Path:
+        """Records and logs of the servers this workspace started."""
+        return self.home / "services"
 
     @property
     def prefect_home(self) -> Path:

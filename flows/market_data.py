@@ -1,17 +1,17 @@
-"""From the archive to features in the warehouse: every day, or over a range."""
+"""From the archive to features in the warehouse: one session, or a range in parts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from prefect import flow
 from prefect.logging import get_run_logger
 
-from champion import clock, features
-from champion.errors import ArchiveError
+from champion import clock, features as sets
+from champion.errors import ArchiveError, ArchiveUnavailable
 from champion.factors import FACTORS
 from champion.lake import Lake
 from champion.pipeline import actions, build, fetch as archive
@@ -20,134 +20,219 @@ from champion.pipeline.declare import known_to
 from champion.pipeline.ingest import DATASETS
 from champion.pipeline.lineage import CHANGES
 from champion.pipeline.quality import FINDINGS
+from champion.pipeline.ranges import parts
 from champion.runner import Execution
 from champion.settings import Settings
 from flows import steps
 from flows.models import score_one
+from flows.notice import HOOKS
+from flows.policy import DAILY_SLA_SECONDS, FLOW_SECONDS, LONG_SECONDS, named
+from flows.recording import recorded
 
-_LOOKBACK = timedelta(days=30)
+LOOKBACK = timedelta(days=30)
 
 
-@flow(name="historical_backfill", flow_run_name="backfill {start} to {end}")
+@flow(
+    name="historical_backfill",
+    flow_run_name="backfill {start} to {end}",
+    timeout_seconds=LONG_SECONDS,
+    **HOOKS,
+)
 def historical_backfill(start: date, end: date, *, refresh: bool = False, force: bool = False) -> dict[str, Any]:
     """Bring a range of sessions from the archive into lake and warehouse; what is done is skipped.
 
-    With `refresh` the archive is asked for all of them once more: what it corrected flows through, and only that.
+    Long ranges go in parts, of which one is fetched while another is ingested. Dates for which the archive does not
+    answer, however often it is asked, hold up no others: the flow fails at its end and names them, and the next run
+    asks for them alone. With `refresh` the archive is asked for all once more: what it corrected flows through.
 
     Raises:
-        ArchiveError: some sessions were refused; all others are done.
+        ArchiveError: some sessions were refused or not answered for; all others are done.
     """
-    with steps.recorded("historical-backfill", f"backfill {start} to {end}", {"start": start, "end": end}) as parent:
-        refused = steps.fetch(start, end, refresh=refresh)
-        if not archive.staged(Settings(), start, end):
-            _stop_if(refused)
-            return {"sessions": 0}
-        summary, failed = _through_warehouse(start, end, quality_from=start, parent=parent, force=force)
+    with recorded("historical-backfill", f"backfill {start} to {end}", {"start": start, "end": end}) as recording:
+        arrived = arrive(start, end, parent=recording.run_id, refresh=refresh, force=force)
+        if not arrived.executions:
+            arrived.require_complete()
+            return recording.kept({"sessions": 0})
+        summary = recording.kept(
+            through_warehouse(start, end, arrived, quality_from=start, parent=recording.run_id, force=force)
+        )
         steps.index()
-        _stop_if([*refused, *failed])
+        arrived.require_complete()
         return summary
 
 
 @flow(
     name="daily_market_data_pipeline",
-    flow_run_name="daily {session}",
+    flow_run_name=named("daily", "session"),
     retries=1,
     retry_delay_seconds=300,
-    timeout_seconds=1800,
+    timeout_seconds=FLOW_SECONDS,
+    **HOOKS,
 )
 def daily_market_data_pipeline(session: date | None = None, *, force: bool = False) -> dict[str, Any]:
     """Bring one session (today's in India, if none is named) from the archive into the warehouse, and score it.
 
     A date without a session completes and says so: the archive, not a calendar, knows the sessions.
     """
-    session = session or clock.now().astimezone(ZoneInfo("Asia/Kolkata")).date()
-    with steps.recorded("daily-market-pipeline", f"daily {session}", {"session": session}) as parent:
-        refused = steps.fetch(session, session, refresh=True)
-        _stop_if(refused)
-        if not archive.staged(Settings(), session, session):
+    session = session or clock.today()
+    given = {"session": session}
+    with recorded("daily-market-pipeline", f"daily {session}", given, DAILY_SLA_SECONDS) as recording:
+        arrived = arrive(session, session, parent=recording.run_id, refresh=True, force=force)
+        arrived.require_complete()
+        if not arrived.executions:
             get_run_logger().info("%s: the archive has no session", session)
-            return {"session": str(session), "sessions": 0}
+            return recording.kept({"session": str(session), "sessions": 0})
         # The whole month is loaded, so the whole month is judged, against the weeks before it.
-        since = session.replace(day=1) - _LOOKBACK
-        summary, failed = _through_warehouse(
-            session, session, quality_from=since, parent=parent, force=force, as_of=session
+        since = session.replace(day=1) - LOOKBACK
+        parent = recording.run_id
+        summary = through_warehouse(
+            session, session, arrived, quality_from=since, parent=parent, force=force, as_of=session
         )
-        _stop_if(failed)
-        return {**summary, "score": score_one(session, parent=parent, force=force)}
+        return recording.kept({**summary, "score": score_one(session, parent=parent, force=force)})
 
 
-def _stop_if(refused: Sequence[str]) -> None:
-    if refused:
-        raise ArchiveError(f"{len(refused)} session(s) were refused, all others are done: {'; '.join(refused[:3])}")
+@dataclass(slots=True)
+class Arrived:
+    """What came of fetching and ingesting a range: one notebook a part, and what stayed away."""
+
+    executions: list[Execution] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
+
+    @property
+    def renamed(self) -> list[date]:
+        """Sessions outside the range whose names the range has taught anew."""
+        found = {session for execution in self.executions for session in execution.values["renamed"]}
+        return sorted(date.fromisoformat(session) for session in found)
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """Outcome and counts of the notebooks, added up."""
+        outcomes = dict.fromkeys(execution.outcome.value for execution in self.executions)
+        added: dict[str, int] = {}
+        for execution in self.executions:
+            for name, value in _counts(execution).items():
+                added[name] = added.get(name, 0) + value
+        return {"outcome": ", ".join(outcomes), **added}
+
+    def require_complete(self) -> None:
+        """Do nothing where all came.
+
+        Raises:
+            ArchiveUnavailable: the archive did not answer for some dates. ArchiveError: it sent what was refused.
+        """
+        if self.unanswered:
+            raise ArchiveUnavailable(f"all that came is done; run it again for the rest: {'; '.join(self.unanswered)}")
+        if self.refused:
+            shown = "; ".join(self.refused[:3])
+            raise ArchiveError(f"{len(self.refused)} session(s) were refused, all others are done: {shown}")
 
 
-def _through_warehouse(
-    start: date, end: date, *, quality_from: date, parent: str, force: bool, as_of: date | None = None
-) -> tuple[dict[str, Any], list[str]]:
-    """Ingest, check, build and load, in this order, and name the sessions whose file was refused.
-
-    A failed gate stops all that follows it. What is learned of the past (a corrected file, a symbol change, a corporate
-    action) changes bars or features of other sessions: from the first of them to the lake's last, all is made anew and
-    judged again.
-    """
-    settings = Settings()
-    lake = Lake(settings.lake)
+def arrive(start: date, end: date, *, parent: str, refresh: bool, force: bool) -> Arrived:
+    """Fetch and ingest a range, part by part; the next part is fetched while one is ingested."""
+    settings, arrived, spans = Settings(), Arrived(), parts(start, end)
     steps.symbol_changes()
-    span, dates = (start, end), {"start": start.isoformat(), "end": end.isoformat()}
-    ingested = steps.notebook(
+    fetched = [steps.fetch.submit(*spans[0], refresh=refresh)]
+    for number, span in enumerate(spans, start=1):
+        _take(arrived, fetched[-1].result(raise_on_failure=False))
+        if number < len(spans):
+            fetched.append(steps.fetch.submit(*spans[number], refresh=refresh))
+        if not archive.staged(settings, *span):
+            continue
+        execution = _ingest(settings, span, parent=parent, force=force)
+        arrived.executions.append(execution)
+        arrived.refused += execution.values["failed"]
+    return arrived
+
+
+def _take(arrived: Arrived, answer: list[str] | BaseException) -> None:
+    match answer:
+        case ArchiveUnavailable():
+            arrived.unanswered.append(str(answer))
+        case BaseException():
+            raise answer
+        case _:
+            arrived.refused += answer
+
+
+def _ingest(settings: Settings, span: tuple[date, date], *, parent: str, force: bool) -> Execution:
+    return steps.notebook(
         "ingest",
-        dates,
+        {"start": span[0].isoformat(), "end": span[1].isoformat()},
         parent=parent,
-        inputs={"staging": archive.digest(archive.staged(settings, start, end)), CHANGES: lake.digest(CHANGES)},
+        inputs={
+            "staging": archive.digest(archive.staged(settings, *span)),
+            CHANGES: Lake(settings.lake).digest(CHANGES),
+        },
         writes=DATASETS,
         span=span,
         force=force,
     )
+
+
+def through_warehouse(
+    start: date,
+    end: date,
+    arrived: Arrived,
+    *,
+    quality_from: date,
+    parent: str,
+    force: bool,
+    as_of: date | None = None,
+) -> dict[str, Any]:
+    """Check, build and load what has arrived, in this order; a failed gate stops all that follows it.
+
+    What is learned of the past (a corrected file, a symbol change, a corporate action) changes bars or features of
+    other sessions: from the first of them to the lake's last, all is made anew and judged again.
+    """
+    lake = Lake(Settings().lake)
     listed = steps.lists()
-    renamed = [date.fromisoformat(session) for session in ingested.values["renamed"]]
     last = max([end, *lake.sessions(BARS)[-1:]])
-    outdated = [session for each in settings.feature_sets for session in build.outdated_sessions(lake, last, each)[:1]]
-    first = min([start, *renamed, *outdated])
-    quality_from = min(quality_from, first)
-    steps.notebook(
-        "quality",
-        {"start": quality_from.isoformat(), "end": end.isoformat(), "as_of": as_of and as_of.isoformat()},
-        parent=parent,
-        inputs={
-            **{n: lake.digest(n, quality_from, end) for n in ("normalized_equity_ohlc", "quarantine_equity_ohlc")},
-            FACTORS: lake.digest(FACTORS),
-        },
-        writes=(FINDINGS,),
-        span=(quality_from, end),
-        force=force,
-    )
-    built = {name: _features(lake, name, (first, last), parent=parent, force=force) for name in settings.feature_sets}
+    chosen = Settings().feature_sets
+    outdated = [session for each in chosen for session in build.outdated_sessions(lake, last, each)[:1]]
+    first = min([start, *arrived.renamed, *outdated])
+    quality(lake, min(quality_from, first), end, parent=parent, force=force, as_of=as_of)
+    built = {name: features(lake, first, last, name, parent=parent, force=force) for name in chosen}
     loaded = steps.load(first, last)
     get_run_logger().info("loaded %s", loaded)
-    summary = {
+    return {
         "corporate_actions": listed,
-        "ingest": {"outcome": ingested.outcome.value, **_counts(ingested)},
+        "ingest": arrived.counts,
         **{
             "features" if name == "v1" else f"features {name}": {"outcome": made.outcome.value, **_counts(made)}
             for name, made in built.items()
         },
         "loaded": loaded,
     }
-    return summary, list(ingested.values["failed"])
 
 
-def _features(lake: Lake, name: str, span: tuple[date, date], *, parent: str, force: bool) -> Execution:
-    """Build one feature set from the bars and actions there are."""
-    start, end = span
-    chosen = known_to(lake, name)
+def quality(
+    lake: Lake, start: date, end: date, *, parent: str, force: bool = False, as_of: date | None = None
+) -> Execution:
+    """Run the quality gates over a range of sessions."""
+    digests = {name: lake.digest(name, start, end) for name in ("normalized_equity_ohlc", "quarantine_equity_ohlc")}
+    return steps.notebook(
+        "quality",
+        {"start": start.isoformat(), "end": end.isoformat(), "as_of": as_of and as_of.isoformat()},
+        parent=parent,
+        inputs={**digests, FACTORS: lake.digest(FACTORS)},
+        writes=(FINDINGS,),
+        span=(start, end),
+        force=force,
+    )
+
+
+def features(lake: Lake, start: date, end: date, feature_set: str, *, parent: str, force: bool = False) -> Execution:
+    """Build one feature set over a range of sessions, where it is missing or made from other bars."""
+    chosen = known_to(lake, feature_set)
     made_from = {BARS: lake.digest(BARS, end=end), FACTORS: actions.digest(lake, end)}
     return steps.notebook(
         "features",
-        {"start": start.isoformat(), "end": end.isoformat(), "feature_set": name},
+        {"start": start.isoformat(), "end": end.isoformat(), "feature_set": feature_set},
         parent=parent,
-        inputs={**made_from, "feature_set": features.identity(chosen)},
+        inputs={**made_from, "feature_set": sets.identity(chosen)},
         writes=(chosen.contract,),
-        span=span,
+        span=(start, end),
         force=force,
     )
 
@@ -155,3 +240,8 @@ def _features(lake: Lake, name: str, span: tuple[date, date], *, parent: str, fo
 def _counts(execution: Execution) -> dict[str, int]:
     """Return what a run counted; its statistics of each feature are in MLflow."""
     return {name: int(value) for name, value in execution.metrics.items() if not name.startswith("feature_")}
+
+
+def sessions_staged(start: date, end: date) -> Sequence[date]:
+    """Return the sessions of a range that staging holds."""
+    return sorted({received.session for received in archive.staged(Settings(), start, end)})

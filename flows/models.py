@@ -15,12 +15,15 @@ from champion.pipeline import actions, learn, promote
 from champion.runner import Outcome
 from champion.settings import Settings
 from champion.tracking import registry
-from flows import steps
+from flows import configuration, steps
+from flows.notice import HOOKS
+from flows.policy import FLOW_SECONDS
+from flows.recording import recorded
 
 _READS = ("normalized_equity_ohlc", "features_equity_indicators")
 
 
-@flow(name="train_model", flow_run_name="train {model}")
+@flow(name="train_model", flow_run_name="train {model}", timeout_seconds=FLOW_SECONDS, **HOOKS)
 def train_model(
     start: date | None = None,
     end: date | None = None,
@@ -31,6 +34,7 @@ def train_model(
     force: bool = False,
 ) -> dict[str, Any]:
     """Train and register a challenger on the sessions between `start` and `end`, then let the gate decide."""
+    configuration.apply()
     lake = Lake(Settings().lake)
     learn.check_current(lake, None, end)
     sessions = lake.sessions("features_equity_indicators", start, end)
@@ -38,11 +42,11 @@ def train_model(
         raise ModelError(f"no features from {start or 'the start'} to {end or 'today'}: run `champion backfill` first")
     first, last = sessions[0], sessions[-1]
     parameters = {"start": first.isoformat(), "end": last.isoformat(), "model": model, "horizon": horizon, "seed": seed}
-    with steps.recorded("train-model", f"train {model} to {last}", parameters) as parent:
+    with recorded("train-model", f"train {model} to {last}", parameters) as recording:
         trained = steps.notebook(
             "training",
             parameters,
-            parent=parent,
+            parent=recording.run_id,
             inputs=_digests(lake, last),
             force=force,
         )
@@ -52,7 +56,9 @@ def train_model(
             decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was judged"]}
         else:
             decision = consider(version)
-        return {"training": trained.outcome.value, "run_id": trained.run_id, **trained.metrics, **decision}
+        return recording.kept(
+            {"training": trained.outcome.value, "run_id": trained.run_id, **trained.metrics, **decision}
+        )
 
 
 @task(name="consider_promotion")
@@ -63,14 +69,14 @@ def consider(version: int) -> dict[str, Any]:
     return decision
 
 
-@flow(name="score_session", flow_run_name="score {session}")
+@flow(name="score_session", flow_run_name="score {session}", timeout_seconds=FLOW_SECONDS, **HOOKS)
 def score_session(session: date, *, force: bool = False) -> dict[str, Any]:
     """Score one session with `models:/equity_price_predictor@champion`, into lake and warehouse."""
-    with steps.recorded("score-session", f"score {session}", {"session": session}) as parent:
-        scored = score_one(session, parent=parent, force=force)
+    with recorded("score-session", f"score {session}", {"session": session}) as recording:
+        scored = score_one(session, parent=recording.run_id, force=force)
         if "skipped" in scored:
             raise ModelError(f"session {session} was not scored: {scored['skipped']}")
-        return scored
+        return recording.kept(scored)
 
 
 def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:

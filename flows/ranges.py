@@ -14,6 +14,7 @@ from champion.pipeline.ingest import DATASETS
 from champion.pipeline.lineage import CHANGES
 from champion.settings import Settings
 from flows import steps
+from flows.recording import recorded
 
 
 @flow(name="ingest_ranges", flow_run_name="ingest {start} to {end} in parts of {days} days")
@@ -26,10 +27,10 @@ def ingest_ranges(start: date, end: date, *, days: int = 366, force: bool = Fals
     Raises:
         ArchiveError: some sessions were refused; all others are done.
     """
-    with steps.recorded("historical-backfill", f"ranges {start} to {end}", {"start": start, "end": end}) as parent:
+    with recorded("historical-backfill", f"ranges {start} to {end}", {"start": start, "end": end}) as recording:
         steps.symbol_changes()
         spans = parts(start, end, days)
-        found = [bring.submit(*span, parent=parent, force=force) for span in spans]
+        found = [bring.submit(*span, parent=recording.run_id, force=force) for span in spans]
         told = [future.result() for future in found]
     refused = [text for one in told for text in one["refused"]]
     if refused:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from prefect import task
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run, task_run
-from prefect.tasks import exponential_backoff
 
 from champion import contracts
-from champion.errors import ArchiveUnavailable, WarehouseError
+from champion.errors import ArchiveUnavailable
 from champion.lake import Lake, index as index_dataset
 from champion.pipeline import actions as corporate, fetch as archive, lineage, load as warehouse, masters
 from champion.runner import Execution, run_notebook
 from champion.settings import Settings
-from champion.tracking import journal
 from flows import progress
 from flows.cells import Cells
+from flows.policy import PATIENT
+from flows.recording import prefect_ids
 
 EXPERIMENTS = {
     "ingest": "market-data-ingestion",
@@ -31,20 +29,7 @@ EXPERIMENTS = {
 }
 
 
-def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
-    """Tell whether trying again can help: wrong settings or damaged files stay what they are."""
-    return isinstance(state.result(raise_on_failure=False), ArchiveUnavailable | WarehouseError | OSError)
-
-
-_PATIENT: dict[str, Any] = {
-    "retries": 3,
-    "retry_delay_seconds": exponential_backoff(backoff_factor=10),
-    "retry_jitter_factor": 0.5,
-    "retry_condition_fn": _may_pass,
-}
-
-
-@task(name="fetch_bhavcopies", task_run_name="fetch {start} to {end}", **_PATIENT)
+@task(name="fetch_bhavcopies", task_run_name="fetch {start} to {end}", **PATIENT)
 def fetch(start: date, end: date, *, refresh: bool = False) -> list[str]:
     """Bring the sessions of a range into staging and return what was refused for good, one text a session.
 
@@ -59,7 +44,7 @@ def fetch(start: date, end: date, *, refresh: bool = False) -> list[str]:
     return [f"{session}: {error}" for session, error in found.failed]
 
 
-@task(name="fetch_symbol_changes", **_PATIENT)
+@task(name="fetch_symbol_changes", **PATIENT)
 def symbol_changes() -> str:
     """Bring the list of symbol changes into the lake, which names instruments; return what became of it.
 
@@ -71,7 +56,7 @@ def symbol_changes() -> str:
     return refreshed.outcome
 
 
-@task(name="fetch_lists", **_PATIENT)
+@task(name="fetch_lists", **PATIENT)
 def lists() -> str:
     """Bring the lists of shares and of corporate actions into the lake, under the names that the bars have taught.
 
@@ -116,7 +101,7 @@ def notebook(
         experiment=EXPERIMENTS[name],
         parent_run_id=parent,
         force=force,
-        tags=_prefect_ids(),
+        tags=prefect_ids(),
         on_progress=Cells(name, progress.current()),
     )
     done = (name, execution.outcome.value, execution.seconds, execution.reason, execution.run_id)
@@ -124,11 +109,7 @@ def notebook(
     return execution
 
 
-@task(
-    name="load_clickhouse",
-    task_run_name="load {start} to {end}",
-    **_PATIENT,
-)
+@task(name="load_clickhouse", task_run_name="load {start} to {end}", **PATIENT)
 def load(start: date, end: date, datasets: Sequence[str] = warehouse.DATASETS) -> dict[str, int]:
     """Bring the warehouse in step with the lake and return the rows loaded by dataset; what is alike counts 0.
 
@@ -145,31 +126,3 @@ def index() -> None:
     lake = Lake(Settings().lake)
     for name in contracts.names():
         index_dataset(lake, name)
-
-
-@contextmanager
-def recorded(experiment: str, name: str, parameters: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the id of an MLflow run that stands for the flow; it closes with the flow's own outcome."""
-    settings = Settings()
-    given = {k: str(v) for k, v in parameters.items()}
-    entry = journal.begin(settings, experiment, name, parameters=given, tags=_prefect_ids())
-    outcome = "failed"
-    try:
-        yield entry.known_as
-        outcome = "succeeded"
-    except Exception:
-        raise
-    except BaseException:  # Ctrl-C, SIGTERM, Prefect's own: somebody stopped it
-        outcome = "cancelled"
-        raise
-    finally:
-        journal.end(settings, entry, journal.End(outcome))
-
-
-def _prefect_ids() -> dict[str, str]:
-    found = {
-        "prefect.flow_run_id": flow_run.id,
-        "prefect.flow_name": flow_run.flow_name,
-        "prefect.task_run_id": task_run.id,
-    }
-    return {name: str(value) for name, value in found.items() if value}

@@ -25,6 +25,23 @@ from champion.tracking import promotion, registry, runs
 
 Command: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
 LAST = date(2024, 12, 31)
+_SCHEDULED = """
+import json
+from datetime import date
+from champion.cli import console
+with console.flow_context(console.settings(), hidden=True):
+    from flows.daily import daily_after_publication, weekend_check
+    from flows.features import weekly_feature_recompute
+    from flows.monitoring import data_quality_audit, market_health_check
+    said = {
+        "health": market_health_check(date(2025, 1, 1), query_seconds=10),
+        "audit": data_quality_audit(date(2024, 12, 1), date(2024, 12, 31)),
+        "recompute": weekly_feature_recompute(date(2024, 12, 31), 5),
+        "weekend": weekend_check(date(2024, 12, 31), 2),
+        "sunday": daily_after_publication(date(2024, 12, 29)),
+    }
+print(json.dumps(said, default=str))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +223,29 @@ def test_a_prediction_is_traced_to_the_files_and_a_file_to_the_predictions(
     for text in ("features_equity_indicators", "equity_price_predictor version 1", "predictions_equity_scores"):
         assert text in said
     assert "every link holds" in said
+
+
+def test_what_the_schedule_starts_runs_on_the_demo(demo: dict[str, Any], settings: Settings) -> None:
+    variables = {**os.environ, "CHAMPION_HOME": str(settings.home), "CHAMPION_ARCHIVE": settings.archive}
+    variables["CHAMPION_DISK_FREE_GB"] = "0"
+    command = [sys.executable, "-c", _SCHEDULED]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=280)
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = json.loads(done.stdout.splitlines()[-1])
+    lake = Lake(settings.lake)
+    assert said["health"]["freshness"] == "the last session is 2024-12-31"
+    assert "last session 2024-12-31, lake 2024-12-31" in said["health"]["warehouse"]
+    assert said["audit"]["verified"]["normalized_equity_ohlc"] == demo["sessions"]
+    assert said["audit"]["reloaded"]["normalized_equity_ohlc"] == 0
+    last = lake.sessions("features_equity_indicators")[-5:]
+    rows = lake.scan("features_equity_indicators", last[0], last[-1]).select("symbol").collect().height
+    assert (said["recompute"]["compared_sessions"], said["recompute"]["compared_rows"]) == (5, rows)
+    assert said["recompute"]["features"] == "nothing stale"
+    assert (said["weekend"]["new"], said["weekend"]["ingest"]["written"]) == ([], 0)
+    assert said["sunday"] == {"session": "2024-12-29", "awaited": "no_session", "sessions": 0}
+    flow = runs.find_runs(settings, ["daily-market-pipeline"], limit=1)[0]
+    assert flow.outcome == "succeeded"
+    assert flow.metrics["flow_seconds"] > 0
 
 
 def test_status_tells_where_the_workspace_stands(champion: Command) -> None:

@@ -1,4 +1,4 @@
-"""Commands around servers: lab, ui, stop."""
+"""Commands around servers: serve, deploy, lab, ui, stop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from champion.errors import UsageError
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the application."""
-    for command in (lab, ui, stop):
+    for command in (serve, deploy, lab, ui, stop):
         app.command()(command)
 
 
@@ -38,31 +38,67 @@ def lab() -> None:
     os.execv(sys.executable, command)  # noqa: S606 - this process becomes the server, so Ctrl-C reaches it
 
 
+def serve() -> None:
+    """Run everything on this machine until Ctrl-C: Prefect's server with all schedules, a worker, MLflow's pages.
+
+    Ports are free ones, or CHAMPION_PREFECT_PORT and CHAMPION_MLFLOW_PORT; all on loopback.
+
+    Example: champion serve
+    """
+    from champion.services import together  # noqa: PLC0415
+
+    chosen = console.settings()
+
+    def tell(served: together.Served) -> None:
+        console.out.print(f"Prefect  {served.prefect}")
+        console.out.print(f"MLflow   {served.mlflow or 'on its own server'}")
+        console.out.print(f"worker   on pool {chosen.work_pool}; Ctrl-C stops all")
+
+    together.serve(chosen, lambda text: console.err.print(f"[dim]{text}[/]"), tell)
+
+
+def deploy() -> None:
+    """Bring the work pool, its queues and the deployments of prefect.yaml to the Prefect server, started if need be.
+
+    Example: champion deploy
+    """
+    from champion.services import deployed, prefect  # noqa: PLC0415
+
+    chosen = console.settings()
+    api = prefect.ensure(chosen, note=lambda text: console.err.print(f"[dim]{text}[/]"))
+    deployed.deploy(chosen, api)
+    console.out.print(f"deployed to {api.removesuffix('/api')}, work pool {chosen.work_pool}")
+
+
 def ui() -> None:
     """Start MLflow's pages on this workspace, on loopback, until Ctrl-C; and say where Prefect's are.
 
     Example: champion ui
     """
-    from champion.services import prefect  # noqa: PLC0415
-    from champion.tracking import store  # noqa: PLC0415
+    from champion.services import local, mlflow, prefect, together  # noqa: PLC0415
 
     chosen = console.settings()
-    if not chosen.tracking.startswith("sqlite"):
+    if not mlflow.is_local(chosen):
         raise UsageError("MLflow keeps its books elsewhere (CHAMPION_TRACKING_URI): open that server's pages")
-    store.prepare(chosen)
     server = prefect.running(chosen)
-    console.out.print(f"Prefect: {server.url if server else 'not running; the next flow starts it'}")
-    console.out.print("MLflow:  http://127.0.0.1:5000")
-    variables = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", "5000"]
-    os.execve(sys.executable, [*command, "--backend-store-uri", chosen.tracking], variables)  # noqa: S606
+    pages = mlflow.begin(chosen)
+    try:
+        with together.stoppable():
+            local.wait(chosen, mlflow.NAME, pages, lambda: mlflow.healthy(pages))
+            console.out.print(f"Prefect: {server.url if server else 'not running; the next flow starts it'}")
+            console.out.print(f"MLflow:  {pages.url}")
+            together.watch(chosen, (mlflow.NAME,), (f"{pages.url}/health",))
+    finally:
+        local.stop(chosen, mlflow.NAME)
 
 
 def stop() -> None:
-    """Stop the workspace's Prefect server.
+    """Stop whatever of this workspace runs: Prefect's server, the worker, MLflow's pages.
 
     Example: champion stop
     """
-    from champion.services import prefect  # noqa: PLC0415
+    from champion.services import together  # noqa: PLC0415
 
-    console.out.print("stopped" if prefect.stop(console.settings()) else "nothing was running")
+    console.out.print(
+        f"stopped {', '.join(stopped)}" if (stopped := together.stop(console.settings())) else "nothing ran"
+    )

@@ -15,7 +15,7 @@ from champion.errors import ArchiveError, ArchiveUnavailable, SessionNotPublishe
 from champion.pipeline.datasets import PUBLICATIONS
 from champion.pipeline.progress import Progress, silent
 from champion.settings import Settings
-from champion.sources.archive import Archive, Staged, find_staged
+from champion.sources.archive import Archive, Patience, Staged, find_staged
 from champion.sources.publications import Publication
 
 _PATIENCE = 3  # dates in a row without an answer
@@ -74,6 +74,11 @@ def check(settings: Settings, start: date | None = None, end: date | None = None
     Archive(settings.archive, settings.staging)
 
 
+def patience(settings: Settings) -> Patience:
+    """Return how a web archive is asked in this workspace."""
+    return Patience(apart=settings.archive_pause, silence=settings.archive_silence)
+
+
 def fetch(
     settings: Settings,
     start: date,
@@ -91,7 +96,7 @@ def fetch(
     staged: list[Received] = []
     absent: list[date] = []
     failed: list[tuple[date, ArchiveError]] = []
-    with Archive(settings.archive, settings.staging) as archive:
+    with Archive(settings.archive, settings.staging, patience=patience(settings)) as archive:
         for done, session in enumerate(asked, start=1):
             received, errors = _fetch_session(archive, session, publications, refresh=refresh)
             staged += received

@@ -12,6 +12,7 @@ from champion.identity import Lineage, digest, listings, successions
 from champion.lake import Lake
 from champion.normalize import EQUITY_SERIES
 from champion.pipeline.datasets import Filling
+from champion.pipeline.fetch import patience
 from champion.pipeline.lists import Refreshed, absent, commit
 from champion.settings import Settings
 from champion.sources import actions as lists
@@ -30,7 +31,7 @@ def refresh(settings: Settings) -> Refreshed:
     Raises:
         ArchiveError: the archive did not answer, or the list is not what it should be; the lake is as it was.
     """
-    with Archive(settings.archive, settings.staging) as archive:
+    with Archive(settings.archive, settings.staging, patience=patience(settings)) as archive:
         staged = archive.fetch_list(PATH)
     if staged is None:
         return absent(settings.archive, PATH)

@@ -10,6 +10,7 @@ from champion import masters
 from champion.identity import Lineage
 from champion.lake import Lake
 from champion.masters import SYMBOLS, VERSION, MasterOrigin
+from champion.pipeline.fetch import patience
 from champion.pipeline.lineage import lineage
 from champion.pipeline.lists import Refreshed, absent, commit
 from champion.settings import Settings
@@ -26,7 +27,7 @@ def refresh(settings: Settings) -> Refreshed:
         ArchiveError: the archive did not answer, or the list is not what it should be; the lake is as it was.
         ContractError: a row breaks its contract.
     """
-    with Archive(settings.archive, settings.staging) as archive:
+    with Archive(settings.archive, settings.staging, patience=patience(settings)) as archive:
         staged = archive.fetch_list(EQUITY_LIST)
     if staged is None:
         return absent(settings.archive, EQUITY_LIST)

@@ -1,0 +1,137 @@
+"""A server of this workspace: started on loopback, remembered by pid and birth, found and stopped again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from champion.errors import ServiceError
+from champion.files import write_bytes
+from champion.settings import Settings
+
+HOST = "127.0.0.1"
+START_SECONDS = 120
+_STOP_SECONDS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that was started: its process (by pid and birth, as pids are reused) and its port; 0 has none."""
+
+    pid: int
+    born: float
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The page people open."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def api(self) -> str:
+        """What PREFECT_API_URL should be."""
+        return f"{self.url}/api"
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still is the one that was started."""
+        try:
+            process = psutil.Process(self.pid)
+            return bool(abs(process.create_time() - self.born) < 1 and process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False
+
+
+def start(settings: Settings, name: str, command: Sequence[str], variables: Mapping[str, str], port: int = 0) -> Server:
+    """Start a server in a session of its own and remember it; it may take its time until it answers."""
+    settings.services.mkdir(parents=True, exist_ok=True)
+    with log(settings, name).open("ab") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(variables), start_new_session=True
+        )
+    server = Server(process.pid, psutil.Process(process.pid).create_time(), port)
+    write_bytes(_record(settings, name), json.dumps(asdict(server)).encode())
+    return server
+
+
+def wait(settings: Settings, name: str, server: Server, healthy: Callable[[], bool]) -> None:
+    """Return once the server is healthy.
+
+    Raises:
+        ServiceError: it ended, or did not answer in two minutes, and is stopped; the message holds its last words.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while not healthy():
+        if not server.alive or time.monotonic() > deadline:
+            stop(settings, name)
+            raise ServiceError(f"{name} did not start{last_words(settings, name)}")
+        time.sleep(0.2)
+
+
+def recorded(settings: Settings, name: str) -> Server | None:
+    """Return the server last started under a name, whether or not it still runs."""
+    record = _record(settings, name)
+    return Server(**json.loads(record.read_bytes())) if record.exists() else None
+
+
+def stop(settings: Settings, name: str) -> bool:
+    """Stop a server with all it started; return False where none was running."""
+    server = recorded(settings, name)
+    if server is None or not server.alive:
+        return False
+    family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+    _record(settings, name).unlink(missing_ok=True)  # first, so that who watches it knows that it was asked to
+    os.killpg(server.pid, signal.SIGTERM)
+    _, stubborn = psutil.wait_procs(family, timeout=_STOP_SECONDS)
+    for process in stubborn:
+        process.kill()
+    return True
+
+
+def answers(url: str) -> bool:
+    """Tell whether a GET of the URL is answered with 200."""
+    try:
+        return httpx.get(url, timeout=2).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def port(asked: int | None, setting: str) -> int:
+    """Return the port asked for, or a free one.
+
+    Raises:
+        ServiceError: somebody else listens on the port asked for.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one just given up counts as free
+        try:
+            probe.bind((HOST, asked or 0))
+        except OSError as error:
+            raise ServiceError(f"port {asked} is taken: free it, or set {setting} to another or to none") from error
+        return int(probe.getsockname()[1])
+
+
+def log(settings: Settings, name: str) -> Path:
+    """Return the file a server writes to."""
+    return settings.services / f"{name}.log"
+
+
+def last_words(settings: Settings, name: str) -> str:
+    """Return the end of a server's log, for an error message."""
+    path = log(settings, name)
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-3:] if path.exists() else []
+    return f"; see {path}" + (f": {' | '.join(lines)[-500:]}" if lines else "")
+
+
+def _record(settings: Settings, name: str) -> Path:
+    return settings.services / f"{name}.json"

@@ -1,0 +1,36 @@
+"""The process that runs what is due: a Prefect worker on the workspace's pool, each run a process of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import httpx
+
+from champion.services import local, prefect
+from champion.services.local import Server
+from champion.settings import Settings
+
+NAME = "worker"
+
+
+def begin(settings: Settings, api: str) -> Server:
+    """Return the worker, started; it takes work of every queue once it is online."""
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process"]
+    command += ["--pool", settings.work_pool, "--name", _name(settings), "--install-policy", "never"]
+    variables = {**os.environ, **prefect.environment(settings, api), "CHAMPION_HOME": str(settings.home)}
+    return local.start(settings, NAME, command, variables)
+
+
+def online(settings: Settings, api: str) -> bool:
+    """Tell whether the server hears from the worker."""
+    filters = {"workers": {"status": {"any_": ["ONLINE"]}}}
+    try:
+        heard = httpx.post(f"{api}/work_pools/{settings.work_pool}/workers/filter", json=filters, timeout=5)
+        return heard.is_success and any(worker["name"] == _name(settings) for worker in heard.json())
+    except httpx.HTTPError:
+        return False
+
+
+def _name(settings: Settings) -> str:
+    return f"champion {settings.home.name}"

@@ -1,0 +1,61 @@
+"""Features once a week: what is stale is built, and what carried state made is held against whole histories."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from prefect import flow, task
+
+from champion import clock
+from champion.errors import LakeError
+from champion.lake import Lake
+from champion.pipeline import build
+from champion.pipeline.bars import BARS
+from champion.pipeline.build import FEATURES
+from champion.pipeline.recompute import recompute
+from champion.settings import Settings
+from flows import market_data, steps
+from flows.notice import HOOKS
+from flows.policy import FLOW_SECONDS, named
+from flows.recording import recorded
+
+
+@flow(name="weekly_feature_recompute", flow_run_name=named("features to", "end"), timeout_seconds=FLOW_SECONDS, **HOOKS)
+def weekly_feature_recompute(end: date | None = None, sessions: int = 20) -> dict[str, Any]:
+    """Build all stale features up to `end`, load them, and compare the last sessions with whole histories.
+
+    Raises:
+        LakeError: features in the lake differ from their recomputation: carried state is wrong.
+    """
+    end = end or clock.today()
+    with recorded("weekly-feature-recompute", f"features to {end}", {"end": end, "sessions": sessions}) as recording:
+        lake = Lake(Settings().lake)
+        held = lake.sessions(BARS, end=end)
+        if not held:
+            return recording.kept({"sessions": 0})
+        stale = build.stale_sessions(lake, held[-1])
+        outcome = "nothing stale"
+        if stale:
+            built = market_data.features(lake, stale[0], held[-1], "v1", parent=recording.run_id)
+            outcome = built.outcome.value
+        loaded = steps.load(held[0], held[-1], (FEATURES,))
+        compared = compare(held[-sessions:][0], held[-1])
+        return recording.kept({"stale": len(stale), "features": outcome, "loaded": loaded, **compared})
+
+
+@task(name="recompute_features", task_run_name="recompute {start} to {end}")
+def compare(start: date, end: date) -> dict[str, Any]:
+    """Return how many sessions and rows equal their recomputation from whole histories.
+
+    Raises:
+        LakeError: some do not; it names them.
+    """
+    found = recompute(Lake(Settings().lake), start, end)
+    if found.differing:
+        shown = ", ".join(map(str, found.differing[:5]))
+        raise LakeError(
+            f"features of {len(found.differing)} session(s) differ from whole histories: {shown}. "
+            "Delete their partitions and the carried state, then run `champion features`"
+        )
+    return {"compared_sessions": len(found.sessions), "compared_rows": found.rows, "differing": 0}

@@ -1,0 +1,68 @@
+"""Who is told when a flow fails, crashes or is cancelled: a Prefect block, a webhook, or the log alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+from prefect.blocks.core import Block
+from prefect.logging.loggers import flow_run_logger
+from prefect.settings import PREFECT_UI_URL
+
+from champion.tracking import runs
+from flows import configuration
+
+_SECONDS = 10
+_LONGEST = 1500
+
+
+def tell(flow: Any, flow_run: Any, state: Any) -> None:
+    """Send what happened to the block and the webhook that the settings name; a failure to do so is logged only."""
+    if flow_run.parent_task_run_id is not None:
+        return  # the flow that called it fails too, and tells
+    settings = configuration.of_run(flow_run)
+    subject, body = message(flow.name, flow_run.name, state.name, state.message or "", _page(flow_run))
+    try:
+        if settings.notify_block:
+            block: Any = Block.load(settings.notify_block)
+            block.notify(body, subject)
+        if settings.notify_url:
+            post(settings.notify_url.get_secret_value(), subject, body)
+    except Exception:  # noqa: BLE001 - the flow's own fate is not decided by a chat room
+        flow_run_logger(flow_run, flow).exception("nobody could be told that %s", subject)
+
+
+def message(flow: str, run: str, state: str, why: str, page: str) -> tuple[str, str]:
+    """Return subject and body of a notice.
+
+    >>> message("train_model", "train logistic", "Failed", "no features", "")
+    ('train_model: Failed', 'train logistic: Failed: no features')
+    """
+    body = f"{run}: {state}: {why}"[:_LONGEST].removesuffix(": ")
+    return f"{flow}: {state}", f"{body}\n{page}" if page else body
+
+
+def post(url: str, subject: str, body: str) -> None:
+    """Post a notice as Slack, Mattermost and their like take it; raises where it is not taken."""
+    httpx.post(url, json={"text": f"*{subject}*\n{body}"}, timeout=_SECONDS).raise_for_status()
+
+
+def close_ledger(flow: Any, flow_run: Any, state: Any) -> None:
+    """Close as cancelled what a cancelled flow left open: it was killed where it did not stop in time."""
+    settings = configuration.of_run(flow_run)
+    for run in runs.find_runs(settings, tags={"prefect.flow_run_id": str(flow_run.id)}, status="RUNNING"):
+        runs.close_run(settings, run.run_id, "cancelled")
+        flow_run_logger(flow_run, flow).info("closed %s in the ledger: %s", run.name, state.name)
+
+
+def _page(flow_run: Any) -> str:
+    base = PREFECT_UI_URL.value()
+    return f"{base}/runs/flow-run/{flow_run.id}" if base else ""
+
+
+HOOKS: dict[str, Any] = {
+    "on_failure": [tell],
+    "on_crashed": [tell],
+    "on_cancellation": [close_ledger, tell],
+}
+"""What every flow of Champion is given."""

@@ -1,0 +1,41 @@
+"""Retention: old partitions are archived, verified, hidden, and only then removed; if the settings ask for it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from prefect import flow, task
+from prefect.logging import get_run_logger
+
+from champion import clock
+from champion.lake.retention import Step
+from champion.pipeline import retain
+from champion.settings import Settings
+from flows import progress
+from flows.notice import HOOKS
+from flows.policy import LONG_SECONDS, named
+from flows.recording import recorded
+
+
+@flow(name="lake_retention", flow_run_name=named("retention", "today"), timeout_seconds=LONG_SECONDS, **HOOKS)
+def lake_retention(today: date | None = None, *, dry_run: bool = True) -> dict[str, Any]:
+    """Say what retention would do, or without `dry_run` do it; nothing goes that is not proved to be archived."""
+    today = today or clock.today()
+    with recorded("lake-retention", f"retention {today}", {"today": today, "dry_run": dry_run}) as recording:
+        done = [_told(step) for step in retain_lake(today, dry_run=dry_run)]
+        return recording.kept({"dry_run": dry_run, "steps": done})
+
+
+@task(name="retain_lake")
+def retain_lake(today: date, *, dry_run: bool) -> list[Step]:
+    """Return the steps, carried out unless it is a dry run."""
+    settings = Settings()
+    steps = retain.plan(settings, today) if dry_run else retain.retain(settings, today, progress=progress.current())
+    get_run_logger().info("%d steps%s", len(steps), ", none of them taken" if dry_run else "")
+    return steps
+
+
+def _told(step: Step) -> str:
+    sessions = step.sessions
+    return f"{step.action} {step.name}: {len(sessions)} session(s) from {sessions[0]} to {sessions[-1]}, {step.why}"

@@ -1,0 +1,51 @@
+"""What a flow did, as Markdown for its page in Prefect. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_LONGEST = 400
+
+
+def markdown(name: str, outcome: str, seconds: float, result: Mapping[str, Any], stop: str, run_id: str) -> str:
+    """Return a page: outcome, time, the ledger's entry, why it stopped, and every value of the result.
+
+    >>> print(markdown("daily", "succeeded", 2.04, {"ingest": {"rows": 2500}}, "", "ab12"))
+    ## daily
+    <BLANKLINE>
+    **succeeded** in 2.0 s, ledger entry (MLflow run) `ab12`
+    <BLANKLINE>
+    | what | value |
+    |---|---|
+    | ingest.rows | 2,500 |
+    """
+    lines = [f"## {name}", "", f"**{outcome}** in {seconds:.1f} s, ledger entry (MLflow run) `{run_id}`"]
+    if stop:
+        lines += ["", f"> {_plain(stop)}"]
+    rows = [f"| {key} | {_plain(value)} |" for key, value in _flat(result)]
+    return "\n".join([*lines, *(["", "| what | value |", "|---|---|", *rows] if rows else [])])
+
+
+def _flat(result: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in result.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _plain(value: Any) -> str:
+    match value:
+        case bool() | None:
+            return str(value)
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.4g}"
+        case list() | tuple():
+            text = "; ".join(map(str, value))
+        case _:
+            text = str(value)
+    text = text.replace("\n", " ").replace("|", "\\|")
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

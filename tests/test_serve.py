@@ -1,0 +1,262 @@
+"""`champion serve`, once, for real: a schedule fires, a cancelled run takes its kernel along, all stop together."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import nbformat
+import psutil
+import pytest
+import yaml
+from hooks import Webhook, listening
+
+from champion import clock, resources
+from champion.services.deployed import QUEUES
+from champion.settings import Settings
+from champion.simulate import SimulatedArchive
+from champion.tracking import runs
+
+T = TypeVar("T")
+_PATIENCE = 240  # seconds, on a machine that others use too
+_FLOW = """
+from prefect import flow
+
+from champion.runner import run_notebook
+from champion.settings import Settings
+from flows.notice import HOOKS
+from flows.recording import prefect_ids, recorded
+
+
+@flow(name="sleeper", **HOOKS)
+def sleeper(notebook: str) -> None:
+    with recorded("sleepers", "sleeper", {}) as recording:
+        tags = {**prefect_ids(), "holidays": Settings().holidays}
+        run_notebook(Settings(), notebook, parent_run_id=recording.run_id, tags=tags)
+"""
+_CELL = """
+import os, subprocess, sys, time
+from pathlib import Path
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+Path({pids!r}).write_text(f"{{os.getpid()}} {{child.pid}}")
+time.sleep(600)
+"""
+
+
+@dataclass
+class Served:
+    """A served workspace: its process, its pages, and the webhook that Prefect's secret names."""
+
+    process: subprocess.Popen[bytes]
+    settings: Settings
+    prefect: str
+    mlflow: str
+    webhook: Webhook
+
+    def ask(self, path: str, **body: Any) -> Any:
+        """Post named values to Prefect's API and return the answer."""
+        return self.request(path, body)
+
+    def request(self, path: str, body: Any) -> Any:
+        """Post to Prefect's API and return the answer; 503 is SQLite being busy, after which its clients ask again."""
+
+        def asked() -> list[httpx.Response]:
+            answer = httpx.post(f"{self.prefect}/api/{path}", json=body, timeout=30)
+            return [] if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else [answer]
+
+        return until(path, asked)[0].raise_for_status().json()
+
+    def get(self, path: str) -> Any:
+        """Get from Prefect's API."""
+        return httpx.get(f"{self.prefect}/api/{path}", timeout=30).raise_for_status().json()
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        """Return a deployment by name."""
+        return next(dict(found) for found in self.ask("deployments/filter") if found["name"] == name)
+
+    def pause(self, name: str) -> None:
+        """Have a deployment's schedules start nothing."""
+        url = f"{self.prefect}/api/deployments/{self.deployment(name)['id']}"
+        httpx.patch(url, json={"paused": True}, timeout=30).raise_for_status()
+
+    def server(self, name: str) -> psutil.Process:
+        """Return the process of one of the servers."""
+        record = json.loads((self.settings.services / f"{name}.json").read_bytes())
+        return psutil.Process(record["pid"])
+
+
+def until(what: str, look: Callable[[], T | None]) -> T:
+    """Return what `look` finds once it finds anything."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.2)
+    raise TimeoutError(what)
+
+
+@pytest.fixture(scope="module")
+def served(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The workspace served; what is left of it in the end is told by the last test."""
+    folder = tmp_path_factory.mktemp("served")
+    settings = Settings(home=folder / "home", archive=str(archive.root))
+    variables = {
+        **os.environ,
+        "CHAMPION_HOME": str(settings.home),
+        "CHAMPION_ARCHIVE": settings.archive,
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    said = folder / "said.txt"
+    with listening() as webhook, said.open("wb") as output:
+        command = [sys.executable, "-m", "champion", "serve"]
+        process = subprocess.Popen(command, env=variables, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            until("champion serve", lambda: "Ctrl-C" in said.read_text() or process.poll() is not None)
+            assert process.poll() is None, said.read_text()
+            pages = dict(re.findall(r"^(Prefect|MLflow) +(http\S+)$", said.read_text(), re.MULTILINE))
+            served = Served(process, settings, pages["Prefect"], pages["MLflow"], webhook)
+            served.pause("market-monitoring")  # in market hours it would begin, and tell of the empty lake
+            yield served
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+def test_what_prefect_yaml_says_is_deployed(served: Served) -> None:
+    wanted = yaml.safe_load(resources.path("prefect.yaml").read_text())["deployments"]
+    found = {entry["name"]: entry for entry in served.ask("deployments/filter")}
+    assert set(found) == {entry["name"] for entry in wanted}
+    for entry in wanted:
+        deployed = found[entry["name"]]
+        assert (deployed["entrypoint"], deployed["work_pool_name"]) == (entry["entrypoint"], "champion")
+        assert deployed["work_queue_name"] == entry["work_pool"]["work_queue_name"]
+        crons = [(s["schedule"]["cron"], s["schedule"]["timezone"]) for s in deployed["schedules"]]
+        assert crons == [(s["cron"], "Asia/Kolkata") for s in entry.get("schedules", [])]
+        assert deployed["concurrency_options"] == (
+            {"collision_strategy": entry["concurrency_limit"]["collision_strategy"], "grace_period_seconds": None}
+            if "concurrency_limit" in entry
+            else None
+        )
+    queues = {queue["name"]: queue["concurrency_limit"] for queue in served.ask("work_pools/champion/queues/filter")}
+    assert {name: queues[name] for name in QUEUES} == QUEUES == {
+        "market-data": 5, "feature": 3, "monitoring": 10, "retention": 1,
+    }  # fmt: skip
+
+
+def test_a_schedule_fires_and_both_pages_show_the_run(served: Served) -> None:
+    deployment = served.deployment("lake-retention")["id"]
+    soon = (clock.now() + timedelta(seconds=10)).isoformat()
+    twice_a_minute = {"active": True, "schedule": {"interval": 30, "anchor_date": soon}, "max_scheduled_runs": 1}
+    path = f"deployments/{deployment}/schedules"
+    schedule = served.request(path, [twice_a_minute])[0]["id"]
+    of_it = {"deployments": {"id": {"any_": [deployment]}}, "sort": "EXPECTED_START_TIME_ASC"}
+    started = {"state": {"type": {"any_": ["RUNNING", "COMPLETED", "FAILED", "CRASHED"]}}}
+    run = until("the schedule", lambda: served.ask("flow_runs/filter", **of_it, flow_runs=started))[0]
+    httpx.delete(f"{served.prefect}/api/{path}/{schedule}", timeout=30)
+    assert run["auto_scheduled"]
+
+    def finished() -> dict[str, Any] | None:
+        found: dict[str, Any] = served.get(f"flow_runs/{run['id']}")
+        return found if found["state_type"] not in {"RUNNING", "PENDING"} else None
+
+    done = until("the run", finished)
+    assert (done["state_type"], done["name"].split()[0]) == ("COMPLETED", "retention"), done["state"]
+    page = next(a for a in served.ask("artifacts/filter") if a["flow_run_id"] == run["id"])
+    assert (page["type"], page["key"]) == ("markdown", "lake-retention")
+    assert "**succeeded**" in page["data"]
+    api = f"{served.mlflow}/api/2.0/mlflow"
+    named = httpx.get(f"{api}/experiments/get-by-name", params={"experiment_name": "lake-retention"}, timeout=30)
+    wanted = {
+        "experiment_ids": [named.raise_for_status().json()["experiment"]["experiment_id"]],
+        "filter": f"tags.`prefect.flow_run_id` = '{run['id']}'",
+    }
+    entry = httpx.post(f"{api}/runs/search", json=wanted, timeout=30).raise_for_status().json()["runs"]
+    assert [
+        (e["info"]["status"], {"key": "champion.outcome", "value": "succeeded"} in e["data"]["tags"]) for e in entry
+    ] == [("FINISHED", True)]
+    assert entry[0]["info"]["run_id"] in page["data"]
+
+
+def test_cancelling_ends_the_kernel_is_in_the_ledger_and_is_told(served: Served, tmp_path: Path) -> None:
+    _keep(served, "champion_settings", {"holidays": "2026-01-26"}, served.webhook.url)
+    pids = tmp_path / "pids"
+    run = _start_sleeper(served, tmp_path, pids)
+    written = until("the kernel", lambda: pids.read_text() if pids.exists() else "")
+    kernel, child = [psutil.Process(int(pid)) for pid in written.split()]
+    served.ask(f"flow_runs/{run}/set_state", state={"type": "CANCELLING"})
+    _, alive = psutil.wait_procs([kernel, child], timeout=30)
+    assert alive == []
+    until("the cancelled run", lambda: served.get(f"flow_runs/{run}")["state_type"] == "CANCELLED")
+    found = {entry.name: entry for entry in runs.find_runs(served.settings, tags={"prefect.flow_run_id": run})}
+    assert {name: (entry.status, entry.outcome) for name, entry in found.items()} == {
+        "sleeper": ("KILLED", "cancelled"),
+        "sleep": ("KILLED", "cancelled"),
+    }
+    assert found["sleep"].tags["holidays"] == "2026-01-26"
+    told = until("the notice", lambda: [notice["text"] for notice in served.webhook.got])
+    assert ["sleeper: Cancelling" in text for text in told] == [True]
+    assert f"/runs/flow-run/{run}" in told[0]
+
+
+def test_a_workspace_is_served_once(served: Served) -> None:
+    variables = {**os.environ, "CHAMPION_HOME": str(served.settings.home), "CHAMPION_ARCHIVE": served.settings.archive}
+    again = [sys.executable, "-m", "champion", "serve"]
+    said = subprocess.run(again, env=variables, capture_output=True, text=True, check=False, timeout=60)
+    assert said.returncode == 1
+    assert "is being served already" in said.stderr
+    assert served.process.poll() is None
+
+
+def test_all_listen_on_loopback_and_stop_together(served: Served) -> None:
+    family = [served.server(name) for name in ("prefect", "mlflow", "worker")]
+    family += [child for server in family for child in server.children(recursive=True)]
+    listening_on = {c.laddr.ip for p in family for c in p.net_connections() if c.status == psutil.CONN_LISTEN}
+    assert listening_on == {"127.0.0.1"}
+    served.process.send_signal(signal.SIGTERM)
+    assert served.process.wait(60) == 0
+    assert psutil.wait_procs(family, timeout=5)[1] == []
+
+
+def _start_sleeper(served: Served, folder: Path, pids: Path) -> str:
+    """Return the id of a run of a flow whose notebook sleeps, deployed like any other."""
+    cells = [
+        nbformat.v4.new_code_cell("count: int = 1", metadata={"tags": ["parameters"]}),  # type: ignore[no-untyped-call]
+        nbformat.v4.new_code_cell(_CELL.format(pids=str(pids))),  # type: ignore[no-untyped-call]
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "sleep.ipynb")  # type: ignore[no-untyped-call]
+    (folder / "sleeper.py").write_text(_FLOW)
+    deployment = served.ask(
+        "deployments/",
+        name="sleeper",
+        flow_id=served.ask("flows/", name="sleeper")["id"],
+        work_pool_name="champion",
+        work_queue_name="feature",
+        entrypoint="sleeper.py:sleeper",
+        job_variables=served.deployment("train-model")["job_variables"],
+        pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(folder)}}],
+        parameters={"notebook": str(folder / "sleep.ipynb")},
+    )
+    return str(served.ask(f"deployments/{deployment['id']}/create_flow_run", state={"type": "SCHEDULED"})["id"])
+
+
+def _keep(served: Served, variable: str, value: dict[str, str], secret: str) -> None:
+    """Keep settings in Prefect as people do in its pages: a Variable, and the webhook as a Secret block."""
+    served.ask("variables/", name=variable, value=value)
+    kind = served.get("block_types/slug/secret")["id"]
+    schema = served.ask("block_schemas/filter", block_schemas={"block_type_id": {"any_": [kind]}})[0]["id"]
+    block = {"name": "champion-notify-url", "block_type_id": kind, "block_schema_id": schema, "data": {"value": secret}}
+    served.ask("block_documents/", **block)
