@@ -10,12 +10,13 @@ from typing import Any
 from prefect import flow
 from prefect.logging import get_run_logger
 
-from champion import clock
+from champion import clock, features
 from champion.errors import ArchiveError, ArchiveUnavailable
 from champion.factors import FACTORS
 from champion.lake import Lake
 from champion.pipeline import actions, build, fetch as archive
 from champion.pipeline.bars import BARS
+from champion.pipeline.declare import known_to
 from champion.pipeline.ingest import DATASETS
 from champion.pipeline.lineage import CHANGES
 from champion.pipeline.quality import FINDINGS
@@ -187,15 +188,20 @@ def through_warehouse(
     lake = Lake(Settings().lake)
     listed = steps.lists()
     last = max([end, *lake.sessions(BARS)[-1:]])
-    first = min([start, *arrived.renamed, *build.outdated_sessions(lake, last)[:1]])
+    sets = Settings().feature_sets
+    outdated = [session for each in sets for session in build.outdated_sessions(lake, last, each)[:1]]
+    first = min([start, *arrived.renamed, *outdated])
     quality(lake, min(quality_from, first), end, parent=parent, force=force, as_of=as_of)
-    built = features(lake, first, last, parent=parent, force=force)
+    built = {name: build_set(lake, name, (first, last), parent=parent, force=force) for name in sets}
     loaded = steps.load(first, last)
     get_run_logger().info("loaded %s", loaded)
     return {
         "corporate_actions": listed,
         "ingest": arrived.counts,
-        "features": {"outcome": built.outcome.value, **_counts(built)},
+        **{
+            "features" if name == "v1" else f"features {name}": {"outcome": made.outcome.value, **_counts(made)}
+            for name, made in built.items()
+        },
         "loaded": loaded,
     }
 
@@ -216,15 +222,18 @@ def quality(
     )
 
 
-def features(lake: Lake, start: date, end: date, *, parent: str, force: bool = False) -> Execution:
-    """Build the features of a range of sessions, where they are missing or made from other bars."""
+def build_set(lake: Lake, name: str, span: tuple[date, date], *, parent: str, force: bool = False) -> Execution:
+    """Build one feature set, where it is missing or was made from other bars or actions."""
+    start, end = span
+    chosen = known_to(lake, name)
+    made_from = {BARS: lake.digest(BARS, end=end), FACTORS: actions.digest(lake, end)}
     return steps.notebook(
         "features",
-        {"start": start.isoformat(), "end": end.isoformat()},
+        {"start": start.isoformat(), "end": end.isoformat(), "feature_set": name},
         parent=parent,
-        inputs={BARS: lake.digest(BARS, end=end), FACTORS: actions.digest(lake, end)},
-        writes=("features_equity_indicators",),
-        span=(start, end),
+        inputs={**made_from, "feature_set": features.identity(chosen)},
+        writes=(chosen.contract,),
+        span=span,
         force=force,
     )
 

@@ -50,8 +50,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def champion(base: Path) -> Iterator[Command]:
     """A function that runs `champion` in the demo's workspace; the servers it leaves are stopped afterwards."""
 
-    def run(*arguments: str, home: Path = base / "demo", code: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, home: Path = base / "demo", code: int = 0, sets: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         variables = {**os.environ, "CHAMPION_HOME": str(home), "CHAMPION_ARCHIVE": str(base / "demo" / "archive")}
+        variables["CHAMPION_FEATURE_SETS"] = sets
         command = [sys.executable, "-m", "champion", *arguments]
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=280)
         assert done.returncode == code, f"{arguments}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
@@ -152,10 +155,12 @@ def test_a_second_run_skips_everything_and_changes_nothing(champion: Command, ba
 
 
 def test_daily_brings_one_session_through_to_scores(champion: Command, settings: Settings) -> None:
-    said = json.loads(champion("daily", "2024-12-30", "--json").stdout)
+    said = json.loads(champion("daily", "2024-12-30", "--json", sets="v1,alpha158").stdout)
     assert said["ingest"]["sessions"] == 1
     assert said["score"]["instruments"] > 20
     assert Lake(settings.lake).sessions("predictions_equity_scores") == [date(2024, 12, 30), LAST]
+    assert said["features alpha158"]["written"] == 2  # the session and the one after it, which its bars reach
+    assert said["loaded"]["features_equity_alpha158"] == said["features alpha158"]["rows"] > 20
 
 
 def test_a_date_without_a_session_is_no_failure(champion: Command) -> None:
@@ -200,8 +205,8 @@ def test_what_the_schedule_starts_runs_on_the_demo(demo: dict[str, Any], setting
     assert said["audit"]["reloaded"]["normalized_equity_ohlc"] == 0
     last = lake.sessions("features_equity_indicators")[-5:]
     rows = lake.scan("features_equity_indicators", last[0], last[-1]).select("symbol").collect().height
-    assert (said["recompute"]["compared_sessions"], said["recompute"]["compared_rows"]) == (5, rows)
-    assert said["recompute"]["features"] == "nothing stale"
+    assert (said["recompute"]["v1"]["compared_sessions"], said["recompute"]["v1"]["compared_rows"]) == (5, rows)
+    assert said["recompute"]["v1"]["features"] == "nothing stale"
     assert (said["weekend"]["new"], said["weekend"]["ingest"]["written"]) == ([], 0)
     assert said["sunday"] == {"session": "2024-12-29", "awaited": "no_session", "sessions": 0}
     flow = runs.find_runs(settings, ["daily-market-pipeline"], limit=1)[0]
