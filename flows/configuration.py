@@ -66,7 +66,8 @@ def chosen(variable: object, secrets: Mapping[str, str], environment: Mapping[st
     if strangers := sorted(set(kept) - allowed):
         known = ", ".join(sorted(allowed))
         raise UsageError(f"Prefect keeps {', '.join(strangers)}: no such setting; there are {known}")
-    named = {f"CHAMPION_{name.upper()}": str(value) for name, value in kept.items()}
+    texts = {name: ",".join(map(str, v)) if isinstance(v, list | tuple) else str(v) for name, v in kept.items()}
+    named = {f"CHAMPION_{name.upper()}": text for name, text in texts.items()}
     return {name: value for name, value in named.items() if not environment.get(name)}
 
 

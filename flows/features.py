@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -12,7 +13,6 @@ from champion.errors import LakeError
 from champion.lake import Lake
 from champion.pipeline import build
 from champion.pipeline.bars import BARS
-from champion.pipeline.build import FEATURES
 from champion.pipeline.recompute import recompute
 from champion.settings import Settings
 from flows import market_data, steps
@@ -34,24 +34,28 @@ def weekly_feature_recompute(end: date | None = None, sessions: int = 20) -> dic
         held = lake.sessions(BARS, end=end)
         if not held:
             return recording.kept({"sessions": 0})
-        stale = build.stale_sessions(lake, held[-1])
-        outcome = "nothing stale"
-        if stale:
-            built = market_data.features(lake, stale[0], held[-1], "v1", parent=recording.run_id)
-            outcome = built.outcome.value
-        loaded = steps.load(held[0], held[-1], (FEATURES,))
-        compared = compare(held[-sessions:][0], held[-1])
-        return recording.kept({"stale": len(stale), "features": outcome, "loaded": loaded, **compared})
+        done = {name: _one(lake, name, held, sessions, recording.run_id) for name in Settings().feature_sets}
+        return recording.kept(done)
 
 
-@task(name="recompute_features", task_run_name="recompute {start} to {end}")
-def compare(start: date, end: date) -> dict[str, Any]:
+def _one(lake: Lake, name: str, held: Sequence[date], sessions: int, parent: str) -> dict[str, Any]:
+    """Build, load and compare one feature set."""
+    stale, outcome = build.stale_sessions(lake, held[-1], name), "nothing stale"
+    if stale:
+        outcome = market_data.build_set(lake, name, (stale[0], held[-1]), parent=parent).outcome.value
+    loaded = steps.load(stale[0], held[-1]) if stale else {}
+    compared = compare(held[-sessions:][0], held[-1], name)
+    return {"stale": len(stale), "features": outcome, "loaded": loaded, **compared}
+
+
+@task(name="recompute_features", task_run_name="recompute {feature_set}, {start} to {end}")
+def compare(start: date, end: date, feature_set: str) -> dict[str, Any]:
     """Return how many sessions and rows equal their recomputation from whole histories.
 
     Raises:
         LakeError: some do not; it names them.
     """
-    found = recompute(Lake(Settings().lake), start, end)
+    found = recompute(Lake(Settings().lake), start, end, feature_set=feature_set)
     if found.differing:
         shown = ", ".join(map(str, found.differing[:5]))
         raise LakeError(

@@ -10,7 +10,7 @@ from typing import Any
 from prefect import flow
 from prefect.logging import get_run_logger
 
-from champion import clock, features as sets
+from champion import clock, features
 from champion.errors import ArchiveError, ArchiveUnavailable
 from champion.factors import FACTORS
 from champion.lake import Lake
@@ -188,11 +188,11 @@ def through_warehouse(
     lake = Lake(Settings().lake)
     listed = steps.lists()
     last = max([end, *lake.sessions(BARS)[-1:]])
-    chosen = Settings().feature_sets
-    outdated = [session for each in chosen for session in build.outdated_sessions(lake, last, each)[:1]]
+    sets = Settings().feature_sets
+    outdated = [session for each in sets for session in build.outdated_sessions(lake, last, each)[:1]]
     first = min([start, *arrived.renamed, *outdated])
     quality(lake, min(quality_from, first), end, parent=parent, force=force, as_of=as_of)
-    built = {name: features(lake, first, last, name, parent=parent, force=force) for name in chosen}
+    built = {name: build_set(lake, name, (first, last), parent=parent, force=force) for name in sets}
     loaded = steps.load(first, last)
     get_run_logger().info("loaded %s", loaded)
     return {
@@ -222,17 +222,18 @@ def quality(
     )
 
 
-def features(lake: Lake, start: date, end: date, feature_set: str, *, parent: str, force: bool = False) -> Execution:
-    """Build one feature set over a range of sessions, where it is missing or made from other bars."""
-    chosen = known_to(lake, feature_set)
+def build_set(lake: Lake, name: str, span: tuple[date, date], *, parent: str, force: bool = False) -> Execution:
+    """Build one feature set, where it is missing or was made from other bars or actions."""
+    start, end = span
+    chosen = known_to(lake, name)
     made_from = {BARS: lake.digest(BARS, end=end), FACTORS: actions.digest(lake, end)}
     return steps.notebook(
         "features",
-        {"start": start.isoformat(), "end": end.isoformat(), "feature_set": feature_set},
+        {"start": start.isoformat(), "end": end.isoformat(), "feature_set": name},
         parent=parent,
-        inputs={**made_from, "feature_set": sets.identity(chosen)},
+        inputs={**made_from, "feature_set": features.identity(chosen)},
         writes=(chosen.contract,),
-        span=(start, end),
+        span=span,
         force=force,
     )
 

@@ -239,8 +239,8 @@ def test_what_the_schedule_starts_runs_on_the_demo(demo: dict[str, Any], setting
     assert said["audit"]["reloaded"]["normalized_equity_ohlc"] == 0
     last = lake.sessions("features_equity_indicators")[-5:]
     rows = lake.scan("features_equity_indicators", last[0], last[-1]).select("symbol").collect().height
-    assert (said["recompute"]["compared_sessions"], said["recompute"]["compared_rows"]) == (5, rows)
-    assert said["recompute"]["features"] == "nothing stale"
+    assert (said["recompute"]["v1"]["compared_sessions"], said["recompute"]["v1"]["compared_rows"]) == (5, rows)
+    assert said["recompute"]["v1"]["features"] == "nothing stale"
     assert (said["weekend"]["new"], said["weekend"]["ingest"]["written"]) == ([], 0)
     assert said["sunday"] == {"session": "2024-12-29", "awaited": "no_session", "sessions": 0}
     flow = runs.find_runs(settings, ["daily-market-pipeline"], limit=1)[0]

@@ -8,10 +8,11 @@ from datetime import date
 
 import polars as pl
 
-from champion import contracts, features
+from champion import contracts
 from champion.lake import Lake
 from champion.pipeline import history, ways
 from champion.pipeline.actions import known_factors
+from champion.pipeline.declare import known_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ def recompute(lake: Lake, start: date, end: date, *, feature_set: str = "v1") ->
 
     Only sessions whose features are current are compared: stale ones are known to differ, and a build makes them anew.
     """
-    build = history.plan(lake, end, features.find(feature_set), known_factors(lake))
+    build = history.plan(lake, end, known_to(lake, feature_set), known_factors(lake))
     stale = set(build.stale(start))
     sessions = [session for session in build.sessions if session >= start and session not in stale]
     if not sessions:
