@@ -17,9 +17,18 @@ from champion.plots.models import (
     top_scores,
 )
 from champion.plots.quality import quality_gates
+from champion.plots.validation import (
+    against,
+    fold_metrics,
+    ic_by_group,
+    ic_by_month,
+    ic_decay,
+    portfolio_turnover,
+)
 
 __all__ = [
     "adjustment",
+    "against",
     "breadth",
     "calibration",
     "confusion",
@@ -27,9 +36,14 @@ __all__ = [
     "feature_correlation",
     "feature_coverage",
     "feature_distributions",
+    "fold_metrics",
+    "ic_by_group",
+    "ic_by_month",
+    "ic_decay",
     "ic_series",
     "importance",
     "movers",
+    "portfolio_turnover",
     "quality_gates",
     "quantile_bars",
     "score_distribution",
