@@ -94,27 +94,24 @@ def case(model: str, universe: str, start: date, end: date) -> dict[str, Any]:
 
 def page(found: list[dict[str, Any]], start: date, end: date) -> str:
     """Return docs/models.md."""
-    lines = [
-        "# Models on real files",
-        "",
-        f"Written by `benchmarks/walk_forward.py` from the exchange's own files, {start} to {end}. Label: whether the",
-        f"return from the next close over {HORIZON} sessions beats the session's median. {SPLITS} folds of a purged",
-        f"walk-forward with an embargo of {HORIZON} sessions; all below is out of sample. The long-short portfolio trades",
-        f"at the next close, holds the best and worst fifth for {HORIZON} sessions and pays {COST_BPS:g} basis points on",
-        "what it buys or sells. Short selling shares over days is not open to everybody, borrowing and impact are not in",
-        "the costs, and a share that stops trading before its label ends is left out: these figures measure ranking",
-        "skill and promise nothing.",
-        "",
-        "| model | universe | tested from | AUC | rank IC | t | ICIR | gross | net | net Sharpe | drawdown | turnover |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
-        *(_line(one) for one in found),
-        "",
-        "Returns are those of the whole test range, turnover is the weight traded at each rebalance (2 is everything).",
-        "The t-statistic counts every fifth session only, as labels overlap.",
-        "",
-        *(line for one in found for line in _details(one)),
-    ]
-    return "\n".join(lines).rstrip() + "\n"
+    intro = f"""# Models on real files
+
+Written by `benchmarks/walk_forward.py` from the exchange's own files, {start} to {end}. Label: whether the return
+from the next close over {HORIZON} sessions beats the session's median. {SPLITS} folds of a purged walk-forward with an
+embargo of {HORIZON} sessions; all below is out of sample. The long-short portfolio trades at the next close, holds the
+best and worst fifth for {HORIZON} sessions and pays {COST_BPS:g} basis points on what it buys or sells. Short selling
+shares over days is not open to everybody, borrowing and impact are not in the costs, and a share that stops trading
+before its label ends is left out: these figures measure ranking skill and promise nothing.
+
+Returns are those of the whole test range, turnover is the weight traded at each rebalance (2 is everything). The
+t-statistic counts every fifth session only, as labels overlap.
+
+| model | universe | tested from | AUC | rank IC | t | ICIR | gross | net | net Sharpe | drawdown | turnover |
+|---|---|---|---|---|---|---|---|---|---|---|---|
+"""
+    table = "\n".join(_line(one) for one in found)
+    details = "\n".join(line for one in found for line in _details(one))
+    return f"{intro}{table}\n\n{details}".rstrip() + "\n"
 
 
 def _line(one: dict[str, Any]) -> str:
@@ -136,7 +133,7 @@ def _details(one: dict[str, Any]) -> list[str]:
     return [
         f"## {one['model']}, universe {one['universe']}",
         "",
-        f"- {one['rows']:,} rows, {one['labelled']:,.0f} with a label; {one['unknown']:,} stopped trading before it ended",
+        f"- {one['rows']:,} rows, {one['labelled']:,.0f} with a label; {one['unknown']:,} of shares that stopped before",
         f"- rank IC by fold: {folds}; by year: {years}",
         f"- mean forward return by quintile of scores, basis points: {quantiles}",
         f"- canaries: {heard}",
