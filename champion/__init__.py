@@ -16,8 +16,8 @@ _FUNCTIONS = {
     "sql": "champion.workspace",
 }
 _MODULES = frozenset({
-    "contracts", "features", "indicators", "inputs", "labels", "metrics", "pipeline", "plots", "splits", "training",
-    "workspace",
+    "canaries", "contracts", "drift", "estimators", "features", "indicators", "inputs", "labels", "metrics", "pipeline", "plots",
+    "splits", "training", "universe", "workspace",
 })  # fmt: skip
 
 

@@ -9,11 +9,11 @@ import polars as pl
 
 from champion import adjust, contracts, features
 from champion.errors import LakeError
-from champion.inputs import LOOKBACK, MODEL_INPUTS, model_inputs
+from champion.inputs import LOOKBACK, MODEL_INPUTS, model_inputs, scale_free
 from champion.labels import forward_return
 from champion.lake import Lake
 from champion.pipeline.adjusted import adjusted_bars
-from champion.pipeline.build import FEATURES, stale_sessions
+from champion.pipeline.build import stale_sessions
 from champion.universe import TURNOVER_WINDOW, Universe, members
 
 _BAR_COLUMNS = ("instrument_id", "symbol", "trade_date", "series", "high", "low", "close", "volume", "turnover")
@@ -24,7 +24,14 @@ LAG = 1
 
 
 def training_frame(
-    lake: Lake, start: date, end: date, *, horizon: int, universe: Universe, lag: int = LAG
+    lake: Lake,
+    start: date,
+    end: date,
+    *,
+    horizon: int,
+    universe: Universe,
+    lag: int = LAG,
+    feature_set: str = FEATURE_SET,
 ) -> pl.DataFrame:
     """Return one row per instrument and session in the universe: key, inputs, forward_return, label_end.
 
@@ -34,55 +41,68 @@ def training_frame(
     Raises:
         LakeError: features are missing, or older than the bars, the corporate actions or the rules they come of.
     """
-    check_current(lake, start, end)
+    check_current(lake, start, end, feature_set)
     bars = _bars(lake, start, end)
-    chosen = _features(lake, bars, start, end).join(_members(lake, bars, universe), on=_KEY, how="semi")
-    inputs = model_inputs(bars, chosen)
-    return inputs.join(forward_return(bars, horizon, lag), on=_KEY, how="left").filter(pl.col("trade_date") >= start)
+    chosen = _features(lake, bars, start, end, feature_set).join(_members(lake, bars, universe), on=_KEY, how="semi")
+    made = model_inputs(bars, chosen, _ranked(feature_set))
+    return made.join(forward_return(bars, horizon, lag), on=_KEY, how="left").filter(pl.col("trade_date") >= start)
 
 
-def scoring_frame(lake: Lake, session: date, *, universe: Universe) -> pl.DataFrame:
+def scoring_frame(lake: Lake, session: date, *, universe: Universe, feature_set: str = FEATURE_SET) -> pl.DataFrame:
     """Return the inputs of one session's universe, made as in training.
 
     Raises:
         LakeError: the session has no features, or they are older than what they come of.
     """
-    if session not in set(lake.sessions(FEATURES, session, session)):
+    if session not in set(lake.sessions(features.find(feature_set).contract, session, session)):
         raise LakeError(f"no features for session {session}: run `champion daily {session}` first")
-    check_current(lake, session, session)
+    check_current(lake, session, session, feature_set)
     bars = _bars(lake, session, session)
-    chosen = _features(lake, bars, session, session).join(_members(lake, bars, universe), on=_KEY, how="semi")
+    chosen = _features(lake, bars, session, session, feature_set).join(
+        _members(lake, bars, universe), on=_KEY, how="semi"
+    )
     if chosen.is_empty():
         raise LakeError(f"session {session}: no instrument is in the universe {universe.text}")
-    return model_inputs(bars, chosen)
+    return model_inputs(bars, chosen, _ranked(feature_set))
 
 
-def inputs_anew(lake: Lake, sessions: Sequence[date], *, universe: Universe) -> pl.DataFrame:
+def inputs_anew(
+    lake: Lake, sessions: Sequence[date], *, universe: Universe, feature_set: str = FEATURE_SET
+) -> pl.DataFrame:
     """Return the inputs of some sessions, each made from nothing but the bars up to it: features too are computed anew.
 
     What is stored may have been made in one go over all of history; here nothing later exists. See `canaries.ahead`.
     """
-    found = []
+    found, columns = [], list(dict.fromkeys([*_BAR_COLUMNS, *features.required(feature_set)]))
     for session in sessions:
-        bars = adjusted_bars(lake, end=session, columns=_BAR_COLUMNS)
-        made = features.build(bars, FEATURE_SET).filter(pl.col("trade_date") == session)
+        bars = adjusted_bars(lake, end=session, columns=columns)
+        made = features.build(bars, feature_set).filter(pl.col("trade_date") == session)
         chosen = made.join(_members(lake, bars, universe), on=_KEY, how="semi")
-        found.append(model_inputs(bars, chosen))
+        found.append(model_inputs(bars, chosen, _ranked(feature_set)))
     return pl.concat(found)
 
 
-def inputs() -> list[str]:
-    """Return the names of the model's inputs, in order."""
-    return list(MODEL_INPUTS)
+def values(lake: Lake, start: date, end: date, *, universe: Universe, feature_set: str = FEATURE_SET) -> pl.DataFrame:
+    """Return what the inputs rank, before ranking: key and inputs of a range of sessions, to see how markets change."""
+    bars = _bars(lake, start, end)
+    chosen = _features(lake, bars, start, end, feature_set).join(_members(lake, bars, universe), on=_KEY, how="semi")
+    names = _ranked(feature_set)
+    made = scale_free(bars, chosen) if names is None else chosen.select("instrument_id", "symbol", "trade_date", *names)
+    return made.filter(pl.col("trade_date") >= start)
 
 
-def check_current(lake: Lake, start: date | None, end: date | None) -> None:
+def inputs(feature_set: str = FEATURE_SET) -> list[str]:
+    """Return the names of the inputs that a model of a feature set takes, in order."""
+    return _ranked(feature_set) or list(MODEL_INPUTS)
+
+
+def check_current(lake: Lake, start: date | None, end: date | None, feature_set: str = FEATURE_SET) -> None:
     """Do nothing where every session from `start` to `end` has the features that its bars and actions make.
 
     Raises:
         LakeError: naming the sessions and the command that mends them.
     """
-    stale = [s for s in stale_sessions(lake, end or date.max) if start is None or s >= start]
+    stale = [s for s in stale_sessions(lake, end or date.max, feature_set) if start is None or s >= start]
     if stale:
         raise LakeError(
             f"{len(stale)} session(s) from {stale[0]} on have no current features: "
@@ -110,7 +130,13 @@ def _lookback() -> int:
     return 2 * max(LOOKBACK, TURNOVER_WINDOW)  # instruments that skip sessions need more of the calendar
 
 
-def _features(lake: Lake, bars: pl.DataFrame, start: date, end: date) -> pl.DataFrame:
+def _features(lake: Lake, bars: pl.DataFrame, start: date, end: date, feature_set: str) -> pl.DataFrame:
     """Return the features in the scale of the bars: each session's were made in its own."""
-    units = {field.name: field.unit for field in contracts.load(FEATURES).fields}
-    return adjust.rescale(lake.scan(FEATURES, start, end).collect(), bars, units)
+    contract = contracts.load(features.find(feature_set).contract)
+    units = {field.name: field.unit for field in contract.fields}
+    return adjust.rescale(lake.scan(contract.name, start, end).collect(), bars, units)
+
+
+def _ranked(feature_set: str) -> list[str] | None:
+    """Return the features that are inputs as they are; None for v1, whose averages are in rupees."""
+    return None if feature_set == FEATURE_SET else features.find(feature_set).columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 
 import polars as pl
@@ -51,7 +52,7 @@ def register_challenger(
         feature_version=task.feature_version,
         tags={
             KIND: result.recipe.model,
-            RECIPE: str({k: v for k, v in asdict(result.recipe).items() if k != "model"}),
+            RECIPE: json.dumps(asdict(result.recipe)),
             HORIZON: str(task.horizon),
             LAG: str(task.lag),
             UNIVERSE: task.universe.text,

@@ -7,12 +7,11 @@ from datetime import date
 
 import polars as pl
 
-from champion import clock, contracts, training
+from champion import clock, contracts, features, training
 from champion.envelope import envelope
 from champion.errors import ModelError
 from champion.lake import Lake
 from champion.pipeline import actions, learn
-from champion.pipeline.build import FEATURES
 from champion.pipeline.promote import HORIZON, LEARNT_TO, UNIVERSE
 from champion.settings import Settings
 from champion.tracking import registry
@@ -40,14 +39,16 @@ def score_session(settings: Settings, session: date) -> Scored:
         LakeError: the session has no features, or they are older than the bars and actions they come of.
     """
     lake = Lake(settings.lake)
-    loaded = registry.load(settings, registry.CHAMPION, features=learn.inputs(), feature_version=learn.FEATURE_SET)
+    feature_set = registry.find(settings, registry.CHAMPION).feature_version
+    names = learn.inputs(feature_set)
+    loaded = registry.load(settings, registry.CHAMPION, features=names, feature_version=feature_set)
     check_fresh(lake, loaded.version, session, settings.model_sessions)
-    frame = learn.scoring_frame(lake, session, universe=find(loaded.version.tags[UNIVERSE]))
-    scored = training.score(loaded.model, frame, learn.inputs())
+    frame = learn.scoring_frame(lake, session, universe=find(loaded.version.tags[UNIVERSE]), feature_set=feature_set)
+    scored = training.score(loaded.model, frame, names)
     scores = _stamped(scored, loaded.version)
     made_from = {
         "model": f"{registry.MODEL}/{loaded.version.number}",
-        "features": lake.digest("features_equity_indicators", session, session),
+        "features": lake.digest(features.find(feature_set).contract, session, session),
         "bars": lake.digest("normalized_equity_ohlc", end=session),
         "actions": actions.digest(lake, session),
     }
@@ -64,7 +65,7 @@ def check_fresh(lake: Lake, version: registry.Version, session: date, most: int)
         ModelError: it learnt from none of them.
     """
     learnt_to = date.fromisoformat(version.tags[LEARNT_TO])
-    since = len([one for one in lake.sessions(FEATURES, learnt_to, session) if one > learnt_to])
+    since = len([one for one in lake.sessions("normalized_equity_ohlc", learnt_to, session) if one > learnt_to])
     if since > most:
         raise ModelError(
             f"version {version.number} learnt from sessions to {learnt_to}, {since} sessions before {session}; at most "
