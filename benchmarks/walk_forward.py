@@ -3,7 +3,8 @@
     CHAMPION_HOME=data/nse python benchmarks/walk_forward.py --start 2019-01-01 --end 2024-12-31 --write docs/models.md
 
 The workspace holds bars and features already. Each case runs in a process of its own, so that its peak memory is its
-own; nothing is registered. `--cases` picks some of them, `--end` a shorter range for a trial.
+own; nothing is registered. `--cases` picks some of them, `--end` a shorter range for a trial; with `--results` each
+case is kept in a file as it ends, and what is there is not done again.
 """
 
 from __future__ import annotations
@@ -149,21 +150,29 @@ def main() -> None:
     parser.add_argument("--end", type=date.fromisoformat, default=date(2024, 12, 31))
     parser.add_argument("--cases", type=int, nargs="*", default=list(range(len(CASES))))
     parser.add_argument("--write", type=Path)
+    parser.add_argument("--results", type=Path)
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one is not None:
         print(json.dumps(case(*CASES[given.one], given.start, given.end)))
         return
-    found = []
+    lines = given.results.read_text().splitlines() if given.results and given.results.exists() else []
+    kept = {(one["model"], one["universe"]): one for one in map(json.loads, lines)}
     for number in given.cases:
+        if CASES[number] in kept:
+            continue
         command = [sys.executable, __file__, "--one", str(number), "--start", str(given.start), "--end", str(given.end)]
         said = subprocess.run(command, capture_output=True, text=True, check=False)
         if said.returncode:
             raise SystemExit(f"{CASES[number]} failed:\n{said.stderr[-3000:]}")
-        found.append(json.loads(said.stdout.splitlines()[-1]))
-        print(_line(found[-1]), f"{found[-1]['seconds']:.0f} s", f"{found[-1]['peak_mib']:.0f} MiB", flush=True)
-        if math.isnan(found[-1]["metrics"]["rank_ic"]):
+        one = kept[CASES[number]] = json.loads(said.stdout.splitlines()[-1])
+        print(_line(one), f"{one['seconds']:.0f} s", f"{one['peak_mib']:.0f} MiB", flush=True)
+        if math.isnan(one["metrics"]["rank_ic"]):
             raise SystemExit("no session could be judged: choose a longer range or a larger universe")
+        if given.results:
+            with given.results.open("a") as stream:
+                stream.write(json.dumps(one) + "\n")
+    found = [kept[each] for each in CASES if each in kept]
     if given.write:
         given.write.write_text(page(found, given.start, given.end))
 

@@ -74,7 +74,7 @@ PREPARATIONS: dict[str, Callable[[int], Estimator]] = {
     "median": lambda _: SimpleImputer(strategy="median", keep_empty_features=True),
     "standard": lambda _: StandardScaler(),
     "robust": lambda _: RobustScaler(),
-    "normal": lambda seed: QuantileTransformer(output_distribution="normal", random_state=seed),
+    "normal": lambda seed: QuantileTransformer(n_quantiles=100, output_distribution="normal", random_state=seed),
     "winsorize": lambda _: Winsorizer(),
 }
 """What may prepare the inputs, by name: imputers, scalers and clipping, each fitted on training rows only."""
@@ -144,7 +144,7 @@ class Recipe:
 
 
 def fit(
-    pipeline: Pipeline, inputs: NDArray[np.float64], labels: NDArray[Any], weights: NDArray[Any] | None
+    pipeline: Pipeline, inputs: NDArray[np.float64], labels: NDArray[Any], weights: NDArray[Any] | None = None
 ) -> Pipeline:
     """Return the pipeline, fitted; weights reach its last step where that takes them."""
     name, last = pipeline.steps[-1]
