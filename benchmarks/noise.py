@@ -12,10 +12,11 @@ against the returns of the same archives. Exits 1 where one of these does not ho
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
@@ -51,6 +52,7 @@ WORTHLESS = 100  # score sets a seed, half drawn anew each session, half that la
 class Found:
     """What one seed's workspace found, and what the gate said."""
 
+    signal: float
     seed: int
     auc: float
     rank_ic: float
@@ -82,8 +84,8 @@ def one(seed: int, signal: float, folder: Path) -> Found:
     decision = _decided(settings, result, frame, folder, canary=heard.passed)
     planted, reachable = truth(seed, signal)
     return Found(
-        seed, result.metrics["auc"], result.metrics["rank_ic"], result.metrics["rank_ic_t"], decision, heard.passed,
-        fooled(result.out_of_sample, seed), planted, reachable, time.perf_counter() - begun,
+        signal, seed, result.metrics["auc"], result.metrics["rank_ic"], result.metrics["rank_ic_t"], decision,
+        heard.passed, fooled(result.out_of_sample, seed), planted, reachable, time.perf_counter() - begun,
     )  # fmt: skip
 
 
@@ -209,14 +211,23 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--planted", type=int, default=5)
     parser.add_argument("--write", type=Path)
+    parser.add_argument("--results", type=Path, help="keeps each seed as it ends; what is there is not done again")
+    parser.add_argument("--most", type=int, help="seeds done in this run")
     given = parser.parse_args()
-    noise: list[Found] = []
-    planted: list[Found] = []
-    for into, signal, seeds in ((noise, 0.0, given.seeds), (planted, PLANTED, given.planted)):
-        for seed in range(1, seeds + 1):
-            with tempfile.TemporaryDirectory(prefix="champion-noise-") as folder:
-                into.append(one(seed, signal, Path(folder)))
-            print(signal, into[-1], flush=True)
+    wanted = [(0.0, seed + 1) for seed in range(given.seeds)] + [(PLANTED, seed + 1) for seed in range(given.planted)]
+    lines = given.results.read_text().splitlines() if given.results and given.results.exists() else []
+    kept = {(one["signal"], one["seed"]): Found(**one) for one in map(json.loads, lines)}
+    for signal, seed in [each for each in wanted if each not in kept][: given.most]:
+        with tempfile.TemporaryDirectory(prefix="champion-noise-") as folder:
+            kept[signal, seed] = one(seed, signal, Path(folder))
+        print(kept[signal, seed], flush=True)
+        if given.results:
+            with given.results.open("a") as stream:
+                stream.write(json.dumps(asdict(kept[signal, seed])) + "\n")
+    if missing := [each for each in wanted if each not in kept]:
+        print(f"{len(missing)} seeds are left: run it again with the same --results")
+        return
+    noise, planted = ([kept[each] for each in wanted if (each[0] > 0) is strong] for strong in (False, True))
     held = verdicts(noise, planted)
     for yes, text in held:
         print("holds:" if yes else "DOES NOT HOLD:", text)
