@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import skops.io
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_estimator
 
 from champion import estimators
 from champion.errors import ModelError
@@ -16,11 +16,11 @@ INPUTS = RNG.normal(size=(300, 3))
 LABELS = (INPUTS[:, 0] + 0.5 * RNG.normal(size=300) > 0).astype(np.int8)
 
 
-@parametrize_with_checks([Winsorizer()])  # type: ignore[untyped-decorator]
 @pytest.mark.filterwarnings("ignore")
-def test_the_winsorizer_keeps_scikit_learns_rules(estimator: Winsorizer, check: object) -> None:
-    assert callable(check)
-    check(estimator)
+def test_the_winsorizer_keeps_scikit_learns_rules() -> None:
+    found = check_estimator(Winsorizer(), on_skip=None)
+    assert {check["status"] for check in found} <= {"passed", "skipped"}
+    assert [check["check_name"] for check in found if check["status"] == "skipped"] == ["check_array_api_input"]
 
 
 def test_the_winsorizer_clips_to_what_it_learnt_and_keeps_what_is_unknown() -> None:
