@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench lab lock clean
+.PHONY: help demo test lint format bench docs lab lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ format: $(READY)  ## Format the code and strip notebooks
 
 bench: $(READY)  ## Time the pipeline on real files (CHAMPION_NSE names the mirror)
 	$(BIN)/python benchmarks/pipeline.py
+
+docs: $(READY)  ## Build the pages into docs/_build/html
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs docs/_build/html
 
 lab: $(READY)  ## Open JupyterLab on the demo workspace
 	CHAMPION_HOME=$${CHAMPION_HOME:-data/demo} $(BIN)/champion lab

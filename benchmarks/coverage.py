@@ -27,7 +27,7 @@ START, END = "2019-01-01", "2024-12-31"
 HEAD = """\
 # Coverage and proof
 
-Made by `benchmarks/coverage.py` (see [its README](../benchmarks/README.md)); do not edit. Every session of {start} to
+Made by `benchmarks/coverage.py` (see `benchmarks/README.md`); do not edit. Every session of {start} to
 {end} in {what}, from published file to judged lake. On {today}, {machine}, {versions}.
 """
 

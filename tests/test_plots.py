@@ -7,12 +7,14 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from io import BytesIO
 from itertools import pairwise
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import polars as pl
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.collections import Collection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle, StepPatch
 
@@ -30,6 +32,13 @@ GATES = pl.DataFrame(
         "passed": [True, False, False],
         "detail": ["least complete column: isin", "1,204 rows in quarantine", "far fewer rows than before " * 20],
     }
+)
+
+MOVED = pl.DataFrame(
+    {"column": ["a", "b", "c", "d"], "psi": [0.1, 2.5, None, 0.02], "chance": [0.01, 0.01, None, 0.05]}
+)
+DECAY = pl.DataFrame(
+    {"horizon": [5, 1], "mean": [-0.02, 0.05], "std": [0.1, 0.1], "sessions": [100.0, 100.0], "t": [-0.9, 5.0]}
 )
 
 
@@ -76,6 +85,10 @@ def series(sessions: int) -> pl.DataFrame:
     )
 
 
+def folds() -> pl.DataFrame:
+    return pl.DataFrame({"fold": [2, 1, 3], "rank_ic": [0.02, -0.01, 0.04], "auc": [0.51, 0.49, 0.53]})
+
+
 def predictions(rows: int = 200) -> pl.DataFrame:
     score = np.linspace(0.3, 0.7, rows)
     return pl.DataFrame({"label": score > 0.4, "score": score, "symbol": [f"S{n}" for n in range(rows)]}).with_columns(
@@ -97,10 +110,13 @@ EVERY: dict[str, tuple[Callable[[pl.DataFrame], Figure], pl.DataFrame]] = {
     "breadth": (plots.breadth, bars(5)),
     "movers": (plots.movers, bars(1)),
     "adjustment": (plots.adjustment, renamed()),
+    "indicator": (plots.indicator, renamed().with_columns(value=pl.Series([None, 1.0, 2.0, 3.0]))),
     "tellings": (plots.tellings, renamed().with_columns(telling=pl.Series(["then", "now"] * 2))),
     "feature_coverage": (plots.feature_coverage, features()),
     "feature_distributions": (plots.feature_distributions, features()),
     "feature_correlation": (plots.feature_correlation, features()),
+    "feature_drift": (plots.feature_drift, MOVED),
+    "ic_decay": (plots.ic_decay, DECAY),
     "ic_series": (plots.ic_series, series(45)),
     "quantile_bars": (plots.quantile_bars, pl.DataFrame({"quantile": [2, 1], "mean_return": [0.002, -0.001]})),
     "equity_curve": (plots.equity_curve, series(6)),
@@ -110,8 +126,14 @@ EVERY: dict[str, tuple[Callable[[pl.DataFrame], Figure], pl.DataFrame]] = {
     "score_distribution": (plots.score_distribution, predictions()),
     "top_scores": (plots.top_scores, predictions()),
     "quality_gates": (plots.quality_gates, GATES),
+    "against": (plots.against, series(45).with_columns(challenger="ic", champion=pl.col("ic") / 2)),
+    "fold_metrics": (plots.fold_metrics, folds()),
+    "ic_by_month": (plots.ic_by_month, series(45)),
+    "ic_by_lag": (plots.ic_by_lag, pl.DataFrame({"lag": [0, 1, 5], "ic": [0.04, 0.03, -0.01]})),
+    "ic_by_group": (plots.ic_by_group, pl.DataFrame({"group": ["small", "large"], "ic": [0.04, -0.01]})),
+    "portfolio_turnover": (plots.portfolio_turnover, series(6).with_columns(turnover=1.2, cost=0.0012)),
 }
-NEEDY = [name for name in EVERY if not name.startswith("feature_")]
+NEEDY = [name for name in EVERY if not name.startswith("feature_") or name == "feature_drift"]
 
 
 def title(ax: Axes) -> str:
@@ -120,6 +142,11 @@ def title(ax: Axes) -> str:
 
 def heights(ax: Axes) -> list[float]:
     return [patch.get_height() for patch in ax.patches if isinstance(patch, Rectangle)]
+
+
+def shapes(drawn: Collection) -> list[np.ndarray[Any, Any]]:
+    """The corners of each shape of a collection."""
+    return [np.asarray(path.vertices) for path in drawn.get_paths()]
 
 
 def widths(ax: Axes) -> list[float]:
@@ -236,15 +263,61 @@ def test_coverage_is_sorted_and_labelled() -> None:
 
 
 def test_distributions_clip_and_say_what_cannot_be_drawn() -> None:
-    values = [*map(float, range(1000)), 1e9, math.nan, math.inf, None]
+    values = [*map(float, range(-500, 500)), 1e9, math.nan, math.inf, None]
     frame = pl.DataFrame(
         {"wild": values, "flat": [2.5] * 1004, "empty": [None] * 1004}, schema_overrides={"empty": pl.Float64}
     )
-    wild, flat, empty = plots.feature_distributions(frame).axes
-    assert sum(heights(wild)) == 981  # of 1,001 finite values, without the 10 at each end
-    assert wild.get_xlim()[1] < 1100
-    assert [text.get_text() for text in flat.texts] == ["always 2.5"]
-    assert [text.get_text() for text in empty.texts] == ["no values"]
+    figure = plots.feature_distributions(frame)
+    fills, outlines = figure.axes[0].collections
+    (wild,) = shapes(fills)
+    assert wild[:, 0].min() == 0
+    assert wild[:, 0].max() == pytest.approx(0.9)
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    minus = "\N{MINUS SIGN}"
+    assert texts == ["wild", f"{minus}490", "490", "flat", "always 2.5", "empty", "no values"]
+    assert not shapes(outlines)
+    assert figure.axes[0].get_legend() is None
+
+
+def test_distributions_stand_before_those_of_another_stretch() -> None:
+    now = pl.DataFrame({"even": [1.0, 2.0, 3.0, 4.0] * 30})
+    before = pl.DataFrame({"even": [1.0, 4.0, 4.0, 4.0] * 10, "other": "kept out"})
+    fills, outlines = plots.feature_distributions(now, before).axes[0].collections
+    (now_steps,), (before_steps,) = shapes(fills), shapes(outlines)
+    tops = [max(steps[0, 1] - steps[:, 1]) for steps in (now_steps, before_steps)]
+    assert tops[0] / tops[1] == pytest.approx(0.25 / 0.75), "shares, though one has three times the rows"
+    with pytest.raises(UsageError, match="before lacks even"):
+        plots.feature_distributions(now, before.select("other"))
+
+
+def test_prices_of_pennies_and_thousands_stand_on_a_logarithmic_scale() -> None:
+    values = [10.0 ** (power / 100) for power in range(401)]
+    ax = plots.feature_distributions(pl.DataFrame({"price": values})).axes[0]
+    assert [text.get_text() for text in ax.texts] == ["price, log", "1.1", "9.12k"]
+    (steps,) = shapes(ax.collections[0])
+    assert np.ptp(steps[1:61, 1]) < 0.05, "evenly spread in its logarithm"
+
+
+def test_many_features_stay_one_legible_page() -> None:
+    names = [f"feature_{number:03}" for number in range(158)]
+    rows = np.random.default_rng(1).normal(size=(60, 158))
+    rows[:20, 100:] = np.nan
+    frame = pl.DataFrame(rows, schema=names).fill_nan(None)
+    coverage, correlation = plots.feature_coverage(frame), plots.feature_correlation(frame)
+    assert ticks(coverage.axes[0], "y")[-1] == "feature_157"
+    assert len(ticks(coverage.axes[0], "y")) == 40
+    assert title(coverage.axes[0]) == "Feature coverage: 100 of 158 complete; the 40 least complete"
+    assert ticks(correlation.axes[0]) == names
+    assert title(correlation.axes[0]).startswith("Feature correlation: 0 of 12,403 pairs")
+    distributions = plots.feature_distributions(frame, frame)
+    assert [len(shapes(drawn)) for drawn in distributions.axes[0].collections] == [158, 158]
+    long = plots.feature_distributions(frame.rename({"feature_000": "a_name_too_long_for_its_cell"}))
+    assert long.axes[0].texts[0].get_text() == "a_name_too_long_f\N{HORIZONTAL ELLIPSIS}"
+    drift = plots.feature_drift(pl.DataFrame({"column": names, "psi": np.linspace(0, 0.3, 158)}))
+    assert ticks(drift.axes[0], "y")[0] == "feature_157"
+    assert title(drift.axes[0]) == "Feature drift: 27 of 158 at 0.25 or more; the first 40"
+    for figure in (coverage, correlation, distributions, drift):
+        assert max(figure.get_size_inches()) < 21
 
 
 def test_correlation_is_of_ranks_and_pairwise() -> None:
@@ -263,6 +336,54 @@ def test_a_single_row_has_no_correlation() -> None:
     figure = plots.feature_correlation(features().head(1))
     figure.savefig(BytesIO(), format="png", dpi=40)
     assert not figure.axes[0].texts
+
+
+def test_correlation_is_pandas_own_where_values_are_missing_here_and_there() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.integers(0, 30, size=(80, 6)).astype(float)
+    values[rng.random(values.shape) < 0.2] = np.nan
+    values[:, 3:] = np.where(np.isnan(values[:, :1]), np.nan, np.nan_to_num(values[:, 3:]))
+    frame = pl.DataFrame(values, schema=[f"c{n}" for n in range(6)]).fill_nan(None)
+    expected = frame.to_pandas().corr(method="spearman").to_numpy()[np.tril_indices(6)]
+    drawn = [text.get_text().replace("\N{MINUS SIGN}", "-") for text in plots.feature_correlation(frame).axes[0].texts]
+    assert [float(text) for text in drawn] == pytest.approx(expected, abs=0.00501)
+
+
+def test_drift_shows_the_furthest_first_and_counts_the_unknown() -> None:
+    draw, frame = EVERY["feature_drift"]
+    figure = draw(frame)
+    (ax,) = figure.axes
+    assert ticks(ax, "y") == ["b", "a", "d"]
+    assert widths(ax) == [1.0, 0.1, 0.02]
+    assert [text.get_text() for text in ax.texts] == ["2.500 \N{RIGHTWARDS ARROW}", "0.100", "0.020"]
+    assert ax.patches[0].get_facecolor() != ax.patches[1].get_facecolor() != ax.patches[2].get_facecolor()
+    assert np.asarray(ax.lines[0].get_xdata()).tolist() == [0.01, 0.01, 0.05]
+    assert title(ax) == "Feature drift: 1 of 3 at 0.25 or more"
+    assert footer(figure).endswith("3 rows · 1 without a value left out")
+
+
+def test_ic_by_horizon_shows_which_could_be_chance() -> None:
+    (ax,) = plots.ic_decay(DECAY).axes
+    assert ticks(ax) == ["1", "5"]
+    assert [text.get_text() for text in ax.texts] == ["0.050", "\N{MINUS SIGN}0.020"]
+    lines, points = ax.collections
+    ends = [sorted(line[:, 1]) for line in shapes(lines)]
+    assert ends[0] == pytest.approx([0.03, 0.07])  # two of 0.1 / sqrt(100)
+    assert ends[1] == pytest.approx([-0.02 - 2 * 0.1 / math.sqrt(20), -0.02 + 2 * 0.1 / math.sqrt(20)])
+    assert isinstance(points, PathCollection)
+    sure, unsure = np.asarray(points.get_facecolor())
+    assert sure.tolist() != unsure.tolist()
+
+
+def test_an_indicator_stands_below_its_close_with_a_gap_where_it_is_unknown() -> None:
+    draw, frame = EVERY["indicator"]
+    upper, lower = draw(frame).axes
+    assert np.asarray(upper.lines[0].get_ydata()).tolist() == [20.0, 21.0, 20.5, 22.0]
+    values = np.asarray(lower.lines[0].get_ydata())
+    assert math.isnan(values[0])
+    assert values[1:].tolist() == [1.0, 2.0, 3.0]
+    with pytest.raises(UsageError, match="one instrument"):
+        draw(frame.with_columns(instrument_id=pl.Series(["a", "a", "b", "b"])))
 
 
 def test_ic_shows_sessions_rolling_mean_and_sum() -> None:
@@ -388,3 +509,51 @@ def test_tellings_of_one_history_are_a_line_each() -> None:
     assert np.asarray(ax.lines[0].get_ydata()).tolist() == [100.0, 105.0, 102.5]
     assert np.asarray(ax.lines[0].get_xdata()).tolist() == [0, 1, 2]
     assert ticks(ax, "y")
+
+
+def test_folds_stand_in_order_and_a_bad_one_is_orange() -> None:
+    left, right = plots.fold_metrics(folds()).axes
+    assert title(left) == "Rank IC above 0 in 2 of 3 folds"
+    assert heights(left) == pytest.approx([-0.01, 0.02, 0.04])
+    assert heights(right) == pytest.approx([-0.01, 0.01, 0.03])
+    colors = [patch.get_facecolor() for patch in left.patches]
+    assert colors[0] != colors[1] == colors[2]
+
+
+def test_months_are_means_of_their_sessions() -> None:
+    days_of = [date(2023, 12, 29), date(2024, 1, 1), date(2024, 1, 2)]
+    (ax,) = plots.ic_by_month(pl.DataFrame({"trade_date": days_of, "ic": [-0.05, 0.02, 0.04]})).axes
+    assert [text.get_text() for text in ax.texts if text.get_text()] == ["\N{MINUS SIGN}5.0", "3.0"]
+    assert ticks(ax, "y") == ["2023", "2024"]
+    assert title(ax) == "Rank IC by month, hundredths: above 0 in 1 of 2"
+
+
+def test_two_models_are_running_sums_and_their_difference() -> None:
+    frame = series(3).with_columns(challenger=pl.lit(0.02), champion=pl.lit(0.01))
+    upper, lower = plots.against(frame).axes
+    assert [line.get_ydata()[-1] for line in upper.lines[:2]] == pytest.approx([0.06, 0.03])  # type: ignore[index]
+    assert lower.lines[0].get_ydata()[-1] == pytest.approx(0.03)  # type: ignore[index]
+    assert title(upper) == "Rank IC 0.0200 against 0.0100"
+
+
+def test_turnover_says_what_it_cost() -> None:
+    frame = series(4).with_columns(turnover=pl.lit(1.5), cost=pl.lit(0.0015))
+    upper, lower = plots.portfolio_turnover(frame).axes
+    assert title(upper) == "Portfolio turnover: 1.50 a rebalance, costs 0.6% of the capital in all"
+    assert lower.lines[0].get_ydata()[-1] == pytest.approx(0.6)  # type: ignore[index]
+
+
+def test_groups_keep_their_order() -> None:
+    groups = pl.DataFrame({"group": ["b", "a"], "ic": [0.02, -0.01]})
+    (ax,) = plots.ic_by_group(groups).axes
+    assert ticks(ax, "y") == ["a", "b"]  # drawn upwards: b is on top
+    assert widths(ax) == pytest.approx([-0.01, 0.02])
+    (named,) = plots.ic_by_group(groups, ["a", "b"]).axes
+    assert ticks(named, "y") == ["b", "a"]
+
+
+def test_waiting_is_drawn_with_its_error() -> None:
+    frame = pl.DataFrame({"lag": [1, 0], "ic": [0.01, 0.03], "error": [0.005, None]})
+    (ax,) = plots.ic_by_lag(frame).axes
+    assert ax.lines[0].get_ydata()[0] == 0.03  # type: ignore[index]
+    assert title(ax) == "Rank IC by waiting: 0.030 at once, 0.010 at last"

@@ -1,11 +1,13 @@
-"""Commands that look: status and sql."""
+"""Commands that look: status, doctor and sql."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import polars as pl
 import typer
+from rich.markup import escape
 
 from champion.cli import console
 from champion.cli.console import AsJson
@@ -19,6 +21,7 @@ Parameter = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the application."""
     app.command()(status)
+    app.command()(doctor)
     app.command()(sql)
 
 
@@ -47,6 +50,24 @@ def status(*, as_json: AsJson = False) -> None:
         ["started (IST)", "run", "outcome", "seconds"],
         [[r.started, r.name, r.outcome, r.seconds] for r in found.runs],
     )
+
+
+def doctor(*, as_json: AsJson = False) -> None:
+    """Check this machine and this workspace, and say how to mend what is not well; exit code 1 where work would fail.
+
+    Example: champion doctor
+    """
+    from champion.doctor import examine  # noqa: PLC0415
+
+    checks = examine(console.settings())
+    if as_json:
+        console.show({check.name: asdict(check) for check in checks}, as_json=True)
+    else:
+        marks = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "failed": "[bold red]failed[/]"}
+        rows = [[check.name, marks[check.state], escape(check.found), escape(check.remedy)] for check in checks]
+        console.table("Champion doctor", ["check", "", "found", "to do"], rows)
+    if any(check.state == "failed" for check in checks):
+        raise typer.Exit(1)
 
 
 def sql(

@@ -48,7 +48,7 @@ def adx(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Exp
     """Return the average directional index, 0 (no trend) to 100, whatever the trend's direction; `window` is 2 or more.
 
     Null on the first 2 * `window` - 1 rows. It starts as the mean of the first `window` values of
-    100 * |+DI - -DI| / (+DI + -DI), and stays as it is in a session that has none, both being 0. TA-Lib ADX; Wilder,
+    `100 * |+DI - -DI| / (+DI + -DI)`, and stays as it is in a session that has none, both being 0. TA-Lib ADX; Wilder,
     New Concepts in Technical Trading Systems (1978). Recursive.
 
     >>> bars = pl.DataFrame({"high": [11.0, 12.0, 13.0, 13.0], "low": [10.0, 11.0, 12.0, 11.0]})

@@ -3,13 +3,15 @@
 Every function raises UsageError if a column it needs is missing, and shows a panel saying 'no data' for an empty frame.
 """
 
-from champion.plots.features import feature_correlation, feature_coverage, feature_distributions
-from champion.plots.history import adjustment, tellings
+from champion.plots.distributions import feature_distributions
+from champion.plots.features import feature_correlation, feature_coverage, feature_drift
+from champion.plots.history import adjustment, indicator, tellings
 from champion.plots.market import breadth, movers, sessions_and_rows, turnover_by_session
 from champion.plots.models import (
     calibration,
     confusion,
     equity_curve,
+    ic_decay,
     ic_series,
     importance,
     quantile_bars,
@@ -21,8 +23,8 @@ from champion.plots.validation import (
     against,
     fold_metrics,
     ic_by_group,
+    ic_by_lag,
     ic_by_month,
-    ic_decay,
     portfolio_turnover,
 )
 
@@ -36,12 +38,15 @@ __all__ = [
     "feature_correlation",
     "feature_coverage",
     "feature_distributions",
+    "feature_drift",
     "fold_metrics",
     "ic_by_group",
+    "ic_by_lag",
     "ic_by_month",
     "ic_decay",
     "ic_series",
     "importance",
+    "indicator",
     "movers",
     "portfolio_turnover",
     "quality_gates",

@@ -1,4 +1,4 @@
-"""Figures of features: how complete they are, how they are distributed, which say the same."""
+"""Figures of features, for sets of any width: how complete they are, which say the same, which moved."""
 
 from __future__ import annotations
 
@@ -7,58 +7,39 @@ import polars as pl
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
-from champion.errors import UsageError
+from champion.drift import MOVED, WATCH
 from champion.plots import style
 
-_SOURCE = "features_equity_indicators"
-_ACROSS = 4  # panels in a row
-_TAIL = 0.01  # share of values beyond each end of a histogram
+_SOURCE = "features"
+_LISTED = 40  # bars of one figure: of more columns, those that need a look
+_CELL, _SIDE = 0.36, 14.0  # inches of one cell of the heat map, and the most that all of a row take
 _ANNOTATED = 26  # columns up to which a correlation's number fits its cell
+_CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # so that no line runs through a label
+_STRONG = 0.6  # correlation from which a cell is too dark for dark text
+_ALIKE = 0.95  # rank correlation, of either sign, from which two features say the same
 
 
 @style.plot("Feature coverage", source=_SOURCE)
 def feature_coverage(frame: pl.DataFrame) -> Figure:
-    """Return the share of rows in which each column is not null, the least complete last.
+    """Return the share of rows in which each column is not null, the least complete last; of many, the last 40.
 
     >>> figure = feature_coverage(pl.DataFrame({"sma_5": [1.0, 2.0], "sma_200": [None, 2.0]}))
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
     ['sma_5', 'sma_200']
     """
     shares = {name: 1 - frame[name].null_count() / frame.height for name in frame.columns}
-    names = sorted(shares, key=lambda name: -shares[name])
-    figure, (ax,) = style.panels((9.5, 1.3 + 0.24 * len(names)), grid="x")
-    sns.barplot(x=[shares[name] for name in names], y=names, ax=ax, color=style.BLUE, saturation=1, width=0.75)
+    names = sorted(shares, key=lambda name: -shares[name])[-_LISTED:]
+    figure, ax = _bars(names, [shares[name] for name in names], [style.BLUE] * len(names))
     style.bar_labels(ax, [style.percent(shares[name]) for name in names])
     ax.set_xlim(0, 1.08)
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set(xlabel="rows with a value", ylabel="")
+    ax.set_xlabel("rows with a value")
     full = sum(share == 1 for share in shares.values())
-    ax.set_title(f"Feature coverage: {full} of {len(names)} complete")
-    return figure
-
-
-@style.plot("Feature distributions", source=_SOURCE)
-def feature_distributions(frame: pl.DataFrame) -> Figure:
-    """Return a histogram per column between its 1st and 99th percentile, without nulls, NaN and infinities.
-
-    A column without values, or with one value only, gets a panel that says so.
-
-    Raises:
-        UsageError: a column is not numeric.
-    """
-    _require_numeric(frame, "feature_distributions")
-    rows = -(-frame.width // _ACROSS)
-    across = min(_ACROSS, frame.width)
-    figure, axes = style.panels((9.5, 0.8 + 1.6 * rows), nrows=rows, ncols=across)
-    figure.suptitle("Feature distributions, 1st to 99th percentile", x=0.01, ha="left", fontsize=12, weight="bold")
-    for ax, values in zip(axes, frame.iter_columns(), strict=False):
-        _histogram(ax, values.cast(pl.Float64).drop_nulls())
-        ax.set_title(values.name, fontsize=9, pad=4)
-    for ax in axes[frame.width :]:
-        ax.set_axis_off()
+    listed = f"; the {_LISTED} least complete" if len(shares) > _LISTED else ""
+    ax.set_title(f"Feature coverage: {full} of {len(shares)} complete{listed}")
     return figure
 
 
@@ -66,7 +47,8 @@ def feature_distributions(frame: pl.DataFrame) -> Figure:
 def feature_correlation(frame: pl.DataFrame) -> Figure:
     """Return the Spearman rank correlation of each pair of columns, over the rows where both have a value.
 
-    The lower triangle only; a cell is grey where there is no correlation to speak of (no values, or all alike).
+    The lower triangle only; a cell is grey where there is no correlation to speak of (no values, or all alike). The
+    title counts the pairs of 0.95 and more, of either sign.
 
     Raises:
         UsageError: a column is not numeric.
@@ -75,63 +57,120 @@ def feature_correlation(frame: pl.DataFrame) -> Figure:
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['1.00', '0.50', '1.00']
     """
-    _require_numeric(frame, "feature_correlation")
-    floats = frame.select(pl.all().cast(pl.Float64))
-    correlation = floats.to_pandas().corr(method="spearman")
-    side = max(4.0, 1.6 + 0.36 * frame.width)
+    style.require_numeric(frame, "feature_correlation")
+    correlation = _rank_correlation(frame)
+    cell = min(_CELL, _SIDE / frame.width)
+    side = max(4.0, 1.6 + cell * frame.width)
     figure, (ax,) = style.panels((side + 1.2, side), grid="none")
-    sns.heatmap(
-        correlation,
-        mask=np.triu(np.ones(correlation.shape, dtype=bool), k=1),
-        ax=ax,
+    upper = np.triu(np.ones(correlation.shape, dtype=bool), k=1)
+    mesh = ax.pcolormesh(
+        np.ma.array(correlation, mask=upper | np.isnan(correlation)),
         cmap=sns.diverging_palette(245, 35, s=85, l=48, as_cmap=True),  # blue to orange, white at 0
         vmin=-1,
-        vmax=1,  # so the middle colour is 0; seaborn's own `center` warns with matplotlib 3.11
-        linewidths=0.5,
-        square=True,
-        annot=frame.width <= _ANNOTATED,
-        fmt=".2f",
-        annot_kws={"fontsize": 6.5},
-        cbar_kws={"label": "rank correlation", "shrink": 0.6, "ticks": [-1, -0.5, 0, 0.5, 1]},
-        xticklabels=frame.columns,
-        yticklabels=frame.columns,
+        vmax=1,
+        edgecolors="white",
+        linewidth=0.5 if cell == _CELL else 0,
     )
-    _grey_where_unknown(ax, correlation.isna().to_numpy())
-    for text in ax.texts:
-        text.set_text(text.get_text().replace("-", "\N{MINUS SIGN}"))
-    ax.tick_params(length=0)
-    ax.tick_params(axis="x", labelrotation=90)
-    ax.tick_params(axis="y", labelrotation=0)
-    ax.set_title("Feature correlation: which say the same")
+    _grey_where_unknown(ax, np.isnan(correlation))
+    if frame.width <= _ANNOTATED:
+        _write_numbers(ax, correlation)
+    ax.set(aspect="equal", xlim=(0, frame.width), ylim=(frame.width, 0))
+    ax.spines[:].set_visible(False)
+    places = np.arange(frame.width) + 0.5
+    ax.set_xticks(places, frame.columns, rotation=90)
+    ax.set_yticks(places, frame.columns)
+    ax.tick_params(length=0, labelsize=min(9.0, 60 * cell), pad=2)
+    bar = figure.colorbar(mesh, ax=ax, shrink=0.6, ticks=[-1, -0.5, 0, 0.5, 1], label="rank correlation")
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(color="#B5B5B5", labelcolor=style.INK, labelsize=9)
+    pairs = np.abs(correlation[~upper & ~np.eye(frame.width, dtype=bool)])
+    alike = f": {int((pairs >= _ALIKE).sum()):,} of {pairs.size:,} pairs at \N{PLUS-MINUS SIGN}{_ALIKE:g} or beyond"
+    ax.set_title("Feature correlation" + (alike if pairs.size else ""))
     return figure
 
 
-def _histogram(ax: Axes, values: pl.Series) -> None:
-    values = values.filter(values.is_finite())
-    low, high = values.quantile(_TAIL), values.quantile(1 - _TAIL)
-    if low is None or high is None:
-        style.note(ax, "no values")
-    elif values.n_unique() == 1:
-        style.note(ax, f"always {low:g}")
-    else:
-        shown = values.filter(values.is_between(low, high)) if low < high else values
-        sns.histplot(x=shown.to_numpy(), bins=30, ax=ax, color=style.BLUE, alpha=1, linewidth=0)
-        ax.set(xlabel="", ylabel="", yticks=[])
-        ax.spines["left"].set_visible(False)
-        ax.xaxis.set_major_locator(MaxNLocator(3))
-        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-        ax.tick_params(labelsize=8)
+@style.plot("Feature drift", "column", "psi", source=_SOURCE)
+def feature_drift(moved: pl.DataFrame) -> Figure:
+    """Return the population stability index of each column, the furthest moved first; of many columns the first 40.
+
+    Columns: column, psi, as `champion.drift.between` gives them; chance, if it is there, is a mark on each bar. Blue is
+    below 0.1, orange from there, vermilion from 0.25: by custom little changed, some, another distribution. The axis
+    ends at 1 at the latest.
+
+    >>> figure = feature_drift(pl.DataFrame({"column": ["sma_5", "rsi_14"], "psi": [0.02, 0.31]}))
+    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    ['rsi_14', 'sma_5']
+    """
+    moved = moved.sort("psi", "column", descending=[True, False])
+    shown = moved.head(_LISTED)
+    values = shown["psi"].to_list()
+    colors = [style.VERMILION if psi >= MOVED else style.ORANGE if psi >= WATCH else style.BLUE for psi in values]
+    end = min(1.0, max(0.3, 1.1 * values[0]))  # so that a quiet month looks quiet, and a wild column hides no other
+    figure, ax = _bars(shown["column"].to_list(), [min(psi, end) for psi in values], colors)
+    chance = shown["chance"].fill_null(0).clip(0, end).to_list() if "chance" in shown.columns else [0.0] * shown.height
+    if any(chance):
+        ax.plot(chance, range(shown.height), "|", color=style.INK, markersize=7, label="what chance alone would show")
+        style.legend_above(ax)
+    for place, (psi, known) in enumerate(zip(values, chance, strict=True)):
+        text = f"{psi:.3f}" if psi < end else f"{psi:.3f} \N{RIGHTWARDS ARROW}"
+        x = max(min(psi, end), known)
+        ax.annotate(text, (x, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8, bbox=_CLEAR)
+    for limit in (WATCH, MOVED):
+        ax.axvline(limit, color=style.GREY, linewidth=0.8, linestyle=(0, (3, 3)))
+    ax.set_xlim(0, end * 1.1)
+    ax.set_xlabel(f"population stability index: below {WATCH:g} little changed, from {MOVED:g} another distribution")
+    count = (moved["psi"] >= MOVED).sum()
+    listed = f"; the first {_LISTED}" if moved.height > _LISTED else ""
+    ax.set_title(f"Feature drift: {count} of {moved.height} at {MOVED:g} or more{listed}")
+    return figure
+
+
+def _bars(names: list[str], lengths: list[float], colors: list[str]) -> tuple[Figure, Axes]:
+    """Return a panel of named horizontal bars, the first on top."""
+    figure, (ax,) = style.panels((9.5, 1.3 + 0.24 * len(names)), grid="x")
+    ax.barh(names, lengths, color=colors, height=0.75, linewidth=0)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    return figure, ax
+
+
+def _rank_correlation(frame: pl.DataFrame) -> style.Values:
+    """Return Spearman's correlation of each pair; columns that are null in the same rows are ranked together."""
+    values = frame.select(pl.all().cast(pl.Float64).fill_nan(None))
+    known = np.column_stack([column.is_not_null().to_numpy() for column in values.iter_columns()])
+    patterns, member = np.unique(known, axis=1, return_inverse=True)
+    result = np.full((frame.width, frame.width), np.nan)
+    groups = [np.flatnonzero(member == number) for number in range(patterns.shape[1])]
+    for first, mine in enumerate(groups):
+        for second, others in enumerate(groups[: first + 1]):
+            rows = values.filter(pl.Series(patterns[:, first] & patterns[:, second]))
+            left, right = _ranked(rows[:, mine.tolist()]), _ranked(rows[:, others.tolist()])
+            result[np.ix_(mine, others)] = left.T @ right
+            result[np.ix_(others, mine)] = right.T @ left
+    return result
+
+
+def _ranked(values: pl.DataFrame) -> style.Values:
+    """Return each column's ranks less their mean, of length 1; NaN where all are alike."""
+    ranks: style.Values = values.select(pl.all().rank()).to_numpy().astype(float)
+    if not len(ranks):
+        return np.full((1, values.width), np.nan)
+    centred: style.Values = ranks - ranks.mean(axis=0)
+    length = np.sqrt((centred**2).sum(axis=0))
+    centred /= np.where(length > 0, length, np.nan)
+    return centred
 
 
 def _grey_where_unknown(ax: Axes, unknown: style.Values) -> None:
     for row, column in zip(*unknown.nonzero(), strict=True):
         if column <= row:
-            ax.fill(
-                [column, column + 1, column + 1, column], [row, row, row + 1, row + 1], color=style.PALE, linewidth=0
-            )
+            x, y = [column, column + 1, column + 1, column], [row, row, row + 1, row + 1]
+            ax.fill(x, y, color=style.PALE, linewidth=0)
 
 
-def _require_numeric(frame: pl.DataFrame, name: str) -> None:
-    others = [f"{column} ({dtype})" for column, dtype in frame.schema.items() if not dtype.is_numeric()]
-    if others:
-        raise UsageError(f"plots.{name} draws numbers, not {', '.join(others)}: select the numeric columns first")
+def _write_numbers(ax: Axes, correlation: style.Values) -> None:
+    for row, column in zip(*np.tril_indices(len(correlation)), strict=True):
+        value = correlation[row, column]
+        if not np.isnan(value):
+            color = "white" if abs(value) > _STRONG else style.INK
+            text = style.signed(round(float(value), 2) + 0.0, ".2f")  # + 0.0: no minus before 0.00
+            ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=6.5, color=color)

@@ -1,4 +1,4 @@
-"""Figures of one instrument over time: through its corporate actions, and as several tellings have it."""
+"""Figures of one instrument over time: through its corporate actions, in several tellings, with an indicator."""
 
 from __future__ import annotations
 
@@ -41,8 +41,7 @@ def adjustment(bars: pl.DataFrame) -> Figure:
     >>> [text.get_text() for text in adjustment(frame).axes[0].texts]
     ['÷ 2, A → B']
     """
-    if bars["instrument_id"].n_unique() > 1:
-        raise UsageError(f"plots.adjustment shows one instrument; the frame has {bars['instrument_id'].n_unique()}")
+    _require_one(bars, "adjustment")
     bars = bars.sort("trade_date")
     figure, (ax,) = style.panels((9.5, 4.6))
     places = style.sessions_axis(ax, bars["trade_date"].to_list())
@@ -89,6 +88,34 @@ def tellings(bars: pl.DataFrame) -> Figure:
     ax.set_title(bars["symbol"][-1])
     style.legend_above(ax)
     return figure
+
+
+@style.plot(
+    "Indicator", "instrument_id", "symbol", "trade_date", "close", "value", source="adjusted bars", nulls="keep"
+)
+def indicator(bars: pl.DataFrame, name: str = "indicator") -> Figure:
+    """Return the close of one instrument and below it an indicator, its `value`, with a gap where that is null.
+
+    Columns: instrument_id, symbol, trade_date (Date), close (rupees, adjusted), value.
+
+    Raises:
+        UsageError: the bars are of more than one instrument.
+    """
+    _require_one(bars, "indicator")
+    bars = bars.sort("trade_date")
+    figure, (upper, lower) = style.panels((9.5, 5), nrows=2, sharex=True, height_ratios=[3, 2])
+    places = style.sessions_axis(upper, bars["trade_date"].to_list())
+    style.line(upper, places, bars["close"].to_numpy())
+    style.line(lower, places, bars["value"].cast(pl.Float64).to_numpy(), style.VERMILION, linewidth=1.2)
+    _rupees(upper)
+    lower.set_ylabel(name)
+    upper.set_title(f"{bars['symbol'][-1]}: close and {name}")
+    return figure
+
+
+def _require_one(bars: pl.DataFrame, name: str) -> None:
+    if bars["instrument_id"].n_unique() > 1:
+        raise UsageError(f"plots.{name} shows one instrument; the frame has {bars['instrument_id'].n_unique()}")
 
 
 def _rupees(ax: Axes) -> None:

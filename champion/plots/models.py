@@ -11,13 +11,14 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from champion.plots import style
 
 _SOURCE = "out-of-sample scores"
+_RANKED = "scores and forward returns"
 _THRESHOLD = 0.5
 _DECILES = 10
 _INPUTS = 20
 _SIDES = ("below median", "above median")
 
 
-@style.plot("Rank IC", "trade_date", "ic", source=_SOURCE)
+@style.plot("Rank IC", "trade_date", "ic", source=_RANKED)
 def ic_series(ic: pl.DataFrame) -> Figure:
     """Return the information coefficient per session, and below it the running sum; from 40 on also a 20-session mean.
 
@@ -43,7 +44,41 @@ def ic_series(ic: pl.DataFrame) -> Figure:
     return figure
 
 
-@style.plot("Mean forward return by score quantile", "quantile", "mean_return", source=_SOURCE)
+@style.plot("IC by horizon", "horizon", "mean", "std", "sessions", source=_RANKED)
+def ic_decay(decay: pl.DataFrame) -> Figure:
+    """Return the mean information coefficient per horizon, each with two standard errors to either side.
+
+    Columns: horizon (sessions), mean, std, sessions, as `metrics.summarise_ic` gives them. Labels overlap, so only
+    every `horizon`-th session counts: the error is std / sqrt(sessions / horizon). A mean is blue where 0 is outside.
+
+    >>> rows = {"horizon": [1, 5], "mean": [0.03, 0.01], "std": [0.1, 0.1], "sessions": [250.0, 250.0]}
+    >>> ic_decay(pl.DataFrame(rows)).axes[0].get_title(loc="left")
+    'IC by horizon: highest at 1 session, 0.030'
+    """
+    decay = decay.sort("horizon")
+    means = decay["mean"].to_numpy()
+    errors = 2 * (decay["std"] / (decay["sessions"] / decay["horizon"]).sqrt()).to_numpy()
+    colors = [style.BLUE if abs(mean) > error else style.GREY for mean, error in zip(means, errors, strict=True)]
+    figure, (ax,) = style.panels((7, 4))
+    places = np.arange(decay.height)
+    ax.vlines(places, means - errors, means + errors, colors=colors, linewidth=2.5, alpha=0.45)
+    ax.scatter(places, means, color=colors, s=55, zorder=3)
+    ax.axhline(0, color=style.INK, linewidth=0.8)
+    ax.set_xticks(places, [f"{horizon:,}" for horizon in decay["horizon"]])
+    ax.set_xlim(-0.6, decay.height - 0.4)
+    for place, mean in zip(places, means, strict=True):
+        text = style.signed(mean, ".3f")
+        ax.annotate(text, (place, mean), xytext=(9, 0), textcoords="offset points", va="center", fontsize=9)
+    best = int(np.argmax(means))
+    ahead = decay["horizon"][best]
+    ax.set_title(
+        f"IC by horizon: highest at {ahead} session{'' if ahead == 1 else 's'}, {style.signed(means[best], '.3f')}"
+    )
+    ax.set(xlabel="sessions ahead", ylabel="mean IC, two standard errors")
+    return figure
+
+
+@style.plot("Mean forward return by score quantile", "quantile", "mean_return", source=_RANKED)
 def quantile_bars(quantiles: pl.DataFrame) -> Figure:
     """Return the mean forward return of each quantile of scores, in basis points.
 

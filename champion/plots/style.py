@@ -100,6 +100,17 @@ def require(frame: pl.DataFrame, needs: Sequence[str], name: str) -> None:
         raise UsageError(f"plots.{name} needs {', '.join(needs)}; missing: {', '.join(missing)}; the frame has: {has}")
 
 
+def require_numeric(frame: pl.DataFrame, name: str) -> None:
+    """Do nothing where every column of `frame` is numeric.
+
+    Raises:
+        UsageError: one is not; the message names it.
+    """
+    others = [f"{column} ({dtype})" for column, dtype in frame.schema.items() if not dtype.is_numeric()]
+    if others:
+        raise UsageError(f"plots.{name} draws numbers, not {', '.join(others)}: select the numeric columns first")
+
+
 def finite(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """Return the rows where none of `columns` is null, NaN or infinite.
 

@@ -107,8 +107,8 @@ def against(sessions: pl.DataFrame) -> Figure:
     return figure
 
 
-@style.plot("Decay", "lag", "ic", source=_SOURCE)
-def ic_decay(decay: pl.DataFrame) -> Figure:
+@style.plot("Rank IC by waiting", "lag", "ic", source=_SOURCE)
+def ic_by_lag(decay: pl.DataFrame) -> Figure:
     """Return the mean rank IC by how many sessions late one trades, with two standard errors where there are any.
 
     Columns: lag (sessions), ic; optional error (standard error of ic).
@@ -123,7 +123,9 @@ def ic_decay(decay: pl.DataFrame) -> Figure:
     ax.axhline(0, color=style.INK, linewidth=0.8)
     ax.set_xticks(lags)
     ax.set(xlabel="sessions waited before trading", ylabel="mean rank IC")
-    ax.set_title(f"Decay: rank IC {style.signed(values[0], '.3f')} at once, {style.signed(values[-1], '.3f')} at last")
+    ax.set_title(
+        f"Rank IC by waiting: {style.signed(values[0], '.3f')} at once, {style.signed(values[-1], '.3f')} at last"
+    )
     return figure
 
 

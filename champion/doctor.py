@@ -1,0 +1,217 @@
+"""Whether this machine and this workspace are fit for work: each check says what it found and how to mend it.
+
+Nothing is changed. A check that cannot look, because what it looks at is broken, fails and says so; the others go on.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from champion.errors import ChampionError
+from champion.lake import Lake
+from champion.settings import Settings
+
+State = Literal["ok", "warning", "failed"]
+
+_GIB = 1024**3
+_DISK_FAILED, _DISK_WARNING = 1, 5  # GiB: a demo workspace takes 0.3, five real years 4
+_MEMORY_WARNING = 4  # GiB: training on five real years takes 3
+_PATIENCE = 10  # seconds an archive or a server may take to answer
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, what was found, and what to do about it (empty where all is well)."""
+
+    name: str
+    state: State
+    found: str
+    remedy: str = ""
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Return every check of the machine, its packages and the workspace of `settings`, in order of dependence.
+
+    Stores that do not exist yet are well: the first command that needs one makes it.
+    """
+    checks: tuple[tuple[str, Callable[[Settings], Check]], ...] = (
+        ("python", _python),
+        ("packages", _packages),
+        ("memory", _memory),
+        ("workspace", _workspace),
+        ("disk", _disk),
+        ("archive", _archive),
+        ("corporate actions", _corporate_actions),
+        ("lake", _lake),
+        ("warehouse", _warehouse),
+        ("tracking", _tracking),
+        ("prefect", _prefect),
+    )
+    return [_guarded(name, check, settings) for name, check in checks]
+
+
+def _guarded(name: str, check: Callable[[Settings], Check], settings: Settings) -> Check:
+    try:
+        return check(settings)
+    except (ChampionError, OSError) as error:
+        return Check(name, "failed", str(error), "mend what the message names")
+
+
+def _python(_: Settings) -> Check:
+    found = f"Python {platform.python_version()} in {sys.prefix}"
+    if found.startswith("Python 3.11."):
+        return Check("python", "ok", found)
+    return Check("python", "failed", found, "use Python 3.11: the packages are pinned for it")
+
+
+def _packages(_: Settings) -> Check:
+    """Compare what is installed with what the distribution asks for."""
+    from packaging.requirements import Requirement  # noqa: PLC0415 - one command needs it
+
+    wanted = [Requirement(text) for text in distribution("champion").requires or ()]
+    needed = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+    wrong = []
+    for requirement in needed:
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            wrong.append(f"{requirement.name} is missing")
+            continue
+        if not requirement.specifier.contains(found, prereleases=True):
+            wrong.append(f"{requirement.name} {found}, not {requirement.specifier}")
+    if wrong:
+        remedy = "install the pinned versions: pip install --require-hashes -r requirements.lock"
+        return Check("packages", "failed", "; ".join(wrong), remedy)
+    return Check("packages", "ok", f"{len(needed)} packages as required")
+
+
+def _memory(_: Settings) -> Check:
+    import psutil  # noqa: PLC0415
+
+    available = psutil.virtual_memory().available / _GIB
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    found = f"{available:.1f} GiB free, {cores} cores"
+    if available >= _MEMORY_WARNING:
+        return Check("memory", "ok", found)
+    return Check("memory", "warning", found, "close other programs, or train on fewer years")
+
+
+def _workspace(settings: Settings) -> Check:
+    folder = _nearest(settings.home)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return Check(
+            "workspace", "failed", f"{folder} cannot be written: {error}", "set CHAMPION_HOME to a folder of yours"
+        )
+    state = "exists" if settings.home.exists() else "will be made by the first command"
+    return Check("workspace", "ok", f"{settings.home} {state}")
+
+
+def _disk(settings: Settings) -> Check:
+    free = shutil.disk_usage(_nearest(settings.home)).free / _GIB
+    found, remedy = f"{free:.1f} GiB free", "free some space, or set CHAMPION_HOME to another disk"
+    if free < _DISK_FAILED:
+        return Check("disk", "failed", found, remedy)
+    return Check("disk", "warning", found, remedy) if free < _DISK_WARNING else Check("disk", "ok", found)
+
+
+def _archive(settings: Settings) -> Check:
+    from champion.sources.transport import canonical  # noqa: PLC0415 - httpx takes a while to import
+
+    base = canonical(settings.archive)
+    if base.startswith("file://"):
+        folder = Path(base.removeprefix("file://"))
+        if folder.is_dir():
+            return Check("archive", "ok", str(folder))
+        remedy = "set CHAMPION_ARCHIVE to a mirror, or make one: champion simulate FOLDER"
+        return Check("archive", "failed", f"{folder}: no such folder", remedy)
+    return _answers("archive", base, "check the network; past sessions can come from a mirror (CHAMPION_ARCHIVE)")
+
+
+def _corporate_actions(settings: Settings) -> Check:
+    sessions = Lake(settings.lake).sessions("normalized_corporate_actions")
+    if sessions:
+        return Check("corporate actions", "ok", f"list of {sessions[-1]}")
+    remedy = "download CF-CA-equities-*.csv from the exchange into a folder that CHAMPION_LISTS names"
+    return Check("corporate actions", "warning", "none known: prices are not adjusted for splits", remedy)
+
+
+def _lake(settings: Settings) -> Check:
+    lake, name = Lake(settings.lake), "normalized_equity_ohlc"
+    sessions = lake.sessions(name)
+    if not sessions:
+        return Check("lake", "ok", "no sessions yet: `champion demo`, or `champion backfill START END`")
+    ((path, part),) = lake.parts(name, sessions[-1], sessions[-1])
+    if not path.exists():
+        return Check("lake", "failed", f"{path} is missing", "`champion lake verify` lists what is damaged")
+    return Check("lake", "ok", f"{len(sessions):,} sessions to {sessions[-1]}, {part.rows:,} rows in the last")
+
+
+def _warehouse(settings: Settings) -> Check:
+    from champion import warehouse  # noqa: PLC0415 - the engine is 500 MB
+    from champion.warehouse import migrations  # noqa: PLC0415
+
+    if settings.warehouse_dsn is None and not settings.warehouse.exists():
+        return Check("warehouse", "ok", "not made yet")
+    with warehouse.reader(settings) as client:
+        pending = migrations.pending(client)
+    if pending:
+        return Check("warehouse", "warning", f"{len(pending)} migrations pending", "`champion warehouse migrate`")
+    return Check("warehouse", "ok", f"{len(migrations.shipped())} migrations, none pending")
+
+
+def _tracking(settings: Settings) -> Check:
+    if settings.tracking_uri is None:
+        path = settings.home / "mlflow" / "mlflow.db"
+        return Check("tracking", "ok", str(path) if path.exists() else "not made yet")
+    uri = urlsplit(settings.tracking)
+    where, remedy = f"{uri.scheme}://{uri.hostname}", "start it, or mend CHAMPION_TRACKING_URI"  # never the password
+    if uri.scheme in {"http", "https"}:
+        return _answers("tracking", f"{settings.tracking.rstrip('/')}/health", remedy)
+    from sqlalchemy import create_engine, exc  # noqa: PLC0415
+
+    try:
+        create_engine(settings.tracking).connect().close()
+    except exc.SQLAlchemyError as error:
+        return Check("tracking", "failed", f"{where}: {type(error).__name__}", remedy)
+    return Check("tracking", "ok", where)
+
+
+def _prefect(settings: Settings) -> Check:
+    from champion.services import prefect  # noqa: PLC0415
+
+    if settings.prefect_api_url:
+        return _answers("prefect", f"{settings.prefect_api_url}/health", "start it, or mend CHAMPION_PREFECT_API_URL")
+    server = prefect.running(settings)
+    return Check("prefect", "ok", server.url if server else "not running; the first flow starts it")
+
+
+def _answers(name: str, url: str, remedy: str) -> Check:
+    """Ask a server for its headers; any answer below 500 will do, an archive may refuse its bare address."""
+    import httpx  # noqa: PLC0415
+
+    host = f"{urlsplit(url).scheme}://{urlsplit(url).hostname}"
+    try:
+        answer = httpx.get(url, timeout=_PATIENCE, follow_redirects=False)
+    except httpx.HTTPError as error:
+        return Check(name, "failed", f"{host} does not answer ({type(error).__name__})", remedy)
+    if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return Check(name, "failed", f"{host} answers {answer.status_code}", remedy)
+    return Check(name, "ok", f"{host} answers")
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the folder itself, or the nearest one above it that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())

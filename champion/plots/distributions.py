@@ -1,0 +1,142 @@
+"""Figure of how many columns are distributed: a grid of small histograms on one panel, quick for any number of them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import EngFormatter
+
+from champion.errors import UsageError
+from champion.plots import style
+
+_TAIL = 0.01  # share of values beyond each end of a histogram
+_BINS = 30
+_INCHES = 9.5  # the figure's width
+_FEW, _MANY = 24, 60  # columns up to which four, and six, histograms stand in a row; beyond, eight
+_WIDE = 100  # times the lowest: positive values that far apart are shown by their logarithm
+_WIDTH, _BASE, _TALL = 0.9, 0.8, 0.52  # of a cell: the histogram's width, where it stands, how high it is at most
+
+
+class _Grid(NamedTuple):
+    across: int
+    rows: int
+    inches: float  # of a row
+    size: float  # of a name, points
+    letters: int  # of a name that fit
+
+
+@style.plot("Feature distributions", source="features")
+def feature_distributions(frame: pl.DataFrame, before: pl.DataFrame | None = None) -> Figure:
+    """Return a histogram per column between its 1st and 99th percentile, without nulls, NaN and infinities.
+
+    With `before`, the same columns of another stretch, an outline shows how they were distributed there. Both are
+    shares of their own values, so stretches of different length compare. Positive values that span two powers of ten
+    stand on a logarithmic scale, and say so. A column without values, or with one value only, says so instead.
+
+    Raises:
+        UsageError: a column is not numeric, or `before` lacks one.
+    """
+    style.require_numeric(frame, "feature_distributions")
+    lacking = [name for name in frame.columns if before is not None and name not in before.columns]
+    if lacking:
+        raise UsageError(f"plots.feature_distributions compares the same columns; before lacks {', '.join(lacking)}")
+    grid = _grid(frame.width)
+    figure, (ax,) = style.panels((_INCHES, 0.9 + grid.inches * grid.rows), grid="none")
+    ax.set_axis_off()
+    ax.set(xlim=(-0.02, grid.across - 1 + _WIDTH + 0.02), ylim=(grid.rows, 0))
+    fills, outlines = [], []
+    for place, values in enumerate(frame.iter_columns()):
+        corner = place % grid.across, place // grid.across
+        then = None if before is None else before[values.name]
+        now_steps, then_steps = _histograms(ax, corner, values, then, grid)
+        fills += now_steps
+        outlines += then_steps
+    ax.add_collection(PolyCollection(fills, facecolors=style.SKY, linewidths=0))
+    ax.add_collection(LineCollection(outlines, colors=style.VERMILION, linewidths=1))
+    ax.set_title("Feature distributions, 1st to 99th percentile")
+    if outlines:
+        handles = [Patch(color=style.SKY, label="now"), Line2D([], [], color=style.VERMILION, label="before")]
+        ax.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.3)
+    return figure
+
+
+def _grid(columns: int) -> _Grid:
+    across, inches, size = (4, 1.35, 9.0) if columns <= _FEW else (6, 1.1, 7.5) if columns <= _MANY else (8, 0.95, 7.0)
+    across = min(across, columns)
+    letters = int(_INCHES / across * _WIDTH * 72 / (0.6 * size))
+    return _Grid(across, -(-columns // across), inches, size, letters)
+
+
+def _histograms(
+    ax: Axes, corner: tuple[int, int], values: pl.Series, before: pl.Series | None, grid: _Grid
+) -> tuple[list[style.Values], list[style.Values]]:
+    """Write what there is to say of a column into its cell; return the corners of its histograms, now and before."""
+    (left, top), size = corner, grid.size
+    now, then = _finite(values), np.empty(0) if before is None else _finite(before)
+    said = "no values" if not len(now) else f"always {now[0]:g}" if now[0] == now[-1] else ""
+    scale = "" if said or not _is_wide(now, then) else ", log"
+    room = grid.letters - len(scale)
+    name = values.name if len(values.name) <= room else f"{values.name[: room - 1]}\N{HORIZONTAL ELLIPSIS}"
+    ax.text(left, top + 0.16, name + scale, fontsize=size, va="center")
+    if said:
+        ax.text(left + _WIDTH / 2, top + 0.55, said, ha="center", va="center", color=style.GREY, fontsize=size)
+        return [], []
+    edges = _edges(now, then, logarithmic=bool(scale))
+    ax.plot([left, left + _WIDTH], [top + _BASE] * 2, color="#B5B5B5", linewidth=0.8)
+    look: dict[str, Any] = {"va": "top", "color": style.GREY, "fontsize": size - 2}
+    ax.text(left, top + _BASE + 0.04, _short(edges[0]), ha="left", **look)
+    ax.text(left + _WIDTH, top + _BASE + 0.04, _short(edges[-1]), ha="right", **look)
+    shares = [np.histogram(each, edges)[0] / len(each) for each in (now, then) if len(each)]
+    tallest = max(share.max() for share in shares)
+    steps = [_steps(share / tallest, left, top) for share in shares]
+    return steps[:1], steps[1:]
+
+
+def _finite(values: pl.Series) -> style.Values:
+    floats = values.cast(pl.Float64).drop_nulls()
+    return np.sort(floats.filter(floats.is_finite()).to_numpy())
+
+
+def _is_wide(now: style.Values, then: style.Values) -> bool:
+    """Return whether they are so far apart above 0 that only a logarithmic scale shows their shape."""
+    low, high = _middle(now, then)
+    return 0 < _WIDE * low < high
+
+
+def _edges(now: style.Values, then: style.Values, *, logarithmic: bool) -> style.Values:
+    """Return the ends of the bins, over the middle of both; where that is a point, over all values of now."""
+    low, high = _middle(now, then)
+    if low == high:
+        low, high = float(now[0]), float(now[-1])
+    return np.geomspace(low, high, _BINS + 1) if logarithmic else np.linspace(low, high, _BINS + 1)
+
+
+def _middle(now: style.Values, then: style.Values) -> tuple[float, float]:
+    """Return the lowest 1st and the highest 99th percentile of the two, as values there are."""
+    middles = [
+        (values[int(_TAIL * len(values))], values[-1 - int(_TAIL * len(values))])
+        for values in (now, then)
+        if len(values)
+    ]
+    return float(min(low for low, _ in middles)), float(max(high for _, high in middles))
+
+
+def _steps(shares: style.Values, left: int, top: int) -> style.Values:
+    """Return the corners of a histogram in its cell, from its left foot to its right."""
+    x = left + _WIDTH * np.repeat(np.arange(len(shares) + 1), 2) / len(shares)
+    y = top + _BASE - _TALL * np.concatenate([[0], np.repeat(shares, 2), [0]])
+    return np.column_stack([x, y])
+
+
+def _short(value: float) -> str:
+    """Return a number in three digits, thousands and more by their letter."""
+    rounded = float(f"{value:.3g}")
+    text = EngFormatter(sep="")(rounded) if abs(rounded) >= 1000 else f"{rounded:g}"  # noqa: PLR2004
+    return text.replace("-", "\N{MINUS SIGN}")

@@ -1,0 +1,101 @@
+"""The doctor: what is well, what is not, and what to do, on real folders, servers and stores."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from champion.doctor import Check, examine
+from champion.settings import Settings
+
+
+def found(settings: Settings) -> dict[str, Check]:
+    return {check.name: check for check in examine(settings)}
+
+
+@contextmanager
+def answering(status: int) -> Iterator[str]:
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_new_workspace_is_fit_for_work(settings: Settings) -> None:
+    checks = found(settings)
+    assert {name for name, check in checks.items() if check.state == "failed"} == set()
+    assert checks["lake"].found.startswith("no sessions yet")
+    assert checks["corporate actions"].state == "warning"  # unadjusted prices are worth a warning
+    assert not settings.home.exists()  # nothing is made by looking
+
+
+def test_a_used_workspace_says_how_far_it_is(known: Settings) -> None:
+    checks = found(known)
+    assert checks["lake"].found.endswith("rows in the last")
+    assert checks["corporate actions"].state == "ok"
+    assert checks["archive"].state == "ok"
+
+
+def test_a_migrated_warehouse_is_well(loaded: Settings) -> None:
+    assert found(loaded)["warehouse"].found.endswith("none pending")
+
+
+def test_a_missing_archive_folder_fails_with_what_to_do(tmp_path: Path) -> None:
+    check = found(Settings(home=tmp_path, archive=str(tmp_path / "nowhere")))["archive"]
+    assert (check.state, "champion simulate" in check.remedy) == ("failed", True)
+
+
+@pytest.mark.parametrize(("status", "state"), [(403, "ok"), (503, "failed")])
+def test_an_archive_behind_http_is_asked(tmp_path: Path, status: int, state: str) -> None:
+    with answering(status) as base:
+        assert found(Settings(home=tmp_path, archive=base))["archive"].state == state
+    assert found(Settings(home=tmp_path, archive=base))["archive"].state == "failed"  # nobody listens any more
+
+
+def test_a_tracking_store_that_does_not_answer_fails_without_its_password(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, archive=str(tmp_path), tracking_uri="http://quant:s3cret@127.0.0.1:1")
+    check = found(settings)["tracking"]
+    assert check.state == "failed"
+    assert "s3cret" not in check.found + check.remedy
+
+
+def test_a_damaged_lake_does_not_stop_the_other_checks(known: Settings, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, archive=known.archive)
+    session = settings.lake / "normalized" / "equity_ohlc" / "year=2024" / "month=01" / "day=15"
+    session.mkdir(parents=True)
+    (session / "_SUCCESS").write_text("not a manifest")
+    checks = found(settings)
+    assert checks["lake"].state == "failed"
+    assert "_SUCCESS" in checks["lake"].found
+    assert checks["archive"].state == "ok"
+
+
+def test_the_command_answers_one_where_work_would_fail(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "champion", "doctor", "--json"]
+    variables = {**os.environ, "CHAMPION_HOME": str(tmp_path), "CHAMPION_ARCHIVE": str(tmp_path)}
+    well = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    assert (well.returncode, well.stderr) == (0, "")
+    assert json.loads(well.stdout)["python"]["state"] == "ok"
+    variables["CHAMPION_ARCHIVE"] = str(tmp_path / "nowhere")
+    assert subprocess.run(command, env=variables, capture_output=True, check=False).returncode == 1
