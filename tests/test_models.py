@@ -23,6 +23,7 @@ from champion.pipeline import learn, outcomes, promote, score, trials
 from champion.pipeline.adjusted import adjusted_bars
 from champion.settings import Settings
 from champion.tracking import promotion, registry
+from champion.universe import Universe
 
 # MLflow 3.17 on SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
@@ -154,7 +155,7 @@ def test_features_older_than_their_bars_are_not_scored(modelled: Settings, tmp_p
     with pytest.raises(LakeError, match="no current features: run `champion features"):
         score.score_session(settings, last)
     with pytest.raises(LakeError, match="no features for session 2030-01-01"):
-        learn.scoring_frame(lake, date(2030, 1, 1), universe=learn.Universe())
+        learn.scoring_frame(lake, date(2030, 1, 1), universe=Universe())
 
 
 def test_a_model_the_canaries_did_not_pass_is_refused(workspace: Settings, modelled: Settings) -> None:

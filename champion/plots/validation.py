@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from champion.plots import style
 
 _SOURCE = "out-of-sample scores"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DARK = 0.65  # of the largest colour, from where letters are white
 _LEAST = 0.02  # rank IC that the colours reach at least, so that a quiet model does not look loud
 
 
@@ -53,13 +53,17 @@ def ic_by_month(ic: pl.DataFrame) -> Figure:
         grid[years.index(one), number - 1] = value
     figure, (ax,) = style.panels((9.5, 1.7 + 0.42 * len(years)), grid="none")
     limit = max(_LEAST, float(np.nanmax(np.abs(grid))))
-    text = np.array([["" if np.isnan(v) else style.signed(100 * v, ".1f") for v in row] for row in grid])
-    sns.heatmap(
-        grid, ax=ax, cmap="RdBu", vmin=-limit, vmax=limit, center=0, linewidths=1.5, cbar=False, annot=text, fmt="",
-        annot_kws={"fontsize": 9}, xticklabels=_MONTHS, yticklabels=[str(one) for one in years],
-    )  # fmt: skip
+    ax.pcolormesh(np.ma.masked_invalid(grid), cmap="RdBu", vmin=-limit, vmax=limit, edgecolors="white", linewidth=1.5)
+    for (row, column), value in np.ndenumerate(grid):
+        if np.isfinite(value):
+            ink = "white" if abs(value) > _DARK * limit else style.INK
+            text = style.signed(100 * value, ".1f")
+            ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=9, color=ink)
+    ax.set_xticks(np.arange(len(_MONTHS)) + 0.5, _MONTHS)
+    ax.set_yticks(np.arange(len(years)) + 0.5, [str(one) for one in years])
+    ax.invert_yaxis()
+    ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
-    ax.tick_params(axis="y", rotation=0)
     good = int((means["ic"] > 0).sum())
     ax.set_title(f"Rank IC by month, hundredths: above 0 in {good} of {means.height}")
     return figure
@@ -117,7 +121,7 @@ def ic_by_lag(decay: pl.DataFrame) -> Figure:
     lags, values = decay["lag"].to_numpy(), decay["ic"].cast(pl.Float64).to_numpy()
     figure, (ax,) = style.panels((7, 3.8))
     if "error" in decay.columns:
-        error = 2 * decay["error"].cast(pl.Float64).fill_null(0.0).to_numpy()
+        error = 2 * decay["error"].cast(pl.Float64).to_numpy()  # where it is unknown there is no band
         ax.fill_between(lags, values - error, values + error, color=style.SKY, alpha=0.3, linewidth=0)
     ax.plot(lags, values, color=style.BLUE, marker="o", linewidth=1.8)
     ax.axhline(0, color=style.INK, linewidth=0.8)
