@@ -134,7 +134,7 @@ def _details(one: dict[str, Any]) -> list[str]:
     return [
         f"## {one['model']}, universe {one['universe']}",
         "",
-        f"- {one['rows']:,} rows, {one['labelled']:,.0f} with a label; {one['unknown']:,} lost to suspensions",
+        f"- {one['rows']:,} rows, {one['labelled']:,.0f} with a label; {one['unknown']:,} without a price for it",
         f"- rank IC by fold: {folds}; by year: {years}",
         f"- mean forward return by quintile of scores, basis points: {quantiles}",
         f"- canaries: {heard}",

@@ -21,6 +21,7 @@ from champion.errors import LakeError, ModelError, PromotionRefused, UsageError
 from champion.lake import Lake
 from champion.pipeline import learn, outcomes, promote, score, trials
 from champion.pipeline.adjusted import adjusted_bars
+from champion.runner import run_notebook
 from champion.settings import Settings
 from champion.tracking import promotion, registry
 from champion.universe import Universe
@@ -164,3 +165,16 @@ def test_a_model_the_canaries_did_not_pass_is_refused(workspace: Settings, model
     weighed = promote.weigh(workspace, leaking.number)
     assert "a leakage canary found skill where there is none" in weighed.decision.reasons
     assert not weighed.decision.promote
+
+
+def test_decay_holds_the_champion_against_what_came(workspace: Settings) -> None:
+    live = outcomes.live(workspace)
+    last = Lake(workspace.lake).sessions(score.PREDICTIONS)[-1]
+    ran = run_notebook(workspace, "decay", {"as_of": str(last), "sessions": 15}, experiment="model-health")
+    assert ran.metrics["live_rank_ic"] == pytest.approx(live.ic["ic"].to_numpy().mean())
+    assert ran.metrics["live_sessions"] == live.ic.height
+    assert ran.metrics["waiting"] == live.waiting
+    promised = metrics.rank_ic(promote.out_of_sample(workspace, registry.find(workspace, 1)))
+    assert ran.metrics["promised_rank_ic"] == pytest.approx(promised["ic"].to_numpy().mean())
+    assert ran.metrics["input_psi"] > 0
+    assert ran.values == {"version": 1, "as_of": str(last)}
