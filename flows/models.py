@@ -10,10 +10,9 @@ from prefect import flow, task
 from prefect.logging import get_run_logger
 
 from champion import features
-from champion.actions import ACTIONS
 from champion.errors import ModelError
 from champion.lake import Lake
-from champion.pipeline import actions, learn, promote, register, score
+from champion.pipeline import learn, promote, register, score
 from champion.runner import Outcome
 from champion.settings import Settings
 from champion.tracking import registry
@@ -54,7 +53,7 @@ def train_model(  # noqa: PLR0913 - what a deployment may set
         "seed": seed,
     }
     with steps.recorded("train-model", f"train {model} to {sessions[-1]}", parameters) as parent:
-        inputs = _digests(lake, sessions[-1], dataset)
+        inputs = register.digests(lake, sessions[-1], feature_set)
         trained = steps.notebook("training", parameters, parent=parent, inputs=inputs, force=force)
         version = int(trained.values["version"])
         if trained.outcome is Outcome.SKIPPED and promote.judged(Settings(), version):
@@ -101,12 +100,12 @@ def model_health(sessions: int = 60) -> dict[str, Any]:
     scored = lake.sessions(score.PREDICTIONS)
     if number is None or not scored:
         return {"skipped": "there is no champion with scores yet"}
-    dataset = features.find(registry.find(settings, number).feature_version).contract
+    champion = registry.find(settings, number)
     parameters = {"as_of": scored[-1].isoformat(), "sessions": sessions}
     inputs = {
         "model": f"{registry.MODEL}/{number}",
         score.PREDICTIONS: lake.digest(score.PREDICTIONS),
-        **_digests(lake, scored[-1], dataset),
+        **register.digests(lake, scored[-1], champion.feature_version),
     }
     with steps.recorded("model-health", f"model health {scored[-1]}", parameters) as parent:
         report = steps.notebook("decay", parameters, parent=parent, inputs=inputs)
@@ -152,7 +151,7 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
         parent=parent,
         inputs={
             "model": f"{registry.MODEL}/{number}",
-            **_digests(lake, session, features.find(version.feature_version).contract),
+            **register.digests(lake, session, version.feature_version),
         },
         writes=("predictions_equity_scores",),
         span=(session, session),
@@ -166,8 +165,3 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
         **scored.metrics,
         "loaded": loaded,
     }
-
-
-def _digests(lake: Lake, end: date, dataset: str) -> dict[str, str]:
-    read = ("normalized_equity_ohlc", dataset)
-    return {**{name: lake.digest(name, end=end) for name in read}, ACTIONS: actions.digest(lake, end)}

@@ -11,7 +11,7 @@ from champion.estimators import Recipe
 from champion.lake import Lake
 from champion.pipeline import learn, trials
 from champion.pipeline.promote import CANARY
-from champion.pipeline.register import Task, finite, register_challenger
+from champion.pipeline.register import Task, digests, finite, register_challenger
 from champion.settings import Settings
 from champion.splits import PurgedWalkForward
 from champion.tracking import registry, runs
@@ -31,7 +31,9 @@ def trained(settings: Settings, model: str, start: date, end: date, *, canary: b
     run_id = runs.open_run(
         settings, trials.EXPERIMENT, "training", parameters={"model": model}, tags={"champion.notebook": "training"}
     )
-    version = register_challenger(settings, result, frame, task, run_id=run_id)
+    version = register_challenger(
+        settings, result, frame, task, run_id=run_id, data=digests(lake, end, learn.FEATURE_SET)
+    )
     with TemporaryDirectory() as folder:
         tables = Path(folder) / "tables"
         tables.mkdir()

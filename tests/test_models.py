@@ -56,6 +56,16 @@ def test_two_models_are_weighed_session_by_session(modelled: Settings) -> None:
     assert promote.weigh(modelled, 1).decision.reasons == ("it is champion already",)
 
 
+def test_a_version_says_what_it_learnt_from_and_how(modelled: Settings) -> None:
+    version = registry.find(modelled, 2)
+    recipe, data = json.loads(version.tags["champion.recipe"]), json.loads(version.tags["champion.data"])
+    assert recipe["model"] == version.tags["champion.model"] == "sklearn.naive_bayes.GaussianNB"
+    lake = Lake(modelled.lake)
+    learnt = date.fromisoformat(version.tags[promote.KNEW_TO])
+    assert data["normalized_equity_ohlc"] == lake.digest("normalized_equity_ohlc", end=learnt)
+    assert set(data) == {"normalized_equity_ohlc", "features_equity_indicators", "normalized_corporate_actions"}
+
+
 def test_margins_come_from_the_settings(modelled: Settings) -> None:
     strict = modelled.model_copy(update={"gate_margin": 0.5, "gate_level": 0.001})
     weighed = promote.weigh(strict, 2)

@@ -24,10 +24,23 @@ def list_versions(*, as_json: AsJson = False) -> None:
 
     found = registry.versions(console.settings())
     if as_json:
-        console.show({str(v.number): {"aliases": v.aliases, "run": v.run_id} for v in found}, as_json=True)
+        shown = {str(v.number): {"aliases": v.aliases, "run": v.run_id, "tags": v.tags} for v in found}
+        console.show(shown, as_json=True)
         return
-    rows = [[v.number, ", ".join(v.aliases), f"{v.created:%Y-%m-%d %H:%M}", v.feature_version, v.run_id] for v in found]
-    console.table(registry.MODEL, ["version", "aliases", "created (UTC)", "features", "run"], rows)
+    rows = [
+        [
+            v.number,
+            ", ".join(v.aliases),
+            f"{v.created:%Y-%m-%d %H:%M}",
+            v.tags.get("champion.model", ""),
+            v.feature_version,
+            v.tags.get("champion.learnt_to", ""),
+            v.run_id,
+        ]
+        for v in found
+    ]
+    columns = ["version", "aliases", "created (UTC)", "model", "features", "learnt to", "run"]
+    console.table(registry.MODEL, columns, rows)
 
 
 @app.command()

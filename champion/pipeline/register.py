@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import date
 
 import polars as pl
 
+from champion import features
+from champion.actions import ACTIONS
 from champion.canaries import Canaries
+from champion.lake import Lake
 from champion.metrics import SESSIONS_PER_YEAR, max_drawdown, sharpe_ratio
-from champion.pipeline import trials
+from champion.pipeline import actions, trials
 from champion.pipeline.promote import CANARY, HORIZON, KNEW_TO, LAG, LEARNT_TO, UNIVERSE
 from champion.pipeline.trials import Trials
 from champion.settings import Settings
@@ -17,7 +22,7 @@ from champion.tracking import registry, runs
 from champion.training import TrainingResult
 from champion.universe import Universe
 
-KIND, RECIPE = "champion.model", "champion.recipe"
+KIND, RECIPE, DATA = "champion.model", "champion.recipe", "champion.data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +36,18 @@ class Task:
 
 
 def register_challenger(
-    settings: Settings, result: TrainingResult, frame: pl.DataFrame, task: Task, *, run_id: str | None
+    settings: Settings,
+    result: TrainingResult,
+    frame: pl.DataFrame,
+    task: Task,
+    *,
+    run_id: str | None,
+    data: Mapping[str, str] | None = None,
 ) -> registry.Version:
     """Return the new version of the model; `frame` is what it was trained on, whose columns become its signature.
 
-    `run_id` is the run that trained it. Without one, as when a person works through the notebook by hand, a run is
-    made for it, so that no version is without origin.
+    `data` are the digests of the datasets it learnt from, by name. `run_id` is the run that trained it. Without one, as
+    when a person works through the notebook by hand, a run is made for it, so that no version is without origin.
     """
     if run_id is None:
         run_id = runs.open_run(
@@ -52,6 +63,7 @@ def register_challenger(
         feature_version=task.feature_version,
         tags={
             KIND: result.recipe.model,
+            DATA: json.dumps(dict(data or {}), sort_keys=True),
             RECIPE: json.dumps(asdict(result.recipe)),
             HORIZON: str(task.horizon),
             LAG: str(task.lag),
@@ -60,6 +72,12 @@ def register_challenger(
             KNEW_TO: str(learnt["label_end"].max()),
         },
     )
+
+
+def digests(lake: Lake, end: date, feature_version: str) -> dict[str, str]:
+    """Return the digests, by name, of all that a model learns from up to `end`: bars, features, corporate actions."""
+    names = ("normalized_equity_ohlc", features.find(feature_version).contract)
+    return {**{name: lake.digest(name, end=end) for name in names}, ACTIONS: actions.digest(lake, end)}
 
 
 def metrics_of(
