@@ -127,9 +127,10 @@ def promote(
             reasons=decision.reasons,
             evidence=evidence or {},
         )
-        if against not in {ANYBODY, entry.previous}:
+        reigning = registry.alias_of(settings, registry.CHAMPION)
+        if against not in {ANYBODY, reigning}:
             raise DecisionOutdated(
-                f"version {version} was judged against version {against}, by now version {entry.previous} is champion: "
+                f"version {version} was judged against version {against}, by now version {reigning} is champion: "
                 "judge it again"
             )
         if entry.previous == version:
