@@ -14,11 +14,7 @@ from champion.canaries import Canaries, Shuffled
 from champion.errors import ModelError
 from champion.estimators import Recipe
 from champion.labels import forward_return
-from champion.lake import Lake
-from champion.pipeline import learn
-from champion.settings import Settings
 from champion.splits import PurgedWalkForward
-from champion.universe import find
 
 SESSIONS, INSTRUMENTS, HORIZON, LAG = 120, 30, 5, 1
 SPLITTER = PurgedWalkForward(2, HORIZON, 2, lag=LAG)
@@ -125,14 +121,3 @@ def test_shuffling_would_hear_a_model_that_has_seen_its_test_labels() -> None:
     seen = training.learn(Recipe("sklearn.tree.DecisionTreeClassifier"), inputs, labels).predict_proba(inputs)[:, 1]
     error = canaries.shuffled(frame(walk()), Recipe(), INPUTS, SPLITTER).error
     assert not Shuffled(float(roc_auc_score(labels, seen)), error).passed
-
-
-def test_the_workbench_passes_its_own_canary(modelled: Settings) -> None:
-    """Inputs of the lake, made in one go over splits, bonuses and listings, are those made from the past alone."""
-    lake, everybody = Lake(modelled.lake), find("all")
-    days = lake.sessions("features_equity_indicators")
-    made = learn.training_frame(lake, days[0], days[-1], horizon=HORIZON, universe=everybody)
-    again = learn.inputs_anew(lake, [days[60], days[-1]], universe=everybody)
-    assert canaries.ahead(made, again, learn.inputs()) == ()
-    early = made.with_columns(pl.col("return_1").shift(-1).over("instrument_id", order_by="trade_date"))
-    assert canaries.ahead(early, again, learn.inputs()) == ("return_1",)

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from models import HORIZON, trained
 
-from champion import metrics
+from champion import canaries, metrics
 from champion.errors import LakeError, ModelError, PromotionRefused, UsageError
 from champion.lake import Lake
 from champion.pipeline import learn, outcomes, promote, score, trials
@@ -24,7 +24,7 @@ from champion.pipeline.adjusted import adjusted_bars
 from champion.runner import run_notebook
 from champion.settings import Settings
 from champion.tracking import promotion, registry
-from champion.universe import Universe
+from champion.universe import Universe, find
 
 # MLflow 3.17 on SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
@@ -188,3 +188,14 @@ def test_decay_holds_the_champion_against_what_came(workspace: Settings) -> None
     assert ran.metrics["promised_rank_ic"] == pytest.approx(promised["ic"].to_numpy().mean())
     assert ran.metrics["input_psi"] > 0
     assert ran.values == {"version": 1, "as_of": str(last)}
+
+
+def test_the_workbench_passes_its_own_canary(modelled: Settings) -> None:
+    """Inputs of the lake, made in one go over splits, bonuses and listings, are those made from the past alone."""
+    lake, everybody = Lake(modelled.lake), find("all")
+    days = lake.sessions("features_equity_indicators")
+    made = learn.training_frame(lake, days[0], days[-1], horizon=HORIZON, universe=everybody)
+    again = learn.inputs_anew(lake, [days[60], days[-1]], universe=everybody)
+    assert canaries.ahead(made, again, learn.inputs()) == ()
+    early = made.with_columns(pl.col("return_1").shift(-1).over("instrument_id", order_by="trade_date"))
+    assert canaries.ahead(early, again, learn.inputs()) == ("return_1",)

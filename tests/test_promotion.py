@@ -39,11 +39,11 @@ import mlflow, sklearn, filelock
 from champion.settings import Settings
 from champion.tracking import promotion, registry, store
 from champion.errors import ChampionError
-settings = Settings(home=sys.argv[1], tracking_uri=sys.argv[2])
 print("ready", flush=True)
 for line in sys.stdin:
-    children = []
-    for word in line.split():
+    home, *words = line.split()
+    settings, children = Settings(home=home, tracking_uri=sys.argv[1]), []
+    for word in words:
         child = os.fork()
         if child == 0:
             try:
@@ -82,9 +82,9 @@ def workspace(versions: Settings, tmp_path: Path) -> Settings:
     return Settings(home=tmp_path, tracking_uri=versions.tracking)
 
 
-@pytest.fixture
-def forks(workspace: Settings) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", FORKS, str(workspace.home), workspace.tracking]
+@pytest.fixture(scope="module")
+def forks(versions: Settings) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", FORKS, versions.tracking]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -95,11 +95,11 @@ def forks(workspace: Settings) -> Iterator[subprocess.Popen[str]]:
         assert process.wait(60) == 0
 
 
-def begin(process: subprocess.Popen[str], *words: str) -> list[int]:
+def begin(process: subprocess.Popen[str], settings: Settings, *words: str) -> list[int]:
     """Start a child for each word at once, and return their process ids."""
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(" ".join(words) + "\n")
+    process.stdin.write(" ".join((str(settings.home), *words)) + "\n")
     process.stdin.flush()
     return [int(number) for number in process.stdout.readline().split()]
 
@@ -115,7 +115,7 @@ def told(settings: Settings) -> list[ledger.Entry]:
 
 
 def test_promotions_of_several_processes_stand_in_line(forks: subprocess.Popen[str], workspace: Settings) -> None:
-    begin(forks, "1", "2", "3", "4")
+    begin(forks, workspace, "1", "2", "3", "4")
     assert ended(forks) == [0, 0, 0, 0]
     done = told(workspace)
     assert sorted(entry.version for entry in done) == [1, 2, 3, 4]
@@ -123,7 +123,7 @@ def test_promotions_of_several_processes_stand_in_line(forks: subprocess.Popen[s
     states = [entry.state for entry in promotion.history(workspace)]
     assert states == ["pending", "done"] * 4  # nobody began before the one before had ended
     assert registry.alias_of(workspace, registry.CHAMPION) == done[-1].version
-    begin(forks, "rollback", "rollback", "rollback", "rollback")
+    begin(forks, workspace, "rollback", "rollback", "rollback", "rollback")
     assert sorted(ended(forks)) == [0, 0, 0, 1]  # the first champion has nobody before it
     assert registry.alias_of(workspace, registry.CHAMPION) == done[0].version
     assert promotion.disagreement(workspace) is None
@@ -139,7 +139,7 @@ def test_a_promotion_killed_anywhere_is_finished_or_never_was(
         target = 2 + number % 3
         if told(workspace)[-1].version == target:
             target = 1
-        (child,) = begin(forks, str(target))
+        (child,) = begin(forks, workspace, str(target))
         while path.read_bytes() == before and Path(f"/proc/{child}").exists():  # `pending` comes first
             time.sleep(0.0002)
         time.sleep(0.006 * number)
