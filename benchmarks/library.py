@@ -14,7 +14,8 @@ import nbformat
 import polars as pl
 from meter import Cost
 
-from champion import metrics, training
+from champion import canaries, metrics, training
+from champion.estimators import Recipe
 from champion.lake import Lake
 from champion.pipeline import build, fetch as archive, learn, load as warehouse, promote, quality, register
 from champion.pipeline.bars import BARS
@@ -24,11 +25,13 @@ from champion.pipeline.session import Provenance, take_apart
 from champion.runner import run_notebook
 from champion.settings import Settings
 from champion.sources.archive import Staged
+from champion.splits import PurgedWalkForward
 from champion.tracking import runs, store
+from champion.universe import find
 from champion.warehouse import client, migrations
 
 FETCH, INGEST = "fetch to staging (files)", "ingest: zip to raw and normalized lake"
-HORIZON, MIN_TURNOVER, COST_BPS, MODEL = 5, 5e6, 10.0, "logistic"  # as the training notebook has them
+HORIZON, COST_BPS, MODEL, UNIVERSE = 5, 10.0, "logistic", find("liquid")  # as the training notebook has them
 QUALITY_DAYS = timedelta(days=45)  # as the daily flow has them
 _MLFLOW_RUNS = 10
 
@@ -126,19 +129,22 @@ def _loads(settings: Settings, start: date, end: date, flow: str) -> list[Stage]
 
 
 def _train(lake: Lake, start: date, end: date) -> tuple[Trained, list[Stage]]:
-    clock, inputs = _Clock("train"), learn.inputs()
+    clock, inputs, recipe = _Clock("train"), learn.inputs(), Recipe(MODEL)
+    splitter = PurgedWalkForward(horizon=HORIZON, lag=learn.LAG)
     frame = clock.time(
         "training frame",
-        lambda: learn.training_frame(lake, start, end, horizon=HORIZON, min_turnover=MIN_TURNOVER),
+        lambda: learn.training_frame(lake, start, end, horizon=HORIZON, universe=UNIVERSE),
         len,
     )
     result = clock.time(
         f"model fit, {MODEL}, five folds and all",
-        lambda: training.fit(frame, model=MODEL, inputs=inputs, horizon=HORIZON),
+        lambda: training.fit(frame, recipe, inputs, splitter),
         lambda done: int(done.metrics["train_rows"]),
     )
     clock.time("its IC, quantiles, returns", lambda: _evaluate(result), lambda _: result.out_of_sample.height)
-    clock.time("canary", lambda: training.canary(frame, model=MODEL, inputs=inputs, horizon=HORIZON))
+    clock.time("canary: shuffled labels", lambda: canaries.shuffled(frame, recipe, inputs, splitter))
+    clock.time("canary: each input alone", lambda: canaries.implausible(frame, inputs, HORIZON))
+    clock.time("canary: inputs made anew", lambda: learn.inputs_anew(lake, [end], universe=UNIVERSE), len)
     return Trained(result, frame), clock.stages
 
 
@@ -150,7 +156,7 @@ def _evaluate(result: training.TrainingResult) -> None:
 
 def _score(lake: Lake, session: date, trained: Trained, flow: str) -> list[Stage]:
     def scores() -> pl.DataFrame:
-        frame = learn.scoring_frame(lake, session, min_turnover=MIN_TURNOVER)
+        frame = learn.scoring_frame(lake, session, universe=UNIVERSE)
         return training.score(trained.result.estimator, frame, learn.inputs())
 
     clock = _Clock(flow)
@@ -183,7 +189,7 @@ def _register(settings: Settings, trained: Trained, folder: Path) -> bool:
     runs.log_files(settings, run_id, folder)
     runs.close_run(settings, run_id, "succeeded", trained.result.metrics)
     made = register.register_challenger(
-        settings, trained.result, trained.frame, run_id=run_id, horizon=HORIZON, min_turnover=MIN_TURNOVER
+        settings, trained.result, trained.frame, register.Task(UNIVERSE, HORIZON, learn.LAG), run_id=run_id
     )
     return bool(promote.consider(settings, made.number, reason="benchmark", force=True)["promoted"])
 

@@ -18,8 +18,8 @@ _FUNCTIONS = {
     "sql": "champion.workspace",
 }
 _MODULES = frozenset({
-    "contracts", "drift", "features", "indicators", "inputs", "labels", "metrics", "pipeline", "plots", "splits",
-    "training", "workspace",
+    "canaries", "contracts", "drift", "estimators", "features", "indicators", "inputs", "labels", "metrics", "pipeline",
+    "plots", "splits", "training", "universe", "workspace",
 })  # fmt: skip
 
 

@@ -16,7 +16,8 @@
     ├── NotebookError             a notebook run did not succeed
     │   └── ParameterError        its parameters were refused before a kernel started
     ├── ModelError                a model could not be trained, found or used
-    │   └── PromotionRefused      the promotion gate said no
+    │   ├── PromotionRefused      the promotion gate said no
+    │   └── DecisionOutdated      another champion reigns than the decision was made against
     └── ServiceError              a local server (Prefect, MLflow) did not start or answer
 """
 
@@ -87,6 +88,10 @@ class ModelError(ChampionError):
 
 class PromotionRefused(ModelError):
     """The promotion gate said no; the message holds its evidence."""
+
+
+class DecisionOutdated(ModelError):
+    """Another champion reigns than the decision was made against: judge again."""
 
 
 class ServiceError(ChampionError):

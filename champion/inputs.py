@@ -1,10 +1,12 @@
-"""Model inputs: the features of v1 made free of price scale, then ranked against the other instruments of the session.
+"""Model inputs: features made free of price scale, then ranked against the other instruments of the session.
 
 A rupee average says nothing across instruments; its distance from the close does. Ranks within a session need nothing
 from other sessions, so nothing here is fitted and nothing looks ahead.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -47,16 +49,20 @@ MODEL_INPUTS = list(_SCALE_FREE)
 """The names of the inputs, in column order."""
 
 
-def model_inputs(bars: pl.DataFrame, features: pl.DataFrame) -> pl.DataFrame:
+def model_inputs(bars: pl.DataFrame, features: pl.DataFrame, names: Sequence[str] | None = None) -> pl.DataFrame:
     """Return instrument_id, symbol, trade_date and `MODEL_INPUTS` for each row of v1 features, sorted by instrument.
 
-    Each input is its rank among the instruments of the session, from -0.5 to 0.5 (`rank`); null where a feature or a
-    past bar is missing. `bars` are those the features were built from, in any row order, with at least the last
-    `LOOKBACK` bars of an instrument up to the session; returns count an instrument's own bars. Raises ContractError
-    when a feature column is missing or a feature row has no bar.
+    With `names`, columns of a feature set that is free of price scale already, those are ranked as they are. Each input
+    is its rank among the instruments of the session, from -0.5 to 0.5 (`rank`); null where a feature or a past bar is
+    missing. `bars` are those the features were built from, in any row order, with at least the last `LOOKBACK` bars of
+    an instrument up to the session; returns count an instrument's own bars. Raises ContractError when a feature column
+    is missing or a feature row has no bar.
     """
-    ranks = [rank(pl.col(name)).over("trade_date").alias(name) for name in MODEL_INPUTS]
-    return scale_free(bars, features).with_columns(ranks)
+    ranks = [rank(pl.col(name)).over("trade_date").alias(name) for name in names or MODEL_INPUTS]
+    if names is None:
+        return scale_free(bars, features).with_columns(ranks)
+    chosen = features.select("instrument_id", "symbol", "trade_date", *names)
+    return chosen.sort("instrument_id", "trade_date").with_columns(ranks)
 
 
 def scale_free(bars: pl.DataFrame, features: pl.DataFrame) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from champion.errors import UsageError
@@ -52,3 +53,38 @@ def forward_return(bars: pl.DataFrame, horizon: int, lag: int = 0) -> pl.DataFra
 def _closes(known: pl.DataFrame, session: str) -> pl.DataFrame:
     """Return each instrument's close by session number, named for the role the session plays."""
     return known.select("instrument_id", pl.col("_session").alias(session), pl.col("close").alias(f"close{session}"))
+
+
+def average_uniqueness(labels: pl.DataFrame) -> pl.Series:
+    """Return one weight a row, in row order: how much of its label's span it does not share with other labels.
+
+    Each session between trade_date (not included) and label_end is shared by all labels of the instrument that span it;
+    the weight is the mean over the label's sessions of one over their number, above 0 and at most 1. Sessions are those
+    that occur in either column. Only dates are used, no outcome. Columns: instrument_id, trade_date, label_end, none of
+    them null. Source: M. Lopez de Prado, Advances in Financial Machine Learning (2018), chapter 4.
+
+    >>> from datetime import date
+    >>> labels = pl.DataFrame({
+    ...     "instrument_id": ["A", "A"],
+    ...     "trade_date": [date(2024, 1, 1), date(2024, 1, 2)],
+    ...     "label_end": [date(2024, 1, 3), date(2024, 1, 4)],
+    ... })
+    >>> average_uniqueness(labels).to_list()
+    [0.75, 0.75]
+    """
+    calendar = pl.concat([labels["trade_date"], labels["label_end"]]).unique().sort().to_frame("_day")
+    number = calendar.with_row_index("_number").with_columns(pl.col("_number").cast(pl.Int64))
+    spans = (
+        labels.select("instrument_id", "trade_date", "label_end")
+        .join(number.rename({"_number": "_start"}), left_on="trade_date", right_on="_day", how="left")
+        .join(number.rename({"_number": "_end"}), left_on="label_end", right_on="_day", how="left")
+        .with_columns(_instrument=pl.col("instrument_id").rank("dense").cast(pl.Int64) - 1)
+    )
+    instruments, sessions = labels["instrument_id"].n_unique(), calendar.height
+    row = spans["_instrument"].to_numpy() * (sessions + 1)
+    first, last = row + spans["_start"].to_numpy() + 1, row + spans["_end"].to_numpy() + 1
+    size = instruments * (sessions + 1) + 1
+    alive = np.cumsum(np.bincount(first, minlength=size) - np.bincount(last, minlength=size))
+    shares = np.divide(1.0, alive, out=np.zeros(size), where=alive > 0)
+    total = np.concatenate([[0.0], np.cumsum(shares)])
+    return pl.Series("weight", (total[last] - total[first]) / (last - first))

@@ -87,6 +87,21 @@ class Settings(BaseSettings):
     raw_years: int | None = Field(default=None, gt=0, description="Years raw data is kept; empty keeps all.")
     normalized_years: int | None = Field(default=None, gt=0, description="Years normalized data is kept.")
     features_years: int | None = Field(default=None, gt=0, description="Years features are kept.")
+    gate_margin: float = Field(
+        default=0.002, ge=0, description="Mean rank IC by which a challenger must beat the champion."
+    )
+    gate_level: float = Field(
+        default=0.025,
+        gt=0,
+        lt=0.5,
+        description="Rate at which the gate may take a worthless challenger for a good one.",
+    )
+    model_sessions: int = Field(
+        default=250, gt=0, description="Sessions after the last it learnt from that a champion may score."
+    )
+    promotion_webhook: SecretStr | None = Field(
+        default=None, description="URL that is told of every change of champion, as JSON; empty tells nobody."
+    )
     feature_sets: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("v1",),
         min_length=1,

@@ -8,68 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
 from joblib import parallel_config
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.impute import SimpleImputer
 from sklearn.inspection import permutation_importance
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline
 
+from champion import estimators
 from champion.errors import ModelError
-from champion.metrics import rank_ic, summarise_ic
-from champion.splits import PurgedWalkForward
+from champion.estimators import Estimator, Recipe
+from champion.labels import average_uniqueness
+from champion.metrics import information_coefficient, rank_ic, summarise_ic
+from champion.splits import CombinatorialPurged, PurgedWalkForward
 
-Estimator: TypeAlias = Any  # scikit-learn ships no types
 Progress: TypeAlias = Callable[[int, int, str], None]
+Splitter: TypeAlias = PurgedWalkForward | CombinatorialPurged
 
 _KEY = ("instrument_id", "symbol", "trade_date")
 _IMPORTANCE_ROWS = 5_000
 _THREADS = 2
-_CANARY_LIMIT = 3.0  # standard errors: a leak shows at dozens
-
-
-def _middle() -> SimpleImputer:
-    """Put what is unknown in the middle of the pack: inputs are ranks centred on 0."""
-    return SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
-
-
-def _logistic(seed: int) -> Pipeline:
-    return make_pipeline(_middle(), StandardScaler(), LogisticRegression(C=0.1, max_iter=500, random_state=seed))
-
-
-def _random_forest(seed: int) -> Pipeline:
-    forest = RandomForestClassifier(
-        n_estimators=200, max_depth=6, min_samples_leaf=100, max_samples=0.5, random_state=seed
-    )
-    return make_pipeline(_middle(), forest)
-
-
-def _hist_gradient_boosting(seed: int) -> Pipeline:
-    boosting = HistGradientBoostingClassifier(
-        max_iter=150,
-        learning_rate=0.05,
-        max_leaf_nodes=15,
-        min_samples_leaf=200,
-        l2_regularization=1.0,
-        early_stopping=False,  # it would hold out rows at random, across sessions whose labels overlap
-        random_state=seed,
-    )
-    return make_pipeline(_middle(), boosting)  # a column without any value would stop its binning
-
-
-MODELS: dict[str, Callable[[int], Pipeline]] = {
-    "logistic": _logistic,
-    "random_forest": _random_forest,
-    "hist_gradient_boosting": _hist_gradient_boosting,
-}
-"""Model name to a function of the seed: small, strongly regularised models, as a daily signal is mostly noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +39,10 @@ class TrainingResult:
 
     `out_of_sample` has instrument_id, symbol, trade_date, fold, score, forward_return, label; `folds` one row a fold;
     `importance` input and importance, the fall of AUC on the last fold when the input is shuffled; `metrics` are over
-    all folds: accuracy, precision, recall, auc, rank_ic, rank_ic_t, icir, sessions, train_rows.
+    all folds: accuracy, precision, recall, auc, ic, rank_ic, rank_ic_t, icir, sessions, train_rows.
     """
 
-    model: str
+    recipe: Recipe
     estimator: Estimator
     inputs: tuple[str, ...]
     out_of_sample: pl.DataFrame
@@ -90,28 +51,11 @@ class TrainingResult:
     metrics: dict[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Canary:
-    """Skill found where there is none: AUC of a model trained on labels shuffled within each session, and its error."""
-
-    auc: float
-    error: float
-
-    @property
-    def passed(self) -> bool:
-        """Whether the AUC is what luck gives."""
-        return abs(self.auc - 0.5) <= _CANARY_LIMIT * self.error
-
-
 def fit(
     frame: pl.DataFrame,
-    *,
-    model: str,
+    recipe: Recipe,
     inputs: Sequence[str],
-    horizon: int,
-    n_splits: int = 5,
-    embargo: int = 5,
-    seed: int = 7,
+    splitter: PurgedWalkForward,
     progress: Progress | None = None,
 ) -> TrainingResult:
     """Return a model fitted on all labelled rows, and what it scored out of sample on the way.
@@ -123,28 +67,53 @@ def fit(
     Raises:
         ModelError: the model is not known, or there are too few rows or sessions.
     """
-    rows = _labelled(frame)
-    splitter = PurgedWalkForward(n_splits=n_splits, horizon=horizon, embargo=embargo)
-    features, labels = _matrix(rows, inputs), rows["label"].to_numpy()
+    rows = labelled(frame)
+    features, labels = matrix(rows, inputs), rows["label"].to_numpy()
     tested: list[pl.DataFrame] = []
-    for fold, (train, test) in enumerate(_folds(rows, splitter), start=1):
-        estimator = _fitted(model, seed, features[train], labels[train])
-        scores = estimator.predict_proba(features[test])[:, 1]
-        tested.append(rows[test].select(*_KEY, pl.lit(fold).alias("fold"), "forward_return", "label", score=scores))
+    for fold, (train, test) in enumerate(folds(rows, splitter), start=1):
+        estimator = _learnt(recipe, rows, features, train)
+        tested.append(_tested(estimator, rows, features, test, fold))
         if progress:
-            progress(fold, n_splits, f"fold {fold} of {n_splits}")
-    importance = _importance(estimator, features[test], labels[test], inputs, seed)
-    final = _fitted(model, seed, features, labels)
+            progress(fold, splitter.n_splits, f"fold {fold} of {splitter.n_splits}")
+    importance = _importance(estimator, features[test], labels[test], inputs, recipe.seed)
+    final = _learnt(recipe, rows, features, np.arange(rows.height))
     out_of_sample = pl.concat(tested)
     return TrainingResult(
-        model=model,
+        recipe=recipe,
         estimator=final,
         inputs=tuple(inputs),
         out_of_sample=out_of_sample,
-        folds=pl.DataFrame([{"fold": f["fold"][0], **_judge(f, horizon)} for f in tested]),
+        folds=pl.DataFrame([{"fold": f["fold"][0], **judge(f, splitter.horizon)} for f in tested]),
         importance=importance,
-        metrics={**_judge(out_of_sample, horizon), "train_rows": float(rows.height)},
+        metrics={**judge(out_of_sample, splitter.horizon), "train_rows": float(rows.height)},
     )
+
+
+def paths(
+    frame: pl.DataFrame,
+    recipe: Recipe,
+    inputs: Sequence[str],
+    splitter: CombinatorialPurged,
+    progress: Progress | None = None,
+) -> pl.DataFrame:
+    """Return the judgement of each path of a combinatorial purged cross-validation: path and the metrics of `judge`.
+
+    How far the paths lie apart says how much of one walk-forward's result is luck of its one order.
+    """
+    rows = labelled(frame)
+    features = matrix(rows, inputs)
+    tested = []
+    for number, (train, test) in enumerate(folds(rows, splitter)):
+        tested.append(_tested(_learnt(recipe, rows, features, train), rows, features, test, number))
+        if progress:
+            progress(number + 1, splitter.get_n_splits(), f"split {number + 1} of {splitter.get_n_splits()}")
+    days = rows["trade_date"].unique().sort()
+    blocks = [pl.Series(part) for part in np.array_split(days.to_numpy(), splitter.n_groups)]
+    found = []
+    for path, parts in enumerate(splitter.paths(), start=1):
+        joined = pl.concat(tested[n].filter(pl.col("trade_date").is_in(blocks[b].implode())) for b, n in parts)
+        found.append({"path": path, **judge(joined, splitter.horizon)})
+    return pl.DataFrame(found)
 
 
 def score(estimator: Estimator, frame: pl.DataFrame, inputs: Sequence[str]) -> pl.DataFrame:
@@ -152,97 +121,102 @@ def score(estimator: Estimator, frame: pl.DataFrame, inputs: Sequence[str]) -> p
 
     Equal scores are ranked in the order of instrument_id.
     """
-    scores = estimator.predict_proba(_matrix(frame, inputs))[:, 1]
+    scores = estimators.probability(estimator, matrix(frame, inputs))
     ranked = frame.select(_KEY).with_columns(score=pl.Series(scores)).sort("trade_date", "instrument_id")
     rank = pl.col("score").rank("ordinal", descending=True).over("trade_date")
     return ranked.with_columns(rank=rank.cast(pl.Int64))
 
 
-def canary(
-    frame: pl.DataFrame, *, model: str, inputs: Sequence[str], horizon: int, embargo: int = 5, seed: int = 7
-) -> Canary:
-    """Return what the same training finds in labels shuffled within each session, on one fold.
+def labelled(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows whose forward return is known, in order, with `label`: 1 above the median of the session.
 
-    Anything but an AUC of one half says that the score knows its own label by another way than the inputs.
+    Raises:
+        ModelError: only one class is left.
     """
-    rows = _shuffled(_labelled(frame), seed)
-    splitter = PurgedWalkForward(n_splits=1, horizon=horizon, embargo=embargo)
-    features, labels = _matrix(rows, inputs), rows["label"].to_numpy()
-    train, test = next(_folds(rows, splitter))
-    estimator = _fitted(model, seed, features[train], labels[train])
-    auc = float(roc_auc_score(labels[test], estimator.predict_proba(features[test])[:, 1]))
-    positives, negatives = float(labels[test].sum()), float((1 - labels[test]).sum())
-    # Standard error of the Mann-Whitney statistic when scores are worthless.
-    return Canary(auc, float(np.sqrt((positives + negatives + 1) / (12 * positives * negatives))))
-
-
-def _labelled(frame: pl.DataFrame) -> pl.DataFrame:
     median = pl.col("forward_return").median().over("trade_date")
     rows = frame.drop_nulls("forward_return").sort("trade_date", "instrument_id")
-    labelled = rows.with_columns(label=(pl.col("forward_return") > median).cast(pl.Int8))
-    if labelled["label"].n_unique() < 2:  # noqa: PLR2004 - a classifier needs both
-        raise ModelError(f"{labelled.height} labelled rows hold one class only: train on more sessions and instruments")
-    return labelled
+    found = rows.with_columns(label=(pl.col("forward_return") > median).cast(pl.Int8))
+    if found["label"].n_unique() < 2:  # noqa: PLR2004 - a classifier needs both
+        raise ModelError(f"{found.height} labelled rows hold one class only: train on more sessions and instruments")
+    return found
 
 
-def _shuffled(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """Return the rows with labels shuffled anew in every session.
-
-    `shuffle(seed).over(...)` would deal every session the same permutation: what lasts, an instrument's drift under
-    another's slow inputs, would then be there to find.
-    """
-    luck = pl.Series("_luck", np.random.default_rng(seed).random(rows.height))
-    return rows.with_columns(luck).with_columns(pl.col("label").sort_by("_luck").over("trade_date")).drop("_luck")
-
-
-def _folds(rows: pl.DataFrame, splitter: PurgedWalkForward) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Yield row numbers (train, test) per fold, without training labels that end too late.
+def folds(rows: pl.DataFrame, splitter: Splitter) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield row numbers (train, test) per fold, without training labels that end too late before a test block.
 
     The splitter counts the sessions of the rows; where some of the market's are missing, a label reaches further.
     """
     days, ends = rows["trade_date"].to_numpy(), rows["label_end"].to_numpy()
     sessions = np.unique(days)
-    for train, test in splitter.split(rows, groups=rows["trade_date"].to_list()):
-        first = np.searchsorted(sessions, days[test[0]])
-        kept = train[ends[train] <= sessions[first - splitter.embargo - 1]]
-        if not kept.size:
+    for train, test in splitter.split(days, groups=days):
+        tested = np.isin(sessions, np.unique(days[test]))
+        starts = np.flatnonzero(tested & ~np.roll(tested, 1) | tested & (np.arange(len(sessions)) == 0))
+        # The first test session after each training row, and the last label end that leaves the embargo before it.
+        following = np.searchsorted(sessions[starts], days[train])
+        last = np.append(starts - splitter.embargo - 1, len(sessions) - 1)[following]
+        safe = (following == len(starts)) | ((last >= 0) & (ends[train] <= sessions[np.maximum(last, 0)]))
+        if not safe.any():
             raise ModelError("no training label ends before the first test block: train on more sessions")
-        yield kept, test
+        yield train[safe], test
 
 
-def _matrix(frame: pl.DataFrame, inputs: Sequence[str]) -> NDArray[np.float64]:
+def matrix(frame: pl.DataFrame, inputs: Sequence[str]) -> NDArray[np.float64]:
+    """Return the inputs as numbers, a row per row, NaN where unknown."""
     return frame.select(pl.col(list(inputs)).cast(pl.Float64).fill_null(float("nan"))).to_numpy()
 
 
-def _fitted(model: str, seed: int, features: NDArray[np.float64], labels: NDArray[np.int8]) -> Pipeline:
-    if model not in MODELS:
-        raise ModelError(f"model {model!r} is not known; there are {', '.join(MODELS)}")
+def learn(
+    recipe: Recipe, features: NDArray[np.float64], labels: NDArray[np.int8], weights: NDArray[np.float64] | None = None
+) -> Pipeline:
+    """Return a fitted pipeline, the same to the last bit for the same seed."""
     # Parallel here only: a forest that predicts in threads adds up its trees in any order, and the last bits with them.
     with parallel_config(backend="threading", n_jobs=_THREADS):
-        return MODELS[model](seed).fit(features, labels)
+        return estimators.fit(recipe.make(), features, labels, weights)
 
 
-def _judge(scores: pl.DataFrame, horizon: int) -> dict[str, float]:
+def judge(scores: pl.DataFrame, horizon: int) -> dict[str, float]:
+    """Return the metrics of scores with label and forward_return: accuracy, precision, recall, auc, ic, rank_ic..."""
     labels, said = scores["label"].to_numpy(), scores["score"].to_numpy() > 0.5  # noqa: PLR2004 - as likely as not
-    ic = summarise_ic(rank_ic(scores), horizon)
+    ranked = summarise_ic(rank_ic(scores), horizon)
     return {
         "accuracy": float(accuracy_score(labels, said)),
         "precision": float(precision_score(labels, said, zero_division=0.0)),
         "recall": float(recall_score(labels, said, zero_division=0.0)),
         "auc": float(roc_auc_score(labels, scores["score"].to_numpy())),
-        "rank_ic": ic["mean"],
-        "rank_ic_t": ic["t"],
-        "icir": ic["icir"],
-        "sessions": ic["sessions"],
+        "ic": summarise_ic(information_coefficient(scores), horizon)["mean"],
+        "rank_ic": ranked["mean"],
+        "rank_ic_t": ranked["t"],
+        "icir": ranked["icir"],
+        "sessions": ranked["sessions"],
     }
+
+
+def _learnt(recipe: Recipe, rows: pl.DataFrame, features: NDArray[np.float64], train: NDArray[np.intp]) -> Pipeline:
+    chosen = rows[train].select("instrument_id", "trade_date", "label_end", "label")
+    weights = None
+    if recipe.weighted:
+        unique = average_uniqueness(chosen).to_numpy()
+        weights = unique / unique.mean()  # so that regularisation means the same as without
+    return learn(recipe, features[train], chosen["label"].to_numpy(), weights)
+
+
+def _tested(
+    estimator: Estimator, rows: pl.DataFrame, features: NDArray[np.float64], test: NDArray[np.intp], fold: int
+) -> pl.DataFrame:
+    scores = estimators.probability(estimator, features[test])
+    return rows[test].select(*_KEY, pl.lit(fold).alias("fold"), "forward_return", "label", score=pl.Series(scores))
 
 
 def _importance(
     estimator: Estimator, features: NDArray[np.float64], labels: NDArray[np.int8], inputs: Sequence[str], seed: int
 ) -> pl.DataFrame:
     chosen = np.random.default_rng(seed).permutation(len(labels))[:_IMPORTANCE_ROWS]
+
+    def auc(model: Estimator, rows: NDArray[np.float64], came: NDArray[np.int8]) -> float:
+        return float(roc_auc_score(came, estimators.probability(model, rows)))
+
     found = permutation_importance(
-        estimator, features[chosen], labels[chosen], scoring="roc_auc", n_repeats=3, random_state=seed
+        estimator, features[chosen], labels[chosen], scoring=auc, n_repeats=3, random_state=seed
     )
     frame = pl.DataFrame({"input": list(inputs), "importance": found.importances_mean})
     return frame.sort("importance", "input", descending=[True, False])

@@ -1,17 +1,18 @@
-"""Models: train a challenger, let the gate decide, score a session with the champion."""
+"""Models: train a challenger, let the gate decide, score a session with the champion, watch what becomes of it."""
 
 from __future__ import annotations
 
-from datetime import date
+import json
+from datetime import date, timedelta
 from typing import Any
 
 from prefect import flow, task
 from prefect.logging import get_run_logger
 
-from champion.actions import ACTIONS
+from champion import features
 from champion.errors import ModelError
 from champion.lake import Lake
-from champion.pipeline import actions, learn, promote
+from champion.pipeline import learn, promote, register, score
 from champion.runner import Outcome
 from champion.settings import Settings
 from champion.tracking import registry
@@ -20,51 +21,112 @@ from flows.notice import HOOKS
 from flows.policy import FLOW_SECONDS
 from flows.recording import recorded
 
-_READS = ("normalized_equity_ohlc", "features_equity_indicators")
+_YEAR = 365.25
 
 
 @flow(name="train_model", flow_run_name="train {model}", timeout_seconds=FLOW_SECONDS, **HOOKS)
-def train_model(
+def train_model(  # noqa: PLR0913 - what a deployment may set
     start: date | None = None,
     end: date | None = None,
     model: str = "logistic",
     *,
     horizon: int = 5,
+    universe: str = "liquid",
+    feature_set: str = "v1",
+    cost_bps: float = 10.0,
+    model_parameters: dict[str, Any] | None = None,
     seed: int = 7,
     force: bool = False,
 ) -> dict[str, Any]:
     """Train and register a challenger on the sessions between `start` and `end`, then let the gate decide."""
     configuration.apply()
-    lake = Lake(Settings().lake)
-    learn.check_current(lake, None, end)
-    sessions = lake.sessions("features_equity_indicators", start, end)
+    lake, dataset = Lake(Settings().lake), features.find(feature_set).contract
+    learn.check_current(lake, None, end, feature_set)
+    sessions = lake.sessions(dataset, start, end)
     if not sessions:
         raise ModelError(f"no features from {start or 'the start'} to {end or 'today'}: run `champion backfill` first")
-    first, last = sessions[0], sessions[-1]
-    parameters = {"start": first.isoformat(), "end": last.isoformat(), "model": model, "horizon": horizon, "seed": seed}
-    with recorded("train-model", f"train {model} to {last}", parameters) as recording:
-        trained = steps.notebook(
-            "training",
-            parameters,
-            parent=recording.run_id,
-            inputs=_digests(lake, last),
-            force=force,
-        )
+    parameters = {
+        "start": sessions[0].isoformat(),
+        "as_of": sessions[-1].isoformat(),
+        "model": model,
+        "model_parameters": model_parameters or {},
+        "horizon": horizon,
+        "universe": universe,
+        "feature_set": feature_set,
+        "cost_bps": cost_bps,
+        "seed": seed,
+    }
+    with recorded("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
+        parent = recording.run_id
+        inputs = register.digests(lake, sessions[-1], feature_set)
+        trained = steps.notebook("training", parameters, parent=parent, inputs=inputs, force=force)
         version = int(trained.values["version"])
         if trained.outcome is Outcome.SKIPPED and promote.judged(Settings(), version):
             # What was decided of it stands; a rollback is not undone because somebody trained again.
             decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was judged"]}
         else:
-            decision = consider(version)
+            decision = consider(version, parent=parent)
         return recording.kept(
             {"training": trained.outcome.value, "run_id": trained.run_id, **trained.metrics, **decision}
         )
 
 
+@flow(name="retrain_challenger", flow_run_name="retrain {model}", timeout_seconds=FLOW_SECONDS, **HOOKS)
+def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, Any]:
+    """Train a challenger on the last `years` of sessions, asked what the champion was asked, and let the gate decide.
+
+    On a schedule: the same estimator, horizon, universe and features as the champion's, newer sessions. Without a
+    champion, or with another `model`, those of `train_model`'s defaults.
+    """
+    settings = Settings()
+    lake, number = Lake(settings.lake), registry.alias_of(settings, registry.CHAMPION)
+    tags = registry.find(settings, number).tags if number is not None else {}
+    feature_set = tags.get(registry.FEATURE_VERSION, learn.FEATURE_SET)
+    sessions = lake.sessions(features.find(feature_set).contract)
+    if not sessions:
+        raise ModelError("no features to learn from: run `champion backfill` first")
+    since = max(sessions[0], sessions[-1] - timedelta(days=round(_YEAR * years)))
+    recipe = json.loads(tags.get(register.RECIPE, "{}"))
+    chosen: dict[str, Any] = train_model(
+        since,
+        sessions[-1],
+        model or recipe.get("model", "logistic"),
+        model_parameters={} if model else recipe.get("parameters", {}),
+        horizon=int(tags.get(promote.HORIZON, 5)),
+        universe=tags.get(promote.UNIVERSE, "liquid"),
+        feature_set=feature_set,
+    )
+    return chosen
+
+
+@flow(name="model_health", flow_run_name="model health", timeout_seconds=FLOW_SECONDS, **HOOKS)
+def model_health(sessions: int = 60) -> dict[str, Any]:
+    """Hold the champion's scores against what came, and its inputs and scores against those it learnt from: weekly."""
+    settings = Settings()
+    lake, number = Lake(settings.lake), registry.alias_of(settings, registry.CHAMPION)
+    scored = lake.sessions(score.PREDICTIONS)
+    if number is None or not scored:
+        return {"skipped": "there is no champion with scores yet"}
+    champion = registry.find(settings, number)
+    parameters = {"as_of": scored[-1].isoformat(), "sessions": sessions}
+    inputs = {
+        "model": f"{registry.MODEL}/{number}",
+        score.PREDICTIONS: lake.digest(score.PREDICTIONS),
+        **register.digests(lake, scored[-1], champion.feature_version),
+    }
+    with recorded("model-health", f"model health {scored[-1]}", parameters) as recording:
+        report = steps.notebook("decay", parameters, parent=recording.run_id, inputs=inputs)
+        return recording.kept({"outcome": report.outcome.value, "run_id": report.run_id, **report.metrics})
+
+
 @task(name="consider_promotion")
-def consider(version: int) -> dict[str, Any]:
-    """Let the gate compare a version with the champion; its decision goes to the ledger either way."""
-    decision: dict[str, Any] = promote.consider(Settings(), version)
+def consider(version: int, *, parent: str) -> dict[str, Any]:
+    """Write the decision report, and let the gate decide; its decision goes to the ledger either way."""
+    settings = Settings()
+    rival = registry.alias_of(settings, registry.CHAMPION)
+    names = {"model": f"{registry.MODEL}/{version}", "champion": f"{registry.MODEL}/{rival}"}
+    report = steps.notebook.fn("promotion", {"version": version}, parent=parent, inputs=names)
+    decision: dict[str, Any] = promote.consider(settings, version, report=report.run_id)
     get_run_logger().info("version %d: %s", version, "; ".join(decision["reasons"]))
     return decision
 
@@ -85,7 +147,8 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
     number = registry.alias_of(settings, registry.CHAMPION)
     if number is None:
         return {"skipped": "there is no champion: run `champion train`, or `champion models promote`"}
-    learnt_to = registry.find(settings, number).tags[promote.LEARNT_TO]
+    version = registry.find(settings, number)
+    learnt_to = version.tags[promote.LEARNT_TO]
     if session.isoformat() <= learnt_to:
         return {"skipped": f"version {number} learnt from sessions to {learnt_to}: of those it can only remember"}
     lake = Lake(settings.lake)
@@ -93,7 +156,10 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
         "scoring",
         {"session": session.isoformat()},
         parent=parent,
-        inputs={"model": f"{registry.MODEL}/{number}", **_digests(lake, session)},
+        inputs={
+            "model": f"{registry.MODEL}/{number}",
+            **register.digests(lake, session, version.feature_version),
+        },
         writes=("predictions_equity_scores",),
         span=(session, session),
         force=force,
@@ -106,7 +172,3 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
         **scored.metrics,
         "loaded": loaded,
     }
-
-
-def _digests(lake: Lake, end: date) -> dict[str, str]:
-    return {**{name: lake.digest(name, end=end) for name in _READS}, ACTIONS: actions.digest(lake, end)}

@@ -25,7 +25,9 @@ EXPERIMENTS = {
     "quality": "data-quality-monitoring",
     "features": "feature-engineering",
     "training": "equity-price-prediction",
+    "promotion": "model-promotion",
     "scoring": "equity-price-prediction",
+    "decay": "model-health",
 }
 
 

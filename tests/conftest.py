@@ -9,19 +9,24 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from models import trained
 from warehouse_rows import FRAMES, JANUARY
 
 from champion import contracts, warehouse
 from champion.lake import Lake
 from champion.pipeline import actions, lineage
+from champion.pipeline.build import build_features
 from champion.pipeline.fetch import fetch, staged
 from champion.pipeline.identify import identify
 from champion.pipeline.ingest import ingest
+from champion.pipeline.score import score_session
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive, publish
+from champion.tracking import promotion
 from champion.warehouse import adjustments, migrations
 
 START, END = date(2023, 11, 1), date(2024, 8, 30)
+FIRST_FEATURES, LEARNT_TO, SCORED_FROM = date(2024, 2, 1), date(2024, 7, 31), date(2024, 8, 8)
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +61,21 @@ def known(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setti
     made = ingested.model_copy(update={"home": tmp_path_factory.mktemp("known") / "home"})
     shutil.copytree(ingested.home, made.home)
     assert actions.refresh(made).outcome == "written"
+    return made
+
+
+@pytest.fixture(scope="session")
+def modelled(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The known workspace with features, two versions of the model, a champion and its scores; tests only read it."""
+    made = known.model_copy(update={"home": tmp_path_factory.mktemp("modelled") / "home"})
+    shutil.copytree(known.home, made.home)
+    lake = Lake(made.lake)
+    build_features(lake, FIRST_FEATURES, END)
+    for model in ("logistic", "sklearn.naive_bayes.GaussianNB"):
+        trained(made, model, FIRST_FEATURES, LEARNT_TO)
+    promotion.promote(made, 1, promotion.Decision(promote=False, reasons=("a test",)), reason="a test", force=True)
+    for session in lake.sessions("features_equity_indicators", SCORED_FROM, END):
+        assert score_session(made, session).written
     return made
 
 

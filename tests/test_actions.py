@@ -26,6 +26,7 @@ from champion.purposes import parse_purpose
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.sources import actions as lists
+from champion.universe import find
 
 HEADER = ",".join(f'"{name}"' for name in lists.HEADER)
 READ = datetime(2024, 7, 1, 12, tzinfo=UTC)
@@ -330,10 +331,10 @@ def test_an_action_learned_of_late_rebuilds_its_ex_date_and_after(
     (folder / "CF-CA-equities-01-01-2024-to-31-12-2024.csv").write_bytes(kept)
     corporate.refresh(settings.model_copy(update={"archive": str(tmp_path / "archive")}))
     with pytest.raises(LakeError, match="champion features 2024-04-08 2024-04-11"):
-        learn.training_frame(lake, start, end, horizon=1, min_turnover=0.0)
+        learn.training_frame(lake, start, end, horizon=1, universe=find("all"))
     rebuilt = build.build_features(lake, start, end).sessions.filter(pl.col("outcome") == "written")
     assert rebuilt["session"].to_list() == lake.sessions(BARS, SPLIT, end)
-    assert learn.training_frame(lake, start, end, horizon=1, min_turnover=0.0).height > 0
+    assert learn.training_frame(lake, start, end, horizon=1, universe=find("all")).height > 0
     assert corporate.digest(lake, SPLIT - timedelta(days=1)) != corporate.digest(lake, SPLIT)
     assert corporate.digest(Lake(adjusted.lake), end) != corporate.digest(lake, end)
 
@@ -342,12 +343,12 @@ def test_models_see_features_and_bars_in_one_scale(adjusted: Settings, tmp_path:
     lake = Lake(copy_of(adjusted, tmp_path).lake)
     start, end = SPLIT - timedelta(days=5), SPLIT + timedelta(days=14)
     build.build_features(lake, start, end)
-    frame = learn.training_frame(lake, start, end, horizon=1, min_turnover=0.0)
+    frame = learn.training_frame(lake, start, end, horizon=1, universe=find("all"))
     returns = frame.filter(pl.col("symbol") == "HUGLIFIN")["forward_return"].drop_nulls()
     assert returns.len() >= 8
     assert returns.abs().max() < 0.2  # type: ignore[operator]  # 6.25 to 1 unadjusted is -84%
     bars = adjusted_bars(lake, end=end)
-    stored = learn._features(lake, bars, start, end).sort("instrument_id", "trade_date")
+    stored = learn._features(lake, bars, start, end, "v1").sort("instrument_id", "trade_date")
     whole = features.build(bars).join(stored, on=["instrument_id", "trade_date"], how="semi")
     columns = ["instrument_id", "trade_date", "sma_20", "ema_12", "rsi_14", "bb_upper", "atr_14", "volume_ma_20"]
     assert_frame_equal(stored.select(columns), whole.select(columns), rel_tol=1e-3, abs_tol=1e-2)

@@ -16,7 +16,9 @@ from champion.pipeline import learn
 from champion.pipeline.bars import equity_bars
 from champion.pipeline.build import build_features
 from champion.settings import Settings
+from champion.universe import Universe, members
 
+TRADED = Universe(min_turnover=1e6)
 FIRST, LAST = date(2023, 11, 1), date(2024, 8, 30)
 BARS, FEATURES = "normalized_equity_ohlc", "features_equity_indicators"
 
@@ -85,27 +87,27 @@ def test_a_lost_group_is_made_again(own: Lake) -> None:
 def test_the_universe_is_known_at_the_time(lake: Lake) -> None:
     bars = equity_bars(lake).collect()
     until = lake.sessions(BARS)[100]
-    early = learn.universe(bars.filter(pl.col("trade_date") <= until), 1e6)
-    late = learn.universe(bars, 1e6).filter(pl.col("trade_date") <= until)
+    early = members(bars.filter(pl.col("trade_date") <= until), TRADED)
+    late = members(bars, TRADED).filter(pl.col("trade_date") <= until)
     assert early.equals(late)
     assert 0 < early.height < bars.filter(pl.col("trade_date") <= until).height
 
 
 def test_scoring_sees_what_training_saw(lake: Lake) -> None:
     session = lake.sessions(BARS)[-10]
-    trained = learn.training_frame(lake, FIRST, LAST, horizon=5, min_turnover=1e6)
-    scored = learn.scoring_frame(lake, session, min_turnover=1e6)
+    trained = learn.training_frame(lake, FIRST, LAST, horizon=5, universe=TRADED)
+    scored = learn.scoring_frame(lake, session, universe=TRADED)
     expected = trained.filter(pl.col("trade_date") == session).select(scored.columns)
     assert scored.height > 5
     assert scored.equals(expected)
 
 
 def test_labels_of_the_last_sessions_are_unknown(lake: Lake) -> None:
-    frame = learn.training_frame(lake, FIRST, LAST, horizon=5, min_turnover=1e6)
+    frame = learn.training_frame(lake, FIRST, LAST, horizon=5, universe=TRADED)
     unknown = frame.filter(pl.col("label_end").is_null())["trade_date"].unique().sort().to_list()
-    assert unknown == lake.sessions(BARS)[-5:]
+    assert unknown == lake.sessions(BARS)[-5 - learn.LAG :]
 
 
 def test_a_session_without_features_cannot_be_scored(lake: Lake) -> None:
     with pytest.raises(LakeError, match="no features for session 2030-01-01"):
-        learn.scoring_frame(lake, date(2030, 1, 1), min_turnover=1e6)
+        learn.scoring_frame(lake, date(2030, 1, 1), universe=TRADED)

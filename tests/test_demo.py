@@ -94,13 +94,14 @@ def test_the_planted_signal_is_found_and_the_model_promoted(demo: dict[str, Any]
     entry = promotion.current_champion(settings)
     assert entry is not None
     assert (entry.version, entry.forced) == (1, False)
-    assert entry.evidence["challenger"]["rank_ic"] > 0.05
+    assert entry.evidence["challenger"]["rank_ic"] > 0.03
+    assert runs.get(settings, entry.evidence["report"]).name == "promotion"
     assert registry.alias_of(settings, "champion") == 1
 
 
 def test_every_notebook_is_a_run_with_its_notebook_and_html(settings: Settings) -> None:
     found = {run.name: run for run in runs.find_runs(settings) if "champion.notebook" in run.tags}
-    assert set(found) == {"ingest", "quality", "features", "training", "scoring"}
+    assert set(found) == {"ingest", "quality", "features", "training", "promotion", "scoring"}
     for name, run in found.items():
         assert (run.status, run.outcome) == ("FINISHED", "succeeded")
         assert run.parameters

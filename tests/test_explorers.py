@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from champion.lake import Lake
-from champion.pipeline import actions, quality
+from champion.pipeline import quality
 from champion.settings import Settings
 
 EXPLORERS = sorted((Path(__file__).resolve().parents[1] / "notebooks" / "explore").glob("*.ipynb"))
@@ -19,12 +19,11 @@ CELL_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
-def workspace(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The ingested workspace with its corporate actions and findings, as a backfill would leave it."""
+def workspace(modelled: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workspace with models and scores, and the findings of its quality gates, as a backfill would leave it."""
     home = tmp_path_factory.mktemp("explorers") / "home"
-    shutil.copytree(ingested.home, home)
-    settings = Settings(home=home, archive=ingested.archive)
-    assert actions.refresh(settings).outcome == "written"
+    shutil.copytree(modelled.home, home)
+    settings = Settings(home=home, archive=modelled.archive)
     lake = Lake(settings.lake)
     sessions = lake.sessions("normalized_equity_ohlc")
     quality.record(lake, sessions[0], sessions[-1], quality.check(lake, sessions[0], sessions[-1]))
@@ -32,14 +31,14 @@ def workspace(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.mark.parametrize("notebook", EXPLORERS, ids=lambda path: path.stem)
-def test_an_explorer_runs(notebook: Path, workspace: Path, tmp_path: Path) -> None:
+def test_an_explorer_runs(notebook: Path, workspace: Path, modelled: Settings, tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")  # not the project's options: they are for its own tests
     shutil.copy(notebook, tmp_path)
     options = ["-c", "pytest.ini", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env"]
     options += [f"--nbval-cell-timeout={CELL_SECONDS}", "--nbval-kernel-startup-timeout=120", notebook.name]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *options],
-        env={**os.environ, "CHAMPION_HOME": str(workspace)},
+        env={**os.environ, "CHAMPION_HOME": str(workspace), "CHAMPION_TRACKING_URI": modelled.tracking},
         cwd=tmp_path,
         capture_output=True,
         text=True,

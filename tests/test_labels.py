@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, timedelta
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 from polars.testing import assert_frame_equal
 
 from champion.errors import ContractError, UsageError
-from champion.labels import forward_return
+from champion.labels import average_uniqueness, forward_return
 
 FIRST = date(2024, 1, 1)
 
@@ -93,3 +94,32 @@ def test_refuses_broken_bars() -> None:
         forward_return(bars.with_columns(close=pl.lit(None, pl.Float64)), 1)
     with pytest.raises(ContractError, match="several bars in one session"):
         forward_return(pl.concat([bars, bars.head(1)]), 1)
+
+
+def uniqueness_by_loop(labels: pl.DataFrame) -> list[float]:
+    calendar = sorted({*labels["trade_date"].to_list(), *labels["label_end"].to_list()})
+    spans = [
+        (instrument, [day for day in calendar if start < day <= end])
+        for instrument, start, end in labels.select("instrument_id", "trade_date", "label_end").iter_rows()
+    ]
+    shared = Counter((instrument, day) for instrument, days in spans for day in days)
+    return [sum(1 / shared[instrument, day] for day in days) / len(days) for instrument, days in spans]
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@given(seed=st.integers(0, 2**20), horizon=st.integers(1, 8), lag=st.integers(0, 2))
+def test_uniqueness_equals_a_plain_loop(seed: int, horizon: int, lag: int) -> None:
+    labels = forward_return(market(seed, sessions=15, instruments=3), horizon, lag).drop_nulls("forward_return")
+    labels = labels.sample(fraction=1, shuffle=True, seed=seed)
+    weights = average_uniqueness(labels)
+    assert weights.to_list() == pytest.approx(uniqueness_by_loop(labels))
+    assert weights.is_between(0, 1, closed="right").all()
+
+
+def test_labels_that_do_not_overlap_count_whole() -> None:
+    bars = market(3, sessions=12, instruments=2, traded=1.0)
+    labels = forward_return(bars, 3).drop_nulls("forward_return")
+    assert average_uniqueness(labels).max() < 1  # type: ignore[operator]
+    apart = labels.filter(pl.col("trade_date").rank("dense") % 3 == 1)
+    assert average_uniqueness(apart).to_list() == [1.0] * apart.height
+    assert average_uniqueness(labels.clear()).is_empty()

@@ -28,6 +28,7 @@ from champion.pipeline.ingest import ingest
 from champion.pipeline.learn import training_frame
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
+from champion.universe import UNIVERSES
 
 NAME, RAW = "quarantine_equity_ohlc", "raw_equity_ohlc"
 SESSION = date(2024, 1, 15)
@@ -243,7 +244,7 @@ def test_from_published_files_to_training_and_warehouse(
         ingest(lake, received).require_complete()
         first, *_, last = lake.sessions("normalized_equity_ohlc")
         build_features(lake, first, last)
-        frames.append(training_frame(lake, first, last, horizon=1, min_turnover=0.0))
+        frames.append(training_frame(lake, first, last, horizon=1, universe=UNIVERSES["all"]))
     assert lakes[0].root == root
     assert frames[0].height > 100
     assert frames[0].equals(frames[1])

@@ -85,6 +85,10 @@ def series(sessions: int) -> pl.DataFrame:
     )
 
 
+def folds() -> pl.DataFrame:
+    return pl.DataFrame({"fold": [2, 1, 3], "rank_ic": [0.02, -0.01, 0.04], "auc": [0.51, 0.49, 0.53]})
+
+
 def predictions(rows: int = 200) -> pl.DataFrame:
     score = np.linspace(0.3, 0.7, rows)
     return pl.DataFrame({"label": score > 0.4, "score": score, "symbol": [f"S{n}" for n in range(rows)]}).with_columns(
@@ -122,6 +126,12 @@ EVERY: dict[str, tuple[Callable[[pl.DataFrame], Figure], pl.DataFrame]] = {
     "score_distribution": (plots.score_distribution, predictions()),
     "top_scores": (plots.top_scores, predictions()),
     "quality_gates": (plots.quality_gates, GATES),
+    "against": (plots.against, series(45).with_columns(challenger="ic", champion=pl.col("ic") / 2)),
+    "fold_metrics": (plots.fold_metrics, folds()),
+    "ic_by_month": (plots.ic_by_month, series(45)),
+    "ic_by_lag": (plots.ic_by_lag, pl.DataFrame({"lag": [0, 1, 5], "ic": [0.04, 0.03, -0.01]})),
+    "ic_by_group": (plots.ic_by_group, pl.DataFrame({"group": ["small", "large"], "ic": [0.04, -0.01]})),
+    "portfolio_turnover": (plots.portfolio_turnover, series(6).with_columns(turnover=1.2, cost=0.0012)),
 }
 NEEDY = [name for name in EVERY if not name.startswith("feature_") or name == "feature_drift"]
 
@@ -499,3 +509,51 @@ def test_tellings_of_one_history_are_a_line_each() -> None:
     assert np.asarray(ax.lines[0].get_ydata()).tolist() == [100.0, 105.0, 102.5]
     assert np.asarray(ax.lines[0].get_xdata()).tolist() == [0, 1, 2]
     assert ticks(ax, "y")
+
+
+def test_folds_stand_in_order_and_a_bad_one_is_orange() -> None:
+    left, right = plots.fold_metrics(folds()).axes
+    assert title(left) == "Rank IC above 0 in 2 of 3 folds"
+    assert heights(left) == pytest.approx([-0.01, 0.02, 0.04])
+    assert heights(right) == pytest.approx([-0.01, 0.01, 0.03])
+    colors = [patch.get_facecolor() for patch in left.patches]
+    assert colors[0] != colors[1] == colors[2]
+
+
+def test_months_are_means_of_their_sessions() -> None:
+    days_of = [date(2023, 12, 29), date(2024, 1, 1), date(2024, 1, 2)]
+    (ax,) = plots.ic_by_month(pl.DataFrame({"trade_date": days_of, "ic": [-0.05, 0.02, 0.04]})).axes
+    assert [text.get_text() for text in ax.texts if text.get_text()] == ["\N{MINUS SIGN}5.0", "3.0"]
+    assert ticks(ax, "y") == ["2023", "2024"]
+    assert title(ax) == "Rank IC by month, hundredths: above 0 in 1 of 2"
+
+
+def test_two_models_are_running_sums_and_their_difference() -> None:
+    frame = series(3).with_columns(challenger=pl.lit(0.02), champion=pl.lit(0.01))
+    upper, lower = plots.against(frame).axes
+    assert [line.get_ydata()[-1] for line in upper.lines[:2]] == pytest.approx([0.06, 0.03])  # type: ignore[index]
+    assert lower.lines[0].get_ydata()[-1] == pytest.approx(0.03)  # type: ignore[index]
+    assert title(upper) == "Rank IC 0.0200 against 0.0100"
+
+
+def test_turnover_says_what_it_cost() -> None:
+    frame = series(4).with_columns(turnover=pl.lit(1.5), cost=pl.lit(0.0015))
+    upper, lower = plots.portfolio_turnover(frame).axes
+    assert title(upper) == "Portfolio turnover: 1.50 a rebalance, costs 0.6% of the capital in all"
+    assert lower.lines[0].get_ydata()[-1] == pytest.approx(0.6)  # type: ignore[index]
+
+
+def test_groups_keep_their_order() -> None:
+    groups = pl.DataFrame({"group": ["b", "a"], "ic": [0.02, -0.01]})
+    (ax,) = plots.ic_by_group(groups).axes
+    assert ticks(ax, "y") == ["a", "b"]  # drawn upwards: b is on top
+    assert widths(ax) == pytest.approx([-0.01, 0.02])
+    (named,) = plots.ic_by_group(groups, ["a", "b"]).axes
+    assert ticks(named, "y") == ["b", "a"]
+
+
+def test_waiting_is_drawn_with_its_error() -> None:
+    frame = pl.DataFrame({"lag": [1, 0], "ic": [0.01, 0.03], "error": [0.005, None]})
+    (ax,) = plots.ic_by_lag(frame).axes
+    assert ax.lines[0].get_ydata()[0] == 0.03  # type: ignore[index]
+    assert title(ax) == "Rank IC by waiting: 0.030 at once, 0.010 at last"

@@ -1,4 +1,4 @@
-"""Laws of the purged walk-forward, attacked by Hypothesis, and its fit with scikit-learn."""
+"""Laws of the purged splitters, attacked by Hypothesis, and their fit with scikit-learn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from champion.errors import ModelError
-from champion.splits import PurgedWalkForward, Window
+from champion.splits import CombinatorialPurged, PurgedWalkForward, Window
 
 SPLITTERS = st.builds(
     PurgedWalkForward,
@@ -18,7 +18,27 @@ SPLITTERS = st.builds(
     horizon=st.integers(1, 12),
     embargo=st.integers(0, 12),
     min_train=st.integers(1, 30),
+    lag=st.integers(0, 3),
 )
+
+
+@st.composite
+def combinatorial(draw: st.DrawFn) -> tuple[CombinatorialPurged, list[int]]:
+    """A splitter, and the session number of each row: every session has one to three rows, in any order."""
+    groups = draw(st.integers(3, 7))
+    splitter = CombinatorialPurged(
+        n_groups=groups,
+        n_test=draw(st.integers(1, groups - 1)),
+        horizon=draw(st.integers(1, 4)),
+        embargo=draw(st.integers(0, 3)),
+        lag=draw(st.integers(0, 2)),
+    )
+    # Long enough that a single block left to learn from is not purged whole.
+    block = 2 * (splitter.lag + splitter.horizon + splitter.embargo) + draw(st.integers(1, 4))
+    sessions = groups * block + draw(st.integers(0, groups - 1))
+    rows = [number for number in range(sessions) for _ in range(draw(st.integers(1, 3)))]
+    draw(st.randoms(use_true_random=False)).shuffle(rows)
+    return splitter, rows
 
 
 def days(count: int) -> list[date]:
@@ -27,7 +47,7 @@ def days(count: int) -> list[date]:
 
 
 def enough(splitter: PurgedWalkForward, more: int) -> list[date]:
-    return days(splitter.min_train + splitter.horizon + splitter.embargo + splitter.n_splits + more)
+    return days(splitter.min_train + splitter.lag + splitter.horizon + splitter.embargo + splitter.n_splits + more)
 
 
 @settings(deadline=None)
@@ -40,7 +60,7 @@ def test_no_training_label_reaches_a_test_window_and_the_embargo_is_kept(
     random.shuffle(rows)
     for train, test in splitter.split(rows, groups=[sessions[number] for number in rows]):
         starts = min(rows[row] for row in test)
-        label_ends = [rows[row] + splitter.horizon for row in train]
+        label_ends = [rows[row] + splitter.lag + splitter.horizon for row in train]
         assert max(label_ends) < starts
         assert starts - max(label_ends) - 1 == splitter.embargo  # whole sessions between, and no more than asked
 
@@ -88,18 +108,79 @@ def test_one_session_less_than_needed_is_refused_with_the_number_needed() -> Non
         splitter.windows(days(19))
 
 
-def test_rows_without_groups_are_refused() -> None:
+@pytest.mark.parametrize("splitter", [PurgedWalkForward(), CombinatorialPurged()])
+def test_rows_without_groups_are_refused(splitter: PurgedWalkForward | CombinatorialPurged) -> None:
     with pytest.raises(ModelError, match="session of each row"):
-        next(PurgedWalkForward().split([1, 2, 3]))
+        next(splitter.split([1, 2, 3]))
 
 
-def test_scikit_learn_cross_validates_with_it() -> None:
+@settings(deadline=None, max_examples=60)
+@given(combinatorial())
+def test_combinatorial_labels_of_both_sides_share_no_session_and_the_embargo_is_kept(
+    case: tuple[CombinatorialPurged, list[int]],
+) -> None:
+    splitter, rows = case
+    sessions, reach = days(max(rows) + 1), splitter.lag + splitter.horizon
+    for train, test in splitter.split(rows, groups=[sessions[number] for number in rows]):
+        tested = {rows[row] for row in test}
+        spans = {day for number in tested for day in range(number, number + reach + 1)}
+        for number in {rows[row] for row in train}:
+            assert not spans & set(range(number, number + reach + 1))
+            apart = min(abs(number - other) for other in tested)
+            assert apart > reach + splitter.embargo
+        # and nothing is left out that could have been learnt from
+        kept = {rows[row] for row in train}
+        for number in set(rows) - kept - tested:
+            assert min(abs(number - other) for other in tested) <= reach + splitter.embargo
+
+
+@settings(deadline=None, max_examples=60)
+@given(combinatorial())
+def test_combinatorial_rows_are_tested_once_a_path(case: tuple[CombinatorialPurged, list[int]]) -> None:
+    splitter, rows = case
+    sessions = days(max(rows) + 1)
+    folds = list(splitter.split(rows, groups=[sessions[number] for number in rows]))
+    assert len(folds) == splitter.get_n_splits() == len(splitter.chosen())
+    times = np.zeros(len(rows), dtype=int)
+    for train, test in folds:
+        assert not set(train) & set(test)
+        times[test] += 1
+    assert set(times) == {splitter.n_paths}
+    blocks = np.array_split(np.arange(max(rows) + 1), splitter.n_groups)
+    for path in splitter.paths():
+        tested = sorted(row for block, fold in path for row in folds[fold][1] if rows[row] in set(blocks[block]))
+        assert tested == list(range(len(rows)))
+
+
+def test_combinatorial_paths_use_every_test_once() -> None:
+    splitter = CombinatorialPurged(n_groups=6, n_test=2)
+    used = [pair for path in splitter.paths() for pair in path]
+    assert (splitter.get_n_splits(), splitter.n_paths) == (15, 5)
+    assert len(used) == len(set(used)) == 15 * 2
+
+
+def test_combinatorial_splits_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ModelError, match="3 of 3 blocks cannot be tested"):
+        CombinatorialPurged(n_groups=3, n_test=3)
+    with pytest.raises(ModelError, match="5 sessions are too few for 6 blocks"):
+        next(CombinatorialPurged().split(range(5), groups=days(5)))
+    with pytest.raises(ModelError, match="leave nothing to learn from"):
+        next(CombinatorialPurged(n_groups=3, n_test=2, horizon=5).split(range(12), groups=days(12)))
+
+
+@pytest.mark.parametrize(
+    ("splitter", "folds"),
+    [
+        (PurgedWalkForward(n_splits=3, horizon=3, embargo=2, min_train=20), 3),
+        (CombinatorialPurged(n_groups=4, n_test=2, horizon=3, embargo=2), 6),
+    ],
+)
+def test_scikit_learn_cross_validates_with_it(splitter: PurgedWalkForward | CombinatorialPurged, folds: int) -> None:
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
     from sklearn.model_selection import cross_val_score  # noqa: PLC0415
 
     groups = np.repeat(np.array(days(60), dtype="datetime64[D]"), 4)
     inputs = np.random.default_rng(7).normal(size=(len(groups), 2))
-    splitter = PurgedWalkForward(n_splits=3, horizon=3, embargo=2, min_train=20)
     scores = cross_val_score(LogisticRegression(), inputs, inputs[:, 0] > 0, groups=groups, cv=splitter)
-    assert len(scores) == 3
-    assert scores.min() > 0.9
+    assert len(scores) == folds
+    assert scores.min() > 0.85

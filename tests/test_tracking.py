@@ -22,12 +22,11 @@ from sklearn.preprocessing import StandardScaler
 from champion.errors import ModelError, PromotionRefused, UsageError
 from champion.settings import Settings
 from champion.tracking import ledger, promotion, registry, runs, store
-from champion.tracking.promotion import Decision, gate
+from champion.tracking.promotion import Decision
 
 # MLflow 3.17 on SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
 
-GOOD = {"rank_ic": 0.04, "rank_ic_t": 3.0, "sessions": 200.0}
 YES = Decision(promote=True, reasons=("it is better",))
 NO = Decision(promote=False, reasons=("it is worse",))
 
@@ -147,36 +146,6 @@ def test_a_model_of_foreign_types_is_not_registered(shared: Settings) -> None:
         registry.register(shared, model, frame(), run_id=run_id, feature_version="v1")
     runs.close_run(shared, run_id, "failed")
     assert len(registry.versions(shared)) == 3
-
-
-@pytest.mark.parametrize(
-    ("challenger", "champion", "margin", "canary", "says"),
-    [
-        (GOOD, None, 0.0, True, None),
-        (GOOD, GOOD, 0.0, True, None),
-        ({**GOOD, "rank_ic": 0.05}, GOOD, 0.01, True, None),
-        ({**GOOD, "rank_ic": 0.0499}, GOOD, 0.01, True, "below 0.0500"),
-        ({**GOOD, "rank_ic": 0.0}, None, 0.0, True, "not above 0"),
-        ({**GOOD, "rank_ic": float("nan")}, None, 0.0, True, "not above 0"),
-        ({**GOOD, "rank_ic_t": 1.99}, None, 0.0, True, "t-statistic 1.99"),
-        ({**GOOD, "rank_ic": -0.01}, {**GOOD, "rank_ic": -0.05}, 0.0, True, "not above 0"),
-        (GOOD, {**GOOD, "sessions": 100.0}, 0.0, True, "on 200 sessions, the champion on 100"),
-        (GOOD, None, 0.0, False, "leakage canary"),
-        (GOOD, None, 0.0, None, "not run"),
-        ({"rank_ic": 0.1}, None, 0.0, True, "has no rank_ic_t, sessions"),
-        (GOOD, {"sessions": 200.0}, 0.0, True, "the champion has no rank_ic"),
-    ],
-)
-def test_the_gate(
-    challenger: dict[str, float],
-    champion: dict[str, float] | None,
-    margin: float,
-    canary: bool | None,
-    says: str | None,
-) -> None:
-    decision = gate(challenger, champion, margin=margin, canary=canary)
-    assert decision.promote is (says is None)
-    assert says is None or says in "; ".join(decision.reasons)
 
 
 def test_promotions_and_rollbacks_move_the_alias_and_stay_in_the_ledger(workspace: Settings) -> None:

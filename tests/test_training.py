@@ -8,16 +8,17 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from sklearn.metrics import roc_auc_score
 
-from champion import training
+from champion import estimators, training
 from champion.errors import ModelError
-from champion.splits import PurgedWalkForward
+from champion.estimators import Recipe
+from champion.splits import CombinatorialPurged, PurgedWalkForward
 from champion.training import TrainingResult
 
 SESSIONS, INSTRUMENTS, HORIZON, EMBARGO, SPLITS = 90, 30, 5, 2, 2
 DAYS = [date(2024, 1, 1) + timedelta(days=n) for n in range(SESSIONS)]
 INPUTS = ("signal", "noise", "unknown")
+SPLITTER = PurgedWalkForward(n_splits=SPLITS, horizon=HORIZON, embargo=EMBARGO)
 
 
 def panel(strength: float = 1.0, seed: int = 7) -> pl.DataFrame:
@@ -40,15 +41,14 @@ def panel(strength: float = 1.0, seed: int = 7) -> pl.DataFrame:
 
 
 def fit(frame: pl.DataFrame, model: str = "logistic") -> TrainingResult:
-    return training.fit(frame, model=model, inputs=INPUTS, horizon=HORIZON, n_splits=SPLITS, embargo=EMBARGO, seed=3)
+    return training.fit(frame, Recipe(model, seed=3), INPUTS, SPLITTER)
 
 
 def windows(frame: pl.DataFrame) -> list[tuple[date, date]]:
-    splitter = PurgedWalkForward(n_splits=SPLITS, horizon=HORIZON, embargo=EMBARGO)
-    return [(window.test_start, window.test_end) for window in splitter.windows(frame["trade_date"].to_list())]
+    return [(window.test_start, window.test_end) for window in SPLITTER.windows(frame["trade_date"].to_list())]
 
 
-@pytest.fixture(scope="module", params=list(training.MODELS))
+@pytest.fixture(scope="module", params=list(estimators.MODELS))
 def fitted(request: pytest.FixtureRequest) -> TrainingResult:
     return fit(panel(), request.param)
 
@@ -86,7 +86,7 @@ def test_every_model_is_saved_and_loaded_without_running_code(fitted: TrainingRe
 
 
 def test_the_same_seed_gives_the_same_model_whatever_the_order_of_rows(fitted: TrainingResult) -> None:
-    again = fit(panel().sample(fraction=1, shuffle=True, seed=1), fitted.model)
+    again = fit(panel().sample(fraction=1, shuffle=True, seed=1), fitted.recipe.model)
     assert_frame_equal(again.out_of_sample, fitted.out_of_sample, check_exact=True)
     assert_frame_equal(again.importance, fitted.importance, check_exact=True)
 
@@ -142,12 +142,7 @@ def test_rows_without_a_label_are_not_learnt_from() -> None:
 def test_progress_counts_the_folds() -> None:
     steps: list[tuple[int, int, str]] = []
     training.fit(
-        panel(),
-        model="logistic",
-        inputs=INPUTS,
-        horizon=HORIZON,
-        n_splits=SPLITS,
-        progress=lambda done, total, label: steps.append((done, total, label)),
+        panel(), Recipe(), INPUTS, SPLITTER, progress=lambda done, total, label: steps.append((done, total, label))
     )
     assert steps == [(1, 2, "fold 1 of 2"), (2, 2, "fold 2 of 2")]
 
@@ -170,30 +165,32 @@ def test_scores_are_ranked_within_the_session_and_equal_ones_by_instrument() -> 
     ]
 
 
-@pytest.mark.parametrize("model", ["logistic", "random_forest"])
-def test_the_canary_is_quiet_where_drifts_and_inputs_last_but_do_not_belong_together(model: str) -> None:
-    """Shuffling every session the same way would leave both lasting, and so something to find."""
-    random = np.random.default_rng(5)
-    lasting = pl.DataFrame(
-        {
-            "instrument_id": [f"I{n:02}" for n in range(INSTRUMENTS)],
-            "drift": random.normal(size=INSTRUMENTS),
-            "slow": random.normal(size=INSTRUMENTS),
-        }
-    )
-    frame = panel(strength=0.0).join(lasting, on="instrument_id").with_columns(
-        pl.col("forward_return") + pl.col("drift"), signal=pl.col("slow") + 0.1 * pl.col("noise")
-    )  # fmt: skip
-    found = training.canary(frame, model=model, inputs=INPUTS, horizon=HORIZON, embargo=EMBARGO)
-    assert found.passed, found
+def test_what_prepares_the_inputs_never_sees_a_test_row() -> None:
+    recipe, start = Recipe(prepare=("median", "winsorize", "robust"), seed=3), windows(panel())[0][0]
+    later, first = pl.col("trade_date") >= start, pl.col("fold") == 1
+    scores = []
+    for wild in (1e3, 1e9):
+        frame = panel().with_columns(noise=pl.when(later).then(wild).otherwise("noise"))
+        scores.append(training.fit(frame, recipe, INPUTS, SPLITTER).out_of_sample.filter(first)["score"])
+    # Clipped to what the training rows taught, a billion is a thousand; fitted on everything it would not be.
+    assert scores[0].equals(scores[1])
+    usual = training.fit(panel(), recipe, INPUTS, SPLITTER).out_of_sample.filter(first)["score"]
+    assert not scores[0].equals(usual)
 
 
-def test_the_canary_would_hear_a_model_that_has_seen_its_test_labels() -> None:
-    rows = training._shuffled(training._labelled(panel()), seed=7)
-    inputs, labels = training._matrix(rows, INPUTS), rows["label"].to_numpy()
-    seen = training.MODELS["hist_gradient_boosting"](7).fit(inputs, labels).predict_proba(inputs)[:, 1]
-    error = training.canary(panel(), model="logistic", inputs=INPUTS, horizon=HORIZON).error
-    assert not training.Canary(float(roc_auc_score(labels, seen)), error).passed
+def test_overlapping_labels_weigh_less_and_the_weights_change_the_model() -> None:
+    weighted, plain = (training.fit(panel(), Recipe(weighted=w), INPUTS, SPLITTER).out_of_sample for w in (True, False))
+    assert not weighted["score"].equals(plain["score"])
+    assert np.corrcoef(weighted["score"], plain["score"])[0, 1] > 0.99
+
+
+def test_combinatorial_paths_find_the_signal_each_and_lie_apart() -> None:
+    splitter = CombinatorialPurged(n_groups=4, n_test=2, horizon=HORIZON, embargo=EMBARGO)
+    found = training.paths(panel(), Recipe(), INPUTS, splitter)
+    assert found["path"].to_list() == [1, 2, 3]
+    assert found["sessions"].to_list() == [SESSIONS] * 3
+    assert found["auc"].min() > 0.7  # type: ignore[operator]
+    assert found["auc"].n_unique() == 3
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones() -> None:

@@ -1,4 +1,4 @@
-"""Commands for models: list, promote, rollback, history."""
+"""Commands for models: list, compare, promote, rollback, history."""
 
 from __future__ import annotations
 
@@ -24,10 +24,23 @@ def list_versions(*, as_json: AsJson = False) -> None:
 
     found = registry.versions(console.settings())
     if as_json:
-        console.show({str(v.number): {"aliases": v.aliases, "run": v.run_id} for v in found}, as_json=True)
+        shown = {str(v.number): {"aliases": v.aliases, "run": v.run_id, "tags": v.tags} for v in found}
+        console.show(shown, as_json=True)
         return
-    rows = [[v.number, ", ".join(v.aliases), f"{v.created:%Y-%m-%d %H:%M}", v.feature_version, v.run_id] for v in found]
-    console.table(registry.MODEL, ["version", "aliases", "created (UTC)", "features", "run"], rows)
+    rows = [
+        [
+            v.number,
+            ", ".join(v.aliases),
+            f"{v.created:%Y-%m-%d %H:%M}",
+            v.tags.get("champion.model", ""),
+            v.feature_version,
+            v.tags.get("champion.learnt_to", ""),
+            v.run_id,
+        ]
+        for v in found
+    ]
+    columns = ["version", "aliases", "created (UTC)", "model", "features", "learnt to", "run"]
+    console.table(registry.MODEL, columns, rows)
 
 
 @app.command()
@@ -43,10 +56,42 @@ def promote(
     Example: champion models promote 3
     """
     from champion.pipeline.promote import consider  # noqa: PLC0415
+    from champion.runner import run_notebook  # noqa: PLC0415
 
-    if force and not reason:
+    if force and not reason.strip():
         raise UsageError("--force needs --reason: the ledger keeps why the gate was overridden")
-    console.show(consider(console.settings(), version, reason=reason, force=force, strict=True), as_json=as_json)
+    chosen = console.settings()
+    with console.progress_bar(hidden=as_json) as tell:
+        report = run_notebook(chosen, "promotion", {"version": version}, experiment="model-promotion", on_progress=tell)
+    decided = consider(chosen, version, reason=reason, force=force, strict=True, report=report.run_id)
+    console.show({**decided, "report": report.run_id}, as_json=as_json)
+
+
+@app.command()
+def compare(
+    version: Annotated[int, typer.Argument(help="Version to judge.")],
+    against: Annotated[int | None, typer.Argument(help="Version to hold it against; default the champion.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the gate would say of a version, and why; nothing is written.
+
+    Example: champion models compare 3 2
+    """
+    from champion.pipeline.promote import weigh  # noqa: PLC0415
+    from champion.tracking.promotion import ANYBODY  # noqa: PLC0415
+
+    weighed = weigh(console.settings(), version, ANYBODY if against is None else against)
+    console.show(
+        {
+            "version": version,
+            "against": weighed.reigning,
+            "promote": weighed.decision.promote,
+            "reasons": list(weighed.decision.reasons),
+            **weighed.evidence,
+        },
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -83,7 +128,14 @@ def history(
         console.show({"decisions": [[e.at, e.kind, e.state, e.version, e.reason] for e in entries]}, as_json=True)
         return
     rows = [
-        [f"{e.at:%Y-%m-%d %H:%M}", e.kind, e.state, e.version, e.previous, e.reason or "; ".join(e.reasons)]
+        [
+            f"{e.at:%Y-%m-%d %H:%M}",
+            f"{e.kind}, forced" if e.forced else e.kind,
+            e.state,
+            e.version,
+            e.previous,
+            e.reason or "; ".join(e.reasons),
+        ]
         for e in entries
     ]
     console.table("Decisions", ["at (UTC)", "kind", "state", "version", "previous", "why"], rows)

@@ -135,11 +135,15 @@ def features(
     console.show(built.totals, as_json=as_json)
 
 
-def train(
+def train(  # noqa: PLR0913 - its options
     start: Annotated[str | None, typer.Option(help="First session; default the first with features.")] = None,
     end: Annotated[str | None, typer.Option(help="Last session; default the last with features.")] = None,
-    model: Annotated[str, typer.Option(help="logistic, random_forest or hist_gradient_boosting.")] = "logistic",
+    model: Annotated[
+        str, typer.Option(help="logistic, random_forest, hist_gradient_boosting, or an import path.")
+    ] = "logistic",
     horizon: Annotated[int, typer.Option(min=1, help="Sessions ahead.")] = 5,
+    universe: Annotated[str, typer.Option(help="all, liquid, main_board, large, or filters as JSON.")] = "liquid",
+    feature_set: Annotated[str, typer.Option(help="Features the inputs are made of.")] = "v1",
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 7,
     *,
     force: Force = False,
@@ -153,7 +157,16 @@ def train(
     with console.flow_context(console.settings(), hidden=as_json):
         from flows.models import train_model  # noqa: PLC0415
 
-        result = train_model(first, last, model, horizon=horizon, seed=seed, force=force)
+        result = train_model(
+            first,
+            last,
+            model,
+            horizon=horizon,
+            universe=universe,
+            feature_set=feature_set,
+            seed=seed,
+            force=force,
+        )
     console.show(result, as_json=as_json)
 
 

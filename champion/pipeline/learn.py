@@ -2,81 +2,121 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import polars as pl
 
-from champion import adjust, contracts
+from champion import adjust, contracts, features
 from champion.errors import LakeError
-from champion.inputs import LOOKBACK, MODEL_INPUTS, model_inputs
+from champion.inputs import LOOKBACK, MODEL_INPUTS, model_inputs, scale_free
 from champion.labels import forward_return
 from champion.lake import Lake
 from champion.pipeline.adjusted import adjusted_bars
-from champion.pipeline.build import FEATURES, stale_sessions
+from champion.pipeline.build import stale_sessions
+from champion.universe import TURNOVER_WINDOW, Universe, members
 
-_TURNOVER_WINDOW = 20
-_BAR_COLUMNS = ("instrument_id", "symbol", "trade_date", "high", "low", "close", "volume", "turnover")
+_BAR_COLUMNS = ("instrument_id", "symbol", "trade_date", "series", "high", "low", "close", "volume", "turnover")
 _KEY = ["instrument_id", "trade_date"]
+FEATURE_SET = "v1"
+LAG = 1
+"""Sessions from the close that is known to the close at which somebody can trade on it."""
 
 
-def training_frame(lake: Lake, start: date, end: date, *, horizon: int, min_turnover: float) -> pl.DataFrame:
+def training_frame(
+    lake: Lake,
+    start: date,
+    end: date,
+    *,
+    horizon: int,
+    universe: Universe,
+    lag: int = LAG,
+    feature_set: str = FEATURE_SET,
+) -> pl.DataFrame:
     """Return one row per instrument and session in the universe: key, inputs, forward_return, label_end.
 
-    Labels near `end` are null: what follows is not known. `min_turnover` is in rupees, see `universe`.
+    The return is earned from the close `lag` sessions later, `horizon` sessions long. Labels near `end` are null: what
+    follows is not known.
 
     Raises:
         LakeError: features are missing, or older than the bars, the corporate actions or the rules they come of.
     """
-    check_current(lake, start, end)
+    check_current(lake, start, end, feature_set)
     bars = _bars(lake, start, end)
-    features = _features(lake, bars, start, end).join(universe(bars, min_turnover), on=_KEY, how="semi")
-    inputs = model_inputs(bars, features)
-    return inputs.join(forward_return(bars, horizon), on=_KEY, how="left").filter(pl.col("trade_date") >= start)
+    chosen = _features(lake, bars, start, end, feature_set).join(_members(lake, bars, universe), on=_KEY, how="semi")
+    made = model_inputs(bars, chosen, _ranked(feature_set))
+    return made.join(forward_return(bars, horizon, lag), on=_KEY, how="left").filter(pl.col("trade_date") >= start)
 
 
-def scoring_frame(lake: Lake, session: date, *, min_turnover: float) -> pl.DataFrame:
+def scoring_frame(lake: Lake, session: date, *, universe: Universe, feature_set: str = FEATURE_SET) -> pl.DataFrame:
     """Return the inputs of one session's universe, made as in training.
 
     Raises:
-        LakeError: the session has no features.
+        LakeError: the session has no features, or they are older than what they come of.
     """
-    bars = _bars(lake, session, session)
-    features = _features(lake, bars, session, session)
-    if features.is_empty():
+    if session not in set(lake.sessions(features.find(feature_set).contract, session, session)):
         raise LakeError(f"no features for session {session}: run `champion daily {session}` first")
-    liquid = features.join(universe(bars, min_turnover), on=_KEY, how="semi")
-    if liquid.is_empty():
-        raise LakeError(f"session {session}: no instrument has traded {min_turnover:,.0f} rupees a day for 20 sessions")
-    return model_inputs(bars, liquid)
+    check_current(lake, session, session, feature_set)
+    bars = _bars(lake, session, session)
+    chosen = _features(lake, bars, session, session, feature_set).join(
+        _members(lake, bars, universe), on=_KEY, how="semi"
+    )
+    if chosen.is_empty():
+        raise LakeError(f"session {session}: no instrument is in the universe {universe.text}")
+    return model_inputs(bars, chosen, _ranked(feature_set))
 
 
-def universe(bars: pl.DataFrame, min_turnover: float) -> pl.DataFrame:
-    """Return the instrument_id and trade_date of every bar whose instrument was liquid then.
+def inputs_anew(
+    lake: Lake, sessions: Sequence[date], *, universe: Universe, feature_set: str = FEATURE_SET
+) -> pl.DataFrame:
+    """Return the inputs of some sessions, each made from nothing but the bars up to it: features too are computed anew.
 
-    Liquid means a median turnover of at least `min_turnover` rupees over its last 20 bars, this one included: known
-    at the close, so that nobody is chosen for what came later.
+    What is stored may have been made in one go over all of history; here nothing later exists. See `canaries.ahead`.
     """
-    median = pl.col("turnover").rolling_median(_TURNOVER_WINDOW).over("instrument_id")
-    return bars.sort(_KEY).filter(median >= min_turnover).select(_KEY)
+    found, columns = [], list(dict.fromkeys([*_BAR_COLUMNS, *features.required(feature_set)]))
+    for session in sessions:
+        bars = adjusted_bars(lake, end=session, columns=columns)
+        made = features.build(bars, feature_set).filter(pl.col("trade_date") == session)
+        chosen = made.join(_members(lake, bars, universe), on=_KEY, how="semi")
+        found.append(model_inputs(bars, chosen, _ranked(feature_set)))
+    return pl.concat(found)
 
 
-def inputs() -> list[str]:
-    """Return the names of the model's inputs, in order."""
-    return list(MODEL_INPUTS)
+def values(lake: Lake, start: date, end: date, *, universe: Universe, feature_set: str = FEATURE_SET) -> pl.DataFrame:
+    """Return what the inputs rank, before ranking: key and inputs of a range of sessions, to see how markets change."""
+    bars = _bars(lake, start, end)
+    chosen = _features(lake, bars, start, end, feature_set).join(_members(lake, bars, universe), on=_KEY, how="semi")
+    names = _ranked(feature_set)
+    made = scale_free(bars, chosen) if names is None else chosen.select("instrument_id", "symbol", "trade_date", *names)
+    return made.filter(pl.col("trade_date") >= start)
 
 
-def check_current(lake: Lake, start: date | None, end: date | None) -> None:
+def inputs(feature_set: str = FEATURE_SET) -> list[str]:
+    """Return the names of the inputs that a model of a feature set takes, in order."""
+    return _ranked(feature_set) or list(MODEL_INPUTS)
+
+
+def check_current(lake: Lake, start: date | None, end: date | None, feature_set: str = FEATURE_SET) -> None:
     """Do nothing where every session from `start` to `end` has the features that its bars and actions make.
 
     Raises:
         LakeError: naming the sessions and the command that mends them.
     """
-    stale = [s for s in stale_sessions(lake, end or date.max) if start is None or s >= start]
+    stale = [s for s in stale_sessions(lake, end or date.max, feature_set) if start is None or s >= start]
     if stale:
         raise LakeError(
             f"{len(stale)} session(s) from {stale[0]} on have no current features: "
             f"run `champion features {stale[0]} {stale[-1]}`"
         )
+
+
+def _members(lake: Lake, bars: pl.DataFrame, universe: Universe) -> pl.DataFrame:
+    """Return who is in the universe, by prices as they were traded and by the lake's first bar of each instrument."""
+    first = None
+    if universe.min_age > 0:
+        scanned = lake.scan("normalized_equity_ohlc").select("instrument_id", "trade_date")
+        first = scanned.group_by("instrument_id").agg(first_bar=pl.col("trade_date").min()).collect()
+    return members(bars.with_columns(pl.col("close") * pl.col("adjustment_factor")), universe, first)
 
 
 def _bars(lake: Lake, start: date, end: date) -> pl.DataFrame:
@@ -87,10 +127,16 @@ def _bars(lake: Lake, start: date, end: date) -> pl.DataFrame:
 
 
 def _lookback() -> int:
-    return 2 * max(LOOKBACK, _TURNOVER_WINDOW)  # instruments that skip sessions need more of the calendar
+    return 2 * max(LOOKBACK, TURNOVER_WINDOW)  # instruments that skip sessions need more of the calendar
 
 
-def _features(lake: Lake, bars: pl.DataFrame, start: date, end: date) -> pl.DataFrame:
+def _features(lake: Lake, bars: pl.DataFrame, start: date, end: date, feature_set: str) -> pl.DataFrame:
     """Return the features in the scale of the bars: each session's were made in its own."""
-    units = {field.name: field.unit for field in contracts.load(FEATURES).fields}
-    return adjust.rescale(lake.scan(FEATURES, start, end).collect(), bars, units)
+    contract = contracts.load(features.find(feature_set).contract)
+    units = {field.name: field.unit for field in contract.fields}
+    return adjust.rescale(lake.scan(contract.name, start, end).collect(), bars, units)
+
+
+def _ranked(feature_set: str) -> list[str] | None:
+    """Return the features that are inputs as they are; None for v1, whose averages are in rupees."""
+    return None if feature_set == FEATURE_SET else features.find(feature_set).columns

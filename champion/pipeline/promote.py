@@ -3,60 +3,107 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from champion import metrics
-from champion.errors import ModelError, PromotionRefused
+from champion.errors import DecisionOutdated, ModelError, PromotionRefused
 from champion.settings import Settings
 from champion.tracking import promotion, registry, runs
+from champion.tracking.promotion import Decision, Rules
 
 OUT_OF_SAMPLE = "result/tables/out_of_sample.parquet"
 CANARY = "canary_passed"
-HORIZON, UNIVERSE, LEARNT_TO = "champion.horizon", "champion.min_turnover", "champion.learnt_to"
-MARGIN = 0.002  # of mean rank IC: less is within what luck gives between two models
+HORIZON, LAG, UNIVERSE, LEARNT_TO = "champion.horizon", "champion.lag", "champion.universe", "champion.learnt_to"
+KNEW_TO = "champion.knew_to"  # the last session whose prices a label of the training rows has seen
+_COMPARED = {HORIZON: "horizon", LAG: "lag", UNIVERSE: "universe"}
+_TRIES = 5
 
 
-def consider(
-    settings: Settings, version: int, *, reason: str = "", force: bool = False, strict: bool = False
-) -> dict[str, Any]:
-    """Let the gate judge a version and promote it if it may; the decision is in the ledger either way.
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A version before the gate: `decision` of it against `reigning`, None where there is no champion.
 
-    Returns version, promoted, reasons, and the metrics it was judged by. With `strict`, a refusal is an error.
+    `evidence` is what goes to the ledger; `sessions` has trade_date and the rank IC of each session as `challenger`
+    and, with a champion, `champion` and `difference`, over the sessions that both scored out of sample.
+    """
+
+    version: int
+    reigning: int | None
+    decision: Decision
+    evidence: dict[str, Any]
+    sessions: pl.DataFrame
+
+
+def weigh(settings: Settings, version: int, against: int | None = promotion.ANYBODY) -> Weighed:
+    """Return what the gate says of a version, by default against the champion; nothing is written.
 
     Raises:
-        PromotionRefused: the gate said no and `strict` was asked.
-        ModelError: there is no such version, or its run holds no out-of-sample scores.
+        ModelError: there is no such version, its run holds no out-of-sample scores, or the two share no session.
     """
-    promotion.repair(settings)
-    reigning = registry.alias_of(settings, registry.CHAMPION)
+    alias = registry.alias_of(settings, registry.CHAMPION)
+    reigning = alias if against == promotion.ANYBODY else against
     candidate = registry.find(settings, version)
-    horizon, challenger = int(candidate.tags[HORIZON]), _scores(settings, candidate)
-    if reigning == version:
-        known = {"version": version, "promoted": False, "reasons": ["it is champion already"]}
-        return {**known, **_judged(challenger, horizon)}
-    champion = None if reigning is None else _scores(settings, registry.find(settings, reigning))
-    ours, theirs = _comparable(challenger, champion, horizon)
+    rival = None if reigning is None or reigning == version else registry.find(settings, reigning)
+    horizon = int(_tag(candidate, HORIZON))
+    sessions = _sessions(settings, candidate, rival)
+    ours = _judged(sessions, "challenger", horizon)
+    theirs = None if rival is None else _judged(sessions, "champion", horizon)
+    paired = None if rival is None else _judged(sessions, "difference", horizon)
     canary = runs.get(settings, candidate.run_id).metrics.get(CANARY)
-    decision = promotion.gate(ours, theirs, margin=MARGIN, canary=None if canary is None else canary > 0)
-    if reigning is not None and (unlike := _differences(candidate, registry.find(settings, reigning))):
-        decision = promotion.Decision(promote=False, reasons=(*unlike, *decision.reasons))
+    rules = Rules(settings.gate_margin, settings.gate_level)
+    heard = None if canary is None else canary > 0
+    decision = promotion.gate(ours, theirs, paired=paired, rules=rules, canary=heard)
+    unlike = [] if rival is None else _differences(candidate, rival)
+    if reigning == version:
+        decision = Decision(promote=False, reasons=("it is champion already",))
+    elif unlike:
+        decision = Decision(promote=False, reasons=(*unlike, *(() if decision.promote else decision.reasons)))
     evidence = {
         "challenger": ours,
         "champion": theirs,
-        "champion_version": reigning,
-        "margin": MARGIN,
+        "paired": paired,
+        "champion_version": None if rival is None else rival.number,
+        "margin": rules.margin,
+        "level": rules.level,
         "canary": canary,
     }
-    why = reason or "; ".join(decision.reasons)
-    try:
-        promotion.promote(settings, version, decision, reason=why, evidence=evidence, force=force)
-    except PromotionRefused:
-        if strict:
-            raise
-    promoted = decision.promote or force
-    return {"version": version, "promoted": promoted, "reasons": list(decision.reasons), **ours}
+    return Weighed(version, reigning, decision, evidence, sessions)
+
+
+def consider(
+    settings: Settings,
+    version: int,
+    *,
+    reason: str = "",
+    force: bool = False,
+    strict: bool = False,
+    report: str | None = None,
+) -> dict[str, Any]:
+    """Let the gate judge a version and promote it if it may; the decision is in the ledger either way.
+
+    Returns version, promoted, reasons, and the metrics it was judged by. With `strict`, a refusal is an error. `report`
+    is the run of the decision report, and stays in the ledger with the evidence. Where another process promotes in the
+    meantime, the version is judged again, against the new champion.
+
+    Raises:
+        PromotionRefused: the gate said no and `strict` was asked.
+        UsageError: `force` without a reason.
+        ModelError: there is no such version, or its run holds no out-of-sample scores.
+    """
+    promotion.repair(settings)
+    for _ in range(_TRIES):
+        weighed = weigh(settings, version)
+        known = {"version": version, "reasons": list(weighed.decision.reasons), **weighed.evidence["challenger"]}
+        if weighed.reigning == version:
+            return {**known, "promoted": False}
+        try:
+            return {**known, "promoted": _decide(settings, weighed, reason, force=force, strict=strict, report=report)}
+        except DecisionOutdated:
+            continue
+    raise ModelError(f"version {version} could not be judged: the champion changed {_TRIES} times meanwhile; try again")
 
 
 def judged(settings: Settings, version: int) -> bool:
@@ -64,17 +111,12 @@ def judged(settings: Settings, version: int) -> bool:
     return any(entry.version == version for entry in promotion.history(settings))
 
 
-def _differences(challenger: registry.Version, champion: registry.Version) -> list[str]:
-    """Return why two versions cannot be compared: they foresee other horizons, or speak of other universes."""
-    names = {HORIZON: "horizon", UNIVERSE: "least turnover"}
-    return [
-        f"its {name} is {challenger.tags.get(tag)}, the champion's {champion.tags.get(tag)}: not comparable"
-        for tag, name in names.items()
-        if challenger.tags.get(tag) != champion.tags.get(tag)
-    ]
+def out_of_sample(settings: Settings, version: registry.Version) -> pl.DataFrame:
+    """Return the scores of a version's walk-forward: instrument_id, symbol, trade_date, fold, score, forward_return...
 
-
-def _scores(settings: Settings, version: registry.Version) -> pl.DataFrame:
+    Raises:
+        ModelError: its run holds none.
+    """
     content = runs.read_file(settings, version.run_id, OUT_OF_SAMPLE)
     if content is None:
         run = version.run_id
@@ -82,23 +124,58 @@ def _scores(settings: Settings, version: registry.Version) -> pl.DataFrame:
     return pl.read_parquet(io.BytesIO(content))
 
 
-def _comparable(
-    challenger: pl.DataFrame, champion: pl.DataFrame | None, horizon: int
-) -> tuple[dict[str, float], dict[str, float] | None]:
-    """Return both models' metrics over the sessions that both scored out of sample."""
+def _decide(
+    settings: Settings, weighed: Weighed, reason: str, *, force: bool, strict: bool, report: str | None
+) -> bool:
+    why = reason or "; ".join(weighed.decision.reasons)
+    try:
+        promotion.promote(
+            settings,
+            weighed.version,
+            weighed.decision,
+            reason=reason if force else why,
+            evidence={**weighed.evidence, "report": report},
+            force=force,
+            against=weighed.reigning,
+        )
+    except PromotionRefused:
+        if strict:
+            raise
+    return weighed.decision.promote or force
+
+
+def _differences(challenger: registry.Version, champion: registry.Version) -> list[str]:
+    """Return why two versions cannot be compared: they foresee other horizons, or speak of other universes."""
+    return [
+        f"its {name} is {challenger.tags.get(tag)}, the champion's {champion.tags.get(tag)}: not comparable"
+        for tag, name in _COMPARED.items()
+        if challenger.tags.get(tag) != champion.tags.get(tag)
+    ]
+
+
+def _tag(version: registry.Version, name: str) -> str:
+    if name not in version.tags:
+        raise ModelError(f"version {version.number} has no tag {name}: it was registered by hand; train it again")
+    return version.tags[name]
+
+
+def _sessions(settings: Settings, challenger: registry.Version, champion: registry.Version | None) -> pl.DataFrame:
+    """Return each session's rank IC of both models, of the sessions that both scored out of sample."""
+    ours = metrics.rank_ic(out_of_sample(settings, challenger)).rename({"ic": "challenger"})
     if champion is None:
-        return _judged(challenger, horizon), None
-    common = challenger.select("trade_date").unique().join(champion.select("trade_date").unique(), on="trade_date")
-    if common.is_empty():
+        return ours
+    theirs = metrics.rank_ic(out_of_sample(settings, champion)).rename({"ic": "champion"})
+    both = ours.join(theirs, on="trade_date").sort("trade_date")
+    if both.is_empty():
         raise ModelError("challenger and champion share no out-of-sample session: train on overlapping ranges")
-    ours, theirs = (scores.join(common, on="trade_date", how="semi") for scores in (challenger, champion))
-    return _judged(ours, horizon), _judged(theirs, horizon)
+    return both.with_columns(difference=pl.col("challenger") - pl.col("champion"))
 
 
-def _judged(scores: pl.DataFrame, horizon: int) -> dict[str, float]:
-    summary = metrics.summarise_ic(metrics.rank_ic(scores), horizon)
+def _judged(sessions: pl.DataFrame, whose: str, horizon: int) -> dict[str, float]:
+    summary = metrics.summarise_ic(sessions.select(ic=whose), horizon)
     return {
         promotion.RANK_IC: summary["mean"],
         promotion.T_STAT: summary["t"],
         promotion.SESSIONS: summary["sessions"],
+        promotion.HORIZON: float(horizon),
     }

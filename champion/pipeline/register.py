@@ -2,61 +2,104 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+
 import polars as pl
 
+from champion import features
+from champion.actions import ACTIONS
+from champion.canaries import Canaries
+from champion.lake import Lake
 from champion.metrics import SESSIONS_PER_YEAR, max_drawdown, sharpe_ratio
-from champion.pipeline.promote import CANARY, HORIZON, LEARNT_TO, UNIVERSE
+from champion.pipeline import actions, trials
+from champion.pipeline.promote import CANARY, HORIZON, KNEW_TO, LAG, LEARNT_TO, UNIVERSE
+from champion.pipeline.trials import Trials
 from champion.settings import Settings
 from champion.tracking import registry, runs
-from champion.training import Canary, TrainingResult
+from champion.training import TrainingResult
+from champion.universe import Universe
 
-KIND = "champion.model"
+KIND, RECIPE, DATA = "champion.model", "champion.recipe", "champion.data"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a model was asked: which instruments, how far ahead, from which features."""
+
+    universe: Universe
+    horizon: int
+    lag: int
+    feature_version: str = "v1"
 
 
 def register_challenger(
     settings: Settings,
     result: TrainingResult,
-    example: pl.DataFrame,
+    frame: pl.DataFrame,
+    task: Task,
     *,
     run_id: str | None,
-    horizon: int,
-    min_turnover: float,
-    feature_version: str = "v1",
+    data: Mapping[str, str] | None = None,
 ) -> registry.Version:
-    """Return the new version of the model; `example` is some rows of its inputs, which become its signature.
+    """Return the new version of the model; `frame` is what it was trained on, whose columns become its signature.
 
-    `run_id` is the run that trained it. Without one, as when a person works through the notebook by hand, a run is
-    made for it, so that no version is without origin.
+    `data` are the digests of the datasets it learnt from, by name. `run_id` is the run that trained it. Without one, as
+    when a person works through the notebook by hand, a run is made for it, so that no version is without origin.
     """
     if run_id is None:
         run_id = runs.open_run(
-            settings, "equity-price-prediction", "training by hand", parameters={"model": result.model}
+            settings, trials.EXPERIMENT, "training by hand", parameters={"model": result.recipe.model}
         )
-        runs.close_run(settings, run_id, "succeeded", metrics=result.metrics)
+        runs.close_run(settings, run_id, "succeeded", metrics=finite(result.metrics))
+    learnt = frame.drop_nulls("forward_return")
     return registry.register(
         settings,
         result.estimator,
-        example.select(result.inputs),
+        frame.select(result.inputs),
         run_id=run_id,
-        feature_version=feature_version,
+        feature_version=task.feature_version,
         tags={
-            KIND: result.model,
-            HORIZON: str(horizon),
-            UNIVERSE: str(min_turnover),
-            LEARNT_TO: str(result.out_of_sample["trade_date"].max()),
+            KIND: result.recipe.model,
+            DATA: json.dumps(dict(data or {}), sort_keys=True),
+            RECIPE: json.dumps(asdict(result.recipe)),
+            HORIZON: str(task.horizon),
+            LAG: str(task.lag),
+            UNIVERSE: task.universe.text,
+            LEARNT_TO: str(learnt["trade_date"].max()),
+            KNEW_TO: str(learnt["label_end"].max()),
         },
     )
 
 
-def metrics_of(result: TrainingResult, equity: pl.DataFrame, found: Canary, *, horizon: int) -> dict[str, float]:
-    """Return everything a training run is judged by, as finite numbers: what is not known is left out."""
+def digests(lake: Lake, end: date, feature_version: str) -> dict[str, str]:
+    """Return the digests, by name, of all that a model learns from up to `end`: bars, features, corporate actions."""
+    names = ("normalized_equity_ohlc", features.find(feature_version).contract)
+    return {**{name: lake.digest(name, end=end) for name in names}, ACTIONS: actions.digest(lake, end)}
+
+
+def metrics_of(
+    result: TrainingResult, ic: pl.DataFrame, equity: pl.DataFrame, found: Canaries, tried: Trials, *, horizon: int
+) -> dict[str, float]:
+    """Return everything a training run is judged by, as finite numbers: what is not known is left out.
+
+    `ic` (trade_date, ic) is the rank IC by session, `equity` what `metrics.long_short_return` made of the scores.
+    """
     returns = equity["net_return"]
-    metrics = {
+    return finite({
         **result.metrics,
+        **trials.deflated(tried, returns),
+        **trials.overfitting(tried, ic),
         "sharpe": sharpe_ratio(returns, SESSIONS_PER_YEAR / horizon),
         "max_drawdown": max_drawdown(equity["equity"]),
         "mean_turnover": float(equity["turnover"].mean() or 0.0),  # type: ignore[arg-type]
-        "canary_auc": found.auc,
+        "canary_auc": found.shuffled.auc,
         CANARY: float(found.passed),
-    }
+    })  # fmt: skip
+
+
+def finite(metrics: dict[str, float]) -> dict[str, float]:
+    """Return the metrics that are numbers: MLflow and JSON know no NaN."""
     return {name: value for name, value in metrics.items() if pl.Series([value]).is_finite().all()}

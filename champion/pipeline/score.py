@@ -7,13 +7,15 @@ from datetime import date
 
 import polars as pl
 
-from champion import clock, contracts, training
+from champion import clock, contracts, features, training
 from champion.envelope import envelope
+from champion.errors import ModelError
 from champion.lake import Lake
 from champion.pipeline import actions, learn
-from champion.pipeline.promote import HORIZON, UNIVERSE
+from champion.pipeline.promote import HORIZON, LEARNT_TO, UNIVERSE
 from champion.settings import Settings
 from champion.tracking import registry
+from champion.universe import find
 
 PREDICTIONS = "predictions_equity_scores"
 
@@ -30,18 +32,23 @@ class Scored:
 def score_session(settings: Settings, session: date) -> Scored:
     """Score a session with the champion and commit it to the lake; the same model and features again change nothing.
 
+    The scores speak of the sessions that follow: who reads them after the close of `session` trades on the next one.
+
     Raises:
-        ModelError: there is no champion, or it takes other features than the session has.
-        LakeError: the session has no features.
+        ModelError: there is no champion, it takes other features than the session has, or it learnt too long ago.
+        LakeError: the session has no features, or they are older than the bars and actions they come of.
     """
     lake = Lake(settings.lake)
-    loaded = registry.load(settings, registry.CHAMPION, features=learn.inputs(), feature_version="v1")
-    frame = learn.scoring_frame(lake, session, min_turnover=float(loaded.version.tags[UNIVERSE]))
-    scored = training.score(loaded.model, frame, learn.inputs())
+    feature_set = registry.find(settings, registry.CHAMPION).feature_version
+    names = learn.inputs(feature_set)
+    loaded = registry.load(settings, registry.CHAMPION, features=names, feature_version=feature_set)
+    check_fresh(lake, loaded.version, session, settings.model_sessions)
+    frame = learn.scoring_frame(lake, session, universe=find(loaded.version.tags[UNIVERSE]), feature_set=feature_set)
+    scored = training.score(loaded.model, frame, names)
     scores = _stamped(scored, loaded.version)
     made_from = {
         "model": f"{registry.MODEL}/{loaded.version.number}",
-        "features": lake.digest("features_equity_indicators", session, session),
+        "features": lake.digest(features.find(feature_set).contract, session, session),
         "bars": lake.digest("normalized_equity_ohlc", end=session),
         "actions": actions.digest(lake, session),
     }
@@ -49,6 +56,21 @@ def score_session(settings: Settings, session: date) -> Scored:
     others = lake.scan(PREDICTIONS, session, session).filter(pl.col("model_version") != loaded.version.number).collect()
     written = lake.write(PREDICTIONS, session, pl.concat([others, scores]), made_from)
     return Scored(loaded.version, scores, written)
+
+
+def check_fresh(lake: Lake, version: registry.Version, session: date, most: int) -> None:
+    """Do nothing where a version learnt from one of the last `most` sessions before the one it is to score.
+
+    Raises:
+        ModelError: it learnt from none of them.
+    """
+    learnt_to = date.fromisoformat(version.tags[LEARNT_TO])
+    since = len([one for one in lake.sessions("normalized_equity_ohlc", learnt_to, session) if one > learnt_to])
+    if since > most:
+        raise ModelError(
+            f"version {version.number} learnt from sessions to {learnt_to}, {since} sessions before {session}; at most "
+            f"{most} are allowed (CHAMPION_MODEL_SESSIONS): run `champion train`, and promote what it makes"
+        )
 
 
 def _stamped(scored: pl.DataFrame, version: registry.Version) -> pl.DataFrame:

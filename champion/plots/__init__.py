@@ -19,9 +19,18 @@ from champion.plots.models import (
     top_scores,
 )
 from champion.plots.quality import quality_gates
+from champion.plots.validation import (
+    against,
+    fold_metrics,
+    ic_by_group,
+    ic_by_lag,
+    ic_by_month,
+    portfolio_turnover,
+)
 
 __all__ = [
     "adjustment",
+    "against",
     "breadth",
     "calibration",
     "confusion",
@@ -30,11 +39,16 @@ __all__ = [
     "feature_coverage",
     "feature_distributions",
     "feature_drift",
+    "fold_metrics",
+    "ic_by_group",
+    "ic_by_lag",
+    "ic_by_month",
     "ic_decay",
     "ic_series",
     "importance",
     "indicator",
     "movers",
+    "portfolio_turnover",
     "quality_gates",
     "quantile_bars",
     "score_distribution",

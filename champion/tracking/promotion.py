@@ -6,6 +6,8 @@ between any two steps leaves a state that `repair` recognises and finishes; ever
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from champion import clock
-from champion.errors import ModelError, PromotionRefused
-from champion.tracking import ledger, registry
+from champion.errors import DecisionOutdated, ModelError, PromotionRefused, UsageError
+from champion.tracking import ledger, notify, registry
 from champion.tracking.ledger import Entry
 
 if TYPE_CHECKING:
     from champion.settings import Settings
 
-RANK_IC, T_STAT, SESSIONS = "rank_ic", "rank_ic_t", "sessions"
-_ENOUGH_T = 2.0
+RANK_IC, T_STAT, SESSIONS, HORIZON = "rank_ic", "rank_ic_t", "sessions", "horizon"
+ANYBODY = -1
+"""A decision that was not made against a certain champion."""
 _PATIENCE = 60
 
 
@@ -34,29 +37,60 @@ class Decision:
     reasons: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the gate asks: `level` is the rate at which it may believe a worthless challenger, one-sided."""
+
+    margin: float = 0.002
+    level: float = 0.025
+
+    def enough(self, metrics: Mapping[str, float]) -> float:
+        """Return the t-statistic that luck exceeds at the rate of `level`.
+
+        Labels over a horizon of h sessions overlap, so S sessions are S / h observations: Student's t with one less.
+
+        >>> round(Rules(level=0.025).enough({"sessions": 300, "horizon": 5}), 3)
+        2.001
+        """
+        from scipy.stats import t  # noqa: PLC0415 - the ledger is read without it
+
+        freedom = metrics[SESSIONS] / metrics.get(HORIZON, 1.0) - 1
+        return float(t.ppf(1 - self.level, freedom)) if freedom > 0 else math.inf
+
+
 def gate(
-    challenger: Mapping[str, float], champion: Mapping[str, float] | None, *, margin: float, canary: bool | None
+    challenger: Mapping[str, float],
+    champion: Mapping[str, float] | None,
+    *,
+    paired: Mapping[str, float] | None = None,
+    rules: Rules,
+    canary: bool | None,
 ) -> Decision:
     """Return whether the challenger may become champion, from out-of-sample metrics of the same sessions.
 
-    Metrics: `rank_ic` (mean over sessions), `rank_ic_t` (its t-statistic), `sessions` (how many). The first champion
-    needs a positive rank IC with t of at least 2; a later one also the champion's rank IC plus `margin`. `canary`
-    says whether the leakage canaries passed; None, that nobody ran them, is a no.
+    Metrics: `rank_ic` (mean over sessions), `rank_ic_t` (its t-statistic), `sessions` (how many), `horizon`. `paired`
+    are the same of the differences, challenger less champion, session by session. The first champion needs a rank IC
+    whose t luck reaches at the rate of `rules.level` only; a later one must also beat the champion by `rules.margin`
+    on the mean, and the paired t must be as rare. `canary` says whether the leakage canaries passed; None, that nobody
+    ran them, is a no.
 
-    >>> gate({"rank_ic": 0.03, "rank_ic_t": 3.1, "sessions": 250}, None, margin=0.0, canary=True).promote
+    >>> good = {"rank_ic": 0.03, "rank_ic_t": 3.1, "sessions": 250, "horizon": 5}
+    >>> gate(good, None, rules=Rules(), canary=True).promote
     True
-    >>> gate({"rank_ic": 0.03, "rank_ic_t": 1.1, "sessions": 250}, None, margin=0.0, canary=True).reasons
-    ('rank IC t-statistic 1.10 is below 2',)
+    >>> gate({**good, "rank_ic_t": 1.1}, None, rules=Rules(), canary=True).reasons
+    ('rank IC t-statistic 1.10 is below 2.01',)
     """
     missing = [name for name in (RANK_IC, T_STAT, SESSIONS) if name not in challenger]
     if missing:
         return Decision(promote=False, reasons=(f"the challenger has no {', '.join(missing)}",))
     against = [
-        *_weaknesses(challenger),
+        *_weaknesses(challenger, rules),
         *_canary_failures(canary),
-        *(_shortfalls(challenger, champion, margin) if champion is not None else []),
+        *(_shortfalls(challenger, champion, paired, rules) if champion is not None else []),
     ]
     won = f"rank IC {challenger[RANK_IC]:.4f} (t {challenger[T_STAT]:.2f}) over {challenger[SESSIONS]:.0f} sessions"
+    if paired is not None and champion is not None:
+        won += f", {paired[RANK_IC]:.4f} (paired t {paired[T_STAT]:.2f}) above the champion's"
     return Decision(promote=not against, reasons=tuple(against) or (won,))
 
 
@@ -68,13 +102,20 @@ def promote(
     reason: str,
     evidence: Mapping[str, Any] | None = None,
     force: bool = False,
+    against: int | None = ANYBODY,
 ) -> Entry:
     """Return the ledger entry of the promotion of `version`, done. `force` overrides the gate, and says so for good.
 
+    `against` is the champion that the decision was made against: where another one reigns by now, it is worth nothing.
+
     Raises:
+        DecisionOutdated: another champion reigns than the decision was made against.
         PromotionRefused: the gate said no; that, too, is in the ledger.
+        UsageError: `force` without a reason.
         ModelError: there is no such version, or it is champion already.
     """
+    if force and not reason.strip():
+        raise UsageError("a forced promotion needs a reason: the ledger keeps why the gate was overridden")
     registry.find(settings, version)
     with _lock(settings):
         _finish_pending(settings)
@@ -86,6 +127,12 @@ def promote(
             reasons=decision.reasons,
             evidence=evidence or {},
         )
+        reigning = registry.alias_of(settings, registry.CHAMPION)
+        if against not in {ANYBODY, reigning}:
+            raise DecisionOutdated(
+                f"version {version} was judged against version {against}, by now version {reigning} is champion: "
+                "judge it again"
+            )
         if entry.previous == version:
             raise ModelError(f"{registry.MODEL} version {version} is champion already")
         if not decision.promote and not force:
@@ -94,7 +141,8 @@ def promote(
                 f"{registry.MODEL} version {version} was not promoted: {'; '.join(decision.reasons)}. "
                 "Train a better one, or promote with force and a reason that stays in the ledger"
             )
-        return _carry_out(settings, ledger.append(path, entry))
+        done = _carry_out(settings, ledger.append(path, entry))
+    return _announced(settings, done)
 
 
 def rollback(settings: Settings, *, reason: str) -> Entry:
@@ -112,7 +160,8 @@ def rollback(settings: Settings, *, reason: str) -> Entry:
             raise ModelError("nothing to roll back to: the ledger has no champion before the current one")
         earlier = stack[-2].version
         registry.find(settings, earlier)
-        return _carry_out(settings, ledger.append(path, ledger.draft(entries, "rollback", earlier, reason)))
+        done = _carry_out(settings, ledger.append(path, ledger.draft(entries, "rollback", earlier, reason)))
+    return _announced(settings, done)
 
 
 def repair(settings: Settings) -> Entry | None:
@@ -120,7 +169,8 @@ def repair(settings: Settings) -> Entry | None:
     if ledger.pending(ledger.read(ledger.path_of(settings.home))) is None:
         return None
     with _lock(settings):
-        return _finish_pending(settings)
+        finished = _finish_pending(settings)
+    return None if finished is None else _announced(settings, finished)
 
 
 def history(settings: Settings, on: date | None = None) -> list[Entry]:
@@ -158,6 +208,14 @@ def _carry_out(settings: Settings, entry: Entry) -> Entry:
     return ledger.append(ledger.path_of(settings.home), done)
 
 
+def _announced(settings: Settings, entry: Entry) -> Entry:
+    """Tell who wants to know, outside the lock; what could not be told is logged, and the promotion stands."""
+    problem = notify.announce(settings, entry, registry.MODEL)
+    if problem:
+        logging.getLogger("champion.promotion").warning(problem)
+    return entry
+
+
 def _finish_pending(settings: Settings) -> Entry | None:
     path = ledger.path_of(settings.home)
     entry = ledger.pending(ledger.read(path))
@@ -175,12 +233,12 @@ def _lock(settings: Settings) -> FileLock:
     return FileLock(settings.home / "promotions.lock", timeout=_PATIENCE)
 
 
-def _weaknesses(challenger: Mapping[str, float]) -> Sequence[str]:
-    found = []
+def _weaknesses(challenger: Mapping[str, float], rules: Rules) -> Sequence[str]:
+    found, enough = [], rules.enough(challenger)
     if not challenger[RANK_IC] > 0:  # written so that NaN is weak, too
         found.append(f"mean rank IC {challenger[RANK_IC]:.4f} is not above 0")
-    if not challenger[T_STAT] >= _ENOUGH_T:
-        found.append(f"rank IC t-statistic {challenger[T_STAT]:.2f} is below {_ENOUGH_T:g}")
+    if not challenger[T_STAT] >= enough:
+        found.append(f"rank IC t-statistic {challenger[T_STAT]:.2f} is below {enough:.2f}")
     return found
 
 
@@ -190,7 +248,9 @@ def _canary_failures(canary: bool | None) -> Sequence[str]:
     return [] if canary else ["a leakage canary found skill where there is none"]
 
 
-def _shortfalls(challenger: Mapping[str, float], champion: Mapping[str, float], margin: float) -> Sequence[str]:
+def _shortfalls(
+    challenger: Mapping[str, float], champion: Mapping[str, float], paired: Mapping[str, float] | None, rules: Rules
+) -> Sequence[str]:
     missing = [name for name in (RANK_IC, SESSIONS) if name not in champion]
     if missing:
         return [f"the champion has no {', '.join(missing)}"]
@@ -198,8 +258,12 @@ def _shortfalls(challenger: Mapping[str, float], champion: Mapping[str, float], 
         return [
             f"judged on {challenger[SESSIONS]:.0f} sessions, the champion on {champion[SESSIONS]:.0f}: not the same"
         ]
-    needed = champion[RANK_IC] + margin
+    if paired is None:
+        return ["challenger and champion were not compared session by session"]
+    found, enough, needed = [], rules.enough(paired), champion[RANK_IC] + rules.margin
     if not challenger[RANK_IC] >= needed:
-        parts = f"the champion's {champion[RANK_IC]:.4f} plus the margin {margin:.4f}"
-        return [f"rank IC {challenger[RANK_IC]:.4f} is below {needed:.4f}, {parts}"]
-    return []
+        parts = f"the champion's {champion[RANK_IC]:.4f} plus the margin {rules.margin:.4f}"
+        found.append(f"rank IC {challenger[RANK_IC]:.4f} is below {needed:.4f}, {parts}")
+    if not paired[T_STAT] >= enough:
+        found.append(f"the paired t-statistic {paired[T_STAT]:.2f} is below {enough:.2f}: it may be luck")
+    return found

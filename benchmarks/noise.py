@@ -1,0 +1,240 @@
+"""Does the workbench believe in noise? Simulated archives without and with a planted signal, through the whole gate.
+
+    python benchmarks/noise.py [--seeds 20] [--planted 5] [--write docs/noise.md]
+
+For each seed an archive is simulated and taken from zip to features, a logistic model is trained, judged by the
+canaries, registered, and put before the gate of a workspace of its own. Without a signal the AUC must be centred on one
+half within its error and the gate must refuse; with one it must be found and promoted, with a rank IC near what the
+simulation planted. The gate's own error rate is then measured on many scores that are worthless by construction, held
+against the returns of the same archives. Exits 1 where one of these does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from backfill import backfill
+from numpy.typing import NDArray
+from scipy.stats import binom, rankdata, t as student
+
+from champion import canaries, metrics, training
+from champion.estimators import Recipe
+from champion.lake import Lake
+from champion.pipeline import learn
+from champion.pipeline.promote import CANARY, consider
+from champion.pipeline.register import Task, register_challenger
+from champion.settings import Settings
+from champion.simulate import publish
+from champion.simulate.market import MARKET_VOLATILITY, MEMORY, REVERSAL, SECTOR_VOLATILITY
+from champion.simulate.universe import build
+from champion.splits import PurgedWalkForward
+from champion.tracking import promotion, runs
+from champion.tracking.promotion import Rules
+from champion.universe import find
+
+START, END, INSTRUMENTS, HORIZON = date(2023, 1, 2), date(2024, 6, 28), 60, 5
+SPLITTER = PurgedWalkForward(4, HORIZON, HORIZON, lag=learn.LAG)
+UNIVERSE = find("all")
+PLANTED = 0.5
+WORTHLESS = 100  # score sets a seed, half drawn anew each session, half that last
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one seed's workspace found, and what the gate said."""
+
+    signal: float
+    seed: int
+    auc: float
+    rank_ic: float
+    t: float
+    promoted: bool
+    canary: bool
+    fooled: int
+    planted: float
+    reachable: float
+    seconds: float
+
+
+def one(seed: int, signal: float, folder: Path) -> Found:
+    """Return what a workspace made from a simulated archive finds in it."""
+    begun = time.perf_counter()
+    archive = publish(folder / "archive", instruments=INSTRUMENTS, start=START, end=END, seed=seed, signal=signal)
+    settings = Settings(home=folder / "home", archive=str(archive.root))
+    backfill(settings, START, END)
+    lake, inputs, recipe = Lake(settings.lake), learn.inputs(), Recipe("logistic", seed=seed)
+    frame = learn.training_frame(lake, START, END, horizon=HORIZON, universe=UNIVERSE)
+    result = training.fit(frame, recipe, inputs, SPLITTER)
+    sessions = frame["trade_date"].unique().sort()
+    anew = learn.inputs_anew(lake, [sessions[len(sessions) // 2], sessions[-1]], universe=UNIVERSE)
+    heard = canaries.Canaries(
+        canaries.shuffled(frame, recipe, inputs, SPLITTER),
+        canaries.implausible(frame, inputs, HORIZON),
+        canaries.ahead(frame, anew, inputs),
+    )
+    decision = _decided(settings, result, frame, folder, canary=heard.passed)
+    planted, reachable = truth(seed, signal)
+    return Found(
+        signal, seed, result.metrics["auc"], result.metrics["rank_ic"], result.metrics["rank_ic_t"], decision,
+        heard.passed, fooled(result.out_of_sample, seed), planted, reachable, time.perf_counter() - begun,
+    )  # fmt: skip
+
+
+def _decided(
+    settings: Settings, result: training.TrainingResult, frame: pl.DataFrame, folder: Path, *, canary: bool
+) -> bool:
+    """Return whether the gate made the model champion: registered, recorded and considered as the flow does."""
+    run_id = runs.open_run(settings, "equity-price-prediction", "training")
+    tables = folder / "result" / "tables"
+    tables.mkdir(parents=True)
+    result.out_of_sample.write_parquet(tables / "out_of_sample.parquet")
+    runs.log_files(settings, run_id, folder / "result", "result")
+    runs.close_run(settings, run_id, "succeeded", metrics={CANARY: float(canary)})
+    task = Task(UNIVERSE, HORIZON, learn.LAG)
+    version = register_challenger(settings, result, frame, task, run_id=run_id)
+    return bool(consider(settings, version.number)["promoted"])
+
+
+def fooled(out_of_sample: pl.DataFrame, seed: int) -> int:
+    """Return how many of `WORTHLESS` score sets the gate would have made the first champion."""
+    rng, rules, count = np.random.default_rng((seed, 99)), Rules(), 0
+    names = out_of_sample["instrument_id"].unique().sort()
+    for number in range(WORTHLESS):
+        drawn = rng.normal(size=out_of_sample.height)
+        if number % 2:  # opinions that last, as those of slow inputs do
+            lasting = pl.DataFrame({"instrument_id": names, "luck": rng.normal(size=len(names))})
+            drawn = out_of_sample.join(lasting, on="instrument_id", how="left", maintain_order="left")[
+                "luck"
+            ].to_numpy()
+        found = metrics.summarise_ic(metrics.rank_ic(out_of_sample.with_columns(score=pl.Series(drawn))), HORIZON)
+        judged = {"rank_ic": found["mean"], "rank_ic_t": found["t"], "sessions": found["sessions"], "horizon": HORIZON}
+        count += promotion.gate(judged, None, rules=rules, canary=True).promote
+    return count
+
+
+def truth(seed: int, signal: float, sessions: int = 4000) -> tuple[float, float]:
+    """Return the mean rank IC of who knows the hidden state of the market, and of who ranks by the last 5 sessions.
+
+    Drawn here from the equations the simulation states (own returns revert by `REVERSAL` per unit of signal of their
+    last `MEMORY` sum), independently of the archive and of everything that reads it.
+    """
+    shares = [instrument for instrument in build(INSTRUMENTS, seed) if instrument.is_equity]
+    rng, count, pull = np.random.default_rng((seed, 1)), len(shares), REVERSAL * signal
+    volatility, beta = np.array([s.volatility for s in shares]), np.array([s.beta for s in shares])
+    sector = np.array([s.sector for s in shares])
+    own, total = np.zeros((sessions, count)), np.zeros((sessions, count))
+    for day in range(sessions):
+        own[day] = volatility * rng.normal(size=count) - pull * own[max(0, day - MEMORY) : day].sum(axis=0)
+        common = beta * MARKET_VOLATILITY * rng.normal()
+        total[day] = common + SECTOR_VOLATILITY * rng.normal(size=sector.max() + 1)[sector] + own[day]
+    known, seen = [], []
+    for day in range(MEMORY, sessions - HORIZON - learn.LAG, HORIZON):
+        ahead = list(own[day - MEMORY + 1 : day + 1])
+        for _ in range(learn.LAG + HORIZON):  # what is expected: the same equation without its shocks
+            ahead.append(-pull * np.sum(ahead[-MEMORY:], axis=0))
+        expected = np.sum(ahead[MEMORY + learn.LAG :], axis=0)
+        came = rankdata(total[day + 1 + learn.LAG : day + 1 + learn.LAG + HORIZON].sum(axis=0))
+        known.append(_correlation(expected, came))
+        seen.append(_correlation(-total[day - MEMORY + 1 : day + 1].sum(axis=0), came))
+    return float(np.mean(known)), float(np.mean(seen))
+
+
+def _correlation(score: NDArray[np.float64], came: NDArray[np.float64]) -> float:
+    return float(np.corrcoef(rankdata(score), came)[0, 1]) if score.std() > 0 else 0.0
+
+
+def verdicts(noise: list[Found], planted: list[Found]) -> list[tuple[bool, str]]:
+    """Return what must hold and whether it does."""
+    level = Rules().level
+    aucs = np.array([one.auc for one in noise])
+    error = aucs.std(ddof=1) / math.sqrt(len(aucs))
+    wide = float(student.ppf(0.975, len(aucs) - 1)) * error
+    through, fools, tried = sum(one.promoted for one in noise), sum(one.fooled for one in noise), WORTHLESS * len(noise)
+    most = int(binom.ppf(0.99, len(noise), level))
+    mean, share = aucs.mean(), fools / tried
+    said = f"without a signal the AUC over {len(noise)} seeds is {mean:.4f}, one half within ±{wide:.4f} (95%)"
+    found = [(abs(mean - 0.5) <= wide, said)]
+    said = (
+        f"the gate promoted {through} of {len(noise)} worthless models; at its level of {level:.1%} luck gives {most}"
+    )
+    found.append((through <= most, f"{said} at most (99%)"))
+    said = f"of {tried:,} worthless score sets the gate would have taken {fools}, {share:.2%}; its level is {level:.1%}"
+    found.append((share <= 2 * level, said))
+    found.append((all(one.canary for one in [*noise, *planted]), "the canaries were quiet on every archive"))
+    return found + (_signal(planted) if planted else [])
+
+
+def _signal(planted: list[Found]) -> list[tuple[bool, str]]:
+    ours, reachable = np.mean([one.rank_ic for one in planted]), np.mean([one.reachable for one in planted])
+    hidden, through = np.mean([one.planted for one in planted]), sum(one.promoted for one in planted)
+    promoted = f"a planted signal of {PLANTED:g} was found and promoted in {through} of {len(planted)} seeds"
+    near = f"its measured rank IC is {ours:.4f}; planted is {hidden:.4f} for who knows the market's hidden state"
+    return [
+        (through == len(planted), promoted),
+        (bool(0.7 * reachable <= ours <= 1.1 * hidden), f"{near}, {reachable:.4f} for who ranks by past returns"),
+    ]
+
+
+def page(noise: list[Found], planted: list[Found], held: list[tuple[bool, str]]) -> str:
+    """Return the report as Markdown."""
+    intro = f"""# Noise
+
+Written by `benchmarks/noise.py`: simulated archives of {INSTRUMENTS} instruments, {START} to {END}, from zip to gate,
+logistic models, label and trade at the next close over {HORIZON} sessions.
+"""
+    lines = [intro, *(f"- {'holds' if yes else '**does not hold**'}: {text}" for yes, text in held), ""]
+    for title, rows in (("No signal", noise), (f"Signal {PLANTED:g}", planted)):
+        lines += [f"## {title}", "", "| seed | AUC | rank IC | t | gate | planted IC | reachable IC | s |"]
+        lines += ["|---|---|---|---|---|---|---|---|"]
+        lines += [_row(one) for one in rows]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _row(one: Found) -> str:
+    gate = "promoted" if one.promoted else "refused"
+    skill = f"{one.auc:.4f} | {one.rank_ic:.4f} | {one.t:.2f} | {gate}"
+    return f"| {one.seed} | {skill} | {one.planted:.4f} | {one.reachable:.4f} | {one.seconds:.0f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--planted", type=int, default=5)
+    parser.add_argument("--write", type=Path)
+    parser.add_argument("--results", type=Path, help="keeps each seed as it ends; what is there is not done again")
+    parser.add_argument("--most", type=int, help="seeds done in this run")
+    given = parser.parse_args()
+    wanted = [(0.0, seed + 1) for seed in range(given.seeds)] + [(PLANTED, seed + 1) for seed in range(given.planted)]
+    lines = given.results.read_text().splitlines() if given.results and given.results.exists() else []
+    kept = {(one["signal"], one["seed"]): Found(**one) for one in map(json.loads, lines)}
+    for signal, seed in [each for each in wanted if each not in kept][: given.most]:
+        with tempfile.TemporaryDirectory(prefix="champion-noise-") as folder:
+            kept[signal, seed] = one(seed, signal, Path(folder))
+        print(kept[signal, seed], flush=True)
+        if given.results:
+            with given.results.open("a") as stream:
+                stream.write(json.dumps(asdict(kept[signal, seed])) + "\n")
+    if missing := [each for each in wanted if each not in kept]:
+        print(f"{len(missing)} seeds are left: run it again with the same --results")
+        return
+    noise, planted = ([kept[each] for each in wanted if (each[0] > 0) is strong] for strong in (False, True))
+    held = verdicts(noise, planted)
+    for yes, text in held:
+        print("holds:" if yes else "DOES NOT HOLD:", text)
+    if given.write:
+        given.write.write_text(page(noise, planted, held))
+    raise SystemExit(0 if all(yes for yes, _ in held) else 1)
+
+
+if __name__ == "__main__":
+    main()

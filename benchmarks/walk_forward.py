@@ -1,0 +1,181 @@
+"""Walk-forward results on a workspace of real files, with time and memory: writes docs/models.md.
+
+    CHAMPION_HOME=data/nse python benchmarks/walk_forward.py --start 2019-01-01 --end 2024-12-31 --write docs/models.md
+
+The workspace holds bars and features already. Each case runs in a process of its own, so that its peak memory is its
+own; nothing is registered. `--cases` picks some of them, `--end` a shorter range for a trial; with `--results` each
+case is kept in a file as it ends, and what is there is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import resource
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from champion import canaries, metrics, training
+from champion.estimators import Recipe
+from champion.lake import Lake
+from champion.pipeline import learn
+from champion.settings import Settings
+from champion.splits import PurgedWalkForward
+from champion.universe import find
+
+HORIZON, COST_BPS, SPLITS = 5, 10.0, 5
+CASES = (
+    ("hist_gradient_boosting", "all"),
+    ("hist_gradient_boosting", "liquid"),
+    ("logistic", "liquid"),
+    ("hist_gradient_boosting", "large"),
+    ("logistic", "large"),
+)
+_ANEW = 2  # sessions whose inputs are made anew for the canary
+
+
+def case(model: str, universe: str, start: date, end: date) -> dict[str, Any]:
+    """Return what one training run found, and what it took, stage by stage."""
+    lake, took, begun = Lake(Settings().lake), {}, time.perf_counter()
+
+    def lap(stage: str) -> None:
+        nonlocal begun
+        now = time.perf_counter()
+        took[stage], begun = now - begun, now
+
+    chosen, splitter = find(universe), PurgedWalkForward(SPLITS, HORIZON, HORIZON, lag=learn.LAG)
+    recipe, inputs = Recipe(model), learn.inputs()
+    frame = learn.training_frame(lake, start, end, horizon=HORIZON, universe=chosen)
+    lap("frame")
+    result = training.fit(frame, recipe, inputs, splitter)
+    lap("walk-forward and final fit")
+    shuffled = canaries.shuffled(frame, recipe, inputs, splitter)
+    odd = canaries.implausible(frame, inputs, HORIZON)
+    lap("canaries on labels and inputs")
+    sessions = frame["trade_date"].unique().sort()
+    anew = learn.inputs_anew(lake, [sessions[len(sessions) * n // _ANEW - 1] for n in (1, 2)], universe=chosen)
+    heard = canaries.Canaries(shuffled, odd, canaries.ahead(frame, anew, inputs))
+    lap("inputs made anew")
+    equity = metrics.long_short_return(result.out_of_sample, horizon=HORIZON, cost_bps=COST_BPS)
+    quantiles = metrics.quantile_returns(result.out_of_sample)
+    lap("report")
+    yearly = metrics.rank_ic(result.out_of_sample).group_by(pl.col("trade_date").dt.year().alias("year"))
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "model": model,
+        "universe": universe,
+        "rows": frame.height,
+        "labelled": result.metrics["train_rows"],
+        "unknown": frame.filter(pl.col("forward_return").is_null() & pl.col("label_end").is_not_null()).height,
+        "tested_from": str(result.out_of_sample["trade_date"].min()),
+        "metrics": result.metrics,
+        "folds": result.folds.to_dicts(),
+        "years": yearly.agg(pl.col("ic").mean()).sort("year").to_dicts(),
+        "quantiles": [10_000 * value for value in quantiles["mean_return"]],
+        "gross": float((1 + equity["gross_return"]).product()) - 1,
+        "net": float(equity["equity"][-1]) - 1,
+        "sharpe": metrics.sharpe_ratio(equity["net_return"], metrics.SESSIONS_PER_YEAR / HORIZON),
+        "drawdown": metrics.max_drawdown(equity["equity"]),
+        "turnover": float(equity["turnover"].to_numpy().mean()),
+        "canaries": heard.table.to_dicts(),
+        "importance": result.importance.head(5).to_dicts(),
+        "took": took,
+        "seconds": sum(took.values()),
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "peak_mib": usage.ru_maxrss / 1024,
+    }
+
+
+def page(found: list[dict[str, Any]], start: date, end: date) -> str:
+    """Return docs/models.md."""
+    intro = f"""# Models on real files
+
+Written by `benchmarks/walk_forward.py` from the exchange's own files, {start} to {end}. Label: whether the return
+from the next close over {HORIZON} sessions beats the session's median. {SPLITS} folds of a purged walk-forward with an
+embargo of {HORIZON} sessions; all below is out of sample. The long-short portfolio trades at the next close, holds the
+best and worst fifth for {HORIZON} sessions and pays {COST_BPS:g} basis points on what it buys or sells. Short selling
+shares over days is not open to everybody, borrowing and impact are not in the costs, and a share that stops trading
+before its label ends is left out: these figures measure ranking skill and promise nothing.
+
+Returns are those of the whole test range, turnover is the weight traded at each rebalance (2 is everything). The
+t-statistic counts every fifth session only, as labels overlap.
+
+| model | universe | tested from | AUC | rank IC | t | ICIR | gross | net | net Sharpe | drawdown | turnover |
+|---|---|---|---|---|---|---|---|---|---|---|---|
+"""
+    table = "\n".join(_line(one) for one in found)
+    details = "\n".join(line for one in found for line in _details(one))
+    return f"{intro}{table}\n\n{details}".rstrip() + "\n"
+
+
+def _line(one: dict[str, Any]) -> str:
+    m = one["metrics"]
+    return (
+        f"| {one['model']} | {one['universe']} | {one['tested_from']} | {m['auc']:.4f} | {m['rank_ic']:.4f} "
+        f"| {m['rank_ic_t']:.1f} | {m['icir']:.2f} | {one['gross']:+.1%} | {one['net']:+.1%} | {one['sharpe']:.2f} "
+        f"| {one['drawdown']:.1%} | {one['turnover']:.2f} |"
+    )
+
+
+def _details(one: dict[str, Any]) -> list[str]:
+    folds = ", ".join(f"{fold['rank_ic']:.4f}" for fold in one["folds"])
+    years = ", ".join(f"{year['year']} {year['ic']:.4f}" for year in one["years"])
+    quantiles = ", ".join(f"{value:.1f}" for value in one["quantiles"])
+    took = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in one["took"].items())
+    heard = "; ".join(f"{c['canary']}: {'passed' if c['passed'] else 'FAILED'} ({c['found']})" for c in one["canaries"])
+    inputs = ", ".join(f"{i['input']} {i['importance']:.4f}" for i in one["importance"])
+    return [
+        f"## {one['model']}, universe {one['universe']}",
+        "",
+        f"- {one['rows']:,} rows, {one['labelled']:,.0f} with a label; {one['unknown']:,} without a price for it",
+        f"- rank IC by fold: {folds}; by year: {years}",
+        f"- mean forward return by quintile of scores, basis points: {quantiles}",
+        f"- canaries: {heard}",
+        f"- inputs that count most (fall of AUC when shuffled): {inputs}",
+        f"- {one['seconds']:.0f} s ({took}), {one['cpu']:.0f} CPU seconds, peak memory {one['peak_mib']:,.0f} MiB",
+        "",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--start", type=date.fromisoformat, default=date(2019, 1, 1))
+    parser.add_argument("--end", type=date.fromisoformat, default=date(2024, 12, 31))
+    parser.add_argument("--cases", type=int, nargs="*", default=list(range(len(CASES))))
+    parser.add_argument("--write", type=Path)
+    parser.add_argument("--results", type=Path)
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one is not None:
+        print(json.dumps(case(*CASES[given.one], given.start, given.end)))
+        return
+    lines = given.results.read_text().splitlines() if given.results and given.results.exists() else []
+    kept = {(one["model"], one["universe"]): one for one in map(json.loads, lines)}
+    for number in given.cases:
+        if CASES[number] in kept:
+            continue
+        command = [sys.executable, __file__, "--one", str(number), "--start", str(given.start), "--end", str(given.end)]
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
+        if said.returncode:
+            raise SystemExit(f"{CASES[number]} failed:\n{said.stderr[-3000:]}")
+        one = kept[CASES[number]] = json.loads(said.stdout.splitlines()[-1])
+        print(_line(one), f"{one['seconds']:.0f} s", f"{one['peak_mib']:.0f} MiB", flush=True)
+        if math.isnan(one["metrics"]["rank_ic"]):
+            raise SystemExit("no session could be judged: choose a longer range or a larger universe")
+        if given.results:
+            with given.results.open("a") as stream:
+                stream.write(json.dumps(one) + "\n")
+    found = [kept[each] for each in CASES if each in kept]
+    if given.write:
+        given.write.write_text(page(found, given.start, given.end))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""What came of the scores: predictions joined with the returns that followed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from champion import metrics
+from champion.labels import forward_return
+from champion.lake import Lake
+from champion.pipeline.adjusted import adjusted_bars
+from champion.pipeline.learn import LAG
+from champion.pipeline.promote import KNEW_TO, LAG as LAG_TAG
+from champion.pipeline.score import PREDICTIONS
+from champion.settings import Settings
+from champion.tracking import registry
+
+_BARS = ("instrument_id", "symbol", "trade_date", "close")
+_COLUMNS = ("trade_date", "instrument_id", "symbol", "model_version", "horizon", "score", "rank")
+_KEY = ["instrument_id", "trade_date"]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Scores held against what came, of the versions that are still known.
+
+    `ic` has model_version, trade_date and ic, the rank IC of each session whose outcomes are known; `waiting` counts
+    the sessions whose outcomes are not, `remembered` those that a version was taught the outcomes of, which prove
+    nothing and are left out.
+    """
+
+    ic: pl.DataFrame
+    waiting: int
+    remembered: int
+
+    def summary(self, horizon: int) -> dict[str, float]:
+        """Return mean, std, icir, t and sessions of the newest version's live rank IC."""
+        newest = self.ic.filter(pl.col("model_version") == pl.col("model_version").max())
+        return metrics.summarise_ic(newest, horizon)
+
+
+def joined(lake: Lake, start: date | None = None, end: date | None = None, lag: int = LAG) -> pl.DataFrame:
+    """Return every score with what followed: forward_return (null where it is not known yet) and label_end.
+
+    Columns: trade_date, instrument_id, symbol, model_version, horizon, score, rank, forward_return, label_end.
+    """
+    scores = lake.scan(PREDICTIONS, start, end).select(_COLUMNS).collect()
+    if scores.is_empty():
+        empty = pl.lit(None, pl.Float64).alias("forward_return"), pl.lit(None, pl.Date).alias("label_end")
+        return scores.with_columns(empty)
+    bars = adjusted_bars(lake, scores["trade_date"].min(), columns=_BARS)  # type: ignore[arg-type]
+    parts = [
+        part.join(forward_return(bars, int(horizon), lag), on=_KEY, how="left")
+        for (horizon,), part in scores.partition_by("horizon", as_dict=True).items()
+    ]
+    return pl.concat(parts).sort("trade_date", "model_version", "rank")
+
+
+def live(settings: Settings, start: date | None = None, end: date | None = None) -> Live:
+    """Return the live rank IC of every version's scores between `start` and `end`, by what the lake knows now."""
+    lake = Lake(settings.lake)
+    versions = registry.versions(settings)
+    by_lag = {lag: joined(lake, start, end, lag) for lag in {_lag(version) for version in versions}}
+    found, waiting, remembered = [], 0, 0
+    for version in reversed(versions):
+        number = version.number
+        scores = by_lag[_lag(version)].filter(pl.col("model_version") == number)
+        honest = scores.filter(pl.col("trade_date") >= date.fromisoformat(version.tags.get(KNEW_TO, "0001-01-01")))
+        remembered += scores["trade_date"].n_unique() - honest["trade_date"].n_unique()
+        ic = metrics.rank_ic(honest)
+        waiting += honest["trade_date"].n_unique() - ic.height
+        found.append(ic.select(pl.lit(number, pl.Int64).alias("model_version"), "trade_date", "ic"))
+    schema = {"model_version": pl.Int64, "trade_date": pl.Date, "ic": pl.Float64}
+    return Live(pl.concat(found) if found else pl.DataFrame(schema=schema), waiting, remembered)
+
+
+def _lag(version: registry.Version) -> int:
+    return int(version.tags.get(LAG_TAG, LAG))

@@ -1,0 +1,153 @@
+"""Figures that say how far to trust a result: by fold, by month, by how late it comes, beside another model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
+
+from champion.plots import style
+
+_SOURCE = "out-of-sample scores"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DARK = 0.65  # of the largest colour, from where letters are white
+_LEAST = 0.02  # rank IC that the colours reach at least, so that a quiet model does not look loud
+
+
+@style.plot("Metrics by fold", "fold", "rank_ic", "auc", source=_SOURCE)
+def fold_metrics(folds: pl.DataFrame) -> Figure:
+    """Return rank IC and AUC of each fold of the walk-forward, oldest first; a model that fades shows it here.
+
+    Columns: fold (from 1), rank_ic (-1 to 1), auc (0 to 1).
+    """
+    folds = folds.sort("fold")
+    names = [str(fold) for fold in folds["fold"].to_list()]
+    figure, (left, right) = style.panels((9.5, 3.4), ncols=2)
+    for ax, name, base, label in ((left, "rank_ic", 0.0, "rank IC"), (right, "auc", 0.5, "AUC")):
+        values = folds[name].cast(pl.Float64).to_numpy()
+        colors = [style.BLUE if value >= base else style.ORANGE for value in values]
+        ax.bar(names, values - base, bottom=base, color=colors, width=0.7, linewidth=0)
+        style.bar_labels(ax, [style.signed(value, ".3f") for value in values])
+        ax.axhline(base, color=style.INK, linewidth=0.8)
+        ax.margins(y=0.2)
+        ax.set(xlabel="fold", ylabel=label)
+    good = int((folds["rank_ic"] > 0).sum())
+    left.set_title(f"Rank IC above 0 in {good} of {folds.height} folds")
+    right.set_title("AUC, one half is luck")
+    return figure
+
+
+@style.plot("Rank IC by month", "trade_date", "ic", source=_SOURCE)
+def ic_by_month(ic: pl.DataFrame) -> Figure:
+    """Return a heat map of the mean rank IC, a row a year and a column a month.
+
+    Columns: trade_date (Date), ic (-1 to 1).
+    """
+    month, year = pl.col("trade_date").dt.month().alias("month"), pl.col("trade_date").dt.year().alias("year")
+    means = ic.group_by(year, month).agg(pl.col("ic").cast(pl.Float64).mean())
+    years = sorted(set(means["year"].to_list()))
+    grid = np.full((len(years), len(_MONTHS)), np.nan)
+    for one, number, value in means.iter_rows():
+        grid[years.index(one), number - 1] = value
+    figure, (ax,) = style.panels((9.5, 1.7 + 0.42 * len(years)), grid="none")
+    limit = max(_LEAST, float(np.nanmax(np.abs(grid))))
+    ax.pcolormesh(np.ma.masked_invalid(grid), cmap="RdBu", vmin=-limit, vmax=limit, edgecolors="white", linewidth=1.5)
+    for (row, column), value in np.ndenumerate(grid):
+        if np.isfinite(value):
+            ink = "white" if abs(value) > _DARK * limit else style.INK
+            text = style.signed(100 * value, ".1f")
+            ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=9, color=ink)
+    ax.set_xticks(np.arange(len(_MONTHS)) + 0.5, _MONTHS)
+    ax.set_yticks(np.arange(len(years)) + 0.5, [str(one) for one in years])
+    ax.invert_yaxis()
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    good = int((means["ic"] > 0).sum())
+    ax.set_title(f"Rank IC by month, hundredths: above 0 in {good} of {means.height}")
+    return figure
+
+
+@style.plot("Portfolio turnover", "trade_date", "turnover", "cost", source=_SOURCE)
+def portfolio_turnover(equity: pl.DataFrame) -> Figure:
+    """Return the weight traded at each rebalance, 2 for a portfolio wholly replaced, and the costs it added up to.
+
+    Columns: trade_date (Date), turnover (weight), cost (a decimal of the capital).
+    """
+    equity = equity.sort("trade_date")
+    figure, (upper, lower) = style.panels((9.5, 4.6), nrows=2, sharex=True, height_ratios=[2, 1])
+    places = style.sessions_axis(upper, equity["trade_date"].to_list())
+    traded, cost = equity["turnover"].cast(pl.Float64).to_numpy(), equity["cost"].cast(pl.Float64).to_numpy()
+    style.session_bars(upper, places, traded, style.SKY)
+    style.line(lower, places, 100 * cost.cumsum(), style.VERMILION)
+    upper.set_title(
+        f"Portfolio turnover: {traded.mean():.2f} a rebalance, costs {style.percent(cost.sum())} of the capital in all"
+    )
+    upper.set_ylabel("weight traded")
+    lower.set_ylabel("costs so far, %")
+    return figure
+
+
+@style.plot("Two models", "trade_date", "challenger", "champion", source="rank IC of sessions both scored")
+def against(sessions: pl.DataFrame) -> Figure:
+    """Return the running sums of both models' rank IC, and below the running sum of their difference.
+
+    Columns: trade_date (Date), challenger and champion (rank IC, -1 to 1).
+    """
+    sessions = sessions.sort("trade_date")
+    challenger, champion = (sessions[name].cast(pl.Float64).to_numpy() for name in ("challenger", "champion"))
+    figure, (upper, lower) = style.panels((9.5, 5), nrows=2, sharex=True, height_ratios=[2, 1])
+    places = style.sessions_axis(upper, sessions["trade_date"].to_list())
+    style.line(upper, places, challenger.cumsum(), style.BLUE, label="challenger")
+    style.line(upper, places, champion.cumsum(), style.ORANGE, label="champion")
+    style.legend_above(upper)
+    style.line(lower, places, (challenger - champion).cumsum(), style.GREEN)
+    upper.set_title(f"Rank IC {style.signed(challenger.mean(), '.4f')} against {style.signed(champion.mean(), '.4f')}")
+    upper.set_ylabel("running sum")
+    lower.set_ylabel("difference")
+    for ax in (upper, lower):
+        ax.axhline(0, color=style.INK, linewidth=0.8)
+    return figure
+
+
+@style.plot("Rank IC by waiting", "lag", "ic", source=_SOURCE)
+def ic_by_lag(decay: pl.DataFrame) -> Figure:
+    """Return the mean rank IC by how many sessions late one trades, with two standard errors where there are any.
+
+    Columns: lag (sessions), ic; optional error (standard error of ic).
+    """
+    decay = decay.sort("lag")
+    lags, values = decay["lag"].to_numpy(), decay["ic"].cast(pl.Float64).to_numpy()
+    figure, (ax,) = style.panels((7, 3.8))
+    if "error" in decay.columns:
+        error = 2 * decay["error"].cast(pl.Float64).to_numpy()  # where it is unknown there is no band
+        ax.fill_between(lags, values - error, values + error, color=style.SKY, alpha=0.3, linewidth=0)
+    ax.plot(lags, values, color=style.BLUE, marker="o", linewidth=1.8)
+    ax.axhline(0, color=style.INK, linewidth=0.8)
+    ax.set_xticks(lags)
+    ax.set(xlabel="sessions waited before trading", ylabel="mean rank IC")
+    ax.set_title(
+        f"Rank IC by waiting: {style.signed(values[0], '.3f')} at once, {style.signed(values[-1], '.3f')} at last"
+    )
+    return figure
+
+
+@style.plot("Rank IC by group", "group", "ic", source=_SOURCE)
+def ic_by_group(groups: pl.DataFrame, names: Sequence[str] | None = None) -> Figure:
+    """Return a bar of the mean rank IC for each group of instruments, in the order of `names` or of the frame.
+
+    Columns: group (text), ic.
+    """
+    if names is not None:
+        groups = groups.join(pl.DataFrame({"group": list(names)}).with_row_index("_n"), on="group").sort("_n")
+    figure, (ax,) = style.panels((9.5, 1.2 + 0.34 * groups.height), grid="x")
+    values = groups["ic"].cast(pl.Float64).to_numpy()[::-1]
+    labels = [str(name) for name in groups["group"].to_list()][::-1]
+    ax.barh(labels, values, color=[style.BLUE if v >= 0 else style.ORANGE for v in values], height=0.7, linewidth=0)
+    style.bar_labels(ax, [style.signed(value, ".3f") for value in values])
+    ax.axvline(0, color=style.INK, linewidth=0.8)
+    ax.margins(x=0.15)
+    ax.set(xlabel="mean rank IC")
+    ax.set_title("Rank IC by group of instruments")
+    return figure

@@ -1,0 +1,123 @@
+"""Leakage canaries: quiet where nothing leaks, loud where something does, however it was let in."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from champion import canaries, training
+from champion.canaries import Canaries, Shuffled
+from champion.errors import ModelError
+from champion.estimators import Recipe
+from champion.labels import forward_return
+from champion.splits import PurgedWalkForward
+
+SESSIONS, INSTRUMENTS, HORIZON, LAG = 120, 30, 5, 1
+SPLITTER = PurgedWalkForward(2, HORIZON, 2, lag=LAG)
+DAYS = [date(2024, 1, 1) + timedelta(days=n) for n in range(SESSIONS)]
+INPUTS = ["past_5", "slow"]
+
+
+def walk(seed: int = 5, drift: float = 0.0) -> pl.DataFrame:
+    """Prices that wander, of instruments that drift by different amounts for good."""
+    random = np.random.default_rng(seed)
+    steps = 0.02 * random.normal(size=(SESSIONS, INSTRUMENTS)) + drift * random.normal(size=INSTRUMENTS)
+    closes = 100 * np.exp(np.cumsum(steps, axis=0))
+    return pl.DataFrame({
+        "instrument_id": [f"I{n:02}" for n in range(INSTRUMENTS)] * SESSIONS,
+        "symbol": [f"S{n:02}" for n in range(INSTRUMENTS)] * SESSIONS,
+        "trade_date": [day for day in DAYS for _ in range(INSTRUMENTS)],
+        "close": closes.ravel(),
+    })  # fmt: skip
+
+
+def frame(bars: pl.DataFrame, late: int = 0) -> pl.DataFrame:
+    """What is learnt from; both inputs are lagged by `late` sessions, and below 0 they come from the future."""
+    ordered, close = bars.sort("instrument_id", "trade_date"), pl.col("close")
+    past = (close / close.shift(5) - 1).shift(late).over("instrument_id")
+    slow = (close / close.rolling_mean(40) - 1).shift(late).over("instrument_id")
+    made = ordered.with_columns(past_5=past, slow=slow).with_columns(
+        (pl.col(name).rank() / pl.col(name).count() - 0.5).over("trade_date").alias(name) for name in INPUTS
+    )
+    labels = forward_return(bars, HORIZON, LAG)
+    return made.drop("close").join(labels, on=["instrument_id", "trade_date"], how="left")
+
+
+def anew(bars: pl.DataFrame, late: int, *sessions: date) -> pl.DataFrame:
+    return pl.concat(
+        frame(bars.filter(pl.col("trade_date") <= day), late).filter(trade_date=day) for day in sessions
+    )  # fmt: skip
+
+
+def heard(bars: pl.DataFrame, late: int = 0) -> Canaries:
+    made = frame(bars, late)
+    return Canaries(
+        canaries.shuffled(made, Recipe(), INPUTS, SPLITTER),
+        canaries.implausible(made, INPUTS, HORIZON),
+        canaries.ahead(made, anew(bars, late, DAYS[70], DAYS[90]), INPUTS),
+    )
+
+
+def test_nothing_is_heard_where_nothing_leaks() -> None:
+    found = heard(walk())
+    assert found.passed, found
+    assert found.table["passed"].to_list() == [True] * 3
+
+
+def test_a_feature_lagged_the_wrong_way_is_caught_by_name() -> None:
+    found = heard(walk(), late=-3)  # the last five sessions' return, of three sessions hence
+    assert not found.passed
+    assert "past_5" in found.implausible
+    assert found.ahead == ("past_5", "slow")
+    assert "past_5" in found.table.filter(canary="implausible inputs")["found"].item()
+
+
+def test_a_slow_feature_of_the_next_session_is_too_good_for_nobody_and_still_caught() -> None:
+    found = heard(walk(), late=-1)
+    assert "slow" not in found.implausible  # a mean of 40 sessions that knows one more looks like any other
+    assert found.ahead is not None
+    assert "slow" in found.ahead
+
+
+def test_canaries_nobody_ran_do_not_pass() -> None:
+    quiet = Shuffled(auc=0.5, error=0.01)
+    assert Canaries(quiet, (), ()).passed
+    assert not Canaries(quiet, (), None).passed
+    assert Canaries(quiet, (), None).table["found"][2] == "not run"
+
+
+def test_a_small_market_shows_large_correlations_by_luck_and_is_not_suspected() -> None:
+    few = frame(walk(seed=2)).filter(pl.col("instrument_id").is_in(["I01", "I02", "I03", "I04"]))
+    by_luck = canaries.input_ic(few.filter(pl.col("trade_date") < DAYS[60]), INPUTS, HORIZON)
+    assert by_luck["ic"].abs().max() > 0.1  # type: ignore[operator]
+    assert canaries.implausible(few.filter(pl.col("trade_date") < DAYS[60]), INPUTS, HORIZON, limit=0.1) == ()
+
+
+def test_comparing_no_rows_is_refused() -> None:
+    made = frame(walk())
+    with pytest.raises(ModelError, match="none of the rows learnt from"):
+        canaries.ahead(made.filter(pl.col("trade_date") < DAYS[50]), anew(walk(), 0, DAYS[90]), INPUTS)
+
+
+@pytest.mark.parametrize("model", ["logistic", "random_forest"])
+def test_shuffling_is_quiet_where_drifts_and_inputs_last_but_do_not_belong_together(model: str) -> None:
+    """Shuffling every session the same way would leave both lasting, and so something to find."""
+    random = np.random.default_rng(9)
+    names = pl.DataFrame({"instrument_id": [f"I{n:02}" for n in range(INSTRUMENTS)]})
+    lasting = frame(walk(drift=0.01)).join(
+        names.with_columns(slow=pl.Series(random.normal(size=INSTRUMENTS))), on="instrument_id", suffix="_lasting"
+    )
+    found = canaries.shuffled(lasting, Recipe(model), ["slow_lasting", "past_5"], SPLITTER)
+    assert found.passed, found
+
+
+def test_shuffling_would_hear_a_model_that_has_seen_its_test_labels() -> None:
+    rows = canaries.shuffle(training.labelled(frame(walk())), seed=7)
+    inputs, labels = training.matrix(rows, INPUTS), rows["label"].to_numpy()
+    seen = training.learn(Recipe("sklearn.tree.DecisionTreeClassifier"), inputs, labels).predict_proba(inputs)[:, 1]
+    error = canaries.shuffled(frame(walk()), Recipe(), INPUTS, SPLITTER).error
+    assert not Shuffled(float(roc_auc_score(labels, seen)), error).passed

@@ -1,0 +1,90 @@
+"""Recipes: names, import paths, what prepares the inputs, and weights that reach the model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.utils.estimator_checks import check_estimator
+
+from champion import estimators
+from champion.errors import ModelError
+from champion.estimators import Recipe, Winsorizer
+
+RNG = np.random.default_rng(7)
+INPUTS = RNG.normal(size=(300, 3))
+LABELS = (INPUTS[:, 0] + 0.5 * RNG.normal(size=300) > 0).astype(np.int8)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_winsorizer_keeps_scikit_learns_rules() -> None:
+    found = check_estimator(Winsorizer(), on_skip=None)
+    assert {check["status"] for check in found} <= {"passed", "skipped"}
+    assert [check["check_name"] for check in found if check["status"] == "skipped"] == ["check_array_api_input"]
+
+
+def test_the_winsorizer_clips_to_what_it_learnt_and_keeps_what_is_unknown() -> None:
+    learnt = Winsorizer(tail=0.1).fit(np.column_stack([np.arange(101.0), np.full(101, np.nan)]))
+    assert learnt.transform([[-5.0, 1.0], [1e9, np.nan]]).tolist()[0] == [10.0, 1.0]
+    assert learnt.transform([[1e9, np.nan]])[0, 0] == 90.0
+    assert np.isnan(learnt.transform([[np.nan, np.nan]])).all()
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters"),
+    [
+        ("sklearn.ensemble.ExtraTreesClassifier", {"n_estimators": 20}),
+        ("sklearn.naive_bayes:GaussianNB", {}),
+        ("sklearn.linear_model.Ridge", {"alpha": 2.0}),
+        ("hist_gradient_boosting", {"max_iter": 5, "min_samples_leaf": 20}),
+    ],
+)
+def test_any_estimator_by_import_path_is_deterministic_and_saved_safely(
+    model: str, parameters: dict[str, object]
+) -> None:
+    recipe = Recipe(model, parameters, seed=3)
+    made = [estimators.fit(recipe.make(), INPUTS, LABELS) for _ in range(2)]
+    first, second = (estimators.probability(one, INPUTS) for one in made)
+    assert np.array_equal(first, second)
+    assert first.min() >= 0
+    assert first.max() <= 1
+    assert np.corrcoef(first, LABELS)[0, 1] > 0.5
+    content = skops.io.dumps(made[0])
+    types = skops.io.get_untrusted_types(data=content)
+    assert {name.split(".")[0] for name in types} <= {"sklearn", "numpy", "champion"}
+    assert np.array_equal(estimators.probability(skops.io.loads(content, trusted=types), INPUTS), first)
+
+
+@pytest.mark.parametrize("names", [("winsorize", "median", "normal"), ("middle", "robust"), ("median", "standard")])
+def test_preparations_by_name_are_saved_with_the_model(names: tuple[str, ...]) -> None:
+    made = estimators.fit(Recipe(prepare=names).make(), INPUTS, LABELS)
+    content = skops.io.dumps(made)
+    loaded = skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))
+    assert np.array_equal(loaded.predict_proba(INPUTS), made.predict_proba(INPUTS))
+    assert len(made.steps) == len(names) + 1
+
+
+def test_weights_reach_the_last_step_where_it_takes_them() -> None:
+    weights = np.where(INPUTS[:, 1] > 0, 5.0, 0.1)
+    for model, takes in (("logistic", True), ("sklearn.neighbors.KNeighborsClassifier", False)):
+        plain, weighted = (estimators.fit(Recipe(model).make(), INPUTS, LABELS, w) for w in (None, weights))
+        same = np.array_equal(plain.predict_proba(INPUTS), weighted.predict_proba(INPUTS))
+        assert same is not takes
+
+
+@pytest.mark.parametrize(
+    ("recipe", "says"),
+    [
+        (Recipe("oracle"), "'oracle' is not known; there are logistic, random_forest, hist_gradient"),
+        (Recipe("sklearn.nowhere.Model"), "cannot be imported"),
+        (Recipe("sklearn.linear_model.Oracle"), "cannot be imported"),
+        (Recipe("os.path.join"), "is no estimator"),
+        (Recipe("sklearn.preprocessing.StandardScaler"), "is no estimator"),
+        (Recipe("sklearn.svm.LinearSVC"), "gives no probabilities"),
+        (Recipe("sklearn.linear_model.Ridge", {"depth": 3}), "does not take"),
+        (Recipe(prepare=("magic",)), "preparation magic is not known; there are middle, median"),
+    ],
+)
+def test_what_is_no_recipe_is_refused(recipe: Recipe, says: str) -> None:
+    with pytest.raises(ModelError, match=says):
+        recipe.make()

@@ -1,0 +1,102 @@
+"""Universes: each filter, what may be said for one, and that none of them looks ahead."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from champion.errors import UsageError
+from champion.universe import UNIVERSES, Universe, find, members
+
+FIRST = date(2024, 1, 1)
+
+
+def market(seed: int = 1, sessions: int = 60, instruments: int = 6) -> pl.DataFrame:
+    """Bars of instruments listed one after the other, of changing series, prices and turnover, in any order."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        (f"I{n}", FIRST + timedelta(days=day), str(rng.choice(["EQ", "BE", "SM"])), *rng.lognormal(3, 1, 2))
+        for n in range(instruments)
+        for day in range(5 * n, sessions)
+        if rng.random() < 0.9
+    ]
+    schema = {"instrument_id": pl.String, "trade_date": pl.Date, "series": pl.String, "close": pl.Float64,
+              "turnover": pl.Float64}  # fmt: skip
+    return pl.DataFrame(rows, schema=schema, orient="row").sample(fraction=1, shuffle=True, seed=seed)
+
+
+FILTERS = st.builds(
+    Universe,
+    min_turnover=st.sampled_from([0.0, 15.0, 25.0]),
+    series=st.sampled_from([(), ("EQ",), ("EQ", "BE")]),
+    min_age=st.sampled_from([0, 10, 30]),
+    min_close=st.sampled_from([0.0, 15.0]),
+)
+
+
+def by_loop(bars: pl.DataFrame, universe: Universe) -> set[tuple[str, date]]:
+    found = set()
+    for (instrument,), own in bars.sort("trade_date").partition_by("instrument_id", as_dict=True).items():
+        rows = own.rows(named=True)
+        for n, row in enumerate(rows):
+            window = [one["turnover"] for one in rows[max(0, n - 19) : n + 1]]
+            liquid = universe.min_turnover == 0 or (len(window) == 20 and np.median(window) >= universe.min_turnover)
+            old = (row["trade_date"] - rows[0]["trade_date"]).days >= universe.min_age
+            named = not universe.series or row["series"] in universe.series
+            if liquid and old and named and row["close"] >= universe.min_close:
+                found.add((str(instrument), row["trade_date"]))
+    return found
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@given(seed=st.integers(0, 2**20), universe=FILTERS)
+def test_equals_a_plain_loop(seed: int, universe: Universe) -> None:
+    bars = market(seed)
+    assert set(members(bars, universe).rows()) == by_loop(bars, universe)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@given(seed=st.integers(0, 2**20), universe=FILTERS, until=st.integers(1, 60))
+def test_what_comes_later_changes_nobody(seed: int, universe: Universe, until: int) -> None:
+    bars, today = market(seed), FIRST + timedelta(days=until)
+    early = members(bars.filter(pl.col("trade_date") <= today), universe)
+    assert early.equals(members(bars, universe).filter(pl.col("trade_date") <= today))
+
+
+def test_age_counts_from_the_first_bar_that_is_known_even_where_bars_begin_later() -> None:
+    bars, universe = market().filter(pl.col("trade_date") >= FIRST + timedelta(days=50)), Universe(min_age=30)
+    first = market().group_by("instrument_id").agg(first_bar=pl.col("trade_date").min())
+    assert members(bars, universe).is_empty()
+    old = set(first.filter(pl.col("first_bar") <= FIRST + timedelta(days=20))["instrument_id"])
+    last = members(bars, universe, first).filter(pl.col("trade_date") <= FIRST + timedelta(days=50))
+    assert set(last["instrument_id"]) <= old
+    assert last.height > 0
+
+
+def test_a_universe_is_named_or_spelt_out_and_comes_back_from_its_text() -> None:
+    assert find("large") is UNIVERSES["large"]
+    assert find({"min_turnover": 1e6, "series": "EQ"}) == Universe(min_turnover=1e6, series=("EQ",))
+    for universe in UNIVERSES.values():
+        assert find(universe.text) == universe
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("liquidity", "neither a name .all, liquid, main_board, large"),
+        ("[1]", "filters are a JSON object"),
+        ('{"min_volume": 3}', "min_volume are not known; there are min_turnover, series, min_age, min_close"),
+    ],
+)
+def test_what_is_no_universe_is_refused_with_those_there_are(wrong: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        find(wrong)
+
+
+def test_a_filter_on_a_column_that_is_missing_is_refused() -> None:
+    with pytest.raises(UsageError, match="filters on series, close, which the bars lack"):
+        members(market().drop("series", "close"), UNIVERSES["large"])
