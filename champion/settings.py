@@ -70,6 +70,19 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, file_secret_settings, TomlConfigSettingsSource(settings_cls)
 
+    def environment(self) -> dict[str, str]:
+        """Return the settings as `CHAMPION_*`, for a child; one that is not set is empty: nothing inherited fills it.
+
+        >>> Settings(home="/tmp/w").environment()["CHAMPION_HOME"]
+        '/tmp/w'
+        """
+        found = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            text = value.get_secret_value() if isinstance(value, SecretStr) else "" if value is None else str(value)
+            found[f"CHAMPION_{name.upper()}"] = text
+        return found
+
     @property
     def lake(self) -> Path:
         """Root of the Parquet lake."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from champion.errors import LakeError
 from champion.lake import Lake
 from champion.settings import Settings
 
@@ -47,6 +48,19 @@ def sql(text: str, **parameters: Any) -> pl.DataFrame:
     from champion.warehouse import query  # noqa: PLC0415 - the engine is 500 MB; most notebooks never ask it
 
     return query.sql(settings(), text, parameters)
+
+
+def last_session(end: date | str | None = None) -> date:
+    """Return the last session with bars in this workspace's lake, at the latest `end`.
+
+    Raises:
+        LakeError: there is none; the message says how to get some.
+    """
+    sessions = lake().sessions("normalized_equity_ohlc", None, as_date(end))
+    if not sessions:
+        asked = f"no session up to {end}" if end else "no session yet"
+        raise LakeError(f"{settings().home} has {asked}: run `champion demo`, or `champion backfill START END`")
+    return sessions[-1]
 
 
 def as_date(value: date | str | None) -> date | None:
