@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import date, timedelta
 from io import BytesIO
 from itertools import pairwise
 from typing import Any
@@ -13,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 import polars as pl
 import pytest
+from figures import CALENDAR, DECISIONS, INDICES, RUNS, candles, days
 from matplotlib.axes import Axes
 from matplotlib.collections import Collection, PathCollection
 from matplotlib.figure import Figure
@@ -22,7 +22,6 @@ from champion import plots
 from champion.errors import UsageError
 from champion.plots import style
 
-FIRST = date(2024, 1, 1)
 GATES = pl.DataFrame(
     {
         "gate": ["completeness", "rejected", "row_count"],
@@ -40,12 +39,6 @@ MOVED = pl.DataFrame(
 DECAY = pl.DataFrame(
     {"horizon": [5, 1], "mean": [-0.02, 0.05], "std": [0.1, 0.1], "sessions": [100.0, 100.0], "t": [-0.9, 5.0]}
 )
-
-
-def days(count: int) -> list[date]:
-    """`count` weekdays."""
-    weekdays = (FIRST + timedelta(day) for day in range(2 * count + 3))
-    return [day for day in weekdays if day.weekday() < 5][:count]
 
 
 def bars(sessions: int, instruments: int = 4) -> pl.DataFrame:
@@ -122,6 +115,13 @@ EVERY: dict[str, tuple[Callable[[pl.DataFrame], Figure], pl.DataFrame]] = {
     "score_distribution": (plots.score_distribution, predictions()),
     "top_scores": (plots.top_scores, predictions()),
     "quality_gates": (plots.quality_gates, GATES),
+    "calendar": (plots.calendar, CALENDAR),
+    "candles": (plots.candles, candles(5)),
+    "delivered": (plots.delivered, candles(45)),
+    "market_map": (plots.market_map, bars(1)),
+    "index_map": (plots.index_map, INDICES),
+    "runs": (plots.runs, RUNS),
+    "champions": (plots.champions, DECISIONS),
 }
 NEEDY = [name for name in EVERY if not name.startswith("feature_") or name == "feature_drift"]
 

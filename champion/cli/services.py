@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from champion import resources
 from champion.cli import console
 from champion.errors import UsageError
 
@@ -19,6 +21,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def lab(
+    folder: Annotated[
+        Path | None, typer.Argument(exists=True, file_okay=False, help="Notebooks to open; default Champion's own.")
+    ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default the first free from 8888.")] = None,
     *,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
@@ -33,9 +38,12 @@ def lab(
     console.err.print(f"workspace {chosen.home}", soft_wrap=True)
     if root:
         console.err.print("[yellow]running as root[/], which Jupyter allows only on demand: --allow-root is given")
+    command = jupyter.command(
+        (folder or resources.folder("notebooks")).absolute(), port=port, browser=browser, root=root
+    )
     variables = jupyter.environment(chosen, os.environ)
     # This process becomes the server, so Ctrl-C reaches it.
-    os.execve(sys.executable, jupyter.command(port=port, browser=browser, root=root), variables)  # noqa: S606
+    os.execve(sys.executable, command, variables)  # noqa: S606
 
 
 def ui() -> None:

@@ -53,7 +53,9 @@ def champions(decisions: pl.DataFrame) -> Figure:
     >>> champions(pl.DataFrame(rows)).axes[0].get_title(loc="left")
     'Champion: version 1 since 2024-01-01, 1 challenger refused'
     """
-    decisions = decisions.sort("at")
+    decisions = decisions.filter(pl.col("state").is_in(["done", "refused"])).sort("at")
+    if decisions.is_empty():
+        return style.no_data("Champion: no decision yet")
     done, refused = decisions.filter(state="done"), decisions.filter(state="refused")
     places = {at: place for place, at in enumerate(decisions["at"].unique().sort())}
     figure, (ax,) = style.panels((9.5, 3))

@@ -12,17 +12,19 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from champion import resources
 from champion.settings import Settings
 
 WELCOME = "welcome.ipynb"
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def command(*, port: int | None = None, browser: bool = True, root: bool = False) -> list[str]:
-    """Return the command line of the server; `root` allows it to run as the superuser, which Jupyter refuses.
+def command(folder: Path, *, port: int | None = None, browser: bool = True, root: bool = False) -> list[str]:
+    """Return the command line of a server on `folder`, opening its welcome notebook where it has one.
 
-    >>> "--allow-root" in command(root=True), "--allow-root" in command()
+    Without `port` it takes the first free one from 8888. `root` allows it to run as the superuser, which Jupyter
+    refuses.
+
+    >>> "--allow-root" in command(Path("/tmp"), root=True), "--allow-root" in command(Path("/tmp"))
     (True, False)
     """
     return [
@@ -30,11 +32,11 @@ def command(*, port: int | None = None, browser: bool = True, root: bool = False
         "-m",
         "jupyterlab",
         "--ServerApp.ip=127.0.0.1",
-        f"--ServerApp.root_dir={resources.folder('notebooks')}",
-        f"--LabApp.default_url=/lab/tree/{WELCOME}",
+        f"--ServerApp.root_dir={folder}",
+        *([f"--LabApp.default_url=/lab/tree/{WELCOME}"] if (folder / WELCOME).exists() else []),
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
-        "--KernelManager.transport=ipc",  # kernels cannot be reached from elsewhere
+        "--KernelManager.transport_encryption=auto",  # what cells say is for nobody else on the machine
         "--Application.log_level=WARN",  # the address with its token is said at any level
         *([f"--ServerApp.port={port}", "--ServerApp.port_retries=0"] if port else []),
         *([] if browser else ["--ServerApp.open_browser=False"]),
