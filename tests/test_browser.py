@@ -135,8 +135,7 @@ def is_foreign(url: str) -> bool:
 def run_all(page: Page, lab: Lab, notebook: str) -> None:
     """Open a notebook and run it to its end, as a person does: by the menu."""
     page.goto(f"{lab.base}/lab/tree/{notebook}?token={lab.token}&reset")
-    page.wait_for_selector(".jp-CodeCell")
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # before, JupyterLab would ask which kernel
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     cells = lab.get(f"/api/contents/{notebook}").json()["content"]["cells"]

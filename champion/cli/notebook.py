@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from champion.cli import console
+from champion.cli import completion, console
 from champion.cli.console import AsJson, Force
 
 app = typer.Typer(help="Notebook runs and their record.", no_args_is_help=True)
@@ -36,7 +36,9 @@ def list_runs(
 
 @app.command("run")
 def run_one(
-    name: Annotated[str, typer.Argument(help="Notebook, as ingest, or the path of one.")],
+    name: Annotated[
+        str, typer.Argument(autocompletion=completion.notebooks, help="Notebook, as ingest, or the path of one.")
+    ],
     param: Parameter = None,
     *,
     force: Force = False,
