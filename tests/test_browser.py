@@ -191,7 +191,9 @@ def test_an_explorer_runs_to_its_end_with_its_plots(page: Page, lab: Lab) -> Non
 
 def test_kernels_get_every_setting(page: Page, lab: Lab, workspace: Settings) -> None:
     asks = "from champion import workspace\nworkspace.settings().notebook_timeout, workspace.settings().archive"
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(asks)])  # type: ignore[no-untyped-call]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    cells = [nbformat.v4.new_code_cell(asks)]  # type: ignore[no-untyped-call]
+    book = nbformat.v4.new_notebook(cells=cells, metadata=kernel)  # type: ignore[no-untyped-call]
     nbformat.write(book, lab.notebooks / "asks.ipynb")  # type: ignore[no-untyped-call]
     run_all(page, lab, "asks.ipynb")
     page.get_by_text(f"(321, '{workspace.archive}')").wait_for()
@@ -206,8 +208,9 @@ def test_mlflow_shows_what_ran(page: Page, workspace: Settings, tmp_path: Path) 
     with started([sys.executable, "-m", "champion", "ui"], variables, log):
         base = patiently(lambda: (found := re.search(r"MLflow: +(http://\S+)", log.read_text())) and found[1], log)
         patiently(lambda: "well" if answers(f"{base}/health") else None, log)
-        page.goto(f"{base}/#/experiments")
-        page.get_by_role("link", name="data-ingestion").click()
+        asked = httpx.get(f"{base}/api/2.0/mlflow/experiments/get-by-name?experiment_name=data-ingestion", timeout=30)
+        experiment = asked.json()["experiment"]["experiment_id"]
+        page.goto(f"{base}/#/experiments/{experiment}/runs?workflowType=machine_learning")
         for name in ("quality", "ingest"):
             page.get_by_role("link", name=name, exact=True).wait_for()
 
