@@ -82,6 +82,48 @@ def rsi(bars: Bars, window: int) -> list[Row]:
     ]
 
 
+def cmo(bars: Bars, window: int) -> list[Row]:
+    """Return Chande's momentum oscillator with Wilder's means: twice the RSI less 100, 0 where nothing moved."""
+    moved = [row for row, (a, b) in enumerate(pairwise(bars["close"]), start=1) if a != b]
+    since = moved[0] if moved else len(bars["close"])
+    return [
+        None if found is None else 2 * found - 100 if row >= since else Decimal(0)
+        for row, found in enumerate(rsi(bars, window))
+    ]
+
+
+def kama(bars: Bars, window: int) -> list[Row]:
+    """Return Kaufman's adaptive moving average."""
+    close, found = bars["close"], list[Row]([None] * min(window, len(bars["close"])))
+    fastest, slowest = Decimal(2) / 3, Decimal(2) / 31
+    mean = close[window - 1] if len(close) > window else Decimal(0)
+    for row in range(window, len(close)):
+        path = sum((abs(close[at] - close[at - 1]) for at in range(row - window + 1, row + 1)), Decimal(0))
+        moved = close[row] - close[row - window]
+        efficiency = abs(moved / path) if path > moved else Decimal(1)
+        mean += (close[row] - mean) * (efficiency * (fastest - slowest) + slowest) ** 2
+        found.append(mean)
+    return found
+
+
+def ultimate_oscillator(bars: Bars, windows: Sequence[int]) -> list[Row]:
+    """Return the ultimate oscillator; its windows from short to long."""
+    pressure, reach = [Decimal(0)], [Decimal(0)]
+    for (_, _, before), (high, low, close) in pairwise(zip(bars["high"], bars["low"], bars["close"], strict=True)):
+        pressure.append(close - min(low, before))
+        reach.append(max(high, before) - min(low, before))
+
+    def value(row: int) -> Decimal:
+        total = Decimal(0)
+        for weight, window in zip((4, 2, 1), windows, strict=True):
+            span = slice(row - window + 1, row + 1)
+            if sum(reach[span]):
+                total += weight * sum(pressure[span], Decimal(0)) / sum(reach[span], Decimal(0))
+        return 100 * total / 7
+
+    return [None if row < windows[-1] else value(row) for row in range(len(bars["close"]))]
+
+
 def _position(high: Sequence[Decimal], low: Sequence[Decimal], close: Decimal) -> Decimal:
     return 100 * (close - min(low)) / (max(high) - min(low)) if max(high) - min(low) > _STILL else Decimal(0)
 
@@ -209,6 +251,10 @@ EXACT: dict[str, Callable[[Bars], list[Row]]] = {
     "stochastic_fast_d": lambda bars: stochastic(bars, 5, 3),
     "stochastic_rsi_k": lambda bars: stochastic_rsi(bars, 14, 5),
     "stochastic_rsi_d": lambda bars: stochastic_rsi(bars, 14, 5, 3),
+    "cmo": lambda bars: cmo(bars, 14),
+    "kama_10": lambda bars: kama(bars, 10),
+    "kama_30": lambda bars: kama(bars, 30),
+    "ultimate_oscillator": lambda bars: ultimate_oscillator(bars, (7, 14, 28)),
     "cci": lambda bars: cci(bars, 20),
     "mfi": lambda bars: mfi(bars, 14),
     "standard_deviation": lambda bars: standard_deviation(bars, 20),

@@ -116,7 +116,7 @@ def _judge(result: Result, columns: dict[str, Array], beyond: Array, ours: Array
 
 def _scale(name: str, columns: dict[str, Array], theirs: Array) -> float:
     """Return the size of what is subtracted or summed to give the indicator, or its own in the instrument."""
-    if name.startswith(("stochastic", "mfi", "ppo", "trix")):
+    if name.startswith(("stochastic", "mfi", "ppo", "trix", "cmo", "ultimate")):
         return 100.0
     if name.startswith(("macd", "signal", "histogram", "bollinger")):
         return float(columns["close"].max())

@@ -7,10 +7,12 @@ Everything else is derived from `home`, so two workspaces never touch each other
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -45,12 +47,23 @@ class Settings(BaseSettings):
     raw_years: int | None = Field(default=None, gt=0, description="Years raw data is kept; empty keeps all.")
     normalized_years: int | None = Field(default=None, gt=0, description="Years normalized data is kept.")
     features_years: int | None = Field(default=None, gt=0, description="Years features are kept.")
+    feature_sets: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("v1",),
+        min_length=1,
+        description="Feature sets that flows build: versions, or one's own as module:NAME.",
+    )
     lake_archive: Path | None = Field(default=None, description="Folder old partitions are copied to; empty: none.")
 
     @field_validator("home", "lake_archive")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
+
+    @field_validator("feature_sets", mode="before")
+    @classmethod
+    def _several(cls, value: object) -> object:
+        """Take them from the environment as one text, with commas between."""
+        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
     @field_validator("archive")
     @classmethod

@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 from prefect import flow
 from prefect.logging import get_run_logger
 
-from champion import clock
+from champion import clock, features
 from champion.errors import ArchiveError
 from champion.factors import FACTORS
 from champion.lake import Lake
 from champion.pipeline import actions, build, fetch as archive
 from champion.pipeline.bars import BARS
+from champion.pipeline.declare import known_to
 from champion.pipeline.ingest import DATASETS
 from champion.pipeline.lineage import CHANGES
 from champion.pipeline.quality import FINDINGS
@@ -105,7 +106,8 @@ def _through_warehouse(
     listed = steps.lists()
     renamed = [date.fromisoformat(session) for session in ingested.values["renamed"]]
     last = max([end, *lake.sessions(BARS)[-1:]])
-    first = min([start, *renamed, *build.outdated_sessions(lake, last)[:1]])
+    outdated = [session for each in settings.feature_sets for session in build.outdated_sessions(lake, last, each)[:1]]
+    first = min([start, *renamed, *outdated])
     quality_from = min(quality_from, first)
     steps.notebook(
         "quality",
@@ -119,24 +121,35 @@ def _through_warehouse(
         span=(quality_from, end),
         force=force,
     )
-    built = steps.notebook(
-        "features",
-        {"start": first.isoformat(), "end": last.isoformat()},
-        parent=parent,
-        inputs={BARS: lake.digest(BARS, end=last), FACTORS: actions.digest(lake, last)},
-        writes=("features_equity_indicators",),
-        span=(first, last),
-        force=force,
-    )
+    built = {name: _features(lake, name, (first, last), parent=parent, force=force) for name in settings.feature_sets}
     loaded = steps.load(first, last)
     get_run_logger().info("loaded %s", loaded)
     summary = {
         "corporate_actions": listed,
         "ingest": {"outcome": ingested.outcome.value, **_counts(ingested)},
-        "features": {"outcome": built.outcome.value, **_counts(built)},
+        **{
+            "features" if name == "v1" else f"features {name}": {"outcome": made.outcome.value, **_counts(made)}
+            for name, made in built.items()
+        },
         "loaded": loaded,
     }
     return summary, list(ingested.values["failed"])
+
+
+def _features(lake: Lake, name: str, span: tuple[date, date], *, parent: str, force: bool) -> Execution:
+    """Build one feature set from the bars and actions there are."""
+    start, end = span
+    chosen = known_to(lake, name)
+    made_from = {BARS: lake.digest(BARS, end=end), FACTORS: actions.digest(lake, end)}
+    return steps.notebook(
+        "features",
+        {"start": start.isoformat(), "end": end.isoformat(), "feature_set": name},
+        parent=parent,
+        inputs={**made_from, "feature_set": features.identity(chosen)},
+        writes=(chosen.contract,),
+        span=span,
+        force=force,
+    )
 
 
 def _counts(execution: Execution) -> dict[str, int]:

@@ -34,8 +34,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def champion(base: Path) -> Iterator[Command]:
     """A function that runs `champion` in the demo's workspace; the servers it leaves are stopped afterwards."""
 
-    def run(*arguments: str, home: Path = base / "demo", code: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, home: Path = base / "demo", code: int = 0, sets: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         variables = {**os.environ, "CHAMPION_HOME": str(home), "CHAMPION_ARCHIVE": str(base / "demo" / "archive")}
+        variables["CHAMPION_FEATURE_SETS"] = sets
         command = [sys.executable, "-m", "champion", *arguments]
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=280)
         assert done.returncode == code, f"{arguments}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
@@ -136,10 +139,12 @@ def test_a_second_run_skips_everything_and_changes_nothing(champion: Command, ba
 
 
 def test_daily_brings_one_session_through_to_scores(champion: Command, settings: Settings) -> None:
-    said = json.loads(champion("daily", "2024-12-30", "--json").stdout)
+    said = json.loads(champion("daily", "2024-12-30", "--json", sets="v1,alpha158").stdout)
     assert said["ingest"]["sessions"] == 1
     assert said["score"]["instruments"] > 20
     assert Lake(settings.lake).sessions("predictions_equity_scores") == [date(2024, 12, 30), LAST]
+    assert said["features alpha158"]["written"] == 2  # the session and the one after it, which its bars reach
+    assert said["loaded"]["features_equity_alpha158"] == said["features alpha158"]["rows"] > 20
 
 
 def test_a_date_without_a_session_is_no_failure(champion: Command) -> None:

@@ -345,27 +345,59 @@ from champion import features
 from champion.lake import Lake
 from champion.pipeline.bars import equity_bars
 from champion.pipeline.build import build_features
-from champion.pipeline.declare import declare
-from test_state import OWN
-declare(OWN)
 lake, start, end = Lake(Path(sys.argv[1])), date(2023, 12, 4), date(2023, 12, 8)
-assert build_features(lake, start, date(2023, 12, 6), feature_set="ideas1").ways == ("rebuilt",)
-assert build_features(lake, start, end, feature_set="ideas1").ways == ("advanced",)
-whole = features.build(equity_bars(lake, end=end).collect(), OWN)
-kept = lake.scan(OWN.contract).collect().sort("instrument_id", "trade_date").select(whole.columns)
+own = features.find("ideas:OWN")
+assert build_features(lake, start, date(2023, 12, 6), feature_set="ideas:OWN").ways == ("rebuilt",)
+assert build_features(lake, start, end, feature_set="ideas:OWN").ways == ("advanced",)
+whole = features.build(equity_bars(lake, end=end).collect(), own)
+kept = lake.scan(own.contract).collect().sort("instrument_id", "trade_date").select(whole.columns)
 assert kept.height
 assert kept.equals(whole.filter(whole["trade_date"] >= start)), (kept, whole)
+"""
+READER = """
+import sys
+from pathlib import Path
+from champion.lake import Lake
+lake = Lake(Path(sys.argv[1]))
+assert lake.scan("features_own_ideas").collect().height > 10
+assert lake.verify("features_own_ideas") == lake.strangers() == []
+"""
+IDEAS = """
+import polars as pl
+from champion.features import ALPHA158, Feature, FeatureSet
+mean = pl.col("close") / pl.col("close").rolling_max(20)
+ranks = tuple(feature for feature in ALPHA158.features if feature.name == "RANK10")
+to_top = Feature("to_top", "trend", 20, pl.Float64(), "Close over its highest.", mean)
+OWN = FeatureSet("own_ideas", "ideas1", (to_top, *ranks))
+"""
+AGAIN = """
+import sys
+from datetime import date
+from pathlib import Path
+from champion.lake import Lake
+from champion.pipeline.build import build_features
+built = build_features(Lake(Path(sys.argv[1])), date(2023, 12, 4), date(2023, 12, 8), feature_set="ideas:OWN")
+print(built.totals["written"])
 """
 
 
 def test_a_set_of_one_s_own_in_the_lake(copy: Callable[[str], Lake], tmp_path: Path) -> None:
-    root = Path(__file__).resolve().parents[1]
-    for folder in ("champion", "schemas", "tests"):
-        shutil.copytree(root / folder, tmp_path / "project" / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    lake = copy("lake")
-    here = {**os.environ, "PYTHONPATH": os.pathsep.join(str(tmp_path / "project" / one) for one in (".", "tests"))}
-    command = [sys.executable, "-c", PROGRAM, str(lake.root)]
-    run = subprocess.run(
-        command, cwd=tmp_path / "project", env=here, capture_output=True, text=True, check=False, timeout=100
-    )
-    assert run.returncode == 0, run.stderr
+    lake, module = copy("lake"), tmp_path / "ideas.py"
+
+    def run(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        here = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
+        command = [sys.executable, "-c", program, str(lake.root)]
+        return subprocess.run(command, env=here, capture_output=True, text=True, check=False, timeout=100)
+
+    module.write_text(IDEAS)
+    first = run(PROGRAM, tmp_path)
+    assert first.returncode == 0, first.stderr
+    elsewhere = run(READER, tmp_path / "nothing")  # where the module cannot be imported
+    assert elsewhere.returncode == 0, elsewhere.stderr
+    assert run(AGAIN, tmp_path).stdout == "0\n"
+    module.write_text(IDEAS.replace("rolling_max(20)", "rolling_max(19)"))  # nobody raised a version
+    assert run(AGAIN, tmp_path).stdout == "5\n"
+    module.write_text(IDEAS.replace("to_top", "to_highest"))
+    assert "own_ideas_v1.avsc holds other features (to_highest, to_top)" in run(AGAIN, tmp_path).stderr
+    unknown = run(AGAIN.replace("ideas:OWN", "ideas:MINE"), tmp_path)
+    assert "module 'ideas' has no attribute 'MINE'; name it as module:NAME" in unknown.stderr

@@ -10,6 +10,7 @@ import pytest
 from warehouse_rows import (
     ACTIONS,
     ALL,
+    ALPHA158,
     CHANGES,
     DELIVERY,
     FACTORS,
@@ -43,7 +44,7 @@ def test_table_has_the_columns_types_and_order_of_its_contract(loaded: Settings,
     assert list(found.items())[: len(contract)] == list(contract.items())
     extra = columns[len(contract) :]
     assert extra.filter(pl.col("default_kind") != "DEFAULT").is_empty()
-    assert extra["name"].to_list() == (["computed_at"] if name == FEATURES else [])
+    assert extra["name"].to_list() == (["computed_at"] if name in {FEATURES, ALPHA158} else [])
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -71,6 +72,7 @@ def test_tables_are_partitioned_sorted_and_indexed_as_the_specification_says(loa
     assert found[RAW] == ("MergeTree", "toYYYYMM(TradDt)", "TckrSymb, TradDt, event_time")
     assert found[NORMALIZED] == ("ReplacingMergeTree", "toYYYYMM(trade_date)", "symbol, trade_date, instrument_id")
     assert found[FEATURES] == ("MergeTree", "toYYYYMM(trade_date)", "symbol, trade_date, feature_timestamp")
+    assert found[ALPHA158] == found[FEATURES]
     assert found[DELIVERY] == ("ReplacingMergeTree", "toYYYYMM(trade_date)", "symbol, trade_date, instrument_id")
     assert found[INDEX] == ("ReplacingMergeTree", "toYYYYMM(trade_date)", "index_id, trade_date")
     assert found[ACTIONS][1:] == ("toYYYYMM(list_date)", "list_date, instrument_id, ex_date, kind")

@@ -17,11 +17,12 @@ from champion.settings import Settings
 
 RAW, NORMALIZED = "raw_equity_ohlc", "normalized_equity_ohlc"
 FEATURES, PREDICTIONS, QUARANTINE = "features_equity_indicators", "predictions_equity_scores", "quarantine_equity_ohlc"
+ALPHA158 = "features_equity_alpha158"
 DELIVERY, INDEX = "normalized_equity_delivery", "normalized_index_ohlc"
 ACTIONS, MASTER = "normalized_corporate_actions", "normalized_symbol_master"
 CHANGES, FACTORS, FINDINGS = "normalized_symbol_changes", "normalized_adjustment_factors", "quality_findings"
 LISTS = (ACTIONS, MASTER, CHANGES, FACTORS)
-TABLES = (RAW, NORMALIZED, FEATURES, PREDICTIONS, QUARANTINE, DELIVERY, INDEX, *LISTS, FINDINGS)
+TABLES = (RAW, NORMALIZED, FEATURES, ALPHA158, PREDICTIONS, QUARANTINE, DELIVERY, INDEX, *LISTS, FINDINGS)
 JANUARY, SESSIONS = date(2024, 1, 1), (date(2024, 1, 15), date(2024, 1, 16))
 SYMBOLS = ("ACME", "BETA", "M&M", "ZED'S")
 COUNT, ALL = "select count() from {}", "select * from {}"
@@ -103,6 +104,26 @@ def features(sessions: tuple[date, ...] = SESSIONS) -> pl.DataFrame:
                 "obv": -(2**60) - 1,
             }
             for session in sessions
+            for symbol in SYMBOLS
+        ],
+    )
+
+
+def alpha158() -> pl.DataFrame:
+    return typed(
+        ALPHA158,
+        [
+            {
+                "instrument_id": f"NSE:{symbol}",
+                "symbol": symbol,
+                "trade_date": session,
+                "feature_timestamp": datetime(session.year, session.month, session.day, 10, 0, tzinfo=UTC),
+                "feature_version": "alpha158",
+                "KMID": 0.1,
+                "RANK60": None if symbol == "ACME" else 0.55,
+                "VMA5": 3e17,
+            }
+            for session in SESSIONS
             for symbol in SYMBOLS
         ],
     )
@@ -210,7 +231,7 @@ def findings() -> pl.DataFrame:
 
 FRAMES = {RAW: raw, NORMALIZED: normalized, FEATURES: features, PREDICTIONS: predictions, QUARANTINE: quarantine}
 FRAMES |= {DELIVERY: delivery, INDEX: index, ACTIONS: actions, MASTER: master}
-FRAMES |= {CHANGES: changes, FACTORS: factors, FINDINGS: findings}
+FRAMES |= {CHANGES: changes, FACTORS: factors, FINDINGS: findings, ALPHA158: alpha158}
 
 PARAMETERS: dict[str, dict[str, object]] = {
     "symbol_history": {"symbol": "ZED'S", "start": SESSIONS[0], "end": SESSIONS[1]},

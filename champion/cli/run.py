@@ -112,17 +112,23 @@ def backfill(
     console.show(result, as_json=as_json)
 
 
-def features(start: Start, end: End, *, as_json: AsJson = False) -> None:
+def features(
+    start: Start,
+    end: End,
+    feature_set: Annotated[str, typer.Option(help="Version of the feature set: v1, alpha158, or one's own.")] = "v1",
+    *,
+    as_json: AsJson = False,
+) -> None:
     """Build the features of a range of sessions, without a flow or a notebook.
 
-    Example: champion features 2024-01-01 2024-12-31
+    Example: champion features 2024-01-01 2024-12-31 --feature-set alpha158
     """
     from champion.lake import Lake  # noqa: PLC0415
     from champion.pipeline.build import build_features  # noqa: PLC0415
 
     with console.progress_bar(hidden=as_json) as tell:
         lake = Lake(console.settings().lake)
-        built = build_features(lake, console.day(start), console.day(end), progress=tell)
+        built = build_features(lake, console.day(start), console.day(end), feature_set=feature_set, progress=tell)
     console.show(built.totals, as_json=as_json)
 
 

@@ -1,4 +1,7 @@
-"""The contracts there are: one file a version in `schemas/`, the latest version read unless another is asked for."""
+"""The contracts there are: one file a version in `schemas/`, the latest version read unless another is asked for.
+
+A lake can hold further ones, of feature sets that its owner declared (`also`).
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,17 @@ from champion import resources
 from champion.contracts.contract import Contract, parse
 from champion.errors import ContractError
 
+_OTHERS: dict[Path, None] = {}  # folders, in the order they became known
 _FILE = re.compile(r"(?P<name>[a-z][a-z0-9_]*)_v(?P<version>[1-9][0-9]*)\.avsc")
 
 
 def names() -> list[str]:
-    """Return the names of all contracts in `schemas/`, without versions.
+    """Return the names of all contracts, without versions.
 
     >>> "normalized_equity_ohlc" in names()
     True
     """
-    return sorted({name for name, _ in files(resources.folder("schemas"))})
+    return sorted({name for name, _ in _known()})
 
 
 def versions(name: str) -> list[int]:
@@ -30,7 +34,7 @@ def versions(name: str) -> list[int]:
     >>> 1 in versions("normalized_equity_ohlc")
     True
     """
-    return sorted(version for found, version in files(resources.folder("schemas")) if found == name)
+    return sorted(version for found, version in _known() if found == name)
 
 
 @cache
@@ -48,7 +52,26 @@ def load(name: str, version: int | None = None) -> Contract:
     if chosen not in there:
         others = f"its versions are {there}" if there else f"there are: {', '.join(names())}"
         raise ContractError(f"no contract {name!r} version {chosen}; {others}")
-    return parse(read(files(resources.folder("schemas"))[name, chosen]), chosen)
+    return parse(read(_known()[name, chosen]), chosen)
+
+
+def also(folder: Path) -> None:
+    """From now on know the contracts in `folder` too: a lake keeps those of its owner's feature sets in one."""
+    _OTHERS[folder] = None
+
+
+def _known() -> dict[tuple[str, int], Path]:
+    """Return the files of all contracts, by name and version.
+
+    Raises:
+        ContractError: two folders have different contracts of one name.
+    """
+    known = files(resources.folder("schemas"))
+    for folder in _OTHERS:
+        for key, path in files(folder).items():
+            if read(known.setdefault(key, path)) != read(path):
+                raise ContractError(f"{path} and {known[key]} differ; give one of the datasets another name")
+    return known
 
 
 def files(folder: Path) -> dict[tuple[str, int], Path]:

@@ -20,22 +20,28 @@ from __future__ import annotations
 import polars as pl
 
 from champion.errors import UsageError
-from champion.features import carry, compute
+from champion.features import carry, compute, own
+from champion.features.alpha158 import ALPHA158
 from champion.features.record import record, state_record
-from champion.features.sets import Carried, Feature, FeatureSet
+from champion.features.sets import Carried, Feature, FeatureSet, Kernel
 from champion.features.v1 import V1
 
 __all__ = [
+    "ALPHA158",
     "FEATURE_SETS",
+    "V1",
     "VERSION",
     "Carried",
     "Feature",
     "FeatureSet",
+    "Kernel",
     "advance",
     "build",
     "carried_schema",
     "find",
     "groups",
+    "identity",
+    "is_shipped",
     "record",
     "register",
     "required",
@@ -46,8 +52,10 @@ __all__ = [
 VERSION = "1"
 """Version of the computation: raise it when `build` gives other values for the same bars and the same feature set."""
 
-FEATURE_SETS = {V1.version: V1}
-"""The feature sets the pipeline knows, by version: declare one here and it can be built, stored and scanned."""
+FEATURE_SETS = {each.version: each for each in (V1, ALPHA158)}
+"""The feature sets known in this process, by version: those Champion ships, and one's own once they are registered."""
+
+_SHIPPED = tuple(FEATURE_SETS)
 
 
 def register(feature_set: FeatureSet) -> FeatureSet:
@@ -66,16 +74,37 @@ def register(feature_set: FeatureSet) -> FeatureSet:
 
 
 def find(version: str | FeatureSet) -> FeatureSet:
-    """Return the feature set of a version (or the set that is given); raises UsageError when there is none.
+    """Return the feature set of a version, or the set that is given; `module:NAME` is imported and registered.
+
+    Raises:
+        UsageError: there is no such set, or another has its version or name.
 
     >>> find("v1").lookback
     200
     """
     if isinstance(version, FeatureSet):
         return version
+    if ":" in version:
+        return register(own.imported(version))
     if version not in FEATURE_SETS:
-        raise UsageError(f"feature set {version!r} is not known; known are {', '.join(FEATURE_SETS)}")
+        raise UsageError(f"feature set {version!r} is not known; known are {', '.join(FEATURE_SETS)}, and module:NAME")
     return FEATURE_SETS[version]
+
+
+def identity(chosen: FeatureSet) -> str:
+    """Return what features are recorded as made by: the version, and of one's own set a digest of what it computes.
+
+    Champion's own sets change their meaning with `VERSION` only; who edits a formula of one's own need not remember.
+
+    >>> identity(find("v1"))
+    'v1'
+    """
+    return chosen.version if is_shipped(chosen) else f"{chosen.version} {own.meaning(chosen)}"
+
+
+def is_shipped(chosen: FeatureSet) -> bool:
+    """Tell whether Champion ships the set, with its contracts and its table in the warehouse."""
+    return chosen.version in _SHIPPED
 
 
 def groups(version: str | FeatureSet = "v1") -> dict[str, list[str]]:

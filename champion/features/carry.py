@@ -16,7 +16,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from champion.errors import UsageError
-from champion.features.compute import checked, labels
+from champion.features import recursion
+from champion.features.compute import checked, labels, over_rows
 from champion.features.sets import Carried, Feature, FeatureSet
 
 _ID = "instrument_id"
@@ -45,7 +46,7 @@ def state_after(bars: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
     ordered = checked(bars, chosen)
     values = ordered.select(
         _ID,
-        *(each.expression.over(_ID).alias(each.name) for each in chosen.carried),
+        *recursion.carried(ordered, recursion.numbered(ordered), chosen.carried),
         *(pl.col(name).alias(recent(name)) for name in chosen.recent),
     )
     kept = values.group_by(_ID, maintain_order=True).agg(
@@ -97,10 +98,7 @@ def _windows(joined: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
     for lookback in sorted({feature.lookback for feature in features}):
         wanted = [feature for feature in features if feature.lookback == lookback]
         mature = _last_bars(joined.filter(pl.col("bars") >= lookback), lookback, wanted)
-        values = mature.with_columns(feature.expression.alias(_made(feature)) for feature in wanted)
-        ends = values.gather_every(lookback, lookback - 1).select(
-            _ID, *(pl.col(_made(feature)).alias(feature.name) for feature in wanted)
-        )
+        ends = over_rows(mature, wanted).insert_column(0, mature[_ID]).gather_every(lookback, lookback - 1)
         found = found.join(ends, on=_ID, how="left", maintain_order="left")
     return found.drop(_ID)
 

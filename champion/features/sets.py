@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -17,7 +18,8 @@ class Carried:
     """One value an instrument carries from bar to bar, null until it has `lookback` bars, never after.
 
     `expression` gives it over all bars of the instrument. `step` gives the same, to the last bit, from one bar's
-    columns and the carried values before it, each under its name.
+    columns and the carried values before it, each under its name. An exponential `mean` or a running `total` says
+    just what it takes in with each bar, its `values`; its step follows, and whole histories are quicker.
     """
 
     name: str
@@ -25,6 +27,43 @@ class Carried:
     expression: pl.Expr = field(repr=False, compare=False)
     step: pl.Expr = field(repr=False, compare=False)
     dtype: pl.DataType = field(default_factory=pl.Float64)
+    values: pl.Expr | None = field(default=None, repr=False, compare=False)
+    alpha: float | None = None
+
+    @classmethod
+    def mean(cls, name: str, lookback: int, expression: pl.Expr, values: pl.Expr, alpha: float) -> Carried:
+        """Return what starts as `expression` and then moves by `alpha` * (`values` - what it was)."""
+        step = pl.col(name) + (values - pl.col(name)) * alpha
+        return cls(name, lookback, expression, step, values=values, alpha=alpha)
+
+    @classmethod
+    def total(cls, name: str, lookback: int, expression: pl.Expr, values: pl.Expr) -> Carried:
+        """Return what starts as `expression` and then grows by `values`, both whole numbers (Int64)."""
+        return cls(name, lookback, expression, pl.col(name) + values, pl.Int64(), values)
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """Computes several features in one go, which share most of their work, from bars in session order.
+
+    `compute` is given bar columns and the names wanted, and returns these columns, one value a row. A value depends on
+    its row and the rows before it, as an expression's does, and to the last bit on the feature's `lookback` rows alone.
+    """
+
+    compute: Callable[[pl.DataFrame, Sequence[str]], pl.DataFrame]
+
+    @classmethod
+    def of(cls, together: pl.Expr) -> Kernel:
+        """Return the kernel of an expression that gives a struct, with a field for each feature."""
+        return cls(lambda bars, names: bars.select(together.alias("_")).unnest("_").select(names))
+
+    def expression(self, name: str, columns: Sequence[str], dtype: pl.DataType) -> pl.Expr:
+        """Return one of its features as an expression of bar columns."""
+
+        def alone(bars: pl.Series) -> pl.Series:
+            return self.compute(bars.struct.unnest(), [name]).to_series()
+
+        return pl.struct(*columns).map_batches(alone, return_dtype=dtype)
 
 
 @dataclass(frozen=True)
@@ -32,7 +71,8 @@ class Feature:
     """One column of a feature set; `lookback` counts the bars its first value needs, the session's own included.
 
     A recursive feature that says what it has `carried` and the `value` it makes of that after each bar need not be
-    computed from the first bar again; without, each build reads the whole history.
+    computed from the first bar again; without, each build reads the whole history. Features of one `kernel` are
+    computed together; their expressions are for who uses one alone.
     """
 
     name: str
@@ -45,6 +85,7 @@ class Feature:
     unit: str = "1"
     carried: tuple[Carried, ...] = ()
     value: pl.Expr | None = field(default=None, repr=False, compare=False)
+    kernel: Kernel | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from champion import indicators
-from champion.features.sets import Carried, Feature, FeatureSet
+from champion.features.sets import Carried, Feature, FeatureSet, Kernel
 from champion.indicators import carried
 
 _HIGH, _LOW, _CLOSE = pl.col("high"), pl.col("low"), pl.col("close")
@@ -17,41 +17,43 @@ _LAST_CLOSE = Carried("last_close", 1, _CLOSE, _CLOSE)
 _BEFORE = pl.col("last_close")
 
 
-def _ema(span: int) -> Carried:
-    name = f"ema_{span}"
-    return Carried(name, span, indicators.ema(_CLOSE, span), carried.ema_step(pl.col(name), _CLOSE, span))
+def _ema(name: str, span: int, lookback: int, expression: pl.Expr, values: pl.Expr = _CLOSE) -> Carried:
+    return Carried.mean(name, lookback, expression, values, 2 / (span + 1))
 
 
-_EMA_26 = _ema(26)
-_FAST = Carried("macd_fast", 26, carried.macd_fast(_CLOSE), carried.ema_step(pl.col("macd_fast"), _CLOSE, 12))
-_SIGNAL = Carried(
-    "macd_signal",
-    34,
-    indicators.macd_signal(_CLOSE),
-    carried.ema_step(pl.col("macd_signal"), _FAST.step - _EMA_26.step, 9),
-)
-_MACD = (_FAST, _EMA_26, _SIGNAL)
+def _wilder(name: str, expression: pl.Expr, values: pl.Expr) -> Carried:
+    return Carried.mean(name, 15, expression, values, 1 / 14)
+
+
+_EMA = {span: _ema(f"ema_{span}", span, span, indicators.ema(_CLOSE, span)) for span in (12, 26, 50)}
+_FAST = _ema("macd_fast", 12, 26, carried.macd_fast(_CLOSE))
+_SIGNAL = _ema("macd_signal", 9, 34, indicators.macd_signal(_CLOSE), _FAST.step - _EMA[26].step)
+_MACD = (_FAST, _EMA[26], _SIGNAL)
 _MACD_LINE = pl.col("macd_fast") - pl.col("ema_26")
 _GAIN, _LOSS = "average_gain", "average_loss"
 _RSI = (
     _LAST_CLOSE,
-    Carried(_GAIN, 15, carried.average_gain(_CLOSE), carried.average_gain_step(pl.col(_GAIN), _BEFORE, _CLOSE)),
-    Carried(_LOSS, 15, carried.average_loss(_CLOSE), carried.average_loss_step(pl.col(_LOSS), _BEFORE, _CLOSE)),
+    _wilder(_GAIN, carried.average_gain(_CLOSE), carried.gain(_BEFORE, _CLOSE)),
+    _wilder(_LOSS, carried.average_loss(_CLOSE), carried.gain(_CLOSE, _BEFORE)),
 )
-_ATR = Carried(
-    "atr_14", 15, indicators.atr(*_RANGE, window=14), carried.atr_step(pl.col("atr_14"), _BEFORE, _HIGH, _LOW)
-)
-_OBV = Carried(
-    "obv",
-    1,
-    indicators.obv(_CLOSE, _VOLUME),
-    carried.obv_step(pl.col("obv"), _BEFORE, _CLOSE, _VOLUME),
-    pl.Int64(),
-)
+_ATR = _wilder("atr_14", indicators.atr(*_RANGE, window=14), carried.range_after(_BEFORE, _HIGH, _LOW))
+_OBV = Carried.total("obv", 1, indicators.obv(_CLOSE, _VOLUME), carried.signed_volume(_BEFORE, _CLOSE, _VOLUME))
 
 
-def _window(name: str, group: str, lookback: int, expression: pl.Expr, doc: str, unit: str = "1") -> Feature:
-    return Feature(name, group, lookback, pl.Float64(), doc, expression, unit=unit)
+_BANDS = Kernel.of(indicators.bollinger(_CLOSE).struct.rename_fields(["bb_upper", "bb_middle", "bb_lower", "bb_width"]))
+_STOCHASTIC = Kernel.of(indicators.slow_stochastic(*_RANGE).struct.rename_fields(["stochastic_k", "stochastic_d"]))
+
+
+def _window(
+    name: str,
+    group: str,
+    lookback: int,
+    expression: pl.Expr,
+    doc: str,
+    unit: str = "1",
+    kernel: Kernel | None = None,
+) -> Feature:
+    return Feature(name, group, lookback, pl.Float64(), doc, expression, unit=unit, kernel=kernel)
 
 
 def _recursive(  # noqa: PLR0913 - a row of the table each
@@ -86,7 +88,7 @@ _TREND = (
             indicators.ema(_CLOSE, n),
             f"Exponential average of the close, span {n}.",
             _RUPEE,
-            (_ema(n),),
+            (_EMA[n],),
         )
         for n in (12, 26, 50)
     ),
@@ -123,18 +125,24 @@ _MOMENTUM = (
         _MACD,
         value=_MACD_LINE - pl.col("macd_signal"),
     ),
-    _window("stochastic_k", "momentum", 18, indicators.stochastic_k(*_RANGE), "Slow %K (14, 3), 0 to 100."),
-    _window("stochastic_d", "momentum", 18, indicators.stochastic_d(*_RANGE), "Mean of stochastic_k, 3 bars."),
+    *(
+        _window(f"stochastic_{line}", "momentum", 18, expression, f"{doc}, 0 to 100.", kernel=_STOCHASTIC)
+        for line, expression, doc in (
+            ("k", indicators.stochastic_k(*_RANGE), "Slow %K (14, 3)"),
+            ("d", indicators.stochastic_d(*_RANGE), "Mean of stochastic_k, 3 bars"),
+        )
+    ),
 )
 _VOLATILITY = (
-    _window(
-        "bb_upper", "volatility", 20, indicators.bollinger_upper(_CLOSE), "Middle plus 2 standard deviations.", _RUPEE
+    *(
+        _window(f"bb_{line}", "volatility", 20, expression, doc, unit, _BANDS)
+        for line, expression, doc, unit in (
+            ("upper", indicators.bollinger_upper(_CLOSE), "Middle plus 2 standard deviations.", _RUPEE),
+            ("middle", indicators.bollinger_middle(_CLOSE), "Mean of the close, 20 bars.", _RUPEE),
+            ("lower", indicators.bollinger_lower(_CLOSE), "Middle less 2 standard deviations.", _RUPEE),
+            ("width", indicators.bollinger_width(_CLOSE), "Upper less lower, over the middle.", "1"),
+        )
     ),
-    _window("bb_middle", "volatility", 20, indicators.bollinger_middle(_CLOSE), "Mean of the close, 20 bars.", _RUPEE),
-    _window(
-        "bb_lower", "volatility", 20, indicators.bollinger_lower(_CLOSE), "Middle less 2 standard deviations.", _RUPEE
-    ),
-    _window("bb_width", "volatility", 20, indicators.bollinger_width(_CLOSE), "Upper less lower, over the middle."),
     _recursive(
         "atr_14",
         "volatility",

@@ -21,12 +21,14 @@ from champion.indicators.channels import (
     keltner_upper,
 )
 from champion.indicators.directional import adx, aroon_down, aroon_oscillator, aroon_up, minus_di, plus_di
-from champion.indicators.momentum import macd, macd_histogram, macd_signal, ppo, rsi, trix
-from champion.indicators.oscillators import cci, mfi, williams_r
+from champion.indicators.momentum import cmo, macd, macd_histogram, macd_signal, ppo, rsi, trix
+from champion.indicators.oscillators import cci, mfi, ultimate_oscillator, williams_r
 from champion.indicators.realised import garman_klass, parkinson, realised_volatility, rogers_satchell, yang_zhang
 from champion.indicators.returns import log_return, mom, roc, simple_return
+from champion.indicators.sequential import kama, parabolic_sar
 from champion.indicators.statistics import beta, correlation, rolling_rank, rolling_zscore
 from champion.indicators.stochastic import (
+    slow_stochastic,
     stochastic_d,
     stochastic_fast_d,
     stochastic_fast_k,
@@ -37,6 +39,7 @@ from champion.indicators.stochastic import (
 from champion.indicators.trend import dema, ema, sma, tema, wma
 from champion.indicators.volatility import (
     atr,
+    bollinger,
     bollinger_lower,
     bollinger_middle,
     bollinger_upper,
@@ -65,6 +68,7 @@ __all__ = [
     "aroon_up",
     "atr",
     "beta",
+    "bollinger",
     "bollinger_lower",
     "bollinger_middle",
     "bollinger_upper",
@@ -72,6 +76,7 @@ __all__ = [
     "cci",
     "chaikin_money_flow",
     "chaikin_oscillator",
+    "cmo",
     "correlation",
     "cross_section",
     "dema",
@@ -81,6 +86,7 @@ __all__ = [
     "ema",
     "force_index",
     "garman_klass",
+    "kama",
     "keltner_lower",
     "keltner_middle",
     "keltner_upper",
@@ -93,6 +99,7 @@ __all__ = [
     "mom",
     "natr",
     "obv",
+    "parabolic_sar",
     "parkinson",
     "plus_di",
     "ppo",
@@ -103,6 +110,7 @@ __all__ = [
     "rolling_zscore",
     "rsi",
     "simple_return",
+    "slow_stochastic",
     "sma",
     "standard_deviation",
     "stochastic_d",
@@ -114,6 +122,7 @@ __all__ = [
     "tema",
     "trix",
     "true_range",
+    "ultimate_oscillator",
     "volume_ma",
     "vwap",
     "williams_r",

@@ -1,6 +1,6 @@
-"""Recursive indicators a bar at a time: what each remembers, how one more bar changes it, what it then says.
+"""Recursive indicators a bar at a time: what each remembers, what it takes in with one more bar, what it then says.
 
-A step gives to the last bit what the indicator over the whole series gives: an exponential mean moves by
+Moved by what it takes in, a mean is to the last bit what the indicator gives over the whole series: it moves by
 alpha * (value - mean), computed in this order, as Polars' `ewm_mean` does.
 """
 
@@ -8,17 +8,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import rupees, units, wilder_mean
+from champion.indicators._mechanics import rupees, units, widest_units, wilder_mean
 from champion.indicators.trend import ema_from
-
-
-def ema_step(before: pl.Expr, price: pl.Expr, span: int) -> pl.Expr:
-    """Return the exponential moving average after one more price; null where there was none before.
-
-    >>> pl.select(ema_step(pl.lit(100.0), pl.lit(103.0), 2)).item()
-    102.0
-    """
-    return before + (price - before) * (2 / (span + 1))
 
 
 def macd_fast(close: pl.Expr, fast: int = 12, slow: int = 26) -> pl.Expr:
@@ -36,14 +27,15 @@ def average_loss(close: pl.Expr, window: int = 14) -> pl.Expr:
     return wilder_mean(_gain(-units(close).diff()), window)
 
 
-def average_gain_step(before: pl.Expr, close_before: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
-    """Return Wilder's average gain after one more close."""
-    return _wilder_step(before, _gain(units(close) - units(close_before)).cast(pl.Float64), window)
+def gain(close_before: pl.Expr, close: pl.Expr) -> pl.Expr:
+    """Return by how much the close rose, in price units (Float64), 0 where it fell: what `average_gain` takes in.
 
+    With both closes swapped it is the loss.
 
-def average_loss_step(before: pl.Expr, close_before: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
-    """Return Wilder's average loss after one more close."""
-    return _wilder_step(before, _gain(units(close_before) - units(close)).cast(pl.Float64), window)
+    >>> pl.select(gain(pl.lit(10.0), pl.lit(10.5))).item()
+    5000.0
+    """
+    return _gain(units(close) - units(close_before)).cast(pl.Float64)
 
 
 def rsi_of(gain: pl.Expr, loss: pl.Expr) -> pl.Expr:
@@ -52,21 +44,24 @@ def rsi_of(gain: pl.Expr, loss: pl.Expr) -> pl.Expr:
     return pl.when(gain.is_not_null()).then(index)
 
 
-def atr_step(before: pl.Expr, close_before: pl.Expr, high: pl.Expr, low: pl.Expr, window: int = 14) -> pl.Expr:
-    """Return the average true range after one more bar, in rupees."""
-    top, bottom, last = units(high), units(low), units(close_before)
-    widest = pl.max_horizontal(top - bottom, (top - last).abs(), (bottom - last).abs())
-    return _wilder_step(before, rupees(widest), window)
+def range_after(close_before: pl.Expr, high: pl.Expr, low: pl.Expr) -> pl.Expr:
+    """Return the true range of one more bar, in rupees: what the average true range takes in.
+
+    >>> bar = pl.DataFrame({"last": [10.5], "high": [12.0], "low": [11.5]})
+    >>> bar.select(range_after(pl.col("last"), pl.col("high"), pl.col("low"))).item()
+    1.5
+    """
+    return rupees(widest_units(units(close_before), units(high), units(low)))
 
 
-def obv_step(before: pl.Expr, close_before: pl.Expr, close: pl.Expr, volume: pl.Expr) -> pl.Expr:
-    """Return on-balance volume after one more bar, in shares (Int64)."""
-    return before + (units(close) - units(close_before)).sign() * volume
+def signed_volume(close_before: pl.Expr, close: pl.Expr, volume: pl.Expr) -> pl.Expr:
+    """Return what on-balance volume takes in, in shares (Int64): the volume, negative where the close fell.
+
+    >>> pl.select(signed_volume(pl.lit(10.5), pl.lit(10.0), pl.lit(7))).item()
+    -7
+    """
+    return (units(close) - units(close_before)).sign() * volume
 
 
 def _gain(change: pl.Expr) -> pl.Expr:
     return change.clip(lower_bound=0)
-
-
-def _wilder_step(before: pl.Expr, value: pl.Expr, window: int) -> pl.Expr:
-    return before + (value - before) * (1 / window)

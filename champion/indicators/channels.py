@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import PRICE_UNIT, divide, rupees, units
+from champion.indicators._mechanics import PRICE_UNIT, divide, highest, lowest, rupees, units
 from champion.indicators.trend import ema
 from champion.indicators.volatility import atr
 
@@ -53,7 +53,7 @@ def donchian_upper(high: pl.Expr, window: int = 20) -> pl.Expr:
     >>> pl.DataFrame({"high": [3.0, 2.0, 4.0]}).select(donchian_upper(pl.col("high"), 2)).to_series().to_list()
     [None, 3.0, 4.0]
     """
-    return rupees(units(high).rolling_max(window))
+    return rupees(highest(units(high), window))
 
 
 def donchian_lower(low: pl.Expr, window: int = 20) -> pl.Expr:
@@ -62,7 +62,7 @@ def donchian_lower(low: pl.Expr, window: int = 20) -> pl.Expr:
     >>> pl.DataFrame({"low": [3.0, 2.0, 4.0]}).select(donchian_lower(pl.col("low"), 2)).to_series().to_list()
     [None, 2.0, 2.0]
     """
-    return rupees(units(low).rolling_min(window))
+    return rupees(lowest(units(low), window))
 
 
 def donchian_middle(high: pl.Expr, low: pl.Expr, window: int = 20) -> pl.Expr:
@@ -72,4 +72,4 @@ def donchian_middle(high: pl.Expr, low: pl.Expr, window: int = 20) -> pl.Expr:
     >>> bars.select(donchian_middle(pl.col("high"), pl.col("low"), 2)).to_series().to_list()
     [None, 2.0]
     """
-    return divide(units(high).rolling_max(window) + units(low).rolling_min(window), 2 * PRICE_UNIT)
+    return divide(highest(units(high), window) + lowest(units(low), window), 2 * PRICE_UNIT)

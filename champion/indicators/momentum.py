@@ -1,4 +1,4 @@
-"""Momentum indicators: relative strength, MACD, PPO and TRIX."""
+"""Momentum indicators: relative strength, Chande's oscillator, MACD, PPO and TRIX."""
 
 from __future__ import annotations
 
@@ -19,6 +19,23 @@ def rsi(close: pl.Expr, window: int = 14) -> pl.Expr:
     gain = wilder_mean(change.clip(lower_bound=0), window)
     loss = wilder_mean((-change).clip(lower_bound=0), window)
     return pl.when(gain + loss == 0).then(0.0).otherwise(100 * (gain / (gain + loss)))
+
+
+def cmo(close: pl.Expr, window: int = 14) -> pl.Expr:
+    """Return Chande's momentum oscillator, -100 to 100: average gain less average loss, over their sum, in percent.
+
+    0 while no close has moved; null on the first `window` rows. The averages are Wilder's, as those of `rsi`, of which
+    it is 2 * rsi - 100. TA-Lib CMO, which smooths so; Chande and Kroll, The New Technical Trader (1994), do not.
+    Recursive.
+
+    >>> pl.DataFrame({"close": [10.0, 13.0, 12.0]}).select(cmo(pl.col("close"), 2)).to_series().to_list()
+    [None, None, 50.0]
+    """
+    change = units(close).diff()
+    gain, loss = pl.field("gain"), pl.field("loss")
+    share = pl.when(gain + loss == 0).then(0.0).otherwise(100 * ((gain - loss) / (gain + loss)))
+    sides = {"gain": change.clip(lower_bound=0), "loss": (-change).clip(lower_bound=0)}
+    return sharing(share, **{name: wilder_mean(side, window) for name, side in sides.items()})
 
 
 def macd(close: pl.Expr, fast: int = 12, slow: int = 26, signal: int = 9) -> pl.Expr:

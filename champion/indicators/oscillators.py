@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import from_row, sharing, typical_units, units
+from champion.indicators._mechanics import from_row, highest, lowest, sharing, true_range_units, typical_units, units
 
 
 def williams_r(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
@@ -17,9 +17,34 @@ def williams_r(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) ->
     >>> bars.select(williams_r(pl.col("high"), pl.col("low"), pl.col("close"), 2)).to_series().to_list()
     [None, -25.0]
     """
-    highest, lowest = units(high).rolling_max(window), units(low).rolling_min(window)
-    below = -100 * (highest - units(close)) / (highest - lowest)
-    return pl.when(highest == lowest).then(0.0).otherwise(below)
+    top, bottom = pl.field("top"), pl.field("bottom")
+    below = -100 * (top - units(close)) / (top - bottom)
+    share = pl.when(top == bottom).then(0.0).otherwise(below)
+    return sharing(share, top=highest(units(high), window), bottom=lowest(units(low), window))
+
+
+def ultimate_oscillator(
+    high: pl.Expr, low: pl.Expr, close: pl.Expr, short: int = 7, middle: int = 14, long: int = 28
+) -> pl.Expr:
+    """Return the ultimate oscillator, 0 to 100: buying pressure over true range, in three windows weighed 4, 2 and 1.
+
+    Buying pressure is the close less the lower of the low and the close before; a window without any range counts 0.
+    Null on the first `long` rows, the longest window's. TA-Lib ULTOSC; Williams, Stocks & Commodities (1985).
+
+    >>> bars = pl.DataFrame({"high": [11.0, 12.0, 13.0], "low": [10.0, 11.0, 12.0], "close": [10.0, 12.0, 12.5]})
+    >>> last = bars.select(ultimate_oscillator(*(pl.col(name) for name in bars.columns), 1, 1, 2)).to_series()[2]
+    >>> round(last, 4)
+    54.7619
+    """
+    low_before = pl.min_horizontal(units(low), units(close).shift(1))
+    pressure, reach = pl.field("pressure"), pl.field("reach")
+    windows = sorted((short, middle, long))
+    share = pl.sum_horizontal(
+        weight * pl.when(reach.rolling_sum(n) > 0).then(pressure.rolling_sum(n) / reach.rolling_sum(n)).otherwise(0.0)
+        for weight, n in zip((4, 2, 1), windows, strict=True)
+    )
+    both = {"pressure": units(close) - low_before, "reach": true_range_units(high, low, close)}
+    return from_row(windows[-1], sharing(100 * (share / pl.lit(7.0)), **both))
 
 
 def cci(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 20) -> pl.Expr:

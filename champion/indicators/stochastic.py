@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import divide, from_row, sharing, units
+from champion.indicators._mechanics import divide, from_row, highest, lowest, sharing, units
 from champion.indicators.momentum import rsi
 
 _GRAIN = 2**40
@@ -20,22 +20,43 @@ def stochastic_k(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, 
     The raw value, 0 where high and low are equal throughout, is averaged over `k` sessions. Null on the first
     `window` + `k` + `d` - 3 rows, where %D is null too. TA-Lib STOCH (window, k, simple, d, simple).
     """
-    total = _raw_stochastic(high, low, close, window).rolling_sum(k)
-    return from_row(window + k + d - 3, divide(total, _GRAIN * k))
+    return _slow_k(_raw_stochastic(high, low, close, window).rolling_sum(k), window, k, d)
 
 
 def stochastic_d(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, k: int = 3, d: int = 3) -> pl.Expr:
     """Return the slow stochastic %D, 0 to 100: the simple average of %K over `d` sessions; null where %K is."""
-    total = _raw_stochastic(high, low, close, window).rolling_sum(k).rolling_sum(d)
-    return divide(total, _GRAIN * k * d)
+    return _slow_d(_raw_stochastic(high, low, close, window).rolling_sum(k), k, d)
+
+
+def slow_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, k: int = 3, d: int = 3) -> pl.Expr:
+    """Return the slow stochastics together, a struct of k and d, 0 to 100: half the work.
+
+    Each is what `stochastic_k` or `stochastic_d` gives.
+
+    >>> bars = pl.DataFrame({"high": [12.0, 13.0], "low": [10.0, 11.0], "close": [11.0, 12.25]})
+    >>> bars.select(slow_stochastic(pl.col("high"), pl.col("low"), pl.col("close"), 2, 1, 1)).to_series()[1]
+    {'k': 75.0, 'd': 75.0}
+    """
+    total = pl.field("total")
+    both = pl.struct(k=_slow_k(total, window, k, d), d=_slow_d(total, k, d))
+    return sharing(both, total=_raw_stochastic(high, low, close, window).rolling_sum(k))
+
+
+def _slow_k(total: pl.Expr, window: int, k: int, d: int) -> pl.Expr:
+    return from_row(window + k + d - 3, divide(total, _GRAIN * k))
+
+
+def _slow_d(total: pl.Expr, k: int, d: int) -> pl.Expr:
+    return divide(total.rolling_sum(d), _GRAIN * k * d)
 
 
 def _raw_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int) -> pl.Expr:
     """Return the raw (fast) %K in whole grains."""
-    highest, lowest = units(high).rolling_max(window), units(low).rolling_min(window)
-    position = 100 * (units(close) - lowest) / (highest - lowest)
-    raw = pl.when(highest == lowest).then(0.0).otherwise(position)
-    return (raw * _GRAIN).round().cast(pl.Int64)
+    bottom, reach = pl.field("bottom"), pl.field("top") - pl.field("bottom")
+    position = 100 * (pl.field("last") - bottom) / reach
+    raw = pl.when(reach == 0).then(0.0).otherwise(position)
+    whole = (raw * _GRAIN).round().cast(pl.Int64)
+    return sharing(whole, top=highest(units(high), window), bottom=lowest(units(low), window), last=units(close))
 
 
 def stochastic_fast_k(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, d: int = 3) -> pl.Expr:
@@ -88,7 +109,7 @@ def stochastic_rsi_d(close: pl.Expr, window: int = 14, k: int = 5, d: int = 3) -
 def _raw_stochastic_rsi(close: pl.Expr, window: int, k: int) -> pl.Expr:
     """Return the position of the RSI in its range, in whole grains."""
     index = pl.field("index")
-    highest, lowest = index.rolling_max(k), index.rolling_min(k)
-    position = 100 * ((index - lowest) / (highest - lowest))
-    raw = pl.when(highest - lowest < _STILL).then(0.0).otherwise(position)
+    top, bottom = index.rolling_max(k), index.rolling_min(k)
+    position = 100 * ((index - bottom) / (top - bottom))
+    raw = pl.when(top - bottom < _STILL).then(0.0).otherwise(position)
     return sharing((raw * _GRAIN).round().cast(pl.Int64), index=rsi(close, window))

@@ -10,11 +10,13 @@ from champion.indicators._mechanics import (
     mean_rupees,
     rupees,
     seeded_ewm,
-    spread,
+    sharing,
     true_range_units,
     units,
 )
 from champion.indicators.trend import sma
+
+_MIDDLE, _DEVIATION = pl.field("middle"), pl.field("deviation")
 
 
 def bollinger_upper(close: pl.Expr, window: int = 20, deviations: float = 2.0) -> pl.Expr:
@@ -22,7 +24,7 @@ def bollinger_upper(close: pl.Expr, window: int = 20, deviations: float = 2.0) -
 
     The standard deviation is that of the population. Null on the first `window` - 1 rows. TA-Lib BBANDS (simple).
     """
-    return sma(close, window) + deviations * standard_deviation(close, window)
+    return _bands(close, window, _MIDDLE + deviations * _DEVIATION)
 
 
 def bollinger_middle(close: pl.Expr, window: int = 20) -> pl.Expr:
@@ -32,12 +34,25 @@ def bollinger_middle(close: pl.Expr, window: int = 20) -> pl.Expr:
 
 def bollinger_lower(close: pl.Expr, window: int = 20, deviations: float = 2.0) -> pl.Expr:
     """Return the lower Bollinger band: the middle less `deviations` standard deviations, in rupees."""
-    return sma(close, window) - deviations * standard_deviation(close, window)
+    return _bands(close, window, _MIDDLE - deviations * _DEVIATION)
 
 
 def bollinger_width(close: pl.Expr, window: int = 20, deviations: float = 2.0) -> pl.Expr:
     """Return the upper less the lower Bollinger band over the middle, a decimal that is never negative."""
-    return 2 * deviations * standard_deviation(close, window) / sma(close, window)
+    return _bands(close, window, 2 * deviations * _DEVIATION / _MIDDLE)
+
+
+def bollinger(close: pl.Expr, window: int = 20, deviations: float = 2.0) -> pl.Expr:
+    """Return the Bollinger bands together, a struct of upper, middle, lower (rupees) and width: a third of the work.
+
+    Each is what the function of its name gives.
+
+    >>> pl.DataFrame({"close": [1.0, 3.0]}).select(bollinger(pl.col("close"), 2)).to_series()[1]
+    {'upper': 4.0, 'middle': 2.0, 'lower': 0.0, 'width': 2.0}
+    """
+    reach = deviations * _DEVIATION
+    width = 2 * deviations * _DEVIATION / _MIDDLE
+    return _bands(close, window, pl.struct(upper=_MIDDLE + reach, middle=_MIDDLE, lower=_MIDDLE - reach, width=width))
 
 
 def standard_deviation(price: pl.Expr, window: int) -> pl.Expr:
@@ -45,8 +60,19 @@ def standard_deviation(price: pl.Expr, window: int) -> pl.Expr:
 
     Exact up to its square root: squares of price units outgrow 64 bits, so they are summed in 128.
     """
-    squares = spread(units(price), units(price), window)
-    return divide(squares.cast(pl.Float64).sqrt(), PRICE_UNIT * window)
+    return _bands(price, window, _DEVIATION)
+
+
+def _bands(close: pl.Expr, window: int, result: pl.Expr) -> pl.Expr:
+    """Return the result, written in fields middle and deviation: mean and standard deviation of the window."""
+    total, wide = pl.field("total"), pl.field("total").cast(pl.Int128)
+    spread = (window * pl.field("squares") - wide * wide).cast(pl.Float64)
+    middle, deviation = divide(total, PRICE_UNIT * window), divide(spread.sqrt(), PRICE_UNIT * window)
+    price = pl.field("price")
+    square = price.cast(pl.Int128) * price
+    sums = sharing(pl.struct(total=price.rolling_sum(window), squares=square.rolling_sum(window)), price=units(close))
+    both = sums.struct.with_fields(middle=middle, deviation=deviation)
+    return both.struct.with_fields(_result=result).struct.field("_result")
 
 
 def atr(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:

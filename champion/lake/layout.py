@@ -22,6 +22,7 @@ SUCCESS = "_SUCCESS"
 SEALED = "_SEALED"
 RETIRED = "_RETIRED"
 INDEX = "_metadata"
+CONTRACTS = ".contracts"  # folder with the contracts of its owner's feature sets
 COMMON_INDEX = "_common_metadata"
 _OWNER_AND_GROUP = 0o750
 _PART = re.compile(r"part-(\d{5})\.parquet")
@@ -39,30 +40,33 @@ def dataset_folder(root: Path, contract: Contract) -> Path:
 
 def session_folder(root: Path, contract: Contract, session: date) -> Path:
     """Return the folder of one session, above any feature groups."""
-    folder = dataset_folder(root, contract)
-    for key in contract.partition_by:
-        match key:
-            case "date":
-                folder /= f"date={session.isoformat()}"
-            case "year":
-                folder /= f"year={session.year:04d}"
-            case "month":
-                folder /= f"month={session.month:02d}"
-            case "day":
-                folder /= f"day={session.day:02d}"
-            case "feature_group":
-                pass
-            case _:
-                raise LakeError(f"{contract.label}: unknown partition key {key!r}")
-    return folder
+    return root.joinpath(contract.layer, contract.dataset, *_of_session(contract, session))
 
 
 def partition_folder(root: Path, contract: Contract, session: date, group: str | None) -> Path:
     """Return the folder of one session, and of one group where the dataset has groups."""
     if (group is None) == ("feature_group" in contract.partition_by):
         raise LakeError(f"{contract.label}: group is {group!r}; its groups are {sorted(contract.groups) or 'none'}")
-    folder = session_folder(root, contract, session)
-    return folder if group is None else folder / f"feature_group={group}"
+    below = () if group is None else (f"feature_group={group}",)
+    return root.joinpath(contract.layer, contract.dataset, *_of_session(contract, session), *below)
+
+
+def _of_session(contract: Contract, session: date) -> Iterator[str]:
+    """Yield the names of a session's folders; whole histories are asked for, so paths are joined once."""
+    for key in contract.partition_by:
+        match key:
+            case "date":
+                yield f"date={session.isoformat()}"
+            case "year":
+                yield f"year={session.year:04d}"
+            case "month":
+                yield f"month={session.month:02d}"
+            case "day":
+                yield f"day={session.day:02d}"
+            case "feature_group":
+                pass
+            case _:
+                raise LakeError(f"{contract.label}: unknown partition key {key!r}")
 
 
 def committed_sessions(root: Path, contract: Contract, group: str | None) -> Iterator[date]:
@@ -70,8 +74,8 @@ def committed_sessions(root: Path, contract: Contract, group: str | None) -> Ite
     tail = SUCCESS if group is None else f"feature_group={group}/{SUCCESS}"
     folder = dataset_folder(root, contract)
     days = "date=*" if "date" in contract.partition_by else "year=*/month=*/day=*"
-    for path in present(folder, f"{days}/{tail}"):
-        parts = path.relative_to(folder).parts[: days.count("/") + 1]
+    for path in _present(folder, f"{days}/{tail}"):
+        parts = Path(path).parts[: days.count("/") + 1]
         with suppress(ValueError):
             yield date.fromisoformat("-".join(_value(part) for part in parts))
 
@@ -81,14 +85,17 @@ def present(folder: Path, pattern: str) -> Iterator[Path]:
 
     A folder that a sweep removes meanwhile is passed over; `Path.glob` would stop there with an error.
     """
-    found = glob.iglob(pattern, root_dir=folder, recursive=True, include_hidden=True)  # noqa: PTH207 - for that reason
-    return (folder / path for path in found)
+    return (folder / path for path in _present(folder, pattern))
+
+
+def _present(folder: Path, pattern: str) -> Iterator[str]:
+    return glob.iglob(pattern, root_dir=folder, recursive=True, include_hidden=True)  # noqa: PTH207 - see `present`
 
 
 def sealed_folder(root: Path, contract: Contract, year: int, group: str | None) -> Path:
     """Return the folder of a sealed year, and of one group where the dataset has groups."""
-    folder = dataset_folder(root, contract) / f"year={year:04d}"
-    return folder if group is None else folder / f"feature_group={group}"
+    below = () if group is None else (f"feature_group={group}",)
+    return root.joinpath(contract.layer, contract.dataset, f"year={year:04d}", *below)
 
 
 def sealed_name(content: str) -> str:

@@ -54,6 +54,16 @@ class Partition:
         sealed = self.sealed_part(part)
         return sealed.path if sealed else self.folder / part.name
 
+    def is_whole(self, inputs: Mapping[str, str]) -> bool:
+        """Tell whether the current revision was made from just these inputs and its file is there, whole by size."""
+        if not self.manifest.made_from(inputs):
+            return False
+        part = self.manifest.current
+        try:
+            return self.path(part).stat().st_size == (self.sealed_part(part) or part).bytes
+        except FileNotFoundError:
+            return False
+
 
 def find(
     root: Path, contract: Contract, group: str | None, start: date | None = None, end: date | None = None
@@ -63,7 +73,8 @@ def find(
     Raises:
         LakeError: a manifest is damaged.
     """
-    days = {session: _day(root, contract, session, group) for session in _days(root, contract, group, start, end)}
+    folders = {s: layout.partition_folder(root, contract, s, group) for s in _days(root, contract, group, start, end)}
+    days = {session: manifests.read(folder / layout.SUCCESS) for session, folder in folders.items()}
     years = sealed_years(root, contract, group, start, end)
     sealed = {session: year for year in years.values() for session in year.sessions if _between(session, start, end)}
     found = {session: year.sessions[session] for session, year in sealed.items()}
@@ -71,12 +82,30 @@ def find(
     return [
         Partition(
             session,
-            layout.partition_folder(root, contract, session, group),
+            folders.get(session) or layout.partition_folder(root, contract, session, group),
             found[session],
             years.get(session.year),
         )
         for session in sorted(found)
     ]
+
+
+def among(root: Path, contract: Contract, group: str | None, sessions: Sequence[date]) -> dict[date, Partition]:
+    """Return the committed ones among these sessions' partitions, looked up by name rather than walked to.
+
+    Raises:
+        LakeError: a manifest is damaged.
+    """
+    folders = {session: layout.partition_folder(root, contract, session, group) for session in sessions}
+    days = {session: manifests.read(folder / layout.SUCCESS) for session, folder in folders.items()}
+    years = {year: sealed_year(root, contract, year, group) for year in {session.year for session in sessions}}
+    found: dict[date, Partition] = {}
+    for session, folder in folders.items():
+        sealed = years[session.year]
+        manifest = days[session] or (sealed.sessions.get(session) if sealed else None)
+        if manifest is not None:
+            found[session] = Partition(session, folder, manifest, sealed)
+    return found
 
 
 def find_one(root: Path, contract: Contract, session: date, group: str | None) -> Partition | None:
@@ -85,12 +114,7 @@ def find_one(root: Path, contract: Contract, session: date, group: str | None) -
     Raises:
         LakeError: its manifest is damaged.
     """
-    day = _day(root, contract, session, group)
-    sealed = sealed_year(root, contract, session.year, group)
-    found = day or (sealed.sessions.get(session) if sealed else None)
-    if found is None:
-        return None
-    return Partition(session, layout.partition_folder(root, contract, session, group), found, sealed)
+    return among(root, contract, group, [session]).get(session)
 
 
 def sessions(
@@ -162,10 +186,6 @@ def _parsed(path: Path, _inode: int, _changed: int, _size: int) -> SealedYear | 
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LakeError(f"{path}: not a sealed year ({error}); `champion lake verify` lists what is damaged") from error
-
-
-def _day(root: Path, contract: Contract, session: date, group: str | None) -> Manifest | None:
-    return manifests.read(layout.partition_folder(root, contract, session, group) / layout.SUCCESS)
 
 
 def _days(root: Path, contract: Contract, group: str | None, start: date | None, end: date | None) -> Sequence[date]:

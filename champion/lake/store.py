@@ -30,6 +30,16 @@ class Lake:
 
     root: Path
 
+    def __post_init__(self) -> None:
+        """Know the contracts that lie in the lake itself."""
+        if self.contracts.is_dir():
+            contracts.also(self.contracts)
+
+    @property
+    def contracts(self) -> Path:
+        """The folder with the contracts of feature sets that Champion does not ship."""
+        return self.root / layout.CONTRACTS
+
     def write(
         self,
         name: str,
@@ -65,11 +75,7 @@ class Lake:
     def is_current(self, name: str, session: date, inputs: Mapping[str, str], group: str | None = None) -> bool:
         """Tell whether the partition was made from just these inputs and its file is there, whole by its size."""
         found = partitions.find_one(self.root, contracts.load(name), session, group)
-        if found is None or not found.manifest.made_from(inputs):
-            return False
-        part = found.manifest.current
-        file, sealed = found.path(part), found.sealed_part(part)
-        return file.exists() and file.stat().st_size == (sealed or part).bytes
+        return found is not None and found.is_whole(inputs)
 
     def manifest(self, name: str, session: date, group: str | None = None) -> Manifest | None:
         """Return the manifest of one partition, sealed or not, or None where it was never committed."""
@@ -152,15 +158,16 @@ class Lake:
         contract = self._askable(name, as_of)
         if not contract.groups:
             return self.scan_partitions(contract, None, partitions.find(self.root, contract, None, start, end), as_of)
-        frames = []
-        for group in self._known_groups(contract, groups):
+        frames, asked = [], self._known_groups(contract, groups)
+        for group in asked:
             found = partitions.find(self.root, contract, group, start, end)
             frames.append(self.scan_partitions(contract, group, found, as_of))
         joined, *others = frames
         for frame in others:
             repeated = [column for column in contract.ungrouped if column not in contract.key]
             joined = joined.join(frame.drop(repeated), on=list(contract.key), how="inner", maintain_order="left")
-        return joined
+        held = {*contract.ungrouped, *(column for group in asked for column in contract.groups[group])}
+        return joined.select(column for column in contract.polars_schema if column in held)
 
     def verify(self, name: str) -> list[Damage]:
         """Return everything about a dataset that is not as it was committed; nothing where all is well."""

@@ -18,12 +18,13 @@ from datetime import date
 
 import polars as pl
 
-from champion import contracts, features
+from champion import contracts
 from champion.envelope import session_close_expr
 from champion.features import FeatureSet
 from champion.lake import Lake
 from champion.pipeline import carried, history, ways
 from champion.pipeline.actions import known_factors
+from champion.pipeline.declare import known_to
 from champion.pipeline.history import Build
 from champion.pipeline.progress import Progress, silent
 from champion.pipeline.ways import Made
@@ -67,9 +68,9 @@ def build_features(
 
     Without `from_state` all is computed from whole histories: the same partitions, at more cost.
     """
-    build = history.plan(lake, end, features.find(feature_set), known_factors(lake))
+    build = history.plan(lake, end, known_to(lake, feature_set), known_factors(lake))
     sessions = [session for session in build.sessions if session >= start]
-    stale = [session for session in sessions if not build.is_current(session)]
+    stale = build.stale(start)
     taken = []
     for way, made in _made(build, stale, from_state=from_state) if stale else ():
         taken.append(way)
@@ -89,13 +90,12 @@ def build_features(
 
 def stale_sessions(lake: Lake, end: date, feature_set: str | FeatureSet = "v1") -> list[date]:
     """Return the sessions up to `end` whose features are missing or were made from other bars than the lake holds."""
-    build = history.plan(lake, end, features.find(feature_set), known_factors(lake))
-    return [session for session in build.sessions if not build.is_current(session)]
+    return history.plan(lake, end, known_to(lake, feature_set), known_factors(lake)).stale()
 
 
 def outdated_sessions(lake: Lake, end: date, feature_set: str | FeatureSet = "v1") -> list[date]:
     """Return the sessions up to `end` that have features, but of other bars or actions than are known now."""
-    held = set(lake.sessions(features.find(feature_set).contract, end=end))
+    held = set(lake.sessions(known_to(lake, feature_set).contract, end=end))
     return [session for session in stale_sessions(lake, end, feature_set) if session in held]
 
 

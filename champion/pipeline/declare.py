@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from champion import features, resources
+from champion import contracts, features, resources
 from champion.errors import UsageError
 from champion.features import FeatureSet
 from champion.files import write_bytes
+from champion.lake import Lake
 
 
 def declare(feature_set: FeatureSet, schemas: Path | None = None) -> list[Path]:
@@ -35,6 +36,23 @@ def declare(feature_set: FeatureSet, schemas: Path | None = None) -> list[Path]:
     for file in missing:
         write_bytes(file, _text(files[file]).encode())
     return missing
+
+
+def known_to(lake: Lake, feature_set: str | FeatureSet) -> FeatureSet:
+    """Return the feature set, once the lake knows its contracts: those of one's own set are kept in the lake itself.
+
+    They are derived from the declaration the first time it is built. Any process that opens the lake can then read the
+    features, whether it can import the set or not.
+
+    Raises:
+        UsageError: as `features.find`, or the set's columns are not those that the lake holds under its name.
+    """
+    chosen = features.find(feature_set)
+    if not features.is_shipped(chosen):
+        kept = resources.folder("schemas")
+        declare(chosen, kept if (kept / f"{chosen.contract}_v1.avsc").exists() else lake.contracts)
+        contracts.also(lake.contracts)
+    return chosen
 
 
 def _require_same(file: Path, record: dict[str, Any]) -> None:

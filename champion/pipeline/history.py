@@ -41,10 +41,15 @@ class Build:
         """Return how many sessions there are after `since` up to `until`."""
         return sum(since < session <= until for session in self.made_from)
 
-    def is_current(self, session: date) -> bool:
-        """Tell whether the session's features are there and made from what they should be."""
-        inputs = self.made_from[session]
-        return all(self.lake.is_current(self.chosen.contract, session, inputs, group) for group in self.groups)
+    def stale(self, start: date | None = None) -> list[date]:
+        """Return the sessions from `start` on whose features are missing or not made from what they should be."""
+        contract = contracts.load(self.chosen.contract)
+        asked = [session for session in self.made_from if start is None or session >= start]
+        current = set(asked)
+        for group in self.groups:
+            found = partitions.among(self.lake.root, contract, group, asked)
+            current &= {session for session, one in found.items() if one.is_whole(self.made_from[session])}
+        return [session for session in asked if session not in current]
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -79,7 +84,7 @@ class Build:
 def plan(lake: Lake, end: date, chosen: FeatureSet, factors: pl.DataFrame) -> Build:
     """Return what each session's features up to `end` should be made from."""
     found: dict[date, Mapping[str, str]] = {}
-    running = ""
+    running, identity = "", features.identity(chosen)
     digests = _bars(lake, end)
     actions = _actions(factors, list(digests))
     for session, bars in digests.items():
@@ -88,7 +93,7 @@ def plan(lake: Lake, end: date, chosen: FeatureSet, factors: pl.DataFrame) -> Bu
             "bars": bars,
             "actions": actions[session],
             "history": running,
-            "feature_set": chosen.version,
+            "feature_set": identity,
             "features": features.VERSION,
         }
     return Build(lake, chosen, factors, found)

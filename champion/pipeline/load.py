@@ -17,6 +17,7 @@ DATASETS = (
     "raw_equity_ohlc",
     "normalized_equity_ohlc",
     "features_equity_indicators",
+    "features_equity_alpha158",
     "predictions_equity_scores",
     "quarantine_equity_ohlc",
     "normalized_equity_delivery",

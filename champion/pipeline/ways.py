@@ -15,6 +15,7 @@ from datetime import date
 import polars as pl
 
 from champion import adjust, features
+from champion.features import FeatureSet
 from champion.pipeline import carried
 from champion.pipeline.bars import equity_bars
 from champion.pipeline.history import Build, actions_seen, bars_seen
@@ -101,7 +102,7 @@ def _from_histories(build: Build, bars: pl.DataFrame, since: date, until: date) 
     The bars are those up to `until`; the state is in its scale.
     """
     seen, views = adjust.views(bars, build.factors, since, until)
-    built = features.build(seen, build.chosen)
+    built = features.build(_needed(seen, build.chosen, since), build.chosen)
     whose = built.rename({_ID: "view"}).join(views, on="view")
     mine = pl.col("trade_date").is_between("view_from", "view_to", closed="left") & (pl.col("trade_date") >= since)
     rows = whose.filter(mine).select(built.columns)
@@ -110,6 +111,15 @@ def _from_histories(build: Build, bars: pl.DataFrame, since: date, until: date) 
     current = seen.join(bars.select(_ID).unique(), on=_ID, how="semi")  # other views have names of their own
     state = features.state_after(current, build.chosen)
     return rows, state.join(bars_seen(bars), on=_ID, how="left", maintain_order="left")
+
+
+def _needed(bars: pl.DataFrame, chosen: FeatureSet, since: date) -> pl.DataFrame:
+    """Return the bars that the features from `since` on look back to: all of them, if one of these is recursive."""
+    if any(feature.recursive for feature in chosen.features):
+        return bars
+    past = bars.filter(pl.col("trade_date") < since).sort("trade_date")
+    kept = past.group_by(_ID, maintain_order=True).tail(chosen.lookback - 1)
+    return pl.concat([kept.select(bars.columns), bars.filter(pl.col("trade_date") >= since)])
 
 
 def _bars(build: Build, end: date) -> pl.DataFrame:

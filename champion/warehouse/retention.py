@@ -55,6 +55,7 @@ def apply_retention(client: Client, settings: Settings) -> dict[str, int | None]
         "normalized_index_ohlc": settings.normalized_years,
         "quality_findings": settings.normalized_years,
         "features_equity_indicators": settings.features_years,
+        "features_equity_alpha158": settings.features_years,
     }
     changed = {}
     for table, keep in wanted.items():
