@@ -86,15 +86,10 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """Return the settings as `CHAMPION_*`, for a child; one that is not set is empty: nothing inherited fills it.
 
-        >>> Settings(home="/tmp/w").environment()["CHAMPION_HOME"]
-        '/tmp/w'
+        >>> Settings(home="/tmp/w", feature_sets="v1,alpha158").environment()["CHAMPION_FEATURE_SETS"]
+        'v1,alpha158'
         """
-        found = {}
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            text = value.get_secret_value() if isinstance(value, SecretStr) else "" if value is None else str(value)
-            found[f"CHAMPION_{name.upper()}"] = text
-        return found
+        return {f"CHAMPION_{name.upper()}": _as_text(getattr(self, name)) for name in type(self).model_fields}
 
     @property
     def lake(self) -> Path:
@@ -132,3 +127,16 @@ class Settings(BaseSettings):
     def prefect_home(self) -> Path:
         """Database, results and logs of the workspace's local Prefect server."""
         return self.home / "prefect"
+
+
+def _as_text(value: object) -> str:
+    """Return a setting as the environment writes it."""
+    match value:
+        case None:
+            return ""
+        case SecretStr():
+            return value.get_secret_value()
+        case tuple():
+            return ",".join(map(str, value))
+        case _:
+            return str(value)
