@@ -152,6 +152,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, file_secret_settings, TomlConfigSettingsSource(settings_cls)
 
+    def environment(self) -> dict[str, str]:
+        """Return the settings as `CHAMPION_*`, for a child; one that is not set is empty: nothing inherited fills it.
+
+        >>> Settings(home="/tmp/w", feature_sets="v1,alpha158").environment()["CHAMPION_FEATURE_SETS"]
+        'v1,alpha158'
+        """
+        return {f"CHAMPION_{name.upper()}": _as_text(getattr(self, name)) for name in type(self).model_fields}
+
     @property
     def lake(self) -> Path:
         """Root of the Parquet lake: a folder, or a place in an object store."""
@@ -198,3 +206,16 @@ class Settings(BaseSettings):
     def prefect_home(self) -> Path:
         """Database, results and logs of the workspace's local Prefect server."""
         return self.home / "prefect"
+
+
+def _as_text(value: object) -> str:
+    """Return a setting as the environment writes it."""
+    match value:
+        case None:
+            return ""
+        case SecretStr():
+            return value.get_secret_value()
+        case tuple():
+            return ",".join(map(str, value))
+        case _:
+            return str(value)

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from champion.errors import LakeError
 from champion.lake import Lake
 from champion.settings import Settings
 
@@ -58,6 +59,19 @@ def query(name: str, **parameters: Any) -> pl.DataFrame:
     from champion.warehouse import queries  # noqa: PLC0415
 
     return queries.ask(settings(), name, parameters)
+
+
+def last_session(end: date | str | None = None) -> date:
+    """Return the last session with bars in this workspace's lake, at the latest `end`.
+
+    Raises:
+        LakeError: there is none; the message says how to get some.
+    """
+    sessions = lake().sessions("normalized_equity_ohlc", None, as_date(end))
+    if not sessions:
+        asked = f"no session up to {end}" if end else "no session yet"
+        raise LakeError(f"{settings().home} has {asked}: run `champion demo`, or `champion backfill START END`")
+    return sessions[-1]
 
 
 def as_date(value: date | str | None) -> date | None:

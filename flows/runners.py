@@ -31,6 +31,8 @@ def chosen(settings: Settings) -> TaskRunner[Any]:
             f"CHAMPION_TASK_RUNNER is {settings.task_runner}, which needs Dask: pip install 'champion[dask]'"
         ) from error
     if settings.task_runner != "dask":
-        return DaskTaskRunner(address=settings.task_runner)
+        connected: TaskRunner[Any] = DaskTaskRunner(address=settings.task_runner)
+        return connected
     local = {"n_workers": os.cpu_count() or 1, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
-    return DaskTaskRunner(cluster_kwargs=local)
+    started: TaskRunner[Any] = DaskTaskRunner(cluster_kwargs=local)
+    return started

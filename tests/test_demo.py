@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import httpx
 import nbformat
 import pytest
+from explorers import NEED_RUNS, explore
 
 from champion.files import sha256
 from champion.lake import Lake
@@ -280,6 +281,11 @@ def test_errors_are_clear_and_exit_codes_mean_something(champion: Command) -> No
     assert "write it as 2024-01-15" in champion("daily", "15/01/2024", code=2).stderr
     assert "no features" in champion("train", "--start", "2030-01-01", code=1).stderr
     assert "only reading ones are allowed" in champion("sql", "drop database champion_market", code=1).stderr
+
+
+@pytest.mark.parametrize("notebook", NEED_RUNS)
+def test_an_explorer_of_runs_and_models_runs(notebook: str, settings: Settings, tmp_path: Path) -> None:
+    explore(notebook, settings, tmp_path)
 
 
 def test_nothing_is_left_running_as_if_it_were(settings: Settings) -> None:

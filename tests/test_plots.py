@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date
 from io import BytesIO
 from itertools import pairwise
 from typing import Any
@@ -13,6 +13,7 @@ import matplotlib as mpl
 import numpy as np
 import polars as pl
 import pytest
+from figures import CALENDAR, DECISIONS, INDICES, RUNS, candles, days
 from matplotlib.axes import Axes
 from matplotlib.collections import Collection, PathCollection
 from matplotlib.figure import Figure
@@ -22,7 +23,6 @@ from champion import plots
 from champion.errors import UsageError
 from champion.plots import style
 
-FIRST = date(2024, 1, 1)
 GATES = pl.DataFrame(
     {
         "gate": ["completeness", "rejected", "row_count"],
@@ -40,12 +40,6 @@ MOVED = pl.DataFrame(
 DECAY = pl.DataFrame(
     {"horizon": [5, 1], "mean": [-0.02, 0.05], "std": [0.1, 0.1], "sessions": [100.0, 100.0], "t": [-0.9, 5.0]}
 )
-
-
-def days(count: int) -> list[date]:
-    """`count` weekdays."""
-    weekdays = (FIRST + timedelta(day) for day in range(2 * count + 3))
-    return [day for day in weekdays if day.weekday() < 5][:count]
 
 
 def bars(sessions: int, instruments: int = 4) -> pl.DataFrame:
@@ -132,6 +126,13 @@ EVERY: dict[str, tuple[Callable[[pl.DataFrame], Figure], pl.DataFrame]] = {
     "ic_by_lag": (plots.ic_by_lag, pl.DataFrame({"lag": [0, 1, 5], "ic": [0.04, 0.03, -0.01]})),
     "ic_by_group": (plots.ic_by_group, pl.DataFrame({"group": ["small", "large"], "ic": [0.04, -0.01]})),
     "portfolio_turnover": (plots.portfolio_turnover, series(6).with_columns(turnover=1.2, cost=0.0012)),
+    "calendar": (plots.calendar, CALENDAR),
+    "candles": (plots.candles, candles(5)),
+    "delivered": (plots.delivered, candles(45)),
+    "market_map": (plots.market_map, bars(1)),
+    "index_map": (plots.index_map, INDICES),
+    "runs": (plots.runs, RUNS),
+    "champions": (plots.champions, DECISIONS),
 }
 NEEDY = [name for name in EVERY if not name.startswith("feature_") or name == "feature_drift"]
 

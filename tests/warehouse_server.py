@@ -95,7 +95,7 @@ def serve(folder: Path, config: Path | None = None) -> None:
     import chdb  # noqa: PLC0415 - in the server's process only
 
     options = f"?config-file={config}" if config else ""
-    Front.engine = chdb.connect(f"{folder}{options}")  # type: ignore[no-untyped-call]
+    Front.engine = chdb.connect(f"{folder}{options}")
     server = HTTPServer(("127.0.0.1", 0), Front)
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
 from typing import Annotated
 
 import typer
 
 from champion import clock, contracts
-from champion.cli import console
+from champion.cli import completion, console
 from champion.cli.console import AsJson
 from champion.errors import LakeError, UsageError
 from champion.lake import Damage, Lake, index, seal, sweep
 from champion.lake.retired import GRACE
+from champion.pipeline.progress import Progress
 
 app = typer.Typer(help="The Parquet lake.", no_args_is_help=True)
-Dataset = Annotated[str | None, typer.Option("--dataset", help="One dataset; without it, all.")]
+Dataset = Annotated[
+    str | None, typer.Option("--dataset", autocompletion=completion.datasets, help="One dataset; without it, all.")
+]
 Grace = Annotated[
     float, typer.Option("--grace", min=0, help="Seconds readers get before files that were replaced are removed.")
 ]
@@ -45,8 +49,9 @@ def verify(*, as_json: AsJson = False) -> None:
 
     Example: champion lake verify
     """
-    lake = _lake()
-    found = [damage for name in contracts.names() for damage in lake.verify(name)] + lake.strangers()
+    lake, every = _lake(), contracts.names()
+    with console.progress_bar(hidden=as_json) as tell:
+        found = [damage for name in _told_of(every, tell) for damage in lake.verify(name)] + lake.strangers()
     damaged, harmless = [d for d in found if not d.harmless], [d for d in found if d.harmless]
     if damaged:
         more = f"; and {len(damaged) - _SHOWN} more" if len(damaged) > _SHOWN else ""
@@ -68,10 +73,11 @@ def seal_year(
     Example: champion lake seal 2023
     """
     lake, names = _lake(), _names(dataset)
-    done = [result for name in names for result in seal(lake, name, year)]
-    sweep(lake, names, timedelta(seconds=grace))
-    for name in names:
-        index(lake, name)
+    with console.progress_bar(hidden=as_json) as tell:
+        done = [result for name in _told_of(names, tell) for result in seal(lake, name, year)]
+        sweep(lake, names, timedelta(seconds=grace))
+        for name in _told_of(names, tell):
+            index(lake, name)
     shown = {
         f"{r.dataset}/{r.group}" if r.group else r.dataset: {
             "sessions": r.sessions,
@@ -91,7 +97,9 @@ def seal_year(
 
 @app.command()
 def metadata(
-    dataset: Annotated[str | None, typer.Argument(help="One dataset; without it, all.")] = None,
+    dataset: Annotated[
+        str | None, typer.Argument(autocompletion=completion.datasets, help="One dataset; without it, all.")
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -100,7 +108,9 @@ def metadata(
     Example: champion lake metadata normalized_equity_ohlc
     """
     lake = _lake()
-    console.show({name: "written" if index(lake, name) else "unchanged" for name in _names(dataset)}, as_json=as_json)
+    with console.progress_bar(hidden=as_json) as tell:
+        states = {name: "written" if index(lake, name) else "unchanged" for name in _told_of(_names(dataset), tell)}
+    console.show(states, as_json=as_json)
 
 
 @app.command()
@@ -147,7 +157,11 @@ def restore(
     """
     from champion.pipeline import retain as retention  # noqa: PLC0415
 
-    back = retention.restore(console.settings(), console.day(start), console.day(end), _names(dataset))
+    names, first, last = _names(dataset), console.day(start), console.day(end)
+    back: dict[str, list[date]] = {}
+    with console.progress_bar(hidden=as_json) as tell:
+        for name in _told_of(names, tell):
+            back |= retention.restore(console.settings(), first, last, [name])
     console.show({name: len(sessions) for name, sessions in back.items()} or {"restored": 0}, as_json=as_json)
 
 
@@ -160,6 +174,13 @@ def _names(dataset: str | None) -> list[str]:
     if dataset is not None and dataset not in known:
         raise UsageError(f"no dataset {dataset!r}; there are: {', '.join(known)}")
     return known if dataset is None else [dataset]
+
+
+def _told_of(names: Sequence[str], tell: Progress) -> Iterator[str]:
+    """Yield each name, told to a bar of progress."""
+    for number, name in enumerate(names):
+        tell(number, len(names), name)
+        yield name
 
 
 def _told(damage: Damage) -> str:

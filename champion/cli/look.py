@@ -9,7 +9,7 @@ import polars as pl
 import typer
 from rich.markup import escape
 
-from champion.cli import console
+from champion.cli import completion, console
 from champion.cli.console import AsJson
 from champion.errors import UsageError
 
@@ -72,7 +72,9 @@ def doctor(*, as_json: AsJson = False) -> None:
 
 def sql(
     query: Annotated[str | None, typer.Argument(help="A statement that reads.")] = None,
-    name: Annotated[str | None, typer.Option(help="A named query; --list shows them.")] = None,
+    name: Annotated[
+        str | None, typer.Option(autocompletion=completion.named_queries, help="A named query; --list shows them.")
+    ] = None,
     param: Parameter = None,
     *,
     listing: Annotated[bool, typer.Option("--list", help="List the named queries and their parameters.")] = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from champion.cli import console
+from champion.cli import completion, console
 from champion.cli.console import AsJson, Force
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ def list_runs(
 
 @app.command("run")
 def run_one(
-    name: Annotated[str, typer.Argument(help="Notebook, as ingest, or the path of one.")],
+    name: Annotated[
+        str, typer.Argument(autocompletion=completion.notebooks, help="Notebook, as ingest, or the path of one.")
+    ],
     param: Parameter = None,
     reads: Reads = None,
     writes: Writes = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from champion import contracts, resources
-from champion.cli import console
+from champion.cli import completion, console
 from champion.cli.console import AsJson
 from champion.contracts import Contract, page, released, samples
 from champion.errors import ContractError
@@ -19,7 +19,9 @@ schema_app = typer.Typer(help="The contracts.", no_args_is_help=True)
 
 @schema_app.command("show")
 def show_contract(
-    name: Annotated[str | None, typer.Argument(help="Contract; without one, all are listed.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(autocompletion=completion.datasets, help="Contract; without one, all are listed.")
+    ] = None,
     version: Annotated[int | None, typer.Option(help="Major version; the latest by default.")] = None,
     *,
     as_json: AsJson = False,

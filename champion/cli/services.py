@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -18,24 +20,30 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def lab() -> None:
+def lab(
+    folder: Annotated[
+        Path | None, typer.Argument(exists=True, file_okay=False, help="Notebooks to open; default Champion's own.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default the first free from 8888.")] = None,
+    *,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+) -> None:
     """Open JupyterLab on the notebooks of this workspace, on loopback with a token.
 
-    Example: champion lab
+    Example: champion lab --no-browser
     """
-    chosen = console.settings()
-    os.environ["CHAMPION_HOME"] = str(chosen.home)
-    os.environ["CHAMPION_ARCHIVE"] = chosen.archive
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        "--ServerApp.ip=127.0.0.1",
-        f"--ServerApp.root_dir={resources.folder('notebooks')}",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        "--LabApp.extension_manager=readonly",
-    ]
-    os.execv(sys.executable, command)  # noqa: S606 - this process becomes the server, so Ctrl-C reaches it
+    from champion.services import lab as jupyter  # noqa: PLC0415
+
+    chosen, root = console.settings(), os.geteuid() == 0
+    console.err.print(f"workspace {chosen.home}", soft_wrap=True)
+    if root:
+        console.err.print("[yellow]running as root[/], which Jupyter allows only on demand: --allow-root is given")
+    command = jupyter.command(
+        (folder or resources.folder("notebooks")).absolute(), port=port, browser=browser, root=root
+    )
+    variables = jupyter.environment(chosen, os.environ)
+    # This process becomes the server, so Ctrl-C reaches it.
+    os.execve(sys.executable, command, variables)  # noqa: S606
 
 
 def serve() -> None:

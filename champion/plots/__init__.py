@@ -3,9 +3,13 @@
 Every function raises UsageError if a column it needs is missing, and shows a panel saying 'no data' for an empty frame.
 """
 
+from champion.plots.calendar import calendar
 from champion.plots.distributions import feature_distributions
 from champion.plots.features import feature_correlation, feature_coverage, feature_drift
 from champion.plots.history import adjustment, indicator, tellings
+from champion.plots.instrument import candles, delivered
+from champion.plots.ledger import champions, runs
+from champion.plots.map import index_map, market_map
 from champion.plots.market import breadth, movers, sessions_and_rows, turnover_by_session
 from champion.plots.models import (
     calibration,
@@ -32,8 +36,12 @@ __all__ = [
     "adjustment",
     "against",
     "breadth",
+    "calendar",
     "calibration",
+    "candles",
+    "champions",
     "confusion",
+    "delivered",
     "equity_curve",
     "feature_correlation",
     "feature_coverage",
@@ -46,11 +54,14 @@ __all__ = [
     "ic_decay",
     "ic_series",
     "importance",
+    "index_map",
     "indicator",
+    "market_map",
     "movers",
     "portfolio_turnover",
     "quality_gates",
     "quantile_bars",
+    "runs",
     "score_distribution",
     "sessions_and_rows",
     "tellings",

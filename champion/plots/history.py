@@ -41,7 +41,7 @@ def adjustment(bars: pl.DataFrame) -> Figure:
     >>> [text.get_text() for text in adjustment(frame).axes[0].texts]
     ['÷ 2, A → B']
     """
-    _require_one(bars, "adjustment")
+    require_one(bars, "adjustment")
     bars = bars.sort("trade_date")
     figure, (ax,) = style.panels((9.5, 4.6))
     places = style.sessions_axis(ax, bars["trade_date"].to_list())
@@ -49,11 +49,8 @@ def adjustment(bars: pl.DataFrame) -> Figure:
     style.line(ax, places, traded, color=style.ORANGE, label="as traded", linewidth=1.2)
     style.line(ax, places, bars["close"].to_numpy(), label="adjusted")
     _rupees(ax)
-    marks = _changes(bars)
-    texts = [text if len(marks) <= _MARKS else "" for _, text in marks]
-    for level, (place, _), text in zip(_levels([place for place, _ in marks], len(places)), marks, texts, strict=True):
-        _mark(ax, place, text, len(places), level)
-    ax.set_title(f"{bars['symbol'][-1]}: {len(marks)} change{'' if len(marks) == 1 else 's'} on the way")
+    marks = mark_changes(ax, bars)
+    ax.set_title(f"{bars['symbol'][-1]}: {marks} change{'' if marks == 1 else 's'} on the way")
     style.legend_above(ax)
     return figure
 
@@ -101,7 +98,7 @@ def indicator(bars: pl.DataFrame, name: str = "indicator") -> Figure:
     Raises:
         UsageError: the bars are of more than one instrument.
     """
-    _require_one(bars, "indicator")
+    require_one(bars, "indicator")
     bars = bars.sort("trade_date")
     figure, (upper, lower) = style.panels((9.5, 5), nrows=2, sharex=True, height_ratios=[3, 2])
     places = style.sessions_axis(upper, bars["trade_date"].to_list())
@@ -113,9 +110,24 @@ def indicator(bars: pl.DataFrame, name: str = "indicator") -> Figure:
     return figure
 
 
-def _require_one(bars: pl.DataFrame, name: str) -> None:
+def require_one(bars: pl.DataFrame, name: str) -> None:
+    """Do nothing where the bars are of one instrument.
+
+    Raises:
+        UsageError: they are of several.
+    """
     if bars["instrument_id"].n_unique() > 1:
         raise UsageError(f"plots.{name} shows one instrument; the frame has {bars['instrument_id'].n_unique()}")
+
+
+def mark_changes(ax: Axes, bars: pl.DataFrame) -> int:
+    """Return how many changes of factor, symbol or ISIN the bars, sorted by session, have; each is marked."""
+    marks = _changes(bars)
+    texts = [text if len(marks) <= _MARKS else "" for _, text in marks]
+    levels = _levels([place for place, _ in marks], bars.height)
+    for level, (place, _), text in zip(levels, marks, texts, strict=True):
+        _mark(ax, place, text, bars.height, level)
+    return len(marks)
 
 
 def _rupees(ax: Axes) -> None:

@@ -47,7 +47,7 @@ LOOK: dict[RcKeyType, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 9,
 }
-CRORE = 1e7
+CRORE, LAKH = 1e7, 1e5
 ROLLING = 20  # sessions, about a month, of the smoothed lines
 _BARS = 120  # more sessions than this are drawn as one stepped area: single bars would be thinner than a pixel
 _ROOM = 5  # slots an axis of sessions has at least, so that a single bar does not fill it
@@ -222,6 +222,18 @@ def crore_text(rupees: float) -> str:
     amount = rupees / CRORE
     text = f"{amount:,.0f}" if abs(amount) >= 100 else f"{amount:,.2f}".rstrip("0").rstrip(".")  # noqa: PLR2004
     return f"₹ {text} crore"
+
+
+def lakh_text(count: float) -> str:
+    """Return a count as Indians write it: in lakh from 100,000, in crore from 10 million.
+
+    >>> lakh_text(50_000), lakh_text(250_000), lakh_text(12_000_000)
+    ('50,000', '2.5 lakh', '1.2 crore')
+    """
+    for size, name in ((CRORE, "crore"), (LAKH, "lakh")):
+        if abs(count) >= size:
+            return f"{count / size:,.4g} {name}"
+    return f"{count:,.0f}"
 
 
 def percent(value: float, digits: int = 1) -> str:

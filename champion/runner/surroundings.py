@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-
 import champion
 from champion import report
 from champion.runner.guard import MARK
@@ -29,7 +27,7 @@ def of_kernel(settings: Settings, execution: str, run_id: str | None, result: Pa
         **inherited,
         **({_RUN: run_id} if run_id else {}),
         MARK: execution,
-        **_of_settings(settings),
+        **settings.environment(),
         report.RESULT_DIR: str(result),
         "MLFLOW_TRACKING_URI": settings.tracking,
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -39,16 +37,6 @@ def of_kernel(settings: Settings, execution: str, run_id: str | None, result: Pa
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else ipykernel warns about frozen modules
         "PYTHONPATH": _python_path(os.environ),
     }
-
-
-def _of_settings(settings: Settings) -> dict[str, str]:
-    """Return the settings as `CHAMPION_*`; one that is not set is empty, so that nothing inherited fills it."""
-    found = {}
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        text = value.get_secret_value() if isinstance(value, SecretStr) else "" if value is None else str(value)
-        found[f"CHAMPION_{name.upper()}"] = text
-    return found
 
 
 def _python_path(environment: Mapping[str, str]) -> str:

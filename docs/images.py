@@ -1,0 +1,128 @@
+"""Draws a small picture of each figure, of a demo workspace, and writes `reference/figures.md`, which shows them.
+
+`CHAMPION_HOME=data/demo .venv/bin/python docs/images.py` after `make demo`. The pictures are kept in the repository, so
+that the pages build without a workspace; the page is made of the figures' own docstrings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import polars as pl
+from matplotlib.figure import Figure
+from PIL import Image
+
+from champion import drift, features, labels, metrics, plots, workspace
+from champion.indicators import bollinger_lower, bollinger_upper, rsi, sma
+from champion.pipeline import quality
+from champion.pipeline.adjusted import scan_adjusted
+from champion.pipeline.status import last_runs
+from champion.tracking import promotion
+
+HERE = Path(__file__).resolve().parent
+FOLDER = HERE / "images" / "figures"
+PAGE = HERE / "reference" / "figures.md"
+DPI, COLORS = 75, 96  # of a picture that is read on a page, and of a palette that flat colours fit into
+HEAD = """# Figures
+
+`champion.plots`: each takes a Polars frame and returns a matplotlib figure, in one look that any kind of
+colour vision can read, with source and dates in the footer. Drawn by `docs/images.py` from the demo workspace; those
+that judge a model out of sample (calibration, confusion, importance) are in the training notebook.
+"""
+
+
+def main() -> None:
+    """Write the pictures and the page."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    parts = [HEAD]
+    for name, figure in figures():
+        save(figure, FOLDER / f"{name}.png")
+        first = (getattr(plots, name).__doc__ or "").strip().splitlines()[0]
+        parts.append(f"## {name}\n\n{first}\n\n![{name}](../images/figures/{name}.png)\n")
+    PAGE.write_text("\n".join(parts), encoding="utf-8")
+
+
+def figures() -> Iterator[tuple[str, Figure]]:
+    """Yield each figure with the name of the function that drew it."""
+    lake, last = workspace.lake(), workspace.last_session()
+    sessions = lake.sessions("normalized_equity_ohlc")
+    history = scan_adjusted().collect()
+    recent = history.filter(pl.col("trade_date") >= sessions[-120])
+    today = recent.filter(trade_date=last)
+    yield "market_map", plots.market_map(today)
+    yield "index_map", plots.index_map(workspace.scan("normalized_index_ohlc").collect())
+    yield "movers", plots.movers(today, n=6)
+    yield "breadth", plots.breadth(recent)
+    yield "turnover_by_session", plots.turnover_by_session(recent)
+    rows = [(day, lake.rows("normalized_equity_ohlc", day, day)) for day in sessions]
+    counted = pl.DataFrame(rows, schema=["session", "rows"], orient="row")
+    yield "calendar", plots.calendar(counted)
+    account = counted.tail(250).select("session", normalized="rows", rejected=pl.lit(0))  # a demo rejects nothing
+    yield "sessions_and_rows", plots.sessions_and_rows(account)
+    yield "quality_gates", plots.quality_gates(quality.check(lake, sessions[-20], last).gates)
+    yield from of_one_share(history)
+    yield from of_features(history)
+    yield from of_ledgers()
+
+
+def of_one_share(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
+    """Yield the figures of one instrument: the one that trades most of those that were split."""
+    split = history.filter(pl.col("adjustment_factor") > 1).group_by("instrument_id").agg(pl.col("turnover").sum())
+    who = split.sort("turnover")["instrument_id"][-1]
+    close = pl.col("close")
+    bands = {"sma_20": sma(close, 20), "upper": bollinger_upper(close, 20), "lower": bollinger_lower(close, 20)}
+    bars = history.filter(instrument_id=who).sort("trade_date").with_columns(**bands, value=rsi(close, 14))
+    change = bars.filter(pl.col("adjustment_factor") > 1).height  # bars before the last action
+    shown = bars.slice(max(0, change - 60), 120)
+    reports = workspace.scan("normalized_equity_delivery").filter(instrument_id=who)
+    shares = reports.select("trade_date", "delivered_volume", "delivered_share").collect()
+    shown = shown.join(shares, on="trade_date", how="left")
+    yield "candles", plots.candles(shown, *bands)
+    yield "delivered", plots.delivered(shown)
+    yield "indicator", plots.indicator(shown, "RSI, 14 sessions")
+    yield "adjustment", plots.adjustment(bars)
+
+
+def of_features(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
+    """Yield the figures of features and of what they tell about returns."""
+    built = features.build(history, "v1")
+    names = ["rsi_14", "stochastic_k", "macd_histogram", "bb_width", "obv"]
+    now, before = (built.filter(pl.col("trade_date").dt.year() == year).select(names) for year in (2024, 2023))
+    yield "feature_coverage", plots.feature_coverage(built.select(names))
+    yield "feature_distributions", plots.feature_distributions(now, before)
+    yield "feature_correlation", plots.feature_correlation(now)
+    yield "feature_drift", plots.feature_drift(drift.between(now, before))
+    score = built.select("instrument_id", "trade_date", score=-pl.col("rsi_14"))
+    ranked = {
+        ahead: score.join(labels.forward_return(history, ahead, lag=1), on=["instrument_id", "trade_date"])
+        for ahead in (1, 2, 5, 10)
+    }
+    told = [{"horizon": n, **metrics.summarise_ic(metrics.rank_ic(frame), n)} for n, frame in ranked.items()]
+    yield "ic_series", plots.ic_series(metrics.rank_ic(ranked[5]))
+    yield "ic_decay", plots.ic_decay(pl.DataFrame(told))
+    yield "quantile_bars", plots.quantile_bars(metrics.quantile_returns(ranked[5], 5))
+    yield "equity_curve", plots.equity_curve(metrics.long_short_return(ranked[5], horizon=5))
+
+
+def of_ledgers() -> Iterator[tuple[str, Figure]]:
+    """Yield the figures of what ran, who became champion and what it said."""
+    scores = workspace.scan("predictions_equity_scores").collect()
+    last = scores.filter(trade_date=scores["trade_date"].max())
+    yield "top_scores", plots.top_scores(last)
+    yield "score_distribution", plots.score_distribution(last)
+    yield "runs", plots.runs(pl.DataFrame(last_runs(workspace.settings(), 12)))
+    told = [(entry.at, entry.version, entry.state) for entry in promotion.history(workspace.settings())]
+    yield "champions", plots.champions(pl.DataFrame(told, schema=["at", "version", "state"], orient="row"))
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as a small picture: of few colours, without what a viewer does not see."""
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI)
+    Image.open(drawn).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

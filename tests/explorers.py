@@ -1,0 +1,35 @@
+"""How explorer notebooks are tried: each cell by nbval, in a kernel, on a workspace."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from champion.settings import Settings
+
+FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+NOTEBOOKS = ["welcome", *sorted(f"explore/{path.stem}" for path in (FOLDER / "explore").glob("*.ipynb"))]
+NEED_RUNS = ["explore/ledger_tour", "explore/model_desk", "explore/sql_tour"]  # and a warehouse, and a model
+CELL_SECONDS = 120
+
+
+def explore(notebook: str, settings: Settings, folder: Path) -> None:
+    """Run `notebook` on a workspace, from a copy of it in `folder`; every cell must succeed."""
+    (folder / "pytest.ini").write_text("[pytest]\n")  # not the project's options: they are for its own tests
+    path = shutil.copy(FOLDER / f"{notebook}.ipynb", folder)
+    options = ["-c", "pytest.ini", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env"]
+    options += [f"--nbval-cell-timeout={CELL_SECONDS}", "--nbval-kernel-startup-timeout=120", Path(path).name]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *options],
+        env={**os.environ, **settings.environment()},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "passed" in done.stdout

@@ -1,0 +1,222 @@
+"""What a person sees: JupyterLab as `champion lab` starts it, its notebooks run in a real browser, MLflow's pages.
+
+Playwright drives the Chromium of the machine (`CHAMPION_CHROMIUM`, or the first of the usual names on the path); where
+there is none, what needs no browser is tested all the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import nbformat
+import psutil
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from champion import resources
+from champion.pipeline import actions
+from champion.settings import Settings
+from champion.tracking import runs
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+QUIET = "--no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-background-networking".split()
+SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running JupyterLab: its address, its token, its process and the folder it shows."""
+
+    base: str
+    token: str
+    process: int
+    notebooks: Path
+
+    def get(self, path: str, *, token: bool = True) -> httpx.Response:
+        """What the server answers, to somebody who knows the token or does not."""
+        headers = {"Authorization": f"token {self.token}"} if token else {}
+        return httpx.get(f"{self.base}{path}", headers=headers, timeout=30)
+
+
+@contextmanager
+def started(command: list[str], variables: dict[str, str], log: Path) -> Iterator[psutil.Process]:
+    """A server, and at the end neither it nor a child of it."""
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=variables)
+        family = [server := psutil.Process(process.pid)]
+        try:
+            yield server
+        finally:
+            family += server.children(recursive=True)
+            process.terminate()
+            _, stubborn = psutil.wait_procs(family, timeout=15)
+            for one in stubborn:
+                one.kill()
+            process.wait()
+
+
+def patiently(look: Callable[[], str | None], log: Path) -> str:
+    """What `look` finds, once it finds it."""
+    deadline = time.monotonic() + SECONDS
+    while (found := look()) is None:
+        assert time.monotonic() < deadline, log.read_text()[-3000:]
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture(scope="module")
+def workspace(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The ingested workspace with its corporate actions and two runs, one of them failed."""
+    made = ingested.model_copy(update={"home": tmp_path_factory.mktemp("seen") / "home"})
+    shutil.copytree(ingested.home, made.home)
+    assert actions.refresh(made).outcome == "written"
+    for name, outcome in (("quality", "succeeded"), ("ingest", "failed")):
+        run = runs.open_run(made, "data-ingestion", name, tags={"champion.notebook": name})
+        runs.close_run(made, run, outcome)
+    return made
+
+
+@pytest.fixture(scope="module")
+def lab(workspace: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    base = tmp_path_factory.mktemp("lab")
+    notebooks = Path(shutil.copytree(resources.folder("notebooks"), base / "notebooks"))
+    variables = {**os.environ, "CHAMPION_HOME": str(workspace.home), "CHAMPION_NOTEBOOK_TIMEOUT": "321"}
+    variables |= {"CHAMPION_ARCHIVE": workspace.archive, "HOME": str(base), "JUPYTER_RUNTIME_DIR": str(base / "run")}
+    command = [sys.executable, "-m", "champion", "lab", str(notebooks), "--no-browser"]
+    log = base / "lab.log"
+    with started(command, variables, log) as server:
+        address = patiently(lambda: (found := re.search(r"http://\S+token=\w+", log.read_text())) and found[0], log)
+        url = urlsplit(address)
+        assert url.path == "/lab/tree/welcome.ipynb"
+        yield Lab(f"http://{url.netloc}", url.query.removeprefix("token="), server.pid, notebooks)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    named = [os.environ[name] for name in ("CHAMPION_CHROMIUM",) if name in os.environ]
+    found = next(filter(None, map(shutil.which, [*named, *NAMES])), None)
+    if found is None:
+        pytest.skip(f"no Chromium: none of {', '.join(NAMES)} is on the path, CHAMPION_CHROMIUM is not set")
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=found, args=QUIET)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of its own, which may ask nothing of any other machine."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    foreign: list[str] = []
+    context.on("request", lambda request: foreign.append(request.url) if is_foreign(request.url) else None)
+    opened = context.new_page()
+    opened.set_default_timeout(SECONDS * 1000)
+    yield opened
+    context.close()
+    assert not foreign, "works without a network"
+
+
+def is_foreign(url: str) -> bool:
+    return urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname != "127.0.0.1"
+
+
+def run_all(page: Page, lab: Lab, notebook: str) -> None:
+    """Open a notebook and run it to its end, as a person does: by the menu."""
+    page.goto(f"{lab.base}/lab/tree/{notebook}?token={lab.token}&reset")
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # before, JupyterLab would ask which kernel
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    cells = lab.get(f"/api/contents/{notebook}").json()["content"]["cells"]
+    count = sum(cell["cell_type"] == "code" for cell in cells)
+    page.locator(".jp-InputPrompt", has_text=f"[{count}]:").wait_for()
+
+
+def plots(page: Page) -> int:
+    return page.locator(".jp-OutputArea-output img[src^='data:image/png']").count()
+
+
+def test_it_listens_on_loopback_and_wants_its_token(lab: Lab) -> None:
+    listening = [one.laddr for one in psutil.Process(lab.process).net_connections() if one.status == "LISTEN"]
+    assert {address.ip for address in listening} == {"127.0.0.1"}
+    assert lab.get("/api/contents", token=False).status_code == 403
+    assert lab.get("/api/contents").status_code == 200
+
+
+def test_it_asks_about_no_news_and_times_cells(lab: Lab) -> None:
+    notices = lab.get("/lab/api/settings/@jupyterlab/apputils-extension:notification").json()
+    defaults = notices["schema"]["properties"]
+    assert (defaults["fetchNews"]["default"], defaults["checkForUpdates"]["default"]) == ("false", False)
+    tracker = lab.get("/lab/api/settings/@jupyterlab/notebook-extension:tracker").json()
+    assert tracker["schema"]["properties"]["recordTiming"]["default"] is True
+
+
+def test_a_port_asked_for_is_never_exchanged_for_another(workspace: Settings, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "champion", "lab", "--no-browser", "--port", port]
+        variables = {**os.environ, "CHAMPION_HOME": str(workspace.home), "HOME": str(tmp_path)}
+        said = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=SECONDS)
+    assert said.returncode != 0
+    assert port in said.stderr
+
+
+def test_the_welcome_notebook_shows_where_the_workspace_stands(page: Page, lab: Lab, workspace: Settings) -> None:
+    run_all(page, lab, "welcome.ipynb")
+    output = page.locator(".jp-OutputArea-output")
+    assert output.filter(has_text=str(workspace.home)).count() == 1
+    page.locator("table.dataTable, div.dt-container").first.wait_for()  # the table is alive
+    assert plots(page) == 1
+    assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+
+
+def test_an_explorer_runs_to_its_end_with_its_plots(page: Page, lab: Lab) -> None:
+    run_all(page, lab, "explore/instrument.ipynb")
+    assert plots(page) >= 1
+    assert page.get_by_text("Traceback").count() == 0
+
+
+def test_kernels_get_every_setting(page: Page, lab: Lab, workspace: Settings) -> None:
+    asks = "from champion import workspace\nworkspace.settings().notebook_timeout, workspace.settings().archive"
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    cells = [nbformat.v4.new_code_cell(asks)]  # type: ignore[no-untyped-call]
+    book = nbformat.v4.new_notebook(cells=cells, metadata=kernel)  # type: ignore[no-untyped-call]
+    nbformat.write(book, lab.notebooks / "asks.ipynb")  # type: ignore[no-untyped-call]
+    run_all(page, lab, "asks.ipynb")
+    page.get_by_text(f"(321, '{workspace.archive}')").wait_for()
+
+
+def test_mlflow_shows_what_ran(page: Page, workspace: Settings, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    variables = {**os.environ, "CHAMPION_HOME": str(workspace.home), "CHAMPION_MLFLOW_PORT": port}
+    log = tmp_path / "ui.log"
+    with started([sys.executable, "-m", "champion", "ui"], variables, log):
+        base = patiently(lambda: (found := re.search(r"MLflow: +(http://\S+)", log.read_text())) and found[1], log)
+        patiently(lambda: "well" if answers(f"{base}/health") else None, log)
+        asked = httpx.get(f"{base}/api/2.0/mlflow/experiments/get-by-name?experiment_name=data-ingestion", timeout=30)
+        experiment = asked.json()["experiment"]["experiment_id"]
+        page.goto(f"{base}/#/experiments/{experiment}/runs?workflowType=machine_learning")
+        for name in ("quality", "ingest"):
+            page.get_by_role("link", name=name, exact=True).wait_for()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,59 @@
+"""`--help` of every command: an example that parses, every option explained; and what the shell completes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer.main
+
+from champion.cli.app import app
+
+
+def commands(group: Any, path: str = "champion") -> Iterator[tuple[str, Any]]:
+    """Every command with the words that call it."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_it_has_an_example_that_parses(path: str) -> None:
+    command = COMMANDS[path]
+    example = re.search(r"Example: (champion .*)", command.help or "")
+    assert example, "no line `Example: champion ...` in its docstring"
+    words = shlex.split(example[1].split(" > ")[0])
+    assert " ".join(words).startswith(path)
+    command.make_context(path, words[len(path.split()) :])
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_argument_and_option_is_explained(path: str) -> None:
+    silent = [one.name for one in COMMANDS[path].params if not getattr(one, "help", None)]
+    assert not silent
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("champion lake metadata normalized_ind", "normalized_index_ohlc"),
+        ("champion notebook run qual", "quality"),
+        ("champion sql --name mov", "movers"),
+    ],
+)
+def test_the_shell_completes(typed: str, offered: str) -> None:
+    variables = {"_CHAMPION_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    command = [sys.executable, "-c", "import sys; sys.argv[0] = 'champion'; from champion.cli import main; main()"]
+    done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [offered], done.stderr
