@@ -3,10 +3,10 @@
 1. The log return of instrument i over session t is  beta_i * M_t + S_sector(i),t + e_i,t:  a market, a
    sector and its own part, all normal. Own part:  e_i,t = sigma_i * z_i,t - k * signal * (e_i,t-1 + ... + e_i,t-5).
 2. So with `signal` 0 every log price is a martingale with independent returns: no past figure says anything about the
-   rank of the next return. (Were it the price, calm shares would beat the median, half the variance being their
-   advantage, and a ranking model would rightly find it.) With more, an instrument whose own part rose over five sessions is expected to fall back over the
-   next ones. k = 0.09 makes the rank correlation of minus the past and the coming 5-session return about 0.1 at
-   signal 0.5 and about 0.18 at signal 1.
+   rank of the next return. (Were the price itself one, calm shares would beat the median by half the difference of the
+   variances, and a ranking model would rightly find it.) With more, an instrument whose own part rose over five
+   sessions is expected to fall back over the next ones. k = 0.09 makes the rank correlation of minus the past and the
+   coming 5-session return about 0.1 at signal 0.5 and about 0.18 at signal 1.
 3. A quarter of a session's variance falls overnight. High and low are drawn from the law of a Brownian bridge's maximum
    between open and close. All four are rounded to ticks.
 4. A split, bonus, consolidation, rights issue or demerger divides the traded price by its factor from the ex-date on; a
