@@ -17,9 +17,9 @@ twenty over ten months one of each (see `champion.simulate.events` and `champion
 The planted relationship: each equity's own return (beyond market and sector) is expected to give back, session by
 session, `0.09 * signal` of its sum over the last five sessions. Past five-session returns, RSI, the distance to a short
 average and the place in the Bollinger bands therefore foretell, with a negative sign, the next sessions' returns: the
-rank correlation over five sessions is about 0.10 at `signal=0.5` and 0.18 at 1. At `signal=0` prices are martingales
-with independent returns, and whatever finds more than luck in them has looked ahead; adjusted for all
-actions, prices are so across every ex-date too.
+rank correlation over five sessions is about 0.10 at `signal=0.5` and 0.18 at 1. At `signal=0` log prices are
+martingales with independent returns, and whatever ranks them better than luck has looked ahead; adjusted for all
+actions, they are so across every ex-date too.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MARKER = "simulation.json"
-FORMAT = 2  # of the generator: another number makes other files from the same arguments
+FORMAT = 3  # of the generator: another number makes other files from the same arguments
 CONTENTS = ("content", "corporates", "products")
 
 

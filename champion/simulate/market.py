@@ -1,15 +1,16 @@
 """Prices and volumes of the simulated market: a pure function of universe, events, sessions, seed and signal.
 
-1. The log return of instrument i over session t is  beta_i * M_t + S_sector(i),t + e_i,t - variance / 2:  a market, a
+1. The log return of instrument i over session t is  beta_i * M_t + S_sector(i),t + e_i,t:  a market, a
    sector and its own part, all normal. Own part:  e_i,t = sigma_i * z_i,t - k * signal * (e_i,t-1 + ... + e_i,t-5).
-2. So with `signal` 0 every price is a martingale with independent returns: no past figure says anything about the
-   next return. With more, an instrument whose own part rose over five sessions is expected to fall back over the
-   next ones. k = 0.09 makes the rank correlation of minus the past and the coming 5-session return about 0.1 at
-   signal 0.5 and about 0.18 at signal 1.
+2. So with `signal` 0 every log price is a martingale with independent returns: no past figure says anything about the
+   rank of the next return. (Were the price itself one, calm shares would beat the median by half the difference of the
+   variances, and a ranking model would rightly find it.) With more, an instrument whose own part rose over five
+   sessions is expected to fall back over the next ones. k = 0.09 makes the rank correlation of minus the past and the
+   coming 5-session return about 0.1 at signal 0.5 and about 0.18 at signal 1.
 3. A quarter of a session's variance falls overnight. High and low are drawn from the law of a Brownian bridge's maximum
    between open and close. All four are rounded to ticks.
 4. A split, bonus, consolidation, rights issue or demerger divides the traded price by its factor from the ex-date on; a
-   dividend takes its amount off. So prices adjusted for all of them are martingales too where `signal` is 0.
+   dividend takes its amount off. So log prices adjusted for all of them are martingales too where `signal` is 0.
 5. Turnover is lognormal and larger on days of large moves; volume is turnover over the session's average price; the
    part of it that is delivered varies about the instrument's own.
 
@@ -128,7 +129,7 @@ def walk(
             + traits.equity * SECTOR_VOLATILITY * factors[1:][traits.sector]
         )
         spread = scale * np.sqrt(traits.variance)
-        change = common + own[index % MEMORY] - spread**2 / 2
+        change = common + own[index % MEMORY]
         listed = (traits.first <= index) & (index <= traits.last)
         traded = listed & (draws[0] < traits.liquidity)
         noise = np.random.default_rng((seed, 6, session.toordinal())).standard_normal(len(universe))
