@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,15 +147,11 @@ def _link_others(client: Client, contract: Contract, partition: str, whole: str,
     target = f"{DATABASE}.{contract.name}"
     client.command(f"alter table {staging} attach partition {whole} from {target}")
     if _count(client, contract, partition, staging):
-        month = f"toYYYYMM({contract.session}) = {partition}"
-        client.command(f"alter table {staging} delete where {month} settings mutations_sync = 2")
-    year = f"{parts.year_of(contract.session)} = {whole}"
-    there, here = (
-        int(client.query(f"select countIf(toYYYYMM({contract.session}) <> {partition}) from {name} where {year}")  # noqa: S608
-            .result_rows[0][0])
-        for name in (target, staging)
-    )  # fmt: skip
-    if there != here or _count(client, contract, partition, staging):
+        client.command(f"alter table {staging} delete where {_in(contract, partition)} settings mutations_sync = 2")
+    there = _rows(client, f"{target} where {parts.year_of(contract.session)} = {whole}")
+    there -= _count(client, contract, partition, target)
+    here = _rows(client, staging)
+    if there != here:
         raise WarehouseError(
             f"loading {contract.name} {partition}: the other months of {whole} have {there} rows, {here} came along"
         )
@@ -163,8 +159,8 @@ def _link_others(client: Client, contract: Contract, partition: str, whole: str,
 
 
 def _reconcile(client: Client, contract: Contract, partition: str, rows: pl.DataFrame, staging: str) -> None:
-    month = f"toYYYYMM({contract.session}) = {partition}"
-    lake, arrived = fingerprint.of_frame(contract, rows), fingerprint.of_table(client, contract, staging, month)
+    lake = fingerprint.of_frame(contract, rows)
+    arrived = fingerprint.of_table(client, contract, staging, _in(contract, partition))
     if lake[""] != arrived[""]:
         raise WarehouseError(
             f"loading {contract.name} {partition}: the lake has {lake['']} rows, {arrived['']} arrived"
@@ -191,8 +187,18 @@ def _count_again(client: Client, contract: Contract, partition: str, expected: i
 
 
 def _count(client: Client, contract: Contract, partition: str, table: str) -> int:
-    rows = client.query(f"select count() from {table} where toYYYYMM({contract.session}) = {partition}").result_rows  # noqa: S608
-    return int(rows[0][0])
+    return _rows(client, f"{table} where {_in(contract, partition)}")
+
+
+def _rows(client: Client, source: str) -> int:
+    return int(client.query(f"select count() from {source}").result_rows[0][0])  # noqa: S608 - our own names
+
+
+def _in(contract: Contract, partition: str) -> str:
+    """Return the condition for a month, as a range: each part knows the first and last session it holds."""
+    first = date(int(partition[:4]), int(partition[4:]), 1)
+    last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    return f"{contract.session} between '{first}' and '{last}'"
 
 
 def _record(client: Client, contract: Contract, partition: str, digest: str, rows: int) -> None:
