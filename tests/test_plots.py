@@ -301,6 +301,8 @@ def test_many_features_stay_one_legible_page() -> None:
     assert title(correlation.axes[0]).startswith("Feature correlation: 0 of 12,403 pairs")
     distributions = plots.feature_distributions(frame, frame)
     assert [len(shapes(drawn)) for drawn in distributions.axes[0].collections] == [158, 158]
+    long = plots.feature_distributions(frame.rename({"feature_000": "a_name_too_long_for_its_cell"}))
+    assert long.axes[0].texts[0].get_text() == "a_name_too_long_f\N{HORIZONTAL ELLIPSIS}"
     drift = plots.feature_drift(pl.DataFrame({"column": names, "psi": np.linspace(0, 0.3, 158)}))
     assert ticks(drift.axes[0], "y")[0] == "feature_157"
     assert title(drift.axes[0]) == "Feature drift: 27 of 158 at 0.25 or more; the first 40"

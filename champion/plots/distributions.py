@@ -18,6 +18,7 @@ from champion.plots import style
 
 _TAIL = 0.01  # share of values beyond each end of a histogram
 _BINS = 30
+_INCHES = 9.5  # the figure's width
 _FEW, _MANY = 24, 60  # columns up to which four, and six, histograms stand in a row; beyond, eight
 _WIDE = 100  # times the lowest: positive values that far apart are shown by their logarithm
 _WIDTH, _BASE, _TALL = 0.9, 0.8, 0.52  # of a cell: the histogram's width, where it stands, how high it is at most
@@ -28,6 +29,7 @@ class _Grid(NamedTuple):
     rows: int
     inches: float  # of a row
     size: float  # of a name, points
+    letters: int  # of a name that fit
 
 
 @style.plot("Feature distributions", source="features")
@@ -35,9 +37,8 @@ def feature_distributions(frame: pl.DataFrame, before: pl.DataFrame | None = Non
     """Return a histogram per column between its 1st and 99th percentile, without nulls, NaN and infinities.
 
     With `before`, the same columns of another stretch, an outline shows how they were distributed there. Both are
-    shares of their own values, so stretches of different length compare. Positive values over two powers of ten and
-    more stand on a logarithmic scale, and say so. A column without values, or with one value
-    only, says so instead.
+    shares of their own values, so stretches of different length compare. Positive values that span two powers of ten
+    stand on a logarithmic scale, and say so. A column without values, or with one value only, says so instead.
 
     Raises:
         UsageError: a column is not numeric, or `before` lacks one.
@@ -47,14 +48,14 @@ def feature_distributions(frame: pl.DataFrame, before: pl.DataFrame | None = Non
     if lacking:
         raise UsageError(f"plots.feature_distributions compares the same columns; before lacks {', '.join(lacking)}")
     grid = _grid(frame.width)
-    figure, (ax,) = style.panels((9.5, 0.9 + grid.inches * grid.rows), grid="none")
+    figure, (ax,) = style.panels((_INCHES, 0.9 + grid.inches * grid.rows), grid="none")
     ax.set_axis_off()
     ax.set(xlim=(-0.02, grid.across - 1 + _WIDTH + 0.02), ylim=(grid.rows, 0))
     fills, outlines = [], []
     for place, values in enumerate(frame.iter_columns()):
         corner = place % grid.across, place // grid.across
         then = None if before is None else before[values.name]
-        now_steps, then_steps = _histograms(ax, corner, values, then, grid.size)
+        now_steps, then_steps = _histograms(ax, corner, values, then, grid)
         fills += now_steps
         outlines += then_steps
     ax.add_collection(PolyCollection(fills, facecolors=style.SKY, linewidths=0))
@@ -69,18 +70,21 @@ def feature_distributions(frame: pl.DataFrame, before: pl.DataFrame | None = Non
 def _grid(columns: int) -> _Grid:
     across, inches, size = (4, 1.35, 9.0) if columns <= _FEW else (6, 1.1, 7.5) if columns <= _MANY else (8, 0.95, 7.0)
     across = min(across, columns)
-    return _Grid(across, -(-columns // across), inches, size)
+    letters = int(_INCHES / across * _WIDTH * 72 / (0.6 * size))
+    return _Grid(across, -(-columns // across), inches, size, letters)
 
 
 def _histograms(
-    ax: Axes, corner: tuple[int, int], values: pl.Series, before: pl.Series | None, size: float
+    ax: Axes, corner: tuple[int, int], values: pl.Series, before: pl.Series | None, grid: _Grid
 ) -> tuple[list[style.Values], list[style.Values]]:
     """Write what there is to say of a column into its cell; return the corners of its histograms, now and before."""
-    left, top = corner
+    (left, top), size = corner, grid.size
     now, then = _finite(values), np.empty(0) if before is None else _finite(before)
     said = "no values" if not len(now) else f"always {now[0]:g}" if now[0] == now[-1] else ""
     scale = "" if said or not _is_wide(now, then) else ", log"
-    ax.text(left, top + 0.16, values.name + scale, fontsize=size, va="center")
+    room = grid.letters - len(scale)
+    name = values.name if len(values.name) <= room else f"{values.name[: room - 1]}\N{HORIZONTAL ELLIPSIS}"
+    ax.text(left, top + 0.16, name + scale, fontsize=size, va="center")
     if said:
         ax.text(left + _WIDTH / 2, top + 0.55, said, ha="center", va="center", color=style.GREY, fontsize=size)
         return [], []
