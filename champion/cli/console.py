@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import date
 from typing import Annotated, Any
 
+import polars as pl
 import typer
 from pydantic import ValidationError
 from rich.console import Console
@@ -86,6 +87,14 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     for row in rows:
         grid.add_row(*(_plain(value) for value in row))
     out.print(grid)
+
+
+def frame(title: str, rows: pl.DataFrame) -> None:
+    """Print a frame under a title; where it has no rows, that it has none."""
+    if rows.is_empty():
+        out.print(f"{title}: none")
+        return
+    table(title, rows.columns, rows.rows())
 
 
 def stages(count: int, *, hidden: bool = False) -> Callable[[str], None]:

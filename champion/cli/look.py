@@ -1,8 +1,9 @@
-"""Commands that look: status, doctor and sql."""
+"""Commands that look: status, report, doctor and sql."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import polars as pl
@@ -21,6 +22,7 @@ Parameter = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the application."""
     app.command()(status)
+    app.command()(report)
     app.command()(doctor)
     app.command()(sql)
 
@@ -50,6 +52,44 @@ def status(*, as_json: AsJson = False) -> None:
         ["started (IST)", "run", "outcome", "seconds"],
         [[r.started, r.name, r.outcome, r.seconds] for r in found.runs],
     )
+
+
+def report(
+    session: Annotated[str | None, typer.Argument(help="Session, as 2024-12-31; default the last in the lake.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the page to this file as well.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show the morning look at a session: market, quality, features that moved, scores and what came of earlier ones.
+
+    Example: champion report 2024-12-31 --html morning.html
+    """
+    from champion.pipeline.morning import morning  # noqa: PLC0415
+
+    chosen = console.settings()
+    found = morning(chosen, console.day(session) if session else None)
+    if html is not None:
+        from champion.pipeline.morning_page import render  # noqa: PLC0415 - matplotlib is slow to import
+
+        html.write_text(render(found, chosen.home), encoding="utf-8")
+    if as_json:
+        console.show(found.as_dict(), as_json=True)
+        return
+    market = found.market
+    console.out.print(f"[bold]{found.session:%A, %-d %B %Y}[/]")
+    console.out.print(
+        f"{market['shares']:,} shares traded, {market['advances']:,} up, {market['declines']:,} down, "
+        f"turnover ₹ {market['turnover'] / 1e7:,.0f} crore"
+    )
+    verdict = f"[bold red]gates failed: {', '.join(found.failed)}[/]" if found.failed else "gates passed"
+    known = found.rank_ic.sort("trade_date").tail(1)
+    live = f", rank IC of {known['trade_date'].item()} {known['ic'].item():+.3f}" if known.height else ""
+    console.out.print(f"{verdict}; champion {found.champion}{live}")
+    console.frame("Movers", found.movers)
+    console.frame("Features that moved most since the month before", found.moved.head(5).select("column", "psi", "ks"))
+    console.frame("Best scores", found.scores.head(10).select("rank", "symbol", "score"))
+    columns = ["started (IST)", "run", "outcome", "seconds"]
+    console.table("What ran", columns, [[r.started, r.name, r.outcome, r.seconds] for r in found.runs])
 
 
 def doctor(*, as_json: AsJson = False) -> None:

@@ -1,0 +1,133 @@
+"""The morning look: one session's market, its quality, how features moved, what the champion says, what ran.
+
+Everything is read from the lake, the promotion ledger and the ledger of runs; nothing is built or changed. A part whose
+data is not there yet is empty, and the report says so in its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from champion import clock, contracts, drift, metrics
+from champion.errors import UsageError
+from champion.lake import Lake
+from champion.pipeline import outcomes, quality
+from champion.pipeline.bars import BARS, equity_bars
+from champion.pipeline.status import RunLine, last_runs
+from champion.settings import Settings
+from champion.tracking import promotion
+
+FEATURES = "features_equity_indicators"
+_SEEN = 60  # sessions shown around the one asked for
+_MONTH = timedelta(days=31)
+_RUNS = 15
+_MOVERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Morning:
+    """What a quant wants to know of one session; frames are empty where there is nothing to say.
+
+    `bars` are the last sessions as traded; `market` counts of the session; `gates` what the quality gates say of it;
+    `moved` the features whose distribution moved since the month before, most first; `scores` the session's scores of
+    the champion; `outcomes` its earlier ones whose forward return is known by now; `runs` the newest recorded runs.
+    """
+
+    session: date
+    made_at: datetime
+    market: dict[str, float]
+    bars: pl.DataFrame
+    gates: pl.DataFrame
+    moved: pl.DataFrame
+    champion: str
+    scores: pl.DataFrame
+    outcomes: pl.DataFrame
+    runs: list[RunLine]
+
+    @property
+    def failed(self) -> list[str]:
+        """The gates of severity 'error' that the session did not pass."""
+        return self.gates.filter(~pl.col("passed"), severity="error")["gate"].to_list()
+
+    @property
+    def movers(self) -> pl.DataFrame:
+        """The shares that rose and fell most, by simple return against the previous close; best first."""
+        today = self.bars.filter(pl.col("trade_date") == self.session, pl.col("prev_close") > 0)
+        change = pl.col("close") / pl.col("prev_close") - 1
+        returns = today.select("symbol", "close", "turnover", simple_return=change)
+        ranked = returns.drop_nulls().sort("simple_return", "symbol", descending=[True, False])
+        return ranked if ranked.height <= 2 * _MOVERS else pl.concat([ranked.head(_MOVERS), ranked.tail(_MOVERS)])
+
+    @property
+    def rank_ic(self) -> pl.DataFrame:
+        """The rank IC of each earlier session's scores with what followed: trade_date, ic."""
+        return metrics.rank_ic(self.outcomes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values; of the frames what fits a screen."""
+        return {
+            "session": self.session.isoformat(),
+            "market": self.market,
+            "gates": self.gates.to_dicts(),
+            "moved": self.moved.head(_MOVERS).to_dicts(),
+            "champion": self.champion,
+            "scores": self.scores.head(_MOVERS).to_dicts(),
+            "rank_ic": self.rank_ic.tail(1).to_dicts(),
+            "runs": [{"run": run.run_id, "name": run.name, "outcome": run.outcome} for run in self.runs],
+        }
+
+
+def morning(settings: Settings, session: date | None = None) -> Morning:
+    """Return the morning look at `session`, by default the last one in the lake.
+
+    Raises:
+        UsageError: the lake has no such session; the message names the last one it has.
+    """
+    lake = Lake(settings.lake)
+    sessions = lake.sessions(BARS)
+    if not sessions or (session is not None and session not in sessions):
+        known = f"the last is {sessions[-1]}" if sessions else "it has none yet; `champion backfill START END`"
+        raise UsageError(f"the lake has no session {session or ''}: {known}")
+    session = session or sessions[-1]
+    seen = [day for day in sessions if day <= session][-_SEEN:]
+    bars = equity_bars(lake, seen[0], session).collect()
+    entry = promotion.current_champion(settings)
+    told = outcomes.joined(lake, seen[0], session)
+    if entry is not None:
+        told = told.filter(pl.col("model_version") == entry.version)
+    return Morning(
+        session=session,
+        made_at=clock.now(),
+        market=_market(bars.filter(pl.col("trade_date") == session)),
+        bars=bars,
+        gates=quality.check(lake, session, session).gates,
+        moved=_moved(lake, session),
+        champion=f"version {entry.version}" if entry else "none yet",
+        scores=told.filter(pl.col("trade_date") == session).sort("rank"),
+        outcomes=told.filter(pl.col("forward_return").is_not_null()),
+        runs=last_runs(settings, _RUNS),
+    )
+
+
+def _market(bars: pl.DataFrame) -> dict[str, float]:
+    """Return the session's counts: shares traded, up, down, and their turnover in rupees."""
+    change = pl.col("close") - pl.col("prev_close")
+    return bars.select(
+        shares=pl.len(),
+        advances=(change > 0).sum(),
+        declines=(change < 0).sum(),
+        turnover=pl.col("turnover").cast(pl.Float64).sum(),
+    ).row(0, named=True)
+
+
+def _moved(lake: Lake, session: date) -> pl.DataFrame:
+    """Return the drift of each feature over the month to `session` against the month before, most moved first."""
+    since = session - _MONTH
+    names = [name for name in contracts.load(FEATURES).polars_schema if name not in contracts.load(FEATURES).ungrouped]
+    now = lake.scan(FEATURES, since + timedelta(days=1), session).select(names).collect()
+    before = lake.scan(FEATURES, since - _MONTH + timedelta(days=1), since).select(names).collect()
+    return drift.between(before, now).sort("psi", "column", descending=[True, False], nulls_last=True)
