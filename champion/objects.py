@@ -118,6 +118,11 @@ class ObjectPath(PosixPath):
         return io.BufferedReader(_Reader(self), _BUFFER)
 
     @override
+    def is_dir(self) -> bool:
+        """Return False: an object store has names, not folders."""
+        return False
+
+    @override
     def stat(self, *, follow_symlinks: bool = True) -> Any:
         import obstore  # noqa: PLC0415
 

@@ -29,6 +29,7 @@ CONTRACTS = ".contracts"  # folder with the contracts of its owner's feature set
 COMMON_INDEX = "_common_metadata"
 _OWNER_AND_GROUP = 0o750
 _DIGITS = 16
+_MONTHS = 4  # so many are looked for one by one; of more, years are
 _PART = re.compile(r"part-(\d{5})\.parquet")
 
 
@@ -84,15 +85,37 @@ def _of_session(contract: Contract, session: date) -> Iterator[str]:
                 raise LakeError(f"{contract.label}: unknown partition key {key!r}")
 
 
-def committed_sessions(root: Path, contract: Contract, group: str | None) -> Iterator[date]:
-    """Yield the sessions with a committed partition, in no particular order; folders of no date are passed over."""
+def committed_sessions(
+    root: Path, contract: Contract, group: str | None, start: date | None = None, end: date | None = None
+) -> Iterator[date]:
+    """Yield the sessions with a committed partition from `start` to `end`, both included, in no particular order.
+
+    Folders of no date are passed over. Only the months or years of the range are looked into: a month of a long
+    history costs what a month costs.
+    """
     tail = SUCCESS if group is None else f"feature_group={group}/{SUCCESS}"
     folder = dataset_folder(root, contract)
-    days = "date=*" if "date" in contract.partition_by else "year=*/month=*/day=*"
-    for path in _present(folder, f"{days}/{tail}"):
-        parts = Path(path).parts[: days.count("/") + 1]
-        with suppress(ValueError):
-            yield date.fromisoformat("-".join(_value(part) for part in parts))
+    for days in _days("date" in contract.partition_by, start, end):
+        for path in _present(folder, f"{days}/{tail}"):
+            parts = Path(path).parts[: days.count("/") + 1]
+            with suppress(ValueError):
+                session = date.fromisoformat("-".join(_value(part) for part in parts))
+                if (start is None or session >= start) and (end is None or session <= end):
+                    yield session
+
+
+def _days(dated: bool, start: date | None, end: date | None) -> Iterator[str]:
+    """Yield patterns of the folders of days that hold every session of a range."""
+    if start is None or end is None:
+        yield "date=*" if dated else "year=*/month=*/day=*"
+        return
+    first, last = start.year * 12 + start.month - 1, end.year * 12 + end.month - 1
+    if last - first < _MONTHS:
+        for year, month in (divmod(number, 12) for number in range(first, last + 1)):
+            yield f"date={year:04d}-{month + 1:02d}-*" if dated else f"year={year:04d}/month={month + 1:02d}/day=*"
+    else:
+        for year in range(start.year, end.year + 1):
+            yield f"date={year:04d}-*" if dated else f"year={year:04d}/month=*/day=*"
 
 
 def present(folder: Path, pattern: str) -> Iterator[Path]:

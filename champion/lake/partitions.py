@@ -201,7 +201,7 @@ def _manifests(root: Path, folders: Mapping[date, Path]) -> dict[date, Manifest 
 
 
 def _days(root: Path, contract: Contract, group: str | None, start: date | None, end: date | None) -> Sequence[date]:
-    return [s for s in layout.committed_sessions(root, contract, group) if _between(s, start, end)]
+    return list(layout.committed_sessions(root, contract, group, start, end))
 
 
 def _between(session: date, start: date | None, end: date | None) -> bool:

@@ -11,6 +11,7 @@ from champion.errors import UsageError
 from champion.features import FeatureSet
 from champion.files import write_bytes
 from champion.lake import Lake
+from champion.objects import ObjectPath
 
 
 def declare(feature_set: FeatureSet, schemas: Path | None = None) -> list[Path]:
@@ -45,11 +46,17 @@ def known_to(lake: Lake, feature_set: str | FeatureSet) -> FeatureSet:
     features, whether it can import the set or not.
 
     Raises:
-        UsageError: as `features.find`, or the set's columns are not those that the lake holds under its name.
+        UsageError: as `features.find`, or the set's columns are not those that the lake holds under its name, or the
+            lake is in an object store, which keeps no contracts of one's own.
     """
     chosen = features.find(feature_set)
     if not features.is_shipped(chosen):
         kept = resources.folder("schemas")
+        if isinstance(lake.root, ObjectPath):
+            raise UsageError(
+                f"the feature set {chosen.version!r} is not Champion's, and {lake.root} keeps no contracts of others: "
+                "build it into a lake in a folder"
+            )
         declare(chosen, kept if (kept / f"{chosen.contract}_v1.avsc").exists() else lake.contracts)
         contracts.also(lake.contracts)
     return chosen
