@@ -88,7 +88,8 @@ def daily_market_data_pipeline(session: date | None = None, *, force: bool = Fal
         summary = through_warehouse(
             session, session, arrived, quality_from=since, parent=parent, force=force, as_of=session
         )
-        return recording.kept({**summary, "score": score_one(session, parent=parent, force=force)})
+        scored = score_one(session, parent=parent, force=force)
+        return recording.kept({**summary, "score": scored, "report": steps.report(session, parent)})
 
 
 @dataclass(slots=True)

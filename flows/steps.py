@@ -11,10 +11,14 @@ from prefect.logging import get_run_logger
 
 from champion import contracts
 from champion.errors import ArchiveUnavailable
+from champion.files import write_bytes
 from champion.lake import Lake, index as index_dataset
 from champion.pipeline import actions as corporate, fetch as archive, lineage, load as warehouse, masters
+from champion.pipeline.morning import morning
+from champion.pipeline.morning_page import render
 from champion.runner import Execution, run_notebook
 from champion.settings import Settings
+from champion.tracking import journal, runs
 from flows import progress
 from flows.cells import Cells
 from flows.policy import PATIENT
@@ -120,6 +124,17 @@ def load(start: date, end: date, datasets: Sequence[str] = warehouse.DATASETS) -
     """
     results = warehouse.load(Settings(), start, end, datasets, progress=progress.current())
     return {name: sum(r.rows for r in results if r.table == name and not r.skipped) for name in datasets}
+
+
+@task(name="morning_report")
+def report(session: date, parent: str) -> str:
+    """Write the morning look at a session into the workspace, keep it with the flow's run, and return its path."""
+    settings = Settings()
+    page = settings.home / "reports" / str(session) / "morning.html"
+    write_bytes(page, render(morning(settings, session), settings.home).encode())
+    if journal.answers(settings):
+        runs.log_files(settings, parent, page.parent, "report")
+    return str(page)
 
 
 @task(name="index_lake")

@@ -166,6 +166,10 @@ def test_daily_brings_one_session_through_to_scores(champion: Command, settings:
     assert Lake(settings.lake).sessions("predictions_equity_scores") == [date(2024, 12, 30), LAST]
     assert said["features alpha158"]["written"] == 2  # the session and the one after it, which its bars reach
     assert said["loaded"]["features_equity_alpha158"] == said["features alpha158"]["rows"] > 20
+    flow = runs.find_runs(settings, ["daily-market-pipeline"], limit=1)[0]
+    kept = Path(runs.location(flow, "report/morning.html")).read_text(encoding="utf-8")
+    assert kept == Path(said["report"]).read_text(encoding="utf-8")
+    assert "Monday, 30 December 2024" in kept
 
 
 def test_a_date_without_a_session_is_no_failure(champion: Command) -> None:

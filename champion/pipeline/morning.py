@@ -34,7 +34,7 @@ class Morning:
 
     `bars` are the last sessions as traded; `market` counts of the session; `gates` what the quality gates say of it;
     `moved` the features whose distribution moved since the month before, most first; `scores` the session's scores of
-    the champion; `outcomes` its earlier ones whose forward return is known by now; `runs` the newest recorded runs.
+    the champion; `outcomes` its earlier ones whose forward return was known by then; `runs` the newest recorded runs.
     """
 
     session: date
@@ -108,7 +108,7 @@ def morning(settings: Settings, session: date | None = None) -> Morning:
         moved=_moved(lake, session),
         champion=f"version {entry.version}" if entry else "none yet",
         scores=told.filter(pl.col("trade_date") == session).sort("rank"),
-        outcomes=told.filter(pl.col("forward_return").is_not_null()),
+        outcomes=told.filter(pl.col("label_end") <= session, pl.col("forward_return").is_not_null()),
         runs=last_runs(settings, _RUNS),
     )
 
