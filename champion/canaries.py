@@ -20,7 +20,7 @@ from champion.errors import ModelError
 from champion.estimators import Recipe
 from champion.splits import PurgedWalkForward
 
-_LIMIT = 3.0  # standard errors: a leak shows at dozens
+_LIMIT = 4.0  # standard errors: a leak shows at dozens, and at 3 one honest training in 370 would be refused
 PLAUSIBLE = 0.25
 """Mean rank IC beyond which a single input is not believed; the best published daily signals have a fifth of it."""
 _PLACES, _SHARE = 1.5, 0.02  # adjusted prices are rounded: where two are all but equal, ranks change by a place
@@ -108,7 +108,7 @@ def input_ic(frame: pl.DataFrame, inputs: Sequence[str], horizon: int) -> pl.Dat
 
 
 def implausible(frame: pl.DataFrame, inputs: Sequence[str], horizon: int, limit: float = PLAUSIBLE) -> tuple[str, ...]:
-    """Return the inputs whose mean rank IC lies beyond `limit` and beyond 3 standard errors of luck.
+    """Return the inputs whose mean rank IC lies beyond `limit` and beyond 4 standard errors of luck.
 
     A market of few instruments or sessions shows large correlations by chance: luck's error of a mean of S sessions
     with n instruments is 1 / sqrt(S (n - 1)).
