@@ -184,7 +184,7 @@ class Settings(BaseSettings):
     def tracking(self) -> str:
         """Absolute MLflow tracking URI."""
         if self.tracking_uri is not None:
-            return self.tracking_uri.get_secret_value()
+            return _with_driver(self.tracking_uri.get_secret_value())
         return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
 
     @property
@@ -219,3 +219,9 @@ def _as_text(value: object) -> str:
             return ",".join(map(str, value))
         case _:
             return str(value)
+
+
+def _with_driver(uri: str) -> str:
+    """Name psycopg 3 where a PostgreSQL URI names no driver: SQLAlchemy 2.0 would look for its predecessor."""
+    scheme, separator, rest = uri.partition("://")
+    return f"postgresql+psycopg://{rest}" if separator and scheme in {"postgres", "postgresql"} else uri

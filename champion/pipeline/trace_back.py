@@ -30,6 +30,8 @@ from champion.tracking import registry, runs
 
 _LISTS = (ACTIONS, SYMBOLS, CHANGES)
 _INPUTS = "champion.inputs"
+_LAST = ("end", "as_of", "session")
+"""Parameters that name the last session a notebook reads."""
 
 
 def back(settings: Settings, name: str, session: date) -> Trace:
@@ -138,7 +140,7 @@ class _Back:
             "run", f"run {run.run_id[:8]} of {run.name}", digest=run.run_id, state=state, note=run.outcome or ""
         )
         self.trace.add(trained, node)
-        end = run.parameters.get("end") or run.parameters.get("session")
+        end = next((run.parameters[name] for name in _LAST if run.parameters.get(name)), None)
         for name, digest in read.items():
             self._read_by_run(name, digest, date.fromisoformat(end) if end else date.max, trained)
         return version

@@ -124,7 +124,7 @@ class _Forward:
     def _models(self, below: Node, since: date) -> None:
         for version in registry.versions(self._settings) if self._has_ledger() else []:
             run = runs.get(self._settings, version.run_id)
-            learnt_to = max(version.tags.get(LEARNT_TO, ""), run.parameters.get("end", ""))
+            learnt_to = max(version.tags.get(LEARNT_TO, ""), run.parameters.get("as_of", ""))
             if learnt_to < since.isoformat():
                 continue
             read = runs.digests(self._settings, run, "champion.inputs")
