@@ -176,9 +176,10 @@ def _tracking(settings: Settings) -> Check:
     if settings.tracking_uri is None:
         path = settings.home / "mlflow" / "mlflow.db"
         return Check("tracking", "ok", str(path) if path.exists() else "not made yet")
-    uri = urlsplit(settings.tracking)
-    where, remedy = f"{uri.scheme}://{uri.hostname}", "start it, or mend CHAMPION_TRACKING_URI"  # never the password
-    if uri.scheme in {"http", "https"}:
+    from champion.tracking import store  # noqa: PLC0415
+
+    where, remedy = store.without_password(settings.tracking), "start it, or mend CHAMPION_TRACKING_URI"
+    if urlsplit(settings.tracking).scheme in {"http", "https"}:
         return _answers("tracking", f"{settings.tracking.rstrip('/')}/health", remedy)
     from sqlalchemy import create_engine, exc  # noqa: PLC0415
 

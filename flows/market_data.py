@@ -140,7 +140,7 @@ def arrive(start: date, end: date, *, parent: str, refresh: bool, force: bool) -
             fetched.append(steps.fetch.submit(*spans[number], refresh=refresh))
         if not archive.staged(settings, *span):
             continue
-        execution = _ingest(settings, span, parent=parent, force=force)
+        execution = ingest(settings, span, parent=parent, force=force)
         arrived.executions.append(execution)
         arrived.refused += execution.values["failed"]
     return arrived
@@ -156,7 +156,8 @@ def _take(arrived: Arrived, answer: list[str] | BaseException) -> None:
             arrived.refused += answer
 
 
-def _ingest(settings: Settings, span: tuple[date, date], *, parent: str, force: bool) -> Execution:
+def ingest(settings: Settings, span: tuple[date, date], *, parent: str, force: bool) -> Execution:
+    """Bring what staging holds of a range into the lake."""
     return steps.notebook(
         "ingest",
         {"start": span[0].isoformat(), "end": span[1].isoformat()},

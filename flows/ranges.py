@@ -11,9 +11,8 @@ from champion.errors import ArchiveError
 from champion.lake import Lake
 from champion.pipeline import fetch as archive
 from champion.pipeline.ingest import DATASETS
-from champion.pipeline.lineage import CHANGES
 from champion.settings import Settings
-from flows import steps
+from flows import market_data, steps
 from flows.recording import recorded
 
 
@@ -43,18 +42,9 @@ def bring(start: date, end: date, *, parent: str, force: bool = False) -> dict[s
     """Fetch and ingest one part where this runs; return how many sessions there are and what was refused."""
     settings = Settings()
     refused = steps.fetch(start, end)
-    received = archive.staged(settings, start, end)
-    if not received:
+    if not archive.staged(settings, start, end):
         return {"sessions": 0, "refused": refused}
-    done = steps.notebook(
-        "ingest",
-        {"start": start.isoformat(), "end": end.isoformat()},
-        parent=parent,
-        inputs={"staging": archive.digest(received), CHANGES: Lake(settings.lake).digest(CHANGES)},
-        writes=DATASETS,
-        span=(start, end),
-        force=force,
-    )
+    done = market_data.ingest(settings, (start, end), parent=parent, force=force)
     return {
         "sessions": len(Lake(settings.lake).sessions(DATASETS[0], start, end)),
         "refused": [*refused, *done.values["failed"]],

@@ -23,14 +23,19 @@ def markdown(name: str, outcome: str, seconds: float, result: Mapping[str, Any],
     lines = [f"## {name}", "", f"**{outcome}** in {seconds:.1f} s, ledger entry (MLflow run) `{run_id}`"]
     if stop:
         lines += ["", f"> {_plain(stop)}"]
-    rows = [f"| {key} | {_plain(value)} |" for key, value in _flat(result)]
+    rows = [f"| {key} | {_plain(value)} |" for key, value in flat(result)]
     return "\n".join([*lines, *(["", "| what | value |", "|---|---|", *rows] if rows else [])])
 
 
-def _flat(result: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(result: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each value of a nested result under its dotted name.
+
+    >>> list(flat({"ingest": {"rows": 2500}, "sessions": 1}))
+    [('ingest.rows', 2500), ('sessions', 1)]
+    """
     for name, value in result.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
 

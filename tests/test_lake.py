@@ -9,8 +9,10 @@ import os
 import shutil
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import polars as pl
@@ -297,3 +299,24 @@ def test_a_killed_writer_leaves_a_partition_whole(lake: Lake) -> None:
         lake.write(NAME, SESSION, rows(500), {"turn": "repaired"})
         assert lake.verify(NAME) == []
     assert not list(lake.root.rglob("*.part"))
+
+
+def test_folders_may_go_while_a_reader_looks_for_sessions(tmp_path: Path) -> None:
+    folder, stop = tmp_path / "normalized" / "equity_ohlc", Event()
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            for month in range(1, 13):
+                (folder / "year=2023" / f"month={month:02d}" / "day=01").mkdir(parents=True)
+            shutil.rmtree(folder / "year=2023")
+
+    (folder / "year=2024" / "month=03" / "day=13").mkdir(parents=True)
+    (folder / "year=2024" / "month=03" / "day=13" / "_SUCCESS").touch()
+    with ThreadPoolExecutor(1) as pool:
+        removing = pool.submit(come_and_go)
+        try:
+            for _ in range(100):
+                assert Lake(tmp_path).sessions("normalized_equity_ohlc") == [date(2024, 3, 13)]
+        finally:
+            stop.set()
+        removing.result()

@@ -8,13 +8,11 @@ import random
 import shutil
 import signal
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Event as Flag
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event
 
 import hypothesis
 import polars as pl
@@ -301,27 +299,6 @@ def test_killed_at_any_instant_a_year_is_never_partial_nor_doubled(lake: Lake) -
     index(lake, BARS)
     assert lake.verify(BARS) == []  # nothing is left lying about
     assert len(lake.files(BARS, NEW_YEAR)) == 1
-
-
-def test_folders_may_go_while_a_reader_looks_for_sessions(tmp_path: Path) -> None:
-    folder, stop = tmp_path / "normalized" / "equity_ohlc", Event()
-
-    def come_and_go() -> None:
-        while not stop.is_set():
-            for month in range(1, 13):
-                (folder / "year=2023" / f"month={month:02d}" / "day=01").mkdir(parents=True)
-            shutil.rmtree(folder / "year=2023")
-
-    (folder / "year=2024" / "month=03" / "day=13").mkdir(parents=True)
-    (folder / "year=2024" / "month=03" / "day=13" / "_SUCCESS").touch()
-    with ThreadPoolExecutor(1) as pool:
-        removing = pool.submit(come_and_go)
-        try:
-            for _ in range(100):
-                assert Lake(tmp_path).sessions(BARS) == [date(2024, 3, 13)]
-        finally:
-            stop.set()
-        removing.result()
 
 
 def test_sealing_makes_nothing_downstream_stale(lake: Lake, tmp_path: Path) -> None:

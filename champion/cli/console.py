@@ -19,6 +19,7 @@ from rich.table import Table
 from champion.errors import ChampionError, UsageError
 from champion.pipeline.progress import Progress
 from champion.settings import Settings
+from flows.summary import flat
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -75,7 +76,7 @@ def show(result: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         out.print_json(json.dumps(result, default=str))
         return
-    for name, value in _flat(result):
+    for name, value in flat(result):
         out.print(f"{name:<32}", _plain(value), markup=False, soft_wrap=True)
 
 
@@ -131,14 +132,6 @@ def flow_context(chosen: Settings, *, hidden: bool = False) -> Iterator[None]:
 
     with progress_bar(hidden=hidden) as tell, shown_by(tell):
         yield
-
-
-def _flat(result: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in result.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _plain(value: Any) -> str:

@@ -54,11 +54,6 @@ def dataset_folder(root: Path, contract: Contract) -> Path:
     return root / contract.layer / contract.dataset
 
 
-def session_folder(root: Path, contract: Contract, session: date) -> Path:
-    """Return the folder of one session, above any feature groups."""
-    return root.joinpath(contract.layer, contract.dataset, *_of_session(contract, session))
-
-
 def partition_folder(root: Path, contract: Contract, session: date, group: str | None) -> Path:
     """Return the folder of one session, and of one group where the dataset has groups."""
     if (group is None) == ("feature_group" in contract.partition_by):

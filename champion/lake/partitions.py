@@ -79,7 +79,8 @@ def find(
     Raises:
         LakeError: a manifest is damaged.
     """
-    folders = {s: layout.partition_folder(root, contract, s, group) for s in _days(root, contract, group, start, end)}
+    committed = layout.committed_sessions(root, contract, group, start, end)
+    folders = {session: layout.partition_folder(root, contract, session, group) for session in committed}
     days = _manifests(root, folders)
     years = sealed_years(root, contract, group, start, end)
     sealed = {session: year for year in years.values() for session in year.sessions if _between(session, start, end)}
@@ -127,7 +128,7 @@ def sessions(
     root: Path, contract: Contract, group: str | None, start: date | None = None, end: date | None = None
 ) -> list[date]:
     """Return the committed sessions from `start` to `end`, both included, in order, without reading day manifests."""
-    found = set(_days(root, contract, group, start, end))
+    found = set(layout.committed_sessions(root, contract, group, start, end))
     for year in sealed_years(root, contract, group, start, end).values():
         found.update(session for session in year.sessions if _between(session, start, end))
     return sorted(found)
@@ -198,10 +199,6 @@ def _parsed(path: Path, _inode: int, _changed: int, _size: int) -> SealedYear | 
 def _manifests(root: Path, folders: Mapping[date, Path]) -> dict[date, Manifest | None]:
     found = objects.each(root, lambda folder: manifests.read(folder / layout.SUCCESS), folders.values())
     return dict(zip(folders, found, strict=True))
-
-
-def _days(root: Path, contract: Contract, group: str | None, start: date | None, end: date | None) -> Sequence[date]:
-    return list(layout.committed_sessions(root, contract, group, start, end))
 
 
 def _between(session: date, start: date | None, end: date | None) -> bool:

@@ -17,11 +17,11 @@ from champion.errors import UsageError
 from champion.lake import Lake
 from champion.pipeline import outcomes, quality
 from champion.pipeline.bars import BARS, equity_bars
+from champion.pipeline.build import FEATURES
 from champion.pipeline.status import RunLine, last_runs
 from champion.settings import Settings
 from champion.tracking import promotion
 
-FEATURES = "features_equity_indicators"
 _SEEN = 60  # sessions shown around the one asked for
 _MONTH = timedelta(days=31)
 _RUNS = 15
@@ -127,7 +127,7 @@ def _market(bars: pl.DataFrame) -> dict[str, float]:
 def _moved(lake: Lake, session: date) -> pl.DataFrame:
     """Return the drift of each feature over the month to `session` against the month before, most moved first."""
     since = session - _MONTH
-    names = [name for name in contracts.load(FEATURES).polars_schema if name not in contracts.load(FEATURES).ungrouped]
+    names = [name for columns in contracts.load(FEATURES).groups.values() for name in columns]
     now = lake.scan(FEATURES, since + timedelta(days=1), session).select(names).collect()
     before = lake.scan(FEATURES, since - _MONTH + timedelta(days=1), since).select(names).collect()
     return drift.between(before, now).sort("psi", "column", descending=[True, False], nulls_last=True)
