@@ -1,7 +1,8 @@
 """Carried values over whole histories: what recursive features remember, computed once and shared by all of them.
 
 1. Where an instrument has its `lookback`-th bar, a carried value is its expression over the bars up to there.
-2. From there on it moves towards its `values`, which are taken over the whole column at once.
+2. From there on it moves towards its `values`, which are taken over the whole column at once. Before, a mean stands at
+   its start, from where a move by alpha * 0 does not take it, so that the column has no nulls; a sum gains nothing.
 3. An exponential mean, or a running sum, of both is all that is left to do instrument by instrument.
 """
 
@@ -24,7 +25,8 @@ def numbered(bars: pl.DataFrame) -> pl.DataFrame:
     first = bars.select((pl.col(_ID) != pl.col(_ID).shift(1)).fill_null(value=True).arg_true()).to_series().to_numpy()
     lengths = np.diff(first, append=bars.height)
     run = np.repeat(np.arange(first.size), lengths)
-    return pl.DataFrame({_RUN: run, BAR: np.arange(bars.height) - first[run]})
+    bar = np.arange(bars.height) - np.repeat(first, lengths)
+    return pl.DataFrame([pl.Series(_RUN, run).set_sorted(), pl.Series(BAR, bar)])  # sorted: twice as quick to group by
 
 
 def recursive(bars: pl.DataFrame, numbers: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
@@ -60,10 +62,11 @@ def carried(bars: pl.DataFrame, numbers: pl.DataFrame, wanted: Sequence[Carried]
         before = frame.lazy().with_columns(made.select(pl.all().shift(1)))
         taken = (each.values.alias(each.name) for each in ready if each.values is not None)
         started = before.select(_RUN, BAR, *taken).collect()  # lazy: what they share, once
-        started = started.with_columns(_starting(frame, started, each) for each in ready)
+        started = started.with_columns(_starting(frame, started[each.name], each) for each in ready)
         made = pl.concat([made, started.select(_moved(each).over(_RUN) for each in ready)], how="horizontal")
         waiting = [each for each in waiting if each not in ready]
-    return made.select(each.name for each in wanted)
+    there = ((pl.col(BAR) >= each.lookback - 1, each.name) for each in wanted)
+    return made.hstack(numbers).select(pl.when(mature).then(name).alias(name) for mature, name in there)
 
 
 def _alone(each: Carried) -> pl.Expr:
@@ -75,17 +78,16 @@ def _needs(each: Carried, names: set[str]) -> set[str]:
     return set() if each.values is None else {*each.values.meta.root_names()} & names
 
 
-def _starting(frame: pl.DataFrame, values: pl.DataFrame, each: Carried) -> pl.Series:
-    """Return null, then the start on the `lookback`-th bar, then the values it moves by."""
-    at = values.select((pl.col(BAR) == each.lookback - 1).arg_true()).to_series().to_numpy()
+def _starting(frame: pl.DataFrame, values: pl.Series, each: Carried) -> pl.Series:
+    """Return the values it moves by, on the first `lookback` bars of an instrument its start; a sum has 0 before."""
+    ends = np.flatnonzero(frame[BAR].to_numpy() == each.lookback - 1)
+    rows = (ends[:, None] + np.arange(1 - each.lookback, 1)).ravel()
     used = sorted({_RUN, *each.expression.meta.root_names()})
-    rows = (at[:, None] + np.arange(1 - each.lookback, 1)).ravel()
     first = frame.select(used)[rows].select(each.expression.over(_RUN)).to_series()
-    start = np.empty(frame.height, dtype=first.to_numpy().dtype)
-    start[at] = first.gather_every(each.lookback, each.lookback - 1).to_numpy()
-    mature = pl.when(pl.col(BAR) >= each.lookback).then(each.name)
-    begun = mature.when(pl.col(BAR) == each.lookback - 1).then(pl.lit(pl.Series(start)))
-    return values.select(begun.alias(each.name)).to_series()
+    made = first.gather_every(each.lookback, each.lookback - 1).to_numpy()
+    starts = np.zeros((ends.size, each.lookback), made.dtype)
+    starts[:, -1 if each.alpha is None else 0 :] = made[:, None]
+    return values.scatter(rows, starts.ravel())
 
 
 def _moved(each: Carried) -> pl.Expr:
