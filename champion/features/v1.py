@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
 from champion import indicators
 from champion.features.sets import Carried, Feature, FeatureSet, Kernel
-from champion.features.v1_kernel import MEANS, OF_CLOSE, OF_RANGE, OF_VOLUME
+from champion.features.v1_kernel import MEANS, OF_CLOSE, OF_MOVES, OF_RANGE, OF_VOLUME
 from champion.indicators import carried
 
 _HIGH, _LOW, _CLOSE = pl.col("high"), pl.col("low"), pl.col("close")
@@ -23,7 +25,7 @@ def _ema(name: str, span: int, lookback: int, expression: pl.Expr, values: pl.Ex
 
 
 def _wilder(name: str, expression: pl.Expr, values: pl.Expr) -> Carried:
-    return Carried.mean(name, 15, expression, values, 1 / 14)
+    return replace(Carried.mean(name, 15, expression, values, 1 / 14), kernel=OF_MOVES)
 
 
 _EMA = {span: _ema(f"ema_{span}", span, span, indicators.ema(_CLOSE, span)) for span in (12, 26, 50)}
@@ -38,8 +40,10 @@ _RSI = (
     _wilder(_LOSS, carried.average_loss(_CLOSE), carried.gain(_CLOSE, _BEFORE)),
 )
 _ATR = _wilder("atr_14", indicators.atr(*_RANGE, window=14), carried.range_after(_BEFORE, _HIGH, _LOW))
-_OBV = Carried.total("obv", 1, indicators.obv(_CLOSE, _VOLUME), carried.signed_volume(_BEFORE, _CLOSE, _VOLUME))
-
+_OBV = replace(
+    Carried.total("obv", 1, indicators.obv(_CLOSE, _VOLUME), carried.signed_volume(_BEFORE, _CLOSE, _VOLUME)),
+    kernel=OF_MOVES,
+)
 
 
 def _window(
