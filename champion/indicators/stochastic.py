@@ -7,7 +7,7 @@ import polars as pl
 from champion.indicators._mechanics import divide, from_row, highest, lowest, sharing, units
 from champion.indicators.momentum import rsi
 
-_GRAIN = 2**40
+GRAIN = 2**40
 """Grains in one point of the raw stochastic: whole grains can be summed exactly, and one is 1e-12."""
 
 _STILL = 1e-9
@@ -43,11 +43,11 @@ def slow_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 1
 
 
 def _slow_k(total: pl.Expr, window: int, k: int, d: int) -> pl.Expr:
-    return from_row(window + k + d - 3, divide(total, _GRAIN * k))
+    return from_row(window + k + d - 3, divide(total, GRAIN * k))
 
 
 def _slow_d(total: pl.Expr, k: int, d: int) -> pl.Expr:
-    return divide(total.rolling_sum(d), _GRAIN * k * d)
+    return divide(total.rolling_sum(d), GRAIN * k * d)
 
 
 def _raw_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int) -> pl.Expr:
@@ -55,7 +55,7 @@ def _raw_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int) ->
     bottom, reach = pl.field("bottom"), pl.field("top") - pl.field("bottom")
     position = 100 * (pl.field("last") - bottom) / reach
     raw = pl.when(reach == 0).then(0.0).otherwise(position)
-    whole = (raw * _GRAIN).round().cast(pl.Int64)
+    whole = (raw * GRAIN).round().cast(pl.Int64)
     return sharing(whole, top=highest(units(high), window), bottom=lowest(units(low), window), last=units(close))
 
 
@@ -69,7 +69,7 @@ def stochastic_fast_k(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int =
     >>> bars.select(stochastic_fast_k(pl.col("high"), pl.col("low"), pl.col("close"), 2, 1)).to_series().to_list()
     [None, 75.0]
     """
-    return from_row(window + d - 2, divide(_raw_stochastic(high, low, close, window), _GRAIN))
+    return from_row(window + d - 2, divide(_raw_stochastic(high, low, close, window), GRAIN))
 
 
 def stochastic_fast_d(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, d: int = 3) -> pl.Expr:
@@ -79,7 +79,7 @@ def stochastic_fast_d(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int =
     >>> bars.select(stochastic_fast_d(pl.col("high"), pl.col("low"), pl.col("close"), 2, 2)).to_series().to_list()
     [None, None, 50.0]
     """
-    return divide(_raw_stochastic(high, low, close, window).rolling_sum(d), _GRAIN * d)
+    return divide(_raw_stochastic(high, low, close, window).rolling_sum(d), GRAIN * d)
 
 
 def stochastic_rsi_k(close: pl.Expr, window: int = 14, k: int = 5, d: int = 3) -> pl.Expr:
@@ -93,7 +93,7 @@ def stochastic_rsi_k(close: pl.Expr, window: int = 14, k: int = 5, d: int = 3) -
     >>> closes.select(stochastic_rsi_k(pl.col("close"), 2, 2, 1)).to_series().to_list()
     [None, None, None, 100.0]
     """
-    return from_row(window + k + d - 2, divide(_raw_stochastic_rsi(close, window, k), _GRAIN))
+    return from_row(window + k + d - 2, divide(_raw_stochastic_rsi(close, window, k), GRAIN))
 
 
 def stochastic_rsi_d(close: pl.Expr, window: int = 14, k: int = 5, d: int = 3) -> pl.Expr:
@@ -103,7 +103,7 @@ def stochastic_rsi_d(close: pl.Expr, window: int = 14, k: int = 5, d: int = 3) -
     >>> closes.select(stochastic_rsi_d(pl.col("close"), 2, 2, 2)).to_series().to_list()
     [None, None, None, None, 50.0]
     """
-    return divide(_raw_stochastic_rsi(close, window, k).rolling_sum(d), _GRAIN * d)
+    return divide(_raw_stochastic_rsi(close, window, k).rolling_sum(d), GRAIN * d)
 
 
 def _raw_stochastic_rsi(close: pl.Expr, window: int, k: int) -> pl.Expr:
@@ -112,4 +112,4 @@ def _raw_stochastic_rsi(close: pl.Expr, window: int, k: int) -> pl.Expr:
     top, bottom = index.rolling_max(k), index.rolling_min(k)
     position = 100 * ((index - bottom) / (top - bottom))
     raw = pl.when(top - bottom < _STILL).then(0.0).otherwise(position)
-    return sharing((raw * _GRAIN).round().cast(pl.Int64), index=rsi(close, window))
+    return sharing((raw * GRAIN).round().cast(pl.Int64), index=rsi(close, window))
