@@ -8,10 +8,13 @@ and writing the same again repairs whatever lies between.
 from __future__ import annotations
 
 import hashlib
+from calendar import monthrange
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -22,6 +25,16 @@ from champion.lake import damage, data, layout, manifest as manifests, partition
 from champion.lake.damage import Damage
 from champion.lake.manifest import Manifest, Part
 from champion.lake.partitions import Partition, SealedYear
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """What a month of a dataset holds: the digest of all of it, rows, sessions; which contracts its files follow."""
+
+    digest: str
+    rows: int
+    sessions: int
+    contracts: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +153,23 @@ class Lake:
         content, contract = hashlib.sha256(), self._askable(name, as_of)
         for group in layout.groups(contract):
             for found in partitions.find(self.root, contract, group, start, end):
-                part = found.manifest.visible(as_of)
-                content.update(f"{(found.folder / part.name).relative_to(self.root)} {part.sha256}\n".encode())
+                content.update(self._line(found, found.manifest.visible(as_of)))
         return content.hexdigest()
+
+    def months(self, name: str, start: date | None = None, end: date | None = None) -> dict[date, Month]:
+        """Return the months that hold sessions, from that of `start` to that of `end`, by their first day in order."""
+        contract, contents, labels = contracts.load(name), dict[date, Any](), dict[date, set[str]]()
+        rows, sessions = Counter[date](), Counter[date]()
+        first, last = start and start.replace(day=1), end and end.replace(day=monthrange(end.year, end.month)[1])
+        for number, group in enumerate(layout.groups(contract)):
+            for found in partitions.find(self.root, contract, group, first, last):
+                month, part = found.session.replace(day=1), found.manifest.current
+                contents.setdefault(month, hashlib.sha256()).update(self._line(found, part))
+                labels.setdefault(month, set()).add((found.sealed_part(part) or found.manifest).contract)
+                if not number:
+                    rows[month] += part.rows
+                    sessions[month] += 1
+        return {m: Month(contents[m].hexdigest(), rows[m], sessions[m], frozenset(labels[m])) for m in sorted(contents)}
 
     def scan(
         self,
@@ -223,6 +250,10 @@ class Lake:
             rows, size, digest = data.write(found.folder / part.name, contract, contract.conform(frame))
             kept.append(Part(part.name, rows, size, digest, part.inputs, part.known_at))
         return tuple(kept)
+
+    def _line(self, found: Partition, part: Part) -> bytes:
+        """Return what a digest takes in of a partition."""
+        return f"{(found.folder / part.name).relative_to(self.root)} {part.sha256}\n".encode()
 
     @staticmethod
     def _askable(name: str, as_of: datetime | None) -> Contract:
