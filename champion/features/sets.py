@@ -19,6 +19,11 @@ class Kernel:
 
     `compute` is given bar columns and the names wanted, and returns these columns, one value a row. A value depends on
     its row and the rows before it, as an expression's does, and to the last bit on the feature's `lookback` rows alone.
+
+    >>> moves = Kernel(lambda bars, names: bars.select(up=pl.col("close").diff(), level="close").select(names))
+    >>> bars = pl.DataFrame({"close": [10.0, 12.0]})
+    >>> bars.select(moves.expression("up", ["close"], pl.Float64())).to_series().to_list()
+    [None, 2.0]
     """
 
     compute: Callable[[pl.DataFrame, Sequence[str]], pl.DataFrame]
@@ -49,6 +54,14 @@ class Carried:
     columns and the carried values before it, each under its name. An exponential `mean` or a running `total` says
     just what it takes in with each bar, its `values`; its step follows, and whole histories are quicker. A `kernel`
     gives the same values, together with others' and quicker still.
+
+    >>> shares = Carried.total("shares", 1, pl.col("volume").cum_sum(), pl.col("volume"))
+    >>> shares.lookback, shares.dtype
+    (1, Int64)
+    >>> close = pl.col("close")
+    >>> smooth = Carried.mean("smooth", 3, close.ewm_mean(alpha=0.5, adjust=False), close, alpha=0.5)
+    >>> pl.DataFrame({"smooth": [10.0], "close": [12.0]}).select(smooth.step).item()
+    11.0
     """
 
     name: str
@@ -79,6 +92,10 @@ class Feature:
     A recursive feature that says what it has `carried` and the `value` it makes of that after each bar need not be
     computed from the first bar again; without, each build reads the whole history. Features of one `kernel` are
     computed together; their expressions are for who uses one alone.
+
+    >>> momentum = Feature("mom_1", "momentum", 2, pl.Float64(), "Rupees since the bar before.", pl.col("close").diff())
+    >>> pl.DataFrame({"close": [10.0, 12.0]}).select(momentum.expression).to_series().to_list()
+    [None, 2.0]
     """
 
     name: str
@@ -100,6 +117,14 @@ class FeatureSet:
 
     Raises:
         UsageError: two features share a name, there is none, one looks back no bar, or uses what no bar has.
+
+    >>> since = pl.col("open") - pl.col("close").shift()
+    >>> gap = Feature("gap", "trend", 2, pl.Float64(), "Open less the close before.", since)
+    >>> own = FeatureSet("own_gaps", "gaps1", (gap,))
+    >>> own.contract, own.state_contract, own.lookback, own.columns, own.bar_columns
+    ('features_own_gaps', 'features_own_gaps_state', 2, ['gap'], ['open', 'close'])
+    >>> own.carried, own.advances, own.recent
+    ((), True, {'open': 1, 'close': 1})
     """
 
     name: str

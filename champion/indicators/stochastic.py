@@ -19,12 +19,21 @@ def stochastic_k(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, 
 
     The raw value, 0 where high and low are equal throughout, is averaged over `k` sessions. Null on the first
     `window` + `k` + `d` - 3 rows, where %D is null too. TA-Lib STOCH (window, k, simple, d, simple).
+
+    >>> bars = pl.DataFrame({"high": [12.0, 13.0], "low": [10.0, 11.0], "close": [11.0, 12.25]})
+    >>> bars.select(stochastic_k(pl.col("high"), pl.col("low"), pl.col("close"), 2, 1, 1)).to_series().to_list()
+    [None, 75.0]
     """
     return _slow_k(_raw_stochastic(high, low, close, window).rolling_sum(k), window, k, d)
 
 
 def stochastic_d(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, k: int = 3, d: int = 3) -> pl.Expr:
-    """Return the slow stochastic %D, 0 to 100: the simple average of %K over `d` sessions; null where %K is."""
+    """Return the slow stochastic %D, 0 to 100: the simple average of %K over `d` sessions; null where %K is.
+
+    >>> bars = pl.DataFrame({"high": [12.0, 13.0], "low": [10.0, 11.0], "close": [11.0, 12.25]})
+    >>> bars.select(stochastic_d(pl.col("high"), pl.col("low"), pl.col("close"), 2, 1, 1)).to_series().to_list()
+    [None, 75.0]
+    """
     return _slow_d(_raw_stochastic(high, low, close, window).rolling_sum(k), k, d)
 
 

@@ -11,7 +11,12 @@ _GRAIN = 2**52
 
 
 def vwap(turnover: pl.Expr, volume: pl.Expr) -> pl.Expr:
-    """Return the session's own volume-weighted average price, turnover over volume, in rupees; null without volume."""
+    """Return the session's own volume-weighted average price, turnover over volume, in rupees; null without volume.
+
+    >>> bars = pl.DataFrame({"turnover": [1050.0, 0.0], "volume": [100, 0]})
+    >>> bars.select(vwap(pl.col("turnover"), pl.col("volume"))).to_series().to_list()
+    [10.5, None]
+    """
     return pl.when(volume > 0).then(turnover / volume)
 
 
@@ -20,13 +25,21 @@ def obv(close: pl.Expr, volume: pl.Expr) -> pl.Expr:
 
     It starts at the first volume, adds the volume of a session that closed higher and subtracts that of one that closed
     lower. Its level depends on where the history begins; its changes do not. TA-Lib OBV.
+
+    >>> bars = pl.DataFrame({"close": [10.0, 11.0, 10.5], "volume": [100, 40, 30]})
+    >>> bars.select(obv(pl.col("close"), pl.col("volume"))).to_series().to_list()
+    [100, 140, 110]
     """
     change = units(close).diff()
     return pl.when(change.is_null()).then(volume).otherwise(change.sign() * volume).cum_sum()
 
 
 def volume_ma(volume: pl.Expr, window: int = 20) -> pl.Expr:
-    """Return the simple average of volume over the last `window` sessions, in shares; null on the first rows."""
+    """Return the simple average of volume over the last `window` sessions, in shares; null on the first rows.
+
+    >>> pl.DataFrame({"volume": [100, 200, 400]}).select(volume_ma(pl.col("volume"), 2)).to_series().to_list()
+    [None, 150.0, 300.0]
+    """
     return divide(volume.rolling_sum(window), window)
 
 

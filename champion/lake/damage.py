@@ -24,7 +24,11 @@ _LABEL = "champion.contract"
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What is wrong with a file, and what to do. A harmless one misleads no reader of the lake."""
+    """What is wrong with a file, and what to do. A harmless one misleads no reader of the lake.
+
+    >>> Damage(Path("part-00000.parquet"), "the file is missing", "`champion lake restore`").harmless
+    False
+    """
 
     path: Path
     reason: str

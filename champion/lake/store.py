@@ -39,7 +39,37 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """The Parquet files under one root. Datasets are named by their contract, as `normalized_equity_ohlc`."""
+    """The Parquet files under one root. Datasets are named by their contract, as `normalized_equity_ohlc`.
+
+    >>> import tempfile
+    >>> session, made_from = date(2023, 1, 16), {"normalized_equity_ohlc": "a digest"}
+    >>> found = {"session": session, "instrument_id": "NSE:A", "symbol": "A", "series": "EQ"}
+    >>> found |= {"gate": "gaps", "value": 0.5, "detail": "fell by half"}
+    >>> rows = pl.DataFrame([found], contracts.load("quality_findings").polars_schema)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lake = Lake(Path(folder))
+    ...     lake.write("quality_findings", session, rows, made_from)
+    ...     lake.write("quality_findings", session, rows, made_from)  # the same again
+    ...     lake.is_current("quality_findings", session, made_from), lake.rows("quality_findings")
+    ...     lake.scan("quality_findings", date(2023, 1, 1)).collect().equals(rows)
+    ...     [path.name for path in lake.files("quality_findings")], len(lake.sessions_by_file("quality_findings"))
+    ...     [(path.name, part.rows) for path, part in lake.parts("quality_findings")]
+    ...     lake.manifest("quality_findings", session).contract, len(lake.digest("quality_findings"))
+    ...     lake.sessions("quality_findings"), lake.verify("quality_findings"), lake.strangers()
+    ...     lake.contracts.exists()
+    ...     contract = contracts.load("quality_findings")
+    ...     lake.scan_partitions(contract, None, partitions.find(lake.root, contract, None)).collect().height
+    True
+    False
+    (True, 1)
+    True
+    (['part-00000.parquet'], 1)
+    [('part-00000.parquet', 1)]
+    ('quality_findings v1.0.0', 64)
+    ([datetime.date(2023, 1, 16)], [], [])
+    False
+    1
+    """
 
     root: Path
 
