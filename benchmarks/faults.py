@@ -12,12 +12,12 @@ import argparse
 import os
 import random
 from collections.abc import Iterator
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 
-from faulty import kills
-from faulty.cases import Case, Result, judge
-from faulty.workspace import Bench, read_results
+from faulty import archives, clocks, damages, kills, places
+from faulty.cases import Case, Disturbed, Result, judge, undisturbed
+from faulty.workspace import DAILY, Bench, read_results
 
 KILLS = 200
 
@@ -30,7 +30,6 @@ def main() -> None:
     bench = Bench(arguments.work.absolute())
     bench.prepare()
     try:
-        bench.undisturbed()
         done = {str(result["name"]) for result in read_results(results)}
         for case in _cases(bench, arguments):
             if case.name in done or not any(word in f"{case.group}: {case.name}" for word in arguments.only or [""]):
@@ -44,19 +43,29 @@ def main() -> None:
 
 
 def _cases(bench: Bench, arguments: argparse.Namespace) -> Iterator[Case]:
-    commits = [line.partition(" ")[2] for line in (bench.root / "undisturbed.trace").read_text().splitlines()]
-    dice = random.Random(arguments.seed)  # noqa: S311 - instants, not secrets
+    """Yield all cases, kills between the others: what is stopped early has some of each."""
+    undisturbed(bench, Case("", "", _daily))
+    commits = (bench.root / "undisturbed.trace").read_text().splitlines()
     seconds = float((bench.root / "undisturbed.seconds").read_text())
     boundaries = list(kills.at_commits(commits))
-    instants = kills.at_random(seconds, [dice.random() for _ in range(arguments.kills - len(boundaries))])
-    for pair in zip_longest(boundaries, instants):  # by turns: what is stopped early has some of both
-        yield from filter(None, pair)
+    dice = random.Random(arguments.seed)  # noqa: S311 - instants, not secrets
+    instants = kills.at_random(seconds, dice, arguments.kills - len(boundaries))
+    others = chain(archives.cases(), damages.cases(), places.cases(), clocks.cases(arguments.faketime))
+    for several in zip_longest(others, boundaries, instants):
+        yield from filter(None, several)
+
+
+def _daily(bench: Bench) -> Disturbed:
+    return Disturbed(bench.run(DAILY))
 
 
 def show(result: Result) -> None:
     """Print a result in a line, and what is wrong with it below."""
     verdict = "equal" if result.equal else "DIFFERENT"
-    print(f"{result.name:<28} {verdict:<9} exit {result.code}, then {result.again}; {result.place}; {result.said[:90]}", flush=True)
+    print(
+        f"{result.name:<28} {verdict:<9} exit {result.code}, then {result.again}; {result.place}; {result.said[:90]}",
+        flush=True,
+    )
     if not result.equal:
         for what in ("left", "halves", "different", "again_said"):
             print(f"    {what}: {getattr(result, what)}", flush=True)
@@ -67,6 +76,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="folder for workspaces and results; kept")
     parser.add_argument("--only", action="append", help="cases with this in their name or group; may be repeated")
     parser.add_argument("--kills", type=int, default=KILLS, help="kills at random instants")
+    parser.add_argument("--faketime", type=Path, help="libfaketime.so.1: without it clocks do not jump")
     parser.add_argument("--seed", type=int, default=1, help="of the instants")
     return parser.parse_args()
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from faulty.look import SHOWN, Look, differences, halves, look
-from faulty.workspace import Bench, Ended
+from faulty.workspace import DAILY, Bench, Ended
 
 _STAGES = ("ingest", "quality", "features", "scoring")
 _AFTER = {"": "start, fetch", "ingest": "lists", "quality": "quality to features", "features": "warehouse load",
@@ -29,7 +29,10 @@ class Disturbed:
 
 @dataclass(frozen=True)
 class Case:
-    """One fault. `disturb` runs the command under it and takes it away; `remedy` are commands before the next run."""
+    """One fault. `disturb` runs the command under it and takes it away; `remedy` are commands before the next run.
+
+    With `timeless`, times at which something was done are left out of the comparison: the clock was not held still.
+    """
 
     name: str
     group: str
@@ -37,11 +40,13 @@ class Case:
     detail: str = ""
     remedy: Sequence[Sequence[str]] = ()
     baseline: str = "undisturbed"
+    timeless: bool = False
+    again: Callable[[Bench], Disturbed] = field(default=lambda bench: Disturbed(bench.run(DAILY)))
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a case. `halves` is what was neither old nor new after the fault, `different` what the rerun left."""
+    """What came of a case. `halves` are neither old nor new after the fault, `different` is what the rerun left."""
 
     name: str
     group: str
@@ -69,31 +74,47 @@ class Result:
 
 def judge(bench: Bench, case: Case) -> Result:
     """Disturb a fresh copy of the workspace, look at it, run the command again, and look again."""
-    before, after = bench.before(), bench.undisturbed()
+    before, after = bench.before(), undisturbed(bench, case)
     began = time.monotonic()
     bench.fresh()
     disturbed = case.disturb(bench)
-    broken = halves(look(bench.settings), before, after)
+    broken = [] if case.timeless else halves(look(bench.settings), before, after)
     remedied = [bench.run(list(command)).code for command in case.remedy]
-    again = bench.daily()
-    found: Look = look(bench.settings)
-    different = {place: names[:SHOWN] + names[SHOWN:][:0] for place, names in differences(found, after).items()}
+    again = case.again(bench).ended
+    different = {
+        place: names[:SHOWN]
+        for place, names in differences(look(bench.settings, timeless=case.timeless), after).items()
+    }
     return Result(
         case.name, case.group, case.detail, disturbed.place, disturbed.ended.code, disturbed.ended.said,
         list(disturbed.left), broken[:SHOWN], again.code, again.said, different, time.monotonic() - began, remedied,
     )  # fmt: skip
 
 
+def undisturbed(bench: Bench, case: Case) -> Look:
+    """Return what the case's own last command gives where nothing disturbed it; kept in a file."""
+    kept = bench.root / f"{case.baseline}.json"
+    if not kept.exists():
+        bench.fresh()
+        ended = case.again(bench).ended
+        if ended.code:
+            raise RuntimeError(f"the undisturbed run: exit {ended.code}: {ended.said}")
+        kept.write_text(look(bench.settings, timeless=case.timeless).written())
+        kept.with_suffix(".seconds").write_text(f"{ended.seconds:.1f}")
+        kept.with_suffix(".trace").write_text("\n".join(bench.commits()))
+    return Look.read(kept.read_text())
+
+
 def place(bench: Bench) -> str:
     """Return the stage that the flow was in: a notebook at work, or what comes after the last one that ended."""
-    at_work, ended = None, ""
+    at_work, ended = "", ""
     for begun in sorted(bench.settings.runs.glob("*-*/begun.json")):
-        name = json.loads(begun.read_bytes())["name"]
+        name = str(json.loads(begun.read_bytes())["name"])
         if name in _STAGES:
             at_work = name
     if at_work:
         return at_work
-    names = {name for name, status in _today(bench.home / "mlflow" / "mlflow.db") if status == "FINISHED"}
+    names: set[str] = {name for name, status in _today(bench.home / "mlflow" / "mlflow.db") if status == "FINISHED"}
     if any(name.startswith("daily") for name in names):
         return "after the end"
     for stage in _STAGES:
@@ -104,7 +125,5 @@ def place(bench: Bench) -> str:
 def _today(file: Path) -> list[tuple[str, str]]:
     """Return name and status of the runs of the last flow of the day."""
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as books:
-        since = books.execute(
-            "select max(start_time) from runs where name like 'daily%'"
-        ).fetchone()[0]
+        since = books.execute("select max(start_time) from runs where name like 'daily%'").fetchone()[0]
         return list(books.execute("select name, status from runs where start_time >= ?", (since or 1 << 62,)))

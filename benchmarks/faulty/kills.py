@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from faulty import trap
 from faulty.cases import Case, Disturbed, place
-from faulty.workspace import Bench, Ended, end_all
+from faulty.workspace import DAILY, Bench, Ended, end_all
 
 _PATIENCE = 300
+_CHAIN = 4
 
 
 def at_commits(commits: list[str]) -> Iterator[Case]:
@@ -23,29 +26,33 @@ def at_commits(commits: list[str]) -> Iterator[Case]:
         if "/figures/" in name or "/tables/" in name:
             continue
         group = "SIGKILL before a commit"
-        yield Case(f"kill before commit {number}", group, lambda bench, n=number, w=whole: _before(bench, n, whole=w), name)
+        yield Case(f"kill before commit {number}", group, partial(_before, number=number, whole=whole), name)
 
 
-def at_random(seconds: float, instants: list[float]) -> Iterator[Case]:
-    """Yield a kill at each of these shares of the undisturbed seconds."""
-    for number, share in enumerate(instants, start=1):
-        whole = number % 2 == 0
-        yield Case(
-            f"kill at random {number}",
-            "SIGKILL at a random instant",
-            lambda bench, s=share * seconds, w=whole: _after(bench, s, whole=w),
-            f"after {share:.3f} of the run",
-        )
+def at_random(seconds: float, dice: random.Random, kills: int) -> Iterator[Case]:
+    """Yield chains of kills at instants drawn over the undisturbed seconds: a run is killed, and so are its reruns."""
+    for number in range(1, kills // _CHAIN + 1):
+        instants = [dice.random() * seconds for _ in range(_CHAIN)]
+        shown = ", ".join(f"{instant:.0f}" for instant in instants)
+        group = "SIGKILL at random instants"
+        yield Case(f"kills at random {number}", group, partial(_chain, instants=instants), f"after {shown} s")
+
+
+def _chain(bench: Bench, instants: list[float]) -> Disturbed:
+    found = [_after(bench, instant, whole=number % 2 == 0) for number, instant in enumerate(instants)]
+    left = [name for one in found for name in one.left]
+    return Disturbed(found[-1].ended, place=", ".join(one.place for one in found), left=left)
 
 
 def _before(bench: Bench, number: int, *, whole: bool) -> Disturbed:
-    command = bench.start(["daily", "2024-08-14"], **{trap.STOP_AT: str(number)})
+    command = bench.start(DAILY, **{trap.STOP_AT: str(number)})
     reached = bench.trace.with_name(bench.trace.name + trap.REACHED)
     return _killed(bench, command, reached.exists, whole=whole)
 
 
 def _after(bench: Bench, seconds: float, *, whole: bool) -> Disturbed:
-    command = bench.start(["daily", "2024-08-14"])
+    bench.trace.unlink(missing_ok=True)
+    command = bench.start(DAILY)
     instant = time.monotonic() + seconds
     return _killed(bench, command, lambda: time.monotonic() > instant, whole=whole)
 

@@ -10,14 +10,27 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import polars as pl
+
 from champion import warehouse
 from champion.errors import WarehouseError
 from champion.files import sha256
+from champion.lake import Lake
 from champion.settings import Settings
 from champion.tracking import promotion
 
 _NOT_DATA = frozenset({".lock", ".locks", ".incoming"})
 _KEPT_APART = (".damaged-", ".refused-")  # evidence that a fault left, beside what replaced it
+_TIMES = ("ingest_time", "known_at")  # when something was done
+_BY_SESSION = (
+    "raw_equity_ohlc",
+    "normalized_equity_ohlc",
+    "normalized_equity_delivery",
+    "normalized_index_ohlc",
+    "features_equity_indicators",
+    "predictions_equity_scores",
+    "quality_findings",
+)
 SHOWN = 3
 
 
@@ -48,13 +61,14 @@ class Look:
         return cls(**{**found, "tables": {name: tuple(value) for name, value in found["tables"].items()}})
 
 
-def look(settings: Settings) -> Look:
-    """Return what the workspace holds now."""
+def look(settings: Settings, *, timeless: bool = False) -> Look:
+    """Return what the workspace holds now; `timeless`, without the times at which it was done, and without lists."""
     faults: list[str] = []
     succeeded, other = _ledger(settings, faults)
+    files = {str(path.relative_to(settings.home)): sha256(path) for path in data_files(settings)}
     return Look(
-        files={str(path.relative_to(settings.home)): sha256(path) for path in data_files(settings)},
-        tables=_tables(settings, faults),
+        files=_rows(settings) if timeless else files,
+        tables=_tables(settings, faults, timeless=timeless),
         succeeded=succeeded,
         other=other,
         waiting=sum(1 for _ in settings.runs.glob("*-*/begun.json")),
@@ -75,7 +89,9 @@ def data_files(settings: Settings) -> Iterator[Path]:
 def differences(found: Look, wanted: Look) -> dict[str, list[str]]:
     """Return what is not as in the undisturbed workspace, by place: lake, staging, warehouse, ledger; none if equal."""
     files = sorted(n for n in found.files.keys() | wanted.files.keys() if found.files.get(n) != wanted.files.get(n))
-    tables = sorted(n for n in found.tables.keys() | wanted.tables.keys() if found.tables.get(n) != wanted.tables.get(n))
+    tables = sorted(
+        n for n in found.tables.keys() | wanted.tables.keys() if found.tables.get(n) != wanted.tables.get(n)
+    )
     ledger = [f"{n}: {found.succeeded.get(n, 0)} times, not {count}" for n, count in wanted.succeeded.items()
               if not _as_often(n, found.succeeded.get(n, 0), count)]  # fmt: skip
     ledger += [f"{n}: {count} times, not at all" for n, count in found.succeeded.items() if n not in wanted.succeeded]
@@ -98,11 +114,7 @@ def _as_often(name: str, found: int, wanted: int) -> bool:
 
 def halves(found: Look, before: Look, after: Look) -> list[str]:
     """Return what is neither as it was before the disturbed command nor as it should be after it."""
-    files = [
-        name
-        for name in before.files
-        if found.files.get(name) not in {before.files[name], after.files.get(name)}
-    ]
+    files = [name for name in before.files if found.files.get(name) not in {before.files[name], after.files.get(name)}]
     tables = [
         name
         for name in before.tables
@@ -111,23 +123,36 @@ def halves(found: Look, before: Look, after: Look) -> list[str]:
     return [*files, *(f"table {name}" for name in tables), *found.faults]
 
 
-def _tables(settings: Settings, faults: list[str]) -> dict[str, tuple[int, str]]:
+def _tables(settings: Settings, faults: list[str], *, timeless: bool) -> dict[str, tuple[int, str]]:
     try:
         with warehouse.reader(settings) as client:
             names = client.query(
                 "select name, if(engine like '%Replacing%', 'final', '') from system.tables "
                 "where database = 'champion_market' and engine like '%MergeTree' order by name"
             ).result_rows
-            found = {}
+            found: dict[str, tuple[int, str]] = {}
+            columns = f"* except ({', '.join(_TIMES)})" if timeless else "*"
             for name, final in names:
-                text = f"select count(), toString(sum(cityHash64(*))) from champion_market.{name} {final}"  # noqa: S608 - own names
-                found[name] = client.query(text).result_rows[0]
+                if timeless and name not in _BY_SESSION:
+                    continue
+                text = f"select count(), toString(sum(cityHash64({columns}))) from champion_market.{name} {final}"  # noqa: S608 - own names
+                count, total = client.query(text).result_rows[0]
+                found[str(name)] = int(count), str(total)
             return found
     except WarehouseError as error:
         faults.append(f"the warehouse cannot be read: {error}")
         return {}
     finally:
         warehouse.close()
+
+
+def _rows(settings: Settings) -> dict[str, str]:
+    """Return the count and the sum of hashes of the rows of every dataset that has sessions of its own."""
+    found, lake = {}, Lake(settings.lake)
+    for name in _BY_SESSION:
+        rows = lake.scan(name).drop(_TIMES, strict=False).collect()
+        found[f"lake/{name}"] = f"{rows.height} rows, {rows.hash_rows().cast(pl.Int128).sum()}"
+    return found
 
 
 def _ledger(settings: Settings, faults: list[str]) -> tuple[dict[str, int], dict[str, int]]:

@@ -16,16 +16,17 @@ from datetime import date
 from pathlib import Path
 
 import psutil
-from faulty import trap
-from faulty.look import Look, look
 
 from champion.services import prefect
 from champion.settings import Settings
+from faulty import trap
+from faulty.look import Look, look
 
 SESSION, BEFORE, START = date(2024, 8, 14), date(2024, 8, 13), date(2024, 3, 1)
 INSTRUMENTS = 30
-EVENING = "1723640400"  # 18:30 in India on the session's day: the clock of Champion's own stands still there
+EVENING_BEFORE, EVENING = "1723554000", "1723640400"  # 18:30 in India: Champion's own clock stands still there
 MARK = "FAULTS_BENCH"
+DAILY = ("daily", str(SESSION))
 _SECONDS = 600
 _LAST_WORDS = 700
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -69,19 +70,27 @@ class Bench:
 
     def prepare(self) -> None:
         """Make archive and workspace up to the session before, unless they are there."""
-        os.environ["SOURCE_DATE_EPOCH"] = EVENING
         self.root.mkdir(parents=True, exist_ok=True)
         prepared = self.root / "prepared"
         if not prepared.is_dir():
             shutil.rmtree(self.home, ignore_errors=True)
-            simulated = ["--start", str(START), "--end", str(SESSION), "--instruments", str(INSTRUMENTS), "--signal", "1"]
+            simulated = [
+                "--start",
+                str(START),
+                "--end",
+                str(SESSION),
+                "--instruments",
+                str(INSTRUMENTS),
+                "--signal",
+                "1",
+            ]
             for command in (
                 ["simulate", str(self.archive), *simulated],
                 ["backfill", str(START), str(BEFORE)],
                 ["train"],
                 ["models", "promote", "1", "--force", "--reason", "faults need a champion"],
             ):
-                ended = self.run(command, api="")
+                ended = self.run(command, CHAMPION_PREFECT_API_URL="", SOURCE_DATE_EPOCH=EVENING_BEFORE)
                 if ended.code:
                     raise RuntimeError(f"champion {command[0]}: exit {ended.code}: {ended.said}")
             prefect.stop(self.settings)
@@ -103,19 +112,6 @@ class Bench:
         self.trace.unlink(missing_ok=True)
         self.trace.with_name(self.trace.name + trap.REACHED).unlink(missing_ok=True)
 
-    def undisturbed(self, name: str = "undisturbed") -> Look:
-        """Return what the workspace holds after one daily run that nobody disturbed; kept in a file."""
-        kept = self.root / f"{name}.json"
-        if not kept.exists():
-            self.fresh()
-            ended = self.daily()
-            if ended.code:
-                raise RuntimeError(f"the undisturbed run: exit {ended.code}: {ended.said}")
-            kept.write_text(look(self.settings).written())
-            shutil.copy(self.trace, self.root / f"{name}.trace")
-            kept.with_suffix(".seconds").write_text(f"{ended.seconds:.1f}")
-        return Look.read(kept.read_text())
-
     def before(self) -> Look:
         """Return what the prepared workspace holds; kept in a file."""
         kept = self.root / "before.json"
@@ -124,22 +120,22 @@ class Bench:
             kept.write_text(look(self.settings).written())
         return Look.read(kept.read_text())
 
-    def daily(self, *, prefix: Sequence[str] = (), session: date | None = SESSION, **variables: str) -> Ended:
-        """Run `champion daily` to its end."""
-        return self.run(["daily", *([str(session)] if session else [])], prefix=prefix, **variables)
-
-    def run(self, arguments: Sequence[str], *, prefix: Sequence[str] = (), api: str | None = None,
-            **variables: str) -> Ended:  # fmt: skip
+    def run(self, arguments: Sequence[str], *, prefix: Sequence[str] = (), **variables: str) -> Ended:
         """Run a `champion` command to its end."""
-        started = self.start(arguments, prefix=prefix, **({} if api is None else {"CHAMPION_PREFECT_API_URL": api}),
-                             **variables)  # fmt: skip
         began = time.monotonic()
+        started = self.start(arguments, prefix=prefix, **variables)
         try:
             code = started.wait(_SECONDS)
         except subprocess.TimeoutExpired:
             end_all(started)
             return Ended(-999, f"it had not ended after {_SECONDS} s", time.monotonic() - began)
         return Ended(code, self.last_words(), time.monotonic() - began)
+
+    def aside(self, arguments: Sequence[str], *, prefix: Sequence[str]) -> int:
+        """Run another `champion` command while one is at work; return its exit code."""
+        command = [*prefix, sys.executable, "-m", "champion", *arguments]
+        done = subprocess.run(command, env=self.environment(), cwd=self.root, capture_output=True, check=False)
+        return done.returncode
 
     def start(
         self, arguments: Sequence[str], *, prefix: Sequence[str] = (), **variables: str
@@ -148,25 +144,28 @@ class Bench:
         startup = self.root / "startup"
         startup.mkdir(exist_ok=True)
         shutil.copy(trap.__file__, startup / "sitecustomize.py")
-        paths = os.pathsep.join([str(startup), str(_REPOSITORY), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-        environment = {
+        with (self.root / "stderr").open("wb") as said, (self.root / "stdout").open("wb") as printed:
+            return subprocess.Popen(
+                [*prefix, sys.executable, "-m", "champion", *arguments],
+                stdout=printed, stderr=said, env=self.environment(**variables), start_new_session=True, cwd=self.root,
+            )  # fmt: skip
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """Return the environment of a command; a variable that is empty is not set."""
+        paths = [str(self.root / "startup"), str(_REPOSITORY), os.environ.get("PYTHONPATH", "")]
+        given = {
             **{name: value for name, value in os.environ.items() if not name.startswith("CHAMPION_")},
             "CHAMPION_HOME": str(self.home),
             "CHAMPION_ARCHIVE": str(self.archive),
             "SOURCE_DATE_EPOCH": EVENING,
-            "PYTHONPATH": paths,
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             MARK: str(self.root),
             trap.TRACE: str(self.trace),
             trap.HOME: str(self.home),
             **self.variables,
             **variables,
         }
-        environment = {name: value for name, value in environment.items() if value}
-        with (self.root / "stderr").open("wb") as said, (self.root / "stdout").open("wb") as printed:
-            return subprocess.Popen(
-                [*prefix, sys.executable, "-m", "champion", *arguments],
-                stdout=printed, stderr=said, env=environment, start_new_session=True, cwd=self.root,
-            )  # fmt: skip
+        return {name: value for name, value in given.items() if value}
 
     def last_words(self) -> str:
         """Return the last paragraph that the last command wrote to stderr."""
@@ -177,6 +176,11 @@ class Bench:
         """Return the names of the commits that the trap saw, in order."""
         lines = self.trace.read_text().splitlines() if self.trace.exists() else []
         return [line.partition(" ")[2] for line in lines]
+
+    def writers(self, beginning: str) -> list[int]:
+        """Return the processes that have committed something whose name begins so."""
+        lines = self.trace.read_text().splitlines() if self.trace.exists() else []
+        return sorted({int(line.split()[0]) for line in lines if line.partition(" ")[2].startswith(beginning)})
 
     def left(self, seconds: float = 15) -> list[str]:
         """Return what still runs of the bench's commands after some seconds, and end it."""
