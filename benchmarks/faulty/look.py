@@ -64,7 +64,7 @@ class Look:
 def look(settings: Settings, *, timeless: bool = False) -> Look:
     """Return what the workspace holds now; `timeless`, without the times at which it was done, and without lists."""
     faults: list[str] = []
-    succeeded, other = _ledger(settings, faults)
+    succeeded, other = _ledger(settings, faults, timeless=timeless)
     files = {str(path.relative_to(settings.home)): sha256(path) for path in data_files(settings)}
     return Look(
         files=_rows(settings) if timeless else files,
@@ -155,7 +155,7 @@ def _rows(settings: Settings) -> dict[str, str]:
     return found
 
 
-def _ledger(settings: Settings, faults: list[str]) -> tuple[dict[str, int], dict[str, int]]:
+def _ledger(settings: Settings, faults: list[str], *, timeless: bool) -> tuple[dict[str, int], dict[str, int]]:
     """Return the runs that succeeded and the others, counted, straight from MLflow's tables."""
     succeeded, other = Counter[str](), Counter[str]()
     file = settings.home / "mlflow" / "mlflow.db"
@@ -172,7 +172,7 @@ def _ledger(settings: Settings, faults: list[str]) -> tuple[dict[str, int], dict
         ).fetchall()
     for _, experiment, name, status, outcome, key in rows:
         if status == "FINISHED":
-            succeeded[f"{experiment}/{name}" + (f" key {key[:12]}" if key else "")] += 1
+            succeeded[f"{experiment}/{name}" + (f" key {'' if timeless else key[:12]}" if key else "")] += 1
         else:
             other[f"{status} {outcome} {experiment}/{name}"] += 1
     return dict(succeeded), dict(other)
