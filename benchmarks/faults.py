@@ -51,7 +51,7 @@ def _cases(bench: Bench, arguments: argparse.Namespace) -> Iterator[Case]:
     dice = random.Random(arguments.seed)  # noqa: S311 - instants, not secrets
     instants = kills.at_random(seconds, dice, arguments.kills - len(boundaries))
     others = chain(archives.cases(), damages.cases(), places.cases(), clocks.cases(arguments.faketime))
-    for several in zip_longest(others, boundaries, instants):
+    for several in zip_longest(others, others, boundaries, instants):
         yield from filter(None, several)
 
 
