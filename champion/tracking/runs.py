@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-import psutil
-
-from champion import clock
+from champion import births, clock
 from champion.errors import UsageError
 from champion.tracking import store
 
@@ -233,18 +231,14 @@ def location(run: Run, artifact: str) -> str:
 
 def supervisor() -> dict[str, str]:
     """Return the tags that say which process must close a run: this one."""
-    return {PID: str(os.getpid()), PID_STARTED: str(psutil.Process().create_time()), HOST: socket.gethostname()}
+    return {PID: str(os.getpid()), PID_STARTED: str(births.born()), HOST: socket.gethostname()}
 
 
 def supervisor_is_gone(tags: Mapping[str, str]) -> bool:
     """Tell whether the process that must close a run, one of this machine, has ended."""
     if tags.get(HOST) != socket.gethostname() or PID not in tags:
         return False
-    try:
-        process = psutil.Process(int(tags[PID]))
-        return bool(str(process.create_time()) != tags[PID_STARTED] or process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
+    return births.born(int(tags[PID])) != tags[PID_STARTED]
 
 
 def _milliseconds(moment: datetime) -> int:
