@@ -195,6 +195,7 @@ def _run(
             content = target.mutate(draw, content, corpus)
         else:
             content = target.seeds[number]
+        content = content[: _ROOM - _HEAD.size]
         _HEAD.pack_into(state, 0, index, number, tally.accepted, tally.refused, len(content), tally.slowest)
         state[_HEAD.size : _HEAD.size + len(content)] = content
         outcome = _read(target, content, tally, asked, guard)
@@ -249,7 +250,7 @@ class Guard:
     def __init__(self, folder: Path, work: Path) -> None:
         self._folder, self._work = folder, work
         self._written: list[str] = []
-        self._allowed = (f"{os.path.realpath(work)}{os.sep}", "/dev/null")
+        self._allowed = (f"{os.path.realpath(work)}{os.sep}", "/dev/null/")
         self._own = {str(folder / name) for name in ("state", "tallies", "names")}
         self._around = set(self._neighbours())
         self._looked = 0
@@ -286,7 +287,7 @@ class Guard:
     def _is_allowed(self, path: str) -> bool:
         parent = os.path.realpath(os.path.dirname(path) or ".")  # noqa: PTH120 - called for every file opened
         real = os.path.join(parent, os.path.basename(path))  # noqa: PTH118, PTH119
-        return real.startswith(self._allowed) or real in self._own or path.startswith(str(_KEEP))
+        return f"{real}{os.sep}".startswith(self._allowed) or real in self._own or path.startswith(str(_KEEP))
 
 
 def _text(path: Any) -> str:

@@ -79,7 +79,11 @@ def run(arguments: list[str]) -> int:
 
 @contextmanager
 def _terminal() -> Iterator[io.TextIOWrapper]:
-    """Take what is printed as a terminal would: in UTF-8, and strictly."""
+    """Take what is printed as Python's own streams do: in UTF-8, on standard output strictly."""
     said = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict", write_through=True)
-    with redirect_stdout(said), redirect_stderr(said):
-        yield said
+    shown = io.TextIOWrapper(said.buffer, encoding="utf-8", errors="backslashreplace", write_through=True)
+    with redirect_stdout(said), redirect_stderr(shown):
+        try:
+            yield said
+        finally:
+            shown.detach()

@@ -12,15 +12,15 @@ from typing import Any
 
 import polars as pl
 
-from champion.errors import LakeError
+from champion.errors import LakeError, UsageError
 from champion.lake import Lake
-from champion.settings import Settings
+from champion.settings import Settings, read
 
 
 @cache
 def settings() -> Settings:
     """Return this workspace's settings, read once from `CHAMPION_*` and `champion.toml`."""
-    return Settings()
+    return read()
 
 
 def lake() -> Lake:
@@ -75,5 +75,14 @@ def last_session(end: date | str | None = None) -> date:
 
 
 def as_date(value: date | str | None) -> date | None:
-    """Return an ISO text as a date; None and dates as they are."""
-    return date.fromisoformat(value) if isinstance(value, str) else value
+    """Return an ISO text as a date; None and dates as they are.
+
+    Raises:
+        UsageError: the text is no date.
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except ValueError as error:
+        raise UsageError(f"{value!r} is not a date; write it as 2024-01-15") from error

@@ -11,14 +11,13 @@ from typing import Annotated, Any
 
 import polars as pl
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from champion.errors import ChampionError, UsageError
 from champion.pipeline.progress import Progress
-from champion.settings import Settings
+from champion.settings import Settings, read
 from flows.summary import flat
 
 out = Console(highlight=False)
@@ -34,11 +33,7 @@ def settings() -> Settings:
     Raises:
         UsageError: naming each setting that is wrong.
     """
-    try:
-        return Settings()
-    except ValidationError as error:
-        wrong = "; ".join(f"CHAMPION_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
-        raise UsageError(f"settings: {wrong}") from error
+    return read()
 
 
 def day(text: str) -> date:
