@@ -1,4 +1,4 @@
-"""Bad input to everything that reads: how many inputs were accepted, refused with a Champion error, or did anything else.
+"""Bad input to everything that reads: how much was accepted, refused with a Champion error, or did anything else.
 
 `.venv/bin/python benchmarks/fuzz.py [--inputs 100000] [--seed 1] [--target NAME] [--keep FOLDER]` mutates valid files
 of a simulated archive and a small workspace. One child process reads them, under a limit of address space and of time
@@ -183,18 +183,13 @@ def _child(folder: Path, asked: argparse.Namespace, first: int, number: int) -> 
                 tallies.write(json.dumps(asdict(tally)) + "\n")
 
 
-def _run(
-    index: int, target: Any, numbers: range, asked: argparse.Namespace, state: mmap.mmap, guard: Guard
-) -> Tally:
+def _run(index: int, target: Any, numbers: range, asked: argparse.Namespace, state: mmap.mmap, guard: Guard) -> Tally:
     """Read the inputs of one target; every valid file must be accepted before it is changed."""
     tally, seen, corpus = Tally(target.name), set(), list(target.seeds)
     for number in numbers:
         draw = Random(f"{asked.seed} {target.name} {number}")  # noqa: S311 - a seed, not a secret
-        content = draw.choice(corpus if draw.random() < 0.5 else target.seeds)
-        if number >= len(target.seeds):
-            content = target.mutate(draw, content, corpus)
-        else:
-            content = target.seeds[number]
+        content = draw.choice(draw.choice((corpus, target.seeds)))
+        content = target.mutate(draw, content, corpus) if number >= len(target.seeds) else target.seeds[number]
         content = content[: _ROOM - _HEAD.size]
         _HEAD.pack_into(state, 0, index, number, tally.accepted, tally.refused, len(content), tally.slowest)
         state[_HEAD.size : _HEAD.size + len(content)] = content

@@ -17,21 +17,95 @@ Mutation: TypeAlias = Callable[[Random, bytes, Sequence[bytes]], bytes]
 _HUGE = (300, 5_000, 140_000)  # beyond a file name, beyond a line, beyond what `csv` takes for a field
 _MOST = 6
 WORDS: tuple[str, ...] = (
-    *("", " ", "-", "0", "-1", "-0", "1.5", "007", "1e400", "-1e400", "1e-400", "NaN", "inf", "1_000", "0x10", "9" * 25),
-    *("9" * 400, "9" * 5000, "٣٤", "９", "²", "½", "None", "null", "true", "True", "[]", "{}", "[[[[", "{'a': 1}"),
+    *(
+        "",
+        " ",
+        "-",
+        "0",
+        "-1",
+        "-0",
+        "1.5",
+        "007",
+        "1e400",
+        "-1e400",
+        "1e-400",
+        "NaN",
+        "inf",
+        "1_000",
+        "0x10",
+        "9" * 25,
+    ),
+    *("9" * 400, "9" * 5000, "٣٤", "\uff19", "²", "½", "None", "null", "true", "True", "[]", "{}", "[[[[", "{'a': 1}"),
     *("2024-02-30", "0000-00-00", "0001-01-01", "9999-12-31", "1941-10-01", "31-FEB-2024", "29-Feb-1900", "2024-W01-1"),
     *("20240115", "2024-01-15T00:00:00+99:99", "99-99-9999", "=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1:A9)"),
     *("'; drop table loads; --", "x' or '1'='1", "{name:String}", "`", '"', "'", "\\", "\\N", "|", "%s%n", "${HOME}"),
     *("{{7*7}}", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "[x](javascript:alert(1))", "[/red]"),
-    *("[bold", "$\\frac$", "$x$ $", "../../../../tmp/x", "/etc/passwd", "C:\\x", "..", "a/b", "a\x00b", "\x00", "\x1b[31m"),
-    *("\u202e", "\ufeff", "\u2028", "\x0b", "\x0c", "\x1c", "\x85", "\r", "\n", "\r\n", ",", "é", "ß", "🚀", "İ", "NSE", "BSE"),
+    *(
+        "[bold",
+        "$\\frac$",
+        "$x$ $",
+        "../../../../tmp/x",
+        "/etc/passwd",
+        "C:\\x",
+        "..",
+        "a/b",
+        "a\x00b",
+        "\x00",
+        "\x1b[31m",
+    ),
+    *(
+        "\u202e",
+        "\ufeff",
+        "\u2028",
+        "\x0b",
+        "\x0c",
+        "\x1c",
+        "\x85",
+        "\r",
+        "\n",
+        "\r\n",
+        ",",
+        "é",
+        "ß",
+        "🚀",
+        "İ",
+        "NSE",
+        "BSE",
+    ),
 )
 """What stands where something else should."""
 _JSON: tuple[Any, ...] = (
-    *(None, True, False, 0, -1, 1.5, 10**30, float("nan"), float("inf"), -(2**63) - 1, "", "x", [], {}, [None], [[]], [{}]),
-    *({"": None}, {"name": 1}, "\ud800", ["null", "long"], {"type": {"type": {"type": "long"}}}, "../../../../tmp/x", "/x"),
+    *(
+        None,
+        True,
+        False,
+        0,
+        -1,
+        1.5,
+        10**30,
+        float("nan"),
+        float("inf"),
+        -(2**63) - 1,
+        "",
+        "x",
+        [],
+        {},
+        [None],
+        [[]],
+        [{}],
+    ),
+    *(
+        {"": None},
+        {"name": 1},
+        "\ud800",
+        ["null", "long"],
+        {"type": {"type": {"type": "long"}}},
+        "../../../../tmp/x",
+        "/x",
+    ),
     *("2024-01-15", "1941-10-01", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2024-01-15T00:00:00"),
 )
+_CHANGES = ("set", "set", "set", "set", "copy", "double", "rename", "drop")
 _FIELD = re.compile(rb"[^,\n\r:={}\[\]()\"' ]+")
 
 
@@ -48,12 +122,12 @@ def mutated_json(draw: Random, content: bytes, others: Sequence[bytes]) -> bytes
         root = {"": json.loads(content)}
     except (ValueError, RecursionError):
         return mutated(draw, content, others)
-    if draw.random() < 0.3:
+    if _happens(draw, 0.3):
         return mutated(draw, content, others)
     for _ in range(min(1 + int(draw.expovariate(0.9)), _MOST)):
         _change(draw, root)
     try:
-        return json.dumps(root.get(""), ensure_ascii=draw.random() < 0.5).encode("utf-8", "surrogatepass")[:LONGEST]
+        return json.dumps(root.get(""), ensure_ascii=_happens(draw, 0.5)).encode("utf-8", "surrogatepass")[:LONGEST]
     except RecursionError:
         return content
 
@@ -61,7 +135,7 @@ def mutated_json(draw: Random, content: bytes, others: Sequence[bytes]) -> bytes
 def mutated_lines(draw: Random, content: bytes, others: Sequence[bytes]) -> bytes:
     """Return a file of JSON lines with one of them changed."""
     lines = content.split(b"\n")
-    if not content or draw.random() < 0.3:
+    if not content or _happens(draw, 0.3):
         return mutated(draw, content, others)
     place = draw.randrange(len(lines))
     lines[place] = mutated_json(draw, lines[place], others)
@@ -70,17 +144,17 @@ def mutated_lines(draw: Random, content: bytes, others: Sequence[bytes]) -> byte
 
 def mutated_zip(draw: Random, content: bytes, others: Sequence[bytes]) -> bytes:
     """Return a zip of a changed file, of another shape, or with its own bytes changed."""
-    if draw.random() < 0.4:
+    if _happens(draw, 0.4):
         return mutated(draw, content, others)
     inside, name = _member(content)
     stream = io.BytesIO()
     pack = draw.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
     with zipfile.ZipFile(stream, "w", pack) as archive:
         for _ in range(draw.choice((1, 1, 1, 1, 1, 2, 50))):
-            member = zipfile.ZipInfo(name if draw.random() < 0.7 else draw.choice(WORDS).replace("\x00", "") or "x")
+            member = zipfile.ZipInfo(name if _happens(draw, 0.7) else draw.choice(WORDS).replace("\x00", "") or "x")
             member.external_attr = draw.choice((0, 0, 0o120777 << 16, 0o40755 << 16))  # a file, a symlink, a folder
-            archive.writestr(member, mutated(draw, inside, others) if draw.random() < 0.8 else content, pack)
-    return stream.getvalue() if draw.random() < 0.8 else _flipped(draw, stream.getvalue(), others)
+            archive.writestr(member, mutated(draw, inside, others) if _happens(draw, 0.8) else content, pack)
+    return stream.getvalue() if _happens(draw, 0.8) else _flipped(draw, stream.getvalue(), others)
 
 
 def _member(content: bytes) -> tuple[bytes, str]:
@@ -93,8 +167,12 @@ def _member(content: bytes) -> tuple[bytes, str]:
         return content, "a.csv"
 
 
+def _happens(draw: Random, share: float) -> bool:
+    return draw.random() < share
+
+
 def _word(draw: Random) -> bytes:
-    text = draw.choice(WORDS) if draw.random() < 0.9 else draw.choice("Aa1,\"'[(\x00é") * draw.choice(_HUGE)
+    text = draw.choice(WORDS) if _happens(draw, 0.9) else draw.choice("Aa1,\"'[(\x00é") * draw.choice(_HUGE)
     return text.encode()
 
 
@@ -144,9 +222,9 @@ def _field(draw: Random, content: bytes, _others: Sequence[bytes]) -> bytes:
 
 def _swapped(draw: Random, content: bytes, _others: Sequence[bytes]) -> bytes:
     fields = list(_FIELD.finditer(content))
-    if len(fields) < 2:
+    if not fields:
         return content
-    first, second = sorted(draw.sample(fields, 2), key=re.Match.start)
+    first, second = sorted((draw.choice(fields), draw.choice(fields)), key=re.Match.start)
     between = content[first.end() : second.start()]
     return content[: first.start()] + second[0] + between + first[0] + content[second.end() :]
 
@@ -185,7 +263,7 @@ def _encoded(draw: Random, content: bytes, _others: Sequence[bytes]) -> bytes:
 
 def _nested(draw: Random, content: bytes, _others: Sequence[bytes]) -> bytes:
     opened = draw.choice((b"[", b"(", b'{"a":', b"-", b"not ", b"lambda:"))
-    place = draw.randrange(len(content) + 1) if draw.random() < 0.5 else 0
+    place = draw.randrange(len(content) + 1) if _happens(draw, 0.5) else 0
     return content[:place] + opened * draw.choice((30, 300, 20_000)) + content[place:]
 
 
@@ -193,18 +271,18 @@ def _change(draw: Random, root: dict[str, Any]) -> None:
     """Change one place in a JSON value: another value, a key less, a key renamed, an item twice."""
     places = list(_places(root))
     parent, key = draw.choice(places)
-    choice = draw.random()
-    if choice < 0.5:
-        parent[key] = draw.choice(_JSON) if draw.random() < 0.7 else draw.choice(WORDS)
-    elif choice < 0.6:
-        other, place = draw.choice(places)
-        parent[key] = json.loads(json.dumps(other[place]))
-    elif isinstance(parent, list):
-        parent.insert(key, parent[key]) if choice < 0.8 else parent.pop(key)
-    elif parent is not root and choice < 0.9:
-        value = parent.pop(key)
-        if choice > 0.75:
-            parent[draw.choice(WORDS)] = value
+    match draw.choice(_CHANGES):
+        case "set":
+            parent[key] = draw.choice(_JSON) if _happens(draw, 0.7) else draw.choice(WORDS)
+        case "copy":
+            other, place = draw.choice(places)
+            parent[key] = json.loads(json.dumps(other[place]))
+        case "double" if isinstance(parent, list):
+            parent.insert(key, parent[key])
+        case "rename" if isinstance(parent, dict) and parent is not root:
+            parent[draw.choice(WORDS)] = parent.pop(key)
+        case _ if parent is not root:
+            parent.pop(key)
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:

@@ -37,7 +37,7 @@ _PURPOSES = (
     "Face Value Split (Sub-Division) - From Rs 10/- Per Share To Re 1/- Per Share",
     "Scheme Of Arrangement / Demerger / Consolidation From Re 1/- To Rs 10/- & Buyback",
 )
-_VALUES = "horizon=5\nsession=2024-01-15\nmodel=logistic\nsymbols=['A', 'B']\nfilters={\"min\": 1}\nshare=0.5\nnote=a\nforce=True"
+_VALUES = 'horizon=5\nsession=2024-01-15\nmodel=logistic\nsymbols=["A", "B"]\nfilters={"min": 1}\nshare=0.5\nnote=a\nforce=True'
 _CELL = """session: date  # the session
 horizon: int = 5
 share: float = 0.5
@@ -158,7 +158,9 @@ def _contracts(folder: Path) -> list[Target]:
     record = samples.path(schemas, sampled)
     return [
         Target("contract file", seeds, lambda content: _contract(folder / "contracts", content), mutated_json, 4),
-        Target("sample of a contract", [record.read_bytes()], lambda c: _sample(folder / "sample.json", c), mutated_json),
+        Target(
+            "sample of a contract", [record.read_bytes()], lambda c: _sample(folder / "sample.json", c), mutated_json
+        ),
     ]
 
 
@@ -170,7 +172,11 @@ def _contract(folder: Path, content: bytes) -> object:
     empty = pl.DataFrame(schema=found.polars_schema)
     judged = [empty.select(contracts.rule_expression(rule)) for rule in found.rules.values()]
     shape = len(found.arrow_schema), len(found.clickhouse_columns), len(found.stored_schema), len(judged)
-    return shape, bool(found.groups), frozenset(change.what for one in released.compare(folder) for change in one.changes)
+    return (
+        shape,
+        bool(found.groups),
+        frozenset(change.what for one in released.compare(folder) for change in one.changes),
+    )
 
 
 def _renamed(content: bytes) -> bytes:
@@ -215,8 +221,7 @@ def _values(content: bytes) -> object:
     checked = parameters.check(declared, parameters.from_text(declared, texts), "book")
     code = PythonTranslator.codify(checked)
     for statement in ast.parse(code).body:
-        if not isinstance(statement, ast.Assign):
-            raise AssertionError(f"more than values came through: {code[:200]}")
+        assert isinstance(statement, ast.Assign), f"more than values came through: {code[:200]}"  # noqa: S101
         ast.literal_eval(statement.value)
     return frozenset(checked)
 
@@ -227,12 +232,14 @@ def _texts() -> list[Target]:
     moments = [b"120", b"Wed, 21 Oct 2015 07:28:00 GMT"]
     filters = [each.text.encode() for each in universe.UNIVERSES.values()]
     return [
-        Target("named query", named, lambda content: _query(content), weight=3),
+        Target("named query", named, _query, weight=3),
         Target("SQL text", [*named, b"bars << select {a:Int8} -- c\n; select ';' /* x */"], _sql, weight=3),
         Target("address of an archive", urls, _address),
         Target("Retry-After", moments, lambda c: retry_after(c.decode("latin-1"), _READ_AT) is None, weight=1),
         Target("universe", filters, lambda c: universe.find(c.decode("utf-8", "replace")).text, mutated_json),
-        Target("date in a notebook", [b"2024-01-15"], lambda c: workspace.as_date(c.decode("utf-8", "replace")), weight=1),
+        Target(
+            "date in a notebook", [b"2024-01-15"], lambda c: workspace.as_date(c.decode("utf-8", "replace")), weight=1
+        ),
     ]
 
 
@@ -260,5 +267,3 @@ def _all(archive: Path, pattern: str) -> list[bytes]:
 
 def _inside(archive: Path, pattern: str) -> list[bytes]:
     return [container.text("a.csv.zip", content).encode() for content in _all(archive, pattern)]
-
-

@@ -16,8 +16,7 @@ from fuzz_published import SESSION, Target
 from champion import clock, contracts, report
 from champion.cli import console
 from champion.files import write_bytes
-from champion.lake import Lake, sweep
-from champion.lake import layout, metadata
+from champion.lake import Lake, layout, metadata, sweep
 from champion.pipeline.fetch import fetch, staged
 from champion.pipeline.ingest import ingest
 from champion.services import local
@@ -122,7 +121,12 @@ def _staging(settings: Settings) -> list[Target]:
 
     return [
         Target("record of staging", [whole], _file(record, read_record, whole), mutated_json, 3),
-        Target("list of addresses", [known], _file(root / "archive.json", Staging(root, "file:///x").known, known), mutated_json),
+        Target(
+            "list of addresses",
+            [known],
+            _file(root / "archive.json", Staging(root, "file:///x").known, known),
+            mutated_json,
+        ),
         Target(
             "dates without a session",
             [json.dumps(said).encode()],
@@ -248,5 +252,3 @@ def _file(path: Path, read: Callable[[], object], after: bytes | None = None) ->
                 path.write_bytes(after)
 
     return run
-
-

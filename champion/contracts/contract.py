@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -173,7 +173,7 @@ def _contradictions(contract: Contract) -> Iterator[str]:
             yield f"{field.name} may be null, so its default must be null, not {field.default!r}"
 
 
-def _rules(contract: Contract, known: Set[str]) -> Iterator[str]:
+def _rules(contract: Contract, known: AbstractSet[str]) -> Iterator[str]:
     empty = pl.LazyFrame(schema=contract.polars_schema)
     for name, text in contract.rules.items():
         try:

@@ -1,4 +1,4 @@
-"""Whether a contract file has the shape of one: texts, lists and names where they belong, before anything is made of it.
+"""Whether a contract file has the shape of one: texts, lists and names where they belong.
 
 Names become folders, columns and SQL, so they are words as Avro has them: nothing in them needs quoting or leads away.
 """
@@ -58,4 +58,6 @@ def _all(kind: type, of: type, value: Any) -> bool:
 
 
 def _map(of: type, value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(item, of) and not isinstance(item, bool) for item in value.values())
+    if not isinstance(value, dict):
+        return False
+    return all(isinstance(item, of) and not isinstance(item, bool) for item in value.values())

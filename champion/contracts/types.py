@@ -127,7 +127,9 @@ def _whole(value: Any, least: int, most: int) -> bool:
 
 def _distinct(texts: Any) -> bool:
     """Tell whether `texts` is a list of different texts, at least one."""
-    return isinstance(texts, list) and all(isinstance(text, str) for text in texts) and 0 < len(texts) == len(set(texts))
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        return False
+    return 0 < len(texts) == len(set(texts))
 
 
 def _plain(kind: Any) -> Names:
@@ -175,10 +177,9 @@ def _map(value: Names, nullable: bool) -> Names:
 def _record(avro: Mapping[str, Any]) -> Names:
     if not isinstance(avro["fields"], list) or not all(isinstance(field, dict) for field in avro["fields"]):
         raise ContractError("a record's fields are a list of records")
-    if not _distinct([field["name"] for field in avro["fields"]]) or not all(
-        field["name"].isidentifier() for field in avro["fields"]
-    ):
-        raise ContractError(f"a record's fields are named by different words, not {[f['name'] for f in avro['fields']]}")
+    named = [field["name"] for field in avro["fields"]]
+    if not _distinct(named) or not all(name.isidentifier() for name in named):
+        raise ContractError(f"a record's fields are named by different words, not {named}")
     inner = {field["name"]: _inner(field["type"]) for field in avro["fields"]}
     columns = (
         f"{name} {nullable_clickhouse(item.clickhouse, nullable=nullable, low_cardinality=False)}"

@@ -107,7 +107,7 @@ class FeatureSet:
         problems = [] if self.features else ["it has no features"]
         groups = [feature.group for feature in self.features]
         words = [name for name in (self.name, self.version, *groups, *self.columns) if not _WORD.fullmatch(name)]
-        problems += [f"{word!r} is no word of letters, digits and _; files and columns are named by it" for word in words]
+        problems += [f"{word!r} is no word of letters, digits and _, as files and columns need" for word in words]
         problems += [f"{name} comes twice" for name in sorted({n for n in self.columns if self.columns.count(n) > 1})]
         for feature in self.features:
             unknown = set(feature.expression.meta.root_names()) - {*BAR_COLUMNS}

@@ -214,9 +214,7 @@ def _parsed(path: Path, _inode: int, _changed: int, _size: int) -> SealedYear | 
         return None
     except ValueError as error:
         raise LakeError(f"{path}: not a sealed year ({error}); `champion lake verify` lists what is damaged") from error
-    return SealedYear(
-        path.parent / found.file, found.contract, found.rows, found.bytes, found.sha256, found.sessions
-    )
+    return SealedYear(path.parent / found.file, found.contract, found.rows, found.bytes, found.sha256, found.sessions)
 
 
 def _manifests(root: Path, folders: Mapping[date, Path]) -> dict[date, Manifest | None]:

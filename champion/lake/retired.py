@@ -68,7 +68,8 @@ def _doomed(root: Path, contract: Contract) -> list[Path]:
     if isinstance(folder, ObjectPath):
         found += _replaced(folder)
     for path in sorted(layout.present(folder, f"**/{layout.sealed_name('*')}")):
-        if (path.parent / layout.SEALED).exists() and path.name not in _in_force(path.parent):
+        told = any((path.parent / name).exists() for name in (layout.SEALED, layout.RETIRED))
+        if told and path.name not in _in_force(path.parent):
             found.append(path)
     return [*dict.fromkeys(found), *retired]
 
