@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _FACES = rf"\D*?(?:from|frm)?\s*r[es]\.?\s*{_NUMBER}\s*(?:/-)?\s*(?:per share)?\s*to\s*r[es]\.?\s*{_NUMBER}"
@@ -55,7 +55,7 @@ class Action:
     amount: float | None = None
 
 
-@cache
+@lru_cache(maxsize=65_536)  # the real list has 21,000 rows
 def parse_purpose(text: str) -> tuple[Action, ...]:
     """Return the actions in one purpose text, at least one: what is not known is of kind `other`.
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -21,8 +21,33 @@ from pydantic_settings import (
 from typing_extensions import override
 
 from champion import objects
+from champion.errors import UsageError
 
 NSE_ARCHIVE = "https://nsearchives.nseindia.com"
+
+
+def read() -> Settings:
+    """Return the settings of this process.
+
+    Raises:
+        UsageError: naming each setting that is wrong.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"CHAMPION_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise UsageError(f"settings: {wrong}") from error
+
+
+class _Toml(TomlConfigSettingsSource):
+    """`champion.toml`, of which what is no TOML is an error like any other."""
+
+    @override
+    def _read_file(self, file_path: Path) -> dict[str, Any]:
+        try:
+            return super()._read_file(file_path)
+        except (ValueError, OSError, RecursionError) as error:
+            raise UsageError(f"settings: {file_path.name} cannot be read as TOML ({error}): correct it") from error
 
 
 class Settings(BaseSettings):
@@ -112,7 +137,7 @@ class Settings(BaseSettings):
     @field_validator("home", "lake_archive")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
-        return None if value is None else value.expanduser().absolute()
+        return None if value is None else _whole(value)
 
     @field_validator("feature_sets", mode="before")
     @classmethod
@@ -131,7 +156,7 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute_folder(cls, value: str) -> str:
         """A kernel works in another folder: a relative archive must mean the same there."""
-        return value if "://" in value else str(Path(value).expanduser().absolute())
+        return value if "://" in value else str(_whole(Path(value)))
 
     @field_validator("holidays")
     @classmethod
@@ -150,7 +175,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, file_secret_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, file_secret_settings, _Toml(settings_cls)
 
     def environment(self) -> dict[str, str]:
         """Return the settings as `CHAMPION_*`, for a child; one that is not set is empty: nothing inherited fills it.
@@ -206,6 +231,20 @@ class Settings(BaseSettings):
     def prefect_home(self) -> Path:
         """Database, results and logs of the workspace's local Prefect server."""
         return self.home / "prefect"
+
+
+def _whole(path: Path) -> Path:
+    """Return a path from the root.
+
+    Raises:
+        ValueError: it names a user there is not, or holds a NUL.
+    """
+    if "\0" in str(path):
+        raise ValueError("a path has no NUL in it")
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
 
 
 def _as_text(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
@@ -30,6 +31,9 @@ app.add_typer(data.warehouse_app, name="warehouse")
 
 def main() -> None:
     """Run the command line; a deliberate error is one clear message, not a stack."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding has no character for is spelled out
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except ChampionError as error:

@@ -98,5 +98,4 @@ Look around (this workspace is {settings.home}):
   champion ui                MLflow: runs, notebooks, the model registry
   champion lab               JupyterLab on the notebooks
   Prefect                    {server.url if server else "starts with the next flow"}   (champion stop ends it)""",
-        markup=False,
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from champion.cli import console
 from champion.cli.console import AsJson
@@ -60,18 +61,21 @@ def _show(found: Trace, title: str, picture: Path | None, *, as_json: bool) -> N
         console.show(found.as_dict(), as_json=True)
         return
     for depth, node, told in found.walk():
-        console.out.print("  " * depth + _line(node, told=told), soft_wrap=True)
+        console.out.print(Text.assemble("  " * depth, *_line(node, told=told)), soft_wrap=True)
     sound = "every link holds: what lies there now is what was recorded"
     broken = [node.name for node in found.nodes.values() if node.state != "same"]
-    console.out.print(sound if found.is_whole else f"[bold red]does not hold[/]: {', '.join(broken)}")
+    console.out.print(
+        sound if found.is_whole else Text.assemble(("does not hold", "bold red"), f": {', '.join(broken)}")
+    )
 
 
-def _line(node: Node, *, told: bool) -> str:
+def _line(node: Node, *, told: bool) -> list[tuple[str, str]]:
+    name = console.printable(node.name)
     if told:
-        return f"[dim]{node.name} {node.span} (above)[/]"
-    state = "" if node.state == "same" else f" [bold red]{node.state}[/]"
-    said = " ".join(filter(None, [node.span, node.digest[:_DIGEST], node.note]))
-    return f"[bold]{node.name}[/]{state} [dim]{said}[/]"
+        return [(f"{name} {node.span} (above)", "dim")]
+    state = "" if node.state == "same" else f" {node.state}"
+    said = " ".join(filter(None, [node.span, node.digest[:_DIGEST], console.printable(node.note)]))
+    return [(name, "bold"), (state, "bold red"), (f" {said}", "dim")]
 
 
 def _draw(found: Trace, title: str, picture: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ import polars as pl
 
 from champion.errors import UsageError
 
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 BAR_COLUMNS = ("open", "high", "low", "close", "volume", "turnover", "trades")
 """The columns of a bar that expressions may use."""
 
@@ -134,6 +136,9 @@ class FeatureSet:
     def __post_init__(self) -> None:
         """Refuse what could be neither built nor stored."""
         problems = [] if self.features else ["it has no features"]
+        groups = [feature.group for feature in self.features]
+        words = [name for name in (self.name, self.version, *groups, *self.columns) if not _WORD.fullmatch(name)]
+        problems += [f"{word!r} is no word of letters, digits and _, as files and columns need" for word in words]
         problems += [f"{name} comes twice" for name in sorted({n for n in self.columns if self.columns.count(n) > 1})]
         for feature in self.features:
             unknown = set(feature.expression.meta.root_names()) - {*BAR_COLUMNS}

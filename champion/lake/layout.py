@@ -7,7 +7,6 @@ longer look there and its files are about to go), `_metadata` and `_common_metad
 from __future__ import annotations
 
 import glob
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -19,6 +18,7 @@ from champion import objects
 from champion.contracts import Contract
 from champion.errors import LakeError
 from champion.lake import lease
+from champion.lake.manifest import PART
 from champion.objects import ObjectPath
 
 SUCCESS = "_SUCCESS"
@@ -30,7 +30,6 @@ COMMON_INDEX = "_common_metadata"
 _OWNER_AND_GROUP = 0o750
 _DIGITS = 16
 _MONTHS = 4  # so many are looked for one by one; of more, years are
-_PART = re.compile(r"part-(\d{5})\.parquet")
 
 
 def part_name(revision: int) -> str:
@@ -44,7 +43,7 @@ def part_file(path: Path, digest: str) -> Path:
     In a folder it is just that, replaced in one step. In an object store its name says its content as well: the
     manifest, which is put last, then never names rows that came after it.
     """
-    if not isinstance(path, ObjectPath) or not _PART.fullmatch(path.name):
+    if not isinstance(path, ObjectPath) or not PART.fullmatch(path.name):
         return path
     return path.with_name(f"{path.stem}-{digest[:_DIGITS]}{path.suffix}")
 

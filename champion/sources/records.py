@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from champion.errors import ArchiveError
 from champion.files import sha256, write_bytes
+from champion.parsed import parsed
 
 _LOCK_TIMEOUT = 60.0  # held for milliseconds, by a process that is not suspended
 
@@ -44,6 +45,13 @@ class Kept:
     fetched_at: str
     origin: str
 
+    def __post_init__(self) -> None:
+        """Refuse a name that would lead to another folder, and a moment that is none."""
+        if self.file in {"", ".", ".."} or "/" in self.file or "\0" in self.file:
+            raise ValueError(f"{self.file!r} is no file's name")
+        if datetime.fromisoformat(self.fetched_at).tzinfo is None:
+            raise ValueError(f"fetched_at {self.fetched_at} has no time zone")
+
     def staged(self, file: Path, session: date) -> Staged:
         """Return the entry as callers know it; `file` is the place the exchange's path names."""
         moment = datetime.fromisoformat(self.fetched_at)
@@ -65,10 +73,10 @@ def read(file: Path) -> list[Kept]:
     """
     record = file.with_suffix(".json")
     try:
-        return [Kept(**one) for one in json.loads(record.read_bytes())["files"]]
+        return parsed(dict[str, list[Kept]], record.read_bytes())["files"]
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError) as error:
         raise ArchiveError(f"{record}: not a record of staging ({error}); remove it and fetch again") from error
 
 

@@ -14,13 +14,14 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from pathlib import Path
 from typing import Any, Literal
 
 from champion import clock
 from champion.errors import ModelError
+from champion.parsed import parsed
 
 Kind = Literal["promote", "rollback"]
 State = Literal["pending", "done", "refused", "abandoned"]
@@ -65,7 +66,7 @@ def read(path: Path) -> list[Entry]:
             content = json.loads(line)
             found, seal = content.pop("seal"), _seal(seal, content)
             entries.append(_entry(content))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             raise ModelError(f"{path} line {number} is no ledger entry ({error}): restore a backup") from error
         if found != seal:
             raise ModelError(f"{path} line {number} is not as it was written: the ledger was edited; restore a backup")
@@ -173,12 +174,11 @@ def _storable(value: Any) -> Any:
 
 
 def _entry(content: dict[str, Any]) -> Entry:
-    effective = content["effective"]
-    return Entry(
-        **{
-            **content,
-            "at": datetime.fromisoformat(content["at"]).astimezone(UTC),
-            "effective": datetime.fromisoformat(effective).astimezone(UTC) if effective else None,
-            "reasons": tuple(content["reasons"]),
-        }
-    )
+    found = parsed(Entry, json.dumps(content))
+    return replace(found, at=_utc(found.at), effective=found.effective and _utc(found.effective))
+
+
+def _utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no time zone")
+    return moment.astimezone(UTC)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from champion import clock
 from champion.errors import WarehouseError
 from champion.files import sha256, write_bytes
+from champion.parsed import parsed
 from champion.warehouse import embedded, snapshot
 from champion.warehouse.client import DATABASE, WAIT, embedded_path, refusals, writer
 
@@ -33,6 +34,14 @@ class Backup:
     place: str
     files: int | None = None
     bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What BACKUP.json says: of each file its size and SHA-256."""
+
+    made_at: str
+    files: dict[str, tuple[int, str]]
 
 
 def backup(settings: Settings, place: str) -> Backup:
@@ -78,11 +87,8 @@ def restore(settings: Settings, place: str) -> Backup:
 
 def _proved(source: Path) -> dict[str, tuple[int, str]]:
     try:
-        wanted = {
-            name: (size, digest)
-            for name, (size, digest) in json.loads((source / _MANIFEST).read_bytes())["files"].items()
-        }
-    except (OSError, ValueError, KeyError) as error:
+        wanted = parsed(_Held, (source / _MANIFEST).read_bytes()).files
+    except (OSError, ValueError) as error:
         raise WarehouseError(f"{source} is no whole backup: {_MANIFEST} is missing or damaged ({error})") from error
     found = _files(source / _DATA)
     wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
