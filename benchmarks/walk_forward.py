@@ -155,9 +155,8 @@ skill and promise nothing.
 
 A share that is not traded when its label ends, suspended, delisted or only thin, is valued at its last close since
 entry; one that is not traded on entry was not to be had. What a delisting costs beyond the last trade is in no file of
-the exchange: each case says what its figures would be if every share that was not traded again had lost a further
-{-DELISTING:.0%}, the mean that Shumway (Journal of Finance 52, 1997) found for failures on NYSE and AMEX; those that were
-merged into others, which lost nothing, are among them.
+the exchange: each case says what its figures would be if every share that was not traded again, merged ones too, had
+lost a further {-DELISTING:.0%}, the mean of failures on NYSE and AMEX (Shumway, Journal of Finance 52, 1997).
 
 Returns are those of the whole test range, turnover is the weight traded at each rebalance (2 is everything). The
 t-statistic counts every fifth session only, as labels overlap.
@@ -212,15 +211,12 @@ def _over_time(one: dict[str, Any]) -> list[str]:
     folds = ", ".join(f"{fold['rank_ic']:.4f}" for fold in one["folds"])
     years = ", ".join(f"{year['year']} {year['ic']:.4f}" for year in one["years"])
     first = one["first"]
-    unknown, later = first["unknown"], first["unknown_later"]
-    return [
-        f"rank IC by fold: {folds}; by year: {years}",
-        (
-            f"the first fold learnt from {first['rows']:,} rows of {first['sessions']} sessions, {unknown:.0%} of whose "
-            f"inputs are unknown (in the last fold's sessions {later:.0%}); a model of the last fold's sessions, set to "
-            f"score the first fold's, has a rank IC of {first['rank_ic']:.4f} there"
-        ),
-    ]
+    lessons = (
+        f"the first fold learnt from {first['rows']:,} rows of {first['sessions']} sessions, {first['unknown']:.0%} of "
+        f"the inputs unknown (in the last fold's sessions {first['unknown_later']:.0%}); a model of the last fold's "
+        f"sessions, set to score the first fold's, has a rank IC of {first['rank_ic']:.4f} there"
+    )
+    return [f"rank IC by fold: {folds}; by year: {years}", lessons]
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ def by_loop(
 ) -> list[tuple[str, date, float | None, date | None, date | None]]:
     calendar = sorted(set(bars["trade_date"].to_list()))
     close = {(instrument, session): price for instrument, session, price in bars.rows()}
-    found = []
+    found: list[tuple[str, date, float | None, date | None, date | None]] = []
     for instrument, session in sorted(close):
         ahead = calendar[calendar.index(session) :]
         end = ahead[lag + horizon] if lag + horizon < len(ahead) else None
