@@ -215,7 +215,7 @@ def test_two_machines_that_promote_at_once_keep_one_ledger(machines: tuple[Setti
 def test_a_machine_that_stalled_between_ledger_and_alias_changes_nothing(machines: tuple[Settings, Settings]) -> None:
     here, there = machines
     entries = promotion.history(here)
-    first, second = (number for number in (1, 2, 3) if number != entries[-1].version)
+    first, second = [number for number in (1, 2, 3) if number != entries[-1].version][:2]
     drafted = ledger.draft(entries, "promote", first, "and then it stalled")
     begun = ledger.append(books.of(here), drafted, entries)
     promotion.promote(there, second, BETTER, reason="the other machine goes on")

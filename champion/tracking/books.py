@@ -107,7 +107,9 @@ class RegistryBook:
         """Return whether the line got its number."""
         client = store.prepare(self.settings)
         registry.make_sure_of(self.settings, _NAME, _ABOUT)
-        made = client.create_model_version(_NAME, source="champion:ledger", tags={_LINE: line, _NUMBER: str(number)})
+        made = client.create_model_version(
+            _NAME, source="champion:/promotions", tags={_LINE: line, _NUMBER: str(number)}, await_creation_for=0
+        )
         return int(made.version) == number
 
     def __str__(self) -> str:
