@@ -17,6 +17,7 @@
     │   └── ParameterError        its parameters were refused before a kernel started
     ├── ModelError                a model could not be trained, found or used
     │   ├── PromotionRefused      the promotion gate said no
+    │   ├── LedgerOvertaken       somebody else wrote to the promotion ledger between reading and writing it
     │   └── DecisionOutdated      another champion reigns than the decision was made against
     └── ServiceError              a local server (Prefect, MLflow) did not start or answer
 """
@@ -88,6 +89,10 @@ class ModelError(ChampionError):
 
 class PromotionRefused(ModelError):
     """The promotion gate said no; the message holds its evidence."""
+
+
+class LedgerOvertaken(ModelError):
+    """Somebody else wrote to the promotion ledger between reading it and writing to it."""
 
 
 class DecisionOutdated(ModelError):

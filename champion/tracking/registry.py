@@ -87,7 +87,7 @@ def register(
         _save(model, example, folder, identity, trusted)
         client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
-    _make_sure_of_name(settings)
+    make_sure_of(settings, MODEL, "Scores NSE equities by their expected forward return.")
     labels = {**(tags or {}), FEATURE_VERSION: feature_version, FEATURES: json.dumps(example.columns)}
     made = client.create_model_version(
         MODEL, source=logged.artifact_location, run_id=run_id, tags=labels, model_id=logged.model_id
@@ -153,6 +153,18 @@ def alias_of(settings: Settings, alias: str) -> int | None:
     return _aliases(settings).get(alias)
 
 
+def make_sure_of(settings: Settings, name: str, about: str) -> None:
+    """Make the registered model `name` where there is none."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    client = store.prepare(settings)
+    if not client.search_registered_models(f"name='{name}'"):
+        try:
+            client.create_registered_model(name, description=about)
+        except MlflowException:  # another process made it in between
+            client.get_registered_model(name)
+
+
 def _save(model: Any, example: pl.DataFrame, folder: Path, identity: Any, trusted: list[str]) -> None:
     import mlflow.sklearn  # noqa: PLC0415
     from mlflow.models import infer_signature  # noqa: PLC0415
@@ -211,17 +223,6 @@ def _check_inputs(found: Version, features: Sequence[str] | None, feature_versio
             f"offered {len(features)}; missing {sorted(set(found.features) - set(features))[:6]}, "
             f"unknown {sorted(set(features) - set(found.features))[:6]}: select its features in its order"
         )
-
-
-def _make_sure_of_name(settings: Settings) -> None:
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415
-
-    client = store.prepare(settings)
-    if not client.search_registered_models(f"name='{MODEL}'"):
-        try:
-            client.create_registered_model(MODEL, description="Scores NSE equities by their expected forward return.")
-        except MlflowException:  # another process made it in between
-            client.get_registered_model(MODEL)
 
 
 def _aliases(settings: Settings) -> dict[str, int]:
