@@ -85,7 +85,9 @@ def test_kernels_give_what_the_expressions_do() -> None:
     calm, leap = market([400, 19, 20, 60]), pl.int_range(pl.len()) % 7 == 0
     wild = market([90]).with_columns(pl.when(leap).then(1e9).otherwise(n).alias(n) for n in ("high", "close"))
     still = market([90]).with_columns(pl.lit(10.0).alias(n) for n in ("high", "low", "close"))
-    bars = pl.concat([calm, still.with_columns(instrument_id=pl.lit("S")), wild.with_columns(instrument_id=pl.lit("W"))])
+    bars = pl.concat(
+        [calm, still.with_columns(instrument_id=pl.lit("S")), wild.with_columns(instrument_id=pl.lit("W"))]
+    )
     same(features.build(bars).select(features.find("v1").columns), by_expression(bars))
 
 
