@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-
-from clickhouse_connect.driver.client import Client
+from typing import TYPE_CHECKING
 
 from champion import contracts
 from champion.lake import Lake
 from champion.pipeline.progress import Progress, silent
 from champion.settings import Settings
 from champion.warehouse import adjustments, client, load as warehouse_load, migrations, parts, retention
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
 
 DATASETS = (
     "raw_equity_ohlc",
