@@ -15,6 +15,8 @@ import httpx
 import nbformat
 import pytest
 from explorers import NEED_RUNS, explore
+from hooks import listening
+from prefect_api import keep_notifier
 
 from champion.files import sha256
 from champion.lake import Lake
@@ -56,10 +58,10 @@ def champion(base: Path) -> Iterator[Command]:
     """A function that runs `champion` in the demo's workspace; the servers it leaves are stopped afterwards."""
 
     def run(
-        *arguments: str, home: Path = base / "demo", code: int = 0, sets: str = ""
+        *arguments: str, home: Path = base / "demo", code: int = 0, **settings: str
     ) -> subprocess.CompletedProcess[str]:
         variables = {**os.environ, "CHAMPION_HOME": str(home), "CHAMPION_ARCHIVE": str(base / "demo" / "archive")}
-        variables["CHAMPION_FEATURE_SETS"] = sets
+        variables |= {f"CHAMPION_{name.upper()}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "champion", *arguments]
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=280)
         assert done.returncode == code, f"{arguments}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
@@ -161,7 +163,7 @@ def test_a_second_run_skips_everything_and_changes_nothing(champion: Command, ba
 
 
 def test_daily_brings_one_session_through_to_scores(champion: Command, settings: Settings) -> None:
-    said = json.loads(champion("daily", "2024-12-30", "--json", sets="v1,alpha158").stdout)
+    said = json.loads(champion("daily", "2024-12-30", "--json", feature_sets="v1,alpha158").stdout)
     assert said["ingest"]["sessions"] == 1
     assert said["score"]["instruments"] > 20
     assert Lake(settings.lake).sessions("predictions_equity_scores") == [date(2024, 12, 30), LAST]
@@ -281,9 +283,17 @@ def test_models_notebooks_lake_and_schema_commands(champion: Command) -> None:
     assert json.loads(champion("warehouse", "migrate", "--json").stdout) == {"applied": []}
 
 
-def test_errors_are_clear_and_exit_codes_mean_something(champion: Command) -> None:
+def test_errors_are_clear_and_exit_codes_mean_something(champion: Command, settings: Settings) -> None:
     assert "write it as 2024-01-15" in champion("daily", "15/01/2024", code=2).stderr
-    assert "no features" in champion("train", "--start", "2030-01-01", code=1).stderr
+    server = prefect.running(settings)
+    assert server is not None
+    with listening() as webhook:
+        block = keep_notifier(server.api, webhook)
+        said = champion("train", "--start", "2030-01-01", code=1, notify_block=block).stderr
+    assert "no features" in said
+    assert [(notice["subject"], "no features" in notice["body"]) for notice in webhook.got] == [
+        ("train_model: Failed", True)
+    ]
     assert "only reading ones are allowed" in champion("sql", "drop database champion_market", code=1).stderr
 
 
