@@ -27,7 +27,8 @@ from champion.simulate.calendar import sessions
 from champion.tracking import promotion, registry, runs
 
 Command: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
-LAST = date(2024, 12, 31)
+FIRST, LAST = date(2023, 10, 3), date(2024, 12, 31)
+_DEMO = ("demo", "--instruments", "40", "--start", str(FIRST), "--json")
 _NOTEBOOKS = ("ingest", "quality", "features", "training", "promotion", "scoring")
 _SCHEDULED = """
 import json
@@ -75,7 +76,7 @@ def champion(base: Path) -> Iterator[Command]:
 def demo(champion: Command, base: Path) -> dict[str, Any]:
     """The demo, run once for this module: what it said."""
     base.mkdir(exist_ok=True)
-    said = champion("demo", "--instruments", "40", "--json", home=base)
+    said = champion(*_DEMO, home=base)
     return dict(json.loads(said.stdout))
 
 
@@ -86,7 +87,7 @@ def settings(demo: dict[str, Any], base: Path) -> Settings:
 
 
 def test_every_session_of_the_archive_arrives(demo: dict[str, Any], settings: Settings) -> None:
-    expected = list(sessions(date(2023, 1, 2), LAST))
+    expected = list(sessions(FIRST, LAST))
     lake = Lake(settings.lake)
     assert lake.sessions("normalized_equity_ohlc") == lake.sessions("features_equity_indicators") == expected
     assert demo["sessions"] == len(expected)
@@ -155,7 +156,7 @@ def test_a_second_run_skips_everything_and_changes_nothing(champion: Command, ba
     lake = Lake(settings.lake)
     names = ("raw_equity_ohlc", "normalized_equity_ohlc", "features_equity_indicators", "predictions_equity_scores")
     before = [lake.digest(name) for name in names]
-    said = json.loads(champion("demo", "--instruments", "40", "--json", home=base).stdout)
+    said = json.loads(champion(*_DEMO, home=base).stdout)
     assert said["steps"] == "backfill skipped, features skipped, training skipped, scoring skipped"
     assert "(0 files written)" in said["archive"]
     assert [lake.digest(name) for name in names] == before
@@ -221,7 +222,7 @@ def test_a_prediction_is_traced_to_the_files_and_a_file_to_the_predictions(
     assert found["whole"] is True
     assert {"file", "dataset", "run", "model"} == {node["kind"] for node in found["nodes"]}
     (published,) = (node for node in found["nodes"] if node["kind"] == "file" and node["count"] > 1)
-    assert published["count"] == len(list(sessions(date(2023, 1, 2), LAST)))
+    assert published["count"] == len(list(sessions(FIRST, LAST)))
     on_disk = {sha256(path) for path in (base / "demo" / "archive").rglob("*.zip")}
     assert {digest for _, digest in published["members"]} <= on_disk
     trained = next(node for node in found["nodes"] if node["kind"] == "run")
