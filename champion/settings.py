@@ -24,6 +24,7 @@ from champion import objects
 from champion.errors import UsageError
 
 NSE_ARCHIVE = "https://nsearchives.nseindia.com"
+_OF_MLFLOW, _OF_PREFECT = "psycopg", "asyncpg"  # drivers for PostgreSQL
 
 
 def read() -> Settings:
@@ -209,7 +210,7 @@ class Settings(BaseSettings):
     def tracking(self) -> str:
         """Absolute MLflow tracking URI."""
         if self.tracking_uri is not None:
-            return _with_driver(self.tracking_uri.get_secret_value())
+            return _with_driver(self.tracking_uri.get_secret_value(), _OF_MLFLOW)
         return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
 
     @property
@@ -226,6 +227,23 @@ class Settings(BaseSettings):
     def services(self) -> Path:
         """Records and logs of the servers this workspace started."""
         return self.home / "services"
+
+    @property
+    def prefect_database(self) -> str | None:
+        """URL of the local Prefect server's books, with the driver that Prefect needs; None is SQLite in the home.
+
+        Raises:
+            UsageError: it is another database than PostgreSQL.
+        """
+        if self.prefect_database_url is None:
+            return None
+        url = _with_driver(self.prefect_database_url.get_secret_value(), _OF_PREFECT)
+        scheme = url.partition("://")[0]
+        if scheme != f"postgresql+{_OF_PREFECT}":
+            raise UsageError(
+                f"CHAMPION_PREFECT_DATABASE_URL is of {scheme!r}; write postgresql://user:password@host:5432/database"
+            )
+        return url
 
     @property
     def prefect_home(self) -> Path:
@@ -260,7 +278,7 @@ def _as_text(value: object) -> str:
             return str(value)
 
 
-def _with_driver(uri: str) -> str:
-    """Name psycopg 3 where a PostgreSQL URI names no driver: SQLAlchemy 2.0 would look for its predecessor."""
+def _with_driver(uri: str, driver: str) -> str:
+    """Name a driver where a PostgreSQL URI names none: SQLAlchemy would look for psycopg2, which is not installed."""
     scheme, separator, rest = uri.partition("://")
-    return f"postgresql+psycopg://{rest}" if separator and scheme in {"postgres", "postgresql"} else uri
+    return f"postgresql+{driver}://{rest}" if separator and scheme in {"postgres", "postgresql"} else uri

@@ -20,7 +20,7 @@ from champion.pipeline.declare import known_to
 from champion.pipeline.ingest import DATASETS
 from champion.pipeline.lineage import CHANGES
 from champion.pipeline.quality import FINDINGS
-from champion.pipeline.ranges import parts
+from champion.pipeline.ranges import by_years
 from champion.runner import Execution
 from champion.settings import Settings
 from flows import steps
@@ -131,7 +131,7 @@ class Arrived:
 
 def arrive(start: date, end: date, *, parent: str, refresh: bool, force: bool) -> Arrived:
     """Fetch and ingest a range, part by part; the next part is fetched while one is ingested."""
-    settings, arrived, spans = Settings(), Arrived(), parts(start, end)
+    settings, arrived, spans = Settings(), Arrived(), by_years(start, end)
     steps.symbol_changes()
     fetched = [steps.fetch.submit(*spans[0], refresh=refresh)]
     for number, span in enumerate(spans, start=1):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import groupby
-
-from clickhouse_connect.driver.client import Client
+from typing import TYPE_CHECKING
 
 from champion import contracts
 from champion.contracts import Contract
@@ -16,6 +15,9 @@ from champion.settings import Settings
 from champion.warehouse import adjustments, client, ledger, migrations, parts, retention
 from champion.warehouse.load import LoadResult, load_months
 from champion.warehouse.months import label, last_of
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
 
 DATASETS = (
     "raw_equity_ohlc",
