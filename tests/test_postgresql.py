@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -76,6 +77,22 @@ if __name__ == "__main__":  # Dask's processes import this file
     assert done == {"parts": int(parts), "sessions": 2 * int(parts)}, done
 """
 
+SETS = """
+import os
+from datetime import date
+from champion.services import prefect
+from champion.settings import Settings
+from champion.tracking import runs
+os.environ |= prefect.environment(Settings(), prefect.ensure(Settings()))  # before prefect is imported
+from flows import sets
+
+if __name__ == "__main__":  # Dask's processes import this file
+    parent = runs.open_run(Settings(), "feature-engineering", "feature sets on Dask")
+    built = sets.build_sets(("v1", "alpha158"), (date(2024, 8, 28), date(2024, 8, 30)), parent=parent)
+    runs.close_run(Settings(), parent, "succeeded", {})
+    assert {name: made["outcome"] for name, made in built.items()} == {"v1": "succeeded", "alpha158": "succeeded"}
+"""
+
 
 def test_workspaces_meet_on_a_fresh_database(away: Settings, server: postgres_server.Server, tmp_path: Path) -> None:
     prepare = (
@@ -138,6 +155,38 @@ def test_a_flow_runs_end_to_end_and_is_recorded(
     assert len({run.tags[runs.PID] for run in ours} - {parent.tags[runs.PID]}) == (parts if runner == "dask" else 0)
     assert (parent.run_id, "FINISHED") in server.rows("mlflow", "select run_uuid, status from runs")
     assert [path for path in away.home.rglob("*.db") if path.is_file()] == [], "no SQLite beside it"
+
+
+def test_feature_sets_are_built_side_by_side_on_dask(
+    away: Settings, known: Settings, server: postgres_server.Server, tmp_path: Path
+) -> None:
+    if find_spec("prefect_dask") is None:
+        pytest.skip("prefect-dask is not installed: pip install 'champion[dask]'")
+    made = away.model_copy(update={"home": tmp_path / "home"})
+    shutil.copytree(known.lake, made.lake)
+    variables = {
+        "CHAMPION_HOME": str(made.home),
+        "CHAMPION_TRACKING_URI": away.tracking,
+        "CHAMPION_PREFECT_DATABASE_URL": server.url("prefect"),
+        "CHAMPION_TASK_RUNNER": "dask",
+    }
+    script = tmp_path / "features.py"
+    script.write_text(SETS)
+    command = [sys.executable, str(script)]
+    try:
+        done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    finally:
+        prefect.stop(made)
+    assert done.returncode == 0, done.stderr[-3000:]
+    recorded = runs.find_runs(made)
+    parent = next(run for run in recorded if run.name == "feature sets on Dask")
+    ours = [run for run in recorded if run.tags.get("mlflow.parentRunId") == parent.run_id]
+    assert len({run.tags[runs.PID] for run in ours} - {parent.tags.get(runs.PID)}) == 2, "a worker each"
+    lake = Lake(made.lake)
+    for name in ("features_equity_indicators", "features_equity_alpha158"):
+        built = lake.sessions(name)
+        assert built == lake.sessions("normalized_equity_ohlc", date(2024, 8, 28))
+        assert lake.verify(name) == []
 
 
 def test_no_password_is_left_in_the_workspace(away: Settings) -> None:

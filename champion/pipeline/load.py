@@ -37,8 +37,8 @@ DATASETS = (
 """What the warehouse has tables for: of delivery, indices and lists the canonical rows, what was published is in the
 lake alone."""
 
-MOST_VALUES = 40_000_000
-"""How many values, rows times columns, are loaded at a time: three years of the exchange's bars, half a gigabyte."""
+MOST_VALUES = 20_000_000
+"""How many values, rows times columns, are loaded at a time: a year of the exchange's bars, which takes 1.5 GB."""
 MOST_SESSIONS = 1_000
 """How many sessions are: each is a file, and a statement names them all."""
 

@@ -28,12 +28,16 @@ def of_frame(contract: Contract, rows: pl.DataFrame) -> dict[str, int]:
     """Return the count of rows (under '') and each column's fingerprint, computed by Polars."""
     import numpy as np  # noqa: PLC0415 - only loads need it
 
-    codes = {name: _codes(rows[name]) for name in contract.polars_schema}
+    keys = {name: _codes(rows[name]) for name in contract.key}
     weight = np.zeros(rows.height, dtype=np.uint64)
-    for name in contract.key:
-        weight += codes[name]
+    for code in keys.values():
+        weight += code
     weight = weight * np.uint64(2) + np.uint64(1)
-    return {"": rows.height} | {name: int((code * weight).sum(dtype=np.uint64)) for name, code in codes.items()}
+    sums = {"": rows.height}
+    for name in contract.polars_schema:  # one column's codes at a time: all together are as large as the rows
+        code = keys[name] if name in keys else _codes(rows[name])
+        sums[name] = int((code * weight).sum(dtype=np.uint64))
+    return sums
 
 
 def of_table(client: Client, contract: Contract, table: str, where: str = "true") -> dict[str, int]:

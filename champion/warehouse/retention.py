@@ -71,7 +71,8 @@ def apply_retention(client: Client, settings: Settings) -> dict[str, int | None]
 def _created(client: Client) -> dict[str, str]:
     """Return the statement that makes each table."""
     text = "select name, create_table_query from system.tables where database = {database:String}"
-    return dict(client.query(text, parameters={"database": DATABASE}).result_rows)
+    found = client.query(text, parameters={"database": DATABASE}).result_rows
+    return {str(name): str(created) for name, created in found}
 
 
 def _years(created: str) -> int | None:
