@@ -31,6 +31,7 @@ from champion import canaries, metrics, training
 from champion.estimators import Recipe
 from champion.lake import Lake
 from champion.pipeline import learn
+from champion.pipeline.datasets import PUBLICATIONS
 from champion.pipeline.promote import CANARY, consider
 from champion.pipeline.register import Task, register_challenger
 from champion.settings import Settings
@@ -72,7 +73,7 @@ def one(seed: int, signal: float, folder: Path) -> Found:
     begun = time.perf_counter()
     archive = publish(folder / "archive", instruments=INSTRUMENTS, start=START, end=END, seed=seed, signal=signal)
     settings = Settings(home=folder / "home", archive=str(archive.root))
-    backfill(settings, START, END)
+    backfill(settings, START, END, publications=PUBLICATIONS[:1])  # bars are all that a model here learns from
     lake, inputs, recipe = Lake(settings.lake), learn.inputs(), Recipe("logistic", seed=seed)
     frame = learn.training_frame(lake, START, END, horizon=HORIZON, universe=UNIVERSE)
     result = training.fit(frame, recipe, inputs, SPLITTER)
@@ -158,8 +159,7 @@ def _correlation(score: NDArray[np.float64], came: NDArray[np.float64]) -> float
 def verdicts(noise: list[Found], planted: list[Found]) -> list[tuple[bool, str]]:
     """Return what must hold and whether it does."""
     aucs = np.array([one.auc for one in noise])
-    wide = float(student.ppf(0.975, len(aucs) - 1)) * aucs.std(ddof=1) / math.sqrt(len(aucs))
-    mean = aucs.mean()
+    mean, wide = aucs.mean(), _wide(aucs)
     said = f"without a signal the AUC over {len(noise)} seeds is {mean:.4f} ± {wide:.4f} (95%): one half is within it"
     lasting, anew = sum(one.fooled_lasting for one in noise), sum(one.fooled_anew for one in noise)
     return [
@@ -184,14 +184,26 @@ def _rate(what: str, taken: int, tried: int) -> tuple[bool, str]:
 
 
 def _signal(planted: list[Found]) -> list[tuple[bool, str]]:
-    ours, reachable = np.mean([one.rank_ic for one in planted]), np.mean([one.reachable for one in planted])
-    hidden, through = np.mean([one.planted for one in planted]), sum(one.promoted for one in planted)
+    """Return whether the signal was found, and is as strong as it can be.
+
+    Nobody beats who knows the hidden state but by luck; a model that learns from a year of 60 shares may lose three
+    tenths to the plain rule that it has to find.
+    """
+    ics = np.array([one.rank_ic for one in planted])
+    ours, wide = ics.mean(), _wide(ics)
+    hidden, reachable = (np.mean([getattr(one, name) for one in planted]) for name in ("planted", "reachable"))
+    through = sum(one.promoted for one in planted)
     promoted = f"a planted signal of {PLANTED:g} was found and promoted in {through} of {len(planted)} seeds"
-    near = f"its measured rank IC is {ours:.4f}; planted is {hidden:.4f} for who knows the market's hidden state"
-    return [
-        (through == len(planted), promoted),
-        (bool(0.7 * reachable <= ours <= 1.1 * hidden), f"{near}, {reachable:.4f} for who ranks by past returns"),
-    ]
+    near = (
+        f"its measured rank IC is {ours:.4f} ± {wide:.4f} (95%); planted is {hidden:.4f} for who knows the market's "
+        f"hidden state, {reachable:.4f} for who ranks by the past {MEMORY} sessions' return"
+    )
+    return [(through == len(planted), promoted), (bool(0.7 * reachable <= ours <= hidden + wide), near)]
+
+
+def _wide(values: NDArray[np.float64]) -> float:
+    """Return half of the 95% confidence interval of a mean."""
+    return float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
 
 
 def page(noise: list[Found], planted: list[Found], held: list[tuple[bool, str]]) -> str:
@@ -199,7 +211,10 @@ def page(noise: list[Found], planted: list[Found], held: list[tuple[bool, str]])
     intro = f"""# Noise
 
 Written by `benchmarks/noise.py`: simulated archives of {INSTRUMENTS} instruments, {START} to {END}, from zip to gate,
-logistic models, label and trade at the next close over {HORIZON} sessions.
+logistic models, label and trade at the next close over {HORIZON} sessions. What is planted is drawn from the
+simulation's own equations, without its archives. The gate counts every fifth session only, as labels overlap: scores
+that last, whose coefficients overlap as much, are believed at its stated rate at most; scores drawn anew each session,
+whose coefficients do not, hardly ever.
 """
     lines = [intro, *(f"- {'holds' if yes else '**does not hold**'}: {text}" for yes, text in held), ""]
     for title, rows in (("No signal", noise), (f"Signal {PLANTED:g}", planted)):

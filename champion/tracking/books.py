@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -92,12 +91,12 @@ class RegistryBook:
         client, token = store.prepare(self.settings), None
         found: list[Any] = []
         while True:
-            part = client.search_model_versions(f"name='{_NAME}'", page_token=token)
+            part = client.search_model_versions(f"name='{_NAME}'", order_by=["version_number ASC"], page_token=token)
             found += part
             token = part.token
             if not token:
                 break
-        numbered = sorted(((int(one.version), one.tags) for one in found), key=itemgetter(0))
+        numbered = [(int(one.version), one.tags) for one in found]
         if [number for number, _ in numbered] != list(range(1, len(found) + 1)):
             raise ModelError(f"{self}: of {numbered[-1][0]} versions some were deleted; restore a backup")
         lines = [tags.get(_LINE, "") for number, tags in numbered if tags.get(_NUMBER, str(number)) == str(number)]

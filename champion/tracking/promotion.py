@@ -223,8 +223,8 @@ def _settled(settings: Settings) -> list[Entry]:
 def _take_over_file(settings: Settings) -> None:
     """Bring the lines that an earlier workbench kept in a file to the registry, if they are of the same champion."""
     book, file = books.of(settings), books.local(settings)
-    old = ledger.champions(ledger.read(file))
-    if book == file or not old or old[-1].version != registry.alias_of(settings, registry.CHAMPION):
+    old = [] if book == file else ledger.champions(ledger.read(file))
+    if not old or old[-1].version != registry.alias_of(settings, registry.CHAMPION):
         return
     lines, there = file.held().lines, book.held().lines
     for number in range(len(there) + 1, len(lines) + 1) if there == lines[: len(there)] else ():
