@@ -17,6 +17,7 @@ from champion.pipeline import actions as corporate, fetch as archive, lineage, l
 from champion.pipeline.morning import morning
 from champion.pipeline.morning_page import render
 from champion.runner import Execution, run_notebook
+from champion.services import mlflow
 from champion.settings import Settings
 from champion.tracking import journal, runs
 from flows import progress
@@ -131,7 +132,7 @@ def report(session: date, parent: str) -> str:
     """Write the morning look at a session into the workspace, keep it with the flow's run, and return its path."""
     settings = Settings()
     page = settings.home / "reports" / str(session) / "morning.html"
-    write_bytes(page, render(morning(settings, session), settings.home).encode())
+    write_bytes(page, render(morning(settings, session), settings.home, mlflow.address(settings)).encode())
     if journal.answers(settings):
         runs.log_files(settings, parent, page.parent, "report")
     return str(page)

@@ -70,8 +70,9 @@ def report(
     found = morning(chosen, console.day(session) if session else None)
     if html is not None:
         from champion.pipeline.morning_page import render  # noqa: PLC0415 - matplotlib is slow to import
+        from champion.services import mlflow  # noqa: PLC0415
 
-        html.write_text(render(found, chosen.home), encoding="utf-8")
+        html.write_text(render(found, chosen.home, mlflow.address(chosen)), encoding="utf-8")
     if as_json:
         console.show(found.as_dict(), as_json=True)
         return
