@@ -22,7 +22,12 @@ from champion.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
-    [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("docs/howto/*.md")]
+    [
+        ROOT / "README.md",
+        ROOT / "benchmarks" / "README.md",
+        *(ROOT / "docs").glob("*.md"),
+        *ROOT.glob("docs/howto/*.md"),
+    ]
 )
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 
