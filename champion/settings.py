@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     )
     model_packages: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Packages besides scikit-learn's own that a model may be made of, as lightgbm,mine: code you trust.",
+        description="Packages besides scikit-learn's that a model may be made of, as lightgbm,mine: code you trust.",
     )
     lake_archive: Path | None = Field(default=None, description="Folder old partitions are copied to; empty: none.")
 

@@ -21,14 +21,8 @@ import champion
 from champion.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted(
-    [
-        ROOT / "README.md",
-        ROOT / "benchmarks" / "README.md",
-        *(ROOT / "docs").glob("*.md"),
-        *ROOT.glob("docs/howto/*.md"),
-    ]
-)
+PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md"]
+PAGES += sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("docs/howto/*.md")])
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 
 
@@ -107,7 +101,7 @@ def test_every_name_that_python_on_a_page_asks_of_champion_is_there(page: Path) 
 
 def test_welcome_and_the_page_of_the_lab_lead_to_every_notebook() -> None:
     welcome, page = prose(ROOT / "notebooks" / "welcome.ipynb"), (ROOT / "docs" / "howto" / "lab.md").read_text()
-    linked = {target for target in re.findall(r"\]\(([^)]+\.ipynb)\)", welcome)}
+    linked = {*re.findall(r"\]\(([^)]+\.ipynb)\)", welcome)}
     assert linked == {str(path.relative_to(ROOT / "notebooks")) for path in NOTEBOOKS} - {"welcome.ipynb"}
     explorers = {path.stem for path in NOTEBOOKS if path.parent.name == "explore"}
     assert {name for name in re.findall(r"`(\w+)`", page) if name in explorers} == explorers

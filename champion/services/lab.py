@@ -58,9 +58,8 @@ def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, s
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else ipykernel warns about frozen modules
-        "PYTHONWARNINGS": _listed(
-            "ignore:date_default is deprecated", inherited.get("PYTHONWARNINGS")
-        ),  # Jupyter's own
+        # Jupyter's own, of no use to whoever opens a notebook
+        "PYTHONWARNINGS": _listed("ignore:date_default is deprecated", inherited.get("PYTHONWARNINGS")),
         "PYTHONPATH": _joined(_PACKAGE.parent, inherited.get("PYTHONPATH")),  # also in a checkout not installed
     }
 
