@@ -27,8 +27,11 @@ def is_local(settings: Settings) -> bool:
 def address(settings: Settings) -> str | None:
     """Return where MLflow's pages are, or None where nobody started them.
 
-    They are on the server that keeps the books, on the one that this workspace runs, or where its setting says that it
-    would run. No password is in it.
+    They are on the server that keeps the books, on the one that this workspace runs, or where its setting puts them.
+    No password is in it.
+
+    >>> address(Settings(home="/tmp/none", tracking_uri="http://me:secret@mlflow:5000"))
+    'http://mlflow:5000'
     """
     if not is_local(settings):
         parts = urlsplit(settings.tracking)
