@@ -18,6 +18,7 @@ import typer.main
 import yaml
 
 import champion
+from champion import plots
 from champion.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,6 +106,13 @@ def test_welcome_and_the_page_of_the_lab_lead_to_every_notebook() -> None:
     assert linked == {str(path.relative_to(ROOT / "notebooks")) for path in NOTEBOOKS} - {"welcome.ipynb"}
     explorers = {path.stem for path in NOTEBOOKS if path.parent.name == "explore"}
     assert {name for name in re.findall(r"`(\w+)`", page) if name in explorers} == explorers
+
+
+def test_every_figure_is_shown_with_what_it_says() -> None:
+    page = (ROOT / "docs" / "reference" / "figures.md").read_text()
+    for name in plots.__all__:
+        first = (getattr(plots, name).__doc__ or "").strip().splitlines()[0]
+        assert f"## {name}\n\n{first}\n\n![{name}](../images/figures/{name}.png)" in page, "run docs/images.py"
 
 
 def test_the_schedule_tells_of_every_deployment_and_its_queue() -> None:
