@@ -133,6 +133,10 @@ class Settings(BaseSettings):
         min_length=1,
         description="Feature sets that flows build: versions, or one's own as module:NAME.",
     )
+    model_packages: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Packages besides scikit-learn's that a model may be made of, as lightgbm,mine: code you trust.",
+    )
     lake_archive: Path | None = Field(default=None, description="Folder old partitions are copied to; empty: none.")
 
     @field_validator("home", "lake_archive")
@@ -140,11 +144,11 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else _whole(value)
 
-    @field_validator("feature_sets", mode="before")
+    @field_validator("feature_sets", "model_packages", mode="before")
     @classmethod
     def _several(cls, value: object) -> object:
         """Take them from the environment as one text, with commas between."""
-        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
     @field_validator("warehouse_cluster")
     @classmethod

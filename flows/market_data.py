@@ -11,6 +11,7 @@ from prefect import flow
 from prefect.logging import get_run_logger
 
 from champion import clock
+from champion.envelope import session_close
 from champion.errors import ArchiveError, ArchiveUnavailable
 from champion.factors import FACTORS
 from champion.lake import Lake
@@ -88,6 +89,7 @@ def daily_market_data_pipeline(session: date | None = None, *, force: bool = Fal
         summary = through_warehouse(
             session, session, arrived, quality_from=since, parent=parent, force=force, as_of=session
         )
+        recording.metrics["hours_after_close"] = (clock.now() - session_close(session)).total_seconds() / 3600
         scored = score_one(session, parent=parent, force=force)
         return recording.kept({**summary, "score": scored, "report": steps.report(session, parent)})
 

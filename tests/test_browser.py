@@ -27,8 +27,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from champion import resources
 from champion.pipeline import actions
+from champion.services import mlflow
 from champion.settings import Settings
 from champion.tracking import runs
+from champion.tracking.pages import run_page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = "--no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-background-networking".split()
@@ -206,17 +208,14 @@ def test_mlflow_shows_what_ran(page: Page, workspace: Settings, tmp_path: Path) 
     variables = {**os.environ, "CHAMPION_HOME": str(workspace.home), "CHAMPION_MLFLOW_PORT": port}
     log = tmp_path / "ui.log"
     with started([sys.executable, "-m", "champion", "ui"], variables, log):
-        base = patiently(lambda: (found := re.search(r"MLflow: +(http://\S+)", log.read_text())) and found[1], log)
-        patiently(lambda: "well" if answers(f"{base}/health") else None, log)
-        asked = httpx.get(f"{base}/api/2.0/mlflow/experiments/get-by-name?experiment_name=data-ingestion", timeout=30)
-        experiment = asked.json()["experiment"]["experiment_id"]
-        page.goto(f"{base}/#/experiments/{experiment}/runs?workflowType=machine_learning")
+        told = patiently(lambda: (found := re.search(r"MLflow: +(http://\S+)", log.read_text())) and found[1], log)
+        base = told.partition("/#/")[0]
+        assert mlflow.address(workspace) == base, "other commands find these pages"
+        page.goto(told)
+        page.get_by_role("link", name="data-ingestion", exact=True).click()
         for name in ("quality", "ingest"):
             page.get_by_role("link", name=name, exact=True).wait_for()
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).is_success
-    except httpx.TransportError:
-        return False
+        (failed,) = runs.find_runs(workspace, tags={"champion.notebook": "ingest"})
+        page.goto(run_page(base, failed.experiment, failed.run_id))
+        page.get_by_text(failed.run_id).first.wait_for()
+        page.get_by_role("tab", name="Model metrics").wait_for()  # the page of a run, not of an evaluation

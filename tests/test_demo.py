@@ -187,6 +187,7 @@ def test_daily_brings_one_session_through_to_scores(champion: Command, settings:
     kept = Path(runs.location(flow, "report/morning.html")).read_text(encoding="utf-8")
     assert kept == Path(said["report"]).read_text(encoding="utf-8")
     assert "Monday, 30 December 2024" in kept
+    assert flow.metrics["hours_after_close"] > 0  # of a session long past
 
 
 def test_a_date_without_a_session_is_no_failure(champion: Command) -> None:

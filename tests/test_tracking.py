@@ -19,6 +19,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from champion import estimators
 from champion.errors import ModelError, PromotionRefused, UsageError
 from champion.settings import Settings
 from champion.tracking import books, ledger, promotion, registry, runs, store
@@ -27,6 +28,7 @@ from champion.tracking.promotion import Decision
 # MLflow 3.17 on SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
 
+ROOT = Path(__file__).resolve().parents[1]
 YES = Decision(promote=True, reasons=("it is better",))
 NO = Decision(promote=False, reasons=("it is worse",))
 
@@ -266,3 +268,24 @@ def test_an_edited_ledger_is_noticed_and_a_torn_line_is_not_believed(tmp_path: P
         path.write_bytes(damaged)
         with pytest.raises(ModelError, match="restore"):
             ledger.read(book)
+
+
+def test_the_model_of_the_page_is_registered_where_its_package_is_trusted(
+    workspace: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "howto" / "own_model.md").read_text()
+    (tmp_path / "contrarian.py").write_text(page.partition("```python\n")[2].partition("```")[0])
+    monkeypatch.syspath_prepend(tmp_path)
+    inputs = frame()
+    labels = (inputs["rsi_14"] > 0).to_numpy().astype(int)
+    model = estimators.Recipe("contrarian.Contrarian", {"strength": 2.0}).make().fit(inputs.to_numpy(), labels)
+    run_id = runs.open_run(workspace, "training", "own")
+    with pytest.raises(ModelError, match="CHAMPION_MODEL_PACKAGES=contrarian"):
+        registry.register(workspace, model, inputs, run_id=run_id, feature_version="v1")
+    trusting = workspace.model_copy(update={"model_packages": ("contrarian",)})
+    made = registry.register(trusting, model, inputs, run_id=run_id, feature_version="v1")
+    runs.close_run(workspace, run_id, "succeeded")
+    loaded = registry.load(trusting, made.number).model
+    assert np.array_equal(loaded.predict_proba(inputs.to_numpy()), model.predict_proba(inputs.to_numpy()))
+    with pytest.raises(ModelError, match="types from outside"):
+        registry.load(workspace, made.number)

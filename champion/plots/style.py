@@ -243,6 +243,16 @@ def lakh_text(count: float) -> str:
     return f"{count:,.0f}"
 
 
+def duration_text(seconds: float) -> str:
+    """Return a length of time in seconds, from a minute on in minutes.
+
+    >>> duration_text(3.46), duration_text(295)
+    ('3.5 s', '4 min 55 s')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes:,} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
 def percent(value: float, digits: int = 1) -> str:
     """Return a decimal as per cent with a true minus sign.
 

@@ -1,7 +1,8 @@
 """Versions of the model in MLflow's registry: register a fitted one, list them, load one by alias with checks.
 
 Models are stored in the skops format, which runs no code on loading; which types may be loaded is decided here, by the
-package they come from, never by the list that a model file carries with it.
+package they come from, never by the list that a model file carries with it. A workspace may trust further packages
+(`CHAMPION_MODEL_PACKAGES`): its owner's own estimators, or a library such as LightGBM.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def register(
     from mlflow.models import Model  # noqa: PLC0415 - mlflow takes seconds to import
 
     client = store.prepare(settings)
-    trusted = _trusted_types(model)
+    trusted = _trusted_types(settings, model)
     run = client.get_run(run_id)
     logged = client.create_logged_model(run.info.experiment_id, name=MODEL, source_run_id=run_id)
     identity = Model(
@@ -140,7 +141,7 @@ def load(
     client = store.prepare(settings)
     source = client.get_model_version_download_uri(MODEL, str(found.number))
     path = Path(download_artifacts(source, tracking_uri=settings.tracking)) / _FILE
-    return LoadedModel(skops.io.load(path, trusted=_trusted(skops.io.get_untrusted_types(file=path))), found)
+    return LoadedModel(skops.io.load(path, trusted=_trusted(settings, skops.io.get_untrusted_types(file=path))), found)
 
 
 def point(settings: Settings, alias: str, number: int) -> None:
@@ -195,18 +196,21 @@ def _library_noise() -> Iterator[None]:
         yield
 
 
-def _trusted_types(model: Any) -> list[str]:
+def _trusted_types(settings: Settings, model: Any) -> list[str]:
     import skops.io  # noqa: PLC0415
 
-    return _trusted(skops.io.get_untrusted_types(data=skops.io.dumps(model)))
+    return _trusted(settings, skops.io.get_untrusted_types(data=skops.io.dumps(model)))
 
 
-def _trusted(types: Sequence[str]) -> list[str]:
-    strange = [name for name in types if name.partition(".")[0] not in _TRUSTED]
+def _trusted(settings: Settings, types: Sequence[str]) -> list[str]:
+    known = _TRUSTED.union(settings.model_packages)
+    strange = [name for name in types if name.partition(".")[0] not in known]
     if strange:
+        packages = ",".join(sorted({name.partition(".")[0] for name in strange}))
         raise ModelError(
-            f"the model holds types from outside {', '.join(sorted(_TRUSTED))}: {', '.join(strange[:5])}. "
-            "Build it from scikit-learn estimators, so that it can be loaded without running foreign code"
+            f"the model holds types from outside {', '.join(sorted(known))}: {', '.join(strange[:5])}. "
+            "Build it from scikit-learn estimators, so that it can be loaded without running foreign code; or, where "
+            f"the code is yours or one you trust, set CHAMPION_MODEL_PACKAGES={packages}"
         )
     return list(types)
 

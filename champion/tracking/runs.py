@@ -33,7 +33,7 @@ _AMBIGUOUS = 5
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One recorded run; times are UTC, `outcome` is Champion's word where there is one."""
+    """One recorded run; times are UTC, `outcome` is Champion's word where there is one, `experiment` an id."""
 
     run_id: str
     name: str
@@ -45,6 +45,7 @@ class Run:
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     artifacts: str
+    experiment: str = ""
 
 
 def open_run(
@@ -258,6 +259,7 @@ def _read(run: MlflowRun) -> Run:
         metrics=dict(run.data.metrics),
         tags=dict(run.data.tags),
         artifacts=run.info.artifact_uri or "",
+        experiment=run.info.experiment_id,
     )
 
 
