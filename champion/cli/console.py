@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextCo
 from rich.table import Table
 
 from champion.errors import ChampionError, UsageError
+from champion.masking import masked, secrets
 from champion.pipeline.progress import Progress
 from champion.settings import Settings
 from flows.summary import flat
@@ -68,7 +69,7 @@ def assigned(pairs: Sequence[str]) -> dict[str, str]:
 def complain(error: ChampionError) -> None:
     """Print an error on one paragraph, in red where the terminal has colours."""
     err.print(f"[bold red]{type(error).__name__}[/]: ", end="")
-    err.print(str(error), markup=False, soft_wrap=True)
+    err.print(masked(str(error), secrets(os.environ)), markup=False, soft_wrap=True)
 
 
 def show(result: Mapping[str, Any], *, as_json: bool) -> None:
