@@ -63,7 +63,9 @@ class Settings(BaseSettings):
         pattern=r"^[\w.-]+$",
         description="Name of the server's cluster, whose replicas all hold the warehouse; empty: one server.",
     )
-    tracking_uri: SecretStr | None = Field(default=None, description="MLflow tracking URI, as https://user:password@host; default SQLite in the home.")
+    tracking_uri: SecretStr | None = Field(
+        default=None, description="MLflow tracking URI, as https://user:password@host; default SQLite in the home."
+    )
     artifacts_uri: str | None = Field(
         default=None, description="s3://bucket/prefix for MLflow's artifacts; default a folder in the home."
     )

@@ -23,7 +23,7 @@ from champion.tracking import registry, runs, store
 
 PASSWORD = "Plant3d/it's @long"  # noqa: S105 - of a server that lives as long as this file's tests
 IN_URL = "Plant3d%2Fit%27s%20%40long"
-LOGS = "import mlflow\nwith mlflow.start_run(run_id=__import__('os').environ['MLFLOW_RUN_ID']):\n    mlflow.log_metric('x', 2)"
+LOGS = "import os\nimport mlflow\nwith mlflow.start_run(run_id=os.environ['MLFLOW_RUN_ID']):\n    mlflow.log_metric('x', 2)"
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         process.terminate()
         psutil.wait_procs(family, timeout=20)
+        process.wait(20)
     assert b"Plant3d" not in (folder / "log").read_bytes()
 
 
@@ -76,7 +77,7 @@ def test_without_a_login_the_error_says_what_to_do(server: str, tmp_path: Path, 
     done = said(at(server, tmp_path / "home", login), "models", "list")
     assert done.returncode == 2
     assert f"the MLflow server http://{server} does not admit us (UNAUTHENTICATED)" in done.stderr
-    assert "https://USER:PASSWORD@HOST" in done.stderr
+    assert "put USER:PASSWORD@ of somebody it knows before its host" in done.stderr
     assert "Plant3d" not in done.stdout + done.stderr
 
 

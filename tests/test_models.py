@@ -162,7 +162,7 @@ def test_nothing_is_scored_with_a_file_that_is_not_the_champion_s(modelled: Sett
     session, content = Lake(modelled.lake).sessions(score.PREDICTIONS)[-1], path.read_bytes()
     path.write_bytes(pickle.dumps(Recipe("logistic")))
     try:
-        with pytest.raises(ModelError, match="version 1: .*not the file that was registered"):
+        with pytest.raises(ModelError, match=r"version 1: .*not the file that was registered"):
             score.score_session(workspace, session)
     finally:
         path.write_bytes(content)

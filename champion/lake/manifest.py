@@ -95,4 +95,4 @@ def from_json(content: Mapping[str, Any]) -> Manifest:
 
 def write(path: Path, manifest: Manifest) -> None:
     """Commit `manifest` in one step."""
-    write_bytes(path, json.dumps(asdict(manifest), indent=1, sort_keys=True).encode())
+    write_bytes(path, json.dumps(asdict(manifest), indent=1, sort_keys=True).encode(), shared=True)

@@ -88,8 +88,8 @@ def _require_admission(client: MlflowClient, uri: str) -> None:
         if error.error_code not in _REFUSALS:
             raise
         raise UsageError(
-            f"the MLflow server {uri} does not admit us ({error.error_code}): put a user and password it knows into "
-            "CHAMPION_TRACKING_URI, as https://USER:PASSWORD@HOST, with / ? # @ : in them as %2F %3F %23 %40 %3A"
+            f"the MLflow server {uri} does not admit us ({error.error_code}): put USER:PASSWORD@ of somebody it knows "
+            "before its host in CHAMPION_TRACKING_URI, with / ? # @ : in them as %2F %3F %23 %40 %3A"
         ) from None
 
 
