@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 
 from champion.objects import ObjectPath
 
-
 _FILE, _FOLDER = 0o640, 0o750  # the owner's to write, the group's to read
 
 

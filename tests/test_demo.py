@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import subprocess
@@ -218,6 +219,18 @@ def test_a_failing_cell_leaves_a_failed_run_with_its_notebook(
 def test_wrong_parameters_are_a_usage_error_before_any_kernel(champion: Command) -> None:
     said = champion("notebook", "run", "quality", "-p", "begin=2024-01-01", code=2)
     assert "begin" in said.stderr
+
+
+def test_the_trail_tells_flows_runs_and_who_began_them(champion: Command, settings: Settings) -> None:
+    told = json.loads(champion("audit", "--json").stdout)
+    assert set(told["not_asked"]) == {"warehouse"}, "Prefect's server runs"
+    flows = [event for event in told["events"] if event["source"] == "prefect"]
+    assert any(event["what"].startswith("flow backfill 2023-01-02") for event in flows)
+    assert {event["user"] for event in flows} == {getpass.getuser()}, "by the run in MLflow that the flow made"
+    (learnt,) = [event for event in told["events"] if event["what"] == "notebook training"]
+    assert "read " in learnt["data"]
+    assert "features_equity_indicators" in learnt["data"]
+    assert learnt["id"] == registry.find(settings, 1).run_id
 
 
 def test_no_command_line_shows_a_secret(demo: dict[str, Any], settings: Settings) -> None:

@@ -23,7 +23,11 @@ from champion.tracking import registry, runs, store
 
 PASSWORD = "Plant3d/it's @long"  # noqa: S105 - of a server that lives as long as this file's tests
 IN_URL = "Plant3d%2Fit%27s%20%40long"
-LOGS = "import os\nimport mlflow\nwith mlflow.start_run(run_id=os.environ['MLFLOW_RUN_ID']):\n    mlflow.log_metric('x', 2)"
+LOGS = """\
+import os, mlflow
+with mlflow.start_run(run_id=os.environ["MLFLOW_RUN_ID"]):
+    mlflow.log_metric("x", 2)
+"""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Who ran what, when and on which data: MLflow's runs, Prefect's, the promotions and ClickHouse's query log in one list.
+"""Who ran what, when and on which data: MLflow's runs, Prefect's, promotions and ClickHouse's query log in one list.
 
 Nothing is started to be asked. What could not be asked is named with the reason, so that nobody takes silence for
 quiet.

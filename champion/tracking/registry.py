@@ -226,8 +226,8 @@ def _trusted(types: Sequence[str]) -> list[str]:
     if strange:
         raise ModelError(
             f"the model holds what is no class of scikit-learn, numpy, scipy or champion.estimators: "
-            f"{', '.join(strange[:5])}. Build it from scikit-learn estimators, so that it can be loaded without running "
-            "foreign code"
+            f"{', '.join(strange[:5])}. Build it from scikit-learn estimators, so that it can be loaded without "
+            "running foreign code"
         )
     return list(types)
 

@@ -156,8 +156,8 @@ def checked(uri: str) -> str:
         raise UsageError(f"tracking URI {without_password(uri)} is relative: write sqlite:/// and an absolute path")
     if not parts.scheme or parts.scheme == "file":
         raise UsageError(
-            f"tracking URI {without_password(uri)!r} names a folder, which MLflow 3 no longer supports: use sqlite:///, "
-            "postgresql:// or https://"
+            f"tracking URI {without_password(uri)!r} names a folder, which MLflow 3 no longer supports: use "
+            "sqlite:///, postgresql:// or https://"
         )
     return uri
 
