@@ -204,7 +204,7 @@ def _statements(settings: Settings, span: Span, gaps: dict[str, str]) -> Iterato
     if found.height == MOST:
         gaps["warehouse"] = f"only its last {MOST:,} statements are told: ask for fewer days"
     for row in found.iter_rows(named=True):
-        at = row["event_time"].replace(tzinfo=row["event_time"].tzinfo or UTC)
+        at = row["event_time"]
         if span[0] <= at < span[1]:
             yield Event(
                 at=at,
