@@ -27,6 +27,7 @@ MASK = "***"
 _SHORTEST = 6  # a shorter value stands in ordinary text too
 _CREDENTIALS = re.compile(r":///?[^/@\s:]*:([^/@\s]+)@")
 _PREFIX = "champion_"
+_LOGINS = frozenset({"champion_prefect_login", "prefect_api_auth_string", "prefect_server_api_auth_string"})
 _ADDRESSES = frozenset({"notify_url", "promotion_webhook"})  # to know them is to be allowed to write there
 
 
@@ -97,7 +98,9 @@ def _secret_values(environment: Mapping[str, str], settings: Settings | None) ->
     ours = {f"{_PREFIX}{name}" for name in _secret_settings()}
     for name, text in named.items():
         yield from _passwords(text)
-        if name in ours or is_secret_name(name):
+        if name in _LOGINS:  # user:password
+            yield from (text, text.partition(":")[2])
+        elif name in ours or is_secret_name(name):
             yield from _of_value(name, text)
 
 

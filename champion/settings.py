@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     prefect_database_url: SecretStr | None = Field(
         default=None, description="postgresql:// URL for the local Prefect server; default SQLite in the home."
     )
+    prefect_login: SecretStr | None = Field(
+        default=None, description="user:password that the Prefect server asks for; needed where others use the machine."
+    )
     task_runner: str = Field(
         default="threads",
         pattern=r"^(threads|dask|(tcp|tls)://.+)$",
@@ -154,6 +157,13 @@ class Settings(BaseSettings):
             raise ValueError(
                 "no URL: write / ? # @ : in a password as %2F %3F %23 %40 %3A, a port as a number"
             ) from None
+        return value
+
+    @field_validator("prefect_login")
+    @classmethod
+    def _user_and_password(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not all(value.get_secret_value().partition(":")):
+            raise ValueError("write it as user:password")
         return value
 
     @field_validator("holidays")

@@ -70,13 +70,13 @@ def _is_strong(stated: str) -> bool:
 
 def _stated(found: Distribution) -> Iterator[str]:
     metadata = found.metadata
-    if expression := metadata.get("License-Expression"):
-        yield expression
+    if expression := metadata.get_all("License-Expression"):
+        yield from expression
         return
     classified = [text.rpartition(" :: ")[2] for text in metadata.get_all("Classifier") or () if "License ::" in text]
     if classified := [text for text in classified if text != "OSI Approved"]:
         yield from classified
-    elif words := (metadata.get("License") or "").strip():
+    elif words := "".join(metadata.get_all("License") or ()).strip():
         first = words.splitlines()[0].strip()
         yield first if len(first) <= _LONGEST else f"{first[:_LONGEST]}..."
     else:

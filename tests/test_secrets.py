@@ -104,5 +104,5 @@ def test_an_archive_with_credentials_is_refused_without_repeating_them(address: 
 @pytest.mark.parametrize("name", ["warehouse_dsn", "tracking_uri", "prefect_database_url", "promotion_webhook"])
 def test_an_address_that_libraries_would_quote_in_part_is_refused(name: str) -> None:
     with pytest.raises(ValidationError, match="%2F") as caught:
-        Settings(**{name: "clickhouse://quant:Plant3d/x@host:8123/db"})
+        Settings.model_validate({name: "clickhouse://quant:Plant3d/x@host:8123/db"})
     assert "Plant3d" not in str(caught.value)

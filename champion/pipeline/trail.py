@@ -21,7 +21,7 @@ from champion.errors import ChampionError, ServiceError, UsageError
 if TYPE_CHECKING:
     from champion.settings import Settings
 
-SCHEMA = {
+SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "at": pl.Datetime("ms", "UTC"),
     "source": pl.String,
     "user": pl.String,
@@ -81,7 +81,7 @@ def trail(
     recorded = _heard("mlflow", gaps, lambda: list(_runs(settings, span, gaps)))
     who = {flow: event.user for flow, event in recorded}
     events = [event for _, event in recorded]
-    events += _heard("prefect", gaps, lambda: list(_flow_runs(prefect_api, span, who)))
+    events += _heard("prefect", gaps, lambda: list(_flow_runs(settings, prefect_api, span, who)))
     events += _promotions(settings, span)
     events += _heard("warehouse", gaps, lambda: list(_statements(settings, span, gaps)))
     found = pl.DataFrame([asdict(event) for event in events], schema=SCHEMA)
@@ -140,16 +140,17 @@ def _named(tag: str | None) -> str:
         return tag or ""  # too many for a tag: its hash, and where they are
 
 
-def _flow_runs(api: str | None, span: Span, who: Mapping[str, str]) -> Iterator[Event]:
+def _flow_runs(settings: Settings, api: str | None, span: Span, who: Mapping[str, str]) -> Iterator[Event]:
     import httpx  # noqa: PLC0415
 
     if api is None:
         raise ServiceError("no Prefect server runs for this workspace; any flow, or `champion serve`, starts it")
-    login = tuple(os.environ.get(_LOGIN, "").split(":", 1))
+    login = settings.prefect_login.get_secret_value() if settings.prefect_login else os.environ.get(_LOGIN, "")
+    user, _, password = login.partition(":")
     asked = {"after_": span[0].isoformat(), "before_": span[1].isoformat()}
     body = {"flow_runs": {"start_time": asked}, "sort": "START_TIME_DESC", "limit": _PAGE}
     try:
-        with httpx.Client(timeout=_SECONDS, auth=(login[0], login[-1]) if login[0] else None) as client:
+        with httpx.Client(timeout=_SECONDS, auth=(user, password) if user else None) as client:
             for offset in range(0, MOST, _PAGE):
                 answer = client.post(f"{api}/flow_runs/filter", json=body | {"offset": offset})
                 page = answer.raise_for_status().json()
