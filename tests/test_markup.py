@@ -11,7 +11,9 @@ from pathlib import Path
 import nbformat
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from champion.cli.app import app
 from champion.lake import Lake
 from champion.pipeline import lineage
 from champion.pipeline.fetch import fetch, staged
@@ -26,8 +28,15 @@ from champion.simulate import SimulatedArchive
 
 FIRST, LAST = date(2024, 8, 26), date(2024, 8, 30)
 EVIL = {
-    "symbol": ["<script>alert(1)</script>", "=cmd|' /C calc'!A0", "<img src=x onerror=alert(1)>", r"$\frac{$", "A&B'"],
-    "name": ["<svg/onload=alert(1)>", "=HYPERLINK('http://x')", "</title><script>", "$$", "{{ 7 * 7 }}"],
+    "symbol": [
+        "<script>alert(1)</script>",
+        "=cmd|' /C calc'!A0",
+        "<img src=x onerror=alert(1)>",
+        r"$\frac{$",
+        "A&B'",
+        "[/red]",
+    ],
+    "name": ["<svg/onload=alert(1)>", "=HYPERLINK('http://x')", "</title><script>", "$$", "{{ 7 * 7 }}", "[bold]"],
 }
 
 
@@ -90,6 +99,13 @@ def test_the_morning_look_shows_them_as_text(hostile: Settings) -> None:
     found = Markup(render(seen, hostile.home))
     assert (found.scripts, found.handlers) == (0, [])
     assert found.policy.startswith("default-src 'none'")
+
+
+def test_the_terminal_shows_them_as_text(hostile: Settings) -> None:
+    done = CliRunner().invoke(app, ["report", str(LAST)], env=hostile.environment())
+    assert done.exit_code == 0, done.output
+    shown = [symbol for symbol in EVIL["symbol"] if symbol in done.output]
+    assert shown, "some of them moved most"
 
 
 def test_the_page_of_a_notebook_runs_nothing(hostile: Settings, tmp_path: Path) -> None:

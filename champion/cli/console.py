@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from champion.errors import ChampionError, UsageError
 from champion.masking import masked, secrets
@@ -82,12 +83,12 @@ def show(result: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows under a title."""
+    """Print rows under a title; a text is shown as it is, `Text` in its colours."""
     grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for name in columns:
         grid.add_column(name, overflow="fold")
     for row in rows:
-        grid.add_row(*(_plain(value) for value in row))
+        grid.add_row(*(value if isinstance(value, Text) else Text(_plain(value)) for value in row))
     out.print(grid)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import polars as pl
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 from champion.cli import completion, console
 from champion.cli.console import AsJson
@@ -104,7 +104,7 @@ def doctor(*, as_json: AsJson = False) -> None:
         console.show({check.name: asdict(check) for check in checks}, as_json=True)
     else:
         marks = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "failed": "[bold red]failed[/]"}
-        rows = [[check.name, marks[check.state], escape(check.found), escape(check.remedy)] for check in checks]
+        rows = [[check.name, Text.from_markup(marks[check.state]), check.found, check.remedy] for check in checks]
         console.table("Champion doctor", ["check", "", "found", "to do"], rows)
     if any(check.state == "failed" for check in checks):
         raise typer.Exit(1)
