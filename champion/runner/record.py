@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from champion import masking, report
+from champion import files, masking, report
 from champion.runner import guard, identity as identities, notebook as notebooks
 from champion.runner.outcome import CellError, Execution, Outcome, Verdict
 from champion.runner.past import CODE, CODE_VERSION, ENVIRONMENT, INPUTS, KEY, NOTEBOOK, NOTEBOOK_HASH, OUTPUTS, short
@@ -151,7 +151,7 @@ def _mask(settings: Settings, entry: Entry) -> None:
         if result.exists():
             published = json.loads(result.read_text(encoding="utf-8"))
             if (clean := masking.masked_values(published, known)) != published:
-                _write_json(result, clean)
+                files.write_bytes(result, json.dumps(clean, indent=1, sort_keys=True).encode())
 
 
 def _finished(
