@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -69,27 +68,28 @@ def at(address: str, home: Path, login: str = "") -> Settings:
     return Settings(home=home, tracking_uri=SecretStr(f"http://{login}{address}"))
 
 
-def said(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in another process: MLflow's login is the process's."""
-    command = [sys.executable, "-m", "champion", *arguments]
-    variables: dict[str, Any] = {**os.environ, **settings.environment()}
-    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=120)
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what a process sets for itself undone afterwards."""
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "")
 
 
-@pytest.mark.parametrize("login", ["", "admin:Plant3d-wrong@"])
-def test_without_a_login_the_error_says_what_to_do(server: str, tmp_path: Path, login: str) -> None:
-    done = said(at(server, tmp_path / "home", login), "models", "list")
+@pytest.mark.usefixtures("nobody")
+def test_without_a_login_or_with_a_wrong_one_the_error_says_what_to_do(server: str, tmp_path: Path) -> None:
+    said = "put USER:PASSWORD@ of somebody it knows before its host"
+    with pytest.raises(UsageError, match=said):
+        store.prepare(at(server, tmp_path / "nobody"))
+    variables = {**os.environ, **at(server, tmp_path / "wrong", "admin:Plant3d-wrong@").environment()}
+    command = [sys.executable, "-m", "champion", "models", "list"]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 2
-    assert f"the MLflow server http://{server} does not admit us (UNAUTHENTICATED)" in done.stderr
-    assert "put USER:PASSWORD@ of somebody it knows before its host" in done.stderr
+    assert f"the MLflow server http://{server} does not admit us (UNAUTHENTICATED): {said}" in done.stderr
     assert "Plant3d" not in done.stdout + done.stderr
 
 
-def test_with_a_login_a_notebook_is_recorded_with_its_files(
-    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
-        monkeypatch.setenv(name, "nobody")  # what a process sets for itself is undone afterwards
+@pytest.mark.usefixtures("nobody")
+def test_with_a_login_a_notebook_is_recorded_with_its_files(server: str, tmp_path: Path) -> None:
     settings = at(server, tmp_path / "home", f"admin:{IN_URL}@")
     assert (settings.tracking, store.without_password(settings.tracking)) == (f"http://{server}",) * 2
     ran = run_notebook(settings, notebook(tmp_path, "logs", "n: int = 1", LOGS))
@@ -101,9 +101,3 @@ def test_with_a_login_a_notebook_is_recorded_with_its_files(
     assert kept == []
     lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
     assert [line for line in lines if "Plant3d" in line] == []
-
-
-def test_another_process_may_not_guess(server: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="plain http is for this machine only"):
-        store.prepare(Settings(home=tmp_path, tracking_uri=SecretStr("http://admin:pw@example.org")))
-    assert server

@@ -3,78 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from functools import partial
 from html import escape
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from pydantic import SecretStr, ValidationError
-from written import notebook
+from pydantic import ValidationError
 
-from champion.errors import NotebookError, UsageError
+from champion.errors import UsageError
 from champion.masking import masked, secrets
-from champion.runner import run_notebook
 from champion.settings import Settings
 from champion.sources import transport
-from champion.tracking import runs
 
 # MLflow 3.17 on SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
-
-DSN = "clickhouse://quant:it%27s%2FPlant3d@127.0.0.1:9/champion_market"
-HOOK = "http://127.0.0.1:9/hooks/Plant3d-token"
-KEY = 'Plant3d "key"\\with\\\'all'
-SAYS = """\
-import os
-from champion.workspace import settings
-print(settings(), dict(os.environ))
-os.write(2, os.environ["A_TOKEN"].encode())
-{"text": settings().warehouse_dsn.get_secret_value(), "list": [os.environ["A_TOKEN"]]}
-"""
-PUBLISHES = """\
-from champion import report
-report.publish(values={"said": [os.environ["A_TOKEN"]]}, metrics={"rows": 1})
-"""
-RAISES = """\
-from champion.workspace import settings
-raise OSError(f"nobody at {settings().notify_url.get_secret_value()}, {settings().warehouse_dsn.get_secret_value()}")
-"""
-
-
-@pytest.fixture
-def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("A_TOKEN", KEY)
-    return Settings(home=tmp_path / "home", warehouse_dsn=SecretStr(DSN), notify_url=SecretStr(HOOK))
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[..., Path]:
-    return partial(notebook, tmp_path)
-
-
-def holding(folder: Path) -> list[str]:
-    """Return the files that hold what was planted."""
-    return [str(path) for path in folder.rglob("*") if path.is_file() and b"Plant3d" in path.read_bytes()]
-
-
-def test_what_a_notebook_says_publishes_or_raises_is_kept_without_secrets(
-    planted: Settings, write: Callable[..., Path]
-) -> None:
-    said = run_notebook(planted, write("says", "n: int = 1", SAYS, PUBLISHES))
-    assert said.values == {"said": ["***"]}
-    assert Path(said.saved).parent.parent.joinpath("kernel.log").read_text() == "***"
-    cell = json.loads(Path(said.saved).read_text())["cells"][1]
-    assert [output["output_type"] for output in cell["outputs"]] == ["stream", "execute_result"]
-    assert "warehouse_dsn=SecretStr('**********')" in "".join(cell["outputs"][0]["text"])
-    with pytest.raises(NotebookError, match=r"OSError: nobody at \*\*\*, \*\*\*\. Saved as"):
-        run_notebook(planted, write("raises", "n: int = 1", RAISES))
-    failed = runs.find_runs(planted, tags={"champion.notebook": "raises"})[0]
-    assert failed.tags["champion.error"] == "in cell 2: OSError: nobody at ***, ***"
-    assert "nobody at ***" in Path(runs.location(failed, "notebook/raises.html")).read_text()
-    assert holding(planted.home) == []
 
 
 @settings(max_examples=50)

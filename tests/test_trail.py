@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
-import subprocess
-import sys
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from champion import clock
+from champion.cli.app import app
 from champion.errors import UsageError
 from champion.pipeline.trail import SCHEMA, trail
 from champion.settings import Settings
@@ -55,12 +54,9 @@ def test_only_the_days_asked_for_are_told(modelled: Settings) -> None:
 
 
 def test_the_command_tells_people_and_machines(modelled: Settings) -> None:
-    def said(*arguments: str) -> str:
-        command = [sys.executable, "-m", "champion", "audit", *arguments]
-        variables = {**os.environ, **modelled.environment()}
-        return subprocess.run(command, env=variables, capture_output=True, text=True, check=True).stdout
-
-    told = json.loads(said("--json"))
+    told = json.loads(CliRunner().invoke(app, ["audit", "--json"], env=modelled.environment()).output)
     assert set(told["not_asked"]) == {"prefect", "warehouse"}
     assert pl.DataFrame(told["events"])["user"].unique().to_list() == [getpass.getuser()]
-    assert "not asked: prefect" in said("--rows", "2")
+    shown = CliRunner().invoke(app, ["audit", "--rows", "2"], env=modelled.environment()).output
+    assert "not asked: prefect" in shown
+    assert "equity_price_predictor version 1" in " ".join(shown.split())
