@@ -135,4 +135,5 @@ def _passwords(text: str) -> Iterator[str]:
 def _spellings(value: str) -> Iterator[str]:
     """Yield a value as Python, JSON, HTML and URLs write it."""
     shown = repr(value)[1:-1]
-    yield from (value, shown, json.dumps(value)[1:-1], json.dumps(shown)[1:-1], escape(value), quote(value, safe=""))
+    yield from (value, shown, json.dumps(value)[1:-1], json.dumps(shown)[1:-1])
+    yield from (escape(value), quote(value), quote(value, safe=""))

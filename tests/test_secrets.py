@@ -1,4 +1,4 @@
-"""Secrets: known by their names and by the addresses they stand in, and masked in whatever a notebook leaves."""
+"""Secrets: known by their names and by the addresses they stand in, masked however they are spelt, or refused."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from champion.errors import UsageError
 from champion.masking import masked, secrets
 from champion.settings import Settings
 from champion.sources import transport
-
-# MLflow 3.17 on SQLAlchemy 2.1
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
 
 
 @settings(max_examples=50)
