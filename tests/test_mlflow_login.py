@@ -53,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, env={**os.environ, **told}, cwd=folder, stdout=log, stderr=log)
     try:
-        wait_for(lambda: local.answers(f"http://{local.HOST}:{port}/health") or process.poll() is not None, 120)
+        wait_for(lambda: local.answers(f"http://{local.HOST}:{port}/health") or process.poll() is not None, 240)
         assert process.poll() is None, (folder / "log").read_text()
         yield f"{local.HOST}:{port}"
     finally:
