@@ -15,20 +15,23 @@ from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
+import httpx
 import polars as pl
 import postgres_server
+import psutil
 import pytest
 from pydantic import SecretStr
 from sklearn.linear_model import LogisticRegression
 
 from champion.errors import ModelError, UsageError
 from champion.lake import Lake
-from champion.services import prefect
+from champion.services import prefect, worker
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.tracking import books, ledger, promotion, registry, runs, store
 from champion.tracking.promotion import Decision
 
+LOGIN = "champion:Plant3d-login"
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),  # as in test_tracking
     pytest.mark.filterwarnings("ignore:.*deleted while still open:ResourceWarning"),  # MLflow leaves its engines open
@@ -59,6 +62,7 @@ def away(
         archive=str(archive.root),
         tracking_uri=server.url("mlflow"),
         prefect_database_url=server.url("prefect"),
+        prefect_login=SecretStr(LOGIN),
     )
 
 
@@ -130,6 +134,7 @@ def test_a_flow_runs_end_to_end_and_is_recorded(
         "CHAMPION_ARCHIVE": away.archive,
         "CHAMPION_TRACKING_URI": away.tracking,
         "CHAMPION_PREFECT_DATABASE_URL": server.url("prefect"),
+        "CHAMPION_PREFECT_LOGIN": LOGIN,
         "CHAMPION_TASK_RUNNER": runner,
     }
     script = tmp_path / "flow.py"
@@ -189,10 +194,22 @@ def test_feature_sets_are_built_side_by_side_on_dask(
         assert lake.verify(name) == []
 
 
-def test_no_password_is_left_in_the_workspace(away: Settings) -> None:
-    texts = [path for path in away.home.rglob("*") if path.suffix in {".log", ".json", ".html", ".ipynb", ""}]
-    leaking = [path for path in texts if path.is_file() and b"word%3A" in path.read_bytes()]
-    assert leaking == []
+def test_no_password_is_left_in_the_workspace_or_on_a_command_line(away: Settings) -> None:
+    assert prefect.running(away) is not None
+    secrets = ("word%3A", LOGIN.partition(":")[2])
+    files = [(path, path.read_bytes()) for path in away.home.rglob("*") if path.is_file()]
+    assert [path for path, content in files if any(secret.encode() in content for secret in secrets)] == []
+    lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    assert [line for line in lines if any(secret in line for secret in secrets)] == []
+
+
+def test_the_prefect_server_answers_nobody_without_the_login(away: Settings) -> None:
+    running = prefect.running(away)
+    assert running is not None
+    asked = f"{running.api}/flow_runs/count"
+    assert httpx.post(asked, json={}).status_code == httpx.codes.UNAUTHORIZED
+    assert httpx.post(asked, json={}, auth=("champion", "guessed")).status_code == httpx.codes.UNAUTHORIZED
+    assert httpx.post(asked, json={}, auth=worker.login(away)).json() > 0
 
 
 def test_a_version_is_registered_promoted_and_found_again(away: Settings) -> None:

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from champion.cli import archive, console, data, lake, lineage, look, models, notebook, run, schema, services
+from champion.cli import archive, console, data, lake, lineage, look, models, notebook, run, schema, services, trail
 from champion.errors import ChampionError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 run.add_to(app)
 look.add_to(app)
+trail.add_to(app)
 services.add_to(app)
 app.add_typer(models.app, name="models")
 app.add_typer(notebook.app, name="notebook")

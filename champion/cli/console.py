@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from champion.errors import ChampionError, UsageError
+from champion.masking import masked, secrets
 from champion.pipeline.progress import Progress
 from champion.settings import Settings, read
 from flows.summary import flat
@@ -64,7 +65,7 @@ def assigned(pairs: Sequence[str]) -> dict[str, str]:
 def complain(error: ChampionError) -> None:
     """Print an error on one paragraph, in red where the terminal has colours."""
     err.print(type(error).__name__, style="bold red", end=": ")
-    err.print(printable(str(error)), soft_wrap=True)
+    err.print(printable(masked(str(error), secrets(os.environ))), soft_wrap=True)
 
 
 def printable(text: str) -> str:
@@ -86,12 +87,12 @@ def show(result: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows under a title."""
+    """Print rows under a title; a text is shown as it is, `Text` in its colours."""
     grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for name in columns:
         grid.add_column(name, overflow="fold")
     for row in rows:
-        grid.add_row(*(value if isinstance(value, Text) else _plain(value) for value in row))
+        grid.add_row(*(value if isinstance(value, Text) else Text(_plain(value)) for value in row))
     out.print(grid)
 
 

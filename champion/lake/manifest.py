@@ -117,4 +117,4 @@ def read(path: Path) -> Manifest | None:
 
 def write(path: Path, manifest: Manifest) -> None:
     """Commit `manifest` in one step."""
-    write_bytes(path, json.dumps(asdict(manifest), indent=1, sort_keys=True).encode())
+    write_bytes(path, json.dumps(asdict(manifest), indent=1, sort_keys=True).encode(), shared=True)

@@ -30,6 +30,7 @@ Values: TypeAlias = np.ndarray[Any, Any]
 BLUE, SKY, GREEN, ORANGE, VERMILION, PURPLE = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7"
 INK, GREY, PALE = "#2B2B2B", "#767676", "#E4E4E4"
 LOOK: dict[RcKeyType, Any] = {
+    "text.parse_math": False,  # a symbol with two dollars is no formula
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "text.color": INK,
