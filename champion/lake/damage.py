@@ -49,7 +49,7 @@ def verify(root: Path, name: str) -> list[Damage]:
 def strangers(root: Path) -> list[Damage]:
     """Return the files under the root that belong to no dataset there is a contract for."""
     known = [layout.dataset_folder(root, contracts.load(name)) for name in contracts.names()]
-    known += [root / ".locks", root / layout.CONTRACTS]
+    known += [root / ".locks", root / layout.CONTRACTS, root / layout.BUILDING]
     return [
         Damage(path, "no contract names its dataset", "move it out of the lake", harmless=True)
         for path in sorted(layout.present(root, "**"))
