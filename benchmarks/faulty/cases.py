@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from faulty.look import SHOWN, Look, differences, halves, look
-from faulty.workspace import DAILY, Bench, Ended
+from faulty.workspace import Bench, Ended
 
 _STAGES = ("ingest", "quality", "features", "scoring")
 _AFTER = {"": "start, fetch", "ingest": "lists", "quality": "quality to features", "features": "warehouse load",
@@ -41,7 +41,7 @@ class Case:
     remedy: Sequence[Sequence[str]] = ()
     baseline: str = "undisturbed"
     timeless: bool = False
-    again: Callable[[Bench], Disturbed] = field(default=lambda bench: Disturbed(bench.run(DAILY)))
+    again: Callable[[Bench], Disturbed] = field(default=lambda bench: Disturbed(bench.run(bench.command)))
 
 
 @dataclass(frozen=True)

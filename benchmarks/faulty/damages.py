@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from faulty.cases import Case, Disturbed
-from faulty.workspace import BEFORE, DAILY, Bench, Ended
+from faulty.workspace import BEFORE, Bench, Ended
 
 _BARS = f"lake/normalized/equity_ohlc/year=2024/month=08/day={BEFORE.day:02d}"
 _RAW = f"lake/raw/equity_ohlc/date={BEFORE}"
@@ -47,7 +47,7 @@ def _damaged(bench: Bench, file: str, damage: Callable[[Path], None]) -> Disturb
     path = bench.home / file
     path.chmod(0o644)
     damage(path)
-    return Disturbed(bench.run(DAILY), left=bench.left())
+    return Disturbed(bench.run(bench.command), left=bench.left())
 
 
 def _flip(path: Path) -> None:
@@ -71,13 +71,13 @@ def _nonsense(path: Path) -> None:
 
 
 def _limited(bench: Bench, megabytes: int) -> Disturbed:
-    return Disturbed(bench.run(DAILY, CHAMPION_NOTEBOOK_MEMORY=str(megabytes)), left=bench.left())
+    return Disturbed(bench.run(bench.command, CHAMPION_NOTEBOOK_MEMORY=str(megabytes)), left=bench.left())
 
 
 def _killed(bench: Bench) -> Disturbed:
     """Kill the kernel that builds features, as the system does where memory runs out."""
     began = time.monotonic()
-    command = bench.start(DAILY)
+    command = bench.start(bench.command)
     while command.poll() is None and not (found := bench.writers("lake/features")):
         time.sleep(0.02)
     for pid in found:
@@ -93,7 +93,7 @@ def _cgroup(bench: Bench, megabytes: int) -> Disturbed:
     (group / "memory.limit_in_bytes").write_text(str(megabytes << 20))
     inside = ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"]
     try:
-        ended = bench.run(DAILY, prefix=inside)
+        ended = bench.run(bench.command, prefix=inside)
         left = bench.left()
     finally:
         group.rmdir()

@@ -124,6 +124,8 @@ def halves(found: Look, before: Look, after: Look) -> list[str]:
 
 
 def _tables(settings: Settings, faults: list[str], *, timeless: bool) -> dict[str, tuple[int, str]]:
+    if not settings.warehouse.is_dir():
+        return {}
     try:
         with warehouse.reader(settings) as client:
             names = client.query(
@@ -159,6 +161,8 @@ def _ledger(settings: Settings, faults: list[str], *, timeless: bool) -> tuple[d
     """Return the runs that succeeded and the others, counted, straight from MLflow's tables."""
     succeeded, other = Counter[str](), Counter[str]()
     file = settings.home / "mlflow" / "mlflow.db"
+    if not file.exists():
+        return {}, {}
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as books:
         damage = books.execute("pragma quick_check").fetchone()[0]
         if damage != "ok":

@@ -16,7 +16,7 @@ import psutil
 
 from champion.services import local, prefect
 from faulty.cases import Case, Disturbed
-from faulty.workspace import DAILY, Bench, Ended
+from faulty.workspace import Bench, Ended
 
 UNPRIVILEGED = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")  # root too is refused what others are
 _FREE_KB = (0, 192, 768, 1536, 3072)
@@ -62,7 +62,7 @@ def _full(bench: Bench, free: int) -> Disturbed:
         shutil.rmtree(away)
         used = shutil.disk_usage(bench.home).used // 1024
         subprocess.run(["mount", "-o", f"remount,size={used + free}k", bench.home], check=True)
-        ended = bench.run(DAILY)
+        ended = bench.run(bench.command)
     finally:
         subprocess.run(["cp", "-a", bench.home, away], check=True)
         left = bench.left()
@@ -81,7 +81,7 @@ def _read_only(bench: Bench, name: str) -> Disturbed:
     for path, mode in [*modes.items(), *files.items()]:
         path.chmod(mode & ~0o222)
     try:
-        ended = bench.run(DAILY, prefix=UNPRIVILEGED)
+        ended = bench.run(bench.command, prefix=UNPRIVILEGED)
     finally:
         for path, mode in [*modes.items(), *files.items()]:
             if path.exists():
@@ -94,7 +94,7 @@ def _without(bench: Bench, folder: Path) -> Disturbed:
     away = bench.root / "away"
     folder.rename(away)
     try:
-        ended = bench.run(DAILY)
+        ended = bench.run(bench.command)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         away.rename(folder)
@@ -103,7 +103,7 @@ def _without(bench: Bench, folder: Path) -> Disturbed:
 
 def _gone(bench: Bench, name: str) -> Disturbed:
     shutil.rmtree(bench.home / name)
-    return Disturbed(bench.run(DAILY), left=bench.left())
+    return Disturbed(bench.run(bench.command), left=bench.left())
 
 
 def _locked(bench: Bench, name: str, variables: dict[str, str]) -> Disturbed:
@@ -111,7 +111,7 @@ def _locked(bench: Bench, name: str, variables: dict[str, str]) -> Disturbed:
     with closing(sqlite3.connect(bench.home / name, isolation_level=None)) as books:
         books.execute("begin exclusive")
         try:
-            ended = bench.run(DAILY, **variables)
+            ended = bench.run(bench.command, **variables)
         finally:
             prefect.stop(bench.settings)
             left = bench.left()
@@ -146,7 +146,7 @@ def _server_dies(bench: Bench) -> Disturbed:
 def _midway(bench: Bench, **variables: str) -> Iterator[Callable[[], Ended]]:
     """Yield once the bars of the session are committed; what is yielded waits for the end."""
     began = time.monotonic()
-    command = bench.start(DAILY, **variables)
+    command = bench.start(bench.command, **variables)
     while command.poll() is None and not any("normalized/equity_ohlc" in name for name in bench.commits()):
         time.sleep(0.05)
 
@@ -157,7 +157,7 @@ def _midway(bench: Bench, **variables: str) -> Iterator[Callable[[], Ended]]:
 
 
 def _nobody_there(bench: Bench) -> Disturbed:
-    return Disturbed(bench.run(DAILY, CHAMPION_PREFECT_API_URL="http://127.0.0.1:9/api"), left=bench.left())
+    return Disturbed(bench.run(bench.command, CHAMPION_PREFECT_API_URL="http://127.0.0.1:9/api"), left=bench.left())
 
 
 def _held(bench: Bench) -> Disturbed:
@@ -169,7 +169,7 @@ def _held(bench: Bench) -> Disturbed:
         if holder.stdout is None or holder.stdin is None or holder.stdout.readline() != b"held\n":
             raise RuntimeError("the warehouse could not be held")
         try:
-            ended = bench.run(DAILY)
+            ended = bench.run(bench.command)
         finally:
             holder.stdin.close()
             holder.wait(60)

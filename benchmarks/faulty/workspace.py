@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -43,10 +44,11 @@ class Ended:
 
 @dataclass
 class Bench:
-    """One folder in which the workspace is disturbed; `variables` are the environment of every command."""
+    """A folder in which a workspace is disturbed while it runs `command`; `variables` are those of all commands."""
 
     root: Path
     variables: dict[str, str] = field(default_factory=dict)
+    command: Sequence[str] = DAILY
 
     @property
     def home(self) -> Path:
@@ -214,6 +216,6 @@ def _mark(process: psutil.Process) -> str | None:
     return environment.get(MARK)
 
 
-def read_results(path: Path) -> list[dict[str, object]]:
+def read_results(path: Path) -> list[dict[str, Any]]:
     """Return the results so far, one a line."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
