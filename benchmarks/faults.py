@@ -55,8 +55,8 @@ def _cases(bench: Bench, arguments: argparse.Namespace) -> Iterator[Case]:
     boundaries = list(kills.at_commits(commits))
     dice = random.Random(arguments.seed)  # noqa: S311 - instants, not secrets
     instants = kills.at_random(seconds, dice, arguments.kills - len(boundaries))
-    others = chain(archives.cases(), damages.cases(), places.cases(), clocks.cases(arguments.faketime))
-    for several in zip_longest(others, others, boundaries, instants):
+    others = chain(places.cases(), damages.cases(), clocks.cases(arguments.faketime), archives.cases())
+    for several in zip_longest(others, others, others, boundaries, instants):
         yield from filter(None, several)
 
 

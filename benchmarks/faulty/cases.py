@@ -80,6 +80,7 @@ def judge(bench: Bench, case: Case) -> Result:
     disturbed = case.disturb(bench)
     broken = [] if case.timeless else halves(look(bench.settings), before, after)
     remedied = [bench.run(list(command)).code for command in case.remedy]
+    bench.trace.unlink(missing_ok=True)
     again = case.again(bench).ended
     different = {
         place: names[:SHOWN]
@@ -107,14 +108,14 @@ def undisturbed(bench: Bench, case: Case) -> Look:
 
 def place(bench: Bench) -> str:
     """Return the stage that the flow was in: a notebook at work, or what comes after the last one that ended."""
-    at_work, ended = "", ""
+    at_work, ended, books = "", "", bench.home / "mlflow" / "mlflow.db"
     for begun in sorted(bench.settings.runs.glob("*-*/begun.json")):
         name = str(json.loads(begun.read_bytes())["name"])
         if name in _STAGES:
             at_work = name
-    if at_work:
+    if at_work or not books.exists():
         return at_work
-    names: set[str] = {name for name, status in _today(bench.home / "mlflow" / "mlflow.db") if status == "FINISHED"}
+    names: set[str] = {name for name, status in _today(books) if status == "FINISHED"}
     if any(name.startswith("daily") for name in names):
         return "after the end"
     for stage in _STAGES:

@@ -9,23 +9,24 @@ from typing import Any
 _SAID = 260
 _HEAD = """# Faults
 
-What was done to the daily flow (`champion daily`: archive, lake, quality, features, warehouse, scores, morning look), what
-the user was told, and what running it again gave. Written by `benchmarks/faults.py`, which says how to repeat it: real
-processes in a small workspace with a champion model ({instruments} simulated instruments, {sessions}), each fault in a
-fresh copy of it.
+What was done to the daily flow (`champion daily`: archive, lake, quality, features, warehouse, scores, morning look),
+what the user was told, and what running it again gave. Written by `benchmarks/faults.py`, which says how to repeat it:
+real processes in a small workspace with a champion model ({instruments} simulated instruments, {sessions}), each fault
+in a fresh copy of it.
 
-**Equal** means, after the fault is over and the command was run once more (after the remedy, where the table names one):
+**Equal** means, after the fault is over and the command was run once more (after the remedy, where there is one):
 
 - every file of lake and staging has the same SHA-256 as in a workspace that nobody disturbed, manifests and records
-  included. Champion's own clock stands still in these runs (`SOURCE_DATE_EPOCH`), so nothing is left out as volatile but
-  locks. Where the clock itself is moved, rows are compared without `ingest_time` and `known_at`;
+  included. Champion's own clock stands still in these runs (`SOURCE_DATE_EPOCH`), so nothing is left out as volatile;
+  not looked at are locks, and bytes that a fault made and that were set aside as evidence. Where the clock itself is
+  moved, rows are compared without `ingest_time` and `known_at`;
 - every table of the warehouse, its own books among them, has the same count and the same sum of hashes of all columns;
-- in the ledger the same notebooks succeeded, by name and identity (code, parameters, inputs), each once; the flow succeeded
-  at least once; no run is called running, none waits beside the lake; the champion is the same.
+- in the ledger the same notebooks succeeded, by name and identity (code, parameters, inputs), each once; the flow
+  succeeded at least once; no run is called running, none waits beside the lake; the champion is the same.
 
-**Kept** means that right after the fault, before anything is run again, every file that was there is as it was before the
-run or as it is after an undisturbed one, that each table reads so, and that MLflow's database is whole. No process may be
-left. {count} cases, {equal} equal{others}.
+**Kept** means that right after the fault, before anything is run again, every file that was there is as it was before
+the run or as it is after an undisturbed one, that each table reads so, and that MLflow's database is whole. No process
+may be left. {count} cases, {equal} equal{others}.
 """
 
 
@@ -51,10 +52,10 @@ def _kills(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         halves += bool(result["halves"])
     boundaries = sum(result["group"].endswith("commit") for result in results)
     yield (
-        f"{fallen.total()} kills in {len(results)} workspaces: {boundaries} before a commit (each file that appears in the "
-        f"workspace is one; figures and tables of pages left out), {fallen.total() - boundaries} at random instants, four in "
-        "a row. Every other one takes all processes at once, as a power cut would, the others only the command, whose guard "
-        f"must end the kernel. Kept in {len(results) - halves} of {len(results)}."
+        f"{fallen.total()} kills in {len(results)} workspaces: {boundaries} before a commit (each file that appears in "
+        f"the workspace is one; figures and tables of pages left out), {fallen.total() - boundaries} at random "
+        "instants, four in a row. Every other one takes all processes at once, as a power cut would, the others only "
+        f"the command, whose guard must end the kernel. Kept in {len(results) - halves} of {len(results)}."
     )
     yield ""
     yield from ("| killed in | kills | rerun equal |", "|---|---|---|")

@@ -1,0 +1,58 @@
+"""A kill between two commits is undone by running again, and the harness that says so hears what is not undone.
+
+`benchmarks/faults.py` does this, and every other fault, to the whole daily flow and writes docs/faults.md; this is one
+command, killed once.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from champion.settings import Settings
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+from faulty import kills
+from faulty.cases import Case, Disturbed, judge, undisturbed
+from faulty.look import differences, halves, look
+from faulty.workspace import Bench
+
+COMMAND = ("features", "2024-08-27", "2024-08-30")
+
+
+@pytest.fixture(scope="module")
+def bench(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A workspace with bars and without features, to be put in place for each fault."""
+    made = Bench(tmp_path_factory.mktemp("faults"), command=COMMAND)
+    made.archive.mkdir()
+    shutil.copytree(known.home, made.root / "prepared")
+    return made
+
+
+def ended(bench: Bench) -> Disturbed:
+    return Disturbed(bench.run(bench.command))
+
+
+def test_killed_between_two_commits_a_rerun_gives_what_was_undisturbed(bench: Bench) -> None:
+    wanted = undisturbed(bench, Case("", "", ended))
+    commits = (bench.root / "undisturbed.trace").read_text().splitlines()
+    cases = {case.detail: case for case in kills.at_commits(commits)}
+    middle = [name for name in cases if name.endswith("_SUCCESS")][len(cases) // 4]
+    result = judge(bench, cases[middle])
+    assert result.code == -signal.SIGKILL
+    assert (result.left, result.halves, result.again, result.different) == ([], [], 0, {})
+    assert result.equal
+    assert bench.commits()[-1] == commits[-1]
+    assert 0 < len(bench.commits()) < len(commits)  # what was committed before the kill was not made again
+    damaged = bench.home / middle.replace("_SUCCESS", "part-00000.parquet")
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    found = look(bench.settings)
+    assert differences(found, wanted) == {"lake": [str(damaged.relative_to(bench.home))]}
+    assert halves(found, wanted, wanted) == [str(damaged.relative_to(bench.home))]
