@@ -19,7 +19,6 @@ from faulty.cases import Case, Disturbed
 from faulty.workspace import Bench, Ended
 
 UNPRIVILEGED = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")  # root too is refused what others are
-_FREE_KB = (0, 192, 768, 1536, 3072)
 _HOLD = """
 import sys
 from pathlib import Path
@@ -33,21 +32,38 @@ with warehouse.writer(Settings()):
 
 def cases() -> Iterator[Case]:
     """Yield every place that the daily flow writes to, failing."""
-    for free in _FREE_KB:
-        yield Case(f"disk full, {free} KB left", "disk full", partial(_full, free=free), "a file system of its own")
-    for name in ("lake", "staging", "warehouse", "mlflow", "runs", ""):
-        said = f"{name or 'the whole workspace'} without write permission"
-        yield Case(f"read-only {name or 'home'}", "read-only", partial(_read_only, name=name), said)
-    yield Case("archive folder unmounted", "archive", lambda b: _without(b, b.archive), "the folder is not there")
-    yield Case("MLflow's store locked", "MLflow", lambda b: _locked(b, "mlflow/mlflow.db", {}), "all along")
-    yield Case("MLflow's store gone", "MLflow", lambda b: _without(b, b.home / "mlflow"), "the folder is not there")
-    yield Case("MLflow's store gone midway", "MLflow", _books_leave, "moved away at the quality gates, back afterwards")
     own = {"CHAMPION_PREFECT_API_URL": ""}
-    yield Case("Prefect's store locked", "Prefect", lambda b: _locked(b, "prefect/prefect.db", own), "all along")
-    yield Case("Prefect's server killed midway", "Prefect", _server_dies, "SIGKILL at the quality gates")
-    yield Case("Prefect's server elsewhere down", "Prefect", _nobody_there, "CHAMPION_PREFECT_API_URL, nobody answers")
+    yield Case("MLflow's store gone", "MLflow", _without_books, "the folder is not there")
+    yield Case("MLflow's store locked", "MLflow", partial(_locked, name="mlflow/mlflow.db", variables={}), "all along")
+    yield Case("Prefect's server killed midway", "Prefect", _server_dies, "SIGKILL once the bars are there")
+    yield Case("disk full, 768 KB left", "disk full", partial(_full, free=768), "a file system of its own")
+    yield _read_only_case("warehouse")
     yield Case("warehouse held by a writer", "warehouse", _held, "all along")
-    yield Case("warehouse gone", "warehouse", lambda b: _gone(b, "warehouse"), "the folder was deleted")
+    yield Case(
+        "Prefect's store locked", "Prefect", partial(_locked, name="prefect/prefect.db", variables=own), "all along"
+    )
+    yield _read_only_case("")
+    yield Case("MLflow's store gone midway", "MLflow", _books_leave, "moved away once the bars are there, then back")
+    for free in (0, 192, 2048):
+        yield Case(f"disk full, {free} KB left", "disk full", partial(_full, free=free), "a file system of its own")
+    yield Case("Prefect's server elsewhere down", "Prefect", _nobody_there, "CHAMPION_PREFECT_API_URL, nobody answers")
+    yield Case("warehouse gone", "warehouse", partial(_gone, name="warehouse"), "the folder was deleted")
+    for name in ("lake", "mlflow", "staging"):
+        yield _read_only_case(name)
+    yield Case("archive folder unmounted", "archive", _without_archive, "the folder is not there")
+
+
+def _read_only_case(name: str) -> Case:
+    said = f"{name or 'the whole workspace'} without write permission"
+    return Case(f"read-only {name or 'home'}", "read-only", partial(_read_only, name=name), said)
+
+
+def _without_books(bench: Bench) -> Disturbed:
+    return _without(bench, bench.home / "mlflow")
+
+
+def _without_archive(bench: Bench) -> Disturbed:
+    return _without(bench, bench.archive)
 
 
 def _full(bench: Bench, free: int) -> Disturbed:
