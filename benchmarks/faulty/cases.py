@@ -20,17 +20,19 @@ _AFTER = {"": "start, fetch", "ingest": "lists", "quality": "quality to features
 
 @dataclass(frozen=True)
 class Disturbed:
-    """What a fault did: how the command ended, in which stage it was, what of it was left running."""
+    """What a fault did: how the command ended, in which stage it was, what it left running, which files it harmed."""
 
     ended: Ended
     place: str = ""
     left: Sequence[str] = ()
+    harmed: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Case:
-    """One fault. `disturb` runs the command under it and takes it away; `remedy` are commands before the next run.
+    """One fault. `disturb` runs the command under it and takes it away.
 
+    `remedy` is what the user is told to do before the next run; it returns an exit code, and the ledger holds more.
     With `timeless`, times at which something was done are left out of the comparison: the clock was not held still.
     """
 
@@ -38,7 +40,7 @@ class Case:
     group: str
     disturb: Callable[[Bench], Disturbed]
     detail: str = ""
-    remedy: Sequence[Sequence[str]] = ()
+    remedy: Callable[[Bench], int] | None = None
     baseline: str = "undisturbed"
     timeless: bool = False
     again: Callable[[Bench], Disturbed] = field(default=lambda bench: Disturbed(bench.run(bench.command)))
@@ -60,7 +62,7 @@ class Result:
     again_said: str
     different: dict[str, list[str]]
     seconds: float
-    remedied: Sequence[int] = field(default_factory=tuple)
+    remedied: int | None = None
 
     @property
     def equal(self) -> bool:
@@ -79,13 +81,13 @@ def judge(bench: Bench, case: Case) -> Result:
     bench.fresh()
     disturbed = case.disturb(bench)
     broken = [] if case.timeless else halves(look(bench.settings), before, after)
-    remedied = [bench.run(list(command)).code for command in case.remedy]
+    broken = [name for name in broken if name not in disturbed.harmed]
+    remedied = case.remedy(bench) if case.remedy else None
     bench.trace.unlink(missing_ok=True)
     again = case.again(bench).ended
-    different = {
-        place: names[:SHOWN]
-        for place, names in differences(look(bench.settings, timeless=case.timeless), after).items()
-    }
+    found = look(bench.settings, timeless=case.timeless)
+    wrong = differences(found, after, more=case.remedy is not None)
+    different = {place: names[:SHOWN] for place, names in wrong.items()}
     return Result(
         case.name, case.group, case.detail, disturbed.place, disturbed.ended.code, disturbed.ended.said,
         list(disturbed.left), broken[:SHOWN], again.code, again.said, different, time.monotonic() - began, remedied,

@@ -18,8 +18,8 @@ in a fresh copy of it.
 
 - every file of lake and staging has the same SHA-256 as in a workspace that nobody disturbed, manifests and records
   included. Champion's own clock stands still in these runs (`SOURCE_DATE_EPOCH`), so nothing is left out as volatile;
-  not looked at are locks, and bytes that a fault made and that were set aside as evidence. Where the clock itself is
-  moved, rows are compared without `ingest_time` and `known_at`;
+  not looked at are locks, the state that feature builds carry (a cache), and bytes that a fault made and that were set
+  aside as evidence. Where the clock itself is moved, rows are compared without `ingest_time` and `known_at`;
 - every table of the warehouse, its own books among them, has the same count and the same sum of hashes of all columns;
 - in the ledger the same notebooks succeeded, by name and identity (code, parameters, inputs), each once; the flow
   succeeded at least once; no run is called running, none waits beside the lake; the champion is the same.
@@ -68,7 +68,7 @@ def _cases(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         what = f"{one['name']}" + (f": {one['detail']}" if one["detail"] else "")
         said = _cell(one["said"]) or ("nothing: it went well" if one["code"] == 0 else "-")
         kept = "yes" if not one["halves"] else _cell("; ".join(one["halves"]))
-        again = f"{one['again']}" + (" after the remedy" if one["remedied"] else "")
+        again = f"{one['again']}" + (" after the remedy" if one["remedied"] is not None else "")
         yield f"| {_cell(what)} | {one['code']} | {said} | {kept} | {again} | {_equality(one)} |"
 
 
