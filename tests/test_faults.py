@@ -6,8 +6,10 @@ command, killed once.
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -32,6 +34,14 @@ def bench(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     made.archive.mkdir()
     shutil.copytree(known.home, made.root / "prepared")
     return made
+
+
+def test_what_the_machine_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "disk").write_text("a file where a folder should be")
+    command = [sys.executable, "-m", "champion", "simulate", str(tmp_path / "disk" / "archive"), "--instruments", "1"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert found.returncode == 1
+    assert re.fullmatch(r"MachineError: .*disk.*: Not a directory; .*run it again\n", found.stderr)
 
 
 def ended(bench: Bench) -> Disturbed:
