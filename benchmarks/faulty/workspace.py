@@ -56,6 +56,11 @@ class Bench:
         return self.root / "home"
 
     @property
+    def mark(self) -> str:
+        """What the environment of every command holds, and of all that it starts."""
+        return f"{self.root} {os.getpid()}"
+
+    @property
     def archive(self) -> Path:
         """The simulated exchange archive."""
         return self.root / "archive"
@@ -161,7 +166,7 @@ class Bench:
             "CHAMPION_ARCHIVE": str(self.archive),
             "SOURCE_DATE_EPOCH": EVENING,
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            MARK: str(self.root),
+            MARK: self.mark,
             trap.TRACE: str(self.trace),
             trap.HOME: str(self.home),
             **self.variables,
@@ -195,7 +200,7 @@ class Bench:
         return names
 
     def _marked(self) -> list[psutil.Process]:
-        return [process for process in psutil.process_iter() if _mark(process) == str(self.root)]
+        return [process for process in psutil.process_iter() if _mark(process) == self.mark]
 
 
 def end_all(command: subprocess.Popen[bytes], *, whole: bool = True) -> None:
