@@ -6,6 +6,7 @@ command, killed once.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from champion import births
 from champion.settings import Settings
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
@@ -42,6 +44,25 @@ def test_what_the_machine_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
     found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert found.returncode == 1
     assert re.fullmatch(r"MachineError: .*disk.*: Not a directory; .*run it again\n", found.stderr)
+
+
+def test_a_clock_that_is_set_makes_nobody_another_process(tmp_path: Path) -> None:
+    """Setting the clock moves the boot time in /proc/stat, and with it the time of day at which all began."""
+    if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("only root may have another /proc/stat")
+    stat = tmp_path / "stat"
+    moved = re.sub(r"btime (\d+)", lambda found: f"btime {int(found[1]) + 3600}", Path("/proc/stat").read_text())
+    stat.write_text(moved)
+    asked = f"import psutil; from champion import births; print(births.born({os.getpid()}), psutil.boot_time())"
+    inside = ["unshare", "--mount", "sh", "-c", f'mount --bind {stat} /proc/stat && exec "$@"', "sh"]
+    said = [
+        subprocess.run(
+            [*prefix, sys.executable, "-c", asked], check=True, capture_output=True, text=True
+        ).stdout.split()
+        for prefix in ([], inside)
+    ]
+    assert float(said[1][2]) - float(said[0][2]) == pytest.approx(3600, abs=2)
+    assert said[0][:2] == said[1][:2] == str(births.born()).split()
 
 
 def ended(bench: Bench) -> Disturbed:
