@@ -186,10 +186,13 @@ def through_warehouse(
 ) -> dict[str, Any]:
     """Check, build and load what has arrived, in this order; a failed gate stops all that follows it.
 
+    Before it, what the lake holds of these sessions is proved by its hashes: nothing is made of damaged files.
+
     What is learned of the past (a corrected file, a symbol change, a corporate action) changes bars or features of
     other sessions: from the first of them to the lake's last, all is made anew and judged again.
     """
     lake = Lake(Settings().lake)
+    lake.require_whole(quality_from, end)
     listed = steps.lists()
     last = max([end, *lake.sessions(BARS)[-1:]])
     sets = Settings().feature_sets

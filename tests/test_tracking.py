@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from champion import estimators
-from champion.errors import ModelError, PromotionRefused, UsageError
+from champion.errors import ModelError, PromotionRefused, ServiceError, UsageError
 from champion.settings import Settings
 from champion.tracking import books, ledger, promotion, registry, runs, store
 from champion.tracking.promotion import Decision
@@ -78,6 +79,16 @@ def test_two_processes_may_meet_on_a_fresh_store(tmp_path: Path) -> None:
     said = [process.communicate(timeout=120)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert [run.status for run in runs.find_runs(Settings(home=tmp_path), ["e"])] == ["FINISHED", "FINISHED"]
+
+
+def test_a_store_that_was_there_and_is_gone_is_no_empty_store(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    marker = tmp_path / "mlflow" / "prepared"
+    marker.parent.mkdir()
+    marker.write_text(f"{settings.tracking} mlflow {metadata.version('mlflow')}\n")
+    with pytest.raises(ServiceError, match=rf"is gone: bring it back, or delete {marker}"):
+        store.prepare(settings)
+    assert not (tmp_path / "mlflow" / "mlflow.db").exists()
 
 
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "./mlruns", "file:///tmp/mlruns", "http://10.0.0.1:5000"])

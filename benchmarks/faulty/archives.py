@@ -17,7 +17,7 @@ from champion.sources.publications import bhavcopy_paths
 from champion.sources.staging import Staging
 from champion.sources.transport import canonical
 from faulty.cases import Case, Disturbed
-from faulty.workspace import BEFORE, DAILY, SESSION, Bench
+from faulty.workspace import BEFORE, SESSION, Bench
 
 GROUP, BASELINE = "archive", "http"
 _PAGE = b"<!doctype html><html><body><h1>Service under maintenance</h1></body></html>"
@@ -131,11 +131,11 @@ def _daily(bench: Bench, answer: Answer | None) -> Disturbed:
         Staging(bench.settings.staging, canonical(url)).accept()
     variables = {"CHAMPION_ARCHIVE": url, "CHAMPION_ARCHIVE_PAUSE": "0", "CHAMPION_ARCHIVE_SILENCE": "0.5"}
     if answer is None:  # nobody listens
-        return Disturbed(bench.run(DAILY, **variables))
+        return Disturbed(bench.run(bench.command, **variables))
     if answer is _slow:
         variables["CHAMPION_ARCHIVE_SILENCE"] = str(_DRIP + 2)
     with served(bench, answer):
-        return Disturbed(bench.run(DAILY, **variables))
+        return Disturbed(bench.run(bench.command, **variables))
 
 
 def cases() -> Iterator[Case]:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from faulty.look import SHOWN, Look, differences, halves, look
-from faulty.workspace import DAILY, Bench, Ended
+from faulty.workspace import Bench, Ended
 
 _STAGES = ("ingest", "quality", "features", "scoring")
 _AFTER = {"": "start, fetch", "ingest": "lists", "quality": "quality to features", "features": "warehouse load",
@@ -20,17 +20,19 @@ _AFTER = {"": "start, fetch", "ingest": "lists", "quality": "quality to features
 
 @dataclass(frozen=True)
 class Disturbed:
-    """What a fault did: how the command ended, in which stage it was, what of it was left running."""
+    """What a fault did: how the command ended, in which stage it was, what it left running, which files it harmed."""
 
     ended: Ended
     place: str = ""
     left: Sequence[str] = ()
+    harmed: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Case:
-    """One fault. `disturb` runs the command under it and takes it away; `remedy` are commands before the next run.
+    """One fault. `disturb` runs the command under it and takes it away.
 
+    `remedy` is what the user is told to do before the next run; it returns an exit code, and the ledger holds more.
     With `timeless`, times at which something was done are left out of the comparison: the clock was not held still.
     """
 
@@ -38,10 +40,10 @@ class Case:
     group: str
     disturb: Callable[[Bench], Disturbed]
     detail: str = ""
-    remedy: Sequence[Sequence[str]] = ()
+    remedy: Callable[[Bench], int] | None = None
     baseline: str = "undisturbed"
     timeless: bool = False
-    again: Callable[[Bench], Disturbed] = field(default=lambda bench: Disturbed(bench.run(DAILY)))
+    again: Callable[[Bench], Disturbed] = field(default=lambda bench: Disturbed(bench.run(bench.command)))
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Result:
     again_said: str
     different: dict[str, list[str]]
     seconds: float
-    remedied: Sequence[int] = field(default_factory=tuple)
+    remedied: int | None = None
 
     @property
     def equal(self) -> bool:
@@ -79,12 +81,13 @@ def judge(bench: Bench, case: Case) -> Result:
     bench.fresh()
     disturbed = case.disturb(bench)
     broken = [] if case.timeless else halves(look(bench.settings), before, after)
-    remedied = [bench.run(list(command)).code for command in case.remedy]
+    broken = [name for name in broken if name not in disturbed.harmed]
+    remedied = case.remedy(bench) if case.remedy else None
+    bench.trace.unlink(missing_ok=True)
     again = case.again(bench).ended
-    different = {
-        place: names[:SHOWN]
-        for place, names in differences(look(bench.settings, timeless=case.timeless), after).items()
-    }
+    found = look(bench.settings, timeless=case.timeless)
+    wrong = differences(found, after, more=case.remedy is not None)
+    different = {place: names[:SHOWN] for place, names in wrong.items()}
     return Result(
         case.name, case.group, case.detail, disturbed.place, disturbed.ended.code, disturbed.ended.said,
         list(disturbed.left), broken[:SHOWN], again.code, again.said, different, time.monotonic() - began, remedied,
@@ -107,14 +110,14 @@ def undisturbed(bench: Bench, case: Case) -> Look:
 
 def place(bench: Bench) -> str:
     """Return the stage that the flow was in: a notebook at work, or what comes after the last one that ended."""
-    at_work, ended = "", ""
+    at_work, ended, books = "", "", bench.home / "mlflow" / "mlflow.db"
     for begun in sorted(bench.settings.runs.glob("*-*/begun.json")):
         name = str(json.loads(begun.read_bytes())["name"])
         if name in _STAGES:
             at_work = name
-    if at_work:
+    if at_work or not books.exists():
         return at_work
-    names: set[str] = {name for name, status in _today(bench.home / "mlflow" / "mlflow.db") if status == "FINISHED"}
+    names: set[str] = {name for name, status in _today(books) if status == "FINISHED"}
     if any(name.startswith("daily") for name in names):
         return "after the end"
     for stage in _STAGES:

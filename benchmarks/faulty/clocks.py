@@ -38,7 +38,7 @@ def _in_zone(bench: Bench, *, zone: str) -> Disturbed:
 def _stepped(bench: Bench) -> Disturbed:
     """While the flow is in its first notebook, another command runs for which the clock was set by an hour."""
     began = time.monotonic()
-    command = bench.start(DAILY)
+    command = bench.start(bench.command)
     while command.poll() is None and not any(name.startswith("lake/raw") for name in bench.commits()):
         time.sleep(0.02)
     said = bench.root / "stat"
@@ -58,7 +58,7 @@ def _jumps(bench: Bench, *, library: Path | None, jump: int) -> Disturbed:
     faked = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
              "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1", "SOURCE_DATE_EPOCH": ""}  # fmt: skip
     began = time.monotonic()
-    command = bench.start(DAILY, **faked)
+    command = bench.start(bench.command, **faked)
     while command.poll() is None and not any("normalized/equity_ohlc" in name for name in bench.commits()):
         time.sleep(0.05)
     moment = time.gmtime(1723640400 + jump)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -9,13 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from faulty.cases import Case, Disturbed
-from faulty.workspace import BEFORE, DAILY, Bench, Ended
+from faulty.workspace import BEFORE, Bench, Ended
 
 _BARS = f"lake/normalized/equity_ohlc/year=2024/month=08/day={BEFORE.day:02d}"
 _RAW = f"lake/raw/equity_ohlc/date={BEFORE}"
 _TREND = f"lake/features/equity_indicators/year=2024/month=08/day={BEFORE.day:02d}/feature_group=trend"
 _STATE = f"lake/features/equity_indicators_state/date={BEFORE}"
-_STAGED = "staging/content/cm/BhavCopy_NSE_CM_0_0_0_20240813_F_0000.csv.zip"
 _AGAIN = ["backfill", str(BEFORE), str(BEFORE)]
 
 
@@ -29,7 +29,6 @@ def cases() -> Iterator[Case]:
             yield _case(f"Parquet {way}: {what}", f"{folder}/part-00000.parquet", damage)
     yield _case("manifest cut: bars", f"{_BARS}/_SUCCESS", _cut)
     yield _case("manifest of nonsense: features", f"{_TREND}/_SUCCESS", _nonsense)
-    yield _case("staged file flipped", _STAGED, _flip)
     for megabytes in (60,):
         yield Case(f"kernels of {megabytes} MB", "memory", partial(_limited, megabytes=megabytes),
                    f"CHAMPION_NOTEBOOK_MEMORY={megabytes}")  # fmt: skip
@@ -40,14 +39,22 @@ def cases() -> Iterator[Case]:
 
 
 def _case(name: str, file: str, damage: Callable[[Path], None]) -> Case:
-    return Case(name, "corruption", partial(_damaged, file=file, damage=damage), file, remedy=(_AGAIN,))
+    return Case(
+        name, "corruption", partial(_damaged, file=file, damage=damage), file, remedy=partial(_remade, file=file)
+    )
+
+
+def _remade(bench: Bench, *, file: str) -> int:
+    """Do what the error says: delete the folder and backfill the session."""
+    shutil.rmtree((bench.home / file).parent)
+    return bench.run(_AGAIN).code
 
 
 def _damaged(bench: Bench, file: str, damage: Callable[[Path], None]) -> Disturbed:
     path = bench.home / file
     path.chmod(0o644)
     damage(path)
-    return Disturbed(bench.run(DAILY), left=bench.left())
+    return Disturbed(bench.run(bench.command), left=bench.left(), harmed=[file])
 
 
 def _flip(path: Path) -> None:
@@ -71,13 +78,13 @@ def _nonsense(path: Path) -> None:
 
 
 def _limited(bench: Bench, megabytes: int) -> Disturbed:
-    return Disturbed(bench.run(DAILY, CHAMPION_NOTEBOOK_MEMORY=str(megabytes)), left=bench.left())
+    return Disturbed(bench.run(bench.command, CHAMPION_NOTEBOOK_MEMORY=str(megabytes)), left=bench.left())
 
 
 def _killed(bench: Bench) -> Disturbed:
     """Kill the kernel that builds features, as the system does where memory runs out."""
     began = time.monotonic()
-    command = bench.start(DAILY)
+    command = bench.start(bench.command)
     while command.poll() is None and not (found := bench.writers("lake/features")):
         time.sleep(0.02)
     for pid in found:
@@ -93,7 +100,7 @@ def _cgroup(bench: Bench, megabytes: int) -> Disturbed:
     (group / "memory.limit_in_bytes").write_text(str(megabytes << 20))
     inside = ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"]
     try:
-        ended = bench.run(DAILY, prefix=inside)
+        ended = bench.run(bench.command, prefix=inside)
         left = bench.left()
     finally:
         group.rmdir()

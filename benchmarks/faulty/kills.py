@@ -10,7 +10,7 @@ from functools import partial
 
 from faulty import trap
 from faulty.cases import Case, Disturbed, place
-from faulty.workspace import DAILY, Bench, Ended, end_all
+from faulty.workspace import Bench, Ended, end_all
 
 _PATIENCE = 300
 _CHAIN = 4
@@ -41,18 +41,18 @@ def at_random(seconds: float, dice: random.Random, kills: int) -> Iterator[Case]
 def _chain(bench: Bench, instants: list[float]) -> Disturbed:
     found = [_after(bench, instant, whole=number % 2 == 0) for number, instant in enumerate(instants)]
     left = [name for one in found for name in one.left]
-    return Disturbed(found[-1].ended, place=", ".join(one.place for one in found), left=left)
+    return Disturbed(found[-1].ended, place="; ".join(one.place for one in found), left=left)
 
 
 def _before(bench: Bench, number: int, *, whole: bool) -> Disturbed:
-    command = bench.start(DAILY, **{trap.STOP_AT: str(number)})
+    command = bench.start(bench.command, **{trap.STOP_AT: str(number)})
     reached = bench.trace.with_name(bench.trace.name + trap.REACHED)
     return _killed(bench, command, reached.exists, whole=whole)
 
 
 def _after(bench: Bench, seconds: float, *, whole: bool) -> Disturbed:
     bench.trace.unlink(missing_ok=True)
-    command = bench.start(DAILY)
+    command = bench.start(bench.command)
     instant = time.monotonic() + seconds
     return _killed(bench, command, lambda: time.monotonic() > instant, whole=whole)
 

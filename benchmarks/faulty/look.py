@@ -78,23 +78,31 @@ def look(settings: Settings, *, timeless: bool = False) -> Look:
 
 
 def data_files(settings: Settings) -> Iterator[Path]:
-    """Yield the files that are data: no locks, no downloads under way, no bytes set aside."""
+    """Yield the files that are data: no locks, no downloads under way, no carried state, no bytes set aside."""
     for root in (settings.lake, settings.staging):
         for path in sorted(root.rglob("*")):
             names = {path.name, path.suffix, *path.relative_to(root).parts}
-            if path.is_file() and not names & _NOT_DATA and not any(mark in path.name for mark in _KEPT_APART):
+            aside = any(mark in path.name for mark in _KEPT_APART) or any(name.endswith("_state") for name in names)
+            if path.is_file() and not names & _NOT_DATA and not aside:
                 yield path
 
 
-def differences(found: Look, wanted: Look) -> dict[str, list[str]]:
-    """Return what is not as in the undisturbed workspace, by place: lake, staging, warehouse, ledger; none if equal."""
+def differences(found: Look, wanted: Look, *, more: bool = False) -> dict[str, list[str]]:
+    """Return what is not as in the undisturbed workspace, by place: lake, staging, warehouse, ledger; none if equal.
+
+    With `more`, the ledger may hold runs that the other does not.
+    """
     files = sorted(n for n in found.files.keys() | wanted.files.keys() if found.files.get(n) != wanted.files.get(n))
     tables = sorted(
         n for n in found.tables.keys() | wanted.tables.keys() if found.tables.get(n) != wanted.tables.get(n)
     )
     ledger = [f"{n}: {found.succeeded.get(n, 0)} times, not {count}" for n, count in wanted.succeeded.items()
               if not _as_often(n, found.succeeded.get(n, 0), count)]  # fmt: skip
-    ledger += [f"{n}: {count} times, not at all" for n, count in found.succeeded.items() if n not in wanted.succeeded]
+    ledger += [
+        f"{n}: {count} times, not at all"
+        for n, count in found.succeeded.items()
+        if n not in wanted.succeeded and not more
+    ]
     ledger += [name for name in found.other if name.startswith("RUNNING")]
     ledger += [f"{found.waiting} runs wait beside the lake"] if found.waiting else []
     ledger += ["another champion"] if found.champion != wanted.champion else []
@@ -124,6 +132,8 @@ def halves(found: Look, before: Look, after: Look) -> list[str]:
 
 
 def _tables(settings: Settings, faults: list[str], *, timeless: bool) -> dict[str, tuple[int, str]]:
+    if not settings.warehouse.is_dir():
+        return {}
     try:
         with warehouse.reader(settings) as client:
             names = client.query(
@@ -159,6 +169,8 @@ def _ledger(settings: Settings, faults: list[str], *, timeless: bool) -> tuple[d
     """Return the runs that succeeded and the others, counted, straight from MLflow's tables."""
     succeeded, other = Counter[str](), Counter[str]()
     file = settings.home / "mlflow" / "mlflow.db"
+    if not file.exists():
+        return {}, {}
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as books:
         damage = books.execute("pragma quick_check").fetchone()[0]
         if damage != "ok":

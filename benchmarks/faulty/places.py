@@ -16,10 +16,9 @@ import psutil
 
 from champion.services import local, prefect
 from faulty.cases import Case, Disturbed
-from faulty.workspace import DAILY, Bench, Ended
+from faulty.workspace import Bench, Ended
 
 UNPRIVILEGED = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")  # root too is refused what others are
-_FREE_KB = (0, 192, 768, 1536, 3072)
 _HOLD = """
 import sys
 from pathlib import Path
@@ -33,21 +32,38 @@ with warehouse.writer(Settings()):
 
 def cases() -> Iterator[Case]:
     """Yield every place that the daily flow writes to, failing."""
-    for free in _FREE_KB:
-        yield Case(f"disk full, {free} KB left", "disk full", partial(_full, free=free), "a file system of its own")
-    for name in ("lake", "staging", "warehouse", "mlflow", "runs", ""):
-        said = f"{name or 'the whole workspace'} without write permission"
-        yield Case(f"read-only {name or 'home'}", "read-only", partial(_read_only, name=name), said)
-    yield Case("archive folder unmounted", "archive", lambda b: _without(b, b.archive), "the folder is not there")
-    yield Case("MLflow's store locked", "MLflow", lambda b: _locked(b, "mlflow/mlflow.db", {}), "all along")
-    yield Case("MLflow's store gone", "MLflow", lambda b: _without(b, b.home / "mlflow"), "the folder is not there")
-    yield Case("MLflow's store gone midway", "MLflow", _books_leave, "moved away at the quality gates, back afterwards")
     own = {"CHAMPION_PREFECT_API_URL": ""}
-    yield Case("Prefect's store locked", "Prefect", lambda b: _locked(b, "prefect/prefect.db", own), "all along")
-    yield Case("Prefect's server killed midway", "Prefect", _server_dies, "SIGKILL at the quality gates")
-    yield Case("Prefect's server elsewhere down", "Prefect", _nobody_there, "CHAMPION_PREFECT_API_URL, nobody answers")
+    yield Case("MLflow's store gone", "MLflow", _without_books, "the folder is not there")
+    yield Case("MLflow's store locked", "MLflow", partial(_locked, name="mlflow/mlflow.db", variables={}), "all along")
+    yield Case("Prefect's server killed midway", "Prefect", _server_dies, "SIGKILL once the bars are there")
+    yield Case("disk full, 768 KB left", "disk full", partial(_full, free=768), "a file system of its own")
+    yield _read_only_case("warehouse")
     yield Case("warehouse held by a writer", "warehouse", _held, "all along")
-    yield Case("warehouse gone", "warehouse", lambda b: _gone(b, "warehouse"), "the folder was deleted")
+    yield Case(
+        "Prefect's store locked", "Prefect", partial(_locked, name="prefect/prefect.db", variables=own), "all along"
+    )
+    yield _read_only_case("")
+    yield Case("MLflow's store gone midway", "MLflow", _books_leave, "moved away once the bars are there, then back")
+    for free in (0, 192, 2048):
+        yield Case(f"disk full, {free} KB left", "disk full", partial(_full, free=free), "a file system of its own")
+    yield Case("Prefect's server elsewhere down", "Prefect", _nobody_there, "CHAMPION_PREFECT_API_URL, nobody answers")
+    yield Case("warehouse gone", "warehouse", partial(_gone, name="warehouse"), "the folder was deleted")
+    for name in ("lake", "mlflow", "staging"):
+        yield _read_only_case(name)
+    yield Case("archive folder unmounted", "archive", _without_archive, "the folder is not there")
+
+
+def _read_only_case(name: str) -> Case:
+    said = f"{name or 'the whole workspace'} without write permission"
+    return Case(f"read-only {name or 'home'}", "read-only", partial(_read_only, name=name), said)
+
+
+def _without_books(bench: Bench) -> Disturbed:
+    return _without(bench, bench.home / "mlflow")
+
+
+def _without_archive(bench: Bench) -> Disturbed:
+    return _without(bench, bench.archive)
 
 
 def _full(bench: Bench, free: int) -> Disturbed:
@@ -62,7 +78,7 @@ def _full(bench: Bench, free: int) -> Disturbed:
         shutil.rmtree(away)
         used = shutil.disk_usage(bench.home).used // 1024
         subprocess.run(["mount", "-o", f"remount,size={used + free}k", bench.home], check=True)
-        ended = bench.run(DAILY)
+        ended = bench.run(bench.command)
     finally:
         subprocess.run(["cp", "-a", bench.home, away], check=True)
         left = bench.left()
@@ -81,7 +97,7 @@ def _read_only(bench: Bench, name: str) -> Disturbed:
     for path, mode in [*modes.items(), *files.items()]:
         path.chmod(mode & ~0o222)
     try:
-        ended = bench.run(DAILY, prefix=UNPRIVILEGED)
+        ended = bench.run(bench.command, prefix=UNPRIVILEGED)
     finally:
         for path, mode in [*modes.items(), *files.items()]:
             if path.exists():
@@ -94,7 +110,7 @@ def _without(bench: Bench, folder: Path) -> Disturbed:
     away = bench.root / "away"
     folder.rename(away)
     try:
-        ended = bench.run(DAILY)
+        ended = bench.run(bench.command)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         away.rename(folder)
@@ -103,7 +119,7 @@ def _without(bench: Bench, folder: Path) -> Disturbed:
 
 def _gone(bench: Bench, name: str) -> Disturbed:
     shutil.rmtree(bench.home / name)
-    return Disturbed(bench.run(DAILY), left=bench.left())
+    return Disturbed(bench.run(bench.command), left=bench.left())
 
 
 def _locked(bench: Bench, name: str, variables: dict[str, str]) -> Disturbed:
@@ -111,7 +127,7 @@ def _locked(bench: Bench, name: str, variables: dict[str, str]) -> Disturbed:
     with closing(sqlite3.connect(bench.home / name, isolation_level=None)) as books:
         books.execute("begin exclusive")
         try:
-            ended = bench.run(DAILY, **variables)
+            ended = bench.run(bench.command, **variables)
         finally:
             prefect.stop(bench.settings)
             left = bench.left()
@@ -146,7 +162,7 @@ def _server_dies(bench: Bench) -> Disturbed:
 def _midway(bench: Bench, **variables: str) -> Iterator[Callable[[], Ended]]:
     """Yield once the bars of the session are committed; what is yielded waits for the end."""
     began = time.monotonic()
-    command = bench.start(DAILY, **variables)
+    command = bench.start(bench.command, **variables)
     while command.poll() is None and not any("normalized/equity_ohlc" in name for name in bench.commits()):
         time.sleep(0.05)
 
@@ -157,7 +173,7 @@ def _midway(bench: Bench, **variables: str) -> Iterator[Callable[[], Ended]]:
 
 
 def _nobody_there(bench: Bench) -> Disturbed:
-    return Disturbed(bench.run(DAILY, CHAMPION_PREFECT_API_URL="http://127.0.0.1:9/api"), left=bench.left())
+    return Disturbed(bench.run(bench.command, CHAMPION_PREFECT_API_URL="http://127.0.0.1:9/api"), left=bench.left())
 
 
 def _held(bench: Bench) -> Disturbed:
@@ -169,7 +185,7 @@ def _held(bench: Bench) -> Disturbed:
         if holder.stdout is None or holder.stdin is None or holder.stdout.readline() != b"held\n":
             raise RuntimeError("the warehouse could not be held")
         try:
-            ended = bench.run(DAILY)
+            ended = bench.run(bench.command)
         finally:
             holder.stdin.close()
             holder.wait(60)

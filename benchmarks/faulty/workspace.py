@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -43,15 +44,21 @@ class Ended:
 
 @dataclass
 class Bench:
-    """One folder in which the workspace is disturbed; `variables` are the environment of every command."""
+    """A folder in which a workspace is disturbed while it runs `command`; `variables` are those of all commands."""
 
     root: Path
     variables: dict[str, str] = field(default_factory=dict)
+    command: Sequence[str] = DAILY
 
     @property
     def home(self) -> Path:
         """The workspace, at the same place for every fault."""
         return self.root / "home"
+
+    @property
+    def mark(self) -> str:
+        """What the environment of every command holds, and of all that it starts."""
+        return f"{self.root} {os.getpid()}"
 
     @property
     def archive(self) -> Path:
@@ -159,7 +166,7 @@ class Bench:
             "CHAMPION_ARCHIVE": str(self.archive),
             "SOURCE_DATE_EPOCH": EVENING,
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            MARK: str(self.root),
+            MARK: self.mark,
             trap.TRACE: str(self.trace),
             trap.HOME: str(self.home),
             **self.variables,
@@ -193,7 +200,7 @@ class Bench:
         return names
 
     def _marked(self) -> list[psutil.Process]:
-        return [process for process in psutil.process_iter() if _mark(process) == str(self.root)]
+        return [process for process in psutil.process_iter() if _mark(process) == self.mark]
 
 
 def end_all(command: subprocess.Popen[bytes], *, whole: bool = True) -> None:
@@ -214,6 +221,6 @@ def _mark(process: psutil.Process) -> str | None:
     return environment.get(MARK)
 
 
-def read_results(path: Path) -> list[dict[str, object]]:
+def read_results(path: Path) -> list[dict[str, Any]]:
     """Return the results so far, one a line."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

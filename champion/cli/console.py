@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextCo
 from rich.table import Table
 from rich.text import Text
 
-from champion.errors import ChampionError, UsageError
+from champion.errors import ChampionError, ServiceError, UsageError
 from champion.masking import masked, secrets
 from champion.pipeline.progress import Progress
 from champion.settings import Settings, read
@@ -133,8 +133,11 @@ def flow_context(chosen: Settings, *, hidden: bool = False) -> Iterator[None]:
     """Prepare this process for a flow: the workspace's Prefect server up, its address set, progress shown.
 
     Must come before anything imports prefect, which reads its settings once.
+
+    Raises:
+        ServiceError: the server does not start, or stopped answering while the flow ran.
     """
-    from champion.services import prefect  # noqa: PLC0415
+    from champion.services import local, prefect  # noqa: PLC0415
 
     api = prefect.ensure(chosen, note=lambda text: None if hidden else err.print(text, style="dim"))
     os.environ.update(prefect.environment(chosen, api))
@@ -142,7 +145,17 @@ def flow_context(chosen: Settings, *, hidden: bool = False) -> Iterator[None]:
     from flows.progress import shown_by  # noqa: PLC0415
 
     with progress_bar(hidden=hidden) as tell, shown_by(tell):
-        yield
+        try:
+            yield
+        except ChampionError:
+            raise
+        except Exception as error:
+            if local.answers(f"{api}/health"):
+                raise
+            raise ServiceError(
+                f"Prefect's server at {api} stopped answering while the flow ran ({type(error).__name__}). "
+                f"What was done is kept: run it again{local.last_words(chosen, prefect.NAME)}"
+            ) from error
 
 
 def _plain(value: Any) -> str:

@@ -239,6 +239,14 @@ class Lake:
         """Return everything about a dataset that is not as it was committed; nothing where all is well."""
         return damage.verify(self.root, name)
 
+    def require_whole(self, start: date, end: date, names: Sequence[str] | None = None) -> None:
+        """Do nothing where the sessions from `start` to `end`, of all datasets, are byte for byte as committed.
+
+        Raises:
+            LakeError: they are not; it names the first file, what is wrong with it and what to do.
+        """
+        damage.require_whole(self.root, contracts.names() if names is None else names, start, end)
+
     def strangers(self) -> list[Damage]:
         """Return the files that belong to no dataset there is a contract for."""
         return damage.strangers(self.root)
