@@ -169,8 +169,7 @@ def _child(folder: Path, asked: argparse.Namespace, first: int, number: int) -> 
     chosen = [one for one in every if not asked.target or any(word in one.name for word in asked.target)]
     (folder / "names").write_text(json.dumps([one.name for one in chosen]))
     (folder / "tallies").touch()
-    with (folder / "state").open("wb") as stream:
-        stream.truncate(_ROOM)
+    (folder / "state").write_bytes(b"\0" * _ROOM)
     total = sum(one.weight for one in chosen)
     guard = Guard(folder, work)
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))

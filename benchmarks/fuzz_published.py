@@ -24,7 +24,7 @@ from champion.purposes import parse_purpose
 from champion.runner import notebook, parameters
 from champion.sources import actions as lists, container, masters as equity_lists, transport
 from champion.sources.container import check_signature
-from champion.sources.patience import retry_after
+from champion.sources.patience import Patience, retry_after
 from champion.sources.publications import BSE_BHAVCOPY
 from champion.warehouse import queries, statements
 
@@ -37,7 +37,10 @@ _PURPOSES = (
     "Face Value Split (Sub-Division) - From Rs 10/- Per Share To Re 1/- Per Share",
     "Scheme Of Arrangement / Demerger / Consolidation From Re 1/- To Rs 10/- & Buyback",
 )
-_VALUES = 'horizon=5\nsession=2024-01-15\nmodel=logistic\nsymbols=["A", "B"]\nfilters={"min": 1}\nshare=0.5\nnote=a\nforce=True'
+_LONGEST_LINE = 4096  # characters of a line of a list, as `container.rows` lets through
+_VALUES = (
+    'horizon=5\nsession=2024-01-15\nmodel=forest\nsymbols=["A"]\nfilters={"min": 1}\nshare=0.5\nnote=a\nforce=True'
+)
 _CELL = """session: date  # the session
 horizon: int = 5
 share: float = 0.5
@@ -144,7 +147,7 @@ def _changes(content: bytes) -> object:
 
 
 def _purpose(content: bytes) -> object:
-    return tuple(action.kind for action in parse_purpose(content.decode("utf-8", "replace")))
+    return tuple(action.kind for action in parse_purpose(content.decode("utf-8", "replace")[:_LONGEST_LINE]))
 
 
 def _span(content: bytes) -> object:
@@ -258,7 +261,7 @@ def _sql(content: bytes) -> object:
 def _address(content: bytes) -> object:
     text = content.decode("utf-8", "surrogateescape")
     transport.canonical(text)
-    return type(transport.connect(text, transport.Patience(), 1)).__name__
+    return type(transport.connect(text, Patience(), 1)).__name__
 
 
 def _all(archive: Path, pattern: str) -> list[bytes]:
