@@ -28,16 +28,14 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from champion.errors import ChampionError
-from champion.simulate import publish
 
 _ADDRESS_SPACE = 8 * 2**30
-_HEAD = struct.Struct("<qqqqqd")  # target, number, accepted, refused, length of the input, slowest
+_HEAD = struct.Struct("<qqqq")  # target, number, length of the input, length of the tally before it
 _ROOM = 2**20
 _CORPUS = 400
 _WRITES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod"}
@@ -83,7 +81,6 @@ def main() -> int:
 
 def _supervised(folder: Path, asked: argparse.Namespace) -> tuple[list[Tally], int]:
     """Run children until all targets are done; one that died at an input is followed by one from the next on."""
-    publish(folder / "archive", instruments=6, start=date(2023, 12, 28), end=date(2024, 7, 2))
     found: dict[str, Tally] = {}
     target = number = 0
     while True:
@@ -104,8 +101,7 @@ def _supervised(folder: Path, asked: argparse.Namespace) -> tuple[list[Tally], i
         target, number, content, tally = _last(folder, names)
         said = child.stderr.decode(errors="replace")
         word = "too slow" if "Timeout" in said else f"died with {child.returncode}"
-        tally.faults += 1
-        tally.shown[f"{word}: {_frame_of(said)}"] = _kept(asked.keep, tally.target, content)
+        _note(tally, f"{word}: {_frame_of(said)}", content, asked.keep)
         _add(found, tally)
         number += 1
     return list(found.values()), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
@@ -122,9 +118,11 @@ def _add(found: dict[str, Tally], more: Tally) -> None:
 def _last(folder: Path, names: Sequence[str]) -> tuple[int, int, bytes, Tally]:
     """Return where a dead child was: the target's and the input's number, the input, and its counts until then."""
     content = (folder / "state").read_bytes()
-    target, number, accepted, refused, length, slowest = _HEAD.unpack_from(content)
-    tally = Tally(names[target], accepted + refused + 1, accepted, refused, slowest=slowest)
-    return target, number, content[_HEAD.size : _HEAD.size + length], tally
+    target, number, length, told = _HEAD.unpack_from(content)
+    end = _HEAD.size + length
+    tally = Tally(**json.loads(content[end : end + told])) if told else Tally(names[target])
+    tally.inputs += 1
+    return target, number, content[_HEAD.size : end], tally
 
 
 def _frame_of(said: str) -> str:
@@ -160,6 +158,7 @@ def _child(folder: Path, asked: argparse.Namespace, first: int, number: int) -> 
 
     work = Path(tempfile.mkdtemp(dir=folder)) / "workspace"
     work.mkdir()
+    fuzz_published.archive(folder / "archive")
     settings = fuzz_workspace.workspace(work, folder / "archive")
     every = [
         *fuzz_published.targets(work, folder / "archive"),
@@ -189,9 +188,10 @@ def _run(index: int, target: Any, numbers: range, asked: argparse.Namespace, sta
         draw = Random(f"{asked.seed} {target.name} {number}")  # noqa: S311 - a seed, not a secret
         content = draw.choice(draw.choice((corpus, target.seeds)))
         content = target.mutate(draw, content, corpus) if number >= len(target.seeds) else target.seeds[number]
-        content = content[: _ROOM - _HEAD.size]
-        _HEAD.pack_into(state, 0, index, number, tally.accepted, tally.refused, len(content), tally.slowest)
-        state[_HEAD.size : _HEAD.size + len(content)] = content
+        content = content[: _ROOM // 2]
+        told = json.dumps(asdict(tally)).encode()
+        _HEAD.pack_into(state, 0, index, number, len(content), len(told))
+        state[_HEAD.size : _HEAD.size + len(content) + len(told)] = content + told
         outcome = _read(target, content, tally, asked, guard)
         if outcome not in seen:
             seen.add(outcome)
@@ -224,11 +224,16 @@ def _read(target: Any, content: bytes, tally: Tally, asked: argparse.Namespace, 
     if outside := guard.found():
         fault = f"wrote outside: {outside[:3]}"
     if fault:
-        tally.faults += 1
-        kind = fault.split(": ")[0]
-        if not any(known.startswith(kind) for known in tally.shown):
-            tally.shown[fault] = _kept(asked.keep, target.name, content)
+        _note(tally, fault, content, asked.keep)
     return outcome
+
+
+def _note(tally: Tally, fault: str, content: bytes, keep: Path) -> None:
+    """Count a fault, and keep the first input that shows it."""
+    tally.faults += 1
+    kind = fault.split(": ", maxsplit=1)[0]
+    if not any(known.startswith(kind) for known in tally.shown):
+        tally.shown[fault] = _kept(keep, tally.target, content)
 
 
 def _place(error: BaseException) -> str:

@@ -22,6 +22,7 @@ from champion.pipeline.datasets import FILLINGS, Filling
 from champion.pipeline.session import Provenance, take_apart
 from champion.purposes import parse_purpose
 from champion.runner import notebook, parameters
+from champion.simulate import publish
 from champion.sources import actions as lists, container, masters as equity_lists, transport
 from champion.sources.container import check_signature
 from champion.sources.patience import Patience, retry_after
@@ -64,6 +65,12 @@ class Target:
     read: Callable[[bytes], object]
     mutate: Mutation = mutated
     weight: int = 2
+
+
+def archive(folder: Path) -> None:
+    """Write the simulated archive that all targets begin from, unless it is there."""
+    if not folder.exists():
+        publish(folder, instruments=6, start=date(2023, 12, 28), end=SESSION)
 
 
 def targets(folder: Path, archive: Path) -> list[Target]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -24,7 +23,7 @@ def parsed(kind: type[Kind], content: bytes | str) -> Kind:
     ValueError: rows: Input should be a valid integer
     """
     try:
-        found: Kind = _adapter(cast("Hashable", kind)).validate_json(content, strict=True, extra="forbid")
+        found: Kind = _adapter(cast("Any", kind)).validate_json(content, strict=True, extra="forbid")
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
@@ -33,5 +32,5 @@ def parsed(kind: type[Kind], content: bytes | str) -> Kind:
 
 
 @cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)

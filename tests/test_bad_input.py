@@ -9,6 +9,7 @@ import ast
 import io
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -340,8 +341,15 @@ def test_a_result_that_is_none_is_a_notebook_error(tmp_path: Path, content: Any)
 
 
 def contract(**changed: Any) -> dict[str, Any]:
-    day = {"name": "s", "type": {"type": "int", "logicalType": "date"}, "doc": ""}
-    whole = {"name": "raw_d", "layer": "raw", "dataset": "d", "schema_version": "1.0.0", "doc": "", "key": ["s"]}
+    day: dict[str, Any] = {"name": "s", "type": {"type": "int", "logicalType": "date"}, "doc": ""}
+    whole: dict[str, Any] = {
+        "name": "raw_d",
+        "layer": "raw",
+        "dataset": "d",
+        "schema_version": "1.0.0",
+        "doc": "",
+        "key": ["s"],
+    }
     whole |= {"session": "s", "partition_by": ["date"], "sort_by": [], "rules": {}, "fields": [day]}
     return whole | changed
 
@@ -516,7 +524,8 @@ def test_nothing_of_data_is_exported_as_csv() -> None:
         path.relative_to(ROOT).as_posix()
         for folder in ("champion", "flows")
         for path in sorted((ROOT / folder).rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text()))
+        if re.search("csv|excel", text := path.read_text())
+        for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Attribute)
         and (node.attr in {"write_csv", "to_csv", "sink_csv", "write_excel"} or ast.unparse(node) == "csv.writer")
     ]
