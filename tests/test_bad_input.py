@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -21,7 +22,7 @@ import pytest
 from papermill.translators import PythonTranslator
 
 from champion import contracts, features, plots, report, universe, workspace
-from champion.cli import console
+from champion.cli import app as cli, console
 from champion.contracts import contract as records_of, samples
 from champion.errors import (
     ArchiveError,
@@ -516,6 +517,45 @@ def test_names_in_figures_are_no_formulas() -> None:
     frame = pl.DataFrame(rows).with_columns(trade_date=pl.lit(SESSION), instrument_id="symbol")
     for figure in (plots.market_map(frame), plots.movers(frame)):
         figure.savefig(io.BytesIO(), format="png", dpi=30)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ("lake seal 0", 1, "the year is not over"),
+        ("lake seal 2023 --grace inf", 2, "86400"),
+        ("lake seal 2023 --dataset ../x", 2, "no dataset"),
+        ("lineage forward " + "a" * 5000, 1, "a"),
+        ("lineage back ../x 2024-07-02", 1, "no contract"),
+        ("features 2024-07-01 2024-07-02 --feature-set :X", 2, "no module's name"),
+        ("features 2024-07-01 2024-07-02 --feature-set os.path:join", 2, "not a champion.features.FeatureSet"),
+        ("simulate made --start 9999-12-01 --end 9999-12-31", 2, "simulated from"),
+        ("simulate /proc/made --end 2023-01-05", 1, "is the place there"),
+        ("archive add http://[", 2, "neither a folder nor a URL"),
+        ("notebook run ../../etc/passwd", 1, "no notebook"),
+        ("notebook run training -p a", 2, "name=value"),
+        ("sql --name ../x", 1, "no query is named"),
+        ("schema show ../../x", 1, "no contract"),
+        ("warehouse restore /etc", 1, "no whole backup"),
+        ("warehouse access a'b", 1, "access"),
+    ],
+)
+@pytest.mark.usefixtures("inside")
+def test_arguments_that_are_none_are_one_message_and_an_exit_code(
+    arguments: str, code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    variables = {"CHAMPION_HOME": str(tmp_path / "home"), "CHAMPION_ARCHIVE": str(tmp_path)}
+    with pytest.MonkeyPatch.context() as patch:  # of the process alone: its arguments and variables
+        patch.setattr(sys, "argv", ["champion", *arguments.split()])
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert ended.value.code == code
+    shown = " ".join(capsys.readouterr().err.split())
+    assert said in shown
+    assert "Traceback" not in shown
+    assert {path.name for path in tmp_path.iterdir()} <= {"home"}
 
 
 def test_nothing_of_data_is_exported_as_csv() -> None:

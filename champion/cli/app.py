@@ -39,3 +39,6 @@ def main() -> None:
     except ChampionError as error:
         console.complain(error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        console.complain(ChampionError(f"{error}: is the place there, yours, and not full?"))
+        sys.exit(ChampionError.exit_code)

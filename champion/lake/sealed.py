@@ -54,7 +54,7 @@ def seal(lake: Lake, name: str, year: int) -> list[Sealed]:
         LakeError: the year is not over, or a file is not what its manifest says; then nothing was changed.
     """
     this_year = clock.now().year
-    if year >= this_year:
+    if not date.min.year <= year < this_year:
         raise LakeError(f"sealing {year}: the year is not over; closed years are those up to {this_year - 1}")
     contract = contracts.load(name)
     with layout.locked(lake.root, contract):
