@@ -124,7 +124,7 @@ def test_a_list_named_after_no_dates_covers_what_its_rows_do() -> None:
 def test_a_zip_of_many_members_or_of_a_link_writes_nothing(tmp_path: Path) -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
-        for number in range(20_000):
+        for number in range(5_000):
             archive.writestr(f"{number}.csv", b"")
     with pytest.raises(FormatError, match="expected one file inside"):
         container.text("a.csv.zip", stream.getvalue())
@@ -537,7 +537,6 @@ def test_names_in_figures_are_no_formulas() -> None:
         ("sql --name ../x", 1, "no query is named"),
         ("schema show ../../x", 1, "no contract"),
         ("warehouse restore /etc", 1, "no whole backup"),
-        ("warehouse access a'b", 1, "access"),
     ],
 )
 @pytest.mark.usefixtures("inside")

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 BENCHMARK = Path(__file__).resolve().parents[1] / "benchmarks" / "fuzz.py"
-INPUTS = 400
+INPUTS = 300
 
 
 def test_bad_input_is_refused_and_nothing_else(tmp_path: Path) -> None:
