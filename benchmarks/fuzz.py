@@ -52,6 +52,7 @@ class Tally:
     refused: int = 0
     faults: int = 0
     slowest: float = 0.0
+    seconds: float = 0.0  # of CPU, in all
     shown: dict[str, str] = field(default_factory=dict)  # what happened: the file with the input
 
 
@@ -109,7 +110,7 @@ def _supervised(folder: Path, asked: argparse.Namespace) -> tuple[list[Tally], i
 
 def _add(found: dict[str, Tally], more: Tally) -> None:
     tally = found.setdefault(more.target, Tally(more.target))
-    for name in ("inputs", "accepted", "refused", "faults"):
+    for name in ("inputs", "accepted", "refused", "faults", "seconds"):
         setattr(tally, name, getattr(tally, name) + getattr(more, name))
     tally.slowest = max(tally.slowest, more.slowest)
     tally.shown.update(more.shown)
@@ -137,11 +138,11 @@ def _kept(folder: Path, target: str, content: bytes) -> str:
 
 
 def _print(found: Sequence[Tally], peak: int, asked: argparse.Namespace) -> None:
-    columns = f"{'target':<28}{'inputs':>9}{'accepted':>10}{'refused':>9}{'faults':>8}{'slowest, ms':>13}"
+    columns = f"{'target':<28}{'inputs':>9}{'accepted':>10}{'refused':>9}{'faults':>8}{'slowest, ms':>13}{'CPU s':>8}"
     print(columns)
     for one in found:
         counts = f"{one.inputs:>9,}{one.accepted:>10,}{one.refused:>9,}{one.faults:>8,}"
-        print(f"{one.target:<28}{counts}{one.slowest * 1e3:>13,.0f}")
+        print(f"{one.target:<28}{counts}{one.slowest * 1e3:>13,.0f}{one.seconds:>8,.1f}")
     total = [sum(getattr(one, name) for one in found) for name in ("inputs", "accepted", "refused", "faults")]
     print("{:<28}{:>9,}{:>10,}{:>9,}{:>8,}".format("all", *total))
     print(f"peak memory of the reading process {peak:,} MiB; seed {asked.seed}")
@@ -205,7 +206,7 @@ def _run(index: int, target: Any, numbers: range, asked: argparse.Namespace, sta
 def _read(target: Any, content: bytes, tally: Tally, asked: argparse.Namespace, guard: Guard) -> str:
     """Return a word for what one input did, and count it."""
     tally.inputs += 1
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     faulthandler.dump_traceback_later(asked.seconds, exit=True)
     fault = None
     try:
@@ -220,6 +221,7 @@ def _read(target: Any, content: bytes, tally: Tally, asked: argparse.Namespace, 
         outcome = fault = f"{type(error).__name__} at {_place(error)}: {' '.join(str(error).split())[:120]}"
     finally:
         faulthandler.cancel_dump_traceback_later()
+    tally.seconds += time.process_time() - worked
     tally.slowest = max(tally.slowest, time.perf_counter() - began)
     if outside := guard.found():
         fault = f"wrote outside: {outside[:3]}"
