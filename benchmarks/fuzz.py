@@ -96,11 +96,11 @@ def _supervised(folder: Path, asked: argparse.Namespace) -> tuple[list[Tally], i
         (folder / "tallies").write_text("")
         if child.returncode == 0:
             break
-        names = json.loads((folder / "names").read_text()) if (folder / "names").exists() else []
-        if not names:
-            raise SystemExit(f"the child could not start:\n{child.stderr.decode()[-3000:]}")
-        target, number, content, tally = _last(folder, names)
         said = child.stderr.decode(errors="replace")
+        if "Traceback (most recent call last)" in said:  # of this file's own: what targets raise is counted
+            raise SystemExit(f"the child itself failed:\n{said[-3000:]}")
+        names = json.loads((folder / "names").read_text())
+        target, number, content, tally = _last(folder, names)
         word = "too slow" if "Timeout" in said else f"died with {child.returncode}"
         _note(tally, f"{word}: {_frame_of(said)}", content, asked.keep)
         _add(found, tally)
