@@ -8,12 +8,13 @@ from __future__ import annotations
 import ast
 import io
 import json
+import math
 import os
 import re
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,14 @@ from champion.lake.partitions import read_sealed
 from champion.pipeline.fetch import fetch, staged
 from champion.pipeline.ingest import ingest
 from champion.pipeline.load import load
+from champion.purposes import parse_purpose
 from champion.runner import notebook, parameters
 from champion.services import local
 from champion.settings import Settings, read as read_settings
 from champion.simulate import publish
 from champion.sources import actions as lists, container, masters, records, transport
 from champion.sources.absent import Absent
-from champion.sources.patience import Patience
+from champion.sources.patience import Patience, retry_after
 from champion.sources.staging import Staging
 from champion.tracking import journal, ledger
 from champion.warehouse import backup, client, migrations, queries, query
@@ -115,6 +117,12 @@ def test_a_list_that_is_none_is_a_format_error(read: Callable[[str, bytes], obje
 def test_a_face_value_that_is_no_number_is_none(face: str) -> None:
     row = f"ABB,ABB Ltd,EQ,Bonus 1:1,{face},02-Jul-2024,-,-,-\n"
     assert lists.parse_actions("a.csv", (ACTIONS + row).encode())["face_value"].to_list() == [None]
+
+
+@pytest.mark.parametrize("text", ["Bonus {0}:1", "Bonus 1:{0}", "Rights {0}:1 @ Premium Rs {0}", "Dividend Rs {0}"])
+def test_a_purpose_with_endless_numbers_has_no_factor(text: str) -> None:
+    (found,) = parse_purpose(text.format("9" * 400))
+    assert (found.price_factor, found.amount) == (None, None)
 
 
 def test_a_list_named_after_no_dates_covers_what_its_rows_do() -> None:
@@ -206,6 +214,7 @@ def test_links_lead_nobody_out_of_the_lake_or_in_circles(tmp_path: Path) -> None
     assert all(path.exists() for path in theirs)
 
 
+BEFORE = {"2024-06-01": {"asked_at": "0001-01-01T00:00:00+23:59", "archive": "https://a", "paths": []}}
 KEPT = {
     "file": "a.zip",
     "sha256": DIGEST,
@@ -235,7 +244,9 @@ def test_a_record_of_staging_that_is_none_is_an_archive_error(tmp_path: Path, co
     assert (tmp_path / "victim").read_bytes() == b"kept"
 
 
-@pytest.mark.parametrize("content", [[], {"2024-06-01": 1}, {"2024-06-01": {"asked_at": "soon"}}, DEEP, b"\xff", "x"])
+@pytest.mark.parametrize(
+    "content", [[], {"2024-06-01": 1}, {"2024-06-01": {"asked_at": "soon"}}, BEFORE, DEEP, b"\xff", "x"]
+)
 def test_dates_without_a_session_that_are_none_are_an_archive_error(tmp_path: Path, content: Any) -> None:
     put(tmp_path / "absent" / "bhavcopy-2024.json", content)
     with pytest.raises(ArchiveError, match="not a record of dates"):
@@ -460,6 +471,21 @@ def test_what_is_given_as_a_parameter_is_written_as_a_value(text: str) -> None:
     values = [ast.literal_eval(one.value) for one in ast.parse(code).body if isinstance(one, ast.Assign)]
     assert values == [text, [text], {text: text}]
     assert len(ast.parse(code).body) == len(values)
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "1e400", "NaN", "-Infinity"])
+def test_a_number_beyond_all_numbers_is_none(text: str) -> None:
+    declared = parameters.read("share: float", "book")
+    with pytest.raises(ParameterError, match="takes float"):
+        parameters.check(declared, parameters.from_text(declared, {"share": text}), "book")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("9" * 5000, math.inf), ("Mon, 01 Jan 99999999999 00:00:00 GMT", None), ("²", None)],
+)
+def test_a_wait_beyond_all_clocks_is_no_error(text: str, seconds: float | None) -> None:
+    assert retry_after(text, datetime(2024, 7, 2, tzinfo=UTC)) == seconds
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, '{"series": 5}', '{"min_turnover": Infinity}', '{"min_age": "x"}', "{}x"])

@@ -15,13 +15,13 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from pathlib import Path
 from typing import Any, Literal
 
 from champion import clock
 from champion.errors import ModelError
-from champion.parsed import parsed
+from champion.parsed import moment, parsed
 
 Kind = Literal["promote", "rollback"]
 State = Literal["pending", "done", "refused", "abandoned"]
@@ -66,7 +66,7 @@ def read(path: Path) -> list[Entry]:
             content = json.loads(line)
             found, seal = content.pop("seal"), _seal(seal, content)
             entries.append(_entry(content))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(f"{path} line {number} is no ledger entry ({error}): restore a backup") from error
         if found != seal:
             raise ModelError(f"{path} line {number} is not as it was written: the ledger was edited; restore a backup")
@@ -175,10 +175,4 @@ def _storable(value: Any) -> Any:
 
 def _entry(content: dict[str, Any]) -> Entry:
     found = parsed(Entry, json.dumps(content))
-    return replace(found, at=_utc(found.at), effective=found.effective and _utc(found.effective))
-
-
-def _utc(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment} has no time zone")
-    return moment.astimezone(UTC)
+    return replace(found, at=moment(found.at), effective=found.effective and moment(found.effective))
