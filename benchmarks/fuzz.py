@@ -28,16 +28,14 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from champion.errors import ChampionError
-from champion.simulate import publish
 
 _ADDRESS_SPACE = 8 * 2**30
-_HEAD = struct.Struct("<qqqqqd")  # target, number, accepted, refused, length of the input, slowest
+_HEAD = struct.Struct("<qqqq")  # target, number, length of the input, length of the tally before it
 _ROOM = 2**20
 _CORPUS = 400
 _WRITES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod"}
@@ -54,6 +52,7 @@ class Tally:
     refused: int = 0
     faults: int = 0
     slowest: float = 0.0
+    seconds: float = 0.0  # of CPU, in all
     shown: dict[str, str] = field(default_factory=dict)  # what happened: the file with the input
 
 
@@ -83,7 +82,6 @@ def main() -> int:
 
 def _supervised(folder: Path, asked: argparse.Namespace) -> tuple[list[Tally], int]:
     """Run children until all targets are done; one that died at an input is followed by one from the next on."""
-    publish(folder / "archive", instruments=6, start=date(2023, 12, 28), end=date(2024, 7, 2))
     found: dict[str, Tally] = {}
     target = number = 0
     while True:
@@ -98,14 +96,13 @@ def _supervised(folder: Path, asked: argparse.Namespace) -> tuple[list[Tally], i
         (folder / "tallies").write_text("")
         if child.returncode == 0:
             break
-        names = json.loads((folder / "names").read_text()) if (folder / "names").exists() else []
-        if not names:
-            raise SystemExit(f"the child could not start:\n{child.stderr.decode()[-3000:]}")
-        target, number, content, tally = _last(folder, names)
         said = child.stderr.decode(errors="replace")
+        if "Traceback (most recent call last)" in said:  # of this file's own: what targets raise is counted
+            raise SystemExit(f"the child itself failed:\n{said[-3000:]}")
+        names = json.loads((folder / "names").read_text())
+        target, number, content, tally = _last(folder, names)
         word = "too slow" if "Timeout" in said else f"died with {child.returncode}"
-        tally.faults += 1
-        tally.shown[f"{word}: {_frame_of(said)}"] = _kept(asked.keep, tally.target, content)
+        _note(tally, f"{word}: {_frame_of(said)}", content, asked.keep)
         _add(found, tally)
         number += 1
     return list(found.values()), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
@@ -113,7 +110,7 @@ def _supervised(folder: Path, asked: argparse.Namespace) -> tuple[list[Tally], i
 
 def _add(found: dict[str, Tally], more: Tally) -> None:
     tally = found.setdefault(more.target, Tally(more.target))
-    for name in ("inputs", "accepted", "refused", "faults"):
+    for name in ("inputs", "accepted", "refused", "faults", "seconds"):
         setattr(tally, name, getattr(tally, name) + getattr(more, name))
     tally.slowest = max(tally.slowest, more.slowest)
     tally.shown.update(more.shown)
@@ -122,9 +119,11 @@ def _add(found: dict[str, Tally], more: Tally) -> None:
 def _last(folder: Path, names: Sequence[str]) -> tuple[int, int, bytes, Tally]:
     """Return where a dead child was: the target's and the input's number, the input, and its counts until then."""
     content = (folder / "state").read_bytes()
-    target, number, accepted, refused, length, slowest = _HEAD.unpack_from(content)
-    tally = Tally(names[target], accepted + refused + 1, accepted, refused, slowest=slowest)
-    return target, number, content[_HEAD.size : _HEAD.size + length], tally
+    target, number, length, told = _HEAD.unpack_from(content)
+    end = _HEAD.size + length
+    tally = Tally(**json.loads(content[end : end + told])) if told else Tally(names[target])
+    tally.inputs += 1
+    return target, number, content[_HEAD.size : end], tally
 
 
 def _frame_of(said: str) -> str:
@@ -139,11 +138,11 @@ def _kept(folder: Path, target: str, content: bytes) -> str:
 
 
 def _print(found: Sequence[Tally], peak: int, asked: argparse.Namespace) -> None:
-    columns = f"{'target':<28}{'inputs':>9}{'accepted':>10}{'refused':>9}{'faults':>8}{'slowest, ms':>13}"
+    columns = f"{'target':<28}{'inputs':>9}{'accepted':>10}{'refused':>9}{'faults':>8}{'slowest, ms':>13}{'CPU s':>8}"
     print(columns)
     for one in found:
         counts = f"{one.inputs:>9,}{one.accepted:>10,}{one.refused:>9,}{one.faults:>8,}"
-        print(f"{one.target:<28}{counts}{one.slowest * 1e3:>13,.0f}")
+        print(f"{one.target:<28}{counts}{one.slowest * 1e3:>13,.0f}{one.seconds:>8,.1f}")
     total = [sum(getattr(one, name) for one in found) for name in ("inputs", "accepted", "refused", "faults")]
     print("{:<28}{:>9,}{:>10,}{:>9,}{:>8,}".format("all", *total))
     print(f"peak memory of the reading process {peak:,} MiB; seed {asked.seed}")
@@ -160,6 +159,7 @@ def _child(folder: Path, asked: argparse.Namespace, first: int, number: int) -> 
 
     work = Path(tempfile.mkdtemp(dir=folder)) / "workspace"
     work.mkdir()
+    fuzz_published.archive(folder / "archive")
     settings = fuzz_workspace.workspace(work, folder / "archive")
     every = [
         *fuzz_published.targets(work, folder / "archive"),
@@ -169,8 +169,7 @@ def _child(folder: Path, asked: argparse.Namespace, first: int, number: int) -> 
     chosen = [one for one in every if not asked.target or any(word in one.name for word in asked.target)]
     (folder / "names").write_text(json.dumps([one.name for one in chosen]))
     (folder / "tallies").touch()
-    with (folder / "state").open("wb") as stream:
-        stream.truncate(_ROOM)
+    (folder / "state").write_bytes(b"\0" * _ROOM)
     total = sum(one.weight for one in chosen)
     guard = Guard(folder, work)
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
@@ -190,9 +189,10 @@ def _run(index: int, target: Any, numbers: range, asked: argparse.Namespace, sta
         draw = Random(f"{asked.seed} {target.name} {number}")  # noqa: S311 - a seed, not a secret
         content = draw.choice(draw.choice((corpus, target.seeds)))
         content = target.mutate(draw, content, corpus) if number >= len(target.seeds) else target.seeds[number]
-        content = content[: _ROOM - _HEAD.size]
-        _HEAD.pack_into(state, 0, index, number, tally.accepted, tally.refused, len(content), tally.slowest)
-        state[_HEAD.size : _HEAD.size + len(content)] = content
+        content = content[: _ROOM // 2]
+        told = json.dumps(asdict(tally)).encode()
+        _HEAD.pack_into(state, 0, index, number, len(content), len(told))
+        state[_HEAD.size : _HEAD.size + len(content) + len(told)] = content + told
         outcome = _read(target, content, tally, asked, guard)
         if outcome not in seen:
             seen.add(outcome)
@@ -206,7 +206,7 @@ def _run(index: int, target: Any, numbers: range, asked: argparse.Namespace, sta
 def _read(target: Any, content: bytes, tally: Tally, asked: argparse.Namespace, guard: Guard) -> str:
     """Return a word for what one input did, and count it."""
     tally.inputs += 1
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     faulthandler.dump_traceback_later(asked.seconds, exit=True)
     fault = None
     try:
@@ -221,15 +221,21 @@ def _read(target: Any, content: bytes, tally: Tally, asked: argparse.Namespace, 
         outcome = fault = f"{type(error).__name__} at {_place(error)}: {' '.join(str(error).split())[:120]}"
     finally:
         faulthandler.cancel_dump_traceback_later()
+    tally.seconds += time.process_time() - worked
     tally.slowest = max(tally.slowest, time.perf_counter() - began)
     if outside := guard.found():
         fault = f"wrote outside: {outside[:3]}"
     if fault:
-        tally.faults += 1
-        kind = fault.split(": ")[0]
-        if not any(known.startswith(kind) for known in tally.shown):
-            tally.shown[fault] = _kept(asked.keep, target.name, content)
+        _note(tally, fault, content, asked.keep)
     return outcome
+
+
+def _note(tally: Tally, fault: str, content: bytes, keep: Path) -> None:
+    """Count a fault, and keep the first input that shows it."""
+    tally.faults += 1
+    kind = fault.split(": ", maxsplit=1)[0]
+    if not any(known.startswith(kind) for known in tally.shown):
+        tally.shown[fault] = _kept(keep, tally.target, content)
 
 
 def _place(error: BaseException) -> str:

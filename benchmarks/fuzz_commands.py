@@ -43,7 +43,7 @@ def targets(settings: Settings) -> list[Target]:
     """Return the command line as a target; an input is its arguments, one a line."""
     seeds = [command.replace(" ", "\n").encode() for command in _COMMANDS]
     os.environ["CHAMPION_HOME"], os.environ["CHAMPION_ARCHIVE"] = str(settings.home), settings.archive
-    return [Target("command line", seeds, _command, weight=3)]
+    return [Target("command line", seeds, _command, weight=2)]
 
 
 def _command(content: bytes) -> object:

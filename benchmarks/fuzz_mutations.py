@@ -7,6 +7,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from random import Random
 from typing import Any, TypeAlias
 
@@ -273,12 +274,12 @@ def _change(draw: Random, root: dict[str, Any]) -> None:
     parent, key = draw.choice(places)
     match draw.choice(_CHANGES):
         case "set":
-            parent[key] = draw.choice(_JSON) if _happens(draw, 0.7) else draw.choice(WORDS)
+            parent[key] = deepcopy(draw.choice(_JSON)) if _happens(draw, 0.7) else draw.choice(WORDS)
         case "copy":
             other, place = draw.choice(places)
-            parent[key] = json.loads(json.dumps(other[place]))
+            parent[key] = deepcopy(other[place])
         case "double" if isinstance(parent, list):
-            parent.insert(key, parent[key])
+            parent.insert(key, deepcopy(parent[key]))
         case "rename" if isinstance(parent, dict) and parent is not root:
             parent[draw.choice(WORDS)] = parent.pop(key)
         case _ if parent is not root:

@@ -22,9 +22,10 @@ from champion.pipeline.datasets import FILLINGS, Filling
 from champion.pipeline.session import Provenance, take_apart
 from champion.purposes import parse_purpose
 from champion.runner import notebook, parameters
+from champion.simulate import publish
 from champion.sources import actions as lists, container, masters as equity_lists, transport
 from champion.sources.container import check_signature
-from champion.sources.patience import retry_after
+from champion.sources.patience import Patience, retry_after
 from champion.sources.publications import BSE_BHAVCOPY
 from champion.warehouse import queries, statements
 
@@ -37,7 +38,10 @@ _PURPOSES = (
     "Face Value Split (Sub-Division) - From Rs 10/- Per Share To Re 1/- Per Share",
     "Scheme Of Arrangement / Demerger / Consolidation From Re 1/- To Rs 10/- & Buyback",
 )
-_VALUES = 'horizon=5\nsession=2024-01-15\nmodel=logistic\nsymbols=["A", "B"]\nfilters={"min": 1}\nshare=0.5\nnote=a\nforce=True'
+_LONGEST_LINE = 4096  # characters of a line of a list, as `container.rows` lets through
+_VALUES = (
+    'horizon=5\nsession=2024-01-15\nmodel=forest\nsymbols=["A"]\nfilters={"min": 1}\nshare=0.5\nnote=a\nforce=True'
+)
 _CELL = """session: date  # the session
 horizon: int = 5
 share: float = 0.5
@@ -60,7 +64,13 @@ class Target:
     seeds: Sequence[bytes]
     read: Callable[[bytes], object]
     mutate: Mutation = mutated
-    weight: int = 2
+    weight: int = 4
+
+
+def archive(folder: Path) -> None:
+    """Write the simulated archive that all targets begin from, unless it is there."""
+    if not folder.exists():
+        publish(folder, instruments=6, start=date(2023, 12, 28), end=SESSION)
 
 
 def targets(folder: Path, archive: Path) -> list[Target]:
@@ -77,12 +87,12 @@ def _bhavcopies(archive: Path) -> list[Target]:
     full, closes = _all(archive, "sec_bhavdata_full_02072024.csv"), _all(archive, "ind_close_all_02072024.csv")
     bse = [content.replace(b",NSE,", b",BSE,") for content in udiff]
     return [
-        Target("zip of a bhavcopy", packed, _taken("a.csv.zip", bhavcopy), mutated_zip, 5),
+        Target("zip of a bhavcopy", packed, _taken("a.csv.zip", bhavcopy), mutated_zip),
         Target("bytes and their name", [*packed, *udiff[:1]], _signature),
-        Target("UDiFF bhavcopy", udiff, _taken("a.csv", bhavcopy), weight=4),
-        Target("legacy bhavcopy", legacy, _taken("a.csv", bhavcopy), weight=4),
+        Target("UDiFF bhavcopy", udiff, _taken("a.csv", bhavcopy), weight=3),
+        Target("legacy bhavcopy", legacy, _taken("a.csv", bhavcopy), weight=3),
         Target("full report as bhavcopy", full, _taken("a.csv", bhavcopy), weight=3),
-        Target("full report as delivery", full, _taken("a.csv", delivery), weight=3),
+        Target("full report as delivery", full, _taken("a.csv", delivery), weight=2),
         Target("index closes", closes, _taken("a.csv", indices), weight=3),
         Target("BSE bhavcopy", bse, _read_bse),
     ]
@@ -112,10 +122,10 @@ def _lists(archive: Path) -> list[Target]:
     seeds = {name: _all(archive, name) for name in ("EQUITY_L.csv", "CF-CA-*.csv", "symbolchange.csv")}
     described = b"COMPANY,OLD,NEW,02-JUL-2024\nOTHER LTD,LTI,LTIM,05-DEC-2022\n"
     return [
-        Target("list of shares", seeds["EQUITY_L.csv"], _shares, weight=3),
-        Target("corporate actions", [*seeds["CF-CA-*.csv"], _action_list()], _corporate, weight=3),
-        Target("symbol changes", [*seeds["symbolchange.csv"], described], _changes, weight=3),
-        Target("purpose of an action", [text.encode() for text in _PURPOSES], _purpose, weight=3),
+        Target("list of shares", seeds["EQUITY_L.csv"], _shares, weight=5),
+        Target("corporate actions", [*seeds["CF-CA-*.csv"], _action_list()], _corporate, weight=4),
+        Target("symbol changes", [*seeds["symbolchange.csv"], described], _changes, weight=6),
+        Target("purpose of an action", [text.encode() for text in _PURPOSES], _purpose, weight=6),
         Target("name of a list", [b"CF-CA-equities-05-01-2016-to-18-07-2025.csv"], _span, weight=1),
     ]
 
@@ -144,7 +154,7 @@ def _changes(content: bytes) -> object:
 
 
 def _purpose(content: bytes) -> object:
-    return tuple(action.kind for action in parse_purpose(content.decode("utf-8", "replace")))
+    return tuple(action.kind for action in parse_purpose(content.decode("utf-8", "replace")[:_LONGEST_LINE]))
 
 
 def _span(content: bytes) -> object:
@@ -157,7 +167,7 @@ def _contracts(folder: Path) -> list[Target]:
     sampled = contracts.load("raw_equity_ohlc")
     record = samples.path(schemas, sampled)
     return [
-        Target("contract file", seeds, lambda content: _contract(folder / "contracts", content), mutated_json, 4),
+        Target("contract file", seeds, lambda content: _contract(folder / "contracts", content), mutated_json, 6),
         Target(
             "sample of a contract", [record.read_bytes()], lambda c: _sample(folder / "sample.json", c), mutated_json
         ),
@@ -196,8 +206,8 @@ def _notebooks(folder: Path) -> list[Target]:
     cells = [_CELL.encode(), b"session: date\nmodel: Optional[str] = None", b'a: "int" = 1; b = [1]; c = {"x": 1.5}']
     return [
         Target("notebook file", books, lambda content: _notebook(folder / "book.ipynb", content), mutated_json, 3),
-        Target("parameters cell", cells, _cell, weight=5),
-        Target("values of parameters", [*_VALUES.encode().split(b"\n"), _VALUES.encode()], _values, weight=6),
+        Target("parameters cell", cells, _cell, weight=8),
+        Target("values of parameters", [*_VALUES.encode().split(b"\n"), _VALUES.encode()], _values, weight=10),
     ]
 
 
@@ -232,8 +242,8 @@ def _texts() -> list[Target]:
     moments = [b"120", b"Wed, 21 Oct 2015 07:28:00 GMT"]
     filters = [each.text.encode() for each in universe.UNIVERSES.values()]
     return [
-        Target("named query", named, _query, weight=3),
-        Target("SQL text", [*named, b"bars << select {a:Int8} -- c\n; select ';' /* x */"], _sql, weight=3),
+        Target("named query", named, _query, weight=5),
+        Target("SQL text", [*named, b"bars << select {a:Int8} -- c\n; select ';' /* x */"], _sql, weight=6),
         Target("address of an archive", urls, _address),
         Target("Retry-After", moments, lambda c: retry_after(c.decode("latin-1"), _READ_AT) is None, weight=1),
         Target("universe", filters, lambda c: universe.find(c.decode("utf-8", "replace")).text, mutated_json),
@@ -258,7 +268,7 @@ def _sql(content: bytes) -> object:
 def _address(content: bytes) -> object:
     text = content.decode("utf-8", "surrogateescape")
     transport.canonical(text)
-    return type(transport.connect(text, transport.Patience(), 1)).__name__
+    return type(transport.connect(text, Patience(), 1)).__name__
 
 
 def _all(archive: Path, pattern: str) -> list[bytes]:

@@ -79,9 +79,9 @@ def _lake(settings: Settings) -> list[Target]:
         return sweep(lake, [_BARS], timedelta())
 
     return [
-        Target("manifest", [whole], _file(success, read_lake, whole), mutated_json, 3),
-        Target("manifest of a sealed year", [sealed], _file(year / layout.SEALED, read_lake), mutated_json, 3),
-        Target("retired manifest", [whole, sealed], _file(retired, read_retired), mutated_json, 3),
+        Target("manifest", [whole], _file(success, read_lake, whole), mutated_json),
+        Target("manifest of a sealed year", [sealed], _file(year / layout.SEALED, read_lake), mutated_json),
+        Target("retired manifest", [whole, sealed], _file(retired, read_retired), mutated_json),
         Target("_metadata", index_seeds, _file(index, lambda: metadata.is_fresh(lake.root, contract, None)), mutated),
     ]
 
@@ -120,7 +120,7 @@ def _staging(settings: Settings) -> list[Target]:
         return absent.asked_at(date(2024, 6, 1), ["x"]) is None
 
     return [
-        Target("record of staging", [whole], _file(record, read_record, whole), mutated_json, 3),
+        Target("record of staging", [whole], _file(record, read_record, whole), mutated_json),
         Target(
             "list of addresses",
             [known],
@@ -159,7 +159,7 @@ def _tracking(settings: Settings) -> list[Target]:
     for name, content in seeds.items():
         write_bytes(folder / f"{name}.json", content)
     return [
-        Target("promotion ledger", [b"\n".join(lines) + b"\n"], read_ledger, mutated_lines, 3),
+        Target("promotion ledger", [b"\n".join(lines) + b"\n"], read_ledger, mutated_lines, 5),
         *(
             Target(f"journal, {name}", [seed], _file(folder / f"{name}.json", read_journal, seed), mutated_json)
             for name, seed in seeds.items()
@@ -213,7 +213,7 @@ def _others(folder: Path, settings: Settings) -> list[Target]:
         return sorted(found), [type(value).__name__ for value in found.values()]
 
     return [
-        Target("champion.toml", [_TOML], _file(toml, read_settings), mutated, 4),
+        Target("champion.toml", [_TOML], _file(toml, read_settings), mutated, 5),
         Target("result of a notebook", [_json(published)], _file(result / report.RESULT, read_result), mutated_json),
         Target("BACKUP.json", [_json(held)], _file(place / "BACKUP.json", lambda: _backup(place)), mutated_json),
         Target(

@@ -7,6 +7,7 @@ Everything else is derived from `home`, so two workspaces never touch each other
 from __future__ import annotations
 
 from datetime import date
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
@@ -46,7 +47,7 @@ class _Toml(TomlConfigSettingsSource):
     """`champion.toml`, of which what is no TOML is an error like any other."""
 
     @override
-    def _read_file(self, file_path: Path) -> dict[str, Any]:
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
         try:
             return super()._read_file(file_path)
         except (ValueError, OSError, RecursionError) as error:
@@ -155,6 +156,14 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else _whole(value)
+
+    @field_validator("home")
+    @classmethod
+    def _one_folder(cls, value: Path) -> Path:
+        """Refuse what the engines would read as another folder and its options: they would write beside the home."""
+        if "?" in str(value):
+            raise ValueError("a home has no ? in its path; name another folder")
+        return value
 
     @field_validator("feature_sets", "model_packages", mode="before")
     @classmethod

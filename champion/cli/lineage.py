@@ -10,6 +10,7 @@ from rich.text import Text
 
 from champion.cli import console
 from champion.cli.console import AsJson
+from champion.errors import UsageError
 
 if TYPE_CHECKING:
     from champion.pipeline.trace import Node, Trace
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Where data comes from, and where it went.", no_args_is_help=True)
 Picture = Annotated[Path | None, typer.Option(help="Draw it into this file too: .png, .svg or .pdf.")]
 _DIGEST = 10
+_PICTURES = (".png", ".svg", ".pdf")
 
 
 @app.command("back")
@@ -79,6 +81,8 @@ def _line(node: Node, *, told: bool) -> list[tuple[str, str]]:
 
 
 def _draw(found: Trace, title: str, picture: Path) -> None:
+    if picture.suffix.lower() not in _PICTURES:
+        raise UsageError(f"{picture}: a picture is one of {', '.join(_PICTURES)}, by the end of its name")
     import polars as pl  # noqa: PLC0415
 
     from champion.plots.trace import trace_graph  # noqa: PLC0415

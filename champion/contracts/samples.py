@@ -41,7 +41,7 @@ def read(file: Path, contract: Contract) -> pl.DataFrame:
     try:
         row = {field["name"]: read_field(field, record) for field in _avro_fields(contract)}
         return contract.conform(pl.DataFrame([row], schema=contract.polars_schema))
-    except (ContractError, AttributeError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
+    except (ContractError, AttributeError, TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
         raise ContractError(f"{file.name} is no record of {contract.label} in Avro's JSON encoding: {error}") from error
 
 

@@ -24,14 +24,14 @@ def misshapen(record: Mapping[str, Any]) -> Iterator[str]:
     """
     yield from (f"{name} is not a text" for name in _TEXTS if not isinstance(record.get(name, ""), str))
     yield from _words(record, _NAMES)
-    yield from (f"{name} is not a list of texts" for name in _LISTS if not _all(list, str, record.get(name, [])))
+    yield from (f"{name} is not a list of texts" for name in _LISTS if not _all(str, record.get(name, [])))
     if not _map(str, record.get("rules", {})):
         yield "rules is not a map of texts"
     elif strange := [name for name in record.get("rules", {}) if not _WORD.fullmatch(name)]:
         yield f"rules are named {strange}, not by words"
     if not _map(int, record.get("retention", {})):
         yield "retention is not a map of whole numbers"
-    if not _all(list, dict, record.get("fields", [])):
+    if not _all(dict, record.get("fields", [])):
         yield "fields is not a list of records"
     else:
         yield from _fields(record.get("fields", []))
@@ -53,8 +53,8 @@ def _words(record: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[str]:
     yield from (f"{name} is {text!r}, not a word" for name, text in texts.items() if not _WORD.fullmatch(text))
 
 
-def _all(kind: type, of: type, value: Any) -> bool:
-    return isinstance(value, kind) and all(isinstance(item, of) for item in value)
+def _all(of: type, value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, of) for item in value)
 
 
 def _map(of: type, value: Any) -> bool:

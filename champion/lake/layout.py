@@ -7,9 +7,11 @@ longer look there and its files are about to go), `_metadata` and `_common_metad
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from filelock import FileLock
@@ -116,7 +118,8 @@ def _days(dated: bool, start: date | None, end: date | None) -> Iterator[str]:
 def present(folder: Path, pattern: str) -> Iterator[Path]:
     """Yield the files and folders there are under `folder`; `**` stands for any depth, hidden names match too.
 
-    A folder that a sweep removes meanwhile is passed over; `Path.glob` would stop there with an error.
+    A folder that a sweep removes meanwhile is passed over; `Path.glob` would stop there with an error. `**` follows no
+    symbolic link: what it finds may be removed, so it must lie here.
     """
     return (folder / path for path in _present(folder, pattern))
 
@@ -124,7 +127,15 @@ def present(folder: Path, pattern: str) -> Iterator[Path]:
 def _present(folder: Path, pattern: str) -> Iterator[str]:
     if isinstance(folder, ObjectPath):
         return (found.relative_to(folder).as_posix() for found in objects.matching(folder, pattern))
-    return glob.iglob(pattern, root_dir=folder, recursive=True, include_hidden=True)  # noqa: PTH207 - see `present`
+    if pattern.startswith("**"):
+        return _anywhere(folder, pattern.removeprefix("**").removeprefix("/") or "*")
+    return glob.iglob(pattern, root_dir=folder, include_hidden=True)  # noqa: PTH207 - see `present`
+
+
+def _anywhere(folder: Path, name: str) -> Iterator[str]:
+    for place, folders, files in os.walk(folder):
+        below = os.path.relpath(place, folder)
+        yield from (os.path.join(below, found) for found in (*folders, *files) if fnmatchcase(found, name))  # noqa: PTH118
 
 
 def sealed_folder(root: Path, contract: Contract, year: int, group: str | None) -> Path:

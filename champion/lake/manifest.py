@@ -11,7 +11,7 @@ from pathlib import Path
 
 from champion.errors import LakeError
 from champion.files import write_bytes
-from champion.parsed import parsed
+from champion.parsed import moment as parse_moment, parsed
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 PART = re.compile(r"part-[0-9]{5}\.parquet")
@@ -38,8 +38,8 @@ class Part:
             raise ValueError(f"{self.name!r} is no part's name, as part-00000.parquet")
         if not _SHA256.fullmatch(self.sha256):
             raise ValueError(f"{self.sha256!r} is no SHA-256")
-        if self.known_at is not None and datetime.fromisoformat(self.known_at).tzinfo is None:
-            raise ValueError(f"known_at {self.known_at} has no time zone")
+        if self.known_at is not None:
+            parse_moment(self.known_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,8 +225,7 @@ def _as(value: Any, kind: str) -> tuple[bool, Any]:  # noqa: PLR0911 - one retur
             fits = isinstance(value, Integral) and not isinstance(value, bool)
             return fits, int(value) if fits else None
         case "float":
-            fits = not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
-            return fits, float(value) if fits else None
+            return _as_float(value)
         case "str":
             return isinstance(value, str | Path | date), value.isoformat() if isinstance(value, date) else str(value)
         case "date":
@@ -238,6 +237,16 @@ def _as(value: Any, kind: str) -> tuple[bool, Any]:  # noqa: PLR0911 - one retur
         case _:  # the same number of another type is another value: True is not 1
             fits = any(value == choice and type(value) is type(choice) for choice in _choices(kind))
             return fits, value
+
+
+def _as_float(value: Any) -> tuple[bool, float | None]:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False, None
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of 400 digits
+        return False, None
+    return math.isfinite(number), number if math.isfinite(number) else None
 
 
 def _as_date(value: Any) -> tuple[bool, str | None]:

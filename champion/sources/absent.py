@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from champion.errors import ArchiveError
 from champion.files import write_bytes
-from champion.parsed import parsed
+from champion.parsed import moment, parsed
 from champion.sources.records import locked
 
 _MARGIN = timedelta(days=3)  # a file may come late; after that, "no such file" is taken for the last word
@@ -35,8 +35,7 @@ class _Said:
     paths: list[str]
 
     def __post_init__(self) -> None:
-        if self.asked_at.tzinfo is None:
-            raise ValueError(f"asked_at {self.asked_at} has no time zone")
+        moment(self.asked_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from filelock import FileLock, Timeout
 
 from champion.errors import ArchiveError
 from champion.files import sha256, write_bytes
-from champion.parsed import parsed
+from champion.parsed import moment, parsed
 
+_LONGEST_NAME = 255  # bytes, on every file system
 _LOCK_TIMEOUT = 60.0  # held for milliseconds, by a process that is not suspended
 
 
@@ -47,15 +48,14 @@ class Kept:
 
     def __post_init__(self) -> None:
         """Refuse a name that would lead to another folder, and a moment that is none."""
-        if self.file in {"", ".", ".."} or "/" in self.file or "\0" in self.file:
+        if self.file in {"", ".", ".."} or {"/", "\0"} & {*self.file} or len(self.file.encode()) > _LONGEST_NAME:
             raise ValueError(f"{self.file!r} is no file's name")
-        if datetime.fromisoformat(self.fetched_at).tzinfo is None:
-            raise ValueError(f"fetched_at {self.fetched_at} has no time zone")
+        moment(self.fetched_at)
 
     def staged(self, file: Path, session: date) -> Staged:
         """Return the entry as callers know it; `file` is the place the exchange's path names."""
-        moment = datetime.fromisoformat(self.fetched_at)
-        return Staged(file.with_name(self.file), session, self.sha256, moment, self.origin)
+        fetched_at = datetime.fromisoformat(self.fetched_at)
+        return Staged(file.with_name(self.file), session, self.sha256, fetched_at, self.origin)
 
     def is_intact(self, file: Path) -> bool:
         """Tell whether `file` has the very bytes that were kept."""

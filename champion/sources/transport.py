@@ -73,6 +73,8 @@ def canonical(base: str) -> str:
     Raises:
         UsageError: it can be neither a folder's name nor a URL.
     """
+    if not base.strip():
+        raise UsageError("archive: the address is empty; expected a folder, file://, http:// or https://")
     try:
         parts = urlsplit(base)
         if parts.scheme not in _PORTS:

@@ -14,12 +14,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Any, Literal
 
 from champion import clock
 from champion.errors import LedgerOvertaken, ModelError
-from champion.parsed import parsed
+from champion.parsed import moment, parsed
 from champion.tracking.books import Book, Held
 
 Kind = Literal["promote", "rollback"]
@@ -128,7 +128,7 @@ def _opened(book: Book, held: Held) -> list[Entry]:
             content = json.loads(line)
             found, seal = content.pop("seal"), _seal(seal, content)
             entries.append(_entry(content))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(f"{book} line {number} is no ledger entry ({error}): restore a backup") from error
         if found != seal:
             raise ModelError(f"{book} line {number} is not as it was written: the ledger was edited; restore a backup")
@@ -170,10 +170,4 @@ def _storable(value: Any) -> Any:
 
 def _entry(content: dict[str, Any]) -> Entry:
     found = parsed(Entry, json.dumps(content))
-    return replace(found, at=_utc(found.at), effective=found.effective and _utc(found.effective))
-
-
-def _utc(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment} has no time zone")
-    return moment.astimezone(UTC)
+    return replace(found, at=moment(found.at), effective=found.effective and moment(found.effective))

@@ -8,6 +8,7 @@ warehouse is what it was.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 _MANIFEST, _DATA = "BACKUP.json", "warehouse"
-_DESTINATIONS = ("Disk(", "File(", "S3(", "AzureBlobStorage(")
+_DESTINATION = re.compile(r"(Disk|File|S3|AzureBlobStorage)\(\s*'[^'\\]*'(\s*,\s*'[^'\\]*')*\s*\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +110,9 @@ def _files(folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def _on_server(settings: Settings, verb: str, preposition: str, place: str) -> Backup:
-    if not place.startswith(_DESTINATIONS) or not place.endswith(")") or ";" in place:
+    if not _DESTINATION.fullmatch(place):
         raise WarehouseError(
-            f"{verb} {preposition} {place!r}: a server takes {', '.join(f'{known}...)' for known in _DESTINATIONS)}, "
+            f"{verb} {preposition} {place!r}: a server takes Disk(...), File(...), S3(...) or AzureBlobStorage(...), "
             "as Disk('backups', 'monday'); its configuration says which are allowed"
         )
     with writer(settings) as client, refusals(f"{verb} {preposition} {place}"):

@@ -10,7 +10,7 @@ import polars as pl
 from champion.errors import WarehouseError
 from champion.warehouse.client import reader
 from champion.warehouse.engine import refusals
-from champion.warehouse.statements import split
+from champion.warehouse.statements import masked, split
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,6 +46,7 @@ def frame(client: Client, text: str, parameters: Mapping[str, Any] | None = None
     if unused:
         raise WarehouseError(f"the query has no parameters {unused}; it names them as {{name:Type}}")
     with refusals("the query was refused"):
+        _require_answer(client, statement)
         kind = _reading_kind(client, statement, bound)
         table = client.query_arrow(statement, parameters=bound or None)
         if kind.startswith("Select") and (enums := _enums(client, statement, bound, table)):
@@ -60,6 +61,15 @@ def _single(text: str) -> str:
     if len(found) != 1:
         raise WarehouseError(f"a query is one statement; this text holds {len(found)}")
     return found[0]
+
+
+def _require_answer(client: Client, statement: str) -> None:
+    """Refuse `into outfile`, by which a question writes files, also as part of `explain`; the engine tells it apart."""
+    if "outfile" not in statement.lower():
+        return
+    spelled = client.query("select formatQuerySingleLine({text:String})", parameters={"text": statement}).result_rows
+    if "INTO OUTFILE" in masked(str(spelled[0][0])).upper():
+        raise WarehouseError("the query was refused: `into outfile` writes a file; ask without it, and keep the answer")
 
 
 def _reading_kind(client: Client, statement: str, bound: Mapping[str, Any]) -> str:
