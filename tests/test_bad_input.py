@@ -53,7 +53,7 @@ from champion.sources import actions as lists, container, masters, records, tran
 from champion.sources.absent import Absent
 from champion.sources.patience import Patience, retry_after
 from champion.sources.staging import Staging
-from champion.tracking import journal, ledger
+from champion.tracking import books, journal, ledger
 from champion.warehouse import backup, client, migrations, queries, query
 from flows import summary
 
@@ -296,13 +296,13 @@ LINE |= {"at": "2024-06-01T10:00:00+00:00", "effective": None, "by": "a", "reaso
 )
 def test_a_ledger_entry_that_is_none_is_a_model_error(tmp_path: Path, changed: dict[str, Any]) -> None:
     content = LINE | changed
-    path = ledger.path_of(tmp_path)
-    put(path, json.dumps(content | {"seal": ledger._seal("", content)}).encode() + b"\n")
+    book = books.local(Settings(home=tmp_path))
+    put(book.path, json.dumps(content | {"seal": ledger._seal("", content)}).encode() + b"\n")
     with pytest.raises(ModelError, match="is no ledger entry"):
-        ledger.read(path)
-    put(path, DEEP.encode() + b"\n")
+        ledger.read(book)
+    put(book.path, DEEP.encode() + b"\n")
     with pytest.raises(ModelError, match="is no ledger entry"):
-        ledger.read(path)
+        ledger.read(book)
 
 
 @pytest.mark.parametrize("content", [[], {}, {"outcome": 1}, {"outcome": "x", "metrics": []}, DEEP, b"\xff"])

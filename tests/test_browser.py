@@ -27,9 +27,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from champion import resources
 from champion.pipeline import actions
-from champion.services import mlflow
 from champion.runner import page as pages
 from champion.runner.outcome import Outcome, Verdict
+from champion.services import mlflow
 from champion.settings import Settings
 from champion.tracking import runs
 from champion.tracking.pages import run_page

@@ -48,7 +48,6 @@ LOOK: dict[RcKeyType, Any] = {
     "axes.axisbelow": True,
     "legend.frameon": False,
     "legend.fontsize": 9,
-    "text.parse_math": False,  # a name with two dollar signs is a name, no formula
 }
 CRORE, LAKH = 1e7, 1e5
 ROLLING = 20  # sessions, about a month, of the smoothed lines

@@ -242,7 +242,8 @@ def _trusted(settings: Settings, types: Sequence[str]) -> list[str]:
         raise ModelError(
             f"the model holds what is no class of {', '.join(one.rstrip('.') for one in known)}: "
             f"{', '.join(strange[:5])}. Build it from scikit-learn estimators, so that it can be loaded without "
-            f"running foreign code; or, where the code is yours or one you trust, set CHAMPION_MODEL_PACKAGES={packages}"
+            "running foreign code; or, where the code is yours or one you trust, set "
+            f"CHAMPION_MODEL_PACKAGES={packages}"
         )
     return list(types)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+import psutil
+
 from champion import births, clock
 from champion.errors import UsageError
 from champion.tracking import store
