@@ -33,7 +33,7 @@ _REMEDIES = {
     errno.EACCES: "give whoever runs this the permission, or set CHAMPION_HOME to a folder of theirs",
     errno.EPERM: "give whoever runs this the permission, or set CHAMPION_HOME to a folder of theirs",
     errno.EROFS: "mount it for writing, or set CHAMPION_HOME to a folder elsewhere",
-    errno.ENOENT: "bring it back: is its disk mounted?",
+    errno.ENOENT: "bring it back, perhaps its disk is not mounted",
     errno.EIO: "look after the disk",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENOMEM: "end something else that needs memory",

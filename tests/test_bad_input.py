@@ -314,11 +314,11 @@ def test_a_journal_that_is_none_says_that_nothing_was_written(tmp_path: Path, co
 
 
 @pytest.mark.parametrize(
-    "changed", [{"pid": -1}, {"pid": 10**12}, {"pid": []}, {"port": 70_000}, {"born": "x"}, {"a": 1}]
+    "changed", [{"pid": -1}, {"pid": 10**12}, {"pid": []}, {"port": 70_000}, {"born": 5.0}, {"a": 1}]
 )
 def test_a_record_of_a_server_that_is_none_is_a_service_error(tmp_path: Path, changed: dict[str, Any]) -> None:
     settings = Settings(home=tmp_path)
-    put(settings.services / "mlflow.json", {"pid": 1, "born": 1.0, "port": 1} | changed)
+    put(settings.services / "mlflow.json", {"pid": 1, "born": "boot 1", "port": 1} | changed)
     with pytest.raises(ServiceError, match="not the record of a server"):
         local.stop(settings, "mlflow")
 
@@ -556,7 +556,7 @@ def test_names_in_figures_are_no_formulas() -> None:
         ("features 2024-07-01 2024-07-02 --feature-set :X", 2, "no module's name"),
         ("features 2024-07-01 2024-07-02 --feature-set os.path:join", 2, "not a champion.features.FeatureSet"),
         ("simulate made --start 9999-12-01 --end 9999-12-31", 2, "simulated from"),
-        ("simulate /proc/made --end 2023-01-05", 1, "is the place there"),
+        ("simulate /proc/made --end 2023-01-05", 1, "/proc/made: No such file"),
         ("archive add http://[", 2, "neither a folder nor a URL"),
         ("notebook run ../../etc/passwd", 1, "no notebook"),
         ("notebook run training -p a", 2, "name=value"),

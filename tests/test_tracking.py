@@ -162,7 +162,7 @@ def test_a_model_of_other_features_is_refused(shared: Settings) -> None:
 def test_a_model_of_foreign_types_is_not_registered(shared: Settings) -> None:
     model = TransformedTargetRegressor(LinearRegression(), func=subprocess.getoutput, inverse_func=os.system)
     run_id = runs.open_run(shared, "training", "foreign")
-    with pytest.raises(ModelError, match=r"no class of scikit-learn.*getoutput"):
+    with pytest.raises(ModelError, match=r"no class of sklearn.*getoutput"):
         registry.register(shared, model, frame(), run_id=run_id, feature_version="v1")
     runs.close_run(shared, run_id, "failed")
     assert len(registry.versions(shared)) == 3
@@ -370,5 +370,5 @@ def test_the_model_of_the_page_is_registered_where_its_package_is_trusted(
     runs.close_run(workspace, run_id, "succeeded")
     loaded = registry.load(trusting, made.number).model
     assert np.array_equal(loaded.predict_proba(inputs.to_numpy()), model.predict_proba(inputs.to_numpy()))
-    with pytest.raises(ModelError, match="types from outside"):
+    with pytest.raises(ModelError, match="no class of"):
         registry.load(workspace, made.number)

@@ -29,7 +29,11 @@ from champion.lake.partitions import Partition, SealedYear
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """What a month of a dataset holds: the digest of all of it, rows, sessions; which contracts its files follow."""
+    """What a month of a dataset holds: the digest of all of it, rows, sessions; which contracts its files follow.
+
+    >>> Month("a digest", 693, 21, frozenset({"quality_findings v1.0.0"})).rows
+    693
+    """
 
     digest: str
     rows: int
@@ -55,7 +59,9 @@ class Lake:
     ...     [path.name for path in lake.files("quality_findings")], len(lake.sessions_by_file("quality_findings"))
     ...     [(path.name, part.rows) for path, part in lake.parts("quality_findings")]
     ...     lake.manifest("quality_findings", session).contract, len(lake.digest("quality_findings"))
+    ...     [(str(day), month.rows, month.sessions) for day, month in lake.months("quality_findings").items()]
     ...     lake.sessions("quality_findings"), lake.verify("quality_findings"), lake.strangers()
+    ...     lake.require_whole(session, session)  # raises where a file is damaged
     ...     lake.contracts.exists()
     ...     contract = contracts.load("quality_findings")
     ...     lake.scan_partitions(contract, None, partitions.find(lake.root, contract, None)).collect().height
@@ -66,6 +72,7 @@ class Lake:
     (['part-00000.parquet'], 1)
     [('part-00000.parquet', 1)]
     ('quality_findings v1.0.0', 64)
+    [('2023-01-01', 1, 1)]
     ([datetime.date(2023, 1, 16)], [], [])
     False
     1
