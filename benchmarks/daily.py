@@ -4,7 +4,8 @@
 
 A workspace is filled from the archive up to the day before the first session (backfill, a model, promoted by force
 where the gate refuses it, as what a score costs does not depend on its skill). Then each session is the command, as a
-person would type it, in a process of its own, one after another as on those days; the Prefect server is up. The aim is 60 seconds on 2 cores, the SLA 15 minutes. CPU counts the kernels too.
+person would type it, in a process of its own, one after another as on those days; the Prefect server is up. The aim is
+60 seconds on 2 cores, the SLA 15 minutes. CPU counts the kernels too.
 """
 
 from __future__ import annotations
