@@ -15,6 +15,7 @@ from champion.files import write_bytes
 from champion.lake import Lake, index as index_dataset
 from champion.pipeline import actions as corporate, fetch as archive, lineage, load as warehouse, masters
 from champion.runner import Execution, run_notebook
+from champion.services import mlflow
 from champion.settings import Settings
 from champion.tracking import journal, runs
 from flows import progress
@@ -132,7 +133,7 @@ def report(session: date, parent: str) -> str:
 
     settings = Settings()
     page = settings.home / "reports" / str(session) / "morning.html"
-    write_bytes(page, render(morning(settings, session), settings.home).encode())
+    write_bytes(page, render(morning(settings, session), settings.home, mlflow.address(settings)).encode())
     if journal.answers(settings):
         runs.log_files(settings, parent, page.parent, "report")
     return str(page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any, TypeAlias
 
 import httpx
 import nbformat
+import psutil
 import pytest
 from explorers import NEED_RUNS, explore
 from hooks import listening
@@ -53,6 +55,16 @@ print(json.dumps(said, default=str))
 """
 
 
+PLANTED = {  # what nobody may find again
+    "CHAMPION_NOTIFY_URL": "http://127.0.0.1:9/hooks/Plant3d-notice",
+    "CHAMPION_PROMOTION_WEBHOOK": "http://127.0.0.1:9/hooks/Plant3d-promotion",
+    "AWS_ACCESS_KEY_ID": "Plant3d-key-id",
+    "AWS_SECRET_ACCESS_KEY": 'Plant3d/"secret"+key\\',
+    "CHAMPION_USER_PASSWORD": "Plant3d-password",
+    "LAKE_OF_A_FRIEND": "postgresql://friend:Plant3d-friend@127.0.0.1:9/lake",
+}
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("demo")
@@ -61,6 +73,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def champion(base: Path) -> Iterator[Command]:
     """A function that runs `champion` in the demo's workspace; the servers it leaves are stopped afterwards."""
+    outputs = base / "outputs.txt"
 
     def run(
         *arguments: str, home: Path = base / "demo", code: int = 0, **settings: str
@@ -68,7 +81,11 @@ def champion(base: Path) -> Iterator[Command]:
         variables = {**os.environ, "CHAMPION_HOME": str(home), "CHAMPION_ARCHIVE": str(base / "demo" / "archive")}
         variables |= {f"CHAMPION_{name.upper()}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "champion", *arguments]
-        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=280)
+        done = subprocess.run(
+            command, env=variables | PLANTED, capture_output=True, text=True, check=False, timeout=280
+        )
+        with outputs.open("a", encoding="utf-8") as said:
+            said.write(done.stdout + done.stderr)
         assert done.returncode == code, f"{arguments}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done
 
@@ -187,6 +204,7 @@ def test_daily_brings_one_session_through_to_scores(champion: Command, settings:
     kept = Path(runs.location(flow, "report/morning.html")).read_text(encoding="utf-8")
     assert kept == Path(said["report"]).read_text(encoding="utf-8")
     assert "Monday, 30 December 2024" in kept
+    assert flow.metrics["hours_after_close"] > 0  # of a session long past
 
 
 def test_a_date_without_a_session_is_no_failure(champion: Command) -> None:
@@ -199,6 +217,9 @@ def test_a_failing_cell_leaves_a_failed_run_with_its_notebook(
 ) -> None:
     cells = [
         nbformat.v4.new_code_cell("count: int = 1", metadata={"tags": ["parameters"]}),  # type: ignore[no-untyped-call]
+        nbformat.v4.new_code_cell(  # type: ignore[no-untyped-call]
+            "import os\nprint(dict(os.environ))\nos.write(2, os.environ['AWS_SECRET_ACCESS_KEY'].encode())\nos.environ"
+        ),
         nbformat.v4.new_code_cell("1 / (count - 1)"),  # type: ignore[no-untyped-call]
     ]
     path = tmp_path / "broken.ipynb"
@@ -215,6 +236,26 @@ def test_a_failing_cell_leaves_a_failed_run_with_its_notebook(
 def test_wrong_parameters_are_a_usage_error_before_any_kernel(champion: Command) -> None:
     said = champion("notebook", "run", "quality", "-p", "begin=2024-01-01", code=2)
     assert "begin" in said.stderr
+
+
+def test_the_trail_tells_flows_runs_and_who_began_them(champion: Command, settings: Settings) -> None:
+    told = json.loads(champion("audit", "--json").stdout)
+    assert set(told["not_asked"]) == {"warehouse"}, "Prefect's server runs"
+    flows = {event["what"]: event for event in told["events"] if event["source"] == "prefect"}
+    backfill = next(event for what, event in flows.items() if what.startswith("flow backfill 2023-01-02"))
+    assert backfill["user"] == getpass.getuser(), "by the run in MLflow that the flow made"
+    (learnt,) = [event for event in told["events"] if event["what"] == "notebook training"]
+    assert "read " in learnt["data"]
+    assert "features_equity_indicators" in learnt["data"]
+    assert learnt["id"] == registry.find(settings, 1).run_id
+
+
+def test_no_command_line_shows_a_secret(demo: dict[str, Any], settings: Settings) -> None:
+    assert demo
+    assert prefect.running(settings) is not None
+    lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    assert any("prefect server start" in line for line in lines)
+    assert [line for line in lines if "Plant3d" in line] == []
 
 
 def test_prefect_saw_the_cells_go_by(demo: dict[str, Any], settings: Settings) -> None:
@@ -313,6 +354,16 @@ def test_errors_are_clear_and_exit_codes_mean_something(champion: Command, setti
 
 def test_the_explorers_of_runs_and_models_run(settings: Settings, tmp_path: Path) -> None:
     explore(NEED_RUNS, settings, tmp_path)
+
+
+def test_no_secret_of_the_environment_is_found_again(champion: Command, base: Path, settings: Settings) -> None:
+    """Not in the lake, MLflow, Prefect's books, notebooks, pages and logs, nor in what was printed or is running."""
+    champion("stop")  # so that SQLite has written all that it holds
+    failed = runs.find_runs(settings, tags={"champion.notebook": "broken"})[0]
+    assert "***" in Path(runs.location(failed, "notebook/broken.html")).read_text(encoding="utf-8")
+    files = [path for path in base.rglob("*") if path.is_file() and base / "demo" / "archive" not in path.parents]
+    assert {"mlflow.db", "prefect.db", "outputs.txt", "kernel.log", "prefect.log"} <= {path.name for path in files}
+    assert [path for path in files if b"Plant3d" in path.read_bytes()] == []
 
 
 def test_nothing_is_left_running_as_if_it_were(settings: Settings) -> None:

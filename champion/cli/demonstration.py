@@ -82,10 +82,6 @@ def _summary(
     }
 
 
-def _named(version: int | None) -> str:
-    return "none: the gate refused" if version is None else f"{registry.MODEL} version {version}"
-
-
 def _say_where_to_look(settings: Settings) -> None:
     from champion.services import prefect  # noqa: PLC0415
 
@@ -93,10 +89,12 @@ def _say_where_to_look(settings: Settings) -> None:
     console.out.print(
         f"""
 Look around (this workspace is {settings.home}):
-  export CHAMPION_HOME={shlex.quote(str(settings.home))}
+  export CHAMPION_HOME={shlex.quote(str(settings.home))} CHAMPION_ARCHIVE={shlex.quote(settings.archive)}
   champion status            the workspace in one screen
+  champion report            the morning look: market, quality, drift, scores
   champion ui                MLflow: runs, notebooks, the model registry
   champion lab               JupyterLab on the notebooks
   Prefect                    {server.url if server else "starts with the next flow"}   (champion stop ends it)""",
         markup=False,
+        soft_wrap=True,
     )

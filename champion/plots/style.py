@@ -30,6 +30,7 @@ Values: TypeAlias = np.ndarray[Any, Any]
 BLUE, SKY, GREEN, ORANGE, VERMILION, PURPLE = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7"
 INK, GREY, PALE = "#2B2B2B", "#767676", "#E4E4E4"
 LOOK: dict[RcKeyType, Any] = {
+    "text.parse_math": False,  # a symbol with two dollars is no formula
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "text.color": INK,
@@ -240,6 +241,16 @@ def lakh_text(count: float) -> str:
         if abs(count) >= size:
             return f"{count / size:,.4g} {name}"
     return f"{count:,.0f}"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a length of time in seconds, from a minute on in minutes.
+
+    >>> duration_text(3.46), duration_text(295)
+    ('3.5 s', '4 min 55 s')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes:,} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
 def percent(value: float, digits: int = 1) -> str:

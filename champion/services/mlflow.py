@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from urllib.parse import urlsplit, urlunsplit
 
 from champion.services import local
 from champion.services.local import Server
@@ -21,6 +22,24 @@ _VARIABLES = {  # the default is eleven processes and 3.3 GB, some of which outl
 def is_local(settings: Settings) -> bool:
     """Tell whether the store is a database that this workspace opens itself, not somebody's server."""
     return not settings.tracking.startswith("http")
+
+
+def address(settings: Settings) -> str | None:
+    """Return where MLflow's pages are, or None where nobody started them.
+
+    They are on the server that keeps the books, on the one that this workspace runs, or where its setting puts them.
+    No password is in it.
+
+    >>> address(Settings(home="/tmp/none", tracking_uri="http://me:secret@mlflow:5000"))
+    'http://mlflow:5000'
+    """
+    if not is_local(settings):
+        parts = urlsplit(settings.tracking)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
+    server = local.recorded(settings, NAME)
+    if server is not None and server.alive:
+        return server.url
+    return f"http://{local.HOST}:{settings.mlflow_port}" if settings.mlflow_port else None
 
 
 def begin(settings: Settings) -> Server:

@@ -29,7 +29,12 @@ _QUIET = {  # nothing leaves the machine, nothing is guessed
 
 def environment(settings: Settings, api: str) -> dict[str, str]:
     """Return the variables a process needs, before it imports prefect, to use this workspace's server."""
-    return {**_QUIET, "PREFECT_HOME": str(settings.prefect_home), "PREFECT_API_URL": api}
+    return {
+        **_QUIET,
+        "PREFECT_HOME": str(settings.prefect_home),
+        "PREFECT_API_URL": api,
+        **_login(settings, "PREFECT_API_AUTH_STRING"),
+    }
 
 
 def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> str:
@@ -77,6 +82,7 @@ def _start(settings: Settings) -> Server:
     port = local.port(settings.prefect_port, "CHAMPION_PREFECT_PORT")
     api = f"http://{local.HOST}:{port}/api"
     variables = {**os.environ, **environment(settings, api), **_database(settings), "PREFECT_UI_API_URL": api}
+    variables |= _login(settings, "PREFECT_SERVER_API_AUTH_STRING")
     command = [sys.executable, "-m", "champion.startup", "prefect", "server", "start"]
     command += ["--host", local.HOST, "--port", str(port)]
     server = local.start(settings, NAME, command, variables, port)
@@ -88,6 +94,10 @@ def _database(settings: Settings) -> dict[str, str]:
     """Return where the server keeps its books; nothing for SQLite in the home."""
     url = settings.prefect_database
     return {"PREFECT_SERVER_DATABASE_CONNECTION_URL": url} if url else {}
+
+
+def _login(settings: Settings, variable: str) -> dict[str, str]:
+    return {} if settings.prefect_login is None else {variable: settings.prefect_login.get_secret_value()}
 
 
 def _healthy(api: str) -> bool:
