@@ -8,11 +8,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from champion import contracts, features
 from champion.errors import LakeError
 from champion.lake import Lake
-from champion.pipeline import learn
+from champion.pipeline import history, learn, ways
+from champion.pipeline.actions import known_factors
 from champion.pipeline.bars import equity_bars
 from champion.pipeline.build import build_features
 from champion.settings import Settings
@@ -57,6 +59,25 @@ def test_day_by_day_equals_all_at_once(ingested: Settings, lake: Lake, tmp_path:
     for session in sessions[-3:]:
         assert build_features(daily, session, session).totals["written"] == 1
     assert daily.digest(FEATURES) == lake.digest(FEATURES)
+
+
+def test_portions_of_instruments_and_years_equal_all_at_once(known: Settings, tmp_path: Path) -> None:
+    """What bounds the memory of a build of many years: some instruments at a time, then some sessions."""
+    shutil.copytree(known.lake, tmp_path / "lake")
+    lake = Lake(tmp_path / "lake")
+    leftover = lake.root / ".building" / "0123456789abcdef"
+    leftover.mkdir(parents=True)
+    leftover.with_suffix(".lock").touch()  # of a build that was killed
+    build = history.plan(lake, LAST, features.V1, known_factors(lake))
+    [whole] = ways.rebuilt(build, build.sessions)
+    parts = list(ways.rebuilt(build, build.sessions, at_once=lake.rows(BARS) // 5))
+    assert [part.sessions[0].year for part in parts] == [2023, 2024]
+    assert [part.state is None for part in parts] == [True, False]
+    assert_frame_equal(pl.concat([part.rows for part in parts]), whole.rows, check_row_order=False, check_exact=True)
+    assert whole.state is not None
+    assert parts[-1].state is not None
+    assert parts[-1].state.equals(whole.state)
+    assert list((lake.root / ".building").iterdir()) == []
 
 
 def test_building_again_changes_nothing(own: Lake) -> None:

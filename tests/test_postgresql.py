@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,20 +15,23 @@ from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
+import httpx
 import polars as pl
 import postgres_server
+import psutil
 import pytest
 from pydantic import SecretStr
 from sklearn.linear_model import LogisticRegression
 
 from champion.errors import ModelError, UsageError
 from champion.lake import Lake
-from champion.services import prefect
+from champion.services import prefect, worker
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.tracking import books, ledger, promotion, registry, runs, store
 from champion.tracking.promotion import Decision
 
+LOGIN = "champion:Plant3d-login"
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),  # as in test_tracking
     pytest.mark.filterwarnings("ignore:.*deleted while still open:ResourceWarning"),  # MLflow leaves its engines open
@@ -58,6 +62,7 @@ def away(
         archive=str(archive.root),
         tracking_uri=server.url("mlflow"),
         prefect_database_url=server.url("prefect"),
+        prefect_login=SecretStr(LOGIN),
     )
 
 
@@ -74,6 +79,22 @@ if __name__ == "__main__":  # Dask's processes import this file
     first, last, parts = sys.argv[1:]
     done = flow(date.fromisoformat(first), date.fromisoformat(last), days=2)
     assert done == {"parts": int(parts), "sessions": 2 * int(parts)}, done
+"""
+
+SETS = """
+import os
+from datetime import date
+from champion.services import prefect
+from champion.settings import Settings
+from champion.tracking import runs
+os.environ |= prefect.environment(Settings(), prefect.ensure(Settings()))  # before prefect is imported
+from flows import sets
+
+if __name__ == "__main__":  # Dask's processes import this file
+    parent = runs.open_run(Settings(), "feature-engineering", "feature sets on Dask")
+    built = sets.build_sets(("v1", "alpha158"), (date(2024, 8, 28), date(2024, 8, 30)), parent=parent)
+    runs.close_run(Settings(), parent, "succeeded", {})
+    assert {name: made["outcome"] for name, made in built.items()} == {"v1": "succeeded", "alpha158": "succeeded"}
 """
 
 
@@ -113,6 +134,7 @@ def test_a_flow_runs_end_to_end_and_is_recorded(
         "CHAMPION_ARCHIVE": away.archive,
         "CHAMPION_TRACKING_URI": away.tracking,
         "CHAMPION_PREFECT_DATABASE_URL": server.url("prefect"),
+        "CHAMPION_PREFECT_LOGIN": LOGIN,
         "CHAMPION_TASK_RUNNER": runner,
     }
     script = tmp_path / "flow.py"
@@ -140,10 +162,54 @@ def test_a_flow_runs_end_to_end_and_is_recorded(
     assert [path for path in away.home.rglob("*.db") if path.is_file()] == [], "no SQLite beside it"
 
 
-def test_no_password_is_left_in_the_workspace(away: Settings) -> None:
-    texts = [path for path in away.home.rglob("*") if path.suffix in {".log", ".json", ".html", ".ipynb", ""}]
-    leaking = [path for path in texts if path.is_file() and b"word%3A" in path.read_bytes()]
-    assert leaking == []
+def test_feature_sets_are_built_side_by_side_on_dask(
+    away: Settings, known: Settings, server: postgres_server.Server, tmp_path: Path
+) -> None:
+    if find_spec("prefect_dask") is None:
+        pytest.skip("prefect-dask is not installed: pip install 'champion[dask]'")
+    made = away.model_copy(update={"home": tmp_path / "home"})
+    shutil.copytree(known.lake, made.lake)
+    variables = {
+        "CHAMPION_HOME": str(made.home),
+        "CHAMPION_TRACKING_URI": away.tracking,
+        "CHAMPION_PREFECT_DATABASE_URL": server.url("prefect"),
+        "CHAMPION_TASK_RUNNER": "dask",
+    }
+    script = tmp_path / "features.py"
+    script.write_text(SETS)
+    command = [sys.executable, str(script)]
+    try:
+        done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    finally:
+        prefect.stop(made)
+    assert done.returncode == 0, done.stderr[-3000:]
+    recorded = runs.find_runs(made)
+    parent = next(run for run in recorded if run.name == "feature sets on Dask")
+    ours = [run for run in recorded if run.tags.get("mlflow.parentRunId") == parent.run_id]
+    assert len({run.tags[runs.PID] for run in ours} - {parent.tags.get(runs.PID)}) == 2, "a worker each"
+    lake = Lake(made.lake)
+    for name in ("features_equity_indicators", "features_equity_alpha158"):
+        built = lake.sessions(name)
+        assert built == lake.sessions("normalized_equity_ohlc", date(2024, 8, 28))
+        assert lake.verify(name) == []
+
+
+def test_no_password_is_left_in_the_workspace_or_on_a_command_line(away: Settings) -> None:
+    assert prefect.running(away) is not None
+    secrets = ("word%3A", LOGIN.partition(":")[2])
+    files = [(path, path.read_bytes()) for path in away.home.rglob("*") if path.is_file()]
+    assert [path for path, content in files if any(secret.encode() in content for secret in secrets)] == []
+    lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    assert [line for line in lines if any(secret in line for secret in secrets)] == []
+
+
+def test_the_prefect_server_answers_nobody_without_the_login(away: Settings) -> None:
+    running = prefect.running(away)
+    assert running is not None
+    asked = f"{running.api}/flow_runs/count"
+    assert httpx.post(asked, json={}).status_code == httpx.codes.UNAUTHORIZED
+    assert httpx.post(asked, json={}, auth=("champion", "guessed")).status_code == httpx.codes.UNAUTHORIZED
+    assert httpx.post(asked, json={}, auth=worker.login(away)).json() > 0
 
 
 def test_a_version_is_registered_promoted_and_found_again(away: Settings) -> None:

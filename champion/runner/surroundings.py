@@ -31,6 +31,7 @@ def of_kernel(settings: Settings, execution: str, run_id: str | None, result: Pa
         **settings.environment(),
         report.RESULT_DIR: str(result),
         "MLFLOW_TRACKING_URI": settings.tracking,
+        **settings.tracking_login,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # a notebook is a report, not a terminal
         "DO_NOT_TRACK": "true",

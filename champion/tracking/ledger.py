@@ -13,12 +13,13 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Any, Literal
 
 from champion import clock
 from champion.errors import LedgerOvertaken, ModelError
+from champion.parsed import moment, parsed
 from champion.tracking.books import Book, Held
 
 Kind = Literal["promote", "rollback"]
@@ -127,7 +128,7 @@ def _opened(book: Book, held: Held) -> list[Entry]:
             content = json.loads(line)
             found, seal = content.pop("seal"), _seal(seal, content)
             entries.append(_entry(content))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(f"{book} line {number} is no ledger entry ({error}): restore a backup") from error
         if found != seal:
             raise ModelError(f"{book} line {number} is not as it was written: the ledger was edited; restore a backup")
@@ -168,12 +169,5 @@ def _storable(value: Any) -> Any:
 
 
 def _entry(content: dict[str, Any]) -> Entry:
-    effective = content["effective"]
-    return Entry(
-        **{
-            **content,
-            "at": datetime.fromisoformat(content["at"]).astimezone(UTC),
-            "effective": datetime.fromisoformat(effective).astimezone(UTC) if effective else None,
-            "reasons": tuple(content["reasons"]),
-        }
-    )
+    found = parsed(Entry, json.dumps(content))
+    return replace(found, at=moment(found.at), effective=found.effective and moment(found.effective))
