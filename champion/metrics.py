@@ -7,11 +7,12 @@ without a forward return do not count.
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import polars as pl
-from scipy.stats import norm
 
 SESSIONS_PER_YEAR = 250
+_NORMAL = NormalDist()
 _FEWEST = 3  # instruments a session needs for a correlation to mean anything
 
 
@@ -151,10 +152,10 @@ def deflated_sharpe_ratio(
     expected = 0.0
     if trials > 1:
         euler = 0.5772156649015329
-        draws = (1 - euler) * norm.ppf(1 - 1 / trials) + euler * norm.ppf(1 - 1 / (trials * math.e))
+        draws = (1 - euler) * _NORMAL.inv_cdf(1 - 1 / trials) + euler * _NORMAL.inv_cdf(1 - 1 / (trials * math.e))
         expected = math.sqrt(variance) * draws
     spread = math.sqrt(1 - skew * sharpe + (kurtosis - 1) / 4 * sharpe**2)
-    return float(norm.cdf((sharpe - expected) * math.sqrt(periods - 1) / spread))
+    return _NORMAL.cdf((sharpe - expected) * math.sqrt(periods - 1) / spread)
 
 
 def max_drawdown(equity: pl.Series) -> float:

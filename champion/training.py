@@ -218,7 +218,7 @@ def judge(scores: pl.DataFrame, horizon: int) -> dict[str, float]:
 
 
 def _learnt(recipe: Recipe, rows: pl.DataFrame, features: NDArray[np.float64], train: NDArray[np.intp]) -> Pipeline:
-    chosen = rows[train].select("instrument_id", "trade_date", "label_end", "label")
+    chosen = rows.select("instrument_id", "trade_date", "label_end", "label")[train]
     weights = None
     if recipe.weighted:
         unique = average_uniqueness(chosen).to_numpy()
@@ -230,7 +230,8 @@ def _tested(
     estimator: Estimator, rows: pl.DataFrame, features: NDArray[np.float64], test: NDArray[np.intp], fold: int
 ) -> pl.DataFrame:
     scores = estimators.probability(estimator, features[test])
-    return rows[test].select(*_KEY, pl.lit(fold).alias("fold"), "forward_return", "label", score=pl.Series(scores))
+    told = rows.select(*_KEY, pl.lit(fold).alias("fold"), "forward_return", "label")[test]
+    return told.with_columns(score=pl.Series(scores))
 
 
 def _importance(

@@ -12,9 +12,9 @@ from typing import Any
 
 import polars as pl
 
-from champion.errors import LakeError
+from champion.errors import LakeError, UsageError
 from champion.lake import Lake
-from champion.settings import Settings
+from champion.settings import Settings, read
 
 
 @cache
@@ -24,7 +24,7 @@ def settings() -> Settings:
     >>> settings().lake.name
     'lake'
     """
-    return Settings()
+    return read()
 
 
 def lake() -> Lake:
@@ -100,5 +100,13 @@ def as_date(value: date | str | None) -> date | None:
 
     >>> as_date("2024-01-15")
     datetime.date(2024, 1, 15)
+
+    Raises:
+        UsageError: the text is no date.
     """
-    return date.fromisoformat(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except ValueError as error:
+        raise UsageError(f"{value!r} is not a date; write it as 2024-01-15") from error

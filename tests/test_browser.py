@@ -27,6 +27,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from champion import resources
 from champion.pipeline import actions
+from champion.runner import page as pages
+from champion.runner.outcome import Outcome, Verdict
 from champion.services import mlflow
 from champion.settings import Settings
 from champion.tracking import runs
@@ -220,3 +222,19 @@ def test_mlflow_shows_what_ran(page: Page, workspace: Settings, tmp_path: Path) 
         page.goto(run_page(base, failed.experiment, failed.run_id))
         page.get_by_text(failed.run_id).first.wait_for()
         page.get_by_role("tab", name="Model metrics").wait_for()  # the page of a run, not of an evaluation
+
+
+def test_the_page_of_a_run_executes_nothing_that_its_outputs_hold(page: Page, tmp_path: Path) -> None:
+    hostile = "<img src=x onerror=\"document.title = 'ran'\"><svg onload=\"document.title = 'ran'\"></svg>"
+    data = [{"text/html": hostile}, {"application/javascript": "document.title = 'ran'"}, {"image/svg+xml": hostile}]
+    outputs = [nbformat.v4.new_output("display_data", data=one) for one in data]  # type: ignore[no-untyped-call]
+    cell = nbformat.v4.new_code_cell("shown", outputs=outputs)  # type: ignore[no-untyped-call]
+    saved = tmp_path / "kept.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), saved)  # type: ignore[no-untyped-call]
+    text = pages.render(saved, "run", Verdict(Outcome.SUCCEEDED, 1.0), {})
+    for policy, title in ((True, "kept"), (False, "ran")):  # without it, it would
+        shown = text if policy else text.replace("Content-Security-Policy", "nothing")
+        saved.with_suffix(".html").write_text(shown, encoding="utf-8")
+        page.goto(saved.with_suffix(".html").as_uri(), wait_until="load")
+        page.wait_for_timeout(300)
+        assert page.title() == title

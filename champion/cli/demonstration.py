@@ -13,20 +13,20 @@ from champion.settings import Settings
 from champion.simulate import SimulatedArchive, publish
 from champion.tracking import registry
 
-START, END = date(2023, 1, 2), date(2024, 12, 31)
+END = date(2024, 12, 31)
 
 
-def run(base: Settings, instruments: int, signal: float, *, as_json: bool) -> None:
+def run(base: Settings, instruments: int, start: date, signal: float, *, as_json: bool) -> None:
     """Run the demo in `<home>/demo`, so that simulated sessions never mix with real ones, and print what came of it."""
     here = (base.home / "archive" / "simulation.json").exists()  # the demo's own workspace, by its README's export
     home = base.home if here else base.home / "demo"
     tell_stage = console.stages(4, hidden=as_json)
-    tell_stage("simulating an exchange archive of two years")
+    tell_stage(f"simulating an exchange archive from {start}")
     with console.progress_bar(hidden=as_json) as tell:
         archive = publish(
             home / "archive",
             instruments=instruments,
-            start=START,
+            start=start,
             end=END,
             signal=signal,
             progress=lambda done, total: tell(done, total, "simulating the archive"),
@@ -38,7 +38,7 @@ def run(base: Settings, instruments: int, signal: float, *, as_json: bool) -> No
         from flows.models import score_session, train_model  # noqa: PLC0415
 
         tell_stage(f"backfilling {len(archive.sessions)} sessions: lake, quality, features, warehouse")
-        backfilled = historical_backfill(START, END)
+        backfilled = historical_backfill(start, END)
         tell_stage("training a model and judging it")
         trained = train_model()
         tell_stage(f"scoring {archive.sessions[-1]}, the last session")

@@ -37,7 +37,7 @@ def lab(
     chosen, root = console.settings(), os.geteuid() == 0
     console.err.print(f"workspace {chosen.home}", soft_wrap=True)
     if root:
-        console.err.print("[yellow]running as root[/], which Jupyter allows only on demand: --allow-root is given")
+        console.err.print("running as root, which Jupyter allows only on demand: --allow-root is given", style="yellow")
     command = jupyter.command(
         (folder or resources.folder("notebooks")).absolute(), port=port, browser=browser, root=root
     )
@@ -63,7 +63,7 @@ def serve() -> None:
         console.out.print(f"MLflow   {experiments_page(served.mlflow or mlflow.address(chosen) or '')}", soft_wrap=True)
         console.out.print(f"worker   on pool {chosen.work_pool}; Ctrl-C stops all")
 
-    together.serve(chosen, lambda text: console.err.print(f"[dim]{text}[/]"), tell)
+    together.serve(chosen, lambda text: console.err.print(text, style="dim"), tell)
 
 
 def deploy() -> None:
@@ -74,7 +74,7 @@ def deploy() -> None:
     from champion.services import deployed, prefect  # noqa: PLC0415
 
     chosen = console.settings()
-    api = prefect.ensure(chosen, note=lambda text: console.err.print(f"[dim]{text}[/]"))
+    api = prefect.ensure(chosen, note=lambda text: console.err.print(text, style="dim"))
     deployed.deploy(chosen, api)
     console.out.print(f"deployed to {api.removesuffix('/api')}, work pool {chosen.work_pool}")
 

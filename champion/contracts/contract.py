@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from champion.contracts.rules import rule_expression
+from champion.contracts.shape import misshapen
 from champion.contracts.types import Avro, Names, names as type_names, nullable_clickhouse, split_null
 from champion.errors import ContractError
 
@@ -151,6 +153,8 @@ def parse(record: dict[str, Any], version: int = 1) -> Contract:
     Raises:
         ContractError: it lacks an attribute, names fields it does not have, or says two things at once.
     """
+    if wrong := list(misshapen(record)):
+        raise ContractError(f"contract {record.get('name', '?')!r}: {'; '.join(wrong)}")
     try:
         contract = Contract(
             name=record["name"],
@@ -169,6 +173,8 @@ def parse(record: dict[str, Any], version: int = 1) -> Contract:
         )
     except KeyError as error:
         raise ContractError(f"contract {record.get('name', '?')!r} lacks the attribute {error}") from error
+    except RecursionError as error:
+        raise ContractError(f"contract {record['name']!r} has types nested too deeply") from error
     if wrong := list(_contradictions(contract)):
         raise ContractError(f"{contract.label}: {'; '.join(wrong)}")
     return contract
@@ -178,12 +184,25 @@ def _contradictions(contract: Contract) -> Iterator[str]:
     known = set(contract.polars_schema)
     if strangers := [name for name in (*contract.key, *contract.sort_by, contract.session) if name not in known]:
         yield f"key, session or sort_by name fields it does not have: {strangers}"
-    if not re.fullmatch(rf"{contract.version}\.\d+\.\d+", contract.schema_version):
+    if not re.fullmatch(rf"{contract.version}\.[0-9]{{1,6}}\.[0-9]{{1,6}}", contract.schema_version):
         yield f"schema_version of version {contract.version} must be {contract.version}.minor.patch"
+    yield from _rules(contract, known)
     for field in contract.fields:
         # Else a null that was written and a field that was not there yet could not be told apart.
         if field.nullable and field.default not in (None, NO_DEFAULT):
             yield f"{field.name} may be null, so its default must be null, not {field.default!r}"
+
+
+def _rules(contract: Contract, known: AbstractSet[str]) -> Iterator[str]:
+    empty = pl.LazyFrame(schema=contract.polars_schema)
+    for name, text in contract.rules.items():
+        try:
+            if strangers := sorted(set(pl.sql_expr(text).meta.root_names()) - known):
+                yield f"rule {name} reads fields it does not have: {strangers}"
+            elif empty.select(rule_expression(text)).collect_schema().dtypes() != [pl.Boolean()]:
+                yield f"rule {name} is true or false of no row: {text}"
+        except (pl.exceptions.PolarsError, ValueError) as error:
+            yield f"rule {name} is no expression: {error}"
 
 
 def _field(item: dict[str, Any]) -> Field:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -9,8 +10,42 @@ import polars as pl
 
 from champion.errors import UsageError
 
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 BAR_COLUMNS = ("open", "high", "low", "close", "volume", "turnover", "trades")
 """The columns of a bar that expressions may use."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """Computes several columns in one go, which share most of their work, from bars in session order.
+
+    `compute` is given bar columns and the names wanted, and returns these columns, one value a row. A value depends on
+    its row and the rows before it, as an expression's does, and to the last bit on the feature's `lookback` rows alone.
+
+    >>> moves = Kernel(lambda bars, names: bars.select(up=pl.col("close").diff(), level="close").select(names))
+    >>> bars = pl.DataFrame({"close": [10.0, 12.0]})
+    >>> bars.select(moves.expression("up", ["close"], pl.Float64())).to_series().to_list()
+    [None, 2.0]
+    """
+
+    compute: Callable[[pl.DataFrame, Sequence[str]], pl.DataFrame]
+
+    @staticmethod
+    def select(frame: pl.DataFrame, wanted: Sequence[tuple[str, pl.Expr, Kernel | None]]) -> pl.DataFrame:
+        """Return named columns of a frame: by its expression, or in one call all those of a kernel."""
+        kernels = dict.fromkeys(kernel for _, _, kernel in wanted if kernel is not None)
+        alone = (expression.alias(name) for name, expression, kernel in wanted if kernel is None)
+        made = frame.lazy().select(*alone).collect()  # lazy: what they share, once
+        together = [each.compute(frame, [name for name, _, kernel in wanted if kernel is each]) for each in kernels]
+        return pl.concat([made, *together], how="horizontal").select(name for name, _, _ in wanted)
+
+    def expression(self, name: str, columns: Sequence[str], dtype: pl.DataType) -> pl.Expr:
+        """Return one of its features as an expression of bar columns."""
+
+        def alone(bars: pl.Series) -> pl.Series:
+            return self.compute(bars.struct.unnest(), [name]).to_series()
+
+        return pl.struct(*columns).map_batches(alone, return_dtype=dtype)
 
 
 @dataclass(frozen=True)
@@ -19,7 +54,8 @@ class Carried:
 
     `expression` gives it over all bars of the instrument. `step` gives the same, to the last bit, from one bar's
     columns and the carried values before it, each under its name. An exponential `mean` or a running `total` says
-    just what it takes in with each bar, its `values`; its step follows, and whole histories are quicker.
+    just what it takes in with each bar, its `values`; its step follows, and whole histories are quicker. A `kernel`
+    gives the same values, together with others' and quicker still.
 
     >>> shares = Carried.total("shares", 1, pl.col("volume").cum_sum(), pl.col("volume"))
     >>> shares.lookback, shares.dtype
@@ -37,6 +73,7 @@ class Carried:
     dtype: pl.DataType = field(default_factory=pl.Float64)
     values: pl.Expr | None = field(default=None, repr=False, compare=False)
     alpha: float | None = None
+    kernel: Kernel | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def mean(cls, name: str, lookback: int, expression: pl.Expr, values: pl.Expr, alpha: float) -> Carried:
@@ -48,35 +85,6 @@ class Carried:
     def total(cls, name: str, lookback: int, expression: pl.Expr, values: pl.Expr) -> Carried:
         """Return what starts as `expression` and then grows by `values`, both whole numbers (Int64)."""
         return cls(name, lookback, expression, pl.col(name) + values, pl.Int64(), values)
-
-
-@dataclass(frozen=True, eq=False)
-class Kernel:
-    """Computes several features in one go, which share most of their work, from bars in session order.
-
-    `compute` is given bar columns and the names wanted, and returns these columns, one value a row. A value depends on
-    its row and the rows before it, as an expression's does, and to the last bit on the feature's `lookback` rows alone.
-
-    >>> moves = Kernel.of(pl.struct(up=pl.col("close").diff(), level=pl.col("close")))
-    >>> bars = pl.DataFrame({"close": [10.0, 12.0]})
-    >>> bars.select(moves.expression("up", ["close"], pl.Float64())).to_series().to_list()
-    [None, 2.0]
-    """
-
-    compute: Callable[[pl.DataFrame, Sequence[str]], pl.DataFrame]
-
-    @classmethod
-    def of(cls, together: pl.Expr) -> Kernel:
-        """Return the kernel of an expression that gives a struct, with a field for each feature."""
-        return cls(lambda bars, names: bars.select(together.alias("_")).unnest("_").select(names))
-
-    def expression(self, name: str, columns: Sequence[str], dtype: pl.DataType) -> pl.Expr:
-        """Return one of its features as an expression of bar columns."""
-
-        def alone(bars: pl.Series) -> pl.Series:
-            return self.compute(bars.struct.unnest(), [name]).to_series()
-
-        return pl.struct(*columns).map_batches(alone, return_dtype=dtype)
 
 
 @dataclass(frozen=True)
@@ -128,6 +136,9 @@ class FeatureSet:
     def __post_init__(self) -> None:
         """Refuse what could be neither built nor stored."""
         problems = [] if self.features else ["it has no features"]
+        groups = [feature.group for feature in self.features]
+        words = [name for name in (self.name, self.version, *groups, *self.columns) if not _WORD.fullmatch(name)]
+        problems += [f"{word!r} is no word of letters, digits and _, as files and columns need" for word in words]
         problems += [f"{name} comes twice" for name in sorted({n for n in self.columns if self.columns.count(n) > 1})]
         for feature in self.features:
             unknown = set(feature.expression.meta.root_names()) - {*BAR_COLUMNS}

@@ -68,7 +68,7 @@ def seal(lake: Lake, name: str, year: int) -> list[Sealed]:
     [(2023, 1, 0)]
     """
     this_year = clock.now().year
-    if year >= this_year:
+    if not date.min.year <= year < this_year:
         raise LakeError(f"sealing {year}: the year is not over; closed years are those up to {this_year - 1}")
     contract = contracts.load(name)
     with layout.locked(lake.root, contract):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -66,7 +65,7 @@ def feature_correlation(frame: pl.DataFrame) -> Figure:
     upper = np.triu(np.ones(correlation.shape, dtype=bool), k=1)
     mesh = ax.pcolormesh(
         np.ma.array(correlation, mask=upper | np.isnan(correlation)),
-        cmap=sns.diverging_palette(245, 35, s=85, l=48, as_cmap=True),  # blue to orange, white at 0
+        cmap=style.diverging("#3176B0", "#A66129"),  # blue to orange, white at 0
         vmin=-1,
         vmax=1,
         edgecolors="white",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
@@ -96,7 +95,7 @@ def quantile_bars(quantiles: pl.DataFrame) -> Figure:
     quantiles = quantiles.sort("quantile")
     points = quantiles["mean_return"].to_numpy() * 10_000
     figure, (ax,) = style.panels((7, 4))
-    sns.barplot(x=quantiles["quantile"].to_list(), y=points, ax=ax, color=style.BLUE, saturation=1, width=0.7)
+    ax.bar(quantiles["quantile"].cast(pl.String).to_list(), points, color=style.BLUE, width=0.7)
     style.bar_labels(ax, [style.signed(point, ",.1f") for point in points], size=9)
     ax.axhline(0, color=style.INK, linewidth=0.8)
     ax.margins(y=0.15)
@@ -158,6 +157,8 @@ def confusion(out_of_sample: pl.DataFrame) -> Figure:
     shares = counts / counts.sum()
     text = [f"{count:,}\n{style.percent(share)}" for count, share in zip(counts.flat, shares.flat, strict=True)]
     figure, (ax,) = style.panels((5.6, 4.8), grid="none")
+    import seaborn as sns  # noqa: PLC0415 - a second to import, with pandas and scipy
+
     sns.heatmap(
         shares, ax=ax, cmap="Blues", vmin=0, vmax=0.6, cbar=False, square=True, linewidths=2,
         annot=np.array(text).reshape(2, 2), fmt="", annot_kws={"fontsize": 13}, xticklabels=_SIDES, yticklabels=_SIDES,
@@ -243,7 +244,7 @@ def score_distribution(scores: pl.DataFrame) -> Figure:
     if values.min() == values.max():
         style.note(ax, f"every score is {median:g}")
         return figure
-    sns.histplot(x=values, bins=40, ax=ax, color=style.SKY, alpha=1, edgecolor="white", linewidth=0.5)
+    ax.hist(values, bins=40, color=style.SKY, edgecolor="white", linewidth=0.5)
     ax.axvline(median, color=style.BLUE, linewidth=1.8, label=f"median {median:.3f}")
     ax.set(xlabel="score", ylabel="instruments")
     style.legend_above(ax)

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -29,6 +30,7 @@ Values: TypeAlias = np.ndarray[Any, Any]
 BLUE, SKY, GREEN, ORANGE, VERMILION, PURPLE = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7"
 INK, GREY, PALE = "#2B2B2B", "#767676", "#E4E4E4"
 LOOK: dict[RcKeyType, Any] = {
+    "text.parse_math": False,  # a symbol with two dollars is no formula
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "text.color": INK,
@@ -205,6 +207,11 @@ def bar_labels(ax: Axes, labels: Sequence[str], size: float = 8) -> None:
 def legend_above(ax: Axes) -> None:
     """Put the legend in a row above the right end of the panel, where it hides nothing."""
     ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.3)
+
+
+def diverging(low: str, high: str) -> Colormap:
+    """Return colours from `low` by near white to `high`."""
+    return LinearSegmentedColormap.from_list("diverging", [low, "#F2F2F2", high])
 
 
 def crore(ax: Axes) -> None:

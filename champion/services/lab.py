@@ -55,6 +55,7 @@ def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, s
         "JUPYTER_CONFIG_PATH": _joined(Path(__file__).with_name("jupyter"), inherited.get("JUPYTER_CONFIG_PATH")),
         "JUPYTERLAB_WORKSPACES_DIR": str(settings.home / "jupyter"),
         "MLFLOW_TRACKING_URI": settings.tracking,
+        **settings.tracking_login,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else ipykernel warns about frozen modules

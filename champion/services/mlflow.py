@@ -52,7 +52,8 @@ def begin(settings: Settings) -> Server:
     """
     store.prepare(settings)
     port = local.port(settings.mlflow_port, "CHAMPION_MLFLOW_PORT")
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", local.HOST, "--port", str(port)]
+    command = [sys.executable, "-m", "champion.startup", "mlflow", "server"]
+    command += ["--workers", "1", "--host", local.HOST, "--port", str(port)]
     variables = {**os.environ, **_VARIABLES, "MLFLOW_BACKEND_STORE_URI": settings.tracking}
     return local.start(settings, NAME, command, variables, port)
 
