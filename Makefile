@@ -53,7 +53,7 @@ audit: $(READY)  ## Look for known vulnerabilities of the locked packages (asks 
 	uvx pip-audit --requirement requirements.lock --no-deps --disable-pip --progress-spinner off
 
 lock: $(READY)  ## Resolve the newest versions pyproject.toml allows (needs uv)
-	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet --upgrade --output-file requirements.lock
+	uv pip compile pyproject.toml --extra dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet --upgrade --output-file requirements.lock
 
 clean:  ## Remove the environment and the demo workspace
 	-CHAMPION_HOME=data/demo $(BIN)/champion stop

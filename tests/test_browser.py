@@ -32,7 +32,7 @@ from champion.runner.outcome import Outcome, Verdict
 from champion.services import mlflow
 from champion.settings import Settings
 from champion.tracking import runs
-from champion.tracking.pages import run_page
+from champion.tracking.pages import experiment_page, run_page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = "--no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-background-networking".split()
@@ -214,10 +214,11 @@ def test_mlflow_shows_what_ran(page: Page, workspace: Settings, tmp_path: Path) 
         base = told.partition("/#/")[0]
         assert mlflow.address(workspace) == base, "other commands find these pages"
         page.goto(told)
-        page.get_by_role("link", name="data-ingestion", exact=True).click()
+        page.get_by_role("link", name="data-ingestion", exact=True).wait_for()
+        (failed,) = runs.find_runs(workspace, tags={"champion.notebook": "ingest"})
+        page.goto(experiment_page(base, failed.experiment))
         for name in ("quality", "ingest"):
             page.get_by_role("link", name=name, exact=True).wait_for()
-        (failed,) = runs.find_runs(workspace, tags={"champion.notebook": "ingest"})
         page.goto(run_page(base, failed.experiment, failed.run_id))
         page.get_by_text(failed.run_id).first.wait_for()
         page.get_by_role("tab", name="Model metrics").wait_for()  # the page of a run, not of an evaluation

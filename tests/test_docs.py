@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,13 @@ def typed(page: Path) -> Iterator[list[str]]:
     for block in blocks(page.read_text(), "sh"):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
-            while words and (words[0] == "export" or re.fullmatch(r"[A-Z_]+=.*", words[0])):
-                words = words[1:]
-            if words[:1] == ["champion"]:
-                yield words[1:]
+            ends = [place for place, word in enumerate(words) if word in {"&&", "||", "|", ";", "&", ">"}]
+            for start, end in pairwise([-1, *ends, len(words)]):
+                said = words[start + 1 : end]
+                while said and (said[0] == "export" or re.fullmatch(r"[A-Z_]+=.*", said[0])):
+                    said = said[1:]
+                if said[:1] == ["champion"]:
+                    yield said[1:]
 
 
 def found(words: list[str]) -> tuple[Any, list[str]]:

@@ -46,8 +46,8 @@ class Part:
 class Manifest:
     """All revisions of a partition, oldest first; readers read the last.
 
-    >>> first = Part("part-00000.parquet", 2104, 98_304, "5f0c", {"file": "a1"})
-    >>> revised = Part("part-00001.parquet", 2104, 98_310, "77de", {"file": "b2"}, "2024-01-17T13:00:00+00:00")
+    >>> first = Part("part-00000.parquet", 2104, 98_304, "5f" * 32, {"file": "a1"})
+    >>> revised = Part("part-00001.parquet", 2104, 98_310, "77" * 32, {"file": "b2"}, "2024-01-17T13:00:00+00:00")
     >>> manifest = Manifest("raw_equity_ohlc v1.0.0", (first, revised))
     >>> manifest.current.name, manifest.made_from({"file": "b2"})
     ('part-00001.parquet', True)
