@@ -17,6 +17,7 @@
     │   └── ParameterError        its parameters were refused before a kernel started
     ├── ModelError                a model could not be trained, found or used
     │   ├── PromotionRefused      the promotion gate said no
+    │   ├── LedgerOvertaken       somebody else wrote to the promotion ledger between reading and writing it
     │   └── DecisionOutdated      another champion reigns than the decision was made against
     ├── ServiceError              a local server (Prefect, MLflow) did not start or answer
     └── MachineError              the machine refused: no room, no permission, no such folder
@@ -32,7 +33,7 @@ _REMEDIES = {
     errno.EACCES: "give whoever runs this the permission, or set CHAMPION_HOME to a folder of theirs",
     errno.EPERM: "give whoever runs this the permission, or set CHAMPION_HOME to a folder of theirs",
     errno.EROFS: "mount it for writing, or set CHAMPION_HOME to a folder elsewhere",
-    errno.ENOENT: "bring it back: is its disk mounted?",
+    errno.ENOENT: "bring it back, perhaps its disk is not mounted",
     errno.EIO: "look after the disk",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENOMEM: "end something else that needs memory",
@@ -103,6 +104,10 @@ class ModelError(ChampionError):
 
 class PromotionRefused(ModelError):
     """The promotion gate said no; the message holds its evidence."""
+
+
+class LedgerOvertaken(ModelError):
+    """Somebody else wrote to the promotion ledger between reading it and writing to it."""
 
 
 class DecisionOutdated(ModelError):

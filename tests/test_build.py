@@ -129,6 +129,27 @@ def test_labels_of_the_last_sessions_are_unknown(lake: Lake) -> None:
     assert unknown == lake.sessions(BARS)[-5 - learn.LAG :]
 
 
+def test_a_share_that_left_the_exchange_keeps_its_labels_to_the_last_close(lake: Lake) -> None:
+    bars, sessions = equity_bars(lake).collect(), lake.sessions(BARS)
+    last = bars.group_by("instrument_id").agg(pl.col("trade_date").max())
+    ((gone, left),) = last.filter(pl.col("trade_date") < sessions[-30]).rows()
+    place = sessions.index(left)
+    frame = learn.training_frame(lake, FIRST, LAST, horizon=5, universe=Universe()).filter(instrument_id=gone)
+    late = frame.filter(pl.col("trade_date") > sessions[place - 6]).sort("trade_date")
+    close = dict(bars.filter(instrument_id=gone).select("trade_date", "close").iter_rows())
+    expected: list[tuple[date, float | None, date, date | None]] = []
+    for number in range(place - 5, place + 1):
+        entry, end = sessions[number + learn.LAG], sessions[number + learn.LAG + 5]
+        known = (close[left] / close[entry] - 1, end, left) if entry in close else (None, end, None)
+        if sessions[number] in close:
+            expected.append((sessions[number], *known))
+    found = late.select("trade_date", "forward_return", "label_end", "exit_date").rows()
+    assert [row[2:] for row in found] == [row[2:] for row in expected]
+    returns = [row[1] for row in expected if row[1] is not None]
+    assert late["forward_return"].drop_nulls().to_list() == pytest.approx(returns, rel=1e-3)
+    assert returns
+
+
 def test_a_session_without_features_cannot_be_scored(lake: Lake) -> None:
     with pytest.raises(LakeError, match="no features for session 2030-01-01"):
         learn.scoring_frame(lake, date(2030, 1, 1), universe=TRADED)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
 
-from champion.cli import archive, console, data, lake, lineage, look, models, notebook, run, schema, services
+from champion.cli import archive, console, data, lake, lineage, look, models, notebook, run, schema, services, trail
 from champion.errors import ChampionError, MachineError
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 run.add_to(app)
 look.add_to(app)
+trail.add_to(app)
 services.add_to(app)
 app.add_typer(models.app, name="models")
 app.add_typer(notebook.app, name="notebook")
@@ -30,6 +32,9 @@ app.add_typer(data.warehouse_app, name="warehouse")
 
 def main() -> None:
     """Run the command line; a deliberate error, or the machine's refusal, is one clear message, not a stack."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding has no character for is spelled out
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except ChampionError as error:

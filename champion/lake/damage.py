@@ -25,7 +25,11 @@ _LABEL = "champion.contract"
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What is wrong with a file, and what to do. A harmless one misleads no reader of the lake."""
+    """What is wrong with a file, and what to do. A harmless one misleads no reader of the lake.
+
+    >>> Damage(Path("part-00000.parquet"), "the file is missing", "`champion lake restore`").harmless
+    False
+    """
 
     path: Path
     reason: str
@@ -143,7 +147,7 @@ def _schema(path: Path, contract: Contract, group: str | None) -> str | None:
     """Say where a file is not of its contract; one of an earlier minor version may lack fields that came later."""
     columns = contract.polars_schema
     wanted = columns if group is None else {c: columns[c] for c in (*contract.ungrouped, *contract.groups[group])}
-    found: Mapping[str, pl.DataType] = pl.read_parquet_schema(str(path))
+    found: Mapping[str, pl.DataType] = pl.scan_parquet(str(path), glob=False).collect_schema()
     label = pl.read_parquet_metadata(str(path)).get(_LABEL, "no contract")
     wrong = [f"{name} is {dtype}" for name, dtype in found.items() if wanted.get(name) != dtype]
     missing = [] if label != contract.label else [name for name in wanted if name not in found]

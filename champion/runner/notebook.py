@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from champion import files, resources
+from champion import files, masking, resources
 from champion.errors import NotebookError
 from champion.runner import parameters
 from champion.runner.outcome import Outcome, Verdict
 
 _PARAMETERS = "parameters"
+_WRITTEN = frozenset({"source", "text", "data", "ename", "evalue", "traceback"})  # what a person or a cell wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def find(name_or_path: str | Path) -> Notebook:
     path = Path(name_or_path)
     if path.suffix != ".ipynb":
         path = folder / f"{name_or_path}.ipynb"
-    if not path.is_file():
+    if not _is_file(path):
         known = ", ".join(names()) or "none"
         raise NotebookError(f"there is no notebook {str(name_or_path)!r} ({path}); known: {known}")
     try:
@@ -45,7 +47,7 @@ def find(name_or_path: str | Path) -> Notebook:
         cells = [
             (cell["cell_type"], source_of(cell), cell.get("metadata", {}).get("tags", [])) for cell in content["cells"]
         ]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         raise NotebookError(
             f"{path} is not a notebook of format 4 ({error!r}): open and save it in JupyterLab"
         ) from error
@@ -56,6 +58,13 @@ def find(name_or_path: str | Path) -> Notebook:
         parameters=parameters.read(declared[0], path.stem) if declared else {},
         digest=hashlib.sha256(json.dumps(cells).encode()).hexdigest(),
     )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # longer than a file's name can be
+        return False
 
 
 def names() -> list[str]:
@@ -115,6 +124,25 @@ def _summary(cells: list[Any]) -> list[dict[str, Any]]:
         for number, (cell, title) in enumerate(zip(cells, titles(cells), strict=True), start=1)
         if cell["cell_type"] == "code"
     ]
+
+
+def masked(book: Any, secrets: Sequence[str]) -> Any:
+    """Return a notebook whose sources and outputs hold no secret; the given one stays as it is: it may yet run."""
+    clean = copy.copy(book)
+    clean["cells"] = [copy.copy(cell) for cell in book["cells"]]
+    for cell in clean["cells"]:
+        for name in _WRITTEN & cell.keys():
+            cell[name] = masking.masked_values(cell[name], secrets)
+        if "outputs" in cell:
+            cell["outputs"] = [_masked_output(output, secrets) for output in cell["outputs"]]
+    return clean
+
+
+def _masked_output(output: Any, secrets: Sequence[str]) -> Any:
+    clean = copy.copy(output)
+    for name in _WRITTEN & clean.keys():
+        clean[name] = type(clean[name])(masking.masked_values(clean[name], secrets))
+    return clean
 
 
 def source_of(cell: Mapping[str, Any]) -> str:

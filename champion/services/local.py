@@ -18,11 +18,13 @@ import psutil
 from champion import births
 from champion.errors import ServiceError
 from champion.files import write_bytes
+from champion.parsed import parsed
 from champion.settings import Settings
 
 HOST = "127.0.0.1"
 START_SECONDS = 120
 _STOP_SECONDS = 15
+_PIDS, _PORTS = 2**31, 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,11 @@ class Server:
     pid: int
     born: str
     port: int
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that are no process's, and no port's."""
+        if not 0 < self.pid < _PIDS or not 0 <= self.port < _PORTS:
+            raise ValueError(f"process {self.pid} on port {self.port}")
 
     @property
     def url(self) -> str:
@@ -76,9 +83,20 @@ def wait(settings: Settings, name: str, server: Server, healthy: Callable[[], bo
 
 
 def recorded(settings: Settings, name: str) -> Server | None:
-    """Return the server last started under a name, whether or not it still runs."""
+    """Return the server last started under a name, whether or not it still runs.
+
+    Raises:
+        ServiceError: its record is none.
+    """
     record = _record(settings, name)
-    return Server(**json.loads(record.read_bytes())) if record.exists() else None
+    try:
+        return parsed(Server, record.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ServiceError(
+            f"{record}: not the record of a server ({error}); end the server if it runs, and remove the file"
+        ) from error
 
 
 def stop(settings: Settings, name: str) -> bool:
