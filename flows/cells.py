@@ -14,23 +14,28 @@ _EVERY = 1.0  # seconds: each telling is a request
 
 
 class Cells:
-    """A progress callback for one notebook: cells done, cells in all, the heading at work."""
+    """A progress callback for one notebook: cells done, cells in all, the heading at work.
+
+    A server that does not answer costs a minute of the client's patience: it is told once that it is not told.
+    """
 
     def __init__(self, notebook: str, also: Progress) -> None:
         self._notebook, self._also = notebook, also
         self._artifact: Any = None
         self._told_at = 0.0
         self._heading = ""
+        self._deaf = False
 
     def __call__(self, done: int, total: int, heading: str) -> None:
         """Tell the terminal always, Prefect at most once a second and at the end."""
         self._also(done, total, heading)
-        if done < total and time.monotonic() - self._told_at < _EVERY:
+        if self._deaf or (done < total and time.monotonic() - self._told_at < _EVERY):
             return
         self._told_at = time.monotonic()
         try:
             self._tell(100.0 * done / total, heading)
         except Exception:  # noqa: BLE001 - what a page shows does not decide how a notebook ends
+            self._deaf = True
             get_run_logger().debug("Prefect did not take the progress of %s", self._notebook, exc_info=True)
 
     def _tell(self, percent: float, heading: str) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from faulty.cases import Case, Disturbed
-from faulty.workspace import DAILY, Bench, Ended
+from faulty.workspace import DAILY, Bench
 
 ZONES = ("UTC", "America/New_York", "Asia/Kolkata", "Pacific/Kiritimati")
 NIGHT = "1723593600"  # 00:00 UTC: 05:30 in India on the session's day, the evening before in New York
@@ -47,7 +47,7 @@ def _stepped(bench: Bench) -> Disturbed:
     said.write_text("\n".join(moved) + "\n")
     inside = ["unshare", "-m", "sh", "-c", f'mount --bind {said} /proc/stat && exec "$@"', "sh"]
     bench.aside(["notebook", "list"], prefix=inside)
-    ended = Ended(command.wait(600), bench.last_words(), time.monotonic() - began)
+    ended = bench.ended(command, began)
     return Disturbed(ended, left=bench.left())
 
 
@@ -63,7 +63,7 @@ def _jumps(bench: Bench, *, library: Path | None, jump: int) -> Disturbed:
         time.sleep(0.05)
     moment = time.gmtime(1723640400 + jump)
     clock.write_text(time.strftime("@%Y-%m-%d %H:%M:%S\n", moment))
-    ended = Ended(command.wait(600), bench.last_words(), time.monotonic() - began)
+    ended = bench.ended(command, began)
     return Disturbed(ended, left=bench.left())
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from faulty.cases import Case, Disturbed
-from faulty.workspace import BEFORE, Bench, Ended
+from faulty.workspace import BEFORE, Bench
 
 _BARS = f"lake/normalized/equity_ohlc/year=2024/month=08/day={BEFORE.day:02d}"
 _RAW = f"lake/raw/equity_ohlc/date={BEFORE}"
@@ -89,7 +89,7 @@ def _killed(bench: Bench) -> Disturbed:
         time.sleep(0.02)
     for pid in found:
         subprocess.run(["kill", "-KILL", str(pid)], check=False)
-    ended = Ended(command.wait(600), bench.last_words(), time.monotonic() - began)
+    ended = bench.ended(command, began)
     return Disturbed(ended, left=bench.left())
 
 

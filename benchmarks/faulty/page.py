@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 _SAID = 260
@@ -51,11 +52,12 @@ def _kills(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             equal[stage] += bool(result["equal"])
         halves += bool(result["halves"])
     boundaries = sum(result["group"].endswith("commit") for result in results)
-    yield (
+    yield fill(
         f"{fallen.total()} kills in {len(results)} workspaces: {boundaries} before a commit (each file that appears in "
         f"the workspace is one; figures and tables of pages left out), {fallen.total() - boundaries} at random "
         "instants, four in a row. Every other one takes all processes at once, as a power cut would, the others only "
-        f"the command, whose guard must end the kernel. Kept in {len(results) - halves} of {len(results)}."
+        f"the command, whose guard must end the kernel. Kept in {len(results) - halves} of {len(results)}.",
+        width=120,
     )
     yield ""
     yield from ("| killed in | kills | rerun equal |", "|---|---|---|")

@@ -167,7 +167,7 @@ def _midway(bench: Bench, **variables: str) -> Iterator[Callable[[], Ended]]:
         time.sleep(0.05)
 
     def ended() -> Ended:
-        return Ended(command.wait(600), bench.last_words(), time.monotonic() - began)
+        return bench.ended(command, began)
 
     yield ended
 

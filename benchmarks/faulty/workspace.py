@@ -130,11 +130,14 @@ class Bench:
     def run(self, arguments: Sequence[str], *, prefix: Sequence[str] = (), **variables: str) -> Ended:
         """Run a `champion` command to its end."""
         began = time.monotonic()
-        started = self.start(arguments, prefix=prefix, **variables)
+        return self.ended(self.start(arguments, prefix=prefix, **variables), began)
+
+    def ended(self, command: subprocess.Popen[bytes], began: float) -> Ended:
+        """Return how a command ended, which is killed where it does not."""
         try:
-            code = started.wait(_SECONDS)
+            code = command.wait(_SECONDS)
         except subprocess.TimeoutExpired:
-            end_all(started)
+            end_all(command)
             return Ended(-999, f"it had not ended after {_SECONDS} s", time.monotonic() - began)
         return Ended(code, self.last_words(), time.monotonic() - began)
 

@@ -28,9 +28,14 @@ _QUIET = {  # nothing leaves the machine, nothing is guessed
 
 
 def environment(settings: Settings, api: str) -> dict[str, str]:
-    """Return the variables a process needs, before it imports prefect, to use this workspace's server."""
+    """Return the variables a process needs, before it imports prefect, to use this workspace's server.
+
+    One on this machine that does not answer after a quarter of a minute has ended; one elsewhere may come back.
+    """
+    patience = {"PREFECT_CLIENT_MAX_RETRIES": "3"} if settings.prefect_api_url is None else {}
     return {
         **_QUIET,
+        **patience,
         "PREFECT_HOME": str(settings.prefect_home),
         "PREFECT_API_URL": api,
         **_login(settings, "PREFECT_API_AUTH_STRING"),
