@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs lab lock clean
+.PHONY: help demo test lint format bench docs lab licences audit lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -23,7 +23,7 @@ SHM_KB := $(shell df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
 FAST_TMP := $(shell test "$(SHM_KB)" -gt 6000000 2>/dev/null && echo /dev/shm)
 
 test: $(READY)  ## Run the tests
-	TMPDIR=$${TMPDIR:-$(FAST_TMP)} $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	TMPDIR=$${TMPDIR:-$(FAST_TMP)} $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## Check style, types, layering and released contracts
 	$(BIN)/ruff check
@@ -45,6 +45,12 @@ docs: $(READY)  ## Build the pages into docs/_build/html
 
 lab: $(READY)  ## Open JupyterLab on the demo workspace
 	CHAMPION_HOME=$${CHAMPION_HOME:-data/demo} $(BIN)/champion lab
+
+licences: $(READY)  ## List the licences of all locked packages in docs/licences.md
+	$(BIN)/python docs/licences.py
+
+audit: $(READY)  ## Look for known vulnerabilities of the locked packages (asks PyPI; needs uv)
+	uvx pip-audit --requirement requirements.lock --no-deps --disable-pip --progress-spinner off
 
 lock: $(READY)  ## Resolve the newest versions pyproject.toml allows (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet --upgrade --output-file requirements.lock

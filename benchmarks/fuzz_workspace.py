@@ -26,7 +26,7 @@ from champion.sources.absent import Absent
 from champion.sources.archive import find_staged, set_aside
 from champion.sources.publications import BHAVCOPY
 from champion.sources.staging import Staging
-from champion.tracking import journal, ledger
+from champion.tracking import books, journal, ledger
 from champion.warehouse import backup
 
 _BARS = "normalized_equity_ohlc"
@@ -138,7 +138,7 @@ def _staging(settings: Settings) -> list[Target]:
 
 def _tracking(settings: Settings) -> list[Target]:
     lines = [_line(number, kind, state) for number, kind, state in _DECISIONS]
-    path = ledger.path_of(settings.home)
+    book = books.local(settings)
     folder = settings.runs / "20240702T100000-0a0b0c0d"
     begun = {"experiment": "e", "name": "n", "parameters": {"a": "1"}, "tags": {"t": "1"}, "inputs": {}, "parent": None}
     begun |= {"started": "2024-07-02T10:00:00+00:00", "run_id": None}
@@ -146,8 +146,8 @@ def _tracking(settings: Settings) -> list[Target]:
     ended |= {"note": {}, "at": "2024-07-02T10:00:00+00:00"}
 
     def read_ledger(content: bytes) -> object:
-        write_bytes(path, _resealed(content))
-        found = ledger.read(path)
+        write_bytes(book.path, _resealed(content))
+        found = ledger.read(book)
         told = ledger.on_date(found, SESSION), ledger.pending(found), ledger.next_decision(found) > 0
         return len(found), len(ledger.champions(found)), told[0] is None, told[1] is None
 

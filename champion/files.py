@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,26 +12,37 @@ from tempfile import TemporaryDirectory
 
 from champion.objects import ObjectPath
 
+_FILE, _FOLDER = 0o640, 0o750  # the owner's to write, the group's to read
+
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it becomes `path` in one step, on failure nothing is left.
 
-    A reader of `path` sees the old file or the new one, also after a crash or a power cut.
+    A reader of `path` sees the old file or the new one, also after a crash or a power cut. What is `shared` may be read
+    by its group, and by nobody else, whatever the umask.
     """
-    with aside(path) as temporary:
+    with aside(path, shared=shared) as temporary:
         yield temporary
+        if shared and not isinstance(path, ObjectPath):
+            temporary.chmod(_FILE)
         commit(temporary, path)
 
 
 @contextmanager
-def aside(path: Path) -> Iterator[Path]:
-    """Yield a temporary path to write what `commit` then brings to `path`; without that nothing is left."""
+def aside(path: Path, *, shared: bool = False) -> Iterator[Path]:
+    """Yield a temporary path to write what `commit` then brings to `path`; without that nothing is left.
+
+    `shared` folders are made so that the group of the folder above can enter them.
+    """
     if isinstance(path, ObjectPath):
         with TemporaryDirectory(prefix="champion-") as folder:
             yield Path(folder) / path.name
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if shared:
+        _make_shared(path.parent)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield temporary
@@ -48,12 +60,12 @@ def commit(temporary: Path, path: Path) -> None:
     flush(path.parent)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path` in one step."""
+def write_bytes(path: Path, content: bytes, *, shared: bool = False) -> None:
+    """Write `content` to `path` in one step; what is `shared` may be read by its group."""
     if isinstance(path, ObjectPath):
         path.write_bytes(content)
         return
-    with replacing(path) as temporary:
+    with replacing(path, shared=shared) as temporary:
         temporary.write_bytes(content)
 
 
@@ -61,6 +73,15 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _make_shared(folder: Path) -> None:
+    """Make a folder and those above it that are missing; a set-group-ID of the one they lie in is handed on."""
+    if folder.is_dir():
+        return
+    _make_shared(folder.parent)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(_FOLDER | (folder.parent.stat().st_mode & stat.S_ISGID))
 
 
 def flush(path: Path) -> None:

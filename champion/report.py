@@ -145,5 +145,9 @@ def _digest(name: str, value: str) -> str:
 
 
 def run_id() -> str | None:
-    """Return the MLflow run that records this notebook, or None where a person runs it by hand."""
+    """Return the MLflow run that records this notebook, or None where a person runs it by hand.
+
+    >>> run_id() is None  # outside a run
+    True
+    """
     return os.environ.get("MLFLOW_RUN_ID")

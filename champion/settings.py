@@ -10,6 +10,7 @@ from datetime import date
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
@@ -25,6 +26,8 @@ from champion import objects
 from champion.errors import UsageError
 
 NSE_ARCHIVE = "https://nsearchives.nseindia.com"
+_SERVERS = frozenset({"http", "https"})
+_OF_MLFLOW, _OF_PREFECT = "psycopg", "asyncpg"  # drivers for PostgreSQL
 
 
 def read() -> Settings:
@@ -59,7 +62,12 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="CHAMPION_", toml_file="champion.toml", frozen=True, extra="forbid", env_ignore_empty=True
+        env_prefix="CHAMPION_",
+        toml_file="champion.toml",
+        frozen=True,
+        extra="forbid",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
     home: Path = Field(default=Path("data"), description="Workspace folder: lake, warehouse, stores, logs.")
@@ -82,13 +90,18 @@ class Settings(BaseSettings):
         pattern=r"^[\w.-]+$",
         description="Name of the server's cluster, whose replicas all hold the warehouse; empty: one server.",
     )
-    tracking_uri: SecretStr | None = Field(default=None, description="MLflow tracking URI; default SQLite in the home.")
+    tracking_uri: SecretStr | None = Field(
+        default=None, description="MLflow tracking URI, as https://user:password@host; default SQLite in the home."
+    )
     artifacts_uri: str | None = Field(
         default=None, description="s3://bucket/prefix for MLflow's artifacts; default a folder in the home."
     )
     prefect_api_url: str | None = Field(default=None, description="A Prefect API; default: one local server per home.")
     prefect_database_url: SecretStr | None = Field(
         default=None, description="postgresql:// URL for the local Prefect server; default SQLite in the home."
+    )
+    prefect_login: SecretStr | None = Field(
+        default=None, description="user:password that the Prefect server asks for; needed where others use the machine."
     )
     task_runner: str = Field(
         default="threads",
@@ -133,6 +146,10 @@ class Settings(BaseSettings):
         min_length=1,
         description="Feature sets that flows build: versions, or one's own as module:NAME.",
     )
+    model_packages: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Packages besides scikit-learn's that a model may be made of, as lightgbm,mine: code you trust.",
+    )
     lake_archive: Path | None = Field(default=None, description="Folder old partitions are copied to; empty: none.")
 
     @field_validator("home", "lake_archive")
@@ -148,11 +165,11 @@ class Settings(BaseSettings):
             raise ValueError("a home has no ? in its path; name another folder")
         return value
 
-    @field_validator("feature_sets", mode="before")
+    @field_validator("feature_sets", "model_packages", mode="before")
     @classmethod
     def _several(cls, value: object) -> object:
         """Take them from the environment as one text, with commas between."""
-        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
     @field_validator("warehouse_cluster")
     @classmethod
@@ -165,7 +182,28 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute_folder(cls, value: str) -> str:
         """A kernel works in another folder: a relative archive must mean the same there."""
+        if "@" in urlsplit(value).netloc:
+            raise ValueError("the URL holds credentials; they would be kept in records and logs. Leave them out")
         return value if "://" in value else str(_whole(Path(value)))
+
+    @field_validator("warehouse_dsn", "tracking_uri", "prefect_database_url", "notify_url", "promotion_webhook")
+    @classmethod
+    def _readable(cls, value: SecretStr | None) -> SecretStr | None:
+        """Libraries quote the part of an address that they cannot read: refused here, it is quoted by nobody."""
+        try:
+            _ = urlsplit(value.get_secret_value() if value else "").port
+        except ValueError:
+            raise ValueError(
+                "no URL: write / ? # @ : in a password as %2F %3F %23 %40 %3A, a port as a number"
+            ) from None
+        return value
+
+    @field_validator("prefect_login")
+    @classmethod
+    def _user_and_password(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not all(value.get_secret_value().partition(":")):
+            raise ValueError("write it as user:password")
+        return value
 
     @field_validator("holidays")
     @classmethod
@@ -216,10 +254,29 @@ class Settings(BaseSettings):
 
     @property
     def tracking(self) -> str:
-        """Absolute MLflow tracking URI."""
-        if self.tracking_uri is not None:
-            return _with_driver(self.tracking_uri.get_secret_value())
-        return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+        """Absolute MLflow tracking URI; a server's holds no user and password, which `tracking_login` has."""
+        if self.tracking_uri is None:
+            return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+        uri = self.tracking_uri.get_secret_value()
+        parts = urlsplit(uri)
+        if parts.scheme in _SERVERS:
+            return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return _with_driver(uri, _OF_MLFLOW)
+
+    @property
+    def tracking_login(self) -> dict[str, str]:
+        """The variables that MLflow reads a server's user and password from; none where the URI names nobody.
+
+        >>> sorted(Settings(tracking_uri="https://asha:pw@mlflow.example").tracking_login)
+        ['MLFLOW_TRACKING_PASSWORD', 'MLFLOW_TRACKING_USERNAME']
+        """
+        parts = urlsplit(self.tracking_uri.get_secret_value() if self.tracking_uri else "")
+        if parts.scheme not in _SERVERS or not parts.username:
+            return {}
+        return {
+            "MLFLOW_TRACKING_USERNAME": unquote(parts.username),
+            "MLFLOW_TRACKING_PASSWORD": unquote(parts.password or ""),
+        }
 
     @property
     def artifacts(self) -> Path:
@@ -235,6 +292,23 @@ class Settings(BaseSettings):
     def services(self) -> Path:
         """Records and logs of the servers this workspace started."""
         return self.home / "services"
+
+    @property
+    def prefect_database(self) -> str | None:
+        """URL of the local Prefect server's books, with the driver that Prefect needs; None is SQLite in the home.
+
+        Raises:
+            UsageError: it is another database than PostgreSQL.
+        """
+        if self.prefect_database_url is None:
+            return None
+        url = _with_driver(self.prefect_database_url.get_secret_value(), _OF_PREFECT)
+        scheme = url.partition("://")[0]
+        if scheme != f"postgresql+{_OF_PREFECT}":
+            raise UsageError(
+                f"CHAMPION_PREFECT_DATABASE_URL is of {scheme!r}; write postgresql://user:password@host:5432/database"
+            )
+        return url
 
     @property
     def prefect_home(self) -> Path:
@@ -269,7 +343,7 @@ def _as_text(value: object) -> str:
             return str(value)
 
 
-def _with_driver(uri: str) -> str:
-    """Name psycopg 3 where a PostgreSQL URI names no driver: SQLAlchemy 2.0 would look for its predecessor."""
+def _with_driver(uri: str, driver: str) -> str:
+    """Name a driver where a PostgreSQL URI names none: SQLAlchemy would look for psycopg2, which is not installed."""
     scheme, separator, rest = uri.partition("://")
-    return f"postgresql+psycopg://{rest}" if separator and scheme in {"postgres", "postgresql"} else uri
+    return f"postgresql+{driver}://{rest}" if separator and scheme in {"postgres", "postgresql"} else uri

@@ -30,6 +30,9 @@ class Universe:
         series: series on the session that count, as EQ; empty means every series of company shares.
         min_age: calendar days since the instrument's first bar in the lake.
         min_close: rupees, the close as traded; below it one tick is a large return.
+
+    >>> Universe(min_turnover=5e6, series=("EQ",)).text
+    '{"min_age": 0, "min_close": 0.0, "min_turnover": 5000000.0, "series": ["EQ"]}'
     """
 
     min_turnover: float = 0.0
@@ -94,6 +97,12 @@ def members(bars: pl.DataFrame, universe: Universe, first_bars: pl.DataFrame | N
 
     Raises:
         UsageError: a column that a filter needs is missing.
+
+    >>> from datetime import date
+    >>> prices = {"turnover": [1e6, 1e6], "close": [5.0, 50.0]}
+    >>> bars = pl.DataFrame({"instrument_id": ["A", "B"], "trade_date": [date(2024, 1, 15)] * 2, **prices})
+    >>> members(bars, Universe(min_close=20.0))["instrument_id"].to_list()
+    ['B']
     """
     needed = {"series": bool(universe.series), "close": universe.min_close > 0}
     if missing := [name for name, asked in needed.items() if asked and name not in bars.columns]:

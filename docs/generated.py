@@ -11,7 +11,8 @@ from champion.settings import Settings
 _SETTINGS = """# Settings
 
 Each is an environment variable, or a key of `champion.toml` in the working directory without the prefix; the
-environment wins. An unknown key is an error. Secrets are never shown, logged, or given to a notebook.
+environment wins. An unknown key is an error. [Secrets](../security.md) are never shown, logged, or parameters of a
+notebook.
 
 | setting | default | what it is |
 |---|---|---|

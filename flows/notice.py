@@ -9,6 +9,7 @@ from prefect.blocks.core import Block
 from prefect.logging.loggers import flow_run_logger
 from prefect.settings import PREFECT_UI_URL
 
+from champion.errors import ServiceError
 from champion.tracking import runs
 from flows import configuration
 
@@ -43,8 +44,17 @@ def message(flow: str, run: str, state: str, why: str, page: str) -> tuple[str, 
 
 
 def post(url: str, subject: str, body: str) -> None:
-    """Post a notice as Slack, Mattermost and their like take it; raises where it is not taken."""
-    httpx.post(url, json={"text": f"*{subject}*\n{body}"}, timeout=_SECONDS).raise_for_status()
+    """Post a notice as Slack, Mattermost and their like take it.
+
+    Raises:
+        ServiceError: it was not taken; the message says why, and not the address, which is a secret.
+    """
+    try:
+        httpx.post(url, json={"text": f"*{subject}*\n{body}"}, timeout=_SECONDS).raise_for_status()
+    except httpx.HTTPStatusError as error:
+        raise ServiceError(f"the webhook of notices answered {error.response.status_code}") from None
+    except httpx.HTTPError as error:
+        raise ServiceError(f"the webhook of notices was not reached: {type(error).__name__}") from None
 
 
 def close_ledger(flow: Any, flow_run: Any, state: Any) -> None:

@@ -53,7 +53,7 @@ from champion.sources import actions as lists, container, masters, records, tran
 from champion.sources.absent import Absent
 from champion.sources.patience import Patience, retry_after
 from champion.sources.staging import Staging
-from champion.tracking import journal, ledger
+from champion.tracking import books, journal, ledger
 from champion.warehouse import backup, client, migrations, queries, query
 from flows import summary
 
@@ -296,13 +296,13 @@ LINE |= {"at": "2024-06-01T10:00:00+00:00", "effective": None, "by": "a", "reaso
 )
 def test_a_ledger_entry_that_is_none_is_a_model_error(tmp_path: Path, changed: dict[str, Any]) -> None:
     content = LINE | changed
-    path = ledger.path_of(tmp_path)
-    put(path, json.dumps(content | {"seal": ledger._seal("", content)}).encode() + b"\n")
+    book = books.local(Settings(home=tmp_path))
+    put(book.path, json.dumps(content | {"seal": ledger._seal("", content)}).encode() + b"\n")
     with pytest.raises(ModelError, match="is no ledger entry"):
-        ledger.read(path)
-    put(path, DEEP.encode() + b"\n")
+        ledger.read(book)
+    put(book.path, DEEP.encode() + b"\n")
     with pytest.raises(ModelError, match="is no ledger entry"):
-        ledger.read(path)
+        ledger.read(book)
 
 
 @pytest.mark.parametrize("content", [[], {}, {"outcome": 1}, {"outcome": "x", "metrics": []}, DEEP, b"\xff"])
@@ -314,11 +314,11 @@ def test_a_journal_that_is_none_says_that_nothing_was_written(tmp_path: Path, co
 
 
 @pytest.mark.parametrize(
-    "changed", [{"pid": -1}, {"pid": 10**12}, {"pid": []}, {"port": 70_000}, {"born": "x"}, {"a": 1}]
+    "changed", [{"pid": -1}, {"pid": 10**12}, {"pid": []}, {"port": 70_000}, {"born": 5.0}, {"a": 1}]
 )
 def test_a_record_of_a_server_that_is_none_is_a_service_error(tmp_path: Path, changed: dict[str, Any]) -> None:
     settings = Settings(home=tmp_path)
-    put(settings.services / "mlflow.json", {"pid": 1, "born": 1.0, "port": 1} | changed)
+    put(settings.services / "mlflow.json", {"pid": 1, "born": "boot 1", "port": 1} | changed)
     with pytest.raises(ServiceError, match="not the record of a server"):
         local.stop(settings, "mlflow")
 
@@ -556,7 +556,7 @@ def test_names_in_figures_are_no_formulas() -> None:
         ("features 2024-07-01 2024-07-02 --feature-set :X", 2, "no module's name"),
         ("features 2024-07-01 2024-07-02 --feature-set os.path:join", 2, "not a champion.features.FeatureSet"),
         ("simulate made --start 9999-12-01 --end 9999-12-31", 2, "simulated from"),
-        ("simulate /proc/made --end 2023-01-05", 1, "is the place there"),
+        ("simulate /proc/made --end 2023-01-05", 1, "/proc/made: No such file"),
         ("archive add http://[", 2, "neither a folder nor a URL"),
         ("notebook run ../../etc/passwd", 1, "no notebook"),
         ("notebook run training -p a", 2, "name=value"),

@@ -65,3 +65,11 @@ def test_the_readme_names_the_two_commands() -> None:
     text = (ROOT / "README.md").read_text()
     assert "make demo" in text
     assert "make test" in text
+
+
+def test_the_page_of_licences_lists_just_what_is_locked() -> None:
+    """`make licences` writes it anew; licences are read where the packages are, so here names and versions count."""
+    rows = re.findall(r"^\| ([\w.-]+) \| (\S+) \| (.+) \|$", (ROOT / "docs" / "licences.md").read_text(), re.MULTILINE)
+    assert {canonicalize_name(name): version for name, version, _ in rows[1:]} == locked()
+    unknown = [name for name, _, licence in rows if licence in {"not stated", "not installed on this platform"}]
+    assert len(unknown) <= 2, unknown

@@ -8,10 +8,13 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any
 
@@ -163,9 +166,52 @@ def test_permissions_do_not_depend_on_the_umask(tmp_path: Path, ingested_raw: tu
             files = {path.relative_to(root).parts[0]: path.stat().st_mode & 0o777 for path in root.rglob("*.parquet")}
             assert files == {"raw": 0o440, "quarantine": 0o660}
             assert root.stat().st_mode & 0o777 == 0o750
+            folders = [path for path in root.rglob("*") if path.is_dir() and path.name != ".locks"]
+            assert {path.stat().st_mode & 0o7777 for path in folders} == {0o750}, "the group can enter"
+            assert {path.stat().st_mode & 0o777 for path in root.rglob("_SUCCESS")} == {0o640}, "and read what counts"
             os.umask(0)
     finally:
         os.umask(before)
+
+
+def test_the_group_of_the_lake_is_handed_on(tmp_path: Path) -> None:
+    tmp_path.joinpath("lake").mkdir()
+    tmp_path.joinpath("lake").chmod(0o2750)  # as `chgrp data-team lake; chmod g+s lake`
+    lake = Lake(tmp_path / "lake")
+    lake.write(NAME, SESSION, rows(1), {"file": "a"})
+    (file,) = lake.files(NAME)
+    assert [path.stat().st_mode & 0o7777 for path in list(file.parents)[:3]] == [0o2750] * 3
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every account can enter; pytest's own are for its account alone."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="another account can be taken by root")
+def test_nobody_else_reads_and_the_group_changes_no_raw_file(
+    open_folder: Path, ingested_raw: tuple[Lake, pl.DataFrame]
+) -> None:
+    """Asked of the system itself, as another account: root's own rights would say nothing."""
+    lake, group = Lake(open_folder / "lake"), 54321
+    lake.root.mkdir()
+    os.chown(lake.root, -1, group)
+    lake.root.chmod(0o2750)
+    lake.write("raw_equity_ohlc", SESSION, ingested_raw[1], {"file": "a"})
+    lake.write(NAME, SESSION, rows(1), {"file": "a"})
+    (raw,), (other,) = lake.files("raw_equity_ohlc"), lake.files(NAME)
+
+    def may(file: Path, mode: str, *, member: bool) -> bool:
+        account = ["setpriv", "--reuid=65534", f"--regid={group if member else 65534}", "--clear-groups"]
+        return subprocess.run([*account, "test", mode, str(file)], check=False).returncode == 0
+
+    assert [may(raw, mode, member=True) for mode in ("-r", "-w")] == [True, False]
+    assert [may(other, mode, member=True) for mode in ("-r", "-w")] == [True, True]
+    assert not may(raw.parent, "-w", member=True), "nor can it be exchanged for another"
+    assert not any(may(file, "-r", member=False) for file in (raw, other, raw.parent))
 
 
 def test_verify_names_strangers_leftovers_and_wrong_schemas(lake: Lake) -> None:
@@ -237,6 +283,22 @@ def test_verify_finds_what_is_damaged(lake: Lake) -> None:
     assert list(found) == [changed, gone]
     assert found[changed].startswith("its SHA-256 is")
     assert found[gone] == "the file is missing"
+
+
+def test_a_flipped_bit_is_told_where_the_sessions_are_asked_for_and_nowhere_else(lake: Lake) -> None:
+    session, before = SESSION, SESSION - timedelta(days=1)
+    lake.write(NAME, session, rows(4), {"file": "a"})
+    lake.require_whole(before, session)
+    [path] = lake.files(NAME, session, session)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(LakeError, match=rf"{path}: its SHA-256 is .* delete its folder and run `champion backfill`"):
+        lake.require_whole(before, session)
+    lake.require_whole(before, before)
+    path.unlink()
+    with pytest.raises(LakeError, match="the file is missing"):
+        lake.require_whole(before, session)
 
 
 def test_a_damaged_manifest_is_a_clear_error(lake: Lake) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from models import HORIZON, trained
 
 from champion import canaries, metrics
 from champion.errors import LakeError, ModelError, PromotionRefused, UsageError
+from champion.estimators import Recipe
 from champion.lake import Lake
 from champion.pipeline import learn, outcomes, promote, score, trials
 from champion.pipeline.adjusted import adjusted_bars
@@ -153,6 +155,18 @@ def test_a_champion_that_learnt_too_long_ago_is_refused(modelled: Settings) -> N
     last = Lake(modelled.lake).sessions("features_equity_indicators")[-1]
     with pytest.raises(ModelError, match=r"learnt from sessions to .* at most 5 are allowed"):
         score.score_session(modelled.model_copy(update={"model_sessions": 5}), last)
+
+
+def test_nothing_is_scored_with_a_file_that_is_not_the_champion_s(modelled: Settings, workspace: Settings) -> None:
+    path = registry.file_of(modelled, 1)
+    session, content = Lake(modelled.lake).sessions(score.PREDICTIONS)[-1], path.read_bytes()
+    path.write_bytes(pickle.dumps(Recipe("logistic")))
+    try:
+        with pytest.raises(ModelError, match=r"version 1: .*not the file that was registered"):
+            score.score_session(workspace, session)
+    finally:
+        path.write_bytes(content)
+    assert not score.score_session(workspace, session).written, "the scores are there already"
 
 
 def test_features_older_than_their_bars_are_not_scored(modelled: Settings, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import psutil
 import pytest
+from pydantic import SecretStr
 from written import notebook, statuses
 
 from champion import report
@@ -37,6 +38,26 @@ report.publish(
     tables={"squares": pl.DataFrame({"n": range(rows)}).with_columns(square=pl.col("n") ** 2)},
     values={"session": session, "home": __import__("os").environ["CHAMPION_HOME"]},
 )
+"""
+
+
+DSN = "clickhouse://quant:it%27s%2FPlant3d@127.0.0.1:9/champion_market"
+HOOK = "http://127.0.0.1:9/hooks/Plant3d-token"
+KEY = 'Plant3d "key"\\with\\\'all'
+SAYS = """\
+import os
+from champion.workspace import settings
+print(settings(), dict(os.environ))
+os.write(2, os.environ["A_TOKEN"].encode())
+{"text": settings().warehouse_dsn.get_secret_value(), "list": [os.environ["A_TOKEN"]]}
+"""
+PUBLISHES = """\
+from champion import report
+report.publish(values={"said": [os.environ["A_TOKEN"]]}, metrics={"rows": 1})
+"""
+RAISES = """\
+from champion.workspace import settings
+raise OSError(f"nobody at {settings().notify_url.get_secret_value()}, {settings().warehouse_dsn.get_secret_value()}")
 """
 
 
@@ -125,6 +146,26 @@ def test_a_failure_leaves_a_failed_run_with_notebook_and_page(workspace: Setting
     assert left_behind() == []
     sleepers = [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", "987"]]
     assert sleepers == []
+
+
+def test_what_a_notebook_says_publishes_or_raises_is_kept_without_secrets(
+    workspace: Settings, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_TOKEN", KEY)
+    planted = workspace.model_copy(update={"warehouse_dsn": SecretStr(DSN), "notify_url": SecretStr(HOOK)})
+    said = run_notebook(planted, write("says", "n: int = 1", SAYS, PUBLISHES))
+    assert said.values == {"said": ["***"]}
+    assert Path(said.saved).parent.parent.joinpath("kernel.log").read_text() == "***"
+    cell = json.loads(Path(said.saved).read_text())["cells"][1]
+    assert [output["output_type"] for output in cell["outputs"]] == ["stream", "execute_result"]
+    assert "warehouse_dsn=SecretStr('**********')" in "".join(cell["outputs"][0]["text"])
+    with pytest.raises(NotebookError, match=r"OSError: nobody at \*\*\*, \*\*\*\. Saved as"):
+        run_notebook(planted, write("raises", "n: int = 1", RAISES))
+    failed = runs.find_runs(planted, tags={"champion.notebook": "raises"})[0]
+    assert failed.tags["champion.error"] == "in cell 2: OSError: nobody at ***, ***"
+    assert "nobody at ***" in Path(runs.location(failed, "notebook/raises.html")).read_text()
+    files = [path for path in planted.home.rglob("*") if path.is_file()]
+    assert [path for path in files if b"Plant3d" in path.read_bytes()] == []
 
 
 def test_a_killed_kernel_died_whatever_its_file_says(workspace: Settings, write: Callable[..., Path]) -> None:

@@ -14,8 +14,9 @@ from clickhouse_connect.driver.client import Client
 from pydantic import SecretStr
 from warehouse_rows import FRAMES, JANUARY, NORMALIZED, count, normalized, python, served, wait_for
 
-from champion import contracts, warehouse
+from champion import clock, contracts, warehouse
 from champion.errors import WarehouseError
+from champion.pipeline.trail import trail
 from champion.settings import Settings
 from champion.warehouse import access, adjustments, backup, fingerprint, parts, queries
 from champion.warehouse.engine import refusals
@@ -102,9 +103,13 @@ def test_roles_allow_what_they_are_for_and_no_more_and_the_audit_tells(tmp_path:
             assert time.monotonic() < patience, told
             time.sleep(0.2)
             told = access.audit(client, rows=1000)
+        asked = trail(settings, clock.today(), clock.today(), user="default").events.filter(source="warehouse")
     refused_query = told.filter(pl.col("query").str.starts_with("create database y"))
     assert "Not enough privileges" in refused_query["exception"][0]
     assert set(told["user"]) == {"default"}
+    refused_event = asked.filter(pl.col("what") == "create database y").row(0, named=True)
+    assert refused_event["outcome"] == "refused"
+    assert abs(refused_event["at"] - clock.now()).total_seconds() < 300, "in UTC, whatever the server's time zone"
     assert told["event_time"].is_sorted(descending=True)
 
 

@@ -7,8 +7,8 @@ import sys
 
 import typer
 
-from champion.cli import archive, console, data, lake, lineage, look, models, notebook, run, schema, services
-from champion.errors import ChampionError
+from champion.cli import archive, console, data, lake, lineage, look, models, notebook, run, schema, services, trail
+from champion.errors import ChampionError, MachineError
 
 app = typer.Typer(
     name="champion",
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 run.add_to(app)
 look.add_to(app)
+trail.add_to(app)
 services.add_to(app)
 app.add_typer(models.app, name="models")
 app.add_typer(notebook.app, name="notebook")
@@ -30,7 +31,7 @@ app.add_typer(data.warehouse_app, name="warehouse")
 
 
 def main() -> None:
-    """Run the command line; a deliberate error is one clear message, not a stack."""
+    """Run the command line; a deliberate error, or the machine's refusal, is one clear message, not a stack."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding has no character for is spelled out
             stream.reconfigure(errors="backslashreplace")
@@ -40,5 +41,6 @@ def main() -> None:
         console.complain(error)
         sys.exit(error.exit_code)
     except OSError as error:
-        console.complain(ChampionError(f"{error}: is the place there, yours, and not full?"))
-        sys.exit(ChampionError.exit_code)
+        refused = MachineError.of(error)
+        console.complain(refused)
+        sys.exit(refused.exit_code)

@@ -36,8 +36,9 @@ def add(
     Example: champion archive add https://nsearchives.nseindia.com
     """
     from champion.sources.staging import Staging  # noqa: PLC0415
-    from champion.sources.transport import canonical  # noqa: PLC0415
+    from champion.sources.transport import canonical, known as checked  # noqa: PLC0415
 
     chosen = console.settings()
+    checked(address)
     known = Staging(chosen.staging, canonical(address)).accept()
     console.show({"holds files of": ", ".join(known)}, as_json=as_json)

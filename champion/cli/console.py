@@ -16,7 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextCo
 from rich.table import Table
 from rich.text import Text
 
-from champion.errors import ChampionError, UsageError
+from champion.errors import ChampionError, ServiceError, UsageError
+from champion.masking import masked, secrets
 from champion.pipeline.progress import Progress
 from champion.settings import Settings, read
 from flows.summary import flat
@@ -64,7 +65,7 @@ def assigned(pairs: Sequence[str]) -> dict[str, str]:
 def complain(error: ChampionError) -> None:
     """Print an error on one paragraph, in red where the terminal has colours."""
     err.print(type(error).__name__, style="bold red", end=": ")
-    err.print(printable(str(error)), soft_wrap=True)
+    err.print(printable(masked(str(error), secrets(os.environ))), soft_wrap=True)
 
 
 def printable(text: str) -> str:
@@ -86,12 +87,12 @@ def show(result: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows under a title."""
+    """Print rows under a title; a text is shown as it is, `Text` in its colours."""
     grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for name in columns:
         grid.add_column(name, overflow="fold")
     for row in rows:
-        grid.add_row(*(value if isinstance(value, Text) else _plain(value) for value in row))
+        grid.add_row(*(value if isinstance(value, Text) else Text(_plain(value)) for value in row))
     out.print(grid)
 
 
@@ -132,8 +133,11 @@ def flow_context(chosen: Settings, *, hidden: bool = False) -> Iterator[None]:
     """Prepare this process for a flow: the workspace's Prefect server up, its address set, progress shown.
 
     Must come before anything imports prefect, which reads its settings once.
+
+    Raises:
+        ServiceError: the server does not start, or stopped answering while the flow ran.
     """
-    from champion.services import prefect  # noqa: PLC0415
+    from champion.services import local, prefect  # noqa: PLC0415
 
     api = prefect.ensure(chosen, note=lambda text: None if hidden else err.print(text, style="dim"))
     os.environ.update(prefect.environment(chosen, api))
@@ -141,7 +145,17 @@ def flow_context(chosen: Settings, *, hidden: bool = False) -> Iterator[None]:
     from flows.progress import shown_by  # noqa: PLC0415
 
     with progress_bar(hidden=hidden) as tell, shown_by(tell):
-        yield
+        try:
+            yield
+        except ChampionError:
+            raise
+        except Exception as error:
+            if local.answers(f"{api}/health"):
+                raise
+            raise ServiceError(
+                f"Prefect's server at {api} stopped answering while the flow ran ({type(error).__name__}). "
+                f"What was done is kept: run it again{local.last_words(chosen, prefect.NAME)}"
+            ) from error
 
 
 def _plain(value: Any) -> str:

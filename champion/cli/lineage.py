@@ -87,8 +87,5 @@ def _draw(found: Trace, title: str, picture: Path) -> None:
 
     from champion.plots.trace import trace_graph  # noqa: PLC0415
 
-    rows = [
-        {"id": n.id, "kind": n.kind, "name": n.name, "span": n.span, "state": n.state} for n in found.nodes.values()
-    ]
     picture.parent.mkdir(parents=True, exist_ok=True)
-    trace_graph(pl.DataFrame(rows), found.links, title=title).savefig(picture, dpi=110)
+    trace_graph(pl.DataFrame(found.rows), found.links, title=title).savefig(picture, dpi=110)

@@ -33,8 +33,11 @@ def status(*, as_json: AsJson = False) -> None:
     Example: champion status
     """
     from champion.pipeline.status import status as read_status  # noqa: PLC0415
+    from champion.services import mlflow  # noqa: PLC0415
+    from champion.tracking.pages import experiments_page  # noqa: PLC0415
 
-    found = read_status(console.settings())
+    chosen = console.settings()
+    found = read_status(chosen)
     if as_json:
         console.show(found.as_dict(), as_json=True)
         return
@@ -42,8 +45,10 @@ def status(*, as_json: AsJson = False) -> None:
     console.table(
         "Lake",
         ["dataset", "sessions", "first", "last", "rows"],
-        [[d.name, d.sessions, d.first, d.last, d.rows] for d in found.datasets],
+        [[d.name, d.sessions, d.first, d.last, d.rows] for d in found.datasets if d.sessions],
     )
+    if empty := [d.name for d in found.datasets if not d.sessions]:
+        console.out.print(f"[dim]nothing yet in {', '.join(empty)}[/]")
     console.out.print(f"freshness: {found.freshness}")
     console.out.print(f"quarantine: {found.quarantined:,} rows")
     console.out.print(f"champion: {found.champion}")
@@ -52,6 +57,8 @@ def status(*, as_json: AsJson = False) -> None:
         ["started (IST)", "run", "outcome", "seconds"],
         [[r.started, r.name, r.outcome, r.seconds] for r in found.runs],
     )
+    if now := mlflow.address(chosen):
+        console.out.print(f"MLflow's pages: {experiments_page(now)}", soft_wrap=True)
 
 
 def report(
@@ -70,8 +77,9 @@ def report(
     found = morning(chosen, console.day(session) if session else None)
     if html is not None:
         from champion.pipeline.morning_page import render  # noqa: PLC0415 - matplotlib is slow to import
+        from champion.services import mlflow  # noqa: PLC0415
 
-        html.write_text(render(found, chosen.home), encoding="utf-8")
+        html.write_text(render(found, chosen.home, mlflow.address(chosen)), encoding="utf-8")
     if as_json:
         console.show(found.as_dict(), as_json=True)
         return
@@ -85,11 +93,22 @@ def report(
     known = found.rank_ic.sort("trade_date").tail(1)
     live = f", rank IC of {known['trade_date'].item()} {known['ic'].item():+.3f}" if known.height else ""
     console.out.print(Text.assemble(verdict, f"; champion {found.champion}{live}"))
-    console.frame("Movers", found.movers)
+    console.frame("Movers", _in_crore(found.movers))
     console.frame("Features that moved most since the month before", found.moved.head(5).select("column", "psi", "ks"))
     console.frame("Best scores", found.scores.head(10).select("rank", "symbol", "score"))
     columns = ["started (IST)", "run", "outcome", "seconds"]
     console.table("What ran", columns, [[r.started, r.name, r.outcome, r.seconds] for r in found.runs])
+
+
+def _in_crore(movers: pl.DataFrame) -> pl.DataFrame:
+    """Return movers as a person reads them: the change in per cent, the turnover in crore of rupees."""
+    change, turnover = pl.col("simple_return") * 100, pl.col("turnover") / 1e7
+    return movers.select(
+        "symbol",
+        pl.format("{}%", change.round(2)).alias("change"),
+        pl.col("close").alias("close, ₹"),
+        turnover.round(2).alias("turnover, ₹ crore"),
+    )
 
 
 def doctor(*, as_json: AsJson = False) -> None:

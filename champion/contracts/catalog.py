@@ -56,7 +56,12 @@ def load(name: str, version: int | None = None) -> Contract:
 
 
 def also(folder: Path) -> None:
-    """From now on know the contracts in `folder` too: a lake keeps those of its owner's feature sets in one."""
+    """From now on know the contracts in `folder` too: a lake keeps those of its owner's feature sets in one.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:  # an empty one changes nothing
+    ...     also(Path(folder))
+    """
     _OTHERS[folder] = None
 
 

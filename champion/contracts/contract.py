@@ -21,7 +21,13 @@ NO_DEFAULT: Any = ...  # what a field without a default has in its place: null i
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: its name, types, whether it may be null, and what it means; `default` is as Avro writes it."""
+    """One field: its name, types, whether it may be null, and what it means; `default` is as Avro writes it.
+
+    >>> from champion.contracts import load
+    >>> field = load("normalized_equity_ohlc").fields[0]
+    >>> isinstance(field, Field), field.name, field.nullable, field.clickhouse
+    (True, 'event_id', False, 'UUID')
+    """
 
     name: str
     avro: Avro
@@ -41,7 +47,21 @@ class Field:
 
 @dataclass(frozen=True)
 class Contract:
-    """One dataset version. `session` names the field that holds the session; `partition_by` the folders."""
+    """One dataset version. `session` names the field that holds the session; `partition_by` the folders.
+
+    >>> from champion.contracts import load
+    >>> delivery = load("normalized_equity_delivery")
+    >>> isinstance(delivery, Contract), delivery.label, delivery.key
+    (True, 'normalized_equity_delivery v1.0.0', ('trade_date', 'instrument_id'))
+    >>> delivery.required[:3], delivery.ungrouped == tuple(delivery.polars_schema), delivery.groups
+    (('event_id', 'event_time', 'ingest_time'), True, {})
+    >>> delivery.clickhouse_columns["symbol"], delivery.arrow_schema.field("trade_date").type
+    ('String', DataType(date32[day]))
+    >>> delivery.conform(pl.DataFrame(schema=delivery.polars_schema)).shape
+    (0, 16)
+    >>> delivery.stored_schema["trade_date"]
+    Date
+    """
 
     name: str
     layer: str

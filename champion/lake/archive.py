@@ -14,7 +14,7 @@ from pathlib import Path
 from champion import contracts
 from champion.contracts import Contract
 from champion.errors import LakeError
-from champion.files import replacing, sha256
+from champion.files import aside, commit, sha256
 from champion.lake import layout, manifest as manifests, partitions
 from champion.lake.retention import Unit, units
 from champion.lake.store import Lake
@@ -100,7 +100,7 @@ def _manifests(lake: Lake, name: str) -> list[Path]:
 def _copy_file(source: Path, target: Path, digest: str) -> None:
     if target.exists() and sha256(target) == digest:
         return
-    with replacing(target) as temporary:
+    with aside(target, shared=True) as temporary:
         shutil.copyfile(source, temporary)
         shutil.copymode(source, temporary)
         if (found := sha256(temporary)) != digest:
@@ -108,6 +108,7 @@ def _copy_file(source: Path, target: Path, digest: str) -> None:
                 f"copying {source}: its SHA-256 is {found[:12]}, not {digest[:12]} as committed; nothing was removed, "
                 "run `champion lake verify`"
             )
+        commit(temporary, target)
 
 
 def _retire_days(source: Lake, target: Lake, unit: Unit) -> None:

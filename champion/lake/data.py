@@ -28,7 +28,7 @@ def write(
     """
     for leftover in layout.present(path.parent, ".*.part"):
         leftover.unlink()
-    with aside(path) as temporary:
+    with aside(path, shared=True) as temporary:
         storage.write(conformed, contract, temporary, compression=compression, row_group_size=row_group)
         temporary.chmod(_READ_ONLY if layout.is_append_only(contract) else _GROUP_WRITES)
         digest, size = sha256(temporary), temporary.stat().st_size

@@ -28,6 +28,7 @@ SEALED = "_SEALED"
 RETIRED = "_RETIRED"
 INDEX = "_metadata"
 CONTRACTS = ".contracts"  # folder with the contracts of its owner's feature sets
+BUILDING = ".building"  # folder of what builds lay aside
 COMMON_INDEX = "_common_metadata"
 _OWNER_AND_GROUP = 0o750
 _DIGITS = 16

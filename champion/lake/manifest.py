@@ -44,7 +44,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All revisions of a partition, oldest first; readers read the last."""
+    """All revisions of a partition, oldest first; readers read the last.
+
+    >>> first = Part("part-00000.parquet", 2104, 98_304, "5f0c", {"file": "a1"})
+    >>> revised = Part("part-00001.parquet", 2104, 98_310, "77de", {"file": "b2"}, "2024-01-17T13:00:00+00:00")
+    >>> manifest = Manifest("raw_equity_ohlc v1.0.0", (first, revised))
+    >>> manifest.current.name, manifest.made_from({"file": "b2"})
+    ('part-00001.parquet', True)
+    >>> manifest.visible(datetime(2024, 1, 16, tzinfo=UTC)).name
+    'part-00000.parquet'
+    """
 
     contract: str
     parts: tuple[Part, ...]
@@ -108,4 +117,4 @@ def read(path: Path) -> Manifest | None:
 
 def write(path: Path, manifest: Manifest) -> None:
     """Commit `manifest` in one step."""
-    write_bytes(path, json.dumps(asdict(manifest), indent=1, sort_keys=True).encode())
+    write_bytes(path, json.dumps(asdict(manifest), indent=1, sort_keys=True).encode(), shared=True)

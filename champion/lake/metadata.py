@@ -64,9 +64,9 @@ def _write(folder: Path, group: str | None, files: Sequence[Path], digest: str) 
     for file, footer in zip(files, footers, strict=True):
         footer.set_file_path(file.relative_to(folder).as_posix())
     try:
-        with replacing(folder / layout.index_name(layout.COMMON_INDEX, group)) as temporary:
+        with replacing(folder / layout.index_name(layout.COMMON_INDEX, group), shared=True) as temporary:
             pq.write_metadata(schema, temporary)
-        with replacing(folder / layout.index_name(layout.INDEX, group)) as temporary:
+        with replacing(folder / layout.index_name(layout.INDEX, group), shared=True) as temporary:
             pq.write_metadata(schema, temporary, footers)
     except (pa.ArrowException, RuntimeError) as error:
         raise LakeError(

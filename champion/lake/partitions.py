@@ -195,7 +195,7 @@ def write_sealed(sealed: SealedYear) -> None:
         "sha256": sealed.sha256,
         "sessions": {session.isoformat(): asdict(found) for session, found in sorted(sealed.sessions.items())},
     }
-    write_bytes(sealed.path.parent / layout.SEALED, json.dumps(content, indent=1, sort_keys=True).encode())
+    write_bytes(sealed.path.parent / layout.SEALED, json.dumps(content, indent=1, sort_keys=True).encode(), shared=True)
 
 
 def retire(manifest: Path) -> None:

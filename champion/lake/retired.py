@@ -32,6 +32,18 @@ def sweep(lake: Lake, names: Sequence[str], grace: timedelta = GRACE) -> int:
     """Remove retired files, once readers had `grace` to finish with them; return how many went.
 
     Where nothing is retired nothing is waited for. What is retired during the wait is left for the next sweep.
+
+    >>> import tempfile
+    >>> from datetime import date
+    >>> import polars as pl
+    >>> from champion.lake import seal
+    >>> nothing = pl.DataFrame(schema=contracts.load("quality_findings").polars_schema)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lake = Lake(Path(folder))
+    ...     lake.write("quality_findings", date(2023, 1, 16), nothing, {}), len(seal(lake, "quality_findings", 2023))
+    ...     sweep(lake, ["quality_findings"], grace=timedelta(0))
+    (True, 1)
+    1
     """
     before = {name: _seen(lake.root, contracts.load(name)) for name in names}
     if any(path.suffix != _UNFINISHED for seen in before.values() for path in seen):

@@ -35,7 +35,7 @@ def declare(feature_set: FeatureSet, schemas: Path | None = None) -> list[Path]:
             _require_same(file, record)
     missing = [file for file in files if not file.exists()]
     for file in missing:
-        write_bytes(file, _text(files[file]).encode())
+        write_bytes(file, _text(files[file]).encode(), shared=True)
     return missing
 
 

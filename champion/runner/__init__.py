@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from champion import masking
 from champion.errors import NotebookError
 from champion.runner import identity, notebook as notebooks, past, record, surroundings
 from champion.runner.outcome import CellError, Execution, Outcome, Verdict, stopped
@@ -134,6 +136,7 @@ def _job(
         timeout=limits[1],
         memory=limits[2],
         on_progress=on_progress,
+        secrets=masking.secrets(os.environ, settings),
     )
 
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from champion import files
+from champion.masking import masked
 from champion.runner import guard, notebook as notebooks
 from champion.runner.limits import Limits
 from champion.runner.outcome import CellError, Outcome, Verdict, stopped
@@ -50,6 +51,7 @@ class Job:
 
     `log` takes what the kernel's process itself writes, past the notebook: native libraries, a crash's last words.
     `cell_timeout` and `timeout` are seconds for a cell and for the notebook, `memory` is in MiB.
+    `secrets` are the texts that nothing that is kept may hold.
     """
 
     execution: str
@@ -64,6 +66,7 @@ class Job:
     timeout: int | None = None
     memory: int | None = None
     on_progress: Progress | None = None
+    secrets: Sequence[str] = ()
 
 
 def execute(job: Job) -> Verdict:
@@ -75,7 +78,7 @@ def execute(job: Job) -> Verdict:
     if job.parameters:
         book = parameterize_notebook(book, dict(job.parameters), kernel_name=_KERNEL, language="python")
     book.metadata.papermill.update(input_path=str(job.source), output_path=str(job.target))
-    watch = _Watch(book, job.target, job.on_progress)
+    watch = _Watch(book, job)
     # An empty context: jupyter_core keeps its event loop in one, and Prefect copies contexts into its threads.
     return contextvars.Context().run(_supervise, job, watch)
 
@@ -83,17 +86,18 @@ def execute(job: Job) -> Verdict:
 class _Watch(NotebookExecutionManager):  # type: ignore[misc]  # papermill ships no types
     """Papermill's bookkeeping, which also remembers the cell at work and what it raised, and tells progress."""
 
-    def __init__(self, book: Any, target: Path, on_progress: Progress | None) -> None:
-        super().__init__(book, output_path=str(target), progress_bar=False)
+    def __init__(self, book: Any, job: Job) -> None:
+        super().__init__(book, output_path=str(job.target), progress_bar=False)
         self.cell: int | None = None
         self.raised: Any = None
-        self._on_progress = on_progress
+        self._on_progress, self._secrets = job.on_progress, job.secrets
         self._context = contextvars.copy_context()  # the caller's, for what it logs from the callback
         self._titles = notebooks.titles(book.cells)
 
     def save(self, **kwargs: Any) -> None:  # noqa: ARG002 - papermill's signature
         """Save in one step: whoever is killed while saving leaves the notebook as it was a cell ago."""
-        text: str = nbformat.writes(self.nb)  # type: ignore[no-untyped-call]  # half of nbformat is typed
+        clean = notebooks.masked(self.nb, self._secrets)
+        text: str = nbformat.writes(clean)  # type: ignore[no-untyped-call]  # half of nbformat is typed
         files.write_bytes(Path(self.output_path), text.encode())
         self.last_save_time = self.now()
 
@@ -121,7 +125,8 @@ class _ThisPython(KernelSpecManager):
     """The kernel is the interpreter that runs Champion, with the packages Champion was tested with."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        command = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        launcher = ["-m", "champion.startup", "ipykernel_launcher", "-f", "{connection_file}"]
+        command = [sys.executable, "-Xfrozen_modules=off", *launcher]
         return KernelSpec(argv=command, name=kernel_name, display_name="Champion", language="python")
 
 
@@ -180,13 +185,14 @@ def _outcome(client: _Client, job: Job, watch: _Watch, log: BinaryIO) -> tuple[O
             raise
         return _death(client, watch.cell)
     if watch.raised is not None and not _is_plain_exit(watch.raised):
-        return _failure(watch.cell, watch.raised)
+        return _failure(watch.cell, watch.raised, job.secrets)
     return Outcome.SUCCEEDED, None
 
 
-def _failure(cell: int | None, raised: Any) -> tuple[Outcome, CellError]:
+def _failure(cell: int | None, raised: Any, secrets: Sequence[str]) -> tuple[Outcome, CellError]:
     out_of_memory = raised.ename.endswith("MemoryError")  # numpy's has a name of its own
-    error = CellError(cell, raised.ename, raised.evalue, _COLOURS.sub("", raised.traceback))
+    said = (raised.ename, raised.evalue, _COLOURS.sub("", raised.traceback))
+    error = CellError(cell, *(masked(text, secrets) for text in said))
     return Outcome.OUT_OF_MEMORY if out_of_memory else Outcome.FAILED, error
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from champion import files, resources
+from champion import files, masking, resources
 from champion.errors import NotebookError
 from champion.runner import parameters
 from champion.runner.outcome import Outcome, Verdict
 
 _PARAMETERS = "parameters"
+_WRITTEN = frozenset({"source", "text", "data", "ename", "evalue", "traceback"})  # what a person or a cell wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,25 @@ def _summary(cells: list[Any]) -> list[dict[str, Any]]:
         for number, (cell, title) in enumerate(zip(cells, titles(cells), strict=True), start=1)
         if cell["cell_type"] == "code"
     ]
+
+
+def masked(book: Any, secrets: Sequence[str]) -> Any:
+    """Return a notebook whose sources and outputs hold no secret; the given one stays as it is: it may yet run."""
+    clean = copy.copy(book)
+    clean["cells"] = [copy.copy(cell) for cell in book["cells"]]
+    for cell in clean["cells"]:
+        for name in _WRITTEN & cell.keys():
+            cell[name] = masking.masked_values(cell[name], secrets)
+        if "outputs" in cell:
+            cell["outputs"] = [_masked_output(output, secrets) for output in cell["outputs"]]
+    return clean
+
+
+def _masked_output(output: Any, secrets: Sequence[str]) -> Any:
+    clean = copy.copy(output)
+    for name in _WRITTEN & clean.keys():
+        clean[name] = type(clean[name])(masking.masked_values(clean[name], secrets))
+    return clean
 
 
 def source_of(cell: Mapping[str, Any]) -> str:

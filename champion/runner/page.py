@@ -1,4 +1,8 @@
-"""An executed notebook as one HTML file that opens anywhere, with how the run went at its top."""
+"""An executed notebook as one HTML file that opens anywhere, with how the run went at its top.
+
+The page runs nothing: what a cell shows may be made of data, and data is made by others. A policy in its head tells
+browsers to run no script and to ask nothing of anybody; what needs a script to be seen is shown as its text.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +19,20 @@ from champion.runner.outcome import Verdict
 
 _QUIET = logging.getLogger("champion.page")  # nbconvert wants a text for every image; ours are under prose
 _QUIET.setLevel(logging.ERROR)
+_POLICY = (
+    "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
+)
+_PLAIN = "text/plain"
 _NOISE = frozenset({"injected-parameters", "papermill-error-cell-tag"})  # the heading shows the parameters
 
 
 def render(executed: Path, run_id: str, verdict: Verdict, parameters: Mapping[str, Any], reason: str = "") -> str:
-    """Return the HTML of a saved notebook: images inside, nothing fetched from elsewhere but by MathJax."""
+    """Return the HTML of a saved notebook: images inside, nothing fetched from elsewhere, no script run."""
     book = nbformat.read(executed, as_version=4)  # type: ignore[no-untyped-call]  # half of nbformat is typed
     book.cells = [cell for cell in book.cells if not _NOISE & set(cell.metadata.get("tags", []))]
     heading = _heading(executed.stem, run_id, verdict, parameters, reason)
+    for cell in (cell for cell in book.cells if "outputs" in cell):
+        cell.outputs = [still for output in cell.outputs if (still := _without_scripts(output))]
     book.cells.insert(0, nbformat.v4.new_markdown_cell(heading))  # type: ignore[no-untyped-call]
     exporter = HTMLExporter(  # type: ignore[no-untyped-call]
         log=_QUIET,
@@ -31,9 +41,19 @@ def render(executed: Path, run_id: str, verdict: Verdict, parameters: Mapping[st
         exclude_output_prompt=True,
         require_js_url="",
         jquery_url="",
+        mathjax_url="",
     )
     body: str = exporter.from_notebook_node(book, resources={"metadata": {"name": executed.stem}})[0]
-    return body
+    return body.replace("<head>", f'<head><meta http-equiv="Content-Security-Policy" content="{_POLICY}">', 1)
+
+
+def _without_scripts(output: Any) -> Any:
+    """Return an output that shows without scripts what it shows, or None where it would show nothing."""
+    data = output.get("data", {})
+    if "<script" in data.get("text/html", "").lower():  # as itables', and its library
+        data = {kind: shown for kind, shown in data.items() if kind == _PLAIN and not shown.startswith("<IPython.")}
+        return nbformat.from_dict({**output, "data": data}) if data else None  # type: ignore[no-untyped-call]
+    return output
 
 
 def _heading(name: str, run_id: str, verdict: Verdict, parameters: Mapping[str, Any], reason: str) -> str:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from champion.errors import ParameterError
+from champion.masking import is_secret_name
 
-_SECRET_WORDS = frozenset({"password", "passwd", "token", "secret", "key", "credential", "credentials", "apikey"})
 _CREDENTIALS = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
 _NO_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # CPython's parser has no memory for deep nesting
 _SCALARS = frozenset({"str", "int", "float", "bool", "date"})
@@ -86,7 +86,7 @@ def check(declared: Mapping[str, Parameter], given: Mapping[str, Any], notebook:
     problems += [
         f"{name!r} looks like a secret, and parameters are saved and shown: pass it by the environment"
         for name in dict.fromkeys([*declared, *given])
-        if _SECRET_WORDS & set(name.lower().split("_"))
+        if is_secret_name(name)
     ]
     values: dict[str, Any] = {}
     for name in given.keys() & declared.keys():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from champion import report
+from champion import files, masking, report
 from champion.runner import guard, identity as identities, notebook as notebooks
 from champion.runner.outcome import CellError, Execution, Outcome, Verdict
 from champion.runner.past import CODE, CODE_VERSION, ENVIRONMENT, INPUTS, KEY, NOTEBOOK, NOTEBOOK_HASH, OUTPUTS, short
@@ -83,6 +84,7 @@ def close_execution(
 
     A run whose record could not be written has not succeeded. What MLflow does not take waits in the journal.
     """
+    _mask(settings, entry)
     result, written, cells, fault = _finished(entry, verdict, outputs)
     if fault is not None and verdict.outcome is Outcome.SUCCEEDED:
         said = CellError(None, type(fault).__name__, f"its record could not be written: {fault}")
@@ -138,6 +140,18 @@ def execution_of(kept: Entry | runs.Run, verdict: Verdict, result: Mapping[str, 
         reason=kept.tags.get(REASON, ""),
         result=result,
     )
+
+
+def _mask(settings: Settings, entry: Entry) -> None:
+    """Have what the kernel wrote by itself hold no secret; what it said in cells was masked as it was saved."""
+    known = masking.secrets(os.environ, settings)
+    with suppress(OSError):  # a full disk is told of when the record is written
+        masking.mask_file(log_path(entry), known)
+        result = result_folder(entry) / report.RESULT
+        if result.exists():
+            published = json.loads(result.read_text(encoding="utf-8"))
+            if (clean := masking.masked_values(published, known)) != published:
+                files.write_bytes(result, json.dumps(clean, indent=1, sort_keys=True).encode())
 
 
 def _finished(
@@ -206,6 +220,7 @@ def _close_abandoned(settings: Settings, entry: Entry) -> None:
     seconds = max(0.0, (ended - datetime.fromisoformat(entry.started)).total_seconds())
     said = CellError(_cell_at_work(executed_path(entry)), "SupervisorKilled", "what ran the notebook was killed")
     verdict = Verdict(outcome, seconds, said)
+    _mask(settings, entry)
     result, written, cells, _ = _finished(entry, verdict, None)
     how = _end(verdict, result, written, cells, complete=True, ended=ended)
     journal.end(settings, entry, how, deliver_now=False)

@@ -24,12 +24,14 @@ def of_kernel(settings: Settings, execution: str, run_id: str | None, result: Pa
     """
     inherited = {name: value for name, value in os.environ.items() if name != _RUN}
     return {
+        "OMP_WAIT_POLICY": "passive",  # threads that wait would spin: on a busy machine training took ten times as long
         **inherited,
         **({_RUN: run_id} if run_id else {}),
         MARK: execution,
         **settings.environment(),
         report.RESULT_DIR: str(result),
         "MLFLOW_TRACKING_URI": settings.tracking,
+        **settings.tracking_login,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # a notebook is a report, not a terminal
         "DO_NOT_TRACK": "true",

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from champion import births
 from champion.errors import ServiceError
 from champion.files import write_bytes
 from champion.parsed import parsed
@@ -31,7 +32,7 @@ class Server:
     """A server that was started: its process (by pid and birth, as pids are reused) and its port; 0 has none."""
 
     pid: int
-    born: float
+    born: str
     port: int
 
     def __post_init__(self) -> None:
@@ -52,11 +53,7 @@ class Server:
     @property
     def alive(self) -> bool:
         """Whether the process still is the one that was started."""
-        try:
-            process = psutil.Process(self.pid)
-            return bool(abs(process.create_time() - self.born) < 1 and process.status() != psutil.STATUS_ZOMBIE)
-        except psutil.NoSuchProcess:
-            return False
+        return births.born(self.pid) == self.born
 
 
 def start(settings: Settings, name: str, command: Sequence[str], variables: Mapping[str, str], port: int = 0) -> Server:
@@ -66,7 +63,7 @@ def start(settings: Settings, name: str, command: Sequence[str], variables: Mapp
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(variables), start_new_session=True
         )
-    server = Server(process.pid, psutil.Process(process.pid).create_time(), port)
+    server = Server(process.pid, births.born(process.pid) or "", port)
     write_bytes(_record(settings, name), json.dumps(asdict(server)).encode())
     return server
 

@@ -16,7 +16,7 @@ NAME = "worker"
 
 def begin(settings: Settings, api: str) -> Server:
     """Return the worker, started; it takes work of every queue once it is online."""
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process"]
+    command = [sys.executable, "-m", "champion.startup", "prefect", "worker", "start", "--type", "process"]
     command += ["--pool", settings.work_pool, "--name", _name(settings), "--install-policy", "never"]
     variables = {**os.environ, **prefect.environment(settings, api), "CHAMPION_HOME": str(settings.home)}
     return local.start(settings, NAME, command, variables)
@@ -26,10 +26,20 @@ def online(settings: Settings, api: str) -> bool:
     """Tell whether the server hears from the worker."""
     filters = {"workers": {"status": {"any_": ["ONLINE"]}}}
     try:
-        heard = httpx.post(f"{api}/work_pools/{settings.work_pool}/workers/filter", json=filters, timeout=5)
+        heard = httpx.post(
+            f"{api}/work_pools/{settings.work_pool}/workers/filter", json=filters, timeout=5, auth=login(settings)
+        )
         return heard.is_success and any(worker["name"] == _name(settings) for worker in heard.json())
     except httpx.HTTPError:
         return False
+
+
+def login(settings: Settings) -> tuple[str, str] | None:
+    """Return the user and password that the server asks for, None where it asks for none."""
+    if settings.prefect_login is None:
+        return None
+    user, _, password = settings.prefect_login.get_secret_value().partition(":")
+    return user, password
 
 
 def _name(settings: Settings) -> str:

@@ -33,12 +33,8 @@ def connect(base: str, patience: Patience, max_bytes: int) -> Folder | Web:
     Raises:
         UsageError: `base` is neither an existing folder nor a URL of a known kind.
     """
+    parts = known(base)
     address = canonical(base)
-    parts = urlsplit(base)
-    if parts.scheme not in {"", "file", "http", "https"}:
-        raise UsageError(f"archive {base!r}: expected a folder, file://, http:// or https://")
-    if parts.username or parts.password:
-        raise UsageError("archive: the URL holds credentials; they would be kept in records and logs. Leave them out")
     if parts.scheme in _PORTS:
         if not parts.hostname or parts.query or parts.fragment:
             raise UsageError(f"archive {base!r}: expected a host and a path, and nothing after them")
@@ -49,6 +45,23 @@ def connect(base: str, patience: Patience, max_bytes: int) -> Folder | Web:
     if not _is_folder(folder):
         raise UsageError(f"archive {base!r}: no such folder; set CHAMPION_ARCHIVE or run `champion simulate`")
     return Folder(folder, max_bytes)
+
+
+def known(base: str) -> SplitResult:
+    """Return the parts of an address that can be an archive's.
+
+    Raises:
+        UsageError: it is of another kind, or holds credentials, which the message does not.
+    """
+    try:
+        parts = urlsplit(base)
+    except ValueError as error:  # brackets
+        raise UsageError(f"archive: neither a folder nor a URL ({error})") from error
+    if "@" in parts.netloc:
+        raise UsageError("archive: the URL holds credentials; they would be kept in records and logs. Leave them out")
+    if parts.scheme not in {"", "file", *_PORTS}:
+        raise UsageError(f"archive {base!r}: expected a folder, file://, http:// or https://")
+    return parts
 
 
 def canonical(base: str) -> str:

@@ -1,11 +1,14 @@
 """Versions of the model in MLflow's registry: register a fitted one, list them, load one by alias with checks.
 
 Models are stored in the skops format, which runs no code on loading; which types may be loaded is decided here, by the
-package they come from, never by the list that a model file carries with it.
+package they come from, never by the list that a model file carries with it. A workspace may trust further packages
+(`CHAMPION_MODEL_PACKAGES`): its owner's own estimators, or a library such as LightGBM. A version remembers the SHA-256
+of its file: another file in its place is refused before it is opened.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 import warnings
@@ -13,13 +16,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import polars as pl
 
 from champion.errors import ModelError
+from champion.files import sha256
 from champion.tracking import runs, store
 
 if TYPE_CHECKING:
@@ -29,8 +35,9 @@ MODEL = "equity_price_predictor"
 CHAMPION, CHALLENGER = "champion", "challenger"
 FEATURE_VERSION = "champion.feature_version"
 FEATURES = "champion.features"
+DIGEST = "champion.model_sha256"
 _FILE = "model.skops"
-_TRUSTED = frozenset({"sklearn", "numpy", "scipy", "champion"})
+_TRUSTED = ("sklearn.", "numpy.", "scipy.", "champion.estimators.")
 _PINNED = ("scikit-learn", "skops", "numpy", "pandas")
 _EXAMPLE_ROWS = 5
 
@@ -76,7 +83,7 @@ def register(
     from mlflow.models import Model  # noqa: PLC0415 - mlflow takes seconds to import
 
     client = store.prepare(settings)
-    trusted = _trusted_types(model)
+    trusted = _trusted_types(settings, model)
     run = client.get_run(run_id)
     logged = client.create_logged_model(run.info.experiment_id, name=MODEL, source_run_id=run_id)
     identity = Model(
@@ -85,10 +92,11 @@ def register(
     with tempfile.TemporaryDirectory(prefix="champion-model-") as scratch:
         folder = Path(scratch) / "model"
         _save(model, example, folder, identity, trusted)
+        digest = sha256(folder / _FILE)
         client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
-    _make_sure_of_name(settings)
-    labels = {**(tags or {}), FEATURE_VERSION: feature_version, FEATURES: json.dumps(example.columns)}
+    make_sure_of(settings, MODEL, "Scores NSE equities by their expected forward return.")
+    labels = {**(tags or {}), FEATURE_VERSION: feature_version, FEATURES: json.dumps(example.columns), DIGEST: digest}
     made = client.create_model_version(
         MODEL, source=logged.artifact_location, run_id=run_id, tags=labels, model_id=logged.model_id
     )
@@ -129,18 +137,20 @@ def load(
     """Return the model of an alias or number, after checking that it takes these features of this version.
 
     Raises:
-        ModelError: no such version; it was trained on other features, another order or another feature version; or
-            its file holds types from packages that are not trusted.
+        ModelError: no such version; it was trained on other features, another order or another feature version; its
+            file is not the one that was registered, is in another format, or holds types that are not trusted.
     """
-    import skops.io  # noqa: PLC0415 - brings scikit-learn
-    from mlflow.artifacts import download_artifacts  # noqa: PLC0415
-
     found = find(settings, which)
     _check_inputs(found, features, feature_version)
-    client = store.prepare(settings)
-    source = client.get_model_version_download_uri(MODEL, str(found.number))
-    path = Path(download_artifacts(source, tracking_uri=settings.tracking)) / _FILE
-    return LoadedModel(skops.io.load(path, trusted=_trusted(skops.io.get_untrusted_types(file=path))), found)
+    return LoadedModel(_opened(settings, file_of(settings, found.number), found), found)
+
+
+def file_of(settings: Settings, number: int) -> Path:
+    """Return the model file of a version: where it lies, or where it was downloaded to."""
+    from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - mlflow takes seconds to import
+
+    source = store.prepare(settings).get_model_version_download_uri(MODEL, str(number))
+    return Path(download_artifacts(source, tracking_uri=settings.tracking)) / _FILE
 
 
 def point(settings: Settings, alias: str, number: int) -> None:
@@ -151,6 +161,18 @@ def point(settings: Settings, alias: str, number: int) -> None:
 def alias_of(settings: Settings, alias: str) -> int | None:
     """Return the version an alias points at, or None."""
     return _aliases(settings).get(alias)
+
+
+def make_sure_of(settings: Settings, name: str, about: str) -> None:
+    """Make the registered model `name` where there is none."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    client = store.prepare(settings)
+    if not client.search_registered_models(f"name='{name}'"):
+        try:
+            client.create_registered_model(name, description=about)
+        except MlflowException:  # another process made it in between
+            client.get_registered_model(name)
 
 
 def _save(model: Any, example: pl.DataFrame, folder: Path, identity: Any, trusted: list[str]) -> None:
@@ -183,20 +205,58 @@ def _library_noise() -> Iterator[None]:
         yield
 
 
-def _trusted_types(model: Any) -> list[str]:
+def _opened(settings: Settings, path: Path, version: Version) -> Any:
+    """Return the model in a file: read once, so that what was proved is what is opened."""
+    import skops.io  # noqa: PLC0415 - brings scikit-learn
+
+    named = f"{MODEL} version {version.number}"
+    remedy = "restore its artifacts from a backup, or train and promote another"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{named} has no {_FILE} ({error.strerror}): {remedy}") from error
+    wanted, digest = version.tags.get(DIGEST), hashlib.sha256(content).hexdigest()
+    if wanted is not None and digest != wanted:  # versions of 0.1.0 remember none
+        raise ModelError(
+            f"{named}: {path} is not the file that was registered, its SHA-256 is {digest[:12]}, not {wanted[:12]}; "
+            f"it was not opened: {remedy}"
+        )
+    try:
+        trusted = _trusted(settings, skops.io.get_untrusted_types(data=content))
+        return skops.io.loads(content, trusted=trusted)
+    except (BadZipFile, KeyError, ValueError) as error:
+        raise ModelError(f"{named}: {path} is no model in the skops format ({error}): {remedy}") from error
+
+
+def _trusted_types(settings: Settings, model: Any) -> list[str]:
     import skops.io  # noqa: PLC0415
 
-    return _trusted(skops.io.get_untrusted_types(data=skops.io.dumps(model)))
+    return _trusted(settings, skops.io.get_untrusted_types(data=skops.io.dumps(model)))
 
 
-def _trusted(types: Sequence[str]) -> list[str]:
-    strange = [name for name in types if name.partition(".")[0] not in _TRUSTED]
+def _trusted(settings: Settings, types: Sequence[str]) -> list[str]:
+    known = (*_TRUSTED, *(f"{package}." for package in settings.model_packages))
+    strange = [name for name in types if not name.startswith(known) or not _is_class(name)]
     if strange:
+        packages = ",".join(sorted({name.partition(".")[0] for name in strange}))
         raise ModelError(
-            f"the model holds types from outside {', '.join(sorted(_TRUSTED))}: {', '.join(strange[:5])}. "
-            "Build it from scikit-learn estimators, so that it can be loaded without running foreign code"
+            f"the model holds what is no class of {', '.join(one.rstrip('.') for one in known)}: "
+            f"{', '.join(strange[:5])}. Build it from scikit-learn estimators, so that it can be loaded without "
+            "running foreign code; or, where the code is yours or one you trust, set "
+            f"CHAMPION_MODEL_PACKAGES={packages}"
         )
     return list(types)
+
+
+def _is_class(name: str) -> bool:
+    """Tell whether a name is a class: among the functions of trusted packages are some that run what they are given."""
+    module, _, attribute = name.rpartition(".")
+    if "__" in name:  # importing a `__main__` runs it
+        return False
+    try:
+        return isinstance(getattr(import_module(module), attribute), type)
+    except (ImportError, AttributeError):
+        return False
 
 
 def _check_inputs(found: Version, features: Sequence[str] | None, feature_version: str | None) -> None:
@@ -211,17 +271,6 @@ def _check_inputs(found: Version, features: Sequence[str] | None, feature_versio
             f"offered {len(features)}; missing {sorted(set(found.features) - set(features))[:6]}, "
             f"unknown {sorted(set(features) - set(found.features))[:6]}: select its features in its order"
         )
-
-
-def _make_sure_of_name(settings: Settings) -> None:
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415
-
-    client = store.prepare(settings)
-    if not client.search_registered_models(f"name='{MODEL}'"):
-        try:
-            client.create_registered_model(MODEL, description="Scores NSE equities by their expected forward return.")
-        except MlflowException:  # another process made it in between
-            client.get_registered_model(MODEL)
 
 
 def _aliases(settings: Settings) -> dict[str, int]:

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import psutil
 
-from champion import clock
+from champion import births, clock
 from champion.errors import UsageError
 from champion.tracking import store
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from champion.settings import Settings
 
-OUTCOME = "champion.outcome"
+OUTCOME, USER = "champion.outcome", "mlflow.user"
 ENTRY, HOME = "champion.entry", "champion.home"  # the run's name in the journal of a workspace
 PID, PID_STARTED, HOST = "champion.pid", "champion.pid_started", "champion.host"  # who must close the run
 _STATUS = {"succeeded": "FINISHED", "cancelled": "KILLED", "killed": "KILLED"}  # every other outcome: FAILED
@@ -35,7 +35,7 @@ _AMBIGUOUS = 5
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One recorded run; times are UTC, `outcome` is Champion's word where there is one."""
+    """One recorded run; times are UTC, `outcome` is Champion's word where there is one, `experiment` an id."""
 
     run_id: str
     name: str
@@ -47,6 +47,7 @@ class Run:
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     artifacts: str
+    experiment: str = ""
 
 
 def open_run(
@@ -203,9 +204,13 @@ def find_runs(
     *,
     tags: Mapping[str, str] | None = None,
     status: str | None = None,
+    between: tuple[datetime, datetime] | None = None,
     limit: int = 100,
 ) -> list[Run]:
-    """Return the newest runs first; of all experiments where none is named, with all `tags` and the `status`."""
+    """Return the newest runs first; of all experiments where none is named, with all `tags` and the `status`.
+
+    `between` is when they started: from the first moment on, before the second.
+    """
     client = store.prepare(settings)
     known = {found.name: found.experiment_id for found in client.search_experiments()}
     wanted = [known[name] for name in experiments if name in known] if experiments is not None else list(known.values())
@@ -213,6 +218,8 @@ def find_runs(
         return []
     conditions = [f"tags.`{name}` = '{_plain(value)}'" for name, value in (tags or {}).items()]
     conditions += [f"attributes.status = '{_plain(status)}'"] if status else []
+    for moment, comparison in zip(between or (), (">=", "<"), strict=False):
+        conditions.append(f"attributes.start_time {comparison} {_milliseconds(moment)}")
     order = ["attributes.start_time DESC"]
     found_runs = client.search_runs(wanted, " and ".join(conditions), max_results=limit, order_by=order)
     return [_read(run) for run in found_runs]
@@ -232,19 +239,20 @@ def location(run: Run, artifact: str) -> str:
 
 
 def supervisor() -> dict[str, str]:
-    """Return the tags that say which process must close a run: this one."""
-    return {PID: str(os.getpid()), PID_STARTED: str(psutil.Process().create_time()), HOST: socket.gethostname()}
+    """Return the tags that say which process must close a run, this one, and whose it is."""
+    return {
+        PID: str(os.getpid()),
+        PID_STARTED: str(births.born()),
+        HOST: socket.gethostname(),
+        USER: psutil.Process().username(),
+    }
 
 
 def supervisor_is_gone(tags: Mapping[str, str]) -> bool:
     """Tell whether the process that must close a run, one of this machine, has ended."""
     if tags.get(HOST) != socket.gethostname() or PID not in tags:
         return False
-    try:
-        process = psutil.Process(int(tags[PID]))
-        return bool(str(process.create_time()) != tags[PID_STARTED] or process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
+    return births.born(int(tags[PID])) != tags[PID_STARTED]
 
 
 def _milliseconds(moment: datetime) -> int:
@@ -264,6 +272,7 @@ def _read(run: MlflowRun) -> Run:
         metrics=dict(run.data.metrics),
         tags=dict(run.data.tags),
         artifacts=run.info.artifact_uri or "",
+        experiment=run.info.experiment_id,
     )
 
 

@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from champion import files
 from champion.errors import ServiceError, UsageError
+from champion.masking import masked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PATIENCE = 180  # seconds another process may take to make the tables
 _SERVERS = frozenset({"http", "https"})
+_REFUSALS = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
 _MIGRATION_LOCK = 5_065_731_184  # any number that nobody else locks in this database
 
 
@@ -36,9 +38,11 @@ def prepare(settings: Settings) -> MlflowClient:
     """Return a client of the workspace's store, made ready on first use.
 
     Raises:
-        UsageError: the tracking URI is a relative path, or plain http to another machine.
+        UsageError: the tracking URI is a relative path, or plain http to another machine, or its server does not admit
+            us.
         ServiceError: the store cannot be made ready.
     """
+    os.environ.update(settings.tracking_login)  # MLflow reads them with every request
     return _client(checked(settings.tracking), settings.home)
 
 
@@ -69,7 +73,24 @@ def _client(uri: str, home: Path) -> MlflowClient:
         _migrate(uri, home / "mlflow")
     from mlflow import MlflowClient  # noqa: PLC0415
 
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    if urlsplit(uri).scheme in _SERVERS:
+        _require_admission(client, uri)
+    return client
+
+
+def _require_admission(client: MlflowClient, uri: str) -> None:
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    try:
+        client.search_experiments(max_results=1)
+    except MlflowException as error:
+        if error.error_code not in _REFUSALS:
+            raise
+        raise UsageError(
+            f"the MLflow server {uri} does not admit us ({error.error_code}): put USER:PASSWORD@ of somebody it knows "
+            "before its host in CHAMPION_TRACKING_URI, with / ? # @ : in them as %2F %3F %23 %40 %3A"
+        ) from None
 
 
 def _migrate(uri: str, folder: Path) -> None:
@@ -79,8 +100,18 @@ def _migrate(uri: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "prepared.lock", timeout=_PATIENCE):
         if not _is_prepared(uri, marker, wanted):
+            _require_no_loss(uri, marker, wanted)
             _upgrade(uri)
             files.write_bytes(marker, wanted.encode())
+
+
+def _require_no_loss(uri: str, marker: Path, wanted: str) -> None:
+    """Do nothing unless the store was made ready before and is gone: an empty one in its place would hide the loss."""
+    if marker.exists() and marker.read_text(encoding="utf-8") == wanted:
+        raise ServiceError(
+            f"the tracking store {without_password(uri)} was here and is gone: bring it back, or delete {marker} to "
+            "begin an empty one"
+        )
 
 
 def _upgrade(uri: str) -> None:
@@ -132,11 +163,11 @@ def checked(uri: str) -> str:
             f"tracking URI {without_password(uri)}: plain http is for this machine only; use https:// or a tunnel"
         )
     if parts.scheme == "sqlite" and not sqlite_file(uri).is_absolute():
-        raise UsageError(f"tracking URI {uri} is relative: write sqlite:/// and an absolute path")
+        raise UsageError(f"tracking URI {without_password(uri)} is relative: write sqlite:/// and an absolute path")
     if not parts.scheme or parts.scheme == "file":
         raise UsageError(
-            f"tracking URI {uri!r} names a folder, which MLflow 3 no longer supports: use sqlite:///, postgresql:// "
-            "or https://"
+            f"tracking URI {without_password(uri)!r} names a folder, which MLflow 3 no longer supports: use "
+            "sqlite:///, postgresql:// or https://"
         )
     return uri
 
@@ -148,8 +179,7 @@ def sqlite_file(uri: str) -> Path:
 
 def without_password(uri: str) -> str:
     """Return a URI as it may be shown."""
-    password = urlsplit(uri).password
-    return uri.replace(f":{password}@", ":***@") if password else uri
+    return masked(uri, ())
 
 
 def _artifact_location(settings: Settings, name: str) -> str | None:

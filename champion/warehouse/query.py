@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 _READING = ("Select", "Show", "Describe", "Exists", "Explain")  # first words of the syntax tree
+_MOST_KINDS = 500
+_kinds: dict[str, str] = {}  # of statements found to be reading ones: asking again is a fifth of a short question
 _HEX_CUTS = ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))
 
 
@@ -71,6 +73,8 @@ def _require_answer(client: Client, statement: str) -> None:
 
 
 def _reading_kind(client: Client, statement: str, bound: Mapping[str, Any]) -> str:
+    if (known := _kinds.get(statement)) is not None:
+        return known
     # The syntax tree, not the first word: `with ... insert` begins like a question. A command, because a query would
     # add its output format to the statement that is explained.
     kind = str(client.command(f"explain ast {statement}", parameters=dict(bound) or None)).split()[0]
@@ -79,6 +83,9 @@ def _reading_kind(client: Client, statement: str, bound: Mapping[str, Any]) -> s
             f"this statement is a {kind}; only reading ones are allowed here: "
             "select, with, show, describe, explain, exists"
         )
+    if len(_kinds) >= _MOST_KINDS:
+        _kinds.clear()
+    _kinds[statement] = kind
     return kind
 
 

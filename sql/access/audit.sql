@@ -1,7 +1,7 @@
 -- Who asked what: statements that began in the last days, newest first, those that were refused too.
 -- Parameters: days (UInt16), rows (UInt32).
 select
-    event_time,
+    toDateTime64(event_time, 3, 'UTC') as event_time,
     user,
     toString(type) as outcome,
     query_kind,

@@ -1,0 +1,131 @@
+"""What an archive says is text wherever it is shown: markup, formulas and TeX in symbols run and break nothing."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import date
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from champion.cli.app import app
+from champion.lake import Lake
+from champion.pipeline import lineage
+from champion.pipeline.fetch import fetch, staged
+from champion.pipeline.identify import identify
+from champion.pipeline.ingest import ingest
+from champion.pipeline.morning import morning
+from champion.pipeline.morning_page import render
+from champion.runner import page
+from champion.runner.outcome import Outcome, Verdict
+from champion.settings import Settings
+from champion.simulate import SimulatedArchive
+
+FIRST, LAST = date(2024, 8, 26), date(2024, 8, 30)
+EVIL = {
+    "symbol": [
+        "<script>alert(1)</script>",
+        "=cmd|' /C calc'!A0",
+        "<img src=x onerror=alert(1)>",
+        r"$\frac{$",
+        "A&B'",
+        "[/red]",
+    ],
+    "name": ["<svg/onload=alert(1)>", "=HYPERLINK('http://x')", "</title><script>", "$$", "{{ 7 * 7 }}", "[bold]"],
+}
+
+
+class Markup(HTMLParser):
+    """What a browser would find in a page to run: scripts, handlers of events, and the policy that forbids them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.policy, self.scripts, self.handlers = "", 0, list[str]()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Take note of a tag."""
+        given = dict(attrs)
+        if tag == "meta" and given.get("http-equiv") == "Content-Security-Policy":
+            self.policy = given.get("content") or ""
+        self.scripts += tag == "script"
+        self.handlers += [name for name in given if name.startswith("on")]
+
+
+@pytest.fixture(scope="module")
+def hostile(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A workspace whose lake took, by the real way in, sessions with such symbols and names."""
+    folder = tmp_path_factory.mktemp("hostile")
+    for path in archive.root.rglob("*BhavCopy_NSE_CM_0_0_0_202408*.zip"):
+        target = folder / "archive" / path.relative_to(archive.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(renamed(path))
+    settings = Settings(home=folder / "home", archive=str(folder / "archive"))
+    fetch(settings, FIRST, LAST)
+    lineage.refresh(settings)
+    ingest(Lake(settings.lake), staged(settings, FIRST, LAST)).require_complete()
+    identify(settings).require_complete()
+    return settings
+
+
+def renamed(path: Path) -> bytes:
+    """Return a published file with the names of its first shares exchanged."""
+    with zipfile.ZipFile(path) as packed:
+        (name,) = packed.namelist()
+        rows = pl.read_csv(packed.read(name), infer_schema=False)
+    shares = rows.filter(pl.col("SctySrs") == "EQ")["TckrSymb"].unique(maintain_order=True).sort()[: len(EVIL["name"])]
+    old, new = shares.to_list(), EVIL["symbol"]
+    names = pl.col("TckrSymb").replace_strict(old, EVIL["name"], default=pl.col("FinInstrmNm"))
+    text = rows.with_columns(FinInstrmNm=names).with_columns(pl.col("TckrSymb").replace(old, new)).write_csv()
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr(name, text)
+    return content.getvalue()
+
+
+def test_they_come_in_as_they_are(hostile: Settings) -> None:
+    bars = Lake(hostile.lake).scan("normalized_equity_ohlc", LAST, LAST).collect()
+    assert set(EVIL["symbol"]) <= set(bars["symbol"])
+
+
+def test_the_morning_look_shows_them_as_text(hostile: Settings) -> None:
+    seen = morning(hostile, LAST)
+    assert set(EVIL["symbol"]) & set(seen.movers["symbol"]), "some of them moved most"
+    found = Markup(render(seen, hostile.home))
+    assert (found.scripts, found.handlers) == (0, [])
+    assert found.policy.startswith("default-src 'none'")
+
+
+def test_the_terminal_shows_them_as_text(hostile: Settings) -> None:
+    done = CliRunner().invoke(app, ["report", str(LAST)], env=hostile.environment())
+    assert done.exit_code == 0, done.output
+    shown = [symbol for symbol in EVIL["symbol"] if symbol in done.output]
+    assert shown, "some of them moved most"
+
+
+def test_the_page_of_a_notebook_runs_nothing(hostile: Settings, tmp_path: Path) -> None:
+    bars = Lake(hostile.lake).scan("normalized_equity_ohlc", LAST, LAST).collect()
+    shown = bars.filter(pl.col("symbol").is_in(EVIL["symbol"])).select("symbol", "close")
+    html = {"text/html": shown._repr_html_(), "text/plain": str(shown)}
+    library = {"text/html": "<div></div><SCRIPT>alert(1)</SCRIPT>", "text/plain": "<IPython.core.display.HTML object>"}
+    scripted = {"text/html": "<table></table><script>alert(2)</script>", "text/plain": "its text"}
+    v4 = nbformat.v4
+    outputs = [v4.new_output("display_data", data=data) for data in (html, library, scripted)]  # type: ignore[no-untyped-call]
+    cell = v4.new_code_cell("bars", outputs=outputs)  # type: ignore[no-untyped-call]
+    nbformat.write(v4.new_notebook(cells=[cell]), tmp_path / "bars.ipynb")  # type: ignore[no-untyped-call]
+    text = page.render(
+        tmp_path / "bars.ipynb", "run", Verdict(Outcome.SUCCEEDED, 1.0), {"symbol": EVIL["symbol"][0]}, EVIL["name"][0]
+    )
+    found = Markup(text)
+    assert found.policy.startswith("default-src 'none'"), "no script, none from elsewhere"
+    assert "script-src" not in found.policy
+    assert text.index("Content-Security-Policy") < text.index("<script"), "before the first there is"
+    assert found.handlers == []
+    assert "alert(1)</script>" not in text.replace("&lt;script&gt;alert(1)&lt;/script&gt;", "").lower()
+    assert "alert(2)" not in text
+    assert "its text" in text

@@ -1,0 +1,62 @@
+"""Who ran what, when and on which data, asked of a workspace's ledgers and of a Prefect server's interface."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from champion import clock
+from champion.cli.app import app
+from champion.errors import UsageError
+from champion.pipeline.trail import SCHEMA, trail
+from champion.settings import Settings
+
+# MLflow 3.17 on SQLAlchemy 2.1
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+
+TODAY = clock.today()
+WEEK = TODAY - timedelta(days=7)
+
+
+def test_runs_and_promotions_of_a_user_are_told_with_their_data(modelled: Settings) -> None:
+    found = trail(modelled, WEEK, TODAY, user=getpass.getuser())
+    events = found.events
+    assert events.schema == SCHEMA
+    assert events["at"].is_sorted(descending=True)
+    assert events["source"].unique().sort().to_list() == ["mlflow", "promotions"]
+    trained = events.filter(what="notebook training")
+    assert trained["outcome"].to_list() == ["succeeded"] * 2
+    assert all(seconds >= 0 for seconds in trained["seconds"])
+    decided = events.filter(source="promotions", outcome="done").row(0, named=True)
+    assert (decided["what"], decided["data"]) == ("promote, forced: a test", "equity_price_predictor version 1")
+    assert trail(modelled, WEEK, TODAY, user="somebody else").events.is_empty()
+
+
+def test_what_cannot_be_asked_is_named(modelled: Settings) -> None:
+    gaps = trail(modelled, TODAY, TODAY).gaps
+    assert "no Prefect server runs" in gaps["prefect"]
+    assert "has no users and keeps no query log" in gaps["warehouse"]
+    unreached = trail(modelled, TODAY, TODAY, prefect_api="http://127.0.0.1:9/api").gaps
+    assert "http://127.0.0.1:9/api does not tell" in unreached["prefect"]
+
+
+def test_only_the_days_asked_for_are_told(modelled: Settings) -> None:
+    assert trail(modelled, date(2020, 1, 1), WEEK).events.is_empty()
+    with pytest.raises(UsageError, match="write the earlier one first"):
+        trail(modelled, TODAY, WEEK)
+    events = trail(modelled, WEEK, TODAY).events
+    assert events["at"].min() >= datetime.now(UTC) - timedelta(days=8)  # type: ignore[operator]
+
+
+def test_the_command_tells_people_and_machines(modelled: Settings) -> None:
+    told = json.loads(CliRunner().invoke(app, ["audit", "--json"], env=modelled.environment()).output)
+    assert set(told["not_asked"]) == {"prefect", "warehouse"}
+    assert pl.DataFrame(told["events"])["user"].unique().to_list() == [getpass.getuser()]
+    shown = CliRunner().invoke(app, ["audit", "--rows", "2"], env=modelled.environment()).output
+    assert "not asked: prefect" in shown
+    assert "equity_price_predictor version 1" in " ".join(shown.split())
