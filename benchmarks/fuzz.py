@@ -38,6 +38,7 @@ _ADDRESS_SPACE = 8 * 2**30
 _HEAD = struct.Struct("<qqqq")  # target, number, length of the input, length of the tally before it
 _ROOM = 2**20
 _CORPUS = 400
+_FIRST = 6  # times as long a valid file may take: with the first ones, modules are imported
 _WRITES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod"}
 _OURS = ("/champion/", "/flows/")
 
@@ -193,7 +194,8 @@ def _run(index: int, target: Any, numbers: range, asked: argparse.Namespace, sta
         told = json.dumps(asdict(tally)).encode()
         _HEAD.pack_into(state, 0, index, number, len(content), len(told))
         state[_HEAD.size : _HEAD.size + len(content) + len(told)] = content + told
-        outcome = _read(target, content, tally, asked, guard)
+        seconds = asked.seconds * (_FIRST if number < len(target.seeds) else 1)
+        outcome = _read(target, content, tally, seconds, guard)
         if outcome not in seen:
             seen.add(outcome)
             if len(corpus) < _CORPUS:
@@ -203,11 +205,11 @@ def _run(index: int, target: Any, numbers: range, asked: argparse.Namespace, sta
     return tally
 
 
-def _read(target: Any, content: bytes, tally: Tally, asked: argparse.Namespace, guard: Guard) -> str:
-    """Return a word for what one input did, and count it."""
+def _read(target: Any, content: bytes, tally: Tally, seconds: float, guard: Guard) -> str:
+    """Return a word for what one input did, and count it; one that takes longer than `seconds` ends the process."""
     tally.inputs += 1
     began, worked = time.perf_counter(), time.process_time()
-    faulthandler.dump_traceback_later(asked.seconds, exit=True)
+    faulthandler.dump_traceback_later(seconds, exit=True)
     fault = None
     try:
         outcome = f"accepted {target.read(content)}"
@@ -226,7 +228,7 @@ def _read(target: Any, content: bytes, tally: Tally, asked: argparse.Namespace, 
     if outside := guard.found():
         fault = f"wrote outside: {outside[:3]}"
     if fault:
-        _note(tally, fault, content, asked.keep)
+        _note(tally, fault, content, _KEEP)
     return outcome
 
 

@@ -14,10 +14,10 @@ from champion.cli import app as cli
 from champion.errors import ChampionError, UsageError
 from champion.settings import Settings
 
-_COMMANDS = (  # those that start no server and no kernel
+_COMMANDS = (  # those that start no server and no kernel, and wait for nobody
     "lake ls --json",
     "lake verify",
-    "lake seal 2023 --dataset normalized_equity_ohlc --grace 0",
+    "lake seal 1999 --dataset normalized_equity_ohlc --grace 0",
     "lake metadata normalized_equity_ohlc --json",
     "lake retain --dry-run",
     "lake restore 2023-01-01 2023-12-31 --dataset raw_equity_ohlc",
@@ -30,7 +30,7 @@ _COMMANDS = (  # those that start no server and no kernel
     "lineage back normalized_equity_ohlc 2024-07-02",
     "lineage forward BhavCopy_NSE_CM_0_0_0_20240702_F_0000.csv.zip --json",
     "notebook run nothing -p a=1",
-    "notebook run training -p no=1 --timeout 5 --memory 100",
+    "notebook run none -p no=1 --timeout 5 --memory 100",
     "sql --list",
     "sql --name movers -p nothing=1",
     "sql select_1 --name x",

@@ -26,6 +26,7 @@ from champion.sources.absent import Absent
 from champion.sources.archive import find_staged, set_aside
 from champion.sources.publications import BHAVCOPY
 from champion.sources.staging import Staging
+from champion.sources.transport import canonical
 from champion.tracking import books, journal, ledger
 from champion.warehouse import backup
 
@@ -108,7 +109,7 @@ def _staging(settings: Settings) -> list[Target]:
         found = find_staged(root, SESSION)
         if found is not None and found.path.parent not in {(root / path).parent for path in BHAVCOPY.paths(SESSION)}:
             raise AssertionError(f"a record led out of its folder: {found.path}")
-        Staging(root, "file:///x").find([path], SESSION)
+        Staging(root, canonical(settings.archive)).find([path], SESSION)
         kept = list(records.everything(root))
         if found is not None:
             set_aside(found)
@@ -197,7 +198,7 @@ def _others(folder: Path, settings: Settings) -> list[Target]:
     result, place = folder / "result", folder / "backup"
     write_bytes(place / "warehouse" / "a.bin", b"x")
     held = {"made_at": clock.now().isoformat(), "files": {"a.bin": [1, sha256(b"x").hexdigest()]}}
-    server = {"pid": 2**22 + 1, "born": 1.0, "port": 4200}
+    server = {"pid": 2**22 + 1, "born": "1", "port": 4200}
 
     def read_settings() -> object:
         before = Path.cwd()

@@ -314,13 +314,19 @@ def test_a_journal_that_is_none_says_that_nothing_was_written(tmp_path: Path, co
 
 
 @pytest.mark.parametrize(
-    "changed", [{"pid": -1}, {"pid": 10**12}, {"pid": []}, {"port": 70_000}, {"born": 5.0}, {"a": 1}]
+    "changed", [{"pid": -1}, {"pid": 10**12}, {"pid": []}, {"port": 70_000}, {"born": []}, {"a": 1}]
 )
 def test_a_record_of_a_server_that_is_none_is_a_service_error(tmp_path: Path, changed: dict[str, Any]) -> None:
     settings = Settings(home=tmp_path)
     put(settings.services / "mlflow.json", {"pid": 1, "born": "boot 1", "port": 1} | changed)
     with pytest.raises(ServiceError, match="not the record of a server"):
         local.stop(settings, "mlflow")
+
+
+def test_a_record_of_a_server_from_an_earlier_version_is_of_none_that_runs(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    put(settings.services / "mlflow.json", {"pid": os.getpid(), "born": 1732339200.5, "port": 1})
+    assert not local.stop(settings, "mlflow")
 
 
 @pytest.mark.parametrize("content", [[], {"files": []}, {"made_at": "x", "files": {"a": 1}}, DEEP, b"\xff"])

@@ -74,7 +74,7 @@ def targets(*_):
     for name, text in stubs.items():
         (tmp_path / f"{name}.py").write_text(text)
     script = tmp_path / "fuzz.py"
-    asked = ["--inputs", "6", "--seconds", "1", "--keep", str(tmp_path / "keep"), "--json", str(tmp_path / "table")]
+    asked = ["--inputs", "6", "--seconds", "0.3", "--keep", str(tmp_path / "keep"), "--json", str(tmp_path / "table")]
     done = subprocess.run([sys.executable, script, *asked], capture_output=True, text=True, check=False)
     (table,) = json.loads((tmp_path / "table").read_text())["targets"]
     assert (table["inputs"], table["accepted"], table["refused"], table["faults"]) == (6, 2, 1, 4), done.stderr

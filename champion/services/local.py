@@ -32,7 +32,7 @@ class Server:
     """A server that was started: its process (by pid and birth, as pids are reused) and its port; 0 has none."""
 
     pid: int
-    born: str
+    born: str | float  # a time of day in records of earlier versions: of no process that is known
     port: int
 
     def __post_init__(self) -> None:
