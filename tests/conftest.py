@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from chromium import browser, page  # noqa: F401 - fixtures
 from models import trained
 from warehouse_rows import FRAMES, JANUARY
 

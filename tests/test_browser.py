@@ -1,7 +1,6 @@
 """What a person sees: JupyterLab as `champion lab` starts it, its notebooks run in a real browser, MLflow's pages.
 
-Playwright drives the Chromium of the machine (`CHAMPION_CHROMIUM`, or the first of the usual names on the path); where
-there is none, what needs no browser is tested all the same.
+Where there is no browser, what needs none is tested all the same.
 """
 
 from __future__ import annotations
@@ -23,7 +22,8 @@ import httpx
 import nbformat
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from chromium import SECONDS
+from playwright.sync_api import Page
 
 from champion import resources
 from champion.pipeline import actions
@@ -33,10 +33,6 @@ from champion.services import mlflow
 from champion.settings import Settings
 from champion.tracking import runs
 from champion.tracking.pages import experiment_page, run_page
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = "--no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-background-networking".split()
-SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -105,35 +101,6 @@ def lab(workspace: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         url = urlsplit(address)
         assert url.path == "/lab/tree/welcome.ipynb"
         yield Lab(f"http://{url.netloc}", url.query.removeprefix("token="), server.pid, notebooks)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    named = [os.environ[name] for name in ("CHAMPION_CHROMIUM",) if name in os.environ]
-    found = next(filter(None, map(shutil.which, [*named, *NAMES])), None)
-    if found is None:
-        pytest.skip(f"no Chromium: none of {', '.join(NAMES)} is on the path, CHAMPION_CHROMIUM is not set")
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=found, args=QUIET)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page of its own, which may ask nothing of any other machine."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    foreign: list[str] = []
-    context.on("request", lambda request: foreign.append(request.url) if is_foreign(request.url) else None)
-    opened = context.new_page()
-    opened.set_default_timeout(SECONDS * 1000)
-    yield opened
-    context.close()
-    assert not foreign, "works without a network"
-
-
-def is_foreign(url: str) -> bool:
-    return urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname != "127.0.0.1"
 
 
 def run_all(page: Page, lab: Lab, notebook: str) -> None:

@@ -21,6 +21,7 @@ import psutil
 import pytest
 import yaml
 from hooks import Webhook, listening
+from playwright.sync_api import Page
 from prefect_api import keep_block, keep_notifier, request
 
 from champion import clock, resources
@@ -181,6 +182,15 @@ def test_a_schedule_fires_and_both_pages_show_the_run(served: Served) -> None:
         (e["info"]["status"], {"key": "champion.outcome", "value": "succeeded"} in e["data"]["tags"]) for e in entry
     ] == [("FINISHED", True)]
     assert entry[0]["info"]["run_id"] in page["data"]
+
+
+def test_prefects_page_of_a_run_leads_to_what_it_wrote(served: Served, page: Page) -> None:
+    done = served.ask("flow_runs/filter", flow_runs={"state": {"type": {"any_": ["COMPLETED"]}}})[0]
+    page.goto(f"{served.prefect}/runs/flow-run/{done['id']}")
+    page.get_by_text(done["name"]).first.wait_for()
+    page.get_by_text("Completed").first.wait_for()
+    page.get_by_role("tab", name="Artifacts").click()
+    page.get_by_text("lake-retention").first.wait_for()
 
 
 def test_cancelling_ends_the_kernel_is_in_the_ledger_and_is_told(served: Served, tmp_path: Path) -> None:
