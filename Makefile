@@ -23,7 +23,7 @@ SHM_KB := $(shell df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
 FAST_TMP := $(shell test "$(SHM_KB)" -gt 6000000 2>/dev/null && echo /dev/shm)
 
 test: $(READY)  ## Run the tests
-	TMPDIR=$${TMPDIR:-$(FAST_TMP)} $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	TMPDIR=$${TMPDIR:-$(FAST_TMP)} $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## Check style, types, layering and released contracts
 	$(BIN)/ruff check

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ctypes import c_int
 from datetime import date, timedelta
 from multiprocessing.synchronize import Event as Flag
@@ -13,21 +13,29 @@ from champion.files import sha256
 from champion.lake import Lake
 from champion.pipeline import actions, lineage, masters, quality
 from champion.pipeline.build import build_features
+from champion.pipeline.datasets import PUBLICATIONS
 from champion.pipeline.fetch import fetch, staged
 from champion.pipeline.identify import identify
 from champion.pipeline.ingest import ingest
 from champion.settings import Settings
+from champion.sources.publications import Publication
 
 STAGES = ("fetch", "lists", "ingest", "identify", "actions", "quality", "features", "finished")
 
 
-def backfill(settings: Settings, start: date, end: date, reached: Callable[[int], None] = lambda _: None) -> None:
+def backfill(
+    settings: Settings,
+    start: date,
+    end: date,
+    reached: Callable[[int], None] = lambda _: None,
+    publications: Sequence[Publication] = PUBLICATIONS,
+) -> None:
     """Bring a range of dates from archive to features; `reached` is told the number of each stage as it begins."""
     lake = Lake(settings.lake)
     steps: list[Callable[[], object]] = [
-        lambda: fetch(settings, start, end),
+        lambda: fetch(settings, start, end, publications=publications),
         lambda: lineage.refresh(settings),
-        lambda: ingest(lake, staged(settings, start, end)).require_complete(),
+        lambda: ingest(lake, staged(settings, start, end, publications)).require_complete(),
         lambda: identify(settings).require_complete(),
         lambda: (masters.refresh(settings), actions.refresh(settings)),
         lambda: quality.record(lake, start, end, quality.check(lake, start, end)),

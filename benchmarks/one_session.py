@@ -1,9 +1,10 @@
 """One new session, from normalized bars in the lake to committed features: carried state against whole histories.
 
-`.venv/bin/python benchmarks/one_session.py LAKE [--sessions N] [--repeats N] [--seal]` takes a lake with normalized
-bars (and factors, if there are any) of as many years as there are; it is copied, never changed. For each of the last N
-sessions, each way runs in a process of its own on a copy that holds the features and the state of the session before.
-CPU seconds count all threads; `start` is what Python and its imports cost, and is not in the others.
+`.venv/bin/python benchmarks/one_session.py LAKE [--set VERSION] [--sessions N] [--repeats N] [--seal]` takes a lake
+with normalized bars (and factors, if there are any) of as many years as there are; it is copied, never changed. For
+each of the last N sessions, each way runs in a process of its own on a copy that holds the features and the state of
+the session before. CPU seconds count all threads; `start` is what Python and its imports cost, and is not in the
+others.
 """
 
 from __future__ import annotations
@@ -34,14 +35,17 @@ import json, sys
 from datetime import date
 from pathlib import Path
 import meter
+from champion.features import find
 from champion.lake import Lake
 from champion.pipeline.build import build_features
 start = meter._cpu()
-lake, session, way = Lake(Path(sys.argv[1])), date.fromisoformat(sys.argv[2]), sys.argv[3]
-built, cost = meter.measured(lambda: build_features(lake, session, session, from_state=way == "advanced"))
+lake, session, way, chosen = Lake(Path(sys.argv[1])), date.fromisoformat(sys.argv[2]), sys.argv[3], find(sys.argv[4])
+built, cost = meter.measured(
+    lambda: build_features(lake, session, session, feature_set=chosen, from_state=way == "advanced")
+)
 assert built.ways == (way,), built.ways
 print(json.dumps({"start": start, "cpu": cost.cpu, "wall": cost.wall, "mb": cost.peak_mb, "digest": lake.digest(
-    "features_equity_indicators", session, session), "rows": built.totals["rows"]}))
+    chosen.contract, session, session), "rows": built.totals["rows"]}))
 """
 
 
@@ -49,6 +53,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lake", type=Path)
+    parser.add_argument("--set", default="v1", help="feature set")
     parser.add_argument("--sessions", type=int, default=6)
     parser.add_argument("--repeats", type=int, default=3, help="of the carried state; whole histories run once")
     parser.add_argument("--seal", action="store_true", help="seal the years that are over, as a lake in use has them")
@@ -66,17 +71,18 @@ def main() -> None:
         print(
             f"{len(sessions)} sessions, {lake.rows(BARS):,} bars; load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores"
         )
-        _measure(lake, sessions[-asked.sessions - 1 :], asked.repeats)
+        _measure(lake, asked.set, sessions[-asked.sessions - 1 :], asked.repeats)
 
 
-def _measure(lake: Lake, sessions: list[date], repeats: int) -> None:
-    build_features(lake, sessions[0], sessions[0])
+def _measure(lake: Lake, chosen: str, sessions: list[date], repeats: int) -> None:
+    build_features(lake, sessions[0], sessions[0], feature_set=chosen)
     factors = counted(known_factors(lake))
     rows: list[list[object]] = []
     told: dict[str, list[dict[str, float]]] = {"advanced": [], "rebuilt": []}
     for before, session in pairwise(sessions):
         taken = {
-            way: [_one(lake, session, way) for _ in range(n)] for way, n in (("advanced", repeats), ("rebuilt", 1))
+            way: [_one(lake, chosen, session, way) for _ in range(n)]
+            for way, n in (("advanced", repeats), ("rebuilt", 1))
         }
         if len({one["digest"] for ones in taken.values() for one in ones}) != 1:
             raise RuntimeError(f"{session}: the ways differ")
@@ -88,14 +94,14 @@ def _measure(lake: Lake, sessions: list[date], repeats: int) -> None:
         counts = [int(whole["rows"]), moved]
         costs = [middle["cpu"], middle["wall"], middle["mb"], whole["cpu"], whole["wall"], whole["mb"]]
         rows.append([str(session), *counts, *costs, whole["cpu"] / middle["cpu"]])
-        build_features(lake, session, session)
+        build_features(lake, session, session, feature_set=chosen)
     columns = ["session", "rows", "actions", "cpu s", "wall s", "MB", "full cpu s", "full wall s", "full MB", "ratio"]
-    meter.print_table("One new session: carried state, median; and whole histories", columns, rows)
+    meter.print_table(f"One new session of {chosen}: carried state, median; and whole histories", columns, rows)
     start = statistics.median(one["start"] for ones in told.values() for one in ones)
     print(f"start of Python and imports: {start:.2f} CPU s")
 
 
-def _one(lake: Lake, session: date, way: str) -> dict[str, float]:
+def _one(lake: Lake, chosen: str, session: date, way: str) -> dict[str, float]:
     """Return the cost of one session in a process of its own, and leave the lake as it was."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "lake"
@@ -105,7 +111,7 @@ def _one(lake: Lake, session: date, way: str) -> dict[str, float]:
         here = str(Path(__file__).resolve().parent)
         paths = os.pathsep.join([here, str(Path(here).parent), os.environ.get("PYTHONPATH", "")])
         done = subprocess.run(
-            [sys.executable, "-c", _ONE, str(copy), str(session), way],
+            [sys.executable, "-c", _ONE, str(copy), str(session), way, chosen],
             capture_output=True,
             text=True,
             check=True,

@@ -14,6 +14,8 @@ from pathlib import Path
 import meter
 import nbformat
 
+from champion import startup
+
 COUNT = 3
 
 
@@ -61,6 +63,7 @@ def _papermill(folder: Path) -> Callable[[list[Path]], None]:
 
 
 def _runner(_folder: Path) -> Callable[[list[Path]], None]:
+    startup.unhurried()  # as every command of Champion begins
     from champion.runner import engine, run_notebook  # noqa: PLC0415
     from champion.settings import Settings  # noqa: PLC0415
     from champion.tracking import store  # noqa: PLC0415
@@ -77,9 +80,9 @@ def _runner(_folder: Path) -> Callable[[list[Path]], None]:
 
 
 def _flow(folder: Path) -> Callable[[list[Path]], None]:
+    _runner(folder)  # its imports, outside of the watch
     from prefect import flow, task  # noqa: PLC0415
 
-    _runner(folder)  # its imports, outside of the watch
     from champion.runner import run_notebook  # noqa: PLC0415
     from champion.settings import Settings  # noqa: PLC0415
     from flows.notice import HOOKS  # noqa: PLC0415

@@ -6,6 +6,31 @@ left: rupees are rupees. Dividends count for total returns only.
 Two scales matter. `adjust` expresses all bars in the rupees of the last one. `views` expresses, for each session, the
 bars up to it in the rupees of that session: what is computed from a view never changes when a later split arrives, and
 `rescale` brings it to the scale of adjusted bars.
+
+>>> from datetime import UTC
+>>> bars = pl.DataFrame({
+...     "instrument_id": "NSE:A",
+...     "trade_date": [date(2024, 1, 15), date(2024, 1, 16)],
+...     "close": [100.0, 51.0],
+...     "volume": [10, 30],
+... })
+>>> split = {"instrument_id": "NSE:A", "ex_date": date(2024, 1, 16), "kind": "split", "price_factor": 2.0}
+>>> factors = pl.DataFrame([split | {"volume_factor": 2.0, "known_at": datetime(2024, 1, 10, tzinfo=UTC)}])
+>>> adjusted = adjust(bars, factors)
+>>> adjusted.select("close", "volume", "adjustment_factor").rows()
+[(50.0, 20, 2.0), (51.0, 30, 1.0)]
+>>> unadjust(adjusted)["close"].to_list()
+[100.0, 51.0]
+>>> seen, whose = views(bars, factors, since=date(2024, 1, 15))
+>>> seen["close"].to_list()
+[50.0, 51.0, 100.0]
+>>> whose["view"].to_list()
+['NSE:A', 'NSE:A before 2024-01-16']
+>>> averages = pl.DataFrame({"instrument_id": "NSE:A", "trade_date": bars["trade_date"], "sma_5": [98.0, 50.0]})
+>>> rescale(averages, adjusted, {"sma_5": "rupee"})["sma_5"].to_list()
+[49.0, 50.0]
+>>> counted(factors, as_of=datetime(2024, 1, 5, tzinfo=UTC)).height
+0
 """
 
 from __future__ import annotations

@@ -4,6 +4,30 @@
    way than through the inputs. 2. `implausible`: an input that ranks the future better than daily equities allow has
    seen it. 3. `ahead`: an input made anew from nothing later than its session must be the one that was learnt from; the
    slow average that was lagged the wrong way looks harmless to the second and cannot pass the third.
+
+>>> from datetime import date, timedelta
+>>> days = [date(2024, 1, 1) + timedelta(n) for n in range(60)]
+>>> frame = pl.DataFrame({
+...     "instrument_id": ["A", "B", "C", "D"] * 60,
+...     "symbol": ["A", "B", "C", "D"] * 60,
+...     "trade_date": [day for day in days for _ in range(4)],
+...     "size": [0.5, 0.2, -0.2, -0.5] * 60,
+...     "forward_return": [0.02, 0.01, -0.01, -0.02] * 60,
+...     "label_end": [day + timedelta(2) for day in days for _ in range(4)],
+... })
+>>> splitter = PurgedWalkForward(n_splits=2, horizon=2, embargo=0, min_train=20)
+>>> luck = shuffled(frame, Recipe("logistic"), ["size"], splitter)
+>>> luck.passed
+True
+>>> shuffle(training.labelled(frame), seed=7)["label"].sum()
+120
+>>> input_ic(frame, ["size"], horizon=2).rows()
+[('size', 1.0, 30)]
+>>> implausible(frame, ["size"], horizon=2)
+('size',)
+>>> heard = Canaries(Shuffled(0.51, 0.02), implausible(frame, ["size"], horizon=2), ahead(frame, frame, ["size"]))
+>>> heard.passed, heard.table["passed"].to_list()
+(False, [True, False, True])
 """
 
 from __future__ import annotations

@@ -11,32 +11,19 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
-from champion.errors import ChampionError
 from champion.lake import Lake
+from champion.pipeline.checks import Check, looked
 from champion.settings import Settings
-
-State = Literal["ok", "warning", "failed"]
 
 _GIB = 1024**3
 _DISK_FAILED, _DISK_WARNING = 1, 5  # GiB: a demo workspace takes 0.3, five real years 4
 _MEMORY_WARNING = 4  # GiB: training on five real years takes 3
 _PATIENCE = 10  # seconds an archive or a server may take to answer
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What was looked at, what was found, and what to do about it (empty where all is well)."""
-
-    name: str
-    state: State
-    found: str
-    remedy: str = ""
 
 
 def examine(settings: Settings) -> list[Check]:
@@ -57,14 +44,7 @@ def examine(settings: Settings) -> list[Check]:
         ("tracking", _tracking),
         ("prefect", _prefect),
     )
-    return [_guarded(name, check, settings) for name, check in checks]
-
-
-def _guarded(name: str, check: Callable[[Settings], Check], settings: Settings) -> Check:
-    try:
-        return check(settings)
-    except (ChampionError, OSError) as error:
-        return Check(name, "failed", str(error), "mend what the message names")
+    return [looked(name, partial(check, settings)) for name, check in checks]
 
 
 def _python(_: Settings) -> Check:
@@ -128,9 +108,15 @@ def _disk(settings: Settings) -> Check:
 
 
 def _archive(settings: Settings) -> Check:
+    from champion.sources.staging import Staging  # noqa: PLC0415
     from champion.sources.transport import canonical  # noqa: PLC0415 - httpx takes a while to import
 
     base = canonical(settings.archive)
+    known = Staging(settings.staging, settings.archive).known()
+    if known and base not in known:
+        found = f"this workspace holds files of {', '.join(known)}; CHAMPION_ARCHIVE says {base}"
+        remedy = f"to fetch more, set CHAMPION_ARCHIVE={known[0]}; or `champion archive add {base}`, if both are one"
+        return Check("archive", "warning", found, remedy)
     if base.startswith("file://"):
         folder = Path(base.removeprefix("file://"))
         if folder.is_dir():

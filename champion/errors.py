@@ -17,11 +17,27 @@
     │   └── ParameterError        its parameters were refused before a kernel started
     ├── ModelError                a model could not be trained, found or used
     │   ├── PromotionRefused      the promotion gate said no
+    │   ├── LedgerOvertaken       somebody else wrote to the promotion ledger between reading and writing it
     │   └── DecisionOutdated      another champion reigns than the decision was made against
-    └── ServiceError              a local server (Prefect, MLflow) did not start or answer
+    ├── ServiceError              a local server (Prefect, MLflow) did not start or answer
+    └── MachineError              the machine refused: no room, no permission, no such folder
 """
 
 from __future__ import annotations
+
+import errno
+
+_REMEDIES = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room, or have the quota raised",
+    errno.EACCES: "give whoever runs this the permission, or set CHAMPION_HOME to a folder of theirs",
+    errno.EPERM: "give whoever runs this the permission, or set CHAMPION_HOME to a folder of theirs",
+    errno.EROFS: "mount it for writing, or set CHAMPION_HOME to a folder elsewhere",
+    errno.ENOENT: "bring it back, perhaps its disk is not mounted",
+    errno.EIO: "look after the disk",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENOMEM: "end something else that needs memory",
+}
 
 
 class ChampionError(Exception):
@@ -90,9 +106,28 @@ class PromotionRefused(ModelError):
     """The promotion gate said no; the message holds its evidence."""
 
 
+class LedgerOvertaken(ModelError):
+    """Somebody else wrote to the promotion ledger between reading it and writing to it."""
+
+
 class DecisionOutdated(ModelError):
     """Another champion reigns than the decision was made against: judge again."""
 
 
 class ServiceError(ChampionError):
     """A local server did not start or answer."""
+
+
+class MachineError(ChampionError):
+    """The machine refused: no room, no permission, no such folder."""
+
+    @classmethod
+    def of(cls, error: OSError) -> MachineError:
+        """Return what the system said as a message that says what to do.
+
+        >>> print(MachineError.of(OSError(errno.ENOSPC, "No space left on device", "/w/lake")))
+        /w/lake: No space left on device; make room. What was done is kept: then run it again
+        """
+        where = f"{error.filename}: " if error.filename is not None else ""
+        remedy = _REMEDIES.get(error.errno or 0, "mend it")
+        return cls(f"{where}{error.strerror or error}; {remedy}. What was done is kept: then run it again")

@@ -109,6 +109,10 @@ class Recipe:
         prepare: names of `PREPARATIONS`, in order; None means what the model usually needs.
         seed: same seed, same model.
         weighted: whether overlapping labels count for as much as they say alone (`labels.average_uniqueness`).
+
+    >>> pipeline = Recipe("sklearn.ensemble.ExtraTreesClassifier", {"n_estimators": 50}, prepare=("median",)).make()
+    >>> [name for name, _ in pipeline.steps]
+    ['simpleimputer', 'extratreesclassifier']
     """
 
     model: str = "logistic"

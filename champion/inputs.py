@@ -57,6 +57,12 @@ def model_inputs(bars: pl.DataFrame, features: pl.DataFrame, names: Sequence[str
     missing. `bars` are those the features were built from, in any row order, with at least the last `LOOKBACK` bars of
     an instrument up to the session; returns count an instrument's own bars. Raises ContractError when a feature column
     is missing or a feature row has no bar.
+
+    >>> from datetime import date
+    >>> names = {"instrument_id": ["A", "B"], "symbol": ["A", "B"]}
+    >>> features = pl.DataFrame({**names, "trade_date": [date(2024, 1, 15)] * 2, "beta_60": [0.8, 1.2]})
+    >>> model_inputs(pl.DataFrame(), features, ["beta_60"])["beta_60"].to_list()
+    [-0.25, 0.25]
     """
     ranks = [rank(pl.col(name)).over("trade_date").alias(name) for name in names or MODEL_INPUTS]
     if names is None:
@@ -66,7 +72,15 @@ def model_inputs(bars: pl.DataFrame, features: pl.DataFrame, names: Sequence[str
 
 
 def scale_free(bars: pl.DataFrame, features: pl.DataFrame) -> pl.DataFrame:
-    """Return what `model_inputs` ranks, before ranking: decimals without a unit."""
+    """Return what `model_inputs` ranks, before ranking: decimals without a unit.
+
+    >>> from datetime import date
+    >>> from champion.features import build
+    >>> bar = {"instrument_id": "NSE:A", "symbol": "A", "trade_date": date(2024, 1, 15), "high": 12.0, "low": 9.0}
+    >>> bars = pl.DataFrame([bar | {"close": 12.0, "volume": 100, "turnover": 1_000.0}])
+    >>> scale_free(bars, build(bars))["close_to_vwap"].round(4).to_list()
+    [0.2]
+    """
     needed = ["instrument_id", "symbol", "trade_date", *_FEATURES]
     missing = [name for name in needed if name not in features.columns]
     if missing:

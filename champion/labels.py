@@ -10,49 +10,56 @@ from champion.indicators.bars import check_bars
 
 
 def forward_return(bars: pl.DataFrame, horizon: int, lag: int = 0) -> pl.DataFrame:
-    """Return the simple return that followed each bar: instrument_id, trade_date, forward_return, label_end.
+    """Return the simple return that followed each bar: instrument_id, trade_date, forward_return, label_end, exit_date.
 
     With t the bar's session, forward_return is close[t + lag + horizon] / close[t + lag] - 1, a decimal. Sessions are
-    counted on the market's calendar, all trade dates in `bars`: an instrument without a bar on either session gets
-    null, never a stale or a later price. label_end is the session t + lag + horizon, by when the label is known; it is
-    null, as the return is, where the bars end sooner. A lag of 0 measures from the close the features know; a lag of 1
-    enters at the next close, which a trader can reach. Sorted by instrument_id and trade_date.
+    counted on the market's calendar, all trade dates in `bars`; label_end is the session t + lag + horizon, by when the
+    label is known, null where the bars end sooner. A lag of 0 measures from the close the features know; a lag of 1
+    enters at the next close, which a trader can reach.
 
-    Raises UsageError unless horizon >= 1 and lag >= 0, ContractError for bars that `check_bars` refuses.
+    A share that is suspended, delisted or merely not traded when its label ends is valued as its holder's books value
+    it then, at the last close since entry: exit_date, equal to label_end for all others. Leaving it out would drop
+    labels for what came after their beginning. Nothing later than label_end is used, so a delisting's loss beyond the
+    last trade, which the exchange's files do not tell, is not in it. A share that does not trade on the session of
+    entry was not to be had: forward_return and exit_date are null, as they are where label_end is.
+
+    Sorted by instrument_id and trade_date. Raises UsageError unless horizon >= 1 and lag >= 0, ContractError for bars
+    that `check_bars` refuses.
 
     >>> from datetime import date
+    >>> days = [date(2024, 1, day) for day in (1, 2, 3)]
     >>> bars = pl.DataFrame({
-    ...     "instrument_id": ["A", "A"],
-    ...     "trade_date": [date(2024, 1, 1), date(2024, 1, 2)],
-    ...     "close": [100.0, 125.0],
+    ...     "instrument_id": ["A", "A", "A", "B", "B"],
+    ...     "trade_date": [*days, *days[:2]],
+    ...     "close": [100.0, 125.0, 150.0, 8.0, 6.0],
     ... })
-    >>> forward_return(bars, 1)["forward_return"].to_list()
-    [0.25, None]
+    >>> labels = forward_return(bars, 2)  # B is not traded on the third: its last close is that of the second
+    >>> labels.filter(trade_date=days[0])["forward_return"].to_list()
+    [0.5, -0.25]
     """
     if horizon < 1 or lag < 0:
         raise UsageError(f"a label needs horizon >= 1 and lag >= 0 sessions, got horizon {horizon} and lag {lag}")
     check_bars(bars, ("instrument_id", "trade_date", "close"))
     calendar = bars.select(pl.col("trade_date").unique().sort()).with_row_index("_session")
-    known = bars.select("instrument_id", "trade_date", "close").join(calendar, on="trade_date")
+    known = bars.select("instrument_id", "trade_date", "close").join(calendar, on="trade_date").sort("_session")
     entry, end = pl.col("_session") + lag, pl.col("_session") + lag + horizon
+    entries = known.select("instrument_id", _entry="_session", _entered="close")
+    exits = known.select("instrument_id", _end="_session", _left="close", exit_date="trade_date")
+    over = pl.col("label_end").is_not_null() & pl.col("_entered").is_not_null()
     return (
         known.with_columns(_entry=entry, _end=end)
-        .join(_closes(known, "_entry"), on=["instrument_id", "_entry"], how="left")
-        .join(_closes(known, "_end"), on=["instrument_id", "_end"], how="left")
-        .join(calendar.select(pl.col("_session").alias("_end"), label_end="trade_date"), on="_end", how="left")
+        .join(entries, on=["instrument_id", "_entry"], how="left", maintain_order="left")
+        .join_asof(exits, on="_end", by="instrument_id", check_sortedness=False)  # both are sorted by session
+        .join(calendar.select(_end="_session", label_end="trade_date"), on="_end", how="left")
         .select(
             "instrument_id",
             "trade_date",
-            (pl.col("close_end") / pl.col("close_entry") - 1).alias("forward_return"),
+            pl.when(over).then(pl.col("_left") / pl.col("_entered") - 1).alias("forward_return"),
             "label_end",
+            pl.when(over).then("exit_date").alias("exit_date"),
         )
         .sort("instrument_id", "trade_date")
     )
-
-
-def _closes(known: pl.DataFrame, session: str) -> pl.DataFrame:
-    """Return each instrument's close by session number, named for the role the session plays."""
-    return known.select("instrument_id", pl.col("_session").alias(session), pl.col("close").alias(f"close{session}"))
 
 
 def average_uniqueness(labels: pl.DataFrame) -> pl.Series:

@@ -28,7 +28,14 @@ _TARGET = re.compile(r"\s*(?:([A-Za-z_]\w*)\s*<<)?(.*)", re.DOTALL)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Register `%sql` and `%%sql`; IPython calls this for `%load_ext champion`."""
+    """Register `%sql` and `%%sql`; IPython calls this for `%load_ext champion`.
+
+    >>> from IPython.core.interactiveshell import InteractiveShell
+    >>> shell = InteractiveShell()
+    >>> load_ipython_extension(shell)
+    >>> "sql" in shell.magics_manager.magics["cell"]
+    True
+    """
 
     def sql(line: str, cell: str = "") -> pl.DataFrame | None:
         """Ask the warehouse: `%sql select 1`, or `%%sql`, or `%%sql name <<` to keep the answer under a name."""

@@ -7,11 +7,12 @@ without a forward return do not count.
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import polars as pl
-from scipy.stats import norm
 
 SESSIONS_PER_YEAR = 250
+_NORMAL = NormalDist()
 _FEWEST = 3  # instruments a session needs for a correlation to mean anything
 
 
@@ -19,6 +20,11 @@ def information_coefficient(scores: pl.DataFrame) -> pl.DataFrame:
     """Return trade_date and ic: per session, the Pearson correlation of score and forward_return.
 
     Sessions with fewer than 3 instruments, or where all scores are alike, are left out.
+
+    >>> from datetime import date
+    >>> scores = {"trade_date": [date(2024, 1, 1)] * 3, "score": [1, 2, 3], "forward_return": [0.0, 0.1, 0.5]}
+    >>> information_coefficient(pl.DataFrame(scores))["ic"].round(4).to_list()
+    [0.9449]
     """
     return _per_session(scores, pl.corr("score", "forward_return"))
 
@@ -41,6 +47,10 @@ def summarise_ic(ic: pl.DataFrame, horizon: int = 1) -> dict[str, float]:
     icir * sqrt(sessions / horizon), which also holds in small samples, where Newey-West errors call three times as
     many worthless models significant as they should. It is NaN where every coefficient is alike or there are fewer
     than two.
+
+    >>> summary = summarise_ic(pl.DataFrame({"ic": [0.02, 0.04, 0.06]}), horizon=3)
+    >>> {name: round(value, 4) for name, value in summary.items()}
+    {'mean': 0.04, 'std': 0.02, 'icir': 2.0, 't': 2.0, 'sessions': 3.0}
     """
     values = ic["ic"].drop_nulls()
     count = values.len()
@@ -61,6 +71,11 @@ def quantile_returns(scores: pl.DataFrame, quantiles: int = 5) -> pl.DataFrame:
     """Return quantile (1 holds the lowest scores) and mean_return, a decimal: the mean over sessions of their means.
 
     Equal scores share a quantile: which of them comes first says nothing.
+
+    >>> from datetime import date
+    >>> scores = pl.DataFrame({"score": [1, 2, 3, 4], "forward_return": [0.0, 0.02, 0.04, 0.06]})
+    >>> quantile_returns(scores.with_columns(trade_date=date(2024, 1, 1)), quantiles=2).rows()
+    [(1, 0.01), (2, 0.05)]
     """
     place = ((pl.col("score").rank("average") - 0.5) * quantiles / pl.len()).floor().over("trade_date") + 1
     return (
@@ -82,6 +97,17 @@ def long_short_return(scores: pl.DataFrame, *, horizon: int, cost_bps: float = 0
     weight, 2 for a portfolio wholly replaced on both sides; each unit traded costs `cost_bps` basis points. Equal
     scores are taken together or not at all; where that leaves a side empty, as when all scores are equal, nothing is
     held until the next rebalance.
+
+    >>> from datetime import date
+    >>> scores = pl.DataFrame({
+    ...     "trade_date": [date(2024, 1, 1)] * 4,
+    ...     "instrument_id": ["A", "B", "C", "D"],
+    ...     "score": [0.2, 0.4, 0.6, 0.8],
+    ...     "forward_return": [-0.02, 0.0, 0.0, 0.04],
+    ... })
+    >>> made = long_short_return(scores, horizon=5, cost_bps=10.0, share=0.25)
+    >>> made.select(pl.col("gross_return", "turnover", "cost", "net_return").round(4)).row(0)
+    (0.03, 1.0, 0.001, 0.029)
     """
     known = _known(scores)
     rebalances = known["trade_date"].unique().sort().gather_every(horizon)
@@ -126,10 +152,10 @@ def deflated_sharpe_ratio(
     expected = 0.0
     if trials > 1:
         euler = 0.5772156649015329
-        draws = (1 - euler) * norm.ppf(1 - 1 / trials) + euler * norm.ppf(1 - 1 / (trials * math.e))
+        draws = (1 - euler) * _NORMAL.inv_cdf(1 - 1 / trials) + euler * _NORMAL.inv_cdf(1 - 1 / (trials * math.e))
         expected = math.sqrt(variance) * draws
     spread = math.sqrt(1 - skew * sharpe + (kurtosis - 1) / 4 * sharpe**2)
-    return float(norm.cdf((sharpe - expected) * math.sqrt(periods - 1) / spread))
+    return _NORMAL.cdf((sharpe - expected) * math.sqrt(periods - 1) / spread)
 
 
 def max_drawdown(equity: pl.Series) -> float:

@@ -27,6 +27,11 @@ def probability_of_overfitting(trials: pl.DataFrame, blocks: int = BLOCKS) -> tu
 
     Raises:
         ModelError: fewer than two trials, an odd number of blocks, or fewer than two sessions a block.
+
+    >>> skill = pl.DataFrame({"good": [1.0, 2.0, 1.0, 2.0], "bad": [-1.0, -2.0, -1.0, -2.0]})
+    >>> share, halvings = probability_of_overfitting(skill, blocks=2)
+    >>> share, halvings["best"].to_list()
+    (0.0, ['good', 'good'])
     """
     values = trials.to_numpy()
     if blocks < _FEWEST or blocks % 2 or trials.width < _FEWEST or trials.height < _FEWEST * blocks:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
-_NUMBER = r"(\d+(?:\.\d+)?)"
+_NUMBER = r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)(?![0-9]))"
 _FACES = rf"\D*?(?:from|frm)?\s*r[es]\.?\s*{_NUMBER}\s*(?:/-)?\s*(?:per share)?\s*to\s*r[es]\.?\s*{_NUMBER}"
 _SPLIT = re.compile(rf"(?:face value split|fv splt|sub-?\s?division){_FACES}", re.IGNORECASE)
 _CONSOLIDATION = re.compile(rf"consolidation{_FACES}", re.IGNORECASE)
-_BONUS = re.compile(r"bonus\b\W*(?:(\d+)\s*:\s*(\d+))?", re.IGNORECASE)
-_RIGHTS = re.compile(r"\brights?\b[^\d@]*(?:(\d+)\s*:\s*(\d+))?", re.IGNORECASE)
+_BONUS = re.compile(r"bonus\b\W*(?:([0-9]{1,9})\s*:\s*([0-9]{1,9})(?![0-9]))?", re.IGNORECASE)
+_RIGHTS = re.compile(r"\brights?\b[^\d@]*(?:([0-9]{1,9})\s*:\s*([0-9]{1,9})(?![0-9]))?", re.IGNORECASE)
 _PREMIUM = re.compile(rf"(?:premium|prem|prm)\s*(?:of)?\s*(?:r[es]\.?)?\s*{_NUMBER}", re.IGNORECASE)
 _DIVIDEND = re.compile(
     r"(?:\b(?P<label>interi?m|inteim|inteirm|int|special?|splecial|spl|final|exempt|taxable|total)\s*)?"
@@ -55,7 +55,7 @@ class Action:
     amount: float | None = None
 
 
-@cache
+@lru_cache(maxsize=65_536)  # the real list has 21,000 rows
 def parse_purpose(text: str) -> tuple[Action, ...]:
     """Return the actions in one purpose text, at least one: what is not known is of kind `other`.
 

@@ -11,12 +11,14 @@ import math
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from champion import files
-from champion.errors import UsageError
+from champion.errors import NotebookError, UsageError
+from champion.parsed import parsed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,6 +30,15 @@ RESULT_DIR = "CHAMPION_RESULT_DIR"
 RESULT = "result.json"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _DPI = 110
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    metrics: dict[str, float]
+    values: dict[str, JSON]
+    outputs: dict[str, str]
+    figures: dict[str, str]
+    tables: dict[str, str]
 
 
 def publish(
@@ -66,10 +77,21 @@ def publish(
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Return what a notebook published into `folder`; empty where it published nothing."""
+    """Return what a notebook published into `folder`; empty where it published nothing.
+
+    Raises:
+        NotebookError: the file there is not what `publish` writes.
+    """
     path = folder / RESULT
-    published: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return published
+    if not path.exists():
+        return {}
+    try:
+        found = parsed(_Published, path.read_bytes())
+        for name, value in found.metrics.items():
+            _number(_named("metric", name), value)
+    except (ValueError, UsageError) as error:
+        raise NotebookError(f"{path}: not what report.publish writes ({error}); publish with it, and once") from error
+    return asdict(found)
 
 
 def _write(folder: Path, result: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,5 +145,9 @@ def _digest(name: str, value: str) -> str:
 
 
 def run_id() -> str | None:
-    """Return the MLflow run that records this notebook, or None where a person runs it by hand."""
+    """Return the MLflow run that records this notebook, or None where a person runs it by hand.
+
+    >>> run_id() is None  # outside a run
+    True
+    """
     return os.environ.get("MLFLOW_RUN_ID")

@@ -7,11 +7,12 @@ Everything else is derived from `home`, so two workspaces never touch each other
 from __future__ import annotations
 
 from datetime import date
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -22,9 +23,35 @@ from pydantic_settings import (
 from typing_extensions import override
 
 from champion import objects
+from champion.errors import UsageError
 
 NSE_ARCHIVE = "https://nsearchives.nseindia.com"
 _SERVERS = frozenset({"http", "https"})
+_OF_MLFLOW, _OF_PREFECT = "psycopg", "asyncpg"  # drivers for PostgreSQL
+
+
+def read() -> Settings:
+    """Return the settings of this process.
+
+    Raises:
+        UsageError: naming each setting that is wrong.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"CHAMPION_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise UsageError(f"settings: {wrong}") from error
+
+
+class _Toml(TomlConfigSettingsSource):
+    """`champion.toml`, of which what is no TOML is an error like any other."""
+
+    @override
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
+        try:
+            return super()._read_file(file_path)
+        except (ValueError, OSError, RecursionError) as error:
+            raise UsageError(f"settings: {file_path.name} cannot be read as TOML ({error}): correct it") from error
 
 
 class Settings(BaseSettings):
@@ -119,18 +146,30 @@ class Settings(BaseSettings):
         min_length=1,
         description="Feature sets that flows build: versions, or one's own as module:NAME.",
     )
+    model_packages: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Packages besides scikit-learn's that a model may be made of, as lightgbm,mine: code you trust.",
+    )
     lake_archive: Path | None = Field(default=None, description="Folder old partitions are copied to; empty: none.")
 
     @field_validator("home", "lake_archive")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
-        return None if value is None else value.expanduser().absolute()
+        return None if value is None else _whole(value)
 
-    @field_validator("feature_sets", mode="before")
+    @field_validator("home")
+    @classmethod
+    def _one_folder(cls, value: Path) -> Path:
+        """Refuse what the engines would read as another folder and its options: they would write beside the home."""
+        if "?" in str(value):
+            raise ValueError("a home has no ? in its path; name another folder")
+        return value
+
+    @field_validator("feature_sets", "model_packages", mode="before")
     @classmethod
     def _several(cls, value: object) -> object:
         """Take them from the environment as one text, with commas between."""
-        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
     @field_validator("warehouse_cluster")
     @classmethod
@@ -145,7 +184,7 @@ class Settings(BaseSettings):
         """A kernel works in another folder: a relative archive must mean the same there."""
         if "@" in urlsplit(value).netloc:
             raise ValueError("the URL holds credentials; they would be kept in records and logs. Leave them out")
-        return value if "://" in value else str(Path(value).expanduser().absolute())
+        return value if "://" in value else str(_whole(Path(value)))
 
     @field_validator("warehouse_dsn", "tracking_uri", "prefect_database_url", "notify_url", "promotion_webhook")
     @classmethod
@@ -183,7 +222,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, file_secret_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, file_secret_settings, _Toml(settings_cls)
 
     def environment(self) -> dict[str, str]:
         """Return the settings as `CHAMPION_*`, for a child; one that is not set is empty: nothing inherited fills it.
@@ -222,7 +261,7 @@ class Settings(BaseSettings):
         parts = urlsplit(uri)
         if parts.scheme in _SERVERS:
             return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        return _with_driver(uri)
+        return _with_driver(uri, _OF_MLFLOW)
 
     @property
     def tracking_login(self) -> dict[str, str]:
@@ -255,9 +294,40 @@ class Settings(BaseSettings):
         return self.home / "services"
 
     @property
+    def prefect_database(self) -> str | None:
+        """URL of the local Prefect server's books, with the driver that Prefect needs; None is SQLite in the home.
+
+        Raises:
+            UsageError: it is another database than PostgreSQL.
+        """
+        if self.prefect_database_url is None:
+            return None
+        url = _with_driver(self.prefect_database_url.get_secret_value(), _OF_PREFECT)
+        scheme = url.partition("://")[0]
+        if scheme != f"postgresql+{_OF_PREFECT}":
+            raise UsageError(
+                f"CHAMPION_PREFECT_DATABASE_URL is of {scheme!r}; write postgresql://user:password@host:5432/database"
+            )
+        return url
+
+    @property
     def prefect_home(self) -> Path:
         """Database, results and logs of the workspace's local Prefect server."""
         return self.home / "prefect"
+
+
+def _whole(path: Path) -> Path:
+    """Return a path from the root.
+
+    Raises:
+        ValueError: it names a user there is not, or holds a NUL.
+    """
+    if "\0" in str(path):
+        raise ValueError("a path has no NUL in it")
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
 
 
 def _as_text(value: object) -> str:
@@ -273,7 +343,7 @@ def _as_text(value: object) -> str:
             return str(value)
 
 
-def _with_driver(uri: str) -> str:
-    """Name psycopg 3 where a PostgreSQL URI names no driver: SQLAlchemy 2.0 would look for its predecessor."""
+def _with_driver(uri: str, driver: str) -> str:
+    """Name a driver where a PostgreSQL URI names none: SQLAlchemy would look for psycopg2, which is not installed."""
     scheme, separator, rest = uri.partition("://")
-    return f"postgresql+psycopg://{rest}" if separator and scheme in {"postgres", "postgresql"} else uri
+    return f"postgresql+{driver}://{rest}" if separator and scheme in {"postgres", "postgresql"} else uri

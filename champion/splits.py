@@ -26,7 +26,12 @@ Groups: TypeAlias = Sequence[date] | NDArray[np.datetime64]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One fold: learn from sessions up to `train_end`, test from `test_start` to `test_end`, all included."""
+    """One fold: learn from sessions up to `train_end`, test from `test_start` to `test_end`, all included.
+
+    >>> window = Window(date(2024, 2, 9), date(2024, 2, 15), date(2024, 3, 12))
+    >>> (window.test_start - window.train_end).days
+    6
+    """
 
     train_end: date
     test_start: date
@@ -43,6 +48,13 @@ class PurgedWalkForward:
         embargo: sessions left out besides.
         min_train: sessions the first fold must have to learn from.
         lag: sessions between what is known and the first price of the label.
+
+    >>> days = np.repeat(np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]"), 2)  # of two instruments each
+    >>> splitter = PurgedWalkForward(n_splits=2, horizon=5, embargo=0, min_train=20)
+    >>> [(len(train), len(test)) for train, test in splitter.split(days, groups=days)]
+    [(42, 34), (76, 34)]
+    >>> splitter.get_n_splits()
+    2
     """
 
     n_splits: int = 5
@@ -120,6 +132,15 @@ class CombinatorialPurged:
 
     >>> CombinatorialPurged(n_groups=6, n_test=2).n_paths
     5
+
+    >>> splitter = CombinatorialPurged(n_groups=3, n_test=1, horizon=1, embargo=0)
+    >>> splitter.chosen()
+    [(0,), (1,), (2,)]
+    >>> days = np.arange("2024-01-01", "2024-01-10", dtype="datetime64[D]")
+    >>> [test.tolist() for _, test in splitter.split(days, groups=days)]
+    [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    >>> splitter.get_n_splits()
+    3
     """
 
     n_groups: int = 6

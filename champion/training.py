@@ -2,6 +2,32 @@
 
 The label is whether an instrument's forward return beats the median of its session: the market's own direction, which
 no ranking can trade, is out of it.
+
+>>> from datetime import date, timedelta
+>>> days = [date(2024, 1, 1) + timedelta(n) for n in range(60)]
+>>> frame = pl.DataFrame({
+...     "instrument_id": ["A", "B", "C", "D"] * 60,
+...     "symbol": ["A", "B", "C", "D"] * 60,
+...     "trade_date": [day for day in days for _ in range(4)],
+...     "size": [0.5, 0.2, -0.2, -0.5] * 60,
+...     "forward_return": [0.02, 0.01, -0.01, -0.02] * 60,
+...     "label_end": [day + timedelta(2) for day in days for _ in range(4)],
+... })
+>>> splitter = PurgedWalkForward(n_splits=2, horizon=2, embargo=0, min_train=20)
+>>> result = fit(frame, Recipe("logistic"), ["size"], splitter)
+>>> isinstance(result, TrainingResult), round(result.metrics["rank_ic"], 2), result.folds.height
+(True, 1.0, 2)
+>>> score(result.estimator, frame.tail(4), ["size"]).select("symbol", "rank").rows()
+[('A', 1), ('B', 2), ('C', 3), ('D', 4)]
+>>> paths(frame, Recipe("logistic"), ["size"], CombinatorialPurged(n_groups=4, horizon=2, embargo=0)).height
+3
+>>> rows = labelled(frame)
+>>> [(len(train), len(test)) for train, test in folds(rows, splitter)]
+[(80, 76), (156, 76)]
+>>> inputs, labels = matrix(rows, ["size"]), rows["label"].to_numpy()
+>>> model = learn(Recipe("logistic"), inputs, labels)
+>>> judge(rows.with_columns(score=estimators.probability(model, inputs)), horizon=2)["auc"]
+1.0
 """
 
 from __future__ import annotations
@@ -192,7 +218,7 @@ def judge(scores: pl.DataFrame, horizon: int) -> dict[str, float]:
 
 
 def _learnt(recipe: Recipe, rows: pl.DataFrame, features: NDArray[np.float64], train: NDArray[np.intp]) -> Pipeline:
-    chosen = rows[train].select("instrument_id", "trade_date", "label_end", "label")
+    chosen = rows.select("instrument_id", "trade_date", "label_end", "label")[train]
     weights = None
     if recipe.weighted:
         unique = average_uniqueness(chosen).to_numpy()
@@ -204,7 +230,8 @@ def _tested(
     estimator: Estimator, rows: pl.DataFrame, features: NDArray[np.float64], test: NDArray[np.intp], fold: int
 ) -> pl.DataFrame:
     scores = estimators.probability(estimator, features[test])
-    return rows[test].select(*_KEY, pl.lit(fold).alias("fold"), "forward_return", "label", score=pl.Series(scores))
+    told = rows.select(*_KEY, pl.lit(fold).alias("fold"), "forward_return", "label")[test]
+    return told.with_columns(score=pl.Series(scores))
 
 
 def _importance(

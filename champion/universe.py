@@ -7,6 +7,7 @@ say all of it. Nothing here looks ahead: nobody is in for having lived, or out f
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from champion.errors import UsageError
+from champion.parsed import parsed
 
 TURNOVER_WINDOW = 20
 """Bars whose median turnover tells how liquid an instrument is."""
@@ -28,12 +30,20 @@ class Universe:
         series: series on the session that count, as EQ; empty means every series of company shares.
         min_age: calendar days since the instrument's first bar in the lake.
         min_close: rupees, the close as traded; below it one tick is a large return.
+
+    >>> Universe(min_turnover=5e6, series=("EQ",)).text
+    '{"min_age": 0, "min_close": 0.0, "min_turnover": 5000000.0, "series": ["EQ"]}'
     """
 
     min_turnover: float = 0.0
     series: tuple[str, ...] = ()
     min_age: int = 0
     min_close: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a bound that is no number."""
+        if not (math.isfinite(self.min_turnover) and math.isfinite(self.min_close)):
+            raise ValueError("min_turnover and min_close must be finite numbers")
 
     @property
     def text(self) -> str:
@@ -71,8 +81,12 @@ def find(universe: str | Mapping[str, Any] | Universe) -> Universe:
     known = [field.name for field in fields(Universe)]
     if unknown := sorted(set(filters) - set(known)):
         raise UsageError(f"universe filters {', '.join(unknown)} are not known; there are {', '.join(known)}")
-    series = filters.get("series", ())
-    return Universe(**{**filters, "series": (series,) if isinstance(series, str) else tuple(series)})
+    if isinstance(filters.get("series"), str):
+        filters = {**filters, "series": [filters["series"]]}
+    try:
+        return parsed(Universe, json.dumps(filters))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UsageError(f"universe {filters!r}: {error}; filters are as {UNIVERSES['main_board'].text}") from error
 
 
 def members(bars: pl.DataFrame, universe: Universe, first_bars: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -83,6 +97,12 @@ def members(bars: pl.DataFrame, universe: Universe, first_bars: pl.DataFrame | N
 
     Raises:
         UsageError: a column that a filter needs is missing.
+
+    >>> from datetime import date
+    >>> prices = {"turnover": [1e6, 1e6], "close": [5.0, 50.0]}
+    >>> bars = pl.DataFrame({"instrument_id": ["A", "B"], "trade_date": [date(2024, 1, 15)] * 2, **prices})
+    >>> members(bars, Universe(min_close=20.0))["instrument_id"].to_list()
+    ['B']
     """
     needed = {"series": bool(universe.series), "close": universe.min_close > 0}
     if missing := [name for name, asked in needed.items() if asked and name not in bars.columns]:
@@ -112,7 +132,7 @@ def _with_age(bars: pl.DataFrame, first_bars: pl.DataFrame | None) -> tuple[pl.D
 def _filters(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f"universe {text!r} is neither a name ({', '.join(UNIVERSES)}) nor filters as JSON ({error})"
         ) from error

@@ -12,19 +12,27 @@ from typing import Any
 
 import polars as pl
 
-from champion.errors import LakeError
+from champion.errors import LakeError, UsageError
 from champion.lake import Lake
-from champion.settings import Settings
+from champion.settings import Settings, read
 
 
 @cache
 def settings() -> Settings:
-    """Return this workspace's settings, read once from `CHAMPION_*` and `champion.toml`."""
-    return Settings()
+    """Return this workspace's settings, read once from `CHAMPION_*` and `champion.toml`.
+
+    >>> settings().lake.name
+    'lake'
+    """
+    return read()
 
 
 def lake() -> Lake:
-    """Return this workspace's lake."""
+    """Return this workspace's lake.
+
+    >>> [str(session) for session in lake().sessions("normalized_equity_ohlc")]
+    ['2024-01-15', '2024-01-16']
+    """
     return Lake(settings().lake)
 
 
@@ -33,6 +41,9 @@ def scan(name: str, start: date | str | None = None, end: date | str | None = No
 
     Raises:
         ContractError: there is no such dataset; the message lists those there are.
+
+    >>> scan("normalized_equity_ohlc", "2024-01-16").select("symbol", "close").sort("symbol").first().collect().row(0)
+    ('ACME', 116.25)
     """
     return lake().scan(name, as_date(start), as_date(end))
 
@@ -44,6 +55,10 @@ def sql(text: str, **parameters: Any) -> pl.DataFrame:
 
     Raises:
         WarehouseError: the statement is wrong or would write.
+
+    >>> statement = "select close from champion_market.equity_ohlc where symbol = {symbol:String} order by trade_date"
+    >>> sql(statement, symbol="ACME")["close"].to_list()
+    [115.25, 116.25]
     """
     from champion.warehouse import query  # noqa: PLC0415 - the engine is 500 MB; most notebooks never ask it
 
@@ -55,6 +70,9 @@ def query(name: str, **parameters: Any) -> pl.DataFrame:
 
     Raises:
         WarehouseError: there is no such query or parameter; the message says which there are.
+
+    >>> query("movers", session="2024-01-16", rows=1).columns
+    ['trade_date', 'symbol', 'series', 'prev_close', 'close', 'simple_return', 'volume', 'turnover']
     """
     from champion.warehouse import queries  # noqa: PLC0415
 
@@ -66,6 +84,9 @@ def last_session(end: date | str | None = None) -> date:
 
     Raises:
         LakeError: there is none; the message says how to get some.
+
+    >>> str(last_session()), str(last_session("2024-01-15"))
+    ('2024-01-16', '2024-01-15')
     """
     sessions = lake().sessions("normalized_equity_ohlc", None, as_date(end))
     if not sessions:
@@ -75,5 +96,17 @@ def last_session(end: date | str | None = None) -> date:
 
 
 def as_date(value: date | str | None) -> date | None:
-    """Return an ISO text as a date; None and dates as they are."""
-    return date.fromisoformat(value) if isinstance(value, str) else value
+    """Return an ISO text as a date; None and dates as they are.
+
+    >>> as_date("2024-01-15")
+    datetime.date(2024, 1, 15)
+
+    Raises:
+        UsageError: the text is no date.
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except ValueError as error:
+        raise UsageError(f"{value!r} is not a date; write it as 2024-01-15") from error

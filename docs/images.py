@@ -19,7 +19,8 @@ from champion.indicators import bollinger_lower, bollinger_upper, rsi, sma
 from champion.pipeline import quality
 from champion.pipeline.adjusted import scan_adjusted
 from champion.pipeline.status import last_runs
-from champion.tracking import promotion
+from champion.pipeline.trace_back import back
+from champion.tracking import promotion, runs
 
 HERE = Path(__file__).resolve().parent
 FOLDER = HERE / "images" / "figures"
@@ -28,8 +29,7 @@ DPI, COLORS = 75, 96  # of a picture that is read on a page, and of a palette th
 HEAD = """# Figures
 
 `champion.plots`: each takes a Polars frame and returns a matplotlib figure, in one look that any kind of
-colour vision can read, with source and dates in the footer. Drawn by `docs/images.py` from the demo workspace; those
-that judge a model out of sample (calibration, confusion, importance) are in the training notebook.
+colour vision can read, with source and dates in the footer. Drawn by `docs/images.py` from the demo workspace.
 """
 
 
@@ -64,6 +64,7 @@ def figures() -> Iterator[tuple[str, Figure]]:
     yield "quality_gates", plots.quality_gates(quality.check(lake, sessions[-20], last).gates)
     yield from of_one_share(history)
     yield from of_features(history)
+    yield from of_a_model(history)
     yield from of_ledgers()
 
 
@@ -83,6 +84,9 @@ def of_one_share(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
     yield "delivered", plots.delivered(shown)
     yield "indicator", plots.indicator(shown, "RSI, 14 sessions")
     yield "adjustment", plots.adjustment(bars)
+    told = {"adjusted": bars, "as traded": bars.with_columns(pl.col("close") * pl.col("adjustment_factor"))}
+    both = [frame.with_columns(telling=pl.lit(name)) for name, frame in told.items()]
+    yield "tellings", plots.tellings(pl.concat(both).filter(pl.col("trade_date") >= shown["trade_date"][0]))
 
 
 def of_features(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
@@ -104,6 +108,37 @@ def of_features(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
     yield "ic_decay", plots.ic_decay(pl.DataFrame(told))
     yield "quantile_bars", plots.quantile_bars(metrics.quantile_returns(ranked[5], 5))
     yield "equity_curve", plots.equity_curve(metrics.long_short_return(ranked[5], horizon=5))
+    late = [{"lag": n, "ic": later(score, history, n)["ic"].mean()} for n in (0, 1, 2, 3, 5, 8)]
+    yield "ic_by_lag", plots.ic_by_lag(pl.DataFrame(late))
+    thirds = pl.col("turnover").rank("ordinal").over("trade_date") * 3 / (pl.len().over("trade_date") + 1)
+    size = history.select("instrument_id", "trade_date", third=thirds.floor().cast(pl.Int64))
+    sized = ranked[5].join(size, on=["instrument_id", "trade_date"])
+    groups = [
+        {"group": name, "ic": metrics.rank_ic(sized.filter(third=third))["ic"].mean()}
+        for third, name in enumerate(("least traded third", "middle third", "most traded third"))
+    ]
+    yield "ic_by_group", plots.ic_by_group(pl.DataFrame(groups))
+
+
+def later(score: pl.DataFrame, history: pl.DataFrame, lag: int) -> pl.DataFrame:
+    """Return the rank IC per session of scores that are traded `lag` sessions late."""
+    return metrics.rank_ic(score.join(labels.forward_return(history, 5, lag), on=["instrument_id", "trade_date"]))
+
+
+def of_a_model(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
+    """Yield what tells of a model out of sample, from the tables that its training left; its rival is a plain RSI."""
+    (run,) = runs.find_runs(workspace.settings(), tags={"mlflow.runName": "training"}, limit=1)
+    tables = Path(runs.location(run, "result/tables"))
+    scores, ic = (pl.read_parquet(tables / f"{name}.parquet") for name in ("out_of_sample", "ic"))
+    yield "calibration", plots.calibration(scores)
+    yield "confusion", plots.confusion(scores)
+    yield "importance", plots.importance(pl.read_parquet(tables / "importance.parquet"))
+    yield "fold_metrics", plots.fold_metrics(pl.read_parquet(tables / "folds.parquet"))
+    yield "ic_by_month", plots.ic_by_month(ic)
+    yield "portfolio_turnover", plots.portfolio_turnover(pl.read_parquet(tables / "equity.parquet"))
+    rsi_14 = features.build(history, "v1").select("instrument_id", "trade_date", score=-pl.col("rsi_14"))
+    rival = later(rsi_14, history, 1).rename({"ic": "champion"})
+    yield "against", plots.against(ic.rename({"ic": "challenger"}).join(rival, on="trade_date"))
 
 
 def of_ledgers() -> Iterator[tuple[str, Figure]]:
@@ -115,12 +150,15 @@ def of_ledgers() -> Iterator[tuple[str, Figure]]:
     yield "runs", plots.runs(pl.DataFrame(last_runs(workspace.settings(), 12)))
     told = [(entry.at, entry.version, entry.state) for entry in promotion.history(workspace.settings())]
     yield "champions", plots.champions(pl.DataFrame(told, schema=["at", "version", "state"], orient="row"))
+    traced = back(workspace.settings(), "predictions_equity_scores", last["trade_date"][0])
+    title = f"The scores of {last['trade_date'][0]} and what they were made from"
+    yield "trace_graph", plots.trace_graph(pl.DataFrame(traced.rows), traced.links, title=title)
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as a small picture: of few colours, without what a viewer does not see."""
     drawn = BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI)
+    figure.savefig(drawn, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.15)
     Image.open(drawn).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 

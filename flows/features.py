@@ -15,7 +15,7 @@ from champion.pipeline import build
 from champion.pipeline.bars import BARS
 from champion.pipeline.recompute import recompute
 from champion.settings import Settings
-from flows import market_data, steps
+from flows import sets, steps
 from flows.notice import HOOKS
 from flows.policy import FLOW_SECONDS, named
 from flows.recording import recorded
@@ -42,7 +42,7 @@ def _one(lake: Lake, name: str, held: Sequence[date], sessions: int, parent: str
     """Build, load and compare one feature set."""
     stale, outcome = build.stale_sessions(lake, held[-1], name), "nothing stale"
     if stale:
-        outcome = market_data.build_set(lake, name, (stale[0], held[-1]), parent=parent).outcome.value
+        outcome = sets.build_set(name, (stale[0], held[-1]), parent=parent).outcome.value
     loaded = steps.load(stale[0], held[-1]) if stale else {}
     compared = compare(held[-sessions:][0], held[-1], name)
     return {"stale": len(stale), "features": outcome, "loaded": loaded, **compared}

@@ -10,17 +10,17 @@ from typing import Any
 from prefect import flow
 from prefect.logging import get_run_logger
 
-from champion import clock, features
+from champion import clock
+from champion.envelope import session_close
 from champion.errors import ArchiveError, ArchiveUnavailable
 from champion.factors import FACTORS
 from champion.lake import Lake
-from champion.pipeline import actions, build, fetch as archive
+from champion.pipeline import build, fetch as archive
 from champion.pipeline.bars import BARS
-from champion.pipeline.declare import known_to
 from champion.pipeline.ingest import DATASETS
 from champion.pipeline.lineage import CHANGES
 from champion.pipeline.quality import FINDINGS
-from champion.pipeline.ranges import parts
+from champion.pipeline.ranges import by_years
 from champion.runner import Execution
 from champion.settings import Settings
 from flows import steps
@@ -28,6 +28,7 @@ from flows.models import score_one
 from flows.notice import HOOKS
 from flows.policy import DAILY_SLA_SECONDS, FLOW_SECONDS, LONG_SECONDS, named
 from flows.recording import recorded
+from flows.sets import build_sets, counts
 
 LOOKBACK = timedelta(days=30)
 
@@ -88,6 +89,7 @@ def daily_market_data_pipeline(session: date | None = None, *, force: bool = Fal
         summary = through_warehouse(
             session, session, arrived, quality_from=since, parent=parent, force=force, as_of=session
         )
+        recording.metrics["hours_after_close"] = (clock.now() - session_close(session)).total_seconds() / 3600
         scored = score_one(session, parent=parent, force=force)
         return recording.kept({**summary, "score": scored, "report": steps.report(session, parent)})
 
@@ -112,7 +114,7 @@ class Arrived:
         outcomes = dict.fromkeys(execution.outcome.value for execution in self.executions)
         added: dict[str, int] = {}
         for execution in self.executions:
-            for name, value in _counts(execution).items():
+            for name, value in counts(execution).items():
                 added[name] = added.get(name, 0) + value
         return {"outcome": ", ".join(outcomes), **added}
 
@@ -131,7 +133,7 @@ class Arrived:
 
 def arrive(start: date, end: date, *, parent: str, refresh: bool, force: bool) -> Arrived:
     """Fetch and ingest a range, part by part; the next part is fetched while one is ingested."""
-    settings, arrived, spans = Settings(), Arrived(), parts(start, end)
+    settings, arrived, spans = Settings(), Arrived(), by_years(start, end)
     steps.symbol_changes()
     fetched = [steps.fetch.submit(*spans[0], refresh=refresh)]
     for number, span in enumerate(spans, start=1):
@@ -184,26 +186,26 @@ def through_warehouse(
 ) -> dict[str, Any]:
     """Check, build and load what has arrived, in this order; a failed gate stops all that follows it.
 
+    Before it, what the lake holds of these sessions is proved by its hashes: nothing is made of damaged files.
+
     What is learned of the past (a corrected file, a symbol change, a corporate action) changes bars or features of
     other sessions: from the first of them to the lake's last, all is made anew and judged again.
     """
     lake = Lake(Settings().lake)
+    lake.require_whole(quality_from, end)
     listed = steps.lists()
     last = max([end, *lake.sessions(BARS)[-1:]])
     sets = Settings().feature_sets
     outdated = [session for each in sets for session in build.outdated_sessions(lake, last, each)[:1]]
     first = min([start, *arrived.renamed, *outdated])
     quality(lake, min(quality_from, first), end, parent=parent, force=force, as_of=as_of)
-    built = {name: build_set(lake, name, (first, last), parent=parent, force=force) for name in sets}
+    built = build_sets(sets, (first, last), parent=parent, force=force)
     loaded = steps.load(first, last)
     get_run_logger().info("loaded %s", loaded)
     return {
         "corporate_actions": listed,
         "ingest": arrived.counts,
-        **{
-            "features" if name == "v1" else f"features {name}": {"outcome": made.outcome.value, **_counts(made)}
-            for name, made in built.items()
-        },
+        **{"features" if name == "v1" else f"features {name}": made for name, made in built.items()},
         "loaded": loaded,
     }
 
@@ -222,27 +224,6 @@ def quality(
         span=(start, end),
         force=force,
     )
-
-
-def build_set(lake: Lake, name: str, span: tuple[date, date], *, parent: str, force: bool = False) -> Execution:
-    """Build one feature set, where it is missing or was made from other bars or actions."""
-    start, end = span
-    chosen = known_to(lake, name)
-    made_from = {BARS: lake.digest(BARS, end=end), FACTORS: actions.digest(lake, end)}
-    return steps.notebook(
-        "features",
-        {"start": start.isoformat(), "end": end.isoformat(), "feature_set": name},
-        parent=parent,
-        inputs={**made_from, "feature_set": features.identity(chosen)},
-        writes=(chosen.contract,),
-        span=span,
-        force=force,
-    )
-
-
-def _counts(execution: Execution) -> dict[str, int]:
-    """Return what a run counted; its statistics of each feature are in MLflow."""
-    return {name: int(value) for name, value in execution.metrics.items() if not name.startswith("feature_")}
 
 
 def sessions_staged(start: date, end: date) -> Sequence[date]:

@@ -15,7 +15,7 @@ from champion.lake import Lake
 from champion.pipeline import learn, promote, register, score
 from champion.runner import Outcome
 from champion.settings import Settings
-from champion.tracking import registry
+from champion.tracking import promotion, reach, registry
 from flows import configuration, steps
 from flows.notice import HOOKS
 from flows.policy import FLOW_SECONDS
@@ -142,10 +142,18 @@ def score_session(session: date, *, force: bool = False) -> dict[str, Any]:
 
 
 def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
-    """Score a session inside another flow, or return why not, as `skipped`: a day without a champion is no failure."""
+    """Score a session inside another flow, or return why not, as `skipped`: a day without a champion is no failure.
+
+    Raises:
+        ServiceError: MLflow, which knows the champion, does not answer.
+        ModelError: the promotion ledger knows a champion, and MLflow none.
+    """
     settings = Settings()
+    reach.require(settings)
     number = registry.alias_of(settings, registry.CHAMPION)
     if number is None:
+        if promotion.current_champion(settings) is not None:
+            raise ModelError(f"{promotion.disagreement(settings)}; or is MLflow's store another than it was?")
         return {"skipped": "there is no champion: run `champion train`, or `champion models promote`"}
     version = registry.find(settings, number)
     learnt_to = version.tags[promote.LEARNT_TO]

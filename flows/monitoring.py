@@ -34,11 +34,14 @@ def market_health_check(today: date | None = None, query_seconds: float = health
     """
     configuration.apply()
     checks = health.check(Settings(), today or clock.today(), query_seconds)
-    table = [{"check": found.name, "well": "yes" if found.well else "NO", "found": found.found} for found in checks]
+    table = [
+        {"check": found.name, "well": "yes" if found.well else "NO", "found": found.found, "to do": found.remedy}
+        for found in checks
+    ]
     create_table_artifact(table, key="market-health", description="Health of the workspace")
     for found in checks:
         get_run_logger().info("%s: %s", found.name, found.found)
-    unwell = [f"{found.name}: {found.found}" for found in checks if not found.well]
+    unwell = [found.told for found in checks if not found.well]
     if unwell:
         raise ServiceError(f"{len(unwell)} of {len(checks)} checks failed: {'; '.join(unwell)}")
     return {found.name: found.found for found in checks}

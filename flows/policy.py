@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -26,8 +27,11 @@ def named(what: str, parameter: str) -> Callable[[], str]:
 
 
 def may_pass(_task: Any, _run: Any, state: Any) -> bool:
-    """Tell whether trying again can help: wrong settings or damaged files stay what they are."""
-    return isinstance(state.result(raise_on_failure=False), ArchiveUnavailable | WarehouseError | OSError)
+    """Tell whether trying again can help: wrong settings, damaged files and refusals stay what they are."""
+    error = state.result(raise_on_failure=False)
+    if isinstance(error, PermissionError | FileNotFoundError) or getattr(error, "errno", None) == errno.EROFS:
+        return False
+    return isinstance(error, ArchiveUnavailable | WarehouseError | OSError)
 
 
 PATIENT: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from prefect import flow, task
@@ -11,6 +11,7 @@ from champion.errors import ArchiveError
 from champion.lake import Lake
 from champion.pipeline import fetch as archive
 from champion.pipeline.ingest import DATASETS
+from champion.pipeline.ranges import by_days
 from champion.settings import Settings
 from flows import market_data, steps
 from flows.recording import recorded
@@ -28,7 +29,7 @@ def ingest_ranges(start: date, end: date, *, days: int = 366, force: bool = Fals
     """
     with recorded("historical-backfill", f"ranges {start} to {end}", {"start": start, "end": end}) as recording:
         steps.symbol_changes()
-        spans = parts(start, end, days)
+        spans = by_days(start, end, days)
         found = [bring.submit(*span, parent=recording.run_id, force=force) for span in spans]
         told = [future.result() for future in found]
     refused = [text for one in told for text in one["refused"]]
@@ -49,13 +50,3 @@ def bring(start: date, end: date, *, parent: str, force: bool = False) -> dict[s
         "sessions": len(Lake(settings.lake).sessions(DATASETS[0], start, end)),
         "refused": [*refused, *done.values["failed"]],
     }
-
-
-def parts(start: date, end: date, days: int) -> list[tuple[date, date]]:
-    """Return spans of at most so many days that cover the dates from `start` to `end`, both included.
-
-    >>> [f"{first} {last}" for first, last in parts(date(2024, 1, 1), date(2024, 1, 5), 2)]
-    ['2024-01-01 2024-01-02', '2024-01-03 2024-01-04', '2024-01-05 2024-01-05']
-    """
-    firsts = [start + timedelta(offset) for offset in range(0, (end - start).days + 1, days)]
-    return [(first, min(end, first + timedelta(days - 1))) for first in firsts]

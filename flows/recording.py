@@ -20,11 +20,12 @@ from flows import configuration, summary
 
 @dataclass(slots=True)
 class Recording:
-    """What a running flow says of itself: `result` goes to its page, `outcome` to the ledger where it ends well."""
+    """What a running flow says of itself: `result` for its page, `metrics` and, where it ends well, `outcome`."""
 
     run_id: str
     result: Mapping[str, Any] = field(default_factory=dict)
     outcome: str = "succeeded"
+    metrics: dict[str, float] = field(default_factory=dict)
 
     def kept(self, result: dict[str, Any]) -> dict[str, Any]:
         """Return the result, which now also stands on the flow's page."""
@@ -62,7 +63,7 @@ def recorded(
     finally:
         seconds = time.monotonic() - began
         sla = {} if sla_seconds is None else {"champion.sla": "met" if seconds <= sla_seconds else "missed"}
-        journal.end(settings, entry, journal.End(outcome, {"flow_seconds": seconds}, sla))
+        journal.end(settings, entry, journal.End(outcome, {**recording.metrics, "flow_seconds": seconds}, sla))
         if outcome != "cancelled":  # its time is short, and its page would come after Prefect has closed the run
             page = summary.markdown(name, outcome, seconds, recording.result, stop, recording.run_id)
             _show(experiment, name, outcome, page)

@@ -14,9 +14,8 @@ from champion.errors import ArchiveUnavailable
 from champion.files import write_bytes
 from champion.lake import Lake, index as index_dataset
 from champion.pipeline import actions as corporate, fetch as archive, lineage, load as warehouse, masters
-from champion.pipeline.morning import morning
-from champion.pipeline.morning_page import render
 from champion.runner import Execution, run_notebook
+from champion.services import mlflow
 from champion.settings import Settings
 from champion.tracking import journal, runs
 from flows import progress
@@ -129,9 +128,12 @@ def load(start: date, end: date, datasets: Sequence[str] = warehouse.DATASETS) -
 @task(name="morning_report")
 def report(session: date, parent: str) -> str:
     """Write the morning look at a session into the workspace, keep it with the flow's run, and return its path."""
+    from champion.pipeline.morning import morning  # noqa: PLC0415 - matplotlib is slow to import
+    from champion.pipeline.morning_page import render  # noqa: PLC0415
+
     settings = Settings()
     page = settings.home / "reports" / str(session) / "morning.html"
-    write_bytes(page, render(morning(settings, session), settings.home).encode())
+    write_bytes(page, render(morning(settings, session), settings.home, mlflow.address(settings)).encode())
     if journal.answers(settings):
         runs.log_files(settings, parent, page.parent, "report")
     return str(page)

@@ -1,11 +1,13 @@
-"""What a flow did, as Markdown for its page in Prefect. Pure."""
+"""What a flow did, as Markdown for its page in Prefect, in which data is text and nothing else. Pure."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 _LONGEST = 400
+_MARKS = re.compile(r"[\\`*\[\]<>|~&#!]")
 
 
 def markdown(name: str, outcome: str, seconds: float, result: Mapping[str, Any], stop: str, run_id: str) -> str:
@@ -20,10 +22,10 @@ def markdown(name: str, outcome: str, seconds: float, result: Mapping[str, Any],
     |---|---|
     | ingest.rows | 2,500 |
     """
-    lines = [f"## {name}", "", f"**{outcome}** in {seconds:.1f} s, ledger entry (MLflow run) `{run_id}`"]
+    lines = [f"## {_text(name)}", "", f"**{outcome}** in {seconds:.1f} s, ledger entry (MLflow run) `{run_id}`"]
     if stop:
         lines += ["", f"> {_plain(stop)}"]
-    rows = [f"| {key} | {_plain(value)} |" for key, value in flat(result)]
+    rows = [f"| {_text(key)} | {_plain(value)} |" for key, value in flat(result)]
     return "\n".join([*lines, *(["", "| what | value |", "|---|---|", *rows] if rows else [])])
 
 
@@ -52,5 +54,13 @@ def _plain(value: Any) -> str:
             text = "; ".join(map(str, value))
         case _:
             text = str(value)
-    text = text.replace("\n", " ").replace("|", "\\|")
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return _text(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
+
+
+def _text(text: str) -> str:
+    r"""Return `text` on one line, with a backslash before what Markdown or HTML would take for its own.
+
+    >>> _text("[x](javascript:a) <b>|")
+    '\\[x\\](javascript:a) \\<b\\>\\|'
+    """
+    return _MARKS.sub(r"\\\g<0>", " ".join(text.split()))

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from champion.settings import Settings
@@ -16,14 +17,14 @@ NEED_RUNS = ["explore/ledger_tour", "explore/model_desk", "explore/sql_tour"]  #
 CELL_SECONDS = 120
 
 
-def explore(notebook: str, settings: Settings, folder: Path) -> None:
-    """Run `notebook` on a workspace, from a copy of it in `folder`; every cell must succeed."""
+def explore(notebooks: Sequence[str], settings: Settings, folder: Path) -> None:
+    """Run notebooks on a workspace, each in a kernel of its own, from copies in `folder`; every cell must succeed."""
     (folder / "pytest.ini").write_text("[pytest]\n")  # not the project's options: they are for its own tests
-    path = shutil.copy(FOLDER / f"{notebook}.ipynb", folder)
+    names = [Path(shutil.copy(FOLDER / f"{notebook}.ipynb", folder)).name for notebook in notebooks]
     options = ["-c", "pytest.ini", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env"]
-    options += [f"--nbval-cell-timeout={CELL_SECONDS}", "--nbval-kernel-startup-timeout=120", Path(path).name]
+    options += [f"--nbval-cell-timeout={CELL_SECONDS}", "--nbval-kernel-startup-timeout=120"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *options],
+        [sys.executable, "-m", "pytest", "-v", *options, *names],
         env={**os.environ, **settings.environment()},
         cwd=folder,
         capture_output=True,
@@ -32,4 +33,5 @@ def explore(notebook: str, settings: Settings, folder: Path) -> None:
         timeout=280,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "passed" in done.stdout
+    unseen = [name for name in names if f"\n{Path(name).stem}::" not in done.stdout]
+    assert unseen == [], "no cell of these was run"

@@ -29,8 +29,10 @@ from champion import resources
 from champion.pipeline import actions
 from champion.runner import page as pages
 from champion.runner.outcome import Outcome, Verdict
+from champion.services import mlflow
 from champion.settings import Settings
 from champion.tracking import runs
+from champion.tracking.pages import run_page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = "--no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-background-networking".split()
@@ -208,13 +210,17 @@ def test_mlflow_shows_what_ran(page: Page, workspace: Settings, tmp_path: Path) 
     variables = {**os.environ, "CHAMPION_HOME": str(workspace.home), "CHAMPION_MLFLOW_PORT": port}
     log = tmp_path / "ui.log"
     with started([sys.executable, "-m", "champion", "ui"], variables, log):
-        base = patiently(lambda: (found := re.search(r"MLflow: +(http://\S+)", log.read_text())) and found[1], log)
-        patiently(lambda: "well" if answers(f"{base}/health") else None, log)
-        asked = httpx.get(f"{base}/api/2.0/mlflow/experiments/get-by-name?experiment_name=data-ingestion", timeout=30)
-        experiment = asked.json()["experiment"]["experiment_id"]
-        page.goto(f"{base}/#/experiments/{experiment}/runs?workflowType=machine_learning")
+        told = patiently(lambda: (found := re.search(r"MLflow: +(http://\S+)", log.read_text())) and found[1], log)
+        base = told.partition("/#/")[0]
+        assert mlflow.address(workspace) == base, "other commands find these pages"
+        page.goto(told)
+        page.get_by_role("link", name="data-ingestion", exact=True).click()
         for name in ("quality", "ingest"):
             page.get_by_role("link", name=name, exact=True).wait_for()
+        (failed,) = runs.find_runs(workspace, tags={"champion.notebook": "ingest"})
+        page.goto(run_page(base, failed.experiment, failed.run_id))
+        page.get_by_text(failed.run_id).first.wait_for()
+        page.get_by_role("tab", name="Model metrics").wait_for()  # the page of a run, not of an evaluation
 
 
 def test_the_page_of_a_run_executes_nothing_that_its_outputs_hold(page: Page, tmp_path: Path) -> None:
@@ -231,10 +237,3 @@ def test_the_page_of_a_run_executes_nothing_that_its_outputs_hold(page: Page, tm
         page.goto(saved.with_suffix(".html").as_uri(), wait_until="load")
         page.wait_for_timeout(300)
         assert page.title() == title
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).is_success
-    except httpx.TransportError:
-        return False

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from champion import contracts, features
 from champion.errors import LakeError
 from champion.lake import Lake
-from champion.pipeline import learn
+from champion.pipeline import history, learn, ways
+from champion.pipeline.actions import known_factors
 from champion.pipeline.bars import equity_bars
 from champion.pipeline.build import build_features
 from champion.settings import Settings
@@ -57,6 +59,25 @@ def test_day_by_day_equals_all_at_once(ingested: Settings, lake: Lake, tmp_path:
     for session in sessions[-3:]:
         assert build_features(daily, session, session).totals["written"] == 1
     assert daily.digest(FEATURES) == lake.digest(FEATURES)
+
+
+def test_portions_of_instruments_and_years_equal_all_at_once(known: Settings, tmp_path: Path) -> None:
+    """What bounds the memory of a build of many years: some instruments at a time, then some sessions."""
+    shutil.copytree(known.lake, tmp_path / "lake")
+    lake = Lake(tmp_path / "lake")
+    leftover = lake.root / ".building" / "0123456789abcdef"
+    leftover.mkdir(parents=True)
+    leftover.with_suffix(".lock").touch()  # of a build that was killed
+    build = history.plan(lake, LAST, features.V1, known_factors(lake))
+    [whole] = ways.rebuilt(build, build.sessions)
+    parts = list(ways.rebuilt(build, build.sessions, at_once=lake.rows(BARS) // 5))
+    assert [part.sessions[0].year for part in parts] == [2023, 2024]
+    assert [part.state is None for part in parts] == [True, False]
+    assert_frame_equal(pl.concat([part.rows for part in parts]), whole.rows, check_row_order=False, check_exact=True)
+    assert whole.state is not None
+    assert parts[-1].state is not None
+    assert parts[-1].state.equals(whole.state)
+    assert list((lake.root / ".building").iterdir()) == []
 
 
 def test_building_again_changes_nothing(own: Lake) -> None:
@@ -106,6 +127,27 @@ def test_labels_of_the_last_sessions_are_unknown(lake: Lake) -> None:
     frame = learn.training_frame(lake, FIRST, LAST, horizon=5, universe=TRADED)
     unknown = frame.filter(pl.col("label_end").is_null())["trade_date"].unique().sort().to_list()
     assert unknown == lake.sessions(BARS)[-5 - learn.LAG :]
+
+
+def test_a_share_that_left_the_exchange_keeps_its_labels_to_the_last_close(lake: Lake) -> None:
+    bars, sessions = equity_bars(lake).collect(), lake.sessions(BARS)
+    last = bars.group_by("instrument_id").agg(pl.col("trade_date").max())
+    ((gone, left),) = last.filter(pl.col("trade_date") < sessions[-30]).rows()
+    place = sessions.index(left)
+    frame = learn.training_frame(lake, FIRST, LAST, horizon=5, universe=Universe()).filter(instrument_id=gone)
+    late = frame.filter(pl.col("trade_date") > sessions[place - 6]).sort("trade_date")
+    close = dict(bars.filter(instrument_id=gone).select("trade_date", "close").iter_rows())
+    expected: list[tuple[date, float | None, date, date | None]] = []
+    for number in range(place - 5, place + 1):
+        entry, end = sessions[number + learn.LAG], sessions[number + learn.LAG + 5]
+        known = (close[left] / close[entry] - 1, end, left) if entry in close else (None, end, None)
+        if sessions[number] in close:
+            expected.append((sessions[number], *known))
+    found = late.select("trade_date", "forward_return", "label_end", "exit_date").rows()
+    assert [row[2:] for row in found] == [row[2:] for row in expected]
+    returns = [row[1] for row in expected if row[1] is not None]
+    assert late["forward_return"].drop_nulls().to_list() == pytest.approx(returns, rel=1e-3)
+    assert returns
 
 
 def test_a_session_without_features_cannot_be_scored(lake: Lake) -> None:

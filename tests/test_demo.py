@@ -17,7 +17,11 @@ import nbformat
 import psutil
 import pytest
 from explorers import NEED_RUNS, explore
+from hooks import listening
+from prefect_api import keep_notifier
+from typer.testing import CliRunner
 
+from champion.cli.app import app
 from champion.files import sha256
 from champion.lake import Lake
 from champion.runner import repair
@@ -27,7 +31,10 @@ from champion.simulate.calendar import sessions
 from champion.tracking import promotion, registry, runs
 
 Command: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
-LAST = date(2024, 12, 31)
+Look: TypeAlias = Callable[..., str]
+FIRST, LAST = date(2023, 10, 3), date(2024, 12, 31)
+_DEMO = ("demo", "--instruments", "40", "--start", str(FIRST), "--json")
+_TABLES = ("raw_equity_ohlc", "normalized_equity_ohlc", "features_equity_indicators", "predictions_equity_scores")
 _NOTEBOOKS = ("ingest", "quality", "features", "training", "promotion", "scoring")
 _SCHEDULED = """
 import json
@@ -69,10 +76,10 @@ def champion(base: Path) -> Iterator[Command]:
     outputs = base / "outputs.txt"
 
     def run(
-        *arguments: str, home: Path = base / "demo", code: int = 0, sets: str = ""
+        *arguments: str, home: Path = base / "demo", code: int = 0, **settings: str
     ) -> subprocess.CompletedProcess[str]:
         variables = {**os.environ, "CHAMPION_HOME": str(home), "CHAMPION_ARCHIVE": str(base / "demo" / "archive")}
-        variables["CHAMPION_FEATURE_SETS"] = sets
+        variables |= {f"CHAMPION_{name.upper()}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "champion", *arguments]
         done = subprocess.run(
             command, env=variables | PLANTED, capture_output=True, text=True, check=False, timeout=280
@@ -87,10 +94,23 @@ def champion(base: Path) -> Iterator[Command]:
 
 
 @pytest.fixture(scope="module")
+def look(settings: Settings) -> Look:
+    """A function that runs a command that only reads, in this process: what it imports is imported already."""
+
+    def run(*arguments: str) -> str:
+        variables = {"CHAMPION_HOME": str(settings.home), "CHAMPION_ARCHIVE": settings.archive}
+        done = CliRunner(env=variables).invoke(app, arguments, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
 def demo(champion: Command, base: Path) -> dict[str, Any]:
     """The demo, run once for this module: what it said."""
     base.mkdir(exist_ok=True)
-    said = champion("demo", "--instruments", "40", "--json", home=base)
+    said = champion(*_DEMO, home=base)
     return dict(json.loads(said.stdout))
 
 
@@ -101,7 +121,7 @@ def settings(demo: dict[str, Any], base: Path) -> Settings:
 
 
 def test_every_session_of_the_archive_arrives(demo: dict[str, Any], settings: Settings) -> None:
-    expected = list(sessions(date(2023, 1, 2), LAST))
+    expected = list(sessions(FIRST, LAST))
     lake = Lake(settings.lake)
     assert lake.sessions("normalized_equity_ohlc") == lake.sessions("features_equity_indicators") == expected
     assert demo["sessions"] == len(expected)
@@ -142,14 +162,11 @@ def test_every_notebook_is_a_run_with_its_notebook_and_html(settings: Settings) 
 
 def test_the_warehouse_holds_what_the_lake_holds(champion: Command, settings: Settings) -> None:
     lake = Lake(settings.lake)
-    for name in (
-        "raw_equity_ohlc",
-        "normalized_equity_ohlc",
-        "features_equity_indicators",
-        "predictions_equity_scores",
-    ):
-        said = champion("sql", f"select count() as n from champion_market.{name}", "--json")
-        assert json.loads(said.stdout) == [{"n": lake.rows(name)}]
+    counts = " union all ".join(
+        f"select '{name}' as name, count() as n from champion_market.{name}" for name in _TABLES
+    )
+    said = json.loads(champion("sql", counts, "--json").stdout)
+    assert {row["name"]: row["n"] for row in said} == {name: lake.rows(name) for name in _TABLES}
 
 
 def test_named_queries_take_parameters(champion: Command) -> None:
@@ -168,17 +185,16 @@ def test_scores_cover_the_universe_of_the_session(settings: Settings) -> None:
 
 def test_a_second_run_skips_everything_and_changes_nothing(champion: Command, base: Path, settings: Settings) -> None:
     lake = Lake(settings.lake)
-    names = ("raw_equity_ohlc", "normalized_equity_ohlc", "features_equity_indicators", "predictions_equity_scores")
-    before = [lake.digest(name) for name in names]
-    said = json.loads(champion("demo", "--instruments", "40", "--json", home=base).stdout)
+    before = [lake.digest(name) for name in _TABLES]
+    said = json.loads(champion(*_DEMO, home=base).stdout)
     assert said["steps"] == "backfill skipped, features skipped, training skipped, scoring skipped"
     assert "(0 files written)" in said["archive"]
-    assert [lake.digest(name) for name in names] == before
+    assert [lake.digest(name) for name in _TABLES] == before
     assert len(registry.versions(settings)) == 1
 
 
 def test_daily_brings_one_session_through_to_scores(champion: Command, settings: Settings) -> None:
-    said = json.loads(champion("daily", "2024-12-30", "--json", sets="v1,alpha158").stdout)
+    said = json.loads(champion("daily", "2024-12-30", "--json", feature_sets="v1,alpha158").stdout)
     assert said["ingest"]["sessions"] == 1
     assert said["score"]["instruments"] > 20
     assert Lake(settings.lake).sessions("predictions_equity_scores") == [date(2024, 12, 30), LAST]
@@ -188,6 +204,7 @@ def test_daily_brings_one_session_through_to_scores(champion: Command, settings:
     kept = Path(runs.location(flow, "report/morning.html")).read_text(encoding="utf-8")
     assert kept == Path(said["report"]).read_text(encoding="utf-8")
     assert "Monday, 30 December 2024" in kept
+    assert flow.metrics["hours_after_close"] > 0  # of a session long past
 
 
 def test_a_date_without_a_session_is_no_failure(champion: Command) -> None:
@@ -259,7 +276,7 @@ def test_a_prediction_is_traced_to_the_files_and_a_file_to_the_predictions(
     assert found["whole"] is True
     assert {"file", "dataset", "run", "model"} == {node["kind"] for node in found["nodes"]}
     (published,) = (node for node in found["nodes"] if node["kind"] == "file" and node["count"] > 1)
-    assert published["count"] == len(list(sessions(date(2023, 1, 2), LAST)))
+    assert published["count"] == len(list(sessions(FIRST, LAST)))
     on_disk = {sha256(path) for path in (base / "demo" / "archive").rglob("*.zip")}
     assert {digest for _, digest in published["members"]} <= on_disk
     trained = next(node for node in found["nodes"] if node["kind"] == "run")
@@ -295,7 +312,7 @@ def test_what_the_schedule_starts_runs_on_the_demo(demo: dict[str, Any], setting
     assert flow.metrics["flow_seconds"] > 0
 
 
-def test_status_tells_where_the_workspace_stands(champion: Command) -> None:
+def test_status_tells_where_the_workspace_stands(champion: Command, look: Look) -> None:
     said = champion("status").stdout
     for text in (
         "normalized_equity_ohlc",
@@ -305,31 +322,38 @@ def test_status_tells_where_the_workspace_stands(champion: Command) -> None:
         "succeeded",
     ):
         assert text in said
-    found = json.loads(champion("status", "--json").stdout)
+    found = json.loads(look("status", "--json"))
     assert {entry["name"] for entry in found["datasets"]} >= {"raw_equity_ohlc", "predictions_equity_scores"}
 
 
-def test_models_notebooks_lake_and_schema_commands(champion: Command) -> None:
-    assert "champion" in champion("models", "list").stdout
-    assert json.loads(champion("models", "history", "--on", "2020-01-01", "--json").stdout)["version"] is None
-    assert "promote" in champion("models", "history").stdout
-    assert "training" in champion("notebook", "list").stdout
-    run = json.loads(champion("notebook", "list", "--json").stdout)["runs"][0]["run"]
-    assert "champion.home" in champion("notebook", "show", run).stdout
-    assert json.loads(champion("lake", "verify", "--json").stdout)["damaged"] == 0
-    assert "low_le_high" in champion("schema", "show", "normalized_equity_ohlc").stdout
+def test_models_notebooks_lake_and_schema_commands(champion: Command, look: Look) -> None:
+    assert "champion" in look("models", "list")
+    assert json.loads(look("models", "history", "--on", "2020-01-01", "--json"))["version"] is None
+    assert "promote" in look("models", "history")
+    assert "training" in look("notebook", "list")
+    run = json.loads(look("notebook", "list", "--json"))["runs"][0]["run"]
+    assert "champion.home" in look("notebook", "show", run)
+    assert json.loads(look("lake", "verify", "--json"))["damaged"] == 0
+    assert "low_le_high" in look("schema", "show", "normalized_equity_ohlc")
     assert json.loads(champion("warehouse", "migrate", "--json").stdout) == {"applied": []}
 
 
-def test_errors_are_clear_and_exit_codes_mean_something(champion: Command) -> None:
+def test_errors_are_clear_and_exit_codes_mean_something(champion: Command, settings: Settings) -> None:
     assert "write it as 2024-01-15" in champion("daily", "15/01/2024", code=2).stderr
-    assert "no features" in champion("train", "--start", "2030-01-01", code=1).stderr
+    server = prefect.running(settings)
+    assert server is not None
+    with listening() as webhook:
+        block = keep_notifier(server.api, webhook)
+        said = champion("train", "--start", "2030-01-01", code=1, notify_block=block).stderr
+    assert "no features" in said
+    assert [(notice["subject"], "no features" in notice["body"]) for notice in webhook.got] == [
+        ("train_model: Failed", True)
+    ]
     assert "only reading ones are allowed" in champion("sql", "drop database champion_market", code=1).stderr
 
 
-@pytest.mark.parametrize("notebook", NEED_RUNS)
-def test_an_explorer_of_runs_and_models_runs(notebook: str, settings: Settings, tmp_path: Path) -> None:
-    explore(notebook, settings, tmp_path)
+def test_the_explorers_of_runs_and_models_run(settings: Settings, tmp_path: Path) -> None:
+    explore(NEED_RUNS, settings, tmp_path)
 
 
 def test_no_secret_of_the_environment_is_found_again(champion: Command, base: Path, settings: Settings) -> None:

@@ -10,11 +10,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from champion.doctor import Check, examine
+from champion.doctor import examine
+from champion.pipeline import health
+from champion.pipeline.checks import Check
 from champion.settings import Settings
 
 
@@ -55,6 +58,22 @@ def test_a_used_workspace_says_how_far_it_is(known: Settings) -> None:
     assert checks["lake"].found.endswith("rows in the last")
     assert checks["corporate actions"].state == "ok"
     assert checks["archive"].state == "ok"
+
+
+def test_a_workspace_fed_from_another_archive_says_from_which(known: Settings) -> None:
+    check = found(known.model_copy(update={"archive": "https://archive.invalid"}))["archive"]
+    assert check.state == "warning"
+    assert (
+        f"set CHAMPION_ARCHIVE=file://{known.archive}; or `champion archive add https://archive.invalid`" in check.told
+    )
+
+
+def test_health_says_what_to_do(known: Settings) -> None:
+    (check, *_) = health.check(known, date(2024, 9, 30))
+    assert (check.name, check.well) == ("freshness", False)
+    assert check.told.startswith(
+        "freshness: the last session is 2024-08-30, expected 2024-09-27 (`champion daily 2024-0"
+    )
 
 
 def test_a_migrated_warehouse_is_well(loaded: Settings) -> None:

@@ -76,6 +76,34 @@ def test_vwap_is_the_session_s_own() -> None:
     assert (bars["volume"] == 0).any()
 
 
+def by_expression(bars: pl.DataFrame) -> pl.DataFrame:
+    """Return the features as anyone computes them: each expression over its instrument."""
+    return bars.select(f.expression.over("instrument_id").alias(f.name) for f in features.find("v1").features)
+
+
+def test_kernels_give_what_the_expressions_do() -> None:
+    calm, leap = market([400, 19, 20, 60]), pl.int_range(pl.len()) % 7 == 0
+    wild = market([90]).with_columns(pl.when(leap).then(1e9).otherwise(n).alias(n) for n in ("high", "close"))
+    still = market([90]).with_columns(pl.lit(10.0).alias(n) for n in ("high", "low", "close"))
+    bars = pl.concat(
+        [calm, still.with_columns(instrument_id=pl.lit("S")), wild.with_columns(instrument_id=pl.lit("W"))]
+    )
+    same(features.build(bars).select(features.find("v1").columns), by_expression(bars))
+
+
+def test_the_parts_of_a_long_computation_do_not_show() -> None:
+    bars = market([300, 2**18, 40])  # more than a part holds
+    alone = [features.build(own) for own in bars.partition_by("instrument_id", maintain_order=True)]
+    same(features.build(bars), pl.concat(alone))
+
+
+def test_bars_are_left_as_they_are() -> None:
+    bars = market([60, 34])
+    before = bars.clone().with_columns(pl.col("close") * 1.0)
+    features.build(bars)
+    same(bars, before)
+
+
 @LAW
 @given(lengths=LENGTHS, seed=st.integers(0, 2**20), data=st.data())
 def test_no_look_ahead(lengths: list[int], seed: int, data: st.DataObject) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -18,9 +19,10 @@ import polars as pl
 import pytest
 from hooks import listening
 from prefect.logging import disable_run_logger
+from prefect.states import Failed
 
 from champion import clock, contracts
-from champion.errors import ServiceError, UsageError
+from champion.errors import ArchiveUnavailable, ServiceError, UsageError
 from champion.lake import Lake
 from champion.pipeline.build import FEATURES, build_features
 from champion.pipeline.publication import Awaited, deadline
@@ -31,6 +33,7 @@ from champion.sources.publications import bhavcopy_paths
 from flows import notice
 from flows.configuration import chosen
 from flows.daily import await_publication
+from flows.policy import may_pass
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -115,6 +118,21 @@ def test_what_prefect_keeps_fills_only_what_the_environment_leaves_open() -> Non
 def test_what_is_no_setting_is_refused_by_name(kept: object) -> None:
     with pytest.raises(UsageError, match=r"champion_settings|arhcive|home"):
         chosen(kept, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (ArchiveUnavailable("busy"), True),
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (OSError(errno.EROFS, "Read-only file system"), False),
+        (PermissionError(errno.EACCES, "Permission denied"), False),
+        (UsageError("wrong"), False),
+    ],
+    ids=str,
+)
+def test_what_may_pass_is_tried_again_and_a_refusal_is_not(error: Exception, *, again: bool) -> None:
+    assert may_pass(None, None, Failed(data=error)) is again
 
 
 def test_a_notice_is_posted_as_chat_rooms_take_it_and_a_refusal_is_an_error() -> None:

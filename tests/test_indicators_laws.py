@@ -97,6 +97,22 @@ def test_nulls_in_the_warm_up_only(seed: int, length: int) -> None:
         assert got[name].drop_nulls().cast(pl.Float64).is_finite().all(), name
 
 
+def test_a_missing_bar_is_null_and_leaves_the_windows_after_it_alone() -> None:
+    row, after = pl.int_range(pl.len()), 45
+    followed = {"ema": ind.ema(CLOSE, 5), "rsi": ind.rsi(CLOSE, 5), "atr": ind.atr(*BAR, 5), "kama": ind.kama(CLOSE, 5)}
+    followed |= {"obv": ind.obv(CLOSE, VOLUME), "sar": ind.parabolic_sar(HIGH, LOW)}
+    wanted = {
+        name: expression for name, expression in (ALL | followed).items() if name != "adx"
+    }  # which stays as it was
+    whole = bars(3, 60)
+    missing = whole.with_columns(pl.when(row != 30).then(name).alias(name) for name in whole.columns)
+    found, expected = (frame.select(**wanted) for frame in (missing, whole))
+    assert found.row(30) == (None,) * found.width
+    assert found[:30].equals(expected[:30])
+    assert found[after:].null_count().sum_horizontal().item() == 0
+    assert found[after:].select(list(WINDOWED)).equals(expected[after:].select(list(WINDOWED)))
+
+
 @law
 @given(seed=seeds, length=st.integers(1, 60))
 def test_bounds(seed: int, length: int) -> None:

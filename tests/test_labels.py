@@ -31,16 +31,20 @@ def market(seed: int, sessions: int = 25, instruments: int = 4, traded: float = 
     return pl.DataFrame(rows, schema=schema, orient="row").sample(fraction=1, shuffle=True, seed=seed)
 
 
-def by_loop(bars: pl.DataFrame, horizon: int, lag: int) -> list[tuple[str, date, float | None, date | None]]:
+def by_loop(
+    bars: pl.DataFrame, horizon: int, lag: int
+) -> list[tuple[str, date, float | None, date | None, date | None]]:
     calendar = sorted(set(bars["trade_date"].to_list()))
     close = {(instrument, session): price for instrument, session, price in bars.rows()}
-    found = []
+    found: list[tuple[str, date, float | None, date | None, date | None]] = []
     for instrument, session in sorted(close):
         ahead = calendar[calendar.index(session) :]
-        entry = close.get((instrument, ahead[lag])) if lag < len(ahead) else None
         end = ahead[lag + horizon] if lag + horizon < len(ahead) else None
-        final = close.get((instrument, end)) if end else None
-        found.append((instrument, session, final / entry - 1 if final and entry else None, end))
+        if end is None or (instrument, ahead[lag]) not in close:
+            found.append((instrument, session, None, end, None))
+            continue
+        left = next(day for day in reversed(ahead[lag : lag + horizon + 1]) if (instrument, day) in close)
+        found.append((instrument, session, close[instrument, left] / close[instrument, ahead[lag]] - 1, end, left))
     return found
 
 
@@ -51,13 +55,28 @@ def test_equals_a_plain_loop(seed: int, horizon: int, lag: int) -> None:
     assert forward_return(bars, horizon, lag).rows() == by_loop(bars, horizon, lag)
 
 
-def test_a_suspended_instrument_takes_no_stale_price() -> None:
+def test_a_share_that_stops_trading_is_valued_at_its_last_close_and_never_at_a_later_one() -> None:
+    sessions = [FIRST + timedelta(days=n) for n in range(6)]
+    closes = [10.0, 11.0, 12.0, 15.0, 16.0, 20.0]
+    steady = pl.DataFrame({"instrument_id": ["B"] * 6, "trade_date": sessions, "close": closes})
+    suspended = steady.with_columns(instrument_id=pl.lit("A")).filter(~pl.col("trade_date").is_in(sessions[2:5]))
+    gone = steady.with_columns(instrument_id=pl.lit("C")).head(2)
+    labels = forward_return(pl.concat([steady, suspended, gone]), 2)
+    found = {one: labels.filter(pl.col("instrument_id") == one) for one in "ABC"}
+    # At the end of the suspension it stands at 11; that it comes back at 20 is not known by then.
+    assert found["A"]["forward_return"].to_list() == [11 / 10 - 1, 11 / 11 - 1, None]
+    assert found["A"]["exit_date"].to_list() == [sessions[1], sessions[1], None]
+    assert found["C"]["forward_return"].to_list() == [11 / 10 - 1, 0.0]
+    assert found["C"]["label_end"].to_list() == sessions[2:4]
+    assert (found["B"]["exit_date"] == found["B"]["label_end"]).all()
+
+
+def test_a_share_that_does_not_trade_on_entry_was_not_to_be_had() -> None:
     sessions = [FIRST + timedelta(days=n) for n in range(4)]
     steady = pl.DataFrame({"instrument_id": ["B"] * 4, "trade_date": sessions, "close": [10.0, 11.0, 12.0, 15.0]})
-    suspended = steady.with_columns(instrument_id=pl.lit("A")).filter(pl.col("trade_date") != sessions[2])
-    labels = forward_return(pl.concat([steady, suspended]), 1).filter(pl.col("instrument_id") == "A")
-    assert labels["forward_return"].to_list() == [11 / 10 - 1, None, None]
-    assert labels["label_end"].to_list() == [sessions[1], sessions[2], None]
+    absent = steady.with_columns(instrument_id=pl.lit("A")).filter(pl.col("trade_date") != sessions[1])
+    labels = forward_return(pl.concat([steady, absent]), 1, lag=1).filter(pl.col("instrument_id") == "A")
+    assert labels.row(0)[2:] == (None, sessions[2], None)
 
 
 @settings(max_examples=15, deadline=None, derandomize=True, database=None)
@@ -69,13 +88,14 @@ def test_a_label_is_known_at_its_end_and_not_before(seed: int, horizon: int, lag
         forward_return(bars, horizon, lag),
     )
     settled = later.filter(pl.col("trade_date") <= today).with_columns(
-        pl.when(pl.col("label_end") <= today).then(pl.col("forward_return", "label_end"))
+        pl.when(pl.col("label_end") <= today).then(pl.col("forward_return", "label_end", "exit_date"))
     )
     assert_frame_equal(known, settled, check_exact=True)
 
 
 def test_schema_and_empty_bars() -> None:
-    expected = {"instrument_id": pl.String, "trade_date": pl.Date, "forward_return": pl.Float64, "label_end": pl.Date}
+    dates = {"label_end": pl.Date, "exit_date": pl.Date}
+    expected = {"instrument_id": pl.String, "trade_date": pl.Date, "forward_return": pl.Float64, **dates}
     assert dict(forward_return(market(1), 5).schema) == expected
     assert dict(forward_return(market(1).clear(), 5).schema) == expected
 

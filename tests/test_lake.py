@@ -285,6 +285,22 @@ def test_verify_finds_what_is_damaged(lake: Lake) -> None:
     assert found[gone] == "the file is missing"
 
 
+def test_a_flipped_bit_is_told_where_the_sessions_are_asked_for_and_nowhere_else(lake: Lake) -> None:
+    session, before = SESSION, SESSION - timedelta(days=1)
+    lake.write(NAME, session, rows(4), {"file": "a"})
+    lake.require_whole(before, session)
+    [path] = lake.files(NAME, session, session)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(LakeError, match=rf"{path}: its SHA-256 is .* delete its folder and run `champion backfill`"):
+        lake.require_whole(before, session)
+    lake.require_whole(before, before)
+    path.unlink()
+    with pytest.raises(LakeError, match="the file is missing"):
+        lake.require_whole(before, session)
+
+
 def test_a_damaged_manifest_is_a_clear_error(lake: Lake) -> None:
     lake.write(NAME, SESSION, rows(1), {"file": "a"})
     (lake.files(NAME)[0].parent / "_SUCCESS").write_text("{")

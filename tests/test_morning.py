@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from champion.errors import UsageError
 from champion.lake import Lake
 from champion.pipeline.morning import Morning, morning
 from champion.pipeline.morning_page import render
+from champion.pipeline.status import RunLine
 from champion.settings import Settings
+from champion.tracking.pages import run_page
 
 SESSION = date(2024, 8, 27)
 
@@ -53,6 +56,12 @@ def test_the_page_stands_alone_and_runs_nothing(seen: Morning, modelled: Setting
     assert page.count('src="data:image/png;base64,') == 7
     assert not re.search(r"<script|https?://|onerror=", page)
     assert "default-src 'none'" in page
+
+
+def test_each_run_leads_to_its_page_where_mlflow_is(seen: Morning, modelled: Settings) -> None:
+    run = RunLine("2024-08-27 19:00", "daily 2024-08-27", "succeeded", 57.0, "5f0c", "3")
+    page = render(replace(seen, runs=[run]), modelled.home, "http://127.0.0.1:5000")
+    assert re.findall(r'href="([^"]*)"', page) == [run_page("http://127.0.0.1:5000", "3", "5f0c")]
 
 
 def test_what_the_data_says_is_text_and_never_markup(seen: Morning, modelled: Settings) -> None:

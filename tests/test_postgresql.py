@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from datetime import date
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,12 +23,12 @@ import pytest
 from pydantic import SecretStr
 from sklearn.linear_model import LogisticRegression
 
-from champion.errors import UsageError
+from champion.errors import ModelError, UsageError
 from champion.lake import Lake
 from champion.services import prefect, worker
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
-from champion.tracking import promotion, registry, runs, store
+from champion.tracking import books, ledger, promotion, registry, runs, store
 from champion.tracking.promotion import Decision
 
 LOGIN = "champion:Plant3d-login"
@@ -32,6 +36,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),  # as in test_tracking
     pytest.mark.filterwarnings("ignore:.*deleted while still open:ResourceWarning"),  # MLflow leaves its engines open
 ]
+
+
+BETTER = Decision(promote=True, reasons=("better",))
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +79,22 @@ if __name__ == "__main__":  # Dask's processes import this file
     first, last, parts = sys.argv[1:]
     done = flow(date.fromisoformat(first), date.fromisoformat(last), days=2)
     assert done == {"parts": int(parts), "sessions": 2 * int(parts)}, done
+"""
+
+SETS = """
+import os
+from datetime import date
+from champion.services import prefect
+from champion.settings import Settings
+from champion.tracking import runs
+os.environ |= prefect.environment(Settings(), prefect.ensure(Settings()))  # before prefect is imported
+from flows import sets
+
+if __name__ == "__main__":  # Dask's processes import this file
+    parent = runs.open_run(Settings(), "feature-engineering", "feature sets on Dask")
+    built = sets.build_sets(("v1", "alpha158"), (date(2024, 8, 28), date(2024, 8, 30)), parent=parent)
+    runs.close_run(Settings(), parent, "succeeded", {})
+    assert {name: made["outcome"] for name, made in built.items()} == {"v1": "succeeded", "alpha158": "succeeded"}
 """
 
 
@@ -139,6 +162,38 @@ def test_a_flow_runs_end_to_end_and_is_recorded(
     assert [path for path in away.home.rglob("*.db") if path.is_file()] == [], "no SQLite beside it"
 
 
+def test_feature_sets_are_built_side_by_side_on_dask(
+    away: Settings, known: Settings, server: postgres_server.Server, tmp_path: Path
+) -> None:
+    if find_spec("prefect_dask") is None:
+        pytest.skip("prefect-dask is not installed: pip install 'champion[dask]'")
+    made = away.model_copy(update={"home": tmp_path / "home"})
+    shutil.copytree(known.lake, made.lake)
+    variables = {
+        "CHAMPION_HOME": str(made.home),
+        "CHAMPION_TRACKING_URI": away.tracking,
+        "CHAMPION_PREFECT_DATABASE_URL": server.url("prefect"),
+        "CHAMPION_TASK_RUNNER": "dask",
+    }
+    script = tmp_path / "features.py"
+    script.write_text(SETS)
+    command = [sys.executable, str(script)]
+    try:
+        done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    finally:
+        prefect.stop(made)
+    assert done.returncode == 0, done.stderr[-3000:]
+    recorded = runs.find_runs(made)
+    parent = next(run for run in recorded if run.name == "feature sets on Dask")
+    ours = [run for run in recorded if run.tags.get("mlflow.parentRunId") == parent.run_id]
+    assert len({run.tags[runs.PID] for run in ours} - {parent.tags.get(runs.PID)}) == 2, "a worker each"
+    lake = Lake(made.lake)
+    for name in ("features_equity_indicators", "features_equity_alpha158"):
+        built = lake.sessions(name)
+        assert built == lake.sessions("normalized_equity_ohlc", date(2024, 8, 28))
+        assert lake.verify(name) == []
+
+
 def test_no_password_is_left_in_the_workspace_or_on_a_command_line(away: Settings) -> None:
     assert prefect.running(away) is not None
     secrets = ("word%3A", LOGIN.partition(":")[2])
@@ -163,11 +218,78 @@ def test_a_version_is_registered_promoted_and_found_again(away: Settings) -> Non
     run_id = runs.open_run(away, "training", "fit")
     version = registry.register(away, model, inputs, run_id=run_id, feature_version="v1")
     runs.close_run(away, run_id, "succeeded", {"rank_ic": 0.04})
-    promotion.promote(away, version.number, Decision(promote=True, reasons=("better",)), reason="better")
+    promotion.promote(away, version.number, BETTER, reason="better")
     assert registry.alias_of(away, registry.CHAMPION) == version.number
     loaded = registry.load(away, registry.CHAMPION)
     assert loaded.version.number == version.number
     assert [entry.state for entry in promotion.history(away)] == ["pending", "done"]
+
+
+@pytest.fixture(scope="module")
+def machines(server: postgres_server.Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Settings]:
+    """Two workspaces that share nothing but a registry of four versions, as on two machines."""
+    server.create("shared")
+    here, there = (Settings(home=tmp_path_factory.mktemp(name), tracking_uri=server.url("shared")) for name in "ab")
+    inputs = pl.DataFrame({"rsi_14": [20.0, 40.0, 60.0, 80.0]})
+    model = LogisticRegression().fit(inputs, [0, 0, 1, 1])
+    run_id = runs.open_run(here, "training", "fit")
+    for _ in range(4):
+        registry.register(here, model, inputs, run_id=run_id, feature_version="v1")
+    runs.close_run(here, run_id, "succeeded")
+    return here, there
+
+
+def test_a_ledger_that_was_a_file_moves_to_the_store(machines: tuple[Settings, Settings]) -> None:
+    here, _ = machines
+    began = datetime(2024, 1, 10, tzinfo=UTC)
+    entry = replace(ledger.draft([], "promote", 1, "long ago"), at=began, effective=began, state="done")
+    ledger.append(books.local(here), entry, [])
+    assert promotion.history(here) == []
+    with pytest.raises(ModelError, match="nothing to roll back to"):
+        promotion.rollback(here, reason="its champion is not the registry's, so nothing is taken over")
+    assert promotion.history(here) == []
+    registry.point(here, registry.CHAMPION, 1)
+    with pytest.raises(ModelError, match="champion already"):
+        promotion.promote(here, 1, BETTER, reason="again")
+    assert [replace(one, reasons=()) for one in promotion.history(here)] == [entry]
+
+
+def test_two_machines_that_promote_at_once_keep_one_ledger(machines: tuple[Settings, Settings]) -> None:
+    here, there = machines
+    begin = threading.Barrier(2)
+
+    def promote(settings: Settings, numbers: tuple[int, ...]) -> None:
+        begin.wait()
+        for number in numbers:
+            promotion.promote(settings, number, BETTER, reason="test")
+
+    with ThreadPoolExecutor() as pool:
+        both = [pool.submit(promote, *given) for given in ((here, (2, 4)), (there, (3, 1)))]
+        assert [one.result() for one in both] == [None, None]
+    held = promotion.history(there)
+    assert promotion.history(here) == held
+    done = [entry for entry in held if entry.state == "done"][-4:]
+    assert sorted(entry.version for entry in done) == [1, 2, 3, 4]
+    assert [entry.previous for entry in done[1:]] == [entry.version for entry in done[:-1]]
+    assert [entry.state for entry in held[-8:]] == ["pending", "done"] * 4
+    assert promotion.disagreement(here) is None
+    today = done[-1].at.date() + timedelta(days=1)
+    assert [promotion.champion_on(machine, today) for machine in machines] == [done[-1]] * 2
+    assert not books.local(there).path.exists()
+
+
+def test_a_machine_that_stalled_between_ledger_and_alias_changes_nothing(machines: tuple[Settings, Settings]) -> None:
+    here, there = machines
+    entries = promotion.history(here)
+    first, second = [number for number in (1, 2, 3) if number != entries[-1].version][:2]
+    drafted = ledger.draft(entries, "promote", first, "and then it stalled")
+    begun = ledger.append(books.of(here), drafted, entries)
+    promotion.promote(there, second, BETTER, reason="the other machine goes on")
+    ended = promotion.carry_out(here, begun, [*entries, begun])  # only now its alias moves
+    assert (ended.state, ended.version) == ("done", first)
+    assert registry.alias_of(here, registry.CHAMPION) == second
+    assert promotion.disagreement(here) is None
+    assert [entry.version for entry in promotion.history(here)[-4:]] == [first, first, second, second]
 
 
 def test_another_database_is_refused_by_name_and_without_its_password(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 
 from champion.errors import DecisionOutdated, UsageError
 from champion.settings import Settings
-from champion.tracking import ledger, notify, promotion, registry, runs, store
+from champion.tracking import books, ledger, notify, promotion, registry, runs, store
 from champion.tracking.promotion import Decision
 
 # MLflow 3.17 on SQLAlchemy 2.1
@@ -133,7 +133,7 @@ def test_a_promotion_killed_anywhere_is_finished_or_never_was(
     forks: subprocess.Popen[str], workspace: Settings
 ) -> None:
     promotion.promote(workspace, 1, YES, reason="first")
-    path, seen = ledger.path_of(workspace.home), set()
+    path, seen = workspace.home / "promotions.jsonl", set()
     for number in range(6):
         before = path.read_bytes()
         target = 2 + number % 3
@@ -165,12 +165,13 @@ def test_champion_on_a_date_through_promote_promote_rollback(workspace: Settings
     days = [entry.effective.astimezone(ledger.INDIA).date() for entry in told(workspace) if entry.effective]
     assert len(days) == 3
     # The same decisions a day apart, as the years make them: the file is rewritten as those days would have written it.
-    entries, path = told(workspace), workspace.home / "spread.jsonl"
+    entries, book = told(workspace), books.FileBook(workspace.home / "spread.jsonl")
     for number, entry in enumerate(entries):
         later = timedelta(days=10 * number)
         assert entry.effective is not None
-        ledger.append(path, replace(entry, at=entry.at + later, effective=entry.effective + later))
-    read = ledger.read(path)
+        moved = replace(entry, at=entry.at + later, effective=entry.effective + later)
+        ledger.append(book, moved, ledger.read(book))
+    read = ledger.read(book)
     asked = [days[0] + timedelta(days=n) for n in (-1, 0, 9, 10, 19, 20, 400)]
     found = [ledger.on_date(read, day) for day in asked]
     assert [entry and entry.version for entry in found] == [None, 1, 1, 2, 2, 1, 1]

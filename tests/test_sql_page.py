@@ -20,10 +20,25 @@ SPECIFIED = {
     "raw_equity_ohlc": "table", "normalized_equity_ohlc": "table", "features_equity_indicators": "table",
     "symbol_master": "table", "equity_ohlc_daily_summary": "view", "equity_volume_leaders": "view",
 }  # fmt: skip
+# Every statement of the specification's SQL in its order, and every clause of a definition that is not as it was.
+ORIGINAL = (
+    "create database champion_market", "create table raw_equity_ohlc", "create index idx_isin`",
+    "create table normalized_equity_ohlc", "idx_isin_norm", "idx_volume", "create table features_equity_indicators",
+    "create table symbol_master", "create unique index idx_symbol_exchange",
+    "create materialized view equity_ohlc_daily_summary", "create materialized view equity_volume_leaders",
+    "insert into raw_equity_ohlc select * from file(", "insert into normalized_equity_ohlc select * from file(",
+    "insert into normalized_equity_ohlc format JSONEachRow", "insert_df(", "set max_threads", "max_execution_time",
+    "optimize_read_in_order", "max_memory_usage", "set use_query_cache", "query_cache_ttl", "freeze partition",
+    "attach partition '202401' from", "create role analyst", "grant select`", "create role pipeline_writer",
+    "grant select, insert", "create role data_admin", "grant all", "create user analyst_user",
+    "grant analyst to analyst_user", "create user pipeline_service", "grant pipeline_writer to pipeline_service",
+    "set log_queries", "log_query_threads", "from system.query_log", "prewhere", "sample 0.1", "interval 5 year",
+    "3 year", "1 year", "partition by toYYYYMM", "index_granularity = 8192",
+)  # fmt: skip
 
 
 def test_every_statement_has_a_verdict_and_a_reason() -> None:
-    assert len(VERDICTS) >= 25
+    assert [words for words in ORIGINAL if not any(words in row[0] for row in VERDICTS)] == []
     for row in VERDICTS:
         assert row[1] in {"created", "corrected", "refused"}, row[0]
         assert len(row[2]) > 20, row[0]

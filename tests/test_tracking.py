@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,16 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from champion.errors import ModelError, PromotionRefused, UsageError
+from champion import estimators
+from champion.errors import ModelError, PromotionRefused, ServiceError, UsageError
 from champion.settings import Settings
-from champion.tracking import ledger, promotion, registry, runs, store
+from champion.tracking import books, ledger, promotion, registry, runs, store
 from champion.tracking.promotion import Decision
 
 # MLflow 3.17 on SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
 
+ROOT = Path(__file__).resolve().parents[1]
 YES = Decision(promote=True, reasons=("it is better",))
 NO = Decision(promote=False, reasons=("it is worse",))
 
@@ -76,6 +79,16 @@ def test_two_processes_may_meet_on_a_fresh_store(tmp_path: Path) -> None:
     said = [process.communicate(timeout=120)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert [run.status for run in runs.find_runs(Settings(home=tmp_path), ["e"])] == ["FINISHED", "FINISHED"]
+
+
+def test_a_store_that_was_there_and_is_gone_is_no_empty_store(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    marker = tmp_path / "mlflow" / "prepared"
+    marker.parent.mkdir()
+    marker.write_text(f"{settings.tracking} mlflow {metadata.version('mlflow')}\n")
+    with pytest.raises(ServiceError, match=rf"is gone: bring it back, or delete {marker}"):
+        store.prepare(settings)
+    assert not (tmp_path / "mlflow" / "mlflow.db").exists()
 
 
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "./mlruns", "file:///tmp/mlruns", "http://10.0.0.1:5000"])
@@ -149,7 +162,7 @@ def test_a_model_of_other_features_is_refused(shared: Settings) -> None:
 def test_a_model_of_foreign_types_is_not_registered(shared: Settings) -> None:
     model = TransformedTargetRegressor(LinearRegression(), func=subprocess.getoutput, inverse_func=os.system)
     run_id = runs.open_run(shared, "training", "foreign")
-    with pytest.raises(ModelError, match=r"no class of scikit-learn.*getoutput"):
+    with pytest.raises(ModelError, match=r"no class of sklearn.*getoutput"):
         registry.register(shared, model, frame(), run_id=run_id, feature_version="v1")
     runs.close_run(shared, run_id, "failed")
     assert len(registry.versions(shared)) == 3
@@ -261,8 +274,9 @@ def test_a_refusal_is_kept_and_moves_nothing(workspace: Settings) -> None:
 @pytest.mark.parametrize("alias_moved", [False, True])
 def test_a_crash_between_ledger_and_alias_is_finished_by_the_next_call(workspace: Settings, alias_moved: bool) -> None:
     promotion.promote(workspace, 1, YES, reason="first")
-    path = ledger.path_of(workspace.home)
-    begun = ledger.append(path, ledger.draft(ledger.read(path), "promote", 2, "then the power failed"))
+    book = books.of(workspace)
+    known = ledger.read(book)
+    begun = ledger.append(book, ledger.draft(known, "promote", 2, "then the power failed"), known)
     if alias_moved:
         registry.point(workspace, registry.CHAMPION, 2)
     current = promotion.current_champion(workspace)
@@ -278,44 +292,83 @@ def test_a_crash_between_ledger_and_alias_is_finished_by_the_next_call(workspace
 
 
 def test_a_decision_that_can_no_longer_be_carried_out_is_abandoned(workspace: Settings) -> None:
-    path = ledger.path_of(workspace.home)
-    ledger.append(path, ledger.draft([], "promote", 99, "deleted since"))
+    ledger.append(books.of(workspace), ledger.draft([], "promote", 99, "deleted since"), [])
     promotion.promote(workspace, 1, YES, reason="first")
     assert [entry.state for entry in promotion.history(workspace)] == ["pending", "abandoned", "pending", "done"]
 
 
-def done(version: int, at: datetime, entries: list[ledger.Entry]) -> ledger.Entry:
-    return replace(ledger.draft(entries, "promote", version, "test"), state="done", at=at, effective=at)
+def add_done(book: books.Book, version: int, at: datetime) -> None:
+    entries = ledger.read(book)
+    entry = replace(ledger.draft(entries, "promote", version, "test"), state="done", at=at, effective=at)
+    ledger.append(book, entry, entries)
 
 
 def test_which_model_was_champion_on_a_date_in_india(tmp_path: Path) -> None:
-    path = tmp_path / "promotions.jsonl"
+    settings = Settings(home=tmp_path)
+    book = books.of(settings)
     first = datetime(2024, 1, 10, 18, 29, tzinfo=UTC)  # 23:59 in India
-    ledger.append(path, done(1, first, ledger.read(path)))
-    ledger.append(path, done(2, first + timedelta(days=5, minutes=1), ledger.read(path)))  # 00:00 on the 16th
-    entries = ledger.read(path)
+    add_done(book, 1, first)
+    add_done(book, 2, first + timedelta(days=5, minutes=1))  # 00:00 on the 16th
+    entries = ledger.read(book)
     answers = {day: ledger.on_date(entries, date(2024, 1, day)) for day in (9, 10, 15, 16, 31)}
     assert {day: entry and entry.version for day, entry in answers.items()} == {9: None, 10: 1, 15: 1, 16: 2, 31: 2}
-    settings = Settings(home=tmp_path)
     assert [entry.version for entry in promotion.history(settings, on=date(2024, 1, 15))] == [1]
     on_the_day = promotion.champion_on(settings, date(2024, 1, 16))
     assert on_the_day is not None
     assert on_the_day.version == 2
 
 
+def test_a_book_in_the_registry_takes_a_line_only_on_top_of_what_its_writer_read(shared: Settings) -> None:
+    book = books.RegistryBook(shared)
+    assert book.held() == books.Held((), 1)
+    assert book.add("a", 1)
+    seen = book.held().following
+    assert book.add("b", seen)
+    assert not book.add("overtaken", seen)
+    assert book.held() == books.Held(("a", "b"), 4)
+    assert book.add("c", 4)
+    assert book.held().lines == ("a", "b", "c")
+    assert len(registry.versions(shared)) == 3, "lines are no versions of the model"
+    store.prepare(shared).delete_model_version(f"{registry.MODEL}.promotions", "2")
+    with pytest.raises(ModelError, match="some were deleted"):
+        book.held()
+
+
 def test_an_edited_ledger_is_noticed_and_a_torn_line_is_not_believed(tmp_path: Path) -> None:
     path = tmp_path / "promotions.jsonl"
+    book = books.FileBook(path)
     for version in (1, 2, 3):
-        ledger.append(path, done(version, datetime(2024, 1, version, tzinfo=UTC), ledger.read(path)))
+        add_done(book, version, datetime(2024, 1, version, tzinfo=UTC))
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"decision": 4, "kind"')
-    assert [entry.version for entry in ledger.read(path)] == [1, 2, 3]
-    ledger.append(path, done(4, datetime(2024, 1, 4, tzinfo=UTC), ledger.read(path)))
-    assert [entry.version for entry in ledger.read(path)] == [1, 2, 3, 4]
+    assert [entry.version for entry in ledger.read(book)] == [1, 2, 3]
+    add_done(book, 4, datetime(2024, 1, 4, tzinfo=UTC))
+    assert [entry.version for entry in ledger.read(book)] == [1, 2, 3, 4]
 
     lines = whole.splitlines(keepends=True)
     edited = json.dumps(json.loads(lines[1]) | {"version": 7}).encode() + b"\n"
     for damaged in (lines[0] + lines[2], lines[0] + edited + lines[2], lines[0] + edited, b"{}\n"):
         path.write_bytes(damaged)
         with pytest.raises(ModelError, match="restore"):
-            ledger.read(path)
+            ledger.read(book)
+
+
+def test_the_model_of_the_page_is_registered_where_its_package_is_trusted(
+    workspace: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "howto" / "own_model.md").read_text()
+    (tmp_path / "contrarian.py").write_text(page.partition("```python\n")[2].partition("```")[0])
+    monkeypatch.syspath_prepend(tmp_path)
+    inputs = frame()
+    labels = (inputs["rsi_14"] > 0).to_numpy().astype(int)
+    model = estimators.Recipe("contrarian.Contrarian", {"strength": 2.0}).make().fit(inputs.to_numpy(), labels)
+    run_id = runs.open_run(workspace, "training", "own")
+    with pytest.raises(ModelError, match="CHAMPION_MODEL_PACKAGES=contrarian"):
+        registry.register(workspace, model, inputs, run_id=run_id, feature_version="v1")
+    trusting = workspace.model_copy(update={"model_packages": ("contrarian",)})
+    made = registry.register(trusting, model, inputs, run_id=run_id, feature_version="v1")
+    runs.close_run(workspace, run_id, "succeeded")
+    loaded = registry.load(trusting, made.number).model
+    assert np.array_equal(loaded.predict_proba(inputs.to_numpy()), model.predict_proba(inputs.to_numpy()))
+    with pytest.raises(ModelError, match="no class of"):
+        registry.load(workspace, made.number)

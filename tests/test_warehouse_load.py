@@ -27,7 +27,7 @@ from warehouse_rows import (
 from champion import contracts, warehouse
 from champion.errors import ContractError, WarehouseError
 from champion.settings import Settings
-from champion.warehouse import fingerprint, retention
+from champion.warehouse import fingerprint, ledger, retention
 
 
 def test_files_of_a_month_load_like_their_frame(fresh: Settings, tmp_path: Path) -> None:
@@ -60,6 +60,44 @@ def test_a_replay_is_skipped_and_a_correction_replaces_the_month(fresh: Settings
         assert warehouse.load_month(client, contract, JANUARY, [], "3").rows == 0
         assert warehouse.frame(client, COUNT.format(NORMALIZED)).item() == 4
         assert warehouse.load_month(client, contract, JANUARY, [], "3").skipped
+
+
+def test_months_of_several_years_replace_theirs_and_leave_the_others(fresh: Settings) -> None:
+    contract = contracts.load(NORMALIZED)
+    firsts = [date(2023, 11, 1), date(2023, 12, 1), date(2024, 1, 1), date(2024, 3, 1)]
+
+    def bars(months: list[date], bump: float = 0.0) -> pl.DataFrame:
+        return normalized(tuple(month.replace(day=15) for month in months), bump=bump)
+
+    with warehouse.writer(fresh) as client:
+
+        def stored() -> dict[str, int]:
+            return fingerprint.of_table(client, contract, NORMALIZED)
+
+        loaded = warehouse.load_months(client, contract, dict.fromkeys(firsts, "1"), bars(firsts))
+        assert [(result.partition, result.rows) for result in loaded] == [
+            ("202311", 4), ("202312", 4), ("202401", 4), ("202403", 4)
+        ]  # fmt: skip
+        assert ledger.loaded(client, contract, dict.fromkeys(firsts, "1")) == dict.fromkeys(firsts, 4)
+        inner = dict.fromkeys(firsts[1:3], "2")
+        warehouse.load_months(client, contract, inner, bars(firsts[1:3], bump=1.0))
+        corrected = pl.concat([bars([firsts[0], firsts[3]]), bars(firsts[1:3], bump=1.0)])
+        assert stored() == fingerprint.of_frame(contract, corrected)
+        assert list(ledger.loaded(client, contract, dict.fromkeys(firsts, "1"))) == [firsts[0], firsts[3]]
+        assert list(ledger.loaded(client, contract, inner)) == list(inner)
+        with pytest.raises(WarehouseError, match="202312 to 202401: 4 of 12 rows are of other months, as 2024-03-15"):
+            warehouse.load_months(client, contract, inner, bars(firsts[1:]))
+        broken = bars(firsts).with_columns(low=pl.when(pl.col("trade_date") > firsts[3]).then(1e9).otherwise("low"))
+        with pytest.raises(WarehouseError, match="low_le_high"):
+            warehouse.load_months(client, contract, dict.fromkeys(firsts, "3"), broken)
+        assert stored() == fingerprint.of_frame(contract, corrected)
+        # December is gone from the lake's files, and with November all of 2023.
+        emptied = warehouse.load_months(client, contract, dict.fromkeys(firsts[:3], "4"), bars(firsts[2:3]))
+        assert [result.rows for result in emptied] == [0, 0, 4]
+        assert stored() == fingerprint.of_frame(contract, bars(firsts[2:]))
+        assert ledger.loaded(client, contract, dict.fromkeys(firsts[:3], "4")) == {
+            firsts[0]: 0, firsts[1]: 0, firsts[2]: 4
+        }  # fmt: skip
 
 
 def test_rows_that_vanished_from_the_table_are_loaded_again(fresh: Settings) -> None:

@@ -64,23 +64,25 @@ def test_outcomes_are_the_labels_of_polars(fresh: Settings) -> None:
     sessions = tuple(date(2024, 1, day) for day in (15, 16, 17, 18))
     bars = pl.concat([normalized((day,), bump=float(number**2 * 7)) for number, day in enumerate(sessions)])
     bars = bars.with_columns(series=pl.lit("EQ"))
-    bars = bars.filter((pl.col("symbol") != "BETA") | (pl.col("trade_date") != sessions[2]))  # BETA does not trade
+    absent = {"BETA": sessions[2:3], "M&M": sessions[1:2], "ZED'S": sessions[2:]}  # a day, the entry of lag 1, for good
+    for symbol, days in absent.items():
+        bars = bars.filter((pl.col("symbol") != symbol) | ~pl.col("trade_date").is_in(days))
     scores = FRAMES["predictions_equity_scores"]().with_columns(horizon=pl.lit(2, dtype=pl.Int32))
     with warehouse.writer(fresh) as client:
         warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, bars, "1")
         warehouse.load_month(client, contracts.load("predictions_equity_scores"), JANUARY, scores, "1")
         adjustments.refresh(client)
+    for lag in (0, 1):
+        got = queries.ask(fresh, "prediction_outcomes", {"lag": lag})
+        labels = forward_return(bars, 2, lag).filter(pl.col("trade_date") == sessions[0])
+        both = got.join(labels, on="instrument_id", suffix="_of_polars", maintain_order="left")
+        for name in ("forward_return", "label_end", "exit_date"):
+            assert both[name].to_list() == both[f"{name}_of_polars"].to_list()
+        assert both["label_end"].unique().to_list() == [sessions[lag + 2]]
+        ranked = got.sort("forward_return", descending=True, nulls_last=True)["outcome_rank"].to_list()
+        assert ranked == [[1, 2, 3, 4], [1, 2, 3, None]][lag]
+    assert got.filter(symbol="ZED'S").select("forward_return", "exit_date").row(0) == (0.0, sessions[1])
     got = queries.ask(fresh, "prediction_outcomes")
-    labels = forward_return(bars, 2).filter(pl.col("trade_date") == sessions[0])
-    both = got.join(labels, on="instrument_id", suffix="_of_polars", maintain_order="left")
-    assert both.filter(pl.col("symbol") != "BETA")["label_end"].unique().to_list() == [sessions[2]]
-    assert both["forward_return"].to_list() == both["forward_return_of_polars"].to_list()
-    assert got.filter(pl.col("symbol") == "BETA").select("forward_return", "outcome_rank").row(0) == (None, None)
-    assert got.drop_nulls("forward_return").sort("forward_return", descending=True)["outcome_rank"].to_list() == [
-        1,
-        2,
-        3,
-    ]
     assert got["model_version"].unique().to_list() == [2]
     assert queries.ask(fresh, "prediction_outcomes", {"version": 1})["model_version"].unique().to_list() == [1]
 

@@ -17,7 +17,7 @@ from champion.errors import WarehouseError
 from champion.lake import Lake
 from champion.lake.sealed import seal
 from champion.pipeline.build import build_features
-from champion.pipeline.load import load
+from champion.pipeline.load import MOST_VALUES, load
 from champion.settings import Settings
 from champion.warehouse import fingerprint, migrations, parts
 from champion.warehouse.statements import split
@@ -71,6 +71,28 @@ def test_the_engine_reads_the_lake_itself_whatever_lies_where(market: Settings) 
         torn = "select partition, count() as n from system.parts where active and table = {t:String} group by 1"
         counts = dict(warehouse.frame(client, torn, {"t": NORMALIZED}).iter_rows())
     assert counts == {"2023": 1, "2024": 1}
+
+
+def test_many_months_at_once_are_what_they_are_one_by_one_for_fewer_statements(
+    market: Settings, tmp_path: Path
+) -> None:
+    held: dict[str, object] = {}
+    asked: dict[str, int] = {}
+    for name, most_values in (("at once", MOST_VALUES), ("one by one", 1)):
+        there = market.model_copy(update={"home": tmp_path / name})
+        there.home.mkdir()
+        there.lake.symlink_to(market.lake)
+        events = "select sum(value) from system.events where event = 'Query'"
+        with warehouse.writer(there) as client:
+            warehouse.migrate(client)
+            before = warehouse.frame(client, events).item()
+            loaded = load(there, START, END, DATASETS, most_values=most_values)
+            asked[name] = warehouse.frame(client, events).item() - before
+            written = "select dataset, partition, digest, rows from loads final where partition > 0 order by all"
+            held[name] = loaded, warehouse.frame(client, written).rows()
+        assert reconciled(there)
+    assert held["at once"] == held["one by one"]
+    assert 2 * asked["at once"] < asked["one by one"]
 
 
 def test_a_month_loaded_three_times_leaves_every_aggregate_as_it_was(market: Settings) -> None:

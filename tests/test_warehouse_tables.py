@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from decimal import Decimal
 
 import polars as pl
 import pytest
@@ -18,6 +19,7 @@ from warehouse_rows import (
     FINDINGS,
     FRAMES,
     INDEX,
+    JANUARY,
     MASTER,
     NORMALIZED,
     PREDICTIONS,
@@ -27,6 +29,7 @@ from warehouse_rows import (
 )
 
 from champion import contracts, warehouse
+from champion.contracts.contract import parse
 from champion.contracts.rules import rule_constraint
 from champion.settings import Settings
 from champion.warehouse import fingerprint
@@ -116,6 +119,35 @@ def test_fingerprints_of_polars_and_clickhouse_agree_and_notice_a_swap(loaded: S
     swapped = rows.with_columns(volume=pl.Series([rows["volume"][1], rows["volume"][0], *rows["volume"][2:]]))
     changed = fingerprint.of_frame(contract, swapped)
     assert [column for column in same if same[column] != changed[column]] == ["volume"]
+
+
+def test_decimals_of_any_width_are_compared_digit_for_digit(loaded: Settings) -> None:
+    digits = {"type": "bytes", "logicalType": "decimal", "scale": 2}
+    types = {"day": {"type": "int", "logicalType": "date"}, "narrow": digits | {"precision": 9}}
+    wide = {"name": "wide", "type": ["null", digits | {"precision": 38}], "default": None, "doc": ""}
+    contract = parse(
+        {
+            "name": "raw_money", "layer": "raw", "dataset": "money", "schema_version": "1.0.0", "doc": "",
+            "key": ["narrow"], "session": "day", "partition_by": ["date"], "sort_by": ["narrow"], "rules": {},
+            "fields": [*({"name": name, "type": avro, "doc": ""} for name, avro in types.items()), wide],
+        }
+    )  # fmt: skip
+    texts = [("1.50", "12345678901234567890123456789012345.67"), ("-3.25", None), ("9999999.99", "-0.01")]
+    rows = pl.DataFrame(
+        [(JANUARY, *(Decimal(text) if text else None for text in pair)) for pair in texts],
+        schema=contract.polars_schema,
+        orient="row",
+    )
+    stored = " union all ".join(
+        f"select toDate('{JANUARY}') as day, toDecimal32('{narrow}', 2) as narrow, "
+        + ("cast(null as Nullable(Decimal(38, 2)))" if wide is None else f"toNullable(toDecimal128('{wide}', 2))")
+        + " as wide"
+        for narrow, wide in texts
+    )
+    with warehouse.reader(loaded) as client:
+        assert fingerprint.of_table(client, contract, f"({stored})") == fingerprint.of_frame(contract, rows)
+        cents = stored.replace("1.50", "1.51")
+        assert fingerprint.of_table(client, contract, f"({cents})") != fingerprint.of_frame(contract, rows)
 
 
 def test_null_and_zero_have_different_fingerprints() -> None:

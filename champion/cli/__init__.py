@@ -1,5 +1,13 @@
 """The command line: each command parses, calls one function, and prints. Heavy imports happen inside commands."""
 
-from champion.cli.app import main
+from champion import startup
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Run the `champion` command."""
+    startup.unhurried()
+    from champion.cli import app  # noqa: PLC0415 - the first of the imports that should be quick
+
+    app.main()

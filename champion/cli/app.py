@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
 
 from champion.cli import archive, console, data, lake, lineage, look, models, notebook, run, schema, services, trail
-from champion.errors import ChampionError
+from champion.errors import ChampionError, MachineError
 
 app = typer.Typer(
     name="champion",
@@ -30,9 +31,16 @@ app.add_typer(data.warehouse_app, name="warehouse")
 
 
 def main() -> None:
-    """Run the command line; a deliberate error is one clear message, not a stack."""
+    """Run the command line; a deliberate error, or the machine's refusal, is one clear message, not a stack."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding has no character for is spelled out
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except ChampionError as error:
         console.complain(error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        refused = MachineError.of(error)
+        console.complain(refused)
+        sys.exit(refused.exit_code)

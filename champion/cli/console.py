@@ -11,20 +11,19 @@ from typing import Annotated, Any
 
 import polars as pl
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from champion.errors import ChampionError, UsageError
+from champion.errors import ChampionError, ServiceError, UsageError
 from champion.masking import masked, secrets
 from champion.pipeline.progress import Progress
-from champion.settings import Settings
+from champion.settings import Settings, read
 from flows.summary import flat
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, markup=False)  # what is shown comes from files: a symbol may be called [/red]
+err = Console(stderr=True, highlight=False, markup=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Force = Annotated[bool, typer.Option("--force", help="Do it again even where nothing changed.")]
@@ -36,11 +35,7 @@ def settings() -> Settings:
     Raises:
         UsageError: naming each setting that is wrong.
     """
-    try:
-        return Settings()
-    except ValidationError as error:
-        wrong = "; ".join(f"CHAMPION_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
-        raise UsageError(f"settings: {wrong}") from error
+    return read()
 
 
 def day(text: str) -> date:
@@ -69,8 +64,17 @@ def assigned(pairs: Sequence[str]) -> dict[str, str]:
 
 def complain(error: ChampionError) -> None:
     """Print an error on one paragraph, in red where the terminal has colours."""
-    err.print(f"[bold red]{type(error).__name__}[/]: ", end="")
-    err.print(masked(str(error), secrets(os.environ)), markup=False, soft_wrap=True)
+    err.print(type(error).__name__, style="bold red", end=": ")
+    err.print(printable(masked(str(error), secrets(os.environ))), soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    r"""Return `text` with what would steer a terminal, or hide what is there, spelled out.
+
+    >>> printable("TCS\x1b[2J")
+    'TCS\\x1b[2J'
+    """
+    return "".join(one if one.isprintable() or one in "\n\t" else ascii(one)[1:-1] for one in text)
 
 
 def show(result: Mapping[str, Any], *, as_json: bool) -> None:
@@ -79,7 +83,7 @@ def show(result: Mapping[str, Any], *, as_json: bool) -> None:
         out.print_json(json.dumps(result, default=str))
         return
     for name, value in flat(result):
-        out.print(f"{name:<32}", _plain(value), markup=False, soft_wrap=True)
+        out.print(f"{name:<32}", _plain(value), soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -103,13 +107,18 @@ def frame(title: str, rows: pl.DataFrame) -> None:
 def stages(count: int, *, hidden: bool = False) -> Callable[[str], None]:
     """Return what announces each of `count` stages on stderr, also where no bar can be drawn."""
     numbers = iter(range(1, count + 1))
-    return lambda text: None if hidden else err.print(f"[dim]{next(numbers)}/{count} {text}[/]")
+    return lambda text: None if hidden else err.print(f"{next(numbers)}/{count} {text}", style="dim")
 
 
 @contextmanager
 def progress_bar(*, hidden: bool = False) -> Iterator[Progress]:
     """Yield a progress callback drawn as one bar on stderr; nothing is drawn for machines."""
-    columns = (TextColumn("{task.description:<44.44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:<44.44}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Bar(*columns, console=err, transient=True, disable=hidden or not err.is_terminal) as bar:
         task = bar.add_task("starting", total=None)
 
@@ -124,16 +133,29 @@ def flow_context(chosen: Settings, *, hidden: bool = False) -> Iterator[None]:
     """Prepare this process for a flow: the workspace's Prefect server up, its address set, progress shown.
 
     Must come before anything imports prefect, which reads its settings once.
-    """
-    from champion.services import prefect  # noqa: PLC0415
 
-    api = prefect.ensure(chosen, note=lambda text: None if hidden else err.print(f"[dim]{text}[/]"))
+    Raises:
+        ServiceError: the server does not start, or stopped answering while the flow ran.
+    """
+    from champion.services import local, prefect  # noqa: PLC0415
+
+    api = prefect.ensure(chosen, note=lambda text: None if hidden else err.print(text, style="dim"))
     os.environ.update(prefect.environment(chosen, api))
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")  # errors come as one message at the end
     from flows.progress import shown_by  # noqa: PLC0415
 
     with progress_bar(hidden=hidden) as tell, shown_by(tell):
-        yield
+        try:
+            yield
+        except ChampionError:
+            raise
+        except Exception as error:
+            if local.answers(f"{api}/health"):
+                raise
+            raise ServiceError(
+                f"Prefect's server at {api} stopped answering while the flow ran ({type(error).__name__}). "
+                f"What was done is kept: run it again{local.last_words(chosen, prefect.NAME)}"
+            ) from error
 
 
 def _plain(value: Any) -> str:
@@ -147,6 +169,6 @@ def _plain(value: Any) -> str:
         case int():
             return f"{value:,}"
         case list() | tuple():
-            return "; ".join(map(str, value))
+            return printable("; ".join(map(str, value)))
         case _:
-            return str(value)
+            return printable(str(value))

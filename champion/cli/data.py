@@ -34,7 +34,7 @@ def load(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the warehouse in step with the lake, month by month; months that are alike are skipped.
+    """Bring the warehouse in step with the lake; months that are alike are skipped.
 
     Example: champion warehouse load 2024-01-01 2024-12-31
     """

@@ -13,20 +13,20 @@ from champion.settings import Settings
 from champion.simulate import SimulatedArchive, publish
 from champion.tracking import registry
 
-START, END = date(2023, 1, 2), date(2024, 12, 31)
+END = date(2024, 12, 31)
 
 
-def run(base: Settings, instruments: int, signal: float, *, as_json: bool) -> None:
+def run(base: Settings, instruments: int, start: date, signal: float, *, as_json: bool) -> None:
     """Run the demo in `<home>/demo`, so that simulated sessions never mix with real ones, and print what came of it."""
     here = (base.home / "archive" / "simulation.json").exists()  # the demo's own workspace, by its README's export
     home = base.home if here else base.home / "demo"
     tell_stage = console.stages(4, hidden=as_json)
-    tell_stage("simulating an exchange archive of two years")
+    tell_stage(f"simulating an exchange archive from {start}")
     with console.progress_bar(hidden=as_json) as tell:
         archive = publish(
             home / "archive",
             instruments=instruments,
-            start=START,
+            start=start,
             end=END,
             signal=signal,
             progress=lambda done, total: tell(done, total, "simulating the archive"),
@@ -38,7 +38,7 @@ def run(base: Settings, instruments: int, signal: float, *, as_json: bool) -> No
         from flows.models import score_session, train_model  # noqa: PLC0415
 
         tell_stage(f"backfilling {len(archive.sessions)} sessions: lake, quality, features, warehouse")
-        backfilled = historical_backfill(START, END)
+        backfilled = historical_backfill(start, END)
         tell_stage("training a model and judging it")
         trained = train_model()
         tell_stage(f"scoring {archive.sessions[-1]}, the last session")
@@ -82,10 +82,6 @@ def _summary(
     }
 
 
-def _named(version: int | None) -> str:
-    return "none: the gate refused" if version is None else f"{registry.MODEL} version {version}"
-
-
 def _say_where_to_look(settings: Settings) -> None:
     from champion.services import prefect  # noqa: PLC0415
 
@@ -93,10 +89,12 @@ def _say_where_to_look(settings: Settings) -> None:
     console.out.print(
         f"""
 Look around (this workspace is {settings.home}):
-  export CHAMPION_HOME={shlex.quote(str(settings.home))}
+  export CHAMPION_HOME={shlex.quote(str(settings.home))} CHAMPION_ARCHIVE={shlex.quote(settings.archive)}
   champion status            the workspace in one screen
+  champion report            the morning look: market, quality, drift, scores
   champion ui                MLflow: runs, notebooks, the model registry
   champion lab               JupyterLab on the notebooks
   Prefect                    {server.url if server else "starts with the next flow"}   (champion stop ends it)""",
         markup=False,
+        soft_wrap=True,
     )

@@ -21,7 +21,8 @@ Dataset = Annotated[
     str | None, typer.Option("--dataset", autocompletion=completion.datasets, help="One dataset; without it, all.")
 ]
 Grace = Annotated[
-    float, typer.Option("--grace", min=0, help="Seconds readers get before files that were replaced are removed.")
+    float,
+    typer.Option("--grace", min=0, max=86_400, help="Seconds readers get before replaced files are removed."),
 ]
 _SHOWN = 5
 _GRACE = GRACE.total_seconds()

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from champion.cli import console
 from champion.cli.console import AsJson
+from champion.errors import UsageError
 
 if TYPE_CHECKING:
     from champion.pipeline.trace import Node, Trace
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Where data comes from, and where it went.", no_args_is_help=True)
 Picture = Annotated[Path | None, typer.Option(help="Draw it into this file too: .png, .svg or .pdf.")]
 _DIGEST = 10
+_PICTURES = (".png", ".svg", ".pdf")
 
 
 @app.command("back")
@@ -60,27 +63,29 @@ def _show(found: Trace, title: str, picture: Path | None, *, as_json: bool) -> N
         console.show(found.as_dict(), as_json=True)
         return
     for depth, node, told in found.walk():
-        console.out.print("  " * depth + _line(node, told=told), soft_wrap=True)
+        console.out.print(Text.assemble("  " * depth, *_line(node, told=told)), soft_wrap=True)
     sound = "every link holds: what lies there now is what was recorded"
     broken = [node.name for node in found.nodes.values() if node.state != "same"]
-    console.out.print(sound if found.is_whole else f"[bold red]does not hold[/]: {', '.join(broken)}")
+    console.out.print(
+        sound if found.is_whole else Text.assemble(("does not hold", "bold red"), f": {', '.join(broken)}")
+    )
 
 
-def _line(node: Node, *, told: bool) -> str:
+def _line(node: Node, *, told: bool) -> list[tuple[str, str]]:
+    name = console.printable(node.name)
     if told:
-        return f"[dim]{node.name} {node.span} (above)[/]"
-    state = "" if node.state == "same" else f" [bold red]{node.state}[/]"
-    said = " ".join(filter(None, [node.span, node.digest[:_DIGEST], node.note]))
-    return f"[bold]{node.name}[/]{state} [dim]{said}[/]"
+        return [(f"{name} {node.span} (above)", "dim")]
+    state = "" if node.state == "same" else f" {node.state}"
+    said = " ".join(filter(None, [node.span, node.digest[:_DIGEST], console.printable(node.note)]))
+    return [(name, "bold"), (state, "bold red"), (f" {said}", "dim")]
 
 
 def _draw(found: Trace, title: str, picture: Path) -> None:
+    if picture.suffix.lower() not in _PICTURES:
+        raise UsageError(f"{picture}: a picture is one of {', '.join(_PICTURES)}, by the end of its name")
     import polars as pl  # noqa: PLC0415
 
     from champion.plots.trace import trace_graph  # noqa: PLC0415
 
-    rows = [
-        {"id": n.id, "kind": n.kind, "name": n.name, "span": n.span, "state": n.state} for n in found.nodes.values()
-    ]
     picture.parent.mkdir(parents=True, exist_ok=True)
-    trace_graph(pl.DataFrame(rows), found.links, title=title).savefig(picture, dpi=110)
+    trace_graph(pl.DataFrame(found.rows), found.links, title=title).savefig(picture, dpi=110)

@@ -33,17 +33,22 @@ def status(*, as_json: AsJson = False) -> None:
     Example: champion status
     """
     from champion.pipeline.status import status as read_status  # noqa: PLC0415
+    from champion.services import mlflow  # noqa: PLC0415
+    from champion.tracking.pages import experiments_page  # noqa: PLC0415
 
-    found = read_status(console.settings())
+    chosen = console.settings()
+    found = read_status(chosen)
     if as_json:
         console.show(found.as_dict(), as_json=True)
         return
-    console.out.print(f"[bold]Champion[/] workspace {found.home}")
+    console.out.print(Text.assemble(("Champion", "bold"), f" workspace {found.home}"))
     console.table(
         "Lake",
         ["dataset", "sessions", "first", "last", "rows"],
-        [[d.name, d.sessions, d.first, d.last, d.rows] for d in found.datasets],
+        [[d.name, d.sessions, d.first, d.last, d.rows] for d in found.datasets if d.sessions],
     )
+    if empty := [d.name for d in found.datasets if not d.sessions]:
+        console.out.print(f"[dim]nothing yet in {', '.join(empty)}[/]")
     console.out.print(f"freshness: {found.freshness}")
     console.out.print(f"quarantine: {found.quarantined:,} rows")
     console.out.print(f"champion: {found.champion}")
@@ -52,6 +57,8 @@ def status(*, as_json: AsJson = False) -> None:
         ["started (IST)", "run", "outcome", "seconds"],
         [[r.started, r.name, r.outcome, r.seconds] for r in found.runs],
     )
+    if now := mlflow.address(chosen):
+        console.out.print(f"MLflow's pages: {experiments_page(now)}", soft_wrap=True)
 
 
 def report(
@@ -70,26 +77,38 @@ def report(
     found = morning(chosen, console.day(session) if session else None)
     if html is not None:
         from champion.pipeline.morning_page import render  # noqa: PLC0415 - matplotlib is slow to import
+        from champion.services import mlflow  # noqa: PLC0415
 
-        html.write_text(render(found, chosen.home), encoding="utf-8")
+        html.write_text(render(found, chosen.home, mlflow.address(chosen)), encoding="utf-8")
     if as_json:
         console.show(found.as_dict(), as_json=True)
         return
     market = found.market
-    console.out.print(f"[bold]{found.session:%A, %-d %B %Y}[/]")
+    console.out.print(f"{found.session:%A, %-d %B %Y}", style="bold")
     console.out.print(
         f"{market['shares']:,} shares traded, {market['advances']:,} up, {market['declines']:,} down, "
         f"turnover ₹ {market['turnover'] / 1e7:,.0f} crore"
     )
-    verdict = f"[bold red]gates failed: {', '.join(found.failed)}[/]" if found.failed else "gates passed"
+    verdict = (f"gates failed: {', '.join(found.failed)}", "bold red") if found.failed else "gates passed"
     known = found.rank_ic.sort("trade_date").tail(1)
     live = f", rank IC of {known['trade_date'].item()} {known['ic'].item():+.3f}" if known.height else ""
-    console.out.print(f"{verdict}; champion {found.champion}{live}")
-    console.frame("Movers", found.movers)
+    console.out.print(Text.assemble(verdict, f"; champion {found.champion}{live}"))
+    console.frame("Movers", _in_crore(found.movers))
     console.frame("Features that moved most since the month before", found.moved.head(5).select("column", "psi", "ks"))
     console.frame("Best scores", found.scores.head(10).select("rank", "symbol", "score"))
     columns = ["started (IST)", "run", "outcome", "seconds"]
     console.table("What ran", columns, [[r.started, r.name, r.outcome, r.seconds] for r in found.runs])
+
+
+def _in_crore(movers: pl.DataFrame) -> pl.DataFrame:
+    """Return movers as a person reads them: the change in per cent, the turnover in crore of rupees."""
+    change, turnover = pl.col("simple_return") * 100, pl.col("turnover") / 1e7
+    return movers.select(
+        "symbol",
+        pl.format("{}%", change.round(2)).alias("change"),
+        pl.col("close").alias("close, ₹"),
+        turnover.round(2).alias("turnover, ₹ crore"),
+    )
 
 
 def doctor(*, as_json: AsJson = False) -> None:
@@ -103,8 +122,8 @@ def doctor(*, as_json: AsJson = False) -> None:
     if as_json:
         console.show({check.name: asdict(check) for check in checks}, as_json=True)
     else:
-        marks = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "failed": "[bold red]failed[/]"}
-        rows = [[check.name, Text.from_markup(marks[check.state]), check.found, check.remedy] for check in checks]
+        styles = {"ok": "green", "warning": "yellow", "failed": "bold red"}
+        rows = [[check.name, Text(check.state, styles[check.state]), check.found, check.remedy] for check in checks]
         console.table("Champion doctor", ["check", "", "found", "to do"], rows)
     if any(check.state == "failed" for check in checks):
         raise typer.Exit(1)
@@ -138,7 +157,7 @@ def sql(
         console.out.print_json(answer.write_json())
         return
     with pl.Config(tbl_rows=50, tbl_cols=30, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
-        console.out.print(str(answer), markup=False, soft_wrap=True)
+        console.out.print(console.printable(str(answer)), soft_wrap=True)
     console.out.print(f"{answer.height:,} rows")
 
 
@@ -153,7 +172,7 @@ def _list_queries(*, as_json: bool) -> None:
         )
         return
     for query in known:
-        console.out.print(f"[bold]{query.name}[/]  {query.answers}", soft_wrap=True)
+        console.out.print(Text.assemble((query.name, "bold"), f"  {query.answers}"), soft_wrap=True)
         for p in query.parameters:
             default = "required" if p.default is None else f"default {p.default}"
-            console.out.print(f"    {p.name} ({p.type}, {default}): {p.meaning}", markup=False, soft_wrap=True)
+            console.out.print(f"    {p.name} ({p.type}, {default}): {p.meaning}", soft_wrap=True)

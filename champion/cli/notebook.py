@@ -113,7 +113,7 @@ def show_run(run: Run, *, as_json: AsJson = False) -> None:
     rows = [[c.number, c.title, c.status, c.seconds] for c in account.cells]
     console.table("Cells", ["cell", "heading", "status", "seconds"], rows)
     if account.traceback:
-        console.out.print(account.traceback, markup=False, soft_wrap=True)
+        console.out.print(console.printable(account.traceback), soft_wrap=True)
 
 
 @app.command("diff")
@@ -151,7 +151,7 @@ def open_run(
     page = _account(run).file(".html")
     if not page or ("://" not in page and not Path(page).exists()):
         raise NotebookError(f"run {run} has no page: it is a flow's, or its kernel never started; try `show`")
-    console.out.print(page, markup=False, soft_wrap=True)
+    console.out.print(page, soft_wrap=True)
     if browser:
         webbrowser.open(page if "://" in page else Path(page).as_uri())
 
@@ -214,8 +214,8 @@ def _show_difference(found: Difference, first: str, second: str) -> None:
             console.table(title, ["what", first, second], [[name, *map(_brief, pair)] for name, pair in pairs.items()])
     for title, text in (("What was run", found.cells), ("What was shown", found.shown)):
         if text:
-            console.out.print(f"[bold]{title}[/]")
-            console.out.print(text, markup=False, soft_wrap=True)
+            console.out.print(title, style="bold")
+            console.out.print(console.printable(text), soft_wrap=True)
 
 
 def _brief(value: Any) -> Any:

@@ -23,6 +23,7 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(
     instruments: Annotated[int, typer.Option(help="Simulated instruments.")] = 100,
+    start: Annotated[str, typer.Option(help="First date of the archive, which ends with 2024.")] = "2023-01-02",
     signal: Annotated[float, typer.Option(help="Planted predictability: 0 none, 1 strong.")] = 0.5,
     *,
     as_json: AsJson = False,
@@ -33,7 +34,7 @@ def demo(
     """
     from champion.cli import demonstration  # noqa: PLC0415
 
-    demonstration.run(console.settings(), instruments, signal, as_json=as_json)
+    demonstration.run(console.settings(), instruments, console.day(start), signal, as_json=as_json)
 
 
 def simulate(

@@ -37,7 +37,7 @@ def lab(
     chosen, root = console.settings(), os.geteuid() == 0
     console.err.print(f"workspace {chosen.home}", soft_wrap=True)
     if root:
-        console.err.print("[yellow]running as root[/], which Jupyter allows only on demand: --allow-root is given")
+        console.err.print("running as root, which Jupyter allows only on demand: --allow-root is given", style="yellow")
     command = jupyter.command(
         (folder or resources.folder("notebooks")).absolute(), port=port, browser=browser, root=root
     )
@@ -53,16 +53,17 @@ def serve() -> None:
 
     Example: champion serve
     """
-    from champion.services import together  # noqa: PLC0415
+    from champion.services import mlflow, together  # noqa: PLC0415
+    from champion.tracking.pages import experiments_page  # noqa: PLC0415
 
     chosen = console.settings()
 
     def tell(served: together.Served) -> None:
         console.out.print(f"Prefect  {served.prefect}")
-        console.out.print(f"MLflow   {served.mlflow or 'on its own server'}")
+        console.out.print(f"MLflow   {experiments_page(served.mlflow or mlflow.address(chosen) or '')}", soft_wrap=True)
         console.out.print(f"worker   on pool {chosen.work_pool}; Ctrl-C stops all")
 
-    together.serve(chosen, lambda text: console.err.print(f"[dim]{text}[/]"), tell)
+    together.serve(chosen, lambda text: console.err.print(text, style="dim"), tell)
 
 
 def deploy() -> None:
@@ -73,7 +74,7 @@ def deploy() -> None:
     from champion.services import deployed, prefect  # noqa: PLC0415
 
     chosen = console.settings()
-    api = prefect.ensure(chosen, note=lambda text: console.err.print(f"[dim]{text}[/]"))
+    api = prefect.ensure(chosen, note=lambda text: console.err.print(text, style="dim"))
     deployed.deploy(chosen, api)
     console.out.print(f"deployed to {api.removesuffix('/api')}, work pool {chosen.work_pool}")
 
@@ -84,6 +85,7 @@ def ui() -> None:
     Example: champion ui
     """
     from champion.services import local, mlflow, prefect, together  # noqa: PLC0415
+    from champion.tracking.pages import experiments_page  # noqa: PLC0415
 
     chosen = console.settings()
     if not mlflow.is_local(chosen):
@@ -94,7 +96,7 @@ def ui() -> None:
         with together.stoppable():
             local.wait(chosen, mlflow.NAME, pages, lambda: mlflow.healthy(pages))
             console.out.print(f"Prefect: {server.url if server else 'not running; the next flow starts it'}")
-            console.out.print(f"MLflow:  {pages.url}")
+            console.out.print(f"MLflow:  {experiments_page(pages.url)}", soft_wrap=True)
             together.watch(chosen, (mlflow.NAME,), (f"{pages.url}/health",))
     finally:
         local.stop(chosen, mlflow.NAME)

@@ -56,7 +56,12 @@ def load(name: str, version: int | None = None) -> Contract:
 
 
 def also(folder: Path) -> None:
-    """From now on know the contracts in `folder` too: a lake keeps those of its owner's feature sets in one."""
+    """From now on know the contracts in `folder` too: a lake keeps those of its owner's feature sets in one.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:  # an empty one changes nothing
+    ...     also(Path(folder))
+    """
     _OTHERS[folder] = None
 
 
@@ -92,9 +97,11 @@ def read(path: Path) -> dict[str, Any]:
         ContractError: it is not JSON, or not the record that the file's name says.
     """
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise ContractError(f"{path.name} is not JSON: {error}") from error
+    if not isinstance(record, dict):
+        raise ContractError(f"{path.name} holds a {type(record).__name__}; a contract is one record")
     if record.get("name") != path.stem.rpartition("_v")[0]:
         raise ContractError(f"{path.name} holds the record {record.get('name')!r}; file and record share one name")
-    return record
+    return dict(record)

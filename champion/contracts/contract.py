@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from champion.contracts.rules import rule_expression
+from champion.contracts.shape import misshapen
 from champion.contracts.types import Avro, Names, names as type_names, nullable_clickhouse, split_null
 from champion.errors import ContractError
 
@@ -19,7 +21,13 @@ NO_DEFAULT: Any = ...  # what a field without a default has in its place: null i
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: its name, types, whether it may be null, and what it means; `default` is as Avro writes it."""
+    """One field: its name, types, whether it may be null, and what it means; `default` is as Avro writes it.
+
+    >>> from champion.contracts import load
+    >>> field = load("normalized_equity_ohlc").fields[0]
+    >>> isinstance(field, Field), field.name, field.nullable, field.clickhouse
+    (True, 'event_id', False, 'UUID')
+    """
 
     name: str
     avro: Avro
@@ -39,7 +47,21 @@ class Field:
 
 @dataclass(frozen=True)
 class Contract:
-    """One dataset version. `session` names the field that holds the session; `partition_by` the folders."""
+    """One dataset version. `session` names the field that holds the session; `partition_by` the folders.
+
+    >>> from champion.contracts import load
+    >>> delivery = load("normalized_equity_delivery")
+    >>> isinstance(delivery, Contract), delivery.label, delivery.key
+    (True, 'normalized_equity_delivery v1.0.0', ('trade_date', 'instrument_id'))
+    >>> delivery.required[:3], delivery.ungrouped == tuple(delivery.polars_schema), delivery.groups
+    (('event_id', 'event_time', 'ingest_time'), True, {})
+    >>> delivery.clickhouse_columns["symbol"], delivery.arrow_schema.field("trade_date").type
+    ('String', DataType(date32[day]))
+    >>> delivery.conform(pl.DataFrame(schema=delivery.polars_schema)).shape
+    (0, 16)
+    >>> delivery.stored_schema["trade_date"]
+    Date
+    """
 
     name: str
     layer: str
@@ -131,6 +153,8 @@ def parse(record: dict[str, Any], version: int = 1) -> Contract:
     Raises:
         ContractError: it lacks an attribute, names fields it does not have, or says two things at once.
     """
+    if wrong := list(misshapen(record)):
+        raise ContractError(f"contract {record.get('name', '?')!r}: {'; '.join(wrong)}")
     try:
         contract = Contract(
             name=record["name"],
@@ -149,6 +173,8 @@ def parse(record: dict[str, Any], version: int = 1) -> Contract:
         )
     except KeyError as error:
         raise ContractError(f"contract {record.get('name', '?')!r} lacks the attribute {error}") from error
+    except RecursionError as error:
+        raise ContractError(f"contract {record['name']!r} has types nested too deeply") from error
     if wrong := list(_contradictions(contract)):
         raise ContractError(f"{contract.label}: {'; '.join(wrong)}")
     return contract
@@ -158,12 +184,25 @@ def _contradictions(contract: Contract) -> Iterator[str]:
     known = set(contract.polars_schema)
     if strangers := [name for name in (*contract.key, *contract.sort_by, contract.session) if name not in known]:
         yield f"key, session or sort_by name fields it does not have: {strangers}"
-    if not re.fullmatch(rf"{contract.version}\.\d+\.\d+", contract.schema_version):
+    if not re.fullmatch(rf"{contract.version}\.[0-9]{{1,6}}\.[0-9]{{1,6}}", contract.schema_version):
         yield f"schema_version of version {contract.version} must be {contract.version}.minor.patch"
+    yield from _rules(contract, known)
     for field in contract.fields:
         # Else a null that was written and a field that was not there yet could not be told apart.
         if field.nullable and field.default not in (None, NO_DEFAULT):
             yield f"{field.name} may be null, so its default must be null, not {field.default!r}"
+
+
+def _rules(contract: Contract, known: AbstractSet[str]) -> Iterator[str]:
+    empty = pl.LazyFrame(schema=contract.polars_schema)
+    for name, text in contract.rules.items():
+        try:
+            if strangers := sorted(set(pl.sql_expr(text).meta.root_names()) - known):
+                yield f"rule {name} reads fields it does not have: {strangers}"
+            elif empty.select(rule_expression(text)).collect_schema().dtypes() != [pl.Boolean()]:
+                yield f"rule {name} is true or false of no row: {text}"
+        except (pl.exceptions.PolarsError, ValueError) as error:
+            yield f"rule {name} is no expression: {error}"
 
 
 def _field(item: dict[str, Any]) -> Field:

@@ -47,6 +47,7 @@ _LOGICAL = {
     ("long", "timestamp-micros"): _alike(pl.Datetime("us", "UTC"), pa.timestamp("us", "UTC"), "DateTime64(6, 'UTC')"),
 }
 _DECIMAL_DIGITS = 38
+_LARGEST = 1_048_576  # bytes of a `fixed`
 
 
 def split_null(avro: Avro) -> tuple[Avro, bool]:
@@ -92,6 +93,8 @@ def names(avro: Avro) -> Names:
         raise ContractError(f"union {avro} inside another type is not supported; use separate fields")
     avro = spelled(avro)
     kind, logical = avro["type"], avro.get("logicalType")
+    if not isinstance(kind, str) or not isinstance(logical, str | None):
+        raise ContractError(f"type {kind!r} with logicalType {logical!r}: both are texts; allowed: {', '.join(_PLAIN)}")
     if logical == "decimal" and kind in {"bytes", "fixed"}:
         return _decimal(avro)
     if logical is not None and (kind, logical) in _LOGICAL:
@@ -118,6 +121,17 @@ def nullable_clickhouse(type_name: str, *, nullable: bool, low_cardinality: bool
     return f"LowCardinality({inner})" if low_cardinality else inner
 
 
+def _whole(value: Any, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _distinct(texts: Any) -> bool:
+    """Tell whether `texts` is a list of different texts, at least one."""
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        return False
+    return 0 < len(texts) == len(set(texts))
+
+
 def _plain(kind: Any) -> Names:
     if not isinstance(kind, str) or kind not in _PLAIN:
         raise ContractError(f"Avro type {kind!r} is not supported; allowed: {', '.join(_PLAIN)}")
@@ -127,8 +141,12 @@ def _plain(kind: Any) -> Names:
 def _complex(avro: Mapping[str, Any]) -> Names | None:
     match avro["type"]:
         case "fixed":
+            if not _whole(avro["size"], 1, _LARGEST):
+                raise ContractError(f"fixed of size {avro['size']!r}: it is a whole number from 1 to {_LARGEST}")
             clickhouse = "UUID" if avro.get("logicalType") == "uuid" else f"FixedString({avro['size']})"
             return _alike(pl.Binary(), pa.binary(avro["size"]), clickhouse)
+        case "enum" if not _distinct(avro["symbols"]):
+            raise ContractError(f"enum with symbols {avro['symbols']!r}: they are a list of different texts")
         case "enum":  # stored as text, so that a file written before a value was added is read like any other
             return Names(pl.Enum(avro["symbols"]), pa.large_string(), "LowCardinality(String)", stored=pl.String())
         case "array":
@@ -157,6 +175,11 @@ def _map(value: Names, nullable: bool) -> Names:
 
 
 def _record(avro: Mapping[str, Any]) -> Names:
+    if not isinstance(avro["fields"], list) or not all(isinstance(field, dict) for field in avro["fields"]):
+        raise ContractError("a record's fields are a list of records")
+    named = [field["name"] for field in avro["fields"]]
+    if not _distinct(named) or not all(name.isidentifier() for name in named):
+        raise ContractError(f"a record's fields are named by different words, not {named}")
     inner = {field["name"]: _inner(field["type"]) for field in avro["fields"]}
     columns = (
         f"{name} {nullable_clickhouse(item.clickhouse, nullable=nullable, low_cardinality=False)}"
@@ -177,7 +200,7 @@ def _inner(avro: Avro) -> tuple[Names, bool]:
 
 def _decimal(avro: Mapping[str, Any]) -> Names:
     precision, scale = avro["precision"], avro.get("scale", 0)
-    if not 0 < precision <= _DECIMAL_DIGITS or not 0 <= scale <= precision:
+    if not _whole(precision, 1, _DECIMAL_DIGITS) or not _whole(scale, 0, precision):
         asked = f"decimal({precision}, {scale})"
         raise ContractError(f"{asked}: precision must be 1 to {_DECIMAL_DIGITS}, scale 0 to precision")
     return _alike(pl.Decimal(precision, scale), pa.decimal128(precision, scale), f"Decimal({precision}, {scale})")

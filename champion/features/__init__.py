@@ -63,6 +63,14 @@ def register(feature_set: FeatureSet) -> FeatureSet:
 
     Raises:
         UsageError: the version, or the name of its datasets, is another set's.
+
+    >>> momentum = Feature("mom_1", "momentum", 2, pl.Float64(), "Rupees since the bar before.", pl.col("close").diff())
+    >>> register(FeatureSet("doc_register", "doc_register1", (momentum,))).columns
+    ['mom_1']
+    >>> find("doc_register1").contract
+    'features_doc_register'
+    >>> FEATURE_SETS.pop("doc_register1").version  # and out again
+    'doc_register1'
     """
     for other in FEATURE_SETS.values():
         if other != feature_set and (other.version == feature_set.version or other.name == feature_set.name):
@@ -103,7 +111,11 @@ def identity(chosen: FeatureSet) -> str:
 
 
 def is_shipped(chosen: FeatureSet) -> bool:
-    """Tell whether Champion ships the set, with its contracts and its table in the warehouse."""
+    """Tell whether Champion ships the set, with its contracts and its table in the warehouse.
+
+    >>> is_shipped(V1)
+    True
+    """
     return chosen.version in _SHIPPED
 
 
@@ -134,17 +146,35 @@ def build(bars: pl.DataFrame, feature_set: str | FeatureSet = "v1") -> pl.DataFr
     Takes normalized or adjusted bars in any row order, with the whole history of each instrument. A feature is null
     while its window warms up; a short history gives nulls, never an error. Bars that `check_bars` refuses raise
     ContractError, an unknown feature set UsageError.
+
+    >>> from datetime import date
+    >>> momentum = Feature("mom_1", "momentum", 2, pl.Float64(), "Rupees since the bar before.", pl.col("close").diff())
+    >>> bars = pl.DataFrame({"trade_date": [date(2024, 1, 15), date(2024, 1, 16)], "close": [10.0, 12.0]})
+    >>> bars = bars.with_columns(instrument_id=pl.lit("NSE:A"), symbol=pl.lit("A"))
+    >>> build(bars, FeatureSet("own", "own1", (momentum,)))["mom_1"].to_list()
+    [None, 2.0]
     """
     return compute.over_histories(bars, find(feature_set))
 
 
 def carried_schema(feature_set: str | FeatureSet = "v1") -> dict[str, pl.DataType]:
-    """Return the columns of a feature set's state and their types."""
+    """Return the columns of a feature set's state and their types.
+
+    >>> list(carried_schema("v1"))[:4]
+    ['instrument_id', 'bars', 'ema_12', 'ema_26']
+    """
     return carry.schema(find(feature_set))
 
 
 def state_after(bars: pl.DataFrame, feature_set: str | FeatureSet = "v1") -> pl.DataFrame:
-    """Return what the features carry on after these bars, one row an instrument: see `champion.features.carry`."""
+    """Return what the features carry on after these bars, one row an instrument: see `champion.features.carry`.
+
+    >>> from datetime import date
+    >>> bar = {"instrument_id": "NSE:A", "symbol": "A", "trade_date": date(2024, 1, 15), "high": 11.0, "low": 9.0}
+    >>> bars = pl.DataFrame([bar | {"close": 10.5, "volume": 100, "turnover": 1040.0}])
+    >>> state_after(bars).select("bars", "obv", "recent_close").row(0)
+    (1, 100, [10.5])
+    """
     return carry.state_after(bars, find(feature_set))
 
 
@@ -154,5 +184,13 @@ def advance(
     """Return the features of one more session's bars, and the state after it: to the last bit those of `build`.
 
     Bars are in the scale of the state; an instrument without state has no bars before. See `champion.features.carry`.
+
+    >>> from datetime import date
+    >>> bar = {"instrument_id": "NSE:A", "symbol": "A", "high": 11.0, "low": 9.0, "close": 10.5}
+    >>> bar |= {"volume": 100, "turnover": 1040.0}
+    >>> first, second = (pl.DataFrame([bar | {"trade_date": date(2024, 1, day)}]) for day in (15, 16))
+    >>> built, state = advance(state_after(first), second)
+    >>> built.equals(build(pl.concat([first, second])).tail(1)), state["bars"].to_list()
+    (True, [2])
     """
     return carry.advance(state, bars, find(feature_set))

@@ -44,14 +44,16 @@ def state_after(bars: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
     """Return the state that whole histories leave behind, sorted by instrument_id."""
     _require(chosen)
     ordered = checked(bars, chosen)
+    counts = recursion.lengths(ordered)
+    started = recursion.starts(ordered, counts, chosen.carried)
     values = ordered.select(
         _ID,
-        *recursion.carried(ordered, recursion.numbered(ordered), chosen.carried),
+        *recursion.carried(ordered, counts, started, chosen.carried),
         *(pl.col(name).alias(recent(name)) for name in chosen.recent),
     )
     kept = values.group_by(_ID, maintain_order=True).agg(
         pl.len().cast(pl.Int64).alias("bars"),
-        *(pl.col(each.name).last() for each in chosen.carried),
+        *(pl.when(pl.len() >= each.lookback).then(pl.col(each.name).last()) for each in chosen.carried),
         *(pl.col(recent(name)).tail(count) for name, count in chosen.recent.items()),
     )
     return kept.select(list(schema(chosen))).cast(schema(chosen))  # type: ignore[arg-type]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import polars as pl
 
 from champion.features import recursion
-from champion.features.sets import Feature, FeatureSet
+from champion.features.sets import Feature, FeatureSet, Kernel
 from champion.indicators.bars import check_bars, in_order
 
 _ROWS = 2**18  # of a part: its columns fit a processor's cache
@@ -30,29 +31,36 @@ def checked(bars: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
 def over_histories(bars: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
     """Return the features of every bar, sorted by instrument_id and trade_date."""
     ordered = checked(bars, chosen)
+    counts = recursion.lengths(ordered)
+    started = recursion.starts(ordered, counts, chosen.carried)
+
+    def over(part: tuple[slice, slice]) -> pl.DataFrame:
+        instruments, rows = part
+        return _over(ordered[rows], counts[instruments], started[instruments], chosen)
+
     with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
-        return pl.concat(threads.map(lambda part: _over(part, chosen), _parts(ordered)))
+        made = pl.concat(threads.map(over, _parts(counts)))
+    return pl.concat([ordered.select(labels(chosen)), made], how="horizontal")
 
 
-def _parts(ordered: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Yield the bars in parts that a processor's cache holds, each of whole instruments; at least one."""
-    ends = ordered.select((pl.col("instrument_id") != pl.col("instrument_id").shift(-1)).arg_true()).to_series() + 1
-    start = 0
-    for end in ends:
+def _parts(counts: recursion.Lengths) -> Iterator[tuple[slice, slice]]:
+    """Yield which instruments, and their rows, make parts that a processor's cache holds; at least one."""
+    ends = np.cumsum(counts)
+    begun = start = 0
+    for number, end in enumerate(ends.tolist(), start=1):
         if end - start >= _ROWS:
-            yield ordered[start:end]
-            start = end
-    if start < ordered.height or not start:
-        yield ordered[start:]
+            yield slice(begun, number), slice(start, end)
+            begun, start = number, end
+    if begun < counts.size or not start:
+        yield slice(begun, counts.size), slice(start, int(counts.sum()))
 
 
-def _over(bars: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
+def _over(bars: pl.DataFrame, counts: recursion.Lengths, started: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
     """Return the features of bars in session order by instrument."""
     windows, recursive = ([f for f in chosen.features if f.recursive is kind] for kind in (False, True))
-    numbers = recursion.numbered(bars)
-    masked = over_rows(bars, windows).hstack(numbers).select(_from_lookback(feature) for feature in windows)
-    made = pl.concat([masked, recursion.recursive(bars, numbers, recursive)], how="horizontal")
-    return pl.concat([bars.select(labels(chosen)), made.select(chosen.columns)], how="horizontal")
+    before = recursion.bars_before(counts)
+    made = [over_rows(bars, windows), recursion.recursive(bars, counts, started, recursive), before.to_frame()]
+    return pl.concat(made, how="horizontal").select(_from_lookback(feature, before.name) for feature in chosen.features)
 
 
 def over_rows(bars: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
@@ -61,11 +69,7 @@ def over_rows(bars: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
     A window is taken over the whole columns, which is quicker; its first values reach into the instrument before, and
     who calls leaves them out. Indicators sum whole numbers, so nothing of the neighbour is left in the others.
     """
-    kernels = dict.fromkeys(feature.kernel for feature in features if feature.kernel is not None)
-    alone = (feature.expression.alias(feature.name) for feature in features if feature.kernel is None)
-    made = bars.lazy().select(*alone).collect()  # lazy: what they share, once
-    together = [kernel.compute(bars, [f.name for f in features if f.kernel is kernel]) for kernel in kernels]
-    return pl.concat([made, *together], how="horizontal").select(feature.name for feature in features)
+    return Kernel.select(bars, [(feature.name, feature.expression, feature.kernel) for feature in features])
 
 
 def labels(chosen: FeatureSet) -> list[pl.Expr]:
@@ -74,6 +78,8 @@ def labels(chosen: FeatureSet) -> list[pl.Expr]:
     return [pl.col("instrument_id"), pl.col("symbol"), pl.col("trade_date"), version]
 
 
-def _from_lookback(feature: Feature) -> pl.Expr:
+def _from_lookback(feature: Feature, before: str) -> pl.Expr:
     """Return the feature from the bar on that completes its window; before it, null."""
-    return pl.when(pl.col(recursion.BAR) >= feature.lookback - 1).then(pl.col(feature.name)).alias(feature.name)
+    if feature.recursive and feature.value is None:
+        return pl.col(feature.name)  # which starts where it says
+    return pl.when(pl.col(before) >= feature.lookback - 1).then(pl.col(feature.name)).alias(feature.name)

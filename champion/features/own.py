@@ -21,6 +21,8 @@ def imported(name: str) -> FeatureSet:
         UsageError: there is no such module or name, or it is no feature set.
     """
     module, _, attribute = name.partition(":")
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise UsageError(f"feature set {name!r}: {module!r} is no module's name; name it as module:NAME")
     try:
         found = getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:

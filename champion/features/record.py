@@ -28,6 +28,11 @@ def record(feature_set: FeatureSet, doc: str | None = None) -> dict[str, Any]:
 
     Raises:
         UsageError: a feature's type has no name in Avro.
+
+    >>> from champion.features.v1 import V1
+    >>> made = record(V1)
+    >>> made["name"], made["partition_by"], made["fields"][5]["name"]
+    ('features_equity_indicators', ['year', 'month', 'day', 'feature_group'], 'sma_5')
     """
     known = {
         "name": "feature_timestamp",
@@ -53,7 +58,12 @@ def record(feature_set: FeatureSet, doc: str | None = None) -> dict[str, Any]:
 
 
 def state_record(feature_set: FeatureSet) -> dict[str, Any]:
-    """Return the Avro record of the state that is carried from session to session."""
+    """Return the Avro record of the state that is carried from session to session.
+
+    >>> from champion.features.v1 import V1
+    >>> state_record(V1)["name"]
+    'features_equity_indicators_state'
+    """
     doc = (
         f"What feature set {feature_set.version} carries from session to session, of every instrument there ever was; "
         "only the last few sessions are kept."

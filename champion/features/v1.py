@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
 from champion import indicators
 from champion.features.sets import Carried, Feature, FeatureSet, Kernel
+from champion.features.v1_kernel import MEANS, OF_CLOSE, OF_MOVES, OF_RANGE, OF_VOLUME
 from champion.indicators import carried
 
 _HIGH, _LOW, _CLOSE = pl.col("high"), pl.col("low"), pl.col("close")
@@ -22,7 +25,7 @@ def _ema(name: str, span: int, lookback: int, expression: pl.Expr, values: pl.Ex
 
 
 def _wilder(name: str, expression: pl.Expr, values: pl.Expr) -> Carried:
-    return Carried.mean(name, 15, expression, values, 1 / 14)
+    return replace(Carried.mean(name, 15, expression, values, 1 / 14), kernel=OF_MOVES)
 
 
 _EMA = {span: _ema(f"ema_{span}", span, span, indicators.ema(_CLOSE, span)) for span in (12, 26, 50)}
@@ -37,11 +40,10 @@ _RSI = (
     _wilder(_LOSS, carried.average_loss(_CLOSE), carried.gain(_CLOSE, _BEFORE)),
 )
 _ATR = _wilder("atr_14", indicators.atr(*_RANGE, window=14), carried.range_after(_BEFORE, _HIGH, _LOW))
-_OBV = Carried.total("obv", 1, indicators.obv(_CLOSE, _VOLUME), carried.signed_volume(_BEFORE, _CLOSE, _VOLUME))
-
-
-_BANDS = Kernel.of(indicators.bollinger(_CLOSE).struct.rename_fields(["bb_upper", "bb_middle", "bb_lower", "bb_width"]))
-_STOCHASTIC = Kernel.of(indicators.slow_stochastic(*_RANGE).struct.rename_fields(["stochastic_k", "stochastic_d"]))
+_OBV = replace(
+    Carried.total("obv", 1, indicators.obv(_CLOSE, _VOLUME), carried.signed_volume(_BEFORE, _CLOSE, _VOLUME)),
+    kernel=OF_MOVES,
+)
 
 
 def _window(
@@ -76,9 +78,15 @@ def _recursive(  # noqa: PLR0913 - a row of the table each
 _TREND = (
     *(
         _window(
-            f"sma_{n}", "trend", n, indicators.sma(_CLOSE, n), f"Simple moving average of the close, {n} bars.", _RUPEE
+            f"sma_{n}",
+            "trend",
+            n,
+            indicators.sma(_CLOSE, n),
+            f"Simple moving average of the close, {n} bars.",
+            _RUPEE,
+            OF_CLOSE,
         )
-        for n in (5, 10, 20, 50, 100, 200)
+        for n in MEANS
     ),
     *(
         _recursive(
@@ -126,7 +134,7 @@ _MOMENTUM = (
         value=_MACD_LINE - pl.col("macd_signal"),
     ),
     *(
-        _window(f"stochastic_{line}", "momentum", 18, expression, f"{doc}, 0 to 100.", kernel=_STOCHASTIC)
+        _window(f"stochastic_{line}", "momentum", 18, expression, f"{doc}, 0 to 100.", kernel=OF_RANGE)
         for line, expression, doc in (
             ("k", indicators.stochastic_k(*_RANGE), "Slow %K (14, 3)"),
             ("d", indicators.stochastic_d(*_RANGE), "Mean of stochastic_k, 3 bars"),
@@ -135,7 +143,7 @@ _MOMENTUM = (
 )
 _VOLATILITY = (
     *(
-        _window(f"bb_{line}", "volatility", 20, expression, doc, unit, _BANDS)
+        _window(f"bb_{line}", "volatility", 20, expression, doc, unit, OF_CLOSE)
         for line, expression, doc, unit in (
             ("upper", indicators.bollinger_upper(_CLOSE), "Middle plus 2 standard deviations.", _RUPEE),
             ("middle", indicators.bollinger_middle(_CLOSE), "Mean of the close, 20 bars.", _RUPEE),
@@ -167,7 +175,15 @@ _ON_VOLUME = (
         (_LAST_CLOSE, _OBV),
         dtype=pl.Int64(),
     ),
-    _window("volume_ma_20", "volume", 20, indicators.volume_ma(_VOLUME, 20), "Mean of volume, 20 bars.", _SHARE),
+    _window(
+        "volume_ma_20",
+        "volume",
+        20,
+        indicators.volume_ma(_VOLUME, 20),
+        "Mean of volume, 20 bars.",
+        _SHARE,
+        OF_VOLUME,
+    ),
 )
 
 V1 = FeatureSet("equity_indicators", "v1", (*_TREND, *_MOMENTUM, *_VOLATILITY, *_ON_VOLUME))

@@ -3,6 +3,10 @@
 Textbook names, scales and warm-up rows, as in TA-Lib; name the result (`rsi_14=rsi(...)` or `.alias`). Grouping by
 instrument is the caller's: see `champion.features`. `cross_section` is for the other direction, one session.
 
+Bars are whole (`bars.check_bars` refuses others). Where a column has a null anyway, an indicator over a window is null
+while its window holds it, and after that as if it had never been. One marked recursive, which remembers every bar, is
+null on that bar, one of changes also on the next, and goes on from what it remembered.
+
 >>> import polars as pl
 >>> from champion import indicators
 >>> closes = pl.DataFrame({"close": [101.5, 102.5, 104.5, 103.5]})

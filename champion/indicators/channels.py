@@ -12,6 +12,8 @@ from champion.indicators.volatility import atr
 def keltner_middle(close: pl.Expr, span: int = 20) -> pl.Expr:
     """Return the middle of the Keltner channel, the exponential moving average of the close, in rupees; see `ema`.
 
+    Null on the first `span` - 1 rows. Raschke's variant, see `keltner_upper`. Recursive.
+
     >>> pl.DataFrame({"close": [1.0, 2.0]}).select(keltner_middle(pl.col("close"), 2)).to_series().to_list()
     [None, 1.5]
     """
@@ -36,7 +38,9 @@ def keltner_upper(
 def keltner_lower(
     high: pl.Expr, low: pl.Expr, close: pl.Expr, span: int = 20, window: int = 10, ranges: float = 2.0
 ) -> pl.Expr:
-    """Return the lower Keltner line: the middle less `ranges` average true ranges, in rupees; see `keltner_upper`.
+    """Return the lower Keltner line: the middle less `ranges` average true ranges, in rupees.
+
+    Null, and from the source, as `keltner_upper`. Recursive.
 
     >>> bars = pl.DataFrame({"high": [11.0, 12.0], "low": [10.0, 11.5], "close": [10.5, 11.5]})
     >>> bars.select(keltner_lower(pl.col("high"), pl.col("low"), pl.col("close"), 2, 1, 2.0)).to_series().to_list()
@@ -66,7 +70,7 @@ def donchian_lower(low: pl.Expr, window: int = 20) -> pl.Expr:
 
 
 def donchian_middle(high: pl.Expr, low: pl.Expr, window: int = 20) -> pl.Expr:
-    """Return the mean of the upper and the lower Donchian line, in rupees. TA-Lib MIDPRICE.
+    """Return the mean of the upper and the lower Donchian line, in rupees; null where they are. TA-Lib MIDPRICE.
 
     >>> bars = pl.DataFrame({"high": [3.0, 2.0], "low": [1.0, 1.5]})
     >>> bars.select(donchian_middle(pl.col("high"), pl.col("low"), 2)).to_series().to_list()

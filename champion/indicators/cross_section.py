@@ -22,7 +22,8 @@ _COLLINEAR = 1e-20
 def rank(values: pl.Expr) -> pl.Expr:
     """Return the rank among the non-null values, spread evenly from -0.5 to 0.5 with mean 0.
 
-    (rank - 1/2) / count - 1/2; equal values share their average rank, a single value gets 0, null stays null.
+    (rank - 1/2) / count - 1/2, Hazen's plotting position less a half; equal values share their average rank, a single
+    value gets 0, null stays null.
 
     >>> pl.DataFrame({"x": [10.0, 30.0, None, 20.0, 20.0]}).select(rank(pl.col("x"))).to_series().to_list()
     [-0.375, 0.375, None, 0.0, 0.0]
@@ -33,7 +34,8 @@ def rank(values: pl.Expr) -> pl.Expr:
 def zscore(values: pl.Expr) -> pl.Expr:
     """Return the distance from the mean of the non-null values in their sample standard deviations.
 
-    Null stays null; all are null where there is one value, or all are equal.
+    No bounds and no unit. Null stays null; all are null where there is one value, or all are equal. Grinold and Kahn,
+    Active Portfolio Management (1999).
 
     >>> pl.DataFrame({"x": [1.0, 2.0, None, 3.0]}).select(zscore(pl.col("x"))).to_series().to_list()
     [-1.0, 0.0, None, 1.0]
@@ -44,7 +46,8 @@ def zscore(values: pl.Expr) -> pl.Expr:
 def winsorise(values: pl.Expr, lower: float = 0.01, upper: float = 0.99) -> pl.Expr:
     """Return the values, those beyond the `lower` and `upper` quantile replaced by it; null stays null.
 
-    Quantiles are interpolated linearly (type 7 of Hyndman and Fan, as NumPy's).
+    In the values' own unit; Tukey, Annals of Mathematical Statistics 33 (1962). Quantiles are interpolated linearly
+    (type 7 of Hyndman and Fan, as NumPy's).
 
     >>> pl.DataFrame({"x": [0.0, 1.0, 2.0, 3.0, 99.0]}).select(winsorise(pl.col("x"), 0.25, 0.75)).to_series().to_list()
     [1.0, 1.0, 2.0, 3.0, 3.0]
@@ -53,7 +56,9 @@ def winsorise(values: pl.Expr, lower: float = 0.01, upper: float = 0.99) -> pl.E
 
 
 def demean(values: pl.Expr) -> pl.Expr:
-    """Return the values less their mean; null stays null. Neutral to a group by `.over("trade_date", "sector")`.
+    """Return the values less their mean, in their own unit; null stays null.
+
+    Neutral to a group by `.over("trade_date", "sector")`.
 
     >>> scores = pl.DataFrame({"sector": ["it", "it", "oil"], "x": [1.0, 3.0, 7.0]})
     >>> scores.select(demean(pl.col("x")).over("sector")).to_series().to_list()
@@ -66,8 +71,9 @@ def neutralise(values: pl.Expr, *exposures: pl.Expr) -> pl.Expr:
     """Return the residual of the least-squares fit on the exposures and a constant: mean 0, uncorrelated with each.
 
     Rows where the value or an exposure is null take no part and get null. An exposure that is constant, or follows from
-    those before it, is left out, so that the residual is unique. Gram-Schmidt on centred columns; for few exposures,
-    such as beta and log size (each of them is another pass over the one before).
+    those before it, is left out, so that the residual is unique, in the values' own unit. Frisch and Waugh,
+    Econometrica 1 (1933): Gram-Schmidt on centred columns; for few exposures, such as beta and log size (each of them
+    is another pass over the one before).
 
     >>> scores = pl.DataFrame({"x": [1.0, 2.0, 4.0], "size": [1.0, 2.0, 3.0]})
     >>> scores.select(neutralise(pl.col("x"), pl.col("size"))).to_series().round(6).to_list()

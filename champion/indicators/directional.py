@@ -29,11 +29,13 @@ def plus_di(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl
     """
     up, down = _moves(high, low)
     moved = units(high) - units(high).shift(1)
-    return _indicator(pl.when((up > 0) & (up > down)).then(moved).otherwise(0), high, low, close, window)
+    return _indicator(_counted(moved, (up > 0) & (up > down)), high, low, close, window)
 
 
 def minus_di(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
-    """Return Wilder's negative directional indicator -DI, 0 to 100: as `plus_di`, for moves down. TA-Lib MINUS_DI.
+    """Return Wilder's negative directional indicator -DI, 0 to 100: as `plus_di`, for moves down.
+
+    Null where that is. TA-Lib MINUS_DI; Wilder, as there. Recursive.
 
     >>> bars = pl.DataFrame({"high": [13.0, 12.0, 11.0], "low": [12.0, 11.0, 10.0], "close": [12.0, 11.0, 10.0]})
     >>> bars.select(minus_di(pl.col("high"), pl.col("low"), pl.col("close"), 2)).to_series().round(2).to_list()
@@ -41,15 +43,15 @@ def minus_di(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> p
     """
     up, down = _moves(high, low)
     moved = units(low).shift(1) - units(low)
-    return _indicator(pl.when((down > 0) & (down > up)).then(moved).otherwise(0), high, low, close, window)
+    return _indicator(_counted(moved, (down > 0) & (down > up)), high, low, close, window)
 
 
 def adx(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
     """Return the average directional index, 0 (no trend) to 100, whatever the trend's direction; `window` is 2 or more.
 
     Null on the first 2 * `window` - 1 rows. It starts as the mean of the first `window` values of
-    `100 * |+DI - -DI| / (+DI + -DI)`, and stays as it is in a session that has none, both being 0. TA-Lib ADX; Wilder,
-    New Concepts in Technical Trading Systems (1978). Recursive.
+    `100 * |+DI - -DI| / (+DI + -DI)`, and stays as it is in a session that has none, both being 0 or null. TA-Lib ADX;
+    Wilder, New Concepts in Technical Trading Systems (1978). Recursive.
 
     >>> bars = pl.DataFrame({"high": [11.0, 12.0, 13.0, 13.0], "low": [10.0, 11.0, 12.0, 11.0]})
     >>> bars.select(adx(pl.col("high"), pl.col("low"), pl.col("low"), 2)).to_series().round(2).to_list()
@@ -80,7 +82,9 @@ def aroon_up(high: pl.Expr, window: int = 14) -> pl.Expr:
 
 
 def aroon_down(low: pl.Expr, window: int = 14) -> pl.Expr:
-    """Return 100 * (`window` - sessions since the lowest low) / `window`, 0 to 100: as `aroon_up`. TA-Lib AROON.
+    """Return 100 * (`window` - sessions since the lowest low) / `window`, 0 to 100: as `aroon_up`, and null as it is.
+
+    TA-Lib AROON.
 
     >>> pl.DataFrame({"low": [3.0, 2.0, 1.0, 1.0]}).select(aroon_down(pl.col("low"), 2)).to_series().to_list()
     [None, None, 100.0, 100.0]
@@ -103,9 +107,14 @@ def _moves(high: pl.Expr, low: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     return high - high.shift(1), low.shift(1) - low
 
 
+def _counted(moved: pl.Expr, counts: pl.Expr) -> pl.Expr:
+    """Return the move where it counts, else 0; null where that is not known."""
+    return pl.when(counts).then(moved).when(counts.is_not_null()).then(0)
+
+
 def _indicator(moved: pl.Expr, high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int) -> pl.Expr:
     """Return the smoothed moves in percent of the smoothed true range."""
-    share = pl.when(pl.field("ranges") > 0).then(100 * (pl.field("moves") / pl.field("ranges"))).otherwise(0.0)
+    share = pl.when(pl.field("ranges") == 0).then(0.0).otherwise(100 * (pl.field("moves") / pl.field("ranges")))
     ranges = _smooth(pl.field("range"), window)
     smooth = sharing(ranges, range=true_range_units(high, low, close))
     return from_row(window, sharing(share, moves=sharing(_smooth(pl.field("move"), window), move=moved), ranges=smooth))

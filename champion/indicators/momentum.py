@@ -13,7 +13,10 @@ def rsi(close: pl.Expr, window: int = 14) -> pl.Expr:
 
     Null on the first `window` rows; 0 while no close has moved since the first. The average gain and loss start as
     the mean of the first `window` changes and then follow (average * (window - 1) + change) / window. TA-Lib RSI;
-    Wilder, New Concepts in Technical Trading Systems (1978).
+    Wilder, New Concepts in Technical Trading Systems (1978). Recursive.
+
+    >>> pl.DataFrame({"close": [10.0, 13.0, 12.0]}).select(rsi(pl.col("close"), 2)).to_series().to_list()
+    [None, None, 75.0]
     """
     change = units(close).diff()
     gain = wilder_mean(change.clip(lower_bound=0), window)
@@ -42,7 +45,11 @@ def macd(close: pl.Expr, fast: int = 12, slow: int = 26, signal: int = 9) -> pl.
     """Return the fast less the slow exponential moving average, in rupees.
 
     Null on the first `slow` + `signal` - 2 rows, where the signal is null too. Both averages are seeded on the row
-    where the slow one starts, so the fast one is not `ema(close, fast)`. TA-Lib MACD.
+    where the slow one starts, so the fast one is not `ema(close, fast)`. TA-Lib MACD; Appel, Technical Analysis (2005).
+    Recursive.
+
+    >>> pl.DataFrame({"close": [10.0, 11.0, 12.0]}).select(macd(pl.col("close"), 1, 2, 1)).to_series().to_list()
+    [None, 0.5, 0.5]
     """
     return from_row(slow + signal - 2, _macd_line(close, fast, slow))
 
@@ -51,13 +58,23 @@ def macd_signal(close: pl.Expr, fast: int = 12, slow: int = 26, signal: int = 9)
     """Return the exponential moving average of MACD with the given `signal` span, in rupees.
 
     Null on the first `slow` + `signal` - 2 rows; seeded with the simple average of the first `signal` values of MACD.
+    TA-Lib MACD. Recursive.
+
+    >>> closes = pl.DataFrame({"close": [10.0, 11.0, 12.0]})
+    >>> closes.select(macd_signal(pl.col("close"), 1, 2, 2)).to_series().to_list()
+    [None, None, 0.5]
     """
     line = _macd_line(close, fast, slow)
     return seeded_ewm(line, seed=line.rolling_mean(signal), row=slow + signal - 2, alpha=2 / (signal + 1))
 
 
 def macd_histogram(close: pl.Expr, fast: int = 12, slow: int = 26, signal: int = 9) -> pl.Expr:
-    """Return MACD less its signal, in rupees; null where they are."""
+    """Return MACD less its signal, in rupees; null where they are. TA-Lib MACD. Recursive.
+
+    >>> closes = pl.DataFrame({"close": [10.0, 11.0, 12.0]})
+    >>> closes.select(macd_histogram(pl.col("close"), 1, 2, 2)).to_series().to_list()
+    [None, None, 0.0]
+    """
     return macd(close, fast, slow, signal) - macd_signal(close, fast, slow, signal)
 
 

@@ -39,10 +39,11 @@ def ultimate_oscillator(
     low_before = pl.min_horizontal(units(low), units(close).shift(1))
     pressure, reach = pl.field("pressure"), pl.field("reach")
     windows = sorted((short, middle, long))
-    share = pl.sum_horizontal(
-        weight * pl.when(reach.rolling_sum(n) > 0).then(pressure.rolling_sum(n) / reach.rolling_sum(n)).otherwise(0.0)
+    shares = (
+        weight * pl.when(reach.rolling_sum(n) == 0).then(0.0).otherwise(pressure.rolling_sum(n) / reach.rolling_sum(n))
         for weight, n in zip((4, 2, 1), windows, strict=True)
     )
+    share = pl.sum_horizontal(shares, ignore_nulls=False)
     both = {"pressure": units(close) - low_before, "reach": true_range_units(high, low, close)}
     return from_row(windows[-1], sharing(100 * (share / pl.lit(7.0)), **both))
 
@@ -79,6 +80,7 @@ def mfi(high: pl.Expr, low: pl.Expr, close: pl.Expr, volume: pl.Expr, window: in
     """
     typical = typical_units(high, low, close)
     change, flow = typical.diff(), typical.cast(pl.Int128) * volume
-    rising, falling = (pl.when(moved).then(flow).otherwise(0).rolling_sum(window) for moved in (change > 0, change < 0))
+    sides = (pl.when(moved).then(flow).when(change.is_not_null()).then(0) for moved in (change > 0, change < 0))
+    rising, falling = (side.rolling_sum(window) for side in sides)
     share = 100 * (rising.cast(pl.Float64) / (rising + falling).cast(pl.Float64))
     return from_row(window, pl.when(rising + falling == 0).then(0.0).otherwise(share))

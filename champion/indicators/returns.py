@@ -20,9 +20,9 @@ def simple_return(price: pl.Expr, window: int = 1) -> pl.Expr:
 
 
 def log_return(price: pl.Expr, window: int = 1) -> pl.Expr:
-    """Return the natural log of price over the price `window` sessions ago; log returns of sessions add up.
+    """Return the natural log of price over the price `window` sessions ago, a decimal; those of sessions add up.
 
-    Null on the first `window` rows.
+    Null on the first `window` rows. Campbell, Lo and MacKinlay, The Econometrics of Financial Markets (1997).
 
     >>> pl.DataFrame({"close": [100.0, 110.0]}).select(log_return(pl.col("close"))).to_series().round(6).to_list()
     [None, 0.09531]

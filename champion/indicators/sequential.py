@@ -20,7 +20,8 @@ def kama(price: pl.Expr, window: int = 30) -> pl.Expr:
 
     It moves by (efficiency * (2/3 - 2/31) + 2/31)^2 of its distance, efficiency being the change over `window` sessions
     over the sum of absolute changes, 1 where nothing moved; it starts from the price before. Null on the first `window`
-    rows. TA-Lib KAMA, whose running sum can miss that nothing moved; Kaufman, Trading Systems and Methods (1998).
+    rows, and from a null price on until `window` + 1 prices follow it: then it starts anew. TA-Lib KAMA, whose running
+    sum can miss that nothing moved; Kaufman, Trading Systems and Methods (1998). Recursive.
 
     >>> pl.DataFrame({"close": [1.0, 2.0, 3.0, 2.0]}).select(kama(pl.col("close"), 2)).to_series().round(4).to_list()
     [None, None, 2.4444, 2.4426]
@@ -32,15 +33,16 @@ def kama(price: pl.Expr, window: int = 30) -> pl.Expr:
     both = sharing(
         pl.struct(price=pl.field("price"), pace=pl.when(path.is_not_null()).then(pace)), price=price, whole=units(price)
     )
-    return both.map_batches(lambda bars: _column(_adapted(*_lists(bars))), return_dtype=pl.Float64)
+    return both.map_batches(lambda bars: _column(_adapted(*_lists(bars.struct.unnest()))), return_dtype=pl.Float64)
 
 
 def parabolic_sar(high: pl.Expr, low: pl.Expr, acceleration: float = 0.02, maximum: float = 0.2) -> pl.Expr:
     """Return Wilder's parabolic stop and reverse, in rupees: below the low while long, above the high while short.
 
     Each new extreme speeds it up by `acceleration`, to `maximum` at most; a touch reverses it. It starts long unless
-    the second low fell by more than the high rose. Null on the first row. TA-Lib SAR; Wilder, New Concepts in
-    Technical Trading Systems (1978).
+    the second low fell by more than the high rose. Null on the first row, and where high or low is null: such a bar is
+    passed over, the stop goes on from the bar before. TA-Lib SAR; Wilder, New Concepts in Technical Trading Systems
+    (1978). Recursive.
 
     >>> bars = pl.DataFrame({"high": [10.0, 11.0, 12.0, 11.5], "low": [9.0, 10.0, 11.0, 8.0]})
     >>> bars.select(parabolic_sar(pl.col("high"), pl.col("low"))).to_series().to_list()
@@ -49,8 +51,11 @@ def parabolic_sar(high: pl.Expr, low: pl.Expr, acceleration: float = 0.02, maxim
     step = min(acceleration, maximum)
 
     def follow(bars: pl.Series) -> pl.Series:
-        highs, lows = _lists(bars)
-        return _column(_stops(highs, lows, step, maximum))
+        both = bars.struct.unnest()
+        there = both.select(pl.all_horizontal(pl.all().is_not_null()).arg_true()).to_series()
+        highs, lows = _lists(both[there])
+        stops = _column(_stops(highs, lows, step, maximum))
+        return pl.repeat(None, bars.len(), dtype=pl.Float64, eager=True).scatter(there, stops)
 
     return pl.struct(high=high, low=low).map_batches(follow, return_dtype=pl.Float64)
 
@@ -98,8 +103,8 @@ def _seen(bar: tuple[float, float], sign: float) -> tuple[float, float]:
     return (high, low) if sign > 0 else (-low, -high)
 
 
-def _lists(bars: pl.Series) -> list[list[float]]:
-    return [column.to_list() for column in bars.struct.unnest()]
+def _lists(bars: pl.DataFrame) -> list[list[float]]:
+    return [column.to_list() for column in bars]
 
 
 def _column(values: Iterable[float | None]) -> pl.Series:

@@ -16,7 +16,7 @@ def rolling_zscore(values: pl.Expr, window: int = 20, *, unit: int) -> pl.Expr:
     """Return the value less the mean of the last `window` values, in population standard deviations of them.
 
     Between -(window - 1)^0.5 and its opposite. Null on the first `window` - 1 rows, where a value of the window is
-    missing and where all are equal.
+    missing and where all are equal. The standard score; of the close it is its place between its Bollinger bands.
 
     >>> from champion.indicators import PRICE_UNIT
     >>> closes = pl.DataFrame({"close": [1.0, 2.0, 3.0]})

@@ -7,7 +7,7 @@ import polars as pl
 from champion.indicators._mechanics import divide, from_row, highest, lowest, sharing, units
 from champion.indicators.momentum import rsi
 
-_GRAIN = 2**40
+GRAIN = 2**40
 """Grains in one point of the raw stochastic: whole grains can be summed exactly, and one is 1e-12."""
 
 _STILL = 1e-9
@@ -18,20 +18,32 @@ def stochastic_k(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, 
     """Return the slow stochastic %K, 0 to 100: where the close lies in the range of the last `window` sessions.
 
     The raw value, 0 where high and low are equal throughout, is averaged over `k` sessions. Null on the first
-    `window` + `k` + `d` - 3 rows, where %D is null too. TA-Lib STOCH (window, k, simple, d, simple).
+    `window` + `k` + `d` - 3 rows, where %D is null too. TA-Lib STOCH (window, k, simple, d, simple); Lane, Stocks &
+    Commodities (1984).
+
+    >>> bars = pl.DataFrame({"high": [12.0, 13.0], "low": [10.0, 11.0], "close": [11.0, 12.25]})
+    >>> bars.select(stochastic_k(pl.col("high"), pl.col("low"), pl.col("close"), 2, 1, 1)).to_series().to_list()
+    [None, 75.0]
     """
     return _slow_k(_raw_stochastic(high, low, close, window).rolling_sum(k), window, k, d)
 
 
 def stochastic_d(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, k: int = 3, d: int = 3) -> pl.Expr:
-    """Return the slow stochastic %D, 0 to 100: the simple average of %K over `d` sessions; null where %K is."""
+    """Return the slow stochastic %D, 0 to 100: the simple average of %K over `d` sessions; null where %K is.
+
+    TA-Lib STOCH.
+
+    >>> bars = pl.DataFrame({"high": [12.0, 13.0, 13.0], "low": [10.0, 11.0, 9.0], "close": [11.0, 12.25, 10.0]})
+    >>> bars.select(stochastic_d(pl.col("high"), pl.col("low"), pl.col("close"), 2, 1, 2)).to_series().to_list()
+    [None, None, 50.0]
+    """
     return _slow_d(_raw_stochastic(high, low, close, window).rolling_sum(k), k, d)
 
 
 def slow_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, k: int = 3, d: int = 3) -> pl.Expr:
     """Return the slow stochastics together, a struct of k and d, 0 to 100: half the work.
 
-    Each is what `stochastic_k` or `stochastic_d` gives.
+    Each is what `stochastic_k` or `stochastic_d` gives, null where that is. TA-Lib STOCH.
 
     >>> bars = pl.DataFrame({"high": [12.0, 13.0], "low": [10.0, 11.0], "close": [11.0, 12.25]})
     >>> bars.select(slow_stochastic(pl.col("high"), pl.col("low"), pl.col("close"), 2, 1, 1)).to_series()[1]
@@ -43,11 +55,11 @@ def slow_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 1
 
 
 def _slow_k(total: pl.Expr, window: int, k: int, d: int) -> pl.Expr:
-    return from_row(window + k + d - 3, divide(total, _GRAIN * k))
+    return from_row(window + k + d - 3, divide(total, GRAIN * k))
 
 
 def _slow_d(total: pl.Expr, k: int, d: int) -> pl.Expr:
-    return divide(total.rolling_sum(d), _GRAIN * k * d)
+    return divide(total.rolling_sum(d), GRAIN * k * d)
 
 
 def _raw_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int) -> pl.Expr:
@@ -55,7 +67,7 @@ def _raw_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int) ->
     bottom, reach = pl.field("bottom"), pl.field("top") - pl.field("bottom")
     position = 100 * (pl.field("last") - bottom) / reach
     raw = pl.when(reach == 0).then(0.0).otherwise(position)
-    whole = (raw * _GRAIN).round().cast(pl.Int64)
+    whole = (raw * GRAIN).round().cast(pl.Int64)
     return sharing(whole, top=highest(units(high), window), bottom=lowest(units(low), window), last=units(close))
 
 
@@ -69,17 +81,19 @@ def stochastic_fast_k(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int =
     >>> bars.select(stochastic_fast_k(pl.col("high"), pl.col("low"), pl.col("close"), 2, 1)).to_series().to_list()
     [None, 75.0]
     """
-    return from_row(window + d - 2, divide(_raw_stochastic(high, low, close, window), _GRAIN))
+    return from_row(window + d - 2, divide(_raw_stochastic(high, low, close, window), GRAIN))
 
 
 def stochastic_fast_d(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, d: int = 3) -> pl.Expr:
     """Return the fast stochastic %D, 0 to 100: the simple average of fast %K over `d` sessions; null where %K is.
 
+    TA-Lib STOCHF.
+
     >>> bars = pl.DataFrame({"high": [12.0, 13.0, 13.0], "low": [10.0, 11.0, 9.0], "close": [11.0, 12.25, 10.0]})
     >>> bars.select(stochastic_fast_d(pl.col("high"), pl.col("low"), pl.col("close"), 2, 2)).to_series().to_list()
     [None, None, 50.0]
     """
-    return divide(_raw_stochastic(high, low, close, window).rolling_sum(d), _GRAIN * d)
+    return divide(_raw_stochastic(high, low, close, window).rolling_sum(d), GRAIN * d)
 
 
 def stochastic_rsi_k(close: pl.Expr, window: int = 14, k: int = 5, d: int = 3) -> pl.Expr:
@@ -93,17 +107,19 @@ def stochastic_rsi_k(close: pl.Expr, window: int = 14, k: int = 5, d: int = 3) -
     >>> closes.select(stochastic_rsi_k(pl.col("close"), 2, 2, 1)).to_series().to_list()
     [None, None, None, 100.0]
     """
-    return from_row(window + k + d - 2, divide(_raw_stochastic_rsi(close, window, k), _GRAIN))
+    return from_row(window + k + d - 2, divide(_raw_stochastic_rsi(close, window, k), GRAIN))
 
 
 def stochastic_rsi_d(close: pl.Expr, window: int = 14, k: int = 5, d: int = 3) -> pl.Expr:
     """Return the simple average of `stochastic_rsi_k` over `d` sessions, 0 to 100; null where that is.
 
+    TA-Lib STOCHRSI, its fast %D. Recursive.
+
     >>> closes = pl.DataFrame({"close": [10.0, 11.0, 10.0, 10.5, 10.0]})
     >>> closes.select(stochastic_rsi_d(pl.col("close"), 2, 2, 2)).to_series().to_list()
     [None, None, None, None, 50.0]
     """
-    return divide(_raw_stochastic_rsi(close, window, k).rolling_sum(d), _GRAIN * d)
+    return divide(_raw_stochastic_rsi(close, window, k).rolling_sum(d), GRAIN * d)
 
 
 def _raw_stochastic_rsi(close: pl.Expr, window: int, k: int) -> pl.Expr:
@@ -112,4 +128,4 @@ def _raw_stochastic_rsi(close: pl.Expr, window: int, k: int) -> pl.Expr:
     top, bottom = index.rolling_max(k), index.rolling_min(k)
     position = 100 * ((index - bottom) / (top - bottom))
     raw = pl.when(top - bottom < _STILL).then(0.0).otherwise(position)
-    return sharing((raw * _GRAIN).round().cast(pl.Int64), index=rsi(close, window))
+    return sharing((raw * GRAIN).round().cast(pl.Int64), index=rsi(close, window))

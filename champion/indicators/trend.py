@@ -22,6 +22,10 @@ def ema(price: pl.Expr, span: int) -> pl.Expr:
     """Return the exponential moving average with alpha = 2 / (`span` + 1), in rupees.
 
     Null on the first `span` - 1 rows; the first value is the simple average of the first `span` prices. TA-Lib EMA.
+    Recursive.
+
+    >>> pl.DataFrame({"close": [1.0, 2.0, 4.5]}).select(ema(pl.col("close"), 2)).to_series().to_list()
+    [None, 1.5, 3.5]
     """
     return ema_from(price, span, row=span - 1)
 

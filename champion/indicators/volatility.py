@@ -22,30 +22,52 @@ _MIDDLE, _DEVIATION = pl.field("middle"), pl.field("deviation")
 def bollinger_upper(close: pl.Expr, window: int = 20, deviations: float = 2.0) -> pl.Expr:
     """Return the upper Bollinger band: the middle plus `deviations` standard deviations, in rupees.
 
-    The standard deviation is that of the population. Null on the first `window` - 1 rows. TA-Lib BBANDS (simple).
+    The standard deviation is that of the population. Null on the first `window` - 1 rows. TA-Lib BBANDS (simple);
+    Bollinger, Bollinger on Bollinger Bands (2001).
+
+    >>> pl.DataFrame({"close": [1.0, 3.0]}).select(bollinger_upper(pl.col("close"), 2)).to_series().to_list()
+    [None, 4.0]
     """
     return _bands(close, window, _MIDDLE + deviations * _DEVIATION)
 
 
 def bollinger_middle(close: pl.Expr, window: int = 20) -> pl.Expr:
-    """Return the middle Bollinger band, the simple moving average, in rupees."""
+    """Return the middle Bollinger band, the simple moving average, in rupees; null on the first `window` - 1 rows.
+
+    TA-Lib BBANDS.
+
+    >>> pl.DataFrame({"close": [1.0, 3.0]}).select(bollinger_middle(pl.col("close"), 2)).to_series().to_list()
+    [None, 2.0]
+    """
     return sma(close, window)
 
 
 def bollinger_lower(close: pl.Expr, window: int = 20, deviations: float = 2.0) -> pl.Expr:
-    """Return the lower Bollinger band: the middle less `deviations` standard deviations, in rupees."""
+    """Return the lower Bollinger band: the middle less `deviations` standard deviations, in rupees.
+
+    Null on the first `window` - 1 rows; can be negative. TA-Lib BBANDS.
+
+    >>> pl.DataFrame({"close": [1.0, 3.0]}).select(bollinger_lower(pl.col("close"), 2)).to_series().to_list()
+    [None, 0.0]
+    """
     return _bands(close, window, _MIDDLE - deviations * _DEVIATION)
 
 
 def bollinger_width(close: pl.Expr, window: int = 20, deviations: float = 2.0) -> pl.Expr:
-    """Return the upper less the lower Bollinger band over the middle, a decimal that is never negative."""
+    """Return the upper less the lower Bollinger band over the middle, a decimal that is never negative.
+
+    Null on the first `window` - 1 rows. Bollinger's BandWidth.
+
+    >>> pl.DataFrame({"close": [1.0, 3.0]}).select(bollinger_width(pl.col("close"), 2)).to_series().to_list()
+    [None, 2.0]
+    """
     return _bands(close, window, 2 * deviations * _DEVIATION / _MIDDLE)
 
 
 def bollinger(close: pl.Expr, window: int = 20, deviations: float = 2.0) -> pl.Expr:
     """Return the Bollinger bands together, a struct of upper, middle, lower (rupees) and width: a third of the work.
 
-    Each is what the function of its name gives.
+    Each is what the function of its name gives, null fields on the first `window` - 1 rows included. TA-Lib BBANDS.
 
     >>> pl.DataFrame({"close": [1.0, 3.0]}).select(bollinger(pl.col("close"), 2)).to_series()[1]
     {'upper': 4.0, 'middle': 2.0, 'lower': 0.0, 'width': 2.0}
@@ -58,7 +80,10 @@ def bollinger(close: pl.Expr, window: int = 20, deviations: float = 2.0) -> pl.E
 def standard_deviation(price: pl.Expr, window: int) -> pl.Expr:
     """Return the population standard deviation of the last `window` prices, in rupees; null until there are as many.
 
-    Exact up to its square root: squares of price units outgrow 64 bits, so they are summed in 128.
+    Exact up to its square root: squares of price units outgrow 64 bits, so they are summed in 128. TA-Lib STDDEV.
+
+    >>> pl.DataFrame({"close": [1.0, 3.0]}).select(standard_deviation(pl.col("close"), 2)).to_series().to_list()
+    [None, 1.0]
     """
     return _bands(price, window, _DEVIATION)
 
@@ -79,7 +104,12 @@ def atr(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Exp
     """Return Wilder's average true range, in rupees.
 
     Null on the first `window` rows: the first session has no true range. It starts as the mean of the first `window`
-    true ranges and then follows (average * (window - 1) + range) / window. TA-Lib ATR.
+    true ranges and then follows (average * (window - 1) + range) / window. TA-Lib ATR; Wilder, New Concepts in
+    Technical Trading Systems (1978). Recursive.
+
+    >>> bars = pl.DataFrame({"high": [11.0, 12.0, 12.5], "low": [10.0, 11.5, 12.0], "close": [10.5, 11.5, 12.5]})
+    >>> bars.select(atr(pl.col("high"), pl.col("low"), pl.col("close"), 2)).to_series().to_list()
+    [None, None, 1.25]
     """
     ranges = true_range_units(high, low, close)
     return seeded_ewm(rupees(ranges), seed=mean_rupees(ranges, window), row=window, alpha=1 / window)

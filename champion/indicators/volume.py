@@ -11,7 +11,14 @@ _GRAIN = 2**52
 
 
 def vwap(turnover: pl.Expr, volume: pl.Expr) -> pl.Expr:
-    """Return the session's own volume-weighted average price, turnover over volume, in rupees; null without volume."""
+    """Return the session's own volume-weighted average price, turnover over volume, in rupees; null without volume.
+
+    What the exchange's bhavcopy gives as AVG_PRICE, unrounded; the VWAP of charts is that of a day's minutes.
+
+    >>> bars = pl.DataFrame({"turnover": [1050.0, 0.0], "volume": [100, 0]})
+    >>> bars.select(vwap(pl.col("turnover"), pl.col("volume"))).to_series().to_list()
+    [10.5, None]
+    """
     return pl.when(volume > 0).then(turnover / volume)
 
 
@@ -19,14 +26,25 @@ def obv(close: pl.Expr, volume: pl.Expr) -> pl.Expr:
     """Return on-balance volume in shares (Int64), from the first row on.
 
     It starts at the first volume, adds the volume of a session that closed higher and subtracts that of one that closed
-    lower. Its level depends on where the history begins; its changes do not. TA-Lib OBV.
+    lower. Its level depends on where the history begins; its changes do not. Never null of whole bars. TA-Lib OBV;
+    Granville, New Key to Stock Market Profits (1963). Recursive.
+
+    >>> bars = pl.DataFrame({"close": [10.0, 11.0, 11.0, 10.5], "volume": [5, 10, 20, 7]})
+    >>> bars.select(obv(pl.col("close"), pl.col("volume"))).to_series().to_list()
+    [5, 15, 15, 8]
     """
-    change = units(close).diff()
-    return pl.when(change.is_null()).then(volume).otherwise(change.sign() * volume).cum_sum()
+    first = pl.int_range(pl.len()) == 0
+    return pl.when(first).then(volume).otherwise(units(close).diff().sign() * volume).cum_sum()
 
 
 def volume_ma(volume: pl.Expr, window: int = 20) -> pl.Expr:
-    """Return the simple average of volume over the last `window` sessions, in shares; null on the first rows."""
+    """Return the simple average of volume over the last `window` sessions, in shares.
+
+    Null on the first `window` - 1 rows. TA-Lib SMA of volume.
+
+    >>> pl.DataFrame({"volume": [10, 20, 40]}).select(volume_ma(pl.col("volume"), 2)).to_series().to_list()
+    [None, 15.0, 30.0]
+    """
     return divide(volume.rolling_sum(window), window)
 
 
@@ -34,8 +52,8 @@ def accumulation_distribution(high: pl.Expr, low: pl.Expr, close: pl.Expr, volum
     """Return the accumulation/distribution line in shares, from the first row on.
 
     The running sum of volume times ((close - low) - (high - close)) / (high - low), a session without a range adding
-    0. Its level depends on where the history begins; its changes do not. Exact to 1e-14 of the volumes summed. TA-Lib
-    AD; Chaikin. Recursive.
+    0. Its level depends on where the history begins; its changes do not. Exact to 1e-14 of the volumes summed. Never
+    null of whole bars. TA-Lib AD; Chaikin. Recursive.
 
     >>> bars = pl.DataFrame({"high": [12.0, 12.0], "low": [10.0, 10.0], "close": [12.0, 10.5], "volume": [100, 10]})
     >>> bars.select(accumulation_distribution(*(pl.col(name) for name in bars.columns))).to_series().to_list()

@@ -5,6 +5,6 @@ from champion.lake.indexing import index
 from champion.lake.manifest import Manifest
 from champion.lake.retired import sweep
 from champion.lake.sealed import Sealed, seal
-from champion.lake.store import Lake
+from champion.lake.store import Lake, Month
 
-__all__ = ["Damage", "Lake", "Manifest", "Sealed", "index", "seal", "sweep"]
+__all__ = ["Damage", "Lake", "Manifest", "Month", "Sealed", "index", "seal", "sweep"]

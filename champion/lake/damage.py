@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,6 +16,7 @@ from champion.files import sha256
 from champion.lake import layout, manifest as manifests, metadata, partitions
 from champion.lake.manifest import Manifest
 from champion.lake.partitions import SealedYear
+from champion.objects import ObjectPath
 
 _REWRITE = "delete its folder and run `champion backfill` for the session, or `champion lake restore` from an archive"
 _RESTORE = "bring the file back by `champion lake restore`; or delete the folder, then backfill its sessions"
@@ -24,7 +25,11 @@ _LABEL = "champion.contract"
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What is wrong with a file, and what to do. A harmless one misleads no reader of the lake."""
+    """What is wrong with a file, and what to do. A harmless one misleads no reader of the lake.
+
+    >>> Damage(Path("part-00000.parquet"), "the file is missing", "`champion lake restore`").harmless
+    False
+    """
 
     path: Path
     reason: str
@@ -46,10 +51,33 @@ def verify(root: Path, name: str) -> list[Damage]:
     return [*found, *(damage for check in checks for damage in check)]
 
 
+def require_whole(root: Path, names: Iterable[str], start: date, end: date) -> None:
+    """Do nothing where what readers see of these sessions is, byte for byte, what was committed.
+
+    A flipped bit in a column of numbers is another number: no reader hears it, and what is made of it looks sound. An
+    object store proves its bytes itself and is not asked for them.
+
+    Raises:
+        LakeError: a file is missing or another one, or a manifest is damaged; it names the first, and what to do.
+    """
+    if isinstance(root, ObjectPath):
+        return
+    proved: set[Path] = set()
+    for name in names:
+        contract = contracts.load(name)
+        for group in layout.groups(contract):
+            for found in partitions.find(root, contract, group, start, end):
+                part = found.manifest.current
+                path, sealed = found.path(part), found.sealed_part(part)
+                if path not in proved and (reason := _other(path, (sealed or part).sha256)):
+                    raise LakeError(f"{path}: {reason}; {_RESTORE if sealed else _REWRITE}")
+                proved.add(path)
+
+
 def strangers(root: Path) -> list[Damage]:
     """Return the files under the root that belong to no dataset there is a contract for."""
     known = [layout.dataset_folder(root, contracts.load(name)) for name in contracts.names()]
-    known += [root / ".locks", root / layout.CONTRACTS]
+    known += [root / ".locks", root / layout.CONTRACTS, root / layout.BUILDING]
     return [
         Damage(path, "no contract names its dataset", "move it out of the lake", harmless=True)
         for path in sorted(layout.present(root, "**"))
@@ -90,11 +118,17 @@ def _year(folder: Path, contract: Contract, group: str | None) -> Iterator[Damag
         yield Damage(sealed.path, reason, _RESTORE)
 
 
-def _file(path: Path, digest: str, rows: int) -> str | None:
+def _other(path: Path, digest: str) -> str | None:
+    """Say why a file is not the one that was committed; None where it is."""
     if not path.exists():
         return "the file is missing"
-    if (found := sha256(path)) != digest:
-        return f"its SHA-256 is {found[:12]}, the manifest says {digest[:12]}"
+    found = sha256(path)
+    return None if found == digest else f"its SHA-256 is {found[:12]}, the manifest says {digest[:12]}"
+
+
+def _file(path: Path, digest: str, rows: int) -> str | None:
+    if reason := _other(path, digest):
+        return reason
     counted = pl.scan_parquet(str(path), glob=False).select(pl.len()).collect().item()
     return None if counted == rows else f"it holds {counted} rows, the manifest says {rows}"
 
@@ -113,7 +147,7 @@ def _schema(path: Path, contract: Contract, group: str | None) -> str | None:
     """Say where a file is not of its contract; one of an earlier minor version may lack fields that came later."""
     columns = contract.polars_schema
     wanted = columns if group is None else {c: columns[c] for c in (*contract.ungrouped, *contract.groups[group])}
-    found: Mapping[str, pl.DataType] = pl.read_parquet_schema(str(path))
+    found: Mapping[str, pl.DataType] = pl.scan_parquet(str(path), glob=False).collect_schema()
     label = pl.read_parquet_metadata(str(path)).get(_LABEL, "no contract")
     wrong = [f"{name} is {dtype}" for name, dtype in found.items() if wanted.get(name) != dtype]
     missing = [] if label != contract.label else [name for name in wanted if name not in found]

@@ -17,6 +17,18 @@ def index(lake: Lake, name: str) -> bool:
 
     Raises:
         LakeError: the files have several schemas, which one `_metadata` cannot hold.
+
+    >>> import tempfile
+    >>> from datetime import date
+    >>> from pathlib import Path
+    >>> import polars as pl
+    >>> nothing = pl.DataFrame(schema=contracts.load("quality_findings").polars_schema)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lake = Lake(Path(folder))
+    ...     lake.write("quality_findings", date(2023, 1, 16), nothing, {})
+    ...     index(lake, "quality_findings"), index(lake, "quality_findings")
+    True
+    (True, False)
     """
     contract = contracts.load(name)
     if not layout.dataset_folder(lake.root, contract).exists():

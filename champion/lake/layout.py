@@ -7,10 +7,11 @@ longer look there and its files are about to go), `_metadata` and `_common_metad
 from __future__ import annotations
 
 import glob
-import re
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from filelock import FileLock
@@ -19,6 +20,7 @@ from champion import objects
 from champion.contracts import Contract
 from champion.errors import LakeError
 from champion.lake import lease
+from champion.lake.manifest import PART
 from champion.objects import ObjectPath
 
 SUCCESS = "_SUCCESS"
@@ -26,11 +28,11 @@ SEALED = "_SEALED"
 RETIRED = "_RETIRED"
 INDEX = "_metadata"
 CONTRACTS = ".contracts"  # folder with the contracts of its owner's feature sets
+BUILDING = ".building"  # folder of what builds lay aside
 COMMON_INDEX = "_common_metadata"
 _OWNER_AND_GROUP = 0o750
 _DIGITS = 16
 _MONTHS = 4  # so many are looked for one by one; of more, years are
-_PART = re.compile(r"part-(\d{5})\.parquet")
 
 
 def part_name(revision: int) -> str:
@@ -44,7 +46,7 @@ def part_file(path: Path, digest: str) -> Path:
     In a folder it is just that, replaced in one step. In an object store its name says its content as well: the
     manifest, which is put last, then never names rows that came after it.
     """
-    if not isinstance(path, ObjectPath) or not _PART.fullmatch(path.name):
+    if not isinstance(path, ObjectPath) or not PART.fullmatch(path.name):
         return path
     return path.with_name(f"{path.stem}-{digest[:_DIGITS]}{path.suffix}")
 
@@ -116,7 +118,8 @@ def _days(dated: bool, start: date | None, end: date | None) -> Iterator[str]:
 def present(folder: Path, pattern: str) -> Iterator[Path]:
     """Yield the files and folders there are under `folder`; `**` stands for any depth, hidden names match too.
 
-    A folder that a sweep removes meanwhile is passed over; `Path.glob` would stop there with an error.
+    A folder that a sweep removes meanwhile is passed over; `Path.glob` would stop there with an error. `**` follows no
+    symbolic link: what it finds may be removed, so it must lie here.
     """
     return (folder / path for path in _present(folder, pattern))
 
@@ -124,7 +127,15 @@ def present(folder: Path, pattern: str) -> Iterator[Path]:
 def _present(folder: Path, pattern: str) -> Iterator[str]:
     if isinstance(folder, ObjectPath):
         return (found.relative_to(folder).as_posix() for found in objects.matching(folder, pattern))
-    return glob.iglob(pattern, root_dir=folder, recursive=True, include_hidden=True)  # noqa: PTH207 - see `present`
+    if pattern.startswith("**"):
+        return _anywhere(folder, pattern.removeprefix("**").removeprefix("/") or "*")
+    return glob.iglob(pattern, root_dir=folder, include_hidden=True)  # noqa: PTH207 - see `present`
+
+
+def _anywhere(folder: Path, name: str) -> Iterator[str]:
+    for place, folders, files in os.walk(folder):
+        below = os.path.relpath(place, folder)
+        yield from (os.path.join(below, found) for found in (*folders, *files) if fnmatchcase(found, name))  # noqa: PTH118
 
 
 def sealed_folder(root: Path, contract: Contract, year: int, group: str | None) -> Path:

@@ -21,8 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
-import psutil
-
+from champion import births
 from champion.errors import LakeError
 from champion.objects import GUARDS, SLOWEST, ObjectPath
 
@@ -140,9 +139,8 @@ def _require_conditions(path: ObjectPath) -> None:
 
 def _content() -> bytes:
     """Return who holds it; no two are alike, so that each has a tag of its own."""
-    born = psutil.Process().create_time()
     return json.dumps(
-        {"host": socket.gethostname(), "pid": os.getpid(), "born": born, "token": uuid.uuid4().hex}
+        {"host": socket.gethostname(), "pid": os.getpid(), "born": births.born(), "token": uuid.uuid4().hex}
     ).encode()
 
 
@@ -152,8 +150,6 @@ def _is_gone(holder: bytes) -> bool:
         about = json.loads(holder)
         if about["host"] != socket.gethostname():
             return False
-        return bool(psutil.Process(about["pid"]).create_time() != about["born"])
-    except psutil.NoSuchProcess:
-        return True
+        return bool(births.born(about["pid"]) != about["born"])
     except (ValueError, KeyError, TypeError):
         return False

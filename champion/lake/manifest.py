@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from champion.errors import LakeError
 from champion.files import write_bytes
+from champion.parsed import moment as parse_moment, parsed
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+PART = re.compile(r"part-[0-9]{5}\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +32,36 @@ class Part:
     inputs: Mapping[str, str]
     known_at: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a name that would lead out of the partition, and a moment that is none."""
+        if not PART.fullmatch(self.name):
+            raise ValueError(f"{self.name!r} is no part's name, as part-00000.parquet")
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"{self.sha256!r} is no SHA-256")
+        if self.known_at is not None:
+            parse_moment(self.known_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All revisions of a partition, oldest first; readers read the last."""
+    """All revisions of a partition, oldest first; readers read the last.
+
+    >>> first = Part("part-00000.parquet", 2104, 98_304, "5f0c", {"file": "a1"})
+    >>> revised = Part("part-00001.parquet", 2104, 98_310, "77de", {"file": "b2"}, "2024-01-17T13:00:00+00:00")
+    >>> manifest = Manifest("raw_equity_ohlc v1.0.0", (first, revised))
+    >>> manifest.current.name, manifest.made_from({"file": "b2"})
+    ('part-00001.parquet', True)
+    >>> manifest.visible(datetime(2024, 1, 16, tzinfo=UTC)).name
+    'part-00000.parquet'
+    """
 
     contract: str
-    parts: tuple[Part, ...] = field(default=())
+    parts: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a partition without a revision."""
+        if not self.parts:
+            raise ValueError("it names no parts")
 
     @property
     def current(self) -> Part:
@@ -81,16 +108,11 @@ def read(path: Path) -> Manifest | None:
         LakeError: it is not a manifest.
     """
     try:
-        return from_json(json.loads(path.read_bytes()))
+        return parsed(Manifest, path.read_bytes())
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise LakeError(f"{path}: not a manifest ({error}); `champion lake verify` lists what is damaged") from error
-
-
-def from_json(content: Mapping[str, Any]) -> Manifest:
-    """Return the manifest that a JSON object holds; KeyError or TypeError where it holds none."""
-    return Manifest(content["contract"], tuple(Part(**part) for part in content["parts"]))
 
 
 def write(path: Path, manifest: Manifest) -> None:

@@ -10,6 +10,7 @@ revision, else from its own file; in between, while both are there, both are the
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -23,6 +24,9 @@ from champion.files import flush, write_bytes
 from champion.lake import layout, manifest as manifests
 from champion.lake.manifest import Manifest, Part
 from champion.objects import ObjectPath
+from champion.parsed import parsed
+
+_SEALED_FILE = re.compile(r"sealed-[0-9a-f]+\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,25 @@ class SealedYear:
     bytes: int
     sha256: str
     sessions: Mapping[date, Manifest]
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """What a `_SEALED` file says, or a `_RETIRED` one that was one."""
+
+    contract: str
+    file: str
+    rows: int
+    bytes: int
+    sha256: str
+    sessions: dict[date, Manifest]
+
+    def __post_init__(self) -> None:
+        """Refuse a name that would lead out of the year, and a year without sessions."""
+        if not _SEALED_FILE.fullmatch(self.file):
+            raise ValueError(f"{self.file!r} is no sealed file's name")
+        if not self.sessions:
+            raise ValueError("it names no sessions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +209,12 @@ def retire(manifest: Path) -> None:
 def _parsed(path: Path, _inode: int, _changed: int, _size: int) -> SealedYear | None:
     """Parse a year's manifest once: it is asked for session by session, and replaced, never edited."""
     try:
-        content = json.loads(path.read_bytes())
-        kept = {date.fromisoformat(s): manifests.from_json(found) for s, found in content["sessions"].items()}
-        rows, size, digest = content["rows"], content["bytes"], content["sha256"]
-        return SealedYear(path.parent / content["file"], content["contract"], rows, size, digest, kept)
+        found = parsed(Sealing, path.read_bytes())
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise LakeError(f"{path}: not a sealed year ({error}); `champion lake verify` lists what is damaged") from error
+    return SealedYear(path.parent / found.file, found.contract, found.rows, found.bytes, found.sha256, found.sessions)
 
 
 def _manifests(root: Path, folders: Mapping[date, Path]) -> dict[date, Manifest | None]:

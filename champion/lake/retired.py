@@ -8,19 +8,21 @@ old one, every revision that no manifest names is one of a killed writer or a re
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from champion import contracts, objects
 from champion.contracts import Contract
+from champion.errors import LakeError
 from champion.lake import layout, manifest as manifests, partitions
+from champion.lake.manifest import Manifest, Part
+from champion.lake.partitions import Sealing
 from champion.lake.store import Lake
 from champion.objects import ObjectPath
+from champion.parsed import parsed
 
 GRACE = timedelta(seconds=20)
 _UNFINISHED = ".part"
@@ -30,6 +32,18 @@ def sweep(lake: Lake, names: Sequence[str], grace: timedelta = GRACE) -> int:
     """Remove retired files, once readers had `grace` to finish with them; return how many went.
 
     Where nothing is retired nothing is waited for. What is retired during the wait is left for the next sweep.
+
+    >>> import tempfile
+    >>> from datetime import date
+    >>> import polars as pl
+    >>> from champion.lake import seal
+    >>> nothing = pl.DataFrame(schema=contracts.load("quality_findings").polars_schema)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lake = Lake(Path(folder))
+    ...     lake.write("quality_findings", date(2023, 1, 16), nothing, {}), len(seal(lake, "quality_findings", 2023))
+    ...     sweep(lake, ["quality_findings"], grace=timedelta(0))
+    (True, 1)
+    1
     """
     before = {name: _seen(lake.root, contracts.load(name)) for name in names}
     if any(path.suffix != _UNFINISHED for seen in before.values() for path in seen):
@@ -61,25 +75,42 @@ def _doomed(root: Path, contract: Contract) -> list[Path]:
     found = sorted(layout.present(folder, f"**/.*{_UNFINISHED}"))
     retired = sorted(layout.present(folder, f"**/{layout.RETIRED}"))
     for manifest in retired:
-        content = json.loads(manifest.read_bytes())
-        names = _names(manifest.parent, content["parts"]) if "parts" in content else {content["file"]}
+        names = _named(manifest)
         found += [manifest.parent / name for name in sorted(names - _in_force(manifest.parent))]
     if isinstance(folder, ObjectPath):
         found += _replaced(folder)
     for path in sorted(layout.present(folder, f"**/{layout.sealed_name('*')}")):
-        if (path.parent / layout.SEALED).exists() and path.name not in _in_force(path.parent):
+        told = any((path.parent / name).exists() for name in (layout.SEALED, layout.RETIRED))
+        if told and path.name not in _in_force(path.parent):
             found.append(path)
     return [*dict.fromkeys(found), *retired]
 
 
+def _named(retired: Path) -> set[str]:
+    """Return the files that a retired manifest names.
+
+    Raises:
+        LakeError: it is neither that of a partition nor of a sealed year: nobody knows what may go.
+    """
+    content = retired.read_bytes()
+    with suppress(ValueError):
+        return {parsed(Sealing, content).file}
+    try:
+        parts = parsed(Manifest, content).parts
+    except ValueError as error:
+        raise LakeError(
+            f"{retired}: not a manifest ({error}); remove it, and what it hid is listed by `champion lake verify`"
+        ) from error
+    return _names(retired.parent, parts)
+
+
 def _in_force(folder: Path) -> set[str]:
     day, year = manifests.read(folder / layout.SUCCESS), partitions.read_sealed(folder / layout.SEALED)
-    parts = [asdict(part) for part in (day.parts if day else ())]
-    return _names(folder, parts) | ({year.path.name} if year else set())
+    return _names(folder, day.parts if day else ()) | ({year.path.name} if year else set())
 
 
-def _names(folder: Path, parts: Iterable[Mapping[str, Any]]) -> set[str]:
-    return {layout.part_file(folder / part["name"], part["sha256"]).name for part in parts}
+def _names(folder: Path, parts: Iterable[Part]) -> set[str]:
+    return {layout.part_file(folder / part.name, part.sha256).name for part in parts}
 
 
 def _replaced(folder: ObjectPath) -> list[Path]:

@@ -8,10 +8,13 @@ and writing the same again repairs whatever lies between.
 from __future__ import annotations
 
 import hashlib
+from calendar import monthrange
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -25,8 +28,55 @@ from champion.lake.partitions import Partition, SealedYear
 
 
 @dataclass(frozen=True, slots=True)
+class Month:
+    """What a month of a dataset holds: the digest of all of it, rows, sessions; which contracts its files follow.
+
+    >>> Month("a digest", 693, 21, frozenset({"quality_findings v1.0.0"})).rows
+    693
+    """
+
+    digest: str
+    rows: int
+    sessions: int
+    contracts: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Lake:
-    """The Parquet files under one root. Datasets are named by their contract, as `normalized_equity_ohlc`."""
+    """The Parquet files under one root. Datasets are named by their contract, as `normalized_equity_ohlc`.
+
+    >>> import tempfile
+    >>> session, made_from = date(2023, 1, 16), {"normalized_equity_ohlc": "a digest"}
+    >>> found = {"session": session, "instrument_id": "NSE:A", "symbol": "A", "series": "EQ"}
+    >>> found |= {"gate": "gaps", "value": 0.5, "detail": "fell by half"}
+    >>> rows = pl.DataFrame([found], contracts.load("quality_findings").polars_schema)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lake = Lake(Path(folder))
+    ...     lake.write("quality_findings", session, rows, made_from)
+    ...     lake.write("quality_findings", session, rows, made_from)  # the same again
+    ...     lake.is_current("quality_findings", session, made_from), lake.rows("quality_findings")
+    ...     lake.scan("quality_findings", date(2023, 1, 1)).collect().equals(rows)
+    ...     [path.name for path in lake.files("quality_findings")], len(lake.sessions_by_file("quality_findings"))
+    ...     [(path.name, part.rows) for path, part in lake.parts("quality_findings")]
+    ...     lake.manifest("quality_findings", session).contract, len(lake.digest("quality_findings"))
+    ...     [(str(day), month.rows, month.sessions) for day, month in lake.months("quality_findings").items()]
+    ...     lake.sessions("quality_findings"), lake.verify("quality_findings"), lake.strangers()
+    ...     lake.require_whole(session, session)  # raises where a file is damaged
+    ...     lake.contracts.exists()
+    ...     contract = contracts.load("quality_findings")
+    ...     lake.scan_partitions(contract, None, partitions.find(lake.root, contract, None)).collect().height
+    True
+    False
+    (True, 1)
+    True
+    (['part-00000.parquet'], 1)
+    [('part-00000.parquet', 1)]
+    ('quality_findings v1.0.0', 64)
+    [('2023-01-01', 1, 1)]
+    ([datetime.date(2023, 1, 16)], [], [])
+    False
+    1
+    """
 
     root: Path
 
@@ -140,9 +190,23 @@ class Lake:
         content, contract = hashlib.sha256(), self._askable(name, as_of)
         for group in layout.groups(contract):
             for found in partitions.find(self.root, contract, group, start, end):
-                part = found.manifest.visible(as_of)
-                content.update(f"{(found.folder / part.name).relative_to(self.root)} {part.sha256}\n".encode())
+                content.update(self._line(found, found.manifest.visible(as_of)))
         return content.hexdigest()
+
+    def months(self, name: str, start: date | None = None, end: date | None = None) -> dict[date, Month]:
+        """Return the months that hold sessions, from that of `start` to that of `end`, by their first day in order."""
+        contract, contents, labels = contracts.load(name), dict[date, Any](), dict[date, set[str]]()
+        rows, sessions = Counter[date](), Counter[date]()
+        first, last = start and start.replace(day=1), end and end.replace(day=monthrange(end.year, end.month)[1])
+        for number, group in enumerate(layout.groups(contract)):
+            for found in partitions.find(self.root, contract, group, first, last):
+                month, part = found.session.replace(day=1), found.manifest.current
+                contents.setdefault(month, hashlib.sha256()).update(self._line(found, part))
+                labels.setdefault(month, set()).add((found.sealed_part(part) or found.manifest).contract)
+                if not number:
+                    rows[month] += part.rows
+                    sessions[month] += 1
+        return {m: Month(contents[m].hexdigest(), rows[m], sessions[m], frozenset(labels[m])) for m in sorted(contents)}
 
     def scan(
         self,
@@ -181,6 +245,14 @@ class Lake:
     def verify(self, name: str) -> list[Damage]:
         """Return everything about a dataset that is not as it was committed; nothing where all is well."""
         return damage.verify(self.root, name)
+
+    def require_whole(self, start: date, end: date, names: Sequence[str] | None = None) -> None:
+        """Do nothing where the sessions from `start` to `end`, of all datasets, are byte for byte as committed.
+
+        Raises:
+            LakeError: they are not; it names the first file, what is wrong with it and what to do.
+        """
+        damage.require_whole(self.root, contracts.names() if names is None else names, start, end)
 
     def strangers(self) -> list[Damage]:
         """Return the files that belong to no dataset there is a contract for."""
@@ -223,6 +295,10 @@ class Lake:
             rows, size, digest = data.write(found.folder / part.name, contract, contract.conform(frame))
             kept.append(Part(part.name, rows, size, digest, part.inputs, part.known_at))
         return tuple(kept)
+
+    def _line(self, found: Partition, part: Part) -> bytes:
+        """Return what a digest takes in of a partition."""
+        return f"{(found.folder / part.name).relative_to(self.root)} {part.sha256}\n".encode()
 
     @staticmethod
     def _askable(name: str, as_of: datetime | None) -> Contract:

@@ -47,6 +47,9 @@ def scan_adjusted(
     They are in the scale of the last session in the range. `as_of` asks for what was known then (a date means its
     close): the sessions, files and corporate actions of later are not there. `total_return` adjusts prices for
     dividends too. `adjustment_factor` tells what each price was divided by.
+
+    >>> scan_adjusted("2024-01-16").filter(symbol="ACME").select("close", "adjustment_factor").collect().row(0)
+    (116.25, 1.0)
     """
     known = as_of if isinstance(as_of, datetime) else None
     if known is None and (day := workspace.as_date(as_of)):

@@ -111,7 +111,7 @@ def _made(build: Build, stale: Sequence[date], *, from_state: bool) -> Iterator[
     if stale and since is not None and build.steps(since, stale[-1]) <= _MANY:
         yield from (("advanced", made) for made in ways.advanced(build, since, stale))
     elif stale:
-        yield "rebuilt", ways.rebuilt(build, stale)
+        yield from (("rebuilt", made) for made in ways.rebuilt(build, stale))
 
 
 def _write(build: Build, sessions: Sequence[date], made: pl.DataFrame, progress: Progress) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Set as AbstractSet
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from champion.errors import ChampionError
 from champion.lake import Lake
 from champion.pipeline.bars import BARS
+from champion.pipeline.checks import Check, looked
 from champion.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,15 +26,6 @@ _QUESTION = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at: whether it is well, and what was found."""
-
-    name: str
-    well: bool
-    found: str
-
-
 def check(settings: Settings, today: date, query_seconds: float = QUERY_SECONDS) -> list[Check]:
     """Return all checks; one that cannot be made is not well, and says why. Nothing is changed.
 
@@ -48,7 +38,7 @@ def check(settings: Settings, today: date, query_seconds: float = QUERY_SECONDS)
         "tracking store": lambda: _tracking(settings),
         "warehouse": lambda: _warehouse(settings, query_seconds),
     }
-    return [_looked(name, look) for name, look in looks.items()]
+    return [looked(name, look) for name, look in looks.items()]
 
 
 def freshness(last: list[date], holidays: AbstractSet[date], today: date) -> Check:
@@ -63,23 +53,19 @@ def freshness(last: list[date], holidays: AbstractSet[date], today: date) -> Che
     while wanted.weekday() >= _SATURDAY or wanted in holidays:
         wanted -= timedelta(days=1)
     if not last:
-        return Check("freshness", well=False, found="the lake has no session; run `champion backfill`")
-    well = last[-1] >= wanted
-    found = f"the last session is {last[-1]}" + ("" if well else f", expected {wanted}")
-    return Check("freshness", well, found)
-
-
-def _looked(name: str, look: Callable[[], Check]) -> Check:
-    try:
-        return look()
-    except (ChampionError, OSError) as error:
-        return Check(name, well=False, found=f"{type(error).__name__}: {error}")
+        return Check("freshness", "failed", "the lake has no session", "`champion backfill START END`")
+    if last[-1] >= wanted:
+        return Check("freshness", "ok", f"the last session is {last[-1]}")
+    remedy = f"`champion daily {wanted}`; or name it in CHAMPION_HOLIDAYS, if it was one"
+    return Check("freshness", "failed", f"the last session is {last[-1]}, expected {wanted}", remedy)
 
 
 def _disk(settings: Settings) -> Check:
     free = shutil.disk_usage(settings.home).free / 1e9
     found = f"{free:.1f} GB free, {settings.disk_free_gb:.1f} wanted"
-    return Check("disk", free >= settings.disk_free_gb, found)
+    if free >= settings.disk_free_gb:
+        return Check("disk", "ok", found)
+    return Check("disk", "failed", found, "free some space, or `champion lake retain` what the settings call old")
 
 
 def _tracking(settings: Settings) -> Check:
@@ -90,8 +76,8 @@ def _tracking(settings: Settings) -> Check:
     try:
         newest = runs.find_runs(settings, limit=1)
     except MlflowException as error:
-        return Check("tracking store", well=False, found=str(error))
-    return Check("tracking store", well=True, found=f"answers; newest run {newest[0].name if newest else 'none'}")
+        return Check("tracking store", "failed", str(error), "start it, or mend CHAMPION_TRACKING_URI")
+    return Check("tracking store", "ok", f"answers; newest run {newest[0].name if newest else 'none'}")
 
 
 def _warehouse(settings: Settings, query_seconds: float) -> Check:
@@ -108,7 +94,13 @@ def _warehouse(settings: Settings, query_seconds: float) -> Check:
         taken = sorted(_asked(client, symbols[i % len(symbols)][0], last) for i in range(_QUESTIONS if symbols else 0))
     slow = taken[int(len(taken) * 0.95) - 1] if taken else 0.0
     found = f"last session {last}, lake {held[0] if held else 'empty'}; a symbol's year in {slow * 1000:.0f} ms (p95)"
-    return Check("warehouse", [last] == held and slow <= query_seconds, found)
+    if [last] != held:
+        return Check(
+            "warehouse", "failed", found, "`champion warehouse load START END` brings it in step with the lake"
+        )
+    if slow > query_seconds:
+        return Check("warehouse", "failed", found, f"{query_seconds * 1000:.0f} ms are promised: see what else runs")
+    return Check("warehouse", "ok", found)
 
 
 def _asked(client: Client, symbol: str, last: date) -> float:

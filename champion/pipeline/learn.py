@@ -33,10 +33,10 @@ def training_frame(
     lag: int = LAG,
     feature_set: str = FEATURE_SET,
 ) -> pl.DataFrame:
-    """Return one row per instrument and session in the universe: key, inputs, forward_return, label_end.
+    """Return one row per instrument and session in the universe: key, inputs, forward_return and its dates.
 
-    The return is earned from the close `lag` sessions later, `horizon` sessions long. Labels near `end` are null: what
-    follows is not known.
+    The return is earned from the close `lag` sessions later, `horizon` sessions long, as `forward_return` counts it.
+    Labels near `end` are null: what follows is not known.
 
     Raises:
         LakeError: features are missing, or older than the bars, the corporate actions or the rules they come of.

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from champion import plots
 from champion.pipeline.morning import Morning
 from champion.plots.style import crore_text
+from champion.tracking.pages import run_page
 
 _SECTIONS = (
     ("Market", ("breadth", "turnover", "movers")),
@@ -24,8 +25,11 @@ _SECTIONS = (
 _DPI = 90
 
 
-def render(morning: Morning, home: Path) -> str:
-    """Return the page of a morning look; what there is no data for is a panel that says so."""
+def render(morning: Morning, home: Path, mlflow: str | None = None) -> str:
+    """Return the page of a morning look; what there is no data for is a panel that says so.
+
+    With the address of MLflow's pages each run leads to its own there; the page itself fetches nothing from it.
+    """
     pages = Environment(
         loader=PackageLoader("champion.pipeline", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -37,6 +41,7 @@ def render(morning: Morning, home: Path) -> str:
         turnover=crore_text(morning.market["turnover"]),
         live=f"{known['ic'].item():+.3f}" if known.height else "none yet",
         sections=_SECTIONS,
+        run_pages={run.run_id: run_page(mlflow, run.experiment, run.run_id) for run in morning.runs if mlflow},
         figures={name: _image(figure) for name, figure in _figures(morning).items()},
     )
 

@@ -42,14 +42,14 @@ class Live:
 
 
 def joined(lake: Lake, start: date | None = None, end: date | None = None, lag: int = LAG) -> pl.DataFrame:
-    """Return every score with what followed: forward_return (null where it is not known yet) and label_end.
+    """Return every score with what followed: forward_return (null where it is not known yet), label_end and exit_date.
 
-    Columns: trade_date, instrument_id, symbol, model_version, horizon, score, rank, forward_return, label_end.
+    Columns: trade_date, instrument_id, symbol, model_version, horizon, score, rank, and those of `forward_return`.
     """
     scores = lake.scan(PREDICTIONS, start, end).select(_COLUMNS).collect()
     if scores.is_empty():
-        empty = pl.lit(None, pl.Float64).alias("forward_return"), pl.lit(None, pl.Date).alias("label_end")
-        return scores.with_columns(empty)
+        dates = [pl.lit(None, pl.Date).alias(name) for name in ("label_end", "exit_date")]
+        return scores.with_columns(pl.lit(None, pl.Float64).alias("forward_return"), *dates)
     bars = adjusted_bars(lake, scores["trade_date"].min(), columns=_BARS)  # type: ignore[arg-type]
     parts = [
         part.join(forward_return(bars, int(horizon), lag), on=_KEY, how="left")

@@ -34,10 +34,13 @@ def recompute(lake: Lake, start: date, end: date, *, feature_set: str = "v1") ->
     sessions = [session for session in build.sessions if session >= start and session not in stale]
     if not sessions:
         return Compared([], 0, [])
-    made = ways.rebuilt(build, sessions).rows
-    held = lake.scan(build.chosen.contract, sessions[0], sessions[-1]).filter(pl.col("trade_date").is_in(sessions))
-    differing = _differing(made, held.collect(), contracts.load(build.chosen.contract).polars_schema)
-    return Compared(sessions, made.height, differing)
+    rows, differing = 0, list[date]()
+    for made in ways.rebuilt(build, sessions):
+        few = pl.col("trade_date").is_in(list(made.sessions))
+        held = lake.scan(build.chosen.contract, made.sessions[0], made.sessions[-1]).filter(few)
+        differing += _differing(made.rows, held.collect(), contracts.load(build.chosen.contract).polars_schema)
+        rows += made.rows.height
+    return Compared(sessions, rows, differing)
 
 
 def _differing(made: pl.DataFrame, held: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> list[date]:

@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from champion import features
 from champion.actions import ACTIONS
-from champion.canaries import Canaries
 from champion.lake import Lake
 from champion.metrics import SESSIONS_PER_YEAR, max_drawdown, sharpe_ratio
 from champion.pipeline import actions, trials
@@ -19,8 +19,11 @@ from champion.pipeline.promote import CANARY, HORIZON, KNEW_TO, LAG, LEARNT_TO, 
 from champion.pipeline.trials import Trials
 from champion.settings import Settings
 from champion.tracking import registry, runs
-from champion.training import TrainingResult
 from champion.universe import Universe
+
+if TYPE_CHECKING:
+    from champion.canaries import Canaries
+    from champion.training import TrainingResult
 
 KIND, RECIPE, DATA = "champion.model", "champion.recipe", "champion.data"
 

@@ -7,7 +7,7 @@ from datetime import date
 
 import polars as pl
 
-from champion import clock, contracts, features, training
+from champion import clock, contracts, features
 from champion.envelope import envelope
 from champion.errors import ModelError
 from champion.lake import Lake
@@ -38,6 +38,8 @@ def score_session(settings: Settings, session: date) -> Scored:
         ModelError: there is no champion, it takes other features than the session has, or it learnt too long ago.
         LakeError: the session has no features, or they are older than the bars and actions they come of.
     """
+    from champion import training  # noqa: PLC0415 - scikit-learn is slow to import
+
     lake = Lake(settings.lake)
     feature_set = registry.find(settings, registry.CHAMPION).feature_version
     names = learn.inputs(feature_set)

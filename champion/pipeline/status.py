@@ -28,13 +28,14 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """One recorded run, as a person wants to see it."""
+    """One recorded run, as a person wants to see it; `experiment` is the id of where MLflow keeps it."""
 
     started: str
     name: str
     outcome: str
     seconds: float | None
     run_id: str
+    experiment: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ def last_runs(settings: Settings, limit: int, name: str | None = None) -> list[R
             run.outcome or run.status.lower(),
             _seconds(run.started, run.ended),
             run.run_id,
+            run.experiment,
         )
         for run in runs.find_runs(settings, tags={"mlflow.runName": name} if name else None, limit=limit)
     ]

@@ -68,6 +68,14 @@ class Trace:
         """Whether every link holds: nothing changed or went missing since."""
         return all(node.state == "same" for node in self.nodes.values())
 
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """The nodes as `plots.trace_graph` takes them: id, kind, name, span and state."""
+        return [
+            {"id": node.id, "kind": node.kind, "name": node.name, "span": node.span, "state": node.state}
+            for node in self.nodes.values()
+        ]
+
     def walk(self) -> Iterator[tuple[int, Node, bool]]:
         """Yield depth, node and whether it was told before, in the order in which a tree is read."""
         told: set[str] = set()

@@ -177,7 +177,7 @@ def _flow_run(found: Mapping[str, Any], who: Mapping[str, str]) -> Event:
 
 
 def _promotions(settings: Settings, span: Span) -> list[Event]:
-    from champion.tracking import ledger, registry  # noqa: PLC0415
+    from champion.tracking import books, ledger, registry  # noqa: PLC0415
 
     return [
         Event(
@@ -189,7 +189,7 @@ def _promotions(settings: Settings, span: Span) -> list[Event]:
             data=f"{registry.MODEL} version {entry.version}",
             id=f"decision {entry.decision}",
         )
-        for entry in ledger.read(ledger.path_of(settings.home))
+        for entry in ledger.read(books.of(settings))
         if span[0] <= entry.at < span[1]
     ]
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.stats import kurtosis, skew
 
 from champion.errors import ModelError
 from champion.metrics import deflated_sharpe_ratio
@@ -54,6 +53,8 @@ def deflated(trials: Trials, net_returns: pl.Series) -> dict[str, float]:
     The deflated Sharpe ratio is the probability that the strategy's Sharpe ratio is above what the best of as many
     worthless trials would show. Left out where the returns do not vary.
     """
+    from scipy.stats import kurtosis, skew  # noqa: PLC0415 - slow to import
+
     returns = net_returns.to_numpy()
     if len(returns) < 3 or returns.std() == 0:  # noqa: PLR2004 - a skew needs three
         return {"trials": trials.count + 1.0}

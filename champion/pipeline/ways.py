@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
+from pathlib import Path
 
 import polars as pl
 
 from champion import adjust, features
 from champion.features import FeatureSet
-from champion.pipeline import carried
-from champion.pipeline.bars import equity_bars
+from champion.lake.workshop import workshop
+from champion.pipeline import carried, portions
+from champion.pipeline.bars import BARS, equity_bars
 from champion.pipeline.history import Build, actions_seen, bars_seen
 
 _ID = "instrument_id"
@@ -32,10 +35,56 @@ class Made:
     state: pl.DataFrame | None
 
 
-def rebuilt(build: Build, stale: Sequence[date]) -> Made:
-    """Return the features of the stale sessions, from all bars up to the last of them."""
-    rows, state = _from_histories(build, _bars(build, stale[-1]), stale[0], stale[-1])
-    return Made(stale, rows.filter(pl.col("trade_date").is_in(stale)), state if carried.is_kept(build.chosen) else None)
+def rebuilt(build: Build, stale: Sequence[date], at_once: int = portions.ROWS) -> Iterator[Made]:
+    """Yield the features of the stale sessions, from all bars up to the last of them.
+
+    Where there are more than `at_once` bars, they come year by year, made of some instruments' histories at a time.
+    """
+    count = portions.count(build.lake.rows(BARS, end=stale[-1]), at_once)
+    if count == 1:
+        rows, state = _from_histories(build, _bars(build, stale[-1]), stale[0], stale[-1])
+        yield Made(stale, rows.filter(pl.col("trade_date").is_in(stale)), _kept(build, state))
+        return
+    with workshop(build.lake.root) as folder:
+        _deal_bars(build, stale[-1], folder / "bars", count)
+        rows, state = _deal_features(build, stale, folder, count)
+        for year, sessions in _years(stale):
+            made = portions.gathered(folder / f"{year}")
+            yield Made(
+                sessions, rows if made is None else made, _kept(build, state) if sessions[-1] == stale[-1] else None
+            )
+
+
+def _deal_bars(build: Build, until: date, folder: Path, count: int) -> None:
+    asked = features.required(build.chosen)
+    for year, sessions in _years([session for session in build.sessions if session <= until]):
+        bars = equity_bars(build.lake, sessions[0], sessions[-1]).select(asked).collect()
+        portions.deal_by_instrument(bars, folder, f"{year}", count)
+
+
+def _deal_features(build: Build, stale: Sequence[date], folder: Path, count: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Lay out the features of the stale sessions by year, portion after portion; return no rows of them, and the state.
+
+    A portion is of whole histories, so that what is made of it is what is made of all at once.
+    """
+    states, none = [], pl.DataFrame()
+    for number in range(count):
+        bars = portions.gathered(folder / "bars" / f"{number}")
+        if bars is None:
+            continue
+        rows, state = _from_histories(build, bars, stale[0], stale[-1])
+        portions.deal_by_year(rows.filter(pl.col("trade_date").is_in(stale)), folder, f"{number:05d}")
+        none = rows.clear()
+        states.append(state)
+    return none, pl.concat(states).sort(_ID)
+
+
+def _kept(build: Build, state: pl.DataFrame) -> pl.DataFrame | None:
+    return state if carried.is_kept(build.chosen) else None
+
+
+def _years(sessions: Sequence[date]) -> Iterator[tuple[int, list[date]]]:
+    return ((year, list(of_year)) for year, of_year in groupby(sessions, key=lambda session: session.year))
 
 
 def advanced(build: Build, since: date, stale: Sequence[date]) -> Iterator[Made]:

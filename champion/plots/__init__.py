@@ -23,6 +23,7 @@ from champion.plots.models import (
     top_scores,
 )
 from champion.plots.quality import quality_gates
+from champion.plots.trace import trace_graph
 from champion.plots.validation import (
     against,
     fold_metrics,
@@ -66,5 +67,6 @@ __all__ = [
     "sessions_and_rows",
     "tellings",
     "top_scores",
+    "trace_graph",
     "turnover_by_session",
 ]

@@ -42,6 +42,10 @@ def feature_distributions(frame: pl.DataFrame, before: pl.DataFrame | None = Non
 
     Raises:
         UsageError: a column is not numeric, or `before` lacks one.
+
+    >>> columns = pl.DataFrame({"rsi_14": [30.0, 50.0, 70.0], "flat": [1.0, 1.0, 1.0]})
+    >>> [text.get_text() for text in feature_distributions(columns).axes[0].texts]
+    ['rsi_14', '30', '70', 'flat', 'always 1']
     """
     style.require_numeric(frame, "feature_distributions")
     lacking = [name for name in frame.columns if before is not None and name not in before.columns]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -19,6 +18,7 @@ _ANNOTATED = 26  # columns up to which a correlation's number fits its cell
 _CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # so that no line runs through a label
 _STRONG = 0.6  # correlation from which a cell is too dark for dark text
 _ALIKE = 0.95  # rank correlation, of either sign, from which two features say the same
+_TITLED = 7.5  # inches that the title needs
 
 
 @style.plot("Feature coverage", source=_SOURCE)
@@ -61,11 +61,11 @@ def feature_correlation(frame: pl.DataFrame) -> Figure:
     correlation = _rank_correlation(frame)
     cell = min(_CELL, _SIDE / frame.width)
     side = max(4.0, 1.6 + cell * frame.width)
-    figure, (ax,) = style.panels((side + 1.2, side), grid="none")
+    figure, (ax,) = style.panels((max(side + 1.2, _TITLED), side), grid="none")
     upper = np.triu(np.ones(correlation.shape, dtype=bool), k=1)
     mesh = ax.pcolormesh(
         np.ma.array(correlation, mask=upper | np.isnan(correlation)),
-        cmap=sns.diverging_palette(245, 35, s=85, l=48, as_cmap=True),  # blue to orange, white at 0
+        cmap=style.diverging("#3176B0", "#A66129"),  # blue to orange, white at 0
         vmin=-1,
         vmax=1,
         edgecolors="white",
@@ -74,7 +74,7 @@ def feature_correlation(frame: pl.DataFrame) -> Figure:
     _grey_where_unknown(ax, np.isnan(correlation))
     if frame.width <= _ANNOTATED:
         _write_numbers(ax, correlation)
-    ax.set(aspect="equal", xlim=(0, frame.width), ylim=(frame.width, 0))
+    ax.set(aspect="equal", xlim=(0, frame.width), ylim=(frame.width, 0), anchor="W")
     ax.spines[:].set_visible(False)
     places = np.arange(frame.width) + 0.5
     ax.set_xticks(places, frame.columns, rotation=90)

@@ -97,6 +97,11 @@ def indicator(bars: pl.DataFrame, name: str = "indicator") -> Figure:
 
     Raises:
         UsageError: the bars are of more than one instrument.
+
+    >>> from datetime import date
+    >>> bar = {"instrument_id": "NSE:A", "symbol": "A", "trade_date": date(2024, 1, 15), "close": 11.0, "value": 62.5}
+    >>> [ax.get_ylabel() for ax in indicator(pl.DataFrame([bar]), "RSI 14").axes]
+    ['', 'RSI 14']
     """
     require_one(bars, "indicator")
     bars = bars.sort("trade_date")

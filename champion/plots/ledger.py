@@ -30,12 +30,12 @@ def runs(found: pl.DataFrame) -> Figure:
     places = np.arange(shown.height)
     ax.barh(places, seconds, color=[_color(outcome) for outcome in outcomes], height=0.72, linewidth=0)
     for place, outcome, length in zip(places, outcomes, seconds, strict=True):
-        text = f"{outcome}, {length:,.1f} s" if length else outcome
+        text = f"{outcome}, {style.duration_text(length)}" if length else outcome
         ax.annotate(text, (length, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
     names = [f"{name}   {started}" for started, name in shown.select("started", "name").iter_rows()]
     ax.set_yticks(places, names)
     ax.set_ylim(shown.height - 0.4, -0.6)
-    ax.set_xlim(0, max([1.0, *seconds]) * 1.18)
+    ax.set_xlim(0, max([1.0, *seconds]) * 1.3)
     ax.set_xlabel("seconds")
     bad = sum(_color(outcome) == style.VERMILION for outcome in outcomes)
     ax.set_title(f"Runs: {bad} of {shown.height} did not succeed" if bad else f"Runs: all {shown.height} went well")

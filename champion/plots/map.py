@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
@@ -156,7 +155,7 @@ def _tile(ax: Axes, box: _Box, symbol: str, change: float, look: tuple[Colormap,
 
 def _diverging(limit: float) -> tuple[Colormap, Normalize]:
     """Return colours from orange by white to blue, and the scale that is full at `limit` to either side."""
-    return sns.diverging_palette(40, 245, s=90, l=55, sep=8, as_cmap=True), Normalize(-limit, limit)
+    return style.diverging("#BA7327", "#2F89CE"), Normalize(-limit, limit)
 
 
 def _moves(indices: pl.DataFrame) -> pl.DataFrame:

@@ -72,6 +72,11 @@ def breadth(bars: pl.DataFrame) -> Figure:
     """Return how many instruments closed above (upwards) and below (downwards) their previous close, per session.
 
     Columns: trade_date (Date), close and prev_close (rupees). Instruments that did not move count on neither side.
+
+    >>> from datetime import date
+    >>> prices = {"close": [11.0, 12.0, 9.0], "prev_close": [10.0, 10.0, 10.0]}
+    >>> breadth(pl.DataFrame({"trade_date": [date(2024, 1, 15)] * 3, **prices})).axes[0].get_title(loc="left")
+    'Breadth: more advances than declines in 1 of 1 sessions'
     """
     counts = (
         bars.group_by("trade_date")
@@ -102,6 +107,10 @@ def movers(bars: pl.DataFrame, n: int = 10) -> Figure:
 
     Raises:
         UsageError: the bars are of more than one session.
+
+    >>> bars = pl.DataFrame({"symbol": ["A", "B"], "close": [11.0, 9.0], "prev_close": [10.0, 10.0]})
+    >>> [label.get_text() for label in movers(bars, n=1).axes[0].get_yticklabels()]
+    ['B', 'A']
     """
     sessions = bars["trade_date"].n_unique() if "trade_date" in bars.columns else 1
     if sessions > 1:

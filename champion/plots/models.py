@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
@@ -23,6 +22,11 @@ def ic_series(ic: pl.DataFrame) -> Figure:
     """Return the information coefficient per session, and below it the running sum; from 40 on also a 20-session mean.
 
     Columns: trade_date (Date), ic (-1 to 1). The ICIR is mean over standard deviation, per session.
+
+    >>> from datetime import date
+    >>> ic = pl.DataFrame({"trade_date": [date(2024, 1, 15), date(2024, 1, 16)], "ic": [0.01, 0.05]})
+    >>> ic_series(ic).axes[0].get_title(loc="left")
+    'Rank IC: mean 0.030, ICIR 1.06'
     """
     ic = ic.sort("trade_date")
     values = ic["ic"].cast(pl.Float64)
@@ -91,7 +95,7 @@ def quantile_bars(quantiles: pl.DataFrame) -> Figure:
     quantiles = quantiles.sort("quantile")
     points = quantiles["mean_return"].to_numpy() * 10_000
     figure, (ax,) = style.panels((7, 4))
-    sns.barplot(x=quantiles["quantile"].to_list(), y=points, ax=ax, color=style.BLUE, saturation=1, width=0.7)
+    ax.bar(quantiles["quantile"].cast(pl.String).to_list(), points, color=style.BLUE, width=0.7)
     style.bar_labels(ax, [style.signed(point, ",.1f") for point in points], size=9)
     ax.axhline(0, color=style.INK, linewidth=0.8)
     ax.margins(y=0.15)
@@ -109,6 +113,12 @@ def equity_curve(equity: pl.DataFrame) -> Figure:
     """Return the growth of 1 after costs and below it the drawdown, the fall from the highest point so far.
 
     Columns: trade_date (Date), net_return (a decimal per period), equity (growth of 1).
+
+    >>> from datetime import date
+    >>> sessions = [date(2024, 1, 15), date(2024, 1, 22)]
+    >>> rows = {"trade_date": sessions, "net_return": [0.02, 0.01], "equity": [1.02, 1.0302]}
+    >>> equity_curve(pl.DataFrame(rows)).axes[0].get_title(loc="left")
+    'Long-short equity: 3.0% after costs, deepest drawdown 0.0%, 100% of periods up'
     """
     equity = equity.sort("trade_date")
     growth = equity["equity"].to_numpy()
@@ -136,6 +146,10 @@ def confusion(out_of_sample: pl.DataFrame) -> Figure:
     """Return a 2x2 table of what was predicted (score of at least 0.5) against what came, counts and shares.
 
     Columns: label (true or 1 where it came), score (0 to 1). Rows without a label are left out.
+
+    >>> scores = pl.DataFrame({"label": [1, 1, 0, 0], "score": [0.7, 0.4, 0.6, 0.2]})
+    >>> confusion(scores).axes[0].get_title(loc="left")
+    'Accuracy 50.0%, precision 50.0%, recall 50.0%'
     """
     came = out_of_sample["label"].cast(pl.Boolean).to_numpy()
     said = (out_of_sample["score"] >= _THRESHOLD).to_numpy()
@@ -143,6 +157,8 @@ def confusion(out_of_sample: pl.DataFrame) -> Figure:
     shares = counts / counts.sum()
     text = [f"{count:,}\n{style.percent(share)}" for count, share in zip(counts.flat, shares.flat, strict=True)]
     figure, (ax,) = style.panels((5.6, 4.8), grid="none")
+    import seaborn as sns  # noqa: PLC0415 - a second to import, with pandas and scipy
+
     sns.heatmap(
         shares, ax=ax, cmap="Blues", vmin=0, vmax=0.6, cbar=False, square=True, linewidths=2,
         annot=np.array(text).reshape(2, 2), fmt="", annot_kws={"fontsize": 13}, xticklabels=_SIDES, yticklabels=_SIDES,
@@ -161,6 +177,10 @@ def importance(importance: pl.DataFrame) -> Figure:
     """Return the 20 inputs that count most, by the size of their importance.
 
     Columns: input, importance (whatever the model measures: one scale for all its inputs; below 0 is orange).
+
+    >>> inputs = pl.DataFrame({"input": ["rsi_14", "bb_width"], "importance": [0.01, 0.02]})
+    >>> [label.get_text() for label in importance(inputs).axes[0].get_yticklabels()]
+    ['bb_width', 'rsi_14']
     """
     top = importance.sort(pl.col("importance").abs(), descending=True).head(_INPUTS)
     figure, (ax,) = style.panels((9.5, 1.3 + 0.27 * top.height), grid="x")
@@ -180,6 +200,11 @@ def calibration(out_of_sample: pl.DataFrame) -> Figure:
     """Return how often each tenth of the scores came true, against its mean score: honest scores lie on the diagonal.
 
     Columns: label (true or 1 where it came), score (0 to 1). Rows without a label are left out.
+
+    >>> scores = pl.DataFrame({"label": [0, 1, 1, 0], "score": [0.2, 0.4, 0.6, 0.8]})
+    >>> model = calibration(scores).axes[0].lines[1]
+    >>> model.get_xdata().tolist(), model.get_ydata().tolist()
+    ([0.2, 0.4, 0.6, 0.8], [0.0, 1.0, 1.0, 0.0])
     """
     place = (pl.col("score").rank("ordinal") - 1).cast(pl.Int64) * _DECILES // pl.len()
     tenths = (
@@ -208,6 +233,9 @@ def score_distribution(scores: pl.DataFrame) -> Figure:
     """Return a histogram of scores with their median.
 
     Columns: score (0 to 1).
+
+    >>> score_distribution(pl.DataFrame({"score": [0.4, 0.5, 0.6]})).axes[0].get_title(loc="left")
+    'Score distribution: 3 instruments, standard deviation 0.0816'
     """
     values = scores["score"].cast(pl.Float64).to_numpy()
     median = float(np.median(values))
@@ -216,7 +244,7 @@ def score_distribution(scores: pl.DataFrame) -> Figure:
     if values.min() == values.max():
         style.note(ax, f"every score is {median:g}")
         return figure
-    sns.histplot(x=values, bins=40, ax=ax, color=style.SKY, alpha=1, edgecolor="white", linewidth=0.5)
+    ax.hist(values, bins=40, color=style.SKY, edgecolor="white", linewidth=0.5)
     ax.axvline(median, color=style.BLUE, linewidth=1.8, label=f"median {median:.3f}")
     ax.set(xlabel="score", ylabel="instruments")
     style.legend_above(ax)
@@ -228,6 +256,10 @@ def top_scores(scores: pl.DataFrame, n: int = 10) -> Figure:
     """Return the `n` instruments ranked best (blue) and the `n` ranked last (orange), around a score of 0.5.
 
     Columns: symbol, score (0 to 1), rank (1 is best). With fewer than 2n instruments each is shown once.
+
+    >>> scores = pl.DataFrame({"symbol": ["A", "B", "C"], "score": [0.6, 0.5, 0.4], "rank": [1, 2, 3]})
+    >>> [label.get_text() for label in top_scores(scores, n=1).axes[0].get_yticklabels()]
+    ['C  3', 'A  1']
     """
     ranked = scores.sort("rank", "symbol")
     best = ranked.head(min(n, -(-ranked.height // 2)))

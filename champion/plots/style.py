@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -208,6 +209,11 @@ def legend_above(ax: Axes) -> None:
     ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.3)
 
 
+def diverging(low: str, high: str) -> Colormap:
+    """Return colours from `low` by near white to `high`."""
+    return LinearSegmentedColormap.from_list("diverging", [low, "#F2F2F2", high])
+
+
 def crore(ax: Axes) -> None:
     """Show the y axis, in rupees, as crore of rupees (1 crore = 10 million)."""
     ax.yaxis.set_major_formatter(FuncFormatter(lambda rupees, _: crore_text(rupees)))
@@ -235,6 +241,16 @@ def lakh_text(count: float) -> str:
         if abs(count) >= size:
             return f"{count / size:,.4g} {name}"
     return f"{count:,.0f}"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a length of time in seconds, from a minute on in minutes.
+
+    >>> duration_text(3.46), duration_text(295)
+    ('3.5 s', '4 min 55 s')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes:,} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
 def percent(value: float, digits: int = 1) -> str:

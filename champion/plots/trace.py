@@ -31,6 +31,12 @@ def trace_graph(nodes: pl.DataFrame, links: Sequence[Link], *, title: str) -> Fi
 
     Raises:
         UsageError: a column is missing.
+
+    >>> bars = {"id": "bars", "kind": "dataset", "name": "bars", "span": "2024-01-15", "state": "same"}
+    >>> file = {"id": "zip", "kind": "file", "name": "a.zip", "span": "", "state": "changed"}
+    >>> figure = trace_graph(pl.DataFrame([bars, file]), [("bars", "zip")], title="bars and their file")
+    >>> sorted(text.get_text() for text in figure.axes[0].texts)
+    ['2024-01-15', 'a.zip', 'bars', 'bars and their file', 'changed']
     """
     require(nodes, ("id", "kind", "name", "span", "state"), "trace_graph")
     names = nodes["id"].to_list()

@@ -21,6 +21,10 @@ def fold_metrics(folds: pl.DataFrame) -> Figure:
     """Return rank IC and AUC of each fold of the walk-forward, oldest first; a model that fades shows it here.
 
     Columns: fold (from 1), rank_ic (-1 to 1), auc (0 to 1).
+
+    >>> folds = pl.DataFrame({"fold": [1, 2], "rank_ic": [0.03, -0.01], "auc": [0.52, 0.49]})
+    >>> [ax.get_title(loc="left") for ax in fold_metrics(folds).axes]
+    ['Rank IC above 0 in 1 of 2 folds', 'AUC, one half is luck']
     """
     folds = folds.sort("fold")
     names = [str(fold) for fold in folds["fold"].to_list()]
@@ -44,6 +48,12 @@ def ic_by_month(ic: pl.DataFrame) -> Figure:
     """Return a heat map of the mean rank IC, a row a year and a column a month.
 
     Columns: trade_date (Date), ic (-1 to 1).
+
+    >>> from datetime import date
+    >>> sessions = [date(2024, 1, 15), date(2024, 1, 16), date(2024, 2, 1)]
+    >>> ic = pl.DataFrame({"trade_date": sessions, "ic": [0.02, 0.04, 0.01]})
+    >>> [text.get_text() for text in ic_by_month(ic).axes[0].texts]
+    ['3.0', '1.0']
     """
     month, year = pl.col("trade_date").dt.month().alias("month"), pl.col("trade_date").dt.year().alias("year")
     means = ic.group_by(year, month).agg(pl.col("ic").cast(pl.Float64).mean())
@@ -74,6 +84,11 @@ def portfolio_turnover(equity: pl.DataFrame) -> Figure:
     """Return the weight traded at each rebalance, 2 for a portfolio wholly replaced, and the costs it added up to.
 
     Columns: trade_date (Date), turnover (weight), cost (a decimal of the capital).
+
+    >>> from datetime import date
+    >>> rows = {"trade_date": [date(2024, 1, 15), date(2024, 1, 22)], "turnover": [1.0, 0.5], "cost": [0.001, 0.0005]}
+    >>> portfolio_turnover(pl.DataFrame(rows)).axes[0].get_title(loc="left")
+    'Portfolio turnover: 0.75 a rebalance, costs 0.1% of the capital in all'
     """
     equity = equity.sort("trade_date")
     figure, (upper, lower) = style.panels((9.5, 4.6), nrows=2, sharex=True, height_ratios=[2, 1])
@@ -94,6 +109,11 @@ def against(sessions: pl.DataFrame) -> Figure:
     """Return the running sums of both models' rank IC, and below the running sum of their difference.
 
     Columns: trade_date (Date), challenger and champion (rank IC, -1 to 1).
+
+    >>> from datetime import date
+    >>> rows = {"trade_date": [date(2024, 1, 15)], "challenger": [0.04], "champion": [0.01]}
+    >>> against(pl.DataFrame(rows)).axes[0].get_title(loc="left")
+    'Rank IC 0.0400 against 0.0100'
     """
     sessions = sessions.sort("trade_date")
     challenger, champion = (sessions[name].cast(pl.Float64).to_numpy() for name in ("challenger", "champion"))
@@ -116,6 +136,9 @@ def ic_by_lag(decay: pl.DataFrame) -> Figure:
     """Return the mean rank IC by how many sessions late one trades, with two standard errors where there are any.
 
     Columns: lag (sessions), ic; optional error (standard error of ic).
+
+    >>> ic_by_lag(pl.DataFrame({"lag": [0, 1], "ic": [0.05, 0.02]})).axes[0].get_title(loc="left")
+    'Rank IC by waiting: 0.050 at once, 0.020 at last'
     """
     decay = decay.sort("lag")
     lags, values = decay["lag"].to_numpy(), decay["ic"].cast(pl.Float64).to_numpy()
@@ -138,6 +161,10 @@ def ic_by_group(groups: pl.DataFrame, names: Sequence[str] | None = None) -> Fig
     """Return a bar of the mean rank IC for each group of instruments, in the order of `names` or of the frame.
 
     Columns: group (text), ic.
+
+    >>> groups = pl.DataFrame({"group": ["large", "small"], "ic": [0.01, 0.03]})
+    >>> [label.get_text() for label in ic_by_group(groups, ["small", "large"]).axes[0].get_yticklabels()]
+    ['large', 'small']
     """
     if names is not None:
         groups = groups.join(pl.DataFrame({"group": list(names)}).with_row_index("_n"), on="group").sort("_n")

@@ -125,7 +125,8 @@ class _ThisPython(KernelSpecManager):
     """The kernel is the interpreter that runs Champion, with the packages Champion was tested with."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        command = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        launcher = ["-m", "champion.startup", "ipykernel_launcher", "-f", "{connection_file}"]
+        command = [sys.executable, "-Xfrozen_modules=off", *launcher]
         return KernelSpec(argv=command, name=kernel_name, display_name="Champion", language="python")
 
 

@@ -39,7 +39,7 @@ def find(name_or_path: str | Path) -> Notebook:
     path = Path(name_or_path)
     if path.suffix != ".ipynb":
         path = folder / f"{name_or_path}.ipynb"
-    if not path.is_file():
+    if not _is_file(path):
         known = ", ".join(names()) or "none"
         raise NotebookError(f"there is no notebook {str(name_or_path)!r} ({path}); known: {known}")
     try:
@@ -47,7 +47,7 @@ def find(name_or_path: str | Path) -> Notebook:
         cells = [
             (cell["cell_type"], source_of(cell), cell.get("metadata", {}).get("tags", [])) for cell in content["cells"]
         ]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         raise NotebookError(
             f"{path} is not a notebook of format 4 ({error!r}): open and save it in JupyterLab"
         ) from error
@@ -58,6 +58,13 @@ def find(name_or_path: str | Path) -> Notebook:
         parameters=parameters.read(declared[0], path.stem) if declared else {},
         digest=hashlib.sha256(json.dumps(cells).encode()).hexdigest(),
     )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # longer than a file's name can be
+        return False
 
 
 def names() -> list[str]:

@@ -22,6 +22,7 @@ from champion.errors import ParameterError
 from champion.masking import is_secret_name
 
 _CREDENTIALS = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
+_NO_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # CPython's parser has no memory for deep nesting
 _SCALARS = frozenset({"str", "int", "float", "bool", "date"})
 
 
@@ -61,10 +62,11 @@ def read(source: str, notebook: str) -> dict[str, Parameter]:
     """
     try:
         statements = ast.parse(source).body
-    except SyntaxError as error:
-        raise ParameterError(f"notebook {notebook}: its parameters cell is not Python ({error}): correct it") from error
-    lines = source.splitlines()
-    found = [_declared(statement, lines, notebook) for statement in statements]
+        lines = re.split(r"\r\n|\r|\n", source)  # what ends a line for Python's parser, and nothing else
+        found = [_declared(statement, lines, notebook) for statement in statements]
+    except _NO_PYTHON as error:
+        told = str(error) or "it is nested too deeply"
+        raise ParameterError(f"notebook {notebook}: its parameters cell is not Python ({told}): correct it") from error
     return {parameter.name: parameter for parameter in found if parameter is not None}
 
 
@@ -116,7 +118,7 @@ def _read_text(text: str, parameter: Parameter) -> Any:
         return text
     try:
         return json.loads(text.lower() if "bool" in parameter.kinds else text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text  # `check` says what was wrong with it
 
 
@@ -127,7 +129,7 @@ def defaults(declared: Mapping[str, Parameter]) -> dict[str, Any]:
         try:
             value = ast.literal_eval(parameter.default or "")
             found[name] = json.loads(json.dumps(value))
-        except (ValueError, SyntaxError, TypeError):
+        except (*_NO_PYTHON, TypeError):
             continue
     return found
 
@@ -175,7 +177,7 @@ def _choices(kind: str) -> tuple[Any, ...]:
         return ()
     try:
         found = ast.literal_eval(f"({named[1]},)")
-    except (ValueError, SyntaxError):
+    except (*_NO_PYTHON, TypeError):
         return ()
     return tuple(found) if all(isinstance(value, str | int | float) for value in found) else ()
 
@@ -183,7 +185,7 @@ def _choices(kind: str) -> tuple[Any, ...]:
 def _kinds_of_default(value: ast.expr) -> tuple[str, ...]:
     try:
         kind = type(ast.literal_eval(value)).__name__
-    except ValueError:
+    except (ValueError, TypeError):  # {[]: 1} is an expression, but no value
         return ()
     return (kind,) if kind in _SCALARS | {"list", "dict"} else ()
 
@@ -223,8 +225,7 @@ def _as(value: Any, kind: str) -> tuple[bool, Any]:  # noqa: PLR0911 - one retur
             fits = isinstance(value, Integral) and not isinstance(value, bool)
             return fits, int(value) if fits else None
         case "float":
-            fits = not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
-            return fits, float(value) if fits else None
+            return _as_float(value)
         case "str":
             return isinstance(value, str | Path | date), value.isoformat() if isinstance(value, date) else str(value)
         case "date":
@@ -236,6 +237,16 @@ def _as(value: Any, kind: str) -> tuple[bool, Any]:  # noqa: PLR0911 - one retur
         case _:  # the same number of another type is another value: True is not 1
             fits = any(value == choice and type(value) is type(choice) for choice in _choices(kind))
             return fits, value
+
+
+def _as_float(value: Any) -> tuple[bool, float | None]:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False, None
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of 400 digits
+        return False, None
+    return math.isfinite(number), number if math.isfinite(number) else None
 
 
 def _as_date(value: Any) -> tuple[bool, str | None]:
@@ -258,5 +269,5 @@ def _as_list(value: Any, kind: str) -> tuple[bool, Any]:
 def _as_json(value: Any, kind: type) -> tuple[bool, Any]:
     try:
         return isinstance(value, kind), json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return False, None

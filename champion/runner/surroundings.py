@@ -24,6 +24,7 @@ def of_kernel(settings: Settings, execution: str, run_id: str | None, result: Pa
     """
     inherited = {name: value for name, value in os.environ.items() if name != _RUN}
     return {
+        "OMP_WAIT_POLICY": "passive",  # threads that wait would spin: on a busy machine training took ten times as long
         **inherited,
         **({_RUN: run_id} if run_id else {}),
         MARK: execution,

@@ -39,7 +39,8 @@ def deploy(settings: Settings, api: str) -> None:
         for name, limit in QUEUES.items():
             _make_queue(client, settings.work_pool, name, limit)
     file = str(resources.path("prefect.yaml"))
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", file]
+    command = [sys.executable, "-m", "champion.startup", "prefect", "--no-prompt"]
+    command += ["deploy", "--all", "--prefect-file", file]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServiceError(f"prefect deploy: {(done.stderr or done.stdout).strip()[-2000:]}")

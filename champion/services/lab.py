@@ -37,7 +37,7 @@ def command(folder: Path, *, port: int | None = None, browser: bool = True, root
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
         "--KernelManager.transport_encryption=auto",  # what cells say is for nobody else on the machine
-        "--Application.log_level=WARN",  # the address with its token is said at any level
+        "--Application.log_level=ERROR",  # the address with its token is said at any level
         *([f"--ServerApp.port={port}", "--ServerApp.port_retries=0"] if port else []),
         *([] if browser else ["--ServerApp.open_browser=False"]),
         *(["--allow-root"] if root else []),
@@ -59,8 +59,14 @@ def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, s
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else ipykernel warns about frozen modules
+        # Jupyter's own, of no use to whoever opens a notebook
+        "PYTHONWARNINGS": _listed("ignore:date_default is deprecated", inherited.get("PYTHONWARNINGS")),
         "PYTHONPATH": _joined(_PACKAGE.parent, inherited.get("PYTHONPATH")),  # also in a checkout not installed
     }
+
+
+def _listed(first: str, others: str | None) -> str:
+    return ",".join([first, *filter(None, [others])])
 
 
 def _joined(first: Path, others: str | None) -> str:

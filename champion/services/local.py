@@ -15,13 +15,16 @@ from pathlib import Path
 import httpx
 import psutil
 
+from champion import births
 from champion.errors import ServiceError
 from champion.files import write_bytes
+from champion.parsed import parsed
 from champion.settings import Settings
 
 HOST = "127.0.0.1"
 START_SECONDS = 120
 _STOP_SECONDS = 15
+_PIDS, _PORTS = 2**31, 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,13 @@ class Server:
     """A server that was started: its process (by pid and birth, as pids are reused) and its port; 0 has none."""
 
     pid: int
-    born: float
+    born: str
     port: int
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that are no process's, and no port's."""
+        if not 0 < self.pid < _PIDS or not 0 <= self.port < _PORTS:
+            raise ValueError(f"process {self.pid} on port {self.port}")
 
     @property
     def url(self) -> str:
@@ -45,11 +53,7 @@ class Server:
     @property
     def alive(self) -> bool:
         """Whether the process still is the one that was started."""
-        try:
-            process = psutil.Process(self.pid)
-            return bool(abs(process.create_time() - self.born) < 1 and process.status() != psutil.STATUS_ZOMBIE)
-        except psutil.NoSuchProcess:
-            return False
+        return births.born(self.pid) == self.born
 
 
 def start(settings: Settings, name: str, command: Sequence[str], variables: Mapping[str, str], port: int = 0) -> Server:
@@ -59,7 +63,7 @@ def start(settings: Settings, name: str, command: Sequence[str], variables: Mapp
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(variables), start_new_session=True
         )
-    server = Server(process.pid, psutil.Process(process.pid).create_time(), port)
+    server = Server(process.pid, births.born(process.pid) or "", port)
     write_bytes(_record(settings, name), json.dumps(asdict(server)).encode())
     return server
 
@@ -79,9 +83,20 @@ def wait(settings: Settings, name: str, server: Server, healthy: Callable[[], bo
 
 
 def recorded(settings: Settings, name: str) -> Server | None:
-    """Return the server last started under a name, whether or not it still runs."""
+    """Return the server last started under a name, whether or not it still runs.
+
+    Raises:
+        ServiceError: its record is none.
+    """
     record = _record(settings, name)
-    return Server(**json.loads(record.read_bytes())) if record.exists() else None
+    try:
+        return parsed(Server, record.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ServiceError(
+            f"{record}: not the record of a server ({error}); end the server if it runs, and remove the file"
+        ) from error
 
 
 def stop(settings: Settings, name: str) -> bool:

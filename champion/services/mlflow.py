@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from urllib.parse import urlsplit, urlunsplit
 
 from champion.services import local
 from champion.services.local import Server
@@ -23,6 +24,24 @@ def is_local(settings: Settings) -> bool:
     return not settings.tracking.startswith("http")
 
 
+def address(settings: Settings) -> str | None:
+    """Return where MLflow's pages are, or None where nobody started them.
+
+    They are on the server that keeps the books, on the one that this workspace runs, or where its setting puts them.
+    No password is in it.
+
+    >>> address(Settings(home="/tmp/none", tracking_uri="http://me:secret@mlflow:5000"))
+    'http://mlflow:5000'
+    """
+    if not is_local(settings):
+        parts = urlsplit(settings.tracking)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
+    server = local.recorded(settings, NAME)
+    if server is not None and server.alive:
+        return server.url
+    return f"http://{local.HOST}:{settings.mlflow_port}" if settings.mlflow_port else None
+
+
 def begin(settings: Settings) -> Server:
     """Return the server, started on a store whose tables are made; it answers some seconds later.
 
@@ -33,7 +52,8 @@ def begin(settings: Settings) -> Server:
     """
     store.prepare(settings)
     port = local.port(settings.mlflow_port, "CHAMPION_MLFLOW_PORT")
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", local.HOST, "--port", str(port)]
+    command = [sys.executable, "-m", "champion.startup", "mlflow", "server"]
+    command += ["--workers", "1", "--host", local.HOST, "--port", str(port)]
     variables = {**os.environ, **_VARIABLES, "MLFLOW_BACKEND_STORE_URI": settings.tracking}
     return local.start(settings, NAME, command, variables, port)
 

@@ -12,14 +12,13 @@ from collections.abc import Callable
 
 from filelock import FileLock
 
-from champion.errors import ServiceError, UsageError
+from champion.errors import ServiceError
 from champion.services import local
 from champion.services.local import Server
 from champion.settings import Settings
 
 NAME = "prefect"
 _BUSY_SECONDS = 30
-_POSTGRESQL = frozenset({"postgresql", "postgres", "postgresql+asyncpg"})
 _QUIET = {  # nothing leaves the machine, nothing is guessed
     "DO_NOT_TRACK": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -84,22 +83,17 @@ def _start(settings: Settings) -> Server:
     api = f"http://{local.HOST}:{port}/api"
     variables = {**os.environ, **environment(settings, api), **_database(settings), "PREFECT_UI_API_URL": api}
     variables |= _login(settings, "PREFECT_SERVER_API_AUTH_STRING")
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", local.HOST, "--port", str(port)]
+    command = [sys.executable, "-m", "champion.startup", "prefect", "server", "start"]
+    command += ["--host", local.HOST, "--port", str(port)]
     server = local.start(settings, NAME, command, variables, port)
     local.wait(settings, NAME, server, lambda: _healthy(server.api))
     return server
 
 
 def _database(settings: Settings) -> dict[str, str]:
-    """Return where the server keeps its books, with the driver that Prefect needs; nothing for SQLite in the home."""
-    if settings.prefect_database_url is None:
-        return {}
-    scheme, _, rest = settings.prefect_database_url.get_secret_value().partition("://")
-    if scheme not in _POSTGRESQL:
-        raise UsageError(
-            f"CHAMPION_PREFECT_DATABASE_URL is of {scheme!r}; write postgresql://user:password@host:5432/database"
-        )
-    return {"PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://{rest}"}
+    """Return where the server keeps its books; nothing for SQLite in the home."""
+    url = settings.prefect_database
+    return {"PREFECT_SERVER_DATABASE_CONNECTION_URL": url} if url else {}
 
 
 def _login(settings: Settings, variable: str) -> dict[str, str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from champion.simulate.universe import Instrument
 
 START, END = date(2023, 1, 2), date(2024, 12, 31)
+_FIRST, _LAST = date(1990, 1, 1), date(2099, 12, 31)
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,8 @@ def _plan(arguments: dict[str, Any]) -> _Plan:
         raise UsageError(f"The planted signal runs from 0 (none) to 1 (strong); asked for {signal}.")
     if seed < 0:
         raise UsageError(f"A seed is a whole number from 0 on; asked for {seed}.")
+    if start < _FIRST or end > _LAST:
+        raise UsageError(f"An archive is simulated from {_FIRST} to {_LAST}; asked for {start} to {end}.")
     sessions = calendar.sessions(start, end)
     if not sessions:
         raise UsageError(f"No session from {start} to {end}: choose a start before the end, with a weekday between.")

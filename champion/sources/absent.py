@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TypedDict
 from zoneinfo import ZoneInfo
 
+from champion.errors import ArchiveError
 from champion.files import write_bytes
+from champion.parsed import moment, parsed
 from champion.sources.records import locked
 
 _MARGIN = timedelta(days=3)  # a file may come late; after that, "no such file" is taken for the last word
@@ -27,10 +28,14 @@ def is_settled(session: date, asked_at: datetime) -> bool:
     return asked_at.astimezone(_INDIA).date() - session >= _MARGIN
 
 
-class _Said(TypedDict):
-    asked_at: str
+@dataclass(frozen=True, slots=True)
+class _Said:
+    asked_at: datetime
     archive: str
     paths: list[str]
+
+    def __post_init__(self) -> None:
+        moment(self.asked_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +49,9 @@ class Absent:
     def asked_at(self, session: date, paths: Sequence[str]) -> datetime | None:
         """Return when the archive said, for good, that it has none of `paths`, or None where it must be asked."""
         entry = self._read(session.year).get(session.isoformat())
-        if entry is None or entry["archive"] != self.archive or not set(paths) <= set(entry["paths"]):
+        if entry is None or entry.archive != self.archive or not set(paths) <= set(entry.paths):
             return None
-        moment = datetime.fromisoformat(entry["asked_at"])
-        return moment if is_settled(session, moment) else None
+        return entry.asked_at if is_settled(session, entry.asked_at) else None
 
     def remember(self, session: date, paths: Sequence[str], asked_at: datetime) -> None:
         """Write down that there was no file; nothing for a recent date, whose file may still come."""
@@ -55,8 +59,7 @@ class Absent:
             return
         with locked(self.staging):
             entries = self._read(session.year)
-            said: _Said = {"asked_at": asked_at.isoformat(), "archive": self.archive, "paths": list(paths)}
-            entries[session.isoformat()] = said
+            entries[session.isoformat()] = _Said(asked_at, self.archive, list(paths))
             self._write(session.year, entries)
 
     def forget(self, session: date) -> None:
@@ -73,7 +76,15 @@ class Absent:
 
     def _read(self, year: int) -> dict[str, _Said]:
         file = self._file(year)
-        return dict(json.loads(file.read_bytes())) if file.exists() else {}
+        try:
+            return parsed(dict[str, _Said], file.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise ArchiveError(
+                f"{file}: not a record of dates without a session ({error}); remove it, the archive is asked again"
+            ) from error
 
     def _write(self, year: int, entries: dict[str, _Said]) -> None:
-        write_bytes(self._file(year), json.dumps(entries, indent=0).encode())
+        said = {day: asdict(entry) | {"asked_at": entry.asked_at.isoformat()} for day, entry in entries.items()}
+        write_bytes(self._file(year), json.dumps(said, indent=0).encode())

@@ -5,9 +5,8 @@ Both are kept by the exchange as of the day of download: a renamed company stand
 
 from __future__ import annotations
 
-import csv
-import io
 import re
+from contextlib import suppress
 from datetime import date, datetime
 
 import polars as pl
@@ -42,7 +41,7 @@ def parse_actions(name: str, content: bytes) -> pl.DataFrame:
     Raises:
         FormatError: another header, a row with another number of fields, without a symbol, a purpose or an ex-date.
     """
-    lines = list(csv.reader(io.StringIO(container.text(name, content))))
+    lines = container.rows(name, container.text(name, content))
     if not lines or lines[0] != HEADER:
         raise FormatError(f"{name}: unknown header {lines[0] if lines else ''}; expected {HEADER}")
     found, bad = [], []
@@ -66,10 +65,10 @@ def parse_symbol_changes(name: str, content: bytes) -> pl.DataFrame:
     The file has no header and is Latin-1; a company's name may hold anything, so the last three fields are read.
 
     Raises:
-        FormatError: a row does not end in two symbols and a date.
+        FormatError: a row does not end in two symbols and a date, or it is no such list at all.
     """
     found = []
-    for number, line in enumerate(csv.reader(io.StringIO(content.decode("latin-1"))), start=1):
+    for number, line in enumerate(container.rows(name, container.text(name, content, "latin-1")), start=1):
         session = _date(line[-1]) if len(line) > 3 else None  # noqa: PLR2004 - company, before, after, date
         if line and session is None:
             raise FormatError(f"{name}: line {number} is no symbol change: {line}")
@@ -85,16 +84,14 @@ def span(name: str, rows: pl.DataFrame) -> tuple[date, date] | None:
     (datetime.date(2016, 1, 5), datetime.date(2025, 7, 18))
     """
     if match := _SPAN.search(name):
-        first, last = (datetime.strptime(text, "%d-%m-%Y").date() for text in match.groups())  # noqa: DTZ007 - a date
-        return first, last
+        with suppress(ValueError):  # 99-99-2024 is a name, not a date
+            first, last = (datetime.strptime(text, "%d-%m-%Y").date() for text in match.groups())  # noqa: DTZ007
+            return first, last
     return (min(rows["ex_date"]), max(rows["ex_date"])) if rows.height else None
 
 
 def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
+    number = float(text) if container.NUMBER.fullmatch(text.strip()) else 0.0
     return number if number > 0 else None
 
 

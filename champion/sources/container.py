@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from pathlib import PurePosixPath, PureWindowsPath
@@ -14,8 +16,11 @@ from champion.errors import FormatError
 
 _MAX_TEXT = 64 * 1024 * 1024  # the largest real file has 0.5 MB
 _MAX_LINE = 4096  # the longest real line has 314 bytes
+_MAX_LINES = 500_000  # the longest real file has 5,000
 _MAX_EXPANSION = 100  # real files are packed to a third
 _ENCRYPTED = 0x1
+NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{0,15})?|\.[0-9]{1,15}")
+"""How the exchange writes a number in its lists: digits, and perhaps a point."""
 _SIGNATURES = {
     b"PK\x03\x04": "a zip",
     b"PK\x05\x06": "a zip",  # with nothing in it
@@ -38,10 +43,30 @@ def lines(name: str, content: bytes) -> pl.Series:
     Raises:
         FormatError: as `text`, or a line is longer than any the exchange writes.
     """
-    found = pl.Series("row", text(name, content).split("\n"), dtype=pl.String)
+    whole = text(name, content)
+    _check_length(name, whole)
+    found = pl.Series("row", whole.split("\n"), dtype=pl.String)
     longest = found.str.len_bytes().arg_max() or 0
     if len(found[longest].encode()) > _MAX_LINE:
         raise FormatError(f"{name}: line {longest + 1} has more than {_MAX_LINE:,} bytes; this is no exchange file")
+    return found
+
+
+def rows(name: str, text: str) -> list[list[str]]:
+    """Return the fields of each line of a list, whose quoted fields may hold commas and line ends.
+
+    Raises:
+        FormatError: it is no CSV, or has more or longer lines than any the exchange writes.
+    """
+    _check_length(name, text)
+    found = []
+    try:
+        for number, line in enumerate(csv.reader(io.StringIO(text)), start=1):
+            if sum(map(len, line)) > _MAX_LINE:
+                raise FormatError(f"{name}: line {number} has more than {_MAX_LINE:,} characters; this is no such list")
+            found.append(line)
+    except csv.Error as error:
+        raise FormatError(f"{name}: line {len(found) + 1} is no CSV ({error}); fetch it again") from error
     return found
 
 
@@ -90,6 +115,11 @@ def check_signature(name: str, content: bytes) -> None:
         raise FormatError(
             f"{name}: expected {expected or 'CSV text'}, found {kind or 'text' if content else 'no bytes'}"
         )
+
+
+def _check_length(name: str, text: str) -> None:
+    if (count := text.count("\n")) > _MAX_LINES:
+        raise FormatError(f"{name}: {count:,} lines; at most {_MAX_LINES:,} are read, this is no exchange file")
 
 
 def _says_zip(name: str) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from datetime import date, datetime
 
 import polars as pl
@@ -36,7 +34,7 @@ def parse_equity_list(name: str, content: bytes) -> pl.DataFrame:
             without a symbol, an ISIN or a company, or with a date or number that is none.
     """
     text = container.list_text(name, content)
-    lines = list(csv.reader(io.StringIO(text)))
+    lines = container.rows(name, text)
     header = [field.strip() for field in lines[0]] if lines else []
     if header != HEADER:
         raise FormatError(f"{name}: unknown header {header}; expected {HEADER}")
@@ -68,10 +66,13 @@ def _date(text: str) -> date | None:
 
 
 def _number(text: str) -> float | None:
-    if text and not text.replace(".", "", 1).isdecimal():  # 'nan' and 'inf' are words here
+    if text and not container.NUMBER.fullmatch(text):  # 'nan', '1e9' and '1_000' are words here
         raise ValueError(text)
     return float(text) if text else None
 
 
 def _count(text: str) -> int | None:
-    return int(text) if text else None
+    number = _number(text)
+    if number is not None and not number.is_integer():
+        raise ValueError(text)
+    return None if number is None else int(number)

@@ -78,11 +78,11 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        if moment.tzinfo is None:  # an HTTP date is in GMT, also where it says -0000
+            moment = moment.replace(tzinfo=now.tzinfo)
+        return max(0.0, (moment - now).total_seconds())
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:  # an HTTP date is in GMT, also where it says -0000
-        moment = moment.replace(tzinfo=now.tzinfo)
-    return max(0.0, (moment - now).total_seconds())
 
 
 def _attempts(status: int | None, patience: Patience) -> int:

@@ -14,7 +14,9 @@ from filelock import FileLock, Timeout
 
 from champion.errors import ArchiveError
 from champion.files import sha256, write_bytes
+from champion.parsed import moment, parsed
 
+_LONGEST_NAME = 255  # bytes, on every file system
 _LOCK_TIMEOUT = 60.0  # held for milliseconds, by a process that is not suspended
 
 
@@ -44,10 +46,16 @@ class Kept:
     fetched_at: str
     origin: str
 
+    def __post_init__(self) -> None:
+        """Refuse a name that would lead to another folder, and a moment that is none."""
+        if self.file in {"", ".", ".."} or {"/", "\0"} & {*self.file} or len(self.file.encode()) > _LONGEST_NAME:
+            raise ValueError(f"{self.file!r} is no file's name")
+        moment(self.fetched_at)
+
     def staged(self, file: Path, session: date) -> Staged:
         """Return the entry as callers know it; `file` is the place the exchange's path names."""
-        moment = datetime.fromisoformat(self.fetched_at)
-        return Staged(file.with_name(self.file), session, self.sha256, moment, self.origin)
+        fetched_at = datetime.fromisoformat(self.fetched_at)
+        return Staged(file.with_name(self.file), session, self.sha256, fetched_at, self.origin)
 
     def is_intact(self, file: Path) -> bool:
         """Tell whether `file` has the very bytes that were kept."""
@@ -65,10 +73,10 @@ def read(file: Path) -> list[Kept]:
     """
     record = file.with_suffix(".json")
     try:
-        return [Kept(**one) for one in json.loads(record.read_bytes())["files"]]
+        return parsed(dict[str, list[Kept]], record.read_bytes())["files"]
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError) as error:
         raise ArchiveError(f"{record}: not a record of staging ({error}); remove it and fetch again") from error
 
 

@@ -22,6 +22,7 @@ from typing import BinaryIO
 from champion import clock
 from champion.errors import ArchiveError, UsageError
 from champion.files import write_bytes
+from champion.parsed import parsed
 from champion.sources import records
 from champion.sources.publications import BHAVCOPY, Publication
 from champion.sources.records import Kept, Staged, locked
@@ -158,8 +159,8 @@ class Staging:
         if not file.exists():
             return []
         try:
-            return [canonical(base) for base in json.loads(file.read_bytes())]
-        except (ValueError, TypeError, AttributeError) as error:
+            return [canonical(base) for base in parsed(list[str], file.read_bytes())]
+        except (ValueError, UsageError) as error:
             raise UsageError(
                 f'{file}: expected a list of addresses, ["..."], found something else ({error})'
             ) from error

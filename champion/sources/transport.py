@@ -34,14 +34,15 @@ def connect(base: str, patience: Patience, max_bytes: int) -> Folder | Web:
         UsageError: `base` is neither an existing folder nor a URL of a known kind.
     """
     parts = known(base)
+    address = canonical(base)
     if parts.scheme in _PORTS:
         if not parts.hostname or parts.query or parts.fragment:
             raise UsageError(f"archive {base!r}: expected a host and a path, and nothing after them")
-        return Web(canonical(base), patience, max_bytes)
+        return Web(address, patience, max_bytes)
     if parts.netloc not in {"", "localhost"}:
         raise UsageError(f"archive {base!r}: a file:// URL with a host; expected file:///path")
     folder = Path(unquote(parts.path) if parts.scheme else base)
-    if not folder.is_dir():
+    if not _is_folder(folder):
         raise UsageError(f"archive {base!r}: no such folder; set CHAMPION_ARCHIVE or run `champion simulate`")
     return Folder(folder, max_bytes)
 
@@ -52,7 +53,10 @@ def known(base: str) -> SplitResult:
     Raises:
         UsageError: it is of another kind, or holds credentials, which the message does not.
     """
-    parts = urlsplit(base)
+    try:
+        parts = urlsplit(base)
+    except ValueError as error:  # brackets
+        raise UsageError(f"archive: neither a folder nor a URL ({error})") from error
     if "@" in parts.netloc:
         raise UsageError("archive: the URL holds credentials; they would be kept in records and logs. Leave them out")
     if parts.scheme not in {"", "file", *_PORTS}:
@@ -65,12 +69,27 @@ def canonical(base: str) -> str:
 
     >>> canonical("file:///srv/nse/"), canonical("/srv/nse"), canonical("HTTPS://Example.com:443/nse/")
     ('file:///srv/nse', 'file:///srv/nse', 'https://example.com/nse')
+
+    Raises:
+        UsageError: it can be neither a folder's name nor a URL.
     """
-    parts = urlsplit(base)
-    if parts.scheme not in _PORTS:
-        return Path(unquote(parts.path) if parts.scheme else base).resolve().as_uri()
-    port = "" if parts.port in {None, _PORTS[parts.scheme]} else f":{parts.port}"
+    if not base.strip():
+        raise UsageError("archive: the address is empty; expected a folder, file://, http:// or https://")
+    try:
+        parts = urlsplit(base)
+        if parts.scheme not in _PORTS:
+            return Path(unquote(parts.path) if parts.scheme else base).resolve().as_uri()
+        port = "" if parts.port in {None, _PORTS[parts.scheme]} else f":{parts.port}"
+    except (ValueError, OSError, RuntimeError) as error:  # brackets, ports, NUL; too long; links in a circle
+        raise UsageError(f"archive {base!r} is neither a folder nor a URL ({error})") from error
     return f"{parts.scheme}://{parts.hostname}{port}{parts.path.rstrip('/')}"
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # longer than a name can be
+        return False
 
 
 class Folder:

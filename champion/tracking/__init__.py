@@ -5,6 +5,6 @@ Import its modules where they are used; MLflow itself (seconds to import) is onl
 - `store`: the prepared MLflow store of a workspace
 - `runs`: open, log, close and find runs
 - `registry`: versions of the model and their aliases
-- `ledger`: the append-only file of promotion decisions
+- `books`, `ledger`: where promotion decisions are kept, and the append-only ledger of them
 - `promotion`: the gate, and promote, rollback, repair
 """

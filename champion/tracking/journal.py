@@ -25,6 +25,7 @@ from filelock import FileLock
 
 from champion import files
 from champion.errors import ServiceError, UsageError
+from champion.parsed import parsed
 from champion.tracking import reach, runs
 
 if TYPE_CHECKING:
@@ -153,8 +154,8 @@ def entries(settings: Settings) -> list[Entry]:
 def ended(entry: Entry) -> End | None:
     """Return how a run ended, or None where nobody wrote it down whole."""
     try:
-        return End(**json.loads((entry.folder / _ENDED).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        return parsed(End, (entry.folder / _ENDED).read_bytes())
+    except (OSError, ValueError):
         return None
 
 
@@ -258,8 +259,9 @@ def _earlier(settings: Settings, entry: Entry) -> str | None:
 
 def _read(folder: Path) -> Entry | None:
     try:
-        return Entry(folder=folder, **json.loads((folder / _BEGUN).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        said = parsed(dict[str, Any], (folder / _BEGUN).read_bytes())
+        return parsed(Entry, json.dumps(said | {"folder": str(folder)}))
+    except (OSError, ValueError):
         return None  # killed before it was written: nothing had begun
 
 

@@ -1,9 +1,9 @@
-"""The promotion ledger: an append-only JSON-lines file that answers 'which model was champion on date X?'.
+"""The promotion ledger: append-only JSON lines that answer 'which model was champion on date X?'.
 
 MLflow's aliases have no history. Every decision is a line, sealed by a SHA-256 over itself and the seal of the line
 before it, so that a line changed, or taken out of the middle, is noticed. A promotion is two lines, `pending` before
-the alias moves and `done` after, so that a crash in between is seen and finished by the next command. Reading needs no
-MLflow.
+the alias moves and `done` after, so that a crash in between is seen and finished by the next command. Where the lines
+are is a matter of `books`: a file, which is read without MLflow, or the registry that several machines share.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ import getpass
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta, timezone
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Any, Literal
 
 from champion import clock
-from champion.errors import ModelError
+from champion.errors import LedgerOvertaken, ModelError
+from champion.parsed import moment, parsed
+from champion.tracking.books import Book, Held
 
 Kind = Literal["promote", "rollback"]
 State = Literal["pending", "done", "refused", "abandoned"]
+_TRIES = 5
 INDIA = timezone(timedelta(hours=5, minutes=30), "IST")  # a date in India: the exchange's day
 
 
@@ -45,46 +46,32 @@ class Entry:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-def path_of(home: Path) -> Path:
-    """Return where a workspace's ledger is."""
-    return home / "promotions.jsonl"
-
-
-def read(path: Path) -> list[Entry]:
+def read(book: Book) -> list[Entry]:
     """Return all entries, oldest first.
-
-    A last line without its end was never acknowledged by the disk and does not count.
 
     Raises:
         ModelError: a line is damaged, or was changed after it was written.
+        ServiceError: the book is in a store that does not answer.
     """
-    entries: list[Entry] = []
-    seal = ""
-    for number, line in enumerate(_lines(path), start=1):
-        try:
-            content = json.loads(line)
-            found, seal = content.pop("seal"), _seal(seal, content)
-            entries.append(_entry(content))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{path} line {number} is no ledger entry ({error}): restore a backup") from error
-        if found != seal:
-            raise ModelError(f"{path} line {number} is not as it was written: the ledger was edited; restore a backup")
-    return entries
+    return _opened(book, book.held())
 
 
-def append(path: Path, entry: Entry) -> Entry:
-    """Return `entry` once it is on disk. Call it while holding the ledger's lock."""
-    lines = _lines(path)
+def append(book: Book, entry: Entry, seen: Sequence[Entry]) -> Entry:
+    """Return `entry` once it is in the book, on top of `seen`: all entries as `read` gave them.
+
+    Raises:
+        LedgerOvertaken: somebody else added an entry that is not in `seen`; nothing was added.
+    """
     content = _plain(entry)
-    before = json.loads(lines[-1])["seal"] if lines else ""
-    text = json.dumps(content | {"seal": _seal(before, content)}, sort_keys=True, allow_nan=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as stream:
-        stream.truncate(sum(len(line) + 1 for line in lines))  # drops a torn last line, which nobody relied on
-        stream.write(text.encode() + b"\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    return entry
+    for _ in range(_TRIES):
+        held = book.held()
+        if len(held.lines) != len(seen):
+            break
+        before = json.loads(held.lines[-1])["seal"] if held.lines else ""
+        text = json.dumps(content | {"seal": _seal(before, content)}, sort_keys=True, allow_nan=False)
+        if book.add(text, held.following):
+            return entry
+    raise LedgerOvertaken(f"{book}: others decided in between; try again")
 
 
 def pending(entries: Sequence[Entry]) -> Entry | None:
@@ -133,10 +120,19 @@ def draft(entries: Sequence[Entry], kind: Kind, version: int, reason: str, *, fo
     )
 
 
-def _lines(path: Path) -> list[bytes]:
-    if not path.exists():
-        return []
-    return path.read_bytes().split(b"\n")[:-1]
+def _opened(book: Book, held: Held) -> list[Entry]:
+    entries: list[Entry] = []
+    seal = ""
+    for number, line in enumerate(held.lines, start=1):
+        try:
+            content = json.loads(line)
+            found, seal = content.pop("seal"), _seal(seal, content)
+            entries.append(_entry(content))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ModelError(f"{book} line {number} is no ledger entry ({error}): restore a backup") from error
+        if found != seal:
+            raise ModelError(f"{book} line {number} is not as it was written: the ledger was edited; restore a backup")
+    return entries
 
 
 def _seal(before: str, content: Mapping[str, Any]) -> str:
@@ -173,12 +169,5 @@ def _storable(value: Any) -> Any:
 
 
 def _entry(content: dict[str, Any]) -> Entry:
-    effective = content["effective"]
-    return Entry(
-        **{
-            **content,
-            "at": datetime.fromisoformat(content["at"]).astimezone(UTC),
-            "effective": datetime.fromisoformat(effective).astimezone(UTC) if effective else None,
-            "reasons": tuple(content["reasons"]),
-        }
-    )
+    found = parsed(Entry, json.dumps(content))
+    return replace(found, at=moment(found.at), effective=found.effective and moment(found.effective))

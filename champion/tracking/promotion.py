@@ -1,23 +1,26 @@
-"""Who becomes champion: the gate, and promote, rollback and repair under the ledger's lock.
+"""Who becomes champion: the gate, and promote, rollback and repair, one decision after the other.
 
 1. The decision goes to the ledger as `pending`; 2. the alias `champion` moves; 3. the ledger says `done`. A crash
-between any two steps leaves a state that `repair` recognises and finishes; every step here repairs first.
+between any two steps leaves a state that `repair` recognises and finishes; every step here repairs first. Processes of
+a workspace wait for each other by a lock; of two machines that decide at once the ledger takes one, and the other reads
+again what it is to decide upon.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock
 
 from champion import clock
-from champion.errors import DecisionOutdated, ModelError, PromotionRefused, UsageError
-from champion.tracking import ledger, notify, registry
+from champion.errors import DecisionOutdated, LedgerOvertaken, ModelError, PromotionRefused, UsageError
+from champion.tracking import books, ledger, notify, registry
 from champion.tracking.ledger import Entry
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ RANK_IC, T_STAT, SESSIONS, HORIZON = "rank_ic", "rank_ic_t", "sessions", "horizo
 ANYBODY = -1
 """A decision that was not made against a certain champion."""
 _PATIENCE = 60
+_TRIES = 5
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +122,11 @@ def promote(
     if force and not reason.strip():
         raise UsageError("a forced promotion needs a reason: the ledger keeps why the gate was overridden")
     registry.find(settings, version)
-    with _lock(settings):
-        _finish_pending(settings)
-        path = ledger.path_of(settings.home)
-        entries = ledger.read(path)
-        forced = force and not decision.promote
-        entry = replace(
-            ledger.draft(entries, "promote", version, reason, forced=forced),
-            reasons=decision.reasons,
-            evidence=evidence or {},
-        )
+
+    def step() -> Entry:
+        entries = _settled(settings)
+        drafted = ledger.draft(entries, "promote", version, reason, forced=force and not decision.promote)
+        entry = replace(drafted, reasons=decision.reasons, evidence=evidence or {})
         reigning = registry.alias_of(settings, registry.CHAMPION)
         if against not in {ANYBODY, reigning}:
             raise DecisionOutdated(
@@ -136,13 +136,14 @@ def promote(
         if entry.previous == version:
             raise ModelError(f"{registry.MODEL} version {version} is champion already")
         if not decision.promote and not force:
-            ledger.append(path, replace(entry, state="refused"))
+            ledger.append(books.of(settings), replace(entry, state="refused"), entries)
             raise PromotionRefused(
                 f"{registry.MODEL} version {version} was not promoted: {'; '.join(decision.reasons)}. "
                 "Train a better one, or promote with force and a reason that stays in the ledger"
             )
-        done = _carry_out(settings, ledger.append(path, entry))
-    return _announced(settings, done)
+        return _begun(settings, entry, entries)
+
+    return _announced(settings, _in_turn(settings, step))
 
 
 def rollback(settings: Settings, *, reason: str) -> Entry:
@@ -151,42 +152,41 @@ def rollback(settings: Settings, *, reason: str) -> Entry:
     Raises:
         ModelError: there is no earlier champion, or the registry no longer has it.
     """
-    with _lock(settings):
-        _finish_pending(settings)
-        path = ledger.path_of(settings.home)
-        entries = ledger.read(path)
+
+    def step() -> Entry:
+        entries = _settled(settings)
         stack = ledger.champions(entries)
         if len(stack) < 2:  # noqa: PLR2004 - the current one and one before it
             raise ModelError("nothing to roll back to: the ledger has no champion before the current one")
         earlier = stack[-2].version
         registry.find(settings, earlier)
-        done = _carry_out(settings, ledger.append(path, ledger.draft(entries, "rollback", earlier, reason)))
-    return _announced(settings, done)
+        return _begun(settings, ledger.draft(entries, "rollback", earlier, reason), entries)
+
+    return _announced(settings, _in_turn(settings, step))
 
 
 def repair(settings: Settings) -> Entry | None:
     """Return the entry that ended a promotion which a crash had cut short, or None where there was none."""
-    if ledger.pending(ledger.read(ledger.path_of(settings.home))) is None:
+    if ledger.pending(_entries(settings)) is None:
         return None
-    with _lock(settings):
-        finished = _finish_pending(settings)
+    finished = _in_turn(settings, lambda: _finished(settings))
     return None if finished is None else _announced(settings, finished)
 
 
 def history(settings: Settings, on: date | None = None) -> list[Entry]:
     """Return the ledger, oldest first; with `on`, up to the end of that date in India."""
-    entries = ledger.read(ledger.path_of(settings.home))
+    entries = _entries(settings)
     return entries if on is None else [entry for entry in entries if entry.at.astimezone(ledger.INDIA).date() <= on]
 
 
 def champion_on(settings: Settings, on: date) -> Entry | None:
     """Return the entry that made the champion in force at the end of the date `on` in India, if there was one."""
-    return ledger.on_date(ledger.read(ledger.path_of(settings.home)), on)
+    return ledger.on_date(_entries(settings), on)
 
 
 def current_champion(settings: Settings) -> Entry | None:
     """Return the entry that made today's champion, from the ledger alone, or None before the first promotion."""
-    stack = ledger.champions(ledger.read(ledger.path_of(settings.home)))
+    stack = ledger.champions(_entries(settings))
     return stack[-1] if stack else None
 
 
@@ -201,11 +201,53 @@ def disagreement(settings: Settings) -> str | None:
     )
 
 
-def _carry_out(settings: Settings, entry: Entry) -> Entry:
+def _entries(settings: Settings) -> list[Entry]:
+    return ledger.read(books.of(settings))
+
+
+def _in_turn(settings: Settings, step: Callable[[], Found]) -> Found:
+    """Return what `step` returns; it is made again where another machine wrote to the ledger meanwhile."""
+    for _ in range(_TRIES):
+        with _lock(settings), suppress(LedgerOvertaken):
+            return step()
+    raise LedgerOvertaken(f"{books.of(settings)}: others decided {_TRIES} times in between; try again")
+
+
+def _settled(settings: Settings) -> list[Entry]:
+    """Return the ledger, after what a crash had left pending is finished."""
+    _take_over_file(settings)
+    _finished(settings)
+    return _entries(settings)
+
+
+def _take_over_file(settings: Settings) -> None:
+    """Bring the lines that an earlier workbench kept in a file to the registry, if they are of the same champion."""
+    book, file = books.of(settings), books.local(settings)
+    old = [] if book == file else ledger.champions(ledger.read(file))
+    if not old or old[-1].version != registry.alias_of(settings, registry.CHAMPION):
+        return
+    lines, there = file.held().lines, book.held().lines
+    for number in range(len(there) + 1, len(lines) + 1) if there == lines[: len(there)] else ():
+        book.add(lines[number - 1], number)
+
+
+def _begun(settings: Settings, entry: Entry, entries: Sequence[Entry]) -> Entry:
+    return carry_out(settings, entry, [*entries, ledger.append(books.of(settings), entry, entries)])
+
+
+def carry_out(settings: Settings, entry: Entry, entries: Sequence[Entry]) -> Entry:
+    """Return the entry that ends a pending one, the last of `entries`; the alias points where the ledger says."""
     registry.point(settings, registry.CHAMPION, entry.version)
     now = clock.now()
-    done = replace(entry, state="done", at=now, effective=now)
-    return ledger.append(ledger.path_of(settings.home), done)
+    try:
+        return ledger.append(books.of(settings), replace(entry, state="done", at=now, effective=now), entries)
+    except LedgerOvertaken:  # another machine took the pending line for a crash's, finished it, and may have gone on
+        known = _entries(settings)
+        ended = [one for one in known if one.decision == entry.decision and one.state != "pending"]
+        if not ended:
+            raise
+        registry.point(settings, registry.CHAMPION, ledger.champions(known)[-1].version)
+        return ended[0]
 
 
 def _announced(settings: Settings, entry: Entry) -> Entry:
@@ -216,16 +258,16 @@ def _announced(settings: Settings, entry: Entry) -> Entry:
     return entry
 
 
-def _finish_pending(settings: Settings) -> Entry | None:
-    path = ledger.path_of(settings.home)
-    entry = ledger.pending(ledger.read(path))
+def _finished(settings: Settings) -> Entry | None:
+    entries, book = _entries(settings), books.of(settings)
+    entry = ledger.pending(entries)
     if entry is None:
         return None
     if registry.alias_of(settings, registry.CHAMPION) == entry.version:  # the alias moved right after the decision
-        return ledger.append(path, replace(entry, state="done", at=clock.now(), effective=entry.at))
+        return ledger.append(book, replace(entry, state="done", at=clock.now(), effective=entry.at), entries)
     if entry.version not in {one.number for one in registry.versions(settings)}:
-        return ledger.append(path, replace(entry, state="abandoned", at=clock.now()))
-    return _carry_out(settings, entry)
+        return ledger.append(book, replace(entry, state="abandoned", at=clock.now()), entries)
+    return carry_out(settings, entry, entries)
 
 
 def _lock(settings: Settings) -> FileLock:

@@ -1,8 +1,9 @@
 """Versions of the model in MLflow's registry: register a fitted one, list them, load one by alias with checks.
 
 Models are stored in the skops format, which runs no code on loading; which types may be loaded is decided here, by the
-package they come from, never by the list that a model file carries with it. A version remembers the SHA-256 of its
-file: another file in its place is refused before it is opened.
+package they come from, never by the list that a model file carries with it. A workspace may trust further packages
+(`CHAMPION_MODEL_PACKAGES`): its owner's own estimators, or a library such as LightGBM. A version remembers the SHA-256
+of its file: another file in its place is refused before it is opened.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def register(
     from mlflow.models import Model  # noqa: PLC0415 - mlflow takes seconds to import
 
     client = store.prepare(settings)
-    trusted = _trusted_types(model)
+    trusted = _trusted_types(settings, model)
     run = client.get_run(run_id)
     logged = client.create_logged_model(run.info.experiment_id, name=MODEL, source_run_id=run_id)
     identity = Model(
@@ -94,7 +95,7 @@ def register(
         digest = sha256(folder / _FILE)
         client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
-    _make_sure_of_name(settings)
+    make_sure_of(settings, MODEL, "Scores NSE equities by their expected forward return.")
     labels = {**(tags or {}), FEATURE_VERSION: feature_version, FEATURES: json.dumps(example.columns), DIGEST: digest}
     made = client.create_model_version(
         MODEL, source=logged.artifact_location, run_id=run_id, tags=labels, model_id=logged.model_id
@@ -141,7 +142,7 @@ def load(
     """
     found = find(settings, which)
     _check_inputs(found, features, feature_version)
-    return LoadedModel(_opened(file_of(settings, found.number), found), found)
+    return LoadedModel(_opened(settings, file_of(settings, found.number), found), found)
 
 
 def file_of(settings: Settings, number: int) -> Path:
@@ -160,6 +161,18 @@ def point(settings: Settings, alias: str, number: int) -> None:
 def alias_of(settings: Settings, alias: str) -> int | None:
     """Return the version an alias points at, or None."""
     return _aliases(settings).get(alias)
+
+
+def make_sure_of(settings: Settings, name: str, about: str) -> None:
+    """Make the registered model `name` where there is none."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    client = store.prepare(settings)
+    if not client.search_registered_models(f"name='{name}'"):
+        try:
+            client.create_registered_model(name, description=about)
+        except MlflowException:  # another process made it in between
+            client.get_registered_model(name)
 
 
 def _save(model: Any, example: pl.DataFrame, folder: Path, identity: Any, trusted: list[str]) -> None:
@@ -192,7 +205,7 @@ def _library_noise() -> Iterator[None]:
         yield
 
 
-def _opened(path: Path, version: Version) -> Any:
+def _opened(settings: Settings, path: Path, version: Version) -> Any:
     """Return the model in a file: read once, so that what was proved is what is opened."""
     import skops.io  # noqa: PLC0415 - brings scikit-learn
 
@@ -209,25 +222,28 @@ def _opened(path: Path, version: Version) -> Any:
             f"it was not opened: {remedy}"
         )
     try:
-        trusted = _trusted(skops.io.get_untrusted_types(data=content))
+        trusted = _trusted(settings, skops.io.get_untrusted_types(data=content))
         return skops.io.loads(content, trusted=trusted)
     except (BadZipFile, KeyError, ValueError) as error:
         raise ModelError(f"{named}: {path} is no model in the skops format ({error}): {remedy}") from error
 
 
-def _trusted_types(model: Any) -> list[str]:
+def _trusted_types(settings: Settings, model: Any) -> list[str]:
     import skops.io  # noqa: PLC0415
 
-    return _trusted(skops.io.get_untrusted_types(data=skops.io.dumps(model)))
+    return _trusted(settings, skops.io.get_untrusted_types(data=skops.io.dumps(model)))
 
 
-def _trusted(types: Sequence[str]) -> list[str]:
-    strange = [name for name in types if not name.startswith(_TRUSTED) or not _is_class(name)]
+def _trusted(settings: Settings, types: Sequence[str]) -> list[str]:
+    known = (*_TRUSTED, *(f"{package}." for package in settings.model_packages))
+    strange = [name for name in types if not name.startswith(known) or not _is_class(name)]
     if strange:
+        packages = ",".join(sorted({name.partition(".")[0] for name in strange}))
         raise ModelError(
-            f"the model holds what is no class of scikit-learn, numpy, scipy or champion.estimators: "
+            f"the model holds what is no class of {', '.join(one.rstrip('.') for one in known)}: "
             f"{', '.join(strange[:5])}. Build it from scikit-learn estimators, so that it can be loaded without "
-            "running foreign code"
+            "running foreign code; or, where the code is yours or one you trust, set "
+            f"CHAMPION_MODEL_PACKAGES={packages}"
         )
     return list(types)
 
@@ -255,17 +271,6 @@ def _check_inputs(found: Version, features: Sequence[str] | None, feature_versio
             f"offered {len(features)}; missing {sorted(set(found.features) - set(features))[:6]}, "
             f"unknown {sorted(set(features) - set(found.features))[:6]}: select its features in its order"
         )
-
-
-def _make_sure_of_name(settings: Settings) -> None:
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415
-
-    client = store.prepare(settings)
-    if not client.search_registered_models(f"name='{MODEL}'"):
-        try:
-            client.create_registered_model(MODEL, description="Scores NSE equities by their expected forward return.")
-        except MlflowException:  # another process made it in between
-            client.get_registered_model(MODEL)
 
 
 def _aliases(settings: Settings) -> dict[str, int]:

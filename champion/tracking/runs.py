@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import psutil
 
-from champion import clock
+from champion import births, clock
 from champion.errors import UsageError
 from champion.tracking import store
 
@@ -35,7 +35,7 @@ _AMBIGUOUS = 5
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One recorded run; times are UTC, `outcome` is Champion's word where there is one."""
+    """One recorded run; times are UTC, `outcome` is Champion's word where there is one, `experiment` an id."""
 
     run_id: str
     name: str
@@ -47,6 +47,7 @@ class Run:
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     artifacts: str
+    experiment: str = ""
 
 
 def open_run(
@@ -239,12 +240,11 @@ def location(run: Run, artifact: str) -> str:
 
 def supervisor() -> dict[str, str]:
     """Return the tags that say which process must close a run, this one, and whose it is."""
-    process = psutil.Process()
     return {
         PID: str(os.getpid()),
-        PID_STARTED: str(process.create_time()),
+        PID_STARTED: str(births.born()),
         HOST: socket.gethostname(),
-        USER: process.username(),
+        USER: psutil.Process().username(),
     }
 
 
@@ -252,11 +252,7 @@ def supervisor_is_gone(tags: Mapping[str, str]) -> bool:
     """Tell whether the process that must close a run, one of this machine, has ended."""
     if tags.get(HOST) != socket.gethostname() or PID not in tags:
         return False
-    try:
-        process = psutil.Process(int(tags[PID]))
-        return bool(str(process.create_time()) != tags[PID_STARTED] or process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
+    return births.born(int(tags[PID])) != tags[PID_STARTED]
 
 
 def _milliseconds(moment: datetime) -> int:
@@ -276,6 +272,7 @@ def _read(run: MlflowRun) -> Run:
         metrics=dict(run.data.metrics),
         tags=dict(run.data.tags),
         artifacts=run.info.artifact_uri or "",
+        experiment=run.info.experiment_id,
     )
 
 

@@ -100,8 +100,18 @@ def _migrate(uri: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "prepared.lock", timeout=_PATIENCE):
         if not _is_prepared(uri, marker, wanted):
+            _require_no_loss(uri, marker, wanted)
             _upgrade(uri)
             files.write_bytes(marker, wanted.encode())
+
+
+def _require_no_loss(uri: str, marker: Path, wanted: str) -> None:
+    """Do nothing unless the store was made ready before and is gone: an empty one in its place would hide the loss."""
+    if marker.exists() and marker.read_text(encoding="utf-8") == wanted:
+        raise ServiceError(
+            f"the tracking store {without_password(uri)} was here and is gone: bring it back, or delete {marker} to "
+            "begin an empty one"
+        )
 
 
 def _upgrade(uri: str) -> None:

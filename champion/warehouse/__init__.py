@@ -1,7 +1,7 @@
 """The ClickHouse warehouse: one writer at a time, readers on private snapshots, loads that replace whole months."""
 
 from champion.warehouse.client import close, reader, writer
-from champion.warehouse.load import LoadResult, load_month
+from champion.warehouse.load import LoadResult, load_month, load_months
 from champion.warehouse.migrations import migrate
 from champion.warehouse.query import frame, sql
 from champion.warehouse.retention import apply_retention, keeps_from
@@ -13,6 +13,7 @@ __all__ = [
     "frame",
     "keeps_from",
     "load_month",
+    "load_months",
     "migrate",
     "reader",
     "sql",

@@ -8,6 +8,7 @@ warehouse is what it was.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from champion import clock
 from champion.errors import WarehouseError
 from champion.files import sha256, write_bytes
+from champion.parsed import parsed
 from champion.warehouse import embedded, snapshot
 from champion.warehouse.client import DATABASE, WAIT, embedded_path, refusals, writer
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 _MANIFEST, _DATA = "BACKUP.json", "warehouse"
-_DESTINATIONS = ("Disk(", "File(", "S3(", "AzureBlobStorage(")
+_DESTINATION = re.compile(r"(Disk|File|S3|AzureBlobStorage)\(\s*'[^'\\]*'(\s*,\s*'[^'\\]*')*\s*\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,14 @@ class Backup:
     place: str
     files: int | None = None
     bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What BACKUP.json says: of each file its size and SHA-256."""
+
+    made_at: str
+    files: dict[str, tuple[int, str]]
 
 
 def backup(settings: Settings, place: str) -> Backup:
@@ -78,11 +88,8 @@ def restore(settings: Settings, place: str) -> Backup:
 
 def _proved(source: Path) -> dict[str, tuple[int, str]]:
     try:
-        wanted = {
-            name: (size, digest)
-            for name, (size, digest) in json.loads((source / _MANIFEST).read_bytes())["files"].items()
-        }
-    except (OSError, ValueError, KeyError) as error:
+        wanted = parsed(_Held, (source / _MANIFEST).read_bytes()).files
+    except (OSError, ValueError) as error:
         raise WarehouseError(f"{source} is no whole backup: {_MANIFEST} is missing or damaged ({error})") from error
     found = _files(source / _DATA)
     wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
@@ -103,9 +110,9 @@ def _files(folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def _on_server(settings: Settings, verb: str, preposition: str, place: str) -> Backup:
-    if not place.startswith(_DESTINATIONS) or not place.endswith(")") or ";" in place:
+    if not _DESTINATION.fullmatch(place):
         raise WarehouseError(
-            f"{verb} {preposition} {place!r}: a server takes {', '.join(f'{known}...)' for known in _DESTINATIONS)}, "
+            f"{verb} {preposition} {place!r}: a server takes Disk(...), File(...), S3(...) or AzureBlobStorage(...), "
             "as Disk('backups', 'monday'); its configuration says which are allowed"
         )
     with writer(settings) as client, refusals(f"{verb} {preposition} {place}"):

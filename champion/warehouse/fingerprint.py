@@ -1,7 +1,7 @@
 """Fingerprints: the same exact sums over the same rows, by Polars on the lake's side and by ClickHouse on its own.
 
-1. Every value has a code of 64 bits: the bits of a float, the number itself, the days or milliseconds of a time, the
-   xxHash64 of a text or of bytes; null has a code of its own.
+1. Every value has a code of 64 bits: the bits of a float, the number itself, the last 64 bits of a decimal's digits as
+   one number, the days or milliseconds of a time, the xxHash64 of a text or of bytes; null has a code of its own.
 2. Every row has a weight, made from the codes of its key, so that a value which strayed to another row is noticed.
 3. A column's fingerprint is the sum of code times weight, modulo 2**64: exact, and the same in any order of rows.
 """
@@ -28,12 +28,16 @@ def of_frame(contract: Contract, rows: pl.DataFrame) -> dict[str, int]:
     """Return the count of rows (under '') and each column's fingerprint, computed by Polars."""
     import numpy as np  # noqa: PLC0415 - only loads need it
 
-    codes = {name: _codes(rows[name]) for name in contract.polars_schema}
+    keys = {name: _codes(rows[name]) for name in contract.key}
     weight = np.zeros(rows.height, dtype=np.uint64)
-    for name in contract.key:
-        weight += codes[name]
+    for code in keys.values():
+        weight += code
     weight = weight * np.uint64(2) + np.uint64(1)
-    return {"": rows.height} | {name: int((code * weight).sum(dtype=np.uint64)) for name, code in codes.items()}
+    sums = {"": rows.height}
+    for name in contract.polars_schema:  # one column's codes at a time: all together are as large as the rows
+        code = keys[name] if name in keys else _codes(rows[name])
+        sums[name] = int((code * weight).sum(dtype=np.uint64))
+    return sums
 
 
 def of_table(client: Client, contract: Contract, table: str, where: str = "true") -> dict[str, int]:
@@ -51,6 +55,8 @@ def _codes(values: pl.Series) -> np.ndarray[Any, np.dtype[np.uint64]]:
     dtype = values.dtype
     if dtype.is_float():
         bits = values.cast(pl.Float64).fill_null(0.0).to_numpy().view(np.uint64)
+    elif dtype.is_decimal():
+        bits = values.to_physical().cast(pl.UInt64, wrap_numerical=True).fill_null(0).to_numpy()
     elif dtype.is_integer() or dtype.is_temporal() or dtype == pl.Boolean:
         number = values.cast(pl.UInt8) if dtype == pl.Boolean else values.to_physical()
         bits = number.cast(pl.Int64).fill_null(0).to_numpy().view(np.uint64)
@@ -76,6 +82,8 @@ def _code_sql(name: str, dtype: pl.DataType) -> str:
     present = f"assumeNotNull({name})"
     if dtype.is_float():
         code = f"reinterpretAsUInt64(toFloat64({present}))"
+    elif isinstance(dtype, pl.Decimal):
+        code = f"reinterpretAsUInt64(toDecimal128({present}, {dtype.scale}))"
     elif isinstance(dtype, pl.Datetime):
         code = (
             f"toUInt64({'toUnixTimestamp64Milli' if dtype.time_unit == 'ms' else 'toUnixTimestamp64Micro'}({present}))"

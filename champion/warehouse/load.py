@@ -1,10 +1,12 @@
-"""Loads: a month of one dataset replaces what there was of it in one step, once it is proved equal to the lake.
+"""Loads: months of one dataset replace what there was of them, once they are proved equal to the lake.
 
 1. The rows go into a staging table, a copy of the target's structure, so its types and constraints judge them. Where
-   the target keeps years, the other months of the year are there already: as links to the same parts, not copied.
-2. The month's fingerprint there, computed by ClickHouse, must equal the lake's, computed by Polars.
-3. `replace partition` swaps month or year; a reader sees the old month or the new one.
-4. `loads` records what was loaded: before the swap as unknown, after it as done, so that a crash only means a reload.
+   the target keeps years, the other months of a year are there already: as links to the same parts, not copied.
+2. The fingerprint of these months there, computed by ClickHouse, must equal the lake's, computed by Polars.
+3. `replace partition` swaps each month or year; a reader sees the old one or the new one.
+4. The ledger says what was loaded: before the swap that it is unknown, after it what it is.
+
+A statement costs the same for a month as for ten years, so a backfill loads as many months at once as memory bears.
 
 The swap is two steps inside ClickHouse: killed between them, it shows the old rows and the new (about 1 of 25 random
 kills). For the embedded engine the next reader and writer undo that (`snapshot`); on a server the next load does.
@@ -12,19 +14,18 @@ kills). For the embedded engine the next reader and writer undo that (`snapshot`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from champion import clock
 from champion.contracts import storage
 from champion.errors import WarehouseError
-from champion.warehouse import fingerprint, parts, routes
+from champion.warehouse import fingerprint, ledger, months, parts, routes
 from champion.warehouse.engine import DATABASE, refusals
 from champion.warehouse.retention import keeps_from
 from champion.warehouse.routes import Files
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
     from champion.contracts import Contract
 
-_UNKNOWN = ""  # the digest of a month that is being replaced
+Source = Sequence[Path] | pl.DataFrame
+"""Rows, or the files of just these rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,86 +54,94 @@ def load_month(
     client: Client,
     contract: Contract,
     month: date,
-    source: Sequence[Path] | pl.DataFrame,
+    source: Source,
     digest: str,
     *,
     files: Sequence[Files] = (),
     force: bool = False,
 ) -> LoadResult:
-    """Return what was loaded: after it the month holds exactly the rows of `source`, however often it is called.
+    """Return what was loaded: as `load_months`, for one, which is skipped if it was loaded from this digest before."""
+    wanted = {month.replace(day=1): digest}
+    with refusals(f"loading {contract.name} {month:%Y%m}"):
+        kept = {} if force else ledger.loaded(client, contract, wanted)
+    for rows in kept.values():
+        return LoadResult(contract.name, f"{month:%Y%m}", rows, skipped=True)
+    return load_months(client, contract, wanted, source, files=files)[0]
 
-    `source` is the rows, or files of the month that hold them; `digest` names its content, and a month already loaded
-    with that digest is skipped unless `force`. `files` are where the rows lie in the lake, for each feature group: an
-    engine that can reads them there. No rows at all empty the month.
+
+def load_months(
+    client: Client, contract: Contract, digests: Mapping[date, str], source: Source, *, files: Sequence[Files] = ()
+) -> list[LoadResult]:
+    """Return what was loaded, month by month: they now hold exactly the rows of `source`, however often it is called.
+
+    `digests` names the content of each month, by its first day; a month without rows is emptied. `files` are where the
+    same rows lie in the lake, for each feature group: an engine that can reads them there.
 
     Raises:
         ContractError: the rows are not of the contract.
         WarehouseError: a row is of another month, older than the retention, repeats a key or breaks a rule; or what
-            arrived is not what was sent. The month is then as it was before.
+            arrived is not what was sent. The months are then as they were before.
     """
-    partition = f"{month:%Y%m}"
-    if not digest:
-        raise WarehouseError(
-            f"loading {contract.name} {partition}: an empty digest; pass the lake's digest of the month"
-        )
-    with refusals(f"loading {contract.name} {partition}"):
-        kept = None if force else _loaded(client, contract, partition, digest)
-        if kept is not None:
-            return LoadResult(contract.name, partition, kept, skipped=True)
+    wanted = sorted(digests)
+    about = f"loading {contract.name} {months.label(wanted)}"
+    if unnamed := [month for month in wanted if not digests[month]]:
+        raise WarehouseError(f"{about}: an empty digest for {unnamed[0]:%Y%m}; pass the lake's digest of the month")
+    with refusals(about):
         rows = contract.conform(
             source if isinstance(source, pl.DataFrame) else storage.scan(source, contract).collect()
         )
-        _refuse_strangers(client, contract, partition, rows)
-        whole = parts.partition(client, contract.name, month)
-        with _staging(client, contract, partition) as staging:
-            others = _link_others(client, contract, partition, whole, staging)
+        counted = _counted(contract, rows)
+        _refuse_strangers(client, contract, about, rows, {m for m in counted if m not in digests})
+        whole = parts.partitions(client, contract.name, wanted)
+        with _staging(client, contract, wanted[0]) as staging:
+            others = _link_others(client, contract, about, whole, staging)
             route = routes.insert(client, contract, staging, rows, files)
-            _reconcile(client, contract, partition, rows, staging)
-            _record(client, contract, partition, _UNKNOWN, 0)
-            _swap(client, contract, whole, staging if rows.height + others else None)
-        _count_again(client, contract, partition, rows.height)
-        _record(client, contract, partition, digest, rows.height)
-    return LoadResult(contract.name, partition, rows.height, skipped=False, route=route)
+            _reconcile(client, contract, about, rows, staging, months.within(contract, wanted))
+            ledger.begin(client, contract, digests)
+            held = {name: others[name] + sum(counted.get(month, 0) for month in of) for name, of in whole.items()}
+            _swap(client, contract, staging, held)
+        _count_again(client, contract, about, wanted, counted)
+        ledger.finish(client, contract, digests, counted)
+    ways = {month: route if month in counted else "none" for month in wanted}
+    return [
+        LoadResult(contract.name, f"{month:%Y%m}", counted.get(month, 0), skipped=False, route=way)
+        for month, way in ways.items()
+    ]
 
 
-def _loaded(client: Client, contract: Contract, partition: str, digest: str) -> int | None:
-    """Return the rows of the month if `digest` is what it holds, and all of it is still there."""
-    found = client.query(
-        f"select rows from {DATABASE}.loads final "  # noqa: S608 - our own name
-        "where dataset = {dataset:String} and partition = {partition:UInt32} and digest = {digest:String}",
-        parameters={"dataset": contract.name, "partition": int(partition), "digest": digest},
-    ).result_rows
-    rows = found[0][0] if found else None
-    return rows if rows == _count(client, contract, partition, f"{DATABASE}.{contract.name}") else None
+def _counted(contract: Contract, rows: pl.DataFrame) -> dict[date, int]:
+    """Return the rows of each month."""
+    month = pl.col(contract.session).dt.truncate("1mo").alias("month")
+    return dict(rows.lazy().group_by(month).len().collect().iter_rows())
 
 
-def _refuse_strangers(client: Client, contract: Contract, partition: str, rows: pl.DataFrame) -> None:
+def _refuse_strangers(client: Client, contract: Contract, about: str, rows: pl.DataFrame, strange: set[date]) -> None:
     session = pl.col(contract.session)
-    strangers = rows.filter(session.dt.strftime("%Y%m") != partition)
-    if strangers.height:
+    if strange:
+        strangers = rows.filter(session.dt.truncate("1mo").is_in(strange))
         found = strangers[contract.session].unique().sort().head(3).to_list()
         raise WarehouseError(
-            f"loading {contract.name} {partition}: {strangers.height} of {rows.height} rows are of other months, "
-            f"as {', '.join(map(str, found))}; pass the rows of this month only"
+            f"{about}: {strangers.height} of {rows.height} rows are of other months, "
+            f"as {', '.join(map(str, found))}; pass the rows of these months only"
         )
     oldest = keeps_from(client, contract.name)
     if oldest is not None and (expired := rows.filter(session < oldest)).height:
         raise WarehouseError(
-            f"loading {contract.name} {partition}: {expired.height} rows are older than {oldest}, the first day its "
+            f"{about}: {expired.height} rows are older than {oldest}, the first day its "
             "retention keeps; load later sessions, or raise the years in the settings"
         )
-    repeated = rows.filter(pl.struct(contract.key).is_duplicated())
+    repeated = rows.lazy().group_by(contract.key).len().filter(pl.col("len") > 1).collect()
     if repeated.height:
         raise WarehouseError(
-            f"loading {contract.name} {partition}: {repeated.height} rows share their key {contract.key} with another, "
+            f"{about}: {repeated['len'].sum()} rows share their key {contract.key} with another, "
             f"as {repeated.select(contract.key).row(0)}; mend the lake's partition"
         )
 
 
 @contextmanager
-def _staging(client: Client, contract: Contract, partition: str) -> Iterator[str]:
+def _staging(client: Client, contract: Contract, first: date) -> Iterator[str]:
     """Yield an empty table of the target's structure; one that a crash left behind goes first."""
-    name = f"{DATABASE}.staging_{contract.name}_{partition}"
+    name = f"{DATABASE}.staging_{contract.name}_{months.number(first)}"
     client.command(f"drop table if exists {name} sync")
     client.command(f"create table {name} as {DATABASE}.{contract.name}")
     try:
@@ -140,70 +150,54 @@ def _staging(client: Client, contract: Contract, partition: str) -> Iterator[str
         client.command(f"drop table if exists {name} sync")
 
 
-def _link_others(client: Client, contract: Contract, partition: str, whole: str, staging: str) -> int:
-    """Bring the other months of the target's partition into the staging table; return how many rows they have."""
-    if whole == partition:
-        return 0
-    target = f"{DATABASE}.{contract.name}"
-    client.command(f"alter table {staging} attach partition {whole} from {target}")
-    if _count(client, contract, partition, staging):
-        client.command(f"alter table {staging} delete where {_in(contract, partition)} settings mutations_sync = 2")
-    there = _rows(client, f"{target} where {parts.year_of(contract.session)} = {whole}")
-    there -= _count(client, contract, partition, target)
-    here = _rows(client, staging)
-    if there != here:
+def _link_others(
+    client: Client, contract: Contract, about: str, whole: Mapping[str, Sequence[date]], staging: str
+) -> dict[str, int]:
+    """Bring the other months of the target's years into the staging table; return how many rows of each year came."""
+    others = dict.fromkeys(whole, 0)
+    ours = {month for of in whole.values() for month in of}
+    target, years = f"{DATABASE}.{contract.name}", [name for name in whole if len(name) == len("2024")]
+    if not years:
+        return others
+    there = months.counts(client, contract, target, f"{parts.year_of(contract.session)} in ({', '.join(years)})")
+    for month, rows in there.items():
+        others[f"{month:%Y}"] += 0 if month in ours else rows
+    linked = [name for name in years if others[name]]
+    if not linked:
+        return others
+    client.command(f"alter table {staging} " + ", ".join(f"attach partition {name} from {target}" for name in linked))
+    if any(f"{month:%Y}" in linked for month in there if month in ours):
+        condition = months.within(contract, ours)
+        client.command(f"alter table {staging} delete where {condition} settings mutations_sync = 2")
+    came = int(client.query(f"select count() from {staging}").result_rows[0][0])  # noqa: S608 - our own names
+    if came != sum(others.values()):
         raise WarehouseError(
-            f"loading {contract.name} {partition}: the other months of {whole} have {there} rows, {here} came along"
+            f"{about}: the other months of {', '.join(linked)} have {sum(others.values())} rows, {came} came along"
         )
-    return here
+    return others
 
 
-def _reconcile(client: Client, contract: Contract, partition: str, rows: pl.DataFrame, staging: str) -> None:
-    lake = fingerprint.of_frame(contract, rows)
-    arrived = fingerprint.of_table(client, contract, staging, _in(contract, partition))
+def _reconcile(client: Client, contract: Contract, about: str, rows: pl.DataFrame, staging: str, where: str) -> None:
+    lake, arrived = fingerprint.of_frame(contract, rows), fingerprint.of_table(client, contract, staging, where)
     if lake[""] != arrived[""]:
+        raise WarehouseError(f"{about}: the lake has {lake['']} rows, {arrived['']} arrived")
+    if different := [name for name in lake if lake[name] != arrived[name]]:
         raise WarehouseError(
-            f"loading {contract.name} {partition}: the lake has {lake['']} rows, {arrived['']} arrived"
-        )
-    different = [name for name in lake if lake[name] != arrived[name]]
-    if different:
-        raise WarehouseError(
-            f"loading {contract.name} {partition}: values arrived changed in columns {', '.join(different)}; "
-            "the month was left as it was"
+            f"{about}: values arrived changed in columns {', '.join(different)}; all was left as it was"
         )
 
 
-def _swap(client: Client, contract: Contract, whole: str, staging: str | None) -> None:
-    action = f"drop partition {whole}" if staging is None else f"replace partition {whole} from {staging}"
-    client.command(f"alter table {DATABASE}.{contract.name} {action}")
+def _swap(client: Client, contract: Contract, staging: str, held: Mapping[str, int]) -> None:
+    """Replace each partition by what the staging table holds of it; one that holds no rows goes."""
+    swaps = [f"replace partition {name} from {staging}" if held[name] else f"drop partition {name}" for name in held]
+    client.command(f"alter table {DATABASE}.{contract.name} {', '.join(swaps)}")
 
 
-def _count_again(client: Client, contract: Contract, partition: str, expected: int) -> None:
-    found = _count(client, contract, partition, f"{DATABASE}.{contract.name}")
+def _count_again(
+    client: Client, contract: Contract, about: str, wanted: Sequence[date], expected: Mapping[date, int]
+) -> None:
+    found = months.counts(client, contract, f"{DATABASE}.{contract.name}", months.within(contract, wanted))
     if found != expected:
         raise WarehouseError(
-            f"loading {contract.name} {partition}: {expected} rows were swapped in, {found} are there; load it again"
+            f"{about}: {sum(expected.values())} rows were swapped in, {sum(found.values())} are there; load it again"
         )
-
-
-def _count(client: Client, contract: Contract, partition: str, table: str) -> int:
-    return _rows(client, f"{table} where {_in(contract, partition)}")
-
-
-def _rows(client: Client, source: str) -> int:
-    return int(client.query(f"select count() from {source}").result_rows[0][0])  # noqa: S608 - our own names
-
-
-def _in(contract: Contract, partition: str) -> str:
-    """Return the condition for a month, as a range: each part knows the first and last session it holds."""
-    first = date(int(partition[:4]), int(partition[4:]), 1)
-    last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-    return f"{contract.session} between '{first}' and '{last}'"
-
-
-def _record(client: Client, contract: Contract, partition: str, digest: str, rows: int) -> None:
-    client.insert(
-        f"{DATABASE}.loads",
-        [(contract.name, int(partition), digest, rows, clock.now())],
-        column_names=["dataset", "partition", "digest", "rows", "loaded_at"],
-    )

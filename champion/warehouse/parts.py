@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,13 @@ def keeps_years(client: Client, table: str) -> bool:
     return key.startswith("toYear(")
 
 
-def partition(client: Client, table: str, month: date) -> str:
-    """Return the id of the partition that a month lies in, as `202401` or `2024`."""
-    return f"{month:%Y}" if keeps_years(client, table) else f"{month:%Y%m}"
+def partitions(client: Client, table: str, months: Iterable[date]) -> dict[str, list[date]]:
+    """Return the ids of the partitions that these months lie in, as `202401` or `2024`, with the months of each."""
+    name = "%Y" if keeps_years(client, table) else "%Y%m"
+    found: dict[str, list[date]] = {}
+    for month in sorted(months):
+        found.setdefault(f"{month:{name}}", []).append(month)
+    return found
 
 
 def merge(client: Client, table: str) -> int:

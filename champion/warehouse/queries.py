@@ -73,7 +73,15 @@ def load(name: str) -> Query:
     """
     if name not in names():
         raise WarehouseError(f"no query is named {name!r}; there are: {', '.join(names())}")
-    text = (resources.folder("sql") / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    return parse(name, (resources.folder("sql") / "queries" / f"{name}.sql").read_text(encoding="utf-8"))
+
+
+def parse(name: str, text: str) -> Query:
+    """Return the query that the text of its file says.
+
+    Raises:
+        WarehouseError: its first comment is not as this module's says.
+    """
     head = _HEAD.match(text)
     found = [_PARAMETER.fullmatch(line) for line in head[2].splitlines()] if head else [None]
     if head is None or None in found:

@@ -10,7 +10,7 @@ import polars as pl
 from champion.errors import WarehouseError
 from champion.warehouse.client import reader
 from champion.warehouse.engine import refusals
-from champion.warehouse.statements import split
+from champion.warehouse.statements import masked, split
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 _READING = ("Select", "Show", "Describe", "Exists", "Explain")  # first words of the syntax tree
+_MOST_KINDS = 500
+_kinds: dict[str, str] = {}  # of statements found to be reading ones: asking again is a fifth of a short question
 _HEX_CUTS = ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))
 
 
@@ -44,6 +46,7 @@ def frame(client: Client, text: str, parameters: Mapping[str, Any] | None = None
     if unused:
         raise WarehouseError(f"the query has no parameters {unused}; it names them as {{name:Type}}")
     with refusals("the query was refused"):
+        _require_answer(client, statement)
         kind = _reading_kind(client, statement, bound)
         table = client.query_arrow(statement, parameters=bound or None)
         if kind.startswith("Select") and (enums := _enums(client, statement, bound, table)):
@@ -60,7 +63,18 @@ def _single(text: str) -> str:
     return found[0]
 
 
+def _require_answer(client: Client, statement: str) -> None:
+    """Refuse `into outfile`, by which a question writes files, also as part of `explain`; the engine tells it apart."""
+    if "outfile" not in statement.lower():
+        return
+    spelled = client.query("select formatQuerySingleLine({text:String})", parameters={"text": statement}).result_rows
+    if "INTO OUTFILE" in masked(str(spelled[0][0])).upper():
+        raise WarehouseError("the query was refused: `into outfile` writes a file; ask without it, and keep the answer")
+
+
 def _reading_kind(client: Client, statement: str, bound: Mapping[str, Any]) -> str:
+    if (known := _kinds.get(statement)) is not None:
+        return known
     # The syntax tree, not the first word: `with ... insert` begins like a question. A command, because a query would
     # add its output format to the statement that is explained.
     kind = str(client.command(f"explain ast {statement}", parameters=dict(bound) or None)).split()[0]
@@ -69,6 +83,9 @@ def _reading_kind(client: Client, statement: str, bound: Mapping[str, Any]) -> s
             f"this statement is a {kind}; only reading ones are allowed here: "
             "select, with, show, describe, explain, exists"
         )
+    if len(_kinds) >= _MOST_KINDS:
+        _kinds.clear()
+    _kinds[statement] = kind
     return kind
 
 

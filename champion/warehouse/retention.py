@@ -26,14 +26,7 @@ _MONTHS = 12
 
 def years(client: Client, table: str) -> int | None:
     """Return how many years `table` keeps its rows; None where it keeps them all."""
-    text = client.command(
-        "select create_table_query from system.tables where database = {database:String} and name = {name:String}",
-        parameters={"database": DATABASE, "name": table},
-    )
-    match = _TTL.search(str(text))
-    if match is None:
-        return None
-    return int(match[1]) - 1 if "toIntervalYear" in match[0] else int(match[1]) // _MONTHS
+    return _years(_created(client).get(table, ""))
 
 
 def keeps_from(client: Client, table: str) -> date | None:
@@ -64,13 +57,29 @@ def apply_retention(client: Client, settings: Settings) -> dict[str, int | None]
         "features_equity_alpha158": settings.features_years,
     }
     changed = {}
+    kept = {table: _years(text) for table, text in _created(client).items()}
     for table, keep in wanted.items():
         with refusals(f"setting the retention of {table}"):
-            if years(client, table) != keep:
+            if kept.get(table) != keep:
                 client.command(f"alter table {DATABASE}.{table} {_change(client, table, keep)}")
                 changed[table] = keep
-            _drop_expired(client, table)
+            if keep is not None:
+                _drop_expired(client, table)
     return changed
+
+
+def _created(client: Client) -> dict[str, str]:
+    """Return the statement that makes each table."""
+    text = "select name, create_table_query from system.tables where database = {database:String}"
+    found = client.query(text, parameters={"database": DATABASE}).result_rows
+    return {str(name): str(created) for name, created in found}
+
+
+def _years(created: str) -> int | None:
+    match = _TTL.search(created)
+    if match is None:
+        return None
+    return int(match[1]) - 1 if "toIntervalYear" in match[0] else int(match[1]) // _MONTHS
 
 
 def _change(client: Client, table: str, keep: int | None) -> str:
@@ -88,7 +97,7 @@ def _drop_expired(client: Client, table: str) -> None:
     oldest = keeps_from(client, table)
     if oldest is None:
         return
-    first_kept = parts.partition(client, table, oldest)
+    (first_kept,) = parts.partitions(client, table, [oldest])
     expired = client.query(
         "select distinct partition_id from system.parts where active and database = {database:String} "
         "and table = {name:String} and toUInt32(partition_id) < {oldest:UInt32} order by partition_id",

@@ -9,6 +9,7 @@ process, so it has the store's variables too. A server may not, and is sent the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -31,35 +32,25 @@ Files = Mapping[Path, Sequence[date]]
 """Parquet files of the lake, and which sessions of each are meant: a sealed file holds a whole year."""
 
 _GLOB = frozenset("{}*?[]'\\")
+_MANY = {"max_partitions_per_insert_block": 0}  # months of many years at once are what was asked for
+# One part for each partition: blocks of the usual size would leave several, to be merged afterwards.
+_ONE_BLOCK = {"min_insert_block_size_rows": 1 << 26, "min_insert_block_size_bytes": 1 << 30}
+_LONG = 200_000  # ClickHouse takes no statement over 262,144 characters unless told
 
 
 def insert(client: Client, contract: Contract, table: str, rows: pl.DataFrame, files: Sequence[Files] = ()) -> str:
     """Put `rows` into `table` and return the way they went, "file", "s3" or "arrow".
 
-    `files` are where the same rows lie in the lake, for each feature group of the contract; none where nowhere.
+    `files` are where the same rows lie in the lake, for each feature group of the contract, in files that follow just
+    this contract; none where nowhere.
     """
     if not rows.height:
         return "none"
-    if reads(client, contract, files):
+    if files and type(client).__name__ == "ChdbClient":
         _read(client, contract, table, files)
         return "s3" if any(isinstance(path, ObjectPath) for found in files for path in found) else "file"
     _send(client, contract, table, rows)
     return "arrow"
-
-
-def reads(client: Client, contract: Contract, files: Sequence[Files]) -> bool:
-    """Tell whether the engine can read these files itself, and would find in them what Polars does."""
-    if not files or type(client).__name__ != "ChdbClient":
-        return False
-    paths = [path for found in files for path in found]
-    return not paths or set(objects.each(paths[0], _label, paths)) == {contract.label.encode()}
-
-
-def _label(path: Path) -> bytes | None:
-    import pyarrow.parquet as pq  # noqa: PLC0415 - only loads need it
-
-    with path.open("rb") as stream:
-        return (pq.read_schema(stream).metadata or {}).get(b"champion.contract")
 
 
 def _send(client: Client, contract: Contract, table: str, rows: pl.DataFrame) -> None:
@@ -71,7 +62,7 @@ def _send(client: Client, contract: Contract, table: str, rows: pl.DataFrame) ->
         raise WarehouseError(
             f"{contract.name}: an id is not 16 bytes, or a fixed field not of its size: {error}"
         ) from error
-    client.insert_arrow(table, table_of, settings={"input_format_null_as_default": 0})
+    client.insert_arrow(table, table_of, settings={"input_format_null_as_default": 0, **_MANY})
 
 
 def _read(client: Client, contract: Contract, table: str, files: Sequence[Files]) -> None:
@@ -85,8 +76,11 @@ def _read(client: Client, contract: Contract, table: str, files: Sequence[Files]
             for number, (group, found) in enumerate(zip(groups, files, strict=True))
         ]
         columns = ", ".join(f"`{name}`" for name in contract.polars_schema)
-        plain = "settings use_hive_partitioning = 0"  # folders named date=... add no columns
-        client.command(f"insert into {table} ({columns}) {_joined(contract, selects)} {plain}")
+        asked = {"use_hive_partitioning": 0, **_MANY, **_ONE_BLOCK}  # folders named date=... add no columns
+        clause = ", ".join(f"{name} = {value}" for name, value in asked.items())
+        text = f"insert into {table} ({columns}) {_joined(contract, selects)} settings {clause}"
+        longer = {"max_query_size": 2 * len(text)} if len(text) > _LONG else {}
+        client.command(text, settings=longer)
 
 
 def _selects(contract: Contract, group: str | None, folder: Path, files: Files) -> Iterator[str]:
@@ -95,7 +89,7 @@ def _selects(contract: Contract, group: str | None, folder: Path, files: Files) 
     if group is not None:
         names = [*contract.ungrouped, *contract.groups[group]]
     typed = ", ".join(f"`{name}` {contract.clickhouse_columns[name]}" for name in names).replace("'", "\\'")
-    days = [path for path, sessions in files.items() if len(sessions) == 1]
+    days = {path: sessions[0] for path, sessions in files.items() if len(sessions) == 1}
     chosen = ", ".join(f"`{name}`" for name in names)
     source = f"select {chosen} from {{}}, 'Parquet', '{typed}')"  # noqa: S608 - names of our own contracts
     for number, (path, sessions) in enumerate(files.items()):
@@ -104,8 +98,8 @@ def _selects(contract: Contract, group: str | None, folder: Path, files: Files) 
             yield f"{source.format(_of([path], folder / f'{number:05d}'))} where {contract.session} in ({meant})"
     if days:
         # A sealed file may hold but one session that is meant, and others that are not.
-        meant = ", ".join(f"'{session}'" for path in days for session in files[path])
-        yield f"{source.format(_of(days, folder / 'days'))} where {contract.session} in ({meant})"
+        meant = ", ".join(f"'{session}'" for session in days.values())
+        yield f"{source.format(_of(list(days), folder / 'days'))} where {contract.session} in ({meant})"
 
 
 def _of(paths: Sequence[Path], links: Path) -> str:
@@ -115,7 +109,7 @@ def _of(paths: Sequence[Path], links: Path) -> str:
         return f"s3('{objects.url(stored)}'"
     links.mkdir(parents=True)
     for number, path in enumerate(paths):
-        (links / f"{number:05d}.parquet").symlink_to(path.absolute())
+        os.symlink(os.path.abspath(path), f"{links}/{number:05d}.parquet")  # noqa: PTH100, PTH211 - thousands of paths
     return f"file('{links / '*.parquet'}'"
 
 

@@ -1,5 +1,6 @@
 -- What followed each score: the adjusted return over its horizon, as champion/labels.py counts it, and its rank.
--- An instrument without a bar on either session has no return, and a score whose horizon is not over yet has none.
+-- An instrument that is not traded when the horizon ends counts at its last close since entry (exit_date); one that is
+-- not traded on entry has no return, and a score whose horizon is not over yet has none.
 -- Parameters:
 --   start Date = (select max(trade_date) from champion_market.predictions_equity_scores) - 90: the first session scored
 --   end Date = (select max(trade_date) from champion_market.predictions_equity_scores): the last
@@ -23,7 +24,7 @@ with
     ),
 
     calendar as (
-        select trade_date, row_number() over (order by trade_date) as number
+        select trade_date, toInt64(row_number() over (order by trade_date)) as number
         from (select distinct trade_date from champion_market.normalized_equity_ohlc where trade_date >= {start:Date})
     ),
 
@@ -36,14 +37,19 @@ with
             scores.horizon as horizon,
             scores.score as score,
             scores.rank as rank,
-            calendar.number as number
+            calendar.number + {lag:UInt32} as entry_number,
+            calendar.number + {lag:UInt32} + scores.horizon as end_number
         from scores
         inner join latest on scores.trade_date = latest.trade_date and scores.model_version = latest.version
         inner join calendar on scores.trade_date = calendar.trade_date
     ),
 
     closes as (
-        select bars.instrument_id as instrument_id, calendar.number as number, bars.close as close
+        select
+            bars.instrument_id as instrument_id,
+            bars.trade_date as trade_date,
+            calendar.number as number,
+            bars.close as close
         from champion_market.equity_adjusted as bars
         inner join calendar on bars.trade_date = calendar.trade_date
         where bars.trade_date >= {start:Date}
@@ -58,14 +64,17 @@ with
             dated.horizon as horizon,
             dated.score as score,
             dated.rank as rank,
-            ends.close / entries.close - 1 as forward_return,
-            calendar.trade_date as label_end
+            if(
+                calendar.trade_date is null or entries.close is null, null, ends.close / entries.close - 1
+            ) as forward_return,
+            calendar.trade_date as label_end,
+            if(forward_return is null, null, ends.trade_date) as exit_date
         from dated
         left join closes as entries
-            on dated.instrument_id = entries.instrument_id and dated.number + {lag:UInt32} = entries.number
-        left join closes as ends
-            on dated.instrument_id = ends.instrument_id and dated.number + {lag:UInt32} + dated.horizon = ends.number
-        left join calendar on dated.number + {lag:UInt32} + dated.horizon = calendar.number
+            on dated.instrument_id = entries.instrument_id and dated.entry_number = entries.number
+        asof left join closes as ends
+            on dated.instrument_id = ends.instrument_id and dated.end_number >= ends.number
+        left join calendar on dated.end_number = calendar.number
     ),
 
     final as (

@@ -1,0 +1,54 @@
+"""JSON that Champion wrote, read strictly: the types it was written with, no name too many, and an end to nesting."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import Any, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+Kind = TypeVar("Kind")
+
+
+def parsed(kind: type[Kind], content: bytes | str) -> Kind:
+    """Return the JSON `content` as a `kind`, as a dataclass or a `dict[str, int]`.
+
+    Raises:
+        ValueError: it is no JSON, or not of that kind; in one line, where and why.
+
+    >>> parsed(dict[str, int], '{"rows": 2}')
+    {'rows': 2}
+    >>> parsed(dict[str, int], '{"rows": "2"}')
+    Traceback (most recent call last):
+    ValueError: rows: Input should be a valid integer
+    """
+    try:
+        found: Kind = _adapter(cast("Any", kind)).validate_json(content, strict=True, extra="forbid")
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from error
+    return found
+
+
+def moment(value: datetime | str) -> datetime:
+    """Return a moment, also one in ISO 8601, in UTC.
+
+    Raises:
+        ValueError: it is none, has no time zone, or lies in a year at the end of the calendar.
+
+    >>> moment("2024-07-02T15:30:00+05:30").isoformat()
+    '2024-07-02T10:00:00+00:00'
+    """
+    found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if found.tzinfo is None:
+        raise ValueError(f"{found} has no time zone")
+    if not date.min.year < found.year < date.max.year:  # another zone may have no name for it
+        raise ValueError(f"{found} is no moment that happened")
+    return found.astimezone(UTC)
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

@@ -1,0 +1,49 @@
+"""What examples in docstrings ask of a workspace: `ch.scan`, `ch.sql` and their like find a small, invented one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from warehouse_rows import FRAMES, JANUARY, NORMALIZED, SESSIONS
+
+from champion import contracts, warehouse, workspace
+from champion.lake import Lake
+from champion.settings import Settings
+from champion.warehouse import adjustments
+
+ASKING = frozenset({"champion.workspace", "champion.pipeline.adjusted"})
+"""The modules whose examples read the workspace; all others make what they need."""
+
+
+@pytest.fixture(scope="session")
+def documented(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A workspace with four invented shares on two sessions, in the lake and in the warehouse."""
+    made = Settings(home=tmp_path_factory.mktemp("documented"))
+    bars = FRAMES[NORMALIZED]()
+    for session in SESSIONS:
+        Lake(made.lake).write(NORMALIZED, session, bars.filter(trade_date=session), {"file": str(session)})
+    with warehouse.writer(made) as client:
+        warehouse.migrate(client)
+        warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, bars, "docstrings")
+        adjustments.refresh(client)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _workspace(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Open the small workspace around an example that asks one, and leave everything as it was."""
+    if not (isinstance(request.node, pytest.DoctestItem) and request.node.dtest.globs["__name__"] in ASKING):
+        yield
+        return
+    home: Settings = request.getfixturevalue("documented")
+    before = os.environ.get("CHAMPION_HOME")
+    os.environ["CHAMPION_HOME"] = str(home.home)
+    workspace.settings.cache_clear()
+    yield
+    warehouse.close()
+    os.environ.pop("CHAMPION_HOME")
+    if before is not None:
+        os.environ["CHAMPION_HOME"] = before
+    workspace.settings.cache_clear()

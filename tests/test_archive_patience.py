@@ -1,0 +1,180 @@
+"""The archive when it is asked again: trouble that passes, trouble that stays, downloads killed or side by side."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+from archive_server import HURRIED, SESSION, Server, bhavcopy, drip, get, hang, kept, page, reset, serving
+from hypothesis import given, strategies as st
+
+from champion.errors import ArchiveUnavailable
+from champion.sources.archive import Archive, Patience, find_staged
+from champion.sources.patience import Failure, wait
+from champion.sources.publications import bhavcopy_paths
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        page(b"busy", 503),
+        page(b"<html>error</html>", 500),
+        page(b"slow down", 429),
+        page(b"forbidden", 403),
+        page(bhavcopy(SESSION)[:100], length=str(len(bhavcopy(SESSION)))),
+        hang,
+        reset,
+        drip(bhavcopy(SESSION), 0.05),
+    ],
+    ids=["503", "500", "429", "403", "cut short", "hangs", "reset", "drips"],
+)
+def test_trouble_that_passes_is_waited_out(
+    server: Server, tmp_path: Path, trouble: Callable[[BaseHTTPRequestHandler], None]
+) -> None:
+    server.plan(trouble, page(bhavcopy(SESSION)))
+    assert get(server, tmp_path).path.read_bytes() == bhavcopy(SESSION)
+    assert server.attempts() == 2
+
+
+@pytest.mark.parametrize(
+    ("trouble", "attempts", "says"),
+    [
+        (page(b"busy", 503), 3, "answered 503"),
+        (page(b"slow down", 429), 3, "answered 429"),
+        (page(b"forbidden", 403), 2, "answered 403"),
+        (page(b"teapot", 418), 1, "answered 418"),
+        (page(b"", 429, Retry_After="3600"), 1, "asked again in 3600 s"),
+        (page(bhavcopy(SESSION)[:100], length="500"), 3, "RemoteProtocolError"),
+        (hang, 3, "ReadTimeout"),
+        (reset, 3, "Error"),
+        (drip(bhavcopy(SESSION), 0.05), 3, "takes too long"),
+    ],
+    ids=["503", "429", "403", "418", "long Retry-After", "cut short", "hangs", "reset", "drips"],
+)
+def test_trouble_that_stays_is_given_up(
+    server: Server, tmp_path: Path, trouble: Callable[[BaseHTTPRequestHandler], None], attempts: int, says: str
+) -> None:
+    server.plan(trouble)
+    with pytest.raises(ArchiveUnavailable, match=says):
+        get(server, tmp_path)
+    assert server.attempts() == attempts == len(server.asked)
+    assert kept(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["seconds", "date"])
+def test_retry_after_is_honoured(server: Server, tmp_path: Path, kind: str) -> None:
+    moment = datetime.now(UTC) + timedelta(seconds=1.5)
+    dated = format_datetime(moment, usegmt=True)  # cut to the second: 0.5 to 1.5 seconds from now
+    server.plan(page(b"", 429, Retry_After="1" if kind == "seconds" else dated), page(bhavcopy(SESSION)))
+    get(server, tmp_path)
+    first, second = (moment for _, moment, _ in server.asked)
+    assert second - first > 1.0 if kind == "seconds" else datetime.now(UTC) >= moment.replace(microsecond=0)
+    assert second - first > 2 * HURRIED.longest
+
+
+def test_nobody_there_is_unavailable(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (
+        Archive(f"http://127.0.0.1:{port}", tmp_path, patience=HURRIED) as archive,
+        pytest.raises(ArchiveUnavailable, match="ConnectError"),
+    ):
+        archive.fetch(SESSION)
+
+
+@given(
+    status=st.sampled_from([None, 403, 408, 418, 429, 500, 503, 599]),
+    asked=st.none() | st.floats(0, 1e6),
+    attempt=st.integers(1, 12),
+    chance=st.floats(0, 1),
+)
+def test_a_wait_is_bounded_and_no_shorter_than_asked_for(
+    status: int | None, asked: float | None, attempt: int, chance: float
+) -> None:
+    patience = Patience(attempts=10)
+    seconds = wait(Failure("", status, asked), attempt, patience, chance)
+    if seconds is None:
+        assert attempt >= patience.attempts_refused or status == 418 or (asked or 0) > patience.longest_asked
+    else:
+        assert attempt < 10
+        assert (asked or 0) <= seconds <= max(asked or 0, min(patience.longest, 2.0 ** (attempt - 1)))
+
+
+def _fetch(url: str, staging: Path) -> None:
+    with Archive(url, staging, patience=Patience(apart=0.0, silence=10.0)) as archive:
+        archive.fetch(SESSION, refresh=True)
+
+
+def _started(server: Server, staging: Path) -> multiprocessing.process.BaseProcess:
+    process = multiprocessing.get_context("spawn").Process(target=_fetch, args=(server.url, staging))
+    process.start()
+    return process
+
+
+def test_killed_in_the_middle_of_a_download(server: Server, tmp_path: Path) -> None:
+    content = bhavcopy(SESSION)
+
+    def half(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content[: len(content) // 2])
+        request.wfile.flush()
+        server.released.wait(20)
+        request.close_connection = True
+
+    server.plan(half, page(content))
+    process = _started(server, tmp_path)
+    while not server.asked or not list(tmp_path.rglob("*.part")):
+        assert process.is_alive()
+        time.sleep(0.01)
+    with Archive(server.url, tmp_path, patience=HURRIED) as archive:  # a living process keeps its part
+        assert archive.fetch(SESSION).path.read_bytes() == content
+    assert len(list(tmp_path.rglob("*.part"))) == 1
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    left = list(tmp_path.rglob("*.part"))
+    assert len(left) == 1
+    assert find_staged(tmp_path, SESSION) is not None
+    assert get(server, tmp_path, refresh=True).path.read_bytes() == content
+    assert not left[0].exists()
+
+
+def test_two_processes_keep_both_of_what_they_got(server: Server, tmp_path: Path) -> None:
+    together = threading.Barrier(2)
+
+    def after_the_other(content: bytes) -> Callable[[BaseHTTPRequestHandler], None]:
+        def answer(request: BaseHTTPRequestHandler) -> None:
+            together.wait(20)
+            page(content)(request)
+
+        return answer
+
+    server.plan(after_the_other(bhavcopy(SESSION)), after_the_other(bhavcopy(SESSION, "OTHER")))
+    processes = [_started(server, tmp_path) for _ in range(2)]
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    names = [name for name in kept(tmp_path) if not name.endswith(".json")]
+    assert names == [Path(bhavcopy_paths(SESSION)[0]).name, Path(bhavcopy_paths(SESSION)[0]).name + ".r1"]
+    contents = {(tmp_path / "content" / "cm" / name).read_bytes() for name in names}
+    assert contents == {bhavcopy(SESSION), bhavcopy(SESSION, "OTHER")}
+    assert find_staged(tmp_path, SESSION) is not None
