@@ -242,7 +242,7 @@ def test_the_trail_tells_flows_runs_and_who_began_them(champion: Command, settin
     told = json.loads(champion("audit", "--json").stdout)
     assert set(told["not_asked"]) == {"warehouse"}, "Prefect's server runs"
     flows = {event["what"]: event for event in told["events"] if event["source"] == "prefect"}
-    backfill = next(event for what, event in flows.items() if what.startswith("flow backfill 2023-01-02"))
+    backfill = next(event for what, event in flows.items() if what.startswith(f"flow backfill {FIRST}"))
     assert backfill["user"] == getpass.getuser(), "by the run in MLflow that the flow made"
     (learnt,) = [event for event in told["events"] if event["what"] == "notebook training"]
     assert "read " in learnt["data"]

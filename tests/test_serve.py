@@ -120,7 +120,7 @@ def served(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) 
             until("champion serve", lambda: "Ctrl-C" in said.read_text() or process.poll() is not None)
             assert process.poll() is None, said.read_text()
             pages = dict(re.findall(r"^(Prefect|MLflow) +(http\S+)$", said.read_text(), re.MULTILINE))
-            served = Served(process, settings, pages["Prefect"], pages["MLflow"], webhook)
+            served = Served(process, settings, pages["Prefect"], pages["MLflow"].partition("/#/")[0], webhook)
             served.pause("market-monitoring")  # in market hours it would begin, and tell of the empty lake
             yield served
         finally:
