@@ -189,8 +189,8 @@ def test_prefects_page_of_a_run_leads_to_what_it_wrote(served: Served, page: Pag
     page.goto(f"{served.prefect}/runs/flow-run/{done['id']}")
     page.get_by_text(done["name"]).first.wait_for()
     page.get_by_text("Completed").first.wait_for()
-    page.get_by_role("tab", name="Artifacts").click()
-    page.get_by_text("lake-retention").first.wait_for()
+    page.get_by_text("Artifacts", exact=True).first.click()
+    page.get_by_text(f"{done['name']}: succeeded").wait_for()
 
 
 def test_cancelling_ends_the_kernel_is_in_the_ledger_and_is_told(served: Served, tmp_path: Path) -> None:
