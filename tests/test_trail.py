@@ -30,7 +30,8 @@ def test_runs_and_promotions_of_a_user_are_told_with_their_data(modelled: Settin
     assert events["at"].is_sorted(descending=True)
     assert events["source"].unique().sort().to_list() == ["mlflow", "promotions"]
     trained = events.filter(what="notebook training")
-    assert trained["outcome"].to_list() == ["succeeded"] * 2
+    assert trained.height >= 2, "other tests may train in the same store"
+    assert trained["outcome"].unique().to_list() == ["succeeded"]
     assert all(seconds >= 0 for seconds in trained["seconds"])
     decided = events.filter(source="promotions", outcome="done").row(0, named=True)
     assert (decided["what"], decided["data"]) == ("promote, forced: a test", "equity_price_predictor version 1")
@@ -57,6 +58,6 @@ def test_the_command_tells_people_and_machines(modelled: Settings) -> None:
     told = json.loads(CliRunner().invoke(app, ["audit", "--json"], env=modelled.environment()).output)
     assert set(told["not_asked"]) == {"prefect", "warehouse"}
     assert pl.DataFrame(told["events"])["user"].unique().to_list() == [getpass.getuser()]
-    shown = CliRunner().invoke(app, ["audit", "--rows", "2"], env=modelled.environment()).output
+    shown = CliRunner().invoke(app, ["audit"], env=modelled.environment()).output
     assert "not asked: prefect" in shown
     assert "promotions" in shown
