@@ -57,8 +57,8 @@ class _Toml(TomlConfigSettingsSource):
 class Settings(BaseSettings):
     """Where things are and how this workspace behaves.
 
-    >>> Settings(home="/tmp/w").lake
-    PosixPath('/tmp/w/lake')
+    >>> Settings(home="/srv/nse").lake
+    PosixPath('/srv/nse/lake')
     """
 
     model_config = SettingsConfigDict(
@@ -227,7 +227,7 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """Return the settings as `CHAMPION_*`, for a child; one that is not set is empty: nothing inherited fills it.
 
-        >>> Settings(home="/tmp/w", feature_sets="v1,alpha158").environment()["CHAMPION_FEATURE_SETS"]
+        >>> Settings(home="/srv/nse", feature_sets="v1,alpha158").environment()["CHAMPION_FEATURE_SETS"]
         'v1,alpha158'
         """
         return {f"CHAMPION_{name.upper()}": _as_text(getattr(self, name)) for name in type(self).model_fields}

@@ -342,7 +342,7 @@ def test_a_backup_that_is_none_is_a_warehouse_error(tmp_path: Path, content: Any
 )
 def test_a_server_is_told_a_place_and_nothing_else(place: str) -> None:
     with pytest.raises(WarehouseError, match="a server takes"):
-        backup.backup(Settings(home="/tmp/w", warehouse_dsn="clickhouse://u:p@127.0.0.1:1/db"), place)  # noqa: S108
+        backup.backup(Settings(home="/srv/nse", warehouse_dsn="clickhouse://u:p@127.0.0.1:1/db"), place)
 
 
 PUBLISHED: dict[str, Any] = {"metrics": {}, "values": {}, "outputs": {}, "figures": {}, "tables": {}}
