@@ -1,4 +1,4 @@
-"""A short run of benchmarks/fuzz.py, which does the same with 100,000 inputs; what it found is in test_bad_input.py."""
+"""A short run of benchmarks/fuzz.py, which does the same with 100,000 inputs; what it found is in test_bad_*.py."""
 
 from __future__ import annotations
 
