@@ -7,6 +7,7 @@ compared with the original byte for byte.
 from __future__ import annotations
 
 import os
+from calendar import monthrange
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -23,3 +24,12 @@ def now() -> datetime:
 def today() -> date:
     """Return the date in India: the exchange's own."""
     return now().astimezone(INDIA).date()
+
+
+def month_end(day: date) -> date:
+    """Return the last day of the month that a date is in.
+
+    >>> month_end(date(2024, 2, 10))
+    datetime.date(2024, 2, 29)
+    """
+    return day.replace(day=monthrange(day.year, day.month)[1])

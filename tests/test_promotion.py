@@ -22,6 +22,7 @@ import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from champion import clock
 from champion.errors import DecisionOutdated, UsageError
 from champion.settings import Settings
 from champion.tracking import books, ledger, notify, promotion, registry, runs, store
@@ -162,7 +163,7 @@ def test_champion_on_a_date_through_promote_promote_rollback(workspace: Settings
     promotion.promote(workspace, 1, YES, reason="first")
     promotion.promote(workspace, 2, YES, reason="second")
     promotion.rollback(workspace, reason="live IC fell")
-    days = [entry.effective.astimezone(ledger.INDIA).date() for entry in told(workspace) if entry.effective]
+    days = [entry.effective.astimezone(clock.INDIA).date() for entry in told(workspace) if entry.effective]
     assert len(days) == 3
     # The same decisions a day apart, as the years make them: the file is rewritten as those days would have written it.
     entries, book = told(workspace), books.FileBook(workspace.home / "spread.jsonl")

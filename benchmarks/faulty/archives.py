@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import unquote
 
+from flaky import listening
 from typing_extensions import override
 
 from champion.sources.publications import bhavcopy_paths
@@ -112,18 +112,10 @@ def _of_before(path: str) -> str:
 def served(bench: Bench, answer: Answer) -> Iterator[str]:
     """Yield the URL of the archive, always the same one; it is added to those of the workspace."""
     kept = bench.root / "port"
-    port = int(kept.read_text()) if kept.exists() else 0
-    server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Request, bench.archive, answer))
-    kept.write_text(str(server.server_port))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    wanted = int(kept.read_text()) if kept.exists() else 0
+    with listening(partial(_Request, bench.archive, answer), wanted) as port:
+        kept.write_text(str(port))
+        yield f"http://127.0.0.1:{port}"
 
 
 def _daily(bench: Bench, answer: Answer | None) -> Disturbed:

@@ -8,7 +8,6 @@ and writing the same again repairs whatever lies between.
 from __future__ import annotations
 
 import hashlib
-from calendar import monthrange
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from champion import contracts
+from champion.clock import month_end
 from champion.contracts import Contract, storage
 from champion.errors import LakeError
 from champion.lake import damage, data, layout, manifest as manifests, partitions
@@ -197,7 +197,7 @@ class Lake:
         """Return the months that hold sessions, from that of `start` to that of `end`, by their first day in order."""
         contract, contents, labels = contracts.load(name), dict[date, Any](), dict[date, set[str]]()
         rows, sessions = Counter[date](), Counter[date]()
-        first, last = start and start.replace(day=1), end and end.replace(day=monthrange(end.year, end.month)[1])
+        first, last = start and start.replace(day=1), end and month_end(end)
         for number, group in enumerate(layout.groups(contract)):
             for found in partitions.find(self.root, contract, group, first, last):
                 month, part = found.session.replace(day=1), found.manifest.current

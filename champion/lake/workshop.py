@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
+from champion.files import sweep_left
 from champion.lake import layout
 from champion.objects import ObjectPath
 
@@ -24,7 +25,7 @@ def workshop(root: Path) -> Iterator[Path]:
         return
     building = root / layout.BUILDING
     building.mkdir(exist_ok=True)
-    _sweep(building)
+    sweep_left(building)
     folder = building / token_hex(8)
     with FileLock(folder.with_suffix(".lock")) as held:
         folder.mkdir()
@@ -33,13 +34,3 @@ def workshop(root: Path) -> Iterator[Path]:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             Path(held.lock_file).unlink(missing_ok=True)
-
-
-def _sweep(building: Path) -> None:
-    for lock in building.glob("*.lock"):
-        try:
-            with FileLock(lock, timeout=0):
-                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-                lock.unlink(missing_ok=True)
-        except Timeout:
-            continue  # at work

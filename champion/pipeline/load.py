@@ -8,13 +8,14 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from champion import contracts
+from champion.clock import month_end
 from champion.contracts import Contract
 from champion.lake import Lake, Month
 from champion.pipeline.progress import Progress, silent
 from champion.settings import Settings
 from champion.warehouse import adjustments, client, ledger, migrations, parts, retention
 from champion.warehouse.load import LoadResult, load_months
-from champion.warehouse.months import label, last_of
+from champion.warehouse.months import label
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -125,7 +126,7 @@ def _load_dataset(
 
 
 def _load_span(lake: Lake, engine: Client, contract: Contract, months: Mapping[date, Month]) -> list[LoadResult]:
-    first, last = min(months), last_of(max(months))
+    first, last = min(months), month_end(max(months))
     rows, files = lake.scan(contract.name, first, last).collect(), []
     # A file of an earlier version of the contract lacks fields, whose defaults are for Polars to fill in.
     if frozenset().union(*(found.contracts for found in months.values())) == {contract.label}:

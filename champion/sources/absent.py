@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
+from champion.clock import INDIA
 from champion.errors import ArchiveError
 from champion.files import write_bytes
 from champion.parsed import moment, parsed
 from champion.sources.records import locked
 
 _MARGIN = timedelta(days=3)  # a file may come late; after that, "no such file" is taken for the last word
-_INDIA = ZoneInfo("Asia/Kolkata")
 
 
 def is_settled(session: date, asked_at: datetime) -> bool:
@@ -25,7 +24,7 @@ def is_settled(session: date, asked_at: datetime) -> bool:
     >>> [is_settled(date(2024, 1, 26), datetime(2024, 1, day, 12, tzinfo=UTC)) for day in (26, 28, 29)]
     [False, False, True]
     """
-    return asked_at.astimezone(_INDIA).date() - session >= _MARGIN
+    return asked_at.astimezone(INDIA).date() - session >= _MARGIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 
 from champion import clock
@@ -25,7 +25,6 @@ from champion.tracking.books import Book, Held
 Kind = Literal["promote", "rollback"]
 State = Literal["pending", "done", "refused", "abandoned"]
 _TRIES = 5
-INDIA = timezone(timedelta(hours=5, minutes=30), "IST")  # a date in India: the exchange's day
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def champions(entries: Sequence[Entry]) -> list[Entry]:
 
 def on_date(entries: Sequence[Entry], on: date) -> Entry | None:
     """Return the entry that made the champion in force at the end of the date `on` in India, if there was one."""
-    end = datetime.combine(on + timedelta(days=1), time(), INDIA)
+    end = datetime.combine(on + timedelta(days=1), time(), clock.INDIA)
     done = [entry for entry in entries if entry.state == "done" and entry.effective and entry.effective < end]
     return done[-1] if done else None
 

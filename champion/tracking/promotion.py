@@ -176,7 +176,7 @@ def repair(settings: Settings) -> Entry | None:
 def history(settings: Settings, on: date | None = None) -> list[Entry]:
     """Return the ledger, oldest first; with `on`, up to the end of that date in India."""
     entries = _entries(settings)
-    return entries if on is None else [entry for entry in entries if entry.at.astimezone(ledger.INDIA).date() <= on]
+    return entries if on is None else [entry for entry in entries if entry.at.astimezone(clock.INDIA).date() <= on]
 
 
 def champion_on(settings: Settings, on: date) -> Entry | None:

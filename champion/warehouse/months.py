@@ -6,19 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+from champion.clock import month_end
+
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
     from champion.contracts import Contract
-
-
-def last_of(month: date) -> date:
-    """Return the last day of the month that begins with `month`.
-
-    >>> last_of(date(2024, 2, 1))
-    datetime.date(2024, 2, 29)
-    """
-    return (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
 
 
 def number(month: date) -> int:
@@ -42,7 +35,7 @@ def ranges(months: Iterable[date]) -> Iterator[tuple[date, date]]:
             if first is not None and last is not None:
                 yield first, last
             first = month
-        last = last_of(month)
+        last = month_end(month)
     if first is not None and last is not None:
         yield first, last
 

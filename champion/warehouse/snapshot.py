@@ -25,7 +25,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from champion.errors import WarehouseError
-from champion.files import write_bytes
+from champion.files import sweep_left, write_bytes
 
 _ENGINE_LOCK = "status"  # the engine's own lock file: a copy of it would look like a running engine
 _NO_HARD_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}
@@ -134,13 +134,7 @@ def _take(path: Path, folder: Path, copy: Path, held: FileLock, wait: float) -> 
 def _sweep(folder: Path) -> None:
     for discarded in folder.glob("discarded-*"):
         shutil.rmtree(discarded, ignore_errors=True)
-    for lock in folder.glob("*.lock"):
-        try:
-            with FileLock(lock, timeout=0):
-                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-                lock.unlink(missing_ok=True)
-        except Timeout:
-            continue  # its reader lives
+    sweep_left(folder)
 
 
 def _discard(folder: Path, path: Path) -> None:
