@@ -8,10 +8,12 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from typing import Any
 
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
 from champion.cli.app import app
 
@@ -57,3 +59,8 @@ def test_the_shell_completes(typed: str, offered: str) -> None:
     command = [sys.executable, "-c", "import sys; sys.argv[0] = 'champion'; from champion.cli import main; main()"]
     done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
     assert done.stdout.split() == [offered], done.stderr
+
+
+def test_it_says_which_version_it_is() -> None:
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.output) == (0, f"champion {metadata.version('champion')}\n")

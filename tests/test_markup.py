@@ -129,3 +129,11 @@ def test_the_page_of_a_notebook_runs_nothing(hostile: Settings, tmp_path: Path) 
     assert "alert(1)</script>" not in text.replace("&lt;script&gt;alert(1)&lt;/script&gt;", "").lower()
     assert "alert(2)" not in text
     assert "its text" in text
+
+
+def test_a_value_with_empty_lines_stays_text_in_the_heading(tmp_path: Path) -> None:
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "none.ipynb")  # type: ignore[no-untyped-call]
+    value = "a\n\n# not a title\n\n![x](https://elsewhere/x.png)"
+    text = page.render(tmp_path / "none.ipynb", "run", Verdict(Outcome.SUCCEEDED, 1.0), {"note": value})
+    assert "<h1" not in text
+    assert "<code>a<br/><br/># not a title<br/><br/>![x](https://elsewhere/x.png)</code>" in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from written import notebook
 
 from champion.cli.app import app
+from champion.errors import ServiceError
 from champion.runner import Execution, Outcome, account, difference, run_notebook
 from champion.settings import Settings
 from champion.tracking import runs, store
@@ -140,3 +142,17 @@ def test_the_commands_tell_it(ran: dict[str, Execution], command: Callable[..., 
     assert command("open", ran["first"].run_id[:12]).strip() == ran["first"].html
     assert "ZeroDivisionError" in command("show", ran["broken"].run_id)
     assert ran["first"].run_id[:8] in command("list")
+
+
+def test_a_damaged_record_of_a_run_is_told(ran: dict[str, Execution], settings: Settings) -> None:
+    run = runs.get(settings, ran["first"].run_id)
+    cells = Path(runs.location(run, "cells.json"))
+    content = cells.read_bytes()
+    try:
+        cells.write_bytes(content[:-3])
+        with pytest.raises(ServiceError, match=rf"cells.json of run {run.run_id} is damaged \(.*delete the run"):
+            account.read(settings, run.run_id)
+    finally:
+        cells.write_bytes(content)
+    with pytest.raises(ServiceError, match=r"champion.inputs of run \w+ is damaged \(bars: Input should"):
+        runs.digests(settings, replace(run, tags={"champion.inputs": '{"bars": 1}'}), "champion.inputs")

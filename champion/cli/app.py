@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -17,6 +19,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"champion {metadata.version('champion')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Say which version this is.")
+    ] = False,
+) -> None: ...
+
+
 run.add_to(app)
 look.add_to(app)
 trail.add_to(app)

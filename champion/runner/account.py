@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from champion import report
+from champion.parsed import Kind
 from champion.runner import past
 from champion.runner.notebook import source_of
 from champion.runner.record import ERROR, REASON
@@ -70,15 +70,15 @@ def read(settings: Settings, which: str) -> Account:
     reach.require(settings)
     run = runs.find(settings, which)
     name = run.tags.get(past.NOTEBOOK)
-    book = _json(settings, run, f"notebook/{name}.ipynb") if name else {}
-    times = {entry["cell"]: entry for entry in _json(settings, run, "cells.json") or []}
+    book = _record(settings, run, f"notebook/{name}.ipynb", dict[str, Any]) if name else {}
+    times = {entry["cell"]: entry for entry in _record(settings, run, "cells.json", list[dict[str, Any]])}
     return Account(
         run=run,
         inputs=runs.digests(settings, run, past.INPUTS),
         outputs=runs.digests(settings, run, past.OUTPUTS),
-        values=_json(settings, run, f"result/{report.RESULT}").get("values", {}),
+        values=_record(settings, run, f"result/{report.RESULT}", dict[str, Any]).get("values", {}),
         cells=tuple(_cells(book.get("cells", []), times)),
-        packages=_json(settings, run, "environment.json").get("packages", {}),
+        packages=_record(settings, run, "environment.json", dict[str, Any]).get("packages", {}),
         traceback=(runs.read_file(settings, run.run_id, "error.txt") or b"").decode().rstrip(),
     )
 
@@ -111,6 +111,6 @@ def _text(output: Mapping[str, Any]) -> str:
     return "\n".join([*filter(None, [plain]), *images])
 
 
-def _json(settings: Settings, run: Run, artifact: str) -> Any:
+def _record(settings: Settings, run: Run, artifact: str, kind: type[Kind]) -> Kind:
     content = runs.read_file(settings, run.run_id, artifact)
-    return json.loads(content) if content else {}
+    return runs.record(run, artifact, kind, content) if content else kind()

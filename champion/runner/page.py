@@ -57,12 +57,17 @@ def _without_scripts(output: Any) -> Any:
 
 
 def _heading(name: str, run_id: str, verdict: Verdict, parameters: Mapping[str, Any], reason: str) -> str:
-    given = ", ".join(f"{escape(key)} = <code>{escape(str(value))}</code>" for key, value in parameters.items())
+    given = ", ".join(f"{_line(key)} = <code>{_line(value)}</code>" for key, value in parameters.items())
     parts = [
-        f"<b>{escape(name)}</b> {verdict.outcome.value.replace('_', ' ')} in {verdict.seconds:.1f} s",
-        f"stopped {escape(str(verdict.error))}" if verdict.error else "",
+        f"<b>{_line(name)}</b> {verdict.outcome.value.replace('_', ' ')} in {verdict.seconds:.1f} s",
+        f"stopped {_line(verdict.error)}" if verdict.error else "",
         given,
-        f"ran {escape(reason)}" if reason else "",
+        f"ran {_line(reason)}" if reason else "",
         f"MLflow run <code>{run_id}</code>",
     ]
     return "<div>" + "<br>".join(part for part in parts if part) + "</div>\n\n---"
+
+
+def _line(value: Any) -> str:
+    """Return a value as HTML that stays one line of Markdown: after an empty one, what follows would be Markdown."""
+    return "<br>".join(escape(str(value)).splitlines())

@@ -15,7 +15,8 @@ from urllib.parse import unquote, urlsplit
 import psutil
 
 from champion import births, clock
-from champion.errors import UsageError
+from champion.errors import ServiceError, UsageError
+from champion.parsed import Kind, parsed
 from champion.tracking import store
 
 if TYPE_CHECKING:
@@ -145,12 +146,28 @@ def read_file(settings: Settings, run_id: str, artifact: str) -> bytes | None:
 
 
 def digests(settings: Settings, run: Run, which: str) -> dict[str, str]:
-    """Return the digests that a run recorded by dataset, in its tag `which` or, where they are many, in its files."""
-    text = run.tags.get(which, "{}")
-    if not text.startswith("{"):
-        text = (read_file(settings, run.run_id, f"{which.rpartition('.')[2]}.json") or b"{}").decode()
-    found: dict[str, str] = json.loads(text)
-    return found
+    """Return the digests that a run recorded by dataset, in its tag `which` or, where they are many, in its files.
+
+    Raises:
+        ServiceError: what MLflow holds of them is damaged.
+    """
+    tag, file = run.tags.get(which, "{}"), f"{which.rpartition('.')[2]}.json"
+    if tag.startswith("{"):
+        return record(run, which, dict[str, str], tag)
+    return record(run, file, dict[str, str], read_file(settings, run.run_id, file) or b"{}")
+
+
+def record(run: Run, where: str, kind: type[Kind], content: bytes | str) -> Kind:
+    """Return what a run's tag or file holds, as a `kind`.
+
+    Raises:
+        ServiceError: it is not what Champion wrote there.
+    """
+    try:
+        return parsed(kind, content)
+    except ValueError as error:
+        message = f"{where} of run {run.run_id} is damaged ({error}): delete the run in MLflow, and run it again"
+        raise ServiceError(message) from error
 
 
 def close_run(
