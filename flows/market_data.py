@@ -91,7 +91,9 @@ def daily_market_data_pipeline(session: date | None = None, *, force: bool = Fal
         )
         recording.metrics["hours_after_close"] = (clock.now() - session_close(session)).total_seconds() / 3600
         scored = score_one(session, parent=parent, force=force)
-        return recording.kept({**summary, "score": scored, "report": steps.report(session, parent)})
+        page = steps.report(session)
+        recording.attach(page.parent, "report")
+        return recording.kept({**summary, "score": scored, "report": str(page)})
 
 
 @dataclass(slots=True)

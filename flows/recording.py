@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact
@@ -23,6 +25,7 @@ class Recording:
     """What a running flow says of itself: `result` for its page, `metrics` and, where it ends well, `outcome`."""
 
     run_id: str
+    artifacts: Path
     result: Mapping[str, Any] = field(default_factory=dict)
     outcome: str = "succeeded"
     metrics: dict[str, float] = field(default_factory=dict)
@@ -31,6 +34,10 @@ class Recording:
         """Return the result, which now also stands on the flow's page."""
         self.result = result
         return result
+
+    def attach(self, folder: Path, place: str) -> None:
+        """Keep the files of a folder as artifacts of the run, also where MLflow takes them later only."""
+        shutil.copytree(folder, self.artifacts / place, dirs_exist_ok=True)
 
 
 @contextmanager
@@ -45,7 +52,7 @@ def recorded(
     settings, began = Settings(), time.monotonic()
     given = {key: str(value) for key, value in parameters.items()}
     entry = journal.begin(settings, experiment, name, parameters=given, tags=prefect_ids())
-    recording = Recording(entry.known_as)
+    recording = Recording(entry.known_as, entry.artifacts)
     outcome, stop = "failed", ""
     try:
         yield recording

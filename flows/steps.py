@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from prefect import task
@@ -17,7 +18,6 @@ from champion.pipeline import actions as corporate, fetch as archive, lineage, l
 from champion.runner import Execution, run_notebook
 from champion.services import mlflow
 from champion.settings import Settings
-from champion.tracking import journal, runs
 from flows import progress
 from flows.cells import Cells
 from flows.policy import PATIENT
@@ -126,17 +126,15 @@ def load(start: date, end: date, datasets: Sequence[str] = warehouse.DATASETS) -
 
 
 @task(name="morning_report")
-def report(session: date, parent: str) -> str:
-    """Write the morning look at a session into the workspace, keep it with the flow's run, and return its path."""
+def report(session: date) -> Path:
+    """Write the morning look at a session into the workspace and return its path."""
     from champion.pipeline.morning import morning  # noqa: PLC0415 - matplotlib is slow to import
     from champion.pipeline.morning_page import render  # noqa: PLC0415
 
     settings = Settings()
     page = settings.home / "reports" / str(session) / "morning.html"
     write_bytes(page, render(morning(settings, session), settings.home, mlflow.address(settings)).encode())
-    if journal.answers(settings):
-        runs.log_files(settings, parent, page.parent, "report")
-    return str(page)
+    return page
 
 
 @task(name="index_lake")

@@ -254,6 +254,8 @@ def test_while_mlflow_is_away_nothing_is_lost(workspace: Settings, write: Write,
     assert (done.outcome, failed.outcome, flow.run_id) == (Outcome.SUCCEEDED, Outcome.FAILED, None)
     assert done.metrics == {"n": 3.0}
     assert Path(done.html).exists()
+    (flow.artifacts / "report").mkdir()
+    (flow.artifacts / "report" / "morning.html").write_text("kept")
     assert journal.end(settings, flow, journal.End("succeeded")) is None
     assert repair(settings) == []
     assert len(journal.entries(settings)) == 3
@@ -266,6 +268,7 @@ def test_while_mlflow_is_away_nothing_is_lost(workspace: Settings, write: Write,
     assert (found.status, found.outcome, found.parameters) == ("FINISHED", "succeeded", {"n": "3"})
     assert found.metrics["n"] == 3.0
     assert found.tags["mlflow.parentRunId"] == parent.run_id
+    assert Path(runs.location(parent, "report/morning.html")).read_text() == "kept"
     assert "MLflow does not answer" in found.tags["champion.reason"]
     assert found.ended is not None
     assert (found.ended - found.started).total_seconds() == pytest.approx(done.seconds, abs=5)

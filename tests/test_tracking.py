@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import sqlite3
 import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -89,6 +91,24 @@ def test_a_store_that_was_there_and_is_gone_is_no_empty_store(tmp_path: Path) ->
     with pytest.raises(ServiceError, match=rf"is gone: bring it back, or delete {marker}"):
         store.prepare(settings)
     assert not (tmp_path / "mlflow" / "mlflow.db").exists()
+
+
+def test_a_store_that_may_only_be_read_does_not_answer(tmp_path: Path) -> None:
+    database = tmp_path / "mlflow" / "mlflow.db"
+    database.parent.mkdir()
+    with closing(sqlite3.connect(database)) as books:
+        books.execute("create table runs (name text)")
+    asked = "import champion.settings as s, champion.tracking.reach as r; print(r.unreachable(s.Settings()))"
+    unprivileged = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    answers = []
+    for mode in (0o644, 0o444):
+        database.chmod(mode)
+        command = [*unprivileged, sys.executable, "-c", asked]
+        environment = {**os.environ, "CHAMPION_HOME": str(tmp_path)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        answers.append(done.stdout.strip())
+    assert answers[0] == "None"
+    assert answers[1].endswith("mlflow.db: attempt to write a readonly database")
 
 
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "./mlruns", "file:///tmp/mlruns", "http://10.0.0.1:5000"])

@@ -20,6 +20,7 @@ from champion.settings import Settings
 from champion.tracking import promotion
 
 _NOT_DATA = frozenset({".lock", ".locks", ".incoming"})
+_INDEX = ("_metadata", "_common_metadata")  # of one moment, for other readers: a backfill writes it, a day does not
 _KEPT_APART = (".damaged-", ".refused-")  # evidence that a fault left, beside what replaced it
 _TIMES = ("ingest_time", "known_at")  # when something was done
 _BY_SESSION = (
@@ -78,12 +79,12 @@ def look(settings: Settings, *, timeless: bool = False) -> Look:
 
 
 def data_files(settings: Settings) -> Iterator[Path]:
-    """Yield the files that are data: no locks, no downloads under way, no carried state, no bytes set aside."""
+    """Yield the files that are data: no locks, downloads under way, carried state, index, or bytes set aside."""
     for root in (settings.lake, settings.staging):
         for path in sorted(root.rglob("*")):
             names = {path.name, path.suffix, *path.relative_to(root).parts}
             aside = any(mark in path.name for mark in _KEPT_APART) or any(name.endswith("_state") for name in names)
-            if path.is_file() and not names & _NOT_DATA and not aside:
+            if path.is_file() and not names & _NOT_DATA and not aside and not path.name.startswith(_INDEX):
                 yield path
 
 

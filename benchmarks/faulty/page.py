@@ -18,9 +18,10 @@ in a fresh copy of it.
 **Equal** means, after the fault is over and the command was run once more (after the remedy, where there is one):
 
 - every file of lake and staging has the same SHA-256 as in a workspace that nobody disturbed, manifests and records
-  included. Champion's own clock stands still in these runs (`SOURCE_DATE_EPOCH`), so nothing is left out as volatile;
-  not looked at are locks, the state that feature builds carry (a cache), and bytes that a fault made and that were set
-  aside as evidence. Where the clock itself is moved, rows are compared without `ingest_time` and `known_at`;
+  included. Champion's own clock stands still in these runs (`SOURCE_DATE_EPOCH`), so nothing is left out as volatile.
+  Not looked at are locks, the state that feature builds carry (a cache), `_metadata` (an index of one moment, for other
+  readers), and bytes that a fault made and that were set aside as evidence. Where the clock itself is moved, rows are
+  compared without `ingest_time` and `known_at`;
 - every table of the warehouse, its own books among them, has the same count and the same sum of hashes of all columns;
 - in the ledger the same notebooks succeeded, by name and identity (code, parameters, inputs), each once; the flow
   succeeded at least once; no run is called running, none waits beside the lake; the champion is the same.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -29,13 +30,14 @@ EVENING_BEFORE, EVENING = "1723554000", "1723640400"  # 18:30 in India: Champion
 MARK = "FAULTS_BENCH"
 DAILY = ("daily", str(SESSION))
 _SECONDS = 600
+_ERROR = re.compile(r"[A-Z]\w+: ")  # as the command line tells one
 _LAST_WORDS = 700
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: its exit code (negative: the signal), the last paragraph of its stderr, and its seconds."""
+    """How a command ended: its exit code (negative: the signal), the error it told, and its seconds."""
 
     code: int
     said: str
@@ -178,9 +180,10 @@ class Bench:
         return {name: value for name, value in given.items() if value}
 
     def last_words(self) -> str:
-        """Return the last paragraph that the last command wrote to stderr."""
-        text = (self.root / "stderr").read_text(errors="replace").strip()
-        return text.rpartition("\n")[2][:_LAST_WORDS].replace(str(self.root), "…")
+        """Return the error that the last command ended with, or else the last line that it wrote to stderr."""
+        lines = (self.root / "stderr").read_text(errors="replace").strip().splitlines()
+        said = [line for line in lines if _ERROR.match(line)] or lines or [""]
+        return said[-1][:_LAST_WORDS].replace(str(self.root), "…")
 
     def commits(self) -> list[str]:
         """Return the names of the commits that the trap saw, in order."""

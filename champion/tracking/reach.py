@@ -55,7 +55,8 @@ def _write_nothing(path: Path) -> None:
         return  # made on first use, with its tables
     connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
     try:
-        connection.execute("begin immediate")
+        connection.execute("begin immediate")  # of a file that may not be written it makes a reader, silently
+        connection.execute("pragma user_version = 0")
         connection.execute("rollback")
     finally:
         connection.close()
