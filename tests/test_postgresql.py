@@ -26,7 +26,7 @@ from sklearn.linear_model import LogisticRegression
 from champion import doctor, logins
 from champion.errors import ModelError, ServiceError, UsageError
 from champion.lake import Lake
-from champion.services import local, prefect
+from champion.services import prefect
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.tracking import books, ledger, promotion, registry, runs, store
@@ -67,18 +67,20 @@ def away(
     )
 
 
-def _started_without_login(settings: Settings) -> local.Server:
-    """Start a workspace's Prefect server as versions before logins did."""
-    port = local.port(None, "")
-    api = f"http://{local.HOST}:{port}/api"
-    variables = {**os.environ, **prefect.environment(settings, api), "PREFECT_UI_API_URL": api}
-    variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = settings.prefect_database or ""
-    command = [sys.executable, "-m", "champion.startup", "prefect", "server", "start"]
-    command += ["--host", local.HOST, "--port", str(port)]
-    server = local.start(settings, prefect.NAME, command, variables, port)
-    local.wait(settings, prefect.NAME, server, lambda: local.answers(f"{api}/health"))
-    return server
-
+OLD = """
+import os, sys
+from champion.services import prefect
+from champion.settings import Settings
+settings, port = Settings(), local.port(None, "")
+api = f"http://{local.HOST}:{port}/api"
+variables = {**os.environ, **prefect.environment(settings, api), "PREFECT_UI_API_URL": api}
+variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = settings.prefect_database
+command = [sys.executable, "-m", "champion.startup", "prefect", "server", "start"]
+command += ["--host", local.HOST, "--port", str(port)]
+server = local.start(settings, prefect.NAME, command, variables, port)
+local.wait(settings, prefect.NAME, server, lambda: local.answers(f"{api}/health"))
+"""
+"""A Prefect server started as versions before logins did."""
 
 FLOW = """
 import json, os, sys
@@ -192,9 +194,11 @@ def test_feature_sets_are_built_side_by_side_on_dask(
     script = tmp_path / "features.py"
     script.write_text(SETS)
     command = [sys.executable, str(script)]
-    old = _started_without_login(made)
+    subprocess.run([sys.executable, "-c", OLD], env={**os.environ, **variables}, check=True)
+    old = prefect.running(made)
     try:
         done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+        assert old is not None
         assert prefect.running(made) == old, "a server of an earlier version is used until it is stopped"
         assert not logins.path(made).exists()
         (check,) = (one for one in doctor.examine(made) if one.name == "prefect")
