@@ -25,6 +25,8 @@ from playwright.sync_api import Page
 from prefect_api import Api, keep_block, keep_notifier, request
 
 from champion import clock, doctor, logins, resources
+from champion.errors import ServiceError
+from champion.services import prefect
 from champion.services.deployed import QUEUES
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
@@ -170,6 +172,10 @@ def test_two_that_begin_at_once_share_a_server_that_asks_for_its_login(served: S
             answer = httpx.get(f"{served.prefect}/api/{asked}", auth=login, timeout=30)
             assert answer.status_code == httpx.codes.UNAUTHORIZED
     assert httpx.get(f"{served.prefect}/api/admin/version", auth=served.api.login, timeout=30).is_success
+    kept = logins.path(served.settings).rename(served.settings.home / "away")
+    with pytest.raises(ServiceError, match="where none is kept any more: `champion stop`"):
+        prefect.ensure(served.settings)
+    kept.rename(logins.path(served.settings))
     check = next(check for check in doctor.examine(served.settings) if check.name == "prefect")
     assert (check.state, check.found) == ("ok", f"{served.prefect}, login in prefect/login")
 

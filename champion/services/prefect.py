@@ -98,9 +98,10 @@ def _enter(settings: Settings, server: Server) -> None:
     except httpx.HTTPError:
         return  # it answered just now: whatever is the matter, it is not the login
     if answer.status_code == httpx.codes.UNAUTHORIZED:
+        ours = logins.place(settings) or "the workspace, where none is kept any more"
         raise ServiceError(
-            f"the Prefect server at {server.api} was started with another login than that of "
-            f"{logins.place(settings) or 'nobody'}: `champion stop`, and run this again"
+            f"the Prefect server at {server.api} was started with another login than that of {ours}: "
+            "`champion stop`, and run this again"
         )
 
 
