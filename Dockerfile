@@ -11,5 +11,6 @@ RUN pip install --no-cache-dir --no-deps --no-build-isolation . \
 
 USER champion
 WORKDIR /data
-ENV CHAMPION_HOME=/data DO_NOT_TRACK=true MLFLOW_DISABLE_TELEMETRY=true PREFECT_SERVER_ANALYTICS_ENABLED=false
+ENV CHAMPION_HOME=/data DO_NOT_TRACK=true MLFLOW_DISABLE_TELEMETRY=true \
+    PREFECT_SERVER_ANALYTICS_ENABLED=false PREFECT_SERVER_UI_V2_ENABLED=false
 CMD ["champion", "--help"]

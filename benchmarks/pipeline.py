@@ -27,7 +27,9 @@ import library
 import meter
 import probe
 from meter import Cost
+from pydantic import SecretStr
 
+from champion import logins
 from champion.services import local, prefect
 from champion.settings import Settings
 from champion.simulate import publish
@@ -69,6 +71,7 @@ class Bench:
 
     scratch: Path
     server: local.Server
+    login: str
     client: Cost = field(default_factory=Cost)
 
 
@@ -156,7 +159,7 @@ def _bench(scratch: Path, owner: Settings, once: dict[str, Cost]) -> Iterator[Be
         if server is None:
             raise RuntimeError("the Prefect server answered and is gone")
         once["Prefect server: start"] = Cost(starting.wall, meter.cpu_of(server.pid))
-        bench = Bench(scratch, server)
+        bench = Bench(scratch, server, logins.known(owner) or "")
         idle = meter.cpu_of(server.pid)
         _, waited = meter.measured(lambda: _fresh_imports(bench, once))
         idle = (meter.cpu_of(server.pid) - idle) * 60 / waited.wall
@@ -188,6 +191,7 @@ def _environment(bench: Bench) -> dict[str, str]:
         "IPYTHONDIR": str(bench.scratch / "ipython"),
         "BENCHMARK_PROBE": str(bench.scratch / "seen"),
         "CHAMPION_PREFECT_API_URL": bench.server.api,
+        "CHAMPION_PREFECT_LOGIN": bench.login,
     }
 
 
@@ -201,7 +205,7 @@ def _fresh_imports(bench: Bench, once: dict[str, Cost]) -> None:
 
 def _empty_flow(bench: Bench, tasks: int, once: dict[str, Cost]) -> Cost:
     """Return what an empty flow costs its process beside imports and end, which a command's account has apart."""
-    home = Settings(home=bench.scratch / "empty")
+    home = Settings(home=bench.scratch / "empty", prefect_login=SecretStr(bench.login))
     environment = _environment(bench) | prefect.environment(home, bench.server.api)
     environment["PREFECT_LOGGING_LEVEL"] = "WARNING"
     command = [sys.executable, str(HERE / "empty_flow.py"), str(tasks)]

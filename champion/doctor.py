@@ -23,6 +23,7 @@ from champion.settings import Settings
 _GIB = 1024**3
 _DISK_FAILED, _DISK_WARNING = 1, 5  # GiB: a demo workspace takes 0.3, five real years 4
 _MEMORY_WARNING = 4  # GiB: training on five real years takes 3
+_OTHERS = 0o077  # of a file's mode: what its group and everybody may
 _PATIENCE = 10  # seconds an archive or a server may take to answer
 
 
@@ -177,12 +178,21 @@ def _tracking(settings: Settings) -> Check:
 
 
 def _prefect(settings: Settings) -> Check:
-    from champion.services import prefect  # noqa: PLC0415
+    from champion import logins  # noqa: PLC0415
+    from champion.services import local, prefect  # noqa: PLC0415
 
     if settings.prefect_api_url:
         return _answers("prefect", f"{settings.prefect_api_url}/health", "start it, or mend CHAMPION_PREFECT_API_URL")
-    server = prefect.running(settings)
-    return Check("prefect", "ok", server.url if server else "not running; the first flow starts it")
+    server, login = prefect.running(settings), logins.kept(settings)
+    if login and logins.path(settings).stat().st_mode & _OTHERS:
+        remedy = f"chmod 600 {logins.path(settings)}"
+        return Check("prefect", "warning", "others may read the login of its server", remedy)
+    if server is None:
+        return Check("prefect", "ok", "not running; the first flow starts it")
+    if local.answers(f"{server.api}/admin/version"):
+        remedy = "`champion stop`; the next command starts one that asks for a login"
+        return Check("prefect", "warning", f"{server.url} lets in whoever uses this machine", remedy)
+    return Check("prefect", "ok", f"{server.url}, login in {logins.place(settings)}")
 
 
 def _answers(name: str, url: str, remedy: str) -> Check:

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from champion.objects import ObjectPath
 
 _FILE, _FOLDER = 0o640, 0o750  # the owner's to write, the group's to read
+_PRIVATE = 0o600
 
 
 @contextmanager
@@ -70,6 +71,16 @@ def write_bytes(path: Path, content: bytes, *, shared: bool = False) -> None:
         return
     with replacing(path, shared=shared) as temporary:
         temporary.write_bytes(content)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write `content` to `path` in one step; nobody but its owner may read it, at no instant and whatever the umask."""
+    with aside(path) as temporary:
+        temporary.unlink(missing_ok=True)  # left by one that was killed and had this number
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+        commit(temporary, path)
 
 
 def sha256(path: Path) -> str:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import SecretStr
+
+from champion.errors import ChampionError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,13 +96,14 @@ def mask_file(path: Path, known: Sequence[str]) -> None:
 
 def _secret_values(environment: Mapping[str, str], settings: Settings | None) -> Iterator[str]:
     named = {name.lower(): text for name, text in environment.items()}
+    yield from _of_login(_kept(settings))
     for name, text in _of_settings(settings):
         named[f"{_PREFIX}{name}"] = text
     ours = {f"{_PREFIX}{name}" for name in _secret_settings()}
     for name, text in named.items():
         yield from _passwords(text)
-        if name in _LOGINS:  # user:password
-            yield from (text, text.partition(":")[2])
+        if name in _LOGINS:
+            yield from _of_login(text)
         elif name in ours or is_secret_name(name):
             yield from _of_value(name, text)
 
@@ -111,6 +115,21 @@ def _of_value(name: str, text: str) -> Iterator[str]:
     elif name.removeprefix(_PREFIX) in _ADDRESSES or is_secret_name(name):
         found = urlsplit(text)
         yield from (text, found.path.strip("/"), found.query)
+
+
+def _of_login(text: str) -> Iterator[str]:
+    """Yield what of user:password is secret, also as a request holds it."""
+    yield from (text, text.partition(":")[2], b64encode(text.encode("utf-8", "surrogateescape")).decode())
+
+
+def _kept(settings: Settings | None) -> str:
+    """Return the login that the workspace keeps for its Prefect server; one that cannot be read is known to nobody."""
+    from champion import logins  # noqa: PLC0415 - as with the settings below
+
+    try:
+        return (logins.kept(settings) if settings is not None else None) or ""
+    except (ChampionError, OSError):
+        return ""
 
 
 def _of_settings(settings: Settings | None) -> Iterator[tuple[str, str]]:

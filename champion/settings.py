@@ -101,7 +101,7 @@ class Settings(BaseSettings):
         default=None, description="postgresql:// URL for the local Prefect server; default SQLite in the home."
     )
     prefect_login: SecretStr | None = Field(
-        default=None, description="user:password that the Prefect server asks for; needed where others use the machine."
+        default=None, description="user:password of the Prefect server; default one made for it, kept in the home."
     )
     task_runner: str = Field(
         default="threads",

@@ -68,6 +68,13 @@ def test_secrets_come_from_a_file_that_is_not_committed() -> None:
     assert literal == []
 
 
+def test_prefect_asks_for_the_login_that_the_worker_has() -> None:
+    asked = SERVICES["prefect"]["environment"]["PREFECT_SERVER_API_AUTH_STRING"]
+    assert asked.startswith("champion:${PREFECT_PASSWORD:?")
+    worker = SERVICES["worker"]["environment"]
+    assert {worker[name] for name in ("CHAMPION_PREFECT_LOGIN", "PREFECT_API_AUTH_STRING")} == {asked}
+
+
 def test_services_wait_for_healthy_ones_and_keep_their_data() -> None:
     for name, service in SERVICES.items():
         assert service["healthcheck"]["test"][0] == "CMD", name

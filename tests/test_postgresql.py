@@ -23,9 +23,10 @@ import pytest
 from pydantic import SecretStr
 from sklearn.linear_model import LogisticRegression
 
-from champion.errors import ModelError, UsageError
+from champion import doctor, logins
+from champion.errors import ModelError, ServiceError, UsageError
 from champion.lake import Lake
-from champion.services import prefect, worker
+from champion.services import prefect
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.tracking import books, ledger, promotion, registry, runs, store
@@ -65,6 +66,21 @@ def away(
         prefect_login=SecretStr(LOGIN),
     )
 
+
+OLD = """
+import os, sys
+from champion.services import prefect
+from champion.settings import Settings
+settings, port = Settings(), local.port(None, "")
+api = f"http://{local.HOST}:{port}/api"
+variables = {**os.environ, **prefect.environment(settings, api), "PREFECT_UI_API_URL": api}
+variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = settings.prefect_database
+command = [sys.executable, "-m", "champion.startup", "prefect", "server", "start"]
+command += ["--host", local.HOST, "--port", str(port)]
+server = local.start(settings, prefect.NAME, command, variables, port)
+local.wait(settings, prefect.NAME, server, lambda: local.answers(f"{api}/health"))
+"""
+"""A Prefect server started as versions before logins did."""
 
 FLOW = """
 import json, os, sys
@@ -167,7 +183,7 @@ def test_feature_sets_are_built_side_by_side_on_dask(
 ) -> None:
     if find_spec("prefect_dask") is None:
         pytest.skip("prefect-dask is not installed: pip install 'champion[dask]'")
-    made = away.model_copy(update={"home": tmp_path / "home"})
+    made = away.model_copy(update={"home": tmp_path / "home", "prefect_login": None})
     shutil.copytree(known.lake, made.lake)
     variables = {
         "CHAMPION_HOME": str(made.home),
@@ -178,8 +194,15 @@ def test_feature_sets_are_built_side_by_side_on_dask(
     script = tmp_path / "features.py"
     script.write_text(SETS)
     command = [sys.executable, str(script)]
+    subprocess.run([sys.executable, "-c", OLD], env={**os.environ, **variables}, check=True)
+    old = prefect.running(made)
     try:
         done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+        assert old is not None
+        assert prefect.running(made) == old, "a server of an earlier version is used until it is stopped"
+        assert not logins.path(made).exists()
+        (check,) = (one for one in doctor.examine(made) if one.name == "prefect")
+        assert (check.state, check.remedy.split(";")[0]) == ("warning", "`champion stop`")
     finally:
         prefect.stop(made)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -209,7 +232,10 @@ def test_the_prefect_server_answers_nobody_without_the_login(away: Settings) -> 
     asked = f"{running.api}/flow_runs/count"
     assert httpx.post(asked, json={}).status_code == httpx.codes.UNAUTHORIZED
     assert httpx.post(asked, json={}, auth=("champion", "guessed")).status_code == httpx.codes.UNAUTHORIZED
-    assert httpx.post(asked, json={}, auth=worker.login(away)).json() > 0
+    assert httpx.post(asked, json={}, auth=logins.pair(away)).json() > 0
+    assert not logins.path(away).exists(), "the setting needs no file"
+    with pytest.raises(ServiceError, match="another login than that of CHAMPION_PREFECT_LOGIN: `champion stop`"):
+        prefect.ensure(away.model_copy(update={"prefect_login": SecretStr("champion:guessed")}))
 
 
 def test_a_version_is_registered_promoted_and_found_again(away: Settings) -> None:

@@ -22,9 +22,11 @@ import pytest
 import yaml
 from hooks import Webhook, listening
 from playwright.sync_api import Page
-from prefect_api import keep_block, keep_notifier, request
+from prefect_api import Api, keep_block, keep_notifier, request
 
-from champion import clock, resources
+from champion import clock, doctor, logins, resources
+from champion.errors import ServiceError
+from champion.services import prefect
 from champion.services.deployed import QUEUES
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
@@ -32,6 +34,12 @@ from champion.tracking import runs
 
 T = TypeVar("T")
 _PATIENCE = 240  # seconds, on a machine that others use too
+_BESIDE = """
+from champion import logins
+from champion.services import prefect
+from champion.settings import Settings
+print(prefect.ensure(Settings()), *logins.pair(Settings()))
+"""
 _FLOW = """
 from prefect import flow
 
@@ -65,15 +73,16 @@ class Served:
     prefect: str
     mlflow: str
     webhook: Webhook
+    beside: str
 
     def ask(self, path: str, **body: Any) -> Any:
         """Post named values to Prefect's API and return the answer."""
         return request(self.api, "POST", path, body)
 
     @property
-    def api(self) -> str:
-        """Prefect's API."""
-        return f"{self.prefect}/api"
+    def api(self) -> Api:
+        """Prefect's API, asked with the login of the workspace."""
+        return Api.of(self.settings, f"{self.prefect}/api")
 
     def deployment(self, name: str) -> dict[str, Any]:
         """Return a deployment by name."""
@@ -101,7 +110,10 @@ def until(what: str, look: Callable[[], T | None]) -> T:
 
 @pytest.fixture(scope="module")
 def served(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The workspace served; what is left of it in the end is told by the last test."""
+    """The workspace served; what is left of it in the end is told by the last test.
+
+    Another process wants a Prefect server at the same time, `beside` is what it found.
+    """
     folder = tmp_path_factory.mktemp("served")
     settings = Settings(home=folder / "home", archive=str(archive.root))
     variables = {
@@ -116,11 +128,13 @@ def served(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) 
     with listening() as webhook, said.open("wb") as output:
         command = [sys.executable, "-m", "champion", "serve"]
         process = subprocess.Popen(command, env=variables, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+        beside = subprocess.Popen([sys.executable, "-c", _BESIDE], env=variables, cwd=folder, stdout=subprocess.PIPE)
         try:
+            found = beside.communicate(timeout=_PATIENCE)[0].decode()
             until("champion serve", lambda: "Ctrl-C" in said.read_text() or process.poll() is not None)
             assert process.poll() is None, said.read_text()
             pages = dict(re.findall(r"^(Prefect|MLflow) +(http\S+)$", said.read_text(), re.MULTILINE))
-            served = Served(process, settings, pages["Prefect"], pages["MLflow"].partition("/#/")[0], webhook)
+            served = Served(process, settings, pages["Prefect"], pages["MLflow"].partition("/#/")[0], webhook, found)
             served.pause("market-monitoring")  # in market hours it would begin, and tell of the empty lake
             yield served
         finally:
@@ -148,6 +162,22 @@ def test_what_prefect_yaml_says_is_deployed(served: Served) -> None:
     assert {name: queues[name] for name in QUEUES} == QUEUES == {
         "market-data": 5, "feature": 3, "monitoring": 10, "retention": 1,
     }  # fmt: skip
+
+
+def test_two_that_begin_at_once_share_a_server_that_asks_for_its_login(served: Served) -> None:
+    assert served.beside.split() == [f"{served.prefect}/api", *(served.api.login or ())]
+    assert logins.path(served.settings).stat().st_mode & 0o777 == 0o600
+    for login in (None, ("champion", "guessed"), ("", "")):
+        for asked in ("admin/version", "block_types/filter", "csrf-token"):
+            answer = httpx.get(f"{served.prefect}/api/{asked}", auth=login, timeout=30)
+            assert answer.status_code == httpx.codes.UNAUTHORIZED
+    assert httpx.get(f"{served.prefect}/api/admin/version", auth=served.api.login, timeout=30).is_success
+    kept = logins.path(served.settings).rename(served.settings.home / "away")
+    with pytest.raises(ServiceError, match="where none is kept any more: `champion stop`"):
+        prefect.ensure(served.settings)
+    kept.rename(logins.path(served.settings))
+    check = next(check for check in doctor.examine(served.settings) if check.name == "prefect")
+    assert (check.state, check.found) == ("ok", f"{served.prefect}, login in prefect/login")
 
 
 def test_a_schedule_fires_and_both_pages_show_the_run(served: Served) -> None:
@@ -186,6 +216,10 @@ def test_a_schedule_fires_and_both_pages_show_the_run(served: Served) -> None:
 
 def test_prefects_page_of_a_run_leads_to_what_it_wrote(served: Served, page: Page) -> None:
     done = served.ask("flow_runs/filter", flow_runs={"state": {"type": {"any_": ["COMPLETED"]}}})[0]
+    page.goto(served.prefect)
+    page.get_by_placeholder("admin:pass").fill(logins.path(served.settings).read_text())
+    page.get_by_role("button", name="Login").click()
+    page.wait_for_url(f"{served.prefect}/dashboard*")
     page.goto(f"{served.prefect}/runs/flow-run/{done['id']}")
     page.get_by_text(done["name"]).first.wait_for()
     page.get_by_text("Completed").first.wait_for()

@@ -83,9 +83,11 @@ def _summary(
 
 
 def _say_where_to_look(settings: Settings) -> None:
+    from champion import logins  # noqa: PLC0415
     from champion.services import prefect  # noqa: PLC0415
 
-    server = prefect.running(settings)
+    server, place = prefect.running(settings), logins.place(settings)
+    asks = f"\n{'':29}its page asks once for all that {place} holds" if place else ""
     console.out.print(
         f"""
 Look around (this workspace is {settings.home}):
@@ -94,7 +96,7 @@ Look around (this workspace is {settings.home}):
   champion report            the morning look: market, quality, drift, scores
   champion ui                MLflow: runs, notebooks, the model registry
   champion lab               JupyterLab on the notebooks
-  Prefect                    {server.url if server else "starts with the next flow"}   (champion stop ends it)""",
+  Prefect                    {server.url if server else "starts with the next flow"}   (champion stop ends it){asks}""",
         markup=False,
         soft_wrap=True,
     )

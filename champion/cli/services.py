@@ -53,6 +53,7 @@ def serve() -> None:
 
     Example: champion serve
     """
+    from champion import logins  # noqa: PLC0415
     from champion.services import mlflow, together  # noqa: PLC0415
     from champion.tracking.pages import experiments_page  # noqa: PLC0415
 
@@ -60,6 +61,8 @@ def serve() -> None:
 
     def tell(served: together.Served) -> None:
         console.out.print(f"Prefect  {served.prefect}")
+        if place := logins.place(chosen):
+            console.out.print(f"login    Prefect's page asks once for all that {place} holds", soft_wrap=True)
         console.out.print(f"MLflow   {experiments_page(served.mlflow or mlflow.address(chosen) or '')}", soft_wrap=True)
         console.out.print(f"worker   on pool {chosen.work_pool}; Ctrl-C stops all")
 
@@ -71,12 +74,14 @@ def deploy() -> None:
 
     Example: champion deploy
     """
+    from champion import logins  # noqa: PLC0415
     from champion.services import deployed, prefect  # noqa: PLC0415
 
     chosen = console.settings()
     api = prefect.ensure(chosen, note=lambda text: console.err.print(text, style="dim"))
     deployed.deploy(chosen, api)
-    console.out.print(f"deployed to {api.removesuffix('/api')}, work pool {chosen.work_pool}")
+    login = f"; login: {place}" if (place := logins.place(chosen)) else ""
+    console.out.print(f"deployed to {api.removesuffix('/api')}, work pool {chosen.work_pool}{login}", soft_wrap=True)
 
 
 def ui() -> None:
@@ -84,18 +89,21 @@ def ui() -> None:
 
     Example: champion ui
     """
+    from champion import logins  # noqa: PLC0415
     from champion.services import local, mlflow, prefect, together  # noqa: PLC0415
     from champion.tracking.pages import experiments_page  # noqa: PLC0415
 
     chosen = console.settings()
     if not mlflow.is_local(chosen):
         raise UsageError("MLflow keeps its books elsewhere (CHAMPION_TRACKING_URI): open that server's pages")
-    server = prefect.running(chosen)
+    server, place = prefect.running(chosen), logins.place(chosen)
+    login = f", whose page asks once for all that {place} holds" if place else ""
     pages = mlflow.begin(chosen)
     try:
         with together.stoppable():
             local.wait(chosen, mlflow.NAME, pages, lambda: mlflow.healthy(pages))
-            console.out.print(f"Prefect: {server.url if server else 'not running; the next flow starts it'}")
+            found = f"{server.url}{login}" if server else "not running; the next flow starts it"
+            console.out.print(f"Prefect: {found}", soft_wrap=True)
             console.out.print(f"MLflow:  {experiments_page(pages.url)}", soft_wrap=True)
             together.watch(chosen, (mlflow.NAME,), (f"{pages.url}/health",))
     finally:

@@ -7,7 +7,6 @@ quiet.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
-from champion import clock
+from champion import clock, logins
 from champion.errors import ChampionError, ServiceError, UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 MOST = 10_000
 _PAGE = 200  # Prefect's limit for one answer
 _SECONDS = 30
-_LOGIN = "PREFECT_API_AUTH_STRING"
 _INPUTS, _OUTPUTS, _NOTEBOOK, _FLOW = "champion.inputs", "champion.outputs", "champion.notebook", "prefect.flow_run_id"
 Span: TypeAlias = tuple[datetime, datetime]
 
@@ -145,12 +143,10 @@ def _flow_runs(settings: Settings, api: str | None, span: Span, who: Mapping[str
 
     if api is None:
         raise ServiceError("no Prefect server runs for this workspace; any flow, or `champion serve`, starts it")
-    login = settings.prefect_login.get_secret_value() if settings.prefect_login else os.environ.get(_LOGIN, "")
-    user, _, password = login.partition(":")
     asked = {"after_": span[0].isoformat(), "before_": span[1].isoformat()}
     body = {"flow_runs": {"start_time": asked}, "sort": "START_TIME_DESC", "limit": _PAGE}
     try:
-        with httpx.Client(timeout=_SECONDS, auth=(user, password) if user else None) as client:
+        with httpx.Client(timeout=_SECONDS, auth=logins.pair(settings)) as client:
             for offset in range(0, MOST, _PAGE):
                 answer = client.post(f"{api}/flow_runs/filter", json=body | {"offset": offset})
                 page = answer.raise_for_status().json()

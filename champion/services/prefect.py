@@ -1,4 +1,4 @@
-"""One local Prefect server a workspace: flows find it, or start it and leave it for the next command.
+"""One local Prefect server a workspace, with a login: flows find it, or start it and leave it for the next command.
 
 Prefect's own ephemeral server costs every command some twenty seconds and often misses its start limit.
 """
@@ -10,8 +10,10 @@ import sys
 import time
 from collections.abc import Callable
 
+import httpx
 from filelock import FileLock
 
+from champion import logins
 from champion.errors import ServiceError
 from champion.services import local
 from champion.services.local import Server
@@ -22,6 +24,7 @@ _BUSY_SECONDS = 30
 _QUIET = {  # nothing leaves the machine, nothing is guessed
     "DO_NOT_TRACK": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_V2_ENABLED": "false",  # those pages ask amplitude.com, whatever the line above says
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
     "PREFECT_CLI_PROMPT": "false",
 }
@@ -38,7 +41,7 @@ def environment(settings: Settings, api: str) -> dict[str, str]:
         **patience,
         "PREFECT_HOME": str(settings.prefect_home),
         "PREFECT_API_URL": api,
-        **_login(settings, "PREFECT_API_AUTH_STRING"),
+        **({logins.CLIENT: login} if (login := logins.known(settings)) else {}),
     }
 
 
@@ -46,7 +49,8 @@ def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> 
     """Return the API URL of a healthy server, started if there was none.
 
     Raises:
-        ServiceError: the configured server does not answer, or a local one did not start; it names the log.
+        ServiceError: the configured server does not answer, a local one did not start (it names the log), or asks for
+            another login than the workspace's.
     """
     if settings.prefect_api_url:
         if not _healthy(settings.prefect_api_url):
@@ -58,7 +62,8 @@ def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> 
         if server is None:
             stop(settings)  # one that is alive but does not answer would fight the new one for its database
             note("starting the workspace's Prefect server")
-            server = _start(settings)
+            return _start(settings).api
+        _enter(settings, server)
         return server.api
 
 
@@ -83,11 +88,28 @@ def _patiently(settings: Settings) -> Server | None:
     return None
 
 
+def _enter(settings: Settings, server: Server) -> None:
+    """Refuse a server that was started with another login: all that speaks to it would fail, each in words of its own.
+
+    One of an older version asks for none and lets everybody in.
+    """
+    try:
+        answer = httpx.get(f"{server.api}/admin/version", auth=logins.pair(settings), timeout=_BUSY_SECONDS)
+    except httpx.HTTPError:
+        return  # it answered just now: whatever is the matter, it is not the login
+    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        ours = logins.place(settings) or "the workspace, where none is kept any more"
+        raise ServiceError(
+            f"the Prefect server at {server.api} was started with another login than that of {ours}: "
+            "`champion stop`, and run this again"
+        )
+
+
 def _start(settings: Settings) -> Server:
     port = local.port(settings.prefect_port, "CHAMPION_PREFECT_PORT")
     api = f"http://{local.HOST}:{port}/api"
-    variables = {**os.environ, **environment(settings, api), **_database(settings), "PREFECT_UI_API_URL": api}
-    variables |= _login(settings, "PREFECT_SERVER_API_AUTH_STRING")
+    login = {"PREFECT_SERVER_API_AUTH_STRING": logins.made(settings)}  # first, so that its own requests know it
+    variables = {**os.environ, **environment(settings, api), **_database(settings), **login, "PREFECT_UI_API_URL": api}
     command = [sys.executable, "-m", "champion.startup", "prefect", "server", "start"]
     command += ["--host", local.HOST, "--port", str(port)]
     server = local.start(settings, NAME, command, variables, port)
@@ -99,10 +121,6 @@ def _database(settings: Settings) -> dict[str, str]:
     """Return where the server keeps its books; nothing for SQLite in the home."""
     url = settings.prefect_database
     return {"PREFECT_SERVER_DATABASE_CONNECTION_URL": url} if url else {}
-
-
-def _login(settings: Settings, variable: str) -> dict[str, str]:
-    return {} if settings.prefect_login is None else {variable: settings.prefect_login.get_secret_value()}
 
 
 def _healthy(api: str) -> bool:

@@ -7,6 +7,7 @@ import sys
 
 import httpx
 
+from champion import logins
 from champion.services import local, prefect
 from champion.services.local import Server
 from champion.settings import Settings
@@ -27,19 +28,11 @@ def online(settings: Settings, api: str) -> bool:
     filters = {"workers": {"status": {"any_": ["ONLINE"]}}}
     try:
         heard = httpx.post(
-            f"{api}/work_pools/{settings.work_pool}/workers/filter", json=filters, timeout=5, auth=login(settings)
+            f"{api}/work_pools/{settings.work_pool}/workers/filter", json=filters, timeout=5, auth=logins.pair(settings)
         )
         return heard.is_success and any(worker["name"] == _name(settings) for worker in heard.json())
     except httpx.HTTPError:
         return False
-
-
-def login(settings: Settings) -> tuple[str, str] | None:
-    """Return the user and password that the server asks for, None where it asks for none."""
-    if settings.prefect_login is None:
-        return None
-    user, _, password = settings.prefect_login.get_secret_value().partition(":")
-    return user, password
 
 
 def _name(settings: Settings) -> str:

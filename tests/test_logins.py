@@ -1,0 +1,134 @@
+"""The login of a workspace's Prefect server: its file, who may read it, and what is said of one that is none.
+
+Servers that ask for it are in test_serve.py, test_demo.py and test_postgresql.py.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from champion import logins
+from champion.doctor import examine
+from champion.errors import ServiceError
+from champion.files import write_private
+from champion.masking import masked, secrets
+from champion.pipeline.checks import Check
+from champion.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", archive=str(tmp_path))
+
+
+def prefect(settings: Settings) -> Check:
+    return next(check for check in examine(settings) if check.name == "prefect")
+
+
+def test_a_login_is_made_once_and_is_the_owners_alone(settings: Settings) -> None:
+    assert (logins.known(settings), logins.pair(settings), logins.place(settings)) == (None, None, None)
+    login = logins.made(settings)
+    assert login.startswith("champion:")
+    assert len(login) == len("champion:") + 48
+    assert logins.made(settings) == logins.known(settings) == login
+    assert logins.pair(settings) == tuple(login.split(":"))
+    assert logins.path(settings).stat().st_mode & 0o777 == 0o600
+    assert logins.place(settings) == "prefect/login"
+    assert logins.made(settings.model_copy(update={"home": settings.home / "other"})) != login
+
+
+def test_what_one_that_was_killed_left_is_swept(settings: Settings) -> None:
+    settings.prefect_home.mkdir(parents=True)
+    (settings.prefect_home / ".login.17.part").write_text("champion:ha")
+    assert logins.known(settings) is None
+    assert logins.made(settings)
+    assert [path.name for path in settings.prefect_home.iterdir()] == ["login"]
+
+
+def test_a_setting_wins_and_a_server_elsewhere_is_not_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    login = logins.made(settings)
+    chosen = settings.model_copy(update={"prefect_login": SecretStr("asha:chosen:1")})
+    assert (logins.made(chosen), logins.pair(chosen)) == ("asha:chosen:1", ("asha", "chosen:1"))
+    assert logins.place(chosen) == "CHAMPION_PREFECT_LOGIN"
+    elsewhere = settings.model_copy(update={"prefect_api_url": "http://prefect.example/api"})
+    assert (logins.known(elsewhere), logins.place(elsewhere)) == (None, None)
+    monkeypatch.setenv(logins.CLIENT, "asha:there")
+    assert logins.pair(elsewhere) == ("asha", "there")
+    assert logins.pair(settings) == tuple(login.split(":"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n", b"champion", b"champion:", b":Plant3d", b"a:b\nc:d", b"a:\xff", b"a:b\0", b"a:" + b"b" * 2000],
+)
+def test_what_is_no_login_is_refused_with_what_to_do(settings: Settings, content: bytes) -> None:
+    settings.prefect_home.mkdir(parents=True)
+    logins.path(settings).write_bytes(content)
+    for ask in (logins.known, logins.made, logins.pair):
+        with pytest.raises(ServiceError, match=r"prefect/login: no login.* `champion stop`, remove it") as caught:
+            ask(settings)
+        assert "Plant3d" not in str(caught.value)
+    assert logins.path(settings).read_bytes() == content
+    assert prefect(settings).state == "failed"
+    assert secrets({}, settings) == (), "a run goes on"
+
+
+def test_a_login_of_another_account_is_told_in_a_sentence(settings: Settings) -> None:
+    logins.made(settings)
+    logins.path(settings).chmod(0)
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(65534)  # root may read anything
+        with pytest.raises(ServiceError, match=r"for its owner alone: work in .*CHAMPION_PREFECT_LOGIN"):
+            logins.known(settings)
+    finally:
+        os.seteuid(user)
+
+
+def test_the_doctor_says_who_else_may_read_it(settings: Settings) -> None:
+    logins.made(settings)
+    assert prefect(settings).state == "ok"
+    logins.path(settings).chmod(0o640)
+    check = prefect(settings)
+    assert (check.state, check.remedy) == ("warning", f"chmod 600 {logins.path(settings)}")
+
+
+def test_a_private_file_is_nobody_elses_at_no_instant(tmp_path: Path) -> None:
+    """Whoever looks while it is written a few hundred times sees no other mode."""
+    seen: set[int] = set()
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            for path in tmp_path.iterdir():
+                try:
+                    seen.add(path.stat().st_mode & 0o777)
+                except FileNotFoundError:
+                    continue
+
+    watcher, mask = threading.Thread(target=look), os.umask(0)
+    watcher.start()
+    try:
+        for count in range(300):
+            write_private(tmp_path / "login", str(count).encode())
+    finally:
+        os.umask(mask)
+        done.set()
+        watcher.join()
+    assert seen == {0o600}
+    assert (tmp_path / "login").read_text() == "299"
+
+
+def test_a_login_is_masked_however_it_is_written(settings: Settings) -> None:
+    login = logins.made(settings)
+    word = login.partition(":")[2]
+    for known in (settings, settings.model_copy(update={"prefect_api_url": "http://prefect.example/api"})):
+        for spelt in (login, word, b64encode(login.encode()).decode()):
+            assert masked(f"Authorization: {spelt}.", secrets({}, known)) == "Authorization: ***."
