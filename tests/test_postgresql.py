@@ -234,8 +234,12 @@ def test_the_prefect_server_answers_nobody_without_the_login(away: Settings) -> 
     assert httpx.post(asked, json={}, auth=("champion", "guessed")).status_code == httpx.codes.UNAUTHORIZED
     assert httpx.post(asked, json={}, auth=logins.pair(away)).json() > 0
     assert not logins.path(away).exists(), "the setting needs no file"
+    guessed = away.model_copy(update={"prefect_login": SecretStr("champion:guessed")})
     with pytest.raises(ServiceError, match="another login than that of CHAMPION_PREFECT_LOGIN: `champion stop`"):
-        prefect.ensure(away.model_copy(update={"prefect_login": SecretStr("champion:guessed")}))
+        prefect.ensure(guessed)
+    assert prefect.ensure(away.model_copy(update={"prefect_api_url": running.api})) == running.api, "as elsewhere"
+    with pytest.raises(ServiceError, match="wants another login than CHAMPION_PREFECT_LOGIN says"):
+        prefect.ensure(guessed.model_copy(update={"prefect_api_url": running.api}))
 
 
 def test_a_version_is_registered_promoted_and_found_again(away: Settings) -> None:

@@ -49,12 +49,15 @@ def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> 
     """Return the API URL of a healthy server, started if there was none.
 
     Raises:
-        ServiceError: the configured server does not answer, a local one did not start (it names the log), or asks for
-            another login than the workspace's.
+        ServiceError: the configured server does not answer, a local one did not start (it names the log), or one wants
+            another login than ours.
     """
     if settings.prefect_api_url:
         if not _healthy(settings.prefect_api_url):
             raise ServiceError(f"no Prefect server answers at {settings.prefect_api_url} (CHAMPION_PREFECT_API_URL)")
+        if logins.pair(settings) and not _lets_in(settings, settings.prefect_api_url):
+            ours = logins.place(settings) or logins.CLIENT
+            raise ServiceError(f"the Prefect server at {settings.prefect_api_url} wants another login than {ours} says")
         return settings.prefect_api_url
     settings.prefect_home.mkdir(parents=True, exist_ok=True)
     with FileLock(settings.prefect_home / "server.lock", timeout=local.START_SECONDS * 2):
@@ -63,7 +66,12 @@ def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> 
             stop(settings)  # one that is alive but does not answer would fight the new one for its database
             note("starting the workspace's Prefect server")
             return _start(settings).api
-        _enter(settings, server)
+        if not _lets_in(settings, server.api):  # all that speaks to it would fail, each in words of its own
+            ours = logins.place(settings) or "the workspace, where none is kept any more"
+            raise ServiceError(
+                f"the Prefect server at {server.api} was started with another login than that of {ours}: "
+                "`champion stop`, and run this again"
+            )
         return server.api
 
 
@@ -88,21 +96,13 @@ def _patiently(settings: Settings) -> Server | None:
     return None
 
 
-def _enter(settings: Settings, server: Server) -> None:
-    """Refuse a server that was started with another login: all that speaks to it would fail, each in words of its own.
-
-    One of an older version asks for none and lets everybody in.
-    """
+def _lets_in(settings: Settings, api: str) -> bool:
+    """Tell whether a server takes our login; one of an older version asks for none and lets everybody in."""
     try:
-        answer = httpx.get(f"{server.api}/admin/version", auth=logins.pair(settings), timeout=_BUSY_SECONDS)
+        answer = httpx.get(f"{api}/admin/version", auth=logins.pair(settings), timeout=_BUSY_SECONDS)
     except httpx.HTTPError:
-        return  # it answered just now: whatever is the matter, it is not the login
-    if answer.status_code == httpx.codes.UNAUTHORIZED:
-        ours = logins.place(settings) or "the workspace, where none is kept any more"
-        raise ServiceError(
-            f"the Prefect server at {server.api} was started with another login than that of {ours}: "
-            "`champion stop`, and run this again"
-        )
+        return True  # it answered just now: whatever is the matter, it is not the login
+    return answer.status_code != httpx.codes.UNAUTHORIZED
 
 
 def _start(settings: Settings) -> Server:
