@@ -118,10 +118,12 @@ def notebook(
 def load(start: date, end: date, datasets: Sequence[str] = warehouse.DATASETS) -> dict[str, int]:
     """Bring the warehouse in step with the lake and return the rows loaded by dataset; what is alike counts 0.
 
+    So it is for months outside the range of which the warehouse knows nothing, as after its folder was lost.
+
     Raises:
         WarehouseError: the engine refused, or disagrees with the lake.
     """
-    results = warehouse.load(Settings(), start, end, datasets, progress=progress.current())
+    results = warehouse.load(Settings(), start, end, datasets, progress.current(), whole=True)
     return {name: sum(r.rows for r in results if r.table == name and not r.skipped) for name in datasets}
 
 

@@ -19,7 +19,7 @@ from champion.lake.sealed import seal
 from champion.pipeline.build import build_features
 from champion.pipeline.load import MOST_VALUES, load
 from champion.settings import Settings
-from champion.warehouse import fingerprint, migrations, parts
+from champion.warehouse import fingerprint, ledger, migrations, parts
 from champion.warehouse.statements import split
 
 START, END = date(2023, 12, 1), date(2024, 3, 31)
@@ -93,6 +93,23 @@ def test_many_months_at_once_are_what_they_are_one_by_one_for_fewer_statements(
         assert reconciled(there)
     assert held["at once"] == held["one by one"]
     assert 2 * asked["at once"] < asked["one by one"]
+
+
+def test_what_the_warehouse_lost_is_loaded_with_a_later_month(market: Settings, tmp_path: Path) -> None:
+    there = market.model_copy(update={"home": tmp_path})
+    there.lake.symlink_to(market.lake)
+    lake = Lake(there.lake)
+    load(there, END, END, DATASETS, whole=True)
+    with warehouse.reader(there) as client:
+        for name in DATASETS:
+            contract = contracts.load(name)
+            expected = fingerprint.of_frame(contract, lake.scan(name).collect())
+            assert fingerprint.of_table(client, contract, name) == expected, name
+    assert all(result.skipped for result in load(there, END, END, DATASETS, whole=True))
+    with warehouse.writer(there) as client:  # as one that was killed there leaves it
+        ledger.begin(client, contracts.load(FEATURES), {START: "digest"})
+    changed = [result for result in load(there, END, END, DATASETS, whole=True) if not result.skipped]
+    assert [(result.table, result.partition) for result in changed] == [(FEATURES, "202312")]
 
 
 def test_a_month_loaded_three_times_leaves_every_aggregate_as_it_was(market: Settings) -> None:

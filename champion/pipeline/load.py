@@ -51,22 +51,26 @@ def load(
     datasets: Sequence[str] = DATASETS,
     progress: Progress = silent,
     *,
+    whole: bool = False,
     most_values: int = MOST_VALUES,
 ) -> list[LoadResult]:
     """Bring the warehouse in step with the lake for every month between `start` and `end`; months alike are skipped.
 
+    With `whole` so are months outside of which it knows nothing: it was lost, or a load of them was cut off.
     Lists, whose session is the date they were read on, are loaded whatever the range: they tell of all of it.
 
     Raises:
         WarehouseError: the engine refused, or after a load holds other rows than the lake.
     """
     lake = Lake(settings.lake)
-    # The digests come before the rows: what is written in between is loaded the next time.
-    work = {name: _months(lake, name, start, end) for name in datasets}
     results: list[LoadResult] = []
     with client.writer(settings) as engine:
         migrations.migrate(engine)
         retention.apply_retention(engine, settings)
+        # The digests come before the rows: what is written in between is loaded the next time.
+        known = ledger.known(engine)
+        lost = {name: _lost(lake, engine, name, known[name]) if whole else [] for name in datasets}
+        work = {name: _months(lake, name, min([start, *lost[name]]), max([end, *lost[name]])) for name in datasets}
         for name, found in work.items():
             for some in _load_dataset(lake, engine, contracts.load(name), found, most_values):
                 results += some
@@ -106,6 +110,13 @@ def _fits(months: Mapping[date, Month], run: Sequence[date], most_rows: int) -> 
 def _months(lake: Lake, name: str, start: date, end: date) -> dict[date, Month]:
     is_list = contracts.load(name).session == "list_date"
     return lake.months(name) if is_list else lake.months(name, start, end)
+
+
+def _lost(lake: Lake, engine: Client, name: str, known: set[date]) -> list[date]:
+    """Return the sessions whose months the warehouse should keep and knows nothing of."""
+    unknown = [session for session in lake.sessions(name) if session.replace(day=1) not in known]
+    oldest = retention.keeps_from(engine, name) if unknown else None
+    return [session for session in unknown if oldest is None or session >= oldest]
 
 
 def _load_dataset(

@@ -6,6 +6,7 @@ only means that it is loaded again.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING
@@ -42,6 +43,15 @@ def loaded(client: Client, contract: Contract, digests: Mapping[date, str]) -> d
         return {}
     there = months.counts(client, contract, f"{DATABASE}.{contract.name}", months.within(contract, same))
     return {month: rows for month, rows in same.items() if there.get(month, 0) == rows}
+
+
+def known(client: Client) -> Mapping[str, set[date]]:
+    """Return the months of each dataset that were loaded to their end, whatever the table holds now."""
+    text = f"select dataset, partition from {DATABASE}.loads final where partition > 0 and digest != {{unknown:String}}"  # noqa: S608 - our own name
+    found = defaultdict[str, set[date]](set)
+    for dataset, partition in client.query(text, parameters={"unknown": _UNKNOWN}).result_rows:
+        found[dataset].add(months.of(partition))
+    return found
 
 
 def begin(client: Client, contract: Contract, digests: Mapping[date, str]) -> None:

@@ -23,6 +23,15 @@ def number(month: date) -> int:
     return month.year * 100 + month.month
 
 
+def of(number: int) -> date:
+    """Return the month that such a number names.
+
+    >>> of(202402)
+    datetime.date(2024, 2, 1)
+    """
+    return date(number // 100, number % 100, 1)
+
+
 def ranges(months: Iterable[date]) -> Iterator[tuple[date, date]]:
     """Yield the first and last day of each run of months without a gap, in order.
 
@@ -59,4 +68,4 @@ def label(months: Sequence[date]) -> str:
 def counts(client: Client, contract: Contract, table: str, where: str) -> dict[date, int]:
     """Return the rows of each month of `table` that has rows for which `where` holds."""
     text = f"select toYYYYMM({contract.session}) as month, count() from {table} where {where} group by month"  # noqa: S608 - our own names
-    return {date(month // 100, month % 100, 1): int(rows) for month, rows in client.query(text).result_rows}
+    return {of(month): int(rows) for month, rows in client.query(text).result_rows}
