@@ -103,5 +103,7 @@ def _cgroup(bench: Bench, megabytes: int) -> Disturbed:
         ended = bench.run(bench.command, prefix=inside)
         left = bench.left()
     finally:
+        while (group / "cgroup.procs").read_text():  # who was killed goes in its own time
+            time.sleep(0.1)
         group.rmdir()
     return Disturbed(ended, left=left)
