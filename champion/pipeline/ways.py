@@ -17,6 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from champion import adjust, features
+from champion.adjust import counted
 from champion.features import FeatureSet
 from champion.lake.workshop import workshop
 from champion.pipeline import carried, portions
@@ -38,9 +39,9 @@ class Made:
 def rebuilt(build: Build, stale: Sequence[date], at_once: int = portions.ROWS) -> Iterator[Made]:
     """Yield the features of the stale sessions, from all bars up to the last of them.
 
-    Where there are more than `at_once` bars, they come year by year, made of some instruments' histories at a time.
+    Where there are more than `at_once` bars, with those that actions bring to other scales, they come year by year, made of some instruments' histories at a time.
     """
-    count = portions.count(build.lake.rows(BARS, end=stale[-1]), at_once)
+    count = portions.count(_rows(build, stale[-1]), at_once)
     if count == 1:
         rows, state = _from_histories(build, _bars(build, stale[-1]), stale[0], stale[-1])
         yield Made(stale, rows.filter(pl.col("trade_date").is_in(stale)), _kept(build, state))
@@ -53,6 +54,12 @@ def rebuilt(build: Build, stale: Sequence[date], at_once: int = portions.ROWS) -
             yield Made(
                 sessions, rows if made is None else made, _kept(build, state) if sessions[-1] == stale[-1] else None
             )
+
+
+def _rows(build: Build, until: date) -> int:
+    """Return about how many bars the histories up to a session have: an action adds a view of half of them or so."""
+    seen = counted(build.factors).filter(pl.col("ex_date") <= until).height
+    return build.lake.rows(BARS, end=until) + seen * build.sessions.index(until) // 2
 
 
 def _deal_bars(build: Build, until: date, folder: Path, count: int) -> None:
@@ -132,7 +139,7 @@ def _next(build: Build, state: pl.DataFrame, before: date, session: date) -> tup
 
 def _rescaled(build: Build, state: pl.DataFrame, before: date, session: date) -> list[str]:
     """Return the instruments with a past that an action after `before` brings to another scale."""
-    new = adjust.counted(build.factors).filter(pl.col("ex_date").is_between(before, session, closed="right"))
+    new = counted(build.factors).filter(pl.col("ex_date").is_between(before, session, closed="right"))
     return new.join(state, on=_ID, how="semi")[_ID].unique().sort().to_list()
 
 
