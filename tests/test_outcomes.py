@@ -77,6 +77,16 @@ def test_a_kernel_beyond_its_memory_is_ended(workspace: Settings, write: Write) 
     assert statuses(done.saved) == ["completed", "failed", "pending"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux, which process it would end first")
+def test_where_memory_ends_the_system_takes_the_kernel_and_not_its_supervisor(
+    workspace: Settings, write: Write
+) -> None:
+    told = "import champion as ch; ch.publish(values={'kernel': int(open('/proc/self/oom_score_adj').read())})"
+    done = run_notebook(workspace, write("first", "n = 1", told))
+    assert done.values["kernel"] == 500
+    assert int(Path("/proc/self/oom_score_adj").read_text()) < 500
+
+
 def test_a_cell_that_is_refused_memory_ran_out_of_it(workspace: Settings, write: Write) -> None:
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({2048 * MIB}, {2048 * MIB}))"
     done = run_notebook(workspace, write("refused", "n = 1", limit, f"b'x' * {8192 * MIB}"), raise_on_failure=False)

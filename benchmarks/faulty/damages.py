@@ -33,7 +33,7 @@ def cases() -> Iterator[Case]:
         yield Case(f"kernels of {megabytes} MB", "memory", partial(_limited, megabytes=megabytes),
                    f"CHAMPION_NOTEBOOK_MEMORY={megabytes}")  # fmt: skip
     yield Case("kernel killed by the system", "memory", _killed, "SIGKILL to the features kernel")
-    for megabytes in (300, 500):
+    for megabytes in (400, 800):
         yield Case(f"machine of {megabytes} MB", "memory", partial(_cgroup, megabytes=megabytes),
                    "a memory cgroup around the command: the system's own killer")  # fmt: skip
 

@@ -47,7 +47,8 @@ def cases() -> Iterator[Case]:
     for free in (0, 192, 2048):
         yield Case(f"disk full, {free} KB left", "disk full", partial(_full, free=free), "a file system of its own")
     yield Case("Prefect's server elsewhere down", "Prefect", _nobody_there, "CHAMPION_PREFECT_API_URL, nobody answers")
-    yield Case("warehouse gone", "warehouse", partial(_gone, name="warehouse"), "the folder was deleted")
+    yield Case("warehouse gone", "warehouse", partial(_gone, name="warehouse"), "the folder was deleted",
+               baseline="timeless", timeless=True)  # fmt: skip
     for name in ("lake", "mlflow", "staging"):
         yield _read_only_case(name)
     yield Case("archive folder unmounted", "archive", _without_archive, "the folder is not there")

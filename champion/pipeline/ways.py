@@ -39,7 +39,8 @@ class Made:
 def rebuilt(build: Build, stale: Sequence[date], at_once: int = portions.ROWS) -> Iterator[Made]:
     """Yield the features of the stale sessions, from all bars up to the last of them.
 
-    Where there are more than `at_once` bars, with those that actions bring to other scales, they come year by year, made of some instruments' histories at a time.
+    Where there are more than `at_once` bars, those in another scale counted too, they come year by year, made of some
+    instruments' histories at a time.
     """
     count = portions.count(_rows(build, stale[-1]), at_once)
     if count == 1:
