@@ -78,9 +78,7 @@ def test_a_kernel_beyond_its_memory_is_ended(workspace: Settings, write: Write) 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux, which process it would end first")
-def test_where_memory_ends_the_system_takes_the_kernel_and_not_its_supervisor(
-    workspace: Settings, write: Write
-) -> None:
+def test_where_memory_ends_the_system_takes_the_kernel_first(workspace: Settings, write: Write) -> None:
     told = "import champion as ch; ch.publish(values={'kernel': int(open('/proc/self/oom_score_adj').read())})"
     done = run_notebook(workspace, write("first", "n = 1", told))
     assert done.values["kernel"] == 500
