@@ -69,7 +69,7 @@ def load(
         retention.apply_retention(engine, settings)
         # The digests come before the rows: what is written in between is loaded the next time.
         known = ledger.known(engine)
-        lost = {name: _lost(lake, engine, name, known[name]) if whole else [] for name in datasets}
+        lost = {name: _lost(lake, engine, name, known.get(name, set())) if whole else [] for name in datasets}
         work = {name: _months(lake, name, min([start, *lost[name]]), max([end, *lost[name]])) for name in datasets}
         for name, found in work.items():
             for some in _load_dataset(lake, engine, contracts.load(name), found, most_values):
