@@ -24,6 +24,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from faulty import kills
 from faulty.cases import Case, Disturbed, judge, undisturbed
 from faulty.look import differences, halves, look
+from faulty.places import UNPRIVILEGED
 from faulty.workspace import Bench
 
 COMMAND = ("features", "2024-08-27", "2024-08-30")
@@ -44,6 +45,35 @@ def test_what_the_machine_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
     found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert found.returncode == 1
     assert re.fullmatch(r"MachineError: .*disk.*: Not a directory; .*run it again\n", found.stderr)
+
+
+@pytest.mark.parametrize(
+    ("work", "said"),
+    [
+        ("warehouse.writer(settings).__enter__()", "MachineError: {}/warehouse: Permission denied; give whoever"),
+        ("journal.begin(settings, 'e', 'n')", "ServiceError: no run can be noted down in {0}/runs: {0}/runs/"),
+    ],
+)
+def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, work: str, said: str) -> None:
+    for name in ("warehouse", "runs"):
+        (tmp_path / name).mkdir(mode=0o555)
+    code = f"""
+from champion import warehouse
+from champion.settings import Settings
+from champion.tracking import journal
+settings = Settings()
+{work}
+"""
+    prefix = UNPRIVILEGED if os.geteuid() == 0 else ()
+    environment = {**os.environ, "CHAMPION_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [*prefix, sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.removeprefix("champion.errors.").startswith(said.format(tmp_path))
+    assert last.endswith(
+        "the permission, or set CHAMPION_HOME to a folder of theirs. What was done is kept: then run it again"
+    )
 
 
 def test_a_clock_that_is_set_makes_nobody_another_process(tmp_path: Path) -> None:

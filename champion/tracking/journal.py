@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from filelock import FileLock
 
 from champion import files
-from champion.errors import ServiceError, UsageError
+from champion.errors import MachineError, ServiceError, UsageError
 from champion.parsed import parsed
 from champion.tracking import reach, runs
 
@@ -115,9 +115,7 @@ def begin(
         _write(entry)
     except OSError as error:
         shutil.rmtree(entry.folder, ignore_errors=True)
-        raise ServiceError(
-            f"{entry.folder}: no run can be noted down there ({error}): make room and try again"
-        ) from error
+        raise ServiceError(f"no run can be noted down in {settings.runs}: {MachineError.of(error)}") from error
     return _opened(settings, entry) or entry
 
 

@@ -11,6 +11,7 @@ hundredth. It is closed when something newer was committed, when this process wa
 from __future__ import annotations
 
 import atexit
+import errno
 import json
 import os
 import sys
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from champion import clock
-from champion.errors import WarehouseError
+from champion.errors import MachineError, WarehouseError
 from champion.files import write_bytes
 from champion.warehouse import outdated, snapshot
 from champion.warehouse.engine import DATABASE, enter_database, refusals
@@ -112,6 +113,8 @@ def _writing(path: Path, wait: float) -> Iterator[Client]:
     replaced: list[Path] = []
     with _written_by_us(path, wait):
         path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):  # which the engine calls a bad argument
+            raise MachineError.of(PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)))
         with _engine(path, path) as client:
             _used.append(_Open(path, writable=True, client=client))
             try:
