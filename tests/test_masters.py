@@ -87,10 +87,17 @@ def test_refresh_follows_the_archive(tmp_path: Path) -> None:
     lake = Lake(settings.lake)
     assert lake.scan("normalized_symbol_master").collect()["symbol"].to_list() == ["20MICRONS", "21STCENMGM"]
     path.write_bytes(published(MICRONS, QUOTED)[:-4])
+    before = sorted((settings.staging / masters.EQUITY_LIST).parent.iterdir())
     with pytest.raises(ArchiveError, match="cut off"):
         masters.refresh(settings)
+    aside = [found for found in (settings.staging / masters.EQUITY_LIST).parent.iterdir() if found not in before]
+    assert [found.read_bytes() for found in aside] == [path.read_bytes()], "kept as evidence"
     assert lake.rows("normalized_symbol_master") == 2
     assert lake.verify("normalized_symbol_master") == []
+    digest = lake.digest("normalized_symbol_master")
+    path.write_bytes(published(MICRONS, QUOTED))
+    assert masters.refresh(settings).outcome == "already", "whole again, as if nothing had been"
+    assert lake.digest("normalized_symbol_master") == digest
 
 
 def test_the_real_list(nse: Path) -> None:

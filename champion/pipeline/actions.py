@@ -37,14 +37,14 @@ def refresh(settings: Settings) -> Refreshed:
     lake, where = Lake(settings.lake), settings.lists or settings.archive
     # Lists of one's own are no part of the archive: they have a staging folder to themselves.
     with Archive(where, settings.staging / "lists" if settings.lists else settings.staging) as archive:
-        names = archive.names(PATTERN)
-        staged = archive.fetch_list(max(names, key=_covers_to)) if names else None
+        newest = max(archive.names(PATTERN), key=_covers_to, default="")
+        staged = archive.fetch_list(newest) if newest else None
     if staged is None:
         found = absent(where, PATTERN)  # an archive behind a URL cannot be listed
     else:
         known = lineage(lake)
         made_from = {"list": staged.sha256, "lineage": known.digest, "actions": VERSION}
-        found = commit(lake, ACTIONS, staged, made_from, partial(_read, known=known))
+        found = commit(lake, ACTIONS, staged, newest, made_from, partial(_read, known=known))
     build_factors(lake)
     return found
 

@@ -112,7 +112,8 @@ def ingest(lake: Lake, staged: Sequence[Received], progress: Progress = silent) 
             progress(done, len(staged), f"ingested {received.session}")
     for received, _ in failed:  # at the end: two publications may share a file
         if received.file.path.exists():
-            set_aside(received.file, received.publication)  # kept as evidence; the next fetch asks the archive again
+            # Kept as evidence; the next fetch asks the archive again.
+            set_aside(received.file, *received.publication.paths(received.session))
     return Ingested(pl.DataFrame(accounts, schema=_ACCOUNT), [(received.session, error) for received, error in failed])
 
 

@@ -35,7 +35,7 @@ def refresh(settings: Settings) -> Refreshed:
         staged = archive.fetch_list(PATH)
     if staged is None:
         return absent(settings.archive, PATH)
-    return commit(Lake(settings.lake), CHANGES, staged, {"list": staged.sha256}, _read)
+    return commit(Lake(settings.lake), CHANGES, staged, PATH, {"list": staged.sha256}, _read)
 
 
 def lineage(lake: Lake, arriving: pl.DataFrame | None = None) -> Lineage:

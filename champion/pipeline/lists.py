@@ -8,8 +8,9 @@ from typing import Literal
 
 import polars as pl
 
+from champion.errors import FormatError
 from champion.lake import Lake
-from champion.sources.archive import Staged
+from champion.sources.archive import Staged, set_aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +23,28 @@ class Refreshed:
 
 
 def commit(
-    lake: Lake, name: str, staged: Staged, made_from: Mapping[str, str], read: Callable[[Staged], pl.DataFrame]
+    lake: Lake,
+    name: str,
+    staged: Staged,
+    path: str,
+    made_from: Mapping[str, str],
+    read: Callable[[Staged], pl.DataFrame],
 ) -> Refreshed:
-    """Commit what `read` makes of a list, unless it is there, made from the same inputs.
+    """Commit what `read` makes of a list that the archive has at `path`, unless it is there, made from the same inputs.
 
     The partition is the date in India on which the list was first read; a second list on one date replaces the first
     there, staging keeps both.
+
+    Raises:
+        FormatError: `read` refuses it. It is set aside as evidence, and the list before it counts again.
     """
     if lake.is_current(name, staged.session, made_from):
         return Refreshed("already", lake.rows(name, staged.session, staged.session), f"{staged.name} is in the lake")
-    frame = read(staged)
+    try:
+        frame = read(staged)
+    except FormatError:
+        set_aside(staged, path)
+        raise
     lake.write(name, staged.session, frame, made_from)
     return Refreshed("written", frame.height, f"{staged.name}: {frame.height:,} rows")
 

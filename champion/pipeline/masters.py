@@ -34,7 +34,7 @@ def refresh(settings: Settings) -> Refreshed:
     lake = Lake(settings.lake)
     known = lineage(lake)
     made_from = {"list": staged.sha256, "lineage": known.digest, "masters": VERSION}
-    return commit(lake, SYMBOLS, staged, made_from, partial(_read, known=known))
+    return commit(lake, SYMBOLS, staged, EQUITY_LIST, made_from, partial(_read, known=known))
 
 
 def _read(staged: Staged, known: Lineage) -> pl.DataFrame:

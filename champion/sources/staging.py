@@ -47,9 +47,12 @@ def find_staged(staging: Path, session: date, publication: Publication = BHAVCOP
     return None
 
 
-def set_aside(file: Staged, publication: Publication = BHAVCOPY) -> None:
-    """Take a file that turned out not to be what it should out of staging, under another name, to be fetched again."""
-    for path in publication.paths(file.session):
+def set_aside(file: Staged, *paths: str) -> None:
+    """Take a file that turned out not to be what it should out of staging, under another name, to be fetched again.
+
+    `paths` are those in the archive under one of which it was published; the file before it counts again.
+    """
+    for path in paths:
         name, depth = Path(path).name, len(Path(path).parts)
         if file.path.name == name or file.path.name.startswith(f"{name}.r"):
             with locked(file.path.parents[depth - 1]):
