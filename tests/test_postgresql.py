@@ -69,7 +69,7 @@ def away(
 
 OLD = """
 import os, sys
-from champion.services import prefect
+from champion.services import local, prefect
 from champion.settings import Settings
 settings, port = Settings(), local.port(None, "")
 api = f"http://{local.HOST}:{port}/api"

@@ -84,4 +84,7 @@ def _equality(one: Mapping[str, Any]) -> str:
 
 def _cell(text: str) -> str:
     plain = " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
-    return plain if len(plain) <= _SAID else f"{plain[:_SAID]}…"
+    if len(plain) <= _SAID:
+        return plain
+    cut = plain[:_SAID]
+    return f"{cut.rpartition('`')[0] if cut.count('`') % 2 else cut}…"  # half a command is none
