@@ -1,6 +1,6 @@
 """Make a workspace to keep, with the code of this checkout: what a later release must be able to open.
 
-    PYTHONPATH=.:tests python tests/kept/make.py tests/kept/0.1.0.tar.xz
+    PYTHONPATH=.:tests python tests/kept/make.py tests/kept/0.2.0.tar.xz
 
 It holds a simulated archive's sessions in the lake (one year of them sealed), the warehouse with all its migrations,
 MLflow's ledger with a notebook run, a registered model, its promotion and its scores, and the archive's files of one
