@@ -119,7 +119,7 @@ def _of_value(name: str, text: str) -> Iterator[str]:
 
 def _of_login(text: str) -> Iterator[str]:
     """Yield what of user:password is secret, also as a request holds it."""
-    yield from (text, text.partition(":")[2], b64encode(text.encode("utf-8", "surrogateescape")).decode())
+    yield from (text, text.partition(":")[2], b64encode(_encoded(text)).decode())
 
 
 def _kept(settings: Settings | None) -> str:
@@ -155,4 +155,12 @@ def _spellings(value: str) -> Iterator[str]:
     """Yield a value as Python, JSON, HTML and URLs write it."""
     shown = repr(value)[1:-1]
     yield from (value, shown, json.dumps(value)[1:-1], json.dumps(shown)[1:-1])
-    yield from (escape(value), quote(value), quote(value, safe=""))
+    yield from (escape(value), quote(_encoded(value)), quote(_encoded(value), safe=""))
+
+
+def _encoded(value: str) -> bytes:
+    """Return the bytes of a text; those of a variable may be no UTF-8, and Python then keeps them as surrogates."""
+    try:
+        return value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # another surrogate, as JSON can write one: of no variable
+        return value.encode("utf-8", "surrogatepass")

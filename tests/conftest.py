@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+import hypothesis
 import pytest
 from chromium import browser, page  # noqa: F401 - fixtures
 from models import trained
@@ -25,6 +26,9 @@ from champion.settings import Settings
 from champion.simulate import SimulatedArchive, publish
 from champion.tracking import promotion
 from champion.warehouse import adjustments, migrations
+
+hypothesis.settings.register_profile("suite", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("suite")  # the same examples each time: what one change broke, it broke
 
 START, END = date(2023, 11, 1), date(2024, 8, 30)
 LONGEST = "demo serve browser outcomes explorers warehouse_routes seal retain promotion models".split()

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from champion import adjust, features
 
-LAW = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+LAW = settings(max_examples=60)
 FIRST = date(2024, 1, 1)
 KNOWN = datetime(2024, 6, 1, tzinfo=UTC)
 FACTORS = (2.0, 5.0, 10.0, 1.5, 1.25, 1.04, 0.1)

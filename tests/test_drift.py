@@ -7,7 +7,7 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from champion.drift import FEWEST, MOVED, WATCH, between
 from champion.errors import UsageError
@@ -54,14 +54,12 @@ def index_by_loop(before: list[float], now: list[float], bins: int) -> float:
     return total
 
 
-@settings(deadline=None)
 @given(VALUES, VALUES, st.integers(2, 12))
 def test_both_equal_plain_loops_also_where_values_are_equal(before: list[float], now: list[float], bins: int) -> None:
     assert measure("ks", before, now) == pytest.approx(distance_by_loop(before, now), abs=1e-12)
     assert measure("psi", before, now, bins) == pytest.approx(index_by_loop(before, now, bins), abs=1e-12)
 
 
-@settings(deadline=None)
 @given(VALUES, VALUES)
 def test_any_increasing_function_gives_the_same_and_order_says_nothing(before: list[float], now: list[float]) -> None:
     for which in ("psi", "ks"):

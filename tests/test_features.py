@@ -16,7 +16,7 @@ from champion import contracts, features
 from champion.errors import ContractError, UsageError
 
 SIMPLE = talib.MA_Type.SMA  # type: ignore[attr-defined]  # its stub forgets to export it
-LAW = settings(max_examples=15, deadline=None, derandomize=True, database=None)
+LAW = settings(max_examples=15)
 LENGTHS = st.lists(st.sampled_from([1, 2, 14, 15, 18, 20, 26, 34, 60, 210]), min_size=1, max_size=5)
 
 

@@ -91,7 +91,7 @@ def test_the_map_gives_each_share_the_area_of_its_turnover() -> None:
         plots.market_map(pl.DataFrame(rows | {"turnover": [1.0] * 3, "trade_date": [*days(2), days(1)[0]]}))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=40))
 def test_tiles_fill_the_map_without_overlap(sizes: list[float]) -> None:
     areas = sorted((size * 5800 / sum(sizes) for size in sizes), reverse=True)

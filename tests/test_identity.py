@@ -14,7 +14,7 @@ from champion import identity
 from champion.identity import SCHEMA, Lineage
 from champion.sources import actions as lists
 
-LAW = settings(max_examples=150, deadline=None, derandomize=True, database=None)
+LAW = settings(max_examples=150)
 FIRST = date(2020, 1, 1)
 
 

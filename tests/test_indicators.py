@@ -149,7 +149,7 @@ def test_squares_of_the_largest_prices_do_not_overflow() -> None:
     assert bars.select(sd=ind.standard_deviation(CLOSE, 20))["sd"][-1] == pytest.approx((1e9 - 1) / 2, rel=1e-15)
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, database=None)
+@settings(max_examples=8)
 @given(
     seed=st.integers(0, 2**20), length=st.integers(1, 80), kind=st.sampled_from(["walk", "tiny", "huge", "then_flat"])
 )
@@ -162,7 +162,7 @@ def test_bounds(seed: int, length: int, kind: str) -> None:
     assert (got["atr_14"] >= 0).all()
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, database=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 2**20), power=st.integers(-2, 4))
 def test_oscillators_have_no_unit(seed: int, power: int) -> None:
     bars = series("walk", 60, seed)

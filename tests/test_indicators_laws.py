@@ -70,7 +70,7 @@ UNIT_FREE = [
     *("chaikin_money_flow", "rolling_zscore", "rolling_rank", "beta", "correlation"),
 ]
 
-law = settings(max_examples=12, deadline=None, derandomize=True, database=None)
+law = settings(max_examples=12)
 seeds = st.integers(0, 2**20)
 
 

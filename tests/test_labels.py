@@ -48,7 +48,7 @@ def by_loop(
     return found
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**20), horizon=st.integers(1, 30), lag=st.integers(0, 3))
 def test_equals_a_plain_loop(seed: int, horizon: int, lag: int) -> None:
     bars = market(seed)
@@ -79,7 +79,7 @@ def test_a_share_that_does_not_trade_on_entry_was_not_to_be_had() -> None:
     assert labels.row(0)[2:] == (None, sessions[2], None)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, database=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**20), horizon=st.integers(1, 8), lag=st.integers(0, 2), cut=st.integers(0, 35))
 def test_a_label_is_known_at_its_end_and_not_before(seed: int, horizon: int, lag: int, cut: int) -> None:
     bars, today = market(seed), FIRST + timedelta(days=cut)
@@ -126,7 +126,7 @@ def uniqueness_by_loop(labels: pl.DataFrame) -> list[float]:
     return [sum(1 / shared[instrument, day] for day in days) / len(days) for instrument, days in spans]
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**20), horizon=st.integers(1, 8), lag=st.integers(0, 2))
 def test_uniqueness_equals_a_plain_loop(seed: int, horizon: int, lag: int) -> None:
     labels = forward_return(market(seed, sessions=15, instruments=3), horizon, lag).drop_nulls("forward_return")

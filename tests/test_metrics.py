@@ -9,7 +9,7 @@ from random import Random
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from scipy.stats import pearsonr, spearmanr
 
 from champion import metrics
@@ -31,7 +31,6 @@ def session(scores: list[float], returns: list[float], day: date = FIRST) -> pl.
     )
 
 
-@settings(deadline=None)
 @given(PAIRS)
 def test_coefficients_equal_scipy_also_where_values_are_equal(pairs: list[tuple[float, float]]) -> None:
     scores, returns = [one for one, _ in pairs], [other for _, other in pairs]
@@ -85,7 +84,6 @@ def test_quantiles_by_hand() -> None:
     assert found["mean_return"].to_list() == pytest.approx([0.055, 0.075, 0.095])
 
 
-@settings(deadline=None)
 @given(PAIRS, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing_even_where_scores_are_equal(
     pairs: list[tuple[float, float]], random: Random

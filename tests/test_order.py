@@ -47,9 +47,6 @@ WITHOUT_BHAVCOPY, BROKEN = date(2024, 1, 3), date(2024, 1, 8)
 STAGES = ("changes", "identify", "masters", "actions", "features")
 LAW = hypothesis_settings(
     max_examples=8,
-    deadline=None,
-    derandomize=True,
-    database=None,
     phases=(Phase.explicit, Phase.generate),  # to shrink a failure would take minutes
 )
 MEMORY = next((folder for folder in ("/dev/shm",) if Path(folder).is_dir()), None)  # noqa: S108 - Linux has it

@@ -71,13 +71,10 @@ CONTRACTS = [contracts.load(name, version) for name in contracts.names() for ver
 ALL = [*CONTRACTS, every_type()]
 RULES = [(contract, rule) for contract in CONTRACTS for rule in contract.rules]
 
-# The same rows every time, as many as take seconds; the engine outlives the examples on purpose.
+# As many rows as take seconds; the engine outlives the examples on purpose.
 EXAMPLES = settings(
     max_examples=12,
-    derandomize=True,
-    database=None,
     phases=[Phase.generate],  # a failure is shown as found: shrinking rows this wide takes minutes
-    deadline=None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large,
         HealthCheck.large_base_example,

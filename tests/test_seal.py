@@ -340,7 +340,7 @@ STEPS = st.one_of(
 )
 
 
-@hypothesis.settings(max_examples=40, deadline=None)
+@hypothesis.settings(max_examples=40)
 @given(name=st.sampled_from([RAW, BARS]), steps=st.lists(STEPS, min_size=2, max_size=12))
 def test_any_order_of_writing_sealing_and_sweeping_reads_as_what_was_written(
     ingested: Settings, name: str, steps: list[tuple[date, int] | str]

@@ -50,7 +50,6 @@ def enough(splitter: PurgedWalkForward, more: int) -> list[date]:
     return days(splitter.min_train + splitter.lag + splitter.horizon + splitter.embargo + splitter.n_splits + more)
 
 
-@settings(deadline=None)
 @given(SPLITTERS, st.integers(0, 40), st.randoms())
 def test_no_training_label_reaches_a_test_window_and_the_embargo_is_kept(
     splitter: PurgedWalkForward, more: int, random: Random
@@ -65,7 +64,6 @@ def test_no_training_label_reaches_a_test_window_and_the_embargo_is_kept(
         assert starts - max(label_ends) - 1 == splitter.embargo  # whole sessions between, and no more than asked
 
 
-@settings(deadline=None)
 @given(SPLITTERS, st.integers(0, 40))
 def test_every_row_is_tested_at_most_once_in_time_order_and_the_end_is_never_left_out(
     splitter: PurgedWalkForward, more: int
@@ -82,7 +80,6 @@ def test_every_row_is_tested_at_most_once_in_time_order_and_the_end_is_never_lef
     assert tested == list(range(tested[0], len(sessions)))
 
 
-@settings(deadline=None)
 @given(SPLITTERS, st.integers(0, 40))
 def test_windows_are_the_split_in_sessions(splitter: PurgedWalkForward, more: int) -> None:
     sessions = enough(splitter, more)
@@ -114,7 +111,7 @@ def test_rows_without_groups_are_refused(splitter: PurgedWalkForward | Combinato
         next(splitter.split([1, 2, 3]))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(combinatorial())
 def test_combinatorial_labels_of_both_sides_share_no_session_and_the_embargo_is_kept(
     case: tuple[CombinatorialPurged, list[int]],
@@ -134,7 +131,7 @@ def test_combinatorial_labels_of_both_sides_share_no_session_and_the_embargo_is_
             assert min(abs(number - other) for other in tested) <= reach + splitter.embargo
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(combinatorial())
 def test_combinatorial_rows_are_tested_once_a_path(case: tuple[CombinatorialPurged, list[int]]) -> None:
     splitter, rows = case

@@ -17,7 +17,7 @@ from champion.pipeline.build import FEATURES
 from champion.pipeline.declare import declare
 
 STATE = features.find("v1").state_contract
-LAW = settings(max_examples=8, deadline=None, derandomize=True, database=None)
+LAW = settings(max_examples=8)
 LENGTHS = st.lists(st.sampled_from([1, 2, 14, 15, 18, 25, 26, 34, 60, 199, 201, 210]), min_size=1, max_size=4)
 OWN = features.FeatureSet(
     "own_ideas",

@@ -52,14 +52,14 @@ def by_loop(bars: pl.DataFrame, universe: Universe) -> set[tuple[str, date]]:
     return found
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**20), universe=FILTERS)
 def test_equals_a_plain_loop(seed: int, universe: Universe) -> None:
     bars = market(seed)
     assert set(members(bars, universe).rows()) == by_loop(bars, universe)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**20), universe=FILTERS, until=st.integers(1, 60))
 def test_what_comes_later_changes_nobody(seed: int, universe: Universe, until: int) -> None:
     bars, today = market(seed), FIRST + timedelta(days=until)

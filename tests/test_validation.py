@@ -78,7 +78,7 @@ def test_an_empty_price_is_refused_as_a_bar_but_not_as_raw() -> None:
     assert validation.validate(bar, BARS).rejected["reasons"].to_list() == [["open is null"]]
 
 
-@hypothesis_settings(max_examples=60, deadline=None, derandomize=True)
+@hypothesis_settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.sampled_from("ABC"), st.integers(-2, 2), st.sampled_from(["CM", "FO", None])), max_size=12)
 )
