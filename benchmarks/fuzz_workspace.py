@@ -112,7 +112,7 @@ def _staging(settings: Settings) -> list[Target]:
         Staging(root, canonical(settings.archive)).find([path], SESSION)
         kept = list(records.everything(root))
         if found is not None:
-            set_aside(found)
+            set_aside(found, BHAVCOPY.paths(SESSION))
         return len(kept), found is None
 
     def read_absent() -> object:

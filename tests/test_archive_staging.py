@@ -104,9 +104,9 @@ def test_a_refused_file_goes_aside_and_the_one_before_counts_again(
     path.write_bytes(path.read_bytes() + b"\0")  # a zip may have a tail
     second = fetch(folder, staging, refresh=True)
     assert second.path.name == f"{first.path.name}.r1"
-    set_aside(second, *bhavcopy_paths(SESSION))
+    set_aside(second, bhavcopy_paths(SESSION))
     assert find_staged(staging, SESSION) == first
-    set_aside(first, *bhavcopy_paths(SESSION))
+    set_aside(first, bhavcopy_paths(SESSION))
     assert find_staged(staging, SESSION) is None
     assert [name.rpartition(".")[2][:8] for name in beside(first)] == ["refused-"] * 2
     shutil.copy(archive.root / bhavcopy_paths(SESSION)[0], path)

@@ -113,7 +113,7 @@ def ingest(lake: Lake, staged: Sequence[Received], progress: Progress = silent) 
     for received, _ in failed:  # at the end: two publications may share a file
         if received.file.path.exists():
             # Kept as evidence; the next fetch asks the archive again.
-            set_aside(received.file, *received.publication.paths(received.session))
+            set_aside(received.file, received.publication.paths(received.session))
     return Ingested(pl.DataFrame(accounts, schema=_ACCOUNT), [(received.session, error) for received, error in failed])
 
 

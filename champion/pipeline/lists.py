@@ -43,7 +43,7 @@ def commit(
     try:
         frame = read(staged)
     except FormatError:
-        set_aside(staged, path)
+        set_aside(staged, [path])
         raise
     lake.write(name, staged.session, frame, made_from)
     return Refreshed("written", frame.height, f"{staged.name}: {frame.height:,} rows")

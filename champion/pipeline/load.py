@@ -68,9 +68,9 @@ def load(
         migrations.migrate(engine)
         retention.apply_retention(engine, settings)
         # The digests come before the rows: what is written in between is loaded the next time.
-        known = ledger.known(engine)
-        lost = {name: _lost(lake, engine, name, known.get(name, set())) if whole else [] for name in datasets}
-        work = {name: _months(lake, name, min([start, *lost[name]]), max([end, *lost[name]])) for name in datasets}
+        lost = _lost(lake, engine, datasets) if whole else {}
+        asked = {name: [start, end, *lost.get(name, ())] for name in datasets}
+        work = {name: _months(lake, name, min(sessions), max(sessions)) for name, sessions in asked.items()}
         for name, found in work.items():
             for some in _load_dataset(lake, engine, contracts.load(name), found, most_values):
                 results += some
@@ -112,11 +112,14 @@ def _months(lake: Lake, name: str, start: date, end: date) -> dict[date, Month]:
     return lake.months(name) if is_list else lake.months(name, start, end)
 
 
-def _lost(lake: Lake, engine: Client, name: str, known: set[date]) -> list[date]:
-    """Return the sessions whose months the warehouse should keep and knows nothing of."""
-    unknown = [session for session in lake.sessions(name) if session.replace(day=1) not in known]
-    oldest = retention.keeps_from(engine, name) if unknown else None
-    return [session for session in unknown if oldest is None or session >= oldest]
+def _lost(lake: Lake, engine: Client, datasets: Sequence[str]) -> dict[str, list[date]]:
+    """Return the sessions of each dataset whose months the warehouse should keep and knows nothing of."""
+    known, found = ledger.known(engine), {}
+    for name in datasets:
+        unknown = [session for session in lake.sessions(name) if session.replace(day=1) not in known.get(name, set())]
+        oldest = retention.keeps_from(engine, name) if unknown else None
+        found[name] = [session for session in unknown if oldest is None or session >= oldest]
+    return found
 
 
 def _load_dataset(

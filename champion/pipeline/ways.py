@@ -17,7 +17,6 @@ from pathlib import Path
 import polars as pl
 
 from champion import adjust, features
-from champion.adjust import counted
 from champion.features import FeatureSet
 from champion.lake.workshop import workshop
 from champion.pipeline import carried, portions
@@ -59,7 +58,7 @@ def rebuilt(build: Build, stale: Sequence[date], at_once: int = portions.ROWS) -
 
 def _rows(build: Build, until: date) -> int:
     """Return about how many bars the histories up to a session have: an action adds a view of half of them or so."""
-    seen = counted(build.factors).filter(pl.col("ex_date") <= until).height
+    seen = adjust.counted(build.factors).filter(pl.col("ex_date") <= until).height
     return build.lake.rows(BARS, end=until) + seen * build.sessions.index(until) // 2
 
 
@@ -140,7 +139,7 @@ def _next(build: Build, state: pl.DataFrame, before: date, session: date) -> tup
 
 def _rescaled(build: Build, state: pl.DataFrame, before: date, session: date) -> list[str]:
     """Return the instruments with a past that an action after `before` brings to another scale."""
-    new = counted(build.factors).filter(pl.col("ex_date").is_between(before, session, closed="right"))
+    new = adjust.counted(build.factors).filter(pl.col("ex_date").is_between(before, session, closed="right"))
     return new.join(state, on=_ID, how="semi")[_ID].unique().sort().to_list()
 
 

@@ -47,7 +47,7 @@ def find_staged(staging: Path, session: date, publication: Publication = BHAVCOP
     return None
 
 
-def set_aside(file: Staged, *paths: str) -> None:
+def set_aside(file: Staged, paths: Sequence[str]) -> None:
     """Take a file that turned out not to be what it should out of staging, under another name, to be fetched again.
 
     `paths` are those in the archive under one of which it was published; the file before it counts again.
