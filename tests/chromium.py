@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from waiting import PATIENCE
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = "--no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-background-networking".split()
-SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def page(browser: Browser) -> Iterator[Page]:
     foreign: list[str] = []
     context.on("request", lambda request: foreign.append(request.url) if is_foreign(request.url) else None)
     opened = context.new_page()
-    opened.set_default_timeout(SECONDS * 1000)
+    opened.set_default_timeout(PATIENCE * 1000)
     yield opened
     context.close()
     assert not foreign, "works without a network"

@@ -9,12 +9,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from waiting import PATIENCE
+
 from champion.settings import Settings
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = ["welcome", *sorted(f"explore/{path.stem}" for path in (FOLDER / "explore").glob("*.ipynb"))]
 NEED_RUNS = ["explore/ledger_tour", "explore/model_desk", "explore/sql_tour"]  # and a warehouse, and a model
-CELL_SECONDS = 120
 
 
 def explore(notebooks: Sequence[str], settings: Settings, folder: Path) -> None:
@@ -22,7 +23,7 @@ def explore(notebooks: Sequence[str], settings: Settings, folder: Path) -> None:
     (folder / "pytest.ini").write_text("[pytest]\n")  # not the project's options: they are for its own tests
     names = [Path(shutil.copy(FOLDER / f"{notebook}.ipynb", folder)).name for notebook in notebooks]
     options = ["-c", "pytest.ini", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env"]
-    options += [f"--nbval-cell-timeout={CELL_SECONDS}", "--nbval-kernel-startup-timeout=120"]
+    options += [f"--nbval-cell-timeout={PATIENCE:.0f}", f"--nbval-kernel-startup-timeout={PATIENCE:.0f}"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-v", *options, *names],
         env={**os.environ, **settings.environment()},
@@ -30,7 +31,7 @@ def explore(notebooks: Sequence[str], settings: Settings, folder: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     unseen = [name for name in names if f"\n{Path(name).stem}::" not in done.stdout]

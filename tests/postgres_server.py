@@ -17,9 +17,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from waiting import PATIENCE
+
 USER, PASSWORD = "champion", "p@ss/word: 1"
 QUOTED = "p%40ss%2Fword%3A%201"
-_HOST, _PATIENCE = "127.0.0.1", 30
+_HOST = "127.0.0.1"
 _QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "shared_buffers=16MB", "max_connections=60")
 
 
@@ -85,7 +87,7 @@ def running() -> Iterator[Server]:
 def _answering(server: Server, process: subprocess.Popen[bytes], log: Path) -> Server:
     import psycopg  # noqa: PLC0415
 
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             server.rows("postgres", "select 1")

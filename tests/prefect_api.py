@@ -8,11 +8,10 @@ from typing import Any
 
 import httpx
 from hooks import Webhook
+from waiting import PATIENCE
 
 from champion import logins
 from champion.settings import Settings
-
-_PATIENCE = 240  # seconds, on a machine that others use too
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,9 @@ class Api:
 
 def request(api: Api, method: str, path: str, body: Any = None) -> Any:
     """Return the answer; 503 is SQLite being busy, after which Prefect's own clients ask again, too."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while True:
-        answer = httpx.request(method, f"{api.url}/{path}", json=body, auth=api.login, timeout=30)
+        answer = httpx.request(method, f"{api.url}/{path}", json=body, auth=api.login, timeout=PATIENCE)
         if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
             return answer.raise_for_status().json() if answer.content else None
         time.sleep(0.2)

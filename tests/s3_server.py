@@ -13,10 +13,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
+from waiting import PATIENCE
 
 BUCKET = "champion"
 _KEY, _SECRET = "key-of-a-test", "secret-of-a-test"
-_HOST, _PATIENCE = "127.0.0.1", 30
+_HOST = "127.0.0.1"
 _PARTS = ("s3", "filer", "master", "volume")  # each speaks HTTP on one port and gRPC on another
 _QUIET = ("-s3", "-filer", "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0")
 
@@ -50,7 +51,7 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Return once it answers."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             if httpx.get(f"{url}/healthz").is_success:

@@ -11,7 +11,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,8 +21,8 @@ import httpx
 import nbformat
 import psutil
 import pytest
-from chromium import SECONDS
 from playwright.sync_api import Page
+from waiting import PATIENCE, until
 
 from champion import resources
 from champion.pipeline import actions
@@ -47,7 +46,7 @@ class Lab:
     def get(self, path: str, *, token: bool = True) -> httpx.Response:
         """What the server answers, to somebody who knows the token or does not."""
         headers = {"Authorization": f"token {self.token}"} if token else {}
-        return httpx.get(f"{self.base}{path}", headers=headers, timeout=30)
+        return httpx.get(f"{self.base}{path}", headers=headers, timeout=PATIENCE)
 
 
 @contextmanager
@@ -61,7 +60,7 @@ def started(command: list[str], variables: dict[str, str], log: Path) -> Iterato
         finally:
             family += server.children(recursive=True)
             process.terminate()
-            _, stubborn = psutil.wait_procs(family, timeout=15)
+            _, stubborn = psutil.wait_procs(family, timeout=60)
             for one in stubborn:
                 one.kill()
             process.wait()
@@ -69,11 +68,10 @@ def started(command: list[str], variables: dict[str, str], log: Path) -> Iterato
 
 def patiently(look: Callable[[], str | None], log: Path) -> str:
     """What `look` finds, once it finds it."""
-    deadline = time.monotonic() + SECONDS
-    while (found := look()) is None:
-        assert time.monotonic() < deadline, log.read_text()[-3000:]
-        time.sleep(0.1)
-    return found
+    try:
+        return until("the server", look)
+    except TimeoutError as error:
+        raise AssertionError(log.read_text()[-3000:]) from error
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +138,7 @@ def test_a_port_asked_for_is_never_exchanged_for_another(workspace: Settings, tm
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "champion", "lab", "--no-browser", "--port", port]
         variables = {**os.environ, "CHAMPION_HOME": str(workspace.home), "HOME": str(tmp_path)}
-        said = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=SECONDS)
+        said = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert said.returncode != 0
     assert port in said.stderr
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from waiting import PATIENCE
 
 from champion.simulate import SimulatedArchive
 
@@ -44,7 +45,7 @@ def proof(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) -
     first, last = str(archive.sessions[0]), str(archive.sessions[-1])
     places = ["--archive", str(archive.root), "--report", str(report), "--details", str(details)]
     command = [sys.executable, str(PROOF), *places, "--start", first, "--end", last]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr[-3000:]
     return Proof(report.read_text(), details)
 

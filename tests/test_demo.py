@@ -19,6 +19,7 @@ from explorers import NEED_RUNS, explore
 from hooks import listening
 from prefect_api import Api, keep_notifier, request
 from typer.testing import CliRunner
+from waiting import PATIENCE
 
 from champion import logins
 from champion.cli.app import app
@@ -82,7 +83,7 @@ def champion(base: Path) -> Iterator[Command]:
         variables |= {f"CHAMPION_{name.upper()}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "champion", *arguments]
         done = subprocess.run(
-            command, env=variables | PLANTED, capture_output=True, text=True, check=False, timeout=280
+            command, env=variables | PLANTED, capture_output=True, text=True, check=False, timeout=PATIENCE
         )
         with outputs.open("a", encoding="utf-8") as said:
             said.write(done.stdout + done.stderr)
@@ -295,7 +296,7 @@ def test_what_the_schedule_starts_runs_on_the_demo(demo: dict[str, Any], setting
     variables = {**os.environ, "CHAMPION_HOME": str(settings.home), "CHAMPION_ARCHIVE": settings.archive}
     variables["CHAMPION_DISK_FREE_GB"] = "0"
     command = [sys.executable, "-c", _SCHEDULED]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=280)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr[-3000:]
     said = json.loads(done.stdout.splitlines()[-1])
     lake = Lake(settings.lake)

@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from waiting import PATIENCE
+
 ROUNDS = 5
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -24,7 +26,7 @@ def test_killed_at_any_instant_a_rerun_gives_the_undisturbed_lake(tmp_path: Path
         check=False,
         env={**variables, "PYTHONPATH": os.pathsep.join(sys.path)},
         text=True,
-        timeout=200,
+        timeout=PATIENCE,
     )
     assert found.returncode == 0, found.stderr[-2000:]
     report = json.loads((tmp_path / "report.json").read_text())

@@ -7,6 +7,7 @@ from datetime import date
 import polars as pl
 import pytest
 from jupyter_client.manager import KernelManager
+from waiting import PATIENCE
 from warehouse_rows import JANUARY, NORMALIZED, normalized, python, wait_for
 
 from champion import contracts, magic, warehouse
@@ -39,14 +40,14 @@ def test_a_kernel_asks_while_a_loading_flow_writes(fresh: Settings, monkeypatch:
 
     def run(cell: str) -> str:
         said.clear()
-        notebook.execute_interactive(cell, timeout=120, output_hook=output)
+        notebook.execute_interactive(cell, timeout=PATIENCE, output_hook=output)
         return "".join(said)
 
     where = "where symbol in {names:Array(String)} and trade_date >= {start:Date}"
     ask = f"%%sql bars <<\nselect symbol, close from equity_ohlc\n{where}"
     try:
         with python(fresh, flow) as process:
-            notebook.wait_for_ready(timeout=120)
+            notebook.wait_for_ready(timeout=PATIENCE)
             run("%load_ext champion\nfrom datetime import date\nimport polars as pl")
             run("start, names = date(2024, 1, 16), pl.Series(['ACME', 'BETA'])")
             run(ask)

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from pydantic import SecretStr
+from waiting import PATIENCE
 from written import notebook, wait_for
 
 from champion.errors import UsageError
@@ -53,13 +54,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, env={**os.environ, **told}, cwd=folder, stdout=log, stderr=log)
     try:
-        wait_for(lambda: local.answers(f"http://{local.HOST}:{port}/health") or process.poll() is not None, 240)
+        wait_for(lambda: local.answers(f"http://{local.HOST}:{port}/health") or process.poll() is not None)
         assert process.poll() is None, (folder / "log").read_text()
         yield f"{local.HOST}:{port}"
     finally:
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         process.terminate()
-        psutil.wait_procs(family, timeout=20)
+        psutil.wait_procs(family, timeout=60)
         process.wait(20)
     assert b"Plant3d" not in (folder / "log").read_bytes()
 
@@ -82,7 +83,7 @@ def test_without_a_login_or_with_a_wrong_one_the_error_says_what_to_do(server: s
         store.prepare(at(server, tmp_path / "nobody"))
     variables = {**os.environ, **at(server, tmp_path / "wrong", "admin:Plant3d-wrong@").environment()}
     command = [sys.executable, "-m", "champion", "models", "list"]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 2
     assert f"the MLflow server http://{server} does not admit us (UNAUTHENTICATED): {said}" in done.stderr
     assert "Plant3d" not in done.stdout + done.stderr

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 import pytest
 from models import HORIZON, trained
+from waiting import PATIENCE
 
 from champion import canaries, metrics
 from champion.errors import LakeError, ModelError, PromotionRefused, UsageError
@@ -91,7 +92,7 @@ def test_the_commands_list_compare_and_tell_the_history(modelled: Settings) -> N
     def said(*arguments: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "champion", "models", *arguments, "--json"]
         variables = {**os.environ, "CHAMPION_HOME": str(modelled.home), "PYTHONPATH": os.pathsep.join(sys.path)}
-        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
         assert done.returncode == 0, done.stderr
         return dict(json.loads(done.stdout))
 

@@ -22,6 +22,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 from sklearn.linear_model import LogisticRegression
+from waiting import PATIENCE
 
 from champion import doctor, logins
 from champion.errors import ModelError, ServiceError, UsageError
@@ -122,7 +123,7 @@ def test_workspaces_meet_on_a_fresh_database(away: Settings, server: postgres_se
     command = [sys.executable, "-c", prepare, str(tmp_path / "another"), away.tracking]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as other:
         store.prepare(away)
-        _, said = other.communicate(timeout=120)
+        _, said = other.communicate(timeout=PATIENCE)
     assert other.returncode == 0, said[-2000:]
     assert server.rows("mlflow", "select count(*) from experiments") == [(1,)]
 

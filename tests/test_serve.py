@@ -8,12 +8,10 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import nbformat
@@ -23,6 +21,7 @@ import yaml
 from hooks import Webhook, listening
 from playwright.sync_api import Page
 from prefect_api import Api, keep_block, keep_notifier, request
+from waiting import PATIENCE, until
 
 from champion import clock, doctor, logins, resources
 from champion.errors import ServiceError
@@ -32,8 +31,6 @@ from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.tracking import runs
 
-T = TypeVar("T")
-_PATIENCE = 240  # seconds, on a machine that others use too
 _BESIDE = """
 from champion import logins
 from champion.services import prefect
@@ -98,16 +95,6 @@ class Served:
         return psutil.Process(record["pid"])
 
 
-def until(what: str, look: Callable[[], T | None]) -> T:
-    """Return what `look` finds once it finds anything."""
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        if found := look():
-            return found
-        time.sleep(0.2)
-    raise TimeoutError(what)
-
-
 @pytest.fixture(scope="module")
 def served(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The workspace served; what is left of it in the end is told by the last test.
@@ -130,7 +117,7 @@ def served(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) 
         process = subprocess.Popen(command, env=variables, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
         beside = subprocess.Popen([sys.executable, "-c", _BESIDE], env=variables, cwd=folder, stdout=subprocess.PIPE)
         try:
-            found = beside.communicate(timeout=_PATIENCE)[0].decode()
+            found = beside.communicate(timeout=PATIENCE)[0].decode()
             until("champion serve", lambda: "Ctrl-C" in said.read_text() or process.poll() is not None)
             assert process.poll() is None, said.read_text()
             pages = dict(re.findall(r"^(Prefect|MLflow) +(http\S+)$", said.read_text(), re.MULTILINE))
@@ -140,7 +127,7 @@ def served(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) 
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            process.wait(60)
+            process.wait(PATIENCE)
 
 
 def test_what_prefect_yaml_says_is_deployed(served: Served) -> None:
@@ -169,9 +156,9 @@ def test_two_that_begin_at_once_share_a_server_that_asks_for_its_login(served: S
     assert logins.path(served.settings).stat().st_mode & 0o777 == 0o600
     for login in (None, ("champion", "guessed"), ("", "")):
         for asked in ("admin/version", "block_types/filter", "csrf-token"):
-            answer = httpx.get(f"{served.prefect}/api/{asked}", auth=login, timeout=30)
+            answer = httpx.get(f"{served.prefect}/api/{asked}", auth=login, timeout=PATIENCE)
             assert answer.status_code == httpx.codes.UNAUTHORIZED
-    assert httpx.get(f"{served.prefect}/api/admin/version", auth=served.api.login, timeout=30).is_success
+    assert httpx.get(f"{served.prefect}/api/admin/version", auth=served.api.login, timeout=PATIENCE).is_success
     kept = logins.path(served.settings).rename(served.settings.home / "away")
     with pytest.raises(ServiceError, match="where none is kept any more: `champion stop`"):
         prefect.ensure(served.settings)
@@ -182,8 +169,8 @@ def test_two_that_begin_at_once_share_a_server_that_asks_for_its_login(served: S
 
 def test_a_schedule_fires_and_both_pages_show_the_run(served: Served) -> None:
     deployment = served.deployment("lake-retention")["id"]
-    soon = (clock.now() + timedelta(seconds=8)).isoformat()  # one missed on a busy machine is not waited for long
-    often = {"active": True, "schedule": {"interval": 12, "anchor_date": soon}, "max_scheduled_runs": 1}
+    interval = {"interval": 12, "anchor_date": clock.now().isoformat()}
+    often = {"active": True, "schedule": interval, "max_scheduled_runs": 1}
     path = f"deployments/{deployment}/schedules"
     schedule = request(served.api, "POST", path, [often])[0]["id"]
     of_it = {"deployments": {"id": {"any_": [deployment]}}, "sort": "EXPECTED_START_TIME_ASC"}
@@ -202,12 +189,12 @@ def test_a_schedule_fires_and_both_pages_show_the_run(served: Served) -> None:
     assert (page["type"], page["key"]) == ("markdown", "lake-retention")
     assert "**succeeded**" in page["data"]
     api = f"{served.mlflow}/api/2.0/mlflow"
-    named = httpx.get(f"{api}/experiments/get-by-name", params={"experiment_name": "lake-retention"}, timeout=30)
+    named = httpx.get(f"{api}/experiments/get-by-name", params={"experiment_name": "lake-retention"}, timeout=PATIENCE)
     wanted = {
         "experiment_ids": [named.raise_for_status().json()["experiment"]["experiment_id"]],
         "filter": f"tags.`prefect.flow_run_id` = '{run['id']}'",
     }
-    entry = httpx.post(f"{api}/runs/search", json=wanted, timeout=30).raise_for_status().json()["runs"]
+    entry = httpx.post(f"{api}/runs/search", json=wanted, timeout=PATIENCE).raise_for_status().json()["runs"]
     assert [
         (e["info"]["status"], {"key": "champion.outcome", "value": "succeeded"} in e["data"]["tags"]) for e in entry
     ] == [("FINISHED", True)]
@@ -236,7 +223,7 @@ def test_cancelling_ends_the_kernel_is_in_the_ledger_and_is_told(served: Served,
     written = until("the kernel", lambda: pids.read_text() if pids.exists() else "")
     kernel, child = [psutil.Process(int(pid)) for pid in written.split()]
     served.ask(f"flow_runs/{run}/set_state", state={"type": "CANCELLING"})
-    _, alive = psutil.wait_procs([kernel, child], timeout=30)
+    _, alive = psutil.wait_procs([kernel, child], timeout=PATIENCE)
     assert alive == []
     path = f"flow_runs/{run}"
     until("the cancelled run", lambda: request(served.api, "GET", path)["state_type"] == "CANCELLED")
@@ -256,7 +243,7 @@ def test_cancelling_ends_the_kernel_is_in_the_ledger_and_is_told(served: Served,
 def test_a_workspace_is_served_once(served: Served) -> None:
     variables = {**os.environ, "CHAMPION_HOME": str(served.settings.home), "CHAMPION_ARCHIVE": served.settings.archive}
     again = [sys.executable, "-m", "champion", "serve"]
-    said = subprocess.run(again, env=variables, capture_output=True, text=True, check=False, timeout=60)
+    said = subprocess.run(again, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert said.returncode == 1
     assert "is being served already" in said.stderr
     assert served.process.poll() is None
@@ -268,8 +255,8 @@ def test_all_listen_on_loopback_and_stop_together(served: Served) -> None:
     listening_on = {c.laddr.ip for p in family for c in p.net_connections() if c.status == psutil.CONN_LISTEN}
     assert listening_on == {"127.0.0.1"}
     served.process.send_signal(signal.SIGTERM)
-    assert served.process.wait(60) == 0
-    assert psutil.wait_procs(family, timeout=5)[1] == []
+    assert served.process.wait(PATIENCE) == 0
+    assert psutil.wait_procs(family, timeout=PATIENCE)[1] == []
 
 
 def _start_sleeper(served: Served, folder: Path, pids: Path) -> str:

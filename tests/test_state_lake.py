@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from waiting import PATIENCE
 
 from champion import features
 from champion.factors import FACTORS
@@ -263,7 +264,7 @@ def test_a_set_of_one_s_own_in_the_lake(copy: Callable[[str], Lake], tmp_path: P
     def run(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
         here = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
         command = [sys.executable, "-c", program, str(lake.root)]
-        return subprocess.run(command, env=here, capture_output=True, text=True, check=False, timeout=100)
+        return subprocess.run(command, env=here, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
     module.write_text(IDEAS)
     first = run(PROGRAM, tmp_path)

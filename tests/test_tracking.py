@@ -28,6 +28,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from waiting import PATIENCE
 
 from champion import estimators
 from champion.errors import ModelError, PromotionRefused, ServiceError, UsageError
@@ -78,7 +79,7 @@ def test_two_processes_may_meet_on_a_fresh_store(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, str(tmp_path)]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     both = [subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate(timeout=120)[1] for process in both]
+    said = [process.communicate(timeout=PATIENCE)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert [run.status for run in runs.find_runs(Settings(home=tmp_path), ["e"])] == ["FINISHED", "FINISHED"]
 

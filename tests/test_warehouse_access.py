@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +13,7 @@ import pytest
 import warehouse_server
 from clickhouse_connect.driver.client import Client
 from pydantic import SecretStr
+from waiting import PATIENCE
 from warehouse_rows import FRAMES, JANUARY, NORMALIZED, count, normalized, python, served, wait_for
 
 from champion import clock, contracts, warehouse
@@ -97,19 +99,19 @@ def test_roles_allow_what_they_are_for_and_no_more_and_the_audit_tells(tmp_path:
         assert warehouse.migrate(client) == []
         client.command("create table champion_market.x as loads")
         refused(client, "create database y", "create user z")
-        time.sleep(1)  # the log is written every tenth of a second
-        told, patience = pl.DataFrame(), time.monotonic() + 20
+        told, patience = pl.DataFrame(), time.monotonic() + PATIENCE
         while not any("create database y" in query for query in told.get_column("query", default=pl.Series([""]))):
             assert time.monotonic() < patience, told
             time.sleep(0.2)
             told = access.audit(client, rows=1000)
-        asked = trail(settings, clock.today(), clock.today(), user="default").events.filter(source="warehouse")
+        today = clock.today()
+        asked = trail(settings, today - timedelta(days=1), today, user="default").events.filter(source="warehouse")
     refused_query = told.filter(pl.col("query").str.starts_with("create database y"))
     assert "Not enough privileges" in refused_query["exception"][0]
     assert set(told["user"]) == {"default"}
     refused_event = asked.filter(pl.col("what") == "create database y").row(0, named=True)
     assert refused_event["outcome"] == "refused"
-    assert abs(refused_event["at"] - clock.now()).total_seconds() < 300, "in UTC, whatever the server's time zone"
+    assert abs(refused_event["at"] - clock.now()).total_seconds() < 3600, "in UTC, whatever the server's time zone"
     assert told["event_time"].is_sorted(descending=True)
 
 

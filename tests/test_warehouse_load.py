@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from warehouse_rows import (
     DELIVERY,
     FINDINGS,
     INDEX,
+    INSTANTS,
     JANUARY,
     NORMALIZED,
     SESSIONS,
@@ -189,7 +189,7 @@ def test_a_killed_load_is_undone_and_a_rerun_loads(fresh: Settings) -> None:
     for _ in range(2):
         with python(fresh, loop) as process:
             wait_for(process, "loaded")
-            time.sleep(random.uniform(0.0, 0.3))  # noqa: S311 - any instant will do
+            time.sleep(INSTANTS.uniform(0.0, 0.3))
             process.kill()
         with warehouse.reader(fresh) as client:
             assert fingerprint.of_table(client, contract, NORMALIZED) == before

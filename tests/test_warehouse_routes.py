@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import time
 from datetime import date
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from warehouse_rows import FACTORS, FEATURES, FRAMES, JANUARY, NORMALIZED, RAW, normalized, python, wait_for
+from warehouse_rows import FACTORS, FEATURES, FRAMES, INSTANTS, JANUARY, NORMALIZED, RAW, normalized, python, wait_for
 
 from champion import contracts, resources, warehouse
 from champion.errors import WarehouseError
@@ -157,7 +156,7 @@ def test_a_load_killed_anywhere_is_as_if_it_had_not_been_and_a_rerun_reconciles(
     for longest in (0.3, 1.5):
         with python(market, work) as process:
             wait_for(process, "loading")
-            time.sleep(random.uniform(0, longest))  # noqa: S311 - any instant will do
+            time.sleep(INSTANTS.uniform(0, longest))
             process.kill()
         assert reconciled(market), "readers see what was there before"
     load(market, START, END, DATASETS)
@@ -187,7 +186,7 @@ def test_a_migration_killed_anywhere_is_finished_by_the_next(tmp_path: Path) -> 
     for longest in (0.1, 0.4):
         with python(settings, work) as process:
             wait_for(process, "migrating")
-            time.sleep(random.uniform(0, longest))  # noqa: S311 - any instant will do
+            time.sleep(INSTANTS.uniform(0, longest))
             process.kill()
         with warehouse.reader(settings) as client:
             assert fingerprint.of_table(client, contract, NORMALIZED) == fingerprint.of_frame(contract, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 import textwrap
@@ -28,6 +29,7 @@ LISTS = (ACTIONS, MASTER, CHANGES, FACTORS)
 TABLES = (RAW, NORMALIZED, FEATURES, ALPHA158, PREDICTIONS, QUARANTINE, DELIVERY, INDEX, *LISTS, FINDINGS)
 JANUARY, SESSIONS = date(2024, 1, 1), (date(2024, 1, 15), date(2024, 1, 16))
 SYMBOLS = ("ACME", "BETA", "M&M", "ZED'S")
+INSTANTS = random.Random(11)  # noqa: S311 - the instants at which tests kill writers, the same each time
 COUNT, ALL = "select count() from {}", "select * from {}"
 INGESTED = datetime(2024, 2, 1, 12, 30, 0, 123000, tzinfo=UTC)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from waiting import until
 
 
 def notebook(folder: Path, name: str, *sources: str) -> Path:
@@ -27,9 +28,6 @@ def statuses(saved: str) -> list[str]:
     return [cell["metadata"]["papermill"]["status"] for cell in json.loads(Path(saved).read_text())["cells"]]
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
-    """Return once something is so, or fail."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
+def wait_for(condition: Callable[[], object]) -> None:
+    """Return once the condition holds, or fail."""
+    until("a condition of the test", condition)

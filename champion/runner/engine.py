@@ -40,7 +40,7 @@ from champion.runner.outcome import CellError, Outcome, Verdict, stopped
 Progress = Callable[[int, int, str], None]
 
 _KERNEL = "python3"
-_START_SECONDS = 120
+_START_SECONDS = 600  # a limit for hangs only: a kernel that dies ends the wait immediately
 _OUTPUT_SECONDS = 60  # nbclient's 4 s turn a busy machine into a false time-out
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -20,7 +20,7 @@ from champion.services.local import Server
 from champion.settings import Settings
 
 NAME = "prefect"
-_BUSY_SECONDS = 30
+_BUSY_SECONDS = 120  # a living server is replaced only after so long a silence
 _QUIET = {  # nothing leaves the machine, nothing is guessed
     "DO_NOT_TRACK": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
