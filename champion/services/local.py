@@ -73,7 +73,7 @@ def wait(settings: Settings, name: str, server: Server, healthy: Callable[[], bo
     """Return once the server is healthy.
 
     Raises:
-        ServiceError: it ended, or did not answer within `START_SECONDS`, and is stopped; the message holds its last words.
+        ServiceError: it ended, or did not answer within `START_SECONDS`; it is stopped, and the message holds its log.
     """
     deadline = time.monotonic() + START_SECONDS
     while not healthy():
