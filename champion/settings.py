@@ -126,6 +126,14 @@ class Settings(BaseSettings):
     raw_years: int | None = Field(default=None, gt=0, description="Years raw data is kept; empty keeps all.")
     normalized_years: int | None = Field(default=None, gt=0, description="Years normalized data is kept.")
     features_years: int | None = Field(default=None, gt=0, description="Years features are kept.")
+    pages_days: int = Field(
+        default=30,
+        ge=0,
+        description="Days for which runs keep their pages and figures, and sessions their reports; 0: for ever.",
+    )
+    prefect_days: int = Field(
+        default=30, gt=0, description="Days for which the workspace's Prefect server keeps flow runs that ended."
+    )
     gate_margin: float = Field(
         default=0.002, ge=0, description="Mean rank IC by which a challenger must beat the champion."
     )

@@ -1,4 +1,7 @@
-"""Retention: old partitions are archived, verified, hidden, and only then removed; if the settings ask for it."""
+"""Retention: old partitions are archived, verified, hidden, and only then removed, if the settings ask for it.
+
+Pages, figures and reports of old runs go too, because they can be made again from what stays.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from prefect.logging import get_run_logger
 
 from champion import clock
 from champion.lake.retention import Step
-from champion.pipeline import retain
+from champion.pipeline import record_retention, retain
+from champion.pipeline.record_retention import Expired
 from champion.settings import Settings
 from flows import progress
 from flows.notice import HOOKS
@@ -24,7 +28,10 @@ def lake_retention(today: date | None = None, *, dry_run: bool = True) -> dict[s
     today = today or clock.today()
     with recorded("lake-retention", f"retention {today}", {"today": today, "dry_run": dry_run}) as recording:
         done = [_told(step) for step in retain_lake(today, dry_run=dry_run)]
-        return recording.kept({"dry_run": dry_run, "steps": done})
+        gone = retain_records(today, dry_run=dry_run)
+        records = {"runs": sum(one.kind == "run" for one in gone), "reports": sum(one.kind == "report" for one in gone)}
+        megabytes = round(sum(one.bytes for one in gone) / 1e6, 1)
+        return recording.kept({"dry_run": dry_run, "steps": done, "records": {**records, "megabytes": megabytes}})
 
 
 @task(name="retain_lake")
@@ -34,6 +41,15 @@ def retain_lake(today: date, *, dry_run: bool) -> list[Step]:
     steps = retain.plan(settings, today) if dry_run else retain.retain(settings, today, progress=progress.current())
     get_run_logger().info("%d steps%s", len(steps), ", none of them taken" if dry_run else "")
     return steps
+
+
+@task(name="retain_records")
+def retain_records(today: date, *, dry_run: bool) -> list[Expired]:
+    """Return the pages, figures and reports that are too old, removed unless it is a dry run."""
+    settings = Settings()
+    if dry_run:
+        return record_retention.plan(settings, today)
+    return record_retention.prune(settings, today, progress.current())
 
 
 def _told(step: Step) -> str:

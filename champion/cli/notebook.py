@@ -136,6 +136,29 @@ def diff_runs(run: Run, other: Run, *, as_json: AsJson = False) -> None:
         _show_difference(found, first.run.run_id[:_SHORT], second.run.run_id[:_SHORT])
 
 
+@app.command("prune")
+def prune(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove the pages and figures of old runs, and old reports; `open` makes a page again from its notebook.
+
+    Runs with their parameters, metrics, notebooks, tables and models stay. CHAMPION_PAGES_DAYS says what is old.
+
+    Example: champion notebook prune --dry-run
+    """
+    from champion import clock  # noqa: PLC0415
+    from champion.pipeline import record_retention  # noqa: PLC0415
+
+    settings, today = console.settings(), clock.today()
+    with console.progress_bar(hidden=as_json) as tell:
+        gone = record_retention.plan(settings, today) if dry_run else record_retention.prune(settings, today, tell)
+    counts = {f"{kind}s": sum(one.kind == kind for one in gone) for kind in ("run", "report")}
+    found = {"dry run": dry_run, **counts, "bytes": sum(one.bytes for one in gone)}
+    console.show(found, as_json=as_json)
+
+
 @app.command("open")
 def open_run(
     run: Run, *, browser: Annotated[bool, typer.Option("--browser", help="Open it in the browser too.")] = False
@@ -147,9 +170,10 @@ def open_run(
     import webbrowser  # noqa: PLC0415
 
     from champion.errors import NotebookError  # noqa: PLC0415
+    from champion.runner import account  # noqa: PLC0415
 
-    page = _account(run).file(".html")
-    if not page or ("://" not in page and not Path(page).exists()):
+    page = account.page(console.settings(), _account(run))
+    if not page:
         raise NotebookError(f"run {run} has no page: it is a flow's, or its kernel never started; try `show`")
     console.out.print(page, soft_wrap=True)
     if browser:

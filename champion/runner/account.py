@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from champion import report
+from champion.files import write_bytes
 from champion.parsed import Kind
 from champion.runner import past
 from champion.runner.notebook import source_of
@@ -81,6 +83,27 @@ def read(settings: Settings, which: str) -> Account:
         packages=_record(settings, run, "environment.json", dict[str, Any]).get("packages", {}),
         traceback=(runs.read_file(settings, run.run_id, "error.txt") or b"").decode().rstrip(),
     )
+
+
+def page(settings: Settings, found: Account) -> str:
+    """Return where a run's page is, or an empty text; one that retention removed is made again from its notebook.
+
+    A page that is made again is put into the `runs` folder of the workspace.
+    """
+    kept = found.file(".html")
+    if not kept or "://" in kept or Path(kept).exists():
+        return kept
+    from champion.runner import page as pages  # noqa: PLC0415 - nbconvert is slow to import
+    from champion.runner.outcome import Outcome, Verdict  # noqa: PLC0415
+
+    executed, run = Path(found.file(".ipynb")), found.run
+    if not executed.exists() or run.outcome is None:
+        return ""
+    seconds = (run.ended - run.started).total_seconds() if run.ended else 0.0
+    text = pages.render(executed, run.run_id, Verdict(Outcome(run.outcome), seconds), run.parameters, found.reason)
+    made = settings.runs / "pages" / f"{run.run_id}.html"
+    write_bytes(made, text.encode())
+    return str(made)
 
 
 def _cells(cells: list[Any], times: Mapping[int, Mapping[str, Any]]) -> list[Cell]:

@@ -24,6 +24,7 @@ from champion.settings import Settings
 HOST = "127.0.0.1"
 START_SECONDS = 600  # a limit for hangs only: a server that dies ends the wait immediately
 _STOP_SECONDS = 15
+_LOG_BYTES = 5_000_000
 _ANSWER_SECONDS = 10  # a healthy server on a busy machine may need several
 _PIDS, _PORTS = 2**31, 2**16
 
@@ -60,7 +61,10 @@ class Server:
 def start(settings: Settings, name: str, command: Sequence[str], variables: Mapping[str, str], port: int = 0) -> Server:
     """Start a server in a session of its own and remember it; it may take its time until it answers."""
     settings.services.mkdir(parents=True, exist_ok=True)
-    with log(settings, name).open("ab") as output:
+    path = log(settings, name)
+    if path.exists() and path.stat().st_size > _LOG_BYTES:
+        path.replace(path.with_suffix(".log.1"))  # the one before is dropped: logs stay below twice the limit
+    with path.open("ab") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(variables), start_new_session=True
         )

@@ -109,12 +109,22 @@ def _start(settings: Settings) -> Server:
     port = local.port(settings.prefect_port, "CHAMPION_PREFECT_PORT")
     api = f"http://{local.HOST}:{port}/api"
     login = {"PREFECT_SERVER_API_AUTH_STRING": logins.made(settings)}  # first, so that its own requests know it
-    variables = {**os.environ, **environment(settings, api), **_database(settings), **login, "PREFECT_UI_API_URL": api}
+    variables = {**os.environ, **environment(settings, api), **_database(settings), **_retention(settings), **login}
+    variables["PREFECT_UI_API_URL"] = api
     command = [sys.executable, "-m", "champion.startup", "prefect", "server", "start"]
     command += ["--host", local.HOST, "--port", str(port)]
     server = local.start(settings, NAME, command, variables, port)
     local.wait(settings, NAME, server, lambda: _healthy(server.api))
     return server
+
+
+def _retention(settings: Settings) -> dict[str, str]:
+    """Return what makes the server delete flow runs, with their logs and artifacts, after `settings.prefect_days`."""
+    return {
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(settings.prefect_days * 86_400),
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(7 * 86_400),
+    }
 
 
 def _database(settings: Settings) -> dict[str, str]:

@@ -32,6 +32,7 @@ _METRICS, _PARAMETERS, _TAGS = 1000, 100, 100  # MLflow's limits for one batch
 _TAG_LENGTH, _PARAMETER_LENGTH = 8000, 6000  # beyond them MLflow truncates silently
 _DIGEST_LENGTH = 36
 _AMBIGUOUS = 5
+_PAGE = 1000  # runs asked for in one call
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,22 @@ def read_file(settings: Settings, run_id: str, artifact: str) -> bytes | None:
         return None
 
 
+def files(settings: Settings, run_id: str, folders: Sequence[str]) -> dict[str, int]:
+    """Return the files that a run keeps directly in some folders of its artifacts, with their sizes in bytes."""
+    client = store.prepare(settings)
+    entries = [entry for folder in folders for entry in client.list_artifacts(run_id, folder)]
+    return {entry.path: int(entry.file_size or 0) for entry in entries if not entry.is_dir}
+
+
+def remove_files(settings: Settings, run_id: str, names: Sequence[str]) -> None:
+    """Remove files of a run's artifacts; one that is gone already is no error."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository  # noqa: PLC0415
+
+    repository = get_artifact_repository(store.prepare(settings).get_run(run_id).info.artifact_uri)
+    for name in names:
+        repository.delete_artifacts(name)  # type: ignore[no-untyped-call]
+
+
 def digests(settings: Settings, run: Run, which: str) -> dict[str, str]:
     """Return the digests that a run recorded by dataset, in its tag `which` or, where they are many, in its files.
 
@@ -222,9 +239,11 @@ def find_runs(
     tags: Mapping[str, str] | None = None,
     status: str | None = None,
     between: tuple[datetime, datetime] | None = None,
-    limit: int = 100,
+    limit: int | None = 100,
 ) -> list[Run]:
     """Return the newest runs first; of all experiments where none is named, with all `tags` and the `status`.
+
+    At most `limit` of them, without one all.
 
     `between` is when they started: from the first moment on, before the second.
     """
@@ -238,8 +257,16 @@ def find_runs(
     for moment, comparison in zip(between or (), (">=", "<"), strict=False):
         conditions.append(f"attributes.start_time {comparison} {_milliseconds(moment)}")
     order = ["attributes.start_time DESC"]
-    found_runs = client.search_runs(wanted, " and ".join(conditions), max_results=limit, order_by=order)
-    return [_read(run) for run in found_runs]
+    found: list[Run] = []
+    token: str | None = None
+    while limit is None or len(found) < limit:
+        most = _PAGE if limit is None else min(_PAGE, limit - len(found))
+        page = client.search_runs(wanted, " and ".join(conditions), max_results=most, order_by=order, page_token=token)
+        found += map(_read, page)
+        token = page.token
+        if not token:
+            break
+    return found
 
 
 def orphans(settings: Settings) -> list[Run]:
