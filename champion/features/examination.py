@@ -35,8 +35,8 @@ _CLOSE_ENOUGH = 1e-9  # relative: what a running sum of decimals leaves behind i
 _LONGEST = 600  # bars that an unknown window is tried with
 _STEPS = 40  # sessions that carried state is advanced
 _REMEDY = (
-    "Use the bar itself and earlier ones: shift by a positive number, and rolling_* or cum_* functions in place of those "
-    "of the whole history"
+    "Use the bar itself and earlier ones: shift by a positive number, and rolling_* or cum_* functions in place of "
+    "those of the whole history"
 )
 _Value: TypeAlias = Any
 

@@ -13,6 +13,7 @@ from champion.features.sets import Feature
 
 FAILURES = (pl.exceptions.PolarsError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What an expression, or a Python function in it, may raise."""
+_FEWEST = 8  # bars that an expression is evaluated over
 
 
 def per_instrument(bars: pl.DataFrame, counts: Lengths, features: Sequence[Feature]) -> pl.DataFrame:
@@ -36,7 +37,7 @@ def _by_instrument(bars: pl.DataFrame, counts: Lengths) -> Iterator[pl.DataFrame
 
 
 def _evaluated(own: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
-    padded = own if own.height != 1 else _twice(own)
+    padded = own if own.height >= _FEWEST else _padded(own)
     try:
         made = _columns(padded, features)
     except FAILURES:
@@ -46,13 +47,15 @@ def _evaluated(own: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
     return made.head(own.height)
 
 
-def _twice(own: pl.DataFrame) -> pl.DataFrame:
-    """Return one bar twice.
+def _padded(own: pl.DataFrame) -> pl.DataFrame:
+    """Return few bars followed by copies of the last one, which change no value before them.
 
-    Polars divides a single value by a literal in another way than a column, and the last bit may differ. Concatenating
-    single values gives a single value again, so the columns are made of lists.
+    Polars divides fewer than 4 values by a literal in another way than more of them, and the last bit may differ.
+    Columns are made of lists: a concatenation of equal single values is a single value to Polars.
     """
-    return pl.DataFrame([pl.Series(each.name, each.to_list() * 2, each.dtype) for each in own])
+    rows = {each.name: each.to_list() for each in own}
+    longer = {name: values + values[-1:] * (_FEWEST - len(values)) for name, values in rows.items()}
+    return pl.DataFrame(longer, schema=own.schema)
 
 
 def _checked(own: pl.DataFrame, feature: Feature) -> None:
