@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-import numpy as np
 import polars as pl
-import pytest
 from expressions import evaluated, sources
 from hypothesis import given, settings, strategies as st
-from markets import FIRST, market
+from markets import market
 from polars.testing import assert_frame_equal
 
-from champion import features, indicators
+from champion import features
 from champion.errors import UsageError
-from champion.features import Feature, FeatureSet, Kernel, made_up
-from champion.features.reach import reach_of
+from champion.features import Feature, FeatureSet
 
 CLOSE, HIGH, LOW = pl.col("close"), pl.col("high"), pl.col("low")
 

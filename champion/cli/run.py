@@ -133,7 +133,8 @@ def features(
     with console.progress_bar(hidden=as_json) as tell:
         lake = Lake(console.settings().lake)
         built = build_features(lake, console.day(start), console.day(end), feature_set=feature_set, progress=tell)
-    console.show(built.totals, as_json=as_json)
+    cost = {"cost": built.cost} if built.cost else {}
+    console.show({**built.totals, **cost}, as_json=as_json)
 
 
 def train(  # noqa: PLR0913 - its options

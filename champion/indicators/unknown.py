@@ -1,4 +1,4 @@
-"""Unknown values are null. NaN and infinity say the same in another way, and sort above every number: they become null."""
+"""Unknown values are null: NaN and infinity, which sort above every number, become null."""
 
 from __future__ import annotations
 
