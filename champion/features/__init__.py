@@ -24,6 +24,7 @@ from champion.features import carry, compute, own
 from champion.features.alpha158 import ALPHA158
 from champion.features.examination import examined
 from champion.features.record import record, state_record
+from champion.features.scale import levels
 from champion.features.sets import Carried, Feature, FeatureSet, Kernel
 from champion.features.v1 import V1
 
@@ -43,6 +44,7 @@ __all__ = [
     "groups",
     "identity",
     "is_shipped",
+    "levels",
     "record",
     "register",
     "required",
@@ -89,6 +91,8 @@ def register(feature_set: FeatureSet) -> FeatureSet:
 def find(version: str | FeatureSet) -> FeatureSet:
     """Return the feature set of a version, or the set that is given; `module:NAME` is imported and registered.
 
+    `v1+module:FEATURE`, with as many more, is the first set with features added: its own or another set's.
+
     Raises:
         UsageError: there is no such set, or another has its version or name; or the set is used for the first time,
             and its features are not what they declare (`champion.features.examination`).
@@ -98,6 +102,9 @@ def find(version: str | FeatureSet) -> FeatureSet:
     """
     if isinstance(version, FeatureSet):
         return examined(version)
+    if "+" in version:
+        base, *added = version.split("+")
+        return register(own.extended(find(base), added))
     if ":" in version:
         return register(own.imported(version))
     if version not in FEATURE_SETS:
