@@ -23,7 +23,7 @@ import polars as pl
 from champion.errors import UsageError
 from champion.features import carry, compute, made_up
 from champion.features.alpha158 import ALPHA158
-from champion.features.per_instrument import per_instrument
+from champion.features.per_instrument import FEWEST, per_instrument
 from champion.features.reach import Reach, reach_of
 from champion.features.sets import Feature, FeatureSet
 from champion.features.v1 import V1
@@ -90,7 +90,8 @@ def _require_past(chosen: FeatureSet, feature: Feature, reach: Reach, bars: pl.D
     one = FeatureSet(chosen.name, chosen.version, (feature,))
     length = feature.lookback + _MORE
     read = f" ({', '.join(reach.later)})" if reach.later else ""
-    for count in sorted({1, 2, 3, feature.lookback, feature.lookback + 1, length // 2, length - 7, length - 1}):
+    counts = {1, 2, 3, feature.lookback, feature.lookback + 1, length // 2, length - 7, length - 1}
+    for count in sorted(counts, key=lambda each: (each < FEWEST, each)):  # few bars are padded, which shows later ones
         then = compute.over_histories(bars.filter(pl.col("bar") < count), one)
         now = whole.filter(pl.Series(bars["bar"] < count))
         for at, early, late in _differing(then[feature.name], now[feature.name]):

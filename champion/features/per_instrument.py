@@ -13,7 +13,8 @@ from champion.features.sets import Feature
 
 FAILURES = (pl.exceptions.PolarsError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What an expression, or a Python function in it, may raise."""
-_FEWEST = 8  # bars that an expression is evaluated over
+FEWEST = 8
+"""Bars that an expression is evaluated over: fewer are padded."""
 
 
 def per_instrument(bars: pl.DataFrame, counts: Lengths, features: Sequence[Feature]) -> pl.DataFrame:
@@ -37,7 +38,7 @@ def _by_instrument(bars: pl.DataFrame, counts: Lengths) -> Iterator[pl.DataFrame
 
 
 def _evaluated(own: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
-    padded = own if own.height >= _FEWEST else _padded(own)
+    padded = own if own.height >= FEWEST else _padded(own)
     try:
         made = _columns(padded, features)
     except FAILURES:
@@ -54,7 +55,7 @@ def _padded(own: pl.DataFrame) -> pl.DataFrame:
     Columns are made of lists: a concatenation of equal single values is a single value to Polars.
     """
     rows = {each.name: each.to_list() for each in own}
-    longer = {name: values + values[-1:] * (_FEWEST - len(values)) for name, values in rows.items()}
+    longer = {name: values + values[-1:] * (FEWEST - len(values)) for name, values in rows.items()}
     return pl.DataFrame(longer, schema=own.schema)
 
 
@@ -70,7 +71,8 @@ def _checked(own: pl.DataFrame, feature: Feature) -> None:
 
 def _columns(own: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
     expressions = [each.expression.alias(each.name) for each in features if each.kernel is None]
-    made = own.lazy().with_columns(expressions).select(e.name for e in features if e.kernel is None).collect()
+    asked = own.lazy().with_columns(expressions).select(e.name for e in features if e.kernel is None)
+    made = asked.collect(engine="in-memory")  # the streaming engine starts running sums anew in the middle of a column
     kernels = dict.fromkeys(each.kernel for each in features if each.kernel is not None)
     together = [kernel.compute(own, [e.name for e in features if e.kernel is kernel]) for kernel in kernels]
     return pl.concat([made, *together], how="horizontal").select(pl.col(e.name).cast(e.dtype) for e in features)
