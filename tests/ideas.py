@@ -14,6 +14,7 @@ RSI_7 = Feature("rsi_7", "own", 8, pl.Float64(), "RSI of 7 bars.", indicators.rs
 MOVED = Feature("moved", "own", 2, pl.Float64(), "Rupees since the bar before.", _CLOSE.diff())
 SHARES = Feature("shares", "own", 1, pl.Float64(), "Shares traded.", pl.col("volume").cast(pl.Float64))
 NAMED_AS_INPUT = Feature("return_5", "own", 6, pl.Float64(), "Return.", _CLOSE / _CLOSE.shift(5) - 1)
+PEEK = Feature("peek", "own", 2, pl.Float64(), "Tomorrow's close.", _CLOSE.shift(-1))
 MIXED = FeatureSet("mixed", "mixed1", (*V1.features, PLACE, SHARES))
 PART = FeatureSet("part", "part1", (V1.features[0], PLACE))
 RUPEES = FeatureSet("rupees", "rupees1", (PLACE, MOVED))

@@ -11,12 +11,12 @@ import pytest
 from ideas import MIXED, PART, PLACE, RSI_7
 from polars.testing import assert_frame_equal
 
-from champion import features, training
+from champion import contracts, features, training
 from champion.errors import UsageError
 from champion.estimators import Recipe
 from champion.inputs import MODEL_INPUTS, model_inputs
 from champion.lake import Lake
-from champion.pipeline import learn
+from champion.pipeline import learn, own_features
 from champion.pipeline.adjusted import adjusted_bars
 from champion.pipeline.build import build_features
 from champion.pipeline.model_columns import model_columns
@@ -126,6 +126,33 @@ def test_inputs_of_a_mixed_set_by_hand(lake: Lake) -> None:
     assert made.sort("instrument_id")["close_to_sma_5"].to_list() == pytest.approx(
         (far / known - 0.5).to_list(), abs=1e-9
     )
+
+
+def test_the_doctor_names_own_features_that_an_earlier_version_built(lake: Lake) -> None:
+    settings = Settings(home=lake.root.parent, feature_sets=("v1", "ideas:MIXED"))
+    build_features(lake, date(2024, 6, 20), END, feature_set="ideas:MIXED")
+    assert own_features.check(settings).state == "ok"
+    contract, first = MIXED.contract, date(2024, 6, 20)
+    for group in contracts.load(contract).groups:
+        manifest = lake.manifest(contract, first, group)
+        assert manifest is not None
+        rows = lake.scan(contract, first, first, [group]).collect()
+        inputs = {**manifest.current.inputs, "feature_set": "mixed1 0123456789abcdef"}
+        assert lake.write(contract, first, rows, inputs, group)
+    named = own_features.check(settings)
+    assert named.state == "warning"
+    assert named.found == "1 sessions of ideas:MIXED are outdated, 2024-06-20 to 2024-06-20"
+    unnamed = own_features.check(Settings(home=lake.root.parent))
+    assert unnamed.found.startswith("features_mixed: an earlier version built 1 sessions, 2024-06-20 to 2024-06-20")
+    assert "champion features START END --feature-set module:NAME" in unnamed.remedy
+    build_features(lake, first, END, feature_set="ideas:MIXED")
+    assert own_features.check(settings).state == own_features.check(Settings(home=lake.root.parent)).state == "ok"
+
+
+def test_the_doctor_names_a_set_that_is_refused(lake: Lake) -> None:
+    named = Settings(home=lake.root.parent, feature_sets=("v1+ideas:PEEK",))
+    with pytest.raises(UsageError, match="peek reads bars after its own"):
+        own_features.check(named)
 
 
 def test_the_module_of_ideas_is_found_by_name() -> None:

@@ -23,6 +23,7 @@ from champion.errors import UsageError
 from champion.features import carry, compute, own
 from champion.features.alpha158 import ALPHA158
 from champion.features.examination import examined
+from champion.features.own import is_by_current_rules
 from champion.features.record import record, state_record
 from champion.features.scale import levels
 from champion.features.sets import Carried, Feature, FeatureSet, Kernel
@@ -43,6 +44,7 @@ __all__ = [
     "find",
     "groups",
     "identity",
+    "is_by_current_rules",
     "is_shipped",
     "levels",
     "record",

@@ -198,5 +198,5 @@ def _distance(one: _Value, other: _Value) -> float:
     """Return how far two values lie apart, relative to them; infinitely where one alone is null."""
     if one is None or other is None:
         return 0.0 if one is other else float("inf")
-    one, other = float(one), float(other)
-    return abs(one - other) / max(abs(one), abs(other), 1e-300)
+    left, right = float(one), float(other)
+    return abs(left - right) / max(abs(left), abs(right), 1e-300)

@@ -11,7 +11,7 @@ from champion.features import compute, made_up
 from champion.features.sets import Feature, FeatureSet
 
 _LONG = 50
-_RULES = "2"
+_RULES = "2-"
 """Raise it when own features are computed by other rules; 1 let windows and recursive features cross instruments."""
 
 
@@ -65,6 +65,14 @@ def _imported(name: str) -> object:
 
 
 def meaning(chosen: FeatureSet) -> str:
-    """Return a digest of what the set computes from some made-up bars: a formula that is edited makes another."""
+    """Return a digest of what the set computes from some made-up bars: a formula that is edited makes another.
+
+    It begins with the number of the rules by which own features are computed.
+    """
     made = compute.over_histories(made_up.bars(chosen.lookback + 200), chosen).drop("feature_version")
-    return sha256(f"{_RULES} {made.write_csv()}".encode()).hexdigest()[:16]
+    return f"{_RULES}{sha256(made.write_csv().encode()).hexdigest()[:16]}"
+
+
+def is_by_current_rules(identity: str) -> bool:
+    """Tell whether own features recorded under this `champion.features.identity` were computed by today's rules."""
+    return identity.partition(" ")[2].startswith(_RULES)
