@@ -42,6 +42,7 @@ from sklearn.metrics import roc_auc_score
 from champion import estimators, training
 from champion.errors import ModelError
 from champion.estimators import Recipe
+from champion.indicators import unknown
 from champion.splits import PurgedWalkForward
 
 _LIMIT = 4.0  # standard errors: a leak shows at dozens, and at 3 one honest training in 370 would be refused
@@ -121,7 +122,8 @@ def input_ic(frame: pl.DataFrame, inputs: Sequence[str], horizon: int) -> pl.Dat
 
     Every `horizon`-th session counts, so that labels do not overlap; sessions with fewer than 3 known pairs do not.
     """
-    known = frame.drop_nulls("forward_return")
+    columns = ["forward_return", *inputs]
+    known = frame.with_columns(unknown.known(pl.col(name)).alias(name) for name in columns).drop_nulls("forward_return")
     days = known["trade_date"].unique().sort().gather_every(max(1, horizon))
     chosen = known.filter(pl.col("trade_date").is_in(days.implode()))
     by_session = chosen.group_by("trade_date").agg(_rank_correlation(name) for name in inputs)

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from champion.lake import Lake
+from champion.pipeline import own_features
 from champion.pipeline.checks import Check, looked
 from champion.settings import Settings
 
@@ -41,6 +42,7 @@ def examine(settings: Settings) -> list[Check]:
         ("archive", _archive),
         ("corporate actions", _corporate_actions),
         ("lake", _lake),
+        ("own features", own_features.check),
         ("warehouse", _warehouse),
         ("tracking", _tracking),
         ("prefect", _prefect),

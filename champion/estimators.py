@@ -157,10 +157,26 @@ def fit(
 
 
 def probability(model: Estimator, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the probability of label 1 for each row; of a regressor of the label its prediction, from 0 to 1."""
-    if hasattr(model, "predict_proba"):
-        return np.asarray(model.predict_proba(inputs)[:, 1], dtype=np.float64)
-    return np.clip(np.asarray(model.predict(inputs), dtype=np.float64), 0.0, 1.0)
+    """Return the probability of label 1 for each row; of a regressor of the label its prediction, from 0 to 1.
+
+    Raises:
+        ModelError: a score is NaN or infinite: it would rank above every number.
+    """
+    proper = hasattr(model, "predict_proba")
+    made = model.predict_proba(inputs)[:, 1] if proper else model.predict(inputs)
+    scores = np.asarray(made, dtype=np.float64)
+    unknown = np.flatnonzero(~np.isfinite(scores))
+    if unknown.size:
+        raise ModelError(
+            f"{type(_last(model)).__name__} scores NaN or infinity in {unknown.size} of {scores.size} rows, the first "
+            f"of them row {unknown[0]}: a score is a number from 0 to 1. Let the model predict one for inputs that are "
+            "unknown too, or impute them first (prepare=('median',))"
+        )
+    return scores if proper else np.clip(scores, 0.0, 1.0)
+
+
+def _last(model: Estimator) -> Estimator:
+    return model.steps[-1][1] if isinstance(model, Pipeline) else model
 
 
 def _imported(path: str) -> Callable[..., Estimator]:

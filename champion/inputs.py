@@ -15,7 +15,7 @@ from champion.errors import ContractError
 from champion.indicators.bars import check_bars
 from champion.indicators.cross_section import rank
 
-__all__ = ["LOOKBACK", "MODEL_INPUTS", "model_inputs", "rank", "scale_free"]
+__all__ = ["LOOKBACK", "MODEL_INPUTS", "model_inputs", "needs", "rank", "scale_free"]
 
 LOOKBACK = 21
 """Bars per instrument, the session's own included, that give every input its value."""
@@ -23,6 +23,7 @@ LOOKBACK = 21
 _RETURNS = (1, 5, 20)
 _FLOW_WINDOW = 20
 _CLOSE = pl.col("close")
+_KEY = ("instrument_id", "symbol", "trade_date")
 
 
 def _ratio(amount: pl.Expr, base: pl.Expr) -> pl.Expr:
@@ -43,16 +44,29 @@ _SCALE_FREE = {
 }
 
 _FROM_BARS = {"close", "volume", "_flow", *(f"_return_{n}" for n in _RETURNS)}
-_FEATURES = sorted({name for inputs in _SCALE_FREE.values() for name in inputs.meta.root_names()} - _FROM_BARS)
-
 MODEL_INPUTS = list(_SCALE_FREE)
 """The names of the inputs, in column order."""
 
 
-def model_inputs(bars: pl.DataFrame, features: pl.DataFrame, names: Sequence[str] | None = None) -> pl.DataFrame:
+def needs(name: str) -> set[str]:
+    """Return the v1 features that one of `MODEL_INPUTS` is made from; it may need bars besides.
+
+    >>> needs("close_to_sma_5"), needs("return_5")
+    ({'sma_5'}, set())
+    """
+    return {*_SCALE_FREE[name].meta.root_names()} - _FROM_BARS
+
+
+def model_inputs(
+    bars: pl.DataFrame,
+    features: pl.DataFrame,
+    names: Sequence[str] | None = None,
+    derived: Sequence[str] = (),
+) -> pl.DataFrame:
     """Return instrument_id, symbol, trade_date and `MODEL_INPUTS` for each row of v1 features, sorted by instrument.
 
-    With `names`, columns of a feature set that is free of price scale already, those are ranked as they are. Each input
+    With `names`, columns of a feature set that is free of price scale already, those are ranked as they are, after the
+    `derived` ones, a choice of `MODEL_INPUTS`, where a set has features of v1 too. Each input
     is its rank among the instruments of the session, from -0.5 to 0.5 (`rank`); null where a feature or a past bar is
     missing. `bars` are those the features were built from, in any row order, with at least the last `LOOKBACK` bars of
     an instrument up to the session; returns count an instrument's own bars. Raises ContractError when a feature column
@@ -64,15 +78,17 @@ def model_inputs(bars: pl.DataFrame, features: pl.DataFrame, names: Sequence[str
     >>> model_inputs(pl.DataFrame(), features, ["beta_60"])["beta_60"].to_list()
     [-0.25, 0.25]
     """
-    ranks = [rank(pl.col(name)).over("trade_date").alias(name) for name in names or MODEL_INPUTS]
-    if names is None:
-        return scale_free(bars, features).with_columns(ranks)
-    chosen = features.select("instrument_id", "symbol", "trade_date", *names)
-    return chosen.sort("instrument_id", "trade_date").with_columns(ranks)
+    made = scale_free(bars, features, names, derived)
+    return made.with_columns(rank(pl.col(name)).over("trade_date").alias(name) for name in made.columns[len(_KEY) :])
 
 
-def scale_free(bars: pl.DataFrame, features: pl.DataFrame) -> pl.DataFrame:
-    """Return what `model_inputs` ranks, before ranking: decimals without a unit.
+def scale_free(
+    bars: pl.DataFrame,
+    features: pl.DataFrame,
+    names: Sequence[str] | None = None,
+    derived: Sequence[str] = (),
+) -> pl.DataFrame:
+    """Return what `model_inputs` ranks, before ranking: decimals without a unit, and the features `names` as they are.
 
     >>> from datetime import date
     >>> from champion.features import build
@@ -81,18 +97,23 @@ def scale_free(bars: pl.DataFrame, features: pl.DataFrame) -> pl.DataFrame:
     >>> scale_free(bars, build(bars))["close_to_vwap"].round(4).to_list()
     [0.2]
     """
-    needed = ["instrument_id", "symbol", "trade_date", *_FEATURES]
+    ranked, chosen = (names, derived) if names is not None else ((), MODEL_INPUTS)
+    of_v1 = sorted({feature for name in chosen for feature in needs(name)})
+    needed = [*_KEY, *dict.fromkeys([*of_v1, *ranked])]
     missing = [name for name in needed if name not in features.columns]
     if missing:
-        raise ContractError(f"features lack {', '.join(missing)}; build them with feature set v1")
+        wanted = "feature set v1" if names is None else "the model's feature set"
+        raise ContractError(f"features lack {', '.join(missing)}; build them with {wanted}")
+    if not chosen:
+        return features.select(needed).sort("instrument_id", "trade_date")
     joined = features.select(needed).join(_from_bars(bars), on=["instrument_id", "trade_date"], how="left")
     without = joined.filter(_CLOSE.is_null()).height
     if without:
         raise ContractError(
             f"{without} of {joined.height} feature rows have no bar; pass the bars the features were built from"
         )
-    inputs = [expression.alias(name) for name, expression in _SCALE_FREE.items()]
-    return joined.select("instrument_id", "symbol", "trade_date", *inputs).sort("instrument_id", "trade_date")
+    inputs = [_SCALE_FREE[name].alias(name) for name in chosen]
+    return joined.select(*_KEY, *inputs, *ranked).sort("instrument_id", "trade_date")
 
 
 def _from_bars(bars: pl.DataFrame) -> pl.DataFrame:

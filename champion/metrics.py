@@ -1,7 +1,7 @@
 """How good scores were, out of sample: rank correlation, quantiles, and what a long-short portfolio would have made.
 
 Frames hold trade_date, instrument_id, score and forward_return (a decimal), one row per instrument and session; rows
-without a forward return do not count.
+without a forward return do not count. NaN and infinity are unknown, as null is.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import math
 from statistics import NormalDist
 
 import polars as pl
+
+from champion.indicators.unknown import known
 
 SESSIONS_PER_YEAR = 250
 _NORMAL = NormalDist()
@@ -52,7 +54,7 @@ def summarise_ic(ic: pl.DataFrame, horizon: int = 1) -> dict[str, float]:
     >>> {name: round(value, 4) for name, value in summary.items()}
     {'mean': 0.04, 'std': 0.02, 'icir': 2.0, 't': 2.0, 'sessions': 3.0}
     """
-    values = ic["ic"].drop_nulls()
+    values = _numbers(ic["ic"])
     count = values.len()
     if count < 2:  # noqa: PLR2004 - a variance needs two
         return {"mean": math.nan, "std": math.nan, "icir": math.nan, "t": math.nan, "sessions": float(count)}
@@ -130,6 +132,7 @@ def sharpe_ratio(returns: pl.Series, periods_per_year: float) -> float:
     >>> round(sharpe_ratio(pl.Series([0.01, 0.03]), 1), 4)
     1.4142
     """
+    returns = _numbers(returns)
     std = returns.std()
     mean = returns.mean()
     if not isinstance(std, float) or not isinstance(mean, float) or std == 0:
@@ -164,12 +167,18 @@ def max_drawdown(equity: pl.Series) -> float:
     >>> round(max_drawdown(pl.Series([1.0, 1.2, 0.9, 1.3])), 4)
     -0.25
     """
+    equity = _numbers(equity)
     fall = (equity / pl.concat([pl.Series([1.0]), equity]).cum_max().slice(1) - 1).min()
     return min(float(fall), 0.0) if isinstance(fall, float) else 0.0
 
 
 def _known(scores: pl.DataFrame) -> pl.DataFrame:
-    return scores.drop_nulls(["score", "forward_return"])
+    columns = ["score", "forward_return"]
+    return scores.with_columns(known(pl.col(name)).alias(name) for name in columns).drop_nulls(columns)
+
+
+def _numbers(values: pl.Series) -> pl.Series:
+    return values.to_frame("values").select(known(pl.col("values"))).to_series().drop_nulls()
 
 
 def _per_session(scores: pl.DataFrame, correlation: pl.Expr) -> pl.DataFrame:

@@ -26,14 +26,19 @@ def probability_of_overfitting(trials: pl.DataFrame, blocks: int = BLOCKS) -> tu
     Overfitting, Journal of Computational Finance 20 (2017).
 
     Raises:
-        ModelError: fewer than two trials, an odd number of blocks, or fewer than two sessions a block.
+        ModelError: fewer than two trials, an odd number of blocks, fewer than two sessions a block, or a performance
+            that is unknown (null, NaN or infinite).
 
     >>> skill = pl.DataFrame({"good": [1.0, 2.0, 1.0, 2.0], "bad": [-1.0, -2.0, -1.0, -2.0]})
     >>> share, halvings = probability_of_overfitting(skill, blocks=2)
     >>> share, halvings["best"].to_list()
     (0.0, ['good', 'good'])
     """
-    values = trials.to_numpy()
+    values = trials.cast(pl.Float64).to_numpy()
+    if not np.isfinite(values).all():
+        raise ModelError(
+            f"{int((~np.isfinite(values)).sum())} performances of {values.size} are unknown: leave out their sessions"
+        )
     if blocks < _FEWEST or blocks % 2 or trials.width < _FEWEST or trials.height < _FEWEST * blocks:
         raise ModelError(
             f"{trials.width} trials over {trials.height} sessions in {blocks} blocks: overfitting needs two trials, "

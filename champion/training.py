@@ -47,6 +47,7 @@ from sklearn.pipeline import Pipeline
 from champion import estimators
 from champion.errors import ModelError
 from champion.estimators import Estimator, Recipe
+from champion.indicators.unknown import known
 from champion.labels import average_uniqueness
 from champion.metrics import information_coefficient, rank_ic, summarise_ic
 from champion.splits import CombinatorialPurged, PurgedWalkForward
@@ -157,14 +158,26 @@ def labelled(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the rows whose forward return is known, in order, with `label`: 1 above the median of the session.
 
     Raises:
-        ModelError: only one class is left.
+        ModelError: only one class is left, or a forward return is NaN or infinite.
     """
+    _require_known(frame, "forward_return")
     median = pl.col("forward_return").median().over("trade_date")
     rows = frame.drop_nulls("forward_return").sort("trade_date", "instrument_id")
     found = rows.with_columns(label=(pl.col("forward_return") > median).cast(pl.Int8))
     if found["label"].n_unique() < 2:  # noqa: PLR2004 - a classifier needs both
         raise ModelError(f"{found.height} labelled rows hold one class only: train on more sessions and instruments")
     return found
+
+
+def _require_known(frame: pl.DataFrame, name: str) -> None:
+    """Raise ModelError where a column holds NaN or infinity; null is unknown, and honest."""
+    wrong = frame.filter(~pl.col(name).is_finite())
+    if wrong.height:
+        few = ", ".join(f"{row[0]} {row[1]}" for row in wrong.select("instrument_id", "trade_date").head(5).rows())
+        raise ModelError(
+            f"{name} is NaN or infinite in {wrong.height} of {frame.height} rows: {few}. An unknown value is null: "
+            "correct what computes it, or set it to null"
+        )
 
 
 def folds(rows: pl.DataFrame, splitter: Splitter) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
@@ -187,8 +200,9 @@ def folds(rows: pl.DataFrame, splitter: Splitter) -> Iterator[tuple[NDArray[np.i
 
 
 def matrix(frame: pl.DataFrame, inputs: Sequence[str]) -> NDArray[np.float64]:
-    """Return the inputs as numbers, a row per row, NaN where unknown."""
-    return frame.select(pl.col(list(inputs)).cast(pl.Float64).fill_null(float("nan"))).to_numpy()
+    """Return the inputs as numbers, a row per row, NaN where unknown: null, NaN and infinity alike."""
+    numbers = (known(pl.col(name).cast(pl.Float64)).fill_null(float("nan")).alias(name) for name in inputs)
+    return frame.select(numbers).to_numpy()
 
 
 def learn(
@@ -202,6 +216,7 @@ def learn(
 
 def judge(scores: pl.DataFrame, horizon: int) -> dict[str, float]:
     """Return the metrics of scores with label and forward_return: accuracy, precision, recall, auc, ic, rank_ic..."""
+    _require_known(scores, "score")
     labels, said = scores["label"].to_numpy(), scores["score"].to_numpy() > 0.5  # noqa: PLR2004 - as likely as not
     ranked = summarise_ic(rank_ic(scores), horizon)
     return {

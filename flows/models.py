@@ -13,6 +13,9 @@ from champion import features
 from champion.errors import ModelError
 from champion.lake import Lake
 from champion.pipeline import learn, promote, register, score
+from champion.pipeline.build import build_features
+from champion.pipeline.declare import known_to
+from champion.pipeline.model_columns import model_columns
 from champion.runner import Outcome
 from champion.settings import Settings
 from champion.tracking import promotion, reach, registry
@@ -40,7 +43,11 @@ def train_model(  # noqa: PLR0913 - what a deployment may set
 ) -> dict[str, Any]:
     """Train and register a challenger on the sessions between `start` and `end`, then let the gate decide."""
     configuration.apply()
-    lake, dataset = Lake(Settings().lake), features.find(feature_set).contract
+    lake, columns = Lake(Settings().lake), model_columns(feature_set)
+    for note in columns.notes:
+        get_run_logger().info("%s", note)
+    build_extended(lake, None, end, feature_set)
+    dataset = known_to(lake, feature_set).contract
     learn.check_current(lake, None, end, feature_set)
     sessions = lake.sessions(dataset, start, end)
     if not sessions:
@@ -66,8 +73,23 @@ def train_model(  # noqa: PLR0913 - what a deployment may set
             decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was judged"]}
         else:
             decision = consider(version, parent=parent)
+        notes = {"notes": list(columns.notes)} if columns.notes else {}
         return recording.kept(
-            {"training": trained.outcome.value, "run_id": trained.run_id, **trained.metrics, **decision}
+            {"training": trained.outcome.value, "run_id": trained.run_id, **notes, **trained.metrics, **decision}
+        )
+
+
+def build_extended(lake: Lake, start: date | None, end: date | None, feature_set: str) -> None:
+    """Build what is missing of a set that adds own features to another, as `v1+module:FEATURE`; of others, nothing.
+
+    Such a set is made by its name alone, so that no setting needs to name it. It has the sessions of the first set.
+    """
+    base, *added = feature_set.split("+")
+    sessions = lake.sessions(features.find(base).contract, start, end) if added else []
+    if sessions:
+        built = build_features(lake, sessions[0], sessions[-1], feature_set=feature_set)
+        get_run_logger().info(
+            "features of %s: %s%s", feature_set, built.totals, f"; {built.cost}" if built.cost else ""
         )
 
 
@@ -160,6 +182,7 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
     if session.isoformat() <= learnt_to:
         return {"skipped": f"version {number} learnt from sessions to {learnt_to}: of those it can only remember"}
     lake = Lake(settings.lake)
+    build_extended(lake, session, session, version.feature_version)
     scored = steps.notebook(
         "scoring",
         {"session": session.isoformat()},

@@ -112,6 +112,7 @@ def ingested_raw(lake: Lake) -> tuple[Lake, pl.DataFrame]:
         for name, dtype in contract.polars_schema.items()
     }
     moment = pl.datetime(2024, 1, 15, time_unit="ms", time_zone="UTC")
+    values["Sgmt"] = "CM"  # the lake refuses rows that break a rule of their contract
     frame = pl.DataFrame([values, {**values, "TckrSymb": "y"}], schema=contract.polars_schema)
     return lake, frame.with_columns(event_time=moment, ingest_time=moment)
 

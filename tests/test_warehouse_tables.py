@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 import uuid
 from decimal import Decimal
@@ -30,7 +32,8 @@ from warehouse_rows import (
 
 from champion import contracts, warehouse
 from champion.contracts.contract import parse
-from champion.contracts.rules import rule_constraint
+from champion.contracts.rules import KNOWN, known_constraint, rule_constraint
+from champion.errors import WarehouseError
 from champion.settings import Settings
 from champion.warehouse import fingerprint
 
@@ -63,7 +66,24 @@ def test_table_has_exactly_the_rules_of_its_contract_as_constraints(loaded: Sett
             loaded, "select formatQuerySingleLine({q:String})", {"q": f"select {expression}"}
         ).item()
         wanted.append((rule, spelled.removeprefix("SELECT ")))
+    if known := known_constraint(contracts.load(name)):
+        spelled = warehouse.sql(
+            loaded, "select formatQuerySingleLine({q:String})", {"q": f"select {known.partition(' CHECK ')[2]}"}
+        ).item()
+        wanted.append((KNOWN, spelled.removeprefix("SELECT ")))
     assert found == wanted
+
+
+def test_no_table_takes_a_number_that_is_nan_or_infinite(fresh: Settings) -> None:
+    unknown = itertools.cycle([math.nan, math.inf, -math.inf])
+    with warehouse.writer(fresh) as client:
+        for name in TABLES:
+            contract, frame = contracts.load(name), FRAMES[name]()
+            numbers = [field.name for field in contract.fields if field.types.polars.is_float()]
+            for column in numbers[:: max(1, len(numbers) // 2)]:
+                wrong = frame.with_columns(pl.lit(next(unknown), frame.schema[column]).alias(column))
+                with pytest.raises(WarehouseError, match="is violated at row"):
+                    warehouse.load_month(client, contract, JANUARY, wrong, f"{name} {column}")
 
 
 def test_tables_are_partitioned_sorted_and_indexed_as_the_specification_says(loaded: Settings) -> None:

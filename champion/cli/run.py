@@ -133,7 +133,8 @@ def features(
     with console.progress_bar(hidden=as_json) as tell:
         lake = Lake(console.settings().lake)
         built = build_features(lake, console.day(start), console.day(end), feature_set=feature_set, progress=tell)
-    console.show(built.totals, as_json=as_json)
+    cost = {"cost": built.cost} if built.cost else {}
+    console.show({**built.totals, **cost}, as_json=as_json)
 
 
 def train(  # noqa: PLR0913 - its options
@@ -145,12 +146,17 @@ def train(  # noqa: PLR0913 - its options
     horizon: Annotated[int, typer.Option(min=1, help="Sessions ahead.")] = 5,
     universe: Annotated[str, typer.Option(help="all, liquid, main_board, large, or filters as JSON.")] = "liquid",
     feature_set: Annotated[str, typer.Option(help="Features the inputs are made of.")] = "v1",
+    add: Annotated[
+        list[str] | None, typer.Option(help="Own feature to add to them, as module:FEATURE; may be repeated.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 7,
     *,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Train and register a challenger, and let the gate decide whether it becomes champion.
+
+    With --add, the features are built first where they are missing; everything is trained on free of scale.
 
     Example: champion train --model hist_gradient_boosting
     """
@@ -164,7 +170,7 @@ def train(  # noqa: PLR0913 - its options
             model,
             horizon=horizon,
             universe=universe,
-            feature_set=feature_set,
+            feature_set="+".join([feature_set, *(add or ())]),
             seed=seed,
             force=force,
         )

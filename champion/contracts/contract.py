@@ -61,6 +61,8 @@ class Contract:
     (0, 16)
     >>> delivery.stored_schema["trade_date"]
     Date
+    >>> delivery.require_kept(pl.DataFrame({"volume": [10]})).height
+    1
     """
 
     name: str
@@ -145,6 +147,43 @@ class Contract:
         if nulls:
             raise ContractError(f"{self.label}: null in fields that may not be: {nulls}")
         return frame.select(list(wanted)).sort(self.sort_by)
+
+    def require_kept(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return `frame`, whose rows keep the rules all of whose columns it has, and whose numbers are known or null.
+
+        Raises:
+            ContractError: a number is NaN or infinite, or a row breaks a rule; the message counts and shows such rows.
+        """
+        self._require_numbers(frame)
+        self._require_rules(frame)
+        return frame
+
+    def _require_numbers(self, frame: pl.DataFrame) -> None:
+        """Raise ContractError where a number is NaN or infinite: what is not known is null."""
+        names = [name for name, dtype in frame.schema.items() if dtype.is_float()]
+        wrong = frame.select((~pl.col(name).is_finite()).sum() for name in names)
+        counts = {name: count for name, count in zip(names, wrong.row(0) if names else (), strict=True) if count}
+        if counts:
+            shown = self._shown(frame.filter(pl.any_horizontal(~pl.col(name).is_finite() for name in counts)))
+            raise ContractError(
+                f"{self.label}: NaN or infinity in {counts}, rows {shown}: an unknown value is null; correct what "
+                "computes it"
+            )
+
+    def _require_rules(self, frame: pl.DataFrame) -> None:
+        """Raise ContractError where rows break a rule all of whose columns are there."""
+        held = [n for n, text in self.rules.items() if {*pl.sql_expr(text).meta.root_names()} <= {*frame.columns}]
+        broken = frame.select((~rule_expression(self.rules[name])).sum().alias(name) for name in held)
+        counts = {name: count for name, count in zip(held, broken.row(0) if held else (), strict=True) if count}
+        if counts:
+            shown = self._shown(frame.filter(pl.any_horizontal(~rule_expression(self.rules[name]) for name in counts)))
+            texts = "; ".join(f"{name} ({self.rules[name]}) is false in {count} rows" for name, count in counts.items())
+            raise ContractError(f"{self.label}: {texts}, rows {shown}")
+
+    def _shown(self, rows: pl.DataFrame) -> str:
+        """Return the keys of the first few rows."""
+        key = [name for name in self.key if name in rows.columns]
+        return "; ".join(" ".join(str(value) for value in row) for row in rows.select(key).head(5).rows())
 
 
 def parse(record: dict[str, Any], version: int = 1) -> Contract:

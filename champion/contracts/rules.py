@@ -7,8 +7,13 @@ NaN in a field that a rule reads breaks that rule.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 import polars.selectors as cs
+
+if TYPE_CHECKING:
+    from champion.contracts.contract import Contract
 
 
 def rule_expression(text: str) -> pl.Expr:
@@ -20,6 +25,23 @@ def rule_expression(text: str) -> pl.Expr:
     rule = pl.sql_expr(text)
     floats = cs.float() & cs.by_name(rule.meta.root_names(), require_all=False)
     return rule.fill_null(value=True) & pl.all_horizontal(floats.is_not_nan().fill_null(value=True))
+
+
+KNOWN = "numbers_are_known"
+"""The name of the constraint of every table with decimal numbers."""
+
+
+def known_constraint(contract: Contract) -> str | None:
+    """Return the ClickHouse constraint that no number of a contract's row is NaN or infinite; None without numbers.
+
+    A rule alone does not hold against NaN in ClickHouse: `x is not null or y > 0` is true of it.
+
+    >>> from champion.contracts import load
+    >>> known_constraint(load("predictions_equity_scores"))
+    'CONSTRAINT numbers_are_known CHECK ifNull(isFinite(score), true)'
+    """
+    names = [field.name for field in contract.fields if field.types.polars.is_float()]
+    return f"CONSTRAINT {KNOWN} CHECK {' AND '.join(f'ifNull(isFinite({n}), true)' for n in names)}" if names else None
 
 
 def rule_constraint(name: str, text: str) -> str:

@@ -22,7 +22,10 @@ import polars as pl
 from champion.errors import UsageError
 from champion.features import carry, compute, own
 from champion.features.alpha158 import ALPHA158
+from champion.features.examination import examined
+from champion.features.own import is_by_current_rules
 from champion.features.record import record, state_record
+from champion.features.scale import levels
 from champion.features.sets import Carried, Feature, FeatureSet, Kernel
 from champion.features.v1 import V1
 
@@ -41,7 +44,9 @@ __all__ = [
     "find",
     "groups",
     "identity",
+    "is_by_current_rules",
     "is_shipped",
+    "levels",
     "record",
     "register",
     "required",
@@ -61,8 +66,11 @@ _SHIPPED = tuple(FEATURE_SETS)
 def register(feature_set: FeatureSet) -> FeatureSet:
     """Make a feature set known by its version in this process, and return it; the same again changes nothing.
 
+    Its features are examined first: see `champion.features.examination`.
+
     Raises:
-        UsageError: the version, or the name of its datasets, is another set's.
+        UsageError: the version, or the name of its datasets, is another set's; or a feature of it reads later bars, or
+            more bars than it declares.
 
     >>> momentum = Feature("mom_1", "momentum", 2, pl.Float64(), "Rupees since the bar before.", pl.col("close").diff())
     >>> register(FeatureSet("doc_register", "doc_register1", (momentum,))).columns
@@ -72,26 +80,33 @@ def register(feature_set: FeatureSet) -> FeatureSet:
     >>> FEATURE_SETS.pop("doc_register1").version  # and out again
     'doc_register1'
     """
+    found = examined(feature_set)
     for other in FEATURE_SETS.values():
         if other != feature_set and (other.version == feature_set.version or other.name == feature_set.name):
             raise UsageError(
                 f"feature set {other.name} {other.version} is there already; give the new one its own name and version"
             )
-    FEATURE_SETS[feature_set.version] = feature_set
-    return feature_set
+    FEATURE_SETS[feature_set.version] = found
+    return found
 
 
 def find(version: str | FeatureSet) -> FeatureSet:
     """Return the feature set of a version, or the set that is given; `module:NAME` is imported and registered.
 
+    `v1+module:FEATURE`, with as many more, is the first set with features added: its own or another set's.
+
     Raises:
-        UsageError: there is no such set, or another has its version or name.
+        UsageError: there is no such set, or another has its version or name; or the set is used for the first time,
+            and its features are not what they declare (`champion.features.examination`).
 
     >>> find("v1").lookback
     200
     """
     if isinstance(version, FeatureSet):
-        return version
+        return examined(version)
+    if "+" in version:
+        base, *added = version.split("+")
+        return register(own.extended(find(base), added))
     if ":" in version:
         return register(own.imported(version))
     if version not in FEATURE_SETS:

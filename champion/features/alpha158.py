@@ -83,7 +83,7 @@ _LOOKING_BACK = (
 def _feature(name: str, group: str, lookback: int, formula: str) -> Feature:
     dtype = pl.Float32()
     expression = KERNEL.expression(name, needs(name), dtype)
-    return Feature(name, group, lookback, dtype, formula, expression, kernel=KERNEL)
+    return Feature(name, group, lookback, dtype, formula, expression, kernel=KERNEL, spans_instruments=True)
 
 
 ALPHA158 = FeatureSet(

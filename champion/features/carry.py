@@ -13,14 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 
 from champion.errors import UsageError
 from champion.features import recursion
-from champion.features.compute import checked, labels, over_rows
+from champion.features.compute import checked, known_feature, labels, over_rows
 from champion.features.sets import Carried, Feature, FeatureSet
 
-_ID = "instrument_id"
+_ID, _BARS = "instrument_id", "_bars"
 
 
 def recent(column: str) -> str:
@@ -82,8 +83,10 @@ def advance(state: pl.DataFrame, bars: pl.DataFrame, chosen: FeatureSet) -> tupl
     built = joined.select(labels(chosen)).hstack(values).hstack(derived)
     moved = joined.select(_ID, *_recent_after(chosen)).hstack(carried).select(list(schema(chosen)))
     idle = before.join(moved, on=_ID, how="anti")
-    order = [*built.columns[: -len(chosen.columns)], *chosen.columns]
-    return built.select(order), pl.concat([idle, moved]).sort(_ID)
+    heads = built.columns[: -len(chosen.columns)]
+    whole = built.with_columns(joined["bars"].alias(_BARS))
+    made = whole.select(*heads, *(known_feature(each, pl.col(_BARS) >= each.lookback) for each in chosen.features))
+    return made, pl.concat([idle, moved]).sort(_ID)
 
 
 def _require(chosen: FeatureSet) -> None:
@@ -100,7 +103,8 @@ def _windows(joined: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
     for lookback in sorted({feature.lookback for feature in features}):
         wanted = [feature for feature in features if feature.lookback == lookback]
         mature = _last_bars(joined.filter(pl.col("bars") >= lookback), lookback, wanted)
-        ends = over_rows(mature, wanted).insert_column(0, mature[_ID]).gather_every(lookback, lookback - 1)
+        counts = np.full(mature.height // lookback, lookback, dtype=np.int64)
+        ends = over_rows(mature, counts, wanted).insert_column(0, mature[_ID]).gather_every(lookback, lookback - 1)
         found = found.join(ends, on=_ID, how="left", maintain_order="left")
     return found.drop(_ID)
 
@@ -141,8 +145,7 @@ def _recent_after(chosen: FeatureSet) -> list[pl.Expr]:
 
 
 def _derived(chosen: FeatureSet) -> list[pl.Expr]:
-    made = [(feature, feature.value) for feature in chosen.features if feature.value is not None]
-    return [pl.when(pl.col("bars") >= f.lookback).then(value).alias(f.name) for f, value in made]
+    return [feature.value.alias(feature.name) for feature in chosen.features if feature.value is not None]
 
 
 def _made(each: Feature | Carried) -> str:

@@ -1,4 +1,8 @@
-"""Bars to features over whole histories; the only place that groups by instrument."""
+"""Bars to features over whole histories; the only place that groups by instrument, and that makes unknown values null.
+
+Champion's own features run over the bars of all instruments at once: they are tested not to read a neighbour's bars.
+Features of others are computed for one instrument at a time.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from champion.features import recursion
+from champion.features.per_instrument import per_instrument
 from champion.features.sets import Feature, FeatureSet, Kernel
 from champion.indicators.bars import check_bars, in_order
 
@@ -57,29 +62,41 @@ def _parts(counts: recursion.Lengths) -> Iterator[tuple[slice, slice]]:
 
 def _over(bars: pl.DataFrame, counts: recursion.Lengths, started: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
     """Return the features of bars in session order by instrument."""
-    windows, recursive = ([f for f in chosen.features if f.recursive is kind] for kind in (False, True))
+    carrying = [feature for feature in chosen.features if feature.carried]
+    others = [feature for feature in chosen.features if not feature.carried]
     before = recursion.bars_before(counts)
-    made = [over_rows(bars, windows), recursion.recursive(bars, counts, started, recursive), before.to_frame()]
-    return pl.concat(made, how="horizontal").select(_from_lookback(feature, before.name) for feature in chosen.features)
+    made = [over_rows(bars, counts, others), recursion.recursive(bars, counts, started, carrying), before.to_frame()]
+    complete = {each.name: pl.col(before.name) >= each.lookback - 1 for each in chosen.features}
+    columns = pl.concat(made, how="horizontal")
+    return columns.select(known_feature(each, complete[each.name]) for each in chosen.features)
 
 
-def over_rows(bars: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
-    """Return the features that are not recursive over all rows, whosever they are; those of a kernel in one call.
+def over_rows(bars: pl.DataFrame, counts: recursion.Lengths, features: Sequence[Feature]) -> pl.DataFrame:
+    """Return the features that carry nothing, of bars in session order by instrument; `counts` are each one's bars.
 
-    A window is taken over the whole columns, which is quicker; its first values reach into the instrument before, and
-    who calls leaves them out. Indicators sum whole numbers, so nothing of the neighbour is left in the others.
+    A window of Champion's own is taken over the whole columns, which is quicker; its first values reach into the
+    instrument before, and the caller leaves them out. Indicators sum whole numbers, so nothing of the neighbour is left
+    in the others.
     """
-    return Kernel.select(bars, [(feature.name, feature.expression, feature.kernel) for feature in features])
+    shared = [feature for feature in features if not feature.is_own]
+    own = [feature for feature in features if feature.is_own]
+    made = Kernel.select(bars, [(feature.name, feature.expression, feature.kernel) for feature in shared])
+    if own:
+        made = pl.concat([made, per_instrument(bars, counts, own)], how="horizontal")
+    return made.select(feature.name for feature in features)
+
+
+def known_feature(feature: Feature, complete: pl.Expr) -> pl.Expr:
+    """Return the column of a feature where its window is `complete` and its value is known; null elsewhere.
+
+    Here, and nowhere else, the NaN and infinity of an expression become null.
+    """
+    value = pl.col(feature.name)
+    finite = [value.is_finite()] if feature.dtype.is_float() else []
+    return pl.when(complete, *finite).then(value).alias(feature.name)
 
 
 def labels(chosen: FeatureSet) -> list[pl.Expr]:
     """Return the columns that say whose features they are."""
     version = pl.lit(chosen.version).alias("feature_version")
     return [pl.col("instrument_id"), pl.col("symbol"), pl.col("trade_date"), version]
-
-
-def _from_lookback(feature: Feature, before: str) -> pl.Expr:
-    """Return the feature from the bar on that completes its window; before it, null."""
-    if feature.recursive and feature.value is None:
-        return pl.col(feature.name)  # which starts where it says
-    return pl.when(pl.col(before) >= feature.lookback - 1).then(pl.col(feature.name)).alias(feature.name)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from hashlib import sha256
 
-import polars as pl
-
 from champion.errors import UsageError
-from champion.features import compute
-from champion.features.sets import FeatureSet
+from champion.features import compute, made_up
+from champion.features.sets import Feature, FeatureSet
 
-_INSTRUMENTS = 2
+_LONG = 50
+_RULES = "2-"
+"""Raise it when own features are computed by other rules; 1 let windows and recursive features cross instruments."""
 
 
 def imported(name: str) -> FeatureSet:
@@ -20,40 +21,58 @@ def imported(name: str) -> FeatureSet:
     Raises:
         UsageError: there is no such module or name, or it is no feature set.
     """
-    module, _, attribute = name.partition(":")
-    if not all(part.isidentifier() for part in module.split(".")):
-        raise UsageError(f"feature set {name!r}: {module!r} is no module's name; name it as module:NAME")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        raise UsageError(f"feature set {name!r}: {error}; install it, or put its folder on PYTHONPATH") from error
-    except AttributeError as error:
-        raise UsageError(f"feature set {name!r}: {error}; name it as module:NAME") from error
+    found = _imported(name)
     if not isinstance(found, FeatureSet):
         raise UsageError(f"feature set {name!r} is a {type(found).__name__}, not a champion.features.FeatureSet")
     return found
 
 
+def extended(base: FeatureSet, added: Sequence[str]) -> FeatureSet:
+    """Return a set with the features `module:NAME` added to those of another, each a Feature or a set of them.
+
+    Its name and version are those of the first with the names of the others: `v1_with_gap`.
+
+    Raises:
+        UsageError: there is no such module or name, it is no feature, or two features have the same name.
+    """
+    features: list[Feature] = []
+    for name in added:
+        if ":" not in name:
+            raise UsageError(f"{name!r} names no feature; name it as module:FEATURE, such as ideas:GAP")
+        found = _imported(name)
+        if not isinstance(found, Feature | FeatureSet):
+            raise UsageError(
+                f"{name!r} is a {type(found).__name__}, not a champion.features.Feature or FeatureSet; add features"
+            )
+        features += found.features if isinstance(found, FeatureSet) else [found]
+    names = "_".join(["with", *(each.name for each in features)])
+    if len(names) > _LONG:  # file names end somewhere
+        names = f"with_{sha256(names.encode()).hexdigest()[:16]}"
+    return FeatureSet(f"{base.name}_{names}", f"{base.version}_{names}", (*base.features, *features))
+
+
+def _imported(name: str) -> object:
+    module, _, attribute = name.partition(":")
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise UsageError(f"feature set {name!r}: {module!r} is no module's name; name it as module:NAME")
+    try:
+        found: object = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"feature set {name!r}: {error}; install it, or put its folder on PYTHONPATH") from error
+    except AttributeError as error:
+        raise UsageError(f"feature set {name!r}: {error}; name it as module:NAME") from error
+    return found
+
+
 def meaning(chosen: FeatureSet) -> str:
-    """Return a digest of what the set computes from some made-up bars: a formula that is edited makes another."""
-    made = compute.over_histories(_bars(chosen.lookback + 200), chosen).drop("feature_version")
-    return sha256(made.write_csv().encode()).hexdigest()[:16]
+    """Return a digest of what the set computes from some made-up bars: a formula that is edited makes another.
+
+    It begins with the number of the rules by which own features are computed.
+    """
+    made = compute.over_histories(made_up.bars(chosen.lookback + 200), chosen).drop("feature_version")
+    return f"{_RULES}{sha256(made.write_csv().encode()).hexdigest()[:16]}"
 
 
-def _bars(count: int) -> pl.DataFrame:
-    """Return bars of some instruments by whole-number arithmetic, which is the same everywhere."""
-    row = pl.int_range(count * _INSTRUMENTS)
-    close = (row * row * 31 + row * 7919) % 1009 + 100
-    frame = pl.select(instrument_id=pl.format("{}", row % _INSTRUMENTS), trade_date=(row // _INSTRUMENTS).cast(pl.Date))
-    return frame.select(
-        "instrument_id",
-        "trade_date",
-        symbol="instrument_id",
-        open=(close + (row * 13) % 7 - 3) / 2.0,
-        high=(close + (row * 5) % 11 + 3) / 2.0,
-        low=(close - (row * 3) % 11 - 3) / 2.0,
-        close=close / 2.0,
-        volume=(row * 104729) % 10007,
-        turnover=((row * 104729) % 10007) * (close * 0.5),
-        trades=(row * 31) % 101,
-    )
+def is_by_current_rules(identity: str) -> bool:
+    """Tell whether own features recorded under this `champion.features.identity` were computed by today's rules."""
+    return identity.partition(" ")[2].startswith(_RULES)

@@ -77,9 +77,7 @@ def recursive(bars: pl.DataFrame, counts: Lengths, started: pl.DataFrame, featur
     shared = {each.name: each for feature in features for each in feature.carried}
     made = carried(bars, counts, started, list(shared.values()))
     values = [each.value.alias(each.name) for each in features if each.value is not None]
-    alone = bars.select(each.expression.over(_ID).alias(each.name) for each in features if each.value is None)
-    after = made.lazy().select(*values).collect()  # lazy: what they share, once
-    return pl.concat([after, alone], how="horizontal").select(each.name for each in features)
+    return made.lazy().select(*values).collect()  # lazy: what they share, once
 
 
 def carried(bars: pl.DataFrame, counts: Lengths, started: pl.DataFrame, wanted: Sequence[Carried]) -> pl.DataFrame:

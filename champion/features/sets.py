@@ -91,9 +91,12 @@ class Carried:
 class Feature:
     """One column of a feature set; `lookback` counts the bars its first value needs, the session's own included.
 
-    A recursive feature that says what it has `carried` and the `value` it makes of that after each bar need not be
-    computed from the first bar again; without, each build reads the whole history. Features of one `kernel` are
-    computed together; their expressions are for who uses one alone.
+    `recursive` is found out when the set is first used (`champion.features.examination`): True where `lookback` bars
+    alone do not give the value to the last bit. A recursive feature that says what it has `carried` and the `value` it
+    makes of that after each bar need not be computed from the first bar again; without, each build reads the whole
+    history. Features of one `kernel` are computed together; their expressions are for using one alone. A feature is
+    computed for one instrument at a time, unless `spans_instruments`: then over all of them at once, which only
+    Champion's own features, tested for it, may do.
 
     >>> momentum = Feature("mom_1", "momentum", 2, pl.Float64(), "Rupees since the bar before.", pl.col("close").diff())
     >>> pl.DataFrame({"close": [10.0, 12.0]}).select(momentum.expression).to_series().to_list()
@@ -106,11 +109,17 @@ class Feature:
     dtype: pl.DataType
     doc: str
     expression: pl.Expr = field(repr=False, compare=False)
-    recursive: bool = False
+    recursive: bool = field(default=False, compare=False)
     unit: str = "1"
     carried: tuple[Carried, ...] = ()
     value: pl.Expr | None = field(default=None, repr=False, compare=False)
     kernel: Kernel | None = field(default=None, repr=False, compare=False)
+    spans_instruments: bool = field(default=False, repr=False, compare=False)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is computed for one instrument at a time, and from its expression alone."""
+        return not self.spans_instruments and not self.carried
 
 
 @dataclass(frozen=True)

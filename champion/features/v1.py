@@ -55,7 +55,8 @@ def _window(
     unit: str = "1",
     kernel: Kernel | None = None,
 ) -> Feature:
-    return Feature(name, group, lookback, pl.Float64(), doc, expression, unit=unit, kernel=kernel)
+    made = Feature(name, group, lookback, pl.Float64(), doc, expression, unit=unit, kernel=kernel)
+    return replace(made, spans_instruments=True)
 
 
 def _recursive(  # noqa: PLR0913 - a row of the table each
@@ -72,7 +73,8 @@ def _recursive(  # noqa: PLR0913 - a row of the table each
 ) -> Feature:
     made = pl.col(name) if value is None else value
     kind = dtype or pl.Float64()
-    return Feature(name, group, lookback, kind, doc, expression, recursive=True, unit=unit, carried=state, value=made)
+    found = Feature(name, group, lookback, kind, doc, expression, recursive=True, unit=unit, carried=state, value=made)
+    return replace(found, spans_instruments=True)
 
 
 _TREND = (

@@ -1,7 +1,8 @@
 """Cross-sectional expressions: a value among all instruments of its session, by `.over("trade_date")`.
 
-Nothing here is fitted and nothing looks ahead. Ranks and quantiles do not depend on the order of rows; means do in
-their last bits, so sort first where bits matter.
+NaN and infinity are unknown, as null is: they take no part and get null. Nothing here is fitted and nothing looks
+ahead. Ranks and quantiles do not depend on the order of rows; means do in their last bits, so sort first where bits
+matter.
 
 >>> from champion.indicators import cross_section
 >>> scores = pl.DataFrame({"trade_date": [1, 1, 2, 2], "score": [10.0, 30.0, 5.0, 7.0]})
@@ -14,6 +15,7 @@ from __future__ import annotations
 import polars as pl
 
 from champion.indicators._mechanics import sharing
+from champion.indicators.unknown import known
 
 _COLLINEAR = 1e-20
 """Share of an exposure's square that is left when the others explain all of it but rounding."""
@@ -28,6 +30,7 @@ def rank(values: pl.Expr) -> pl.Expr:
     >>> pl.DataFrame({"x": [10.0, 30.0, None, 20.0, 20.0]}).select(rank(pl.col("x"))).to_series().to_list()
     [-0.375, 0.375, None, 0.0, 0.0]
     """
+    values = known(values)
     return (values.rank("average") - 0.5) / values.count() - 0.5
 
 
@@ -40,6 +43,7 @@ def zscore(values: pl.Expr) -> pl.Expr:
     >>> pl.DataFrame({"x": [1.0, 2.0, None, 3.0]}).select(zscore(pl.col("x"))).to_series().to_list()
     [-1.0, 0.0, None, 1.0]
     """
+    values = known(values)
     return pl.when(values.min() < values.max()).then((values - values.mean()) / values.std())
 
 
@@ -52,6 +56,7 @@ def winsorise(values: pl.Expr, lower: float = 0.01, upper: float = 0.99) -> pl.E
     >>> pl.DataFrame({"x": [0.0, 1.0, 2.0, 3.0, 99.0]}).select(winsorise(pl.col("x"), 0.25, 0.75)).to_series().to_list()
     [1.0, 1.0, 2.0, 3.0, 3.0]
     """
+    values = known(values)
     return values.clip(values.quantile(lower, "linear"), values.quantile(upper, "linear"))
 
 
@@ -64,6 +69,7 @@ def demean(values: pl.Expr) -> pl.Expr:
     >>> scores.select(demean(pl.col("x")).over("sector")).to_series().to_list()
     [-1.0, 1.0, 0.0]
     """
+    values = known(values)
     return values - values.mean()
 
 
@@ -79,8 +85,9 @@ def neutralise(values: pl.Expr, *exposures: pl.Expr) -> pl.Expr:
     >>> scores.select(neutralise(pl.col("x"), pl.col("size"))).to_series().round(6).to_list()
     [0.166667, -0.333333, 0.166667]
     """
-    whole = pl.all_horizontal(column.is_not_null() for column in (values, *exposures))
-    residual, *directions = (demean(pl.when(whole).then(column)) for column in (values, *exposures))
+    columns = [known(column) for column in (values, *exposures)]
+    whole = pl.all_horizontal(column.is_not_null() for column in columns)
+    residual, *directions = (demean(pl.when(whole).then(column)) for column in columns)
     while directions:
         direction, *rest = directions
         residual = _without(residual, direction)

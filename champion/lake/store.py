@@ -106,7 +106,7 @@ class Lake:
         files are read-only. A session of a sealed year gets its day partition again, which wins over the sealed rows.
 
         Raises:
-            ContractError: the frame breaks the contract.
+            ContractError: the frame breaks the contract: its columns, its rules, or by NaN or infinity in a number.
             LakeError: `known_at` has no time zone.
         """
         contract, since = contracts.load(name), manifests.moment(known_at, "known_at")
@@ -117,7 +117,8 @@ class Lake:
             before = partitions.find_one(self.root, contract, session, group)
             kept = self._unsealed(contract, before) if before and layout.is_append_only(contract) else ()
             path = folder / layout.part_name(len(kept))
-            rows, size, digest = data.write(path, contract, contract.conform(frame, group))
+            kept_rows = contract.require_kept(contract.conform(frame, group))
+            rows, size, digest = data.write(path, contract, kept_rows)
             part = Part(path.name, rows, size, digest, dict(inputs), since)
             manifests.write(folder / layout.SUCCESS, Manifest(contract.label, (*kept, part)))
         return True

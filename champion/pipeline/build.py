@@ -12,6 +12,7 @@ features across sessions brings them to one scale first (`adjust.rescale`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -24,6 +25,7 @@ from champion.features import FeatureSet
 from champion.lake import Lake
 from champion.pipeline import carried, history, ways
 from champion.pipeline.actions import known_factors
+from champion.pipeline.bars import BARS
 from champion.pipeline.declare import known_to
 from champion.pipeline.history import Build
 from champion.pipeline.progress import Progress, silent
@@ -37,11 +39,16 @@ _MANY = 20  # sessions: beyond, computing all of history once is cheaper than so
 class Built:
     """What a build did: `sessions` has session, rows, outcome ('written' or 'already').
 
-    `ways` says how what was written was made, in order: 'repaired', 'advanced', 'rebuilt'.
+    `ways` says how what was written was made, in order: 'repaired', 'advanced', 'rebuilt'. `remembering` names the
+    recursive features that carry no state, for which the bars of every instrument were read from the first on: `bars`
+    many, in `seconds` of computing. Where nothing was written for them, they cost nothing.
     """
 
     sessions: pl.DataFrame
     ways: tuple[str, ...] = ()
+    remembering: tuple[str, ...] = ()
+    bars: int = 0
+    seconds: float = 0.0
 
     @property
     def totals(self) -> dict[str, int]:
@@ -53,6 +60,16 @@ class Built:
             "written": written,
             "already": self.sessions.height - written,
         }
+
+    @property
+    def cost(self) -> str | None:
+        """What recursive features without carried state have cost, in words; None where nothing was built for them."""
+        if not self.remembering or not self.bars:
+            return None
+        return (
+            f"{', '.join(self.remembering)}: recursive, computed from each instrument's first bar: "
+            f"{self.bars:,} bars in {self.seconds:.1f} s"
+        )
 
 
 def build_features(
@@ -71,7 +88,9 @@ def build_features(
     build = history.plan(lake, end, known_to(lake, feature_set), known_factors(lake))
     sessions = [session for session in build.sessions if session >= start]
     stale = build.stale(start)
-    taken = []
+    taken: list[str] = []
+    remembering = tuple(each.name for each in build.chosen.features if each.recursive and not each.carried)
+    began = time.perf_counter()
     for way, made in _made(build, stale, from_state=from_state) if stale else ():
         taken.append(way)
         _write(build, made.sessions, made.rows, progress)
@@ -85,7 +104,8 @@ def build_features(
         "outcome": ["written" if session in set(stale) else "already" for session in sessions],
     }
     table = pl.DataFrame(account, schema={"session": pl.Date, "rows": pl.Int64, "outcome": pl.String})
-    return Built(table, tuple(dict.fromkeys(taken)))
+    bars = lake.rows(BARS, end=stale[-1]) if stale and remembering else 0
+    return Built(table, tuple(dict.fromkeys(taken)), remembering, bars, time.perf_counter() - began)
 
 
 def stale_sessions(lake: Lake, end: date, feature_set: str | FeatureSet = "v1") -> list[date]:

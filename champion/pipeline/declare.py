@@ -24,7 +24,7 @@ def declare(feature_set: FeatureSet, schemas: Path | None = None) -> list[Path]:
     Raises:
         UsageError: the version or name is another set's, or the contract that is there has other features.
     """
-    features.register(feature_set)
+    feature_set = features.register(feature_set)  # examined: which of its features are recursive is known now
     folder = schemas or resources.folder("schemas")
     records = [features.record(feature_set)]
     if feature_set.advances:

@@ -9,11 +9,12 @@ import polars as pl
 
 from champion import adjust, contracts, features
 from champion.errors import LakeError
-from champion.inputs import LOOKBACK, MODEL_INPUTS, model_inputs, scale_free
+from champion.inputs import LOOKBACK, model_inputs, scale_free
 from champion.labels import forward_return
 from champion.lake import Lake
 from champion.pipeline.adjusted import adjusted_bars
 from champion.pipeline.build import stale_sessions
+from champion.pipeline.model_columns import model_columns
 from champion.universe import TURNOVER_WINDOW, Universe, members
 
 _BAR_COLUMNS = ("instrument_id", "symbol", "trade_date", "series", "high", "low", "close", "volume", "turnover")
@@ -44,7 +45,7 @@ def training_frame(
     check_current(lake, start, end, feature_set)
     bars = _bars(lake, start, end)
     chosen = _features(lake, bars, start, end, feature_set).join(_members(lake, bars, universe), on=_KEY, how="semi")
-    made = model_inputs(bars, chosen, _ranked(feature_set))
+    made = _inputs(bars, chosen, feature_set)
     return made.join(forward_return(bars, horizon, lag), on=_KEY, how="left").filter(pl.col("trade_date") >= start)
 
 
@@ -63,7 +64,7 @@ def scoring_frame(lake: Lake, session: date, *, universe: Universe, feature_set:
     )
     if chosen.is_empty():
         raise LakeError(f"session {session}: no instrument is in the universe {universe.text}")
-    return model_inputs(bars, chosen, _ranked(feature_set))
+    return _inputs(bars, chosen, feature_set)
 
 
 def inputs_anew(
@@ -78,7 +79,7 @@ def inputs_anew(
         bars = adjusted_bars(lake, end=session, columns=columns)
         made = features.build(bars, feature_set).filter(pl.col("trade_date") == session)
         chosen = made.join(_members(lake, bars, universe), on=_KEY, how="semi")
-        found.append(model_inputs(bars, chosen, _ranked(feature_set)))
+        found.append(_inputs(bars, chosen, feature_set))
     return pl.concat(found)
 
 
@@ -86,14 +87,18 @@ def values(lake: Lake, start: date, end: date, *, universe: Universe, feature_se
     """Return what the inputs rank, before ranking: key and inputs of a range of sessions, to see how markets change."""
     bars = _bars(lake, start, end)
     chosen = _features(lake, bars, start, end, feature_set).join(_members(lake, bars, universe), on=_KEY, how="semi")
-    names = _ranked(feature_set)
-    made = scale_free(bars, chosen) if names is None else chosen.select("instrument_id", "symbol", "trade_date", *names)
+    columns = model_columns(feature_set)
+    made = scale_free(bars, chosen, columns.ranked, columns.derived)
     return made.filter(pl.col("trade_date") >= start)
 
 
 def inputs(feature_set: str = FEATURE_SET) -> list[str]:
-    """Return the names of the inputs that a model of a feature set takes, in order."""
-    return _ranked(feature_set) or list(MODEL_INPUTS)
+    """Return the names of the inputs that a model of a feature set takes, in order.
+
+    Raises:
+        UsageError: an own feature of the set is in rupees: see `model_columns`.
+    """
+    return model_columns(feature_set).names
 
 
 def check_current(lake: Lake, start: date | None, end: date | None, feature_set: str = FEATURE_SET) -> None:
@@ -137,6 +142,6 @@ def _features(lake: Lake, bars: pl.DataFrame, start: date, end: date, feature_se
     return adjust.rescale(lake.scan(contract.name, start, end).collect(), bars, units)
 
 
-def _ranked(feature_set: str) -> list[str] | None:
-    """Return the features that are inputs as they are; None for v1, whose averages are in rupees."""
-    return None if feature_set == FEATURE_SET else features.find(feature_set).columns
+def _inputs(bars: pl.DataFrame, rows: pl.DataFrame, feature_set: str) -> pl.DataFrame:
+    columns = model_columns(feature_set)
+    return model_inputs(bars, rows, columns.ranked, columns.derived)

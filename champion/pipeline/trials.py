@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from champion.errors import ModelError
+from champion.indicators import unknown
 from champion.metrics import deflated_sharpe_ratio
 from champion.overfitting import BLOCKS, probability_of_overfitting
 from champion.settings import Settings
@@ -89,7 +90,10 @@ def _sessions(settings: Settings, trials: Sequence[Run], ic: pl.DataFrame) -> pl
         content = runs.read_file(settings, run.run_id, _IC)
         if content is None:
             continue
-        theirs = pl.read_parquet(io.BytesIO(content)).select("trade_date", pl.col("ic").alias(f"trial_{number}"))
+        read = pl.read_parquet(io.BytesIO(content)).select(
+            "trade_date", unknown.known(pl.col("ic")).alias(f"trial_{number}")
+        )
+        theirs = read.drop_nulls()
         shared = joined.join(theirs, on="trade_date")
         if shared.height * 2 >= ic.height:
             joined = shared

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from champion.drift import MOVED, WATCH
+from champion.indicators import unknown
 from champion.plots import style
 
 _SOURCE = "features"
@@ -135,7 +136,7 @@ def _bars(names: list[str], lengths: list[float], colors: list[str]) -> tuple[Fi
 
 def _rank_correlation(frame: pl.DataFrame) -> style.Values:
     """Return Spearman's correlation of each pair; columns that are null in the same rows are ranked together."""
-    values = frame.select(pl.all().cast(pl.Float64).fill_nan(None))
+    values = frame.select(unknown.known(pl.col(name).cast(pl.Float64)).alias(name) for name in frame.columns)
     known = np.column_stack([column.is_not_null().to_numpy() for column in values.iter_columns()])
     patterns, member = np.unique(known, axis=1, return_inverse=True)
     result = np.full((frame.width, frame.width), np.nan)

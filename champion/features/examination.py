@@ -1,0 +1,202 @@
+"""Own features examined on made-up bars when their set is first used: do they read what they declare, and no more?
+
+A feature's value on a bar must be a function of that bar and the earlier bars of its instrument. Then it is the same
+whether it is built over the whole history, over the history up to the bar, or by a nightly build.
+
+1. Over the history up to a bar, every value is the one over the whole history; otherwise the feature reads later bars.
+2. A feature whose expression provably reads `lookback` bars at most, to the last bit (`reach`), is a window: a nightly
+   build computes it from as many bars.
+3. Any other feature is recursive: it is computed from the instrument's first bar, nightly too. It needs no declaration.
+4. A window that is longer than the declared `lookback` is refused: from as many bars it would have another value.
+5. A feature that declares what it has carried is advanced bar by bar, and must give the values of the whole history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from champion.errors import UsageError
+from champion.features import carry, compute, made_up
+from champion.features.alpha158 import ALPHA158
+from champion.features.per_instrument import FEWEST, per_instrument
+from champion.features.reach import Reach, reach_of
+from champion.features.sets import Feature, FeatureSet
+from champion.features.v1 import V1
+
+_SHIPPED = {id(each): each for each in (*V1.features, *ALPHA158.features)}  # tested against plain loops and TA-Lib
+_MORE = 90  # bars beyond the longest lookback
+_ENDS = 12  # bars at which a window is compared
+_CLOSE_ENOUGH = 1e-9  # relative: what a running sum of decimals leaves behind is less
+_LONGEST = 600  # bars that an unknown window is tried with
+_STEPS = 40  # sessions that carried state is advanced
+_REMEDY = (
+    "Use the bar itself and earlier ones: shift by a positive number, and rolling_* or cum_* functions in place of "
+    "those of the whole history"
+)
+_Value: TypeAlias = Any
+
+_known: dict[int, tuple[FeatureSet, FeatureSet]] = {}  # by identity; the set is kept, so that no other gets its number
+
+
+def examined(chosen: FeatureSet) -> FeatureSet:
+    """Return the set with `recursive` as it was found; a set is examined once in a process.
+
+    Raises:
+        UsageError: a feature reads later bars or more bars than it declares, its expression fails, or what it carries
+            does not give its values.
+    """
+    if id(chosen) not in _known:
+        found = chosen if all(id(each) in _SHIPPED for each in chosen.features) else _examined(chosen)
+        _known[id(chosen)] = (chosen, found)
+        _known[id(found)] = (found, found)
+    return _known[id(chosen)][1]
+
+
+def _examined(chosen: FeatureSet) -> FeatureSet:
+    own = [each for each in chosen.features if id(each) not in _SHIPPED]
+    reaches = {
+        each.name: reach_of(each.expression) if each.kernel is None else Reach(None, opaque=True) for each in own
+    }
+    settled = {
+        each.name: replace(
+            each,
+            spans_instruments=False,
+            recursive=bool(each.carried) or not reaches[each.name].is_window_of(each.lookback),
+        )
+        for each in own
+    }
+    found = replace(chosen, features=tuple(settled.get(each.name, each) for each in chosen.features))
+    alone = FeatureSet(chosen.name, chosen.version, tuple(settled.values()))
+    longest = max(each.lookback for each in alone.features)
+    bars = made_up.bars(longest + _MORE)
+    whole = compute.over_histories(bars, alone)
+    for feature in alone.features:
+        _require_past(alone, feature, reaches[feature.name], bars, whole)
+    for feature in alone.features:
+        if feature.recursive and not feature.carried:
+            _require_lookback(alone, feature, reaches[feature.name])
+    if alone.carried and alone.advances:
+        _require_carried(alone, bars, whole)
+    return found
+
+
+def _require_past(chosen: FeatureSet, feature: Feature, reach: Reach, bars: pl.DataFrame, whole: pl.DataFrame) -> None:
+    """Raise UsageError where the values up to a bar are others than those over the whole history."""
+    one = FeatureSet(chosen.name, chosen.version, (feature,))
+    length = feature.lookback + _MORE
+    read = f" ({', '.join(reach.later)})" if reach.later else ""
+    counts = {1, 2, 3, feature.lookback, feature.lookback + 1, length // 2, length - 7, length - 1}
+    for count in sorted(counts, key=lambda each: (each < FEWEST, each)):  # few bars are padded, which shows later ones
+        then = compute.over_histories(bars.filter(pl.col("bar") < count), one)
+        now = whole.filter(pl.Series(bars["bar"] < count))
+        for at, early, late in _differing(then[feature.name], now[feature.name]):
+            bar = bars.filter(pl.col("bar") < count)["bar"][at] + 1
+            raise UsageError(
+                f"{_named(chosen, feature)} reads bars after its own{read}: on made-up bars its value on bar {bar} is "
+                f"{late} over the whole history, but {early} over the first {count} bars. {_REMEDY}"
+            )
+    if reach.later:
+        raise UsageError(f"{_named(chosen, feature)} reads bars after its own{read}. {_REMEDY}")
+
+
+def _require_lookback(chosen: FeatureSet, feature: Feature, reach: Reach) -> None:
+    """Raise UsageError where the feature reads a window that is longer than declared."""
+    if reach.bars is None and not reach.opaque:
+        return  # it remembers every bar, and is computed from all of them
+    if reach.bars is not None and reach.bars <= feature.lookback:
+        return  # only the last bits depend on where it starts
+    most = max(_LONGEST, feature.lookback + 1) if reach.bars is None else reach.bars
+    trial = _Trial(feature, most)
+    shortest = trial.worst(feature.lookback)
+    if shortest is None:
+        return
+    needed = reach.bars or trial.window()
+    if needed is None:
+        return  # it forgets gradually: recursive
+    whole, few = shortest
+    raise UsageError(
+        f"{_named(chosen, feature)} declares lookback={feature.lookback}, but reads {needed} bars: on made-up bars its "
+        f"value is {whole} over the whole history, but {few} from the last {feature.lookback} bars. "
+        f"Declare lookback={needed}"
+    )
+
+
+class _Trial:
+    """Values of one feature from so many bars alone, beside those over the whole history."""
+
+    def __init__(self, feature: Feature, most: int) -> None:
+        self._feature, self._most = feature, most
+        bars = made_up.bars(most + _ENDS)
+        self._bars = bars.partition_by("instrument_id", maintain_order=True)
+        self._whole = [self._values(own)[-_ENDS:] for own in self._bars]
+
+    def worst(self, count: int) -> tuple[_Value, _Value] | None:
+        """Return the two values that are furthest apart, over the whole history and from `count` bars; None if none."""
+        found = max(self._pairs(count), key=lambda pair: _distance(*pair))
+        return found if _distance(*found) > _CLOSE_ENOUGH else None
+
+    def window(self) -> int | None:
+        """Return the fewest bars that give the values of the whole history; None where it forgets gradually."""
+        low, high = self._feature.lookback, self._most
+        if self.worst(high) is not None:
+            return None
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.worst(middle) is None else (middle, high)
+        sudden = max(_distance(*pair) for pair in self._pairs(high - 1)) > _CLOSE_ENOUGH**0.5
+        return high if sudden else None
+
+    def _pairs(self, count: int) -> Iterator[tuple[_Value, _Value]]:
+        for own, whole in zip(self._bars, self._whole, strict=True):
+            for place, value in enumerate(whole):
+                end = self._most + place + 1
+                yield value, self._values(own[end - count : end])[-1]
+
+    def _values(self, own: pl.DataFrame) -> list[_Value]:
+        counts = np.array([own.height], dtype=np.int64)
+        made = per_instrument(own, counts, [self._feature])
+        values: list[_Value] = (
+            made.select(compute.known_feature(self._feature, pl.lit(value=True))).to_series().to_list()
+        )
+        return values
+
+
+def _require_carried(chosen: FeatureSet, bars: pl.DataFrame, whole: pl.DataFrame) -> None:
+    """Raise UsageError where carried state gives other values than the whole history."""
+    first = int(bars["bar"].max()) - _STEPS  # type: ignore[arg-type]
+    state = carry.state_after(bars.filter(pl.col("bar") < first), chosen)
+    for bar in range(first, first + _STEPS):
+        rows, state = carry.advance(state, bars.filter(pl.col("bar") == bar), chosen)
+        then = whole.filter(pl.Series(bars["bar"] == bar))
+        for feature in chosen.features:
+            for _, stepped, computed in _differing(rows[feature.name], then[feature.name]):
+                carried = ", ".join(each.name for each in feature.carried) or "the set"
+                raise UsageError(
+                    f"{_named(chosen, feature)} is {computed} over the whole history, but {stepped} from what it has "
+                    f"carried: correct the steps of {carried}, or declare no carried values"
+                )
+
+
+def _named(chosen: FeatureSet, feature: Feature) -> str:
+    return f"feature set {chosen.name} {chosen.version}: {feature.name}"
+
+
+def _differing(left: pl.Series, right: pl.Series) -> Iterator[tuple[int, _Value, _Value]]:
+    """Yield the first place where two columns differ in any bit, and both values; nothing where they are equal."""
+    same = left.eq_missing(right)
+    if not same.all():
+        place = int(same.arg_min() or 0)
+        yield place, left[place], right[place]
+
+
+def _distance(one: _Value, other: _Value) -> float:
+    """Return how far two values lie apart, relative to them; infinitely where one alone is null."""
+    if one is None or other is None:
+        return 0.0 if one is other else float("inf")
+    left, right = float(one), float(other)
+    return abs(left - right) / max(abs(left), abs(right), 1e-300)
