@@ -16,7 +16,7 @@ from functools import lru_cache
 VOCABULARY: dict[str, str] = {}
 """From spelling to concept."""
 _SPELLINGS = {
-    "split": "split splits splt splits spilt splitt spltt subdivision subdivisions subdiv subdivn subdvn subdivided",
+    "split": "split fvs splits splt splits spilt splitt spltt subdivision subdivisions subdiv subdivn subdvn subdivided",
     "spl": "spl",
     "sub": "sub",
     "division": "division divisions divn dvn dvsn divsn",
@@ -81,7 +81,7 @@ _SPELLINGS = {
         "of nature change company shareholder shareholders holder holders member members start end adjourned time "
         "first second third fourth one half yearly quarter quarterly year month jan feb mar apr may jun jul aug sep oct "
         "nov dec er r s pr nd st rd th exdate ex which will be has been approved subject sub approval cum "
-        "wef basis amongst sum only total fy denomination nominal"
+        "wef basis amongst sum only total fy denomination nominal price prices"
     ),
 }
 NUMBERS = {name: str(n) for n, name in enumerate("one two three four five six seven eight nine ten".split(), start=1)}
@@ -164,11 +164,18 @@ def _word_tokens(word: str, following: str | None) -> tuple[list[Token], bool]:
         return [Token(VOCABULARY[word], word)], False
     if following and len(word + following) >= _FUZZY and word + following in VOCABULARY:
         return [Token(VOCABULARY[word + following], word + following)], True
+    return [Token(concept, piece) for concept, piece in _guided(word)] or [Token("unknown", word)], False
+
+
+def _guided(word: str) -> list[tuple[str, str]]:
+    """Return the concepts of a word that is not in the vocabulary, each with its letters; none where it is unknown."""
+    if len(word) > _FUZZY and (near := _nearest(word, 1)):
+        return [(near, word)]
     if pieces := _cut(word):
-        return [Token(VOCABULARY[piece], piece) for piece in pieces], False
+        return [(VOCABULARY[piece], piece) for piece in pieces]
     if near := _nearest(word):
-        return [Token(near, word)], False
-    return [Token(concept, piece) for concept, piece in _cut_nearly(word)] or [Token("unknown", word)], False
+        return [(near, word)]
+    return _cut_nearly(word)
 
 
 @lru_cache(maxsize=4096)
@@ -193,11 +200,11 @@ def _cut_nearly(word: str) -> list[tuple[str, str]]:
 
 
 @lru_cache(maxsize=4096)
-def _nearest(word: str) -> str | None:
+def _nearest(word: str, most: int = 2) -> str | None:
     """Return the one concept within one edit of a word of five letters and more, two from eight letters on."""
     if len(word) < _FUZZY:
         return None
-    for limit in range(1, 3 if len(word) >= _LONG else 2):
+    for limit in range(1, min(most, 2 if len(word) >= _LONG else 1) + 1):
         near = {
             concept
             for known, concept in VOCABULARY.items()
@@ -264,14 +271,4 @@ _LEFT_ALONE = {
 
 
 def _passable(token: Token) -> bool:
-    return token.concept in {"filler", "mark"} and token.text in {
-        "-",
-        ".",
-        "of",
-        "on",
-        "share",
-        "shares",
-        "equity",
-        "up",
-        "paid",
-    }
+    return token.concept == "filler" or token.text in {"-", "."}

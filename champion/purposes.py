@@ -86,6 +86,8 @@ class _Segment:
 
     @property
     def items(self) -> list[_Item]:
+        if self.kind in {"bonus", "rights", "dividend"}:
+            return _items(_without_face_values(self.tokens)) or _items(self.tokens)
         return _items(self.tokens)
 
     @property
@@ -202,9 +204,10 @@ def _opened(
     token: Token, following: Sequence[Token], before: Sequence[Token], found: Sequence[_Segment], *, pays: bool
 ) -> _Segment | None:
     """Return the segment that a token opens, or None."""
+    included = any(one.concept == "including" for one in before[-4:])
     if token.concept in _STARTS:
-        included = token.concept == "dividend" and any(one.concept == "including" for one in before[-4:])
-        return _Segment(_KINDS.get(token.concept, token.concept), included=included)
+        kind = _KINDS.get(token.concept, token.concept)
+        return _Segment(kind, included=included and kind == "dividend")
     if token.concept not in _LABELS or _labels_next(following):
         return None
     if found and found[-1].kind == "dividend" and not found[-1].items:
@@ -214,9 +217,9 @@ def _opened(
         faces = any(one.concept == "face_value" for one in before[-3:])
         if faces or (items and items[0].kind in {"pair", "ratio"}):
             return _Segment("split")
-        return _Segment("dividend", ["special"]) if pays and items else _Segment("other")
+        return _Segment("dividend", ["special"], included=included) if pays and items else _Segment("other")
     if token.concept in {"interim", "special"} or (pays and items):
-        return _Segment("dividend", [token.concept])
+        return _Segment("dividend", [token.concept], included=included)
     return None
 
 
@@ -301,9 +304,30 @@ def _items(found: Sequence[Token]) -> list[_Item]:
     return _joined(single, found)
 
 
+def _without_face_values(found: Sequence[Token]) -> list[Token]:
+    """Return the tokens without the face value in `per share of Rs 10 each`; places of the others stay."""
+    kept = list(found)
+    for place, token in enumerate(found):
+        if token.concept != "number":
+            continue
+        words = [at for at in range(place) if found[at].text not in {".", "-"}][-3:]
+        texts = [found[at].text for at in words]
+        if len(texts) == 3 and texts[1] == "of" and found[words[2]].concept == "rupee" and texts[0].startswith("sh"):  # noqa: PLR2004
+            for at in range(words[1], place + 1):
+                kept[at] = Token("filler", "of")
+            for at in range(place + 1, min(place + 4, len(found))):
+                if found[at].text in {"/", "-"}:
+                    kept[at] = Token("filler", "of")
+                elif found[at].text == "each":
+                    kept[at] = Token("filler", "of")
+    return kept
+
+
 def _single(found: Sequence[Token], place: int) -> _Item | None:
     token = found[place]
-    after = [one for one in found[place + 1 : place + 4]]
+    if token.concept != "number":
+        return None
+    after = list(found[place + 1 : place + 4])
     before = [one for one in found[:place] if one.text not in {".", "-", "*", "("}][-1:]
     if after and after[0].concept == "percent":
         return _Item("percent", token.value, place=place)
@@ -314,7 +338,8 @@ def _single(found: Sequence[Token], place: int) -> _Item | None:
     if rupees or dashed or (after and after[0].concept == "rupee" and not _money_follows(found, place + 1)):
         if token.dotted and rupees and before[0].text == "re":  # `Re .50` is less than a rupee
             return _Item("money", float(f"0.{token.text}"), place=place)
-        return _Item("money", token.value, place=place, dotted=token.dotted)
+        short = rupees and before[0].text == "re" and found[place - 1].text == "." and token.text.isdigit() and token.value > 1  # `Re.50`
+        return _Item("money", token.value, place=place, dotted=token.dotted or short)
     return _Item("number", token.value, place=place, dotted=token.dotted)
 
 
@@ -371,11 +396,14 @@ def _split(segment: _Segment, text: str) -> list[Action]:
     kind, items = segment.kind, segment.items
     if segment.has("not_equity"):
         return [Action(kind, None, text, NOT_IN_SHARES.format(kind), verdict=MOVES_NO_PRICE)]
-    pairs = [item for item in items if item.kind == "pair"]
+    if any(token.text == "reverse" for token in segment.tokens):
+        return [_unclear(kind, text, "the words say a split and its reverse")]
+    pairs = _money_pair(segment.tokens) or [item for item in items if item.kind == "pair"]
     ratios = [item for item in items if item.kind == "ratio"]
-    if len(pairs) == 1 and not ratios:
+    loose = [item for item in items if item.kind not in {"pair", "ratio"}]
+    if len(pairs) == 1 and not ratios and (not loose or pairs[0].kind == "money_pair"):
         old, new = pairs[0].value, pairs[0].other
-    elif len(ratios) == 1 and not pairs:
+    elif len(ratios) == 1 and not pairs and not loose:
         high, low = max(ratios[0].value, ratios[0].other), min(ratios[0].value, ratios[0].other)
         old, new = (high, low) if kind == "split" else (low, high)
     else:
@@ -385,6 +413,14 @@ def _split(segment: _Segment, text: str) -> list[Action]:
     if (old > new) != (kind == "split") or old == new:
         return [_unclear(kind, text, f"the face value goes from {old:g} to {new:g}, which is no {kind}")]
     return [Action(kind, old / new, f"{old:g} to {new:g}")]
+
+
+def _money_pair(found: Sequence[Token]) -> list[_Item]:
+    """Return the only two amounts in rupees as a pair, where `to` lies between: `1 share of Rs 10 into 5 of Rs 2`."""
+    money = [item for place in range(len(found)) if (item := _single(found, place)) and item.kind == "money"]
+    if len(money) == 2 and _has_to(found[money[0].place : money[1].place]):  # noqa: PLR2004 - old and new
+        return [_Item("money_pair", money[0].value, money[1].value, money[0].place)]
+    return []
 
 
 def _face_value(segment: _Segment, text: str) -> list[Action]:
@@ -466,7 +502,8 @@ def _dividend(segment: _Segment, text: str) -> list[Action]:
     percents = [item for item in items if item.kind == "percent"]
     numbers = [item for item in items if item.kind == "number"]
     chosen = money or percents or numbers
-    if len(chosen) != 1 or chosen[0].dotted or chosen[0].value <= 0:
+    strange = not money and not percents and any(len(word) >= _WORD for word in segment.unknown)
+    if len(chosen) != 1 or chosen[0].dotted or chosen[0].value <= 0 or strange:
         why = "the text gives no amount" if not chosen else "the amount is not clear"
         return [_unclear("dividend", label if not chosen else text, why), *extra]
     value = chosen[0].value
