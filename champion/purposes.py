@@ -338,7 +338,13 @@ def _single(found: Sequence[Token], place: int) -> _Item | None:
     if rupees or dashed or (after and after[0].concept == "rupee" and not _money_follows(found, place + 1)):
         if token.dotted and rupees and before[0].text == "re":  # `Re .50` is less than a rupee
             return _Item("money", float(f"0.{token.text}"), place=place)
-        short = rupees and before[0].text == "re" and found[place - 1].text == "." and token.text.isdigit() and token.value > 1  # `Re.50`
+        short = (
+            rupees
+            and before[0].text == "re"
+            and found[place - 1].text == "."
+            and token.text.isdigit()
+            and token.value > 1
+        )  # `Re.50`
         return _Item("money", token.value, place=place, dotted=token.dotted or short)
     return _Item("number", token.value, place=place, dotted=token.dotted)
 
