@@ -30,7 +30,7 @@ BY_TEXT = ("split", "bonus", "consolidation")
 DIVIDEND = "dividend"
 DECISION = "decision"
 """The kind of a person's decision, and its basis."""
-UNDECIDED, DECIDED = "undecided", "decided"
+UNDECIDED, DECIDED, NO_BARS = "undecided", "decided", "no_bars"
 OPEN = (NOT_UNDERSTOOD, UNDECIDED)
 """Verdicts that wait for a person."""
 _BY_RATIO = ("demerger", "scheme", "capital_reduction")
@@ -57,10 +57,12 @@ def factors(actions: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | No
     valued = priced.with_columns(_text_factor(), _issue_price(), _amount())
     judged = _with_gaps(_by_ratio(valued.with_columns(_theoretical())), bars, market)
     ruled = _decided(judged.with_columns(_verdict()).with_columns(reason=_reason()))
+    traded = pl.col(_ID).is_in(bars[_ID].unique().implode())
     known = pl.when(pl.col("basis") == "ex_date_ratio").then(session_close_expr(pl.col("_opened")))
     found = ruled.with_columns(
         known_at=pl.max_horizontal("known_at", known),
         gap=pl.when(pl.col("verdict").is_in(OPEN)).then("gap"),
+        verdict=pl.when(traded).then("verdict").otherwise(pl.lit(NO_BARS)),
         reason=pl.when(pl.col("price_factor").is_null() | (pl.col("kind") == DECISION)).then("reason"),
     )
     return stamp_list(

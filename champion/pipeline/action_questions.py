@@ -1,0 +1,60 @@
+"""Corporate actions of the lake that wait for a person, how far its lists reach, and gaps that no label may cross."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+
+from champion import action_questions, quality
+from champion.action_questions import Reach
+from champion.actions import ACTIONS, VERSION
+from champion.factors import FACTORS, VERSION as FACTORS_VERSION
+from champion.lake import Lake
+from champion.normalize import EQUITY_SERIES
+from champion.pipeline.actions import known_factors
+from champion.pipeline.bars import BARS
+
+_COLUMNS = ("instrument_id", "symbol", "series", "trade_date", "prev_close", "open", "close")
+_KEY = ["instrument_id", "session"]
+
+
+def questions(lake: Lake, start: date | None = None, end: date | None = None) -> pl.DataFrame:
+    """Return the actions of company shares that wait for a person; see `action_questions.questions`."""
+    found = action_questions.questions(known_factors(lake), lake.sessions(BARS))
+    first, last = start or date.min, end or date.max
+    return found.filter(pl.col("session").is_between(first, last))
+
+
+def reach(lake: Lake) -> Reach:
+    """Return the ex-dates that the lake's lists cover, and the sessions that none covers."""
+    covers = lake.scan(ACTIONS).select("kind", "covers_from", "covers_to").unique().collect()
+    return action_questions.reach(covers, lake.sessions(BARS))
+
+
+def is_current(lake: Lake) -> bool:
+    """Tell whether the lake's actions and factors follow the rules of this version of Champion."""
+    for name, part, version in ((ACTIONS, "actions", VERSION), (FACTORS, "factors", FACTORS_VERSION)):
+        held = lake.sessions(name)
+        manifest = lake.manifest(name, held[-1]) if held else None
+        if manifest is not None and manifest.current.inputs.get(part) != version:
+            return False
+    return True
+
+
+def unexplained_gaps(lake: Lake, start: date, end: date, factors: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return instrument_id and session of each gap from `start` to `end` that no known action explains.
+
+    These are opens beyond 25% of the previous close without a factor, and gaps of any size on the ex-date of an action
+    that is not understood or undecided. A label across one of them is no return.
+    """
+    known = known_factors(lake) if factors is None else factors
+    bars = lake.scan(BARS, start, end).filter(pl.col("series").is_in(EQUITY_SERIES)).select(_COLUMNS)
+    wide = (pl.col("open") / pl.col("prev_close") - 1).abs() > quality.GAP
+    suspects = bars.filter(wide).select("instrument_id")
+    moved = known.lazy().filter(pl.col("price_factor").is_not_null() & (pl.col("kind") != "dividend"))
+    asked = pl.concat([suspects, moved.select("instrument_id")]).unique()
+    chosen = bars.join(asked, on="instrument_id", how="semi").collect()
+    gaps = quality.unexplained_gaps(chosen, known).select(_KEY)
+    undecided = action_questions.label_gaps(known).filter(pl.col("session").is_between(start, end))
+    return pl.concat([gaps, undecided]).unique().sort("session", "instrument_id")
