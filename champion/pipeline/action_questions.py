@@ -17,6 +17,7 @@ from champion.pipeline.bars import BARS
 
 _COLUMNS = ("instrument_id", "symbol", "series", "trade_date", "prev_close", "open", "close")
 _KEY = ["instrument_id", "session"]
+_NAMED = 8
 
 
 def questions(lake: Lake, start: date | None = None, end: date | None = None) -> pl.DataFrame:
@@ -30,6 +31,25 @@ def reach(lake: Lake) -> Reach:
     """Return the ex-dates that the lake's lists cover, and the sessions that none covers."""
     covers = lake.scan(ACTIONS).select("kind", "covers_from", "covers_to").unique().collect()
     return action_questions.reach(covers, lake.sessions(BARS))
+
+
+def summary(waiting: pl.DataFrame) -> str:
+    """Return how many actions wait, by what is wrong with them, with the latest names."""
+    parts = []
+    for gate, what in quality.QUESTIONS.items():
+        mine = waiting.filter(pl.col("gate") == gate).sort("session", "symbol", descending=[True, False])
+        if mine.height:
+            names = ", ".join(f"{symbol} {day}" for symbol, day in mine.select("symbol", "ex_date").head(_NAMED).rows())
+            parts.append(f"{mine.height:,} {what}: {names}" + (", ..." if mine.height > _NAMED else ""))
+    return "; ".join(parts)
+
+
+def left_out(lake: Lake, frame: pl.DataFrame) -> dict[str, str | int]:
+    """Return, for the record of a training, how many labels of `frame` reach across a gap, and how far the lists reach.
+
+    `frame` is what `learn.training_frame` returns.
+    """
+    return {"labels_across_gaps": int(frame["across_gap"].sum()), "corporate_actions": reach(lake).text}
 
 
 def is_current(lake: Lake) -> bool:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from champion import clock, contracts
+from champion.action_questions import label_gaps
 from champion.actions import ACTIONS, VERSION, ListOrigin, as_known, decided, normalize
 from champion.adjust import counted
 from champion.errors import FormatError
@@ -61,7 +62,8 @@ def refresh(settings: Settings) -> Refreshed:
             archive.fetch_list(name)
     known = lineage(lake)
     written, refused = _commit_lists(lake, settings, known)
-    written |= {day for path, rows in made if (day := _commit_decisions(lake, path, rows, known))}
+    if made and (day := _commit_decisions(lake, made, known)):
+        written.add(day)
     build_factors(lake)
     if refused:
         raise FormatError("; ".join(refused))
@@ -121,14 +123,15 @@ def _commit_lists(lake: Lake, settings: Settings, known: Lineage) -> tuple[set[d
     return written, refused
 
 
-def _commit_decisions(lake: Lake, path: Path, rows: pl.DataFrame, known: Lineage) -> date | None:
+def _commit_decisions(lake: Lake, made: Sequence[tuple[Path, pl.DataFrame]], known: Lineage) -> date | None:
     """Add the decisions that the lake does not have to today's partition; return its date, None where it has all."""
-    read_at, digest = clock.now(), file_sha256(path)
-    wanted = decided(rows, known, read_at, digest)
-    told = ["instrument_id", "ex_date", "price_factor", "reason", "detail"]
+    read_at = clock.now()
+    each = [decided(rows, known, read_at, file_sha256(path)) for path, rows in made]
+    wanted = pl.concat(each).unique(_KEY, keep="last", maintain_order=True)
+    same = ["instrument_id", "ex_date", "price_factor", "reason", "detail"]
     held = lake.scan(ACTIONS).filter(pl.col("kind") == DECISION).collect()
     last = held.sort("known_at").unique(_KEY, keep="last", maintain_order=True)
-    new = wanted.join(last, on=told, how="anti", nulls_equal=True)
+    new = wanted.join(last, on=same, how="anti", nulls_equal=True)
     if new.is_empty():
         return None
     day = new["list_date"][0]
@@ -250,9 +253,14 @@ def digests(found: pl.DataFrame, sessions: Sequence[date]) -> dict[date, str]:
 
 
 def digest(lake: Lake, end: date) -> str:
-    """Return one SHA-256 over the factors that adjust the bars up to `end`."""
+    """Return one SHA-256 over the factors that adjust the bars up to `end`, and the gaps that wait for a person."""
     sessions = lake.sessions(BARS, end=end)
-    return digests(known_factors(lake), sessions)[sessions[-1]] if sessions else ""
+    if not sessions:
+        return ""
+    known = known_factors(lake)
+    adjusting = digests(known, sessions)[sessions[-1]]
+    gaps = label_gaps(known).filter(pl.col("session").is_between(sessions[0], end)).sort("session", "instrument_id")
+    return sha256(f"{adjusting} {gaps.rows()}".encode()).hexdigest() if gaps.height else adjusting
 
 
 def _read(staged: Staged, known: Lineage) -> pl.DataFrame:
