@@ -508,8 +508,9 @@ def _dividend(segment: _Segment, text: str) -> list[Action]:
     percents = [item for item in items if item.kind == "percent"]
     numbers = [item for item in items if item.kind == "number"]
     chosen = money or percents or numbers
+    stray = bool(money or percents) and any(not segment.tokens[item.place].tight for item in numbers)
     strange = not money and not percents and any(len(word) >= _WORD for word in segment.unknown)
-    if len(chosen) != 1 or chosen[0].dotted or chosen[0].value <= 0 or strange:
+    if len(chosen) != 1 or chosen[0].dotted or chosen[0].value <= 0 or strange or stray:
         why = "the text gives no amount" if not chosen else "the amount is not clear"
         return [_unclear("dividend", label if not chosen else text, why), *extra]
     value = chosen[0].value
