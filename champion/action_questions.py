@@ -10,7 +10,6 @@ import polars as pl
 
 from champion.factors import DECISION, DIVIDEND, KINDS, NO_BARS, UNDECIDED
 from champion.purposes import NOT_UNDERSTOOD
-from champion.quality import FINDINGS
 
 _DAY = timedelta(days=1)
 _GATES = {
@@ -104,5 +103,3 @@ def label_gaps(factors: pl.DataFrame) -> pl.DataFrame:
     """Return instrument_id and the ex-dates whose gap no factor explains: actions not understood or undecided."""
     left = factors.filter(pl.col("verdict").is_in([NOT_UNDERSTOOD, UNDECIDED]) & pl.col("gap").is_not_null())
     return left.select("instrument_id", pl.col("ex_date").alias("session")).unique()
-
-

@@ -75,7 +75,7 @@ def factors(actions: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | No
 
 
 def made_on() -> pl.Expr:
-    """Return the date whose symbols and face values a row's list has: the last it covers, or when it was read if sooner."""
+    """Return the date whose symbols and face values a row's list has: the last it covers, or that of its reading."""
     read_on = pl.col("ingest_time").dt.convert_time_zone("Asia/Kolkata").dt.date()
     return pl.min_horizontal(read_on, "covers_to")
 

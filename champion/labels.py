@@ -9,9 +9,7 @@ from champion.errors import UsageError
 from champion.indicators.bars import check_bars
 
 
-def forward_return(
-    bars: pl.DataFrame, horizon: int, lag: int = 0, gaps: pl.DataFrame | None = None
-) -> pl.DataFrame:
+def forward_return(bars: pl.DataFrame, horizon: int, lag: int = 0, gaps: pl.DataFrame | None = None) -> pl.DataFrame:
     """Return the simple return that followed each bar: instrument_id, trade_date, forward_return, label_end, exit_date.
 
     With t the bar's session, forward_return is close[t + lag + horizon] / close[t + lag] - 1, a decimal. Sessions are

@@ -16,7 +16,7 @@ from functools import lru_cache
 VOCABULARY: dict[str, str] = {}
 """From spelling to concept."""
 _SPELLINGS = {
-    "split": "split fvs splits splt splits spilt splitt spltt subdivision subdivisions subdiv subdivn subdvn subdivided",
+    "split": "split fvs splits splt spilt splitt spltt subdivision subdivisions subdiv subdivn subdvn subdivided",
     "spl": "spl",
     "sub": "sub",
     "division": "division divisions divn dvn dvsn divsn",
@@ -63,7 +63,8 @@ _SPELLINGS = {
     "closure": "closure closing book bc bok",
     "including": "including incl inclusive includes",
     "as": "as form",
-    "negated": "cancelled canceled cancel cancellation withdrawn withdraw deferred postponed annulled revoked dropped not",
+    "negated": "cancelled canceled cancel cancellation withdrawn withdraw deferred postponed "
+    "annulled revoked dropped not",
     "administrative": "registrar transfer agent voting postal ballot",
     "and": "and plus with",
     "not_equity": (
@@ -74,20 +75,21 @@ _SPELLINGS = {
     "own_class": "unit units unt unts dvr dvrs",
     "revised": "revised revise revision rev updated update purpose purposed purp",
     "filler": (
-        "share shares sh shs shr shre shrs sahre shre hare shar eq eqty eqt equity equities equty ordinary ord of the a "
-        "an in is ratio issue issues issued iss by held holding hold new existing fully full partly paid up on date "
+        "share shares sh shs shr shre shrs sahre hare shar eq eqty eqt equity equities equty ordinary ord of the "
+        "a an in is ratio issue issues issued iss by held holding hold new existing fully full partly paid up on date "
         "dates dt record rate "
-        "stock proportion basis annual annl anual general gen genl genral extra extraordinary ordinary court convened "
+        "stock proportion basis annual annl anual general gen genl genral extra extraordinary court convened "
         "of nature change company shareholder shareholders holder holders member members start end adjourned time "
-        "first second third fourth one half yearly quarter quarterly year month jan feb mar apr may jun jul aug sep oct "
-        "nov dec er r s pr nd st rd th exdate ex which will be has been approved subject sub approval cum "
-        "wef basis amongst sum only total fy denomination nominal price prices"
+        "first second third fourth half yearly quarter quarterly year month jan feb mar apr may jun jul aug sep "
+        "oct nov dec er r s pr nd st rd th exdate ex which will be has been approved subject sub approval cum "
+        "wef amongst sum only total fy denomination nominal price prices"
     ),
 }
 NUMBERS = {name: str(n) for n, name in enumerate("one two three four five six seven eight nine ten".split(), start=1)}
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 _NOISE = re.compile(
-    rf"\bf\.?\s?y\.?\s*\d{{2,4}}\s*-\s*\d{{2,4}}|\b(?:19|20)\d\d\s*-\s*\d{{2,4}}\b|\b\d{{1,2}}[-/.]\d{{1,2}}[-/.](?:19|20)?\d\d\b"
+    rf"\bf\.?\s?y\.?\s*\d{{2,4}}\s*-\s*\d{{2,4}}|\b(?:19|20)\d\d\s*-\s*\d{{2,4}}\b"
+    rf"|\b\d{{1,2}}[-/.]\d{{1,2}}[-/.](?:19|20)?\d\d\b"
     rf"|\b\d{{1,2}}[-\s]?(?:{_MONTHS})[a-z]*[-,\s]*(?:19|20)\d\d\b|\b\d{{1,2}}\s?(?:st|nd|rd|th)\b"
 )
 _ONE_OF = re.compile(r"\b(?:one|1)\s+time\b")
@@ -102,7 +104,7 @@ _LONG = 8
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A concept, a `number` with its value as text, or a `mark`; `text` is what stood there."""
+    """A concept, a `number` with its value, or a `mark`; `text` is what stood there."""
 
     concept: str
     text: str
@@ -264,10 +266,12 @@ def _phrases(found: list[Token]) -> list[Token]:
 
 
 _LEFT_ALONE = {
-    "sub": "filler", "de": "filler", "division": "unknown", "face": "unknown", "value": "filler", "buy": "unknown", "back": "filler", "cent": "filler",
-    "par": "filler", "nil": "filler", "reverse": "unknown", "payment": "filler", "return": "filler",
-    "capital": "filler", "reduction": "unknown", "at": "filler",
-}  # fmt: skip
+    **dict.fromkeys(("division", "face", "buy", "reverse", "reduction"), "unknown"),
+    **dict.fromkeys(
+        ("sub", "de", "value", "back", "cent", "par", "nil", "payment", "return", "capital", "at"), "filler"
+    ),
+}
+"""What becomes of a word that makes sense as a part of two only."""
 
 
 def _passable(token: Token) -> bool:

@@ -29,9 +29,7 @@ def list_open(
     from champion.pipeline import action_questions  # noqa: PLC0415
 
     lake = Lake(console.settings().lake)
-    waiting = action_questions.questions(
-        lake, console.day(start) if start else None, console.day(end) if end else None
-    )
+    waiting = action_questions.questions(lake, console.day(start) if start else None, console.day(end) if end else None)
     reach = action_questions.reach(lake).text
     shown = waiting.select("ex_date", "symbol", "instrument_id", "gate", "value", "detail")
     if as_json:
@@ -67,7 +65,9 @@ def decide(
     try:
         value = None if factor.lower() == "none" else float(factor)
     except ValueError as error:
-        raise UsageError(f"factor {factor!r}: expected a number, as 2 for a split in two, or none to withdraw") from error
+        raise UsageError(
+            f"factor {factor!r}: expected a number, as 2 for a split in two, or none to withdraw"
+        ) from error
     path = actions.decision_file(settings)
     decisions.append(path, instrument, console.day(ex_date), value, reason, who or getpass.getuser())
     console.out.print(f"written to {path}", soft_wrap=True)

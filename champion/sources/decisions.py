@@ -36,11 +36,11 @@ _MOST = 1e6  # the widest real consolidation or split is 1:1000
 
 
 def parse_decisions(name: str, content: bytes) -> pl.DataFrame:
-    """Return the decisions: instrument (id or symbol), ex_date, factor (null where withdrawn), reason, who.
+    r"""Return the decisions: instrument (id or symbol), ex_date, factor (null where withdrawn), reason, who.
 
     The last line of an instrument and ex-date counts. Empty lines and lines that begin with `#` are skipped.
 
-    >>> text = b"instrument,ex_date,factor,reason,who\\nACME,2024-05-06,2,bonus by circular,asha\\n"
+    >>> text = b"instrument,ex_date,factor,reason,who\nACME,2024-05-06,2,bonus by circular,asha\n"
     >>> parse_decisions("decisions.csv", text).row(0)[:3]
     ('ACME', datetime.date(2024, 5, 6), 2.0)
 
