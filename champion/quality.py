@@ -139,12 +139,19 @@ def judge(judged: Judged, as_of: date | None = None) -> Verdict:
     return Verdict(pl.DataFrame(gates, schema=GATES, orient="row"), pl.concat(named).sort("session", "gate", "symbol"))
 
 
-def unexplained_gaps(bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
-    """Return the bars, in the columns of findings but the gate, that open beyond 25% of the close before unexplained.
+def unadjusted_gaps(bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
+    """Return instrument_id and session of each open beyond 25% of the close before, in prices adjusted for `factors`.
 
-    `bars` are as traded, with `COLUMNS` but source, isin, high, low, volume and turnover; `factors` are those known.
+    It is the gap in the very prices that labels compare, so the exchange's own previous close does not count, and a
+    dividend of that size is a gap: prices are not adjusted for dividends. A gap that a person decided on is none.
+    `bars` are as traded, with instrument_id, trade_date, open and close.
     """
-    return _gaps(Judged(bars, bars, pl.DataFrame(), factors))
+    held = pl.col("close").shift(1).over("instrument_id", order_by="trade_date")
+    adjusted = adjust(bars, factors).with_columns(held=held)
+    wide = ((pl.col("open") / pl.col("held") - 1).abs() > GAP) & ((pl.col("open") - pl.col("held")).abs() > TICKS)
+    decided = factors.filter(pl.col("basis") == "decision").select("instrument_id", session="ex_date")
+    found = adjusted.filter(wide).select("instrument_id", session="trade_date")
+    return found.join(decided, on=["instrument_id", "session"], how="anti")
 
 
 def require(gates: pl.DataFrame) -> None:

@@ -271,12 +271,15 @@ def test_what_is_not_understood_explains_no_gap() -> None:
     priced = bars((BEFORE, 100.0, 100.0), (EX, 50.0, 50.0), (EX + 10 * DAY, 50.0, 50.0))
     found = factors(rows, priced)
     assert found["verdict"].to_list() == ["not_understood", "not_understood"]
-    shares = priced.with_columns(
-        symbol=pl.lit("ACME"), series=pl.lit("EQ"), prev_close=pl.col("close").shift(1).fill_null(100.0)
-    )
-    assert quality.unexplained_gaps(shares, found)["session"].to_list() == [EX]
+    assert quality.unadjusted_gaps(priced, found)["session"].to_list() == [EX]
     settled = factors(believed(("Hive Off", EX), decided=f"ACME,{EX},1,the market's,asha"), priced)
-    assert quality.unexplained_gaps(shares, settled).is_empty(), "a person's 1 says that the gap is the market's"
+    assert quality.unadjusted_gaps(priced, settled).is_empty(), "a person's 1 says that the gap is the market's"
+
+
+def test_a_dividend_of_most_of_the_price_is_a_gap_of_labels() -> None:
+    # MAJESCO, 2020-12-23: 974 of 985.65 rupees. Prices are not adjusted for dividends.
+    found = factors(believed(("Interim Dividend - Rs 974", EX)), bars((BEFORE, 985.65, 985.65), (EX, 12.2, 12.2)))
+    assert quality.unadjusted_gaps(bars((BEFORE, 985.65, 985.65), (EX, 12.2, 12.2)), found)["session"].to_list() == [EX]
 
 
 def test_an_action_on_an_instrument_without_bars_is_named() -> None:

@@ -15,8 +15,7 @@ from champion.normalize import EQUITY_SERIES
 from champion.pipeline.actions import known_factors
 from champion.pipeline.bars import BARS
 
-_COLUMNS = ("instrument_id", "symbol", "series", "trade_date", "prev_close", "open", "close")
-_KEY = ["instrument_id", "session"]
+_COLUMNS = ("instrument_id", "trade_date", "open", "close")
 _NAMED = 8
 
 
@@ -62,19 +61,18 @@ def is_current(lake: Lake) -> bool:
     return True
 
 
-def unexplained_gaps(lake: Lake, start: date, end: date, factors: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Return instrument_id and session of each gap from `start` to `end` that no known action explains.
+def unadjusted_gaps(lake: Lake, start: date, end: date, factors: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return instrument_id and session of each gap from `start` to `end` that prices are not adjusted for.
 
-    These are opens beyond 25% of the previous close without a factor, and gaps of any size on the ex-date of an action
-    that is not understood or undecided. A label across one of them is no return.
+    These are opens beyond 25% of the close before that no factor explains, and gaps of any size on the ex-date of an
+    action that is not understood or undecided. A label across one of them is no return.
     """
     known = known_factors(lake) if factors is None else factors
     bars = lake.scan(BARS, start, end).filter(pl.col("series").is_in(EQUITY_SERIES)).select(_COLUMNS)
-    wide = (pl.col("open") / pl.col("prev_close") - 1).abs() > quality.GAP
-    suspects = bars.filter(wide).select("instrument_id")
+    held = pl.col("close").shift(1).over("instrument_id", order_by="trade_date")
+    suspects = bars.filter((pl.col("open") / held - 1).abs() > quality.GAP).select("instrument_id")
     moved = known.lazy().filter(pl.col("price_factor").is_not_null() & (pl.col("kind") != "dividend"))
     asked = pl.concat([suspects, moved.select("instrument_id")]).unique()
-    chosen = bars.join(asked, on="instrument_id", how="semi").collect()
-    gaps = quality.unexplained_gaps(chosen, known).select(_KEY)
+    gaps = quality.unadjusted_gaps(bars.join(asked, on="instrument_id", how="semi").collect(), known)
     undecided = action_questions.label_gaps(known).filter(pl.col("session").is_between(start, end))
     return pl.concat([gaps, undecided]).unique().sort("session", "instrument_id")
