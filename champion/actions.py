@@ -20,7 +20,7 @@ from champion.errors import ContractError
 from champion.factors import DECISION, made_on
 from champion.identity import Lineage
 from champion.normalize import instrument_id
-from champion.purposes import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ, Action, parse_purpose
+from champion.purposes import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ, WITHOUT_QUANTITY, Action, parse_purpose
 
 VERSION = "2"  # raise it when the meaning of the output changes: committed lists are then made anew
 ACTIONS = "normalized_corporate_actions"
@@ -193,10 +193,15 @@ def _one_per_kind(parsed: pl.DataFrame) -> pl.DataFrame:
     """Join the rows of one instrument, ex-date and kind: amounts add up, factors must agree, the worst verdict counts.
 
     What moves no price says nothing beside an action of its kind that does, as a bonus of debentures beside one of
-    shares.
+    shares; nor does a text without a quantity beside one that has it.
     """
     moves = (pl.col("verdict") != MOVES_NO_PRICE).any().over(_KEY)
-    telling = parsed.filter(~moves | (pl.col("verdict") != MOVES_NO_PRICE))
+    label = pl.when(kind="dividend").then(pl.col("detail").str.replace(r" [^ ]*\d[^ ]*$", "")).otherwise(pl.lit(""))
+    stated = (pl.col("verdict") == READ).any().over([*_KEY, label.alias("_label")])
+    telling = parsed.filter(
+        (~moves | (pl.col("verdict") != MOVES_NO_PRICE))
+        & ~(stated & pl.col("reason").is_in(WITHOUT_QUANTITY).fill_null(value=False))
+    )
     distinct = telling.unique([*_KEY, "detail", "amount", "verdict"], keep="first", maintain_order=True)
     one, adds = pl.col("detail").len() == 1, pl.col("kind").is_in(["dividend"])
     same = one | ((pl.col("price_factor").n_unique() == 1) & pl.col("price_factor").is_not_null().all())

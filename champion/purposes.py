@@ -32,6 +32,14 @@ _WITHOUT_FACTOR = {
     "capital_reduction": "the list does not say what becomes of the number of shares",
     "dividend": "dividends are not adjusted for",
 }
+_NO_FACES, _NO_RATIO, _NO_AMOUNT, _NO_PREMIUM = (
+    "the face values are not in the text",
+    "the ratio is not in the text",
+    "the text gives no amount",
+    "the text gives no amount of premium",
+)
+WITHOUT_QUANTITY = (_NO_FACES, _NO_RATIO, _NO_AMOUNT)
+"""Reasons of actions whose text has no quantity at all."""
 NOT_IN_SHARES = "the {} is not in equity shares"
 _WORD = 4  # letters of an unknown word that may name an action
 _BONUS_WHOLE = 100.0  # per cent: a bonus of 100% is one new share for each held
@@ -103,7 +111,7 @@ def _split(segment: Segment, text: str) -> list[Action]:
         high, low = max(ratios[0].value, ratios[0].other), min(ratios[0].value, ratios[0].other)
         old, new = (high, low) if kind == "split" else (low, high)
     else:
-        return [_unclear(kind, text, "the face values are not in the text")]
+        return [_unclear(kind, text, "the face values are not clear" if items else _NO_FACES)]
     if not (old > 0 and new > 0):
         return [_unclear(kind, text, "a face value is zero")]
     if (old > new) != (kind == "split") or old == new:
@@ -131,7 +139,7 @@ def _bonus(segment: Segment, text: str) -> list[Action]:
     elif len(percents) == 1 and not ratios and not loose:
         new, held = percents[0].value, _BONUS_WHOLE
     else:
-        return [_unclear("bonus", text, "the ratio is not in the text")]
+        return [_unclear("bonus", text, "the ratio is not clear" if items else _NO_RATIO)]
     if not (new > 0 and held > 0):
         return [_unclear("bonus", text, "a side of the ratio is zero")]
     return [Action("bonus", (new + held) / held, f"{new:g}:{held:g}")]
@@ -157,10 +165,11 @@ def _rights(segment: Segment, text: str) -> list[Action]:
     premium = _premium(segment)
     detail = f"{ratios[0].value:g}:{ratios[0].other:g}" if len(ratios) == 1 else text
     if len(ratios) != 1 or not (ratios[0].value > 0 and ratios[0].other > 0):
-        why = "the ratio is not in the text" if not ratios else "more than one ratio, or a side of it is zero"
+        why = "more than one ratio, or a side of it is zero" if ratios else "the ratio is not clear"
+        why = why if segment.items else _NO_RATIO
         return [_unclear("rights", detail, why)]
     if premium is None:
-        return [_unclear("rights", detail, "the text gives no amount of premium")]
+        return [_unclear("rights", detail, _NO_PREMIUM)]
     return [Action("rights", None, detail, _WITHOUT_FACTOR["rights"], premium)]
 
 
@@ -193,7 +202,7 @@ def _dividend(segment: Segment, text: str) -> list[Action]:
     stray = bool(money or percents) and any(not segment.tokens[item.place].tight for item in numbers)
     strange = not money and not percents and any(len(word) >= _WORD for word in segment.unknown)
     if len(chosen) != 1 or chosen[0].dotted or chosen[0].value <= 0 or strange or stray:
-        why = "the text gives no amount" if not chosen else "the amount is not clear"
+        why = "the amount is not clear" if chosen else _NO_AMOUNT
         return [_unclear("dividend", label if not chosen else text, why), *extra]
     value = chosen[0].value
     if chosen[0].kind == "percent":

@@ -147,6 +147,18 @@ def test_the_union_of_lists_is_that_of_a_plain_loop(
     assert now == ([] if last is None else [pytest.approx(last)])
 
 
+def test_a_row_without_a_quantity_says_nothing_beside_one_that_has_it() -> None:
+    rows = believed(
+        ("Interim Dividend", EX), ("Interim Dividend - Rs 7 Per Share", EX), ("Bonus", EX), ("Bonus 1:1", EX)
+    )
+    assert rows.select("kind", "verdict", "amount", "price_factor").rows() == [
+        ("bonus", "read", None, 2.0),
+        ("dividend", "read", 7.0, None),
+    ]
+    apart = believed(("Final Dividend", EX), ("Special Dividend - Rs 7 Per Share", EX))
+    assert apart["verdict"].to_list() == ["not_understood"], "the final one is another dividend"
+
+
 # Decisions
 
 
