@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from proof import adjustment, files, formats, instruments, judged, mirror, purposes, speed, stages
+from proof import adjustment, files, formats, instruments, judged, listed, mirror, purposes, speed, stages
 from proof.page import Section
 
 from champion import clock
@@ -61,6 +61,7 @@ def _sections(run: stages.Run, source: Path) -> list[Section]:
         *([formats.edge_cases(edges)] if edges.is_dir() else []),
         formats.agreement(run, edges),
         instruments.identity(run),
+        listed.verdicts(run),
         adjustment.proof(run),
         *([purposes.samples(wordings)] if wordings.is_file() else []),
         judged.quality(run),

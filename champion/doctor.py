@@ -130,11 +130,25 @@ def _archive(settings: Settings) -> Check:
 
 
 def _corporate_actions(settings: Settings) -> Check:
-    sessions = Lake(settings.lake).sessions("normalized_corporate_actions")
-    if sessions:
-        return Check("corporate actions", "ok", f"list of {sessions[-1]}")
-    remedy = "download CF-CA-equities-*.csv from the exchange into a folder that CHAMPION_LISTS names"
-    return Check("corporate actions", "warning", "none known: prices are not adjusted for splits", remedy)
+    """Say how far the lists reach over the lake's sessions, and which actions wait for a person."""
+    from champion.pipeline import action_questions  # noqa: PLC0415 - it scans the lake
+
+    name, lake = "corporate actions", Lake(settings.lake)
+    download = "download CF-CA-equities-*.csv from the exchange into a folder that CHAMPION_LISTS names"
+    if not lake.sessions("normalized_corporate_actions"):
+        return Check(name, "warning", "none known: prices are not adjusted for splits", download)
+    if not action_questions.is_current(lake):
+        found = "made by an earlier version, which read fewer texts and lists"
+        remedy = "`champion actions refresh`, then `champion features START END` and `champion train`"
+        return Check(name, "warning", found, remedy)
+    reach, waiting = action_questions.reach(lake), action_questions.questions(lake)
+    found, remedies = [reach.text], []
+    if reach.unlisted:
+        remedies.append(f"{download}, for the ex-dates from {reach.unlisted[0]} on")
+    if waiting.height:
+        found.append(action_questions.summary(waiting))
+        remedies.append("`champion actions list` shows them; decide with `champion actions decide`")
+    return Check(name, "warning" if remedies else "ok", "; ".join(found), "; ".join(remedies))
 
 
 def _lake(settings: Settings) -> Check:

@@ -9,7 +9,7 @@ from champion.errors import UsageError
 from champion.indicators.bars import check_bars
 
 
-def forward_return(bars: pl.DataFrame, horizon: int, lag: int = 0) -> pl.DataFrame:
+def forward_return(bars: pl.DataFrame, horizon: int, lag: int = 0, gaps: pl.DataFrame | None = None) -> pl.DataFrame:
     """Return the simple return that followed each bar: instrument_id, trade_date, forward_return, label_end, exit_date.
 
     With t the bar's session, forward_return is close[t + lag + horizon] / close[t + lag] - 1, a decimal. Sessions are
@@ -22,6 +22,10 @@ def forward_return(bars: pl.DataFrame, horizon: int, lag: int = 0) -> pl.DataFra
     labels for what came after their beginning. Nothing later than label_end is used, so a delisting's loss beyond the
     last trade, which the exchange's files do not tell, is not in it. A share that does not trade on the session of
     entry was not to be had: forward_return and exit_date are null, as they are where label_end is.
+
+    `gaps` (instrument_id, session) are gaps that no corporate action explains: an unadjusted split is no return. A
+    label that reaches from before such a session to it or beyond has neither forward_return nor exit_date, and the
+    additional column across_gap is true.
 
     Sorted by instrument_id and trade_date. Raises UsageError unless horizon >= 1 and lag >= 0, ContractError for bars
     that `check_bars` refuses.
@@ -46,7 +50,7 @@ def forward_return(bars: pl.DataFrame, horizon: int, lag: int = 0) -> pl.DataFra
     entries = known.select("instrument_id", _entry="_session", _entered="close")
     exits = known.select("instrument_id", _end="_session", _left="close", exit_date="trade_date")
     over = pl.col("label_end").is_not_null() & pl.col("_entered").is_not_null()
-    return (
+    made = (
         known.with_columns(_entry=entry, _end=end)
         .join(entries, on=["instrument_id", "_entry"], how="left", maintain_order="left")
         .join_asof(exits, on="_end", by="instrument_id", check_sortedness=False)  # both are sorted by session
@@ -57,9 +61,29 @@ def forward_return(bars: pl.DataFrame, horizon: int, lag: int = 0) -> pl.DataFra
             pl.when(over).then(pl.col("_left") / pl.col("_entered") - 1).alias("forward_return"),
             "label_end",
             pl.when(over).then("exit_date").alias("exit_date"),
+            "_entry",
+            "_end",
         )
         .sort("instrument_id", "trade_date")
     )
+    return made.drop("_entry", "_end") if gaps is None else _without_gaps(made, gaps, calendar)
+
+
+def _without_gaps(labels: pl.DataFrame, gaps: pl.DataFrame, calendar: pl.DataFrame) -> pl.DataFrame:
+    """Return the labels without those that reach across a gap; `_entry` and `_end` number their sessions."""
+    named = gaps.select("instrument_id", trade_date="session").unique().sort("trade_date")
+    # A gap on a date without a session lies in the next one.
+    numbered = named.join_asof(calendar.sort("trade_date"), on="trade_date", strategy="forward").drop_nulls("_session")
+    last = numbered.select("instrument_id", _end="_session", _gap="_session").sort("_end")
+    found = (
+        labels.with_row_index("_row")
+        .sort("_end")
+        .join_asof(last, on="_end", by="instrument_id", check_sortedness=False)
+        .sort("_row")
+    )
+    across = (pl.col("_gap") > pl.col("_entry")).fill_null(value=False) & pl.col("label_end").is_not_null()
+    kept = [pl.when(~across).then(name).alias(name) for name in ("forward_return", "exit_date")]
+    return found.with_columns(*kept, across_gap=across).drop("_row", "_entry", "_end", "_gap")
 
 
 def average_uniqueness(labels: pl.DataFrame) -> pl.Series:

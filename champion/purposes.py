@@ -1,36 +1,30 @@
-"""What the exchange's free text says happened: `Bonus 1:2/Fv Splt Frm Rs 10 To Rs 5` to two actions with factors.
+"""Corporate actions in the exchange's free text: `Bonus 1:2/Fv Splt Frm Rs 10 To Rs 5` to two actions with factors.
 
-The text is typed by hand, so a row holds one action or several, joined by `/`, `+`, `&` or nothing at all, and `/`
-also stands in `Rs 10/-`. Each kind is therefore looked for in the whole text.
+People type the text by hand. It is read in four steps, and what does not fit is `not_understood`, never guessed:
+
+1. `purpose_words` makes tokens: one concept for each spelling, and numbers.
+2. Separators (`/`, `+`, `&`, `and`) end a clause where an action's word follows; `/` also stands in `Rs 10/-`.
+3. Each action's word starts a segment. A segment owns the quantities after it; in a clause with one action's word, also
+   those before it.
+4. Each kind reads its quantities: a pair of face values, a ratio, a premium, an amount or a percentage. Two candidates
+   for one quantity, an unknown word beside a bonus or a right, or a cancelled action are not understood.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-_NUMBER = r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)(?![0-9]))"
-_FACES = rf"\D*?(?:from|frm)?\s*r[es]\.?\s*{_NUMBER}\s*(?:/-)?\s*(?:per share)?\s*to\s*r[es]\.?\s*{_NUMBER}"
-_SPLIT = re.compile(rf"(?:face value split|fv splt|sub-?\s?division){_FACES}", re.IGNORECASE)
-_CONSOLIDATION = re.compile(rf"consolidation{_FACES}", re.IGNORECASE)
-_BONUS = re.compile(r"bonus\b\W*(?:([0-9]{1,9})\s*:\s*([0-9]{1,9})(?![0-9]))?", re.IGNORECASE)
-_RIGHTS = re.compile(r"\brights?\b[^\d@]*(?:([0-9]{1,9})\s*:\s*([0-9]{1,9})(?![0-9]))?", re.IGNORECASE)
-_PREMIUM = re.compile(rf"(?:premium|prem|prm)\s*(?:of)?\s*(?:r[es]\.?)?\s*{_NUMBER}", re.IGNORECASE)
-_DIVIDEND = re.compile(
-    r"(?:\b(?P<label>interi?m|inteim|inteirm|int|special?|splecial|spl|final|exempt|taxable|total)\s*)?"
-    rf"(?:l?d?ivi?d(?:end|ned)|\bdiv\b)[^\w/&+]*(?:of\b)?\s*(?:r\s?[es]\b)?[\s.:-]*(?:r[es])?[\s.:-]*{_NUMBER}?",
-    re.IGNORECASE,
+from champion.purpose_quantities import money_pair
+from champion.purpose_segments import Segment, find_segments
+from champion.purpose_words import tokens
+
+READ, MOVES_NO_PRICE, NOT_UNDERSTOOD = "read", "moves_no_price", "not_understood"
+ORDER = (
+    *("split", "consolidation", "bonus", "rights", "demerger", "scheme", "capital_reduction"),
+    *("buyback", "distribution", "interest", "meeting", "other", "dividend"),
 )
-_OTHERS = {
-    "demerger": r"de-?merger",
-    "scheme": r"s[ch]+eme of|amalgamation|reconstruction",
-    "capital_reduction": r"capital reduction",
-    "buyback": r"buy\s?-?\s?back",
-    "distribution": r"dist\w*bution",
-    "interest": r"\bi?nter\w?st\b(?!\s+dividend)|redemption|return o[nf] cap|principal|amortization",
-    "meeting": r"general\s+me|\bagm\b",
-}
 _WITHOUT_FACTOR = {
     "rights": "needs the price before the ex-date",
     "demerger": "the list gives no ratio",
@@ -38,6 +32,17 @@ _WITHOUT_FACTOR = {
     "capital_reduction": "the list does not say what becomes of the number of shares",
     "dividend": "dividends are not adjusted for",
 }
+_NO_FACES, _NO_RATIO, _NO_AMOUNT, _NO_PREMIUM = (
+    "the face values are not in the text",
+    "the ratio is not in the text",
+    "the text gives no amount",
+    "the text gives no amount of premium",
+)
+WITHOUT_QUANTITY = (_NO_FACES, _NO_RATIO, _NO_AMOUNT)
+"""Reasons of actions whose text has no quantity at all."""
+NOT_IN_SHARES = "the {} is not in equity shares"
+_WORD = 4  # letters of an unknown word that may name an action
+_BONUS_WHOLE = 100.0  # per cent: a bonus of 100% is one new share for each held
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,8 @@ class Action:
     """One corporate action: prices before its ex-date are divided by `price_factor`.
 
     Where there is no factor, `reason` says why, if the kind could move the price. `amount` is in rupees a share: of a
-    dividend, or the premium of a rights issue.
+    dividend, or the premium of a rights issue. `percent` is a dividend in per cent of the face value of its time.
+    `verdict` is `read`, `moves_no_price` or `not_understood`.
     """
 
     kind: str
@@ -53,6 +59,8 @@ class Action:
     detail: str
     reason: str | None = None
     amount: float | None = None
+    percent: float | None = None
+    verdict: str = READ
 
 
 @lru_cache(maxsize=65_536)  # the real list has 21,000 rows
@@ -65,61 +73,199 @@ def parse_purpose(text: str) -> tuple[Action, ...]:
     [('split', 5.0), ('bonus', 1.5)]
     >>> parse_purpose("Interim Dividend - Rs 3.50 Per Share")[0].amount
     3.5
+    >>> parse_purpose("Agm/Div-60%")[1].percent
+    60.0
     >>> parse_purpose("Bonus Ncrps 1:116")[0].reason
     'the bonus is not in equity shares'
+    >>> parse_purpose("Annual Housekeeping")[0].verdict
+    'not_understood'
     """
     text = " ".join(text.split())
-    found = [*_faces(text), *_bonuses(text), *_rights(text)]
-    found += [
-        Action(kind, None, "", _WITHOUT_FACTOR.get(kind))
-        for kind, pattern in _OTHERS.items()
-        if re.search(pattern, text, re.IGNORECASE)
-    ]
-    found += _dividends(text)
-    return tuple(found) or (Action("other", None, text),)
+    found = tokens(text)
+    actions = [action for segment in find_segments(found) for action in _read(segment, text)]
+    if any(token.concept == "negated" for token in found):
+        actions = [_unclear(one.kind, text, "the text says cancelled, deferred or not") for one in actions]
+    actions = actions or [_unclear("other", text, "no known word")]
+    bare = [one for one in actions if (one.kind, one.verdict) != ("other", MOVES_NO_PRICE)]
+    actions = bare or actions  # a book closure beside a meeting says nothing more
+    return tuple(sorted(_distinct(actions), key=lambda action: ORDER.index(action.kind)))
 
 
-def _faces(text: str) -> list[Action]:
-    found = []
-    for pattern, word in ((_SPLIT, "split"), (_CONSOLIDATION, "consolidation")):
-        for old, new in pattern.findall(text):
-            known = float(old) > 0 and float(new) > 0
-            reason = None if known else "a face value is zero"
-            factor = float(old) / float(new) if known else None
-            found.append(Action(word, factor, f"{old} to {new}", reason))
-    for word, stem in (("split", r"face value split|fv splt|sub-?\s?division"), ("consolidation", "consolidation")):
-        if re.search(stem, text, re.IGNORECASE) and not any(action.kind == word for action in found):
-            found.append(Action(word, None, text, "the face values are not in the text"))
-    return found
+def _read(segment: Segment, text: str) -> Iterable[Action]:
+    reader = _READERS.get(segment.kind, _other)
+    return reader(segment, text)
 
 
-def _bonuses(text: str) -> list[Action]:
-    found = []
-    for new, held in _BONUS.findall(text):
-        if new and int(held) > 0:
-            found.append(Action("bonus", (int(new) + int(held)) / int(held), f"{int(new)}:{int(held)}"))
-        else:
-            found.append(Action("bonus", None, text, "the bonus is not in equity shares"))
-    return found
+def _split(segment: Segment, text: str) -> list[Action]:
+    kind, items = segment.kind, segment.items
+    if segment.has("not_equity"):
+        return [Action(kind, None, text, NOT_IN_SHARES.format(kind), verdict=MOVES_NO_PRICE)]
+    if any(token.text == "reverse" for token in segment.tokens):
+        return [_unclear(kind, text, "the words say a split and its reverse")]
+    pairs = money_pair(segment.tokens) or [item for item in items if item.kind == "pair"]
+    ratios = [item for item in items if item.kind == "ratio"]
+    loose = [item for item in items if item.kind not in {"pair", "ratio"}]
+    if len(pairs) == 1 and not ratios and (not loose or pairs[0].kind == "money_pair"):
+        old, new = pairs[0].value, pairs[0].other
+    elif len(ratios) == 1 and not pairs and not loose:
+        high, low = max(ratios[0].value, ratios[0].other), min(ratios[0].value, ratios[0].other)
+        old, new = (high, low) if kind == "split" else (low, high)
+    else:
+        return [_unclear(kind, text, "the face values are not clear" if items else _NO_FACES)]
+    if not (old > 0 and new > 0):
+        return [_unclear(kind, text, "a face value is zero")]
+    if (old > new) != (kind == "split") or old == new:
+        return [_unclear(kind, text, f"the face value goes from {old:g} to {new:g}, which is no {kind}")]
+    return [Action(kind, old / new, f"{old:g} to {new:g}")]
 
 
-def _rights(text: str) -> list[Action]:
-    match = _RIGHTS.search(text)
-    if match is None:
-        return []
-    premium = _PREMIUM.search(text)
-    ratio = f"{int(match[1])}:{int(match[2])}" if match[1] else text
-    return [Action("rights", None, ratio, _WITHOUT_FACTOR["rights"], float(premium[1]) if premium else None)]
+def _face_value(segment: Segment, text: str) -> list[Action]:
+    pairs = [item for item in segment.items if item.kind == "pair"]
+    if len(pairs) == 1:
+        kind = "split" if pairs[0].value > pairs[0].other else "consolidation"
+        return _split(Segment(kind, tokens=segment.tokens), text)
+    return [_unclear("other", text, "no known word")]
 
 
-def _dividends(text: str) -> list[Action]:
-    return [
-        Action(
-            "dividend",
-            None,
-            " ".join(match[0].split()),
-            _WITHOUT_FACTOR["dividend"],
-            float(match[2]) if match[2] else None,
+def _bonus(segment: Segment, text: str) -> list[Action]:
+    if other := _not_in_shares(segment, text):
+        return [other]
+    items = segment.items
+    ratios = [item for item in items if item.kind == "ratio"]
+    percents = [item for item in items if item.kind == "percent"]
+    loose = [item for item in items if item.kind in {"number", "pair"}]
+    if len(ratios) == 1 and not percents and not loose:
+        new, held = ratios[0].value, ratios[0].other
+    elif len(percents) == 1 and not ratios and not loose:
+        new, held = percents[0].value, _BONUS_WHOLE
+    else:
+        return [_unclear("bonus", text, "the ratio is not clear" if items else _NO_RATIO)]
+    if not (new > 0 and held > 0):
+        return [_unclear("bonus", text, "a side of the ratio is zero")]
+    return [Action("bonus", (new + held) / held, f"{new:g}:{held:g}")]
+
+
+def _not_in_shares(segment: Segment, text: str) -> Action | None:
+    """Return the action where a bonus or a right is of other securities, or an unknown word stands in it; else None."""
+    kind = segment.kind
+    if segment.has("not_equity", "own_class"):
+        if sum(item.kind == "ratio" for item in segment.items) > 1:
+            return _unclear(kind, text, "shares and other securities in one action")
+        shown = "right" if kind == "rights" else kind
+        return Action(kind, None, text, NOT_IN_SHARES.format(shown), verdict=MOVES_NO_PRICE)
+    if segment.unknown:
+        return _unclear(kind, text, f"unknown: {' '.join(segment.unknown)}")
+    return None
+
+
+def _rights(segment: Segment, text: str) -> list[Action]:
+    if other := _not_in_shares(segment, text):
+        return [other]
+    ratios = [item for item in segment.items if item.kind == "ratio"]
+    premium = _premium(segment)
+    detail = f"{ratios[0].value:g}:{ratios[0].other:g}" if len(ratios) == 1 else text
+    if len(ratios) != 1 or not (ratios[0].value > 0 and ratios[0].other > 0):
+        why = "more than one ratio, or a side of it is zero" if ratios else "the ratio is not clear"
+        why = why if segment.items else _NO_RATIO
+        return [_unclear("rights", detail, why)]
+    if premium is None:
+        return [_unclear("rights", detail, _NO_PREMIUM)]
+    return [Action("rights", None, detail, _WITHOUT_FACTOR["rights"], premium)]
+
+
+def _premium(segment: Segment) -> float | None:
+    """Return the premium in rupees: after its word, else before it; 0 at par; None where it is not clear."""
+    places = [place for place, token in enumerate(segment.tokens) if token.concept == "premium"]
+    if segment.has("at_par") and not places:
+        return 0.0
+    prices = [item for item in segment.items if item.kind in {"money", "number"}]
+    if len(places) != 1:
+        return None
+    after = [item for item in prices if item.place > places[0]]
+    before = [item for item in prices if item.place < places[0]]
+    chosen = after[:1] if after else before if len(before) == 1 else []
+    return chosen[0].value if chosen and not chosen[0].dotted else None
+
+
+def _dividend(segment: Segment, text: str) -> list[Action]:
+    label = " ".join(sorted({_SHOWN.get(one, one) for one in segment.labels} - {"kind_of_dividend"})) or "dividend"
+    items = segment.items
+    if segment.has("not_equity") and not segment.has("own_class"):
+        return [Action("dividend", None, text, NOT_IN_SHARES.format("dividend"), verdict=MOVES_NO_PRICE)]
+    extra = []
+    if any(item.kind in {"ratio", "pair"} for item in items):
+        extra = [_unclear("other", text, "a ratio without a word for it")]
+    money = [item for item in items if item.kind == "money"]
+    percents = [item for item in items if item.kind == "percent"]
+    numbers = [item for item in items if item.kind == "number"]
+    chosen = money or percents or numbers
+    stray = bool(money or percents) and any(not segment.tokens[item.place].tight for item in numbers)
+    strange = not money and not percents and any(len(word) >= _WORD for word in segment.unknown)
+    if len(chosen) != 1 or chosen[0].dotted or chosen[0].value <= 0 or strange or stray:
+        why = "the amount is not clear" if chosen else _NO_AMOUNT
+        return [_unclear("dividend", label if not chosen else text, why), *extra]
+    value = chosen[0].value
+    if chosen[0].kind == "percent":
+        detail = f"{label} {value:g}%"
+        found = Action("dividend", None, detail, _WITHOUT_FACTOR["dividend"], percent=value)
+    else:
+        found = Action("dividend", None, f"{label} {value:g}", _WITHOUT_FACTOR["dividend"], value)
+    return [found, *extra]
+
+
+_SHOWN = {"spl": "special", "int": "interim"}
+
+
+def _by_price(segment: Segment, text: str) -> list[Action]:
+    """Demergers, schemes and reductions of capital: known, but their size is in the prices only."""
+    return [Action(segment.kind, None, "", _WITHOUT_FACTOR[segment.kind]), *_left_over(segment, text, {"ratio"})]
+
+
+def _other(segment: Segment, text: str) -> list[Action]:
+    found = [Action(segment.kind, None, "", verdict=MOVES_NO_PRICE)]
+    if segment.kind in {"buyback", "distribution", "interest"}:
+        return [*found, *_left_over(segment, text, {"ratio", "pair"})]
+    return [*found, *_left_over(segment, text, {"ratio", "pair", "money", "percent"})]
+
+
+def _unnamed_action(segment: Segment, text: str) -> list[Action]:
+    known = segment.has("revised") and not segment.unknown and not segment.items
+    return [] if known else [_unclear("other", text, "no known word")]
+
+
+def _left_over(segment: Segment, text: str, kinds: set[str]) -> list[Action]:
+    """Return an action that is not understood where a segment has quantities its kind does not have."""
+    if any(item.kind in kinds for item in segment.items):
+        return [_unclear("other", text, "a quantity without a word for it")]
+    return []
+
+
+def _unclear(kind: str, detail: str, reason: str) -> Action:
+    return Action(kind, None, detail, reason, verdict=NOT_UNDERSTOOD)
+
+
+def _distinct(actions: Iterable[Action]) -> list[Action]:
+    """Return the actions, those without a quantity once each."""
+    seen, found = set(), []
+    for action in actions:
+        plain = (
+            (action.kind, action.verdict) if action.price_factor is action.amount is action.percent is None else None
         )
-        for match in _DIVIDEND.finditer(text)
-    ]
+        if plain is None or action.kind == "dividend" or plain not in seen:
+            found.append(action)
+        seen.add(plain)
+    return found
+
+
+_READERS = {
+    "split": _split,
+    "consolidation": _split,
+    "face_value": _face_value,
+    "bonus": _bonus,
+    "rights": _rights,
+    "dividend": _dividend,
+    "demerger": _by_price,
+    "scheme": _by_price,
+    "capital_reduction": _by_price,
+    "unnamed": _unnamed_action,
+}

@@ -7,7 +7,7 @@ A gate of severity `error` stops publication, a `warning` is for people. Limits 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import polars as pl
@@ -35,6 +35,12 @@ GAP_SHARE = 0.0002
 STALE_DAYS = 4
 _WITHOUT_ISIN = ("nse_cm_legacy", "nse_cm_full")  # the oldest bhavcopies and the full reports have none at all
 _ROUNDED, _HALF_A_THOUSAND = "nse_cm_full", 500.0  # the full report gives turnover in lakhs with two decimals
+QUESTIONS = {
+    "actions_not_understood": "corporate actions whose text is not understood",
+    "actions_undecided": "corporate actions without a ratio whose gap nothing explains",
+    "actions_without_bars": "price-moving corporate actions on instruments without bars",
+}
+"""The gates of corporate actions that wait for a person, and what each counts."""
 GATES = {
     "gate": pl.String(),
     "severity": pl.String(),
@@ -56,12 +62,16 @@ FINDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What gates look at: `bars` of the judged sessions, `before` and they together, refused rows, and factors."""
+    """What gates look at: `bars` of the judged sessions, `before` and they together, refused rows, and factors.
+
+    `questions` are the corporate actions of these sessions that wait for a person, in the columns of findings.
+    """
 
     bars: pl.DataFrame
     context: pl.DataFrame
     refused: pl.DataFrame
     factors: pl.DataFrame
+    questions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FINDINGS))
 
     @property
     def sessions(self) -> list[date]:
@@ -119,12 +129,29 @@ def judge(judged: Judged, as_of: date | None = None) -> Verdict:
             GAP_SHARE,
             f"opens beyond {GAP:.0%} of the previous close, no action known",
         ),
+        *(_waiting(judged.questions, gate, what) for gate, what in QUESTIONS.items()),
         *([] if as_of is None else [_freshness(judged, as_of)]),
     ]
     named = [
         frame.select(pl.lit(gate).alias("gate"), pl.all()).select(list(FINDINGS)) for gate, frame in suspicious.items()
     ]
+    named.append(judged.questions.select(list(FINDINGS)))
     return Verdict(pl.DataFrame(gates, schema=GATES, orient="row"), pl.concat(named).sort("session", "gate", "symbol"))
+
+
+def unadjusted_gaps(bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
+    """Return instrument_id and session of each open beyond 25% of the close before, in prices adjusted for `factors`.
+
+    It is the gap in the very prices that labels compare, so the exchange's own previous close does not count, and a
+    dividend of that size is a gap: prices are not adjusted for dividends. A gap that a person decided on is none.
+    `bars` are as traded, with instrument_id, trade_date, open and close.
+    """
+    held = pl.col("close").shift(1).over("instrument_id", order_by="trade_date")
+    adjusted = adjust(bars, factors).with_columns(held=held)
+    wide = ((pl.col("open") / pl.col("held") - 1).abs() > GAP) & ((pl.col("open") - pl.col("held")).abs() > TICKS)
+    decided = factors.filter(pl.col("basis") == "decision").select("instrument_id", session="ex_date")
+    found = adjusted.filter(wide).select("instrument_id", session="trade_date")
+    return found.join(decided, on=["instrument_id", "session"], how="anti")
 
 
 def require(gates: pl.DataFrame) -> None:
@@ -246,7 +273,9 @@ def _inconsistent(judged: Judged) -> pl.DataFrame:
 
 
 def _gaps(judged: Judged) -> pl.DataFrame:
-    """Return opens far from the previous close, adjusted for dividends too, that no action without a factor explains.
+    """Return opens far from the previous close, adjusted for dividends too, on which nobody has decided.
+
+    An action without a factor explains nothing: what it did to the price is not known.
 
     An instrument's first bar is not judged: on a listing day the previous close is the issue price. Nor are penny
     shares that moved by two ticks. After a suspension the exchange sets a previous close of its own, after a session
@@ -263,7 +292,7 @@ def _gaps(judged: Judged) -> pl.DataFrame:
     wide = adjusted.join(judged.bars.select("trade_date").unique(), on="trade_date", how="semi").filter(
         pl.col("before").is_not_null() & (gap.abs() > GAP) & (from_held.abs() > GAP) & (moved > TICKS)
     )
-    moving = judged.factors.filter(pl.col("reason").is_not_null()).select("instrument_id", "ex_date")
+    moving = judged.factors.filter(pl.col("basis") == "decision").select("instrument_id", "ex_date")
     explained = wide.join(moving, on="instrument_id").filter(
         (pl.col("before") < pl.col("ex_date")) & (pl.col("ex_date") <= pl.col("trade_date"))
     )
@@ -288,6 +317,12 @@ def _few(gate: str, found: pl.DataFrame, rows: int, limit: float, what: str) -> 
     first = found.select("symbol", "session").head(3).rows()
     shown = ", ".join(f"{symbol} {session}" for symbol, session in first)
     return _most(gate, "warning", found.height / max(rows, 1), limit, f"{found.height} {what}{shown and f': {shown}'}")
+
+
+def _waiting(questions: pl.DataFrame, gate: str, what: str) -> tuple[object, ...]:
+    mine = questions.filter(pl.col("gate") == gate)
+    shown = ", ".join(f"{symbol} {session}" for symbol, session in mine.select("symbol", "session").head(3).rows())
+    return _most(gate, "warning", float(mine.height), 0.0, f"{mine.height} {what}{shown and f': {shown}'}")
 
 
 def _worst(

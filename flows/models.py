@@ -26,6 +26,9 @@ from flows.recording import recorded
 
 _YEAR = 365.25
 
+_ON_ACTIONS = ("labels_across_gaps", "corporate_actions")
+"""What a training says of corporate actions: the labels it left out, and how far the lists reach."""
+
 
 @flow(name="train_model", flow_run_name="train {model}", timeout_seconds=FLOW_SECONDS, **HOOKS)
 def train_model(  # noqa: PLR0913 - what a deployment may set
@@ -73,9 +76,10 @@ def train_model(  # noqa: PLR0913 - what a deployment may set
             decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was judged"]}
         else:
             decision = consider(version, parent=parent)
+        known = {name: trained.values[name] for name in _ON_ACTIONS if name in trained.values}
         notes = {"notes": list(columns.notes)} if columns.notes else {}
         return recording.kept(
-            {"training": trained.outcome.value, "run_id": trained.run_id, **notes, **trained.metrics, **decision}
+            {"training": trained.outcome.value, "run_id": trained.run_id} | notes | known | trained.metrics | decision
         )
 
 

@@ -27,14 +27,14 @@ LISTED: dict[str, Any] = {
 }
 
 
-def listed(*rows: tuple[str, date], face_value: float | None = 10.0) -> pl.DataFrame:
-    """Return the believed actions of one company, by text and ex-date."""
+def listed(*rows: tuple[str, date], face_value: float | None = 10.0, read: datetime = READ) -> pl.DataFrame:
+    """Return the believed actions of one company, by text and ex-date; the list is made on the day it is read."""
     frame = pl.DataFrame(
         [("ACME", "Acme", "EQ", text, face_value, ex_date, None) for text, ex_date in rows],
         schema=LISTED,
         orient="row",
     )
-    origin = ListOrigin("test", "0" * 64, READ, (date(2024, 1, 1), date(2024, 12, 31)))
+    origin = ListOrigin("test", "0" * 64, read, (date(2024, 1, 1), date(2024, 12, 31)))
     return actions.as_known(actions.normalize(frame, Lineage(), origin))
 
 
@@ -61,10 +61,32 @@ def test_rights_by_hand() -> None:
     assert (row["volume_factor"], row["basis"], row["prev_close"]) == (1.0, "theoretical", 100.0)
 
 
-def test_the_face_value_of_then_is_todays_times_later_splits() -> None:
+def test_the_face_value_of_then_is_the_lists_times_splits_up_to_the_list() -> None:
     later = ("Fv Splt Frm Rs 10 To Re 1", EX + timedelta(days=30))
-    made = factors.factors(listed(("Rights 1:4 @ Premium Rs 40/-", EX), later, face_value=1.0), bars())
+    rights = ("Rights 1:4 @ Premium Rs 40/-", EX)
+    after = READ + timedelta(days=200)
+    made = factors.factors(listed(rights, later, face_value=1.0, read=after), bars())
     assert made.filter(kind="rights")["price_factor"].item() == pytest.approx(100 / 90)
+    # A list made before the split still states ten rupees: the split, from whatever list, does not count.
+    made = factors.factors(listed(rights, later, face_value=10.0), bars())
+    assert made.filter(kind="rights")["price_factor"].item() == pytest.approx(100 / 90)
+
+
+def test_a_split_that_is_not_understood_leaves_the_face_value_unknown() -> None:
+    later = ("Face Value Split", EX + timedelta(days=30))
+    rows = listed(("Rights 1:4 @ Premium Rs 40/-", EX), later, face_value=1.0, read=READ + timedelta(days=200))
+    row = factors.factors(rows, bars()).filter(kind="rights").to_dicts()[0]
+    assert (row["price_factor"], row["verdict"]) == (None, "undecided")
+    assert "face value" in row["reason"]
+
+
+def test_percent_dividends_are_of_the_face_value_of_their_time() -> None:
+    later = ("Fv Splt Frm Rs 10 To Re 1", EX + timedelta(days=30))
+    rows = listed(("Agm/Div-60%", EX), later, face_value=1.0, read=READ + timedelta(days=200))
+    row = factors.factors(rows, bars()).filter(kind="dividend").to_dicts()[0]
+    assert row["price_factor"] == pytest.approx(100 / 94)  # 60% of 10 rupees, though the list states 1
+    both = one("Interim Dividend Rs 4/Special Dividend 20%", bars())
+    assert both["price_factor"] == pytest.approx(100 / 94)
 
 
 def test_a_right_at_the_market_price_is_worth_nothing() -> None:

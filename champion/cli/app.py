@@ -9,7 +9,21 @@ from typing import Annotated
 
 import typer
 
-from champion.cli import archive, console, data, lake, lineage, look, models, notebook, run, schema, services, trail
+from champion.cli import (
+    actions,
+    archive,
+    console,
+    data,
+    lake,
+    lineage,
+    look,
+    models,
+    notebook,
+    run,
+    schema,
+    services,
+    trail,
+)
 from champion.errors import ChampionError, MachineError
 
 app = typer.Typer(
@@ -42,6 +56,7 @@ services.add_to(app)
 app.add_typer(models.app, name="models")
 app.add_typer(notebook.app, name="notebook")
 app.add_typer(lineage.app, name="lineage")
+app.add_typer(actions.app, name="actions")
 app.add_typer(archive.app, name="archive")
 app.add_typer(lake.app, name="lake")
 app.add_typer(schema.schema_app, name="schema")

@@ -93,6 +93,9 @@ def report(
     known = found.rank_ic.sort("trade_date").tail(1)
     live = f", rank IC of {known['trade_date'].item()} {known['ic'].item():+.3f}" if known.height else ""
     console.out.print(Text.assemble(verdict, f"; champion {found.champion}{live}"))
+    console.out.print(f"corporate actions: {found.reach}", soft_wrap=True)
+    if found.waiting.height:
+        console.out.print(f"{found.waiting.height:,} wait for a decision: `champion actions list`", soft_wrap=True)
     console.frame("Movers", _in_crore(found.movers))
     console.frame("Features that moved most since the month before", found.moved.head(5).select("column", "psi", "ks"))
     console.frame("Best scores", found.scores.head(10).select("rank", "symbol", "score"))

@@ -12,6 +12,7 @@ from champion.errors import LakeError
 from champion.inputs import LOOKBACK, model_inputs, scale_free
 from champion.labels import forward_return
 from champion.lake import Lake
+from champion.pipeline.action_questions import unadjusted_gaps
 from champion.pipeline.adjusted import adjusted_bars
 from champion.pipeline.build import stale_sessions
 from champion.pipeline.model_columns import model_columns
@@ -37,7 +38,8 @@ def training_frame(
     """Return one row per instrument and session in the universe: key, inputs, forward_return and its dates.
 
     The return is earned from the close `lag` sessions later, `horizon` sessions long, as `forward_return` counts it.
-    Labels near `end` are null: what follows is not known.
+    Labels near `end` are null: what follows is not known. So are labels that reach across a gap which prices
+    are not adjusted for (see `action_questions.unadjusted_gaps`); `across_gap` tells which.
 
     Raises:
         LakeError: features are missing, or older than the bars, the corporate actions or the rules they come of.
@@ -46,7 +48,8 @@ def training_frame(
     bars = _bars(lake, start, end)
     chosen = _features(lake, bars, start, end, feature_set).join(_members(lake, bars, universe), on=_KEY, how="semi")
     made = _inputs(bars, chosen, feature_set)
-    return made.join(forward_return(bars, horizon, lag), on=_KEY, how="left").filter(pl.col("trade_date") >= start)
+    labels = forward_return(bars, horizon, lag, unadjusted_gaps(lake, start, end))
+    return made.join(labels, on=_KEY, how="left").filter(pl.col("trade_date") >= start)
 
 
 def scoring_frame(lake: Lake, session: date, *, universe: Universe, feature_set: str = FEATURE_SET) -> pl.DataFrame:

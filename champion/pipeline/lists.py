@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from champion.errors import FormatError
 from champion.lake import Lake
+from champion.sources import records
 from champion.sources.archive import Staged, set_aside
 
 
@@ -47,6 +51,19 @@ def commit(
         raise
     lake.write(name, staged.session, frame, made_from)
     return Refreshed("written", frame.height, f"{staged.name}: {frame.height:,} rows")
+
+
+def kept_lists(folders: Sequence[Path], pattern: str) -> Iterator[Staged]:
+    """Yield every version of every list that staging holds whole; the session of each is the date of its first reading.
+
+    `pattern` is that of the exchange's paths, as `corporates/CF-CA-equities-*.csv`.
+    """
+    for folder in folders:
+        for record in sorted(folder.glob(f"{pattern.removesuffix('.csv')}.json")):
+            for kept in records.read(record):
+                staged = kept.staged(record, date.min)
+                if kept.is_intact(staged.path):
+                    yield replace(staged, session=staged.fetched_at.astimezone(ZoneInfo("Asia/Kolkata")).date())
 
 
 def absent(archive: str, path: str) -> Refreshed:

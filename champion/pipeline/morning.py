@@ -6,7 +6,7 @@ data is not there yet is empty, and the report says so in its place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ import polars as pl
 from champion import clock, contracts, drift, metrics
 from champion.errors import UsageError
 from champion.lake import Lake
-from champion.pipeline import outcomes, quality
+from champion.pipeline import action_questions, outcomes, quality
 from champion.pipeline.bars import BARS, equity_bars
 from champion.pipeline.build import FEATURES
 from champion.pipeline.status import RunLine, last_runs
@@ -34,7 +34,8 @@ class Morning:
 
     `bars` are the last sessions as traded; `market` counts of the session; `gates` what the quality gates say of it;
     `moved` the features whose distribution moved since the month before, most first; `scores` the session's scores of
-    the champion; `outcomes` its earlier ones whose forward return was known by then; `runs` the newest recorded runs.
+    the champion; `outcomes` its earlier ones whose forward return was known by then; `runs` the newest recorded runs;
+    `reach` how far the lists of corporate actions reach; `waiting` the actions up to it that wait for a person.
     """
 
     session: date
@@ -47,6 +48,8 @@ class Morning:
     scores: pl.DataFrame
     outcomes: pl.DataFrame
     runs: list[RunLine]
+    reach: str = ""
+    waiting: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
     def failed(self) -> list[str]:
@@ -77,6 +80,7 @@ class Morning:
             "champion": self.champion,
             "scores": self.scores.head(_MOVERS).to_dicts(),
             "rank_ic": self.rank_ic.tail(1).to_dicts(),
+            "corporate_actions": {"reach": self.reach, "waiting": self.waiting.height},
             "runs": [{"run": run.run_id, "name": run.name, "outcome": run.outcome} for run in self.runs],
         }
 
@@ -110,6 +114,8 @@ def morning(settings: Settings, session: date | None = None) -> Morning:
         scores=told.filter(pl.col("trade_date") == session).sort("rank"),
         outcomes=told.filter(pl.col("label_end") <= session, pl.col("forward_return").is_not_null()),
         runs=last_runs(settings, _RUNS),
+        reach=action_questions.reach(lake).text,
+        waiting=action_questions.questions(lake, end=session).sort("session", descending=True),
     )
 
 

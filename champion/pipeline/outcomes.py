@@ -10,6 +10,7 @@ import polars as pl
 from champion import metrics
 from champion.labels import forward_return
 from champion.lake import Lake
+from champion.pipeline.action_questions import unadjusted_gaps
 from champion.pipeline.adjusted import adjusted_bars
 from champion.pipeline.learn import LAG
 from champion.pipeline.promote import KNEW_TO, LAG as LAG_TAG
@@ -42,7 +43,9 @@ class Live:
 
 
 def joined(lake: Lake, start: date | None = None, end: date | None = None, lag: int = LAG) -> pl.DataFrame:
-    """Return every score with what followed: forward_return (null where it is not known yet), label_end and exit_date.
+    """Return every score with what followed: forward_return (null where it is not known), label_end and exit_date.
+
+    It is not known yet near the end, and never where a gap that prices are not adjusted for lies in between.
 
     Columns: trade_date, instrument_id, symbol, model_version, horizon, score, rank, and those of `forward_return`.
     """
@@ -50,9 +53,11 @@ def joined(lake: Lake, start: date | None = None, end: date | None = None, lag: 
     if scores.is_empty():
         dates = [pl.lit(None, pl.Date).alias(name) for name in ("label_end", "exit_date")]
         return scores.with_columns(pl.lit(None, pl.Float64).alias("forward_return"), *dates)
-    bars = adjusted_bars(lake, scores["trade_date"].min(), columns=_BARS)  # type: ignore[arg-type]
+    first: date = scores["trade_date"].min()  # type: ignore[assignment]
+    bars = adjusted_bars(lake, first, columns=_BARS)
+    gaps = unadjusted_gaps(lake, first, bars["trade_date"].max())  # type: ignore[arg-type]
     parts = [
-        part.join(forward_return(bars, int(horizon), lag), on=_KEY, how="left")
+        part.join(forward_return(bars, int(horizon), lag, gaps).drop("across_gap"), on=_KEY, how="left")
         for (horizon,), part in scores.partition_by("horizon", as_dict=True).items()
     ]
     return pl.concat(parts).sort("trade_date", "model_version", "rank")

@@ -8,7 +8,7 @@ from itertools import groupby
 
 import polars as pl
 
-from champion import quality
+from champion import action_questions, quality
 from champion.errors import QualityGateError
 from champion.lake import Lake
 from champion.pipeline.actions import known_factors
@@ -44,7 +44,9 @@ def _check(lake: Lake, start: date, end: date, factors: pl.DataFrame, as_of: dat
     context = lake.scan(BARS, min([start, *earlier]), end).select(quality.COLUMNS).collect()
     refused = lake.scan(QUARANTINE, start, end).select("session").collect()
     bars = context.filter(pl.col("trade_date") >= start)
-    return quality.judge(Judged(bars, context, refused, factors), as_of)
+    asked = action_questions.questions(factors, lake.sessions(BARS))
+    waiting = asked.filter(pl.col("session").is_between(start, end))
+    return quality.judge(Judged(bars, context, refused, factors, waiting), as_of)
 
 
 def record(lake: Lake, start: date, end: date, verdict: Verdict) -> int:

@@ -86,7 +86,8 @@ class _Back:
         elif name in {filling.raw for filling in FILLINGS}:
             self._files([self._inputs(name, session).get("file", "") for session in sessions], node)
         elif name in _LISTS:
-            self._files([self._inputs(name, session).get("list", "") for session in sessions], node)
+            read = [self._inputs(name, session).get("list", "").split() for session in sessions]
+            self._files([digest for one in read for digest in one], node)
         elif name == FACTORS:
             self._factors(node, last)
         elif name.startswith("features_"):

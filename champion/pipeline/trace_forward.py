@@ -157,7 +157,7 @@ class _Forward:
     def _made_of(self, name: str, what: str, digest: str) -> list[date]:
         """Return the sessions of which some revision was made of the file."""
         found = ((session, self._lake.manifest(name, session)) for session in self._lake.sessions(name))
-        return [s for s, m in found if m and any(part.inputs.get(what) == digest for part in m.parts)]
+        return [s for s, m in found if m and any(digest in part.inputs.get(what, "").split() for part in m.parts)]
 
     def _has_ledger(self) -> bool:
         return self._settings.tracking_uri is not None or (self._settings.home / "mlflow" / "mlflow.db").exists()

@@ -1,0 +1,278 @@
+"""Words and numbers of a purpose text: `Fv Spl-Rs10tore1` to tokens with one name for each spelling.
+
+1. Dates, financial years and ordinals are removed; dashes and the rupee sign get one form.
+2. Numbers keep their decimals and lose their thousands separators. A dot that touches `Rs` belongs to `Rs`.
+3. A word is looked up in the vocabulary; else it is cut into words of the vocabulary (`tors` is `to` `rs`), joined with
+   the next word (`pe r`), or taken as a misspelling of the one concept that is near enough. Else it is unknown.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+VOCABULARY: dict[str, str] = {}
+"""From spelling to concept."""
+_SPELLINGS = {
+    "split": "split fvs splits splt spilt splitt spltt subdivision subdivisions subdiv subdivn subdvn subdivided",
+    "spl": "spl",
+    "sub": "sub",
+    "division": "division divisions divn dvn dvsn divsn",
+    "consolidation": "consolidation consolidated consolidate consolidating consol consl consld consoln conso",
+    "reverse": "reverse",
+    "bonus": "bonus bon bns bonuses",
+    "rights": "rights right rht rhts rgt rgts rghts rght rts",
+    "premium": "premium premia prem prm premiun",
+    "dividend": "dividend dividends div divs divd divi dvd dvdnd divdnd divnd",
+    "interim": "interim intrm intm interm intr",
+    "int": "int",
+    "special": "special spcl spec spcial",
+    "final": "final fin fnl",
+    "kind_of_dividend": "total exempt taxable additional addl",
+    "face": "face",
+    "value": "value val valus valu vlaue",
+    "face_value": "fv facevalue",
+    "from": "from frm fm fr",
+    "to": "to into",
+    "rupee": "rs re rupee rupees inr",
+    "paise": "paise paisa paisas ps",
+    "percent": "percent pct percentage",
+    "cent": "cent",
+    "per": "per pe",
+    "for": "for every each",
+    "at": "at",
+    "par": "par",
+    "nil": "nil",
+    "demerger": "demerger demergers demergr demerged spinoff",
+    "de": "de",
+    "scheme": "scheme sch arrangement agmt arrgmt arngmt arrgt amalgamation amalg merger reconstruction restructuring",
+    "capital": "capital cap",
+    "reduction": "reduction redn reductn reduced",
+    "return": "return",
+    "buyback": "buyback bback",
+    "buy": "buy",
+    "back": "back",
+    "distribution": "distribution distributions distrtn dist distn distbn",
+    "interest": "interest intrst interst",
+    "payment": "payment payments pymt pymnt pmt payement amount amt redemptio",
+    "income": "income incme",
+    "redemption": "spv redemption redemptn redempti maturity principal principle amortization amortisation repayment",
+    "meeting": "meeting meetings mtg agm egm eogm",
+    "closure": "closure closing book bc bok",
+    "including": "including incl inclusive includes",
+    "as": "as form",
+    "negated": "cancelled canceled cancel cancellation withdrawn withdraw deferred postponed "
+    "annulled revoked dropped not",
+    "administrative": "registrar transfer agent voting postal ballot",
+    "and": "and plus with",
+    "not_equity": (
+        "preference pref prefs ncrps rps ncps ccps cps ocps ocrps crps ncrp cumulative redeemable nonconvertible "
+        "debenture debentures deb debs debt ncd ncds ocd ocds ccd ccds fcd fcds pcd ofcd bond bonds warrant warrants "
+        "wts wrnt wrts convertible compulsory compulsorily optionally note notes gdr gdrs adr adrs securities"
+    ),
+    "own_class": "unit units unt unts dvr dvrs",
+    "revised": "revised revise revision rev updated update purpose purposed purp",
+    "filler": (
+        "share shares sh shs shr shre shrs sahre hare shar eq eqty eqt equity equities equty ordinary ord of the "
+        "a an in is ratio issue issues issued iss by held holding hold new existing fully full partly paid up on date "
+        "dates dt record rate "
+        "stock proportion basis annual annl anual general gen genl genral extra extraordinary court convened "
+        "of nature change company shareholder shareholders holder holders member members start end adjourned time "
+        "first second third fourth half yearly quarter quarterly year month jan feb mar apr may jun jul aug sep "
+        "oct nov dec er r s pr nd st rd th exdate ex which will be has been approved subject sub approval cum "
+        "wef amongst sum only total fy denomination nominal price prices"
+    ),
+}
+NUMBERS = {name: str(n) for n, name in enumerate("one two three four five six seven eight nine ten".split(), start=1)}
+_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_NOISE = re.compile(
+    rf"\bf\.?\s?y\.?\s*\d{{2,4}}\s*-\s*\d{{2,4}}|\b(?:19|20)\d\d\s*-\s*\d{{2,4}}\b"
+    rf"|\b\d{{1,2}}[-/.]\d{{1,2}}[-/.](?:19|20)?\d\d\b"
+    rf"|\b\d{{1,2}}[-\s]?(?:{_MONTHS})[a-z]*[-,\s]*(?:19|20)\d\d\b|\b\d{{1,2}}\s?(?:st|nd|rd|th)\b"
+)
+_ONE_OF = re.compile(r"\b(?:one|1)\s+time\b")
+_DASHES = re.compile("[\u2010-\u2015\u2212\ufffd\u00ad\u0096\u0097]")
+_THOUSANDS = r"\d{1,3}(?:,\d{2})*,\d{3}(?![\d,])(?:\.\d+)?"
+_TOKEN = re.compile(rf"(?P<number>{_THOUSANDS}|\d+(?:\.\d+)?)|(?P<word>[a-z]+)|(?P<mark>\S)")
+_ABBREVIATED = re.compile(r"\b[a-z](?:\.\s?[a-z])+\b\.?|\bf\s?/?\s?v\b|\bag\s?m\b")  # F.V., A.G.M., F/V
+_APART = re.compile(r"(?:^|[\s(])\.\Z")  # a dot before the number that touches no word: `Rs .50`
+_FUZZY = 5
+_LONG = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A concept, a `number` with its value, or a `mark`; `text` is what stood there."""
+
+    concept: str
+    text: str
+    value: float = 0.0
+    dotted: bool = False
+    tight: bool = False
+
+
+for _concept, _words in _SPELLINGS.items():
+    for _word in _words.split():
+        VOCABULARY.setdefault(_word, _concept)
+
+
+@lru_cache(maxsize=65_536)
+def tokens(text: str) -> tuple[Token, ...]:
+    """Return the tokens of a text, in order; words that are not known have the concept `unknown`.
+
+    >>> [token.concept for token in tokens("Fv Spl-Rs10tore1/Bon-1:1")][:7]
+    ['face_value', 'spl', 'mark', 'rupee', 'number', 'to', 'rupee']
+    >>> [token.value for token in tokens("Dividned - Rs 1,250.50 Per Sahre") if token.concept == "number"]
+    [1250.5]
+    """
+    plain = _plain(text)
+    found: list[Token] = []
+    matches = list(_TOKEN.finditer(plain))
+    skip = False
+    for place, match in enumerate(matches):
+        if skip:
+            skip = False
+        elif match["number"]:
+            dotted = bool(_APART.search(plain, 0, match.start()))
+            tight = match.end() < len(plain) and plain[match.end()].isalpha()
+            value = float(match["number"].replace(",", ""))
+            found.append(Token("number", match["number"], value, dotted, tight))
+        elif match["word"]:
+            following = matches[place + 1]["word"] if place + 1 < len(matches) else None
+            read, skip = _word_tokens(match["word"], following)
+            found += read
+        else:
+            found.append(Token("mark", match["mark"]))
+    return tuple(_phrases(found))
+
+
+def _plain(text: str) -> str:
+    plain = unicodedata.normalize("NFKC", text).lower().replace("\u20b9", " rs ")
+    plain = _DASHES.sub("-", plain)
+    plain = _ONE_OF.sub(" ", _NOISE.sub(" ", plain))
+    plain = _ABBREVIATED.sub(lambda found: re.sub("[^a-z]", "", found[0]) + " ", plain)
+    return re.sub(r"(?<=\d)\s*[:;]+[-.\s]*(?=\d)", ":", plain)
+
+
+def _word_tokens(word: str, following: str | None) -> tuple[list[Token], bool]:
+    """Return the tokens of one word, and whether the next word is part of it."""
+    if word in NUMBERS:
+        return [Token("number", word, float(NUMBERS[word]))], False
+    if following and following not in VOCABULARY | NUMBERS and VOCABULARY.get(word + following):
+        return [Token(VOCABULARY[word + following], word + following)], True
+    if word in VOCABULARY:
+        return [Token(VOCABULARY[word], word)], False
+    if following and len(word + following) >= _FUZZY and word + following in VOCABULARY:
+        return [Token(VOCABULARY[word + following], word + following)], True
+    return [Token(concept, piece) for concept, piece in _guided(word)] or [Token("unknown", word)], False
+
+
+def _guided(word: str) -> list[tuple[str, str]]:
+    """Return the concepts of a word that is not in the vocabulary, each with its letters; none where it is unknown."""
+    if len(word) > _FUZZY and (near := _nearest(word, 1)):
+        return [(near, word)]
+    if pieces := _cut(word):
+        return [(VOCABULARY[piece], piece) for piece in pieces]
+    if near := _nearest(word):
+        return [(near, word)]
+    return _cut_nearly(word)
+
+
+@lru_cache(maxsize=4096)
+def _cut(word: str) -> tuple[str, ...]:
+    """Return the fewest words of the vocabulary that together are `word`; none where there are none."""
+    best: dict[int, tuple[str, ...]] = {0: ()}
+    for end in range(2, len(word) + 1):
+        for start in range(end - 1):
+            piece = word[start:end]
+            if start in best and piece in VOCABULARY and len(best[start]) + 1 < len(best.get(end, "x" * 99)):
+                best[end] = (*best[start], piece)
+    return best.get(len(word), ())
+
+
+def _cut_nearly(word: str) -> list[tuple[str, str]]:
+    """Return a word of the vocabulary and the rest, where the rest is a long misspelt one: `intdividned`."""
+    for cut in range(2, len(word) - _LONG + 2):
+        known, rest = word[:cut], word[cut:]
+        if known in VOCABULARY and (near := _nearest(rest)):
+            return [(VOCABULARY[known], known), (near, rest)]
+    return []
+
+
+@lru_cache(maxsize=4096)
+def _nearest(word: str, most: int = 2) -> str | None:
+    """Return the one concept within one edit of a word of five letters and more, two from eight letters on."""
+    if len(word) < _FUZZY:
+        return None
+    for limit in range(1, min(most, 2 if len(word) >= _LONG else 1) + 1):
+        near = {
+            concept
+            for known, concept in VOCABULARY.items()
+            if len(known) >= _FUZZY and abs(len(known) - len(word)) <= limit and _edits(word, known) <= limit
+        }
+        if near:
+            return near.pop() if len(near) == 1 else None
+    return None
+
+
+def _edits(one: str, other: str) -> int:
+    """Return the number of insertions, deletions, substitutions and neighbouring swaps between two words."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, left in enumerate(one, start=1):
+        current = [i]
+        for j, right in enumerate(other, start=1):
+            cost = min(row[j] + 1, current[j - 1] + 1, row[j - 1] + (left != right))
+            if i > 1 and j > 1 and left == other[j - 2] and one[i - 2] == right:
+                cost = min(cost, before[j - 2] + 1)
+            current.append(cost)
+        before, row = row, current
+    return row[-1]
+
+
+_PAIRS = {
+    ("face", "value"): "face_value",
+    ("de", "scheme"): "demerger",
+    ("sub", "division"): "split",
+    ("sub", "dividend"): "split",
+    ("buy", "back"): "buyback",
+    ("per", "cent"): "percent",
+    ("at", "par"): "at_par",
+    ("nil", "premium"): "at_par",
+    ("reverse", "split"): "consolidation",
+    ("int", "payment"): "interest",
+    ("interim", "payment"): "interest",
+    ("return", "capital"): "redemption",
+    ("capital", "reduction"): "capital_reduction",
+    ("reduction", "capital"): "capital_reduction",
+    ("book", "closure"): "closure",
+}
+
+
+def _phrases(found: list[Token]) -> list[Token]:
+    """Join two words that are one concept: face value, sub division, buy back; fillers and hyphens may lie between."""
+    joined: list[Token] = []
+    for token in found:
+        concept = "percent" if token.text == "%" else token.concept
+        before = next((place for place in range(len(joined) - 1, -1, -1) if not _passable(joined[place])), None)
+        pair = None if before is None else _PAIRS.get((joined[before].concept, concept))
+        if pair is not None and before is not None:
+            joined[before:] = [Token(pair, token.text)]
+        else:
+            joined.append(Token(concept, token.text, token.value, token.dotted, token.tight))
+    return [t if t.concept not in _LEFT_ALONE else Token(_LEFT_ALONE[t.concept], t.text) for t in joined]
+
+
+_LEFT_ALONE = {
+    **dict.fromkeys(("division", "face", "buy", "reverse", "reduction"), "unknown"),
+    **dict.fromkeys(
+        ("sub", "de", "value", "back", "cent", "par", "nil", "payment", "return", "capital", "at"), "filler"
+    ),
+}
+"""What becomes of a word that makes sense as a part of two only."""
+
+
+def _passable(token: Token) -> bool:
+    return token.concept == "filler" or token.text in {"-", "."}

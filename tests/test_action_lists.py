@@ -1,0 +1,357 @@
+"""Many lists of corporate actions and people's decisions: what counts, since when, and what is reported."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, strategies as st
+from typer.testing import CliRunner
+
+from champion import action_questions, actions, clock, doctor, quality
+from champion.actions import ACTIONS, ListOrigin
+from champion.adjust import counted
+from champion.cli.app import app
+from champion.envelope import session_close
+from champion.errors import FormatError, UsageError
+from champion.factors import DECISION, factors
+from champion.identity import Lineage
+from champion.labels import forward_return
+from champion.lake import Lake
+from champion.pipeline import action_questions as asked, actions as corporate
+from champion.settings import Settings
+from champion.sources import actions as lists, decisions
+
+HEADER = ",".join(lists.HEADER)
+DAY = timedelta(days=1)
+
+
+def published(*rows: tuple[str, str, date], face: str = "10") -> bytes:
+    """Return a list of symbol, purpose and ex-date in the exchange's format."""
+    lines = (f'{symbol},X,EQ,"{text}",{face},{day:%d-%b-%Y},-,-,-' for symbol, text, day in rows)
+    return "\n".join([HEADER, *lines, ""]).encode()
+
+
+def named(first: date, last: date) -> str:
+    return f"CF-CA-equities-{first:%d-%m-%Y}-to-{last:%d-%m-%Y}.csv"
+
+
+class Folder:
+    """A folder of lists and a workspace that reads it."""
+
+    def __init__(self, root: Path) -> None:
+        self.lists = root / "downloads" / "corporates"
+        self.lists.mkdir(parents=True)
+        self.settings = Settings(home=root / "home", archive="http://127.0.0.1:9", lists=str(root / "downloads"))
+        self.lake = Lake(self.settings.lake)
+
+    def add(self, first: date, last: date, *rows: tuple[str, str, date]) -> None:
+        """Write a list of symbols, purposes and ex-dates; one that is there under the name is replaced."""
+        (self.lists / named(first, last)).write_bytes(published(*rows))
+
+    def decide(self, *lines: str) -> None:
+        """Write the file of decisions."""
+        text = "\n".join([",".join(decisions.HEADER), *lines, ""])
+        (self.lists / "decisions.csv").write_text(text)
+
+    def known(self) -> dict[tuple[str, date], float | None]:
+        """Return the factor that is believed now, by symbol and ex-date."""
+        rows = actions.as_known(self.lake.scan(ACTIONS).collect())
+        return {
+            (symbol, day): factor for symbol, day, factor in rows.select("symbol", "ex_date", "price_factor").rows()
+        }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+# Lists
+
+
+def test_all_lists_of_a_folder_count(folder: Folder) -> None:
+    # The review's pair: the list that ends last is read second, on the same day, and erases nothing.
+    folder.add(date(2024, 7, 1), date(2024, 9, 30), ("OKSPLIT", "Fv Splt Frm Rs 10 To Rs 2", date(2024, 9, 2)))
+    assert corporate.refresh(folder.settings).outcome == "written"
+    folder.add(date(2024, 10, 1), date(2024, 12, 31), ("CO05", "Bonus 1:1", date(2024, 10, 8)))
+    assert corporate.refresh(folder.settings).outcome == "written"
+    assert corporate.refresh(folder.settings).outcome == "already"
+    assert folder.known() == {("OKSPLIT", date(2024, 9, 2)): 5.0, ("CO05", date(2024, 10, 8)): 2.0}
+    assert asked.reach(folder.lake).covered == ((date(2024, 7, 1), date(2024, 12, 31)),)
+
+
+def test_a_corrected_list_of_the_same_name_and_day_counts(folder: Folder) -> None:
+    span = date(2024, 7, 1), date(2024, 9, 30)
+    folder.add(*span, ("A", "Bonus 1:1", date(2024, 9, 2)), ("B", "Bonus 1:1", date(2024, 9, 3)))
+    corporate.refresh(folder.settings)
+    folder.add(*span, ("A", "Bonus 1:2", date(2024, 9, 2)))
+    corporate.refresh(folder.settings)
+    assert folder.known() == {("A", date(2024, 9, 2)): 1.5}, "what the exchange took back is gone"
+
+
+def test_a_damaged_list_is_set_aside_and_the_others_count(folder: Folder) -> None:
+    folder.add(date(2024, 7, 1), date(2024, 9, 30), ("A", "Bonus 1:1", date(2024, 9, 2)))
+    (folder.lists / named(date(2024, 1, 1), date(2024, 6, 30))).write_bytes(b"SYMBOL,PURPOSE\n")
+    with pytest.raises(FormatError, match="01-01-2024"):
+        corporate.refresh(folder.settings)
+    assert folder.known() == {("A", date(2024, 9, 2)): 2.0}
+
+
+def test_symbols_are_those_of_the_day_a_list_was_made() -> None:
+    # INFIBEAM became CCAVENUE in 2026; a list made in 2025 and read later still means it by its old symbol.
+    change = lists.parse_symbol_changes("c.csv", b"AvenuesAI,INFIBEAM,CCAVENUE,03-FEB-2026\n")
+    rows = lists.parse_actions("a.csv", published(("INFIBEAM", "Fv Splt Frm Rs 10 To Re 1", date(2017, 8, 31))))
+    origin = ListOrigin("test", "0", datetime(2026, 11, 30, tzinfo=UTC), (date(2016, 1, 5), date(2025, 7, 18)))
+    assert actions.normalize(rows, Lineage.of(change), origin)["instrument_id"].to_list() == ["NSE:INFIBEAM"]
+    later = ListOrigin("test", "0", datetime(2026, 11, 30, tzinfo=UTC), (date(2016, 1, 5), date(2026, 11, 30)))
+    assert actions.normalize(rows, Lineage.of(change), later)["instrument_id"].to_list() == ["NSE:INFIBEAM@2026-02-03"]
+
+
+LISTS = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(1, 30), st.integers(0, 60), st.sampled_from(["1:1", "1:2", "1:3", ""])),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(LISTS, st.integers(0, 90), st.randoms(use_true_random=False))
+def test_the_union_of_lists_is_that_of_a_plain_loop(
+    chosen: list[tuple[int, int, int, str]], asked_on: int, random: object
+) -> None:
+    """Each ex-date is that of the list made last among those read by then; order of the rows does not matter."""
+    start, ex = date(2024, 1, 1), date(2024, 1, 31)
+    parts, plain = [], []
+    for number, (first, length, read, ratio) in enumerate(chosen):
+        covers = (start + first * DAY, start + (first + length) * DAY)
+        read_at = datetime(2024, 2, 1, number, tzinfo=UTC) + read * DAY
+        rows = [("A", f"Bonus {ratio}", ex)] if ratio and covers[0] <= ex <= covers[1] else []
+        rows += [("B", "Bonus 1:1", covers[0])]  # a list with no row at all leaves no trace
+        parsed = lists.parse_actions("a.csv", published(*rows))
+        origin = ListOrigin("test", str(number), read_at, covers)
+        parts.append(actions.normalize(parsed, Lineage(), origin))
+        if covers[0] <= ex <= covers[1]:
+            plain.append((origin.made_on, read_at, ratio))
+    as_of = datetime(2024, 2, 1, 23, tzinfo=UTC) + asked_on * DAY
+    frame = pl.concat(parts).sample(fraction=1, shuffle=True, seed=random.randrange(100))  # type: ignore[attr-defined]
+    read = [one for one in plain if one[1] <= as_of]
+    believed = max(read)[2] if read else ""
+    wanted = {"1:1": 2.0, "1:2": 1.5, "1:3": 4 / 3, "": None}[believed]
+    found = actions.as_known(frame, as_of).filter(symbol="A")["price_factor"].to_list()
+    if read:
+        assert found == ([] if wanted is None else [pytest.approx(wanted)])
+    now = actions.as_known(frame).filter(symbol="A")["price_factor"].to_list()
+    last = {"1:1": 2.0, "1:2": 1.5, "1:3": 4 / 3, "": None}[max(plain)[2]] if plain else None
+    assert now == ([] if last is None else [pytest.approx(last)])
+
+
+def test_a_row_without_a_quantity_says_nothing_beside_one_that_has_it() -> None:
+    rows = believed(
+        ("Interim Dividend", EX), ("Interim Dividend - Rs 7 Per Share", EX), ("Bonus", EX), ("Bonus 1:1", EX)
+    )
+    assert rows.select("kind", "verdict", "amount", "price_factor").rows() == [
+        ("bonus", "read", None, 2.0),
+        ("dividend", "read", 7.0, None),
+    ]
+    apart = believed(("Final Dividend", EX), ("Special Dividend - Rs 7 Per Share", EX))
+    assert apart["verdict"].to_list() == ["not_understood"], "the final one is another dividend"
+
+
+# Decisions
+
+
+def test_a_decision_counts_from_when_it_was_first_read(folder: Folder) -> None:
+    ex = date(2018, 4, 5)
+    folder.add(date(2018, 4, 1), date(2018, 4, 30), ("ADANIENT", "Scheme Of Arrangement", ex))
+    corporate.refresh(folder.settings)
+    before = clock.now()
+    folder.decide(f"ADANIENT,{ex},1.139,demerger of Adani Green,asha")
+    assert corporate.refresh(folder.settings).outcome == "written"
+    assert corporate.refresh(folder.settings).outcome == "already"
+    known = actions.as_known(folder.lake.scan(ACTIONS).collect()).filter(kind=DECISION)
+    assert known.select("instrument_id", "price_factor", "reason", "detail").rows() == [
+        ("NSE:ADANIENT", 1.139, "demerger of Adani Green", "asha")
+    ]
+    assert known["known_at"].item() >= before
+    assert counted(corporate.known_factors(folder.lake, before)).is_empty()
+    assert counted(corporate.known_factors(folder.lake))["price_factor"].to_list() == [1.139]
+    folder.decide(f"ADANIENT,{ex},1.14,recomputed,ravi")
+    corporate.refresh(folder.settings)
+    assert counted(corporate.known_factors(folder.lake))["price_factor"].to_list() == [1.14]
+    folder.decide(f"ADANIENT,{ex},,wrong share,ravi")
+    corporate.refresh(folder.settings)
+    assert counted(corporate.known_factors(folder.lake)).is_empty(), "an empty factor withdraws a decision"
+
+
+def test_one_command_decides(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAMPION_HOME", str(folder.settings.home))
+    monkeypatch.setenv("CHAMPION_LISTS", str(folder.settings.lists))
+    monkeypatch.setenv("CHAMPION_ARCHIVE", folder.settings.archive)
+    asked_for = ["actions", "decide", "NSE:ACME", "2024-05-06", "2", "--reason", "a circular", "--who", "asha"]
+    done = CliRunner().invoke(app, asked_for)
+    assert done.exit_code == 0, done.output
+    assert folder.known() == {("ACME", date(2024, 5, 6)): 2.0}
+    with pytest.raises(UsageError, match="factor"):
+        CliRunner().invoke(app, [*asked_for[:4], "twice", *asked_for[5:]], catch_exceptions=False)
+    with pytest.raises(UsageError, match="reason"):
+        CliRunner().invoke(app, [*asked_for[:6], " ", *asked_for[7:]], catch_exceptions=False)
+    shown = CliRunner().invoke(app, ["actions", "list", "--json"])
+    assert shown.exit_code == 0, shown.output
+
+
+@pytest.mark.parametrize(
+    ("line", "match"),
+    [
+        ("ACME,2024-05-06,0,why,who", "factor '0'"),
+        ("ACME,2024-05-06,-2,why,who", "factor '-2'"),
+        ("ACME,2024-05-06,nan,why,who", "factor 'nan'"),
+        ("ACME,2024-05-06,2,,who", "needs a reason"),
+        ("ACME,2024-05-06,2,why,", "needs a reason and a name"),
+        ("ACME,soon,2,why,who", "ex_date 'soon'"),
+        (",2024-05-06,2,why,who", "no instrument"),
+        ("ACME,2024-05-06,2,why", "4 fields"),
+    ],
+)
+def test_lines_that_are_no_decisions_are_named(folder: Folder, line: str, match: str) -> None:
+    folder.add(date(2024, 5, 1), date(2024, 5, 31), ("ACME", "Bonus 1:1", date(2024, 5, 6)))
+    folder.decide("OTHER,2024-05-06,2,why,who", line)
+    with pytest.raises(FormatError, match=f"line 3: .*{match}"):
+        corporate.refresh(folder.settings)
+
+
+def bars(*prices: tuple[date, float, float], name: str = "NSE:ACME") -> pl.DataFrame:
+    rows = [(name, day, opened, close) for day, opened, close in prices]
+    return pl.DataFrame(rows, schema=["instrument_id", "trade_date", "open", "close"], orient="row")
+
+
+def believed(*rows: tuple[str, date], decided: str = "") -> pl.DataFrame:
+    """Return the actions of ACME from a list, and a decision on it, as known now."""
+    read = datetime(2024, 6, 1, tzinfo=UTC)
+    listed = lists.parse_actions("a.csv", published(*(("ACME", text, day) for text, day in rows)))
+    origin = ListOrigin("test", "0", read, (date(2024, 1, 1), date(2024, 5, 31)))
+    made = [actions.normalize(listed, Lineage(), origin)]
+    if decided:
+        header = ",".join(decisions.HEADER)
+        people = decisions.parse_decisions("d.csv", f"{header}\n{decided}\n".encode())
+        made.append(actions.decided(people, Lineage(), read, "1"))
+    return actions.as_known(pl.concat(made))
+
+
+EX, BEFORE = date(2024, 5, 6), date(2024, 5, 3)
+
+
+def test_a_decision_stands_in_place_of_all_other_actions_of_its_date() -> None:
+    market = bars((BEFORE, 100.0, 100.0), (EX, 40.0, 40.0))
+    rows = [("Bonus 1:1", EX), ("Scheme Of Arrangement", EX), ("Dividend Rs 2", EX)]
+    found = factors(believed(*rows, decided=f"ACME,{EX},2.5,both,asha"), market)
+    assert counted(found).select("kind", "price_factor", "volume_factor").rows() == [(DECISION, 2.5, 2.0)]
+    assert found.filter(kind="dividend")["price_factor"].item() == pytest.approx(100 / 98)
+    assert set(found.filter(pl.col("kind").is_in(["bonus", "scheme"]))["verdict"]) == {"decided"}
+    unread = factors(believed(("Bonus", EX), decided=f"ACME,{EX},2,a circular,asha"), market)
+    assert counted(unread).select("price_factor", "volume_factor").rows() == [(2.0, 2.0)]
+
+
+# Gaps
+
+
+@pytest.mark.parametrize(("opened", "waits"), [(88.0, True), (97.0, True), (99.5, False), (104.0, True)])
+def test_a_scheme_with_a_gap_of_any_size_waits_for_a_person(opened: float, waits: bool) -> None:
+    found = factors(believed(("Scheme Of Arrangement", EX)), bars((BEFORE, 100.0, 100.0), (EX, opened, opened)))
+    assert found["price_factor"].to_list() == [None]
+    questions = action_questions.questions(found, [BEFORE, EX])
+    assert questions["gate"].to_list() == (["actions_undecided"] if waits else [])
+    assert questions["value"].to_list() == ([pytest.approx(opened / 100 - 1)] if waits else [])
+
+
+def test_the_market_and_usual_gaps_explain_a_gap() -> None:
+    scheme, priced = believed(("Scheme Of Arrangement", EX)), bars((BEFORE, 100.0, 100.0), (EX, 88.0, 88.0))
+    fell = pl.DataFrame({"trade_date": [EX], "market_gap": [-0.12]})
+    assert action_questions.questions(factors(scheme, priced, fell), [BEFORE, EX]).is_empty()
+    rose = pl.DataFrame({"trade_date": [EX], "market_gap": [0.05]})
+    assert action_questions.questions(factors(scheme, priced, rose), [BEFORE, EX])["value"].item() == pytest.approx(
+        -0.17
+    )
+    wild = [(BEFORE - n * DAY, 100.0 + 10 * (n % 2), 100.0) for n in range(30, 0, -1)]
+    usual = bars(*wild, (BEFORE, 100.0, 100.0), (EX, 88.0, 88.0))
+    assert action_questions.questions(factors(scheme, usual), [BEFORE, EX]).is_empty()
+
+
+def test_what_is_not_understood_explains_no_gap() -> None:
+    rows = believed(("Hive Off", EX), ("Bonus 1:1:1", EX + 10 * DAY))
+    priced = bars((BEFORE, 100.0, 100.0), (EX, 50.0, 50.0), (EX + 10 * DAY, 50.0, 50.0))
+    found = factors(rows, priced)
+    assert found["verdict"].to_list() == ["not_understood", "not_understood"]
+    assert quality.unadjusted_gaps(priced, found)["session"].to_list() == [EX]
+    settled = factors(believed(("Hive Off", EX), decided=f"ACME,{EX},1,the market's,asha"), priced)
+    assert quality.unadjusted_gaps(priced, settled).is_empty(), "a person's 1 says that the gap is the market's"
+
+
+def test_a_dividend_of_most_of_the_price_is_a_gap_of_labels() -> None:
+    # MAJESCO, 2020-12-23: 974 of 985.65 rupees. Prices are not adjusted for dividends.
+    found = factors(believed(("Interim Dividend - Rs 974", EX)), bars((BEFORE, 985.65, 985.65), (EX, 12.2, 12.2)))
+    assert quality.unadjusted_gaps(bars((BEFORE, 985.65, 985.65), (EX, 12.2, 12.2)), found)["session"].to_list() == [EX]
+
+
+def test_an_action_on_an_instrument_without_bars_is_named() -> None:
+    rows = believed(("Bonus 1:1", EX), ("Dividend Rs 2", EX))
+    found = factors(rows, bars((BEFORE, 100.0, 100.0), (EX, 50.0, 50.0), name="NSE:OTHER"))
+    questions = action_questions.questions(found, [BEFORE, EX])
+    assert questions.select("gate", "symbol", "session", "kind").rows() == [
+        ("actions_without_bars", "ACME", EX, "bonus")
+    ]
+    assert action_questions.questions(found, [EX + DAY]).is_empty(), "before the lake's first session"
+
+
+SESSIONS = [date(2024, 1, 1) + n * DAY for n in range(20)]
+
+
+@given(
+    st.sets(st.integers(0, 19), min_size=2),
+    st.sets(st.integers(0, 19), max_size=3),
+    st.integers(1, 5),
+    st.integers(0, 2),
+)
+def test_labels_do_not_cross_a_gap(traded: set[int], gaps: set[int], horizon: int, lag: int) -> None:
+    """Against a plain loop: a label has no return exactly where a gap lies after its entry and up to its end."""
+    frame = pl.DataFrame({"instrument_id": "A", "trade_date": [SESSIONS[n] for n in sorted(traded)], "close": 10.0})
+    market = pl.DataFrame({"instrument_id": "B", "trade_date": SESSIONS, "close": 10.0})
+    broken = pl.DataFrame(
+        {"instrument_id": ["A"] * len(gaps), "session": [SESSIONS[n] for n in sorted(gaps)]},
+        schema={"instrument_id": pl.String, "session": pl.Date},
+    )
+    plain = forward_return(pl.concat([frame, market]), horizon, lag)
+    found = forward_return(pl.concat([frame, market]), horizon, lag, broken)
+    for before, after in zip(plain.to_dicts(), found.to_dicts(), strict=True):
+        entry = SESSIONS.index(before["trade_date"]) + lag
+        crosses = before["instrument_id"] == "A" and any(entry < gap <= entry + horizon for gap in gaps)
+        if before["label_end"] is not None:
+            assert after.pop("across_gap") == crosses
+        expected = before | ({"forward_return": None, "exit_date": None} if crosses else {})
+        after.pop("across_gap", None)
+        assert after == expected or before["label_end"] is None
+
+
+# Reach
+
+
+def test_doctor_says_how_far_the_lists_reach(known: Settings) -> None:
+    lake = Lake(known.lake)
+    check = next(check for check in doctor.examine(known) if check.name == "corporate actions")
+    assert check.state == "ok", check
+    last = lake.sessions("normalized_equity_ohlc")[-1]
+    shorter = lake.scan(ACTIONS).with_columns(covers_to=pl.lit(last - 40 * DAY)).collect()
+    reach = action_questions.reach(shorter, lake.sessions("normalized_equity_ohlc"))
+    assert reach.unlisted[-1] == last
+    assert f"to {last} are covered by none" in reach.text
+
+
+def test_the_first_list_of_a_later_reading_still_serves_a_look_back(folder: Folder) -> None:
+    ex = date(2024, 9, 2)
+    folder.add(date(2024, 7, 1), date(2024, 9, 30), ("A", "Bonus 1:1", ex))
+    folder.add(date(2024, 7, 1), date(2024, 12, 31), ("A", "Bonus 1:1", ex))
+    corporate.refresh(folder.settings)
+    rows = folder.lake.scan(ACTIONS).collect()
+    assert actions.as_known(rows, session_close(ex))["price_factor"].to_list() == [2.0]
+    assert actions.as_known(rows, session_close(ex - DAY)).is_empty()
