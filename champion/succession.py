@@ -13,7 +13,7 @@ The runs of `champion.symbol_runs` are read in the order of their first sessions
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -201,16 +201,18 @@ class _Walk:
             if run.isin:
                 of_isin[run.isin].append(run)
         wrong: dict[Run, Run] = {}
-        by_symbol = sorted(runs, key=attrgetter("symbol", "first", "last"))
-        for _, found in groupby(by_symbol, key=attrgetter("symbol")):
-            mine = list(found)
+        for mine in _stretches(runs):
             latest = {run.isin: place for place, run in enumerate(mine) if run.isin}
             place = 0
             while place < len(mine):
                 begin, end = mine[place], latest.get(mine[place].isin, place)
                 others = (one for one in of_isin[begin.isin or ""] if one.symbol != begin.symbol)
                 if end > place and not any(begin.last < one.first < mine[end].first for one in others):
-                    wrong |= {run: begin for run in mine[place + 1 : end] if run.isin != begin.isin}
+                    counts = Counter[str | None]()
+                    for run in mine[place : end + 1]:
+                        counts[run.isin] += run.sessions
+                    between = [run for run in mine[place + 1 : end] if run.isin != begin.isin]
+                    wrong |= {run: begin for run in between if counts[run.isin] <= counts[begin.isin]}
                     place = end
                 else:
                     place += 1
@@ -262,7 +264,8 @@ class _Walk:
 
     def _refusal(self, run: Run, holder: _Security | None, owner: _Security) -> str | None:
         """Return why a run with another security's ISIN is no rename; None where it is one."""
-        linked = same_price(owner.close, run.prev_close)
+        mistyped = holder is not None and self._starts_mistyped(run, holder, owner)
+        linked = mistyped or same_price(owner.close, run.prev_close)
         after = self.following.get(owner.runs[-1])
         if after is not None and run.last < after.first and run.isin == after.isin and run.sessions > FEW_SESSIONS:
             after = None  # renamed, and later renamed back
@@ -272,7 +275,7 @@ class _Walk:
             return f"which still traded on {after.first}"
         if holder is not None and _continues(holder, run):
             replaced = linked and not same_price(holder.close, run.prev_close)
-            if not replaced and not self._moves(holder, run) and not self._starts_mistyped(run, holder, owner):
+            if not mistyped and not replaced and not self._moves(holder, run):
                 return f"{run.symbol} traded under {holder.isin or 'no ISIN'} until {holder.last}"
         follows = self.following.get(run)
         if run.sessions <= FEW_SESSIONS and not linked and follows is not None and follows.isin not in {None, run.isin}:
@@ -312,6 +315,17 @@ class _Walk:
 
     def _report(self, kind: str, run: Run, detail: str) -> None:
         self.contradictions.append(Contradiction(kind, run.first, run.symbol, detail))
+
+
+def _stretches(runs: Sequence[Run]) -> Iterator[list[Run]]:
+    """Yield the runs of each symbol that follow each other without a long gap."""
+    mine: list[Run] = []
+    for run in sorted(runs, key=attrgetter("symbol", "first", "last")):
+        if mine and (run.symbol != mine[-1].symbol or run.first - mine[-1].last > LONG_GAP):
+            yield mine
+            mine = []
+        mine.append(run)
+    yield mine
 
 
 def _continues(security: _Security, run: Run) -> bool:

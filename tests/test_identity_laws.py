@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -114,13 +114,25 @@ def typos(draw: st.DrawFn) -> Market:
     """A market in which a bar now and then has no ISIN, a placeholder, a mistyped ISIN or that of another company."""
     market = draw(markets())
     rng = random.Random(draw(st.integers(0, 2**32)))  # noqa: S311
-    known = sorted({bar.isin for bar in market.bars if bar.isin})
+    seen: dict[str, int] = {}
+    for bar in market.bars:
+        seen.setdefault(bar.isin or "", bar.number)
     wrong: list[str | None] = [None, "DUMMY", "INE000000000", "INE", "INE999999999"]
     kept, last = [], dict[str, int]()
+    turns = {(number, after): turn for turn, (number, _, after) in enumerate(market.renames)}
+    turn, stints = dict[str, int](), list[tuple[int, int | None, str | None]]()
+    for bar in market.bars:
+        turn[bar.symbol] = turns.get((bar.number, bar.symbol), turn.get(bar.symbol, -1))
+        stints.append((bar.company, turn[bar.symbol], bar.isin))
+    right = Counter(stints)  # two right ones are left of each
     for place, bar in enumerate(market.bars):
-        if rng.random() < 0.06 and place - last.get(bar.symbol, -99) > 6:
+        of_same = stints[place]
+        if rng.random() < 0.06 and place - last.get(bar.symbol, -99) > 6 and right[of_same] > 2:
             last[bar.symbol] = place
+            right[of_same] -= 1
             mistyped = (bar.isin or "")[:11] + str((int((bar.isin or "0")[-1]) + 1) % 10)
+            own = {one.isin for one in market.bars if one.symbol == bar.symbol and one.company != bar.company}
+            known = [one for one, since in seen.items() if since < bar.number and one not in own] or [mistyped]
             kept.append(replace(bar, isin=rng.choice([*wrong, mistyped, rng.choice(known)])))
         else:
             kept.append(bar)
