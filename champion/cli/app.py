@@ -9,7 +9,21 @@ from typing import Annotated
 
 import typer
 
-from champion.cli import archive, console, data, lake, lineage, look, models, notebook, run, schema, services, trail
+from champion.cli import (
+    archive,
+    console,
+    data,
+    lake,
+    lineage,
+    look,
+    models,
+    notebook,
+    quality,
+    run,
+    schema,
+    services,
+    trail,
+)
 from champion.errors import ChampionError, MachineError
 
 app = typer.Typer(
@@ -44,6 +58,7 @@ app.add_typer(notebook.app, name="notebook")
 app.add_typer(lineage.app, name="lineage")
 app.add_typer(archive.app, name="archive")
 app.add_typer(lake.app, name="lake")
+app.add_typer(quality.app, name="quality")
 app.add_typer(schema.schema_app, name="schema")
 app.add_typer(data.warehouse_app, name="warehouse")
 

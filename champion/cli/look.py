@@ -51,6 +51,7 @@ def status(*, as_json: AsJson = False) -> None:
         console.out.print(f"[dim]nothing yet in {', '.join(empty)}[/]")
     console.out.print(f"freshness: {found.freshness}")
     console.out.print(f"quarantine: {found.quarantined:,} rows")
+    console.out.print(f"findings: {found.findings}")
     console.out.print(f"champion: {found.champion}")
     console.table(
         "Last runs",
@@ -93,6 +94,8 @@ def report(
     known = found.rank_ic.sort("trade_date").tail(1)
     live = f", rank IC of {known['trade_date'].item()} {known['ic'].item():+.3f}" if known.height else ""
     console.out.print(Text.assemble(verdict, f"; champion {found.champion}{live}"))
+    if found.accepted.height:
+        console.frame("Findings that were accepted", found.accepted)
     console.frame("Movers", _in_crore(found.movers))
     console.frame("Features that moved most since the month before", found.moved.head(5).select("column", "psi", "ks"))
     console.frame("Best scores", found.scores.head(10).select("rank", "symbol", "score"))

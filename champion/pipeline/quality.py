@@ -32,6 +32,7 @@ __all__ = [
     "accepted",
     "check",
     "record",
+    "recorded",
     "require",
     "require_passed",
 ]
@@ -92,9 +93,36 @@ def record(lake: Lake, start: date, end: date, verdict: Verdict) -> int:
     return verdict.findings.height
 
 
-def accepted(lake: Lake) -> pl.DataFrame:
-    """Return all acceptances, oldest first; contract quality_acceptances."""
-    return lake.scan(ACCEPTANCES).collect().sort("accepted_at", "session", "gate", "instrument_id")
+def recorded(lake: Lake, start: date | None = None, end: date | None = None) -> pl.DataFrame:
+    """Return the findings as last recorded: key, severity, state ('open' or 'accepted'), session, gate, symbol, detail.
+
+    Errors come first. A finding that got worse after it was accepted is open.
+    """
+    found, known = lake.scan(FINDINGS, start, end).collect(), accepted(lake).select(list(ACCEPTED))
+    place = ["session", "gate", "instrument_id"]
+    covered = pl.concat(
+        quality.accepted_rows(found.filter((pl.col("gate") == "completeness") == least), known, -1 if least else 1)
+        for least in (True, False)
+    ).select(*place, state=pl.lit("accepted"))
+    rows = found.join(covered, on=place, how="left").sort(place)
+    keys = [quality.key(*one) for one in rows.select("gate", "session", "instrument_id").iter_rows()]
+    return rows.select(
+        pl.Series("key", keys, pl.String),
+        pl.when(pl.col("gate").is_in(quality.ERRORS))
+        .then(pl.lit("error"))
+        .otherwise(pl.lit("warning"))
+        .alias("severity"),
+        pl.col("state").fill_null("open"),
+        "session",
+        "gate",
+        "symbol",
+        "detail",
+    ).sort("severity", "session", "key")
+
+
+def accepted(lake: Lake, start: date | None = None, end: date | None = None) -> pl.DataFrame:
+    """Return the acceptances of findings of these sessions, oldest first; contract quality_acceptances."""
+    return lake.scan(ACCEPTANCES, start, end).collect().sort("accepted_at", "session", "gate", "instrument_id")
 
 
 def accept(lake: Lake, keys: Sequence[str], reason: str, limits: Limits | None = None) -> pl.DataFrame:
