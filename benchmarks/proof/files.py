@@ -77,8 +77,8 @@ def missing(run: Run, source: Path) -> Section:
     shown = pl.DataFrame(rows, schema=["session", "previous closes not in the lake", "what is not there"], orient="row")
     blocks = [
         (
-            f"A session whose previous closes are, for more than {Limits().broken_closes:.0%} of shares, not the closes "
-            "the lake holds: a file between the two is missing from the archive."
+            f"A session whose previous closes are, for more than {Limits().broken_closes:.0%} of shares, not the "
+            "closes the lake holds: a file between the two is missing from the archive."
         ),
         table(shown),
     ]
