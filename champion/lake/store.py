@@ -65,6 +65,8 @@ class Lake:
     ...     lake.contracts.exists()
     ...     contract = contracts.load("quality_findings")
     ...     lake.scan_partitions(contract, None, partitions.find(lake.root, contract, None)).collect().height
+    ...     lake.append("quality_findings", session, rows.with_columns(gate=pl.lit("churn")))
+    ...     lake.rows("quality_findings")
     True
     False
     (True, 1)
@@ -76,6 +78,7 @@ class Lake:
     ([datetime.date(2023, 1, 16)], [], [])
     False
     1
+    2
     """
 
     root: Path
