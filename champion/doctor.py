@@ -25,6 +25,7 @@ _GIB = 1024**3
 _DISK_FAILED, _DISK_WARNING = 1, 5  # GiB: a demo workspace takes 0.3, five real years 4
 _MEMORY_WARNING = 4  # GiB: training on five real years takes 3
 _OTHERS = 0o077  # of a file's mode: what its group and everybody may
+_SHOWN = 3
 _PATIENCE = 10  # seconds an archive or a server may take to answer
 
 
@@ -43,6 +44,8 @@ def examine(settings: Settings) -> list[Check]:
         ("corporate actions", _corporate_actions),
         ("lake", _lake),
         ("own features", own_features.check),
+        ("identity", _identity),
+        ("findings", _findings),
         ("warehouse", _warehouse),
         ("tracking", _tracking),
         ("prefect", _prefect),
@@ -160,6 +163,38 @@ def _lake(settings: Settings) -> Check:
     if not path.exists():
         return Check("lake", "failed", f"{path} is missing", "`champion lake verify` lists what is damaged")
     return Check("lake", "ok", f"{len(sessions):,} sessions to {sessions[-1]}, {part.rows:,} rows in the last")
+
+
+def _identity(settings: Settings) -> Check:
+    """Compare the names of instruments in the lake with those that lists and bars give them now."""
+    from champion.pipeline import lineage  # noqa: PLC0415
+    from champion.pipeline.identify import outdated  # noqa: PLC0415
+
+    known, contradictions = lineage.reviewed(Lake(settings.lake))
+    sessions = outdated(Lake(settings.lake), known)
+    found = f"{len(contradictions)} contradictions between symbols, ISINs and the list of changes"
+    if sessions:
+        found = (
+            f"{len(sessions)} session(s) from {sessions[0]} on name instruments otherwise than is known now; {found}"
+        )
+        remedy = f"`champion backfill {sessions[0]} {sessions[-1]}` names them, and rebuilds what was made of them"
+        return Check("identity", "warning", found, remedy)
+    return Check("identity", "ok", found)
+
+
+def _findings(settings: Settings) -> Check:
+    """Count the findings of the quality gates as they were last recorded."""
+    from champion.pipeline import quality  # noqa: PLC0415
+
+    found = quality.recorded(Lake(settings.lake))
+    stopping, accepted = found.filter(severity="error", state="open"), found.filter(state="accepted")
+    shown = f"{stopping.height} stop publication, {accepted.height} accepted"
+    if accepted.height:
+        shown += f": {', '.join(accepted['key'].head(_SHOWN))}{', ...' * (accepted.height > _SHOWN)}"
+    if stopping.height:
+        remedy = "see `champion quality list`: correct the data, or `champion quality accept FINDING --reason WHY`"
+        return Check("findings", "warning", shown, remedy)
+    return Check("findings", "ok", shown)
 
 
 def _warehouse(settings: Settings) -> Check:

@@ -2,11 +2,11 @@
 
 An instrument is named after the first symbol it is known to have had, so a name once given never changes: a rename
 tomorrow leads tomorrow's symbol back to it. The links between symbols come from the exchange's list of symbol changes
-and, as the list is incomplete, from the bars: one ISIN under two symbols, one after the other, is one security. An ISIN
-that changes (at a split) needs no link: the symbol stays.
+and from the bars (`champion.succession`). The list is incomplete and has errors, so the bars decide where the two
+disagree (`champion.rename_review`).
 
-A symbol may be used again. Whoever bears it after it was given up is somebody else, and is named after the symbol and
-the date on which it became free: `DTIL@2010-07-26`.
+A symbol may be used again. The instrument that has it afterwards is another one. It is named after the symbol and the
+date on which the symbol became free, or on which it returned: `DTIL@2010-07-26`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 from hashlib import sha256
 from itertools import groupby
@@ -23,17 +23,27 @@ from typing import TypeAlias
 
 import polars as pl
 
-Change: TypeAlias = tuple[date, str, str]
-"""First session under the new symbol, old symbol, new symbol."""
+from champion.rename_review import review
+from champion.succession import Change, Contradiction, Securities, securities
+from champion.symbol_runs import listings
+
+__all__ = ["SCHEMA", "Change", "Lineage", "digest", "listings", "overlaps", "securities", "successions"]
+
 SCHEMA = {"before": pl.String(), "after": pl.String(), "session": pl.Date()}
 _Timelines: TypeAlias = Mapping[str, Sequence[tuple[date, str]]]
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """All symbol changes, in order, each once."""
+    """All symbol changes, in order, each once.
+
+    `restarts` are the sessions on which a symbol returns as another security that no change brings there. `swaps` are
+    the symbols that one security leaves and another takes on the same date.
+    """
 
     changes: tuple[Change, ...] = ()
+    restarts: tuple[tuple[date, str], ...] = ()
+    swaps: frozenset[tuple[date, str]] = frozenset()
 
     @classmethod
     def of(cls, changes: pl.DataFrame) -> Lineage:
@@ -41,14 +51,13 @@ class Lineage:
         rows = changes.select("session", "before", "after").rows()
         return cls(tuple(sorted({row for row in rows if row[1] != row[2]})))
 
-    def learning_from(self, successions: pl.DataFrame) -> Lineage:
-        """Return the lineage with the changes that bars show and it does not know; on a date, bars are believed."""
-        known = self
-        for before, after, session in successions.select(list(SCHEMA)).rows():
-            if known.name(before, session - timedelta(days=1)) != known.name(after, session):
-                others = (change for change in known.changes if change[1:] != (before, after))
-                known = Lineage(tuple(sorted({*others, (session, before, after)})))
-        return known
+    def reviewed(self, bars: Securities) -> tuple[Lineage, tuple[Contradiction, ...]]:
+        """Return the lineage of the changes that the bars do not contradict and of those they show, and what is not so.
+
+        The bars decide: see `champion.rename_review`.
+        """
+        found = review(self.changes, bars)
+        return Lineage(found.changes, found.restarts, found.swaps), found.contradictions
 
     def name(self, symbol: str, session: date) -> str:
         """Return the first symbol of whoever bore `symbol` on `session`, dated where it was somebody else's before.
@@ -76,7 +85,8 @@ class Lineage:
     @cached_property
     def digest(self) -> str:
         """One SHA-256 over all changes: equal digests mean equal lineages."""
-        return sha256("\n".join(map(str, self.changes)).encode()).hexdigest()
+        facts = [*self.changes, *self.restarts, *sorted(self.swaps)]
+        return sha256("\n".join(map(str, facts)).encode()).hexdigest()
 
     @property
     def touched(self) -> frozenset[str]:
@@ -87,12 +97,31 @@ class Lineage:
     def _names(self) -> _Timelines:
         """From each symbol to the names of its bearers and their first dates, by one walk forward through time."""
         found: dict[str, list[tuple[date, str]]] = {}
-        for day, changes in groupby(self.changes, key=itemgetter(0)):
-            for _, before, after in _in_turn(list(changes)):
+        events = sorted([*self.changes, *self.restarts], key=itemgetter(0))
+        for day, of_day in groupby(events, key=itemgetter(0)):
+            together = list(of_day)
+            for event in together:
+                if len(event) == 2:  # noqa: PLR2004 - a restart: its date and symbol
+                    found.setdefault(event[1], []).append((day, f"{event[1]}@{day}"))
+            for _, before, after in self._in_turn([event for event in together if len(event) == 3]):  # noqa: PLR2004
                 bearer = found[before][-1][1] if before in found else before
                 found.setdefault(after, []).append((day, bearer))
                 found.setdefault(before, []).append((day, f"{before}@{day}"))
         return found
+
+    def _in_turn(self, changes: list[Change]) -> Iterator[Change]:
+        """Yield one date's changes so that a symbol is reached before it is left: two renames can fall on one date.
+
+        A symbol that two securities swap is left first.
+        """
+        order = []
+        while changes:
+            reached = {after for day, _, after in changes if (day, after) not in self.swaps}
+            left = {before for day, before, _ in changes if (day, before) in self.swaps}
+            ready = [one for one in changes if one[1] not in reached and one[2] not in left] or changes
+            order += ready
+            changes = [change for change in changes if change not in ready]
+        yield from order
 
     @cached_property
     def _symbols(self) -> _Timelines:
@@ -109,58 +138,24 @@ def digest(names: Mapping[str, str]) -> str:
     return sha256("\n".join(f"{symbol} {name}" for symbol, name in sorted(names.items())).encode()).hexdigest()
 
 
-def listings(rows: pl.LazyFrame) -> pl.DataFrame:
-    """Return when each symbol stood under which ISIN: symbol, isin, first, last; one row each pair.
-
-    `rows` has symbol, isin and session. Rows without an ISIN (the full reports have none) count for the ISIN that the
-    symbol bears next, else for the one it bore last.
-    """
-    month = pl.col("session").dt.truncate("1mo").alias("_month")  # few enough rows to sort: a lake has millions
-    span = {"first": pl.col("session").min(), "last": pl.col("session").max()}
-    by_month = rows.group_by("symbol", "isin", month).agg(**span)
-    return (
-        by_month.sort("symbol", "first", "last", "isin", nulls_last=True)
-        .with_columns(pl.col("isin").backward_fill().forward_fill().over("symbol"))
-        .group_by("symbol", "isin")
-        .agg(first=pl.col("first").min(), last=pl.col("last").max())
-        .sort("isin", "first", "symbol")
-        .collect()
-    )
-
-
 def successions(listed: pl.DataFrame) -> pl.DataFrame:
-    """Return the symbol changes that the bars themselves show: before, after, session; see `listings`.
+    """Return the symbol changes that the bars themselves show: before, after, session; see `symbol_runs.listings`.
 
-    An ISIN that stood under one symbol and then, later, under another is one security renamed.
+    A valid ISIN that stood under one symbol, which stopped, and then under another is one security renamed.
     """
-    later = _neighbours(listed).filter(pl.col("_last") < pl.col("first"))
-    return later.select(**_CHANGE).sort("session", "after", "before")
+    rows = [(before, after, session) for session, before, after in securities(listed).renames]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
 def overlaps(listed: pl.DataFrame) -> pl.DataFrame:
-    """Return the ISINs that stood under two symbols at once, from which nothing is concluded: isin and a change."""
-    return _neighbours(listed).filter(pl.col("_last") >= pl.col("first")).select("isin", **_CHANGE).sort("isin")
-
-
-_CHANGE = {"before": pl.col("_symbol"), "after": pl.col("symbol"), "session": pl.col("first")}
-
-
-def _neighbours(listed: pl.DataFrame) -> pl.DataFrame:
-    before = {f"_{name}": pl.col(name).shift(1).over("isin") for name in ("symbol", "last")}
-    ordered = listed.drop_nulls("isin").sort("isin", "first", "symbol").with_columns(**before)
-    return ordered.filter(pl.col("_symbol") != pl.col("symbol"))
+    """Return the ISINs from which nothing is concluded, as two symbols have them: kind, session, symbol, detail."""
+    found = securities(listed).contradictions
+    rows = [(one.kind, one.session, one.symbol, one.detail) for one in found if one.kind == "isin_shared"]
+    schema = {"kind": pl.String(), "session": pl.Date(), "symbol": pl.String(), "detail": pl.String()}
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _at(timeline: Sequence[tuple[date, str]], session: date) -> str | None:
     """Return what holds on a session: the last entry that had begun by then."""
     position = bisect_right(timeline, session, key=itemgetter(0))
     return timeline[position - 1][1] if position else None
-
-
-def _in_turn(changes: list[Change]) -> Iterator[Change]:
-    """Yield one date's changes so that a symbol is reached before it is left: two renames can fall on one date."""
-    while changes:
-        reached = {after for _, _, after in changes}
-        ready = [change for change in changes if change[1] not in reached] or changes
-        yield from ready
-        changes = [change for change in changes if change not in ready]

@@ -1,38 +1,37 @@
-"""Quality gates: what was measured, against which limit, and which bars somebody should look at. Frames in, frames out.
+"""Quality gates: what was measured, against which limit, and which sessions and bars fail. Frames in, frames out.
 
-A gate of severity `error` stops publication, a `warning` is for people. Limits come from 1,483 real sessions of 2019 to
-2024: their row counts stay within 8.5% of the recent median, their universes within 6.6% of the session before.
+A gate of severity `error` stops publication, a `warning` is for people. A gate is judged session by session or bar by
+bar. Whatever lies beyond a limit is a finding. A person can accept a finding (`champion.acceptance`): the gate then
+passes for it, as long as it does not get worse, and for nothing else.
+
+A hole in the lake is no session step: sessions are compared with earlier ones on the same side of it only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 
+from champion.acceptance import ACCEPTED, SESSION, accepted_rows, key
 from champion.adjust import adjust
 from champion.errors import QualityGateError
 from champion.normalize import EQUITY_SERIES
+from champion.quality_limits import Limits
 
+_SHOWN = 5
 LOOKBACK = 20  # sessions before the first judged one that gates compare with
 COLUMNS = (
     *("source", "instrument_id", "symbol", "series", "isin", "trade_date", "prev_close"),
     *("open", "high", "low", "close", "volume", "turnover"),
 )
 CRITICAL = ("symbol", "trade_date", "isin", "open", "high", "low", "close", "volume", "turnover", "prev_close")
-COMPLETENESS = 0.995
-REJECTED_SHARE = 0.01
-HIGHEST_PRICE = 1_000_000.0
-OUT_OF_RANGE_SHARE = 0.001
-SWING = 0.25  # no real session comes near half of it
-CHURN = 0.25
-BROKEN_CLOSES = 0.05  # 4% on a day of mass relisting; above 90% where a session is missing
-GAP = 0.25  # wider than the widest daily price band, 20%
 TICKS = 0.10  # rupees: one tick of a penny share is a gap of 100% and no event
-GAP_SHARE = 0.0002
-STALE_DAYS = 4
+GAP = Limits().gap
+"""A gap that labels may not reach across, unless a corporate action explains it."""
+ERRORS = ("completeness", "validity", "uniqueness", "rejected", "row_count", "universe_churn", "ohlc_order")
+"""The gates that stop publication; all others are warnings."""
 _WITHOUT_ISIN = ("nse_cm_legacy", "nse_cm_full")  # the oldest bhavcopies and the full reports have none at all
 _ROUNDED, _HALF_A_THOUSAND = "nse_cm_full", 500.0  # the full report gives turnover in lakhs with two decimals
 QUESTIONS = {
@@ -64,6 +63,8 @@ FINDINGS = {
 class Judged:
     """What gates look at: `bars` of the judged sessions, `before` and they together, refused rows, and factors.
 
+    `accepted` are the findings that a person accepted (`ACCEPTED`), `identity` are the contradictions of
+    symbols and ISINs, where they were looked for.
     `questions` are the corporate actions of these sessions that wait for a person, in the columns of findings.
     """
 
@@ -71,6 +72,9 @@ class Judged:
     context: pl.DataFrame
     refused: pl.DataFrame
     factors: pl.DataFrame
+    limits: Limits = field(default_factory=Limits)
+    accepted: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ACCEPTED))
+    identity: pl.DataFrame | None = None
     questions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FINDINGS))
 
     @property
@@ -81,19 +85,37 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`gates` has gate, severity, value, limit, passed, detail; `findings` keeps contract quality_findings."""
+    """`gates` has gate, severity, value, limit, passed, detail; `findings` keeps contract quality_findings.
+
+    `accepted` are those of the findings that a person accepted.
+    """
 
     gates: pl.DataFrame
     findings: pl.DataFrame
+    accepted: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FINDINGS))
 
     def worse(self, other: Verdict) -> Verdict:
         """Return, gate by gate, the worse of two, and the findings of both."""
         both = pl.concat([self.gates, other.gates]).with_row_index("_order")
         order = both.group_by("gate").agg(pl.col("_order").min())
         beyond = (pl.col("value") - pl.col("limit")) * pl.when(gate="completeness").then(-1).otherwise(1)
-        worst = both.with_columns(_beyond=beyond).sort("_beyond", descending=True).unique("gate", keep="first")
+        # A gate that failed is worse than one whose worst session was accepted.
+        worst = (
+            both.with_columns(_beyond=beyond)
+            .sort("passed", "_beyond", descending=[False, True])
+            .unique("gate", keep="first")
+        )
         gates = worst.drop("_order").join(order, on="gate").sort("_order").select(list(GATES))
-        return Verdict(gates, pl.concat([self.findings, other.findings]))
+        accepted = pl.concat([self.accepted, other.accepted])
+        return Verdict(gates, pl.concat([self.findings, other.findings]), accepted)
+
+    @property
+    def open_keys(self) -> list[str]:
+        """The keys of the findings that make an error gate fail."""
+        failed = self.gates.filter(~pl.col("passed"), severity="error")["gate"]
+        left = self.findings.join(self.accepted, on=["session", "gate", "instrument_id"], how="anti")
+        rows = left.filter(pl.col("gate").is_in(failed.to_list())).select("gate", "session", "instrument_id")
+        return [key(*row) for row in rows.sort("session", "gate", "instrument_id").rows()]
 
     @property
     def failed(self) -> list[str]:
@@ -103,40 +125,35 @@ class Verdict:
 
 def judge(judged: Judged, as_of: date | None = None) -> Verdict:
     """Return what all gates say; `as_of`, if given, also judges how many days the last session lies behind it."""
-    suspicious = {"ohlc_order": _outside_range(judged), "consistency": _inconsistent(judged)}
-    suspicious["unexplained_gaps"] = _gaps(judged)
+    limits = judged.limits
     shares = judged.bars.filter(pl.col("series").is_in(EQUITY_SERIES)).height
-    gates = [
-        _completeness(judged),
-        _validity(judged),
-        _uniqueness(judged),
-        _rejected(judged),
-        _row_count(judged),
-        _churn(judged),
-        _continuity(judged),
-        _most("ohlc_order", "error", float(suspicious["ohlc_order"].height), 0.0, "bars with prices out of order"),
-        _few(
-            "consistency",
-            suspicious["consistency"],
-            judged.bars.height,
-            OUT_OF_RANGE_SHARE,
-            "turnover over volume outside low and high",
-        ),
-        _few(
-            "unexplained_gaps",
-            suspicious["unexplained_gaps"],
-            shares,
-            GAP_SHARE,
-            f"opens beyond {GAP:.0%} of the previous close, no action known",
-        ),
-        *(_waiting(judged.questions, gate, what) for gate, what in QUESTIONS.items()),
-        *([] if as_of is None else [_freshness(judged, as_of)]),
+    dear = f"closes above {limits.highest_price:,.0f} rupees"
+    gaps = f"opens beyond {limits.gap:.0%} of the previous close, no action known"
+    outside = "turnover over volume outside low and high"
+    found = [
+        _by_session("completeness", judged, _completeness(judged), limits.completeness),
+        _by_bar("validity", judged, _dear(judged), judged.bars.height, 0.0, dear),
+        _by_session("uniqueness", judged, _uniqueness(judged), 0.0),
+        _by_session("rejected", judged, _rejected(judged), limits.rejected),
+        _by_session("row_count", judged, _row_count(judged), limits.row_count),
+        _by_session("universe_churn", judged, _churn(judged), limits.churn),
+        _by_session("continuity", judged, _continuity(judged), limits.broken_closes),
+        _by_bar("ohlc_order", judged, _outside_range(judged), 1, 0.0, "bars with prices out of order"),
+        _by_bar("consistency", judged, _inconsistent(judged), judged.bars.height, limits.inconsistent, outside),
+        _by_bar("unexplained_gaps", judged, _gaps(judged), shares, limits.gap_share, gaps),
     ]
-    named = [
-        frame.select(pl.lit(gate).alias("gate"), pl.all()).select(list(FINDINGS)) for gate, frame in suspicious.items()
+    found += [
+        _by_bar(gate, judged, judged.questions.filter(pl.col("gate") == gate), 1, 0.0, what)
+        for gate, what in QUESTIONS.items()
     ]
-    named.append(judged.questions.select(list(FINDINGS)))
-    return Verdict(pl.DataFrame(gates, schema=GATES, orient="row"), pl.concat(named).sort("session", "gate", "symbol"))
+    if judged.identity is not None:
+        found.append(_by_bar("identity", judged, judged.identity, 1, 0.0, "contradictions of symbol and ISIN"))
+    gates = [gate for gate, _, _ in found] + ([] if as_of is None else [_freshness(judged, as_of)])
+    findings, accepted = (
+        pl.concat([one[place].select(list(FINDINGS)) for one in found]).sort("session", "gate", "instrument_id")
+        for place in (1, 2)
+    )
+    return Verdict(pl.DataFrame(gates, schema=GATES, orient="row"), findings, accepted)
 
 
 def unadjusted_gaps(bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
@@ -154,21 +171,82 @@ def unadjusted_gaps(bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
     return found.join(decided, on=["instrument_id", "session"], how="anti")
 
 
-def require(gates: pl.DataFrame) -> None:
+def require(verdict: Verdict | pl.DataFrame) -> None:
     """Do nothing where every gate of severity 'error' passed.
 
     Raises:
-        QualityGateError: naming those that did not; nothing downstream may be published.
+        QualityGateError: naming those that did not, and their findings; nothing downstream may be published.
     """
+    gates = verdict if isinstance(verdict, pl.DataFrame) else verdict.gates
     broken = gates.filter((pl.col("severity") == "error") & ~pl.col("passed"))
-    if broken.height:
-        text = pl.format("{} is {}, limit {} ({})", "gate", pl.col("value").round(4), "limit", "detail")
-        shown = "; ".join(broken.select(text).to_series())
-        raise QualityGateError(f"publication stopped by {broken.height} quality gate(s): {shown}")
+    if broken.is_empty():
+        return
+    text = pl.format("{} is {}, limit {} ({})", "gate", pl.col("value").round(4), "limit", "detail")
+    shown = "; ".join(broken.select(text).to_series())
+    keys = [] if isinstance(verdict, pl.DataFrame) else verdict.open_keys
+    named = f" FINDING is one of {', '.join(keys[:_SHOWN])}{', ...' * (len(keys) > _SHOWN)}." if keys else ""
+    raise QualityGateError(
+        f"publication stopped by {broken.height} quality gate(s): {shown}. Correct the data; or, where the data is "
+        f"right, accept what was found: `champion quality accept FINDING --reason WHY`.{named} "
+        "`champion quality list` shows all"
+    )
 
 
-def _completeness(judged: Judged) -> tuple[object, ...]:
-    """Take the least complete critical column of the worst session; a column its format does not have is no gap."""
+def _by_session(
+    gate: str, judged: Judged, values: pl.DataFrame, limit: float
+) -> tuple[tuple[object, ...], pl.DataFrame, pl.DataFrame]:
+    """Return a gate that is judged by its worst session, the sessions beyond the limit, and the accepted ones of them.
+
+    `values` has session, value and detail. A session that cannot be compared has a null value; where none can be
+    compared, the gate passes and says so.
+    """
+    severity, sign = _severity(gate), _sign(gate)
+    known = values.drop_nulls("value").filter(pl.col("session").is_in(judged.sessions)).sort("value", "session")
+    if known.is_empty():
+        none = pl.DataFrame(schema=FINDINGS)
+        return (gate, severity, 0.0, limit, True, "too few sessions to compare"), none, none
+    beyond = known.filter((pl.col("value") - limit) * sign > 0).with_columns(
+        pl.lit(gate).alias("gate"),
+        pl.lit(None, pl.String).alias("series"),
+        instrument_id=pl.lit(SESSION),
+        symbol=pl.lit(SESSION),
+    )
+    accepted = accepted_rows(beyond, judged.accepted, sign)
+    rest = known.filter(~pl.col("session").is_in(accepted["session"].to_list()))
+    worst = (rest if rest.height else known).row(-1 if sign > 0 else 0, named=True)
+    passed = beyond.height == accepted.height
+    detail = worst["detail"] + _also(accepted)
+    return (gate, severity, worst["value"], limit, passed, detail), beyond, accepted
+
+
+def _by_bar(
+    gate: str, judged: Judged, found: pl.DataFrame, rows: int, limit: float, what: str
+) -> tuple[tuple[object, ...], pl.DataFrame, pl.DataFrame]:
+    """Return a gate that is judged by the share of bars that were found, these bars, and the accepted ones."""
+    named = found.with_columns(pl.lit(gate).alias("gate")).select(list(FINDINGS))
+    accepted = accepted_rows(named, judged.accepted, 1)
+    left = named.join(accepted, on=["session", "gate", "instrument_id"], how="anti").sort("session", "symbol")
+    value = left.height / max(rows, 1)
+    shown = ", ".join(f"{symbol} {session}" for symbol, session in left.select("symbol", "session").head(3).rows())
+    detail = f"{left.height} {what}{shown and f': {shown}'}" + _also(accepted)
+    return (gate, _severity(gate), value, limit, value <= limit, detail), named, accepted
+
+
+def _severity(gate: str) -> str:
+    return "error" if gate in ERRORS else "warning"
+
+
+def _sign(gate: str) -> int:
+    """Return 1 where more is worse, -1 where less is."""
+    return -1 if gate == "completeness" else 1
+
+
+def _also(accepted: pl.DataFrame) -> str:
+    return f"; {accepted.height} accepted" if accepted.height else ""
+
+
+def _completeness(judged: Judged) -> pl.DataFrame:
+    """Take the least complete critical column of each session; a column its format does not have is no gap."""
     share = [(1 - pl.col(name).null_count() / pl.len()).alias(name) for name in CRITICAL]
     absent = pl.when(pl.col("source").is_in(_WITHOUT_ISIN).all() & (pl.col("isin").null_count() == pl.len()))
     shares = (
@@ -176,79 +254,79 @@ def _completeness(judged: Judged) -> tuple[object, ...]:
         .agg(*share, absent=absent.then(1.0))
         .with_columns(pl.coalesce("absent", "isin").alias("isin"))
     )
-    worst = shares.unpivot(CRITICAL, index="session").sort("value", "session", "variable").row(0, named=True)
-    detail = f"least complete: {worst['variable']} on {worst['session']}"
-    return ("completeness", "error", worst["value"], COMPLETENESS, worst["value"] >= COMPLETENESS, detail)
+    least = (
+        shares.unpivot(CRITICAL, index="session").sort("value", "session", "variable").unique("session", keep="first")
+    )
+    return least.select("session", "value", detail=pl.format("least complete: {} on {}", "variable", "session"))
 
 
-def _validity(judged: Judged) -> tuple[object, ...]:
-    dear = judged.bars.filter(pl.col("close") > HIGHEST_PRICE)
-    share = dear.height / judged.bars.height
-    return _most("validity", "error", share, 0.0, f"{dear.height} closes above {HIGHEST_PRICE:,.0f} rupees")
+def _dear(judged: Judged) -> pl.DataFrame:
+    dear = judged.bars.filter(pl.col("close") > judged.limits.highest_price)
+    return _found(dear, pl.col("close"), pl.format("close {}", "close"))
 
 
-def _uniqueness(judged: Judged) -> tuple[object, ...]:
-    keys = judged.bars.select("trade_date", "instrument_id").n_unique()
-    return _most("uniqueness", "error", 1 - keys / judged.bars.height, 0.0, "repeated keys")
+def _uniqueness(judged: Judged) -> pl.DataFrame:
+    repeated = 1 - pl.col("instrument_id").n_unique() / pl.len()
+    return judged.bars.group_by(session="trade_date").agg(value=repeated).with_columns(detail=pl.lit("repeated keys"))
 
 
-def _rejected(judged: Judged) -> tuple[object, ...]:
+def _rejected(judged: Judged) -> pl.DataFrame:
     kept = judged.bars.group_by(session="trade_date").len("kept")
     counts = kept.join(judged.refused.group_by("session").len("refused"), on="session", how="full", coalesce=True)
     none = pl.col("kept", "refused").fill_null(0)  # a session without rows of a kind has zero of them
-    shares = counts.with_columns(none).with_columns(share=pl.col("refused") / (pl.col("kept") + pl.col("refused")))
-    worst = shares.sort("share", "session").row(-1, named=True)
-    detail = f"{worst['refused']:,} of {worst['kept'] + worst['refused']:,} rows in quarantine on {worst['session']}"
-    return _most("rejected", "error", worst["share"], REJECTED_SHARE, detail)
+    total = pl.col("kept") + pl.col("refused")
+    detail = pl.format("{} of {} rows in quarantine on {}", "refused", total, "session")
+    return counts.with_columns(none).select("session", value=pl.col("refused") / total, detail=detail)
 
 
-def _row_count(judged: Judged) -> tuple[object, ...]:
+def _row_count(judged: Judged) -> pl.DataFrame:
     """Compare each session's row count with the median of up to 20 sessions before it."""
-    counts = judged.context.group_by("trade_date").len("rows").sort("trade_date")
-    usual = pl.col("rows").rolling_median(LOOKBACK, min_samples=5).shift(1)
-    swings = counts.with_columns(usual=usual, value=(pl.col("rows") / usual - 1).abs())
-    return _worst(
-        "row_count", judged, swings, SWING, lambda row: f"{row['rows']:,} rows, {row['usual']:,.0f} usual before"
+    counts = _sides(judged.context.group_by("trade_date").len("rows"), judged.limits)
+    usual = pl.col("rows").rolling_median(LOOKBACK, min_samples=5).shift(1).over("_side", order_by="trade_date")
+    detail = pl.format("{}: {} rows, {} usual before", "trade_date", "rows", pl.col("_usual").round(0).cast(pl.Int64))
+    return counts.with_columns(_usual=usual).select(
+        session="trade_date", value=(pl.col("rows") / pl.col("_usual") - 1).abs(), detail=detail
     )
 
 
-def _churn(judged: Judged) -> tuple[object, ...]:
+def _churn(judged: Judged) -> pl.DataFrame:
     """Compare each session's shares with those of the session before: how many came or went."""
     shares = judged.context.filter(pl.col("series").is_in(EQUITY_SERIES)).select("trade_date", "instrument_id")
-    order = shares.select(pl.col("trade_date").unique().sort()).with_row_index("_number").cast({"_number": pl.Int64})
-    numbered = shares.join(order, on="trade_date").drop("trade_date")
+    order = _sides(shares.select(pl.col("trade_date").unique()), judged.limits).with_columns(
+        _number=pl.int_range(pl.len()), _first=pl.col("_side").ne_missing(pl.col("_side").shift(1))
+    )
+    numbered = shares.join(order.select("trade_date", "_number"), on="trade_date").drop("trade_date")
     before = numbered.with_columns(pl.col("_number") + 1)
     both = numbered.join(before, on=["_number", "instrument_id"], how="full", suffix="_before")
     counted = (
         both.group_by(_number=pl.coalesce("_number", "_number_before"))
         .agg(came=pl.col("_number_before").is_null().sum(), went=pl.col("_number").is_null().sum(), all=pl.len())
-        .filter(pl.col("_number") > 0)
-        .join(order, on="_number")
-        .with_columns(value=(pl.col("came") + pl.col("went")) / pl.col("all"))
+        .join(order.filter(~pl.col("_first")), on="_number")
     )
-    return _worst(
-        "universe_churn", judged, counted, CHURN, lambda row: f"{row['came']} shares came, {row['went']} went"
-    )
+    detail = pl.format("{}: {} shares came, {} went", "trade_date", "came", "went")
+    return counted.select(session="trade_date", value=(pl.col("came") + pl.col("went")) / pl.col("all"), detail=detail)
 
 
-def _continuity(judged: Judged) -> tuple[object, ...]:
+def _continuity(judged: Judged) -> pl.DataFrame:
     """Compare each previous close with the close the lake holds: where most differ, a session is missing between."""
-    held = pl.col("close").shift(1).over("instrument_id", order_by="trade_date")
+    shares = judged.context.filter(pl.col("series").is_in(EQUITY_SERIES))
+    sides = _sides(shares.select(pl.col("trade_date").unique()), judged.limits)
+    held = pl.col("close").shift(1).over("instrument_id", "_side", order_by="trade_date")
     broken = (
-        judged.context.filter(pl.col("series").is_in(EQUITY_SERIES))
+        shares.join(sides, on="trade_date")
         .with_columns(_held=held)
         .drop_nulls(["_held", "prev_close"])
-        .group_by("trade_date")
+        .group_by(session="trade_date")
         .agg(value=(pl.col("_held") != pl.col("prev_close")).mean())
     )
-    return _worst(
-        "continuity",
-        judged,
-        broken,
-        BROKEN_CLOSES,
-        lambda row: f"{row['value']:.0%} of previous closes are not those of the lake: is a session missing before it?",
-        severity="warning",
-    )
+    text = "{}: {}% of previous closes are not those of the lake: is a session missing before it?"
+    return broken.with_columns(detail=pl.format(text, "session", (pl.col("value") * 100).round(0).cast(pl.Int64)))
+
+
+def _sides(sessions: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+    """Return the sessions in order with the number of the side of a hole that each is on."""
+    hole = (pl.col("trade_date").diff() > timedelta(days=limits.hole_days)).fill_null(value=False)
+    return sessions.sort("trade_date").with_columns(_side=hole.cum_sum())
 
 
 def _outside_range(judged: Judged) -> pl.DataFrame:
@@ -290,7 +368,10 @@ def _gaps(judged: Judged) -> pl.DataFrame:
     gap, moved = pl.col("open") / pl.col("prev_close") - 1, (pl.col("open") - pl.col("prev_close")).abs()
     from_held = pl.col("open") / pl.col("held") - 1
     wide = adjusted.join(judged.bars.select("trade_date").unique(), on="trade_date", how="semi").filter(
-        pl.col("before").is_not_null() & (gap.abs() > GAP) & (from_held.abs() > GAP) & (moved > TICKS)
+        pl.col("before").is_not_null()
+        & (gap.abs() > judged.limits.gap)
+        & (from_held.abs() > judged.limits.gap)
+        & (moved > TICKS)
     )
     moving = judged.factors.filter(pl.col("basis") == "decision").select("instrument_id", "ex_date")
     explained = wide.join(moving, on="instrument_id").filter(
@@ -302,8 +383,9 @@ def _gaps(judged: Judged) -> pl.DataFrame:
 
 
 def _freshness(judged: Judged, as_of: date) -> tuple[object, ...]:
-    last = judged.sessions[-1]
-    return _most("freshness", "warning", float((as_of - last).days), STALE_DAYS, f"last session {last}")
+    last, limit = judged.sessions[-1], judged.limits.stale_days
+    age = float((as_of - last).days)
+    return ("freshness", "warning", age, limit, age <= limit, f"last session {last}")
 
 
 def _found(bars: pl.DataFrame, value: pl.Expr, detail: pl.Expr) -> pl.DataFrame:
@@ -311,35 +393,3 @@ def _found(bars: pl.DataFrame, value: pl.Expr, detail: pl.Expr) -> pl.DataFrame:
         pl.col("trade_date").alias("session"), "instrument_id", "symbol", "series", value=value, detail=detail
     )
     return named.cast({"value": pl.Float64})
-
-
-def _few(gate: str, found: pl.DataFrame, rows: int, limit: float, what: str) -> tuple[object, ...]:
-    first = found.select("symbol", "session").head(3).rows()
-    shown = ", ".join(f"{symbol} {session}" for symbol, session in first)
-    return _most(gate, "warning", found.height / max(rows, 1), limit, f"{found.height} {what}{shown and f': {shown}'}")
-
-
-def _waiting(questions: pl.DataFrame, gate: str, what: str) -> tuple[object, ...]:
-    mine = questions.filter(pl.col("gate") == gate)
-    shown = ", ".join(f"{symbol} {session}" for symbol, session in mine.select("symbol", "session").head(3).rows())
-    return _most(gate, "warning", float(mine.height), 0.0, f"{mine.height} {what}{shown and f': {shown}'}")
-
-
-def _worst(
-    gate: str,
-    judged: Judged,
-    values: pl.DataFrame,
-    limit: float,
-    said: Callable[[dict[str, object]], str],
-    severity: str = "error",
-) -> tuple[object, ...]:
-    """Judge by the worst of the judged sessions; where none can be compared the gate passes and says so."""
-    mine = values.drop_nulls("value").filter(pl.col("trade_date").is_in(judged.sessions)).sort("value", "trade_date")
-    if mine.is_empty():
-        return (gate, severity, 0.0, limit, True, "too few sessions to compare")
-    row = mine.row(-1, named=True)
-    return _most(gate, severity, row["value"], limit, f"{row['trade_date']}: {said(row)}")
-
-
-def _most(gate: str, severity: str, value: float, limit: float, detail: str) -> tuple[object, ...]:
-    return (gate, severity, value, limit, value <= limit, detail)

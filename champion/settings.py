@@ -24,8 +24,10 @@ from typing_extensions import override
 
 from champion import objects
 from champion.errors import UsageError
+from champion.quality_limits import Limits
 
 NSE_ARCHIVE = "https://nsearchives.nseindia.com"
+_LIMITS = Limits()
 _SERVERS = frozenset({"http", "https"})
 _OF_MLFLOW, _OF_PREFECT = "psycopg", "asyncpg"  # drivers for PostgreSQL
 
@@ -157,6 +159,41 @@ class Settings(BaseSettings):
     model_packages: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Packages besides scikit-learn's that a model may be made of, as lightgbm,mine: code you trust.",
+    )
+    quality_completeness: float = Field(
+        default=_LIMITS.completeness, ge=0, le=1, description="Least share of known values in a critical column."
+    )
+    quality_rejected: float = Field(
+        default=_LIMITS.rejected, ge=0, le=1, description="Largest share of a session's rows in quarantine."
+    )
+    quality_row_count: float = Field(
+        default=_LIMITS.row_count, gt=0, description="Largest change of a session's row count from the recent median."
+    )
+    quality_churn: float = Field(
+        default=_LIMITS.churn, gt=0, le=1, description="Largest share of shares that come or go between two sessions."
+    )
+    quality_highest_price: float = Field(
+        default=_LIMITS.highest_price, gt=0, description="Highest plausible close, in rupees."
+    )
+    quality_broken_closes: float = Field(
+        default=_LIMITS.broken_closes, ge=0, le=1, description="Share of previous closes that may not be the lake's."
+    )
+    quality_inconsistent: float = Field(
+        default=_LIMITS.inconsistent, ge=0, le=1, description="Share of bars whose turnover may not fit their volume."
+    )
+    quality_gap: float = Field(
+        default=_LIMITS.gap, gt=0, description="Distance of an open from the previous close that is a gap."
+    )
+    quality_gap_share: float = Field(
+        default=_LIMITS.gap_share, ge=0, le=1, description="Largest share of bars with an unexplained gap."
+    )
+    quality_stale_days: float = Field(
+        default=_LIMITS.stale_days, gt=0, description="Days after which the last session is old."
+    )
+    quality_hole_days: int = Field(
+        default=_LIMITS.hole_days,
+        ge=1,
+        description="More days than these between two sessions are a hole, across which gates do not compare.",
     )
     lake_archive: Path | None = Field(default=None, description="Folder old partitions are copied to; empty: none.")
 

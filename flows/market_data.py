@@ -19,8 +19,10 @@ from champion.pipeline import build, fetch as archive
 from champion.pipeline.bars import BARS
 from champion.pipeline.ingest import DATASETS
 from champion.pipeline.lineage import CHANGES
-from champion.pipeline.quality import FINDINGS
+from champion.pipeline.quality import ACCEPTANCES, FINDINGS, QUARANTINE
 from champion.pipeline.ranges import by_years
+from champion.quality import LOOKBACK as LOOKBACK_SESSIONS
+from champion.quality_limits import Limits
 from champion.runner import Execution
 from champion.settings import Settings
 from flows import steps
@@ -200,9 +202,9 @@ def through_warehouse(
     sets = Settings().feature_sets
     outdated = [session for each in sets for session in build.outdated_sessions(lake, last, each)[:1]]
     first = min([start, *arrived.renamed, *outdated])
-    quality(lake, min(quality_from, first), end, parent=parent, force=force, as_of=as_of)
+    quality(lake, min(quality_from, first), last, parent=parent, force=force, as_of=as_of)
     built = build_sets(sets, (first, last), parent=parent, force=force)
-    loaded = steps.load(first, last)
+    loaded = steps.load(first, last, gated=False)
     get_run_logger().info("loaded %s", loaded)
     return {
         "corporate_actions": listed,
@@ -215,8 +217,15 @@ def through_warehouse(
 def quality(
     lake: Lake, start: date, end: date, *, parent: str, force: bool = False, as_of: date | None = None
 ) -> Execution:
-    """Run the quality gates over a range of sessions."""
-    digests = {name: lake.digest(name, start, end) for name in ("normalized_equity_ohlc", "quarantine_equity_ohlc")}
+    """Run the quality gates over a range of sessions; what they depend on is part of the run's key."""
+    context = (lake.sessions(BARS, end=start)[-LOOKBACK_SESSIONS:] or [start])[0]
+    digests = {
+        BARS: lake.digest(BARS, context, end),
+        QUARANTINE: lake.digest(QUARANTINE, start, end),
+        ACCEPTANCES: lake.digest(ACCEPTANCES),
+        CHANGES: lake.digest(CHANGES),
+        "limits": Limits.of(Settings()).digest,
+    }
     return steps.notebook(
         "quality",
         {"start": start.isoformat(), "end": end.isoformat(), "as_of": as_of and as_of.isoformat()},

@@ -115,15 +115,17 @@ def notebook(
 
 
 @task(name="load_clickhouse", task_run_name="load {start} to {end}", **PATIENT)
-def load(start: date, end: date, datasets: Sequence[str] = warehouse.DATASETS) -> dict[str, int]:
+def load(start: date, end: date, datasets: Sequence[str] = warehouse.DATASETS, *, gated: bool = True) -> dict[str, int]:
     """Bring the warehouse in step with the lake and return the rows loaded by dataset; what is alike counts 0.
 
-    So it is for months outside the range of which the warehouse knows nothing, as after its folder was lost.
+    So it is for months outside the range of which the warehouse knows nothing, as after its folder was lost. Where the
+    flow has just judged the range, `gated` is false.
 
     Raises:
+        QualityGateError: a session of the range failed a quality gate.
         WarehouseError: the engine refused, or disagrees with the lake.
     """
-    results = warehouse.load(Settings(), start, end, datasets, progress.current(), whole=True)
+    results = warehouse.load(Settings(), start, end, datasets, progress.current(), whole=True, gated=gated)
     return {name: sum(r.rows for r in results if r.table == name and not r.skipped) for name in datasets}
 
 

@@ -23,7 +23,8 @@ from champion.pipeline.identify import identify, misnamed
 from champion.pipeline.ingest import ingest
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
-from champion.sources.publications import bhavcopy_paths
+from champion.sources.publications import BHAVCOPY, bhavcopy_paths
+from champion.sources.udiff import HEADERS
 
 WHOLE = (date(2023, 11, 1), date(2024, 8, 30))
 RENAMED = date(2024, 5, 7)  # KOSIFIN to KOSIFININD, which the simulated exchange's list leaves out
@@ -62,15 +63,86 @@ def test_what_the_list_tells_late_names_only_the_sessions_it_touches(
     ingest(lake, staged(mine, first, last)).require_complete()
     before = {session: lake.digest(BARS, session, session) for session in lake.sessions(BARS)}
     assert misnamed(mine) == []
-    with (copy / lineage.PATH).open("a") as stream:
-        stream.write(f"Deccan Holdings,DECCANBEFORE,DECCANHOLDIND,{SPLIT:%d-%b-%Y}\n".upper())
+    listed = (copy / lineage.PATH).read_text()
+    (copy / lineage.PATH).write_text(f"{listed}Deccan,DECCANBEFORE,DECCANHOLDIND,{SPLIT:%d-%b-%Y}\n".upper())
+    assert lineage.refresh(mine).outcome == "written"
+    assert identify(mine).written == [], "DECCANHOLDIND traded before and after the date: no such rename"
+    assert [(one.kind, one.session) for one in lineage.reviewed(lake)[1]] == [("rename_contradicted", SPLIT)]
+    (copy / lineage.PATH).write_text(f"{listed}Deccan,DECCANBEFORE,DECCANHOLDIND,{first:%d-%b-%Y}\n".upper())
     assert lineage.refresh(mine).outcome == "written"
     renamed = identify(mine)
     after = {session: lake.digest(BARS, session, session) for session in lake.sessions(BARS)}
     assert renamed.written == [session for session in before if before[session] != after[session]]
-    assert renamed.written == lake.sessions(BARS, SPLIT)
+    assert renamed.written == lake.sessions(BARS, first)
     assert identify(mine).written == []
     assert lineage.refresh(mine).outcome == "already"
+
+
+def market(
+    home: Path,
+    days: dict[date, list[tuple[str, str, float, float]]],
+    renames: str = "Nobody,BEFORE,AFTER,01-JAN-2000\n",
+) -> Settings:
+    """Return a workspace of these bars: symbol, ISIN, previous close and close of each session."""
+    folder = home / "archive" / "content" / "cm"
+    folder.mkdir(parents=True)
+    for session, bars in days.items():
+        lines = [HEADERS[1]]
+        for symbol, isin, before, close in bars:
+            lines.append(
+                f"{session},{session},CM,NSE,STK,1,{isin},{symbol},EQ,,,,,{symbol} LTD,"
+                f"{close},{close},{close},{close},{close},{before},,{close},,,100,{100 * close},10,F1,1,,,,,"
+            )
+        name = f"BhavCopy_NSE_CM_0_0_0_{session:%Y%m%d}_F_0000.csv"
+        with zipfile.ZipFile(folder / f"{name}.zip", "w") as packed:
+            packed.writestr(name, "\n".join([*lines, ""]))
+    path = home / "archive" / lineage.PATH
+    path.parent.mkdir(parents=True)
+    path.write_text(renames)
+    made = Settings(home=home / "home", archive=str(home / "archive"))
+    fetch(made, min(days), max(days), publications=[BHAVCOPY])
+    lineage.refresh(made)
+    ingest(Lake(made.lake), staged(made, min(days), max(days), [BHAVCOPY])).require_complete()
+    identify(made).require_complete()
+    return made
+
+
+def instruments(made: Settings) -> list[tuple[str, str]]:
+    bars = Lake(made.lake).scan(BARS).sort("trade_date", "symbol")
+    return bars.select("symbol", "instrument_id").unique(maintain_order=True).collect().rows()
+
+
+@pytest.mark.parametrize("wrong", ["DUMMY", "INE000000000", "INE003P01012"])
+def test_a_placeholder_merges_no_companies(tmp_path: Path, wrong: str) -> None:
+    august, september = date(2024, 8, 5), date(2024, 9, 9)
+    days = {
+        august: [("ONE", wrong, 0.0, 320.0)],
+        august + timedelta(1): [("ONE", "INE003P01014", 320.0, 321.0)],
+        september: [("ONE", "INE003P01014", 321.0, 330.0), ("TWO", wrong, 0.0, 90.0)],
+        september + timedelta(1): [("ONE", "INE003P01014", 330.0, 331.0), ("TWO", "INE004P01012", 90.0, 91.0)],
+    }
+    assert instruments(market(tmp_path, days)) == [("ONE", "NSE:ONE"), ("TWO", "NSE:TWO")]
+
+
+def test_a_list_that_the_bars_contradict_is_a_finding(tmp_path: Path) -> None:
+    """JUBLCPL: the list dates its rename within its history, from a symbol that never traded."""
+    july = date(2025, 7, 2)
+    bars = {july: ("JUBLCPL", "INE0BCK01013", 1724.7, 1701.3), july + timedelta(1): ("JUBLCPL", "", 1701.3, 1731.5)}
+    listed = "Jubilant Agri and Consumer Products Limited,JACPL,JUBLCPL,03-JUL-2025\n"
+    made = market(tmp_path, {session: [bar] for session, bar in bars.items()}, listed)
+    assert instruments(made) == [("JUBLCPL", "NSE:JUBLCPL")]
+    ((kind, session, symbol),) = [(one.kind, one.session, one.symbol) for one in lineage.reviewed(Lake(made.lake))[1]]
+    assert (kind, session, symbol) == ("rename_contradicted", july + timedelta(1), "JUBLCPL")
+
+
+def test_a_symbol_that_returns_with_another_isin_and_price_is_another_instrument(tmp_path: Path) -> None:
+    then, now = date(2020, 3, 2), date(2024, 3, 4)
+    days = {
+        then: [("AGAIN", "INE003P01014", 99.0, 100.0)],
+        now: [("AGAIN", "INE004P01012", 20.0, 21.0)],
+        now + timedelta(1): [("AGAIN", "INE004P01012", 21.0, 22.0)],
+    }
+    assert instruments(market(tmp_path, days)) == [("AGAIN", "NSE:AGAIN"), ("AGAIN", f"NSE:AGAIN@{now}")]
 
 
 def test_slice_by_slice_the_bars_teach_the_same_names(settings: Settings, ingested: Settings) -> None:

@@ -12,7 +12,9 @@ from hypothesis import given, settings, strategies as st
 
 from champion import identity
 from champion.identity import SCHEMA, Lineage
+from champion.isin import check_digit, is_valid
 from champion.sources import actions as lists
+from champion.succession import Contradiction
 
 LAW = settings(max_examples=150)
 FIRST = date(2020, 1, 1)
@@ -79,6 +81,14 @@ def test_a_change_to_itself_is_none() -> None:
     assert Lineage.of(frame).changes == ((day(3), "OLD", "SAME"),)
 
 
+def isin(body: str) -> str:
+    """Return the ISIN of an issuer's four characters."""
+    return f"INE{body}01010"[:11] + str(check_digit(f"INE{body}01010"[:11]))
+
+
+I1, I2, I3 = isin("001A"), isin("002B"), isin("003C")
+
+
 def bars(*runs: tuple[str, str | None, int, int]) -> pl.LazyFrame:
     """Return the symbol, isin and session of runs of sessions, shuffled."""
     rows = [(symbol, isin, day(n)) for symbol, isin, first, last in runs for n in range(first, last + 1)]
@@ -86,36 +96,122 @@ def bars(*runs: tuple[str, str | None, int, int]) -> pl.LazyFrame:
     return pl.DataFrame(rows, schema={"symbol": pl.String, "isin": pl.String, "session": pl.Date}, orient="row").lazy()
 
 
-def test_one_isin_under_two_symbols_is_a_rename_that_no_list_needs_to_tell() -> None:
-    listed = identity.listings(bars(("OLD", "I1", 0, 4), ("NEW", "I1", 6, 9), ("OTHER", "I2", 0, 9)))
-    found = identity.successions(listed)
-    assert found.rows() == [("OLD", "NEW", day(6))]
-    learnt = Lineage().learning_from(found)
-    assert learnt.names(["OLD", "NEW", "OTHER"], day(7)) == {"NEW": "OLD", "OLD": f"OLD@{day(6)}"}
-    assert learnt.names(["OLD", "NEW", "OTHER"], day(5)) == {}
+def names(listed: list[tuple[int, str, str]], rows: pl.LazyFrame) -> tuple[Lineage, tuple[Contradiction, ...]]:
+    return lineage(*listed).reviewed(identity.securities(identity.listings(rows)))
 
 
-def test_sessions_without_isin_count_for_the_isin_their_symbol_bears() -> None:
-    runs = [("OLD", "I1", 0, 2), ("OLD", None, 3, 4), ("NEW", None, 5, 7), ("NEW", "I1", 8, 9)]
+def test_one_isin_under_two_symbols_is_a_rename_without_a_list() -> None:
+    rows = bars(("OLD", I1, 0, 4), ("NEW", I1, 6, 9), ("OTHER", I2, 0, 9))
+    assert identity.successions(identity.listings(rows)).rows() == [("OLD", "NEW", day(6))]
+    known, _ = names([], rows)
+    assert known.names(["OLD", "NEW", "OTHER"], day(7)) == {"NEW": "OLD", "OLD": f"OLD@{day(6)}"}
+    assert known.names(["OLD", "NEW", "OTHER"], day(5)) == {}
+
+
+def test_sessions_without_isin_take_the_isin_of_their_symbol() -> None:
+    runs = [("OLD", I1, 0, 2), ("OLD", None, 3, 4), ("NEW", None, 5, 7), ("NEW", I1, 8, 9)]
     assert identity.successions(identity.listings(bars(*runs))).rows() == [("OLD", "NEW", day(5))]
 
 
+@pytest.mark.parametrize("wrong", ["DUMMY", "INE", "-", "0", "NA", "INE000000000", "INE00000000X", "INE001A01011", ""])
+def test_a_text_that_is_no_isin_links_nothing(wrong: str) -> None:
+    assert not is_valid(wrong)
+    rows = bars(("ONE", wrong, 0, 0), ("ONE", I1, 1, 9), ("TWO", wrong, 20, 20), ("TWO", I2, 21, 29))
+    assert identity.successions(identity.listings(rows)).is_empty()
+
+
+def test_an_isin_of_a_dead_company_on_one_day_cuts_nothing() -> None:
+    runs = [("DEAD", I1, 0, 2), ("LIVE", I2, 0, 60), ("LIVE", I1, 61, 61), ("LIVE", I2, 62, 70)]
+    assert names([], bars(*runs))[0].changes == ()
+    assert names([], bars(*runs[:3]))[0].changes == (), "nor while it is the last day"
+    known, found = names([], bars(*runs))
+    assert known.name("LIVE", day(65)) == "LIVE"
+    assert {one.kind for one in found} == {"isin_mistyped"}
+
+
+def test_a_new_share_with_the_isin_of_a_dead_one_on_its_first_day_is_a_new_share() -> None:
+    runs = [("DEAD", I1, 0, 2), ("NEW", I1, 40, 40), ("NEW", I2, 41, 60)]
+    assert names([], bars(*runs))[0].changes == ()
+
+
+def test_the_old_symbol_must_stop() -> None:
+    runs = [("OLD", I1, 0, 4), ("OLD", I2, 5, 9), ("NEW", I1, 5, 9)]
+    assert names([], bars(*runs))[0].changes == ()
+
+
+def test_the_new_symbol_must_not_have_an_isin_of_its_own() -> None:
+    runs = [("OLD", I1, 0, 4), ("NEW", I2, 0, 4), ("NEW", I1, 5, 9)]
+    known, found = names([], bars(*runs))
+    assert known.changes == ()
+    assert [(one.kind, one.symbol) for one in found] == [("isin_shared", "NEW")]
+
+
+def test_two_symbols_swapped_in_one_session_keep_their_companies() -> None:
+    known, _ = names([], bars(("A", I1, 0, 4), ("B", I2, 0, 4), ("B", I1, 5, 9), ("C", I2, 5, 9)))
+    assert [known.name(symbol, day(6)) for symbol in ("A", "B", "C")] == [f"A@{day(5)}", "A", "B"]
+
+
 def test_bars_are_believed_on_the_date() -> None:
-    listed = pl.DataFrame([("OLD", "NEW", day(1))], schema=SCHEMA, orient="row")
-    seen = identity.successions(identity.listings(bars(("OLD", "I1", 0, 4), ("NEW", "I1", 5, 9))))
-    learnt = Lineage.of(listed).learning_from(seen)
-    assert learnt.changes == ((day(5), "OLD", "NEW"),)
+    known, found = names([(1, "OLD", "NEW")], bars(("OLD", I1, 0, 4), ("NEW", I1, 5, 9)))
+    assert known.changes == ((day(5), "OLD", "NEW"),)
+    assert [one.kind for one in found] == ["rename_dated"]
+
+
+def test_a_list_date_without_bars_around_it_stands() -> None:
+    known, found = names([(6, "OLD", "NEW")], bars(("OLD", I1, 0, 4), ("NEW", I1, 8, 9)))
+    assert (known.changes, found) == (((day(6), "OLD", "NEW"),), ())
+
+
+@pytest.mark.parametrize("number", [I1, None])
+def test_a_row_of_the_list_does_not_cut_a_symbol_that_trades_on(number: str | None) -> None:
+    """JUBLCPL: the list says that JACPL, which never traded, became JUBLCPL on a session within its history."""
+    known, found = names([(5, "JACPL", "JUBLCPL")], bars(("JUBLCPL", number, 0, 9)))
+    assert {known.name("JUBLCPL", day(n)) for n in range(10)} == {"JUBLCPL"}
+    assert [(one.kind, one.session, one.symbol) for one in found] == [("rename_contradicted", day(5), "JUBLCPL")]
+
+
+def test_a_wrong_row_does_not_rename_a_symbol_that_trades_on() -> None:
+    known, found = names([(5, "LIVE", "OTHER")], bars(("LIVE", None, 0, 9), ("OTHER", None, 0, 9)))
+    assert (known.changes, [one.kind for one in found]) == ((), ["rename_contradicted"])
+
+
+def test_a_rename_without_isin_follows_the_list_and_the_bars_give_its_date() -> None:
+    known, found = names([(3, "OLD", "NEW")], bars(("OLD", None, 0, 4), ("NEW", None, 5, 9)))
+    assert (known.changes, [one.kind for one in found]) == (((day(5), "OLD", "NEW"),), ["rename_dated"])
+
+
+def test_a_symbol_renamed_twice_to_the_same_symbol_keeps_both_dates() -> None:
+    runs = [("A", I1, 0, 9), ("B", I1, 10, 19), ("A", I1, 20, 29), ("B", I1, 30, 39)]
+    known, _ = names([(10, "A", "B"), (20, "B", "A"), (30, "A", "B")], bars(*runs))
+    assert {known.name(symbol, day(n)) for symbol, _, first, last in runs for n in range(first, last + 1)} == {"A"}
 
 
 def test_an_isin_under_two_symbols_at_once_is_reported_and_not_used() -> None:
-    listed = identity.listings(bars(("A", "I1", 0, 5), ("B", "I1", 5, 9)))
+    listed = identity.listings(bars(("A", I1, 0, 5), ("B", I1, 5, 9)))
     assert identity.successions(listed).is_empty()
-    assert identity.overlaps(listed).rows() == [("I1", "A", "B", day(5))]
+    assert identity.overlaps(listed).select("symbol", "session").rows() == [("B", day(5))]
 
 
 def test_a_new_isin_under_the_same_symbol_is_no_break() -> None:
-    listed = identity.listings(bars(("A", "I1", 0, 5), ("A", "I2", 6, 9)))
+    listed = identity.listings(bars(("A", I1, 0, 5), ("A", I2, 6, 9)))
     assert identity.successions(listed).is_empty()
+
+
+def test_a_symbol_that_returns_as_another_security_is_named_after_its_return() -> None:
+    frame = pl.DataFrame(
+        [("A", I1, day(0), 90.0, 100.0), ("A", I2, day(400), 20.0, 21.0), ("A", I2, day(401), 21.0, 22.0)],
+        schema={"symbol": pl.String, "isin": pl.String, "session": pl.Date, "prev_close": float, "close": float},
+        orient="row",
+    )
+    listed = identity.listings(frame.lazy())
+    known, found = Lineage().reviewed(identity.securities(listed))
+    assert [known.name("A", day(n)) for n in (0, 399, 400, 401)] == ["A", "A", f"A@{day(400)}", f"A@{day(400)}"]
+    assert [one.kind for one in found] == ["symbol_reused"]
+    assert known.symbol(f"A@{day(400)}", day(401)) == "A"
+    explained, _ = Lineage().reviewed(identity.securities(listed, lambda _before, _after: True))
+    assert explained.restarts == ()
+    continued = frame.with_columns(pl.col("prev_close").replace(20.0, 100.0))
+    assert Lineage().reviewed(identity.securities(identity.listings(continued.lazy())))[0].restarts == ()
 
 
 def test_the_digest_tells_names_apart() -> None:

@@ -15,7 +15,7 @@ from champion.lake import Lake
 from champion.pipeline.bars import equity_bars
 from champion.pipeline.datasets import PUBLICATIONS, filling
 from champion.pipeline.fetch import dates
-from champion.quality import BROKEN_CLOSES
+from champion.quality_limits import Limits
 from proof.formats import asked_of
 from proof.page import Section, percent, table, with_total
 from proof.stages import Run
@@ -77,8 +77,8 @@ def missing(run: Run, source: Path) -> Section:
     shown = pl.DataFrame(rows, schema=["session", "previous closes not in the lake", "what is not there"], orient="row")
     blocks = [
         (
-            f"A session whose previous closes are, for more than {BROKEN_CLOSES:.0%} of shares, not the closes the "
-            "lake holds: a file between the two is missing from the archive."
+            f"A session whose previous closes are, for more than {Limits().broken_closes:.0%} of shares, not the "
+            "closes the lake holds: a file between the two is missing from the archive."
         ),
         table(shown),
     ]
@@ -152,7 +152,7 @@ def _broken(lake: Lake, run: Run) -> pl.DataFrame:
     held = bars.with_columns(before).drop_nulls(["held_close", "prev_close"])
     share = (pl.col("held_close") != pl.col("prev_close")).mean()
     by_session = held.group_by("trade_date").agg(share=share, before=pl.col("held_trade_date").max())
-    return by_session.filter(pl.col("share") > BROKEN_CLOSES).sort("trade_date")
+    return by_session.filter(pl.col("share") > Limits().broken_closes).sort("trade_date")
 
 
 def _holidays(text: str) -> dict[date, bool]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.identity import Lineage, listings, overlaps
+from champion.identity import Lineage
 from champion.pipeline.actions import known_factors
 from champion.pipeline.bars import equity_bars
-from champion.pipeline.lineage import CHANGES, lineage
+from champion.pipeline.lineage import CHANGES, reviewed
 from proof.page import Section, table
 from proof.stages import Run
 
@@ -23,12 +23,16 @@ def identity(run: Run) -> Section:
     shares = bars.select("symbol", _ID).unique()
     seen = _renames(bars)
     listed = _listed(run)
-    known = lineage(run.lake)
+    known, contradictions = reviewed(run.lake)
     learned = sorted(set(known.changes) - set(listed.changes))
     shown = seen.with_columns(told=pl.struct("session", "before", "after").is_in(_structs(listed)))
     reused = shares.filter(pl.col(_ID).str.contains("@", literal=True)).sort(_ID)
     changes = _isin_changes(bars, run)
-    both = overlaps(listings(bars.lazy().rename({"trade_date": "session"})))
+    ignored = pl.DataFrame(
+        [(one.kind, one.session, one.symbol, one.detail) for one in contradictions],
+        schema=["what", "session", "symbol", "detail"],
+        orient="row",
+    )
     twice = bars.height - bars.select(_ID, "trade_date").n_unique()
     found = pl.DataFrame(learned, schema=["session", "before", "after"], orient="row")
     by_what = changes.group_by("what").len("ISIN changes").sort("ISIN changes", descending=True)
@@ -42,9 +46,10 @@ def identity(run: Run) -> Section:
             ),
             f"Renames that the bars show and the list does not have, or has on another date ({len(learned)}):",
             table(found),
-            f"Symbols used again by somebody else ({reused.height}), named after the date they became free:",
+            f"Symbols used again by another instrument ({reused.height}), named after the date they became free:",
             table(reused),
-            f"ISINs that stood under two symbols at once, from which nothing is concluded: {both.height}.",
+            f"Contradictions between the list, symbols and ISINs ({ignored.height}); the bars decide:",
+            table(ignored),
             (
                 f"{changes.height:,} times an instrument got another ISIN. Full reports have none, so a change while "
                 "they stand for the bhavcopy cannot be dated:"

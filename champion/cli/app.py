@@ -19,6 +19,7 @@ from champion.cli import (
     look,
     models,
     notebook,
+    quality,
     run,
     schema,
     services,
@@ -59,6 +60,7 @@ app.add_typer(lineage.app, name="lineage")
 app.add_typer(actions.app, name="actions")
 app.add_typer(archive.app, name="archive")
 app.add_typer(lake.app, name="lake")
+app.add_typer(quality.app, name="quality")
 app.add_typer(schema.schema_app, name="schema")
 app.add_typer(data.warehouse_app, name="warehouse")
 

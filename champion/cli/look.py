@@ -51,6 +51,7 @@ def status(*, as_json: AsJson = False) -> None:
         console.out.print(f"[dim]nothing yet in {', '.join(empty)}[/]")
     console.out.print(f"freshness: {found.freshness}")
     console.out.print(f"quarantine: {found.quarantined:,} rows")
+    console.out.print(f"findings: {found.findings}")
     console.out.print(f"champion: {found.champion}")
     console.table(
         "Last runs",
@@ -96,6 +97,8 @@ def report(
     console.out.print(f"corporate actions: {found.reach}", soft_wrap=True)
     if found.waiting.height:
         console.out.print(f"{found.waiting.height:,} wait for a decision: `champion actions list`", soft_wrap=True)
+    if found.accepted.height:
+        console.frame("Findings that were accepted", found.accepted)
     console.frame("Movers", _in_crore(found.movers))
     console.frame("Features that moved most since the month before", found.moved.head(5).select("column", "psi", "ks"))
     console.frame("Best scores", found.scores.head(10).select("rank", "symbol", "score"))

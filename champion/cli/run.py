@@ -129,10 +129,12 @@ def features(
     """
     from champion.lake import Lake  # noqa: PLC0415
     from champion.pipeline.build import build_features  # noqa: PLC0415
+    from champion.quality_limits import Limits  # noqa: PLC0415
 
+    first, last, chosen = console.day(start), console.day(end), console.settings()
+    lake, limits = Lake(chosen.lake), Limits.of(chosen)
     with console.progress_bar(hidden=as_json) as tell:
-        lake = Lake(console.settings().lake)
-        built = build_features(lake, console.day(start), console.day(end), feature_set=feature_set, progress=tell)
+        built = build_features(lake, first, last, feature_set=feature_set, limits=limits, progress=tell)
     cost = {"cost": built.cost} if built.cost else {}
     console.show({**built.totals, **cost}, as_json=as_json)
 

@@ -65,6 +65,8 @@ class Lake:
     ...     lake.contracts.exists()
     ...     contract = contracts.load("quality_findings")
     ...     lake.scan_partitions(contract, None, partitions.find(lake.root, contract, None)).collect().height
+    ...     lake.append("quality_findings", session, rows.with_columns(gate=pl.lit("churn")))
+    ...     lake.rows("quality_findings")
     True
     False
     (True, 1)
@@ -76,6 +78,7 @@ class Lake:
     ([datetime.date(2023, 1, 16)], [], [])
     False
     1
+    2
     """
 
     root: Path
@@ -109,18 +112,42 @@ class Lake:
             ContractError: the frame breaks the contract: its columns, its rules, or by NaN or infinity in a number.
             LakeError: `known_at` has no time zone.
         """
-        contract, since = contracts.load(name), manifests.moment(known_at, "known_at")
-        folder = layout.partition_folder(self.root, contract, session, group)
+        contract = contracts.load(name)
         with layout.locked(self.root, contract):
-            if self.is_current(name, session, inputs, group):
-                return False
-            before = partitions.find_one(self.root, contract, session, group)
-            kept = self._unsealed(contract, before) if before and layout.is_append_only(contract) else ()
-            path = folder / layout.part_name(len(kept))
-            kept_rows = contract.require_kept(contract.conform(frame, group))
-            rows, size, digest = data.write(path, contract, kept_rows)
-            part = Part(path.name, rows, size, digest, dict(inputs), since)
-            manifests.write(folder / layout.SUCCESS, Manifest(contract.label, (*kept, part)))
+            return self._write(contract, session, frame, inputs, group, known_at)
+
+    def append(self, name: str, session: date, rows: pl.DataFrame) -> None:
+        """Add rows to the ones that a session has; readers and other writers see all of it or none.
+
+        Raises:
+            ContractError: the rows break the contract.
+        """
+        contract = contracts.load(name)
+        with layout.locked(self.root, contract):
+            frame = pl.concat([self.scan(name, session, session).collect(), contract.conform(rows)])
+            self._write(contract, session, frame, {"rows": str(frame.hash_rows(seed=0).sum())}, None, None)
+
+    def _write(
+        self,
+        contract: Contract,
+        session: date,
+        frame: pl.DataFrame,
+        inputs: Mapping[str, str],
+        group: str | None,
+        known_at: datetime | None,
+    ) -> bool:
+        """Commit a partition under the dataset's lock."""
+        since = manifests.moment(known_at, "known_at")
+        folder = layout.partition_folder(self.root, contract, session, group)
+        if self.is_current(contract.name, session, inputs, group):
+            return False
+        before = partitions.find_one(self.root, contract, session, group)
+        kept = self._unsealed(contract, before) if before and layout.is_append_only(contract) else ()
+        path = folder / layout.part_name(len(kept))
+        kept_rows = contract.require_kept(contract.conform(frame, group))
+        rows, size, digest = data.write(path, contract, kept_rows)
+        part = Part(path.name, rows, size, digest, dict(inputs), since)
+        manifests.write(folder / layout.SUCCESS, Manifest(contract.label, (*kept, part)))
         return True
 
     def is_current(self, name: str, session: date, inputs: Mapping[str, str], group: str | None = None) -> bool:

@@ -29,7 +29,9 @@ from champion.pipeline.bars import BARS
 from champion.pipeline.declare import known_to
 from champion.pipeline.history import Build
 from champion.pipeline.progress import Progress, silent
+from champion.pipeline.quality import require_passed
 from champion.pipeline.ways import Made
+from champion.quality_limits import Limits
 
 FEATURES = "features_equity_indicators"
 _MANY = 20  # sessions: beyond, computing all of history once is cheaper than so many steps
@@ -79,15 +81,22 @@ def build_features(
     *,
     feature_set: str | FeatureSet = "v1",
     from_state: bool = True,
+    limits: Limits | None = None,
     progress: Progress = silent,
 ) -> Built:
     """Commit the features of every session from `start` to `end` that are missing or made from other bars.
 
-    Without `from_state` all is computed from whole histories: the same partitions, at more cost.
+    Without `from_state` all is computed from whole histories: the same partitions, at more cost. Every session that
+    has no current features, also before `start`, must pass the quality gates by `limits`: its bars are read.
+
+    Raises:
+        QualityGateError: a session failed a gate, and nobody accepted the finding; nothing is built.
     """
     build = history.plan(lake, end, known_to(lake, feature_set), known_factors(lake))
     sessions = [session for session in build.sessions if session >= start]
     stale = build.stale(start)
+    if stale:
+        require_passed(lake, build.stale()[0], stale[-1], limits)
     taken: list[str] = []
     remembering = tuple(each.name for each in build.chosen.features if each.recursive and not each.carried)
     began = time.perf_counter()

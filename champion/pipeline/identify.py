@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import date
+
+from champion.identity import Lineage
 from champion.lake import Lake
 from champion.pipeline.datasets import PUBLICATIONS, filling
 from champion.pipeline.fetch import Received, staged
@@ -9,6 +13,7 @@ from champion.pipeline.ingest import Ingested, ingest
 from champion.pipeline.lineage import NO_NAMES, lineage, names_by_session
 from champion.pipeline.progress import Progress, silent
 from champion.settings import Settings
+from champion.sources.publications import Publication
 
 
 def identify(settings: Settings, progress: Progress = silent) -> Ingested:
@@ -24,14 +29,23 @@ def identify(settings: Settings, progress: Progress = silent) -> Ingested:
 
 def misnamed(settings: Settings) -> list[Received]:
     """Return the staged files whose instruments bear other names in the lake than the lineage gives them."""
-    lake = Lake(settings.lake)
-    known = lineage(lake)
     found: list[Received] = []
+    lake = Lake(settings.lake)
+    for publication, session in _outdated(lake, lineage(lake)):
+        found += staged(settings, session, session, (publication,))
+    return found
+
+
+def outdated(lake: Lake, known: Lineage) -> list[date]:
+    """Return the sessions in whose partitions instruments have other names than the lineage gives them."""
+    return sorted({session for _, session in _outdated(lake, known)})
+
+
+def _outdated(lake: Lake, known: Lineage) -> Iterator[tuple[Publication, date]]:
     for publication in PUBLICATIONS:
         fills = filling(publication)
         names = names_by_session(lake, fills, known)
         for session in lake.sessions(fills.normalized):
             manifest = lake.manifest(fills.normalized, session)
             if manifest and manifest.current.inputs.get("names") != names.get(session, NO_NAMES):
-                found += staged(settings, session, session, (publication,))
-    return found
+                yield publication, session

@@ -40,7 +40,14 @@ _ACCOUNT = {
 }
 
 
-_BORNE = {"symbol": pl.String(), "series": pl.String(), "isin": pl.String(), "session": pl.Date()}
+_BORNE = {
+    "symbol": pl.String(),
+    "series": pl.String(),
+    "isin": pl.String(),
+    "session": pl.Date(),
+    "prev_close": pl.Float64(),
+    "close": pl.Float64(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +156,18 @@ def _arriving(lake: Lake, staged: Sequence[Received]) -> pl.DataFrame:
 
 
 def _borne(received: Received) -> pl.DataFrame:
-    """Return symbol, series, ISIN and session of one file's rows; none where it is refused, as it soon will be."""
+    """Return symbol, series, ISIN, session and prices of one file's rows; none where it will be refused."""
     try:
         published = received.publication.read(received.file.name, received.file.path.read_bytes(), received.session)
     except ArchiveError:
         return pl.DataFrame(schema=_BORNE)
     rows = published.rows
     isin = pl.col("ISIN") if "ISIN" in rows.columns else pl.lit(None, pl.String)
-    borne = rows.select(symbol="TckrSymb", series="SctySrs", isin=isin, session=pl.lit(received.session))
+    prices = {
+        name: pl.col(column).cast(pl.Float64, strict=False)
+        for name, column in (("prev_close", "PrvsClsgPric"), ("close", "ClsPric"))
+    }
+    borne = rows.select(symbol="TckrSymb", series="SctySrs", isin=isin, session=pl.lit(received.session), **prices)
     return borne.drop_nulls(["symbol", "series"])
 
 

@@ -16,6 +16,8 @@ from champion.pipeline.action_questions import unadjusted_gaps
 from champion.pipeline.adjusted import adjusted_bars
 from champion.pipeline.build import stale_sessions
 from champion.pipeline.model_columns import model_columns
+from champion.pipeline.quality import require_passed
+from champion.quality_limits import Limits
 from champion.universe import TURNOVER_WINDOW, Universe, members
 
 _BAR_COLUMNS = ("instrument_id", "symbol", "trade_date", "series", "high", "low", "close", "volume", "turnover")
@@ -34,6 +36,7 @@ def training_frame(
     universe: Universe,
     lag: int = LAG,
     feature_set: str = FEATURE_SET,
+    limits: Limits | None = None,
 ) -> pl.DataFrame:
     """Return one row per instrument and session in the universe: key, inputs, forward_return and its dates.
 
@@ -43,7 +46,9 @@ def training_frame(
 
     Raises:
         LakeError: features are missing, or older than the bars, the corporate actions or the rules they come of.
+        QualityGateError: a session failed a quality gate by `limits`, and nobody accepted the finding.
     """
+    require_passed(lake, start, end, limits)
     check_current(lake, start, end, feature_set)
     bars = _bars(lake, start, end)
     chosen = _features(lake, bars, start, end, feature_set).join(_members(lake, bars, universe), on=_KEY, how="semi")

@@ -1,4 +1,9 @@
-"""The exchange's list of symbol changes to the lake, and the lineage of instruments that it and the bars make."""
+"""The exchange's list of symbol changes to the lake, and the lineage of instruments that it and the bars make.
+
+Other lists can explain why a symbol returns after a long gap with another ISIN and another price: the list of shares,
+where it names a date of listing before the gap, and a corporate action in the gap that changes the face value or the
+capital.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,11 @@ from datetime import date
 import polars as pl
 
 from champion import contracts
+from champion.actions import ACTIONS
 from champion.envelope import stamp_list
-from champion.identity import Lineage, digest, listings, successions
+from champion.identity import Lineage, digest, listings, securities
 from champion.lake import Lake
+from champion.masters import SYMBOLS
 from champion.normalize import EQUITY_SERIES
 from champion.pipeline.datasets import Filling
 from champion.pipeline.fetch import patience
@@ -17,12 +24,22 @@ from champion.pipeline.lists import Refreshed, absent, commit
 from champion.settings import Settings
 from champion.sources import actions as lists
 from champion.sources.archive import Archive, Staged
+from champion.succession import Contradiction, Explains, Run
 
 CHANGES, RAW = "normalized_symbol_changes", "raw_equity_ohlc"
 NO_NAMES = digest({})
 PATH = "content/equities/symbolchange.csv"
 SOURCE = "nse_symbol_changes"
-BORNE = {"symbol": pl.col("TckrSymb"), "series": pl.col("SctySrs"), "isin": pl.col("ISIN"), "session": pl.col("TradDt")}
+BORNE = {
+    "symbol": pl.col("TckrSymb"),
+    "series": pl.col("SctySrs"),
+    "isin": pl.col("ISIN"),
+    "session": pl.col("TradDt"),
+    "prev_close": pl.col("PrvsClsgPric").cast(pl.Float64),
+    "close": pl.col("ClsPric").cast(pl.Float64),
+}
+_RECAST = ("split", "consolidation", "capital_reduction", "scheme", "demerger", "bonus")
+"""Kinds of corporate action after which a share may have another ISIN and another price."""
 
 
 def refresh(settings: Settings) -> Refreshed:
@@ -39,16 +56,41 @@ def refresh(settings: Settings) -> Refreshed:
 
 
 def lineage(lake: Lake, arriving: pl.DataFrame | None = None) -> Lineage:
-    """Return the lineage that the latest list tells, mended by what the raw rows of company shares show.
+    """Return the lineage of the latest list and of the raw rows of company shares; where they disagree, of the rows.
 
-    `arriving` are rows on their way into the lake: symbol, series, isin, session.
+    `arriving` are rows on their way into the lake: the columns of `BORNE`.
     """
+    return reviewed(lake, arriving)[0]
+
+
+def reviewed(lake: Lake, arriving: pl.DataFrame | None = None) -> tuple[Lineage, tuple[Contradiction, ...]]:
+    """Return the lineage, and all evidence that it does not follow: wrong rows of the list, mistyped ISINs."""
     lists_read = lake.sessions(CHANGES)
-    latest = lake.scan(CHANGES, lists_read[-1]).collect() if lists_read else None
-    known = Lineage() if latest is None else Lineage.of(latest)
+    listed = Lineage() if not lists_read else Lineage.of(lake.scan(CHANGES, lists_read[-1]).collect())
     raw = lake.scan(RAW).select(**BORNE)
     rows = raw if arriving is None else pl.concat([raw, arriving.lazy().select(list(BORNE))])
-    return known.learning_from(successions(listings(rows.filter(pl.col("series").is_in(EQUITY_SERIES)))))
+    shares = rows.filter(pl.col("series").is_in(EQUITY_SERIES))
+    return listed.reviewed(securities(listings(shares), _explains(lake)))
+
+
+def _explains(lake: Lake) -> Explains:
+    """Return whether a list in the lake says that a symbol which returns is the same security."""
+    listed_on: dict[str, date] = {}
+    if days := lake.sessions(SYMBOLS):
+        shares = lake.scan(SYMBOLS, days[-1]).select("symbol", "isin", "listed_on").drop_nulls().collect()
+        listed_on = {f"{symbol} {isin}": day for symbol, isin, day in shares.iter_rows()}
+    recast: dict[str, set[date]] = {}
+    if lake.sessions(ACTIONS):
+        some = lake.scan(ACTIONS).filter(pl.col("kind").is_in(_RECAST))
+        for names in some.select("symbol", "listed_symbol", "ex_date").unique().collect().iter_rows():
+            for symbol in names[:2]:
+                recast.setdefault(symbol, set()).add(names[2])
+
+    def explains(before: Run, after: Run) -> bool:
+        listed = listed_on.get(f"{after.symbol} {after.isin}", date.max)
+        return listed <= before.last or any(before.last < day <= after.first for day in recast.get(after.symbol, ()))
+
+    return explains
 
 
 def names_by_session(lake: Lake, fills: Filling, known: Lineage) -> dict[date, str]:

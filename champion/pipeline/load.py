@@ -12,6 +12,8 @@ from champion.clock import month_end
 from champion.contracts import Contract
 from champion.lake import Lake, Month
 from champion.pipeline.progress import Progress, silent
+from champion.pipeline.quality import require_passed
+from champion.quality_limits import Limits
 from champion.settings import Settings
 from champion.warehouse import adjustments, client, ledger, migrations, parts, retention
 from champion.warehouse.load import LoadResult, load_months
@@ -52,6 +54,7 @@ def load(
     progress: Progress = silent,
     *,
     whole: bool = False,
+    gated: bool = True,
     most_values: int = MOST_VALUES,
 ) -> list[LoadResult]:
     """Bring the warehouse in step with the lake for every month between `start` and `end`; months alike are skipped.
@@ -59,10 +62,15 @@ def load(
     With `whole` so are months outside of which it knows nothing: it was lost, or a load of them was cut off.
     Lists, whose session is the date they were read on, are loaded whatever the range: they tell of all of it.
 
+    The sessions of the range must pass the quality gates, unless `gated` is false: the caller has just judged them.
+
     Raises:
         WarehouseError: the engine refused, or after a load holds other rows than the lake.
+        QualityGateError: a session failed a quality gate; nothing is loaded.
     """
     lake = Lake(settings.lake)
+    if gated:
+        require_passed(lake, start, end, Limits.of(settings))
     results: list[LoadResult] = []
     with client.writer(settings) as engine:
         migrations.migrate(engine)

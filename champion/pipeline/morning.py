@@ -19,6 +19,7 @@ from champion.pipeline import action_questions, outcomes, quality
 from champion.pipeline.bars import BARS, equity_bars
 from champion.pipeline.build import FEATURES
 from champion.pipeline.status import RunLine, last_runs
+from champion.quality_limits import Limits
 from champion.settings import Settings
 from champion.tracking import promotion
 
@@ -33,9 +34,10 @@ class Morning:
     """What a quant wants to know of one session; frames are empty where there is nothing to say.
 
     `bars` are the last sessions as traded; `market` counts of the session; `gates` what the quality gates say of it;
-    `moved` the features whose distribution moved since the month before, most first; `scores` the session's scores of
-    the champion; `outcomes` its earlier ones whose forward return was known by then; `runs` the newest recorded runs;
-    `reach` how far the lists of corporate actions reach; `waiting` the actions up to it that wait for a person.
+    `accepted` the findings of the session that a person accepted, with who and why; `moved` the features whose
+    distribution moved since the month before, most first; `scores` the session's scores of the champion; `outcomes`
+    its earlier ones whose forward return was known by then; `runs` the newest recorded runs; `reach` how far the lists
+    of corporate actions reach; `waiting` the actions up to it that wait for a person.
     """
 
     session: date
@@ -43,6 +45,7 @@ class Morning:
     market: dict[str, float]
     bars: pl.DataFrame
     gates: pl.DataFrame
+    accepted: pl.DataFrame
     moved: pl.DataFrame
     champion: str
     scores: pl.DataFrame
@@ -76,6 +79,7 @@ class Morning:
             "session": self.session.isoformat(),
             "market": self.market,
             "gates": self.gates.to_dicts(),
+            "accepted": self.accepted.to_dicts(),
             "moved": self.moved.head(_MOVERS).to_dicts(),
             "champion": self.champion,
             "scores": self.scores.head(_MOVERS).to_dicts(),
@@ -108,7 +112,8 @@ def morning(settings: Settings, session: date | None = None) -> Morning:
         made_at=clock.now(),
         market=_market(bars.filter(pl.col("trade_date") == session)),
         bars=bars,
-        gates=quality.check(lake, session, session).gates,
+        gates=quality.check(lake, session, session, limits=Limits.of(settings)).gates,
+        accepted=quality.accepted(lake).filter(session=session).drop("session", "value"),
         moved=_moved(lake, session),
         champion=f"version {entry.version}" if entry else "none yet",
         scores=told.filter(pl.col("trade_date") == session).sort("rank"),

@@ -13,6 +13,9 @@ from champion.errors import ModelError
 from champion.lake import Lake
 from champion.pipeline import actions, learn
 from champion.pipeline.promote import HORIZON, LEARNT_TO, UNIVERSE
+from champion.pipeline.quality import require_passed
+from champion.quality import LOOKBACK
+from champion.quality_limits import Limits
 from champion.settings import Settings
 from champion.tracking import registry
 from champion.universe import find
@@ -37,10 +40,13 @@ def score_session(settings: Settings, session: date) -> Scored:
     Raises:
         ModelError: there is no champion, it takes other features than the session has, or it learnt too long ago.
         LakeError: the session has no features, or they are older than the bars and actions they come of.
+        QualityGateError: the session, or one of the 20 before it, failed a quality gate.
     """
     from champion import training  # noqa: PLC0415 - scikit-learn is slow to import
 
     lake = Lake(settings.lake)
+    recent = lake.sessions("normalized_equity_ohlc", end=session)[-LOOKBACK - 1 :]
+    require_passed(lake, min([session, *recent]), session, Limits.of(settings))
     feature_set = registry.find(settings, registry.CHAMPION).feature_version
     names = learn.inputs(feature_set)
     loaded = registry.load(settings, registry.CHAMPION, features=names, feature_version=feature_set)

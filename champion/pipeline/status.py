@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from champion import clock, contracts
 from champion.lake import Lake
+from champion.pipeline import quality
 from champion.settings import Settings
 
 _RUNS_SHOWN = 10
@@ -46,6 +47,7 @@ class Status:
     datasets: list[Dataset]
     freshness: str
     quarantined: int
+    findings: str
     champion: str
     runs: list[RunLine]
 
@@ -64,6 +66,7 @@ def status(settings: Settings) -> Status:
         datasets=found,
         freshness=_freshness(bars.last),
         quarantined=sum(entry.rows for entry in found if entry.name.startswith("quarantine_")),
+        findings=_findings(lake),
         champion=_champion(settings),
         runs=last_runs(settings, _RUNS_SHOWN),
     )
@@ -85,6 +88,15 @@ def _freshness(last: date | None) -> str:
     today = clock.now().astimezone(ZoneInfo("Asia/Kolkata")).date()
     age = today - last
     return f"last session {last}, {age.days} days ago" if age > timedelta(0) else f"last session {last}, today"
+
+
+def _findings(lake: Lake) -> str:
+    """Return how many findings stop publication, and how many a person accepted."""
+    found = quality.recorded(lake)
+    stopping = found.filter(severity="error", state="open").height
+    accepted, warnings = found.filter(state="accepted").height, found.filter(severity="warning", state="open").height
+    remedy = "; `champion quality list` shows them" if stopping else ""
+    return f"{stopping:,} stop publication, {accepted:,} accepted, {warnings:,} warnings{remedy}"
 
 
 def _champion(settings: Settings) -> str:

@@ -1,0 +1,64 @@
+"""Findings that a person accepted: their keys, and which findings an acceptance covers. Frames in, frames out.
+
+A finding's key is its gate, its session and, where it is of one bar, its instrument: `row_count:2025-08-06` or
+`unexplained_gaps:2024-01-25:NSE:ISHAN`.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+
+from champion.errors import UsageError
+
+SESSION = "*"
+"""Stands for the instrument in a finding about a whole session."""
+ACCEPTED = {"session": pl.Date(), "gate": pl.String(), "instrument_id": pl.String(), "value": pl.Float64()}
+_KEY = ["session", "gate", "instrument_id"]
+_ROUNDING = 1e-9
+
+
+def key(gate: str, session: date, instrument_id: str = SESSION) -> str:
+    """Return the key of a finding.
+
+    >>> key("row_count", date(2025, 8, 6)), key("validity", date(2025, 8, 6), "NSE:MRF")
+    ('row_count:2025-08-06', 'validity:2025-08-06:NSE:MRF')
+    """
+    return f"{gate}:{session}" + ("" if instrument_id == SESSION else f":{instrument_id}")
+
+
+def parse_key(text: str) -> tuple[str, date, str]:
+    """Return gate, session and instrument of a key.
+
+    Raises:
+        UsageError: it is no key.
+
+    >>> parse_key("row_count:2025-08-06")
+    ('row_count', datetime.date(2025, 8, 6), '*')
+    """
+    gate, _, rest = text.strip().partition(":")
+    day, _, instrument_id = rest.partition(":")
+    try:
+        return gate, date.fromisoformat(day), instrument_id or SESSION
+    except ValueError as error:
+        raise UsageError(
+            f"{text!r} is no finding: write it as row_count:2025-08-06; `champion quality list` shows them"
+        ) from error
+
+
+def accepted_rows(found: pl.DataFrame, accepted: pl.DataFrame, sign: int = 1) -> pl.DataFrame:
+    """Return the findings that were accepted and are not worse now than then.
+
+    With `sign` 1 a value further from zero is worse, with -1 a lower one.
+
+    >>> found = {"session": [date(2025, 8, 6)], "gate": ["row_count"], "instrument_id": ["*"], "value": [0.30]}
+    >>> rows = pl.DataFrame(found, schema=ACCEPTED)
+    >>> accepted_rows(rows, rows).height, accepted_rows(rows, rows.with_columns(value=pl.lit(0.26))).height
+    (1, 0)
+    """
+    worst = accepted.group_by(_KEY).agg(_value=pl.col("value").abs().max() if sign > 0 else pl.col("value").min())
+    value = pl.col("value").abs() if sign > 0 else -pl.col("value")
+    limit = pl.col("_value") if sign > 0 else -pl.col("_value")
+    both = found.join(worst, on=_KEY, how="inner", maintain_order="left")
+    return both.filter(value <= limit + _ROUNDING).drop("_value")

@@ -1,0 +1,96 @@
+"""Commands for the quality gates: check, list, accept."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from champion.acceptance import SESSION
+from champion.cli import console
+from champion.cli.console import AsJson
+from champion.lake import Lake
+from champion.quality_limits import Limits
+
+app = typer.Typer(help="Quality gates, their findings, and which were accepted.", no_args_is_help=True)
+First = Annotated[str | None, typer.Argument(help="First session, as 2024-01-01; default the first in the lake.")]
+Last = Annotated[str | None, typer.Argument(help="Last session, included; default the last in the lake.")]
+
+
+@app.command()
+def check(
+    start: Annotated[str, typer.Argument(help="First session, as 2024-01-01.")],
+    end: Annotated[str, typer.Argument(help="Last session, included.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a range of sessions and record the findings; exit 1 where a gate stops publication.
+
+    Example: champion quality check 2024-12-01 2024-12-31
+    """
+    from champion.pipeline import quality  # noqa: PLC0415
+
+    chosen, first, last = console.settings(), console.day(start), console.day(end)
+    lake = Lake(chosen.lake)
+    verdict = quality.check(lake, first, last, limits=Limits.of(chosen), identity=True)
+    found = quality.record(lake, first, last, verdict)
+    if as_json:
+        console.show({"findings": found, "gates": verdict.gates.to_dicts()}, as_json=True)
+    else:
+        console.frame("Gates", verdict.gates)
+        console.out.print(f"{found:,} findings")
+    quality.require(verdict)
+
+
+@app.command("list")
+def list_findings(
+    start: First = None,
+    end: Last = None,
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also warnings about single bars, of which there are many.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the findings as they were last recorded, with their keys, and what was accepted by whom and why.
+
+    Example: champion quality list 2024-01-01 2024-12-31
+    """
+    from champion.pipeline import quality  # noqa: PLC0415
+
+    lake = Lake(console.settings().lake)
+    first, last = (console.day(text) if text else None for text in (start, end))
+    found, accepted = quality.recorded(lake, first, last), quality.accepted(lake, first, last)
+    few = (pl.col("severity") == "error") | (pl.col("state") == "accepted")
+    few |= (pl.col("gate") == "identity") | (pl.col("symbol") == SESSION)
+    shown = found if everything else found.filter(few)
+    if as_json:
+        lists = {"findings": shown.to_dicts(), "accepted": accepted.to_dicts()}
+        console.show({**lists, "left_out": found.height - shown.height}, as_json=True)
+        return
+    console.frame("Findings", shown.select("key", "severity", "state", "symbol", "detail"))
+    if shown.height < found.height:
+        console.out.print(f"{found.height - shown.height:,} warnings about single bars: --all shows them")
+    console.frame("Accepted", accepted)
+
+
+@app.command()
+def accept(
+    findings: Annotated[list[str], typer.Argument(help="Keys of findings, as row_count:2025-08-06.")],
+    reason: Annotated[str, typer.Option(help="Why the data is right; the lake keeps it.")] = "",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Accept findings as they are, with a reason; their gates then pass for them, and for nothing else.
+
+    Example: champion quality accept row_count:2025-08-06 --reason "a special session of two hours"
+    """
+    from champion.pipeline import quality  # noqa: PLC0415
+
+    chosen = console.settings()
+    made = quality.accept(Lake(chosen.lake), findings, reason, Limits.of(chosen))
+    if as_json:
+        console.show({"accepted": made.to_dicts()}, as_json=True)
+        return
+    console.frame("Accepted", made)
