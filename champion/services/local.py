@@ -17,7 +17,7 @@ import psutil
 
 from champion import births
 from champion.errors import ServiceError
-from champion.files import write_bytes
+from champion.files import make_folder, write_bytes
 from champion.parsed import parsed
 from champion.settings import Settings
 
@@ -58,7 +58,7 @@ class Server:
 
 def start(settings: Settings, name: str, command: Sequence[str], variables: Mapping[str, str], port: int = 0) -> Server:
     """Start a server in a session of its own and remember it; it may take its time until it answers."""
-    settings.services.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.services)
     with log(settings, name).open("ab") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(variables), start_new_session=True

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 
 import httpx
-from filelock import FileLock
 
 from champion import logins
 from champion.errors import ServiceError
+from champion.files import Lock, make_folder
 from champion.services import local
 from champion.services.local import Server
 from champion.settings import Settings
@@ -59,8 +59,8 @@ def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> 
             ours = logins.place(settings) or logins.CLIENT
             raise ServiceError(f"the Prefect server at {settings.prefect_api_url} wants another login than {ours} says")
         return settings.prefect_api_url
-    settings.prefect_home.mkdir(parents=True, exist_ok=True)
-    with FileLock(settings.prefect_home / "server.lock", timeout=local.START_SECONDS * 2):
+    make_folder(settings.prefect_home)
+    with Lock(settings.prefect_home / "server.lock", timeout=local.START_SECONDS * 2):
         server = running(settings) or _patiently(settings)
         if server is None:
             stop(settings)  # one that is alive but does not answer would fight the new one for its database

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from champion import files
 from champion.errors import ModelError
 from champion.tracking import reach, registry, store
 
@@ -61,12 +62,15 @@ class FileBook:
         whole = self.path.read_bytes().split(b"\n")[:-1] if self.path.exists() else []
         if len(whole) + 1 != number:
             return False
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not self.path.exists()
+        files.make_folder(self.path.parent)
         with self.path.open("ab") as stream:
             stream.truncate(sum(len(one) + 1 for one in whole))
             stream.write(line.encode() + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
+        if is_new:
+            files.flush(self.path.parent)
         return True
 
     def __str__(self) -> str:

@@ -16,10 +16,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from filelock import FileLock
-
 from champion import clock
 from champion.errors import DecisionOutdated, LedgerOvertaken, ModelError, PromotionRefused, UsageError
+from champion.files import Lock, make_folder
 from champion.tracking import books, ledger, notify, registry
 from champion.tracking.ledger import Entry
 
@@ -270,9 +269,9 @@ def _finished(settings: Settings) -> Entry | None:
     return carry_out(settings, entry, entries)
 
 
-def _lock(settings: Settings) -> FileLock:
-    settings.home.mkdir(parents=True, exist_ok=True)
-    return FileLock(settings.home / "promotions.lock", timeout=_PATIENCE)
+def _lock(settings: Settings) -> Lock:
+    make_folder(settings.home)
+    return Lock(settings.home / "promotions.lock", timeout=_PATIENCE)
 
 
 def _weaknesses(challenger: Mapping[str, float], rules: Rules) -> Sequence[str]:

@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from filelock import FileLock
-
 from champion import files
 from champion.errors import ServiceError, UsageError
 from champion.masking import masked
@@ -97,8 +95,8 @@ def _migrate(uri: str, folder: Path) -> None:
     marker, wanted = folder / "prepared", f"{without_password(uri)} mlflow {version('mlflow')}\n"
     if _is_prepared(uri, marker, wanted):
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "prepared.lock", timeout=_PATIENCE):
+    files.make_folder(folder)
+    with files.Lock(folder / "prepared.lock", timeout=_PATIENCE):
         if not _is_prepared(uri, marker, wanted):
             _require_no_loss(uri, marker, wanted)
             _upgrade(uri)
@@ -120,7 +118,7 @@ def _upgrade(uri: str) -> None:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     if urlsplit(uri).scheme == "sqlite":
-        sqlite_file(uri).parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(sqlite_file(uri).parent)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces each migration
     try:
         with _alone(uri):
