@@ -54,7 +54,9 @@ def test_every_new_folder_is_flushed_into_the_one_above_it(tmp_path: Path, watch
     done = run(_WRITES, home, watched, WATCH_LOG=str(log))
     assert done.returncode == 0, done.stderr
     calls = [line.split(" ", 1) for line in log.read_text().splitlines()]
-    made = [(place, path) for place, (call, path) in enumerate(calls) if call == "mkdir" and path.startswith(str(tmp_path))]
+    made = [
+        (place, path) for place, (call, path) in enumerate(calls) if call == "mkdir" and path.startswith(str(tmp_path))
+    ]
     passing = {".incoming", ".locks"}  # what lies there is of no use after a power cut
     folders = {path for _, path in made}
     assert {str(home), str(home / "a" / "b" / "c"), str(home / "staging" / "content" / "cm")} <= folders

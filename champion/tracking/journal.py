@@ -187,7 +187,7 @@ def _open(settings: Settings, entry: Entry, *, tried_before: bool) -> Entry | No
             settings,
             now.experiment,
             now.name,
-            tags={**now.tags, runs.ENTRY: now.id},
+            tags={**now.tags, runs.ENTRY: now.id, runs.HOME: str(settings.home)},  # it may have moved since
             parent=_parent(settings, now.parent),
             started=datetime.fromisoformat(now.started),
         )

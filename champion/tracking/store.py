@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from champion import files
+from champion import files, homes
 from champion.errors import ServiceError, UsageError
 from champion.masking import masked
+from champion.tracking import relocation
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,6 +30,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PATIENCE = 180  # seconds another process may take to make the tables
 _SERVERS = frozenset({"http", "https"})
 _REFUSALS = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
+_ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"  # MLflow has no public name for it; tests/test_homes.py holds it
 _MIGRATION_LOCK = 5_065_731_184  # any number that nobody else locks in this database
 
 
@@ -41,7 +43,23 @@ def prepare(settings: Settings) -> MlflowClient:
         ServiceError: the store cannot be made ready.
     """
     os.environ.update(settings.tracking_login)  # MLflow reads them with every request
-    return _client(checked(settings.tracking), settings.home)
+    os.environ.update(surroundings(settings))
+    return _client(checked(settings.tracking), settings.home, artifact_root(settings))
+
+
+def surroundings(settings: Settings) -> dict[str, str]:
+    """Return the variables by which MLflow, also without Champion, puts artifacts into the workspace.
+
+    An experiment that is made without a location would otherwise lie in the current directory of that process.
+    """
+    if urlsplit(settings.tracking).scheme in _SERVERS:
+        return {}
+    return {_ARTIFACT_ROOT: artifact_root(settings)}
+
+
+def artifact_root(settings: Settings) -> str:
+    """Return where the artifacts of experiments without a location of their own lie, where no server decides."""
+    return settings.artifacts_uri.rstrip("/") if settings.artifacts_uri else settings.artifacts.as_uri()
 
 
 def experiment_id(settings: Settings, name: str) -> str:
@@ -57,18 +75,36 @@ def experiment_id(settings: Settings, name: str) -> str:
             found = client.get_experiment_by_name(name)
             if found is None:
                 raise
+    _require_here(settings, found.name, found.artifact_location)
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return found.experiment_id
 
 
+def _require_here(settings: Settings, name: str, location: str) -> None:
+    """Do nothing unless an experiment's artifacts would go to a folder in which this workspace was before.
+
+    In SQLite this cannot be: such locations were changed. A store behind a server belongs to others, too.
+    """
+    now = homes.moved(location, homes.former(settings.home), settings.home)
+    if now != location:
+        raise UsageError(
+            f"experiment {name!r} keeps its artifacts in {location}, where this workspace was before, and "
+            f"{without_password(settings.tracking)} may be in use from there. Set CHAMPION_HOME back, or change the "
+            f"experiment's artifact_location to {now} in that database"
+        )
+
+
 @cache
-def _client(uri: str, home: Path) -> MlflowClient:
+def _client(uri: str, home: Path, root: str) -> MlflowClient:
     for variable in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ.setdefault(variable, "true")  # MLflow reads them when it is imported, and ignores '1'
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     if urlsplit(uri).scheme not in _SERVERS:
-        _migrate(uri, home / "mlflow")
+        if urlsplit(uri).scheme == "sqlite":
+            relocation.relocate(home, root, sqlite_file(uri))  # first: what follows forgets where the home was
+        _migrate(uri, home / "mlflow", root)
+        homes.remember(home)
     from mlflow import MlflowClient  # noqa: PLC0415
 
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
@@ -91,7 +127,7 @@ def _require_admission(client: MlflowClient, uri: str) -> None:
         ) from None
 
 
-def _migrate(uri: str, folder: Path) -> None:
+def _migrate(uri: str, folder: Path, root: str) -> None:
     marker, wanted = folder / "prepared", f"{without_password(uri)} mlflow {version('mlflow')}\n"
     if _is_prepared(uri, marker, wanted):
         return
@@ -100,12 +136,15 @@ def _migrate(uri: str, folder: Path) -> None:
         if not _is_prepared(uri, marker, wanted):
             _require_no_loss(uri, marker, wanted)
             _upgrade(uri)
+            _make_default_experiment(uri, root)
             files.write_bytes(marker, wanted.encode())
 
 
 def _require_no_loss(uri: str, marker: Path, wanted: str) -> None:
     """Do nothing unless the store was made ready before and is gone: an empty one in its place would hide the loss."""
-    if marker.exists() and marker.read_text(encoding="utf-8") == wanted:
+    said = marker.read_text(encoding="utf-8") if marker.exists() else ""
+    own = sqlite_file(uri) == marker.with_name("mlflow.db")
+    if said == wanted or (own and homes.of_marker(said) and not sqlite_file(uri).exists()):  # perhaps moved since
         raise ServiceError(
             f"the tracking store {without_password(uri)} was here and is gone: bring it back, or delete {marker} to "
             "begin an empty one"
@@ -128,6 +167,13 @@ def _upgrade(uri: str) -> None:
             f"the tracking store {without_password(uri)} could not be made ready: {error}. "
             "Check CHAMPION_TRACKING_URI, the disk, and that no older MLflow is using the database"
         ) from error
+
+
+def _make_default_experiment(uri: str, root: str) -> None:
+    """Have MLflow make its experiment `Default`, if there is none, with a location below `root`."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415
+
+    SqlAlchemyStore(uri, root)  # type: ignore[no-untyped-call]
 
 
 @contextmanager
@@ -185,5 +231,5 @@ def _artifact_location(settings: Settings, name: str) -> str | None:
     if urlsplit(settings.tracking).scheme in _SERVERS:
         return None
     if settings.artifacts_uri is not None:
-        return f"{settings.artifacts_uri.rstrip('/')}/{name}"
+        return f"{artifact_root(settings)}/{name}"
     return (settings.artifacts / name).as_uri()
