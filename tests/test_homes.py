@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -11,6 +10,8 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from datetime import date
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from hypothesis import given, strategies
 from champion import homes
 from champion.errors import ServiceError, UsageError
 from champion.settings import Settings
+from champion.sources.staging import Staging
 from champion.tracking import registry, relocation, runs, store
 
 # MLflow 3.17 on SQLAlchemy 2.1
@@ -190,4 +192,23 @@ def test_a_workspace_whose_store_is_lost_after_a_move_does_not_begin_an_empty_on
     (home / "mlflow" / "mlflow.db").unlink()
     with pytest.raises(ServiceError, match="was here and is gone: bring it back"):
         store.prepare(Settings(home=home))
-    assert json.loads((home / "home.json").read_text()) == [str(original.home)]
+    assert homes.former(home) == [str(original.home)]
+
+
+def test_an_archive_in_the_workspace_moves_along(tmp_path: Path) -> None:
+    """The demo's archive lies in its workspace: files fetched before the move are those of the same archive."""
+    home = tmp_path / "before"
+    staging = Staging(home / "staging", str(home / "archive"))
+    with staging.receiving() as part:
+        part.write(b"bars")
+        staging.keep("bars.zip", date(2024, 1, 15), part, sha256(b"bars").hexdigest())
+    home.rename(now := tmp_path / "after")
+    moved = Staging(now / "staging", str(now / "archive"))
+    assert moved.known() == [(now / "archive").as_uri(), (home / "archive").as_uri()]
+    found = moved.find(["bars.zip"], date(2024, 1, 15))
+    assert found is not None
+    assert found.path == now / "staging" / "bars.zip"
+    moved.require_same_archive()
+    Staging(now / "staging", str(home / "archive")).require_same_archive()  # a copy may go on with the original's
+    with pytest.raises(UsageError, match="two archives in one workspace"):
+        Staging(now / "staging", str(tmp_path / "another")).require_same_archive()

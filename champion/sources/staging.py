@@ -19,7 +19,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
-from champion import clock
+from champion import clock, homes
 from champion.errors import ArchiveError, UsageError
 from champion.files import flush, make_folder, named, write_bytes
 from champion.parsed import parsed
@@ -167,15 +167,18 @@ class Staging:
         if not file.exists():
             return []
         try:
-            return [canonical(base) for base in parsed(list[str], file.read_bytes())]
+            found = [canonical(base) for base in parsed(list[str], file.read_bytes())]
         except (ValueError, UsageError) as error:
             raise UsageError(
                 f'{file}: expected a list of addresses, ["..."], found something else ({error})'
             ) from error
+        home = self._root.parent  # an archive in the workspace moves along with it
+        return list(dict.fromkeys(one for base in found for one in (homes.moved(base, homes.former(home), home), base)))
 
     def _claim(self) -> None:
         self.require_same_archive()
         if not self.known():
+            homes.remember(self._root.parent)
             write_bytes(self._root / "archive.json", json.dumps([self._base]).encode())
 
     def _sweep(self) -> None:

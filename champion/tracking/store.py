@@ -102,9 +102,9 @@ def _client(uri: str, home: Path, root: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     if urlsplit(uri).scheme not in _SERVERS:
         if urlsplit(uri).scheme == "sqlite":
-            relocation.relocate(home, root, sqlite_file(uri))  # first: what follows forgets where the home was
+            relocation.relocate(home, root, sqlite_file(uri))
+        homes.remember(home)  # before the marker of earlier versions, which names the former home, is replaced
         _migrate(uri, home / "mlflow", root)
-        homes.remember(home)
     from mlflow import MlflowClient  # noqa: PLC0415
 
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
