@@ -61,6 +61,18 @@ def is_same(one: Path, other: Path) -> bool:
         return False
 
 
+def identity(home: Path) -> str:
+    """Return what stays the same while a folder is moved on its disk, and is another for a copy; empty without one.
+
+    It holds until the machine starts anew, as long as any process that was started for the folder.
+    """
+    try:
+        found = home.stat()
+    except FileNotFoundError:
+        return ""
+    return f"{found.st_dev}:{found.st_ino}"
+
+
 def moved(location: str, old: Sequence[str], home: Path) -> str:
     """Return a stored location as it is now: one below a former home is below the present one, others stay.
 

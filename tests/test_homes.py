@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import asdict
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +21,7 @@ from hypothesis import given, strategies
 
 from champion import homes
 from champion.errors import ServiceError, UsageError
+from champion.services import local, together
 from champion.settings import Settings
 from champion.sources.staging import Staging
 from champion.tracking import registry, relocation, runs, store
@@ -198,17 +201,42 @@ def test_a_workspace_whose_store_is_lost_after_a_move_does_not_begin_an_empty_on
 def test_an_archive_in_the_workspace_moves_along(tmp_path: Path) -> None:
     """The demo's archive lies in its workspace: files fetched before the move are those of the same archive."""
     home = tmp_path / "before"
-    staging = Staging(home / "staging", str(home / "archive"))
+    staging = Staging(home / "staging", (home / "archive").as_uri())
     with staging.receiving() as part:
         part.write(b"bars")
         staging.keep("bars.zip", date(2024, 1, 15), part, sha256(b"bars").hexdigest())
     home.rename(now := tmp_path / "after")
-    moved = Staging(now / "staging", str(now / "archive"))
+    moved = Staging(now / "staging", (now / "archive").as_uri())
     assert moved.known() == [(now / "archive").as_uri(), (home / "archive").as_uri()]
     found = moved.find(["bars.zip"], date(2024, 1, 15))
     assert found is not None
     assert found.path == now / "staging" / "bars.zip"
     moved.require_same_archive()
-    Staging(now / "staging", str(home / "archive")).require_same_archive()  # a copy may go on with the original's
+    Staging(now / "staging", (home / "archive").as_uri()).require_same_archive()  # a copy may go on with the original's
     with pytest.raises(UsageError, match="two archives in one workspace"):
-        Staging(now / "staging", str(tmp_path / "another")).require_same_archive()
+        Staging(now / "staging", (tmp_path / "another").as_uri()).require_same_archive()
+
+
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_a_copy_leaves_the_servers_of_its_original_alone(tmp_path: Path) -> None:
+    """`champion stop` ends what was started for this folder: also after it was moved, and never for a copy of it."""
+    settings = Settings(home=tmp_path / "original")
+    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+    server = local.start(settings, "prefect", sleeper, {**os.environ, "PREFECT_HOME": str(settings.prefect_home)}, 1)
+    copy = settings.model_copy(update={"home": tmp_path / "copy"})
+    shutil.copytree(settings.home, copy.home)
+    assert together.stop(copy) == []
+    assert local.recorded(copy, "prefect") is None
+    assert server.alive
+    record = copy.services / "prefect.json"
+    for written in (settings.services / "prefect.json", record):  # as earlier versions wrote it
+        written.write_text(json.dumps({"pid": server.pid, "born": server.born, "port": 1}))
+    assert together.stop(copy) == []
+    assert server.alive
+    settings.home.rename(moved := tmp_path / "moved")
+    now = settings.model_copy(update={"home": moved})
+    assert json.loads((moved / "services" / "prefect.json").read_text()).keys() == {"pid", "born", "port"}
+    (moved / "services" / "prefect.json").write_text(json.dumps(asdict(server)))
+    assert together.stop(now) == ["prefect"]
+    assert not server.alive
+    assert together.stop(now) == []

@@ -61,7 +61,7 @@ def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> 
         return settings.prefect_api_url
     make_folder(settings.prefect_home)
     with Lock(settings.prefect_home / "server.lock", timeout=local.START_SECONDS * 2):
-        server = running(settings) or _patiently(settings)
+        server = _found(settings)
         if server is None:
             stop(settings)  # one that is alive but does not answer would fight the new one for its database
             note("starting the workspace's Prefect server")
@@ -84,6 +84,14 @@ def running(settings: Settings) -> Server | None:
 def stop(settings: Settings) -> bool:
     """Stop the workspace's server with all it started; return False where none was running."""
     return local.stop(settings, NAME)
+
+
+def _found(settings: Settings) -> Server | None:
+    """Return the server that runs, None where there is none, or the folder it works in was moved away."""
+    recorded = local.recorded(settings, NAME)
+    if recorded is not None and recorded.home not in {"", str(settings.home)}:
+        return None
+    return running(settings) or _patiently(settings)
 
 
 def _patiently(settings: Settings) -> Server | None:
