@@ -45,6 +45,9 @@ class Book(Protocol):
     def add(self, line: str, number: int) -> bool:
         """Return whether the line is in the book: False where `number` was taken meanwhile."""
 
+    def set_aside(self, suffix: str) -> str | None:
+        """Keep all lines under another name, which is returned, and have none; None where it has none."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileBook:
@@ -72,6 +75,15 @@ class FileBook:
         if is_new:
             files.flush(self.path.parent)
         return True
+
+    def set_aside(self, suffix: str) -> str | None:
+        """Rename the file; its name ends in `suffix`."""
+        if not self.path.exists():
+            return None
+        kept = self.path.with_name(f"{self.path.name}.{suffix}")
+        self.path.rename(kept)
+        files.flush(self.path.parent)
+        return str(kept)
 
     def __str__(self) -> str:
         """Return where it is."""
@@ -114,6 +126,14 @@ class RegistryBook:
             _NAME, source="champion:/promotions", tags={_LINE: line, _NUMBER: str(number)}, await_creation_for=0
         )
         return int(made.version) == number
+
+    def set_aside(self, suffix: str) -> str | None:
+        """Rename the registered model that holds the lines."""
+        client, kept = store.prepare(self.settings), f"{_NAME}.{suffix}"
+        if not client.search_registered_models(f"name='{_NAME}'"):
+            return None
+        client.rename_registered_model(_NAME, kept)
+        return kept
 
     def __str__(self) -> str:
         """Return where it is."""

@@ -36,6 +36,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 FEATURE_VERSION = "champion.feature_version"
 FEATURES = "champion.features"
 DIGEST = "champion.model_sha256"
+ABOUT = "Scores NSE equities by their expected forward return."
 _FILE = "model.skops"
 _TRUSTED = ("sklearn.", "numpy.", "scipy.", "champion.estimators.")
 _PINNED = ("scikit-learn", "skops", "numpy", "pandas")
@@ -95,7 +96,7 @@ def register(
         digest = sha256(folder / _FILE)
         client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
-    make_sure_of(settings, MODEL, "Scores NSE equities by their expected forward return.")
+    make_sure_of(settings, MODEL, ABOUT)
     labels = {**(tags or {}), FEATURE_VERSION: feature_version, FEATURES: json.dumps(example.columns), DIGEST: digest}
     made = client.create_model_version(
         MODEL, source=logged.artifact_location, run_id=run_id, tags=labels, model_id=logged.model_id

@@ -195,6 +195,11 @@ def _is_prepared(uri: str, marker: Path, wanted: str) -> bool:
     return urlsplit(uri).scheme != "sqlite" or sqlite_file(uri).exists()
 
 
+def is_gone(settings: Settings) -> bool:
+    """Tell whether the store is a SQLite file that is not there; nothing is made by asking."""
+    return urlsplit(settings.tracking).scheme == "sqlite" and not sqlite_file(settings.tracking).exists()
+
+
 def checked(uri: str) -> str:
     """Return a tracking URI that Champion takes.
 
