@@ -73,18 +73,27 @@ def relocate(home: Path, root: str, database: Path) -> int:
 
 
 def outside(home: Path, database: Path) -> list[str]:
-    """Return the local folders outside the workspace that hold artifacts of its store, sorted; each once."""
+    """Return the local folders outside the workspace that hold artifacts of its store, sorted; each once.
+
+    Raises:
+        ServiceError: the store cannot be read.
+    """
     if not database.is_file() or not is_inside(home, database):
         return []
-    found: set[str] = set()
-    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as store:
-        for table, columns in _LOCATIONS.items():
-            for column in columns:
-                for _, value in _rows(store, table, column):
-                    path = homes.local(value)
-                    if path is not None and not path.is_relative_to(home):
-                        found.add(str(path if table == "experiments" else path.parent))
-    return sorted(found)
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as store:
+            return sorted(set(_outside(store, home)))
+    except sqlite3.Error as error:
+        raise ServiceError(f"{database} cannot be read ({error}): restore it from a backup") from error
+
+
+def _outside(store: sqlite3.Connection, home: Path) -> Iterator[str]:
+    for table, columns in _LOCATIONS.items():
+        for column in columns:
+            for _, value in _rows(store, table, column):
+                path = homes.local(value)
+                if path is not None and not path.is_relative_to(home):
+                    yield str(path if table == "experiments" else path.parent)
 
 
 def is_inside(home: Path, database: Path) -> bool:

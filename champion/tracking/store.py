@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -128,27 +129,51 @@ def _require_admission(client: MlflowClient, uri: str) -> None:
 
 
 def _migrate(uri: str, folder: Path, root: str) -> None:
-    marker, wanted = folder / "prepared", f"{without_password(uri)} mlflow {version('mlflow')}\n"
-    if _is_prepared(uri, marker, wanted):
+    marker, stated = folder / "prepared", _Prepared.of(uri, folder)
+    if stated.holds(marker):
         return
     files.make_folder(folder)
     with files.Lock(folder / "prepared.lock", timeout=_PATIENCE):
-        if not _is_prepared(uri, marker, wanted):
-            _require_no_loss(uri, marker, wanted)
+        if not stated.holds(marker):
+            stated.require_no_loss(marker)
             _upgrade(uri)
             _make_default_experiment(uri, root)
-            files.write_bytes(marker, wanted.encode())
+            files.write_bytes(marker, stated.text.encode())
 
 
-def _require_no_loss(uri: str, marker: Path, wanted: str) -> None:
-    """Do nothing unless the store was made ready before and is gone: an empty one in its place would hide the loss."""
-    said = marker.read_text(encoding="utf-8") if marker.exists() else ""
-    own = sqlite_file(uri) == marker.with_name("mlflow.db")
-    if said == wanted or (own and homes.of_marker(said) and not sqlite_file(uri).exists()):  # perhaps moved since
-        raise ServiceError(
-            f"the tracking store {without_password(uri)} was here and is gone: bring it back, or delete {marker} to "
-            "begin an empty one"
-        )
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What the marker says of a store that is ready for this MLflow; of the workspace's own file without its folder."""
+
+    text: str
+    file: Path | None  # of a store in SQLite
+    own: bool
+
+    @classmethod
+    def of(cls, uri: str, folder: Path) -> _Prepared:
+        file = sqlite_file(uri) if urlsplit(uri).scheme == "sqlite" else None
+        own = file == folder / "mlflow.db"
+        return cls(f"{'mlflow.db' if own else without_password(uri)} mlflow {version('mlflow')}\n", file, own)
+
+    def holds(self, marker: Path) -> bool:
+        """Tell whether the store is ready; versions before 0.3.0 wrote the folder in which the file lay then."""
+        said = _said(marker)
+        before = self.own and homes.of_marker(said) is not None and said.endswith(self.text.removeprefix("mlflow.db"))
+        return (said == self.text or before) and (self.file is None or self.file.exists())
+
+    def require_no_loss(self, marker: Path) -> None:
+        """Do nothing unless the store was ready and is gone: an empty one in its place would hide the loss."""
+        said = _said(marker)
+        known = said == self.text or (self.own and homes.of_marker(said) is not None)
+        if known and self.file is not None and not self.file.exists():
+            raise ServiceError(
+                f"the tracking store {self.file} was here and is gone: bring it back, or delete {marker} to begin an "
+                "empty one"
+            )
+
+
+def _said(marker: Path) -> str:
+    return marker.read_text(encoding="utf-8") if marker.exists() else ""
 
 
 def _upgrade(uri: str) -> None:
@@ -187,12 +212,6 @@ def _alone(uri: str) -> Iterator[None]:
     with create_engine(uri, poolclass=NullPool).connect() as connection:  # closing it gives the lock back
         connection.execute(text("select pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
         yield
-
-
-def _is_prepared(uri: str, marker: Path, wanted: str) -> bool:
-    if not marker.exists() or marker.read_text(encoding="utf-8") != wanted:
-        return False
-    return urlsplit(uri).scheme != "sqlite" or sqlite_file(uri).exists()
 
 
 def is_gone(settings: Settings) -> bool:
