@@ -36,7 +36,7 @@ def entries(settings: Settings) -> list[Entry]:
     known = anchor.read(settings)  # first: a line that is added in between makes the ledger longer, never shorter
     held = book.held()
     found = ledger.opened(book, held)
-    wrong = _missing(held, known, required=anchor.is_required(settings))
+    wrong = missing(held, known, required=anchor.is_required(settings))
     if wrong:
         raise ModelError(f"{book}: {wrong}: {_REMEDY}")
     return found
@@ -78,10 +78,7 @@ def problem(settings: Settings) -> str | None:
     Raises:
         ServiceError: a store does not answer.
     """
-    try:
-        return disagreement(settings) or damage(settings)
-    except ModelError as error:
-        return str(error)
+    return damage(settings) or disagreement(settings)
 
 
 def require_agreement(settings: Settings) -> None:
@@ -122,8 +119,11 @@ def require_same_model(settings: Settings, entry: Entry, current: Entry) -> None
         )
 
 
-def _missing(held: Held, known: Anchor | None, *, required: bool) -> str | None:
-    """Return what a ledger lacks of what the registry knows; None where it is whole."""
+def missing(held: Held, known: Anchor | None, *, required: bool) -> str | None:
+    """Return what a ledger lacks of what the registry knows; None where it is whole.
+
+    `required` is whether the registry must know of a ledger that has lines of this version.
+    """
     count = len(held.lines)
     if known is not None:
         if count < known.lines:
