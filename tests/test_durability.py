@@ -88,3 +88,28 @@ def test_locks_and_folders_are_made_in_one_place() -> None:
         if re.search(r"\bFileLock\b", path.read_text()) and path.name != "files.py"
     }
     assert found == set()
+
+
+_ASKS = """
+import asyncio, sys
+from champion.services import prefect_server
+prefect_server.make_durable()
+from prefect.server.database.configurations import AioSqliteConfiguration
+
+async def ask():
+    engine = await AioSqliteConfiguration(connection_url=f"sqlite+aiosqlite:///{sys.argv[1]}/prefect.db").engine()
+    async with engine.connect() as connection:
+        for name in ("synchronous", "journal_mode", "foreign_keys"):
+            print((await connection.exec_driver_sql(f"pragma {name}")).scalar())
+    await engine.dispose()
+
+asyncio.run(ask())
+"""
+
+
+def test_prefect_s_store_brings_every_transaction_to_disk(tmp_path: Path) -> None:
+    """Its engine, as its server opens it: FULL is 2, and what Prefect sets besides stays."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PREFECT_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", _ASKS, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["2", "wal", "1"], done.stderr

@@ -118,7 +118,7 @@ def _start(settings: Settings) -> Server:
     api = f"http://{local.HOST}:{port}/api"
     login = {"PREFECT_SERVER_API_AUTH_STRING": logins.made(settings)}  # first, so that its own requests know it
     variables = {**os.environ, **environment(settings, api), **_database(settings), **login, "PREFECT_UI_API_URL": api}
-    command = [sys.executable, "-m", "champion.startup", "prefect", "server", "start"]
+    command = [sys.executable, "-m", "champion.services.prefect_server", "server", "start"]
     command += ["--host", local.HOST, "--port", str(port)]
     server = local.start(settings, NAME, command, variables, port)
     local.wait(settings, NAME, server, lambda: _healthy(server.api))
