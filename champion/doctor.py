@@ -215,7 +215,11 @@ def _artifacts(settings: Settings) -> Check:
 
     if urlsplit(settings.tracking).scheme != "sqlite":
         return Check("artifacts", "ok", "where the server keeps them")
-    found = relocation.outside(settings.home, store.sqlite_file(settings.tracking))
+    file = store.sqlite_file(settings.tracking)
+    if relocation.is_due(settings.home, store.artifact_root(settings), file):
+        said = "MLflow's store names another folder: the next command that opens it brings its locations here"
+        return Check("artifacts", "ok", said)
+    found = relocation.outside(settings.home, file)
     if not found:
         return Check("artifacts", "ok", "in the workspace")
     remedy = "keep these folders with the workspace, or move their files to mlflow/artifacts and tell MLflow"

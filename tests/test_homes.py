@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies
 
-from champion import homes
+from champion import doctor, homes
 from champion.errors import ServiceError, UsageError
 from champion.services import local, together
 from champion.settings import Settings
@@ -100,6 +100,8 @@ def test_a_copy_and_its_original_live_side_by_side(original: Settings, tmp_path:
     copy = Settings(home=tmp_path / "a copy")
     shutil.copytree(original.home, copy.home)
     before = state(original.home)
+    check = next(one for one in doctor.examine(copy) if one.name == "artifacts")
+    assert check.found.startswith("MLflow's store names another folder: the next command")
     (run,) = runs.find_runs(copy, ["notebooks"])
     assert runs.read_file(copy, run.run_id, "notebook/page.html") == b"what ran"
     assert runs.location(run, "notebook/page.html") == str(
@@ -113,6 +115,7 @@ def test_a_copy_and_its_original_live_side_by_side(original: Settings, tmp_path:
     } == {True}
     assert state(original.home) == before, "nothing is written to the original"
     assert [run.name for run in runs.find_runs(original, ["notebooks"])] == ["first"]
+    assert next(one for one in doctor.examine(copy) if one.name == "artifacts").found == "in the workspace"
     assert relocation.relocate(copy.home, store.artifact_root(copy), copy.home / "mlflow" / "mlflow.db") == 0
 
 

@@ -72,6 +72,21 @@ def relocate(home: Path, root: str, database: Path) -> int:
     return len(changes)
 
 
+def is_due(home: Path, root: str, database: Path) -> bool:
+    """Tell whether locations of the store name another folder than the present one, which `relocate` would change.
+
+    Raises:
+        ServiceError: the store cannot be read.
+    """
+    if not database.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as store:
+            return _needed(store, home, root, database)
+    except sqlite3.Error as error:
+        raise _unreadable(database, error) from error
+
+
 def outside(home: Path, database: Path) -> list[str]:
     """Return the local folders outside the workspace that hold artifacts of its store, sorted; each once.
 
@@ -84,7 +99,11 @@ def outside(home: Path, database: Path) -> list[str]:
         with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as store:
             return sorted(set(_outside(store, home)))
     except sqlite3.Error as error:
-        raise ServiceError(f"{database} cannot be read ({error}): restore it from a backup") from error
+        raise _unreadable(database, error) from error
+
+
+def _unreadable(database: Path, error: sqlite3.Error) -> ServiceError:
+    return ServiceError(f"{database} cannot be read ({error}): restore it from a backup")
 
 
 def _outside(store: sqlite3.Connection, home: Path) -> Iterator[str]:

@@ -48,6 +48,22 @@ def prepare(settings: Settings) -> MlflowClient:
     return _client(checked(settings.tracking), settings.home, artifact_root(settings))
 
 
+def settle(settings: Settings) -> None:
+    """Bring a store in SQLite to the folder in which the workspace is now, without MLflow.
+
+    For whoever starts a process that opens the store by itself; `prepare` does it, too.
+
+    Raises:
+        ServiceError: the store cannot be read or written.
+    """
+    _settle(settings.tracking, settings.home, artifact_root(settings))
+
+
+def _settle(uri: str, home: Path, root: str) -> None:
+    if urlsplit(uri).scheme == "sqlite":
+        relocation.relocate(home, root, sqlite_file(uri))
+
+
 def surroundings(settings: Settings) -> dict[str, str]:
     """Return the variables by which MLflow, also without Champion, puts artifacts into the workspace.
 
@@ -102,8 +118,7 @@ def _client(uri: str, home: Path, root: str) -> MlflowClient:
         os.environ.setdefault(variable, "true")  # MLflow reads them when it is imported, and ignores '1'
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     if urlsplit(uri).scheme not in _SERVERS:
-        if urlsplit(uri).scheme == "sqlite":
-            relocation.relocate(home, root, sqlite_file(uri))
+        _settle(uri, home, root)
         homes.remember(home)  # before the marker of earlier versions, which names the former home, is replaced
         _migrate(uri, home / "mlflow", root)
     from mlflow import MlflowClient  # noqa: PLC0415
