@@ -109,6 +109,19 @@ def test_the_version_of_a_moved_alias_may_be_promoted_and_rolled_back(workspace:
     assert (alias(workspace), standing.problem(workspace)) == (2, None)
 
 
+def test_where_the_champion_was_deleted_another_one_can_be_promoted(workspace: Settings) -> None:
+    store.prepare(workspace).delete_model_version(registry.MODEL, "2")
+    for said in shown(workspace):
+        assert "version 2 was promoted on" in said
+        assert "`champion models promote N --force --reason WHY`" in said
+    with pytest.raises(ModelError, match="has no version 2"):
+        standing.require_agreement(workspace)
+    assert promotion.promote(workspace, 3, YES, reason="the other one was deleted").previous == 2
+    assert (alias(workspace), standing.problem(workspace)) == (3, None)
+    with pytest.raises(ModelError, match="version 2 was promoted on"):
+        promotion.rollback(workspace, reason="to one that is no more")
+
+
 def drop_last_line(settings: Settings) -> None:
     path = settings.home / "promotions.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))

@@ -37,12 +37,15 @@ def list_versions(*, as_json: AsJson = False) -> None:
             v.tags.get("champion.model", ""),
             v.feature_version,
             v.tags.get("champion.learnt_to", ""),
-            v.problem or v.run_id,
+            v.run_id,
         ]
         for v in found
     ]
     columns = ["version", "aliases", "created (UTC)", "model", "features", "learnt to", "run"]
     console.table(registry.MODEL, columns, rows)
+    for v in found:
+        if v.problem:
+            console.out.print(f"version {v.number}: {v.problem}", soft_wrap=True)
 
 
 @app.command()

@@ -45,7 +45,9 @@ def weigh(settings: Settings, version: int, against: int | None = promotion.ANYB
     """
     reigning = promotion.in_force(settings) if against == promotion.ANYBODY else against
     candidate = registry.find(settings, version)
-    rival = None if reigning is None or reigning == version else registry.find(settings, reigning)
+    rival = lost = None
+    if reigning is not None and reigning != version:
+        rival, lost = _rival(settings, reigning, must_be_there=against != promotion.ANYBODY)
     horizon = candidate.whole(HORIZON)
     sessions = _sessions(settings, candidate, rival)
     ours = _judged(sessions, "challenger", horizon)
@@ -56,7 +58,7 @@ def weigh(settings: Settings, version: int, against: int | None = promotion.ANYB
     rules = Rules(settings.gate_margin, settings.gate_level)
     heard = None if canary is None else canary > 0
     decision = promotion.gate(ours, theirs, paired=paired, rules=rules, canary=heard)
-    unlike = [] if rival is None else _differences(candidate, rival)
+    unlike = [lost] if lost else [] if rival is None else _differences(candidate, rival)
     if reigning == version:
         decision = Decision(promote=False, reasons=("it is champion already",))
     elif unlike:
@@ -143,6 +145,21 @@ def _decide(
         if strict:
             raise
     return weighed.decision.promote or force
+
+
+def _rival(settings: Settings, reigning: int, *, must_be_there: bool) -> tuple[registry.Version | None, str | None]:
+    """Return the champion to compare with, or why nothing can be: it was deleted, or its scores are lost.
+
+    Then the gate refuses and a person may decide, unless the comparison itself was asked for.
+    """
+    try:
+        found = registry.find(settings, reigning)
+        out_of_sample(settings, found)
+    except ModelError as error:
+        if must_be_there:
+            raise
+        return None, f"the champion cannot be compared with: {error}"
+    return found, None
 
 
 def _differences(challenger: registry.Version, champion: registry.Version) -> list[str]:

@@ -107,7 +107,13 @@ def require_same_model(settings: Settings, entry: Entry, current: Entry) -> None
     """
     if store.is_gone(settings):
         raise ModelError(f"MLflow's store {store.without_password(settings.tracking)} is gone: {_REMEDY}")
-    version = registry.find(settings, entry.version)
+    try:
+        version = registry.find(settings, entry.version)
+    except ModelError as error:
+        raise ModelError(
+            f"version {entry.version} was promoted on {entry.at:%Y-%m-%d} ({error}): `champion models promote N "
+            "--force --reason WHY` makes another one champion, or restore MLflow's store from a backup"
+        ) from error
     if entry.model is None:
         is_other = version.created > entry.at and anchor.alias(settings) != current.version
     else:
