@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -133,7 +133,8 @@ def make_folder(folder: Path, *, shared: bool = False) -> None:
     folder.mkdir(exist_ok=True)
     if shared:
         folder.chmod(_FOLDER | (folder.parent.stat().st_mode & stat.S_ISGID))
-    flush(folder.parent)
+    with suppress(PermissionError):  # a folder that may be written and entered, but not listed, cannot be flushed
+        flush(folder.parent)
 
 
 def flush_tree(folder: Path) -> None:
