@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
@@ -48,6 +50,8 @@ def examine(settings: Settings) -> list[Check]:
         ("findings", _findings),
         ("warehouse", _warehouse),
         ("tracking", _tracking),
+        ("champion", _champion),
+        ("artifacts", _artifacts),
         ("prefect", _prefect),
     )
     return [looked(name, partial(check, settings)) for name, check in checks]
@@ -212,8 +216,7 @@ def _warehouse(settings: Settings) -> Check:
 
 def _tracking(settings: Settings) -> Check:
     if settings.tracking_uri is None:
-        path = settings.home / "mlflow" / "mlflow.db"
-        return Check("tracking", "ok", str(path) if path.exists() else "not made yet")
+        return _own_tracking(settings)
     from champion.tracking import store  # noqa: PLC0415
 
     where, remedy = store.without_password(settings.tracking), "start it, or mend CHAMPION_TRACKING_URI"
@@ -226,6 +229,52 @@ def _tracking(settings: Settings) -> Check:
     except exc.SQLAlchemyError as error:
         return Check("tracking", "failed", f"{where}: {type(error).__name__}", remedy)
     return Check("tracking", "ok", where)
+
+
+def _own_tracking(settings: Settings) -> Check:
+    """Open the workspace's own store: it may be lost where other files speak of it, or damaged."""
+    path = settings.home / "mlflow" / "mlflow.db"
+    if not path.exists():
+        traces = [one for one in (path.with_name("prepared"), settings.home / "promotions.jsonl") if one.exists()]
+        if traces:
+            return Check("tracking", "failed", f"{path} is gone, {traces[0]} is not", "restore mlflow/ from a backup")
+        return Check("tracking", "ok", "not made yet")
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=60)) as books:
+            found = books.execute("pragma quick_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        found = str(error)
+    if found != "ok":
+        return Check("tracking", "failed", f"{path} is damaged: {found}", "restore mlflow/ from a backup")
+    return Check("tracking", "ok", str(path))
+
+
+def _champion(settings: Settings) -> Check:
+    """Hold the promotion ledger against the registry and its alias."""
+    from champion.tracking import ledger, standing  # noqa: PLC0415
+
+    wrong = standing.problem(settings)
+    if wrong:
+        return Check("champion", "failed", wrong, "`champion models history` shows what was decided")
+    stack = ledger.champions(standing.entries(settings))
+    return Check("champion", "ok", f"version {stack[-1].version}, as ledger and alias say" if stack else "none yet")
+
+
+def _artifacts(settings: Settings) -> Check:
+    """Find artifacts of this workspace's store in folders outside: a copy or a backup of the folder leaves them out."""
+    from champion.tracking import relocation, store  # noqa: PLC0415
+
+    if urlsplit(settings.tracking).scheme != "sqlite":
+        return Check("artifacts", "ok", "where the server keeps them")
+    file = store.sqlite_file(settings.tracking)
+    if relocation.is_due(settings.home, store.artifact_root(settings), file):
+        said = "MLflow's store names another folder: the next command that opens it brings its locations here"
+        return Check("artifacts", "ok", said)
+    found = relocation.outside(settings.home, file)
+    if not found:
+        return Check("artifacts", "ok", "in the workspace")
+    remedy = "keep these folders with the workspace, or move their files to mlflow/artifacts and tell MLflow"
+    return Check("artifacts", "warning", f"some lie outside the workspace: {', '.join(found[:3])}", remedy)
 
 
 def _prefect(settings: Settings) -> Check:

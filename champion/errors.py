@@ -37,6 +37,7 @@ _REMEDIES = {
     errno.EIO: "look after the disk",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENOMEM: "end something else that needs memory",
+    errno.ENOLCK: "put the workspace on a file system with locks (on NFS, start its lock service)",
 }
 
 

@@ -7,16 +7,31 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from filelock import FileLock, Timeout
+from typing_extensions import override
 
 from champion.objects import ObjectPath
 
 _FILE, _FOLDER = 0o640, 0o750  # the owner's to write, the group's to read
 _PRIVATE = 0o600
+
+
+class Lock(FileLock):
+    """A lock on a file that every process of the workspace takes in turn; released when its holder ends.
+
+    An error of the file system, as that it has no locks (ENOLCK), names the file.
+    """
+
+    @override
+    def _acquire(self) -> None:
+        try:
+            super()._acquire()
+        except OSError as error:
+            raise named(error, Path(self.lock_file)) from error
 
 
 @contextmanager
@@ -43,10 +58,7 @@ def aside(path: Path, *, shared: bool = False) -> Iterator[Path]:
         with TemporaryDirectory(prefix="champion-") as folder:
             yield Path(folder) / path.name
         return
-    if shared:
-        _make_shared(path.parent)
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent, shared=shared)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield temporary
@@ -83,6 +95,15 @@ def write_private(path: Path, content: bytes) -> None:
         commit(temporary, path)
 
 
+def named(error: OSError, path: Path) -> OSError:
+    """Return an error that names a file: as it is where it does so already, else of `path`.
+
+    >>> print(named(OSError(37, "No locks available"), Path("/w/.lock")))
+    [Errno 37] No locks available: '/w/.lock'
+    """
+    return error if error.filename is not None else OSError(error.errno, error.strerror, str(path))
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as stream:
@@ -93,20 +114,37 @@ def sweep_left(folder: Path) -> None:
     """Remove each `NAME` in a folder whose `NAME.lock` nobody holds any more, and that lock."""
     for lock in folder.glob("*.lock"):
         try:
-            with FileLock(lock, timeout=0):
+            with Lock(lock, timeout=0):
                 shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
                 lock.unlink(missing_ok=True)
         except Timeout:
             continue  # its holder lives
 
 
-def _make_shared(folder: Path) -> None:
-    """Make a folder and those above it that are missing; a set-group-ID of the one they lie in is handed on."""
+def make_folder(folder: Path, *, shared: bool = False) -> None:
+    """Make a folder and those above it that are missing, each on disk in the one above before this returns.
+
+    Without that, a power cut may take a new folder away together with files in it that were flushed. A `shared` folder
+    can be entered by its group; a set-group-ID of the one above is handed on.
+    """
     if folder.is_dir():
         return
-    _make_shared(folder.parent)
+    make_folder(folder.parent, shared=shared)
     folder.mkdir(exist_ok=True)
-    folder.chmod(_FOLDER | (folder.parent.stat().st_mode & stat.S_ISGID))
+    if shared:
+        folder.chmod(_FOLDER | (folder.parent.stat().st_mode & stat.S_ISGID))
+    with suppress(PermissionError):  # a folder that may be written and entered, but not listed, cannot be flushed
+        flush(folder.parent)
+
+
+def flush_tree(folder: Path) -> None:
+    """Bring a folder with all files and folders below it safely to disk; links are not followed."""
+    for path, _, names in os.walk(folder):
+        for name in names:
+            file = Path(path) / name
+            if not file.is_symlink():
+                flush(file)
+        flush(Path(path))
 
 
 def flush(path: Path) -> None:

@@ -18,7 +18,7 @@ from champion.pipeline.declare import known_to
 from champion.pipeline.model_columns import model_columns
 from champion.runner import Outcome
 from champion.settings import Settings
-from champion.tracking import promotion, reach, registry
+from champion.tracking import promotion, reach, registry, standing
 from flows import configuration, steps
 from flows.notice import HOOKS
 from flows.policy import FLOW_SECONDS
@@ -149,7 +149,7 @@ def model_health(sessions: int = 60) -> dict[str, Any]:
 def consider(version: int, *, parent: str) -> dict[str, Any]:
     """Write the decision report, and let the gate decide; its decision goes to the ledger either way."""
     settings = Settings()
-    rival = registry.alias_of(settings, registry.CHAMPION)
+    rival = promotion.in_force(settings)
     names = {"model": f"{registry.MODEL}/{version}", "champion": f"{registry.MODEL}/{rival}"}
     report = steps.notebook.fn("promotion", {"version": version}, parent=parent, inputs=names)
     decision: dict[str, Any] = promote.consider(settings, version, report=report.run_id)
@@ -176,14 +176,13 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
     """
     settings = Settings()
     reach.require(settings)
+    standing.require_agreement(settings)
     number = registry.alias_of(settings, registry.CHAMPION)
     if number is None:
-        if promotion.current_champion(settings) is not None:
-            raise ModelError(f"{promotion.disagreement(settings)}; or is MLflow's store another than it was?")
         return {"skipped": "there is no champion: run `champion train`, or `champion models promote`"}
     version = registry.find(settings, number)
-    learnt_to = version.tags[promote.LEARNT_TO]
-    if session.isoformat() <= learnt_to:
+    learnt_to = version.day(promote.LEARNT_TO)
+    if session <= learnt_to:
         return {"skipped": f"version {number} learnt from sessions to {learnt_to}: of those it can only remember"}
     lake = Lake(settings.lake)
     build_extended(lake, session, session, version.feature_version)

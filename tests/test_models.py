@@ -26,7 +26,7 @@ from champion.pipeline import learn, outcomes, promote, score, trials
 from champion.pipeline.adjusted import adjusted_bars
 from champion.runner import run_notebook
 from champion.settings import Settings
-from champion.tracking import promotion, registry
+from champion.tracking import promotion, registry, runs
 from champion.universe import Universe, find
 
 # MLflow 3.17 on SQLAlchemy 2.1
@@ -86,6 +86,23 @@ def test_a_decision_keeps_its_report_and_a_refusal_moves_nothing(workspace: Sett
     assert registry.alias_of(workspace, registry.CHAMPION) == 1
     with pytest.raises(UsageError, match="needs a reason"):
         promote.consider(workspace.model_copy(update={"gate_margin": 0.5}), 2, force=True)
+
+
+def test_a_champion_whose_scores_are_lost_can_be_replaced_by_force(workspace: Settings) -> None:
+    run = runs.get(workspace, registry.find(workspace, 1).run_id)
+    path = Path(runs.location(run, promote.OUT_OF_SAMPLE))
+    path.rename(hidden := path.with_suffix(".hidden"))
+    try:
+        weighed = promote.weigh(workspace, 2)
+        assert not weighed.decision.promote
+        assert "the champion cannot be compared with: version 1: its run" in weighed.decision.reasons[0]
+        with pytest.raises(ModelError, match="holds no"):
+            promote.weigh(workspace, 2, 1)
+        assert promote.consider(workspace, 2, force=True, reason="its scores are lost")["promoted"]
+        assert promotion.current_champion(workspace).version == 2  # type: ignore[union-attr]
+    finally:
+        hidden.rename(path)
+        registry.point(workspace, registry.CHAMPION, 1)
 
 
 def test_the_commands_list_compare_and_tell_the_history(modelled: Settings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sqlite3
+import shutil
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from champion import contracts, warehouse
+from champion import contracts, homes, warehouse
 from champion.lake import Lake
 from champion.pipeline import actions, lineage, masters
 from champion.pipeline.build import build_features
@@ -27,12 +27,6 @@ from champion.tracking import promotion, registry, runs
 from champion.warehouse import migrations
 
 KEPT = sorted((Path(__file__).parent / "kept").glob("*.tar.xz"))
-_PLACES = {  # MLflow keeps absolute addresses: a workspace that moved is told where it is now
-    "experiments": "artifact_location",
-    "runs": "artifact_uri",
-    "logged_models": "artifact_location",
-    "model_versions": "source, storage_location",
-}
 # MLflow 3.17 on SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
 
@@ -46,6 +40,7 @@ class Kept:
     following: date
     settings: Settings
     digests: dict[str, str]
+    made_in: Path
 
 
 @pytest.fixture(scope="module", params=KEPT, ids=lambda path: path.name.removesuffix(".tar.xz"))
@@ -54,21 +49,13 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     with tarfile.open(request.param) as pack:
         pack.extractall(folder, filter="data")
     stamp = json.loads((folder / "workspace.json").read_text())
-    _tell_where(folder / "home" / "mlflow" / "mlflow.db", stamp["folder"], str(folder))
     settings = Settings(home=folder / "home", archive=str(folder / "archive"))
     lake = Lake(settings.lake)
     digests = {name: lake.digest(name) for name in contracts.names()}
     last, following = date.fromisoformat(stamp["last"]), date.fromisoformat(stamp["next"])
-    yield Kept(stamp["version"], last, following, settings, digests)
+    yield Kept(stamp["version"], last, following, settings, digests, Path(stamp["folder"]))
     warehouse.close()
-
-
-def _tell_where(database: Path, before: str, now: str) -> None:
-    with sqlite3.connect(database) as books:
-        for table, columns in _PLACES.items():
-            for column in columns.split(", "):
-                books.execute(f"update {table} set {column} = replace({column}, ?, ?)", (before, now))
-    books.close()
+    assert not Path(stamp["folder"]).exists(), "something was written to where the workspace was made"
 
 
 def test_the_lake_is_read_and_found_whole(kept: Kept) -> None:
@@ -90,6 +77,28 @@ def test_the_ledger_tells_what_ran_and_who_is_champion(kept: Kept) -> None:
         ("promote", "done"),
     ]
     assert status(kept.settings).champion.startswith("version 1")
+
+
+def test_its_champion_scores_in_another_folder_to_the_same_bytes(kept: Kept) -> None:
+    """The workspace was made in a folder that is no more; it is used here, moved once more, and used there."""
+    settings = kept.settings
+    stored = Lake(settings.lake).scan(PREDICTIONS, kept.last, kept.last).collect().sort("rank")
+    again = score_session(settings, kept.last)
+    kept_columns = [name for name in stored.columns if name not in {"ingest_time", "event_id"}]
+    assert again.scores.sort("rank").select(kept_columns).equals(stored.select(kept_columns))
+    assert Lake(settings.lake).digest(PREDICTIONS) == kept.digests[PREDICTIONS]
+    further = settings.model_copy(update={"home": settings.home.parent / "moved again"})
+    shutil.copytree(settings.home, further.home)
+    settings.home.rename(hidden := settings.home.with_name("hidden"))
+    try:
+        assert score_session(further, kept.last).scores.select(kept_columns).equals(again.scores.select(kept_columns))
+        run = runs.find_runs(further, tags={"mlflow.runName": "kept"})[0]
+        assert Path(runs.location(run, "notebook/kept.html")).is_relative_to(further.home)
+        assert Path(runs.location(run, "notebook/kept.html")).exists()
+        assert homes.recorded(further.home)[0] == str(kept.made_in / "home")
+        assert not settings.home.exists()
+    finally:
+        hidden.rename(settings.home)
 
 
 def test_the_warehouse_is_migrated_and_one_session_more_goes_through(kept: Kept) -> None:

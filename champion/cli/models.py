@@ -24,7 +24,9 @@ def list_versions(*, as_json: AsJson = False) -> None:
 
     found = registry.versions(console.settings())
     if as_json:
-        shown = {str(v.number): {"aliases": v.aliases, "run": v.run_id, "tags": v.tags} for v in found}
+        shown = {
+            str(v.number): {"aliases": v.aliases, "run": v.run_id, "tags": v.tags, "problem": v.problem} for v in found
+        }
         console.show(shown, as_json=True)
         return
     rows = [
@@ -41,6 +43,9 @@ def list_versions(*, as_json: AsJson = False) -> None:
     ]
     columns = ["version", "aliases", "created (UTC)", "model", "features", "learnt to", "run"]
     console.table(registry.MODEL, columns, rows)
+    for v in found:
+        if v.problem:
+            console.out.print(f"version {v.number}: {v.problem}", soft_wrap=True)
 
 
 @app.command()
@@ -107,6 +112,34 @@ def rollback(reason: Reason, *, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def repair(*, as_json: AsJson = False) -> None:
+    """Point the alias `champion` where the ledger says, and finish a promotion that a crash cut short.
+
+    Example: champion models repair
+    """
+    from champion.tracking import promotion, recovery  # noqa: PLC0415
+
+    chosen = console.settings()
+    before, now = recovery.realign(chosen), promotion.current_champion(chosen)
+    console.show({"alias before": before, "champion": now.version if now else None}, as_json=as_json)
+
+
+@app.command()
+def begin(reason: Reason, *, as_json: AsJson = False) -> None:
+    """Start a new promotion ledger in place of one that is damaged, lost, or of another registry.
+
+    The old one is kept beside it. The model that the alias points at stays champion.
+
+    Example: champion models begin --reason "the disk failed, backup of 2024-12-01"
+    """
+    from champion.tracking import recovery  # noqa: PLC0415
+
+    entry = recovery.begin(console.settings(), reason=reason)
+    shown = {"champion": entry.version or None, "wrong": entry.evidence["wrong"], "kept": entry.evidence["kept"]}
+    console.show(shown, as_json=as_json)
+
+
+@app.command()
 def history(
     on: Annotated[str | None, typer.Option(help="Who was champion at the end of this date in India?")] = None,
     *,
@@ -132,7 +165,7 @@ def history(
             f"{e.at:%Y-%m-%d %H:%M}",
             f"{e.kind}, forced" if e.forced else e.kind,
             e.state,
-            e.version,
+            e.version or None,
             e.previous,
             e.reason or "; ".join(e.reasons),
         ]

@@ -33,8 +33,10 @@ def lab(
     Example: champion lab --no-browser
     """
     from champion.services import lab as jupyter  # noqa: PLC0415
+    from champion.tracking import store  # noqa: PLC0415
 
     chosen, root = console.settings(), os.geteuid() == 0
+    store.settle(chosen)  # notebooks may open MLflow's store without Champion
     console.err.print(f"workspace {chosen.home}", soft_wrap=True)
     if root:
         console.err.print("running as root, which Jupyter allows only on demand: --allow-root is given", style="yellow")

@@ -14,11 +14,10 @@ from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from filelock import FileLock
-
 from champion import objects
 from champion.contracts import Contract
 from champion.errors import LakeError
+from champion.files import Lock, make_folder
 from champion.lake import lease
 from champion.lake.manifest import PART
 from champion.objects import ObjectPath
@@ -184,11 +183,11 @@ def locked(root: Path, contract: Contract) -> Iterator[None]:
             yield
         return
     if not root.exists():
-        root.mkdir(parents=True, exist_ok=True)
+        make_folder(root)
         root.chmod(_OWNER_AND_GROUP)
     folder = root / ".locks"
-    folder.mkdir(exist_ok=True)
-    with FileLock(folder / f"{contract.name}.lock"):
+    make_folder(folder)
+    with Lock(folder / f"{contract.name}.lock"):
         yield
 
 

@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
-from filelock import FileLock
-
-from champion.files import sweep_left
+from champion.files import Lock, sweep_left
 from champion.lake import layout
 from champion.objects import ObjectPath
 
@@ -27,7 +25,7 @@ def workshop(root: Path) -> Iterator[Path]:
     building.mkdir(exist_ok=True)
     sweep_left(building)
     folder = building / token_hex(8)
-    with FileLock(folder.with_suffix(".lock")) as held:
+    with Lock(folder.with_suffix(".lock")) as held:
         folder.mkdir()
         try:
             yield folder

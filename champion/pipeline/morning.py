@@ -21,7 +21,7 @@ from champion.pipeline.build import FEATURES
 from champion.pipeline.status import RunLine, last_runs
 from champion.quality_limits import Limits
 from champion.settings import Settings
-from champion.tracking import promotion
+from champion.tracking import promotion, standing
 
 _SEEN = 60  # sessions shown around the one asked for
 _MONTH = timedelta(days=31)
@@ -103,7 +103,9 @@ def morning(settings: Settings, session: date | None = None) -> Morning:
     session = session or sessions[-1]
     seen = [day for day in sessions if day <= session][-_SEEN:]
     bars = equity_bars(lake, seen[0], session).collect()
-    entry = promotion.current_champion(settings)
+    wrong = standing.problem(settings)
+    entry = None if standing.damage(settings) else promotion.current_champion(settings)
+    said = f"version {entry.version}" if entry else ("not known" if wrong else "none yet")
     told = outcomes.joined(lake, seen[0], session)
     if entry is not None:
         told = told.filter(pl.col("model_version") == entry.version)
@@ -115,7 +117,7 @@ def morning(settings: Settings, session: date | None = None) -> Morning:
         gates=quality.check(lake, session, session, limits=Limits.of(settings)).gates,
         accepted=quality.accepted(lake).filter(session=session).drop("session", "value"),
         moved=_moved(lake, session),
-        champion=f"version {entry.version}" if entry else "none yet",
+        champion=f"{said} ({wrong})" if wrong else said,
         scores=told.filter(pl.col("trade_date") == session).sort("rank"),
         outcomes=told.filter(pl.col("label_end") <= session, pl.col("forward_return").is_not_null()),
         runs=last_runs(settings, _RUNS),

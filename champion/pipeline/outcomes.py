@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
 
 from champion import metrics
+from champion.errors import ModelError
 from champion.labels import forward_return
 from champion.lake import Lake
 from champion.pipeline.action_questions import unadjusted_gaps
@@ -29,12 +31,13 @@ class Live:
 
     `ic` has model_version, trade_date and ic, the rank IC of each session whose outcomes are known; `waiting` counts
     the sessions whose outcomes are not, `remembered` those that a version was taught the outcomes of, which prove
-    nothing and are left out.
+    nothing and are left out. `left_out` says why the scores of a version are not here at all.
     """
 
     ic: pl.DataFrame
     waiting: int
     remembered: int
+    left_out: tuple[str, ...] = ()
 
     def summary(self, horizon: int) -> dict[str, float]:
         """Return mean, std, icir, t and sessions of the newest version's live rank IC."""
@@ -66,20 +69,29 @@ def joined(lake: Lake, start: date | None = None, end: date | None = None, lag: 
 def live(settings: Settings, start: date | None = None, end: date | None = None) -> Live:
     """Return the live rank IC of every version's scores between `start` and `end`, by what the lake knows now."""
     lake = Lake(settings.lake)
-    versions = registry.versions(settings)
-    by_lag = {lag: joined(lake, start, end, lag) for lag in {_lag(version) for version in versions}}
+    scored = set(lake.scan(PREDICTIONS, start, end).select("model_version").unique().collect().to_series())
+    versions = [version for version in registry.versions(settings) if version.number in scored]
+    terms, left_out = _terms(versions)
+    by_lag = {lag: joined(lake, start, end, lag) for lag in {lag for lag, _ in terms.values()}}
     found, waiting, remembered = [], 0, 0
-    for version in reversed(versions):
-        number = version.number
-        scores = by_lag[_lag(version)].filter(pl.col("model_version") == number)
-        honest = scores.filter(pl.col("trade_date") >= date.fromisoformat(version.tags.get(KNEW_TO, "0001-01-01")))
+    for number, (lag, knew_to) in reversed(terms.items()):
+        scores = by_lag[lag].filter(pl.col("model_version") == number)
+        honest = scores.filter(pl.col("trade_date") >= knew_to)
         remembered += scores["trade_date"].n_unique() - honest["trade_date"].n_unique()
         ic = metrics.rank_ic(honest)
         waiting += honest["trade_date"].n_unique() - ic.height
         found.append(ic.select(pl.lit(number, pl.Int64).alias("model_version"), "trade_date", "ic"))
     schema = {"model_version": pl.Int64, "trade_date": pl.Date, "ic": pl.Float64}
-    return Live(pl.concat(found) if found else pl.DataFrame(schema=schema), waiting, remembered)
+    return Live(pl.concat(found) if found else pl.DataFrame(schema=schema), waiting, remembered, left_out)
 
 
-def _lag(version: registry.Version) -> int:
-    return int(version.tags.get(LAG_TAG, LAG))
+def _terms(versions: Sequence[registry.Version]) -> tuple[dict[int, tuple[int, date]], tuple[str, ...]]:
+    """Return lag and last known session of each version, by number, and why others have none: a tag is damaged."""
+    found, left_out = {}, []
+    for version in versions:
+        try:
+            lag = version.whole(LAG_TAG) if LAG_TAG in version.tags else LAG
+            found[version.number] = lag, version.day(KNEW_TO) if KNEW_TO in version.tags else date.min
+        except ModelError as error:
+            left_out.append(str(error))
+    return found, tuple(left_out)

@@ -11,7 +11,7 @@ import polars as pl
 from champion import metrics
 from champion.errors import DecisionOutdated, ModelError, PromotionRefused
 from champion.settings import Settings
-from champion.tracking import promotion, registry, runs
+from champion.tracking import promotion, recovery, registry, runs
 from champion.tracking.promotion import Decision, Rules
 
 OUT_OF_SAMPLE = "result/tables/out_of_sample.parquet"
@@ -43,20 +43,22 @@ def weigh(settings: Settings, version: int, against: int | None = promotion.ANYB
     Raises:
         ModelError: there is no such version, its run holds no out-of-sample scores, or the two share no session.
     """
-    alias = registry.alias_of(settings, registry.CHAMPION)
-    reigning = alias if against == promotion.ANYBODY else against
+    reigning = promotion.in_force(settings) if against == promotion.ANYBODY else against
     candidate = registry.find(settings, version)
-    rival = None if reigning is None or reigning == version else registry.find(settings, reigning)
-    horizon = int(_tag(candidate, HORIZON))
+    rival = lost = None
+    if reigning is not None and reigning != version:
+        rival, lost = _rival(settings, reigning, must_be_there=against != promotion.ANYBODY)
+    horizon = candidate.whole(HORIZON)
     sessions = _sessions(settings, candidate, rival)
     ours = _judged(sessions, "challenger", horizon)
     theirs = None if rival is None else _judged(sessions, "champion", horizon)
     paired = None if rival is None else _judged(sessions, "difference", horizon)
-    canary = runs.get(settings, candidate.run_id).metrics.get(CANARY)
+    trained = runs.known(settings, candidate.run_id)
+    canary = None if trained is None else trained.metrics.get(CANARY)
     rules = Rules(settings.gate_margin, settings.gate_level)
     heard = None if canary is None else canary > 0
     decision = promotion.gate(ours, theirs, paired=paired, rules=rules, canary=heard)
-    unlike = [] if rival is None else _differences(candidate, rival)
+    unlike = [lost] if lost else [] if rival is None else _differences(candidate, rival)
     if reigning == version:
         decision = Decision(promote=False, reasons=("it is champion already",))
     elif unlike:
@@ -98,6 +100,7 @@ def consider(
         weighed = weigh(settings, version)
         known = {"version": version, "reasons": list(weighed.decision.reasons), **weighed.evidence["challenger"]}
         if weighed.reigning == version:
+            recovery.realign(settings)  # the alias may have been moved by hand
             return {**known, "promoted": False}
         try:
             return {**known, "promoted": _decide(settings, weighed, reason, force=force, strict=strict, report=report)}
@@ -144,6 +147,21 @@ def _decide(
     return weighed.decision.promote or force
 
 
+def _rival(settings: Settings, reigning: int, *, must_be_there: bool) -> tuple[registry.Version | None, str | None]:
+    """Return the champion to compare with, or why nothing can be: it was deleted, or its scores are lost.
+
+    Then the gate refuses and a person may decide, unless the comparison itself was asked for.
+    """
+    try:
+        found = registry.find(settings, reigning)
+        out_of_sample(settings, found)
+    except ModelError as error:
+        if must_be_there:
+            raise
+        return None, f"the champion cannot be compared with: {error}"
+    return found, None
+
+
 def _differences(challenger: registry.Version, champion: registry.Version) -> list[str]:
     """Return why two versions cannot be compared: they foresee other horizons, or speak of other universes."""
     return [
@@ -151,12 +169,6 @@ def _differences(challenger: registry.Version, champion: registry.Version) -> li
         for tag, name in _COMPARED.items()
         if challenger.tags.get(tag) != champion.tags.get(tag)
     ]
-
-
-def _tag(version: registry.Version, name: str) -> str:
-    if name not in version.tags:
-        raise ModelError(f"version {version.number} has no tag {name}: it was registered by hand; train it again")
-    return version.tags[name]
 
 
 def _sessions(settings: Settings, challenger: registry.Version, champion: registry.Version | None) -> pl.DataFrame:

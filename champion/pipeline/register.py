@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -15,7 +17,7 @@ from champion.actions import ACTIONS
 from champion.lake import Lake
 from champion.metrics import SESSIONS_PER_YEAR, max_drawdown, sharpe_ratio
 from champion.pipeline import actions, trials
-from champion.pipeline.promote import CANARY, HORIZON, KNEW_TO, LAG, LEARNT_TO, UNIVERSE
+from champion.pipeline.promote import CANARY, HORIZON, KNEW_TO, LAG, LEARNT_TO, OUT_OF_SAMPLE, UNIVERSE
 from champion.pipeline.trials import Trials
 from champion.settings import Settings
 from champion.tracking import registry, runs
@@ -46,10 +48,13 @@ def register_challenger(
     *,
     run_id: str | None,
     data: Mapping[str, str] | None = None,
+    measured: Mapping[str, float] | None = None,
 ) -> registry.Version:
     """Return the new version of the model; `frame` is what it was trained on, whose columns become its signature.
 
-    `data` are the digests of the datasets it learnt from, by name. `run_id` is the run that trained it. Without one, as
+    `data` are the digests of the datasets it learnt from, by name; `measured` is what the gate will ask for. That and
+    the scores out of sample are in the run before there is a version: killed in between, none is left that cannot be
+    judged. `run_id` is the run that trained it. Without one, as
     when a person works through the notebook by hand, a run is made for it, so that no version is without origin.
     """
     if run_id is None:
@@ -57,6 +62,7 @@ def register_challenger(
             settings, trials.EXPERIMENT, "training by hand", parameters={"model": result.recipe.model}
         )
         runs.close_run(settings, run_id, "succeeded", metrics=finite(result.metrics))
+    _log_evidence(settings, run_id, result, measured or {})
     learnt = frame.drop_nulls("forward_return")
     return registry.register(
         settings,
@@ -75,6 +81,14 @@ def register_challenger(
             KNEW_TO: str(learnt["label_end"].max()),
         },
     )
+
+
+def _log_evidence(settings: Settings, run_id: str, result: TrainingResult, measured: Mapping[str, float]) -> None:
+    runs.log(settings, run_id, metrics=measured)
+    with TemporaryDirectory(prefix="champion-") as folder:
+        path = Path(folder) / PurePosixPath(OUT_OF_SAMPLE).name
+        result.out_of_sample.write_parquet(path)
+        runs.log_files(settings, run_id, Path(folder), str(PurePosixPath(OUT_OF_SAMPLE).parent))
 
 
 def digests(lake: Lake, end: date, feature_version: str) -> dict[str, str]:

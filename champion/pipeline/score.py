@@ -17,7 +17,7 @@ from champion.pipeline.quality import require_passed
 from champion.quality import LOOKBACK
 from champion.quality_limits import Limits
 from champion.settings import Settings
-from champion.tracking import registry
+from champion.tracking import registry, standing
 from champion.universe import find
 
 PREDICTIONS = "predictions_equity_scores"
@@ -38,20 +38,22 @@ def score_session(settings: Settings, session: date) -> Scored:
     The scores speak of the sessions that follow: who reads them after the close of `session` trades on the next one.
 
     Raises:
-        ModelError: there is no champion, it takes other features than the session has, or it learnt too long ago.
+        ModelError: there is no champion, or the alias is not where the ledger says; it takes other features than the
+            session has, or it learnt too long ago.
         LakeError: the session has no features, or they are older than the bars and actions they come of.
         QualityGateError: the session, or one of the 20 before it, failed a quality gate.
     """
     from champion import training  # noqa: PLC0415 - scikit-learn is slow to import
 
     lake = Lake(settings.lake)
+    standing.require_agreement(settings)
     recent = lake.sessions("normalized_equity_ohlc", end=session)[-LOOKBACK - 1 :]
     require_passed(lake, min([session, *recent]), session, Limits.of(settings))
     feature_set = registry.find(settings, registry.CHAMPION).feature_version
     names = learn.inputs(feature_set)
     loaded = registry.load(settings, registry.CHAMPION, features=names, feature_version=feature_set)
     check_fresh(lake, loaded.version, session, settings.model_sessions)
-    frame = learn.scoring_frame(lake, session, universe=find(loaded.version.tags[UNIVERSE]), feature_set=feature_set)
+    frame = learn.scoring_frame(lake, session, universe=find(loaded.version.text(UNIVERSE)), feature_set=feature_set)
     scored = training.score(loaded.model, frame, names)
     scores = _stamped(scored, loaded.version)
     made_from = {
@@ -72,7 +74,7 @@ def check_fresh(lake: Lake, version: registry.Version, session: date, most: int)
     Raises:
         ModelError: it learnt from none of them.
     """
-    learnt_to = date.fromisoformat(version.tags[LEARNT_TO])
+    learnt_to = version.day(LEARNT_TO)
     since = len([one for one in lake.sessions("normalized_equity_ohlc", learnt_to, session) if one > learnt_to])
     if since > most:
         raise ModelError(
@@ -88,7 +90,7 @@ def _stamped(scored: pl.DataFrame, version: registry.Version) -> pl.DataFrame:
         model_version=pl.lit(version.number, pl.Int32),
         model_run_id=pl.lit(version.run_id),
         feature_version=pl.lit(version.feature_version),
-        horizon=pl.lit(int(version.tags[HORIZON]), pl.Int32),
+        horizon=pl.lit(version.whole(HORIZON), pl.Int32),
         rank=pl.col("rank").cast(pl.Int64),
     )
     stamped = named.with_columns(

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from champion import clock, contracts
+from champion.errors import ModelError
 from champion.lake import Lake
 from champion.pipeline import quality
 from champion.settings import Settings
@@ -100,10 +101,16 @@ def _findings(lake: Lake) -> str:
 
 
 def _champion(settings: Settings) -> str:
-    from champion.tracking import promotion  # noqa: PLC0415 - reading the ledger needs no MLflow, importing does
+    from champion.tracking import ledger, standing  # noqa: PLC0415 - reading the ledger needs no MLflow, importing does
 
-    entry = promotion.current_champion(settings)
-    return f"version {entry.version}, since {entry.effective or entry.at:%Y-%m-%d %H:%M} UTC" if entry else "none yet"
+    wrong = standing.problem(settings)
+    try:
+        stack = ledger.champions(standing.entries(settings))
+    except ModelError as error:
+        return f"not known: {error}"
+    entry = stack[-1] if stack else None
+    said = f"version {entry.version}, since {entry.effective or entry.at:%Y-%m-%d %H:%M} UTC" if entry else "none yet"
+    return f"{said}; {wrong}" if wrong else said
 
 
 def last_runs(settings: Settings, limit: int, name: str | None = None) -> list[RunLine]:

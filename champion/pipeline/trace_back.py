@@ -134,7 +134,11 @@ class _Back:
             return None
         node = Node("model", f"{registry.MODEL} version {number}", note=f"registered {version.created:%Y-%m-%d}")
         self.trace.add(node, below)
-        run = runs.get(self._settings, version.run_id)
+        run = runs.known(self._settings, version.run_id)
+        if run is None:
+            gone = Node("run", version.run_id or "a run", state="missing", note="not in MLflow")
+            self.trace.add(gone, node)
+            return version
         read = runs.digests(self._settings, run, _INPUTS)
         state: State = "same" if read else "not recorded"
         trained = Node(

@@ -123,12 +123,13 @@ class _Forward:
 
     def _models(self, below: Node, since: date) -> None:
         for version in registry.versions(self._settings) if self._has_ledger() else []:
-            run = runs.get(self._settings, version.run_id)
-            learnt_to = max(version.tags.get(LEARNT_TO, ""), run.parameters.get("as_of", ""))
-            if learnt_to < since.isoformat():
-                continue
+            run = runs.known(self._settings, version.run_id)
+            learnt_to = max(version.tags.get(LEARNT_TO, ""), run.parameters.get("as_of", "") if run else "")
+            end = _day(learnt_to)
+            if run is None or end is None or end < since:
+                continue  # deleted, or of another tool: of such a version nothing is recorded
             read = runs.digests(self._settings, run, "champion.inputs")
-            held = {name: self._lake.digest(name, end=date.fromisoformat(learnt_to)) for name in read if name == BARS}
+            held = {name: self._lake.digest(name, end=end) for name in read if name == BARS}
             state: State = "not recorded" if not held else "same" if held[BARS] == read[BARS] else "changed"
             trained = Node(
                 "run", f"run {run.run_id[:8]} of {run.name}", digest=run.run_id, state=state, note=run.outcome or ""
@@ -161,3 +162,10 @@ class _Forward:
 
     def _has_ledger(self) -> bool:
         return self._settings.tracking_uri is not None or (self._settings.home / "mlflow" / "mlflow.db").exists()
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from champion import files, masking, report
 from champion.runner import guard, identity as identities, notebook as notebooks
 from champion.runner.outcome import CellError, Execution, Outcome, Verdict
@@ -102,7 +100,7 @@ def repair(settings: Settings) -> list[str]:
     what its kernel left is ended. Runs that ended while MLflow did not answer are delivered.
     """
     waiting = [entry for entry in journal.entries(settings) if journal.ended(entry) or journal.abandoned(entry)]
-    with FileLock(settings.home / "repair.lock", timeout=_PATIENCE) if waiting else nullcontext():
+    with files.Lock(settings.home / "repair.lock", timeout=_PATIENCE) if waiting else nullcontext():
         for entry in waiting:  # several notebooks may start at once
             if journal.abandoned(entry):
                 _close_abandoned(settings, entry)

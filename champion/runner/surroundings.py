@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import champion
 from champion import report
 from champion.runner.guard import MARK
+from champion.tracking import store
 
 if TYPE_CHECKING:
     from champion.settings import Settings
@@ -31,6 +32,7 @@ def of_kernel(settings: Settings, execution: str, run_id: str | None, result: Pa
         **settings.environment(),
         report.RESULT_DIR: str(result),
         "MLFLOW_TRACKING_URI": settings.tracking,
+        **store.surroundings(settings),
         **settings.tracking_login,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # a notebook is a report, not a terminal

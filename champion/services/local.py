@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import psutil
 
-from champion import births
+from champion import births, homes
 from champion.errors import ServiceError
-from champion.files import write_bytes
+from champion.files import make_folder, write_bytes
 from champion.parsed import parsed
 from champion.settings import Settings
 
@@ -27,15 +27,22 @@ _STOP_SECONDS = 15
 _LOG_BYTES = 5_000_000
 _ANSWER_SECONDS = 10  # a healthy server on a busy machine may need several
 _PIDS, _PORTS = 2**31, 2**16
+_NAMES_HOME = ("CHAMPION_HOME", "PREFECT_HOME", "MLFLOW_BACKEND_STORE_URI")
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that was started: its process (by pid and birth, as pids are reused) and its port; 0 has none."""
+    """A server that was started: its process (by pid and birth, as pids are reused) and its port; 0 has none.
+
+    `home` is the workspace it was started for, `folder` that folder itself: it stays the same when the folder is moved,
+    and a copy has another one.
+    """
 
     pid: int
     born: str | float  # a time of day in records of earlier versions: of no process that is known
     port: int
+    home: str = ""
+    folder: str = ""
 
     def __post_init__(self) -> None:
         """Refuse numbers that are no process's, and no port's."""
@@ -60,7 +67,7 @@ class Server:
 
 def start(settings: Settings, name: str, command: Sequence[str], variables: Mapping[str, str], port: int = 0) -> Server:
     """Start a server in a session of its own and remember it; it may take its time until it answers."""
-    settings.services.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.services)
     path = log(settings, name)
     if path.exists() and path.stat().st_size > _LOG_BYTES:
         path.replace(path.with_suffix(".log.1"))  # the one before is dropped: logs stay below twice the limit
@@ -68,7 +75,8 @@ def start(settings: Settings, name: str, command: Sequence[str], variables: Mapp
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(variables), start_new_session=True
         )
-    server = Server(process.pid, births.born(process.pid) or "", port)
+    born = births.born(process.pid) or ""
+    server = Server(process.pid, born, port, str(settings.home), homes.identity(settings.home))
     write_bytes(_record(settings, name), json.dumps(asdict(server)).encode())
     return server
 
@@ -88,20 +96,23 @@ def wait(settings: Settings, name: str, server: Server, healthy: Callable[[], bo
 
 
 def recorded(settings: Settings, name: str) -> Server | None:
-    """Return the server last started under a name, whether or not it still runs.
+    """Return the server last started under a name for this workspace, whether or not it still runs.
+
+    In a copy of a workspace lie the records of the original's servers, which are nobody's here: there are none.
 
     Raises:
         ServiceError: its record is none.
     """
     record = _record(settings, name)
     try:
-        return parsed(Server, record.read_bytes())
+        server = parsed(Server, record.read_bytes())
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise ServiceError(
             f"{record}: not the record of a server ({error}); end the server if it runs, and remove the file"
         ) from error
+    return server if _is_ours(settings, server) else None
 
 
 def stop(settings: Settings, name: str) -> bool:
@@ -151,6 +162,18 @@ def last_words(settings: Settings, name: str) -> str:
     path = log(settings, name)
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-3:] if path.exists() else []
     return f"; see {path}" + (f": {' | '.join(lines)[-500:]}" if lines else "")
+
+
+def _is_ours(settings: Settings, server: Server) -> bool:
+    """Tell whether a recorded server was started for this workspace, perhaps before it was moved."""
+    if server.folder:
+        return server.folder == homes.identity(settings.home)
+    try:  # a record of an earlier version says nothing: the server's own environment names its workspace
+        environment = psutil.Process(server.pid).environ() if server.alive else {}
+    except psutil.Error:
+        return False
+    stated = " ".join(environment.get(name, "") for name in _NAMES_HOME)
+    return not server.alive or f"{settings.home}/" in f"{stated}/"
 
 
 def _record(settings: Settings, name: str) -> Path:

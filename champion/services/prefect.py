@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 
 import httpx
-from filelock import FileLock
 
 from champion import logins
 from champion.errors import ServiceError
+from champion.files import Lock, make_folder
 from champion.services import local
 from champion.services.local import Server
 from champion.settings import Settings
@@ -59,9 +59,9 @@ def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> 
             ours = logins.place(settings) or logins.CLIENT
             raise ServiceError(f"the Prefect server at {settings.prefect_api_url} wants another login than {ours} says")
         return settings.prefect_api_url
-    settings.prefect_home.mkdir(parents=True, exist_ok=True)
-    with FileLock(settings.prefect_home / "server.lock", timeout=local.START_SECONDS * 2):
-        server = running(settings) or _patiently(settings)
+    make_folder(settings.prefect_home)
+    with Lock(settings.prefect_home / "server.lock", timeout=local.START_SECONDS * 2):
+        server = _found(settings)
         if server is None:
             stop(settings)  # one that is alive but does not answer would fight the new one for its database
             note("starting the workspace's Prefect server")
@@ -84,6 +84,14 @@ def running(settings: Settings) -> Server | None:
 def stop(settings: Settings) -> bool:
     """Stop the workspace's server with all it started; return False where none was running."""
     return local.stop(settings, NAME)
+
+
+def _found(settings: Settings) -> Server | None:
+    """Return the server that runs, None where there is none, or the folder it works in was moved away."""
+    recorded = local.recorded(settings, NAME)
+    if recorded is not None and recorded.home not in {"", str(settings.home)}:
+        return None
+    return running(settings) or _patiently(settings)
 
 
 def _patiently(settings: Settings) -> Server | None:
@@ -111,7 +119,7 @@ def _start(settings: Settings) -> Server:
     login = {"PREFECT_SERVER_API_AUTH_STRING": logins.made(settings)}  # first, so that its own requests know it
     variables = {**os.environ, **environment(settings, api), **_database(settings), **_retention(settings), **login}
     variables["PREFECT_UI_API_URL"] = api
-    command = [sys.executable, "-m", "champion.startup", "prefect", "server", "start"]
+    command = [sys.executable, "-m", "champion.services.prefect_server", "server", "start"]
     command += ["--host", local.HOST, "--port", str(port)]
     server = local.start(settings, NAME, command, variables, port)
     local.wait(settings, NAME, server, lambda: _healthy(server.api))

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from champion.errors import ServiceError
+from champion.files import Lock, make_folder
 from champion.services import deployed, local, mlflow, prefect, worker
 from champion.settings import Settings
 
@@ -40,8 +41,8 @@ def serve(settings: Settings, note: Callable[[str], None], tell: Callable[[Serve
     Raises:
         ServiceError: this workspace is being served already, something did not start, or ended by itself.
     """
-    settings.services.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.services / "serve.lock", timeout=0)
+    make_folder(settings.services)
+    lock = Lock(settings.services / "serve.lock", timeout=0)
     try:
         lock.acquire()
     except Timeout as error:

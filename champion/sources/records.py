@@ -10,10 +10,10 @@ from datetime import date, datetime
 from itertools import count
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from champion.errors import ArchiveError
-from champion.files import sha256, write_bytes
+from champion.files import Lock, make_folder, sha256, write_bytes
 from champion.parsed import moment, parsed
 
 _LONGEST_NAME = 255  # bytes, on every file system
@@ -123,9 +123,9 @@ def locked(root: Path) -> Iterator[None]:
     Raises:
         ArchiveError: another process does not let go of it.
     """
-    root.mkdir(parents=True, exist_ok=True)
+    make_folder(root)
     try:
-        with FileLock(root / ".lock", timeout=_LOCK_TIMEOUT):
+        with Lock(root / ".lock", timeout=_LOCK_TIMEOUT):
             yield
     except Timeout as error:
         raise ArchiveError(f"{root}: another process holds {error.lock_file}; is it suspended? Try again") from error

@@ -19,9 +19,9 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
-from champion import clock
+from champion import clock, homes
 from champion.errors import ArchiveError, UsageError
-from champion.files import write_bytes
+from champion.files import flush, make_folder, named, write_bytes
 from champion.parsed import parsed
 from champion.sources import records
 from champion.sources.publications import BHAVCOPY, Publication
@@ -108,7 +108,7 @@ class Staging:
 
     def accept(self) -> list[str]:
         """Take this archive for the one whose files lie here, beside the addresses known before; return them all."""
-        self._root.mkdir(parents=True, exist_ok=True)
+        make_folder(self._root)
         with locked(self._root):
             known = list(dict.fromkeys([*self.known(), self._base]))
             write_bytes(self._root / "archive.json", json.dumps(known).encode())
@@ -121,7 +121,11 @@ class Staging:
             self._incoming.mkdir(exist_ok=True)
             self._sweep()
             stream = (self._incoming / f"{token_hex(8)}.part").open("x+b")
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                stream.close()
+                raise named(error, Path(stream.name)) from error
         with stream:
             try:
                 yield stream
@@ -146,8 +150,9 @@ class Staging:
                 files.append(
                     Kept(records.free(file, files), digest, size, clock.now().isoformat(), f"{self._base}/{path}")
                 )
-            file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(file.parent)
             Path(part.name).replace(file.with_name(files[-1].file))
+            flush(file.parent)
             if not known:
                 records.write(file, files)
         return files[-1].staged(file, session)
@@ -162,15 +167,18 @@ class Staging:
         if not file.exists():
             return []
         try:
-            return [canonical(base) for base in parsed(list[str], file.read_bytes())]
+            found = [canonical(base) for base in parsed(list[str], file.read_bytes())]
         except (ValueError, UsageError) as error:
             raise UsageError(
                 f'{file}: expected a list of addresses, ["..."], found something else ({error})'
             ) from error
+        home = self._root.parent  # an archive in the workspace moves along with it
+        return list(dict.fromkeys(one for base in found for one in (homes.moved(base, homes.former(home), home), base)))
 
     def _claim(self) -> None:
         self.require_same_archive()
         if not self.known():
+            homes.remember(self._root.parent)
             write_bytes(self._root / "archive.json", json.dumps([self._base]).encode())
 
     def _sweep(self) -> None:

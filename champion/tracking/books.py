@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from champion import files
 from champion.errors import ModelError
 from champion.tracking import reach, registry, store
 
@@ -44,6 +45,9 @@ class Book(Protocol):
     def add(self, line: str, number: int) -> bool:
         """Return whether the line is in the book: False where `number` was taken meanwhile."""
 
+    def set_aside(self, suffix: str) -> str | None:
+        """Keep all lines under another name, which is returned, and have none; None where it has none."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileBook:
@@ -61,13 +65,25 @@ class FileBook:
         whole = self.path.read_bytes().split(b"\n")[:-1] if self.path.exists() else []
         if len(whole) + 1 != number:
             return False
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not self.path.exists()
+        files.make_folder(self.path.parent)
         with self.path.open("ab") as stream:
             stream.truncate(sum(len(one) + 1 for one in whole))
             stream.write(line.encode() + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
+        if is_new:
+            files.flush(self.path.parent)
         return True
+
+    def set_aside(self, suffix: str) -> str | None:
+        """Rename the file; its name ends in `suffix`."""
+        if not self.path.exists():
+            return None
+        kept = self.path.with_name(f"{self.path.name}.{suffix}")
+        self.path.rename(kept)
+        files.flush(self.path.parent)
+        return str(kept)
 
     def __str__(self) -> str:
         """Return where it is."""
@@ -110,6 +126,14 @@ class RegistryBook:
             _NAME, source="champion:/promotions", tags={_LINE: line, _NUMBER: str(number)}, await_creation_for=0
         )
         return int(made.version) == number
+
+    def set_aside(self, suffix: str) -> str | None:
+        """Rename the registered model that holds the lines."""
+        client, kept = store.prepare(self.settings), f"{_NAME}.{suffix}"
+        if not client.search_registered_models(f"name='{_NAME}'"):
+            return None
+        client.rename_registered_model(_NAME, kept)
+        return kept
 
     def __str__(self) -> str:
         """Return where it is."""

@@ -21,8 +21,6 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from filelock import FileLock
-
 from champion import files
 from champion.errors import MachineError, ServiceError, UsageError
 from champion.parsed import parsed
@@ -110,7 +108,7 @@ def begin(
         started=now.isoformat(),
     )
     try:
-        entry.artifacts.mkdir(parents=True)
+        files.make_folder(entry.artifacts)
         (entry.folder / _ENDED).write_bytes(b" " * _RESERVED)
         _write(entry)
     except OSError as error:
@@ -166,7 +164,7 @@ def abandoned(entry: Entry) -> bool:
 def held(settings: Settings, entry: Entry) -> Iterator[Entry | None]:
     """Hold an entry against other processes and yield it as it is now: None where it was delivered meanwhile."""
     lock = settings.runs / f"{entry.id}.lock"
-    with FileLock(lock, timeout=_PATIENCE):
+    with files.Lock(lock, timeout=_PATIENCE):
         try:
             yield _read(entry.folder)
         finally:
@@ -189,7 +187,7 @@ def _open(settings: Settings, entry: Entry, *, tried_before: bool) -> Entry | No
             settings,
             now.experiment,
             now.name,
-            tags={**now.tags, runs.ENTRY: now.id},
+            tags={**now.tags, runs.ENTRY: now.id, runs.HOME: str(settings.home)},  # it may have moved since
             parent=_parent(settings, now.parent),
             started=datetime.fromisoformat(now.started),
         )

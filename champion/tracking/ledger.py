@@ -22,14 +22,19 @@ from champion.errors import LedgerOvertaken, ModelError
 from champion.parsed import moment, parsed
 from champion.tracking.books import Book, Held
 
-Kind = Literal["promote", "rollback"]
+Kind = Literal["promote", "rollback", "begin"]
+"""`begin` is the first line of a ledger that took the place of a lost or damaged one."""
 State = Literal["pending", "done", "refused", "abandoned"]
 _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line. `at` is when it was written, `effective` since when the version is champion (UTC)."""
+    """One line. `at` is when it was written, `effective` since when the version is champion (UTC).
+
+    `model` is the SHA-256 of the version's model file, empty where the registry has none: numbers are given again in a
+    registry that was lost. It is None in lines of versions before 0.3.0. Version 0 is none.
+    """
 
     decision: int
     kind: Kind
@@ -43,6 +48,7 @@ class Entry:
     by: str = ""
     reasons: tuple[str, ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    model: str | None = None
 
 
 def read(book: Book) -> list[Entry]:
@@ -52,16 +58,20 @@ def read(book: Book) -> list[Entry]:
         ModelError: a line is damaged, or was changed after it was written.
         ServiceError: the book is in a store that does not answer.
     """
-    return _opened(book, book.held())
+    return opened(book, book.held())
 
 
 def append(book: Book, entry: Entry, seen: Sequence[Entry]) -> Entry:
     """Return `entry` once it is in the book, on top of `seen`: all entries as `read` gave them.
 
     Raises:
-        LedgerOvertaken: somebody else added an entry that is not in `seen`; nothing was added.
+        LedgerOvertaken: an entry that is not in `seen` was added, or a decision was begun that has not ended; nothing
+            was added.
     """
     content = _plain(entry)
+    begun = pending(seen) if entry.state == "pending" else None
+    if begun is not None:
+        raise LedgerOvertaken(f"{book}: decision {begun.decision} is not ended yet; try again")
     for _ in range(_TRIES):
         held = book.held()
         if len(held.lines) != len(seen):
@@ -87,7 +97,8 @@ def champions(entries: Sequence[Entry]) -> list[Entry]:
             continue
         if entry.kind == "rollback":
             stack = stack[:-2]  # the one rolled back, and the older one, which comes back as of now
-        stack.append(entry)
+        if entry.version:
+            stack.append(entry)
     return stack
 
 
@@ -95,7 +106,12 @@ def on_date(entries: Sequence[Entry], on: date) -> Entry | None:
     """Return the entry that made the champion in force at the end of the date `on` in India, if there was one."""
     end = datetime.combine(on + timedelta(days=1), time(), clock.INDIA)
     done = [entry for entry in entries if entry.state == "done" and entry.effective and entry.effective < end]
-    return done[-1] if done else None
+    return done[-1] if done and done[-1].version else None
+
+
+def seals(held: Held) -> list[str]:
+    """Return the seal of each line, as it is written there."""
+    return [str(json.loads(line)["seal"]) for line in held.lines]
 
 
 def next_decision(entries: Sequence[Entry]) -> int:
@@ -119,7 +135,12 @@ def draft(entries: Sequence[Entry], kind: Kind, version: int, reason: str, *, fo
     )
 
 
-def _opened(book: Book, held: Held) -> list[Entry]:
+def opened(book: Book, held: Held) -> list[Entry]:
+    """Return the entries of the lines of a book, oldest first.
+
+    Raises:
+        ModelError: a line is damaged, or was changed after it was written.
+    """
     entries: list[Entry] = []
     seal = ""
     for number, line in enumerate(held.lines, start=1):
@@ -153,6 +174,7 @@ def _plain(entry: Entry) -> dict[str, Any]:
         "by": entry.by,
         "reasons": list(entry.reasons),
         "evidence": _storable(entry.evidence),
+        **({} if entry.model is None else {"model": entry.model}),
     }
 
 

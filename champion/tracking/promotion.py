@@ -16,11 +16,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from filelock import FileLock
-
 from champion import clock
-from champion.errors import DecisionOutdated, LedgerOvertaken, ModelError, PromotionRefused, UsageError
-from champion.tracking import books, ledger, notify, registry
+from champion.errors import DecisionOutdated, LedgerOvertaken, ModelError, PromotionRefused, ServiceError, UsageError
+from champion.files import Lock, make_folder
+from champion.tracking import anchor, books, ledger, notify, registry, standing
 from champion.tracking.ledger import Entry
 
 if TYPE_CHECKING:
@@ -121,29 +120,29 @@ def promote(
     """
     if force and not reason.strip():
         raise UsageError("a forced promotion needs a reason: the ledger keeps why the gate was overridden")
-    registry.find(settings, version)
+    model = registry.find(settings, version).tags.get(registry.DIGEST, "")
 
     def step() -> Entry:
-        entries = _settled(settings)
+        entries = settled(settings)
         drafted = ledger.draft(entries, "promote", version, reason, forced=force and not decision.promote)
-        entry = replace(drafted, reasons=decision.reasons, evidence=evidence or {})
-        reigning = registry.alias_of(settings, registry.CHAMPION)
+        entry = replace(drafted, reasons=decision.reasons, evidence=evidence or {}, model=model)
+        reigning = _in_force(settings, entries)
         if against not in {ANYBODY, reigning}:
             raise DecisionOutdated(
                 f"version {version} was judged against version {against}, by now version {reigning} is champion: "
                 "judge it again"
             )
         if entry.previous == version:
-            raise ModelError(f"{registry.MODEL} version {version} is champion already")
+            raise ModelError(_already(settings, version))
         if not decision.promote and not force:
-            ledger.append(books.of(settings), replace(entry, state="refused"), entries)
+            append(settings, replace(entry, state="refused"), entries)
             raise PromotionRefused(
                 f"{registry.MODEL} version {version} was not promoted: {'; '.join(decision.reasons)}. "
                 "Train a better one, or promote with force and a reason that stays in the ledger"
             )
         return _begun(settings, entry, entries)
 
-    return _announced(settings, _in_turn(settings, step))
+    return _announced(settings, in_turn(settings, step))
 
 
 def rollback(settings: Settings, *, reason: str) -> Entry:
@@ -154,27 +153,32 @@ def rollback(settings: Settings, *, reason: str) -> Entry:
     """
 
     def step() -> Entry:
-        entries = _settled(settings)
+        entries = settled(settings)
         stack = ledger.champions(entries)
         if len(stack) < 2:  # noqa: PLR2004 - the current one and one before it
             raise ModelError("nothing to roll back to: the ledger has no champion before the current one")
         earlier = stack[-2].version
-        registry.find(settings, earlier)
-        return _begun(settings, ledger.draft(entries, "rollback", earlier, reason), entries)
+        standing.require_same_model(settings, stack[-2], stack[-1])
+        model = registry.find(settings, earlier).tags.get(registry.DIGEST, "")
+        return _begun(settings, replace(ledger.draft(entries, "rollback", earlier, reason), model=model), entries)
 
-    return _announced(settings, _in_turn(settings, step))
+    return _announced(settings, in_turn(settings, step))
 
 
 def repair(settings: Settings) -> Entry | None:
     """Return the entry that ended a promotion which a crash had cut short, or None where there was none."""
     if ledger.pending(_entries(settings)) is None:
         return None
-    finished = _in_turn(settings, lambda: _finished(settings))
+    finished = in_turn(settings, lambda: _finished(settings))
     return None if finished is None else _announced(settings, finished)
 
 
 def history(settings: Settings, on: date | None = None) -> list[Entry]:
-    """Return the ledger, oldest first; with `on`, up to the end of that date in India."""
+    """Return the ledger, oldest first; with `on`, up to the end of that date in India.
+
+    Raises:
+        ModelError: it is damaged, or not the one that the registry's models were promoted by.
+    """
     entries = _entries(settings)
     return entries if on is None else [entry for entry in entries if entry.at.astimezone(clock.INDIA).date() <= on]
 
@@ -190,34 +194,62 @@ def current_champion(settings: Settings) -> Entry | None:
     return stack[-1] if stack else None
 
 
+def in_force(settings: Settings) -> int | None:
+    """Return the version that the ledger calls champion; where it has no line at all, the one of the alias."""
+    return _in_force(settings, _entries(settings))
+
+
 def disagreement(settings: Settings) -> str | None:
     """Return a sentence where alias and ledger differ, because somebody moved the alias by hand; None if they agree."""
-    current, alias = current_champion(settings), registry.alias_of(settings, registry.CHAMPION)
-    said = current.version if current else None
-    if alias == said:
-        return None
-    return (
-        f"alias {registry.CHAMPION!r} points at version {alias}, the ledger says {said}: promote or roll back to settle"
-    )
+    return standing.disagreement(settings)
+
+
+def _in_force(settings: Settings, entries: Sequence[Entry]) -> int | None:
+    stack = ledger.champions(entries)
+    if stack or entries:
+        return stack[-1].version if stack else None
+    return registry.alias_of(settings, registry.CHAMPION)
 
 
 def _entries(settings: Settings) -> list[Entry]:
-    return ledger.read(books.of(settings))
+    return standing.entries(settings)
 
 
-def _in_turn(settings: Settings, step: Callable[[], Found]) -> Found:
+def append(settings: Settings, entry: Entry, seen: Sequence[Entry]) -> Entry:
+    """Return the entry once it is in the ledger, and the registry knows of it."""
+    book = books.of(settings)
+    added = ledger.append(book, entry, seen)
+    _let_registry_know(settings, book)
+    return added
+
+
+def _let_registry_know(settings: Settings, book: books.Book) -> None:
+    seals = ledger.seals(book.held())
+    anchor.write(settings, anchor.Anchor(len(seals), seals[-1]))
+
+
+def _already(settings: Settings, version: int) -> str:
+    said = f"{registry.MODEL} version {version} is champion already"
+    return f"{said}, but {wrong}" if (wrong := standing.disagreement(settings)) else said
+
+
+def in_turn(settings: Settings, step: Callable[[], Found]) -> Found:
     """Return what `step` returns; it is made again where another machine wrote to the ledger meanwhile."""
     for _ in range(_TRIES):
-        with _lock(settings), suppress(LedgerOvertaken):
+        with lock(settings), suppress(LedgerOvertaken):
             return step()
     raise LedgerOvertaken(f"{books.of(settings)}: others decided {_TRIES} times in between; try again")
 
 
-def _settled(settings: Settings) -> list[Entry]:
-    """Return the ledger, after what a crash had left pending is finished."""
+def settled(settings: Settings) -> list[Entry]:
+    """Return the ledger as it was read once, without a decision that has not ended: a crash's are finished.
+
+    Another machine may begin one between two readings. A decision on top of it would never let it end.
+    """
     _take_over_file(settings)
-    _finished(settings)
-    return _entries(settings)
+    while ledger.pending(entries := _entries(settings)) is not None:
+        _finish(settings, entries)
+    return entries
 
 
 def _take_over_file(settings: Settings) -> None:
@@ -228,26 +260,36 @@ def _take_over_file(settings: Settings) -> None:
         return
     lines, there = file.held().lines, book.held().lines
     for number in range(len(there) + 1, len(lines) + 1) if there == lines[: len(there)] else ():
-        book.add(lines[number - 1], number)
+        if book.add(lines[number - 1], number):
+            _let_registry_know(settings, book)
 
 
 def _begun(settings: Settings, entry: Entry, entries: Sequence[Entry]) -> Entry:
-    return carry_out(settings, entry, [*entries, ledger.append(books.of(settings), entry, entries)])
+    return carry_out(settings, entry, [*entries, append(settings, entry, entries)])
 
 
 def carry_out(settings: Settings, entry: Entry, entries: Sequence[Entry]) -> Entry:
-    """Return the entry that ends a pending one, the last of `entries`; the alias points where the ledger says."""
+    """Return the entry that ends a pending one, the last of `entries`; the alias points where the ledger says.
+
+    Raises:
+        ServiceError: others kept writing, so that it could not be ended; the next command ends it.
+    """
     registry.point(settings, registry.CHAMPION, entry.version)
-    now = clock.now()
-    try:
-        return ledger.append(books.of(settings), replace(entry, state="done", at=now, effective=now), entries)
-    except LedgerOvertaken:  # another machine took the pending line for a crash's, finished it, and may have gone on
-        known = _entries(settings)
-        ended = [one for one in known if one.decision == entry.decision and one.state != "pending"]
-        if not ended:
-            raise
-        registry.point(settings, registry.CHAMPION, ledger.champions(known)[-1].version)
-        return ended[0]
+    for _ in range(_TRIES):
+        now = clock.now()
+        try:
+            return append(settings, replace(entry, state="done", at=now, effective=now), entries)
+        except (
+            LedgerOvertaken
+        ):  # another machine took the pending line for a crash's, finished it, and may have gone on
+            entries = _entries(settings)
+            ended = [one for one in entries if one.decision == entry.decision and one.state != "pending"]
+            if ended:
+                registry.point(settings, registry.CHAMPION, ledger.champions(entries)[-1].version)
+                return ended[0]
+    raise ServiceError(
+        f"{books.of(settings)}: decision {entry.decision} is begun and not ended; `champion models repair`"
+    )
 
 
 def _announced(settings: Settings, entry: Entry) -> Entry:
@@ -259,20 +301,26 @@ def _announced(settings: Settings, entry: Entry) -> Entry:
 
 
 def _finished(settings: Settings) -> Entry | None:
-    entries, book = _entries(settings), books.of(settings)
+    entries = _entries(settings)
+    return None if ledger.pending(entries) is None else _finish(settings, entries)
+
+
+def _finish(settings: Settings, entries: Sequence[Entry]) -> Entry:
+    """Return the entry that ends the decision of `entries` that has not ended."""
     entry = ledger.pending(entries)
-    if entry is None:
-        return None
+    assert entry is not None  # noqa: S101 - whoever calls this has seen it
+    later = any(one.decision > entry.decision and one.state == "done" for one in entries)
+    if later or entry.version not in {one.number for one in registry.versions(settings)}:
+        return append(settings, replace(entry, state="abandoned", at=clock.now()), entries)
     if registry.alias_of(settings, registry.CHAMPION) == entry.version:  # the alias moved right after the decision
-        return ledger.append(book, replace(entry, state="done", at=clock.now(), effective=entry.at), entries)
-    if entry.version not in {one.number for one in registry.versions(settings)}:
-        return ledger.append(book, replace(entry, state="abandoned", at=clock.now()), entries)
+        return append(settings, replace(entry, state="done", at=clock.now(), effective=entry.at), entries)
     return carry_out(settings, entry, entries)
 
 
-def _lock(settings: Settings) -> FileLock:
-    settings.home.mkdir(parents=True, exist_ok=True)
-    return FileLock(settings.home / "promotions.lock", timeout=_PATIENCE)
+def lock(settings: Settings) -> Lock:
+    """Return the lock that the processes of a workspace take for a decision."""
+    make_folder(settings.home)
+    return Lock(settings.home / "promotions.lock", timeout=_PATIENCE)
 
 
 def _weaknesses(challenger: Mapping[str, float], rules: Rules) -> Sequence[str]:

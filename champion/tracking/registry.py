@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib import import_module
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -26,6 +26,7 @@ import polars as pl
 
 from champion.errors import ModelError
 from champion.files import sha256
+from champion.parsed import parsed
 from champion.tracking import runs, store
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 FEATURE_VERSION = "champion.feature_version"
 FEATURES = "champion.features"
 DIGEST = "champion.model_sha256"
+ABOUT = "Scores NSE equities by their expected forward return."
 _FILE = "model.skops"
 _TRUSTED = ("sklearn.", "numpy.", "scipy.", "champion.estimators.")
 _PINNED = ("scikit-learn", "skops", "numpy", "pandas")
@@ -44,7 +46,10 @@ _EXAMPLE_ROWS = 5
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One registered version of the model; `created` is UTC."""
+    """One registered version of the model; `created` is UTC.
+
+    `problem` says why it can be listed but not used, as one that another tool registered; empty where it can.
+    """
 
     number: int
     aliases: tuple[str, ...]
@@ -53,6 +58,47 @@ class Version:
     feature_version: str
     features: tuple[str, ...]
     tags: Mapping[str, str]
+    problem: str = ""
+
+    def text(self, tag: str) -> str:
+        """Return what a tag says.
+
+        Raises:
+            ModelError: the version has no such tag.
+        """
+        if tag not in self.tags:
+            raise ModelError(
+                f"version {self.number} has no tag {tag}: it was not registered by training; train it again"
+            )
+        return self.tags[tag]
+
+    def whole(self, tag: str) -> int:
+        """Return the whole number that a tag holds.
+
+        Raises:
+            ModelError: the version has no such tag, or it holds something else.
+        """
+        try:
+            return int(self.text(tag))
+        except ValueError as error:
+            raise ModelError(self._wrong(tag, "a whole number")) from error
+
+    def day(self, tag: str) -> date:
+        """Return the date that a tag holds.
+
+        Raises:
+            ModelError: the version has no such tag, or it holds something else.
+        """
+        try:
+            return date.fromisoformat(self.text(tag))
+        except ValueError as error:
+            raise ModelError(self._wrong(tag, "a date")) from error
+
+    def _wrong(self, tag: str, expected: str) -> str:
+        return (
+            f"version {self.number}: tag {tag} is {self.tags[tag]!r}, not {expected}: set it right in MLflow, or train "
+            "another version"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +140,9 @@ def register(
         _save(model, example, folder, identity, trusted)
         digest = sha256(folder / _FILE)
         client.log_model_artifacts(logged.model_id, str(folder))
+    runs.flush_local(logged.artifact_location)
     client.finalize_logged_model(logged.model_id, "READY")
-    make_sure_of(settings, MODEL, "Scores NSE equities by their expected forward return.")
+    make_sure_of(settings, MODEL, ABOUT)
     labels = {**(tags or {}), FEATURE_VERSION: feature_version, FEATURES: json.dumps(example.columns), DIGEST: digest}
     made = client.create_model_version(
         MODEL, source=logged.artifact_location, run_id=run_id, tags=labels, model_id=logged.model_id
@@ -141,6 +188,8 @@ def load(
             file is not the one that was registered, is in another format, or holds types that are not trusted.
     """
     found = find(settings, which)
+    if found.problem:
+        raise ModelError(f"{MODEL} version {found.number}: {found.problem}")
     _check_inputs(found, features, feature_version)
     return LoadedModel(_opened(settings, file_of(settings, found.number), found), found)
 
@@ -280,12 +329,24 @@ def _aliases(settings: Settings) -> dict[str, int]:
 
 def _read(made: Any, aliases: Mapping[str, int]) -> Version:
     number = int(made.version)
+    features, problem = _features(made.tags.get(FEATURES))
     return Version(
         number=number,
         aliases=tuple(sorted(alias for alias, target in aliases.items() if target == number)),
         run_id=made.run_id or "",
         created=datetime.fromtimestamp(made.creation_timestamp / 1000, UTC),
         feature_version=made.tags.get(FEATURE_VERSION, ""),
-        features=tuple(json.loads(made.tags.get(FEATURES, "[]"))),
+        features=features,
         tags=dict(made.tags),
+        problem=problem,
     )
+
+
+def _features(tag: str | None) -> tuple[tuple[str, ...], str]:
+    """Return the features that a tag lists, and what is wrong with it: one bad tag is no matter of other versions."""
+    if tag is None:
+        return (), f"it has no tag {FEATURES}: it was not registered by training"
+    try:
+        return tuple(parsed(list[str], tag)), ""
+    except ValueError as error:
+        return (), f"tag {FEATURES} is no list of features ({error}): set it right in MLflow, or train another version"

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import psutil
 
-from champion import births, clock
+from champion import births, clock, files, homes
 from champion.errors import ServiceError, UsageError
 from champion.parsed import Kind, parsed
 from champion.tracking import store
@@ -115,7 +115,16 @@ def log(
 
 def log_files(settings: Settings, run_id: str, folder: Path, into: str | None = None) -> None:
     """Copy all files of `folder` to the run's artifacts, below `into`."""
-    store.prepare(settings).log_artifacts(run_id, str(folder), into)
+    client = store.prepare(settings)
+    client.log_artifacts(run_id, str(folder), into)
+    flush_local(client.get_run(run_id).info.artifact_uri)
+
+
+def flush_local(location: str) -> None:
+    """Bring artifacts safely to disk, where they lie in a folder of this machine: MLflow itself only copies them."""
+    folder = homes.local(location)
+    if folder is not None and folder.is_dir():
+        files.flush_tree(folder)
 
 
 def log_datasets(settings: Settings, run_id: str, digests: Mapping[str, str], context: str) -> None:
@@ -207,6 +216,21 @@ def close_run(
 def get(settings: Settings, run_id: str) -> Run:
     """Return one run."""
     return _read(store.prepare(settings).get_run(run_id))
+
+
+def known(settings: Settings, run_id: str) -> Run | None:
+    """Return one run, None where MLflow has none of this id: a version may name a run that was deleted for good."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+    from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode  # noqa: PLC0415
+
+    if not run_id:
+        return None
+    try:
+        return get(settings, run_id)
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            raise
+        return None
 
 
 def find(settings: Settings, which: str) -> Run:

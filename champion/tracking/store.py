@@ -10,17 +10,17 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from filelock import FileLock
-
-from champion import files
+from champion import files, homes
 from champion.errors import ServiceError, UsageError
 from champion.masking import masked
+from champion.tracking import relocation
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,6 +31,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PATIENCE = 180  # seconds another process may take to make the tables
 _SERVERS = frozenset({"http", "https"})
 _REFUSALS = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
+_ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"  # MLflow has no public name for it; tests/test_homes.py holds it
 _MIGRATION_LOCK = 5_065_731_184  # any number that nobody else locks in this database
 
 
@@ -43,7 +44,39 @@ def prepare(settings: Settings) -> MlflowClient:
         ServiceError: the store cannot be made ready.
     """
     os.environ.update(settings.tracking_login)  # MLflow reads them with every request
-    return _client(checked(settings.tracking), settings.home)
+    os.environ.update(surroundings(settings))
+    return _client(checked(settings.tracking), settings.home, artifact_root(settings))
+
+
+def settle(settings: Settings) -> None:
+    """Bring a store in SQLite to the folder in which the workspace is now, without MLflow.
+
+    For whoever starts a process that opens the store by itself; `prepare` does it, too.
+
+    Raises:
+        ServiceError: the store cannot be read or written.
+    """
+    _settle(settings.tracking, settings.home, artifact_root(settings))
+
+
+def _settle(uri: str, home: Path, root: str) -> None:
+    if urlsplit(uri).scheme == "sqlite":
+        relocation.relocate(home, root, sqlite_file(uri))
+
+
+def surroundings(settings: Settings) -> dict[str, str]:
+    """Return the variables by which MLflow, also without Champion, puts artifacts into the workspace.
+
+    An experiment that is made without a location would otherwise lie in the current directory of that process.
+    """
+    if urlsplit(settings.tracking).scheme in _SERVERS:
+        return {}
+    return {_ARTIFACT_ROOT: artifact_root(settings)}
+
+
+def artifact_root(settings: Settings) -> str:
+    """Return where the artifacts of experiments without a location of their own lie, where no server decides."""
+    return settings.artifacts_uri.rstrip("/") if settings.artifacts_uri else settings.artifacts.as_uri()
 
 
 def experiment_id(settings: Settings, name: str) -> str:
@@ -59,18 +92,35 @@ def experiment_id(settings: Settings, name: str) -> str:
             found = client.get_experiment_by_name(name)
             if found is None:
                 raise
+    _require_here(settings, found.name, found.artifact_location)
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return found.experiment_id
 
 
+def _require_here(settings: Settings, name: str, location: str) -> None:
+    """Do nothing unless an experiment's artifacts would go to a folder in which this workspace was before.
+
+    In SQLite this cannot be: such locations were changed. A store behind a server belongs to others, too.
+    """
+    now = homes.moved(location, homes.former(settings.home), settings.home)
+    if now != location:
+        raise UsageError(
+            f"experiment {name!r} keeps its artifacts in {location}, where this workspace was before, and "
+            f"{without_password(settings.tracking)} may be in use from there. Set CHAMPION_HOME back, or change the "
+            f"experiment's artifact_location to {now} in that database"
+        )
+
+
 @cache
-def _client(uri: str, home: Path) -> MlflowClient:
+def _client(uri: str, home: Path, root: str) -> MlflowClient:
     for variable in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ.setdefault(variable, "true")  # MLflow reads them when it is imported, and ignores '1'
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     if urlsplit(uri).scheme not in _SERVERS:
-        _migrate(uri, home / "mlflow")
+        _settle(uri, home, root)
+        homes.remember(home)  # before the marker of earlier versions, which names the former home, is replaced
+        _migrate(uri, home / "mlflow", root)
     from mlflow import MlflowClient  # noqa: PLC0415
 
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
@@ -93,25 +143,52 @@ def _require_admission(client: MlflowClient, uri: str) -> None:
         ) from None
 
 
-def _migrate(uri: str, folder: Path) -> None:
-    marker, wanted = folder / "prepared", f"{without_password(uri)} mlflow {version('mlflow')}\n"
-    if _is_prepared(uri, marker, wanted):
+def _migrate(uri: str, folder: Path, root: str) -> None:
+    marker, stated = folder / "prepared", _Prepared.of(uri, folder)
+    if stated.holds(marker):
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "prepared.lock", timeout=_PATIENCE):
-        if not _is_prepared(uri, marker, wanted):
-            _require_no_loss(uri, marker, wanted)
+    files.make_folder(folder)
+    with files.Lock(folder / "prepared.lock", timeout=_PATIENCE):
+        if not stated.holds(marker):
+            stated.require_no_loss(marker)
             _upgrade(uri)
-            files.write_bytes(marker, wanted.encode())
+            _make_default_experiment(uri, root)
+            files.write_bytes(marker, stated.text.encode())
 
 
-def _require_no_loss(uri: str, marker: Path, wanted: str) -> None:
-    """Do nothing unless the store was made ready before and is gone: an empty one in its place would hide the loss."""
-    if marker.exists() and marker.read_text(encoding="utf-8") == wanted:
-        raise ServiceError(
-            f"the tracking store {without_password(uri)} was here and is gone: bring it back, or delete {marker} to "
-            "begin an empty one"
-        )
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What the marker says of a store that is ready for this MLflow; of the workspace's own file without its folder."""
+
+    text: str
+    file: Path | None  # of a store in SQLite
+    own: bool
+
+    @classmethod
+    def of(cls, uri: str, folder: Path) -> _Prepared:
+        file = sqlite_file(uri) if urlsplit(uri).scheme == "sqlite" else None
+        own = file == folder / "mlflow.db"
+        return cls(f"{'mlflow.db' if own else without_password(uri)} mlflow {version('mlflow')}\n", file, own)
+
+    def holds(self, marker: Path) -> bool:
+        """Tell whether the store is ready; versions before 0.3.0 wrote the folder in which the file lay then."""
+        said = _said(marker)
+        before = self.own and homes.of_marker(said) is not None and said.endswith(self.text.removeprefix("mlflow.db"))
+        return (said == self.text or before) and (self.file is None or self.file.exists())
+
+    def require_no_loss(self, marker: Path) -> None:
+        """Do nothing unless the store was ready and is gone: an empty one in its place would hide the loss."""
+        said = _said(marker)
+        known = said == self.text or (self.own and homes.of_marker(said) is not None)
+        if known and self.file is not None and not self.file.exists():
+            raise ServiceError(
+                f"the tracking store {self.file} was here and is gone: bring it back, or delete {marker} to begin an "
+                "empty one"
+            )
+
+
+def _said(marker: Path) -> str:
+    return marker.read_text(encoding="utf-8") if marker.exists() else ""
 
 
 def _upgrade(uri: str) -> None:
@@ -120,7 +197,7 @@ def _upgrade(uri: str) -> None:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     if urlsplit(uri).scheme == "sqlite":
-        sqlite_file(uri).parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(sqlite_file(uri).parent)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces each migration
     try:
         with _alone(uri):
@@ -130,6 +207,13 @@ def _upgrade(uri: str) -> None:
             f"the tracking store {without_password(uri)} could not be made ready: {error}. "
             "Check CHAMPION_TRACKING_URI, the disk, and that no older MLflow is using the database"
         ) from error
+
+
+def _make_default_experiment(uri: str, root: str) -> None:
+    """Have MLflow make its experiment `Default`, if there is none, with a location below `root`."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415
+
+    SqlAlchemyStore(uri, root)  # type: ignore[no-untyped-call]
 
 
 @contextmanager
@@ -145,10 +229,9 @@ def _alone(uri: str) -> Iterator[None]:
         yield
 
 
-def _is_prepared(uri: str, marker: Path, wanted: str) -> bool:
-    if not marker.exists() or marker.read_text(encoding="utf-8") != wanted:
-        return False
-    return urlsplit(uri).scheme != "sqlite" or sqlite_file(uri).exists()
+def is_gone(settings: Settings) -> bool:
+    """Tell whether the store is a SQLite file that is not there; nothing is made by asking."""
+    return urlsplit(settings.tracking).scheme == "sqlite" and not sqlite_file(settings.tracking).exists()
 
 
 def checked(uri: str) -> str:
@@ -187,5 +270,5 @@ def _artifact_location(settings: Settings, name: str) -> str | None:
     if urlsplit(settings.tracking).scheme in _SERVERS:
         return None
     if settings.artifacts_uri is not None:
-        return f"{settings.artifacts_uri.rstrip('/')}/{name}"
+        return f"{artifact_root(settings)}/{name}"
     return (settings.artifacts / name).as_uri()

@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from champion import clock
 from champion.errors import MachineError, WarehouseError
-from champion.files import write_bytes
+from champion.files import Lock, make_folder, write_bytes
 from champion.warehouse import outdated, snapshot
 from champion.warehouse.engine import DATABASE, enter_database, refusals
 
@@ -112,7 +112,7 @@ def _close() -> None:
 def _writing(path: Path, wait: float) -> Iterator[Client]:
     replaced: list[Path] = []
     with _written_by_us(path, wait):
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         if not os.access(path, os.W_OK):  # which the engine calls a bad argument
             raise MachineError.of(PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)))
         with _engine(path, path) as client:
@@ -194,9 +194,9 @@ def _own_turn(wait: float) -> Iterator[None]:
 
 @contextmanager
 def _written_by_us(path: Path, wait: float) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     owner = path.with_name(f"{path.name}.owner")
-    lock = FileLock(snapshot.writer_lock(path))
+    lock = Lock(snapshot.writer_lock(path))
     try:
         lock.acquire(timeout=wait)
     except Timeout as error:

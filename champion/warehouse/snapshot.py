@@ -22,10 +22,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from champion.errors import WarehouseError
-from champion.files import sweep_left, write_bytes
+from champion.files import Lock, make_folder, sweep_left, write_bytes
 
 _ENGINE_LOCK = "status"  # the engine's own lock file: a copy of it would look like a running engine
 _NO_HARD_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}
@@ -87,7 +87,7 @@ def private(path: Path, wait: float) -> Iterator[Copy]:
     """
     folder = _folder(path)
     copy = folder / uuid.uuid4().hex
-    held = FileLock(copy.with_suffix(".lock"), thread_local=False)  # another thread may end what this one began
+    held = Lock(copy.with_suffix(".lock"), thread_local=False)  # another thread may end what this one began
     deadline = time.monotonic() + wait
     while (taken := _take(path, folder, copy, held, wait)) is None:
         if time.monotonic() > deadline:
@@ -112,7 +112,7 @@ def recall(path: Path) -> None:
     _copy(_folder(path) / "published", path)
 
 
-def _take(path: Path, folder: Path, copy: Path, held: FileLock, wait: float) -> str | None:
+def _take(path: Path, folder: Path, copy: Path, held: Lock, wait: float) -> str | None:
     """Make the copy and return its version; None while a writer is just beginning or just ending."""
     with _locked(folder, wait):
         _sweep(folder)
@@ -123,7 +123,7 @@ def _take(path: Path, folder: Path, copy: Path, held: FileLock, wait: float) -> 
             _copy(public, copy)
             return found
         try:
-            with FileLock(writer_lock(path), timeout=0):
+            with Lock(writer_lock(path), timeout=0):
                 _copy(path, copy)
         except Timeout:
             held.release()
@@ -185,8 +185,8 @@ def _version(path: Path) -> Path:
 
 @contextmanager
 def _locked(folder: Path, wait: float) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "guard")
+    make_folder(folder)
+    lock = Lock(folder / "guard")
     try:
         lock.acquire(timeout=wait)
     except Timeout as error:

@@ -1,0 +1,44 @@
+"""Prefect's server as a process of its own, on a store in SQLite that survives a power cut: `python -m` this module.
+
+Prefect opens SQLite with `synchronous = NORMAL`: in its write-ahead log the last transactions, which the server has
+acknowledged, may be lost when the machine loses power. With `FULL` each is on disk before it is acknowledged.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from champion.startup import unhurried
+
+
+def make_durable() -> None:
+    """Have each connection that Prefect opens to SQLite from now on bring every transaction to disk.
+
+    Prefect has no setting for it. It sets up each connection in one method, which this extends.
+    """
+    from prefect.server.database.configurations import AioSqliteConfiguration  # noqa: PLC0415 - takes seconds
+
+    as_shipped = AioSqliteConfiguration.setup_sqlite
+
+    def setup_sqlite(self: AioSqliteConfiguration, conn: Any, record: Any) -> None:
+        as_shipped(self, conn, record)
+        cursor = conn.cursor()
+        cursor.execute("PRAGMA synchronous = FULL;")
+        cursor.close()
+
+    AioSqliteConfiguration.setup_sqlite = setup_sqlite  # type: ignore[method-assign]
+
+
+def main() -> None:
+    """Run `prefect` with the arguments of this process."""
+    unhurried()
+    make_durable()
+    from prefect.cli import app  # noqa: PLC0415
+
+    sys.argv[0] = "prefect"
+    app()
+
+
+if __name__ == "__main__":
+    main()

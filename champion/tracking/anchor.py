@@ -1,0 +1,110 @@
+"""What the registry knows of the promotion ledger and the champion: the end of the ledger, and where the alias points.
+
+The ledger's lines prove each other, but a file that lost its last lines, or all of them, proves nothing. So the number
+of lines and the last seal are kept where the models are, as a tag of the registered model. A ledger that is shorter, or
+has another line there, is not the one that these models were promoted by; one that is longer was cut off by a crash
+between line and tag, and is right.
+
+A store in SQLite is read without MLflow, which takes seconds to import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from champion.errors import ModelError, ServiceError
+from champion.parsed import parsed
+from champion.tracking import reach, registry, relocation, store
+
+if TYPE_CHECKING:
+    from champion.settings import Settings
+
+_TAG = "champion.ledger"
+_TAGS = "select value from registered_model_tags where name = ? and key = ?"
+_ALIASES = "select version from registered_model_aliases where name = ? and alias = ?"
+_BUSY_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The end of a ledger: the number of its lines, and the seal of the last one."""
+
+    lines: int
+    seal: str
+
+
+def read(settings: Settings) -> Anchor | None:
+    """Return what the registry knows of the ledger's end; None where no ledger was anchored in it.
+
+    Raises:
+        ModelError: the tag is damaged.
+        ServiceError: the store cannot be read.
+    """
+    found = _tag(settings)
+    if found is None:
+        return None
+    try:
+        return parsed(Anchor, found)
+    except ValueError as error:
+        raise ModelError(
+            f"tag {_name(settings)} of {registry.MODEL} is damaged ({error}): restore MLflow's store from a backup, or "
+            "`champion models begin --reason WHY` starts a new ledger"
+        ) from error
+
+
+def write(settings: Settings, anchor: Anchor) -> None:
+    """Have the registry know the ledger's end."""
+    store.prepare(settings).set_registered_model_tag(registry.MODEL, _name(settings), json.dumps(asdict(anchor)))
+
+
+def alias(settings: Settings) -> int | None:
+    """Return the version that the alias `champion` points at, None where it points at none."""
+    if not _is_sqlite(settings):
+        return registry.alias_of(settings, registry.CHAMPION)
+    found = _asked(settings, _ALIASES, registry.CHAMPION)
+    return None if found is None else int(found)
+
+
+def is_required(settings: Settings) -> bool:
+    """Tell whether a ledger must be anchored: unless it lies in one workspace and the store in another's folder."""
+    return not _is_sqlite(settings) or relocation.is_inside(settings.home, store.sqlite_file(settings.tracking))
+
+
+def _tag(settings: Settings) -> str | None:
+    name = _name(settings)
+    if _is_sqlite(settings):
+        return _asked(settings, _TAGS, name)
+    reach.require(settings)
+    found = store.prepare(settings).search_registered_models(f"name='{registry.MODEL}'")
+    return next((one.tags[name] for one in found if name in one.tags), None)
+
+
+def _name(settings: Settings) -> str:
+    """Return the tag's name: a store in SQLite that several workspaces use has one for the ledger of each."""
+    if is_required(settings):
+        return _TAG
+    return f"{_TAG}.{hashlib.sha256(str(settings.home).encode()).hexdigest()[:12]}"
+
+
+def _is_sqlite(settings: Settings) -> bool:
+    return urlsplit(settings.tracking).scheme == "sqlite"
+
+
+def _asked(settings: Settings, query: str, name: str) -> str | None:
+    database = store.sqlite_file(settings.tracking)
+    if not database.is_file():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as books:
+            if not books.execute("select 1 from sqlite_master where name = 'registered_model_aliases'").fetchone():
+                return None  # no model was registered with any version that has aliases
+            found = books.execute(query, (registry.MODEL, name)).fetchone()
+    except sqlite3.Error as error:
+        raise ServiceError(f"{database} cannot be read ({error}): restore it from a backup") from error
+    return None if found is None else str(found[0])

@@ -1,0 +1,189 @@
+"""Bring the locations in MLflow's SQLite store to the folder that the workspace is in now.
+
+MLflow keeps absolute locations in experiments, runs, logged models and model versions. Where the workspace was moved,
+copied or restored, they would be read from, and written to, the former folder. All of them change in one transaction,
+before anything else uses the store; killed at any instant, the next command begins again.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from champion import homes
+from champion.errors import ServiceError
+
+_LOCATIONS = {
+    "experiments": ("artifact_location",),
+    "runs": ("artifact_uri",),
+    "logged_models": ("artifact_location",),
+    "model_versions": ("source", "storage_location"),
+}
+_TAGS = {"trace_tags": "mlflow.artifactLocation"}
+_HOME = "champion.home"
+_DEFAULT = "mlruns"  # the folder in the current directory where MLflow puts what has no location
+_BUSY_SECONDS = 120
+_log = logging.getLogger("champion.tracking")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One value to change: in `table`, `column`, the row `row`."""
+
+    table: str
+    column: str
+    row: int
+    value: str
+
+
+def relocate(home: Path, root: str, database: Path) -> int:
+    """Return how many locations of the store named another folder and now name one in `home`.
+
+    `root` is where artifacts go whose experiment was made without a location.
+
+    Raises:
+        ServiceError: the store cannot be read or written.
+    """
+    if not database.is_file():
+        return 0
+    try:
+        with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS, isolation_level=None)) as store:
+            if not _needed(store, home, root, database):
+                return 0
+            store.execute("begin immediate")
+            changes = list(_changes(store, home, root, database))
+            for one in changes:
+                store.execute(f"update {one.table} set {one.column} = ? where rowid = ?", (one.value, one.row))  # noqa: S608 - names from above
+            store.execute("commit")
+    except sqlite3.Error as error:
+        raise ServiceError(
+            f"{database}: its locations could not be brought to {home} ({error}); end what uses it, and run this again"
+        ) from error
+    if changes:
+        _log.warning(
+            "this workspace was used in another folder: %d locations in its MLflow store now lie in %s",
+            len(changes),
+            home,
+        )
+    return len(changes)
+
+
+def is_due(home: Path, root: str, database: Path) -> bool:
+    """Tell whether locations of the store name another folder than the present one, which `relocate` would change.
+
+    Raises:
+        ServiceError: the store cannot be read.
+    """
+    if not database.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as store:
+            return _needed(store, home, root, database)
+    except sqlite3.Error as error:
+        raise _unreadable(database, error) from error
+
+
+def outside(home: Path, database: Path) -> list[str]:
+    """Return the local folders outside the workspace that hold artifacts of its store, sorted; each once.
+
+    Raises:
+        ServiceError: the store cannot be read.
+    """
+    if not database.is_file() or not is_inside(home, database):
+        return []
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as store:
+            return sorted(set(_outside(store, home)))
+    except sqlite3.Error as error:
+        raise _unreadable(database, error) from error
+
+
+def _unreadable(database: Path, error: sqlite3.Error) -> ServiceError:
+    return ServiceError(f"{database} cannot be read ({error}): restore it from a backup")
+
+
+def _outside(store: sqlite3.Connection, home: Path) -> Iterator[str]:
+    for table, columns in _LOCATIONS.items():
+        for column in columns:
+            for _, value in _rows(store, table, column):
+                path = homes.local(value)
+                if path is not None and not path.is_relative_to(home):
+                    yield str(path if table == "experiments" else path.parent)
+
+
+def is_inside(home: Path, database: Path) -> bool:
+    """Tell whether a store lies in the workspace, and is no one else's."""
+    return database.is_relative_to(home)
+
+
+def _needed(store: sqlite3.Connection, home: Path, root: str, database: Path) -> bool:
+    """Tell without a lock whether anything may have to change."""
+    return next(_changes(store, home, root, database), None) is not None
+
+
+def _changes(store: sqlite3.Connection, home: Path, root: str, database: Path) -> Iterator[Change]:
+    inside = is_inside(home, database)
+    recorded = homes.former(home)
+    if not inside:  # others may use the store from the former folder, as long as that is there
+        recorded = [one for one in recorded if not Path(one).exists()]
+    supposed = [one for one in _tagged(store) if one not in recorded and one != str(home)] if inside else []
+    if recorded or supposed:
+        for table, columns in _LOCATIONS.items():
+            for column in columns:
+                yield from _moved(store, table, column, recorded, supposed, home)
+        for table, key in _TAGS.items():
+            yield from _moved(store, table, "value", recorded, supposed, home, key=key)
+        gone = [one for one in supposed if not Path(one).exists()]
+        for row, value in _rows(store, "tags", "value", _HOME):
+            if value in {*recorded, *gone}:
+                yield Change("tags", "value", row, str(home))
+    if inside:
+        yield from _without_location(store, home, root)
+
+
+def _moved(
+    store: sqlite3.Connection,
+    table: str,
+    column: str,
+    recorded: list[str],
+    supposed: list[str],
+    home: Path,
+    *,
+    key: str | None = None,
+) -> Iterator[Change]:
+    """Yield the values below a home that is recorded; below one that only runs speak of, those whose files are here."""
+    for row, value in _rows(store, table, column, key):
+        now = homes.moved(value, recorded, home)
+        if now == value and supposed:
+            then, supposedly = homes.local(value), homes.moved(value, supposed, home)
+            here = homes.local(supposedly)
+            if then is not None and here is not None and (here.exists() or not then.exists()):
+                now = supposedly
+        if now != value:
+            yield Change(table, column, row, now)
+
+
+def _without_location(store: sqlite3.Connection, home: Path, root: str) -> Iterator[Change]:
+    """Yield the experiments that MLflow placed in some process's current directory; what they hold stays readable."""
+    for row, value in _rows(store, "experiments", "artifact_location"):
+        path = homes.local(value)
+        relative = path is None and value.removeprefix("./").startswith(f"{_DEFAULT}/")
+        if relative or (path is not None and path.parent.name == _DEFAULT and not path.is_relative_to(home)):
+            yield Change("experiments", "artifact_location", row, f"{root}/{value.rpartition('/')[2]}")
+
+
+def _tagged(store: sqlite3.Connection) -> list[str]:
+    return sorted({value for _, value in _rows(store, "tags", "value", _HOME)})
+
+
+def _rows(store: sqlite3.Connection, table: str, column: str, key: str | None = None) -> Iterator[tuple[int, str]]:
+    """Yield row and value of a column, in tables of tags of one key; none where this MLflow has no such table."""
+    known: Mapping[str, None] = dict.fromkeys(one[0] for one in store.execute("select name from sqlite_master"))
+    if table not in known:
+        return
+    condition = f"{column} is not null" + (" and key = ?" if key else "")
+    yield from store.execute(f"select rowid, {column} from {table} where {condition}", (key,) if key else ()).fetchall()  # noqa: S608 - names from above

@@ -1,0 +1,115 @@
+"""What is acknowledged survives a power cut, and a file system that cannot keep that promise is named."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import file_system
+import pytest
+
+import champion
+
+_WRITES = """
+import sys
+from datetime import date
+from pathlib import Path
+import polars as pl
+from champion import files
+from champion.lake import layout
+from champion import contracts
+from champion.settings import Settings
+from champion.sources.staging import Staging
+from champion.tracking import books
+settings = Settings(home=sys.argv[1], archive=sys.argv[1])
+files.write_bytes(settings.home / "a" / "b" / "c" / "file", b"content")
+files.write_bytes(settings.lake / "raw" / "x" / "year=2024" / "file", b"content", shared=True)
+files.write_private(settings.home / "secret" / "folder" / "file", b"content")
+assert books.local(settings).add("a line", 1)
+staging = Staging(settings.staging, settings.archive)
+with staging.receiving() as part:
+    part.write(b"bars")
+    staging.keep("content/cm/bars.zip", date(2024, 1, 15), part, "0" * 64)
+with layout.locked(settings.lake, contracts.load("normalized_equity_ohlc")):
+    pass
+"""
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return file_system.library(tmp_path_factory.mktemp("watch"))
+
+
+def run(code: str, home: Path, watched: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "LD_PRELOAD": watched, **variables}
+    command = [sys.executable, "-c", code, str(home)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_every_new_folder_is_flushed_into_the_one_above_it(tmp_path: Path, watched: str) -> None:
+    log, home = tmp_path / "log", tmp_path / "deep" / "home"
+    done = run(_WRITES, home, watched, WATCH_LOG=str(log))
+    assert done.returncode == 0, done.stderr
+    calls = [line.split(" ", 1) for line in log.read_text().splitlines()]
+    made = [
+        (place, path) for place, (call, path) in enumerate(calls) if call == "mkdir" and path.startswith(str(tmp_path))
+    ]
+    passing = {".incoming", ".locks"}  # what lies there is of no use after a power cut
+    folders = {path for _, path in made}
+    assert {str(home), str(home / "a" / "b" / "c"), str(home / "staging" / "content" / "cm")} <= folders
+    lost = [
+        path
+        for place, path in made
+        if ["fsync", str(Path(path).parent)] not in calls[place:] and not passing & set(Path(path).parts)
+    ]
+    assert lost == []
+    for file in (home / "promotions.jsonl", home / "staging" / "content" / "cm" / "bars.zip"):
+        assert ["fsync", str(file.parent)] in calls, f"the name of {file} could be lost"
+    assert ["fsync", str(home / "promotions.jsonl")] in calls
+
+
+def test_a_file_system_without_locks_is_an_error_that_names_the_file(tmp_path: Path, watched: str) -> None:
+    code = "import sys; sys.argv[1:] = ['archive', 'add', 'file:///srv/nse']; from champion.cli.app import main; main()"
+    done = run(code, tmp_path, watched, WITHOUT_LOCKS="1", CHAMPION_HOME=str(tmp_path))
+    assert done.returncode == 1
+    assert f"MachineError: {tmp_path}/staging/.lock: No locks available; put the workspace on a file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_locks_and_folders_are_made_in_one_place() -> None:
+    """A lock of `filelock` names no file in its errors; the one of `champion.files` does."""
+    package = Path(champion.__file__).parent
+    found = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if re.search(r"\bFileLock\b", path.read_text()) and path.name != "files.py"
+    }
+    assert found == set()
+
+
+_ASKS = """
+import asyncio, sys
+from champion.services import prefect_server
+prefect_server.make_durable()
+from prefect.server.database.configurations import AioSqliteConfiguration
+
+async def ask():
+    engine = await AioSqliteConfiguration(connection_url=f"sqlite+aiosqlite:///{sys.argv[1]}/prefect.db").engine()
+    async with engine.connect() as connection:
+        for name in ("synchronous", "journal_mode", "foreign_keys"):
+            print((await connection.exec_driver_sql(f"pragma {name}")).scalar())
+    await engine.dispose()
+
+asyncio.run(ask())
+"""
+
+
+def test_prefect_s_store_brings_every_transaction_to_disk(tmp_path: Path) -> None:
+    """Its engine, as its server opens it: FULL is 2, and what Prefect sets besides stays."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PREFECT_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", _ASKS, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["2", "wal", "1"], done.stderr

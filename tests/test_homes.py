@@ -1,0 +1,245 @@
+"""A workspace is a folder: moved, copied or restored elsewhere, it works there and leaves the former place alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import asdict
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from hypothesis import given, strategies
+
+from champion import doctor, homes
+from champion.errors import ServiceError, UsageError
+from champion.services import local, together
+from champion.settings import Settings
+from champion.sources.staging import Staging
+from champion.tracking import registry, relocation, runs, store
+
+# MLflow 3.17 on SQLAlchemy 2.1
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+
+PARTS = strategies.lists(strategies.sampled_from(["a", "b", "c d", "é", "100%"]), min_size=1, max_size=4)
+
+
+@given(PARTS, PARTS, PARTS)
+def test_a_location_below_a_former_home_lies_below_the_present_one(
+    old: list[str], new: list[str], rest: list[str]
+) -> None:
+    former, home = Path("/", *old), Path("/", *new)
+    path = former.joinpath("mlflow", *rest)
+    nested = former != home and home.is_relative_to(former) and path.is_relative_to(home)
+    expected = path if nested else home.joinpath("mlflow", *rest)
+    assert homes.moved(path.as_uri(), [str(former)], home) == expected.as_uri()
+    assert homes.moved(str(path), [str(former)], home) == str(expected)
+    again = homes.moved(expected.as_uri(), [str(former)], home)
+    if not (former != home and former.is_relative_to(home) and expected.is_relative_to(former)):
+        assert again == expected.as_uri(), "a second time changes nothing"
+
+
+def test_the_list_of_homes_grows_only_when_the_folder_changes(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    homes.remember(first)
+    homes.remember(first)
+    assert (homes.recorded(first), homes.former(first)) == ([str(first)], [])
+    first.rename(second)
+    assert homes.former(second) == [str(first)]
+    homes.remember(second)
+    assert homes.recorded(second) == [str(first), str(second)]
+    (tmp_path / "link").symlink_to(second)
+    assert homes.former(tmp_path / "link") == [str(first)], "another name of the same folder is no former home"
+    (second / "home.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"home.json: expected a list of folders"):
+        homes.former(second)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A workspace with a run, its artifact, a version of a model made by hand, and a run of MLflow's own."""
+    settings = Settings(home=tmp_path_factory.mktemp("it's an original, 100%") / "home")
+    run_id = runs.open_run(settings, "notebooks", "first")
+    folder = settings.home.parent / "files"
+    folder.mkdir()
+    (folder / "page.html").write_text("what ran")
+    runs.log_files(settings, run_id, folder, "notebook")
+    runs.close_run(settings, run_id, "succeeded")
+    client = store.prepare(settings)
+    logged = client.create_logged_model(store.experiment_id(settings, "notebooks"), name="m", source_run_id=run_id)
+    registry.make_sure_of(settings, registry.MODEL, "a model")
+    client.create_model_version(
+        registry.MODEL, source=logged.artifact_location, run_id=run_id, model_id=logged.model_id
+    )
+    return settings
+
+
+def locations(database: Path) -> list[str]:
+    with closing(sqlite3.connect(database)) as books:
+        return [
+            value
+            for table, columns in relocation._LOCATIONS.items()
+            for column in columns
+            for (value,) in books.execute(f"select {column} from {table}")
+        ]
+
+
+def state(folder: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")}
+
+
+def test_a_copy_and_its_original_live_side_by_side(original: Settings, tmp_path: Path) -> None:
+    copy = Settings(home=tmp_path / "a copy")
+    shutil.copytree(original.home, copy.home)
+    before = state(original.home)
+    check = next(one for one in doctor.examine(copy) if one.name == "artifacts")
+    assert check.found.startswith("MLflow's store names another folder: the next command")
+    (run,) = runs.find_runs(copy, ["notebooks"])
+    assert runs.read_file(copy, run.run_id, "notebook/page.html") == b"what ran"
+    assert runs.location(run, "notebook/page.html") == str(
+        copy.artifacts / "notebooks" / run.run_id / "artifacts" / "notebook" / "page.html"
+    )
+    new = runs.open_run(copy, "notebooks", "second")
+    runs.log_files(copy, new, copy.artifacts / "notebooks" / run.run_id / "artifacts" / "notebook", "notebook")
+    runs.close_run(copy, new, "succeeded")
+    assert {
+        location.startswith(copy.artifacts.as_uri()) for location in locations(copy.home / "mlflow" / "mlflow.db")
+    } == {True}
+    assert state(original.home) == before, "nothing is written to the original"
+    assert [run.name for run in runs.find_runs(original, ["notebooks"])] == ["first"]
+    assert next(one for one in doctor.examine(copy) if one.name == "artifacts").found == "in the workspace"
+    assert relocation.relocate(copy.home, store.artifact_root(copy), copy.home / "mlflow" / "mlflow.db") == 0
+
+
+def test_a_store_killed_while_its_locations_change_is_old_or_new(original: Settings, tmp_path: Path) -> None:
+    """As a kill at any instant: the transaction is whole, and the next command finishes what was not begun."""
+    home = tmp_path / "copy"
+    shutil.copytree(original.home, home)
+    database = home / "mlflow" / "mlflow.db"
+    with closing(sqlite3.connect(database)) as books, books:
+        (template,) = books.execute("select * from runs limit 1").fetchall()
+        marks = ",".join("?" * len(template))
+        books.executemany(f"insert into runs values ({marks})", [(f"{n:032x}", *template[1:]) for n in range(20_000)])
+    code = (
+        "import sys; from pathlib import Path; from champion.tracking import relocation; print('ready', flush=True); "
+        "relocation.relocate(Path(sys.argv[1]), 'file:///none', Path(sys.argv[2]))"
+    )
+    command = [sys.executable, "-c", code, str(home), str(database)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    seen = set()
+    for number in range(6):
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(0.03 * number)
+            process.send_signal(signal.SIGKILL)
+        places = {location.startswith(home.as_uri()) for location in locations(database)}
+        assert len(places) == 1, "some locations changed, others did not"
+        seen |= places
+    relocation.relocate(home, "file:///none", database)
+    assert {location.startswith(home.as_uri()) for location in locations(database)} == {True}
+    assert False in seen, "no process was killed before it was done"
+
+
+def test_what_a_notebook_logs_by_itself_lies_in_the_workspace(tmp_path: Path) -> None:
+    """MLflow's own experiments, `Default` and one that a notebook makes, used from any current directory."""
+    settings = Settings(home=tmp_path / "home")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    store.prepare(settings)
+    code = (
+        "import mlflow\n"
+        "with mlflow.start_run():\n"
+        "    mlflow.log_text('default', 'a.txt')\n"
+        "mlflow.set_experiment('of my own')\n"
+        "with mlflow.start_run():\n"
+        "    mlflow.log_text('own', 'b.txt')\n"
+    )
+    variables = {**os.environ, **store.surroundings(settings), "MLFLOW_TRACKING_URI": settings.tracking}
+    subprocess.run([sys.executable, "-c", code], cwd=elsewhere, env=variables, check=True, capture_output=True)
+    assert list(elsewhere.iterdir()) == []
+    found = {path.name: path.read_text() for path in settings.artifacts.rglob("*.txt")}
+    assert found == {"a.txt": "default", "b.txt": "own"}
+    assert relocation.outside(settings.home, settings.home / "mlflow" / "mlflow.db") == []
+
+
+def test_an_experiment_in_some_current_directory_is_brought_into_the_workspace(
+    original: Settings, tmp_path: Path
+) -> None:
+    """As versions before 0.3.0 left `Default`; an experiment that somebody placed elsewhere on purpose stays there."""
+    home = tmp_path / "home"
+    shutil.copytree(original.home, home)
+    database = home / "mlflow" / "mlflow.db"
+    with closing(sqlite3.connect(database)) as books, books:
+        books.execute("update experiments set artifact_location = '/mlruns/0' where name = 'Default'")
+        books.execute(
+            "insert into experiments (name, artifact_location, lifecycle_stage, workspace) "
+            "values ('big', 'file:///srv/big', 'active', 'default')"
+        )
+    client = store.prepare(Settings(home=home))
+    assert client.get_experiment_by_name("Default").artifact_location == f"{(home / 'mlflow' / 'artifacts').as_uri()}/0"
+    assert client.get_experiment_by_name("big").artifact_location == "file:///srv/big"
+    assert relocation.outside(home, database) == ["/srv/big"]
+
+
+def test_a_workspace_whose_store_is_lost_after_a_move_does_not_begin_an_empty_one(
+    original: Settings, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(original.home, home)
+    (home / "mlflow" / "mlflow.db").unlink()
+    with pytest.raises(ServiceError, match="was here and is gone: bring it back"):
+        store.prepare(Settings(home=home))
+    assert homes.former(home) == [str(original.home)]
+
+
+def test_an_archive_in_the_workspace_moves_along(tmp_path: Path) -> None:
+    """The demo's archive lies in its workspace: files fetched before the move are those of the same archive."""
+    home = tmp_path / "before"
+    staging = Staging(home / "staging", (home / "archive").as_uri())
+    with staging.receiving() as part:
+        part.write(b"bars")
+        staging.keep("bars.zip", date(2024, 1, 15), part, sha256(b"bars").hexdigest())
+    home.rename(now := tmp_path / "after")
+    moved = Staging(now / "staging", (now / "archive").as_uri())
+    assert moved.known() == [(now / "archive").as_uri(), (home / "archive").as_uri()]
+    found = moved.find(["bars.zip"], date(2024, 1, 15))
+    assert found is not None
+    assert found.path == now / "staging" / "bars.zip"
+    moved.require_same_archive()
+    Staging(now / "staging", (home / "archive").as_uri()).require_same_archive()  # a copy may go on with the original's
+    with pytest.raises(UsageError, match="two archives in one workspace"):
+        Staging(now / "staging", (tmp_path / "another").as_uri()).require_same_archive()
+
+
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_a_copy_leaves_the_servers_of_its_original_alone(tmp_path: Path) -> None:
+    """`champion stop` ends what was started for this folder: also after it was moved, and never for a copy of it."""
+    settings = Settings(home=tmp_path / "original")
+    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+    server = local.start(settings, "prefect", sleeper, {**os.environ, "PREFECT_HOME": str(settings.prefect_home)}, 1)
+    copy = settings.model_copy(update={"home": tmp_path / "copy"})
+    shutil.copytree(settings.home, copy.home)
+    assert together.stop(copy) == []
+    assert local.recorded(copy, "prefect") is None
+    assert server.alive
+    record = copy.services / "prefect.json"
+    for written in (settings.services / "prefect.json", record):  # as earlier versions wrote it
+        written.write_text(json.dumps({"pid": server.pid, "born": server.born, "port": 1}))
+    assert together.stop(copy) == []
+    assert server.alive
+    settings.home.rename(moved := tmp_path / "moved")
+    now = settings.model_copy(update={"home": moved})
+    assert json.loads((moved / "services" / "prefect.json").read_text()).keys() == {"pid", "born", "port"}
+    (moved / "services" / "prefect.json").write_text(json.dumps(asdict(server)))
+    assert together.stop(now) == ["prefect"]
+    assert not server.alive
+    assert together.stop(now) == []

@@ -1,0 +1,343 @@
+"""Ledger, registry and alias: what a person, a crash or a lost disk does to one of them is seen, and put right."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, strategies
+from sklearn.linear_model import LogisticRegression
+
+from champion import doctor
+from champion.errors import LedgerOvertaken, ModelError, UsageError
+from champion.pipeline import status
+from champion.pipeline.promote import OUT_OF_SAMPLE
+from champion.settings import Settings
+from champion.tracking import anchor, books, ledger, promotion, recovery, registry, runs, standing, store
+from champion.tracking.promotion import Decision
+
+# MLflow 3.17 on SQLAlchemy 2.1
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+
+YES = Decision(promote=True, reasons=("it is better",))
+
+
+def registered(settings: Settings, seed: int) -> registry.Version:
+    inputs = pl.DataFrame({"rsi_14": np.random.default_rng(seed).normal(size=50)})
+    model = LogisticRegression().fit(inputs.to_numpy(), inputs["rsi_14"].to_numpy() > seed / 10)
+    run_id = runs.open_run(settings, "training", "fit")
+    made = registry.register(settings, model, inputs, run_id=run_id, feature_version="v1")
+    runs.close_run(settings, run_id, "succeeded")
+    return made
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A workspace with three versions, of which the first and then the second was promoted; tests only copy it."""
+    settings = Settings(home=tmp_path_factory.mktemp("made") / "home", archive=str(tmp_path_factory.mktemp("archive")))
+    for seed in range(3):
+        registered(settings, seed)
+    promotion.promote(settings, 1, YES, reason="first")
+    promotion.promote(settings, 2, YES, reason="better")
+    return settings
+
+
+@pytest.fixture
+def workspace(made: Settings, tmp_path: Path) -> Settings:
+    """A copy of that workspace, which has its own store."""
+    home = tmp_path / "home"
+    shutil.copytree(made.home, home)
+    return made.model_copy(update={"home": home})
+
+
+def alias(settings: Settings) -> int | None:
+    return registry.alias_of(settings, registry.CHAMPION)
+
+
+def shown(settings: Settings) -> list[str]:
+    """Return what status and doctor say of the champion."""
+    check = next(one for one in doctor.examine(settings) if one.name == "champion")
+    return [status.status(settings).champion, f"{check.state} {check.found}"]
+
+
+def test_a_whole_workspace_raises_no_alarm(workspace: Settings) -> None:
+    assert standing.problem(workspace) is None
+    assert shown(workspace)[1] == "ok version 2, as ledger and alias say"
+    assert anchor.read(workspace) == anchor.Anchor(4, json.loads(books.of(workspace).held().lines[-1])["seal"])
+    with pytest.raises(UsageError, match="is whole and goes on"):
+        recovery.begin(workspace, reason="why not")
+    assert recovery.realign(workspace) == 2
+
+
+@pytest.mark.parametrize("where", [None, 1, 3])
+def test_an_alias_moved_or_removed_by_hand_is_shown_and_put_right(workspace: Settings, where: int | None) -> None:
+    client = store.prepare(workspace)
+    if where is None:
+        client.delete_registered_model_alias(registry.MODEL, registry.CHAMPION)
+    else:
+        client.set_registered_model_alias(registry.MODEL, registry.CHAMPION, str(where))
+    for said in shown(workspace):
+        assert (f"points at version {where}" if where else "is not set") in said
+        assert "`champion models repair`" in said
+    with pytest.raises(ModelError, match="the ledger says 2: `champion models repair`"):
+        standing.require_agreement(workspace)
+    with pytest.raises(ModelError, match="is champion already, but alias 'champion'"):
+        promotion.promote(workspace, 2, YES, reason="again")
+    assert recovery.realign(workspace) == where
+    assert alias(workspace) == 2
+    assert standing.problem(workspace) is None
+    assert len(promotion.history(workspace)) == 4, "nothing was decided"
+
+
+def test_the_version_of_a_moved_alias_may_be_promoted_and_rolled_back(workspace: Settings) -> None:
+    registry.point(workspace, registry.CHAMPION, 3)
+    assert promotion.in_force(workspace) == 2, "the ledger counts"
+    assert promotion.promote(workspace, 3, YES, reason="made official", against=2).previous == 2
+    registry.point(workspace, registry.CHAMPION, 1)
+    assert promotion.rollback(workspace, reason="back").version == 2
+    assert (alias(workspace), standing.problem(workspace)) == (2, None)
+
+
+def test_where_the_champion_was_deleted_another_one_can_be_promoted(workspace: Settings) -> None:
+    store.prepare(workspace).delete_model_version(registry.MODEL, "2")
+    for said in shown(workspace):
+        assert "version 2 was promoted on" in said
+        assert "`champion models promote N --force --reason WHY`" in said
+    with pytest.raises(ModelError, match="has no version 2"):
+        standing.require_agreement(workspace)
+    assert promotion.promote(workspace, 3, YES, reason="the other one was deleted").previous == 2
+    assert (alias(workspace), standing.problem(workspace)) == (3, None)
+    with pytest.raises(ModelError, match="version 2 was promoted on"):
+        promotion.rollback(workspace, reason="to one that is no more")
+
+
+def drop_last_line(settings: Settings) -> None:
+    path = settings.home / "promotions.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+
+
+def drop_file(settings: Settings) -> None:
+    (settings.home / "promotions.jsonl").unlink()
+
+
+def empty_file(settings: Settings) -> None:
+    (settings.home / "promotions.jsonl").write_bytes(b"")
+
+
+def exchange_file(settings: Settings) -> None:
+    """Another ledger of the same length, each of its lines sealed as it must be."""
+    book = books.local(settings)
+    entries, path = ledger.read(book), settings.home / "promotions.jsonl"
+    path.unlink()
+    forged = [one for one in entries if one.decision == 1]
+    for entry in (*forged, *forged):
+        seen = ledger.read(book)
+        done = ledger.Entry(**{**_fields(entry), "state": "done", "decision": len(seen) + 1})
+        ledger.append(book, done, seen)
+
+
+def _fields(entry: ledger.Entry) -> dict[str, object]:
+    return {name: getattr(entry, name) for name in entry.__dataclass_fields__}
+
+
+def lose_registry(settings: Settings) -> None:
+    shutil.rmtree(settings.home / "mlflow")
+    for seed in (7, 8):
+        registered(settings, seed)  # other models, under the old numbers
+
+
+def lose_store(settings: Settings) -> None:
+    shutil.rmtree(settings.home / "mlflow")
+
+
+LOSSES = [drop_last_line, drop_file, empty_file, exchange_file, lose_registry, lose_store]
+
+
+@pytest.mark.parametrize("lose", LOSSES, ids=lambda one: one.__name__)
+def test_a_ledger_that_lost_lines_or_its_registry_decides_nothing(
+    workspace: Settings, lose: Callable[[Settings], None]
+) -> None:
+    lose(workspace)
+    before = (workspace.home / "mlflow" / "mlflow.db").exists()
+    assert standing.problem(workspace) is not None
+    for said in shown(workspace):
+        assert "champion models begin" in said or "bring" in said
+    assert (workspace.home / "mlflow" / "mlflow.db").exists() is before, "nothing is made by looking"
+    for decide in (
+        lambda: promotion.rollback(workspace, reason="back"),
+        lambda: promotion.promote(workspace, 2, YES, reason="again"),
+        lambda: standing.require_agreement(workspace),
+    ):
+        with pytest.raises(ModelError):
+            decide()
+    champion = alias(workspace)
+    entry = recovery.begin(workspace, reason="the disk failed")
+    assert (entry.kind, entry.version) == ("begin", champion or 0)
+    assert standing.problem(workspace) is None
+    kept = sorted(workspace.home.glob("promotions.jsonl.before-*"))
+    assert [str(path) for path in kept] == ([entry.evidence["kept"]] if lose is not drop_file else [])
+    if champion is None:
+        registered(workspace, 9)
+        assert promotion.promote(workspace, 1, YES, reason="anew").previous is None
+    else:
+        assert promotion.promote(workspace, 1, YES, reason="anew").previous == champion
+    assert (alias(workspace), standing.problem(workspace)) == (1, None)
+
+
+def test_a_ledger_of_an_earlier_version_goes_on_and_is_anchored_by_its_next_line(workspace: Settings) -> None:
+    """Lines of 0.2.0 hold no digest of the model, and its registry knows nothing of the ledger."""
+    book, entries = books.local(workspace), promotion.history(workspace)
+    (workspace.home / "promotions.jsonl").unlink()
+    for number, entry in enumerate(entries):
+        ledger.append(book, ledger.Entry(**{**_fields(entry), "model": None}), ledger.read(book)[:number])
+    store.prepare(workspace).delete_registered_model_tag(registry.MODEL, "champion.ledger")
+    assert anchor.read(workspace) is None
+    assert standing.problem(workspace) is None
+    promotion.promote(workspace, 3, YES, reason="by this version")
+    assert (anchor.read(workspace) or anchor.Anchor(0, "")).lines == 6
+    assert promotion.rollback(workspace, reason="to a line without a digest").version == 2
+
+
+def test_a_lost_registry_under_a_ledger_of_an_earlier_version_is_noticed(workspace: Settings) -> None:
+    book, entries = books.local(workspace), promotion.history(workspace)
+    (workspace.home / "promotions.jsonl").unlink()
+    for number, entry in enumerate(entries):
+        ledger.append(book, ledger.Entry(**{**_fields(entry), "model": None}), ledger.read(book)[:number])
+    lose_registry(workspace)
+    assert "is not the model that was promoted" in str(standing.problem(workspace))
+    with pytest.raises(ModelError, match="not the model that was promoted on"):
+        promotion.rollback(workspace, reason="to another model under an old number")
+    assert alias(workspace) is None
+
+
+def test_a_line_cut_off_before_the_registry_knew_it_counts(workspace: Settings) -> None:
+    """A crash between the line and the anchor: the ledger is one line ahead."""
+    book = books.local(workspace)
+    seen = ledger.read(book)
+    ledger.append(book, ledger.draft(seen, "promote", 3, "then the power failed"), seen)
+    assert standing.damage(workspace) is None
+    assert recovery.realign(workspace) == 3, "the pending promotion is finished first"
+    assert promotion.history(workspace)[-1].state == "done"
+
+
+def test_no_decision_begins_on_one_that_has_not_ended(tmp_path: Path) -> None:
+    """Of two machines one read the ledger before the other's line, and again after it: it must not go on."""
+    book = books.FileBook(tmp_path / "promotions.jsonl")
+    begun = ledger.append(book, ledger.draft([], "promote", 1, "first"), [])
+    with pytest.raises(LedgerOvertaken, match="decision 1 is not ended yet"):
+        ledger.append(book, ledger.draft([begun], "promote", 2, "on top of it"), [begun])
+    assert ledger.read(book) == [begun]
+
+
+@given(strategies.integers(0, 4), strategies.integers(0, 4), strategies.booleans())
+def test_only_a_ledger_that_reaches_its_anchor_is_whole(kept: int, anchored: int, other: bool) -> None:
+    lines = [json.dumps({"seal": f"{number}", "model": ""}) for number in range(kept)]
+    known = anchor.Anchor(anchored, "other" if other else f"{anchored - 1}") if anchored else None
+    missing = standing.missing(books.Held(tuple(lines), kept + 1), known, required=True)
+    whole = (kept >= anchored and not other) if known else kept <= 1
+    assert (missing is None) is whole
+
+
+def test_a_bad_tag_and_a_version_of_another_tool_fail_alone(workspace: Settings) -> None:
+    client = store.prepare(workspace)
+    source = client.get_model_version(registry.MODEL, "1").source
+    foreign = int(client.create_model_version(registry.MODEL, source=source).version)
+    for bad in ("not json", "{}", "[1]", "null"):
+        client.set_model_version_tag(registry.MODEL, "3", registry.FEATURES, bad)
+        found = {version.number: version.problem for version in registry.versions(workspace)}
+        assert {number for number, problem in found.items() if not problem} == {1, 2}
+        assert registry.load(workspace).version.number == 2
+        assert standing.problem(workspace) is None
+        with pytest.raises(ModelError, match=r"version 3: tag champion.features is no list of features"):
+            registry.load(workspace, 3)
+    with pytest.raises(ModelError, match=rf"version {foreign}: it has no tag champion.features"):
+        registry.load(workspace, foreign)
+    version = registry.find(workspace, foreign)
+    with pytest.raises(ModelError, match=r"has no tag champion.horizon: it was not registered by training"):
+        version.whole("champion.horizon")
+    client.set_model_version_tag(registry.MODEL, "1", "champion.horizon", "five")
+    client.set_model_version_tag(registry.MODEL, "1", "champion.learnt_to", "31-12-2024")
+    with pytest.raises(ModelError, match="'five', not a whole number"):
+        registry.find(workspace, 1).whole("champion.horizon")
+    with pytest.raises(ModelError, match="'31-12-2024', not a date"):
+        registry.find(workspace, 1).day("champion.learnt_to")
+    assert runs.known(workspace, "0" * 32) is None
+
+
+_REGISTERS = """
+import sys
+from datetime import date, timedelta
+import numpy as np, polars as pl
+from sklearn.linear_model import LogisticRegression
+from champion.estimators import Recipe
+from champion.pipeline.register import Task, register_challenger
+from champion.settings import Settings
+from champion.tracking import runs, store
+from champion.training import TrainingResult
+from champion.universe import find
+settings, rng = Settings(home=sys.argv[1]), np.random.default_rng(5)
+day = date(2024, 1, 15)
+frame = pl.DataFrame({"x": rng.normal(size=50)}).with_columns(
+    forward_return=pl.lit(0.1), trade_date=pl.lit(day), label_end=pl.lit(day + timedelta(days=7)))
+model = LogisticRegression().fit(frame.select("x").to_numpy(), frame["x"].to_numpy() > 0)
+out = frame.select("trade_date", score="x", forward_return="x")
+result = TrainingResult(Recipe("logistic"), model, ("x",), out, folds=out, importance=out, metrics={})
+task, measured = Task(find("all"), 5, 1), {"canary_passed": 1.0}
+store.prepare(settings)
+print("ready", flush=True)
+for number in range(100):
+    run_id = runs.open_run(settings, "training", "fit")
+    register_challenger(settings, result, frame, task, run_id=run_id, measured=measured)
+    print(number, flush=True)
+"""
+
+
+def test_a_version_is_seen_once_all_that_it_is_judged_by_is_there(workspace: Settings) -> None:
+    """Killed at any instant, training leaves no version without its file, its scores out of sample, its canary."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", _REGISTERS, str(workspace.home)]
+    checked = 3
+    for number in range(4):
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            assert process.stdout.readline() == "0\n"
+            time.sleep(0.13 * number)
+            process.send_signal(signal.SIGKILL)
+        for version in registry.versions(workspace):
+            if version.number > 3:
+                assert registry.load(workspace, version.number).version.features == ("x",)
+                assert runs.read_file(workspace, version.run_id, OUT_OF_SAMPLE) is not None
+                assert runs.get(workspace, version.run_id).metrics["canary_passed"] == 1.0
+                checked = max(checked, version.number)
+    assert checked >= 7, "each process registered one version at least"
+
+
+def test_the_commands_repair_and_begin(workspace: Settings) -> None:
+    def said(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "champion", "models", *arguments]
+        variables = {**os.environ, "CHAMPION_HOME": str(workspace.home), "PYTHONPATH": os.pathsep.join(sys.path)}
+        return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+
+    store.prepare(workspace).delete_registered_model_alias(registry.MODEL, registry.CHAMPION)
+    assert json.loads(said("repair", "--json").stdout) == {"alias before": None, "champion": 2}
+    drop_last_line(workspace)
+    done = said("history")
+    assert done.returncode == 1
+    assert "it has 3 of 4 lines, the rest is missing" in done.stderr
+    begun = json.loads(said("begin", "--reason", "the disk failed", "--json").stdout)
+    assert begun["champion"] == 2
+    assert Path(begun["kept"]).exists()
+    today = promotion.history(workspace)[-1].at.date() + timedelta(days=1)
+    assert (promotion.champion_on(workspace, today) or promotion.history(workspace)[0]).version == 2
