@@ -39,13 +39,15 @@ def lake() -> Lake:
 def scan(name: str, start: date | str | None = None, end: date | str | None = None) -> pl.LazyFrame:
     """Return a dataset's rows lazily, as `scan("normalized_equity_ohlc", "2024-01-01")`; dates included.
 
+    They come session by session.
+
     Raises:
         ContractError: there is no such dataset; the message lists those there are.
 
     >>> scan("normalized_equity_ohlc", "2024-01-16").select("symbol", "close").sort("symbol").first().collect().row(0)
     ('ACME', 116.25)
     """
-    return lake().scan(name, as_date(start), as_date(end))
+    return lake().scan(name, as_date(start), as_date(end), in_order=True)
 
 
 def sql(text: str, **parameters: Any) -> pl.DataFrame:

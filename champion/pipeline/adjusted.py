@@ -44,9 +44,9 @@ def scan_adjusted(
 ) -> pl.LazyFrame:
     """Return this workspace's adjusted bars, as `scan_adjusted("2024-01-01", as_of="2024-06-28")`; dates included.
 
-    They are in the scale of the last session in the range. `as_of` asks for what was known then (a date means its
-    close): the sessions, files and corporate actions of later are not there. `total_return` adjusts prices for
-    dividends too. `adjustment_factor` tells what each price was divided by.
+    They are sorted by session and instrument, in the scale of the last session in the range. `as_of` asks for what was
+    known then (a date means its close): the sessions, files and corporate actions of later are not there.
+    `total_return` adjusts prices for dividends too. `adjustment_factor` is what each price was divided by.
 
     >>> scan_adjusted("2024-01-16").filter(symbol="ACME").select("close", "adjustment_factor").collect().row(0)
     (116.25, 1.0)
@@ -57,4 +57,4 @@ def scan_adjusted(
     found = adjusted_bars(
         workspace.lake(), workspace.as_date(start), workspace.as_date(end), known, total_return=total_return
     )
-    return found.lazy()
+    return found.sort("trade_date", "instrument_id").lazy()

@@ -18,6 +18,7 @@ from champion.lake import Lake
 from champion.pipeline import outcomes, quality
 from champion.pipeline.bars import BARS, equity_bars
 from champion.pipeline.build import FEATURES
+from champion.pipeline.moves import is_share, moves
 from champion.pipeline.status import RunLine, last_runs
 from champion.settings import Settings
 from champion.tracking import promotion
@@ -32,15 +33,18 @@ _MOVERS = 8
 class Morning:
     """What a quant wants to know of one session; frames are empty where there is nothing to say.
 
-    `bars` are the last sessions as traded; `market` counts of the session; `gates` what the quality gates say of it;
-    `moved` the features whose distribution moved since the month before, most first; `scores` the session's scores of
-    the champion; `outcomes` its earlier ones whose forward return was known by then; `runs` the newest recorded runs.
+    `bars` are the last sessions as traded, `moves` the adjusted moves of shares in them (`pipeline.moves`); `market`
+    counts of the session: shares with a bar, those that rose and fell, turnover in rupees; `gates` what the quality
+    gates say of it; `moved` the features whose distribution moved since the month before, most first; `scores` the
+    session's scores of the champion; `outcomes` its earlier ones whose forward return was known by then; `runs` the
+    newest recorded runs.
     """
 
     session: date
     made_at: datetime
     market: dict[str, float]
     bars: pl.DataFrame
+    moves: pl.DataFrame
     gates: pl.DataFrame
     moved: pl.DataFrame
     champion: str
@@ -55,10 +59,9 @@ class Morning:
 
     @property
     def movers(self) -> pl.DataFrame:
-        """The shares that rose and fell most, by simple return against the previous close; best first."""
-        today = self.bars.filter(pl.col("trade_date") == self.session, pl.col("prev_close") > 0)
-        change = pl.col("close") / pl.col("prev_close") - 1
-        returns = today.select("symbol", "close", "turnover", simple_return=change)
+        """The shares that rose and fell most, by adjusted return since their bar before; best first."""
+        today = self.moves.filter(pl.col("trade_date") == self.session)
+        returns = today.select("symbol", "close", "turnover", simple_return="change")
         ranked = returns.drop_nulls().sort("simple_return", "symbol", descending=[True, False])
         return ranked if ranked.height <= 2 * _MOVERS else pl.concat([ranked.head(_MOVERS), ranked.tail(_MOVERS)])
 
@@ -94,7 +97,8 @@ def morning(settings: Settings, session: date | None = None) -> Morning:
         raise UsageError(f"the lake has no session {session or ''}: {known}")
     session = session or sessions[-1]
     seen = [day for day in sessions if day <= session][-_SEEN:]
-    bars = equity_bars(lake, seen[0], session).collect()
+    bars = equity_bars(lake, seen[0], session).collect().filter(is_share(pl.col("symbol"), pl.col("isin")))
+    moved = moves(lake, seen[0], session)
     entry = promotion.current_champion(settings)
     told = outcomes.joined(lake, seen[0], session)
     if entry is not None:
@@ -102,8 +106,9 @@ def morning(settings: Settings, session: date | None = None) -> Morning:
     return Morning(
         session=session,
         made_at=clock.now(),
-        market=_market(bars.filter(pl.col("trade_date") == session)),
+        market=_market(bars.filter(pl.col("trade_date") == session), moved.filter(pl.col("trade_date") == session)),
         bars=bars,
+        moves=moved,
         gates=quality.check(lake, session, session).gates,
         moved=_moved(lake, session),
         champion=f"version {entry.version}" if entry else "none yet",
@@ -113,15 +118,14 @@ def morning(settings: Settings, session: date | None = None) -> Morning:
     )
 
 
-def _market(bars: pl.DataFrame) -> dict[str, float]:
+def _market(bars: pl.DataFrame, moved: pl.DataFrame) -> dict[str, float]:
     """Return the session's counts: shares traded, up, down, and their turnover in rupees."""
-    change = pl.col("close") - pl.col("prev_close")
-    return bars.select(
-        shares=pl.len(),
-        advances=(change > 0).sum(),
-        declines=(change < 0).sum(),
-        turnover=pl.col("turnover").cast(pl.Float64).sum(),
-    ).row(0, named=True)
+    return {
+        "shares": bars.height,
+        "advances": int((moved["change"] > 0).sum()),
+        "declines": int((moved["change"] < 0).sum()),
+        "turnover": float(bars["turnover"].cast(pl.Float64).sum()),
+    }
 
 
 def _moved(lake: Lake, session: date) -> pl.DataFrame:
