@@ -17,7 +17,6 @@ from champion.settings import Settings
 from champion.warehouse import adjustments, queries
 
 FIRST, EVE, EX = date(2024, 1, 12), date(2024, 1, 15), date(2024, 1, 16)
-FLAT = pl.col("instrument_id") != ""
 
 
 def price(session: date, symbol: str, isin: str | None, prev_close: float | None, close: float) -> pl.DataFrame:
