@@ -97,6 +97,33 @@ def last_session(end: date | str | None = None) -> date:
     return sessions[-1]
 
 
+def latest(end: date | str | None = None) -> date | None:
+    """Return what `last_session` does; where there is none, print what to do and return None, which selects no rows.
+
+    For notebooks that are to run to their end on an empty workspace too.
+
+    >>> str(latest())
+    '2024-01-16'
+    """
+    try:
+        return last_session(end)
+    except LakeError as error:
+        print(error)  # noqa: T201 - for the person who reads the notebook
+        return None
+
+
+def has_warehouse() -> bool:
+    """Tell whether this workspace's warehouse has been created; one on a server is asked for nothing and counts.
+
+    >>> has_warehouse()
+    True
+    """
+    from champion.warehouse import client  # noqa: PLC0415
+
+    path = client.embedded_path(settings())
+    return path is None or (path / "metadata" / f"{client.DATABASE}.sql").exists()
+
+
 def as_date(value: date | str | None) -> date | None:
     """Return an ISO text as a date; None and dates as they are.
 

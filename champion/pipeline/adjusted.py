@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
@@ -33,6 +33,20 @@ def adjusted_bars(
     bars = equity_bars(lake, start, end, as_of)
     chosen = (bars if columns is None else bars.select(columns)).collect()
     return adjust(chosen, known_factors(lake, as_of), total_return=total_return)
+
+
+def history_around(
+    lake: Lake, instrument_id: str | None, day: date | None, days: int, as_of: date | None = None
+) -> pl.DataFrame:
+    """Return one instrument's adjusted bars from `days` calendar days before `day` to as many after it, in order.
+
+    With `as_of` as they were known at that day's close. Empty where the instrument or the day is None.
+    """
+    if instrument_id is None or day is None:
+        return adjusted_bars(lake, date.max)
+    around, known = timedelta(days=days), as_of and session_close(as_of)
+    found = adjusted_bars(lake, day - around, day + around, known)
+    return found.filter(pl.col("instrument_id") == instrument_id).sort("trade_date")
 
 
 def scan_adjusted(
