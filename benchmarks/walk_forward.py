@@ -160,8 +160,10 @@ entry; one that is not traded on entry was not to be had. What a delisting costs
 the exchange: each case says what its figures would be if every share that was not traded again, merged ones too, had
 lost a further {-DELISTING:.0%}, the mean of failures on NYSE and AMEX (Shumway, Journal of Finance 52, 1997).
 
-Returns are those of the whole test range, turnover is the weight traded at each rebalance (2 is everything). The
-t-statistic counts every fifth session only, as labels overlap.
+Returns are those of the whole test range, turnover is the weight traded at each rebalance (2 is about everything), from
+the weights as the returns since the last one left them. Drawdowns are between rebalances' values of the portfolio.
+Sharpe ratios are annualised with {metrics.SESSIONS_PER_YEAR} sessions. The t-statistic counts every fifth session only,
+as labels overlap.
 
 | model | universe | tested from | AUC | rank IC | t | ICIR | gross | net | net Sharpe | drawdown | turnover |
 |---|---|---|---|---|---|---|---|---|---|---|---|

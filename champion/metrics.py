@@ -1,7 +1,9 @@
 """How good scores were, out of sample: rank correlation, quantiles, and what a long-short portfolio would have made.
 
 Frames hold trade_date, instrument_id, score and forward_return (a decimal), one row per instrument and session; rows
-without a forward return do not count. NaN and infinity are unknown, as null is.
+without a forward return do not count, and NaN and infinity are unknown as null is. Scores of a session that differ by
+rounding alone (`indicators.variation`) are equal scores. Sharpe ratios are annualised with `SESSIONS_PER_YEAR`
+sessions.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ from statistics import NormalDist
 
 import polars as pl
 
+from champion.indicators import realised
 from champion.indicators.unknown import known
+from champion.indicators.variation import varies
 
-SESSIONS_PER_YEAR = 250
+SESSIONS_PER_YEAR = realised.SESSIONS_PER_YEAR
 _NORMAL = NormalDist()
 _FEWEST = 3  # instruments a session needs for a correlation to mean anything
 
@@ -21,7 +25,7 @@ _FEWEST = 3  # instruments a session needs for a correlation to mean anything
 def information_coefficient(scores: pl.DataFrame) -> pl.DataFrame:
     """Return trade_date and ic: per session, the Pearson correlation of score and forward_return.
 
-    Sessions with fewer than 3 instruments, or where all scores are alike, are left out.
+    Sessions with fewer than 3 instruments, or where all scores or all returns are equal, are left out.
 
     >>> from datetime import date
     >>> scores = {"trade_date": [date(2024, 1, 1)] * 3, "score": [1, 2, 3], "forward_return": [0.0, 0.1, 0.5]}
@@ -47,8 +51,8 @@ def summarise_ic(ic: pl.DataFrame, horizon: int = 1) -> dict[str, float]:
 
     Labels over `horizon` sessions overlap, so only every `horizon`-th coefficient is new evidence: t is
     icir * sqrt(sessions / horizon), which also holds in small samples, where Newey-West errors call three times as
-    many worthless models significant as they should. It is NaN where every coefficient is alike or there are fewer
-    than two.
+    many worthless models significant as they should. icir and t are NaN where all coefficients are equal, and std is 0
+    there; all but sessions are NaN with fewer than two.
 
     >>> summary = summarise_ic(pl.DataFrame({"ic": [0.02, 0.04, 0.06]}), horizon=3)
     >>> {name: round(value, 4) for name, value in summary.items()}
@@ -58,7 +62,8 @@ def summarise_ic(ic: pl.DataFrame, horizon: int = 1) -> dict[str, float]:
     count = values.len()
     if count < 2:  # noqa: PLR2004 - a variance needs two
         return {"mean": math.nan, "std": math.nan, "icir": math.nan, "t": math.nan, "sessions": float(count)}
-    mean, std = float(values.mean()), float(values.std())  # type: ignore[arg-type]
+    mean = float(values.mean())  # type: ignore[arg-type]
+    std = float(values.std()) if _varies(values) else 0.0  # type: ignore[arg-type]
     icir = mean / std if std else math.nan
     return {
         "mean": mean,
@@ -96,9 +101,11 @@ def long_short_return(scores: pl.DataFrame, *, horizon: int, cost_bps: float = 0
 
     The portfolio holds the best `share` of instruments long and the worst short, equally weighted, half the capital a
     side, and is rebalanced every `horizon` sessions, so that holding periods do not overlap. `turnover` is the traded
-    weight, 2 for a portfolio wholly replaced on both sides; each unit traded costs `cost_bps` basis points. Equal
-    scores are taken together or not at all; where that leaves a side empty, as when all scores are equal, nothing is
-    held until the next rebalance.
+    weight, about 2 for a portfolio wholly replaced on both sides; each unit traded costs `cost_bps` basis points. It is
+    counted from the weights as the returns since the last rebalance left them (weight * (1 + return) over the capital
+    before costs), so keeping the same instruments trades what brings their weights back. `equity` is sampled at
+    rebalances. Equal scores are taken together or not at all; where that leaves a side empty, as when all scores are
+    equal, nothing is held until the next rebalance.
 
     >>> from datetime import date
     >>> scores = pl.DataFrame({
@@ -127,7 +134,9 @@ def long_short_return(scores: pl.DataFrame, *, horizon: int, cost_bps: float = 0
 
 
 def sharpe_ratio(returns: pl.Series, periods_per_year: float) -> float:
-    """Return mean over standard deviation of per-period returns, annualised; NaN with fewer than 2 or no variation.
+    """Return mean over standard deviation of per-period returns, annualised; NaN with fewer than 2 or if all are equal.
+
+    `periods_per_year` is `SESSIONS_PER_YEAR` over the sessions of a period.
 
     >>> round(sharpe_ratio(pl.Series([0.01, 0.03]), 1), 4)
     1.4142
@@ -135,7 +144,7 @@ def sharpe_ratio(returns: pl.Series, periods_per_year: float) -> float:
     returns = _numbers(returns)
     std = returns.std()
     mean = returns.mean()
-    if not isinstance(std, float) or not isinstance(mean, float) or std == 0:
+    if not isinstance(std, float) or not isinstance(mean, float) or not _varies(returns):
         return math.nan
     return mean / std * math.sqrt(periods_per_year)
 
@@ -164,6 +173,9 @@ def deflated_sharpe_ratio(
 def max_drawdown(equity: pl.Series) -> float:
     """Return the deepest fall from a peak, a decimal of it, never above 0; 0 for no returns at all.
 
+    It is sampled as `equity` is: that of `long_short_return` has a value a rebalance, so falls between two rebalances
+    are not seen. The capital of 1 before the first value is a peak too.
+
     >>> round(max_drawdown(pl.Series([1.0, 1.2, 0.9, 1.3])), 4)
     -0.25
     """
@@ -173,20 +185,32 @@ def max_drawdown(equity: pl.Series) -> float:
 
 
 def _known(scores: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows that count; scores of a session that do not vary are all the same number."""
     columns = ["score", "forward_return"]
-    return scores.with_columns(known(pl.col(name)).alias(name) for name in columns).drop_nulls(columns)
+    kept = scores.with_columns(known(pl.col(name)).alias(name) for name in columns).drop_nulls(columns)
+    score = pl.when(varies(pl.col("score"))).then("score").otherwise(pl.col("score").first())
+    return kept.with_columns(score=score.over("trade_date"))
 
 
 def _numbers(values: pl.Series) -> pl.Series:
     return values.to_frame("values").select(known(pl.col("values"))).to_series().drop_nulls()
 
 
+def _varies(values: pl.Series) -> bool:
+    """Tell whether returns or coefficients differ by more than rounding."""
+    return bool(values.to_frame("value").select(varies(pl.col("value"), scale=1.0)).item())
+
+
 def _per_session(scores: pl.DataFrame, correlation: pl.Expr) -> pl.DataFrame:
     return (
         _known(scores)
         .group_by("trade_date")
-        .agg(ic=correlation, count=pl.len())
-        .filter((pl.col("count") >= _FEWEST) & pl.col("ic").is_not_nan())
+        .agg(
+            ic=correlation,
+            count=pl.len(),
+            varies=varies(pl.col("score")) & varies(pl.col("forward_return"), scale=1.0),
+        )
+        .filter((pl.col("count") >= _FEWEST) & pl.col("varies") & pl.col("ic").is_not_nan())
         .select("trade_date", "ic")
         .sort("trade_date")
     )
@@ -205,11 +229,15 @@ def _weights(scores: pl.DataFrame, share: float) -> pl.DataFrame:
 
 
 def _traded(weights: pl.DataFrame, rebalances: pl.Series) -> pl.DataFrame:
-    """Return the weight that changed hands at each rebalance, from the portfolio before it."""
+    """Return the weight that changed hands at each rebalance, from the weights that returns made of the portfolio."""
     order = pl.DataFrame({"trade_date": rebalances}).with_row_index("_number").cast({"_number": pl.Int64})
-    held = weights.join(order, on="trade_date").select("_number", "instrument_id", "weight")
-    left = held.select(pl.col("_number") + 1, "instrument_id", -pl.col("weight"))
-    changes = pl.concat([held, left]).group_by("_number", "instrument_id").agg(pl.col("weight").sum().abs())
+    held = weights.join(order, on="trade_date").select("_number", "instrument_id", "weight", "forward_return")
+    worth = pl.col("weight") * (1 + pl.col("forward_return"))
+    capital = 1 + (pl.col("weight") * pl.col("forward_return")).sum().over("_number")
+    drifted = pl.when(capital > 0).then(worth / capital).otherwise("weight")  # no weight is a share of a lost capital
+    left = held.select(pl.col("_number") + 1, "instrument_id", weight=-drifted)
+    both = pl.concat([held.drop("forward_return"), left]).group_by("_number", "instrument_id")
+    changes = both.agg(pl.col("weight").sum().abs())
     traded = changes.group_by("_number").agg(turnover=pl.col("weight").sum())
     # Neither holding nor having held anything trades nothing: a 0 that is known, not a gap filled.
     return order.join(traded, on="_number", how="left").select("trade_date", pl.col("turnover").fill_null(0.0))

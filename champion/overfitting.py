@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from champion.errors import ModelError
+from champion.indicators.variation import RESIDUE
 
 BLOCKS = 10
 _FEWEST = 2  # trials, and sessions a block
@@ -59,6 +60,7 @@ def probability_of_overfitting(trials: pl.DataFrame, blocks: int = BLOCKS) -> tu
 
 def _ratio(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return each column's mean over its standard deviation, 0 where it does not vary."""
-    spread = values.std(axis=0, ddof=1)
+    moves = np.ptp(values, axis=0) > RESIDUE * np.maximum(np.abs(values).max(axis=0), 1.0)
+    spread = np.where(moves, values.std(axis=0, ddof=1), 0.0)
     ratio: NDArray[np.float64] = np.divide(values.mean(axis=0), spread, out=np.zeros(values.shape[1]), where=spread > 0)
     return ratio

@@ -39,13 +39,15 @@ def lake() -> Lake:
 def scan(name: str, start: date | str | None = None, end: date | str | None = None) -> pl.LazyFrame:
     """Return a dataset's rows lazily, as `scan("normalized_equity_ohlc", "2024-01-01")`; dates included.
 
+    They come session by session.
+
     Raises:
         ContractError: there is no such dataset; the message lists those there are.
 
     >>> scan("normalized_equity_ohlc", "2024-01-16").select("symbol", "close").sort("symbol").first().collect().row(0)
     ('ACME', 116.25)
     """
-    return lake().scan(name, as_date(start), as_date(end))
+    return lake().scan(name, as_date(start), as_date(end), in_order=True)
 
 
 def sql(text: str, **parameters: Any) -> pl.DataFrame:
@@ -93,6 +95,33 @@ def last_session(end: date | str | None = None) -> date:
         asked = f"no session up to {end}" if end else "no session yet"
         raise LakeError(f"{settings().home} has {asked}: run `champion demo`, or `champion backfill START END`")
     return sessions[-1]
+
+
+def latest(end: date | str | None = None) -> date | None:
+    """Return what `last_session` does; where there is none, print what to do and return None, which selects no rows.
+
+    For notebooks that are to run to their end on an empty workspace too.
+
+    >>> str(latest())
+    '2024-01-16'
+    """
+    try:
+        return last_session(end)
+    except LakeError as error:
+        print(error)  # noqa: T201 - for the person who reads the notebook
+        return None
+
+
+def has_warehouse() -> bool:
+    """Tell whether this workspace's warehouse has been created; one on a server is asked for nothing and counts.
+
+    >>> has_warehouse()
+    True
+    """
+    from champion.warehouse import client  # noqa: PLC0415
+
+    path = client.embedded_path(settings())
+    return path is None or (path / "metadata" / f"{client.DATABASE}.sql").exists()
 
 
 def as_date(value: date | str | None) -> date | None:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from champion.pipeline.estimate import Estimate
 from champion.pipeline.progress import Progress, silent
 
 _progress: ContextVar[Progress] = ContextVar("progress", default=silent)
+_estimate: ContextVar[Estimate | None] = ContextVar("estimate", default=None)
 
 
 def current() -> Progress:
@@ -24,3 +26,35 @@ def shown_by(progress: Progress) -> Iterator[None]:
         yield
     finally:
         _progress.reset(token)
+
+
+@contextmanager
+def estimated(estimate: Estimate) -> Iterator[None]:
+    """Have the stages inside count towards the whole."""
+    token = _estimate.set(estimate)
+    try:
+        yield
+    finally:
+        _estimate.reset(token)
+
+
+@contextmanager
+def stage(name: str, *, finishes: bool = True) -> Iterator[None]:
+    """Show progress inside as that of a stage of the whole, done at the end; outside of `estimated`, as it is.
+
+    A stage that is only begun here, as in another thread, does not finish here: see `finish`.
+    """
+    estimate = _estimate.get()
+    if estimate is None:
+        yield
+        return
+    with shown_by(estimate.stage(name)):
+        yield
+    if finishes:
+        estimate.finish(name)
+
+
+def finish(name: str) -> None:
+    """Count a stage as done."""
+    if (estimate := _estimate.get()) is not None:
+        estimate.finish(name)

@@ -194,6 +194,7 @@ def test_a_corrected_file_is_not_foreseen(settings: Settings, archive: Simulated
     assert equity_bars(lake).collect().height == then.height - 1
     looked_back = equity_bars(lake, as_of=between).collect()
     order = ["trade_date", "instrument_id"]
+    assert looked_back["trade_date"].is_sorted(), "a session that was corrected keeps its place"
     assert_frame_equal(looked_back.sort(order), then.sort(order), check_exact=True)
 
 
@@ -207,3 +208,5 @@ def test_a_notebook_asks_by_text(known: Settings, monkeypatch: pytest.MonkeyPatc
         workspace.settings.cache_clear()
     assert (eve["trade_date"].min(), eve["trade_date"].max()) == (date(2024, 5, 13), date(2024, 5, 17))
     assert paid["adjustment_factor"].max() >= 10.0
+    order = ["trade_date", "instrument_id"]
+    assert all(frame.equals(frame.sort(order)) for frame in (eve, paid))

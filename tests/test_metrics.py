@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy.stats import pearsonr, spearmanr
 
-from champion import metrics
+from champion import indicators, metrics
+from champion.pipeline import trials
 
 FIRST = date(2024, 1, 1)
 TIED = st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.5, 2.0])  # few values, so that equal ones are common
@@ -113,18 +114,21 @@ def test_a_long_short_portfolio_by_hand() -> None:
     frame = pl.concat([third, first, filler, between, second])
     found = metrics.long_short_return(frame, horizon=2, cost_bps=100)
     assert found["trade_date"].to_list() == [FIRST + timedelta(days=n) for n in (0, 2, 4)]
-    # half the capital long A, half short E; then turned round; then kept
+    # half the capital long A, half short E; then turned round; then kept, which trades what the returns moved
+    turned = (0.5 + 0.5 * 1.04 / 1.03) + (0.5 + 0.5 * 0.98 / 1.03)
+    kept = (0.5 * 1.10 / 1.04 - 0.5) + (0.5 - 0.5 * 1.02 / 1.04)
     assert found["gross_return"].to_list() == pytest.approx([0.03, 0.04, -0.05])
-    assert found["turnover"].to_list() == pytest.approx([1.0, 2.0, 0.0])
-    assert found["net_return"].to_list() == pytest.approx([0.02, 0.02, -0.05])
-    assert found["equity"].to_list() == pytest.approx([1.02, 1.02**2, 1.02**2 * 0.95])
+    assert found["turnover"].to_list() == pytest.approx([1.0, turned, kept])
+    net = [0.03 - 0.01, 0.04 - 0.01 * turned, -0.05 - 0.01 * kept]
+    assert found["net_return"].to_list() == pytest.approx(net)
+    assert found["equity"].to_list() == pytest.approx(np.cumprod([1 + one for one in net]).tolist())
 
 
 def test_going_flat_is_paid_for() -> None:
     opened = session([0.9, 0.5, 0.1], [0.02, 0.0, 0.0])
     flat = session([0.5, 0.5, 0.5], [0.5, 0.6, 0.7], FIRST + timedelta(days=1))
     found = metrics.long_short_return(pl.concat([opened, flat]), horizon=1, cost_bps=100)
-    assert found["turnover"].to_list() == [1.0, 1.0]
+    assert found["turnover"].to_list() == pytest.approx([1.0, (0.5 * 1.02 + 0.5) / 1.01])
     assert found["net_return"].to_list() == pytest.approx([0.0, -0.01])
 
 
@@ -132,6 +136,71 @@ def test_no_known_return_gives_no_rebalance() -> None:
     unknown = session([0.5, 0.6], [0.0, 0.0]).with_columns(forward_return=pl.lit(None, pl.Float64))
     assert metrics.long_short_return(unknown, horizon=1).is_empty()
     assert metrics.rank_ic(unknown).is_empty()
+
+
+SAME = st.floats(1e-9, 1e9) | st.floats(-1e9, -1e-9)
+RATES = st.floats(-0.5, 0.5)
+
+
+def residue(value: float, count: int, scale: float) -> list[float]:
+    """Return equal numbers as arithmetic leaves them: each apart from `value` by a few roundings at `scale`."""
+    return [value + (number % 3 - 1) * 2 * np.spacing(scale) for number in range(count)]
+
+
+@given(rate=RATES, count=st.integers(2, 400), rounded=st.booleans())
+def test_constant_returns_have_no_sharpe_ratio_and_constant_coefficients_no_t(
+    rate: float, count: int, rounded: bool
+) -> None:
+    values = residue(rate, count, 1.0) if rounded else [rate] * count
+    assert math.isnan(metrics.sharpe_ratio(pl.Series(values), metrics.SESSIONS_PER_YEAR))
+    found = metrics.summarise_ic(pl.DataFrame({"ic": values}), 5)
+    assert found["mean"] == pytest.approx(rate, abs=1e-12)
+    assert (found["std"], math.isnan(found["icir"]), math.isnan(found["t"])) == (0.0, True, True)
+    assert trials.deflated(trials.Trials(3, (0.1, 0.2, 0.3), pl.DataFrame()), pl.Series(values)) == {"trials": 4.0}
+
+
+@given(score=SAME, count=st.integers(3, 400), rounded=st.booleans(), of_returns=st.booleans())
+def test_constant_scores_or_returns_have_no_coefficient_and_choose_no_portfolio(
+    score: float, count: int, rounded: bool, of_returns: bool
+) -> None:
+    same = residue(score, count, score) if rounded else [score] * count
+    other = [float(number % 7) for number in range(count)]
+    frame = session(other, [one / 1e9 for one in same]) if of_returns else session(same, other)
+    assert metrics.information_coefficient(frame).is_empty()
+    assert metrics.rank_ic(frame).is_empty()
+    if not of_returns:
+        assert metrics.quantile_returns(frame).height == 1
+        assert metrics.long_short_return(frame, horizon=1)["turnover"].to_list() == [0.0]
+
+
+@given(st.lists(st.floats(-100, 100), min_size=3, max_size=40, unique=True), st.integers(-40, 40))
+def test_small_scores_that_vary_are_ranked_whatever_their_unit(values: list[float], power: int) -> None:
+    spread = (max(values) - min(values)) / max(map(abs, values))
+    frame = session([one * 2.0**power for one in values], [float(number) for number in range(len(values))])
+    assert metrics.rank_ic(frame).height == (spread > 1e-12)
+
+
+@given(st.lists(st.lists(RATES, min_size=5, max_size=5), min_size=2, max_size=6))
+def test_turnover_is_the_plain_loop_over_drifting_weights(returns: list[list[float]]) -> None:
+    scores = [0.9, 0.8, 0.5, 0.2, 0.1]
+    turning = [scores[at % 2 :] + scores[: at % 2] for at in range(len(returns))]
+    rows = enumerate(zip(turning, returns, strict=True))
+    frames = [session(ranked, row, FIRST + timedelta(at)) for at, (ranked, row) in rows]
+    found = metrics.long_short_return(pl.concat(frames), horizon=1)
+    weights, expected = [0.0] * 5, []
+    for ranked, row in zip(turning, returns, strict=True):
+        target = [0.5 if one == 0.9 else -0.5 if one == 0.1 else 0.0 for one in ranked]
+        expected.append(sum(abs(new - old) for new, old in zip(target, weights, strict=True)))
+        capital = 1 + sum(weight * rate for weight, rate in zip(target, row, strict=True))
+        weights = [weight * (1 + rate) / capital for weight, rate in zip(target, row, strict=True)]
+    assert found["turnover"].to_list() == pytest.approx(expected, abs=1e-12)
+
+
+def test_one_convention_of_annualisation() -> None:
+    closes = pl.DataFrame({"close": [100.0, 101.0, 100.0]})
+    of_indicator = closes.select(indicators.realised_volatility(pl.col("close"), 2)).to_series()[-1]
+    by_hand = np.std([math.log(1.01), -math.log(1.01)], ddof=1) * math.sqrt(metrics.SESSIONS_PER_YEAR)
+    assert of_indicator == pytest.approx(by_hand)
 
 
 def test_sharpe_ratio_by_hand() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from champion.errors import UsageError
 from champion.lake import Lake
+from champion.pipeline.adjusted import adjusted_bars
 from champion.pipeline.morning import Morning, morning
 from champion.pipeline.morning_page import render
 from champion.pipeline.status import RunLine
@@ -33,11 +34,12 @@ def seen(modelled: Settings) -> Morning:
 def test_it_counts_the_session_as_its_bars_do(seen: Morning, modelled: Settings) -> None:
     bars = Lake(modelled.lake).scan("normalized_equity_ohlc", SESSION, SESSION).collect()
     shares = bars.filter(pl.col("series").is_in(["EQ", "BE", "BZ", "SM", "ST"]))
-    up = shares.filter(pl.col("close") > pl.col("prev_close"))
-    assert (seen.market["shares"], seen.market["advances"]) == (shares.height, up.height)
+    adjusted = adjusted_bars(Lake(modelled.lake), end=SESSION).filter(pl.col("trade_date") == SESSION)
+    change = adjusted["close"] / adjusted["prev_close"] - 1
+    assert (seen.market["shares"], seen.market["advances"]) == (shares.height, (change > 0).sum())
     assert seen.market["turnover"] == pytest.approx(shares["turnover"].cast(pl.Float64).sum())
     best = seen.movers.row(0, named=True)
-    assert best["simple_return"] == (shares["close"] / shares["prev_close"] - 1).max()
+    assert best["simple_return"] == change.max()
 
 
 def test_it_tells_of_the_champion_alone_and_of_what_is_known_by_then(seen: Morning) -> None:

@@ -10,8 +10,10 @@ import pytest
 
 from champion.errors import FormatError, WrongSession
 from champion.normalize import instrument_id
-from champion.sources import legacy, parse, udiff
+from champion.sources import full, indices, legacy, parse, udiff
+from champion.sources.parse import BHAVCOPIES, read
 from champion.sources.publications import BHAVCOPY, BSE_BHAVCOPY, DELIVERY, Publication, bhavcopy_paths
+from champion.sources.table import Format
 
 SESSION = date(2024, 1, 15)
 ROW = (
@@ -91,6 +93,35 @@ def test_a_line_with_other_fields_is_refused_with_its_number() -> None:
 def test_what_is_no_bhavcopy_is_a_clear_error(name: str, content: bytes, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         parse(name, content, SESSION)
+
+
+@pytest.mark.parametrize("form", [*BHAVCOPIES, full.FORMAT, indices.FORMAT], ids=lambda form: form.source)
+def test_a_changed_header_names_each_new_and_missing_column(form: Format) -> None:
+    formats = [*BHAVCOPIES, form]
+    for header in form.headers:
+        columns = header.split(",")
+        for place, column in enumerate(columns):
+            if not (name := column.strip()):
+                continue
+            before, after = columns[:place], columns[place + 1 :]
+            cases = {
+                f"against {form.source}: missing columns {name!r}.": [*before, *after],
+                f"against {form.source}: new columns 'Added'; missing columns {name!r}.": [*before, "Added", *after],
+                f"against {form.source}: new columns 'Added'.": [*before, "Added", column, *after],
+                f"against {form.source}: repeated columns {name!r}.": [*before, column, column, *after],
+            }
+            for wanted, changed in cases.items():
+                with pytest.raises(FormatError, match="unknown header") as refused:
+                    read("a.csv", "\n".join([",".join(changed), "1", ""]).encode(), SESSION, formats)
+                assert wanted in str(refused.value)
+
+
+def test_a_header_that_only_moved_says_so() -> None:
+    columns = udiff.HEADERS[1].split(",")
+    with pytest.raises(FormatError, match="against nse_cm_udiff: the same columns in another order"):
+        parse("a.csv", udiff_file(ROW, header=",".join(reversed(columns))), SESSION)
+    with pytest.raises(FormatError, match="only spaces or empty columns differ"):
+        parse("a.csv", udiff_file(ROW, header=f"{udiff.HEADERS[1]},,"), SESSION)
 
 
 def test_a_file_of_another_session_is_told_from_damage() -> None:

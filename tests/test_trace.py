@@ -21,6 +21,7 @@ from champion.pipeline.trace_forward import forward
 from champion.plots.trace import trace_graph
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
+from champion.tracking import registry
 
 SESSION, LAST = date(2024, 1, 15), date(2024, 1, 31)
 
@@ -97,6 +98,23 @@ def test_a_file_touches_its_rows_and_all_features_from_there_on(built: Settings)
     assert forward(built, nodes[name].digest[:12]).nodes == found.nodes
     (path,) = built.staging.rglob(name)
     assert forward(built, str(path)).nodes == found.nodes
+
+
+def test_models_and_predictions_lie_below_the_feature_set_they_use(modelled: Settings, tmp_path: Path) -> None:
+    made = modelled.model_copy(update={"home": tmp_path / "home"})
+    shutil.copytree(modelled.home, made.home)
+    build_features(Lake(made.lake), date(2024, 8, 29), date(2024, 8, 30), feature_set="alpha158")
+    found = forward(made, "BhavCopy_NSE_CM_0_0_0_20240122_F_0000.csv.zip")
+    above: dict[str, set[str]] = {}
+    path: list[str] = []
+    for depth, node, _ in found.walk():
+        path[depth:] = [node.name]
+        above.setdefault(node.kind if node.kind != "dataset" else node.name, set()).add(
+            path[depth - 1] if depth else ""
+        )
+    assert above["features_equity_alpha158"] == above[FEATURES] == {BARS}
+    assert above["run"] == {FEATURES}
+    assert above["predictions_equity_scores"] == {FEATURES, f"{registry.MODEL} version 1"}
 
 
 def test_a_list_of_actions_touches_factors_and_features(built: Settings) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -26,6 +28,8 @@ out = Console(highlight=False, markup=False)  # what is shown comes from files: 
 err = Console(stderr=True, highlight=False, markup=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+_LINE_SECONDS = 15.0
+
 Force = Annotated[bool, typer.Option("--force", help="Do it again even where nothing changed.")]
 
 
@@ -111,8 +115,14 @@ def stages(count: int, *, hidden: bool = False) -> Callable[[str], None]:
 
 
 @contextmanager
-def progress_bar(*, hidden: bool = False) -> Iterator[Progress]:
-    """Yield a progress callback drawn as one bar on stderr; nothing is drawn for machines."""
+def progress_bar(*, hidden: bool = False, lines: bool = False) -> Iterator[Progress]:
+    """Yield a progress callback drawn as one bar on stderr; nothing is drawn for machines.
+
+    With `lines`, where no bar can be drawn, a line is printed now and then.
+    """
+    if lines and not hidden and not err.is_terminal:
+        yield _lines()
+        return
     columns = (
         TextColumn("{task.description:<44.44}", markup=False),
         BarColumn(),
@@ -128,9 +138,24 @@ def progress_bar(*, hidden: bool = False) -> Iterator[Progress]:
         yield tell
 
 
+def _lines() -> Progress:
+    """Return a progress callback that prints a line at the start, every few seconds, and at the end."""
+    printed = -math.inf
+
+    def tell(done: int, total: int, label: str) -> None:
+        nonlocal printed
+        if done >= total or time.monotonic() - printed >= _LINE_SECONDS:
+            printed = time.monotonic()
+            err.print(f"{done / max(total, 1):.0%} {label}", style="dim", soft_wrap=True)
+
+    return tell
+
+
 @contextmanager
-def flow_context(chosen: Settings, *, hidden: bool = False) -> Iterator[None]:
+def flow_context(chosen: Settings, *, hidden: bool = False, lines: bool = False) -> Iterator[None]:
     """Prepare this process for a flow: the workspace's Prefect server up, its address set, progress shown.
+
+    With `lines`, progress is shown also where no bar can be drawn.
 
     Must come before anything imports prefect, which reads its settings once.
 
@@ -145,7 +170,7 @@ def flow_context(chosen: Settings, *, hidden: bool = False) -> Iterator[None]:
         os.environ.setdefault(name, "CRITICAL")  # errors come as one message at the end
     from flows.progress import shown_by  # noqa: PLC0415
 
-    with progress_bar(hidden=hidden) as tell, shown_by(tell):
+    with progress_bar(hidden=hidden, lines=lines) as tell, shown_by(tell):
         try:
             yield
         except ChampionError:

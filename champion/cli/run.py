@@ -100,13 +100,15 @@ def backfill(
 ) -> None:
     """Bring a range of sessions from the archive to features in the warehouse; what is done is skipped.
 
+    Progress is shown as percent of the whole, with an estimate of the time left.
+
     Example: champion backfill 2024-01-01 2024-12-31
     """
     from champion.pipeline import fetch  # noqa: PLC0415
 
     first, last, chosen = console.day(start), console.day(end), console.settings()
     fetch.check(chosen, first, last)
-    with console.flow_context(chosen, hidden=as_json):
+    with console.flow_context(chosen, hidden=as_json, lines=True):
         from flows import ranges, runners  # noqa: PLC0415
         from flows.market_data import historical_backfill  # noqa: PLC0415
 

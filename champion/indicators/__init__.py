@@ -3,9 +3,10 @@
 Textbook names, scales and warm-up rows, as in TA-Lib; name the result (`rsi_14=rsi(...)` or `.alias`). Grouping by
 instrument is the caller's: see `champion.features`. `cross_section` is for the other direction, one session.
 
-Bars are whole (`bars.check_bars` refuses others). Where a column has a null anyway, an indicator over a window is null
-while its window holds it, and after that as if it had never been. One marked recursive, which remembers every bar, is
-null on that bar, one of changes also on the next, and goes on from what it remembered.
+Bars are whole (`bars.check_bars` refuses others), but an indicator may be chained (`ema(rsi(close, 14), 9)`) or given a
+column that starts late. A warm-up counts known values, so it starts with the first that is not null. An indicator over
+a window is null while its window holds a null. A recursive one, which remembers every bar, is null on a bar with a
+null, one of changes also on the next, and continues from what it remembers; its warm-up skips such bars.
 
 >>> import polars as pl
 >>> from champion import indicators

@@ -98,28 +98,56 @@ def _extreme(values: pl.Expr, window: int, beats: Callable[[pl.Expr, pl.Expr], p
     return found
 
 
-def from_row(row: int, values: pl.Expr) -> pl.Expr:
-    """Return the values from the 0-based `row` on; null before it."""
-    return pl.when(pl.int_range(pl.len()) >= row).then(values)
+def known_so_far(values: pl.Expr) -> pl.Expr:
+    """Return how many values up to each row are not null (Int64): warm-ups count these, not rows.
+
+    >>> pl.DataFrame({"x": [None, 4.0, None, 5.0]}).select(known_so_far(pl.col("x"))).to_series().to_list()
+    [0, 1, 1, 2]
+    """
+    return values.is_not_null().cast(pl.Int64).cum_sum()
+
+
+def after_known(count: int, values: pl.Expr) -> pl.Expr:
+    """Return the values without the first `count` that are not null; those become null.
+
+    >>> pl.DataFrame({"x": [None, 4.0, None, 5.0]}).select(after_known(1, pl.col("x"))).to_series().to_list()
+    [None, None, None, 5.0]
+    """
+    return sharing(pl.when(known_so_far(pl.field("late")) > count).then(pl.field("late")), late=values)
+
+
+def first_known(values: pl.Expr, count: int, *, skip: int = 0) -> pl.Expr:
+    """Return `count` values that are not null, from the one numbered `skip`; fewer where there are fewer."""
+    return values.drop_nulls().slice(skip, count)
+
+
+def first_mean(values: pl.Expr, count: int) -> pl.Expr:
+    """Return the mean of the first `count` values that are not null, one number; null where there are fewer."""
+    return first_known(values, count).rolling_mean(count).last()
 
 
 def sharing(result: pl.Expr, **values: pl.Expr) -> pl.Expr:
     """Return `result`, written in `pl.field(name)` of the values, each of which is then computed once.
 
-    Polars looks for common subexpressions neither within one expression nor under `.over`.
+    Named as the first value, as the result of an expression is. Polars looks for common subexpressions neither within
+    one expression nor under `.over`.
 
     >>> square = sharing(pl.field("y") * pl.field("y"), y=pl.col("x") + 1)
     >>> pl.DataFrame({"x": [1, 2]}).select(square).to_series().to_list()
     [4, 9]
     """
     fields = [value.alias(name) for name, value in values.items()]
-    return pl.struct(fields).struct.with_fields(_result=result).struct.field("_result")
+    shared = pl.struct(fields).struct.with_fields(_result=result).struct.field("_result")
+    name = next(iter(values.values())).meta.output_name(raise_if_undetermined=False)
+    return shared if name is None else shared.alias(name)
 
 
 def wilder_mean(values: pl.Expr, window: int) -> pl.Expr:
-    """Return Wilder's mean of whole numbers that start on row 1: it starts as the mean of the first `window`."""
-    first = divide(values.rolling_sum(window), window)
-    return seeded_ewm(values.cast(pl.Float64), seed=first, row=window, alpha=1 / window)
+    """Return Wilder's mean of whole numbers: it starts as the mean of the first `window` that are not null."""
+    whole = pl.field("whole")
+    first = divide(first_known(whole, window).sum(), window)
+    mean = seeded_ewm(whole.cast(pl.Float64), seed=first, count=window, alpha=1 / window)
+    return sharing(mean, whole=values)
 
 
 def typical_units(high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr:
@@ -133,16 +161,23 @@ def true_range_units(high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr:
 
 
 def widest_units(before: pl.Expr, top: pl.Expr, bottom: pl.Expr) -> pl.Expr:
-    """Return how far a session's prices went, from its range or from the close before it; null without that close."""
+    """Return how far a session's prices went, from its range or from the close before it; null without one of them."""
     widest = pl.max_horizontal(top - bottom, (top - before).abs(), (bottom - before).abs())
-    return pl.when(before.is_not_null()).then(widest)
+    return pl.when(pl.all_horizontal(before.is_not_null(), top.is_not_null(), bottom.is_not_null())).then(widest)
 
 
-def seeded_ewm(values: pl.Expr, *, seed: pl.Expr, row: int, alpha: float) -> pl.Expr:
-    """Return the exponential mean that equals `seed` at the 0-based `row`, then moves by alpha * (value - mean).
+def seeded_ewm(values: pl.Expr, *, seed: pl.Expr, count: int, alpha: float, counted: pl.Expr | None = None) -> pl.Expr:
+    """Return the exponential mean that equals `seed` on the `count`-th value that is not null.
 
-    Null before `row`. TA-Lib seeds with a simple mean; Polars' own `ewm_mean` starts from the first value.
+    From there it moves by alpha * (value - mean). Null before, and where the value is null, which leaves the mean as it
+    was. Where `counted` is given, the warm-up counts its values. TA-Lib seeds with a simple mean; Polars' own
+    `ewm_mean` starts from the first value.
+
+    >>> late = pl.DataFrame({"x": [None, 1.0, 3.0, None, 4.0]})
+    >>> late.select(seeded_ewm(pl.col("x"), seed=pl.lit(2.0), count=2, alpha=0.5)).to_series().to_list()
+    [None, None, 2.0, None, 3.0]
     """
-    index = pl.int_range(pl.len())
-    started = pl.when(index > row).then(values).when(index == row).then(seed)
+    each = values if counted is None else counted
+    known = known_so_far(each)
+    started = pl.when(known > count).then(values).when((known == count) & each.is_not_null()).then(seed)
     return started.ewm_mean(alpha=alpha, adjust=False, ignore_nulls=True, min_samples=1)

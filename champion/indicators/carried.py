@@ -14,7 +14,7 @@ from champion.indicators.trend import ema_from
 
 def macd_fast(close: pl.Expr, fast: int = 12, slow: int = 26) -> pl.Expr:
     """Return MACD's fast average in rupees: seeded where the slow one starts, so not `ema(close, fast)`."""
-    return ema_from(close, fast, row=slow - 1)
+    return ema_from(close, fast, count=slow)
 
 
 def average_gain(close: pl.Expr, window: int = 14) -> pl.Expr:

@@ -16,6 +16,7 @@ import polars as pl
 
 from champion.indicators._mechanics import sharing
 from champion.indicators.unknown import known
+from champion.indicators.variation import varies
 
 _COLLINEAR = 1e-20
 """Share of an exposure's square that is left when the others explain all of it but rounding."""
@@ -37,14 +38,14 @@ def rank(values: pl.Expr) -> pl.Expr:
 def zscore(values: pl.Expr) -> pl.Expr:
     """Return the distance from the mean of the non-null values in their sample standard deviations.
 
-    No bounds and no unit. Null stays null; all are null where there is one value, or all are equal. Grinold and Kahn,
-    Active Portfolio Management (1999).
+    No bounds and no unit. Null stays null; all are null where there is one value, or all are equal (to
+    1e-12 of the largest, see `variation`). Grinold and Kahn, Active Portfolio Management (1999).
 
     >>> pl.DataFrame({"x": [1.0, 2.0, None, 3.0]}).select(zscore(pl.col("x"))).to_series().to_list()
     [-1.0, 0.0, None, 1.0]
     """
     values = known(values)
-    return pl.when(values.min() < values.max()).then((values - values.mean()) / values.std())
+    return pl.when(varies(values)).then((values - values.mean()) / values.std())
 
 
 def winsorise(values: pl.Expr, lower: float = 0.01, upper: float = 0.99) -> pl.Expr:

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import divide, from_row, seeded_ewm, sharing, true_range_units, units
+from champion.indicators._mechanics import (
+    after_known,
+    divide,
+    first_known,
+    first_mean,
+    seeded_ewm,
+    sharing,
+    true_range_units,
+    units,
+)
 from champion.indicators.bars import MAX_PRICE
 
 _ROWS = 2**40
@@ -50,23 +59,24 @@ def adx(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Exp
     """Return the average directional index, 0 (no trend) to 100, whatever the trend's direction; `window` is 2 or more.
 
     Null on the first 2 * `window` - 1 rows. It starts as the mean of the first `window` values of
-    `100 * |+DI - -DI| / (+DI + -DI)`, and stays as it is in a session that has none, both being 0 or null. TA-Lib ADX;
-    Wilder, New Concepts in Technical Trading Systems (1978). Recursive.
+    `100 * |+DI - -DI| / (+DI + -DI)`, and stays as it is in a session that has none, both being 0. Null where +DI and
+    -DI are. TA-Lib ADX; Wilder, New Concepts in Technical Trading Systems (1978). Recursive.
 
     >>> bars = pl.DataFrame({"high": [11.0, 12.0, 13.0, 13.0], "low": [10.0, 11.0, 12.0, 11.0]})
     >>> bars.select(adx(pl.col("high"), pl.col("low"), pl.col("low"), 2)).to_series().round(2).to_list()
     [None, None, None, 57.14]
     """
     plus, minus = pl.field("plus"), pl.field("minus")
-    movement = sharing(
-        pl.when(plus + minus > 0).then(100 * ((plus - minus).abs() / (plus + minus))),
+    share = 100 * ((plus - minus).abs() / (plus + minus))
+    both = sharing(
+        pl.struct(total=plus + minus, found=pl.when(plus + minus > 0).then(share)),
         plus=plus_di(high, low, close, window),
         minus=minus_di(high, low, close, window),
     )
-    found = pl.field("movement")
-    counted = pl.when(found.is_null()).then(0.0).otherwise(found)
-    mean = seeded_ewm(found, seed=counted.rolling_mean(window), row=2 * window - 1, alpha=1 / window)
-    return sharing(mean.forward_fill(), movement=movement)
+    total, found = pl.field("total"), pl.field("found")
+    first = first_mean(pl.when(found.is_null() & total.is_not_null()).then(0.0).otherwise(found), window)
+    mean = seeded_ewm(found, seed=first, count=window, alpha=1 / window, counted=total).forward_fill()
+    return both.struct.with_fields(_result=pl.when(total.is_not_null()).then(mean)).struct.field("_result")
 
 
 def aroon_up(high: pl.Expr, window: int = 14) -> pl.Expr:
@@ -115,15 +125,18 @@ def _counted(moved: pl.Expr, counts: pl.Expr) -> pl.Expr:
 def _indicator(moved: pl.Expr, high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int) -> pl.Expr:
     """Return the smoothed moves in percent of the smoothed true range."""
     share = pl.when(pl.field("ranges") == 0).then(0.0).otherwise(100 * (pl.field("moves") / pl.field("ranges")))
-    ranges = _smooth(pl.field("range"), window)
-    smooth = sharing(ranges, range=true_range_units(high, low, close))
-    return from_row(window, sharing(share, moves=sharing(_smooth(pl.field("move"), window), move=moved), ranges=smooth))
+    known = pl.field("move").is_not_null() & pl.field("range").is_not_null()
+    both = {f"{name}s": _smooth(pl.when(known).then(pl.field(name)), window) for name in ("move", "range")}
+    smooth = sharing(pl.struct(**both), move=moved, range=true_range_units(high, low, close))
+    return after_known(1, smooth.struct.with_fields(_result=share).struct.field("_result"))
 
 
 def _smooth(values: pl.Expr, window: int) -> pl.Expr:
-    """Return Wilder's running sum over `window`, divided by it; it starts with the `window` - 1 values from row 1."""
-    first = divide(values.rolling_sum(window - 1), window)
-    return seeded_ewm(values.cast(pl.Float64), seed=first, row=window - 1, alpha=1 / window)
+    """Return Wilder's running sum over `window`, divided by it; it starts with the first `window` - 1 values."""
+    value = pl.field("value")
+    first = divide(first_known(value, window - 1).sum(), window)
+    mean = seeded_ewm(value.cast(pl.Float64), seed=first, count=window - 1, alpha=1 / window)
+    return sharing(mean, value=values)
 
 
 def _recency(whole: pl.Expr, window: int) -> pl.Expr:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import from_row, seeded_ewm, sharing, units, wilder_mean
+from champion.indicators._mechanics import after_known, first_mean, seeded_ewm, sharing, units, wilder_mean
 from champion.indicators.trend import chained_ema, ema, ema_from
 
 
@@ -51,7 +51,7 @@ def macd(close: pl.Expr, fast: int = 12, slow: int = 26, signal: int = 9) -> pl.
     >>> pl.DataFrame({"close": [10.0, 11.0, 12.0]}).select(macd(pl.col("close"), 1, 2, 1)).to_series().to_list()
     [None, 0.5, 0.5]
     """
-    return from_row(slow + signal - 2, _macd_line(close, fast, slow))
+    return after_known(signal - 1, _macd_line(close, fast, slow))
 
 
 def macd_signal(close: pl.Expr, fast: int = 12, slow: int = 26, signal: int = 9) -> pl.Expr:
@@ -64,8 +64,9 @@ def macd_signal(close: pl.Expr, fast: int = 12, slow: int = 26, signal: int = 9)
     >>> closes.select(macd_signal(pl.col("close"), 1, 2, 2)).to_series().to_list()
     [None, None, 0.5]
     """
-    line = _macd_line(close, fast, slow)
-    return seeded_ewm(line, seed=line.rolling_mean(signal), row=slow + signal - 2, alpha=2 / (signal + 1))
+    line = pl.field("line")
+    mean = seeded_ewm(line, seed=first_mean(line, signal), count=signal, alpha=2 / (signal + 1))
+    return sharing(mean, line=_macd_line(close, fast, slow))
 
 
 def macd_histogram(close: pl.Expr, fast: int = 12, slow: int = 26, signal: int = 9) -> pl.Expr:
@@ -79,7 +80,7 @@ def macd_histogram(close: pl.Expr, fast: int = 12, slow: int = 26, signal: int =
 
 
 def _macd_line(close: pl.Expr, fast: int, slow: int) -> pl.Expr:
-    return ema_from(close, fast, row=slow - 1) - ema(close, slow)
+    return ema_from(close, fast, count=slow) - ema(close, slow)
 
 
 def ppo(close: pl.Expr, fast: int = 12, slow: int = 26) -> pl.Expr:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import from_row, highest, lowest, sharing, true_range_units, typical_units, units
+from champion.indicators._mechanics import highest, lowest, sharing, true_range_units, typical_units, units
 
 
 def williams_r(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
@@ -45,7 +45,7 @@ def ultimate_oscillator(
     )
     share = pl.sum_horizontal(shares, ignore_nulls=False)
     both = {"pressure": units(close) - low_before, "reach": true_range_units(high, low, close)}
-    return from_row(windows[-1], sharing(100 * (share / pl.lit(7.0)), **both))
+    return sharing(100 * (share / pl.lit(7.0)), **both)
 
 
 def cci(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 20) -> pl.Expr:
@@ -80,7 +80,8 @@ def mfi(high: pl.Expr, low: pl.Expr, close: pl.Expr, volume: pl.Expr, window: in
     """
     typical = typical_units(high, low, close)
     change, flow = typical.diff(), typical.cast(pl.Int128) * volume
-    sides = (pl.when(moved).then(flow).when(change.is_not_null()).then(0) for moved in (change > 0, change < 0))
+    known = change.is_not_null() & flow.is_not_null()
+    sides = (pl.when(known & moved).then(flow).when(known).then(0) for moved in (change > 0, change < 0))
     rising, falling = (side.rolling_sum(window) for side in sides)
     share = 100 * (rising.cast(pl.Float64) / (rising + falling).cast(pl.Float64))
-    return from_row(window, pl.when(rising + falling == 0).then(0.0).otherwise(share))
+    return pl.when(rising + falling == 0).then(0.0).otherwise(share)

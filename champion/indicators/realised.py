@@ -13,7 +13,8 @@ import polars as pl
 
 from champion.indicators._mechanics import RETURN_UNIT, divide, log_grains, spread
 
-SESSIONS_IN_YEAR = 252
+SESSIONS_PER_YEAR = 252
+"""The one convention of annualisation: of volatilities here and of Sharpe ratios in `champion.metrics`."""
 
 
 def realised_volatility(close: pl.Expr, window: int = 20) -> pl.Expr:
@@ -105,4 +106,4 @@ def _variance(logs: pl.Expr, window: int) -> pl.Expr:
 
 
 def _annual(variance: pl.Expr) -> pl.Expr:
-    return (SESSIONS_IN_YEAR * variance).sqrt()
+    return (SESSIONS_PER_YEAR * variance).sqrt()

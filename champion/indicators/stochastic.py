@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import divide, from_row, highest, lowest, sharing, units
+from champion.indicators._mechanics import after_known, divide, highest, lowest, sharing, units
 from champion.indicators.momentum import rsi
 
 GRAIN = 2**40
@@ -25,7 +25,7 @@ def stochastic_k(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, 
     >>> bars.select(stochastic_k(pl.col("high"), pl.col("low"), pl.col("close"), 2, 1, 1)).to_series().to_list()
     [None, 75.0]
     """
-    return _slow_k(_raw_stochastic(high, low, close, window).rolling_sum(k), window, k, d)
+    return _slow_k(_raw_stochastic(high, low, close, window).rolling_sum(k), k, d)
 
 
 def stochastic_d(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, k: int = 3, d: int = 3) -> pl.Expr:
@@ -50,12 +50,12 @@ def slow_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 1
     {'k': 75.0, 'd': 75.0}
     """
     total = pl.field("total")
-    both = pl.struct(k=_slow_k(total, window, k, d), d=_slow_d(total, k, d))
+    both = pl.struct(k=_slow_k(total, k, d), d=_slow_d(total, k, d))
     return sharing(both, total=_raw_stochastic(high, low, close, window).rolling_sum(k))
 
 
-def _slow_k(total: pl.Expr, window: int, k: int, d: int) -> pl.Expr:
-    return from_row(window + k + d - 3, divide(total, GRAIN * k))
+def _slow_k(total: pl.Expr, k: int, d: int) -> pl.Expr:
+    return after_known(d - 1, divide(total, GRAIN * k))
 
 
 def _slow_d(total: pl.Expr, k: int, d: int) -> pl.Expr:
@@ -81,7 +81,7 @@ def stochastic_fast_k(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int =
     >>> bars.select(stochastic_fast_k(pl.col("high"), pl.col("low"), pl.col("close"), 2, 1)).to_series().to_list()
     [None, 75.0]
     """
-    return from_row(window + d - 2, divide(_raw_stochastic(high, low, close, window), GRAIN))
+    return after_known(d - 1, divide(_raw_stochastic(high, low, close, window), GRAIN))
 
 
 def stochastic_fast_d(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, d: int = 3) -> pl.Expr:
@@ -107,7 +107,7 @@ def stochastic_rsi_k(close: pl.Expr, window: int = 14, k: int = 5, d: int = 3) -
     >>> closes.select(stochastic_rsi_k(pl.col("close"), 2, 2, 1)).to_series().to_list()
     [None, None, None, 100.0]
     """
-    return from_row(window + k + d - 2, divide(_raw_stochastic_rsi(close, window, k), GRAIN))
+    return after_known(d - 1, divide(_raw_stochastic_rsi(close, window, k), GRAIN))
 
 
 def stochastic_rsi_d(close: pl.Expr, window: int = 14, k: int = 5, d: int = 3) -> pl.Expr:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import PRICE_UNIT, divide, mean_rupees, seeded_ewm, units
+from champion.indicators._mechanics import (
+    PRICE_UNIT,
+    divide,
+    first_known,
+    first_mean,
+    mean_rupees,
+    seeded_ewm,
+    sharing,
+    units,
+)
 
 
 def sma(price: pl.Expr, window: int) -> pl.Expr:
@@ -27,12 +36,20 @@ def ema(price: pl.Expr, span: int) -> pl.Expr:
     >>> pl.DataFrame({"close": [1.0, 2.0, 4.5]}).select(ema(pl.col("close"), 2)).to_series().to_list()
     [None, 1.5, 3.5]
     """
-    return ema_from(price, span, row=span - 1)
+    return ema_from(price, span, count=span)
 
 
-def ema_from(price: pl.Expr, span: int, *, row: int) -> pl.Expr:
-    """Return the EMA seeded at the 0-based `row` with the simple average of the `span` prices that end there."""
-    return seeded_ewm(price, seed=sma(price, span), row=row, alpha=2 / (span + 1))
+def ema_from(price: pl.Expr, span: int, *, count: int) -> pl.Expr:
+    """Return the EMA seeded on the `count`-th known price with the simple average of the `span` that end there.
+
+    The seed of prices in whole units is correctly rounded; of other values, as of an indicator, it is their mean to
+    the last digits: what rounding to whole units leaves over is averaged too.
+    """
+    value = pl.field("value")
+    first = first_known(value, span, skip=count - span)
+    whole = units(first)
+    seed = divide(whole.sum(), PRICE_UNIT * span) + (first - whole / (whole * 0 + PRICE_UNIT)).sum() / span
+    return sharing(seeded_ewm(value, seed=seed, count=count, alpha=2 / (span + 1)), value=price)
 
 
 def chained_ema(price: pl.Expr, span: int, *, times: int) -> pl.Expr:
@@ -42,8 +59,10 @@ def chained_ema(price: pl.Expr, span: int, *, times: int) -> pl.Expr:
     one row, so recomputation from the first bar finds the same bits.
     """
     smooth = ema(price, span)
-    for depth in range(2, times + 1):
-        smooth = seeded_ewm(smooth, seed=smooth.rolling_mean(span), row=depth * (span - 1), alpha=2 / (span + 1))
+    for _ in range(1, times):
+        value = pl.field("value")
+        again = seeded_ewm(value, seed=first_mean(value, span), count=span, alpha=2 / (span + 1))
+        smooth = sharing(again, value=smooth)
     return smooth
 
 

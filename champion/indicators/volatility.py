@@ -7,7 +7,7 @@ import polars as pl
 from champion.indicators._mechanics import (
     PRICE_UNIT,
     divide,
-    mean_rupees,
+    first_known,
     rupees,
     seeded_ewm,
     sharing,
@@ -111,8 +111,10 @@ def atr(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Exp
     >>> bars.select(atr(pl.col("high"), pl.col("low"), pl.col("close"), 2)).to_series().to_list()
     [None, None, 1.25]
     """
-    ranges = true_range_units(high, low, close)
-    return seeded_ewm(rupees(ranges), seed=mean_rupees(ranges, window), row=window, alpha=1 / window)
+    ranges = pl.field("ranges")
+    first = divide(first_known(ranges, window).sum(), PRICE_UNIT * window)
+    mean = seeded_ewm(rupees(ranges), seed=first, count=window, alpha=1 / window)
+    return sharing(mean, ranges=true_range_units(high, low, close))
 
 
 def true_range(high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import PRICE_UNIT, divide, from_row, rupees, seeded_ewm, units
+from champion.indicators._mechanics import (
+    PRICE_UNIT,
+    after_known,
+    divide,
+    first_known,
+    known_so_far,
+    rupees,
+    seeded_ewm,
+    sharing,
+    units,
+)
 
 _GRAIN = 2**52
 """Grains in a share of money flow: whole grains add up exactly whatever the path."""
@@ -33,7 +43,8 @@ def obv(close: pl.Expr, volume: pl.Expr) -> pl.Expr:
     >>> bars.select(obv(pl.col("close"), pl.col("volume"))).to_series().to_list()
     [5, 15, 15, 8]
     """
-    first = pl.int_range(pl.len()) == 0
+    known = pl.when(close.is_not_null()).then(volume)
+    first = (known_so_far(known) == 1) & known.is_not_null()
     return pl.when(first).then(volume).otherwise(units(close).diff().sign() * volume).cum_sum()
 
 
@@ -73,9 +84,10 @@ def chaikin_oscillator(
     >>> bars.select(chaikin_oscillator(*(pl.col(name) for name in bars.columns), 1, 2)).to_series().round(4).to_list()
     [None, -1.6667]
     """
-    line = accumulation_distribution(high, low, close, volume)
-    quick, calm = (line.ewm_mean(alpha=2 / (span + 1), adjust=False) for span in (fast, slow))
-    return from_row(slow - 1, quick - calm)
+    line = pl.field("line")
+    quick, calm = (line.ewm_mean(alpha=2 / (span + 1), adjust=False, ignore_nulls=True) for span in (fast, slow))
+    between = sharing(quick - calm, line=accumulation_distribution(high, low, close, volume))
+    return after_known(slow - 1, between)
 
 
 def chaikin_money_flow(high: pl.Expr, low: pl.Expr, close: pl.Expr, volume: pl.Expr, window: int = 20) -> pl.Expr:
@@ -102,15 +114,17 @@ def force_index(close: pl.Expr, volume: pl.Expr, span: int = 13) -> pl.Expr:
     >>> bars.select(force_index(pl.col("close"), pl.col("volume"), 1)).to_series().to_list()
     [None, 10.0, -10.0]
     """
-    force = units(close).diff().cast(pl.Int128) * volume
-    seed = divide(force.rolling_sum(span), PRICE_UNIT * span)
-    return seeded_ewm(rupees(force), seed=seed, row=span, alpha=2 / (span + 1))
+    force = pl.field("force")
+    first = divide(first_known(force, span).sum(), PRICE_UNIT * span)
+    mean = seeded_ewm(rupees(force), seed=first, count=span, alpha=2 / (span + 1))
+    return sharing(mean, force=units(close).diff().cast(pl.Int128) * volume)
 
 
 def _money_flow(high: pl.Expr, low: pl.Expr, close: pl.Expr, volume: pl.Expr) -> pl.Expr:
     """Return volume, signed and weighed by where the close lies in the session's range, in whole grains (Int128)."""
     top, bottom, last = units(high), units(low), units(close)
-    place = pl.when(top > bottom).then((2 * last - top - bottom) / (top - bottom)).otherwise(0.0)
+    still = (top <= bottom) & last.is_not_null()
+    place = pl.when(top > bottom).then((2 * last - top - bottom) / (top - bottom)).when(still).then(0.0)
     return (place * _GRAIN).round().cast(pl.Int128) * volume
 
 

@@ -244,12 +244,14 @@ class Lake:
         groups: Sequence[str] | None = None,
         *,
         as_of: datetime | None = None,
+        in_order: bool = False,
     ) -> pl.LazyFrame:
         """Return the rows of the sessions from `start` to `end`, lazily; empty, not an error, where there are none.
 
-        Their order is not promised: a sealed year comes by symbol. Datasets stored by feature group are joined: a row
-        appears once every group asked for holds it. With `as_of`, append-only datasets are read as they were known
-        at that moment; the first revision of a session was always known, on its evening.
+        Their order is not promised: a sealed year comes by symbol. With `in_order` they come session by session, which
+        sorts the rows where there are sealed years. Datasets stored by feature group are joined: a row appears once
+        every group asked for holds it. With `as_of`, append-only datasets are read as they were known at that moment;
+        the first revision of a session was always known, on its evening.
 
         Collect it soon: files that were replaced since are removed some time after sealing and retention.
 
@@ -258,11 +260,12 @@ class Lake:
         """
         contract = self._askable(name, as_of)
         if not contract.groups:
-            return self.scan_partitions(contract, None, partitions.find(self.root, contract, None, start, end), as_of)
+            found = partitions.find(self.root, contract, None, start, end)
+            return self.scan_partitions(contract, None, found, as_of, in_order=in_order)
         frames, asked = [], self._known_groups(contract, groups)
         for group in asked:
             found = partitions.find(self.root, contract, group, start, end)
-            frames.append(self.scan_partitions(contract, group, found, as_of))
+            frames.append(self.scan_partitions(contract, group, found, as_of, in_order=in_order))
         joined, *others = frames
         for frame in others:
             repeated = [column for column in contract.ungrouped if column not in contract.key]
@@ -287,9 +290,18 @@ class Lake:
         return damage.strangers(self.root)
 
     def scan_partitions(
-        self, contract: Contract, group: str | None, found: Sequence[Partition], as_of: datetime | None = None
+        self,
+        contract: Contract,
+        group: str | None,
+        found: Sequence[Partition],
+        as_of: datetime | None = None,
+        *,
+        in_order: bool = False,
     ) -> pl.LazyFrame:
-        """Return the rows of these partitions of one group, lazily: those of each sealed file, then those by day."""
+        """Return the rows of these partitions of one group, lazily: those of each sealed file, then those by day.
+
+        With `in_order` they are sorted by session where there are sealed files; elsewhere they are already.
+        """
         columns = tuple(contract.polars_schema)
         if group is not None:
             columns = (*contract.ungrouped, *contract.groups[group])
@@ -308,7 +320,8 @@ class Lake:
         ]
         if days or not frames:
             frames.append(self._scan_files(contract, days, columns))
-        return pl.concat(frames) if len(frames) > 1 else frames[0]
+        rows = pl.concat(frames) if len(frames) > 1 else frames[0]
+        return rows.sort(contract.session, maintain_order=True) if in_order and sealed else rows
 
     def _unsealed(self, contract: Contract, found: Partition) -> tuple[Part, ...]:
         """Return the revisions there are; one that lies in a sealed file gets its own file again, to stay for ever."""

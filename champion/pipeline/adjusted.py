@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
@@ -35,6 +35,20 @@ def adjusted_bars(
     return adjust(chosen, known_factors(lake, as_of), total_return=total_return)
 
 
+def history_around(
+    lake: Lake, instrument_id: str | None, day: date | None, days: int, as_of: date | None = None
+) -> pl.DataFrame:
+    """Return one instrument's adjusted bars from `days` calendar days before `day` to as many after it, in order.
+
+    With `as_of` as they were known at that day's close. Empty where the instrument or the day is None.
+    """
+    if instrument_id is None or day is None:
+        return adjusted_bars(lake, date.max)
+    around, known = timedelta(days=days), as_of and session_close(as_of)
+    found = adjusted_bars(lake, day - around, day + around, known)
+    return found.filter(pl.col("instrument_id") == instrument_id).sort("trade_date")
+
+
 def scan_adjusted(
     start: date | str | None = None,
     end: date | str | None = None,
@@ -44,9 +58,9 @@ def scan_adjusted(
 ) -> pl.LazyFrame:
     """Return this workspace's adjusted bars, as `scan_adjusted("2024-01-01", as_of="2024-06-28")`; dates included.
 
-    They are in the scale of the last session in the range. `as_of` asks for what was known then (a date means its
-    close): the sessions, files and corporate actions of later are not there. `total_return` adjusts prices for
-    dividends too. `adjustment_factor` tells what each price was divided by.
+    They are sorted by session and instrument, in the scale of the last session in the range. `as_of` asks for what was
+    known then (a date means its close): the sessions, files and corporate actions of later are not there.
+    `total_return` adjusts prices for dividends too. `adjustment_factor` is what each price was divided by.
 
     >>> scan_adjusted("2024-01-16").filter(symbol="ACME").select("close", "adjustment_factor").collect().row(0)
     (116.25, 1.0)
@@ -57,4 +71,4 @@ def scan_adjusted(
     found = adjusted_bars(
         workspace.lake(), workspace.as_date(start), workspace.as_date(end), known, total_return=total_return
     )
-    return found.lazy()
+    return found.sort("trade_date", "instrument_id").lazy()

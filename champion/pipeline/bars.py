@@ -21,7 +21,7 @@ def equity_bars(
     """Return the bars of company shares as traded, ETFs among them: debt and other series carry no features.
 
     With `as_of` they are those of the sessions closed by then, from the files published by then: where the exchange
-    corrected a file later, the earlier one is normalized once more.
+    corrected a file later, the earlier one is normalized once more; they are in the order of their sessions.
     """
     if as_of is None:
         return lake.scan(BARS, start, end).filter(pl.col("series").is_in(EQUITY_SERIES))
@@ -31,7 +31,8 @@ def equity_bars(
     corrected = [session for session in closed if _corrected_since(lake, session, as_of)]
     known = lake.scan(BARS, start, closed[-1]).filter(~pl.col("trade_date").is_in(corrected))
     earlier = [_as_published(lake, session, as_of).lazy() for session in corrected]
-    return pl.concat([known, *earlier]).filter(pl.col("series").is_in(EQUITY_SERIES))
+    found = pl.concat([known, *earlier]).filter(pl.col("series").is_in(EQUITY_SERIES))
+    return found.sort("trade_date", maintain_order=True)
 
 
 def _corrected_since(lake: Lake, session: date, as_of: datetime) -> bool:

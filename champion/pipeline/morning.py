@@ -18,6 +18,7 @@ from champion.lake import Lake
 from champion.pipeline import action_questions, outcomes, quality
 from champion.pipeline.bars import BARS, equity_bars
 from champion.pipeline.build import FEATURES
+from champion.pipeline.moves import is_share, moves
 from champion.pipeline.status import RunLine, last_runs
 from champion.quality_limits import Limits
 from champion.settings import Settings
@@ -33,17 +34,19 @@ _MOVERS = 8
 class Morning:
     """What a quant wants to know of one session; frames are empty where there is nothing to say.
 
-    `bars` are the last sessions as traded; `market` counts of the session; `gates` what the quality gates say of it;
-    `accepted` the findings of the session that a person accepted, with who and why; `moved` the features whose
-    distribution moved since the month before, most first; `scores` the session's scores of the champion; `outcomes`
-    its earlier ones whose forward return was known by then; `runs` the newest recorded runs; `reach` how far the lists
-    of corporate actions reach; `waiting` the actions up to it that wait for a person.
+    `bars` are the last sessions as traded, `moves` the adjusted moves of shares in them (`pipeline.moves`); `market`
+    counts of the session: shares with a bar, those that rose and fell, turnover in rupees; `gates` what the quality
+    gates say of it; `accepted` the findings of the session that a person accepted, with who and why; `moved` the
+    features whose distribution moved since the month before, most first; `scores` the session's scores of the
+    champion; `outcomes` its earlier ones whose forward return was known by then; `runs` the newest recorded runs;
+    `reach` how far the lists of corporate actions reach; `waiting` the actions up to it that wait for a person.
     """
 
     session: date
     made_at: datetime
     market: dict[str, float]
     bars: pl.DataFrame
+    moves: pl.DataFrame
     gates: pl.DataFrame
     accepted: pl.DataFrame
     moved: pl.DataFrame
@@ -61,10 +64,9 @@ class Morning:
 
     @property
     def movers(self) -> pl.DataFrame:
-        """The shares that rose and fell most, by simple return against the previous close; best first."""
-        today = self.bars.filter(pl.col("trade_date") == self.session, pl.col("prev_close") > 0)
-        change = pl.col("close") / pl.col("prev_close") - 1
-        returns = today.select("symbol", "close", "turnover", simple_return=change)
+        """The shares that rose and fell most, by adjusted return since their bar before; best first."""
+        today = self.moves.filter(pl.col("trade_date") == self.session)
+        returns = today.select("symbol", "close", "turnover", simple_return="change")
         ranked = returns.drop_nulls().sort("simple_return", "symbol", descending=[True, False])
         return ranked if ranked.height <= 2 * _MOVERS else pl.concat([ranked.head(_MOVERS), ranked.tail(_MOVERS)])
 
@@ -102,7 +104,8 @@ def morning(settings: Settings, session: date | None = None) -> Morning:
         raise UsageError(f"the lake has no session {session or ''}: {known}")
     session = session or sessions[-1]
     seen = [day for day in sessions if day <= session][-_SEEN:]
-    bars = equity_bars(lake, seen[0], session).collect()
+    bars = equity_bars(lake, seen[0], session).collect().filter(is_share(pl.col("symbol"), pl.col("isin")))
+    moved = moves(lake, seen[0], session)
     wrong = standing.problem(settings)
     entry = None if standing.damage(settings) else promotion.current_champion(settings)
     said = f"version {entry.version}" if entry else ("not known" if wrong else "none yet")
@@ -112,8 +115,9 @@ def morning(settings: Settings, session: date | None = None) -> Morning:
     return Morning(
         session=session,
         made_at=clock.now(),
-        market=_market(bars.filter(pl.col("trade_date") == session)),
+        market=_market(bars.filter(pl.col("trade_date") == session), moved.filter(pl.col("trade_date") == session)),
         bars=bars,
+        moves=moved,
         gates=quality.check(lake, session, session, limits=Limits.of(settings)).gates,
         accepted=quality.accepted(lake).filter(session=session).drop("session", "value"),
         moved=_moved(lake, session),
@@ -126,15 +130,14 @@ def morning(settings: Settings, session: date | None = None) -> Morning:
     )
 
 
-def _market(bars: pl.DataFrame) -> dict[str, float]:
+def _market(bars: pl.DataFrame, moved: pl.DataFrame) -> dict[str, float]:
     """Return the session's counts: shares traded, up, down, and their turnover in rupees."""
-    change = pl.col("close") - pl.col("prev_close")
-    return bars.select(
-        shares=pl.len(),
-        advances=(change > 0).sum(),
-        declines=(change < 0).sum(),
-        turnover=pl.col("turnover").cast(pl.Float64).sum(),
-    ).row(0, named=True)
+    return {
+        "shares": bars.height,
+        "advances": int((moved["change"] > 0).sum()),
+        "declines": int((moved["change"] < 0).sum()),
+        "turnover": float(bars["turnover"].cast(pl.Float64).sum()),
+    }
 
 
 def _moved(lake: Lake, session: date) -> pl.DataFrame:

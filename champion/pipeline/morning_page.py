@@ -47,9 +47,9 @@ def render(morning: Morning, home: Path, mlflow: str | None = None) -> str:
 
 
 def _figures(morning: Morning) -> dict[str, Figure]:
-    today = morning.bars.filter(pl.col("trade_date") == morning.session)
+    today = morning.moves.filter(pl.col("trade_date") == morning.session)
     return {
-        "breadth": plots.breadth(morning.bars),
+        "breadth": plots.breadth(morning.moves),
         "turnover": plots.turnover_by_session(morning.bars),
         "movers": plots.movers(today),
         "gates": plots.quality_gates(morning.gates),

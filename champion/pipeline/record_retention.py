@@ -89,7 +89,7 @@ def _runs(settings: Settings, before: date) -> Iterator[Expired]:
             continue
         if run.tags.get(_NOTEBOOK) in _KEPT_NOTEBOOKS:
             continue
-        sizes = runs.files(settings, run.run_id, _FOLDERS)
+        sizes = runs.artifact_sizes(settings, run.run_id, _FOLDERS)
         gone = {name: size for name, size in sizes.items() if not name.endswith(".ipynb")}
         if gone:
             yield Expired("run", run.run_id, run.ended.date(), tuple(gone), sum(gone.values()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -111,7 +112,7 @@ def metrics_of(
         **trials.overfitting(tried, ic),
         "sharpe": sharpe_ratio(returns, SESSIONS_PER_YEAR / horizon),
         "max_drawdown": max_drawdown(equity["equity"]),
-        "mean_turnover": float(equity["turnover"].mean() or 0.0),  # type: ignore[arg-type]
+        "mean_turnover": float(equity["turnover"].mean()) if equity.height else math.nan,  # type: ignore[arg-type]
         "canary_auc": found.shuffled.auc,
         CANARY: float(found.passed),
     })  # fmt: skip

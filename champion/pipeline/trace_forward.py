@@ -7,7 +7,7 @@ history; a model has seen it if its training reached that session; a prediction 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -106,10 +106,13 @@ class _Forward:
         self._features(made, session)
 
     def _features(self, below: Node, since: date) -> None:
-        """Add the features of this session and of later ones, the models that learnt from them, and what they said."""
+        """Add the features of this session and of later ones, the models trained on them, and their predictions.
+
+        Each feature set leads to its own models; which bars and actions features are made from is the same for all.
+        """
         plan = history.plan(self._lake, date.max, features.find("v1"), actions.known_factors(self._lake))
         built = [n for n in contracts.names() if contracts.load(n).layer == "features" and not n.endswith("_state")]
-        last = below
+        made: dict[str, Node] = {}
         for name in built:
             sessions = self._lake.sessions(name, since)
             if not sessions:
@@ -117,12 +120,13 @@ class _Forward:
             group = next(iter(contracts.load(name).groups), None)
             found = {s: self._lake.manifest(name, s, group) for s in sessions}
             same = all(m and is_made_from(plan, s, m.current.inputs) for s, m in found.items())
-            last = self._add(name, sessions, below, "same" if same else "changed")
-        self._models(last, since)
-        self._predictions(last, since)
+            made[name] = self._add(name, sessions, below, "same" if same else "changed")
+        self._models(below, made, since)
+        self._predictions(below, since, made)
 
-    def _models(self, below: Node, since: date) -> None:
-        for version in registry.versions(self._settings) if self._has_ledger() else []:
+    def _models(self, below: Node, made: Mapping[str, Node], since: date) -> None:
+        """Add the versions trained on sessions from `since` on, each below the features it was trained on."""
+        for version in self._versions():
             run = runs.known(self._settings, version.run_id)
             learnt_to = max(version.tags.get(LEARNT_TO, ""), run.parameters.get("as_of", "") if run else "")
             end = _day(learnt_to)
@@ -134,20 +138,35 @@ class _Forward:
             trained = Node(
                 "run", f"run {run.run_id[:8]} of {run.name}", digest=run.run_id, state=state, note=run.outcome or ""
             )
-            self.trace.add(trained, below)
+            self.trace.add(trained, _features_of(version.feature_version, made) or below)
             model = Node("model", f"{registry.MODEL} version {version.number}", note=f"learnt to {learnt_to}")
             self.trace.add(model, trained)
-            self._predictions(model, since, version.number)
+            self._predictions_of(model, since, version.number)
 
-    def _predictions(self, below: Node, since: date, version: int | None = None) -> None:
-        """Add the predictions since a session; of one version, or, told by their bars, of any."""
+    def _predictions(self, below: Node, since: date, made: Mapping[str, Node]) -> None:
+        """Add the predictions since a session, each below the features its version scored, whose bars they read."""
+        used = {f"{registry.MODEL}/{one.number}": one.feature_version for one in self._versions()}
+        for session, made_from, state in self._predicted(since):
+            self._add(
+                PREDICTIONS, [session], _features_of(used.get(made_from.get("model", ""), ""), made) or below, state
+            )
+
+    def _predictions_of(self, model: Node, since: date, version: int) -> None:
+        """Add the predictions since a session of one version below it."""
+        for session, made_from, state in self._predicted(since):
+            if made_from.get("model") == f"{registry.MODEL}/{version}":
+                self._add(PREDICTIONS, [session], model, state)
+
+    def _predicted(self, since: date) -> Iterator[tuple[date, Mapping[str, str], State]]:
+        """Yield each session with predictions, what they were made from, and whether the bars are still the same."""
         for session in self._lake.sessions(PREDICTIONS, since):
             manifest = self._lake.manifest(PREDICTIONS, session)
             made_from = manifest.current.inputs if manifest else {}
-            if version is not None and made_from.get("model") != f"{registry.MODEL}/{version}":
-                continue
             same = self._lake.digest(BARS, end=session) == made_from.get("bars")
-            self._add(PREDICTIONS, [session], below, "same" if same else "changed")
+            yield session, made_from, "same" if same else "changed"
+
+    def _versions(self) -> list[registry.Version]:
+        return registry.versions(self._settings) if self._has_ledger() else []
 
     def _add(self, name: str, sessions: Sequence[date], below: Node, state: State = "same") -> Node:
         digest = self._lake.digest(name, sessions[0], sessions[-1])
@@ -169,3 +188,9 @@ def _day(text: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         return None
+
+
+def _features_of(version: str, made: Mapping[str, Node]) -> Node | None:
+    """Return the node of the features of a feature version; None where they are not among those made."""
+    known = features.FEATURE_SETS.get(version)
+    return made.get(known.contract) if known else None

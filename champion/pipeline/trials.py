@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import polars as pl
 
 from champion.errors import ModelError
 from champion.indicators import unknown
-from champion.metrics import deflated_sharpe_ratio
+from champion.metrics import deflated_sharpe_ratio, sharpe_ratio
 from champion.overfitting import BLOCKS, probability_of_overfitting
 from champion.settings import Settings
 from champion.tracking import runs
@@ -57,9 +58,9 @@ def deflated(trials: Trials, net_returns: pl.Series) -> dict[str, float]:
     from scipy.stats import kurtosis, skew  # noqa: PLC0415 - slow to import
 
     returns = net_returns.to_numpy()
-    if len(returns) < 3 or returns.std() == 0:  # noqa: PLR2004 - a skew needs three
+    if len(returns) < 3 or math.isnan(sharpe_ratio(net_returns, 1)):  # noqa: PLR2004 - a skew needs three
         return {"trials": trials.count + 1.0}
-    sharpe = float(returns.mean() / returns.std(ddof=1))
+    sharpe = sharpe_ratio(net_returns, 1)
     everybody = np.array([*trials.sharpes, sharpe])
     found = deflated_sharpe_ratio(
         sharpe,

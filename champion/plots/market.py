@@ -72,6 +72,7 @@ def breadth(bars: pl.DataFrame) -> Figure:
     """Return how many instruments closed above (upwards) and below (downwards) their previous close, per session.
 
     Columns: trade_date (Date), close and prev_close (rupees). Instruments that did not move count on neither side.
+    `champion.share_moves` gives such rows: adjusted, of shares only.
 
     >>> from datetime import date
     >>> prices = {"close": [11.0, 12.0, 9.0], "prev_close": [10.0, 10.0, 10.0]}
@@ -103,7 +104,8 @@ def breadth(bars: pl.DataFrame) -> Figure:
 def movers(bars: pl.DataFrame, n: int = 10) -> Figure:
     """Return the `n` instruments of one session that gained most and the `n` that lost most, in per cent.
 
-    Columns: symbol, close and prev_close (rupees; one that is not above 0 is left out).
+    Columns: symbol, close and prev_close (rupees; one that is not above 0 is left out). `champion.share_moves` gives
+    such rows: adjusted, of shares only.
 
     Raises:
         UsageError: the bars are of more than one session.

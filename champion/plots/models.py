@@ -7,6 +7,7 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
+from champion.indicators.variation import varies
 from champion.plots import style
 
 _SOURCE = "out-of-sample scores"
@@ -30,8 +31,9 @@ def ic_series(ic: pl.DataFrame) -> Figure:
     """
     ic = ic.sort("trade_date")
     values = ic["ic"].cast(pl.Float64)
-    mean, std = values.to_numpy().mean(), values.to_numpy().std(ddof=1) if values.len() > 1 else 0.0
-    ratio = style.signed(mean / std, ".2f") if std > 0 else "unknown"
+    mean = values.to_numpy().mean()
+    moves = values.to_frame("ic").select(varies(pl.col("ic"), scale=1.0)).item()
+    ratio = style.signed(mean / values.to_numpy().std(ddof=1), ".2f") if moves else "unknown"
     figure, (upper, lower) = style.panels((9.5, 5), nrows=2, sharex=True, height_ratios=[2, 1])
     places = style.sessions_axis(upper, ic["trade_date"].to_list())
     style.session_bars(upper, places, values.to_numpy(), style.SKY, alpha=0.6)
@@ -112,7 +114,7 @@ def quantile_bars(quantiles: pl.DataFrame) -> Figure:
 def equity_curve(equity: pl.DataFrame) -> Figure:
     """Return the growth of 1 after costs and below it the drawdown, the fall from the highest point so far.
 
-    Columns: trade_date (Date), net_return (a decimal per period), equity (growth of 1).
+    Both are sampled at rebalances. Columns: trade_date (Date), net_return (a decimal per period), equity (growth of 1).
 
     >>> from datetime import date
     >>> sessions = [date(2024, 1, 15), date(2024, 1, 22)]
@@ -137,7 +139,7 @@ def equity_curve(equity: pl.DataFrame) -> Figure:
         f"deepest drawdown {style.percent(drawdown.min())}, {won} of periods up"
     )
     upper.set_ylabel("growth of 1")
-    lower.set_ylabel("drawdown")
+    lower.set_ylabel("drawdown\nat rebalances")
     return figure
 
 

@@ -81,7 +81,9 @@ def ic_by_month(ic: pl.DataFrame) -> Figure:
 
 @style.plot("Portfolio turnover", "trade_date", "turnover", "cost", source=_SOURCE)
 def portfolio_turnover(equity: pl.DataFrame) -> Figure:
-    """Return the weight traded at each rebalance, 2 for a portfolio wholly replaced, and the costs it added up to.
+    """Return the weight traded at each rebalance, about 2 for a portfolio wholly replaced, and the sum of its costs.
+
+    Weights are those that returns made of the portfolio since the rebalance before.
 
     Columns: trade_date (Date), turnover (weight), cost (a decimal of the capital).
 

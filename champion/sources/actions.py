@@ -13,6 +13,7 @@ import polars as pl
 
 from champion.errors import FormatError
 from champion.sources import container
+from champion.sources.headers import difference
 
 SOURCE = "nse_corporate_actions"
 HEADER = (
@@ -42,8 +43,10 @@ def parse_actions(name: str, content: bytes) -> pl.DataFrame:
         FormatError: another header, a row with another number of fields, without a symbol, a purpose or an ex-date.
     """
     lines = container.rows(name, container.text(name, content))
-    if not lines or lines[0] != HEADER:
-        raise FormatError(f"{name}: unknown header {lines[0] if lines else ''}; expected {HEADER}")
+    header = lines[0] if lines else []
+    if header != HEADER:
+        differs = difference(header, {"the list": [HEADER]})
+        raise FormatError(f"{name}: unknown header {header}; expected {HEADER}; {differs}")
     found, bad = [], []
     for number, line in enumerate(lines[1:], start=2):
         if not line:

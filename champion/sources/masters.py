@@ -8,6 +8,7 @@ import polars as pl
 
 from champion.errors import FormatError
 from champion.sources import container
+from champion.sources.headers import difference
 
 SOURCE = "nse_equity_list"
 HEADER = ("SYMBOL,NAME OF COMPANY,SERIES,DATE OF LISTING,PAID UP VALUE,MARKET LOT,ISIN NUMBER,FACE VALUE").split(",")
@@ -37,7 +38,8 @@ def parse_equity_list(name: str, content: bytes) -> pl.DataFrame:
     lines = container.rows(name, text)
     header = [field.strip() for field in lines[0]] if lines else []
     if header != HEADER:
-        raise FormatError(f"{name}: unknown header {header}; expected {HEADER}")
+        differs = difference(header, {"the list": [HEADER]})
+        raise FormatError(f"{name}: unknown header {header}; expected {HEADER}; {differs}")
     if not text.endswith("\n"):
         raise FormatError(f"{name}: the file ends within a line, so it was cut off; fetch it again")
     numbered = [(number, line) for number, line in enumerate(lines[1:], start=2) if line]

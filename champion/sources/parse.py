@@ -7,6 +7,7 @@ from datetime import date
 
 from champion.errors import FormatError, WrongSession
 from champion.sources import container, full, legacy, udiff
+from champion.sources.headers import difference
 from champion.sources.table import Format, Published
 
 BHAVCOPIES = (udiff.FORMAT, legacy.FORMAT, full.BARS)
@@ -44,8 +45,10 @@ def read(name: str, content: bytes, session: date, formats: Sequence[Format]) ->
     header = lines[0].rstrip("\r")
     known = next((form for form in formats if header in form.headers), None)
     if known is None:
+        known_headers = {form.source: [text.split(",") for text in form.headers] for form in formats}
         raise FormatError(
-            f"{name}: unknown header {header[:_SHOWN]!r}; known formats: {', '.join(form.source for form in formats)}. "
+            f"{name}: unknown header {header[:_SHOWN]!r}; known formats: {', '.join(known_headers)}; "
+            f"{difference(header.split(','), known_headers)}. "
             "If the exchange changed its format, add a source for it; nothing was written"
         )
     try:

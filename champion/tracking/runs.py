@@ -155,7 +155,7 @@ def read_file(settings: Settings, run_id: str, artifact: str) -> bytes | None:
         return None
 
 
-def files(settings: Settings, run_id: str, folders: Sequence[str]) -> dict[str, int]:
+def artifact_sizes(settings: Settings, run_id: str, folders: Sequence[str]) -> dict[str, int]:
     """Return the files that a run keeps directly in some folders of its artifacts, with their sizes in bytes."""
     client = store.prepare(settings)
     entries = [entry for folder in folders for entry in client.list_artifacts(run_id, folder)]
