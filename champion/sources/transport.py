@@ -143,7 +143,7 @@ class Folder:
     def _chunks(self, file: Path) -> Iterator[bytes]:
         """Yield the bytes of a file that lies in the archive when it is open, also where links change meanwhile."""
         try:
-            with file.open("rb", opener=_open_regular) as stream:
+            with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
                 opened, inside = os.fstat(stream.fileno()), self._require_inside(file).stat()
                 if not os.path.samestat(opened, inside):
                     raise ArchiveUnavailable(f"{file}: changed while it was opened; nothing is kept, fetch it again")
@@ -243,11 +243,6 @@ class Web:
     def _pace(self) -> None:
         time.sleep(max(0.0, self._last_request + self._patience.apart - time.monotonic()))
         self._last_request = time.monotonic()
-
-
-def _open_regular(path: str, flags: int) -> int:
-    """Open without waiting, as a pipe in the place of a file would have it."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _read_short(response: httpx.Response) -> None:
