@@ -11,6 +11,7 @@ import json
 import re
 from base64 import b64encode, encodebytes
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
@@ -127,7 +128,8 @@ def mask_file(path: Path, known: Sequence[str]) -> None:
 
 def _secret_values(environment: Mapping[str, str], settings: Settings | None) -> Iterator[str]:
     named = {name.lower(): text for name, text in environment.items()}
-    yield from _of_login(_kept(settings))
+    for login in _kept(settings):
+        yield from _of_login(login)
     for name, text in _of_settings(settings):
         named[f"{_PREFIX}{name}"] = text
     ours = {f"{_PREFIX}{name}" for name in _secret_settings()}
@@ -161,14 +163,13 @@ def _of_login(text: str) -> Iterator[str]:
     yield from (text, text.partition(":")[2], b64encode(_encoded(text)).decode())
 
 
-def _kept(settings: Settings | None) -> str:
-    """Return the login that the workspace keeps for its Prefect server; one that cannot be read is known to nobody."""
+def _kept(settings: Settings | None) -> Iterator[str]:
+    """Yield the logins that the workspace keeps for its servers; one that cannot be read is known to nobody."""
     from champion import logins  # noqa: PLC0415 - as with the settings below
 
-    try:
-        return (logins.kept(settings) if settings is not None else None) or ""
-    except (ChampionError, OSError):
-        return ""
+    for read in (logins.kept, logins.kept_for_mlflow) if settings is not None else ():
+        with suppress(ChampionError, OSError):
+            yield read(settings) or ""
 
 
 def _of_settings(settings: Settings | None) -> Iterator[tuple[str, str]]:

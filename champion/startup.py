@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import runpy
 import sys
 
+_OTHERS = 0o077
 _THRESHOLDS = (50_000, 10, 10)  # new objects before the collector looks: a program's start is longer than its loops
 
 
@@ -23,5 +25,6 @@ def unhurried() -> None:
 
 if __name__ == "__main__":
     unhurried()
+    os.umask(os.umask(_OTHERS) | _OTHERS)  # what a server or a kernel writes is its owner's alone
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

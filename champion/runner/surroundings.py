@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import champion
-from champion import report
+from champion import isolation, report
 from champion.runner.guard import MARK
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def of_kernel(settings: Settings, execution: str, run_id: str | None, result: Pa
 
     Without `run_id`, when MLflow does not answer, the kernel has no run to log to.
     """
-    inherited = {name: value for name, value in os.environ.items() if name != _RUN}
+    inherited = {name: value for name, value in os.environ.items() if name not in {_RUN, isolation.SAFE_PATH}}
     return {
         "OMP_WAIT_POLICY": "passive",  # threads that wait would spin: on a busy machine training took ten times as long
         **inherited,
@@ -44,4 +44,4 @@ def of_kernel(settings: Settings, execution: str, run_id: str | None, result: Pa
 def _python_path(environment: Mapping[str, str]) -> str:
     """Return the path on which the kernel finds the Champion that runs it, also in a checkout that is not installed."""
     here = str(Path(champion.__file__).parent.parent)
-    return os.pathsep.join([here, *filter(None, [environment.get("PYTHONPATH")])])
+    return os.pathsep.join([here, *isolation.absolute(environment.get("PYTHONPATH"))])

@@ -15,8 +15,9 @@ from pathlib import Path
 import httpx
 import psutil
 
-from champion import births
+from champion import births, isolation
 from champion.errors import ServiceError
+from champion.file_modes import private_folder
 from champion.files import write_bytes
 from champion.parsed import parsed
 from champion.settings import Settings
@@ -25,6 +26,7 @@ HOST = "127.0.0.1"
 START_SECONDS = 120
 _STOP_SECONDS = 15
 _PIDS, _PORTS = 2**31, 2**16
+_PRIVATE_UMASK, _PRIVATE = 0o077, 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +57,31 @@ class Server:
         """Whether the process still is the one that was started."""
         return births.born(self.pid) == self.born
 
+    @property
+    def listens(self) -> bool:
+        """Whether this server, and no process of somebody else's, takes the connections to its port."""
+        try:
+            family = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
+            found = [one for process in family for one in process.net_connections()]
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return False
+        return self.port in {one.laddr.port for one in found if one.status == psutil.CONN_LISTEN}
+
 
 def start(settings: Settings, name: str, command: Sequence[str], variables: Mapping[str, str], port: int = 0) -> Server:
     """Start a server in a session of its own and remember it; it may take its time until it answers."""
-    settings.services.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.services)
+    log(settings, name).touch(_PRIVATE)
     with log(settings, name).open("ab") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(variables), start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=isolation.environment(variables),
+            cwd=settings.services,  # a folder of the owner's: nothing that lies in the current one is read
+            umask=_PRIVATE_UMASK,
+            start_new_session=True,
         )
     server = Server(process.pid, births.born(process.pid) or "", port)
     write_bytes(_record(settings, name), json.dumps(asdict(server)).encode())
@@ -75,7 +95,7 @@ def wait(settings: Settings, name: str, server: Server, healthy: Callable[[], bo
         ServiceError: it ended, or did not answer in two minutes, and is stopped; the message holds its last words.
     """
     deadline = time.monotonic() + START_SECONDS
-    while not healthy():
+    while not (healthy() and (server.listens or not server.port)):
         if not server.alive or time.monotonic() > deadline:
             stop(settings, name)
             raise ServiceError(f"{name} did not start{last_words(settings, name)}")

@@ -6,16 +6,19 @@ Prefect's own ephemeral server costs every command some twenty seconds and often
 from __future__ import annotations
 
 import os
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 
 import httpx
 from filelock import FileLock
 
-from champion import logins
+from champion import isolation, logins
 from champion.errors import ServiceError
-from champion.services import local
+from champion.file_modes import private_folder
+from champion.services import encryption, local
 from champion.services.local import Server
 from champion.settings import Settings
 
@@ -40,9 +43,21 @@ def environment(settings: Settings, api: str) -> dict[str, str]:
         **_QUIET,
         **patience,
         "PREFECT_HOME": str(settings.prefect_home),
+        **_pinned(settings),
         "PREFECT_API_URL": api,
         **({logins.CLIENT: login} if (login := logins.known(settings)) else {}),
     }
+
+
+@contextmanager
+def chosen(settings: Settings, api: str) -> Iterator[None]:
+    """Have this process use a server: what is imported of prefect within reads no settings of the current directory.
+
+    Prefect would read `.env`, `prefect.toml` and `pyproject.toml` there, once, when it is imported.
+    """
+    os.environ.update(environment(settings, api))
+    with chdir(private_folder(settings.prefect_home)):
+        yield
 
 
 def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> str:
@@ -59,7 +74,7 @@ def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> 
             ours = logins.place(settings) or logins.CLIENT
             raise ServiceError(f"the Prefect server at {settings.prefect_api_url} wants another login than {ours} says")
         return settings.prefect_api_url
-    settings.prefect_home.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.prefect_home)
     with FileLock(settings.prefect_home / "server.lock", timeout=local.START_SECONDS * 2):
         server = running(settings) or _patiently(settings)
         if server is None:
@@ -78,7 +93,7 @@ def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> 
 def running(settings: Settings) -> Server | None:
     """Return the workspace's server if it is alive and answers."""
     server = local.recorded(settings, NAME)
-    return server if server and server.alive and _healthy(server.api) else None
+    return server if server and server.alive and _healthy(server.api) and server.listens else None
 
 
 def stop(settings: Settings) -> bool:
@@ -110,11 +125,21 @@ def _start(settings: Settings) -> Server:
     api = f"http://{local.HOST}:{port}/api"
     login = {"PREFECT_SERVER_API_AUTH_STRING": logins.made(settings)}  # first, so that its own requests know it
     variables = {**os.environ, **environment(settings, api), **_database(settings), **login, "PREFECT_UI_API_URL": api}
-    command = [sys.executable, "-m", "champion.startup", "prefect", "server", "start"]
-    command += ["--host", local.HOST, "--port", str(port)]
+    variables |= encryption.environment(settings)
+    command = isolation.command("prefect", "server", "start", "--host", local.HOST, "--port", str(port))
     server = local.start(settings, NAME, command, variables, port)
     local.wait(settings, NAME, server, lambda: _healthy(server.api))
     return server
+
+
+def _pinned(settings: Settings) -> dict[str, str]:
+    """Return where Prefect reads its configuration: a logging file can name code to run."""
+    found = find_spec("prefect")
+    package = Path(found.origin).parent if found and found.origin else settings.prefect_home
+    return {
+        "PREFECT_PROFILES_PATH": str(settings.prefect_home / "profiles.toml"),
+        "PREFECT_LOGGING_CONFIG_PATH": str(package / "logging" / "logging.yml"),
+    }
 
 
 def _database(settings: Settings) -> dict[str, str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from filelock import FileLock, Timeout
 
 from champion.errors import ServiceError
+from champion.file_modes import private_folder
 from champion.services import deployed, local, mlflow, prefect, worker
 from champion.settings import Settings
 
@@ -40,7 +41,7 @@ def serve(settings: Settings, note: Callable[[str], None], tell: Callable[[Serve
     Raises:
         ServiceError: this workspace is being served already, something did not start, or ended by itself.
     """
-    settings.services.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.services)
     lock = FileLock(settings.services / "serve.lock", timeout=0)
     try:
         lock.acquire()

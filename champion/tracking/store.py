@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
-from champion import files
+from champion import file_modes, files
 from champion.errors import ServiceError, UsageError
 from champion.masking import masked
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_PRIVATE = 0o600
 _PATIENCE = 180  # seconds another process may take to make the tables
 _SERVERS = frozenset({"http", "https"})
 _REFUSALS = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
@@ -97,7 +98,7 @@ def _migrate(uri: str, folder: Path) -> None:
     marker, wanted = folder / "prepared", f"{without_password(uri)} mlflow {version('mlflow')}\n"
     if _is_prepared(uri, marker, wanted):
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    file_modes.private_folder(folder)
     with FileLock(folder / "prepared.lock", timeout=_PATIENCE):
         if not _is_prepared(uri, marker, wanted):
             _require_no_loss(uri, marker, wanted)
@@ -121,6 +122,7 @@ def _upgrade(uri: str) -> None:
 
     if urlsplit(uri).scheme == "sqlite":
         sqlite_file(uri).parent.mkdir(parents=True, exist_ok=True)
+        sqlite_file(uri).touch(_PRIVATE)  # before SQLite makes it as the umask says
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces each migration
     try:
         with _alone(uri):

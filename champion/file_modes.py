@@ -1,0 +1,67 @@
+"""Who may read what Champion writes: its owner alone, unless a file says otherwise, whatever the umask of the moment.
+
+Commands and the processes they start take away all rights of group and others from what they make (`restrict`). The
+lake says otherwise: it sets its modes outright, for the group (docs/governance.md). Folders that hold logins, keys and
+databases are closed outright as well (`private_folder`), so that no mode of a file in them matters.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_PRIVATE, _HOME = 0o700, 0o750
+_OTHERS = 0o077  # of a mode: what the group and everybody may
+_persons: list[int] = []  # the umask that the process was started with, once it is restricted
+
+
+def restrict() -> None:
+    """Have this process, and all it starts, make files and folders that nobody but their owner can use."""
+    before = os.umask(_OTHERS)
+    os.umask(before | _OTHERS)
+    if not _persons:
+        _persons.append(before)
+
+
+@contextmanager
+def of_the_person() -> Iterator[None]:
+    """Write files that a person asked for by name with that person's own umask; for a process with one thread."""
+    before = os.umask(_OTHERS)
+    os.umask(_persons[0] if _persons else before)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def give_back() -> None:
+    """Set the umask that the process was started with: what it becomes is the person's own tool."""
+    if _persons:
+        os.umask(_persons.pop())
+
+
+def workspace_folder(home: Path) -> Path:
+    """Return the folder of a workspace, made where it is missing: its group may enter and nobody else, as of the lake.
+
+    One that exists keeps its mode.
+    """
+    if not home.is_dir():
+        workspace_folder(home.parent)
+        home.mkdir(exist_ok=True)
+        home.chmod(_HOME)
+    return home
+
+
+def private_folder(folder: Path) -> Path:
+    """Return a folder of a workspace that its owner alone can enter; one that others could enter is closed to them.
+
+    The folder of another account is left as it is: what follows fails, or its owner shares it on purpose.
+    """
+    workspace_folder(folder.parent)
+    folder.mkdir(mode=_PRIVATE, exist_ok=True)
+    found = folder.stat()
+    if found.st_mode & _OTHERS and found.st_uid == os.geteuid():
+        folder.chmod(_PRIVATE)
+    return folder
