@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _PRIVATE, _HOME = 0o700, 0o750
-_OTHERS = 0o077  # of a mode: what the group and everybody may
+_OTHERS, _WRITE = 0o077, 0o022  # of a mode: what the group and everybody may
+SECRET_FOLDERS = ("jupyter", "mlflow", "prefect", "services")
+"""Folders of a workspace that hold logins, keys, databases of servers, or what servers say."""
 _persons: list[int] = []  # the umask that the process was started with, once it is restricted
 
 
@@ -65,3 +67,20 @@ def private_folder(folder: Path) -> Path:
     if found.st_mode & _OTHERS and found.st_uid == os.geteuid():
         folder.chmod(_PRIVATE)
     return folder
+
+
+def writable_by_others(home: Path) -> list[Path]:
+    """Return which of a workspace and its first folders other accounts may write in."""
+    folders = [home, *(path for path in sorted(home.iterdir()) if path.is_dir() and not path.is_symlink())]
+    return [folder for folder in folders if folder.stat().st_mode & _WRITE]
+
+
+def readable_secrets(home: Path) -> list[Path]:
+    """Return which secret folders of a workspace other accounts may enter: of an earlier version, until their next use.
+
+    A folder closed by the one above is closed.
+    """
+    if not home.stat().st_mode & _OTHERS:
+        return []
+    folders = [home / name for name in SECRET_FOLDERS]
+    return [folder for folder in folders if folder.is_dir() and folder.stat().st_mode & _OTHERS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-SECRET = frozenset({"jupyter", "mlflow", "prefect", "services"})
+SECRET = frozenset({"jupyter", "mlflow", "prefect", "services"})  # as docs/security.md says
 _GROUP, _OTHERS, _WRITES = 0o070, 0o007, 0o022
 _LAKE_FILE = 0o660  # as specified for normalized data and features; their folders are the owner's to write
 

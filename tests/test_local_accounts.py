@@ -8,17 +8,22 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
+from typing_extensions import override
 from written import wait_for
 
 from champion import logins
+from champion.errors import ServiceError
+from champion.services import local
 from champion.settings import Settings
 from champion.tracking import runs, store
 
@@ -270,3 +275,28 @@ def test_flows_and_kernels_log_without_the_pages_login(pages: Pages) -> None:
     runs.close_run(pages.settings, run, "succeeded")
     found = pages.ask("GET", f"/api/2.0/mlflow/runs/get?run_id={run}").json()
     assert found["run"]["data"]["metrics"][0]["value"] == 1.0
+
+
+def test_a_server_is_not_taken_for_healthy_when_another_process_has_its_port(tmp_path: Path) -> None:
+    """Between choosing a port and listening on it, somebody else may take it and answer like the server."""
+    settings = Settings(home=tmp_path / "home")
+
+    class Impostor(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        @override
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer((local.HOST, 0), Impostor) as impostor:
+        threading.Thread(target=impostor.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        command = [sys.executable, "-c", "import time; time.sleep(1); raise SystemExit('port taken')"]
+        server = local.start(settings, "pages", command, os.environ, impostor.server_port)
+        answered = local.answers(f"{server.url}/health")
+        with pytest.raises(ServiceError, match=r"pages did not start.*port taken"):
+            local.wait(settings, "pages", server, lambda: local.answers(f"{server.url}/health"))
+        impostor.shutdown()
+    assert answered, "whoever asks for health alone is deceived"

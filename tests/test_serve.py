@@ -277,9 +277,7 @@ def test_all_listen_on_loopback_and_stop_together(served: Served) -> None:
     key = encryption.path(served.settings).read_bytes()
     kept = list(served.settings.prefect_home.glob("prefect.db*"))
     assert kept
-    assert [path for path in kept if key in path.read_bytes()] == [], (
-        "a Secret block was stored, its key is not beside it"
-    )
+    assert [path for path in kept if key in path.read_bytes()] == [], "its key is not beside a Secret block"
 
 
 def _start_sleeper(served: Served, folder: Path, pids: Path) -> str:
