@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+PRIVATE_FILE = 0o600
+"""The mode of a file that nobody but its owner may use."""
 _PRIVATE, _HOME = 0o700, 0o750
 _OTHERS, _WRITE = 0o077, 0o022  # of a mode: what the group and everybody may
 SECRET_FOLDERS = ("jupyter", "mlflow", "prefect", "services")

@@ -2,8 +2,8 @@
 
 `python -m` puts the current directory before the standard library: a `json.py` that lies there runs, or breaks every
 server. `-P` leaves it out, for that process; `PYTHONSAFEPATH` does so for the processes which that one starts. A
-notebook's kernel gets the first alone: helper modules beside the notebook are imported after the standard library, as
-IPython does it, and scripts that a cell starts find their own folder as ever.
+notebook's kernel gets neither: it starts in a new folder of its run, and modules and scripts that a cell writes there
+are found as ever.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _PATH = "PYTHONPATH"
 _PARENT = Path(__file__).resolve().parents[1]
 
 
-def command(module: str, *arguments: str, options: tuple[str, ...] = ()) -> list[str]:
+def command(module: str, *arguments: str) -> list[str]:
     """Return the command line of a module of this Python, started quickly and apart from the current directory.
 
     >>> command("prefect", "version")[1:]
     ['-P', '-m', 'champion.startup', 'prefect', 'version']
     """
-    return [sys.executable, "-P", *options, "-m", "champion.startup", module, *arguments]
+    return [sys.executable, "-P", "-m", "champion.startup", module, *arguments]
 
 
 def environment(inherited: Mapping[str, str]) -> dict[str, str]:

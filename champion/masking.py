@@ -167,7 +167,9 @@ def _kept(settings: Settings | None) -> Iterator[str]:
     """Yield the logins that the workspace keeps for its servers; one that cannot be read is known to nobody."""
     from champion import logins  # noqa: PLC0415 - as with the settings below
 
-    for read in (logins.kept, logins.kept_for_mlflow) if settings is not None else ():
+    if settings is None:
+        return
+    for read in (logins.kept, logins.kept_for_mlflow):
         with suppress(ChampionError, OSError):
             yield read(settings) or ""
 

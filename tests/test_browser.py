@@ -23,7 +23,7 @@ import nbformat
 import psutil
 import pytest
 from chromium import SECONDS, opened
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Error, Page
 
 from champion import logins, resources
 from champion.pipeline import actions
@@ -180,8 +180,8 @@ def test_mlflow_shows_what_ran(browser: Browser, workspace: Settings, tmp_path: 
         told = patiently(lambda: (found := re.search(r"MLflow: +(http://\S+)", log.read_text())) and found[1], log)
         base = told.partition("/#/")[0]
         assert mlflow.address(workspace) == base, "other commands find these pages"
-        with opened(browser) as page:
-            assert (page.goto(told) or pytest.fail("no answer")).status == 401
+        with opened(browser) as page, pytest.raises(Error, match="INVALID_AUTH_CREDENTIALS"):
+            page.goto(told)
         with opened(browser, logins.kept_for_mlflow(workspace)) as page:
             page.goto(told)
             page.get_by_role("link", name="data-ingestion", exact=True).wait_for()

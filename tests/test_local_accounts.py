@@ -277,6 +277,7 @@ def test_flows_and_kernels_log_without_the_pages_login(pages: Pages) -> None:
     assert found["run"]["data"]["metrics"][0]["value"] == 1.0
 
 
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")  # it outlives who starts it
 def test_a_server_is_not_taken_for_healthy_when_another_process_has_its_port(tmp_path: Path) -> None:
     """Between choosing a port and listening on it, somebody else may take it and answer like the server."""
     settings = Settings(home=tmp_path / "home")

@@ -204,13 +204,19 @@ def test_a_schedule_fires_and_both_pages_show_the_run(served: Served) -> None:
     assert "**succeeded**" in page["data"]
     api = f"{served.mlflow}/api/2.0/mlflow"
     assert httpx.get(f"{api}/experiments/search", timeout=30).status_code == httpx.codes.UNAUTHORIZED
-    asked = httpx.Client(auth=tuple((logins.kept_for_mlflow(served.settings) or "").split(":")), timeout=30)  # type: ignore[arg-type]
-    named = asked.get(f"{api}/experiments/get-by-name", params={"experiment_name": "lake-retention"})
+    user, _, password = (logins.kept_for_mlflow(served.settings) or "").partition(":")
+    named = httpx.get(
+        f"{api}/experiments/get-by-name",
+        params={"experiment_name": "lake-retention"},
+        auth=(user, password),
+        timeout=30,
+    )
     wanted = {
         "experiment_ids": [named.raise_for_status().json()["experiment"]["experiment_id"]],
         "filter": f"tags.`prefect.flow_run_id` = '{run['id']}'",
     }
-    entry = asked.post(f"{api}/runs/search", json=wanted).raise_for_status().json()["runs"]
+    answer = httpx.post(f"{api}/runs/search", json=wanted, auth=(user, password), timeout=30)
+    entry = answer.raise_for_status().json()["runs"]
     assert [
         (e["info"]["status"], {"key": "champion.outcome", "value": "succeeded"} in e["data"]["tags"]) for e in entry
     ] == [("FINISHED", True)]

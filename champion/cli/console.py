@@ -142,8 +142,8 @@ def flow_context(chosen: Settings, *, hidden: bool = False) -> Iterator[None]:
     api = prefect.ensure(chosen, note=lambda text: None if hidden else err.print(text, style="dim"))
     for name in ("PREFECT_LOGGING_LEVEL", "PREFECT_LOGGING_INTERNAL_LEVEL"):
         os.environ.setdefault(name, "CRITICAL")  # errors come as one message at the end
-    with prefect.chosen(chosen, api):
-        from flows.progress import shown_by  # noqa: PLC0415
+    prefect.choose(chosen, api)
+    from flows.progress import shown_by  # noqa: PLC0415
 
     with progress_bar(hidden=hidden) as tell, shown_by(tell):
         try:

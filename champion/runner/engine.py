@@ -12,6 +12,7 @@ import contextvars
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ from papermill.engines import NotebookExecutionManager
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from champion import files, isolation
+from champion import files
 from champion.masking import masked
 from champion.runner import guard, notebook as notebooks
 from champion.runner.limits import Limits
@@ -124,8 +125,8 @@ class _ThisPython(KernelSpecManager):
     """The kernel is the interpreter that runs Champion, with the packages Champion was tested with."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        options = ("-Xfrozen_modules=off",)
-        command = isolation.command("ipykernel_launcher", "-f", "{connection_file}", options=options)
+        launcher = ["-m", "champion.startup", "ipykernel_launcher", "-f", "{connection_file}"]
+        command = [sys.executable, "-Xfrozen_modules=off", *launcher]
         return KernelSpec(argv=command, name=kernel_name, display_name="Champion", language="python")
 
 

@@ -23,19 +23,25 @@ from typing_extensions import override
 
 from champion.services.artifact_locations import BY_REFERENCE, FILES, Locations
 
+# Untyped, as MLflow's classes are in part.
+_MlflowFiles: Any = LocalArtifactRepository
+_MlflowTracking: Any = TrackingStore
+_MlflowRegistry: Any = RegistryStore
+
 
 def install(locations: Locations) -> None:
     """Have this process open and record artifacts in these locations alone."""
     _Confined.locations = locations
-    known = get_registered_artifact_repositories()
-    stores = {urlsplit(root).scheme for root in locations.roots} - FILES
-    for scheme in set(known) - {*FILES, *BY_REFERENCE, *stores}:
+    known: Any = get_registered_artifact_repositories()
+    stores_of: Any = handlers
+    remote = {urlsplit(root).scheme for root in locations.roots} - FILES
+    for scheme in set(known) - {*FILES, *BY_REFERENCE, *remote}:
         del known[scheme]  # servers of others
-    known.update({scheme: _checked(known[scheme]) for scheme in stores})
+    known.update({scheme: _checked(known[scheme]) for scheme in remote})
     known.update(dict.fromkeys(FILES, Files))
     for engine in DATABASE_ENGINES:
-        handlers._tracking_store_registry.register(engine, _tracking)  # noqa: SLF001 - there is no other way in
-        handlers._model_registry_store_registry.register(engine, _registry)  # noqa: SLF001
+        stores_of._tracking_store_registry.register(engine, _tracking)  # noqa: SLF001 - there is no other way in
+        stores_of._model_registry_store_registry.register(engine, _registry)  # noqa: SLF001
 
 
 def _tracking(store_uri: str, artifact_uri: str) -> Tracking:
@@ -72,7 +78,7 @@ class _Confined:
     locations: ClassVar[Locations] = Locations(())
 
 
-class Files(_Confined, LocalArtifactRepository):  # type: ignore[misc]
+class Files(_Confined, _MlflowFiles):  # type: ignore[misc]
     """Artifacts in a folder of the workspace; a path is asked about, with all links, each time it is used."""
 
     def __init__(self, artifact_uri: str, *arguments: Any, **options: Any) -> None:
@@ -130,7 +136,7 @@ class Files(_Confined, LocalArtifactRepository):  # type: ignore[misc]
         return super().download_trace_data()
 
 
-class Tracking(_Confined, TrackingStore):  # type: ignore[misc]
+class Tracking(_Confined, _MlflowTracking):  # type: ignore[misc]
     """MLflow's tracking store, whose new experiments, runs and models lie in the workspace."""
 
     @override
@@ -150,7 +156,7 @@ class Tracking(_Confined, TrackingStore):  # type: ignore[misc]
         return super().create_logged_model(experiment_id, *arguments, **options)
 
 
-class Registry(_Confined, RegistryStore):  # type: ignore[misc]
+class Registry(_Confined, _MlflowRegistry):  # type: ignore[misc]
     """MLflow's model registry, whose new versions lie in the workspace."""
 
     @override

@@ -30,8 +30,8 @@ def deploy(settings: Settings, api: str) -> None:
         ServiceError: Prefect refused; the message holds its words.
     """
     told = {"WORK_POOL": settings.work_pool, "FOLDER": str(Path.cwd()), "PYTHON": shlex.quote(sys.executable)}
-    with prefect.chosen(settings, api):
-        from prefect.client.orchestration import get_client  # noqa: PLC0415
+    prefect.choose(settings, api)
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
 
     with get_client(sync_client=True) as client:
         _make_pool(client, settings.work_pool)

@@ -17,7 +17,7 @@ import psutil
 
 from champion import births, isolation
 from champion.errors import ServiceError
-from champion.file_modes import private_folder
+from champion.file_modes import PRIVATE_FILE, private_folder
 from champion.files import write_bytes
 from champion.parsed import parsed
 from champion.settings import Settings
@@ -26,7 +26,7 @@ HOST = "127.0.0.1"
 START_SECONDS = 120
 _STOP_SECONDS = 15
 _PIDS, _PORTS = 2**31, 2**16
-_PRIVATE_UMASK, _PRIVATE = 0o077, 0o600
+_PRIVATE_UMASK = 0o077
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Server:
 def start(settings: Settings, name: str, command: Sequence[str], variables: Mapping[str, str], port: int = 0) -> Server:
     """Start a server in a session of its own and remember it; it may take its time until it answers."""
     private_folder(settings.services)
-    log(settings, name).touch(_PRIVATE)
+    log(settings, name).touch(PRIVATE_FILE)
     with log(settings, name).open("ab") as output:
         process = subprocess.Popen(
             command,

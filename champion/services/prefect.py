@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
 from filelock import FileLock
 
-from champion import isolation, logins
+from champion import isolation, logins, prefect_sources
 from champion.errors import ServiceError
-from champion.file_modes import private_folder
+from champion.file_modes import PRIVATE_FILE, private_folder
 from champion.services import encryption, local
 from champion.services.local import Server
 from champion.settings import Settings
@@ -49,15 +48,10 @@ def environment(settings: Settings, api: str) -> dict[str, str]:
     }
 
 
-@contextmanager
-def chosen(settings: Settings, api: str) -> Iterator[None]:
-    """Have this process use a server: what is imported of prefect within reads no settings of the current directory.
-
-    Prefect would read `.env`, `prefect.toml` and `pyproject.toml` there, once, when it is imported.
-    """
+def choose(settings: Settings, api: str) -> None:
+    """Have this process use a server, whatever the current directory says; before anything imports prefect."""
     os.environ.update(environment(settings, api))
-    with chdir(private_folder(settings.prefect_home)):
-        yield
+    prefect_sources.leave_out_the_current_directory(private_folder(settings.prefect_home))
 
 
 def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> str:
@@ -75,7 +69,7 @@ def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> 
             raise ServiceError(f"the Prefect server at {settings.prefect_api_url} wants another login than {ours} says")
         return settings.prefect_api_url
     private_folder(settings.prefect_home)
-    with FileLock(settings.prefect_home / "server.lock", timeout=local.START_SECONDS * 2):
+    with FileLock(settings.prefect_home / "server.lock", timeout=local.START_SECONDS * 2, mode=PRIVATE_FILE):
         server = running(settings) or _patiently(settings)
         if server is None:
             stop(settings)  # one that is alive but does not answer would fight the new one for its database

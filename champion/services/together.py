@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from filelock import FileLock, Timeout
 
 from champion.errors import ServiceError
-from champion.file_modes import private_folder
+from champion.file_modes import PRIVATE_FILE, private_folder
 from champion.services import deployed, local, mlflow, prefect, worker
 from champion.settings import Settings
 
@@ -42,7 +42,7 @@ def serve(settings: Settings, note: Callable[[str], None], tell: Callable[[Serve
         ServiceError: this workspace is being served already, something did not start, or ended by itself.
     """
     private_folder(settings.services)
-    lock = FileLock(settings.services / "serve.lock", timeout=0)
+    lock = FileLock(settings.services / "serve.lock", timeout=0, mode=PRIVATE_FILE)
     try:
         lock.acquire()
     except Timeout as error:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock
 
-from champion import files
+from champion import file_modes, files
 from champion.errors import MachineError, ServiceError, UsageError
 from champion.parsed import parsed
 from champion.tracking import reach, runs
@@ -110,6 +110,7 @@ def begin(
         started=now.isoformat(),
     )
     try:
+        file_modes.workspace_folder(settings.home)
         entry.artifacts.mkdir(parents=True)
         (entry.folder / _ENDED).write_bytes(b" " * _RESERVED)
         _write(entry)

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_PRIVATE = 0o600
 _PATIENCE = 180  # seconds another process may take to make the tables
 _SERVERS = frozenset({"http", "https"})
 _REFUSALS = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
@@ -99,7 +98,7 @@ def _migrate(uri: str, folder: Path) -> None:
     if _is_prepared(uri, marker, wanted):
         return
     file_modes.private_folder(folder)
-    with FileLock(folder / "prepared.lock", timeout=_PATIENCE):
+    with FileLock(folder / "prepared.lock", timeout=_PATIENCE, mode=file_modes.PRIVATE_FILE):
         if not _is_prepared(uri, marker, wanted):
             _require_no_loss(uri, marker, wanted)
             _upgrade(uri)
@@ -122,7 +121,7 @@ def _upgrade(uri: str) -> None:
 
     if urlsplit(uri).scheme == "sqlite":
         sqlite_file(uri).parent.mkdir(parents=True, exist_ok=True)
-        sqlite_file(uri).touch(_PRIVATE)  # before SQLite makes it as the umask says
+        sqlite_file(uri).touch(file_modes.PRIVATE_FILE)  # before SQLite makes it as the umask says
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces each migration
     try:
         with _alone(uri):
