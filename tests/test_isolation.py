@@ -108,6 +108,21 @@ def test_a_flow_its_server_and_its_kernels_run_in_a_hostile_folder(
     assert server.alive
 
 
+def test_a_config_xml_of_the_current_directory_does_not_configure_the_warehouse(
+    hostile: Path, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """ClickHouse would read it, and write its log where that says, or listen on a port."""
+    variables.pop("PYTHONPATH")
+    log = tmp_path / "theirs.log"
+    logger = f"<logger><level>trace</level><log>{log}</log></logger>"
+    (hostile / "config.xml").write_text(f"<clickhouse>{logger}<tcp_port>9</tcp_port></clickhouse>")
+    done = command(variables, hostile, "warehouse", "migrate")
+    assert done.returncode == 0, done.stderr
+    done = command(variables, hostile, "sql", "select 1 as one", "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, [{"one": 1}]), done.stderr
+    assert not log.exists()
+
+
 @pytest.mark.parametrize("what", ["ui", "lab"])
 def test_pages_start_in_a_hostile_folder(hostile: Path, variables: dict[str, str], tmp_path: Path, what: str) -> None:
     variables.pop("PYTHONPATH")
