@@ -44,4 +44,4 @@ def of_kernel(settings: Settings, execution: str, run_id: str | None, result: Pa
 def _python_path(environment: Mapping[str, str]) -> str:
     """Return the path on which the kernel finds the Champion that runs it, also in a checkout that is not installed."""
     here = str(Path(champion.__file__).parent.parent)
-    return os.pathsep.join([here, *isolation.absolute(environment.get("PYTHONPATH"))])
+    return os.pathsep.join([here, *filter(None, [environment.get("PYTHONPATH")])])
