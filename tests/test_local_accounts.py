@@ -265,6 +265,10 @@ def test_a_page_of_another_address_uses_no_login_of_the_browser(pages: Pages) ->
         assert answer.status_code == 403, headers
     own = pages.ask("POST", "/ajax-api/2.0/mlflow/experiments/create", json=body, headers={"Origin": pages.base})
     assert own.status_code == 200, own.text
+    for path in ("artifacts/x", "artifacts?path=..", "artifacts/../../x", "mpu/create/x"):  # files by another way
+        for method in ("GET", "PUT", "POST", "DELETE"):
+            answer = pages.ask(method, f"/api/2.0/mlflow-artifacts/{path}", content=b"{}" if method != "GET" else None)
+            assert answer.status_code >= 400, (method, path)
     for path in ("assistant/message", "jobs", "gateway/endpoints/create"):
         assert pages.ask("POST", f"/ajax-api/3.0/mlflow/{path}", json={}).status_code == 403
 

@@ -187,7 +187,7 @@ def locked(root: Path, contract: Contract) -> Iterator[None]:
         root.mkdir(parents=True, exist_ok=True)
         root.chmod(_OWNER_AND_GROUP)
     folder = root / ".locks"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=_OWNER_AND_GROUP, exist_ok=True)
     with FileLock(folder / f"{contract.name}.lock"):
         yield
 
