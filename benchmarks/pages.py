@@ -23,6 +23,7 @@ from pathlib import Path
 
 import httpx
 
+from champion import logins
 from champion.settings import Settings
 from champion.tracking import runs, store
 from champion.tracking.pages import experiment_page, experiments_page, run_page
@@ -44,12 +45,14 @@ def main() -> int:
         run_id = filled(settings, asked.runs)
         experiment = store.experiment_id(settings, EXPERIMENT)
         with pages(settings) as base:
-            asking = asks(base, experiment, run_id)
+            user, _, password = (logins.kept_for_mlflow(settings) or "").partition(":")
+            asking = asks(base, (user, password), experiment, run_id)
             taken = {f"asked: {name}": p95(ask, asked.questions) for name, ask in asking.items()}
             if asked.chromium:
                 seen = {"list of runs": experiment_page(base, experiment)}
                 seen |= {"one run": run_page(base, experiment, run_id)}
-                taken |= shown(asked.chromium, experiments_page(base), seen, min(asked.questions, 10))
+                login = {"username": user, "password": password}
+                taken |= shown(asked.chromium, login, experiments_page(base), seen, min(asked.questions, 10))
     for name, seconds in taken.items():
         print(f"{name:<32}{seconds:6.2f} s  (p95)")
     return 0 if max(taken.values()) < AIM else 1
@@ -83,9 +86,9 @@ def pages(settings: Settings) -> Iterator[str]:
             server.terminate()
 
 
-def asks(base: str, experiment: str, run_id: str) -> dict[str, Callable[[], object]]:
+def asks(base: str, login: tuple[str, str], experiment: str, run_id: str) -> dict[str, Callable[[], object]]:
     """Return what the pages ask for."""
-    api, client = f"{base}/api/2.0/mlflow", httpx.Client(timeout=60)
+    api, client = f"{base}/api/2.0/mlflow", httpx.Client(auth=login, timeout=60)
     newest = {"experiment_ids": [experiment], "max_results": 100, "order_by": ["attributes.start_time DESC"]}
     return {
         "list of experiments": lambda: client.post(f"{api}/experiments/search", json={"max_results": 25}),
@@ -105,13 +108,15 @@ def p95(ask: Callable[[], object], times: int, before: Callable[[], object] = la
     return sorted(taken[1:])[max(0, int(times * 0.95) - 1)]
 
 
-def shown(chromium: str, experiments: str, addresses: dict[str, str], times: int) -> dict[str, float]:
+def shown(
+    chromium: str, login: dict[str, str], experiments: str, addresses: dict[str, str], times: int
+) -> dict[str, float]:
     """Return the seconds from the list of experiments, as it stands in a browser, to the name of a run on each page."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
+        page = browser.new_page(http_credentials=login)  # type: ignore[arg-type]
         page.set_default_timeout(120_000)
         page.goto(experiments)
 

@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from champion import file_modes
 from champion.lake import Lake
 from champion.pipeline import own_features
 from champion.pipeline.checks import Check, looked
@@ -105,8 +106,16 @@ def _workspace(settings: Settings) -> Check:
         return Check(
             "workspace", "failed", f"{folder} cannot be written: {error}", "set CHAMPION_HOME to a folder of yours"
         )
-    state = "exists" if settings.home.exists() else "will be made by the first command"
-    return Check("workspace", "ok", f"{settings.home} {state}")
+    if not settings.home.exists():
+        return Check("workspace", "ok", f"{settings.home} will be made by the first command")
+    writable = file_modes.writable_by_others(settings.home)
+    if writable:
+        found = f"others may write in {', '.join(map(str, writable))}, and so replace what is kept there"
+        return Check("workspace", "failed", found, f"chmod go-w {' '.join(map(str, writable))}")
+    if readable := file_modes.readable_secrets(settings.home):
+        found = f"others may read logins, keys and databases in {', '.join(map(str, readable))}"
+        return Check("workspace", "warning", found, f"chmod 700 {' '.join(map(str, readable))}")
+    return Check("workspace", "ok", f"{settings.home} exists")
 
 
 def _disk(settings: Settings) -> Check:
@@ -299,11 +308,21 @@ def _answers(name: str, url: str, remedy: str) -> Check:
     """Ask a server for its headers; any answer below 500 will do, an archive may refuse its bare address."""
     import httpx  # noqa: PLC0415
 
+    from champion.sources.deadline import Connections  # noqa: PLC0415
+
     host = f"{urlsplit(url).scheme}://{urlsplit(url).hostname}"
+    connections = Connections()
     try:
-        answer = httpx.get(url, timeout=_PATIENCE, follow_redirects=False)
+        with (
+            connections.within(_PATIENCE) as trace,
+            httpx.Client(timeout=_PATIENCE, headers={"Accept-Encoding": "identity"}) as client,
+            client.stream("GET", url, extensions={"trace": trace}) as answer,  # its body is not read
+        ):
+            pass
     except httpx.HTTPError as error:
         return Check(name, "failed", f"{host} does not answer ({type(error).__name__})", remedy)
+    finally:
+        connections.close()
     if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
         return Check(name, "failed", f"{host} answers {answer.status_code}", remedy)
     return Check(name, "ok", f"{host} answers")

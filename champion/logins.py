@@ -1,6 +1,6 @@
-"""The login of a workspace's Prefect server: the setting, or one made with the server and kept for its owner alone.
+"""The logins of a workspace's servers, made with them and kept for their owner alone; Prefect's may be a setting.
 
-Without a login any user of the machine could start runs in the owner's name.
+Without a login any user of the machine could start runs in the owner's name, or read and write what MLflow keeps.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import secrets
 from pathlib import Path
 
 from champion.errors import ServiceError
+from champion.file_modes import private_folder
 from champion.files import write_private
 from champion.settings import Settings
 
@@ -39,13 +40,26 @@ def made(settings: Settings) -> str:
 
     For whoever holds the lock of that server.
     """
-    if login := known(settings):
-        return login
-    where, login = path(settings), f"champion:{secrets.token_hex(_BYTES)}"
-    write_private(where, login.encode())
-    for left in where.parent.glob(f".{where.name}.*.part"):
-        left.unlink()  # of one that was killed
-    return login
+    return known(settings) or _make(path(settings))
+
+
+def made_for_mlflow(settings: Settings) -> str:
+    """Return `user:password` of the workspace's MLflow pages, made and kept if there was none.
+
+    Raises:
+        ServiceError: the file of the login cannot be read, or holds none.
+    """
+    where = mlflow_path(settings)
+    return _read(where, "MLflow pages") or _make(where)
+
+
+def kept_for_mlflow(settings: Settings) -> str | None:
+    """Return the login of the workspace's MLflow pages, None where none was started yet.
+
+    Raises:
+        ServiceError: the file of the login cannot be read, or holds none.
+    """
+    return _read(mlflow_path(settings), "MLflow pages")
 
 
 def pair(settings: Settings) -> tuple[str, str] | None:
@@ -62,25 +76,7 @@ def pair(settings: Settings) -> tuple[str, str] | None:
 
 def kept(settings: Settings) -> str | None:
     """Return the login in the workspace, None where no server was started with one."""
-    where = path(settings)
-    try:
-        with where.open("rb") as stream:
-            found = stream.read(_LONGEST + 1).strip()
-    except FileNotFoundError:
-        return None
-    except PermissionError as error:
-        raise ServiceError(
-            f"{where}: {error.strerror}. It is the login of this workspace's Prefect server, for its owner alone: work "
-            "in a workspace of your own (CHAMPION_HOME), or agree on a login with the owner (CHAMPION_PREFECT_LOGIN)"
-        ) from error
-    except IsADirectoryError:
-        found = b""
-    if len(found) > _LONGEST or not _FORM.fullmatch(found):
-        raise ServiceError(
-            f"{where}: no login, which is one line, user:password. Run `champion stop`, remove it, and run this again: "
-            "the next server makes a new one"
-        )
-    return found.decode()
+    return _read(path(settings), "Prefect server")
 
 
 def place(settings: Settings) -> str | None:
@@ -98,3 +94,38 @@ def place(settings: Settings) -> str | None:
 def path(settings: Settings) -> Path:
     """Return the file that holds a login that was made."""
     return settings.prefect_home / "login"
+
+
+def mlflow_path(settings: Settings) -> Path:
+    """Return the file that holds the login of MLflow's pages."""
+    return settings.home / "mlflow" / "login"
+
+
+def _make(where: Path) -> str:
+    login = f"champion:{secrets.token_hex(_BYTES)}"
+    private_folder(where.parent)
+    write_private(where, login.encode())
+    for left in where.parent.glob(f".{where.name}.*.part"):
+        left.unlink()  # of one that was killed
+    return login
+
+
+def _read(where: Path, server: str) -> str | None:
+    try:
+        with where.open("rb") as stream:
+            found = stream.read(_LONGEST + 1).strip()
+    except FileNotFoundError:
+        return None
+    except PermissionError as error:
+        raise ServiceError(
+            f"{where}: {error.strerror}. It is the login of this workspace's {server}, for its owner alone: work "
+            "in a workspace of your own (CHAMPION_HOME), or agree on a login with the owner (CHAMPION_PREFECT_LOGIN)"
+        ) from error
+    except IsADirectoryError:
+        found = b""
+    if len(found) > _LONGEST or not _FORM.fullmatch(found):
+        raise ServiceError(
+            f"{where}: no login, which is one line, user:password. Run `champion stop`, remove it, and run this again: "
+            "the next server makes a new one"
+        )
+    return found.decode()

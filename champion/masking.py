@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode
+from base64 import b64encode, encodebytes
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from html import escape
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from pydantic import SecretStr
 
@@ -24,11 +25,25 @@ if TYPE_CHECKING:
 
     from champion.settings import Settings
 
-WORDS = frozenset({"password", "passwd", "token", "secret", "key", "credential", "credentials", "apikey"})
+WORDS = frozenset(
+    "password passwords passwd passphrase passcode token secret secrets key credential credentials apikey "
+    "authorization bearer jwt".split()
+)
 """Words in the names of parameters and variables whose values are secret."""
+_LAST_WORDS = frozenset({"pass", "pwd", "pat", "pw", "auth", "cookie"})  # at the end of a name of several words
+_JOINED = ("password", "passwd", "passphrase", "secret", "credential", "credentials", "token", "apikey", "pwd", "pass")
+_JOINED_KEYS = tuple(
+    f"{kind}key" for kind in ("api", "access", "secret", "private", "signing", "encryption", "account")
+)
+_ANYWHERE = ("apikey", "accesskey", "secretkey", "privatekey", "accesstoken", "authtoken", "connectionstring")
+_ORDINARY = frozenset(  # words and names that end like a secret's
+    "pwd oldpwd bypass compass encompass surpass trespass overpass underpass allpass bandpass highpass lowpass".split()
+)
+_FILTERS = frozenset({"low", "high", "band", "all", "by", "first", "second", "single", "one", "two"})  # as in low_pass
 MASK = "***"
 _SHORTEST = 6  # a shorter value stands in ordinary text too
 _CREDENTIALS = re.compile(r":///?[^/@\s:]*:([^/@\s]+)@")
+_PERCENT = re.compile("%[0-9A-F]{2}")
 _PREFIX = "champion_"
 _LOGINS = frozenset({"champion_prefect_login", "prefect_api_auth_string", "prefect_server_api_auth_string"})
 _ADDRESSES = frozenset({"notify_url", "promotion_webhook"})  # to know them is to be allowed to write there
@@ -37,10 +52,27 @@ _ADDRESSES = frozenset({"notify_url", "promotion_webhook"})  # to know them is t
 def is_secret_name(name: str) -> bool:
     """Tell whether a parameter or variable of this name holds a secret.
 
-    >>> is_secret_name("AWS_SECRET_ACCESS_KEY"), is_secret_name("keyboard")
-    (True, False)
+    A name is read as its words (`DB_PASS`, `clientSecret`) and as words written together (`PGPASSWORD`, `MYAPIKEY`).
+
+    >>> is_secret_name("AWS_SECRET_ACCESS_KEY"), is_secret_name("PGPASSWORD"), is_secret_name("MYSQL_PWD")
+    (True, True, True)
+    >>> is_secret_name("keyboard"), is_secret_name("PWD"), is_secret_name("low_pass")
+    (False, False, False)
     """
-    return bool(WORDS & set(name.lower().split("_")))
+    words = [word.rstrip("0123456789") for word in _words(name)]
+    words = [word for word in words if word]
+    if WORDS.intersection(words) or any(part in "".join(words) for part in _ANYWHERE):
+        return True
+    if len(words) > 1 and words[-1] in _LAST_WORDS and words[-2] not in _FILTERS:
+        return True
+    if words == ["pass"]:
+        return True
+    return any(word.endswith((*_JOINED, *_JOINED_KEYS)) and word not in _ORDINARY for word in words if word != "pass")
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a name in lower case: `DB_PASS`, `db-pass` and `dbPass` have two."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", " ", name).lower().split()
 
 
 def secrets(environment: Mapping[str, str], settings: Settings | None = None) -> tuple[str, ...]:
@@ -49,8 +81,8 @@ def secrets(environment: Mapping[str, str], settings: Settings | None = None) ->
     A secret is the value of a secret setting or of a variable with a secret name, the password in any URL, and the path
     of a secret web address (a webhook's is its token). Values under six characters are not looked for.
 
-    >>> secrets({"MLFLOW_TRACKING_PASSWORD": "hunter2!"})[0]
-    'hunter2%21'
+    >>> "hunter2%21" in secrets({"MLFLOW_TRACKING_PASSWORD": "hunter2!"})
+    True
     """
     values = set(_secret_values(environment, settings))
     spelt = {spelling for value in values if len(value) >= _SHORTEST for spelling in _spellings(value)}
@@ -96,7 +128,8 @@ def mask_file(path: Path, known: Sequence[str]) -> None:
 
 def _secret_values(environment: Mapping[str, str], settings: Settings | None) -> Iterator[str]:
     named = {name.lower(): text for name, text in environment.items()}
-    yield from _of_login(_kept(settings))
+    for login in _kept(settings):
+        yield from _of_login(login)
     for name, text in _of_settings(settings):
         named[f"{_PREFIX}{name}"] = text
     ours = {f"{_PREFIX}{name}" for name in _secret_settings()}
@@ -112,9 +145,17 @@ def _of_value(name: str, text: str) -> Iterator[str]:
     """Yield what of a secret variable is secret: all of it, but for addresses that hold no password."""
     if "://" not in text or _CREDENTIALS.search(text):
         yield text
+        yield from _of_pairs(text)
     elif name.removeprefix(_PREFIX) in _ADDRESSES or is_secret_name(name):
         found = urlsplit(text)
         yield from (text, found.path.strip("/"), found.query)
+
+
+def _of_pairs(text: str) -> Iterator[str]:
+    """Yield the secret values of a connection string, as `AccountName=asha;AccountKey=abc`."""
+    for name, separator, value in (part.partition("=") for part in text.split(";")):
+        if separator and is_secret_name(name.strip()):
+            yield value.strip()
 
 
 def _of_login(text: str) -> Iterator[str]:
@@ -122,14 +163,15 @@ def _of_login(text: str) -> Iterator[str]:
     yield from (text, text.partition(":")[2], b64encode(_encoded(text)).decode())
 
 
-def _kept(settings: Settings | None) -> str:
-    """Return the login that the workspace keeps for its Prefect server; one that cannot be read is known to nobody."""
+def _kept(settings: Settings | None) -> Iterator[str]:
+    """Yield the logins that the workspace keeps for its servers; one that cannot be read is known to nobody."""
     from champion import logins  # noqa: PLC0415 - as with the settings below
 
-    try:
-        return (logins.kept(settings) if settings is not None else None) or ""
-    except (ChampionError, OSError):
-        return ""
+    if settings is None:
+        return
+    for read in (logins.kept, logins.kept_for_mlflow):
+        with suppress(ChampionError, OSError):
+            yield read(settings) or ""
 
 
 def _of_settings(settings: Settings | None) -> Iterator[tuple[str, str]]:
@@ -152,10 +194,31 @@ def _passwords(text: str) -> Iterator[str]:
 
 
 def _spellings(value: str) -> Iterator[str]:
-    """Yield a value as Python, JSON, HTML and URLs write it."""
-    shown = repr(value)[1:-1]
-    yield from (value, shown, json.dumps(value)[1:-1], json.dumps(shown)[1:-1])
-    yield from (escape(value), quote(_encoded(value)), quote(_encoded(value), safe=""))
+    """Yield a value as Python, JSON, HTML, URLs, hex and base64 write it, the last also as a part of longer data."""
+    shown, content = repr(value)[1:-1], _encoded(value)
+    yield from (value, shown, json.dumps(value)[1:-1], json.dumps(shown)[1:-1], escape(value))
+    for quoted in (quote(content), quote(content, safe=""), quote_plus(content)):
+        yield from (quoted, _PERCENT.sub(lambda found: found[0].lower(), quoted))
+    plain = content.hex()
+    yield from (plain, plain.upper(), content.hex(":"), content.hex(" "))
+    every = "".join(f"%{byte:02X}" for byte in content)
+    yield from (every, every.lower())
+    for spelt in _base64(content):
+        yield from (spelt, spelt.replace("+", "-").replace("/", "_"), quote(spelt, safe=""))
+
+
+def _base64(content: bytes) -> Iterator[str]:
+    """Yield what base64 holds of these bytes, alone or at any place in longer data.
+
+    A character of base64 holds six bits. Bytes that follow 0, 1 or 2 others (modulo 3) give one of three texts; the
+    characters that also hold bits of the neighbours are left out.
+    """
+    yield b64encode(content).decode()
+    for before in range(3):
+        first, beyond = -(-8 * before // 6), (8 * (before + len(content))) // 6
+        yield b64encode(bytes(before) + content).decode()[first:beyond]
+    lines = encodebytes(content).decode().splitlines()  # mail and shell break the lines of a long one
+    yield from (line for line in lines if len(lines) > 1 and len(line.rstrip("=")) >= _SHORTEST)
 
 
 def _encoded(value: str) -> bytes:

@@ -1,11 +1,13 @@
 """Settings: one frozen object, read by entry points only and passed in from there.
 
 Sources, first wins: arguments, `CHAMPION_*` environment variables, `champion.toml` in the working directory, defaults.
+An address from `champion.toml` receives no credential from another source (`credential_sources`).
 Everything else is derived from `home`, so two workspaces never touch each other.
 """
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -22,7 +24,7 @@ from pydantic_settings import (
 )
 from typing_extensions import override
 
-from champion import objects
+from champion import credential_sources, objects
 from champion.errors import UsageError
 from champion.quality_limits import Limits
 
@@ -54,6 +56,14 @@ class _Toml(TomlConfigSettingsSource):
             return super()._read_file(file_path)
         except (ValueError, OSError, RecursionError) as error:
             raise UsageError(f"settings: {file_path.name} cannot be read as TOML ({error}): correct it") from error
+
+    @override
+    def __call__(self) -> dict[str, Any]:
+        """Return its settings; an address in it that would receive a credential from elsewhere is an error."""
+        found = super().__call__()
+        if wrong := credential_sources.conflicts(found, self.current_state, os.environ):
+            raise UsageError(f"settings: {'; '.join(wrong)}")
+        return found
 
 
 class Settings(BaseSettings):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
@@ -30,17 +31,26 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
+@contextmanager
+def opened(browser: Browser, login: str | None = None) -> Iterator[Page]:
+    """A page of its own, which may ask nothing of any other machine; `login` is what a person types, user:password."""
+    user, _, password = (login or "").partition(":")
+    typed = {"username": user, "password": password} if login else None
+    context = browser.new_context(viewport={"width": 1400, "height": 1000}, http_credentials=typed)  # type: ignore[arg-type]
+    foreign: list[str] = []
+    context.on("request", lambda request: foreign.append(request.url) if is_foreign(request.url) else None)
+    shown = context.new_page()
+    shown.set_default_timeout(PATIENCE * 1000)
+    yield shown
+    context.close()
+    assert not foreign, "works without a network"
+
+
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A page of its own, which may ask nothing of any other machine."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    foreign: list[str] = []
-    context.on("request", lambda request: foreign.append(request.url) if is_foreign(request.url) else None)
-    opened = context.new_page()
-    opened.set_default_timeout(PATIENCE * 1000)
-    yield opened
-    context.close()
-    assert not foreign, "works without a network"
+    with opened(browser) as shown:
+        yield shown
 
 
 def is_foreign(url: str) -> bool:

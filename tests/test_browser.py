@@ -21,10 +21,11 @@ import httpx
 import nbformat
 import psutil
 import pytest
-from playwright.sync_api import Page
+from chromium import opened
+from playwright.sync_api import Browser, Error, Page
 from waiting import PATIENCE, until
 
-from champion import resources
+from champion import logins, resources
 from champion.pipeline import actions
 from champion.runner import page as pages
 from champion.runner.outcome import Outcome, Verdict
@@ -168,7 +169,7 @@ def test_kernels_get_every_setting(page: Page, lab: Lab, workspace: Settings) ->
     page.get_by_text(f"(321, '{workspace.archive}')").wait_for()
 
 
-def test_mlflow_shows_what_ran(page: Page, workspace: Settings, tmp_path: Path) -> None:
+def test_mlflow_shows_what_ran(browser: Browser, workspace: Settings, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -178,15 +179,18 @@ def test_mlflow_shows_what_ran(page: Page, workspace: Settings, tmp_path: Path) 
         told = patiently(lambda: (found := re.search(r"MLflow: +(http://\S+)", log.read_text())) and found[1], log)
         base = told.partition("/#/")[0]
         assert mlflow.address(workspace) == base, "other commands find these pages"
-        page.goto(told)
-        page.get_by_role("link", name="data-ingestion", exact=True).wait_for()
-        (failed,) = runs.find_runs(workspace, tags={"champion.notebook": "ingest"})
-        page.goto(experiment_page(base, failed.experiment))
-        for name in ("quality", "ingest"):
-            page.get_by_role("link", name=name, exact=True).wait_for()
-        page.goto(run_page(base, failed.experiment, failed.run_id))
-        page.get_by_text(failed.run_id).first.wait_for()
-        page.get_by_role("tab", name="Model metrics").wait_for()  # the page of a run, not of an evaluation
+        with opened(browser) as page, pytest.raises(Error, match="INVALID_AUTH_CREDENTIALS"):
+            page.goto(told)
+        with opened(browser, logins.kept_for_mlflow(workspace)) as page:
+            page.goto(told)
+            page.get_by_role("link", name="data-ingestion", exact=True).wait_for()
+            (failed,) = runs.find_runs(workspace, tags={"champion.notebook": "ingest"})
+            page.goto(experiment_page(base, failed.experiment))
+            for name in ("quality", "ingest"):
+                page.get_by_role("link", name=name, exact=True).wait_for()
+            page.goto(run_page(base, failed.experiment, failed.run_id))
+            page.get_by_text(failed.run_id).first.wait_for()
+            page.get_by_role("tab", name="Model metrics").wait_for()  # the page of a run, not of an evaluation
 
 
 def test_the_page_of_a_run_executes_nothing_that_its_outputs_hold(page: Page, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import psutil
 import pytest
 from explorers import NEED_RUNS, explore
 from hooks import listening
+from modes import too_open
 from prefect_api import Api, keep_notifier, request
 from typer.testing import CliRunner
 from waiting import PATIENCE
@@ -83,7 +84,7 @@ def champion(base: Path) -> Iterator[Command]:
         variables |= {f"CHAMPION_{name.upper()}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "champion", *arguments]
         done = subprocess.run(
-            command, env=variables | PLANTED, capture_output=True, text=True, check=False, timeout=PATIENCE
+            command, env=variables | PLANTED, umask=0, capture_output=True, text=True, check=False, timeout=PATIENCE
         )
         with outputs.open("a", encoding="utf-8") as said:
             said.write(done.stdout + done.stderr)
@@ -232,6 +233,12 @@ def test_a_failing_cell_leaves_a_failed_run_with_its_notebook(
     assert (run.status, run.outcome) == ("FAILED", "failed")
     assert Path(runs.location(run, "notebook/broken.ipynb")).exists()
     assert "ZeroDivisionError" in Path(runs.location(run, "notebook/broken.html")).read_text(encoding="utf-8")
+
+
+def test_whatever_the_umask_others_may_use_nothing(demo: dict[str, Any], settings: Settings) -> None:
+    """All commands here run under umask 000; test_serve.py has 022, test_current_directory.py 077."""
+    assert demo
+    assert too_open(settings.home) == []
 
 
 def test_wrong_parameters_are_a_usage_error_before_any_kernel(champion: Command) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Callable
 from html import escape
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given, settings, strategies as st
 from pydantic import ValidationError
 
 from champion.errors import UsageError
-from champion.masking import masked, secrets
+from champion.masking import is_secret_name, masked, secrets
 from champion.settings import Settings
 from champion.sources import transport
 
@@ -53,3 +55,61 @@ def test_an_address_that_libraries_would_quote_in_part_is_refused(name: str) -> 
     with pytest.raises(ValidationError, match="%2F") as caught:
         Settings.model_validate({name: "clickhouse://quant:Plant3d/x@host:8123/db"})
     assert "Plant3d" not in str(caught.value)
+
+
+ENCODINGS: dict[str, Callable[[bytes], str]] = {
+    "base64": lambda content: base64.b64encode(content).decode(),
+    "base64 for URLs": lambda content: base64.urlsafe_b64encode(content).decode().rstrip("="),
+    "base64 in lines": lambda content: base64.encodebytes(content).decode(),
+    "base64 quoted": lambda content: quote(base64.b64encode(content).decode(), safe=""),
+    "hex": lambda content: content.hex(),
+    "HEX": lambda content: content.hex().upper(),
+    "hex in pairs": lambda content: content.hex(":"),
+    "quoted": lambda content: quote(content, safe=""),
+    "quoted in lower case": lambda content: quote(content, safe="").replace("%2F", "%2f").replace("%3D", "%3d"),
+    "a form": quote_plus,
+    "all quoted": lambda content: "".join(f"%{byte:02x}" for byte in content),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    "PGPASSWORD MYSQL_PWD SSHPASS DB_PASS GITHUB_PAT MYAPIKEY CLIENTSECRET clientSecret REDISCLI_AUTH API_KEYS TOKEN2 "
+    "GHTOKEN AWS_SECRET_ACCESS_KEY db-password ACCESSKEY AZURE_STORAGE_CONNECTION_STRING PASS VAULT_PASSPHRASE".split(),
+)
+def test_names_of_secrets_are_known_by_words_and_joined_words(name: str) -> None:
+    assert is_secret_name(name)
+    assert masked("it is Plant3d-value", secrets({name: "Plant3d-value"})) == "it is ***"
+
+
+@pytest.mark.parametrize(
+    "name",
+    "PWD OLDPWD PATH MANPATH SSH_AUTH_SOCK XAUTHORITY LOGNAME low_pass max_tokens pass_rate pat turnkey monkey compass "
+    "keyboard author session window feature_sets pat_growth PYTHONPATH".split(),
+)
+def test_ordinary_names_are_no_names_of_secrets(name: str) -> None:
+    assert not is_secret_name(name)
+
+
+@settings(max_examples=60)
+@given(
+    secret=st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="*"), min_size=8, max_size=70),
+    before=st.binary(max_size=4),
+    after=st.binary(max_size=4),
+    encoding=st.sampled_from(sorted(ENCODINGS)),
+)
+def test_an_encoded_secret_is_masked_alone_and_inside_longer_data(
+    secret: str, before: bytes, after: bytes, encoding: str
+) -> None:
+    known = secrets({"API_TOKEN": secret})
+    whole = ENCODINGS[encoding](secret.encode())
+    assert "***" in masked(f"<{whole}>", known)
+    assert whole not in masked(f"<{whole}>", known)
+    longer = ENCODINGS[encoding](before + secret.encode() + after)
+    if encoding not in {"base64 in lines", "quoted", "a form", "quoted in lower case"}:
+        assert "***" in masked(longer, known), "a login is encoded as user:password"
+
+
+def test_the_secret_part_of_a_connection_string_is_masked_alone() -> None:
+    known = secrets({"STORAGE_CONNECTION_STRING": "AccountName=asha;AccountKey=Plant3d+key=="})
+    assert masked("key Plant3d+key== of asha", known) == "key *** of asha"

@@ -19,13 +19,14 @@ import psutil
 import pytest
 import yaml
 from hooks import Webhook, listening
+from modes import too_open
 from playwright.sync_api import Page
 from prefect_api import Api, keep_block, keep_notifier, request
 from waiting import PATIENCE, until
 
 from champion import clock, doctor, logins, resources
 from champion.errors import ServiceError
-from champion.services import prefect
+from champion.services import encryption, prefect
 from champion.services.deployed import QUEUES
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
@@ -33,7 +34,7 @@ from champion.tracking import runs
 
 _BESIDE = """
 from champion import logins
-from champion.services import prefect
+from champion.services import encryption, prefect
 from champion.settings import Settings
 print(prefect.ensure(Settings()), *logins.pair(Settings()))
 """
@@ -189,12 +190,20 @@ def test_a_schedule_fires_and_both_pages_show_the_run(served: Served) -> None:
     assert (page["type"], page["key"]) == ("markdown", "lake-retention")
     assert "**succeeded**" in page["data"]
     api = f"{served.mlflow}/api/2.0/mlflow"
-    named = httpx.get(f"{api}/experiments/get-by-name", params={"experiment_name": "lake-retention"}, timeout=PATIENCE)
+    assert httpx.get(f"{api}/experiments/search", timeout=PATIENCE).status_code == httpx.codes.UNAUTHORIZED
+    user, _, password = (logins.kept_for_mlflow(served.settings) or "").partition(":")
+    named = httpx.get(
+        f"{api}/experiments/get-by-name",
+        params={"experiment_name": "lake-retention"},
+        auth=(user, password),
+        timeout=PATIENCE,
+    )
     wanted = {
         "experiment_ids": [named.raise_for_status().json()["experiment"]["experiment_id"]],
         "filter": f"tags.`prefect.flow_run_id` = '{run['id']}'",
     }
-    entry = httpx.post(f"{api}/runs/search", json=wanted, timeout=PATIENCE).raise_for_status().json()["runs"]
+    answer = httpx.post(f"{api}/runs/search", json=wanted, auth=(user, password), timeout=PATIENCE)
+    entry = answer.raise_for_status().json()["runs"]
     assert [
         (e["info"]["status"], {"key": "champion.outcome", "value": "succeeded"} in e["data"]["tags"]) for e in entry
     ] == [("FINISHED", True)]
@@ -257,6 +266,11 @@ def test_all_listen_on_loopback_and_stop_together(served: Served) -> None:
     served.process.send_signal(signal.SIGTERM)
     assert served.process.wait(PATIENCE) == 0
     assert psutil.wait_procs(family, timeout=PATIENCE)[1] == []
+    assert too_open(served.settings.home) == [], "flows, kernels, servers and databases, under the usual umask"
+    key = encryption.path(served.settings).read_bytes()
+    kept = list(served.settings.prefect_home.glob("prefect.db*"))
+    assert kept
+    assert [path for path in kept if key in path.read_bytes()] == [], "its key is not beside a Secret block"
 
 
 def _start_sleeper(served: Served, folder: Path, pids: Path) -> str:

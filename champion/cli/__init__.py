@@ -1,6 +1,8 @@
 """The command line: each command parses, calls one function, and prints. Heavy imports happen inside commands."""
 
-from champion import startup
+import os
+
+from champion import file_modes, isolation, startup
 
 __all__ = ["main"]
 
@@ -8,6 +10,8 @@ __all__ = ["main"]
 def main() -> None:
     """Run the `champion` command."""
     startup.unhurried()
+    file_modes.restrict()
+    os.environ[isolation.SAFE_PATH] = "1"  # for all that it starts, also what libraries start
     from champion.cli import app  # noqa: PLC0415 - the first of the imports that should be quick
 
     app.main()

@@ -165,9 +165,9 @@ def flow_context(chosen: Settings, *, hidden: bool = False, lines: bool = False)
     from champion.services import local, prefect  # noqa: PLC0415
 
     api = prefect.ensure(chosen, note=lambda text: None if hidden else err.print(text, style="dim"))
-    os.environ.update(prefect.environment(chosen, api))
     for name in ("PREFECT_LOGGING_LEVEL", "PREFECT_LOGGING_INTERNAL_LEVEL"):
         os.environ.setdefault(name, "CRITICAL")  # errors come as one message at the end
+    prefect.choose(chosen, api)
     from flows.progress import shown_by  # noqa: PLC0415
 
     with progress_bar(hidden=hidden, lines=lines) as tell, shown_by(tell):

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from champion.cli import console
+from champion.file_modes import workspace_folder
 from champion.lake import Lake
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive, publish
@@ -24,7 +25,7 @@ def run(base: Settings, instruments: int, start: date, signal: float, *, as_json
     tell_stage(f"simulating an exchange archive from {start}")
     with console.progress_bar(hidden=as_json) as tell:
         archive = publish(
-            home / "archive",
+            workspace_folder(home) / "archive",
             instruments=instruments,
             start=start,
             end=END,

@@ -11,6 +11,7 @@ from rich.text import Text
 from champion.cli import console
 from champion.cli.console import AsJson
 from champion.errors import UsageError
+from champion.file_modes import of_the_person
 
 if TYPE_CHECKING:
     from champion.pipeline.trace import Node, Trace
@@ -87,5 +88,7 @@ def _draw(found: Trace, title: str, picture: Path) -> None:
 
     from champion.plots.trace import trace_graph  # noqa: PLC0415
 
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    trace_graph(pl.DataFrame(found.rows), found.links, title=title).savefig(picture, dpi=110)
+    figure = trace_graph(pl.DataFrame(found.rows), found.links, title=title)
+    with of_the_person():
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(picture, dpi=110)

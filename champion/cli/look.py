@@ -13,6 +13,7 @@ from rich.text import Text
 from champion.cli import completion, console
 from champion.cli.console import AsJson
 from champion.errors import UsageError
+from champion.file_modes import of_the_person
 
 Parameter = Annotated[
     list[str] | None, typer.Option("--param", "-p", help="name=value, bound to {name:Type} in the query.")
@@ -80,7 +81,9 @@ def report(
         from champion.pipeline.morning_page import render  # noqa: PLC0415 - matplotlib is slow to import
         from champion.services import mlflow  # noqa: PLC0415
 
-        html.write_text(render(found, chosen.home, mlflow.address(chosen)), encoding="utf-8")
+        page = render(found, chosen.home, mlflow.address(chosen))
+        with of_the_person():
+            html.write_text(page, encoding="utf-8")
     if as_json:
         console.show(found.as_dict(), as_json=True)
         return

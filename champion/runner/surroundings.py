@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import champion
-from champion import report
+from champion import isolation, report
 from champion.runner.guard import MARK
 from champion.tracking import store
 
@@ -23,7 +23,7 @@ def of_kernel(settings: Settings, execution: str, run_id: str | None, result: Pa
 
     Without `run_id`, when MLflow does not answer, the kernel has no run to log to.
     """
-    inherited = {name: value for name, value in os.environ.items() if name != _RUN}
+    inherited = {name: value for name, value in os.environ.items() if name not in {_RUN, isolation.SAFE_PATH}}
     return {
         "OMP_WAIT_POLICY": "passive",  # threads that wait would spin: on a busy machine training took ten times as long
         **inherited,

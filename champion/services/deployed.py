@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from champion import resources
+from champion import isolation, resources
 from champion.errors import ServiceError
 from champion.services import prefect
 from champion.settings import Settings
@@ -29,9 +29,8 @@ def deploy(settings: Settings, api: str) -> None:
     Raises:
         ServiceError: Prefect refused; the message holds its words.
     """
-    os.environ.update(prefect.environment(settings, api))  # read by prefect, imported here and in what it starts
     told = {"WORK_POOL": settings.work_pool, "FOLDER": str(Path.cwd()), "PYTHON": shlex.quote(sys.executable)}
-    variables = {**os.environ, **{f"CHAMPION_{name}": value for name, value in told.items()}}
+    prefect.choose(settings, api)
     from prefect.client.orchestration import get_client  # noqa: PLC0415
 
     with get_client(sync_client=True) as client:
@@ -39,9 +38,11 @@ def deploy(settings: Settings, api: str) -> None:
         for name, limit in QUEUES.items():
             _make_queue(client, settings.work_pool, name, limit)
     file = str(resources.path("prefect.yaml"))
-    command = [sys.executable, "-m", "champion.startup", "prefect", "--no-prompt"]
-    command += ["deploy", "--all", "--prefect-file", file]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    command = isolation.command("prefect", "--no-prompt", "deploy", "--all", "--prefect-file", file)
+    variables = isolation.environment({**os.environ, **{f"CHAMPION_{name}": value for name, value in told.items()}})
+    done = subprocess.run(
+        command, env=variables, cwd=settings.prefect_home, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise ServiceError(f"prefect deploy: {(done.stderr or done.stdout).strip()[-2000:]}")
 

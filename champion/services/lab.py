@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from champion import isolation
 from champion.settings import Settings
 from champion.tracking import store
 
@@ -30,6 +31,7 @@ def command(folder: Path, *, port: int | None = None, browser: bool = True, root
     """
     return [
         sys.executable,
+        "-P",  # nothing is imported from the current directory
         "-m",
         "jupyterlab",
         "--ServerApp.ip=127.0.0.1",
@@ -50,8 +52,10 @@ def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, s
 
     JupyterLab's layout (open tabs) is kept in the workspace, so that it names no notebook of another one.
     """
+    kept = {name: value for name, value in inherited.items() if name != isolation.SAFE_PATH}  # of use to no script
+    path = [str(_PACKAGE.parent), *isolation.absolute(inherited.get("PYTHONPATH"))]
     return {
-        **inherited,
+        **kept,
         **settings.environment(),
         "JUPYTER_CONFIG_PATH": _joined(Path(__file__).with_name("jupyter"), inherited.get("JUPYTER_CONFIG_PATH")),
         "JUPYTERLAB_WORKSPACES_DIR": str(settings.home / "jupyter"),
@@ -63,7 +67,7 @@ def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, s
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else ipykernel warns about frozen modules
         # Jupyter's own, of no use to whoever opens a notebook
         "PYTHONWARNINGS": _listed("ignore:date_default is deprecated", inherited.get("PYTHONWARNINGS")),
-        "PYTHONPATH": _joined(_PACKAGE.parent, inherited.get("PYTHONPATH")),  # also in a checkout not installed
+        "PYTHONPATH": os.pathsep.join(path),  # also in a checkout not installed
     }
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 import httpx
 import psutil
 
-from champion import births, homes
+from champion import births, homes, isolation
 from champion.errors import ServiceError
-from champion.files import make_folder, write_bytes
+from champion.file_modes import PRIVATE_FILE, private_folder
+from champion.files import write_bytes
 from champion.parsed import parsed
 from champion.settings import Settings
 
@@ -28,6 +29,7 @@ _LOG_BYTES = 5_000_000
 _ANSWER_SECONDS = 10  # a healthy server on a busy machine may need several
 _PIDS, _PORTS = 2**31, 2**16
 _NAMES_HOME = ("CHAMPION_HOME", "PREFECT_HOME", "MLFLOW_BACKEND_STORE_URI")
+_PRIVATE_UMASK = 0o077
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +66,34 @@ class Server:
         """Whether the process still is the one that was started."""
         return births.born(self.pid) == self.born
 
+    @property
+    def listens(self) -> bool:
+        """Whether this server, and no process of somebody else's, takes the connections to its port."""
+        try:
+            family = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
+            found = [one for process in family for one in process.net_connections()]
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return False
+        return self.port in {one.laddr.port for one in found if one.status == psutil.CONN_LISTEN}
+
 
 def start(settings: Settings, name: str, command: Sequence[str], variables: Mapping[str, str], port: int = 0) -> Server:
     """Start a server in a session of its own and remember it; it may take its time until it answers."""
-    make_folder(settings.services)
+    private_folder(settings.services)
     path = log(settings, name)
     if path.exists() and path.stat().st_size > _LOG_BYTES:
         path.replace(path.with_suffix(".log.1"))  # the one before is dropped: logs stay below twice the limit
+    path.touch(PRIVATE_FILE)
     with path.open("ab") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(variables), start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=isolation.environment(variables),
+            cwd=settings.services,  # a folder of the owner's: nothing that lies in the current one is read
+            umask=_PRIVATE_UMASK,
+            start_new_session=True,
         )
     born = births.born(process.pid) or ""
     server = Server(process.pid, born, port, str(settings.home), homes.identity(settings.home))
@@ -88,7 +108,7 @@ def wait(settings: Settings, name: str, server: Server, healthy: Callable[[], bo
         ServiceError: it ended, or did not answer within `START_SECONDS`; it is stopped, and the message holds its log.
     """
     deadline = time.monotonic() + START_SECONDS
-    while not healthy():
+    while not (healthy() and (server.listens or not server.port)):
         if not server.alive or time.monotonic() > deadline:
             stop(settings, name)
             raise ServiceError(f"{name} did not start{last_words(settings, name)}")

@@ -1,12 +1,12 @@
-"""MLflow's pages on a local store: one worker, no job runner, loopback only."""
+"""MLflow's pages on a local store: one process, no job runner, loopback only, behind the login of the workspace."""
 
 from __future__ import annotations
 
 import os
-import sys
 from urllib.parse import urlsplit, urlunsplit
 
-from champion.services import local
+from champion import file_modes, isolation, logins
+from champion.services import local, mlflow_server
 from champion.services.local import Server
 from champion.settings import Settings
 from champion.tracking import store
@@ -45,17 +45,24 @@ def address(settings: Settings) -> str | None:
 def begin(settings: Settings) -> Server:
     """Return the server, started on a store whose tables are made; it answers some seconds later.
 
-    The store's address goes through the environment: it may hold a password, and a command line is for all to see.
+    The store's address goes through the environment: it may hold a password, and a command line is for all to see. The
+    login is made before, in `mlflow/login`.
 
     Raises:
         ServiceError: the store cannot be made ready, or the port is taken.
     """
+    file_modes.private_folder(settings.home / "mlflow")
     store.prepare(settings)
+    logins.made_for_mlflow(settings)
     port = local.port(settings.mlflow_port, "CHAMPION_MLFLOW_PORT")
-    command = [sys.executable, "-m", "champion.startup", "mlflow", "server"]
-    command += ["--workers", "1", "--host", local.HOST, "--port", str(port)]
-    variables = {**os.environ, **_VARIABLES, "MLFLOW_BACKEND_STORE_URI": settings.tracking}
-    return local.start(settings, NAME, command, variables, port)
+    variables = {**os.environ, **settings.environment(), **_VARIABLES, mlflow_server.PORT: str(port)}
+    return local.start(settings, NAME, isolation.command(mlflow_server.__name__), variables, port)
+
+
+def asks(settings: Settings) -> str:
+    """Return a sentence about the login of the pages; the login itself belongs into no output."""
+    place = logins.mlflow_path(settings).relative_to(settings.home)
+    return f"MLflow's page asks once for user and password: {place} holds them as user:password"
 
 
 def healthy(server: Server) -> bool:

@@ -6,16 +6,18 @@ Prefect's own ephemeral server costs every command some twenty seconds and often
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 
 import httpx
 
-from champion import logins
+from champion import isolation, logins, prefect_sources
 from champion.errors import ServiceError
-from champion.files import Lock, make_folder
-from champion.services import local
+from champion.file_modes import PRIVATE_FILE, private_folder
+from champion.files import Lock
+from champion.services import encryption, local
 from champion.services.local import Server
 from champion.settings import Settings
 
@@ -40,9 +42,16 @@ def environment(settings: Settings, api: str) -> dict[str, str]:
         **_QUIET,
         **patience,
         "PREFECT_HOME": str(settings.prefect_home),
+        **_pinned(settings),
         "PREFECT_API_URL": api,
         **({logins.CLIENT: login} if (login := logins.known(settings)) else {}),
     }
+
+
+def choose(settings: Settings, api: str) -> None:
+    """Have this process use a server, whatever the current directory says; before anything imports prefect."""
+    os.environ.update(environment(settings, api))
+    prefect_sources.leave_out_the_current_directory(private_folder(settings.prefect_home))
 
 
 def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> str:
@@ -59,8 +68,8 @@ def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> 
             ours = logins.place(settings) or logins.CLIENT
             raise ServiceError(f"the Prefect server at {settings.prefect_api_url} wants another login than {ours} says")
         return settings.prefect_api_url
-    make_folder(settings.prefect_home)
-    with Lock(settings.prefect_home / "server.lock", timeout=local.START_SECONDS * 2):
+    private_folder(settings.prefect_home)
+    with Lock(settings.prefect_home / "server.lock", timeout=local.START_SECONDS * 2, mode=PRIVATE_FILE):
         server = _found(settings)
         if server is None:
             stop(settings)  # one that is alive but does not answer would fight the new one for its database
@@ -78,7 +87,7 @@ def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> 
 def running(settings: Settings) -> Server | None:
     """Return the workspace's server if it is alive and answers."""
     server = local.recorded(settings, NAME)
-    return server if server and server.alive and _healthy(server.api) else None
+    return server if server and server.alive and _healthy(server.api) and server.listens else None
 
 
 def stop(settings: Settings) -> bool:
@@ -118,9 +127,9 @@ def _start(settings: Settings) -> Server:
     api = f"http://{local.HOST}:{port}/api"
     login = {"PREFECT_SERVER_API_AUTH_STRING": logins.made(settings)}  # first, so that its own requests know it
     variables = {**os.environ, **environment(settings, api), **_database(settings), **_retention(settings), **login}
-    variables["PREFECT_UI_API_URL"] = api
-    command = [sys.executable, "-m", "champion.services.prefect_server", "server", "start"]
-    command += ["--host", local.HOST, "--port", str(port)]
+    variables |= {"PREFECT_UI_API_URL": api, **encryption.environment(settings)}
+    served = ("server", "start", "--host", local.HOST, "--port", str(port))
+    command = isolation.command("champion.services.prefect_server", *served)
     server = local.start(settings, NAME, command, variables, port)
     local.wait(settings, NAME, server, lambda: _healthy(server.api))
     return server
@@ -132,6 +141,16 @@ def _retention(settings: Settings) -> dict[str, str]:
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(settings.prefect_days * 86_400),
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(7 * 86_400),
+    }
+
+
+def _pinned(settings: Settings) -> dict[str, str]:
+    """Return where Prefect reads its configuration: a logging file can name code to run."""
+    found = find_spec("prefect")
+    package = Path(found.origin).parent if found and found.origin else settings.prefect_home
+    return {
+        "PREFECT_PROFILES_PATH": str(settings.prefect_home / "profiles.toml"),
+        "PREFECT_LOGGING_CONFIG_PATH": str(package / "logging" / "logging.yml"),
     }
 
 

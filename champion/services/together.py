@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from filelock import Timeout
 
 from champion.errors import ServiceError
-from champion.files import Lock, make_folder
+from champion.file_modes import PRIVATE_FILE, private_folder
+from champion.files import Lock
 from champion.services import deployed, local, mlflow, prefect, worker
 from champion.settings import Settings
 
@@ -41,8 +42,8 @@ def serve(settings: Settings, note: Callable[[str], None], tell: Callable[[Serve
     Raises:
         ServiceError: this workspace is being served already, something did not start, or ended by itself.
     """
-    make_folder(settings.services)
-    lock = Lock(settings.services / "serve.lock", timeout=0)
+    private_folder(settings.services)
+    lock = Lock(settings.services / "serve.lock", timeout=0, mode=PRIVATE_FILE)
     try:
         lock.acquire()
     except Timeout as error:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import httpx
 
-from champion import logins
+from champion import isolation, logins
 from champion.services import local, prefect
 from champion.services.local import Server
 from champion.settings import Settings
@@ -17,7 +16,7 @@ NAME = "worker"
 
 def begin(settings: Settings, api: str) -> Server:
     """Return the worker, started; it takes work of every queue once it is online."""
-    command = [sys.executable, "-m", "champion.startup", "prefect", "worker", "start", "--type", "process"]
+    command = isolation.command("prefect", "worker", "start", "--type", "process")
     command += ["--pool", settings.work_pool, "--name", _name(settings), "--install-policy", "never"]
     variables = {**os.environ, **prefect.environment(settings, api), "CHAMPION_HOME": str(settings.home)}
     return local.start(settings, NAME, command, variables)

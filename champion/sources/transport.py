@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import SystemRandom
@@ -14,6 +15,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import httpx
 
 from champion.errors import ArchiveUnavailable, FormatError, UsageError
+from champion.sources import deadline, http_body
 from champion.sources.patience import Failure, Patience, retry_after, wait
 
 MAX_BYTES = 64 * 1024 * 1024  # the largest file the archive publishes has a few MB
@@ -23,6 +25,7 @@ _HEADERS = {  # the exchange answers browsers only
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36",
     "Referer": "https://www.nseindia.com/all-reports",
     "Accept": "*/*",
+    "Accept-Encoding": "identity",  # published files are packed already
 }
 _PORTS = {"http": 80, "https": 443}
 
@@ -106,18 +109,49 @@ class Folder:
         """Write the file's bytes to `into` and return True; return False where there is no such file.
 
         Raises:
-            ArchiveUnavailable: it cannot be read.
+            ArchiveUnavailable: it cannot be read, or a link leads from it out of the archive.
             FormatError: it is larger than any published file.
         """
         file = self._folder / path
         if not file.is_file():
             return False
-        _pour(path, _chunks(file), into, self._max_bytes)
+        self._require_inside(file)
+        _pour(path, self._chunks(file), into, self._max_bytes)
         return True
 
     def names(self, pattern: str) -> list[str]:
-        """Return the paths that match, in order."""
-        return sorted(path.relative_to(self._folder).as_posix() for path in self._folder.glob(pattern))
+        """Return the paths that match, in order.
+
+        Raises:
+            ArchiveUnavailable: one of them leads out of the archive by a link.
+        """
+        found = sorted(self._folder.glob(pattern))
+        for path in found:
+            self._require_inside(path)
+        return [path.relative_to(self._folder).as_posix() for path in found]
+
+    def _require_inside(self, file: Path) -> Path:
+        """Return where a file really lies: in the archive's folder, whatever links lead to it."""
+        root, real = self._folder.resolve(), file.resolve()
+        if not real.is_relative_to(root):
+            raise ArchiveUnavailable(
+                f"{file} leads out of the archive by a link, to {real}: what lies elsewhere is not the exchange's. "
+                "Replace the link by the file; nothing is kept"
+            )
+        return real
+
+    def _chunks(self, file: Path) -> Iterator[bytes]:
+        """Yield the bytes of a file that lies in the archive when it is open, also where links change meanwhile."""
+        try:
+            with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+                opened, inside = os.fstat(stream.fileno()), self._require_inside(file).stat()
+                if not os.path.samestat(opened, inside):
+                    raise ArchiveUnavailable(f"{file}: changed while it was opened; nothing is kept, fetch it again")
+                yield from iter(lambda: stream.read(_CHUNK), b"")
+        except OSError as error:
+            raise ArchiveUnavailable(
+                f"{file}: cannot be read ({error.strerror}); is the folder mounted, and yours?"
+            ) from error
 
     def close(self) -> None:
         """Do nothing: nothing is held."""
@@ -133,6 +167,7 @@ class Web:
         self._patience = patience
         self._max_bytes = max_bytes
         self._client: httpx.Client | None = None
+        self._connections = deadline.Connections()
         self._last_request = 0.0
         self._random = SystemRandom()
 
@@ -163,33 +198,29 @@ class Web:
         """Close the connection, if one was opened."""
         if self._client is not None:
             self._client.close()
+        self._connections.close()
 
     def _ask(self, url: str, into: BinaryIO) -> bool | Failure:
         into.seek(0)
         into.truncate()  # what an earlier attempt left of a body cut short
         try:
-            with self._answer(url) as response:
-                if (
-                    response.status_code != httpx.codes.OK
-                    and int(response.headers.get("Content-Length", _CHUNK)) < _CHUNK
-                ):
-                    response.read()  # a short page, read so that the connection can be used again
+            with self._connections.within(self._patience.whole) as trace, self._answer(url, trace) as response:
+                if response.status_code == httpx.codes.OK:
+                    _pour(url, http_body.pieces(response), into, self._max_bytes)
+                    return True
+                _read_short(response)
                 if response.status_code == httpx.codes.NOT_FOUND:
                     return False
-                if response.status_code != httpx.codes.OK:
-                    asked = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
-                    return Failure(f"answered {response.status_code}", response.status_code, asked)
-                until = time.monotonic() + self._patience.whole
-                _pour(url, _timely(response.iter_bytes(), until), into, self._max_bytes)
+                asked = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+                return Failure(f"answered {response.status_code}", response.status_code, asked)
         except (httpx.TransportError, httpx.DecodingError) as error:
             return Failure(f"{type(error).__name__} {error}")
-        return True
 
     @contextmanager
-    def _answer(self, url: str) -> Iterator[httpx.Response]:
+    def _answer(self, url: str, trace: deadline.Trace) -> Iterator[httpx.Response]:
         """Yield the response, its body unread, after the redirects that stay on the archive's host."""
         client = self._opened()
-        request = client.build_request("GET", url)
+        request = client.build_request("GET", url, extensions={"trace": trace})
         for _ in range(_HOPS + 1):
             self._pace()
             response = client.send(request, stream=True)
@@ -214,14 +245,12 @@ class Web:
         self._last_request = time.monotonic()
 
 
-def _chunks(file: Path) -> Iterator[bytes]:
-    try:
-        with file.open("rb") as stream:
-            yield from iter(lambda: stream.read(_CHUNK), b"")
-    except OSError as error:
-        raise ArchiveUnavailable(
-            f"{file}: cannot be read ({error.strerror}); is the folder mounted, and yours?"
-        ) from error
+def _read_short(response: httpx.Response) -> None:
+    """Read a short page as it is, so that the connection can be used again; a long one is left."""
+    if int(response.headers.get("Content-Length", _CHUNK)) < _CHUNK:
+        with suppress(httpx.TransportError):  # the status is the answer
+            for _ in response.iter_raw():
+                pass
 
 
 def _pour(name: str, chunks: Iterable[bytes], into: BinaryIO, max_bytes: int) -> None:
@@ -233,14 +262,6 @@ def _pour(name: str, chunks: Iterable[bytes], into: BinaryIO, max_bytes: int) ->
                 f"{name}: more than {max_bytes:,} bytes; no published file is that large, nothing is kept"
             )
         into.write(chunk)
-
-
-def _timely(chunks: Iterable[bytes], until: float) -> Iterator[bytes]:
-    """Pass chunks on until the time is over: a body that drips never falls silent long enough for a time-out."""
-    for chunk in chunks:
-        if time.monotonic() > until:
-            raise httpx.ReadTimeout("the body takes too long")
-        yield chunk
 
 
 def _check_host(url: str, target: httpx.URL) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from champion import files
+from champion import file_modes, files
 from champion.errors import MachineError, ServiceError, UsageError
 from champion.parsed import parsed
 from champion.tracking import reach, runs
@@ -108,6 +108,7 @@ def begin(
         started=now.isoformat(),
     )
     try:
+        file_modes.workspace_folder(settings.home)
         files.make_folder(entry.artifacts)
         (entry.folder / _ENDED).write_bytes(b" " * _RESERVED)
         _write(entry)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
+from champion import file_modes
 from champion.errors import ServiceError
-from champion.files import make_folder
 from champion.tracking import store
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def require(settings: Settings) -> None:
 
 
 def _write_nothing(path: Path) -> None:
-    make_folder(path.parent)
+    file_modes.workspace_folder(path.parent)
     if not path.exists():
         return  # made on first use, with its tables
     connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)

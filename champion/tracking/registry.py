@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from importlib import import_module
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ import polars as pl
 from champion.errors import ModelError
 from champion.files import sha256
 from champion.parsed import parsed
-from champion.tracking import runs, store
+from champion.tracking import model_types, runs, store
 
 if TYPE_CHECKING:
     from champion.settings import Settings
@@ -39,7 +38,6 @@ FEATURES = "champion.features"
 DIGEST = "champion.model_sha256"
 ABOUT = "Scores NSE equities by their expected forward return."
 _FILE = "model.skops"
-_TRUSTED = ("sklearn.", "numpy.", "scipy.", "champion.estimators.")
 _PINNED = ("scikit-learn", "skops", "numpy", "pandas")
 _EXAMPLE_ROWS = 5
 
@@ -126,10 +124,11 @@ def register(
     Raises:
         ModelError: the model holds types from packages that are not trusted.
     """
+    import skops.io  # noqa: PLC0415 - brings scikit-learn
     from mlflow.models import Model  # noqa: PLC0415 - mlflow takes seconds to import
 
     client = store.prepare(settings)
-    trusted = _trusted_types(settings, model)
+    trusted = model_types.require_trusted(skops.io.dumps(model), settings.model_packages)
     run = client.get_run(run_id)
     logged = client.create_logged_model(run.info.experiment_id, name=MODEL, source_run_id=run_id)
     identity = Model(
@@ -271,41 +270,10 @@ def _opened(settings: Settings, path: Path, version: Version) -> Any:
             f"it was not opened: {remedy}"
         )
     try:
-        trusted = _trusted(settings, skops.io.get_untrusted_types(data=content))
+        trusted = model_types.require_trusted(content, settings.model_packages)
         return skops.io.loads(content, trusted=trusted)
     except (BadZipFile, KeyError, ValueError) as error:
         raise ModelError(f"{named}: {path} is no model in the skops format ({error}): {remedy}") from error
-
-
-def _trusted_types(settings: Settings, model: Any) -> list[str]:
-    import skops.io  # noqa: PLC0415
-
-    return _trusted(settings, skops.io.get_untrusted_types(data=skops.io.dumps(model)))
-
-
-def _trusted(settings: Settings, types: Sequence[str]) -> list[str]:
-    known = (*_TRUSTED, *(f"{package}." for package in settings.model_packages))
-    strange = [name for name in types if not name.startswith(known) or not _is_class(name)]
-    if strange:
-        packages = ",".join(sorted({name.partition(".")[0] for name in strange}))
-        raise ModelError(
-            f"the model holds what is no class of {', '.join(one.rstrip('.') for one in known)}: "
-            f"{', '.join(strange[:5])}. Build it from scikit-learn estimators, so that it can be loaded without "
-            "running foreign code; or, where the code is yours or one you trust, set "
-            f"CHAMPION_MODEL_PACKAGES={packages}"
-        )
-    return list(types)
-
-
-def _is_class(name: str) -> bool:
-    """Tell whether a name is a class: among the functions of trusted packages are some that run what they are given."""
-    module, _, attribute = name.rpartition(".")
-    if "__" in name:  # importing a `__main__` runs it
-        return False
-    try:
-        return isinstance(getattr(import_module(module), attribute), type)
-    except (ImportError, AttributeError):
-        return False
 
 
 def _check_inputs(found: Version, features: Sequence[str] | None, feature_version: str | None) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from champion import files, homes
+from champion import file_modes, files, homes
 from champion.errors import ServiceError, UsageError
 from champion.masking import masked
 from champion.tracking import relocation
@@ -147,8 +147,8 @@ def _migrate(uri: str, folder: Path, root: str) -> None:
     marker, stated = folder / "prepared", _Prepared.of(uri, folder)
     if stated.holds(marker):
         return
-    files.make_folder(folder)
-    with files.Lock(folder / "prepared.lock", timeout=_PATIENCE):
+    file_modes.private_folder(folder)
+    with files.Lock(folder / "prepared.lock", timeout=_PATIENCE, mode=file_modes.PRIVATE_FILE):
         if not stated.holds(marker):
             stated.require_no_loss(marker)
             _upgrade(uri)
@@ -198,6 +198,7 @@ def _upgrade(uri: str) -> None:
 
     if urlsplit(uri).scheme == "sqlite":
         files.make_folder(sqlite_file(uri).parent)
+        sqlite_file(uri).touch(file_modes.PRIVATE_FILE)  # before SQLite makes it as the umask says
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces each migration
     try:
         with _alone(uri):

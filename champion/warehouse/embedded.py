@@ -17,8 +17,9 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ class _Open:
 _SHORT_READS = (
     "local_filesystem_read_method = 'pread'"  # by way of a pool of threads, each small read costs a sixth more
 )
+_NO_CONFIGURATION = {"config-file": "/dev/null/none"}  # else it is the config.xml of the current directory
 _turn = threading.RLock()
 _used: list[_Open] = []  # what the thread whose turn it is has open
 _kept: list[_Open] = []  # a snapshot that nobody reads at the moment
@@ -163,13 +165,21 @@ _close_at_exit: list[object] = []
 def _engine(folder: Path, path: Path) -> Iterator[Client]:
     import clickhouse_connect  # noqa: PLC0415 - a second to import
 
+    _import_engine()
     with refusals(f"opening the embedded warehouse {path}"):
-        client = clickhouse_connect.get_client(interface="chdb", path=str(folder))
+        client = clickhouse_connect.get_client(interface="chdb", path=str(folder), chdb_options=_NO_CONFIGURATION)
     try:
         enter_database(client)
         yield client
     finally:
         client.close()
+
+
+def _import_engine() -> None:
+    """Import chDB away from the current directory: it opens an engine then, by the `config.xml` that lies there."""
+    if "chdb" not in sys.modules:
+        with chdir("/"):
+            import_module("chdb")
 
 
 def _reused(path: Path, *, writable: bool) -> Client:

@@ -1,0 +1,55 @@
+"""Where MLflow's pages may read and write artifacts: in the workspace, and nowhere else by whatever way."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from champion.settings import Settings
+
+BY_REFERENCE = frozenset({"runs", "models"})
+"""Schemes of MLflow's references: what they lead to is asked about in its turn."""
+FILES = frozenset({"", "file"})
+"""Schemes of files of this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Locations:
+    """The places of a workspace's artifacts as URIs; the first is where new experiments go."""
+
+    roots: tuple[str, ...]
+
+    @classmethod
+    def of(cls, settings: Settings) -> Locations:
+        """Return the artifact folder of the workspace, and its place in an object store where it has one."""
+        folder = settings.artifacts.resolve().as_uri()
+        return cls((settings.artifacts_uri.rstrip("/"), folder) if settings.artifacts_uri else (folder,))
+
+    def holds(self, uri: str) -> bool:
+        """Tell whether a location lies in the workspace, after all links.
+
+        >>> places = Locations(("file:///srv/ws/mlflow/artifacts",))
+        >>> places.holds("file:///srv/ws/mlflow/artifacts/daily/1"), places.holds("/srv/ws/mlflow/artifacts/../x")
+        (True, False)
+        >>> places.holds("file://elsewhere/srv/ws/mlflow/artifacts"), places.holds("ftp://there/x")
+        (False, False)
+        """
+        parts = urlsplit(uri)
+        if parts.query or parts.fragment:
+            return False
+        if parts.scheme in FILES:
+            path = unquote(parts.path) if parts.scheme else uri
+            return not parts.netloc and os.path.isabs(path) and self.holds_path(path)  # noqa: PTH117
+        plain = ".." not in unquote(parts.path).split("/")
+        return plain and any(f"{uri.rstrip('/')}/".startswith(f"{root}/") for root in self.roots)
+
+    def holds_path(self, path: str | Path) -> bool:
+        """Tell whether a path of this machine lies in the workspace's artifacts, after all links."""
+        folders = [Path(unquote(urlsplit(root).path)) for root in self.roots if root.startswith("file:")]
+        try:
+            real = Path(path).resolve()
+        except (OSError, RuntimeError, ValueError):  # too long, links in a circle, NUL
+            return False
+        return any(real.is_relative_to(folder) for folder in folders)

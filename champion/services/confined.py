@@ -1,0 +1,166 @@
+"""MLflow's stores and its repository of files, confined to the artifacts of a workspace.
+
+`install` puts them in the place of MLflow's own, in the one process that serves the pages. Flows and kernels are the
+owner's own processes and open the store themselves.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
+from mlflow.server import handlers
+from mlflow.store.artifact.artifact_repository_registry import get_registered_artifact_repositories
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+from mlflow.store.db.db_types import DATABASE_ENGINES
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingStore
+from typing_extensions import override
+
+from champion.services.artifact_locations import BY_REFERENCE, FILES, Locations
+
+# Untyped, as MLflow's classes are in part.
+_MlflowFiles: Any = LocalArtifactRepository
+_MlflowTracking: Any = TrackingStore
+_MlflowRegistry: Any = RegistryStore
+
+
+def install(locations: Locations) -> None:
+    """Have this process open and record artifacts in these locations alone."""
+    _Confined.locations = locations
+    known: Any = get_registered_artifact_repositories()
+    stores_of: Any = handlers
+    remote = {urlsplit(root).scheme for root in locations.roots} - FILES
+    for scheme in set(known) - {*FILES, *BY_REFERENCE, *remote}:
+        del known[scheme]  # servers of others
+    known.update({scheme: _checked(known[scheme]) for scheme in remote})
+    known.update(dict.fromkeys(FILES, Files))
+    for engine in DATABASE_ENGINES:
+        stores_of._tracking_store_registry.register(engine, _tracking)  # noqa: SLF001 - there is no other way in
+        stores_of._model_registry_store_registry.register(engine, _registry)  # noqa: SLF001
+
+
+def _tracking(store_uri: str, artifact_uri: str) -> Tracking:
+    return Tracking(store_uri, artifact_uri)
+
+
+def _registry(store_uri: str) -> Registry:
+    return Registry(store_uri)
+
+
+def _require(uri: str) -> None:
+    if not _Confined.locations.holds(uri):
+        raise _outside(uri)
+
+
+def _outside(where: str | Path) -> MlflowException:
+    return MlflowException(
+        f"{str(where)[:300]} lies outside this workspace's artifacts: these pages neither read nor write there",
+        error_code=PERMISSION_DENIED,
+    )
+
+
+def _checked(make: Any) -> Any:
+    """Return what opens a repository in an object store, once the location is known to be the workspace's."""
+
+    def open_repository(artifact_uri: str, **options: Any) -> Any:
+        _require(artifact_uri)
+        return make(artifact_uri, **options)
+
+    return open_repository
+
+
+class _Confined:
+    locations: ClassVar[Locations] = Locations(())
+
+
+class Files(_Confined, _MlflowFiles):  # type: ignore[misc]
+    """Artifacts in a folder of the workspace; a path is asked about, with all links, each time it is used."""
+
+    def __init__(self, artifact_uri: str, *arguments: Any, **options: Any) -> None:
+        """Open a folder.
+
+        Raises:
+            MlflowException: it lies elsewhere.
+        """
+        _require(artifact_uri)
+        super().__init__(artifact_uri, *arguments, **options)
+
+    def _inside(self, path: str | None) -> None:
+        """Refuse a path that leads out, and a folder in which a link does."""
+        place = Path(self.artifact_dir, path or "")
+        found = [place]
+        for folder, folders, files in os.walk(place):
+            found += [one for name in (*folders, *files) if (one := Path(folder, name)).is_symlink()]
+        for one in found:
+            if not self.locations.holds_path(one):
+                raise _outside(one)
+
+    @override
+    def get_local_path(self, artifact_path: str) -> Any:
+        self._inside(artifact_path)
+        return super().get_local_path(artifact_path)
+
+    @override
+    def _get_or_create_artifact_dir(self, artifact_path: str | None = None) -> Any:
+        self._inside(artifact_path)
+        return super()._get_or_create_artifact_dir(artifact_path)
+
+    @override
+    def list_artifacts(self, path: str | None = None) -> Any:
+        self._inside(path)
+        return super().list_artifacts(path)
+
+    @override
+    def _download_file(self, remote_file_path: str, local_path: str) -> None:
+        self._inside(remote_file_path)
+        super()._download_file(remote_file_path, local_path)
+
+    @override
+    def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> Any:
+        self._inside(artifact_path)
+        return super().download_artifacts(artifact_path, dst_path)
+
+    @override
+    def delete_artifacts(self, artifact_path: str | None = None) -> None:
+        self._inside(artifact_path)
+        super().delete_artifacts(artifact_path)
+
+    @override
+    def download_trace_data(self) -> Any:
+        self._inside(None)
+        return super().download_trace_data()
+
+
+class Tracking(_Confined, _MlflowTracking):  # type: ignore[misc]
+    """MLflow's tracking store, whose new experiments, runs and models lie in the workspace."""
+
+    @override
+    def create_experiment(self, name: str, artifact_location: str | None = None, tags: Any = None) -> Any:
+        if artifact_location:
+            _require(artifact_location)
+        return super().create_experiment(name, artifact_location, tags)
+
+    @override
+    def create_run(self, experiment_id: str, *arguments: Any, **options: Any) -> Any:
+        _require(self.get_experiment(experiment_id).artifact_location)
+        return super().create_run(experiment_id, *arguments, **options)
+
+    @override
+    def create_logged_model(self, experiment_id: str, *arguments: Any, **options: Any) -> Any:
+        _require(self.get_experiment(experiment_id).artifact_location)
+        return super().create_logged_model(experiment_id, *arguments, **options)
+
+
+class Registry(_Confined, _MlflowRegistry):  # type: ignore[misc]
+    """MLflow's model registry, whose new versions lie in the workspace."""
+
+    @override
+    def create_model_version(self, name: str, source: str, *arguments: Any, **options: Any) -> Any:
+        if urlsplit(source).scheme not in BY_REFERENCE:
+            _require(source)
+        return super().create_model_version(name, source, *arguments, **options)

@@ -1,0 +1,132 @@
+"""Which types a stored model may hold: estimators and their parts, named one by one, and nothing that is called.
+
+skops runs nothing when it opens a file, but what it rebuilds is used later: a class or a function that stands as a
+*value* in a model, as `FunctionTransformer(func=numpy.memmap)`, is called with the model's inputs. So this module asks
+two questions about each node of a file.
+
+1. Is it an object? Classes, functions, bound methods and partial functions as values are refused. skops itself admits
+   builtin types, dtypes and ufuncs, which only compute.
+2. Is it of a class that is needed here? Estimators of scikit-learn and the parts that fitted ones keep are. Classes
+   that read or write files, open connections or import modules are not among them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from io import BytesIO
+from typing import Any
+from zipfile import ZipFile
+
+from champion.errors import ModelError
+
+_SCHEMA = "schema.json"
+_CALLED = frozenset({"TypeNode", "FunctionNode", "MethodNode", "PartialNode", "OperatorFuncNode"})
+_OWN = "champion.estimators"
+_LIBRARIES = ("sklearn", "numpy", "scipy", _OWN)
+_PARTS = frozenset(  # what fitted estimators keep beside numbers
+    {
+        "numpy.dtype",
+        "scipy.interpolate._bsplines.BSpline",
+        "scipy.interpolate._interpolate.interp1d",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.calibration._TemperatureScaling",
+        "sklearn.cluster._bisect_k_means._BisectingTree",
+        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.neighbors._ball_tree.BallTree",
+        "sklearn.neighbors._ball_tree.BallTree64",
+        "sklearn.neighbors._kd_tree.KDTree",
+        "sklearn.neighbors._kd_tree.KDTree64",
+        "sklearn.tree._tree.Tree",
+        "sklearn.utils._bunch.Bunch",
+    }
+)
+_PART_MODULES = frozenset(  # of which all classes are such parts
+    {
+        "sklearn._loss._loss",
+        "sklearn._loss.link",
+        "sklearn._loss.loss",
+        "sklearn.gaussian_process.kernels",
+        "sklearn.metrics._dist_metrics",
+        "sklearn.neural_network._stochastic_optimizers",
+    }
+)
+_NO_ESTIMATORS = frozenset({"conftest", "datasets", "externals", "tests", "utils", "_build_utils"})
+_READERS = frozenset(  # estimators that open the files that their inputs name
+    f"sklearn.feature_extraction.text.{name}" for name in ("CountVectorizer", "HashingVectorizer", "TfidfVectorizer")
+)
+
+
+def require_trusted(content: bytes, packages: Iterable[str]) -> list[str]:
+    """Return the names of a file's types that skops has to be told to trust; all of them are admitted.
+
+    `packages` are further packages whose classes are admitted. Classes count where they are defined: one that a package
+    only imports is not its own.
+
+    Raises:
+        ModelError: the file holds another type, or a callable as a value.
+        BadZipFile, KeyError, ValueError: it is no file in the skops format.
+    """
+    import skops.io  # noqa: PLC0415 - brings scikit-learn
+
+    untrusted = skops.io.get_untrusted_types(data=content)
+    nodes = set(_nodes(json.loads(ZipFile(BytesIO(content)).read(_SCHEMA))))
+    called = {name for loader, name in nodes if loader in _CALLED}
+    always = {name for loader, name in nodes if loader == "MethodNode" or name in _READERS}
+    known = tuple(packages)
+    strange = always | {name for name in untrusted if name in called or not _is_admitted(name, known)}
+    if strange:
+        raise ModelError(_refusal(sorted(strange), known))
+    return list(untrusted)
+
+
+def _nodes(part: Any) -> Iterator[tuple[str, str]]:
+    """Yield the loader and the full name of each node in a schema."""
+    if isinstance(part, dict):
+        if "__loader__" in part:
+            yield str(part["__loader__"]), f"{part.get('__module__')}.{part.get('__class__')}"
+        for value in part.values():
+            yield from _nodes(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from _nodes(value)
+
+
+def _is_admitted(name: str, packages: tuple[str, ...]) -> bool:
+    module, _, attribute = name.rpartition(".")
+    if name in _PARTS or module in _PART_MODULES:
+        return _defined(module, attribute) is not None
+    if any(name.startswith(f"{package}.") for package in (_OWN, *packages)):
+        return _defined(module, attribute) is not None
+    if not name.startswith("sklearn.") or _NO_ESTIMATORS.intersection(name.split(".")):
+        return False
+    from sklearn.base import BaseEstimator  # noqa: PLC0415
+
+    found = _defined(module, attribute)
+    return found is not None and issubclass(found, BaseEstimator)
+
+
+def _defined(module: str, attribute: str) -> type | None:
+    """Return the class that a module defines under a name; None for what it imports, and for what is no class."""
+    if "__" in module:  # importing a `__main__` runs it
+        return None
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError):
+        return None
+    if not isinstance(found, type):
+        return None
+    return found if (found.__module__, found.__name__) == (module, attribute) else None
+
+
+def _refusal(strange: list[str], packages: tuple[str, ...]) -> str:
+    named = ",".join(sorted({name.partition(".")[0] for name in strange} - {"sklearn", "numpy", "scipy", "champion"}))
+    return (
+        f"the model holds what is no class of {', '.join((*_LIBRARIES, *packages))} that models are made of, or what "
+        f"is there to be called: {', '.join(strange[:5])}. Build it from scikit-learn estimators, so that it can be "
+        "loaded without running foreign code"
+        + (f"; or, where the code is yours or one you trust, set CHAMPION_MODEL_PACKAGES={named}" if named else "")
+    )

@@ -1,0 +1,89 @@
+"""Modes: private under every umask, older workspaces are closed, and the doctor says what is open."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from champion import file_modes
+from champion.doctor import examine
+from champion.pipeline.checks import Check
+from champion.settings import Settings
+from champion.tracking import store
+
+
+@contextmanager
+def umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+def test_a_private_folder_is_closed_under_every_umask(tmp_path: Path, mask: int) -> None:
+    with umask(mask):
+        folder = file_modes.private_folder(tmp_path / "above" / "home" / "prefect")
+    assert [mode(path) for path in (folder, folder.parent, folder.parent.parent)] == [0o700, 0o750, 0o750]
+
+
+def test_a_folder_that_others_could_enter_is_closed_on_its_next_use(tmp_path: Path) -> None:
+    folder = tmp_path / "home" / "mlflow"
+    folder.mkdir(parents=True)
+    for before in (0o755, 0o777, 0o750):
+        folder.chmod(before)
+        file_modes.private_folder(folder)
+        assert mode(folder) == 0o700
+    assert mode(tmp_path / "home") & 0o700 == 0o700, "a home that exists keeps its mode"
+
+
+def test_the_tracking_store_is_closed_without_a_command_line(tmp_path: Path) -> None:
+    with umask(0):
+        settings = Settings(home=tmp_path / "home")
+        store.prepare(settings)
+    assert [mode(settings.home / "mlflow"), mode(settings.home / "mlflow" / "mlflow.db")] == [0o700, 0o600]
+
+
+def test_what_a_person_asks_for_by_name_has_the_persons_umask(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        file_modes.restrict()
+        (tmp_path / "ours").touch()
+        with file_modes.of_the_person():
+            (tmp_path / "theirs").touch()
+        (tmp_path / "ours again").touch()
+        file_modes.give_back()
+        (tmp_path / "lab").touch()
+    finally:
+        os.umask(before)
+    assert [mode(tmp_path / name) for name in ("ours", "theirs", "ours again", "lab")] == [0o600, 0o644, 0o600, 0o644]
+
+
+def workspace(settings: Settings) -> Check:
+    return next(check for check in examine(settings) if check.name == "workspace")
+
+
+def test_the_doctor_says_which_folders_are_open(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", archive=str(tmp_path))
+    (settings.home / "lake").mkdir(parents=True)
+    settings.prefect_home.mkdir()
+    settings.home.chmod(0o755)
+    settings.prefect_home.chmod(0o755)
+    check = workspace(settings)
+    assert (check.state, check.remedy) == ("warning", f"chmod 700 {settings.prefect_home}")
+    (settings.home / "lake").chmod(0o775)
+    check = workspace(settings)
+    assert (check.state, check.remedy) == ("failed", f"chmod go-w {settings.home / 'lake'}")
+    (settings.home / "lake").chmod(0o750)
+    file_modes.private_folder(settings.prefect_home)
+    assert workspace(settings).state == "ok"
