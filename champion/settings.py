@@ -90,6 +90,10 @@ class Settings(BaseSettings):
         pattern=r"^[\w.-]+$",
         description="Name of the server's cluster, whose replicas all hold the warehouse; empty: one server.",
     )
+    query_seconds: int = Field(default=300, gt=0, description="Seconds that one query of the warehouse may take.")
+    query_memory: int = Field(
+        default=4096, gt=0, description="MiB that one query of the warehouse, and its answer, may take."
+    )
     tracking_uri: SecretStr | None = Field(
         default=None, description="MLflow tracking URI, as https://user:password@host; default SQLite in the home."
     )

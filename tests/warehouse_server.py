@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -17,6 +18,7 @@ class Front(BaseHTTPRequestHandler):
     It answers what it is sent; what a real server may do differently (users, time-outs, replication) it cannot show.
     """
 
+    connect: Any  # a function that opens a connection; a failed query leaves rows in its own, so each request has one
     engine: Any
     protocol_version = "HTTP/1.1"
     _transport = frozenset({"query", "database", "query_id", "session_id", "client_protocol_version"})
@@ -28,10 +30,13 @@ class Front(BaseHTTPRequestHandler):
         """Run the statement of a request."""
         sent = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
         body, status = self._body(), 200
+        self.engine = self.connect()
         try:
             answer = self._answer(sent, body)
         except RuntimeError as error:
             answer, status = str(error).encode(), 404
+        finally:
+            self.engine.close()
         self.send_response(status)
         if status != 200:
             self.send_header("X-ClickHouse-Exception-Code", "1")
@@ -58,7 +63,8 @@ class Front(BaseHTTPRequestHandler):
             sent["query"] = f"{statement.decode()} FORMAT Native"
         if "query" not in sent:
             bound = {name.removeprefix("param_"): value for name, value in sent.items() if name.startswith("param_")}
-            return bytes(self.engine.query(body.decode(), "TabSeparated", params=bound).bytes())
+            text = _by_comment(body.decode(), sent.get("query_id", ""))
+            return bytes(self.engine.query(text, "TabSeparated", params=bound).bytes())
         with NamedTemporaryFile() as file:
             file.write(body)
             file.flush()
@@ -66,6 +72,13 @@ class Front(BaseHTTPRequestHandler):
             insert, _, form = sent["query"].rpartition("FORMAT")
             target = f"{insert} from infile '{file.name}' settings {settings} format {form}"
             return bytes(self.engine.query(target).bytes())
+
+
+def _by_comment(statement: str, query_id: str) -> str:
+    """Let a comment stand for the id of a query, which the embedded engine chooses itself."""
+    if found := re.match(r"kill query where query_id = '([^']+)'", statement):
+        return f"kill query where startsWith(query, '/* {found[1]} */') async"
+    return f"/* {query_id} */ {statement}"
 
 
 def configured(folder: Path, grants: list[str] | None = None) -> Path:
@@ -95,8 +108,10 @@ def serve(folder: Path, config: Path | None = None) -> None:
     """Serve `folder` on a free port until the process is killed; print the port."""
     chdb: Any = import_module("chdb")  # in the server's process only; half of it is typed
     options = f"?config-file={config}" if config else ""
-    Front.engine = chdb.connect(f"{folder}{options}")
-    server = HTTPServer(("127.0.0.1", 0), Front)
+    first = chdb.connect(f"{folder}{options}")  # stays open, so that the others are opened quickly
+    Front.connect = staticmethod(lambda: chdb.connect(f"{folder}{options}"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Front)
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()
     server.serve_forever()
+    first.close()
