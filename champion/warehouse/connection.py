@@ -19,6 +19,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ class EngineConnection:
     """Stands in for a `chdb.Connection`; opens a new one after each error or interruption."""
 
     def __init__(self, path: str, session: Sequence[str] = ()) -> None:
-        import chdb  # noqa: PLC0415 - the engine is 500 MB
-
-        self._connect: Callable[[], Any] = lambda: chdb.connect(path)
+        self._connect: Callable[[], Any] = lambda: import_module("chdb").connect(path)  # the engine is 500 MB
         self._session = list(session)
         self._database = ""
         self._control = self._connect()  # keeps the engine open, and kills queries
@@ -137,9 +136,7 @@ def keep_signals() -> None:
 
     Otherwise chDB replaces them, and an interruption does not reach Python.
     """
-    from chdb import _chdb  # noqa: PLC0415 - the package has no public name for it
-
-    _chdb.set_signal_handlers_enabled(0)
+    import_module("chdb")._chdb.set_signal_handlers_enabled(0)  # noqa: SLF001 - the package has no public name for it
 
 
 def install(client: Client, session: Sequence[str] = ()) -> None:
@@ -149,6 +146,7 @@ def install(client: Client, session: Sequence[str] = ()) -> None:
     renewed = EngineConnection(backend.connection_string, session)
     first, handle.conn = handle.conn, renewed
     first.close()
+    _bind_maps()
 
 
 def guard_server(client: Client) -> Client:
@@ -156,7 +154,15 @@ def guard_server(client: Client) -> Client:
     for name in _GUARDED:
         if hasattr(client, name):
             setattr(client, name, _guarded(client, getattr(client, name)))
+    _bind_maps()
     return client
+
+
+def _bind_maps() -> None:
+    """Have the driver write a mapping as a Map, not as JSON text."""
+    from clickhouse_connect import common  # noqa: PLC0415
+
+    common.set_setting("dict_parameter_format", "map")
 
 
 def _guarded(client: Client, method: Callable[..., Any]) -> Callable[..., Any]:
