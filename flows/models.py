@@ -12,7 +12,7 @@ from prefect.logging import get_run_logger
 from champion import features
 from champion.errors import ModelError
 from champion.lake import Lake
-from champion.pipeline import learn, promote, register, score
+from champion.pipeline import learn, market_data_lock, promote, register, score
 from champion.runner import Outcome
 from champion.settings import Settings
 from champion.tracking import promotion, reach, registry
@@ -40,35 +40,38 @@ def train_model(  # noqa: PLR0913 - what a deployment may set
 ) -> dict[str, Any]:
     """Train and register a challenger on the sessions between `start` and `end`, then let the gate decide."""
     configuration.apply()
-    lake, dataset = Lake(Settings().lake), features.find(feature_set).contract
-    learn.check_current(lake, None, end, feature_set)
-    sessions = lake.sessions(dataset, start, end)
-    if not sessions:
-        raise ModelError(f"no features from {start or 'the start'} to {end or 'today'}: run `champion backfill` first")
-    parameters = {
-        "start": sessions[0].isoformat(),
-        "as_of": sessions[-1].isoformat(),
-        "model": model,
-        "model_parameters": model_parameters or {},
-        "horizon": horizon,
-        "universe": universe,
-        "feature_set": feature_set,
-        "cost_bps": cost_bps,
-        "seed": seed,
-    }
-    with recorded("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
-        parent = recording.run_id
-        inputs = register.digests(lake, sessions[-1], feature_set)
-        trained = steps.notebook("training", parameters, parent=parent, inputs=inputs, force=force)
-        version = int(trained.values["version"])
-        if trained.outcome is Outcome.SKIPPED and promote.judged(Settings(), version):
-            # What was decided of it stands; a rollback is not undone because somebody trained again.
-            decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was judged"]}
-        else:
-            decision = consider(version, parent=parent)
-        return recording.kept(
-            {"training": trained.outcome.value, "run_id": trained.run_id, **trained.metrics, **decision}
-        )
+    with market_data_lock.reading(Settings(), get_run_logger().info):
+        lake, dataset = Lake(Settings().lake), features.find(feature_set).contract
+        learn.check_current(lake, None, end, feature_set)
+        sessions = lake.sessions(dataset, start, end)
+        if not sessions:
+            raise ModelError(
+                f"no features from {start or 'the start'} to {end or 'today'}: run `champion backfill` first"
+            )
+        parameters = {
+            "start": sessions[0].isoformat(),
+            "as_of": sessions[-1].isoformat(),
+            "model": model,
+            "model_parameters": model_parameters or {},
+            "horizon": horizon,
+            "universe": universe,
+            "feature_set": feature_set,
+            "cost_bps": cost_bps,
+            "seed": seed,
+        }
+        with recorded("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
+            parent = recording.run_id
+            inputs = register.digests(lake, sessions[-1], feature_set)
+            trained = steps.notebook("training", parameters, parent=parent, inputs=inputs, force=force)
+            version = int(trained.values["version"])
+            if trained.outcome is Outcome.SKIPPED and promote.judged(Settings(), version):
+                # What was decided of it stands; a rollback is not undone because somebody trained again.
+                decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was judged"]}
+            else:
+                decision = consider(version, parent=parent)
+            return recording.kept(
+                {"training": trained.outcome.value, "run_id": trained.run_id, **trained.metrics, **decision}
+            )
 
 
 @flow(name="retrain_challenger", flow_run_name="retrain {model}", timeout_seconds=FLOW_SECONDS, **HOOKS)
@@ -134,7 +137,10 @@ def consider(version: int, *, parent: str) -> dict[str, Any]:
 @flow(name="score_session", flow_run_name="score {session}", timeout_seconds=FLOW_SECONDS, **HOOKS)
 def score_session(session: date, *, force: bool = False) -> dict[str, Any]:
     """Score one session with `models:/equity_price_predictor@champion`, into lake and warehouse."""
-    with recorded("score-session", f"score {session}", {"session": session}) as recording:
+    with (
+        recorded("score-session", f"score {session}", {"session": session}) as recording,
+        market_data_lock.reading(Settings(), get_run_logger().info),
+    ):
         scored = score_one(session, parent=recording.run_id, force=force)
         if "skipped" in scored:
             raise ModelError(f"session {session} was not scored: {scored['skipped']}")

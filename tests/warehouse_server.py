@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 
@@ -20,6 +20,7 @@ class Front(BaseHTTPRequestHandler):
 
     connect: Any  # a function that opens a connection; a failed query leaves rows in its own, so each request has one
     engine: Any
+    asked: ClassVar[dict[str, str]] = {}
     protocol_version = "HTTP/1.1"
     _transport = frozenset({"query", "database", "query_id", "session_id", "client_protocol_version"})
 
@@ -63,7 +64,10 @@ class Front(BaseHTTPRequestHandler):
             sent["query"] = f"{statement.decode()} FORMAT Native"
         if "query" not in sent:
             bound = {name.removeprefix("param_"): value for name, value in sent.items() if name.startswith("param_")}
-            text = _by_comment(body.decode(), sent.get("query_id", ""))
+            text = body.decode()
+            if killed := re.match(r"kill query where query_id = '([^']+)'", text):  # the engine chooses its own ids
+                text, bound = "kill query where query = {text:String} async", {"text": self.asked.get(killed[1], "")}
+            self.asked[sent.get("query_id", "")] = text
             return bytes(self.engine.query(text, "TabSeparated", params=bound).bytes())
         with NamedTemporaryFile() as file:
             file.write(body)
@@ -72,13 +76,6 @@ class Front(BaseHTTPRequestHandler):
             insert, _, form = sent["query"].rpartition("FORMAT")
             target = f"{insert} from infile '{file.name}' settings {settings} format {form}"
             return bytes(self.engine.query(target).bytes())
-
-
-def _by_comment(statement: str, query_id: str) -> str:
-    """Let a comment stand for the id of a query, which the embedded engine chooses itself."""
-    if found := re.match(r"kill query where query_id = '([^']+)'", statement):
-        return f"kill query where startsWith(query, '/* {found[1]} */') async"
-    return f"/* {query_id} */ {statement}"
 
 
 def configured(folder: Path, grants: list[str] | None = None) -> Path:

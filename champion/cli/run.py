@@ -128,10 +128,13 @@ def features(
     Example: champion features 2024-01-01 2024-12-31 --feature-set alpha158
     """
     from champion.lake import Lake  # noqa: PLC0415
+    from champion.pipeline import market_data_lock  # noqa: PLC0415
     from champion.pipeline.build import build_features  # noqa: PLC0415
 
-    with console.progress_bar(hidden=as_json) as tell:
-        lake = Lake(console.settings().lake)
+    chosen = console.settings()
+    waiting = market_data_lock.changing(chosen, lambda text: console.err.print(text, style="dim"))
+    with console.progress_bar(hidden=as_json) as tell, waiting:
+        lake = Lake(chosen.lake)
         built = build_features(lake, console.day(start), console.day(end), feature_set=feature_set, progress=tell)
     console.show(built.totals, as_json=as_json)
 
