@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -190,3 +191,15 @@ def test_the_sql_command_is_interrupted(loaded: Settings) -> None:
         _, said = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in said
+
+
+def test_the_sql_command_prints_every_type_as_json(loaded: Settings) -> None:
+    text = (
+        "select toFixedString('E', 2) as f, map('a', unhex('41')) as m, interval 1 day as i, toInt128(5) as x, inf as z, "
+        "toDateTime('2024-01-01 10:00:00', 'Asia/Kolkata') as d, tuple(toFixedString('a', 1)) as t"
+    )
+    command = [sys.executable, "-m", "champion", "sql", "--json", text]
+    variables = os.environ | {"CHAMPION_HOME": str(loaded.home)}
+    shown = subprocess.run(command, env=variables, capture_output=True, text=True, check=True).stdout
+    row: dict[str, object] = {"f": "4500", "m": {"a": "A"}, "i": "1 day, 0:00:00", "x": 5, "z": None}
+    assert json.loads(shown) == [row | {"d": "2024-01-01 10:00:00+05:30", "t": {"1": "61"}}]
