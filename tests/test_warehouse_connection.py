@@ -195,8 +195,8 @@ def test_the_sql_command_is_interrupted(loaded: Settings) -> None:
 
 def test_the_sql_command_prints_every_type_as_json(loaded: Settings) -> None:
     text = (
-        "select toFixedString('E', 2) as f, map('a', unhex('41')) as m, interval 1 day as i, toInt128(5) as x, inf as z, "
-        "toDateTime('2024-01-01 10:00:00', 'Asia/Kolkata') as d, tuple(toFixedString('a', 1)) as t"
+        "select toFixedString('E', 2) as f, map('a', unhex('41')) as m, interval 1 day as i, toInt128(5) as x,"
+        " inf as z, toDateTime('2024-01-01 10:00:00', 'Asia/Kolkata') as d, tuple(toFixedString('a', 1)) as t"
     )
     command = [sys.executable, "-m", "champion", "sql", "--json", text]
     variables = os.environ | {"CHAMPION_HOME": str(loaded.home)}

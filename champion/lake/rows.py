@@ -7,8 +7,9 @@ the files that now hold the same revisions. Filters and columns are pushed into 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +24,9 @@ from champion.contracts import Contract, storage
 from champion.errors import LakeError
 from champion.lake import partitions
 from champion.lake.partitions import Partition, SealedYear
+from champion.objects import ObjectPath
+
+_NEW = 15.0  # seconds; replaced files are removed no sooner, unless a person asks for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Rows(LazyFrameResolver):
     group: str | None
     found: Sequence[Partition]
     as_of: datetime | None
+    made: float = field(default_factory=time.monotonic)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -55,11 +60,16 @@ class Rows(LazyFrameResolver):
         Raises:
             LakeError: some of the rows were removed or replaced since the frame was made.
         """
-        there = objects.each(self.root, Path.is_file, self._files(self.found))
-        found = self.found if all(there) else self._found_again()
+        found = self.found if self._are_there() else self._found_again()
         version = sha256("\n".join(map(str, self._files(found))).encode()).hexdigest()
         props = ResolvedLazyFrameProps(version_key=version)  # with a key, Polars asks again for each collect
         return (None if version == existing_resolved_version_key else self._scan(found)), props
+
+    def _are_there(self) -> bool:
+        """Tell whether the files are still there; in a store, which is asked for each, those of a new frame are."""
+        if isinstance(self.root, ObjectPath) and 0 <= time.monotonic() - self.made < _NEW:
+            return True
+        return all(objects.each(self.root, lambda path: path.is_file(), self._files(self.found)))
 
     def _files(self, found: Sequence[Partition]) -> list[Path]:
         return list(dict.fromkeys(one.path(one.manifest.visible(self.as_of)) for one in found))
