@@ -20,8 +20,8 @@ _FUNCTIONS = {
     "sql": "champion.workspace",
 }
 _MODULES = frozenset({
-    "canaries", "contracts", "drift", "estimators", "features", "indicators", "inputs", "labels", "metrics", "pipeline",
-    "plots", "splits", "training", "universe", "workspace",
+    "canaries", "contracts", "data_summary", "drift", "estimators", "features", "indicators", "inputs", "labels",
+    "metrics", "pipeline", "plots", "splits", "training", "universe", "workspace",
 })  # fmt: skip
 
 

@@ -165,13 +165,17 @@ class ObjectPath(PosixPath):
             obstore.delete(_store(self.bucket), self.key)
         return ObjectPath(target)
 
-    def put(self, file: Path) -> None:
-        """Put a file of this machine here, whole."""
+    def put(self, file: Path, storage_class: str | None = None) -> None:
+        """Put a file of this machine here, whole, in a storage class of the store; its default where none is given."""
         import obstore  # noqa: PLC0415
 
         _ask_guards()
         with _asked(self):
-            obstore.put(_store(self.bucket), self.key, file)
+            if storage_class is None:
+                obstore.put(_store(self.bucket), self.key, file)
+            else:  # in one request: its tag is then the MD5 of the content
+                attributes = {"Storage-Class": storage_class}
+                obstore.put(_store(self.bucket), self.key, file, attributes=attributes, use_multipart=False)
 
     def create(self, content: bytes) -> str | None:
         """Put `content` where there is nothing yet and return its tag; None where there is something."""

@@ -1,4 +1,4 @@
-"""What a notebook hands to whoever ran it: metrics, figures, tables, values and output digests, in one typed call.
+"""What a notebook hands to whoever ran it: metrics, figures, tables, documents, values and output digests, in one call.
 
 Under the runner the results become files in the folder named by `CHAMPION_RESULT_DIR`, `result.json` last, so that a
 reader finds everything or nothing. In JupyterLab, where nobody waits for them, they come back as a dict to look at.
@@ -11,7 +11,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -39,6 +39,7 @@ class _Published:
     outputs: dict[str, str]
     figures: dict[str, str]
     tables: dict[str, str]
+    documents: dict[str, str] = field(default_factory=dict)
 
 
 def publish(
@@ -46,13 +47,15 @@ def publish(
     metrics: Mapping[str, float] | None = None,
     figures: Mapping[str, Figure] | None = None,
     tables: Mapping[str, pl.DataFrame] | None = None,
+    documents: Mapping[str, JSON] | None = None,
     values: Mapping[str, JSON] | None = None,
     outputs: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return what was published; under the runner it is also on disk when this returns.
 
-    Metrics are finite numbers; figures become PNG files, tables Parquet files; values are JSON; outputs name the
-    datasets written, with their digests. A notebook publishes once: a second call under the runner is refused.
+    Metrics are finite numbers; figures become PNG files, tables Parquet files, documents JSON files; values are
+    JSON; outputs name the datasets written, with their digests. A notebook publishes once: a second call under the
+    runner is refused.
 
     Raises:
         UsageError: a name is not made of letters, digits and `_ . -`; a metric is not a finite number; a value
@@ -69,6 +72,7 @@ def publish(
     shown: dict[str, Any] = {
         "figures": {_named("figure", name): figure for name, figure in (figures or {}).items()},
         "tables": {_named("table", name): table for name, table in (tables or {}).items()},
+        "documents": {_named("document", name): _json(name, value) for name, value in (documents or {}).items()},
     }
     folder = os.environ.get(RESULT_DIR)
     if not folder:
@@ -97,7 +101,7 @@ def read(folder: Path) -> dict[str, Any]:
 def _write(folder: Path, result: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
     if (folder / RESULT).exists():
         raise UsageError("this notebook run has published already: gather its results and call report.publish once")
-    names: dict[str, dict[str, str]] = {"figures": {}, "tables": {}}
+    names: dict[str, dict[str, str]] = {"figures": {}, "tables": {}, "documents": {}}
     for name, figure in shown["figures"].items():
         names["figures"][name] = f"figures/{name}.png"
         with files.replacing(folder / names["figures"][name]) as path:
@@ -106,6 +110,10 @@ def _write(folder: Path, result: Mapping[str, Any], shown: Mapping[str, Any]) ->
         names["tables"][name] = f"tables/{name}.parquet"
         with files.replacing(folder / names["tables"][name]) as path:
             table.write_parquet(path)
+    for name, document in shown["documents"].items():
+        names["documents"][name] = f"documents/{name}.json"
+        content = json.dumps(document, allow_nan=False, indent=1, sort_keys=True)
+        files.write_bytes(folder / names["documents"][name], content.encode())
     text = json.dumps({**result, **names}, allow_nan=False, indent=1, sort_keys=True)
     files.write_bytes(folder / RESULT, text.encode())
     return names

@@ -102,6 +102,10 @@ class Settings(BaseSettings):
         pattern=r"^[\w.-]+$",
         description="Name of the server's cluster, whose replicas all hold the warehouse; empty: one server.",
     )
+    query_seconds: int = Field(default=300, gt=0, description="Seconds that one query of the warehouse may take.")
+    query_memory: int = Field(
+        default=4096, gt=0, description="MiB that one query of the warehouse, and its answer, may take."
+    )
     tracking_uri: SecretStr | None = Field(
         default=None, description="MLflow tracking URI, as https://user:password@host; default SQLite in the home."
     )
@@ -205,12 +209,36 @@ class Settings(BaseSettings):
         ge=1,
         description="More days than these between two sessions are a hole, across which gates do not compare.",
     )
-    lake_archive: Path | None = Field(default=None, description="Folder old partitions are copied to; empty: none.")
+    lake_archive: Path | None = Field(
+        default=None, description="Folder or s3://bucket/prefix that old partitions are copied to; empty: none."
+    )
+    lake_archive_class: str | None = Field(
+        default=None,
+        pattern=r"^[A-Z_]+$",
+        description="Storage class of what is archived to s3://, as GLACIER_IR; empty: the bucket's own.",
+    )
 
-    @field_validator("home", "lake_archive")
+    @field_validator("home")
     @classmethod
-    def _absolute(cls, value: Path | None) -> Path | None:
-        return None if value is None else _whole(value)
+    def _absolute(cls, value: Path) -> Path:
+        return _whole(value)
+
+    @field_validator("lake_archive", mode="plain")
+    @classmethod
+    def _folder_or_bucket(cls, value: str | Path | None) -> Path | None:
+        if value is None or isinstance(value, objects.ObjectPath):
+            return value
+        try:
+            return objects.path(str(value)) if "://" in str(value) else _whole(Path(value))
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("lake_archive_class")
+    @classmethod
+    def _of_a_bucket(cls, value: str | None, found: ValidationInfo) -> str | None:
+        if value and not isinstance(found.data.get("lake_archive"), objects.ObjectPath):
+            raise ValueError("a storage class is for an archive on s3://; name one in CHAMPION_LAKE_ARCHIVE")
+        return value
 
     @field_validator("home")
     @classmethod

@@ -13,7 +13,7 @@ from prefect.logging import get_run_logger
 from champion import clock
 from champion.errors import ArchiveUnavailable, SessionNotPublished
 from champion.lake import Lake
-from champion.pipeline import publication
+from champion.pipeline import market_data_lock, publication
 from champion.pipeline.publication import Awaited
 from champion.pipeline.score import PREDICTIONS
 from champion.settings import Settings
@@ -90,7 +90,10 @@ def weekend_check(until: date | None = None, days: int = 8) -> dict[str, Any]:
     """
     until = until or clock.today()
     start = until - timedelta(days=days - 1)
-    with recorded("weekend-check", f"check {start} to {until}", {"start": start, "until": until}) as recording:
+    with (
+        recorded("weekend-check", f"check {start} to {until}", {"start": start, "until": until}) as recording,
+        market_data_lock.changing(Settings(), get_run_logger().info),
+    ):
         before = set(Lake(Settings().lake).sessions("normalized_equity_ohlc", start, until))
         arrived = arrive(start, until, parent=recording.run_id, refresh=True, force=False)
         if not arrived.executions:

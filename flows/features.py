@@ -7,11 +7,12 @@ from datetime import date
 from typing import Any
 
 from prefect import flow, task
+from prefect.logging import get_run_logger
 
 from champion import clock
 from champion.errors import LakeError
 from champion.lake import Lake
-from champion.pipeline import build
+from champion.pipeline import build, market_data_lock
 from champion.pipeline.bars import BARS
 from champion.pipeline.recompute import recompute
 from champion.settings import Settings
@@ -29,7 +30,10 @@ def weekly_feature_recompute(end: date | None = None, sessions: int = 20) -> dic
         LakeError: features in the lake differ from their recomputation: carried state is wrong.
     """
     end = end or clock.today()
-    with recorded("weekly-feature-recompute", f"features to {end}", {"end": end, "sessions": sessions}) as recording:
+    with (
+        recorded("weekly-feature-recompute", f"features to {end}", {"end": end, "sessions": sessions}) as recording,
+        market_data_lock.changing(Settings(), get_run_logger().info),
+    ):
         lake = Lake(Settings().lake)
         held = lake.sessions(BARS, end=end)
         if not held:

@@ -15,7 +15,7 @@ from champion.envelope import session_close
 from champion.errors import ArchiveError, ArchiveUnavailable
 from champion.factors import FACTORS
 from champion.lake import Lake
-from champion.pipeline import build, fetch as archive
+from champion.pipeline import build, fetch as archive, market_data_lock
 from champion.pipeline.bars import BARS
 from champion.pipeline.estimate import Estimate
 from champion.pipeline.ingest import DATASETS
@@ -59,6 +59,7 @@ def historical_backfill(start: date, end: date, *, refresh: bool = False, force:
     with (
         recorded("historical-backfill", f"backfill {start} to {end}", given) as recording,
         progress.estimated(estimate),
+        market_data_lock.changing(Settings(), get_run_logger().info),
     ):
         arrived = arrive(start, end, parent=recording.run_id, refresh=refresh, force=force)
         if not arrived.executions:
@@ -87,7 +88,10 @@ def daily_market_data_pipeline(session: date | None = None, *, force: bool = Fal
     """
     session = session or clock.today()
     given = {"session": session}
-    with recorded("daily-market-pipeline", f"daily {session}", given, DAILY_SLA_SECONDS) as recording:
+    with (
+        recorded("daily-market-pipeline", f"daily {session}", given, DAILY_SLA_SECONDS) as recording,
+        market_data_lock.changing(Settings(), get_run_logger().info),
+    ):
         arrived = arrive(session, session, parent=recording.run_id, refresh=True, force=force)
         arrived.require_complete()
         if not arrived.executions:

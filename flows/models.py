@@ -12,7 +12,7 @@ from prefect.logging import get_run_logger
 from champion import features
 from champion.errors import ModelError
 from champion.lake import Lake
-from champion.pipeline import learn, promote, register, score
+from champion.pipeline import learn, market_data_lock, promote, register, score
 from champion.pipeline.build import build_features
 from champion.pipeline.declare import known_to
 from champion.pipeline.model_columns import model_columns
@@ -50,37 +50,39 @@ def train_model(  # noqa: PLR0913 - what a deployment may set
     for note in columns.notes:
         get_run_logger().info("%s", note)
     build_extended(lake, None, end, feature_set)
-    dataset = known_to(lake, feature_set).contract
-    learn.check_current(lake, None, end, feature_set)
-    sessions = lake.sessions(dataset, start, end)
-    if not sessions:
-        raise ModelError(f"no features from {start or 'the start'} to {end or 'today'}: run `champion backfill` first")
-    parameters = {
-        "start": sessions[0].isoformat(),
-        "as_of": sessions[-1].isoformat(),
-        "model": model,
-        "model_parameters": model_parameters or {},
-        "horizon": horizon,
-        "universe": universe,
-        "feature_set": feature_set,
-        "cost_bps": cost_bps,
-        "seed": seed,
-    }
-    with recorded("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
-        parent = recording.run_id
-        inputs = register.digests(lake, sessions[-1], feature_set)
-        trained = steps.notebook("training", parameters, parent=parent, inputs=inputs, force=force)
-        version = int(trained.values["version"])
-        if trained.outcome is Outcome.SKIPPED and promote.judged(Settings(), version):
-            # What was decided of it stands; a rollback is not undone because somebody trained again.
-            decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was judged"]}
-        else:
-            decision = consider(version, parent=parent)
-        known = {name: trained.values[name] for name in _ON_ACTIONS if name in trained.values}
-        notes = {"notes": list(columns.notes)} if columns.notes else {}
-        return recording.kept(
-            {"training": trained.outcome.value, "run_id": trained.run_id} | notes | known | trained.metrics | decision
-        )
+    with market_data_lock.reading(Settings(), get_run_logger().info):
+        dataset = known_to(lake, feature_set).contract
+        learn.check_current(lake, None, end, feature_set)
+        sessions = lake.sessions(dataset, start, end)
+        if not sessions:
+            raise ModelError(
+                f"no features from {start or 'the start'} to {end or 'today'}: run `champion backfill` first"
+            )
+        parameters = {
+            "start": sessions[0].isoformat(),
+            "as_of": sessions[-1].isoformat(),
+            "model": model,
+            "model_parameters": model_parameters or {},
+            "horizon": horizon,
+            "universe": universe,
+            "feature_set": feature_set,
+            "cost_bps": cost_bps,
+            "seed": seed,
+        }
+        with recorded("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
+            parent = recording.run_id
+            inputs = register.digests(lake, sessions[-1], feature_set)
+            trained = steps.notebook("training", parameters, parent=parent, inputs=inputs, force=force)
+            version = int(trained.values["version"])
+            if trained.outcome is Outcome.SKIPPED and promote.judged(Settings(), version):
+                # What was decided of it stands; a rollback is not undone because somebody trained again.
+                decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was judged"]}
+            else:
+                decision = consider(version, parent=parent)
+            known = {name: trained.values[name] for name in _ON_ACTIONS if name in trained.values}
+            notes = {"notes": list(columns.notes)} if columns.notes else {}
+            told = {"training": trained.outcome.value, "run_id": trained.run_id, **notes, **known}
+            return recording.kept({**told, **trained.metrics, **decision})
 
 
 def build_extended(lake: Lake, start: date | None, end: date | None, feature_set: str) -> None:
@@ -91,10 +93,10 @@ def build_extended(lake: Lake, start: date | None, end: date | None, feature_set
     base, *added = feature_set.split("+")
     sessions = lake.sessions(features.find(base).contract, start, end) if added else []
     if sessions:
-        built = build_features(lake, sessions[0], sessions[-1], feature_set=feature_set)
-        get_run_logger().info(
-            "features of %s: %s%s", feature_set, built.totals, f"; {built.cost}" if built.cost else ""
-        )
+        with market_data_lock.changing(Settings(), get_run_logger().info):
+            built = build_features(lake, sessions[0], sessions[-1], feature_set=feature_set)
+        cost = f"; {built.cost}" if built.cost else ""
+        get_run_logger().info("features of %s: %s%s", feature_set, built.totals, cost)
 
 
 @flow(name="retrain_challenger", flow_run_name="retrain {model}", timeout_seconds=FLOW_SECONDS, **HOOKS)
@@ -160,7 +162,10 @@ def consider(version: int, *, parent: str) -> dict[str, Any]:
 @flow(name="score_session", flow_run_name="score {session}", timeout_seconds=FLOW_SECONDS, **HOOKS)
 def score_session(session: date, *, force: bool = False) -> dict[str, Any]:
     """Score one session with `models:/equity_price_predictor@champion`, into lake and warehouse."""
-    with recorded("score-session", f"score {session}", {"session": session}) as recording:
+    with (
+        recorded("score-session", f"score {session}", {"session": session}) as recording,
+        market_data_lock.reading(Settings(), get_run_logger().info),
+    ):
         scored = score_one(session, parent=recording.run_id, force=force)
         if "skipped" in scored:
             raise ModelError(f"session {session} was not scored: {scored['skipped']}")

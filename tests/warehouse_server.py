@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 
@@ -17,7 +18,9 @@ class Front(BaseHTTPRequestHandler):
     It answers what it is sent; what a real server may do differently (users, time-outs, replication) it cannot show.
     """
 
+    connect: Any  # a function that opens a connection; a failed query leaves rows in its own, so each request has one
     engine: Any
+    asked: ClassVar[dict[str, str]] = {}
     protocol_version = "HTTP/1.1"
     _transport = frozenset({"query", "database", "query_id", "session_id", "client_protocol_version"})
 
@@ -28,10 +31,13 @@ class Front(BaseHTTPRequestHandler):
         """Run the statement of a request."""
         sent = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
         body, status = self._body(), 200
+        self.engine = self.connect()
         try:
             answer = self._answer(sent, body)
         except RuntimeError as error:
             answer, status = str(error).encode(), 404
+        finally:
+            self.engine.close()
         self.send_response(status)
         if status != 200:
             self.send_header("X-ClickHouse-Exception-Code", "1")
@@ -58,7 +64,11 @@ class Front(BaseHTTPRequestHandler):
             sent["query"] = f"{statement.decode()} FORMAT Native"
         if "query" not in sent:
             bound = {name.removeprefix("param_"): value for name, value in sent.items() if name.startswith("param_")}
-            return bytes(self.engine.query(body.decode(), "TabSeparated", params=bound).bytes())
+            text = body.decode()
+            if killed := re.match(r"kill query where query_id = '([^']+)'", text):  # the engine chooses its own ids
+                text, bound = "kill query where query = {text:String} async", {"text": self.asked.get(killed[1], "")}
+            self.asked[sent.get("query_id", "")] = text
+            return bytes(self.engine.query(text, "TabSeparated", params=bound).bytes())
         with NamedTemporaryFile() as file:
             file.write(body)
             file.flush()
@@ -95,8 +105,10 @@ def serve(folder: Path, config: Path | None = None) -> None:
     """Serve `folder` on a free port until the process is killed; print the port."""
     chdb: Any = import_module("chdb")  # in the server's process only; half of it is typed
     options = f"?config-file={config}" if config else ""
-    Front.engine = chdb.connect(f"{folder}{options}")
-    server = HTTPServer(("127.0.0.1", 0), Front)
+    first = chdb.connect(f"{folder}{options}")  # stays open, so that the others are opened quickly
+    Front.connect = staticmethod(lambda: chdb.connect(f"{folder}{options}"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Front)
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()
     server.serve_forever()
+    first.close()

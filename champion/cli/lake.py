@@ -166,6 +166,17 @@ def restore(
     console.show({name: len(sessions) for name, sessions in back.items()} or {"restored": 0}, as_json=as_json)
 
 
+@app.command()
+def adopt(*, as_json: AsJson = False) -> None:
+    """Make CHAMPION_LAKE_ARCHIVE the archive of this lake, in the place of one that is lost; no data is touched.
+
+    Example: champion lake adopt
+    """
+    from champion.pipeline import retain as retention  # noqa: PLC0415
+
+    console.show({"the archive is now of": retention.adopt(console.settings())}, as_json=as_json)
+
+
 def _lake() -> Lake:
     return Lake(console.settings().lake)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import polars as pl
 import typer
@@ -163,11 +165,32 @@ def sql(
     settings = console.settings()
     answer = free.sql(settings, query, bound) if query else queries.ask(settings, str(name), bound)
     if as_json:
-        console.out.print_json(answer.write_json())
+        console.out.print_json(_as_json(answer))
         return
     with pl.Config(tbl_rows=50, tbl_cols=30, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
         console.out.print(console.printable(str(answer)), soft_wrap=True)
     console.out.print(f"{answer.height:,} rows")
+
+
+def _as_json(answer: pl.DataFrame) -> str:
+    """Return rows as JSON; Polars writes neither bytes nor maps. Bytes are written in hexadecimal digits."""
+    if any(name in str(dtype) for dtype in answer.dtypes for name in ("Binary", "Map", "Duration")):
+        return json.dumps([_writable(row) for row in answer.to_dicts()], default=str)
+    return answer.write_json()
+
+
+def _writable(value: Any) -> Any:
+    match value:
+        case bytes():
+            return value.hex()
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {str(name): _writable(each) for name, each in value.items()}
+        case list():
+            return [_writable(each) for each in value]
+        case _:
+            return value
 
 
 def _list_queries(*, as_json: bool) -> None:

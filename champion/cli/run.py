@@ -131,12 +131,14 @@ def features(
     Example: champion features 2024-01-01 2024-12-31 --feature-set alpha158
     """
     from champion.lake import Lake  # noqa: PLC0415
+    from champion.pipeline import market_data_lock  # noqa: PLC0415
     from champion.pipeline.build import build_features  # noqa: PLC0415
     from champion.quality_limits import Limits  # noqa: PLC0415
 
     first, last, chosen = console.day(start), console.day(end), console.settings()
     lake, limits = Lake(chosen.lake), Limits.of(chosen)
-    with console.progress_bar(hidden=as_json) as tell:
+    waiting = market_data_lock.changing(chosen, lambda text: console.err.print(text, style="dim"))
+    with console.progress_bar(hidden=as_json) as tell, waiting:
         built = build_features(lake, first, last, feature_set=feature_set, limits=limits, progress=tell)
     cost = {"cost": built.cost} if built.cost else {}
     console.show({**built.totals, **cost}, as_json=as_json)

@@ -1,11 +1,15 @@
 """Copying partitions between a lake and its archive, a lake of the same layout, and removing what is archived.
 
-A copy is data first, manifest last, each in one step and read back; a crash leaves the target without the partition or
+A copy is data first, manifest last, each in one step and proved; a crash leaves the target without the partition or
 with it, and copying again goes on. Nothing is removed that the archive does not hold, hash for hash, at that moment.
+
+Lake and archive lie in folders or in object stores, in any combination. An archive belongs to one lake (`ownership`). A
+file that another one replaces is kept in the archive's `.superseded`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Sequence
 from datetime import date
@@ -15,24 +19,27 @@ from champion import contracts
 from champion.contracts import Contract
 from champion.errors import LakeError
 from champion.files import aside, commit, sha256
-from champion.lake import layout, manifest as manifests, partitions
+from champion.lake import data, layout, manifest as manifests, ownership, partitions
 from champion.lake.retention import Unit, units
 from champion.lake.store import Lake
 from champion.objects import ObjectPath
 
 
-def copy(source: Lake, target: Lake, unit: Unit) -> None:
+def copy(source: Lake, target: Lake, unit: Unit, storage_class: str | None = None) -> None:
     """Copy a partition or a sealed year to the same place in `target`, and prove the copy.
+
+    `storage_class` is that of the data files in an object store; manifests are read often and get the store's default.
 
     Raises:
         LakeError: a file of `source` is not what its manifest says, or the copy is not what the file is.
     """
-    _require_folders(source, target)
-    with layout.locked(target.root, contracts.load(unit.name)):
+    contract = contracts.load(unit.name)
+    with layout.locked(target.root, contract):
         for file, digest in unit.files.items():
-            _copy_file(file, target.root / file.relative_to(source.root), digest)
+            to = _place(file, digest, source, target)
+            _copy_file(file, to, digest, target, data.mode(contract), storage_class)
         to = target.root / unit.manifest.relative_to(source.root)
-        _copy_file(unit.manifest, to, sha256(unit.manifest))
+        _copy_file(unit.manifest, to, sha256(unit.manifest), target, data.MANIFEST_MODE)
         if unit.is_sealed:
             _retire_days(source, target, unit)
 
@@ -45,8 +52,8 @@ def require_archived(lake: Lake, archive: Lake, unit: Unit) -> None:
     """
     wanted = {**unit.files, unit.manifest: sha256(unit.manifest)}
     for file, digest in wanted.items():
-        to = archive.root / file.relative_to(lake.root)
-        if not to.exists() or sha256(to) != digest:
+        to = _place(file, digest, lake, archive)
+        if not _holds(to, file, digest):
             raise LakeError(f"{to} is not the archived copy of {file}; nothing of it was removed, run retain again")
 
 
@@ -54,8 +61,10 @@ def remove(lake: Lake, found: Sequence[Unit], archive: Lake | None) -> None:
     """Retire partitions, after proving that `archive`, if given, holds them; `sweep` removes their files.
 
     Raises:
-        LakeError: the archive does not hold one of them; that one and those after it stay.
+        LakeError: the archive is not of this lake, or does not hold one of them; that one and those after it stay.
     """
+    if archive is not None:
+        ownership.require_own(lake, archive)
     for unit in found:
         with layout.locked(lake.root, contracts.load(unit.name)):
             if not unit.manifest.exists():
@@ -71,9 +80,9 @@ def restore(lake: Lake, archive: Lake, name: str, start: date, end: date) -> lis
     A sealed year comes back as a whole.
 
     Raises:
-        LakeError: the archive is damaged.
+        LakeError: the archive is damaged, or not of this lake.
     """
-    _require_folders(lake, archive)
+    ownership.require_own(lake, archive)
     back: set[date] = set()
     have = set(_manifests(lake, name))
     for unit in units(archive, name):
@@ -84,31 +93,57 @@ def restore(lake: Lake, archive: Lake, name: str, start: date, end: date) -> lis
     return sorted(back)
 
 
-def _require_folders(*lakes: Lake) -> None:
-    for lake in lakes:
-        if isinstance(lake.root, ObjectPath):
-            raise LakeError(
-                f"{lake.root}: partitions are archived between folders only; in an object store, have a lifecycle rule "
-                "of its own move old objects to cheaper storage, and leave CHAMPION_LAKE_ARCHIVE empty"
-            )
-
-
 def _manifests(lake: Lake, name: str) -> list[Path]:
     return [unit.manifest.relative_to(lake.root) for unit in units(lake, name)]
 
 
-def _copy_file(source: Path, target: Path, digest: str) -> None:
-    if target.exists() and sha256(target) == digest:
+def _place(file: Path, digest: str, source: Lake, target: Lake) -> Path:
+    """Return the place of a file in another lake: in an object store, a part's name also says its content."""
+    suffix = f"-{digest[: layout.DIGITS]}"
+    plain = file.with_name(f"{file.stem.removesuffix(suffix)}{file.suffix}")
+    return layout.part_file(target.root / plain.relative_to(source.root), digest)
+
+
+def _holds(target: Path, source: Path, digest: str) -> bool:
+    """Tell whether `target` is there and is what `source` is.
+
+    A store's tag of an object that came in one request is its MD5. It serves as proof where it is that, because objects
+    of some storage classes cannot be read without being restored first.
+    """
+    if not target.is_file():
+        return False
+    if isinstance(target, ObjectPath) and target.stat().etag.strip('"') == _md5(source):
+        return True
+    return sha256(target) == digest
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _copy_file(
+    source: Path, target: Path, digest: str, lake: Lake, mode: int, storage_class: str | None = None
+) -> None:
+    if _holds(target, source, digest):
         return
     with aside(target, shared=True) as temporary:
-        shutil.copyfile(source, temporary)
-        shutil.copymode(source, temporary)
+        with source.open("rb") as origin, temporary.open("wb") as copied:
+            shutil.copyfileobj(origin, copied)
+        temporary.chmod(mode)
         if (found := sha256(temporary)) != digest:
             raise LakeError(
                 f"copying {source}: its SHA-256 is {found[:12]}, not {digest[:12]} as committed; nothing was removed, "
                 "run `champion lake verify`"
             )
-        commit(temporary, target)
+        if target.is_file():
+            ownership.set_aside(lake, target)
+        if isinstance(target, ObjectPath):
+            target.put(temporary, storage_class)
+            if not _holds(target, temporary, digest):
+                raise LakeError(f"{target}: the object store does not hold what was put there; run it again")
+        else:
+            commit(temporary, target)
 
 
 def _retire_days(source: Lake, target: Lake, unit: Unit) -> None:

@@ -12,6 +12,7 @@ from champion.files import aside, commit, sha256
 from champion.lake import layout
 
 _ROW_GROUP = 64 * 1024  # a day is one group; a sealed year has its own, smaller ones
+MANIFEST_MODE = 0o640
 _READ_ONLY, _GROUP_WRITES = 0o440, 0o660  # set outright: the umask of the moment must not decide who reads the lake
 
 
@@ -30,7 +31,12 @@ def write(
         leftover.unlink()
     with aside(path, shared=True) as temporary:
         storage.write(conformed, contract, temporary, compression=compression, row_group_size=row_group)
-        temporary.chmod(_READ_ONLY if layout.is_append_only(contract) else _GROUP_WRITES)
+        temporary.chmod(mode(contract))
         digest, size = sha256(temporary), temporary.stat().st_size
         commit(temporary, layout.part_file(path, digest))
     return conformed.height, size, digest
+
+
+def mode(contract: Contract) -> int:
+    """Return the permissions of a contract's data files."""
+    return _READ_ONLY if layout.is_append_only(contract) else _GROUP_WRITES

@@ -28,9 +28,12 @@ RETIRED = "_RETIRED"
 INDEX = "_metadata"
 CONTRACTS = ".contracts"  # folder with the contracts of its owner's feature sets
 BUILDING = ".building"  # folder of what builds lay aside
+IDENTITY = ".lake_id"  # file with the lake's own id
+OWNER = ".archive_owner"  # file of an archive with the id of the lake that it is of
+SUPERSEDED = ".superseded"  # folder of an archive with files whose place newer ones took
 COMMON_INDEX = "_common_metadata"
 _OWNER_AND_GROUP = 0o750
-_DIGITS = 16
+DIGITS = 16  # of a digest in an object's name
 _MONTHS = 4  # so many are looked for one by one; of more, years are
 
 
@@ -47,7 +50,7 @@ def part_file(path: Path, digest: str) -> Path:
     """
     if not isinstance(path, ObjectPath) or not PART.fullmatch(path.name):
         return path
-    return path.with_name(f"{path.stem}-{digest[:_DIGITS]}{path.suffix}")
+    return path.with_name(f"{path.stem}-{digest[:DIGITS]}{path.suffix}")
 
 
 def dataset_folder(root: Path, contract: Contract) -> Path:

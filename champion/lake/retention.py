@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from champion import contracts, resources
+from champion import contracts, objects, resources
 from champion.contracts import Contract
 from champion.lake import layout, manifest as manifests, partitions
 from champion.lake.store import Lake
@@ -125,7 +125,9 @@ def _steps(lake: Lake, name: str, today: date, asked: Rule, archive: Lake | None
     found = units(lake, name) if asked.keep_years or (asked.archive_years and archive) else []
     if asked.archive_years and archive:
         before = first_kept(today, asked.archive_years)
-        old = [u for u in found if u.newest < before and not is_archived(lake, archive, u)]
+        aged = [unit for unit in found if unit.newest < before]
+        done = objects.each(archive.root, lambda unit: is_archived(lake, archive, unit), aged)
+        old = [unit for unit, archived in zip(aged, done, strict=True) if not archived]
         yield from _step(name, "archive", old, f"before {before}, {_years(asked.archive_years)}", asked)
     if asked.keep_years:
         before = first_kept(today, asked.keep_years)
@@ -168,4 +170,4 @@ def _units(root: Path, contract: Contract, group: str | None) -> Iterator[Unit]:
 def is_archived(lake: Lake, archive: Lake, unit: Unit) -> bool:
     """Tell, without reading data, whether the archive has just this manifest."""
     copy = archive.root / unit.manifest.relative_to(lake.root)
-    return copy.exists() and copy.read_bytes() == unit.manifest.read_bytes()
+    return copy.is_file() and copy.read_bytes() == unit.manifest.read_bytes()

@@ -24,7 +24,8 @@ from champion.errors import LakeError
 from champion.lake import damage, data, layout, manifest as manifests, partitions
 from champion.lake.damage import Damage
 from champion.lake.manifest import Manifest, Part
-from champion.lake.partitions import Partition, SealedYear
+from champion.lake.partitions import Partition
+from champion.lake.rows import Rows, only
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +254,7 @@ class Lake:
         every group asked for holds it. With `as_of`, append-only datasets are read as they were known at that moment;
         the first revision of a session was always known, on its evening.
 
-        Collect it soon: files that were replaced since are removed some time after sealing and retention.
+        It stays readable after sealing. A session that retention removed in the meantime ends in a LakeError.
 
         Raises:
             LakeError: there is no such group, the dataset keeps no revisions to ask `as_of`, or a manifest is damaged.
@@ -302,26 +303,9 @@ class Lake:
 
         With `in_order` they are sorted by session where there are sealed files; elsewhere they are already.
         """
-        columns = tuple(contract.polars_schema)
-        if group is not None:
-            columns = (*contract.ungrouped, *contract.groups[group])
-        days: list[Path] = []
-        sealed: dict[Path, tuple[SealedYear, set[date]]] = {}
-        for partition in found:
-            part = partition.manifest.visible(as_of)
-            year = partition.sealed_part(part)
-            if year is None:
-                days.append(partition.file(part))
-            else:
-                sealed.setdefault(year.path, (year, set()))[1].add(partition.session)
-        frames = [
-            self._scan_files(contract, [path], columns).filter(*_only(contract, year, wanted))
-            for path, (year, wanted) in sealed.items()
-        ]
-        if days or not frames:
-            frames.append(self._scan_files(contract, days, columns))
-        rows = pl.concat(frames) if len(frames) > 1 else frames[0]
-        return rows.sort(contract.session, maintain_order=True) if in_order and sealed else rows
+        rows = Rows(self.root, contract, group, found, as_of).lazy()
+        sealed = in_order and any(one.sealed_part(one.manifest.visible(as_of)) for one in found)
+        return rows.sort(contract.session, maintain_order=True) if sealed else rows
 
     def _unsealed(self, contract: Contract, found: Partition) -> tuple[Part, ...]:
         """Return the revisions there are; one that lies in a sealed file gets its own file again, to stay for ever."""
@@ -331,8 +315,8 @@ class Lake:
             if sealed is None:
                 kept.append(part)
                 continue
-            scanned = self._scan_files(contract, [sealed.path], tuple(contract.polars_schema))
-            frame = scanned.filter(*_only(contract, sealed, {found.session})).collect()
+            scanned = storage.scan([sealed.path], contract)
+            frame = scanned.filter(*only(contract, sealed, {found.session})).collect()
             rows, size, digest = data.write(found.folder / part.name, contract, contract.conform(frame))
             kept.append(Part(part.name, rows, size, digest, part.inputs, part.known_at))
         return tuple(kept)
@@ -359,16 +343,3 @@ class Lake:
         if strangers:
             raise LakeError(f"{contract.label} has no groups {strangers}; it has {sorted(contract.groups)}")
         return groups or tuple(contract.groups)
-
-    @staticmethod
-    def _scan_files(contract: Contract, files: list[Path], columns: tuple[str, ...]) -> pl.LazyFrame:
-        return storage.scan(files, contract, columns)
-
-
-def _only(contract: Contract, year: SealedYear, wanted: set[date]) -> Iterator[pl.Expr]:
-    """Yield what keeps the wanted sessions of a sealed year: nothing where it is all of them."""
-    first, last, session = min(wanted), max(wanted), pl.col(contract.session)
-    if first > min(year.sessions) or last < max(year.sessions):
-        yield session.is_between(first, last)
-    if others := [s for s in year.sessions if first < s < last and s not in wanted]:
-        yield ~session.is_in(others)

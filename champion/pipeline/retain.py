@@ -7,22 +7,32 @@ from datetime import date, timedelta
 
 from champion import contracts
 from champion.errors import UsageError
-from champion.lake import Lake, archive as archives, index, retention, sweep
+from champion.lake import Lake, archive as archives, index, ownership, retention, sweep
 from champion.lake.retention import Step
 from champion.lake.retired import GRACE
+from champion.objects import ObjectPath
 from champion.pipeline.progress import Progress, silent
 from champion.settings import Settings
 
+_NONE = "there is no archive; set CHAMPION_LAKE_ARCHIVE to its folder or s3:// place"
+
 
 def plan(settings: Settings, today: date) -> list[Step]:
-    """Return what retention would do on `today`; nothing is touched, and nothing is deleted unless the settings ask."""
+    """Return what retention would do on `today`; nothing is touched, and nothing is deleted unless the settings ask.
+
+    Raises:
+        LakeError: the archive is of another lake, or a manifest is damaged.
+    """
     years = {
         "raw": settings.raw_years,
         "quarantine": settings.raw_years,
         "normalized": settings.normalized_years,
         "features": settings.features_years,
     }
-    return retention.plan(Lake(settings.lake), today, years, _archive(settings))
+    lake, archive = Lake(settings.lake), _archive(settings)
+    if archive is not None:
+        ownership.require_own(lake, archive)
+    return retention.plan(lake, today, years, archive)
 
 
 def retain(settings: Settings, today: date, grace: timedelta = GRACE, progress: Progress = silent) -> list[Step]:
@@ -35,16 +45,18 @@ def retain(settings: Settings, today: date, grace: timedelta = GRACE, progress: 
     """
     lake, archive, steps = Lake(settings.lake), _archive(settings), plan(settings, today)
     todo = [unit for step in steps if step.action == "archive" for unit in step.units]
+    if archive is not None and todo:
+        ownership.claim(lake, archive, todo)
     for done, unit in enumerate(todo, start=1):
         if archive is not None:
-            archives.copy(lake, archive, unit)
+            archives.copy(lake, archive, unit, settings.lake_archive_class)
         progress(done, len(todo), f"archived {unit.name} {unit.sessions[-1]}")
     for step in steps:
         if step.action == "delete":
             archives.remove(lake, step.units, archive if step.needs_archive else None)
     names = contracts.names()
     sweep(lake, names, grace)
-    if archive is not None:
+    if archive is not None and not isinstance(archive.root, ObjectPath):  # there it would remove superseded parts
         sweep(archive, names, timedelta(0))
     for name in {step.name for step in steps if step.action == "delete"}:
         index(lake, name)
@@ -60,9 +72,21 @@ def restore(settings: Settings, start: date, end: date, names: Sequence[str]) ->
     """
     archive = _archive(settings)
     if archive is None:
-        raise UsageError("restore: there is no archive; set CHAMPION_LAKE_ARCHIVE to its folder")
+        raise UsageError(f"restore: {_NONE}")
     back = {name: archives.restore(Lake(settings.lake), archive, name, start, end) for name in names}
     return {name: sessions for name, sessions in back.items() if sessions}
+
+
+def adopt(settings: Settings) -> str:
+    """Make the archive one of this workspace's lake, whichever it was of; return the place of the lake.
+
+    Raises:
+        UsageError: the settings name no archive.
+    """
+    archive = _archive(settings)
+    if archive is None:
+        raise UsageError(f"adopt: {_NONE}")
+    return ownership.adopt(Lake(settings.lake), archive).place
 
 
 def _archive(settings: Settings) -> Lake | None:

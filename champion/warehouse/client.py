@@ -5,13 +5,14 @@ What that takes of the embedded engine is in `embedded`. A server needs none of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from champion.warehouse import embedded
 from champion.warehouse.cluster import on_cluster
+from champion.warehouse.connection import guard_server
 from champion.warehouse.engine import DATABASE, enter_database, refusals
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DATABASE", "WAIT", "close", "embedded_path", "enter_database", "reader", "refusals", "writer"]
 
+_MIB = 1 << 20
 WAIT = 120.0  # seconds; a year of months loads in far less
 
 
@@ -39,7 +41,8 @@ def writer(settings: Settings, wait: float = WAIT) -> AbstractContextManager[Cli
 def reader(settings: Settings, wait: float = WAIT) -> AbstractContextManager[Client]:
     """Return a context with a client on the data as last committed, which refuses to write.
 
-    While another process writes, that is the warehouse as it was before that writer began.
+    While another process writes, that is the warehouse as it was before that writer began. A query may take
+    `query_seconds` and `query_memory` of the settings; inside a writer of the same thread there is no limit.
 
     Raises:
         WarehouseError: there is no warehouse yet, or this process has another one open.
@@ -63,18 +66,34 @@ def embedded_path(settings: Settings) -> Path | None:
 @contextmanager
 def _client(settings: Settings, wait: float, *, writable: bool) -> Iterator[Client]:
     path = embedded_path(settings)
-    with _server(settings) if path is None else embedded.opened(path, wait, writable=writable) as client:
+    limits = {} if writable else _limits(settings)
+    if path is None:
+        opened = _server(settings, limits)
+    else:
+        session = [f"set {name} = {value}" for name, value in limits.items()]
+        opened = embedded.opened(path, wait, writable=writable, session=session)
+    with opened as client:
         yield client
 
 
+def _limits(settings: Settings) -> dict[str, int]:
+    """Return ClickHouse's settings for what one query may take; the answer counts as memory too."""
+    memory = settings.query_memory * _MIB
+    return {"max_execution_time": settings.query_seconds, "max_memory_usage": memory, "max_result_bytes": memory}
+
+
 @contextmanager
-def _server(settings: Settings) -> Iterator[Client]:
+def _server(settings: Settings, limits: Mapping[str, int]) -> Iterator[Client]:
     import clickhouse_connect  # noqa: PLC0415 - a second to import
 
     dsn = settings.warehouse_dsn
     with refusals("connecting to the warehouse server (CHAMPION_WAREHOUSE_DSN)"):
         # Not the DSN's database: before the first migration it does not exist, and the server would refuse.
-        client = clickhouse_connect.get_client(dsn=dsn.get_secret_value() if dsn else None, database="default")
+        client = guard_server(
+            clickhouse_connect.get_client(dsn=dsn.get_secret_value() if dsn else None, database="default")
+        )
+        for name, value in limits.items():
+            client.set_client_setting(name, value)
     try:
         if settings.warehouse_cluster:
             client = on_cluster(client, settings.warehouse_cluster)

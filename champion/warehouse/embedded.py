@@ -16,7 +16,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -28,7 +28,7 @@ from filelock import Timeout
 from champion import clock
 from champion.errors import MachineError, WarehouseError
 from champion.files import Lock, make_folder, write_bytes
-from champion.warehouse import outdated, snapshot
+from champion.warehouse import connection, outdated, snapshot
 from champion.warehouse.engine import DATABASE, enter_database, refusals
 
 if TYPE_CHECKING:
@@ -43,11 +43,13 @@ class _Open:
     writable: bool
     client: Client
     version: str = ""
+    session: tuple[str, ...] = ()
     ends: ExitStack = field(default_factory=ExitStack)
 
 
-_SHORT_READS = (
-    "local_filesystem_read_method = 'pread'"  # by way of a pool of threads, each small read costs a sixth more
+_READING = (
+    "set local_filesystem_read_method = 'pread'",  # by way of a pool of threads, each small read costs a sixth more
+    "set readonly = 2",  # what a reader writes would be lost with its snapshot: refuse it
 )
 _NO_CONFIGURATION = {"config-file": "/dev/null/none"}  # else it is the config.xml of the current directory
 _turn = threading.RLock()
@@ -56,8 +58,10 @@ _kept: list[_Open] = []  # a snapshot that nobody reads at the moment
 
 
 @contextmanager
-def opened(path: Path, wait: float, *, writable: bool) -> Iterator[Client]:
+def opened(path: Path, wait: float, *, writable: bool, session: Sequence[str] = ()) -> Iterator[Client]:
     """Yield a client on the folder, or on a snapshot of what was last committed there.
+
+    `session` are `set` statements for a reader that is not inside a writer.
 
     Raises:
         WarehouseError: another thread or process has the folder after `wait` seconds, this thread has another one
@@ -71,7 +75,7 @@ def opened(path: Path, wait: float, *, writable: bool) -> Iterator[Client]:
             with _writing(path, wait) as client:
                 yield client
         else:
-            with _reading(path, wait) as client:
+            with _reading(path, wait, (*_READING, *session)) as client:
                 yield client
 
 
@@ -128,11 +132,11 @@ def _writing(path: Path, wait: float) -> Iterator[Client]:
 
 
 @contextmanager
-def _reading(path: Path, wait: float) -> Iterator[Client]:
-    if _kept and (_kept[0].path != path or _kept[0].version != snapshot.version(path)):
+def _reading(path: Path, wait: float, session: tuple[str, ...]) -> Iterator[Client]:
+    if _kept and (_kept[0].path, _kept[0].version, _kept[0].session) != (path, snapshot.version(path), session):
         _close()
     if not _kept:
-        _keep(path, wait)
+        _keep(path, wait, session)
     _used.append(_kept[0])
     try:
         yield _kept[0].client
@@ -145,29 +149,31 @@ def _reading(path: Path, wait: float) -> Iterator[Client]:
         _used.clear()
 
 
-def _keep(path: Path, wait: float) -> None:
+def _keep(path: Path, wait: float, session: tuple[str, ...]) -> None:
     with ExitStack() as ends:
         copy = ends.enter_context(snapshot.private(path, wait))
         if not (copy.folder / "metadata" / f"{DATABASE}.sql").exists():
             raise WarehouseError(f"the warehouse {path} holds nothing yet; `champion warehouse migrate` creates it")
-        client = ends.enter_context(_engine(copy.folder, path))
-        client.command(f"set {_SHORT_READS}")
-        client.command("set readonly = 2")  # what a reader wrote would be lost with its snapshot: say so at once
+        client = ends.enter_context(_engine(copy.folder, path, session))
         if not _close_at_exit:
             _close_at_exit.append(atexit.register(close))
-        _kept.append(_Open(path, writable=False, client=client, version=copy.version, ends=ends.pop_all()))
+        _kept.append(
+            _Open(path, writable=False, client=client, version=copy.version, session=session, ends=ends.pop_all())
+        )
 
 
 _close_at_exit: list[object] = []
 
 
 @contextmanager
-def _engine(folder: Path, path: Path) -> Iterator[Client]:
+def _engine(folder: Path, path: Path, session: Sequence[str] = ()) -> Iterator[Client]:
     import clickhouse_connect  # noqa: PLC0415 - a second to import
 
     _import_engine()
+    connection.keep_signals()
     with refusals(f"opening the embedded warehouse {path}"):
         client = clickhouse_connect.get_client(interface="chdb", path=str(folder), chdb_options=_NO_CONFIGURATION)
+        connection.install(client, session)
     try:
         enter_database(client)
         yield client

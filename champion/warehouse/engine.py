@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 DATABASE = "champion_market"
 _MESSAGE = 400
+_LIMITS = {
+    "TIMEOUT_EXCEEDED": "CHAMPION_QUERY_SECONDS is the limit",
+    "MEMORY_LIMIT_EXCEEDED": "CHAMPION_QUERY_MEMORY, in MiB, is the limit",
+    "TOO_MANY_ROWS_OR_BYTES": "CHAMPION_QUERY_MEMORY, in MiB, is the limit",
+}
+_NARROW = "ask for fewer rows or columns, or raise it"
 
 
 @contextmanager
@@ -25,7 +31,8 @@ def refusals(action: str) -> Iterator[None]:
     except ClickHouseError as error:
         text = " ".join(str(error).split("Stack trace:")[0].split())
         short = text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]}..."
-        raise WarehouseError(f"{action}: {short}") from error
+        limit = next((f". {said}: {_NARROW}" for code, said in _LIMITS.items() if f"({code})" in text), "")
+        raise WarehouseError(f"{action}: {short}{limit}") from error
 
 
 def enter_database(client: Client) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from champion.errors import WarehouseError
+from champion.warehouse import answers, binding
 from champion.warehouse.client import reader
 from champion.warehouse.engine import refusals
 from champion.warehouse.statements import masked, split
@@ -21,14 +22,13 @@ if TYPE_CHECKING:
 _READING = ("Select", "Show", "Describe", "Exists", "Explain")  # first words of the syntax tree
 _MOST_KINDS = 500
 _kinds: dict[str, str] = {}  # of statements found to be reading ones: asking again is a fifth of a short question
-_HEX_CUTS = ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))
 
 
 def sql(settings: Settings, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
     """Return what one reading statement answers, on the data as last committed.
 
-    `{name:Type}` in the text is bound to `parameters[name]`, never pasted in. UUID and Enum columns come as strings.
-    Unqualified tables are those of `champion_market`.
+    `{name:Type}` in the text is bound to `parameters[name]`, never pasted in, after a check against its type
+    (`binding`). Columns come in the types that `answers` lists. Unqualified tables are those of `champion_market`.
 
     Raises:
         WarehouseError: the statement is not a reading one, is wrong, or its parameters do not fit.
@@ -41,19 +41,17 @@ def sql(settings: Settings, text: str, parameters: Mapping[str, Any] | None = No
 def frame(client: Client, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
     """Return the same through an open client."""
     statement = _single(text)
-    bound = dict(parameters or {})
+    bound = binding.checked(statement, parameters or {})
     unused = [name for name in bound if f"{{{name}:" not in statement.replace(" ", "")]
     if unused:
         raise WarehouseError(f"the query has no parameters {unused}; it names them as {{name:Type}}")
     with refusals("the query was refused"):
         _require_answer(client, statement)
         kind = _reading_kind(client, statement, bound)
-        table = client.query_arrow(statement, parameters=bound or None)
-        if kind.startswith("Select") and (enums := _enums(client, statement, bound, table)):
-            named = ", ".join(f"toString(`{name}`) as `{name}`" for name in enums)
-            wrapped = f"select * replace ({named}) from ({statement}\n)"  # noqa: S608 - the caller's own statement
-            table = client.query_arrow(wrapped, parameters=bound or None)
-    return _with_uuid_text(table)
+        table = _asked(client, statement, bound, kind)
+        types = {} if answers.is_plain(table) else _types(client, statement, bound, kind)
+        zone = _zone(client, types)
+    return answers.frame(table, types, zone)
 
 
 def _single(text: str) -> str:
@@ -89,26 +87,28 @@ def _reading_kind(client: Client, statement: str, bound: Mapping[str, Any]) -> s
     return kind
 
 
-def _enums(client: Client, statement: str, bound: Mapping[str, Any], table: pa.Table) -> list[str]:
-    """Return the columns that are Enums: Arrow carries those as small integers, so only then is it worth asking."""
-    import pyarrow as pa  # noqa: PLC0415 - loaded with the first query
-
-    if not any(field.type in {pa.int8(), pa.int16()} for field in table.schema):
-        return []
-    described = client.query(f"describe ({statement}\n)", parameters=dict(bound) or None).result_rows
-    return [name for name, dtype, *_ in described if dtype.removeprefix("Nullable(").startswith("Enum")]
-
-
-def _with_uuid_text(table: pa.Table) -> pl.DataFrame:
-    """Return the table in Polars, UUIDs as text: Arrow brings them as an extension type over 16 bytes."""
-    uuids = [field.name for field in table.schema if getattr(field.type, "extension_name", "") == "arrow.uuid"]
-    for name in uuids:
-        plain = table[name].combine_chunks().storage
-        table = table.set_column(table.schema.get_field_index(name), name, plain)
-    answer = pl.DataFrame(table)
-    return answer.with_columns(_uuid_text(name) for name in uuids)
+def _types(client: Client, statement: str, bound: Mapping[str, Any], kind: str) -> dict[str, str]:
+    """Return the names of the columns' types in ClickHouse."""
+    if kind.startswith("Select"):
+        rows = client.query(f"describe ({statement}\n)", parameters=dict(bound) or None).result_rows
+        return {str(name): str(dtype) for name, dtype, *_ in rows}
+    answer = client.query(statement, parameters=dict(bound) or None)
+    return {name: dtype.name for name, dtype in zip(answer.column_names, answer.column_types, strict=True)}
 
 
-def _uuid_text(name: str) -> pl.Expr:
-    digits = pl.col(name).bin.encode("hex")
-    return pl.concat_str([digits.str.slice(start, length) for start, length in _HEX_CUTS], separator="-").alias(name)
+def _asked(client: Client, statement: str, bound: Mapping[str, Any], kind: str) -> pa.Table:
+    from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415
+
+    try:
+        return client.query_arrow(statement, parameters=dict(bound) or None)
+    except ClickHouseError as error:
+        if "(NOT_IMPLEMENTED)" in str(error) or "(UNKNOWN_TYPE)" in str(error):  # Arrow has no such type: which column?
+            answers.require_supported(_types(client, statement, bound, kind))
+        if "to Arrow time" in str(error):
+            answers.require_times_of_day(_types(client, statement, bound, kind), "outside one day")
+        raise
+
+
+def _zone(client: Client, types: Mapping[str, str]) -> str:
+    """Return the time zone of columns that name none."""
+    return str(client.command("select timezone()")) if any("DateTime" in text for text in types.values()) else "UTC"

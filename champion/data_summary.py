@@ -1,0 +1,66 @@
+"""What the ledger says of a frame of market data: its size, its gaps and its ranges, and statistics of each column."""
+
+from __future__ import annotations
+
+import polars as pl
+
+_BYTES_PER_MB = 1 << 20
+_DESCRIBED = (pl.List, pl.Array, pl.Struct, pl.Binary, pl.Object)
+
+
+def metrics(rows: pl.DataFrame, prefix: str = "") -> dict[str, float]:
+    """Return the metrics of a frame for its run; a mean of no values is left out.
+
+    `row_count`, `column_count`, `memory_usage_mb` and `null_percentage` (of all values, 0 to 100). With a column
+    `volume`, in shares: `total_volume`, `avg_volume`, `zero_volume_count`. With a column `close`, in rupees:
+    `avg_close_price`, `min_close_price`, `max_close_price`. Nulls and NaN count in none of these.
+
+    >>> frame = pl.DataFrame({"volume": [0, 30, None], "close": [1.0, 2.0, 6.0]})
+    >>> found = metrics(frame)
+    >>> found["row_count"], round(found["null_percentage"], 2), found["total_volume"], found["avg_volume"]
+    (3, 16.67, 30, 15.0)
+    >>> found["zero_volume_count"], found["avg_close_price"], found["max_close_price"]
+    (1, 3.0, 6.0)
+    """
+    found: dict[str, float | None] = {
+        "row_count": rows.height,
+        "column_count": rows.width,
+        "memory_usage_mb": rows.estimated_size() / _BYTES_PER_MB,
+        "null_percentage": None,
+    }
+    if rows.height and rows.width:
+        found["null_percentage"] = 100 * sum(rows.null_count().row(0)) / (rows.height * rows.width)
+    if "volume" in rows.columns:
+        volume = rows["volume"]
+        found |= {
+            "total_volume": _number(volume.sum()),
+            "avg_volume": _number(volume.mean()),
+            "zero_volume_count": int((volume == 0).sum()),
+        }
+    if "close" in rows.columns:
+        close = rows["close"].cast(pl.Float64).fill_nan(None)
+        found |= {
+            "avg_close_price": _number(close.mean()),
+            "min_close_price": _number(close.min()),
+            "max_close_price": _number(close.max()),
+        }
+    return {f"{prefix}{name}": value for name, value in found.items() if value is not None}
+
+
+def statistics(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per statistic (count, null_count, mean, std, min, 25%, 50%, 75%, max) and one column per column.
+
+    Columns of lists, structs and bytes are left out.
+
+    >>> statistics(pl.DataFrame({"close": [1.0, 3.0]})).filter(statistic="mean")["close"].item()
+    2.0
+    """
+    kept = [name for name, dtype in rows.schema.items() if not isinstance(dtype, _DESCRIBED)]
+    if not kept:
+        return pl.DataFrame(schema={"statistic": pl.String})
+    return rows.select(kept).describe()
+
+
+def _number(value: object) -> float | None:
+    """Return a number as it is; None where there is none, as of an empty column."""
+    return value if isinstance(value, int | float) else None

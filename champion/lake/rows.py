@@ -1,0 +1,120 @@
+"""Rows of partitions as a lazy frame that stays readable: its files are looked up when it is collected.
+
+Sealing and retention remove the files that a lazy frame was made of, some seconds after others took their place. So the
+frame holds a resolver, which Polars calls for each collect: where all files are still there it scans just those, else
+the files that now hold the same revisions. Filters and columns are pushed into the scan as usual.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.lazyframe.resolver import LazyFrameResolver, ResolvedLazyFrameProps
+from typing_extensions import override
+
+from champion import objects
+from champion.contracts import Contract, storage
+from champion.errors import LakeError
+from champion.lake import partitions
+from champion.lake.partitions import Partition, SealedYear
+from champion.objects import ObjectPath
+
+_NEW = 15.0  # seconds; replaced files are removed no sooner, unless a person asks for it
+
+
+@dataclass(frozen=True, slots=True)
+class Rows(LazyFrameResolver):
+    """The rows of some partitions of one group, as they were known at `as_of`."""
+
+    root: Path
+    contract: Contract
+    group: str | None
+    found: Sequence[Partition]
+    as_of: datetime | None
+    made: float = field(default_factory=time.monotonic)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the group's files hold."""
+        if self.group is None:
+            return tuple(self.contract.polars_schema)
+        return (*self.contract.ungrouped, *self.contract.groups[self.group])
+
+    @override
+    def schema(self) -> Any:
+        return {name: self.contract.polars_schema[name] for name in self.columns}
+
+    @override
+    def resolve_lazyframe(
+        self, *, existing_resolved_version_key: str | None, **_: Any
+    ) -> tuple[pl.LazyFrame | None, ResolvedLazyFrameProps]:
+        """Return a scan of the files that hold the rows now; None where they are those of the last call.
+
+        Raises:
+            LakeError: some of the rows were removed or replaced since the frame was made.
+        """
+        found = self.found if self._are_there() else self._found_again()
+        version = sha256("\n".join(map(str, self._files(found))).encode()).hexdigest()
+        props = ResolvedLazyFrameProps(version_key=version)  # with a key, Polars asks again for each collect
+        return (None if version == existing_resolved_version_key else self._scan(found)), props
+
+    def _are_there(self) -> bool:
+        """Tell whether the files are still there; in a store, which is asked for each, those of a new frame are."""
+        if isinstance(self.root, ObjectPath) and 0 <= time.monotonic() - self.made < _NEW:
+            return True
+        return all(objects.each(self.root, lambda path: path.is_file(), self._files(self.found)))
+
+    def _files(self, found: Sequence[Partition]) -> list[Path]:
+        return list(dict.fromkeys(one.path(one.manifest.visible(self.as_of)) for one in found))
+
+    def _found_again(self) -> list[Partition]:
+        first, last = self.found[0].session, self.found[-1].session
+        now = {one.session: one for one in partitions.find(self.root, self.contract, self.group, first, last)}
+        wanted = {one.session: one.manifest.visible(self.as_of).sha256 for one in self.found}
+        held = {session: now[session].manifest.visible(self.as_of).sha256 for session in wanted if session in now}
+        if lost := [session for session, digest in wanted.items() if held.get(session) != digest]:
+            removed = all(session not in now for session in lost)
+            what = "removed, as by `champion lake retain`," if removed else "written again or removed"
+            raise LakeError(
+                f"{self.contract.name}: {len(lost)} session(s) from {min(lost)} to {max(lost)} were {what} since this "
+                "lazy frame was made; scan the dataset again"
+            )
+        return [now[session] for session in wanted]
+
+    def _scan(self, found: Sequence[Partition]) -> pl.LazyFrame:
+        days: list[Path] = []
+        sealed: dict[Path, tuple[SealedYear, set[date]]] = {}
+        for partition in found:
+            part = partition.manifest.visible(self.as_of)
+            year = partition.sealed_part(part)
+            if year is None:
+                days.append(partition.file(part))
+            else:
+                sealed.setdefault(year.path, (year, set()))[1].add(partition.session)
+        frames = [
+            storage.scan([path], self.contract, self.columns).filter(*only(self.contract, year, wanted))
+            for path, (year, wanted) in sealed.items()
+        ]
+        if days or not frames:
+            frames.append(storage.scan(days, self.contract, self.columns))
+        return pl.concat(frames) if len(frames) > 1 else frames[0]
+
+    @override
+    def cse_eq(self, other: object) -> bool:
+        return self is other
+
+
+def only(contract: Contract, year: SealedYear, wanted: set[date]) -> Iterator[pl.Expr]:
+    """Yield what keeps the wanted sessions of a sealed year: nothing where it is all of them."""
+    first, last, session = min(wanted), max(wanted), pl.col(contract.session)
+    if first > min(year.sessions) or last < max(year.sessions):
+        yield session.is_between(first, last)
+    if others := [s for s in year.sessions if first < s < last and s not in wanted]:
+        yield ~session.is_in(others)

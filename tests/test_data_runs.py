@@ -1,0 +1,100 @@
+"""What the runs of ingestion and features record of their data in MLflow: sizes, gaps, ranges, samples, statistics."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import mlflow
+import polars as pl
+import pytest
+from hypothesis import given, strategies as st
+
+from champion import data_summary
+from champion.lake import Lake
+from champion.pipeline.build import build_features
+from champion.runner import Execution, run_notebook
+from champion.settings import Settings
+
+METRICS = (
+    "row_count column_count memory_usage_mb null_percentage total_volume avg_volume zero_volume_count avg_close_price "
+    "min_close_price max_close_price"
+).split()
+
+
+@pytest.fixture(scope="module")
+def workspace(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    made = known.model_copy(update={"home": tmp_path_factory.mktemp("runs") / "home"})
+    shutil.copytree(known.home, made.home)
+    return made
+
+
+def _artifacts(settings: Settings, run: Execution) -> dict[str, Path]:
+    client = mlflow.MlflowClient(settings.tracking)
+    folder = Path(mlflow.artifacts.download_artifacts(run_id=run.run_id, tracking_uri=settings.tracking))
+    assert client.get_run(run.run_id).data.metrics["run_seconds"] > 0
+    return {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+
+
+def _named(found: dict[str, Path], tail: str) -> Path:
+    (path,) = (path for name, path in found.items() if name.endswith(tail))
+    return path
+
+
+def test_an_ingestion_records_size_gaps_and_ranges(workspace: Settings) -> None:
+    lake = Lake(workspace.lake)
+    first, last = lake.sessions("normalized_equity_ohlc")[:2]
+    run = run_notebook(workspace, "ingest", {"start": first, "end": last})
+    logged = mlflow.MlflowClient(workspace.tracking).get_run(run.run_id).data.metrics
+    rows = lake.scan("normalized_equity_ohlc", first, last).collect().to_dicts()
+    closes, volumes = [row["close"] for row in rows], [row["volume"] for row in rows]
+    assert set(METRICS) <= set(logged)
+    assert logged["row_count"] == len(rows)
+    assert logged["column_count"] == len(rows[0])
+    assert logged["raw_row_count"] == lake.rows("raw_equity_ohlc", first, last)
+    nulls = sum(value is None for row in rows for value in row.values())
+    assert logged["null_percentage"] == pytest.approx(100 * nulls / (len(rows) * len(rows[0])))
+    assert logged["total_volume"] == sum(volumes)
+    assert logged["avg_volume"] == pytest.approx(sum(volumes) / len(volumes))
+    assert logged["zero_volume_count"] == volumes.count(0)
+    assert (logged["min_close_price"], logged["max_close_price"]) == (min(closes), max(closes))
+    assert logged["avg_close_price"] == pytest.approx(math.fsum(closes) / len(closes))
+    found = _artifacts(workspace, run)
+    assert pl.read_parquet(_named(found, "tables/sample.parquet")).height == min(100, len(rows))
+    statistics = pl.read_parquet(_named(found, "tables/statistics.parquet"))
+    assert statistics.filter(statistic="max")["close"].item() == max(closes)
+
+
+def test_a_feature_run_records_its_manifest(workspace: Settings) -> None:
+    lake = Lake(workspace.lake)
+    session = lake.sessions("normalized_equity_ohlc")[30]
+    build_features(lake, session, session)
+    run = run_notebook(workspace, "features", {"start": session, "end": session})
+    found = _artifacts(workspace, run)
+    manifest = json.loads(_named(found, "documents/feature_manifest.json").read_text(encoding="utf-8"))
+    assert manifest["digest"] == lake.digest("features_equity_indicators", session, session)
+    assert {"sma_20", "rsi_14"} <= set(manifest["features"])
+    assert manifest["source"] == "normalized_equity_ohlc"
+    statistics = pl.read_parquet(_named(found, "tables/statistics.parquet"))
+    assert statistics.filter(statistic="count")["sma_20"].item() == run.metrics["row_count"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.none(), st.integers(0, 2**40)),
+            st.one_of(st.none(), st.floats(0.05, 1e6), st.just(math.nan)),
+        ),
+        max_size=20,
+    )
+)
+def test_metrics_are_finite_and_count_known_values_only(rows: list[tuple[int | None, float | None]]) -> None:
+    frame = pl.DataFrame(rows, schema={"volume": pl.Int64, "close": pl.Float64}, orient="row")
+    found = data_summary.metrics(frame, "x_")
+    assert all(math.isfinite(value) for value in found.values())
+    closes = [close for _, close in rows if close is not None and not math.isnan(close)]
+    assert found.get("x_max_close_price") == (max(closes) if closes else None)
+    assert found["x_zero_volume_count"] == sum(volume == 0 for volume, _ in rows)
+    assert data_summary.statistics(frame)["statistic"].to_list()[:2] == ["count", "null_count"]
