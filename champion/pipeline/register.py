@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+import joblib
 import polars as pl
 
 from champion import features
@@ -18,7 +19,7 @@ from champion.pipeline import actions, trials
 from champion.pipeline.promote import CANARY, HORIZON, KNEW_TO, LAG, LEARNT_TO, UNIVERSE
 from champion.pipeline.trials import Trials
 from champion.settings import Settings
-from champion.tracking import registry, runs
+from champion.tracking import experiments, registry, runs
 from champion.universe import Universe
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from champion.training import TrainingResult
 
 KIND, RECIPE, DATA = "champion.model", "champion.recipe", "champion.data"
+ESTIMATOR = "champion.estimator"  # a hash of the fitted estimator
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +52,62 @@ def register_challenger(
     """Return the new version of the model; `frame` is what it was trained on, whose columns become its signature.
 
     `data` are the digests of the datasets it learnt from, by name. `run_id` is the run that trained it. Without one, as
-    when a person works through the notebook by hand, a run is made for it, so that no version is without origin.
+    when a person works through the notebook by hand, a run is made for it, so that no version is without origin; but a
+    model that is registered already, from the same data for the same task, is returned as the version it is. Either run
+    counts as a trial.
     """
-    if run_id is None:
-        run_id = runs.open_run(
-            settings, trials.EXPERIMENT, "training by hand", parameters={"model": result.recipe.model}
-        )
-        runs.close_run(settings, run_id, "succeeded", metrics=finite(result.metrics))
     learnt = frame.drop_nulls("forward_return")
+    tags = {
+        KIND: result.recipe.model,
+        DATA: json.dumps(dict(data or {}), sort_keys=True),
+        RECIPE: json.dumps(asdict(result.recipe)),
+        HORIZON: str(task.horizon),
+        LAG: str(task.lag),
+        UNIVERSE: task.universe.text,
+        LEARNT_TO: str(learnt["trade_date"].max()),
+        KNEW_TO: str(learnt["label_end"].max()),
+        ESTIMATOR: joblib.hash(result.estimator),
+    }
+    if run_id is None:
+        if (same := _registered(settings, tags, task.feature_version)) is not None:
+            return same
+        run_id = _run_by_hand(settings, result, task, tags)
+    runs.log(settings, run_id, tags={trials.TRIAL: trials.COUNTED})
     return registry.register(
         settings,
         result.estimator,
         frame.select(result.inputs),
         run_id=run_id,
         feature_version=task.feature_version,
-        tags={
-            KIND: result.recipe.model,
-            DATA: json.dumps(dict(data or {}), sort_keys=True),
-            RECIPE: json.dumps(asdict(result.recipe)),
-            HORIZON: str(task.horizon),
-            LAG: str(task.lag),
-            UNIVERSE: task.universe.text,
-            LEARNT_TO: str(learnt["trade_date"].max()),
-            KNEW_TO: str(learnt["label_end"].max()),
-        },
+        tags=tags,
     )
+
+
+def _registered(settings: Settings, tags: Mapping[str, str], feature_version: str) -> registry.Version | None:
+    """Return the version that is this very model, trained on the same data for the same task."""
+    alike = (
+        version
+        for version in registry.versions(settings)
+        if version.feature_version == feature_version
+        and all(version.tags.get(name) == value for name, value in tags.items())
+    )
+    return next(alike, None)
+
+
+def _run_by_hand(settings: Settings, result: TrainingResult, task: Task, tags: Mapping[str, str]) -> str:
+    """Return the run of a training outside of any run, with what the training notebook would say of it."""
+    parameters = {
+        "model": result.recipe.model,
+        "model_parameters": result.recipe.parameters,
+        "seed": result.recipe.seed,
+        "horizon": task.horizon,
+        "universe": task.universe.text,
+        "feature_set": task.feature_version,
+        "as_of": tags[LEARNT_TO],
+    }
+    run_id = runs.open_run(settings, experiments.TRAINING, trials.BY_HAND, parameters=parameters)
+    runs.close_run(settings, run_id, "succeeded", metrics=finite(result.metrics))
+    return run_id
 
 
 def digests(lake: Lake, end: date, feature_version: str) -> dict[str, str]:

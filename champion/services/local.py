@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
 
-from champion import births
+from champion import births, loopback
 from champion.errors import ServiceError
 from champion.files import write_bytes
 from champion.parsed import parsed
@@ -61,7 +62,12 @@ def start(settings: Settings, name: str, command: Sequence[str], variables: Mapp
     settings.services.mkdir(parents=True, exist_ok=True)
     with log(settings, name).open("ab") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(variables), start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**variables, **loopback.without_proxy(variables)},
+            start_new_session=True,
         )
     server = Server(process.pid, births.born(process.pid) or "", port)
     write_bytes(_record(settings, name), json.dumps(asdict(server)).encode())
@@ -116,9 +122,18 @@ def stop(settings: Settings, name: str) -> bool:
 def answers(url: str) -> bool:
     """Tell whether a GET of the URL is answered with 200."""
     try:
-        return httpx.get(url, timeout=2).status_code == httpx.codes.OK
+        return httpx.get(url, timeout=2, trust_env=not is_local(url)).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
+
+
+def is_local(url: str) -> bool:
+    """Tell whether a URL is of this machine, which no proxy of the environment leads to.
+
+    >>> is_local("http://127.0.0.1:4200/api"), is_local("https://prefect.example/api")
+    (True, False)
+    """
+    return urlsplit(url).hostname in loopback.HOSTS
 
 
 def port(asked: int | None, setting: str) -> int:
