@@ -82,7 +82,7 @@ def _profile(private: Path) -> dict[str, str]:
     """Return empty folders in place of a person's own for IPython and Jupyter."""
     names = {"CONFIG": "config", "DATA": "data", "RUNTIME": "runtime"}
     jupyter = {f"JUPYTER_{name}_DIR": str(private / "jupyter" / folder) for name, folder in names.items()}
-    return {"IPYTHONDIR": str(private / "ipython"), "JUPYTER_NO_CONFIG": "1", **jupyter}
+    return {"IPYTHONDIR": str(private / "ipython"), **jupyter}
 
 
 def _plain_figures() -> dict[str, str]:

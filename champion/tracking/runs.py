@@ -315,7 +315,7 @@ def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
         UsageError: one is too long, or holds text that is not UTF-8.
     """
     for name, value in tags.items():
-        _require_unicode(f"tag {name!r}", value)
+        _require_unicode(f"tag {name!r}", [name, value])
         if len(value) > _TAG_LENGTH:
             raise UsageError(f"tag {name!r} has {len(value)} characters, at most {_TAG_LENGTH} fit: log it as a file")
     return dict(tags)
@@ -329,7 +329,7 @@ def checked_parameters(parameters: Mapping[str, Any]) -> dict[str, str]:
     """
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in parameters.items()}
     for name, text in texts.items():
-        _require_unicode(f"parameter {name!r}", parameters[name])
+        _require_unicode(f"parameter {name!r}", [name, parameters[name]])
         if len(text) > _PARAMETER_LENGTH:
             raise UsageError(
                 f"parameter {name!r} has {len(text)} characters, at most {_PARAMETER_LENGTH} fit: pass a file's name"
