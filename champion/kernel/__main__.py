@@ -25,6 +25,7 @@ def _application(record: code_record.CodeRecord | None) -> Any:
     from ipykernel.kernelapp import IPKernelApp  # noqa: PLC0415
     from jupyter_client.session import Session  # noqa: PLC0415
     from traitlets import default  # noqa: PLC0415
+    from zmq import SNDHWM  # noqa: PLC0415
 
     class LimitedSession(Session):
         """A session that sends what the limit lets through."""
@@ -67,6 +68,10 @@ def _application(record: code_record.CodeRecord | None) -> Any:
         @default("session")
         def _limited_session(self) -> Session:
             return LimitedSession(parent=self)
+
+        def init_iopub(self, context: Any) -> None:
+            context.setsockopt(SNDHWM, 0)  # else output is lost while the supervisor is slower; the limit bounds it
+            super().init_iopub(context)
 
         def load_config_file(self, *_: Any, **__: Any) -> None:
             """Read none: neither a person's nor the machine's."""
