@@ -50,7 +50,7 @@ def of_kernel(
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # a notebook is a report, not a terminal
         "DO_NOT_TRACK": "true",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # figures go into the notebook
-        **_plain_figures(),
+        **_plain_figures(settings.home),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else ipykernel warns about frozen modules
         "PYTHONPATH": os.pathsep.join(map(str, _path(os.environ))),
         **_profile(private),
@@ -85,9 +85,14 @@ def _profile(private: Path) -> dict[str, str]:
     return {"IPYTHONDIR": str(private / "ipython"), **jupyter}
 
 
-def _plain_figures() -> dict[str, str]:
-    """Return matplotlib's own defaults in place of a person's: figures look the same whoever runs a notebook."""
+def _plain_figures(home: Path) -> dict[str, str]:
+    """Return matplotlib's own defaults in place of a person's: figures look the same whoever runs a notebook.
+
+    Its list of fonts is kept in the person's cache, or in the workspace where there is no cache to write to.
+    """
+    person = Path(os.environ.get("HOME") or "/")
+    cache = {} if os.access(person, os.W_OK) else {"MPLCONFIGDIR": str(home / "cache" / "matplotlib")}
     found = find_spec("matplotlib")
     places = list(found.submodule_search_locations or ()) if found else []
     defaults = [Path(place) / "mpl-data" / "matplotlibrc" for place in places]
-    return {"MATPLOTLIBRC": str(defaults[0])} if defaults and defaults[0].is_file() else {}
+    return cache | ({"MATPLOTLIBRC": str(defaults[0])} if defaults and defaults[0].is_file() else {})
