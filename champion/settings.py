@@ -24,6 +24,7 @@ from typing_extensions import override
 
 from champion import objects
 from champion.errors import UsageError
+from champion.parsed import is_unicode
 
 NSE_ARCHIVE = "https://nsearchives.nseindia.com"
 _SERVERS = frozenset({"http", "https"})
@@ -151,6 +152,14 @@ class Settings(BaseSettings):
         description="Packages besides scikit-learn's that a model may be made of, as lightgbm,mine: code you trust.",
     )
     lake_archive: Path | None = Field(default=None, description="Folder old partitions are copied to; empty: none.")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _unicode(cls, value: object) -> object:
+        """Refuse what no file, database or child process could be told."""
+        if not is_unicode(value):
+            raise ValueError("the text is not UTF-8: convert it")
+        return value
 
     @field_validator("home", "lake_archive")
     @classmethod

@@ -81,6 +81,7 @@ def champion(base: Path) -> Iterator[Command]:
     """A function that runs `champion` in the demo's workspace; the servers it leaves are stopped afterwards."""
     outputs = base / "outputs.txt"
     person = hostile_home(base / "person") | PROXIES | {"HOME": "/proc/nobody"}  # not to be written, not even by root
+    del person["PYTHONINSPECT"]  # it would have Python itself go on after a command
 
     def run(
         *arguments: str, home: Path = base / "demo", code: int = 0, **settings: str

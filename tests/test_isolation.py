@@ -20,7 +20,7 @@ from champion.errors import NotebookError, ParameterError, UsageError
 from champion.kernel.output_limit import MIB, OutputLimit
 from champion.runner import Outcome, account, notebook as notebooks, run_notebook
 from champion.runner.limited_log import limited_log
-from champion.settings import Settings
+from champion.settings import Settings, read as read_settings
 from champion.tracking import journal, runs
 
 # MLflow 3.17 on SQLAlchemy 2.1
@@ -125,7 +125,7 @@ CELLS = {
 SUPERVISOR = """\
 import resource, sys
 from champion.runner import run_notebook
-from champion.settings import Settings
+from champion.settings import Settings, read as read_settings
 import champion.runner.engine, champion.runner.page
 from champion.tracking import store
 settings = Settings(home=sys.argv[1])
@@ -320,6 +320,25 @@ def test_any_file_name_works(workspace: Settings, tmp_path: Path) -> None:
     shown = account.read(workspace, first.run_id)
     assert Path(shown.file(".html")).is_file()
     assert [cell.shown for cell in shown.cells] == ["", "1"]
+
+
+def test_a_run_that_an_earlier_version_began_with_such_text_is_delivered(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    entry = journal.begin(settings, "notebooks", "longparam")
+    begun = entry.folder / "begun.json"
+    content = json.loads(begun.read_text()) | {"parameters": {"text": f"caf{LONE}"}, "run_id": None, "tags": {}}
+    begun.write_text(json.dumps(content))
+    (found,) = journal.entries(settings)
+    run_id = journal.end(settings, found, journal.End("failed"))
+    assert run_id is not None
+    assert runs.get(settings, run_id).parameters == {"text": "caf?"}
+    assert journal.entries(settings) == []
+
+
+def test_a_setting_that_is_not_utf8_is_named(variables: Callable[..., None], tmp_path: Path) -> None:
+    variables(CHAMPION_HOME=f"{tmp_path}/caf{LONE}")
+    with pytest.raises(UsageError, match=r"CHAMPION_HOME: .*not UTF-8"):
+        read_settings()
 
 
 @given(st.text(min_size=1, max_size=300))

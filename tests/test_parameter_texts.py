@@ -107,7 +107,7 @@ def test_a_text_arrives_as_it_was_given_or_is_refused(text: str) -> None:
     assert values == given
     filled = parameterize_notebook(book(), values, kernel_name="python3", language="python")
     injected = next(cell.source for cell in filled.cells if "injected-parameters" in cell.metadata.tags)
-    found = {one.targets[0].id: ast.literal_eval(one.value) for one in ast.parse(injected).body}  # type: ignore[attr-defined]
+    found = {one.targets[0].id: ast.literal_eval(one.value) for one in ast.parse(injected).body}
     assert found == given
     assert nbformat.reads(nbformat.writes(filled), as_version=4).cells == filled.cells  # type: ignore[no-untyped-call]
     assert kept["text"] == text

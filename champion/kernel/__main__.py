@@ -71,7 +71,7 @@ def _application(record: code_record.CodeRecord | None) -> Any:
 
         def init_iopub(self, context: Any) -> None:
             context.setsockopt(SNDHWM, 0)  # else output is lost while the supervisor is slower; the limit bounds it
-            super().init_iopub(context)
+            super().init_iopub(context)  # type: ignore[no-untyped-call]
 
         def load_config_file(self, *_: Any, **__: Any) -> None:
             """Read none: neither a person's nor the machine's."""

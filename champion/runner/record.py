@@ -78,8 +78,9 @@ def keep_code(settings: Settings, notebook: Notebook, entry: Entry) -> None:
     """Keep with a run which code its kernel used; without that the run is repeated when it is asked for again."""
     folders = surroundings.own_folders(notebook)
     used = code_identity.used(settings, surroundings.code_record(private_folder(entry)), folders, notebook.sources)
-    if used is not None:
-        _write_json(entry.artifacts / code_identity.ARTIFACT, code_identity.to_json(used))
+    with suppress(OSError):  # on a full disk, closing the run says so
+        if used is not None:
+            _write_json(entry.artifacts / code_identity.ARTIFACT, code_identity.to_json(used))
 
 
 def close_execution(

@@ -25,6 +25,7 @@ from filelock import FileLock
 
 from champion import files
 from champion.errors import MachineError, ServiceError, UsageError
+from champion.kernel.output_limit import clean
 from champion.parsed import is_unicode, parsed
 from champion.tracking import reach, runs
 
@@ -259,9 +260,9 @@ def _earlier(settings: Settings, entry: Entry) -> str | None:
 
 def _read(folder: Path) -> Entry | None:
     try:
-        said = parsed(dict[str, Any], (folder / _BEGUN).read_bytes())
-        return parsed(Entry, json.dumps(said | {"folder": str(folder)}))
-    except (OSError, ValueError):
+        said = clean(json.loads((folder / _BEGUN).read_bytes()))  # 0.2.0 took text that is not UTF-8
+        return parsed(Entry, json.dumps(parsed(dict[str, Any], json.dumps(said)) | {"folder": str(folder)}))
+    except (OSError, ValueError, RecursionError):
         return None  # killed before it was written: nothing had begun
 
 
