@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from functools import cache
+from pathlib import PurePath
 from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -30,6 +31,27 @@ def parsed(kind: type[Kind], content: bytes | str) -> Kind:
         place = ".".join(map(str, first["loc"]))
         raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from error
     return found
+
+
+def is_unicode(value: object) -> bool:
+    r"""Return whether every text in a value of JSON's types can be written as UTF-8: none holds a lone surrogate.
+
+    Python reads bytes of a command line or a file's name that are not UTF-8 as such surrogates.
+
+    >>> is_unicode(["caf\u00e9", {"n": 1}]), is_unicode({"caf\udce9": 1})
+    (True, False)
+    """
+    match value:
+        case str():
+            return value.isascii() or not any("\ud800" <= one <= "\udfff" for one in value)
+        case PurePath():
+            return is_unicode(str(value))
+        case dict():
+            return all(is_unicode(name) and is_unicode(one) for name, one in value.items())
+        case list() | tuple() | set() | frozenset():
+            return all(map(is_unicode, value))
+        case _:
+            return True
 
 
 def moment(value: datetime | str) -> datetime:

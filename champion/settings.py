@@ -26,6 +26,7 @@ from typing_extensions import override
 
 from champion import credential_sources, objects
 from champion.errors import UsageError
+from champion.parsed import is_unicode
 from champion.quality_limits import Limits
 
 NSE_ARCHIVE = "https://nsearchives.nseindia.com"
@@ -217,6 +218,14 @@ class Settings(BaseSettings):
         pattern=r"^[A-Z_]+$",
         description="Storage class of what is archived to s3://, as GLACIER_IR; empty: the bucket's own.",
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _unicode(cls, value: object) -> object:
+        """Refuse what no file, database or child process could be told."""
+        if not is_unicode(value):
+            raise ValueError("the text is not UTF-8: convert it")
+        return value
 
     @field_validator("home")
     @classmethod

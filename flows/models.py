@@ -12,7 +12,7 @@ from prefect.logging import get_run_logger
 from champion import features
 from champion.errors import ModelError
 from champion.lake import Lake
-from champion.pipeline import learn, market_data_lock, promote, register, score
+from champion.pipeline import learn, market_data_lock, notebook_data, promote, register, score
 from champion.pipeline.build import build_features
 from champion.pipeline.declare import known_to
 from champion.pipeline.model_columns import model_columns
@@ -191,16 +191,14 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
         return {"skipped": f"version {number} learnt from sessions to {learnt_to}: of those it can only remember"}
     lake = Lake(settings.lake)
     build_extended(lake, session, session, version.feature_version)
+    data = notebook_data.of_scoring(settings, version, session)
     scored = steps.notebook(
         "scoring",
         {"session": session.isoformat()},
         parent=parent,
-        inputs={
-            "model": f"{registry.MODEL}/{number}",
-            **register.digests(lake, session, version.feature_version),
-        },
-        writes=("predictions_equity_scores",),
-        span=(session, session),
+        inputs=data.inputs,
+        writes=data.writes,
+        span=data.span,
         force=force,
     )
     loaded = steps.load(session, session, ("predictions_equity_scores",))

@@ -13,12 +13,8 @@ from typing import Any
 
 from prefect import flow, task
 
-from champion import features
-from champion.factors import FACTORS
 from champion.lake import Lake
-from champion.pipeline import actions
-from champion.pipeline.bars import BARS
-from champion.pipeline.declare import known_to
+from champion.pipeline import notebook_data
 from champion.runner import Execution
 from champion.settings import Settings
 from flows import runners, steps
@@ -59,16 +55,14 @@ def build_one(name: str, start: date, end: date, *, parent: str, force: bool = F
 def build_set(name: str, span: tuple[date, date], *, parent: str, force: bool = False) -> Execution:
     """Build one feature set, where it is missing or was made from other bars or actions."""
     start, end = span
-    lake = Lake(Settings().lake)
-    chosen = known_to(lake, name)
-    made_from = {BARS: lake.digest(BARS, end=end), FACTORS: actions.digest(lake, end)}
+    data = notebook_data.of_features(Lake(Settings().lake), name, start, end)
     return steps.notebook(
         "features",
         {"start": start.isoformat(), "end": end.isoformat(), "feature_set": name},
         parent=parent,
-        inputs={**made_from, "feature_set": features.identity(chosen)},
-        writes=(chosen.contract,),
-        span=span,
+        inputs=data.inputs,
+        writes=data.writes,
+        span=data.span,
         force=force,
     )
 

@@ -23,16 +23,6 @@ from flows.cells import Cells
 from flows.policy import PATIENT
 from flows.recording import prefect_ids
 
-EXPERIMENTS = {
-    "ingest": "market-data-ingestion",
-    "quality": "data-quality-monitoring",
-    "features": "feature-engineering",
-    "training": "equity-price-prediction",
-    "promotion": "model-promotion",
-    "scoring": "equity-price-prediction",
-    "decay": "model-health",
-}
-
 
 @task(name="fetch_bhavcopies", task_run_name="fetch {start} to {end}", **PATIENT)
 def fetch(start: date, end: date, *, refresh: bool = False) -> list[str]:
@@ -103,7 +93,6 @@ def notebook(
         parameters,
         inputs=inputs,
         outputs=lambda: {dataset: lake.digest(dataset, start, end) for dataset in writes},
-        experiment=EXPERIMENTS[name],
         parent_run_id=parent,
         force=force,
         tags=prefect_ids(),

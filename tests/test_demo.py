@@ -17,6 +17,7 @@ import psutil
 import pytest
 from explorers import NEED_RUNS, explore
 from hooks import listening
+from hostile import hostile_home
 from modes import too_open
 from prefect_api import Api, keep_notifier, request
 from typer.testing import CliRunner
@@ -67,6 +68,11 @@ PLANTED = {  # what nobody may find again
 }
 
 
+PROXIES = dict.fromkeys(  # at that port nobody answers: what is of this machine goes there directly
+    ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9"
+)
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("demo")
@@ -76,6 +82,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def champion(base: Path) -> Iterator[Command]:
     """A function that runs `champion` in the demo's workspace; the servers it leaves are stopped afterwards."""
     outputs = base / "outputs.txt"
+    person = hostile_home(base / "person") | PROXIES | {"HOME": "/proc/nobody"}  # not to be written, not even by root
+    del person["PYTHONINSPECT"]  # it would have Python itself go on after a command
 
     def run(
         *arguments: str, home: Path = base / "demo", code: int = 0, **settings: str
@@ -84,7 +92,13 @@ def champion(base: Path) -> Iterator[Command]:
         variables |= {f"CHAMPION_{name.upper()}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "champion", *arguments]
         done = subprocess.run(
-            command, env=variables | PLANTED, umask=0, capture_output=True, text=True, check=False, timeout=PATIENCE
+            command,
+            env=variables | PLANTED | person,
+            umask=0,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
         )
         with outputs.open("a", encoding="utf-8") as said:
             said.write(done.stdout + done.stderr)
@@ -193,6 +207,15 @@ def test_a_second_run_skips_everything_and_changes_nothing(champion: Command, ba
     assert "(0 files written)" in said["archive"]
     assert [lake.digest(name) for name in _TABLES] == before
     assert len(registry.versions(settings)) == 1
+
+
+def test_a_notebook_that_a_flow_has_run_is_not_repeated_by_hand(champion: Command, settings: Settings) -> None:
+    ran = runs.find_runs(settings, tags={"champion.notebook": "training"})
+    given = [f"{name}={value}" for name, value in ran[0].parameters.items()]
+    options = [word for pair in given for word in ("-p", pair)]
+    said = json.loads(champion("notebook", "run", "training", *options, "--json").stdout)
+    assert (said["outcome"], said["run"]) == ("skipped", ran[0].run_id)
+    assert len(runs.find_runs(settings, tags={"champion.notebook": "training"})) == len(ran) == 1
 
 
 def test_daily_brings_one_session_through_to_scores(champion: Command, settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 import os
 
-from champion import file_modes, isolation, startup
+from champion import file_modes, isolation, loopback, startup
 
 __all__ = ["main"]
 
@@ -12,6 +12,7 @@ def main() -> None:
     startup.unhurried()
     file_modes.restrict()
     os.environ[isolation.SAFE_PATH] = "1"  # for all that it starts, also what libraries start
+    loopback.bypass_proxies()
     from champion.cli import app  # noqa: PLC0415 - the first of the imports that should be quick
 
     app.main()

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextCo
 from rich.table import Table
 from rich.text import Text
 
+from champion import loopback
 from champion.errors import ChampionError, ServiceError, UsageError
 from champion.masking import masked, secrets
 from champion.pipeline.progress import Progress
@@ -160,10 +161,12 @@ def flow_context(chosen: Settings, *, hidden: bool = False, lines: bool = False)
     Must come before anything imports prefect, which reads its settings once.
 
     Raises:
+        UsageError: the environment names a proxy that no client can use.
         ServiceError: the server does not start, or stopped answering while the flow ran.
     """
     from champion.services import local, prefect  # noqa: PLC0415
 
+    loopback.require_usable_proxies(os.environ)
     api = prefect.ensure(chosen, note=lambda text: None if hidden else err.print(text, style="dim"))
     for name in ("PREFECT_LOGGING_LEVEL", "PREFECT_LOGGING_INTERNAL_LEVEL"):
         os.environ.setdefault(name, "CRITICAL")  # errors come as one message at the end

@@ -67,7 +67,7 @@ def promote(
         raise UsageError("--force needs --reason: the ledger keeps why the gate was overridden")
     chosen = console.settings()
     with console.progress_bar(hidden=as_json) as tell:
-        report = run_notebook(chosen, "promotion", {"version": version}, experiment="model-promotion", on_progress=tell)
+        report = run_notebook(chosen, "promotion", {"version": version}, on_progress=tell)
     decided = consider(chosen, version, reason=reason, force=force, strict=True, report=report.run_id)
     console.show({**decided, "report": report.run_id}, as_json=as_json)
 

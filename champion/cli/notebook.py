@@ -12,8 +12,11 @@ from champion.cli import completion, console
 from champion.cli.console import AsJson, Force
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from champion.runner.account import Account
     from champion.runner.difference import Difference
+    from champion.runner.notebook import Notebook
     from champion.settings import Settings
 
 app = typer.Typer(help="Notebook runs and their record.", no_args_is_help=True)
@@ -73,21 +76,21 @@ def run_one(
 
     Example: champion notebook run quality -p start=2024-01-01 -p end=2024-01-31 --reads normalized_equity_ohlc
     """
-    from champion.lake import Lake  # noqa: PLC0415
     from champion.runner import run_notebook  # noqa: PLC0415
     from champion.runner.notebook import find  # noqa: PLC0415
     from champion.runner.parameters import from_text  # noqa: PLC0415
 
     settings = console.settings()
-    lake = Lake(settings.lake)
-    values = from_text(find(name).parameters, console.assigned(param or []))
+    notebook = find(name)
+    values = from_text(notebook.parameters, console.assigned(param or []))
+    inputs, outputs = _data(settings, notebook, values, reads, writes)
     with console.progress_bar(hidden=as_json) as tell:
         execution = run_notebook(
             settings,
             name,
             values,
-            inputs={dataset: lake.digest(dataset) for dataset in reads} if reads else None,
-            outputs=(lambda: {dataset: lake.digest(dataset) for dataset in writes}) if writes else None,
+            inputs=inputs,
+            outputs=outputs,
             timeout=timeout,
             memory=memory,
             force=force,
@@ -95,6 +98,27 @@ def run_one(
         )
     told = {"outcome": execution.outcome.value, "reason": execution.reason, "run": execution.run_id}
     console.show({**told, "seconds": execution.seconds, "saved": execution.saved, **execution.metrics}, as_json=as_json)
+
+
+def _data(
+    settings: Settings,
+    notebook: Notebook,
+    values: Mapping[str, Any],
+    reads: Sequence[str] | None,
+    writes: Sequence[str] | None,
+) -> tuple[Mapping[str, str] | None, Callable[[], Mapping[str, str]] | None]:
+    """Return the digests of what a notebook reads, and what gives those of what it writes: as given, else as known."""
+    from champion.lake import Lake  # noqa: PLC0415
+    from champion.pipeline import notebook_data  # noqa: PLC0415
+    from champion.runner.parameters import check, defaults  # noqa: PLC0415
+
+    lake = Lake(settings.lake)
+    if reads or writes or notebook.beside is not None:
+        inputs = {dataset: lake.digest(dataset) for dataset in reads} if reads else None
+        return inputs, (lambda: {dataset: lake.digest(dataset) for dataset in writes}) if writes else None
+    given = check(notebook.parameters, values, notebook.name)
+    known = notebook_data.of_notebook(settings, notebook.name, defaults(notebook.parameters) | given)
+    return (known.inputs, lambda: known.written(lake)) if known is not None else (None, None)
 
 
 @app.command("show")

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import joblib
 import polars as pl
 
 from champion import features
@@ -21,7 +22,7 @@ from champion.pipeline import actions, trials
 from champion.pipeline.promote import CANARY, HORIZON, KNEW_TO, LAG, LEARNT_TO, OUT_OF_SAMPLE, UNIVERSE
 from champion.pipeline.trials import Trials
 from champion.settings import Settings
-from champion.tracking import registry, runs
+from champion.tracking import experiments, registry, runs
 from champion.universe import Universe
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from champion.training import TrainingResult
 
 KIND, RECIPE, DATA = "champion.model", "champion.recipe", "champion.data"
+ESTIMATOR = "champion.estimator"  # a hash of the fitted estimator
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,32 +57,35 @@ def register_challenger(
 
     `data` are the digests of the datasets it learnt from, by name; `measured` is what the gate will ask for. That and
     the scores out of sample are in the run before there is a version: killed in between, none is left that cannot be
-    judged. `run_id` is the run that trained it. Without one, as
-    when a person works through the notebook by hand, a run is made for it, so that no version is without origin.
+    judged. `run_id` is the run that trained it. Without one, as when a person works through the notebook by hand, a
+    run is made for it, so that no version is without origin; but a model that is registered already, from the same
+    data for the same task, is returned as the version it is. Either run counts as a trial.
     """
-    if run_id is None:
-        run_id = runs.open_run(
-            settings, trials.EXPERIMENT, "training by hand", parameters={"model": result.recipe.model}
-        )
-        runs.close_run(settings, run_id, "succeeded", metrics=finite(result.metrics))
-    _log_evidence(settings, run_id, result, measured or {})
     learnt = frame.drop_nulls("forward_return")
+    tags = {
+        KIND: result.recipe.model,
+        DATA: json.dumps(dict(data or {}), sort_keys=True),
+        RECIPE: json.dumps(asdict(result.recipe)),
+        HORIZON: str(task.horizon),
+        LAG: str(task.lag),
+        UNIVERSE: task.universe.text,
+        LEARNT_TO: str(learnt["trade_date"].max()),
+        KNEW_TO: str(learnt["label_end"].max()),
+        ESTIMATOR: joblib.hash(result.estimator),
+    }
+    if run_id is None:
+        if (same := _registered(settings, tags, task.feature_version)) is not None:
+            return same
+        run_id = _run_by_hand(settings, result, task, tags)
+    _log_evidence(settings, run_id, result, measured or {})
+    runs.log(settings, run_id, tags={trials.TRIAL: trials.COUNTED})
     return registry.register(
         settings,
         result.estimator,
         frame.select(result.inputs),
         run_id=run_id,
         feature_version=task.feature_version,
-        tags={
-            KIND: result.recipe.model,
-            DATA: json.dumps(dict(data or {}), sort_keys=True),
-            RECIPE: json.dumps(asdict(result.recipe)),
-            HORIZON: str(task.horizon),
-            LAG: str(task.lag),
-            UNIVERSE: task.universe.text,
-            LEARNT_TO: str(learnt["trade_date"].max()),
-            KNEW_TO: str(learnt["label_end"].max()),
-        },
+        tags=tags,
     )
 
 
@@ -90,6 +95,33 @@ def _log_evidence(settings: Settings, run_id: str, result: TrainingResult, measu
         path = Path(folder) / PurePosixPath(OUT_OF_SAMPLE).name
         result.out_of_sample.write_parquet(path)
         runs.log_files(settings, run_id, Path(folder), str(PurePosixPath(OUT_OF_SAMPLE).parent))
+
+
+def _registered(settings: Settings, tags: Mapping[str, str], feature_version: str) -> registry.Version | None:
+    """Return the version that is this very model, trained on the same data for the same task."""
+    alike = (
+        version
+        for version in registry.versions(settings)
+        if version.feature_version == feature_version
+        and all(version.tags.get(name) == value for name, value in tags.items())
+    )
+    return next(alike, None)
+
+
+def _run_by_hand(settings: Settings, result: TrainingResult, task: Task, tags: Mapping[str, str]) -> str:
+    """Return the run of a training outside of any run, with what the training notebook would say of it."""
+    parameters = {
+        "model": result.recipe.model,
+        "model_parameters": result.recipe.parameters,
+        "seed": result.recipe.seed,
+        "horizon": task.horizon,
+        "universe": task.universe.text,
+        "feature_set": task.feature_version,
+        "as_of": tags[LEARNT_TO],
+    }
+    run_id = runs.open_run(settings, experiments.TRAINING, trials.BY_HAND, parameters=parameters)
+    runs.close_run(settings, run_id, "succeeded", metrics=finite(result.metrics))
+    return run_id
 
 
 def digests(lake: Lake, end: date, feature_version: str) -> dict[str, str]:

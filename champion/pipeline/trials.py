@@ -15,12 +15,16 @@ from champion.indicators import unknown
 from champion.metrics import deflated_sharpe_ratio, sharpe_ratio
 from champion.overfitting import BLOCKS, probability_of_overfitting
 from champion.settings import Settings
-from champion.tracking import runs
+from champion.tracking import experiments, runs
 from champion.tracking.runs import Run
 
-EXPERIMENT = "equity-price-prediction"
+EXPERIMENT = experiments.TRAINING
+BY_HAND = "training by hand"
+TRIAL, COUNTED = "champion.trial", "yes"
+"""The tag of a run whose model was registered, whatever notebook or person trained it."""
 PERIOD_SHARPE = "sharpe_per_period"
 _NOTEBOOK = {"champion.notebook": "training"}
+_RUN_NAME, _DONE, _MOST = "mlflow.runName", "FINISHED", 1000
 _IC = "result/tables/ic.parquet"
 _FEW = 30  # trials whose sessions are compared, the latest ones: each is a file to read
 
@@ -40,13 +44,23 @@ class Trials:
 def known(settings: Settings, ic: pl.DataFrame) -> Trials:
     """Return the trials recorded so far; `ic` (trade_date, ic) is of the one that is being made, not counted here.
 
-    Runs with the same parameters are one trial: doing the same again is no new attempt.
+    A trial is a run of the training notebook in any experiment, or any other run whose model was registered. Runs with
+    the same parameters are one trial: doing the same again is no new attempt.
     """
-    found = runs.find_runs(settings, [EXPERIMENT], tags=_NOTEBOOK, status="FINISHED", limit=1000)
-    different = {tuple(sorted(run.parameters.items())): run for run in reversed(found)}
+    found = _recorded(settings)
+    different = {tuple(sorted(run.parameters.items())): run for run in found}
     trials = list(different.values())
     sharpes = tuple(run.metrics[PERIOD_SHARPE] for run in trials if PERIOD_SHARPE in run.metrics)
     return Trials(len(trials), sharpes, _sessions(settings, trials[-_FEW:], ic))
+
+
+def _recorded(settings: Settings) -> list[Run]:
+    """Return the runs that trained a model, oldest first."""
+    found = runs.find_runs(settings, tags=_NOTEBOOK, status=_DONE, limit=_MOST)
+    found += runs.find_runs(settings, tags={TRIAL: COUNTED}, status=_DONE, limit=_MOST)
+    by_hand = runs.find_runs(settings, [EXPERIMENT], tags={_RUN_NAME: BY_HAND}, status=_DONE, limit=_MOST)
+    unique = {run.run_id: run for run in [*found, *by_hand]}  # the last are of versions that did not tag them
+    return sorted(unique.values(), key=lambda run: run.started)
 
 
 def deflated(trials: Trials, net_returns: pl.Series) -> dict[str, float]:

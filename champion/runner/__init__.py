@@ -15,6 +15,7 @@ from champion.runner.outcome import CellError, Execution, Outcome, Verdict, stop
 from champion.runner.parameters import check, defaults
 from champion.runner.record import repair
 from champion.runner.termination import Terminated, terminable
+from champion.tracking import experiments
 
 if TYPE_CHECKING:
     from champion.runner.engine import Job, Progress
@@ -31,7 +32,7 @@ def run_notebook(  # noqa: PLR0913 - one call is the whole interface
     *,
     inputs: Mapping[str, str] | None = None,
     outputs: Callable[[], Mapping[str, str]] | None = None,
-    experiment: str = "notebooks",
+    experiment: str | None = None,
     parent_run_id: str | None = None,
     force: bool = False,
     tags: Mapping[str, str] | None = None,
@@ -44,8 +45,10 @@ def run_notebook(  # noqa: PLR0913 - one call is the whole interface
     """Return how a notebook ran with these parameters, after everything about it is recorded.
 
     `inputs` and `outputs` are digests of the datasets it reads and writes, by name; outputs are asked for before and
-    after. With inputs given, a run that succeeded before with the same notebook, parameters, code, environment and
-    inputs, and whose outputs still are what it wrote, is not repeated unless `force`; why it ran is in `reason`.
+    after. With inputs given, a run that succeeded before with the same notebook, parameters, environment and inputs is
+    not repeated, if the code it used is unchanged and its outputs still are what it wrote, unless `force`. A notebook
+    whose parameters cell computes something, as `date.today()`, is repeated until that is given. Why it ran is in
+    `reason`. Without `experiment` it is recorded in the one of its name.
 
     `on_progress` gets cells done, cells in all, and the heading at work. `cell_timeout` is in seconds, by default the
     setting `notebook_timeout`; `timeout` is for the whole notebook; `memory` is what its kernel may hold in MiB, by
@@ -54,7 +57,9 @@ def run_notebook(  # noqa: PLR0913 - one call is the whole interface
 
     Raises:
         ParameterError: the parameters do not fit; no kernel was started and nothing recorded.
-        NotebookError: there is no such notebook; or it failed, timed out or died, unless `raise_on_failure` is False.
+        UsageError: a tag, a name or an input is too long or not UTF-8; nothing was started.
+        NotebookError: there is no such notebook of Python; or it failed, timed out or died, unless `raise_on_failure`
+            is False.
         ServiceError: nothing can be written beside the lake.
         Terminated: this process got a SIGTERM, which is recorded as cancelled.
     """
@@ -62,10 +67,14 @@ def run_notebook(  # noqa: PLR0913 - one call is the whole interface
     values = check(notebook.parameters, parameters or {}, notebook.name)
     effective = defaults(notebook.parameters) | values
     who = identity.identify(notebook.digest, effective, inputs or {})
+    experiment = experiment or experiments.of_notebook(notebook.name)
     repair(settings)
     reason = "as was asked, whatever was done before" if force else past.UNDECLARED
-    if inputs is not None and not force:
-        found = past.weigh(settings, experiment, notebook.name, who, (effective, inputs), outputs)
+    if computed := notebook.computed(values):
+        reason = reason if force else f"because only a run knows {', '.join(computed)}: its value is computed"
+    elif inputs is not None and not force:
+        asked = past.Asked(effective, inputs, surroundings.own_folders(notebook))
+        found = past.weigh(settings, experiment, notebook.name, who, asked, outputs)
         if found.repeated is not None:
             return record.skipped(settings, found.repeated, found.reason)
         reason = found.reason
@@ -99,6 +108,7 @@ def _supervised(
     try:
         with terminable():
             verdict = _execute(_job(settings, notebook, entry, values, limits, on_progress))
+            record.keep_code(settings, notebook, entry)
             written = outputs() if outputs and verdict.outcome is Outcome.SUCCEEDED else None
     except BaseException as stop:  # noqa: BLE001 - whatever it is, the record says so before it goes on
         verdict, written = stopped(stop, time.monotonic() - began), None
@@ -131,7 +141,14 @@ def _job(
         target=record.executed_path(entry),
         log=record.log_path(entry),
         workdir=record.work_folder(entry),
-        environment=surroundings.of_kernel(settings, entry.id, entry.run_id, record.result_folder(entry)),
+        environment=surroundings.of_kernel(
+            settings,
+            notebook,
+            execution=entry.id,
+            run_id=entry.run_id,
+            result=record.result_folder(entry),
+            private=record.private_folder(entry),
+        ),
         cell_timeout=limits[0],
         timeout=limits[1],
         memory=limits[2],

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from champion import report
 from champion.files import write_bytes
 from champion.parsed import Kind
-from champion.runner import past
+from champion.runner import code_identity, past
 from champion.runner.notebook import source_of
-from champion.runner.record import ERROR, REASON
+from champion.runner.record import ERROR, REASON, file_of
 from champion.tracking import reach, runs
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A run with what it read and wrote (digests by dataset), its cells, and the packages it ran with."""
+    """A run with what it read and wrote (digests by dataset), its cells, and the packages and code it ran with."""
 
     run: Run
     inputs: Mapping[str, str]
@@ -45,6 +45,7 @@ class Account:
     cells: tuple[Cell, ...]
     packages: Mapping[str, str]
     traceback: str
+    code: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def reason(self) -> str:
@@ -58,8 +59,9 @@ class Account:
 
     def file(self, suffix: str) -> str:
         """Return where its executed notebook (.ipynb) or page (.html) is; empty for a run that is no notebook's."""
-        name = self.run.tags.get(past.NOTEBOOK)
-        return runs.location(self.run, f"notebook/{name}{suffix}") if name else ""
+        if past.NOTEBOOK not in self.run.tags:
+            return ""
+        return runs.location(self.run, f"notebook/{file_of(self.run.tags)}{suffix}")
 
 
 def read(settings: Settings, which: str) -> Account:
@@ -71,8 +73,10 @@ def read(settings: Settings, which: str) -> Account:
     """
     reach.require(settings)
     run = runs.find(settings, which)
-    name = run.tags.get(past.NOTEBOOK)
-    book = _record(settings, run, f"notebook/{name}.ipynb", dict[str, Any]) if name else {}
+    content = runs.read_file(settings, run.run_id, code_identity.ARTIFACT)
+    code = code_identity.from_json(content) if content else None
+    is_notebook = past.NOTEBOOK in run.tags
+    book = _record(settings, run, f"notebook/{file_of(run.tags)}.ipynb", dict[str, Any]) if is_notebook else {}
     times = {entry["cell"]: entry for entry in _record(settings, run, "cells.json", list[dict[str, Any]])}
     return Account(
         run=run,
@@ -82,6 +86,7 @@ def read(settings: Settings, which: str) -> Account:
         cells=tuple(_cells(book.get("cells", []), times)),
         packages=_record(settings, run, "environment.json", dict[str, Any]).get("packages", {}),
         traceback=(runs.read_file(settings, run.run_id, "error.txt") or b"").decode().rstrip(),
+        code=code.files if code is not None else {},
     )
 
 

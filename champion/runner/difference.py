@@ -13,7 +13,6 @@ from champion.runner.account import Account, Cell
 _IDENTITY = {
     "notebook": past.NOTEBOOK_HASH,
     "code": past.CODE_VERSION,
-    "code_hash": past.CODE,
     "python": "champion.python",
     "lock": "champion.lock_hash",
 }
@@ -52,7 +51,7 @@ def between(first: Account, second: Account) -> Difference:
         outcome=(one.outcome, two.outcome),
         parameters=pairs(one.parameters, two.parameters),
         inputs=pairs(first.inputs, second.inputs),
-        identity=pairs(*tags),
+        identity={**pairs(*tags), **_code(first, second)},
         packages=pairs(first.packages, second.packages),
         cells=_diff([cell.source for cell in first.cells], [cell.source for cell in second.cells], first, second),
         outputs=pairs(first.outputs, second.outputs),
@@ -70,6 +69,15 @@ def pairs(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tupl
     """
     names = dict.fromkeys([*first, *second])
     return {name: (first.get(name), second.get(name)) for name in names if first.get(name) != second.get(name)}
+
+
+def _code(first: Account, second: Account) -> dict[str, tuple[str, str]]:
+    """Return the files that both runs used and that had changed in between: one that failed early used fewer."""
+    if not first.code or not second.code:
+        one, two = first.run.tags.get(past.CODE), second.run.tags.get(past.CODE)
+        return {"code_hash": (one, two)} if one and two and one != two else {}
+    shared = [name for name in first.code if name in second.code]
+    return {name: (first.code[name], second.code[name]) for name in shared if first.code[name] != second.code[name]}
 
 
 def _measured(metrics: Mapping[str, float]) -> dict[str, float]:

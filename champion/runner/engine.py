@@ -17,9 +17,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import nbformat
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -32,8 +32,10 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from champion import files
+from champion.kernel.output_limit import clean
 from champion.masking import masked
 from champion.runner import guard, notebook as notebooks
+from champion.runner.limited_log import limited_log
 from champion.runner.limits import Limits
 from champion.runner.outcome import CellError, Outcome, Verdict, stopped
 
@@ -115,6 +117,12 @@ class _Watch(NotebookExecutionManager):  # type: ignore[misc]  # papermill ships
         if cell_index + 1 == len(self.nb.cells):
             self._tell(cell_index, done=cell_index + 1)
 
+    @property
+    def has_code_left(self) -> bool:
+        """Whether cells with code follow the one at work."""
+        rest = self.nb.cells[self.cell or 0 :]
+        return any(cell.cell_type == "code" and notebooks.source_of(cell).strip() for cell in rest)
+
     def _tell(self, cell_index: int, done: int | None = None) -> None:
         if self._on_progress is not None:
             count = cell_index if done is None else done
@@ -125,7 +133,7 @@ class _ThisPython(KernelSpecManager):
     """The kernel is the interpreter that runs Champion, with the packages Champion was tested with."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        launcher = ["-m", "champion.startup", "ipykernel_launcher", "-f", "{connection_file}"]
+        launcher = ["-m", "champion.startup", "champion.kernel", "-f", "{connection_file}"]
         command = [sys.executable, "-Xfrozen_modules=off", *launcher]
         return KernelSpec(argv=command, name=kernel_name, display_name="Champion", language="python")
 
@@ -158,7 +166,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
 
 def _supervise(job: Job, watch: _Watch) -> Verdict:
     began = time.monotonic()
-    with _event_loop(), tempfile.TemporaryDirectory(prefix="nb-") as sockets, job.log.open("wb") as log:
+    with _event_loop(), tempfile.TemporaryDirectory(prefix="nb-") as sockets, limited_log(job.log) as log:
         client = _client(job, watch, Path(sockets))  # a short path, because a socket's name holds 107 bytes
         try:
             watch.notebook_start()
@@ -174,7 +182,7 @@ def _supervise(job: Job, watch: _Watch) -> Verdict:
     return Verdict(outcome, time.monotonic() - began, error)
 
 
-def _outcome(client: _Client, job: Job, watch: _Watch, log: BinaryIO) -> tuple[Outcome, CellError | None]:
+def _outcome(client: _Client, job: Job, watch: _Watch, log: int) -> tuple[Outcome, CellError | None]:
     try:
         client.execute(env=dict(job.environment), stdout=log, stderr=log, cleanup_kc=True)
     except CellTimeoutError:
@@ -184,14 +192,19 @@ def _outcome(client: _Client, job: Job, watch: _Watch, log: BinaryIO) -> tuple[O
         if watch.cell is not None and not isinstance(stop, DeadKernelError):
             raise
         return _death(client, watch.cell)
-    if watch.raised is not None and not _is_plain_exit(watch.raised):
-        return _failure(watch.cell, watch.raised, job.secrets)
-    return Outcome.SUCCEEDED, None
+    if watch.raised is None:
+        return Outcome.SUCCEEDED, None
+    outcome, error = _failure(watch.cell, watch.raised, job.secrets)
+    if not _is_plain_exit(watch.raised):
+        return outcome, error
+    if not watch.has_code_left:
+        return Outcome.SUCCEEDED, None
+    return outcome, replace(error, value="the cell ended the notebook by sys.exit() before its last cell")
 
 
 def _failure(cell: int | None, raised: Any, secrets: Sequence[str]) -> tuple[Outcome, CellError]:
     out_of_memory = raised.ename.endswith("MemoryError")  # numpy's has a name of its own
-    said = (raised.ename, raised.evalue, _COLOURS.sub("", raised.traceback))
+    said = clean([raised.ename, raised.evalue, _COLOURS.sub("", raised.traceback)])
     error = CellError(cell, *(masked(text, secrets) for text in said))
     return Outcome.OUT_OF_MEMORY if out_of_memory else Outcome.FAILED, error
 

@@ -1,4 +1,4 @@
-"""What makes two runs the same run: notebook, parameters, code, environment and inputs, each as a hash."""
+"""What makes two runs the same run before their code is known: notebook, parameters, environment and inputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import champion
-from champion import resources
 
 _GIT_SECONDS = 10
 
@@ -24,7 +23,6 @@ class Identity:
     """The parts of an execution key, and the key itself."""
 
     notebook: str
-    code: str
     code_version: str
     environment: str
     key: str
@@ -33,28 +31,13 @@ class Identity:
 def identify(notebook: str, parameters: Mapping[str, Any], inputs: Mapping[str, str]) -> Identity:
     """Return the identity of a run from its notebook's digest, its parameters and its inputs' digests.
 
-    The commit is recorded but not part of the key: the sources themselves are, so that a change of a document reruns
-    nothing and an uncommitted change of the code reruns everything.
+    It holds what is known before the run. Which code and settings decide the result is known after it: runs of the same
+    key are the same run if that code has not changed since (see `code_identity`).
     """
-    code, environment = code_digest(), environment_digest()
-    parts = [notebook, code, environment, dict(parameters), dict(inputs)]
+    environment = environment_digest()
+    parts = [notebook, environment, dict(parameters), dict(inputs)]
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    return Identity(notebook, code, code_version(), environment, key)
-
-
-def code_digest() -> str:
-    """Return the SHA-256 over Champion's sources, schemas and SQL as they are on disk now."""
-    package = Path(champion.__file__).parent
-    digest = hashlib.sha256()
-    for root, pattern in (
-        (package, "*.py"),
-        (resources.folder("schemas"), "*.avsc"),
-        (resources.folder("sql"), "*.sql"),
-    ):
-        for path in sorted(root.rglob(pattern)):
-            digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+    return Identity(notebook, code_version(), environment, key)
 
 
 def code_version() -> str:

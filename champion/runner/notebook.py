@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,28 +13,50 @@ from typing import Any
 
 from champion import files, masking, resources
 from champion.errors import NotebookError
+from champion.parsed import is_unicode
 from champion.runner import parameters
 from champion.runner.outcome import Outcome, Verdict
 
 _PARAMETERS = "parameters"
+_PYTHON = ("python", "ipython")
+_UNUSUAL = re.compile(r"^[ .-]|[^\w .,()'-]|[ .]$")
+_LONGEST = 120  # bytes
 _WRITTEN = frozenset({"source", "text", "data", "ename", "evalue", "traceback"})  # what a person or a cell wrote
 
 
 @dataclass(frozen=True, slots=True)
 class Notebook:
-    """A notebook to run: its name, file, declared parameters, and the hash of its cells without outputs."""
+    """A notebook to run: its name, file, declared parameters, and the hash of its cells without outputs.
+
+    `sources` is the text of its code cells; `undetermined` is what its parameters cell computes besides parameters.
+    """
 
     name: str
     path: Path
     parameters: Mapping[str, parameters.Parameter]
     digest: str
+    sources: str = ""
+    undetermined: tuple[str, ...] = ()
+
+    @property
+    def beside(self) -> Path | None:
+        """The folder whose modules it may import: its own; None for a notebook that travels with Champion."""
+        return None if self.path.is_relative_to(resources.folder("notebooks").absolute()) else self.path.parent
+
+    def computed(self, given: Mapping[str, Any]) -> list[str]:
+        """Return what only a run can tell: parameters with a computed default and no given value, and the like."""
+        return [
+            *(name for name, one in self.parameters.items() if one.computed and name not in given),
+            *self.undetermined,
+        ]
 
 
 def find(name_or_path: str | Path) -> Notebook:
     """Return the notebook of a name, as `ingest` or `explore/prices`, or of a path that ends in .ipynb.
 
     Raises:
-        NotebookError: there is none, or it is not a notebook. ParameterError: its parameters cell is wrong.
+        NotebookError: there is none, it is not a notebook, not one of Python, or its text or path is not UTF-8.
+        ParameterError: its parameters cell is wrong.
     """
     folder = resources.folder("notebooks")
     path = Path(name_or_path)
@@ -42,8 +65,11 @@ def find(name_or_path: str | Path) -> Notebook:
     if not _is_file(path):
         known = ", ".join(names()) or "none"
         raise NotebookError(f"there is no notebook {str(name_or_path)!r} ({path}); known: {known}")
+    if not is_unicode(path.absolute()):
+        raise NotebookError(f"the path {str(path.absolute())!a} is not UTF-8: rename the file or the folder")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        languages = _languages(content.get("metadata", {}))
         cells = [
             (cell["cell_type"], source_of(cell), cell.get("metadata", {}).get("tags", [])) for cell in content["cells"]
         ]
@@ -51,13 +77,48 @@ def find(name_or_path: str | Path) -> Notebook:
         raise NotebookError(
             f"{path} is not a notebook of format 4 ({error!r}): open and save it in JupyterLab"
         ) from error
+    _require_python(path, languages)
+    code = [source for kind, source, _ in cells if kind == "code"]
+    if not is_unicode([list(one) for one in cells]):
+        raise NotebookError(f"{path} holds text that is not Unicode (a lone surrogate): retype that text")
     declared = [source for kind, source, tags in cells if kind == "code" and _PARAMETERS in tags]
     return Notebook(
         name=path.stem,
         path=path.absolute(),
         parameters=parameters.read(declared[0], path.stem) if declared else {},
         digest=hashlib.sha256(json.dumps(cells).encode()).hexdigest(),
+        sources="\n".join(code),
+        undetermined=tuple(parameters.undetermined(declared[0])) if declared else (),
     )
+
+
+def _languages(metadata: Mapping[str, Any]) -> list[str]:
+    """Return what a notebook says of its language: of its kernel and of the language itself, in lower case."""
+    kernel, language = metadata.get("kernelspec", {}), metadata.get("language_info", {})
+    found = [kernel.get("language"), language.get("name")]
+    said = [one for one in found if one]
+    return [str(one).lower() for one in said or [kernel.get("name")] if one]
+
+
+def _require_python(path: Path, languages: Sequence[str]) -> None:
+    other = [one for one in languages if not one.startswith(_PYTHON)]
+    if other:
+        raise NotebookError(
+            f"{path} is a notebook for the kernel or language {other[0]!r}; Champion runs Python: choose a "
+            "Python kernel in JupyterLab and save it"
+        )
+
+
+def file_name(name: str) -> str:
+    """Return a notebook's name as the name of a file that any store of artifacts takes.
+
+    A name of letters, digits and ` .,()'_-` stays; in another one the rest becomes `_`, and a digest tells it apart.
+
+    >>> file_name("it's 5"), file_name("50% #1")
+    ("it's 5", '50_ _1-d42d3c5c')
+    """
+    plain = _UNUSUAL.sub("_", name).encode()[:_LONGEST].decode(errors="ignore")
+    return name if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _is_file(path: Path) -> bool:

@@ -7,6 +7,7 @@ browsers to run no script and to ask nothing of anybody; what needs a script to 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -23,6 +24,12 @@ _POLICY = (
     "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
 )
 _PLAIN = "text/plain"
+_MARKUP = frozenset({"text/html", "text/markdown", "text/latex", "image/svg+xml"})
+_PARSED = frozenset({"text/markdown", "text/latex"})  # by a parser that some texts keep busy for long
+_LONGEST = 256 * 1024  # characters of those
+_ELEMENTS = 50_000  # a page
+_COLOURS = 5_000  # changes of colour, an output
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 _NOISE = frozenset({"injected-parameters", "papermill-error-cell-tag"})  # the heading shows the parameters
 
 
@@ -31,8 +38,9 @@ def render(executed: Path, run_id: str, verdict: Verdict, parameters: Mapping[st
     book = nbformat.read(executed, as_version=4)  # type: ignore[no-untyped-call]  # half of nbformat is typed
     book.cells = [cell for cell in book.cells if not _NOISE & set(cell.metadata.get("tags", []))]
     heading = _heading(executed.stem, run_id, verdict, parameters, reason)
+    room = _Room()
     for cell in (cell for cell in book.cells if "outputs" in cell):
-        cell.outputs = [still for output in cell.outputs if (still := _without_scripts(output))]
+        cell.outputs = [room.bounded(still) for output in cell.outputs if (still := _without_scripts(output))]
     book.cells.insert(0, nbformat.v4.new_markdown_cell(heading))  # type: ignore[no-untyped-call]
     exporter = HTMLExporter(  # type: ignore[no-untyped-call]
         log=_QUIET,
@@ -45,6 +53,40 @@ def render(executed: Path, run_id: str, verdict: Verdict, parameters: Mapping[st
     )
     body: str = exporter.from_notebook_node(book, resources={"metadata": {"name": executed.stem}})[0]
     return body.replace("<head>", f'<head><meta http-equiv="Content-Security-Policy" content="{_POLICY}">', 1)
+
+
+class _Room:
+    """What a page has room for: its parser needs a kilobyte an element, and its colours a copy of the text each."""
+
+    def __init__(self) -> None:
+        self._elements = _ELEMENTS
+
+    def bounded(self, output: Any) -> Any:
+        """Return an output, without its markup or colours where they are more than the page has room for."""
+        if output.output_type == "stream":
+            return nbformat.from_dict({**output, "text": self._plain(output.text)})  # type: ignore[no-untyped-call]
+        if output.output_type == "error":
+            lines = [self._plain(line) for line in output.traceback]
+            return nbformat.from_dict({**output, "traceback": lines})  # type: ignore[no-untyped-call]
+        data = dict(output.data)
+        for kind in _MARKUP & data.keys():
+            count = data[kind].count("<") + data[kind].count("\n")
+            if count > self._elements or (kind in _PARSED and len(data[kind]) > _LONGEST):
+                del data[kind]
+                data.setdefault(_PLAIN, "")
+                data[_PLAIN] += f"\n[its {kind} of {count:,} elements is in the notebook only]"
+            else:
+                self._elements -= count
+        if _PLAIN in data:
+            data[_PLAIN] = self._plain(data[_PLAIN])
+        return nbformat.from_dict({**output, "data": data})  # type: ignore[no-untyped-call]
+
+    def _plain(self, text: str) -> str:
+        count = text.count("\x1b")
+        if count <= min(self._elements, _COLOURS):
+            self._elements -= count
+            return text
+        return _ESCAPES.sub("", text)
 
 
 def _without_scripts(output: Any) -> Any:

@@ -20,7 +20,10 @@ from typing import Any
 
 from champion.errors import ParameterError
 from champion.masking import is_secret_name
+from champion.parsed import is_unicode
+from champion.runner import constants
 
+_SHOWN = 100  # characters of a text that is refused
 _CREDENTIALS = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
 _NO_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # CPython's parser has no memory for deep nesting
 _SCALARS = frozenset({"str", "int", "float", "bool", "date"})
@@ -34,6 +37,7 @@ class Parameter:
     kinds: tuple[str, ...]
     default: str | None
     help: str
+    computed: bool = False  # whether only a run knows the default, as of `date.today()`
 
     @property
     def optional(self) -> bool:
@@ -63,11 +67,22 @@ def read(source: str, notebook: str) -> dict[str, Parameter]:
     try:
         statements = ast.parse(source).body
         lines = re.split(r"\r\n|\r|\n", source)  # what ends a line for Python's parser, and nothing else
-        found = [_declared(statement, lines, notebook) for statement in statements]
+        constant = constants.names(statements)
+        found = [_declared(statement, lines, notebook, constant) for statement in statements]
     except _NO_PYTHON as error:
         told = str(error) or "it is nested too deeply"
         raise ParameterError(f"notebook {notebook}: its parameters cell is not Python ({told}): correct it") from error
     return {parameter.name: parameter for parameter in found if parameter is not None}
+
+
+def undetermined(source: str) -> list[str]:
+    r"""Return what a `parameters` cell computes besides its parameters, so that two runs of it may differ.
+
+    >>> undetermined("import time\nn: int = 1\na, b = time.time(), 1")
+    ['a, b']
+    """
+    statements = ast.parse(source).body
+    return constants.computed(statements)
 
 
 def check(declared: Mapping[str, Parameter], given: Mapping[str, Any], notebook: str) -> dict[str, Any]:
@@ -88,6 +103,7 @@ def check(declared: Mapping[str, Parameter], given: Mapping[str, Any], notebook:
         for name in dict.fromkeys([*declared, *given])
         if is_secret_name(name)
     ]
+    problems += [f"{name!a} holds text that is not UTF-8" for name in given if not is_unicode(name)]
     values: dict[str, Any] = {}
     for name in given.keys() & declared.keys():
         try:
@@ -134,7 +150,7 @@ def defaults(declared: Mapping[str, Parameter]) -> dict[str, Any]:
     return found
 
 
-def _declared(statement: ast.stmt, lines: Sequence[str], notebook: str) -> Parameter | None:
+def _declared(statement: ast.stmt, lines: Sequence[str], notebook: str, constant: frozenset[str]) -> Parameter | None:
     if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
         name, kinds = statement.target.id, _kinds(statement.annotation, notebook, statement.target.id)
     elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
@@ -143,7 +159,7 @@ def _declared(statement: ast.stmt, lines: Sequence[str], notebook: str) -> Param
         return None
     default = ast.unparse(statement.value) if statement.value is not None else None
     line = lines[(statement.end_lineno or statement.lineno) - 1].encode()[statement.end_col_offset or 0 :]
-    return Parameter(name, kinds, default, line.decode().strip().removeprefix("#").strip())
+    return Parameter(name, kinds, default, line.decode().strip().removeprefix("#").strip(), name not in constant)
 
 
 def _kinds(annotation: ast.expr, notebook: str, name: str) -> tuple[str, ...]:
@@ -205,6 +221,8 @@ def _nearest(value: Any, kinds: Sequence[str]) -> str:
 def _accepted(value: Any, kinds: Sequence[str]) -> Any:
     if isinstance(value, str) and _CREDENTIALS.search(value):
         raise ValueError("and the text holds a user's password: pass it by the environment")
+    if not is_unicode(value):
+        raise ValueError(f"and the text {ascii(value)[:_SHOWN]} is not UTF-8: convert it")
     if isinstance(value, tuple | set | frozenset):
         raise ValueError(f"found {value!r}: write a list")  # noqa: TRY004 - one kind of complaint, gathered above
     for kind in kinds or ("str", "bool", "int", "float", "list", "dict", "None"):

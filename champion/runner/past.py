@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from champion.runner import reason
+from champion.runner import code_identity, reason
 from champion.runner.outcome import Outcome
 from champion.runner.reason import Facts
 from champion.tracking import journal, runs
@@ -23,6 +24,7 @@ NOTEBOOK_HASH, CODE, CODE_VERSION = "champion.notebook_hash", "champion.code_has
 ENVIRONMENT, INPUTS, OUTPUTS = "champion.environment_hash", "champion.inputs", "champion.outputs"
 UNDECLARED = "because its inputs are not declared: they may have changed"
 _LOOKED_AT = 50
+_SAME = 10  # runs with the same key that are held against the code of today
 _TAG_LENGTH = 8000  # a longer mapping is in the artifacts, its tag says so
 
 
@@ -40,8 +42,6 @@ def facts(settings: Settings, run: Run) -> Facts:
     return Facts(
         notebook=tags[NOTEBOOK],
         notebook_hash=tags.get(NOTEBOOK_HASH, ""),
-        code=tags.get(CODE, ""),
-        code_version=tags.get(CODE_VERSION, ""),
         environment=tags.get(ENVIRONMENT, ""),
         parameters=run.parameters,
         inputs=runs.digests(settings, run, INPUTS),
@@ -61,39 +61,49 @@ def short(digests: Mapping[str, str]) -> str:
     return f"sha256:{digest_of(text)} of {len(digests)} digests, see the artifacts"
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A run as it is asked for: its parameters, the digests of its inputs, and where its own code is found."""
+
+    parameters: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    folders: Sequence[Path] = ()
+
+
 def weigh(
     settings: Settings,
     experiment: str,
     name: str,
     who: Identity,
-    asked: tuple[Mapping[str, Any], Mapping[str, str]],
+    asked: Asked,
     outputs: Callable[[], Mapping[str, str]] | None,
 ) -> Weighed:
-    """Return the newest run that did the same, if what it wrote still stands, or why the notebook must run.
-
-    `asked` are the parameters and the inputs' digests.
-    """
+    """Return the newest run that did the same with the same code, if what it wrote still stands, or why to run."""
     if not journal.answers(settings):
         return Weighed(None, "because MLflow does not answer and cannot tell what was done before")
     known = {KEY: who.key, runs.OUTCOME: Outcome.SUCCEEDED.value}
-    same = runs.find_runs(settings, [experiment], tags=known, status="FINISHED", limit=1)
-    if not same:
+    alike = runs.find_runs(settings, [experiment], tags=known, status="FINISHED", limit=_SAME)
+    same = next((run for run in alike if not code_changes(settings, run, asked.folders)), None)
+    if same is None:
         return Weighed(None, _why(settings, experiment, name, who, asked))
     now = None if outputs is None else outputs()
-    if now is None or same[0].tags.get(OUTPUTS) == short(now):
-        return Weighed(same[0], f"because nothing changed since run {same[0].run_id}")
-    wrote = runs.digests(settings, same[0], OUTPUTS)
+    if now is None or same.tags.get(OUTPUTS) == short(now):
+        return Weighed(same, f"because nothing changed since run {same.run_id}")
+    wrote = runs.digests(settings, same, OUTPUTS)
     other = [output for output in now if now[output] != wrote.get(output)]
     return Weighed(None, f"because output {', '.join(other)} is not what its last run wrote")
 
 
-def _why(
-    settings: Settings,
-    experiment: str,
-    name: str,
-    who: Identity,
-    asked: tuple[Mapping[str, Any], Mapping[str, str]],
-) -> str:
+def code_changes(settings: Settings, run: Run, folders: Sequence[Path]) -> list[str]:
+    """Return what of the code and settings that a run used has changed since, as clauses."""
+    content = runs.read_file(settings, run.run_id, code_identity.ARTIFACT)
+    before = code_identity.from_json(content) if content else None
+    if before is None:
+        return ["its code is not recorded"]
+    return code_identity.changes(settings, before, folders)
+
+
+def _why(settings: Settings, experiment: str, name: str, who: Identity, asked: Asked) -> str:
     """Return what changed since the run most like this one, or that there is none.
 
     That is the newest one of the notebook that succeeded with these parameters; where there is none, the one that had
@@ -101,13 +111,14 @@ def _why(
     """
     earlier = runs.find_runs(settings, [experiment], tags={NOTEBOOK: name}, limit=_LOOKED_AT)
     latest = next((run for run in earlier if run.tags.get(KEY) == who.key and run.outcome), None)
-    if latest is not None:
+    if latest is not None and latest.outcome != Outcome.SUCCEEDED:
         return f"because its last run was: {str(latest.outcome).replace('_', ' ')}"
-    parameters = runs.checked_parameters(asked[0])
-    now = Facts(name, who.notebook, who.code, who.code_version, who.environment, parameters, asked[1])
-    succeeded = [facts(settings, run) for run in earlier if run.outcome == Outcome.SUCCEEDED]
-    alike = [before for before in succeeded if before.parameters == parameters][:1] or succeeded
+    parameters = runs.checked_parameters(asked.parameters)
+    now = Facts(name, who.notebook, who.environment, parameters, asked.inputs)
+    succeeded = [run for run in earlier if run.outcome == Outcome.SUCCEEDED]
+    alike = [run for run in succeeded if run.parameters == parameters][:1] or succeeded
     if not alike:
         return "because it has not succeeded before"
-    found = min((reason.changes(now, before) for before in alike), key=len)
-    return reason.sentence(found or ["the ledger names no such run"])
+    found = [(reason.changes(now, facts(settings, run)), run) for run in alike]
+    fewest, nearest = min(found, key=lambda one: len(one[0]))
+    return reason.sentence([*fewest, *code_changes(settings, nearest, asked.folders)] or ["its last run is gone"])

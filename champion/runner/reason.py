@@ -1,4 +1,4 @@
-"""Why a run is not the one before: its notebook, parameters, inputs, code or environment, named one by one."""
+"""Why a run is not the one before: its notebook, parameters, inputs or environment, named one by one."""
 
 from __future__ import annotations
 
@@ -14,18 +14,16 @@ class Facts:
 
     notebook: str
     notebook_hash: str
-    code: str
-    code_version: str
     environment: str
     parameters: Mapping[str, str]
     inputs: Mapping[str, str]
 
 
 def changes(now: Facts, before: Facts) -> list[str]:
-    """Return what differs, what a person did first: notebook, parameters, inputs, code, environment.
+    """Return what differs, what a person did first: notebook, parameters, inputs, environment.
 
-    >>> one = Facts("train", "a", "c", "0.1", "e", {"horizon": "5"}, {"bars": "x"})
-    >>> two = Facts("train", "b", "c", "0.1", "e", {"horizon": "10"}, {"bars": "x"})
+    >>> one = Facts("train", "a", "e", {"horizon": "5"}, {"bars": "x"})
+    >>> two = Facts("train", "b", "e", {"horizon": "10"}, {"bars": "x"})
     >>> changes(two, one)
     ['notebook train.ipynb changed', 'parameter horizon is 10, was 5']
     """
@@ -38,9 +36,6 @@ def changes(now: Facts, before: Facts) -> list[str]:
         if now.inputs.get(name) != before.inputs.get(name):
             word = "changed" if name in now.inputs and name in before.inputs else "is new"
             found.append(f"input {name} {word if name in now.inputs else 'is no longer read'}")
-    if now.code != before.code:
-        same = now.code_version == before.code_version
-        found.append("Champion's code changed" + ("" if same else f" ({before.code_version} to {now.code_version})"))
     return found + (["the installed packages changed"] if now.environment != before.environment else [])
 
 

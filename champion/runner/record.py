@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from champion import files, masking, report
-from champion.runner import guard, identity as identities, notebook as notebooks
+from champion.runner import code_identity, guard, identity as identities, notebook as notebooks, surroundings
 from champion.runner.outcome import CellError, Execution, Outcome, Verdict
 from champion.runner.past import CODE, CODE_VERSION, ENVIRONMENT, INPUTS, KEY, NOTEBOOK, NOTEBOOK_HASH, OUTPUTS, short
 from champion.tracking import journal, runs
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 ERROR, REASON = "champion.error", "champion.reason"
+FILE = "champion.notebook_file"  # where it is not the notebook's name
 _ERROR_LENGTH = 2000
 _PATIENCE = 300
 
@@ -43,10 +44,10 @@ def open_execution(
     """Return the entry of a run, its folders ready."""
     own = {
         NOTEBOOK: notebook.name,
+        **({FILE: file} if (file := notebooks.file_name(notebook.name)) != notebook.name else {}),
         KEY: identity.key,
         NOTEBOOK_HASH: identity.notebook,
         CODE_VERSION: identity.code_version,
-        CODE: identity.code,
         ENVIRONMENT: identity.environment,
         "champion.lock_hash": identities.lock_digest(),
         "champion.python": platform.python_version(),
@@ -63,12 +64,21 @@ def open_execution(
         inputs=inputs,
         parent=parent,
     )
-    for folder in (work_folder(entry), result_folder(entry), _notebook_folder(entry)):
+    for folder in (work_folder(entry), result_folder(entry), _notebook_folder(entry), private_folder(entry)):
         folder.mkdir(parents=True)
     _write_json(entry.artifacts / "inputs.json", dict(inputs))
     surroundings = {"python": platform.python_version(), "platform": platform.platform()}
     _write_json(entry.artifacts / "environment.json", {**surroundings, "packages": identities.packages()})
     return entry
+
+
+def keep_code(settings: Settings, notebook: Notebook, entry: Entry) -> None:
+    """Keep with a run which code its kernel used; without that the run is repeated when it is asked for again."""
+    folders = surroundings.own_folders(notebook)
+    used = code_identity.used(settings, surroundings.code_record(private_folder(entry)), folders, notebook.sources)
+    with suppress(OSError):  # on a full disk, closing the run says so
+        if used is not None:
+            _write_json(entry.artifacts / code_identity.ARTIFACT, code_identity.to_json(used))
 
 
 def close_execution(
@@ -88,7 +98,7 @@ def close_execution(
         said = CellError(None, type(fault).__name__, f"its record could not be written: {fault}")
         verdict = Verdict(Outcome.FAILED, verdict.seconds, said)
     complete = not isinstance(fault, OSError)  # on a full disk, the next command finds room or gives up
-    how = _end(verdict, result, written, cells, complete=complete, ended=ended)
+    how = _end(entry, verdict, result, written, cells, complete=complete, ended=ended)
     run_id = journal.end(settings, entry, how, deliver_now=complete)
     return execution_of(runs.get(settings, run_id) if run_id else entry, verdict, result)
 
@@ -119,11 +129,11 @@ def skipped(settings: Settings, run: runs.Run, reason: str) -> Execution:
 
 def execution_of(kept: Entry | runs.Run, verdict: Verdict, result: Mapping[str, Any]) -> Execution:
     """Return a run as its caller sees it, from MLflow or, where that does not answer, from the journal."""
-    name = kept.tags[NOTEBOOK]
+    name, file = kept.tags[NOTEBOOK], file_of(kept.tags)
     saved, page = (
-        str(_notebook_folder(kept) / f"{name}{suffix}")
+        str(_notebook_folder(kept) / f"{file}{suffix}")
         if isinstance(kept, Entry)
-        else runs.location(kept, f"notebook/{name}{suffix}")
+        else runs.location(kept, f"notebook/{file}{suffix}")
         for suffix in (".ipynb", ".html")
     )
     return Execution(
@@ -185,6 +195,7 @@ def _write_record(entry: Entry, verdict: Verdict, written: Mapping[str, str]) ->
 
 
 def _end(
+    entry: Entry,
     verdict: Verdict,
     result: Mapping[str, Any],
     written: Mapping[str, str],
@@ -199,12 +210,18 @@ def _end(
     return End(
         outcome=verdict.outcome.value,
         metrics={**result.get("metrics", {}), "run_seconds": verdict.seconds},
-        tags={OUTPUTS: short(written), **tags},
+        tags={OUTPUTS: short(written), **_code_tag(entry), **tags},
         outputs=written,
         series={"cell_seconds": cells},
         note={"complete": complete, "error": noted},
         at=ended.isoformat() if ended else "",
     )
+
+
+def _code_tag(entry: Entry) -> dict[str, str]:
+    path = entry.artifacts / code_identity.ARTIFACT
+    code = code_identity.from_json(path.read_bytes()) if path.is_file() else None
+    return {CODE: code.digest} if code is not None else {}
 
 
 def _close_abandoned(settings: Settings, entry: Entry) -> None:
@@ -220,7 +237,7 @@ def _close_abandoned(settings: Settings, entry: Entry) -> None:
     verdict = Verdict(outcome, seconds, said)
     _mask(settings, entry)
     result, written, cells, _ = _finished(entry, verdict, None)
-    how = _end(verdict, result, written, cells, complete=True, ended=ended)
+    how = _end(entry, verdict, result, written, cells, complete=True, ended=ended)
     journal.end(settings, entry, how, deliver_now=False)
 
 
@@ -261,7 +278,12 @@ def _cell_at_work(path: Path) -> int | None:
 
 def executed_path(entry: Entry) -> Path:
     """Return where the notebook is saved while it runs."""
-    return _notebook_folder(entry) / f"{entry.tags[NOTEBOOK]}.ipynb"
+    return _notebook_folder(entry) / f"{file_of(entry.tags)}.ipynb"
+
+
+def file_of(tags: Mapping[str, str]) -> str:
+    """Return the name, without suffix, of the files that a run's executed notebook is kept in."""
+    return tags.get(FILE, tags[NOTEBOOK])
 
 
 def log_path(entry: Entry) -> Path:
@@ -272,6 +294,11 @@ def log_path(entry: Entry) -> Path:
 def work_folder(entry: Entry) -> Path:
     """Return the kernel's working directory: empty, its own, and gone afterwards."""
     return entry.folder / "work"
+
+
+def private_folder(entry: Entry) -> Path:
+    """Return the kernel's folder for IPython and Jupyter: empty, its own, and gone afterwards."""
+    return entry.folder / "private"
 
 
 def result_folder(entry: Entry) -> Path:

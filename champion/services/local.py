@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
 
-from champion import births, homes, isolation
+from champion import births, homes, isolation, loopback
 from champion.errors import ServiceError
 from champion.file_modes import PRIVATE_FILE, private_folder
 from champion.files import write_bytes
@@ -90,7 +91,7 @@ def start(settings: Settings, name: str, command: Sequence[str], variables: Mapp
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=isolation.environment(variables),
+            env=isolation.environment({**variables, **loopback.without_proxy(variables)}),
             cwd=settings.services,  # a folder of the owner's: nothing that lies in the current one is read
             umask=_PRIVATE_UMASK,
             start_new_session=True,
@@ -152,9 +153,19 @@ def stop(settings: Settings, name: str) -> bool:
 def answers(url: str) -> bool:
     """Tell whether a GET of the URL is answered with 200."""
     try:
-        return httpx.get(url, timeout=_ANSWER_SECONDS).status_code == httpx.codes.OK
+        answer = httpx.get(url, timeout=_ANSWER_SECONDS, trust_env=not is_local(url))
     except httpx.HTTPError:
         return False
+    return answer.status_code == httpx.codes.OK
+
+
+def is_local(url: str) -> bool:
+    """Tell whether a URL is of this machine, which no proxy of the environment leads to.
+
+    >>> is_local("http://127.0.0.1:4200/api"), is_local("https://prefect.example/api")
+    (True, False)
+    """
+    return urlsplit(url).hostname in loopback.HOSTS
 
 
 def port(asked: int | None, setting: str) -> int:

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from champion import file_modes, files
 from champion.errors import MachineError, ServiceError, UsageError
-from champion.parsed import parsed
+from champion.kernel.output_limit import clean
+from champion.parsed import is_unicode, parsed
 from champion.tracking import reach, runs
 
 if TYPE_CHECKING:
@@ -93,9 +94,11 @@ def begin(
     """Return a new run's entry, opened in MLflow too where it answers; `parent` is what another is `known_as`.
 
     Raises:
-        UsageError: a tag or a parameter is too long, or the tracking URI is one that Champion does not take.
+        UsageError: a tag or a parameter is too long, a text is not UTF-8, or Champion does not take the tracking URI.
         ServiceError: the entry cannot be written, so nothing could be said of the run.
     """
+    if not is_unicode([experiment, name, parent or "", dict(inputs or {})]):
+        raise UsageError(f"run {name!a} in {experiment!a}: a name or input is not UTF-8: convert it")
     now = datetime.now(UTC)  # a run takes real time, also where the clock is frozen for what it writes
     entry = Entry(
         folder=settings.runs / f"{now:%Y%m%dT%H%M%S}-{token_hex(4)}",
@@ -256,9 +259,9 @@ def _earlier(settings: Settings, entry: Entry) -> str | None:
 
 def _read(folder: Path) -> Entry | None:
     try:
-        said = parsed(dict[str, Any], (folder / _BEGUN).read_bytes())
-        return parsed(Entry, json.dumps(said | {"folder": str(folder)}))
-    except (OSError, ValueError):
+        said = clean(json.loads((folder / _BEGUN).read_bytes()))  # 0.2.0 took text that is not UTF-8
+        return parsed(Entry, json.dumps(parsed(dict[str, Any], json.dumps(said)) | {"folder": str(folder)}))
+    except (OSError, ValueError, RecursionError):
         return None  # killed before it was written: nothing had begun
 
 

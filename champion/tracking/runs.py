@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import psutil
 
 from champion import births, clock, files, homes
 from champion.errors import ServiceError, UsageError
-from champion.parsed import Kind, parsed
+from champion.parsed import Kind, is_unicode, parsed
 from champion.tracking import store
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ _TAG_LENGTH, _PARAMETER_LENGTH = 8000, 6000  # beyond them MLflow truncates sile
 _DIGEST_LENGTH = 36
 _AMBIGUOUS = 5
 _PAGE = 1000  # runs asked for in one call
+_SHOWN = 100  # characters of a text that is refused
+_PLAIN = re.compile(r"[\w .,:;/+=@-]*", re.ASCII)
+_OTHER = re.compile(r"[^\w .,:;/+=@-]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,8 +245,9 @@ def find(settings: Settings, which: str) -> Run:
     """
     client = store.prepare(settings)
     experiments = [found.experiment_id for found in client.search_experiments()]
-    for condition in (f"tags.`{ENTRY}` = '{_plain(which)}'", f"attributes.run_id LIKE '{_plain(which)}%'"):
+    for condition in (f"tags.`{ENTRY}` {_equals(which)}", f"attributes.run_id LIKE '{_pattern(which)}%'"):
         found = client.search_runs(experiments, condition, max_results=_AMBIGUOUS) if experiments else []
+        found = [run for run in found if which in {run.info.run_id[: len(which)], run.data.tags.get(ENTRY)}]
         if len(found) == 1:
             return _read(found[0])
         if found:
@@ -276,21 +281,22 @@ def find_runs(
     wanted = [known[name] for name in experiments if name in known] if experiments is not None else list(known.values())
     if not wanted:
         return []
-    conditions = [f"tags.`{name}` = '{_plain(value)}'" for name, value in (tags or {}).items()]
-    conditions += [f"attributes.status = '{_plain(status)}'"] if status else []
+    conditions = [f"tags.`{name}` {_equals(value)}" for name, value in (tags or {}).items()]
+    conditions += [f"attributes.status {_equals(status)}"] if status else []
     for moment, comparison in zip(between or (), (">=", "<"), strict=False):
         conditions.append(f"attributes.start_time {comparison} {_milliseconds(moment)}")
     order = ["attributes.start_time DESC"]
-    found: list[Run] = []
+    matching: list[Run] = []
     token: str | None = None
-    while limit is None or len(found) < limit:
-        most = _PAGE if limit is None else min(_PAGE, limit - len(found))
+    while limit is None or len(matching) < limit:
+        most = _PAGE if limit is None else min(_PAGE, limit)
         page = client.search_runs(wanted, " and ".join(conditions), max_results=most, order_by=order, page_token=token)
-        found += map(_read, page)
+        found = map(_read, page)
+        matching += [run for run in found if all(run.tags.get(name) == value for name, value in (tags or {}).items())]
         token = page.token
         if not token:
             break
-    return found
+    return matching[:limit]
 
 
 def orphans(settings: Settings) -> list[Run]:
@@ -348,9 +354,10 @@ def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Return tags that MLflow keeps whole.
 
     Raises:
-        UsageError: one is too long.
+        UsageError: one is too long, or holds text that is not UTF-8.
     """
     for name, value in tags.items():
+        _require_unicode(f"tag {name!r}", [name, value])
         if len(value) > _TAG_LENGTH:
             raise UsageError(f"tag {name!r} has {len(value)} characters, at most {_TAG_LENGTH} fit: log it as a file")
     return dict(tags)
@@ -360,10 +367,11 @@ def checked_parameters(parameters: Mapping[str, Any]) -> dict[str, str]:
     """Return parameters as the texts that MLflow keeps.
 
     Raises:
-        UsageError: one is too long.
+        UsageError: one is too long, or holds text that is not UTF-8.
     """
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in parameters.items()}
     for name, text in texts.items():
+        _require_unicode(f"parameter {name!r}", [name, parameters[name]])
         if len(text) > _PARAMETER_LENGTH:
             raise UsageError(
                 f"parameter {name!r} has {len(text)} characters, at most {_PARAMETER_LENGTH} fit: pass a file's name"
@@ -371,7 +379,21 @@ def checked_parameters(parameters: Mapping[str, Any]) -> dict[str, str]:
     return texts
 
 
-def _plain(value: str) -> str:
-    if "'" in value:
-        raise UsageError(f"cannot search for {value!r}: leave out the quote")
-    return value
+def _require_unicode(what: str, value: object) -> None:
+    if not is_unicode(value):
+        raise UsageError(f"{what} is {ascii(value)[:_SHOWN]}, which is not UTF-8: convert it")
+
+
+def _equals(value: str) -> str:
+    r"""Return the comparison with a value in MLflow's search language, which knows no escaped quote.
+
+    A value of other than plain characters becomes a pattern that it matches; whoever asks compares the rest.
+
+    >>> _equals("training"), _equals("it's")
+    ("= 'training'", "LIKE 'it_s'")
+    """
+    return f"= '{value}'" if _PLAIN.fullmatch(value) else f"LIKE '{_pattern(value)}'"
+
+
+def _pattern(value: str) -> str:
+    return _OTHER.sub("_", value)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from champion import file_modes, files, homes
+from champion import file_modes, files, homes, loopback
 from champion.errors import ServiceError, UsageError
 from champion.masking import masked
 from champion.tracking import relocation
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from champion.settings import Settings
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PATIENCE = 180  # seconds another process may take to make the tables
 _SERVERS = frozenset({"http", "https"})
 _REFUSALS = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
@@ -44,6 +43,8 @@ def prepare(settings: Settings) -> MlflowClient:
         ServiceError: the store cannot be made ready.
     """
     os.environ.update(settings.tracking_login)  # MLflow reads them with every request
+    if urlsplit(settings.tracking).hostname in loopback.HOSTS:
+        loopback.bypass_proxies()
     os.environ.update(surroundings(settings))
     return _client(checked(settings.tracking), settings.home, artifact_root(settings))
 
@@ -242,7 +243,7 @@ def checked(uri: str) -> str:
         UsageError: it is a relative path, a folder, or plain http to another machine.
     """
     parts = urlsplit(uri)
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+    if parts.scheme == "http" and parts.hostname not in loopback.HOSTS:
         raise UsageError(
             f"tracking URI {without_password(uri)}: plain http is for this machine only; use https:// or a tunnel"
         )

@@ -1,0 +1,91 @@
+"""Start the kernel: no configuration or start-up file of a person or machine, limited output, recorded code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from champion.kernel import NOTEBOOK_FOLDER, code_record
+from champion.kernel.output_limit import OutputLimit
+
+
+def main() -> None:
+    """Run the kernel until it is shut down."""
+    if sys.path[0] == "" or os.path.realpath(sys.path[0]) == os.path.realpath(os.curdir):
+        del sys.path[0]  # the working directory comes back once the kernel is up
+    if (folder := os.environ.get(NOTEBOOK_FOLDER)) and folder not in sys.path:
+        sys.path.append(folder)  # last: a file beside the notebook replaces no library
+    record = code_record.install(os.environ)
+    _application(record).launch_instance()
+
+
+def _application(record: code_record.CodeRecord | None) -> Any:
+    """Return the kernel's application class; it is made here because ipykernel takes long to import."""
+    from ipykernel.kernelapp import IPKernelApp  # noqa: PLC0415
+    from jupyter_client.session import Session  # noqa: PLC0415
+    from traitlets import default  # noqa: PLC0415
+    from zmq import SNDHWM  # noqa: PLC0415
+
+    class LimitedSession(Session):
+        """A session that sends what the limit lets through."""
+
+        limit = OutputLimit()
+
+        def send(  # noqa: PLR0913, PLR0917 - the method it overrides
+            self,
+            stream: Any,
+            msg_or_type: Any,
+            content: Any = None,
+            parent: Any = None,
+            ident: Any = None,
+            buffers: Any = None,
+            track: bool = False,
+            header: Any = None,
+            metadata: Any = None,
+        ) -> Any:
+            whole = isinstance(msg_or_type, dict)
+            kind = msg_or_type["header"]["msg_type"] if whole else msg_or_type
+            before = msg_or_type["content"] if whole else content
+            parts = buffers or (msg_or_type.get("buffers") if whole else None) or ()
+            size = sum(memoryview(part).nbytes for part in parts)
+            kept, notice = self.limit.passed(kind, before or {}, size)
+            sent = None
+            if kept is not None:
+                message = {**msg_or_type, "content": kept} if whole else msg_or_type
+                body = None if whole else dict(kept)
+                sent = super().send(stream, message, body, parent, ident, buffers, track, header, metadata)
+            if notice:
+                cell = msg_or_type.get("parent_header") if whole else parent
+                super().send(stream, "stream", {"name": "stderr", "text": notice}, cell, ident)
+            return sent
+
+    class IsolatedKernel(IPKernelApp):
+        """A kernel that reads no configuration and runs no start-up file."""
+
+        exec_PYTHONSTARTUP = False  # noqa: N815 - IPython's name
+
+        @default("session")
+        def _limited_session(self) -> Session:
+            return LimitedSession(parent=self)
+
+        def init_iopub(self, context: Any) -> None:
+            context.setsockopt(SNDHWM, 0)  # else output is lost while the supervisor is slower; the limit bounds it
+            super().init_iopub(context)  # type: ignore[no-untyped-call]
+
+        def load_config_file(self, *_: Any, **__: Any) -> None:
+            """Read none: neither a person's nor the machine's."""
+
+        def _run_startup_files(self) -> None:
+            """Run none."""
+
+        def init_shell(self) -> None:
+            super().init_shell()  # type: ignore[no-untyped-call]
+            if record is not None and self.shell is not None:
+                self.shell.events.register("post_run_cell", lambda *_: record.write())
+
+    return IsolatedKernel
+
+
+if __name__ == "__main__":
+    main()

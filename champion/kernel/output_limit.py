@@ -1,0 +1,176 @@
+"""How much output a notebook keeps, enforced in the kernel: so the supervisor's memory is bounded.
+
+A cell keeps 1 MiB of printed text, 8 MiB of displayed output and 8 MiB of widget messages; a notebook keeps 32 MiB.
+What is beyond is left out, and a notice says so. Clearing the output gives the room back: a progress bar runs on.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+MIB = 1024 * 1024
+_OVERHEAD = 2048  # bytes that an output costs besides its content
+_NOTICES = 3  # a cell
+_VALUE, _TRACEBACK, _NAME = 16 * 1024, 256 * 1024, 200  # characters of an error
+_LINE = 4096  # characters
+_DISPLAYED = frozenset({"display_data", "execute_result", "update_display_data"})
+_WIDGETS = frozenset({"comm_open", "comm_msg"})
+_FAILED = frozenset({"error", "execute_reply"})
+
+Content = Mapping[str, Any]
+
+
+class OutputLimit:
+    """Decides on each message of a kernel, in the order they are sent.
+
+    >>> limit = OutputLimit(printed=4)
+    >>> limit.passed("stream", {"name": "stdout", "text": "abcdef"})[0]["text"]
+    'abcd'
+    >>> limit.passed("stream", {"name": "stdout", "text": "abcdef"})
+    (None, '')
+    """
+
+    def __init__(self, printed: int = MIB, displayed: int = 8 * MIB, notebook: int = 32 * MIB) -> None:
+        self._printed_limit, self._displayed_limit, self._notebook_limit = printed, displayed, notebook
+        self._kept_before = 0  # bytes, of the cells before this one
+        self._printed = self._displayed = self._widgets = self._notices = 0
+        self._by_display: dict[str, int] = {}
+        self._is_cut = False
+        self._lock = threading.Lock()
+
+    def passed(self, kind: str, content: Content, buffers: int = 0) -> tuple[Content | None, str]:
+        """Return the content to send, None for nothing, and a notice to print, empty for none.
+
+        `kind` is the message's type, `buffers` the bytes of its binary part. A lone surrogate becomes `?`.
+        """
+        with self._lock:
+            match kind:
+                case "execute_input":
+                    self._kept_before += self._kept
+                    self._clear()
+                case "clear_output":
+                    self._clear()
+                case "stream":
+                    return self._stream(content)
+                case _ if kind in _DISPLAYED:
+                    return self._display(kind, clean(content))
+                case _ if kind in _WIDGETS:
+                    return self._widget(content, buffers)
+                case _ if kind in _FAILED:
+                    return self._failure(clean(content)), ""
+            return content, ""
+
+    @property
+    def _kept(self) -> int:
+        return self._printed + self._displayed + self._widgets
+
+    def _clear(self) -> None:
+        self._printed = self._displayed = self._widgets = self._notices = 0
+        self._is_cut = False
+
+    def _room(self, used: int, limit: int) -> int:
+        """Return the bytes left: of the cell's share, and of the notebook."""
+        return max(0, min(limit - used, self._notebook_limit - self._kept_before - self._kept))
+
+    def _stream(self, content: Content) -> tuple[Content | None, str]:
+        if self._is_cut:
+            return None, ""
+        room = self._room(self._printed, self._printed_limit)
+        text = str(content.get("text", ""))[: room + 1]  # a character is a byte at least
+        kept = text.encode("utf-8", "replace")
+        if len(kept) <= room:
+            self._printed += len(kept)
+            return {**content, "text": kept.decode()}, ""
+        self._is_cut = True
+        self._printed += room
+        shown = _whole_lines(kept[:room].decode("utf-8", "ignore"))
+        return (
+            {**content, "text": shown} if shown else None
+        ), f"\n[output cut here: {self._why(self._printed_limit)}]\n"
+
+    def _display(self, kind: str, content: Content) -> tuple[Content | None, str]:
+        size = _size(content) + _OVERHEAD
+        name = str((content.get("transient") or {}).get("display_id") or "")
+        if kind == "update_display_data":
+            size -= self._by_display.get(name, 0)
+        if size <= self._room(self._displayed, self._displayed_limit):
+            self._displayed += size
+            if name:
+                self._by_display[name] = self._by_display.get(name, 0) + size
+            return content, ""
+        said = f"[an output of {size / MIB:,.1f} MiB is left out: {self._why(self._displayed_limit)}]\n"
+        return None, self._notice(said)
+
+    def _widget(self, content: Content, buffers: int) -> tuple[Content | None, str]:
+        size = _size(content) + buffers
+        if size <= self._room(self._widgets, self._displayed_limit):
+            self._widgets += size
+            return content, ""
+        return None, self._notice(f"[widget messages are left out: {self._why(self._displayed_limit)}]\n")
+
+    def _failure(self, content: Content) -> Content:
+        if "ename" not in content:
+            return content
+        trace = _shortened("\n".join(map(str, content.get("traceback") or ())), _TRACEBACK)
+        return {
+            **content,
+            "ename": str(content["ename"])[:_NAME],
+            "evalue": _shortened(str(content.get("evalue", "")), _VALUE),
+            "traceback": trace.split("\n") if trace else [],
+        }
+
+    def _notice(self, text: str) -> str:
+        self._notices += 1
+        return text if self._notices <= _NOTICES else ""
+
+    def _why(self, limit: int) -> str:
+        if self._kept_before + self._kept >= self._notebook_limit - _OVERHEAD:
+            return f"a notebook keeps {self._notebook_limit / MIB:,.0f} MiB of output"
+        return f"a cell keeps {limit / MIB:,.0f} MiB of it"
+
+
+def clean(value: Any) -> Any:
+    r"""Return a message's content whose texts are Unicode: a lone surrogate, which no file can hold, becomes `?`.
+
+    >>> clean({"text/plain": ["caf\udce9"]})
+    {'text/plain': ['caf?']}
+    """
+    match value:
+        case str():
+            return value if value.isascii() else value.encode("utf-8", "replace").decode()
+        case dict():
+            return {clean(name): clean(one) for name, one in value.items()}
+        case list() | tuple():
+            return [clean(one) for one in value]
+        case _:
+            return value
+
+
+def _size(value: Any) -> int:
+    match value:
+        case str():
+            return len(value) if value.isascii() else len(value.encode("utf-8", "replace"))
+        case bytes():
+            return len(value) * 4 // 3  # as base64
+        case dict():
+            return sum(_size(name) + _size(one) for name, one in value.items())
+        case list() | tuple():
+            return sum(map(_size, value)) + len(value)
+        case _:
+            return len(json.dumps(value, default=str))
+
+
+def _whole_lines(text: str) -> str:
+    """Return a text up to its last line end, if that is near: half a secret would not be recognized as one."""
+    end = text.rfind("\n") + 1
+    return text[:end] if len(text) - end < _LINE and end else text
+
+
+def _shortened(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters left out ...]\n{text[-half:]}"

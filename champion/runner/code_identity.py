@@ -1,0 +1,243 @@
+"""The code that a run used, recorded by its kernel, and whether that code is the same now.
+
+A run is repeated if the code it used has changed, and only then: a file that the run did not use plays no part. Of
+Python files the syntax tree counts, without docstrings and comments. Files have a label that survives a move:
+
+- `champion/...`, `schemas/...`, `sql/...`: Champion's own files;
+- `own/...`: modules below a folder of PYTHONPATH or beside the notebook, and files they read from their own folder;
+- an absolute path: code from anywhere else, as an editable installation or a script that was run.
+
+Also recorded are the settings whose names that code or the notebook mentions, but for those that only say where things
+are and how much they may take.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.machinery import all_suffixes
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import champion
+from champion import resources
+from champion.kernel.code_record import installed_folders
+from champion.parsed import parsed
+
+if TYPE_CHECKING:
+    from champion.settings import Settings
+
+ARTIFACT = "code.json"
+_PACKAGE = Path(champion.__file__).resolve().parent
+_OWN = "own/"
+_SETTINGS_FILE = "champion/settings.py"
+_PREFIX = "CHAMPION_"
+_PLACES = frozenset({  # where things are, and how much they may take: the data itself is an input of a run
+    "archive", "archive_pause", "archive_silence", "artifacts_uri", "disk_free_gb", "features_years", "home",
+    "lake_archive", "lake_uri", "lists", "mlflow_port", "normalized_years", "notebook_memory", "notebook_timeout",
+    "notify_block", "notify_url", "prefect_api_url", "prefect_database_url", "prefect_login", "prefect_port",
+    "promotion_webhook", "raw_years", "task_runner", "tracking_uri", "warehouse_cluster", "warehouse_dsn", "work_pool",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a run used: digests of files by label, names of modules asked for, values of settings as text."""
+
+    files: Mapping[str, str]
+    asked: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the files and settings."""
+        return hashlib.sha256(json.dumps([dict(self.files), dict(self.settings)], sort_keys=True).encode()).hexdigest()
+
+
+def not_installed(folders: Sequence[Path]) -> tuple[Path, ...]:
+    """Return, without repetition, the folders that are not of the standard library or of installed packages."""
+    return tuple(one for one in dict.fromkeys(folders) if not f"{one}{os.sep}".startswith(installed_folders()))
+
+
+def used(settings: Settings, record: Path, folders: Sequence[Path], sources: str) -> Code | None:
+    """Return the code that a kernel recorded in a file; `sources` is the text of the notebook's cells.
+
+    A file that has changed since it was used has no digest. None where there is no record.
+    """
+    try:
+        heard = parsed(dict[str, Any], record.read_bytes())
+    except (OSError, ValueError):
+        return None
+    files, mentioned = {}, _mentions_of_text(sources)
+    for name, raw in heard["files"].items():
+        path, label = Path(name), _label(Path(name), folders)
+        content = _content(path)
+        same = content is not None and hashlib.sha256(content).hexdigest() == raw
+        files[label] = _digest(content, path.suffix) if content is not None and same else ""
+        if content is not None and label != _SETTINGS_FILE:
+            mentioned |= _mentions(content, path.suffix)
+    return Code(files, tuple(heard["asked"]), _values(settings, mentioned))
+
+
+def changes(settings: Settings, before: Code, folders: Sequence[Path]) -> list[str]:
+    """Return what of a run's code or settings is different now, as clauses; empty where all is the same."""
+    changed = [label for label, digest in before.files.items() if not digest or _now(label, folders) != digest]
+    ours = [label for label in changed if label.startswith(("champion/", "schemas/", "sql/"))]
+    found = [f"{label.removeprefix(_OWN)} changed" for label in changed if label not in ours]
+    found += [f"module {name} is found elsewhere" for name in _taken(before, folders)]
+    if ours:
+        more = f" and {len(ours) - 1} more" if len(ours) > 1 else ""
+        found.append(f"Champion's code changed ({ours[0]}{more})")
+    now = _values(settings, set(before.settings))
+    found += [
+        f"setting {name} is {now.get(name, 'gone')}, was {value}"
+        for name, value in before.settings.items()
+        if now.get(name) != value
+    ]
+    return found
+
+
+def to_json(code: Code) -> dict[str, Any]:
+    """Return the code as JSON holds it; `from_json` reads it."""
+    return {"files": dict(code.files), "asked": list(code.asked), "settings": dict(code.settings)}
+
+
+def from_json(content: bytes) -> Code | None:
+    """Return the code that `to_json` wrote, None where it is damaged."""
+    try:
+        return parsed(Code, content)
+    except ValueError:
+        return None
+
+
+def _label(path: Path, folders: Sequence[Path]) -> str:
+    for name, root in (("champion", _PACKAGE), *((one, resources.folder(one)) for one in ("schemas", "sql"))):
+        if path.is_relative_to(root):
+            return f"{name}/{path.relative_to(root).as_posix()}"
+    inside = [folder for folder in folders if path.is_relative_to(folder)]
+    if not inside:
+        return str(path)
+    return f"{_OWN}{path.relative_to(max(inside, key=lambda folder: len(folder.parts))).as_posix()}"
+
+
+def _now(label: str, folders: Sequence[Path]) -> str | None:
+    """Return the digest of what has a label now, None where nothing has."""
+    for path in _places(label, folders):
+        if (content := _content(path)) is not None:
+            return _digest(content, path.suffix)
+    return None
+
+
+def _places(label: str, folders: Sequence[Path]) -> Iterator[Path]:
+    root, _, rest = label.partition("/")
+    if label.startswith(_OWN):
+        yield from (folder / rest for folder in folders)
+    elif root == "champion":
+        yield _PACKAGE / rest
+    elif root in {"schemas", "sql"}:
+        yield resources.folder(root) / rest
+    else:
+        yield Path(label)
+
+
+def _taken(before: Code, folders: Sequence[Path]) -> list[str]:
+    """Return the modules that the run asked for and that another file of the own folders would be now."""
+    asked, found = set(before.asked), []
+    for name in sorted(asked & {name.partition(".")[0] for folder in folders for name in _listing(folder)}):
+        for folder in folders:
+            candidates = (f"{name}/__init__.py", *(f"{name}{suffix}" for suffix in all_suffixes()))
+            first = next((one for one in candidates if (folder / one).is_file()), None)
+            if first is not None:
+                label = _label(folder / first, folders)
+                if label not in before.files and not label.startswith("champion/"):
+                    found.append(name)
+                break
+    return found
+
+
+def _listing(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - names are all that is wanted
+    except OSError:
+        return []
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _digest(content: bytes, suffix: str) -> str:
+    return _of_python(content)[0] if suffix == ".py" else hashlib.sha256(content).hexdigest()
+
+
+def _mentions(content: bytes, suffix: str) -> frozenset[str]:
+    return _of_python(content)[1] if suffix == ".py" else frozenset()
+
+
+@lru_cache(maxsize=1024)
+def _of_python(content: bytes) -> tuple[str, frozenset[str]]:
+    """Return the digest of a module's syntax tree and the settings it mentions."""
+    try:
+        tree = ast.parse(content)
+        _drop_docstrings(tree)
+        digest = hashlib.sha256(ast.dump(tree).encode("utf-8", "surrogatepass")).hexdigest()
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return hashlib.sha256(content).hexdigest(), frozenset()
+    words = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    words |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return digest, _settings_named(words)
+
+
+def _mentions_of_text(text: str) -> frozenset[str]:
+    return _settings_named(set(re.findall(r"\w+", text)))
+
+
+def _drop_docstrings(tree: ast.Module) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = node.body[1:] or [ast.Pass()]
+
+
+@lru_cache(maxsize=1)
+def _setting_words() -> Mapping[str, frozenset[str]]:
+    """Return, by a word that code may hold, the settings it stands for: a name, a variable, or a property."""
+    from champion.settings import Settings  # noqa: PLC0415 - every module imports settings for its types alone
+
+    secret = {name for name, known in Settings.model_fields.items() if "SecretStr" in str(known.annotation)}
+    names = set(Settings.model_fields) - _PLACES - secret
+    words = {word: {name} for name in names for word in (name, f"{_PREFIX}{name.upper()}")}
+    tree = ast.parse((_PACKAGE / "settings.py").read_bytes())
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == Settings.__name__]
+    for method in (node for one in classes for node in one.body if isinstance(node, ast.FunctionDef)):
+        if method.name == "environment" or method.name.startswith("_"):  # it hands all of them on, and decides nothing
+            continue
+        inside = {node.attr for node in ast.walk(method) if isinstance(node, ast.Attribute)} & names
+        if inside:
+            words.setdefault(method.name, set()).update(inside)
+    return {word: frozenset(found) for word, found in words.items()}
+
+
+def _settings_named(words: set[str]) -> frozenset[str]:
+    known = _setting_words()
+    return frozenset(name for word in words & known.keys() for name in known[word])
+
+
+def _values(settings: Settings, names: set[str] | frozenset[str]) -> dict[str, str]:
+    every = settings.environment()
+    found = {name: every.get(f"{_PREFIX}{name.upper()}") for name in sorted(names)}
+    return {name: value for name, value in found.items() if value is not None}

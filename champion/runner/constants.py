@@ -1,0 +1,111 @@
+"""Which names of a `parameters` cell have a value that is the same in every run, read from its syntax, not run.
+
+A value is constant if it is made of literals, of constant names above it, of operators, and of calls of a few functions
+that depend on their arguments alone. Everything else, as `date.today()`, is known only to a run.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+
+_PURE = frozenset(
+    "abs bool dict divmod float frozenset int len list max min pow range round set sorted str sum tuple".split()
+)
+_MODULES = {  # constructors, by the module that has them
+    "datetime": frozenset({"date", "datetime", "time", "timedelta"}),
+    "pathlib": frozenset({"Path", "PurePath", "PurePosixPath"}),
+    "decimal": frozenset({"Decimal"}),
+}
+_PARSERS = frozenset({"fromisoformat", "fromordinal"})  # class methods that depend on their argument alone
+_METHODS = frozenset("isoformat join lower replace split strip upper".split())  # of a constant
+_COMPOSED = (
+    ast.JoinedStr, ast.FormattedValue, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp, ast.BinOp, ast.BoolOp,
+    ast.Compare, ast.IfExp, ast.Subscript,
+)  # fmt: skip
+_PARTS = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context, ast.Slice)
+
+
+def names(statements: Sequence[ast.stmt]) -> frozenset[str]:
+    """Return the names whose last assignment in the cell is constant, and those that are declared without a value."""
+    return _Cell(statements).constant
+
+
+def computed(statements: Sequence[ast.stmt]) -> list[str]:
+    """Return, as source text, what else in the cell is not constant: unpacked or conditional assignments, calls."""
+    return _Cell(statements).others
+
+
+class _Cell:
+    """One reading of a cell, statement by statement."""
+
+    def __init__(self, statements: Sequence[ast.stmt]) -> None:
+        self.others: list[str] = []
+        self._known: dict[str, bool] = {}
+        self._functions: dict[str, str] = {}  # what a name was imported as: 'datetime.date'
+        for statement in statements:
+            self._read(statement)
+
+    @property
+    def constant(self) -> frozenset[str]:
+        return frozenset(name for name, is_constant in self._known.items() if is_constant)
+
+    def _read(self, statement: ast.stmt) -> None:
+        match statement:
+            case ast.Import(names=found):
+                self._functions |= {one.asname or one.name: one.name for one in found}
+            case ast.ImportFrom(module=module, names=found):
+                self._functions |= {one.asname or one.name: f"{module}.{one.name}" for one in found}
+            case ast.AnnAssign(target=ast.Name(id=name), value=value):
+                self._known[name] = value is None or self._is_constant(value)
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                self._known[name] = self._is_constant(value)
+            case ast.Assign(targets=targets, value=value) if all(isinstance(one, ast.Name) for one in targets):
+                self._known |= dict.fromkeys(_bound(statement), self._is_constant(value))
+            case ast.Expr(value=value) if self._is_constant(value):
+                pass
+            case ast.Pass():
+                pass
+            case _:
+                bound = list(_bound(statement))
+                self._known |= dict.fromkeys(bound, False)
+                self.others.append(", ".join(bound) or ast.unparse(statement).splitlines()[0])
+
+    def _is_constant(self, value: ast.AST) -> bool:
+        match value:
+            case ast.Constant():
+                return True
+            case ast.Name(id=name):
+                return self._known.get(name, False)
+            case ast.Call(func=function, args=arguments, keywords=keywords):
+                given = [*arguments, *(one.value for one in keywords)]
+                return self._is_pure(function) and all(map(self._is_constant, given))
+            case _ if isinstance(value, (*_COMPOSED, *_PARTS)):
+                return all(map(self._is_constant, ast.iter_child_nodes(value)))
+            case _:
+                return False
+
+    def _is_pure(self, function: ast.expr) -> bool:
+        match function:
+            case ast.Name(id=name) if name in _PURE:
+                return name not in self._known and name not in self._functions
+            case ast.Attribute(value=owner, attr=name) if name in _PARSERS:
+                return self._is_pure(owner)
+            case ast.Attribute(value=owner, attr=name) if name in _METHODS and self._is_constant(owner):
+                return True
+        module, _, name = self._imported(function).rpartition(".")
+        return name in _MODULES.get(module, ())
+
+    def _imported(self, function: ast.expr) -> str:
+        match function:
+            case ast.Name(id=name) if name not in self._known:
+                return self._functions.get(name, "")
+            case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner not in self._known:
+                return f"{self._functions.get(owner, '')}.{name}"
+        return ""
+
+
+def _bound(statement: ast.stmt) -> Iterator[str]:
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id

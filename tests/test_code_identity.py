@@ -1,0 +1,282 @@
+"""What makes a run the same run: own modules, Champion's code without its prose, settings, computed defaults."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+from written import notebook
+
+from champion.runner import Outcome, code_identity, notebook as notebooks, parameters, run_notebook
+from champion.settings import Settings
+from champion.tracking import runs
+
+# MLflow 3.17 on SQLAlchemy 2.1
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+
+USES = """\
+from importlib import import_module
+import pack.inner, beside, late
+from champion import report
+try:
+    import faster
+except ImportError:
+    faster = None
+exec(compile(open(script).read(), script, "exec"))
+with open("made_here.py", "w") as stream:
+    stream.write("X = 1")
+import made_here
+report.publish(values={"found": [pack.inner.VALUE, beside.VALUE, late.VALUE, SCRIPT, faster is not None]})
+"""
+FILES = {
+    "path/pack/__init__.py": "",
+    "path/pack/inner.py": (
+        '"""Prose."""\nimport json, pathlib\n'
+        'VALUE = json.loads(pathlib.Path(__file__).with_name("w.json").read_text())\n'
+    ),
+    "path/pack/w.json": "1",
+    "path/unused.py": "VALUE = 1\n",
+    "second/late.py": "VALUE = 1\n",
+    "notebooks/beside.py": "VALUE = 1\n",
+    "script.py": "SCRIPT = 1\n",
+}
+
+
+@pytest.fixture
+def on_path() -> Iterator[Callable[..., None]]:
+    """A function that sets PYTHONPATH to some folders."""
+    before = os.environ.get("PYTHONPATH")
+
+    def put(*folders: Path) -> None:
+        os.environ["PYTHONPATH"] = os.pathsep.join(map(str, folders))
+
+    yield put
+    os.environ.pop("PYTHONPATH", None)
+    if before is not None:
+        os.environ["PYTHONPATH"] = before
+
+
+def test_a_run_is_repeated_if_code_it_used_has_changed_and_only_then(
+    tmp_path: Path, on_path: Callable[..., None]
+) -> None:
+    settings, root = Settings(home=tmp_path / "home"), tmp_path / "code"
+    for name, text in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    book = notebook(root / "notebooks", "uses", "script: str", USES)
+    on_path(root / "path", root / "second")
+
+    def run(**how: Any) -> tuple[Outcome, str]:
+        given = {"script": str(root / "script.py")}
+        done = run_notebook(settings, book, given, inputs={"bars": "a"}, **how)
+        found = [json.loads((root / "path/pack/w.json").read_text()), 1, 1, 1, False]
+        assert done.values["found"] == found or (root / "path/faster.py").exists()
+        return done.outcome, done.reason
+
+    first = run()
+    assert first == (Outcome.SUCCEEDED, "because it has not succeeded before")
+    assert run()[0] is Outcome.SKIPPED
+
+    # What does not matter: prose, a module that was not imported, a file beside that nobody read.
+    (root / "path/pack/inner.py").write_text(f"# a comment\n{FILES['path/pack/inner.py'].replace('Prose', 'Other')}\n")
+    (root / "path/unused.py").write_text("VALUE = 2\n")
+    (root / "path/note.txt").write_text("note")
+    assert run()[0] is Outcome.SKIPPED
+
+    run_of = runs.find_runs(settings, ["notebooks"], tags={"champion.notebook": "uses"})[0]
+    code = code_identity.from_json(Path(runs.location(run_of, "code.json")).read_bytes())
+    assert code is not None
+    assert run_of.tags["champion.code_hash"] == code.digest
+    own = {label for label in code.files if not label.startswith("champion/")}
+    assert own == {
+        "own/pack/__init__.py",
+        "own/pack/inner.py",
+        "own/pack/w.json",
+        "own/late.py",
+        "own/beside.py",
+        str(root / "script.py"),
+    }
+    folders = (root / "path", root / "second", root / "notebooks")
+    assert code_identity.changes(settings, code, folders) == []
+
+    # What matters, each by itself: the record is held against the files as they are then.
+    changed = {
+        "path/pack/inner.py": ("VALUE = 2\n", ["pack/inner.py changed"]),
+        "path/pack/w.json": ("2", ["pack/w.json changed"]),
+        "second/late.py": ("VALUE = 2\n", ["late.py changed"]),
+        "notebooks/beside.py": ("VALUE = 2\n", ["beside.py changed"]),
+        "script.py": ("SCRIPT = 2\n", [f"{root / 'script.py'} changed"]),
+        "path/faster.py": ("", ["module faster is found elsewhere"]),
+        "path/polars.py": ("", ["module polars is found elsewhere"]) if "polars" in code.asked else ("", []),
+        "path/late.py": ("VALUE = 2\n", ["late.py changed"]),
+        "path/beside/__init__.py": ("", ["module beside is found elsewhere"]),
+    }
+    for name, (text, reasons) in changed.items():
+        path = root / name
+        before = path.read_text() if path.exists() else None
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        assert code_identity.changes(settings, code, folders) == reasons, name
+        if before is None:
+            path.unlink()
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
+        else:
+            path.write_text(before)
+    gone = root / "second/late.py"
+    gone.rename(root / "late.txt")
+    assert code_identity.changes(settings, code, folders) == ["late.py changed"]
+    (root / "late.txt").rename(gone)
+
+    # A project that is moved as a whole is the same project, but for what it names by its absolute path.
+    moved = root.rename(tmp_path / "moved")
+    there = tuple(moved / folder.relative_to(root) for folder in folders)
+    assert code_identity.changes(settings, code, there) == [f"{root / 'script.py'} changed"]
+    moved.rename(root)
+
+    # And a changed module is run, with its new value.
+    (root / "path/pack/w.json").write_text("2")
+    assert run() == (Outcome.SUCCEEDED, "because pack/w.json changed")
+
+
+def test_champions_code_counts_as_far_as_it_was_used_and_without_its_prose(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    package = Path(code_identity.__file__).parents[1]
+    style = package / "plots/style.py"
+    tree = {
+        name: code_identity._digest((package / name).read_bytes(), ".py") for name in ("errors.py", "plots/style.py")
+    }
+    code = code_identity.Code({f"champion/{name}": digest for name, digest in tree.items()})
+    assert code_identity.changes(settings, code, ()) == []
+    text = style.read_text()
+    prose = text.replace('"""', '"""Once more. ', 1) + "\n# a comment\n"
+    assert code_identity._digest(prose.encode(), ".py") == tree["plots/style.py"]
+    assert code_identity._digest((text + "\nX = 1\n").encode(), ".py") != tree["plots/style.py"]
+    other = code_identity.Code({**code.files, "champion/plots/style.py": "0"})
+    assert code_identity.changes(settings, other, ()) == ["Champion's code changed (champion/plots/style.py)"]
+    edited = code_identity.Code({"champion/errors.py": ""})  # changed while it ran: never the same
+    assert code_identity.changes(settings, edited, ()) == ["Champion's code changed (champion/errors.py)"]
+
+
+@given(st.sampled_from(['"""One."""\n', "# one\n", "\n\n", ""]), st.sampled_from(["", "# end", "\n"]))
+def test_prose_around_code_changes_no_digest(head: str, tail: str) -> None:
+    plain = b"def f(a):\n    return a\n\nclass C:\n    x = 1\n"
+    text = (
+        f'{head}def f(a):\n    """Say."""  # why\n    return a  # this\n\nclass C:\n    """Doc."""\n    x = 1\n{tail}'
+    )
+    assert code_identity._digest(text.encode(), ".py") == code_identity._digest(plain, ".py")
+    assert code_identity._digest(text.replace("return a ", "return -a ").encode(), ".py") != code_identity._digest(
+        plain, ".py"
+    )
+
+
+def used(settings: Settings, folder: Path, sources: str, **files: str) -> code_identity.Code:
+    heard: dict[str, str] = {}
+    for name, text in files.items():
+        path = folder / f"{name}.py"
+        path.write_text(text)
+        heard[str(path)] = hashlib.sha256(text.encode()).hexdigest()
+    record = folder / "record.json"
+    record.write_text(json.dumps({"files": heard, "asked": sorted(files)}))
+    found = code_identity.used(settings, record, (folder,), sources)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    "mention",
+    [
+        "settings().gate_margin",
+        "getattr(settings(), 'gate_margin')",
+        "import os; os.environ['CHAMPION_GATE_MARGIN']",
+    ],
+)
+def test_a_setting_counts_where_the_code_or_the_notebook_names_it(tmp_path: Path, mention: str) -> None:
+    settings = Settings(home=tmp_path, gate_margin=0.1, notebook_timeout=5, holidays="2024-01-26")
+    in_module, in_cell = used(settings, tmp_path, "print(1)", own=mention), used(settings, tmp_path, mention, own="")
+    for code in (in_module, in_cell):
+        assert code.settings == {"gate_margin": "0.1"}
+        assert code_identity.changes(settings, code, (tmp_path,)) == [] or code is in_module
+    own = used(settings, tmp_path, mention, own="x = 1")
+    changed = settings.model_copy(update={"gate_margin": 0.2, "notebook_timeout": 6})
+    assert code_identity.changes(changed, own, (tmp_path,)) == ["setting gate_margin is 0.2, was 0.1"]
+    assert used(settings, tmp_path, "settings().closed", own="").settings == {"holidays": "2024-01-26"}
+    places = "settings().home, settings().notebook_timeout, settings().warehouse_dsn, settings().lake"
+    assert used(settings, tmp_path, places, own=places).settings == {}
+
+
+def test_code_that_is_not_recorded_is_not_the_same(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    assert code_identity.used(settings, tmp_path / "none.json", (), "") is None
+    (tmp_path / "broken.json").write_text("{")
+    assert code_identity.used(settings, tmp_path / "broken.json", (), "") is None
+    assert code_identity.from_json(b"[]") is None
+
+
+COMPUTED = [
+    "import time\nx: str = time.strftime('%H')",
+    "from datetime import date\nx: date = date.today()",
+    "import datetime as dt\nx = dt.datetime.now()",
+    "from pathlib import Path\nx: str = str(Path.cwd())",
+    "import os\nx: str = os.environ['HOME']",
+    "import random\nx: float = random.random()",
+    "from mine import date\nx: str = date(2024, 1, 1)",
+    "from datetime import date\nnow = date.today()\nx: date = now",
+    "x: list = [i for i in range(3)]",
+    "int = lambda text: text\nx: str = int('1')",
+    "x: str = open('/etc/hostname').read()",
+    "x: int = id(5)",
+    "x: int = hash('a')",
+]
+CONSTANT = [
+    "x: int = 5",
+    "x: int = 60 * 60",
+    "x: int = -1",
+    "from datetime import date\nx: date = date(2024, 1, 1)",
+    "import datetime\nx: str = datetime.date(2024, 1, 1)",
+    "from datetime import date, timedelta\nday = date(2024, 1, 1)\nx: str = (day - timedelta(days=3)).isoformat()",
+    "from datetime import date\nx: date = date.fromisoformat('2024-01-01')",
+    "from pathlib import Path\nx = Path('a') / 'b'",
+    "n = 3\nx: list[int] = [n, n * 2]",
+    "x: dict = {'a': {1, 2}}",
+    "x: str = f'{1 + 1}'",
+    "x: int",
+    "x: float = float('1.5') if True else 2.0",
+]
+
+
+@pytest.mark.parametrize("source", COMPUTED)
+def test_a_computed_default_is_known_to_a_run_alone(source: str) -> None:
+    assert parameters.read(source, "book")["x"].computed
+
+
+@pytest.mark.parametrize("source", CONSTANT)
+def test_a_default_of_literals_and_constructors_is_the_same_in_every_run(source: str) -> None:
+    assert not parameters.read(source, "book")["x"].computed
+    assert parameters.undetermined(source) == []
+
+
+@pytest.mark.parametrize(
+    "source", ["import time\na, b = time.time(), 1", "print(1)", "if 1:\n    y = 2", "x = 1\nx += 1"]
+)
+def test_what_else_a_parameters_cell_computes_is_named(source: str) -> None:
+    assert len(parameters.undetermined(source)) == 1
+
+
+def test_a_notebook_with_a_computed_default_is_skipped_only_where_the_value_is_given(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    book = notebook(tmp_path, "now", 'import time\nstamp: str = time.strftime("%H:%M:%S")\nn: int = 1', "print(stamp)")
+    assert notebooks.find(book).computed({}) == ["stamp"]
+    assert notebooks.find(book).computed({"stamp": "1"}) == []
+    given: dict[str, Any] = {"inputs": {"bars": "a"}}
+    outcomes = [run_notebook(settings, book, **given) for _ in range(2)]
+    assert [done.outcome for done in outcomes] == [Outcome.SUCCEEDED] * 2
+    assert outcomes[1].reason == "because only a run knows stamp: its value is computed"
+    fixed = [run_notebook(settings, book, {"stamp": "10:00:00"}, **given) for _ in range(2)]
+    assert [done.outcome for done in fixed] == [Outcome.SUCCEEDED, Outcome.SKIPPED]

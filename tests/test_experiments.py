@@ -1,0 +1,109 @@
+"""A notebook's runs are in one experiment whoever starts them; trainings by hand count as trials and reuse versions."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from written import notebook
+
+from champion import training
+from champion.estimators import Recipe
+from champion.lake import Lake
+from champion.pipeline import notebook_data, trials
+from champion.pipeline.register import Task, register_challenger
+from champion.runner import notebook as notebooks, run_notebook
+from champion.settings import Settings
+from champion.splits import PurgedWalkForward
+from champion.tracking import experiments, registry, runs
+from champion.training import TrainingResult
+from champion.universe import find
+
+# MLflow 3.17 on SQLAlchemy 2.1
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+
+SESSIONS, INSTRUMENTS, HORIZON = 60, 20, 5
+DATA = {"normalized_equity_ohlc": "a" * 64}
+
+
+def panel() -> pl.DataFrame:
+    """A market whose returns follow `signal`."""
+    random, count = np.random.default_rng(5), SESSIONS * INSTRUMENTS
+    signal = random.uniform(-0.5, 0.5, size=count)
+    days = [date(2024, 1, 1) + timedelta(days=n) for n in range(SESSIONS)]
+    names = [f"S{n:02}" for n in range(INSTRUMENTS)]
+    return pl.DataFrame(
+        {
+            "instrument_id": names * SESSIONS,
+            "symbol": names * SESSIONS,
+            "trade_date": [day for day in days for _ in names],
+            "signal": signal,
+            "forward_return": signal + 0.3 * random.normal(size=count),
+        }
+    ).with_columns(label_end=pl.col("trade_date") + timedelta(days=HORIZON))
+
+
+def fitted(frame: pl.DataFrame, seed: int = 3) -> TrainingResult:
+    return training.fit(frame, Recipe("logistic", seed=seed), ("signal",), PurgedWalkForward(2, HORIZON, 2))
+
+
+def test_trainings_by_hand_are_trials_of_the_one_experiment_and_reuse_what_is_registered(tmp_path: Path) -> None:
+    settings, frame = Settings(home=tmp_path / "home"), panel()
+    task = Task(find("all"), HORIZON, 1)
+    ic = pl.DataFrame({"trade_date": [date(2024, 1, 1)], "ic": [0.1]})
+    assert trials.known(settings, ic).count == 0
+
+    # By a flow, or a copy of the notebook: any run that registers is a trial.
+    copied = runs.open_run(settings, experiments.OTHER, "mine", tags={"champion.notebook": "mine"})
+    first = register_challenger(settings, fitted(frame), frame, task, run_id=copied, data=DATA)
+    assert trials.known(settings, ic).count == 0  # it has not ended
+    runs.close_run(settings, copied, "succeeded")
+    assert trials.known(settings, ic).count == 1
+
+    # By hand: the same model is the version that it is, another one has a run in the same experiment as a flow's.
+    again = register_challenger(settings, fitted(frame), frame, task, run_id=None, data=DATA)
+    assert again.number == first.number
+    other = register_challenger(settings, fitted(frame.head(1100), 4), frame.head(1100), task, run_id=None, data=DATA)
+    assert other.number == first.number + 1
+    run = runs.get(settings, other.run_id)
+    assert [found.run_id for found in runs.find_runs(settings, [experiments.TRAINING])] == [run.run_id]
+    assert (run.status, run.parameters["model"], run.parameters["horizon"]) == ("FINISHED", "logistic", "5")
+    assert trials.known(settings, ic).count == 2
+    assert register_challenger(settings, fitted(frame), frame, task, run_id=None, data={"bars": "b"}).number == 3
+    assert [version.number for version in registry.versions(settings)] == [3, 2, 1]
+
+    # The training notebook counts in whatever experiment an earlier version put it, and so do its runs by hand.
+    old = runs.open_run(
+        settings, experiments.OTHER, "training", tags={"champion.notebook": "training"}, parameters={"model": "old"}
+    )
+    by_hand = runs.open_run(settings, experiments.TRAINING, "training by hand", parameters={"model": "older"})
+    for run_id in (old, by_hand):
+        runs.close_run(settings, run_id, "succeeded")
+    assert trials.known(settings, ic).count == 5
+
+
+def test_every_notebook_of_champion_has_one_experiment(tmp_path: Path) -> None:
+    own = {name: experiments.of_notebook(name) for name in notebooks.names() if "/" not in name}
+    assert {name for name, experiment in own.items() if experiment == experiments.OTHER} <= {"welcome"}
+    settings = Settings(home=tmp_path / "home")
+    run_notebook(settings, notebook(tmp_path, "decay", "n: int = 1"))
+    assert runs.find_runs(settings, ["model-health"])[0].name == "decay"
+
+
+def test_what_a_notebook_reads_and_writes_is_known_in_one_place(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    lake = Lake(settings.lake)
+    given = {"feature_set": "v1", "start": "2024-01-01", "end": "2024-01-31", "as_of": "2024-01-31"}
+    features = notebook_data.of_notebook(settings, "features", given)
+    assert features == notebook_data.of_features(lake, "v1", date(2024, 1, 1), date(2024, 1, 31))
+    assert features is not None
+    assert features.writes == ("features_equity_indicators",)
+    assert set(features.written(lake)) == {"features_equity_indicators"}
+    training_reads = notebook_data.of_notebook(settings, "training", given)
+    assert training_reads is not None
+    assert set(training_reads.inputs) >= {"normalized_equity_ohlc", "features_equity_indicators"}
+    assert notebook_data.of_notebook(settings, "scoring", {"session": "2024-01-31"}) is None  # no champion
+    assert notebook_data.of_notebook(settings, "mine", {}) is None
