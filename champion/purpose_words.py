@@ -98,6 +98,7 @@ _THOUSANDS = r"\d{1,3}(?:,\d{2})*,\d{3}(?![\d,])(?:\.\d+)?"
 _TOKEN = re.compile(rf"(?P<number>{_THOUSANDS}|\d+(?:\.\d+)?)|(?P<word>[a-z]+)|(?P<mark>\S)")
 _ABBREVIATED = re.compile(r"\b[a-z](?:\.\s?[a-z])+\b\.?|\bf\s?/?\s?v\b|\bag\s?m\b")  # F.V., A.G.M., F/V
 _APART = re.compile(r"(?:^|[\s(])\.\Z")  # a dot before the number that touches no word: `Rs .50`
+_LONGEST_NUMBER = 12  # characters; no ratio and no amount has more
 _FUZZY = 5
 _LONG = 8
 
@@ -137,8 +138,9 @@ def tokens(text: str) -> tuple[Token, ...]:
         elif match["number"]:
             dotted = bool(_APART.search(plain, 0, match.start()))
             tight = match.end() < len(plain) and plain[match.end()].isalpha()
-            value = float(match["number"].replace(",", ""))
-            found.append(Token("number", match["number"], value, dotted, tight))
+            digits = match["number"].replace(",", "")
+            concept = "number" if len(digits) <= _LONGEST_NUMBER else "unknown"
+            found.append(Token(concept, digits, float(digits[:_LONGEST_NUMBER]), dotted, tight))
         elif match["word"]:
             following = matches[place + 1]["word"] if place + 1 < len(matches) else None
             read, skip = _word_tokens(match["word"], following)

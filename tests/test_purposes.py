@@ -112,6 +112,8 @@ def test_dividends(text: str, amounts: list[float], percents: list[float]) -> No
         "Bonus 1:1:1",
         "Bonus 1.1",
         "Bonus 1:0",
+        f"Bonus {'9' * 400}:1",
+        f"Dividend Rs {'9' * 400}",
         "Bonus",
         "Bonus 1:1 (Cancelled)",
         "Bonus 1:1 Zzcps",
