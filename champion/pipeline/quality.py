@@ -15,7 +15,7 @@ from itertools import groupby
 import polars as pl
 
 from champion import clock, contracts, quality
-from champion.acceptance import ACCEPTED, parse_key
+from champion.acceptance import ACCEPTED, accepted_rows, key, parse_key
 from champion.errors import QualityGateError, UsageError
 from champion.lake import Lake
 from champion.pipeline.actions import known_factors
@@ -101,11 +101,11 @@ def recorded(lake: Lake, start: date | None = None, end: date | None = None) -> 
     found, known = lake.scan(FINDINGS, start, end).collect(), accepted(lake).select(list(ACCEPTED))
     place = ["session", "gate", "instrument_id"]
     covered = pl.concat(
-        quality.accepted_rows(found.filter((pl.col("gate") == "completeness") == least), known, -1 if least else 1)
+        accepted_rows(found.filter((pl.col("gate") == "completeness") == least), known, -1 if least else 1)
         for least in (True, False)
     ).select(*place, state=pl.lit("accepted"))
     rows = found.join(covered, on=place, how="left").sort(place)
-    keys = [quality.key(*one) for one in rows.select("gate", "session", "instrument_id").iter_rows()]
+    keys = [key(*one) for one in rows.select("gate", "session", "instrument_id").iter_rows()]
     return rows.select(
         pl.Series("key", keys, pl.String),
         pl.when(pl.col("gate").is_in(quality.ERRORS))
@@ -160,7 +160,7 @@ def _finding(lake: Lake, text: str, limits: Limits | None) -> pl.DataFrame:
     found = check(lake, since, session, limits=limits, identity=gate == "identity").findings.filter(session=session)
     row = found.filter(gate=gate, instrument_id=instrument_id)
     if row.is_empty():
-        there = [quality.key(*one) for one in found.select("gate", "session", "instrument_id").rows()]
+        there = [key(*one) for one in found.select("gate", "session", "instrument_id").rows()]
         shown = f"its findings are {', '.join(there[:10])}" if there else "it has no findings"
         raise UsageError(f"{text} is no finding of session {session}: {shown}")
     return row
