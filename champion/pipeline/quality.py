@@ -18,11 +18,14 @@ from champion import clock, contracts, quality
 from champion.acceptance import ACCEPTED, accepted_rows, key, parse_key
 from champion.errors import QualityGateError, UsageError
 from champion.lake import Lake
+from champion.normalize import EQUITY_SERIES
 from champion.pipeline.actions import known_factors
 from champion.pipeline.bars import BARS
 from champion.pipeline.lineage import reviewed
 from champion.quality import Judged, Verdict, require
 from champion.quality_limits import Limits
+from champion.succession import Contradiction
+from champion.symbol_runs import invalid
 
 __all__ = [
     "ACCEPTANCES",
@@ -167,8 +170,14 @@ def _finding(lake: Lake, text: str, limits: Limits | None) -> pl.DataFrame:
 
 
 def _contradictions(lake: Lake, sessions: Sequence[date]) -> pl.DataFrame:
-    """Return as findings what the lineage does not follow, each on the first session on or after its date."""
+    """Return as findings what the lineage does not follow, each on the first session on or after its date.
+
+    Texts that are no ISIN are among them: those of the judged sessions, once for each symbol.
+    """
     lineage, found = reviewed(lake)
+    shares = lake.scan(BARS, sessions[0], sessions[-1]).filter(pl.col("series").is_in(EQUITY_SERIES))
+    wrong = invalid(shares.select("symbol", "isin", session="trade_date")).iter_rows()
+    found += tuple(Contradiction("isin_invalid", day, symbol, f"{isin!r} is no ISIN") for symbol, isin, day in wrong)
     rows: dict[tuple[date, str], list[str]] = {}
     symbols: dict[tuple[date, str], str] = {}
     for one in found:
