@@ -97,13 +97,12 @@ class Lineage:
     def _names(self) -> _Timelines:
         """From each symbol to the names of its bearers and their first dates, by one walk forward through time."""
         found: dict[str, list[tuple[date, str]]] = {}
-        events = sorted([*self.changes, *self.restarts], key=itemgetter(0))
-        for day, of_day in groupby(events, key=itemgetter(0)):
-            together = list(of_day)
-            for event in together:
-                if len(event) == 2:  # noqa: PLR2004 - a restart: its date and symbol
-                    found.setdefault(event[1], []).append((day, f"{event[1]}@{day}"))
-            for _, before, after in self._in_turn([event for event in together if len(event) == 3]):  # noqa: PLR2004
+        changes = {day: list(of_day) for day, of_day in groupby(self.changes, key=itemgetter(0))}
+        returned = {day: list(of_day) for day, of_day in groupby(self.restarts, key=itemgetter(0))}
+        for day in sorted(changes.keys() | returned.keys()):
+            for _, symbol in returned.get(day, ()):
+                found.setdefault(symbol, []).append((day, f"{symbol}@{day}"))
+            for _, before, after in self._in_turn(changes.get(day, [])):
                 bearer = found[before][-1][1] if before in found else before
                 found.setdefault(after, []).append((day, bearer))
                 found.setdefault(before, []).append((day, f"{before}@{day}"))

@@ -9,6 +9,7 @@ A hole in the lake is no session step: sessions are compared with earlier ones o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -149,11 +150,12 @@ def judge(judged: Judged, as_of: date | None = None) -> Verdict:
     if judged.identity is not None:
         found.append(_by_bar("identity", judged, judged.identity, 1, 0.0, "contradictions of symbol and ISIN"))
     gates = [gate for gate, _, _ in found] + ([] if as_of is None else [_freshness(judged, as_of)])
-    findings, accepted = (
-        pl.concat([one[place].select(list(FINDINGS)) for one in found]).sort("session", "gate", "instrument_id")
-        for place in (1, 2)
-    )
+    findings, accepted = _together(rows for _, rows, _ in found), _together(rows for _, _, rows in found)
     return Verdict(pl.DataFrame(gates, schema=GATES, orient="row"), findings, accepted)
+
+
+def _together(found: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    return pl.concat([rows.select(list(FINDINGS)) for rows in found]).sort("session", "gate", "instrument_id")
 
 
 def unadjusted_gaps(bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:

@@ -202,7 +202,7 @@ class _Walk:
                 of_isin[run.isin].append(run)
         wrong: dict[Run, Run] = {}
         for mine in _stretches(runs):
-            latest = {run.isin: place for place, run in enumerate(mine) if run.isin}
+            latest: dict[str | None, int] = {run.isin: place for place, run in enumerate(mine) if run.isin}
             place = 0
             while place < len(mine):
                 begin, end = mine[place], latest.get(mine[place].isin, place)

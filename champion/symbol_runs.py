@@ -49,12 +49,18 @@ def listings(rows: pl.LazyFrame) -> pl.DataFrame:
     return _priced(typed, _runs(_filled(_apart(typed, groups))))
 
 
-def invalid(listed: pl.LazyFrame) -> pl.DataFrame:
-    """Return the ISINs of rows (symbol, isin, session) that are no evidence: symbol, isin, session of the first bar."""
-    known = listed.select("isin").unique().collect()["isin"].drop_nulls()
+def invalid(rows: pl.LazyFrame) -> pl.DataFrame:
+    """Return what stands for an ISIN and is none: symbol, isin, session of the first bar; null is no such text.
+
+    >>> from datetime import date
+    >>> found = {"symbol": ["A", "B"], "isin": ["INE002A01018", "DUMMY"], "session": [date(2024, 1, 2)] * 2}
+    >>> invalid(pl.LazyFrame(found)).select("symbol", "isin").rows()
+    [('B', 'DUMMY')]
+    """
+    known = rows.select(pl.col("isin").drop_nulls().unique()).collect()["isin"]
     wrong = [isin for isin in known if not is_valid(isin)]
-    found = listed.filter(pl.col("isin").is_in(wrong)).group_by("symbol", "isin").agg(pl.col("session").min())
-    return found.sort("session", "symbol", "isin").collect() if wrong else found.head(0).collect()
+    found = rows.filter(pl.col("isin").is_in(wrong)).group_by("symbol", "isin").agg(pl.col("session").min())
+    return found.sort("session", "symbol", "isin").collect()
 
 
 def _spans(rows: pl.LazyFrame, stretch: pl.Expr) -> pl.DataFrame:

@@ -15,7 +15,7 @@ import champion as ch
 from champion import workspace
 from champion.envelope import session_close
 from champion.lake import Lake
-from champion.pipeline import lineage
+from champion.pipeline import lineage, quality
 from champion.pipeline.adjusted import adjusted_bars
 from champion.pipeline.bars import BARS, equity_bars
 from champion.pipeline.fetch import fetch, staged
@@ -121,7 +121,11 @@ def test_a_placeholder_merges_no_companies(tmp_path: Path, wrong: str) -> None:
         september: [("ONE", "INE003P01014", 321.0, 330.0), ("TWO", wrong, 0.0, 90.0)],
         september + timedelta(1): [("ONE", "INE003P01014", 330.0, 331.0), ("TWO", "INE004P01012", 90.0, 91.0)],
     }
-    assert instruments(market(tmp_path, days)) == [("ONE", "NSE:ONE"), ("TWO", "NSE:TWO")]
+    made = market(tmp_path, days)
+    assert instruments(made) == [("ONE", "NSE:ONE"), ("TWO", "NSE:TWO")]
+    found = quality.check(Lake(made.lake), august, september, identity=True).findings.filter(gate="identity")
+    assert found.select("session", "symbol").rows() == [(august, "ONE"), (september, "TWO")]
+    assert found["detail"].unique().to_list() == [f"isin_invalid: '{wrong}' is no ISIN"]
 
 
 def test_a_list_that_the_bars_contradict_is_a_finding(tmp_path: Path) -> None:

@@ -41,6 +41,16 @@ class Market:
     renames: tuple[tuple[int, str, str], ...]
 
 
+@dataclass
+class Company:
+    """A company while the market is made."""
+
+    symbol: str
+    close: float
+    serial: int = 1
+    traded: bool = False
+
+
 def day(number: int) -> date:
     return FIRST + timedelta(days=number * STEP)
 
@@ -57,7 +67,7 @@ def markets(draw: st.DrawFn) -> Market:
     symbols = [f"S{n}" for n in range(7)]
     free = dict.fromkeys(symbols, -1)  # symbol to the first session on which it may be taken
     bars, renames = [], []
-    alive: dict[int, list[object]] = {}
+    alive: dict[int, Company] = {}
     company = 0
     for number in range(SESSIONS):
         ready = [symbol for symbol, since in free.items() if since <= number]
@@ -65,10 +75,9 @@ def markets(draw: st.DrawFn) -> Market:
             company += 1
             symbol = rng.choice(ready)
             del free[symbol]
-            alive[company] = [symbol, 1, 40.0 * 1.9**company, False]
+            alive[company] = Company(symbol, 40.0 * 1.9**company)
         for one, state in list(alive.items()):
-            symbol, serial, close, traded = state
-            assert isinstance(symbol, str) and isinstance(serial, int) and isinstance(close, float)  # noqa: PT018
+            symbol, serial, close, traded = state.symbol, state.serial, state.close, state.traded
             if traded and rng.random() < 0.03:
                 del alive[one]
                 free[symbol] = number + 17
@@ -79,15 +88,15 @@ def markets(draw: st.DrawFn) -> Market:
                 del free[after]
                 free[symbol] = number + 17
                 renames.append((number, symbol, after))
-                symbol = state[0] = after
+                symbol = state.symbol = after
             elif traded and rng.random() < 0.05:
-                serial = state[1] = serial + 1
-                state[2] = close / 5  # the previous close stays as traded
+                serial = state.serial = serial + 1
+                state.close = close / 5  # the previous close stays as traded
             elif traded and rng.random() < 0.1:
                 continue
-            after_close = float(state[2]) * rng.uniform(0.97, 1.03)  # type: ignore[arg-type]
+            after_close = state.close * rng.uniform(0.97, 1.03)
             bars.append(Bar(one, symbol, isin(one, serial), number, close, after_close))
-            state[2], state[3] = after_close, True
+            state.close, state.traded = after_close, True
     return Market(tuple(bars), tuple(renames))
 
 

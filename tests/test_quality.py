@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -208,7 +209,7 @@ def test_no_path_goes_past_a_failed_gate(modelled: Settings, tmp_path: Path) -> 
     lake = Lake(mine.lake)
     sessions = lake.sessions(BARS)
     shorten(lake, sessions[-2])
-    paths = {
+    paths: dict[str, Callable[[], object]] = {
         "build": lambda: build_features(lake, sessions[-2], sessions[-2]),
         "build what follows": lambda: build_features(lake, sessions[-1], sessions[-1]),
         "train": lambda: learn.training_frame(lake, sessions[-9], sessions[-1], horizon=5, universe=find("all")),

@@ -15,14 +15,17 @@ from itertools import groupby
 import polars as pl
 
 from champion import action_questions, clock, contracts, quality
-from champion.acceptance import ACCEPTED, parse_key
+from champion.acceptance import ACCEPTED, accepted_rows, key, parse_key
 from champion.errors import QualityGateError, UsageError
 from champion.lake import Lake
+from champion.normalize import EQUITY_SERIES
 from champion.pipeline.actions import known_factors
 from champion.pipeline.bars import BARS
 from champion.pipeline.lineage import reviewed
 from champion.quality import Judged, Verdict, require
 from champion.quality_limits import Limits
+from champion.succession import Contradiction
+from champion.symbol_runs import invalid
 
 __all__ = [
     "ACCEPTANCES",
@@ -101,11 +104,11 @@ def recorded(lake: Lake, start: date | None = None, end: date | None = None) -> 
     found, known = lake.scan(FINDINGS, start, end).collect(), accepted(lake).select(list(ACCEPTED))
     place = ["session", "gate", "instrument_id"]
     covered = pl.concat(
-        quality.accepted_rows(found.filter((pl.col("gate") == "completeness") == least), known, -1 if least else 1)
+        accepted_rows(found.filter((pl.col("gate") == "completeness") == least), known, -1 if least else 1)
         for least in (True, False)
     ).select(*place, state=pl.lit("accepted"))
     rows = found.join(covered, on=place, how="left").sort(place)
-    keys = [quality.key(*one) for one in rows.select("gate", "session", "instrument_id").iter_rows()]
+    keys = [key(*one) for one in rows.select("gate", "session", "instrument_id").iter_rows()]
     return rows.select(
         pl.Series("key", keys, pl.String),
         pl.when(pl.col("gate").is_in(quality.ERRORS))
@@ -160,15 +163,21 @@ def _finding(lake: Lake, text: str, limits: Limits | None) -> pl.DataFrame:
     found = check(lake, since, session, limits=limits, identity=gate == "identity").findings.filter(session=session)
     row = found.filter(gate=gate, instrument_id=instrument_id)
     if row.is_empty():
-        there = [quality.key(*one) for one in found.select("gate", "session", "instrument_id").rows()]
+        there = [key(*one) for one in found.select("gate", "session", "instrument_id").rows()]
         shown = f"its findings are {', '.join(there[:10])}" if there else "it has no findings"
         raise UsageError(f"{text} is no finding of session {session}: {shown}")
     return row
 
 
 def _contradictions(lake: Lake, sessions: Sequence[date]) -> pl.DataFrame:
-    """Return as findings what the lineage does not follow, each on the first session on or after its date."""
+    """Return as findings what the lineage does not follow, each on the first session on or after its date.
+
+    Texts that are no ISIN are among them: those of the judged sessions, once for each symbol.
+    """
     lineage, found = reviewed(lake)
+    shares = lake.scan(BARS, sessions[0], sessions[-1]).filter(pl.col("series").is_in(EQUITY_SERIES))
+    wrong = invalid(shares.select("symbol", "isin", session="trade_date")).iter_rows()
+    found += tuple(Contradiction("isin_invalid", day, symbol, f"{isin!r} is no ISIN") for symbol, isin, day in wrong)
     rows: dict[tuple[date, str], list[str]] = {}
     symbols: dict[tuple[date, str], str] = {}
     for one in found:
