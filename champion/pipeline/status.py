@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from champion import clock, contracts
+from champion.counting import counted
 from champion.lake import Lake
 from champion.settings import Settings
 
@@ -82,16 +82,15 @@ def datasets(lake: Lake) -> list[Dataset]:
 def _freshness(last: date | None) -> str:
     if last is None:
         return "no sessions yet; `champion demo`, or `champion backfill START END`"
-    today = clock.now().astimezone(ZoneInfo("Asia/Kolkata")).date()
-    age = today - last
-    return f"last session {last}, {age.days} days ago" if age > timedelta(0) else f"last session {last}, today"
+    age = (clock.today() - last).days
+    return f"last session {last}, {counted(age, 'day')} ago" if age > 0 else f"last session {last}, today"
 
 
 def _champion(settings: Settings) -> str:
     from champion.tracking import promotion  # noqa: PLC0415 - reading the ledger needs no MLflow, importing does
 
     entry = promotion.current_champion(settings)
-    return f"version {entry.version}, since {entry.effective or entry.at:%Y-%m-%d %H:%M} UTC" if entry else "none yet"
+    return f"version {entry.version}, since {clock.in_india(entry.effective or entry.at)} IST" if entry else "none yet"
 
 
 def last_runs(settings: Settings, limit: int, name: str | None = None) -> list[RunLine]:
@@ -107,7 +106,7 @@ def last_runs(settings: Settings, limit: int, name: str | None = None) -> list[R
     reach.require(settings)
     return [
         RunLine(
-            f"{run.started.astimezone(ZoneInfo('Asia/Kolkata')):%Y-%m-%d %H:%M}",
+            clock.in_india(run.started),
             run.name,
             run.outcome or run.status.lower(),
             _seconds(run.started, run.ended),
