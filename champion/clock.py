@@ -26,6 +26,15 @@ def today() -> date:
     return now().astimezone(INDIA).date()
 
 
+def in_india(moment: datetime) -> str:
+    """Return an aware moment as people in India read it, to the minute; headers say `IST`.
+
+    >>> in_india(datetime(2024, 12, 31, 20, 0, tzinfo=UTC))
+    '2025-01-01 01:30'
+    """
+    return f"{moment.astimezone(INDIA):%Y-%m-%d %H:%M}"
+
+
 def month_end(day: date) -> date:
     """Return the last day of the month that a date is in.
 

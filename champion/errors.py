@@ -47,6 +47,16 @@ class ChampionError(Exception):
     exit_code = 1
 
 
+def in_one_line(error: ChampionError) -> ChampionError:
+    """Return the error, which IPython then shows as its message alone, without the frames of libraries.
+
+    >>> in_one_line(UsageError("write one name"))._render_traceback_()
+    ['UsageError: write one name']
+    """
+    error._render_traceback_ = lambda: [f"{type(error).__name__}: {' '.join(str(error).split())}"]  # type: ignore[attr-defined]
+    return error
+
+
 class UsageError(ChampionError):
     """Bad arguments or settings."""
 

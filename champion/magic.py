@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from champion import workspace
-from champion.errors import UsageError
+from champion.errors import ChampionError, UsageError, in_one_line
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _PARAMETER = re.compile(r"\{\s*([A-Za-z_]\w*)\s*:")
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^'\\]|\\.|'')*'", re.DOTALL)  # and quoted text
 _TARGET = re.compile(r"\s*(?:([A-Za-z_]\w*)\s*<<)?(.*)", re.DOTALL)
 
 
@@ -39,8 +40,11 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
     def sql(line: str, cell: str = "") -> pl.DataFrame | None:
         """Ask the warehouse: `%sql select 1`, or `%%sql`, or `%%sql name <<` to keep the answer under a name."""
-        target, text = split_target(line)
-        answer = workspace.sql(f"{text}\n{cell}", **named_in(f"{text}\n{cell}", shell.user_ns))
+        try:
+            target, text = split_target(line)
+            answer = workspace.sql(f"{text}\n{cell}", **named_in(f"{text}\n{cell}", shell.user_ns))
+        except ChampionError as error:
+            raise in_one_line(error) from None
         if target is None:
             return answer
         shell.user_ns[target] = answer
@@ -69,10 +73,19 @@ def split_target(line: str) -> tuple[str | None, str]:
 
 
 def named_in(text: str, names: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of those `{name:Type}` parameters of `text` that `names` knows; a Series becomes an array.
+    """Return the values of the `{name:Type}` parameters of `text`; a Series becomes an array.
 
-    >>> named_in("select {a:Int8} + {b:Int8}", {"a": 1, "c": 2})
-    {'a': 1}
+    Raises:
+        UsageError: `names` has no value for some of them.
+
+    >>> named_in("select {a:Int8} + {b:Int8}", {"a": 1, "b": 2, "c": 3})
+    {'a': 1, 'b': 2}
     """
-    found = {name: names[name] for name in _PARAMETER.findall(text) if name in names}
+    asked = list(dict.fromkeys(_PARAMETER.findall(_COMMENT.sub("", text))))
+    if unset := [name for name in asked if name not in names]:
+        raise UsageError(
+            f"%%sql: no variable {', '.join(unset)} in this notebook; the query asks for "
+            f"{', '.join(f'{{{name}:...}}' for name in asked)}: assign it in a cell before"
+        )
+    found = {name: names[name] for name in asked}
     return {name: value.to_list() if isinstance(value, pl.Series) else value for name, value in found.items()}

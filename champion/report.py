@@ -10,14 +10,14 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from champion import files
-from champion.errors import NotebookError, UsageError
+from champion.errors import NotebookError, UsageError, in_one_line
 from champion.parsed import parsed
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ RESULT_DIR = "CHAMPION_RESULT_DIR"
 RESULT = "result.json"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _DPI = 110
+_KINDS = ("metrics", "figures", "tables", "values", "outputs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,14 @@ class _Published:
 
 
 def publish(
-    *,
+    *positional: object,
     metrics: Mapping[str, float] | None = None,
     figures: Mapping[str, Figure] | None = None,
     tables: Mapping[str, pl.DataFrame] | None = None,
     documents: Mapping[str, JSON] | None = None,
     values: Mapping[str, JSON] | None = None,
     outputs: Mapping[str, str] | None = None,
+    **unknown: object,
 ) -> dict[str, Any]:
     """Return what was published; under the runner it is also on disk when this returns.
 
@@ -58,26 +60,29 @@ def publish(
     runner is refused.
 
     Raises:
-        UsageError: a name is not made of letters, digits and `_ . -`; a metric is not a finite number; a value
-            is not JSON; or something was published already.
+        UsageError: an argument is not one of these, or not a mapping; a name is not made of letters, digits and
+            `_ . -`; a metric is not a finite number, a figure not a figure, a table not a frame, a value not JSON; or
+            something was published already. A notebook shows it in one line.
 
     >>> publish(metrics={"rows": 2}, values={"session": "2024-01-15"})["metrics"]
     {'rows': 2.0}
     """
-    result: dict[str, Any] = {
-        "metrics": {_named("metric", name): _number(name, value) for name, value in (metrics or {}).items()},
-        "values": {_named("value", name): _json(name, value) for name, value in (values or {}).items()},
-        "outputs": {_named("output", name): _digest(name, value) for name, value in (outputs or {}).items()},
-    }
-    shown: dict[str, Any] = {
-        "figures": {_named("figure", name): figure for name, figure in (figures or {}).items()},
-        "tables": {_named("table", name): table for name, table in (tables or {}).items()},
-        "documents": {_named("document", name): _json(name, value) for name, value in (documents or {}).items()},
-    }
-    folder = os.environ.get(RESULT_DIR)
-    if not folder:
-        return result | shown
-    return result | _write(Path(folder), result, shown)
+    try:
+        _refuse_others(positional, unknown)
+        result: dict[str, Any] = {
+            "metrics": {name: _number(name, value) for name, value in _items("metrics", metrics)},
+            "values": {name: _json(name, value) for name, value in _items("values", values)},
+            "outputs": {name: _digest(name, value) for name, value in _items("outputs", outputs)},
+        }
+        shown: dict[str, Any] = {
+            "figures": {name: _figure(name, figure) for name, figure in _items("figures", figures)},
+            "tables": {name: _table(name, table) for name, table in _items("tables", tables)},
+            "documents": {name: _json(name, value) for name, value in _items("documents", documents)},
+        }
+        folder = os.environ.get(RESULT_DIR)
+        return result | (_write(Path(folder), result, shown) if folder else shown)
+    except UsageError as error:
+        raise in_one_line(error) from None
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -117,6 +122,35 @@ def _write(folder: Path, result: Mapping[str, Any], shown: Mapping[str, Any]) ->
     text = json.dumps({**result, **names}, allow_nan=False, indent=1, sort_keys=True)
     files.write_bytes(folder / RESULT, text.encode())
     return names
+
+
+def _refuse_others(positional: Sequence[object], unknown: Mapping[str, object]) -> None:
+    if positional or unknown:
+        wrong = [*(f"a {type(value).__name__} without a name" for value in positional), *unknown]
+        raise UsageError(f"publish does not take {', '.join(wrong)}; it takes {', '.join(_KINDS)}, each by name")
+
+
+def _items(kind: str, given: object) -> list[tuple[str, Any]]:
+    """Return the names and what they stand for."""
+    if given is None:
+        return []
+    if not isinstance(given, Mapping):
+        raise UsageError(f"{kind} is a {type(given).__name__}; publish takes a dict by name, as {kind}={{'name': ...}}")
+    return [(_named(kind.removesuffix("s"), name), value) for name, value in given.items()]
+
+
+def _figure(name: str, value: object) -> object:
+    if not callable(getattr(value, "savefig", None)):
+        raise UsageError(f"figure {name!r} is a {type(value).__name__}: a figure is one of matplotlib, as plots return")
+    return value
+
+
+def _table(name: str, value: object) -> object:
+    if not callable(getattr(value, "write_parquet", None)):
+        raise UsageError(
+            f"table {name!r} is a {type(value).__name__}: a table is a Polars DataFrame; collect a lazy one"
+        )
+    return value
 
 
 def _named(kind: str, name: str) -> str:

@@ -36,7 +36,8 @@ def test_a_kernel_asks_while_a_loading_flow_writes(fresh: Settings, monkeypatch:
 
     def output(message: dict[str, dict[str, object]]) -> None:
         content = message["content"]
-        said.append(str(content.get("text") or content.get("data") or content.get("evalue") or ""))
+        frames = "\n".join(content.get("traceback", []))  # type: ignore[arg-type]
+        said.append(str(content.get("text") or content.get("data") or frames))
 
     def run(cell: str) -> str:
         said.clear()
@@ -48,7 +49,7 @@ def test_a_kernel_asks_while_a_loading_flow_writes(fresh: Settings, monkeypatch:
     try:
         with python(fresh, flow) as process:
             notebook.wait_for_ready(timeout=PATIENCE)
-            run("%load_ext champion\nfrom datetime import date\nimport polars as pl")
+            run("%load_ext champion\nimport champion as ch\nfrom datetime import date\nimport polars as pl")
             run("start, names = date(2024, 1, 16), pl.Series(['ACME', 'BETA'])")
             run(ask)
             assert "[('ACME', 116.25), ('BETA', 216.5)]" in run("sorted(bars.rows())")
@@ -62,8 +63,19 @@ def test_a_kernel_asks_while_a_loading_flow_writes(fresh: Settings, monkeypatch:
         run(ask)
         assert "8" in run("bars.height")
         assert "20" in run("%sql select count() from equity_ohlc where trade_date > {start:Date} - 40")
-        assert "Substitution `nowhere` is not set" in run("%sql select {nowhere:Int8}")
-        assert "DropQuery" in run("%%sql\ndrop table loads")
+        for asked, answer in {
+            "%sql select {nowhere:Int8}": "UsageError: %%sql: no variable nowhere in this notebook",
+            "%%sql\ndrop table loads": "WarehouseError: this statement is a DropQuery",
+            "%%sql\nselect nothing from nowhere": "WarehouseError: ",
+            "ch.publish(metric={'rows': 1})": "UsageError: publish does not take metric; it takes metrics, figures",
+            "ch.publish({'rows': 1})": "UsageError: publish does not take a dict without a name",
+            "ch.publish(metrics=[1])": "UsageError: metrics is a list; publish takes a dict by name",
+            "ch.publish(tables={'a': bars.lazy()})": "UsageError: table 'a' is a LazyFrame",
+            "ch.publish(figures={'a': 1})": "UsageError: figure 'a' is a int",
+        }.items():
+            told = run(asked)
+            assert told.startswith(answer)
+            assert "\n" not in told.strip()
     finally:
         notebook.stop_channels()
         kernel.shutdown_kernel()
@@ -76,6 +88,8 @@ def test_what_stands_before_the_arrow_is_one_name() -> None:
 
 
 def test_parameters_are_the_notebooks_names() -> None:
-    text = "select {day:Date}, { symbols : Array(String) }, {unknown:Int8}"
+    text = "select {day:Date}, { symbols : Array(String) } -- not {this:Int8}"
     names = {"day": date(2024, 1, 15), "symbols": pl.Series(["A"]), "other": 1}
     assert magic.named_in(text, names) == {"day": date(2024, 1, 15), "symbols": ["A"]}
+    with pytest.raises(UsageError, match="no variable unknown, also in this notebook"):
+        magic.named_in("select {unknown:Int8}, {also:Int8}, {other:Int8}, '{quoted:Int8}'", names)

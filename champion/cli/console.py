@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from champion import loopback
+from champion.cli import tables
 from champion.errors import ChampionError, ServiceError, UsageError
 from champion.masking import masked, secrets
 from champion.pipeline.progress import Progress
@@ -92,13 +93,38 @@ def show(result: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows under a title; a text is shown as it is, `Text` in its colours."""
-    grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for name in columns:
-        grid.add_column(name, overflow="fold")
-    for row in rows:
-        grid.add_row(*(value if isinstance(value, Text) else Text(_plain(value)) for value in row))
+    """Print rows under a title, as wide as the terminal at most; a text is shown as it is, `Text` in its colours.
+
+    Dates, numbers and names stay whole; where the columns do not fit side by side, each row is printed as a record.
+    """
+    cells = [[value if isinstance(value, Text) else Text(_plain(value)) for value in row] for row in rows]
+    found = tables.widths(columns, [[cell.plain for cell in row] for row in cells], out.width)
+    if found is None:
+        _records(title, columns, cells)
+        return
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for name, width in zip(columns, found, strict=True):
+        grid.add_column(tables.wrapped(name, width), width=width, overflow="fold")
+    for row in cells:
+        grid.add_row(*(_fitted(cell, width) for cell, width in zip(row, found, strict=True)))
+    out.print(Text(title, "italic"))
     out.print(grid)
+
+
+def _fitted(cell: Text, width: int) -> Text:
+    return cell if len(cell.plain) <= width else Text(tables.wrapped(cell.plain, width), cell.style)
+
+
+def _records(title: str, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
+    out.print(Text(title, "italic"))
+    indent = max(map(len, columns)) + 2
+    for row in rows:
+        for name, cell in zip(columns, row, strict=True):
+            first, *others = _fitted(cell, max(out.width - indent, 1)).split("\n")
+            out.print(Text.assemble((f"{name:<{indent}}", "bold"), first))
+            for line in others:
+                out.print(Text.assemble(" " * indent, line))
+        out.print()
 
 
 def frame(title: str, rows: pl.DataFrame) -> None:

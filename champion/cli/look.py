@@ -51,7 +51,7 @@ def status(*, as_json: AsJson = False) -> None:
         [[d.name, d.sessions, d.first, d.last, d.rows] for d in found.datasets if d.sessions],
     )
     if empty := [d.name for d in found.datasets if not d.sessions]:
-        console.out.print(f"[dim]nothing yet in {', '.join(empty)}[/]")
+        console.out.print(f"nothing yet in {', '.join(empty)}", style="dim")
     console.out.print(f"freshness: {found.freshness}")
     console.out.print(f"quarantine: {found.quarantined:,} rows")
     console.out.print(f"findings: {found.findings}")

@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from champion import clock
 from champion.cli import console
 from champion.cli.console import AsJson
 from champion.errors import UsageError
 
 app = typer.Typer(help="Registered models and who is champion.", no_args_is_help=True)
+SHORT = 8  # characters of a run's id, which `champion notebook show` takes
 Reason = Annotated[str, typer.Option(help="Why; it stays in the ledger.")]
 
 
@@ -33,15 +35,15 @@ def list_versions(*, as_json: AsJson = False) -> None:
         [
             v.number,
             ", ".join(v.aliases),
-            f"{v.created:%Y-%m-%d %H:%M}",
+            clock.in_india(v.created),
             v.tags.get("champion.model", ""),
             v.feature_version,
             v.tags.get("champion.learnt_to", ""),
-            v.run_id,
+            v.run_id[:SHORT],
         ]
         for v in found
     ]
-    columns = ["version", "aliases", "created (UTC)", "model", "features", "learnt to", "run"]
+    columns = ["version", "aliases", "created (IST)", "model", "features", "learnt to", "run"]
     console.table(registry.MODEL, columns, rows)
     for v in found:
         if v.problem:
@@ -162,7 +164,7 @@ def history(
         return
     rows = [
         [
-            f"{e.at:%Y-%m-%d %H:%M}",
+            clock.in_india(e.at),
             f"{e.kind}, forced" if e.forced else e.kind,
             e.state,
             e.version or None,
@@ -171,4 +173,4 @@ def history(
         ]
         for e in entries
     ]
-    console.table("Decisions", ["at (UTC)", "kind", "state", "version", "previous", "why"], rows)
+    console.table("Decisions", ["at (IST)", "kind", "state", "version", "previous", "why"], rows)

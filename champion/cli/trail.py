@@ -46,7 +46,10 @@ def audit(
         return
     columns = ["at (IST)", "source", "user", "what", "outcome", "data"]
     lines = [
-        [f"{row['at'].astimezone(clock.INDIA):%Y-%m-%d %H:%M:%S}", *(row[name][:_LONGEST] for name in columns[1:])]
+        [
+            f"{row['at'].astimezone(clock.INDIA):%Y-%m-%d %H:%M:%S}",
+            *((row[name] or "")[:_LONGEST] for name in columns[1:]),
+        ]
         for row in found.events.head(rows).iter_rows(named=True)
     ]
     console.table(f"{first} to {last}, {found.events.height:,} events", columns, lines)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from champion import clock, contracts
+from champion.counting import counted
 from champion.errors import ModelError
 from champion.lake import Lake
 from champion.pipeline import quality
@@ -86,9 +86,8 @@ def datasets(lake: Lake) -> list[Dataset]:
 def _freshness(last: date | None) -> str:
     if last is None:
         return "no sessions yet; `champion demo`, or `champion backfill START END`"
-    today = clock.now().astimezone(ZoneInfo("Asia/Kolkata")).date()
-    age = today - last
-    return f"last session {last}, {age.days} days ago" if age > timedelta(0) else f"last session {last}, today"
+    age = (clock.today() - last).days
+    return f"last session {last}, {counted(age, 'day')} ago" if age > 0 else f"last session {last}, today"
 
 
 def _findings(lake: Lake) -> str:
@@ -109,7 +108,7 @@ def _champion(settings: Settings) -> str:
     except ModelError as error:
         return f"not known: {error}"
     entry = stack[-1] if stack else None
-    said = f"version {entry.version}, since {entry.effective or entry.at:%Y-%m-%d %H:%M} UTC" if entry else "none yet"
+    said = f"version {entry.version}, since {clock.in_india(entry.effective or entry.at)} IST" if entry else "none yet"
     return f"{said}; {wrong}" if wrong else said
 
 
@@ -126,7 +125,7 @@ def last_runs(settings: Settings, limit: int, name: str | None = None) -> list[R
     reach.require(settings)
     return [
         RunLine(
-            f"{run.started.astimezone(ZoneInfo('Asia/Kolkata')):%Y-%m-%d %H:%M}",
+            clock.in_india(run.started),
             run.name,
             run.outcome or run.status.lower(),
             _seconds(run.started, run.ended),

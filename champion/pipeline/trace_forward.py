@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-from champion import contracts, features
+from champion import clock, contracts, features
 from champion.actions import ACTIONS
 from champion.errors import UsageError
 from champion.factors import FACTORS
@@ -72,7 +72,7 @@ class _Forward:
     def file(self, staged: Staged) -> None:
         """Add the file and all that was made of it."""
         state: State = "same" if records.is_whole(staged) else "missing"
-        note = f"fetched {staged.fetched_at:%Y-%m-%d %H:%M} UTC from {staged.origin}"
+        note = f"fetched {clock.in_india(staged.fetched_at)} IST from {staged.origin}"
         root = Node("file", staged.name, digest=staged.sha256, state=state, note=note)
         self.trace.add(root)
         for filling in {filling.raw: filling for filling in FILLINGS}.values():

@@ -150,23 +150,28 @@ def _flow_runs(settings: Settings, api: str | None, span: Span, who: Mapping[str
             for offset in range(0, MOST, _PAGE):
                 answer = client.post(f"{api}/flow_runs/filter", json=body | {"offset": offset})
                 page = answer.raise_for_status().json()
-                yield from (_flow_run(found, who) for found in page)
+                yield from (_flow_run(found, who) for found in page if _has_run(found))
                 if len(page) < _PAGE:
                     return
     except httpx.HTTPError as error:
         raise ServiceError(f"the Prefect server at {api} does not tell: {error}") from error
 
 
+def _has_run(found: Mapping[str, Any]) -> bool:
+    """Tell whether a flow run began or ended; one that is scheduled, as `champion serve` has many, did nothing yet."""
+    return bool(found.get("start_time") or found.get("end_time"))
+
+
 def _flow_run(found: Mapping[str, Any], who: Mapping[str, str]) -> Event:
     """Return a flow run; its user is the one of its run in MLflow, or what Prefect knows of who started it."""
     started_by = found.get("created_by") or {}
     return Event(
-        at=datetime.fromisoformat(found["start_time"]),
+        at=datetime.fromisoformat(found.get("start_time") or found["end_time"]),  # a cancelled run may lack the former
         source="prefect",
         user=who.get(found["id"], "") or str(started_by.get("display_value") or ""),
         what=f"flow {found['name']}",
         outcome=str(found.get("state_name") or "").lower(),
-        data=", ".join(f"{name} {value}" for name, value in found.get("parameters", {}).items()),
+        data=", ".join(f"{name} {value}" for name, value in (found.get("parameters") or {}).items()),
         seconds=found.get("total_run_time"),
         id=found["id"],
     )

@@ -1,0 +1,87 @@
+"""Tables that fit the terminal: columns are narrowed between words, and rows become records where that is not enough.
+
+1. Each column has a natural width, that of its longest line, and a least width, that of its longest word: dates,
+   numbers and names stay whole. Words longer than `_LONGEST` may be cut, after a separator where there is one.
+2. Where the least widths fit, what is left of the room goes to the columns that need most.
+3. Where they do not, each row is shown as a record, a line a value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rich.cells import cell_len, chop_cells
+
+_GAP = 2
+_LONGEST = 15
+_PIECES = re.compile(r"[^\s._/:;,@=-]*[\s._/:;,@=-]*")
+
+
+def widths(columns: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[int] | None:
+    """Return the width of each column in a terminal `room` characters wide; None where the columns do not fit.
+
+    >>> widths(["at", "why"], [["2024-12-31 18:30", "the rank IC is higher"]], 40)
+    [16, 21]
+    >>> widths(["at", "why"], [["2024-12-31 18:30", "the rank IC is higher"]], 30)
+    [12, 16]
+    >>> widths(["at", "why"], [["2024-12-31 18:30", "the rank IC is higher"]], 12) is None
+    True
+    """
+    cells = [[name, *(row[place] for row in rows)] for place, name in enumerate(columns)]
+    natural = [max(_longest(cell.splitlines()) for cell in column) for column in cells]
+    left = room - _GAP * (len(columns) - 1)
+    if sum(natural) <= left:
+        return natural
+    found = [min(max(_longest(cell.split()) for cell in column), _cap(column)) for column in cells]
+    if sum(found) > left:
+        return None
+    for _ in range(left - sum(found)):
+        neediest = max(range(len(found)), key=lambda place: natural[place] / max(found[place], 1))
+        found[neediest] += 1
+    return found
+
+
+def wrapped(text: str, width: int) -> str:
+    """Return the text in lines of at most `width` cells, broken after spaces and separators where there are some.
+
+    >>> wrapped("sklearn.naive_bayes.GaussianNB", 16).splitlines()
+    ['sklearn.naive_', 'bayes.', 'GaussianNB']
+    """
+    lines: list[str] = []
+    for line in text.splitlines() or [""]:
+        current = ""
+        for piece in _words(line):
+            if current and cell_len((current + piece).rstrip()) > width:
+                lines.append(current.rstrip())
+                current = ""
+            if cell_len(piece.rstrip()) > width:
+                *whole, piece = [part for cut in _PIECES.findall(piece) if cut for part in chop_cells(cut, width)]  # noqa: PLW2901
+                lines += [part.rstrip() for part in _joined(whole, width)]
+            current += piece
+        lines.append(current.rstrip())
+    return "\n".join(lines)
+
+
+def _words(line: str) -> list[str]:
+    return re.findall(r"\S+\s*|\s+", line)
+
+
+def _joined(pieces: Sequence[str], width: int) -> list[str]:
+    """Return the pieces joined as far as they fit into lines."""
+    lines: list[str] = []
+    for piece in pieces:
+        if lines and cell_len(lines[-1] + piece) <= width:
+            lines[-1] += piece
+        else:
+            lines.append(piece)
+    return lines
+
+
+def _longest(parts: Sequence[str]) -> int:
+    return max(map(cell_len, parts), default=0)
+
+
+def _cap(column: Sequence[str]) -> int:
+    """Return up to which width words stay whole: a header's always, others to `_LONGEST`."""
+    return max(_LONGEST, _longest(column[0].split()))
