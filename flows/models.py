@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from prefect import flow, task
 from prefect.logging import get_run_logger
@@ -21,10 +23,25 @@ from flows.notice import HOOKS
 from flows.policy import FLOW_SECONDS
 from flows.recording import recorded
 
+P = ParamSpec("P")
+R = TypeVar("R")
 _YEAR = 365.25
 
 
+def while_market_data_stands(function: Callable[P, R]) -> Callable[P, R]:
+    """Return a flow's function that waits for runs that change market data, and has them wait for it."""
+
+    @functools.wraps(function)
+    def waiting(*arguments: P.args, **options: P.kwargs) -> R:
+        configuration.apply()
+        with market_data_lock.reading(Settings(), get_run_logger().info):
+            return function(*arguments, **options)
+
+    return waiting
+
+
 @flow(name="train_model", flow_run_name="train {model}", timeout_seconds=FLOW_SECONDS, **HOOKS)
+@while_market_data_stands
 def train_model(  # noqa: PLR0913 - what a deployment may set
     start: date | None = None,
     end: date | None = None,
@@ -40,38 +57,35 @@ def train_model(  # noqa: PLR0913 - what a deployment may set
 ) -> dict[str, Any]:
     """Train and register a challenger on the sessions between `start` and `end`, then let the gate decide."""
     configuration.apply()
-    with market_data_lock.reading(Settings(), get_run_logger().info):
-        lake, dataset = Lake(Settings().lake), features.find(feature_set).contract
-        learn.check_current(lake, None, end, feature_set)
-        sessions = lake.sessions(dataset, start, end)
-        if not sessions:
-            raise ModelError(
-                f"no features from {start or 'the start'} to {end or 'today'}: run `champion backfill` first"
-            )
-        parameters = {
-            "start": sessions[0].isoformat(),
-            "as_of": sessions[-1].isoformat(),
-            "model": model,
-            "model_parameters": model_parameters or {},
-            "horizon": horizon,
-            "universe": universe,
-            "feature_set": feature_set,
-            "cost_bps": cost_bps,
-            "seed": seed,
-        }
-        with recorded("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
-            parent = recording.run_id
-            inputs = register.digests(lake, sessions[-1], feature_set)
-            trained = steps.notebook("training", parameters, parent=parent, inputs=inputs, force=force)
-            version = int(trained.values["version"])
-            if trained.outcome is Outcome.SKIPPED and promote.judged(Settings(), version):
-                # What was decided of it stands; a rollback is not undone because somebody trained again.
-                decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was judged"]}
-            else:
-                decision = consider(version, parent=parent)
-            return recording.kept(
-                {"training": trained.outcome.value, "run_id": trained.run_id, **trained.metrics, **decision}
-            )
+    lake, dataset = Lake(Settings().lake), features.find(feature_set).contract
+    learn.check_current(lake, None, end, feature_set)
+    sessions = lake.sessions(dataset, start, end)
+    if not sessions:
+        raise ModelError(f"no features from {start or 'the start'} to {end or 'today'}: run `champion backfill` first")
+    parameters = {
+        "start": sessions[0].isoformat(),
+        "as_of": sessions[-1].isoformat(),
+        "model": model,
+        "model_parameters": model_parameters or {},
+        "horizon": horizon,
+        "universe": universe,
+        "feature_set": feature_set,
+        "cost_bps": cost_bps,
+        "seed": seed,
+    }
+    with recorded("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
+        parent = recording.run_id
+        inputs = register.digests(lake, sessions[-1], feature_set)
+        trained = steps.notebook("training", parameters, parent=parent, inputs=inputs, force=force)
+        version = int(trained.values["version"])
+        if trained.outcome is Outcome.SKIPPED and promote.judged(Settings(), version):
+            # What was decided of it stands; a rollback is not undone because somebody trained again.
+            decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was judged"]}
+        else:
+            decision = consider(version, parent=parent)
+        return recording.kept(
+            {"training": trained.outcome.value, "run_id": trained.run_id, **trained.metrics, **decision}
+        )
 
 
 @flow(name="retrain_challenger", flow_run_name="retrain {model}", timeout_seconds=FLOW_SECONDS, **HOOKS)
