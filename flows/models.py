@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from prefect import flow, task
 from prefect.logging import get_run_logger
@@ -24,13 +26,28 @@ from flows.notice import HOOKS
 from flows.policy import FLOW_SECONDS
 from flows.recording import recorded
 
+P = ParamSpec("P")
+R = TypeVar("R")
 _YEAR = 365.25
 
 _ON_ACTIONS = ("labels_across_gaps", "corporate_actions")
 """What a training says of corporate actions: the labels it left out, and how far the lists reach."""
 
 
+def while_market_data_stands(function: Callable[P, R]) -> Callable[P, R]:
+    """Return a flow's function that waits for runs that change market data, and has them wait for it."""
+
+    @functools.wraps(function)
+    def waiting(*arguments: P.args, **options: P.kwargs) -> R:
+        configuration.apply()
+        with market_data_lock.reading(Settings(), get_run_logger().info):
+            return function(*arguments, **options)
+
+    return waiting
+
+
 @flow(name="train_model", flow_run_name="train {model}", timeout_seconds=FLOW_SECONDS, **HOOKS)
+@while_market_data_stands
 def train_model(  # noqa: PLR0913 - what a deployment may set
     start: date | None = None,
     end: date | None = None,
@@ -50,51 +67,48 @@ def train_model(  # noqa: PLR0913 - what a deployment may set
     for note in columns.notes:
         get_run_logger().info("%s", note)
     build_extended(lake, None, end, feature_set)
-    with market_data_lock.reading(Settings(), get_run_logger().info):
-        dataset = known_to(lake, feature_set).contract
-        learn.check_current(lake, None, end, feature_set)
-        sessions = lake.sessions(dataset, start, end)
-        if not sessions:
-            raise ModelError(
-                f"no features from {start or 'the start'} to {end or 'today'}: run `champion backfill` first"
-            )
-        parameters = {
-            "start": sessions[0].isoformat(),
-            "as_of": sessions[-1].isoformat(),
-            "model": model,
-            "model_parameters": model_parameters or {},
-            "horizon": horizon,
-            "universe": universe,
-            "feature_set": feature_set,
-            "cost_bps": cost_bps,
-            "seed": seed,
-        }
-        with recorded("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
-            parent = recording.run_id
-            inputs = register.digests(lake, sessions[-1], feature_set)
-            trained = steps.notebook("training", parameters, parent=parent, inputs=inputs, force=force)
-            version = int(trained.values["version"])
-            if trained.outcome is Outcome.SKIPPED and promote.judged(Settings(), version):
-                # What was decided of it stands; a rollback is not undone because somebody trained again.
-                decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was judged"]}
-            else:
-                decision = consider(version, parent=parent)
-            known = {name: trained.values[name] for name in _ON_ACTIONS if name in trained.values}
-            notes = {"notes": list(columns.notes)} if columns.notes else {}
-            told = {"training": trained.outcome.value, "run_id": trained.run_id, **notes, **known}
-            return recording.kept({**told, **trained.metrics, **decision})
+    dataset = known_to(lake, feature_set).contract
+    learn.check_current(lake, None, end, feature_set)
+    sessions = lake.sessions(dataset, start, end)
+    if not sessions:
+        raise ModelError(f"no features from {start or 'the start'} to {end or 'today'}: run `champion backfill` first")
+    parameters = {
+        "start": sessions[0].isoformat(),
+        "as_of": sessions[-1].isoformat(),
+        "model": model,
+        "model_parameters": model_parameters or {},
+        "horizon": horizon,
+        "universe": universe,
+        "feature_set": feature_set,
+        "cost_bps": cost_bps,
+        "seed": seed,
+    }
+    with recorded("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
+        parent = recording.run_id
+        inputs = register.digests(lake, sessions[-1], feature_set)
+        trained = steps.notebook("training", parameters, parent=parent, inputs=inputs, force=force)
+        version = int(trained.values["version"])
+        if trained.outcome is Outcome.SKIPPED and promote.judged(Settings(), version):
+            # What was decided of it stands; a rollback is not undone because somebody trained again.
+            decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was judged"]}
+        else:
+            decision = consider(version, parent=parent)
+        known = {name: trained.values[name] for name in _ON_ACTIONS if name in trained.values}
+        notes = {"notes": list(columns.notes)} if columns.notes else {}
+        outcome = {"training": trained.outcome.value, "run_id": trained.run_id, **notes, **known}
+        return recording.kept({**outcome, **trained.metrics, **decision})
 
 
 def build_extended(lake: Lake, start: date | None, end: date | None, feature_set: str) -> None:
     """Build what is missing of a set that adds own features to another, as `v1+module:FEATURE`; of others, nothing.
 
     Such a set is made by its name alone, so that no setting needs to name it. It has the sessions of the first set.
+    It changes features of that set only, for the run that asks, so it needs no turn among runs that change market data.
     """
     base, *added = feature_set.split("+")
     sessions = lake.sessions(features.find(base).contract, start, end) if added else []
     if sessions:
-        with market_data_lock.changing(Settings(), get_run_logger().info):
-            built = build_features(lake, sessions[0], sessions[-1], feature_set=feature_set)
+        built = build_features(lake, sessions[0], sessions[-1], feature_set=feature_set)
         cost = f"; {built.cost}" if built.cost else ""
         get_run_logger().info("features of %s: %s%s", feature_set, built.totals, cost)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import uuid
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -18,7 +19,7 @@ from polars.testing import assert_frame_equal
 from champion import contracts, objects
 from champion.errors import LakeError, UsageError
 from champion.files import sha256
-from champion.lake import Lake, seal
+from champion.lake import Lake, ownership, seal
 from champion.objects import ObjectPath
 from champion.pipeline import retain
 from champion.settings import Settings
@@ -121,6 +122,28 @@ def test_an_archive_of_an_earlier_version_is_claimed_unless_it_holds_other_data(
     Lake(archived.lake).write(NAME, date(2023, 11, 6), rows, {"file": "c"})
     retain.retain(archived, TODAY, NONE)
     assert (tmp_path / "archive" / ".archive_owner").exists()
+
+
+def test_of_two_lakes_that_claim_an_archive_together_one_gets_it(tmp_path: Path) -> None:
+    archive, lakes = Lake(tmp_path / "archive"), [Lake(tmp_path / str(number)) for number in range(8)]
+    start, outcomes = threading.Barrier(len(lakes)), list[str]()
+
+    def claim(lake: Lake) -> None:
+        start.wait()
+        try:
+            ownership.claim(lake, archive, [])
+            outcomes.append(str(lake.root))
+        except LakeError:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=claim, args=(lake,)) for lake in lakes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = ownership.owner(archive)
+    assert found is not None
+    assert sorted(outcomes) == sorted([found.place, *["refused"] * 7])
 
 
 def test_a_damaged_owner_file_is_named(archived: Settings, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from champion.errors import LakeError
-from champion.files import replacing, sha256, write_bytes
-from champion.lake import layout, manifest as manifests
+from champion.files import aside, flush, replacing, sha256, write_bytes
+from champion.lake import data, layout, manifest as manifests
 from champion.lake.manifest import Manifest
 from champion.lake.retention import Unit
 from champion.lake.store import Lake
@@ -49,15 +49,15 @@ def owner(archive: Lake) -> Owner | None:
         ) from error
 
 
-def require_own(lake: Lake, archive: Lake) -> None:
-    """Do nothing where the archive is of this lake, or of none yet.
+def require_own(lake: Lake, archive: Lake) -> Owner | None:
+    """Return the owner of an archive that is of this lake, None where it is of none yet.
 
     Raises:
         LakeError: it is of another lake, or of the lake that this one was copied from.
     """
     found = owner(archive)
     if found is None:
-        return
+        return None
     advice = (
         "Name another folder in CHAMPION_LAKE_ARCHIVE; or, if that lake is lost and this one takes its place, run "
         "`champion lake adopt`"
@@ -68,6 +68,7 @@ def require_own(lake: Lake, archive: Lake) -> None:
         raise LakeError(
             f"the archive {archive.root} is of the lake {found.place}, of which {lake.root} is a copy. {advice}"
         )
+    return found
 
 
 def claim(lake: Lake, archive: Lake, units: Iterable[Unit]) -> None:
@@ -76,22 +77,43 @@ def claim(lake: Lake, archive: Lake, units: Iterable[Unit]) -> None:
     Raises:
         LakeError: as `require_own`; or the archive was never claimed and holds other data in the place of a unit.
     """
-    require_own(lake, archive)
-    found = owner(archive)
+    found = require_own(lake, archive)
     if found is None:
         for unit in units:
             _require_successor(lake, archive, unit)
-    if found is None or found.place != str(lake.root):
+        if not _create(archive.root / layout.OWNER, _content(lake)):  # another lake was faster
+            require_own(lake, archive)
+    elif found.place != str(lake.root):
         adopt(lake, archive)
 
 
-def adopt(lake: Lake, archive: Lake) -> Owner:
-    """Make the archive one of this lake, whoever it was of, and return what it now says. No data is touched."""
+def adopt(lake: Lake, archive: Lake) -> str:
+    """Make the archive one of this lake, whichever it was of, and return the lake's place. No data is touched."""
+    write_bytes(archive.root / layout.OWNER, _content(lake), shared=True)
+    return str(lake.root)
+
+
+def _content(lake: Lake) -> bytes:
+    """Return what an archive of this lake says of its owner; a lake without an id gets one."""
     if _identity(lake) is None:
-        write_bytes(lake.root / layout.IDENTITY, uuid.uuid4().hex.encode(), shared=True)
-    made = Owner(lake=str(_identity(lake)), place=str(lake.root))
-    write_bytes(archive.root / layout.OWNER, json.dumps(asdict(made)).encode(), shared=True)
-    return made
+        _create(lake.root / layout.IDENTITY, uuid.uuid4().hex.encode())
+    return json.dumps(asdict(Owner(lake=str(_identity(lake)), place=str(lake.root)))).encode()
+
+
+def _create(path: Path, content: bytes) -> bool:
+    """Write a file where there is none yet, whole; return False where there is one."""
+    if isinstance(path, ObjectPath):
+        return path.create(content) is not None
+    with aside(path.with_name(f"{path.name}.{uuid.uuid4().hex}"), shared=True) as temporary:  # threads claim too
+        temporary.write_bytes(content)
+        temporary.chmod(data.MANIFEST_MODE)
+        flush(temporary)
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            return False
+        flush(path.parent)
+    return True
 
 
 def _identity(lake: Lake) -> str | None:

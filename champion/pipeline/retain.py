@@ -86,7 +86,7 @@ def adopt(settings: Settings) -> str:
     archive = _archive(settings)
     if archive is None:
         raise UsageError(f"adopt: {_NONE}")
-    return ownership.adopt(Lake(settings.lake), archive).place
+    return ownership.adopt(Lake(settings.lake), archive)
 
 
 def _archive(settings: Settings) -> Lake | None:
