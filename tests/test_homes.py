@@ -21,7 +21,8 @@ from hypothesis import given, strategies
 
 from champion import births, doctor, homes
 from champion.errors import ServiceError, UsageError
-from champion.services import local, together
+from champion.runner.surroundings import of_kernel
+from champion.services import lab, local, together
 from champion.settings import Settings
 from champion.sources.staging import Staging
 from champion.tracking import registry, relocation, runs, store
@@ -169,6 +170,15 @@ def test_what_a_notebook_logs_by_itself_lies_in_the_workspace(tmp_path: Path) ->
     found = {path.name: path.read_text() for path in settings.artifacts.rglob("*.txt")}
     assert found == {"a.txt": "default", "b.txt": "own"}
     assert relocation.outside(settings.home, settings.home / "mlflow" / "mlflow.db") == []
+
+
+def test_kernels_and_jupyterlab_are_told_where_artifacts_go(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    told = store.surroundings(settings).items()
+    assert set(told) == {("_MLFLOW_SERVER_ARTIFACT_ROOT", settings.artifacts.as_uri())}
+    assert told <= of_kernel(settings, "run", None, tmp_path).items()
+    assert told <= lab.environment(settings, {}).items()
+    assert store.surroundings(Settings(home=tmp_path, tracking_uri="http://127.0.0.1:5000")) == {}, "its server decides"
 
 
 def test_an_experiment_in_some_current_directory_is_brought_into_the_workspace(
