@@ -121,7 +121,7 @@ def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, An
     champion, or with another `model`, those of `train_model`'s defaults.
     """
     settings = Settings()
-    lake, number = Lake(settings.lake), registry.alias_of(settings, registry.CHAMPION)
+    lake, number = Lake(settings.lake), promotion.in_force(settings)
     tags = registry.find(settings, number).tags if number is not None else {}
     feature_set = tags.get(registry.FEATURE_VERSION, learn.FEATURE_SET)
     sessions = lake.sessions(features.find(feature_set).contract)
@@ -145,10 +145,11 @@ def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, An
 def model_health(sessions: int = 60) -> dict[str, Any]:
     """Hold the champion's scores against what came, and its inputs and scores against those it learnt from: weekly."""
     settings = Settings()
-    lake, number = Lake(settings.lake), registry.alias_of(settings, registry.CHAMPION)
+    lake, number = Lake(settings.lake), promotion.in_force(settings)
     scored = lake.sessions(score.PREDICTIONS)
     if number is None or not scored:
         return {"skipped": "there is no champion with scores yet"}
+    standing.require_agreement(settings)  # the notebook reads the alias
     champion = registry.find(settings, number)
     parameters = {"as_of": scored[-1].isoformat(), "sessions": sessions}
     inputs = {

@@ -19,9 +19,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies
 
-from champion import doctor, homes
+from champion import births, doctor, homes
 from champion.errors import ServiceError, UsageError
-from champion.services import local, together
+from champion.runner.surroundings import of_kernel
+from champion.services import lab, local, together
 from champion.settings import Settings
 from champion.sources.staging import Staging
 from champion.tracking import registry, relocation, runs, store
@@ -171,6 +172,15 @@ def test_what_a_notebook_logs_by_itself_lies_in_the_workspace(tmp_path: Path) ->
     assert relocation.outside(settings.home, settings.home / "mlflow" / "mlflow.db") == []
 
 
+def test_kernels_and_jupyterlab_are_told_where_artifacts_go(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    told = store.surroundings(settings).items()
+    assert set(told) == {("_MLFLOW_SERVER_ARTIFACT_ROOT", settings.artifacts.as_uri())}
+    assert told <= of_kernel(settings, "run", None, tmp_path).items()
+    assert told <= lab.environment(settings, {}).items()
+    assert store.surroundings(Settings(home=tmp_path, tracking_uri="http://127.0.0.1:5000")) == {}, "its server decides"
+
+
 def test_an_experiment_in_some_current_directory_is_brought_into_the_workspace(
     original: Settings, tmp_path: Path
 ) -> None:
@@ -185,8 +195,9 @@ def test_an_experiment_in_some_current_directory_is_brought_into_the_workspace(
             "values ('big', 'file:///srv/big', 'active', 'default')"
         )
     client = store.prepare(Settings(home=home))
-    assert client.get_experiment_by_name("Default").artifact_location == f"{(home / 'mlflow' / 'artifacts').as_uri()}/0"
-    assert client.get_experiment_by_name("big").artifact_location == "file:///srv/big"
+    placed = {one.name: one.artifact_location for one in client.search_experiments()}
+    assert placed["Default"] == f"{(home / 'mlflow' / 'artifacts').as_uri()}/0"
+    assert placed["big"] == "file:///srv/big"
     assert relocation.outside(home, database) == ["/srv/big"]
 
 
@@ -235,11 +246,12 @@ def test_a_copy_leaves_the_servers_of_its_original_alone(tmp_path: Path) -> None
     for written in (settings.services / "prefect.json", record):  # as earlier versions wrote it
         written.write_text(json.dumps({"pid": server.pid, "born": server.born, "port": 1}))
     assert together.stop(copy) == []
+    assert local.recorded(settings, "prefect") is not None, "the server's environment names its home"
     assert server.alive
     settings.home.rename(moved := tmp_path / "moved")
     now = settings.model_copy(update={"home": moved})
     assert json.loads((moved / "services" / "prefect.json").read_text()).keys() == {"pid", "born", "port"}
     (moved / "services" / "prefect.json").write_text(json.dumps(asdict(server)))
     assert together.stop(now) == ["prefect"]
-    assert not server.alive
+    assert births.born(server.pid) != server.born
     assert together.stop(now) == []

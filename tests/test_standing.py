@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -143,12 +144,8 @@ def exchange_file(settings: Settings) -> None:
     forged = [one for one in entries if one.decision == 1]
     for entry in (*forged, *forged):
         seen = ledger.read(book)
-        done = ledger.Entry(**{**_fields(entry), "state": "done", "decision": len(seen) + 1})
+        done = replace(entry, state="done", decision=len(seen) + 1)
         ledger.append(book, done, seen)
-
-
-def _fields(entry: ledger.Entry) -> dict[str, object]:
-    return {name: getattr(entry, name) for name in entry.__dataclass_fields__}
 
 
 def lose_registry(settings: Settings) -> None:
@@ -200,7 +197,7 @@ def test_a_ledger_of_an_earlier_version_goes_on_and_is_anchored_by_its_next_line
     book, entries = books.local(workspace), promotion.history(workspace)
     (workspace.home / "promotions.jsonl").unlink()
     for number, entry in enumerate(entries):
-        ledger.append(book, ledger.Entry(**{**_fields(entry), "model": None}), ledger.read(book)[:number])
+        ledger.append(book, replace(entry, model=None), ledger.read(book)[:number])
     store.prepare(workspace).delete_registered_model_tag(registry.MODEL, "champion.ledger")
     assert anchor.read(workspace) is None
     assert standing.problem(workspace) is None
@@ -213,7 +210,7 @@ def test_a_lost_registry_under_a_ledger_of_an_earlier_version_is_noticed(workspa
     book, entries = books.local(workspace), promotion.history(workspace)
     (workspace.home / "promotions.jsonl").unlink()
     for number, entry in enumerate(entries):
-        ledger.append(book, ledger.Entry(**{**_fields(entry), "model": None}), ledger.read(book)[:number])
+        ledger.append(book, replace(entry, model=None), ledger.read(book)[:number])
     lose_registry(workspace)
     assert "is not the model that was promoted" in str(standing.problem(workspace))
     with pytest.raises(ModelError, match="not the model that was promoted on"):
@@ -251,7 +248,7 @@ def test_only_a_ledger_that_reaches_its_anchor_is_whole(kept: int, anchored: int
 
 def test_a_bad_tag_and_a_version_of_another_tool_fail_alone(workspace: Settings) -> None:
     client = store.prepare(workspace)
-    source = client.get_model_version(registry.MODEL, "1").source
+    source = client.get_model_version(registry.MODEL, "1").source or ""
     foreign = int(client.create_model_version(registry.MODEL, source=source).version)
     for bad in ("not json", "{}", "[1]", "null"):
         client.set_model_version_tag(registry.MODEL, "3", registry.FEATURES, bad)

@@ -69,7 +69,7 @@ def trail(
 
     Raises:
         UsageError: the range is empty.
-        ModelError: the ledger of promotions was edited.
+        ModelError: the ledger of promotions was edited, or lost lines.
     """
     if since > until:
         raise UsageError(f"audit: there is no date from {since} to {until}; write the earlier one first")
@@ -178,7 +178,7 @@ def _flow_run(found: Mapping[str, Any], who: Mapping[str, str]) -> Event:
 
 
 def _promotions(settings: Settings, span: Span) -> list[Event]:
-    from champion.tracking import books, ledger, registry  # noqa: PLC0415
+    from champion.tracking import registry, standing  # noqa: PLC0415
 
     return [
         Event(
@@ -187,10 +187,10 @@ def _promotions(settings: Settings, span: Span) -> list[Event]:
             user=entry.by,
             what=f"{entry.kind}{', forced' if entry.forced else ''}: {entry.reason or '; '.join(entry.reasons)}",
             outcome=entry.state,
-            data=f"{registry.MODEL} version {entry.version}",
+            data=f"{registry.MODEL} version {entry.version}" if entry.version else "no version",
             id=f"decision {entry.decision}",
         )
-        for entry in ledger.read(books.of(settings))
+        for entry in standing.entries(settings)
         if span[0] <= entry.at < span[1]
     ]
 

@@ -88,12 +88,12 @@ def require_agreement(settings: Settings) -> None:
         ModelError: they would not.
     """
     found = entries(settings)
-    wrong = disagreement(settings) if found else None
-    if wrong:
-        raise ModelError(wrong)
     stack = ledger.champions(found)
     if stack:
         require_same_model(settings, stack[-1], stack[-1])
+    wrong = disagreement(settings) if found else None
+    if wrong:
+        raise ModelError(wrong)
 
 
 def require_same_model(settings: Settings, entry: Entry, current: Entry) -> None:
