@@ -38,7 +38,10 @@ HOSTILE = [
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
+    """A server that answers every request with two bytes."""
+
     def do_GET(self) -> None:
+        """Answer."""
         self.send_response(200)
         self.send_header("Content-Length", "2")
         self.end_headers()

@@ -113,7 +113,7 @@ class CodeRecord:
     def _is_recorded(self, path: str) -> bool:
         if path.startswith(self._package):
             return True
-        return not path.startswith((*self._installed, self._work, "/proc/", "/sys/", "/dev/"))
+        return not path.startswith((*self._installed, self._work, "/proc/", "/sys/"))
 
 
 def _digest(path: str) -> str | None:
