@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import resource
+import socket
+import threading
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from itertools import chain, repeat
 from pathlib import Path
@@ -176,3 +180,35 @@ def test_a_pipe_in_the_place_of_a_file_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(file)
     with Archive(str(tmp_path / "mirror"), tmp_path / "staging") as archive, pytest.raises(SessionNotPublished):
         archive.fetch(SESSION)
+
+
+def test_a_tls_handshake_that_never_ends_is_cut_off(tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        while not ended.is_set():
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"\x16\x03\x03\x40\x00")  # a record of 16 kB follows, a byte at a time
+                while not ended.wait(0.1):
+                    connection.sendall(b"\x02")
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        thread = threading.Thread(target=drip, args=(listening,))
+        thread.start()
+        address = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        try:
+            with (
+                Archive(address, tmp_path, patience=replace(HURRIED, attempts=1)) as archive,
+                pytest.raises(ArchiveUnavailable, match="takes too long"),
+            ):
+                archive.fetch(SESSION)
+        finally:
+            ended.set()
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()

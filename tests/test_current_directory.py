@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from modes import too_open
 from written import notebook, wait_for
 
-from champion import isolation
+from champion import file_modes, isolation
 from champion.runner import run_notebook
 from champion.runner.outcome import Outcome
 from champion.services import lab, local
@@ -99,6 +100,7 @@ def test_a_flow_its_server_and_its_kernels_run_in_a_hostile_folder(
     variables["PYTHONPATH"] = str(own)
     done = command(variables, hostile, "notebook", "run", str(tmp_path / "uses.ipynb"))
     assert done.returncode == 0, done.stdout + done.stderr
+    shutil.copy(hostile / "logging.yml", file_modes.private_folder(settings.prefect_home))  # Prefect's default place
     done = command(variables, hostile, "daily", "2024-01-15")  # the archive has no such file
     assert done.returncode == 0, done.stdout + done.stderr
     assert too_open(settings.home) == []
