@@ -27,6 +27,8 @@ ACTIONS = "normalized_corporate_actions"
 EXCHANGE = "NSE"
 DECISIONS = "champion_decisions"
 """The source of people's decisions."""
+LISTED = "list"
+"""The kind of the one row that says that a list was read, and what it covers: a list may have no action at all."""
 _INDIA = ZoneInfo("Asia/Kolkata")
 _KEY = ["instrument_id", "ex_date", "kind"]
 _PARSED = {
@@ -128,6 +130,19 @@ def decided(rows: pl.DataFrame, lineage: Lineage, read_at: datetime, sha256: str
     return contract.conform(pl.concat(parts)) if parts else pl.DataFrame(schema=contract.polars_schema)
 
 
+def listed(name: str, origin: ListOrigin) -> pl.DataFrame:
+    """Return the row that says that the list of this name was read; contract normalized_corporate_actions."""
+    row = pl.DataFrame({"instrument_id": f"{EXCHANGE}:LIST:{origin.sha256[:16]}", "purpose": name}).with_columns(
+        *(pl.lit("").alias(column) for column in ("symbol", "listed_symbol", "series", "detail")),
+        *(pl.lit(None, pl.Float64).alias(column) for column in ("price_factor", "amount", "percent", "face_value")),
+        ex_date=pl.lit(origin.covers[1]),
+        kind=pl.lit(LISTED),
+        reason=pl.lit(None, pl.String),
+        verdict=pl.lit(MOVES_NO_PRICE),
+    )
+    return contracts.load(ACTIONS).conform(_stamped(row, origin))
+
+
 def as_known(rows: pl.DataFrame, as_of: datetime | None = None) -> pl.DataFrame:
     """Return the actions believed at `as_of` (now, without one), one row per instrument, ex-date and kind.
 
@@ -138,12 +153,12 @@ def as_known(rows: pl.DataFrame, as_of: datetime | None = None) -> pl.DataFrame:
 
     A person's decision is known from when it was first read, never before; one that was withdrawn is left out.
     """
-    listed, people = rows.filter(pl.col("kind") != DECISION), rows.filter(pl.col("kind") == DECISION)
-    believed = pl.concat([_listed(listed, as_of), _decisions(people, as_of)]).sort("ex_date", "instrument_id", "kind")
+    public, people = rows.filter(pl.col("kind") != DECISION), rows.filter(pl.col("kind") == DECISION)
+    believed = pl.concat([_believed(public, as_of), _decisions(people, as_of)]).sort("ex_date", "instrument_id", "kind")
     return believed if as_of is None else believed.filter(pl.col("known_at") <= as_of)
 
 
-def _listed(rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
+def _believed(rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
     """Return the rows of each ex-date's believed list."""
     numbered = rows.with_columns(_read=pl.col("known_at"), _read_on=_india("known_at"), _made=made_on())
     origins = numbered.select("source_sha256", "_read", "_read_on", "_made", "covers_from", "covers_to").unique()
@@ -171,7 +186,7 @@ def _listed(rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
         known_at=pl.when(_india("known_at") == pl.col("_first")).then(announced).otherwise("known_at")
     )
     believed = since.join(chosen.drop("_first"), on=["ex_date", "source_sha256", "_read"], how="semi")
-    return believed.select(rows.columns)
+    return believed.filter(pl.col("kind") != LISTED).select(rows.columns)
 
 
 def _decisions(rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:

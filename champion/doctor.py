@@ -158,13 +158,13 @@ def _corporate_actions(settings: Settings) -> Check:
         remedy = "`champion actions refresh`, then `champion features START END` and `champion train`"
         return Check(name, "warning", found, remedy)
     reach, waiting = action_questions.reach(lake), action_questions.questions(lake)
-    found, remedies = [reach.text], []
+    facts, remedies = [reach.text], list[str]()
     if reach.unlisted:
         remedies.append(f"{download}, for the ex-dates from {reach.unlisted[0]} on")
     if waiting.height:
-        found.append(action_questions.summary(waiting))
+        facts.append(action_questions.summary(waiting))
         remedies.append("`champion actions list` shows them; decide with `champion actions decide`")
-    return Check(name, "warning" if remedies else "ok", "; ".join(found), "; ".join(remedies))
+    return Check(name, "warning" if remedies else "ok", "; ".join(facts), "; ".join(remedies))
 
 
 def _lake(settings: Settings) -> Check:

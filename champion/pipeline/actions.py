@@ -21,7 +21,7 @@ import polars as pl
 
 from champion import clock, contracts
 from champion.action_questions import label_gaps
-from champion.actions import ACTIONS, VERSION, ListOrigin, as_known, decided, normalize
+from champion.actions import ACTIONS, VERSION, ListOrigin, as_known, decided, listed, normalize
 from champion.adjust import counted
 from champion.errors import FormatError
 from champion.factors import DECISION, FACTORS, VERSION as FACTORS_VERSION, factors
@@ -134,7 +134,7 @@ def _commit_decisions(lake: Lake, made: Sequence[tuple[Path, pl.DataFrame]], kno
     new = wanted.join(last, on=same, how="anti", nulls_equal=True)
     if new.is_empty():
         return None
-    day = new["list_date"][0]
+    day: date = new["list_date"][0]
     held_today = lake.scan(ACTIONS, day, day).collect()
     manifest = lake.manifest(ACTIONS, day)
     inputs = dict(manifest.current.inputs) if manifest else {"lineage": known.digest, "actions": VERSION}
@@ -266,9 +266,5 @@ def digest(lake: Lake, end: date) -> str:
 def _read(staged: Staged, known: Lineage) -> pl.DataFrame:
     rows = lists.parse_actions(staged.name, staged.path.read_bytes())
     covers = lists.span(staged.name, rows) or (staged.session, staged.session)
-    return normalize(rows, known, ListOrigin(lists.SOURCE, staged.sha256, staged.fetched_at, covers))
-
-
-def _covers_to(name: str) -> tuple[date, str]:
-    covered = lists.span(name, pl.DataFrame())
-    return (covered[1] if covered else date.min, name)
+    origin = ListOrigin(lists.SOURCE, staged.sha256, staged.fetched_at, covers)
+    return pl.concat([listed(staged.name, origin), normalize(rows, known, origin)])
