@@ -54,6 +54,7 @@ def test_every_shipped_statement_may_run_twice(loaded: Settings) -> None:
                 r"(create (table if not exists|or replace view)|drop table if exists( if empty)?) champion_market\."
                 r"|(alter table|insert into|exchange tables) champion_market\.reshaped_"  # dropped first, made anew
                 r"|alter table champion_market\.\w+ add column if not exists "
+                r"|alter table champion_market\.\w+ add constraint if not exists "
             )
             assert re.match(repeatable, code), code
     with warehouse.writer(loaded) as client:
