@@ -135,7 +135,7 @@ def test_pages_start_in_a_hostile_folder(hostile: Path, variables: dict[str, str
             [*entry_point(), *arguments], env=variables, cwd=hostile, stdout=output, stderr=output
         )
     try:
-        wait_for(lambda: "http://127.0.0.1" in log.read_text() or process.poll() is not None, 300)
+        wait_for(lambda: "http://127.0.0.1" in log.read_text() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
     finally:
         process.send_signal(signal.SIGTERM)

@@ -21,6 +21,7 @@ from hypothesis import given, strategies
 
 from champion import births, doctor, homes
 from champion.errors import ServiceError, UsageError
+from champion.runner import notebook
 from champion.runner.surroundings import of_kernel
 from champion.services import lab, local, together
 from champion.settings import Settings
@@ -176,7 +177,9 @@ def test_kernels_and_jupyterlab_are_told_where_artifacts_go(tmp_path: Path) -> N
     settings = Settings(home=tmp_path / "home")
     told = store.surroundings(settings).items()
     assert set(told) == {("_MLFLOW_SERVER_ARTIFACT_ROOT", settings.artifacts.as_uri())}
-    assert told <= of_kernel(settings, "run", None, tmp_path).items()
+    quality = notebook.find("quality")
+    kernel = of_kernel(settings, quality, execution="run", run_id=None, result=tmp_path, private=tmp_path)
+    assert told <= kernel.items()
     assert told <= lab.environment(settings, {}).items()
     assert store.surroundings(Settings(home=tmp_path, tracking_uri="http://127.0.0.1:5000")) == {}, "its server decides"
 

@@ -114,7 +114,7 @@ def pages(folder: Path) -> Iterator[Pages]:
         command = [sys.executable, "-m", "champion", "ui"]
         process = psutil.Popen(command, env=variables, cwd=folder, stdout=output, stderr=output)
     try:
-        wait_for(lambda: "user:password" in log.read_text() or process.poll() is not None, 240)
+        wait_for(lambda: "user:password" in log.read_text() or process.poll() is not None)
         found = re.search(r"MLflow: +(http://\S+)/#/", log.read_text())
         assert found, log.read_text()
         yield Pages(settings, found[1], log.read_text())
