@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import py_compile
+import subprocess
+import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -174,6 +178,56 @@ def test_prose_around_code_changes_no_digest(head: str, tail: str) -> None:
     assert code_identity._digest(text.replace("return a ", "return -a ").encode(), ".py") != code_identity._digest(
         plain, ".py"
     )
+
+
+RECORDS = """
+import os, sys
+from pathlib import Path
+from champion.kernel.code_record import CodeRecord
+record = CodeRecord(Path(sys.argv[1]))
+sys.addaudithook(record.hear)
+root = Path(sys.argv[2])
+sys.path[:0] = [str(root), str(root / "archive.zip")]
+import plain, bare, zipped, pack
+exec((root / "elsewhere" / "pasted.py").read_text())
+(root / "elsewhere" / "read.csv").read_text()
+(root / "note.txt").read_text()
+(root / "made.py").write_text("x = 1")
+import made
+import json, polars
+record.write()
+"""
+
+
+def test_whatever_a_kernel_executes_is_recorded_but_for_what_is_installed(tmp_path: Path) -> None:
+    root = tmp_path / "code"
+    texts = {
+        "plain.py": "",
+        "bare.py": "X = 1",
+        "pack/__init__.py": "from pathlib import Path\nX = (Path(__file__).parent / 'data/w.json').read_text()",
+        "pack/data/w.json": "1",
+        "elsewhere/pasted.py": "Y = 1",
+        "elsewhere/read.csv": "a",
+        "note.txt": "read from the folder of a module",
+    }
+    for name, text in texts.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    py_compile.compile(str(root / "bare.py"), cfile=str(root / "bare.pyc"))
+    (root / "bare.py").unlink()
+    with zipfile.ZipFile(root / "archive.zip", "w") as archive:
+        archive.writestr("zipped.py", "Z = 1")
+    (work := tmp_path / "work").mkdir()
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", RECORDS, tmp_path / "record.json", root]
+    subprocess.run(command, env=variables, cwd=work, check=True)
+    found = json.loads((tmp_path / "record.json").read_text())
+    names = {os.path.relpath(path, root) for path in found["files"] if path.startswith(str(root))}
+    expected = {"plain.py", "bare.pyc", "archive.zip", "pack/__init__.py", "elsewhere/pasted.py", "note.txt"}
+    expected |= {"pack/data/w.json"}
+    assert names == expected
+    assert not [path for path in found["files"] if "site-packages" in path or "/json/" in path]
+    assert {"plain", "zipped", "polars", "made"} <= set(found["asked"])
 
 
 def used(settings: Settings, folder: Path, sources: str, **files: str) -> code_identity.Code:

@@ -82,7 +82,7 @@ def _application(record: code_record.CodeRecord | None) -> Any:
         def init_shell(self) -> None:
             super().init_shell()  # type: ignore[no-untyped-call]
             if record is not None and self.shell is not None:
-                self.shell.events.register("post_run_cell", lambda *_: record.write())
+                self.shell.events.register("post_run_cell", lambda *_: record.keep())
 
     return IsolatedKernel
 

@@ -3,8 +3,8 @@
 Python's audit events name each code object that is executed, each module that is asked for, each file that is opened.
 The record is a JSON file, written after every cell:
 
-- `files`: path to SHA-256 of the content, as it was when it was used: own modules, Champion's modules, schemas and SQL,
-  files that own code reads from its own folder;
+- `files`: path to SHA-256 of the content, as it was when it was used: own modules and scripts, Champion's modules,
+  schemas and SQL, files that own code reads from its own folder or package;
 - `asked`: the top-level names that were asked for, found or not: a file of such a name may take a module's place later.
 """
 
@@ -17,6 +17,7 @@ import site
 import sys
 import sysconfig
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _RESOURCES = tuple(
     f"{root / name}{os.sep}" for root in (_PACKAGE / "_data", _PACKAGE.parent) for name in ("schemas", "sql")
 )
-_COMPILED = (".pyc", ".pyo")
+_COMPILED, _CACHE = ".pyc", f"{os.sep}__pycache__{os.sep}"
+_SOURCES = (".py", ".ipynb")  # read by somebody: executed, most likely
 
 
 def install(environment: Mapping[str, str]) -> CodeRecord | None:
@@ -75,12 +77,24 @@ class CodeRecord:
         except Exception:  # noqa: BLE001, S110 - an incomplete record costs a repeated run, an error would cost this one
             pass
 
+    def keep(self) -> None:
+        """Write the record, if the disk has room: without it the run is repeated when it is asked for again."""
+        with suppress(OSError):
+            self.write()
+
     def write(self) -> None:
-        """Write the record if it has changed."""
+        """Write the record if it has changed.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         files = dict(self._files)
-        folders = {os.path.dirname(path) for path in files if not path.startswith(self._package)}  # noqa: PTH120
+        own = [path for path in files if not path.startswith(self._package)]
+        folders = {os.path.dirname(path) for path in own}  # noqa: PTH120
+        packages = tuple(path.removesuffix("__init__.py") for path in own if path.endswith(f"{os.sep}__init__.py"))
         for path in sorted(self._read - self._written):
-            if path.startswith(_RESOURCES) or os.path.dirname(path) in folders:  # noqa: PTH120
+            beside = os.path.dirname(path) in folders or path.startswith(packages)  # noqa: PTH120
+            if beside or path.startswith(_RESOURCES) or path.endswith(_SOURCES):
                 files.setdefault(path, _digest(path) or "")
         files = {path: digest for path, digest in files.items() if digest and path not in self._written}
         text = json.dumps({"files": files, "asked": sorted(self._asked)}, sort_keys=True)
@@ -98,15 +112,23 @@ class CodeRecord:
         if not name or name.startswith("<"):
             return
         path = os.path.abspath(name)  # noqa: PTH100 - links stay as they are named
-        if self._is_recorded(path) and (digest := _digest(path)):
-            self._files[path] = digest
+        if not self._is_recorded(path):
+            return
+        for place in (path, *map(str, Path(path).parents)):  # a module may be inside of a ZIP archive
+            if digest := _digest(place):
+                self._files[place] = digest
+                return
 
     def _opened(self, path: Any, mode: Any, flags: Any) -> None:
-        if not isinstance(path, str) or path.endswith(_COMPILED):
+        if not isinstance(path, str):
             return
         whole = os.path.abspath(path)  # noqa: PTH100
+        if _CACHE in whole:
+            return
         if (isinstance(flags, int) and flags & os.O_ACCMODE) or (isinstance(mode, str) and set(mode) & set("wax+")):
             self._written.add(whole)
+        elif whole.endswith(_COMPILED):  # a module without its source
+            self._executed(whole)
         elif whole.startswith(_RESOURCES) or self._is_recorded(whole):
             self._read.add(whole)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ class Account:
     cells: tuple[Cell, ...]
     packages: Mapping[str, str]
     traceback: str
-    code: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[str, str] | None = None  # of runs of earlier versions, it is not known by file
 
     @property
     def reason(self) -> str:
@@ -86,7 +86,7 @@ def read(settings: Settings, which: str) -> Account:
         cells=tuple(_cells(book.get("cells", []), times)),
         packages=_record(settings, run, "environment.json", dict[str, Any]).get("packages", {}),
         traceback=(runs.read_file(settings, run.run_id, "error.txt") or b"").decode().rstrip(),
-        code=code.files if code is not None else {},
+        code=code.files if code is not None else None,
     )
 
 

@@ -120,7 +120,7 @@ def _label(path: Path, folders: Sequence[Path]) -> str:
     for name, root in (("champion", _PACKAGE), *((one, resources.folder(one)) for one in ("schemas", "sql"))):
         if path.is_relative_to(root):
             return f"{name}/{path.relative_to(root).as_posix()}"
-    inside = [folder for folder in folders if path.is_relative_to(folder)]
+    inside = [folder for folder in folders if path.is_relative_to(folder) and path != folder]
     if not inside:
         return str(path)
     return f"{_OWN}{path.relative_to(max(inside, key=lambda folder: len(folder.parts))).as_posix()}"

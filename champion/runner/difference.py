@@ -73,11 +73,11 @@ def pairs(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tupl
 
 def _code(first: Account, second: Account) -> dict[str, tuple[str, str]]:
     """Return the files that both runs used and that had changed in between: one that failed early used fewer."""
-    if not first.code or not second.code:
+    if first.code is None and second.code is None:
         one, two = first.run.tags.get(past.CODE), second.run.tags.get(past.CODE)
         return {"code_hash": (one, two)} if one and two and one != two else {}
-    shared = [name for name in first.code if name in second.code]
-    return {name: (first.code[name], second.code[name]) for name in shared if first.code[name] != second.code[name]}
+    ours, theirs = first.code or {}, second.code or {}
+    return {name: (ours[name], theirs[name]) for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]}
 
 
 def _measured(metrics: Mapping[str, float]) -> dict[str, float]:
