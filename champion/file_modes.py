@@ -32,7 +32,7 @@ def restrict() -> None:
 
 
 @contextmanager
-def of_the_person() -> Iterator[None]:
+def persons_umask() -> Iterator[None]:
     """Write files that a person asked for by name with that person's own umask; for a process with one thread."""
     before = os.umask(_OTHERS)
     os.umask(_persons[0] if _persons else before)
@@ -42,7 +42,7 @@ def of_the_person() -> Iterator[None]:
         os.umask(before)
 
 
-def give_back() -> None:
+def restore_umask() -> None:
     """Set the umask that the process was started with: what it becomes is the person's own tool."""
     if _persons:
         os.umask(_persons.pop())

@@ -59,10 +59,10 @@ def test_what_a_person_asks_for_by_name_has_the_persons_umask(tmp_path: Path) ->
     try:
         file_modes.restrict()
         (tmp_path / "ours").touch()
-        with file_modes.of_the_person():
+        with file_modes.persons_umask():
             (tmp_path / "theirs").touch()
         (tmp_path / "ours again").touch()
-        file_modes.give_back()
+        file_modes.restore_umask()
         (tmp_path / "lab").touch()
     finally:
         os.umask(before)

@@ -11,7 +11,7 @@ from rich.text import Text
 from champion.cli import console
 from champion.cli.console import AsJson
 from champion.errors import UsageError
-from champion.file_modes import of_the_person
+from champion.file_modes import persons_umask
 
 if TYPE_CHECKING:
     from champion.pipeline.trace import Node, Trace
@@ -89,6 +89,6 @@ def _draw(found: Trace, title: str, picture: Path) -> None:
     from champion.plots.trace import trace_graph  # noqa: PLC0415
 
     figure = trace_graph(pl.DataFrame(found.rows), found.links, title=title)
-    with of_the_person():
+    with persons_umask():
         picture.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(picture, dpi=110)

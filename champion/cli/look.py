@@ -15,7 +15,7 @@ from rich.text import Text
 from champion.cli import completion, console
 from champion.cli.console import AsJson
 from champion.errors import UsageError
-from champion.file_modes import of_the_person
+from champion.file_modes import persons_umask
 
 Parameter = Annotated[
     list[str] | None, typer.Option("--param", "-p", help="name=value, bound to {name:Type} in the query.")
@@ -84,7 +84,7 @@ def report(
         from champion.services import mlflow  # noqa: PLC0415
 
         page = render(found, chosen.home, mlflow.address(chosen))
-        with of_the_person():
+        with persons_umask():
             html.write_text(page, encoding="utf-8")
     if as_json:
         console.show(found.as_dict(), as_json=True)

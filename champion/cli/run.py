@@ -9,7 +9,7 @@ import typer
 
 from champion.cli import console
 from champion.cli.console import AsJson, Force
-from champion.file_modes import of_the_person
+from champion.file_modes import persons_umask
 
 Start = Annotated[str, typer.Argument(help="First date, as 2024-01-01.")]
 End = Annotated[str, typer.Argument(help="Last date, included.")]
@@ -54,7 +54,7 @@ def simulate(
     """
     from champion.simulate import publish  # noqa: PLC0415
 
-    with console.progress_bar(hidden=as_json) as tell, of_the_person():
+    with console.progress_bar(hidden=as_json) as tell, persons_umask():
         made = publish(
             folder,
             instruments=instruments,

@@ -45,7 +45,7 @@ def lab(
     )
     variables = jupyter.environment(chosen, os.environ)
     file_modes.private_folder(chosen.home / "jupyter")
-    file_modes.give_back()  # notebooks and tables that a person saves there are the person's own
+    file_modes.restore_umask()  # notebooks and tables that a person saves there are the person's own
     # This process becomes the server, so Ctrl-C reaches it.
     os.execve(sys.executable, command, variables)  # noqa: S606
 
@@ -69,7 +69,7 @@ def serve() -> None:
             console.out.print(f"login    Prefect's page asks once for all that {place} holds", soft_wrap=True)
         console.out.print(f"MLflow   {experiments_page(served.mlflow or mlflow.address(chosen) or '')}", soft_wrap=True)
         if served.mlflow:
-            console.out.print(f"login    {mlflow.asks(chosen)}", soft_wrap=True)
+            console.out.print(f"login    {mlflow.login_hint(chosen)}", soft_wrap=True)
         console.out.print(f"worker   on pool {chosen.work_pool}; Ctrl-C stops all")
 
     together.serve(chosen, lambda text: console.err.print(text, style="dim"), tell)
@@ -111,7 +111,7 @@ def ui() -> None:
             found = f"{server.url}{login}" if server else "not running; the next flow starts it"
             console.out.print(f"Prefect: {found}", soft_wrap=True)
             console.out.print(f"MLflow:  {experiments_page(pages.url)}", soft_wrap=True)
-            console.out.print(f"         {mlflow.asks(chosen)}", soft_wrap=True)
+            console.out.print(f"         {mlflow.login_hint(chosen)}", soft_wrap=True)
             together.watch(chosen, (mlflow.NAME,), (f"{pages.url}/health",))
     finally:
         local.stop(chosen, mlflow.NAME)

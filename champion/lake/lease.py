@@ -61,7 +61,7 @@ class _Lease:
                 f"{self._path} was lost to another writer or out of reach; nothing more is written, try again"
             )
 
-    def give_back(self) -> None:
+    def restore_umask(self) -> None:
         """Remove the lock, unless it may be somebody else's by now."""
         self._end.set()
         self._thread.join()
@@ -97,7 +97,7 @@ def held(path: ObjectPath, wait: float | None = None, times: Times = _USUAL) -> 
         yield
     finally:
         GUARDS.reset(before)
-        lease.give_back()
+        lease.restore_umask()
 
 
 def _taken(path: ObjectPath, wait: float | None, times: Times) -> _Lease:

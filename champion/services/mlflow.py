@@ -59,7 +59,7 @@ def begin(settings: Settings) -> Server:
     return local.start(settings, NAME, isolation.command(mlflow_server.__name__), variables, port)
 
 
-def asks(settings: Settings) -> str:
+def login_hint(settings: Settings) -> str:
     """Return a sentence about the login of the pages; the login itself belongs into no output."""
     place = logins.mlflow_path(settings).relative_to(settings.home)
     return f"MLflow's page asks once for user and password: {place} holds them as user:password"

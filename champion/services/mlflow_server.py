@@ -26,7 +26,7 @@ from champion.settings import Settings, read
 PORT = "CHAMPION_MLFLOW_SERVER_PORT"
 HOST = "127.0.0.1"
 _OPEN = frozenset({"/health"})
-_RUNS_THINGS = ("/assistant", "/gateway", "/jobs", "/webhooks")  # of MLflow's pages, what starts or asks something else
+_STARTERS = ("/assistant", "/gateway", "/jobs", "/webhooks")  # parts of MLflow that start jobs or call other servers
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Scope = MutableMapping[str, Any]
@@ -57,7 +57,7 @@ class Door:
             await _refuse(send, 401, b"user and password stand in mlflow/login of the workspace, as user:password\n")
         elif not _is_of_this_page(headers):
             await _refuse(send, 403, b"a page of another address may not use these\n")
-        elif scope["method"] not in _READS and any(part in scope["path"] for part in _RUNS_THINGS):
+        elif scope["method"] not in _READS and any(part in scope["path"] for part in _STARTERS):
             await _refuse(send, 403, b"these pages show what was recorded; they start nothing\n")
         else:
             await self._app(scope, receive, send)
