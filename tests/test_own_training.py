@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -12,6 +12,7 @@ from ideas import MIXED, PART, PLACE, RSI_7
 from polars.testing import assert_frame_equal
 
 from champion import contracts, features, training
+from champion.contracts import catalog
 from champion.errors import UsageError
 from champion.estimators import Recipe
 from champion.inputs import MODEL_INPUTS, model_inputs
@@ -25,16 +26,22 @@ from champion.settings import Settings
 from champion.splits import PurgedWalkForward
 from champion.universe import find
 
+pytestmark = pytest.mark.usefixtures("lake")  # which forgets the sets that these tests register
 START, END = date(2024, 4, 1), date(2024, 6, 28)
 ADDED = "v1+ideas:PLACE+ideas:RSI_7"
 
 
 @pytest.fixture(scope="module")
-def lake(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """The known workspace's lake, which tests of this module add features to."""
+def lake(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    """The known workspace's lake, which tests of this module add features to; their sets are unknown to later tests."""
     home = tmp_path_factory.mktemp("own") / "home"
     shutil.copytree(known.lake, home / "lake")
-    return Lake(home / "lake")
+    before, made = dict(features.FEATURE_SETS), Lake(home / "lake")
+    yield made
+    features.FEATURE_SETS.clear()
+    features.FEATURE_SETS.update(before)
+    catalog._OTHERS.pop(made.contracts, None)
+    contracts.load.cache_clear()
 
 
 def test_a_mixed_set_is_trained_on_what_the_champion_is_trained_on() -> None:
@@ -155,6 +162,6 @@ def test_the_doctor_names_a_set_that_is_refused(lake: Lake) -> None:
         own_features.check(named)
 
 
-def test_the_module_of_ideas_is_found_by_name() -> None:
+def test_an_extended_set_has_the_name_of_its_parts() -> None:
     assert features.find(ADDED).version == "v1_with_place_rsi_7"
-    assert Path(__file__).with_name("ideas.py").exists()
+    assert features.find(ADDED).contract == "features_equity_indicators_with_place_rsi_7"

@@ -116,10 +116,11 @@ def check_current(lake: Lake, start: date | None, end: date | None, feature_set:
         LakeError: naming the sessions and the command that mends them.
     """
     stale = [s for s in stale_sessions(lake, end or date.max, feature_set) if start is None or s >= start]
+    other = f" --feature-set {feature_set}"
     if stale:
         raise LakeError(
             f"{len(stale)} session(s) from {stale[0]} on have no current features: "
-            f"run `champion features {stale[0]} {stale[-1]}`"
+            f"run `champion features {stale[0]} {stale[-1]}{'' if feature_set == FEATURE_SET else other}`"
         )
 
 
