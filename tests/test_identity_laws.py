@@ -16,7 +16,7 @@ from champion.identity import Lineage
 from champion.isin import check_digit
 from champion.succession import Contradiction
 
-LAW = settings(max_examples=120)
+LAW = settings(max_examples=80)
 FIRST, STEP, SESSIONS = date(2020, 1, 1), 12, 60  # a session every 12 days: 16 of them are a long gap
 SCHEMA = {"symbol": pl.String, "isin": pl.String, "session": pl.Date, "prev_close": float, "close": float}
 

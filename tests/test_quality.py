@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -209,16 +211,31 @@ def test_no_path_goes_past_a_failed_gate(modelled: Settings, tmp_path: Path) -> 
     lake = Lake(mine.lake)
     sessions = lake.sessions(BARS)
     shorten(lake, sessions[-2])
+    limits = Limits()
+    asked: dict[str, Any] = {"horizon": 5, "universe": find("all"), "limits": limits}
     paths: dict[str, Callable[[], object]] = {
-        "build": lambda: build_features(lake, sessions[-2], sessions[-2]),
-        "build what follows": lambda: build_features(lake, sessions[-1], sessions[-1]),
-        "train": lambda: learn.training_frame(lake, sessions[-9], sessions[-1], horizon=5, universe=find("all")),
+        "build": lambda: build_features(lake, sessions[-2], sessions[-2], limits=limits),
+        "build what follows": lambda: build_features(lake, sessions[-1], sessions[-1], limits=limits),
+        "train": lambda: learn.training_frame(lake, sessions[-9], sessions[-1], **asked),
         "score": lambda: score_session(mine, sessions[-1]),
         "load": lambda: load.load(mine, sessions[-2], sessions[-1]),
     }
     for path in paths.values():
         with pytest.raises(QualityGateError, match=f"row_count:{sessions[-2]}"):
             path()
-    build_features(lake, sessions[-3], sessions[-3])  # what came before passes
+    build_features(lake, sessions[-3], sessions[-3], limits=limits)  # what came before passes
     quality.accept(lake, quality.check(lake, sessions[-2], sessions[-1]).open_keys, "an hour's session")
-    assert build_features(lake, sessions[-2], sessions[-1]).totals["written"] == 2
+    assert build_features(lake, sessions[-2], sessions[-1], limits=limits).totals["written"] == 2
+
+
+ROOT = Path(__file__).resolve().parents[1]
+_CALL = re.compile(r"\b(?:build_features|training_frame)\((?:[^()]|\([^()]*\))*\)")
+_FOLDERS = ("champion/cli", "flows", "notebooks", "notebooks/explore")
+PATHS = [path for folder in _FOLDERS for path in (ROOT / folder).iterdir() if path.suffix in {".py", ".ipynb"}]
+
+
+def test_every_path_asks_the_gates() -> None:
+    """Commands, flows and notebooks give the limits of the settings wherever they build features or train."""
+    calls = {(path.name, call) for path in PATHS for call in _CALL.findall(path.read_text())}
+    assert len(calls) >= 4
+    assert [call for call in calls if "limits=" not in call[1]] == []

@@ -46,9 +46,10 @@ def training_frame(
 
     Raises:
         LakeError: features are missing, or older than the bars, the corporate actions or the rules they come of.
-        QualityGateError: a session failed a quality gate by `limits`, and nobody accepted the finding.
+        QualityGateError: `limits` are given, and a session failed a quality gate by them.
     """
-    require_passed(lake, start, end, limits)
+    if limits is not None:
+        require_passed(lake, start, end, limits)
     check_current(lake, start, end, feature_set)
     bars = _bars(lake, start, end)
     chosen = _features(lake, bars, start, end, feature_set).join(_members(lake, bars, universe), on=_KEY, how="semi")
