@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from champion.counting import quantity
 from champion.lake import Lake
 from champion.pipeline.checks import Check, looked
 from champion.settings import Settings
@@ -143,7 +144,8 @@ def _lake(settings: Settings) -> Check:
     ((path, part),) = lake.parts(name, sessions[-1], sessions[-1])
     if not path.exists():
         return Check("lake", "failed", f"{path} is missing", "`champion lake verify` lists what is damaged")
-    return Check("lake", "ok", f"{len(sessions):,} sessions to {sessions[-1]}, {part.rows:,} rows in the last")
+    held = f"{quantity(len(sessions), 'session')} to {sessions[-1]}, {quantity(part.rows, 'row')} in the last"
+    return Check("lake", "ok", held)
 
 
 def _warehouse(settings: Settings) -> Check:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from champion import indicators
+from champion.counting import quantity
 from champion.errors import ContractError
 from champion.indicators.bars import check_bars
 from champion.indicators.cross_section import rank
@@ -89,7 +90,8 @@ def scale_free(bars: pl.DataFrame, features: pl.DataFrame) -> pl.DataFrame:
     without = joined.filter(_CLOSE.is_null()).height
     if without:
         raise ContractError(
-            f"{without} of {joined.height} feature rows have no bar; pass the bars the features were built from"
+            f"{without} of {quantity(joined.height, 'feature row has', 'feature rows have')} no bar; "
+            "pass the bars the features were built from"
         )
     inputs = [expression.alias(name) for name, expression in _SCALE_FREE.items()]
     return joined.select("instrument_id", "symbol", "trade_date", *inputs).sort("instrument_id", "trade_date")

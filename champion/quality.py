@@ -13,6 +13,7 @@ from datetime import date
 import polars as pl
 
 from champion.adjust import adjust
+from champion.counting import quantity
 from champion.errors import QualityGateError
 from champion.normalize import EQUITY_SERIES
 
@@ -171,7 +172,8 @@ def _rejected(judged: Judged) -> tuple[object, ...]:
     none = pl.col("kept", "refused").fill_null(0)  # a session without rows of a kind has zero of them
     shares = counts.with_columns(none).with_columns(share=pl.col("refused") / (pl.col("kept") + pl.col("refused")))
     worst = shares.sort("share", "session").row(-1, named=True)
-    detail = f"{worst['refused']:,} of {worst['kept'] + worst['refused']:,} rows in quarantine on {worst['session']}"
+    rows = quantity(worst["kept"] + worst["refused"], "row")
+    detail = f"{worst['refused']:,} of {rows} in quarantine on {worst['session']}"
     return _most("rejected", "error", worst["share"], REJECTED_SHARE, detail)
 
 
@@ -181,7 +183,11 @@ def _row_count(judged: Judged) -> tuple[object, ...]:
     usual = pl.col("rows").rolling_median(LOOKBACK, min_samples=5).shift(1)
     swings = counts.with_columns(usual=usual, value=(pl.col("rows") / usual - 1).abs())
     return _worst(
-        "row_count", judged, swings, SWING, lambda row: f"{row['rows']:,} rows, {row['usual']:,.0f} usual before"
+        "row_count",
+        judged,
+        swings,
+        SWING,
+        lambda row: f"{quantity(row['rows'], 'row')}, {row['usual']:,.0f} usual before",
     )
 
 
@@ -200,7 +206,11 @@ def _churn(judged: Judged) -> tuple[object, ...]:
         .with_columns(value=(pl.col("came") + pl.col("went")) / pl.col("all"))
     )
     return _worst(
-        "universe_churn", judged, counted, CHURN, lambda row: f"{row['came']} shares came, {row['went']} went"
+        "universe_churn",
+        judged,
+        counted,
+        CHURN,
+        lambda row: f"{quantity(row['came'], 'share came', 'shares came')}, {row['went']} went",
     )
 
 

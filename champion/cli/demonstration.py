@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from champion.cli import console
+from champion.counting import quantity
 from champion.lake import Lake
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive, publish
@@ -37,7 +38,7 @@ def run(base: Settings, instruments: int, start: date, signal: float, *, as_json
         from flows.market_data import historical_backfill  # noqa: PLC0415
         from flows.models import score_session, train_model  # noqa: PLC0415
 
-        tell_stage(f"backfilling {len(archive.sessions)} sessions: lake, quality, features, warehouse")
+        tell_stage(f"backfilling {quantity(len(archive.sessions), 'session')}: lake, quality, features, warehouse")
         backfilled = historical_backfill(start, END)
         tell_stage("training a model and judging it")
         trained = train_model()
@@ -67,7 +68,7 @@ def _summary(
         "scoring": scored["outcome"],
     }
     return {
-        "archive": f"{archive.root} ({archive.files_written} files written)",
+        "archive": f"{archive.root} ({quantity(archive.files_written, 'file')} written)",
         "sessions": len(lake.sessions("normalized_equity_ohlc")),
         "bars": lake.rows("normalized_equity_ohlc"),
         "rejected rows": lake.rows("quarantine_equity_ohlc"),

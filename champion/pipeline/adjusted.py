@@ -44,7 +44,7 @@ def history_around(
     """
     if instrument_id is None or day is None:
         return adjusted_bars(lake, date.max)
-    around, known = timedelta(days=days), as_of and session_close(as_of)
+    around, known = timedelta(days=days), session_close(as_of) if as_of else None
     found = adjusted_bars(lake, day - around, day + around, known)
     return found.filter(pl.col("instrument_id") == instrument_id).sort("trade_date")
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import polars as pl
 
+from champion.counting import quantity
 from champion.errors import FormatError
 from champion.lake import Lake
 from champion.sources.archive import Staged, set_aside
@@ -46,7 +47,7 @@ def commit(
         set_aside(staged, [path])
         raise
     lake.write(name, staged.session, frame, made_from)
-    return Refreshed("written", frame.height, f"{staged.name}: {frame.height:,} rows")
+    return Refreshed("written", frame.height, f"{staged.name}: {quantity(frame.height, 'row')}")
 
 
 def absent(archive: str, path: str) -> Refreshed:
