@@ -138,7 +138,7 @@ def require(gates: pl.DataFrame) -> None:
     if broken.height:
         text = pl.format("{} is {}, limit {} ({})", "gate", pl.col("value").round(4), "limit", "detail")
         shown = "; ".join(broken.select(text).to_series())
-        raise QualityGateError(f"publication stopped by {broken.height} quality gate(s): {shown}")
+        raise QualityGateError(f"publication stopped by {quantity(broken.height, 'quality gate')}: {shown}")
 
 
 def _completeness(judged: Judged) -> tuple[object, ...]:

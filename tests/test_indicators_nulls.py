@@ -103,6 +103,10 @@ def test_one_late_column_starts_no_warm_up_early(late: str, rows: int) -> None:
     assert {name: by for name, by in late_by.items() if by not in {rows, rows - 1}} == {}
 
 
+def first_known(values: pl.Series) -> int:
+    return values.is_not_null().to_list().index(True)
+
+
 OUTER: dict[str, tuple[Callable[[pl.Expr], pl.Expr], Callable[[np.ndarray], np.ndarray], float]] = {
     "ema": (lambda x: ind.ema(x, 9), lambda x: talib.EMA(x, 9), 1e-9),
     "dema": (lambda x: ind.dema(x, 5), lambda x: talib.DEMA(x, 5), 1e-9),
