@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from champion import contracts, validation
+from champion.counting import quantity
 from champion.envelope import session_start_expr, stamp_list
 from champion.errors import ContractError
 from champion.factors import DECISION, made_on
@@ -88,7 +89,8 @@ def normalize(rows: pl.DataFrame, lineage: Lineage, origin: ListOrigin) -> pl.Da
     checked = validation.validate(_stamped(_one_per_kind(parsed), origin), contracts.load(ACTIONS))
     if checked.rejected.height:
         shown = checked.rejected.select("symbol", "ex_date", "purpose", "reasons").head(3).rows()
-        raise ContractError(f"{checked.rejected.height} corporate action(s) break {ACTIONS}: {shown}")
+        broken = quantity(checked.rejected.height, "corporate action breaks", "corporate actions break")
+        raise ContractError(f"{broken} {ACTIONS}: {shown}")
     return checked.accepted
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
 
-def counted(number: float, noun: str, plural: str = "") -> str:
+
+def quantity(number: Any, noun: str, plural: str = "") -> str:
     """Return the number with its noun, singular for 1; the plural is the noun with an s unless it is given.
 
-    >>> counted(1, "session"), counted(1200, "row"), counted(0, "entry", "entries")
+    `number` is any number. Where a verb follows, it goes with the noun.
+
+    >>> quantity(1, "session"), quantity(1200, "row"), quantity(0, "entry", "entries")
     ('1 session', '1,200 rows', '0 entries')
-    """
-    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
-
-
-def were(number: float, noun: str, plural: str = "") -> str:
-    """Return the number with its noun and the verb that agrees.
-
-    >>> were(1, "session"), were(2, "session")
+    >>> quantity(1, "session was", "sessions were"), quantity(2, "session was", "sessions were")
     ('1 session was', '2 sessions were')
     """
-    return f"{counted(number, noun, plural)} {'was' if number == 1 else 'were'}"
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

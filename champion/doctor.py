@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from champion import file_modes
+from champion.counting import quantity
 from champion.lake import Lake
 from champion.pipeline import own_features
 from champion.pipeline.checks import Check, looked
@@ -175,7 +176,8 @@ def _lake(settings: Settings) -> Check:
     ((path, part),) = lake.parts(name, sessions[-1], sessions[-1])
     if not path.exists():
         return Check("lake", "failed", f"{path} is missing", "`champion lake verify` lists what is damaged")
-    return Check("lake", "ok", f"{len(sessions):,} sessions to {sessions[-1]}, {part.rows:,} rows in the last")
+    held = f"{quantity(len(sessions), 'session')} to {sessions[-1]}, {quantity(part.rows, 'row')} in the last"
+    return Check("lake", "ok", held)
 
 
 def _identity(settings: Settings) -> Check:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from champion import indicators
+from champion.counting import quantity
 from champion.errors import ContractError
 from champion.indicators.bars import check_bars
 from champion.indicators.cross_section import rank
@@ -110,7 +111,8 @@ def scale_free(
     without = joined.filter(_CLOSE.is_null()).height
     if without:
         raise ContractError(
-            f"{without} of {joined.height} feature rows have no bar; pass the bars the features were built from"
+            f"{without} of {quantity(joined.height, 'feature row has', 'feature rows have')} no bar; "
+            "pass the bars the features were built from"
         )
     inputs = [_SCALE_FREE[name].alias(name) for name in chosen]
     return joined.select(*_KEY, *inputs, *ranked).sort("instrument_id", "trade_date")

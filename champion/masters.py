@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from champion import contracts, validation
+from champion.counting import quantity
 from champion.envelope import stamp_list
 from champion.errors import ContractError
 from champion.identity import Lineage
@@ -51,5 +52,6 @@ def normalize(rows: pl.DataFrame, lineage: Lineage, origin: MasterOrigin) -> pl.
     checked = validation.validate(stamped, contract)
     if checked.rejected.height:
         shown = checked.rejected.select("symbol", "company", "reasons").head(3).rows()
-        raise ContractError(f"{checked.rejected.height} listed share(s) break {SYMBOLS}: {shown}")
+        broken = quantity(checked.rejected.height, "listed share breaks", "listed shares break")
+        raise ContractError(f"{broken} {SYMBOLS}: {shown}")
     return checked.accepted

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from champion.counting import quantity
 from champion.errors import ModelError
 from champion.indicators.variation import RESIDUE
 
@@ -42,8 +43,8 @@ def probability_of_overfitting(trials: pl.DataFrame, blocks: int = BLOCKS) -> tu
         )
     if blocks < _FEWEST or blocks % 2 or trials.width < _FEWEST or trials.height < _FEWEST * blocks:
         raise ModelError(
-            f"{trials.width} trials over {trials.height} sessions in {blocks} blocks: overfitting needs two trials, "
-            "an even number of blocks and two sessions a block"
+            f"{quantity(trials.width, 'trial')} over {quantity(trials.height, 'session')} in {blocks} blocks: "
+            "overfitting needs two trials, an even number of blocks and two sessions a block"
         )
     block = np.concatenate([np.full(len(p), n) for n, p in enumerate(np.array_split(np.arange(len(values)), blocks))])
     found = []

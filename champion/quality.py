@@ -17,6 +17,7 @@ import polars as pl
 
 from champion.acceptance import ACCEPTED, SESSION, accepted_rows, key
 from champion.adjust import adjust
+from champion.counting import quantity
 from champion.errors import QualityGateError
 from champion.normalize import EQUITY_SERIES
 from champion.quality_limits import Limits
@@ -188,7 +189,7 @@ def require(verdict: Verdict | pl.DataFrame) -> None:
     keys = [] if isinstance(verdict, pl.DataFrame) else verdict.open_keys
     named = f" FINDING is one of {', '.join(keys[:_SHOWN])}{', ...' * (len(keys) > _SHOWN)}." if keys else ""
     raise QualityGateError(
-        f"publication stopped by {broken.height} quality gate(s): {shown}. Correct the data; or, where the data is "
+        f"publication stopped by {quantity(broken.height, 'quality gate')}: {shown}. Correct the data; or, where the data is "
         f"right, accept what was found: `champion quality accept FINDING --reason WHY`.{named} "
         "`champion quality list` shows all"
     )

@@ -19,6 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from champion.counting import quantity
 from champion.errors import ModelError
 
 Groups: TypeAlias = Sequence[date] | NDArray[np.datetime64]
@@ -81,7 +82,8 @@ class PurgedWalkForward:
         if block < 1:
             needed = self.min_train + gap + self.n_splits
             raise ModelError(
-                f"{len(ordered)} sessions are too few for {self.n_splits} folds: at least {needed} are needed "
+                f"{quantity(len(ordered), 'session is', 'sessions are')} too few for {self.n_splits} folds: "
+                f"at least {needed} are needed "
                 f"({self.min_train} to learn from, {gap} between, one for each fold)"
             )
         first = len(ordered) - block * self.n_splits
@@ -176,7 +178,8 @@ class CombinatorialPurged:
         """
         days, number = np.unique(_sessions_of(groups), return_inverse=True)
         if days.size < self.n_groups:
-            raise ModelError(f"{days.size} sessions are too few for {self.n_groups} blocks: one each is the least")
+            few = quantity(days.size, "session is", "sessions are")
+            raise ModelError(f"{few} too few for {self.n_groups} blocks: one each is the least")
         block = np.concatenate([np.full(len(part), n) for n, part in enumerate(np.array_split(days, self.n_groups))])
         reach = self.lag + self.horizon + self.embargo
         for tested in self.chosen():
@@ -184,8 +187,9 @@ class CombinatorialPurged:
             near = np.convolve(test, np.ones(2 * reach + 1), mode="full")[reach:-reach] > 0 if reach else test
             if near.all():
                 raise ModelError(
-                    f"{days.size} sessions leave nothing to learn from beside blocks {tested}, with {reach} sessions "
-                    "between: train on more sessions, or with fewer blocks"
+                    f"{quantity(days.size, 'session leaves', 'sessions leave')} nothing to learn from "
+                    f"beside blocks {tested}, with {quantity(reach, 'session')} between: "
+                    "train on more sessions, or with fewer blocks"
                 )
             yield np.flatnonzero(~near[number]), np.flatnonzero(test[number])
 

@@ -45,6 +45,7 @@ from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_a
 from sklearn.pipeline import Pipeline
 
 from champion import estimators
+from champion.counting import quantity
 from champion.errors import ModelError
 from champion.estimators import Estimator, Recipe
 from champion.indicators.unknown import known
@@ -165,7 +166,9 @@ def labelled(frame: pl.DataFrame) -> pl.DataFrame:
     rows = frame.drop_nulls("forward_return").sort("trade_date", "instrument_id")
     found = rows.with_columns(label=(pl.col("forward_return") > median).cast(pl.Int8))
     if found["label"].n_unique() < 2:  # noqa: PLR2004 - a classifier needs both
-        raise ModelError(f"{found.height} labelled rows hold one class only: train on more sessions and instruments")
+        raise ModelError(
+            f"{quantity(found.height, 'labelled row')} of one class only: train on more sessions and instruments"
+        )
     return found
 
 

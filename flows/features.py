@@ -10,6 +10,7 @@ from prefect import flow, task
 from prefect.logging import get_run_logger
 
 from champion import clock
+from champion.counting import quantity
 from champion.errors import LakeError
 from champion.lake import Lake
 from champion.pipeline import build, market_data_lock
@@ -63,7 +64,7 @@ def compare(start: date, end: date, feature_set: str) -> dict[str, Any]:
     if found.differing:
         shown = ", ".join(map(str, found.differing[:5]))
         raise LakeError(
-            f"features of {len(found.differing)} session(s) differ from whole histories: {shown}. "
+            f"features of {quantity(len(found.differing), 'session')} unlike whole histories: {shown}. "
             "Delete their partitions and the carried state, then run `champion features`"
         )
     return {"compared_sessions": len(found.sessions), "compared_rows": found.rows, "differing": 0}

@@ -11,6 +11,7 @@ from prefect import flow
 from prefect.logging import get_run_logger
 
 from champion import clock
+from champion.counting import quantity
 from champion.envelope import session_close
 from champion.errors import ArchiveError, ArchiveUnavailable
 from champion.factors import FACTORS
@@ -144,7 +145,9 @@ class Arrived:
             raise ArchiveUnavailable(f"all that came is done; run it again for the rest: {'; '.join(self.unanswered)}")
         if self.refused:
             shown = "; ".join(self.refused[:3])
-            raise ArchiveError(f"{len(self.refused)} session(s) were refused, all others are done: {shown}")
+            raise ArchiveError(
+                f"{quantity(len(self.refused), 'session was', 'sessions were')} refused, all others are done: {shown}"
+            )
 
 
 def arrive(start: date, end: date, *, parent: str, refresh: bool, force: bool) -> Arrived:

@@ -10,6 +10,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
 from champion import clock
+from champion.counting import quantity
 from champion.errors import ServiceError
 from champion.lake import Lake
 from champion.pipeline import audit, health
@@ -43,7 +44,7 @@ def market_health_check(today: date | None = None, query_seconds: float = health
         get_run_logger().info("%s: %s", found.name, found.found)
     unwell = [found.told for found in checks if not found.well]
     if unwell:
-        raise ServiceError(f"{len(unwell)} of {len(checks)} checks failed: {'; '.join(unwell)}")
+        raise ServiceError(f"{len(unwell)} of {quantity(len(checks), 'check')} failed: {'; '.join(unwell)}")
     return {found.name: found.found for found in checks}
 
 

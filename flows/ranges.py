@@ -7,6 +7,7 @@ from typing import Any
 
 from prefect import flow, task
 
+from champion.counting import quantity
 from champion.errors import ArchiveError
 from champion.lake import Lake
 from champion.pipeline import fetch as archive
@@ -34,7 +35,8 @@ def ingest_ranges(start: date, end: date, *, days: int = 366, force: bool = Fals
         told = [future.result() for future in found]
     refused = [text for one in told for text in one["refused"]]
     if refused:
-        raise ArchiveError(f"{len(refused)} session(s) were refused, all others are done: {'; '.join(refused[:3])}")
+        how_many = quantity(len(refused), "session was", "sessions were")
+        raise ArchiveError(f"{how_many} refused, all others are done: {'; '.join(refused[:3])}")
     return {"parts": len(spans), "sessions": sum(one["sessions"] for one in told)}
 
 

@@ -12,6 +12,7 @@ from prefect import flow, task
 from prefect.logging import get_run_logger
 
 from champion import clock
+from champion.counting import quantity
 from champion.lake.retention import Step
 from champion.pipeline import record_retention, retain
 from champion.pipeline.record_retention import Expired
@@ -54,4 +55,5 @@ def retain_records(today: date, *, dry_run: bool) -> list[Expired]:
 
 def _told(step: Step) -> str:
     sessions = step.sessions
-    return f"{step.action} {step.name}: {len(sessions)} session(s) from {sessions[0]} to {sessions[-1]}, {step.why}"
+    held = quantity(len(sessions), "session")
+    return f"{step.action} {step.name}: {held} from {sessions[0]} to {sessions[-1]}, {step.why}"

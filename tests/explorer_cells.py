@@ -31,7 +31,8 @@ def run(notebook: str) -> list[str]:
             continue
         lines = "".join(cell["source"]).splitlines()
         code = ast.parse("\n".join("" if line.startswith("%") else line for line in lines))
-        last = code.body.pop() if code.body and isinstance(code.body[-1], ast.Expr) else None
+        last = code.body[-1] if code.body and isinstance(code.body[-1], ast.Expr) else None
+        code.body = code.body[:-1] if last else code.body
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 exec(compile(code, f"{notebook} cell {number}", "exec"), space)  # noqa: S102 - the project's notebooks

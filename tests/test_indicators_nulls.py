@@ -96,8 +96,15 @@ def test_one_late_column_starts_no_warm_up_early(late: str, rows: int) -> None:
     using = {name: each for name, each in EVERY.items() if late in each.meta.root_names()}
     using = {name: each for name, each in using.items() if not name.startswith(TWO_WINDOWS)}
     alone, found = (each.select(**using).unnest(cs.struct(), separator=".") for each in (frame.slice(rows), part))
-    first = {name: (found[name].is_not_null().arg_max(), alone[name].is_not_null().arg_max()) for name in found.columns}
-    assert {name: at for name, at in first.items() if at[0] not in {rows + at[1], rows + at[1] - 1}} == {}
+    ours, theirs = (
+        {name: each[name].is_not_null().to_list().index(True) for name in each.columns} for each in (found, alone)
+    )
+    late_by = {name: ours[name] - theirs[name] for name in ours}
+    assert {name: by for name, by in late_by.items() if by not in {rows, rows - 1}} == {}
+
+
+def first_known(values: pl.Series) -> int:
+    return values.is_not_null().to_list().index(True)
 
 
 OUTER: dict[str, tuple[Callable[[pl.Expr], pl.Expr], Callable[[np.ndarray], np.ndarray], float]] = {
@@ -108,7 +115,7 @@ OUTER: dict[str, tuple[Callable[[pl.Expr], pl.Expr], Callable[[np.ndarray], np.n
     "macd": (lambda x: ind.macd(x, 4, 9, 5), lambda x: talib.MACD(x, 4, 9, 5)[0], 1e-9),
     "macd_signal": (lambda x: ind.macd_signal(x, 4, 9, 5), lambda x: talib.MACD(x, 4, 9, 5)[1], 1e-9),
     "macd_histogram": (lambda x: ind.macd_histogram(x, 4, 9, 5), lambda x: talib.MACD(x, 4, 9, 5)[2], 1e-9),
-    "ppo": (lambda x: ind.ppo(x, 4, 9), lambda x: talib.PPO(x, 4, 9, 1), 1e-9),
+    "ppo": (lambda x: ind.ppo(x, 4, 9), lambda x: talib.PPO(x, 4, 9, talib.MA_Type.EMA), 1e-9),
     "rsi": (lambda x: ind.rsi(x, 9), lambda x: talib.RSI(x, 9), 0.02),  # reads its input to 1/10,000
     "cmo": (lambda x: ind.cmo(x, 9), lambda x: talib.CMO(x, 9), 0.02),
     "sma": (lambda x: ind.sma(x, 9), lambda x: talib.SMA(x, 9), 1e-4),

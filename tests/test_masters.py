@@ -42,7 +42,7 @@ def test_rows_have_their_types() -> None:
         (published(MICRONS).replace(b", FACE VALUE", b""), "unknown header"),
         (published(), "no rows"),
         (published(MICRONS)[:-1], "it was cut off"),
-        (published(MICRONS, "A,B,EQ"), r"1 row\(s\) are not of a listed share: line 3"),
+        (published(MICRONS, "A,B,EQ"), "1 row is not of a listed share: line 3"),
         (published(MICRONS.replace("06-OCT-2008", "2008-10-06")), "line 2"),
         (published(MICRONS.replace(",5,1,", ",nan,1,")), "line 2"),
         (published(MICRONS.replace(",5,1,", ",5,one,")), "line 2"),

@@ -8,10 +8,14 @@ import os
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
 
 import polars as pl
 import pytest
 from typer.testing import CliRunner
+from typing_extensions import override
 
 from champion import clock
 from champion.cli.app import app
@@ -48,6 +52,41 @@ def test_what_cannot_be_asked_is_named(modelled: Settings) -> None:
     assert "has no users and keeps no query log" in gaps["warehouse"]
     unreached = trail(modelled, TODAY, TODAY, prefect_api="http://127.0.0.1:9/api").gaps
     assert "http://127.0.0.1:9/api does not tell" in unreached["prefect"]
+
+
+class FlowRuns(BaseHTTPRequestHandler):
+    """Flow runs as a Prefect server lists them while `champion serve` runs: most are scheduled and did nothing yet."""
+
+    def do_POST(self) -> None:
+        """Answer one page of the filter."""
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        began = datetime.now(UTC).isoformat()
+        scheduled = {"id": "1", "name": "tomorrow", "start_time": None, "end_time": None, "state_name": "Scheduled"}
+        cancelled = {"id": "2", "name": "stopped", "start_time": None, "end_time": began, "state_name": "Cancelled"}
+        done = {"id": "3", "name": "daily", "start_time": began, "end_time": None, "parameters": None}
+        known = [one | {"total_run_time": 0.0, "created_by": None} for one in (scheduled, cancelled, done)]
+        body = json.dumps(known if asked["offset"] == 0 else []).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    @override
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def test_scheduled_flow_runs_are_no_events(ingested: Settings) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), FlowRuns)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        found = trail(ingested, WEEK, TODAY, prefect_api=f"http://127.0.0.1:{server.server_port}")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert "prefect" not in found.gaps
+    ran = found.events.filter(source="prefect").sort("id")
+    assert ran.select("what", "outcome").rows() == [("flow stopped", "cancelled"), ("flow daily", "")]
 
 
 def test_only_the_days_asked_for_are_told(modelled: Settings) -> None:

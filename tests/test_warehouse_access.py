@@ -175,7 +175,7 @@ def test_a_damaged_backup_restores_nothing(fresh: Settings, tmp_path: Path) -> N
     backup.backup(fresh, str(place))
     largest = max((path for path in place.rglob("*.bin")), key=lambda path: path.stat().st_size)
     largest.write_bytes(largest.read_bytes()[:-1] + b"x")
-    with pytest.raises(WarehouseError, match="1 files are missing or changed"):
+    with pytest.raises(WarehouseError, match="1 file is missing or changed"):
         backup.restore(fresh, str(place))
     (place / "BACKUP.json").unlink()
     with pytest.raises(WarehouseError, match="no whole backup"):

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from champion.cli import console
+from champion.counting import quantity
 from champion.file_modes import workspace_folder
 from champion.lake import Lake
 from champion.settings import Settings
@@ -38,7 +39,7 @@ def run(base: Settings, instruments: int, start: date, signal: float, *, as_json
         from flows.market_data import historical_backfill  # noqa: PLC0415
         from flows.models import score_session, train_model  # noqa: PLC0415
 
-        tell_stage(f"backfilling {len(archive.sessions)} sessions: lake, quality, features, warehouse")
+        tell_stage(f"backfilling {quantity(len(archive.sessions), 'session')}: lake, quality, features, warehouse")
         backfilled = historical_backfill(start, END)
         tell_stage("training a model and judging it")
         trained = train_model()
@@ -68,7 +69,7 @@ def _summary(
         "scoring": scored["outcome"],
     }
     return {
-        "archive": f"{archive.root} ({archive.files_written} files written)",
+        "archive": f"{archive.root} ({quantity(archive.files_written, 'file')} written)",
         "sessions": len(lake.sessions("normalized_equity_ohlc")),
         "bars": lake.rows("normalized_equity_ohlc"),
         "rejected rows": lake.rows("quarantine_equity_ohlc"),

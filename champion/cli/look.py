@@ -14,6 +14,7 @@ from rich.text import Text
 
 from champion.cli import completion, console
 from champion.cli.console import AsJson
+from champion.counting import quantity
 from champion.errors import UsageError
 from champion.file_modes import persons_umask
 
@@ -53,7 +54,7 @@ def status(*, as_json: AsJson = False) -> None:
     if empty := [d.name for d in found.datasets if not d.sessions]:
         console.out.print(f"nothing yet in {', '.join(empty)}", style="dim")
     console.out.print(f"freshness: {found.freshness}")
-    console.out.print(f"quarantine: {found.quarantined:,} rows")
+    console.out.print(f"quarantine: {quantity(found.quarantined, 'row')}")
     console.out.print(f"findings: {found.findings}")
     console.out.print(f"champion: {found.champion}")
     console.table(
@@ -92,7 +93,7 @@ def report(
     market = found.market
     console.out.print(f"{found.session:%A, %-d %B %Y}", style="bold")
     console.out.print(
-        f"{market['shares']:,} shares traded, {market['advances']:,} up, {market['declines']:,} down, "
+        f"{quantity(market['shares'], 'share')} traded, {market['advances']:,} up, {market['declines']:,} down, "
         f"turnover ₹ {market['turnover'] / 1e7:,.0f} crore"
     )
     verdict = (f"gates failed: {', '.join(found.failed)}", "bold red") if found.failed else "gates passed"
@@ -169,7 +170,7 @@ def sql(
         return
     with pl.Config(tbl_rows=50, tbl_cols=30, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
         console.out.print(console.printable(str(answer)), soft_wrap=True)
-    console.out.print(f"{answer.height:,} rows")
+    console.out.print(f"{quantity(answer.height, 'row')}")
 
 
 def _as_json(answer: pl.DataFrame) -> str:

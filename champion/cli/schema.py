@@ -97,7 +97,7 @@ def sample(
         latest = max(lake.sessions(name), default=None)
         rows = lake.scan(name, latest, latest).head(1).collect()
         if rows.is_empty():
-            raise ContractError(f"the lake has no rows of {contract.label}; ingest some, or write {file.name} by hand")
+            raise ContractError(f"the lake has no rows of {contract.label}; ingest some, or write {file} by hand")
         write_bytes(file, samples.text(rows.row(0, named=True), contract).encode())
     console.show({"sample": file.name}, as_json=as_json)
 

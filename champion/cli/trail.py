@@ -10,6 +10,7 @@ import typer
 from champion import clock
 from champion.cli import console
 from champion.cli.console import AsJson
+from champion.counting import quantity
 
 _DAYS, _SHOWN = 7, 100
 _LONGEST = 160  # characters of a statement in a table
@@ -52,6 +53,6 @@ def audit(
         ]
         for row in found.events.head(rows).iter_rows(named=True)
     ]
-    console.table(f"{first} to {last}, {found.events.height:,} events", columns, lines)
+    console.table(f"{first} to {last}, {quantity(found.events.height, 'event')}", columns, lines)
     for source, reason in found.gaps.items():
         console.out.print(f"not asked: {source}: {reason}", markup=False, soft_wrap=True)

@@ -85,7 +85,7 @@ def files(folder: Path) -> dict[tuple[str, int], Path]:
     for path in sorted(folder.glob("*.avsc")):
         match = _FILE.fullmatch(path.name)
         if match is None:
-            raise ContractError(f"{path.name} is no contract's file name; it must be <layer>_<dataset>_v<N>.avsc")
+            raise ContractError(f"{path} is no contract's file name; it must be <layer>_<dataset>_v<N>.avsc")
         found[match["name"], int(match["version"])] = path
     return found
 
@@ -99,9 +99,9 @@ def read(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ContractError(f"{path.name} is not JSON: {error}") from error
+        raise ContractError(f"{path} is not JSON: {error}") from error
     if not isinstance(record, dict):
-        raise ContractError(f"{path.name} holds a {type(record).__name__}; a contract is one record")
+        raise ContractError(f"{path} holds a {type(record).__name__}; a contract is one record")
     if record.get("name") != path.stem.rpartition("_v")[0]:
-        raise ContractError(f"{path.name} holds the record {record.get('name')!r}; file and record share one name")
+        raise ContractError(f"{path} holds the record {record.get('name')!r}; file and record share one name")
     return dict(record)

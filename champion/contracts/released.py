@@ -14,6 +14,7 @@ from champion.contracts import samples
 from champion.contracts.catalog import files, read
 from champion.contracts.contract import parse
 from champion.contracts.evolution import Change, changes
+from champion.counting import quantity
 from champion.errors import ContractError
 from champion.files import write_bytes
 
@@ -61,7 +62,8 @@ def refuse_breaking(compared: Sequence[Comparison]) -> None:
     refused = [f"{each.name} {_told(change)}" for each in compared for change in each.refused]
     if refused:
         raise ContractError(
-            f"{len(refused)} change(s) break released contracts: {'; '.join(refused)}. Take them back, or leave the "
+            f"{quantity(len(refused), 'incompatible change')} to released contracts: {'; '.join(refused)}. "
+            "Take it back, or leave the "
             "released version as it is and describe the new one in its own _v<N+1>.avsc beside it"
         )
 

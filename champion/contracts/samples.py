@@ -33,16 +33,16 @@ def read(file: Path, contract: Contract) -> pl.DataFrame:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ContractError(f"{file.name} is not JSON: {error}") from error
+        raise ContractError(f"{file} is not JSON: {error}") from error
     if not isinstance(record, dict):
-        raise ContractError(f"{file.name} holds a {type(record).__name__}; a sample is one record")
+        raise ContractError(f"{file} holds a {type(record).__name__}; a sample is one record")
     if strangers := [name for name in record if name not in contract.polars_schema]:
-        raise ContractError(f"{file.name} has fields that {contract.label} has not: {', '.join(strangers)}")
+        raise ContractError(f"{file} has fields that {contract.label} has not: {', '.join(strangers)}")
     try:
         row = {field["name"]: read_field(field, record) for field in _avro_fields(contract)}
         return contract.conform(pl.DataFrame([row], schema=contract.polars_schema))
     except (ContractError, AttributeError, TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
-        raise ContractError(f"{file.name} is no record of {contract.label} in Avro's JSON encoding: {error}") from error
+        raise ContractError(f"{file} is no record of {contract.label} in Avro's JSON encoding: {error}") from error
 
 
 def text(row: Mapping[str, Any], contract: Contract) -> str:

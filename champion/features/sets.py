@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from champion.counting import quantity
 from champion.errors import UsageError
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
@@ -154,7 +155,7 @@ class FeatureSet:
             if unknown:
                 problems.append(f"{feature.name} uses {sorted(unknown)}; a bar has {', '.join(BAR_COLUMNS)}")
             if feature.lookback < 1:
-                problems.append(f"{feature.name} looks back {feature.lookback} bars; its own bar is 1")
+                problems.append(f"{feature.name} looks back {quantity(feature.lookback, 'bar')}; its own bar is 1")
             if bool(feature.carried) != (feature.value is not None):
                 problems.append(f"{feature.name} must say both what it has carried and its value of that, or neither")
         if problems:

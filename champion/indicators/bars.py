@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from champion.counting import quantity
 from champion.errors import ContractError
 
 if TYPE_CHECKING:
@@ -60,4 +61,6 @@ def _refuse(bars: pl.DataFrame, broken: pl.Expr, problem: str) -> None:
         return
     rows = bars.filter(broken)
     shown = ", ".join(f"{instrument} {session}" for instrument, session in rows.select(_KEY).head(_SHOWN).rows())
-    raise ContractError(f"bars break their contract: {problem}, in {rows.height} of {bars.height} rows: {shown}")
+    raise ContractError(
+        f"bars break their contract: {problem}, in {rows.height} of {quantity(bars.height, 'row')}: {shown}"
+    )

@@ -126,8 +126,8 @@ def _indicator(moved: pl.Expr, high: pl.Expr, low: pl.Expr, close: pl.Expr, wind
     """Return the smoothed moves in percent of the smoothed true range."""
     share = pl.when(pl.field("ranges") == 0).then(0.0).otherwise(100 * (pl.field("moves") / pl.field("ranges")))
     known = pl.field("move").is_not_null() & pl.field("range").is_not_null()
-    both = {f"{name}s": _smooth(pl.when(known).then(pl.field(name)), window) for name in ("move", "range")}
-    smooth = sharing(pl.struct(**both), move=moved, range=true_range_units(high, low, close))
+    moves, ranges = (_smooth(pl.when(known).then(pl.field(name)), window) for name in ("move", "range"))
+    smooth = sharing(pl.struct(moves=moves, ranges=ranges), move=moved, range=true_range_units(high, low, close))
     return after_known(1, smooth.struct.with_fields(_result=share).struct.field("_result"))
 
 

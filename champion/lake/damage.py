@@ -11,6 +11,7 @@ import polars as pl
 
 from champion import contracts
 from champion.contracts import Contract
+from champion.counting import quantity
 from champion.errors import LakeError
 from champion.files import sha256
 from champion.lake import layout, manifest as manifests, metadata, partitions
@@ -131,7 +132,7 @@ def _file(path: Path, digest: str, rows: int) -> str | None:
     if reason := _other(path, digest):
         return reason
     counted = pl.scan_parquet(str(path), glob=False).select(pl.len()).collect().item()
-    return None if counted == rows else f"it holds {counted} rows, the manifest says {rows}"
+    return None if counted == rows else f"it holds {quantity(counted, 'row')}, the manifest says {rows}"
 
 
 def _counts(sealed: SealedYear, contract: Contract) -> str | None:
@@ -141,7 +142,8 @@ def _counts(sealed: SealedYear, contract: Contract) -> str | None:
     wrong = sorted(s for s in found.keys() | expected.keys() if found.get(s) != expected.get(s))
     if not wrong:
         return None
-    return f"it holds {found.get(wrong[0], 0)} rows of {wrong[0]}, the manifest says {expected.get(wrong[0], 0)}"
+    rows = quantity(found.get(wrong[0], 0), "row")
+    return f"it holds {rows} of {wrong[0]}, the manifest says {expected.get(wrong[0], 0)}"
 
 
 def _schema(path: Path, contract: Contract, group: str | None) -> str | None:
@@ -172,7 +174,7 @@ def _index(root: Path, contract: Contract, group: str | None) -> Iterator[Damage
         return
     expected = sum(found.manifest.current.rows for found in partitions.find(root, contract, group))
     if (counted := metadata.rows(path)) != expected:
-        yield Damage(path, f"it counts {counted} rows, the manifests {expected}", remedy)
+        yield Damage(path, f"it counts {quantity(counted, 'row')}, the manifests {expected}", remedy)
 
 
 def _incomplete(root: Path, contract: Contract) -> Iterator[Damage]:

@@ -70,7 +70,7 @@ def _write(folder: Path, group: str | None, files: Sequence[Path], digest: str) 
             pq.write_metadata(schema, temporary, footers)
     except (pa.ArrowException, RuntimeError) as error:
         raise LakeError(
-            f"{folder.name}: one _metadata cannot hold files of several schemas ({error}); seal the closed years, "
+            f"{folder}: one _metadata cannot hold files of several schemas ({error}); seal the closed years, "
             "which writes them by today's contract, and build the others again"
         ) from error
 

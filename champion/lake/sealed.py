@@ -21,6 +21,7 @@ import polars as pl
 
 from champion import clock, contracts
 from champion.contracts import Contract
+from champion.counting import quantity
 from champion.errors import LakeError
 from champion.files import sha256
 from champion.lake import data, layout, partitions
@@ -165,8 +166,8 @@ def _prove(contract: Contract, sealed: SealedYear, days: Mapping[date, pl.DataFr
         if rows.height != manifest.current.rows or not rows.equals(days[session]):
             sealed.path.unlink()
             raise LakeError(
-                f"sealing {contract.name} {session}: the sealed file gives back {rows.height} rows that are not the "
-                f"{manifest.current.rows} of its day partition; nothing was sealed, run `champion lake verify`"
+                f"sealing {contract.name} {session}: the sealed file gives back {quantity(rows.height, 'row')} unlike "
+                f"the {manifest.current.rows} of its day partition; nothing was sealed, run `champion lake verify`"
             )
 
 

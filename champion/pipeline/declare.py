@@ -67,7 +67,7 @@ def _require_same(file: Path, record: dict[str, Any]) -> None:
     if found != wanted:
         differing = sorted({str(column[0]) for column in {*found} ^ {*wanted}}) or ["their order"]
         raise UsageError(
-            f"{file.name} holds other features ({', '.join(differing)}); give the changed set a name and version of "
+            f"{file} holds other features ({', '.join(differing)}); give the changed set a name and version of "
             "its own, or remove the file if nothing was ever stored under it"
         )
 

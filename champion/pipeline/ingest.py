@@ -14,6 +14,7 @@ from functools import partial
 
 import polars as pl
 
+from champion.counting import quantity
 from champion.errors import ArchiveError, UsageError
 from champion.identity import Lineage
 from champion.lake import Lake
@@ -92,7 +93,7 @@ class Ingested:
         """
         if self.failed:
             shown = "; ".join(error for _, error in self.failed[:3])
-            raise ArchiveError(f"{len(self.failed)} file(s) could not be ingested: {shown}")
+            raise ArchiveError(f"{quantity(len(self.failed), 'file')} could not be ingested: {shown}")
 
 
 def ingest(lake: Lake, staged: Sequence[Received], progress: Progress = silent) -> Ingested:

@@ -8,6 +8,7 @@ from datetime import date
 import polars as pl
 
 from champion import adjust, contracts, features
+from champion.counting import quantity
 from champion.errors import LakeError
 from champion.inputs import LOOKBACK, model_inputs, scale_free
 from champion.labels import forward_return
@@ -120,7 +121,7 @@ def check_current(lake: Lake, start: date | None, end: date | None, feature_set:
     other = f" --feature-set {feature_set}"
     if stale:
         raise LakeError(
-            f"{len(stale)} session(s) from {stale[0]} on have no current features: "
+            f"{quantity(len(stale), 'session')} from {stale[0]} on with no current features: "
             f"run `champion features {stale[0]} {stale[-1]}{'' if feature_set == FEATURE_SET else other}`"
         )
 

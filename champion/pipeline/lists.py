@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from champion.counting import quantity
 from champion.errors import FormatError
 from champion.lake import Lake
 from champion.sources import records
@@ -50,7 +51,7 @@ def commit(
         set_aside(staged, [path])
         raise
     lake.write(name, staged.session, frame, made_from)
-    return Refreshed("written", frame.height, f"{staged.name}: {frame.height:,} rows")
+    return Refreshed("written", frame.height, f"{staged.name}: {quantity(frame.height, 'row')}")
 
 
 def kept_lists(folders: Sequence[Path], pattern: str) -> Iterator[Staged]:

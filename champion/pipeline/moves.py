@@ -69,7 +69,7 @@ def _listings(lake: Lake, bars: pl.DataFrame) -> pl.DataFrame:
     candidates = first.filter(pl.col("trade_date") > sessions[0]) if sessions else first
     if candidates.is_empty():
         return candidates
-    before = lake.scan(BARS, end=bars["trade_date"].min() - timedelta(days=1))  # type: ignore[operator]
+    before = lake.scan(BARS, end=min(bars["trade_date"].unique()) - timedelta(days=1))
     known = before.filter(pl.col("instrument_id").is_in(candidates["instrument_id"].implode()))
     seen = known.select("instrument_id").unique().collect()
     return candidates.join(seen, on="instrument_id", how="anti")

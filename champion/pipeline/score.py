@@ -8,6 +8,7 @@ from datetime import date
 import polars as pl
 
 from champion import clock, contracts, features
+from champion.counting import quantity
 from champion.envelope import envelope
 from champion.errors import ModelError
 from champion.lake import Lake
@@ -78,8 +79,9 @@ def check_fresh(lake: Lake, version: registry.Version, session: date, most: int)
     since = len([one for one in lake.sessions("normalized_equity_ohlc", learnt_to, session) if one > learnt_to])
     if since > most:
         raise ModelError(
-            f"version {version.number} learnt from sessions to {learnt_to}, {since} sessions before {session}; at most "
-            f"{most} are allowed (CHAMPION_MODEL_SESSIONS): run `champion train`, and promote what it makes"
+            f"version {version.number} learnt from sessions to {learnt_to}, {quantity(since, 'session')} before "
+            f"{session}; at most {most} are allowed (CHAMPION_MODEL_SESSIONS): "
+            "run `champion train`, and promote what it makes"
         )
 
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from champion import contracts, validation
 from champion.contracts import Contract
+from champion.counting import quantity
 from champion.envelope import envelope
 from champion.errors import ContractError
 from champion.identity import Lineage, digest
@@ -81,7 +82,7 @@ def _check_account(name: str, rows: int, normalized: pl.DataFrame, quarantine: p
     kept, refused = set(normalized[ROW]), set(quarantine[ROW])
     if len(kept) + len(refused) != rows or kept & refused or normalized.height != len(kept):
         raise ContractError(
-            f"{name}: {rows} lines, but {len(kept)} kept and {len(refused)} refused; nothing was written"
+            f"{name}: {quantity(rows, 'line')}, but {len(kept)} kept and {len(refused)} refused; nothing was written"
         )
 
 

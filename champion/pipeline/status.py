@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from champion import clock, contracts
-from champion.counting import counted
+from champion.counting import quantity
 from champion.errors import ModelError
 from champion.lake import Lake
 from champion.pipeline import quality
@@ -87,7 +87,7 @@ def _freshness(last: date | None) -> str:
     if last is None:
         return "no sessions yet; `champion demo`, or `champion backfill START END`"
     age = (clock.today() - last).days
-    return f"last session {last}, {counted(age, 'day')} ago" if age > 0 else f"last session {last}, today"
+    return f"last session {last}, {quantity(age, 'day')} ago" if age > 0 else f"last session {last}, today"
 
 
 def _findings(lake: Lake) -> str:

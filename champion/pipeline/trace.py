@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Literal
 
+from champion.counting import quantity
+
 State = Literal["same", "changed", "missing", "not recorded"]
 
 
@@ -42,7 +44,7 @@ class Node:
         """
         if self.first is None or self.first == self.last:
             return str(self.first or "")
-        return f"{self.first} to {self.last}, {self.count:,} sessions"
+        return f"{self.first} to {self.last}, {quantity(self.count, 'session')}"
 
 
 @dataclass(slots=True)

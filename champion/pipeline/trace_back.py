@@ -12,6 +12,7 @@ from datetime import date
 
 from champion import contracts, features
 from champion.actions import ACTIONS
+from champion.counting import quantity
 from champion.errors import LakeError, ModelError
 from champion.factors import FACTORS
 from champion.lake import Lake
@@ -176,7 +177,7 @@ class _Back:
         gone = [digest for digest, staged in known if staged is None or not records.is_whole(staged)]
         members = tuple((staged.name if staged else "not in staging", digest) for digest, staged in known)
         found = [staged for _, staged in known if staged]
-        name = members[0][0] if len(members) == 1 else f"{len(members):,} published files"
+        name = members[0][0] if len(members) == 1 else f"{quantity(len(members), 'published file')}"
         origin = found[0].origin.removesuffix(found[0].name).rstrip("/") if found else ""
         note = f"{len(gone)} not in staging as received" if gone else f"from {origin}"
         digest = digests[0] if len(digests) == 1 else ""

@@ -7,6 +7,7 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from champion.counting import quantity
 from champion.errors import UsageError
 from champion.plots import style
 
@@ -31,8 +32,12 @@ def sessions_and_rows(sessions: pl.DataFrame) -> Figure:
     style.session_bars(upper, places, sessions["normalized"].to_numpy(), style.BLUE)
     style.session_bars(lower, places, sessions["rejected"].to_numpy(), style.VERMILION)
     share = rejected / (bars + rejected) if rejected else 0.0
-    upper.set_title(f"Rows by session: {bars:,} bars")
-    lower.set_title(f"{rejected:,} lines rejected ({style.percent(share, 2)})", fontsize=10, color=style.VERMILION)
+    upper.set_title(f"Rows by session: {quantity(bars, 'bar')}")
+    lower.set_title(
+        f"{quantity(rejected, 'line rejected', 'lines rejected')} ({style.percent(share, 2)})",
+        fontsize=10,
+        color=style.VERMILION,
+    )
     upper.set_ylabel("bars")
     lower.set_ylabel("rejected")
     lower.set_ylim(0, max(1.0, sessions["rejected"].to_numpy().max() * 1.1))
@@ -92,7 +97,7 @@ def breadth(bars: pl.DataFrame) -> Figure:
     style.session_bars(ax, places, -down, style.ORANGE, "declines")
     ax.axhline(0, color=style.INK, linewidth=0.8)
     ahead = int((up > down).sum())
-    ax.set_title(f"Breadth: more advances than declines in {ahead:,} of {counts.height:,} sessions")
+    ax.set_title(f"Breadth: more advances than declines in {ahead:,} of {quantity(counts.height, 'session')}")
     ax.set_ylabel("instruments")
     ax.yaxis.set_major_locator(MaxNLocator(7, integer=True))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{abs(count):,.0f}"))

@@ -7,6 +7,7 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
+from champion.counting import quantity
 from champion.indicators.variation import varies
 from champion.plots import style
 
@@ -242,7 +243,7 @@ def score_distribution(scores: pl.DataFrame) -> Figure:
     values = scores["score"].cast(pl.Float64).to_numpy()
     median = float(np.median(values))
     figure, (ax,) = style.panels((9.5, 3.8))
-    ax.set_title(f"Score distribution: {len(values):,} instruments, standard deviation {values.std():.4f}")
+    ax.set_title(f"Score distribution: {quantity(len(values), 'instrument')}, standard deviation {values.std():.4f}")
     if values.min() == values.max():
         style.note(ax, f"every score is {median:g}")
         return figure

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.typing import RcKeyType
 
+from champion.counting import quantity
 from champion.errors import UsageError
 
 P = ParamSpec("P")
@@ -293,8 +294,8 @@ def _footer(figure: Figure, frame: pl.DataFrame, source: str, left_out: int) -> 
     sessions = next((frame[name].drop_nulls() for name in ("trade_date", "session") if name in frame.columns), None)
     if sessions is not None and sessions.len():
         first, last, count = min(sessions), max(sessions), sessions.n_unique()
-        parts.append(f"{first}" if count == 1 else f"{first} to {last}, {count:,} sessions")
-    parts.append("1 row" if frame.height == 1 else f"{frame.height:,} rows")
+        parts.append(f"{first}" if count == 1 else f"{first} to {last}, {quantity(count, 'session')}")
+    parts.append("1 row" if frame.height == 1 else f"{quantity(frame.height, 'row')}")
     if left_out:
         parts.append(f"{left_out:,} without a value left out")
     figure.supxlabel(" · ".join(parts), x=0.01, ha="left", fontsize=7.5, color=GREY)

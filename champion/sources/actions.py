@@ -11,6 +11,7 @@ from datetime import date, datetime
 
 import polars as pl
 
+from champion.counting import quantity
 from champion.errors import FormatError
 from champion.sources import container
 from champion.sources.headers import difference
@@ -58,7 +59,9 @@ def parse_actions(name: str, content: bytes) -> pl.DataFrame:
         symbol, company, series, purpose = (field.strip() for field in line[:4])
         found.append((symbol, company, series, purpose, _number(line[4]), ex_date, _date(line[6])))
     if bad:
-        raise FormatError(f"{name}: {len(bad)} row(s) without symbol, purpose or ex-date: {'; '.join(bad[:_SHOWN])}")
+        raise FormatError(
+            f"{name}: {quantity(len(bad), 'row')} without symbol, purpose or ex-date: {'; '.join(bad[:_SHOWN])}"
+        )
     return pl.DataFrame(found, schema=_ROWS, orient="row").unique(maintain_order=True)
 
 

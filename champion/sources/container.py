@@ -12,6 +12,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 import polars as pl
 
+from champion.counting import quantity
 from champion.errors import FormatError
 
 _MAX_TEXT = 64 * 1024 * 1024  # the largest real file has 0.5 MB
@@ -81,7 +82,7 @@ def text(name: str, content: bytes, encoding: str = "utf-8-sig") -> str:
     if kind := _kind(content):
         raise FormatError(f"{name}: expected CSV text, found {kind}")
     if len(content) > _MAX_TEXT:
-        raise FormatError(f"{name}: {len(content):,} bytes of text, at most {_MAX_TEXT:,} are read")
+        raise FormatError(f"{name}: {quantity(len(content), 'byte')} of text, at most {_MAX_TEXT:,} are read")
     if b"\0" in content:
         raise FormatError(f"{name}: NUL bytes in what should be CSV text")
     try:
@@ -119,7 +120,9 @@ def check_signature(name: str, content: bytes) -> None:
 
 def _check_length(name: str, text: str) -> None:
     if (count := text.count("\n")) > _MAX_LINES:
-        raise FormatError(f"{name}: {count:,} lines; at most {_MAX_LINES:,} are read, this is no exchange file")
+        raise FormatError(
+            f"{name}: {quantity(count, 'line')}; at most {_MAX_LINES:,} are read, this is no exchange file"
+        )
 
 
 def _says_zip(name: str) -> bool:
@@ -153,9 +156,9 @@ def _check_member(name: str, member: zipfile.ZipInfo) -> None:
     if ".." in inside.split("/") or PurePosixPath(inside).is_absolute() or PureWindowsPath(inside).drive:
         raise FormatError(f"{name}: the file inside is named {member.filename!r}, a path out of the zip")
     if member.file_size > _MAX_TEXT:
-        raise FormatError(f"{name}: {member.file_size:,} bytes of text, at most {_MAX_TEXT:,} are read")
+        raise FormatError(f"{name}: {quantity(member.file_size, 'byte')} of text, at most {_MAX_TEXT:,} are read")
     if member.file_size > _MAX_EXPANSION * max(member.compress_size, 1):
         raise FormatError(
-            f"{name}: {member.compress_size:,} bytes would become {member.file_size:,}; "
+            f"{name}: {quantity(member.compress_size, 'byte')} would become {member.file_size:,}; "
             f"at most {_MAX_EXPANSION} times as many are unpacked"
         )

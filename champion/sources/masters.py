@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 import polars as pl
 
+from champion.counting import quantity
 from champion.errors import FormatError
 from champion.sources import container
 from champion.sources.headers import difference
@@ -45,7 +46,9 @@ def parse_equity_list(name: str, content: bytes) -> pl.DataFrame:
     numbered = [(number, line) for number, line in enumerate(lines[1:], start=2) if line]
     found = [(number, line, _row(line)) for number, line in numbered]
     if bad := [f"line {number}: {line}" for number, line, row in found if row is None]:
-        raise FormatError(f"{name}: {len(bad)} row(s) are not of a listed share: {'; '.join(bad[:_SHOWN])}")
+        raise FormatError(
+            f"{name}: {quantity(len(bad), 'row is', 'rows are')} not of a listed share: {'; '.join(bad[:_SHOWN])}"
+        )
     if not found:
         raise FormatError(f"{name}: no rows; the list is empty or cut off")
     return pl.DataFrame([row for _, _, row in found if row is not None], schema=_ROWS, orient="row")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+from champion.counting import quantity
 from champion.errors import FormatError, WrongSession
 from champion.sources import container, full, legacy, udiff
 from champion.sources.headers import difference
@@ -62,6 +63,8 @@ def read(name: str, content: bytes, session: date, formats: Sequence[Format]) ->
 def _check_session(name: str, published: Published, dated: str, session: date) -> None:
     dates = published.rows[dated].drop_nulls().unique().sort().to_list()
     if not dates:
-        raise FormatError(f"{name}: no dated rows in {published.row_count} data lines; the file is empty or cut off")
+        raise FormatError(
+            f"{name}: no dated rows in {quantity(published.row_count, 'data line')}; the file is empty or cut off"
+        )
     if session.isoformat() not in dates:
         raise WrongSession(f"{name}: asked for session {session}, the file is dated {', '.join(dates[:3])}")

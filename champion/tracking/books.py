@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from champion import files
+from champion.counting import quantity
 from champion.errors import ModelError
 from champion.tracking import reach, registry, store
 
@@ -114,7 +115,7 @@ class RegistryBook:
                 break
         numbered = [(int(one.version), one.tags) for one in found]
         if [number for number, _ in numbered] != list(range(1, len(found) + 1)):
-            raise ModelError(f"{self}: of {numbered[-1][0]} versions some were deleted; restore a backup")
+            raise ModelError(f"{self}: of {quantity(numbered[-1][0], 'version')} some were deleted; restore a backup")
         lines = [tags.get(_LINE, "") for number, tags in numbered if tags.get(_NUMBER, str(number)) == str(number)]
         return Held(tuple(lines), len(found) + 1)
 

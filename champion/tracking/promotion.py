@@ -17,6 +17,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from champion import clock
+from champion.counting import quantity
 from champion.errors import DecisionOutdated, LedgerOvertaken, ModelError, PromotionRefused, ServiceError, UsageError
 from champion.files import Lock, make_folder
 from champion.tracking import anchor, books, ledger, notify, registry, standing
@@ -92,7 +93,8 @@ def gate(
         *_canary_failures(canary),
         *(_shortfalls(challenger, champion, paired, rules) if champion is not None else []),
     ]
-    won = f"rank IC {challenger[RANK_IC]:.4f} (t {challenger[T_STAT]:.2f}) over {challenger[SESSIONS]:.0f} sessions"
+    tested = quantity(round(challenger[SESSIONS]), "session")
+    won = f"rank IC {challenger[RANK_IC]:.4f} (t {challenger[T_STAT]:.2f}) over {tested}"
     if paired is not None and champion is not None:
         won += f", {paired[RANK_IC]:.4f} (paired t {paired[T_STAT]:.2f}) above the champion's"
     return Decision(promote=not against, reasons=tuple(against) or (won,))
@@ -345,9 +347,8 @@ def _shortfalls(
     if missing:
         return [f"the champion has no {', '.join(missing)}"]
     if challenger[SESSIONS] != champion[SESSIONS]:
-        return [
-            f"judged on {challenger[SESSIONS]:.0f} sessions, the champion on {champion[SESSIONS]:.0f}: not the same"
-        ]
+        tested = quantity(round(challenger[SESSIONS]), "session")
+        return [f"judged on {tested}, the champion on {champion[SESSIONS]:.0f}: not the same"]
     if paired is None:
         return ["challenger and champion were not compared session by session"]
     found, enough, needed = [], rules.enough(paired), champion[RANK_IC] + rules.margin

@@ -23,6 +23,7 @@ from zipfile import BadZipFile
 
 import polars as pl
 
+from champion.counting import quantity
 from champion.errors import ModelError
 from champion.files import sha256
 from champion.parsed import parsed
@@ -284,8 +285,9 @@ def _check_inputs(found: Version, features: Sequence[str] | None, feature_versio
         )
     if features is not None and tuple(features) != found.features:
         raise ModelError(
-            f"{MODEL} version {found.number} takes {len(found.features)} features {list(found.features)[:6]}..., "
-            f"offered {len(features)}; missing {sorted(set(found.features) - set(features))[:6]}, "
+            f"{MODEL} version {found.number} takes {quantity(len(found.features), 'feature')} "
+            f"{list(found.features)[:6]}..., offered {len(features)}; "
+            f"missing {sorted(set(found.features) - set(features))[:6]}, "
             f"unknown {sorted(set(features) - set(found.features))[:6]}: select its features in its order"
         )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from champion import clock
+from champion.counting import quantity
 from champion.errors import WarehouseError
 from champion.files import sha256, write_bytes
 from champion.parsed import parsed
@@ -95,8 +96,8 @@ def _proved(source: Path) -> dict[str, tuple[int, str]]:
     wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
     if wrong:
         raise WarehouseError(
-            f"the backup {source} is damaged: {len(wrong)} files are missing or changed, as {wrong[0]}; "
-            "nothing was restored, take another backup"
+            f"the backup {source} is damaged: {quantity(len(wrong), 'file is', 'files are')} missing or "
+            f"changed, as {wrong[0]}; nothing was restored, take another backup"
         )
     return wanted
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from champion.contracts import storage
+from champion.counting import quantity
 from champion.errors import WarehouseError
 from champion.warehouse import fingerprint, ledger, months, parts, routes
 from champion.warehouse.engine import DATABASE, refusals
@@ -121,20 +122,20 @@ def _refuse_strangers(client: Client, contract: Contract, about: str, rows: pl.D
         strangers = rows.filter(session.dt.truncate("1mo").is_in(strange))
         found = strangers[contract.session].unique().sort().head(3).to_list()
         raise WarehouseError(
-            f"{about}: {strangers.height} of {rows.height} rows are of other months, "
+            f"{about}: {strangers.height} of {quantity(rows.height, 'row', 'rows')} are of other months, "
             f"as {', '.join(map(str, found))}; pass the rows of these months only"
         )
     oldest = keeps_from(client, contract.name)
     if oldest is not None and (expired := rows.filter(session < oldest)).height:
         raise WarehouseError(
-            f"{about}: {expired.height} rows are older than {oldest}, the first day its "
+            f"{about}: {quantity(expired.height, 'row is', 'rows are')} older than {oldest}, the first day its "
             "retention keeps; load later sessions, or raise the years in the settings"
         )
     repeated = rows.lazy().group_by(contract.key).len().filter(pl.col("len") > 1).collect()
     if repeated.height:
         raise WarehouseError(
-            f"{about}: {repeated['len'].sum()} rows share their key {contract.key} with another, "
-            f"as {repeated.select(contract.key).row(0)}; mend the lake's partition"
+            f"{about}: {quantity(repeated['len'].sum(), 'row shares', 'rows share')} their key "
+            f"{contract.key} with another, as {repeated.select(contract.key).row(0)}; mend the lake's partition"
         )
 
 
@@ -172,7 +173,8 @@ def _link_others(
     came = int(client.query(f"select count() from {staging}").result_rows[0][0])  # noqa: S608 - our own names
     if came != sum(others.values()):
         raise WarehouseError(
-            f"{about}: the other months of {', '.join(linked)} have {sum(others.values())} rows, {came} came along"
+            f"{about}: the other months of {', '.join(linked)} have {quantity(sum(others.values()), 'row')}, "
+            f"{came} came along"
         )
     return others
 
@@ -180,7 +182,7 @@ def _link_others(
 def _reconcile(client: Client, contract: Contract, about: str, rows: pl.DataFrame, staging: str, where: str) -> None:
     lake, arrived = fingerprint.of_frame(contract, rows), fingerprint.of_table(client, contract, staging, where)
     if lake[""] != arrived[""]:
-        raise WarehouseError(f"{about}: the lake has {lake['']} rows, {arrived['']} arrived")
+        raise WarehouseError(f"{about}: the lake has {quantity(lake[''], 'row')}, {arrived['']} arrived")
     if different := [name for name in lake if lake[name] != arrived[name]]:
         raise WarehouseError(
             f"{about}: values arrived changed in columns {', '.join(different)}; all was left as it was"
@@ -199,5 +201,6 @@ def _count_again(
     found = months.counts(client, contract, f"{DATABASE}.{contract.name}", months.within(contract, wanted))
     if found != expected:
         raise WarehouseError(
-            f"{about}: {sum(expected.values())} rows were swapped in, {sum(found.values())} are there; load it again"
+            f"{about}: {quantity(sum(expected.values()), 'row was', 'rows were')} swapped in, "
+            f"{sum(found.values())} are there; load it again"
         )

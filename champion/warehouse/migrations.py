@@ -65,7 +65,7 @@ def shipped(folder: Path | None = None) -> list[Migration]:
     for path in sorted(folder.glob("*.sql")):
         match = _FILE.fullmatch(path.name)
         if match is None:
-            raise WarehouseError(f"{path.name} in {folder}: a migration is named NNNN_what_it_does.sql")
+            raise WarehouseError(f"{path}: a migration is named NNNN_what_it_does.sql")
         content = path.read_bytes()
         found.append(Migration(int(match[1]), match[2], hashlib.sha256(content).hexdigest(), content.decode()))
     numbers = [migration.number for migration in found]
