@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from champion.labels import forward_return
 from champion.lake import Lake
 from champion.pipeline import action_questions as asked, actions as corporate
 from champion.settings import Settings
+from champion.simulate import SimulatedArchive
 from champion.sources import actions as lists, decisions
 
 HEADER = ",".join(lists.HEADER)
@@ -352,6 +354,41 @@ def test_doctor_says_how_far_the_lists_reach(known: Settings) -> None:
     reach = action_questions.reach(shorter, lake.sessions("normalized_equity_ohlc"))
     assert reach.unlisted[-1] == last
     assert f"to {last} are covered by none" in reach.text
+
+
+def test_a_list_that_ends_before_the_lake_is_reported(
+    ingested: Settings, archive: SimulatedArchive, tmp_path: Path
+) -> None:
+    downloads, last = tmp_path / "downloads" / "corporates", date(2024, 6, 28)
+    downloads.mkdir(parents=True)
+    (source,) = (archive.root / "corporates").glob("CF-CA-*.csv")
+    lines = source.read_text(encoding="utf-8-sig").splitlines()
+    early = [
+        line for line in lines[1:] if lists.parse_actions("a.csv", f"{HEADER}\n{line}\n".encode())["ex_date"][0] <= last
+    ]
+    (downloads / named(date(2023, 11, 1), last)).write_text("\n".join([HEADER, *early, ""]))
+    settings = ingested.model_copy(update={"home": tmp_path / "home", "lists": str(tmp_path / "downloads")})
+    shutil.copytree(ingested.lake, settings.lake)
+    corporate.refresh(settings)
+    check = next(check for check in doctor.examine(settings) if check.name == "corporate actions")
+    assert check.state == "warning"
+    assert "from 2024-07-01 to 2024-08-30 are covered by none" in check.found
+    assert "CHAMPION_LISTS" in check.remedy
+    frame = pl.DataFrame({"across_gap": [True, False]})
+    told = asked.left_out(Lake(settings.lake), frame)
+    assert (told["labels_across_gaps"], check.found.split(";")[0] in str(told["corporate_actions"])) == (1, True)
+
+
+def test_doctor_names_what_an_earlier_version_made(folder: Folder) -> None:
+    folder.add(date(2024, 7, 1), date(2024, 9, 30), ("A", "Bonus 1:1", date(2024, 9, 2)))
+    corporate.refresh(folder.settings)
+    (day,) = folder.lake.sessions(ACTIONS)
+    folder.lake.write(ACTIONS, day, folder.lake.scan(ACTIONS).collect(), {"list": "x", "lineage": "y", "actions": "1"})
+    check = next(check for check in doctor.examine(folder.settings) if check.name == "corporate actions")
+    assert (check.state, "earlier version" in check.found) == ("warning", True)
+    assert "champion actions refresh" in check.remedy
+    assert corporate.refresh(folder.settings).outcome == "written"
+    assert asked.is_current(folder.lake)
 
 
 def test_the_first_list_of_a_later_reading_still_serves_a_look_back(folder: Folder) -> None:

@@ -325,6 +325,9 @@ def test_an_action_learned_of_late_rebuilds_its_ex_date_and_after(
     settings = copy_of(ingested, tmp_path)
     lake = Lake(settings.lake)
     build.build_features(lake, start, end)
+    frame = learn.training_frame(lake, start, end, horizon=1, universe=find("all")).filter(symbol="HUGLIFIN")
+    assert frame["across_gap"].sum() == 1, "no list explains 6.25 shares for one: the label is left out, and counted"
+    assert frame["forward_return"].drop_nulls().abs().max() < 0.2  # type: ignore[operator]
     kept = published(("HUGLIFIN", "Bonus 1:4/Fv Splt Frm Rs 5 To Re 1", f"{SPLIT:%d-%b-%Y}"))
     folder = tmp_path / "archive" / "corporates"
     folder.mkdir(parents=True)

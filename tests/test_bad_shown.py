@@ -25,7 +25,7 @@ from champion.pipeline.ingest import ingest
 from champion.pipeline.load import load
 from champion.settings import Settings
 from champion.simulate import publish
-from champion.sources import container
+from champion.sources import container, decisions
 from champion.warehouse import client, migrations, query
 from flows import summary
 
@@ -79,7 +79,11 @@ def test_nothing_of_data_is_exported_as_csv() -> None:
         if isinstance(node, ast.Attribute)
         and (node.attr in {"write_csv", "to_csv", "sink_csv", "write_excel"} or ast.unparse(node) == "csv.writer")
     ]
-    assert sorted(set(calls)) == ["champion/features/own.py", "champion/simulate/files.py"]  # the first makes a digest
+    # The first makes a digest; people's decisions refuse what begins like a formula.
+    expected = ["champion/features/own.py", "champion/simulate/files.py", "champion/sources/decisions.py"]
+    assert sorted(set(calls)) == expected
+    with pytest.raises(UsageError, match="formula"):
+        decisions.append(Path("never.csv"), "ACME", SESSION, 2.0, "=cmd|' /C calc'!A0", "asha")
 
 
 def test_symbols_are_no_sql_paths_no_patterns_and_questions_write_no_files(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ SCHEMA = {
     "who": pl.String(),
 }
 _DATES = ("%Y-%m-%d", "%d-%b-%Y")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MOST = 1e6  # the widest real consolidation or split is 1:1000
 
 
@@ -79,8 +80,10 @@ def append(path: Path, instrument: str, ex_date: date, factor: float | None, rea
 
     Raises:
         FormatError: what the file holds already is not a list of decisions.
-        UsageError: the decision has no reason, no name, or a factor that is none.
+        UsageError: the decision has no reason, no name, or a factor that is none; or a text begins like a formula.
     """
+    if strange := [text for text in (instrument, reason, who) if text.startswith(_FORMULA)]:
+        raise UsageError(f"{strange[0]!r} begins like a formula, which a spreadsheet would run: begin with a word")
     line = [instrument, ex_date.isoformat(), "" if factor is None else f"{factor:.12g}", reason, who]
     try:
         _decision(line)
