@@ -183,9 +183,8 @@ def test_prose_around_code_changes_no_digest(head: str, tail: str) -> None:
 RECORDS = """
 import os, sys
 from pathlib import Path
-from champion.kernel.code_record import CodeRecord
-record = CodeRecord(Path(sys.argv[1]))
-sys.addaudithook(record.hear)
+from champion.kernel import CODE_RECORD, code_record
+record = code_record.install({CODE_RECORD: sys.argv[1]})
 root = Path(sys.argv[2])
 sys.path[:0] = [str(root), str(root / "archive.zip")]
 import plain, bare, zipped, pack
@@ -204,6 +203,8 @@ def test_whatever_a_kernel_executes_is_recorded_but_for_what_is_installed(tmp_pa
     texts = {
         "plain.py": "",
         "bare.py": "X = 1",
+        "start/sitecustomize.py": "import early",
+        "start/early.py": "",
         "pack/__init__.py": "from pathlib import Path\nX = (Path(__file__).parent / 'data/w.json').read_text()",
         "pack/data/w.json": "1",
         "elsewhere/pasted.py": "Y = 1",
@@ -218,16 +219,16 @@ def test_whatever_a_kernel_executes_is_recorded_but_for_what_is_installed(tmp_pa
     with zipfile.ZipFile(root / "archive.zip", "w") as archive:
         archive.writestr("zipped.py", "Z = 1")
     (work := tmp_path / "work").mkdir()
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root / "start"), *filter(None, sys.path)])}
     command = [sys.executable, "-c", RECORDS, tmp_path / "record.json", root]
     subprocess.run(command, env=variables, cwd=work, check=True)
     found = json.loads((tmp_path / "record.json").read_text())
     names = {os.path.relpath(path, root) for path in found["files"] if path.startswith(str(root))}
     expected = {"plain.py", "bare.pyc", "archive.zip", "pack/__init__.py", "elsewhere/pasted.py", "note.txt"}
-    expected |= {"pack/data/w.json"}
+    expected |= {"pack/data/w.json", "start/sitecustomize.py", "start/early.py"}
     assert names == expected
     assert not [path for path in found["files"] if "site-packages" in path or "/json/" in path]
-    assert {"plain", "zipped", "polars", "made"} <= set(found["asked"])
+    assert {"plain", "zipped", "polars", "made", "usercustomize"} <= set(found["asked"])
 
 
 def used(settings: Settings, folder: Path, sources: str, **files: str) -> code_identity.Code:

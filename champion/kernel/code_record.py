@@ -28,6 +28,7 @@ _RESOURCES = tuple(
     f"{root / name}{os.sep}" for root in (_PACKAGE / "_data", _PACKAGE.parent) for name in ("schemas", "sql")
 )
 _COMPILED, _CACHE = ".pyc", f"{os.sep}__pycache__{os.sep}"
+_START_UP = frozenset({"sitecustomize", "usercustomize"})
 _SOURCES = (".py", ".ipynb")  # read by somebody: executed, most likely
 
 
@@ -38,6 +39,7 @@ def install(environment: Mapping[str, str]) -> CodeRecord | None:
         return None
     record = CodeRecord(Path(target))
     sys.addaudithook(record.hear)
+    record.add_loaded()
     return record
 
 
@@ -62,6 +64,16 @@ class CodeRecord:
         self._read: set[str] = set()
         self._written: set[str] = set()
         self._last = ""
+
+    def add_loaded(self) -> None:
+        """Take note of the modules that were imported before: start-up modules, also where they are installed."""
+        self._asked.update(_START_UP)
+        for name, module in list(sys.modules.items()):
+            path = getattr(module, "__file__", None) or ""
+            if name in _START_UP and (digest := _digest(path)):
+                self._files[os.path.abspath(path)] = digest  # noqa: PTH100
+            elif not path.startswith(self._package):
+                self._executed(path)
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Take note of an audit event; never raise, which would stop what is audited."""
