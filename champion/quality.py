@@ -189,7 +189,7 @@ def require(verdict: Verdict | pl.DataFrame) -> None:
     keys = [] if isinstance(verdict, pl.DataFrame) else verdict.open_keys
     named = f" FINDING is one of {', '.join(keys[:_SHOWN])}{', ...' * (len(keys) > _SHOWN)}." if keys else ""
     raise QualityGateError(
-        f"publication stopped by {quantity(broken.height, 'quality gate')}: {shown}. Correct the data; or, where the data is "
+        f"publication stopped by {quantity(broken.height, 'quality gate')}: {shown}. Correct the data; or, where it is "
         f"right, accept what was found: `champion quality accept FINDING --reason WHY`.{named} "
         "`champion quality list` shows all"
     )
