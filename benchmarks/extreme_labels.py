@@ -41,7 +41,7 @@ def main() -> None:
     by_cause = (
         labels.group_by("cause").agg(labels=pl.len(), shares=pl.n_unique("symbol")).sort("labels", descending=True)
     )
-    with pl.Config(tbl_rows=-1, fmt_str_lengths=90, tbl_width_chars=220, tbl_hide_dataframe_shape=True):
+    with pl.Config(tbl_rows=-1, tbl_cols=-1, fmt_str_lengths=90, tbl_width_chars=220, tbl_hide_dataframe_shape=True):
         print(by_cause)
         print(_episodes(labels))
     if asked.out:
@@ -100,7 +100,7 @@ def _explained(low: pl.DataFrame, bars: pl.DataFrame, factors: pl.DataFrame) -> 
         .then(pl.lit("one open beyond 25%: look at it"))
         .when(pl.col("closed") < _GAP)
         .then(pl.lit("one session's fall beyond 25%, traded through: no price band"))
-        .otherwise(pl.format("{} falling sessions within the price band", "falls"))
+        .otherwise(pl.lit("falling sessions within the price band"))
     )
     return worst.join(near, on=[_ID, "trade_date"], how="left").with_columns(cause=cause)
 
@@ -114,6 +114,7 @@ def _episodes(labels: pl.DataFrame) -> pl.DataFrame:
             pl.col("forward_return").min().round(3).alias("lowest"),
             pl.col("opened").first().round(3),
             pl.col("closed").first().round(3),
+            pl.col("falls").max().alias("falling sessions"),
             pl.col("actions").first(),
         )
         .sort("worst", "symbol")
