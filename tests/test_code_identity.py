@@ -220,7 +220,7 @@ def test_whatever_a_kernel_executes_is_recorded_but_for_what_is_installed(tmp_pa
         archive.writestr("zipped.py", "Z = 1")
     (work := tmp_path / "work").mkdir()
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root / "start"), *filter(None, sys.path)])}
-    command = [sys.executable, "-c", RECORDS, tmp_path / "record.json", root]
+    command: list[Any] = [sys.executable, "-c", RECORDS, tmp_path / "record.json", root]
     subprocess.run(command, env=variables, cwd=work, check=True)
     found = json.loads((tmp_path / "record.json").read_text())
     names = {os.path.relpath(path, root) for path in found["files"] if path.startswith(str(root))}

@@ -109,6 +109,10 @@ CELLS = {
     "error stream": "sys.stderr.write('e' * 20_000_000); None",
     "escapes": "print('\\x1b[31mx\\x1b[0m' * 1_000_000)",
     "process": "import subprocess; _ = subprocess.run('yes | head -c 20000000', shell=True)",
+    "forked": (
+        "import os\nfor n in range(12):\n    if (child := os.fork()) == 0:\n"
+        "        print('f' * 900_000); sys.stdout.flush(); os._exit(0)\n    _ = os.waitpid(child, 0)"
+    ),
     "one display": "shown(20_000_000)",
     "result": "'z' * 20_000_000",
     "many displays": "for _ in range(20_000): shown(1)",
@@ -156,12 +160,12 @@ def test_output_without_end_is_cut_and_the_supervisor_stays_small(tmp_path: Path
     saved = Path(runs.location(run, "notebook/loud.ipynb"))
     cells = dict(zip(CELLS, json.loads(saved.read_text())["cells"][2:], strict=True))
     sizes = {name: len(json.dumps(cell["outputs"])) for name, cell in cells.items()}
-    printed = {"printed", "error stream", "escapes", "process"}
+    printed = {"printed", "error stream", "escapes", "process", "forked"}
     assert {name: size for name, size in sizes.items() if size > (7 if name in printed else 9) * MIB} == {}
     cut = {
         name for name, cell in cells.items() if "left out" in str(cell["outputs"]) or "cut here" in str(cell["outputs"])
     }
-    assert cut | {"process"} == set(CELLS) - {"cleared", "markup", "surrogates", "updates"}
+    assert cut | {"process", "forked"} == set(CELLS) - {"cleared", "markup", "surrogates", "updates"}
     assert "a cell keeps 1 MiB of it" in str(cells["printed"]["outputs"])
     assert "299" in str(cells["cleared"]["outputs"])
     assert "caf?" in str(cells["surrogates"]["outputs"])

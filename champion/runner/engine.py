@@ -32,7 +32,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from champion import files
-from champion.kernel.output_limit import clean
+from champion.kernel.output_limit import MIB, OutputLimit, clean
 from champion.masking import masked
 from champion.runner import guard, notebook as notebooks
 from champion.runner.limited_log import limited_log
@@ -142,12 +142,22 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
     """Papermill's client, which keeps hold of the kernel's process: it is watched, and asked how it ended."""
 
     job: Job
+    output_limit: OutputLimit
     process: subprocess.Popen[bytes] | None = None
     limits: Limits | None = None
     guard: guard.Guard | None = None
     # All that a notebook hands over is on disk by then; a polite end costs a second of tearing libraries down, or the
     # grace period of two and a half.
     shutdown_kernel = "immediate"
+
+    def process_message(self, msg: Any, cell: Any, cell_index: int) -> Any:
+        """Take a message if there is room: the kernel limits its own output, but not that of processes it forked."""
+        kept, notice = self.output_limit.passed(msg["msg_type"], msg["content"], sum(map(len, msg.get("buffers", ()))))
+        output = None if kept is None else super().process_message({**msg, "content": kept}, cell, cell_index)
+        if notice:
+            said = {**msg, "msg_type": "stream", "content": {"name": "stderr", "text": notice}}
+            super().process_message(said, cell, cell_index)
+        return output
 
     def start_new_kernel(self, **kwargs: Any) -> None:
         super().start_new_kernel(**kwargs)
@@ -259,6 +269,7 @@ def _client(job: Job, watch: _Watch, sockets: Path) -> _Client:
         resources={"metadata": {"path": str(job.workdir)}},
     )
     client.job = job
+    client.output_limit = OutputLimit(2 * MIB, 16 * MIB, 48 * MIB)  # more than the kernel lets through of its own
     return client
 
 
