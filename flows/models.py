@@ -15,6 +15,7 @@ from champion import features
 from champion.errors import ModelError
 from champion.lake import Lake
 from champion.pipeline import learn, market_data_lock, notebook_data, promote, register, score
+from champion.pipeline.bars import BARS
 from champion.pipeline.build import build_features
 from champion.pipeline.declare import known_to
 from champion.pipeline.model_columns import model_columns
@@ -102,11 +103,10 @@ def train_model(  # noqa: PLR0913 - what a deployment may set
 def build_extended(lake: Lake, start: date | None, end: date | None, feature_set: str) -> None:
     """Build what is missing of a set that adds own features to another, as `v1+module:FEATURE`; of others, nothing.
 
-    Such a set is made by its name alone, so that no setting needs to name it. It has the sessions of the first set.
+    Such a set is made by its name alone, so that no setting needs to name it. Training asks for all sessions with bars.
     It changes features of that set only, for the run that asks, so it needs no turn among runs that change market data.
     """
-    base, *added = feature_set.split("+")
-    sessions = lake.sessions(features.find(base).contract, start, end) if added else []
+    sessions = lake.sessions(BARS, start, end) if "+" in feature_set else []
     if sessions:
         built = build_features(lake, sessions[0], sessions[-1], feature_set=feature_set)
         cost = f"; {built.cost}" if built.cost else ""
