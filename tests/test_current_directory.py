@@ -103,6 +103,7 @@ def test_a_flow_its_server_and_its_kernels_run_in_a_hostile_folder(
     shutil.copy(hostile / "logging.yml", file_modes.private_folder(settings.prefect_home))  # Prefect's default place
     done = command(variables, hostile, "daily", "2024-01-15")  # the archive has no such file
     assert done.returncode == 0, done.stdout + done.stderr
+    (settings.prefect_home / "logging.yml").unlink()
     assert too_open(settings.home) == []
     assert stat.S_IMODE(settings.home.stat().st_mode) == 0o750, "the lake's group may enter, whatever the umask"
     server = local.recorded(settings, "prefect")
