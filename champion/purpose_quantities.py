@@ -63,13 +63,15 @@ def quantity_at(found: Sequence[Token], place: int) -> Item | None:
     before = [one for one in found[:place] if one.text not in {".", "-", "*", "("}][-1:]
     if after and after[0].concept == "percent":
         return Item("percent", token.value, place=place)
-    if (after and after[0].concept == "paise") or (before and before[0].concept == "paise"):
-        return Item("money", token.value / 100, place=place)
     rupees = bool(before) and before[0].concept == "rupee"
+    if not rupees and ((after and after[0].concept == "paise") or (before and before[0].concept == "paise")):
+        return Item("money", token.value / 100, place=place)
+    if _is_unclear_unit(after, rupees=rupees):
+        return Item("money", token.value, place=place, dotted=True)
     dashed = len(after) > 1 and after[0].text == "/" and after[1].text == "-"
     if rupees or dashed or (after and after[0].concept == "rupee" and not _money_follows(found, place + 1)):
-        if token.dotted and rupees and before[0].text == "re":  # `Re .50` is less than a rupee
-            return Item("money", float(f"0.{token.text}"), place=place)
+        below = token.dotted and rupees and before[0].text == "re"  # `Re .50` is less than a rupee
+        value = float(f"0.{token.text}") if below else token.value
         short = (
             rupees
             and before[0].text == "re"
@@ -77,8 +79,17 @@ def quantity_at(found: Sequence[Token], place: int) -> Item | None:
             and token.text.isdigit()
             and token.value > 1
         )  # `Re.50`
-        return Item("money", token.value, place=place, dotted=token.dotted or short)
+        return Item("money", value, place=place, dotted=(token.dotted and not below) or short)
     return Item("number", token.value, place=place, dotted=token.dotted)
+
+
+def _is_unclear_unit(after: Sequence[Token], *, rupees: bool) -> bool:
+    """Tell whether the unit after a number is not clear: `75P` (paise, or `per` cut short), `Rs 50 paise`."""
+    if not after:
+        return False
+    cut_short = after[0].text == "p" and not (len(after) > 1 and after[1].text == "/")
+    both = after[0].concept == "paise" and after[0].text != "ps"  # `Rs 5 ps` is per share
+    return (cut_short and not rupees) or (both and rupees)
 
 
 def _money_follows(found: Sequence[Token], place: int) -> bool:

@@ -243,6 +243,7 @@ _PAIRS = {
     ("per", "cent"): "percent",
     ("at", "par"): "at_par",
     ("nil", "premium"): "at_par",
+    ("premium", "nil"): "at_par",
     ("reverse", "split"): "consolidation",
     ("int", "payment"): "interest",
     ("interim", "payment"): "interest",
