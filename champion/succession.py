@@ -274,8 +274,9 @@ class _Walk:
         if after is not None and after.first - owner.last <= LONG_GAP and not linked and not self._taken(after, owner):
             return f"which still traded on {after.first}"
         if holder is not None and _continues(holder, run):
-            replaced = linked and not same_price(holder.close, run.prev_close)
-            if not mistyped and not replaced and not self._moves(holder, run):
+            goes_on = same_price(holder.close, run.prev_close)
+            replaced = not goes_on and (linked or self._moves(holder, run))
+            if not mistyped and not replaced:
                 return f"{run.symbol} traded under {holder.isin or 'no ISIN'} until {holder.last}"
         follows = self.following.get(run)
         if run.sessions <= FEW_SESSIONS and not linked and follows is not None and follows.isin not in {None, run.isin}:

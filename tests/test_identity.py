@@ -146,6 +146,16 @@ def test_the_new_symbol_must_not_have_an_isin_of_its_own() -> None:
     assert [(one.kind, one.symbol) for one in found] == [("isin_shared", "NEW")]
 
 
+def test_a_foreign_isin_on_the_last_bar_before_a_rename_is_no_swap() -> None:
+    """The symbol goes on at its own last close, so the dead company's ISIN is mistyped."""
+    rows = [("DEAD", I1, day(0), 900.0, 900.0), ("A", I2, day(0), 10.0, 10.0), ("A", I2, day(1), 10.0, 11.0)]
+    rows += [("A", I1, day(2), 11.0, 12.0), ("B", I2, day(3), 12.0, 13.0), ("B", I2, day(4), 13.0, 14.0)]
+    schema = {"symbol": pl.String, "isin": pl.String, "session": pl.Date, "prev_close": float, "close": float}
+    known, found = names([], pl.DataFrame(rows, schema=schema, orient="row").lazy())
+    assert known.changes == ((day(3), "A", "B"),)
+    assert [(one.kind, one.symbol) for one in found] == [("isin_shared", "A")]
+
+
 def test_two_symbols_swapped_in_one_session_keep_their_companies() -> None:
     known, _ = names([], bars(("A", I1, 0, 4), ("B", I2, 0, 4), ("B", I1, 5, 9), ("C", I2, 5, 9)))
     assert [known.name(symbol, day(6)) for symbol in ("A", "B", "C")] == [f"A@{day(5)}", "A", "B"]
