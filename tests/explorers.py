@@ -14,7 +14,7 @@ from champion.settings import Settings
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = ["welcome", *sorted(f"explore/{path.stem}" for path in (FOLDER / "explore").glob("*.ipynb"))]
 NEED_RUNS = ["explore/ledger_tour", "explore/model_desk", "explore/sql_tour"]  # and a warehouse, and a model
-CELL_SECONDS = 120
+CELL_SECONDS = 600
 
 
 def explore(notebooks: Sequence[str], settings: Settings, folder: Path) -> None:
@@ -30,7 +30,7 @@ def explore(notebooks: Sequence[str], settings: Settings, folder: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=1500,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     unseen = [name for name in names if f"\n{Path(name).stem}::" not in done.stdout]
