@@ -81,6 +81,7 @@ def report(
         from champion.services import mlflow  # noqa: PLC0415
 
         html.write_text(render(found, chosen.home, mlflow.address(chosen)), encoding="utf-8")
+        console.err.print(f"page written to {html.resolve()}", style="dim", soft_wrap=True)
     if as_json:
         console.show(found.as_dict(), as_json=True)
         return
