@@ -22,6 +22,7 @@ from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardSca
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 from typing_extensions import override
 
+from champion.counting import quantity
 from champion.errors import ModelError
 
 Estimator: TypeAlias = Any  # scikit-learn ships no types
@@ -168,8 +169,8 @@ def probability(model: Estimator, inputs: NDArray[np.float64]) -> NDArray[np.flo
     unknown = np.flatnonzero(~np.isfinite(scores))
     if unknown.size:
         raise ModelError(
-            f"{type(_last(model)).__name__} scores NaN or infinity in {unknown.size} of {scores.size} rows, the first "
-            f"of them row {unknown[0]}: a score is a number from 0 to 1. Let the model predict one for inputs that are "
+            f"{type(_last(model)).__name__} scores NaN or infinity in {unknown.size} of {quantity(scores.size, 'row')}, "
+            f"the first of them row {unknown[0]}: a score is a number from 0 to 1. Let the model predict one for inputs that are "
             "unknown too, or impute them first (prepare=('median',))"
         )
     return scores if proper else np.clip(scores, 0.0, 1.0)

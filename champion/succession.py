@@ -23,6 +23,7 @@ from typing import TypeAlias
 
 import polars as pl
 
+from champion.counting import quantity
 from champion.symbol_runs import LONG_GAP, RUNS
 
 Change: TypeAlias = tuple[date, str, str]
@@ -218,7 +219,7 @@ class _Walk:
                     place += 1
         for run, around in wrong.items():
             if run.isin:
-                detail = f"ISIN {run.isin} for {run.sessions} session(s) between two runs of {around.isin}"
+                detail = f"ISIN {run.isin} for {quantity(run.sessions, 'session')} between two runs of {around.isin}"
                 self._report("isin_mistyped", run, detail)
         return [replace(run, isin=None) if run in wrong else run for run in runs]
 
@@ -280,7 +281,7 @@ class _Walk:
                 return f"{run.symbol} traded under {holder.isin or 'no ISIN'} until {holder.last}"
         follows = self.following.get(run)
         if run.sessions <= FEW_SESSIONS and not linked and follows is not None and follows.isin not in {None, run.isin}:
-            return f"after {run.sessions} session(s) {run.symbol} has an ISIN of its own, {follows.isin}"
+            return f"after {quantity(run.sessions, 'session')} {run.symbol} has an ISIN of its own, {follows.isin}"
         return None
 
     def _starts_mistyped(self, run: Run, holder: _Security, owner: _Security) -> bool:

@@ -178,8 +178,8 @@ def _require_known(frame: pl.DataFrame, name: str) -> None:
     if wrong.height:
         few = ", ".join(f"{row[0]} {row[1]}" for row in wrong.select("instrument_id", "trade_date").head(5).rows())
         raise ModelError(
-            f"{name} is NaN or infinite in {wrong.height} of {frame.height} rows: {few}. An unknown value is null: "
-            "correct what computes it, or set it to null"
+            f"{name} is NaN or infinite in {wrong.height} of {quantity(frame.height, 'row')}: {few}. An unknown "
+            "value is null: correct what computes it, or set it to null"
         )
 
 

@@ -127,4 +127,5 @@ def is_count(value: ast.expr) -> bool:
     """Tell whether an expression may be any number: a constant in capitals is more than one, a name no number."""
     name = ast.unparse(value)
     constant = name.rpartition(".")[2].strip("_").isupper() or name.startswith("len(_")
-    return not constant and name not in {"old", "uri", "table", "n", "max_bytes", "without_password(uri)"}
+    texts = {"old", "uri", "table", "n", "max_bytes", "without_password(uri)", "name", "_named(chosen, feature)"}
+    return not constant and name not in texts and not name.startswith("', '.join(")

@@ -9,6 +9,7 @@ import typer
 
 from champion.cli import console
 from champion.cli.console import AsJson
+from champion.counting import quantity
 from champion.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="Corporate actions: lists, open questions, decisions.")
@@ -41,7 +42,7 @@ def list_open(
         [day, instrument, gate.removeprefix("actions_").replace("_", " "), f"{gap:+.1%}" if gap else "", detail]
         for day, _, instrument, gate, gap, detail in shown.rows()
     ]
-    console.table(f"{waiting.height:,} actions wait for a decision", columns, rows)
+    console.table(f"{quantity(waiting.height, 'action waits', 'actions wait')} for a decision", columns, rows)
 
 
 @app.command()

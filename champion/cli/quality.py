@@ -10,6 +10,7 @@ import typer
 from champion.acceptance import SESSION
 from champion.cli import console
 from champion.cli.console import AsJson
+from champion.counting import quantity
 from champion.lake import Lake
 from champion.quality_limits import Limits
 
@@ -39,7 +40,7 @@ def check(
         console.show({"findings": found, "gates": verdict.gates.to_dicts()}, as_json=True)
     else:
         console.frame("Gates", verdict.gates)
-        console.out.print(f"{found:,} findings")
+        console.out.print(f"{quantity(found, 'finding')}")
     quality.require(verdict)
 
 

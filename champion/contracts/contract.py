@@ -14,6 +14,7 @@ import pyarrow as pa
 from champion.contracts.rules import rule_expression
 from champion.contracts.shape import misshapen
 from champion.contracts.types import Avro, Names, names as type_names, nullable_clickhouse, split_null
+from champion.counting import quantity
 from champion.errors import ContractError
 
 NO_DEFAULT: Any = ...  # what a field without a default has in its place: null is a default too
@@ -177,7 +178,9 @@ class Contract:
         counts = {name: count for name, count in zip(held, broken.row(0) if held else (), strict=True) if count}
         if counts:
             shown = self._shown(frame.filter(pl.any_horizontal(~rule_expression(self.rules[name]) for name in counts)))
-            texts = "; ".join(f"{name} ({self.rules[name]}) is false in {count} rows" for name, count in counts.items())
+            texts = "; ".join(
+                f"{name} ({self.rules[name]}) is false in {quantity(count, 'row')}" for name, count in counts.items()
+            )
             raise ContractError(f"{self.label}: {texts}, rows {shown}")
 
     def _shown(self, rows: pl.DataFrame) -> str:

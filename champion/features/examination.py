@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 
+from champion.counting import quantity
 from champion.errors import UsageError
 from champion.features import carry, compute, made_up
 from champion.features.alpha158 import ALPHA158
@@ -98,7 +99,7 @@ def _require_past(chosen: FeatureSet, feature: Feature, reach: Reach, bars: pl.D
             bar = bars.filter(pl.col("bar") < count)["bar"][at] + 1
             raise UsageError(
                 f"{_named(chosen, feature)} reads bars after its own{read}: on made-up bars its value on bar {bar} is "
-                f"{late} over the whole history, but {early} over the first {count} bars. {_REMEDY}"
+                f"{late} over the whole history, but {early} over the first {quantity(count, 'bar')}. {_REMEDY}"
             )
     if reach.later:
         raise UsageError(f"{_named(chosen, feature)} reads bars after its own{read}. {_REMEDY}")
@@ -120,8 +121,8 @@ def _require_lookback(chosen: FeatureSet, feature: Feature, reach: Reach) -> Non
         return  # it forgets gradually: recursive
     whole, few = shortest
     raise UsageError(
-        f"{_named(chosen, feature)} declares lookback={feature.lookback}, but reads {needed} bars: on made-up bars its "
-        f"value is {whole} over the whole history, but {few} from the last {feature.lookback} bars. "
+        f"{_named(chosen, feature)} declares lookback={feature.lookback}, but reads {quantity(needed, 'bar')}: on "
+        f"made-up bars its value is {whole} over the whole history, but {few} from the last {feature.lookback} bars. "
         f"Declare lookback={needed}"
     )
 

@@ -74,5 +74,9 @@ def meaning(chosen: FeatureSet) -> str:
 
 
 def is_by_current_rules(identity: str) -> bool:
-    """Tell whether own features recorded under this `champion.features.identity` were computed by today's rules."""
+    """Tell whether own features recorded under this `champion.features.identity` were computed by today's rules.
+
+    >>> is_by_current_rules("an identity that version 0.2.0 recorded")
+    False
+    """
     return identity.partition(" ")[2].startswith(_RULES)

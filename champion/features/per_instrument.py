@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
+from champion.counting import quantity
 from champion.errors import UsageError
 from champion.features.recursion import Lengths
 from champion.features.sets import Feature
@@ -64,8 +65,8 @@ def _checked(own: pl.DataFrame, feature: Feature) -> None:
         _columns(own, [feature])
     except FAILURES as error:
         raise UsageError(
-            f"feature {feature.name} cannot be computed as {feature.dtype} from {own.height} bars of one instrument: "
-            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}; an expression gives one value a bar"
+            f"feature {feature.name} cannot be computed as {feature.dtype} from {quantity(own.height, 'bar')} of one "
+            f"instrument: {str(error).splitlines()[0] if str(error) else type(error).__name__}; an expression gives one value a bar"
         ) from error
 
 

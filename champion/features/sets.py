@@ -102,6 +102,8 @@ class Feature:
     >>> momentum = Feature("mom_1", "momentum", 2, pl.Float64(), "Rupees since the bar before.", pl.col("close").diff())
     >>> pl.DataFrame({"close": [10.0, 12.0]}).select(momentum.expression).to_series().to_list()
     [None, 2.0]
+    >>> momentum.is_own
+    True
     """
 
     name: str

@@ -21,6 +21,7 @@ from typing_extensions import override
 
 from champion import objects
 from champion.contracts import Contract, storage
+from champion.counting import quantity
 from champion.errors import LakeError
 from champion.lake import partitions
 from champion.lake.partitions import Partition, SealedYear
@@ -81,10 +82,10 @@ class Rows(LazyFrameResolver):
         held = {session: now[session].manifest.visible(self.as_of).sha256 for session in wanted if session in now}
         if lost := [session for session, digest in wanted.items() if held.get(session) != digest]:
             removed = all(session not in now for session in lost)
-            what = "removed, as by `champion lake retain`," if removed else "written again or removed"
+            what = "removed, as by `champion lake retain`" if removed else "written again or removed"
             raise LakeError(
-                f"{self.contract.name}: {len(lost)} session(s) from {min(lost)} to {max(lost)} were {what} since this "
-                "lazy frame was made; scan the dataset again"
+                f"{self.contract.name}: since this lazy frame was made, {quantity(len(lost), 'session was', 'sessions were')} "
+                f"{what}, from {min(lost)} to {max(lost)}; scan the dataset again"
             )
         return [now[session] for session in wanted]
 

@@ -23,6 +23,7 @@ from champion import clock, contracts
 from champion.action_questions import label_gaps
 from champion.actions import ACTIONS, VERSION, ListOrigin, as_known, decided, listed, normalize
 from champion.adjust import counted
+from champion.counting import quantity
 from champion.errors import FormatError
 from champion.factors import DECISION, FACTORS, VERSION as FACTORS_VERSION, factors
 from champion.files import sha256 as file_sha256
@@ -71,11 +72,17 @@ def refresh(settings: Settings) -> Refreshed:
         return absent(where, PATTERN)  # an archive behind a URL cannot be listed
     rows = sum(lake.rows(ACTIONS, day, day) for day in sorted(written))
     if written:
-        return Refreshed("written", rows, f"{rows:,} rows of corporate actions, {len(names)} list(s) in the folder")
+        return Refreshed(
+            "written",
+            rows,
+            f"{quantity(rows, 'row')} of corporate actions, {quantity(len(names), 'list')} in the folder",
+        )
     if not names:
         return absent(where, PATTERN)
     last = lake.sessions(ACTIONS)[-1]
-    return Refreshed("already", lake.rows(ACTIONS, last, last), f"{len(names)} list(s) are in the lake")
+    return Refreshed(
+        "already", lake.rows(ACTIONS, last, last), f"{quantity(len(names), 'list is', 'lists are')} in the lake"
+    )
 
 
 def decision_files(settings: Settings) -> list[Path]:

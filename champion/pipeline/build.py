@@ -20,6 +20,7 @@ from datetime import date
 import polars as pl
 
 from champion import contracts
+from champion.counting import quantity
 from champion.envelope import session_close_expr
 from champion.features import FeatureSet
 from champion.lake import Lake
@@ -70,7 +71,7 @@ class Built:
             return None
         return (
             f"{', '.join(self.remembering)}: recursive, computed from each instrument's first bar: "
-            f"{self.bars:,} bars in {self.seconds:.1f} s"
+            f"{quantity(self.bars, 'bar')} in {self.seconds:.1f} s"
         )
 
 

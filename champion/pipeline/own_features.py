@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from champion import contracts, features
+from champion.counting import quantity
 from champion.lake import Lake, layout
 from champion.pipeline.build import outdated_sessions
 from champion.pipeline.checks import Check
@@ -31,7 +32,7 @@ def check(settings: Settings) -> Check:
         contract = features.find(name).contract
         compared.add(contract)
         if contract in held and (outdated := outdated_sessions(lake, date.max, name)):
-            wrong.append(f"{len(outdated)} sessions of {name} are outdated, {outdated[0]} to {outdated[-1]}")
+            wrong.append(f"{quantity(len(outdated), 'outdated session')} of {name}, {outdated[0]} to {outdated[-1]}")
     older = ((name, _by_earlier_rules(lake, name)) for name in held if name not in compared)
     wrong += [f"{name}: an earlier version built {old}; it could read other instruments" for name, old in older if old]
     if wrong:
@@ -56,4 +57,4 @@ def _by_earlier_rules(lake: Lake, contract: str) -> str | None:
         manifest = lake.manifest(contract, session, group)
         if manifest and not features.is_by_current_rules(manifest.current.inputs.get("feature_set", "")):
             old.append(session)
-    return f"{len(old)} sessions, {old[0]} to {old[-1]}" if old else None
+    return f"{quantity(len(old), 'session')}, {old[0]} to {old[-1]}" if old else None

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import polars as pl
 
+from champion.counting import quantity
 from champion.errors import FormatError, UsageError
 from champion.files import write_bytes
 
@@ -68,7 +69,7 @@ def parse_decisions(name: str, content: bytes) -> pl.DataFrame:
             bad.append(f"line {number}: {error}")
     if bad:
         raise FormatError(
-            f"{name}: {len(bad)} line(s) are no decisions: {'; '.join(bad[:5])}. "
+            f"{name}: {quantity(len(bad), 'line is no decision', 'lines are no decisions')}: {'; '.join(bad[:5])}. "
             "A line is instrument,ex_date,factor,reason,who, as ACME,2024-05-06,2,bonus by circular,asha"
         )
     frame = pl.DataFrame(found, schema=SCHEMA, orient="row")

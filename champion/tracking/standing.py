@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from champion.counting import quantity
 from champion.errors import ModelError
 from champion.tracking import anchor, books, ledger, registry, store
 from champion.tracking.anchor import Anchor
@@ -133,13 +134,15 @@ def missing(held: Held, known: Anchor | None, *, required: bool) -> str | None:
     count = len(held.lines)
     if known is not None:
         if count < known.lines:
-            return f"it has {count} of {known.lines} lines, the rest is missing"
+            return f"it has {count} of {quantity(known.lines, 'line')}, the rest is missing"
         if ledger.seals(held)[known.lines - 1] != known.seal:
             return f"its line {known.lines} is not the one that the registry knows"
         return None
     sealed = _of_this_version(held.lines)
     if required and sealed > 1:  # the first one may have been cut off before the registry knew it
-        return f"it has {count} lines, and the registry knows of none: MLflow's store is another than it was"
+        return (
+            f"it has {quantity(count, 'line')}, and the registry knows of none: MLflow's store is another than it was"
+        )
     return None
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import polars as pl
 
+from champion.counting import quantity
 from champion.errors import WarehouseError
 from champion.warehouse.statements import masked
 from champion.warehouse.types import Type
@@ -132,7 +133,7 @@ def _container(value: Any, plain: Type) -> Any:
     if plain.name == "Nested":
         return [_container(tuple(one), Type("Tuple", plain.arguments)) for one in value]
     if len(value) != len(types):
-        raise _Misfit(f"it has {len(types)} parts")
+        raise _Misfit(f"it has {quantity(len(types), 'part')}")
     return tuple(fitted(_plain(one), of) for one, of in zip(value, types, strict=True))
 
 
@@ -162,7 +163,7 @@ def _text(value: Any, plain: Type) -> str | bytes:
         raise _Misfit("write it in quotes")
     encoded = value.encode() if isinstance(value, str) else value
     if plain.name == "FixedString" and len(encoded) > int(plain.arguments[0]):
-        raise _Misfit(f"it has {len(encoded)} bytes")
+        raise _Misfit(f"it has {quantity(len(encoded), 'byte')}")
     if plain.name == "Identifier" and not value:
         raise _Misfit
     return value
