@@ -190,8 +190,8 @@ def _identity(settings: Settings) -> Check:
     found = f"{len(contradictions)} contradictions between symbols, ISINs and the list of changes"
     if sessions:
         found = (
-            f"otherwise than is known now, {quantity(len(sessions), 'session names', 'sessions name')} its instruments, "
-            f"the first on {sessions[0]}; {found}"
+            f"{quantity(len(sessions), 'session has', 'sessions have')} outdated names of instruments, the first "
+            f"{sessions[0]}; {found}"
         )
         remedy = f"`champion backfill {sessions[0]} {sessions[-1]}` names them, and rebuilds what was made of them"
         return Check("identity", "warning", found, remedy)

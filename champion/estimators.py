@@ -169,9 +169,9 @@ def probability(model: Estimator, inputs: NDArray[np.float64]) -> NDArray[np.flo
     unknown = np.flatnonzero(~np.isfinite(scores))
     if unknown.size:
         raise ModelError(
-            f"{type(_last(model)).__name__} scores NaN or infinity in {unknown.size} of {quantity(scores.size, 'row')}, "
-            f"the first of them row {unknown[0]}: a score is a number from 0 to 1. Let the model predict one for inputs that are "
-            "unknown too, or impute them first (prepare=('median',))"
+            f"{type(_last(model)).__name__} scores NaN or infinity in {unknown.size} of "
+            f"{quantity(scores.size, 'row')}, the first of them row {unknown[0]}: a score is a number from 0 to 1. Let "
+            "the model predict one for inputs that are unknown too, or impute them first (prepare=('median',))"
         )
     return scores if proper else np.clip(scores, 0.0, 1.0)
 

@@ -128,4 +128,4 @@ def is_count(value: ast.expr) -> bool:
     name = ast.unparse(value)
     constant = name.rpartition(".")[2].strip("_").isupper() or name.startswith("len(_")
     texts = {"old", "uri", "table", "n", "max_bytes", "without_password(uri)", "name", "_named(chosen, feature)"}
-    return not constant and name not in texts and not name.startswith("', '.join(")
+    return not constant and name not in texts and not name.startswith(("', '.join(", "quantity("))

@@ -66,7 +66,8 @@ def _checked(own: pl.DataFrame, feature: Feature) -> None:
     except FAILURES as error:
         raise UsageError(
             f"feature {feature.name} cannot be computed as {feature.dtype} from {quantity(own.height, 'bar')} of one "
-            f"instrument: {str(error).splitlines()[0] if str(error) else type(error).__name__}; an expression gives one value a bar"
+            f"instrument: {str(error).splitlines()[0] if str(error) else type(error).__name__}; "
+            "an expression gives one value a bar"
         ) from error
 
 

@@ -84,8 +84,9 @@ class Rows(LazyFrameResolver):
             removed = all(session not in now for session in lost)
             what = "removed, as by `champion lake retain`" if removed else "written again or removed"
             raise LakeError(
-                f"{self.contract.name}: since this lazy frame was made, {quantity(len(lost), 'session was', 'sessions were')} "
-                f"{what}, from {min(lost)} to {max(lost)}; scan the dataset again"
+                f"{self.contract.name}: since this lazy frame was made, "
+                f"{quantity(len(lost), 'session was', 'sessions were')} {what}, "
+                f"from {min(lost)} to {max(lost)}; scan the dataset again"
             )
         return [now[session] for session in wanted]
 

@@ -138,11 +138,13 @@ def _start(settings: Settings) -> Server:
 
 
 def _retention(settings: Settings) -> dict[str, str]:
-    """Return what makes the server delete flow runs, with their logs and artifacts, after `settings.prefect_days`."""
+    """Return what makes the server delete flow runs, with their logs and artifacts, after `settings.prefect_days`.
+
+    Events it deletes after 7 days by itself.
+    """
     return {
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(settings.prefect_days * 86_400),
-        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(7 * 86_400),
     }
 
 
