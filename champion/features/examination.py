@@ -122,7 +122,8 @@ def _require_lookback(chosen: FeatureSet, feature: Feature, reach: Reach) -> Non
     whole, few = shortest
     raise UsageError(
         f"{_named(chosen, feature)} declares lookback={feature.lookback}, but reads {quantity(needed, 'bar')}: on "
-        f"made-up bars its value is {whole} over the whole history, but {few} from the last {quantity(feature.lookback, 'bar')}. "
+        f"made-up bars its value is {whole} over the whole history, but {few} from the last "
+        f"{quantity(feature.lookback, 'bar')}. "
         f"Declare lookback={needed}"
     )
 
