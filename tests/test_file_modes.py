@@ -52,6 +52,10 @@ def test_the_tracking_store_is_closed_without_a_command_line(tmp_path: Path) -> 
         settings = Settings(home=tmp_path / "home")
         store.prepare(settings)
     assert [mode(settings.home / "mlflow"), mode(settings.home / "mlflow" / "mlflow.db")] == [0o700, 0o600]
+    (settings.home / "mlflow").chmod(0o755)  # as an earlier version left it
+    store._client.cache_clear()  # as in the next process
+    store.prepare(settings)
+    assert mode(settings.home / "mlflow") == 0o700
 
 
 def test_what_a_person_asks_for_by_name_has_the_persons_umask(tmp_path: Path) -> None:

@@ -146,9 +146,9 @@ def _require_admission(client: MlflowClient, uri: str) -> None:
 
 def _migrate(uri: str, folder: Path, root: str) -> None:
     marker, stated = folder / "prepared", _Prepared.of(uri, folder)
+    file_modes.private_folder(folder)  # also one that an earlier version left open
     if stated.holds(marker):
         return
-    file_modes.private_folder(folder)
     with files.Lock(folder / "prepared.lock", timeout=_PATIENCE, mode=file_modes.PRIVATE_FILE):
         if not stated.holds(marker):
             stated.require_no_loss(marker)
