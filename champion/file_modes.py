@@ -54,6 +54,7 @@ def workspace_folder(home: Path) -> Path:
     One that exists keeps its mode.
     """
     if not home.is_dir():
+        workspace_folder(home.parent)
         make_folder(home)
         home.chmod(_HOME)
     return home
