@@ -10,14 +10,14 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 _REPORTS = PurePosixPath("products/content")
-_LINKED = ("content", "corporates")
+_COPIED = ("content", "corporates")
 
 
 @contextmanager
 def unpacked(mirror: Path) -> Iterator[Path]:
     """Give a folder laid out as the archive: the mirror itself, or one beside it where it has `bundles/*.zip`.
 
-    The yearly zips hold daily reports; they are unpacked to where the archive has them, beside links to the rest.
+    The yearly zips hold daily reports; they are unpacked to where the archive has them, beside copies of the rest.
     """
     bundles = sorted(mirror.glob("bundles/*.zip"))
     if not bundles:
@@ -25,8 +25,8 @@ def unpacked(mirror: Path) -> Iterator[Path]:
         return
     with TemporaryDirectory() as folder:
         root = Path(folder)
-        for name in _LINKED:
-            (root / name).symlink_to((mirror / name).resolve(), target_is_directory=True)
+        for name in _COPIED:
+            shutil.copytree(mirror / name, root / name, copy_function=shutil.copyfile)  # an archive follows no links
         reports = root / _REPORTS
         reports.mkdir(parents=True)
         for path in (mirror / _REPORTS).iterdir():
