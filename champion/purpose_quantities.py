@@ -70,16 +70,13 @@ def quantity_at(found: Sequence[Token], place: int) -> Item | None:
         return Item("money", token.value, place=place, dotted=True)
     dashed = len(after) > 1 and after[0].text == "/" and after[1].text == "-"
     if rupees or dashed or (after and after[0].concept == "rupee" and not _money_follows(found, place + 1)):
-        below = token.dotted and rupees and before[0].text == "re"  # `Re .50` is less than a rupee
-        value = float(f"0.{token.text}") if below else token.value
-        short = (
-            rupees
-            and before[0].text == "re"
-            and found[place - 1].text == "."
-            and token.text.isdigit()
-            and token.value > 1
-        )  # `Re.50`
-        return Item("money", value, place=place, dotted=(token.dotted or short) and not below)
+        rupee = rupees and before[0].text == "re"
+        if rupee and token.dotted:  # `Re .50` is less than a rupee
+            value, unclear = float(f"0.{token.text}"), False
+        else:  # `Re.50` may be either
+            value, joined = token.value, found[place - 1].text == "." and token.text.isdigit()
+            unclear = token.dotted or (rupee and joined and value > 1)
+        return Item("money", value, place=place, dotted=unclear)
     return Item("number", token.value, place=place, dotted=token.dotted)
 
 

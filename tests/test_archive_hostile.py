@@ -116,7 +116,7 @@ def test_a_compressed_answer_takes_no_more_memory_than_a_piece(server: Server, t
     assert [name for name in kept(tmp_path) if name != "bhavcopy-2024.json"] == []
 
 
-@pytest.mark.parametrize("damage", [b"\x1f\x8bnonsense", gzip.compress(b"x" * 1000)[:-9]])
+@pytest.mark.parametrize("damage", [b"\x1f\x8bnonsense", gzip.compress(b"x" * 1000)[:-9]], ids=["no stream", "cut"])
 def test_a_damaged_compressed_answer_is_asked_for_again(server: Server, tmp_path: Path, damage: bytes) -> None:
     server.plan(page(damage, Content_Encoding="gzip"), page(bhavcopy(SESSION)))
     assert get(server, tmp_path).path.read_bytes() == bhavcopy(SESSION)

@@ -37,6 +37,7 @@ def workspace(modelled: Settings, tmp_path_factory: pytest.TempPathFactory) -> S
     return Settings(home=home, archive=modelled.archive, tracking_uri=modelled.tracking)
 
 
+@pytest.mark.timeout(1800)
 def test_the_explorers_run(workspace: Settings, tmp_path: Path) -> None:
     explore([one for one in NOTEBOOKS if one not in NEED_RUNS], workspace, tmp_path)
 
@@ -95,6 +96,7 @@ def test_every_explorer_runs_on_bars_alone(ingested: Settings) -> None:
     assert failures(ingested) == {}
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 def test_every_explorer_runs_in_a_state_of_its_models(growing: Settings, state: Callable[[Settings], None]) -> None:
     """The states follow each other; a test alone passes through those before it."""

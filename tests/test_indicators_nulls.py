@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -107,6 +108,7 @@ def first_known(values: pl.Series) -> int:
     return values.is_not_null().to_list().index(True)
 
 
+EXPONENTIAL: Any = 1  # of TA-Lib's kinds of averages
 OUTER: dict[str, tuple[Callable[[pl.Expr], pl.Expr], Callable[[np.ndarray], np.ndarray], float]] = {
     "ema": (lambda x: ind.ema(x, 9), lambda x: talib.EMA(x, 9), 1e-9),
     "dema": (lambda x: ind.dema(x, 5), lambda x: talib.DEMA(x, 5), 1e-9),
@@ -115,7 +117,7 @@ OUTER: dict[str, tuple[Callable[[pl.Expr], pl.Expr], Callable[[np.ndarray], np.n
     "macd": (lambda x: ind.macd(x, 4, 9, 5), lambda x: talib.MACD(x, 4, 9, 5)[0], 1e-9),
     "macd_signal": (lambda x: ind.macd_signal(x, 4, 9, 5), lambda x: talib.MACD(x, 4, 9, 5)[1], 1e-9),
     "macd_histogram": (lambda x: ind.macd_histogram(x, 4, 9, 5), lambda x: talib.MACD(x, 4, 9, 5)[2], 1e-9),
-    "ppo": (lambda x: ind.ppo(x, 4, 9), lambda x: talib.PPO(x, 4, 9, talib.MA_Type.EMA), 1e-9),
+    "ppo": (lambda x: ind.ppo(x, 4, 9), lambda x: talib.PPO(x, 4, 9, EXPONENTIAL), 1e-9),
     "rsi": (lambda x: ind.rsi(x, 9), lambda x: talib.RSI(x, 9), 0.02),  # reads its input to 1/10,000
     "cmo": (lambda x: ind.cmo(x, 9), lambda x: talib.CMO(x, 9), 0.02),
     "sma": (lambda x: ind.sma(x, 9), lambda x: talib.SMA(x, 9), 1e-4),

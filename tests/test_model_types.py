@@ -89,7 +89,7 @@ def test_a_neural_network_is_admitted() -> None:
         CountVectorizer(input="filename").build_analyzer,
         StandardScaler().fit,
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__qualname__", type(value).__qualname__),
 )
 def test_what_would_be_called_is_refused(value: Any) -> None:
     try:

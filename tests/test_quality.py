@@ -218,7 +218,7 @@ def test_no_path_goes_past_a_failed_gate(modelled: Settings, tmp_path: Path) -> 
         "build what follows": lambda: build_features(lake, sessions[-1], sessions[-1], limits=limits),
         "train": lambda: learn.training_frame(lake, sessions[-9], sessions[-1], **asked),
         "score": lambda: score_session(mine, sessions[-1]),
-        "load": lambda: load.load(mine, sessions[-2], sessions[-1]),
+        "load": lambda: load.load(mine, sessions[-2], sessions[-1], gated=True),
     }
     for path in paths.values():
         with pytest.raises(QualityGateError, match=f"row_count:{sessions[-2]}"):

@@ -305,12 +305,12 @@ def test_a_version_is_seen_once_all_that_it_is_judged_by_is_there(workspace: Set
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", _REGISTERS, str(workspace.home)]
     checked = 3
-    for number in range(4):
+    for number in range(3):
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
             assert process.stdout.readline() == "0\n"
-            time.sleep(0.13 * number)
+            time.sleep(0.17 * number)
             process.send_signal(signal.SIGKILL)
         for version in registry.versions(workspace):
             if version.number > 3:
@@ -318,7 +318,7 @@ def test_a_version_is_seen_once_all_that_it_is_judged_by_is_there(workspace: Set
                 assert runs.read_file(workspace, version.run_id, OUT_OF_SAMPLE) is not None
                 assert runs.get(workspace, version.run_id).metrics["canary_passed"] == 1.0
                 checked = max(checked, version.number)
-    assert checked >= 7, "each process registered one version at least"
+    assert checked >= 6, "each process registered one version at least"
 
 
 def test_the_commands_repair_and_begin(workspace: Settings) -> None:

@@ -61,10 +61,10 @@ class FlowRuns(BaseHTTPRequestHandler):
         """Answer one page of the filter."""
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         began = datetime.now(UTC).isoformat()
-        scheduled = {"id": "1", "name": "tomorrow", "start_time": None, "end_time": None, "state_name": "Scheduled"}
-        cancelled = {"id": "2", "name": "stopped", "start_time": None, "end_time": began, "state_name": "Cancelled"}
-        done = {"id": "3", "name": "daily", "start_time": began, "end_time": None, "parameters": None}
-        known = [one | {"total_run_time": 0.0, "created_by": None} for one in (scheduled, cancelled, done)]
+        scheduled: dict[str, Any] = {"id": "1", "name": "tomorrow", "start_time": None, "state_name": "Scheduled"}
+        cancelled: dict[str, Any] = {"id": "2", "name": "stopped", "end_time": began, "state_name": "Cancelled"}
+        done: dict[str, Any] = {"id": "3", "name": "daily", "start_time": began, "end_time": None, "parameters": None}
+        known = [{**one, "total_run_time": 0.0, "created_by": None} for one in (scheduled, cancelled, done)]
         body = json.dumps(known if asked["offset"] == 0 else []).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))

@@ -41,7 +41,8 @@ def load(
     from champion.pipeline.load import load as load_range  # noqa: PLC0415
 
     with console.progress_bar(hidden=as_json) as tell:
-        results = load_range(console.settings(), console.day(start), console.day(end), progress=tell)
+        first, last = console.day(start), console.day(end)
+        results = load_range(console.settings(), first, last, progress=tell, gated=True)
     loaded: dict[str, dict[str, int]] = {}
     for result in results:
         entry = loaded.setdefault(result.table, {"rows": 0, "months": 0, "skipped": 0})

@@ -87,6 +87,7 @@ def report(
         page = render(found, chosen.home, mlflow.address(chosen))
         with persons_umask():
             html.write_text(page, encoding="utf-8")
+        console.err.print(f"page written to {html.resolve()}", style="dim", soft_wrap=True)
     if as_json:
         console.show(found.as_dict(), as_json=True)
         return

@@ -54,7 +54,7 @@ def load(
     progress: Progress = silent,
     *,
     whole: bool = False,
-    gated: bool = True,
+    gated: bool = False,
     most_values: int = MOST_VALUES,
 ) -> list[LoadResult]:
     """Bring the warehouse in step with the lake for every month between `start` and `end`; months alike are skipped.
@@ -62,11 +62,11 @@ def load(
     With `whole` so are months outside of which it knows nothing: it was lost, or a load of them was cut off.
     Lists, whose session is the date they were read on, are loaded whatever the range: they tell of all of it.
 
-    The sessions of the range must pass the quality gates, unless `gated` is false: the caller has just judged them.
+    With `gated`, the sessions of the range must pass the quality gates, as for all commands and flows.
 
     Raises:
         WarehouseError: the engine refused, or after a load holds other rows than the lake.
-        QualityGateError: a session failed a quality gate; nothing is loaded.
+        QualityGateError: `gated`, and a session failed a quality gate; nothing is loaded.
     """
     lake = Lake(settings.lake)
     if gated:

@@ -82,7 +82,7 @@ def breadth(bars: pl.DataFrame) -> Figure:
     >>> from datetime import date
     >>> prices = {"close": [11.0, 12.0, 9.0], "prev_close": [10.0, 10.0, 10.0]}
     >>> breadth(pl.DataFrame({"trade_date": [date(2024, 1, 15)] * 3, **prices})).axes[0].get_title(loc="left")
-    'Breadth: more advances than declines in 1 of 1 sessions'
+    'Breadth: more advances than declines in 1 of 1 session'
     """
     counts = (
         bars.group_by("trade_date")
