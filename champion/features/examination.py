@@ -4,6 +4,8 @@ A feature's value on a bar must be a function of that bar and the earlier bars o
 whether it is built over the whole history, over the history up to the bar, or by a nightly build.
 
 1. Over the history up to a bar, every value is the one over the whole history; otherwise the feature reads later bars.
+   Where that cannot be derived from the expression, the later bars are also replaced by others, and longer histories
+   with rare moves are tried.
 2. A feature whose expression provably reads `lookback` bars at most, to the last bit (`reach`), is a window: a nightly
    build computes it from as many bars.
 3. Any other feature is recursive: it is computed from the instrument's first bar, nightly too. It needs no declaration.
@@ -33,6 +35,9 @@ _MORE = 90  # bars beyond the longest lookback
 _ENDS = 12  # bars at which a window is compared
 _CLOSE_ENOUGH = 1e-9  # relative: what a running sum of decimals leaves behind is less
 _LONGEST = 600  # bars that an unknown window is tried with
+_ALTERED = (100.0, 0.01)  # times later prices and volumes, which must change nothing before
+_AMOUNTS = ("open", "high", "low", "close", "turnover")
+_MOST_FIRST = 60  # bars on which a value made of an instrument's first bars is tried
 _YEARS = 2_000  # bars of the long history that functions are tried on of which nothing is known
 _STEPS = 40  # sessions that carried state is advanced
 _REMEDY = (
@@ -99,6 +104,22 @@ def _require_past(chosen: FeatureSet, feature: Feature, reach: Reach, bars: pl.D
         _require_same(one, bars, whole, count, read)
     if reach.later:
         raise UsageError(f"{_named(chosen, feature)} reads bars after its own{read}. {_REMEDY}")
+    first = min(reach.first, _MOST_FIRST)
+    seeded = range(feature.lookback, feature.lookback + first + 1) if first else ()
+    for count in seeded or ((feature.lookback, length // 2) if reach.opaque else ()):
+        for times in _ALTERED:
+            _require_same(one, bars, compute.over_histories(_altered(bars, count, times), one), count)
+
+
+def _altered(bars: pl.DataFrame, count: int, times: float) -> pl.DataFrame:
+    """Return the bars with other ones from bar `count` on: so many times as dear, and traded as much more."""
+    later = pl.col("bar") >= count
+    dearer = [pl.when(later).then(pl.col(name) * times).otherwise(name).alias(name) for name in _AMOUNTS]
+    more = [
+        pl.when(later).then((pl.col(name) * times).cast(pl.Int64)).otherwise(name).alias(name)
+        for name in ("volume", "trades")
+    ]
+    return bars.with_columns(*dearer, *more)
 
 
 def _require_past_of_years(chosen: FeatureSet) -> None:
