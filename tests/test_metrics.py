@@ -232,6 +232,8 @@ def test_max_drawdown_by_hand() -> None:
     assert metrics.max_drawdown(pl.Series([1.1, 1.2])) == 0.0
 
 
-@pytest.mark.parametrize("asked", [{"periods": 1}, {"periods": 400, "skew": 50.0}, {"periods": 400, "kurtosis": -900.0}])
+@pytest.mark.parametrize(
+    "asked", [{"periods": 1}, {"periods": 400, "skew": 50.0}, {"periods": 400, "kurtosis": -900.0}]
+)
 def test_a_deflated_sharpe_ratio_that_cannot_be_is_not_a_number(asked: dict[str, Any]) -> None:
     assert math.isnan(metrics.deflated_sharpe_ratio(0.5, trials=2, variance=0.1, **asked))
