@@ -102,25 +102,25 @@ class Lineage:
         for day in sorted(changes.keys() | returned.keys()):
             for _, symbol in returned.get(day, ()):
                 found.setdefault(symbol, []).append((day, f"{symbol}@{day}"))
-            for _, before, after in self._in_turn(changes.get(day, [])):
-                bearer = found[before][-1][1] if before in found else before
-                found.setdefault(after, []).append((day, bearer))
-                found.setdefault(before, []).append((day, f"{before}@{day}"))
+            for together in self._in_turn(changes.get(day, [])):
+                bearers = [found[before][-1][1] if before in found else before for _, before, _ in together]
+                for _, before, _ in together:  # all leave before one arrives: two securities may swap symbols
+                    found.setdefault(before, []).append((day, f"{before}@{day}"))
+                for (_, _, after), bearer in zip(together, bearers, strict=True):
+                    found.setdefault(after, []).append((day, bearer))
         return found
 
-    def _in_turn(self, changes: list[Change]) -> Iterator[Change]:
+    def _in_turn(self, changes: list[Change]) -> Iterator[list[Change]]:
         """Yield one date's changes so that a symbol is reached before it is left: two renames can fall on one date.
 
-        A symbol that two securities swap is left first.
+        A symbol that two securities swap is left first; changes that are yielded together happen at the same time.
         """
-        order = []
         while changes:
             reached = {after for day, _, after in changes if (day, after) not in self.swaps}
             left = {before for day, before, _ in changes if (day, before) in self.swaps}
             ready = [one for one in changes if one[1] not in reached and one[2] not in left] or changes
-            order += ready
+            yield ready
             changes = [change for change in changes if change not in ready]
-        yield from order
 
     @cached_property
     def _symbols(self) -> _Timelines:

@@ -154,7 +154,8 @@ def deflated_sharpe_ratio(
 ) -> float:
     """Return the probability that a Sharpe ratio is above what the best of `trials` worthless strategies would show.
 
-    `sharpe` is per period, not annualised; `variance` is that of the trials' Sharpe ratios. Source: D. Bailey and
+    `sharpe` is per period, not annualised; `variance` is that of the trials' Sharpe ratios. NaN with fewer than 2
+    periods, and where skew and kurtosis are of no distribution with that Sharpe ratio. Source: D. Bailey and
     M. Lopez de Prado, The Deflated Sharpe Ratio, Journal of Portfolio Management 40 (2014).
 
     >>> yearly = {"trials": 100, "variance": 0.5 / 250, "periods": 1250, "skew": -3, "kurtosis": 10}
@@ -166,7 +167,10 @@ def deflated_sharpe_ratio(
         euler = 0.5772156649015329
         draws = (1 - euler) * _NORMAL.inv_cdf(1 - 1 / trials) + euler * _NORMAL.inv_cdf(1 - 1 / (trials * math.e))
         expected = math.sqrt(variance) * draws
-    spread = math.sqrt(1 - skew * sharpe + (kurtosis - 1) / 4 * sharpe**2)
+    variance_of_sharpe = 1 - skew * sharpe + (kurtosis - 1) / 4 * sharpe**2
+    if not variance_of_sharpe > 0 or periods < 2:  # noqa: PLR2004 - a variance needs two
+        return math.nan
+    spread = math.sqrt(variance_of_sharpe)
     return _NORMAL.cdf((sharpe - expected) * math.sqrt(periods - 1) / spread)
 
 

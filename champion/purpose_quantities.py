@@ -65,8 +65,8 @@ def quantity_at(found: Sequence[Token], place: int) -> Item | None:
         return Item("percent", token.value, place=place)
     rupees = bool(before) and before[0].concept == "rupee"
     if not rupees and ((after and after[0].concept == "paise") or (before and before[0].concept == "paise")):
-        return Item("money", token.value / 100, place=place)
-    if _is_unclear_unit(after, rupees=rupees):
+        return Item("money", token.value / 100, place=place, dotted=token.value < 1)  # `0.50 Ps` may be `p.s.`
+    if _is_unclear_unit(before, after, rupees=rupees):
         return Item("money", token.value, place=place, dotted=True)
     dashed = len(after) > 1 and after[0].text == "/" and after[1].text == "-"
     if rupees or dashed or (after and after[0].concept == "rupee" and not _money_follows(found, place + 1)):
@@ -80,8 +80,10 @@ def quantity_at(found: Sequence[Token], place: int) -> Item | None:
     return Item("number", token.value, place=place, dotted=token.dotted)
 
 
-def _is_unclear_unit(after: Sequence[Token], *, rupees: bool) -> bool:
-    """Tell whether the unit after a number is not clear: `75P` (paise, or `per` cut short), `Rs 50 paise`."""
+def _is_unclear_unit(before: Sequence[Token], after: Sequence[Token], *, rupees: bool) -> bool:
+    """Tell whether the unit of a number is not clear: `75P` (paise, or `per` cut short), `Rs 50 paise`, `USD 5`."""
+    if any(token.concept == "foreign" for token in (*before, *after[:1])):
+        return True
     if not after:
         return False
     cut_short = after[0].text == "p" and not (len(after) > 1 and after[1].text == "/")

@@ -1,6 +1,6 @@
 """Words and numbers of a purpose text: `Fv Spl-Rs10tore1` to tokens with one name for each spelling.
 
-1. Dates, financial years and ordinals are removed; dashes and the rupee sign get one form.
+1. Dates, financial years and ordinals are removed; dashes, the rupee sign and `@` get one form.
 2. Numbers keep their decimals and lose their thousands separators. A dot that touches `Rs` belongs to `Rs`.
 3. A word is looked up in the vocabulary; else it is cut into words of the vocabulary (`tors` is `to` `rs`), joined with
    the next word (`pe r`), or taken as a misspelling of the one concept that is near enough. Else it is unknown.
@@ -37,6 +37,7 @@ _SPELLINGS = {
     "from": "from frm fm fr",
     "to": "to into",
     "rupee": "rs re rupee rupees inr",
+    "foreign": "usd dollar dollars cents euro euros eur gbp pound pounds sterling jpy yen sgd aed",
     "paise": "paise paisa paisas ps",
     "percent": "percent pct percentage",
     "cent": "cent",
@@ -151,7 +152,7 @@ def tokens(text: str) -> tuple[Token, ...]:
 
 
 def _plain(text: str) -> str:
-    plain = unicodedata.normalize("NFKC", text).lower().replace("\u20b9", " rs ")
+    plain = unicodedata.normalize("NFKC", text).lower().replace("\u20b9", " rs ").replace("@", " at ")
     plain = _DASHES.sub("-", plain)
     plain = _ONE_OF.sub(" ", _NOISE.sub(" ", plain))
     plain = _ABBREVIATED.sub(lambda found: re.sub("[^a-z]", "", found[0]) + " ", plain)
@@ -254,11 +255,14 @@ _PAIRS = {
 }
 
 
+_SIGNS = {"%": "percent", "$": "foreign", "\u20ac": "foreign", "\u00a3": "foreign", "\u00a5": "foreign"}
+
+
 def _phrases(found: list[Token]) -> list[Token]:
     """Join two words that are one concept: face value, sub division, buy back; fillers and hyphens may lie between."""
     joined: list[Token] = []
     for token in found:
-        concept = "percent" if token.text == "%" else token.concept
+        concept = _SIGNS.get(token.text, token.concept)
         before = next((place for place in range(len(joined) - 1, -1, -1) if not _passable(joined[place])), None)
         pair = None if before is None else _PAIRS.get((joined[before].concept, concept))
         if pair is not None and before is not None:

@@ -56,6 +56,7 @@ def review(listed: Iterable[Change], bars: Securities) -> Reviewed:
                 _contradiction("rename_dated", (moved, before, after), f"the list says {day}, the bars {moved}")
             )
     changes = tuple(sorted({*accepted, *rest}))
+    swaps |= _taken_over(changes, bars.renames)
     restarts = tuple(one for one in bars.restarts if not _explained(one, changes, bars))
     order = sorted(set(found), key=lambda one: (one.session, one.symbol, one.kind, one.detail))
     return Reviewed(changes, restarts, swaps, tuple(order))
@@ -125,6 +126,16 @@ def _swaps(renames: Sequence[Change]) -> frozenset[tuple[date, str]]:
     """Return the symbols that one security leaves and another takes on the same date."""
     left = {(day, before) for day, before, _ in renames}
     return frozenset(left & {(day, after) for day, _, after in renames})
+
+
+def _taken_over(changes: Sequence[Change], shown: Sequence[Change]) -> frozenset[tuple[date, str]]:
+    """Return the symbols of renames in the bars that a change of the same date, from the list alone, leaves or takes.
+
+    The bars show who had the symbol until that date and who has it since, so no security bore it in between.
+    """
+    alone = [one for one in changes if one not in shown]
+    touched = {(day, symbol) for day, *symbols in alone for symbol in symbols}
+    return frozenset(touched & {(day, symbol) for day, *symbols in shown for symbol in symbols})
 
 
 def _contradiction(kind: str, change: Change, reason: str) -> Contradiction:

@@ -19,6 +19,7 @@ from champion.pipeline.bars import BARS
 from champion.pipeline.build import build_features
 from champion.pipeline.declare import known_to
 from champion.pipeline.model_columns import model_columns
+from champion.quality_limits import Limits
 from champion.runner import Outcome
 from champion.settings import Settings
 from champion.tracking import promotion, reach, registry, standing
@@ -108,7 +109,8 @@ def build_extended(lake: Lake, start: date | None, end: date | None, feature_set
     """
     sessions = lake.sessions(BARS, start, end) if "+" in feature_set else []
     if sessions:
-        built = build_features(lake, sessions[0], sessions[-1], feature_set=feature_set)
+        limits = Limits.of(Settings())
+        built = build_features(lake, sessions[0], sessions[-1], feature_set=feature_set, limits=limits)
         cost = f"; {built.cost}" if built.cost else ""
         get_run_logger().info("features of %s: %s%s", feature_set, built.totals, cost)
 

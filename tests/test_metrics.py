@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import date, timedelta
 from random import Random
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -229,3 +230,10 @@ def test_max_drawdown_by_hand() -> None:
     assert metrics.max_drawdown(pl.Series([1.25, 1.0, 0.5, 1.0])) == pytest.approx(-0.6)
     assert metrics.max_drawdown(pl.Series([0.9, 0.95])) == pytest.approx(-0.1)  # below the capital it began with
     assert metrics.max_drawdown(pl.Series([1.1, 1.2])) == 0.0
+
+
+@pytest.mark.parametrize(
+    "asked", [{"periods": 1}, {"periods": 400, "skew": 50.0}, {"periods": 400, "kurtosis": -900.0}]
+)
+def test_a_deflated_sharpe_ratio_that_cannot_be_is_not_a_number(asked: dict[str, Any]) -> None:
+    assert math.isnan(metrics.deflated_sharpe_ratio(0.5, trials=2, variance=0.1, **asked))

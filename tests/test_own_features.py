@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -89,6 +89,42 @@ REFUSED = [
 ]  # fmt: skip
 
 
+SELDOM = [
+    lambda s: (s.shift(-1) / s > 2).cast(pl.Float64),  # a price that more than doubles
+    lambda s: (s.shift(-1) / s < 0.05).cast(pl.Float64),
+    lambda s: s - s.mean() if s.len() > 1000 else s,  # only a long history is looked at as a whole
+    lambda s: pl.when(pl.int_range(s.len(), eager=True) > 700).then(s.max()).otherwise(s),
+]
+
+
+@pytest.mark.parametrize("function", SELDOM)
+def test_a_function_that_reads_later_bars_in_rare_cases_is_refused(function: Callable[[pl.Series], pl.Series]) -> None:
+    def seldom(values: pl.Series) -> pl.Series:
+        made = function(values)
+        return made if isinstance(made, pl.Series) else pl.select(made).to_series()
+
+    with pytest.raises(UsageError, match="reads bars after its own: on made-up bars"):
+        features.find(own(CLOSE.map_batches(seldom, return_dtype=pl.Float64), 2))
+
+
+FIRST = [(CLOSE / CLOSE.drop_nulls().slice(0, 5).mean(), 1), (CLOSE / CLOSE.drop_nulls().slice(0, 50).max(), 40)]
+
+
+@pytest.mark.parametrize(("expression", "lookback"), FIRST)
+def test_the_mean_of_the_first_bars_is_refused_on_the_bars_before_it_is_known(
+    expression: pl.Expr, lookback: int
+) -> None:
+    with pytest.raises(UsageError, match="reads bars after its own: on made-up bars"):
+        features.find(own(expression, lookback))
+    assert_one_value(bars_of([70, 1, 44, 60]), own(expression, 50))
+
+
+def test_a_window_longer_than_any_that_is_tried_is_computed_from_the_first_bar() -> None:
+    chosen = own(CLOSE.map_batches(lambda s: s.rolling_max(700, min_samples=1), return_dtype=pl.Float64), 5)
+    assert features.find(chosen).features[0].recursive
+    assert_one_value(bars_of([720, 30]), chosen)
+
+
 @pytest.mark.parametrize(("expression", "lookback", "said"), REFUSED, ids=lambda value: str(value)[:50])
 def test_a_feature_that_is_not_what_it_declares_is_refused_when_first_used(
     expression: pl.Expr, lookback: int, said: str
@@ -116,11 +152,12 @@ RECURSIVE = [
     pl.when(pl.col("volume") > 0).then(CLOSE).forward_fill(),
     CLOSE.map_batches(lambda s: s.ewm_mean(span=30), return_dtype=pl.Float64),
     CLOSE.cum_sum().over(pl.col("volume") == 0),
+    indicators.stochastic_k(HIGH, LOW, CLOSE, 10, 3),  # its warm-up counts known values from the first bar on
 ]
 WINDOWS = [
     indicators.sma(CLOSE, 14),
     indicators.bollinger_width(CLOSE, 14),
-    indicators.stochastic_k(HIGH, LOW, CLOSE, 10, 3),
+    indicators.stochastic_d(HIGH, LOW, CLOSE, 10, 3),
     CLOSE.pct_change(5),
     CLOSE.rolling_max(10) / CLOSE - 1,
     pl.col("volume").rolling_sum(5) / pl.col("volume"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from action_texts import Case, cases
 from hypothesis import given, strategies as st
 from purpose_texts import Text, write
 
@@ -16,6 +17,8 @@ from champion.sources import actions as lists
 
 TEXTS = 3000
 """Texts of the grammar: about a second of CPU."""
+STRANGERS = 10_000
+"""Texts of the grammar whose author has not seen the parser: about three seconds of CPU."""
 
 
 def factor(text: str) -> float:
@@ -136,6 +139,11 @@ def test_dividends(text: str, amounts: list[float], percents: list[float]) -> No
         "Dividend 5 Rs 7",
         "Dividend 75P",
         "Dividend Rs 50 Paise",
+        "Dividend 0.50 Ps",
+        "Dividend $0.50",
+        "Dividend USD 0.5 Per Share",
+        "Dividend \u20ac 2",
+        "Rights 1:4 @ Premium USD 2",
         "FACE VALUE SPLIT FRM RS 1OO TO RS 10",
         "Dividend Rs 5 + Xyz 1:1",
         "Annual General Meeting- Re 0.85 Per Share",
@@ -171,6 +179,35 @@ def _difference(one: Text) -> str:
         and all(action.verdict != NOT_UNDERSTOOD for action in found)
     )
     return "" if same else f"{factors} {rights} {rupees} {percent} {[a.reason for a in found]}"
+
+
+def test_ten_thousand_texts_of_a_grammar_whose_author_has_not_seen_the_parser() -> None:
+    wrong = [(one.text, differs) for one in cases(STRANGERS, 20240507) if (differs := _difference_from_meaning(one))]
+    assert not wrong, (len(wrong), wrong[:10])
+
+
+def _difference_from_meaning(case: Case) -> list[str]:
+    """Return what the parser says that differs from the meaning: divisor, rupees, percent, rights, verdict."""
+    found, meant = parse_purpose(case.text), case.meaning
+    rights = [(action.detail, action.amount) for action in found if action.kind == "rights" and action.verdict == READ]
+    dividends = [action for action in found if action.kind == "dividend"]
+    agrees = {
+        "divisor": math.prod(action.price_factor or 1.0 for action in found) == pytest.approx(meant.divisor, rel=1e-12),
+        "rupees": sorted(one.amount for one in dividends if one.amount is not None) == sorted(meant.rupees),
+        "percent": sorted(one.percent for one in dividends if one.percent is not None) == sorted(meant.percent),
+        "rights": rights == [(f"{new}:{held}", premium) for new, held, premium in meant.rights],
+        "verdict": all(action.verdict != NOT_UNDERSTOOD for action in found),
+    }
+    return [name for name, same in agrees.items() if not same]
+
+
+@pytest.mark.parametrize(
+    "text", ["Rights 3:1@ Par", "Rights 3:1 @Par", "RIGHTS 3:1 At Par", "Rights 3:1 @ Premium Rs 0"]
+)
+def test_rights_at_par_have_no_premium(text: str) -> None:
+    assert [(one.kind, one.detail, one.amount, one.verdict) for one in parse_purpose(text)] == [
+        ("rights", "3:1", 0.0, READ)
+    ]
 
 
 @given(st.text(max_size=60))

@@ -4,6 +4,8 @@ A feature's value on a bar must be a function of that bar and the earlier bars o
 whether it is built over the whole history, over the history up to the bar, or by a nightly build.
 
 1. Over the history up to a bar, every value is the one over the whole history; otherwise the feature reads later bars.
+   Where that cannot be derived from the expression, the later bars are also replaced by others, and longer histories
+   with rare moves are tried.
 2. A feature whose expression provably reads `lookback` bars at most, to the last bit (`reach`), is a window: a nightly
    build computes it from as many bars.
 3. Any other feature is recursive: it is computed from the instrument's first bar, nightly too. It needs no declaration.
@@ -34,6 +36,10 @@ _MORE = 90  # bars beyond the longest lookback
 _ENDS = 12  # bars at which a window is compared
 _CLOSE_ENOUGH = 1e-9  # relative: what a running sum of decimals leaves behind is less
 _LONGEST = 600  # bars that an unknown window is tried with
+_ALTERED = (100.0, 0.01)  # times later prices and volumes, which must change nothing before
+_AMOUNTS = ("open", "high", "low", "close", "turnover")
+_MOST_FIRST = 60  # bars on which a value made of an instrument's first bars is tried
+_YEARS = 2_000  # bars of the long history that functions are tried on of which nothing is known
 _STEPS = 40  # sessions that carried state is advanced
 _REMEDY = (
     "Use the bar itself and earlier ones: shift by a positive number, and rolling_* or cum_* functions in place of "
@@ -78,6 +84,9 @@ def _examined(chosen: FeatureSet) -> FeatureSet:
     whole = compute.over_histories(bars, alone)
     for feature in alone.features:
         _require_past(alone, feature, reaches[feature.name], bars, whole)
+    opaque = [each for each in alone.features if reaches[each.name].opaque]
+    if opaque:
+        _require_past_of_years(FeatureSet(chosen.name, chosen.version, tuple(opaque)))
     for feature in alone.features:
         if feature.recursive and not feature.carried:
             _require_lookback(alone, feature, reaches[feature.name])
@@ -93,16 +102,51 @@ def _require_past(chosen: FeatureSet, feature: Feature, reach: Reach, bars: pl.D
     read = f" ({', '.join(reach.later)})" if reach.later else ""
     counts = {1, 2, 3, feature.lookback, feature.lookback + 1, length // 2, length - 7, length - 1}
     for count in sorted(counts, key=lambda each: (each < FEWEST, each)):  # few bars are padded, which shows later ones
-        then = compute.over_histories(bars.filter(pl.col("bar") < count), one)
-        now = whole.filter(pl.Series(bars["bar"] < count))
+        _require_same(one, bars, whole, count, read)
+    if reach.later:
+        raise UsageError(f"{_named(chosen, feature)} reads bars after its own{read}. {_REMEDY}")
+    first = min(reach.first, _MOST_FIRST)
+    seeded = range(feature.lookback, feature.lookback + first + 1) if first else ()
+    for count in seeded or ((feature.lookback, length // 2) if reach.opaque else ()):
+        for times in _ALTERED:
+            _require_same(one, bars, compute.over_histories(_altered(bars, count, times), one), count)
+
+
+def _altered(bars: pl.DataFrame, count: int, times: float) -> pl.DataFrame:
+    """Return the bars with other ones from bar `count` on: so many times as dear, and traded as much more."""
+    later = pl.col("bar") >= count
+    dearer = [pl.when(later).then(pl.col(name) * times).otherwise(name).alias(name) for name in _AMOUNTS]
+    more = [
+        pl.when(later).then((pl.col(name) * times).cast(pl.Int64)).otherwise(name).alias(name)
+        for name in ("volume", "trades")
+    ]
+    return bars.with_columns(*dearer, *more)
+
+
+def _require_past_of_years(chosen: FeatureSet) -> None:
+    """Raise UsageError where values of a long history depend on later bars.
+
+    A Python function may behave in another way on a long history than on a short one, or after rare moves only.
+    """
+    bars = made_up.bars(_YEARS)
+    whole = compute.over_histories(bars, chosen)
+    first = _YEARS // 4 // made_up.BETWEEN_JUMPS * made_up.BETWEEN_JUMPS
+    before_jumps = (first, first + made_up.BETWEEN_JUMPS)  # up, and down
+    for count in (*before_jumps, _YEARS // 2, _YEARS - 1):
+        _require_same(chosen, bars, whole, count)
+
+
+def _require_same(chosen: FeatureSet, bars: pl.DataFrame, whole: pl.DataFrame, count: int, read: str = "") -> None:
+    """Raise UsageError where the values over the first `count` bars are others than those over the whole history."""
+    known = bars["bar"] < count
+    then, now = compute.over_histories(bars.filter(known), chosen), whole.filter(known)
+    for feature in chosen.features:
         for at, early, late in _differing(then[feature.name], now[feature.name]):
-            bar = bars.filter(pl.col("bar") < count)["bar"][at] + 1
+            bar = bars.filter(known)["bar"][at] + 1
             raise UsageError(
                 f"{_named(chosen, feature)} reads bars after its own{read}: on made-up bars its value on bar {bar} is "
                 f"{late} over the whole history, but {early} over the first {quantity(count, 'bar')}. {_REMEDY}"
             )
-    if reach.later:
-        raise UsageError(f"{_named(chosen, feature)} reads bars after its own{read}. {_REMEDY}")
 
 
 def _require_lookback(chosen: FeatureSet, feature: Feature, reach: Reach) -> None:
@@ -112,7 +156,7 @@ def _require_lookback(chosen: FeatureSet, feature: Feature, reach: Reach) -> Non
     if reach.bars is not None and reach.bars <= feature.lookback:
         return  # only the last bits depend on where it starts
     most = max(_LONGEST, feature.lookback + 1) if reach.bars is None else reach.bars
-    trial = _Trial(feature, most)
+    trial = _Trial(feature, most, most if reach.bars is None else 0)
     shortest = trial.worst(feature.lookback)
     if shortest is None:
         return
@@ -131,9 +175,10 @@ def _require_lookback(chosen: FeatureSet, feature: Feature, reach: Reach) -> Non
 class _Trial:
     """Values of one feature from so many bars alone, beside those over the whole history."""
 
-    def __init__(self, feature: Feature, most: int) -> None:
+    def __init__(self, feature: Feature, most: int, before: int) -> None:
+        """Try up to `most` bars against a history of `before` bars more."""
         self._feature, self._most = feature, most
-        bars = made_up.bars(most + _ENDS)
+        bars = made_up.bars(most + max(_ENDS, before))
         self._bars = bars.partition_by("instrument_id", maintain_order=True)
         self._whole = [self._values(own)[-_ENDS:] for own in self._bars]
 
@@ -156,7 +201,7 @@ class _Trial:
     def _pairs(self, count: int) -> Iterator[tuple[_Value, _Value]]:
         for own, whole in zip(self._bars, self._whole, strict=True):
             for place, value in enumerate(whole):
-                end = self._most + place + 1
+                end = own.height - len(whole) + place + 1
                 yield value, self._values(own[end - count : end])[-1]
 
     def _values(self, own: pl.DataFrame) -> list[_Value]:

@@ -6,15 +6,21 @@ from datetime import date
 
 import polars as pl
 
-_LEVELS = (30, 4_000, 900_000)  # price ticks: shares of very different prices, the first of which moves a lot
+_LEVELS = (30, 4_000, 900_000, 3_000)  # price ticks: shares of very different prices; the first moves a lot
+_JUMPING = 3  # the number of the instrument whose price and volume jump
+_JUMPS = (1, 40, 3, 200, 2, 30)  # times the level of its price, one after another
+BETWEEN_JUMPS = 19
+"""Bars from one jump to the next."""
 _TICK = 0.05
 _FIRST = date(2001, 1, 1)
 
 
 def bars(count: int) -> pl.DataFrame:
-    """Return `count` bars of each of three instruments, in session order by instrument, numbered from 0 in `bar`.
+    """Return `count` bars of each of four instruments, in session order by instrument, numbered from 0 in `bar`.
 
-    Among them are bars without a range, without volume, and with the close of the bar before.
+    Among them are bars without a range, without volume, and with the close of the bar before. The last instrument's
+    price rises and falls to a multiple and to a fraction within a session, as does its volume: a function that reacts
+    to rare moves only has some to react to.
 
     >>> bars(2).select("instrument_id", "bar").rows()[:3]
     [('A', 0), ('A', 1), ('B', 0)]
@@ -32,6 +38,10 @@ def _instrument(number: int, level: int, count: int) -> pl.DataFrame:
     up = pl.when(flat).then(0).otherwise(noise[1] % (1 + level // 20))
     down = pl.when(flat).then(0).otherwise(noise[2] % (1 + level // 20))
     volume = pl.when(noise[2] % 17 == 0).then(0).otherwise(noise[0] * 977 + noise[1] + 1)
+    if number == _JUMPING:
+        place = (row // BETWEEN_JUMPS) % len(_JUMPS)
+        ticks = ticks * place.replace_strict(dict(enumerate(_JUMPS)), return_dtype=pl.Int64)
+        volume = volume * pl.when(row % 23 == 0).then(5_000).otherwise(1)
     made = pl.select(bar=row, ticks=ticks, up=up, down=down, volume=volume)
     price = {
         "open": pl.col("ticks") + pl.col("up") // 2 - pl.col("down") // 2,
@@ -40,8 +50,8 @@ def _instrument(number: int, level: int, count: int) -> pl.DataFrame:
         "close": pl.col("ticks"),
     }
     priced = made.with_columns(
-        instrument_id=pl.lit("ABC"[number]),
-        symbol=pl.lit("ABC"[number]),
+        instrument_id=pl.lit("ABCD"[number]),
+        symbol=pl.lit("ABCD"[number]),
         trade_date=pl.lit(_FIRST) + pl.duration(days="bar"),
         trades=pl.col("volume") // 50,
         **{name: (ticks.clip(1) * _TICK).round(2) for name, ticks in price.items()},

@@ -49,7 +49,8 @@ class Reach:
 
     `bars` counts the bars its value depends on, its own included; None where that is every bar, or not known. `later`
     names the parts that read later bars. `exact`: equal windows give equal bits. `opaque`: some part is not known.
-    `finite`: no operand turns into NaN or infinity; `whole`: it is of whole numbers; `positive`: never 0. `fields` are
+    `finite`: no operand turns into NaN or infinity; `whole`: it is of whole numbers; `positive`: never 0. `begun`: it
+    is of an instrument's first few known values, not of every bar; `first`: of how many some part is. `fields` are
     those of a struct.
     """
 
@@ -60,6 +61,8 @@ class Reach:
     finite: bool = False
     whole: bool = False
     positive: bool = False
+    begun: bool = False
+    first: int = 0
     fields: Mapping[str, Reach] = field(default_factory=dict, repr=False)
 
     def is_window_of(self, lookback: int) -> bool:
@@ -121,6 +124,8 @@ def _joined(operands: Sequence[Reach]) -> Reach:
         opaque=any(each.opaque for each in operands),
         finite=all(each.finite for each in operands),
         whole=all(each.whole for each in operands),
+        begun=any(each.begun for each in operands),
+        first=max((each.first for each in operands), default=0),
     )
 
 
@@ -160,9 +165,23 @@ def _struct(parts: Mapping[str, Node], fields: Mapping[str, Reach]) -> Reach:
 
 def _aggregate(parts: Mapping[str, Node], fields: Mapping[str, Reach]) -> Reach:
     ((kind, inner),) = parts.items()
+    values = _reach(inner.get("input", inner) if isinstance(inner, dict) else inner, fields)
     if kind == "First":
-        return replace(_reach(inner, fields), bars=None)
+        return replace(values, bars=None, begun=False)
+    if values.begun:  # later bars change nothing once there are as many values: what it does before is tried
+        return replace(values, bars=None, exact=False, begun=False)
     return Reach(bars=None, exact=False, later=(f"{kind.lower()}()",))
+
+
+def _slice(parts: Mapping[str, Node], fields: Mapping[str, Reach]) -> Reach:
+    """Return the reach of the first so many of the values that are not null; of other slices nothing is known."""
+    inner, numbers = parts["input"], [_whole_number(parts[name]) for name in ("offset", "length")]
+    known = isinstance(inner, dict) and inner.get("Function", {}).get("function") == "DropNulls"
+    counts = [number for number in numbers if number is not None and number >= 0]
+    if not known or len(counts) < len(numbers):
+        return replace(_UNKNOWN, later=_reach(inner, fields).later)
+    values = _reach(inner["Function"]["input"][0], fields)
+    return replace(values, bars=None, exact=False, begun=True, first=max(values.first, sum(counts)))
 
 
 def _call(parts: Mapping[str, Node], fields: Mapping[str, Reach]) -> Reach:
@@ -297,5 +316,6 @@ _READERS: Mapping[str, Callable[[Node, Mapping[str, Reach]], Reach]] = {
     "StructEval": _struct,
     "Agg": _aggregate,
     "Function": _call,
+    "Slice": _slice,
 }
 """How each kind of node is read; any other is opaque."""
