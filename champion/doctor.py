@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from champion import file_modes
 from champion.counting import quantity
 from champion.lake import Lake
-from champion.pipeline import databases, layers, model_files, own_features, warehouse_check
+from champion.pipeline import databases, layers, model_files, own_features, run_check, warehouse_check
 from champion.pipeline.checks import Check, looked
 from champion.settings import Settings
 
@@ -53,6 +53,7 @@ def examine(settings: Settings) -> list[Check]:
         ("tracking", _tracking),
         ("champion", _champion),
         ("models", model_files.check),
+        ("runs", run_check.check),
         ("artifacts", _artifacts),
         ("prefect", _prefect),
     )

@@ -79,12 +79,13 @@ def gaps(settings: Settings, today: date) -> list[Gap]:
 
 
 def damages(settings: Settings, today: date) -> list[Damage]:
-    """Return the gaps as damage of the lake; what is missing without harm is harmless."""
+    """Return the gaps that lose rows of the lake, as its damage; what is not made yet, or not in staging, is none."""
     root = settings.lake
     folders = {name: layout.dataset_folder(root, contracts.load(name)) for name in contracts.names()}
     return [
-        Damage(folders[gap.dataset], gap.found.partition(": ")[2], gap.remedy, harmless=not gap.lost)
+        Damage(folders[gap.dataset], gap.found.partition(": ")[2], gap.remedy)
         for gap in gaps(settings, today)
+        if gap.lost
     ]
 
 
@@ -134,6 +135,10 @@ class _Layers:
         publications = [each.publication for each in FILLINGS if each.raw == raw]
         return frozenset(day for day in days if any(path in files for one in publications for path in one.paths(day)))
 
+    def remedy(self, name: str, sessions: Sequence[date]) -> str:
+        """Return what brings these sessions of a dataset back; without sessions, all of it."""
+        return remedy(self.settings, name, _span(sessions) if sessions else self.span)
+
     @cached_property
     def span(self) -> str:
         """The first and last session that any layer or staging knows, as arguments of a command."""
@@ -150,7 +155,7 @@ def _of_publication(layers: _Layers, filling: Filling) -> Iterator[Gap]:
         (filling.normalized, raw - normalized, filling.raw),
     ):
         if missing := layers.kept(name, lacking):
-            yield Gap(name, missing, f"missing, though {beside} has them", _backfill(layers, missing))
+            yield Gap(name, missing, f"missing, though {beside} has them", layers.remedy(BARS, missing))
     if unstaged := layers.kept(filling.raw, raw - staged):
         reason = "in the lake, but the published file is no longer in staging/"
         yield Gap(filling.raw, unstaged, reason, f"`champion backfill {_span(unstaged)}` fetches it again", lost=False)
@@ -159,7 +164,7 @@ def _of_publication(layers: _Layers, filling: Filling) -> Iterator[Gap]:
         yield Gap(filling.raw, waiting, reason, f"`champion backfill {_span(waiting)}`", lost=False)
     if short := layers.kept(filling.quarantine, _rows_unaccounted(layers, filling, sorted(raw & normalized))):
         reason = "rows were refused, and are not in quarantine"
-        yield Gap(filling.quarantine, short, reason, _backfill(layers, short))
+        yield Gap(filling.quarantine, short, reason, layers.remedy(BARS, short))
 
 
 def _rows_unaccounted(layers: _Layers, filling: Filling, sessions: Sequence[date]) -> list[date]:
@@ -183,7 +188,7 @@ def _of_features(layers: _Layers, name: str) -> Iterator[Gap]:
     if later := layers.kept(name, {s for s in bars if s > max(held)}):
         yield Gap(name, later, "not built yet", f"`champion features {_span(later)}{option}`", lost=False)
     if gone := layers.kept(BARS, held - bars):
-        yield Gap(BARS, gone, f"missing, though {name} has features of them", _backfill(layers, gone))
+        yield Gap(BARS, gone, f"missing, though {name} has features of them", layers.remedy(BARS, gone))
         return
     chosen = next((each for each in features.FEATURE_SETS.values() if each.contract == name), None)
     if chosen is not None and features.is_shipped(chosen) and (old := outdated_sessions(layers.lake, date.max, chosen)):
@@ -193,7 +198,7 @@ def _of_features(layers: _Layers, name: str) -> Iterator[Gap]:
 
 def _of_scores(layers: _Layers) -> list[Gap]:
     gone = layers.kept(BARS, layers.sessions(PREDICTIONS) - layers.sessions(BARS))
-    return [Gap(BARS, gone, f"missing, though {PREDICTIONS} has them", _backfill(layers, gone))] if gone else []
+    return [Gap(BARS, gone, f"missing, though {PREDICTIONS} has them", layers.remedy(BARS, gone))] if gone else []
 
 
 def _files(layers: _Layers, name: str) -> Iterator[Gap]:
@@ -207,7 +212,7 @@ def _files(layers: _Layers, name: str) -> Iterator[Gap]:
                 wrong.add(found.session)
     if wrong:
         reason = "a data file is missing or of another size than its manifest says"
-        yield Gap(name, tuple(sorted(wrong)), reason, _remedy(layers, name, tuple(sorted(wrong))))
+        yield Gap(name, tuple(sorted(wrong)), reason, layers.remedy(name, sorted(wrong)))
 
 
 def _emptied(layers: _Layers) -> Iterator[Gap]:
@@ -215,23 +220,17 @@ def _emptied(layers: _Layers) -> Iterator[Gap]:
     for name in inventory.emptied(layers.lake.root):
         harmless = name.endswith("_state") or bool(_keep_years(layers.settings, name))
         reason = "it was written once and has no session left"
-        yield Gap(name, (), reason, _remedy(layers, name, ()), lost=not harmless)
+        yield Gap(name, (), reason, layers.remedy(name, ()), lost=not harmless)
 
 
-def _remedy(layers: _Layers, name: str, sessions: tuple[date, ...]) -> str:
-    """Return the command that brings sessions of a dataset back, or all of it; or what only a backup can."""
-    span = _span(sessions) if sessions else layers.span
+def remedy(settings: Settings, name: str, span: str) -> str:
+    """Return the command that brings sessions of a dataset back, or what only a backup can; `span` is its arguments."""
     if name.startswith("features_"):
         return f"`champion features {span}{_feature_set_option(name.removesuffix('_state'))}`"
     if name == "quality_findings":
         return f"`champion quality check {span}`"
-    return _REMEDIES.get(name) or _backfill(layers, sessions)
-
-
-def _backfill(layers: _Layers, sessions: Sequence[date]) -> str:
-    span = _span(sessions) if sessions else layers.span
-    archive = ", or `champion lake restore` from the archive" if layers.settings.lake_archive else ""
-    return f"`champion backfill {span}`{archive}"
+    archive = ", or `champion lake restore` from the archive" if settings.lake_archive else ""
+    return _REMEDIES.get(name) or f"`champion backfill {span}`{archive}"
 
 
 def _feature_set_option(name: str) -> str:

@@ -16,13 +16,18 @@ from champion.counting import quantity
 from champion.pipeline.checks import Check
 from champion.pipeline.promote import OUT_OF_SAMPLE
 from champion.settings import Settings
-from champion.tracking import registry, store
+from champion.tracking import anchor, registry, store
 
 _NAME = "models"
 _SHOWN = 3
 _BUSY_SECONDS = 60
 _MODEL_FILE = "model.skops"
 _CODE = "code.json"  # what every supervised run leaves in its artifacts, and retention keeps
+_TRAIN = (
+    "restore mlflow/artifacts from a backup; or `champion train --force` and `champion models promote VERSION --force "
+    "--reason WHY`: the lost model cannot be made again under its number"
+)
+_DELETE = "restore mlflow/artifacts from a backup, or delete the version on MLflow's pages: it can never be champion again"
 _VERSIONS = """
     select v.version, coalesce(v.storage_location, v.source), r.artifact_uri,
         (select value from model_version_tags t where t.name = v.name and t.version = v.version and t.key = ?)
@@ -49,14 +54,12 @@ def check(settings: Settings) -> Check:
             runs = database.execute(_RUNS).fetchall()
     except sqlite3.Error as error:
         return Check(_NAME, "failed", f"{path} cannot be read: {error}", "restore mlflow/ from a backup")
-    where = _Place(settings)
-    wrong = [reason for version in versions for reason in _of_version(where, *version)]
-    if wrong:
-        remedy = (
-            "restore mlflow/artifacts from a backup; or `champion train --force` and `champion models promote VERSION "
-            "--force --reason WHY`: what the lost version was is lost"
-        )
-        return Check(_NAME, "failed", _shown(wrong), remedy)
+    where, champion = _Place(settings), anchor.alias(settings)
+    by_version = {version[0]: list(_of_version(where, *version)) for version in versions}
+    if wrong := [reason for number in sorted(by_version, key=champion.__ne__) for reason in by_version[number]]:
+        if champion is not None and by_version.get(champion):
+            return Check(_NAME, "failed", _shown(wrong), _TRAIN)
+        return Check(_NAME, "warning", _shown(wrong), _DELETE)
     lost = [f"run {run_id}" for run_id, location in runs if where.lacks(location, _CODE)]
     if lost:
         found = f"{quantity(len(lost), 'run has', 'runs have')} no artifacts any more: {_shown(lost)}"

@@ -102,7 +102,7 @@ def datasets(lake: Lake) -> list[Dataset]:
 
 def _dataset(lake: Lake, name: str) -> Dataset:
     problems: list[str] = []
-    sessions = _read(problems, "sessions", lambda: lake.sessions(name), [])
+    sessions: list[date] = _read(problems, "sessions", lambda: lake.sessions(name), list[date]())
     rows = _read(problems, "rows", lambda: lake.rows(name), 0)
     first, last = (sessions[0], sessions[-1]) if sessions else (None, None)
     return Dataset(name, len(sessions), first, last, rows, "; ".join(problems))

@@ -7,10 +7,12 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from champion import clock, contracts
+from champion.clock import month_end
 from champion.counting import quantity
 from champion.lake import Lake
 from champion.lake.retention import first_kept, rule
 from champion.pipeline.checks import Check
+from champion.pipeline.consistency import remedy
 from champion.pipeline.retain import kept_years
 from champion.settings import Settings
 
@@ -38,32 +40,40 @@ def check(settings: Settings) -> Check:
     try:
         with warehouse.reader(settings) as client:
             pending = migrations.pending(client)
-            different = [] if pending else _different(settings, client, lake)
+            behind, lost = ({}, {}) if pending else _different(settings, client, lake)
     except WarehouseError as error:
         return Check(_NAME, "failed", str(error), _REMADE.format(*span))
     if pending:
         return Check(_NAME, "warning", f"{len(pending)} migrations pending", "`champion warehouse migrate`")
-    if different:
-        return Check(_NAME, "warning", "; ".join(different), f"{load} brings it in step with the lake")
+    found = [f"{name}: {_months(months)} loaded once, and not in the lake" for name, months in lost.items()]
+    found += [f"{name}: {_months(months)} not as in the lake" for name, months in behind.items()]
+    remedies = [remedy(settings, name, f"{m[0]} {month_end(m[-1])}") for name, m in lost.items()]
+    remedies += [f"{load} brings it in step with the lake"] if behind else []
+    if found:
+        return Check(_NAME, "failed" if lost else "warning", "; ".join(found), "; ".join(dict.fromkeys(remedies)))
     return Check(_NAME, "ok", f"{len(migrations.shipped())} migrations, none pending; in step with the lake")
 
 
-def _different(settings: Settings, client: Client, lake: Lake) -> list[str]:
-    """Return, as clauses, the datasets of which lake and warehouse hold other months, or months of other content."""
+def _different(settings: Settings, client: Client, lake: Lake) -> tuple[dict[str, list[date]], dict[str, list[date]]]:
+    """Return the months of each dataset that differ from the lake's, and those that the lake has lost since their load.
+
+    What the settings let go by its age, in the lake or in the warehouse, counts as neither.
+    """
     from champion.pipeline.load import DATASETS  # noqa: PLC0415
     from champion.warehouse import ledger, retention  # noqa: PLC0415
 
-    known, found = ledger.known(client), list[str]()
+    known, behind, lost = ledger.known(client), dict[str, list[date]](), dict[str, list[date]]()
     for name in DATASETS:
-        held = lake.months(name)
-        oldest = retention.keeps_from(client, name)
+        held, oldest = lake.months(name), retention.keeps_from(client, name)
         wanted = {month: one.digest for month, one in held.items() if oldest is None or month >= oldest.replace(day=1)}
         loaded = ledger.loaded(client, contracts.load(name), wanted)
-        if behind := sorted(wanted.keys() - loaded.keys()):
-            found.append(f"{name}: {_months(behind)} not as in the lake")
-        if lost := _kept(settings, name, known.get(name, set()) - held.keys()):
-            found.append(f"{name}: {_months(lost)} loaded once, and not in the lake")
-    return found
+        behind[name] = sorted(wanted.keys() - loaded.keys())
+        lost[name] = _kept(settings, name, known.get(name, set()) - held.keys())
+    return _filled(behind), _filled(lost)
+
+
+def _filled(months: dict[str, list[date]]) -> dict[str, list[date]]:
+    return {name: found for name, found in months.items() if found}
 
 
 def _kept(settings: Settings, name: str, months: Iterable[date]) -> list[date]:
