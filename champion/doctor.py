@@ -8,11 +8,9 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import closing
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
@@ -21,7 +19,7 @@ from urllib.parse import urlsplit
 from champion import file_modes
 from champion.counting import quantity
 from champion.lake import Lake
-from champion.pipeline import own_features
+from champion.pipeline import databases, layers, model_files, own_features, run_check, warehouse_check
 from champion.pipeline.checks import Check, looked
 from champion.settings import Settings
 
@@ -50,9 +48,12 @@ def examine(settings: Settings) -> list[Check]:
         ("own features", own_features.check),
         ("identity", _identity),
         ("findings", _findings),
-        ("warehouse", _warehouse),
+        ("layers", layers.check),
+        ("warehouse", warehouse_check.check),
         ("tracking", _tracking),
         ("champion", _champion),
+        ("models", model_files.check),
+        ("runs", run_check.check),
         ("artifacts", _artifacts),
         ("prefect", _prefect),
     )
@@ -213,19 +214,6 @@ def _findings(settings: Settings) -> Check:
     return Check("findings", "ok", shown)
 
 
-def _warehouse(settings: Settings) -> Check:
-    from champion import warehouse  # noqa: PLC0415 - the engine is 500 MB
-    from champion.warehouse import migrations  # noqa: PLC0415
-
-    if settings.warehouse_dsn is None and not settings.warehouse.exists():
-        return Check("warehouse", "ok", "not made yet")
-    with warehouse.reader(settings) as client:
-        pending = migrations.pending(client)
-    if pending:
-        return Check("warehouse", "warning", f"{len(pending)} migrations pending", "`champion warehouse migrate`")
-    return Check("warehouse", "ok", f"{len(migrations.shipped())} migrations, none pending")
-
-
 def _tracking(settings: Settings) -> Check:
     if settings.tracking_uri is None:
         return _own_tracking(settings)
@@ -245,20 +233,10 @@ def _tracking(settings: Settings) -> Check:
 
 def _own_tracking(settings: Settings) -> Check:
     """Open the workspace's own store: it may be lost where other files speak of it, or damaged."""
+    if wrong := databases.tracking_problem(settings):
+        return Check("tracking", "failed", wrong, "restore mlflow/ from a backup; see docs/howto/restore.md for more")
     path = settings.home / "mlflow" / "mlflow.db"
-    if not path.exists():
-        traces = [one for one in (path.with_name("prepared"), settings.home / "promotions.jsonl") if one.exists()]
-        if traces:
-            return Check("tracking", "failed", f"{path} is gone, {traces[0]} is not", "restore mlflow/ from a backup")
-        return Check("tracking", "ok", "not made yet")
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=60)) as books:
-            found = books.execute("pragma quick_check(1)").fetchone()[0]
-    except sqlite3.Error as error:
-        found = str(error)
-    if found != "ok":
-        return Check("tracking", "failed", f"{path} is damaged: {found}", "restore mlflow/ from a backup")
-    return Check("tracking", "ok", str(path))
+    return Check("tracking", "ok", str(path) if path.exists() else "not made yet")
 
 
 def _champion(settings: Settings) -> Check:
@@ -295,6 +273,10 @@ def _prefect(settings: Settings) -> Check:
 
     if settings.prefect_api_url:
         return _answers("prefect", f"{settings.prefect_api_url}/health", "start it, or mend CHAMPION_PREFECT_API_URL")
+    if settings.prefect_database is None and (wrong := databases.prefect_problem(settings)):
+        is_damaged = (settings.prefect_home / "prefect.db").exists()
+        remedy = "restore prefect/ from a backup; or `champion stop`, move it away, and the next flow starts without it"
+        return Check("prefect", "failed" if is_damaged else "warning", wrong, remedy)
     server, login = prefect.running(settings), logins.kept(settings)
     if login and logins.path(settings).stat().st_mode & _OTHERS:
         remedy = f"chmod 600 {logins.path(settings)}"

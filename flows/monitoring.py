@@ -75,4 +75,4 @@ def verify_lake() -> dict[str, int]:
     Raises:
         LakeError: something is damaged.
     """
-    return audit.verify(Lake(Settings().lake))
+    return audit.verify(Settings())

@@ -76,8 +76,11 @@ def test_health_says_what_to_do(known: Settings) -> None:
     )
 
 
-def test_a_migrated_warehouse_is_well(loaded: Settings) -> None:
-    assert found(loaded)["warehouse"].found.endswith("none pending")
+def test_months_of_the_warehouse_that_the_lake_has_lost_are_a_failure(loaded: Settings) -> None:
+    check = found(loaded)["warehouse"]
+    assert check.state == "failed"
+    assert "normalized_equity_ohlc: 1 month, 2024-01, loaded once, and not in the lake" in check.found
+    assert "`champion backfill 2024-01-01 2024-01-31`" in check.remedy
 
 
 def test_a_missing_archive_folder_fails_with_what_to_do(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ Grace = Annotated[
     typer.Option("--grace", min=0, max=86_400, help="Seconds readers get before replaced files are removed."),
 ]
 _SHOWN = 5
+_MANIFESTS = {"_SUCCESS", "_SEALED"}
 _GRACE = GRACE.total_seconds()
 
 
@@ -46,13 +47,18 @@ def list_datasets(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def verify(*, as_json: AsJson = False) -> None:
-    """Hash and count every file again, hold manifests against each other; exit 1 where something is damaged.
+    """Hash and count every file again, hold manifests and layers against each other; exit 1 where something is damaged.
 
     Example: champion lake verify
     """
-    lake, every = _lake(), contracts.names()
+    from champion.pipeline import consistency  # noqa: PLC0415
+
+    settings, every = console.settings(), contracts.names()
+    lake = Lake(settings.lake)
     with console.progress_bar(hidden=as_json) as tell:
         found = [damage for name in _told_of(every, tell) for damage in lake.verify(name)] + lake.strangers()
+    if not any(damage.path.name in _MANIFESTS for damage in found):  # the layers cannot be compared without those
+        found += consistency.damages(settings, clock.today())
     damaged, harmless = [d for d in found if not d.harmless], [d for d in found if d.harmless]
     if damaged:
         more = f"; and {len(damaged) - _SHOWN} more" if len(damaged) > _SHOWN else ""

@@ -62,6 +62,8 @@ def status(*, as_json: AsJson = False) -> None:
         ["started (IST)", "run", "outcome", "seconds"],
         [[r.started, r.name, r.outcome, r.seconds] for r in found.runs],
     )
+    for problem in found.problems:
+        console.out.print(Text.assemble(("not read: ", "bold red"), console.printable(problem)), soft_wrap=True)
     if now := mlflow.address(chosen):
         console.out.print(f"MLflow's pages: {experiments_page(now)}", soft_wrap=True)
 

@@ -78,8 +78,7 @@ def require_whole(root: Path, names: Iterable[str], start: date, end: date) -> N
 def strangers(root: Path) -> list[Damage]:
     """Return the files under the root that belong to no dataset there is a contract for."""
     known = [layout.dataset_folder(root, contracts.load(name)) for name in contracts.names()]
-    own = (".locks", layout.CONTRACTS, layout.BUILDING, layout.IDENTITY, layout.OWNER, layout.SUPERSEDED)
-    known += [root / name for name in own]
+    known += [root / name for name in (".locks", *layout.OWN)]
     return [
         Damage(path, "no contract names its dataset", "move it out of the lake", harmless=True)
         for path in sorted(layout.present(root, "**"))

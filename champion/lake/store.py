@@ -21,7 +21,7 @@ from champion import contracts
 from champion.clock import month_end
 from champion.contracts import Contract, storage
 from champion.errors import LakeError
-from champion.lake import damage, data, layout, manifest as manifests, partitions
+from champion.lake import damage, data, inventory, layout, manifest as manifests, partitions
 from champion.lake.damage import Damage
 from champion.lake.manifest import Manifest, Part
 from champion.lake.partitions import Partition
@@ -148,6 +148,7 @@ class Lake:
         kept_rows = contract.require_kept(contract.conform(frame, group))
         rows, size, digest = data.write(path, contract, kept_rows)
         part = Part(path.name, rows, size, digest, dict(inputs), since)
+        inventory.note(self.root, contract.name)
         manifests.write(folder / layout.SUCCESS, Manifest(contract.label, (*kept, part)))
         return True
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from champion import contracts
+from champion import clock, contracts
 from champion.errors import LakeError
 from champion.lake import Lake
+from champion.pipeline import consistency
+from champion.settings import Settings
 
 _SHOWN = 5
 
@@ -21,13 +23,15 @@ def last_month(today: date) -> tuple[date, date]:
     return end.replace(day=1), end
 
 
-def verify(lake: Lake) -> dict[str, int]:
+def verify(settings: Settings) -> dict[str, int]:
     """Return how many sessions of each dataset were hashed and counted again, and found as they were committed.
 
     Raises:
-        LakeError: something is damaged; it says what, and what to do.
+        LakeError: something is damaged, or a layer lacks what another one has; it says what, and what to do.
     """
+    lake = Lake(settings.lake)
     found = [damage for name in contracts.names() for damage in lake.verify(name) if not damage.harmless]
+    found = found or consistency.damages(settings, clock.today())
     if found:
         shown = "; ".join(f"{damage.path}: {damage.reason}; {damage.remedy}" for damage in found[:_SHOWN])
         raise LakeError(f"{len(found)} damaged: {shown}")

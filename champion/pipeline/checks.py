@@ -11,6 +11,7 @@ from typing import Literal
 
 from champion.errors import ChampionError
 
+_LONGEST = 300
 State = Literal["ok", "warning", "failed"]
 
 
@@ -39,8 +40,23 @@ class Check:
 
 
 def looked(name: str, look: Callable[[], Check]) -> Check:
-    """Return what a look found; one that could not be made failed, and says why."""
+    """Return what a look found; one that could not be made failed, and says why.
+
+    A damaged store can make a library raise anything, and the other looks go on whatever it is.
+    """
     try:
         return look()
     except (ChampionError, OSError) as error:
         return Check(name, "failed", str(error), "mend what the message names")
+    except Exception as error:  # noqa: BLE001 - see above
+        return Check(name, "failed", reason_of(error), "restore what the message names; see docs/howto/restore.md")
+
+
+def reason_of(error: Exception) -> str:
+    """Return an error of any library in one line.
+
+    >>> reason_of(ValueError("no header"))
+    'ValueError: no header'
+    """
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:_LONGEST]}"

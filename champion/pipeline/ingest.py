@@ -17,7 +17,7 @@ import polars as pl
 from champion.counting import quantity
 from champion.errors import ArchiveError, UsageError
 from champion.identity import Lineage
-from champion.lake import Lake
+from champion.lake import Lake, inventory
 from champion.pipeline.datasets import PUBLICATIONS, Filling, filling
 from champion.pipeline.fetch import Received
 from champion.pipeline.lineage import NO_NAMES, lineage, names_by_session
@@ -178,8 +178,10 @@ def _ingest_one(
     file, fills = received.file, filling(received.publication)
     read_from = {"file": file.sha256}
     made_from = {**read_from, "normalize": fills.version, "names": names[fills.raw].get(file.session, NO_NAMES)}
-    if lake.is_current(fills.raw, file.session, read_from) and lake.is_current(
-        fills.normalized, file.session, made_from
+    if (
+        lake.is_current(fills.raw, file.session, read_from)
+        and lake.is_current(fills.normalized, file.session, made_from)
+        and _has_quarantine(lake, fills, file.session)
     ):
         return _account(lake, received, fills, None)
     origin = Provenance(file.session, file.name, file.sha256, file.fetched_at)
@@ -193,6 +195,16 @@ def _ingest_one(
         lake.write(fills.quarantine, file.session, parts.quarantine, made_from)
     lake.write(fills.normalized, file.session, parts.normalized, made_from)
     return _account(lake, received, fills, parts.row_count)
+
+
+def _has_quarantine(lake: Lake, fills: Filling, session: date) -> bool:
+    """Tell whether the refused rows of a session are there, as far as manifests say; a lost dataset is made again."""
+    found = lake.manifest(fills.quarantine, session)
+    if found is not None:
+        return lake.is_current(fills.quarantine, session, found.current.inputs)
+    if inventory.is_emptied(lake.root, fills.quarantine):
+        return False
+    return _rows(lake, fills.raw, session) <= _rows(lake, fills.normalized, session)
 
 
 def _account(lake: Lake, received: Received, fills: Filling, counted: int | None) -> dict[str, object]:

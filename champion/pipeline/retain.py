@@ -17,22 +17,26 @@ from champion.settings import Settings
 _NONE = "there is no archive; set CHAMPION_LAKE_ARCHIVE to its folder or s3:// place"
 
 
+def kept_years(settings: Settings) -> dict[str, int | None]:
+    """Return how many years of each layer the settings keep; None keeps all."""
+    return {
+        "raw": settings.raw_years,
+        "quarantine": settings.raw_years,
+        "normalized": settings.normalized_years,
+        "features": settings.features_years,
+    }
+
+
 def plan(settings: Settings, today: date) -> list[Step]:
     """Return what retention would do on `today`; nothing is touched, and nothing is deleted unless the settings ask.
 
     Raises:
         LakeError: the archive is of another lake, or a manifest is damaged.
     """
-    years = {
-        "raw": settings.raw_years,
-        "quarantine": settings.raw_years,
-        "normalized": settings.normalized_years,
-        "features": settings.features_years,
-    }
     lake, archive = Lake(settings.lake), _archive(settings)
     if archive is not None:
         ownership.require_own(lake, archive)
-    return retention.plan(lake, today, years, archive)
+    return retention.plan(lake, today, kept_years(settings), archive)
 
 
 def retain(settings: Settings, today: date, grace: timedelta = GRACE, progress: Progress = silent) -> list[Step]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from champion import clock, contracts
 from champion.counting import quantity
-from champion.errors import ModelError
+from champion.errors import ChampionError, ModelError
 from champion.lake import Lake
-from champion.pipeline import quality
+from champion.pipeline import databases, quality
+from champion.pipeline.checks import reason_of
 from champion.settings import Settings
 
 _RUNS_SHOWN = 10
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Dataset:
     first: date | None
     last: date | None
     rows: int
+    problem: str = ""  # why it cannot be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class Status:
     findings: str
     champion: str
     runs: list[RunLine]
+    problems: list[str] = field(default_factory=list)
+    """What could not be read, a line each."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -58,29 +64,48 @@ class Status:
 
 
 def status(settings: Settings) -> Status:
-    """Return where the workspace stands."""
-    lake = Lake(settings.lake)
+    """Return where the workspace stands; what cannot be read is said in `problems`, and never ends it."""
+    lake, problems = Lake(settings.lake), list[str]()
     found = datasets(lake)
     bars = next(entry for entry in found if entry.name == "normalized_equity_ohlc")
+    problems += [f"{entry.name}: {entry.problem}" for entry in found if entry.problem]
+    if settings.tracking_uri is None:
+        lost = _read(problems, "MLflow's store", lambda: databases.tracking_problem(settings), None)
+        problems += [f"MLflow's store: {lost}; see `champion doctor`"] if lost else []
     return Status(
         home=settings.home,
         datasets=found,
         freshness=_freshness(bars.last),
         quarantined=sum(entry.rows for entry in found if entry.name.startswith("quarantine_")),
-        findings=_findings(lake),
-        champion=_champion(settings),
-        runs=last_runs(settings, _RUNS_SHOWN),
+        findings=_read(problems, "findings", lambda: _findings(lake), "not known"),
+        champion=_read(problems, "champion", lambda: _champion(settings), "not known"),
+        runs=_read(problems, "runs", lambda: last_runs(settings, _RUNS_SHOWN), []),
+        problems=problems,
     )
 
 
+def _read(problems: list[str], what: str, read: Callable[[], Value], otherwise: Value) -> Value:
+    """Return what `read` does; where it fails, add a line to the problems and return `otherwise`."""
+    try:
+        return read()
+    except ChampionError as error:
+        problems.append(f"{what}: {error}")
+    except Exception as error:  # noqa: BLE001 - a damaged store can make a library raise anything
+        problems.append(f"{what}: {reason_of(error)}; see `champion doctor`")
+    return otherwise
+
+
 def datasets(lake: Lake) -> list[Dataset]:
-    """Return every dataset with its sessions and rows, from the manifests."""
-    found = []
-    for name in contracts.names():
-        sessions = lake.sessions(name)
-        first, last = (sessions[0], sessions[-1]) if sessions else (None, None)
-        found.append(Dataset(name, len(sessions), first, last, lake.rows(name)))
-    return found
+    """Return every dataset with its sessions and rows, from the manifests; one that cannot be read says why."""
+    return [_dataset(lake, name) for name in contracts.names()]
+
+
+def _dataset(lake: Lake, name: str) -> Dataset:
+    problems: list[str] = []
+    sessions: list[date] = _read(problems, "sessions", lambda: lake.sessions(name), list[date]())
+    rows = _read(problems, "rows", lambda: lake.rows(name), 0)
+    first, last = (sessions[0], sessions[-1]) if sessions else (None, None)
+    return Dataset(name, len(sessions), first, last, rows, "; ".join(problems))
 
 
 def _freshness(last: date | None) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from champion import report
 from champion.runner import code_identity, reason
 from champion.runner.outcome import Outcome
 from champion.runner.reason import Facts
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 NOTEBOOK, KEY = "champion.notebook", "champion.execution_key"
 NOTEBOOK_HASH, CODE, CODE_VERSION = "champion.notebook_hash", "champion.code_hash", "champion.code_version"
 ENVIRONMENT, INPUTS, OUTPUTS = "champion.environment_hash", "champion.inputs", "champion.outputs"
+PUBLISHED = "champion.result_sha256"
+NOTHING_PUBLISHED = "none"
 UNDECLARED = "because its inputs are not declared: they may have changed"
 _LOOKED_AT = 50
 _SAME = 10  # runs with the same key that are held against the code of today
@@ -78,20 +81,38 @@ def weigh(
     asked: Asked,
     outputs: Callable[[], Mapping[str, str]] | None,
 ) -> Weighed:
-    """Return the newest run that did the same with the same code, if what it wrote still stands, or why to run."""
+    """Return the newest run that did the same with the same code, if what it wrote still stands, or why to run.
+
+    A run whose published result cannot be read any more must run again: its caller needs the values.
+    """
     if not journal.answers(settings):
         return Weighed(None, "because MLflow does not answer and cannot tell what was done before")
     known = {KEY: who.key, runs.OUTCOME: Outcome.SUCCEEDED.value}
     alike = runs.find_runs(settings, [experiment], tags=known, status="FINISHED", limit=_SAME)
-    same = next((run for run in alike if not code_changes(settings, run, asked.folders)), None)
-    if same is None:
+    unchanged = [run for run in alike if not code_changes(settings, run, asked.folders)]
+    if not unchanged:
         return Weighed(None, _why(settings, experiment, name, who, asked))
+    same = next((run for run in unchanged if has_result(settings, run)), None)
+    if same is None:
+        return Weighed(None, f"because the published result of run {unchanged[0].run_id} is missing or damaged")
     now = None if outputs is None else outputs()
     if now is None or same.tags.get(OUTPUTS) == short(now):
         return Weighed(same, f"because nothing changed since run {same.run_id}")
     wrote = runs.digests(settings, same, OUTPUTS)
     other = [output for output in now if now[output] != wrote.get(output)]
     return Weighed(None, f"because output {', '.join(other)} is not what its last run wrote")
+
+
+def has_result(settings: Settings, run: Run) -> bool:
+    """Tell whether what a run published can be read as it was published, or the run is known to have published nothing.
+
+    False for runs of versions that recorded no digest of it.
+    """
+    digest = run.tags.get(PUBLISHED)
+    if digest is None or digest == NOTHING_PUBLISHED:
+        return digest is not None
+    content = runs.read_file(settings, run.run_id, f"result/{report.RESULT}")
+    return content is not None and hashlib.sha256(content).hexdigest() == digest
 
 
 def code_changes(settings: Settings, run: Run, folders: Sequence[Path]) -> list[str]:

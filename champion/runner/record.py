@@ -15,7 +15,19 @@ from typing import TYPE_CHECKING, Any
 from champion import files, masking, report
 from champion.runner import code_identity, guard, identity as identities, notebook as notebooks, surroundings
 from champion.runner.outcome import CellError, Execution, Outcome, Verdict
-from champion.runner.past import CODE, CODE_VERSION, ENVIRONMENT, INPUTS, KEY, NOTEBOOK, NOTEBOOK_HASH, OUTPUTS, short
+from champion.runner.past import (
+    CODE,
+    CODE_VERSION,
+    ENVIRONMENT,
+    INPUTS,
+    KEY,
+    NOTEBOOK,
+    NOTEBOOK_HASH,
+    NOTHING_PUBLISHED,
+    OUTPUTS,
+    PUBLISHED,
+    short,
+)
 from champion.tracking import journal, runs
 from champion.tracking.journal import End, Entry
 
@@ -210,12 +222,18 @@ def _end(
     return End(
         outcome=verdict.outcome.value,
         metrics={**result.get("metrics", {}), "run_seconds": verdict.seconds},
-        tags={OUTPUTS: short(written), **_code_tag(entry), **tags},
+        tags={OUTPUTS: short(written), PUBLISHED: _published_digest(entry), **_code_tag(entry), **tags},
         outputs=written,
         series={"cell_seconds": cells},
         note={"complete": complete, "error": noted},
         at=ended.isoformat() if ended else "",
     )
+
+
+def _published_digest(entry: Entry) -> str:
+    """Return the SHA-256 of what the notebook published, as it is recorded; a constant where it published nothing."""
+    path = result_folder(entry) / report.RESULT
+    return files.sha256(path) if path.is_file() else NOTHING_PUBLISHED
 
 
 def _code_tag(entry: Entry) -> dict[str, str]:
