@@ -142,7 +142,7 @@ def _retention(settings: Settings) -> dict[str, str]:
     return {
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(settings.prefect_days * 86_400),
-        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(7 * 86_400),
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",  # this setting takes no number of seconds
     }
 
 
