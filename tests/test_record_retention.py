@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from typer.testing import CliRunner
 from champion.cli.app import app
 from champion.pipeline import record_retention
 from champion.runner import account
+from champion.services import prefect
 from champion.settings import Settings
 from champion.tracking import runs
 
@@ -104,3 +108,14 @@ def test_the_command_shows_what_would_go(workspace: Settings, tmp_path: Path) ->
     assert found["runs"] >= 1
     assert found["bytes"] > 0
     assert "notebook/scoring.html" in left(workspace, run)
+
+
+def test_prefect_reads_how_long_its_server_keeps_flow_runs_and_events(workspace: Settings) -> None:
+    """A value that Prefect does not read would stop its server, and with it every flow."""
+    variables = {**os.environ, **prefect._retention(workspace.model_copy(update={"prefect_days": 45}))}
+    code = (
+        "from prefect.settings import Settings; kept = Settings().server; "
+        "print(kept.events.retention_period.days, kept.services.db_vacuum.retention_period.days)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=False)
+    assert answer.stdout.split() == ["7", "45"], answer.stderr[-500:]

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import END, FIRST_FEATURES, LEARNT_TO, SCORED_FROM, START
 from models import trained
 from typer.testing import CliRunner
 
@@ -38,6 +37,7 @@ from champion.pipeline.score import PREDICTIONS, score_session
 from champion.pipeline.status import status
 from champion.settings import Settings
 from champion.tracking import journal, promotion, recovery, runs, store
+from conftest import END, FIRST_FEATURES, LEARNT_TO, SCORED_FROM, START
 
 # MLflow 3.17 on SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
@@ -217,9 +217,7 @@ def whole(modelled: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setti
     run = runs.open_run(made, "daily", "daily", tags={"prefect.flow_run_id": "6c3a"})
     runs.close_run(made, run, "succeeded")
     command = [sys.executable, "-m", "champion.services.prefect_server", "server", "database", "upgrade", "-y"]
-    subprocess.run(
-        command, env={**os.environ, "PREFECT_HOME": str(made.prefect_home)}, check=True, capture_output=True
-    )
+    subprocess.run(command, env={**os.environ, "PREFECT_HOME": str(made.prefect_home)}, check=True, capture_output=True)
     return made
 
 

@@ -167,6 +167,18 @@ def test_other_statements_are_refused_in_one_line(loaded: Settings, text: str, m
     assert len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize("text", ["show tables", "describe loads", "explain select 1", "exists loads", "select 1;"])
+@pytest.mark.parametrize(
+    "text", ["show tables", "describe loads", "explain select 1", "explain ast select 1", "exists loads", "select 1;"]
+)
 def test_reading_statements_are_answered(loaded: Settings, text: str) -> None:
     assert warehouse.sql(loaded, text).height > 0
+
+
+def test_a_statement_and_its_parameters_may_hold_any_bytes_and_spaces(loaded: Settings) -> None:
+    content = b"\xff\0'"
+    answer = warehouse.sql(loaded, "select hex({ p\n: String }) as x, '{ p : String }' as y", {"p": content})
+    assert answer.rows() == [("FF0027", "{ p : String }")]
+    with pytest.raises(WarehouseError, match="the name of a column is not UTF-8"):
+        warehouse.sql(loaded, "select hex({p:String})", {"p": content})
+    with pytest.raises(WarehouseError, match=r"no parameters \['p'\]"):
+        warehouse.sql(loaded, "select '{p:String}' /* {p:String} */ as x", {"p": "a"})

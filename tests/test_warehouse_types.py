@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from ipaddress import IPv4Address
 from typing import Any
@@ -177,6 +177,8 @@ FITTING: list[tuple[str, Any, Any]] = [
     ("Decimal(9, 2)", 0.1, Decimal("0.10")),
     ("Decimal(9, 2)", "1E+3", Decimal("1000.00")),
     ("Decimal64(2)", 5, Decimal("5.00")),
+    ("Decimal(38, 10)", Decimal(f"{'12345678' * 3}1234.0123456789"), Decimal(f"{'12345678' * 3}1234.0123456789")),
+    ("DateTime('UTC')", datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC), datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)),
     ("UUID", uuid.UUID(HEX), HEX),
     ("UUID", HEX, HEX),
     ("IPv4", IPv4Address("1.2.3.4"), "1.2.3.4"),
@@ -205,6 +207,7 @@ MISFITS: list[tuple[str, Any]] = [
     *(("String", value) for value in (None, 5, 1.5, True, ["a"], date(2024, 1, 1), "\udcff")),
     *(("FixedString(2)", value) for value in ("EQS", "é2", 5)),
     *(("Float64", value) for value in (None, "x", True, [1.0], 2**53 + 1, 10**400)),
+    *(("Float64", value) for value in ("1e400", Decimal("-1e400"))),
     ("Float32", 1e300),
     *(("Bool", value) for value in (2, "yes", None, 1.0)),
     *(("Date", value) for value in ("2024-02-30", "x", date(1969, 12, 31), date(2149, 6, 7), TEN, 5, None)),
@@ -213,6 +216,9 @@ MISFITS: list[tuple[str, Any]] = [
         ("DateTime", value)
         for value in ("x", datetime(1969, 12, 31, tzinfo=UTC), TEN.replace(microsecond=1), -1, 2**32)
     ),
+    ("DateTime", datetime(1970, 1, 1, 5, tzinfo=timezone(timedelta(hours=5.5)))),
+    ("DateTime", datetime(2106, 2, 7, 6, 28, 16, tzinfo=UTC)),
+    ("DateTime('Asia/Kolkata')", datetime(1970, 1, 1, 5)),  # noqa: DTZ001 - in the parameter's own zone
     ("DateTime64(3)", TEN.replace(microsecond=1)),
     *(("Decimal(5, 2)", value) for value in ("1.234", 1000, math.nan, math.inf, "NaN", "x", None, True, [1])),
     *(("UUID", value) for value in ("x", 5, None)),

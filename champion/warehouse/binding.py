@@ -19,6 +19,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from numbers import Real
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -64,6 +65,27 @@ def checked(statement: str, given: Mapping[str, Any]) -> dict[str, Any]:
             why = f": {error}" if isinstance(error, _Misfit) and str(error) else ""
             raise WarehouseError(f"the parameter {name!r} is declared as {declared}; {shown} is none{why}") from error
     return bound
+
+
+def names(statement: str) -> set[str]:
+    """Return the names of the parameters of a statement.
+
+    >>> names("select {day :Date}, '{text:String}'")
+    {'day'}
+    """
+    return {name for name, _ in _declared(statement)}
+
+
+def compact(statement: str) -> str:
+    """Return a statement whose parameters are written as the driver finds them, without spaces.
+
+    >>> compact("select { day : Date }, '{ text : String }'")
+    "select {day:Date}, '{ text : String }'"
+    """
+    for match in reversed(list(_PARAMETER.finditer(masked(statement)))):
+        declared = statement[match.start(2) : match.end(2)]
+        statement = f"{statement[: match.start()]}{{{match[1]}:{declared}}}{statement[match.end() :]}"
+    return statement
 
 
 def fitted(value: Any, declared: Type) -> Any:
@@ -155,7 +177,7 @@ def _decimal(value: Any, plain: Type) -> Decimal:
     trailing = len(figures) - len("".join(map(str, figures)).rstrip("0"))
     if any(figures) and (places - trailing > scale or whole > digits - scale):
         raise _Misfit(f"it holds {digits - scale} digits before the point and {scale} after it")
-    return Decimal(f"{'-' if sign else ''}{abs(number):f}")
+    return Decimal(f"{'-' if sign else ''}{number.copy_abs():f}")  # `abs` rounds to 28 digits
 
 
 def _text(value: Any, plain: Type) -> str | bytes:
@@ -176,6 +198,8 @@ def _float(value: Any, plain: Type) -> float:
     number = float(value)
     if is_whole and int(number) != value:
         raise _Misfit("it has more digits than the type")
+    if math.isinf(number) and "inf" not in str(value).lower():
+        raise _Misfit("it is beyond the range of the type")
     if plain.name == "Float32" and math.isfinite(number):
         struct.pack("<f", number)
     return number
@@ -212,13 +236,20 @@ def _moment(value: Any, plain: Type) -> datetime:
         value = datetime.combine(value, time())
     if not isinstance(value, datetime):
         raise _Misfit("give a date with a time")
+    if plain.name == "DateTime" and not 0 <= _seconds(value, plain.text(0)) <= _LAST_SECOND:
+        raise _Misfit(f"it holds 1970-01-01 00:00:00 to {datetime.fromtimestamp(_LAST_SECOND, UTC):%F %T}, UTC")
     first, last = _TIMES[plain.name]
-    if not first <= value.year <= last or (plain.name == "DateTime" and value.year == last and value.month > 1):
+    if not first <= value.year <= last:
         raise _Misfit(f"it holds the years {first} to {last}")
     places = int(plain.arguments[0]) if plain.name == "DateTime64" and plain.arguments else 0
     if places < len("000000") and value.microsecond % 10 ** (6 - places):
         raise _Misfit("it is finer than the type; DateTime64(6) holds microseconds")
     return value
+
+
+def _seconds(moment: datetime, zone: str | None) -> float:
+    """Return the seconds since 1970 of a time, which is in the type's zone where it names none."""
+    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone or "UTC"))).timestamp()
 
 
 def _member(value: Any, plain: Type) -> Any:

@@ -40,15 +40,16 @@ def sql(settings: Settings, text: str, parameters: Mapping[str, Any] | None = No
 
 def frame(client: Client, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
     """Return the same through an open client."""
-    statement = _single(text)
+    statement = binding.compact(_single(text))
     bound = binding.checked(statement, parameters or {})
-    unused = [name for name in bound if f"{{{name}:" not in statement.replace(" ", "")]
+    unused = sorted(bound.keys() - binding.names(statement))
     if unused:
         raise WarehouseError(f"the query has no parameters {unused}; it names them as {{name:Type}}")
     with refusals("the query was refused"):
         _require_answer(client, statement)
         kind = _reading_kind(client, statement, bound)
         table = _asked(client, statement, bound, kind)
+        _require_names(table)
         types = {} if answers.is_plain(table) else _types(client, statement, bound, kind)
         zone = _zone(client, types)
     return answers.frame(table, types, zone)
@@ -73,9 +74,9 @@ def _require_answer(client: Client, statement: str) -> None:
 def _reading_kind(client: Client, statement: str, bound: Mapping[str, Any]) -> str:
     if (known := _kinds.get(statement)) is not None:
         return known
-    # The syntax tree, not the first word: `with ... insert` begins like a question. A command, because a query would
-    # add its output format to the statement that is explained.
-    kind = str(client.command(f"explain ast {statement}", parameters=dict(bound) or None)).split()[0]
+    # The syntax tree, not the first word: `with ... insert` begins like a question. As text, because another output
+    # format would be added to the statement that is explained.
+    kind = _as_text(client, f"explain ast {statement}", bound).split()[0]
     if not kind.startswith(_READING):
         raise WarehouseError(
             f"this statement is a {kind}; only reading ones are allowed here: "
@@ -96,7 +97,20 @@ def _types(client: Client, statement: str, bound: Mapping[str, Any], kind: str) 
     return {name: dtype.name for name, dtype in zip(answer.column_names, answer.column_types, strict=True)}
 
 
+def _require_names(table: pa.Table) -> None:
+    try:
+        _ = table.column_names
+    except UnicodeDecodeError as error:  # of an expression over bytes, whose text is its name
+        raise WarehouseError("the name of a column is not UTF-8; give each column a name with `as`") from error
+
+
+def _as_text(client: Client, statement: str, bound: Mapping[str, Any]) -> str:
+    """Return an answer as text; what is not UTF-8, as a statement may be that binds bytes, becomes U+FFFD."""
+    return client.raw_query(statement, parameters=dict(bound) or None).decode("utf-8", "replace")
+
+
 def _asked(client: Client, statement: str, bound: Mapping[str, Any], kind: str) -> pa.Table:
+    import pyarrow as pa  # noqa: PLC0415
     from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415
 
     try:
@@ -107,6 +121,8 @@ def _asked(client: Client, statement: str, bound: Mapping[str, Any], kind: str) 
         if "to Arrow time" in str(error):
             answers.require_times_of_day(_types(client, statement, bound, kind), "outside one day")
         raise
+    except pa.ArrowInvalid:  # `explain ast` answers text in every format
+        return pa.table({"explain": _as_text(client, statement, bound).splitlines()})
 
 
 def _zone(client: Client, types: Mapping[str, str]) -> str:
