@@ -8,12 +8,14 @@ credential from elsewhere would be sent to it; credentials that stand in `champi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 _PREFECT_ALWAYS = ("PREFECT_API_KEY", "PREFECT_CLIENT_CUSTOM_HEADERS")
 _PREFECT_LOGIN = "PREFECT_API_AUTH_STRING"
 _MLFLOW_LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+_MLFLOW_FILE = "~/.mlflow/credentials"
 _MLFLOW_ALWAYS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_CLIENT_CERT_PATH")
 _POSTGRESQL = "PGPASSWORD"
 _SERVERS = frozenset({"http", "https"})
@@ -33,6 +35,8 @@ def conflicts(file: Mapping[str, Any], settled: Mapping[str, Any], environment: 
     """
     decided = {name: value for name, value in file.items() if name not in settled}
     given = {name for name, value in environment.items() if value}
+    if (Path(environment.get("HOME") or Path.home()) / ".mlflow" / "credentials").exists():
+        given.add(_MLFLOW_FILE)
     found = {
         "prefect_api_url": _to_prefect(decided, settled, given),
         "tracking_uri": _to_store(decided.get("tracking_uri"), given),
@@ -55,7 +59,7 @@ def _to_store(uri: Any, given: set[str]) -> list[str]:
     """Return the credentials that a tracking store would receive; a login in its address replaces those of MLflow."""
     if not isinstance(uri, str) or urlsplit(uri).scheme not in _SERVERS:
         return _to_database(uri, given)
-    inherited = () if _has_login(uri) else _MLFLOW_LOGIN
+    inherited = () if _has_login(uri) else (*_MLFLOW_LOGIN, _MLFLOW_FILE)
     return [name for name in (*inherited, *_MLFLOW_ALWAYS) if name in given]
 
 

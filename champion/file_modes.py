@@ -51,7 +51,7 @@ def restore_umask() -> None:
 def workspace_folder(home: Path) -> Path:
     """Return the folder of a workspace, made where it is missing: its group may enter and nobody else, as of the lake.
 
-    One that exists keeps its mode.
+    So it is with those above it that are missing. One that exists keeps its mode.
     """
     if not home.is_dir():
         workspace_folder(home.parent)

@@ -18,6 +18,8 @@ from champion.objects import ObjectPath
 
 _FILE, _FOLDER = 0o640, 0o750  # the owner's to write, the group's to read
 _PRIVATE = 0o600
+_WRITTEN_BY_OWNER = 0o755  # the most that a new folder allows, whatever the umask
+_WRITTEN_BY_ALL = 0o002
 
 
 class Lock(FileLock):
@@ -71,6 +73,8 @@ def commit(temporary: Path, path: Path) -> None:
     if isinstance(path, ObjectPath):
         path.put(temporary)
         return
+    if (mode := stat.S_IMODE(temporary.stat().st_mode)) & _WRITTEN_BY_ALL:  # under umask 000, of a script or a notebook
+        temporary.chmod(mode & ~_WRITTEN_BY_ALL)
     flush(temporary)
     temporary.replace(path)
     flush(path.parent)
@@ -125,12 +129,12 @@ def make_folder(folder: Path, *, shared: bool = False) -> None:
     """Make a folder and those above it that are missing, each on disk in the one above before this returns.
 
     Without that, a power cut may take a new folder away together with files in it that were flushed. A `shared` folder
-    can be entered by its group; a set-group-ID of the one above is handed on.
+    can be entered by its group; a set-group-ID of the one above is handed on. None is writable by others.
     """
     if folder.is_dir():
         return
     make_folder(folder.parent, shared=shared)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(_WRITTEN_BY_OWNER, exist_ok=True)
     if shared:
         folder.chmod(_FOLDER | (folder.parent.stat().st_mode & stat.S_ISGID))
     with suppress(PermissionError):  # a folder that may be written and entered, but not listed, cannot be flushed

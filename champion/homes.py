@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from champion import files
 from champion.errors import UsageError
+from champion.file_modes import workspace_folder
 from champion.parsed import parsed
 
 _RECORD = "home.json"
@@ -26,6 +27,7 @@ def remember(home: Path) -> None:
     known = recorded(home)
     if known[-1:] != [str(home)] or not (home / _RECORD).exists():
         listed = [one for one in known if one != str(home)] + [str(home)]
+        workspace_folder(home)
         files.write_bytes(home / _RECORD, (json.dumps(listed, indent=1) + "\n").encode())
 
 

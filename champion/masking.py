@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from base64 import b64encode, encodebytes
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from html import escape
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
@@ -27,22 +29,36 @@ if TYPE_CHECKING:
 
 WORDS = frozenset(
     "password passwords passwd passphrase passcode token secret secrets key credential credentials apikey "
-    "authorization bearer jwt".split()
+    "authorization bearer jwt creds pswd webhook webhooks".split()
 )
 """Words in the names of parameters and variables whose values are secret."""
-_LAST_WORDS = frozenset({"pass", "pwd", "pat", "pw", "auth", "cookie"})  # at the end of a name of several words
-_JOINED = ("password", "passwd", "passphrase", "secret", "credential", "credentials", "token", "apikey", "pwd", "pass")
+_LAST_WORDS = frozenset({"pass", "pwd", "pat", "pw", "auth", "cookie", "tokens", "keys", "sas"})  # of several words
+_ALONE = frozenset({"pass", "auth"})
+_JOINED = (
+    *("password", "passwd", "pswd", "passphrase", "secret", "credential", "credentials", "creds", "token", "apikey"),
+    *("pwd", "pass", "pw"),
+)
 _JOINED_KEYS = tuple(
-    f"{kind}key" for kind in ("api", "access", "secret", "private", "signing", "encryption", "account")
+    f"{kind}key"
+    for kind in (
+        "access account admin api app auth client consumer crypt deploy encryption fernet hmac jwt license master "
+        "private root secret service session shared signing ssh storage subscription"
+    ).split()
 )
 _ANYWHERE = ("apikey", "accesskey", "secretkey", "privatekey", "accesstoken", "authtoken", "connectionstring")
 _ORDINARY = frozenset(  # words and names that end like a secret's
     "pwd oldpwd bypass compass encompass surpass trespass overpass underpass allpass bandpass highpass lowpass".split()
 )
-_FILTERS = frozenset({"low", "high", "band", "all", "by", "first", "second", "single", "one", "two"})  # as in low_pass
+_FILTERS = frozenset(  # as in low_pass, max_tokens, sort_keys
+    "low high band all by first second single one two max min num n total sort group join index".split()
+)
 MASK = "***"
 _SHORTEST = 6  # a shorter value stands in ordinary text too
-_CREDENTIALS = re.compile(r":///?[^/@\s:]*:([^/@\s]+)@")
+_CREDENTIALS = re.compile(r""":///?[^/@\s:]*:([^/@\s]+(?:@[^/@\s"'<>,;]+)*)@""")
+_KEY_OF_URL = re.compile(r"://([A-Za-z0-9_.~%+-]{16,})@")  # a token in the place of a user, as of Sentry and GitHub
+_PAIR = re.compile(r"""(?<![A-Za-z0-9_.-])([A-Za-z][A-Za-z0-9_.-]*)=([^\s;&,"'<>]+)""")
+_LONG_LINE = 12  # characters; a line of a key, which a log or a page may show apart from the others
+_OF_SCRIPTS = {one: f"\\u{ord(one):04x}" for one in "<>&'"}  # as JSON is written into a page
 _PERCENT = re.compile("%[0-9A-F]{2}")
 _PREFIX = "champion_"
 _LOGINS = frozenset({"champion_prefect_login", "prefect_api_auth_string", "prefect_server_api_auth_string"})
@@ -65,7 +81,7 @@ def is_secret_name(name: str) -> bool:
         return True
     if len(words) > 1 and words[-1] in _LAST_WORDS and words[-2] not in _FILTERS:
         return True
-    if words == ["pass"]:
+    if (len(words) == 1 and words[0] in _ALONE) or any(f"{one}{other}" in WORDS for one, other in pairwise(words)):
         return True
     return any(word.endswith((*_JOINED, *_JOINED_KEYS)) and word not in _ORDINARY for word in words if word != "pass")
 
@@ -97,7 +113,8 @@ def masked(text: str, known: Sequence[str]) -> str:
     """
     for secret in known:
         text = text.replace(secret, MASK)
-    return _CREDENTIALS.sub(lambda found: found[0].replace(f":{found[1]}@", f":{MASK}@"), text)
+    text = _CREDENTIALS.sub(lambda found: found[0].replace(f":{found[1]}@", f":{MASK}@"), text)
+    return _KEY_OF_URL.sub(f"://{MASK}@", text)
 
 
 def masked_values(value: Any, known: Sequence[str]) -> Any:
@@ -127,26 +144,28 @@ def mask_file(path: Path, known: Sequence[str]) -> None:
 
 
 def _secret_values(environment: Mapping[str, str], settings: Settings | None) -> Iterator[str]:
-    named = {name.lower(): text for name, text in environment.items()}
+    named = list(environment.items())
     for login in _kept(settings):
         yield from _of_login(login)
     for name, text in _of_settings(settings):
-        named[f"{_PREFIX}{name}"] = text
+        named.append((f"{_PREFIX}{name}", text))
     ours = {f"{_PREFIX}{name}" for name in _secret_settings()}
-    for name, text in named.items():
+    for name, text in named:
         yield from _passwords(text)
-        if name in _LOGINS:
+        if name.lower() in _LOGINS:
             yield from _of_login(text)
-        elif name in ours or is_secret_name(name):
-            yield from _of_value(name, text)
+        elif name.lower() in ours or is_secret_name(name):
+            yield from _of_value(name.lower(), is_secret_name(name), text)
 
 
-def _of_value(name: str, text: str) -> Iterator[str]:
+def _of_value(name: str, named_so: bool, text: str) -> Iterator[str]:
     """Yield what of a secret variable is secret: all of it, but for addresses that hold no password."""
     if "://" not in text or _CREDENTIALS.search(text):
-        yield text
+        yield from (text, text.strip())  # a file of a secret ends with a newline, which programs leave out
         yield from _of_pairs(text)
-    elif name.removeprefix(_PREFIX) in _ADDRESSES or is_secret_name(name):
+        lines = [line.strip() for line in text.splitlines()]
+        yield from (line for line in lines if len(lines) > 1 and len(line) >= _LONG_LINE and "-----" not in line)
+    elif name.removeprefix(_PREFIX) in _ADDRESSES or named_so:
         found = urlsplit(text)
         yield from (text, found.path.strip("/"), found.query)
 
@@ -188,15 +207,21 @@ def _secret_settings() -> list[str]:
 
 
 def _passwords(text: str) -> Iterator[str]:
-    for found in _CREDENTIALS.findall(text):
+    pairs = [value for name, value in _PAIR.findall(text) if is_secret_name(name) or name.lower() == "pwd"]
+    for found in (*_CREDENTIALS.findall(text), *_KEY_OF_URL.findall(text), *pairs):
         yield found
         yield unquote(found)
 
 
 def _spellings(value: str) -> Iterator[str]:
     """Yield a value as Python, JSON, HTML, URLs, hex and base64 write it, the last also as a part of longer data."""
-    shown, content = repr(value)[1:-1], _encoded(value)
-    yield from (value, shown, json.dumps(value)[1:-1], json.dumps(shown)[1:-1], escape(value))
+    shown, content, text = repr(value)[1:-1], _encoded(value), json.dumps(value)[1:-1]
+    yield from (value, shown, text, json.dumps(shown)[1:-1], ascii(value)[1:-1], repr(content)[2:-1])
+    yield from (shlex.quote(value).strip("'"), value.replace("'", "'\\''"), text.replace("/", "\\/"))
+    yield "".join(_OF_SCRIPTS.get(one, one) for one in text)
+    page = escape(value)
+    yield from (page, page.replace("&#x27;", "&#39;").replace("&quot;", "&#34;"), page.replace("&#x27;", "&apos;"))
+    yield escape(value, quote=False)
     for quoted in (quote(content), quote(content, safe=""), quote_plus(content)):
         yield from (quoted, _PERCENT.sub(lambda found: found[0].lower(), quoted))
     plain = content.hex()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from datetime import date
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from champion.simulate import SimulatedArchive
 from champion.sources.archive import Archive, Staged, find_staged, set_aside
 from champion.sources.publications import bhavcopy_paths
 from champion.sources.staging import Staging
-from champion.sources.transport import canonical
+from champion.sources.transport import Folder, canonical
 
 SESSION, NEXT = date(2024, 6, 25), date(2024, 6, 26)
 HOLIDAY = date(2024, 6, 23)
@@ -180,12 +181,10 @@ def test_a_broken_list_of_archives_is_named(folder: Path, staging: Path) -> None
             fetch(folder, staging)
 
 
-def test_a_file_that_cannot_be_read_is_unavailable(folder: Path, staging: Path) -> None:
-    path = folder / bhavcopy_paths(SESSION)[0]
-    path.unlink()
-    path.symlink_to("/proc/self/mem")  # a file that is there, and gives an I/O error to all who read it
+def test_a_file_that_cannot_be_read_is_unavailable() -> None:
+    archive = Folder(Path("/proc/self"), max_bytes=1000)
     with pytest.raises(ArchiveUnavailable, match="cannot be read"):
-        fetch(folder, staging)
+        archive.copy("mem", BytesIO())  # a file that is there, and gives an I/O error to all who read it
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,29 @@ def test_what_is_no_csv_is_a_clear_error(name: str, content: bytes, message: str
         parse(name, content, SESSION)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_packing_that_is_unpacked_without_a_bound_is_refused_unread(method: int) -> None:
+    """A kilobyte in bzip2 that says it is small took 2 GB: `zipfile` unpacks it at once, and then looks at the size."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        archive.writestr("a.csv", CSV)
+    with pytest.raises(FormatError, match="compressed by method"):
+        parse("a.csv.zip", stream.getvalue(), SESSION)
+
+
+def test_a_directory_of_very_many_entries_is_refused_unread() -> None:
+    whole = packed(("a.csv", CSV))
+    start = whole.index(b"PK\x01\x02")
+    entry, end = whole[start : whole.index(b"PK\x05\x06")], whole[whole.index(b"PK\x05\x06") :]
+    with pytest.raises(FormatError, match="found 10,000 entries"):
+        parse("a.csv.zip", whole[:start] + entry * 10_000 + end, SESSION)
+
+
+def test_a_line_of_empty_fields_is_as_long_as_its_commas() -> None:
+    with pytest.raises(FormatError, match="line 2 has more than 4,096 characters"):
+        container.rows("a.csv", "A,B\n" + "," * 5000)
+
+
 def test_a_zip_that_lies_about_its_size_is_still_bounded() -> None:
     bomb = bytearray(packed(("a.csv", b"0" * 70 * 1024 * 1024)))
     directory = bomb.index(b"PK\x01\x02")

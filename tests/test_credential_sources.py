@@ -75,6 +75,18 @@ def test_a_file_with_its_own_credentials_or_without_addresses_is_read(
     assert conflicts(file, {}, environment) == []
 
 
+def test_a_login_of_mlflows_own_file_goes_to_no_address_of_the_file(tmp_path: Path) -> None:
+    """MLflow reads it in the home directory, and sends it to whatever server is named."""
+    elsewhere = {"HOME": str(tmp_path)}
+    assert conflicts({"tracking_uri": "https://there"}, {}, elsewhere) == []
+    (tmp_path / ".mlflow").mkdir()
+    (tmp_path / ".mlflow" / "credentials").write_text("[mlflow]\nmlflow_tracking_password = Plant3d\n")
+    (refused,) = conflicts({"tracking_uri": "https://there"}, {}, elsewhere)
+    assert "~/.mlflow/credentials from elsewhere" in refused
+    assert conflicts({"tracking_uri": "https://asha:pw@there"}, {}, elsewhere) == []
+    assert conflicts({"tracking_uri": "https://there"}, {"tracking_uri": "https://mine"}, elsewhere) == []
+
+
 def test_every_setting_that_is_an_address_was_thought_of() -> None:
     """A new address needs a decision: does a credential go there?"""
     addresses = {name for name in Settings.model_fields if name.endswith(("_url", "_uri", "_dsn", "runner", "webhook"))}

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from champion import file_modes
+from champion import file_modes, homes
 from champion.doctor import examine
+from champion.files import write_bytes
 from champion.pipeline.checks import Check
 from champion.settings import Settings
-from champion.tracking import store
+from champion.sources.staging import Staging
+from champion.tracking import books, promotion, store
 
 
 @contextmanager
@@ -91,3 +93,19 @@ def test_the_doctor_says_which_folders_are_open(tmp_path: Path) -> None:
     (settings.home / "lake").chmod(0o750)
     file_modes.private_folder(settings.prefect_home)
     assert workspace(settings).state == "ok"
+
+
+def test_a_script_under_umask_000_lets_nobody_else_write(tmp_path: Path) -> None:
+    """Commands restrict their umask; a notebook or a script that uses the library has its person's."""
+    folders = [tmp_path / name / "home" for name in ("lock", "staging", "ledger", "record", "files")]
+    with umask(0):
+        promotion.lock(Settings(home=folders[0])).acquire().lock.release()
+        Staging(folders[1] / "staging", "file:///srv/nse").accept()
+        books.FileBook(folders[2] / "promotions.jsonl").add("{}", 1)
+        homes.remember(folders[3])
+        write_bytes(folders[4] / "runs" / "a", b"x")
+    assert [mode(folder) for folder in folders[:4]] == [0o750] * 4
+    made = [path for folder in folders for path in (folder, *folder.rglob("*"))]
+    kept = [path for path in made if path.suffix != ".lock" and path.name != ".lock"]
+    assert [(path, oct(mode(path))) for path in kept if mode(path) & 0o002] == []
+    assert [path for path in made if path.is_dir() and mode(path) & 0o020] == []

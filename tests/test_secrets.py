@@ -75,7 +75,9 @@ ENCODINGS: dict[str, Callable[[bytes], str]] = {
 @pytest.mark.parametrize(
     "name",
     "PGPASSWORD MYSQL_PWD SSHPASS DB_PASS GITHUB_PAT MYAPIKEY CLIENTSECRET clientSecret REDISCLI_AUTH API_KEYS TOKEN2 "
-    "GHTOKEN AWS_SECRET_ACCESS_KEY db-password ACCESSKEY AZURE_STORAGE_CONNECTION_STRING PASS VAULT_PASSPHRASE".split(),
+    "GHTOKEN AWS_SECRET_ACCESS_KEY db-password ACCESSKEY AZURE_STORAGE_CONNECTION_STRING PASS VAULT_PASSPHRASE "
+    "API_TOKENS DB_CREDS PASS_WORD PASS_PHRASE SLACK_WEBHOOK_URL AUTHKEY SSHKEY MASTERKEY ROOTPW DB_PSWD SSH_KEYS AUTH "
+    "AZURE_STORAGE_SAS githubPat".split(),
 )
 def test_names_of_secrets_are_known_by_words_and_joined_words(name: str) -> None:
     assert is_secret_name(name)
@@ -85,7 +87,8 @@ def test_names_of_secrets_are_known_by_words_and_joined_words(name: str) -> None
 @pytest.mark.parametrize(
     "name",
     "PWD OLDPWD PATH MANPATH SSH_AUTH_SOCK XAUTHORITY LOGNAME low_pass max_tokens pass_rate pat turnkey monkey compass "
-    "keyboard author session window feature_sets pat_growth PYTHONPATH".split(),
+    "keyboard author session window feature_sets pat_growth PYTHONPATH tokens keys "
+    "sort_keys index_keys turkey hockey author_pattern".split(),
 )
 def test_ordinary_names_are_no_names_of_secrets(name: str) -> None:
     assert not is_secret_name(name)
@@ -113,3 +116,55 @@ def test_an_encoded_secret_is_masked_alone_and_inside_longer_data(
 def test_the_secret_part_of_a_connection_string_is_masked_alone() -> None:
     known = secrets({"STORAGE_CONNECTION_STRING": "AccountName=asha;AccountKey=Plant3d+key=="})
     assert masked("key Plant3d+key== of asha", known) == "key *** of asha"
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        repr({"x": """it's é/"<1>" & more""".encode()}),
+        r"""{"x": "it's \u00e9\/\"<1>\" & more"}""",
+        r"""<script>x = "it\u0027s \u00e9/\"\u003c1\u003e\" \u0026 more"</script>""",
+        "<p>it&#39;s é/&#34;&lt;1&gt;&#34; &amp; more</p>",
+        "<p>it&apos;s é/&quot;&lt;1&gt;&quot; &amp; more</p>",
+        """<p>it's é/"&lt;1&gt;" &amp; more</p>""",
+        """curl -d 'it'"'"'s é/"<1>" & more'""",
+        """curl -d 'it'\\''s é/"<1>" & more'""",
+        r"""'it\'s \xe9/"<1>" & more'""",
+    ],
+)
+def test_bytes_pages_scripts_and_shells_spell_a_secret_each_their_way(spelt: str) -> None:
+    clean = masked(spelt, secrets({"API_TOKEN": """it's é/"<1>" & more"""}))
+    assert "***" in clean
+    assert "more" not in clean
+
+
+def test_a_secret_is_masked_without_the_newline_of_its_file() -> None:
+    assert masked("it is Plant3d-value.", secrets({"API_TOKEN": " Plant3d-value\n"})) == "it is ***."
+
+
+def test_each_line_of_a_key_is_masked() -> None:
+    key = "-----BEGIN PRIVATE KEY-----\nPlant3dPlant3dA\nPlant3dPlant3dB\n-----END PRIVATE KEY-----\n"
+    known = secrets({"SERVER_PRIVATE_KEY": key})
+    assert masked("INFO Plant3dPlant3dA\nINFO Plant3dPlant3dB", known) == "INFO ***\nINFO ***"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "postgresql://host/db?user=asha&password=Plant3d-value",
+        "host=there user=asha password=Plant3d-value",
+        "jdbc:postgresql://host/db?password=Plant3d-value&ssl=true",
+        "Server=there;Pwd=Plant3d-value;User=asha",
+        "https://there/x?api_key=Plant3d-value",
+        "https://Plant3d-value-of-a-user@there/12",
+        "https://asha:before@Plant3d-value@there/12",
+    ],
+)
+@pytest.mark.parametrize("name", ["CHAMPION_TRACKING_URI", "SOME_ADDRESS", "URL"])
+def test_a_password_in_the_parts_of_an_address_is_masked(name: str, value: str) -> None:
+    assert "Plant3d" not in masked(f"{value} refused", secrets({name: value}))
+
+
+def test_two_variables_that_differ_in_case_are_both_secret() -> None:
+    known = secrets({"api_token": "Plant3d-one", "API_TOKEN": "Plant3d-two"})
+    assert masked("Plant3d-one Plant3d-two", known) == "*** ***"

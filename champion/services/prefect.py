@@ -107,7 +107,7 @@ def _patiently(settings: Settings) -> Server | None:
     """Return the recorded server once it answers: on a busy machine a living one may take its time."""
     deadline = time.monotonic() + _BUSY_SECONDS
     while (server := local.recorded(settings, NAME)) and server.alive and time.monotonic() < deadline:
-        if _healthy(server.api):
+        if _healthy(server.api) and server.listens:
             return server
         time.sleep(0.5)
     return None

@@ -20,6 +20,8 @@ _MAX_LINE = 4096  # the longest real line has 314 bytes
 _MAX_LINES = 500_000  # the longest real file has 5,000
 _MAX_EXPANSION = 100  # real files are packed to a third
 _ENCRYPTED = 0x1
+_PACKED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})  # zipfile unpacks these in pieces, others at once
+_ENTRY, _MAX_ENTRIES = b"PK\x01\x02", 100  # a real file has one; compressed bytes may hold the four by chance
 NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{0,15})?|\.[0-9]{1,15}")
 """How the exchange writes a number in its lists: digits, and perhaps a point."""
 _SIGNATURES = {
@@ -63,7 +65,7 @@ def rows(name: str, text: str) -> list[list[str]]:
     found = []
     try:
         for number, line in enumerate(csv.reader(io.StringIO(text)), start=1):
-            if sum(map(len, line)) > _MAX_LINE:
+            if len(line) + sum(map(len, line)) > _MAX_LINE:
                 raise FormatError(f"{name}: line {number} has more than {_MAX_LINE:,} characters; this is no such list")
             found.append(line)
     except csv.Error as error:
@@ -136,6 +138,8 @@ def _kind(content: bytes) -> str:
 
 
 def _only_member(name: str, content: bytes) -> bytes:
+    if (count := content.count(_ENTRY)) > _MAX_ENTRIES:  # before each of them becomes an object
+        raise FormatError(f"{name}: expected one file inside, found {count:,} entries")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
@@ -152,6 +156,10 @@ def _only_member(name: str, content: bytes) -> bytes:
 def _check_member(name: str, member: zipfile.ZipInfo) -> None:
     if member.flag_bits & _ENCRYPTED:
         raise FormatError(f"{name}: the file inside is encrypted; the exchange's are not")
+    if member.compress_type not in _PACKED:
+        raise FormatError(
+            f"{name}: the file inside is compressed by method {member.compress_type}; the exchange deflates or stores"
+        )
     inside = member.filename.replace("\\", "/")
     if ".." in inside.split("/") or PurePosixPath(inside).is_absolute() or PureWindowsPath(inside).drive:
         raise FormatError(f"{name}: the file inside is named {member.filename!r}, a path out of the zip")

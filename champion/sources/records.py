@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from champion.errors import ArchiveError
+from champion.file_modes import workspace_folder
 from champion.files import Lock, make_folder, sha256, write_bytes
 from champion.parsed import moment, parsed
 
@@ -123,6 +124,7 @@ def locked(root: Path) -> Iterator[None]:
     Raises:
         ArchiveError: another process does not let go of it.
     """
+    workspace_folder(root.parent)
     make_folder(root)
     try:
         with Lock(root / ".lock", timeout=_LOCK_TIMEOUT):

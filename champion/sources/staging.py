@@ -108,7 +108,6 @@ class Staging:
 
     def accept(self) -> list[str]:
         """Take this archive for the one whose files lie here, beside the addresses known before; return them all."""
-        make_folder(self._root)
         with locked(self._root):
             known = list(dict.fromkeys([*self.known(), self._base]))
             write_bytes(self._root / "archive.json", json.dumps(known).encode())

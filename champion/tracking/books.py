@@ -17,12 +17,14 @@ from urllib.parse import urlsplit
 from champion import files
 from champion.counting import quantity
 from champion.errors import ModelError
+from champion.file_modes import workspace_folder
 from champion.tracking import reach, registry, store
 
 if TYPE_CHECKING:
     from champion.settings import Settings
 
 _NAME = f"{registry.MODEL}.promotions"
+_MODE = 0o644
 _LINE, _NUMBER = "champion.line", "champion.number"
 _ABOUT = (
     f"The promotion ledger of {registry.MODEL}: no model, but a line a version. `champion models history` reads it."
@@ -67,7 +69,8 @@ class FileBook:
         if len(whole) + 1 != number:
             return False
         is_new = not self.path.exists()
-        files.make_folder(self.path.parent)
+        workspace_folder(self.path.parent)
+        self.path.touch(_MODE)  # nobody else may write it, whatever the umask
         with self.path.open("ab") as stream:
             stream.truncate(sum(len(one) + 1 for one in whole))
             stream.write(line.encode() + b"\n")

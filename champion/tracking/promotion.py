@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from champion import clock
 from champion.counting import quantity
 from champion.errors import DecisionOutdated, LedgerOvertaken, ModelError, PromotionRefused, ServiceError, UsageError
-from champion.files import Lock, make_folder
+from champion.file_modes import workspace_folder
+from champion.files import Lock
 from champion.tracking import anchor, books, ledger, notify, registry, standing
 from champion.tracking.ledger import Entry
 
@@ -321,7 +322,7 @@ def _finish(settings: Settings, entries: Sequence[Entry]) -> Entry:
 
 def lock(settings: Settings) -> Lock:
     """Return the lock that the processes of a workspace take for a decision."""
-    make_folder(settings.home)
+    workspace_folder(settings.home)
     return Lock(settings.home / "promotions.lock", timeout=_PATIENCE)
 
 
