@@ -75,7 +75,8 @@ def quantity_at(found: Sequence[Token], place: int) -> Item | None:
             value, unclear = float(f"0.{token.text}"), False
         else:  # `Re.50` may be either
             value, joined = token.value, found[place - 1].text == "." and token.text.isdigit()
-            unclear = token.dotted or (rupee and joined and value > 1)
+            zero = joined and token.text.startswith("0") and value > 0  # `Rs.0125` is not 125
+            unclear = token.dotted or zero or (rupee and joined and value > 1)
         return Item("money", value, place=place, dotted=unclear)
     return Item("number", token.value, place=place, dotted=token.dotted)
 

@@ -104,7 +104,8 @@ def _agree(left: Stint, taken: Stint) -> bool:
 
 
 def _broken(left: Stint, taken: Stint) -> bool:
-    return price_break(left.runs[-1].close, taken.runs[0].prev_close)
+    before = next((run for run in reversed(left.runs) if run.first < taken.first), left.runs[-1])
+    return price_break(before.close, taken.runs[0].prev_close)
 
 
 def _at_turn(bars: Securities, change: Change, shown: Change) -> bool:

@@ -82,8 +82,13 @@ class Stint:
         return [run.isin for run in self.runs if run.isin]
 
     def spans(self, day: date) -> bool:
-        """Return whether it has bars before `day` and others on or after it."""
-        return self.first < day <= self.last
+        """Return whether it trades on across `day`: it has bars before and others on or after it, no long gap between.
+
+        A gap within a run does not count: the ISIN says that it is the same security.
+        """
+        within = any(run.first < day <= run.last for run in self.runs)
+        goes_on = (two.first - one.last <= LONG_GAP and one.last < day <= two.first for one, two in pairwise(self.runs))
+        return within or any(goes_on)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ def listings(rows: pl.LazyFrame) -> pl.DataFrame:
     """Return the runs in order: symbol, isin, first, last, sessions, prev_close, close.
 
     `rows` has symbol, isin and session, and where known prev_close and close in rupees; their order does not matter.
-    A run ends where its symbol gets another ISIN, or its ISIN another symbol. `prev_close` is that of its first bar,
+    A run ends where its symbol gets another ISIN, or its ISIN another symbol, and without an ISIN where the symbol does
+    not trade for a long time. `prev_close` is that of its first bar,
     `close` that of its last one; both are null where the rows have no prices.
 
     >>> from datetime import date
@@ -105,7 +106,10 @@ def _runs(groups: pl.DataFrame) -> pl.DataFrame:
         _elsewhere=pl.col("isin").is_not_null()
         & (pl.col("symbol").shift(1).over("isin") != pl.col("symbol")).fill_null(value=False)
     )
-    new = pl.col("isin").ne_missing(pl.col("isin").shift(1).over("symbol")) | pl.col("_elsewhere")
+    # Nothing says that a symbol without an ISIN is the same security after a long gap: a list may say that it is not.
+    returned = (pl.col("first") - pl.col("last").shift(1).over("symbol") > LONG_GAP).fill_null(value=False)
+    another = pl.col("isin").ne_missing(pl.col("isin").shift(1).over("symbol")) | pl.col("_elsewhere")
+    new = another | (pl.col("isin").is_null() & returned)
     numbered = ordered.sort("symbol", "first", "last", "isin", nulls_last=True).with_columns(
         _run=new.cum_sum().over("symbol")
     )

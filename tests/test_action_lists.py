@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -192,6 +193,19 @@ def test_a_decision_counts_from_when_it_was_first_read(folder: Folder) -> None:
     folder.decide(f"ADANIENT,{ex},,wrong share,ravi")
     corporate.refresh(folder.settings)
     assert counted(corporate.known_factors(folder.lake)).is_empty(), "an empty factor withdraws a decision"
+
+
+def test_decisions_written_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    path = tmp_path / "corporates" / "decisions.csv"
+
+    def decide(number: int) -> None:
+        decisions.append(path, f"NSE:S{number}", date(2024, 9, 2), 2.0, "by circular", "asha")
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(decide, range(40)))
+    assert set(decisions.parse_decisions(path.name, path.read_bytes())["instrument"]) == {
+        f"NSE:S{number}" for number in range(40)
+    }
 
 
 def test_one_command_decides(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,6 +161,21 @@ def test_two_symbols_swapped_in_one_session_keep_their_companies() -> None:
     assert [known.name(symbol, day(6)) for symbol in ("A", "B", "C")] == [f"A@{day(5)}", "A", "B"]
 
 
+@pytest.mark.parametrize("symbols", ["AB", "ABC", "ABCD"])
+def test_symbols_that_change_hands_in_a_ring_keep_their_companies(symbols: str) -> None:
+    ring = dict(zip(symbols, symbols[1:] + symbols[:1], strict=True))
+    bodies = {symbol: f"INE{number:03d}A0101" for number, symbol in enumerate(symbols, start=1)}
+    rows = [
+        (ring[symbol] if n > 4 else symbol, f"{body}{check_digit(body)}", day(n), 10.0 * 2**place, 10.0 * 2**place)
+        for place, (symbol, body) in enumerate(bodies.items())
+        for n in range(10)
+    ]
+    schema = {"symbol": pl.String, "isin": pl.String, "session": pl.Date, "prev_close": float, "close": float}
+    known, _ = names([], pl.DataFrame(rows, schema=schema, orient="row").lazy())
+    assert {after: known.name(after, day(6)) for after in symbols} == {after: before for before, after in ring.items()}
+    assert {known.symbol(symbol, day(6)) for symbol in symbols} == set(symbols)
+
+
 def test_bars_are_believed_on_the_date() -> None:
     known, found = names([(1, "OLD", "NEW")], bars(("OLD", I1, 0, 4), ("NEW", I1, 5, 9)))
     assert known.changes == ((day(5), "OLD", "NEW"),)

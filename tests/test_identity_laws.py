@@ -177,6 +177,28 @@ def test_dates_that_are_off_change_no_name(market: Market, rng: random.Random) -
 
 @LAW
 @given(markets(), rows_of_lists)
+def test_rows_on_the_date_of_a_rename_change_no_name(market: Market, wrong: list[tuple[int, str, str]]) -> None:
+    """A row that is reversed, or leads on from a rename or to it, shares its date: the bars say who is who."""
+    dates = [number for number, _, _ in market.renames]
+    reversed_rows = [(number, after, before) for number, before, after in market.renames]
+    known = [row for row in wrong if dates and "NEVER" not in row]
+    same_date = [(dates[number % len(dates)], before, after) for number, before, after in known]
+    assert_companies(names(named(market.bars, [*reversed_rows, *same_date])[0], market.bars), market)
+
+
+@LAW
+@given(markets())
+def test_without_any_isin_the_true_list_cuts_no_company(market: Market) -> None:
+    """A symbol may trade again long after it was left; a new company under a dead one's symbol cannot be told."""
+    bars = [replace(bar, isin=None) for bar in market.bars]
+    found: dict[int, set[str]] = defaultdict(set)
+    for bar, name in zip(bars, names(named(bars, market.renames)[0], bars), strict=True):
+        found[bar.company].add(name)
+    assert all(len(some) == 1 for some in found.values())
+
+
+@LAW
+@given(markets(), rows_of_lists)
 def test_no_row_of_a_list_cuts_or_merges_what_trades_on(market: Market, wrong: list[tuple[int, str, str]]) -> None:
     """Whatever a list says: neighbouring bars of one company under one symbol have one name, two of a session two."""
     found = names(named(market.bars, [*market.renames, *wrong])[0], market.bars)

@@ -85,7 +85,9 @@ def refresh() -> None:
 
 
 def _refresh() -> None:
-    from champion.pipeline import actions  # noqa: PLC0415
+    from champion.pipeline import actions, market_data_lock  # noqa: PLC0415
 
-    found = actions.refresh(console.settings())
+    settings = console.settings()
+    with market_data_lock.changing(settings, lambda text: console.err.print(text, style="dim")):
+        found = actions.refresh(settings)
     console.out.print(f"corporate actions {found.outcome}: {found.note}", soft_wrap=True)

@@ -11,9 +11,12 @@ several lines on one instrument and ex-date the last counts.
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import math
-from contextlib import suppress
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
 
@@ -79,6 +82,8 @@ def parse_decisions(name: str, content: bytes) -> pl.DataFrame:
 def append(path: Path, instrument: str, ex_date: date, factor: float | None, reason: str, who: str) -> None:
     """Add one decision to the file, which is made with its header if need be; in one step.
 
+    Those who add to it at the same time take turns: no line is lost.
+
     Raises:
         FormatError: what the file holds already is not a list of decisions.
         UsageError: the decision has no reason, no name, or a factor that is none; or a text begins like a formula.
@@ -90,13 +95,25 @@ def append(path: Path, instrument: str, ex_date: date, factor: float | None, rea
         _decision(line)
     except ValueError as error:
         raise UsageError(f"no decision on {instrument}: {error}") from error
-    before = path.read_bytes() if path.exists() else (",".join(HEADER) + "\n").encode()
-    parse_decisions(path.name, before)
     written = io.StringIO()
     csv.writer(written, lineterminator="\n").writerow(line)
-    ending = b"" if before.endswith(b"\n") else b"\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, before + ending + written.getvalue().encode())
+    with _alone(path.parent):
+        before = path.read_bytes() if path.exists() else (",".join(HEADER) + "\n").encode()
+        parse_decisions(path.name, before)
+        ending = b"" if before.endswith(b"\n") else b"\n"
+        write_bytes(path, before + ending + written.getvalue().encode())
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold a lock on the folder, which ends with the process: the file itself is replaced by each writer."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _decision(line: list[str]) -> tuple[str, date, float | None, str, str]:
