@@ -225,10 +225,133 @@ def test_whatever_a_kernel_executes_is_recorded_but_for_what_is_installed(tmp_pa
     found = json.loads((tmp_path / "record.json").read_text())
     names = {os.path.relpath(path, root) for path in found["files"] if path.startswith(str(root))}
     expected = {"plain.py", "bare.pyc", "archive.zip", "pack/__init__.py", "elsewhere/pasted.py", "note.txt"}
-    expected |= {"pack/data/w.json", "start/sitecustomize.py", "start/early.py"}
+    expected |= {"pack/data/w.json", "start/sitecustomize.py", "start/early.py", "elsewhere/read.csv"}
     assert names == expected
     assert not [path for path in found["files"] if "site-packages" in path or "/json/" in path]
     assert {"plain", "zipped", "polars", "made", "usercustomize"} <= set(found["asked"])
+
+
+OWN = {
+    "names/inner/deep.py": "import pathlib\nX = (pathlib.Path(__file__).parents[1] / 'w.json').read_text()",
+    "names/w.json": "1",
+    "pack/__init__.py": "try:\n    from . import local\nexcept ImportError:\n    pass\nfrom .core import *",
+    "pack/core.py": """
+import importlib, importlib.util, os, pathlib
+import polars as pl
+from importlib import resources
+HERE = pathlib.Path(__file__).parent
+def used():
+    pl.read_csv(HERE / "table.csv")
+    resources.files("pack").joinpath("conf/w.txt").read_text()
+    for found in (HERE.parent / "plug").glob("*.py"):
+        importlib.import_module(f"plug.{found.stem}")
+    for name in ("optional_one", "probed"):
+        if importlib.util.find_spec(name):
+            break
+    try:
+        (HERE / "conf" / "override.toml").read_text()
+    except OSError:
+        pass
+    return os.environ.get("THRESHOLD"), os.getenv("MISSING"), "API_TOKEN" in os.environ, os.environ["HOME"]
+""",
+    "pack/table.csv": "a\n1\n",
+    "pack/conf/w.txt": "1",
+    "pack/live.json": "1",
+    "plug/one.py": "",
+    "probed.py": "",
+}
+RECORDS_OWN = """
+import os, sys
+from pathlib import Path
+from champion.kernel import CODE_RECORD, code_record
+record = code_record.install({CODE_RECORD: sys.argv[1]})
+import names.inner.deep, pack.core
+pack.core.used()
+live = Path(pack.core.__file__).with_name("live.json")
+live.read_text()
+if sys.argv[2] == "edit":
+    os.system(f"echo 22 > {live}")
+record.write()
+"""
+CHANGES: list[tuple[str, str | None, str]] = [
+    ("names/w.json", "2", "names/w.json changed"),
+    ("names/__init__.py", "", "module names is found elsewhere"),
+    ("pack/table.csv", "a\n2\n", "pack/table.csv changed"),
+    ("pack/conf/w.txt", "2", "pack/conf/w.txt changed"),
+    ("pack/conf/w.txt", None, "pack/conf/w.txt changed"),
+    ("pack/conf/override.toml", "", "pack/conf/override.toml changed"),
+    ("pack/local.py", "", "module pack.local is found elsewhere"),
+    ("pack/core/__init__.py", "", "module pack.core is found elsewhere"),
+    ("plug/two.py", "", "plug/ changed"),
+    ("optional_one.py", "", "module optional_one is found elsewhere"),
+    ("probed.py", "X = 1", "probed.py changed"),
+    ("pack/README.md", "prose", ""),
+    ("pack/unused.py", "", ""),
+    ("plug/__pycache__/two.pyc", "", ""),
+    ("names/inner/.hidden", "", ""),
+]
+
+
+@pytest.fixture(scope="module")
+def own_record(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, code_identity.Code]:
+    """A folder of own code, and what a process used of it."""
+    folder = tmp_path_factory.mktemp("own")
+    return folder / "code", recorded_own(folder, "once")
+
+
+def recorded_own(folder: Path, how: str) -> code_identity.Code:
+    """Run a process that uses own code in every way, and return what it used."""
+    for name, text in OWN.items():
+        (folder / "code" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "code" / name).write_text(text)
+    (folder / "work").mkdir()
+    path = os.pathsep.join([str(folder / "code"), *filter(None, sys.path)])
+    variables = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    command: list[Any] = [sys.executable, "-c", RECORDS_OWN, folder / "record.json", how]
+    subprocess.run(command, env=variables, cwd=folder / "work", check=True)
+    found = code_identity.used(Settings(home=folder), folder / "record.json", (folder / "code",), "")
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("name", "text", "clause"), CHANGES, ids=[name for name, *_ in CHANGES])
+def test_what_own_code_reads_finds_or_misses_counts_in_any_layout(
+    own_record: tuple[Path, code_identity.Code], name: str, text: str | None, clause: str
+) -> None:
+    folder, code = own_record
+    path = folder / name
+    new = [one for one in path.parents if not one.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.write_text(text) if text is not None else path.unlink()
+        assert code_identity.changes(Settings(home=folder), code, (folder,)) == [clause] * bool(clause)
+    finally:
+        path.unlink(missing_ok=True)
+        for one in new:
+            one.rmdir()
+        if name in OWN:
+            path.write_text(OWN[name])
+    assert code_identity.changes(Settings(home=folder), code, (folder,)) == []
+
+
+def test_a_variable_counts_where_own_code_reads_it_unless_it_is_a_secret(
+    own_record: tuple[Path, code_identity.Code], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, code = own_record
+    assert set(code.variables) == {"THRESHOLD", "MISSING", "HOME"}
+    again = code_identity.from_json(json.dumps(code_identity.to_json(code)).encode())
+    assert again == code
+    monkeypatch.setenv("THRESHOLD", "2")
+    monkeypatch.setenv("API_TOKEN", "another")
+    monkeypatch.setenv("UNREAD", "2")
+    assert code_identity.changes(Settings(home=folder), code, (folder,)) == ["variable THRESHOLD changed"]
+
+
+def test_a_file_that_is_written_while_a_run_uses_it_is_not_the_one_that_the_run_used(tmp_path: Path) -> None:
+    code = recorded_own(tmp_path, "edit")
+    assert (tmp_path / "code/pack/live.json").read_text() == "22\n"
+    changes = code_identity.changes(Settings(home=tmp_path), code, (tmp_path / "code",))
+    assert changes == ["pack/live.json changed"]
 
 
 def used(settings: Settings, folder: Path, sources: str, **files: str) -> code_identity.Code:

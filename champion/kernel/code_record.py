@@ -4,30 +4,34 @@ Python's audit events name each code object that is executed, each module that i
 The record is a JSON file, written after every cell:
 
 - `files`: path to SHA-256 of the content, as it was when it was used: own modules and scripts, Champion's modules,
-  schemas and SQL, files that own code reads from its own folder or package;
-- `asked`: the top-level names that were asked for, found or not: a file of such a name may take a module's place later.
+  schemas and SQL, and what own code reads below its folders (`own_files`): files, also such as it only names or finds
+  missing, and the listings of folders, whose paths end with a separator;
+- `asked`: the names of modules that were asked for, found or not, those of packages for own packages only: a file of
+  such a name may take a module's place later;
+- `variables`: the variables of the environment that own code reads, and their values.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import site
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from champion.kernel import CODE_RECORD
+from champion.kernel import CODE_RECORD, own_files
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _RESOURCES = tuple(
     f"{root / name}{os.sep}" for root in (_PACKAGE / "_data", _PACKAGE.parent) for name in ("schemas", "sql")
 )
+_WORKSPACE = ("CHAMPION_HOME", "CHAMPION_ARCHIVE", "CHAMPION_LAKE_URI")  # data there is an input of a run
 _COMPILED, _CACHE = ".pyc", f"{os.sep}__pycache__{os.sep}"
+_LISTINGS = frozenset({"os.listdir", "os.scandir"})
 _START_UP = frozenset({"sitecustomize", "usercustomize"})
 _SOURCES = (".py", ".ipynb")  # read by somebody: executed, most likely
 
@@ -39,6 +43,8 @@ def install(environment: Mapping[str, str]) -> CodeRecord | None:
         return None
     record = CodeRecord(Path(target))
     sys.addaudithook(record.hear)
+    sys.meta_path.insert(0, record.modules)
+    record.variables.install()
     record.add_loaded()
     return record
 
@@ -57,11 +63,19 @@ class CodeRecord:
         self._target = target
         self._installed = installed_folders()
         self._package = f"{_PACKAGE}{os.sep}"
+        self._left_out = [
+            os.path.realpath(place) for name in _WORKSPACE if (place := os.environ.get(name, ""))[:1] == "/"
+        ]
         self._work = f"{os.path.realpath(os.curdir)}{os.sep}"  # the run's own folder: what is there, the notebook made
         self._seen: set[str] = set()
         self._asked: set[str] = set()
         self._files: dict[str, str] = {}
-        self._read: set[str] = set()
+        self._read: dict[str, tuple[int, int, int] | None] = {}  # paths, and what they were when they were opened
+        self._digests: dict[str, str] = {}  # of what was read
+        self._searched: tuple[frozenset[str], frozenset[str]] | None = None
+        self._names: set[str] = set()  # of files that own code mentions
+        self.modules = own_files.AskedModules()
+        self.variables = own_files.Variables(self._is_own)
         self._written: set[str] = set()
         self._last = ""
 
@@ -79,6 +93,7 @@ class CodeRecord:
         """Take note of an audit event; never raise, which would stop what is audited."""
         try:
             if event == "exec":
+                self._mentions(arguments[0])
                 self._executed(getattr(arguments[0], "co_filename", ""))
             elif event == "import":
                 self._asked.add(arguments[0].partition(".")[0])
@@ -86,6 +101,8 @@ class CodeRecord:
                     self._executed(arguments[1])
             elif event == "open":
                 self._opened(*arguments)
+            elif event in _LISTINGS:
+                self._listed(arguments[0], sys._getframe(1))  # noqa: SLF001
         except Exception:  # noqa: BLE001, S110 - an incomplete record costs a repeated run, an error would cost this one
             pass
 
@@ -101,15 +118,24 @@ class CodeRecord:
             OSError: it cannot be written.
         """
         files = dict(self._files)
+        roots = self._roots()
         own = [path for path in files if not path.startswith(self._package)]
         folders = {os.path.dirname(path) for path in own}  # noqa: PTH120
-        packages = tuple(path.removesuffix("__init__.py") for path in own if path.endswith(f"{os.sep}__init__.py"))
-        for path in sorted(self._read - self._written):
-            beside = os.path.dirname(path) in folders or path.startswith(packages)  # noqa: PTH120
-            if beside or path.startswith(_RESOURCES) or path.endswith(_SOURCES):
-                files.setdefault(path, _digest(path) or "")
+        self._find_named({one for one in folders if self._is_below(one, roots)})
+        for path in sorted(self._read.keys() - self._written):
+            below = self._is_below(path, roots)
+            beside = os.path.dirname(path) in folders  # noqa: PTH120
+            if below or beside or path.startswith(_RESOURCES) or path.endswith(_SOURCES):
+                digest = self._digest_of_read(path)
+                is_missing = digest == own_files.ABSENT and (not below or path.endswith(_SOURCES))  # as of a traceback
+                files.setdefault(path, "" if is_missing else digest)
+        asked = self._asked | {name for name in self.modules.names if "." not in name}
+        asked |= {name for name in self.modules.names if "." in name and self._is_own_package(name)}
+        for path in self._unexecuted(asked, roots):
+            files.setdefault(path, _digest(path) or "")
         files = {path: digest for path, digest in files.items() if digest and path not in self._written}
-        text = json.dumps({"files": files, "asked": sorted(self._asked)}, sort_keys=True)
+        heard = {"files": files, "asked": sorted(asked), "variables": self.variables.read}
+        text = json.dumps(heard, sort_keys=True)
         if text == self._last:
             return
         part = self._target.with_suffix(".part")
@@ -127,7 +153,7 @@ class CodeRecord:
         if not self._is_recorded(path):
             return
         for place in (path, *map(str, Path(path).parents)):  # a module may be inside of a ZIP archive
-            if digest := _digest(place):
+            if place != os.sep and (digest := _digest(place)):
                 self._files[place] = digest
                 return
 
@@ -142,7 +168,71 @@ class CodeRecord:
         elif whole.endswith(_COMPILED):  # a module without its source
             self._executed(whole)
         elif whole.startswith(_RESOURCES) or self._is_recorded(whole):
-            self._read.add(whole)
+            self._read.setdefault(whole, own_files.stamp(whole))
+
+    def _listed(self, path: Any, frame: Any) -> None:
+        file = own_files.asker(frame)
+        if isinstance(path, str) and file is not None and self._is_own(file):
+            self._read.setdefault(f"{os.path.abspath(path)}{os.sep}", None)  # noqa: PTH100
+
+    def _mentions(self, code: Any) -> None:
+        if self._is_own(code.co_filename):
+            self._names |= own_files.file_names(code)
+
+    def _find_named(self, folders: set[str]) -> None:
+        """Add the files that own code names; search only where there is something new to search for."""
+        outer = {
+            one for one in folders if not any(one != other and own_files.is_below(one, other) for other in folders)
+        }
+        if (searched := (frozenset(outer), frozenset(self._names))) != self._searched:
+            self._searched = searched
+            for path in own_files.named(sorted(outer), self._names, self._left_out):
+                self._read.setdefault(path, own_files.stamp(path))
+
+    def _digest_of_read(self, path: str) -> str:
+        """Return the digest of what was read: as it was then, or none that any file has, where it changed since."""
+        if path not in self._digests:
+            self._digests[path] = _digest(path) or own_files.ABSENT
+        if not path.endswith(os.sep) and os.path.isdir(path):  # noqa: PTH112 - opened as a file, which it is not
+            return ""
+        same = path.endswith(os.sep) or own_files.stamp(path) == self._read[path]
+        return self._digests[path] if same else own_files.CHANGED
+
+    def _roots(self) -> list[str]:
+        """Return the folders of own code: entries of the import path that are not installed, Champion's or a run's."""
+        found = {os.path.abspath(one) for one in sys.path if one}  # noqa: PTH100
+        ours = str(_PACKAGE.parent)
+        return sorted(one for one in found if one != ours and self._is_recorded(f"{one}{os.sep}"))
+
+    def _is_below(self, path: str, roots: list[str]) -> bool:
+        if path.startswith((self._package, *(f"{one}{os.sep}" for one in self._left_out))):
+            return False
+        return any(own_files.is_below(path, root) for root in roots)
+
+    def _is_own(self, name: str) -> bool:
+        """Tell whether code of this file name is a cell or an own module."""
+        if own_files.is_cell(name):
+            return True
+        return not name.startswith("<") and not name.startswith(self._package) and self._is_recorded(name)
+
+    def _is_own_package(self, name: str) -> bool:
+        package = sys.modules.get(name.partition(".")[0])
+        places = [os.path.abspath(one) for one in getattr(package, "__path__", ())]  # noqa: PTH100
+        return any(
+            self._is_recorded(f"{one}{os.sep}") and not f"{one}{os.sep}".startswith(self._package) for one in places
+        )
+
+    def _unexecuted(self, asked: set[str], roots: list[str]) -> Iterator[str]:
+        """Yield the files of modules that were asked for and are not executed, as by `importlib.util.find_spec`."""
+        for root in roots:
+            try:
+                there = {name.partition(".")[0] for name in os.listdir(root)}  # noqa: PTH208
+            except OSError:
+                continue
+            for name in asked:
+                if name.partition(".")[0] in there:
+                    places = (f"{root}{os.sep}{one}" for one in own_files.candidates(name))
+                    yield from [one for one in places if os.path.isfile(one)][:1]  # noqa: PTH113
 
     def _is_recorded(self, path: str) -> bool:
         if path.startswith(self._package):
@@ -151,8 +241,4 @@ class CodeRecord:
 
 
 def _digest(path: str) -> str | None:
-    try:
-        content = Path(path).read_bytes()
-    except OSError:
-        return None
-    return hashlib.sha256(content).hexdigest()
+    return own_files.digest(path)

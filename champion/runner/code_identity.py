@@ -4,11 +4,11 @@ A run is repeated if the code it used has changed, and only then: a file that th
 Python files the syntax tree counts, without docstrings and comments. Files have a label that survives a move:
 
 - `champion/...`, `schemas/...`, `sql/...`: Champion's own files;
-- `own/...`: modules below a folder of PYTHONPATH or beside the notebook, and files they read from their own folder;
+- `own/...`: modules below a folder of PYTHONPATH or beside the notebook, and files and listings that they read there;
 - an absolute path: code from anywhere else, as an editable installation or a script that was run.
 
 Also recorded are the settings whose names that code or the notebook mentions, but for those that only say where things
-are and how much they may take.
+are and how much they may take, and digests of the variables of the environment that own code or the notebook reads.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib.machinery import all_suffixes
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import champion
 from champion import resources
+from champion.kernel import own_files
 from champion.kernel.code_record import installed_folders
+from champion.masking import is_secret_name
 from champion.parsed import parsed
 
 if TYPE_CHECKING:
@@ -48,16 +49,21 @@ _PLACES = frozenset({  # where things are, and how much they may take: the data 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What a run used: digests of files by label, names of modules asked for, values of settings as text."""
+    """What a run used: digests of files by label, names of modules asked for, values of settings as text.
+
+    `variables` are digests of variables of the environment, by name.
+    """
 
     files: Mapping[str, str]
     asked: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the files and settings."""
-        return hashlib.sha256(json.dumps([dict(self.files), dict(self.settings)], sort_keys=True).encode()).hexdigest()
+        """The SHA-256 of the files, settings and variables."""
+        parts = [dict(self.files), dict(self.settings), *([dict(self.variables)] if self.variables else [])]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def not_installed(folders: Sequence[Path]) -> tuple[Path, ...]:
@@ -76,18 +82,25 @@ def used(settings: Settings, record: Path, folders: Sequence[Path], sources: str
         return None
     files, mentioned = {}, _mentions_of_text(sources)
     for name, raw in heard["files"].items():
-        path, label = Path(name), _label(Path(name), folders)
+        path, label = Path(name), _label(Path(name), folders) + ("/" if name.endswith(os.sep) else "")
+        if raw == own_files.ABSENT:
+            files[label] = "" if path.exists() else own_files.ABSENT
+            continue
         content = _content(path)
         same = content is not None and hashlib.sha256(content).hexdigest() == raw
         files[label] = _digest(content, path.suffix) if content is not None and same else ""
         if content is not None and label != _SETTINGS_FILE:
             mentioned |= _mentions(content, path.suffix)
-    return Code(files, tuple(heard["asked"]), _values(settings, mentioned))
+    return Code(files, tuple(heard["asked"]), _values(settings, mentioned), _variables(heard.get("variables", {})))
 
 
 def changes(settings: Settings, before: Code, folders: Sequence[Path]) -> list[str]:
     """Return what of a run's code or settings is different now, as clauses; empty where all is the same."""
-    changed = [label for label, digest in before.files.items() if not digest or _now(label, folders) != digest]
+    changed = [
+        label
+        for label, digest in before.files.items()
+        if not digest or (_now(label, folders) or own_files.ABSENT) != digest
+    ]
     ours = [label for label in changed if label.startswith(("champion/", "schemas/", "sql/"))]
     found = [f"{label.removeprefix(_OWN)} changed" for label in changed if label not in ours]
     found += [f"module {name} is found elsewhere" for name in _taken(before, folders)]
@@ -100,12 +113,18 @@ def changes(settings: Settings, before: Code, folders: Sequence[Path]) -> list[s
         for name, value in before.settings.items()
         if now.get(name) != value
     ]
+    found += [f"variable {name} changed" for name, digest in before.variables.items() if _of_variable(name) != digest]
     return found
 
 
 def to_json(code: Code) -> dict[str, Any]:
     """Return the code as JSON holds it; `from_json` reads it."""
-    return {"files": dict(code.files), "asked": list(code.asked), "settings": dict(code.settings)}
+    return {
+        "files": dict(code.files),
+        "asked": list(code.asked),
+        "settings": dict(code.settings),
+        **({"variables": dict(code.variables)} if code.variables else {}),
+    }
 
 
 def from_json(content: bytes) -> Code | None:
@@ -148,11 +167,11 @@ def _places(label: str, folders: Sequence[Path]) -> Iterator[Path]:
 
 def _taken(before: Code, folders: Sequence[Path]) -> list[str]:
     """Return the modules that the run asked for and that another file of the own folders would be now."""
-    asked, found = set(before.asked), []
-    for name in sorted(asked & {name.partition(".")[0] for folder in folders for name in _listing(folder)}):
+    found = []
+    first_parts = {name.partition(".")[0] for folder in folders for name in _listing(folder)}
+    for name in sorted(one for one in before.asked if one.partition(".")[0] in first_parts):
         for folder in folders:
-            candidates = (f"{name}/__init__.py", *(f"{name}{suffix}" for suffix in all_suffixes()))
-            first = next((one for one in candidates if (folder / one).is_file()), None)
+            first = next((one for one in own_files.candidates(name) if (folder / one).is_file()), None)
             if first is not None:
                 label = _label(folder / first, folders)
                 if label not in before.files and not label.startswith("champion/"):
@@ -170,7 +189,7 @@ def _listing(folder: Path) -> list[str]:
 
 def _content(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return own_files.listing(str(path)) if path.is_dir() else path.read_bytes()
     except OSError:
         return None
 
@@ -235,6 +254,23 @@ def _setting_words() -> Mapping[str, frozenset[str]]:
 def _settings_named(words: set[str]) -> frozenset[str]:
     known = _setting_words()
     return frozenset(name for word in words & known.keys() for name in known[word])
+
+
+def _variables(read: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the digests of variables that the kernel got as this process has them, but for secrets and settings."""
+    inherited = [name for name, value in read.items() if os.environ.get(name) == value]
+    return {
+        name: _of_variable(name)
+        for name in sorted(inherited)
+        if not name.startswith(_PREFIX) and not is_secret_name(name)
+    }
+
+
+def _of_variable(name: str) -> str:
+    value = os.environ.get(name)
+    if value is None:
+        return own_files.ABSENT
+    return hashlib.sha256(f"{name}={value}".encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _values(settings: Settings, names: set[str] | frozenset[str]) -> dict[str, str]:
