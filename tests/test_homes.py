@@ -235,6 +235,22 @@ def test_an_archive_in_the_workspace_moves_along(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_a_workspace_whose_path_ends_like_this_one_is_another(tmp_path: Path) -> None:
+    """A backup mounted at /mnt/srv/ws that is restored to /srv/ws brings the records of the former's servers along."""
+    settings = Settings(home=tmp_path / "home")
+    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+    server = local.start(settings, "prefect", sleeper, {**os.environ, "PREFECT_HOME": f"/mnt{settings.prefect_home}"})
+    record = settings.services / "prefect.json"
+    try:
+        record.write_text(json.dumps({"pid": server.pid, "born": server.born, "port": 1}))  # of an earlier version
+        assert together.stop(settings) == []
+        assert server.alive
+    finally:
+        record.write_text(json.dumps(asdict(server)))
+        together.stop(settings)
+
+
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 def test_a_copy_leaves_the_servers_of_its_original_alone(tmp_path: Path) -> None:
     """`champion stop` ends what was started for this folder: also after it was moved, and never for a copy of it."""
     settings = Settings(home=tmp_path / "original")

@@ -184,6 +184,7 @@ def test_the_login_is_the_owners_and_is_shown_nowhere(pages: Pages) -> None:
         "file://{home}/mlflow",
         "file://{home}/mlflow/artifacts/../../prefect",
         "file://{home}/mlflow/artifacts/%2e%2e/%2e%2e/prefect",
+        "{home}/mlflow/artifacts/%2e%2e/%2e%2e/prefect",
         "file://{home}/mlflow/artifacts/link",
         "file:///etc",
         "file://localhost/etc",
@@ -249,6 +250,76 @@ def test_what_the_database_holds_already_is_not_followed_out(pages: Pages) -> No
     written = pages.ask("POST", f"/ajax-api/2.0/mlflow/upload-artifact?path=folder/x&run_uuid={inside}", content=b"x")
     assert written.status_code == 403
     assert not (settings.prefect_home / "x").exists()
+
+
+def test_paths_tags_and_references_lead_out_nowhere(pages: Pages) -> None:
+    """The ways of MLflow's API that name no location but lead to one: paths, tags of traces, models, references."""
+    settings = pages.settings
+    logins.made(settings)
+    (settings.prefect_home / "traces.json").write_text('{"spans": [], "planted": "champion:"}')
+    outside, shown = settings.prefect_home.as_uri(), []
+
+    def ask(method: str, path: str, **options: Any) -> Any:
+        answer = pages.ask(method, path, **options)
+        shown.append((answer.status_code, f"{method} {path}", answer.text))
+        return answer
+
+    run = runs.find_runs(settings, ["daily"])[0].run_id
+    experiment = pages.ask("GET", f"/api/2.0/mlflow/runs/get?run_id={run}").json()["run"]["info"]["experiment_id"]
+    up = "../" * 5
+    paths = [
+        f"{up}prefect/login",
+        "..%2f" * 5 + "prefect/login",
+        "..%252f" * 5 + "prefect/login",
+        "..%5c" * 5 + "login",
+    ]
+    paths += [
+        str(logins.path(settings)),
+        logins.path(settings).as_uri(),
+        "%2e%2e/" * 5 + "prefect/login",
+        "report.txt/../../",
+    ]
+    model = pages.post("logged-models", experiment_id=experiment, name="theirs").json()["model"]["info"]["model_id"]
+    for path in paths:
+        ask("GET", f"/get-artifact?path={path}&run_uuid={run}")
+        ask("GET", f"/ajax-api/2.0/mlflow/logged-models/{model}/artifacts/files?artifact_file_path={path}")
+        ask("GET", f"/api/2.0/mlflow/artifacts/list?run_id={run}&path={path}")
+        ask("POST", f"/ajax-api/2.0/mlflow/upload-artifact?path={path}x&run_uuid={run}", content=b"theirs")
+    trace = "tr-0123456789abcdef0123456789abcdef"
+    about = {
+        "trace_id": trace,
+        "trace_location": {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment}},
+        "request_time": "2024-01-15T10:00:00Z",
+        "state": "OK",
+    }
+    begun = pages.ask("POST", "/api/3.0/mlflow/traces", json={"trace": {"trace_info": about}})
+    assert begun.status_code == 200, begun.text
+    for tag in ("mlflow.artifactLocation", "mlflow.trace.archiveLocation", "mlflow.trace.spansLocation"):
+        pages.ask("PATCH", f"/api/2.0/mlflow/traces/{trace}/tags", json={"key": tag, "value": outside})
+        for version in ("2.0", "3.0"):
+            ask("GET", f"/ajax-api/{version}/mlflow/get-trace-artifact?request_id={trace}")
+    pages.post("registered-models/create", name="led")
+    for source in (
+        f"runs:/{run}/{up}prefect",
+        f"models:/{model}/{up}prefect",
+        f"models:/{model}",
+        f"runs:/{run}/%2e%2e",
+    ):
+        made = pages.post("model-versions/create", name="led", source=source, run_id=run, model_id=model)
+        version = made.json().get("model_version", {}).get("version", "0")
+        for path in ("login", "..%2f..%2fprefect%2flogin"):
+            ask("GET", f"/model-versions/get-artifact?name=led&version={version}&path={path}")
+    for where in (f"FILE://{settings.prefect_home}", f"{settings.artifacts}/%2e%2e/%2e%2e/prefect", f"{outside};x"):
+        made = pages.post("experiments/create", name=f"z {where}", artifact_location=where)
+        began = pages.post("runs/create", experiment_id=made.json().get("experiment_id", "none"))
+        there = began.json().get("run", {}).get("info", {}).get("run_id", run)
+        ask("GET", f"/get-artifact?path=login&run_uuid={there}")
+        ask("POST", f"/ajax-api/2.0/mlflow/upload-artifact?path=x.txt&run_uuid={there}", content=b"theirs")
+    assert [what for status, what, text in shown if "champion:" in text or status >= 500] == []
+    written = [path for path in settings.home.rglob("*") if path.is_file() and path.read_bytes() == b"theirs"]
+    assert [path for path in written if not path.is_relative_to(settings.artifacts)] == []
+    traces = {status for status, what, _ in shown if "get-trace-artifact" in what}
+    assert traces == {403}, "the tag was set, and where it leads is asked about"
 
 
 def test_a_page_of_another_address_uses_no_login_of_the_browser(pages: Pages) -> None:

@@ -40,8 +40,9 @@ class Locations:
         if parts.query or parts.fragment:
             return False
         if parts.scheme in FILES:
-            path = unquote(parts.path) if parts.scheme else uri
-            return not parts.netloc and os.path.isabs(path) and self.holds_path(path)  # noqa: PTH117
+            paths = {unquote(parts.path), parts.path if parts.scheme else uri}  # MLflow decodes a plain path as well
+            within = all(os.path.isabs(path) and self.holds_path(path) for path in paths)  # noqa: PTH117
+            return not parts.netloc and within
         plain = ".." not in unquote(parts.path).split("/")
         return plain and any(f"{uri.rstrip('/')}/".startswith(f"{root}/") for root in self.roots)
 

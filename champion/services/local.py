@@ -203,8 +203,8 @@ def _is_ours(settings: Settings, server: Server) -> bool:
         environment = psutil.Process(server.pid).environ() if server.alive else {}
     except psutil.Error:
         return False
-    stated = " ".join(environment.get(name, "") for name in _NAMES_HOME)
-    return not server.alive or f"{settings.home}/" in f"{stated}/"
+    stated = [environment.get(name, "").removeprefix("sqlite:///") for name in _NAMES_HOME]
+    return not server.alive or any(f"{place}/".startswith(f"{settings.home}/") for place in stated)
 
 
 def _record(settings: Settings, name: str) -> Path:
