@@ -42,6 +42,10 @@ QUESTIONS = {
     "actions_without_bars": "price-moving corporate actions on instruments without bars",
 }
 """The gates of corporate actions that wait for a person, and what each counts."""
+_LAST_BAR = [
+    pl.col(column).shift(1).over("instrument_id", order_by="trade_date").alias(name)
+    for column, name in (("trade_date", "before"), ("close", "held"))
+]
 GATES = {
     "gate": pl.String(),
     "severity": pl.String(),
@@ -166,12 +170,18 @@ def unadjusted_gaps(bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
     dividend of that size is a gap: prices are not adjusted for dividends. A gap that a person decided on is none.
     `bars` are as traded, with instrument_id, trade_date, open and close.
     """
-    held = pl.col("close").shift(1).over("instrument_id", order_by="trade_date")
-    adjusted = adjust(bars, factors).with_columns(held=held)
+    adjusted = adjust(bars, factors).with_columns(_LAST_BAR)
     wide = ((pl.col("open") / pl.col("held") - 1).abs() > GAP) & ((pl.col("open") - pl.col("held")).abs() > TICKS)
-    decided = factors.filter(pl.col("basis") == "decision").select("instrument_id", session="ex_date")
-    found = adjusted.filter(wide).select("instrument_id", session="trade_date")
-    return found.join(decided, on=["instrument_id", "session"], how="anti")
+    found = adjusted.filter(wide).select("instrument_id", "before", session="trade_date")
+    return found.join(_decided(found, factors, "session"), on=["instrument_id", "session"], how="anti").drop("before")
+
+
+def _decided(gaps: pl.DataFrame, factors: pl.DataFrame, session: str) -> pl.DataFrame:
+    """Return the gaps on which a person decided: its ex-date may be a holiday before the gap's session."""
+    decisions = factors.filter(pl.col("basis") == "decision").select("instrument_id", "ex_date")
+    return gaps.join(decisions, on="instrument_id").filter(
+        (pl.col("before") < pl.col("ex_date")) & (pl.col("ex_date") <= pl.col(session))
+    )
 
 
 def require(verdict: Verdict | pl.DataFrame) -> None:
@@ -363,11 +373,7 @@ def _gaps(judged: Judged) -> pl.DataFrame:
     that the lake lacks the last close is old: a gap is one from both.
     """
     shares = judged.context.filter(pl.col("series").is_in(EQUITY_SERIES))
-    last = {
-        "before": pl.col("trade_date").shift(1).over("instrument_id", order_by="trade_date"),
-        "held": pl.col("close").shift(1).over("instrument_id", order_by="trade_date"),
-    }
-    adjusted = adjust(shares, judged.factors, total_return=True).with_columns(**last)
+    adjusted = adjust(shares, judged.factors, total_return=True).with_columns(_LAST_BAR)
     gap, moved = pl.col("open") / pl.col("prev_close") - 1, (pl.col("open") - pl.col("prev_close")).abs()
     from_held = pl.col("open") / pl.col("held") - 1
     wide = adjusted.join(judged.bars.select("trade_date").unique(), on="trade_date", how="semi").filter(
@@ -376,11 +382,7 @@ def _gaps(judged: Judged) -> pl.DataFrame:
         & (from_held.abs() > judged.limits.gap)
         & (moved > TICKS)
     )
-    moving = judged.factors.filter(pl.col("basis") == "decision").select("instrument_id", "ex_date")
-    explained = wide.join(moving, on="instrument_id").filter(
-        (pl.col("before") < pl.col("ex_date")) & (pl.col("ex_date") <= pl.col("trade_date"))
-    )
-    found = wide.join(explained, on=["instrument_id", "trade_date"], how="anti")
+    found = wide.join(_decided(wide, judged.factors, "trade_date"), on=["instrument_id", "trade_date"], how="anti")
     detail = pl.format("open {}, previous close {}, last bar {}", "open", "prev_close", "before")
     return _found(found, gap, detail)
 

@@ -79,7 +79,8 @@ def _joined(meanings: list[Meaning]) -> Meaning:
 
 
 def _dressed(rng: random.Random, text: str) -> str:
-    case = rng.choices([str, str.upper, str.lower, str.title], [6, 2, 1, 1])[0]
+    ways: list[Callable[[str], str]] = [str, str.upper, str.lower, str.title]
+    case = rng.choices(ways, [6, 2, 1, 1])[0]
     text = case(text)
     if rng.random() < 0.25:
         text = text.replace(" ", "  ", 1)

@@ -317,6 +317,15 @@ def test_a_dividend_of_most_of_the_price_is_a_gap_of_labels() -> None:
     assert quality.unadjusted_gaps(bars((BEFORE, 985.65, 985.65), (EX, 12.2, 12.2)), found)["session"].to_list() == [EX]
 
 
+@pytest.mark.parametrize("decided", [EX, EX - DAY, BEFORE + DAY])
+def test_a_decision_on_a_holiday_is_one_on_the_gap_after_it(decided: date) -> None:
+    priced = bars((BEFORE, 100.0, 100.0), (EX, 50.0, 50.0))
+    market = factors(believed(decided=f"ACME,{decided},1,the market fell,asha"), priced)
+    assert quality.unadjusted_gaps(priced, market).is_empty()
+    early = factors(believed(decided=f"ACME,{BEFORE},1,the market fell,asha"), priced)
+    assert quality.unadjusted_gaps(priced, early)["session"].to_list() == [EX]
+
+
 def test_an_action_on_an_instrument_without_bars_is_named() -> None:
     rows = believed(("Bonus 1:1", EX), ("Dividend Rs 2", EX))
     found = factors(rows, bars((BEFORE, 100.0, 100.0), (EX, 50.0, 50.0), name="NSE:OTHER"))
