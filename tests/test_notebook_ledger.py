@@ -79,7 +79,7 @@ def test_each_run_says_why_it_ran(ran: dict[str, Execution], settings: Settings)
 
 @pytest.mark.parametrize("damage", ["missing", "damaged"])
 def test_a_run_whose_published_result_is_lost_runs_again(folder: Path, settings: Settings, damage: str) -> None:
-    path = notebook(folder, f"lost_{damage}", *SOURCES)
+    path = notebook(folder, f"lost_{damage}", f"n: int = 1\nname: str = {damage!r}", *SOURCES[1:])
     first = run_notebook(settings, path, inputs={"bars": "a" * 64})
     (result,) = (settings.home / "mlflow" / "artifacts").rglob(f"{first.run_id}/artifacts/result/result.json")
     result.unlink() if damage == "missing" else result.write_text("{")
