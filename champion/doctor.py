@@ -34,7 +34,8 @@ _PATIENCE = 10  # seconds an archive or a server may take to answer
 def examine(settings: Settings, only: Collection[str] = ()) -> list[Check]:
     """Return every check of the machine, its packages and the workspace of `settings`, in order of dependence.
 
-    With `only`, just the checks of these names. Stores that do not exist yet are well: the first command that needs one makes it.
+    With `only`, just the checks of these names. Stores that do not exist yet are well: the first command that needs
+    one makes it.
     """
     checks: tuple[tuple[str, Callable[[Settings], Check]], ...] = (
         ("python", _python),
