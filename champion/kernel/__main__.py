@@ -81,8 +81,7 @@ def _application(record: code_record.CodeRecord | None) -> Any:
 
         def init_shell(self) -> None:
             super().init_shell()  # type: ignore[no-untyped-call]
-            if self.shell is not None:
-                _replace_exit(self.shell)
+            _replace_exit(self.shell)
             if record is not None and self.shell is not None:
                 self.shell.events.register("post_run_cell", lambda *_: record.keep())
 
@@ -102,7 +101,7 @@ def _replace_exit(shell: Any) -> None:
         def __call__(self, status: object = None) -> None:
             raise SystemExit(status)
 
-    leave = Leave(shell)
+    leave = Leave(shell)  # type: ignore[no-untyped-call]
     for name in ("exit", "quit"):
         shell.user_ns[name] = shell.user_ns_hidden[name] = leave
 
