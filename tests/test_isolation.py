@@ -234,15 +234,20 @@ def test_a_log_keeps_its_beginning_and_says_where_it_was_cut(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("last", "outcome"),
-    [("# only prose follows", Outcome.SUCCEEDED), ("  ", Outcome.SUCCEEDED), ("print('never')", Outcome.FAILED)],
+    ("leave", "last", "outcome"),
+    [
+        ("import sys; sys.exit(0)", "# only prose follows", Outcome.SUCCEEDED),
+        ("import sys; sys.exit(0)", "  ", Outcome.SUCCEEDED),
+        ("import sys; sys.exit(0)", "print('never')", Outcome.FAILED),
+        ("exit()", "  ", Outcome.SUCCEEDED),
+        ("if n:\n    quit(0)", "print('never')", Outcome.FAILED),
+        ("exit", "print('never')", Outcome.FAILED),
+    ],
 )
 def test_an_exit_before_the_last_cell_is_no_success(
-    workspace: Settings, write: Callable[..., Path], last: str, outcome: Outcome
+    workspace: Settings, write: Callable[..., Path], leave: str, last: str, outcome: Outcome
 ) -> None:
-    done = run_notebook(
-        workspace, write("leaves", "n: int = 1", "import sys; sys.exit(0)", last), raise_on_failure=False
-    )
+    done = run_notebook(workspace, write("leaves", "n: int = 1", leave, last), raise_on_failure=False)
     assert done.outcome is outcome
     if outcome is Outcome.FAILED:
         assert "in cell 2: SystemExit: the cell ended the notebook by sys.exit() before its last cell" in str(
@@ -382,3 +387,11 @@ def test_text_that_is_not_utf8_is_refused_before_anything_starts(
     with pytest.raises(NotebookError, match="lone surrogate"):
         run_notebook(workspace, cell)
     assert list(workspace.runs.glob("*")) == before
+
+
+def test_a_name_that_mlflow_never_takes_is_refused_before_anything_starts(
+    workspace: Settings, write: Callable[..., Path]
+) -> None:
+    """Otherwise the run would wait in the journal for ever."""
+    with pytest.raises(UsageError, match="the experiment has 501 characters, at most 500"):
+        run_notebook(workspace, write("long", "n: int = 1"), experiment="x" * 501)

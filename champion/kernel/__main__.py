@@ -81,10 +81,29 @@ def _application(record: code_record.CodeRecord | None) -> Any:
 
         def init_shell(self) -> None:
             super().init_shell()  # type: ignore[no-untyped-call]
+            _replace_exit(self.shell)
             if record is not None and self.shell is not None:
                 self.shell.events.register("post_run_cell", lambda *_: record.keep())
 
     return IsolatedKernel
+
+
+def _replace_exit(shell: Any) -> None:
+    """Have `exit` and `quit` end the notebook, as `sys.exit` does.
+
+    IPython's own ask a frontend to stop the kernel, which nobody does here: the cells that follow would run.
+    """
+    from IPython.core.autocall import IPyAutocall  # noqa: PLC0415
+
+    class Leave(IPyAutocall):
+        rewrite = False
+
+        def __call__(self, status: object = None) -> None:
+            raise SystemExit(status)
+
+    leave = Leave(shell)  # type: ignore[no-untyped-call]
+    for name in ("exit", "quit"):
+        shell.user_ns[name] = shell.user_ns_hidden[name] = leave
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from champion.tracking import reach, runs
 if TYPE_CHECKING:
     from champion.settings import Settings
 
+_NAME_LENGTH = 500  # characters that MLflow takes for an experiment
 _BEGUN, _ENDED, _ARTIFACTS = "begun.json", "ended.json", "artifacts"
 _RESERVED = 128 * 1024  # bytes
 _PATIENCE = 300
@@ -94,11 +95,16 @@ def begin(
     """Return a new run's entry, opened in MLflow too where it answers; `parent` is what another is `known_as`.
 
     Raises:
-        UsageError: a tag or a parameter is too long, a text is not UTF-8, or Champion does not take the tracking URI.
+        UsageError: a tag, a parameter or the experiment's name is too long, a text is not UTF-8, or Champion does not
+            take the tracking URI.
         ServiceError: the entry cannot be written, so nothing could be said of the run.
     """
     if not is_unicode([experiment, name, parent or "", dict(inputs or {})]):
         raise UsageError(f"run {name!a} in {experiment!a}: a name or input is not UTF-8: convert it")
+    if len(experiment) > _NAME_LENGTH:
+        raise UsageError(
+            f"the name of the experiment has {len(experiment)} characters, at most {_NAME_LENGTH} fit: shorten it"
+        )
     now = datetime.now(UTC)  # a run takes real time, also where the clock is frozen for what it writes
     entry = Entry(
         folder=settings.runs / f"{now:%Y%m%dT%H%M%S}-{token_hex(4)}",
