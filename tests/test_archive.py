@@ -83,6 +83,9 @@ def test_a_redirect_elsewhere_is_not_followed(server: Server, tmp_path: Path) ->
     with pytest.raises(ArchiveUnavailable, match="redirected to http://localhost:9/login, which is not the archive"):
         get(server, tmp_path)
     assert len(server.asked) == 1
+    server.plan(page(b"", 302, Location="http://127.0.0.1:99999999/"))
+    with pytest.raises(ArchiveUnavailable, match="which is not the archive"):
+        get(server, tmp_path)
 
 
 def test_a_redirect_on_the_same_host_is_followed_but_not_in_circles(server: Server, tmp_path: Path) -> None:

@@ -338,3 +338,23 @@ def test_the_commands_repair_and_begin(workspace: Settings) -> None:
     assert Path(begun["kept"]).exists()
     today = promotion.history(workspace)[-1].at.date() + timedelta(days=1)
     assert (promotion.champion_on(workspace, today) or promotion.history(workspace)[0]).version == 2
+
+
+def test_a_workspace_that_was_moved_away_from_its_store_is_still_anchored(made: Settings, tmp_path: Path) -> None:
+    """A store in SQLite outside the workspace names the ledger by its workspace's folder: the one it left counts."""
+    database = tmp_path / "mlflow.db"
+    shutil.copy(store.sqlite_file(made.tracking), database)
+    first = Settings(home=tmp_path / "first", archive=made.archive, tracking_uri=f"sqlite:///{database}")
+    promotion.promote(first, 1, YES, reason="first")
+    promotion.promote(first, 3, YES, reason="better")
+    first.home.rename(tmp_path / "second")
+    moved = first.model_copy(update={"home": tmp_path / "second"})
+    assert standing.damage(moved) is None
+    file = moved.home / "promotions.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:-2]))
+    assert "the rest is missing" in str(standing.damage(moved))
+    copy = first.model_copy(update={"home": tmp_path / "copy"})
+    shutil.copytree(moved.home, copy.home)
+    (copy.home / "home.json").write_text(json.dumps([str(moved.home)]))
+    assert standing.damage(copy) is None, "a copy's ledger is another one"

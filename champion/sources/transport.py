@@ -266,7 +266,11 @@ def _pour(name: str, chunks: Iterable[bytes], into: BinaryIO, max_bytes: int) ->
 
 def _check_host(url: str, target: httpx.URL) -> None:
     asked, found = urlsplit(url), urlsplit(str(target))
-    if _host(found) != _host(asked) and (found.scheme, found.netloc) != ("https", asked.hostname):
+    try:
+        is_other = _host(found) != _host(asked)
+    except ValueError:  # a port that is none
+        is_other = True
+    if is_other and (found.scheme, found.netloc) != ("https", asked.hostname):
         raise ArchiveUnavailable(
             f"{url}: redirected to {found.scheme}://{found.netloc}{found.path}, which is not the archive: "
             "a login, consent or error page? Open the address in a browser; nothing is kept"

@@ -15,9 +15,11 @@ import json
 import sqlite3
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from champion import homes
 from champion.errors import ModelError, ServiceError
 from champion.parsed import parsed
 from champion.tracking import reach, registry, relocation, store
@@ -79,7 +81,8 @@ def is_required(settings: Settings) -> bool:
 def _tag(settings: Settings) -> str | None:
     name = _name(settings)
     if _is_sqlite(settings):
-        return _asked(settings, _TAGS, name)
+        names = (name, *(_of_home(one) for one in _left(settings)))
+        return next((value for one in names if (value := _asked(settings, _TAGS, one)) is not None), None)
     reach.require(settings)
     found = store.prepare(settings).search_registered_models(f"name='{registry.MODEL}'")
     return next((one.tags[name] for one in found if name in one.tags), None)
@@ -89,7 +92,18 @@ def _name(settings: Settings) -> str:
     """Return the tag's name: a store in SQLite that several workspaces use has one for the ledger of each."""
     if is_required(settings):
         return _TAG
-    return f"{_TAG}.{hashlib.sha256(str(settings.home).encode()).hexdigest()[:12]}"
+    return _of_home(str(settings.home))
+
+
+def _of_home(home: str) -> str:
+    return f"{_TAG}.{hashlib.sha256(home.encode()).hexdigest()[:12]}"
+
+
+def _left(settings: Settings) -> list[str]:
+    """Return the folders that this workspace was moved away from, the last first; a copy has left none."""
+    if is_required(settings):
+        return []
+    return [one for one in reversed(homes.former(settings.home)) if not Path(one).exists()]
 
 
 def _is_sqlite(settings: Settings) -> bool:
