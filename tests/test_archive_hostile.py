@@ -165,8 +165,9 @@ def test_a_linked_list_of_actions_stays_out_of_staging(tmp_path: Path, through: 
     secret = tmp_path / "secret.csv"
     secret.write_text("Plant3d\n")
     (lists / "CF-CA-equities-01-01-2024-to-31-01-2024.csv").symlink_to(secret)
-    (folder / "CF-CA-equities-01-01-2024-to-31-01-2024.csv").symlink_to(secret)
-    settings = Settings(home=tmp_path / "home", archive=str(folder), lists=str(lists) if through == "lists" else None)
+    (other := tmp_path / "other").mkdir()
+    own, archive = (str(folder), str(other)) if through == "lists" else (None, str(folder))
+    settings = Settings(home=tmp_path / "home", archive=archive, lists=own)
     with pytest.raises(ArchiveUnavailable, match="leads out"):
         actions.refresh(settings)
     assert Lake(settings.lake).sessions("normalized_corporate_actions") == []
