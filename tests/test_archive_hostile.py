@@ -175,6 +175,17 @@ def test_a_linked_list_of_actions_stays_out_of_staging(tmp_path: Path, through: 
     assert files == []
 
 
+def test_a_linked_file_of_decisions_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "mirror"
+    (folder / "corporates").mkdir(parents=True)
+    secret = tmp_path / "secret.csv"
+    secret.write_text("Plant3d\n")
+    (folder / "corporates" / "decisions.csv").symlink_to(secret)
+    settings = Settings(home=tmp_path / "home", archive=str(folder))
+    with pytest.raises(ArchiveUnavailable, match="leads out"):
+        actions.decision_files(settings)
+
+
 def test_a_pipe_in_the_place_of_a_file_is_no_file(tmp_path: Path) -> None:
     file = _mirror(tmp_path / "mirror")
     file.unlink()

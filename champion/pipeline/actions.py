@@ -35,7 +35,7 @@ from champion.pipeline.lists import Refreshed, absent, kept_lists
 from champion.settings import Settings
 from champion.sources import actions as lists, decisions
 from champion.sources.archive import Archive, Staged, set_aside
-from champion.sources.transport import canonical
+from champion.sources.transport import MAX_BYTES, Folder, canonical
 
 PATTERN = "corporates/CF-CA-equities-*.csv"
 _KEY = ["instrument_id", "ex_date", "kind"]
@@ -86,10 +86,15 @@ def refresh(settings: Settings) -> Refreshed:
 
 
 def decision_files(settings: Settings) -> list[Path]:
-    """Return the files of decisions that exist: beside the lists, and in the workspace."""
+    """Return the files of decisions that exist: beside the lists, and in the workspace.
+
+    Raises:
+        ArchiveUnavailable: a link leads from one of them out of its folder.
+    """
     places = [folder for folder in (_folder(settings.lists or settings.archive), settings.home) if folder is not None]
-    found = {path.resolve(): path for folder in places if (path := folder / decisions.PATH).is_file()}
-    return list(found.values())
+    names = {folder: Folder(folder, MAX_BYTES).names(str(decisions.PATH)) for folder in dict.fromkeys(places)}
+    found = {(folder / name).resolve(): folder / name for folder, each in names.items() for name in each}
+    return [path for path in found.values() if path.is_file()]
 
 
 def decision_file(settings: Settings) -> Path:
