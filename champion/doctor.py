@@ -10,7 +10,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
@@ -31,10 +31,11 @@ _SHOWN = 3
 _PATIENCE = 10  # seconds an archive or a server may take to answer
 
 
-def examine(settings: Settings) -> list[Check]:
+def examine(settings: Settings, only: Collection[str] = ()) -> list[Check]:
     """Return every check of the machine, its packages and the workspace of `settings`, in order of dependence.
 
-    Stores that do not exist yet are well: the first command that needs one makes it.
+    With `only`, just the checks of these names. Stores that do not exist yet are well: the first command that needs
+    one makes it.
     """
     checks: tuple[tuple[str, Callable[[Settings], Check]], ...] = (
         ("python", _python),
@@ -57,7 +58,7 @@ def examine(settings: Settings) -> list[Check]:
         ("artifacts", _artifacts),
         ("prefect", _prefect),
     )
-    return [looked(name, partial(check, settings)) for name, check in checks]
+    return [looked(name, partial(check, settings)) for name, check in checks if not only or name in only]
 
 
 def _python(_: Settings) -> Check:

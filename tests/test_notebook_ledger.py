@@ -77,6 +77,26 @@ def test_each_run_says_why_it_ran(ran: dict[str, Execution], settings: Settings)
     assert runs.get(settings, ran["input"].run_id).tags["champion.reason"] == ran["input"].reason
 
 
+@pytest.mark.parametrize("damage", ["missing", "damaged"])
+def test_a_run_whose_published_result_is_lost_runs_again(folder: Path, settings: Settings, damage: str) -> None:
+    path = notebook(folder, f"lost_{damage}", f"n: int = 1\nname: str = {damage!r}", *SOURCES[1:])
+    first = run_notebook(settings, path, inputs={"bars": "a" * 64})
+    (result,) = (settings.home / "mlflow" / "artifacts").rglob(f"{first.run_id}/artifacts/result/result.json")
+    result.unlink() if damage == "missing" else result.write_text("{")
+    again = run_notebook(settings, path, inputs={"bars": "a" * 64})
+    assert again.outcome is Outcome.SUCCEEDED
+    assert again.reason == f"because the published result of run {first.run_id} is missing or damaged"
+    assert again.metrics["n"] == 1
+    assert run_notebook(settings, path, inputs={"bars": "a" * 64}).outcome is Outcome.SKIPPED
+
+
+def test_a_run_that_published_nothing_is_not_repeated(folder: Path, settings: Settings) -> None:
+    path = notebook(folder, "silent", *SOURCES[:2])
+    run_notebook(settings, path, inputs={"bars": "a" * 64})
+    again = run_notebook(settings, path, inputs={"bars": "a" * 64})
+    assert (again.outcome, again.values) == (Outcome.SKIPPED, {})
+
+
 def test_a_run_keeps_what_it_ran_with(ran: dict[str, Execution], settings: Settings) -> None:
     run = runs.get(settings, ran["input"].run_id)
     assert run.tags["champion.python"].startswith("3.")

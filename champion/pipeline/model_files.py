@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from champion import files, homes
@@ -27,7 +28,7 @@ _TRAIN = (
     "restore mlflow/artifacts from a backup; or `champion train --force` and `champion models promote VERSION --force "
     "--reason WHY`: the lost model cannot be made again under its number"
 )
-_DELETE = "restore mlflow/artifacts from a backup, or delete the version on MLflow's pages: it can never be champion again"
+_DELETE = "restore mlflow/artifacts from a backup, or delete the version on MLflow's pages: it cannot be champion again"
 _VERSIONS = """
     select v.version, coalesce(v.storage_location, v.source), r.artifact_uri,
         (select value from model_version_tags t where t.name = v.name and t.version = v.version and t.key = ?)
@@ -54,18 +55,29 @@ def check(settings: Settings) -> Check:
             runs = database.execute(_RUNS).fetchall()
     except sqlite3.Error as error:
         return Check(_NAME, "failed", f"{path} cannot be read: {error}", "restore mlflow/ from a backup")
-    where, champion = _Place(settings), anchor.alias(settings)
+    where = _Place(settings)
+    return _versions_check(settings, where, versions) or _runs_check(where, runs, len(versions))
+
+
+def _versions_check(settings: Settings, where: _Place, versions: list[tuple[Any, ...]]) -> Check | None:
+    """Return what is wrong with the files of versions, the champion's first; None where all are there."""
+    champion = anchor.alias(settings)
     by_version = {version[0]: list(_of_version(where, *version)) for version in versions}
-    if wrong := [reason for number in sorted(by_version, key=champion.__ne__) for reason in by_version[number]]:
-        if champion is not None and by_version.get(champion):
-            return Check(_NAME, "failed", _shown(wrong), _TRAIN)
-        return Check(_NAME, "warning", _shown(wrong), _DELETE)
+    wrong = [reason for number in sorted(by_version, key=champion.__ne__) for reason in by_version[number]]
+    if not wrong:
+        return None
+    if champion is not None and by_version.get(champion):
+        return Check(_NAME, "failed", _shown(wrong), _TRAIN)
+    return Check(_NAME, "warning", _shown(wrong), _DELETE)
+
+
+def _runs_check(where: _Place, runs: list[tuple[str, str]], versions: int) -> Check:
     lost = [f"run {run_id}" for run_id, location in runs if where.lacks(location, _CODE)]
     if lost:
         found = f"{quantity(len(lost), 'run has', 'runs have')} no artifacts any more: {_shown(lost)}"
         remedy = "restore mlflow/artifacts from a backup; without them those runs are repeated when they are asked for"
         return Check(_NAME, "warning", found, remedy)
-    return Check(_NAME, "ok", f"{quantity(len(versions), 'version')}, {quantity(len(runs), 'run')}, files as recorded")
+    return Check(_NAME, "ok", f"{quantity(versions, 'version')}, {quantity(len(runs), 'run')}, files as recorded")
 
 
 class _Place:

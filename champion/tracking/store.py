@@ -175,17 +175,22 @@ class _Prepared:
         """Tell whether the store is ready; versions before 0.3.0 wrote the folder in which the file lay then."""
         said = _said(marker)
         before = self.own and homes.of_marker(said) is not None and said.endswith(self.text.removeprefix("mlflow.db"))
-        return (said == self.text or before) and (self.file is None or self.file.exists())
+        return (said == self.text or before) and (self.file is None or _has_content(self.file))
 
     def require_no_loss(self, marker: Path) -> None:
-        """Do nothing unless the store was ready and is gone: an empty one in its place would hide the loss."""
+        """Do nothing unless the store was ready and is gone or empty: a new one in its place would hide the loss."""
         said = _said(marker)
         known = said == self.text or (self.own and homes.of_marker(said) is not None)
-        if known and self.file is not None and not self.file.exists():
+        if known and self.file is not None and not _has_content(self.file):
             raise ServiceError(
-                f"the tracking store {self.file} was here and is gone: bring it back, or delete {marker} to begin an "
-                "empty one"
+                f"the tracking store {self.file} was here and is gone or empty: bring it back, or delete {marker} to "
+                "begin an empty one"
             )
+
+
+def _has_content(file: Path) -> bool:
+    """Tell whether a file is there and not empty: SQLite takes an empty one for a new database."""
+    return file.exists() and file.stat().st_size > 0
 
 
 def _said(marker: Path) -> str:
