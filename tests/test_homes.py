@@ -210,7 +210,7 @@ def test_a_workspace_whose_store_is_lost_after_a_move_does_not_begin_an_empty_on
     home = tmp_path / "home"
     shutil.copytree(original.home, home)
     (home / "mlflow" / "mlflow.db").unlink()
-    with pytest.raises(ServiceError, match="was here and is gone: bring it back"):
+    with pytest.raises(ServiceError, match="was here and is gone or empty: bring it back"):
         store.prepare(Settings(home=home))
     assert homes.former(home) == [str(original.home)]
 

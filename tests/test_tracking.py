@@ -89,7 +89,7 @@ def test_a_store_that_was_there_and_is_gone_is_no_empty_store(tmp_path: Path) ->
     marker = tmp_path / "mlflow" / "prepared"
     marker.parent.mkdir()
     marker.write_text(f"{settings.tracking} mlflow {metadata.version('mlflow')}\n")
-    with pytest.raises(ServiceError, match=rf"is gone: bring it back, or delete {marker}"):
+    with pytest.raises(ServiceError, match=rf"is gone or empty: bring it back, or delete {marker}"):
         store.prepare(settings)
     assert not (tmp_path / "mlflow" / "mlflow.db").exists()
 

@@ -63,8 +63,10 @@ class Gap:
         return f"{self.dataset}: {quantity(len(self.sessions), 'session')}, {span}: {self.reason}"
 
 
-def gaps(settings: Settings, today: date) -> list[Gap]:
+def gaps(settings: Settings, today: date, *, files: bool = True) -> list[Gap]:
     """Return what is missing in staging and lake as of `today`; nothing where all layers agree.
+
+    Without `files`, the sizes of data files are left to a caller that hashes them.
 
     Raises:
         LakeError: a manifest is damaged.
@@ -73,18 +75,21 @@ def gaps(settings: Settings, today: date) -> list[Gap]:
     found = [gap for filling in _BY_RAW.values() for gap in _of_publication(layers, filling)]
     found += [gap for name in layers.feature_datasets for gap in _of_features(layers, name)]
     found += _of_scores(layers)
-    found += [gap for name in contracts.names() for gap in _files(layers, name)]
+    found += [gap for name in contracts.names() for gap in _files(layers, name)] if files else []
     named = {gap.dataset for gap in found if gap.lost}
     return [*found, *(gap for gap in _emptied(layers) if gap.dataset not in named)]
 
 
 def damages(settings: Settings, today: date) -> list[Damage]:
-    """Return the gaps that lose rows of the lake, as its damage; what is not made yet, or not in staging, is none."""
+    """Return the gaps that lose rows of the lake, as its damage; what is not made yet, or not in staging, is none.
+
+    Damaged files are not among them: `Lake.verify` hashes each.
+    """
     root = settings.lake
     folders = {name: layout.dataset_folder(root, contracts.load(name)) for name in contracts.names()}
     return [
         Damage(folders[gap.dataset], gap.found.partition(": ")[2], gap.remedy)
-        for gap in gaps(settings, today)
+        for gap in gaps(settings, today, files=False)
         if gap.lost
     ]
 
