@@ -52,10 +52,10 @@ def examine(settings: Settings, only: Collection[str] = ()) -> list[Check]:
         ("layers", layers.check),
         ("warehouse", warehouse_check.check),
         ("tracking", _tracking),
+        ("artifacts", _artifacts),  # before those that open the store, which brings its locations here
         ("champion", _champion),
         ("models", model_files.check),
         ("runs", run_check.check),
-        ("artifacts", _artifacts),
         ("prefect", _prefect),
     )
     return [looked(name, partial(check, settings)) for name, check in checks if not only or name in only]
