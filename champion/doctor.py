@@ -274,14 +274,15 @@ def _prefect(settings: Settings) -> Check:
 
     if settings.prefect_api_url:
         return _answers("prefect", f"{settings.prefect_api_url}/health", "start it, or mend CHAMPION_PREFECT_API_URL")
+    login = logins.kept(settings)
+    if login and logins.path(settings).stat().st_mode & _OTHERS:
+        remedy = f"chmod 600 {logins.path(settings)}"
+        return Check("prefect", "warning", "others may read the login of its server", remedy)
     if settings.prefect_database is None and (wrong := databases.prefect_problem(settings)):
         is_damaged = (settings.prefect_home / "prefect.db").exists()
         remedy = "restore prefect/ from a backup; or `champion stop`, move it away, and the next flow starts without it"
         return Check("prefect", "failed" if is_damaged else "warning", wrong, remedy)
-    server, login = prefect.running(settings), logins.kept(settings)
-    if login and logins.path(settings).stat().st_mode & _OTHERS:
-        remedy = f"chmod 600 {logins.path(settings)}"
-        return Check("prefect", "warning", "others may read the login of its server", remedy)
+    server = prefect.running(settings)
     if server is None:
         return Check("prefect", "ok", "not running; the first flow starts it")
     if local.answers(f"{server.api}/admin/version"):

@@ -285,7 +285,7 @@ def test_no_command_line_shows_a_secret(demo: dict[str, Any], settings: Settings
     assert demo
     assert prefect.running(settings) is not None
     lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
-    assert any("prefect server start" in line for line in lines)
+    assert any("prefect_server server start" in line for line in lines)
     hidden = ("Plant3d", _made_login(settings))
     assert [line for line in lines if any(secret in line for secret in hidden)] == []
 

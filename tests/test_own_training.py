@@ -148,9 +148,9 @@ def test_the_doctor_names_own_features_that_an_earlier_version_built(lake: Lake)
         assert lake.write(contract, first, rows, inputs, group)
     named = own_features.check(settings)
     assert named.state == "warning"
-    assert named.found == "1 sessions of ideas:MIXED are outdated, 2024-06-20 to 2024-06-20"
+    assert named.found == "1 outdated session of ideas:MIXED, 2024-06-20 to 2024-06-20"
     unnamed = own_features.check(Settings(home=lake.root.parent))
-    assert unnamed.found.startswith("features_mixed: an earlier version built 1 sessions, 2024-06-20 to 2024-06-20")
+    assert unnamed.found.startswith("features_mixed: an earlier version built 1 session, 2024-06-20 to 2024-06-20")
     assert "champion features START END --feature-set module:NAME" in unnamed.remedy
     build_features(lake, first, END, feature_set="ideas:MIXED")
     assert own_features.check(settings).state == own_features.check(Settings(home=lake.root.parent)).state == "ok"

@@ -76,6 +76,7 @@ settings, port = Settings(), local.port(None, "")
 api = f"http://{local.HOST}:{port}/api"
 variables = {**os.environ, **prefect.environment(settings, api), "PREFECT_UI_API_URL": api}
 variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = settings.prefect_database
+settings.prefect_home.mkdir(mode=0o700, parents=True, exist_ok=True)
 command = [sys.executable, "-m", "champion.startup", "prefect", "server", "start"]
 command += ["--host", local.HOST, "--port", str(port)]
 server = local.start(settings, prefect.NAME, command, variables, port)

@@ -168,7 +168,7 @@ def keeps_contract(contract: Contract, row: pl.DataFrame) -> bool:
     rules = [row.select(contracts.rule_expression(text)).item() for text in contract.rules.values()]
     keeps = all(math.isfinite(value) for value in numbers) and all(rules)
     if not keeps:
-        with pytest.raises(ContractError, match=r"NaN or infinity|is false in 1 rows"):
+        with pytest.raises(ContractError, match=r"NaN or infinity|is false in 1 row"):
             contract.require_kept(row)
     return keeps
 

@@ -261,6 +261,6 @@ def test_the_lake_refuses_a_score_that_is_nan_and_keeps_what_it_had(tmp_path: Pa
     assert lake.write(name, DAY, good, {"bars": "1"})
     with pytest.raises(ContractError, match=r"NaN or infinity in \{'value': 1\}"):
         lake.write(name, DAY, bad, {"bars": "2"})
-    with pytest.raises(ContractError, match=r"gate_is_named \(gate <> ''\) is false in 1 rows"):
+    with pytest.raises(ContractError, match=r"gate_is_named \(gate <> ''\) is false in 1 row"):
         lake.write(name, DAY, good.with_columns(gate=pl.lit("")), {"bars": "3"})
     assert_frame_equal(lake.scan(name).collect(), good)

@@ -92,14 +92,14 @@ alter table champion_market.normalized_index_ohlc add constraint if not exists n
 
 alter table champion_market.normalized_corporate_actions add constraint if not exists numbers_are_known check
     ifNull(isFinite(price_factor), true) and ifNull(isFinite(volume_factor), true) and ifNull(isFinite(amount), true)
-    and ifNull(isFinite(face_value), true);
+    and ifNull(isFinite(face_value), true) and ifNull(isFinite(percent), true);
 
 alter table champion_market.normalized_symbol_master add constraint if not exists numbers_are_known check
     ifNull(isFinite(face_value), true) and ifNull(isFinite(paid_up_value), true);
 
 alter table champion_market.normalized_adjustment_factors add constraint if not exists numbers_are_known check
     ifNull(isFinite(price_factor), true) and ifNull(isFinite(volume_factor), true)
-    and ifNull(isFinite(prev_close), true);
+    and ifNull(isFinite(prev_close), true) and ifNull(isFinite(gap), true);
 
 alter table champion_market.quality_findings add constraint if not exists numbers_are_known check
     ifNull(isFinite(value), true);
