@@ -66,7 +66,8 @@ class Front(BaseHTTPRequestHandler):
             bound = {name.removeprefix("param_"): value for name, value in sent.items() if name.startswith("param_")}
             text = body.decode()
             if killed := re.match(r"kill query where query_id = '([^']+)'", text):  # the engine chooses its own ids
-                text, bound = "kill query where query = {text:String} async", {"text": self.asked.get(killed[1], "")}
+                asked = self.asked.get(killed[1], "").replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
+                text, bound = "kill query where query = {text:String} async", {"text": asked}  # parameters come escaped
             self.asked[sent.get("query_id", "")] = text
             return bytes(self.engine.query(text, "TabSeparated", params=bound).bytes())
         with NamedTemporaryFile() as file:
