@@ -23,7 +23,7 @@ from champion.identity import Lineage
 from champion.normalize import instrument_id
 from champion.purposes import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ, WITHOUT_QUANTITY, Action, parse_purpose
 
-VERSION = "2"  # raise it when the meaning of the output changes: committed lists are then made anew
+VERSION = "2"  # raise it when the meaning of the output changes: committed lists are then made again
 ACTIONS = "normalized_corporate_actions"
 EXCHANGE = "NSE"
 DECISIONS = "champion_decisions"

@@ -74,7 +74,7 @@ def _checked(own: pl.DataFrame, feature: Feature) -> None:
 def _columns(own: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
     expressions = [each.expression.alias(each.name) for each in features if each.kernel is None]
     asked = own.lazy().with_columns(expressions).select(e.name for e in features if e.kernel is None)
-    made = asked.collect(engine="in-memory")  # the streaming engine starts running sums anew in the middle of a column
+    made = asked.collect(engine="in-memory")  # the streaming engine restarts running sums in the middle of a column
     kernels = dict.fromkeys(each.kernel for each in features if each.kernel is not None)
     together = [kernel.compute(own, [e.name for e in features if e.kernel is kernel]) for kernel in kernels]
     return pl.concat([made, *together], how="horizontal").select(pl.col(e.name).cast(e.dtype) for e in features)
