@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import lru_cache
 from pathlib import Path, PosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -308,14 +308,19 @@ def _ask_guards() -> None:
         guard()
 
 
-@cache
 def _store(bucket: str) -> S3Store:
+    """Return the client of a bucket: one for each state of the variables obstore reads, so that a change counts."""
+    return _client(bucket, tuple(sorted((name, text) for name, text in os.environ.items() if name.startswith("AWS_"))))
+
+
+@lru_cache(maxsize=16)
+def _client(bucket: str, variables: tuple[tuple[str, str], ...]) -> S3Store:
     try:
         from obstore.store import S3Store  # noqa: PLC0415
     except ImportError as error:
         raise UsageError("a lake on s3:// needs obstore: pip install obstore") from error
 
-    plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"true", "1"}
+    plain = dict(variables).get("AWS_ALLOW_HTTP", "").lower() in {"true", "1"}
     return S3Store(
         bucket,
         client_options={"allow_http": plain, "timeout": _REQUEST, "connect_timeout": _CONNECT},

@@ -25,7 +25,7 @@ from champion.pipeline.ingest import ingest
 from champion.pipeline.score import score_session
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive, publish
-from champion.tracking import promotion
+from champion.tracking import promotion, registry
 from champion.warehouse import adjustments, migrations
 
 hypothesis.settings.register_profile("suite", derandomize=True, deadline=None, database=None)
@@ -94,8 +94,12 @@ def known(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setti
 
 
 @pytest.fixture(scope="session")
-def modelled(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The known workspace with features, two versions of the model, a champion and its scores; tests only read it."""
+def modelled(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The known workspace with features, two versions of the model, a champion and its scores; tests only read it.
+
+    At the end of the session it must hold what it held at first: tests of other files that ran before or after in the
+    same process would otherwise see what one test added.
+    """
     made = known.model_copy(update={"home": tmp_path_factory.mktemp("modelled") / "home"})
     shutil.copytree(known.home, made.home)
     lake = Lake(made.lake)
@@ -105,7 +109,21 @@ def modelled(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setti
     promotion.promote(made, 1, promotion.Decision(promote=False, reasons=("a test",)), reason="a test", force=True)
     for session in lake.sessions("features_equity_indicators", SCORED_FROM, END):
         assert score_session(made, session).written
-    return made
+    before = _content(made)
+    yield made
+    assert _content(made) == before, "a test changed the shared workspace; it must copy it first"
+
+
+def _content(made: Settings) -> dict[str, object]:
+    """Return what a workspace with models holds: lake, versions, alias, ledger and runs."""
+    lake = Lake(made.lake)
+    return {
+        "lake": {name: lake.digest(name) for name in contracts.names() if lake.sessions(name)},
+        "versions": [(version.number, version.run_id, version.tags) for version in registry.versions(made)],
+        "champion": registry.alias_of(made, registry.CHAMPION),
+        "promotions": (made.home / "promotions.jsonl").read_bytes(),
+        "runs": sorted(str(path.relative_to(made.home)) for path in made.home.glob("mlflow/artifacts/*/*")),
+    }
 
 
 @pytest.fixture

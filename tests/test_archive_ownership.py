@@ -16,7 +16,7 @@ import pytest
 import s3_server
 from polars.testing import assert_frame_equal
 
-from champion import contracts, objects
+from champion import contracts
 from champion.errors import LakeError, UsageError
 from champion.files import sha256
 from champion.lake import Lake, ownership, seal
@@ -168,7 +168,6 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with s3_server.running(tmp_path_factory.mktemp("s3")) as variables, pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(name, value)
-        objects.path(f"s3://{s3_server.BUCKET}/ready").write_bytes(b"")  # which makes the bucket
         yield
 
 

@@ -34,7 +34,7 @@ def workspace(modelled: Settings, tmp_path_factory: pytest.TempPathFactory) -> S
     lake = Lake(home / "lake")
     sessions = lake.sessions("normalized_equity_ohlc")
     quality.record(lake, sessions[0], sessions[-1], quality.check(lake, sessions[0], sessions[-1]))
-    return Settings(home=home, archive=modelled.archive, tracking_uri=modelled.tracking)
+    return Settings(home=home, archive=modelled.archive)
 
 
 @pytest.mark.timeout(1800)

@@ -42,7 +42,6 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     with s3_server.running(tmp_path_factory.mktemp("s3")) as variables, pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(name, value)
-        objects.path(f"s3://{s3_server.BUCKET}/ready").write_bytes(b"")  # which makes the bucket
         yield variables
 
 
@@ -254,3 +253,14 @@ def test_from_published_files_to_training_and_warehouse(
     assert {result.route for result in loaded} == {"s3"}, "the engine reads the store itself"
     assert warehouse.sql(away, "select count() as n from champion_market.equity_ohlc")["n"].item() == bars.height
     assert not (away.home / "lake").exists(), "nothing of the lake is on this disk"
+
+
+def test_the_store_is_the_one_the_variables_name_now(s3: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that was made before a variable changed must not be used after it."""
+    place = objects.path(f"s3://{s3_server.BUCKET}/{uuid.uuid4().hex}")
+    place.write_bytes(b"here")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+    with pytest.raises(LakeError, match="refused or did not answer"):
+        place.read_bytes()
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3["AWS_SECRET_ACCESS_KEY"])
+    assert place.read_bytes() == b"here"

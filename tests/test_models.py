@@ -35,10 +35,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy i
 
 @pytest.fixture
 def workspace(modelled: Settings, tmp_path: Path) -> Settings:
-    """The lake and the versions of the shared workspace, with a ledger of the test's own."""
-    (tmp_path / "lake").symlink_to(modelled.lake)
-    shutil.copy(modelled.home / "promotions.jsonl", tmp_path)
-    return Settings(home=tmp_path, archive=modelled.archive, tracking_uri=modelled.tracking)
+    """A copy of the shared workspace, which a test may change: a new version in the shared one fails other tests."""
+    shutil.copytree(modelled.home, tmp_path / "home")
+    return Settings(home=tmp_path / "home", archive=modelled.archive)
 
 
 def test_two_models_are_weighed_session_by_session(modelled: Settings) -> None:
@@ -175,9 +174,9 @@ def test_a_champion_that_learnt_too_long_ago_is_refused(modelled: Settings) -> N
         score.score_session(modelled.model_copy(update={"model_sessions": 5}), last)
 
 
-def test_nothing_is_scored_with_a_file_that_is_not_the_champion_s(modelled: Settings, workspace: Settings) -> None:
-    path = registry.file_of(modelled, 1)
-    session, content = Lake(modelled.lake).sessions(score.PREDICTIONS)[-1], path.read_bytes()
+def test_nothing_is_scored_with_a_file_that_is_not_the_champion_s(workspace: Settings) -> None:
+    path = registry.file_of(workspace, 1)
+    session, content = Lake(workspace.lake).sessions(score.PREDICTIONS)[-1], path.read_bytes()
     path.write_bytes(pickle.dumps(Recipe("logistic")))
     try:
         with pytest.raises(ModelError, match=r"version 1: .*not the file that was registered"):
