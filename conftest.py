@@ -11,9 +11,9 @@ from warehouse_rows import FRAMES, JANUARY, NORMALIZED, SESSIONS
 from champion import contracts, warehouse, workspace
 from champion.lake import Lake
 from champion.settings import Settings
-from champion.warehouse import adjustments
+from champion.warehouse import adjustment_cache
 
-ASKING = frozenset({"champion.workspace", "champion.pipeline.adjusted"})
+ASKING = frozenset({"champion.workspace", "champion.pipeline.ingest.adjusted_bars"})
 """The modules whose examples read the workspace; all others make what they need."""
 
 
@@ -27,7 +27,7 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     with warehouse.writer(made) as client:
         warehouse.migrate(client)
         warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, bars, "docstrings")
-        adjustments.refresh(client)
+        adjustment_cache.refresh(client)
     return made
 
 

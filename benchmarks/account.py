@@ -10,7 +10,7 @@ from pathlib import Path
 from meter import Cost, Finished
 
 WORK, NOTEBOOKS, MLFLOW, PREFECT, PYTHON, OTHER = "work", "notebooks", "MLflow", "Prefect", "Python", "not explained"
-_WORK = ("champion.pipeline.", "champion.metrics.", "champion.training.")
+_WORK = ("champion.pipeline.", "champion.modeling.metrics.", "champion.modeling.training.")
 _NOTEBOOK_PACKAGES = frozenset({"papermill", "nbclient", "nbformat", "nbconvert", "jupyter_client", "jupyter_core"})
 
 
@@ -66,7 +66,7 @@ def attribute(done: Finished, command: Seen, kernels: list[Seen], client: Cost) 
     parts = [
         Part("the work, wherever it ran", WORK, _over([command, *kernels], _starts(*_WORK))),
         *_of_kernels(command, kernels),
-        Part("supervisor: HTML of the notebooks", NOTEBOOKS, command.total(_starts("champion.runner.page."))),
+        Part("supervisor: HTML of the notebooks", NOTEBOOKS, command.total(_starts("champion.runner.html_report."))),
         Part("supervisor: hashes of code and packages", NOTEBOOKS, command.total(_starts("champion.runner.identity."))),
         Part("supervisor: imports of notebook libraries", NOTEBOOKS, command.total(_imports(_NOTEBOOK_PACKAGES))),
         Part("command: imports of mlflow", MLFLOW, command.total(_imports({"mlflow"}))),

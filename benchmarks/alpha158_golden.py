@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 from alpha158 import Qlib
 
 from champion.lake import Lake
-from champion.pipeline.bars import equity_bars
-from champion.pipeline.fetch import fetch, staged
-from champion.pipeline.identify import identify
-from champion.pipeline.ingest import ingest
-from champion.pipeline.lineage import refresh
+from champion.pipeline.ingest.bars import equity_bars
+from champion.pipeline.ingest.fetch import fetch, staged
+from champion.pipeline.ingest.ingest import ingest
+from champion.pipeline.ingest.rename_instruments import rename_instruments
+from champion.pipeline.ingest.symbol_changes import refresh
 from champion.settings import Settings
 from champion.simulate import publish
 
@@ -68,7 +68,7 @@ def simulated(folder: Path) -> pl.DataFrame:
     fetch(settings, START, END)
     refresh(settings)
     ingest(Lake(settings.lake), staged(settings, START, END)).require_complete()
-    identify(settings).require_complete()
+    rename_instruments(settings).require_complete()
     bars = equity_bars(Lake(settings.lake)).select(_ID, "trade_date", *_PRICES, "volume", "turnover").collect()
     sessions = bars["trade_date"].unique().sort().head(SESSIONS)
     kept = bars.filter(pl.col("trade_date").is_in(sessions.implode()))

@@ -9,14 +9,14 @@ from multiprocessing.synchronize import Event as Flag
 from pathlib import Path
 
 from champion import contracts
-from champion.files import sha256
+from champion.base.atomic_files import sha256
 from champion.lake import Lake
-from champion.pipeline import actions, lineage, masters, quality
-from champion.pipeline.build import build_features
-from champion.pipeline.datasets import PUBLICATIONS
-from champion.pipeline.fetch import fetch, staged
-from champion.pipeline.identify import identify
-from champion.pipeline.ingest import ingest
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.ingest import corporate_actions, quality, symbol_changes, symbol_master
+from champion.pipeline.ingest.datasets import PUBLICATIONS
+from champion.pipeline.ingest.fetch import fetch, staged
+from champion.pipeline.ingest.ingest import ingest
+from champion.pipeline.ingest.rename_instruments import rename_instruments
 from champion.settings import Settings
 from champion.sources.publications import Publication
 
@@ -34,10 +34,10 @@ def backfill(
     lake = Lake(settings.lake)
     steps: list[Callable[[], object]] = [
         lambda: fetch(settings, start, end, publications=publications),
-        lambda: lineage.refresh(settings),
+        lambda: symbol_changes.refresh(settings),
         lambda: ingest(lake, staged(settings, start, end, publications)).require_complete(),
-        lambda: identify(settings).require_complete(),
-        lambda: (masters.refresh(settings), actions.refresh(settings)),
+        lambda: rename_instruments(settings).require_complete(),
+        lambda: (symbol_master.refresh(settings), corporate_actions.refresh(settings)),
         lambda: quality.record(lake, start, end, quality.check(lake, start, end)),
         lambda: build_features(lake, start, end),
     ]

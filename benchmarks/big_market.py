@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from champion import contracts
-from champion.envelope import envelope, session_close_expr
+from champion.market.envelope import envelope, session_close_expr
 
 BARS, FEATURES, FACTORS = "normalized_equity_ohlc", "features_equity_indicators", "normalized_adjustment_factors"
 _SATURDAY = 5

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from proof import adjustment, files, formats, instruments, judged, listed, mirror, purposes, speed, stages
 from proof.page import Section
 
-from champion import clock
+from champion.base import clock
 from champion.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,13 +16,12 @@ from pathlib import Path
 
 import polars as pl
 
-from champion import universe
-from champion.labels import forward_return
 from champion.lake import Lake
-from champion.pipeline import learn
-from champion.pipeline.action_questions import unadjusted_gaps
-from champion.pipeline.actions import known_factors
-from champion.pipeline.adjusted import adjusted_bars
+from champion.modeling import universe
+from champion.modeling.labels import forward_return
+from champion.pipeline.ingest.adjusted_bars import adjusted_bars
+from champion.pipeline.ingest.corporate_actions import known_factors, unadjusted_gaps
+from champion.pipeline.models import frames
 
 _ID = "instrument_id"
 _BEFORE, _AFTER = timedelta(days=120), timedelta(days=45)
@@ -57,11 +56,11 @@ def _year(lake: Lake, start: date, end: date, asked: argparse.Namespace) -> tupl
     """Return the labels of a year below the limit, how many were left out, and how many are known."""
     columns = ["instrument_id", "symbol", "trade_date", "series", "open", "high", "low", "close", "volume", "turnover"]
     bars = adjusted_bars(lake, start - _BEFORE, end + _AFTER, columns=columns)
-    chosen = learn._members(lake, bars, universe.find(asked.universe))  # noqa: SLF001 - the very universe of training
+    chosen = frames._members(lake, bars, universe.find(asked.universe))  # noqa: SLF001 - the very universe of training
     factors = known_factors(lake)
     gaps = unadjusted_gaps(lake, start - _BEFORE, end + _AFTER, factors)
     labels = (
-        forward_return(bars, asked.horizon, learn.LAG, gaps)
+        forward_return(bars, asked.horizon, frames.LAG, gaps)
         .join(chosen, on=[_ID, "trade_date"], how="semi")
         .filter(pl.col("trade_date").is_between(start, end))
     )

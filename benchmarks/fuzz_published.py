@@ -13,21 +13,27 @@ import polars as pl
 from fuzz_mutations import Mutation, mutated, mutated_json, mutated_zip
 from papermill.translators import PythonTranslator
 
-from champion import actions, contracts, masters, resources, universe, workspace
-from champion.contracts import catalog, contract, released, samples
-from champion.files import write_bytes
-from champion.identity import Lineage
+from champion import contracts, workspace
+from champion.base import package_data
+from champion.base.atomic_files import write_bytes
+from champion.contracts import catalog, compatibility, contract, samples
 from champion.magic import named_in, split_target
-from champion.pipeline.datasets import FILLINGS, Filling
-from champion.pipeline.session import Provenance, take_apart
-from champion.purposes import parse_purpose
+from champion.market import symbol_master
+from champion.market.actions import corporate_actions
+from champion.market.actions.action_text import parse_purpose
+from champion.market.identity.symbol_history import SymbolHistory
+from champion.modeling import universe
+from champion.pipeline.ingest.datasets import DATASET_SPECS, DatasetSpec
+from champion.pipeline.ingest.parse_file import Provenance, parse_file
 from champion.runner import notebook, parameters
 from champion.simulate import publish
-from champion.sources import actions as lists, container, masters as equity_lists, transport
+from champion.sources import actions as lists, container, masters as equity_lists
 from champion.sources.container import check_signature
-from champion.sources.patience import Patience, retry_after
+from champion.sources.download import transport
+from champion.sources.download.retry_policy import RetryPolicy, retry_after
 from champion.sources.publications import BSE_BHAVCOPY
-from champion.warehouse import queries, statements
+from champion.warehouse import queries
+from champion.warehouse.engine import statements
 
 SESSION = date(2024, 7, 2)
 _READ_AT = datetime(2024, 7, 2, 14, tzinfo=UTC)
@@ -79,7 +85,7 @@ def targets(folder: Path, archive: Path) -> list[Target]:
 
 
 def _bhavcopies(archive: Path) -> list[Target]:
-    found = {filling.publication.name: filling for filling in FILLINGS}
+    found = {filling.publication.name: filling for filling in DATASET_SPECS}
     bhavcopy, delivery, indices = (found[name] for name in ("bhavcopy", "delivery", "index closes"))
     packed = _all(archive, "BhavCopy_NSE_CM*20240702*.zip") + _all(archive, "cm02JUL2024*.zip")
     older = [text.replace(b"2024-06-03", b"2024-07-02") for text in _inside(archive, "BhavCopy_NSE_CM*20240603*.zip")]
@@ -98,10 +104,10 @@ def _bhavcopies(archive: Path) -> list[Target]:
     ]
 
 
-def _taken(name: str, filling: Filling) -> Callable[[bytes], object]:
+def _taken(name: str, filling: DatasetSpec) -> Callable[[bytes], object]:
     def read(content: bytes) -> object:
         origin = Provenance(SESSION, name, sha256(content).hexdigest(), _READ_AT)
-        found = take_apart(content, origin, filling)
+        found = parse_file(content, origin, filling)
         return found.normalized.height > 0, frozenset(found.quarantine["reasons"].explode().str.slice(0, 12))
 
     return read
@@ -137,19 +143,19 @@ def _action_list() -> bytes:
 
 def _shares(content: bytes) -> object:
     rows = equity_lists.parse_equity_list("EQUITY_L.csv", content)
-    origin = masters.MasterOrigin(equity_lists.SOURCE, "0" * 64, _READ_AT)
-    return masters.normalize(rows, Lineage(), origin).height > 0
+    origin = symbol_master.MasterOrigin(equity_lists.SOURCE, "0" * 64, _READ_AT)
+    return symbol_master.normalize(rows, SymbolHistory(), origin).height > 0
 
 
 def _corporate(content: bytes) -> object:
     rows = lists.parse_actions("CF-CA.csv", content)
     covers = lists.span("CF-CA.csv", rows) or (SESSION, SESSION)
-    origin = actions.ListOrigin(lists.SOURCE, "0" * 64, _READ_AT, covers)
-    return frozenset(actions.as_known(actions.normalize(rows, Lineage(), origin))["kind"])
+    origin = corporate_actions.ListOrigin(lists.SOURCE, "0" * 64, _READ_AT, covers)
+    return frozenset(corporate_actions.as_known(corporate_actions.normalize(rows, SymbolHistory(), origin))["kind"])
 
 
 def _changes(content: bytes) -> object:
-    known = Lineage.of(lists.parse_symbol_changes("symbolchange.csv", content))
+    known = SymbolHistory.of(lists.parse_symbol_changes("symbolchange.csv", content))
     return known.name("LTIM", SESSION), known.symbol("LTI", SESSION), len(known.changes) > 0
 
 
@@ -162,7 +168,7 @@ def _span(content: bytes) -> object:
 
 
 def _contracts(folder: Path) -> list[Target]:
-    schemas = resources.folder("schemas")
+    schemas = package_data.folder("schemas")
     seeds = [path.read_bytes() for path in sorted(schemas.glob("*.avsc")) if "alpha158" not in path.name]
     sampled = contracts.load("raw_equity_ohlc")
     record = samples.path(schemas, sampled)
@@ -176,7 +182,7 @@ def _contracts(folder: Path) -> list[Target]:
 
 def _contract(folder: Path, content: bytes) -> object:
     file = folder / "raw_equity_ohlc_v1.avsc"
-    write_bytes(folder / "released" / file.name, (resources.folder("schemas") / file.name).read_bytes())
+    write_bytes(folder / "released" / file.name, (package_data.folder("schemas") / file.name).read_bytes())
     write_bytes(file, _renamed(content))
     found = contract.parse(catalog.read(file), 1)
     empty = pl.DataFrame(schema=found.polars_schema)
@@ -185,7 +191,7 @@ def _contract(folder: Path, content: bytes) -> object:
     return (
         shape,
         bool(found.groups),
-        frozenset(change.what for one in released.compare(folder) for change in one.changes),
+        frozenset(change.what for one in compatibility.compare(folder) for change in one.changes),
     )
 
 
@@ -202,7 +208,7 @@ def _sample(file: Path, content: bytes) -> object:
 
 
 def _notebooks(folder: Path) -> list[Target]:
-    books = [path.read_bytes() for path in sorted(resources.folder("notebooks").glob("*.ipynb"))[:8]]
+    books = [path.read_bytes() for path in sorted(package_data.folder("notebooks").glob("*.ipynb"))[:8]]
     cells = [_CELL.encode(), b"session: date\nmodel: Optional[str] = None", b'a: "int" = 1; b = [1]; c = {"x": 1.5}']
     return [
         Target("notebook file", books, lambda content: _notebook(folder / "book.ipynb", content), mutated_json, 3),
@@ -237,7 +243,7 @@ def _values(content: bytes) -> object:
 
 
 def _texts() -> list[Target]:
-    named = [path.read_bytes() for path in sorted((resources.folder("sql") / "queries").glob("*.sql"))]
+    named = [path.read_bytes() for path in sorted((package_data.folder("sql") / "queries").glob("*.sql"))]
     urls = [b"https://nsearchives.nseindia.com/a", b"file:///srv/nse", b"/srv/nse", b"http://[::1]:80/x?y#z"]
     moments = [b"120", b"Wed, 21 Oct 2015 07:28:00 GMT"]
     filters = [each.text.encode() for each in universe.UNIVERSES.values()]
@@ -268,7 +274,7 @@ def _sql(content: bytes) -> object:
 def _address(content: bytes) -> object:
     text = content.decode("utf-8", "surrogateescape")
     transport.canonical(text)
-    return type(transport.connect(text, Patience(), 1)).__name__
+    return type(transport.connect(text, RetryPolicy(), 1)).__name__
 
 
 def _all(archive: Path, pattern: str) -> list[bytes]:

@@ -13,21 +13,22 @@ from typing import Any
 from fuzz_mutations import mutated, mutated_json, mutated_lines
 from fuzz_published import SESSION, Target
 
-from champion import clock, contracts, report
-from champion.cli import console
-from champion.files import write_bytes
+from champion import contracts, report
+from champion.base import clock
+from champion.base.atomic_files import write_bytes
+from champion.cli.terminal import console
 from champion.lake import Lake, layout, metadata, sweep
-from champion.pipeline.fetch import fetch, staged
-from champion.pipeline.ingest import ingest
-from champion.services import local
+from champion.pipeline.ingest.fetch import fetch, staged
+from champion.pipeline.ingest.ingest import ingest
+from champion.services import managed_process
 from champion.settings import Settings
-from champion.sources import records
-from champion.sources.absent import Absent
-from champion.sources.archive import find_staged, set_aside
+from champion.sources.download import staging_records
+from champion.sources.download.archive import find_staged, set_aside
+from champion.sources.download.negative_cache import NegativeCache
+from champion.sources.download.staging import Staging
+from champion.sources.download.transport import canonical
 from champion.sources.publications import BHAVCOPY
-from champion.sources.staging import Staging
-from champion.sources.transport import canonical
-from champion.tracking import books, journal, ledger
+from champion.tracking import ledger_storage, promotion_ledger, run_spool
 from champion.warehouse import backup
 
 _BARS = "normalized_equity_ohlc"
@@ -101,7 +102,7 @@ def _staging(settings: Settings) -> list[Target]:
     record = (root / path).with_suffix(".json")
     whole, known = record.read_bytes(), (root / "archive.json").read_bytes()
     said = {"2024-06-01": {"asked_at": "2024-06-10T10:00:00+00:00", "archive": "https://a", "paths": ["x", "y"]}}
-    absent = Absent(root, "https://a", "bhavcopy")
+    absent = NegativeCache(root, "https://a", "bhavcopy")
     bytes_of = (root / path).read_bytes()
 
     def read_record() -> object:
@@ -110,7 +111,7 @@ def _staging(settings: Settings) -> list[Target]:
         if found is not None and found.path.parent not in {(root / path).parent for path in BHAVCOPY.paths(SESSION)}:
             raise AssertionError(f"a record led out of its folder: {found.path}")
         Staging(root, canonical(settings.archive)).find([path], SESSION)
-        kept = list(records.everything(root))
+        kept = list(staging_records.everything(root))
         if found is not None:
             set_aside(found, BHAVCOPY.paths(SESSION))
         return len(kept), found is None
@@ -139,7 +140,7 @@ def _staging(settings: Settings) -> list[Target]:
 
 def _tracking(settings: Settings) -> list[Target]:
     lines = [_line(number, kind, state) for number, kind, state in _DECISIONS]
-    book = books.local(settings)
+    book = ledger_storage.local(settings)
     folder = settings.runs / "20240702T100000-0a0b0c0d"
     begun = {"experiment": "e", "name": "n", "parameters": {"a": "1"}, "tags": {"t": "1"}, "inputs": {}, "parent": None}
     begun |= {"started": "2024-07-02T10:00:00+00:00", "run_id": None}
@@ -148,13 +149,17 @@ def _tracking(settings: Settings) -> list[Target]:
 
     def read_ledger(content: bytes) -> object:
         write_bytes(book.path, _resealed(content))
-        found = ledger.read(book)
-        told = ledger.on_date(found, SESSION), ledger.pending(found), ledger.next_decision(found) > 0
-        return len(found), len(ledger.champions(found)), told[0] is None, told[1] is None
+        found = promotion_ledger.read(book)
+        told = (
+            promotion_ledger.on_date(found, SESSION),
+            promotion_ledger.pending(found),
+            promotion_ledger.next_decision(found) > 0,
+        )
+        return len(found), len(promotion_ledger.champions(found)), told[0] is None, told[1] is None
 
     def read_journal() -> object:
-        found = [(ledger_entry, journal.ended(ledger_entry)) for ledger_entry in journal.entries(settings)]
-        return len(found), [(journal.abandoned(entry), how is None) for entry, how in found]
+        found = [(ledger_entry, run_spool.ended(ledger_entry)) for ledger_entry in run_spool.entries(settings)]
+        return len(found), [(run_spool.abandoned(entry), how is None) for entry, how in found]
 
     seeds = {"begun": json.dumps(begun).encode(), "ended": json.dumps(ended).encode()}
     for name, content in seeds.items():
@@ -231,7 +236,7 @@ def _backup(place: Path) -> object:
 
 
 def _server(settings: Settings) -> object:
-    found = local.recorded(settings, "mlflow")
+    found = managed_process.recorded(settings, "mlflow")
     return found is None, found is not None and found.alive
 
 

@@ -14,21 +14,25 @@ import nbformat
 import polars as pl
 from meter import Cost
 
-from champion import canaries, metrics, training
-from champion.estimators import Recipe
 from champion.lake import Lake
-from champion.pipeline import build, fetch as archive, learn, load as warehouse, promote, quality, register
-from champion.pipeline.bars import BARS
-from champion.pipeline.datasets import Filling, filling
-from champion.pipeline.ingest import ingest
-from champion.pipeline.session import Provenance, take_apart
+from champion.modeling import leakage_checks, metrics, training
+from champion.modeling.estimators import Recipe
+from champion.modeling.splits import PurgedWalkForward
+from champion.modeling.universe import find
+from champion.pipeline.feature_store import build
+from champion.pipeline.ingest import fetch as archive, quality
+from champion.pipeline.ingest.bars import BARS
+from champion.pipeline.ingest.datasets import DatasetSpec, dataset_spec
+from champion.pipeline.ingest.ingest import ingest
+from champion.pipeline.ingest.parse_file import Provenance, parse_file
+from champion.pipeline.maintenance import load_warehouse as warehouse
+from champion.pipeline.models import evaluate, frames, register
 from champion.runner import run_notebook
 from champion.settings import Settings
-from champion.sources.archive import Staged
-from champion.splits import PurgedWalkForward
+from champion.sources.download.archive import Staged
 from champion.tracking import runs, store
-from champion.universe import find
-from champion.warehouse import client, migrations
+from champion.warehouse import migrations
+from champion.warehouse.engine import client
 
 FETCH, INGEST = "fetch to staging (files)", "ingest: zip to raw and normalized lake"
 HORIZON, COST_BPS, MODEL, UNIVERSE = 5, 10.0, "logistic", find("liquid")  # as the training notebook has them
@@ -105,13 +109,13 @@ def _through_warehouse(settings: Settings, start: date, end: date, quality_from:
     return [*clock.stages, *_loads(settings, start, end, flow)]
 
 
-def _taken_apart(files: list[archive.Received]) -> int:
-    return sum(_row_count(received.file, filling(received.publication)) for received in files)
+def _taken_apart(files: list[archive.FetchedFile]) -> int:
+    return sum(_row_count(received.file, dataset_spec(received.publication)) for received in files)
 
 
-def _row_count(file: Staged, fills: Filling) -> int:
+def _row_count(file: Staged, fills: DatasetSpec) -> int:
     origin = Provenance(file.session, file.name, file.sha256, file.fetched_at)
-    return take_apart(file.path.read_bytes(), origin, fills).row_count
+    return parse_file(file.path.read_bytes(), origin, fills).row_count
 
 
 def _migrate(settings: Settings) -> None:
@@ -129,11 +133,11 @@ def _loads(settings: Settings, start: date, end: date, flow: str) -> list[Stage]
 
 
 def _train(lake: Lake, start: date, end: date) -> tuple[Trained, list[Stage]]:
-    clock, inputs, recipe = _Clock("train"), learn.inputs(), Recipe(MODEL)
-    splitter = PurgedWalkForward(horizon=HORIZON, lag=learn.LAG)
+    clock, inputs, recipe = _Clock("train"), frames.inputs(), Recipe(MODEL)
+    splitter = PurgedWalkForward(horizon=HORIZON, lag=frames.LAG)
     frame = clock.time(
         "training frame",
-        lambda: learn.training_frame(lake, start, end, horizon=HORIZON, universe=UNIVERSE),
+        lambda: frames.training_frame(lake, start, end, horizon=HORIZON, universe=UNIVERSE),
         len,
     )
     result = clock.time(
@@ -142,9 +146,9 @@ def _train(lake: Lake, start: date, end: date) -> tuple[Trained, list[Stage]]:
         lambda done: int(done.metrics["train_rows"]),
     )
     clock.time("its IC, quantiles, returns", lambda: _evaluate(result), lambda _: result.out_of_sample.height)
-    clock.time("canary: shuffled labels", lambda: canaries.shuffled(frame, recipe, inputs, splitter))
-    clock.time("canary: each input alone", lambda: canaries.implausible(frame, inputs, HORIZON))
-    clock.time("canary: inputs made anew", lambda: learn.inputs_anew(lake, [end], universe=UNIVERSE), len)
+    clock.time("canary: shuffled labels", lambda: leakage_checks.shuffled_label_check(frame, recipe, inputs, splitter))
+    clock.time("canary: each input alone", lambda: leakage_checks.implausible_inputs(frame, inputs, HORIZON))
+    clock.time("canary: inputs made anew", lambda: frames.recompute_inputs(lake, [end], universe=UNIVERSE), len)
     return Trained(result, frame), clock.stages
 
 
@@ -156,8 +160,8 @@ def _evaluate(result: training.TrainingResult) -> None:
 
 def _score(lake: Lake, session: date, trained: Trained, flow: str) -> list[Stage]:
     def scores() -> pl.DataFrame:
-        frame = learn.scoring_frame(lake, session, universe=UNIVERSE)
-        return training.score(trained.result.estimator, frame, learn.inputs())
+        frame = frames.scoring_frame(lake, session, universe=UNIVERSE)
+        return training.score(trained.result.estimator, frame, frames.inputs())
 
     clock = _Clock(flow)
     clock.time("scores of one session, in memory", scores, len)
@@ -183,15 +187,15 @@ def single_costs(settings: Settings, trained: Trained) -> dict[str, Cost]:
 
 def _register(settings: Settings, trained: Trained, folder: Path) -> bool:
     run_id = runs.open_run(settings, "equity-price-prediction", "benchmark")
-    table = folder / promote.OUT_OF_SAMPLE
+    table = folder / evaluate.OUT_OF_SAMPLE
     table.parent.mkdir(parents=True)
     trained.result.out_of_sample.write_parquet(table)
     runs.log_files(settings, run_id, folder)
     runs.close_run(settings, run_id, "succeeded", trained.result.metrics)
     made = register.register_challenger(
-        settings, trained.result, trained.frame, register.Task(UNIVERSE, HORIZON, learn.LAG), run_id=run_id
+        settings, trained.result, trained.frame, register.Task(UNIVERSE, HORIZON, frames.LAG), run_id=run_id
     )
-    return bool(promote.consider(settings, made.number, reason="benchmark", force=True)["promoted"])
+    return bool(evaluate.evaluate_and_promote(settings, made.number, reason="benchmark", force=True)["promoted"])
 
 
 def _record(settings: Settings, folder: Path, times: int = 1) -> None:

@@ -28,7 +28,7 @@ import psutil
 from meter import print_table
 
 from champion.lake import Lake
-from champion.runner.guard import MARK
+from champion.runner.process_control import MARK
 from champion.services import prefect
 from champion.settings import Settings
 

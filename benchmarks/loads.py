@@ -19,10 +19,10 @@ import meter
 import polars as pl
 
 from champion import contracts, warehouse
-from champion.lake import Lake, data
-from champion.pipeline.load import load
+from champion.lake import Lake, data_file
+from champion.pipeline.maintenance.load_warehouse import load
 from champion.settings import Settings
-from champion.warehouse import routes
+from champion.warehouse import insert_paths
 
 LAST = date(2025, 12, 31)
 NAME = big_market.BARS
@@ -54,7 +54,7 @@ def into_the_lake(folder: Path, year: pl.DataFrame, days: list[date]) -> list[tu
     for compression in ("snappy", "zstd"):
         path = folder / f"{compression}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        _, cost = meter.measured(lambda path=path, c=compression: data.write(path, contract, year, c))  # type: ignore[misc]
+        _, cost = meter.measured(lambda path=path, c=compression: data_file.write_data_file(path, contract, year, c))  # type: ignore[misc]
         found.append((f"lake: one file of a year, {compression}, flushed and hashed", year.height, cost))
     by_day = {key[0]: frame for key, frame in year.partition_by(contract.session, as_dict=True).items()}
     lake = Lake(folder / "days")
@@ -82,7 +82,7 @@ def into_the_warehouse(folder: Path, year: pl.DataFrame, days: list[date]) -> li
         ways: dict[str, Any] = {"file(), one file of a year": one_file, "file(), day files": files, "Arrow": ()}
         for what, given in ways.items():
             client.command(f"create table staging_bench as {NAME}")
-            insert: Callable[[], str] = lambda given=given: routes.insert(  # type: ignore[misc]  # noqa: E731
+            insert: Callable[[], str] = lambda given=given: insert_paths.insert(  # type: ignore[misc]  # noqa: E731
                 client, contract, "staging_bench", year, given
             )
             _, cost = meter.measured(insert)

@@ -27,24 +27,24 @@ from backfill import backfill
 from numpy.typing import NDArray
 from scipy.stats import beta, rankdata, t as student
 
-from champion import canaries, metrics, training
-from champion.estimators import Recipe
 from champion.lake import Lake
-from champion.pipeline import learn
-from champion.pipeline.datasets import PUBLICATIONS
-from champion.pipeline.promote import CANARY, consider
-from champion.pipeline.register import Task, register_challenger
+from champion.modeling import leakage_checks, metrics, training
+from champion.modeling.estimators import Recipe
+from champion.modeling.splits import PurgedWalkForward
+from champion.modeling.universe import find
+from champion.pipeline.ingest.datasets import PUBLICATIONS
+from champion.pipeline.models import frames
+from champion.pipeline.models.evaluate import CANARY, evaluate_and_promote
+from champion.pipeline.models.register import Task, register_challenger
 from champion.settings import Settings
 from champion.simulate import publish
 from champion.simulate.market import MARKET_VOLATILITY, MEMORY, REVERSAL, SECTOR_VOLATILITY
 from champion.simulate.universe import build
-from champion.splits import PurgedWalkForward
 from champion.tracking import promotion, runs
 from champion.tracking.promotion import Rules
-from champion.universe import find
 
 START, END, INSTRUMENTS, HORIZON = date(2023, 1, 2), date(2024, 6, 28), 60, 5
-SPLITTER = PurgedWalkForward(4, HORIZON, HORIZON, lag=learn.LAG)
+SPLITTER = PurgedWalkForward(4, HORIZON, HORIZON, lag=frames.LAG)
 UNIVERSE = find("all")
 PLANTED = 0.5
 WORTHLESS = 50  # score sets a seed that last, and as many that are drawn anew each session
@@ -74,15 +74,15 @@ def one(seed: int, signal: float, folder: Path) -> Found:
     archive = publish(folder / "archive", instruments=INSTRUMENTS, start=START, end=END, seed=seed, signal=signal)
     settings = Settings(home=folder / "home", archive=str(archive.root))
     backfill(settings, START, END, publications=PUBLICATIONS[:1])  # bars are all that a model here learns from
-    lake, inputs, recipe = Lake(settings.lake), learn.inputs(), Recipe("logistic", seed=seed)
-    frame = learn.training_frame(lake, START, END, horizon=HORIZON, universe=UNIVERSE)
+    lake, inputs, recipe = Lake(settings.lake), frames.inputs(), Recipe("logistic", seed=seed)
+    frame = frames.training_frame(lake, START, END, horizon=HORIZON, universe=UNIVERSE)
     result = training.fit(frame, recipe, inputs, SPLITTER)
     sessions = frame["trade_date"].unique().sort()
-    anew = learn.inputs_anew(lake, [sessions[len(sessions) // 2], sessions[-1]], universe=UNIVERSE)
-    heard = canaries.Canaries(
-        canaries.shuffled(frame, recipe, inputs, SPLITTER),
-        canaries.implausible(frame, inputs, HORIZON),
-        canaries.ahead(frame, anew, inputs),
+    anew = frames.recompute_inputs(lake, [sessions[len(sessions) // 2], sessions[-1]], universe=UNIVERSE)
+    heard = leakage_checks.LeakageChecks(
+        leakage_checks.shuffled_label_check(frame, recipe, inputs, SPLITTER),
+        leakage_checks.implausible_inputs(frame, inputs, HORIZON),
+        leakage_checks.lookahead_check(frame, anew, inputs),
     )
     decision = _decided(settings, result, frame, folder, canary=heard.passed)
     planted, reachable = truth(seed, signal)
@@ -102,9 +102,9 @@ def _decided(
     result.out_of_sample.write_parquet(tables / "out_of_sample.parquet")
     runs.log_files(settings, run_id, folder / "result", "result")
     runs.close_run(settings, run_id, "succeeded", metrics={CANARY: float(canary)})
-    task = Task(UNIVERSE, HORIZON, learn.LAG)
+    task = Task(UNIVERSE, HORIZON, frames.LAG)
     version = register_challenger(settings, result, frame, task, run_id=run_id)
-    return bool(consider(settings, version.number)["promoted"])
+    return bool(evaluate_and_promote(settings, version.number)["promoted"])
 
 
 def fooled(out_of_sample: pl.DataFrame, seed: int) -> tuple[int, int]:
@@ -141,12 +141,12 @@ def truth(seed: int, signal: float, sessions: int = 4000) -> tuple[float, float]
         common = beta * MARKET_VOLATILITY * rng.normal()
         total[day] = common + SECTOR_VOLATILITY * rng.normal(size=sector.max() + 1)[sector] + own[day]
     known, seen = [], []
-    for day in range(MEMORY, sessions - HORIZON - learn.LAG, HORIZON):
+    for day in range(MEMORY, sessions - HORIZON - frames.LAG, HORIZON):
         ahead = list(own[day - MEMORY + 1 : day + 1])
-        for _ in range(learn.LAG + HORIZON):  # what is expected: the same equation without its shocks
+        for _ in range(frames.LAG + HORIZON):  # what is expected: the same equation without its shocks
             ahead.append(-pull * np.sum(ahead[-MEMORY:], axis=0))
-        expected = np.sum(ahead[MEMORY + learn.LAG :], axis=0)
-        came = rankdata(total[day + 1 + learn.LAG : day + 1 + learn.LAG + HORIZON].sum(axis=0))
+        expected = np.sum(ahead[MEMORY + frames.LAG :], axis=0)
+        came = rankdata(total[day + 1 + frames.LAG : day + 1 + frames.LAG + HORIZON].sum(axis=0))
         known.append(_correlation(expected, came))
         seen.append(_correlation(-total[day - MEMORY + 1 : day + 1].sum(axis=0), came))
     return float(np.mean(known)), float(np.mean(seen))

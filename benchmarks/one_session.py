@@ -23,12 +23,12 @@ from pathlib import Path
 
 import meter
 
-from champion.adjust import counted
 from champion.lake import Lake
-from champion.lake.sealed import seal
-from champion.pipeline.actions import known_factors
-from champion.pipeline.bars import BARS
-from champion.pipeline.build import build_features
+from champion.lake.compaction import seal
+from champion.market.actions.adjustment import effective_factors
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.ingest.bars import BARS
+from champion.pipeline.ingest.corporate_actions import known_factors
 
 _ONE = """
 import json, sys
@@ -37,7 +37,7 @@ from pathlib import Path
 import meter
 from champion.features import find
 from champion.lake import Lake
-from champion.pipeline.build import build_features
+from champion.pipeline.feature_store.build import build_features
 start = meter._cpu()
 lake, session, way, chosen = Lake(Path(sys.argv[1])), date.fromisoformat(sys.argv[2]), sys.argv[3], find(sys.argv[4])
 built, cost = meter.measured(
@@ -76,7 +76,7 @@ def main() -> None:
 
 def _measure(lake: Lake, chosen: str, sessions: list[date], repeats: int) -> None:
     build_features(lake, sessions[0], sessions[0], feature_set=chosen)
-    factors = counted(known_factors(lake))
+    factors = effective_factors(known_factors(lake))
     rows: list[list[object]] = []
     told: dict[str, list[dict[str, float]]] = {"advanced": [], "rebuilt": []}
     for before, session in pairwise(sessions):

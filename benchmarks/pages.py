@@ -23,10 +23,10 @@ from pathlib import Path
 
 import httpx
 
-from champion import logins
+from champion.security import prefect_login
 from champion.settings import Settings
 from champion.tracking import runs, store
-from champion.tracking.pages import experiment_page, experiments_page, run_page
+from champion.tracking.store import experiment_page, experiments_page, run_page
 
 EXPERIMENT = "daily-market-pipeline"
 NOTEBOOKS = ("ingest", "quality", "features", "scoring", "report")
@@ -45,7 +45,7 @@ def main() -> int:
         run_id = filled(settings, asked.runs)
         experiment = store.experiment_id(settings, EXPERIMENT)
         with pages(settings) as base:
-            user, _, password = (logins.kept_for_mlflow(settings) or "").partition(":")
+            user, _, password = (prefect_login.kept_for_mlflow(settings) or "").partition(":")
             asking = asks(base, (user, password), experiment, run_id)
             taken = {f"asked: {name}": p95(ask, asked.questions) for name, ask in asking.items()}
             if asked.chromium:

@@ -29,8 +29,8 @@ import probe
 from meter import Cost
 from pydantic import SecretStr
 
-from champion import logins
-from champion.services import local, prefect
+from champion.security import prefect_login
+from champion.services import managed_process, prefect
 from champion.settings import Settings
 from champion.simulate import publish
 
@@ -70,7 +70,7 @@ class Bench:
     """The scratch folder of one benchmark, the Prefect server of all its commands, and what an empty flow costs."""
 
     scratch: Path
-    server: local.Server
+    server: managed_process.Server
     login: str
     client: Cost = field(default_factory=Cost)
 
@@ -159,7 +159,7 @@ def _bench(scratch: Path, owner: Settings, once: dict[str, Cost]) -> Iterator[Be
         if server is None:
             raise RuntimeError("the Prefect server answered and is gone")
         once["Prefect server: start"] = Cost(starting.wall, meter.cpu_of(server.pid))
-        bench = Bench(scratch, server, logins.known(owner) or "")
+        bench = Bench(scratch, server, prefect_login.current_login(owner) or "")
         idle = meter.cpu_of(server.pid)
         _, waited = meter.measured(lambda: _fresh_imports(bench, once))
         idle = (meter.cpu_of(server.pid) - idle) * 60 / waited.wall

@@ -25,23 +25,23 @@ from typing import Any
 
 FOLDER = "BENCHMARK_PROBE"
 WATCHED = (
-    "champion.pipeline.fetch",
-    "champion.pipeline.ingest",
-    "champion.pipeline.quality",
-    "champion.pipeline.build",
-    "champion.pipeline.load",
-    "champion.pipeline.learn",
-    "champion.pipeline.score",
-    "champion.pipeline.promote",
-    "champion.metrics",
-    "champion.training",
+    "champion.pipeline.ingest.fetch",
+    "champion.pipeline.ingest.ingest",
+    "champion.pipeline.ingest.quality",
+    "champion.pipeline.feature_store.build",
+    "champion.pipeline.maintenance.load_warehouse",
+    "champion.pipeline.models.frames",
+    "champion.pipeline.models.score",
+    "champion.pipeline.models.evaluate",
+    "champion.modeling.metrics",
+    "champion.modeling.training",
     "champion.tracking.promotion",
     "champion.tracking.registry",
     "champion.tracking.runs",
     "champion.tracking.store",
     "champion.runner.engine",
     "champion.runner.identity",
-    "champion.runner.page",
+    "champion.runner.html_report",
 )
 _EXECUTE = "champion.runner.engine.execute"
 _OURS = frozenset({"champion", "flows"})

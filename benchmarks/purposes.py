@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from champion.purposes import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ, Action, parse_purpose
+from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ, ParsedAction, parse_purpose
 from champion.sources.actions import parse_actions
 
 ROOT = Path(__file__).resolve().parents[2] / "shared"
@@ -39,7 +39,7 @@ def main() -> None:
         print(f"{verdict}: {texts_by[verdict]:,} texts, {rows_by[verdict]:,} rows")
 
 
-def worst(found: tuple[Action, ...]) -> str:
+def worst(found: tuple[ParsedAction, ...]) -> str:
     """Return the verdict of a whole text: not understood if any action is, else read if any is."""
     return min((one.verdict for one in found), key=WORST_FIRST.index)
 
@@ -56,7 +56,7 @@ def _texts(folder: Path) -> Iterator[str]:
                     yield from (" ".join(line["PURPOSE"].split()) for line in lines if (line["PURPOSE"] or "").strip())
 
 
-def _shown(action: Action) -> str:
+def _shown(action: ParsedAction) -> str:
     value = action.price_factor or action.amount
     quantity = f" {value:g}" if value is not None else f" {action.percent:g}%" if action.percent else ""
     return f"{action.kind}{quantity} {action.verdict}" + (f" ({action.reason})" if action.verdict != READ else "")

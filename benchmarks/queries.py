@@ -29,7 +29,7 @@ import questions
 from champion import contracts, warehouse
 from champion.contracts import storage
 from champion.settings import Settings
-from champion.warehouse import adjustments
+from champion.warehouse import adjustment_cache
 
 Asked = list[tuple[str, dict[str, Any]]]
 Took = tuple[float, float, int, float]  # seconds of wall and CPU, rows, the sum of the closes
@@ -117,7 +117,7 @@ def _fill(settings: Settings, files: dict[str, list[Path]], days: Sequence[date]
             client.command(f"optimize table {name} final")
         splits = big_market.splits(days, names)
         warehouse.load_month(client, contracts.load(big_market.FACTORS), LAST, splits, "1")
-        adjustments.refresh(client)
+        adjustment_cache.refresh(client)
         client.command(
             "create table months as normalized_equity_ohlc engine = ReplacingMergeTree(ingest_time) "
             "partition by toYYYYMM(trade_date) order by (symbol, trade_date, instrument_id) "

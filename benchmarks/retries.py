@@ -22,7 +22,7 @@ from flaky import Flaky, served
 
 from champion.errors import ArchiveUnavailable
 from champion.lake import Lake
-from champion.pipeline.fetch import fetch, staged
+from champion.pipeline.ingest.fetch import fetch, staged
 from champion.settings import Settings
 from champion.simulate import publish
 from champion.simulate.calendar import sessions

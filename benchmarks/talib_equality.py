@@ -26,7 +26,7 @@ from talib_pairs import PAIRS, Theirs
 
 from champion import features
 from champion.lake import Lake
-from champion.pipeline.adjusted import adjusted_bars
+from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.settings import Settings
 
 TOLERANCE = 1e-9

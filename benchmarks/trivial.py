@@ -14,7 +14,7 @@ from pathlib import Path
 import meter
 import nbformat
 
-from champion import startup
+from champion.base import gc_tuning
 
 COUNT = 3
 
@@ -63,7 +63,7 @@ def _papermill(folder: Path) -> Callable[[list[Path]], None]:
 
 
 def _runner(_folder: Path) -> Callable[[list[Path]], None]:
-    startup.unhurried()  # as every command of Champion begins
+    gc_tuning.relax_gc()  # as every command of Champion begins
     from champion.runner import engine, run_notebook  # noqa: PLC0415
     from champion.settings import Settings  # noqa: PLC0415
     from champion.tracking import store  # noqa: PLC0415
@@ -85,8 +85,8 @@ def _flow(folder: Path) -> Callable[[list[Path]], None]:
 
     from champion.runner import run_notebook  # noqa: PLC0415
     from champion.settings import Settings  # noqa: PLC0415
-    from flows.notice import HOOKS  # noqa: PLC0415
-    from flows.recording import prefect_ids, recorded  # noqa: PLC0415
+    from flows.notifications import HOOKS  # noqa: PLC0415
+    from flows.run_tracking import prefect_ids, recorded  # noqa: PLC0415
 
     @task
     def one(path: Path, parent: str) -> None:

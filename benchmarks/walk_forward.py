@@ -24,13 +24,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from champion import canaries, estimators, metrics, training
-from champion.estimators import Recipe
 from champion.lake import Lake
-from champion.pipeline import learn
+from champion.modeling import estimators, leakage_checks, metrics, training
+from champion.modeling.estimators import Recipe
+from champion.modeling.splits import PurgedWalkForward
+from champion.modeling.universe import find
+from champion.pipeline.models import frames
 from champion.settings import Settings
-from champion.splits import PurgedWalkForward
-from champion.universe import find
 
 HORIZON, COST_BPS, SPLITS = 5, 10.0, 5
 CASES = (
@@ -55,18 +55,18 @@ def case(model: str, universe: str, start: date, end: date) -> dict[str, Any]:
         now = time.perf_counter()
         took[stage], begun = now - begun, now
 
-    chosen, splitter = find(universe), PurgedWalkForward(SPLITS, HORIZON, HORIZON, lag=learn.LAG)
-    recipe, inputs = Recipe(model), learn.inputs()
-    frame = learn.training_frame(lake, start, end, horizon=HORIZON, universe=chosen)
+    chosen, splitter = find(universe), PurgedWalkForward(SPLITS, HORIZON, HORIZON, lag=frames.LAG)
+    recipe, inputs = Recipe(model), frames.inputs()
+    frame = frames.training_frame(lake, start, end, horizon=HORIZON, universe=chosen)
     lap("frame")
     result = training.fit(frame, recipe, inputs, splitter)
     lap("walk-forward and final fit")
-    shuffled = canaries.shuffled(frame, recipe, inputs, splitter)
-    odd = canaries.implausible(frame, inputs, HORIZON)
+    shuffled = leakage_checks.shuffled_label_check(frame, recipe, inputs, splitter)
+    odd = leakage_checks.implausible_inputs(frame, inputs, HORIZON)
     lap("canaries on labels and inputs")
     sessions = frame["trade_date"].unique().sort()
-    anew = learn.inputs_anew(lake, [sessions[len(sessions) * n // _ANEW - 1] for n in (1, 2)], universe=chosen)
-    heard = canaries.Canaries(shuffled, odd, canaries.ahead(frame, anew, inputs))
+    anew = frames.recompute_inputs(lake, [sessions[len(sessions) * n // _ANEW - 1] for n in (1, 2)], universe=chosen)
+    heard = leakage_checks.LeakageChecks(shuffled, odd, leakage_checks.lookahead_check(frame, anew, inputs))
     lap("inputs made anew")
     equity = metrics.long_short_return(result.out_of_sample, horizon=HORIZON, cost_bps=COST_BPS)
     quantiles = metrics.quantile_returns(result.out_of_sample)

@@ -6,8 +6,11 @@
 Each is imported when first used, so that importing Champion costs nothing. `%load_ext champion` gives it `%%sql`.
 """
 
+import warnings
 from importlib import import_module
 from typing import Any
+
+from champion.base import moved_modules
 
 _FUNCTIONS = {
     "load_ipython_extension": "champion.magic",
@@ -15,14 +18,32 @@ _FUNCTIONS = {
     "query": "champion.workspace",
     "run_id": "champion.report",
     "scan": "champion.workspace",
-    "scan_adjusted": "champion.pipeline.adjusted",
-    "share_moves": "champion.pipeline.moves",
+    "scan_adjusted": "champion.pipeline.ingest.adjusted_bars",
+    "share_moves": "champion.pipeline.ingest.share_moves",
     "sql": "champion.workspace",
 }
-_MODULES = frozenset({
-    "canaries", "contracts", "data_summary", "drift", "estimators", "features", "indicators", "inputs", "labels",
-    "metrics", "pipeline", "plots", "splits", "training", "universe", "workspace",
-})  # fmt: skip
+_MODULES = {
+    "contracts": "champion.contracts",
+    "data_summary": "champion.market.data_summary",
+    "drift": "champion.modeling.drift",
+    "estimators": "champion.modeling.estimators",
+    "features": "champion.features",
+    "indicators": "champion.indicators",
+    "labels": "champion.modeling.labels",
+    "leakage_checks": "champion.modeling.leakage_checks",
+    "metrics": "champion.modeling.metrics",
+    "model_inputs": "champion.modeling.model_inputs",
+    "pipeline": "champion.pipeline",
+    "plots": "champion.plots",
+    "splits": "champion.modeling.splits",
+    "training": "champion.modeling.training",
+    "universe": "champion.modeling.universe",
+    "workspace": "champion.workspace",
+}
+_FORMER = {"canaries": "leakage_checks", "inputs": "model_inputs"}
+__all__ = ["load_ipython_extension", *sorted({*_FUNCTIONS, *_MODULES} - {"load_ipython_extension"})]  # noqa: PLE0604
+
+moved_modules.install()
 
 
 def __getattr__(name: str) -> Any:
@@ -30,5 +51,12 @@ def __getattr__(name: str) -> Any:
     if name in _FUNCTIONS:
         return getattr(import_module(_FUNCTIONS[name]), name)
     if name in _MODULES:
-        return import_module(f"champion.{name}")
-    raise AttributeError(f"champion has no {name!r}; it has {', '.join(sorted([*_FUNCTIONS, *_MODULES]))}")
+        return import_module(_MODULES[name])
+    if name in _FORMER:
+        warnings.warn(f"ch.{name} is ch.{_FORMER[name]} now", DeprecationWarning, stacklevel=2)
+        return import_module(_MODULES[_FORMER[name]])
+    raise AttributeError(f"champion has no {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

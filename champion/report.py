@@ -16,9 +16,9 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from champion import files
+from champion.base import atomic_files
+from champion.base.strict_json import parse_json
 from champion.errors import NotebookError, UsageError, in_one_line
-from champion.parsed import parsed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -95,7 +95,7 @@ def read(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        found = parsed(_Published, path.read_bytes())
+        found = parse_json(_Published, path.read_bytes())
         for name, value in found.metrics.items():
             _number(_named("metric", name), value)
     except (ValueError, UsageError) as error:
@@ -109,18 +109,18 @@ def _write(folder: Path, result: Mapping[str, Any], shown: Mapping[str, Any]) ->
     names: dict[str, dict[str, str]] = {"figures": {}, "tables": {}, "documents": {}}
     for name, figure in shown["figures"].items():
         names["figures"][name] = f"figures/{name}.png"
-        with files.replacing(folder / names["figures"][name]) as path:
+        with atomic_files.replacing(folder / names["figures"][name]) as path:
             figure.savefig(path, format="png", dpi=_DPI, bbox_inches="tight")
     for name, table in shown["tables"].items():
         names["tables"][name] = f"tables/{name}.parquet"
-        with files.replacing(folder / names["tables"][name]) as path:
+        with atomic_files.replacing(folder / names["tables"][name]) as path:
             table.write_parquet(path)
     for name, document in shown["documents"].items():
         names["documents"][name] = f"documents/{name}.json"
         content = json.dumps(document, allow_nan=False, indent=1, sort_keys=True)
-        files.write_bytes(folder / names["documents"][name], content.encode())
+        atomic_files.write_bytes(folder / names["documents"][name], content.encode())
     text = json.dumps({**result, **names}, allow_nan=False, indent=1, sort_keys=True)
-    files.write_bytes(folder / RESULT, text.encode())
+    atomic_files.write_bytes(folder / RESULT, text.encode())
     return names
 
 

@@ -62,7 +62,7 @@ def sql(text: str, **parameters: Any) -> pl.DataFrame:
     >>> sql(statement, symbol="ACME")["close"].to_list()
     [115.25, 116.25]
     """
-    from champion.warehouse import query  # noqa: PLC0415 - the engine is 500 MB; most notebooks never ask it
+    from champion.warehouse.engine import query  # noqa: PLC0415 - the engine is 500 MB; most notebooks never ask it
 
     return query.sql(settings(), text, parameters)
 
@@ -118,7 +118,7 @@ def has_warehouse() -> bool:
     >>> has_warehouse()
     True
     """
-    from champion.warehouse import client  # noqa: PLC0415
+    from champion.warehouse.engine import client  # noqa: PLC0415
 
     path = client.embedded_path(settings())
     return path is None or (path / "metadata" / f"{client.DATABASE}.sql").exists()

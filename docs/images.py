@@ -14,12 +14,13 @@ import polars as pl
 from matplotlib.figure import Figure
 from PIL import Image
 
-from champion import drift, features, labels, metrics, plots, workspace
+from champion import features, plots, workspace
 from champion.indicators import bollinger_lower, bollinger_upper, rsi, sma
-from champion.pipeline import quality
-from champion.pipeline.adjusted import scan_adjusted
-from champion.pipeline.status import last_runs
-from champion.pipeline.trace_back import back
+from champion.modeling import drift, labels, metrics
+from champion.pipeline.ingest import quality
+from champion.pipeline.ingest.adjusted_bars import scan_adjusted
+from champion.pipeline.operations.status import last_runs
+from champion.pipeline.provenance.upstream import back
 from champion.tracking import promotion, runs
 
 HERE = Path(__file__).resolve().parent

@@ -10,18 +10,18 @@ from typing import Any
 from prefect import flow, task
 from prefect.logging import get_run_logger
 
-from champion import clock
+from champion.base import clock
 from champion.errors import ArchiveUnavailable, SessionNotPublished
 from champion.lake import Lake
-from champion.pipeline import market_data_lock, publication
-from champion.pipeline.publication import Awaited
-from champion.pipeline.score import PREDICTIONS
+from champion.pipeline.ingest import availability, market_data_lock
+from champion.pipeline.ingest.availability import PublicationState
+from champion.pipeline.models.score import PREDICTIONS
 from champion.settings import Settings
 from flows.market_data import LOOKBACK, arrive, daily_market_data_pipeline, sessions_staged, through_warehouse
 from flows.models import score_one
-from flows.notice import HOOKS
+from flows.notifications import HOOKS
 from flows.policy import FLOW_SECONDS, named
-from flows.recording import recorded
+from flows.run_tracking import recorded
 
 _UNTIL = time(23, 30)
 
@@ -41,21 +41,21 @@ def daily_after_publication(
     """
     session = session or clock.today()
     with recorded("daily-market-pipeline", f"wait for {session}", {"session": session, "until": until}) as recording:
-        awaited = await_publication(session, publication.deadline(session, until))
-        if awaited is Awaited.NOT_PUBLISHED:
+        awaited = await_publication(session, availability.deadline(session, until))
+        if awaited is PublicationState.NOT_PUBLISHED:
             recording.outcome = awaited.value
             raise SessionNotPublished(
                 f"{session:%A %Y-%m-%d} was not published by {until:%H:%M} in India. Tell CHAMPION_HOLIDAYS if it is a "
                 "holiday; else run the flow again later, or leave it to the weekend's check"
             )
-        if awaited is Awaited.NO_SESSION:
+        if awaited is PublicationState.NO_SESSION:
             return recording.kept({"session": str(session), "awaited": awaited.value, "sessions": 0})
         recording.kept({"session": str(session), "awaited": awaited.value})
     return daily_market_data_pipeline(session, force=force)
 
 
 @task(name="await_publication", task_run_name="await {session}")
-def await_publication(session: date, until: datetime) -> Awaited:
+def await_publication(session: date, until: datetime) -> PublicationState:
     """Look for the session's file, more and more rarely, until it is there or the deadline is past.
 
     Raises:
@@ -66,18 +66,18 @@ def await_publication(session: date, until: datetime) -> Awaited:
         looks += 1
         silent: ArchiveUnavailable | None = None
         try:
-            if publication.published(settings, session):
-                return Awaited.PUBLISHED
+            if availability.published(settings, session):
+                return PublicationState.PUBLISHED
         except ArchiveUnavailable as error:
             silent = error
             get_run_logger().warning("%s", error)
-        if silent is None and not publication.expected(session, settings.closed, clock.now()):
-            return Awaited.NO_SESSION
-        seconds = publication.next_look(looks, clock.now(), until, dice.random())
+        if silent is None and not availability.expected(session, settings.closed, clock.now()):
+            return PublicationState.NO_SESSION
+        seconds = availability.next_look(looks, clock.now(), until, dice.random())
         if seconds is None:
             if silent is not None:
                 raise silent
-            return Awaited.NOT_PUBLISHED
+            return PublicationState.NOT_PUBLISHED
         get_run_logger().info("%s: nothing yet, next look in %.0f s", session, seconds)
         clocks.sleep(seconds)
 

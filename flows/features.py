@@ -9,18 +9,19 @@ from typing import Any
 from prefect import flow, task
 from prefect.logging import get_run_logger
 
-from champion import clock
-from champion.counting import quantity
+from champion.base import clock
+from champion.base.counting import quantity
 from champion.errors import LakeError
 from champion.lake import Lake
-from champion.pipeline import build, market_data_lock
-from champion.pipeline.bars import BARS
-from champion.pipeline.recompute import recompute
+from champion.pipeline.feature_store import build
+from champion.pipeline.feature_store.verify import compare_with_rebuild
+from champion.pipeline.ingest import market_data_lock
+from champion.pipeline.ingest.bars import BARS
 from champion.settings import Settings
-from flows import sets, steps
-from flows.notice import HOOKS
+from flows import feature_sets, steps
+from flows.notifications import HOOKS
 from flows.policy import FLOW_SECONDS, named
-from flows.recording import recorded
+from flows.run_tracking import recorded
 
 
 @flow(name="weekly_feature_recompute", flow_run_name=named("features to", "end"), timeout_seconds=FLOW_SECONDS, **HOOKS)
@@ -47,7 +48,7 @@ def _one(lake: Lake, name: str, held: Sequence[date], sessions: int, parent: str
     """Build, load and compare one feature set."""
     stale, outcome = build.stale_sessions(lake, held[-1], name), "nothing stale"
     if stale:
-        outcome = sets.build_set(name, (stale[0], held[-1]), parent=parent).outcome.value
+        outcome = feature_sets.build_set(name, (stale[0], held[-1]), parent=parent).outcome.value
     loaded = steps.load(stale[0], held[-1]) if stale else {}
     compared = compare(held[-sessions:][0], held[-1], name)
     return {"stale": len(stale), "features": outcome, "loaded": loaded, **compared}
@@ -60,7 +61,7 @@ def compare(start: date, end: date, feature_set: str) -> dict[str, Any]:
     Raises:
         LakeError: some do not; it names them.
     """
-    found = recompute(Lake(Settings().lake), start, end, feature_set=feature_set)
+    found = compare_with_rebuild(Lake(Settings().lake), start, end, feature_set=feature_set)
     if found.differing:
         shown = ", ".join(map(str, found.differing[:5]))
         raise LakeError(

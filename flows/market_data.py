@@ -10,29 +10,30 @@ from typing import Any
 from prefect import flow
 from prefect.logging import get_run_logger
 
-from champion import clock
-from champion.counting import quantity
-from champion.envelope import session_close
+from champion.base import clock
+from champion.base.counting import quantity
+from champion.base.progress import Estimate
 from champion.errors import ArchiveError, ArchiveUnavailable
-from champion.factors import FACTORS
 from champion.lake import Lake
-from champion.pipeline import build, fetch as archive, market_data_lock
-from champion.pipeline.bars import BARS
-from champion.pipeline.estimate import Estimate
-from champion.pipeline.ingest import DATASETS
-from champion.pipeline.lineage import CHANGES
-from champion.pipeline.quality import ACCEPTANCES, FINDINGS, QUARANTINE
-from champion.pipeline.ranges import by_years
-from champion.quality import LOOKBACK as LOOKBACK_SESSIONS
-from champion.quality_limits import Limits
+from champion.market.actions.adjustment_factors import FACTORS
+from champion.market.envelope import session_close
+from champion.market.quality_gates import LOOKBACK as LOOKBACK_SESSIONS
+from champion.pipeline.feature_store import build
+from champion.pipeline.ingest import fetch as archive, market_data_lock
+from champion.pipeline.ingest.availability import by_years
+from champion.pipeline.ingest.bars import BARS
+from champion.pipeline.ingest.ingest import DATASETS
+from champion.pipeline.ingest.quality import ACCEPTANCES, FINDINGS, QUARANTINE
+from champion.pipeline.ingest.symbol_changes import CHANGES
 from champion.runner import Execution
 from champion.settings import Settings
-from flows import progress, steps
+from champion.settings.quality_limits import Limits
+from flows import notebook_progress, steps
+from flows.feature_sets import build_sets, counts
 from flows.models import score_one
-from flows.notice import HOOKS
+from flows.notifications import HOOKS
 from flows.policy import DAILY_SLA_SECONDS, FLOW_SECONDS, LONG_SECONDS, named
-from flows.recording import recorded
-from flows.sets import build_sets, counts
+from flows.run_tracking import recorded
 
 LOOKBACK = timedelta(days=30)
 _SHARES = {"fetch": 0.2, "ingest": 0.35, "quality": 0.1, "features": 0.2, "warehouse": 0.15}
@@ -55,11 +56,11 @@ def historical_backfill(start: date, end: date, *, refresh: bool = False, force:
     Raises:
         ArchiveError: some sessions were refused or not answered for; all others are done.
     """
-    estimate = Estimate(_weights(len(by_years(start, end))), progress.current())
+    estimate = Estimate(_weights(len(by_years(start, end))), notebook_progress.current())
     given = {"start": start, "end": end}
     with (
         recorded("historical-backfill", f"backfill {start} to {end}", given) as recording,
-        progress.estimated(estimate),
+        notebook_progress.estimated(estimate),
         market_data_lock.changing(Settings(), get_run_logger().info),
     ):
         arrived = arrive(start, end, parent=recording.run_id, refresh=refresh, force=force)
@@ -154,18 +155,18 @@ def arrive(start: date, end: date, *, parent: str, refresh: bool, force: bool) -
     """Fetch and ingest a range, part by part; the next part is fetched while one is ingested."""
     settings, arrived, spans = Settings(), Arrived(), by_years(start, end)
     steps.symbol_changes()
-    with progress.stage("fetch 1", finishes=False):
+    with notebook_progress.stage("fetch 1", finishes=False):
         fetched = [steps.fetch.submit(*spans[0], refresh=refresh)]
     for number, span in enumerate(spans, start=1):
         _take(arrived, fetched[-1].result(raise_on_failure=False))
-        progress.finish(f"fetch {number}")
+        notebook_progress.finish(f"fetch {number}")
         if number < len(spans):
-            with progress.stage(f"fetch {number + 1}", finishes=False):
+            with notebook_progress.stage(f"fetch {number + 1}", finishes=False):
                 fetched.append(steps.fetch.submit(*spans[number], refresh=refresh))
         if not archive.staged(settings, *span):
-            progress.finish(f"ingest {number}")
+            notebook_progress.finish(f"ingest {number}")
             continue
-        with progress.stage(f"ingest {number}"):
+        with notebook_progress.stage(f"ingest {number}"):
             execution = ingest(settings, span, parent=parent, force=force)
         arrived.executions.append(execution)
         arrived.refused += execution.values["failed"]
@@ -228,11 +229,11 @@ def through_warehouse(
     sets = Settings().feature_sets
     outdated = [session for each in sets for session in build.outdated_sessions(lake, last, each)[:1]]
     first = min([start, *arrived.renamed, *outdated])
-    with progress.stage("quality"):
+    with notebook_progress.stage("quality"):
         quality(lake, min(quality_from, first), last, parent=parent, force=force, as_of=as_of)
-    with progress.stage("features"):
+    with notebook_progress.stage("features"):
         built = build_sets(sets, (first, last), parent=parent, force=force)
-    with progress.stage("warehouse"):
+    with notebook_progress.stage("warehouse"):
         loaded = steps.load(first, last, gated=False)
     get_run_logger().info("loaded %s", loaded)
     return {

@@ -14,19 +14,20 @@ from prefect.logging import get_run_logger
 from champion import features
 from champion.errors import ModelError
 from champion.lake import Lake
-from champion.pipeline import learn, market_data_lock, notebook_data, promote, register, score
-from champion.pipeline.bars import BARS
-from champion.pipeline.build import build_features
-from champion.pipeline.declare import known_to
-from champion.pipeline.model_columns import model_columns
-from champion.quality_limits import Limits
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.feature_store.contracts import ensure_contracts
+from champion.pipeline.ingest import market_data_lock
+from champion.pipeline.ingest.bars import BARS
+from champion.pipeline.models import evaluate, frames, notebook_data, register, score
+from champion.pipeline.models.model_columns import model_columns
 from champion.runner import Outcome
 from champion.settings import Settings
-from champion.tracking import promotion, reach, registry, standing
+from champion.settings.quality_limits import Limits
+from champion.tracking import connectivity, promotion, registry, standing
 from flows import configuration, steps
-from flows.notice import HOOKS
+from flows.notifications import HOOKS
 from flows.policy import FLOW_SECONDS
-from flows.recording import recorded
+from flows.run_tracking import recorded
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -69,8 +70,8 @@ def train_model(  # noqa: PLR0913 - what a deployment may set
     for note in columns.notes:
         get_run_logger().info("%s", note)
     build_extended(lake, None, end, feature_set)
-    dataset = known_to(lake, feature_set).contract
-    learn.check_current(lake, None, end, feature_set)
+    dataset = ensure_contracts(lake, feature_set).contract
+    frames.check_current(lake, None, end, feature_set)
     sessions = lake.sessions(dataset, start, end)
     if not sessions:
         raise ModelError(f"no features from {start or 'the start'} to {end or 'today'}: run `champion backfill` first")
@@ -90,7 +91,7 @@ def train_model(  # noqa: PLR0913 - what a deployment may set
         inputs = register.digests(lake, sessions[-1], feature_set)
         trained = steps.notebook("training", parameters, parent=parent, inputs=inputs, force=force)
         version = int(trained.values["version"])
-        if trained.outcome is Outcome.SKIPPED and promote.judged(Settings(), version):
+        if trained.outcome is Outcome.SKIPPED and evaluate.judged(Settings(), version):
             # What was decided of it stands; a rollback is not undone because somebody trained again.
             decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was judged"]}
         else:
@@ -125,7 +126,7 @@ def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, An
     settings = Settings()
     lake, number = Lake(settings.lake), promotion.in_force(settings)
     tags = registry.find(settings, number).tags if number is not None else {}
-    feature_set = tags.get(registry.FEATURE_VERSION, learn.FEATURE_SET)
+    feature_set = tags.get(registry.FEATURE_VERSION, frames.FEATURE_SET)
     sessions = lake.sessions(features.find(feature_set).contract)
     if not sessions:
         raise ModelError("no features to learn from: run `champion backfill` first")
@@ -136,8 +137,8 @@ def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, An
         sessions[-1],
         model or recipe.get("model", "logistic"),
         model_parameters={} if model else recipe.get("parameters", {}),
-        horizon=int(tags.get(promote.HORIZON, 5)),
-        universe=tags.get(promote.UNIVERSE, "liquid"),
+        horizon=int(tags.get(evaluate.HORIZON, 5)),
+        universe=tags.get(evaluate.UNIVERSE, "liquid"),
         feature_set=feature_set,
     )
     return chosen
@@ -171,7 +172,7 @@ def consider(version: int, *, parent: str) -> dict[str, Any]:
     rival = promotion.in_force(settings)
     names = {"model": f"{registry.MODEL}/{version}", "champion": f"{registry.MODEL}/{rival}"}
     report = steps.notebook.fn("promotion", {"version": version}, parent=parent, inputs=names)
-    decision: dict[str, Any] = promote.consider(settings, version, report=report.run_id)
+    decision: dict[str, Any] = evaluate.evaluate_and_promote(settings, version, report=report.run_id)
     get_run_logger().info("version %d: %s", version, "; ".join(decision["reasons"]))
     return decision
 
@@ -197,13 +198,13 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
         ModelError: the promotion ledger knows a champion, and MLflow none.
     """
     settings = Settings()
-    reach.require(settings)
+    connectivity.require(settings)
     standing.require_agreement(settings)
     number = registry.alias_of(settings, registry.CHAMPION)
     if number is None:
         return {"skipped": "there is no champion: run `champion train`, or `champion models promote`"}
     version = registry.find(settings, number)
-    learnt_to = version.day(promote.LEARNT_TO)
+    learnt_to = version.day(evaluate.TRAIN_END)
     if session <= learnt_to:
         return {"skipped": f"version {number} learnt from sessions to {learnt_to}: of those it can only remember"}
     lake = Lake(settings.lake)

@@ -9,17 +9,17 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
-from champion import clock
-from champion.counting import quantity
+from champion.base import clock
+from champion.base.counting import quantity
 from champion.errors import ServiceError
 from champion.lake import Lake
-from champion.pipeline import audit, health
-from champion.pipeline.bars import BARS
+from champion.pipeline.ingest.bars import BARS
+from champion.pipeline.operations import health, verify_lake as audit
 from champion.settings import Settings
 from flows import configuration, market_data, steps
-from flows.notice import HOOKS
+from flows.notifications import HOOKS
 from flows.policy import FLOW_SECONDS, named
-from flows.recording import recorded
+from flows.run_tracking import recorded
 
 _CHECK_SECONDS = 240  # the next one is five minutes later
 

@@ -7,15 +7,15 @@ from typing import Any
 
 from prefect import flow, task
 
-from champion.counting import quantity
+from champion.base.counting import quantity
 from champion.errors import ArchiveError
 from champion.lake import Lake
-from champion.pipeline import fetch as archive
-from champion.pipeline.ingest import DATASETS
-from champion.pipeline.ranges import by_days
+from champion.pipeline.ingest import fetch as archive
+from champion.pipeline.ingest.availability import by_days
+from champion.pipeline.ingest.ingest import DATASETS
 from champion.settings import Settings
 from flows import market_data, steps
-from flows.recording import recorded
+from flows.run_tracking import recorded
 
 
 @flow(name="ingest_ranges", flow_run_name="ingest {start} to {end} in parts of {days} days")

@@ -11,16 +11,16 @@ from typing import Any
 from prefect import flow, task
 from prefect.logging import get_run_logger
 
-from champion import clock
-from champion.counting import quantity
+from champion.base import clock
+from champion.base.counting import quantity
 from champion.lake.retention import Step
-from champion.pipeline import record_retention, retain
-from champion.pipeline.record_retention import Expired
+from champion.pipeline.maintenance import record_retention, retention
+from champion.pipeline.maintenance.record_retention import Expired
 from champion.settings import Settings
-from flows import progress
-from flows.notice import HOOKS
+from flows import notebook_progress
+from flows.notifications import HOOKS
 from flows.policy import LONG_SECONDS, named
-from flows.recording import recorded
+from flows.run_tracking import recorded
 
 
 @flow(name="lake_retention", flow_run_name=named("retention", "today"), timeout_seconds=LONG_SECONDS, **HOOKS)
@@ -39,7 +39,11 @@ def lake_retention(today: date | None = None, *, dry_run: bool = True) -> dict[s
 def retain_lake(today: date, *, dry_run: bool) -> list[Step]:
     """Return the steps, carried out unless it is a dry run."""
     settings = Settings()
-    steps = retain.plan(settings, today) if dry_run else retain.retain(settings, today, progress=progress.current())
+    steps = (
+        retention.plan(settings, today)
+        if dry_run
+        else retention.retain(settings, today, progress=notebook_progress.current())
+    )
     get_run_logger().info("%d steps%s", len(steps), ", none of them taken" if dry_run else "")
     return steps
 
@@ -50,7 +54,7 @@ def retain_records(today: date, *, dry_run: bool) -> list[Expired]:
     settings = Settings()
     if dry_run:
         return record_retention.plan(settings, today)
-    return record_retention.prune(settings, today, progress.current())
+    return record_retention.prune(settings, today, notebook_progress.current())
 
 
 def _told(step: Step) -> str:

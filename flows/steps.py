@@ -11,17 +11,23 @@ from prefect import task
 from prefect.logging import get_run_logger
 
 from champion import contracts
+from champion.base.atomic_files import write_bytes
 from champion.errors import ArchiveUnavailable
-from champion.files import write_bytes
 from champion.lake import Lake, index as index_dataset
-from champion.pipeline import actions as corporate, fetch as archive, lineage, load as warehouse, masters
+from champion.pipeline.ingest import (
+    corporate_actions as corporate,
+    fetch as archive,
+    symbol_changes as lineage,
+    symbol_master,
+)
+from champion.pipeline.maintenance import load_warehouse as warehouse
 from champion.runner import Execution, run_notebook
 from champion.services import mlflow
 from champion.settings import Settings
-from flows import progress
-from flows.cells import Cells
+from flows import notebook_progress
+from flows.notebook_progress import Cells
 from flows.policy import PATIENT
-from flows.recording import prefect_ids
+from flows.run_tracking import prefect_ids
 
 
 @task(name="fetch_bhavcopies", task_run_name="fetch {start} to {end}", **PATIENT)
@@ -31,7 +37,7 @@ def fetch(start: date, end: date, *, refresh: bool = False) -> list[str]:
     Raises:
         ArchiveUnavailable: the archive did not answer for some dates; a retry asks for those only.
     """
-    found = archive.fetch(Settings(), start, end, refresh=refresh, progress=progress.current())
+    found = archive.fetch(Settings(), start, end, refresh=refresh, progress=notebook_progress.current())
     get_run_logger().info("%d sessions in staging, %d dates without one", len(found.sessions), len(found.absent))
     unanswered = [error for _, error in found.failed if isinstance(error, ArchiveUnavailable)]
     if unanswered:
@@ -61,7 +67,7 @@ def lists() -> str:
         ArchiveError: the archive did not answer, or a list is not what it should be; what is known stays.
     """
     settings = Settings()
-    shares, actions = masters.refresh(settings), corporate.refresh(settings)
+    shares, actions = symbol_master.refresh(settings), corporate.refresh(settings)
     get_run_logger().info("shares: %s; corporate actions: %s", shares.note, actions.note)
     return actions.outcome
 
@@ -96,7 +102,7 @@ def notebook(
         parent_run_id=parent,
         force=force,
         tags=prefect_ids(),
-        on_progress=Cells(name, progress.current()),
+        on_progress=Cells(name, notebook_progress.current()),
     )
     done = (name, execution.outcome.value, execution.seconds, execution.reason, execution.run_id)
     get_run_logger().info("notebook %s: %s in %.1f s, %s; MLflow run %s", *done)
@@ -114,19 +120,19 @@ def load(start: date, end: date, datasets: Sequence[str] = warehouse.DATASETS, *
         QualityGateError: a session of the range failed a quality gate.
         WarehouseError: the engine refused, or disagrees with the lake.
     """
-    results = warehouse.load(Settings(), start, end, datasets, progress.current(), whole=True, gated=gated)
+    results = warehouse.load(Settings(), start, end, datasets, notebook_progress.current(), whole=True, gated=gated)
     return {name: sum(r.rows for r in results if r.table == name and not r.skipped) for name in datasets}
 
 
 @task(name="morning_report")
 def report(session: date) -> Path:
     """Write the morning look at a session into the workspace and return its path."""
-    from champion.pipeline.morning import morning  # noqa: PLC0415 - matplotlib is slow to import
-    from champion.pipeline.morning_page import render  # noqa: PLC0415
+    from champion.pipeline.operations.session_report import session_report  # noqa: PLC0415 - matplotlib is slow to import
+    from champion.pipeline.operations.session_report_html import render  # noqa: PLC0415
 
     settings = Settings()
     page = settings.home / "reports" / str(session) / "morning.html"
-    write_bytes(page, render(morning(settings, session), settings.home, mlflow.address(settings)).encode())
+    write_bytes(page, render(session_report(settings, session), settings.home, mlflow.address(settings)).encode())
     return page
 
 

@@ -19,13 +19,13 @@ from typing import ClassVar
 from typing_extensions import override
 
 from champion.sources import udiff
-from champion.sources.archive import Archive, Patience, Staged
+from champion.sources.download.archive import Archive, RetryPolicy, Staged
 from champion.sources.parse import parse
 from champion.sources.publications import BHAVCOPY, Publication, bhavcopy_paths
 from champion.sources.table import Published
 
 SESSION = date(2024, 6, 25)
-HURRIED = Patience(
+HURRIED = RetryPolicy(
     apart=0.0, attempts=3, first=0.01, longest=0.02, longest_asked=1.5, connect=1.0, silence=0.4, whole=0.6
 )
 

@@ -17,16 +17,16 @@ from warehouse_rows import FRAMES, JANUARY
 
 from champion import contracts, warehouse
 from champion.lake import Lake
-from champion.pipeline import actions, lineage
-from champion.pipeline.build import build_features
-from champion.pipeline.fetch import fetch, staged
-from champion.pipeline.identify import identify
-from champion.pipeline.ingest import ingest
-from champion.pipeline.score import score_session
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.ingest import corporate_actions, symbol_changes
+from champion.pipeline.ingest.fetch import fetch, staged
+from champion.pipeline.ingest.ingest import ingest
+from champion.pipeline.ingest.rename_instruments import rename_instruments
+from champion.pipeline.models.score import score_session
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive, publish
 from champion.tracking import promotion, registry
-from champion.warehouse import adjustments, migrations
+from champion.warehouse import adjustment_cache, migrations
 
 hypothesis.settings.register_profile("suite", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("suite")  # the same examples each time: what one change broke, it broke
@@ -78,9 +78,9 @@ def ingested(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory
     """A workspace with the whole simulated archive in its lake; tests only read it."""
     settings = Settings(home=tmp_path_factory.mktemp("home"), archive=str(archive.root))
     fetch(settings, START, END)
-    lineage.refresh(settings)
+    symbol_changes.refresh(settings)
     ingest(Lake(settings.lake), staged(settings, START, END)).require_complete()
-    identify(settings).require_complete()
+    rename_instruments(settings).require_complete()
     return settings
 
 
@@ -89,7 +89,7 @@ def known(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setti
     """The ingested workspace with its corporate actions; tests only read it."""
     made = ingested.model_copy(update={"home": tmp_path_factory.mktemp("known") / "home"})
     shutil.copytree(ingested.home, made.home)
-    assert actions.refresh(made).outcome == "written"
+    assert corporate_actions.refresh(made).outcome == "written"
     return made
 
 
@@ -141,7 +141,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         for name, frame in FRAMES.items():
             result = warehouse.load_month(client, contracts.load(name), JANUARY, frame(), f"{name} 1")
             assert result == warehouse.LoadResult(name, "202401", frame().height, skipped=False, route="arrow")
-        assert adjustments.refresh(client)
+        assert adjustment_cache.refresh(client)
     return made
 
 

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from champion.files import write_bytes
+from champion.base.atomic_files import write_bytes
 
 DEEP = "[" * 100_000
 FORMULAS = ("=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1:A9)")

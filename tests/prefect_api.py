@@ -10,7 +10,7 @@ import httpx
 from hooks import Webhook
 from waiting import PATIENCE
 
-from champion import logins
+from champion.security import prefect_login
 from champion.settings import Settings
 
 
@@ -24,7 +24,7 @@ class Api:
     @classmethod
     def of(cls, settings: Settings, url: str) -> Api:
         """Ask as the workspace does."""
-        return cls(url, logins.pair(settings))
+        return cls(url, prefect_login.pair(settings))
 
 
 def request(api: Api, method: str, path: str, body: Any = None) -> Any:

@@ -12,17 +12,20 @@ import pytest
 from hypothesis import given, strategies as st
 from typer.testing import CliRunner
 
-from champion import action_questions, actions, clock, doctor, quality
-from champion.actions import ACTIONS, ListOrigin
-from champion.adjust import counted
+from champion.base import clock
 from champion.cli.app import app
-from champion.envelope import session_close
 from champion.errors import FormatError, UsageError
-from champion.factors import DECISION, factors
-from champion.identity import Lineage
-from champion.labels import forward_return
 from champion.lake import Lake
-from champion.pipeline import action_questions as asked, actions as corporate
+from champion.market import quality_gates
+from champion.market.actions import action_questions, corporate_actions
+from champion.market.actions.adjustment import effective_factors
+from champion.market.actions.adjustment_factors import DECISION, factors
+from champion.market.actions.corporate_actions import ACTIONS, ListOrigin
+from champion.market.envelope import session_close
+from champion.market.identity.symbol_history import SymbolHistory
+from champion.modeling.labels import forward_return
+from champion.pipeline.ingest import corporate_actions as asked, corporate_actions as corporate
+from champion.pipeline.operations import doctor
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.sources import actions as lists, decisions
@@ -61,7 +64,7 @@ class Folder:
 
     def known(self) -> dict[tuple[str, date], float | None]:
         """Return the factor that is believed now, by symbol and ex-date."""
-        rows = actions.as_known(self.lake.scan(ACTIONS).collect())
+        rows = corporate_actions.as_known(self.lake.scan(ACTIONS).collect())
         return {
             (symbol, day): factor for symbol, day, factor in rows.select("symbol", "ex_date", "price_factor").rows()
         }
@@ -116,9 +119,13 @@ def test_symbols_are_those_of_the_day_a_list_was_made() -> None:
     change = lists.parse_symbol_changes("c.csv", b"AvenuesAI,INFIBEAM,CCAVENUE,03-FEB-2026\n")
     rows = lists.parse_actions("a.csv", published(("INFIBEAM", "Fv Splt Frm Rs 10 To Re 1", date(2017, 8, 31))))
     origin = ListOrigin("test", "0", datetime(2026, 11, 30, tzinfo=UTC), (date(2016, 1, 5), date(2025, 7, 18)))
-    assert actions.normalize(rows, Lineage.of(change), origin)["instrument_id"].to_list() == ["NSE:INFIBEAM"]
+    assert corporate_actions.normalize(rows, SymbolHistory.of(change), origin)["instrument_id"].to_list() == [
+        "NSE:INFIBEAM"
+    ]
     later = ListOrigin("test", "0", datetime(2026, 11, 30, tzinfo=UTC), (date(2016, 1, 5), date(2026, 11, 30)))
-    assert actions.normalize(rows, Lineage.of(change), later)["instrument_id"].to_list() == ["NSE:INFIBEAM@2026-02-03"]
+    assert corporate_actions.normalize(rows, SymbolHistory.of(change), later)["instrument_id"].to_list() == [
+        "NSE:INFIBEAM@2026-02-03"
+    ]
 
 
 LISTS = st.lists(
@@ -141,7 +148,10 @@ def test_the_union_of_lists_is_that_of_a_plain_loop(
         rows = [("A", f"Bonus {ratio}", ex)] if ratio and covers[0] <= ex <= covers[1] else []
         parsed = lists.parse_actions("a.csv", published(*rows))
         origin = ListOrigin("test", str(number), read_at, covers)
-        parts += [actions.normalize(parsed, Lineage(), origin), actions.listed("a.csv", origin)]
+        parts += [
+            corporate_actions.normalize(parsed, SymbolHistory(), origin),
+            corporate_actions.listed("a.csv", origin),
+        ]
         if covers[0] <= ex <= covers[1]:
             plain.append((origin.made_on, read_at, ratio))
     as_of = datetime(2024, 2, 1, 23, tzinfo=UTC) + asked_on * DAY
@@ -149,10 +159,10 @@ def test_the_union_of_lists_is_that_of_a_plain_loop(
     read = [one for one in plain if one[1] <= as_of]
     believed = max(read)[2] if read else ""
     wanted = {"1:1": 2.0, "1:2": 1.5, "1:3": 4 / 3, "": None}[believed]
-    found = actions.as_known(frame, as_of).filter(symbol="A")["price_factor"].to_list()
+    found = corporate_actions.as_known(frame, as_of).filter(symbol="A")["price_factor"].to_list()
     if read:
         assert found == ([] if wanted is None else [pytest.approx(wanted)])
-    now = actions.as_known(frame).filter(symbol="A")["price_factor"].to_list()
+    now = corporate_actions.as_known(frame).filter(symbol="A")["price_factor"].to_list()
     last = {"1:1": 2.0, "1:2": 1.5, "1:3": 4 / 3, "": None}[max(plain)[2]] if plain else None
     assert now == ([] if last is None else [pytest.approx(last)])
 
@@ -180,19 +190,19 @@ def test_a_decision_counts_from_when_it_was_first_read(folder: Folder) -> None:
     folder.decide(f"ADANIENT,{ex},1.139,demerger of Adani Green,asha")
     assert corporate.refresh(folder.settings).outcome == "written"
     assert corporate.refresh(folder.settings).outcome == "already"
-    known = actions.as_known(folder.lake.scan(ACTIONS).collect()).filter(kind=DECISION)
+    known = corporate_actions.as_known(folder.lake.scan(ACTIONS).collect()).filter(kind=DECISION)
     assert known.select("instrument_id", "price_factor", "reason", "detail").rows() == [
         ("NSE:ADANIENT", 1.139, "demerger of Adani Green", "asha")
     ]
     assert known["known_at"].item() >= before
-    assert counted(corporate.known_factors(folder.lake, before)).is_empty()
-    assert counted(corporate.known_factors(folder.lake))["price_factor"].to_list() == [1.139]
+    assert effective_factors(corporate.known_factors(folder.lake, before)).is_empty()
+    assert effective_factors(corporate.known_factors(folder.lake))["price_factor"].to_list() == [1.139]
     folder.decide(f"ADANIENT,{ex},1.14,recomputed,ravi")
     corporate.refresh(folder.settings)
-    assert counted(corporate.known_factors(folder.lake))["price_factor"].to_list() == [1.14]
+    assert effective_factors(corporate.known_factors(folder.lake))["price_factor"].to_list() == [1.14]
     folder.decide(f"ADANIENT,{ex},,wrong share,ravi")
     corporate.refresh(folder.settings)
-    assert counted(corporate.known_factors(folder.lake)).is_empty(), "an empty factor withdraws a decision"
+    assert effective_factors(corporate.known_factors(folder.lake)).is_empty(), "an empty factor withdraws a decision"
 
 
 def test_decisions_written_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
@@ -254,12 +264,12 @@ def believed(*rows: tuple[str, date], decided: str = "") -> pl.DataFrame:
     read = datetime(2024, 6, 1, tzinfo=UTC)
     listed = lists.parse_actions("a.csv", published(*(("ACME", text, day) for text, day in rows)))
     origin = ListOrigin("test", "0", read, (date(2024, 1, 1), date(2024, 5, 31)))
-    made = [actions.normalize(listed, Lineage(), origin)]
+    made = [corporate_actions.normalize(listed, SymbolHistory(), origin)]
     if decided:
         header = ",".join(decisions.HEADER)
         people = decisions.parse_decisions("d.csv", f"{header}\n{decided}\n".encode())
-        made.append(actions.decided(people, Lineage(), read, "1"))
-    return actions.as_known(pl.concat(made))
+        made.append(corporate_actions.decided(people, SymbolHistory(), read, "1"))
+    return corporate_actions.as_known(pl.concat(made))
 
 
 EX, BEFORE = date(2024, 5, 6), date(2024, 5, 3)
@@ -269,11 +279,11 @@ def test_a_decision_stands_in_place_of_all_other_actions_of_its_date() -> None:
     market = bars((BEFORE, 100.0, 100.0), (EX, 40.0, 40.0))
     rows = [("Bonus 1:1", EX), ("Scheme Of Arrangement", EX), ("Dividend Rs 2", EX)]
     found = factors(believed(*rows, decided=f"ACME,{EX},2.5,both,asha"), market)
-    assert counted(found).select("kind", "price_factor", "volume_factor").rows() == [(DECISION, 2.5, 2.0)]
+    assert effective_factors(found).select("kind", "price_factor", "volume_factor").rows() == [(DECISION, 2.5, 2.0)]
     assert found.filter(kind="dividend")["price_factor"].item() == pytest.approx(100 / 98)
     assert set(found.filter(pl.col("kind").is_in(["bonus", "scheme"]))["verdict"]) == {"decided"}
     unread = factors(believed(("Bonus", EX), decided=f"ACME,{EX},2,a circular,asha"), market)
-    assert counted(unread).select("price_factor", "volume_factor").rows() == [(2.0, 2.0)]
+    assert effective_factors(unread).select("price_factor", "volume_factor").rows() == [(2.0, 2.0)]
 
 
 # Gaps
@@ -306,24 +316,26 @@ def test_what_is_not_understood_explains_no_gap() -> None:
     priced = bars((BEFORE, 100.0, 100.0), (EX, 50.0, 50.0), (EX + 10 * DAY, 50.0, 50.0))
     found = factors(rows, priced)
     assert found["verdict"].to_list() == ["not_understood", "not_understood"]
-    assert quality.unadjusted_gaps(priced, found)["session"].to_list() == [EX]
+    assert quality_gates.unadjusted_gaps(priced, found)["session"].to_list() == [EX]
     settled = factors(believed(("Hive Off", EX), decided=f"ACME,{EX},1,the market's,asha"), priced)
-    assert quality.unadjusted_gaps(priced, settled).is_empty(), "a person's 1 says that the gap is the market's"
+    assert quality_gates.unadjusted_gaps(priced, settled).is_empty(), "a person's 1 says that the gap is the market's"
 
 
 def test_a_dividend_of_most_of_the_price_is_a_gap_of_labels() -> None:
     # MAJESCO, 2020-12-23: 974 of 985.65 rupees. Prices are not adjusted for dividends.
     found = factors(believed(("Interim Dividend - Rs 974", EX)), bars((BEFORE, 985.65, 985.65), (EX, 12.2, 12.2)))
-    assert quality.unadjusted_gaps(bars((BEFORE, 985.65, 985.65), (EX, 12.2, 12.2)), found)["session"].to_list() == [EX]
+    assert quality_gates.unadjusted_gaps(bars((BEFORE, 985.65, 985.65), (EX, 12.2, 12.2)), found)[
+        "session"
+    ].to_list() == [EX]
 
 
 @pytest.mark.parametrize("decided", [EX, EX - DAY, BEFORE + DAY])
 def test_a_decision_on_a_holiday_is_one_on_the_gap_after_it(decided: date) -> None:
     priced = bars((BEFORE, 100.0, 100.0), (EX, 50.0, 50.0))
     market = factors(believed(decided=f"ACME,{decided},1,the market fell,asha"), priced)
-    assert quality.unadjusted_gaps(priced, market).is_empty()
+    assert quality_gates.unadjusted_gaps(priced, market).is_empty()
     early = factors(believed(decided=f"ACME,{BEFORE},1,the market fell,asha"), priced)
-    assert quality.unadjusted_gaps(priced, early)["session"].to_list() == [EX]
+    assert quality_gates.unadjusted_gaps(priced, early)["session"].to_list() == [EX]
 
 
 def test_an_action_on_an_instrument_without_bars_is_named() -> None:
@@ -420,5 +432,5 @@ def test_the_first_list_of_a_later_reading_still_serves_a_look_back(folder: Fold
     folder.add(date(2024, 7, 1), date(2024, 12, 31), ("A", "Bonus 1:1", ex))
     corporate.refresh(folder.settings)
     rows = folder.lake.scan(ACTIONS).collect()
-    assert actions.as_known(rows, session_close(ex))["price_factor"].to_list() == [2.0]
-    assert actions.as_known(rows, session_close(ex - DAY)).is_empty()
+    assert corporate_actions.as_known(rows, session_close(ex))["price_factor"].to_list() == [2.0]
+    assert corporate_actions.as_known(rows, session_close(ex - DAY)).is_empty()

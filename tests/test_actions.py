@@ -12,21 +12,24 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from champion import actions, adjust, features
-from champion.actions import ACTIONS, ListOrigin
+from champion import features
 from champion.errors import ContractError, FormatError, LakeError
-from champion.identity import Lineage
 from champion.lake import Lake
-from champion.pipeline import actions as corporate, build, learn, quality
-from champion.pipeline.adjusted import adjusted_bars
-from champion.pipeline.bars import BARS
-from champion.pipeline.fetch import fetch, staged
-from champion.pipeline.ingest import ingest
-from champion.purposes import parse_purpose
+from champion.market.actions import adjustment, corporate_actions
+from champion.market.actions.action_text import parse_purpose
+from champion.market.actions.corporate_actions import ACTIONS, ListOrigin
+from champion.market.identity.symbol_history import SymbolHistory
+from champion.modeling.universe import find
+from champion.pipeline.feature_store import build
+from champion.pipeline.ingest import corporate_actions as corporate, quality
+from champion.pipeline.ingest.adjusted_bars import adjusted_bars
+from champion.pipeline.ingest.bars import BARS
+from champion.pipeline.ingest.fetch import fetch, staged
+from champion.pipeline.ingest.ingest import ingest
+from champion.pipeline.models import frames
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.sources import actions as lists
-from champion.universe import find
 
 HEADER = ",".join(f'"{name}"' for name in lists.HEADER)
 READ = datetime(2024, 7, 1, 12, tzinfo=UTC)
@@ -45,7 +48,9 @@ def normalized(*rows: tuple[str, str, str], changes: str = "", read: datetime = 
     parsed = lists.parse_actions("a.csv", published(*rows))
     covers = (date(2024, 1, 1), date(2024, 12, 31))
     renames = lists.parse_symbol_changes("b.csv", changes.encode("latin-1"))
-    return actions.normalize(parsed, Lineage.of(renames), ListOrigin("test", read.isoformat(), read, covers))
+    return corporate_actions.normalize(
+        parsed, SymbolHistory.of(renames), ListOrigin("test", read.isoformat(), read, covers)
+    )
 
 
 def factor(text: str) -> float:
@@ -196,18 +201,21 @@ def test_a_later_list_replaces_an_earlier_one() -> None:
     first = normalized(("A", "Bonus 1:1", "02-May-2024"), ("B", "Bonus 1:1", "02-May-2024"))
     second = normalized(("A", "Bonus 1:1", "02-May-2024"), ("C", "Bonus 1:2", "02-May-2024"), read=later)
     both = pl.concat([second, first])
-    assert actions.as_known(both)["symbol"].to_list() == ["A", "C"]
-    assert actions.as_known(both)["known_at"].to_list() == [EX, later]  # A stood in the first list of all
-    assert actions.as_known(both, as_of=READ)["symbol"].to_list() == ["A", "B"]
-    assert actions.as_known(both, as_of=EX)["symbol"].to_list() == ["A", "B"]  # a look back, by the first list
-    assert actions.as_known(both, as_of=EX - timedelta(seconds=1)).is_empty()
+    assert corporate_actions.as_known(both)["symbol"].to_list() == ["A", "C"]
+    assert corporate_actions.as_known(both)["known_at"].to_list() == [EX, later]  # A stood in the first list of all
+    assert corporate_actions.as_known(both, as_of=READ)["symbol"].to_list() == ["A", "B"]
+    assert corporate_actions.as_known(both, as_of=EX)["symbol"].to_list() == [
+        "A",
+        "B",
+    ]  # a look back, by the first list
+    assert corporate_actions.as_known(both, as_of=EX - timedelta(seconds=1)).is_empty()
 
 
 def test_an_action_of_a_list_read_early_is_known_since_then() -> None:
     early = EX - timedelta(days=20)
     first = normalized(("A", "Bonus 1:1", "02-May-2024"), read=early)
-    assert actions.as_known(first, as_of=early)["known_at"].to_list() == [early]
-    assert actions.as_known(first, as_of=early - timedelta(seconds=1)).is_empty()
+    assert corporate_actions.as_known(first, as_of=early)["known_at"].to_list() == [early]
+    assert corporate_actions.as_known(first, as_of=early - timedelta(seconds=1)).is_empty()
 
 
 # Archive to lake
@@ -259,7 +267,7 @@ def test_lists_of_ones_own_serve_an_archive_that_cannot_be_listed(tmp_path: Path
 
 
 def test_every_simulated_action_is_found(adjusted: Settings, archive: SimulatedArchive) -> None:
-    found = adjust.counted(corporate.known_factors(Lake(adjusted.lake)))
+    found = adjustment.effective_factors(corporate.known_factors(Lake(adjusted.lake)))
     got = {
         (symbol, ex_date): product
         for symbol, ex_date, product in found.group_by("symbol", "ex_date").agg(pl.col("price_factor").product()).rows()
@@ -325,7 +333,7 @@ def test_an_action_learned_of_late_rebuilds_its_ex_date_and_after(
     settings = copy_of(ingested, tmp_path)
     lake = Lake(settings.lake)
     build.build_features(lake, start, end)
-    frame = learn.training_frame(lake, start, end, horizon=1, universe=find("all")).filter(symbol="HUGLIFIN")
+    frame = frames.training_frame(lake, start, end, horizon=1, universe=find("all")).filter(symbol="HUGLIFIN")
     assert frame["across_gap"].sum() == 1, "no list explains 6.25 shares for one: the label is left out, and counted"
     assert frame["forward_return"].drop_nulls().abs().max() < 0.2  # type: ignore[operator]
     kept = published(("HUGLIFIN", "Bonus 1:4/Fv Splt Frm Rs 5 To Re 1", f"{SPLIT:%d-%b-%Y}"))
@@ -334,10 +342,10 @@ def test_an_action_learned_of_late_rebuilds_its_ex_date_and_after(
     (folder / "CF-CA-equities-01-01-2024-to-31-12-2024.csv").write_bytes(kept)
     corporate.refresh(settings.model_copy(update={"archive": str(tmp_path / "archive")}))
     with pytest.raises(LakeError, match="champion features 2024-04-08 2024-04-11"):
-        learn.training_frame(lake, start, end, horizon=1, universe=find("all"))
+        frames.training_frame(lake, start, end, horizon=1, universe=find("all"))
     rebuilt = build.build_features(lake, start, end).sessions.filter(pl.col("outcome") == "written")
     assert rebuilt["session"].to_list() == lake.sessions(BARS, SPLIT, end)
-    assert learn.training_frame(lake, start, end, horizon=1, universe=find("all")).height > 0
+    assert frames.training_frame(lake, start, end, horizon=1, universe=find("all")).height > 0
     assert corporate.digest(lake, SPLIT - timedelta(days=1)) != corporate.digest(lake, SPLIT)
     assert corporate.digest(Lake(adjusted.lake), end) != corporate.digest(lake, end)
 
@@ -346,12 +354,12 @@ def test_models_see_features_and_bars_in_one_scale(adjusted: Settings, tmp_path:
     lake = Lake(copy_of(adjusted, tmp_path).lake)
     start, end = SPLIT - timedelta(days=5), SPLIT + timedelta(days=14)
     build.build_features(lake, start, end)
-    frame = learn.training_frame(lake, start, end, horizon=1, universe=find("all"))
+    frame = frames.training_frame(lake, start, end, horizon=1, universe=find("all"))
     returns = frame.filter(pl.col("symbol") == "HUGLIFIN")["forward_return"].drop_nulls()
     assert returns.len() >= 8
     assert returns.abs().max() < 0.2  # type: ignore[operator]  # 6.25 to 1 unadjusted is -84%
     bars = adjusted_bars(lake, end=end)
-    stored = learn._features(lake, bars, start, end, "v1").sort("instrument_id", "trade_date")
+    stored = frames._features(lake, bars, start, end, "v1").sort("instrument_id", "trade_date")
     whole = features.build(bars).join(stored, on=["instrument_id", "trade_date"], how="semi")
     columns = ["instrument_id", "trade_date", "sma_20", "ema_12", "rsi_14", "bb_upper", "atr_14", "volume_ma_20"]
     assert_frame_equal(stored.select(columns), whole.select(columns), rel_tol=1e-3, abs_tol=1e-2)

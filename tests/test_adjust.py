@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from polars.testing import assert_frame_equal
 
-from champion import adjust, features
+from champion import features
+from champion.market.actions import adjustment
 
 LAW = settings(max_examples=60)
 FIRST = date(2024, 1, 1)
@@ -89,7 +90,7 @@ def factor_by_loop(rows: list[tuple[str, int, float | None]], instrument: str, a
 @given(MARKETS, EVENTS)
 def test_the_same_as_a_loop(traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]]) -> None:
     given_bars = bars(traded)
-    adjusted = adjust.adjust(given_bars, actions(*rows))
+    adjusted = adjustment.adjust(given_bars, actions(*rows))
     last = max(given_bars["trade_date"])
     before: dict[str, date] = {}
     for was, now in zip(given_bars.to_dicts(), adjusted.to_dicts(), strict=True):
@@ -112,9 +113,9 @@ def test_order_and_prefix_of_prices_survive(
     traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]]
 ) -> None:
     given_bars, events = bars(traded), actions(*rows)
-    adjusted = adjust.adjust(given_bars, events)
+    adjusted = adjustment.adjust(given_bars, events)
     assert adjusted.filter((pl.col("low") > pl.col("close")) | (pl.col("close") > pl.col("high"))).is_empty()
-    mixed = adjust.adjust(given_bars.reverse(), events.reverse())
+    mixed = adjustment.adjust(given_bars.reverse(), events.reverse())
     assert_frame_equal(mixed.reverse(), adjusted, check_exact=True)
 
 
@@ -124,8 +125,8 @@ def test_adjusted_and_back_is_as_traded(
     traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]]
 ) -> None:
     given_bars = bars(traded)
-    adjusted = adjust.adjust(given_bars, actions(*rows))
-    back = adjust.unadjust(adjusted)
+    adjusted = adjustment.adjust(given_bars, actions(*rows))
+    back = adjustment.unadjust(adjusted)
     exact = (adjusted["adjustment_factor"] <= 50) & (adjusted["volume_factor"] >= 1)
     columns = ["open", "high", "low", "close", "volume", "turnover"]
     assert_frame_equal(back.filter(exact).select(columns), given_bars.filter(exact).select(columns), check_exact=True)
@@ -140,14 +141,14 @@ def test_actions_without_effect_leave_every_bar(
     traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]]
 ) -> None:
     given_bars = bars(traded)
-    untouched = adjust.adjust(given_bars, actions())
+    untouched = adjustment.adjust(given_bars, actions())
     assert_frame_equal(untouched.select(given_bars.columns), given_bars, check_exact=True)
     assert untouched["adjustment_factor"].unique().to_list() == [1.0]
     assert untouched["adjustment_date"].null_count() == given_bars.height
     late = [(one, number + 30, factor) for one, number, factor in rows]
-    assert_frame_equal(adjust.adjust(given_bars, actions(*late)), untouched, check_exact=True)
+    assert_frame_equal(adjustment.adjust(given_bars, actions(*late)), untouched, check_exact=True)
     empty = [(one, number, None) for one, number, _ in rows]
-    assert_frame_equal(adjust.adjust(given_bars, actions(*empty)), untouched, check_exact=True)
+    assert_frame_equal(adjustment.adjust(given_bars, actions(*empty)), untouched, check_exact=True)
 
 
 @LAW
@@ -156,7 +157,7 @@ def test_a_view_is_what_the_session_saw(
     traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]], since: int
 ) -> None:
     given_bars, events = bars(traded), actions(*rows)
-    seen, whose = adjust.views(given_bars, events, session(since))
+    seen, whose = adjustment.views(given_bars, events, session(since))
     assert whose["view"].is_unique().all()
     for now in given_bars["trade_date"].unique().filter(given_bars["trade_date"].unique() >= session(since)):
         here = whose.filter((pl.col("view_from") <= now) & (now < pl.col("view_to")))
@@ -164,13 +165,13 @@ def test_a_view_is_what_the_session_saw(
         view = seen.filter(pl.col("trade_date") <= now).join(
             here.select(pl.col("view").alias("instrument_id"), mine="instrument_id"), on="instrument_id"
         )
-        wanted = adjust.adjust(given_bars.filter(pl.col("trade_date") <= now), events)
+        wanted = adjustment.adjust(given_bars.filter(pl.col("trade_date") <= now), events)
         got = view.with_columns(instrument_id="mine").select(wanted.columns)
         assert_frame_equal(got, wanted, check_row_order=False, check_exact=True)
 
 
 def test_one_split_by_hand() -> None:
-    adjusted = adjust.adjust(bars({"A": [0, 1, 2]}), actions(("A", 1, 5.0), ("A", 1, 2.0)))
+    adjusted = adjustment.adjust(bars({"A": [0, 1, 2]}), actions(("A", 1, 5.0), ("A", 1, 2.0)))
     as_traded = bars({"A": [0, 1, 2]})
     assert adjusted["adjustment_factor"].to_list() == [10.0, 1.0, 1.0]
     assert adjusted["adjustment_date"].to_list() == [session(1), None, None]
@@ -180,46 +181,46 @@ def test_one_split_by_hand() -> None:
 
 
 def test_an_ex_date_without_a_bar_reaches_the_next_previous_close() -> None:
-    adjusted = adjust.adjust(bars({"A": [0, 3], "B": [2]}), actions(("A", 1, 2.0)))
+    adjusted = adjustment.adjust(bars({"A": [0, 3], "B": [2]}), actions(("A", 1, 2.0)))
     assert adjusted.filter(pl.col("instrument_id") == "A")["prev_close"].to_list() == [None, 50.0]
 
 
 def test_what_was_not_known_is_not_used() -> None:
     events, market = actions(("A", 1, 2.0)), bars({"A": [0, 1]})
-    before = adjust.adjust(market, events, as_of=KNOWN - timedelta(milliseconds=1))
+    before = adjustment.adjust(market, events, as_of=KNOWN - timedelta(milliseconds=1))
     assert before["adjustment_factor"].to_list() == [1.0, 1.0]
-    assert adjust.adjust(market, events, as_of=KNOWN)["adjustment_factor"].to_list() == [2.0, 1.0]
+    assert adjustment.adjust(market, events, as_of=KNOWN)["adjustment_factor"].to_list() == [2.0, 1.0]
 
 
 def test_dividends_count_for_total_returns_only() -> None:
     market, paid = bars({"A": [0, 1]}), dividend("A", 1, 1.25)
-    assert adjust.adjust(market, paid)["close"].to_list() == market["close"].to_list()
-    earned = adjust.adjust(market, paid, total_return=True)
+    assert adjustment.adjust(market, paid)["close"].to_list() == market["close"].to_list()
+    earned = adjustment.adjust(market, paid, total_return=True)
     assert earned["close"].to_list() == [80.0, market["close"][1]]
     assert earned["volume"].to_list() == market["volume"].to_list()  # a share stays a share
-    split_too = adjust.adjust(market, pl.concat([paid, actions(("A", 1, 2.0))]), total_return=True)
+    split_too = adjustment.adjust(market, pl.concat([paid, actions(("A", 1, 2.0))]), total_return=True)
     assert split_too["adjustment_factor"].to_list() == [2.5, 1.0]
     assert split_too["volume_factor"].to_list() == [2.0, 1.0]
 
 
 def test_few_columns_no_bars() -> None:
     few = bars({"A": [0, 1]}).select("instrument_id", "trade_date", "close")
-    assert adjust.adjust(few, actions(("A", 1, 2.0))).columns == [
+    assert adjustment.adjust(few, actions(("A", 1, 2.0))).columns == [
         *few.columns,
         "adjustment_factor",
         "adjustment_date",
         "volume_factor",
     ]
-    assert adjust.adjust(few.clear(), actions(("A", 1, 2.0))).is_empty()
-    seen, whose = adjust.views(few.clear(), actions(("A", 1, 2.0)), FIRST)
+    assert adjustment.adjust(few.clear(), actions(("A", 1, 2.0))).is_empty()
+    seen, whose = adjustment.views(few.clear(), actions(("A", 1, 2.0)), FIRST)
     assert seen.is_empty()
     assert whose.is_empty()
 
 
 def test_features_of_a_view_brought_to_one_scale_are_those_of_adjusted_bars() -> None:
     market, events = bars({"A": list(range(60)), "B": list(range(60))}), actions(("A", 30, 5.0), ("A", 45, 2.0))
-    adjusted = adjust.adjust(market, events)
-    seen, whose = adjust.views(market, events, FIRST)
+    adjusted = adjustment.adjust(market, events)
+    seen, whose = adjustment.views(market, events, FIRST)
     made = features.build(seen).rename({"instrument_id": "view"}).join(whose, on="view")
     mine = made.filter(pl.col("trade_date").is_between("view_from", "view_to", closed="left"))
     units = {
@@ -231,6 +232,6 @@ def test_features_of_a_view_brought_to_one_scale_are_those_of_adjusted_bars() ->
         "rsi_14": "1",
     }
     columns = ["instrument_id", "trade_date", *units]
-    rescaled = adjust.rescale(mine.select(columns), adjusted, units).sort("instrument_id", "trade_date")
+    rescaled = adjustment.rescale(mine.select(columns), adjusted, units).sort("instrument_id", "trade_date")
     assert_frame_equal(rescaled, features.build(adjusted).select(columns), abs_tol=1e-3, rel_tol=1e-4)
     assert mine.filter((pl.col("instrument_id") == "A") & (pl.col("trade_date") == session(29)))["sma_20"].item() > 90

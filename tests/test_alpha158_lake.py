@@ -11,9 +11,9 @@ import pytest
 
 from champion import contracts, features, warehouse
 from champion.lake import Lake
-from champion.pipeline.bars import BARS, equity_bars
-from champion.pipeline.build import build_features, outdated_sessions, stale_sessions
-from champion.pipeline.load import load
+from champion.pipeline.feature_store.build import build_features, outdated_sessions, stale_sessions
+from champion.pipeline.ingest.bars import BARS, equity_bars
+from champion.pipeline.maintenance.load_warehouse import load
 from champion.settings import Settings
 
 SET = features.find("alpha158")

@@ -12,7 +12,7 @@ from archive_server import HURRIED, REPORT, SESSION, Server, bhavcopy, get, kept
 
 from champion.errors import ArchiveUnavailable, FormatError, SessionNotPublished, UsageError, WrongSession
 from champion.sources import container
-from champion.sources.archive import Archive, Patience, find_staged
+from champion.sources.download.archive import Archive, RetryPolicy, find_staged
 from champion.sources.parse import parse
 from champion.sources.publications import Publication, bhavcopy_paths
 
@@ -25,7 +25,7 @@ def server() -> Iterator[Server]:
 
 def test_the_archive_is_asked_like_a_browser_and_not_too_often(server: Server, tmp_path: Path) -> None:
     server.plan(page(bhavcopy(SESSION)))
-    patience = Patience(apart=0.2)
+    patience = RetryPolicy(apart=0.2)
     with Archive(server.url, tmp_path, patience=patience) as archive:
         archive.fetch(SESSION)
         with pytest.raises(SessionNotPublished, match="Sunday 2024-06-23"):

@@ -20,9 +20,9 @@ from archive_server import HURRIED, SESSION, Server, bhavcopy, get, kept, page, 
 
 from champion.errors import ArchiveUnavailable, FormatError, SessionNotPublished
 from champion.lake import Lake
-from champion.pipeline import actions
+from champion.pipeline.ingest import corporate_actions
 from champion.settings import Settings
-from champion.sources.archive import Archive
+from champion.sources.download.archive import Archive
 from champion.sources.publications import bhavcopy_paths
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -169,7 +169,7 @@ def test_a_linked_list_of_actions_stays_out_of_staging(tmp_path: Path, through: 
     own, archive = (str(folder), str(other)) if through == "lists" else (None, str(folder))
     settings = Settings(home=tmp_path / "home", archive=archive, lists=own)
     with pytest.raises(ArchiveUnavailable, match="leads out"):
-        actions.refresh(settings)
+        corporate_actions.refresh(settings)
     assert Lake(settings.lake).sessions("normalized_corporate_actions") == []
     files = [path for path in settings.home.rglob("*") if path.is_file() and path.suffix == ".csv"]
     assert files == []
@@ -183,7 +183,7 @@ def test_a_linked_file_of_decisions_is_refused(tmp_path: Path) -> None:
     (folder / "corporates" / "decisions.csv").symlink_to(secret)
     settings = Settings(home=tmp_path / "home", archive=str(folder))
     with pytest.raises(ArchiveUnavailable, match="leads out"):
-        actions.decision_files(settings)
+        corporate_actions.decision_files(settings)
 
 
 def test_a_pipe_in_the_place_of_a_file_is_no_file(tmp_path: Path) -> None:

@@ -17,11 +17,11 @@ import s3_server
 from polars.testing import assert_frame_equal
 
 from champion import contracts
+from champion.base.atomic_files import sha256
+from champion.base.object_path import ObjectPath
 from champion.errors import LakeError, UsageError
-from champion.files import sha256
 from champion.lake import Lake, ownership, seal
-from champion.objects import ObjectPath
-from champion.pipeline import retain
+from champion.pipeline.maintenance import retention
 from champion.settings import Settings
 
 NAME, RAW = "normalized_equity_ohlc", "raw_equity_ohlc"
@@ -56,7 +56,7 @@ def archived(source: Lake, tmp_path: Path) -> Settings:
     """A workspace with three archived sessions."""
     settings = Settings(home=tmp_path / "one", lake_archive=tmp_path / "archive")
     _fill(settings, source)
-    assert retain.retain(settings, TODAY, NONE)
+    assert retention.retain(settings, TODAY, NONE)
     return settings
 
 
@@ -64,9 +64,9 @@ def test_another_workspace_is_refused_and_changes_nothing(archived: Settings, so
     other = Settings(home=tmp_path / "two", lake_archive=archived.lake_archive, normalized_years=3)
     lake, before = _fill(other, source, 0.5), _files(tmp_path / "archive")
     for attempt in (
-        lambda: retain.plan(other, TODAY),
-        lambda: retain.retain(other, TODAY, NONE),
-        lambda: retain.restore(other, SESSIONS[0], SESSIONS[-1], [NAME]),
+        lambda: retention.plan(other, TODAY),
+        lambda: retention.retain(other, TODAY, NONE),
+        lambda: retention.restore(other, SESSIONS[0], SESSIONS[-1], [NAME]),
     ):
         with pytest.raises(LakeError, match=f"is of another lake, {archived.lake}.*CHAMPION_LAKE_ARCHIVE"):
             attempt()
@@ -78,30 +78,30 @@ def test_a_moved_workspace_goes_on_and_a_copy_beside_it_is_refused(archived: Set
     shutil.copytree(archived.home, tmp_path / "copy")
     copy = archived.model_copy(update={"home": tmp_path / "copy", "normalized_years": 3})
     with pytest.raises(LakeError, match=r"of which .* is a copy"):
-        retain.retain(copy, TODAY, NONE)
+        retention.retain(copy, TODAY, NONE)
     archived.home.rename(tmp_path / "gone")
-    retain.retain(copy, TODAY, NONE)
+    retention.retain(copy, TODAY, NONE)
     assert Lake(copy.lake).sessions(NAME) == []
-    assert retain.restore(copy, SESSIONS[0], SESSIONS[-1], [NAME]) == {NAME: SESSIONS}
+    assert retention.restore(copy, SESSIONS[0], SESSIONS[-1], [NAME]) == {NAME: SESSIONS}
 
 
 def test_a_lake_that_takes_the_place_of_a_lost_one_is_adopted(archived: Settings, source: Lake, tmp_path: Path) -> None:
     shutil.rmtree(archived.lake)
     with pytest.raises(LakeError, match="champion lake adopt"):
-        retain.restore(archived, SESSIONS[0], SESSIONS[-1], [NAME])
-    assert retain.adopt(archived) == str(archived.lake)
-    assert retain.restore(archived, SESSIONS[0], SESSIONS[-1], [NAME, RAW]) == {NAME: SESSIONS, RAW: SESSIONS}
+        retention.restore(archived, SESSIONS[0], SESSIONS[-1], [NAME])
+    assert retention.adopt(archived) == str(archived.lake)
+    assert retention.restore(archived, SESSIONS[0], SESSIONS[-1], [NAME, RAW]) == {NAME: SESSIONS, RAW: SESSIONS}
     rows = source.scan(NAME, SESSIONS[0], SESSIONS[-1]).collect()
     assert_frame_equal(Lake(archived.lake).scan(NAME).collect(), rows, check_row_order=False)
     with pytest.raises(UsageError, match="CHAMPION_LAKE_ARCHIVE"):
-        retain.adopt(Settings(home=tmp_path / "x"))
+        retention.adopt(Settings(home=tmp_path / "x"))
 
 
 def test_a_corrected_partition_supersedes_the_archived_one_which_is_kept(archived: Settings, source: Lake) -> None:
     archive = Lake(archived.lake_archive or Path())
     before = _files(archive.root)
     lake = _fill(archived, source, 0.5, "b")
-    retain.retain(archived, TODAY, NONE)
+    retention.retain(archived, TODAY, NONE)
     after = _files(archive.root)
     assert set(before.values()) <= set(after.values()), "a file of the archive is lost"
     assert archive.digest(NAME) == lake.digest(NAME)
@@ -116,11 +116,11 @@ def test_an_archive_of_an_earlier_version_is_claimed_unless_it_holds_other_data(
     _fill(other, source, 0.5)
     before = _files(tmp_path / "archive")
     with pytest.raises(LakeError, match="holds other data"):
-        retain.retain(other, TODAY, NONE)
+        retention.retain(other, TODAY, NONE)
     assert _files(tmp_path / "archive") == before
     rows = source.scan(NAME, date(2023, 11, 6), date(2023, 11, 6)).collect()
     Lake(archived.lake).write(NAME, date(2023, 11, 6), rows, {"file": "c"})
-    retain.retain(archived, TODAY, NONE)
+    retention.retain(archived, TODAY, NONE)
     assert (tmp_path / "archive" / ".archive_owner").exists()
 
 
@@ -149,7 +149,7 @@ def test_of_two_lakes_that_claim_an_archive_together_one_gets_it(tmp_path: Path)
 def test_a_damaged_owner_file_is_named(archived: Settings, tmp_path: Path) -> None:
     (tmp_path / "archive" / ".archive_owner").write_text("{}")
     with pytest.raises(LakeError, match=r"\.archive_owner.*champion lake adopt"):
-        retain.plan(archived, TODAY)
+        retention.plan(archived, TODAY)
 
 
 def test_a_storage_class_needs_a_bucket(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_partitions_are_archived_in_a_storage_class_and_brought_back(
     lake = _fill(settings, source)
     before = {name: (lake.digest(name), lake.scan(name).collect()) for name in (NAME, RAW)}
     seal(lake, RAW, 2023)
-    assert {step.action for step in retain.retain(settings, TODAY, NONE)} == {"archive", "delete"}
+    assert {step.action for step in retention.retain(settings, TODAY, NONE)} == {"archive", "delete"}
     assert lake.sessions(NAME) == lake.sessions(RAW) == []
     assert isinstance(settings.lake_archive, ObjectPath)
     archive = Lake(settings.lake_archive)
@@ -198,8 +198,8 @@ def test_partitions_are_archived_in_a_storage_class_and_brought_back(
     classes = {(found["Key"].endswith(".parquet"), found["StorageClass"]) for found in stored}
     assert classes == {(True, "STANDARD_IA"), (False, "STANDARD")}
     assert [d for name in (NAME, RAW) for d in archive.verify(name) if not d.harmless] + archive.strangers() == []
-    assert retain.retain(settings, TODAY, NONE) == []
-    assert retain.restore(settings, SESSIONS[0], SESSIONS[-1], [NAME, RAW]) == {NAME: SESSIONS, RAW: SESSIONS}
+    assert retention.retain(settings, TODAY, NONE) == []
+    assert retention.restore(settings, SESSIONS[0], SESSIONS[-1], [NAME, RAW]) == {NAME: SESSIONS, RAW: SESSIONS}
     for name, (digest, rows) in before.items():
         assert lake.digest(name) == digest
         session = contracts.load(name).session
@@ -213,6 +213,6 @@ def test_a_store_archive_of_another_lake_is_refused(source: Lake, tmp_path: Path
     first, second = (Settings(home=tmp_path / name, lake_archive=place) for name in ("one", "two"))
     for settings in (first, second):
         _fill(settings, source)
-    retain.retain(first, TODAY, NONE)
+    retention.retain(first, TODAY, NONE)
     with pytest.raises(LakeError, match="is of another lake"):
-        retain.retain(second, TODAY, NONE)
+        retention.retain(second, TODAY, NONE)

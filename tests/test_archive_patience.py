@@ -19,8 +19,8 @@ from archive_server import HURRIED, SESSION, Server, bhavcopy, drip, get, hang, 
 from hypothesis import given, strategies as st
 
 from champion.errors import ArchiveUnavailable
-from champion.sources.archive import Archive, Patience, find_staged
-from champion.sources.patience import Failure, wait
+from champion.sources.download.archive import Archive, RetryPolicy, find_staged
+from champion.sources.download.retry_policy import Failure, wait
 from champion.sources.publications import bhavcopy_paths
 
 
@@ -108,7 +108,7 @@ def test_nobody_there_is_unavailable(tmp_path: Path) -> None:
 def test_a_wait_is_bounded_and_no_shorter_than_asked_for(
     status: int | None, asked: float | None, attempt: int, chance: float
 ) -> None:
-    patience = Patience(attempts=10)
+    patience = RetryPolicy(attempts=10)
     seconds = wait(Failure("", status, asked), attempt, patience, chance)
     if seconds is None:
         assert attempt >= patience.attempts_refused or status == 418 or (asked or 0) > patience.longest_asked
@@ -118,7 +118,7 @@ def test_a_wait_is_bounded_and_no_shorter_than_asked_for(
 
 
 def _fetch(url: str, staging: Path) -> None:
-    with Archive(url, staging, patience=Patience(apart=0.0, silence=10.0)) as archive:
+    with Archive(url, staging, patience=RetryPolicy(apart=0.0, silence=10.0)) as archive:
         archive.fetch(SESSION, refresh=True)
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from champion.errors import ArchiveError, ArchiveUnavailable, FormatError, SessionNotPublished, UsageError, WrongSession
 from champion.simulate import SimulatedArchive
-from champion.sources.archive import Archive, Staged, find_staged, set_aside
+from champion.sources.download.archive import Archive, Staged, find_staged, set_aside
+from champion.sources.download.staging import Staging
+from champion.sources.download.transport import Folder, canonical
 from champion.sources.publications import bhavcopy_paths
-from champion.sources.staging import Staging
-from champion.sources.transport import Folder, canonical
 
 SESSION, NEXT = date(2024, 6, 25), date(2024, 6, 26)
 HOLIDAY = date(2024, 6, 23)

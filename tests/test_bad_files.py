@@ -28,14 +28,15 @@ from champion.errors import (
 )
 from champion.lake import Lake, layout, manifest as manifests, sweep
 from champion.lake.partitions import read_sealed
-from champion.purposes import parse_purpose
-from champion.services import local
+from champion.market.actions.action_text import parse_purpose
+from champion.services import managed_process
 from champion.settings import Settings
-from champion.sources import actions as lists, container, masters, records, transport
-from champion.sources.absent import Absent
-from champion.sources.patience import Patience
-from champion.sources.staging import Staging
-from champion.tracking import books, journal, ledger
+from champion.sources import actions as lists, container, masters
+from champion.sources.download import staging_records, transport
+from champion.sources.download.negative_cache import NegativeCache
+from champion.sources.download.retry_policy import RetryPolicy
+from champion.sources.download.staging import Staging
+from champion.tracking import ledger_storage, promotion_ledger, run_spool
 from champion.warehouse import backup
 
 SESSION = date(2024, 7, 2)
@@ -205,7 +206,7 @@ def test_a_record_of_staging_that_is_none_is_an_archive_error(tmp_path: Path, co
     put(tmp_path / "staging" / "a.json", content)
     put(tmp_path / "victim", b"kept")
     for read in (
-        lambda: records.read(tmp_path / "staging" / "a.zip"),
+        lambda: staging_records.read(tmp_path / "staging" / "a.zip"),
         lambda: staging(tmp_path).find(["a.zip"], SESSION),
     ):
         with pytest.raises(ArchiveError, match="not a record of staging"):
@@ -219,7 +220,7 @@ def test_a_record_of_staging_that_is_none_is_an_archive_error(tmp_path: Path, co
 def test_dates_without_a_session_that_are_none_are_an_archive_error(tmp_path: Path, content: Any) -> None:
     put(tmp_path / "absent" / "bhavcopy-2024.json", content)
     with pytest.raises(ArchiveError, match="not a record of dates"):
-        Absent(tmp_path, "https://a", "bhavcopy").asked_at(date(2024, 6, 1), ["x"])
+        NegativeCache(tmp_path, "https://a", "bhavcopy").asked_at(date(2024, 6, 1), ["x"])
 
 
 @pytest.mark.parametrize("content", [{}, [1], ["http://["], ["http://h:x/"], DEEP, b"\xff"])
@@ -234,13 +235,13 @@ def test_addresses_that_are_none_are_a_usage_error(tmp_path: Path, content: Any)
 )
 def test_an_archive_that_is_none_is_a_usage_error(base: str) -> None:
     with pytest.raises(UsageError, match="archive"):
-        transport.connect(base, Patience(), 1)
+        transport.connect(base, RetryPolicy(), 1)
 
 
 def test_an_archive_may_hold_links_in_circles_and_pipes(tmp_path: Path) -> None:
     (tmp_path / "a.csv").symlink_to(tmp_path / "a.csv")
     os.mkfifo(tmp_path / "b.csv")
-    folder = transport.connect(str(tmp_path), Patience(), 1)
+    folder = transport.connect(str(tmp_path), RetryPolicy(), 1)
     assert [folder.copy(name, io.BytesIO()) for name in ("a.csv", "b.csv")] == [False, False]
 
 
@@ -265,13 +266,13 @@ LINE |= {"at": "2024-06-01T10:00:00+00:00", "effective": None, "by": "a", "reaso
 )
 def test_a_ledger_entry_that_is_none_is_a_model_error(tmp_path: Path, changed: dict[str, Any]) -> None:
     content = LINE | changed
-    book = books.local(Settings(home=tmp_path))
-    put(book.path, json.dumps(content | {"seal": ledger._seal("", content)}).encode() + b"\n")
+    book = ledger_storage.local(Settings(home=tmp_path))
+    put(book.path, json.dumps(content | {"seal": promotion_ledger._seal("", content)}).encode() + b"\n")
     with pytest.raises(ModelError, match="is no ledger entry"):
-        ledger.read(book)
+        promotion_ledger.read(book)
     put(book.path, DEEP.encode() + b"\n")
     with pytest.raises(ModelError, match="is no ledger entry"):
-        ledger.read(book)
+        promotion_ledger.read(book)
 
 
 @pytest.mark.parametrize("content", [[], {}, {"outcome": 1}, {"outcome": "x", "metrics": []}, DEEP, b"\xff"])
@@ -279,7 +280,7 @@ def test_a_journal_that_is_none_says_that_nothing_was_written(tmp_path: Path, co
     settings = Settings(home=tmp_path)
     folder = settings.runs / "20240702T100000-0a0b0c0d"
     put(folder / "begun.json", content)
-    assert journal.entries(settings) == []
+    assert run_spool.entries(settings) == []
 
 
 @pytest.mark.parametrize(
@@ -289,13 +290,13 @@ def test_a_record_of_a_server_that_is_none_is_a_service_error(tmp_path: Path, ch
     settings = Settings(home=tmp_path)
     put(settings.services / "mlflow.json", {"pid": 1, "born": "boot 1", "port": 1} | changed)
     with pytest.raises(ServiceError, match="not the record of a server"):
-        local.stop(settings, "mlflow")
+        managed_process.stop(settings, "mlflow")
 
 
 def test_a_record_of_a_server_from_an_earlier_version_is_of_none_that_runs(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     put(settings.services / "mlflow.json", {"pid": os.getpid(), "born": 1732339200.5, "port": 1})
-    assert not local.stop(settings, "mlflow")
+    assert not managed_process.stop(settings, "mlflow")
 
 
 @pytest.mark.parametrize("content", [[], {"files": []}, {"made_at": "x", "files": {"a": 1}}, DEEP, b"\xff"])

@@ -14,19 +14,20 @@ import pytest
 from hostile import HOSTILE
 
 from champion import plots
-from champion.cli import console
+from champion.cli.terminal import console
 from champion.errors import (
     UsageError,
     WarehouseError,
 )
 from champion.lake import Lake
-from champion.pipeline.fetch import fetch, staged
-from champion.pipeline.ingest import ingest
-from champion.pipeline.load import load
+from champion.pipeline.ingest.fetch import fetch, staged
+from champion.pipeline.ingest.ingest import ingest
+from champion.pipeline.maintenance.load_warehouse import load
 from champion.settings import Settings
 from champion.simulate import publish
 from champion.sources import container, decisions
-from champion.warehouse import client, migrations, query
+from champion.warehouse import migrations
+from champion.warehouse.engine import client, query
 from flows import summary
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,7 +81,7 @@ def test_nothing_of_data_is_exported_as_csv() -> None:
         and (node.attr in {"write_csv", "to_csv", "sink_csv", "write_excel"} or ast.unparse(node) == "csv.writer")
     ]
     # The first makes a digest; people's decisions refuse what begins like a formula.
-    expected = ["champion/features/own.py", "champion/simulate/files.py", "champion/sources/decisions.py"]
+    expected = ["champion/features/custom.py", "champion/simulate/files.py", "champion/sources/decisions.py"]
     assert sorted(set(calls)) == expected
     with pytest.raises(UsageError, match="formula"):
         decisions.append(Path("never.csv"), "ACME", SESSION, 2.0, "=cmd|' /C calc'!A0", "asha")

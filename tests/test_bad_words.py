@@ -16,7 +16,7 @@ import pytest
 from hostile import DEEP, HOSTILE, put
 from papermill.translators import PythonTranslator
 
-from champion import contracts, features, universe, workspace
+from champion import contracts, features, workspace
 from champion.cli import app as cli
 from champion.contracts import contract as records_of, samples
 from champion.errors import (
@@ -26,9 +26,10 @@ from champion.errors import (
     ParameterError,
     UsageError,
 )
+from champion.modeling import universe
 from champion.runner import notebook, parameters
 from champion.settings import read as read_settings
-from champion.sources.patience import retry_after
+from champion.sources.download.retry_policy import retry_after
 from champion.warehouse import queries
 
 

@@ -25,14 +25,15 @@ from chromium import opened
 from playwright.sync_api import Browser, Error, Page
 from waiting import PATIENCE, until
 
-from champion import logins, resources
-from champion.pipeline import actions
-from champion.runner import page as pages
+from champion.base import package_data
+from champion.pipeline.ingest import corporate_actions
+from champion.runner import html_report as pages
 from champion.runner.outcome import Outcome, Verdict
+from champion.security import prefect_login
 from champion.services import mlflow
 from champion.settings import Settings
 from champion.tracking import runs
-from champion.tracking.pages import experiment_page, run_page
+from champion.tracking.store import experiment_page, run_page
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def workspace(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> S
     """The ingested workspace with its corporate actions and two runs, one of them failed."""
     made = ingested.model_copy(update={"home": tmp_path_factory.mktemp("seen") / "home"})
     shutil.copytree(ingested.home, made.home)
-    assert actions.refresh(made).outcome == "written"
+    assert corporate_actions.refresh(made).outcome == "written"
     for name, outcome in (("quality", "succeeded"), ("ingest", "failed")):
         run = runs.open_run(made, "data-ingestion", name, tags={"champion.notebook": name})
         runs.close_run(made, run, outcome)
@@ -90,7 +91,7 @@ def workspace(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> S
 @pytest.fixture(scope="module")
 def lab(workspace: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     base = tmp_path_factory.mktemp("lab")
-    notebooks = Path(shutil.copytree(resources.folder("notebooks"), base / "notebooks"))
+    notebooks = Path(shutil.copytree(package_data.folder("notebooks"), base / "notebooks"))
     variables = {**os.environ, "CHAMPION_HOME": str(workspace.home), "CHAMPION_NOTEBOOK_TIMEOUT": "321"}
     variables |= {"CHAMPION_ARCHIVE": workspace.archive, "HOME": str(base), "JUPYTER_RUNTIME_DIR": str(base / "run")}
     command = [sys.executable, "-m", "champion", "lab", str(notebooks), "--no-browser"]
@@ -181,7 +182,7 @@ def test_mlflow_shows_what_ran(browser: Browser, workspace: Settings, tmp_path: 
         assert mlflow.address(workspace) == base, "other commands find these pages"
         with opened(browser) as page, pytest.raises(Error, match="INVALID_AUTH_CREDENTIALS"):
             page.goto(told)
-        with opened(browser, logins.kept_for_mlflow(workspace)) as page:
+        with opened(browser, prefect_login.kept_for_mlflow(workspace)) as page:
             page.goto(told)
             page.get_by_role("link", name="data-ingestion", exact=True).wait_for()
             (failed,) = runs.find_runs(workspace, tags={"champion.notebook": "ingest"})

@@ -13,12 +13,13 @@ from polars.testing import assert_frame_equal
 from champion import contracts, features
 from champion.errors import LakeError
 from champion.lake import Lake
-from champion.pipeline import history, learn, ways
-from champion.pipeline.actions import known_factors
-from champion.pipeline.bars import equity_bars
-from champion.pipeline.build import build_features
+from champion.modeling.universe import Universe, members
+from champion.pipeline.feature_store import fingerprints, strategies
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.ingest.bars import equity_bars
+from champion.pipeline.ingest.corporate_actions import known_factors
+from champion.pipeline.models import frames
 from champion.settings import Settings
-from champion.universe import Universe, members
 
 TRADED = Universe(min_turnover=1e6)
 FIRST, LAST = date(2023, 11, 1), date(2024, 8, 30)
@@ -68,9 +69,9 @@ def test_portions_of_instruments_and_years_equal_all_at_once(known: Settings, tm
     leftover = lake.root / ".building" / "0123456789abcdef"
     leftover.mkdir(parents=True)
     leftover.with_suffix(".lock").touch()  # of a build that was killed
-    build = history.plan(lake, LAST, features.V1, known_factors(lake))
-    [whole] = ways.rebuilt(build, build.sessions)
-    parts = list(ways.rebuilt(build, build.sessions, at_once=lake.rows(BARS) // 5))
+    build = fingerprints.plan(lake, LAST, features.V1, known_factors(lake))
+    [whole] = strategies.from_histories(build, build.sessions)
+    parts = list(strategies.from_histories(build, build.sessions, at_once=lake.rows(BARS) // 5))
     assert [part.sessions[0].year for part in parts] == [2023, 2024]
     assert [part.state is None for part in parts] == [True, False]
     assert_frame_equal(pl.concat([part.rows for part in parts]), whole.rows, check_row_order=False, check_exact=True)
@@ -116,17 +117,17 @@ def test_the_universe_is_known_at_the_time(lake: Lake) -> None:
 
 def test_scoring_sees_what_training_saw(lake: Lake) -> None:
     session = lake.sessions(BARS)[-10]
-    trained = learn.training_frame(lake, FIRST, LAST, horizon=5, universe=TRADED)
-    scored = learn.scoring_frame(lake, session, universe=TRADED)
+    trained = frames.training_frame(lake, FIRST, LAST, horizon=5, universe=TRADED)
+    scored = frames.scoring_frame(lake, session, universe=TRADED)
     expected = trained.filter(pl.col("trade_date") == session).select(scored.columns)
     assert scored.height > 5
     assert scored.equals(expected)
 
 
 def test_labels_of_the_last_sessions_are_unknown(lake: Lake) -> None:
-    frame = learn.training_frame(lake, FIRST, LAST, horizon=5, universe=TRADED)
+    frame = frames.training_frame(lake, FIRST, LAST, horizon=5, universe=TRADED)
     unknown = frame.filter(pl.col("label_end").is_null())["trade_date"].unique().sort().to_list()
-    assert unknown == lake.sessions(BARS)[-5 - learn.LAG :]
+    assert unknown == lake.sessions(BARS)[-5 - frames.LAG :]
 
 
 def test_a_share_that_left_the_exchange_keeps_its_labels_to_the_last_close(lake: Lake) -> None:
@@ -134,12 +135,12 @@ def test_a_share_that_left_the_exchange_keeps_its_labels_to_the_last_close(lake:
     last = bars.group_by("instrument_id").agg(pl.col("trade_date").max())
     ((gone, left),) = last.filter(pl.col("trade_date") < sessions[-30]).rows()
     place = sessions.index(left)
-    frame = learn.training_frame(lake, FIRST, LAST, horizon=5, universe=Universe()).filter(instrument_id=gone)
+    frame = frames.training_frame(lake, FIRST, LAST, horizon=5, universe=Universe()).filter(instrument_id=gone)
     late = frame.filter(pl.col("trade_date") > sessions[place - 6]).sort("trade_date")
     close = dict(bars.filter(instrument_id=gone).select("trade_date", "close").iter_rows())
     expected: list[tuple[date, float | None, date, date | None]] = []
     for number in range(place - 5, place + 1):
-        entry, end = sessions[number + learn.LAG], sessions[number + learn.LAG + 5]
+        entry, end = sessions[number + frames.LAG], sessions[number + frames.LAG + 5]
         known = (close[left] / close[entry] - 1, end, left) if entry in close else (None, end, None)
         if sessions[number] in close:
             expected.append((sessions[number], *known))
@@ -152,4 +153,4 @@ def test_a_share_that_left_the_exchange_keeps_its_labels_to_the_last_close(lake:
 
 def test_a_session_without_features_cannot_be_scored(lake: Lake) -> None:
     with pytest.raises(LakeError, match="no features for session 2030-01-01"):
-        learn.scoring_frame(lake, date(2030, 1, 1), universe=TRADED)
+        frames.scoring_frame(lake, date(2030, 1, 1), universe=TRADED)

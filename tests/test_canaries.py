@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from champion import canaries, training
-from champion.canaries import Canaries, Shuffled
 from champion.errors import ModelError
-from champion.estimators import Recipe
-from champion.labels import forward_return
-from champion.splits import PurgedWalkForward
+from champion.modeling import leakage_checks, training
+from champion.modeling.estimators import Recipe
+from champion.modeling.labels import forward_return
+from champion.modeling.leakage_checks import LeakageChecks, ShuffledLabels
+from champion.modeling.splits import PurgedWalkForward
 
 SESSIONS, INSTRUMENTS, HORIZON, LAG = 120, 30, 5, 1
 SPLITTER = PurgedWalkForward(2, HORIZON, 2, lag=LAG)
@@ -53,12 +53,12 @@ def anew(bars: pl.DataFrame, late: int, *sessions: date) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def heard(bars: pl.DataFrame, late: int = 0) -> Canaries:
+def heard(bars: pl.DataFrame, late: int = 0) -> LeakageChecks:
     made = frame(bars, late)
-    return Canaries(
-        canaries.shuffled(made, Recipe(), INPUTS, SPLITTER),
-        canaries.implausible(made, INPUTS, HORIZON),
-        canaries.ahead(made, anew(bars, late, DAYS[70], DAYS[90]), INPUTS),
+    return LeakageChecks(
+        leakage_checks.shuffled_label_check(made, Recipe(), INPUTS, SPLITTER),
+        leakage_checks.implausible_inputs(made, INPUTS, HORIZON),
+        leakage_checks.lookahead_check(made, anew(bars, late, DAYS[70], DAYS[90]), INPUTS),
     )
 
 
@@ -84,23 +84,25 @@ def test_a_slow_feature_of_the_next_session_is_too_good_for_nobody_and_still_cau
 
 
 def test_canaries_nobody_ran_do_not_pass() -> None:
-    quiet = Shuffled(auc=0.5, error=0.01)
-    assert Canaries(quiet, (), ()).passed
-    assert not Canaries(quiet, (), None).passed
-    assert Canaries(quiet, (), None).table["found"][2] == "not run"
+    quiet = ShuffledLabels(auc=0.5, error=0.01)
+    assert LeakageChecks(quiet, (), ()).passed
+    assert not LeakageChecks(quiet, (), None).passed
+    assert LeakageChecks(quiet, (), None).table["found"][2] == "not run"
 
 
 def test_a_small_market_shows_large_correlations_by_luck_and_is_not_suspected() -> None:
     few = frame(walk(seed=2)).filter(pl.col("instrument_id").is_in(["I01", "I02", "I03", "I04"]))
-    by_luck = canaries.input_ic(few.filter(pl.col("trade_date") < DAYS[60]), INPUTS, HORIZON)
+    by_luck = leakage_checks.input_ic(few.filter(pl.col("trade_date") < DAYS[60]), INPUTS, HORIZON)
     assert by_luck["ic"].abs().max() > 0.1  # type: ignore[operator]
-    assert canaries.implausible(few.filter(pl.col("trade_date") < DAYS[60]), INPUTS, HORIZON, limit=0.1) == ()
+    assert (
+        leakage_checks.implausible_inputs(few.filter(pl.col("trade_date") < DAYS[60]), INPUTS, HORIZON, limit=0.1) == ()
+    )
 
 
 def test_comparing_no_rows_is_refused() -> None:
     made = frame(walk())
     with pytest.raises(ModelError, match="none of the rows learnt from"):
-        canaries.ahead(made.filter(pl.col("trade_date") < DAYS[50]), anew(walk(), 0, DAYS[90]), INPUTS)
+        leakage_checks.lookahead_check(made.filter(pl.col("trade_date") < DAYS[50]), anew(walk(), 0, DAYS[90]), INPUTS)
 
 
 @pytest.mark.parametrize("model", ["logistic", "random_forest"])
@@ -111,13 +113,13 @@ def test_shuffling_is_quiet_where_drifts_and_inputs_last_but_do_not_belong_toget
     lasting = frame(walk(drift=0.01)).join(
         names.with_columns(slow=pl.Series(random.normal(size=INSTRUMENTS))), on="instrument_id", suffix="_lasting"
     )
-    found = canaries.shuffled(lasting, Recipe(model), ["slow_lasting", "past_5"], SPLITTER)
+    found = leakage_checks.shuffled_label_check(lasting, Recipe(model), ["slow_lasting", "past_5"], SPLITTER)
     assert found.passed, found
 
 
 def test_shuffling_would_hear_a_model_that_has_seen_its_test_labels() -> None:
-    rows = canaries.shuffle(training.labelled(frame(walk())), seed=7)
+    rows = leakage_checks.shuffle(training.labelled(frame(walk())), seed=7)
     inputs, labels = training.matrix(rows, INPUTS), rows["label"].to_numpy()
     seen = training.learn(Recipe("sklearn.tree.DecisionTreeClassifier"), inputs, labels).predict_proba(inputs)[:, 1]
-    error = canaries.shuffled(frame(walk()), Recipe(), INPUTS, SPLITTER).error
-    assert not Shuffled(float(roc_auc_score(labels, seen)), error).passed
+    error = leakage_checks.shuffled_label_check(frame(walk()), Recipe(), INPUTS, SPLITTER).error
+    assert not ShuffledLabels(float(roc_auc_score(labels, seen)), error).passed

@@ -12,14 +12,14 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from champion import clock
-from champion.files import sha256
+from champion.base import clock
+from champion.base.atomic_files import sha256
 from champion.lake import Lake
-from champion.pipeline import actions, lineage
-from champion.pipeline.build import build_features
-from champion.pipeline.fetch import fetch, staged
-from champion.pipeline.identify import identify
-from champion.pipeline.ingest import Ingested, ingest
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.ingest import corporate_actions, symbol_changes
+from champion.pipeline.ingest.fetch import fetch, staged
+from champion.pipeline.ingest.ingest import IngestResult, ingest
+from champion.pipeline.ingest.rename_instruments import rename_instruments
 from champion.settings import Settings
 from champion.simulate import publish
 from champion.sources.publications import bhavcopy_paths
@@ -48,7 +48,7 @@ class Corrected:
     before: State
     after: State
     moment: datetime
-    ingested: Ingested
+    ingested: IngestResult
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +63,13 @@ def corrected(tmp_path_factory: pytest.TempPathFactory) -> Corrected:
     return Corrected(settings, before, state(settings), moment, ingested)
 
 
-def backfill(settings: Settings, *, refresh: bool = False) -> Ingested:
+def backfill(settings: Settings, *, refresh: bool = False) -> IngestResult:
     lake = Lake(settings.lake)
     fetch(settings, START, END, refresh=refresh)
-    lineage.refresh(settings)
+    symbol_changes.refresh(settings)
     done = ingest(lake, staged(settings, START, END))
-    identify(settings)
-    actions.refresh(settings)
+    rename_instruments(settings)
+    corporate_actions.refresh(settings)
     build_features(lake, START, END)
     return done
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from champion.credential_sources import conflicts
 from champion.errors import UsageError
 from champion.settings import Settings, read
+from champion.settings.credential_sources import conflicts
 
 TASKS = "the workspace's own Prefect login"
 

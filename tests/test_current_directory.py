@@ -17,10 +17,10 @@ import pytest
 from modes import too_open
 from written import notebook, wait_for
 
-from champion import file_modes, isolation
+from champion.base import file_modes, isolation
 from champion.runner import run_notebook
 from champion.runner.outcome import Outcome
-from champion.services import lab, local
+from champion.services import lab, managed_process
 from champion.settings import Settings
 
 HELPER = "import helper_of_notebooks, json, signal\nassert helper_of_notebooks.VALUE == 7\njson.dumps(1)\n"
@@ -106,7 +106,7 @@ def test_a_flow_its_server_and_its_kernels_run_in_a_hostile_folder(
     (settings.prefect_home / "logging.yml").unlink()
     assert too_open(settings.home) == []
     assert stat.S_IMODE(settings.home.stat().st_mode) == 0o750, "the lake's group may enter, whatever the umask"
-    server = local.recorded(settings, "prefect")
+    server = managed_process.recorded(settings, "prefect")
     assert server is not None
     assert server.alive
 

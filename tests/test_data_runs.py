@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 from hypothesis import given, strategies as st
 
-from champion import data_summary
 from champion.lake import Lake
-from champion.pipeline.build import build_features
+from champion.market import data_summary
+from champion.pipeline.feature_store.build import build_features
 from champion.runner import Execution, run_notebook
 from champion.settings import Settings
 

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from champion.errors import FormatError, WrongSession
-from champion.pipeline.datasets import filling
-from champion.pipeline.session import Provenance, TakenApart, take_apart
-from champion.sources import full
+from champion.pipeline.ingest.datasets import dataset_spec
+from champion.pipeline.ingest.parse_file import ParsedFile, Provenance, parse_file
+from champion.sources import full_bhavcopy
 from champion.sources.publications import BHAVCOPY, DELIVERY, Publication
 
 SESSION = date(2022, 5, 4)
@@ -25,12 +25,12 @@ NO_LAST = "8KMILES, BZ, 04-May-2022, 5.00, 5.10, 5.10, 5.10,  , 5.10, 5.10, 3, 0
 
 
 def report(*rows: str) -> bytes:
-    return "\n".join([*full.HEADERS, *rows, ""]).encode()
+    return "\n".join([*full_bhavcopy.HEADERS, *rows, ""]).encode()
 
 
-def taken_apart(content: bytes, publication: Publication = DELIVERY, session: date = SESSION) -> TakenApart:
+def taken_apart(content: bytes, publication: Publication = DELIVERY, session: date = SESSION) -> ParsedFile:
     origin = Provenance(session, "full.csv", "0" * 64, datetime(2022, 5, 5, tzinfo=UTC))
-    return take_apart(content, origin, filling(publication))
+    return parse_file(content, origin, dataset_spec(publication))
 
 
 def test_as_a_bhavcopy_it_is_in_raw_words() -> None:

@@ -23,11 +23,11 @@ from prefect_api import Api, keep_notifier, request
 from typer.testing import CliRunner
 from waiting import PATIENCE
 
-from champion import logins
+from champion.base.atomic_files import sha256
 from champion.cli.app import app
-from champion.files import sha256
 from champion.lake import Lake
 from champion.runner import repair
+from champion.security import prefect_login
 from champion.services import prefect
 from champion.settings import Settings
 from champion.simulate.calendar import sessions
@@ -42,7 +42,7 @@ _NOTEBOOKS = ("ingest", "quality", "features", "training", "promotion", "scoring
 _SCHEDULED = """
 import json
 from datetime import date
-from champion.cli import console
+from champion.cli.terminal import console
 with console.flow_context(console.settings(), hidden=True):
     from flows.daily import daily_after_publication, weekend_check
     from flows.features import weekly_feature_recompute
@@ -398,7 +398,7 @@ def test_no_secret_of_the_environment_is_found_again(champion: Command, base: Pa
     assert {"mlflow.db", "prefect.db", "outputs.txt", "kernel.log", "prefect.log"} <= {path.name for path in files}
     hidden = (b"Plant3d", _made_login(settings).encode())
     found = {path for path in files if any(secret in path.read_bytes() for secret in hidden)}
-    assert found == {logins.path(settings)}, "the owner's own copy"
+    assert found == {prefect_login.path(settings)}, "the owner's own copy"
 
 
 def test_nothing_is_left_running_as_if_it_were(settings: Settings) -> None:
@@ -408,6 +408,6 @@ def test_nothing_is_left_running_as_if_it_were(settings: Settings) -> None:
 
 def _made_login(settings: Settings) -> str:
     """Return what of the login is secret that the workspace's Prefect server was started with."""
-    _, secret = logins.pair(settings) or ("", "")
+    _, secret = prefect_login.pair(settings) or ("", "")
     assert len(secret) == 48
     return secret

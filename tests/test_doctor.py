@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from champion.doctor import examine
-from champion.pipeline import health
-from champion.pipeline.checks import Check
+from champion.pipeline.operations import health
+from champion.pipeline.operations.checks import Check
+from champion.pipeline.operations.doctor import examine
 from champion.settings import Settings
 
 

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from hypothesis import given, strategies as st
 
-from champion.drift import FEWEST, MOVED, WATCH, between
 from champion.errors import UsageError
+from champion.modeling.drift import FEWEST, MOVED, WATCH, between
 
 VALUES = st.lists(st.sampled_from([-2.0, -1.0, 0.0, 0.5, 1.0, 3.0]), min_size=1, max_size=30)
 

@@ -18,17 +18,17 @@ import sys
 from datetime import date
 from pathlib import Path
 import polars as pl
-from champion import files
+from champion.base import atomic_files
 from champion.lake import layout
 from champion import contracts
 from champion.settings import Settings
-from champion.sources.staging import Staging
-from champion.tracking import books
+from champion.sources.download.staging import Staging
+from champion.tracking import ledger_storage
 settings = Settings(home=sys.argv[1], archive=sys.argv[1])
-files.write_bytes(settings.home / "a" / "b" / "c" / "file", b"content")
-files.write_bytes(settings.lake / "raw" / "x" / "year=2024" / "file", b"content", shared=True)
-files.write_private(settings.home / "secret" / "folder" / "file", b"content")
-assert books.local(settings).add("a line", 1)
+atomic_files.write_bytes(settings.home / "a" / "b" / "c" / "file", b"content")
+atomic_files.write_bytes(settings.lake / "raw" / "x" / "year=2024" / "file", b"content", shared=True)
+atomic_files.write_private(settings.home / "secret" / "folder" / "file", b"content")
+assert ledger_storage.local(settings).add("a line", 1)
 staging = Staging(settings.staging, settings.archive)
 with staging.receiving() as part:
     part.write(b"bars")
@@ -80,7 +80,7 @@ def test_a_file_system_without_locks_is_an_error_that_names_the_file(tmp_path: P
 
 
 def test_locks_and_folders_are_made_in_one_place() -> None:
-    """A lock of `filelock` names no file in its errors; the one of `champion.files` does."""
+    """A lock of `filelock` names no file in its errors; the one of `champion.base.atomic_files` does."""
     package = Path(champion.__file__).parent
     found = {
         str(path.relative_to(package))

@@ -11,8 +11,8 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
+from champion.base.file_modes import private_folder
 from champion.errors import ServiceError
-from champion.file_modes import private_folder
 from champion.services import encryption
 from champion.settings import Settings
 

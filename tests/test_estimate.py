@@ -7,7 +7,7 @@ import itertools
 import pytest
 from hypothesis import given, strategies as st
 
-from champion.pipeline.estimate import Estimate, time_left
+from champion.base.progress import Estimate, time_left
 
 SHARES = {"fetch": 1.0, "ingest": 3.0, "load": 1.0}
 STEPS = st.lists(st.tuples(st.sampled_from([*SHARES, "unknown"]), st.integers(0, 10)), max_size=40)

@@ -7,9 +7,9 @@ import pytest
 import skops.io
 from sklearn.utils.estimator_checks import check_estimator
 
-from champion import estimators
 from champion.errors import ModelError
-from champion.estimators import Recipe, Winsorizer
+from champion.modeling import estimators
+from champion.modeling.estimators import Recipe, Winsorizer
 
 RNG = np.random.default_rng(7)
 INPUTS = RNG.normal(size=(300, 3))

@@ -14,7 +14,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from champion import contracts
-from champion.contracts import released, samples, storage
+from champion.contracts import compatibility, samples, storage
 from champion.contracts.contract import parse
 from champion.contracts.evolution import changes
 from champion.errors import ContractError
@@ -207,9 +207,9 @@ def widen(record: Record) -> None:
 
 
 def test_this_repository_breaks_no_released_contract() -> None:
-    compared = released.compare(SCHEMAS)
+    compared = compatibility.compare(SCHEMAS)
     assert compared
-    released.refuse_breaking(compared)
+    compatibility.refuse_breaking(compared)
 
 
 def test_this_repository_has_a_sample_of_every_released_version() -> None:
@@ -223,25 +223,25 @@ def test_this_repository_has_a_sample_of_every_released_version() -> None:
 def test_a_breaking_change_is_refused_and_nothing_released(schemas: Path) -> None:
     rewrite(schemas, "raw_equity_ohlc", lambda record: record["fields"].pop())
     (schemas / "predictions_equity_scores_v1.avsc").unlink()
-    states = {one.name: one.state for one in released.compare(schemas)}
+    states = {one.name: one.state for one in compatibility.compare(schemas)}
     assert states["raw_equity_ohlc_v1"] == states["predictions_equity_scores_v1"] == "breaking"
     before = {path.name: path.read_bytes() for path in (schemas / "released").iterdir()}
     with pytest.raises(ContractError, match=r"Rsvd4 removed .*_v<N\+1>"):
-        released.release(schemas)
+        compatibility.release(schemas)
     assert before == {path.name: path.read_bytes() for path in (schemas / "released").iterdir()}
 
 
 def test_an_allowed_change_is_released_once_it_has_a_sample(schemas: Path) -> None:
-    assert released.release(schemas) == []
+    assert compatibility.release(schemas) == []
     name = "predictions_equity_scores"
     rewrite(schemas, name, widen)
-    assert {one.state for one in released.compare(schemas) if one.name == f"{name}_v1"} == {"changed"}
+    assert {one.state for one in compatibility.compare(schemas) if one.name == f"{name}_v1"} == {"changed"}
     with pytest.raises(ContractError, match=rf"{name}_v1.1.0.json"):
-        released.release(schemas)
+        compatibility.release(schemas)
     sample = json.loads((schemas / "samples" / f"{name}_v1.0.0.json").read_text())
     (schemas / "samples" / f"{name}_v1.1.0.json").write_text(json.dumps(sample | {"stage": "live"}))
-    assert released.release(schemas) == [f"{name}_v1"]
-    assert {one.state for one in released.compare(schemas)} == {"released"}
+    assert compatibility.release(schemas) == [f"{name}_v1"]
+    assert {one.state for one in compatibility.compare(schemas)} == {"released"}
 
 
 def test_a_new_version_stands_beside_the_old(schemas: Path) -> None:
@@ -250,9 +250,9 @@ def test_a_new_version_stands_beside_the_old(schemas: Path) -> None:
     old.with_name("predictions_equity_scores_v2.avsc").write_text(json.dumps(record))
     first = schemas / "samples" / "predictions_equity_scores_v1.0.0.json"
     shutil.copy(first, first.with_name("predictions_equity_scores_v2.0.0.json"))
-    states = {one.name: one.state for one in released.compare(schemas)}
+    states = {one.name: one.state for one in compatibility.compare(schemas)}
     assert (states["predictions_equity_scores_v1"], states["predictions_equity_scores_v2"]) == ("released", "new")
-    assert released.release(schemas) == ["predictions_equity_scores_v2"]
+    assert compatibility.release(schemas) == ["predictions_equity_scores_v2"]
 
 
 # Samples and older files

@@ -10,17 +10,17 @@ import polars as pl
 import pytest
 from written import notebook
 
-from champion import training
-from champion.estimators import Recipe
 from champion.lake import Lake
-from champion.pipeline import notebook_data, trials
-from champion.pipeline.register import Task, register_challenger
+from champion.modeling import training
+from champion.modeling.estimators import Recipe
+from champion.modeling.splits import PurgedWalkForward
+from champion.modeling.training import TrainingResult
+from champion.modeling.universe import find
+from champion.pipeline.models import notebook_data, trials
+from champion.pipeline.models.register import Task, register_challenger
 from champion.runner import notebook as notebooks, run_notebook
 from champion.settings import Settings
-from champion.splits import PurgedWalkForward
 from champion.tracking import experiments, registry, runs
-from champion.training import TrainingResult
-from champion.universe import find
 
 # MLflow 3.17 on SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")

@@ -17,9 +17,9 @@ from models import trained
 
 from champion import warehouse
 from champion.lake import Lake
-from champion.pipeline import quality
-from champion.pipeline.build import build_features
-from champion.pipeline.score import score_session
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.ingest import quality
+from champion.pipeline.models.score import score_session
 from champion.settings import Settings
 from champion.tracking import promotion, runs
 

@@ -8,10 +8,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from champion import actions, adjust, contracts, factors
-from champion.actions import ListOrigin
-from champion.envelope import session_close
-from champion.identity import Lineage
+from champion import contracts
+from champion.market.actions import adjustment, adjustment_factors, corporate_actions
+from champion.market.actions.corporate_actions import ListOrigin
+from champion.market.envelope import session_close
+from champion.market.identity.symbol_history import SymbolHistory
 
 READ = datetime(2024, 1, 10, 12, tzinfo=UTC)
 EX = date(2024, 5, 6)
@@ -35,7 +36,7 @@ def listed(*rows: tuple[str, date], face_value: float | None = 10.0, read: datet
         orient="row",
     )
     origin = ListOrigin("test", "0" * 64, read, (date(2024, 1, 1), date(2024, 12, 31)))
-    return actions.as_known(actions.normalize(frame, Lineage(), origin))
+    return corporate_actions.as_known(corporate_actions.normalize(frame, SymbolHistory(), origin))
 
 
 def bars(close: float = 100.0, opened: float = 100.0, *more: tuple[date, float, float]) -> pl.DataFrame:
@@ -45,7 +46,7 @@ def bars(close: float = 100.0, opened: float = 100.0, *more: tuple[date, float, 
 
 
 def one(text: str, market: pl.DataFrame, **details: Any) -> dict[str, Any]:
-    (row,) = factors.factors(listed((text, EX), **details), market).to_dicts()
+    (row,) = adjustment_factors.factors(listed((text, EX), **details), market).to_dicts()
     return row
 
 
@@ -65,17 +66,17 @@ def test_the_face_value_of_then_is_the_lists_times_splits_up_to_the_list() -> No
     later = ("Fv Splt Frm Rs 10 To Re 1", EX + timedelta(days=30))
     rights = ("Rights 1:4 @ Premium Rs 40/-", EX)
     after = READ + timedelta(days=200)
-    made = factors.factors(listed(rights, later, face_value=1.0, read=after), bars())
+    made = adjustment_factors.factors(listed(rights, later, face_value=1.0, read=after), bars())
     assert made.filter(kind="rights")["price_factor"].item() == pytest.approx(100 / 90)
     # A list made before the split still states ten rupees: the split, from whatever list, does not count.
-    made = factors.factors(listed(rights, later, face_value=10.0), bars())
+    made = adjustment_factors.factors(listed(rights, later, face_value=10.0), bars())
     assert made.filter(kind="rights")["price_factor"].item() == pytest.approx(100 / 90)
 
 
 def test_a_split_that_is_not_understood_leaves_the_face_value_unknown() -> None:
     later = ("Face Value Split", EX + timedelta(days=30))
     rows = listed(("Rights 1:4 @ Premium Rs 40/-", EX), later, face_value=1.0, read=READ + timedelta(days=200))
-    row = factors.factors(rows, bars()).filter(kind="rights").to_dicts()[0]
+    row = adjustment_factors.factors(rows, bars()).filter(kind="rights").to_dicts()[0]
     assert (row["price_factor"], row["verdict"]) == (None, "undecided")
     assert "face value" in row["reason"]
 
@@ -83,7 +84,7 @@ def test_a_split_that_is_not_understood_leaves_the_face_value_unknown() -> None:
 def test_percent_dividends_are_of_the_face_value_of_their_time() -> None:
     later = ("Fv Splt Frm Rs 10 To Re 1", EX + timedelta(days=30))
     rows = listed(("Agm/Div-60%", EX), later, face_value=1.0, read=READ + timedelta(days=200))
-    row = factors.factors(rows, bars()).filter(kind="dividend").to_dicts()[0]
+    row = adjustment_factors.factors(rows, bars()).filter(kind="dividend").to_dicts()[0]
     assert row["price_factor"] == pytest.approx(100 / 94)  # 60% of 10 rupees, though the list states 1
     both = one("Interim Dividend Rs 4/Special Dividend 20%", bars())
     assert both["price_factor"] == pytest.approx(100 / 94)
@@ -103,7 +104,7 @@ def test_a_demerger_is_the_ratio_of_its_ex_date_known_at_its_close() -> None:
 
 def test_what_other_actions_of_the_date_explain_is_not_the_demergers() -> None:
     both = listed(("Demerger", EX), ("Bonus 1:1", EX))
-    made = factors.factors(both, bars(100.0, 40.0)).sort("kind")
+    made = adjustment_factors.factors(both, bars(100.0, 40.0)).sort("kind")
     assert made["price_factor"].to_list() == [2.0, 1.25]
 
 
@@ -113,14 +114,16 @@ def test_a_scheme_inside_the_price_band_took_nothing() -> None:
 
 
 def test_one_gap_is_explained_once() -> None:
-    made = factors.factors(listed(("Scheme Of Arrangement/Demerger", EX)), bars(100.0, 50.0)).sort("kind")
+    made = adjustment_factors.factors(listed(("Scheme Of Arrangement/Demerger", EX)), bars(100.0, 50.0)).sort("kind")
     assert made["price_factor"].to_list() == [2.0, None]
 
 
 def test_dividends_add_up_and_stay_apart() -> None:
     row = one("Interim Dividend - Rs 12 Per Share/Special Dividend - Rs 8 Per Share", bars())
     assert (row["kind"], row["price_factor"], row["volume_factor"]) == ("dividend", 1.25, 1.0)
-    assert adjust.counted(factors.factors(listed(("Dividend - Rs 20 Per Share", EX)), bars())).is_empty()
+    assert adjustment.effective_factors(
+        adjustment_factors.factors(listed(("Dividend - Rs 20 Per Share", EX)), bars())
+    ).is_empty()
 
 
 @pytest.mark.parametrize(
@@ -143,12 +146,12 @@ def test_every_action_without_a_factor_says_why(text: str, market: pl.DataFrame,
 
 
 def test_what_moves_no_price_is_no_factor() -> None:
-    assert factors.factors(listed(("Annual General Meeting", EX), ("Buy Back", EX)), bars()).is_empty()
+    assert adjustment_factors.factors(listed(("Annual General Meeting", EX), ("Buy Back", EX)), bars()).is_empty()
 
 
 def test_factors_keep_their_contract() -> None:
-    contract = contracts.load(factors.FACTORS)
-    made = factors.factors(listed(("Bonus 1:1", EX), ("Dividend - Rs 2 Per Share", EX)), bars())
+    contract = contracts.load(adjustment_factors.FACTORS)
+    made = adjustment_factors.factors(listed(("Bonus 1:1", EX), ("Dividend - Rs 2 Per Share", EX)), bars())
     assert contract.conform(made).height == 2
     for rule in contract.rules.values():
         assert made.select(contracts.rule_expression(rule)).to_series().all()

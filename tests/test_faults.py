@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from champion import births
+from champion.base import process_identity
 from champion.settings import Settings
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
@@ -92,7 +92,7 @@ def test_a_clock_that_is_set_makes_nobody_another_process(tmp_path: Path) -> Non
         for prefix in ([], inside)
     ]
     assert float(said[1][2]) - float(said[0][2]) == pytest.approx(3600, abs=2)
-    assert said[0][:2] == said[1][:2] == str(births.born()).split()
+    assert said[0][:2] == said[1][:2] == str(process_identity.process_token()).split()
 
 
 def ended(bench: Bench) -> Disturbed:

@@ -11,10 +11,10 @@ import mlflow
 import polars as pl
 import pytest
 
-from champion import drift
 from champion.features import find
 from champion.lake import Lake
-from champion.pipeline.build import build_features
+from champion.modeling import drift
+from champion.pipeline.feature_store.build import build_features
 from champion.runner import Execution, run_notebook
 from champion.settings import Settings
 

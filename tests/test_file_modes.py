@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from champion import file_modes, homes
-from champion.doctor import examine
-from champion.files import write_bytes
-from champion.pipeline.checks import Check
+from champion.base import file_modes, workspace_homes
+from champion.base.atomic_files import write_bytes
+from champion.pipeline.operations.checks import Check
+from champion.pipeline.operations.doctor import examine
 from champion.settings import Settings
-from champion.sources.staging import Staging
-from champion.tracking import books, promotion, store
+from champion.sources.download.staging import Staging
+from champion.tracking import ledger_storage, promotion, store
 
 
 @contextmanager
@@ -101,8 +101,8 @@ def test_a_script_under_umask_000_lets_nobody_else_write(tmp_path: Path) -> None
     with umask(0):
         promotion.lock(Settings(home=folders[0])).acquire().lock.release()
         Staging(folders[1] / "staging", "file:///srv/nse").accept()
-        books.FileBook(folders[2] / "promotions.jsonl").add("{}", 1)
-        homes.remember(folders[3])
+        ledger_storage.FileStorage(folders[2] / "promotions.jsonl").add("{}", 1)
+        workspace_homes.remember(folders[3])
         write_bytes(folders[4] / "runs" / "a", b"x")
     assert [mode(folder) for folder in folders[:4]] == [0o750] * 4
     made = [path for folder in folders for path in (folder, *folder.rglob("*"))]

@@ -22,16 +22,17 @@ from prefect.logging import disable_run_logger
 from prefect.states import Failed
 from waiting import PATIENCE
 
-from champion import clock, contracts
+from champion import contracts
+from champion.base import clock
 from champion.errors import ArchiveUnavailable, ServiceError, UsageError
 from champion.lake import Lake
-from champion.pipeline.build import FEATURES, build_features
-from champion.pipeline.publication import Awaited, deadline
-from champion.pipeline.recompute import recompute
+from champion.pipeline.feature_store.build import FEATURES, build_features
+from champion.pipeline.feature_store.verify import compare_with_rebuild
+from champion.pipeline.ingest.availability import PublicationState, deadline
 from champion.settings import Settings
 from champion.sources import udiff
 from champion.sources.publications import bhavcopy_paths
-from flows import notice
+from flows import notifications
 from flows.configuration import chosen
 from flows.daily import await_publication
 from flows.policy import may_pass
@@ -73,14 +74,14 @@ def test_a_file_that_comes_late_is_waited_for(empty: Settings, session: date) ->
     with disable_run_logger():
         awaited = await_publication.fn(session, clock.now() + timedelta(seconds=60))
     late.join()
-    assert awaited is Awaited.PUBLISHED
+    assert awaited is PublicationState.PUBLISHED
 
 
 def test_at_the_deadline_a_weekday_without_a_file_is_not_published(empty: Settings, session: date) -> None:
     began = time.monotonic()
     with disable_run_logger():
         awaited = await_publication.fn(session, clock.now() + timedelta(seconds=1))
-    assert awaited is Awaited.NOT_PUBLISHED
+    assert awaited is PublicationState.NOT_PUBLISHED
     assert time.monotonic() - began >= 1
     assert not (empty.staging / "content").exists()
 
@@ -93,7 +94,7 @@ def test_weekends_known_holidays_and_the_long_past_are_asked_for_once(
     until = clock.now() + timedelta(hours=5)
     with disable_run_logger():
         found = {await_publication.fn(day, until) for day in (session, sunday, date(2024, 1, 25))}
-    assert found == {Awaited.NO_SESSION}
+    assert found == {PublicationState.NO_SESSION}
     assert empty.closed == frozenset()  # settings are frozen: those of the run were read anew
 
 
@@ -103,7 +104,7 @@ def test_a_special_session_on_a_holiday_is_taken(
     monkeypatch.setenv("CHAMPION_HOLIDAYS", str(session))
     publish(empty.archive, session)
     with disable_run_logger():
-        assert await_publication.fn(session, deadline(session, clock.now().time())) is Awaited.PUBLISHED
+        assert await_publication.fn(session, deadline(session, clock.now().time())) is PublicationState.PUBLISHED
 
 
 def test_what_prefect_keeps_fills_only_what_the_environment_leaves_open() -> None:
@@ -137,12 +138,12 @@ def test_what_may_pass_is_tried_again_and_a_refusal_is_not(error: Exception, *, 
 
 
 def test_a_notice_is_posted_as_chat_rooms_take_it_and_a_refusal_is_an_error() -> None:
-    subject, body = notice.message("train_model", "train logistic", "Failed", "no features", "http://page")
+    subject, body = notifications.message("train_model", "train logistic", "Failed", "no features", "http://page")
     with listening() as webhook:
-        notice.post(webhook.url, subject, body)
+        notifications.post(webhook.url, subject, body)
         webhook.status = 500
         with pytest.raises(ServiceError, match="answered 500") as caught:
-            notice.post(webhook.url, subject, body)
+            notifications.post(webhook.url, subject, body)
         assert webhook.url not in str(caught.value), "who knows the address may write there"
     assert webhook.got == [{"text": "*train_model: Failed*\ntrain logistic: Failed: no features\nhttp://page"}] * 2
 
@@ -153,14 +154,14 @@ def test_features_that_differ_from_whole_histories_are_named(known: Settings, tm
     last = lake.sessions("normalized_equity_ohlc")[-3:]
     for day in last:
         build_features(lake, day, day)
-    assert recompute(lake, last[0], last[-1]).differing == []
+    assert compare_with_rebuild(lake, last[0], last[-1]).differing == []
     contract, manifest = contracts.load(FEATURES), lake.manifest(FEATURES, last[1], "trend")
     rows = lake.scan(FEATURES, last[1], last[1]).select(*contract.ungrouped, *contract.groups["trend"]).collect()
     [folder] = lake.root.glob(f"features/**/day={last[1].day:02d}/feature_group=trend")
     shutil.rmtree(folder)  # and committed anew, from the same bars, as a wrong state would have it
     assert manifest is not None
     lake.write(FEATURES, last[1], rows.with_columns(pl.col("sma_5") * 1.01), manifest.current.inputs, "trend")
-    found = recompute(lake, last[0], last[-1])
+    found = compare_with_rebuild(lake, last[0], last[-1])
     assert (list(found.sessions), found.differing) == (last, [last[1]])
     assert found.rows == lake.scan(FEATURES, last[0], last[-1]).collect().height
 

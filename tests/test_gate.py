@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from scipy.stats import binom
 
-from champion.metrics import summarise_ic
+from champion.modeling.metrics import summarise_ic
 from champion.tracking.promotion import Rules, gate
 
 GOOD = {"rank_ic": 0.04, "rank_ic_t": 3.0, "sessions": 200.0, "horizon": 5.0}

@@ -19,13 +19,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies
 
-from champion import births, doctor, homes
+from champion.base import process_identity, workspace_homes
 from champion.errors import ServiceError, UsageError
+from champion.pipeline.operations import doctor
 from champion.runner import notebook
-from champion.runner.surroundings import of_kernel
-from champion.services import lab, local, together
+from champion.runner.kernel_env import of_kernel
+from champion.services import lab, managed_process, supervisor
 from champion.settings import Settings
-from champion.sources.staging import Staging
+from champion.sources.download.staging import Staging
 from champion.tracking import registry, relocation, runs, store
 
 # MLflow 3.17 on SQLAlchemy 2.1
@@ -42,27 +43,29 @@ def test_a_location_below_a_former_home_lies_below_the_present_one(
     path = former.joinpath("mlflow", *rest)
     nested = former != home and home.is_relative_to(former) and path.is_relative_to(home)
     expected = path if nested else home.joinpath("mlflow", *rest)
-    assert homes.moved(path.as_uri(), [str(former)], home) == expected.as_uri()
-    assert homes.moved(str(path), [str(former)], home) == str(expected)
-    again = homes.moved(expected.as_uri(), [str(former)], home)
+    assert workspace_homes.moved(path.as_uri(), [str(former)], home) == expected.as_uri()
+    assert workspace_homes.moved(str(path), [str(former)], home) == str(expected)
+    again = workspace_homes.moved(expected.as_uri(), [str(former)], home)
     if not (former != home and former.is_relative_to(home) and expected.is_relative_to(former)):
         assert again == expected.as_uri(), "a second time changes nothing"
 
 
 def test_the_list_of_homes_grows_only_when_the_folder_changes(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    homes.remember(first)
-    homes.remember(first)
-    assert (homes.recorded(first), homes.former(first)) == ([str(first)], [])
+    workspace_homes.remember(first)
+    workspace_homes.remember(first)
+    assert (workspace_homes.recorded(first), workspace_homes.former(first)) == ([str(first)], [])
     first.rename(second)
-    assert homes.former(second) == [str(first)]
-    homes.remember(second)
-    assert homes.recorded(second) == [str(first), str(second)]
+    assert workspace_homes.former(second) == [str(first)]
+    workspace_homes.remember(second)
+    assert workspace_homes.recorded(second) == [str(first), str(second)]
     (tmp_path / "link").symlink_to(second)
-    assert homes.former(tmp_path / "link") == [str(first)], "another name of the same folder is no former home"
+    assert workspace_homes.former(tmp_path / "link") == [str(first)], (
+        "another name of the same folder is no former home"
+    )
     (second / "home.json").write_text("{}")
     with pytest.raises(UsageError, match=r"home.json: expected a list of folders"):
-        homes.former(second)
+        workspace_homes.former(second)
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +215,7 @@ def test_a_workspace_whose_store_is_lost_after_a_move_does_not_begin_an_empty_on
     (home / "mlflow" / "mlflow.db").unlink()
     with pytest.raises(ServiceError, match="was here and is gone or empty: bring it back"):
         store.prepare(Settings(home=home))
-    assert homes.former(home) == [str(original.home)]
+    assert workspace_homes.former(home) == [str(original.home)]
 
 
 def test_an_archive_in_the_workspace_moves_along(tmp_path: Path) -> None:
@@ -239,15 +242,17 @@ def test_a_workspace_whose_path_ends_like_this_one_is_another(tmp_path: Path) ->
     """A backup mounted at /mnt/srv/ws that is restored to /srv/ws brings the records of the former's servers along."""
     settings = Settings(home=tmp_path / "home")
     sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
-    server = local.start(settings, "prefect", sleeper, {**os.environ, "PREFECT_HOME": f"/mnt{settings.prefect_home}"})
+    server = managed_process.start(
+        settings, "prefect", sleeper, {**os.environ, "PREFECT_HOME": f"/mnt{settings.prefect_home}"}
+    )
     record = settings.services / "prefect.json"
     try:
         record.write_text(json.dumps({"pid": server.pid, "born": server.born, "port": 1}))  # of an earlier version
-        assert together.stop(settings) == []
+        assert supervisor.stop(settings) == []
         assert server.alive
     finally:
         record.write_text(json.dumps(asdict(server)))
-        together.stop(settings)
+        supervisor.stop(settings)
 
 
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
@@ -255,22 +260,24 @@ def test_a_copy_leaves_the_servers_of_its_original_alone(tmp_path: Path) -> None
     """`champion stop` ends what was started for this folder: also after it was moved, and never for a copy of it."""
     settings = Settings(home=tmp_path / "original")
     sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
-    server = local.start(settings, "prefect", sleeper, {**os.environ, "PREFECT_HOME": str(settings.prefect_home)}, 1)
+    server = managed_process.start(
+        settings, "prefect", sleeper, {**os.environ, "PREFECT_HOME": str(settings.prefect_home)}, 1
+    )
     copy = settings.model_copy(update={"home": tmp_path / "copy"})
     shutil.copytree(settings.home, copy.home)
-    assert together.stop(copy) == []
-    assert local.recorded(copy, "prefect") is None
+    assert supervisor.stop(copy) == []
+    assert managed_process.recorded(copy, "prefect") is None
     assert server.alive
     record = copy.services / "prefect.json"
     for written in (settings.services / "prefect.json", record):  # as earlier versions wrote it
         written.write_text(json.dumps({"pid": server.pid, "born": server.born, "port": 1}))
-    assert together.stop(copy) == []
-    assert local.recorded(settings, "prefect") is not None, "the server's environment names its home"
+    assert supervisor.stop(copy) == []
+    assert managed_process.recorded(settings, "prefect") is not None, "the server's environment names its home"
     assert server.alive
     settings.home.rename(moved := tmp_path / "moved")
     now = settings.model_copy(update={"home": moved})
     assert json.loads((moved / "services" / "prefect.json").read_text()).keys() == {"pid", "born", "port"}
     (moved / "services" / "prefect.json").write_text(json.dumps(asdict(server)))
-    assert together.stop(now) == ["prefect"]
-    assert births.born(server.pid) != server.born
-    assert together.stop(now) == []
+    assert supervisor.stop(now) == ["prefect"]
+    assert process_identity.process_token(server.pid) != server.born
+    assert supervisor.stop(now) == []

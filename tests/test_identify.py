@@ -13,14 +13,14 @@ from polars.testing import assert_frame_equal
 
 import champion as ch
 from champion import workspace
-from champion.envelope import session_close
 from champion.lake import Lake
-from champion.pipeline import lineage, quality
-from champion.pipeline.adjusted import adjusted_bars
-from champion.pipeline.bars import BARS, equity_bars
-from champion.pipeline.fetch import fetch, staged
-from champion.pipeline.identify import identify, misnamed
-from champion.pipeline.ingest import ingest
+from champion.market.envelope import session_close
+from champion.pipeline.ingest import quality, symbol_changes
+from champion.pipeline.ingest.adjusted_bars import adjusted_bars
+from champion.pipeline.ingest.bars import BARS, equity_bars
+from champion.pipeline.ingest.fetch import fetch, staged
+from champion.pipeline.ingest.ingest import ingest
+from champion.pipeline.ingest.rename_instruments import outdated_names, rename_instruments
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.sources.publications import BHAVCOPY, bhavcopy_paths
@@ -58,24 +58,24 @@ def test_what_the_list_tells_late_names_only_the_sessions_it_touches(
     mine = settings.model_copy(update={"archive": str(copy)})
     first, last = SPLIT - timedelta(days=14), SPLIT + timedelta(days=14)
     fetch(mine, first, last)
-    lineage.refresh(mine)
+    symbol_changes.refresh(mine)
     lake = Lake(mine.lake)
     ingest(lake, staged(mine, first, last)).require_complete()
     before = {session: lake.digest(BARS, session, session) for session in lake.sessions(BARS)}
-    assert misnamed(mine) == []
-    listed = (copy / lineage.PATH).read_text()
-    (copy / lineage.PATH).write_text(f"{listed}Deccan,DECCANBEFORE,DECCANHOLDIND,{SPLIT:%d-%b-%Y}\n".upper())
-    assert lineage.refresh(mine).outcome == "written"
-    assert identify(mine).written == [], "DECCANHOLDIND traded before and after the date: no such rename"
-    assert [(one.kind, one.session) for one in lineage.reviewed(lake)[1]] == [("rename_contradicted", SPLIT)]
-    (copy / lineage.PATH).write_text(f"{listed}Deccan,DECCANBEFORE,DECCANHOLDIND,{first:%d-%b-%Y}\n".upper())
-    assert lineage.refresh(mine).outcome == "written"
-    renamed = identify(mine)
+    assert outdated_names(mine) == []
+    listed = (copy / symbol_changes.PATH).read_text()
+    (copy / symbol_changes.PATH).write_text(f"{listed}Deccan,DECCANBEFORE,DECCANHOLDIND,{SPLIT:%d-%b-%Y}\n".upper())
+    assert symbol_changes.refresh(mine).outcome == "written"
+    assert rename_instruments(mine).written == [], "DECCANHOLDIND traded before and after the date: no such rename"
+    assert [(one.kind, one.session) for one in symbol_changes.reviewed(lake)[1]] == [("rename_contradicted", SPLIT)]
+    (copy / symbol_changes.PATH).write_text(f"{listed}Deccan,DECCANBEFORE,DECCANHOLDIND,{first:%d-%b-%Y}\n".upper())
+    assert symbol_changes.refresh(mine).outcome == "written"
+    renamed = rename_instruments(mine)
     after = {session: lake.digest(BARS, session, session) for session in lake.sessions(BARS)}
     assert renamed.written == [session for session in before if before[session] != after[session]]
     assert renamed.written == lake.sessions(BARS, first)
-    assert identify(mine).written == []
-    assert lineage.refresh(mine).outcome == "already"
+    assert rename_instruments(mine).written == []
+    assert symbol_changes.refresh(mine).outcome == "already"
 
 
 def market(
@@ -96,14 +96,14 @@ def market(
         name = f"BhavCopy_NSE_CM_0_0_0_{session:%Y%m%d}_F_0000.csv"
         with zipfile.ZipFile(folder / f"{name}.zip", "w") as packed:
             packed.writestr(name, "\n".join([*lines, ""]))
-    path = home / "archive" / lineage.PATH
+    path = home / "archive" / symbol_changes.PATH
     path.parent.mkdir(parents=True)
     path.write_text(renames)
     made = Settings(home=home / "home", archive=str(home / "archive"))
     fetch(made, min(days), max(days), publications=[BHAVCOPY])
-    lineage.refresh(made)
+    symbol_changes.refresh(made)
     ingest(Lake(made.lake), staged(made, min(days), max(days), [BHAVCOPY])).require_complete()
-    identify(made).require_complete()
+    rename_instruments(made).require_complete()
     return made
 
 
@@ -135,7 +135,9 @@ def test_a_list_that_the_bars_contradict_is_a_finding(tmp_path: Path) -> None:
     listed = "Jubilant Agri and Consumer Products Limited,JACPL,JUBLCPL,03-JUL-2025\n"
     made = market(tmp_path, {session: [bar] for session, bar in bars.items()}, listed)
     assert instruments(made) == [("JUBLCPL", "NSE:JUBLCPL")]
-    ((kind, session, symbol),) = [(one.kind, one.session, one.symbol) for one in lineage.reviewed(Lake(made.lake))[1]]
+    ((kind, session, symbol),) = [
+        (one.kind, one.session, one.symbol) for one in symbol_changes.reviewed(Lake(made.lake))[1]
+    ]
     assert (kind, session, symbol) == ("rename_contradicted", july + timedelta(1), "JUBLCPL")
 
 
@@ -151,15 +153,15 @@ def test_a_symbol_that_returns_with_another_isin_and_price_is_another_instrument
 
 def test_slice_by_slice_the_bars_teach_the_same_names(settings: Settings, ingested: Settings) -> None:
     shutil.copytree(ingested.staging, settings.staging)
-    lineage.refresh(settings)
+    symbol_changes.refresh(settings)
     lake = Lake(settings.lake)
     files = staged(settings, *WHOLE)
     late = [file for file in files if file.session >= RENAMED]
     ingest(lake, late)  # who sees the new symbol only cannot know the old one
     assert lake.scan(BARS).filter(pl.col("instrument_id") == "NSE:KOSIFININD").collect().height > 0
     ingest(lake, [file for file in files if file.session < RENAMED])
-    assert {file.session for file in misnamed(settings)} <= {file.session for file in late}
-    identify(settings)
+    assert {file.session for file in outdated_names(settings)} <= {file.session for file in late}
+    rename_instruments(settings)
     assert lake.scan(BARS).filter(pl.col("instrument_id") == "NSE:KOSIFININD").collect().is_empty()
     assert lake.digest(BARS) == Lake(ingested.lake).digest(BARS)
 

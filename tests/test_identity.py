@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from champion import identity
-from champion.identity import SCHEMA, Lineage
-from champion.isin import check_digit, is_valid
+from champion.market.identity import symbol_history
+from champion.market.identity.isin import check_digit, is_valid
+from champion.market.identity.succession import Contradiction
+from champion.market.identity.symbol_history import SCHEMA, SymbolHistory
 from champion.sources import actions as lists
-from champion.succession import Contradiction
 
 LAW = settings(max_examples=150)
 FIRST = date(2020, 1, 1)
@@ -24,8 +24,8 @@ def day(number: int) -> date:
     return FIRST + timedelta(days=number)
 
 
-def lineage(*changes: tuple[int, str, str]) -> Lineage:
-    return Lineage(tuple(sorted((day(n), before, after) for n, before, after in changes)))
+def lineage(*changes: tuple[int, str, str]) -> SymbolHistory:
+    return SymbolHistory(tuple(sorted((day(n), before, after) for n, before, after in changes)))
 
 
 @st.composite
@@ -78,7 +78,7 @@ def test_a_circle_within_one_date_ends() -> None:
 
 def test_a_change_to_itself_is_none() -> None:
     frame = pl.DataFrame([("SAME", "SAME", day(3)), ("OLD", "SAME", day(3))], schema=SCHEMA, orient="row")
-    assert Lineage.of(frame).changes == ((day(3), "OLD", "SAME"),)
+    assert SymbolHistory.of(frame).changes == ((day(3), "OLD", "SAME"),)
 
 
 def isin(body: str) -> str:
@@ -96,13 +96,13 @@ def bars(*runs: tuple[str, str | None, int, int]) -> pl.LazyFrame:
     return pl.DataFrame(rows, schema={"symbol": pl.String, "isin": pl.String, "session": pl.Date}, orient="row").lazy()
 
 
-def names(listed: list[tuple[int, str, str]], rows: pl.LazyFrame) -> tuple[Lineage, tuple[Contradiction, ...]]:
-    return lineage(*listed).reviewed(identity.securities(identity.listings(rows)))
+def names(listed: list[tuple[int, str, str]], rows: pl.LazyFrame) -> tuple[SymbolHistory, tuple[Contradiction, ...]]:
+    return lineage(*listed).reviewed(symbol_history.securities(symbol_history.listings(rows)))
 
 
 def test_one_isin_under_two_symbols_is_a_rename_without_a_list() -> None:
     rows = bars(("OLD", I1, 0, 4), ("NEW", I1, 6, 9), ("OTHER", I2, 0, 9))
-    assert identity.successions(identity.listings(rows)).rows() == [("OLD", "NEW", day(6))]
+    assert symbol_history.successions(symbol_history.listings(rows)).rows() == [("OLD", "NEW", day(6))]
     known, _ = names([], rows)
     assert known.names(["OLD", "NEW", "OTHER"], day(7)) == {"NEW": "OLD", "OLD": f"OLD@{day(6)}"}
     assert known.names(["OLD", "NEW", "OTHER"], day(5)) == {}
@@ -110,14 +110,14 @@ def test_one_isin_under_two_symbols_is_a_rename_without_a_list() -> None:
 
 def test_sessions_without_isin_take_the_isin_of_their_symbol() -> None:
     runs = [("OLD", I1, 0, 2), ("OLD", None, 3, 4), ("NEW", None, 5, 7), ("NEW", I1, 8, 9)]
-    assert identity.successions(identity.listings(bars(*runs))).rows() == [("OLD", "NEW", day(5))]
+    assert symbol_history.successions(symbol_history.listings(bars(*runs))).rows() == [("OLD", "NEW", day(5))]
 
 
 @pytest.mark.parametrize("wrong", ["DUMMY", "INE", "-", "0", "NA", "INE000000000", "INE00000000X", "INE001A01011", ""])
 def test_a_text_that_is_no_isin_links_nothing(wrong: str) -> None:
     assert not is_valid(wrong)
     rows = bars(("ONE", wrong, 0, 0), ("ONE", I1, 1, 9), ("TWO", wrong, 20, 20), ("TWO", I2, 21, 29))
-    assert identity.successions(identity.listings(rows)).is_empty()
+    assert symbol_history.successions(symbol_history.listings(rows)).is_empty()
 
 
 def test_an_isin_of_a_dead_company_on_one_day_cuts_nothing() -> None:
@@ -212,14 +212,14 @@ def test_a_symbol_renamed_twice_to_the_same_symbol_keeps_both_dates() -> None:
 
 
 def test_an_isin_under_two_symbols_at_once_is_reported_and_not_used() -> None:
-    listed = identity.listings(bars(("A", I1, 0, 5), ("B", I1, 5, 9)))
-    assert identity.successions(listed).is_empty()
-    assert identity.overlaps(listed).select("symbol", "session").rows() == [("B", day(5))]
+    listed = symbol_history.listings(bars(("A", I1, 0, 5), ("B", I1, 5, 9)))
+    assert symbol_history.successions(listed).is_empty()
+    assert symbol_history.overlaps(listed).select("symbol", "session").rows() == [("B", day(5))]
 
 
 def test_a_new_isin_under_the_same_symbol_is_no_break() -> None:
-    listed = identity.listings(bars(("A", I1, 0, 5), ("A", I2, 6, 9)))
-    assert identity.successions(listed).is_empty()
+    listed = symbol_history.listings(bars(("A", I1, 0, 5), ("A", I2, 6, 9)))
+    assert symbol_history.successions(listed).is_empty()
 
 
 def test_a_symbol_that_returns_as_another_security_is_named_after_its_return() -> None:
@@ -228,20 +228,22 @@ def test_a_symbol_that_returns_as_another_security_is_named_after_its_return() -
         schema={"symbol": pl.String, "isin": pl.String, "session": pl.Date, "prev_close": float, "close": float},
         orient="row",
     )
-    listed = identity.listings(frame.lazy())
-    known, found = Lineage().reviewed(identity.securities(listed))
+    listed = symbol_history.listings(frame.lazy())
+    known, found = SymbolHistory().reviewed(symbol_history.securities(listed))
     assert [known.name("A", day(n)) for n in (0, 399, 400, 401)] == ["A", "A", f"A@{day(400)}", f"A@{day(400)}"]
     assert [one.kind for one in found] == ["symbol_reused"]
     assert known.symbol(f"A@{day(400)}", day(401)) == "A"
-    explained, _ = Lineage().reviewed(identity.securities(listed, lambda _before, _after: True))
+    explained, _ = SymbolHistory().reviewed(symbol_history.securities(listed, lambda _before, _after: True))
     assert explained.restarts == ()
     continued = frame.with_columns(pl.col("prev_close").replace(20.0, 100.0))
-    assert Lineage().reviewed(identity.securities(identity.listings(continued.lazy())))[0].restarts == ()
+    assert (
+        SymbolHistory().reviewed(symbol_history.securities(symbol_history.listings(continued.lazy())))[0].restarts == ()
+    )
 
 
 def test_the_digest_tells_names_apart() -> None:
-    assert identity.digest({"A": "B"}) == identity.digest(dict([("A", "B")]))  # noqa: C406 - another object
-    assert len({identity.digest(names) for names in ({}, {"A": "B"}, {"A": "C"}, {"B": "A"})}) == 4
+    assert symbol_history.digest({"A": "B"}) == symbol_history.digest(dict([("A", "B")]))  # noqa: C406 - another object
+    assert len({symbol_history.digest(names) for names in ({}, {"A": "B"}, {"A": "C"}, {"B": "A"})}) == 4
 
 
 @pytest.mark.parametrize(
@@ -257,4 +259,4 @@ def test_the_digest_tells_names_apart() -> None:
 )
 def test_the_real_list(nse: Path, symbol: str, session: date, name: str) -> None:
     changes = lists.parse_symbol_changes("s.csv", (nse / "content/equities/symbolchange.csv").read_bytes())
-    assert Lineage.of(changes).name(symbol, session) == name
+    assert SymbolHistory.of(changes).name(symbol, session) == name

@@ -11,10 +11,10 @@ from datetime import date, timedelta
 import polars as pl
 from hypothesis import given, settings, strategies as st
 
-from champion import identity
-from champion.identity import Lineage
-from champion.isin import check_digit
-from champion.succession import Contradiction
+from champion.market.identity import symbol_history
+from champion.market.identity.isin import check_digit
+from champion.market.identity.succession import Contradiction
+from champion.market.identity.symbol_history import SymbolHistory
 
 LAW = settings(max_examples=80)
 FIRST, STEP, SESSIONS = date(2020, 1, 1), 12, 60  # a session every 12 days: 16 of them are a long gap
@@ -100,14 +100,16 @@ def markets(draw: st.DrawFn) -> Market:
     return Market(tuple(bars), tuple(renames))
 
 
-def named(bars: Sequence[Bar], listed: Sequence[tuple[int, str, str]] = ()) -> tuple[Lineage, Sequence[Contradiction]]:
+def named(
+    bars: Sequence[Bar], listed: Sequence[tuple[int, str, str]] = ()
+) -> tuple[SymbolHistory, Sequence[Contradiction]]:
     rows = [(bar.symbol, bar.isin, day(bar.number), bar.prev_close, bar.close) for bar in bars]
     frame = pl.DataFrame(rows, schema=SCHEMA, orient="row").lazy()
-    known = Lineage(tuple(sorted((day(number), before, after) for number, before, after in listed)))
-    return known.reviewed(identity.securities(identity.listings(frame)))
+    known = SymbolHistory(tuple(sorted((day(number), before, after) for number, before, after in listed)))
+    return known.reviewed(symbol_history.securities(symbol_history.listings(frame)))
 
 
-def names(lineage: Lineage, bars: Sequence[Bar]) -> list[str]:
+def names(lineage: SymbolHistory, bars: Sequence[Bar]) -> list[str]:
     return [lineage.name(bar.symbol, day(bar.number)) for bar in bars]
 
 

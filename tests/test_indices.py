@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from champion.errors import FormatError, WrongSession
-from champion.indices import RENAMED
-from champion.pipeline.datasets import filling
-from champion.pipeline.session import Provenance, TakenApart, take_apart
+from champion.market.index_bars import RENAMED
+from champion.pipeline.ingest.datasets import dataset_spec
+from champion.pipeline.ingest.parse_file import ParsedFile, Provenance, parse_file
 from champion.sources import indices
 from champion.sources.publications import INDEX_CLOSES
 
@@ -24,9 +24,9 @@ def report(*rows: str) -> bytes:
     return "\n".join([*indices.HEADERS, *rows, ""]).encode()
 
 
-def taken_apart(content: bytes, session: date = SESSION) -> TakenApart:
+def taken_apart(content: bytes, session: date = SESSION) -> ParsedFile:
     origin = Provenance(session, "ind_close_all.csv", "0" * 64, datetime(2024, 1, 16, tzinfo=UTC))
-    return take_apart(content, origin, filling(INDEX_CLOSES))
+    return parse_file(content, origin, dataset_spec(INDEX_CLOSES))
 
 
 def test_levels_in_points_and_turnover_in_rupees() -> None:

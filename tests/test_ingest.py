@@ -12,8 +12,8 @@ import pytest
 
 from champion.errors import ArchiveError, UsageError
 from champion.lake import Lake
-from champion.pipeline.fetch import fetch, staged
-from champion.pipeline.ingest import Ingested, ingest
+from champion.pipeline.ingest.fetch import fetch, staged
+from champion.pipeline.ingest.ingest import IngestResult, ingest
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.sources.publications import BHAVCOPY, bhavcopy_paths
@@ -21,7 +21,7 @@ from champion.sources.publications import BHAVCOPY, bhavcopy_paths
 START, END = date(2024, 6, 18), date(2024, 6, 25)  # crosses the change of the UDiFF header
 
 
-def run(settings: Settings, start: date = START, end: date = END) -> Ingested:
+def run(settings: Settings, start: date = START, end: date = END) -> IngestResult:
     fetch(settings, start, end)
     return ingest(Lake(settings.lake), staged(settings, start, end))
 

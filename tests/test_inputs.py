@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 from champion import features
 from champion.errors import ContractError
-from champion.inputs import LOOKBACK, MODEL_INPUTS, model_inputs, rank, scale_free
+from champion.modeling.model_inputs import LOOKBACK, MODEL_INPUTS, model_inputs, rank, scale_free
 
 FIRST = date(2024, 1, 1)
 KEY = ["instrument_id", "symbol", "trade_date"]

@@ -18,10 +18,10 @@ from written import notebook
 
 from champion.errors import NotebookError, ParameterError, UsageError
 from champion.kernel.output_limit import MIB, OutputLimit
-from champion.runner import Outcome, account, notebook as notebooks, run_notebook
-from champion.runner.limited_log import limited_log
+from champion.runner import Outcome, notebook as notebooks, run_detail, run_notebook
+from champion.runner.limits import limited_log
 from champion.settings import Settings, read as read_settings
-from champion.tracking import journal, runs
+from champion.tracking import run_spool, runs
 
 # MLflow 3.17 on SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
@@ -130,7 +130,7 @@ SUPERVISOR = """\
 import resource, sys
 from champion.runner import run_notebook
 from champion.settings import Settings, read as read_settings
-import champion.runner.engine, champion.runner.page
+import champion.runner.engine, champion.runner.html_report
 from champion.tracking import store
 settings = Settings(home=sys.argv[1])
 store.prepare(settings)
@@ -170,7 +170,7 @@ def test_output_without_end_is_cut_and_the_supervisor_stays_small(tmp_path: Path
     assert "299" in str(cells["cleared"]["outputs"])
     assert "caf?" in str(cells["surrogates"]["outputs"])
     assert run.tags["champion.error"].startswith(f"in cell {len(CELLS) + 2}: ValueError: v?v?")
-    assert "ValueError" in account.read(settings, run_id).error
+    assert "ValueError" in run_detail.read(settings, run_id).error
     assert saved.stat().st_size < 40 * MIB
     assert saved.with_suffix(".html").stat().st_size < 120 * MIB
     log = Path(runs.location(run, "kernel.log"))
@@ -308,9 +308,9 @@ def test_any_file_name_works(workspace: Settings, tmp_path: Path) -> None:
     for name in NAMES:
         found = notebooks.find(notebook(tmp_path, name, "n: int = 1", "print(n)"))
         assert found.name == name
-        entry = journal.begin(workspace, "names", name, tags={"champion.notebook": name, "champion.key": name * 3})
+        entry = run_spool.begin(workspace, "names", name, tags={"champion.notebook": name, "champion.key": name * 3})
         (entry.artifacts / f"{notebooks.file_name(name)}.txt").write_text(name)
-        run_id = journal.end(workspace, entry, journal.End("succeeded"))
+        run_id = run_spool.end(workspace, entry, run_spool.End("succeeded"))
         assert run_id is not None
         assert runs.read_file(workspace, run_id, f"{notebooks.file_name(name)}.txt") == name.encode()
     for name in NAMES:
@@ -326,22 +326,22 @@ def test_any_file_name_works(workspace: Settings, tmp_path: Path) -> None:
     assert first.notebook == second.notebook == hardest
     assert Path(second.saved).is_file()
     assert Path(second.html).is_file()
-    shown = account.read(workspace, first.run_id)
+    shown = run_detail.read(workspace, first.run_id)
     assert Path(shown.file(".html")).is_file()
     assert [cell.shown for cell in shown.cells] == ["", "1"]
 
 
 def test_a_run_that_an_earlier_version_began_with_such_text_is_delivered(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home")
-    entry = journal.begin(settings, "notebooks", "longparam")
+    entry = run_spool.begin(settings, "notebooks", "longparam")
     begun = entry.folder / "begun.json"
     content = json.loads(begun.read_text()) | {"parameters": {"text": f"caf{LONE}"}, "run_id": None, "tags": {}}
     begun.write_text(json.dumps(content))
-    (found,) = journal.entries(settings)
-    run_id = journal.end(settings, found, journal.End("failed"))
+    (found,) = run_spool.entries(settings)
+    run_id = run_spool.end(settings, found, run_spool.End("failed"))
     assert run_id is not None
     assert runs.get(settings, run_id).parameters == {"text": "caf?"}
-    assert journal.entries(settings) == []
+    assert run_spool.entries(settings) == []
 
 
 def test_a_setting_that_is_not_utf8_is_named(variables: Callable[..., None], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 from polars.testing import assert_frame_equal
 
 from champion.errors import ContractError, UsageError
-from champion.labels import average_uniqueness, forward_return
+from champion.modeling.labels import average_uniqueness, forward_return
 
 FIRST = date(2024, 1, 1)
 

@@ -17,22 +17,23 @@ import polars as pl
 import pytest
 import s3_server
 
-from champion import contracts, objects, warehouse
+from champion import contracts, warehouse
+from champion.base import object_path
+from champion.base.object_path import ObjectPath
 from champion.errors import LakeError, UsageError
-from champion.lake import Lake, index, lease, seal, sweep
-from champion.objects import ObjectPath
-from champion.pipeline import load
-from champion.pipeline.build import build_features
-from champion.pipeline.fetch import fetch, staged
-from champion.pipeline.ingest import ingest
-from champion.pipeline.learn import training_frame
+from champion.lake import Lake, index, object_lock, seal, sweep
+from champion.modeling.universe import UNIVERSES
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.ingest.fetch import fetch, staged
+from champion.pipeline.ingest.ingest import ingest
+from champion.pipeline.maintenance import load_warehouse
+from champion.pipeline.models.frames import training_frame
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
-from champion.universe import UNIVERSES
 
 NAME, RAW = "quarantine_equity_ohlc", "raw_equity_ohlc"
 SESSION = date(2024, 1, 15)
-SHORT = lease.Times(renew=0.1, trusted=0.4, lease=1.0)
+SHORT = object_lock.Times(renew=0.1, trusted=0.4, lease=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 def root(s3: dict[str, str]) -> ObjectPath:
     """An empty place in the store."""
     assert s3
-    return objects.path(f"s3://{s3_server.BUCKET}/{uuid.uuid4().hex}/lake")
+    return object_path.path(f"s3://{s3_server.BUCKET}/{uuid.uuid4().hex}/lake")
 
 
 @pytest.fixture
@@ -139,10 +140,10 @@ def test_damage_is_found(lake: Lake) -> None:
 WRITER = """
 import sys; sys.path.insert(0, {tests!r})
 from datetime import date
-from champion import objects
+from champion.base import object_path
 from champion.lake import Lake
 import test_lake_s3 as t
-lake, name = Lake(objects.path({uri!r})), sys.argv[1]
+lake, name = Lake(object_path.path({uri!r})), sys.argv[1]
 print("ready", flush=True)
 number = 0
 while number < int(sys.argv[2]):
@@ -186,8 +187,8 @@ def test_a_killed_writer_leaves_whole_revisions_and_no_lock_for_long(lake: Lake,
 
 def test_a_lock_that_is_renewed_is_waited_for(root: ObjectPath) -> None:
     lock = root / "x.lock"
-    with lease.held(lock, times=SHORT), pytest.raises(LakeError, match=f'still held by .*"pid": {os.getpid()}'):
-        lease.held(lock, wait=2.0, times=SHORT).__enter__()
+    with object_lock.held(lock, times=SHORT), pytest.raises(LakeError, match=f'still held by .*"pid": {os.getpid()}'):
+        object_lock.held(lock, wait=2.0, times=SHORT).__enter__()
     assert not lock.exists()
 
 
@@ -195,14 +196,14 @@ def test_a_lock_left_behind_elsewhere_is_taken_over(root: ObjectPath) -> None:
     lock = root / "x.lock"
     lock.create(json.dumps({"host": "elsewhere", "pid": 1, "born": 0.0}).encode())
     began = time.monotonic()
-    with lease.held(lock, wait=10.0, times=SHORT):
+    with object_lock.held(lock, wait=10.0, times=SHORT):
         assert time.monotonic() - began >= SHORT.lease
     assert not lock.exists()
 
 
 def test_a_writer_that_lost_its_lock_puts_nothing_more(root: ObjectPath) -> None:
     lock = root / "x.lock"
-    with lease.held(lock, times=SHORT):
+    with object_lock.held(lock, times=SHORT):
         (root / "before").write_bytes(b"")
         tag = lock.stat().etag
         while lock.exchange(tag, b"somebody else's") is None:  # as a renewal may come in between
@@ -218,14 +219,14 @@ def test_a_writer_that_lost_its_lock_puts_nothing_more(root: ObjectPath) -> None
 def test_a_store_that_refuses_says_where_and_what_to_check(s3: dict[str, str]) -> None:
     assert s3
     with pytest.raises(LakeError, match=r"s3://absent/lake/.*NoSuchBucket.*Check that the bucket exists"):
-        Lake(objects.path("s3://absent/lake")).sessions(NAME)
+        Lake(object_path.path("s3://absent/lake")).sessions(NAME)
 
 
 def test_what_needs_a_folder_is_refused_by_name(root: ObjectPath) -> None:
     with pytest.raises(LakeError, match=r"s3://.*/lake is in an object store, and this needs a folder"):
         root.mkdir()
     with pytest.raises(UsageError, match="write s3://bucket/prefix"):
-        objects.path("gs://bucket/lake")
+        object_path.path("gs://bucket/lake")
 
 
 def test_from_published_files_to_training_and_warehouse(
@@ -248,7 +249,7 @@ def test_from_published_files_to_training_and_warehouse(
     bars, *_ = (lake.scan("normalized_equity_ohlc").drop("ingest_time").collect() for lake in lakes)
     assert bars.equals(lakes[1].scan("normalized_equity_ohlc").drop("ingest_time").collect())
     assert lakes[0].digest("features_equity_indicators") == lakes[1].digest("features_equity_indicators")
-    loaded = load.load(away, first, last, ("normalized_equity_ohlc", "features_equity_indicators"))
+    loaded = load_warehouse.load(away, first, last, ("normalized_equity_ohlc", "features_equity_indicators"))
     assert sum(result.rows for result in loaded) == bars.height + lakes[0].rows("features_equity_indicators")
     assert {result.route for result in loaded} == {"s3"}, "the engine reads the store itself"
     assert warehouse.sql(away, "select count() as n from champion_market.equity_ohlc")["n"].item() == bars.height
@@ -257,7 +258,7 @@ def test_from_published_files_to_training_and_warehouse(
 
 def test_the_store_is_the_one_the_variables_name_now(s3: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that was made before a variable changed must not be used after it."""
-    place = objects.path(f"s3://{s3_server.BUCKET}/{uuid.uuid4().hex}")
+    place = object_path.path(f"s3://{s3_server.BUCKET}/{uuid.uuid4().hex}")
     place.write_bytes(b"here")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
     with pytest.raises(LakeError, match="refused or did not answer"):

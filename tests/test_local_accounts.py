@@ -21,9 +21,9 @@ import pytest
 from typing_extensions import override
 from written import wait_for
 
-from champion import logins
 from champion.errors import ServiceError
-from champion.services import local
+from champion.security import prefect_login
+from champion.services import managed_process
 from champion.settings import Settings
 from champion.tracking import runs, store
 
@@ -68,7 +68,7 @@ class Pages:
 
     def ask(self, method: str, path: str, *, login: bool = True, **options: Any) -> httpx.Response:
         """Ask as the owner does, or without the login."""
-        user, _, password = (logins.kept_for_mlflow(self.settings) or "").partition(":")
+        user, _, password = (prefect_login.kept_for_mlflow(self.settings) or "").partition(":")
         return httpx.request(
             method, f"{self.base}{path}", auth=(user, password) if login else None, timeout=60, **options
         )
@@ -155,16 +155,16 @@ def test_another_account_gets_nothing_from_the_pages(pages: Pages) -> None:
 
 
 def test_another_account_opens_no_file_of_the_workspace(pages: Pages) -> None:
-    logins.made(pages.settings)
+    prefect_login.ensure_login(pages.settings)
     assert run_as_nobody(_WALK, str(pages.settings.home)) == ""
     (pages.settings.home.parent / "open").touch(0o644)
     assert "open" in run_as_nobody(_WALK, str(pages.settings.home.parent)), "the walk does see what it may"
 
 
 def test_the_login_is_the_owners_and_is_shown_nowhere(pages: Pages) -> None:
-    login = logins.kept_for_mlflow(pages.settings)
+    login = prefect_login.kept_for_mlflow(pages.settings)
     assert login
-    assert logins.mlflow_path(pages.settings).stat().st_mode & 0o777 == 0o600
+    assert prefect_login.mlflow_path(pages.settings).stat().st_mode & 0o777 == 0o600
     password = login.partition(":")[2]
     assert password not in pages.printed
     lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
@@ -202,7 +202,7 @@ def test_the_login_is_the_owners_and_is_shown_nowhere(pages: Pages) -> None:
 )
 def test_no_location_outside_is_recorded(pages: Pages, location: str) -> None:
     """With the login: a page that a person opens, or a mistake, does not get further than the workspace."""
-    logins.made(pages.settings)
+    prefect_login.ensure_login(pages.settings)
     link = pages.settings.artifacts / "link"
     if not link.is_symlink():
         link.symlink_to(pages.settings.prefect_home)
@@ -221,7 +221,7 @@ def test_no_location_outside_is_recorded(pages: Pages, location: str) -> None:
 def test_what_the_database_holds_already_is_not_followed_out(pages: Pages) -> None:
     """Locations that an earlier version, or another tool, recorded; and links in the folders of artifacts."""
     settings = pages.settings
-    logins.made(settings)
+    prefect_login.ensure_login(settings)
     client = store.prepare(settings)
     outside = client.create_experiment("outside", artifact_location=settings.prefect_home.as_uri())
     run = client.create_run(outside).info.run_id
@@ -242,7 +242,7 @@ def test_what_the_database_holds_already_is_not_followed_out(pages: Pages) -> No
     inside = runs.open_run(settings, "linked", "linked")
     folder = settings.artifacts / "linked" / inside / "artifacts"
     folder.mkdir(parents=True)
-    (folder / "file").symlink_to(logins.path(settings))
+    (folder / "file").symlink_to(prefect_login.path(settings))
     (folder / "folder").symlink_to(settings.prefect_home)
     for path in ("file", "folder/login", "folder"):
         answer = pages.ask("GET", f"/get-artifact?path={path}&run_uuid={inside}")
@@ -255,7 +255,7 @@ def test_what_the_database_holds_already_is_not_followed_out(pages: Pages) -> No
 def test_paths_tags_and_references_lead_out_nowhere(pages: Pages) -> None:
     """The ways of MLflow's API that name no location but lead to one: paths, tags of traces, models, references."""
     settings = pages.settings
-    logins.made(settings)
+    prefect_login.ensure_login(settings)
     (settings.prefect_home / "traces.json").write_text('{"spans": [], "planted": "champion:"}')
     outside, shown = settings.prefect_home.as_uri(), []
 
@@ -274,8 +274,8 @@ def test_paths_tags_and_references_lead_out_nowhere(pages: Pages) -> None:
         "..%5c" * 5 + "login",
     ]
     paths += [
-        str(logins.path(settings)),
-        logins.path(settings).as_uri(),
+        str(prefect_login.path(settings)),
+        prefect_login.path(settings).as_uri(),
         "%2e%2e/" * 5 + "prefect/login",
         "report.txt/../../",
     ]
@@ -367,12 +367,12 @@ def test_a_server_is_not_taken_for_healthy_when_another_process_has_its_port(tmp
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer((local.HOST, 0), Impostor) as impostor:
+    with ThreadingHTTPServer((managed_process.HOST, 0), Impostor) as impostor:
         threading.Thread(target=impostor.serve_forever, kwargs={"poll_interval": 0.01}).start()
         command = [sys.executable, "-c", "import time; time.sleep(1); raise SystemExit('port taken')"]
-        server = local.start(settings, "pages", command, os.environ, impostor.server_port)
-        answered = local.answers(f"{server.url}/health")
+        server = managed_process.start(settings, "pages", command, os.environ, impostor.server_port)
+        answered = managed_process.answers(f"{server.url}/health")
         with pytest.raises(ServiceError, match=r"pages did not start.*port taken"):
-            local.wait(settings, "pages", server, lambda: local.answers(f"{server.url}/health"))
+            managed_process.wait(settings, "pages", server, lambda: managed_process.answers(f"{server.url}/health"))
         impostor.shutdown()
     assert answered, "whoever asks for health alone is deceived"

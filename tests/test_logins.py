@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from champion import logins
-from champion.doctor import examine
+from champion.base.atomic_files import write_private
 from champion.errors import ServiceError
-from champion.files import write_private
-from champion.masking import masked, secrets
-from champion.pipeline.checks import Check
+from champion.pipeline.operations.checks import Check
+from champion.pipeline.operations.doctor import examine
+from champion.security import prefect_login
+from champion.security.redaction import redact, secrets
 from champion.settings import Settings
 
 
@@ -32,35 +32,39 @@ def prefect(settings: Settings) -> Check:
 
 
 def test_a_login_is_made_once_and_is_the_owners_alone(settings: Settings) -> None:
-    assert (logins.known(settings), logins.pair(settings), logins.place(settings)) == (None, None, None)
-    login = logins.made(settings)
+    assert (prefect_login.current_login(settings), prefect_login.pair(settings), prefect_login.place(settings)) == (
+        None,
+        None,
+        None,
+    )
+    login = prefect_login.ensure_login(settings)
     assert login.startswith("champion:")
     assert len(login) == len("champion:") + 48
-    assert logins.made(settings) == logins.known(settings) == login
-    assert logins.pair(settings) == tuple(login.split(":"))
-    assert logins.path(settings).stat().st_mode & 0o777 == 0o600
-    assert logins.place(settings) == "prefect/login"
-    assert logins.made(settings.model_copy(update={"home": settings.home / "other"})) != login
+    assert prefect_login.ensure_login(settings) == prefect_login.current_login(settings) == login
+    assert prefect_login.pair(settings) == tuple(login.split(":"))
+    assert prefect_login.path(settings).stat().st_mode & 0o777 == 0o600
+    assert prefect_login.place(settings) == "prefect/login"
+    assert prefect_login.ensure_login(settings.model_copy(update={"home": settings.home / "other"})) != login
 
 
 def test_what_one_that_was_killed_left_is_swept(settings: Settings) -> None:
     settings.prefect_home.mkdir(parents=True)
     (settings.prefect_home / ".login.17.part").write_text("champion:ha")
-    assert logins.known(settings) is None
-    assert logins.made(settings)
+    assert prefect_login.current_login(settings) is None
+    assert prefect_login.ensure_login(settings)
     assert [path.name for path in settings.prefect_home.iterdir()] == ["login"]
 
 
 def test_a_setting_wins_and_a_server_elsewhere_is_not_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    login = logins.made(settings)
+    login = prefect_login.ensure_login(settings)
     chosen = settings.model_copy(update={"prefect_login": SecretStr("asha:chosen:1")})
-    assert (logins.made(chosen), logins.pair(chosen)) == ("asha:chosen:1", ("asha", "chosen:1"))
-    assert logins.place(chosen) == "CHAMPION_PREFECT_LOGIN"
+    assert (prefect_login.ensure_login(chosen), prefect_login.pair(chosen)) == ("asha:chosen:1", ("asha", "chosen:1"))
+    assert prefect_login.place(chosen) == "CHAMPION_PREFECT_LOGIN"
     elsewhere = settings.model_copy(update={"prefect_api_url": "http://prefect.example/api"})
-    assert (logins.known(elsewhere), logins.place(elsewhere)) == (None, None)
-    monkeypatch.setenv(logins.CLIENT, "asha:there")
-    assert logins.pair(elsewhere) == ("asha", "there")
-    assert logins.pair(settings) == tuple(login.split(":"))
+    assert (prefect_login.current_login(elsewhere), prefect_login.place(elsewhere)) == (None, None)
+    monkeypatch.setenv(prefect_login.CLIENT, "asha:there")
+    assert prefect_login.pair(elsewhere) == ("asha", "there")
+    assert prefect_login.pair(settings) == tuple(login.split(":"))
 
 
 @pytest.mark.parametrize(
@@ -69,35 +73,35 @@ def test_a_setting_wins_and_a_server_elsewhere_is_not_told(settings: Settings, m
 )
 def test_what_is_no_login_is_refused_with_what_to_do(settings: Settings, content: bytes) -> None:
     settings.prefect_home.mkdir(parents=True)
-    logins.path(settings).write_bytes(content)
-    for ask in (logins.known, logins.made, logins.pair):
+    prefect_login.path(settings).write_bytes(content)
+    for ask in (prefect_login.current_login, prefect_login.ensure_login, prefect_login.pair):
         with pytest.raises(ServiceError, match=r"prefect/login: no login.* `champion stop`, remove it") as caught:
             ask(settings)
         assert "Plant3d" not in str(caught.value)
-    assert logins.path(settings).read_bytes() == content
+    assert prefect_login.path(settings).read_bytes() == content
     assert prefect(settings).state == "failed"
     assert secrets({}, settings) == (), "a run goes on"
 
 
 def test_a_login_of_another_account_is_told_in_a_sentence(settings: Settings) -> None:
-    logins.made(settings)
-    logins.path(settings).chmod(0)
+    prefect_login.ensure_login(settings)
+    prefect_login.path(settings).chmod(0)
     user = os.geteuid()
     try:
         if user == 0:
             os.seteuid(65534)  # root may read anything
         with pytest.raises(ServiceError, match=r"for its owner alone: work in .*CHAMPION_PREFECT_LOGIN"):
-            logins.known(settings)
+            prefect_login.current_login(settings)
     finally:
         os.seteuid(user)
 
 
 def test_the_doctor_says_who_else_may_read_it(settings: Settings) -> None:
-    logins.made(settings)
+    prefect_login.ensure_login(settings)
     assert prefect(settings).state == "warning", "a login without the database of its server: it may be lost"
-    logins.path(settings).chmod(0o640)
+    prefect_login.path(settings).chmod(0o640)
     check = prefect(settings)
-    assert (check.state, check.remedy) == ("warning", f"chmod 600 {logins.path(settings)}")
+    assert (check.state, check.remedy) == ("warning", f"chmod 600 {prefect_login.path(settings)}")
 
 
 def test_a_private_file_is_nobody_elses_at_no_instant(tmp_path: Path) -> None:
@@ -127,8 +131,8 @@ def test_a_private_file_is_nobody_elses_at_no_instant(tmp_path: Path) -> None:
 
 
 def test_a_login_is_masked_however_it_is_written(settings: Settings) -> None:
-    login = logins.made(settings)
+    login = prefect_login.ensure_login(settings)
     word = login.partition(":")[2]
     for known in (settings, settings.model_copy(update={"prefect_api_url": "http://prefect.example/api"})):
         for spelt in (login, word, b64encode(login.encode()).decode()):
-            assert masked(f"Authorization: {spelt}.", secrets({}, known)) == "Authorization: ***."
+            assert redact(f"Authorization: {spelt}.", secrets({}, known)) == "Authorization: ***."

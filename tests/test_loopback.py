@@ -13,9 +13,9 @@ import httpx
 import pytest
 from hypothesis import given, strategies as st
 
-from champion import loopback
+from champion.base import loopback
 from champion.errors import UsageError
-from champion.services import local
+from champion.services import managed_process
 
 CLIENTS = {
     "httpx": "import httpx; httpx.get(url, timeout=9).raise_for_status()",
@@ -24,7 +24,7 @@ CLIENTS = {
 }
 ASKS = """
 import sys
-from champion import loopback
+from champion.base import loopback
 loopback.bypass_proxies()
 for url in sys.argv[2:]:
     exec(sys.argv[1])
@@ -78,7 +78,7 @@ def test_a_service_is_asked_without_a_proxy(port: int) -> None:
             patch.delenv(name, raising=False)
         with pytest.raises(httpx.HTTPError):
             httpx.get(f"http://127.0.0.1:{port}/", timeout=9)
-        assert local.answers(f"http://127.0.0.1:{port}/")
+        assert managed_process.answers(f"http://127.0.0.1:{port}/")
 
 
 @given(st.dictionaries(st.sampled_from(["NO_PROXY", "no_proxy"]), st.text("ab.,* 1", max_size=12)))

@@ -16,8 +16,9 @@ import pytest
 
 from champion.errors import LakeError
 from champion.lake import Lake
-from champion.pipeline import learn, market_data_lock
-from champion.pipeline.build import build_features
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.ingest import market_data_lock
+from champion.pipeline.models import frames
 from champion.settings import Settings
 
 FIRST, LAST = date(2023, 11, 1), date(2023, 11, 30)
@@ -32,7 +33,7 @@ def _started(settings: Settings, code: str) -> subprocess.Popen[str]:
         import polars as pl
         from champion.lake import Lake
         from champion.pipeline import market_data_lock
-        from champion.pipeline.build import build_features
+        from champion.pipeline.feature_store.build import build_features
         from champion.settings import Settings
         settings = Settings(home=Path({str(settings.home)!r}))
     """
@@ -95,14 +96,14 @@ def test_a_reader_waits_until_a_corrected_session_has_its_features(ingested: Set
     def read() -> None:
         try:
             with market_data_lock.reading(settings, lambda _: waiting.set()):
-                learn.check_current(lake, FIRST, LAST)
+                frames.check_current(lake, FIRST, LAST)
                 outcome.append("current")
         except LakeError as error:
             outcome.append(error)
 
     with _started(settings, CORRECTED) as process:
         with pytest.raises(LakeError, match="no current features"):
-            learn.check_current(lake, FIRST, LAST)
+            frames.check_current(lake, FIRST, LAST)
         reader = threading.Thread(target=read)
         reader.start()
         assert waiting.wait(60)

@@ -15,13 +15,13 @@ from typer.testing import CliRunner
 
 from champion.cli.app import app
 from champion.lake import Lake
-from champion.pipeline import lineage
-from champion.pipeline.fetch import fetch, staged
-from champion.pipeline.identify import identify
-from champion.pipeline.ingest import ingest
-from champion.pipeline.morning import morning
-from champion.pipeline.morning_page import render
-from champion.runner import page
+from champion.pipeline.ingest import symbol_changes
+from champion.pipeline.ingest.fetch import fetch, staged
+from champion.pipeline.ingest.ingest import ingest
+from champion.pipeline.ingest.rename_instruments import rename_instruments
+from champion.pipeline.operations.session_report import session_report
+from champion.pipeline.operations.session_report_html import render
+from champion.runner import html_report
 from champion.runner.outcome import Outcome, Verdict
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
@@ -67,9 +67,9 @@ def hostile(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory)
         target.write_bytes(renamed(path))
     settings = Settings(home=folder / "home", archive=str(folder / "archive"))
     fetch(settings, FIRST, LAST)
-    lineage.refresh(settings)
+    symbol_changes.refresh(settings)
     ingest(Lake(settings.lake), staged(settings, FIRST, LAST)).require_complete()
-    identify(settings).require_complete()
+    rename_instruments(settings).require_complete()
     return settings
 
 
@@ -94,7 +94,7 @@ def test_they_come_in_as_they_are(hostile: Settings) -> None:
 
 
 def test_the_morning_look_shows_them_as_text(hostile: Settings) -> None:
-    seen = morning(hostile, LAST)
+    seen = session_report(hostile, LAST)
     assert set(EVIL["symbol"]) & set(seen.movers["symbol"]), "some of them moved most"
     found = Markup(render(seen, hostile.home))
     assert (found.scripts, found.handlers) == (0, [])
@@ -118,7 +118,7 @@ def test_the_page_of_a_notebook_runs_nothing(hostile: Settings, tmp_path: Path) 
     outputs = [v4.new_output("display_data", data=data) for data in (html, library, scripted)]  # type: ignore[no-untyped-call]
     cell = v4.new_code_cell("bars", outputs=outputs)  # type: ignore[no-untyped-call]
     nbformat.write(v4.new_notebook(cells=[cell]), tmp_path / "bars.ipynb")  # type: ignore[no-untyped-call]
-    text = page.render(
+    text = html_report.render(
         tmp_path / "bars.ipynb", "run", Verdict(Outcome.SUCCEEDED, 1.0), {"symbol": EVIL["symbol"][0]}, EVIL["name"][0]
     )
     found = Markup(text)
@@ -134,6 +134,6 @@ def test_the_page_of_a_notebook_runs_nothing(hostile: Settings, tmp_path: Path) 
 def test_a_value_with_empty_lines_stays_text_in_the_heading(tmp_path: Path) -> None:
     nbformat.write(nbformat.v4.new_notebook(), tmp_path / "none.ipynb")  # type: ignore[no-untyped-call]
     value = "a\n\n# not a title\n\n![x](https://elsewhere/x.png)"
-    text = page.render(tmp_path / "none.ipynb", "run", Verdict(Outcome.SUCCEEDED, 1.0), {"note": value})
+    text = html_report.render(tmp_path / "none.ipynb", "run", Verdict(Outcome.SUCCEEDED, 1.0), {"note": value})
     assert "<h1" not in text
     assert "<code>a<br/><br/># not a title<br/><br/>![x](https://elsewhere/x.png)</code>" in text

@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 
 from champion.errors import ArchiveError, ContractError, FormatError
-from champion.identity import Lineage
 from champion.lake import Lake
-from champion.masters import MasterOrigin, normalize
-from champion.pipeline import masters
+from champion.market.identity.symbol_history import SymbolHistory
+from champion.market.symbol_master import MasterOrigin, normalize
+from champion.pipeline.ingest import symbol_master
 from champion.settings import Settings
 from champion.sources.masters import SOURCE, parse_equity_list
 
@@ -63,46 +63,48 @@ def test_a_latin_1_name_is_read() -> None:
 
 
 def test_the_contract_holds_what_the_list_says() -> None:
-    row = normalize(parse_equity_list("EQUITY_L.csv", published(MICRONS)), Lineage(), ORIGIN).row(0, named=True)
+    row = normalize(parse_equity_list("EQUITY_L.csv", published(MICRONS)), SymbolHistory(), ORIGIN).row(0, named=True)
     assert (row["list_date"], row["instrument_id"], row["known_at"]) == (
         date(2026, 8, 8),  # it was past midnight in India
         "NSE:20MICRONS",
         ORIGIN.fetched_at,
     )
     with pytest.raises(ContractError, match="2 listed share"):
-        normalize(parse_equity_list("EQUITY_L.csv", published(MICRONS, MICRONS.replace("EQ", "BE"))), Lineage(), ORIGIN)
+        normalize(
+            parse_equity_list("EQUITY_L.csv", published(MICRONS, MICRONS.replace("EQ", "BE"))), SymbolHistory(), ORIGIN
+        )
 
 
 def test_refresh_follows_the_archive(tmp_path: Path) -> None:
     archive = tmp_path / "archive"
-    path = archive / masters.EQUITY_LIST
+    path = archive / symbol_master.EQUITY_LIST
     archive.mkdir()
     settings = Settings(home=tmp_path / "home", archive=archive.as_uri())
-    assert masters.refresh(settings).outcome == "absent"
+    assert symbol_master.refresh(settings).outcome == "absent"
     path.parent.mkdir(parents=True)
     path.write_bytes(published(MICRONS))
-    assert [masters.refresh(settings).outcome for _ in range(2)] == ["written", "already"]
+    assert [symbol_master.refresh(settings).outcome for _ in range(2)] == ["written", "already"]
     path.write_bytes(published(MICRONS, QUOTED))
-    assert (masters.refresh(settings).outcome, masters.refresh(settings).rows) == ("written", 2)
+    assert (symbol_master.refresh(settings).outcome, symbol_master.refresh(settings).rows) == ("written", 2)
     lake = Lake(settings.lake)
     assert lake.scan("normalized_symbol_master").collect()["symbol"].to_list() == ["20MICRONS", "21STCENMGM"]
     path.write_bytes(published(MICRONS, QUOTED)[:-4])
-    before = sorted((settings.staging / masters.EQUITY_LIST).parent.iterdir())
+    before = sorted((settings.staging / symbol_master.EQUITY_LIST).parent.iterdir())
     with pytest.raises(ArchiveError, match="cut off"):
-        masters.refresh(settings)
-    aside = [found for found in (settings.staging / masters.EQUITY_LIST).parent.iterdir() if found not in before]
+        symbol_master.refresh(settings)
+    aside = [found for found in (settings.staging / symbol_master.EQUITY_LIST).parent.iterdir() if found not in before]
     assert [found.read_bytes() for found in aside] == [path.read_bytes()], "kept as evidence"
     assert lake.rows("normalized_symbol_master") == 2
     assert lake.verify("normalized_symbol_master") == []
     digest = lake.digest("normalized_symbol_master")
     path.write_bytes(published(MICRONS, QUOTED))
-    assert masters.refresh(settings).outcome == "already", "whole again, as if nothing had been"
+    assert symbol_master.refresh(settings).outcome == "already", "whole again, as if nothing had been"
     assert lake.digest("normalized_symbol_master") == digest
 
 
 def test_the_real_list(nse: Path) -> None:
-    content = (nse / masters.EQUITY_LIST).read_bytes()
-    frame = normalize(parse_equity_list("EQUITY_L.csv", content), Lineage(), ORIGIN)
+    content = (nse / symbol_master.EQUITY_LIST).read_bytes()
+    frame = normalize(parse_equity_list("EQUITY_L.csv", content), SymbolHistory(), ORIGIN)
     assert frame.height == len(content.splitlines()) - 1 == 2397
     assert frame["isin"].is_unique().all()
     assert frame.filter(pl.col("symbol") == "RELIANCE").select("series", "listed_on", "isin", "face_value").rows() == [

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy.stats import pearsonr, spearmanr
 
-from champion import indicators, metrics
-from champion.pipeline import trials
+from champion import indicators
+from champion.modeling import metrics
+from champion.pipeline.models import trials
 
 FIRST = date(2024, 1, 1)
 TIED = st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.5, 2.0])  # few values, so that equal ones are common

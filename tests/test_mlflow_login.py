@@ -17,7 +17,7 @@ from written import notebook, wait_for
 
 from champion.errors import UsageError
 from champion.runner import run_notebook
-from champion.services import local
+from champion.services import managed_process
 from champion.settings import Settings
 from champion.tracking import registry, runs, store
 
@@ -48,15 +48,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    port = local.port(None, "no setting")
+    port = managed_process.port(None, "no setting")
     command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--workers", "1"]
-    command += ["--host", local.HOST, "--port", str(port), "--artifacts-destination", str(folder / "artifacts")]
+    command += [
+        "--host",
+        managed_process.HOST,
+        "--port",
+        str(port),
+        "--artifacts-destination",
+        str(folder / "artifacts"),
+    ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, env={**os.environ, **told}, cwd=folder, stdout=log, stderr=log)
     try:
-        wait_for(lambda: local.answers(f"http://{local.HOST}:{port}/health") or process.poll() is not None)
+        wait_for(
+            lambda: (
+                managed_process.answers(f"http://{managed_process.HOST}:{port}/health") or process.poll() is not None
+            )
+        )
         assert process.poll() is None, (folder / "log").read_text()
-        yield f"{local.HOST}:{port}"
+        yield f"{managed_process.HOST}:{port}"
     finally:
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         process.terminate()

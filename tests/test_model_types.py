@@ -29,7 +29,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from champion.errors import ModelError
-from champion.estimators import Winsorizer
+from champion.modeling.estimators import Winsorizer
 from champion.tracking.model_types import require_trusted
 
 INPUTS = np.random.default_rng(7).normal(size=(60, 3))
@@ -148,14 +148,14 @@ ARGUMENT = {
         ("ConstructorFromReduceNode", "scipy.io._netcdf", "netcdf_file"),
         ("ConstructorFromReduceNode", "sklearn.utils._testing", "TempMemmap"),
         ("ConstructorFromReduceNode", "sklearn.ensemble._forest", "catch_warnings"),  # imported there, not its own
-        ("ConstructorFromReduceNode", "champion.estimators", "Callable"),
-        ("ConstructorFromReduceNode", "champion.estimators", "Pipeline"),
+        ("ConstructorFromReduceNode", "champion.modeling.estimators", "Callable"),
+        ("ConstructorFromReduceNode", "champion.modeling.estimators", "Pipeline"),
         ("ConstructorFromReduceNode", "this", "s"),
         ("ConstructorFromReduceNode", "sklearn.conftest", "Anything"),
         ("TypeNode", "sklearn.tree._tree", "Tree"),
         ("TypeNode", "sklearn.linear_model._logistic", "LogisticRegression"),
         ("FunctionNode", "sklearn.datasets._base", "load_files"),
-        ("FunctionNode", "champion.estimators", "import_module"),
+        ("FunctionNode", "champion.modeling.estimators", "import_module"),
     ],
 )
 def test_a_forged_node_is_refused(loader: str, module: str, name: str) -> None:

@@ -18,16 +18,16 @@ import pytest
 from models import HORIZON, trained
 from waiting import PATIENCE
 
-from champion import canaries, metrics
 from champion.errors import LakeError, ModelError, PromotionRefused, UsageError
-from champion.estimators import Recipe
 from champion.lake import Lake
-from champion.pipeline import learn, outcomes, promote, score, trials
-from champion.pipeline.adjusted import adjusted_bars
+from champion.modeling import leakage_checks, metrics
+from champion.modeling.estimators import Recipe
+from champion.modeling.universe import Universe, find
+from champion.pipeline.ingest.adjusted_bars import adjusted_bars
+from champion.pipeline.models import evaluate, frames, outcomes, score, trials
 from champion.runner import run_notebook
 from champion.settings import Settings
 from champion.tracking import promotion, registry, runs
-from champion.universe import Universe, find
 
 # MLflow 3.17 on SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
@@ -41,9 +41,9 @@ def workspace(modelled: Settings, tmp_path: Path) -> Settings:
 
 
 def test_two_models_are_weighed_session_by_session(modelled: Settings) -> None:
-    weighed = promote.weigh(modelled, 2)
+    weighed = evaluate.evaluate(modelled, 2)
     ours, theirs = (
-        metrics.rank_ic(promote.out_of_sample(modelled, registry.find(modelled, number))) for number in (2, 1)
+        metrics.rank_ic(evaluate.out_of_sample(modelled, registry.find(modelled, number))) for number in (2, 1)
     )
     assert weighed.reigning == 1
     assert weighed.sessions["trade_date"].to_list() == ours["trade_date"].to_list()
@@ -51,11 +51,11 @@ def test_two_models_are_weighed_session_by_session(modelled: Settings) -> None:
     assert weighed.evidence["paired"]["rank_ic"] == pytest.approx(paired["mean"])
     assert weighed.evidence["paired"]["rank_ic_t"] == pytest.approx(paired["t"])
     assert weighed.evidence["challenger"]["rank_ic"] == pytest.approx(ours["ic"].to_numpy().mean())
-    back = promote.weigh(modelled, 1, 2)
+    back = evaluate.evaluate(modelled, 1, 2)
     assert back.evidence["paired"]["rank_ic"] == pytest.approx(-paired["mean"])
-    alone = promote.weigh(modelled, 1, None)
+    alone = evaluate.evaluate(modelled, 1, None)
     assert alone.evidence["paired"] is None
-    assert promote.weigh(modelled, 1).decision.reasons == ("it is champion already",)
+    assert evaluate.evaluate(modelled, 1).decision.reasons == ("it is champion already",)
 
 
 def test_a_version_says_what_it_learnt_from_and_how(modelled: Settings) -> None:
@@ -63,41 +63,41 @@ def test_a_version_says_what_it_learnt_from_and_how(modelled: Settings) -> None:
     recipe, data = json.loads(version.tags["champion.recipe"]), json.loads(version.tags["champion.data"])
     assert recipe["model"] == version.tags["champion.model"] == "sklearn.naive_bayes.GaussianNB"
     lake = Lake(modelled.lake)
-    learnt = date.fromisoformat(version.tags[promote.KNEW_TO])
+    learnt = date.fromisoformat(version.tags[evaluate.LABEL_END])
     assert data["normalized_equity_ohlc"] == lake.digest("normalized_equity_ohlc", end=learnt)
     assert set(data) == {"normalized_equity_ohlc", "features_equity_indicators", "normalized_corporate_actions"}
 
 
 def test_margins_come_from_the_settings(modelled: Settings) -> None:
     strict = modelled.model_copy(update={"gate_margin": 0.5, "gate_level": 0.001})
-    weighed = promote.weigh(strict, 2)
+    weighed = evaluate.evaluate(strict, 2)
     assert "plus the margin 0.5000" in "; ".join(weighed.decision.reasons)
     assert (weighed.evidence["margin"], weighed.evidence["level"]) == (0.5, 0.001)
 
 
 def test_a_decision_keeps_its_report_and_a_refusal_moves_nothing(workspace: Settings) -> None:
     with pytest.raises(PromotionRefused):
-        promote.consider(workspace.model_copy(update={"gate_margin": 0.5}), 2, strict=True, report="run-1")
+        evaluate.evaluate_and_promote(workspace.model_copy(update={"gate_margin": 0.5}), 2, strict=True, report="run-1")
     last = promotion.history(workspace)[-1]
     assert (last.state, last.version, last.evidence["report"]) == ("refused", 2, "run-1")
     assert last.evidence["paired"]["sessions"] > 0
-    assert promote.judged(workspace, 2)
+    assert evaluate.judged(workspace, 2)
     assert registry.alias_of(workspace, registry.CHAMPION) == 1
     with pytest.raises(UsageError, match="needs a reason"):
-        promote.consider(workspace.model_copy(update={"gate_margin": 0.5}), 2, force=True)
+        evaluate.evaluate_and_promote(workspace.model_copy(update={"gate_margin": 0.5}), 2, force=True)
 
 
 def test_a_champion_whose_scores_are_lost_can_be_replaced_by_force(workspace: Settings) -> None:
     run = runs.get(workspace, registry.find(workspace, 1).run_id)
-    path = Path(runs.location(run, promote.OUT_OF_SAMPLE))
+    path = Path(runs.location(run, evaluate.OUT_OF_SAMPLE))
     path.rename(hidden := path.with_suffix(".hidden"))
     try:
-        weighed = promote.weigh(workspace, 2)
+        weighed = evaluate.evaluate(workspace, 2)
         assert not weighed.decision.promote
         assert "the champion cannot be compared with: version 1: its run" in weighed.decision.reasons[0]
         with pytest.raises(ModelError, match="holds no"):
-            promote.weigh(workspace, 2, 1)
-        assert promote.consider(workspace, 2, force=True, reason="its scores are lost")["promoted"]
+            evaluate.evaluate(workspace, 2, 1)
+        assert evaluate.evaluate_and_promote(workspace, 2, force=True, reason="its scores are lost")["promoted"]
         assert promotion.current_champion(workspace).version == 2  # type: ignore[union-attr]
     finally:
         hidden.rename(path)
@@ -122,37 +122,37 @@ def test_the_commands_list_compare_and_tell_the_history(modelled: Settings) -> N
 
 def test_scores_are_joined_with_what_came(modelled: Settings) -> None:
     lake = Lake(modelled.lake)
-    found = outcomes.joined(lake)
+    found = outcomes.score_outcomes(lake)
     sessions = lake.sessions("normalized_equity_ohlc")
     row = found.drop_nulls("forward_return").row(0, named=True)
     start = sessions.index(row["trade_date"])
-    entry, end = sessions[start + learn.LAG], sessions[start + learn.LAG + HORIZON]
+    entry, end = sessions[start + frames.LAG], sessions[start + frames.LAG + HORIZON]
     assert row["label_end"] == end
     bars = adjusted_bars(lake, entry, end).filter(instrument_id=row["instrument_id"])
     closes = dict(bars.select("trade_date", "close").iter_rows())
     assert row["forward_return"] == pytest.approx(closes[end] / closes[entry] - 1, rel=1e-3)
-    late = found.filter(pl.col("trade_date") > sessions[-1 - learn.LAG - HORIZON])
+    late = found.filter(pl.col("trade_date") > sessions[-1 - frames.LAG - HORIZON])
     assert late.height > 0
     assert late["forward_return"].null_count() == late.height
 
 
 def test_live_rank_ic_counts_only_what_the_model_could_not_know(modelled: Settings) -> None:
-    live = outcomes.live(modelled)
+    live = outcomes.live_skill(modelled)
     scored = Lake(modelled.lake).sessions(score.PREDICTIONS)
-    knew_to = date.fromisoformat(registry.find(modelled, 1).tags[promote.KNEW_TO])
+    knew_to = date.fromisoformat(registry.find(modelled, 1).tags[evaluate.LABEL_END])
     honest = [day for day in scored if day >= knew_to]
     assert live.remembered == len(scored) - len(honest)
     assert live.ic.height + live.waiting == len(honest)
     assert live.ic.height > 0
-    assert live.waiting >= learn.LAG + HORIZON
-    known = outcomes.joined(Lake(modelled.lake)).filter(trade_date=live.ic["trade_date"][0])
+    assert live.waiting >= frames.LAG + HORIZON
+    known = outcomes.score_outcomes(Lake(modelled.lake)).filter(trade_date=live.ic["trade_date"][0])
     assert live.ic["ic"][0] == pytest.approx(metrics.rank_ic(known)["ic"].item())
     assert live.summary(HORIZON)["sessions"] == live.ic.height
-    assert outcomes.live(modelled, end=scored[0] - timedelta(days=30)).ic.is_empty()
+    assert outcomes.live_skill(modelled, end=scored[0] - timedelta(days=30)).ic.is_empty()
 
 
 def test_trials_are_counted_and_make_the_best_of_them_less_believable(modelled: Settings) -> None:
-    ic = metrics.rank_ic(promote.out_of_sample(modelled, registry.find(modelled, 2)))
+    ic = metrics.rank_ic(evaluate.out_of_sample(modelled, registry.find(modelled, 2)))
     tried = trials.known(modelled, ic)
     assert tried.count == 2
     assert len(tried.sharpes) == 2
@@ -197,25 +197,25 @@ def test_features_older_than_their_bars_are_not_scored(modelled: Settings, tmp_p
     with pytest.raises(LakeError, match="no current features: run `champion features"):
         score.score_session(settings, last)
     with pytest.raises(LakeError, match="no features for session 2030-01-01"):
-        learn.scoring_frame(lake, date(2030, 1, 1), universe=Universe())
+        frames.scoring_frame(lake, date(2030, 1, 1), universe=Universe())
 
 
 def test_a_model_the_canaries_did_not_pass_is_refused(workspace: Settings, modelled: Settings) -> None:
     days = Lake(modelled.lake).sessions("features_equity_indicators")
     leaking = trained(workspace, "logistic", days[0], days[-30], canary=False)
-    weighed = promote.weigh(workspace, leaking.number)
+    weighed = evaluate.evaluate(workspace, leaking.number)
     assert "a leakage canary found skill where there is none" in weighed.decision.reasons
     assert not weighed.decision.promote
 
 
 def test_decay_holds_the_champion_against_what_came(workspace: Settings) -> None:
-    live = outcomes.live(workspace)
+    live = outcomes.live_skill(workspace)
     last = Lake(workspace.lake).sessions(score.PREDICTIONS)[-1]
     ran = run_notebook(workspace, "decay", {"as_of": str(last), "sessions": 15}, experiment="model-health")
     assert ran.metrics["live_rank_ic"] == pytest.approx(live.ic["ic"].to_numpy().mean())
     assert ran.metrics["live_sessions"] == live.ic.height
     assert ran.metrics["waiting"] == live.waiting
-    promised = metrics.rank_ic(promote.out_of_sample(workspace, registry.find(workspace, 1)))
+    promised = metrics.rank_ic(evaluate.out_of_sample(workspace, registry.find(workspace, 1)))
     assert ran.metrics["promised_rank_ic"] == pytest.approx(promised["ic"].to_numpy().mean())
     assert ran.metrics["input_psi"] > 0
     assert ran.values == {"version": 1, "as_of": str(last)}
@@ -225,8 +225,8 @@ def test_the_workbench_passes_its_own_canary(modelled: Settings) -> None:
     """Inputs of the lake, made in one go over splits, bonuses and listings, are those made from the past alone."""
     lake, everybody = Lake(modelled.lake), find("all")
     days = lake.sessions("features_equity_indicators")
-    made = learn.training_frame(lake, days[0], days[-1], horizon=HORIZON, universe=everybody)
-    again = learn.inputs_anew(lake, [days[60], days[-1]], universe=everybody)
-    assert canaries.ahead(made, again, learn.inputs()) == ()
+    made = frames.training_frame(lake, days[0], days[-1], horizon=HORIZON, universe=everybody)
+    again = frames.recompute_inputs(lake, [days[60], days[-1]], universe=everybody)
+    assert leakage_checks.lookahead_check(made, again, frames.inputs()) == ()
     early = made.with_columns(pl.col("return_1").shift(-1).over("instrument_id", order_by="trade_date"))
-    assert canaries.ahead(early, again, learn.inputs()) == ("return_1",)
+    assert leakage_checks.lookahead_check(early, again, frames.inputs()) == ("return_1",)

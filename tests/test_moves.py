@@ -11,10 +11,10 @@ from warehouse_rows import FACTORS, JANUARY, NORMALIZED, envelope, normalized, t
 
 from champion import contracts, plots, warehouse
 from champion.lake import Lake, seal
-from champion.pipeline.morning import morning
-from champion.pipeline.moves import moves
+from champion.pipeline.ingest.share_moves import moves
+from champion.pipeline.operations.session_report import session_report
 from champion.settings import Settings
-from champion.warehouse import adjustments, queries
+from champion.warehouse import adjustment_cache, queries
 
 FIRST, EVE, EX = date(2024, 1, 12), date(2024, 1, 15), date(2024, 1, 16)
 
@@ -79,7 +79,7 @@ def test_an_empty_lake_has_no_moves(tmp_path: Path) -> None:
 
 
 def test_the_report_and_its_figures_speak_of_moves(market: Settings) -> None:
-    found = morning(market, EX)
+    found = session_report(market, EX)
     assert found.movers["symbol"].to_list() == ["STEADY", "KOTAK"]
     assert found.movers["simple_return"].min() == pytest.approx(-0.0131, abs=1e-4)
     assert found.market == {"shares": 4, "advances": 1, "declines": 1, "turnover": 2e7}
@@ -92,7 +92,7 @@ def test_the_named_query_agrees_with_the_report(market: Settings, fresh: Setting
     with warehouse.writer(fresh) as client:
         warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, bars, "1")
         warehouse.load_month(client, contracts.load(FACTORS), JANUARY, split(), "1")
-        assert adjustments.refresh(client)
+        assert adjustment_cache.refresh(client)
     for session in (FIRST, EVE, EX):
         wanted = moves(Lake(market.lake), session, session).sort(
             pl.col("change").abs(), "symbol", descending=[True, False]

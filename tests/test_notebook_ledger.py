@@ -15,7 +15,7 @@ from written import notebook
 
 from champion.cli.app import app
 from champion.errors import ServiceError
-from champion.runner import Execution, Outcome, account, difference, run_notebook
+from champion.runner import Execution, Outcome, run_detail, run_diff, run_notebook
 from champion.settings import Settings
 from champion.tracking import runs, store
 
@@ -111,23 +111,23 @@ def test_a_run_keeps_what_it_ran_with(ran: dict[str, Execution], settings: Setti
         ("actions", "c" * 36, "input"),
         ("features", "f" * 36, "output"),
     }
-    told = account.read(settings, run.run_id[:10])
+    told = run_detail.read(settings, run.run_id[:10])
     assert told.packages["polars"]
     assert [cell.shown for cell in told.cells] == ["", "2", told.cells[2].shown]
     assert [cell.status for cell in told.cells] == ["completed"] * 3
 
 
 def test_two_runs_are_told_apart(ran: dict[str, Execution], settings: Settings) -> None:
-    first, parameter = (account.read(settings, ran[name].run_id) for name in ("first", "parameter"))
-    found = difference.between(first, parameter)
+    first, parameter = (run_detail.read(settings, ran[name].run_id) for name in ("first", "parameter"))
+    found = run_diff.between(first, parameter)
     assert (found.parameters, found.metrics) == ({"n": ("1", "5")}, {"n": (1.0, 5.0)})
     assert (found.inputs, found.identity, found.cells) == ({}, {}, "")
     assert {"-2", "+10"} <= set(found.shown.splitlines())
-    assert difference.between(first, first).is_empty
-    broken = difference.between(first, account.read(settings, ran["broken"].run_id))
+    assert run_diff.between(first, first).is_empty
+    broken = run_diff.between(first, run_detail.read(settings, ran["broken"].run_id))
     assert (broken.outcome, list(broken.identity)) == (("succeeded", "failed"), ["notebook"])
     assert "+1 / 0" in broken.cells.splitlines()
-    assert account.read(settings, ran["broken"].run_id).traceback.endswith("ZeroDivisionError: division by zero")
+    assert run_detail.read(settings, ran["broken"].run_id).traceback.endswith("ZeroDivisionError: division by zero")
 
 
 @pytest.fixture
@@ -171,8 +171,10 @@ def test_a_damaged_record_of_a_run_is_told(ran: dict[str, Execution], settings: 
     try:
         cells.write_bytes(content[:-3])
         with pytest.raises(ServiceError, match=rf"cells.json of run {run.run_id} is damaged \(.*delete the run"):
-            account.read(settings, run.run_id)
+            run_detail.read(settings, run.run_id)
     finally:
         cells.write_bytes(content)
-    with pytest.raises(ServiceError, match=r"champion.inputs of run \w+ is damaged \(bars: Input should"):
+    with pytest.raises(
+        ServiceError, match=r"champion.modeling.model_inputs of run \w+ is damaged \(bars: Input should"
+    ):
         runs.digests(settings, replace(run, tags={"champion.inputs": '{"bars": 1}'}), "champion.inputs")

@@ -23,14 +23,14 @@ import pytest
 from hypothesis import Phase, example, given, settings as hypothesis_settings, strategies as st
 
 from champion import contracts
-from champion.files import sha256
+from champion.base.atomic_files import sha256
 from champion.lake import Lake
-from champion.normalize import EQUITY_SERIES
-from champion.pipeline import actions, lineage, masters
-from champion.pipeline.build import build_features
-from champion.pipeline.fetch import Received, fetch, staged
-from champion.pipeline.identify import identify
-from champion.pipeline.ingest import ingest
+from champion.market.equity_bars import EQUITY_SERIES
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.ingest import corporate_actions, symbol_changes, symbol_master
+from champion.pipeline.ingest.fetch import FetchedFile, fetch, staged
+from champion.pipeline.ingest.ingest import ingest
+from champion.pipeline.ingest.rename_instruments import rename_instruments
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive, publish
 from champion.sources.publications import bhavcopy_paths, delivery_paths
@@ -85,7 +85,7 @@ def mean(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         for session in archive.sessions:
             if session >= since:
                 rewrite(archive, session, partial(re.sub, rf"(?m)(^|,){before}(?=,)", rf"\g<1>{after}"))
-    changes = archive.root / lineage.PATH
+    changes = archive.root / symbol_changes.PATH
     changes.write_text(changes.read_text() + LISTED)
     rewrite(archive, BROKEN, without_a_high)
     for path in bhavcopy_paths(WITHOUT_BHAVCOPY)[:-1]:
@@ -124,10 +124,10 @@ def without_a_high(text: str) -> str:
 def happen(settings: Settings, steps: Iterable[Step]) -> None:
     lake, files = Lake(settings.lake), staged(settings, START, END)
     stages: dict[str, Callable[[], object]] = {
-        "changes": lambda: lineage.refresh(settings),
-        "actions": lambda: actions.refresh(settings),
-        "masters": lambda: masters.refresh(settings),
-        "identify": lambda: identify(settings),
+        "changes": lambda: symbol_changes.refresh(settings),
+        "actions": lambda: corporate_actions.refresh(settings),
+        "masters": lambda: symbol_master.refresh(settings),
+        "identify": lambda: rename_instruments(settings),
         "features": lambda: build_features(lake, START, END),
     }
     for step in steps:
@@ -137,7 +137,7 @@ def happen(settings: Settings, steps: Iterable[Step]) -> None:
             stages[step]()
 
 
-def ingest_some(lake: Lake, files: Sequence[Received], until: int | None) -> None:
+def ingest_some(lake: Lake, files: Sequence[FetchedFile], until: int | None) -> None:
     def report(done: int, _asked: int, _what: str) -> None:
         if done == until:
             raise Interrupted

@@ -24,7 +24,7 @@ from written import notebook, statuses, wait_for
 
 from champion.runner import Execution, Outcome, Terminated, repair, run_notebook
 from champion.settings import Settings
-from champion.tracking import journal, runs
+from champion.tracking import run_spool, runs
 
 # MLflow 3.17 on SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
@@ -155,7 +155,7 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_command_says_what_ha
 
 
 def test_what_a_scheduler_said_of_a_run_it_killed_stays_said(workspace: Settings) -> None:
-    entry = journal.begin(workspace, "flows", "cancelled by the scheduler")
+    entry = run_spool.begin(workspace, "flows", "cancelled by the scheduler")
     assert entry.run_id is not None
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -250,7 +250,7 @@ def test_while_mlflow_is_away_nothing_is_lost(workspace: Settings, write: Write,
     database = home / "mlflow"
     database.rename(tmp_path / "away")
     database.write_text("in the way")  # so that no store can be made there either
-    flow = journal.begin(settings, "flows", "a flow", parameters={"session": "2024-01-15"})
+    flow = run_spool.begin(settings, "flows", "a flow", parameters={"session": "2024-01-15"})
     path = write("patient", "n: int = 3", "from champion import report; report.publish(metrics={'n': n})")
     done = run_notebook(settings, path, inputs={"bars": "abc"}, parent_run_id=flow.known_as)
     failed = run_notebook(
@@ -261,14 +261,14 @@ def test_while_mlflow_is_away_nothing_is_lost(workspace: Settings, write: Write,
     assert Path(done.html).exists()
     (flow.artifacts / "report").mkdir()
     (flow.artifacts / "report" / "morning.html").write_text("kept")
-    assert journal.end(settings, flow, journal.End("succeeded")) is None
+    assert run_spool.end(settings, flow, run_spool.End("succeeded")) is None
     assert repair(settings) == []
-    assert len(journal.entries(settings)) == 3
+    assert len(run_spool.entries(settings)) == 3
 
     database.unlink()
     (tmp_path / "away").rename(database)
     assert len(repair(settings)) == 3
-    assert (repair(settings), journal.entries(settings)) == ([], [])
+    assert (repair(settings), run_spool.entries(settings)) == ([], [])
     found, parent = runs.find(settings, done.run_id), runs.find(settings, flow.known_as)
     assert (found.status, found.outcome, found.parameters) == ("FINISHED", "succeeded", {"n": "3"})
     assert found.metrics["n"] == 3.0
@@ -294,8 +294,8 @@ def test_a_store_that_goes_away_during_a_run_gets_it_later(workspace: Settings, 
 
     done = run_notebook(settings, write("locked", "n = 1", "print(n)"), on_progress=lock)
     assert done.outcome is Outcome.SUCCEEDED
-    assert len(journal.entries(settings)) == 1
+    assert len(run_spool.entries(settings)) == 1
     holder.execute("rollback")
     holder.close()
     assert repair(settings) == [done.run_id]
-    assert (runs.get(settings, done.run_id).outcome, journal.entries(settings)) == ("succeeded", [])
+    assert (runs.get(settings, done.run_id).outcome, run_spool.entries(settings)) == ("succeeded", [])

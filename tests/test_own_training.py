@@ -11,20 +11,22 @@ import pytest
 from ideas import MIXED, PART, PLACE, RSI_7
 from polars.testing import assert_frame_equal
 
-from champion import contracts, features, training
+from champion import contracts, features
 from champion.contracts import catalog
 from champion.errors import UsageError
-from champion.estimators import Recipe
-from champion.inputs import MODEL_INPUTS, model_inputs
 from champion.lake import Lake
-from champion.pipeline import learn, own_features
-from champion.pipeline.adjusted import adjusted_bars
-from champion.pipeline.build import build_features
-from champion.pipeline.model_columns import model_columns
-from champion.pipeline.recompute import recompute
+from champion.modeling import training
+from champion.modeling.estimators import Recipe
+from champion.modeling.model_inputs import MODEL_INPUTS, model_inputs
+from champion.modeling.splits import PurgedWalkForward
+from champion.modeling.universe import find
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.feature_store.verify import compare_with_rebuild
+from champion.pipeline.ingest.adjusted_bars import adjusted_bars
+from champion.pipeline.models import frames
+from champion.pipeline.models.model_columns import model_columns
+from champion.pipeline.operations import own_features
 from champion.settings import Settings
-from champion.splits import PurgedWalkForward
-from champion.universe import find
 
 pytestmark = pytest.mark.usefixtures("lake")  # which forgets the sets that these tests register
 START, END = date(2024, 4, 1), date(2024, 6, 28)
@@ -89,7 +91,7 @@ def test_an_added_feature_is_built_whole_and_nightly_alike_and_its_cost_is_said(
     again = build_features(lake, START, END, feature_set=ADDED)
     assert again.totals["written"] == 0
     assert again.cost is None
-    compared = recompute(lake, START, END, feature_set=ADDED)
+    compared = compare_with_rebuild(lake, START, END, feature_set=ADDED)
     assert compared.rows
     assert compared.differing == []
     chosen = features.find(ADDED)
@@ -101,25 +103,25 @@ def test_windows_alone_advance_from_carried_state(lake: Lake) -> None:
     built = build_features(lake, date(2024, 6, 27), END, feature_set="ideas:MIXED")
     assert built.ways == ("advanced",)
     assert built.cost is None
-    assert recompute(lake, START, END, feature_set="ideas:MIXED").differing == []
+    assert compare_with_rebuild(lake, START, END, feature_set="ideas:MIXED").differing == []
 
 
 def test_training_and_scoring_take_the_same_inputs(lake: Lake) -> None:
     build_features(lake, START, END, feature_set=ADDED)
     build_features(lake, START, END)
     asked = {"horizon": 2, "universe": find("all")}
-    frame = learn.training_frame(lake, START, END, feature_set=ADDED, **asked)  # type: ignore[arg-type]
-    names = learn.inputs(ADDED)
+    frame = frames.training_frame(lake, START, END, feature_set=ADDED, **asked)  # type: ignore[arg-type]
+    names = frames.inputs(ADDED)
     assert names == [*MODEL_INPUTS, "place", "rsi_7"]
-    plain = learn.training_frame(lake, START, END, **asked)  # type: ignore[arg-type]
+    plain = frames.training_frame(lake, START, END, **asked)  # type: ignore[arg-type]
     assert_frame_equal(frame.select(plain.columns), plain, check_exact=True)
     assert frame.select(pl.col(names).is_between(-0.5, 0.5).all()).row(0) == (True,) * len(names)
     result = training.fit(frame, Recipe("logistic"), names, PurgedWalkForward(2, 2, 1))
-    scoring = learn.scoring_frame(lake, END, universe=find("all"), feature_set=ADDED)
+    scoring = frames.scoring_frame(lake, END, universe=find("all"), feature_set=ADDED)
     scores = training.score(result.estimator, scoring, names)
     assert scores.height == frame.filter(pl.col("trade_date") == END).height
-    assert learn.values(lake, END, END, universe=find("all"), feature_set=ADDED).columns[3:] == names
-    anew = learn.inputs_anew(lake, [END], universe=find("all"), feature_set=ADDED)
+    assert frames.values(lake, END, END, universe=find("all"), feature_set=ADDED).columns[3:] == names
+    anew = frames.recompute_inputs(lake, [END], universe=find("all"), feature_set=ADDED)
     assert_frame_equal(anew.select(names), scoring.select(names), abs_tol=0.06)
 
 

@@ -16,9 +16,9 @@ from hypothesis import example, given, strategies as st
 from papermill.parameterize import parameterize_notebook
 from written import notebook
 
+from champion.base.strict_json import is_unicode
 from champion.errors import ParameterError, UsageError
-from champion.parsed import is_unicode
-from champion.runner import Outcome, page, parameters, run_notebook
+from champion.runner import Outcome, html_report, parameters, run_notebook
 from champion.runner.outcome import Verdict
 from champion.settings import Settings
 from champion.tracking import runs
@@ -113,7 +113,7 @@ def test_a_text_arrives_as_it_was_given_or_is_refused(text: str) -> None:
     assert kept["text"] == text
     assert [json.loads(kept[name]) for name in ("many", "more")] == [given["many"], given["more"]]
     json.dumps(kept).encode()
-    heading = page._heading("book", "run", Verdict(Outcome.SUCCEEDED, 1.0), values, "")
+    heading = html_report._heading("book", "run", Verdict(Outcome.SUCCEEDED, 1.0), values, "")
     assert "<script" not in heading.lower().replace("&lt;script", "")
     heading.encode()
 

@@ -24,13 +24,14 @@ from pydantic import SecretStr
 from sklearn.linear_model import LogisticRegression
 from waiting import PATIENCE
 
-from champion import doctor, logins
 from champion.errors import ModelError, ServiceError, UsageError
 from champion.lake import Lake
+from champion.pipeline.operations import doctor
+from champion.security import prefect_login
 from champion.services import prefect
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
-from champion.tracking import books, ledger, promotion, registry, runs, store
+from champion.tracking import ledger_storage, promotion, promotion_ledger, registry, runs, store
 from champion.tracking.promotion import Decision
 
 LOGIN = "champion:Plant3d-login"
@@ -70,17 +71,17 @@ def away(
 
 OLD = """
 import os, sys
-from champion.services import local, prefect
+from champion.services import managed_process, prefect
 from champion.settings import Settings
-settings, port = Settings(), local.port(None, "")
-api = f"http://{local.HOST}:{port}/api"
+settings, port = Settings(), managed_process.port(None, "")
+api = f"http://{managed_process.HOST}:{port}/api"
 variables = {**os.environ, **prefect.environment(settings, api), "PREFECT_UI_API_URL": api}
 variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = settings.prefect_database
 settings.prefect_home.mkdir(mode=0o700, parents=True, exist_ok=True)
-command = [sys.executable, "-m", "champion.startup", "prefect", "server", "start"]
-command += ["--host", local.HOST, "--port", str(port)]
-server = local.start(settings, prefect.NAME, command, variables, port)
-local.wait(settings, prefect.NAME, server, lambda: local.answers(f"{api}/health"))
+command = [sys.executable, "-m", "champion.base.gc_tuning", "prefect", "server", "start"]
+command += ["--host", managed_process.HOST, "--port", str(port)]
+server = managed_process.start(settings, prefect.NAME, command, variables, port)
+managed_process.wait(settings, prefect.NAME, server, lambda: managed_process.answers(f"{api}/health"))
 """
 """A Prefect server started as versions before logins did."""
 
@@ -90,10 +91,10 @@ from datetime import date
 from champion.services import prefect
 from champion.settings import Settings
 os.environ |= prefect.environment(Settings(), prefect.ensure(Settings()))  # before prefect is imported
-from flows import ranges, runners
+from flows import ranges, policy
 
 if __name__ == "__main__":  # Dask's processes import this file
-    flow = ranges.ingest_ranges.with_options(task_runner=runners.chosen(Settings()))
+    flow = ranges.ingest_ranges.with_options(task_runner=policy.chosen(Settings()))
     first, last, parts = sys.argv[1:]
     done = flow(date.fromisoformat(first), date.fromisoformat(last), days=2)
     assert done == {"parts": int(parts), "sessions": 2 * int(parts)}, done
@@ -106,11 +107,11 @@ from champion.services import prefect
 from champion.settings import Settings
 from champion.tracking import runs
 os.environ |= prefect.environment(Settings(), prefect.ensure(Settings()))  # before prefect is imported
-from flows import sets
+from flows import feature_sets
 
 if __name__ == "__main__":  # Dask's processes import this file
     parent = runs.open_run(Settings(), "feature-engineering", "feature sets on Dask")
-    built = sets.build_sets(("v1", "alpha158"), (date(2024, 8, 28), date(2024, 8, 30)), parent=parent)
+    built = feature_sets.build_sets(("v1", "alpha158"), (date(2024, 8, 28), date(2024, 8, 30)), parent=parent)
     runs.close_run(Settings(), parent, "succeeded", {})
     assert {name: made["outcome"] for name, made in built.items()} == {"v1": "succeeded", "alpha158": "succeeded"}
 """
@@ -202,7 +203,7 @@ def test_feature_sets_are_built_side_by_side_on_dask(
         done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
         assert old is not None
         assert prefect.running(made) == old, "a server of an earlier version is used until it is stopped"
-        assert not logins.path(made).exists()
+        assert not prefect_login.path(made).exists()
         (check,) = (one for one in doctor.examine(made) if one.name == "prefect")
         assert (check.state, check.remedy.split(";")[0]) == ("warning", "`champion stop`")
     finally:
@@ -234,8 +235,8 @@ def test_the_prefect_server_answers_nobody_without_the_login(away: Settings) -> 
     asked = f"{running.api}/flow_runs/count"
     assert httpx.post(asked, json={}).status_code == httpx.codes.UNAUTHORIZED
     assert httpx.post(asked, json={}, auth=("champion", "guessed")).status_code == httpx.codes.UNAUTHORIZED
-    assert httpx.post(asked, json={}, auth=logins.pair(away)).json() > 0
-    assert not logins.path(away).exists(), "the setting needs no file"
+    assert httpx.post(asked, json={}, auth=prefect_login.pair(away)).json() > 0
+    assert not prefect_login.path(away).exists(), "the setting needs no file"
     guessed = away.model_copy(update={"prefect_login": SecretStr("champion:guessed")})
     with pytest.raises(ServiceError, match="another login than that of CHAMPION_PREFECT_LOGIN: `champion stop`"):
         prefect.ensure(guessed)
@@ -274,8 +275,8 @@ def machines(server: postgres_server.Server, tmp_path_factory: pytest.TempPathFa
 def test_a_ledger_that_was_a_file_moves_to_the_store(machines: tuple[Settings, Settings]) -> None:
     here, _ = machines
     began = datetime(2024, 1, 10, tzinfo=UTC)
-    entry = replace(ledger.draft([], "promote", 1, "long ago"), at=began, effective=began, state="done")
-    ledger.append(books.local(here), entry, [])
+    entry = replace(promotion_ledger.draft([], "promote", 1, "long ago"), at=began, effective=began, state="done")
+    promotion_ledger.append(ledger_storage.local(here), entry, [])
     assert promotion.history(here) == []
     with pytest.raises(ModelError, match="nothing to roll back to"):
         promotion.rollback(here, reason="its champion is not the registry's, so nothing is taken over")
@@ -307,15 +308,15 @@ def test_two_machines_that_promote_at_once_keep_one_ledger(machines: tuple[Setti
     assert promotion.disagreement(here) is None
     today = done[-1].at.date() + timedelta(days=1)
     assert [promotion.champion_on(machine, today) for machine in machines] == [done[-1]] * 2
-    assert not books.local(there).path.exists()
+    assert not ledger_storage.local(there).path.exists()
 
 
 def test_a_machine_that_stalled_between_ledger_and_alias_changes_nothing(machines: tuple[Settings, Settings]) -> None:
     here, there = machines
     entries = promotion.history(here)
     first, second = [number for number in (1, 2, 3) if number != entries[-1].version][:2]
-    drafted = ledger.draft(entries, "promote", first, "and then it stalled")
-    begun = ledger.append(books.of(here), drafted, entries)
+    drafted = promotion_ledger.draft(entries, "promote", first, "and then it stalled")
+    begun = promotion_ledger.append(ledger_storage.of(here), drafted, entries)
     promotion.promote(there, second, BETTER, reason="the other machine goes on")
     ended = promotion.carry_out(here, begun, [*entries, begun])  # only now its alias moves
     assert (ended.state, ended.version) == ("done", first)

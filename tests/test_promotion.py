@@ -22,10 +22,10 @@ import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from champion import clock
+from champion.base import clock
 from champion.errors import DecisionOutdated, UsageError
 from champion.settings import Settings
-from champion.tracking import books, ledger, notify, promotion, registry, runs, store
+from champion.tracking import ledger_storage, notify, promotion, promotion_ledger, registry, runs, store
 from champion.tracking.promotion import Decision
 
 # MLflow 3.17 on SQLAlchemy 2.1
@@ -111,7 +111,7 @@ def ended(process: subprocess.Popen[str]) -> list[int]:
     return [int(code) for code in process.stdout.readline().split()]
 
 
-def told(settings: Settings) -> list[ledger.Entry]:
+def told(settings: Settings) -> list[promotion_ledger.Entry]:
     return [entry for entry in promotion.history(settings) if entry.state == "done"]
 
 
@@ -166,15 +166,15 @@ def test_champion_on_a_date_through_promote_promote_rollback(workspace: Settings
     days = [entry.effective.astimezone(clock.INDIA).date() for entry in told(workspace) if entry.effective]
     assert len(days) == 3
     # The same decisions a day apart, as the years make them: the file is rewritten as those days would have written it.
-    entries, book = told(workspace), books.FileBook(workspace.home / "spread.jsonl")
+    entries, book = told(workspace), ledger_storage.FileStorage(workspace.home / "spread.jsonl")
     for number, entry in enumerate(entries):
         later = timedelta(days=10 * number)
         assert entry.effective is not None
         moved = replace(entry, at=entry.at + later, effective=entry.effective + later)
-        ledger.append(book, moved, ledger.read(book))
-    read = ledger.read(book)
+        promotion_ledger.append(book, moved, promotion_ledger.read(book))
+    read = promotion_ledger.read(book)
     asked = [days[0] + timedelta(days=n) for n in (-1, 0, 9, 10, 19, 20, 400)]
-    found = [ledger.on_date(read, day) for day in asked]
+    found = [promotion_ledger.on_date(read, day) for day in asked]
     assert [entry and entry.version for entry in found] == [None, 1, 1, 2, 2, 1, 1]
 
 

@@ -12,13 +12,13 @@ import pytest
 from champion import warehouse
 from champion.errors import FormatError, UsageError, WrongSession
 from champion.lake import Lake
-from champion.pipeline import masters
-from champion.pipeline.datasets import FILLINGS, PUBLICATIONS, filling
-from champion.pipeline.fetch import Fetched, digest, fetch, staged
-from champion.pipeline.ingest import DATASETS, Ingested, ingest
-from champion.pipeline.load import load
+from champion.pipeline.ingest import symbol_master
+from champion.pipeline.ingest.datasets import DATASET_SPECS, PUBLICATIONS, dataset_spec
+from champion.pipeline.ingest.fetch import FetchResult, digest, fetch, staged
+from champion.pipeline.ingest.ingest import DATASETS, IngestResult, ingest
+from champion.pipeline.maintenance.load_warehouse import load
 from champion.settings import Settings
-from champion.sources import full, indices, udiff
+from champion.sources import full_bhavcopy, indices, udiff
 from champion.sources.masters import HEADER
 from champion.sources.publications import (
     BHAVCOPY,
@@ -48,7 +48,7 @@ def put(archive: Path, publication: Publication, *lines: str, session: date = SE
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
     """One session, published as a full report and as index closes."""
-    put(tmp_path / "archive", DELIVERY, *full.HEADERS, BAR)
+    put(tmp_path / "archive", DELIVERY, *full_bhavcopy.HEADERS, BAR)
     put(tmp_path / "archive", INDEX_CLOSES, *indices.HEADERS, NIFTY)
     return tmp_path / "archive"
 
@@ -58,7 +58,7 @@ def workspace(published: Path, tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", archive=str(published))
 
 
-def run(settings: Settings, *publications: Publication) -> tuple[Fetched, Ingested]:
+def run(settings: Settings, *publications: Publication) -> tuple[FetchResult, IngestResult]:
     chosen = publications or PUBLICATIONS
     found = fetch(settings, SESSION, NEXT, publications=chosen)
     return found, ingest(Lake(settings.lake), staged(settings, SESSION, NEXT, chosen))
@@ -77,7 +77,7 @@ def test_one_file_may_stand_for_two_publications(workspace: Settings) -> None:
     assert result.of(DELIVERY)["file"].to_list() == result.of(BHAVCOPY)["file"].to_list()
     lake = Lake(workspace.lake)
     assert {name for name in DATASETS if lake.sessions(name)} == {
-        name for entry in FILLINGS[:3] for name in (entry.raw, entry.normalized)
+        name for entry in DATASET_SPECS[:3] for name in (entry.raw, entry.normalized)
     }
     bars, delivered = (lake.scan(f"normalized_equity_{name}").collect() for name in ("ohlc", "delivery"))
     assert bars.select("instrument_id", "volume", "turnover").rows() == [("NSE:20MICRONS", 207894, 16900000.0)]
@@ -160,10 +160,10 @@ def test_bse_has_a_workspace_of_its_own(workspace: Settings, published: Path, tm
 
 def test_the_warehouse_has_them_and_every_list(workspace: Settings, published: Path) -> None:
     run(workspace)
-    listed = published / masters.EQUITY_LIST
+    listed = published / symbol_master.EQUITY_LIST
     listed.parent.mkdir(parents=True)
     listed.write_text(f"{','.join(HEADER)}\n20MICRONS,20 Microns Limited,EQ,06-OCT-2008,5,1,INE144J01027,5\n")
-    masters.refresh(workspace)
+    symbol_master.refresh(workspace)
     loaded = {result.table: result.rows for result in load(workspace, SESSION, SESSION)}
     assert loaded == dict.fromkeys(
         (
@@ -181,14 +181,14 @@ def test_the_warehouse_has_them_and_every_list(workspace: Settings, published: P
 
 
 def test_every_publication_fills_three_datasets_of_its_own() -> None:
-    own = [name for publication in PUBLICATIONS for name in filling(publication).names]
+    own = [name for publication in PUBLICATIONS for name in dataset_spec(publication).names]
     assert len(own) == len(set(own)) == 9
 
 
 def test_the_simulated_archive_has_all_three_of_every_session(ingested: Settings) -> None:
     lake = Lake(ingested.lake)
     sessions = lake.sessions("normalized_equity_ohlc")
-    for entry in (filling(publication) for publication in PUBLICATIONS):
+    for entry in (dataset_spec(publication) for publication in PUBLICATIONS):
         assert lake.sessions(entry.normalized) == lake.sessions(entry.raw) == sessions
         assert lake.rows(entry.normalized) == lake.rows(entry.raw) > 0
         assert lake.sessions(entry.quarantine) == []

@@ -11,8 +11,8 @@ from action_texts import Case, cases
 from hypothesis import given, strategies as st
 from purpose_texts import Text, write
 
-from champion.purpose_words import tokens
-from champion.purposes import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ, parse_purpose
+from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ, parse_purpose
+from champion.market.actions.action_words import tokens
 from champion.sources import actions as lists
 
 TEXTS = 3000

@@ -15,12 +15,14 @@ import pytest
 from champion import contracts
 from champion.errors import QualityGateError, UsageError
 from champion.lake import Lake
-from champion.pipeline import learn, load, quality
-from champion.pipeline.build import build_features
-from champion.pipeline.score import score_session
-from champion.quality_limits import Limits
+from champion.modeling.universe import find
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.ingest import quality
+from champion.pipeline.maintenance import load_warehouse
+from champion.pipeline.models import frames
+from champion.pipeline.models.score import score_session
 from champion.settings import Settings
-from champion.universe import find
+from champion.settings.quality_limits import Limits
 
 START, END = date(2024, 6, 3), date(2024, 7, 31)
 BARS = "normalized_equity_ohlc"
@@ -216,9 +218,9 @@ def test_no_path_goes_past_a_failed_gate(modelled: Settings, tmp_path: Path) -> 
     paths: dict[str, Callable[[], object]] = {
         "build": lambda: build_features(lake, sessions[-2], sessions[-2], limits=limits),
         "build what follows": lambda: build_features(lake, sessions[-1], sessions[-1], limits=limits),
-        "train": lambda: learn.training_frame(lake, sessions[-9], sessions[-1], **asked),
+        "train": lambda: frames.training_frame(lake, sessions[-9], sessions[-1], **asked),
         "score": lambda: score_session(mine, sessions[-1]),
-        "load": lambda: load.load(mine, sessions[-2], sessions[-1], gated=True),
+        "load": lambda: load_warehouse.load(mine, sessions[-2], sessions[-1], gated=True),
     }
     for path in paths.values():
         with pytest.raises(QualityGateError, match=f"row_count:{sessions[-2]}"):

@@ -15,8 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from champion.cli.app import app
-from champion.pipeline import record_retention
-from champion.runner import account
+from champion.pipeline.maintenance import record_retention
+from champion.runner import run_detail
 from champion.services import prefect
 from champion.settings import Settings
 from champion.tracking import runs
@@ -82,7 +82,7 @@ def test_pages_and_figures_of_old_runs_go_and_all_else_stays(workspace: Settings
     assert [path.name for path in (workspace.home / "reports").iterdir()] == ["2026-03-30"]
     assert record_retention.prune(workspace, TODAY) == []
     assert runs.get(workspace, old).tags[record_retention.PRUNED] == "2026-03-31"
-    page = Path(account.page(workspace, account.read(workspace, old)))
+    page = Path(run_detail.page(workspace, run_detail.read(workspace, old)))
     assert re.search(r"ingest</b> succeeded in 5\.0 s", page.read_text()), "made again from the notebook"
 
 

@@ -24,20 +24,21 @@ from typer.testing import CliRunner
 
 from champion import runner, warehouse
 from champion.cli.app import app
-from champion.doctor import examine
 from champion.lake import Lake
-from champion.pipeline import actions, audit, consistency, databases, lineage
-from champion.pipeline.bars import BARS
-from champion.pipeline.build import build_features
-from champion.pipeline.checks import Check
-from champion.pipeline.fetch import fetch, staged
-from champion.pipeline.identify import identify
-from champion.pipeline.ingest import ingest
-from champion.pipeline.load import load
-from champion.pipeline.score import PREDICTIONS, score_session
-from champion.pipeline.status import status
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.ingest import corporate_actions, symbol_changes
+from champion.pipeline.ingest.bars import BARS
+from champion.pipeline.ingest.fetch import fetch, staged
+from champion.pipeline.ingest.ingest import ingest
+from champion.pipeline.ingest.rename_instruments import rename_instruments
+from champion.pipeline.maintenance.load_warehouse import load
+from champion.pipeline.models.score import PREDICTIONS, score_session
+from champion.pipeline.operations import consistency, databases, verify_lake
+from champion.pipeline.operations.checks import Check
+from champion.pipeline.operations.doctor import examine
+from champion.pipeline.operations.status import status
 from champion.settings import Settings
-from champion.tracking import journal, promotion, recovery, runs, store
+from champion.tracking import promotion, recovery, run_spool, runs, store
 from conftest import END, FIRST_FEATURES, LEARNT_TO, SCORED_FROM, START
 
 # MLflow 3.17 on SQLAlchemy 2.1
@@ -90,10 +91,10 @@ def backup(*names: str) -> Act:
 
 def backfill(settings: Settings, _: Path) -> None:
     fetch(settings, START, END)
-    lineage.refresh(settings)
+    symbol_changes.refresh(settings)
     ingest(Lake(settings.lake), staged(settings, START, END)).require_complete()
-    identify(settings).require_complete()
-    actions.refresh(settings)
+    rename_instruments(settings).require_complete()
+    corporate_actions.refresh(settings)
 
 
 def features(settings: Settings, _: Path) -> None:
@@ -151,7 +152,7 @@ def leave_run(settings: Settings, _: Path) -> None:
         f"journal.begin(Settings(home=Path({str(settings.home)!r})), 'drills', 'killed')"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
-    assert len(journal.entries(settings)) == 1
+    assert len(run_spool.entries(settings)) == 1
     shutil.rmtree(settings.runs)
 
 
@@ -252,7 +253,7 @@ def test_a_whole_workspace_has_nothing_to_restore(copy: Settings) -> None:
     assert {name: checks[name].told for name in named if checks[name].state != "ok"} == {}
     assert consistency.gaps(copy, END) == []
     assert status(copy).problems == []
-    assert audit.verify(copy)[BARS] == len(Lake(copy.lake).sessions(BARS))
+    assert verify_lake.verify(copy)[BARS] == len(Lake(copy.lake).sessions(BARS))
 
 
 def test_the_page_and_the_drills_are_the_same() -> None:

@@ -21,7 +21,7 @@ from champion import contracts
 from champion.errors import LakeError, UsageError
 from champion.lake import Lake, seal, sweep
 from champion.lake.retention import Step, first_kept
-from champion.pipeline.retain import plan, restore, retain
+from champion.pipeline.maintenance.retention import plan, restore, retain
 from champion.settings import Settings
 
 RAW, BARS = "raw_equity_ohlc", "normalized_equity_ohlc"

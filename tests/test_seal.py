@@ -22,11 +22,12 @@ import pytest
 from hypothesis import given, strategies as st
 from polars.testing import assert_frame_equal
 
-from champion import clock, contracts
+from champion import contracts
+from champion.base import clock
 from champion.errors import LakeError
 from champion.lake import Lake, index, partitions, seal, sweep
-from champion.pipeline.build import build_features
-from champion.pipeline.load import load
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.maintenance.load_warehouse import load
 from champion.settings import Settings
 
 RAW, BARS, QUARANTINE, FEATURES = (

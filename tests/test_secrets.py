@@ -13,9 +13,9 @@ from hypothesis import given, settings, strategies as st
 from pydantic import ValidationError
 
 from champion.errors import UsageError
-from champion.masking import is_secret_name, masked, secrets
+from champion.security.redaction import is_secret_name, redact, secrets
 from champion.settings import Settings
-from champion.sources import transport
+from champion.sources.download import transport
 
 
 @settings(max_examples=50)
@@ -23,7 +23,7 @@ from champion.sources import transport
 def test_no_spelling_of_a_secret_is_left(secret: str) -> None:
     known = secrets({"API_TOKEN": secret})
     for spelt in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], escape(secret), quote(secret)):
-        assert spelt not in masked(f"{{'token': '{spelt}'}}", known)
+        assert spelt not in redact(f"{{'token': '{spelt}'}}", known)
 
 
 @pytest.mark.parametrize(("secret", "spelt"), [("caf\udce9-42", "caf%E9-42"), ("caf\ud800-42", "caf%ED%A0%80-42")])
@@ -31,13 +31,13 @@ def test_a_secret_that_is_no_text_is_masked_too(secret: str, spelt: str) -> None
     """A variable may hold any bytes, which Python shows as surrogates."""
     for name in ("API_TOKEN", "PREFECT_API_AUTH_STRING"):
         known = secrets({name: secret})
-        assert masked(f"of {secret} and {spelt}", known) == "of *** and ***"
+        assert redact(f"of {secret} and {spelt}", known) == "of *** and ***"
 
 
 def test_what_is_no_secret_stays() -> None:
     known = secrets({"HOME": "/home/asha", "CHAMPION_TRACKING_URI": "https://mlflow.example/x", "TOKEN": "short"})
     assert known == ()
-    assert masked("/home/asha at https://mlflow.example/x", known) == "/home/asha at https://mlflow.example/x"
+    assert redact("/home/asha at https://mlflow.example/x", known) == "/home/asha at https://mlflow.example/x"
 
 
 @pytest.mark.parametrize("address", ["ftp://me:Plant3d@h/x", "https://Plant3d@h/x", "file://me:Plant3d@h/x"])
@@ -81,7 +81,7 @@ ENCODINGS: dict[str, Callable[[bytes], str]] = {
 )
 def test_names_of_secrets_are_known_by_words_and_joined_words(name: str) -> None:
     assert is_secret_name(name)
-    assert masked("it is Plant3d-value", secrets({name: "Plant3d-value"})) == "it is ***"
+    assert redact("it is Plant3d-value", secrets({name: "Plant3d-value"})) == "it is ***"
 
 
 @pytest.mark.parametrize(
@@ -106,16 +106,16 @@ def test_an_encoded_secret_is_masked_alone_and_inside_longer_data(
 ) -> None:
     known = secrets({"API_TOKEN": secret})
     whole = ENCODINGS[encoding](secret.encode())
-    assert "***" in masked(f"<{whole}>", known)
-    assert whole not in masked(f"<{whole}>", known)
+    assert "***" in redact(f"<{whole}>", known)
+    assert whole not in redact(f"<{whole}>", known)
     longer = ENCODINGS[encoding](before + secret.encode() + after)
     if encoding not in {"base64 in lines", "quoted", "a form", "quoted in lower case"}:
-        assert "***" in masked(longer, known), "a login is encoded as user:password"
+        assert "***" in redact(longer, known), "a login is encoded as user:password"
 
 
 def test_the_secret_part_of_a_connection_string_is_masked_alone() -> None:
     known = secrets({"STORAGE_CONNECTION_STRING": "AccountName=asha;AccountKey=Plant3d+key=="})
-    assert masked("key Plant3d+key== of asha", known) == "key *** of asha"
+    assert redact("key Plant3d+key== of asha", known) == "key *** of asha"
 
 
 @pytest.mark.parametrize(
@@ -133,19 +133,19 @@ def test_the_secret_part_of_a_connection_string_is_masked_alone() -> None:
     ],
 )
 def test_bytes_pages_scripts_and_shells_spell_a_secret_each_their_way(spelt: str) -> None:
-    clean = masked(spelt, secrets({"API_TOKEN": """it's é/"<1>" & more"""}))
+    clean = redact(spelt, secrets({"API_TOKEN": """it's é/"<1>" & more"""}))
     assert "***" in clean
     assert "more" not in clean
 
 
 def test_a_secret_is_masked_without_the_newline_of_its_file() -> None:
-    assert masked("it is Plant3d-value.", secrets({"API_TOKEN": " Plant3d-value\n"})) == "it is ***."
+    assert redact("it is Plant3d-value.", secrets({"API_TOKEN": " Plant3d-value\n"})) == "it is ***."
 
 
 def test_each_line_of_a_key_is_masked() -> None:
     key = "-----BEGIN PRIVATE KEY-----\nPlant3dPlant3dA\nPlant3dPlant3dB\n-----END PRIVATE KEY-----\n"
     known = secrets({"SERVER_PRIVATE_KEY": key})
-    assert masked("INFO Plant3dPlant3dA\nINFO Plant3dPlant3dB", known) == "INFO ***\nINFO ***"
+    assert redact("INFO Plant3dPlant3dA\nINFO Plant3dPlant3dB", known) == "INFO ***\nINFO ***"
 
 
 @pytest.mark.parametrize(
@@ -162,9 +162,9 @@ def test_each_line_of_a_key_is_masked() -> None:
 )
 @pytest.mark.parametrize("name", ["CHAMPION_TRACKING_URI", "SOME_ADDRESS", "URL"])
 def test_a_password_in_the_parts_of_an_address_is_masked(name: str, value: str) -> None:
-    assert "Plant3d" not in masked(f"{value} refused", secrets({name: value}))
+    assert "Plant3d" not in redact(f"{value} refused", secrets({name: value}))
 
 
 def test_two_variables_that_differ_in_case_are_both_secret() -> None:
     known = secrets({"api_token": "Plant3d-one", "API_TOKEN": "Plant3d-two"})
-    assert masked("Plant3d-one Plant3d-two", known) == "*** ***"
+    assert redact("Plant3d-one Plant3d-two", known) == "*** ***"

@@ -24,27 +24,29 @@ from playwright.sync_api import Page
 from prefect_api import Api, keep_block, keep_notifier, request
 from waiting import PATIENCE, until
 
-from champion import clock, doctor, logins, resources
+from champion.base import clock, package_data
 from champion.errors import ServiceError
+from champion.pipeline.operations import doctor
+from champion.security import prefect_login
 from champion.services import encryption, prefect
-from champion.services.deployed import QUEUES
+from champion.services.deployments import QUEUES
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.tracking import runs
 
 _BESIDE = """
-from champion import logins
+from champion.security import prefect_login
 from champion.services import encryption, prefect
 from champion.settings import Settings
-print(prefect.ensure(Settings()), *logins.pair(Settings()))
+print(prefect.ensure(Settings()), *prefect_login.pair(Settings()))
 """
 _FLOW = """
 from prefect import flow
 
 from champion.runner import run_notebook
 from champion.settings import Settings
-from flows.notice import HOOKS
-from flows.recording import prefect_ids, recorded
+from flows.notifications import HOOKS
+from flows.run_tracking import prefect_ids, recorded
 
 
 @flow(name="sleeper", **HOOKS)
@@ -132,7 +134,7 @@ def served(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_what_prefect_yaml_says_is_deployed(served: Served) -> None:
-    wanted = yaml.safe_load(resources.path("prefect.yaml").read_text())["deployments"]
+    wanted = yaml.safe_load(package_data.path("prefect.yaml").read_text())["deployments"]
     found = {entry["name"]: entry for entry in served.ask("deployments/filter")}
     assert set(found) == {entry["name"] for entry in wanted}
     for entry in wanted:
@@ -154,16 +156,16 @@ def test_what_prefect_yaml_says_is_deployed(served: Served) -> None:
 
 def test_two_that_begin_at_once_share_a_server_that_asks_for_its_login(served: Served) -> None:
     assert served.beside.split() == [f"{served.prefect}/api", *(served.api.login or ())]
-    assert logins.path(served.settings).stat().st_mode & 0o777 == 0o600
+    assert prefect_login.path(served.settings).stat().st_mode & 0o777 == 0o600
     for login in (None, ("champion", "guessed"), ("", "")):
         for asked in ("admin/version", "block_types/filter", "csrf-token"):
             answer = httpx.get(f"{served.prefect}/api/{asked}", auth=login, timeout=PATIENCE)
             assert answer.status_code == httpx.codes.UNAUTHORIZED
     assert httpx.get(f"{served.prefect}/api/admin/version", auth=served.api.login, timeout=PATIENCE).is_success
-    kept = logins.path(served.settings).rename(served.settings.home / "away")
+    kept = prefect_login.path(served.settings).rename(served.settings.home / "away")
     with pytest.raises(ServiceError, match="where none is kept any more: `champion stop`"):
         prefect.ensure(served.settings)
-    kept.rename(logins.path(served.settings))
+    kept.rename(prefect_login.path(served.settings))
     check = next(check for check in doctor.examine(served.settings) if check.name == "prefect")
     assert (check.state, check.found) == ("ok", f"{served.prefect}, login in prefect/login")
 
@@ -191,7 +193,7 @@ def test_a_schedule_fires_and_both_pages_show_the_run(served: Served) -> None:
     assert "**succeeded**" in page["data"]
     api = f"{served.mlflow}/api/2.0/mlflow"
     assert httpx.get(f"{api}/experiments/search", timeout=PATIENCE).status_code == httpx.codes.UNAUTHORIZED
-    user, _, password = (logins.kept_for_mlflow(served.settings) or "").partition(":")
+    user, _, password = (prefect_login.kept_for_mlflow(served.settings) or "").partition(":")
     named = httpx.get(
         f"{api}/experiments/get-by-name",
         params={"experiment_name": "lake-retention"},
@@ -213,7 +215,7 @@ def test_a_schedule_fires_and_both_pages_show_the_run(served: Served) -> None:
 def test_prefects_page_of_a_run_leads_to_what_it_wrote(served: Served, page: Page) -> None:
     done = served.ask("flow_runs/filter", flow_runs={"state": {"type": {"any_": ["COMPLETED"]}}})[0]
     page.goto(served.prefect)
-    page.get_by_placeholder("admin:pass").fill(logins.path(served.settings).read_text())
+    page.get_by_placeholder("admin:pass").fill(prefect_login.path(served.settings).read_text())
     page.get_by_role("button", name="Login").click()
     page.wait_for_url(f"{served.prefect}/dashboard*")
     page.goto(f"{served.prefect}/runs/flow-run/{done['id']}")

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from champion import simulate
-from champion.purposes import parse_purpose
+from champion.market.actions.action_text import parse_purpose
 from champion.simulate import calendar, events, universe
 
 if TYPE_CHECKING:

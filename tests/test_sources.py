@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from champion.errors import FormatError, WrongSession
-from champion.normalize import instrument_id
-from champion.sources import full, indices, legacy, parse, udiff
+from champion.market.equity_bars import instrument_id
+from champion.sources import full_bhavcopy, indices, legacy, parse, udiff
 from champion.sources.parse import BHAVCOPIES, read
 from champion.sources.publications import BHAVCOPY, BSE_BHAVCOPY, DELIVERY, Publication, bhavcopy_paths
 from champion.sources.table import Format
@@ -95,7 +95,7 @@ def test_what_is_no_bhavcopy_is_a_clear_error(name: str, content: bytes, message
         parse(name, content, SESSION)
 
 
-@pytest.mark.parametrize("form", [*BHAVCOPIES, full.FORMAT, indices.FORMAT], ids=lambda form: form.source)
+@pytest.mark.parametrize("form", [*BHAVCOPIES, full_bhavcopy.FORMAT, indices.FORMAT], ids=lambda form: form.source)
 def test_a_changed_header_names_each_new_and_missing_column(form: Format) -> None:
     formats = [*BHAVCOPIES, form]
     for header in form.headers:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from champion.errors import ModelError
-from champion.splits import CombinatorialPurged, PurgedWalkForward, Window
+from champion.modeling.splits import CombinatorialPurged, PurgedWalkForward, Window
 
 SPLITTERS = st.builds(
     PurgedWalkForward,

@@ -20,12 +20,21 @@ import pytest
 from hypothesis import given, strategies
 from sklearn.linear_model import LogisticRegression
 
-from champion import doctor
 from champion.errors import LedgerOvertaken, ModelError, UsageError
-from champion.pipeline import status
-from champion.pipeline.promote import OUT_OF_SAMPLE
+from champion.pipeline.models.evaluate import OUT_OF_SAMPLE
+from champion.pipeline.operations import doctor, status
 from champion.settings import Settings
-from champion.tracking import anchor, books, ledger, promotion, recovery, registry, runs, standing, store
+from champion.tracking import (
+    anchor,
+    ledger_storage,
+    promotion,
+    promotion_ledger,
+    recovery,
+    registry,
+    runs,
+    standing,
+    store,
+)
 from champion.tracking.promotion import Decision
 
 # MLflow 3.17 on SQLAlchemy 2.1
@@ -75,7 +84,7 @@ def shown(settings: Settings) -> list[str]:
 def test_a_whole_workspace_raises_no_alarm(workspace: Settings) -> None:
     assert standing.problem(workspace) is None
     assert shown(workspace)[1] == "ok version 2, as ledger and alias say"
-    assert anchor.read(workspace) == anchor.Anchor(4, json.loads(books.of(workspace).held().lines[-1])["seal"])
+    assert anchor.read(workspace) == anchor.Anchor(4, json.loads(ledger_storage.of(workspace).held().lines[-1])["seal"])
     with pytest.raises(UsageError, match="is whole and goes on"):
         recovery.begin(workspace, reason="why not")
     assert recovery.realign(workspace) == 2
@@ -138,14 +147,14 @@ def empty_file(settings: Settings) -> None:
 
 def exchange_file(settings: Settings) -> None:
     """Another ledger of the same length, each of its lines sealed as it must be."""
-    book = books.local(settings)
-    entries, path = ledger.read(book), settings.home / "promotions.jsonl"
+    book = ledger_storage.local(settings)
+    entries, path = promotion_ledger.read(book), settings.home / "promotions.jsonl"
     path.unlink()
     forged = [one for one in entries if one.decision == 1]
     for entry in (*forged, *forged):
-        seen = ledger.read(book)
+        seen = promotion_ledger.read(book)
         done = replace(entry, state="done", decision=len(seen) + 1)
-        ledger.append(book, done, seen)
+        promotion_ledger.append(book, done, seen)
 
 
 def lose_registry(settings: Settings) -> None:
@@ -194,10 +203,10 @@ def test_a_ledger_that_lost_lines_or_its_registry_decides_nothing(
 
 def test_a_ledger_of_an_earlier_version_goes_on_and_is_anchored_by_its_next_line(workspace: Settings) -> None:
     """Lines of 0.2.0 hold no digest of the model, and its registry knows nothing of the ledger."""
-    book, entries = books.local(workspace), promotion.history(workspace)
+    book, entries = ledger_storage.local(workspace), promotion.history(workspace)
     (workspace.home / "promotions.jsonl").unlink()
     for number, entry in enumerate(entries):
-        ledger.append(book, replace(entry, model=None), ledger.read(book)[:number])
+        promotion_ledger.append(book, replace(entry, model=None), promotion_ledger.read(book)[:number])
     store.prepare(workspace).delete_registered_model_tag(registry.MODEL, "champion.ledger")
     assert anchor.read(workspace) is None
     assert standing.problem(workspace) is None
@@ -207,10 +216,10 @@ def test_a_ledger_of_an_earlier_version_goes_on_and_is_anchored_by_its_next_line
 
 
 def test_a_lost_registry_under_a_ledger_of_an_earlier_version_is_noticed(workspace: Settings) -> None:
-    book, entries = books.local(workspace), promotion.history(workspace)
+    book, entries = ledger_storage.local(workspace), promotion.history(workspace)
     (workspace.home / "promotions.jsonl").unlink()
     for number, entry in enumerate(entries):
-        ledger.append(book, replace(entry, model=None), ledger.read(book)[:number])
+        promotion_ledger.append(book, replace(entry, model=None), promotion_ledger.read(book)[:number])
     lose_registry(workspace)
     assert "is not the model that was promoted" in str(standing.problem(workspace))
     with pytest.raises(ModelError, match="not the model that was promoted on"):
@@ -220,9 +229,9 @@ def test_a_lost_registry_under_a_ledger_of_an_earlier_version_is_noticed(workspa
 
 def test_a_line_cut_off_before_the_registry_knew_it_counts(workspace: Settings) -> None:
     """A crash between the line and the anchor: the ledger is one line ahead."""
-    book = books.local(workspace)
-    seen = ledger.read(book)
-    ledger.append(book, ledger.draft(seen, "promote", 3, "then the power failed"), seen)
+    book = ledger_storage.local(workspace)
+    seen = promotion_ledger.read(book)
+    promotion_ledger.append(book, promotion_ledger.draft(seen, "promote", 3, "then the power failed"), seen)
     assert standing.damage(workspace) is None
     assert recovery.realign(workspace) == 3, "the pending promotion is finished first"
     assert promotion.history(workspace)[-1].state == "done"
@@ -230,18 +239,18 @@ def test_a_line_cut_off_before_the_registry_knew_it_counts(workspace: Settings) 
 
 def test_no_decision_begins_on_one_that_has_not_ended(tmp_path: Path) -> None:
     """Of two machines one read the ledger before the other's line, and again after it: it must not go on."""
-    book = books.FileBook(tmp_path / "promotions.jsonl")
-    begun = ledger.append(book, ledger.draft([], "promote", 1, "first"), [])
+    book = ledger_storage.FileStorage(tmp_path / "promotions.jsonl")
+    begun = promotion_ledger.append(book, promotion_ledger.draft([], "promote", 1, "first"), [])
     with pytest.raises(LedgerOvertaken, match="decision 1 is not ended yet"):
-        ledger.append(book, ledger.draft([begun], "promote", 2, "on top of it"), [begun])
-    assert ledger.read(book) == [begun]
+        promotion_ledger.append(book, promotion_ledger.draft([begun], "promote", 2, "on top of it"), [begun])
+    assert promotion_ledger.read(book) == [begun]
 
 
 @given(strategies.integers(0, 4), strategies.integers(0, 4), strategies.booleans())
 def test_only_a_ledger_that_reaches_its_anchor_is_whole(kept: int, anchored: int, other: bool) -> None:
     lines = [json.dumps({"seal": f"{number}", "model": ""}) for number in range(kept)]
     known = anchor.Anchor(anchored, "other" if other else f"{anchored - 1}") if anchored else None
-    missing = standing.missing(books.Held(tuple(lines), kept + 1), known, required=True)
+    missing = standing.missing(ledger_storage.StoredLines(tuple(lines), kept + 1), known, required=True)
     whole = (kept >= anchored and not other) if known else kept <= 1
     assert (missing is None) is whole
 
@@ -277,12 +286,12 @@ import sys
 from datetime import date, timedelta
 import numpy as np, polars as pl
 from sklearn.linear_model import LogisticRegression
-from champion.estimators import Recipe
-from champion.pipeline.register import Task, register_challenger
+from champion.modeling.estimators import Recipe
+from champion.pipeline.models.register import Task, register_challenger
 from champion.settings import Settings
 from champion.tracking import runs, store
-from champion.training import TrainingResult
-from champion.universe import find
+from champion.modeling.training import TrainingResult
+from champion.modeling.universe import find
 settings, rng = Settings(home=sys.argv[1]), np.random.default_rng(5)
 day = date(2024, 1, 15)
 frame = pl.DataFrame({"x": rng.normal(size=50)}).with_columns(

@@ -13,8 +13,8 @@ from polars.testing import assert_frame_equal
 
 from champion import contracts, features, indicators
 from champion.errors import UsageError
-from champion.pipeline.build import FEATURES
-from champion.pipeline.declare import declare
+from champion.pipeline.feature_store.build import FEATURES
+from champion.pipeline.feature_store.contracts import declare
 
 STATE = features.find("v1").state_contract
 LAW = settings(max_examples=8)

@@ -15,11 +15,12 @@ import pytest
 from waiting import PATIENCE
 
 from champion import features
-from champion.factors import FACTORS
 from champion.lake import Lake
-from champion.pipeline import actions, carried, history, ways
-from champion.pipeline.bars import BARS, equity_bars
-from champion.pipeline.build import FEATURES, build_features, stale_sessions
+from champion.market.actions.adjustment_factors import FACTORS
+from champion.pipeline.feature_store import fingerprints, state, strategies
+from champion.pipeline.feature_store.build import FEATURES, build_features, stale_sessions
+from champion.pipeline.ingest import corporate_actions
+from champion.pipeline.ingest.bars import BARS, equity_bars
 from champion.settings import Settings
 
 STATE = features.find("v1").state_contract
@@ -31,7 +32,7 @@ def lake(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Bars and actions of a market with gaps: some list late, halt over a split, or trade every third session."""
     home = ingested.model_copy(update={"home": tmp_path_factory.mktemp("state") / "home"})
     shutil.copytree(ingested.lake, home.lake)
-    actions.refresh(home)
+    corporate_actions.refresh(home)
     made = Lake(home.lake)
     names = equity_bars(made).select("instrument_id").unique().collect()["instrument_id"].sort().to_list()
     number = pl.col("instrument_id").replace_strict(names, range(len(names)), default=3, return_dtype=pl.Int64)
@@ -103,7 +104,7 @@ def test_session_by_session_over_splits_listings_and_halts(copy: Callable[[str],
     for number, session in enumerate(daily.sessions(BARS, start, end)):
         assert build_features(daily, session, session).ways == (("advanced",) if number else ("rebuilt",))
     same(daily, whole)
-    assert len(daily.sessions(STATE)) == carried.KEPT
+    assert len(daily.sessions(STATE)) == state.KEPT
     assert daily.verify(STATE) == []
 
 
@@ -121,9 +122,9 @@ def test_a_late_correction_recomputes_one_instrument(copy: Callable[[str], Lake]
     build_features(lake, start, end)
     session = span(lake, -3, 0)[0]
     name = corrected(lake, session)
-    build = history.plan(lake, end, features.find("v1"), actions.known_factors(lake))
+    build = fingerprints.plan(lake, end, features.find("v1"), corporate_actions.known_factors(lake))
     bars = equity_bars(lake, end=end).select(features.required()).collect()
-    assert ways._touched(build, carried.read(build, end), bars, end) == [name]
+    assert strategies._touched(build, state.read(build, end), bars, end) == [name]
     before = lake.scan(FEATURES).collect()
     like_a_rebuild(lake, start, end, "repaired")
     changed = lake.scan(FEATURES).collect().join(before, on=before.columns, how="anti", nulls_equal=True)
@@ -220,8 +221,8 @@ from datetime import date
 from pathlib import Path
 from champion import features
 from champion.lake import Lake
-from champion.pipeline.bars import equity_bars
-from champion.pipeline.build import build_features
+from champion.pipeline.ingest.ingest.bars import equity_bars
+from champion.pipeline.feature_store.build import build_features
 lake, start, end = Lake(Path(sys.argv[1])), date(2023, 12, 4), date(2023, 12, 8)
 own = features.find("ideas:OWN")
 assert build_features(lake, start, date(2023, 12, 6), feature_set="ideas:OWN").ways == ("rebuilt",)
@@ -252,7 +253,7 @@ import sys
 from datetime import date
 from pathlib import Path
 from champion.lake import Lake
-from champion.pipeline.build import build_features
+from champion.pipeline.feature_store.build import build_features
 built = build_features(Lake(Path(sys.argv[1])), date(2023, 12, 4), date(2023, 12, 8), feature_set="ideas:OWN")
 print(built.totals["written"])
 """

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, strategies as st
 from rich.cells import cell_len
 
-from champion.cli import tables
+from champion.cli.terminal import tables
 from champion.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -108,7 +108,7 @@ NOUNS = (
 
 
 def test_no_message_puts_a_count_before_a_plural() -> None:
-    """Write `quantity(number, "session")` of champion.counting: "1 sessions were refused" is wrong."""
+    """Write `quantity(number, "session")` of champion.base.counting: "1 sessions were refused" is wrong."""
     plural = re.compile(rf" (\w+ )?({NOUNS.replace(' ', '|')})\b|.*\w\(s\)")
     found = []
     for path in sorted([*(ROOT / "champion").rglob("*.py"), *(ROOT / "flows").rglob("*.py")]):

@@ -9,15 +9,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from champion import files
+from champion.base import atomic_files
 from champion.errors import LakeError, UsageError
-from champion.factors import FACTORS
 from champion.lake import Lake
-from champion.pipeline.bars import BARS, RAW
-from champion.pipeline.build import FEATURES, build_features
-from champion.pipeline.trace import Node, Trace
-from champion.pipeline.trace_back import back
-from champion.pipeline.trace_forward import forward
+from champion.market.actions.adjustment_factors import FACTORS
+from champion.pipeline.feature_store.build import FEATURES, build_features
+from champion.pipeline.ingest.bars import BARS, RAW
+from champion.pipeline.provenance.downstream import forward
+from champion.pipeline.provenance.graph import Node, Trace
+from champion.pipeline.provenance.upstream import back
 from champion.plots.trace import trace_graph
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
@@ -52,7 +52,7 @@ def test_bars_come_of_the_very_file_that_was_published(ingested: Settings, archi
     assert [node.name for node in found.nodes.values()][:2] == [BARS, RAW]
     (published,) = (node for node in found.nodes.values() if node.name.startswith("BhavCopy"))
     (path,) = archive.root.rglob(published.name)
-    assert published.digest == files.sha256(path)
+    assert published.digest == atomic_files.sha256(path)
     assert found.is_whole
 
 
@@ -63,7 +63,7 @@ def test_features_come_of_all_bars_before_them_and_their_files(built: Settings, 
     bars = found.nodes[f"dataset {BARS} {sessions[0]} {LAST}"]
     (published,) = (node for node in found.nodes.values() if node.count == len(sessions) and node.kind == "file")
     assert bars.count == len(published.members) == len(sessions)
-    on_disk = {files.sha256(path) for path in archive.root.rglob("*.zip")}
+    on_disk = {atomic_files.sha256(path) for path in archive.root.rglob("*.zip")}
     assert {digest for _, digest in published.members} <= on_disk
     assert {FACTORS, "normalized_corporate_actions"} <= {node.name for node in found.nodes.values()}
 

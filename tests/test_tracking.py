@@ -30,10 +30,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from waiting import PATIENCE
 
-from champion import estimators
 from champion.errors import ModelError, PromotionRefused, ServiceError, UsageError
+from champion.modeling import estimators
 from champion.settings import Settings
-from champion.tracking import books, ledger, promotion, registry, runs, store
+from champion.tracking import ledger_storage, promotion, promotion_ledger, registry, runs, store
 from champion.tracking.promotion import Decision
 
 # MLflow 3.17 on SQLAlchemy 2.1
@@ -99,7 +99,7 @@ def test_a_store_that_may_only_be_read_does_not_answer(tmp_path: Path) -> None:
     database.parent.mkdir()
     with closing(sqlite3.connect(database)) as books:
         books.execute("create table runs (name text)")
-    asked = "import champion.settings as s, champion.tracking.reach as r; print(r.unreachable(s.Settings()))"
+    asked = "import champion.settings as s, champion.tracking.connectivity as r; print(r.unreachable(s.Settings()))"
     unprivileged = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
     answers = []
     for mode in (0o644, 0o444):
@@ -295,9 +295,9 @@ def test_a_refusal_is_kept_and_moves_nothing(workspace: Settings) -> None:
 @pytest.mark.parametrize("alias_moved", [False, True])
 def test_a_crash_between_ledger_and_alias_is_finished_by_the_next_call(workspace: Settings, alias_moved: bool) -> None:
     promotion.promote(workspace, 1, YES, reason="first")
-    book = books.of(workspace)
-    known = ledger.read(book)
-    begun = ledger.append(book, ledger.draft(known, "promote", 2, "then the power failed"), known)
+    book = ledger_storage.of(workspace)
+    known = promotion_ledger.read(book)
+    begun = promotion_ledger.append(book, promotion_ledger.draft(known, "promote", 2, "then the power failed"), known)
     if alias_moved:
         registry.point(workspace, registry.CHAMPION, 2)
     current = promotion.current_champion(workspace)
@@ -313,25 +313,27 @@ def test_a_crash_between_ledger_and_alias_is_finished_by_the_next_call(workspace
 
 
 def test_a_decision_that_can_no_longer_be_carried_out_is_abandoned(workspace: Settings) -> None:
-    ledger.append(books.of(workspace), ledger.draft([], "promote", 99, "deleted since"), [])
+    promotion_ledger.append(
+        ledger_storage.of(workspace), promotion_ledger.draft([], "promote", 99, "deleted since"), []
+    )
     promotion.promote(workspace, 1, YES, reason="first")
     assert [entry.state for entry in promotion.history(workspace)] == ["pending", "abandoned", "pending", "done"]
 
 
-def add_done(book: books.Book, version: int, at: datetime) -> None:
-    entries = ledger.read(book)
-    entry = replace(ledger.draft(entries, "promote", version, "test"), state="done", at=at, effective=at)
-    ledger.append(book, entry, entries)
+def add_done(book: ledger_storage.LedgerStorage, version: int, at: datetime) -> None:
+    entries = promotion_ledger.read(book)
+    entry = replace(promotion_ledger.draft(entries, "promote", version, "test"), state="done", at=at, effective=at)
+    promotion_ledger.append(book, entry, entries)
 
 
 def test_which_model_was_champion_on_a_date_in_india(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
-    book = books.of(settings)
+    book = ledger_storage.of(settings)
     first = datetime(2024, 1, 10, 18, 29, tzinfo=UTC)  # 23:59 in India
     add_done(book, 1, first)
     add_done(book, 2, first + timedelta(days=5, minutes=1))  # 00:00 on the 16th
-    entries = ledger.read(book)
-    answers = {day: ledger.on_date(entries, date(2024, 1, day)) for day in (9, 10, 15, 16, 31)}
+    entries = promotion_ledger.read(book)
+    answers = {day: promotion_ledger.on_date(entries, date(2024, 1, day)) for day in (9, 10, 15, 16, 31)}
     assert {day: entry and entry.version for day, entry in answers.items()} == {9: None, 10: 1, 15: 1, 16: 2, 31: 2}
     assert [entry.version for entry in promotion.history(settings, on=date(2024, 1, 15))] == [1]
     on_the_day = promotion.champion_on(settings, date(2024, 1, 16))
@@ -340,13 +342,13 @@ def test_which_model_was_champion_on_a_date_in_india(tmp_path: Path) -> None:
 
 
 def test_a_book_in_the_registry_takes_a_line_only_on_top_of_what_its_writer_read(shared: Settings) -> None:
-    book = books.RegistryBook(shared)
-    assert book.held() == books.Held((), 1)
+    book = ledger_storage.RegistryStorage(shared)
+    assert book.held() == ledger_storage.StoredLines((), 1)
     assert book.add("a", 1)
     seen = book.held().following
     assert book.add("b", seen)
     assert not book.add("overtaken", seen)
-    assert book.held() == books.Held(("a", "b"), 4)
+    assert book.held() == ledger_storage.StoredLines(("a", "b"), 4)
     assert book.add("c", 4)
     assert book.held().lines == ("a", "b", "c")
     assert len(registry.versions(shared)) == 3, "lines are no versions of the model"
@@ -357,21 +359,21 @@ def test_a_book_in_the_registry_takes_a_line_only_on_top_of_what_its_writer_read
 
 def test_an_edited_ledger_is_noticed_and_a_torn_line_is_not_believed(tmp_path: Path) -> None:
     path = tmp_path / "promotions.jsonl"
-    book = books.FileBook(path)
+    book = ledger_storage.FileStorage(path)
     for version in (1, 2, 3):
         add_done(book, version, datetime(2024, 1, version, tzinfo=UTC))
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"decision": 4, "kind"')
-    assert [entry.version for entry in ledger.read(book)] == [1, 2, 3]
+    assert [entry.version for entry in promotion_ledger.read(book)] == [1, 2, 3]
     add_done(book, 4, datetime(2024, 1, 4, tzinfo=UTC))
-    assert [entry.version for entry in ledger.read(book)] == [1, 2, 3, 4]
+    assert [entry.version for entry in promotion_ledger.read(book)] == [1, 2, 3, 4]
 
     lines = whole.splitlines(keepends=True)
     edited = json.dumps(json.loads(lines[1]) | {"version": 7}).encode() + b"\n"
     for damaged in (lines[0] + lines[2], lines[0] + edited + lines[2], lines[0] + edited, b"{}\n"):
         path.write_bytes(damaged)
         with pytest.raises(ModelError, match="restore"):
-            ledger.read(book)
+            promotion_ledger.read(book)
 
 
 def test_the_model_of_the_page_is_registered_where_its_package_is_trusted(

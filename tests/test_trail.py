@@ -17,10 +17,10 @@ import pytest
 from typer.testing import CliRunner
 from typing_extensions import override
 
-from champion import clock
+from champion.base import clock
 from champion.cli.app import app
 from champion.errors import UsageError
-from champion.pipeline.trail import SCHEMA, trail
+from champion.pipeline.operations.activity import SCHEMA, activity
 from champion.settings import Settings
 from champion.tracking import registry
 
@@ -32,7 +32,7 @@ WEEK = TODAY - timedelta(days=8)
 
 
 def test_runs_and_promotions_of_a_user_are_told_with_their_data(modelled: Settings) -> None:
-    found = trail(modelled, WEEK, TODAY, user=getpass.getuser())
+    found = activity(modelled, WEEK, TODAY, user=getpass.getuser())
     events = found.events
     assert events.schema == SCHEMA
     assert events["at"].is_sorted(descending=True)
@@ -43,14 +43,14 @@ def test_runs_and_promotions_of_a_user_are_told_with_their_data(modelled: Settin
     assert all(seconds >= 0 for seconds in trained["seconds"])
     decided = events.filter(source="promotions", outcome="done").row(0, named=True)
     assert (decided["what"], decided["data"]) == ("promote, forced: a test", "equity_price_predictor version 1")
-    assert trail(modelled, WEEK, TODAY, user="somebody else").events.is_empty()
+    assert activity(modelled, WEEK, TODAY, user="somebody else").events.is_empty()
 
 
 def test_what_cannot_be_asked_is_named(modelled: Settings) -> None:
-    gaps = trail(modelled, TODAY, TODAY).gaps
+    gaps = activity(modelled, TODAY, TODAY).gaps
     assert "no Prefect server runs" in gaps["prefect"]
     assert "has no users and keeps no query log" in gaps["warehouse"]
-    unreached = trail(modelled, TODAY, TODAY, prefect_api="http://127.0.0.1:9/api").gaps
+    unreached = activity(modelled, TODAY, TODAY, prefect_api="http://127.0.0.1:9/api").gaps
     assert "http://127.0.0.1:9/api does not tell" in unreached["prefect"]
 
 
@@ -80,7 +80,7 @@ def test_scheduled_flow_runs_are_no_events(ingested: Settings) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), FlowRuns)
     Thread(target=server.serve_forever, daemon=True).start()
     try:
-        found = trail(ingested, WEEK, TODAY, prefect_api=f"http://127.0.0.1:{server.server_port}")
+        found = activity(ingested, WEEK, TODAY, prefect_api=f"http://127.0.0.1:{server.server_port}")
     finally:
         server.shutdown()
         server.server_close()
@@ -90,10 +90,10 @@ def test_scheduled_flow_runs_are_no_events(ingested: Settings) -> None:
 
 
 def test_only_the_days_asked_for_are_told(modelled: Settings) -> None:
-    assert trail(modelled, date(2020, 1, 1), WEEK).events.is_empty()
+    assert activity(modelled, date(2020, 1, 1), WEEK).events.is_empty()
     with pytest.raises(UsageError, match="write the earlier one first"):
-        trail(modelled, TODAY, WEEK)
-    events = trail(modelled, WEEK, TODAY).events
+        activity(modelled, TODAY, WEEK)
+    events = activity(modelled, WEEK, TODAY).events
     assert events["at"].min() >= datetime.now(UTC) - timedelta(days=9)  # type: ignore[operator]
 
 

@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from champion import estimators, training
 from champion.errors import ModelError
-from champion.estimators import Recipe
-from champion.splits import CombinatorialPurged, PurgedWalkForward
-from champion.training import TrainingResult
+from champion.modeling import estimators, training
+from champion.modeling.estimators import Recipe
+from champion.modeling.splits import CombinatorialPurged, PurgedWalkForward
+from champion.modeling.training import TrainingResult
 
 SESSIONS, INSTRUMENTS, HORIZON, EMBARGO, SPLITS = 90, 30, 5, 2, 2
 DAYS = [date(2024, 1, 1) + timedelta(days=n) for n in range(SESSIONS)]

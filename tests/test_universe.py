@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from champion.errors import UsageError
-from champion.universe import UNIVERSES, Universe, find, members
+from champion.modeling.universe import UNIVERSES, Universe, find, members
 
 FIRST = date(2024, 1, 1)
 

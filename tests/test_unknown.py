@@ -15,16 +15,17 @@ from hypothesis import given, strategies as st
 from polars.testing import assert_frame_equal, assert_series_equal
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from champion import canaries, contracts, features, metrics, training
+from champion import contracts, features
 from champion.contracts.rules import rule_expression
 from champion.errors import ContractError, ModelError
-from champion.estimators import Recipe, probability
 from champion.features import Feature, FeatureSet
 from champion.indicators import cross_section
-from champion.inputs import model_inputs
 from champion.lake import Lake
-from champion.overfitting import probability_of_overfitting
-from champion.splits import PurgedWalkForward
+from champion.modeling import leakage_checks, metrics, training
+from champion.modeling.estimators import Recipe, probability
+from champion.modeling.model_inputs import model_inputs
+from champion.modeling.overfitting import probability_of_overfitting
+from champion.modeling.splits import PurgedWalkForward
 
 DAY = date(2024, 1, 1)
 UNKNOWN = [float("nan"), float("inf"), float("-inf"), None]
@@ -129,7 +130,7 @@ METRICS: dict[str, Callable[[pl.DataFrame], Any]] = {
     "summarise_ic": lambda frame: pl.DataFrame([metrics.summarise_ic(frame.select(ic="score"))]),
     "sharpe_ratio": lambda frame: pl.DataFrame({"x": [metrics.sharpe_ratio(frame["score"], 250)]}),
     "max_drawdown": lambda frame: pl.DataFrame({"x": [metrics.max_drawdown(frame["score"])]}),
-    "input_ic": lambda frame: canaries.input_ic(frame, ["score"], horizon=1),
+    "input_ic": lambda frame: leakage_checks.input_ic(frame, ["score"], horizon=1),
 }
 
 

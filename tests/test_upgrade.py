@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from champion import contracts, homes, warehouse
+from champion import contracts, warehouse
+from champion.base import workspace_homes
 from champion.lake import Lake
-from champion.pipeline import actions, lineage, masters
-from champion.pipeline.build import build_features
-from champion.pipeline.fetch import fetch, staged
-from champion.pipeline.identify import identify
-from champion.pipeline.ingest import ingest
-from champion.pipeline.load import load
-from champion.pipeline.score import PREDICTIONS, score_session
-from champion.pipeline.status import status
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.ingest import corporate_actions, symbol_changes, symbol_master
+from champion.pipeline.ingest.fetch import fetch, staged
+from champion.pipeline.ingest.ingest import ingest
+from champion.pipeline.ingest.rename_instruments import rename_instruments
+from champion.pipeline.maintenance.load_warehouse import load
+from champion.pipeline.models.score import PREDICTIONS, score_session
+from champion.pipeline.operations.status import status
 from champion.settings import Settings
 from champion.tracking import promotion, registry, runs
 from champion.warehouse import migrations
@@ -95,7 +96,7 @@ def test_its_champion_scores_in_another_folder_to_the_same_bytes(kept: Kept) -> 
         run = runs.find_runs(further, tags={"mlflow.runName": "kept"})[0]
         assert Path(runs.location(run, "notebook/kept.html")).is_relative_to(further.home)
         assert Path(runs.location(run, "notebook/kept.html")).exists()
-        assert homes.recorded(further.home)[0] == str(kept.made_in / "home")
+        assert workspace_homes.recorded(further.home)[0] == str(kept.made_in / "home")
         assert not settings.home.exists()
     finally:
         hidden.rename(settings.home)
@@ -110,11 +111,11 @@ def test_the_warehouse_is_migrated_and_one_session_more_goes_through(kept: Kept)
         warehouse.migrate(client)
         assert migrations.pending(client) == []
     fetch(settings, day, day)
-    lineage.refresh(settings)
+    symbol_changes.refresh(settings)
     ingest(lake, staged(settings, day, day)).require_complete()
-    identify(settings).require_complete()
-    masters.refresh(settings)
-    actions.refresh(settings)
+    rename_instruments(settings).require_complete()
+    symbol_master.refresh(settings)
+    corporate_actions.refresh(settings)
     build_features(lake, day, day)
     scored = score_session(settings, day)
     assert (scored.version.number, scored.written) == (1, True)

@@ -7,7 +7,8 @@ from datetime import date
 import polars as pl
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
-from champion import contracts, validation
+from champion import contracts
+from champion.market import validation
 
 BARS = contracts.load("normalized_equity_ohlc")
 RAW = contracts.load("raw_equity_ohlc")

@@ -16,12 +16,13 @@ from pydantic import SecretStr
 from waiting import PATIENCE
 from warehouse_rows import FRAMES, JANUARY, NORMALIZED, count, normalized, python, served, wait_for
 
-from champion import clock, contracts, warehouse
+from champion import contracts, warehouse
+from champion.base import clock
 from champion.errors import WarehouseError
-from champion.pipeline.trail import trail
+from champion.pipeline.operations.activity import activity
 from champion.settings import Settings
-from champion.warehouse import access, adjustments, backup, fingerprint, parts, queries
-from champion.warehouse.engine import refusals
+from champion.warehouse import adjustment_cache, backup, fingerprint, parts, queries, roles
+from champion.warehouse.engine.database import refusals
 
 PASSWORD = SecretStr("it's a \\ long one")
 
@@ -29,7 +30,7 @@ PASSWORD = SecretStr("it's a \\ long one")
 def grants() -> dict[str, list[str]]:
     """Return what `roles.sql` grants each role."""
     found: dict[str, list[str]] = {}
-    for statement in access.statements()[1:]:
+    for statement in roles.statements()[1:]:
         match = re.fullmatch(r"(grant .+) to (\w+)( with grant option)?", statement)
         assert match, statement
         found.setdefault(match[2], []).append(match[1] + (match[3] or ""))
@@ -39,15 +40,15 @@ def grants() -> dict[str, list[str]]:
 def test_access_statements_are_sql_and_the_embedded_engine_refuses_them(loaded: Settings) -> None:
     assert set(grants()) == {"analyst", "pipeline_writer", "data_admin"}
     with warehouse.reader(loaded) as client:
-        for statement in access.statements() + access.user_statements("asha", "analyst", PASSWORD):
+        for statement in roles.statements() + roles.user_statements("asha", "analyst", PASSWORD):
             assert client.query(f"explain ast {statement}").result_rows
         with pytest.raises(WarehouseError, match="a server is needed"):
-            access.apply_access(client)
+            roles.apply_access(client)
         with pytest.raises(WarehouseError, match="a server is needed") as caught:
-            access.add_user(client, "asha", "analyst", PASSWORD)
+            roles.add_user(client, "asha", "analyst", PASSWORD)
         assert "long one" not in str(caught.value)
         with pytest.raises(WarehouseError, match="keeps no query log"):
-            access.audit(client)
+            roles.audit(client)
 
 
 @pytest.mark.parametrize(
@@ -58,9 +59,9 @@ def test_access_statements_are_sql_and_the_embedded_engine_refuses_them(loaded: 
         ("asha", "analyst", SecretStr("short"), "12 are the least"),
     ],
 )
-def test_users_that_may_not_be(user: str, role: access.Role, password: SecretStr, message: str) -> None:
+def test_users_that_may_not_be(user: str, role: roles.Role, password: SecretStr, message: str) -> None:
     with pytest.raises(WarehouseError, match=message) as caught:
-        access.user_statements(user, role, password)
+        roles.user_statements(user, role, password)
     assert "short" not in str(caught.value)
 
 
@@ -79,7 +80,7 @@ def test_roles_allow_what_they_are_for_and_no_more_and_the_audit_tells(tmp_path:
     loader = warehouse_server.configured(tmp_path / "loader", grants()["pipeline_writer"])
     with served(tmp_path, loader) as settings, warehouse.writer(settings) as client:
         assert warehouse.load_month(client, contract, JANUARY, normalized(bump=1.0), "2").rows == 8
-        adjustments.refresh(client)
+        adjustment_cache.refresh(client)
         parts.merge(client, NORMALIZED)
         assert fingerprint.of_table(client, contract, NORMALIZED) == fingerprint.of_frame(
             contract, normalized(bump=1.0)
@@ -103,9 +104,9 @@ def test_roles_allow_what_they_are_for_and_no_more_and_the_audit_tells(tmp_path:
         while not any("create database y" in query for query in told.get_column("query", default=pl.Series([""]))):
             assert time.monotonic() < patience, told
             time.sleep(0.2)
-            told = access.audit(client, rows=1000)
+            told = roles.audit(client, rows=1000)
         today = clock.today()
-        asked = trail(settings, today - timedelta(days=1), today, user="default").events.filter(source="warehouse")
+        asked = activity(settings, today - timedelta(days=1), today, user="default").events.filter(source="warehouse")
     refused_query = told.filter(pl.col("query").str.starts_with("create database y"))
     assert "Not enough privileges" in refused_query["exception"][0]
     assert set(told["user"]) == {"default"}
@@ -189,7 +190,7 @@ def test_a_restore_that_is_killed_leaves_the_warehouse_as_it_was(fresh: Settings
     with warehouse.writer(fresh) as client:
         warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, normalized(), "1")
     killed = """
-        from champion.warehouse import embedded
+        from champion.warehouse.engine.database import embedded
         with embedded.emptied(settings.warehouse, 10):
             settings.warehouse.mkdir()
             print("half", flush=True)

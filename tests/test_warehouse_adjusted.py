@@ -12,13 +12,13 @@ from polars.testing import assert_frame_equal
 from warehouse_rows import FACTORS, JANUARY, NORMALIZED, SESSIONS, envelope, factors, normalized, typed
 
 from champion import contracts, warehouse
-from champion.adjust import adjust
 from champion.lake import Lake
-from champion.normalize import EQUITY_SERIES
-from champion.pipeline.adjusted import adjusted_bars
-from champion.pipeline.load import load
+from champion.market.actions.adjustment import adjust
+from champion.market.equity_bars import EQUITY_SERIES
+from champion.pipeline.ingest.adjusted_bars import adjusted_bars
+from champion.pipeline.maintenance.load_warehouse import load
 from champion.settings import Settings
-from champion.warehouse import adjustments
+from champion.warehouse import adjustment_cache
 
 START, END = date(2023, 11, 1), date(2024, 8, 30)
 ORDER = ["instrument_id", "trade_date"]
@@ -95,8 +95,8 @@ def test_edges_are_adjusted_like_polars(fresh: Settings, bars: pl.DataFrame, kno
     with warehouse.writer(fresh) as client:
         warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, bars, "1")
         warehouse.load_month(client, contracts.load(FACTORS), JANUARY, pl.concat([older, known]), "1")
-        assert adjustments.refresh(client)
-        assert not adjustments.refresh(client)
+        assert adjustment_cache.refresh(client)
+        assert not adjustment_cache.refresh(client)
         got = view(client, "equity_adjusted")
     shares = bars.filter(pl.col("series").is_in(EQUITY_SERIES))
     assert_frame_equal(got, adjust(shares, known).drop("event_id").sort(ORDER), check_exact=True)

@@ -16,8 +16,9 @@ from warehouse_rows import COUNT, FRAMES, JANUARY, NORMALIZED, PARAMETERS, count
 from champion import contracts, warehouse
 from champion.errors import WarehouseError
 from champion.settings import Settings
-from champion.warehouse import adjustments, fingerprint, migrations, queries, snapshot
-from champion.warehouse.engine import refusals
+from champion.warehouse import adjustment_cache, fingerprint, migrations, queries
+from champion.warehouse.engine import snapshot
+from champion.warehouse.engine.database import refusals
 
 
 def test_write_and_read_by_turns_in_one_process(fresh: Settings) -> None:
@@ -159,7 +160,7 @@ def test_a_server_is_migrated_loaded_and_asked_like_the_embedded_engine(tmp_path
             broken = normalized().with_columns(low=pl.col("high") + 1)
             with pytest.raises(WarehouseError, match="low_le_high"):
                 warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, broken, "2")
-            assert adjustments.refresh(client)
+            assert adjustment_cache.refresh(client)
         assert count(settings, "equity_ohlc") == 8
         for name, bound in PARAMETERS.items():
             assert queries.ask(settings, name, bound).height > 0, name

@@ -14,7 +14,8 @@ from warehouse_rows import FRAMES, JANUARY, count, python
 from champion import contracts, warehouse
 from champion.errors import WarehouseError
 from champion.settings import Settings
-from champion.warehouse import access, cluster, fingerprint, migrations, statements
+from champion.warehouse import fingerprint, migrations, roles
+from champion.warehouse.engine import cluster, statements
 
 OURS = "our-cluster"
 SHIPPED = [statement for migration in migrations.shipped() for statement in statements.split(migration.text)]
@@ -24,7 +25,7 @@ LOADS = (  # what a load sends besides; tests of the real server below would not
     "create table champion_market.staging_x_202401 as champion_market.x",
 )
 ONE_SERVER = ("insert into", "alter table")  # a replicated table passes it on by itself
-DDL = (*migrations._BOOTSTRAP, *SHIPPED, *access.statements(), *LOADS)
+DDL = (*migrations._BOOTSTRAP, *SHIPPED, *roles.statements(), *LOADS)
 
 
 def test_the_engines_parser_finds_the_cluster_and_nothing_else_changed(tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ def test_the_engines_parser_finds_the_cluster_and_nothing_else_changed(tmp_path:
 
 def test_a_user_is_made_everywhere(tmp_path: Path) -> None:
     said = [
-        cluster.rendered(text, OURS) for text in access.user_statements("asha", "analyst", SecretStr("a; long 'word'"))
+        cluster.rendered(text, OURS) for text in roles.user_statements("asha", "analyst", SecretStr("a; long 'word'"))
     ]
     assert said[-1] == f"alter user asha on cluster '{OURS}' default role analyst"
     with warehouse.writer(Settings(home=tmp_path)) as client:

@@ -11,7 +11,8 @@ from warehouse_rows import NORMALIZED, count
 from champion import warehouse
 from champion.errors import WarehouseError
 from champion.settings import Settings
-from champion.warehouse import migrations, statements
+from champion.warehouse import migrations
+from champion.warehouse.engine import statements
 
 
 def test_migrations_are_applied_once_and_may_not_change(tmp_path: Path) -> None:

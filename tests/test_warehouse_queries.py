@@ -11,9 +11,9 @@ from warehouse_rows import FRAMES, JANUARY, NORMALIZED, PARAMETERS, SESSIONS, SY
 
 from champion import contracts, warehouse
 from champion.errors import WarehouseError
-from champion.labels import forward_return
+from champion.modeling.labels import forward_return
 from champion.settings import Settings
-from champion.warehouse import adjustments, queries
+from champion.warehouse import adjustment_cache, queries
 
 
 def test_every_named_query_is_tested_and_says_what_it_answers() -> None:
@@ -72,7 +72,7 @@ def test_outcomes_are_the_labels_of_polars(fresh: Settings) -> None:
     with warehouse.writer(fresh) as client:
         warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, bars, "1")
         warehouse.load_month(client, contracts.load("predictions_equity_scores"), JANUARY, scores, "1")
-        adjustments.refresh(client)
+        adjustment_cache.refresh(client)
     for lag in (0, 1):
         got = queries.ask(fresh, "prediction_outcomes", {"lag": lag})
         labels = forward_return(bars, 2, lag).filter(pl.col("trade_date") == sessions[0])

@@ -11,15 +11,16 @@ import polars as pl
 import pytest
 from warehouse_rows import FACTORS, FEATURES, FRAMES, INSTANTS, JANUARY, NORMALIZED, RAW, normalized, python, wait_for
 
-from champion import contracts, resources, warehouse
+from champion import contracts, warehouse
+from champion.base import package_data
 from champion.errors import WarehouseError
 from champion.lake import Lake
-from champion.lake.sealed import seal
-from champion.pipeline.build import build_features
-from champion.pipeline.load import MOST_VALUES, load
+from champion.lake.compaction import seal
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.maintenance.load_warehouse import MOST_VALUES, load
 from champion.settings import Settings
-from champion.warehouse import fingerprint, ledger, migrations, parts
-from champion.warehouse.statements import split
+from champion.warehouse import fingerprint, load_ledger, migrations, parts
+from champion.warehouse.engine.statements import split
 
 START, END = date(2023, 12, 1), date(2024, 3, 31)
 DATASETS = (RAW, NORMALIZED, FEATURES, FACTORS)
@@ -106,7 +107,7 @@ def test_what_the_warehouse_lost_is_loaded_with_a_later_month(market: Settings, 
             assert fingerprint.of_table(client, contract, name) == expected, name
     assert all(result.skipped for result in load(there, END, END, DATASETS, whole=True))
     with warehouse.writer(there) as client:  # as one that was killed there leaves it
-        ledger.begin(client, contracts.load(FEATURES), {START: "digest"})
+        load_ledger.begin(client, contracts.load(FEATURES), {START: "digest"})
     changed = [result for result in load(there, END, END, DATASETS, whole=True) if not result.skipped]
     assert [(result.table, result.partition) for result in changed] == [(FEATURES, "202312")]
 
@@ -145,7 +146,7 @@ def test_a_late_correction_replaces_the_session_and_nothing_else(market: Setting
 def test_a_load_killed_anywhere_is_as_if_it_had_not_been_and_a_rerun_reconciles(market: Settings) -> None:
     work = """
         from datetime import date
-        from champion.pipeline.load import load
+        from champion.pipeline.maintenance.load_warehouse import load
         with warehouse.writer(settings) as client:
             client.command("truncate table loads")
         print("loading", flush=True)
@@ -167,7 +168,7 @@ def test_a_migration_killed_anywhere_is_finished_by_the_next(tmp_path: Path) -> 
     """From months to years with the rows in place: the migration that takes longest."""
     earlier = tmp_path / "earlier"
     earlier.mkdir()
-    for path in sorted((resources.folder("sql") / "migrations").glob("*.sql"))[:17]:
+    for path in sorted((package_data.folder("sql") / "migrations").glob("*.sql"))[:17]:
         shutil.copy(path, earlier)
     settings = Settings(home=tmp_path / "ws")
     sessions = tuple(date(year, 1, 5) for year in range(2015, 2025))

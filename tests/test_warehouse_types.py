@@ -18,8 +18,8 @@ from hypothesis import given, strategies as st
 from champion import warehouse
 from champion.errors import WarehouseError
 from champion.settings import Settings
-from champion.warehouse import binding
-from champion.warehouse.types import Type
+from champion.warehouse.engine import binding
+from champion.warehouse.engine.types import Type
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 TEN = datetime(2024, 1, 1, 10, tzinfo=KOLKATA)

@@ -31,13 +31,14 @@ def test_an_installed_wheel_works_elsewhere(tmp_path: Path) -> None:
     variables = {**os.environ, "PYTHONPATH": str(target), "CHAMPION_HOME": str(tmp_path / "home")}
     script = """
 import champion, flows
-from champion import contracts, resources
+from champion import contracts
+from champion.base import package_data
 from champion.runner import notebook
 from champion.warehouse import migrations, queries
 assert "raw_equity_ohlc" in contracts.names()
 assert {"ingest", "features", "training", "quality", "scoring"} <= set(notebook.names())
 assert migrations.shipped() and queries.names()
-print(champion.__file__, resources.folder("sql"))
+print(champion.__file__, package_data.folder("sql"))
 """
     said = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env=variables, check=True, capture_output=True, text=True

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from champion.indicators import quantiles, windows
-from champion.indicators.windows import WINDOWS, Array
+from champion.indicators.numeric import quantiles, windows
+from champion.indicators.numeric.windows import WINDOWS, Array
 
 RNG = np.random.default_rng(5)
 WALK = 100 + np.cumsum(RNG.normal(0, 1, 150))

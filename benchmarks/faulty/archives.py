@@ -13,9 +13,9 @@ from urllib.parse import unquote
 from flaky import listening
 from typing_extensions import override
 
+from champion.sources.download.staging import Staging
+from champion.sources.download.transport import canonical
 from champion.sources.publications import bhavcopy_paths
-from champion.sources.staging import Staging
-from champion.sources.transport import canonical
 from faulty.cases import Case, Disturbed
 from faulty.workspace import BEFORE, SESSION, Bench
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import polars as pl
 
 from champion import warehouse
+from champion.base.atomic_files import sha256
 from champion.errors import WarehouseError
-from champion.files import sha256
 from champion.lake import Lake
 from champion.settings import Settings
 from champion.tracking import promotion

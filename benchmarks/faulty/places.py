@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from champion.services import local, prefect
+from champion.services import managed_process, prefect
 from faulty.cases import Case, Disturbed
 from faulty.workspace import Bench, Ended
 
@@ -149,7 +149,7 @@ def _books_leave(bench: Bench) -> Disturbed:
 def _server_dies(bench: Bench) -> Disturbed:
     """Kill the workspace's Prefect server in the middle."""
     with _midway(bench, CHAMPION_PREFECT_API_URL="") as ended:
-        server = local.recorded(bench.settings, prefect.NAME)
+        server = managed_process.recorded(bench.settings, prefect.NAME)
         for process in psutil.Process(server.pid).children(recursive=True) if server else []:
             process.kill()
         if server:

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from champion import logins
+from champion.security import prefect_login
 from champion.services import prefect
 from champion.settings import Settings
 from faulty import trap
@@ -106,7 +106,7 @@ class Bench:
             prefect.stop(self.settings)
             self.home.rename(prepared)
         self.variables["CHAMPION_PREFECT_API_URL"] = prefect.ensure(self._elsewhere)
-        self.variables["CHAMPION_PREFECT_LOGIN"] = logins.known(self._elsewhere) or ""
+        self.variables["CHAMPION_PREFECT_LOGIN"] = prefect_login.current_login(self._elsewhere) or ""
 
     def close(self) -> None:
         """Stop the Prefect server that all commands share."""

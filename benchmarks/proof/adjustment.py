@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.factors import BY_TEXT, DIVIDEND, KINDS, PRICE_BAND
-from champion.pipeline.actions import known_factors
-from champion.pipeline.adjusted import adjusted_bars
-from champion.pipeline.bars import equity_bars
+from champion.market.actions.adjustment_factors import BY_TEXT, DIVIDEND, KINDS, PRICE_BAND
+from champion.pipeline.ingest.adjusted_bars import adjusted_bars
+from champion.pipeline.ingest.bars import equity_bars
+from champion.pipeline.ingest.corporate_actions import known_factors
 from proof.page import Section, percent, table
 from proof.stages import Run
 

@@ -12,10 +12,10 @@ import polars as pl
 from champion import contracts
 from champion.errors import ChampionError, WrongSession
 from champion.lake import Lake
-from champion.pipeline.bars import equity_bars
-from champion.pipeline.datasets import PUBLICATIONS, filling
-from champion.pipeline.fetch import dates
-from champion.quality_limits import Limits
+from champion.pipeline.ingest.bars import equity_bars
+from champion.pipeline.ingest.datasets import PUBLICATIONS, dataset_spec
+from champion.pipeline.ingest.fetch import dates
+from champion.settings.quality_limits import Limits
 from proof.formats import asked_of
 from proof.page import Section, percent, table, with_total
 from proof.stages import Run
@@ -129,8 +129,8 @@ def _format(name: str) -> str:
 def _account(run: Run) -> pl.DataFrame:
     sources = []
     for publication in PUBLICATIONS:
-        raw = run.lake.scan(filling(publication).raw, run.start, run.end)
-        day = contracts.load(filling(publication).raw).session
+        raw = run.lake.scan(dataset_spec(publication).raw, run.start, run.end)
+        day = contracts.load(dataset_spec(publication).raw).session
         named = raw.group_by(pl.col(day).alias("session")).agg(pl.col("source").first().alias("format")).collect()
         sources.append(named.with_columns(publication=pl.lit(publication.name)))
     account = run.ingested.sessions.join(pl.concat(sources), on=["session", "publication"], how="left")
@@ -140,7 +140,7 @@ def _account(run: Run) -> pl.DataFrame:
 def _reasons(run: Run) -> pl.DataFrame:
     refused = []
     for publication in PUBLICATIONS:
-        found = run.lake.scan(filling(publication).quarantine, run.start, run.end)
+        found = run.lake.scan(dataset_spec(publication).quarantine, run.start, run.end)
         refused.append(found.select(pl.lit(publication.name).alias("publication"), "stage", "reasons").collect())
     reasons = pl.concat(refused).explode("reasons")
     return reasons.group_by("publication", "stage", "reasons").len("rows").sort("rows", descending=True).head(20)

@@ -12,8 +12,8 @@ from pathlib import Path
 import polars as pl
 
 from champion.errors import ChampionError
-from champion.pipeline.fetch import dates
-from champion.pipeline.session import Provenance, TakenApart, take_apart
+from champion.pipeline.ingest.fetch import dates
+from champion.pipeline.ingest.parse_file import ParsedFile, Provenance, parse_file
 from champion.sources.publications import BHAVCOPY
 from proof.page import Section, table, with_total
 from proof.stages import Run
@@ -85,22 +85,22 @@ def _verdict(path: Path) -> str:
     return f"{parts.raw['source'][0]}: {kept}{': ' + '; '.join(reasons) if reasons else ''}"
 
 
-def _apart(path: Path, session: date, *, cut_off: bool = False) -> TakenApart:
+def _apart(path: Path, session: date, *, cut_off: bool = False) -> ParsedFile:
     """Take a file apart; of one that is `cut_off`, the lines that are whole."""
     content = path.read_bytes()
     if cut_off:
         content = content[: content.rindex(b"\n") + 1]
     origin = Provenance(session, path.name, sha256(content).hexdigest(), datetime.now(UTC))
-    return take_apart(content, origin)
+    return parse_file(content, origin)
 
 
-def _told(root: Path, session: date) -> list[TakenApart]:
+def _told(root: Path, session: date) -> list[ParsedFile]:
     """Return a session's bars by each format that has it, the others' stale answers left out."""
     places = [root / place for place in BHAVCOPY.paths(session) if (root / place).is_file()]
     return list(_readable(places, session))
 
 
-def _readable(places: list[Path], session: date) -> Iterator[TakenApart]:
+def _readable(places: list[Path], session: date) -> Iterator[ParsedFile]:
     for path in places:
         try:
             yield _apart(path, session)
@@ -108,7 +108,7 @@ def _readable(places: list[Path], session: date) -> Iterator[TakenApart]:
             continue
 
 
-def _compared(one: TakenApart, other: TakenApart) -> tuple[object, ...]:
+def _compared(one: ParsedFile, other: ParsedFile) -> tuple[object, ...]:
     sources = [parts.normalized["source"][0] for parts in (one, other)]
     both = one.normalized.join(other.normalized, on=_KEY)
     fields = [name for name in _FIELDS if not any(_absent(parts, name) for parts in (one, other))]
@@ -123,7 +123,7 @@ def _compared(one: TakenApart, other: TakenApart) -> tuple[object, ...]:
     return (", ".join(sorted(sources)), both.height, sum(alone), both.height * len(fields), apart)
 
 
-def _absent(parts: TakenApart, name: str) -> bool:
+def _absent(parts: ParsedFile, name: str) -> bool:
     return parts.normalized[name].null_count() == parts.normalized.height
 
 

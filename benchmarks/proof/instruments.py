@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.identity import Lineage
-from champion.pipeline.actions import known_factors
-from champion.pipeline.bars import equity_bars
-from champion.pipeline.lineage import CHANGES, reviewed
+from champion.market.identity.symbol_history import SymbolHistory
+from champion.pipeline.ingest.bars import equity_bars
+from champion.pipeline.ingest.corporate_actions import known_factors
+from champion.pipeline.ingest.symbol_changes import CHANGES, reviewed
 from proof.page import Section, table
 from proof.stages import Run
 
@@ -66,12 +66,12 @@ def _renames(bars: pl.DataFrame) -> pl.DataFrame:
     return changed.select(_ID, "before", pl.col("symbol").alias("after"), pl.col("trade_date").alias("session"))
 
 
-def _listed(run: Run) -> Lineage:
+def _listed(run: Run) -> SymbolHistory:
     lists = run.lake.sessions(CHANGES)
-    return Lineage.of(run.lake.scan(CHANGES, lists[-1]).collect()) if lists else Lineage()
+    return SymbolHistory.of(run.lake.scan(CHANGES, lists[-1]).collect()) if lists else SymbolHistory()
 
 
-def _structs(listed: Lineage) -> pl.Series:
+def _structs(listed: SymbolHistory) -> pl.Series:
     fields = {"session": pl.Date(), "before": pl.String(), "after": pl.String()}
     return pl.DataFrame(listed.changes, schema=fields, orient="row").to_struct()
 

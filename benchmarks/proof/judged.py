@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.pipeline.bars import equity_bars
+from champion.pipeline.ingest.bars import equity_bars
 from proof.page import Section, table, with_total
 from proof.stages import Run
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from champion.factors import BY_TEXT, KINDS, PRICE_BAND
-from champion.purposes import Action, parse_purpose
+from champion.market.actions.action_text import ParsedAction, parse_purpose
+from champion.market.actions.adjustment_factors import BY_TEXT, KINDS, PRICE_BAND
 from proof.page import Section, table, with_total
 
 _OTHER = "other"
@@ -47,16 +47,16 @@ def _texts(rows: pl.DataFrame) -> list[tuple[str, float | None]]:
     return rows.select("purpose_raw", ratio).rows()
 
 
-def _said(action: Action) -> str:
+def _said(action: ParsedAction) -> str:
     if action.price_factor is not None:
         return "factor from the text"
     return action.reason or "moves no price"
 
 
-def _unexplained(action: Action) -> bool:
+def _unexplained(action: ParsedAction) -> bool:
     """Tell whether an action that can move the price has neither a factor nor a reason for having none."""
     return action.kind in KINDS and action.price_factor is None and action.reason is None
 
 
-def _factor(found: tuple[Action, ...]) -> float:
+def _factor(found: tuple[ParsedAction, ...]) -> float:
     return prod(action.price_factor or 1.0 for action in found if action.kind in BY_TEXT)

@@ -11,9 +11,9 @@ import polars as pl
 from meter import Cost
 
 from champion.lake import Lake
-from champion.pipeline.datasets import filling
-from champion.pipeline.fetch import Received
-from champion.pipeline.session import Provenance, TakenApart, take_apart
+from champion.pipeline.ingest.datasets import dataset_spec
+from champion.pipeline.ingest.fetch import FetchedFile
+from champion.pipeline.ingest.parse_file import ParsedFile, Provenance, parse_file
 from champion.sources import container
 from proof.page import Section, table
 from proof.stages import INGEST, Run
@@ -69,7 +69,7 @@ def _shares(profile: pl.DataFrame) -> str:
     return "Over the sample: " + "; ".join(f"{name} {cost / sum(costs.values()):.0%}" for name, cost in ordered) + "."
 
 
-def _timed(files: list[Received]) -> tuple[float, ...]:
+def _timed(files: list[FetchedFile]) -> tuple[float, ...]:
     """Return milliseconds a file of each part; a part's own cost is what it adds to those before it."""
     contents = [one.file.path.read_bytes() for one in files]
     pairs = list(zip(files, contents, strict=True))
@@ -83,17 +83,17 @@ def _timed(files: list[Received]) -> tuple[float, ...]:
     return tuple(round(1000 * cost.cpu / len(files), 1) for cost in costs)
 
 
-def _rows(one: Received, content: bytes) -> int:
+def _rows(one: FetchedFile, content: bytes) -> int:
     return one.publication.read(one.file.name, content, one.session).row_count
 
 
-def _apart(one: Received, content: bytes) -> TakenApart:
+def _apart(one: FetchedFile, content: bytes) -> ParsedFile:
     origin = Provenance(one.session, one.file.name, one.file.sha256, one.file.fetched_at)
-    return take_apart(content, origin, filling(one.publication))
+    return parse_file(content, origin, dataset_spec(one.publication))
 
 
-def _write(lake: Lake, files: list[Received], parts: list[TakenApart]) -> None:
+def _write(lake: Lake, files: list[FetchedFile], parts: list[ParsedFile]) -> None:
     for one, part in zip(files, parts, strict=True):
-        fills = filling(one.publication)
+        fills = dataset_spec(one.publication)
         lake.write(fills.raw, one.session, part.raw, {"file": one.file.sha256})
         lake.write(fills.normalized, one.session, part.normalized, {"file": one.file.sha256})

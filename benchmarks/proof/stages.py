@@ -11,11 +11,11 @@ import meter
 from meter import Cost
 
 from champion.lake import Lake
-from champion.pipeline import actions, lineage, masters, quality
-from champion.pipeline.fetch import Fetched, fetch
-from champion.pipeline.identify import identify
-from champion.pipeline.ingest import Ingested, ingest
-from champion.quality import Verdict
+from champion.market.quality_gates import GateReport
+from champion.pipeline.ingest import corporate_actions, quality, symbol_changes, symbol_master
+from champion.pipeline.ingest.fetch import FetchResult, fetch
+from champion.pipeline.ingest.ingest import IngestResult, ingest
+from champion.pipeline.ingest.rename_instruments import rename_instruments
 from champion.settings import Settings
 
 INGEST = "ingest: zip to raw and normalized lake"
@@ -29,10 +29,10 @@ class Run:
     settings: Settings
     start: date
     end: date
-    fetched: Fetched
-    ingested: Ingested
-    anew: Ingested
-    verdict: Verdict
+    fetched: FetchResult
+    ingested: IngestResult
+    anew: IngestResult
+    verdict: GateReport
     costs: dict[str, Cost]
 
     @property
@@ -51,11 +51,11 @@ def run(settings: Settings, start: date, end: date) -> Run:
         return result
 
     fetched = timed("fetch to staging", lambda: fetch(settings, start, end))
-    timed("list of symbol changes", lambda: lineage.refresh(settings))
+    timed("list of symbol changes", lambda: symbol_changes.refresh(settings))
     ingested = timed(INGEST, lambda: ingest(lake, fetched.staged))
-    anew = timed("identify: sessions named anew", lambda: identify(settings))
-    timed("list of shares", lambda: masters.refresh(settings))
-    timed("corporate actions and factors", lambda: actions.refresh(settings))
+    anew = timed("identify: sessions named anew", lambda: rename_instruments(settings))
+    timed("list of shares", lambda: symbol_master.refresh(settings))
+    timed("corporate actions and factors", lambda: corporate_actions.refresh(settings))
     verdict = timed("quality gates", lambda: quality.check(lake, start, end))
     timed("findings kept", lambda: quality.record(lake, start, end, verdict))
     return Run(settings, start, end, fetched, ingested, anew, verdict, costs)

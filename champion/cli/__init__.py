@@ -2,14 +2,14 @@
 
 import os
 
-from champion import file_modes, isolation, loopback, startup
+from champion.base import file_modes, gc_tuning, isolation, loopback
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the `champion` command."""
-    startup.unhurried()
+    gc_tuning.relax_gc()
     file_modes.restrict()
     os.environ[isolation.SAFE_PATH] = "1"  # for all that it starts, also what libraries start
     loopback.bypass_proxies()

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from champion.cli import console
-from champion.cli.console import AsJson
-from champion.counting import quantity
+from champion.base.counting import quantity
+from champion.cli.terminal import console
+from champion.cli.terminal.console import AsJson
 from champion.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="Corporate actions: lists, open questions, decisions.")
@@ -27,11 +27,13 @@ def list_open(
     Example: champion actions list 2024-01-01
     """
     from champion.lake import Lake  # noqa: PLC0415
-    from champion.pipeline import action_questions  # noqa: PLC0415
+    from champion.pipeline.ingest import corporate_actions  # noqa: PLC0415
 
     lake = Lake(console.settings().lake)
-    waiting = action_questions.questions(lake, console.day(start) if start else None, console.day(end) if end else None)
-    reach = action_questions.reach(lake).text
+    waiting = corporate_actions.questions(
+        lake, console.day(start) if start else None, console.day(end) if end else None
+    )
+    reach = corporate_actions.reach(lake).text
     shown = waiting.select("ex_date", "symbol", "instrument_id", "gate", "value", "detail")
     if as_json:
         console.show({"reach": reach, "waiting": shown.to_dicts()}, as_json=True)
@@ -59,7 +61,7 @@ def decide(
 
     Example: champion actions decide NSE:ADANIENT 2018-04-05 1.139 --reason "demerger of Adani Green"
     """
-    from champion.pipeline import actions  # noqa: PLC0415
+    from champion.pipeline.ingest import corporate_actions  # noqa: PLC0415
     from champion.sources import decisions  # noqa: PLC0415
 
     settings = console.settings()
@@ -69,7 +71,7 @@ def decide(
         raise UsageError(
             f"factor {factor!r}: expected a number, as 2 for a split in two, or none to withdraw"
         ) from error
-    path = actions.decision_file(settings)
+    path = corporate_actions.decision_file(settings)
     decisions.append(path, instrument, console.day(ex_date), value, reason, who or getpass.getuser())
     console.out.print(f"written to {path}", soft_wrap=True)
     _refresh()
@@ -85,9 +87,9 @@ def refresh() -> None:
 
 
 def _refresh() -> None:
-    from champion.pipeline import actions, market_data_lock  # noqa: PLC0415
+    from champion.pipeline.ingest import corporate_actions, market_data_lock  # noqa: PLC0415
 
     settings = console.settings()
     with market_data_lock.changing(settings, lambda text: console.err.print(text, style="dim")):
-        found = actions.refresh(settings)
+        found = corporate_actions.refresh(settings)
     console.out.print(f"corporate actions {found.outcome}: {found.note}", soft_wrap=True)

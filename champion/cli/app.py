@@ -12,19 +12,19 @@ import typer
 from champion.cli import (
     actions,
     archive,
-    console,
-    data,
+    audit,
+    inspect,
     lake,
     lineage,
-    look,
     models,
     notebook,
     quality,
     run,
     schema,
     services,
-    trail,
+    warehouse,
 )
+from champion.cli.terminal import console
 from champion.errors import ChampionError, MachineError
 
 app = typer.Typer(
@@ -51,8 +51,8 @@ def _options(
 
 
 run.add_to(app)
-look.add_to(app)
-trail.add_to(app)
+inspect.add_to(app)
+audit.add_to(app)
 services.add_to(app)
 app.add_typer(models.app, name="models")
 app.add_typer(notebook.app, name="notebook")
@@ -62,7 +62,7 @@ app.add_typer(archive.app, name="archive")
 app.add_typer(lake.app, name="lake")
 app.add_typer(quality.app, name="quality")
 app.add_typer(schema.schema_app, name="schema")
-app.add_typer(data.warehouse_app, name="warehouse")
+app.add_typer(warehouse.warehouse_app, name="warehouse")
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from champion.cli import console
-from champion.cli.console import AsJson
+from champion.cli.terminal import console
+from champion.cli.terminal.console import AsJson
 
 app = typer.Typer(help="The archive this workspace is fed from.", no_args_is_help=True)
 
@@ -18,7 +18,7 @@ def list_addresses(*, as_json: AsJson = False) -> None:
 
     Example: champion archive ls
     """
-    from champion.sources.staging import Staging  # noqa: PLC0415
+    from champion.sources.download.staging import Staging  # noqa: PLC0415
 
     chosen = console.settings()
     known = Staging(chosen.staging, chosen.archive).known()
@@ -35,8 +35,8 @@ def add(
 
     Example: champion archive add https://nsearchives.nseindia.com
     """
-    from champion.sources.staging import Staging  # noqa: PLC0415
-    from champion.sources.transport import canonical, known as checked  # noqa: PLC0415
+    from champion.sources.download.staging import Staging  # noqa: PLC0415
+    from champion.sources.download.transport import canonical, known as checked  # noqa: PLC0415
 
     chosen = console.settings()
     checked(address)

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from champion import clock, contracts
-from champion.cli import completion, console
-from champion.cli.console import AsJson
+from champion import contracts
+from champion.base import clock
+from champion.base.progress import Progress
+from champion.cli.terminal import completion, console
+from champion.cli.terminal.console import AsJson
 from champion.errors import LakeError, UsageError
 from champion.lake import Damage, Lake, index, seal, sweep
-from champion.lake.retired import GRACE
-from champion.pipeline.progress import Progress
+from champion.lake.vacuum import GRACE
 
 app = typer.Typer(help="The Parquet lake.", no_args_is_help=True)
 Dataset = Annotated[
@@ -35,7 +36,7 @@ def list_datasets(*, as_json: AsJson = False) -> None:
 
     Example: champion lake ls
     """
-    from champion.pipeline.status import datasets  # noqa: PLC0415
+    from champion.pipeline.operations.status import datasets  # noqa: PLC0415
 
     found = datasets(_lake())
     if as_json:
@@ -51,7 +52,7 @@ def verify(*, as_json: AsJson = False) -> None:
 
     Example: champion lake verify
     """
-    from champion.pipeline import consistency  # noqa: PLC0415
+    from champion.pipeline.operations import consistency  # noqa: PLC0415
 
     settings, every = console.settings(), contracts.names()
     lake = Lake(settings.lake)
@@ -131,7 +132,7 @@ def retain(
 
     Example: champion lake retain --dry-run
     """
-    from champion.pipeline import retain as retention  # noqa: PLC0415
+    from champion.pipeline.maintenance import retention  # noqa: PLC0415
 
     settings, today = console.settings(), clock.now().date()
     with console.progress_bar(hidden=as_json) as tell:
@@ -162,7 +163,7 @@ def restore(
 
     Example: champion lake restore 2019-01-01 2019-12-31
     """
-    from champion.pipeline import retain as retention  # noqa: PLC0415
+    from champion.pipeline.maintenance import retention  # noqa: PLC0415
 
     names, first, last = _names(dataset), console.day(start), console.day(end)
     back: dict[str, list[date]] = {}
@@ -178,7 +179,7 @@ def adopt(*, as_json: AsJson = False) -> None:
 
     Example: champion lake adopt
     """
-    from champion.pipeline import retain as retention  # noqa: PLC0415
+    from champion.pipeline.maintenance import retention  # noqa: PLC0415
 
     console.show({"the archive is now of": retention.adopt(console.settings())}, as_json=as_json)
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from champion.cli import console
-from champion.cli.console import AsJson
+from champion.base.file_modes import persons_umask
+from champion.cli.terminal import console
+from champion.cli.terminal.console import AsJson
 from champion.errors import UsageError
-from champion.file_modes import persons_umask
 
 if TYPE_CHECKING:
-    from champion.pipeline.trace import Node, Trace
+    from champion.pipeline.provenance.graph import Node, Trace
 
 app = typer.Typer(help="Where data comes from, and where it went.", no_args_is_help=True)
 Picture = Annotated[Path | None, typer.Option(help="Draw it into this file too: .png, .svg or .pdf.")]
@@ -34,7 +34,7 @@ def back_to_files(
 
     Example: champion lineage back predictions_equity_scores 2024-12-31
     """
-    from champion.pipeline.trace_back import back  # noqa: PLC0415
+    from champion.pipeline.provenance.upstream import back  # noqa: PLC0415
 
     found = back(console.settings(), dataset, console.day(session))
     _show(found, f"{dataset} {session} and what it was made from", picture, as_json=as_json)
@@ -51,7 +51,7 @@ def forward_from_file(
 
     Example: champion lineage forward BhavCopy_NSE_CM_0_0_0_20240715_F_0000.csv.zip
     """
-    from champion.pipeline.trace_forward import forward  # noqa: PLC0415
+    from champion.pipeline.provenance.downstream import forward  # noqa: PLC0415
 
     found = forward(console.settings(), file)
     _show(found, f"{found.nodes[found.root].name} and what it touched", picture, as_json=as_json)

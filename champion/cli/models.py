@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from champion import clock
-from champion.cli import console
-from champion.cli.console import AsJson
+from champion.base import clock
+from champion.cli.terminal import console
+from champion.cli.terminal.console import AsJson
 from champion.errors import UsageError
 
 app = typer.Typer(help="Registered models and who is champion.", no_args_is_help=True)
@@ -62,7 +62,7 @@ def promote(
 
     Example: champion models promote 3
     """
-    from champion.pipeline.promote import consider  # noqa: PLC0415
+    from champion.pipeline.models.evaluate import evaluate_and_promote  # noqa: PLC0415
     from champion.runner import run_notebook  # noqa: PLC0415
 
     if force and not reason.strip():
@@ -70,7 +70,7 @@ def promote(
     chosen = console.settings()
     with console.progress_bar(hidden=as_json) as tell:
         report = run_notebook(chosen, "promotion", {"version": version}, on_progress=tell)
-    decided = consider(chosen, version, reason=reason, force=force, strict=True, report=report.run_id)
+    decided = evaluate_and_promote(chosen, version, reason=reason, force=force, strict=True, report=report.run_id)
     console.show({**decided, "report": report.run_id}, as_json=as_json)
 
 
@@ -85,10 +85,10 @@ def compare(
 
     Example: champion models compare 3 2
     """
-    from champion.pipeline.promote import weigh  # noqa: PLC0415
+    from champion.pipeline.models.evaluate import evaluate  # noqa: PLC0415
     from champion.tracking.promotion import ANYBODY  # noqa: PLC0415
 
-    weighed = weigh(console.settings(), version, ANYBODY if against is None else against)
+    weighed = evaluate(console.settings(), version, ANYBODY if against is None else against)
     console.show(
         {
             "version": version,

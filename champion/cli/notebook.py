@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from champion.cli import completion, console
-from champion.cli.console import AsJson, Force
+from champion.cli.terminal import completion, console
+from champion.cli.terminal.console import AsJson, Force
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from champion.runner.account import Account
-    from champion.runner.difference import Difference
     from champion.runner.notebook import Notebook
+    from champion.runner.run_detail import RunDetail
+    from champion.runner.run_diff import RunDiff
     from champion.settings import Settings
 
 app = typer.Typer(help="Notebook runs and their record.", no_args_is_help=True)
@@ -38,14 +38,14 @@ def list_runs(
 
     Example: champion notebook list features
     """
-    from champion.pipeline.status import last_runs  # noqa: PLC0415
+    from champion.pipeline.operations.status import last_runs  # noqa: PLC0415
     from champion.runner import notebook, repair  # noqa: PLC0415
-    from champion.tracking import journal  # noqa: PLC0415
+    from champion.tracking import run_spool  # noqa: PLC0415
 
     settings = console.settings()
     repair(settings)
     waiting = _waiting(settings)
-    found = last_runs(settings, limit, name) if not waiting or journal.answers(settings) else []
+    found = last_runs(settings, limit, name) if not waiting or run_spool.answers(settings) else []
     if as_json:
         runs = [{"run": r.run_id, "name": r.name, "outcome": r.outcome, "seconds": r.seconds} for r in found]
         console.show({"notebooks": notebook.names(), "runs": runs, "waiting": waiting}, as_json=True)
@@ -109,7 +109,7 @@ def _data(
 ) -> tuple[Mapping[str, str] | None, Callable[[], Mapping[str, str]] | None]:
     """Return the digests of what a notebook reads, and what gives those of what it writes: as given, else as known."""
     from champion.lake import Lake  # noqa: PLC0415
-    from champion.pipeline import notebook_data  # noqa: PLC0415
+    from champion.pipeline.models import notebook_data  # noqa: PLC0415
     from champion.runner.parameters import check, defaults  # noqa: PLC0415
 
     lake = Lake(settings.lake)
@@ -148,7 +148,7 @@ def diff_runs(run: Run, other: Run, *, as_json: AsJson = False) -> None:
     """
     from dataclasses import asdict  # noqa: PLC0415
 
-    from champion.runner.difference import between  # noqa: PLC0415
+    from champion.runner.run_diff import between  # noqa: PLC0415
 
     first, second = _account(run), _account(other)
     found = between(first, second)
@@ -172,8 +172,8 @@ def prune(
 
     Example: champion notebook prune --dry-run
     """
-    from champion import clock  # noqa: PLC0415
-    from champion.pipeline import record_retention  # noqa: PLC0415
+    from champion.base import clock  # noqa: PLC0415
+    from champion.pipeline.maintenance import record_retention  # noqa: PLC0415
 
     settings, today = console.settings(), clock.today()
     with console.progress_bar(hidden=as_json) as tell:
@@ -194,9 +194,9 @@ def open_run(
     import webbrowser  # noqa: PLC0415
 
     from champion.errors import NotebookError  # noqa: PLC0415
-    from champion.runner import account  # noqa: PLC0415
+    from champion.runner import run_detail  # noqa: PLC0415
 
-    page = account.page(console.settings(), _account(run))
+    page = run_detail.page(console.settings(), _account(run))
     if not page:
         raise NotebookError(f"run {run} has no page: it is a flow's, or its kernel never started; try `show`")
     console.out.print(page, soft_wrap=True)
@@ -204,18 +204,18 @@ def open_run(
         webbrowser.open(page if "://" in page else Path(page).as_uri())
 
 
-def _account(run: str) -> Account:
-    from champion.runner import account, repair  # noqa: PLC0415
+def _account(run: str) -> RunDetail:
+    from champion.runner import repair, run_detail  # noqa: PLC0415
 
     settings = console.settings()
     repair(settings)
-    return account.read(settings, run)
+    return run_detail.read(settings, run)
 
 
 def _waiting(settings: Settings) -> list[dict[str, str]]:
-    from champion.tracking import journal  # noqa: PLC0415
+    from champion.tracking import run_spool  # noqa: PLC0415
 
-    found = [(entry, journal.ended(entry)) for entry in journal.entries(settings)]
+    found = [(entry, run_spool.ended(entry)) for entry in run_spool.entries(settings)]
     return [
         {"run": entry.name, "outcome": how.outcome, "id": entry.known_as, "folder": str(entry.folder)}
         for entry, how in found
@@ -223,7 +223,7 @@ def _waiting(settings: Settings) -> list[dict[str, str]]:
     ]
 
 
-def _told(account: Account) -> dict[str, Any]:
+def _told(account: RunDetail) -> dict[str, Any]:
     run = account.run
     kept = ("champion.", "prefect.", "mlflow.parentRunId")
     listed = {"champion.inputs", "champion.outputs", "champion.reason", "champion.error", "champion.outcome"}
@@ -245,7 +245,7 @@ def _told(account: Account) -> dict[str, Any]:
     }
 
 
-def _show_difference(found: Difference, first: str, second: str) -> None:
+def _show_difference(found: RunDiff, first: str, second: str) -> None:
     if found.outcome[0] != found.outcome[1]:
         console.table("Outcome", [first, second], [list(found.outcome)])
     parts = {

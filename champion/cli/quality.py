@@ -7,12 +7,12 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from champion.acceptance import SESSION
-from champion.cli import console
-from champion.cli.console import AsJson
-from champion.counting import quantity
+from champion.base.counting import quantity
+from champion.cli.terminal import console
+from champion.cli.terminal.console import AsJson
 from champion.lake import Lake
-from champion.quality_limits import Limits
+from champion.market.acceptance import SESSION
+from champion.settings.quality_limits import Limits
 
 app = typer.Typer(help="Quality gates, their findings, and which were accepted.", no_args_is_help=True)
 First = Annotated[str | None, typer.Argument(help="First session, as 2024-01-01; default the first in the lake.")]
@@ -30,7 +30,7 @@ def check(
 
     Example: champion quality check 2024-12-01 2024-12-31
     """
-    from champion.pipeline import quality  # noqa: PLC0415
+    from champion.pipeline.ingest import quality  # noqa: PLC0415
 
     chosen, first, last = console.settings(), console.day(start), console.day(end)
     lake = Lake(chosen.lake)
@@ -58,7 +58,7 @@ def list_findings(
 
     Example: champion quality list 2024-01-01 2024-12-31
     """
-    from champion.pipeline import quality  # noqa: PLC0415
+    from champion.pipeline.ingest import quality  # noqa: PLC0415
 
     lake = Lake(console.settings().lake)
     first, last = (console.day(text) if text else None for text in (start, end))
@@ -87,7 +87,7 @@ def accept(
 
     Example: champion quality accept row_count:2025-08-06 --reason "a special session of two hours"
     """
-    from champion.pipeline import quality  # noqa: PLC0415
+    from champion.pipeline.ingest import quality  # noqa: PLC0415
 
     chosen = console.settings()
     made = quality.accept(Lake(chosen.lake), findings, reason, Limits.of(chosen))

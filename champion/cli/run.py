@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from champion.cli import console
-from champion.cli.console import AsJson, Force
-from champion.file_modes import persons_umask
+from champion.base.file_modes import persons_umask
+from champion.cli.terminal import console
+from champion.cli.terminal.console import AsJson, Force
 
 Start = Annotated[str, typer.Argument(help="First date, as 2024-01-01.")]
 End = Annotated[str, typer.Argument(help="Last date, included.")]
@@ -33,7 +33,7 @@ def demo(
 
     Example: champion demo
     """
-    from champion.cli import demonstration  # noqa: PLC0415
+    from champion.cli import demo as demonstration  # noqa: PLC0415
 
     demonstration.run(console.settings(), instruments, console.day(start), signal, as_json=as_json)
 
@@ -75,7 +75,7 @@ def daily(session: Session = None, *, force: Force = False, as_json: AsJson = Fa
 
     Example: champion daily 2024-12-31
     """
-    from champion.pipeline import fetch  # noqa: PLC0415
+    from champion.pipeline.ingest import fetch  # noqa: PLC0415
 
     chosen = console.settings()
     asked = console.day(session) if session else None
@@ -105,16 +105,16 @@ def backfill(
 
     Example: champion backfill 2024-01-01 2024-12-31
     """
-    from champion.pipeline import fetch  # noqa: PLC0415
+    from champion.pipeline.ingest import fetch  # noqa: PLC0415
 
     first, last, chosen = console.day(start), console.day(end), console.settings()
     fetch.check(chosen, first, last)
     with console.flow_context(chosen, hidden=as_json, lines=True):
-        from flows import ranges, runners  # noqa: PLC0415
+        from flows import policy, ranges  # noqa: PLC0415
         from flows.market_data import historical_backfill  # noqa: PLC0415
 
         if chosen.task_runner != "threads" and not refresh:  # what follows finds the sessions there
-            ranges.ingest_ranges.with_options(task_runner=runners.chosen(chosen))(first, last, force=force)
+            ranges.ingest_ranges.with_options(task_runner=policy.chosen(chosen))(first, last, force=force)
         result = historical_backfill(first, last, refresh=refresh, force=force)
     console.show(result, as_json=as_json)
 
@@ -131,9 +131,9 @@ def features(
     Example: champion features 2024-01-01 2024-12-31 --feature-set alpha158
     """
     from champion.lake import Lake  # noqa: PLC0415
-    from champion.pipeline import market_data_lock  # noqa: PLC0415
-    from champion.pipeline.build import build_features  # noqa: PLC0415
-    from champion.quality_limits import Limits  # noqa: PLC0415
+    from champion.pipeline.feature_store.build import build_features  # noqa: PLC0415
+    from champion.pipeline.ingest import market_data_lock  # noqa: PLC0415
+    from champion.settings.quality_limits import Limits  # noqa: PLC0415
 
     first, last, chosen = console.day(start), console.day(end), console.settings()
     lake, limits = Lake(chosen.lake), Limits.of(chosen)

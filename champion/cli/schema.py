@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from champion import contracts, resources
-from champion.cli import completion, console
-from champion.cli.console import AsJson
-from champion.contracts import Contract, page, released, samples
+from champion import contracts
+from champion.base import package_data
+from champion.base.atomic_files import write_bytes
+from champion.cli.terminal import completion, console
+from champion.cli.terminal.console import AsJson
+from champion.contracts import Contract, compatibility, page, samples
 from champion.errors import ContractError
-from champion.files import write_bytes
 from champion.lake import Lake
 
 schema_app = typer.Typer(help="The contracts.", no_args_is_help=True)
@@ -55,7 +56,7 @@ def check(*, as_json: AsJson = False) -> None:
 
     Example: champion schema check
     """
-    compared = released.compare(resources.folder("schemas"))
+    compared = compatibility.compare(package_data.folder("schemas"))
     if as_json:
         told = {c.name: {"state": c.state, "released": c.released, "now": c.now} for c in compared}
         console.show(told, as_json=True)
@@ -68,7 +69,7 @@ def check(*, as_json: AsJson = False) -> None:
         ]
         if rows:
             console.table("Changes", ["contract", "field", "change", "verdict", "why"], rows)
-    released.refuse_breaking(compared)
+    compatibility.refuse_breaking(compared)
 
 
 @schema_app.command()
@@ -77,7 +78,7 @@ def release(*, as_json: AsJson = False) -> None:
 
     Example: champion schema release
     """
-    console.show({"released": released.release(resources.folder("schemas"))}, as_json=as_json)
+    console.show({"released": compatibility.release(package_data.folder("schemas"))}, as_json=as_json)
 
 
 @schema_app.command()
@@ -91,7 +92,7 @@ def sample(
     Example: champion schema sample normalized_equity_ohlc
     """
     contract = contracts.load(name)
-    file = samples.path(resources.folder("schemas"), contract)
+    file = samples.path(package_data.folder("schemas"), contract)
     if not file.exists():
         lake = Lake(console.settings().lake)
         latest = max(lake.sessions(name), default=None)
@@ -113,7 +114,7 @@ def draft(
     Example: champion schema draft v1
     """
     from champion import features  # noqa: PLC0415 - the other commands need none
-    from champion.pipeline.declare import declare  # noqa: PLC0415
+    from champion.pipeline.feature_store.contracts import declare  # noqa: PLC0415
 
     console.show({"written": [file.name for file in declare(features.find(version))]}, as_json=as_json)
 
@@ -128,9 +129,9 @@ def docs() -> None:
 
 
 def _released(contract: Contract) -> str | None:
-    known = {c.name: c.released for c in released.compare(resources.folder("schemas"))}
+    known = {c.name: c.released for c in compatibility.compare(package_data.folder("schemas"))}
     return known[f"{contract.name}_v{contract.version}"]
 
 
-def _standing(compared: released.Comparison) -> list[str | None]:
+def _standing(compared: compatibility.Comparison) -> list[str | None]:
     return [compared.name, compared.released, compared.now, compared.state]

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from champion import file_modes, resources
-from champion.cli import console
+from champion.base import file_modes, package_data
+from champion.cli.terminal import console
 from champion.errors import UsageError
 
 
@@ -41,7 +41,7 @@ def lab(
     if root:
         console.err.print("running as root, which Jupyter allows only on demand: --allow-root is given", style="yellow")
     command = jupyter.command(
-        (folder or resources.folder("notebooks")).absolute(), port=port, browser=browser, root=root
+        (folder or package_data.folder("notebooks")).absolute(), port=port, browser=browser, root=root
     )
     variables = jupyter.environment(chosen, os.environ)
     file_modes.private_folder(chosen.home / "jupyter")
@@ -57,22 +57,22 @@ def serve() -> None:
 
     Example: champion serve
     """
-    from champion import logins  # noqa: PLC0415
-    from champion.services import mlflow, together  # noqa: PLC0415
-    from champion.tracking.pages import experiments_page  # noqa: PLC0415
+    from champion.security import prefect_login  # noqa: PLC0415
+    from champion.services import mlflow, supervisor  # noqa: PLC0415
+    from champion.tracking.store import experiments_page  # noqa: PLC0415
 
     chosen = console.settings()
 
-    def tell(served: together.Served) -> None:
+    def tell(served: supervisor.ServedPages) -> None:
         console.out.print(f"Prefect  {served.prefect}")
-        if place := logins.place(chosen):
+        if place := prefect_login.place(chosen):
             console.out.print(f"login    Prefect's page asks once for all that {place} holds", soft_wrap=True)
         console.out.print(f"MLflow   {experiments_page(served.mlflow or mlflow.address(chosen) or '')}", soft_wrap=True)
         if served.mlflow:
             console.out.print(f"login    {mlflow.login_hint(chosen)}", soft_wrap=True)
         console.out.print(f"worker   on pool {chosen.work_pool}; Ctrl-C stops all")
 
-    together.serve(chosen, lambda text: console.err.print(text, style="dim"), tell)
+    supervisor.serve(chosen, lambda text: console.err.print(text, style="dim"), tell)
 
 
 def deploy() -> None:
@@ -80,13 +80,13 @@ def deploy() -> None:
 
     Example: champion deploy
     """
-    from champion import logins  # noqa: PLC0415
-    from champion.services import deployed, prefect  # noqa: PLC0415
+    from champion.security import prefect_login  # noqa: PLC0415
+    from champion.services import deployments, prefect  # noqa: PLC0415
 
     chosen = console.settings()
     api = prefect.ensure(chosen, note=lambda text: console.err.print(text, style="dim"))
-    deployed.deploy(chosen, api)
-    login = f"; login: {place}" if (place := logins.place(chosen)) else ""
+    deployments.deploy(chosen, api)
+    login = f"; login: {place}" if (place := prefect_login.place(chosen)) else ""
     console.out.print(f"deployed to {api.removesuffix('/api')}, work pool {chosen.work_pool}{login}", soft_wrap=True)
 
 
@@ -95,26 +95,26 @@ def ui() -> None:
 
     Example: champion ui
     """
-    from champion import logins  # noqa: PLC0415
-    from champion.services import local, mlflow, prefect, together  # noqa: PLC0415
-    from champion.tracking.pages import experiments_page  # noqa: PLC0415
+    from champion.security import prefect_login  # noqa: PLC0415
+    from champion.services import managed_process, mlflow, prefect, supervisor  # noqa: PLC0415
+    from champion.tracking.store import experiments_page  # noqa: PLC0415
 
     chosen = console.settings()
     if not mlflow.is_local(chosen):
         raise UsageError("MLflow keeps its books elsewhere (CHAMPION_TRACKING_URI): open that server's pages")
-    server, place = prefect.running(chosen), logins.place(chosen)
+    server, place = prefect.running(chosen), prefect_login.place(chosen)
     login = f", whose page asks once for all that {place} holds" if place else ""
     pages = mlflow.begin(chosen)
     try:
-        with together.stoppable():
-            local.wait(chosen, mlflow.NAME, pages, lambda: mlflow.healthy(pages))
+        with supervisor.stoppable():
+            managed_process.wait(chosen, mlflow.NAME, pages, lambda: mlflow.healthy(pages))
             found = f"{server.url}{login}" if server else "not running; the next flow starts it"
             console.out.print(f"Prefect: {found}", soft_wrap=True)
             console.out.print(f"MLflow:  {experiments_page(pages.url)}", soft_wrap=True)
             console.out.print(f"         {mlflow.login_hint(chosen)}", soft_wrap=True)
-            together.watch(chosen, (mlflow.NAME,), (f"{pages.url}/health",))
+            supervisor.watch(chosen, (mlflow.NAME,), (f"{pages.url}/health",))
     finally:
-        local.stop(chosen, mlflow.NAME)
+        managed_process.stop(chosen, mlflow.NAME)
 
 
 def stop() -> None:
@@ -122,8 +122,8 @@ def stop() -> None:
 
     Example: champion stop
     """
-    from champion.services import together  # noqa: PLC0415
+    from champion.services import supervisor  # noqa: PLC0415
 
     console.out.print(
-        f"stopped {', '.join(stopped)}" if (stopped := together.stop(console.settings())) else "nothing ran"
+        f"stopped {', '.join(stopped)}" if (stopped := supervisor.stop(console.settings())) else "nothing ran"
     )

@@ -1,7 +1,7 @@
 """Contracts: one Avro record per dataset version is the master of every schema Champion uses."""
 
-from champion.contracts.catalog import also, load, names, versions
+from champion.contracts.catalog import add_search_path, load, names, versions
 from champion.contracts.contract import Contract, Field
 from champion.contracts.rules import rule_expression
 
-__all__ = ["Contract", "Field", "also", "load", "names", "rule_expression", "versions"]
+__all__ = ["Contract", "Field", "add_search_path", "load", "names", "rule_expression", "versions"]

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from champion import resources
+from champion.base import package_data
 from champion.contracts.contract import Contract, parse
 from champion.errors import ContractError
 
@@ -55,12 +55,12 @@ def load(name: str, version: int | None = None) -> Contract:
     return parse(read(_known()[name, chosen]), chosen)
 
 
-def also(folder: Path) -> None:
+def add_search_path(folder: Path) -> None:
     """From now on know the contracts in `folder` too: a lake keeps those of its owner's feature sets in one.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:  # an empty one changes nothing
-    ...     also(Path(folder))
+    ...     add_search_path(Path(folder))
     """
     _OTHERS[folder] = None
 
@@ -71,7 +71,7 @@ def _known() -> dict[tuple[str, int], Path]:
     Raises:
         ContractError: two folders have different contracts of one name.
     """
-    known = files(resources.folder("schemas"))
+    known = files(package_data.folder("schemas"))
     for folder in _OTHERS:
         for key, path in files(folder).items():
             if read(known.setdefault(key, path)) != read(path):

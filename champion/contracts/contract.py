@@ -11,10 +11,10 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from champion.base.counting import quantity
 from champion.contracts.rules import rule_expression
-from champion.contracts.shape import misshapen
+from champion.contracts.schema_validation import schema_errors
 from champion.contracts.types import Avro, Names, names as type_names, nullable_clickhouse, split_null
-from champion.counting import quantity
 from champion.errors import ContractError
 
 NO_DEFAULT: Any = ...  # what a field without a default has in its place: null is a default too
@@ -195,7 +195,7 @@ def parse(record: dict[str, Any], version: int = 1) -> Contract:
     Raises:
         ContractError: it lacks an attribute, names fields it does not have, or says two things at once.
     """
-    if wrong := list(misshapen(record)):
+    if wrong := list(schema_errors(record)):
         raise ContractError(f"contract {record.get('name', '?')!r}: {'; '.join(wrong)}")
     try:
         contract = Contract(

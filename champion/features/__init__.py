@@ -20,10 +20,10 @@ from __future__ import annotations
 import polars as pl
 
 from champion.errors import UsageError
-from champion.features import carry, compute, own
+from champion.features import carry, compute, custom
 from champion.features.alpha158 import ALPHA158
+from champion.features.custom import is_by_current_rules
 from champion.features.examination import examined
-from champion.features.own import is_by_current_rules
 from champion.features.record import record, state_record
 from champion.features.scale import levels
 from champion.features.sets import Carried, Feature, FeatureSet, Kernel
@@ -106,9 +106,9 @@ def find(version: str | FeatureSet) -> FeatureSet:
         return examined(version)
     if "+" in version:
         base, *added = version.split("+")
-        return register(own.extended(find(base), added))
+        return register(custom.extended(find(base), added))
     if ":" in version:
-        return register(own.imported(version))
+        return register(custom.imported(version))
     if version not in FEATURE_SETS:
         raise UsageError(f"feature set {version!r} is not known; known are {', '.join(FEATURE_SETS)}, and module:NAME")
     return FEATURE_SETS[version]
@@ -122,7 +122,7 @@ def identity(chosen: FeatureSet) -> str:
     >>> identity(find("v1"))
     'v1'
     """
-    return chosen.version if is_shipped(chosen) else f"{chosen.version} {own.meaning(chosen)}"
+    return chosen.version if is_shipped(chosen) else f"{chosen.version} {custom.meaning(chosen)}"
 
 
 def is_shipped(chosen: FeatureSet) -> bool:

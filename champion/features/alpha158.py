@@ -22,7 +22,7 @@ import polars as pl
 
 from champion.features.alpha158_kernel import KERNEL, needs
 from champion.features.sets import Feature, FeatureSet
-from champion.indicators.windows import WINDOWS
+from champion.indicators.numeric.windows import WINDOWS
 
 _RANGE = "($high-$low+1e-12)"
 _TOP, _BOTTOM = "Greater($open, $close)", "Less($open, $close)"

@@ -1,7 +1,8 @@
 """The columns of `champion.features.alpha158`, computed together on contiguous arrays, a block of rows at a time.
 
-A block fits the processor's second cache. Every value is made of its window alone (`champion.indicators.windows`), so
-neither the block nor the instrument before shows in it. Computed in Float64, kept in Float32, as Qlib keeps them.
+A block fits the processor's second cache. Every value is made of its window alone
+(`champion.indicators.numeric.windows`), so neither the block nor the instrument before shows in it. Computed in
+Float64, kept in Float32, as Qlib keeps them.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import polars as pl
 import pyarrow as pa
 
 from champion.features.sets import Kernel
-from champion.indicators.quantiles import quantiles
-from champion.indicators.windows import WINDOWS, Array, comoments, highest, lowest, moments, ranks, sums, trends
+from champion.indicators.numeric.quantiles import quantiles
+from champion.indicators.numeric.windows import WINDOWS, Array, comoments, highest, lowest, moments, ranks, sums, trends
 
 Named = tuple[str, Array]
 Columns = Mapping[str, Array]

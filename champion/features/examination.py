@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 
-from champion.counting import quantity
+from champion.base.counting import quantity
 from champion.errors import UsageError
 from champion.features import carry, compute, made_up
 from champion.features.alpha158 import ALPHA158

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
-from champion.counting import quantity
+from champion.base.counting import quantity
 from champion.errors import UsageError
 from champion.features.recursion import Lengths
 from champion.features.sets import Feature

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from champion.counting import quantity
+from champion.base.counting import quantity
 from champion.errors import UsageError
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")

@@ -9,7 +9,7 @@ import polars as pl
 from champion import indicators
 from champion.features.sets import Carried, Feature, FeatureSet, Kernel
 from champion.features.v1_kernel import MEANS, OF_CLOSE, OF_MOVES, OF_RANGE, OF_VOLUME
-from champion.indicators import carried
+from champion.indicators.numeric import state as carried
 
 _HIGH, _LOW, _CLOSE = pl.col("high"), pl.col("low"), pl.col("close")
 _VOLUME, _TURNOVER = pl.col("volume"), pl.col("turnover")

@@ -16,7 +16,6 @@ null, one of changes also on the next, and continues from what it remembers; its
 """
 
 from champion.indicators import cross_section
-from champion.indicators._mechanics import PRICE_UNIT, RETURN_UNIT
 from champion.indicators.channels import (
     donchian_lower,
     donchian_middle,
@@ -27,10 +26,11 @@ from champion.indicators.channels import (
 )
 from champion.indicators.directional import adx, aroon_down, aroon_oscillator, aroon_up, minus_di, plus_di
 from champion.indicators.momentum import cmo, macd, macd_histogram, macd_signal, ppo, rsi, trix
+from champion.indicators.numeric.mechanics import PRICE_UNIT, RETURN_UNIT
+from champion.indicators.numeric.sequential import kama, parabolic_sar
 from champion.indicators.oscillators import cci, mfi, ultimate_oscillator, williams_r
 from champion.indicators.realised import garman_klass, parkinson, realised_volatility, rogers_satchell, yang_zhang
 from champion.indicators.returns import log_return, mom, roc, simple_return
-from champion.indicators.sequential import kama, parabolic_sar
 from champion.indicators.statistics import beta, correlation, rolling_rank, rolling_zscore
 from champion.indicators.stochastic import (
     slow_stochastic,

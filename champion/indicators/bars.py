@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from champion.counting import quantity
+from champion.base.counting import quantity
 from champion.errors import ContractError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import PRICE_UNIT, divide, highest, lowest, rupees, units
+from champion.indicators.numeric.mechanics import PRICE_UNIT, divide, highest, lowest, rupees, units
 from champion.indicators.trend import ema
 from champion.indicators.volatility import atr
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import sharing
-from champion.indicators.unknown import known
-from champion.indicators.variation import varies
+from champion.indicators.numeric.mechanics import sharing
+from champion.indicators.numeric.unknown import known
+from champion.indicators.numeric.variation import varies
 
 _COLLINEAR = 1e-20
 """Share of an exposure's square that is left when the others explain all of it but rounding."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import (
+from champion.indicators.bars import MAX_PRICE
+from champion.indicators.numeric.mechanics import (
     after_known,
     divide,
     first_known,
@@ -18,7 +19,6 @@ from champion.indicators._mechanics import (
     true_range_units,
     units,
 )
-from champion.indicators.bars import MAX_PRICE
 
 _ROWS = 2**40
 """More rows than a column holds: a price times this plus its row orders by price, then by row."""

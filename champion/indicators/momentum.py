@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import after_known, first_mean, seeded_ewm, sharing, units, wilder_mean
+from champion.indicators.numeric.mechanics import after_known, first_mean, seeded_ewm, sharing, units, wilder_mean
 from champion.indicators.trend import chained_ema, ema, ema_from
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import highest, lowest, sharing, true_range_units, typical_units, units
+from champion.indicators.numeric.mechanics import highest, lowest, sharing, true_range_units, typical_units, units
 
 
 def williams_r(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:

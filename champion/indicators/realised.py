@@ -11,10 +11,10 @@ import math
 
 import polars as pl
 
-from champion.indicators._mechanics import RETURN_UNIT, divide, log_grains, spread
+from champion.indicators.numeric.mechanics import RETURN_UNIT, divide, log_grains, spread
 
 SESSIONS_PER_YEAR = 252
-"""The one convention of annualisation: of volatilities here and of Sharpe ratios in `champion.metrics`."""
+"""The one convention of annualisation: of volatilities here and of Sharpe ratios in `champion.modeling.metrics`."""
 
 
 def realised_volatility(close: pl.Expr, window: int = 20) -> pl.Expr:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import log_ratio, rupees, units
+from champion.indicators.numeric.mechanics import log_ratio, rupees, units
 
 
 def simple_return(price: pl.Expr, window: int = 1) -> pl.Expr:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import RETURN_UNIT, divide, grains, sharing, spread
+from champion.indicators.numeric.mechanics import RETURN_UNIT, divide, grains, sharing, spread
 
 
 def rolling_zscore(values: pl.Expr, window: int = 20, *, unit: int) -> pl.Expr:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import after_known, divide, highest, lowest, sharing, units
 from champion.indicators.momentum import rsi
+from champion.indicators.numeric.mechanics import after_known, divide, highest, lowest, sharing, units
 
 GRAIN = 2**40
 """Grains in one point of the raw stochastic: whole grains can be summed exactly, and one is 1e-12."""

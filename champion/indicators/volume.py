@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators._mechanics import (
+from champion.indicators.numeric.mechanics import (
     PRICE_UNIT,
     after_known,
     divide,

@@ -1,7 +1,7 @@
 """The Python kernel of a supervised run: isolated from personal configuration, its output limited, its code recorded.
 
-`python -m champion.startup champion.kernel -f CONNECTION_FILE` starts one. It needs IPython, the standard library and
-nothing else of Champion, so that a kernel starts quickly.
+`python -m champion.base.gc_tuning champion.kernel -f CONNECTION_FILE` starts one. It needs IPython, the standard
+library and nothing else of Champion, so that a kernel starts quickly.
 """
 
 CODE_RECORD = "CHAMPION_CODE_RECORD"

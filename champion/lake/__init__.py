@@ -1,10 +1,9 @@
 """The lake: partitions of Parquet files that are committed whole, and the only code that touches them."""
 
-from champion.lake.damage import Damage
-from champion.lake.indexing import index
+from champion.lake.compaction import Sealed, index, seal
 from champion.lake.manifest import Manifest
-from champion.lake.retired import sweep
-from champion.lake.sealed import Sealed, seal
 from champion.lake.store import Lake, Month
+from champion.lake.vacuum import sweep
+from champion.lake.verification import Damage
 
 __all__ = ["Damage", "Lake", "Manifest", "Month", "Sealed", "index", "seal", "sweep"]

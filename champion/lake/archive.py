@@ -16,13 +16,13 @@ from datetime import date
 from pathlib import Path
 
 from champion import contracts
+from champion.base.atomic_files import aside, commit, sha256
+from champion.base.object_path import ObjectPath
 from champion.contracts import Contract
 from champion.errors import LakeError
-from champion.files import aside, commit, sha256
-from champion.lake import data, layout, manifest as manifests, ownership, partitions
+from champion.lake import data_file, layout, manifest as manifests, ownership, partitions
 from champion.lake.retention import Unit, units
 from champion.lake.store import Lake
-from champion.objects import ObjectPath
 
 
 def copy(source: Lake, target: Lake, unit: Unit, storage_class: str | None = None) -> None:
@@ -37,9 +37,9 @@ def copy(source: Lake, target: Lake, unit: Unit, storage_class: str | None = Non
     with layout.locked(target.root, contract):
         for file, digest in unit.files.items():
             to = _place(file, digest, source, target)
-            _copy_file(file, to, digest, target, data.mode(contract), storage_class)
+            _copy_file(file, to, digest, target, data_file.mode(contract), storage_class)
         to = target.root / unit.manifest.relative_to(source.root)
-        _copy_file(unit.manifest, to, sha256(unit.manifest), target, data.MANIFEST_MODE)
+        _copy_file(unit.manifest, to, sha256(unit.manifest), target, data_file.MANIFEST_MODE)
         if unit.is_sealed:
             _retire_days(source, target, unit)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from champion import contracts
-from champion.files import write_bytes
+from champion.base.atomic_files import write_bytes
+from champion.base.object_path import ObjectPath
 from champion.lake import layout, partitions
-from champion.objects import ObjectPath
 
 _COMPLETE = ".complete"  # the datasets that were there before the first mark have theirs
 

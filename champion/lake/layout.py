@@ -14,13 +14,13 @@ from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from champion import objects
+from champion.base import object_path
+from champion.base.atomic_files import Lock, make_folder
+from champion.base.object_path import ObjectPath
 from champion.contracts import Contract
 from champion.errors import LakeError
-from champion.files import Lock, make_folder
-from champion.lake import lease
+from champion.lake import object_lock
 from champion.lake.manifest import PART
-from champion.objects import ObjectPath
 
 SUCCESS = "_SUCCESS"
 SEALED = "_SEALED"
@@ -130,7 +130,7 @@ def present(folder: Path, pattern: str) -> Iterator[Path]:
 
 def _present(folder: Path, pattern: str) -> Iterator[str]:
     if isinstance(folder, ObjectPath):
-        return (found.relative_to(folder).as_posix() for found in objects.matching(folder, pattern))
+        return (found.relative_to(folder).as_posix() for found in object_path.matching(folder, pattern))
     if pattern.startswith("**"):
         return _anywhere(folder, pattern.removeprefix("**").removeprefix("/") or "*")
     return glob.iglob(pattern, root_dir=folder, include_hidden=True)  # noqa: PTH207 - see `present`
@@ -184,7 +184,7 @@ def groups(contract: Contract) -> tuple[str | None, ...]:
 def locked(root: Path, contract: Contract) -> Iterator[None]:
     """Hold the dataset's lock: one writer at a time, also among processes. A new lake is closed to strangers."""
     if isinstance(root, ObjectPath):
-        with lease.held(root / ".locks" / f"{contract.name}.lock"):
+        with object_lock.held(root / ".locks" / f"{contract.name}.lock"):
             yield
         return
     if not root.exists():

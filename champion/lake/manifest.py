@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from champion.base.atomic_files import write_bytes
+from champion.base.strict_json import moment as parse_moment, parse_json
 from champion.errors import LakeError
-from champion.files import write_bytes
-from champion.parsed import moment as parse_moment, parsed
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 PART = re.compile(r"part-[0-9]{5}\.parquet")
@@ -108,7 +108,7 @@ def read(path: Path) -> Manifest | None:
         LakeError: it is not a manifest.
     """
     try:
-        return parsed(Manifest, path.read_bytes())
+        return parse_json(Manifest, path.read_bytes())
     except FileNotFoundError:
         return None
     except ValueError as error:

@@ -15,10 +15,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from champion import objects
+from champion.base import object_path
+from champion.base.atomic_files import replacing
 from champion.contracts import Contract
 from champion.errors import LakeError
-from champion.files import replacing
 from champion.lake import layout, partitions
 from champion.lake.partitions import Partition
 
@@ -57,7 +57,7 @@ def write(root: Path, contract: Contract, group: str | None) -> None:
 
 
 def _write(folder: Path, group: str | None, files: Sequence[Path], digest: str) -> None:
-    footers = objects.each(folder, _footer, files)
+    footers = object_path.each(folder, _footer, files)
     with files[-1].open("rb") as stream:
         schema = pq.read_schema(stream)
     schema = schema.with_metadata({**(schema.metadata or {}), _DIGEST: digest.encode()})

@@ -13,14 +13,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from champion.base.atomic_files import aside, flush, replacing, sha256, write_bytes
+from champion.base.object_path import ObjectPath
+from champion.base.strict_json import parse_json
 from champion.errors import LakeError
-from champion.files import aside, flush, replacing, sha256, write_bytes
-from champion.lake import data, layout, manifest as manifests
+from champion.lake import data_file, layout, manifest as manifests
 from champion.lake.manifest import Manifest
 from champion.lake.retention import Unit
 from champion.lake.store import Lake
-from champion.objects import ObjectPath
-from champion.parsed import parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def owner(archive: Lake) -> Owner | None:
     """
     path = archive.root / layout.OWNER
     try:
-        return parsed(Owner, path.read_bytes())
+        return parse_json(Owner, path.read_bytes())
     except FileNotFoundError:
         return None
     except ValueError as error:
@@ -106,7 +106,7 @@ def _create(path: Path, content: bytes) -> bool:
         return path.create(content) is not None
     with aside(path.with_name(f"{path.name}.{uuid.uuid4().hex}"), shared=True) as temporary:  # threads claim too
         temporary.write_bytes(content)
-        temporary.chmod(data.MANIFEST_MODE)
+        temporary.chmod(data_file.MANIFEST_MODE)
         flush(temporary)
         try:
             path.hardlink_to(temporary)

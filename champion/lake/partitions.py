@@ -17,14 +17,14 @@ from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
-from champion import objects
+from champion.base import object_path
+from champion.base.atomic_files import flush, write_bytes
+from champion.base.object_path import ObjectPath
+from champion.base.strict_json import parse_json
 from champion.contracts import Contract
 from champion.errors import LakeError
-from champion.files import flush, write_bytes
 from champion.lake import layout, manifest as manifests
 from champion.lake.manifest import Manifest, Part
-from champion.objects import ObjectPath
-from champion.parsed import parsed
 
 _SEALED_FILE = re.compile(r"sealed-[0-9a-f]+\.parquet")
 
@@ -209,7 +209,7 @@ def retire(manifest: Path) -> None:
 def _parsed(path: Path, _inode: int, _changed: int, _size: int) -> SealedYear | None:
     """Parse a year's manifest once: it is asked for session by session, and replaced, never edited."""
     try:
-        found = parsed(Sealing, path.read_bytes())
+        found = parse_json(Sealing, path.read_bytes())
     except FileNotFoundError:
         return None
     except ValueError as error:
@@ -218,7 +218,7 @@ def _parsed(path: Path, _inode: int, _changed: int, _size: int) -> SealedYear | 
 
 
 def _manifests(root: Path, folders: Mapping[date, Path]) -> dict[date, Manifest | None]:
-    found = objects.each(root, lambda folder: manifests.read(folder / layout.SUCCESS), folders.values())
+    found = object_path.each(root, lambda folder: manifests.read(folder / layout.SUCCESS), folders.values())
     return dict(zip(folders, found, strict=True))
 
 

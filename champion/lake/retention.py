@@ -16,7 +16,8 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from champion import contracts, objects, resources
+from champion import contracts
+from champion.base import object_path, package_data
 from champion.contracts import Contract
 from champion.lake import layout, manifest as manifests, partitions
 from champion.lake.store import Lake
@@ -86,7 +87,7 @@ def rule(name: str, years: Mapping[str, int | None]) -> Rule:
     Rule(keep_years=None, archive_years=None, needs_archive=False)
     """
     contract = contracts.load(name)
-    path = resources.folder("schemas") / f"{name}_v{contract.version}.avsc"
+    path = package_data.folder("schemas") / f"{name}_v{contract.version}.avsc"
     wanted = json.loads(path.read_text(encoding="utf-8")).get("retention", {})
     keep = years.get(contract.layer) if wanted.get("keep_years") else None
     archive = wanted.get("archive_years")
@@ -126,7 +127,7 @@ def _steps(lake: Lake, name: str, today: date, asked: Rule, archive: Lake | None
     if asked.archive_years and archive:
         before = first_kept(today, asked.archive_years)
         aged = [unit for unit in found if unit.newest < before]
-        done = objects.each(archive.root, lambda unit: is_archived(lake, archive, unit), aged)
+        done = object_path.each(archive.root, lambda unit: is_archived(lake, archive, unit), aged)
         old = [unit for unit, archived in zip(aged, done, strict=True) if not archived]
         yield from _step(name, "archive", old, f"before {before}, {_years(asked.archive_years)}", asked)
     if asked.keep_years:

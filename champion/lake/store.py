@@ -18,14 +18,14 @@ from typing import Any
 import polars as pl
 
 from champion import contracts
-from champion.clock import month_end
+from champion.base.clock import month_end
 from champion.contracts import Contract, storage
 from champion.errors import LakeError
-from champion.lake import damage, data, inventory, layout, manifest as manifests, partitions
-from champion.lake.damage import Damage
+from champion.lake import data_file, inventory, layout, manifest as manifests, partitions, verification
 from champion.lake.manifest import Manifest, Part
 from champion.lake.partitions import Partition
 from champion.lake.rows import Rows, only
+from champion.lake.verification import Damage
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Lake:
     def __post_init__(self) -> None:
         """Know the contracts that lie in the lake itself."""
         if self.contracts.is_dir():
-            contracts.also(self.contracts)
+            contracts.add_search_path(self.contracts)
 
     @property
     def contracts(self) -> Path:
@@ -146,7 +146,7 @@ class Lake:
         kept = self._unsealed(contract, before) if before and layout.is_append_only(contract) else ()
         path = folder / layout.part_name(len(kept))
         kept_rows = contract.require_kept(contract.conform(frame, group))
-        rows, size, digest = data.write(path, contract, kept_rows)
+        rows, size, digest = data_file.write_data_file(path, contract, kept_rows)
         part = Part(path.name, rows, size, digest, dict(inputs), since)
         inventory.note(self.root, contract.name)
         manifests.write(folder / layout.SUCCESS, Manifest(contract.label, (*kept, part)))
@@ -277,7 +277,7 @@ class Lake:
 
     def verify(self, name: str) -> list[Damage]:
         """Return everything about a dataset that is not as it was committed; nothing where all is well."""
-        return damage.verify(self.root, name)
+        return verification.verify(self.root, name)
 
     def require_whole(self, start: date, end: date, names: Sequence[str] | None = None) -> None:
         """Do nothing where the sessions from `start` to `end`, of all datasets, are byte for byte as committed.
@@ -285,11 +285,11 @@ class Lake:
         Raises:
             LakeError: they are not; it names the first file, what is wrong with it and what to do.
         """
-        damage.require_whole(self.root, contracts.names() if names is None else names, start, end)
+        verification.verify_checksums(self.root, contracts.names() if names is None else names, start, end)
 
     def strangers(self) -> list[Damage]:
         """Return the files that belong to no dataset there is a contract for."""
-        return damage.strangers(self.root)
+        return verification.unknown_files(self.root)
 
     def scan_partitions(
         self,
@@ -318,7 +318,7 @@ class Lake:
                 continue
             scanned = storage.scan([sealed.path], contract)
             frame = scanned.filter(*only(contract, sealed, {found.session})).collect()
-            rows, size, digest = data.write(found.folder / part.name, contract, contract.conform(frame))
+            rows, size, digest = data_file.write_data_file(found.folder / part.name, contract, contract.conform(frame))
             kept.append(Part(part.name, rows, size, digest, part.inputs, part.known_at))
         return tuple(kept)
 

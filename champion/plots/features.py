@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from champion.drift import MOVED, WATCH
-from champion.indicators import unknown
+from champion.indicators.numeric import unknown
+from champion.modeling.drift import MOVED, WATCH
 from champion.plots import style
 
 _SOURCE = "features"
@@ -94,9 +94,9 @@ def feature_correlation(frame: pl.DataFrame) -> Figure:
 def feature_drift(moved: pl.DataFrame) -> Figure:
     """Return the population stability index of each column, the furthest moved first; of many columns the first 40.
 
-    Columns: column, psi, as `champion.drift.between` gives them; chance, if it is there, is a mark on each bar. Blue is
-    below 0.1, orange from there, vermilion from 0.25: by custom little changed, some, another distribution. The axis
-    ends at 1 at the latest.
+    Columns: column, psi, as `champion.modeling.drift.between` gives them; chance, if it is there, is a mark on each
+    bar. Blue is below 0.1, orange from there, vermilion from 0.25: by custom little changed, some, another
+    distribution. The axis ends at 1 at the latest.
 
     >>> figure = feature_drift(pl.DataFrame({"column": ["sma_5", "rsi_14"], "psi": [0.02, 0.31]}))
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]

@@ -7,7 +7,7 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from champion.counting import quantity
+from champion.base.counting import quantity
 from champion.errors import UsageError
 from champion.plots import style
 

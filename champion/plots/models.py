@@ -7,8 +7,8 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from champion.counting import quantity
-from champion.indicators.variation import varies
+from champion.base.counting import quantity
+from champion.indicators.numeric.variation import varies
 from champion.plots import style
 
 _SOURCE = "out-of-sample scores"

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.typing import RcKeyType
 
-from champion.counting import quantity
+from champion.base.counting import quantity
 from champion.errors import UsageError
 
 P = ParamSpec("P")

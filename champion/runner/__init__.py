@@ -8,19 +8,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from champion import masking
 from champion.errors import NotebookError
-from champion.runner import identity, notebook as notebooks, past, record, surroundings
+from champion.runner import cache_lookup, identity, kernel_env, notebook as notebooks, record
 from champion.runner.outcome import CellError, Execution, Outcome, Verdict, stopped
 from champion.runner.parameters import check, defaults
+from champion.runner.process_control import Terminated, sigterm_as_exception
 from champion.runner.record import repair
-from champion.runner.termination import Terminated, terminable
+from champion.security import redaction
 from champion.tracking import experiments
 
 if TYPE_CHECKING:
     from champion.runner.engine import Job, Progress
     from champion.settings import Settings
-    from champion.tracking.journal import Entry
+    from champion.tracking.run_spool import SpooledRun
 
 __all__ = ["CellError", "Execution", "Outcome", "Terminated", "repair", "run_notebook"]
 
@@ -69,12 +69,12 @@ def run_notebook(  # noqa: PLR0913 - one call is the whole interface
     who = identity.identify(notebook.digest, effective, inputs or {})
     experiment = experiment or experiments.of_notebook(notebook.name)
     repair(settings)
-    reason = "as was asked, whatever was done before" if force else past.UNDECLARED
+    reason = "as was asked, whatever was done before" if force else cache_lookup.UNDECLARED
     if computed := notebook.computed(values):
         reason = reason if force else f"because only a run knows {', '.join(computed)}: its value is computed"
     elif inputs is not None and not force:
-        asked = past.Asked(effective, inputs, surroundings.own_folders(notebook))
-        found = past.weigh(settings, experiment, notebook.name, who, asked, outputs)
+        asked = cache_lookup.Asked(effective, inputs, kernel_env.own_folders(notebook))
+        found = cache_lookup.decide(settings, experiment, notebook.name, who, asked, outputs)
         if found.repeated is not None:
             return record.skipped(settings, found.repeated, found.reason)
         reason = found.reason
@@ -98,7 +98,7 @@ def run_notebook(  # noqa: PLR0913 - one call is the whole interface
 def _supervised(
     settings: Settings,
     notebook: notebooks.Notebook,
-    entry: Entry,
+    entry: SpooledRun,
     values: Mapping[str, Any],
     limits: tuple[int, int | None, int | None],
     on_progress: Progress | None,
@@ -106,7 +106,7 @@ def _supervised(
 ) -> Execution:
     began = time.monotonic()
     try:
-        with terminable():
+        with sigterm_as_exception():
             verdict = _execute(_job(settings, notebook, entry, values, limits, on_progress))
             record.keep_code(settings, notebook, entry)
             written = outputs() if outputs and verdict.outcome is Outcome.SUCCEEDED else None
@@ -127,7 +127,7 @@ def _execute(job: Job) -> Verdict:
 def _job(
     settings: Settings,
     notebook: notebooks.Notebook,
-    entry: Entry,
+    entry: SpooledRun,
     values: Mapping[str, Any],
     limits: tuple[int, int | None, int | None],
     on_progress: Progress | None,
@@ -141,7 +141,7 @@ def _job(
         target=record.executed_path(entry),
         log=record.log_path(entry),
         workdir=record.work_folder(entry),
-        environment=surroundings.of_kernel(
+        environment=kernel_env.of_kernel(
             settings,
             notebook,
             execution=entry.id,
@@ -153,7 +153,7 @@ def _job(
         timeout=limits[1],
         memory=limits[2],
         on_progress=on_progress,
-        secrets=masking.secrets(os.environ, settings),
+        secrets=redaction.secrets(os.environ, settings),
     )
 
 

@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import champion
-from champion import resources
+from champion.base import package_data
+from champion.base.strict_json import parse_json
 from champion.kernel import own_files
 from champion.kernel.code_record import installed_folders
-from champion.masking import is_secret_name
-from champion.parsed import parsed
+from champion.security.redaction import is_secret_name
 
 if TYPE_CHECKING:
     from champion.settings import Settings
@@ -77,7 +77,7 @@ def used(settings: Settings, record: Path, folders: Sequence[Path], sources: str
     A file that has changed since it was used has no digest. None where there is no record.
     """
     try:
-        heard = parsed(dict[str, Any], record.read_bytes())
+        heard = parse_json(dict[str, Any], record.read_bytes())
     except (OSError, ValueError):
         return None
     files, mentioned = {}, _mentions_of_text(sources)
@@ -130,13 +130,13 @@ def to_json(code: Code) -> dict[str, Any]:
 def from_json(content: bytes) -> Code | None:
     """Return the code that `to_json` wrote, None where it is damaged."""
     try:
-        return parsed(Code, content)
+        return parse_json(Code, content)
     except ValueError:
         return None
 
 
 def _label(path: Path, folders: Sequence[Path]) -> str:
-    for name, root in (("champion", _PACKAGE), *((one, resources.folder(one)) for one in ("schemas", "sql"))):
+    for name, root in (("champion", _PACKAGE), *((one, package_data.folder(one)) for one in ("schemas", "sql"))):
         if path.is_relative_to(root):
             return f"{name}/{path.relative_to(root).as_posix()}"
     inside = [folder for folder in folders if path.is_relative_to(folder) and path != folder]
@@ -160,7 +160,7 @@ def _places(label: str, folders: Sequence[Path]) -> Iterator[Path]:
     elif root == "champion":
         yield _PACKAGE / rest
     elif root in {"schemas", "sql"}:
-        yield resources.folder(root) / rest
+        yield package_data.folder(root) / rest
     else:
         yield Path(label)
 

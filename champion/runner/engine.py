@@ -31,13 +31,12 @@ from papermill.engines import NotebookExecutionManager
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from champion import files
+from champion.base import atomic_files
 from champion.kernel.output_limit import MIB, OutputLimit, clean
-from champion.masking import masked
-from champion.runner import guard, notebook as notebooks
-from champion.runner.limited_log import limited_log
-from champion.runner.limits import Limits
+from champion.runner import notebook as notebooks, process_control
+from champion.runner.limits import Limits, limited_log
 from champion.runner.outcome import CellError, Outcome, Verdict, stopped
+from champion.security.redaction import redact
 
 Progress = Callable[[int, int, str], None]
 
@@ -100,7 +99,7 @@ class _Watch(NotebookExecutionManager):  # type: ignore[misc]  # papermill ships
         """Save in one step: whoever is killed while saving leaves the notebook as it was a cell ago."""
         clean = notebooks.masked(self.nb, self._secrets)
         text: str = nbformat.writes(clean)  # type: ignore[no-untyped-call]  # half of nbformat is typed
-        files.write_bytes(Path(self.output_path), text.encode())
+        atomic_files.write_bytes(Path(self.output_path), text.encode())
         self.last_save_time = self.now()
 
     def cell_start(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
@@ -133,7 +132,7 @@ class _ThisPython(KernelSpecManager):
     """The kernel is the interpreter that runs Champion, with the packages Champion was tested with."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        launcher = ["-m", "champion.startup", "champion.kernel", "-f", "{connection_file}"]
+        launcher = ["-m", "champion.base.gc_tuning", "champion.kernel", "-f", "{connection_file}"]
         command = [sys.executable, "-Xfrozen_modules=off", *launcher]
         return KernelSpec(argv=command, name=kernel_name, display_name="Champion", language="python")
 
@@ -145,7 +144,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
     output_limit: OutputLimit
     process: subprocess.Popen[bytes] | None = None
     limits: Limits | None = None
-    guard: guard.Guard | None = None
+    guard: process_control.Guard | None = None
     # All that a notebook hands over is on disk by then; a polite end costs a second of tearing libraries down, or the
     # grace period of two and a half.
     shutdown_kernel = "immediate"
@@ -162,7 +161,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
     def start_new_kernel(self, **kwargs: Any) -> None:
         super().start_new_kernel(**kwargs)
         self.process = process = self.km.provisioner.process
-        self.guard = guard.Guard(process)
+        self.guard = process_control.Guard(process)
         self.limits = Limits(process, self.job.memory, self.job.timeout)
 
     def end(self) -> None:
@@ -171,7 +170,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
             self.limits.end()
         if self.guard:
             self.guard.end()
-        guard.kill_marked(self.job.execution)
+        process_control.kill_marked(self.job.execution)
 
 
 def _supervise(job: Job, watch: _Watch) -> Verdict:
@@ -215,7 +214,7 @@ def _outcome(client: _Client, job: Job, watch: _Watch, log: int) -> tuple[Outcom
 def _failure(cell: int | None, raised: Any, secrets: Sequence[str]) -> tuple[Outcome, CellError]:
     out_of_memory = raised.ename.endswith("MemoryError")  # numpy's has a name of its own
     said = clean([raised.ename, raised.evalue, _COLOURS.sub("", raised.traceback)])
-    error = CellError(cell, *(masked(text, secrets) for text in said))
+    error = CellError(cell, *(redact(text, secrets) for text in said))
     return Outcome.OUT_OF_MEMORY if out_of_memory else Outcome.FAILED, error
 
 

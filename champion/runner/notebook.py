@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from champion import files, masking, resources
+from champion.base import atomic_files, package_data
+from champion.base.strict_json import is_unicode
 from champion.errors import NotebookError
-from champion.parsed import is_unicode
 from champion.runner import parameters
 from champion.runner.outcome import Outcome, Verdict
+from champion.security import redaction
 
 _PARAMETERS = "parameters"
 _PYTHON = ("python", "ipython")
@@ -41,7 +42,7 @@ class Notebook:
     @property
     def beside(self) -> Path | None:
         """The folder whose modules it may import: its own; None for a notebook that travels with Champion."""
-        return None if self.path.is_relative_to(resources.folder("notebooks").absolute()) else self.path.parent
+        return None if self.path.is_relative_to(package_data.folder("notebooks").absolute()) else self.path.parent
 
     def computed(self, given: Mapping[str, Any]) -> list[str]:
         """Return what only a run can tell: parameters with a computed default and no given value, and the like."""
@@ -58,7 +59,7 @@ def find(name_or_path: str | Path) -> Notebook:
         NotebookError: there is none, it is not a notebook, not one of Python, or its text or path is not UTF-8.
         ParameterError: its parameters cell is wrong.
     """
-    folder = resources.folder("notebooks")
+    folder = package_data.folder("notebooks")
     path = Path(name_or_path)
     if path.suffix != ".ipynb":
         path = folder / f"{name_or_path}.ipynb"
@@ -130,7 +131,7 @@ def _is_file(path: Path) -> bool:
 
 def names() -> list[str]:
     """Return the names of the notebooks that travel with Champion."""
-    folder = resources.folder("notebooks")
+    folder = package_data.folder("notebooks")
     found = folder.rglob("*.ipynb") if folder.is_dir() else []
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in found if path.name[0] != ".")
 
@@ -162,7 +163,7 @@ def stamp(path: Path, run_id: str, verdict: Verdict) -> list[dict[str, Any]]:
     papermill["exception"] = None if verdict.outcome is Outcome.SUCCEEDED else True
     for number, cell in enumerate(content["cells"], start=1):
         _correct(cell["metadata"].setdefault("papermill", {}), is_stopped=error is not None and number == error.cell)
-    files.write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+    atomic_files.write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
     return _summary(content["cells"])
 
 
@@ -193,7 +194,7 @@ def masked(book: Any, secrets: Sequence[str]) -> Any:
     clean["cells"] = [copy.copy(cell) for cell in book["cells"]]
     for cell in clean["cells"]:
         for name in _WRITTEN & cell.keys():
-            cell[name] = masking.masked_values(cell[name], secrets)
+            cell[name] = redaction.redact_values(cell[name], secrets)
         if "outputs" in cell:
             cell["outputs"] = [_masked_output(output, secrets) for output in cell["outputs"]]
     return clean
@@ -202,7 +203,7 @@ def masked(book: Any, secrets: Sequence[str]) -> Any:
 def _masked_output(output: Any, secrets: Sequence[str]) -> Any:
     clean = copy.copy(output)
     for name in _WRITTEN & clean.keys():
-        clean[name] = type(clean[name])(masking.masked_values(clean[name], secrets))
+        clean[name] = type(clean[name])(redaction.redact_values(clean[name], secrets))
     return clean
 
 

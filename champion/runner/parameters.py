@@ -18,10 +18,10 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+from champion.base.strict_json import is_unicode
 from champion.errors import ParameterError
-from champion.masking import is_secret_name
-from champion.parsed import is_unicode
 from champion.runner import constants
+from champion.security.redaction import is_secret_name
 
 _SHOWN = 100  # characters of a text that is refused
 _CREDENTIALS = re.compile(r"://[^/@\s:]*:[^/@\s]+@")

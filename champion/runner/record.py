@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from champion import files, masking, report
-from champion.runner import code_identity, guard, identity as identities, notebook as notebooks, surroundings
-from champion.runner.outcome import CellError, Execution, Outcome, Verdict
-from champion.runner.past import (
+from champion import report
+from champion.base import atomic_files
+from champion.runner import code_identity, identity as identities, kernel_env, notebook as notebooks, process_control
+from champion.runner.cache_lookup import (
     CODE,
     CODE_VERSION,
     ENVIRONMENT,
@@ -28,8 +28,10 @@ from champion.runner.past import (
     PUBLISHED,
     short,
 )
-from champion.tracking import journal, runs
-from champion.tracking.journal import End, Entry
+from champion.runner.outcome import CellError, Execution, Outcome, Verdict
+from champion.security import redaction
+from champion.tracking import run_spool, runs
+from champion.tracking.run_spool import End, SpooledRun
 
 if TYPE_CHECKING:
     from champion.runner.identity import Identity
@@ -52,7 +54,7 @@ def open_execution(
     inputs: Mapping[str, str],
     tags: Mapping[str, str],
     parent: str | None,
-) -> Entry:
+) -> SpooledRun:
     """Return the entry of a run, its folders ready."""
     own = {
         NOTEBOOK: notebook.name,
@@ -67,7 +69,7 @@ def open_execution(
         "mlflow.source.type": "NOTEBOOK",
         "mlflow.source.name": notebook.path.name,
     }
-    entry = journal.begin(
+    entry = run_spool.begin(
         settings,
         experiment,
         notebook.name,
@@ -84,10 +86,10 @@ def open_execution(
     return entry
 
 
-def keep_code(settings: Settings, notebook: Notebook, entry: Entry) -> None:
+def keep_code(settings: Settings, notebook: Notebook, entry: SpooledRun) -> None:
     """Keep with a run which code its kernel used; without that the run is repeated when it is asked for again."""
-    folders = surroundings.own_folders(notebook)
-    used = code_identity.used(settings, surroundings.code_record(private_folder(entry)), folders, notebook.sources)
+    folders = kernel_env.own_folders(notebook)
+    used = code_identity.used(settings, kernel_env.code_record(private_folder(entry)), folders, notebook.sources)
     with suppress(OSError):  # on a full disk, closing the run says so
         if used is not None:
             _write_json(entry.artifacts / code_identity.ARTIFACT, code_identity.to_json(used))
@@ -95,7 +97,7 @@ def keep_code(settings: Settings, notebook: Notebook, entry: Entry) -> None:
 
 def close_execution(
     settings: Settings,
-    entry: Entry,
+    entry: SpooledRun,
     verdict: Verdict,
     outputs: Mapping[str, str] | None = None,
     ended: datetime | None = None,
@@ -111,7 +113,7 @@ def close_execution(
         verdict = Verdict(Outcome.FAILED, verdict.seconds, said)
     complete = not isinstance(fault, OSError)  # on a full disk, the next command finds room or gives up
     how = _end(entry, verdict, result, written, cells, complete=complete, ended=ended)
-    run_id = journal.end(settings, entry, how, deliver_now=complete)
+    run_id = run_spool.end(settings, entry, how, deliver_now=complete)
     return execution_of(runs.get(settings, run_id) if run_id else entry, verdict, result)
 
 
@@ -121,14 +123,14 @@ def repair(settings: Settings) -> list[str]:
     A run whose supervisor was killed is closed as killed, with what it had saved, at the time it last showed life, and
     what its kernel left is ended. Runs that ended while MLflow did not answer are delivered.
     """
-    waiting = [entry for entry in journal.entries(settings) if journal.ended(entry) or journal.abandoned(entry)]
-    with files.Lock(settings.home / "repair.lock", timeout=_PATIENCE) if waiting else nullcontext():
+    waiting = [entry for entry in run_spool.entries(settings) if run_spool.ended(entry) or run_spool.abandoned(entry)]
+    with atomic_files.Lock(settings.home / "repair.lock", timeout=_PATIENCE) if waiting else nullcontext():
         for entry in waiting:  # several notebooks may start at once
-            if journal.abandoned(entry):
+            if run_spool.abandoned(entry):
                 _close_abandoned(settings, entry)
-            elif (how := journal.ended(entry)) and not how.note.get("complete", True):
+            elif (how := run_spool.ended(entry)) and not how.note.get("complete", True):
                 _complete(settings, entry, how)
-    delivered = journal.deliver(settings) if waiting else []
+    delivered = run_spool.deliver(settings) if waiting else []
     return delivered + _close_orphans(settings)
 
 
@@ -139,17 +141,17 @@ def skipped(settings: Settings, run: runs.Run, reason: str) -> Execution:
     return replace(found, reason=reason)
 
 
-def execution_of(kept: Entry | runs.Run, verdict: Verdict, result: Mapping[str, Any]) -> Execution:
+def execution_of(kept: SpooledRun | runs.Run, verdict: Verdict, result: Mapping[str, Any]) -> Execution:
     """Return a run as its caller sees it, from MLflow or, where that does not answer, from the journal."""
     name, file = kept.tags[NOTEBOOK], file_of(kept.tags)
     saved, page = (
         str(_notebook_folder(kept) / f"{file}{suffix}")
-        if isinstance(kept, Entry)
+        if isinstance(kept, SpooledRun)
         else runs.location(kept, f"notebook/{file}{suffix}")
         for suffix in (".ipynb", ".html")
     )
     return Execution(
-        run_id=kept.known_as if isinstance(kept, Entry) else kept.run_id,
+        run_id=kept.known_as if isinstance(kept, SpooledRun) else kept.run_id,
         outcome=verdict.outcome,
         notebook=name,
         execution_key=kept.tags[KEY],
@@ -162,20 +164,20 @@ def execution_of(kept: Entry | runs.Run, verdict: Verdict, result: Mapping[str, 
     )
 
 
-def _mask(settings: Settings, entry: Entry) -> None:
+def _mask(settings: Settings, entry: SpooledRun) -> None:
     """Have what the kernel wrote by itself hold no secret; what it said in cells was masked as it was saved."""
-    known = masking.secrets(os.environ, settings)
+    known = redaction.secrets(os.environ, settings)
     with suppress(OSError):  # a full disk is told of when the record is written
-        masking.mask_file(log_path(entry), known)
+        redaction.redact_file(log_path(entry), known)
         result = result_folder(entry) / report.RESULT
         if result.exists():
             published = json.loads(result.read_text(encoding="utf-8"))
-            if (clean := masking.masked_values(published, known)) != published:
-                files.write_bytes(result, json.dumps(clean, indent=1, sort_keys=True).encode())
+            if (clean := redaction.redact_values(published, known)) != published:
+                atomic_files.write_bytes(result, json.dumps(clean, indent=1, sort_keys=True).encode())
 
 
 def _finished(
-    entry: Entry, verdict: Verdict, outputs: Mapping[str, str] | None
+    entry: SpooledRun, verdict: Verdict, outputs: Mapping[str, str] | None
 ) -> tuple[dict[str, Any], dict[str, str], dict[str, float], Exception | None]:
     """Return what was published, what was written, the seconds of each cell, and what went wrong with the record."""
     result: dict[str, Any] = {}
@@ -189,15 +191,15 @@ def _finished(
     return result, written, cells, None
 
 
-def _write_record(entry: Entry, verdict: Verdict, written: Mapping[str, str]) -> dict[str, float]:
+def _write_record(entry: SpooledRun, verdict: Verdict, written: Mapping[str, str]) -> dict[str, float]:
     cells: list[dict[str, Any]] = []
     path = executed_path(entry)
     if path.exists():
-        from champion.runner import page  # noqa: PLC0415 - nbconvert takes a second to import
+        from champion.runner import html_report  # noqa: PLC0415 - nbconvert takes a second to import
 
         cells = notebooks.stamp(path, entry.known_as, verdict)
         _write_json(entry.artifacts / "cells.json", cells)
-        text = page.render(path, entry.known_as, verdict, entry.parameters, entry.tags.get(REASON, ""))
+        text = html_report.render(path, entry.known_as, verdict, entry.parameters, entry.tags.get(REASON, ""))
         path.with_suffix(".html").write_text(text, encoding="utf-8")
     if verdict.error and verdict.error.traceback:
         (entry.artifacts / "error.txt").write_text(verdict.error.traceback + "\n", encoding="utf-8")
@@ -207,7 +209,7 @@ def _write_record(entry: Entry, verdict: Verdict, written: Mapping[str, str]) ->
 
 
 def _end(
-    entry: Entry,
+    entry: SpooledRun,
     verdict: Verdict,
     result: Mapping[str, Any],
     written: Mapping[str, str],
@@ -230,53 +232,53 @@ def _end(
     )
 
 
-def _published_digest(entry: Entry) -> str:
+def _published_digest(entry: SpooledRun) -> str:
     """Return the SHA-256 of what the notebook published, as it is recorded; a constant where it published nothing."""
     path = result_folder(entry) / report.RESULT
-    return files.sha256(path) if path.is_file() else NOTHING_PUBLISHED
+    return atomic_files.sha256(path) if path.is_file() else NOTHING_PUBLISHED
 
 
-def _code_tag(entry: Entry) -> dict[str, str]:
+def _code_tag(entry: SpooledRun) -> dict[str, str]:
     path = entry.artifacts / code_identity.ARTIFACT
     code = code_identity.from_json(path.read_bytes()) if path.is_file() else None
     return {CODE: code.digest} if code is not None else {}
 
 
-def _close_abandoned(settings: Settings, entry: Entry) -> None:
+def _close_abandoned(settings: Settings, entry: SpooledRun) -> None:
     last = max(path.stat().st_mtime for path in [entry.folder, *entry.artifacts.rglob("*")])
     ended = datetime.fromtimestamp(last, UTC)
     outcome = _outcome_of_abandoned(settings, entry)
     if NOTEBOOK not in entry.tags:
-        journal.end(settings, entry, End(outcome.value, at=ended.isoformat()), deliver_now=False)
+        run_spool.end(settings, entry, End(outcome.value, at=ended.isoformat()), deliver_now=False)
         return
-    guard.kill_marked(entry.id)
+    process_control.kill_marked(entry.id)
     seconds = max(0.0, (ended - datetime.fromisoformat(entry.started)).total_seconds())
     said = CellError(_cell_at_work(executed_path(entry)), "SupervisorKilled", "what ran the notebook was killed")
     verdict = Verdict(outcome, seconds, said)
     _mask(settings, entry)
     result, written, cells, _ = _finished(entry, verdict, None)
     how = _end(entry, verdict, result, written, cells, complete=True, ended=ended)
-    journal.end(settings, entry, how, deliver_now=False)
+    run_spool.end(settings, entry, how, deliver_now=False)
 
 
-def _outcome_of_abandoned(settings: Settings, entry: Entry) -> Outcome:
+def _outcome_of_abandoned(settings: Settings, entry: SpooledRun) -> Outcome:
     """Return what somebody else has said of the run meanwhile, as the scheduler that cancelled it; else, killed."""
-    run = runs.get(settings, entry.run_id) if entry.run_id and journal.answers(settings) else None
+    run = runs.get(settings, entry.run_id) if entry.run_id and run_spool.answers(settings) else None
     return Outcome(run.outcome) if run is not None and run.outcome else Outcome.KILLED
 
 
-def _complete(settings: Settings, entry: Entry, how: End) -> None:
+def _complete(settings: Settings, entry: SpooledRun, how: End) -> None:
     """Write what a full disk kept from being written; there is no third attempt."""
     error = how.note["error"]
     verdict = Verdict(Outcome(how.outcome), how.metrics["run_seconds"], CellError(**error) if error else None)
     _, _, cells, _ = _finished(entry, verdict, how.outputs)
     again = replace(how, series={"cell_seconds": cells}, note={**how.note, "complete": True})
-    journal.end(settings, entry, again, deliver_now=False)
+    run_spool.end(settings, entry, again, deliver_now=False)
 
 
 def _close_orphans(settings: Settings) -> list[str]:
     """Close the runs that MLflow calls running although their process is gone and no entry tells more of them."""
-    if not journal.answers(settings):
+    if not run_spool.answers(settings):
         return []
     mine = [run for run in runs.orphans(settings) if run.tags.get(runs.HOME) in {None, str(settings.home)}]
     lost = [run for run in mine if not (settings.runs / run.tags.get(runs.ENTRY, "none")).exists()]
@@ -294,7 +296,7 @@ def _cell_at_work(path: Path) -> int | None:
     return next(at_work, None)
 
 
-def executed_path(entry: Entry) -> Path:
+def executed_path(entry: SpooledRun) -> Path:
     """Return where the notebook is saved while it runs."""
     return _notebook_folder(entry) / f"{file_of(entry.tags)}.ipynb"
 
@@ -304,27 +306,27 @@ def file_of(tags: Mapping[str, str]) -> str:
     return tags.get(FILE, tags[NOTEBOOK])
 
 
-def log_path(entry: Entry) -> Path:
+def log_path(entry: SpooledRun) -> Path:
     """Return where the kernel's own standard output and error go."""
     return entry.artifacts / "kernel.log"
 
 
-def work_folder(entry: Entry) -> Path:
+def work_folder(entry: SpooledRun) -> Path:
     """Return the kernel's working directory: empty, its own, and gone afterwards."""
     return entry.folder / "work"
 
 
-def private_folder(entry: Entry) -> Path:
+def private_folder(entry: SpooledRun) -> Path:
     """Return the kernel's folder for IPython and Jupyter: empty, its own, and gone afterwards."""
     return entry.folder / "private"
 
 
-def result_folder(entry: Entry) -> Path:
+def result_folder(entry: SpooledRun) -> Path:
     """Return where the notebook publishes."""
     return entry.artifacts / "result"
 
 
-def _notebook_folder(entry: Entry) -> Path:
+def _notebook_folder(entry: SpooledRun) -> Path:
     return entry.artifacts / "notebook"
 
 

@@ -16,8 +16,8 @@ from base64 import urlsafe_b64encode
 from contextlib import closing
 from pathlib import Path
 
+from champion.base.atomic_files import write_private
 from champion.errors import ServiceError
-from champion.files import write_private
 from champion.settings import Settings
 
 VARIABLE = "PREFECT_SERVER_ENCRYPTION_KEY"

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from champion import isolation
+from champion.base import isolation
 from champion.settings import Settings
 from champion.tracking import store
 

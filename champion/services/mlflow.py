@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit, urlunsplit
 
-from champion import file_modes, isolation, logins
-from champion.services import local, mlflow_server
-from champion.services.local import Server
+from champion.base import file_modes, isolation
+from champion.security import prefect_login
+from champion.services import managed_process, mlflow_server
+from champion.services.managed_process import Server
 from champion.settings import Settings
 from champion.tracking import store
 
@@ -36,10 +37,10 @@ def address(settings: Settings) -> str | None:
     if not is_local(settings):
         parts = urlsplit(settings.tracking)
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
-    server = local.recorded(settings, NAME)
+    server = managed_process.recorded(settings, NAME)
     if server is not None and server.alive:
         return server.url
-    return f"http://{local.HOST}:{settings.mlflow_port}" if settings.mlflow_port else None
+    return f"http://{managed_process.HOST}:{settings.mlflow_port}" if settings.mlflow_port else None
 
 
 def begin(settings: Settings) -> Server:
@@ -53,18 +54,18 @@ def begin(settings: Settings) -> Server:
     """
     file_modes.private_folder(settings.home / "mlflow")
     store.prepare(settings)
-    logins.made_for_mlflow(settings)
-    port = local.port(settings.mlflow_port, "CHAMPION_MLFLOW_PORT")
+    prefect_login.made_for_mlflow(settings)
+    port = managed_process.port(settings.mlflow_port, "CHAMPION_MLFLOW_PORT")
     variables = {**os.environ, **settings.environment(), **_VARIABLES, mlflow_server.PORT: str(port)}
-    return local.start(settings, NAME, isolation.command(mlflow_server.__name__), variables, port)
+    return managed_process.start(settings, NAME, isolation.command(mlflow_server.__name__), variables, port)
 
 
 def login_hint(settings: Settings) -> str:
     """Return a sentence about the login of the pages; the login itself belongs into no output."""
-    place = logins.mlflow_path(settings).relative_to(settings.home)
+    place = prefect_login.mlflow_path(settings).relative_to(settings.home)
     return f"MLflow's page asks once for user and password: {place} holds them as user:password"
 
 
 def healthy(server: Server) -> bool:
     """Tell whether it answers."""
-    return local.answers(f"{server.url}/health")
+    return managed_process.answers(f"{server.url}/health")

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from champion import logins
+from champion.security import prefect_login
 from champion.services.artifact_locations import Locations
 from champion.settings import Settings, read
 
@@ -93,7 +93,7 @@ def application(settings: Settings) -> App:
     from champion.services import confined  # noqa: PLC0415
 
     confined.install(locations)
-    return Door(app, logins.made_for_mlflow(settings))
+    return Door(app, prefect_login.made_for_mlflow(settings))
 
 
 def main() -> None:

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import httpx
 
-from champion import isolation, logins, prefect_sources
+from champion.base import isolation, prefect_sources
+from champion.base.atomic_files import Lock
+from champion.base.file_modes import PRIVATE_FILE, private_folder
 from champion.errors import ServiceError
-from champion.file_modes import PRIVATE_FILE, private_folder
-from champion.files import Lock
-from champion.services import encryption, local
-from champion.services.local import Server
+from champion.security import prefect_login
+from champion.services import encryption, managed_process
+from champion.services.managed_process import Server
 from champion.settings import Settings
 
 NAME = "prefect"
@@ -44,7 +45,7 @@ def environment(settings: Settings, api: str) -> dict[str, str]:
         "PREFECT_HOME": str(settings.prefect_home),
         **_pinned(settings),
         "PREFECT_API_URL": api,
-        **({logins.CLIENT: login} if (login := logins.known(settings)) else {}),
+        **({prefect_login.CLIENT: login} if (login := prefect_login.current_login(settings)) else {}),
     }
 
 
@@ -64,19 +65,19 @@ def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> 
     if settings.prefect_api_url:
         if not _healthy(settings.prefect_api_url):
             raise ServiceError(f"no Prefect server answers at {settings.prefect_api_url} (CHAMPION_PREFECT_API_URL)")
-        if logins.pair(settings) and not _lets_in(settings, settings.prefect_api_url):
-            ours = logins.place(settings) or logins.CLIENT
+        if prefect_login.pair(settings) and not _lets_in(settings, settings.prefect_api_url):
+            ours = prefect_login.place(settings) or prefect_login.CLIENT
             raise ServiceError(f"the Prefect server at {settings.prefect_api_url} wants another login than {ours} says")
         return settings.prefect_api_url
     private_folder(settings.prefect_home)
-    with Lock(settings.prefect_home / "server.lock", timeout=local.START_SECONDS * 2, mode=PRIVATE_FILE):
+    with Lock(settings.prefect_home / "server.lock", timeout=managed_process.START_SECONDS * 2, mode=PRIVATE_FILE):
         server = _found(settings)
         if server is None:
             stop(settings)  # one that is alive but does not answer would fight the new one for its database
             note("starting the workspace's Prefect server")
             return _start(settings).api
         if not _lets_in(settings, server.api):  # all that speaks to it would fail, each in words of its own
-            ours = logins.place(settings) or "the workspace, where none is kept any more"
+            ours = prefect_login.place(settings) or "the workspace, where none is kept any more"
             raise ServiceError(
                 f"the Prefect server at {server.api} was started with another login than that of {ours}: "
                 "`champion stop`, and run this again"
@@ -86,18 +87,18 @@ def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> 
 
 def running(settings: Settings) -> Server | None:
     """Return the workspace's server if it is alive and answers."""
-    server = local.recorded(settings, NAME)
+    server = managed_process.recorded(settings, NAME)
     return server if server and server.alive and _healthy(server.api) and server.listens else None
 
 
 def stop(settings: Settings) -> bool:
     """Stop the workspace's server with all it started; return False where none was running."""
-    return local.stop(settings, NAME)
+    return managed_process.stop(settings, NAME)
 
 
 def _found(settings: Settings) -> Server | None:
     """Return the server that runs, None where there is none, or the folder it works in was moved away."""
-    recorded = local.recorded(settings, NAME)
+    recorded = managed_process.recorded(settings, NAME)
     if recorded is not None and recorded.home not in {"", str(settings.home)}:
         return None
     return running(settings) or _patiently(settings)
@@ -106,7 +107,7 @@ def _found(settings: Settings) -> Server | None:
 def _patiently(settings: Settings) -> Server | None:
     """Return the recorded server once it answers: on a busy machine a living one may take its time."""
     deadline = time.monotonic() + _BUSY_SECONDS
-    while (server := local.recorded(settings, NAME)) and server.alive and time.monotonic() < deadline:
+    while (server := managed_process.recorded(settings, NAME)) and server.alive and time.monotonic() < deadline:
         if _healthy(server.api) and server.listens:
             return server
         time.sleep(0.5)
@@ -117,7 +118,10 @@ def _lets_in(settings: Settings, api: str) -> bool:
     """Tell whether a server takes our login; one of an older version asks for none and lets everybody in."""
     try:
         answer = httpx.get(
-            f"{api}/admin/version", auth=logins.pair(settings), timeout=_BUSY_SECONDS, trust_env=not local.is_local(api)
+            f"{api}/admin/version",
+            auth=prefect_login.pair(settings),
+            timeout=_BUSY_SECONDS,
+            trust_env=not managed_process.is_local(api),
         )
     except httpx.HTTPError:
         return True  # it answered just now: whatever is the matter, it is not the login
@@ -125,15 +129,17 @@ def _lets_in(settings: Settings, api: str) -> bool:
 
 
 def _start(settings: Settings) -> Server:
-    port = local.port(settings.prefect_port, "CHAMPION_PREFECT_PORT")
-    api = f"http://{local.HOST}:{port}/api"
-    login = {"PREFECT_SERVER_API_AUTH_STRING": logins.made(settings)}  # first, so that its own requests know it
+    port = managed_process.port(settings.prefect_port, "CHAMPION_PREFECT_PORT")
+    api = f"http://{managed_process.HOST}:{port}/api"
+    login = {
+        "PREFECT_SERVER_API_AUTH_STRING": prefect_login.ensure_login(settings)
+    }  # first, so that its own requests know it
     variables = {**os.environ, **environment(settings, api), **_database(settings), **_retention(settings), **login}
     variables |= {"PREFECT_UI_API_URL": api, **encryption.environment(settings)}
-    served = ("server", "start", "--host", local.HOST, "--port", str(port))
+    served = ("server", "start", "--host", managed_process.HOST, "--port", str(port))
     command = isolation.command("champion.services.prefect_server", *served)
-    server = local.start(settings, NAME, command, variables, port)
-    local.wait(settings, NAME, server, lambda: _healthy(server.api))
+    server = managed_process.start(settings, NAME, command, variables, port)
+    managed_process.wait(settings, NAME, server, lambda: _healthy(server.api))
     return server
 
 
@@ -165,4 +171,4 @@ def _database(settings: Settings) -> dict[str, str]:
 
 
 def _healthy(api: str) -> bool:
-    return local.answers(f"{api}/health")
+    return managed_process.answers(f"{api}/health")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from champion.startup import unhurried
+from champion.base.gc_tuning import relax_gc
 
 
 def make_durable() -> None:
@@ -32,7 +32,7 @@ def make_durable() -> None:
 
 def main() -> None:
     """Run `prefect` with the arguments of this process."""
-    unhurried()
+    relax_gc()
     make_durable()
     from prefect.cli import app  # noqa: PLC0415
 

@@ -6,9 +6,10 @@ import os
 
 import httpx
 
-from champion import isolation, logins
-from champion.services import local, prefect
-from champion.services.local import Server
+from champion.base import isolation
+from champion.security import prefect_login
+from champion.services import managed_process, prefect
+from champion.services.managed_process import Server
 from champion.settings import Settings
 
 NAME = "worker"
@@ -19,7 +20,7 @@ def begin(settings: Settings, api: str) -> Server:
     command = isolation.command("prefect", "worker", "start", "--type", "process")
     command += ["--pool", settings.work_pool, "--name", _name(settings), "--install-policy", "never"]
     variables = {**os.environ, **prefect.environment(settings, api), "CHAMPION_HOME": str(settings.home)}
-    return local.start(settings, NAME, command, variables)
+    return managed_process.start(settings, NAME, command, variables)
 
 
 def online(settings: Settings, api: str) -> bool:
@@ -30,8 +31,8 @@ def online(settings: Settings, api: str) -> bool:
             f"{api}/work_pools/{settings.work_pool}/workers/filter",
             json=filters,
             timeout=5,
-            auth=logins.pair(settings),
-            trust_env=not local.is_local(api),
+            auth=prefect_login.pair(settings),
+            trust_env=not managed_process.is_local(api),
         )
         return heard.is_success and any(worker["name"] == _name(settings) for worker in heard.json())
     except httpx.HTTPError:

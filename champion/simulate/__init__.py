@@ -12,7 +12,7 @@
 - the symbol master, the symbol changes, and the corporate actions in the exchange's spellings, a few of them twice.
 
 `SimulatedArchive.actions` and `.changes` are the truth behind the lists. Twelve instruments hold the common events,
-twenty over ten months one of each (see `champion.simulate.events` and `champion.simulate.rarities`).
+twenty over ten months one of each (see `champion.simulate.events` and `champion.simulate.edge_cases`).
 
 The planted relationship: each equity's own return (beyond market and sector) is expected to give back, session by
 session, `0.09 * signal` of its sum over the last five sessions. Past five-session returns, RSI, the distance to a short

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from champion.simulate import rarities
+from champion.simulate import edge_cases
 from champion.simulate.actions import Action, Kind, capital
 from champion.simulate.changes import Change, reissued, renamed
 
@@ -82,7 +82,7 @@ def plan(universe: tuple[Instrument, ...], sessions: tuple[date, ...], seed: int
                     changes.append(reissued(instrument, position, sessions[effective]))
     adjusted = {action.position for action in actions}
     free = [position for position in pool if position not in chosen] if len(sessions) >= SHORTEST else []
-    rare_actions, rare_changes = rarities.plan(universe, sessions, free, seed, taken)
+    rare_actions, rare_changes = edge_cases.plan(universe, sessions, free, seed, taken)
     changes += [change for change in rare_changes if corporate_actions or change.attribute != "isin"]
     if corporate_actions:
         actions += rare_actions

@@ -11,7 +11,7 @@ from datetime import date, datetime
 
 import polars as pl
 
-from champion.counting import quantity
+from champion.base.counting import quantity
 from champion.errors import FormatError
 from champion.sources import container
 from champion.sources.headers import difference

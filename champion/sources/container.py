@@ -12,7 +12,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 import polars as pl
 
-from champion.counting import quantity
+from champion.base.counting import quantity
 from champion.errors import FormatError
 
 _MAX_TEXT = 64 * 1024 * 1024  # the largest real file has 0.5 MB

@@ -22,9 +22,9 @@ from pathlib import Path
 
 import polars as pl
 
-from champion.counting import quantity
+from champion.base.atomic_files import write_bytes
+from champion.base.counting import quantity
 from champion.errors import FormatError, UsageError
-from champion.files import write_bytes
 
 HEADER = ("instrument", "ex_date", "factor", "reason", "who")
 PATH = "corporates/decisions.csv"

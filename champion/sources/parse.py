@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from champion.counting import quantity
+from champion.base.counting import quantity
 from champion.errors import FormatError, WrongSession
-from champion.sources import container, full, legacy, udiff
+from champion.sources import container, full_bhavcopy, legacy, udiff
 from champion.sources.headers import difference
 from champion.sources.table import Format, Published
 
-BHAVCOPIES = (udiff.FORMAT, legacy.FORMAT, full.BARS)
+BHAVCOPIES = (udiff.FORMAT, legacy.FORMAT, full_bhavcopy.BARS)
 _SHOWN = 120
 
 

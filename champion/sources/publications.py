@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
-from champion.sources import full, indices
+from champion.sources import full_bhavcopy, indices
 from champion.sources.parse import parse, read
 from champion.sources.table import Published
 
@@ -71,6 +71,8 @@ def bse_bhavcopy_paths(session: date) -> list[str]:
 
 _FULL_REPORT = "sec_bhavdata_full_"  # what the archive answers holidays and Sundays with
 BHAVCOPY = Publication("bhavcopy", bhavcopy_paths, partial(parse, exchange="NSE"), answers_stale=_FULL_REPORT)
-DELIVERY = Publication("delivery", delivery_paths, partial(read, formats=(full.FORMAT,)), answers_stale=_FULL_REPORT)
+DELIVERY = Publication(
+    "delivery", delivery_paths, partial(read, formats=(full_bhavcopy.FORMAT,)), answers_stale=_FULL_REPORT
+)
 INDEX_CLOSES = Publication("index closes", index_paths, partial(read, formats=(indices.FORMAT,)))
 BSE_BHAVCOPY = Publication("BSE bhavcopy", bse_bhavcopy_paths, partial(parse, exchange="BSE"), exchange="BSE")

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from champion import homes
+from champion.base import workspace_homes
+from champion.base.strict_json import parse_json
 from champion.errors import ModelError, ServiceError
-from champion.parsed import parsed
-from champion.tracking import reach, registry, relocation, store
+from champion.tracking import connectivity, registry, relocation, store
 
 if TYPE_CHECKING:
     from champion.settings import Settings
@@ -52,7 +52,7 @@ def read(settings: Settings) -> Anchor | None:
     if found is None:
         return None
     try:
-        return parsed(Anchor, found)
+        return parse_json(Anchor, found)
     except ValueError as error:
         raise ModelError(
             f"tag {_name(settings)} of {registry.MODEL} is damaged ({error}): restore MLflow's store from a backup, or "
@@ -83,7 +83,7 @@ def _tag(settings: Settings) -> str | None:
     if _is_sqlite(settings):
         names = (name, *(_of_home(one) for one in _left(settings)))
         return next((value for one in names if (value := _asked(settings, _TAGS, one)) is not None), None)
-    reach.require(settings)
+    connectivity.require(settings)
     found = store.prepare(settings).search_registered_models(f"name='{registry.MODEL}'")
     return next((one.tags[name] for one in found if name in one.tags), None)
 
@@ -103,7 +103,7 @@ def _left(settings: Settings) -> list[str]:
     """Return the folders that this workspace was moved away from, the last first; a copy has left none."""
     if is_required(settings):
         return []
-    return [one for one in reversed(homes.former(settings.home)) if not Path(one).exists()]
+    return [one for one in reversed(workspace_homes.former(settings.home)) if not Path(one).exists()]
 
 
 def _is_sqlite(settings: Settings) -> bool:

@@ -23,8 +23,8 @@ from champion.errors import ModelError
 
 _SCHEMA = "schema.json"
 _CALLED = frozenset({"TypeNode", "FunctionNode", "MethodNode", "PartialNode", "OperatorFuncNode"})
-_OWN = "champion.estimators"
-_LIBRARIES = ("sklearn", "numpy", "scipy", _OWN)
+_OWN = ("champion.modeling.estimators", "champion.estimators")  # the second in models of Champion 0.2 and earlier
+_LIBRARIES = ("sklearn", "numpy", "scipy", *_OWN)
 _PARTS = frozenset(  # what fitted estimators keep beside numbers
     {
         "numpy.dtype",
@@ -99,7 +99,7 @@ def _is_admitted(name: str, packages: tuple[str, ...]) -> bool:
     module, _, attribute = name.rpartition(".")
     if name in _PARTS or module in _PART_MODULES:
         return _defined(module, attribute) is not None
-    if any(name.startswith(f"{package}.") for package in (_OWN, *packages)):
+    if any(name.startswith(f"{package}.") for package in (*_OWN, *packages)):
         return _defined(module, attribute) is not None
     if not name.startswith("sklearn.") or _NO_ESTIMATORS.intersection(name.split(".")):
         return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from champion.errors import UsageError
-from champion.tracking.ledger import Entry
+from champion.tracking.promotion_ledger import Entry
 
 if TYPE_CHECKING:
     from champion.settings import Settings

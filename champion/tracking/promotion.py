@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from champion import clock
-from champion.counting import quantity
+from champion.base import clock
+from champion.base.atomic_files import Lock
+from champion.base.counting import quantity
+from champion.base.file_modes import workspace_folder
 from champion.errors import DecisionOutdated, LedgerOvertaken, ModelError, PromotionRefused, ServiceError, UsageError
-from champion.file_modes import workspace_folder
-from champion.files import Lock
-from champion.tracking import anchor, books, ledger, notify, registry, standing
-from champion.tracking.ledger import Entry
+from champion.tracking import anchor, ledger_storage, notify, promotion_ledger, registry, standing
+from champion.tracking.promotion_ledger import Entry
 
 if TYPE_CHECKING:
     from champion.settings import Settings
@@ -127,7 +127,7 @@ def promote(
 
     def step() -> Entry:
         entries = settled(settings)
-        drafted = ledger.draft(entries, "promote", version, reason, forced=force and not decision.promote)
+        drafted = promotion_ledger.draft(entries, "promote", version, reason, forced=force and not decision.promote)
         entry = replace(drafted, reasons=decision.reasons, evidence=evidence or {}, model=model)
         reigning = _in_force(settings, entries)
         if against not in {ANYBODY, reigning}:
@@ -157,20 +157,22 @@ def rollback(settings: Settings, *, reason: str) -> Entry:
 
     def step() -> Entry:
         entries = settled(settings)
-        stack = ledger.champions(entries)
+        stack = promotion_ledger.champions(entries)
         if len(stack) < 2:  # noqa: PLR2004 - the current one and one before it
             raise ModelError("nothing to roll back to: the ledger has no champion before the current one")
         earlier = stack[-2].version
         standing.require_same_model(settings, stack[-2], stack[-1])
         model = registry.find(settings, earlier).tags.get(registry.DIGEST, "")
-        return _begun(settings, replace(ledger.draft(entries, "rollback", earlier, reason), model=model), entries)
+        return _begun(
+            settings, replace(promotion_ledger.draft(entries, "rollback", earlier, reason), model=model), entries
+        )
 
     return _announced(settings, in_turn(settings, step))
 
 
 def repair(settings: Settings) -> Entry | None:
     """Return the entry that ended a promotion which a crash had cut short, or None where there was none."""
-    if ledger.pending(_entries(settings)) is None:
+    if promotion_ledger.pending(_entries(settings)) is None:
         return None
     finished = in_turn(settings, lambda: _finished(settings))
     return None if finished is None else _announced(settings, finished)
@@ -188,12 +190,12 @@ def history(settings: Settings, on: date | None = None) -> list[Entry]:
 
 def champion_on(settings: Settings, on: date) -> Entry | None:
     """Return the entry that made the champion in force at the end of the date `on` in India, if there was one."""
-    return ledger.on_date(_entries(settings), on)
+    return promotion_ledger.on_date(_entries(settings), on)
 
 
 def current_champion(settings: Settings) -> Entry | None:
     """Return the entry that made today's champion, from the ledger alone, or None before the first promotion."""
-    stack = ledger.champions(_entries(settings))
+    stack = promotion_ledger.champions(_entries(settings))
     return stack[-1] if stack else None
 
 
@@ -208,7 +210,7 @@ def disagreement(settings: Settings) -> str | None:
 
 
 def _in_force(settings: Settings, entries: Sequence[Entry]) -> int | None:
-    stack = ledger.champions(entries)
+    stack = promotion_ledger.champions(entries)
     if stack or entries:
         return stack[-1].version if stack else None
     return registry.alias_of(settings, registry.CHAMPION)
@@ -220,14 +222,14 @@ def _entries(settings: Settings) -> list[Entry]:
 
 def append(settings: Settings, entry: Entry, seen: Sequence[Entry]) -> Entry:
     """Return the entry once it is in the ledger, and the registry knows of it."""
-    book = books.of(settings)
-    added = ledger.append(book, entry, seen)
+    book = ledger_storage.of(settings)
+    added = promotion_ledger.append(book, entry, seen)
     _let_registry_know(settings, book)
     return added
 
 
-def _let_registry_know(settings: Settings, book: books.Book) -> None:
-    seals = ledger.seals(book.held())
+def _let_registry_know(settings: Settings, book: ledger_storage.LedgerStorage) -> None:
+    seals = promotion_ledger.seals(book.held())
     anchor.write(settings, anchor.Anchor(len(seals), seals[-1]))
 
 
@@ -241,7 +243,7 @@ def in_turn(settings: Settings, step: Callable[[], Found]) -> Found:
     for _ in range(_TRIES):
         with lock(settings), suppress(LedgerOvertaken):
             return step()
-    raise LedgerOvertaken(f"{books.of(settings)}: others decided {_TRIES} times in between; try again")
+    raise LedgerOvertaken(f"{ledger_storage.of(settings)}: others decided {_TRIES} times in between; try again")
 
 
 def settled(settings: Settings) -> list[Entry]:
@@ -250,15 +252,15 @@ def settled(settings: Settings) -> list[Entry]:
     Another machine may begin one between two readings. A decision on top of it would never let it end.
     """
     _take_over_file(settings)
-    while ledger.pending(entries := _entries(settings)) is not None:
+    while promotion_ledger.pending(entries := _entries(settings)) is not None:
         _finish(settings, entries)
     return entries
 
 
 def _take_over_file(settings: Settings) -> None:
     """Bring the lines that an earlier workbench kept in a file to the registry, if they are of the same champion."""
-    book, file = books.of(settings), books.local(settings)
-    old = [] if book == file else ledger.champions(ledger.read(file))
+    book, file = ledger_storage.of(settings), ledger_storage.local(settings)
+    old = [] if book == file else promotion_ledger.champions(promotion_ledger.read(file))
     if not old or old[-1].version != registry.alias_of(settings, registry.CHAMPION):
         return
     lines, there = file.held().lines, book.held().lines
@@ -288,10 +290,10 @@ def carry_out(settings: Settings, entry: Entry, entries: Sequence[Entry]) -> Ent
             entries = _entries(settings)
             ended = [one for one in entries if one.decision == entry.decision and one.state != "pending"]
             if ended:
-                registry.point(settings, registry.CHAMPION, ledger.champions(entries)[-1].version)
+                registry.point(settings, registry.CHAMPION, promotion_ledger.champions(entries)[-1].version)
                 return ended[0]
     raise ServiceError(
-        f"{books.of(settings)}: decision {entry.decision} is begun and not ended; `champion models repair`"
+        f"{ledger_storage.of(settings)}: decision {entry.decision} is begun and not ended; `champion models repair`"
     )
 
 
@@ -305,12 +307,12 @@ def _announced(settings: Settings, entry: Entry) -> Entry:
 
 def _finished(settings: Settings) -> Entry | None:
     entries = _entries(settings)
-    return None if ledger.pending(entries) is None else _finish(settings, entries)
+    return None if promotion_ledger.pending(entries) is None else _finish(settings, entries)
 
 
 def _finish(settings: Settings, entries: Sequence[Entry]) -> Entry:
     """Return the entry that ends the decision of `entries` that has not ended."""
-    entry = ledger.pending(entries)
+    entry = promotion_ledger.pending(entries)
     assert entry is not None  # noqa: S101 - whoever calls this has seen it
     later = any(one.decision > entry.decision and one.state == "done" for one in entries)
     if later or entry.version not in {one.number for one in registry.versions(settings)}:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from champion import clock
+from champion.base import clock
 from champion.errors import ModelError, UsageError
-from champion.tracking import books, ledger, promotion, registry, standing
-from champion.tracking.ledger import Entry
+from champion.tracking import ledger_storage, promotion, promotion_ledger, registry, standing
+from champion.tracking.promotion_ledger import Entry
 
 if TYPE_CHECKING:
     from champion.settings import Settings
@@ -24,7 +24,10 @@ def realign(settings: Settings) -> int | None:
     """
 
     def step() -> int | None:
-        stack, alias = ledger.champions(promotion.settled(settings)), registry.alias_of(settings, registry.CHAMPION)
+        stack, alias = (
+            promotion_ledger.champions(promotion.settled(settings)),
+            registry.alias_of(settings, registry.CHAMPION),
+        )
         if not stack and alias is not None:
             raise ModelError(
                 f"alias {registry.CHAMPION!r} points at version {alias}, and the ledger has no champion: `champion "
@@ -52,13 +55,15 @@ def begin(settings: Settings, *, reason: str) -> Entry:
     with promotion.lock(settings):
         wrong = standing.damage(settings)
         if wrong is None:
-            raise UsageError(f"{books.of(settings)} is whole and goes on: a new ledger would only hide its decisions")
-        now, book = clock.now(), books.of(settings)
+            raise UsageError(
+                f"{ledger_storage.of(settings)} is whole and goes on: a new ledger would only hide its decisions"
+            )
+        now, book = clock.now(), ledger_storage.of(settings)
         kept = book.set_aside(f"before-{now:%Y%m%dT%H%M%S%f}")
         registry.make_sure_of(settings, registry.MODEL, registry.ABOUT)
         alias = registry.alias_of(settings, registry.CHAMPION)
         model = None if alias is None else registry.find(settings, alias).tags.get(registry.DIGEST, "")
-        drafted = ledger.draft([], "begin", alias or 0, reason)
+        drafted = promotion_ledger.draft([], "begin", alias or 0, reason)
         entry = replace(
             drafted, state="done", at=now, effective=now, model=model or "", evidence={"wrong": wrong, "kept": kept}
         )

@@ -23,10 +23,10 @@ from zipfile import BadZipFile
 
 import polars as pl
 
-from champion.counting import quantity
+from champion.base.atomic_files import sha256
+from champion.base.counting import quantity
+from champion.base.strict_json import parse_json
 from champion.errors import ModelError
-from champion.files import sha256
-from champion.parsed import parsed
 from champion.tracking import model_types, runs, store
 
 if TYPE_CHECKING:
@@ -317,6 +317,6 @@ def _features(tag: str | None) -> tuple[tuple[str, ...], str]:
     if tag is None:
         return (), f"it has no tag {FEATURES}: it was not registered by training"
     try:
-        return tuple(parsed(list[str], tag)), ""
+        return tuple(parse_json(list[str], tag)), ""
     except ValueError as error:
         return (), f"tag {FEATURES} is no list of features ({error}): set it right in MLflow, or train another version"

@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from champion import homes
+from champion.base import workspace_homes
 from champion.errors import ServiceError
 
 _LOCATIONS = {
@@ -110,7 +110,7 @@ def _outside(store: sqlite3.Connection, home: Path) -> Iterator[str]:
     for table, columns in _LOCATIONS.items():
         for column in columns:
             for _, value in _rows(store, table, column):
-                path = homes.local(value)
+                path = workspace_homes.local(value)
                 if path is not None and not path.is_relative_to(home):
                     yield str(path if table == "experiments" else path.parent)
 
@@ -127,7 +127,7 @@ def _needed(store: sqlite3.Connection, home: Path, root: str, database: Path) ->
 
 def _changes(store: sqlite3.Connection, home: Path, root: str, database: Path) -> Iterator[Change]:
     inside = is_inside(home, database)
-    recorded = homes.former(home)
+    recorded = workspace_homes.former(home)
     if not inside:  # others may use the store from the former folder, as long as that is there
         recorded = [one for one in recorded if not Path(one).exists()]
     supposed = [one for one in _tagged(store) if one not in recorded and one != str(home)] if inside else []
@@ -157,10 +157,10 @@ def _moved(
 ) -> Iterator[Change]:
     """Yield the values below a home that is recorded; below one that only runs speak of, those whose files are here."""
     for row, value in _rows(store, table, column, key):
-        now = homes.moved(value, recorded, home)
+        now = workspace_homes.moved(value, recorded, home)
         if now == value and supposed:
-            then, supposedly = homes.local(value), homes.moved(value, supposed, home)
-            here = homes.local(supposedly)
+            then, supposedly = workspace_homes.local(value), workspace_homes.moved(value, supposed, home)
+            here = workspace_homes.local(supposedly)
             if then is not None and here is not None and (here.exists() or not then.exists()):
                 now = supposedly
         if now != value:
@@ -170,7 +170,7 @@ def _moved(
 def _without_location(store: sqlite3.Connection, home: Path, root: str) -> Iterator[Change]:
     """Yield the experiments that MLflow placed in some process's current directory; what they hold stays readable."""
     for row, value in _rows(store, "experiments", "artifact_location"):
-        path = homes.local(value)
+        path = workspace_homes.local(value)
         relative = path is None and value.removeprefix("./").startswith(f"{_DEFAULT}/")
         if relative or (path is not None and path.parent.name == _DEFAULT and not path.is_relative_to(home)):
             yield Change("experiments", "artifact_location", row, f"{root}/{value.rpartition('/')[2]}")

@@ -15,9 +15,9 @@ from urllib.parse import unquote, urlsplit
 
 import psutil
 
-from champion import births, clock, files, homes
+from champion.base import atomic_files, clock, process_identity, workspace_homes
+from champion.base.strict_json import Kind, is_unicode, parse_json
 from champion.errors import ServiceError, UsageError
-from champion.parsed import Kind, is_unicode, parsed
 from champion.tracking import store
 
 if TYPE_CHECKING:
@@ -126,9 +126,9 @@ def log_files(settings: Settings, run_id: str, folder: Path, into: str | None = 
 
 def flush_local(location: str) -> None:
     """Bring artifacts safely to disk, where they lie in a folder of this machine: MLflow itself only copies them."""
-    folder = homes.local(location)
+    folder = workspace_homes.local(location)
     if folder is not None and folder.is_dir():
-        files.flush_tree(folder)
+        atomic_files.flush_tree(folder)
 
 
 def log_datasets(settings: Settings, run_id: str, digests: Mapping[str, str], context: str) -> None:
@@ -194,7 +194,7 @@ def record(run: Run, where: str, kind: type[Kind], content: bytes | str) -> Kind
         ServiceError: it is not what Champion wrote there.
     """
     try:
-        return parsed(kind, content)
+        return parse_json(kind, content)
     except ValueError as error:
         message = f"{where} of run {run.run_id} is damaged ({error}): delete the run in MLflow, and run it again"
         raise ServiceError(message) from error
@@ -316,7 +316,7 @@ def supervisor() -> dict[str, str]:
     """Return the tags that say which process must close a run, this one, and whose it is."""
     return {
         PID: str(os.getpid()),
-        PID_STARTED: str(births.born()),
+        PID_STARTED: str(process_identity.process_token()),
         HOST: socket.gethostname(),
         USER: psutil.Process().username(),
     }
@@ -326,7 +326,7 @@ def supervisor_is_gone(tags: Mapping[str, str]) -> bool:
     """Tell whether the process that must close a run, one of this machine, has ended."""
     if tags.get(HOST) != socket.gethostname() or PID not in tags:
         return False
-    return births.born(int(tags[PID])) != tags[PID_STARTED]
+    return process_identity.process_token(int(tags[PID])) != tags[PID_STARTED]
 
 
 def _milliseconds(moment: datetime) -> int:

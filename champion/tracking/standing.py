@@ -10,12 +10,12 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from champion.counting import quantity
+from champion.base.counting import quantity
 from champion.errors import ModelError
-from champion.tracking import anchor, books, ledger, registry, store
+from champion.tracking import anchor, ledger_storage, promotion_ledger, registry, store
 from champion.tracking.anchor import Anchor
-from champion.tracking.books import Held
-from champion.tracking.ledger import Entry
+from champion.tracking.ledger_storage import StoredLines
+from champion.tracking.promotion_ledger import Entry
 
 if TYPE_CHECKING:
     from champion.settings import Settings
@@ -33,10 +33,10 @@ def entries(settings: Settings) -> list[Entry]:
         ModelError: a line is damaged or was edited; lines are missing; or the registry is another than it was.
         ServiceError: a store does not answer.
     """
-    book = books.of(settings)
+    book = ledger_storage.of(settings)
     known = anchor.read(settings)  # first: a line that is added in between makes the ledger longer, never shorter
     held = book.held()
-    found = ledger.opened(book, held)
+    found = promotion_ledger.opened(book, held)
     wrong = missing(held, known, required=anchor.is_required(settings))
     if wrong:
         raise ModelError(f"{book}: {wrong}: {_REMEDY}")
@@ -46,7 +46,7 @@ def entries(settings: Settings) -> list[Entry]:
 def damage(settings: Settings) -> str | None:
     """Return what is wrong with the ledger, so that no decision can be based on it; None where it is whole."""
     try:
-        stack = ledger.champions(entries(settings))
+        stack = promotion_ledger.champions(entries(settings))
         if stack:
             require_same_model(settings, stack[-1], stack[-1])
     except ModelError as error:
@@ -61,7 +61,7 @@ def disagreement(settings: Settings) -> str | None:
         ModelError: the ledger is damaged.
     """
     found = entries(settings)
-    stack, begun, alias = ledger.champions(found), ledger.pending(found), anchor.alias(settings)
+    stack, begun, alias = promotion_ledger.champions(found), promotion_ledger.pending(found), anchor.alias(settings)
     said = stack[-1].version if stack else None
     if alias == said or (begun is not None and begun.version == alias):
         return None
@@ -89,7 +89,7 @@ def require_agreement(settings: Settings) -> None:
         ModelError: they would not.
     """
     found = entries(settings)
-    stack = ledger.champions(found)
+    stack = promotion_ledger.champions(found)
     if stack:
         require_same_model(settings, stack[-1], stack[-1])
     wrong = disagreement(settings) if found else None
@@ -126,7 +126,7 @@ def require_same_model(settings: Settings, entry: Entry, current: Entry) -> None
         )
 
 
-def missing(held: Held, known: Anchor | None, *, required: bool) -> str | None:
+def missing(held: StoredLines, known: Anchor | None, *, required: bool) -> str | None:
     """Return what a ledger lacks of what the registry knows; None where it is whole.
 
     `required` is whether the registry must know of a ledger that has lines of this version.
@@ -135,7 +135,7 @@ def missing(held: Held, known: Anchor | None, *, required: bool) -> str | None:
     if known is not None:
         if count < known.lines:
             return f"it has {count} of {quantity(known.lines, 'line')}, the rest is missing"
-        if ledger.seals(held)[known.lines - 1] != known.seal:
+        if promotion_ledger.seals(held)[known.lines - 1] != known.seal:
             return f"its line {known.lines} is not the one that the registry knows"
         return None
     sealed = _of_this_version(held.lines)

@@ -17,15 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from champion import file_modes, files, homes, loopback
+from champion.base import atomic_files, file_modes, loopback, workspace_homes
 from champion.errors import ServiceError, UsageError
-from champion.masking import masked
+from champion.security.redaction import redact
 from champion.tracking import relocation
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from champion.settings import Settings
+
 
 _PATIENCE = 180  # seconds another process may take to make the tables
 _SERVERS = frozenset({"http", "https"})
@@ -104,7 +105,7 @@ def _require_here(settings: Settings, name: str, location: str) -> None:
 
     In SQLite this cannot be: such locations were changed. A store behind a server belongs to others, too.
     """
-    now = homes.moved(location, homes.former(settings.home), settings.home)
+    now = workspace_homes.moved(location, workspace_homes.former(settings.home), settings.home)
     if now != location:
         raise UsageError(
             f"experiment {name!r} keeps its artifacts in {location}, where this workspace was before, and "
@@ -120,7 +121,9 @@ def _client(uri: str, home: Path, root: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     if urlsplit(uri).scheme not in _SERVERS:
         _settle(uri, home, root)
-        homes.remember(home)  # before the marker of earlier versions, which names the former home, is replaced
+        workspace_homes.remember(
+            home
+        )  # before the marker of earlier versions, which names the former home, is replaced
         _migrate(uri, home / "mlflow", root)
     from mlflow import MlflowClient  # noqa: PLC0415
 
@@ -149,12 +152,12 @@ def _migrate(uri: str, folder: Path, root: str) -> None:
     file_modes.private_folder(folder)  # also one that an earlier version left open
     if stated.holds(marker):
         return
-    with files.Lock(folder / "prepared.lock", timeout=_PATIENCE, mode=file_modes.PRIVATE_FILE):
+    with atomic_files.Lock(folder / "prepared.lock", timeout=_PATIENCE, mode=file_modes.PRIVATE_FILE):
         if not stated.holds(marker):
             stated.require_no_loss(marker)
             _upgrade(uri)
             _make_default_experiment(uri, root)
-            files.write_bytes(marker, stated.text.encode())
+            atomic_files.write_bytes(marker, stated.text.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +177,17 @@ class _Prepared:
     def holds(self, marker: Path) -> bool:
         """Tell whether the store is ready; versions before 0.3.0 wrote the folder in which the file lay then."""
         said = _said(marker)
-        before = self.own and homes.of_marker(said) is not None and said.endswith(self.text.removeprefix("mlflow.db"))
+        before = (
+            self.own
+            and workspace_homes.of_marker(said) is not None
+            and said.endswith(self.text.removeprefix("mlflow.db"))
+        )
         return (said == self.text or before) and (self.file is None or _has_content(self.file))
 
     def require_no_loss(self, marker: Path) -> None:
         """Do nothing unless the store was ready and is gone or empty: a new one in its place would hide the loss."""
         said = _said(marker)
-        known = said == self.text or (self.own and homes.of_marker(said) is not None)
+        known = said == self.text or (self.own and workspace_homes.of_marker(said) is not None)
         if known and self.file is not None and not _has_content(self.file):
             raise ServiceError(
                 f"the tracking store {self.file} was here and is gone or empty: bring it back, or delete {marker} to "
@@ -203,9 +210,9 @@ def _upgrade(uri: str) -> None:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     if urlsplit(uri).scheme == "sqlite":
-        files.make_folder(sqlite_file(uri).parent)
+        atomic_files.make_folder(sqlite_file(uri).parent)
         sqlite_file(uri).touch(file_modes.PRIVATE_FILE)  # before SQLite makes it as the umask says
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces each migration
+    logging.getLogger("mlflow.db.utils").setLevel(logging.WARNING)  # it announces each migration
     try:
         with _alone(uri):
             upgrade.main([uri], standalone_mode=False)  # `mlflow db upgrade`, in this process
@@ -269,7 +276,7 @@ def sqlite_file(uri: str) -> Path:
 
 def without_password(uri: str) -> str:
     """Return a URI as it may be shown."""
-    return masked(uri, ())
+    return redact(uri, ())
 
 
 def _artifact_location(settings: Settings, name: str) -> str | None:
@@ -279,3 +286,33 @@ def _artifact_location(settings: Settings, name: str) -> str | None:
     if settings.artifacts_uri is not None:
         return f"{artifact_root(settings)}/{name}"
     return (settings.artifacts / name).as_uri()
+
+
+_WORKFLOW = "workflowType=machine_learning"
+
+
+def experiments_page(base: str) -> str:
+    """Return the address of the list of experiments.
+
+    >>> experiments_page("http://127.0.0.1:5000/")
+    'http://127.0.0.1:5000/#/experiments?workflowType=machine_learning'
+    """
+    return f"{base.rstrip('/')}/#/experiments?{_WORKFLOW}"
+
+
+def experiment_page(base: str, experiment: str) -> str:
+    """Return the address of the list of runs of an experiment, named by its id.
+
+    >>> experiment_page("http://127.0.0.1:5000", "3")
+    'http://127.0.0.1:5000/#/experiments/3/runs?workflowType=machine_learning'
+    """
+    return f"{base.rstrip('/')}/#/experiments/{experiment}/runs?{_WORKFLOW}"
+
+
+def run_page(base: str, experiment: str, run_id: str) -> str:
+    """Return the address of one run.
+
+    >>> run_page("http://127.0.0.1:5000", "3", "5f0c")
+    'http://127.0.0.1:5000/#/experiments/3/runs/5f0c?workflowType=machine_learning'
+    """
+    return f"{base.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}?{_WORKFLOW}"

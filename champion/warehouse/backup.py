@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from champion import clock
-from champion.counting import quantity
+from champion.base import clock
+from champion.base.atomic_files import sha256, write_bytes
+from champion.base.counting import quantity
+from champion.base.strict_json import parse_json
 from champion.errors import WarehouseError
-from champion.files import sha256, write_bytes
-from champion.parsed import parsed
-from champion.warehouse import embedded, snapshot
-from champion.warehouse.client import DATABASE, WAIT, embedded_path, refusals, writer
+from champion.warehouse.engine import embedded, snapshot
+from champion.warehouse.engine.client import DATABASE, WAIT, embedded_path, refusals, writer
 
 if TYPE_CHECKING:
     from champion.settings import Settings
@@ -89,7 +89,7 @@ def restore(settings: Settings, place: str) -> Backup:
 
 def _proved(source: Path) -> dict[str, tuple[int, str]]:
     try:
-        wanted = parsed(_Held, (source / _MANIFEST).read_bytes()).files
+        wanted = parse_json(_Held, (source / _MANIFEST).read_bytes()).files
     except (OSError, ValueError) as error:
         raise WarehouseError(f"{source} is no whole backup: {_MANIFEST} is missing or damaged ({error})") from error
     found = _files(source / _DATA)

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from champion.base.counting import quantity
 from champion.contracts import storage
-from champion.counting import quantity
 from champion.errors import WarehouseError
-from champion.warehouse import fingerprint, ledger, months, parts, routes
-from champion.warehouse.engine import DATABASE, refusals
+from champion.warehouse import fingerprint, insert_paths, load_ledger, months, parts
+from champion.warehouse.engine.database import DATABASE, refusals
+from champion.warehouse.insert_paths import Files
 from champion.warehouse.retention import keeps_from
-from champion.warehouse.routes import Files
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -64,7 +64,7 @@ def load_month(
     """Return what was loaded: as `load_months`, for one, which is skipped if it was loaded from this digest before."""
     wanted = {month.replace(day=1): digest}
     with refusals(f"loading {contract.name} {month:%Y%m}"):
-        kept = {} if force else ledger.loaded(client, contract, wanted)
+        kept = {} if force else load_ledger.loaded(client, contract, wanted)
     for rows in kept.values():
         return LoadResult(contract.name, f"{month:%Y%m}", rows, skipped=True)
     return load_months(client, contract, wanted, source, files=files)[0]
@@ -96,13 +96,13 @@ def load_months(
         whole = parts.partitions(client, contract.name, wanted)
         with _staging(client, contract, wanted[0]) as staging:
             others = _link_others(client, contract, about, whole, staging)
-            route = routes.insert(client, contract, staging, rows, files)
+            route = insert_paths.insert(client, contract, staging, rows, files)
             _reconcile(client, contract, about, rows, staging, months.within(contract, wanted))
-            ledger.begin(client, contract, digests)
+            load_ledger.begin(client, contract, digests)
             held = {name: others[name] + sum(counted.get(month, 0) for month in of) for name, of in whole.items()}
             _swap(client, contract, staging, held)
         _count_again(client, contract, about, wanted, counted)
-        ledger.finish(client, contract, digests, counted)
+        load_ledger.finish(client, contract, digests, counted)
     ways = {month: route if month in counted else "none" for month in wanted}
     return [
         LoadResult(contract.name, f"{month:%Y%m}", counted.get(month, 0), skipped=False, route=way)

@@ -13,10 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from champion import clock, resources
+from champion.base import clock, package_data
 from champion.errors import WarehouseError
-from champion.warehouse.engine import DATABASE, enter_database, refusals
-from champion.warehouse.statements import split
+from champion.warehouse.engine.database import DATABASE, enter_database, refusals
+from champion.warehouse.engine.statements import split
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -60,7 +60,7 @@ def shipped(folder: Path | None = None) -> list[Migration]:
     >>> shipped()[0].number
     1
     """
-    folder = folder or resources.folder("sql") / "migrations"
+    folder = folder or package_data.folder("sql") / "migrations"
     found = []
     for path in sorted(folder.glob("*.sql")):
         match = _FILE.fullmatch(path.name)

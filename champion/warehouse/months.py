@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from champion.clock import month_end
+from champion.base.clock import month_end
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client

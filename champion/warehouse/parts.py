@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING
 
-from champion import clock
+from champion.base import clock
 from champion.errors import WarehouseError
-from champion.warehouse.engine import DATABASE, refusals
+from champion.warehouse.engine.database import DATABASE, refusals
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from champion import resources
+from champion.base import package_data
 from champion.errors import WarehouseError
-from champion.warehouse.client import reader
-from champion.warehouse.query import frame
+from champion.warehouse.engine.client import reader
+from champion.warehouse.engine.query import frame
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -59,7 +59,7 @@ def names() -> list[str]:
     >>> "movers" in names()
     True
     """
-    return sorted(path.stem for path in (resources.folder("sql") / "queries").glob("*.sql"))
+    return sorted(path.stem for path in (package_data.folder("sql") / "queries").glob("*.sql"))
 
 
 def load(name: str) -> Query:
@@ -73,7 +73,7 @@ def load(name: str) -> Query:
     """
     if name not in names():
         raise WarehouseError(f"no query is named {name!r}; there are: {', '.join(names())}")
-    return parse(name, (resources.folder("sql") / "queries" / f"{name}.sql").read_text(encoding="utf-8"))
+    return parse(name, (package_data.folder("sql") / "queries" / f"{name}.sql").read_text(encoding="utf-8"))
 
 
 def parse(name: str, text: str) -> Query:

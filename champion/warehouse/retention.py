@@ -11,9 +11,10 @@ import re
 from datetime import date
 from typing import TYPE_CHECKING
 
-from champion import clock, contracts
+from champion import contracts
+from champion.base import clock
 from champion.warehouse import parts
-from champion.warehouse.engine import DATABASE, refusals
+from champion.warehouse.engine.database import DATABASE, refusals
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client

@@ -1,4 +1,4 @@
--- What followed each score: the adjusted return over its horizon, as champion/labels.py counts it, and its rank.
+-- What followed each score: the adjusted return over its horizon, as champion/modeling/labels.py counts it, and its rank.
 -- An instrument that is not traded when the horizon ends counts at its last close since entry (exit_date); one that is
 -- not traded on entry has no return, and a score whose horizon is not over yet has none.
 -- Parameters:

@@ -22,14 +22,14 @@ from written import notebook
 
 from champion import contracts
 from champion.lake import Lake, index, seal, sweep
-from champion.lake.retired import GRACE
-from champion.pipeline import actions, lineage, masters
-from champion.pipeline.build import build_features
-from champion.pipeline.fetch import fetch, staged
-from champion.pipeline.identify import identify
-from champion.pipeline.ingest import ingest
-from champion.pipeline.load import load
-from champion.pipeline.score import score_session
+from champion.lake.vacuum import GRACE
+from champion.pipeline.feature_store.build import build_features
+from champion.pipeline.ingest import corporate_actions, symbol_changes, symbol_master
+from champion.pipeline.ingest.fetch import fetch, staged
+from champion.pipeline.ingest.ingest import ingest
+from champion.pipeline.ingest.rename_instruments import rename_instruments
+from champion.pipeline.maintenance.load_warehouse import load
+from champion.pipeline.models.score import score_session
 from champion.runner import run_notebook
 from champion.runner.identity import code_version
 from champion.settings import Settings
@@ -47,11 +47,11 @@ def make(target: Path, folder: Path) -> None:
     settings = Settings(home=folder / "home", archive=str(archive.root))
     lake = Lake(settings.lake)
     fetch(settings, START, END)
-    lineage.refresh(settings)
+    symbol_changes.refresh(settings)
     ingest(lake, staged(settings, START, END)).require_complete()
-    identify(settings).require_complete()
-    masters.refresh(settings)
-    actions.refresh(settings)
+    rename_instruments(settings).require_complete()
+    symbol_master.refresh(settings)
+    corporate_actions.refresh(settings)
     build_features(lake, FIRST_FEATURES, END)
     trained(settings, "logistic", FIRST_FEATURES, LEARNT_TO)
     decision = promotion.Decision(promote=False, reasons=("kept for later releases",))

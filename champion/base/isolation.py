@@ -1,0 +1,52 @@
+"""Python processes that import nothing from the current directory.
+
+`python -m` puts the current directory before the standard library: a `json.py` that lies there runs, or breaks every
+server. `-P` leaves it out, for that process; `PYTHONSAFEPATH` does so for the processes which that one starts. A
+notebook's kernel gets neither: it starts in a new folder of its run, and modules and scripts that a cell writes there
+are found as ever.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+SAFE_PATH = "PYTHONSAFEPATH"
+_PATH = "PYTHONPATH"
+_PARENT = Path(__file__).resolve().parents[1]
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """Return the command line of a module of this Python, started quickly and apart from the current directory.
+
+    >>> command("prefect", "version")[1:]
+    ['-P', '-m', 'champion.base.gc_tuning', 'prefect', 'version']
+    """
+    return [sys.executable, "-P", "-m", "champion.base.gc_tuning", module, *arguments]
+
+
+def environment(inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a process that, with all it starts, imports nothing from the current directory.
+
+    Champion itself stays importable, also from a checkout that is not installed.
+
+    >>> environment({"PYTHONPATH": ":/srv/own:relative"})["PYTHONPATH"].split(":")[-1]
+    '/srv/own'
+    """
+    installed = {Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")}
+    ours = [] if _PARENT in installed else [str(_PARENT)]
+    path = os.pathsep.join([*ours, *absolute(inherited.get(_PATH))])
+    kept = {name: value for name, value in inherited.items() if name != _PATH}
+    return {**kept, SAFE_PATH: "1", **({_PATH: path} if path else {})}
+
+
+def absolute(path: str | None) -> list[str]:
+    """Return the folders of a PYTHONPATH that mean the same everywhere: an empty or relative one is the current one.
+
+    >>> absolute(":/srv/own:.")
+    ['/srv/own']
+    """
+    return [folder for folder in (path or "").split(os.pathsep) if os.path.isabs(folder)]  # noqa: PTH117

@@ -1,0 +1,69 @@
+"""Progress of long work: how much is done, and how long the rest will take.
+
+Work of several stages is weighted: each stage has its usual share of the time. The time left is the time so far, times
+what is left over what is done: rough at first, better with every stage.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import TypeAlias
+
+Progress: TypeAlias = Callable[[int, int, str], None]
+"""Called with steps done, steps in all, and what was done last."""
+_PERCENT = 100
+_FIRST_SHARE, _FIRST_SECONDS = 0.02, 2.0  # before so much is done an estimate means nothing
+
+
+def silent(done: int, total: int, label: str) -> None:
+    """Show nothing."""
+
+
+class Estimate:
+    """Progress of several stages, also side by side in threads, shown as percent of the whole with the time left."""
+
+    def __init__(
+        self, weights: Mapping[str, float], shown: Progress, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._weights, self._shown, self._clock = weights, shown, clock
+        self._done = dict.fromkeys(weights, 0.0)
+        self._began, self._lock = clock(), Lock()
+
+    def stage(self, name: str) -> Progress:
+        """Return the progress callback of one stage; of a stage without a weight, one that shows nothing new."""
+
+        def tell(done: int, total: int, label: str) -> None:
+            self._advance(name, done / total if total else 1.0, label)
+
+        return tell
+
+    def finish(self, name: str) -> None:
+        """Count a stage as done, also one that was skipped."""
+        self._advance(name, 1.0, f"{name} done")
+
+    def _advance(self, name: str, share: float, label: str) -> None:
+        with self._lock:
+            if name in self._done:
+                self._done[name] = max(self._done[name], min(share, 1.0))
+            whole = sum(self._weights.values())
+            fraction = sum(self._weights[each] * part for each, part in self._done.items()) / whole
+            left = time_left(fraction, self._clock() - self._began)
+        self._shown(int(fraction * _PERCENT + 1e-9), _PERCENT, f"{left}: {label}" if left else label)
+
+
+def time_left(fraction: float, seconds: float) -> str:
+    """Return how long the rest takes at the pace so far; empty while too little is done, and at the end.
+
+    >>> time_left(0.25, 60.0), time_left(0.5, 7200.0), time_left(0.9, 90.0), time_left(0.01, 5.0), time_left(1.0, 9.0)
+    ('about 3 min left', 'about 2 h 0 min left', 'about 10 s left', '', '')
+    """
+    if fraction < _FIRST_SHARE or seconds < _FIRST_SECONDS or fraction >= 1:
+        return ""
+    left = seconds * (1 - fraction) / fraction
+    if left < 60:  # noqa: PLR2004 - seconds in a minute
+        return f"about {max(round(left), 1)} s left"
+    minutes = round(left / 60)
+    hours, rest = divmod(minutes, 60)
+    return f"about {hours} h {rest} min left" if hours else f"about {minutes} min left"

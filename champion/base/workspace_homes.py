@@ -1,0 +1,127 @@
+"""Where a workspace is and where it was: its folder may be moved, copied, restored or mounted elsewhere.
+
+Some stores keep absolute locations. `<home>/home.json` lists every folder in which this workspace was used, so that a
+store can bring its locations to the present one. A copy takes the list along, and from then on has one of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from champion.base import atomic_files
+from champion.base.file_modes import workspace_folder
+from champion.base.strict_json import parse_json
+from champion.errors import UsageError
+
+_RECORD = "home.json"
+_MARKER = re.compile(r"sqlite:///(/.*)/mlflow/mlflow\.db mlflow ")
+"""What versions before 0.3.0 left in `mlflow/prepared`: the only place that names the home they worked in."""
+
+
+def remember(home: Path) -> None:
+    """Add the present folder to the list of this workspace's homes, where it is not the last one there."""
+    known = recorded(home)
+    if known[-1:] != [str(home)] or not (home / _RECORD).exists():
+        listed = [one for one in known if one != str(home)] + [str(home)]
+        workspace_folder(home)
+        atomic_files.write_bytes(home / _RECORD, (json.dumps(listed, indent=1) + "\n").encode())
+
+
+def recorded(home: Path) -> list[str]:
+    """Return the folders in which a workspace was used, the last one at the end; none where it is new.
+
+    Raises:
+        UsageError: the list is damaged.
+    """
+    path = home / _RECORD
+    try:
+        found = parse_json(list[str], path.read_bytes())
+    except FileNotFoundError:
+        found = _of_earlier_version(home)
+    except ValueError as error:
+        raise UsageError(
+            f'{path}: expected a list of folders, ["/..."], found something else ({error}); write the folder in which '
+            "this workspace was last used into it"
+        ) from error
+    return found
+
+
+def former(home: Path) -> list[str]:
+    """Return the folders in which a workspace was before, without other names of the present one."""
+    return [one for one in recorded(home) if one != str(home) and not is_same(Path(one), home)]
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Tell whether two paths lead to the same folder; False where one of them leads nowhere."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def identity(home: Path) -> str:
+    """Return what stays the same while a folder is moved on its disk, and is another for a copy; empty without one.
+
+    It holds until the machine starts anew, as long as any process that was started for the folder.
+    """
+    try:
+        found = home.stat()
+    except FileNotFoundError:
+        return ""
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def moved(location: str, old: Sequence[str], home: Path) -> str:
+    """Return a stored location as it is now: one below a former home is below the present one, others stay.
+
+    A location is a path or a `file:` URL, whose path is percent-encoded.
+
+    >>> moved("file:///a/b%20c/mlflow/artifacts/x", ["/a/b c"], Path("/d e"))
+    'file:///d%20e/mlflow/artifacts/x'
+    >>> [moved(one, ["/a"], Path("/d")) for one in ("/a/mlruns/0", "s3://a/b", "/ab")]
+    ['/d/mlruns/0', 's3://a/b', '/ab']
+    >>> moved("/a/b/lake", ["/a"], Path("/a/b")), moved("/a/b/lake", ["/a/b"], Path("/a"))  # one home inside the other
+    ('/a/b/lake', '/a/lake')
+    """
+    path = local(location)
+    if path is None or ".." in path.parts:
+        return location
+    root = max((one for one in [*old, str(home)] if path.is_relative_to(one)), key=len, default=None)  # the nearest
+    if root is None or root == str(home):
+        return location
+    now = home / path.relative_to(root)
+    return now.as_uri() if location.startswith("file:") else str(now)
+
+
+def local(location: str) -> Path | None:
+    """Return the path that a location names on this machine, None for one in an object store or behind a server.
+
+    >>> local("file:///srv/a%20b"), local("/srv/a"), local("s3://bucket/a")
+    (PosixPath('/srv/a b'), PosixPath('/srv/a'), None)
+    """
+    if location.startswith("/"):
+        return Path(location)
+    parts = urlsplit(location)
+    return Path(unquote(parts.path)) if parts.scheme == "file" and parts.netloc in {"", "localhost"} else None
+
+
+def of_marker(text: str) -> str | None:
+    """Return the home whose own MLflow store `mlflow/prepared` speaks of, None where it is another store.
+
+    >>> of_marker("sqlite:////srv/nse/mlflow/mlflow.db mlflow 3.17.2")
+    '/srv/nse'
+    """
+    found = _MARKER.match(text)
+    return found.group(1) if found else None
+
+
+def _of_earlier_version(home: Path) -> list[str]:
+    try:
+        found = of_marker((home / "mlflow" / "prepared").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [found] if found else []

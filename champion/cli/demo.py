@@ -1,0 +1,104 @@
+"""The demo: the whole pipeline on a simulated archive, by the same flows that real files go through."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from datetime import date
+from typing import Any
+
+from champion.base.counting import quantity
+from champion.base.file_modes import workspace_folder
+from champion.cli.terminal import console
+from champion.lake import Lake
+from champion.settings import Settings
+from champion.simulate import SimulatedArchive, publish
+from champion.tracking import registry
+
+END = date(2024, 12, 31)
+
+
+def run(base: Settings, instruments: int, start: date, signal: float, *, as_json: bool) -> None:
+    """Run the demo in `<home>/demo`, so that simulated sessions never mix with real ones, and print what came of it."""
+    here = (base.home / "archive" / "simulation.json").exists()  # the demo's own workspace, by its README's export
+    home = base.home if here else base.home / "demo"
+    tell_stage = console.stages(4, hidden=as_json)
+    tell_stage(f"simulating an exchange archive from {start}")
+    with console.progress_bar(hidden=as_json) as tell:
+        archive = publish(
+            workspace_folder(home) / "archive",
+            instruments=instruments,
+            start=start,
+            end=END,
+            signal=signal,
+            progress=lambda done, total: tell(done, total, "simulating the archive"),
+        )
+    os.environ |= {"CHAMPION_HOME": str(home), "CHAMPION_ARCHIVE": str(archive.root)}  # flows and kernels read these
+    settings = console.settings()
+    with console.flow_context(settings, hidden=as_json):
+        from flows.market_data import historical_backfill  # noqa: PLC0415
+        from flows.models import score_session, train_model  # noqa: PLC0415
+
+        tell_stage(f"backfilling {quantity(len(archive.sessions), 'session')}: lake, quality, features, warehouse")
+        backfilled = historical_backfill(start, END)
+        tell_stage("training a model and judging it")
+        trained = train_model()
+        tell_stage(f"scoring {archive.sessions[-1]}, the last session")
+        champion_exists = trained["promoted"] or registry.alias_of(settings, registry.CHAMPION) is not None
+        scored = score_session(archive.sessions[-1]) if champion_exists else {"outcome": "not done: no champion"}
+    result = _summary(settings, archive, backfilled, trained, scored)
+    if as_json:
+        console.show(result, as_json=True)
+        return
+    console.table("Champion demo", ["what", "result"], list(result.items()))
+    _say_where_to_look(settings)
+
+
+def _summary(
+    settings: Settings,
+    archive: SimulatedArchive,
+    backfilled: dict[str, Any],
+    trained: dict[str, Any],
+    scored: dict[str, Any],
+) -> dict[str, Any]:
+    lake = Lake(settings.lake)
+    done = {
+        "backfill": backfilled["ingest"]["outcome"],
+        "features": backfilled["features"]["outcome"],
+        "training": trained["training"],
+        "scoring": scored["outcome"],
+    }
+    return {
+        "archive": f"{archive.root} ({quantity(archive.files_written, 'file')} written)",
+        "sessions": len(lake.sessions("normalized_equity_ohlc")),
+        "bars": lake.rows("normalized_equity_ohlc"),
+        "rejected rows": lake.rows("quarantine_equity_ohlc"),
+        "feature rows": lake.rows("features_equity_indicators"),
+        "champion": f"equity_price_predictor version {scored['version']}"
+        if "version" in scored
+        else "none: the gate refused",
+        "rank IC, out of sample": f"{trained['rank_ic']:.4f} (t {trained['rank_ic_t']:.1f})",
+        "gate": "; ".join(trained["reasons"]),
+        "scored session": scored.get("session", "none"),
+        "steps": ", ".join(f"{name} {outcome}" for name, outcome in done.items()),
+    }
+
+
+def _say_where_to_look(settings: Settings) -> None:
+    from champion.security import prefect_login  # noqa: PLC0415
+    from champion.services import prefect  # noqa: PLC0415
+
+    server, place = prefect.running(settings), prefect_login.place(settings)
+    asks = f"\n{'':29}its page asks once for all that {place} holds" if place else ""
+    console.out.print(
+        f"""
+Look around (this workspace is {settings.home}):
+  export CHAMPION_HOME={shlex.quote(str(settings.home))} CHAMPION_ARCHIVE={shlex.quote(settings.archive)}
+  champion status            the workspace in one screen
+  champion report            the morning look: market, quality, drift, scores
+  champion ui                MLflow: runs, notebooks, the model registry
+  champion lab               JupyterLab on the notebooks
+  Prefect                    {server.url if server else "starts with the next flow"}   (champion stop ends it){asks}""",
+        markup=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,215 @@
+"""Commands that look: status, report, doctor and sql."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+from rich.text import Text
+
+from champion.base.counting import quantity
+from champion.base.file_modes import persons_umask
+from champion.cli.terminal import completion, console
+from champion.cli.terminal.console import AsJson
+from champion.errors import UsageError
+
+Parameter = Annotated[
+    list[str] | None, typer.Option("--param", "-p", help="name=value, bound to {name:Type} in the query.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to the application."""
+    app.command()(status)
+    app.command()(report)
+    app.command()(doctor)
+    app.command()(sql)
+
+
+def status(*, as_json: AsJson = False) -> None:
+    """Show the workspace in one screen: sessions, freshness, quarantine, runs, champion.
+
+    Example: champion status
+    """
+    from champion.pipeline.operations.status import status as read_status  # noqa: PLC0415
+    from champion.services import mlflow  # noqa: PLC0415
+    from champion.tracking.store import experiments_page  # noqa: PLC0415
+
+    chosen = console.settings()
+    found = read_status(chosen)
+    if as_json:
+        console.show(found.as_dict(), as_json=True)
+        return
+    console.out.print(Text.assemble(("Champion", "bold"), f" workspace {found.home}"))
+    console.table(
+        "Lake",
+        ["dataset", "sessions", "first", "last", "rows"],
+        [[d.name, d.sessions, d.first, d.last, d.rows] for d in found.datasets if d.sessions],
+    )
+    if empty := [d.name for d in found.datasets if not d.sessions]:
+        console.out.print(f"nothing yet in {', '.join(empty)}", style="dim")
+    console.out.print(f"freshness: {found.freshness}")
+    console.out.print(f"quarantine: {quantity(found.quarantined, 'row')}")
+    console.out.print(f"findings: {found.findings}")
+    console.out.print(f"champion: {found.champion}")
+    console.table(
+        "Last runs",
+        ["started (IST)", "run", "outcome", "seconds"],
+        [[r.started, r.name, r.outcome, r.seconds] for r in found.runs],
+    )
+    for problem in found.problems:
+        console.out.print(Text.assemble(("not read: ", "bold red"), console.printable(problem)), soft_wrap=True)
+    if now := mlflow.address(chosen):
+        console.out.print(f"MLflow's pages: {experiments_page(now)}", soft_wrap=True)
+
+
+def report(
+    session: Annotated[str | None, typer.Argument(help="Session, as 2024-12-31; default the last in the lake.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the page to this file as well.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show the morning look at a session: market, quality, features that moved, scores and what came of earlier ones.
+
+    Example: champion report 2024-12-31 --html morning.html
+    """
+    from champion.pipeline.operations.session_report import session_report  # noqa: PLC0415
+
+    chosen = console.settings()
+    found = session_report(chosen, console.day(session) if session else None)
+    if html is not None:
+        from champion.pipeline.operations.session_report_html import render  # noqa: PLC0415 - matplotlib is slow to import
+        from champion.services import mlflow  # noqa: PLC0415
+
+        page = render(found, chosen.home, mlflow.address(chosen))
+        with persons_umask():
+            html.write_text(page, encoding="utf-8")
+        console.err.print(f"page written to {html.resolve()}", style="dim", soft_wrap=True)
+    if as_json:
+        console.show(found.as_dict(), as_json=True)
+        return
+    market = found.market
+    console.out.print(f"{found.session:%A, %-d %B %Y}", style="bold")
+    console.out.print(
+        f"{quantity(market['shares'], 'share')} traded, {market['advances']:,} up, {market['declines']:,} down, "
+        f"turnover ₹ {market['turnover'] / 1e7:,.0f} crore"
+    )
+    verdict = (f"gates failed: {', '.join(found.failed)}", "bold red") if found.failed else "gates passed"
+    known = found.rank_ic.sort("trade_date").tail(1)
+    live = f", rank IC of {known['trade_date'].item()} {known['ic'].item():+.3f}" if known.height else ""
+    console.out.print(Text.assemble(verdict, f"; champion {found.champion}{live}"))
+    console.out.print(f"corporate actions: {found.reach}", soft_wrap=True)
+    if found.waiting.height:
+        console.out.print(f"{found.waiting.height:,} wait for a decision: `champion actions list`", soft_wrap=True)
+    if found.accepted.height:
+        console.frame("Findings that were accepted", found.accepted)
+    console.frame("Movers", _in_crore(found.movers))
+    console.frame("Features that moved most since the month before", found.moved.head(5).select("column", "psi", "ks"))
+    console.frame("Best scores", found.scores.head(10).select("rank", "symbol", "score"))
+    columns = ["started (IST)", "run", "outcome", "seconds"]
+    console.table("What ran", columns, [[r.started, r.name, r.outcome, r.seconds] for r in found.runs])
+
+
+def _in_crore(movers: pl.DataFrame) -> pl.DataFrame:
+    """Return movers as a person reads them: the change in per cent, the turnover in crore of rupees."""
+    change, turnover = pl.col("simple_return") * 100, pl.col("turnover") / 1e7
+    return movers.select(
+        "symbol",
+        pl.format("{}%", change.round(2)).alias("change"),
+        pl.col("close").alias("close, ₹"),
+        turnover.round(2).alias("turnover, ₹ crore"),
+    )
+
+
+def doctor(*, as_json: AsJson = False) -> None:
+    """Check this machine and this workspace, and say how to mend what is not well; exit code 1 where work would fail.
+
+    Example: champion doctor
+    """
+    from champion.pipeline.operations.doctor import examine  # noqa: PLC0415
+
+    checks = examine(console.settings())
+    if as_json:
+        console.show({check.name: asdict(check) for check in checks}, as_json=True)
+    else:
+        styles = {"ok": "green", "warning": "yellow", "failed": "bold red"}
+        rows = [[check.name, Text(check.state, styles[check.state]), check.found, check.remedy] for check in checks]
+        console.table("Champion doctor", ["check", "", "found", "to do"], rows)
+    if any(check.state == "failed" for check in checks):
+        raise typer.Exit(1)
+
+
+def sql(
+    query: Annotated[str | None, typer.Argument(help="A statement that reads.")] = None,
+    name: Annotated[
+        str | None, typer.Option(autocompletion=completion.named_queries, help="A named query; --list shows them.")
+    ] = None,
+    param: Parameter = None,
+    *,
+    listing: Annotated[bool, typer.Option("--list", help="List the named queries and their parameters.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the warehouse; it answers while loads run.
+
+    Example: champion sql --name movers -p rows=10
+    """
+    from champion.warehouse import queries  # noqa: PLC0415
+    from champion.warehouse.engine import query as free  # noqa: PLC0415
+
+    if listing:
+        _list_queries(as_json=as_json)
+        return
+    if (query is None) == (name is None):
+        raise UsageError(f"give a query, or --name one of: {', '.join(queries.names())}; --list says what they answer")
+    bound = console.assigned(param or [])
+    settings = console.settings()
+    answer = free.sql(settings, query, bound) if query else queries.ask(settings, str(name), bound)
+    if as_json:
+        console.out.print_json(_as_json(answer))
+        return
+    with pl.Config(tbl_rows=50, tbl_cols=30, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
+        console.out.print(console.printable(str(answer)), soft_wrap=True)
+    console.out.print(f"{quantity(answer.height, 'row')}")
+
+
+def _as_json(answer: pl.DataFrame) -> str:
+    """Return rows as JSON; Polars writes neither bytes nor maps. Bytes are written in hexadecimal digits."""
+    if any(name in str(dtype) for dtype in answer.dtypes for name in ("Binary", "Map", "Duration")):
+        return json.dumps([_writable(row) for row in answer.to_dicts()], default=str)
+    return answer.write_json()
+
+
+def _writable(value: Any) -> Any:
+    match value:
+        case bytes():
+            return value.hex()
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {str(name): _writable(each) for name, each in value.items()}
+        case list():
+            return [_writable(each) for each in value]
+        case _:
+            return value
+
+
+def _list_queries(*, as_json: bool) -> None:
+    from champion.warehouse import queries  # noqa: PLC0415
+
+    known = [queries.load(name) for name in queries.names()]
+    if as_json:
+        console.show(
+            {q.name: {"answers": q.answers, "parameters": [asdict(p) for p in q.parameters]} for q in known},
+            as_json=True,
+        )
+        return
+    for query in known:
+        console.out.print(Text.assemble((query.name, "bold"), f"  {query.answers}"), soft_wrap=True)
+        for p in query.parameters:
+            default = "required" if p.default is None else f"default {p.default}"
+            console.out.print(f"    {p.name} ({p.type}, {default}): {p.meaning}", soft_wrap=True)

@@ -1,0 +1,229 @@
+"""What commands share: printing for people and for machines, a progress bar, settings."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from champion.base import loopback
+from champion.base.progress import Progress
+from champion.cli.terminal import tables
+from champion.errors import ChampionError, ServiceError, UsageError
+from champion.security.redaction import redact, secrets
+from champion.settings import Settings, read
+from flows.summary import flat
+
+out = Console(highlight=False, markup=False)  # what is shown comes from files: a symbol may be called [/red]
+err = Console(stderr=True, highlight=False, markup=False)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+_LINE_SECONDS = 15.0
+
+Force = Annotated[bool, typer.Option("--force", help="Do it again even where nothing changed.")]
+
+
+def settings() -> Settings:
+    """Return the settings of this call.
+
+    Raises:
+        UsageError: naming each setting that is wrong.
+    """
+    return read()
+
+
+def day(text: str) -> date:
+    """Return an ISO date argument.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not a date; write it as 2024-01-15") from error
+
+
+def assigned(pairs: Sequence[str]) -> dict[str, str]:
+    """Return `name=value` options as a mapping.
+
+    Raises:
+        UsageError: one has no equals sign.
+    """
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise UsageError(f"--param {wrong[0]!r}: write it as name=value")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def complain(error: ChampionError) -> None:
+    """Print an error on one paragraph, in red where the terminal has colours."""
+    err.print(type(error).__name__, style="bold red", end=": ")
+    err.print(printable(redact(str(error), secrets(os.environ))), soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    r"""Return `text` with what would steer a terminal, or hide what is there, spelled out.
+
+    >>> printable("TCS\x1b[2J")
+    'TCS\\x1b[2J'
+    """
+    return "".join(one if one.isprintable() or one in "\n\t" else ascii(one)[1:-1] for one in text)
+
+
+def show(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print a result: nested names and values for people, JSON for machines."""
+    if as_json:
+        out.print_json(json.dumps(result, default=str))
+        return
+    for name, value in flat(result):
+        out.print(f"{name:<32}", _plain(value), soft_wrap=True)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print rows under a title, as wide as the terminal at most; a text is shown as it is, `Text` in its colours.
+
+    Dates, numbers and names stay whole; where the columns do not fit side by side, each row is printed as a record.
+    """
+    cells = [[value if isinstance(value, Text) else Text(_plain(value)) for value in row] for row in rows]
+    found = tables.widths(columns, [[cell.plain for cell in row] for row in cells], out.width)
+    if found is None:
+        _records(title, columns, cells)
+        return
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for name, width in zip(columns, found, strict=True):
+        grid.add_column(tables.wrapped(name, width), width=width, overflow="fold")
+    for row in cells:
+        grid.add_row(*(_fitted(cell, width) for cell, width in zip(row, found, strict=True)))
+    out.print(Text(title, "italic"))
+    out.print(grid)
+
+
+def _fitted(cell: Text, width: int) -> Text:
+    return cell if len(cell.plain) <= width else Text(tables.wrapped(cell.plain, width), cell.style)
+
+
+def _records(title: str, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
+    out.print(Text(title, "italic"))
+    indent = max(map(len, columns)) + 2
+    for row in rows:
+        for name, cell in zip(columns, row, strict=True):
+            first, *others = _fitted(cell, max(out.width - indent, 1)).split("\n")
+            out.print(Text.assemble((f"{name:<{indent}}", "bold"), first))
+            for line in others:
+                out.print(Text.assemble(" " * indent, line))
+        out.print()
+
+
+def frame(title: str, rows: pl.DataFrame) -> None:
+    """Print a frame under a title; where it has no rows, that it has none."""
+    if rows.is_empty():
+        out.print(f"{title}: none")
+        return
+    table(title, rows.columns, rows.rows())
+
+
+def stages(count: int, *, hidden: bool = False) -> Callable[[str], None]:
+    """Return what announces each of `count` stages on stderr, also where no bar can be drawn."""
+    numbers = iter(range(1, count + 1))
+    return lambda text: None if hidden else err.print(f"{next(numbers)}/{count} {text}", style="dim")
+
+
+@contextmanager
+def progress_bar(*, hidden: bool = False, lines: bool = False) -> Iterator[Progress]:
+    """Yield a progress callback drawn as one bar on stderr; nothing is drawn for machines.
+
+    With `lines`, where no bar can be drawn, a line is printed now and then.
+    """
+    if lines and not hidden and not err.is_terminal:
+        yield _lines()
+        return
+    columns = (
+        TextColumn("{task.description:<44.44}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Bar(*columns, console=err, transient=True, disable=hidden or not err.is_terminal) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def tell(done: int, total: int, label: str) -> None:
+            bar.update(task, description=label, completed=done, total=total)
+
+        yield tell
+
+
+def _lines() -> Progress:
+    """Return a progress callback that prints a line at the start, every few seconds, and at the end."""
+    printed = -math.inf
+
+    def tell(done: int, total: int, label: str) -> None:
+        nonlocal printed
+        if done >= total or time.monotonic() - printed >= _LINE_SECONDS:
+            printed = time.monotonic()
+            err.print(f"{done / max(total, 1):.0%} {label}", style="dim", soft_wrap=True)
+
+    return tell
+
+
+@contextmanager
+def flow_context(chosen: Settings, *, hidden: bool = False, lines: bool = False) -> Iterator[None]:
+    """Prepare this process for a flow: the workspace's Prefect server up, its address set, progress shown.
+
+    With `lines`, progress is shown also where no bar can be drawn.
+
+    Must come before anything imports prefect, which reads its settings once.
+
+    Raises:
+        UsageError: the environment names a proxy that no client can use.
+        ServiceError: the server does not start, or stopped answering while the flow ran.
+    """
+    from champion.services import managed_process, prefect  # noqa: PLC0415
+
+    loopback.require_usable_proxies(os.environ)
+    api = prefect.ensure(chosen, note=lambda text: None if hidden else err.print(text, style="dim"))
+    for name in ("PREFECT_LOGGING_LEVEL", "PREFECT_LOGGING_INTERNAL_LEVEL"):
+        os.environ.setdefault(name, "CRITICAL")  # errors come as one message at the end
+    prefect.choose(chosen, api)
+    from flows.notebook_progress import shown_by  # noqa: PLC0415
+
+    with progress_bar(hidden=hidden, lines=lines) as tell, shown_by(tell):
+        try:
+            yield
+        except ChampionError:
+            raise
+        except Exception as error:
+            if managed_process.answers(f"{api}/health"):
+                raise
+            raise ServiceError(
+                f"Prefect's server at {api} stopped answering while the flow ran ({type(error).__name__}). "
+                f"What was done is kept: run it again{managed_process.last_words(chosen, prefect.NAME)}"
+            ) from error
+
+
+def _plain(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case float():
+            return f"{value:,.4f}".rstrip("0").rstrip(".")
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case list() | tuple():
+            return printable("; ".join(map(str, value)))
+        case _:
+            return printable(str(value))

@@ -1,0 +1,123 @@
+"""Commands for the warehouse."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import Annotated, cast
+
+import typer
+
+from champion.cli.terminal import console
+from champion.cli.terminal.console import AsJson
+
+warehouse_app = typer.Typer(help="The ClickHouse warehouse.", no_args_is_help=True)
+
+
+@warehouse_app.command()
+def migrate(*, as_json: AsJson = False) -> None:
+    """Apply pending migrations.
+
+    Example: champion warehouse migrate
+    """
+    from champion.warehouse import migrations  # noqa: PLC0415
+    from champion.warehouse.engine import client  # noqa: PLC0415
+
+    with client.writer(console.settings()) as engine:
+        done = [f"{migration.number:04d}_{migration.name}" for migration in migrations.migrate(engine)]
+    console.show({"applied": done}, as_json=as_json)
+
+
+@warehouse_app.command()
+def load(
+    start: Annotated[str, typer.Argument(help="First date.")],
+    end: Annotated[str, typer.Argument(help="Last date, included.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the warehouse in step with the lake; months that are alike are skipped.
+
+    Example: champion warehouse load 2024-01-01 2024-12-31
+    """
+    from champion.pipeline.maintenance.load_warehouse import load as load_range  # noqa: PLC0415
+
+    with console.progress_bar(hidden=as_json) as tell:
+        first, last = console.day(start), console.day(end)
+        results = load_range(console.settings(), first, last, progress=tell, gated=True)
+    loaded: dict[str, dict[str, int]] = {}
+    for result in results:
+        entry = loaded.setdefault(result.table, {"rows": 0, "months": 0, "skipped": 0})
+        entry["rows"] += result.rows
+        entry["months"] += 1
+        entry["skipped"] += int(result.skipped)
+    console.show(loaded, as_json=as_json)
+
+
+@warehouse_app.command()
+def backup(
+    place: Annotated[str, typer.Argument(help="A new folder; on a server as Disk('backups', 'monday').")],
+) -> None:
+    """Back the warehouse up as last committed; loads and questions go on meanwhile.
+
+    Example: champion warehouse backup backups/2024-06-28
+    """
+    from champion.warehouse import backup as backups  # noqa: PLC0415
+
+    made = backups.backup(console.settings(), place)
+    console.show(asdict(made), as_json=False)
+
+
+@warehouse_app.command()
+def restore(place: Annotated[str, typer.Argument(help="Where the backup lies.")]) -> None:
+    """Replace the warehouse by a backup, after proving it whole; killed in between, the warehouse is as before.
+
+    Example: champion warehouse restore backups/2024-06-28
+    """
+    from champion.warehouse import backup as backups  # noqa: PLC0415
+
+    console.show(asdict(backups.restore(console.settings(), place)), as_json=False)
+
+
+@warehouse_app.command()
+def access(
+    user: Annotated[str | None, typer.Argument(help="A user to create or change; none: the roles only.")] = None,
+    role: Annotated[str, typer.Option(help="analyst, pipeline_writer or data_admin.")] = "analyst",
+) -> None:
+    """Create the roles of a shared server, and a user by one of them; the password is CHAMPION_USER_PASSWORD or asked.
+
+    Example: champion warehouse access asha --role analyst
+    """
+    from pydantic import SecretStr  # noqa: PLC0415
+
+    from champion.warehouse import roles as rights  # noqa: PLC0415
+    from champion.warehouse.engine import client  # noqa: PLC0415
+
+    with client.writer(console.settings()) as engine:
+        rights.apply_access(engine)
+        if user is not None:
+            password = os.environ.get("CHAMPION_USER_PASSWORD") or typer.prompt(f"Password of {user}", hide_input=True)
+            rights.add_user(engine, user, cast("rights.Role", role), SecretStr(password))
+    console.show({"roles": "created", "user": user or "none", "role": role if user else "none"}, as_json=False)
+
+
+@warehouse_app.command()
+def audit(
+    days: Annotated[int, typer.Option(help="How many days back.")] = 1,
+    rows: Annotated[int, typer.Option(help="How many statements at most.")] = 100,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show who asked a server what, newest first.
+
+    Example: champion warehouse audit --days 7 --json
+    """
+    from champion.warehouse import roles as rights  # noqa: PLC0415
+    from champion.warehouse.engine import client  # noqa: PLC0415
+
+    with client.reader(console.settings()) as engine:
+        found = rights.audit(engine, days, rows)
+    if as_json:
+        console.out.print_json(found.write_json())
+        return
+    columns = ["event_time", "user", "outcome", "query_kind", "query_duration_ms", "query"]
+    console.table("Statements", columns, [list(row) for row in found.select(columns).iter_rows()])

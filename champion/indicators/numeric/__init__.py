@@ -1,0 +1,1 @@
+"""How indicators are computed: windows, recursions, quantiles and their state."""

@@ -1,0 +1,1 @@
+"""Corporate actions: their texts, adjustment factors and adjusted prices. Frames in, frames out."""

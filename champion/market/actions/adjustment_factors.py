@@ -1,0 +1,269 @@
+"""Corporate actions and bars to factors: contract `normalized_adjustment_factors`.
+
+1. Splits, bonuses and consolidations have their factor in the exchange's text; they alone change what a share is, so
+   they alone move volumes.
+2. Rights M:N at an issue price I, with a last close P: P over the theoretical price without the right,
+   (N P + M I) / (N + M). The issue price is the premium and the face value of that time: the list has that of the day
+   it was made, which splits between the ex-date and that day have divided.
+3. Demergers give no ratio: the factor is the last close over the first open of the ex-date, less what other actions of
+   that date explain. Schemes of arrangement and capital reductions may take nothing: they get that ratio only where it
+   lies beyond the exchange's widest daily price band, which no ordinary open can leave. Within the band, a gap that
+   neither the market's median nor the share's usual gaps explain is `undecided`: a person decides.
+4. Dividends D: P / (P - D), for total returns only. A dividend in per cent is one of the face value of that time.
+5. A person's decision is the whole factor of its ex-date, dividends apart: it stands in place of all other actions.
+
+What is not understood has no factor and explains no gap.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from champion import contracts
+from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ
+from champion.market.envelope import session_close_expr, stamp_list
+
+FACTORS = "normalized_adjustment_factors"
+VERSION = "2"  # raise it when the meaning of the output changes: committed factors are then made again
+PRICE_BAND = 0.20
+BY_TEXT = ("split", "bonus", "consolidation")
+DIVIDEND = "dividend"
+DECISION = "decision"
+"""The kind of a person's decision, and its basis."""
+UNDECIDED, DECIDED, NO_BARS = "undecided", "decided", "no_bars"
+OPEN = (NOT_UNDERSTOOD, UNDECIDED)
+"""Verdicts that wait for a person."""
+_BY_RATIO = ("demerger", "scheme", "capital_reduction")
+KINDS = (*BY_TEXT, "rights", *_BY_RATIO, DIVIDEND)
+SMALLEST_GAP = 0.01  # of the last close: a gap below it needs no explanation
+_USUAL_GAPS, _USUAL_SESSIONS = 3.0, 60  # times the median gap of the sessions before
+_PERCENT = 100.0
+_ID = "instrument_id"
+_EX = [_ID, "ex_date"]
+
+
+def factors(actions: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return one row per action that can move a price: its factors, or the reason why there is none.
+
+    `actions` are those believed now (`actions.as_known`), with list_date; `bars` are as traded, with instrument_id,
+    trade_date, open and close; `market` has, for each trade_date, `market_gap`: the median over all shares of open
+    over previous close, less 1. Where that is not known the market explains nothing. Actions that no bar stands before
+    have no factor: there is nothing to adjust.
+    """
+    verdict = pl.col("verdict").fill_null(READ)
+    chosen = pl.col("kind").is_in([*KINDS, DECISION]) | (verdict == NOT_UNDERSTOOD)
+    moving = actions.with_columns(verdict=verdict).filter(chosen).sort("ex_date", _ID, "kind")
+    priced = _priced(moving, bars).with_columns(_face_value(moving))
+    valued = priced.with_columns(_text_factor(), _issue_price(), _amount())
+    judged = _with_gaps(_by_ratio(valued.with_columns(_theoretical())), bars, market)
+    ruled = _decided(judged.with_columns(_verdict()).with_columns(reason=_reason()))
+    traded = pl.col(_ID).is_in(bars[_ID].unique().implode())
+    known = pl.when(pl.col("basis") == "ex_date_ratio").then(session_close_expr(pl.col("_opened")))
+    found = ruled.with_columns(
+        known_at=pl.max_horizontal("known_at", known),
+        gap=pl.when(pl.col("verdict").is_in(OPEN)).then("gap"),
+        verdict=pl.when(traded).then("verdict").otherwise(pl.lit(NO_BARS)),
+        reason=pl.when(pl.col("price_factor").is_null() | (pl.col("kind") == DECISION)).then("reason"),
+    )
+    return stamp_list(
+        found,
+        contracts.load(FACTORS),
+        source=pl.col("source"),
+        read_at=pl.col("ingest_time"),
+        entity=_ID,
+    )
+
+
+def made_on() -> pl.Expr:
+    """Return the date whose symbols and face values a row's list has: the last it covers, or that of its reading."""
+    read_on = pl.col("ingest_time").dt.convert_time_zone("Asia/Kolkata").dt.date()
+    return pl.min_horizontal(read_on, "covers_to")
+
+
+def _priced(actions: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
+    """Add the last close before the ex-date, and the first open from it on with its session."""
+    ordered = bars.select(_ID, "trade_date", "open", "close").sort("trade_date")
+    before = ordered.select(_ID, pl.col("trade_date").alias("_closed"), pl.col("close").alias("prev_close"))
+    after = ordered.select(_ID, pl.col("trade_date").alias("_opened"), pl.col("open").alias("_open"))
+    joined = actions.join_asof(
+        before, left_on="ex_date", right_on="_closed", by=_ID, allow_exact_matches=False, check_sortedness=False
+    )
+    return joined.join_asof(
+        after, left_on="ex_date", right_on="_opened", by=_ID, strategy="forward", coalesce=False, check_sortedness=False
+    )
+
+
+def _face_value(actions: pl.DataFrame) -> pl.Series:
+    """Return the face value of each action's time: the list's, times every split between it and the list's day.
+
+    Null where such a split is not understood.
+    """
+    faces = actions.filter(pl.col("kind").is_in(["split", "consolidation"])).select(*_EX, "price_factor")
+    rows = actions.with_row_index("_row").select("_row", *_EX, _made=made_on())
+    later = rows.join(faces, on=_ID, suffix="_later").filter(
+        (pl.col("ex_date_later") > pl.col("ex_date")) & (pl.col("ex_date_later") <= pl.col("_made"))
+    )
+    all_known = pl.col("price_factor").is_not_null().all()
+    product = later.group_by("_row").agg(
+        _later=pl.when(all_known).then(pl.col("price_factor").product()).otherwise(float("nan"))
+    )
+    grown = rows.join(product, on="_row", how="left", maintain_order="left")["_later"].fill_null(1.0).fill_nan(None)
+    return (actions["face_value"] * grown).alias("_face_value")
+
+
+def _text_factor() -> pl.Expr:
+    given = pl.col("kind").is_in([*BY_TEXT, DECISION]) & (pl.col("verdict") == READ)
+    return pl.when(given).then("price_factor").alias("_text_factor")
+
+
+def _issue_price() -> pl.Expr:
+    return (pl.col("amount") + pl.col("_face_value")).alias("_issue_price")
+
+
+def _amount() -> pl.Expr:
+    """Return a dividend in rupees: what the text gives in rupees and in per cent; null where a part is not known."""
+    by_percent = pl.col("percent") / _PERCENT * pl.col("_face_value")
+    both = pl.when(pl.col("percent").is_null()).then("amount").otherwise(pl.col("amount").fill_null(0.0) + by_percent)
+    return both.alias("_amount")
+
+
+def _theoretical() -> list[pl.Expr]:
+    ratio = pl.col("detail").str.extract_groups(r"^(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)$")
+    new, held = ratio.struct[0].cast(pl.Float64), ratio.struct[1].cast(pl.Float64)
+    close, issue = pl.col("prev_close"), pl.col("_issue_price")
+    rights = (new + held) * close / (held * close + new * issue)
+    dividend = close / (close - pl.col("_amount"))
+    value = pl.when(kind="rights").then(rights).when(kind=DIVIDEND).then(dividend)
+    worth = pl.when(value.is_finite() & (value > 1) & (pl.col("verdict") == READ)).then(value)
+    return [
+        pl.coalesce("_text_factor", worth).alias("price_factor"),
+        pl.when(pl.col("kind").is_in(BY_TEXT))
+        .then(pl.lit("text"))
+        .when(pl.col("kind").is_in(_BY_RATIO))
+        .then(pl.lit("ex_date_ratio"))
+        .when(kind=DECISION)
+        .then(pl.lit("decision"))
+        .when(pl.col("kind").is_in(["rights", DIVIDEND]))
+        .then(pl.lit("theoretical"))
+        .otherwise(pl.lit("text"))
+        .alias("basis"),
+    ]
+
+
+def _by_ratio(priced: pl.DataFrame) -> pl.DataFrame:
+    """Add the ratio of the ex-date where the kind takes it, and `gap`: the open less what other actions explain."""
+    given = ~pl.col("basis").is_in(["ex_date_ratio", "decision"])
+    explained = pl.when(given).then("price_factor").product().over(_EX)
+    first = pl.col("kind").is_in(_BY_RATIO).cum_sum().over(_EX) == 1  # one gap is explained once
+    ratio = pl.col("prev_close") / pl.col("_open") / explained
+    beyond = (ratio > 1 + PRICE_BAND) | (ratio < 1 - PRICE_BAND)
+    takes = pl.col("kind").is_in(_BY_RATIO) & (pl.col("verdict") == READ)
+    moved = takes & first & ((pl.col("kind") == "demerger") | beyond)
+    found = pl.when(moved).then(ratio).when(pl.col("basis") != "ex_date_ratio").then("price_factor")
+    return priced.with_columns(price_factor=found, gap=1 / ratio - 1).with_columns(
+        gap=pl.when(~moved.any().over(_EX)).then("gap")
+    )
+
+
+def _with_gaps(judged: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | None) -> pl.DataFrame:
+    """Take the market's move out of each gap; null where what is left is small, or usual for the share."""
+    if market is None:
+        market = pl.DataFrame(schema={"trade_date": pl.Date, "market_gap": pl.Float64})
+    moves = market.select("trade_date", "market_gap")
+    waiting = judged.filter(pl.col("price_factor").is_null() & pl.col("gap").is_not_null()).select(*_EX).unique()
+    opened = (
+        bars.join(waiting.select(_ID).unique(), on=_ID, how="semi")
+        .sort(_ID, "trade_date")
+        .join(moves, on="trade_date", how="left", maintain_order="left")
+        .with_columns(
+            _gap=pl.col("open") / pl.col("close").shift(1).over(_ID) - 1 - pl.col("market_gap").fill_null(0.0)
+        )
+    )
+    usual = (
+        waiting.join(opened.select(_ID, "trade_date", "_gap"), on=_ID)
+        .filter(pl.col("trade_date") < pl.col("ex_date"))
+        .sort("trade_date")
+        .group_by(_EX)
+        .agg(_usual=pl.col("_gap").tail(_USUAL_SESSIONS).abs().median() * _USUAL_GAPS)
+    )
+    left = pl.col("gap") - pl.col("market_gap").fill_null(0.0)
+    limit = pl.max_horizontal(pl.lit(SMALLEST_GAP), pl.col("_usual").fill_null(0.0))
+    return (
+        judged.join(moves, left_on="_opened", right_on="trade_date", how="left", maintain_order="left")
+        .join(usual, on=_EX, how="left", maintain_order="left")
+        .with_columns(gap=pl.when(left.abs() > limit).then(left))
+    )
+
+
+def _verdict() -> pl.Expr:
+    """Return what is known of each action; see the contract."""
+    kind, waits = pl.col("kind"), pl.col("price_factor").is_null() & (pl.col("verdict") == READ)
+    unknown = kind.is_in([*_BY_RATIO]) & pl.col("gap").is_not_null()
+    no_face = (kind == "rights") & pl.col("_issue_price").is_null() & pl.col("prev_close").is_not_null()
+    no_amount = (kind == DIVIDEND) & pl.col("_amount").is_null()
+    too_much = (kind == DIVIDEND) & (pl.col("_amount") >= pl.col("prev_close"))
+    return (
+        pl.when(waits & (unknown | no_face | no_amount | too_much))
+        .then(pl.lit(UNDECIDED))
+        .when(waits & pl.col("prev_close").is_not_null() & kind.is_in([*_BY_RATIO, "rights"]))
+        .then(pl.lit(MOVES_NO_PRICE))
+        .otherwise("verdict")
+        .alias("verdict")
+    )
+
+
+def _reason() -> pl.Expr:
+    """Return why an action has no factor, the first that holds."""
+    kind, text = pl.col("kind"), pl.col("reason")
+    percent = pl.format("{}%", (pl.col("gap") * _PERCENT).round(1))
+    return (
+        pl.when(kind == DECISION)
+        .then(text)
+        .when(pl.col("verdict") == NOT_UNDERSTOOD)
+        .then(pl.format("not understood: {}", pl.coalesce(text, pl.lit("no known word"))))
+        .when(kind.is_in(BY_TEXT) | (pl.col("verdict") == MOVES_NO_PRICE) & text.str.contains("not in equity"))
+        .then(pl.coalesce(text, pl.lit("the text gives no ratio")))
+        .when(pl.col("prev_close").is_null())
+        .then(pl.lit("no bar before the ex-date"))
+        .when(kind.is_in(_BY_RATIO) & pl.col("_open").is_null())
+        .then(pl.lit("no bar since the ex-date"))
+        .when(kind.is_in(_BY_RATIO) & (pl.col("verdict") == UNDECIDED))
+        .then(
+            pl.format(
+                "the text gives no ratio, and neither the market nor another action explains the gap of {}", percent
+            )
+        )
+        .when(kind.is_in(_BY_RATIO))
+        .then(pl.lit("the market, the share's usual gaps or another action of that date explain the open"))
+        .when((kind == "rights") & pl.col("_issue_price").is_null())
+        .then(pl.lit("the face value of that time is not known"))
+        .when(kind == "rights")
+        .then(pl.lit("issued at the market's price or above: the right is worth nothing"))
+        .when(pl.col("_amount").is_null())
+        .then(pl.lit("the text gives no amount, or the face value of that time is not known"))
+        .otherwise(pl.lit("the amount is zero, or the whole price"))
+    )
+
+
+def _decided(judged: pl.DataFrame) -> pl.DataFrame:
+    """Let each decision stand for all other actions of its ex-date, dividends apart, and give every row its volume."""
+    is_decision, own = pl.col("kind") == DECISION, pl.col("kind").is_in(BY_TEXT)
+    others = ~is_decision & (pl.col("kind") != DIVIDEND)
+    has = is_decision.any().over(_EX)
+    who = pl.when(is_decision).then("detail").max().over(_EX)
+    shares = pl.when(own).then("price_factor").product().over(_EX)
+    unread = (own & pl.col("price_factor").is_null() & (pl.col("verdict") == NOT_UNDERSTOOD)).any().over(_EX)
+    volume = (
+        pl.when(is_decision)
+        .then(pl.when(unread).then("price_factor").otherwise(shares))
+        .when(own)
+        .then("price_factor")
+        .otherwise(1.0)
+    )
+    replaced = has & others
+    return judged.with_columns(volume_factor=volume).with_columns(
+        price_factor=pl.when(~replaced).then("price_factor"),
+        volume_factor=pl.when(~replaced).then("volume_factor"),
+        verdict=pl.when(replaced).then(pl.lit(DECIDED)).otherwise("verdict"),
+        reason=pl.when(replaced).then(pl.format("decided by {}", who)).otherwise("reason"),
+    )

@@ -1,0 +1,78 @@
+"""Raw rows to canonical bars: contract `raw_equity_ohlc` in, contract `normalized_equity_ohlc` out.
+
+Facts only: prices stay as traded and nothing is filled in. What the normalized contract does not allow is refused
+by validation, not mended here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from champion import contracts
+from champion.market.envelope import envelope
+
+VERSION = "3"  # raise it when the meaning of the output changes: committed bars are then made anew
+
+EQUITY_SERIES = ("EQ", "BE", "BZ", "SM", "ST")
+"""NSE's series in which a company's shares trade; a symbol is in one at a time, so a move is no break."""
+BSE_EQUITY_GROUPS = ("A", "B", "T", "TS", "X", "XT", "Z", "ZP", "P", "M", "MT", "MS")
+"""BSE's groups in which a company's shares trade: main board, trade to trade, listed on BSE alone, SME."""
+
+
+def instrument_id(symbol: pl.Expr, series: pl.Expr, exchange: pl.Expr) -> pl.Expr:
+    """Return a name that survives moves between equity series; other series are instruments of their own.
+
+    >>> row = pl.DataFrame({"t": ["ABB", "ABB", "ABB"], "s": ["EQ", "N1", "A"], "x": ["NSE", "NSE", "BSE"]})
+    >>> row.select(instrument_id(pl.col("t"), pl.col("s"), pl.col("x")))["t"].to_list()
+    ['NSE:ABB', 'NSE:ABB:N1', 'BSE:ABB']
+    """
+    equity = pl.format("{}:{}", exchange, symbol)
+    other = pl.format("{}:{}:{}", exchange, symbol, series)
+    shares = series.is_in(EQUITY_SERIES) & (exchange == "NSE") | series.is_in(BSE_EQUITY_GROUPS) & (exchange == "BSE")
+    return pl.when(shares).then(equity).otherwise(other).alias(symbol.meta.output_name())
+
+
+def normalize(raw: pl.DataFrame, names: Mapping[str, str] | None = None) -> pl.DataFrame:
+    """Return one bar per raw row, in the same order; a price the exchange left empty stays null.
+
+    `names` has, for symbols that were renamed, the name that identifies the instrument (`identity.Lineage.names`).
+
+    `row_number`, where the raw frame has it, is carried along so that a refused bar can be traced to its line.
+    """
+    contract = contracts.load("normalized_equity_ohlc")
+    named = raw.with_columns(
+        trade_date=pl.col("TradDt"),
+        instrument_id=instrument_id(pl.col("TckrSymb").replace(names or {}), pl.col("SctySrs"), pl.col("Src")),
+    )
+    return named.select(
+        *envelope(
+            contract,
+            source=pl.col("source"),
+            ingest_time=pl.col("ingest_time"),
+            entity_id=pl.col("instrument_id"),
+            key=[pl.col("trade_date"), pl.col("instrument_id"), pl.col("event_id").bin.encode("hex")],
+        ),
+        "instrument_id",
+        pl.col("TckrSymb").alias("symbol"),
+        pl.col("Src").alias("exchange"),
+        pl.col("ISIN").alias("isin"),
+        pl.col("FinInstrmTp").alias("instrument_type"),
+        pl.col("SctySrs").alias("series"),
+        "trade_date",
+        pl.col("PrvsClsgPric").alias("prev_close"),
+        pl.col("OpnPric").alias("open"),
+        pl.col("HghPric").alias("high"),
+        pl.col("LwPric").alias("low"),
+        pl.col("ClsPric").alias("close"),
+        pl.col("LastPric").alias("last_price"),
+        pl.col("SttlmPric").alias("settlement_price"),
+        pl.col("TtlTradgVol").alias("volume"),
+        pl.col("TtlTrfVal").alias("turnover"),
+        pl.col("TtlNbOfTxsExctd").alias("trades"),
+        pl.lit(1.0).alias("adjustment_factor"),
+        pl.lit(None, pl.Date).alias("adjustment_date"),
+        pl.lit(value=True).alias("is_trading_day"),
+        *(name for name in ("row_number",) if name in raw.columns),
+    )

@@ -1,0 +1,144 @@
+"""The exchange's list of symbol changes against the bars: what is followed, on which date, and what is contradicted.
+
+A row of the list can have a wrong date, a wrong symbol or both. The bars decide: no row cuts a symbol that trades on,
+and none gives a company's bars to another one. Each row that is not followed as it stands is a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from champion.market.identity.succession import Change, Contradiction, Securities, Stint, price_break
+from champion.market.identity.symbol_runs import LONG_GAP
+
+_FORGOTTEN = timedelta(days=730)
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """The changes that hold, the sessions on which a symbol returns as another security, and the contradictions."""
+
+    changes: tuple[Change, ...]
+    restarts: tuple[tuple[date, str], ...]
+    swaps: frozenset[tuple[date, str]]
+    contradictions: tuple[Contradiction, ...]
+
+
+def review(listed: Iterable[Change], bars: Securities) -> Reviewed:
+    """Return the changes of the list and of the bars that are consistent with the bars."""
+    rest, accepted, found = list(bars.renames), list[Change](), list(bars.contradictions)
+    swaps = _swaps(bars.renames)
+    for change in sorted(set(listed)):
+        day, before, after = change
+        if before == after:
+            continue
+        shown = min((one for one in rest if one[1:] == change[1:]), key=lambda one: abs(one[0] - day), default=None)
+        if shown is not None:
+            rest.remove(shown)
+            agrees = _at_turn(bars, change, shown)
+            swapped = swaps & {(shown[0], before), (shown[0], after)}  # both changes of a swap keep one date
+            accepted.append(change if agrees and not swapped else shown)
+            if not agrees:
+                found.append(_contradiction("rename_dated", shown, f"the list says {day}, the bars {shown[0]}"))
+            continue
+        moved, reason = _judged(change, bars)
+        rivals = [one for one in accepted if one[0] == moved and (one[1] == before or one[2] == after)]
+        if reason is None and rivals:
+            reason = f"another row says {rivals[0][1]} to {rivals[0][2]} on that date"
+        if reason is not None:
+            found.append(_contradiction("rename_contradicted", change, reason))
+            continue
+        accepted.append((moved, before, after))
+        if moved != day:
+            found.append(
+                _contradiction("rename_dated", (moved, before, after), f"the list says {day}, the bars {moved}")
+            )
+    changes = tuple(sorted({*accepted, *rest}))
+    swaps |= _taken_over(changes, bars.renames)
+    restarts = tuple(one for one in bars.restarts if not _explained(one, changes, bars))
+    order = sorted(set(found), key=lambda one: (one.session, one.symbol, one.kind, one.detail))
+    return Reviewed(changes, restarts, swaps, tuple(order))
+
+
+def _judged(change: Change, bars: Securities) -> tuple[date, str | None]:
+    """Return the date on which a row of the list is followed, and why it is not; None where it is."""
+    day, before, after = change
+    old, new = bars.stints.get(before, ()), bars.stints.get(after, ())
+    crossing = next((one for one in (*new, *old) if one.spans(day)), None)
+    left = next((one for one in reversed(old) if one.first < day), None)
+    taken = next((one for one in new if one.last >= day), None)
+    if crossing is not None:
+        # The date may be wrong: the old symbol stops, and only then the new one begins.
+        if left and taken and _can_follow(left, taken) and abs(taken.first - day) <= LONG_GAP:
+            return taken.first, None
+        return day, f"{crossing.symbol} traded from {crossing.first} to {crossing.last}"
+    if left and left.left_to:
+        return day, f"{before} went on as {left.left_to}"
+    if taken and taken.came_from:
+        return day, f"{after} was {taken.came_from} before"
+    if left and taken and _strangers(left, taken):
+        return day, f"{before} closed at {left.runs[-1].close}, {after} began at {taken.runs[0].prev_close}"
+    return day, None
+
+
+def _can_follow(left: Stint, taken: Stint) -> bool:
+    """Return whether one stint may be the continuation of another under a new symbol."""
+    free = left.left_to is None and taken.came_from is None
+    return free and left.last < taken.first and not _conflict(left, taken) and not _broken(left, taken)
+
+
+def _strangers(left: Stint, taken: Stint) -> bool:
+    """Return whether two stints are of different companies: another ISIN, or years between them, and another price."""
+    apart = taken.first - left.last > _FORGOTTEN
+    return _broken(left, taken) and (_conflict(left, taken) or (apart and not _agree(left, taken)))
+
+
+def _conflict(left: Stint, taken: Stint) -> bool:
+    return bool(left.isins and taken.isins) and left.isins[-1] != taken.isins[0]
+
+
+def _agree(left: Stint, taken: Stint) -> bool:
+    return bool(left.isins and taken.isins) and left.isins[-1] == taken.isins[0]
+
+
+def _broken(left: Stint, taken: Stint) -> bool:
+    before = next((run for run in reversed(left.runs) if run.first < taken.first), left.runs[-1])
+    return price_break(before.close, taken.runs[0].prev_close)
+
+
+def _at_turn(bars: Securities, change: Change, shown: Change) -> bool:
+    """Return whether the list's date lies after all bars before the bars' date, and not after it."""
+    day, *symbols = change
+    stints = (one for symbol in symbols for one in bars.stints[symbol])
+    last = max((one.last for one in stints if one.last < shown[0]), default=date.min)
+    return last < day <= shown[0]
+
+
+def _explained(restart: tuple[date, str], changes: Sequence[Change], bars: Securities) -> bool:
+    """Return whether a change between the last bar and the return already gives the symbol to another security."""
+    day, symbol = restart
+    last = max((one.last for one in bars.stints[symbol] if one.last < day), default=date.min)
+    return any(last < one[0] <= day and symbol in one[1:] for one in changes)
+
+
+def _swaps(renames: Sequence[Change]) -> frozenset[tuple[date, str]]:
+    """Return the symbols that one security leaves and another takes on the same date."""
+    left = {(day, before) for day, before, _ in renames}
+    return frozenset(left & {(day, after) for day, _, after in renames})
+
+
+def _taken_over(changes: Sequence[Change], shown: Sequence[Change]) -> frozenset[tuple[date, str]]:
+    """Return the symbols of renames in the bars that a change of the same date, from the list alone, leaves or takes.
+
+    The bars show who had the symbol until that date and who has it since, so no security bore it in between.
+    """
+    alone = [one for one in changes if one not in shown]
+    touched = {(day, symbol) for day, *symbols in alone for symbol in symbols}
+    return frozenset(touched & {(day, symbol) for day, *symbols in shown for symbol in symbols})
+
+
+def _contradiction(kind: str, change: Change, reason: str) -> Contradiction:
+    day, before, after = change
+    return Contradiction(kind, day, after, f"{before} to {after} on {day}: {reason}")

@@ -1,0 +1,348 @@
+"""Which securities stand behind the symbols, as the bars alone show it.
+
+The runs of `champion.market.identity.symbol_runs` are read in the order of their first sessions. Three questions decide
+each run:
+
+1. Does the symbol continue? A new ISIN under a symbol that goes on trading is a split, not another security. A symbol
+   that returns after a long gap with another ISIN and a price break is another security, unless a list explains it.
+2. Is it a rename? The ISIN was that of another symbol, which stopped before; and the new symbol did not trade under an
+   ISIN of its own until then. The exchange publishes the last close of the old symbol as the previous close of the new
+   one: where both are equal, that is proof of its own.
+3. Is the ISIN evidence at all? One that stands between two runs of another ISIN, that two symbols have at the same
+   time, or that only the first few bars of a symbol have, is mistyped. It is reported, and no history follows it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from itertools import groupby, pairwise
+from operator import attrgetter
+from typing import TypeAlias
+
+import polars as pl
+
+from champion.base.counting import quantity
+from champion.market.identity.symbol_runs import LONG_GAP, RUNS
+
+Change: TypeAlias = tuple[date, str, str]
+"""First session under the new symbol, old symbol, new symbol."""
+PRICE_BREAK = 0.25
+"""A previous close further than this from the last close is a price break; the widest daily price band is 20%."""
+FEW_SESSIONS = 5
+_EQUAL = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A symbol under one ISIN; prices in rupees, null where unknown."""
+
+    symbol: str
+    isin: str | None
+    first: date
+    last: date
+    sessions: int
+    prev_close: float | None
+    close: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Evidence that was not followed: what kind, on which session, about which symbol, and why."""
+
+    kind: str
+    session: date
+    symbol: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stint:
+    """One security under one symbol, from its first bar there to its last; ISINs as far as they are known."""
+
+    symbol: str
+    runs: tuple[Run, ...]
+    came_from: str | None
+    left_to: str | None
+
+    @property
+    def first(self) -> date:
+        """The session of the first bar."""
+        return self.runs[0].first
+
+    @property
+    def last(self) -> date:
+        """The session of the last bar."""
+        return self.runs[-1].last
+
+    @property
+    def isins(self) -> list[str]:
+        """The known ISINs, in order of time."""
+        return [run.isin for run in self.runs if run.isin]
+
+    def spans(self, day: date) -> bool:
+        """Return whether it trades on across `day`: it has bars before and others on or after it, no long gap between.
+
+        A gap within a run does not count: the ISIN says that it is the same security.
+        """
+        within = any(run.first < day <= run.last for run in self.runs)
+        goes_on = (two.first - one.last <= LONG_GAP and one.last < day <= two.first for one, two in pairwise(self.runs))
+        return within or any(goes_on)
+
+
+@dataclass(frozen=True, slots=True)
+class Securities:
+    """What the bars show.
+
+    `renames` are changes of symbol; `restarts` the sessions on which a symbol returns as another security; `stints`
+    the bearers of each symbol in order; `contradictions` the evidence that was not followed.
+    """
+
+    renames: tuple[Change, ...] = ()
+    restarts: tuple[tuple[date, str], ...] = ()
+    stints: Mapping[str, Sequence[Stint]] = field(default_factory=dict)
+    contradictions: tuple[Contradiction, ...] = ()
+
+
+Explains: TypeAlias = Callable[[Run, Run], bool]
+"""Whether a list says that the same security had its last bar in one run and returned with the other."""
+
+
+def securities(listed: pl.DataFrame, explains: Explains = lambda _before, _after: False) -> Securities:
+    """Return the securities behind the runs that `symbol_runs.listings` returns."""
+    runs = [Run(*row) for row in listed.select(list(RUNS)).iter_rows()]
+    return _Walk(runs, explains).securities()
+
+
+def same_price(held: float | None, published: float | None) -> bool:
+    """Return whether a previous close is the last close that is held; unknown is not the same.
+
+    >>> same_price(101.5, 101.5), same_price(101.5, 20.3), same_price(None, 20.3)
+    (True, False, False)
+    """
+    return bool(held and published) and abs(published / held - 1) <= _EQUAL  # type: ignore[operator]
+
+
+def price_break(held: float | None, published: float | None) -> bool:
+    """Return whether a previous close is far from the last close that is held; unknown is no break.
+
+    >>> price_break(100.0, 20.0), price_break(100.0, 98.0), price_break(None, 98.0)
+    (True, False, False)
+    """
+    return bool(held and published) and abs(published / held - 1) > PRICE_BREAK  # type: ignore[operator]
+
+
+@dataclass(eq=False, slots=True)
+class _Security:
+    """One security while the runs are read."""
+
+    runs: list[Run]
+
+    @property
+    def symbol(self) -> str:
+        return self.runs[-1].symbol
+
+    @property
+    def last(self) -> date:
+        return self.runs[-1].last
+
+    @property
+    def close(self) -> float | None:
+        return self.runs[-1].close
+
+    @property
+    def isin(self) -> str | None:
+        return next((run.isin for run in reversed(self.runs) if run.isin), None)
+
+
+class _Walk:
+    """The runs in order of time, and who bears which symbol and ISIN so far."""
+
+    def __init__(self, runs: Sequence[Run], explains: Explains) -> None:
+        self.contradictions: list[Contradiction] = []
+        self.explains = explains
+        self.runs = self._without_mistyped(runs)
+        self.of_symbol: dict[str, list[Run]] = defaultdict(list)
+        self.of_isin: dict[str, list[Run]] = defaultdict(list)
+        for run in self.runs:
+            self.of_symbol[run.symbol].append(run)
+            if run.isin:
+                self.of_isin[run.isin].append(run)
+        self.following = {one: two for runs in self.of_symbol.values() for one, two in pairwise(runs)}
+        self.bearer: dict[str, _Security] = {}
+        self.owner: dict[str, _Security] = {}
+        self.placed: dict[Run, _Security] = {}
+        self.found: list[_Security] = []
+        self.restarts: list[tuple[date, str]] = []
+
+    def securities(self) -> Securities:
+        """Place every run and return what came out."""
+        for _, events in groupby(self.runs, key=attrgetter("first")):
+            pending = list(events)
+            while pending:  # a symbol is left before another security takes it on the same date
+                ready = [run for run in pending if not self._occupied(run)] or pending[:1]
+                for run in ready:
+                    self._place(run)
+                pending = [run for run in pending if run not in ready]
+        stints: dict[str, list[Stint]] = defaultdict(list)
+        for security in self.found:
+            for stint in _stints(security.runs):
+                stints[stint.symbol].append(stint)
+        by_date = {symbol: sorted(found, key=attrgetter("first")) for symbol, found in stints.items()}
+        renames = [
+            (stint.first, stint.came_from, symbol)
+            for symbol, found in by_date.items()
+            for stint in found
+            if stint.came_from is not None
+        ]
+        order = attrgetter("session", "symbol", "kind", "detail")
+        told = tuple(sorted(set(self.contradictions), key=order))
+        return Securities(tuple(sorted(renames)), tuple(sorted(self.restarts)), by_date, told)
+
+    def _without_mistyped(self, runs: Sequence[Run]) -> list[Run]:
+        """Take the ISIN from runs that lie between two of another ISIN, which no other symbol had in between."""
+        of_isin: dict[str, list[Run]] = defaultdict(list)
+        for run in runs:
+            if run.isin:
+                of_isin[run.isin].append(run)
+        wrong: dict[Run, Run] = {}
+        for mine in _stretches(runs):
+            latest: dict[str | None, int] = {run.isin: place for place, run in enumerate(mine) if run.isin}
+            place = 0
+            while place < len(mine):
+                begin, end = mine[place], latest.get(mine[place].isin, place)
+                others = (one for one in of_isin[begin.isin or ""] if one.symbol != begin.symbol)
+                if end > place and not any(begin.last < one.first < mine[end].first for one in others):
+                    counts = Counter[str | None]()
+                    for run in mine[place : end + 1]:
+                        counts[run.isin] += run.sessions
+                    between = [run for run in mine[place + 1 : end] if run.isin != begin.isin]
+                    wrong |= {run: begin for run in between if counts[run.isin] <= counts[begin.isin]}
+                    place = end
+                else:
+                    place += 1
+        for run, around in wrong.items():
+            if run.isin:
+                detail = f"ISIN {run.isin} for {quantity(run.sessions, 'session')} between two runs of {around.isin}"
+                self._report("isin_mistyped", run, detail)
+        return [replace(run, isin=None) if run in wrong else run for run in runs]
+
+    def _occupied(self, run: Run) -> bool:
+        """Return whether a run looks like a rename to a symbol that another security still has."""
+        holder, owner = self.bearer.get(run.symbol), self.owner.get(run.isin or "")
+        return owner is not None and owner is not holder and holder is not None and _continues(holder, run)
+
+    def _place(self, run: Run) -> None:
+        holder, owner = self.bearer.get(run.symbol), self.owner.get(run.isin or "")
+        if owner is not None and owner is not holder:
+            refused = self._refusal(run, holder, owner)
+            if refused is None:
+                if self.bearer.get(owner.symbol) is owner:
+                    del self.bearer[owner.symbol]
+                if holder is not None and self._starts_mistyped(run, holder, owner):
+                    self._absorb(holder, owner)
+                self._append(owner, run)
+                return
+            self._report("isin_shared", run, f"ISIN {run.isin} is that of {owner.symbol}: {refused}")
+        known = run.isin if owner is None else None
+        if holder is None or self._restarts(holder, run):
+            if holder is not None:
+                self.restarts.append((run.first, run.symbol))
+                before = f"last bar {holder.last} under {holder.isin} at {holder.close}"
+                self._report("symbol_reused", run, f"{run.isin} from {run.first} at {run.prev_close}, {before}")
+            holder = _Security([])
+            self.found.append(holder)
+        self._append(holder, run)
+        if known:
+            self.owner[known] = holder
+
+    def _append(self, security: _Security, run: Run) -> None:
+        security.runs.append(run)
+        self.bearer[run.symbol] = security
+        self.placed[run] = security
+
+    def _restarts(self, holder: _Security, run: Run) -> bool:
+        """Return whether a symbol returns after a long gap as another security."""
+        if _continues(holder, run) or not run.isin or not holder.isin or run.isin == holder.isin:
+            return False
+        return price_break(holder.close, run.prev_close) and not self.explains(holder.runs[-1], run)
+
+    def _refusal(self, run: Run, holder: _Security | None, owner: _Security) -> str | None:
+        """Return why a run with another security's ISIN is no rename; None where it is one."""
+        mistyped = holder is not None and self._starts_mistyped(run, holder, owner)
+        linked = mistyped or same_price(owner.close, run.prev_close)
+        after = self.following.get(owner.runs[-1])
+        if after is not None and run.last < after.first and run.isin == after.isin and run.sessions > FEW_SESSIONS:
+            after = None  # renamed, and later renamed back
+        if owner.last >= run.first:
+            return f"which traded until {owner.last}"
+        if after is not None and after.first - owner.last <= LONG_GAP and not linked and not self._taken(after, owner):
+            return f"which still traded on {after.first}"
+        if holder is not None and _continues(holder, run):
+            goes_on = same_price(holder.close, run.prev_close)
+            replaced = not goes_on and (linked or self._moves(holder, run))
+            if not mistyped and not replaced:
+                return f"{run.symbol} traded under {holder.isin or 'no ISIN'} until {holder.last}"
+        follows = self.following.get(run)
+        if run.sessions <= FEW_SESSIONS and not linked and follows is not None and follows.isin not in {None, run.isin}:
+            return f"after {quantity(run.sessions, 'session')} {run.symbol} has an ISIN of its own, {follows.isin}"
+        return None
+
+    def _starts_mistyped(self, run: Run, holder: _Security, owner: _Security) -> bool:
+        """Return whether a symbol has a wrong ISIN on its first few bars, which follow the owner's last close."""
+        first = holder.runs[0]
+        few = sum(one.sessions for one in holder.runs) <= FEW_SESSIONS and holder.symbol == first.symbol
+        follows = owner.last < first.first and same_price(owner.close, first.prev_close)
+        return few and follows and _continues(holder, run)
+
+    def _absorb(self, holder: _Security, owner: _Security) -> None:
+        self.found.remove(holder)
+        self.owner = {isin: one for isin, one in self.owner.items() if one is not holder}
+        self._report("isin_mistyped", holder.runs[0], f"ISIN {holder.isin} on the first bars, {owner.symbol} renamed")
+        for run in holder.runs:
+            self._append(owner, run)
+
+    def _taken(self, run: Run, owner: _Security) -> bool:
+        """Return whether a run that follows a security's last one belongs to another security."""
+        other = self.placed.get(run, self.owner.get(run.isin or ""))
+        return other is not None and other is not owner
+
+    def _moves(self, holder: _Security, run: Run) -> bool:
+        """Return whether the bearer of a symbol goes on under another one: its ISIN begins there."""
+        return any(
+            one.symbol != run.symbol and holder.last < one.first <= run.first + LONG_GAP and self._begins(one)
+            for one in self.of_isin.get(holder.isin or "", ())
+        )
+
+    def _begins(self, run: Run) -> bool:
+        runs = self.of_symbol[run.symbol]
+        place = runs.index(run)
+        return place == 0 or run.first - runs[place - 1].last > LONG_GAP
+
+    def _report(self, kind: str, run: Run, detail: str) -> None:
+        self.contradictions.append(Contradiction(kind, run.first, run.symbol, detail))
+
+
+def _stretches(runs: Sequence[Run]) -> Iterator[list[Run]]:
+    """Yield the runs of each symbol that follow each other without a long gap."""
+    mine: list[Run] = []
+    for run in sorted(runs, key=attrgetter("symbol", "first", "last")):
+        if mine and (run.symbol != mine[-1].symbol or run.first - mine[-1].last > LONG_GAP):
+            yield mine
+            mine = []
+        mine.append(run)
+    yield mine
+
+
+def _continues(security: _Security, run: Run) -> bool:
+    return run.first - security.last <= LONG_GAP
+
+
+def _stints(runs: Sequence[Run]) -> Iterator[Stint]:
+    parts = [tuple(of) for _, of in groupby(runs, key=attrgetter("symbol"))]
+    for place, part in enumerate(parts):
+        before = parts[place - 1][0].symbol if place else None
+        after = parts[place + 1][0].symbol if place + 1 < len(parts) else None
+        yield Stint(part[0].symbol, part, before, after)

@@ -1,0 +1,146 @@
+"""Runs of bars: from when to when a symbol traded under one ISIN. Frames in, frames out.
+
+Only an ISIN with valid shape and check digit is evidence (`champion.market.identity.isin`). A bar without one takes the
+ISIN that its symbol has in its next bars, else in its last ones, unless the symbol did not trade for a long time in
+between.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+
+from champion.market.identity.isin import is_valid
+
+LONG_GAP = timedelta(days=180)
+"""A symbol without a bar for longer may belong to another company when it returns."""
+RUNS = {
+    "symbol": pl.String(),
+    "isin": pl.String(),
+    "first": pl.Date(),
+    "last": pl.Date(),
+    "sessions": pl.UInt32(),
+    "prev_close": pl.Float64(),
+    "close": pl.Float64(),
+}
+_PRICES = ("prev_close", "close")
+
+
+def listings(rows: pl.LazyFrame) -> pl.DataFrame:
+    """Return the runs in order: symbol, isin, first, last, sessions, prev_close, close.
+
+    `rows` has symbol, isin and session, and where known prev_close and close in rupees; their order does not matter.
+    A run ends where its symbol gets another ISIN, or its ISIN another symbol, and without an ISIN where the symbol does
+    not trade for a long time. `prev_close` is that of its first bar,
+    `close` that of its last one; both are null where the rows have no prices.
+
+    >>> from datetime import date
+    >>> found = {"symbol": ["A", "B"], "isin": ["INE002A01018", "DUMMY"], "session": [date(2024, 1, 2)] * 2}
+    >>> listings(pl.LazyFrame(found)).select("symbol", "isin", "sessions").rows()
+    [('A', 'INE002A01018', 1), ('B', None, 1)]
+    """
+    held = rows.collect_schema().names()
+    typed = rows.select(
+        "symbol",
+        "isin",
+        "session",
+        *(pl.col(name).cast(pl.Float64) if name in held else pl.lit(None, pl.Float64).alias(name) for name in _PRICES),
+    )
+    groups = _spans(typed, pl.col("session").dt.truncate("1mo"))
+    return _priced(typed, _runs(_filled(_apart(typed, groups))))
+
+
+def invalid(rows: pl.LazyFrame) -> pl.DataFrame:
+    """Return what stands for an ISIN and is none: symbol, isin, session of the first bar; null is no such text.
+
+    >>> from datetime import date
+    >>> found = {"symbol": ["A", "B"], "isin": ["INE002A01018", "DUMMY"], "session": [date(2024, 1, 2)] * 2}
+    >>> invalid(pl.LazyFrame(found)).select("symbol", "isin").rows()
+    [('B', 'DUMMY')]
+    """
+    known = rows.select(pl.col("isin").drop_nulls().unique()).collect()["isin"]
+    wrong = [isin for isin in known if not is_valid(isin)]
+    found = rows.filter(pl.col("isin").is_in(wrong)).group_by("symbol", "isin").agg(pl.col("session").min())
+    return found.sort("session", "symbol", "isin").collect()
+
+
+def _spans(rows: pl.LazyFrame, stretch: pl.Expr) -> pl.DataFrame:
+    """Return the first and last bar by symbol, ISIN and stretch of time: few enough to sort, a lake has millions."""
+    span = {"first": pl.col("session").min(), "last": pl.col("session").max(), "sessions": pl.len()}
+    found = rows.group_by("symbol", "isin", stretch.alias("_stretch")).agg(**span).collect()
+    wrong = [isin for isin in found["isin"].unique().drop_nulls() if not is_valid(isin)]
+    known = pl.when(pl.col("isin").is_in(wrong)).then(None).otherwise("isin").alias("isin")
+    return found.with_columns(known).sort("symbol", "first", "last", "isin", nulls_last=True)
+
+
+def _apart(rows: pl.LazyFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """Return the groups, those by session that overlap others of the same month: a mistyped ISIN, or a shared one."""
+    valid = groups.drop_nulls("isin")
+    found = []
+    for key in ("symbol", "isin"):
+        ordered = valid.sort(key, "first", "last")
+        overlap = pl.col("first") <= pl.col("last").shift(1).cum_max().over(key)
+        month = ordered.filter(overlap).select(key, "_stretch").unique()
+        found.append(valid.join(month, on=[key, "_stretch"], how="semi").select("symbol", "_stretch"))
+    mixed = pl.concat(found).unique()
+    if mixed.is_empty():
+        return groups
+    few = rows.filter(pl.col("symbol").is_in(mixed["symbol"].unique().to_list())).with_columns(
+        _stretch=pl.col("session").dt.truncate("1mo")
+    )
+    by_session = _spans(few.join(mixed.lazy(), on=["symbol", "_stretch"], how="semi"), pl.col("session"))
+    apart = pl.concat([groups.join(mixed, on=["symbol", "_stretch"], how="anti"), by_session])
+    return apart.sort("symbol", "first", "last", "isin", nulls_last=True)
+
+
+def _filled(groups: pl.DataFrame) -> pl.DataFrame:
+    stretch = (pl.col("first") - pl.col("last").shift(1) > LONG_GAP).fill_null(value=False).cum_sum().over("symbol")
+    with_stretch = groups.with_columns(_stretch=stretch)
+    isin = pl.col("isin").backward_fill().forward_fill().over("symbol", "_stretch")
+    return with_stretch.with_columns(isin)
+
+
+def _runs(groups: pl.DataFrame) -> pl.DataFrame:
+    """Join neighbouring groups of a symbol that have one ISIN, where no other symbol had that ISIN in between."""
+    ordered = groups.sort("isin", "first", "last", "symbol", nulls_last=True).with_columns(
+        _elsewhere=pl.col("isin").is_not_null()
+        & (pl.col("symbol").shift(1).over("isin") != pl.col("symbol")).fill_null(value=False)
+    )
+    # Nothing says that a symbol without an ISIN is the same security after a long gap: a list may say that it is not.
+    returned = (pl.col("first") - pl.col("last").shift(1).over("symbol") > LONG_GAP).fill_null(value=False)
+    another = pl.col("isin").ne_missing(pl.col("isin").shift(1).over("symbol")) | pl.col("_elsewhere")
+    new = another | (pl.col("isin").is_null() & returned)
+    numbered = ordered.sort("symbol", "first", "last", "isin", nulls_last=True).with_columns(
+        _run=new.cum_sum().over("symbol")
+    )
+    return (
+        numbered.group_by("symbol", "_run", maintain_order=True)
+        .agg(
+            pl.col("isin").first(),
+            pl.col("first").min(),
+            pl.col("last").max(),
+            pl.col("sessions").sum().cast(pl.UInt32),
+        )
+        .drop("_run")
+        .sort("first", "symbol", "last", "isin", nulls_last=True)
+    )
+
+
+def _priced(rows: pl.LazyFrame, runs: pl.DataFrame) -> pl.DataFrame:
+    """Add the previous close of each run's first bar and the close of its last one."""
+    ends = pl.concat([runs.select("symbol", session=name) for name in ("first", "last")]).unique()
+    prices = (
+        rows.join(ends.lazy(), on=["symbol", "session"], how="semi")
+        .group_by("symbol", "session")
+        .agg(pl.col(_PRICES).max())
+        .collect()
+    )
+    before, after = prices.drop("close"), prices.drop("prev_close")
+    return (
+        runs.join(
+            before, left_on=["symbol", "first"], right_on=["symbol", "session"], how="left", maintain_order="left"
+        )
+        .join(after, left_on=["symbol", "last"], right_on=["symbol", "session"], how="left", maintain_order="left")
+        .select(list(RUNS))
+    )

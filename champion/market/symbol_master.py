@@ -1,0 +1,58 @@
+"""The published list of shares to contract `normalized_symbol_master`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from champion import contracts
+from champion.base.counting import quantity
+from champion.errors import ContractError
+from champion.market import validation
+from champion.market.envelope import stamp_list
+from champion.market.equity_bars import instrument_id
+from champion.market.identity.symbol_history import SymbolHistory
+
+VERSION = "1"  # raise it when the meaning of the output changes: committed lists are then made anew
+SYMBOLS = "normalized_symbol_master"
+EXCHANGE = "NSE"
+
+
+@dataclass(frozen=True, slots=True)
+class MasterOrigin:
+    """Where a list came from, and when it was first read."""
+
+    source: str
+    sha256: str
+    fetched_at: datetime
+
+
+def normalize(rows: pl.DataFrame, lineage: SymbolHistory, origin: MasterOrigin) -> pl.DataFrame:
+    """Return one row per symbol of what `sources.masters` parsed; contract normalized_symbol_master.
+
+    `lineage` leads from the symbols of the day of the list to the instruments.
+
+    Raises:
+        ContractError: a row breaks the contract, as a symbol that stands twice.
+    """
+    contract = contracts.load(SYMBOLS)
+    read_at = pl.lit(origin.fetched_at).cast(pl.Datetime("ms", "UTC"))
+    list_date = origin.fetched_at.astimezone(ZoneInfo("Asia/Kolkata")).date()
+    names = lineage.names(rows["symbol"], list_date)
+    named = rows.with_columns(
+        list_date=pl.lit(list_date),
+        instrument_id=instrument_id(pl.col("symbol").replace(names), pl.col("series"), pl.lit(EXCHANGE)),
+        exchange=pl.lit(EXCHANGE),
+        known_at=read_at,
+        source_sha256=pl.lit(origin.sha256),
+    )
+    stamped = stamp_list(named, contract, source=pl.lit(origin.source), read_at=read_at, entity="instrument_id")
+    checked = validation.validate(stamped, contract)
+    if checked.rejected.height:
+        shown = checked.rejected.select("symbol", "company", "reasons").head(3).rows()
+        broken = quantity(checked.rejected.height, "listed share breaks", "listed shares break")
+        raise ContractError(f"{broken} {SYMBOLS}: {shown}")
+    return checked.accepted

@@ -1,0 +1,267 @@
+"""Fitting and scoring in memory: purged walk-forward first, then the final model on everything known.
+
+The label is whether an instrument's forward return beats the median of its session: the market's own direction, which
+no ranking can trade, is out of it.
+
+>>> from datetime import date, timedelta
+>>> days = [date(2024, 1, 1) + timedelta(n) for n in range(60)]
+>>> frame = pl.DataFrame({
+...     "instrument_id": ["A", "B", "C", "D"] * 60,
+...     "symbol": ["A", "B", "C", "D"] * 60,
+...     "trade_date": [day for day in days for _ in range(4)],
+...     "size": [0.5, 0.2, -0.2, -0.5] * 60,
+...     "forward_return": [0.02, 0.01, -0.01, -0.02] * 60,
+...     "label_end": [day + timedelta(2) for day in days for _ in range(4)],
+... })
+>>> splitter = PurgedWalkForward(n_splits=2, horizon=2, embargo=0, min_train=20)
+>>> result = fit(frame, Recipe("logistic"), ["size"], splitter)
+>>> isinstance(result, TrainingResult), round(result.metrics["rank_ic"], 2), result.folds.height
+(True, 1.0, 2)
+>>> score(result.estimator, frame.tail(4), ["size"]).select("symbol", "rank").rows()
+[('A', 1), ('B', 2), ('C', 3), ('D', 4)]
+>>> paths(frame, Recipe("logistic"), ["size"], CombinatorialPurged(n_groups=4, horizon=2, embargo=0)).height
+3
+>>> rows = labelled(frame)
+>>> [(len(train), len(test)) for train, test in folds(rows, splitter)]
+[(80, 76), (156, 76)]
+>>> inputs, labels = matrix(rows, ["size"]), rows["label"].to_numpy()
+>>> model = learn(Recipe("logistic"), inputs, labels)
+>>> judge(rows.with_columns(score=estimators.probability(model, inputs)), horizon=2)["auc"]
+1.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import polars as pl
+from joblib import parallel_config
+from numpy.typing import NDArray
+from sklearn.inspection import permutation_importance
+from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
+from sklearn.pipeline import Pipeline
+
+from champion.base.counting import quantity
+from champion.errors import ModelError
+from champion.indicators.numeric.unknown import known
+from champion.modeling import estimators
+from champion.modeling.estimators import Estimator, Recipe
+from champion.modeling.labels import average_uniqueness
+from champion.modeling.metrics import information_coefficient, rank_ic, summarise_ic
+from champion.modeling.splits import CombinatorialPurged, PurgedWalkForward
+
+Progress: TypeAlias = Callable[[int, int, str], None]
+Splitter: TypeAlias = PurgedWalkForward | CombinatorialPurged
+
+_KEY = ("instrument_id", "symbol", "trade_date")
+_IMPORTANCE_ROWS = 5_000
+_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """A fitted model and the proof of its skill.
+
+    `out_of_sample` has instrument_id, symbol, trade_date, fold, score, forward_return, label; `folds` one row a fold;
+    `importance` input and importance, the fall of AUC on the last fold when the input is shuffled; `metrics` are over
+    all folds: accuracy, precision, recall, auc, ic, rank_ic, rank_ic_t, icir, sessions, train_rows.
+    """
+
+    recipe: Recipe
+    estimator: Estimator
+    inputs: tuple[str, ...]
+    out_of_sample: pl.DataFrame
+    folds: pl.DataFrame
+    importance: pl.DataFrame
+    metrics: dict[str, float]
+
+
+def fit(
+    frame: pl.DataFrame,
+    recipe: Recipe,
+    inputs: Sequence[str],
+    splitter: PurgedWalkForward,
+    progress: Progress | None = None,
+) -> TrainingResult:
+    """Return a model fitted on all labelled rows, and what it scored out of sample on the way.
+
+    `frame` holds instrument_id, symbol, trade_date, the inputs (null where unknown), forward_return and label_end; rows
+    whose forward_return is null are not learnt from, and in a fold none whose label_end comes later than the embargo
+    before the test block allows. Deterministic by seed, whatever the order of rows.
+
+    Raises:
+        ModelError: the model is not known, or there are too few rows or sessions.
+    """
+    rows = labelled(frame)
+    features, labels = matrix(rows, inputs), rows["label"].to_numpy()
+    tested: list[pl.DataFrame] = []
+    for fold, (train, test) in enumerate(folds(rows, splitter), start=1):
+        estimator = _learnt(recipe, rows, features, train)
+        tested.append(_tested(estimator, rows, features, test, fold))
+        if progress:
+            progress(fold, splitter.n_splits, f"fold {fold} of {splitter.n_splits}")
+    importance = _importance(estimator, features[test], labels[test], inputs, recipe.seed)
+    final = _learnt(recipe, rows, features, np.arange(rows.height))
+    out_of_sample = pl.concat(tested)
+    return TrainingResult(
+        recipe=recipe,
+        estimator=final,
+        inputs=tuple(inputs),
+        out_of_sample=out_of_sample,
+        folds=pl.DataFrame([{"fold": f["fold"][0], **judge(f, splitter.horizon)} for f in tested]),
+        importance=importance,
+        metrics={**judge(out_of_sample, splitter.horizon), "train_rows": float(rows.height)},
+    )
+
+
+def paths(
+    frame: pl.DataFrame,
+    recipe: Recipe,
+    inputs: Sequence[str],
+    splitter: CombinatorialPurged,
+    progress: Progress | None = None,
+) -> pl.DataFrame:
+    """Return the judgement of each path of a combinatorial purged cross-validation: path and the metrics of `judge`.
+
+    How far the paths lie apart says how much of one walk-forward's result is luck of its one order.
+    """
+    rows = labelled(frame)
+    features = matrix(rows, inputs)
+    tested = []
+    for number, (train, test) in enumerate(folds(rows, splitter)):
+        tested.append(_tested(_learnt(recipe, rows, features, train), rows, features, test, number))
+        if progress:
+            progress(number + 1, splitter.get_n_splits(), f"split {number + 1} of {splitter.get_n_splits()}")
+    days = rows["trade_date"].unique().sort()
+    blocks = [pl.Series(part) for part in np.array_split(days.to_numpy(), splitter.n_groups)]
+    found = []
+    for path, parts in enumerate(splitter.paths(), start=1):
+        joined = pl.concat(tested[n].filter(pl.col("trade_date").is_in(blocks[b].implode())) for b, n in parts)
+        found.append({"path": path, **judge(joined, splitter.horizon)})
+    return pl.DataFrame(found)
+
+
+def score(estimator: Estimator, frame: pl.DataFrame, inputs: Sequence[str]) -> pl.DataFrame:
+    """Return instrument_id, symbol, trade_date, score (probability of beating the median) and rank (1 is best).
+
+    Equal scores are ranked in the order of instrument_id.
+    """
+    scores = estimators.probability(estimator, matrix(frame, inputs))
+    ranked = frame.select(_KEY).with_columns(score=pl.Series(scores)).sort("trade_date", "instrument_id")
+    rank = pl.col("score").rank("ordinal", descending=True).over("trade_date")
+    return ranked.with_columns(rank=rank.cast(pl.Int64))
+
+
+def labelled(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows whose forward return is known, in order, with `label`: 1 above the median of the session.
+
+    Raises:
+        ModelError: only one class is left, or a forward return is NaN or infinite.
+    """
+    _require_known(frame, "forward_return")
+    median = pl.col("forward_return").median().over("trade_date")
+    rows = frame.drop_nulls("forward_return").sort("trade_date", "instrument_id")
+    found = rows.with_columns(label=(pl.col("forward_return") > median).cast(pl.Int8))
+    if found["label"].n_unique() < 2:  # noqa: PLR2004 - a classifier needs both
+        raise ModelError(
+            f"{quantity(found.height, 'labelled row')} of one class only: train on more sessions and instruments"
+        )
+    return found
+
+
+def _require_known(frame: pl.DataFrame, name: str) -> None:
+    """Raise ModelError where a column holds NaN or infinity; null is unknown, and honest."""
+    wrong = frame.filter(~pl.col(name).is_finite())
+    if wrong.height:
+        few = ", ".join(f"{row[0]} {row[1]}" for row in wrong.select("instrument_id", "trade_date").head(5).rows())
+        raise ModelError(
+            f"{name} is NaN or infinite in {wrong.height} of {quantity(frame.height, 'row')}: {few}. An unknown "
+            "value is null: correct what computes it, or set it to null"
+        )
+
+
+def folds(rows: pl.DataFrame, splitter: Splitter) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield row numbers (train, test) per fold, without training labels that end too late before a test block.
+
+    The splitter counts the sessions of the rows; where some of the market's are missing, a label reaches further.
+    """
+    days, ends = rows["trade_date"].to_numpy(), rows["label_end"].to_numpy()
+    sessions = np.unique(days)
+    for train, test in splitter.split(days, groups=days):
+        tested = np.isin(sessions, np.unique(days[test]))
+        starts = np.flatnonzero(tested & ~np.roll(tested, 1) | tested & (np.arange(len(sessions)) == 0))
+        # The first test session after each training row, and the last label end that leaves the embargo before it.
+        following = np.searchsorted(sessions[starts], days[train])
+        last = np.append(starts - splitter.embargo - 1, len(sessions) - 1)[following]
+        safe = (following == len(starts)) | ((last >= 0) & (ends[train] <= sessions[np.maximum(last, 0)]))
+        if not safe.any():
+            raise ModelError("no training label ends before the first test block: train on more sessions")
+        yield train[safe], test
+
+
+def matrix(frame: pl.DataFrame, inputs: Sequence[str]) -> NDArray[np.float64]:
+    """Return the inputs as numbers, a row per row, NaN where unknown: null, NaN and infinity alike."""
+    numbers = (known(pl.col(name).cast(pl.Float64)).fill_null(float("nan")).alias(name) for name in inputs)
+    return frame.select(numbers).to_numpy()
+
+
+def learn(
+    recipe: Recipe, features: NDArray[np.float64], labels: NDArray[np.int8], weights: NDArray[np.float64] | None = None
+) -> Pipeline:
+    """Return a fitted pipeline, the same to the last bit for the same seed."""
+    # Parallel here only: a forest that predicts in threads adds up its trees in any order, and the last bits with them.
+    with parallel_config(backend="threading", n_jobs=_THREADS):
+        return estimators.fit(recipe.make(), features, labels, weights)
+
+
+def judge(scores: pl.DataFrame, horizon: int) -> dict[str, float]:
+    """Return the metrics of scores with label and forward_return: accuracy, precision, recall, auc, ic, rank_ic..."""
+    _require_known(scores, "score")
+    labels, said = scores["label"].to_numpy(), scores["score"].to_numpy() > 0.5  # noqa: PLR2004 - as likely as not
+    ranked = summarise_ic(rank_ic(scores), horizon)
+    return {
+        "accuracy": float(accuracy_score(labels, said)),
+        "precision": float(precision_score(labels, said, zero_division=0.0)),
+        "recall": float(recall_score(labels, said, zero_division=0.0)),
+        "auc": float(roc_auc_score(labels, scores["score"].to_numpy())),
+        "ic": summarise_ic(information_coefficient(scores), horizon)["mean"],
+        "rank_ic": ranked["mean"],
+        "rank_ic_t": ranked["t"],
+        "icir": ranked["icir"],
+        "sessions": ranked["sessions"],
+    }
+
+
+def _learnt(recipe: Recipe, rows: pl.DataFrame, features: NDArray[np.float64], train: NDArray[np.intp]) -> Pipeline:
+    chosen = rows.select("instrument_id", "trade_date", "label_end", "label")[train]
+    weights = None
+    if recipe.weighted:
+        unique = average_uniqueness(chosen).to_numpy()
+        weights = unique / unique.mean()  # so that regularisation means the same as without
+    return learn(recipe, features[train], chosen["label"].to_numpy(), weights)
+
+
+def _tested(
+    estimator: Estimator, rows: pl.DataFrame, features: NDArray[np.float64], test: NDArray[np.intp], fold: int
+) -> pl.DataFrame:
+    scores = estimators.probability(estimator, features[test])
+    told = rows.select(*_KEY, pl.lit(fold).alias("fold"), "forward_return", "label")[test]
+    return told.with_columns(score=pl.Series(scores))
+
+
+def _importance(
+    estimator: Estimator, features: NDArray[np.float64], labels: NDArray[np.int8], inputs: Sequence[str], seed: int
+) -> pl.DataFrame:
+    chosen = np.random.default_rng(seed).permutation(len(labels))[:_IMPORTANCE_ROWS]
+
+    def auc(model: Estimator, rows: NDArray[np.float64], came: NDArray[np.int8]) -> float:
+        return float(roc_auc_score(came, estimators.probability(model, rows)))
+
+    found = permutation_importance(
+        estimator, features[chosen], labels[chosen], scoring=auc, n_repeats=3, random_state=seed
+    )
+    frame = pl.DataFrame({"input": list(inputs), "importance": found.importances_mean})
+    return frame.sort("importance", "input", descending=[True, False])

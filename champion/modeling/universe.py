@@ -1,0 +1,141 @@
+"""Universes: which instruments a model may speak of on a session, by what was known at its close.
+
+A universe is data: filters with a name, or a name's place taken by the filters themselves, so that a run's parameters
+say all of it. Nothing here looks ahead: nobody is in for having lived, or out for having died.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import polars as pl
+
+from champion.base.strict_json import parse_json
+from champion.errors import UsageError
+
+TURNOVER_WINDOW = 20
+"""Bars whose median turnover tells how liquid an instrument is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Universe:
+    """Filters, all of which must hold at the session's close.
+
+    Args:
+        min_turnover: rupees, median over the instrument's last 20 bars, this one included; fewer bars are not liquid.
+        series: series on the session that count, as EQ; empty means every series of company shares.
+        min_age: calendar days since the instrument's first bar in the lake.
+        min_close: rupees, the close as traded; below it one tick is a large return.
+
+    >>> Universe(min_turnover=5e6, series=("EQ",)).text
+    '{"min_age": 0, "min_close": 0.0, "min_turnover": 5000000.0, "series": ["EQ"]}'
+    """
+
+    min_turnover: float = 0.0
+    series: tuple[str, ...] = ()
+    min_age: int = 0
+    min_close: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a bound that is no number."""
+        if not (math.isfinite(self.min_turnover) and math.isfinite(self.min_close)):
+            raise ValueError("min_turnover and min_close must be finite numbers")
+
+    @property
+    def text(self) -> str:
+        """The filters as JSON, which `find` reads back.
+
+        >>> find(UNIVERSES["liquid"].text) == UNIVERSES["liquid"]
+        True
+        """
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+UNIVERSES: dict[str, Universe] = {
+    "all": Universe(),
+    "liquid": Universe(min_turnover=5e6),
+    "main_board": Universe(min_turnover=5e6, series=("EQ", "BE", "BZ"), min_age=90),
+    "large": Universe(min_turnover=2e8, series=("EQ",), min_age=180, min_close=20.0),
+}
+"""Universes by name: all shares, those that can be traded, those off the SME platform, the most traded ones."""
+
+
+def find(universe: str | Mapping[str, Any] | Universe) -> Universe:
+    """Return the universe of a name, of a mapping of filters, or of the same as JSON text.
+
+    Raises:
+        UsageError: no such name or filter; the message lists those there are.
+
+    >>> find('{"min_turnover": 1e6, "series": ["EQ"]}').series
+    ('EQ',)
+    """
+    if isinstance(universe, Universe):
+        return universe
+    if isinstance(universe, str) and universe in UNIVERSES:
+        return UNIVERSES[universe]
+    filters = _filters(universe) if isinstance(universe, str) else dict(universe)
+    known = [field.name for field in fields(Universe)]
+    if unknown := sorted(set(filters) - set(known)):
+        raise UsageError(f"universe filters {', '.join(unknown)} are not known; there are {', '.join(known)}")
+    if isinstance(filters.get("series"), str):
+        filters = {**filters, "series": [filters["series"]]}
+    try:
+        return parse_json(Universe, json.dumps(filters))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UsageError(f"universe {filters!r}: {error}; filters are as {UNIVERSES['main_board'].text}") from error
+
+
+def members(bars: pl.DataFrame, universe: Universe, first_bars: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return the instrument_id and trade_date of every bar whose instrument is in the universe then.
+
+    `bars` need instrument_id, trade_date and turnover, and with the filters on them series and close (as traded).
+    `first_bars` (instrument_id, first_bar) says since when an instrument is known, where that is before `bars` begin.
+
+    Raises:
+        UsageError: a column that a filter needs is missing.
+
+    >>> from datetime import date
+    >>> prices = {"turnover": [1e6, 1e6], "close": [5.0, 50.0]}
+    >>> bars = pl.DataFrame({"instrument_id": ["A", "B"], "trade_date": [date(2024, 1, 15)] * 2, **prices})
+    >>> members(bars, Universe(min_close=20.0))["instrument_id"].to_list()
+    ['B']
+    """
+    needed = {"series": bool(universe.series), "close": universe.min_close > 0}
+    if missing := [name for name, asked in needed.items() if asked and name not in bars.columns]:
+        raise UsageError(f"the universe filters on {', '.join(missing)}, which the bars lack")
+    keep = [pl.lit(value=True)]
+    if universe.min_turnover > 0:
+        median = pl.col("turnover").rolling_median(TURNOVER_WINDOW).over("instrument_id")
+        keep.append((median >= universe.min_turnover).fill_null(value=False))
+    if universe.series:
+        keep.append(pl.col("series").is_in(list(universe.series)))
+    if universe.min_close > 0:
+        keep.append(pl.col("close") >= universe.min_close)
+    ordered = bars.sort("instrument_id", "trade_date")
+    if universe.min_age > 0:
+        ordered, age = _with_age(ordered, first_bars)
+        keep.append(age >= universe.min_age)
+    return ordered.filter(pl.all_horizontal(keep)).select("instrument_id", "trade_date")
+
+
+def _with_age(bars: pl.DataFrame, first_bars: pl.DataFrame | None) -> tuple[pl.DataFrame, pl.Expr]:
+    if first_bars is None:
+        first_bars = bars.group_by("instrument_id").agg(first_bar=pl.col("trade_date").min())
+    joined = bars.join(first_bars.select("instrument_id", "first_bar"), on="instrument_id", how="left")
+    return joined, (pl.col("trade_date") - pl.col("first_bar")).dt.total_days()
+
+
+def _filters(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"universe {text!r} is neither a name ({', '.join(UNIVERSES)}) nor filters as JSON ({error})"
+        ) from error
+    if not isinstance(found, dict):
+        raise UsageError(f"universe {text!r}: filters are a JSON object, as {UNIVERSES['liquid'].text}")
+    return found

@@ -1,0 +1,1 @@
+"""Bars to features in the lake, by session and feature group."""

@@ -1,0 +1,74 @@
+"""Lists that the exchange keeps under one name, and changes: each, as first read on a date, is a partition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from champion.base.counting import quantity
+from champion.errors import FormatError
+from champion.lake import Lake
+from champion.sources.download import staging_records
+from champion.sources.download.archive import Staged, set_aside
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshResult:
+    """What became of a list: 'written', 'already' in the lake, or 'absent' from the archive; `note` is a sentence."""
+
+    outcome: Literal["written", "already", "absent"]
+    rows: int
+    note: str
+
+
+def commit(
+    lake: Lake,
+    name: str,
+    staged: Staged,
+    path: str,
+    made_from: Mapping[str, str],
+    read: Callable[[Staged], pl.DataFrame],
+) -> RefreshResult:
+    """Commit what `read` makes of a list that the archive has at `path`, unless it is there, made from the same inputs.
+
+    The partition is the date in India on which the list was first read; a second list on one date replaces the first
+    there, staging keeps both.
+
+    Raises:
+        FormatError: `read` refuses it. It is set aside as evidence, and the list before it counts again.
+    """
+    if lake.is_current(name, staged.session, made_from):
+        return RefreshResult(
+            "already", lake.rows(name, staged.session, staged.session), f"{staged.name} is in the lake"
+        )
+    try:
+        frame = read(staged)
+    except FormatError:
+        set_aside(staged, [path])
+        raise
+    lake.write(name, staged.session, frame, made_from)
+    return RefreshResult("written", frame.height, f"{staged.name}: {quantity(frame.height, 'row')}")
+
+
+def kept_lists(folders: Sequence[Path], pattern: str) -> Iterator[Staged]:
+    """Yield every version of every list that staging holds whole; the session of each is the date of its first reading.
+
+    `pattern` is that of the exchange's paths, as `corporates/CF-CA-equities-*.csv`.
+    """
+    for folder in folders:
+        for record in sorted(folder.glob(f"{pattern.removesuffix('.csv')}.json")):
+            for kept in staging_records.read(record):
+                staged = kept.staged(record, date.min)
+                if kept.is_intact(staged.path):
+                    yield replace(staged, session=staged.fetched_at.astimezone(ZoneInfo("Asia/Kolkata")).date())
+
+
+def absent(archive: str, path: str) -> RefreshResult:
+    """Return that the archive has no such list."""
+    return RefreshResult("absent", 0, f"{archive} has no {path}: what the lake knows stays")

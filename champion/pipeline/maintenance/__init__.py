@@ -1,0 +1,1 @@
+"""Keeping a workspace in step and small: warehouse loads and retention."""

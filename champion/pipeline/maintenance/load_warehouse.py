@@ -1,0 +1,157 @@
+"""Lake to warehouse, many months of a dataset at a time: each load replaces its months, so replays never double."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from champion import contracts
+from champion.base.clock import month_end
+from champion.base.progress import Progress, silent
+from champion.contracts import Contract
+from champion.lake import Lake, Month
+from champion.pipeline.ingest.quality import require_passed
+from champion.settings import Settings
+from champion.settings.quality_limits import Limits
+from champion.warehouse import adjustment_cache, load_ledger, migrations, parts, retention
+from champion.warehouse.engine import client
+from champion.warehouse.load import LoadResult, load_months
+from champion.warehouse.months import label
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+DATASETS = (
+    "raw_equity_ohlc",
+    "normalized_equity_ohlc",
+    "features_equity_indicators",
+    "features_equity_alpha158",
+    "predictions_equity_scores",
+    "quarantine_equity_ohlc",
+    "normalized_equity_delivery",
+    "normalized_index_ohlc",
+    "normalized_corporate_actions",
+    "normalized_symbol_master",
+    "normalized_symbol_changes",
+    "normalized_adjustment_factors",
+    "quality_findings",
+)
+"""What the warehouse has tables for: of delivery, indices and lists the canonical rows, what was published is in the
+lake alone."""
+
+MOST_VALUES = 20_000_000
+"""How many values, rows times columns, are loaded at a time: a year of the exchange's bars, which takes 1.5 GB."""
+MOST_SESSIONS = 1_000
+"""How many sessions are: each is a file, and a statement names them all."""
+
+
+def load(
+    settings: Settings,
+    start: date,
+    end: date,
+    datasets: Sequence[str] = DATASETS,
+    progress: Progress = silent,
+    *,
+    whole: bool = False,
+    gated: bool = False,
+    most_values: int = MOST_VALUES,
+) -> list[LoadResult]:
+    """Bring the warehouse in step with the lake for every month between `start` and `end`; months alike are skipped.
+
+    With `whole` so are months outside of which it knows nothing: it was lost, or a load of them was cut off.
+    Lists, whose session is the date they were read on, are loaded whatever the range: they tell of all of it.
+
+    With `gated`, the sessions of the range must pass the quality gates, as for all commands and flows.
+
+    Raises:
+        WarehouseError: the engine refused, or after a load holds other rows than the lake.
+        QualityGateError: `gated`, and a session failed a quality gate; nothing is loaded.
+    """
+    lake = Lake(settings.lake)
+    if gated:
+        require_passed(lake, start, end, Limits.of(settings))
+    results: list[LoadResult] = []
+    with client.writer(settings) as engine:
+        migrations.migrate(engine)
+        retention.apply_retention(engine, settings)
+        # The digests come before the rows: what is written in between is loaded the next time.
+        lost = _lost(lake, engine, datasets) if whole else {}
+        asked = {name: [start, end, *lost.get(name, ())] for name in datasets}
+        work = {name: _months(lake, name, min(sessions), max(sessions)) for name, sessions in asked.items()}
+        for name, found in work.items():
+            for some in _load_dataset(lake, engine, contracts.load(name), found, most_values):
+                results += some
+                first, last = some[0].partition, some[-1].partition
+                told = f"loaded {name} {first}" + (f" to {last}" if last != first else "")
+                progress(len(results), sum(map(len, work.values())), told)
+            parts.merge(engine, name)
+        adjustment_cache.refresh(engine)
+    return results
+
+
+def spans(months: Mapping[date, Month], columns: int, most_values: int = MOST_VALUES) -> list[list[date]]:
+    """Return the months cut into runs that memory bears; where it can be, a run ends with a year.
+
+    >>> year = {date(2023, month, 1): Month("", 40_000, 20, frozenset()) for month in range(1, 13)}
+    >>> [len(run) for run in spans(year | {date(2024, 1, 1): Month("", 40_000, 20, frozenset())}, 26, 13_000_000)]
+    [12, 1]
+    >>> [len(run) for run in spans(year, 26, 5_000_000)]
+    [4, 4, 4]
+    """
+    most_rows = most_values // columns
+    years = [list(of) for _, of in groupby(sorted(months), lambda month: month.year)]
+    blocks = [block for year in years for block in ([year] if _fits(months, year, most_rows) else [[m] for m in year])]
+    found: list[list[date]] = []
+    for block in blocks:
+        if found and _fits(months, [*found[-1], *block], most_rows):
+            found[-1] += block
+        else:
+            found.append(block)
+    return found
+
+
+def _fits(months: Mapping[date, Month], run: Sequence[date], most_rows: int) -> bool:
+    return sum(months[m].rows for m in run) <= most_rows and sum(months[m].sessions for m in run) <= MOST_SESSIONS
+
+
+def _months(lake: Lake, name: str, start: date, end: date) -> dict[date, Month]:
+    is_list = contracts.load(name).session == "list_date"
+    return lake.months(name) if is_list else lake.months(name, start, end)
+
+
+def _lost(lake: Lake, engine: Client, datasets: Sequence[str]) -> dict[str, list[date]]:
+    """Return the sessions of each dataset whose months the warehouse should keep and knows nothing of."""
+    known, found = load_ledger.known(engine), {}
+    for name in datasets:
+        unknown = [session for session in lake.sessions(name) if session.replace(day=1) not in known.get(name, set())]
+        oldest = retention.keeps_from(engine, name) if unknown else None
+        found[name] = [session for session in unknown if oldest is None or session >= oldest]
+    return found
+
+
+def _load_dataset(
+    lake: Lake, engine: Client, contract: Contract, months: Mapping[date, Month], most_values: int
+) -> Iterator[list[LoadResult]]:
+    """Yield what was done with each run of months: those that are alike are skipped, the others loaded."""
+    if not months:
+        return
+    with client.refusals(f"reading what is loaded of {contract.name}"):
+        kept = load_ledger.loaded(engine, contract, {month: found.digest for month, found in months.items()})
+    for alike, of in groupby(months, lambda month: month in kept):
+        run = {month: months[month] for month in of}
+        if alike:
+            yield [LoadResult(contract.name, label([month]), kept[month], skipped=True) for month in run]
+            continue
+        for wanted in spans(run, len(contract.polars_schema), most_values):
+            yield _load_span(lake, engine, contract, {month: months[month] for month in wanted})
+
+
+def _load_span(lake: Lake, engine: Client, contract: Contract, months: Mapping[date, Month]) -> list[LoadResult]:
+    first, last = min(months), month_end(max(months))
+    rows, files = lake.scan(contract.name, first, last).collect(), []
+    # A file of an earlier version of the contract lacks fields, whose defaults are for Polars to fill in.
+    if frozenset().union(*(found.contracts for found in months.values())) == {contract.label}:
+        files = [lake.sessions_by_file(contract.name, first, last, group) for group in contract.groups or (None,)]
+    return load_months(engine, contract, {m: found.digest for m, found in months.items()}, rows, files=files)

@@ -1,0 +1,1 @@
+"""Features to decisions: training frames, registration, evaluation, scores and their outcomes."""

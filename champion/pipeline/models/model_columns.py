@@ -1,0 +1,78 @@
+"""Which columns a model of a feature set is trained on: free of the scale of prices, whatever the set mixes.
+
+1. Champion's v1 features in rupees and shares become what the champion is trained on: `champion.modeling.model_inputs`.
+2. Other features are ranked within the session as they are. An own feature that is a level in rupees is refused; one in
+   shares is ranked, and named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from champion import features
+from champion.errors import UsageError
+from champion.features import V1, FeatureSet
+from champion.modeling.model_inputs import MODEL_INPUTS, needs
+
+
+@dataclass(frozen=True, slots=True)
+class ModelColumns:
+    """`derived` are inputs made from v1 features and bars, `ranked` are features as they are; in this order.
+
+    `notes` say in words what was made of levels.
+    """
+
+    derived: tuple[str, ...]
+    ranked: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the inputs, in the model's order."""
+        return [*self.derived, *self.ranked]
+
+
+def model_columns(feature_set: str | FeatureSet) -> ModelColumns:
+    """Return the columns that a model of the set is trained on.
+
+    Raises:
+        UsageError: the set is not known, an own feature is in rupees, or it has the name of an input made from v1.
+
+    >>> model_columns("v1").names[:2], model_columns("alpha158").derived
+    (['close_to_sma_5', 'close_to_sma_10'], ())
+    """
+    return _columns(features.find(feature_set))
+
+
+def _columns(chosen: FeatureSet) -> ModelColumns:
+    shipped = {id(each): each.name for each in V1.features}
+    of_v1 = [each.name for each in chosen.features if id(each) in shipped]
+    other = tuple(each.name for each in chosen.features if id(each) not in shipped)
+    derived = tuple(name for name in MODEL_INPUTS if needs(name) <= {*of_v1}) if of_v1 else ()
+    if derived and (twice := sorted({*derived, "close", "volume"} & {*other})):
+        raise UsageError(
+            f"feature set {chosen.version}: {', '.join(twice)} has the name of an input made from v1 features, or of a "
+            "column that these are made from; give it another name"
+        )
+    units = _levels(chosen)
+    if rupees := [name for name in other if units.get(name) == "rupee"]:
+        raise UsageError(
+            f"feature set {chosen.version}: {', '.join(rupees)} depends on the level of prices: a split changes it, so "
+            "it does not compare across instruments. Divide it by a price, such as pl.col('close'), to train on it"
+        )
+    notes = []
+    if of_v1 and other:
+        notes.append(f"v1 features are trained on as {len(derived)} inputs free of scale, as the champion is")
+    if shares := [name for name in other if units.get(name) == "share"]:
+        notes.append(f"{', '.join(shares)}: in shares, which a split changes; only the rank within a session is used")
+    return ModelColumns(derived, other, tuple(notes))
+
+
+_known: dict[int, tuple[FeatureSet, dict[str, str]]] = {}
+
+
+def _levels(chosen: FeatureSet) -> dict[str, str]:
+    """Return the levels among the set's own features; computed once a process for a set."""
+    if id(chosen) not in _known:
+        _known[id(chosen)] = (chosen, features.levels(chosen))
+    return _known[id(chosen)][1]

@@ -1,0 +1,79 @@
+"""What Champion's own notebooks read and write for given parameters: the same whoever runs them, a flow or a command.
+
+A run is not repeated while these stay as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from champion import features
+from champion.lake import Lake
+from champion.market.actions.adjustment_factors import FACTORS
+from champion.pipeline.feature_store.contracts import ensure_contracts
+from champion.pipeline.ingest import corporate_actions
+from champion.pipeline.ingest.bars import BARS
+from champion.pipeline.models import register, score
+from champion.settings import Settings
+from champion.tracking import registry
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookData:
+    """Digests of what a notebook reads, by name, and the datasets it writes, between two sessions (none: all)."""
+
+    inputs: Mapping[str, str]
+    writes: tuple[str, ...] = ()
+    span: tuple[date, date] | None = None
+
+    def written(self, lake: Lake) -> dict[str, str]:
+        """Return the digests of what it writes, as the lake holds it now."""
+        start, end = self.span or (None, None)
+        return {dataset: lake.digest(dataset, start, end) for dataset in self.writes}
+
+
+def of_notebook(settings: Settings, name: str, parameters: Mapping[str, Any]) -> NotebookData | None:
+    """Return what the notebook of this name reads and writes, None where that is not known without running it.
+
+    `parameters` are those given and the defaults of the rest.
+
+    Raises:
+        UsageError: a parameter names a feature set that does not exist.
+        ModelError: the notebook needs a model that is not registered.
+    """
+    lake = Lake(settings.lake)
+    match name:
+        case "features":
+            return of_features(lake, parameters["feature_set"], _day(parameters["start"]), _day(parameters["end"]))
+        case "training":
+            return NotebookData(register.digests(lake, _day(parameters["as_of"]), parameters["feature_set"]))
+        case "scoring":
+            number = registry.alias_of(settings, registry.CHAMPION)
+            if number is None:
+                return None
+            return of_scoring(settings, registry.find(settings, number), _day(parameters["session"]))
+        case _:
+            return None
+
+
+def of_features(lake: Lake, feature_set: str, start: date, end: date) -> NotebookData:
+    """Return what the features notebook reads and writes."""
+    chosen = ensure_contracts(lake, feature_set)
+    made_from = {BARS: lake.digest(BARS, end=end), FACTORS: corporate_actions.digest(lake, end)}
+    return NotebookData({**made_from, "feature_set": features.identity(chosen)}, (chosen.contract,), (start, end))
+
+
+def of_scoring(settings: Settings, champion: registry.Version, session: date) -> NotebookData:
+    """Return what the scoring notebook reads and writes while this version is champion."""
+    inputs = {
+        "model": f"{registry.MODEL}/{champion.number}",
+        **register.digests(Lake(settings.lake), session, champion.feature_version),
+    }
+    return NotebookData(inputs, (score.PREDICTIONS,), (session, session))
+
+
+def _day(value: str | date) -> date:
+    return value if isinstance(value, date) else date.fromisoformat(value)

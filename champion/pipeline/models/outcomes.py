@@ -1,0 +1,97 @@
+"""What came of the scores: predictions joined with the returns that followed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from champion.errors import ModelError
+from champion.lake import Lake
+from champion.modeling import metrics
+from champion.modeling.labels import forward_return
+from champion.pipeline.ingest.adjusted_bars import adjusted_bars
+from champion.pipeline.ingest.corporate_actions import unadjusted_gaps
+from champion.pipeline.models.evaluate import LABEL_END, LAG as LAG_TAG
+from champion.pipeline.models.frames import LAG
+from champion.pipeline.models.score import PREDICTIONS
+from champion.settings import Settings
+from champion.tracking import registry
+
+_BARS = ("instrument_id", "symbol", "trade_date", "close")
+_COLUMNS = ("trade_date", "instrument_id", "symbol", "model_version", "horizon", "score", "rank")
+_KEY = ["instrument_id", "trade_date"]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSkill:
+    """Scores held against what came, of the versions that are still known.
+
+    `ic` has model_version, trade_date and ic, the rank IC of each session whose outcomes are known; `waiting` counts
+    the sessions whose outcomes are not, `remembered` those that a version was taught the outcomes of, which prove
+    nothing and are left out. `left_out` says why the scores of a version are not here at all.
+    """
+
+    ic: pl.DataFrame
+    waiting: int
+    remembered: int
+    left_out: tuple[str, ...] = ()
+
+    def summary(self, horizon: int) -> dict[str, float]:
+        """Return mean, std, icir, t and sessions of the newest version's live rank IC."""
+        newest = self.ic.filter(pl.col("model_version") == pl.col("model_version").max())
+        return metrics.summarise_ic(newest, horizon)
+
+
+def score_outcomes(lake: Lake, start: date | None = None, end: date | None = None, lag: int = LAG) -> pl.DataFrame:
+    """Return every score with what followed: forward_return (null where it is not known), label_end and exit_date.
+
+    It is not known yet near the end, and never where a gap that prices are not adjusted for lies in between.
+
+    Columns: trade_date, instrument_id, symbol, model_version, horizon, score, rank, and those of `forward_return`.
+    """
+    scores = lake.scan(PREDICTIONS, start, end).select(_COLUMNS).collect()
+    if scores.is_empty():
+        dates = [pl.lit(None, pl.Date).alias(name) for name in ("label_end", "exit_date")]
+        return scores.with_columns(pl.lit(None, pl.Float64).alias("forward_return"), *dates)
+    first: date = scores["trade_date"].min()  # type: ignore[assignment]
+    bars = adjusted_bars(lake, first, columns=_BARS)
+    gaps = unadjusted_gaps(lake, first, bars["trade_date"].max())  # type: ignore[arg-type]
+    parts = [
+        part.join(forward_return(bars, int(horizon), lag, gaps).drop("across_gap"), on=_KEY, how="left")
+        for (horizon,), part in scores.partition_by("horizon", as_dict=True).items()
+    ]
+    return pl.concat(parts).sort("trade_date", "model_version", "rank")
+
+
+def live_skill(settings: Settings, start: date | None = None, end: date | None = None) -> LiveSkill:
+    """Return the live rank IC of every version's scores between `start` and `end`, by what the lake knows now."""
+    lake = Lake(settings.lake)
+    scored = set(lake.scan(PREDICTIONS, start, end).select("model_version").unique().collect().to_series())
+    versions = [version for version in registry.versions(settings) if version.number in scored]
+    terms, left_out = _terms(versions)
+    by_lag = {lag: score_outcomes(lake, start, end, lag) for lag in {lag for lag, _ in terms.values()}}
+    found, waiting, remembered = [], 0, 0
+    for number, (lag, knew_to) in reversed(terms.items()):
+        scores = by_lag[lag].filter(pl.col("model_version") == number)
+        honest = scores.filter(pl.col("trade_date") >= knew_to)
+        remembered += scores["trade_date"].n_unique() - honest["trade_date"].n_unique()
+        ic = metrics.rank_ic(honest)
+        waiting += honest["trade_date"].n_unique() - ic.height
+        found.append(ic.select(pl.lit(number, pl.Int64).alias("model_version"), "trade_date", "ic"))
+    schema = {"model_version": pl.Int64, "trade_date": pl.Date, "ic": pl.Float64}
+    return LiveSkill(pl.concat(found) if found else pl.DataFrame(schema=schema), waiting, remembered, left_out)
+
+
+def _terms(versions: Sequence[registry.Version]) -> tuple[dict[int, tuple[int, date]], tuple[str, ...]]:
+    """Return lag and last known session of each version, by number, and why others have none: a tag is damaged."""
+    found, left_out = {}, []
+    for version in versions:
+        try:
+            lag = version.whole(LAG_TAG) if LAG_TAG in version.tags else LAG
+            found[version.number] = lag, version.day(LABEL_END) if LABEL_END in version.tags else date.min
+        except ModelError as error:
+            left_out.append(str(error))
+    return found, tuple(left_out)

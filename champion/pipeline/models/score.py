@@ -1,0 +1,109 @@
+"""The champion's scores for one session, into the lake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from champion import contracts, features
+from champion.base import clock
+from champion.base.counting import quantity
+from champion.errors import ModelError
+from champion.lake import Lake
+from champion.market.envelope import envelope
+from champion.market.quality_gates import LOOKBACK
+from champion.modeling.universe import find
+from champion.pipeline.ingest import corporate_actions
+from champion.pipeline.ingest.quality import require_passed
+from champion.pipeline.models import frames
+from champion.pipeline.models.evaluate import HORIZON, TRAIN_END, UNIVERSE
+from champion.settings import Settings
+from champion.settings.quality_limits import Limits
+from champion.tracking import registry, standing
+
+PREDICTIONS = "predictions_equity_scores"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreResult:
+    """What was scored, and by which version; `scores` keeps contract predictions_equity_scores."""
+
+    version: registry.Version
+    scores: pl.DataFrame
+    written: bool
+
+
+def score_session(settings: Settings, session: date) -> ScoreResult:
+    """Score a session with the champion and commit it to the lake; the same model and features again change nothing.
+
+    The scores speak of the sessions that follow: who reads them after the close of `session` trades on the next one.
+
+    Raises:
+        ModelError: there is no champion, or the alias is not where the ledger says; it takes other features than the
+            session has, or it learnt too long ago.
+        LakeError: the session has no features, or they are older than the bars and actions they come of.
+        QualityGateError: the session, or one of the 20 before it, failed a quality gate.
+    """
+    from champion.modeling import training  # noqa: PLC0415 - scikit-learn is slow to import
+
+    lake = Lake(settings.lake)
+    standing.require_agreement(settings)
+    recent = lake.sessions("normalized_equity_ohlc", end=session)[-LOOKBACK - 1 :]
+    require_passed(lake, min([session, *recent]), session, Limits.of(settings))
+    feature_set = registry.find(settings, registry.CHAMPION).feature_version
+    names = frames.inputs(feature_set)
+    loaded = registry.load(settings, registry.CHAMPION, features=names, feature_version=feature_set)
+    check_fresh(lake, loaded.version, session, settings.model_sessions)
+    frame = frames.scoring_frame(lake, session, universe=find(loaded.version.text(UNIVERSE)), feature_set=feature_set)
+    scored = training.score(loaded.model, frame, names)
+    scores = _stamped(scored, loaded.version)
+    made_from = {
+        "model": f"{registry.MODEL}/{loaded.version.number}",
+        "features": lake.digest(features.find(feature_set).contract, session, session),
+        "bars": lake.digest("normalized_equity_ohlc", end=session),
+        "actions": corporate_actions.digest(lake, session),
+    }
+    # What other versions said of the session stays: it is a fact that outcomes will be held against.
+    others = lake.scan(PREDICTIONS, session, session).filter(pl.col("model_version") != loaded.version.number).collect()
+    written = lake.write(PREDICTIONS, session, pl.concat([others, scores]), made_from)
+    return ScoreResult(loaded.version, scores, written)
+
+
+def check_fresh(lake: Lake, version: registry.Version, session: date, most: int) -> None:
+    """Do nothing where a version learnt from one of the last `most` sessions before the one it is to score.
+
+    Raises:
+        ModelError: it learnt from none of them.
+    """
+    learnt_to = version.day(TRAIN_END)
+    since = len([one for one in lake.sessions("normalized_equity_ohlc", learnt_to, session) if one > learnt_to])
+    if since > most:
+        raise ModelError(
+            f"version {version.number} learnt from sessions to {learnt_to}, {quantity(since, 'session')} before "
+            f"{session}; at most {most} are allowed (CHAMPION_MODEL_SESSIONS): "
+            "run `champion train`, and promote what it makes"
+        )
+
+
+def _stamped(scored: pl.DataFrame, version: registry.Version) -> pl.DataFrame:
+    contract = contracts.load(PREDICTIONS)
+    named = scored.with_columns(
+        model_name=pl.lit(registry.MODEL),
+        model_version=pl.lit(version.number, pl.Int32),
+        model_run_id=pl.lit(version.run_id),
+        feature_version=pl.lit(version.feature_version),
+        horizon=pl.lit(version.whole(HORIZON), pl.Int32),
+        rank=pl.col("rank").cast(pl.Int64),
+    )
+    stamped = named.with_columns(
+        envelope(
+            contract,
+            source=pl.lit("champion"),
+            ingest_time=pl.lit(clock.now()),
+            entity_id=pl.col("instrument_id"),
+            key=[pl.col(name) for name in contract.key],
+        )
+    )
+    return stamped.select(list(contract.polars_schema))

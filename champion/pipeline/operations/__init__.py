@@ -1,0 +1,1 @@
+"""Whether a workspace is healthy: doctor, status, reports and activity."""

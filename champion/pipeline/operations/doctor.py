@@ -1,0 +1,320 @@
+"""Whether this machine and this workspace are fit for work: each check says what it found and how to mend it.
+
+Nothing is changed. A check that cannot look, because what it looks at is broken, fails and says so; the others go on.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Collection
+from functools import partial
+from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from champion.base import file_modes
+from champion.base.counting import quantity
+from champion.lake import Lake
+from champion.pipeline.operations import databases, layers, model_files, own_features, run_check, warehouse_check
+from champion.pipeline.operations.checks import Check, run_check as looked
+from champion.settings import Settings
+
+_GIB = 1024**3
+_DISK_FAILED, _DISK_WARNING = 1, 5  # GiB: a demo workspace takes 0.3, five real years 4
+_MEMORY_WARNING = 4  # GiB: training on five real years takes 3
+_OTHERS = 0o077  # of a file's mode: what its group and everybody may
+_SHOWN = 3
+_PATIENCE = 10  # seconds an archive or a server may take to answer
+
+
+def examine(settings: Settings, only: Collection[str] = ()) -> list[Check]:
+    """Return every check of the machine, its packages and the workspace of `settings`, in order of dependence.
+
+    With `only`, just the checks of these names. Stores that do not exist yet are well: the first command that needs
+    one makes it.
+    """
+    checks: tuple[tuple[str, Callable[[Settings], Check]], ...] = (
+        ("python", _python),
+        ("packages", _packages),
+        ("memory", _memory),
+        ("workspace", _workspace),
+        ("disk", _disk),
+        ("archive", _archive),
+        ("corporate actions", _corporate_actions),
+        ("lake", _lake),
+        ("own features", own_features.check),
+        ("identity", _identity),
+        ("findings", _findings),
+        ("layers", layers.check),
+        ("warehouse", warehouse_check.check),
+        ("tracking", _tracking),
+        ("artifacts", _artifacts),  # before those that open the store, which brings its locations here
+        ("champion", _champion),
+        ("models", model_files.check),
+        ("runs", run_check.check),
+        ("prefect", _prefect),
+    )
+    return [looked(name, partial(check, settings)) for name, check in checks if not only or name in only]
+
+
+def _python(_: Settings) -> Check:
+    found = f"Python {platform.python_version()} in {sys.prefix}"
+    if found.startswith("Python 3.11."):
+        return Check("python", "ok", found)
+    return Check("python", "failed", found, "use Python 3.11: the packages are pinned for it")
+
+
+def _packages(_: Settings) -> Check:
+    """Compare what is installed with what the distribution asks for."""
+    from packaging.requirements import Requirement  # noqa: PLC0415 - one command needs it
+
+    wanted = [Requirement(text) for text in distribution("champion").requires or ()]
+    needed = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+    wrong = []
+    for requirement in needed:
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            wrong.append(f"{requirement.name} is missing")
+            continue
+        if not requirement.specifier.contains(found, prereleases=True):
+            wrong.append(f"{requirement.name} {found}, not {requirement.specifier}")
+    if wrong:
+        remedy = "install the pinned versions: pip install --require-hashes -r requirements.lock"
+        return Check("packages", "failed", "; ".join(wrong), remedy)
+    return Check("packages", "ok", f"{len(needed)} packages as required")
+
+
+def _memory(_: Settings) -> Check:
+    import psutil  # noqa: PLC0415
+
+    available = psutil.virtual_memory().available / _GIB
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    found = f"{available:.1f} GiB free, {cores} cores"
+    if available >= _MEMORY_WARNING:
+        return Check("memory", "ok", found)
+    return Check("memory", "warning", found, "close other programs, or train on fewer years")
+
+
+def _workspace(settings: Settings) -> Check:
+    folder = _nearest(settings.home)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return Check(
+            "workspace", "failed", f"{folder} cannot be written: {error}", "set CHAMPION_HOME to a folder of yours"
+        )
+    if not settings.home.exists():
+        return Check("workspace", "ok", f"{settings.home} will be made by the first command")
+    writable = file_modes.writable_by_others(settings.home)
+    if writable:
+        found = f"others may write in {', '.join(map(str, writable))}, and so replace what is kept there"
+        return Check("workspace", "failed", found, f"chmod go-w {' '.join(map(str, writable))}")
+    if readable := file_modes.readable_secrets(settings.home):
+        found = f"others may read logins, keys and databases in {', '.join(map(str, readable))}"
+        return Check("workspace", "warning", found, f"chmod 700 {' '.join(map(str, readable))}")
+    return Check("workspace", "ok", f"{settings.home} exists")
+
+
+def _disk(settings: Settings) -> Check:
+    free = shutil.disk_usage(_nearest(settings.home)).free / _GIB
+    found, remedy = f"{free:.1f} GiB free", "free some space, or set CHAMPION_HOME to another disk"
+    if free < _DISK_FAILED:
+        return Check("disk", "failed", found, remedy)
+    return Check("disk", "warning", found, remedy) if free < _DISK_WARNING else Check("disk", "ok", found)
+
+
+def _archive(settings: Settings) -> Check:
+    from champion.sources.download.staging import Staging  # noqa: PLC0415
+    from champion.sources.download.transport import canonical  # noqa: PLC0415 - httpx takes a while to import
+
+    base = canonical(settings.archive)
+    known = Staging(settings.staging, settings.archive).known()
+    if known and base not in known:
+        found = f"this workspace holds files of {', '.join(known)}; CHAMPION_ARCHIVE says {base}"
+        remedy = f"to fetch more, set CHAMPION_ARCHIVE={known[0]}; or `champion archive add {base}`, if both are one"
+        return Check("archive", "warning", found, remedy)
+    if base.startswith("file://"):
+        folder = Path(base.removeprefix("file://"))
+        if folder.is_dir():
+            return Check("archive", "ok", str(folder))
+        remedy = "set CHAMPION_ARCHIVE to a mirror, or make one: champion simulate FOLDER"
+        return Check("archive", "failed", f"{folder}: no such folder", remedy)
+    return _answers("archive", base, "check the network; past sessions can come from a mirror (CHAMPION_ARCHIVE)")
+
+
+def _corporate_actions(settings: Settings) -> Check:
+    """Say how far the lists reach over the lake's sessions, and which actions wait for a person."""
+    from champion.pipeline.ingest import corporate_actions  # noqa: PLC0415 - it scans the lake
+
+    name, lake = "corporate actions", Lake(settings.lake)
+    download = "download CF-CA-equities-*.csv from the exchange into a folder that CHAMPION_LISTS names"
+    if not lake.sessions("normalized_corporate_actions"):
+        return Check(name, "warning", "none known: prices are not adjusted for splits", download)
+    if not corporate_actions.is_current(lake):
+        found = "made by an earlier version, which read fewer texts and lists"
+        remedy = "`champion actions refresh`, then `champion features START END` and `champion train`"
+        return Check(name, "warning", found, remedy)
+    reach, waiting = corporate_actions.reach(lake), corporate_actions.questions(lake)
+    facts, remedies = [reach.text], list[str]()
+    if reach.unlisted:
+        remedies.append(f"{download}, for the ex-dates from {reach.unlisted[0]} on")
+    if waiting.height:
+        facts.append(corporate_actions.summary(waiting))
+        remedies.append("`champion actions list` shows them; decide with `champion actions decide`")
+    return Check(name, "warning" if remedies else "ok", "; ".join(facts), "; ".join(remedies))
+
+
+def _lake(settings: Settings) -> Check:
+    lake, name = Lake(settings.lake), "normalized_equity_ohlc"
+    sessions = lake.sessions(name)
+    if not sessions:
+        return Check("lake", "ok", "no sessions yet: `champion demo`, or `champion backfill START END`")
+    ((path, part),) = lake.parts(name, sessions[-1], sessions[-1])
+    if not path.exists():
+        return Check("lake", "failed", f"{path} is missing", "`champion lake verify` lists what is damaged")
+    held = f"{quantity(len(sessions), 'session')} to {sessions[-1]}, {quantity(part.rows, 'row')} in the last"
+    return Check("lake", "ok", held)
+
+
+def _identity(settings: Settings) -> Check:
+    """Compare the names of instruments in the lake with those that lists and bars give them now."""
+    from champion.pipeline.ingest import symbol_changes  # noqa: PLC0415
+    from champion.pipeline.ingest.rename_instruments import outdated  # noqa: PLC0415
+
+    known, contradictions = symbol_changes.reviewed(Lake(settings.lake))
+    sessions = outdated(Lake(settings.lake), known)
+    found = f"{len(contradictions)} contradictions between symbols, ISINs and the list of changes"
+    if sessions:
+        found = (
+            f"{quantity(len(sessions), 'session has', 'sessions have')} outdated names of instruments, the first "
+            f"{sessions[0]}; {found}"
+        )
+        remedy = f"`champion backfill {sessions[0]} {sessions[-1]}` names them, and rebuilds what was made of them"
+        return Check("identity", "warning", found, remedy)
+    return Check("identity", "ok", found)
+
+
+def _findings(settings: Settings) -> Check:
+    """Count the findings of the quality gates as they were last recorded."""
+    from champion.pipeline.ingest import quality  # noqa: PLC0415
+
+    found = quality.recorded(Lake(settings.lake))
+    stopping, accepted = found.filter(severity="error", state="open"), found.filter(state="accepted")
+    shown = f"{stopping.height} stop publication, {accepted.height} accepted"
+    if accepted.height:
+        shown += f": {', '.join(accepted['key'].head(_SHOWN))}{', ...' * (accepted.height > _SHOWN)}"
+    if stopping.height:
+        remedy = "see `champion quality list`: correct the data, or `champion quality accept FINDING --reason WHY`"
+        return Check("findings", "warning", shown, remedy)
+    return Check("findings", "ok", shown)
+
+
+def _tracking(settings: Settings) -> Check:
+    if settings.tracking_uri is None:
+        return _own_tracking(settings)
+    from champion.tracking import store  # noqa: PLC0415
+
+    where, remedy = store.without_password(settings.tracking), "start it, or mend CHAMPION_TRACKING_URI"
+    if urlsplit(settings.tracking).scheme in {"http", "https"}:
+        return _answers("tracking", f"{settings.tracking.rstrip('/')}/health", remedy)
+    from sqlalchemy import create_engine, exc  # noqa: PLC0415
+
+    try:
+        create_engine(settings.tracking).connect().close()
+    except exc.SQLAlchemyError as error:
+        return Check("tracking", "failed", f"{where}: {type(error).__name__}", remedy)
+    return Check("tracking", "ok", where)
+
+
+def _own_tracking(settings: Settings) -> Check:
+    """Open the workspace's own store: it may be lost where other files speak of it, or damaged."""
+    if wrong := databases.tracking_problem(settings):
+        return Check("tracking", "failed", wrong, "restore mlflow/ from a backup; see docs/howto/restore.md for more")
+    path = settings.home / "mlflow" / "mlflow.db"
+    return Check("tracking", "ok", str(path) if path.exists() else "not made yet")
+
+
+def _champion(settings: Settings) -> Check:
+    """Hold the promotion ledger against the registry and its alias."""
+    from champion.tracking import promotion_ledger, standing  # noqa: PLC0415
+
+    wrong = standing.problem(settings)
+    if wrong:
+        return Check("champion", "failed", wrong, "`champion models history` shows what was decided")
+    stack = promotion_ledger.champions(standing.entries(settings))
+    return Check("champion", "ok", f"version {stack[-1].version}, as ledger and alias say" if stack else "none yet")
+
+
+def _artifacts(settings: Settings) -> Check:
+    """Find artifacts of this workspace's store in folders outside: a copy or a backup of the folder leaves them out."""
+    from champion.tracking import relocation, store  # noqa: PLC0415
+
+    if urlsplit(settings.tracking).scheme != "sqlite":
+        return Check("artifacts", "ok", "where the server keeps them")
+    file = store.sqlite_file(settings.tracking)
+    if relocation.is_due(settings.home, store.artifact_root(settings), file):
+        said = "MLflow's store names another folder: the next command that opens it brings its locations here"
+        return Check("artifacts", "ok", said)
+    found = relocation.outside(settings.home, file)
+    if not found:
+        return Check("artifacts", "ok", "in the workspace")
+    remedy = "keep these folders with the workspace, or move their files to mlflow/artifacts and tell MLflow"
+    return Check("artifacts", "warning", f"some lie outside the workspace: {', '.join(found[:3])}", remedy)
+
+
+def _prefect(settings: Settings) -> Check:
+    from champion.security import prefect_login  # noqa: PLC0415
+    from champion.services import managed_process, prefect  # noqa: PLC0415
+
+    if settings.prefect_api_url:
+        return _answers("prefect", f"{settings.prefect_api_url}/health", "start it, or mend CHAMPION_PREFECT_API_URL")
+    login = prefect_login.kept(settings)
+    if login and prefect_login.path(settings).stat().st_mode & _OTHERS:
+        remedy = f"chmod 600 {prefect_login.path(settings)}"
+        return Check("prefect", "warning", "others may read the login of its server", remedy)
+    if settings.prefect_database is None and (wrong := databases.prefect_problem(settings)):
+        is_damaged = (settings.prefect_home / "prefect.db").exists()
+        remedy = "restore prefect/ from a backup; or `champion stop`, move it away, and the next flow starts without it"
+        return Check("prefect", "failed" if is_damaged else "warning", wrong, remedy)
+    server = prefect.running(settings)
+    if server is None:
+        return Check("prefect", "ok", "not running; the first flow starts it")
+    if managed_process.answers(f"{server.api}/admin/version"):
+        remedy = "`champion stop`; the next command starts one that asks for a login"
+        return Check("prefect", "warning", f"{server.url} lets in whoever uses this machine", remedy)
+    return Check("prefect", "ok", f"{server.url}, login in {prefect_login.place(settings)}")
+
+
+def _answers(name: str, url: str, remedy: str) -> Check:
+    """Ask a server for its headers; any answer below 500 will do, an archive may refuse its bare address."""
+    import httpx  # noqa: PLC0415
+
+    from champion.sources.download.deadline import Connections  # noqa: PLC0415
+
+    host = f"{urlsplit(url).scheme}://{urlsplit(url).hostname}"
+    connections = Connections()
+    try:
+        with (
+            connections.within(_PATIENCE) as trace,
+            httpx.Client(timeout=_PATIENCE, headers={"Accept-Encoding": "identity"}) as client,
+            client.stream("GET", url, extensions={"trace": trace}) as answer,  # its body is not read
+        ):
+            pass
+    except httpx.HTTPError as error:
+        return Check(name, "failed", f"{host} does not answer ({type(error).__name__})", remedy)
+    finally:
+        connections.close()
+    if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return Check(name, "failed", f"{host} answers {answer.status_code}", remedy)
+    return Check(name, "ok", f"{host} answers")
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the folder itself, or the nearest one above it that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())

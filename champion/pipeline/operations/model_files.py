@@ -1,0 +1,113 @@
+"""The doctor's check of MLflow's files: has each registered version its model, as registered, and each run its record?
+
+The store in SQLite is read without MLflow. Files that a server keeps are the server's.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from champion.base import atomic_files, workspace_homes
+from champion.base.counting import quantity
+from champion.pipeline.models.evaluate import OUT_OF_SAMPLE
+from champion.pipeline.operations.checks import Check
+from champion.settings import Settings
+from champion.tracking import anchor, registry, store
+
+_NAME = "models"
+_SHOWN = 3
+_BUSY_SECONDS = 60
+_MODEL_FILE = "model.skops"
+_CODE = "code.json"  # what every supervised run leaves in its artifacts, and retention keeps
+_TRAIN = (
+    "restore mlflow/artifacts from a backup; or `champion train --force` and `champion models promote VERSION --force "
+    "--reason WHY`: the lost model cannot be made again under its number"
+)
+_DELETE = "restore mlflow/artifacts from a backup, or delete the version on MLflow's pages: it cannot be champion again"
+_VERSIONS = """
+    select v.version, coalesce(v.storage_location, v.source), r.artifact_uri,
+        (select value from model_version_tags t where t.name = v.name and t.version = v.version and t.key = ?)
+    from model_versions v left join runs r on r.run_uuid = v.run_id
+    where v.name = ? and v.current_stage != 'Deleted_Internal' order by v.version
+"""
+_RUNS = """
+    select r.run_uuid, r.artifact_uri
+    from runs r join tags t on t.run_uuid = r.run_uuid and t.key = 'champion.code_hash'
+    where r.lifecycle_stage = 'active' and r.status = 'FINISHED' order by r.start_time desc
+"""
+
+
+def check(settings: Settings) -> Check:
+    """Return whether models, their scores out of sample, and the records of runs lie where MLflow says they do."""
+    if urlsplit(settings.tracking).scheme != "sqlite":
+        return Check(_NAME, "ok", "their files are the server's")
+    path = store.sqlite_file(settings.tracking)
+    if not path.exists():
+        return Check(_NAME, "ok", "none yet")
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as database:
+            versions = database.execute(_VERSIONS, (registry.DIGEST, registry.MODEL)).fetchall()
+            runs = database.execute(_RUNS).fetchall()
+    except sqlite3.Error as error:
+        return Check(_NAME, "failed", f"{path} cannot be read: {error}", "restore mlflow/ from a backup")
+    where = _Place(settings)
+    return _versions_check(settings, where, versions) or _runs_check(where, runs, len(versions))
+
+
+def _versions_check(settings: Settings, where: _Place, versions: list[tuple[Any, ...]]) -> Check | None:
+    """Return what is wrong with the files of versions, the champion's first; None where all are there."""
+    champion = anchor.alias(settings)
+    by_version = {version[0]: list(_of_version(where, *version)) for version in versions}
+    wrong = [reason for number in sorted(by_version, key=champion.__ne__) for reason in by_version[number]]
+    if not wrong:
+        return None
+    if champion is not None and by_version.get(champion):
+        return Check(_NAME, "failed", _shown(wrong), _TRAIN)
+    return Check(_NAME, "warning", _shown(wrong), _DELETE)
+
+
+def _runs_check(where: _Place, runs: list[tuple[str, str]], versions: int) -> Check:
+    lost = [f"run {run_id}" for run_id, location in runs if where.lacks(location, _CODE)]
+    if lost:
+        found = f"{quantity(len(lost), 'run has', 'runs have')} no artifacts any more: {_shown(lost)}"
+        remedy = "restore mlflow/artifacts from a backup; without them those runs are repeated when they are asked for"
+        return Check(_NAME, "warning", found, remedy)
+    return Check(_NAME, "ok", f"{quantity(versions, 'version')}, {quantity(len(runs), 'run')}, files as recorded")
+
+
+class _Place:
+    """Where the locations in the store lead now, also before the next command brings them to a moved workspace."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._home, self._former = settings.home, workspace_homes.former(settings.home)
+
+    def file(self, location: str | None, name: str) -> Path | None:
+        """Return the file `name` below a location; None where that is not in the file system."""
+        path = workspace_homes.local(workspace_homes.moved(location, self._former, self._home)) if location else None
+        return path / name if path else None
+
+    def lacks(self, location: str | None, name: str) -> bool:
+        """Tell whether a local location does not hold the file `name`."""
+        path = self.file(location, name)
+        return path is not None and not path.is_file()
+
+
+def _of_version(where: _Place, number: int, location: str | None, run: str | None, digest: str | None) -> Iterator[str]:
+    path = where.file(location, _MODEL_FILE)
+    if path is not None and digest:  # a version of another tool has no digest
+        if not path.is_file():
+            yield f"version {number}: its model file {path} is missing"
+        elif atomic_files.sha256(path) != digest:
+            yield f"version {number}: its model file {path} is not the one that was registered"
+    if digest and where.lacks(run, OUT_OF_SAMPLE):
+        yield f"version {number}: its scores out of sample are missing"
+
+
+def _shown(found: list[str]) -> str:
+    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return "; ".join(found[:_SHOWN]) + more

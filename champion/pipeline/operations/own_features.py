@@ -1,0 +1,60 @@
+"""Whether own features in the lake are what their sets compute now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from champion import contracts, features
+from champion.base.counting import quantity
+from champion.lake import Lake, layout
+from champion.pipeline.feature_store.build import outdated_sessions
+from champion.pipeline.operations.checks import Check
+from champion.settings import Settings
+
+_NAME = "own features"
+
+
+def check(settings: Settings) -> Check:
+    """Return whether own features in the lake were built from the bars, the formulas and by the rules of now.
+
+    Sets that `CHAMPION_FEATURE_SETS` names are compared session by session. Others cannot be imported by the name of
+    their dataset: of these, the ones are found that an earlier version of Champion built by other rules.
+
+    Raises:
+        UsageError: a set that the setting names is refused: see `champion.features.examination`.
+    """
+    lake = Lake(settings.lake)
+    named = [name for name in settings.feature_sets if ":" in name]
+    held = list(_own_datasets(lake))
+    wrong, compared = [], set()
+    for name in named:
+        contract = features.find(name).contract
+        compared.add(contract)
+        if contract in held and (outdated := outdated_sessions(lake, date.max, name)):
+            wrong.append(f"{quantity(len(outdated), 'outdated session')} of {name}, {outdated[0]} to {outdated[-1]}")
+    older = ((name, _by_earlier_rules(lake, name)) for name in held if name not in compared)
+    wrong += [f"{name}: an earlier version built {old}; it could read other instruments" for name, old in older if old]
+    if wrong:
+        remedy = "build them again: champion features START END --feature-set module:NAME"
+        return Check(_NAME, "warning", "; ".join(wrong), remedy)
+    return Check(_NAME, "ok", f"{len(held)} sets in the lake")
+
+
+def _own_datasets(lake: Lake) -> Iterator[str]:
+    """Yield the datasets of own features that the lake holds sessions of."""
+    shipped = {each.contract for each in features.FEATURE_SETS.values() if features.is_shipped(each)}
+    for name in contracts.names():
+        own = name.startswith("features_") and not name.endswith("_state") and name not in shipped
+        if own and lake.sessions(name):
+            yield name
+
+
+def _by_earlier_rules(lake: Lake, contract: str) -> str | None:
+    """Return the sessions that were built by other rules than those of now, in words."""
+    group, old = layout.groups(contracts.load(contract))[0], []
+    for session in lake.sessions(contract):
+        manifest = lake.manifest(contract, session, group)
+        if manifest and not features.is_by_current_rules(manifest.current.inputs.get("feature_set", "")):
+            old.append(session)
+    return f"{quantity(len(old), 'session')}, {old[0]} to {old[-1]}" if old else None

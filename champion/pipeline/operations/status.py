@@ -1,0 +1,167 @@
+"""The state of a workspace, read from manifests and stores; nothing is started or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from champion import contracts
+from champion.base import clock
+from champion.base.counting import quantity
+from champion.errors import ChampionError, ModelError
+from champion.lake import Lake
+from champion.pipeline.ingest import quality
+from champion.pipeline.operations import databases
+from champion.pipeline.operations.checks import reason_of
+from champion.settings import Settings
+
+_RUNS_SHOWN = 10
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One dataset of the lake."""
+
+    name: str
+    sessions: int
+    first: date | None
+    last: date | None
+    rows: int
+    problem: str = ""  # why it cannot be read
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One recorded run, as a person wants to see it; `experiment` is the id of where MLflow keeps it."""
+
+    started: str
+    name: str
+    outcome: str
+    seconds: float | None
+    run_id: str
+    experiment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The workspace in one screen."""
+
+    home: Path
+    datasets: list[Dataset]
+    freshness: str
+    quarantined: int
+    findings: str
+    champion: str
+    runs: list[RunLine]
+    problems: list[str] = field(default_factory=list)
+    """What could not be read, a line each."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self)
+
+
+def status(settings: Settings) -> Status:
+    """Return where the workspace stands; what cannot be read is said in `problems`, and never ends it."""
+    lake, problems = Lake(settings.lake), list[str]()
+    found = datasets(lake)
+    bars = next(entry for entry in found if entry.name == "normalized_equity_ohlc")
+    problems += [f"{entry.name}: {entry.problem}" for entry in found if entry.problem]
+    if settings.tracking_uri is None:
+        lost = _read(problems, "MLflow's store", lambda: databases.tracking_problem(settings), None)
+        problems += [f"MLflow's store: {lost}; see `champion doctor`"] if lost else []
+    return Status(
+        home=settings.home,
+        datasets=found,
+        freshness=_freshness(bars.last),
+        quarantined=sum(entry.rows for entry in found if entry.name.startswith("quarantine_")),
+        findings=_read(problems, "findings", lambda: _findings(lake), "not known"),
+        champion=_read(problems, "champion", lambda: _champion(settings), "not known"),
+        runs=_read(problems, "runs", lambda: last_runs(settings, _RUNS_SHOWN), []),
+        problems=problems,
+    )
+
+
+def _read(problems: list[str], what: str, read: Callable[[], Value], otherwise: Value) -> Value:
+    """Return what `read` does; where it fails, add a line to the problems and return `otherwise`."""
+    try:
+        return read()
+    except ChampionError as error:
+        problems.append(f"{what}: {error}")
+    except Exception as error:  # noqa: BLE001 - a damaged store can make a library raise anything
+        problems.append(f"{what}: {reason_of(error)}; see `champion doctor`")
+    return otherwise
+
+
+def datasets(lake: Lake) -> list[Dataset]:
+    """Return every dataset with its sessions and rows, from the manifests; one that cannot be read says why."""
+    return [_dataset(lake, name) for name in contracts.names()]
+
+
+def _dataset(lake: Lake, name: str) -> Dataset:
+    problems: list[str] = []
+    sessions: list[date] = _read(problems, "sessions", lambda: lake.sessions(name), list[date]())
+    rows = _read(problems, "rows", lambda: lake.rows(name), 0)
+    first, last = (sessions[0], sessions[-1]) if sessions else (None, None)
+    return Dataset(name, len(sessions), first, last, rows, "; ".join(problems))
+
+
+def _freshness(last: date | None) -> str:
+    if last is None:
+        return "no sessions yet; `champion demo`, or `champion backfill START END`"
+    age = (clock.today() - last).days
+    return f"last session {last}, {quantity(age, 'day')} ago" if age > 0 else f"last session {last}, today"
+
+
+def _findings(lake: Lake) -> str:
+    """Return how many findings stop publication, and how many a person accepted."""
+    found = quality.recorded(lake)
+    stopping = found.filter(severity="error", state="open").height
+    accepted, warnings = found.filter(state="accepted").height, found.filter(severity="warning", state="open").height
+    remedy = "; `champion quality list` shows them" if stopping else ""
+    return f"{stopping:,} stop publication, {accepted:,} accepted, {warnings:,} warnings{remedy}"
+
+
+def _champion(settings: Settings) -> str:
+    from champion.tracking import promotion_ledger, standing  # noqa: PLC0415 - reading the ledger needs no MLflow, importing does
+
+    wrong = standing.problem(settings)
+    try:
+        stack = promotion_ledger.champions(standing.entries(settings))
+    except ModelError as error:
+        return f"not known: {error}"
+    entry = stack[-1] if stack else None
+    said = f"version {entry.version}, since {clock.in_india(entry.effective or entry.at)} IST" if entry else "none yet"
+    return f"{said}; {wrong}" if wrong else said
+
+
+def last_runs(settings: Settings, limit: int, name: str | None = None) -> list[RunLine]:
+    """Return the newest recorded runs, flows and notebooks alike, or those of a name; nothing where nothing ran yet.
+
+    Raises:
+        ServiceError: MLflow does not answer.
+    """
+    if settings.tracking_uri is None and not (settings.home / "mlflow" / "mlflow.db").exists():
+        return []
+    from champion.tracking import connectivity, runs  # noqa: PLC0415
+
+    connectivity.require(settings)
+    return [
+        RunLine(
+            clock.in_india(run.started),
+            run.name,
+            run.outcome or run.status.lower(),
+            _seconds(run.started, run.ended),
+            run.run_id,
+            run.experiment,
+        )
+        for run in runs.find_runs(settings, tags={"mlflow.runName": name} if name else None, limit=limit)
+    ]
+
+
+def _seconds(started: datetime, ended: datetime | None) -> float | None:
+    return round((ended - started).total_seconds(), 1) if ended else None

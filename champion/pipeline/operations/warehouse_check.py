@@ -1,0 +1,89 @@
+"""The doctor's check of the warehouse: does it open, is it migrated, and do its loads agree with the lake?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from typing import TYPE_CHECKING
+
+from champion import contracts
+from champion.base import clock
+from champion.base.clock import month_end
+from champion.base.counting import quantity
+from champion.lake import Lake
+from champion.lake.retention import first_kept, rule
+from champion.pipeline.maintenance.retention import kept_years
+from champion.pipeline.operations.checks import Check
+from champion.pipeline.operations.consistency import remedy
+from champion.settings import Settings
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+_NAME = "warehouse"
+_REMADE = "move the warehouse's folder away; `champion warehouse load {} {}` makes another of the lake"
+
+
+def check(settings: Settings) -> Check:
+    """Return whether the warehouse holds what the lake holds, month by month, by the digests of its loads."""
+    from champion import warehouse  # noqa: PLC0415 - the engine is 500 MB
+    from champion.errors import WarehouseError  # noqa: PLC0415
+    from champion.warehouse import migrations  # noqa: PLC0415
+
+    lake = Lake(settings.lake)
+    sessions = lake.sessions("normalized_equity_ohlc")
+    span = (sessions[0], sessions[-1]) if sessions else ("START", "END")
+    load = f"`champion warehouse load {span[0]} {span[1]}`"
+    if settings.warehouse_dsn is None and not settings.warehouse.exists():
+        if sessions:
+            return Check(_NAME, "warning", f"none, and the lake holds {quantity(len(sessions), 'session')}", load)
+        return Check(_NAME, "ok", "not made yet")
+    try:
+        with warehouse.reader(settings) as client:
+            pending = migrations.pending(client)
+            behind, lost = ({}, {}) if pending else _different(settings, client, lake)
+    except WarehouseError as error:
+        return Check(_NAME, "failed", str(error), _REMADE.format(*span))
+    if pending:
+        return Check(_NAME, "warning", f"{len(pending)} migrations pending", "`champion warehouse migrate`")
+    found = [f"{name}: {_months(months)} loaded once, and not in the lake" for name, months in lost.items()]
+    found += [f"{name}: {_months(months)} not as in the lake" for name, months in behind.items()]
+    remedies = [remedy(settings, name, f"{m[0]} {month_end(m[-1])}") for name, m in lost.items()]
+    remedies += [f"{load} brings it in step with the lake"] if behind else []
+    if found:
+        return Check(_NAME, "failed" if lost else "warning", "; ".join(found), "; ".join(dict.fromkeys(remedies)))
+    return Check(_NAME, "ok", f"{len(migrations.shipped())} migrations, none pending; in step with the lake")
+
+
+def _different(settings: Settings, client: Client, lake: Lake) -> tuple[dict[str, list[date]], dict[str, list[date]]]:
+    """Return the months of each dataset that differ from the lake's, and those that the lake has lost since their load.
+
+    What the settings let go by its age, in the lake or in the warehouse, counts as neither.
+    """
+    from champion.pipeline.maintenance.load_warehouse import DATASETS  # noqa: PLC0415
+    from champion.warehouse import load_ledger, retention  # noqa: PLC0415
+
+    known, behind, lost = load_ledger.known(client), dict[str, list[date]](), dict[str, list[date]]()
+    for name in DATASETS:
+        held, oldest = lake.months(name), retention.keeps_from(client, name)
+        wanted = {month: one.digest for month, one in held.items() if oldest is None or month >= oldest.replace(day=1)}
+        loaded = load_ledger.loaded(client, contracts.load(name), wanted)
+        behind[name] = sorted(wanted.keys() - loaded.keys())
+        lost[name] = _kept(settings, name, known.get(name, set()) - held.keys())
+    return _filled(behind), _filled(lost)
+
+
+def _filled(months: dict[str, list[date]]) -> dict[str, list[date]]:
+    return {name: found for name, found in months.items() if found}
+
+
+def _kept(settings: Settings, name: str, months: Iterable[date]) -> list[date]:
+    """Return those months, in order, that the settings do not let go from the lake by their age."""
+    years = rule(name, kept_years(settings)).keep_years
+    first = first_kept(clock.today(), years) if years else date.min
+    return sorted(month for month in months if month >= first)
+
+
+def _months(months: list[date]) -> str:
+    span = f"{months[0]:%Y-%m}" if len(months) == 1 else f"{months[0]:%Y-%m} to {months[-1]:%Y-%m}"
+    return f"{quantity(len(months), 'month')}, {span},"

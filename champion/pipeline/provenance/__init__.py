@@ -1,0 +1,1 @@
+"""Where data came from, and what was made from it."""

@@ -1,0 +1,195 @@
+"""From rows of the lake back to the files the exchange published, by the digests that every step recorded.
+
+A prediction names its model, features and bars; the model's version names the run that trained it, and that run what
+it read; features name their bars and all bars before them; bars name their file. Each link is proved again: the digest
+that was recorded is compared with that of what lies there now, and files are hashed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from champion import contracts, features
+from champion.base.counting import quantity
+from champion.errors import LakeError, ModelError
+from champion.lake import Lake
+from champion.lake.manifest import Manifest
+from champion.market.actions.adjustment_factors import FACTORS
+from champion.market.actions.corporate_actions import ACTIONS
+from champion.market.symbol_master import SYMBOLS
+from champion.pipeline.feature_store import fingerprints
+from champion.pipeline.ingest import corporate_actions
+from champion.pipeline.ingest.bars import BARS
+from champion.pipeline.ingest.datasets import DATASET_SPECS
+from champion.pipeline.ingest.symbol_changes import CHANGES, NO_NAMES
+from champion.pipeline.models.score import PREDICTIONS
+from champion.pipeline.provenance.graph import Node, State, Trace
+from champion.settings import Settings
+from champion.sources.download import staging_records
+from champion.sources.download.staging_records import Staged
+from champion.tracking import registry, runs
+
+_LISTS = (ACTIONS, SYMBOLS, CHANGES)
+_INPUTS = "champion.inputs"
+_LAST = ("end", "as_of", "session")
+"""Parameters that name the last session a notebook reads."""
+
+
+def back(settings: Settings, name: str, session: date) -> Trace:
+    """Return what a session of a dataset was made from, down to the published files.
+
+    Raises:
+        LakeError: the lake holds no such session. ContractError: there is no such dataset.
+    """
+    contracts.load(name)
+    lake = Lake(settings.lake)
+    if session not in lake.sessions(name):
+        held = lake.sessions(name)
+        span = f"{held[0]} to {held[-1]}" if held else "none"
+        raise LakeError(f"{name} has no session {session}; it has {span}: see `champion lake ls`")
+    search = _Back(settings, lake)
+    search.dataset(name, [session], None)
+    return search.trace
+
+
+def is_made_from(plan: fingerprints.BuildPlan, session: date, recorded: Mapping[str, str]) -> bool:
+    """Tell whether what a session's features recorded of bars and actions, its own and earlier ones, is so now."""
+    wanted = plan.made_from.get(session, {})
+    return all(recorded.get(part) == wanted.get(part) for part in ("bars", "actions", "history"))
+
+
+class _Back:
+    """One search: the trace as far as it is known, and staging's records, read once."""
+
+    def __init__(self, settings: Settings, lake: Lake) -> None:
+        self.trace = Trace()
+        self._settings, self._lake = settings, lake
+        self._published: Mapping[str, Staged] | None = None
+
+    def dataset(self, name: str, sessions: Sequence[date], below: Node | None, state: State = "same") -> None:
+        """Add sessions of a dataset and all they come from."""
+        if not sessions:
+            self.trace.add(Node("dataset", name, count=0, state="missing", note="the lake holds none of it"), below)
+            return
+        first, last = sessions[0], sessions[-1]
+        one = self._manifest(name, last) if len(sessions) == 1 else None
+        grouped = contracts.load(name).groups
+        digest = one.current.sha256 if one and not grouped else self._lake.digest(name, first, last)
+        node = Node("dataset", name, first, last, len(sessions), digest, state)
+        if not self.trace.add(node, below):
+            return
+        filled = {filling.normalized: filling for filling in DATASET_SPECS} | {f.quarantine: f for f in DATASET_SPECS}
+        if name == PREDICTIONS:
+            self._prediction(node)
+        elif name in filled:
+            self.dataset(filled[name].raw, sessions, node, self._same_file(name, filled[name].raw, sessions))
+            self._names(name, sessions, node)
+        elif name in {filling.raw for filling in DATASET_SPECS}:
+            self._files([self._inputs(name, session).get("file", "") for session in sessions], node)
+        elif name in _LISTS:
+            read = [self._inputs(name, session).get("list", "").split() for session in sessions]
+            self._files([digest for one in read for digest in one], node)
+        elif name == FACTORS:
+            self._factors(node, last)
+        elif name.startswith("features_"):
+            self._features(node, sessions)
+
+    def _prediction(self, node: Node) -> None:
+        session = node.last or date.max
+        made_from = self._inputs(PREDICTIONS, session)
+        version = self._model(made_from.get("model", ""), node)
+        found = features.find(version.feature_version if version else "v1").contract
+        same = self._lake.digest(found, session, session) == made_from.get("features")
+        self.dataset(found, self._lake.sessions(found, session, session), node, "same" if same else "changed")
+        same = self._lake.digest(BARS, end=session) == made_from.get("bars")
+        self.dataset(BARS, self._lake.sessions(BARS, end=session), node, "same" if same else "changed")
+        self._factors_up_to(session, made_from.get("actions"), node)
+
+    def _features(self, node: Node, sessions: Sequence[date]) -> None:
+        """Features of a session know all bars up to it; that they are those of now, their recorded history proves."""
+        last = sessions[-1]
+        plan = fingerprints.plan(self._lake, last, features.find("v1"), corporate_actions.known_factors(self._lake))
+        same = all(is_made_from(plan, session, self._inputs(node.name, session)) for session in sessions)
+        self.dataset(BARS, plan.sessions, node, "same" if same else "changed")
+        self._factors_up_to(last, None, node)
+
+    def _factors_up_to(self, session: date, recorded: str | None, node: Node) -> None:
+        read = self._lake.sessions(FACTORS)
+        if read:
+            same = recorded is None or corporate_actions.digest(self._lake, session) == recorded
+            self.dataset(FACTORS, read[-1:], node, "same" if same else "changed")
+
+    def _factors(self, node: Node, read: date) -> None:
+        made_from = self._inputs(FACTORS, read)
+        for name, part in ((ACTIONS, "actions"), (BARS, "bars")):
+            same = self._lake.digest(name) == made_from.get(part)
+            self.dataset(name, self._lake.sessions(name), node, "same" if same else "changed")
+
+    def _model(self, named: str, below: Node) -> registry.Version | None:
+        """Add a version of the model, the run that trained it, and what that run read; return the version."""
+        number = named.rpartition("/")[2]
+        try:
+            version = registry.find(self._settings, int(number))
+        except (ModelError, ValueError):
+            self.trace.add(Node("model", named or "a model", state="missing", note="not in the registry"), below)
+            return None
+        node = Node("model", f"{registry.MODEL} version {number}", note=f"registered {version.created:%Y-%m-%d}")
+        self.trace.add(node, below)
+        run = runs.known(self._settings, version.run_id)
+        if run is None:
+            gone = Node("run", version.run_id or "a run", state="missing", note="not in MLflow")
+            self.trace.add(gone, node)
+            return version
+        read = runs.digests(self._settings, run, _INPUTS)
+        state: State = "same" if read else "not recorded"
+        trained = Node(
+            "run", f"run {run.run_id[:8]} of {run.name}", digest=run.run_id, state=state, note=run.outcome or ""
+        )
+        self.trace.add(trained, node)
+        end = next((run.parameters[name] for name in _LAST if run.parameters.get(name)), None)
+        for name, digest in read.items():
+            self._read_by_run(name, digest, date.fromisoformat(end) if end else date.max, trained)
+        return version
+
+    def _read_by_run(self, name: str, digest: str, end: date, run: Node) -> None:
+        if name in {ACTIONS, FACTORS}:
+            self._factors_up_to(end, digest, run)
+        elif name in contracts.names():
+            same = self._lake.digest(name, end=end) == digest
+            self.dataset(name, self._lake.sessions(name, end=end), run, "same" if same else "changed")
+
+    def _same_file(self, name: str, raw: str, sessions: Sequence[date]) -> State:
+        """Tell whether rows and raw rows of the sessions are of the same files."""
+        pairs = [(self._inputs(name, s).get("file"), self._inputs(raw, s).get("file")) for s in sessions]
+        return "same" if all(made == kept for made, kept in pairs) else "changed"
+
+    def _names(self, name: str, sessions: Sequence[date], node: Node) -> None:
+        """Add the list of symbol changes where some name in these sessions comes of it."""
+        renamed = any(self._inputs(name, session).get("names", NO_NAMES) != NO_NAMES for session in sessions)
+        if renamed and self._lake.sessions(CHANGES):
+            self.dataset(CHANGES, self._lake.sessions(CHANGES)[-1:], node)
+
+    def _files(self, digests: Sequence[str], below: Node) -> None:
+        """Add published files as one node, each of them hashed again."""
+        if self._published is None:
+            self._published = {staged.sha256: staged for staged in staging_records.everything(self._settings.staging)}
+        known = [(digest, self._published.get(digest)) for digest in digests]
+        gone = [digest for digest, staged in known if staged is None or not staging_records.is_whole(staged)]
+        members = tuple((staged.name if staged else "not in staging", digest) for digest, staged in known)
+        found = [staged for _, staged in known if staged]
+        name = members[0][0] if len(members) == 1 else f"{quantity(len(members), 'published file')}"
+        origin = found[0].origin.removesuffix(found[0].name).rstrip("/") if found else ""
+        note = f"{len(gone)} not in staging as received" if gone else f"from {origin}"
+        digest = digests[0] if len(digests) == 1 else ""
+        state: State = "missing" if gone else "same"
+        span = (below.first, below.last) if len(members) > 1 else (None, None)
+        self.trace.add(Node("file", name, *span, len(members), digest, state, note, members), below)
+
+    def _inputs(self, name: str, session: date) -> Mapping[str, str]:
+        found = self._manifest(name, session)
+        return found.current.inputs if found else {}
+
+    def _manifest(self, name: str, session: date) -> Manifest | None:
+        groups = tuple(contracts.load(name).groups) or (None,)
+        return self._lake.manifest(name, session, groups[0])

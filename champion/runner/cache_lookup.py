@@ -1,0 +1,189 @@
+"""What the ledger knows of a notebook's earlier runs: one that need not be repeated, or why this one must be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from champion import report
+from champion.runner import code_identity
+from champion.runner.outcome import Outcome
+from champion.tracking import run_spool, runs
+
+if TYPE_CHECKING:
+    from champion.runner.identity import Identity
+    from champion.settings import Settings
+    from champion.tracking.runs import Run
+
+
+NOTEBOOK, KEY = "champion.notebook", "champion.execution_key"
+NOTEBOOK_HASH, CODE, CODE_VERSION = "champion.notebook_hash", "champion.code_hash", "champion.code_version"
+ENVIRONMENT, INPUTS, OUTPUTS = "champion.environment_hash", "champion.inputs", "champion.outputs"
+PUBLISHED = "champion.result_sha256"
+NOTHING_PUBLISHED = "none"
+UNDECLARED = "because its inputs are not declared: they may have changed"
+_LOOKED_AT = 50
+_SAME = 10  # runs with the same key that are held against the code of today
+_TAG_LENGTH = 8000  # a longer mapping is in the artifacts, its tag says so
+
+
+@dataclass(frozen=True, slots=True)
+class CacheDecision:
+    """The run that need not be repeated, if any, and the reason, as a clause."""
+
+    repeated: Run | None
+    reason: str
+
+
+def facts(settings: Settings, run: Run) -> Facts:
+    """Return what a recorded run depended on."""
+    tags = run.tags
+    return Facts(
+        notebook=tags[NOTEBOOK],
+        notebook_hash=tags.get(NOTEBOOK_HASH, ""),
+        environment=tags.get(ENVIRONMENT, ""),
+        parameters=run.parameters,
+        inputs=runs.digests(settings, run, INPUTS),
+    )
+
+
+def digest_of(text: str) -> str:
+    """Return the SHA-256 of a text, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def short(digests: Mapping[str, str]) -> str:
+    """Return digests as a tag: JSON, or where that is too long its own hash, the JSON being in the artifacts."""
+    text = json.dumps(dict(digests), sort_keys=True)
+    if len(text) <= _TAG_LENGTH:
+        return text
+    return f"sha256:{digest_of(text)} of {len(digests)} digests, see the artifacts"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A run as it is asked for: its parameters, the digests of its inputs, and where its own code is found."""
+
+    parameters: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    folders: Sequence[Path] = ()
+
+
+def decide(
+    settings: Settings,
+    experiment: str,
+    name: str,
+    who: Identity,
+    asked: Asked,
+    outputs: Callable[[], Mapping[str, str]] | None,
+) -> CacheDecision:
+    """Return the newest run that did the same with the same code, if what it wrote still stands, or why to run.
+
+    A run whose published result cannot be read any more must run again: its caller needs the values.
+    """
+    if not run_spool.answers(settings):
+        return CacheDecision(None, "because MLflow does not answer and cannot tell what was done before")
+    known = {KEY: who.key, runs.OUTCOME: Outcome.SUCCEEDED.value}
+    alike = runs.find_runs(settings, [experiment], tags=known, status="FINISHED", limit=_SAME)
+    unchanged = [run for run in alike if not code_changes(settings, run, asked.folders)]
+    if not unchanged:
+        return CacheDecision(None, _why(settings, experiment, name, who, asked))
+    same = next((run for run in unchanged if has_result(settings, run)), None)
+    if same is None:
+        return CacheDecision(None, f"because the published result of run {unchanged[0].run_id} is missing or damaged")
+    now = None if outputs is None else outputs()
+    if now is None or same.tags.get(OUTPUTS) == short(now):
+        return CacheDecision(same, f"because nothing changed since run {same.run_id}")
+    wrote = runs.digests(settings, same, OUTPUTS)
+    other = [output for output in now if now[output] != wrote.get(output)]
+    return CacheDecision(None, f"because output {', '.join(other)} is not what its last run wrote")
+
+
+def has_result(settings: Settings, run: Run) -> bool:
+    """Tell whether what a run published can be read as it was published, or the run is known to have published nothing.
+
+    False for runs of versions that recorded no digest of it.
+    """
+    digest = run.tags.get(PUBLISHED)
+    if digest is None or digest == NOTHING_PUBLISHED:
+        return digest is not None
+    content = runs.read_file(settings, run.run_id, f"result/{report.RESULT}")
+    return content is not None and hashlib.sha256(content).hexdigest() == digest
+
+
+def code_changes(settings: Settings, run: Run, folders: Sequence[Path]) -> list[str]:
+    """Return what of the code and settings that a run used has changed since, as clauses."""
+    content = runs.read_file(settings, run.run_id, code_identity.ARTIFACT)
+    before = code_identity.from_json(content) if content else None
+    if before is None:
+        return ["its code is not recorded"]
+    return code_identity.changes(settings, before, folders)
+
+
+def _why(settings: Settings, experiment: str, name: str, who: Identity, asked: Asked) -> str:
+    """Return what changed since the run most like this one, or that there is none.
+
+    That is the newest one of the notebook that succeeded with these parameters; where there is none, the one that had
+    most in common with it.
+    """
+    earlier = runs.find_runs(settings, [experiment], tags={NOTEBOOK: name}, limit=_LOOKED_AT)
+    latest = next((run for run in earlier if run.tags.get(KEY) == who.key and run.outcome), None)
+    if latest is not None and latest.outcome != Outcome.SUCCEEDED:
+        return f"because its last run was: {str(latest.outcome).replace('_', ' ')}"
+    parameters = runs.checked_parameters(asked.parameters)
+    now = Facts(name, who.notebook, who.environment, parameters, asked.inputs)
+    succeeded = [run for run in earlier if run.outcome == Outcome.SUCCEEDED]
+    alike = [run for run in succeeded if run.parameters == parameters][:1] or succeeded
+    if not alike:
+        return "because it has not succeeded before"
+    found = [(changes(now, facts(settings, run)), run) for run in alike]
+    fewest, nearest = min(found, key=lambda one: len(one[0]))
+    return sentence([*fewest, *code_changes(settings, nearest, asked.folders)] or ["its last run is gone"])
+
+
+_SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a run depends on, as hashes, and what it left; texts as the ledger keeps them."""
+
+    notebook: str
+    notebook_hash: str
+    environment: str
+    parameters: Mapping[str, str]
+    inputs: Mapping[str, str]
+
+
+def changes(now: Facts, before: Facts) -> list[str]:
+    """Return what differs, what a person did first: notebook, parameters, inputs, environment.
+
+    >>> one = Facts("train", "a", "e", {"horizon": "5"}, {"bars": "x"})
+    >>> two = Facts("train", "b", "e", {"horizon": "10"}, {"bars": "x"})
+    >>> changes(two, one)
+    ['notebook train.ipynb changed', 'parameter horizon is 10, was 5']
+    """
+    found = [f"notebook {now.notebook}.ipynb changed"] if now.notebook_hash != before.notebook_hash else []
+    for name in dict.fromkeys([*now.parameters, *before.parameters]):
+        new, old = now.parameters.get(name, "not given"), before.parameters.get(name, "not given")
+        if new != old:
+            found.append(f"parameter {name} is {new}, was {old}")
+    for name in dict.fromkeys([*now.inputs, *before.inputs]):
+        if now.inputs.get(name) != before.inputs.get(name):
+            word = "changed" if name in now.inputs and name in before.inputs else "is new"
+            found.append(f"input {name} {word if name in now.inputs else 'is no longer read'}")
+    return found + (["the installed packages changed"] if now.environment != before.environment else [])
+
+
+def sentence(found: list[str]) -> str:
+    """Return changes as one clause, cut where there are many.
+
+    >>> sentence(["a changed", "b changed", "c changed", "d changed", "e changed"])
+    'because a changed, b changed, c changed, d changed and 1 more'
+    """
+    more = len(found) - _SHOWN
+    return "because " + ", ".join(found[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

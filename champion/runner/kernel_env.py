@@ -1,0 +1,102 @@
+"""The environment of a kernel: the caller's without personal start-up files, and this workspace's settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import champion
+from champion import report
+from champion.base import isolation, loopback
+from champion.kernel import CODE_RECORD, NOTEBOOK_FOLDER
+from champion.runner import code_identity
+from champion.runner.process_control import MARK
+from champion.tracking import store
+
+if TYPE_CHECKING:
+    from champion.runner.notebook import Notebook
+    from champion.settings import Settings
+
+_RUN = "MLFLOW_RUN_ID"
+_HERE = Path(champion.__file__).parent.parent
+_PERSONAL = frozenset({  # what would run a person's code, or read a person's settings
+    _RUN, isolation.SAFE_PATH, "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONBREAKPOINT", "IPYTHONDIR",
+    "IPY_TEST_SIMPLE_PROMPT",
+    "JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "JUPYTER_PREFER_ENV_PATH", "JPY_PARENT_PID", "JPY_SESSION_NAME",
+    NOTEBOOK_FOLDER, CODE_RECORD,
+})  # fmt: skip
+
+
+def of_kernel(
+    settings: Settings, notebook: Notebook, *, execution: str, run_id: str | None, result: Path, private: Path
+) -> dict[str, str]:
+    """Return the environment of a notebook's kernel. Secrets travel here, never in parameters.
+
+    Its IPython and Jupyter folders are below `private`. Without `run_id`, when MLflow does not answer, the kernel has
+    no run to log to.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name not in _PERSONAL}
+    return {
+        "OMP_WAIT_POLICY": "passive",  # threads that wait would spin: on a busy machine training took ten times as long
+        **inherited,
+        **loopback.without_proxy(os.environ),
+        **({_RUN: run_id} if run_id else {}),
+        MARK: execution,
+        **settings.environment(),
+        report.RESULT_DIR: str(result),
+        "MLFLOW_TRACKING_URI": settings.tracking,
+        **store.surroundings(settings),
+        **settings.tracking_login,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # a notebook is a report, not a terminal
+        "DO_NOT_TRACK": "true",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # figures go into the notebook
+        **_plain_figures(settings.home),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else ipykernel warns about frozen modules
+        "PYTHONPATH": os.pathsep.join(map(str, _path(os.environ))),
+        **_profile(private),
+        CODE_RECORD: str(code_record(private)),
+        **({NOTEBOOK_FOLDER: str(notebook.beside)} if notebook.beside is not None else {}),
+    }
+
+
+def own_folders(notebook: Notebook) -> tuple[Path, ...]:
+    """Return the folders, first wins, from which the notebook's kernel imports code that is not installed."""
+    return code_identity.not_installed([*_path(os.environ), *([notebook.beside] if notebook.beside else [])])
+
+
+def code_record(private: Path) -> Path:
+    """Return the file in which the kernel records the code it used."""
+    return private / "code.json"
+
+
+def _path(environment: Mapping[str, str]) -> list[Path]:
+    """Return the import path of a kernel: the Champion that runs it, then PYTHONPATH as it is meant here.
+
+    A kernel works in a folder of its own, so relative folders become absolute ones.
+    """
+    given = environment.get("PYTHONPATH", "")
+    return list(dict.fromkeys([_HERE, *(Path(part).absolute() for part in given.split(os.pathsep) if part)]))
+
+
+def _profile(private: Path) -> dict[str, str]:
+    """Return empty folders in place of a person's own for IPython and Jupyter."""
+    names = {"CONFIG": "config", "DATA": "data", "RUNTIME": "runtime"}
+    jupyter = {f"JUPYTER_{name}_DIR": str(private / "jupyter" / folder) for name, folder in names.items()}
+    return {"IPYTHONDIR": str(private / "ipython"), **jupyter}
+
+
+def _plain_figures(home: Path) -> dict[str, str]:
+    """Return matplotlib's own defaults in place of a person's: figures look the same whoever runs a notebook.
+
+    Its list of fonts is kept in the person's cache, or in the workspace where there is no cache to write to.
+    """
+    person = Path(os.environ.get("HOME") or "/")
+    cache = {} if os.access(person, os.W_OK) else {"MPLCONFIGDIR": str(home / "cache" / "matplotlib")}
+    found = find_spec("matplotlib")
+    places = list(found.submodule_search_locations or ()) if found else []
+    defaults = [Path(place) / "mpl-data" / "matplotlibrc" for place in places]
+    return cache | ({"MATPLOTLIBRC": str(defaults[0])} if defaults and defaults[0].is_file() else {})

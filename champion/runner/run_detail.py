@@ -1,0 +1,144 @@
+"""One recorded run as a person asks for it: what it was given, what it did cell by cell, what it left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from champion import report
+from champion.base.atomic_files import write_bytes
+from champion.base.strict_json import Kind
+from champion.runner import cache_lookup, code_identity
+from champion.runner.notebook import source_of
+from champion.runner.record import ERROR, REASON, file_of
+from champion.tracking import connectivity, runs
+
+if TYPE_CHECKING:
+    from champion.settings import Settings
+    from champion.tracking.runs import Run
+
+_INJECTED = "injected-parameters"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One code cell as it ran: its source and what it showed, both as text; images are told by their hash."""
+
+    number: int
+    title: str
+    status: str | None
+    seconds: float | None
+    source: str
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetail:
+    """A run with what it read and wrote (digests by dataset), its cells, and the packages and code it ran with."""
+
+    run: Run
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    values: Mapping[str, Any]
+    cells: tuple[Cell, ...]
+    packages: Mapping[str, str]
+    traceback: str
+    code: Mapping[str, str] | None = None  # of runs of earlier versions, it is not known by file
+
+    @property
+    def reason(self) -> str:
+        """Why it ran."""
+        return self.run.tags.get(REASON, "")
+
+    @property
+    def error(self) -> str:
+        """What stopped it."""
+        return self.run.tags.get(ERROR, "")
+
+    def file(self, suffix: str) -> str:
+        """Return where its executed notebook (.ipynb) or page (.html) is; empty for a run that is no notebook's."""
+        if cache_lookup.NOTEBOOK not in self.run.tags:
+            return ""
+        return runs.location(self.run, f"notebook/{file_of(self.run.tags)}{suffix}")
+
+
+def read(settings: Settings, which: str) -> RunDetail:
+    """Return the account of a run: its id, the beginning of it, or the name it had in the journal.
+
+    Raises:
+        UsageError: there is no such run, or there are several.
+        ServiceError: MLflow does not answer.
+    """
+    connectivity.require(settings)
+    run = runs.find(settings, which)
+    content = runs.read_file(settings, run.run_id, code_identity.ARTIFACT)
+    code = code_identity.from_json(content) if content else None
+    is_notebook = cache_lookup.NOTEBOOK in run.tags
+    book = _record(settings, run, f"notebook/{file_of(run.tags)}.ipynb", dict[str, Any]) if is_notebook else {}
+    times = {entry["cell"]: entry for entry in _record(settings, run, "cells.json", list[dict[str, Any]])}
+    return RunDetail(
+        run=run,
+        inputs=runs.digests(settings, run, cache_lookup.INPUTS),
+        outputs=runs.digests(settings, run, cache_lookup.OUTPUTS),
+        values=_record(settings, run, f"result/{report.RESULT}", dict[str, Any]).get("values", {}),
+        cells=tuple(_cells(book.get("cells", []), times)),
+        packages=_record(settings, run, "environment.json", dict[str, Any]).get("packages", {}),
+        traceback=(runs.read_file(settings, run.run_id, "error.txt") or b"").decode().rstrip(),
+        code=code.files if code is not None else None,
+    )
+
+
+def page(settings: Settings, found: RunDetail) -> str:
+    """Return where a run's page is, or an empty text; one that retention removed is made again from its notebook.
+
+    A page that is made again is put into the `runs` folder of the workspace.
+    """
+    kept = found.file(".html")
+    if not kept or "://" in kept or Path(kept).exists():
+        return kept
+    from champion.runner import html_report as pages  # noqa: PLC0415 - nbconvert is slow to import
+    from champion.runner.outcome import Outcome, Verdict  # noqa: PLC0415
+
+    executed, run = Path(found.file(".ipynb")), found.run
+    if not executed.exists() or run.outcome is None:
+        return ""
+    seconds = (run.ended - run.started).total_seconds() if run.ended else 0.0
+    text = pages.render(executed, run.run_id, Verdict(Outcome(run.outcome), seconds), run.parameters, found.reason)
+    made = settings.runs / "pages" / f"{run.run_id}.html"
+    write_bytes(made, text.encode())
+    return str(made)
+
+
+def _cells(cells: list[Any], times: Mapping[int, Mapping[str, Any]]) -> list[Cell]:
+    """Return the code cells but for the one with the given parameters, which are listed as such."""
+    return [
+        Cell(
+            number,
+            times.get(number, {}).get("title", ""),
+            times.get(number, {}).get("status"),
+            times.get(number, {}).get("seconds"),
+            source_of(cell),
+            "\n".join(map(_text, cell.get("outputs", []))),
+        )
+        for number, cell in enumerate(cells, start=1)
+        if cell["cell_type"] == "code" and _INJECTED not in cell["metadata"].get("tags", [])
+    ]
+
+
+def _text(output: Mapping[str, Any]) -> str:
+    if output["output_type"] == "stream":
+        return "".join(output["text"]).rstrip()
+    if output["output_type"] == "error":
+        return f"{output['ename']}: {output['evalue']}"
+    data = output.get("data", {})
+    kinds = [kind for kind in sorted(data) if kind.startswith("image/")]
+    images = [f"[{kind} {cache_lookup.digest_of(''.join(data[kind]))[:12]}]" for kind in kinds]
+    plain = "" if images else "".join(data.get("text/plain", ""))
+    return "\n".join([*filter(None, [plain]), *images])
+
+
+def _record(settings: Settings, run: Run, artifact: str, kind: type[Kind]) -> Kind:
+    content = runs.read_file(settings, run.run_id, artifact)
+    return runs.record(run, artifact, kind, content) if content else kind()

@@ -1,0 +1,100 @@
+"""What two runs of a notebook differ in: what they were given, what they ran, what came of it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from champion.runner import cache_lookup
+from champion.runner.run_detail import Cell, RunDetail
+
+_IDENTITY = {
+    "notebook": cache_lookup.NOTEBOOK_HASH,
+    "code": cache_lookup.CODE_VERSION,
+    "python": "champion.python",
+    "lock": "champion.lock_hash",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunDiff:
+    """Pairs of (first, second) by name; None stands for what one of the two did not have.
+
+    `cells` are unified diffs of what was run, `shown` of what was seen.
+    """
+
+    outcome: tuple[str | None, str | None]
+    parameters: Mapping[str, tuple[str | None, str | None]]
+    inputs: Mapping[str, tuple[str | None, str | None]]
+    identity: Mapping[str, tuple[str | None, str | None]]
+    packages: Mapping[str, tuple[str | None, str | None]]
+    cells: str
+    outputs: Mapping[str, tuple[str | None, str | None]]
+    metrics: Mapping[str, tuple[float | None, float | None]]
+    values: Mapping[str, tuple[Any, Any]]
+    shown: str
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether both ran the same with the same result, but for time."""
+        found = (self.parameters, self.inputs, self.identity, self.packages, self.cells, self.outputs, self.values)
+        return self.outcome[0] == self.outcome[1] and not any((*found, self.metrics, self.shown))
+
+
+def between(first: RunDetail, second: RunDetail) -> RunDiff:
+    """Return what two runs differ in; how long they took is left out."""
+    one, two = first.run, second.run
+    tags = [{name: run.tags.get(tag) for name, tag in _IDENTITY.items()} for run in (one, two)]
+    return RunDiff(
+        outcome=(one.outcome, two.outcome),
+        parameters=pairs(one.parameters, two.parameters),
+        inputs=pairs(first.inputs, second.inputs),
+        identity={**pairs(*tags), **_code(first, second)},
+        packages=pairs(first.packages, second.packages),
+        cells=_diff([cell.source for cell in first.cells], [cell.source for cell in second.cells], first, second),
+        outputs=pairs(first.outputs, second.outputs),
+        metrics=pairs(_measured(one.metrics), _measured(two.metrics)),
+        values=pairs(first.values, second.values),
+        shown=_diff(_shown(first.cells), _shown(second.cells), first, second),
+    )
+
+
+def pairs(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return what two mappings differ in.
+
+    >>> pairs({"a": 1, "b": 2}, {"b": 3, "c": 4})
+    {'a': (1, None), 'b': (2, 3), 'c': (None, 4)}
+    """
+    names = dict.fromkeys([*first, *second])
+    return {name: (first.get(name), second.get(name)) for name in names if first.get(name) != second.get(name)}
+
+
+def _code(first: RunDetail, second: RunDetail) -> dict[str, tuple[str, str]]:
+    """Return the files that both runs used and that had changed in between: one that failed early used fewer."""
+    if first.code is None and second.code is None:
+        one, two = first.run.tags.get(cache_lookup.CODE), second.run.tags.get(cache_lookup.CODE)
+        return {"code_hash": (one, two)} if one and two and one != two else {}
+    ours, theirs = first.code or {}, second.code or {}
+    return {name: (ours[name], theirs[name]) for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]}
+
+
+def _measured(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if name not in {"run_seconds", "cell_seconds"}}
+
+
+def _shown(cells: tuple[Cell, ...]) -> list[str]:
+    return [f"# cell {cell.number} {cell.title}".rstrip() + f"\n{cell.shown}" for cell in cells if cell.shown]
+
+
+def _diff(one: list[str], two: list[str], first: RunDetail, second: RunDetail) -> str:
+    lines = difflib.unified_diff(
+        "\n\n".join(one).splitlines(),
+        "\n\n".join(two).splitlines(),
+        first.run.run_id[:8],
+        second.run.run_id[:8],
+        lineterm="",
+        n=1,
+    )
+    return "\n".join(lines)

@@ -1,0 +1,254 @@
+"""Secrets kept out of what is written down: texts with `***` where a password, token or key of this process stood.
+
+Secrets travel in the environment and in settings, never in parameters; but a cell may print them, and an error may
+quote the address that holds one. So whatever a run leaves is masked before it is kept. What is not text (figures,
+Parquet), and what a cell itself sends elsewhere, is not looked into.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from base64 import b64encode, encodebytes
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from html import escape
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+from pydantic import SecretStr
+
+from champion.errors import ChampionError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from champion.settings import Settings
+
+WORDS = frozenset(
+    "password passwords passwd passphrase passcode token secret secrets key credential credentials apikey "
+    "authorization bearer jwt creds pswd webhook webhooks".split()
+)
+"""Words in the names of parameters and variables whose values are secret."""
+_LAST_WORDS = frozenset({"pass", "pwd", "pat", "pw", "auth", "cookie", "tokens", "keys", "sas"})  # of several words
+_ALONE = frozenset({"pass", "auth"})
+_JOINED = (
+    *("password", "passwd", "pswd", "passphrase", "secret", "credential", "credentials", "creds", "token", "apikey"),
+    *("pwd", "pass", "pw"),
+)
+_JOINED_KEYS = tuple(
+    f"{kind}key"
+    for kind in (
+        "access account admin api app auth client consumer crypt deploy encryption fernet hmac jwt license master "
+        "private root secret service session shared signing ssh storage subscription"
+    ).split()
+)
+_ANYWHERE = ("apikey", "accesskey", "secretkey", "privatekey", "accesstoken", "authtoken", "connectionstring")
+_ORDINARY = frozenset(  # words and names that end like a secret's
+    "pwd oldpwd bypass compass encompass surpass trespass overpass underpass allpass bandpass highpass lowpass".split()
+)
+_FILTERS = frozenset(  # as in low_pass, max_tokens, sort_keys
+    "low high band all by first second single one two max min num n total sort group join index".split()
+)
+MASK = "***"
+_SHORTEST = 6  # a shorter value stands in ordinary text too
+_CREDENTIALS = re.compile(r""":///?[^/@\s:]*:([^/@\s]+(?:@[^/@\s"'<>,;]+)*)@""")
+_KEY_OF_URL = re.compile(r"://([A-Za-z0-9_.~%+-]{16,})@")  # a token in the place of a user, as of Sentry and GitHub
+_PAIR = re.compile(r"""(?<![A-Za-z0-9_.-])([A-Za-z][A-Za-z0-9_.-]*)=([^\s;&,"'<>]+)""")
+_LONG_LINE = 12  # characters; a line of a key, which a log or a page may show apart from the others
+_OF_SCRIPTS = {one: f"\\u{ord(one):04x}" for one in "<>&'"}  # as JSON is written into a page
+_PERCENT = re.compile("%[0-9A-F]{2}")
+_PREFIX = "champion_"
+_LOGINS = frozenset({"champion_prefect_login", "prefect_api_auth_string", "prefect_server_api_auth_string"})
+_ADDRESSES = frozenset({"notify_url", "promotion_webhook"})  # to know them is to be allowed to write there
+
+
+def is_secret_name(name: str) -> bool:
+    """Tell whether a parameter or variable of this name holds a secret.
+
+    A name is read as its words (`DB_PASS`, `clientSecret`) and as words written together (`PGPASSWORD`, `MYAPIKEY`).
+
+    >>> is_secret_name("AWS_SECRET_ACCESS_KEY"), is_secret_name("PGPASSWORD"), is_secret_name("MYSQL_PWD")
+    (True, True, True)
+    >>> is_secret_name("keyboard"), is_secret_name("PWD"), is_secret_name("low_pass")
+    (False, False, False)
+    """
+    words = [word.rstrip("0123456789") for word in _words(name)]
+    words = [word for word in words if word]
+    if WORDS.intersection(words) or any(part in "".join(words) for part in _ANYWHERE):
+        return True
+    if len(words) > 1 and words[-1] in _LAST_WORDS and words[-2] not in _FILTERS:
+        return True
+    if (len(words) == 1 and words[0] in _ALONE) or any(f"{one}{other}" in WORDS for one, other in pairwise(words)):
+        return True
+    return any(word.endswith((*_JOINED, *_JOINED_KEYS)) and word not in _ORDINARY for word in words if word != "pass")
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a name in lower case: `DB_PASS`, `db-pass` and `dbPass` have two."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", " ", name).lower().split()
+
+
+def secrets(environment: Mapping[str, str], settings: Settings | None = None) -> tuple[str, ...]:
+    """Return every spelling of the secrets in an environment and in settings, the longest first.
+
+    A secret is the value of a secret setting or of a variable with a secret name, the password in any URL, and the path
+    of a secret web address (a webhook's is its token). Values under six characters are not looked for.
+
+    >>> "hunter2%21" in secrets({"MLFLOW_TRACKING_PASSWORD": "hunter2!"})
+    True
+    """
+    values = set(_secret_values(environment, settings))
+    spelt = {spelling for value in values if len(value) >= _SHORTEST for spelling in _spellings(value)}
+    return tuple(sorted(spelt, key=lambda one: (-len(one), one)))
+
+
+def redact(text: str, known: Sequence[str]) -> str:
+    """Return a text with `***` in place of every secret, and of the password in every URL.
+
+    >>> redact("connecting to http://asha:pw@host failed: hunter2!", secrets({"MY_TOKEN": "hunter2!"}))
+    'connecting to http://asha:***@host failed: ***'
+    """
+    for secret in known:
+        text = text.replace(secret, MASK)
+    text = _CREDENTIALS.sub(lambda found: found[0].replace(f":{found[1]}@", f":{MASK}@"), text)
+    return _KEY_OF_URL.sub(f"://{MASK}@", text)
+
+
+def redact_values(value: Any, known: Sequence[str]) -> Any:
+    """Return what JSON can hold with its texts masked, but for the names in objects.
+
+    >>> redact_values({"cells": ["cells 1"]}, ["cells"])
+    {'cells': ['*** 1']}
+    """
+    match value:
+        case str():
+            return redact(value, known)
+        case Mapping():
+            return {name: redact_values(one, known) for name, one in value.items()}
+        case list():
+            return [redact_values(one, known) for one in value]
+        case _:
+            return value
+
+
+def redact_file(path: Path, known: Sequence[str]) -> None:
+    """Have a text file hold no secret; one that is not there, or is not UTF-8 throughout, is no reason to stop."""
+    if not path.is_file():
+        return
+    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    if (clean := redact(text, known)) != text:
+        path.write_text(clean, encoding="utf-8", errors="surrogateescape")
+
+
+def _secret_values(environment: Mapping[str, str], settings: Settings | None) -> Iterator[str]:
+    named = list(environment.items())
+    for login in _kept(settings):
+        yield from _of_login(login)
+    for name, text in _of_settings(settings):
+        named.append((f"{_PREFIX}{name}", text))
+    ours = {f"{_PREFIX}{name}" for name in _secret_settings()}
+    for name, text in named:
+        yield from _passwords(text)
+        if name.lower() in _LOGINS:
+            yield from _of_login(text)
+        elif name.lower() in ours or is_secret_name(name):
+            yield from _of_value(name.lower(), is_secret_name(name), text)
+
+
+def _of_value(name: str, named_so: bool, text: str) -> Iterator[str]:
+    """Yield what of a secret variable is secret: all of it, but for addresses that hold no password."""
+    if "://" not in text or _CREDENTIALS.search(text):
+        yield from (text, text.strip())  # a file of a secret ends with a newline, which programs leave out
+        yield from _of_pairs(text)
+        lines = [line.strip() for line in text.splitlines()]
+        yield from (line for line in lines if len(lines) > 1 and len(line) >= _LONG_LINE and "-----" not in line)
+    elif name.removeprefix(_PREFIX) in _ADDRESSES or named_so:
+        found = urlsplit(text)
+        yield from (text, found.path.strip("/"), found.query)
+
+
+def _of_pairs(text: str) -> Iterator[str]:
+    """Yield the secret values of a connection string, as `AccountName=asha;AccountKey=abc`."""
+    for name, separator, value in (part.partition("=") for part in text.split(";")):
+        if separator and is_secret_name(name.strip()):
+            yield value.strip()
+
+
+def _of_login(text: str) -> Iterator[str]:
+    """Yield what of user:password is secret, also as a request holds it."""
+    yield from (text, text.partition(":")[2], b64encode(_encoded(text)).decode())
+
+
+def _kept(settings: Settings | None) -> Iterator[str]:
+    """Yield the logins that the workspace keeps for its servers; one that cannot be read is known to nobody."""
+    from champion.security import prefect_login  # noqa: PLC0415 - as with the settings below
+
+    if settings is None:
+        return
+    for read in (prefect_login.kept, prefect_login.kept_for_mlflow):
+        with suppress(ChampionError, OSError):
+            yield read(settings) or ""
+
+
+def _of_settings(settings: Settings | None) -> Iterator[tuple[str, str]]:
+    for name in _secret_settings() if settings is not None else ():
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            yield name, value.get_secret_value()
+
+
+def _secret_settings() -> list[str]:
+    from champion.settings import Settings as Known  # noqa: PLC0415 - what reads settings may mask, too
+
+    return [name for name, field in Known.model_fields.items() if "SecretStr" in str(field.annotation)]
+
+
+def _passwords(text: str) -> Iterator[str]:
+    pairs = [value for name, value in _PAIR.findall(text) if is_secret_name(name) or name.lower() == "pwd"]
+    for found in (*_CREDENTIALS.findall(text), *_KEY_OF_URL.findall(text), *pairs):
+        yield found
+        yield unquote(found)
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """Yield a value as Python, JSON, HTML, URLs, hex and base64 write it, the last also as a part of longer data."""
+    shown, content, text = repr(value)[1:-1], _encoded(value), json.dumps(value)[1:-1]
+    yield from (value, shown, text, json.dumps(shown)[1:-1], ascii(value)[1:-1], repr(content)[2:-1])
+    yield from (shlex.quote(value).strip("'"), value.replace("'", "'\\''"), text.replace("/", "\\/"))
+    yield "".join(_OF_SCRIPTS.get(one, one) for one in text)
+    page = escape(value)
+    yield from (page, page.replace("&#x27;", "&#39;").replace("&quot;", "&#34;"), page.replace("&#x27;", "&apos;"))
+    yield escape(value, quote=False)
+    for quoted in (quote(content), quote(content, safe=""), quote_plus(content)):
+        yield from (quoted, _PERCENT.sub(lambda found: found[0].lower(), quoted))
+    plain = content.hex()
+    yield from (plain, plain.upper(), content.hex(":"), content.hex(" "))
+    every = "".join(f"%{byte:02X}" for byte in content)
+    yield from (every, every.lower())
+    for spelt in _base64(content):
+        yield from (spelt, spelt.replace("+", "-").replace("/", "_"), quote(spelt, safe=""))
+
+
+def _base64(content: bytes) -> Iterator[str]:
+    """Yield what base64 holds of these bytes, alone or at any place in longer data.
+
+    A character of base64 holds six bits. Bytes that follow 0, 1 or 2 others (modulo 3) give one of three texts; the
+    characters that also hold bits of the neighbours are left out.
+    """
+    yield b64encode(content).decode()
+    for before in range(3):
+        first, beyond = -(-8 * before // 6), (8 * (before + len(content))) // 6
+        yield b64encode(bytes(before) + content).decode()[first:beyond]
+    lines = encodebytes(content).decode().splitlines()  # mail and shell break the lines of a long one
+    yield from (line for line in lines if len(lines) > 1 and len(line.rstrip("=")) >= _SHORTEST)
+
+
+def _encoded(value: str) -> bytes:
+    """Return the bytes of a text; those of a variable may be no UTF-8, and Python then keeps them as surrogates."""
+    try:
+        return value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # another surrogate, as JSON can write one: of no variable
+        return value.encode("utf-8", "surrogatepass")

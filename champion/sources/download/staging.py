@@ -1,0 +1,199 @@
+"""What is kept of the archive: files as received, under the exchange's paths, each with a record beside it.
+
+1. Bytes arrive in `.incoming/*.part`, held by a lock that dies with the process; parts nobody holds are swept.
+2. Whole and checked, the part gets its name in one step; the record (digest, size, time, origin) is written last.
+   A file without a record is fetched again; a record whose file is lost or damaged vouches for nothing.
+3. Other bytes under the same name are kept beside the first ones, as a revision.
+4. `archive.json` names the archives whose files may lie here: two archives are two histories.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import date
+from pathlib import Path
+from secrets import token_hex
+from typing import BinaryIO
+
+from champion.base import clock, workspace_homes
+from champion.base.atomic_files import flush, make_folder, named, write_bytes
+from champion.base.strict_json import parse_json
+from champion.errors import ArchiveError, UsageError
+from champion.sources.download import staging_records
+from champion.sources.download.staging_records import Kept, Staged, locked
+from champion.sources.download.transport import canonical
+from champion.sources.publications import BHAVCOPY, Publication
+
+
+def find_staged(staging: Path, session: date, publication: Publication = BHAVCOPY) -> Staged | None:
+    """Return the session's latest file in staging, or None; the archive is not asked.
+
+    The bytes are compared with their record each time: 0.2 ms for a bhavcopy, against 10 ms to parse it.
+
+    Raises:
+        ArchiveError: the file is not the one that was kept; the next fetch of the session replaces it.
+    """
+    for path in publication.paths(session):
+        kept = staging_records.latest(staging / path)
+        if kept is not None:
+            staged = kept.staged(staging / path, session)
+            if not kept.is_intact(staged.path):
+                raise ArchiveError(f"{staged.path}: not the file that was fetched; fetch {session} again to replace it")
+            return staged
+    return None
+
+
+def set_aside(file: Staged, paths: Sequence[str]) -> None:
+    """Take a file that turned out not to be what it should out of staging, under another name, to be fetched again.
+
+    `paths` are those in the archive under one of which it was published; the file before it counts again.
+    """
+    for path in paths:
+        name, depth = Path(path).name, len(Path(path).parts)
+        if file.path.name == name or file.path.name.startswith(f"{name}.r"):
+            with locked(file.path.parents[depth - 1]):
+                kept = [one for one in staging_records.read(file.path.with_name(name)) if one.file != file.path.name]
+                if file.path.exists():  # another process may have refused it first
+                    file.path.replace(file.path.with_name(f"{file.path.name}.refused-{file.sha256[:8]}"))
+                staging_records.write(file.path.with_name(name), kept)
+
+
+class Staging:
+    """One staging folder, for one archive; several processes may share it. `base` is the archive's address."""
+
+    def __init__(self, root: Path, base: str) -> None:
+        self._root = root
+        self._base = base
+        self._incoming = root / ".incoming"
+        self._swept = False
+
+    def find(self, paths: Sequence[str], session: date) -> Staged | None:
+        """Return the latest file kept under the first of `paths` that has one, or None; a damaged one is set aside.
+
+        Raises:
+            UsageError: it came from another archive.
+        """
+        for path in paths:
+            kept = staging_records.latest(self._root / path)
+            if kept is None:
+                continue
+            staged = kept.staged(self._root / path, session)
+            if kept.is_intact(staged.path):
+                self.require_same_archive(canonical(kept.origin.removesuffix(f"/{path}")))
+                return staged
+            with locked(self._root):
+                if staged.path.exists() and not kept.is_intact(staged.path):  # nobody else has replaced it meanwhile
+                    staged.path.replace(staged.path.with_name(f"{staged.path.name}.damaged-{token_hex(4)}"))
+            return None  # the record stays: the same bytes again are the same file, first fetched when it says
+        return None
+
+    def require_same_archive(self, *others: str) -> None:
+        """Do nothing where staging is empty, or holds files of this archive; `others` are bases of files found in it.
+
+        Raises:
+            UsageError: it holds another archive's files.
+        """
+        known = self.known() or [self._base]
+        strange = [base for base in others if base not in known] or ([] if self._base in known else known)
+        if strange:
+            raise UsageError(
+                f"archive {self._base}: staging holds files of {', '.join(strange)}, and two archives in one workspace "
+                "would be taken for one history. Set CHAMPION_HOME to another folder, or CHAMPION_ARCHIVE back; where "
+                f"both are one archive (moved, or a mirror of it), say so: champion archive add {self._base}"
+            )
+
+    def accept(self) -> list[str]:
+        """Take this archive for the one whose files lie here, beside the addresses known before; return them all."""
+        with locked(self._root):
+            known = list(dict.fromkeys([*self.known(), self._base]))
+            write_bytes(self._root / "archive.json", json.dumps(known).encode())
+        return known
+
+    @contextmanager
+    def receiving(self) -> Iterator[BinaryIO]:
+        """Yield an empty file to download into; what is not kept of it is gone afterwards."""
+        with locked(self._root):
+            self._incoming.mkdir(exist_ok=True)
+            self._sweep()
+            stream = (self._incoming / f"{token_hex(8)}.part").open("x+b")
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                stream.close()
+                raise named(error, Path(stream.name)) from error
+        with stream:
+            try:
+                yield stream
+            finally:
+                Path(stream.name).unlink(missing_ok=True)
+
+    def keep(self, path: str, session: date, part: BinaryIO, digest: str) -> Staged:
+        """Give a received file its name, write its record, and return it; the same bytes again keep their first time.
+
+        Raises:
+            UsageError: staging holds another archive's files.
+        """
+        part.flush()
+        os.fsync(part.fileno())
+        file = self._root / path
+        with locked(self._root):
+            self._claim()
+            files = staging_records.read(file)
+            known = bool(files) and files[-1].sha256 == digest
+            if not known:
+                size = os.fstat(part.fileno()).st_size
+                files.append(
+                    Kept(
+                        staging_records.free(file, files), digest, size, clock.now().isoformat(), f"{self._base}/{path}"
+                    )
+                )
+            make_folder(file.parent)
+            Path(part.name).replace(file.with_name(files[-1].file))
+            flush(file.parent)
+            if not known:
+                staging_records.write(file, files)
+        return files[-1].staged(file, session)
+
+    def known(self) -> list[str]:
+        """Return the addresses whose files may lie here; none where nothing was fetched yet.
+
+        Raises:
+            UsageError: their list is damaged.
+        """
+        file = self._root / "archive.json"
+        if not file.exists():
+            return []
+        try:
+            found = [canonical(base) for base in parse_json(list[str], file.read_bytes())]
+        except (ValueError, UsageError) as error:
+            raise UsageError(
+                f'{file}: expected a list of addresses, ["..."], found something else ({error})'
+            ) from error
+        home = self._root.parent  # an archive in the workspace moves along with it
+        return list(
+            dict.fromkeys(
+                one for base in found for one in (workspace_homes.moved(base, workspace_homes.former(home), home), base)
+            )
+        )
+
+    def _claim(self) -> None:
+        self.require_same_archive()
+        if not self.known():
+            workspace_homes.remember(self._root.parent)
+            write_bytes(self._root / "archive.json", json.dumps([self._base]).encode())
+
+    def _sweep(self) -> None:
+        if self._swept:
+            return
+        self._swept = True
+        for part in self._root.rglob(".*.json.*.part"):  # records are written under the lock: nobody's but a dead one's
+            part.unlink()
+        for part in self._incoming.glob("*.part"):
+            # Refused or gone: another process downloads into it, or is done with it.
+            with suppress(BlockingIOError, FileNotFoundError), part.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                part.unlink()

@@ -1,0 +1,133 @@
+"""Records of staging: beside each file of the archive, what was kept under its name, oldest first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from itertools import count
+from pathlib import Path
+
+from filelock import Timeout
+
+from champion.base.atomic_files import Lock, make_folder, sha256, write_bytes
+from champion.base.file_modes import workspace_folder
+from champion.base.strict_json import moment, parse_json
+from champion.errors import ArchiveError
+
+_LONGEST_NAME = 255  # bytes, on every file system
+_LOCK_TIMEOUT = 60.0  # held for milliseconds, by a process that is not suspended
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """One downloaded file: where it is kept and what it was when it came."""
+
+    path: Path
+    session: date
+    sha256: str
+    fetched_at: datetime
+    origin: str
+
+    @property
+    def name(self) -> str:
+        """The exchange's name for the file."""
+        return self.origin.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One entry of a record."""
+
+    file: str
+    sha256: str
+    bytes: int
+    fetched_at: str
+    origin: str
+
+    def __post_init__(self) -> None:
+        """Refuse a name that would lead to another folder, and a moment that is none."""
+        if self.file in {"", ".", ".."} or {"/", "\0"} & {*self.file} or len(self.file.encode()) > _LONGEST_NAME:
+            raise ValueError(f"{self.file!r} is no file's name")
+        moment(self.fetched_at)
+
+    def staged(self, file: Path, session: date) -> Staged:
+        """Return the entry as callers know it; `file` is the place the exchange's path names."""
+        fetched_at = datetime.fromisoformat(self.fetched_at)
+        return Staged(file.with_name(self.file), session, self.sha256, fetched_at, self.origin)
+
+    def is_intact(self, file: Path) -> bool:
+        """Tell whether `file` has the very bytes that were kept."""
+        try:
+            return file.stat().st_size == self.bytes and sha256(file) == self.sha256
+        except FileNotFoundError:
+            return False
+
+
+def read(file: Path) -> list[Kept]:
+    """Return what was kept under the name of `file`, oldest first; nothing where it has no record.
+
+    Raises:
+        ArchiveError: the record is not one of ours.
+    """
+    record = file.with_suffix(".json")
+    try:
+        return parse_json(dict[str, list[Kept]], record.read_bytes())["files"]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError) as error:
+        raise ArchiveError(f"{record}: not a record of staging ({error}); remove it and fetch again") from error
+
+
+def write(file: Path, files: Sequence[Kept]) -> None:
+    """Replace the record of `file` in one step; an empty one is removed."""
+    record = file.with_suffix(".json")
+    if files:
+        write_bytes(record, json.dumps({"files": [asdict(one) for one in files]}, indent=1).encode())
+    else:
+        record.unlink(missing_ok=True)
+
+
+def everything(root: Path) -> Iterator[Staged]:
+    """Yield every file that the staging folder `root` has a record of; the date of each is that of its arrival."""
+    for record in sorted(root.rglob("*.json")):
+        if record.name == "archive.json" and record.parent in {root, root / "lists"}:
+            continue
+        for kept in read(record):
+            yield kept.staged(record, datetime.fromisoformat(kept.fetched_at).date())
+
+
+def is_whole(staged: Staged) -> bool:
+    """Tell whether a file is as it came."""
+    return staged.path.exists() and sha256(staged.path) == staged.sha256
+
+
+def latest(file: Path) -> Kept | None:
+    """Return the last entry, or None where there is none or its file is gone."""
+    files = read(file)
+    return files[-1] if files and file.with_name(files[-1].file).exists() else None
+
+
+def free(file: Path, files: Sequence[Kept]) -> str:
+    """Return the name for the next file: the exchange's own, then .r1, .r2, ... for what came later."""
+    taken = {one.file for one in files}
+    names = (file.name + (f".r{revision}" if revision else "") for revision in count(len(files)))
+    return next(name for name in names if name not in taken)
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Hold the staging folder `root` for one change; other processes wait their turn.
+
+    Raises:
+        ArchiveError: another process does not let go of it.
+    """
+    workspace_folder(root.parent)
+    make_folder(root)
+    try:
+        with Lock(root / ".lock", timeout=_LOCK_TIMEOUT):
+            yield
+    except Timeout as error:
+        raise ArchiveError(f"{root}: another process holds {error.lock_file}; is it suspended? Try again") from error

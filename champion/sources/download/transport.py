@@ -1,0 +1,289 @@
+"""How bytes come from an archive: a folder, `file://` or `http(s)://`, all under the exchange's own paths."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import SystemRandom
+from typing import BinaryIO
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import httpx
+
+from champion.errors import ArchiveUnavailable, FormatError, UsageError
+from champion.sources.download import deadline, http_body
+from champion.sources.download.retry_policy import Failure, RetryPolicy, retry_after, wait
+
+MAX_BYTES = 64 * 1024 * 1024  # the largest file the archive publishes has a few MB
+_CHUNK = 1024 * 1024
+_HOPS = 3  # redirects on one host that are followed
+_HEADERS = {  # the exchange answers browsers only
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36",
+    "Referer": "https://www.nseindia.com/all-reports",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",  # published files are packed already
+}
+_PORTS = {"http": 80, "https": 443}
+
+
+def connect(base: str, patience: RetryPolicy, max_bytes: int) -> Folder | Web:
+    """Return the way to the archive at `base`; nothing is asked of it yet.
+
+    Raises:
+        UsageError: `base` is neither an existing folder nor a URL of a known kind.
+    """
+    parts = known(base)
+    address = canonical(base)
+    if parts.scheme in _PORTS:
+        if not parts.hostname or parts.query or parts.fragment:
+            raise UsageError(f"archive {base!r}: expected a host and a path, and nothing after them")
+        return Web(address, patience, max_bytes)
+    if parts.netloc not in {"", "localhost"}:
+        raise UsageError(f"archive {base!r}: a file:// URL with a host; expected file:///path")
+    folder = Path(unquote(parts.path) if parts.scheme else base)
+    if not _is_folder(folder):
+        raise UsageError(f"archive {base!r}: no such folder; set CHAMPION_ARCHIVE or run `champion simulate`")
+    return Folder(folder, max_bytes)
+
+
+def known(base: str) -> SplitResult:
+    """Return the parts of an address that can be an archive's.
+
+    Raises:
+        UsageError: it is of another kind, or holds credentials, which the message does not.
+    """
+    try:
+        parts = urlsplit(base)
+    except ValueError as error:  # brackets
+        raise UsageError(f"archive: neither a folder nor a URL ({error})") from error
+    if "@" in parts.netloc:
+        raise UsageError("archive: the URL holds credentials; they would be kept in records and logs. Leave them out")
+    if parts.scheme not in {"", "file", *_PORTS}:
+        raise UsageError(f"archive {base!r}: expected a folder, file://, http:// or https://")
+    return parts
+
+
+def canonical(base: str) -> str:
+    """Return one spelling for each archive: a folder and its `file://` URL are the same one.
+
+    >>> canonical("file:///srv/nse/"), canonical("/srv/nse"), canonical("HTTPS://Example.com:443/nse/")
+    ('file:///srv/nse', 'file:///srv/nse', 'https://example.com/nse')
+
+    Raises:
+        UsageError: it can be neither a folder's name nor a URL.
+    """
+    if not base.strip():
+        raise UsageError("archive: the address is empty; expected a folder, file://, http:// or https://")
+    try:
+        parts = urlsplit(base)
+        if parts.scheme not in _PORTS:
+            return Path(unquote(parts.path) if parts.scheme else base).resolve().as_uri()
+        port = "" if parts.port in {None, _PORTS[parts.scheme]} else f":{parts.port}"
+    except (ValueError, OSError, RuntimeError) as error:  # brackets, ports, NUL; too long; links in a circle
+        raise UsageError(f"archive {base!r} is neither a folder nor a URL ({error})") from error
+    return f"{parts.scheme}://{parts.hostname}{port}{parts.path.rstrip('/')}"
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # longer than a name can be
+        return False
+
+
+class Folder:
+    """An archive in a local folder. `base` is its canonical address."""
+
+    remote = False
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self.base = canonical(str(folder))
+        self._folder = folder
+        self._max_bytes = max_bytes
+
+    def copy(self, path: str, into: BinaryIO) -> bool:
+        """Write the file's bytes to `into` and return True; return False where there is no such file.
+
+        Raises:
+            ArchiveUnavailable: it cannot be read, or a link leads from it out of the archive.
+            FormatError: it is larger than any published file.
+        """
+        file = self._folder / path
+        if not file.is_file():
+            return False
+        self._require_inside(file)
+        _pour(path, self._chunks(file), into, self._max_bytes)
+        return True
+
+    def names(self, pattern: str) -> list[str]:
+        """Return the paths that match, in order.
+
+        Raises:
+            ArchiveUnavailable: one of them leads out of the archive by a link.
+        """
+        found = sorted(self._folder.glob(pattern))
+        for path in found:
+            self._require_inside(path)
+        return [path.relative_to(self._folder).as_posix() for path in found]
+
+    def _require_inside(self, file: Path) -> Path:
+        """Return where a file really lies: in the archive's folder, whatever links lead to it."""
+        root, real = self._folder.resolve(), file.resolve()
+        if not real.is_relative_to(root):
+            raise ArchiveUnavailable(
+                f"{file} leads out of the archive by a link, to {real}: what lies elsewhere is not the exchange's. "
+                "Replace the link by the file; nothing is kept"
+            )
+        return real
+
+    def _chunks(self, file: Path) -> Iterator[bytes]:
+        """Yield the bytes of a file that lies in the archive when it is open, also where links change meanwhile."""
+        try:
+            with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+                opened, inside = os.fstat(stream.fileno()), self._require_inside(file).stat()
+                if not os.path.samestat(opened, inside):
+                    raise ArchiveUnavailable(f"{file}: changed while it was opened; nothing is kept, fetch it again")
+                yield from iter(lambda: stream.read(_CHUNK), b"")
+        except OSError as error:
+            raise ArchiveUnavailable(
+                f"{file}: cannot be read ({error.strerror}); is the folder mounted, and yours?"
+            ) from error
+
+    def close(self) -> None:
+        """Do nothing: nothing is held."""
+
+
+class Web:
+    """An archive behind HTTP. `base` is its canonical address."""
+
+    remote = True
+
+    def __init__(self, base: str, patience: RetryPolicy, max_bytes: int) -> None:
+        self.base = base
+        self._patience = patience
+        self._max_bytes = max_bytes
+        self._client: httpx.Client | None = None
+        self._connections = deadline.Connections()
+        self._last_request = 0.0
+        self._random = SystemRandom()
+
+    def copy(self, path: str, into: BinaryIO) -> bool:
+        """Write the file's bytes to `into` and return True; return False where the archive says there is none.
+
+        Raises:
+            ArchiveUnavailable: it did not answer, or refused, as often as patience allows.
+            FormatError: the answer is larger than any published file.
+        """
+        url = f"{self.base}/{path}"
+        attempt = 0
+        while True:
+            attempt += 1
+            answer = self._ask(url, into)
+            if not isinstance(answer, Failure):
+                return answer
+            seconds = wait(answer, attempt, self._patience, self._random.random())
+            if seconds is None:
+                raise ArchiveUnavailable(_given_up(url, answer, attempt))
+            time.sleep(seconds)
+
+    def names(self, pattern: str) -> list[str]:  # noqa: ARG002
+        """Return nothing: a URL cannot be listed."""
+        return []
+
+    def close(self) -> None:
+        """Close the connection, if one was opened."""
+        if self._client is not None:
+            self._client.close()
+        self._connections.close()
+
+    def _ask(self, url: str, into: BinaryIO) -> bool | Failure:
+        into.seek(0)
+        into.truncate()  # what an earlier attempt left of a body cut short
+        try:
+            with self._connections.within(self._patience.whole) as trace, self._answer(url, trace) as response:
+                if response.status_code == httpx.codes.OK:
+                    _pour(url, http_body.pieces(response), into, self._max_bytes)
+                    return True
+                _read_short(response)
+                if response.status_code == httpx.codes.NOT_FOUND:
+                    return False
+                asked = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+                return Failure(f"answered {response.status_code}", response.status_code, asked)
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            return Failure(f"{type(error).__name__} {error}")
+
+    @contextmanager
+    def _answer(self, url: str, trace: deadline.Trace) -> Iterator[httpx.Response]:
+        """Yield the response, its body unread, after the redirects that stay on the archive's host."""
+        client = self._opened()
+        request = client.build_request("GET", url, extensions={"trace": trace})
+        for _ in range(_HOPS + 1):
+            self._pace()
+            response = client.send(request, stream=True)
+            try:
+                if response.next_request is None:
+                    yield response
+                    return
+            finally:
+                response.close()
+            request = response.next_request
+            _check_host(url, request.url)
+        raise ArchiveUnavailable(f"{url}: redirected more than {_HOPS} times; try again later")
+
+    def _opened(self) -> httpx.Client:
+        if self._client is None:
+            timeout = httpx.Timeout(self._patience.silence, connect=self._patience.connect)
+            self._client = httpx.Client(headers=_HEADERS, timeout=timeout)
+        return self._client
+
+    def _pace(self) -> None:
+        time.sleep(max(0.0, self._last_request + self._patience.apart - time.monotonic()))
+        self._last_request = time.monotonic()
+
+
+def _read_short(response: httpx.Response) -> None:
+    """Read a short page as it is, so that the connection can be used again; a long one is left."""
+    if int(response.headers.get("Content-Length", _CHUNK)) < _CHUNK:
+        with suppress(httpx.TransportError):  # the status is the answer
+            for _ in response.iter_raw():
+                pass
+
+
+def _pour(name: str, chunks: Iterable[bytes], into: BinaryIO, max_bytes: int) -> None:
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > max_bytes:
+            raise FormatError(
+                f"{name}: more than {max_bytes:,} bytes; no published file is that large, nothing is kept"
+            )
+        into.write(chunk)
+
+
+def _check_host(url: str, target: httpx.URL) -> None:
+    asked, found = urlsplit(url), urlsplit(str(target))
+    try:
+        is_other = _host(found) != _host(asked)
+    except ValueError:  # a port that is none
+        is_other = True
+    if is_other and (found.scheme, found.netloc) != ("https", asked.hostname):
+        raise ArchiveUnavailable(
+            f"{url}: redirected to {found.scheme}://{found.netloc}{found.path}, which is not the archive: "
+            "a login, consent or error page? Open the address in a browser; nothing is kept"
+        )
+
+
+def _host(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+
+
+def _given_up(url: str, failure: Failure, attempts: int) -> str:
+    asked = "" if failure.retry_after is None else f", to be asked again in {failure.retry_after:.0f} s"
+    return (
+        f"{url}: {failure.reason}{asked} (attempt {attempts}, the last); "
+        "403 and 429 mean slow down, 5xx and time-outs try again later"
+    )

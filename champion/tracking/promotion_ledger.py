@@ -1,0 +1,194 @@
+"""The promotion ledger: append-only JSON lines that answer 'which model was champion on date X?'.
+
+MLflow's aliases have no history. Every decision is a line, sealed by a SHA-256 over itself and the seal of the line
+before it, so that a line changed, or taken out of the middle, is noticed. A promotion is two lines, `pending` before
+the alias moves and `done` after, so that a crash in between is seen and finished by the next command. Where the lines
+are is a matter of `books`: a file, which is read without MLflow, or the registry that several machines share.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
+from typing import Any, Literal
+
+from champion.base import clock
+from champion.base.strict_json import moment, parse_json
+from champion.errors import LedgerOvertaken, ModelError
+from champion.tracking.ledger_storage import LedgerStorage, StoredLines
+
+Kind = Literal["promote", "rollback", "begin"]
+"""`begin` is the first line of a ledger that took the place of a lost or damaged one."""
+State = Literal["pending", "done", "refused", "abandoned"]
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line. `at` is when it was written, `effective` since when the version is champion (UTC).
+
+    `model` is the SHA-256 of the version's model file, empty where the registry has none: numbers are given again in a
+    registry that was lost. It is None in lines of versions before 0.3.0. Version 0 is none.
+    """
+
+    decision: int
+    kind: Kind
+    state: State
+    version: int
+    previous: int | None
+    reason: str
+    forced: bool
+    at: datetime
+    effective: datetime | None = None
+    by: str = ""
+    reasons: tuple[str, ...] = ()
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    model: str | None = None
+
+
+def read(book: LedgerStorage) -> list[Entry]:
+    """Return all entries, oldest first.
+
+    Raises:
+        ModelError: a line is damaged, or was changed after it was written.
+        ServiceError: the book is in a store that does not answer.
+    """
+    return opened(book, book.held())
+
+
+def append(book: LedgerStorage, entry: Entry, seen: Sequence[Entry]) -> Entry:
+    """Return `entry` once it is in the book, on top of `seen`: all entries as `read` gave them.
+
+    Raises:
+        LedgerOvertaken: an entry that is not in `seen` was added, or a decision was begun that has not ended; nothing
+            was added.
+    """
+    content = _plain(entry)
+    begun = pending(seen) if entry.state == "pending" else None
+    if begun is not None:
+        raise LedgerOvertaken(f"{book}: decision {begun.decision} is not ended yet; try again")
+    for _ in range(_TRIES):
+        held = book.held()
+        if len(held.lines) != len(seen):
+            break
+        before = json.loads(held.lines[-1])["seal"] if held.lines else ""
+        text = json.dumps(content | {"seal": _seal(before, content)}, sort_keys=True, allow_nan=False)
+        if book.add(text, held.following):
+            return entry
+    raise LedgerOvertaken(f"{book}: others decided in between; try again")
+
+
+def pending(entries: Sequence[Entry]) -> Entry | None:
+    """Return the decision that was begun and neither done nor abandoned, if there is one."""
+    ended = {entry.decision for entry in entries if entry.state != "pending"}
+    return next((entry for entry in reversed(entries) if entry.decision not in ended), None)
+
+
+def champions(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the stack of champions, the current one last; a rollback takes the top one off."""
+    stack: list[Entry] = []
+    for entry in entries:
+        if entry.state != "done":
+            continue
+        if entry.kind == "rollback":
+            stack = stack[:-2]  # the one rolled back, and the older one, which comes back as of now
+        if entry.version:
+            stack.append(entry)
+    return stack
+
+
+def on_date(entries: Sequence[Entry], on: date) -> Entry | None:
+    """Return the entry that made the champion in force at the end of the date `on` in India, if there was one."""
+    end = datetime.combine(on + timedelta(days=1), time(), clock.INDIA)
+    done = [entry for entry in entries if entry.state == "done" and entry.effective and entry.effective < end]
+    return done[-1] if done and done[-1].version else None
+
+
+def seals(held: StoredLines) -> list[str]:
+    """Return the seal of each line, as it is written there."""
+    return [str(json.loads(line)["seal"]) for line in held.lines]
+
+
+def next_decision(entries: Sequence[Entry]) -> int:
+    """Return the number of the next decision, from 1."""
+    return max((entry.decision for entry in entries), default=0) + 1
+
+
+def draft(entries: Sequence[Entry], kind: Kind, version: int, reason: str, *, forced: bool = False) -> Entry:
+    """Return a new pending decision, dated now and signed by the current user; `append` writes it."""
+    stack = champions(entries)
+    return Entry(
+        decision=next_decision(entries),
+        kind=kind,
+        state="pending",
+        version=version,
+        previous=stack[-1].version if stack else None,
+        reason=reason,
+        forced=forced,
+        at=clock.now(),
+        by=getpass.getuser(),
+    )
+
+
+def opened(book: LedgerStorage, held: StoredLines) -> list[Entry]:
+    """Return the entries of the lines of a book, oldest first.
+
+    Raises:
+        ModelError: a line is damaged, or was changed after it was written.
+    """
+    entries: list[Entry] = []
+    seal = ""
+    for number, line in enumerate(held.lines, start=1):
+        try:
+            content = json.loads(line)
+            found, seal = content.pop("seal"), _seal(seal, content)
+            entries.append(_entry(content))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ModelError(f"{book} line {number} is no ledger entry ({error}): restore a backup") from error
+        if found != seal:
+            raise ModelError(f"{book} line {number} is not as it was written: the ledger was edited; restore a backup")
+    return entries
+
+
+def _seal(before: str, content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 over a line's content and the seal of the line before it."""
+    return hashlib.sha256((before + json.dumps(content, sort_keys=True)).encode()).hexdigest()
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    return {
+        "decision": entry.decision,
+        "kind": entry.kind,
+        "state": entry.state,
+        "version": entry.version,
+        "previous": entry.previous,
+        "reason": entry.reason,
+        "forced": entry.forced,
+        "at": entry.at.isoformat(),
+        "effective": entry.effective.isoformat() if entry.effective else None,
+        "by": entry.by,
+        "reasons": list(entry.reasons),
+        "evidence": _storable(entry.evidence),
+        **({} if entry.model is None else {"model": entry.model}),
+    }
+
+
+def _storable(value: Any) -> Any:
+    """Return evidence as JSON: a number that is not finite, which may be why a model was refused, becomes its name."""
+    if isinstance(value, Mapping):
+        return {str(name): _storable(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _entry(content: dict[str, Any]) -> Entry:
+    found = parse_json(Entry, json.dumps(content))
+    return replace(found, at=moment(found.at), effective=found.effective and moment(found.effective))

@@ -1,0 +1,238 @@
+"""The embedded engine in this process: at most one folder open, by one thread at a time.
+
+The engine locks its folder to one process and a process to one folder. So a writer holds a file lock for as long as it
+has the folder open, a reader opens a private snapshot of it, and the threads of one process take turns. A reader inside
+its own thread's writer reads through that writer.
+
+A snapshot stays open after its reader has left, for the next one: opening costs a fifth of a second, a question a
+hundredth. It is closed when something newer was committed, when this process wants to write, and when it ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, chdir, contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import Timeout
+
+from champion.base import clock
+from champion.base.atomic_files import Lock, make_folder, write_bytes
+from champion.errors import MachineError, WarehouseError
+from champion.warehouse.engine import connection, inactive_parts, snapshot
+from champion.warehouse.engine.database import DATABASE, enter_database, refusals
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """An open engine: whose folder it is, whether it may be written, and what ends with it."""
+
+    path: Path
+    writable: bool
+    client: Client
+    version: str = ""
+    session: tuple[str, ...] = ()
+    ends: ExitStack = field(default_factory=ExitStack)
+
+
+_READING = (
+    "set local_filesystem_read_method = 'pread'",  # by way of a pool of threads, each small read costs a sixth more
+    "set readonly = 2",  # what a reader writes would be lost with its snapshot: refuse it
+)
+_NO_CONFIGURATION = {"config-file": "/dev/null/none"}  # else it is the config.xml of the current directory
+_turn = threading.RLock()
+_used: list[_Open] = []  # what the thread whose turn it is has open
+_kept: list[_Open] = []  # a snapshot that nobody reads at the moment
+
+
+@contextmanager
+def opened(path: Path, wait: float, *, writable: bool, session: Sequence[str] = ()) -> Iterator[Client]:
+    """Yield a client on the folder, or on a snapshot of what was last committed there.
+
+    `session` are `set` statements for a reader that is not inside a writer.
+
+    Raises:
+        WarehouseError: another thread or process has the folder after `wait` seconds, this thread has another one
+            open, or there is nothing to read yet.
+    """
+    with _own_turn(wait):
+        if _used:
+            yield _reused(path, writable=writable)
+        elif writable:
+            _close()
+            with _writing(path, wait) as client:
+                yield client
+        else:
+            with _reading(path, wait, (*_READING, *session)) as client:
+                yield client
+
+
+@contextmanager
+def emptied(path: Path, wait: float) -> Iterator[None]:
+    """Give the block sole possession of the folder, which is not there: it makes it anew, or all is as it was.
+
+    Raises:
+        WarehouseError: as `opened`, or this thread has a warehouse open.
+    """
+    with _own_turn(wait):
+        if _used:
+            raise WarehouseError(f"this thread has the warehouse {_used[0].path} open; leave that `with` block first")
+        _close()
+        with _written_by_us(path, wait):
+            snapshot.discard(path)
+            try:
+                yield
+            except BaseException:
+                snapshot.recall(path)
+                raise
+
+
+def close() -> None:
+    """Let go of the snapshot kept open for the next reader, if there is one; a reader at work keeps its own."""
+    if _turn.acquire(blocking=False):
+        try:
+            if not _used:
+                _close()
+        finally:
+            _turn.release()
+
+
+def _close() -> None:
+    while _kept:
+        _kept.pop().ends.close()
+
+
+@contextmanager
+def _writing(path: Path, wait: float) -> Iterator[Client]:
+    replaced: list[Path] = []
+    with _written_by_us(path, wait):
+        make_folder(path)
+        if not os.access(path, os.W_OK):  # which the engine calls a bad argument
+            raise MachineError.of(PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)))
+        with _engine(path, path) as client:
+            _used.append(_Open(path, writable=True, client=client))
+            try:
+                yield client
+                replaced = inactive_parts.parts(client)
+            finally:
+                _used.clear()
+        inactive_parts.delete(replaced)
+
+
+@contextmanager
+def _reading(path: Path, wait: float, session: tuple[str, ...]) -> Iterator[Client]:
+    if _kept and (_kept[0].path, _kept[0].version, _kept[0].session) != (path, snapshot.version(path), session):
+        _close()
+    if not _kept:
+        _keep(path, wait, session)
+    _used.append(_kept[0])
+    try:
+        yield _kept[0].client
+    except Exception:
+        raise
+    except BaseException:  # interrupted, perhaps in the middle of an answer: nobody else should get the rest of it
+        _close()
+        raise
+    finally:
+        _used.clear()
+
+
+def _keep(path: Path, wait: float, session: tuple[str, ...]) -> None:
+    with ExitStack() as ends:
+        copy = ends.enter_context(snapshot.private(path, wait))
+        if not (copy.folder / "metadata" / f"{DATABASE}.sql").exists():
+            raise WarehouseError(f"the warehouse {path} holds nothing yet; `champion warehouse migrate` creates it")
+        client = ends.enter_context(_engine(copy.folder, path, session))
+        if not _close_at_exit:
+            _close_at_exit.append(atexit.register(close))
+        _kept.append(
+            _Open(path, writable=False, client=client, version=copy.version, session=session, ends=ends.pop_all())
+        )
+
+
+_close_at_exit: list[object] = []
+
+
+@contextmanager
+def _engine(folder: Path, path: Path, session: Sequence[str] = ()) -> Iterator[Client]:
+    import clickhouse_connect  # noqa: PLC0415 - a second to import
+
+    _import_engine()
+    connection.keep_signals()
+    with refusals(f"opening the embedded warehouse {path}"):
+        client = clickhouse_connect.get_client(interface="chdb", path=str(folder), chdb_options=_NO_CONFIGURATION)
+        connection.install(client, session)
+    try:
+        enter_database(client)
+        yield client
+    finally:
+        client.close()
+
+
+def _import_engine() -> None:
+    """Import chDB away from the current directory: it opens an engine then, by the `config.xml` that lies there."""
+    if "chdb" not in sys.modules:
+        with chdir("/"):
+            import_module("chdb")
+
+
+def _reused(path: Path, *, writable: bool) -> Client:
+    now = _used[0]
+    if now.path != path or (writable and not now.writable):
+        raise WarehouseError(
+            f"this thread is still {'writing' if now.writable else 'reading'} the warehouse {now.path}; "
+            f"leave that `with` block before {'writing' if writable else 'reading'} {path}"
+        )
+    return now.client
+
+
+@contextmanager
+def _own_turn(wait: float) -> Iterator[None]:
+    if not _turn.acquire(timeout=wait):
+        raise WarehouseError(f"another thread of this process still has the warehouse open after {wait:g} s; try again")
+    try:
+        yield
+    finally:
+        _turn.release()
+
+
+@contextmanager
+def _written_by_us(path: Path, wait: float) -> Iterator[None]:
+    make_folder(path.parent)
+    owner = path.with_name(f"{path.name}.owner")
+    lock = Lock(snapshot.writer_lock(path))
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout as error:
+        raise WarehouseError(
+            f"the warehouse {path} is still being written after {wait:g} s{_holder(owner)}; "
+            "wait for it to end, or stop it, and try again"
+        ) from error
+    try:
+        about = {"pid": os.getpid(), "command": " ".join(sys.argv)[:120], "since": clock.now().isoformat()}
+        write_bytes(owner, json.dumps(about).encode())
+        with snapshot.published(path, wait):
+            yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(owner: Path) -> str:
+    try:
+        about = json.loads(owner.read_bytes())
+        return f", by process {about['pid']} ({about['command']}) since {about['since']}"
+    except (OSError, ValueError, KeyError):
+        return ""

@@ -1,0 +1,197 @@
+"""Snapshots of the embedded engine's folder: hard links to its files, which ClickHouse never changes in place.
+
+1. A writer holds the writer's lock. Before it opens the folder it publishes a snapshot, and withdraws it when done.
+2. A reader copies the folder itself when nobody writes, else the published snapshot: it never waits for a writer.
+3. A published snapshot without a writer means that one was killed, perhaps between the two halves of a swap, where
+   ClickHouse would show old and new rows together. Readers then keep to the snapshot, and the next writer restores it.
+4. A reader's copy lives as long as the reader holds a lock beside it; copies without a holder are swept away.
+5. Every commit leaves a new version beside the snapshots: a reader asks whether what it has open is still the last one.
+
+Everything under `snapshots/` is made and swept under its own lock, which is held for milliseconds.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import Timeout
+
+from champion.base.atomic_files import Lock, make_folder, sweep_left, write_bytes
+from champion.errors import WarehouseError
+
+_ENGINE_LOCK = "status"  # the engine's own lock file: a copy of it would look like a running engine
+_NO_HARD_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}
+_PAUSE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A reader's own copy, and the version of the warehouse that it holds."""
+
+    folder: Path
+    version: str
+
+
+def version(path: Path) -> str:
+    """Return what changes with every commit to `path`, and when `path` is another folder than it was."""
+    try:
+        return f"{path.stat().st_ino} {_version(path).read_text(encoding='ascii')}"
+    except FileNotFoundError:
+        return ""
+
+
+def writer_lock(path: Path) -> Path:
+    """Return the file that a writer of `path` locks."""
+    return path.with_name(f"{path.name}.lock")
+
+
+@contextmanager
+def published(path: Path, wait: float) -> Iterator[None]:
+    """Offer readers the state of `path` as it is now, until the block ends. The caller holds the writer's lock.
+
+    What a killed writer left is undone first: `path` is again what it was before that writer began.
+    """
+    folder = _folder(path)
+    public = folder / "published"
+    with _locked(folder, wait):
+        if public.is_dir():
+            _discard(folder, path)
+            public.rename(path)
+        _sweep(folder)
+        copying = folder / "publishing"
+        _discard(folder, copying)
+        _copy(path, copying)
+        copying.rename(public)
+    try:
+        yield
+    finally:
+        with _locked(folder, wait):
+            write_bytes(_version(path), uuid.uuid4().hex.encode())  # first: killed in between, readers look again
+            _discard(folder, public)
+
+
+@contextmanager
+def private(path: Path, wait: float) -> Iterator[Copy]:
+    """Yield a copy of the last committed state of `path`, deleted afterwards; an empty folder where there is none.
+
+    Raises:
+        WarehouseError: no consistent state could be had within `wait` seconds.
+    """
+    folder = _folder(path)
+    copy = folder / uuid.uuid4().hex
+    held = Lock(copy.with_suffix(".lock"), thread_local=False)  # another thread may end what this one began
+    deadline = time.monotonic() + wait
+    while (taken := _take(path, folder, copy, held, wait)) is None:
+        if time.monotonic() > deadline:
+            raise WarehouseError(f"no snapshot of {path} could be taken within {wait:g} s; is its writer stuck?")
+        time.sleep(_PAUSE)
+    try:
+        yield Copy(copy, taken)
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+        held.release()
+        Path(held.lock_file).unlink(missing_ok=True)
+
+
+def discard(path: Path) -> None:
+    """Take the folder away. The caller holds the writer's lock and has published what was there."""
+    _discard(_folder(path), path)
+
+
+def recall(path: Path) -> None:
+    """Put back what was published, for a writer that gives up."""
+    _discard(_folder(path), path)
+    _copy(_folder(path) / "published", path)
+
+
+def _take(path: Path, folder: Path, copy: Path, held: Lock, wait: float) -> str | None:
+    """Make the copy and return its version; None while a writer is just beginning or just ending."""
+    with _locked(folder, wait):
+        _sweep(folder)
+        held.acquire()
+        found = version(path)
+        public = folder / "published"
+        if public.is_dir():  # somebody writes, or was killed while writing
+            _copy(public, copy)
+            return found
+        try:
+            with Lock(writer_lock(path), timeout=0):
+                _copy(path, copy)
+        except Timeout:
+            held.release()
+            return None
+    return found
+
+
+def _sweep(folder: Path) -> None:
+    for discarded in folder.glob("discarded-*"):
+        shutil.rmtree(discarded, ignore_errors=True)
+    sweep_left(folder)
+
+
+def _discard(folder: Path, path: Path) -> None:
+    """Delete a folder under another name first: half deleted, it must not be mistaken for a whole one."""
+    if path.is_dir():
+        doomed = folder / f"discarded-{uuid.uuid4().hex}"
+        path.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.mkdir()
+    if source.is_dir():
+        _copy_entries(os.fspath(source), os.fspath(target), skip=_ENGINE_LOCK)
+
+
+def _copy_entries(source: str, target: str, skip: str = "") -> None:
+    with os.scandir(source) as entries:
+        for entry in entries:
+            copied = f"{target}/{entry.name}"
+            if entry.name == skip:
+                continue
+            if entry.is_symlink():
+                os.symlink(os.readlink(entry.path), copied)  # noqa: PTH115, PTH211 - thousands of paths
+            elif entry.is_dir():
+                os.mkdir(copied)  # noqa: PTH102
+                _copy_entries(entry.path, copied)
+            else:
+                _link(entry.path, copied)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINK:
+            raise
+        shutil.copy2(source, target)
+
+
+def _folder(path: Path) -> Path:
+    return path.with_name("snapshots")
+
+
+def _version(path: Path) -> Path:
+    return path.with_name(f"{path.name}.version")
+
+
+@contextmanager
+def _locked(folder: Path, wait: float) -> Iterator[None]:
+    make_folder(folder)
+    lock = Lock(folder / "guard")
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout as error:
+        raise WarehouseError(f"{folder} is still locked after {wait:g} s; try again") from error
+    try:
+        yield
+    finally:
+        lock.release()

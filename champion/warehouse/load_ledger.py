@@ -1,0 +1,70 @@
+"""The ledger of loads: what each month of each table was loaded from. The last row written for a month is the true one.
+
+A month is written down twice: before it is replaced as unknown, and after it with its digest. So a crash in between
+only means that it is loaded again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import date
+from typing import TYPE_CHECKING
+
+from champion.base import clock
+from champion.warehouse import months
+from champion.warehouse.engine.database import DATABASE
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+    from champion.contracts import Contract
+
+_UNKNOWN = ""  # the digest of a month that is being replaced
+_COLUMNS = {
+    "dataset": "LowCardinality(String)",
+    "partition": "UInt32",
+    "digest": "String",
+    "rows": "UInt64",
+    "loaded_at": "DateTime64(3, 'UTC')",
+}
+
+
+def loaded(client: Client, contract: Contract, digests: Mapping[date, str]) -> dict[date, int]:
+    """Return the rows of those months that were loaded from just this digest, and of which all is still there."""
+    written = client.query(
+        f"select partition, digest, rows from {DATABASE}.loads final where dataset = {{dataset:String}}",  # noqa: S608 - our own name
+        parameters={"dataset": contract.name},
+    ).result_rows
+    known = {(partition, digest): rows for partition, digest, rows in written}
+    wanted = {month: known.get((months.number(month), digest)) for month, digest in digests.items()}
+    same = {month: rows for month, rows in wanted.items() if rows is not None}
+    if not same:
+        return {}
+    there = months.counts(client, contract, f"{DATABASE}.{contract.name}", months.within(contract, same))
+    return {month: rows for month, rows in same.items() if there.get(month, 0) == rows}
+
+
+def known(client: Client) -> Mapping[str, set[date]]:
+    """Return the months of each dataset that were loaded to their end, whatever the table holds now."""
+    text = f"select dataset, partition from {DATABASE}.loads final where partition > 0 and digest != {{unknown:String}}"  # noqa: S608 - our own name
+    found = defaultdict[str, set[date]](set)
+    for dataset, partition in client.query(text, parameters={"unknown": _UNKNOWN}).result_rows:
+        found[dataset].add(months.of(partition))
+    return found
+
+
+def begin(client: Client, contract: Contract, digests: Mapping[date, str]) -> None:
+    """Write down that these months are being replaced."""
+    _record(client, contract, dict.fromkeys(digests, _UNKNOWN), {})
+
+
+def finish(client: Client, contract: Contract, digests: Mapping[date, str], rows: Mapping[date, int]) -> None:
+    """Write down what these months hold now."""
+    _record(client, contract, digests, rows)
+
+
+def _record(client: Client, contract: Contract, digests: Mapping[date, str], rows: Mapping[date, int]) -> None:
+    now = clock.now()
+    written = [(contract.name, months.number(m), digest, rows.get(m, 0), now) for m, digest in digests.items()]
+    client.insert(f"{DATABASE}.loads", written, column_names=list(_COLUMNS), column_type_names=list(_COLUMNS.values()))
