@@ -92,13 +92,16 @@ def _supervised(folder: Path, asked: argparse.Namespace) -> tuple[list[Tally], i
             stderr=subprocess.PIPE,
             check=False,
         )
-        for line in (folder / "tallies").read_text().splitlines():
+        said = child.stderr.decode(errors="replace")
+        began = (folder / "tallies").exists()
+        for line in (folder / "tallies").read_text().splitlines() if began else ():
             _add(found, Tally(**json.loads(line)))
         (folder / "tallies").write_text("")
         if child.returncode == 0:
             break
-        said = child.stderr.decode(errors="replace")
-        if "Traceback (most recent call last)" in said:  # of this file's own: what targets raise is counted
+        if (
+            not began or "Traceback (most recent call last)" in said
+        ):  # of this file's own: what targets raise is counted
             raise SystemExit(f"the child itself failed:\n{said[-3000:]}")
         names = json.loads((folder / "names").read_text())
         target, number, content, tally = _last(folder, names)

@@ -118,7 +118,7 @@ def test_a_command_in_a_hostile_folder_sends_nothing(tmp_path: Path) -> None:
         variables = {**os.environ, "CHAMPION_HOME": str(tmp_path / "home"), "CHAMPION_PREFECT_LOGIN": "asha:Plant3d"}
         command = [sys.executable, "-m", "champion", "deploy"]
         done = subprocess.run(
-            command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=240
+            command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=900
         )
         server.shutdown()
     assert (done.returncode, asked) == (2, [])

@@ -12,6 +12,7 @@ import file_system
 import pytest
 
 import champion
+from champion.base import atomic_files
 
 _WRITES = """
 import sys
@@ -113,3 +114,15 @@ def test_prefect_s_store_brings_every_transaction_to_disk(tmp_path: Path) -> Non
     command = [sys.executable, "-c", _ASKS, str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["2", "wal", "1"], done.stderr
+
+
+def test_writers_of_one_file_in_one_process_do_not_touch_each_other(tmp_path: Path) -> None:
+    """Threads of an ingest mark the same dataset: with one temporary name, the second renames the first one's away."""
+    path = tmp_path / "mark"
+    with atomic_files.replacing(path) as first:
+        first.write_text("first")
+        with atomic_files.replacing(path) as second:
+            second.write_text("second")
+        assert path.read_text() == "second"
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]

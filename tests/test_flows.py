@@ -72,7 +72,7 @@ def test_a_file_that_comes_late_is_waited_for(empty: Settings, session: date) ->
     late = threading.Timer(0.5, publish, (empty.archive, session))
     late.start()
     with disable_run_logger():
-        awaited = await_publication.fn(session, clock.now() + timedelta(seconds=60))
+        awaited = await_publication.fn(session, clock.now() + timedelta(seconds=PATIENCE))
     late.join()
     assert awaited is PublicationState.PUBLISHED
 

@@ -41,7 +41,7 @@ for method, url, body, headers in json.load(sys.stdin):
     data = json.dumps(body).encode() if body is not None else None
     asked = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers}, method=method)
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=60) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=900) as answer:
             out.append([answer.status, answer.read().decode(errors="replace")[:300]])
     except urllib.error.HTTPError as error:
         out.append([error.code, error.read().decode(errors="replace")[:300]])
@@ -70,7 +70,7 @@ class Pages:
         """Ask as the owner does, or without the login."""
         user, _, password = (prefect_login.kept_for_mlflow(self.settings) or "").partition(":")
         return httpx.request(
-            method, f"{self.base}{path}", auth=(user, password) if login else None, timeout=60, **options
+            method, f"{self.base}{path}", auth=(user, password) if login else None, timeout=900, **options
         )
 
     def post(self, path: str, **body: Any) -> httpx.Response:
@@ -88,7 +88,7 @@ def run_as_nobody(code: str, given: str) -> str:
     if os.geteuid() != 0:
         pytest.skip(ALONE)
     command = [sys.executable, "-I", "-c", f"{_BECOME}{code}"]
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=240, cwd="/")
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=900, cwd="/")
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -121,7 +121,7 @@ def pages(folder: Path) -> Iterator[Pages]:
     finally:
         family = [process, *process.children(recursive=True)] if process.is_running() else []
         process.terminate()
-        psutil.wait_procs(family, timeout=60)
+        psutil.wait_procs(family, timeout=900)
 
 
 def _only(file: Path) -> Path:

@@ -18,9 +18,9 @@ from champion.errors import UsageError
 from champion.services import managed_process
 
 CLIENTS = {
-    "httpx": "import httpx; httpx.get(url, timeout=9).raise_for_status()",
-    "requests": "import requests; requests.get(url, timeout=9).raise_for_status()",
-    "urllib": "import urllib.request; urllib.request.urlopen(url, timeout=9).read()",
+    "httpx": "import httpx; httpx.get(url, timeout=900).raise_for_status()",
+    "requests": "import requests; requests.get(url, timeout=900).raise_for_status()",
+    "urllib": "import urllib.request; urllib.request.urlopen(url, timeout=900).read()",
 }
 ASKS = """
 import sys
@@ -77,7 +77,7 @@ def test_a_service_is_asked_without_a_proxy(port: int) -> None:
         for name in ("NO_PROXY", "no_proxy"):
             patch.delenv(name, raising=False)
         with pytest.raises(httpx.HTTPError):
-            httpx.get(f"http://127.0.0.1:{port}/", timeout=9)
+            httpx.get(f"http://127.0.0.1:{port}/", timeout=900)
         assert managed_process.answers(f"http://127.0.0.1:{port}/")
 
 

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 
 from filelock import FileLock, Timeout
@@ -61,7 +62,8 @@ def aside(path: Path, *, shared: bool = False) -> Iterator[Path]:
             yield Path(folder) / path.name
         return
     make_folder(path.parent, shared=shared)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Two threads, or two machines with one number of a process, may write the same file.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.part")
     try:
         yield temporary
     finally:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
@@ -30,6 +31,9 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
+from traitlets import default
+from zmq import RCVHWM
+from zmq.asyncio import Context
 
 from champion.base import atomic_files
 from champion.kernel.output_limit import MIB, OutputLimit, clean
@@ -42,6 +46,7 @@ Progress = Callable[[int, int, str], None]
 
 _KERNEL = "python3"
 _START_SECONDS = 600  # a limit for hangs only: a kernel that dies ends the wait immediately
+_WAITING_MESSAGES = 16
 _OUTPUT_SECONDS = 60  # nbclient's 4 s turn a busy machine into a false time-out
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -135,6 +140,17 @@ class _ThisPython(KernelSpecManager):
         launcher = ["-m", "champion.base.gc_tuning", "champion.kernel", "-f", "{connection_file}"]
         command = [sys.executable, "-Xfrozen_modules=off", *launcher]
         return KernelSpec(argv=command, name=kernel_name, display_name="Champion", language="python")
+
+
+class _KernelClient(AsyncKernelClient):
+    """A client in which few messages wait: the others wait in the kernel, whose memory is limited."""
+
+    @default("context")
+    def _context_of_few_messages(self) -> Context:
+        self._created_context = True  # it is destroyed with the client
+        context = Context()
+        context.setsockopt(RCVHWM, _WAITING_MESSAGES)
+        return context
 
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc]
@@ -257,6 +273,7 @@ def _client(job: Job, watch: _Watch, sockets: Path) -> _Client:
         transport="ipc",
         ip=str(sockets / "k"),
         connection_file=str(sockets / "kernel.json"),
+        client_factory=_KernelClient,
     )
     client = _Client(
         watch,
