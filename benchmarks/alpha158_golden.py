@@ -1,4 +1,4 @@
-"""Writes what Qlib makes of some hostile bars into the sample that `tests/test_alpha158.py` holds Champion to.
+"""Writes what Qlib makes of some hostile bars into the sample that `tests/features/test_alpha158.py` holds Champion to.
 
 `.venv/bin/python benchmarks/alpha158_golden.py tests/alpha158_qlib.parquet --qlib-python QLIB/bin/python`, where QLIB
 is an environment with pyqlib 0.9.7. The bars are those of a simulated archive, in float32 as Qlib keeps them, so that

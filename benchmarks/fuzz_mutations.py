@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, TypeAlias
 
 LONGEST = 256 * 1024
-"""No input is longer: what huge ones do is tested by name, in tests/test_bad_files.py."""
+"""No input is longer: what huge ones do is tested by name, in tests/sources/test_bad_files.py."""
 
 Mutation: TypeAlias = Callable[[Random, bytes, Sequence[bytes]], bytes]
 _HUGE = (300, 5_000, 140_000)  # beyond a file name, beyond a line, beyond what `csv` takes for a field

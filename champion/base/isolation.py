@@ -16,7 +16,7 @@ from pathlib import Path
 
 SAFE_PATH = "PYTHONSAFEPATH"
 _PATH = "PYTHONPATH"
-_PARENT = Path(__file__).resolve().parents[1]
+_PARENT = Path(__file__).resolve().parents[2]
 
 
 def command(module: str, *arguments: str) -> list[str]:
