@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 ARTIFACT = "code.json"
 _PACKAGE = Path(champion.__file__).resolve().parent
 _OWN = "own/"
-_SETTINGS_FILE = "champion/settings.py"
+_SETTINGS_FILE = "champion/settings/__init__.py"
 _PREFIX = "CHAMPION_"
 _PLACES = frozenset({  # where things are, and how much they may take: the data itself is an input of a run
     "archive", "archive_pause", "archive_silence", "artifacts_uri", "disk_free_gb", "features_years", "home",

@@ -87,4 +87,4 @@ def test_every_error_is_explained(name: str) -> None:
 
 def test_the_border_is_where_it_is_said_to_be() -> None:
     modules = {path.rpartition(".")[0] for path in THINGS}
-    assert {f"champion.{name}" for name in champion._MODULES} - modules == {"champion.pipeline"}, "steps, not a page"
+    assert set(champion._MODULES.values()) - modules == {"champion.pipeline"}, "steps, not a page"
