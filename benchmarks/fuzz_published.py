@@ -24,7 +24,7 @@ from champion.market.actions.action_text import parse_purpose
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.modeling import universe
 from champion.pipeline.ingest.datasets import DATASET_SPECS, DatasetSpec
-from champion.pipeline.ingest.parse_file import Provenance, parse_file
+from champion.pipeline.ingest.parse_file import FileOrigin, parse_file
 from champion.runner import notebook, parameters
 from champion.simulate import publish
 from champion.sources import actions as lists, container, masters as equity_lists
@@ -106,7 +106,7 @@ def _bhavcopies(archive: Path) -> list[Target]:
 
 def _taken(name: str, filling: DatasetSpec) -> Callable[[bytes], object]:
     def read(content: bytes) -> object:
-        origin = Provenance(SESSION, name, sha256(content).hexdigest(), _READ_AT)
+        origin = FileOrigin(SESSION, name, sha256(content).hexdigest(), _READ_AT)
         found = parse_file(content, origin, filling)
         return found.normalized.height > 0, frozenset(found.quarantine["reasons"].explode().str.slice(0, 12))
 

@@ -24,7 +24,7 @@ from champion.pipeline.ingest import fetch as archive, quality
 from champion.pipeline.ingest.bars import BARS
 from champion.pipeline.ingest.datasets import DatasetSpec, dataset_spec
 from champion.pipeline.ingest.ingest import ingest
-from champion.pipeline.ingest.parse_file import Provenance, parse_file
+from champion.pipeline.ingest.parse_file import FileOrigin, parse_file
 from champion.pipeline.maintenance import load_warehouse as warehouse
 from champion.pipeline.models import evaluate, frames, register
 from champion.runner import run_notebook
@@ -114,7 +114,7 @@ def _taken_apart(files: list[archive.FetchedFile]) -> int:
 
 
 def _row_count(file: Staged, fills: DatasetSpec) -> int:
-    origin = Provenance(file.session, file.name, file.sha256, file.fetched_at)
+    origin = FileOrigin(file.session, file.name, file.sha256, file.fetched_at)
     return parse_file(file.path.read_bytes(), origin, fills).row_count
 
 

@@ -43,7 +43,7 @@ lake, session, way, chosen = Lake(Path(sys.argv[1])), date.fromisoformat(sys.arg
 built, cost = meter.measured(
     lambda: build_features(lake, session, session, feature_set=chosen, from_state=way == "advanced")
 )
-assert built.ways == (way,), built.ways
+assert built.strategies == (way,), built.strategies
 print(json.dumps({"start": start, "cpu": cost.cpu, "wall": cost.wall, "mb": cost.peak_mb, "digest": lake.digest(
     chosen.contract, session, session), "rows": built.totals["rows"]}))
 """

@@ -91,7 +91,7 @@ def train_model(  # noqa: PLR0913 - what a deployment may set
         inputs = register.digests(lake, sessions[-1], feature_set)
         trained = steps.notebook("training", parameters, parent=parent, inputs=inputs, force=force)
         version = int(trained.values["version"])
-        if trained.outcome is Outcome.SKIPPED and evaluate.judged(Settings(), version):
+        if trained.outcome is Outcome.SKIPPED and evaluate.has_decision(Settings(), version):
             # What was decided of it stands; a rollback is not undone because somebody trained again.
             decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was judged"]}
         else:

@@ -13,7 +13,7 @@ import polars as pl
 
 from champion.errors import ChampionError
 from champion.pipeline.ingest.fetch import dates
-from champion.pipeline.ingest.parse_file import ParsedFile, Provenance, parse_file
+from champion.pipeline.ingest.parse_file import FileOrigin, ParsedFile, parse_file
 from champion.sources.publications import BHAVCOPY
 from proof.page import Section, table, with_total
 from proof.stages import Run
@@ -90,7 +90,7 @@ def _apart(path: Path, session: date, *, cut_off: bool = False) -> ParsedFile:
     content = path.read_bytes()
     if cut_off:
         content = content[: content.rindex(b"\n") + 1]
-    origin = Provenance(session, path.name, sha256(content).hexdigest(), datetime.now(UTC))
+    origin = FileOrigin(session, path.name, sha256(content).hexdigest(), datetime.now(UTC))
     return parse_file(content, origin)
 
 

@@ -10,7 +10,7 @@ from champion.market.actions.adjustment_factors import DECISION, DIVIDEND, KINDS
 from champion.market.actions.corporate_actions import ACTIONS, as_known
 from champion.pipeline.ingest.bars import BARS, equity_bars
 from champion.pipeline.ingest.corporate_actions import known_factors
-from champion.pipeline.ingest.symbol_changes import lineage
+from champion.pipeline.ingest.symbol_changes import symbol_history
 from proof.page import Section, table, with_total
 from proof.stages import Run
 
@@ -63,7 +63,7 @@ _COLUMNS = {"read": READ, "moves no price": MOVES_NO_PRICE, "not understood": NO
 
 def _renamed_since(run: Run, rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows whose symbol meant another instrument when the list was made than when it was read."""
-    names = lineage(run.lake)
+    names = symbol_history(run.lake)
     dated = rows.filter(pl.col("kind") != DECISION).with_columns(_made=made_on())
     found = [
         names.name(symbol, made) != names.name(symbol, read)

@@ -13,7 +13,7 @@ from meter import Cost
 from champion.lake import Lake
 from champion.pipeline.ingest.datasets import dataset_spec
 from champion.pipeline.ingest.fetch import FetchedFile
-from champion.pipeline.ingest.parse_file import ParsedFile, Provenance, parse_file
+from champion.pipeline.ingest.parse_file import FileOrigin, ParsedFile, parse_file
 from champion.sources import container
 from proof.page import Section, table
 from proof.stages import INGEST, Run
@@ -88,7 +88,7 @@ def _rows(one: FetchedFile, content: bytes) -> int:
 
 
 def _apart(one: FetchedFile, content: bytes) -> ParsedFile:
-    origin = Provenance(one.session, one.file.name, one.file.sha256, one.file.fetched_at)
+    origin = FileOrigin(one.session, one.file.name, one.file.sha256, one.file.fetched_at)
     return parse_file(content, origin, dataset_spec(one.publication))
 
 

@@ -62,16 +62,22 @@ def promote(
 
     Example: champion models promote 3
     """
-    from champion.pipeline.models.evaluate import evaluate_and_promote  # noqa: PLC0415
+    from champion.pipeline.models.evaluate import promote_with_report  # noqa: PLC0415
     from champion.runner import run_notebook  # noqa: PLC0415
 
     if force and not reason.strip():
         raise UsageError("--force needs --reason: the ledger keeps why the gate was overridden")
     chosen = console.settings()
     with console.progress_bar(hidden=as_json) as tell:
-        report = run_notebook(chosen, "promotion", {"version": version}, on_progress=tell)
-    decided = evaluate_and_promote(chosen, version, reason=reason, force=force, strict=True, report=report.run_id)
-    console.show({**decided, "report": report.run_id}, as_json=as_json)
+        decision, report = promote_with_report(
+            chosen,
+            version,
+            lambda _: run_notebook(chosen, "promotion", {"version": version}, on_progress=tell),
+            reason=reason,
+            force=force,
+            strict=True,
+        )
+    console.show({**decision, "report": report}, as_json=as_json)
 
 
 @app.command()
@@ -88,14 +94,14 @@ def compare(
     from champion.pipeline.models.evaluate import evaluate  # noqa: PLC0415
     from champion.tracking.promotion import ANYBODY  # noqa: PLC0415
 
-    weighed = evaluate(console.settings(), version, ANYBODY if against is None else against)
+    evaluation = evaluate(console.settings(), version, ANYBODY if against is None else against)
     console.show(
         {
             "version": version,
-            "against": weighed.reigning,
-            "promote": weighed.decision.promote,
-            "reasons": list(weighed.decision.reasons),
-            **weighed.evidence,
+            "against": evaluation.champion,
+            "promote": evaluation.decision.promote,
+            "reasons": list(evaluation.decision.reasons),
+            **evaluation.evidence,
         },
         as_json=as_json,
     )

@@ -47,8 +47,8 @@ def test_by_session_over_a_split_and_with_a_late_correction(home: Settings, tmp_
     start, end = around(daily, -2, 3)
     for number, session in enumerate(daily.sessions(BARS, start, end)):
         made = build_features(daily, session, session, feature_set="alpha158")
-        assert made.ways == (("advanced",) if number else ("rebuilt",))
-    assert build_features(whole, start, end, feature_set=SET, from_state=False).ways == ("rebuilt",)
+        assert made.strategies == (("advanced",) if number else ("rebuilt",))
+    assert build_features(whole, start, end, feature_set=SET, from_state=False).strategies == ("rebuilt",)
     same(daily, whole)
     assert daily.verify(SET.contract) == []
     groups = contracts.load(SET.contract).groups
@@ -62,7 +62,7 @@ def test_by_session_over_a_split_and_with_a_late_correction(home: Settings, tmp_
     for lake in (daily, whole):
         lake.write(BARS, corrected, bars.with_columns(more), {"file": "corrected"})
     assert outdated_sessions(daily, end, "alpha158") == daily.sessions(BARS, corrected, end)
-    assert build_features(daily, start, end, feature_set="alpha158").ways == ("repaired",)
+    assert build_features(daily, start, end, feature_set="alpha158").strategies == ("repaired",)
     build_features(whole, start, end, feature_set="alpha158", from_state=False)
     same(daily, whole)
     changed = daily.scan(SET.contract).collect().join(before, on=before.columns, how="anti", nulls_equal=True)

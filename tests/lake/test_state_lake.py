@@ -90,8 +90,8 @@ def corrected(lake: Lake, session: date) -> str:
 def like_a_rebuild(lake: Lake, start: date, end: date, *ways_taken: str) -> None:
     """Build, by just these ways, and assert that a rebuild of the same bars and actions gives the same."""
     other = Lake(Path(shutil.copytree(lake.root, lake.root.with_name("rebuild"))))
-    assert build_features(lake, start, end).ways == ways_taken
-    assert build_features(other, start, end, from_state=False).ways == ("rebuilt",)
+    assert build_features(lake, start, end).strategies == ways_taken
+    assert build_features(other, start, end, from_state=False).strategies == ("rebuilt",)
     same(lake, other)
     assert stale_sessions(lake, end) == stale_sessions(other, end)
     assert lake.verify(FEATURES) == []
@@ -102,7 +102,7 @@ def test_session_by_session_over_splits_listings_and_halts(copy: Callable[[str],
     start, end = span(daily, -6, 12)
     build_features(whole, start, end, from_state=False)
     for number, session in enumerate(daily.sessions(BARS, start, end)):
-        assert build_features(daily, session, session).ways == (("advanced",) if number else ("rebuilt",))
+        assert build_features(daily, session, session).strategies == (("advanced",) if number else ("rebuilt",))
     same(daily, whole)
     assert len(daily.sessions(STATE)) == state.KEPT
     assert daily.verify(STATE) == []
@@ -113,7 +113,7 @@ def test_several_new_sessions_at_once_and_very_many(copy: Callable[[str], Lake])
     start, first = span(lake, -6, -6)
     build_features(lake, start, first)
     like_a_rebuild(lake, start, span(lake, 0, 4)[1], "advanced")
-    assert build_features(lake, start, span(lake, 0, 30)[1]).ways == ("rebuilt",)
+    assert build_features(lake, start, span(lake, 0, 30)[1]).strategies == ("rebuilt",)
 
 
 def test_a_late_correction_recomputes_one_instrument(copy: Callable[[str], Lake]) -> None:
@@ -124,7 +124,7 @@ def test_a_late_correction_recomputes_one_instrument(copy: Callable[[str], Lake]
     name = corrected(lake, session)
     build = fingerprints.plan(lake, end, features.find("v1"), corporate_actions.known_factors(lake))
     bars = equity_bars(lake, end=end).select(features.required()).collect()
-    assert strategies._touched(build, state.read(build, end), bars, end) == [name]
+    assert strategies._touched(build, state.read_state(build, end), bars, end) == [name]
     before = lake.scan(FEATURES).collect()
     like_a_rebuild(lake, start, end, "repaired")
     changed = lake.scan(FEATURES).collect().join(before, on=before.columns, how="anti", nulls_equal=True)
@@ -225,8 +225,8 @@ from champion.pipeline.ingest.ingest.bars import equity_bars
 from champion.pipeline.feature_store.build import build_features
 lake, start, end = Lake(Path(sys.argv[1])), date(2023, 12, 4), date(2023, 12, 8)
 own = features.find("ideas:OWN")
-assert build_features(lake, start, date(2023, 12, 6), feature_set="ideas:OWN").ways == ("rebuilt",)
-assert build_features(lake, start, end, feature_set="ideas:OWN").ways == ("advanced",)
+assert build_features(lake, start, date(2023, 12, 6), feature_set="ideas:OWN").strategies == ("rebuilt",)
+assert build_features(lake, start, end, feature_set="ideas:OWN").strategies == ("advanced",)
 whole = features.build(equity_bars(lake, end=end).collect(), own)
 kept = lake.scan(own.contract).collect().sort("instrument_id", "trade_date").select(whole.columns)
 assert kept.height

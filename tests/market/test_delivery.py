@@ -11,7 +11,7 @@ import pytest
 
 from champion.errors import FormatError, WrongSession
 from champion.pipeline.ingest.datasets import dataset_spec
-from champion.pipeline.ingest.parse_file import ParsedFile, Provenance, parse_file
+from champion.pipeline.ingest.parse_file import FileOrigin, ParsedFile, parse_file
 from champion.sources import full_bhavcopy
 from champion.sources.publications import BHAVCOPY, DELIVERY, Publication
 
@@ -29,7 +29,7 @@ def report(*rows: str) -> bytes:
 
 
 def taken_apart(content: bytes, publication: Publication = DELIVERY, session: date = SESSION) -> ParsedFile:
-    origin = Provenance(session, "full.csv", "0" * 64, datetime(2022, 5, 5, tzinfo=UTC))
+    origin = FileOrigin(session, "full.csv", "0" * 64, datetime(2022, 5, 5, tzinfo=UTC))
     return parse_file(content, origin, dataset_spec(publication))
 
 

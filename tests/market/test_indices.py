@@ -11,7 +11,7 @@ import pytest
 from champion.errors import FormatError, WrongSession
 from champion.market.index_bars import RENAMED
 from champion.pipeline.ingest.datasets import dataset_spec
-from champion.pipeline.ingest.parse_file import ParsedFile, Provenance, parse_file
+from champion.pipeline.ingest.parse_file import FileOrigin, ParsedFile, parse_file
 from champion.sources import indices
 from champion.sources.publications import INDEX_CLOSES
 
@@ -25,7 +25,7 @@ def report(*rows: str) -> bytes:
 
 
 def taken_apart(content: bytes, session: date = SESSION) -> ParsedFile:
-    origin = Provenance(session, "ind_close_all.csv", "0" * 64, datetime(2024, 1, 16, tzinfo=UTC))
+    origin = FileOrigin(session, "ind_close_all.csv", "0" * 64, datetime(2024, 1, 16, tzinfo=UTC))
     return parse_file(content, origin, dataset_spec(INDEX_CLOSES))
 
 

@@ -80,14 +80,14 @@ def test_what_cannot_be_trained_on_is_refused_with_what_to_do(name: str, said: s
 
 def test_an_added_feature_is_built_whole_and_nightly_alike_and_its_cost_is_said(lake: Lake) -> None:
     built = build_features(lake, START, date(2024, 6, 26), feature_set=ADDED)
-    assert built.remembering == ("rsi_7",)
+    assert built.stateless == ("rsi_7",)
     assert built.cost is not None
     assert built.cost.startswith(
         f"rsi_7: recursive, computed from each instrument's first bar: {built.bars:,} bars in "
     )
     assert built.bars == lake.rows("normalized_equity_ohlc", end=date(2024, 6, 26))
     nightly = [build_features(lake, day, day, feature_set=ADDED) for day in (date(2024, 6, 27), END)]
-    assert [each.ways for each in nightly] == [("rebuilt",), ("rebuilt",)]
+    assert [each.strategies for each in nightly] == [("rebuilt",), ("rebuilt",)]
     again = build_features(lake, START, END, feature_set=ADDED)
     assert again.totals["written"] == 0
     assert again.cost is None
@@ -101,7 +101,7 @@ def test_an_added_feature_is_built_whole_and_nightly_alike_and_its_cost_is_said(
 def test_windows_alone_advance_from_carried_state(lake: Lake) -> None:
     build_features(lake, START, date(2024, 6, 26), feature_set="ideas:MIXED")
     built = build_features(lake, date(2024, 6, 27), END, feature_set="ideas:MIXED")
-    assert built.ways == ("advanced",)
+    assert built.strategies == ("advanced",)
     assert built.cost is None
     assert compare_with_rebuild(lake, START, END, feature_set="ideas:MIXED").differing == []
 

@@ -20,7 +20,7 @@ from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.ingest.bars import BARS, equity_bars
 from champion.pipeline.ingest.fetch import fetch, staged
 from champion.pipeline.ingest.ingest import ingest
-from champion.pipeline.ingest.rename_instruments import outdated_names, rename_instruments
+from champion.pipeline.ingest.rename_instruments import outdated_files, rename_instruments
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
 from champion.sources.publications import BHAVCOPY, bhavcopy_paths
@@ -62,12 +62,12 @@ def test_what_the_list_tells_late_names_only_the_sessions_it_touches(
     lake = Lake(mine.lake)
     ingest(lake, staged(mine, first, last)).require_complete()
     before = {session: lake.digest(BARS, session, session) for session in lake.sessions(BARS)}
-    assert outdated_names(mine) == []
+    assert outdated_files(mine) == []
     listed = (copy / symbol_changes.PATH).read_text()
     (copy / symbol_changes.PATH).write_text(f"{listed}Deccan,DECCANBEFORE,DECCANHOLDIND,{SPLIT:%d-%b-%Y}\n".upper())
     assert symbol_changes.refresh(mine).outcome == "written"
     assert rename_instruments(mine).written == [], "DECCANHOLDIND traded before and after the date: no such rename"
-    assert [(one.kind, one.session) for one in symbol_changes.reviewed(lake)[1]] == [("rename_contradicted", SPLIT)]
+    assert [(one.kind, one.session) for one in symbol_changes.review_history(lake)[1]] == [("rename_contradicted", SPLIT)]
     (copy / symbol_changes.PATH).write_text(f"{listed}Deccan,DECCANBEFORE,DECCANHOLDIND,{first:%d-%b-%Y}\n".upper())
     assert symbol_changes.refresh(mine).outcome == "written"
     renamed = rename_instruments(mine)
@@ -136,7 +136,7 @@ def test_a_list_that_the_bars_contradict_is_a_finding(tmp_path: Path) -> None:
     made = market(tmp_path, {session: [bar] for session, bar in bars.items()}, listed)
     assert instruments(made) == [("JUBLCPL", "NSE:JUBLCPL")]
     ((kind, session, symbol),) = [
-        (one.kind, one.session, one.symbol) for one in symbol_changes.reviewed(Lake(made.lake))[1]
+        (one.kind, one.session, one.symbol) for one in symbol_changes.review_history(Lake(made.lake))[1]
     ]
     assert (kind, session, symbol) == ("rename_contradicted", july + timedelta(1), "JUBLCPL")
 
@@ -160,7 +160,7 @@ def test_slice_by_slice_the_bars_teach_the_same_names(settings: Settings, ingest
     ingest(lake, late)  # who sees the new symbol only cannot know the old one
     assert lake.scan(BARS).filter(pl.col("instrument_id") == "NSE:KOSIFININD").collect().height > 0
     ingest(lake, [file for file in files if file.session < RENAMED])
-    assert {file.session for file in outdated_names(settings)} <= {file.session for file in late}
+    assert {file.session for file in outdated_files(settings)} <= {file.session for file in late}
     rename_instruments(settings)
     assert lake.scan(BARS).filter(pl.col("instrument_id") == "NSE:KOSIFININD").collect().is_empty()
     assert lake.digest(BARS) == Lake(ingested.lake).digest(BARS)

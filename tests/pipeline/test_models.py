@@ -1,4 +1,4 @@
-"""Models of a workspace: judged against each other, compared with what came, counted as trials, fresh or refused."""
+"""Models of a workspace: evaluation and promotion, outcomes of scores, trials, and refusal of old models."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -40,17 +42,17 @@ def workspace(modelled: Settings, tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", archive=modelled.archive)
 
 
-def test_two_models_are_weighed_session_by_session(modelled: Settings) -> None:
-    weighed = evaluate.evaluate(modelled, 2)
+def test_models_are_compared_session_by_session(modelled: Settings) -> None:
+    evaluation = evaluate.evaluate(modelled, 2)
     ours, theirs = (
         metrics.rank_ic(evaluate.out_of_sample(modelled, registry.find(modelled, number))) for number in (2, 1)
     )
-    assert weighed.reigning == 1
-    assert weighed.sessions["trade_date"].to_list() == ours["trade_date"].to_list()
+    assert evaluation.champion == 1
+    assert evaluation.sessions["trade_date"].to_list() == ours["trade_date"].to_list()
     paired = metrics.summarise_ic(pl.DataFrame({"ic": ours["ic"] - theirs["ic"]}), HORIZON)
-    assert weighed.evidence["paired"]["rank_ic"] == pytest.approx(paired["mean"])
-    assert weighed.evidence["paired"]["rank_ic_t"] == pytest.approx(paired["t"])
-    assert weighed.evidence["challenger"]["rank_ic"] == pytest.approx(ours["ic"].to_numpy().mean())
+    assert evaluation.evidence["paired"]["rank_ic"] == pytest.approx(paired["mean"])
+    assert evaluation.evidence["paired"]["rank_ic_t"] == pytest.approx(paired["t"])
+    assert evaluation.evidence["challenger"]["rank_ic"] == pytest.approx(ours["ic"].to_numpy().mean())
     back = evaluate.evaluate(modelled, 1, 2)
     assert back.evidence["paired"]["rank_ic"] == pytest.approx(-paired["mean"])
     alone = evaluate.evaluate(modelled, 1, None)
@@ -58,7 +60,7 @@ def test_two_models_are_weighed_session_by_session(modelled: Settings) -> None:
     assert evaluate.evaluate(modelled, 1).decision.reasons == ("it is champion already",)
 
 
-def test_a_version_says_what_it_learnt_from_and_how(modelled: Settings) -> None:
+def test_version_tags_name_training_data_and_recipe(modelled: Settings) -> None:
     version = registry.find(modelled, 2)
     recipe, data = json.loads(version.tags["champion.recipe"]), json.loads(version.tags["champion.data"])
     assert recipe["model"] == version.tags["champion.model"] == "sklearn.naive_bayes.GaussianNB"
@@ -68,33 +70,63 @@ def test_a_version_says_what_it_learnt_from_and_how(modelled: Settings) -> None:
     assert set(data) == {"normalized_equity_ohlc", "features_equity_indicators", "normalized_corporate_actions"}
 
 
-def test_margins_come_from_the_settings(modelled: Settings) -> None:
+def test_gate_margin_and_level_come_from_settings(modelled: Settings) -> None:
     strict = modelled.model_copy(update={"gate_margin": 0.5, "gate_level": 0.001})
-    weighed = evaluate.evaluate(strict, 2)
-    assert "plus the margin 0.5000" in "; ".join(weighed.decision.reasons)
-    assert (weighed.evidence["margin"], weighed.evidence["level"]) == (0.5, 0.001)
+    evaluation = evaluate.evaluate(strict, 2)
+    assert "plus the margin 0.5000" in "; ".join(evaluation.decision.reasons)
+    assert (evaluation.evidence["margin"], evaluation.evidence["level"]) == (0.5, 0.001)
 
 
-def test_a_decision_keeps_its_report_and_a_refusal_moves_nothing(workspace: Settings) -> None:
+def test_a_published_evaluation_decides_without_a_second_one(workspace: Settings) -> None:
+    @dataclass(frozen=True)
+    class Report:
+        values: dict[str, Any]
+        metrics: dict[str, float]
+        run_id: str = "run-1"
+
+    evaluation = evaluate.evaluate(workspace, 2)
+    values = json.loads(json.dumps(evaluation.values | {"reasons": ["as published"]}, allow_nan=False))
+    asked: list[Mapping[str, str]] = []
+
+    def promote(published: dict[str, Any]) -> dict[str, Any]:
+        def run_report(inputs: Mapping[str, str]) -> Any:
+            asked.append(inputs)
+            return Report(published, {"promote": 0.0})
+
+        return evaluate.promote_with_report(workspace, 2, run_report)[0]
+
+    decision = promote(values)
+    assert (decision["promoted"], decision["reasons"]) == (False, ["as published"])
+    last = promotion.history(workspace)[-1]
+    assert (last.state, last.evidence) == ("refused", {**values["evidence"], "report": "run-1"})
+    assert {name: asked[0][name] for name in ("model", "champion")} == {
+        "model": f"{registry.MODEL}/2",
+        "champion": f"{registry.MODEL}/1",
+    }
+    for other in (values | {"against": 7}, values | {"version": 1}, {}):
+        assert promote(other)["reasons"] == list(evaluation.decision.reasons), "evaluated again"
+
+
+def test_a_refused_promotion_keeps_its_report_and_the_champion(workspace: Settings) -> None:
     with pytest.raises(PromotionRefused):
         evaluate.evaluate_and_promote(workspace.model_copy(update={"gate_margin": 0.5}), 2, strict=True, report="run-1")
     last = promotion.history(workspace)[-1]
     assert (last.state, last.version, last.evidence["report"]) == ("refused", 2, "run-1")
     assert last.evidence["paired"]["sessions"] > 0
-    assert evaluate.judged(workspace, 2)
+    assert evaluate.has_decision(workspace, 2)
     assert registry.alias_of(workspace, registry.CHAMPION) == 1
     with pytest.raises(UsageError, match="needs a reason"):
         evaluate.evaluate_and_promote(workspace.model_copy(update={"gate_margin": 0.5}), 2, force=True)
 
 
-def test_a_champion_whose_scores_are_lost_can_be_replaced_by_force(workspace: Settings) -> None:
+def test_force_replaces_a_champion_with_lost_scores(workspace: Settings) -> None:
     run = runs.get(workspace, registry.find(workspace, 1).run_id)
     path = Path(runs.location(run, evaluate.OUT_OF_SAMPLE))
     path.rename(hidden := path.with_suffix(".hidden"))
     try:
-        weighed = evaluate.evaluate(workspace, 2)
-        assert not weighed.decision.promote
-        assert "the champion cannot be compared with: version 1: its run" in weighed.decision.reasons[0]
+        evaluation = evaluate.evaluate(workspace, 2)
+        assert not evaluation.decision.promote
+        assert "no comparison with the champion is possible: version 1: its run" in evaluation.decision.reasons[0]
         with pytest.raises(ModelError, match="holds no"):
             evaluate.evaluate(workspace, 2, 1)
         assert evaluate.evaluate_and_promote(workspace, 2, force=True, reason="its scores are lost")["promoted"]
@@ -104,23 +136,23 @@ def test_a_champion_whose_scores_are_lost_can_be_replaced_by_force(workspace: Se
         registry.point(workspace, registry.CHAMPION, 1)
 
 
-def test_the_commands_list_compare_and_tell_the_history(modelled: Settings) -> None:
-    def said(*arguments: str) -> dict[str, Any]:
+def test_commands_compare_versions_and_show_the_history(modelled: Settings) -> None:
+    def run(*arguments: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "champion", "models", *arguments, "--json"]
         variables = {**os.environ, "CHAMPION_HOME": str(modelled.home), "PYTHONPATH": os.pathsep.join(sys.path)}
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
         assert done.returncode == 0, done.stderr
         return dict(json.loads(done.stdout))
 
-    compared = said("compare", "2", "1")
+    compared = run("compare", "2", "1")
     assert compared["paired"]["sessions"] == compared["champion"]["sessions"]
     assert compared["promote"] is False or compared["paired"]["rank_ic_t"] > 2
     today = promotion.history(modelled)[-1].at.date()
-    assert said("history", "--on", str(today + timedelta(days=2)))["version"] == 1
-    assert said("history", "--on", str(today - timedelta(days=2)))["version"] is None
+    assert run("history", "--on", str(today + timedelta(days=2)))["version"] == 1
+    assert run("history", "--on", str(today - timedelta(days=2)))["version"] is None
 
 
-def test_scores_are_joined_with_what_came(modelled: Settings) -> None:
+def test_scores_are_joined_with_forward_returns(modelled: Settings) -> None:
     lake = Lake(modelled.lake)
     found = outcomes.score_outcomes(lake)
     sessions = lake.sessions("normalized_equity_ohlc")
@@ -136,13 +168,13 @@ def test_scores_are_joined_with_what_came(modelled: Settings) -> None:
     assert late["forward_return"].null_count() == late.height
 
 
-def test_live_rank_ic_counts_only_what_the_model_could_not_know(modelled: Settings) -> None:
+def test_live_rank_ic_leaves_out_in_sample_sessions(modelled: Settings) -> None:
     live = outcomes.live_skill(modelled)
     scored = Lake(modelled.lake).sessions(score.PREDICTIONS)
-    knew_to = date.fromisoformat(registry.find(modelled, 1).tags[evaluate.LABEL_END])
-    honest = [day for day in scored if day >= knew_to]
-    assert live.remembered == len(scored) - len(honest)
-    assert live.ic.height + live.waiting == len(honest)
+    label_end = date.fromisoformat(registry.find(modelled, 1).tags[evaluate.LABEL_END])
+    live_sessions = [day for day in scored if day >= label_end]
+    assert live.in_sample == len(scored) - len(live_sessions)
+    assert live.ic.height + live.waiting == len(live_sessions)
     assert live.ic.height > 0
     assert live.waiting >= frames.LAG + HORIZON
     known = outcomes.score_outcomes(Lake(modelled.lake)).filter(trade_date=live.ic["trade_date"][0])
@@ -151,7 +183,7 @@ def test_live_rank_ic_counts_only_what_the_model_could_not_know(modelled: Settin
     assert outcomes.live_skill(modelled, end=scored[0] - timedelta(days=30)).ic.is_empty()
 
 
-def test_trials_are_counted_and_make_the_best_of_them_less_believable(modelled: Settings) -> None:
+def test_more_trials_lower_the_deflated_sharpe_ratio(modelled: Settings) -> None:
     ic = metrics.rank_ic(evaluate.out_of_sample(modelled, registry.find(modelled, 2)))
     tried = trials.known(modelled, ic)
     assert tried.count == 2
@@ -168,13 +200,13 @@ def test_trials_are_counted_and_make_the_best_of_them_less_believable(modelled: 
     assert trials.overfitting(trials.Trials(0, (), ic.select("trade_date")), ic) == {}
 
 
-def test_a_champion_that_learnt_too_long_ago_is_refused(modelled: Settings) -> None:
+def test_a_champion_trained_too_long_ago_is_refused(modelled: Settings) -> None:
     last = Lake(modelled.lake).sessions("features_equity_indicators")[-1]
-    with pytest.raises(ModelError, match=r"learnt from sessions to .* at most 5 are allowed"):
+    with pytest.raises(ModelError, match=r"was trained on sessions to .* at most 5 are allowed"):
         score.score_session(modelled.model_copy(update={"model_sessions": 5}), last)
 
 
-def test_nothing_is_scored_with_a_file_that_is_not_the_champion_s(workspace: Settings) -> None:
+def test_a_changed_model_file_is_not_used_for_scoring(workspace: Settings) -> None:
     path = registry.file_of(workspace, 1)
     session, content = Lake(workspace.lake).sessions(score.PREDICTIONS)[-1], path.read_bytes()
     path.write_bytes(pickle.dumps(Recipe("logistic")))
@@ -186,7 +218,7 @@ def test_nothing_is_scored_with_a_file_that_is_not_the_champion_s(workspace: Set
     assert not score.score_session(workspace, session).written, "the scores are there already"
 
 
-def test_features_older_than_their_bars_are_not_scored(modelled: Settings, tmp_path: Path) -> None:
+def test_outdated_features_are_not_scored(modelled: Settings, tmp_path: Path) -> None:
     last = Lake(modelled.lake).sessions("features_equity_indicators")[-1]
     shutil.copytree(modelled.lake, tmp_path / "lake")
     settings = Settings(home=tmp_path, archive=modelled.archive, tracking_uri=modelled.tracking)
@@ -200,15 +232,15 @@ def test_features_older_than_their_bars_are_not_scored(modelled: Settings, tmp_p
         frames.scoring_frame(lake, date(2030, 1, 1), universe=Universe())
 
 
-def test_a_model_the_canaries_did_not_pass_is_refused(workspace: Settings, modelled: Settings) -> None:
+def test_a_model_that_fails_its_leakage_checks_is_refused(workspace: Settings, modelled: Settings) -> None:
     days = Lake(modelled.lake).sessions("features_equity_indicators")
     leaking = trained(workspace, "logistic", days[0], days[-30], canary=False)
-    weighed = evaluate.evaluate(workspace, leaking.number)
-    assert "a leakage canary found skill where there is none" in weighed.decision.reasons
-    assert not weighed.decision.promote
+    evaluation = evaluate.evaluate(workspace, leaking.number)
+    assert "a leakage canary found skill where there is none" in evaluation.decision.reasons
+    assert not evaluation.decision.promote
 
 
-def test_decay_holds_the_champion_against_what_came(workspace: Settings) -> None:
+def test_decay_notebook_measures_live_skill_and_drift(workspace: Settings) -> None:
     live = outcomes.live_skill(workspace)
     last = Lake(workspace.lake).sessions(score.PREDICTIONS)[-1]
     ran = run_notebook(workspace, "decay", {"as_of": str(last), "sessions": 15}, experiment="model-health")
@@ -221,8 +253,8 @@ def test_decay_holds_the_champion_against_what_came(workspace: Settings) -> None
     assert ran.values == {"version": 1, "as_of": str(last)}
 
 
-def test_the_workbench_passes_its_own_canary(modelled: Settings) -> None:
-    """Inputs of the lake, made in one go over splits, bonuses and listings, are those made from the past alone."""
+def test_inputs_from_the_lake_have_no_look_ahead(modelled: Settings) -> None:
+    """Inputs built in one pass over splits, bonuses and listings equal those built from earlier bars alone."""
     lake, everybody = Lake(modelled.lake), find("all")
     days = lake.sessions("features_equity_indicators")
     made = frames.training_frame(lake, days[0], days[-1], horizon=HORIZON, universe=everybody)

@@ -1,9 +1,8 @@
-"""Whole histories of some instruments at a time, through files: memory does not grow with the years.
+"""Split whole histories into chunks of instruments, through files, so that memory does not grow with the years.
 
-1. Bars are read a year at a time and dealt into portions; the hash of its name says to which an instrument belongs.
-2. What is made of a portion's bars of all years is dealt by year.
-3. A year's rows of all portions come together again.
-
+1. Bars are read one year at a time and split into chunks by the hash of the instrument's name.
+2. The rows that are computed from a chunk's bars of all years are split by year.
+3. The rows of a year are collected from all chunks.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from pathlib import Path
 
 import polars as pl
 
-ROWS = 700_000  # bars of a portion: with all that is made of them, about a GB
+ROWS = 700_000  # bars of a chunk; with the features computed from them, about 1 GB of memory
 _ID = "instrument_id"
 
 
 def count(rows: int, size: int = ROWS) -> int:
-    """Return into how many portions of about `size` so many bars are dealt.
+    """Return the number of chunks of about `size` bars for a number of bars.
 
     >>> count(ROWS), count(ROWS + 1)
     (1, 2)
@@ -26,29 +25,27 @@ def count(rows: int, size: int = ROWS) -> int:
     return max(1, -(-rows // size))
 
 
-def deal_by_instrument(bars: pl.DataFrame, folder: Path, name: str, portions: int) -> None:
-    """Write each portion's bars into a folder of its own, under `name`."""
-    dealt = bars.with_columns(_portion=pl.col(_ID).hash(0) % portions)
-    for (number,), rows in dealt.partition_by("_portion", as_dict=True, include_key=False).items():
-        _write(rows, folder / f"{number}", name)
+def split_by_instrument(bars: pl.DataFrame, folder: Path, name: str, chunks: int) -> None:
+    """Write the bars of each chunk of instruments into a subfolder by number, under `name`."""
+    _split(bars, pl.col(_ID).hash(0) % chunks, folder, name)
 
 
-def deal_by_year(rows: pl.DataFrame, folder: Path, name: str) -> None:
-    """Write each year's rows into a folder of its own, under `name`."""
-    dealt = rows.with_columns(_year=pl.col("trade_date").dt.year())
-    for (year,), of_year in dealt.partition_by("_year", as_dict=True, include_key=False).items():
-        _write(of_year, folder / f"{year}", name)
+def split_by_year(rows: pl.DataFrame, folder: Path, name: str) -> None:
+    """Write the rows of each year into a subfolder by year, under `name`."""
+    _split(rows, pl.col("trade_date").dt.year(), folder, name)
 
 
 def collect_chunks(folder: Path) -> pl.DataFrame | None:
-    """Return all rows that were dealt into a folder, which is then gone; None where none were."""
+    """Return all rows of a subfolder and remove it; None if it does not exist."""
     if not folder.is_dir():
         return None
-    found = pl.concat([pl.read_ipc(path) for path in sorted(folder.iterdir())])
+    rows = pl.concat([pl.read_ipc(path) for path in sorted(folder.iterdir())])
     shutil.rmtree(folder)
-    return found
+    return rows
 
 
-def _write(rows: pl.DataFrame, folder: Path, name: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    rows.write_ipc(folder / f"{name}.arrow", compression="lz4")
+def _split(rows: pl.DataFrame, part: pl.Expr, folder: Path, name: str) -> None:
+    parts = rows.with_columns(_part=part).partition_by("_part", as_dict=True, include_key=False)
+    for (value,), chunk in parts.items():
+        (folder / f"{value}").mkdir(parents=True, exist_ok=True)
+        chunk.write_ipc(folder / f"{value}" / f"{name}.arrow", compression="lz4")

@@ -1,4 +1,4 @@
-"""A feature set of one's own in the pipeline: known by its version, with contracts for its features and its state."""
+"""Register custom feature sets, with contracts for their features and their state."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from champion.lake import Lake
 
 
 def declare(feature_set: FeatureSet, schemas: Path | None = None) -> list[Path]:
-    """Register a feature set and write the contracts it lacks; return their files.
+    """Register a feature set and write its missing contracts; return their files.
 
-    From then on `build_features(lake, start, end, feature_set=version)` stores it and `lake.scan(feature_set.contract)`
-    reads it. Contracts that are there already stay, with the rules and docs written into them by hand. A set whose
-    recursive features do not say what they carry gets no contract for state: it is always built from all bars.
+    Afterwards `build_features(lake, start, end, feature_set=version)` stores it and `lake.scan(feature_set.contract)`
+    reads it. Existing contracts stay, with rules and docs that were added by hand. A set with recursive features that
+    declare no state gets no contract for state, and is always built from all bars.
 
     Raises:
-        UsageError: the version or name is another set's, or the contract that is there has other features.
+        UsageError: another set has the version or name, or the existing contract has other features.
     """
-    feature_set = features.register(feature_set)  # examined: which of its features are recursive is known now
+    feature_set = features.register(feature_set)  # this also finds out which features are recursive
     folder = schemas or package_data.folder("schemas")
     records = [features.record(feature_set)]
     if feature_set.advances:
@@ -33,7 +33,7 @@ def declare(feature_set: FeatureSet, schemas: Path | None = None) -> list[Path]:
     files = {folder / f"{record['name']}_v1.avsc": record for record in records}
     for file, record in files.items():
         if file.exists():
-            _require_same(file, record)
+            _require_same_features(file, record)
     missing = [file for file in files if not file.exists()]
     for file in missing:
         write_bytes(file, _text(files[file]).encode(), shared=True)
@@ -41,21 +41,21 @@ def declare(feature_set: FeatureSet, schemas: Path | None = None) -> list[Path]:
 
 
 def ensure_contracts(lake: Lake, feature_set: str | FeatureSet) -> FeatureSet:
-    """Return the feature set, once the lake knows its contracts: those of one's own set are kept in the lake itself.
+    """Return a feature set after its contracts are registered; those of a custom set are stored in the lake.
 
-    They are derived from the declaration the first time it is built. Any process that opens the lake can then read the
-    features, whether it can import the set or not.
+    They are derived from the declaration at the first build. Any process that opens the lake can then read the
+    features, even if it cannot import the set.
 
     Raises:
-        UsageError: as `features.find`, or the set's columns are not those that the lake holds under its name, or the
-            lake is in an object store, which keeps no contracts of one's own.
+        UsageError: as `features.find`; or the lake holds other columns under the set's name; or the lake is in an
+            object store, which keeps no contracts of custom sets.
     """
     chosen = features.find(feature_set)
     if not features.is_shipped(chosen):
         kept = package_data.folder("schemas")
         if isinstance(lake.root, ObjectPath):
             raise UsageError(
-                f"the feature set {chosen.version!r} is not Champion's, and {lake.root} keeps no contracts of others: "
+                f"the feature set {chosen.version!r} is custom, and {lake.root} keeps no contracts of custom sets: "
                 "build it into a lake in a folder"
             )
         declare(chosen, kept if (kept / f"{chosen.contract}_v1.avsc").exists() else lake.contracts)
@@ -63,13 +63,13 @@ def ensure_contracts(lake: Lake, feature_set: str | FeatureSet) -> FeatureSet:
     return chosen
 
 
-def _require_same(file: Path, record: dict[str, Any]) -> None:
-    found, wanted = (_columns(one) for one in (json.loads(file.read_text(encoding="utf-8")), record))
-    if found != wanted:
-        differing = sorted({str(column[0]) for column in {*found} ^ {*wanted}}) or ["their order"]
+def _require_same_features(file: Path, record: dict[str, Any]) -> None:
+    present, wanted = (_columns(one) for one in (json.loads(file.read_text(encoding="utf-8")), record))
+    if present != wanted:
+        differing = sorted({str(column[0]) for column in {*present} ^ {*wanted}}) or ["their order"]
         raise UsageError(
-            f"{file} holds other features ({', '.join(differing)}); give the changed set a name and version of "
-            "its own, or remove the file if nothing was ever stored under it"
+            f"{file} holds other features ({', '.join(differing)}); give the changed set another name and version, "
+            "or remove the file if nothing was ever stored under it"
         )
 
 
@@ -78,7 +78,7 @@ def _columns(record: dict[str, Any]) -> list[tuple[str, str, str | None, str | N
 
 
 def _text(record: dict[str, Any]) -> str:
-    """Return a record with one field a line, as contracts are kept."""
+    """Return a record in the layout of contract files, with one field per line."""
     head = json.dumps({name: value for name, value in record.items() if name != "fields"}, indent=2)
     fields = ",\n".join(f"    {json.dumps(field, ensure_ascii=False)}" for field in record["fields"])
     return f'{head[:-2]},\n  "fields": [\n{fields}\n  ]\n}}\n'

@@ -1,4 +1,4 @@
-"""Holding features against a recomputation from whole histories: what is in the lake came from carried state."""
+"""Compare stored features, which are built from carried state, with a rebuild from whole histories."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from champion.pipeline.ingest.corporate_actions import known_factors
 
 @dataclass(frozen=True, slots=True)
 class RebuildComparison:
-    """The sessions compared, their rows, and the sessions that differ in any bit of any feature."""
+    """The compared sessions, their number of rows, and the sessions that differ in any bit of any feature."""
 
     sessions: Sequence[date]
     rows: int
@@ -25,9 +25,9 @@ class RebuildComparison:
 
 
 def compare_with_rebuild(lake: Lake, start: date, end: date, *, feature_set: str = "v1") -> RebuildComparison:
-    """Return how the features in the lake compare with those of whole histories; nothing is written.
+    """Compare the features in the lake with those of whole histories; nothing is written.
 
-    Only sessions whose features are current are compared: stale ones are known to differ, and a build makes them anew.
+    Stale sessions are left out: they are known to differ until the next build.
     """
     build = fingerprints.plan(lake, end, ensure_contracts(lake, feature_set), known_factors(lake))
     stale = set(build.stale(start))
@@ -35,25 +35,23 @@ def compare_with_rebuild(lake: Lake, start: date, end: date, *, feature_set: str
     if not sessions:
         return RebuildComparison([], 0, [])
     rows, differing = 0, list[date]()
-    for made in strategies.from_histories(build, sessions):
-        few = pl.col("trade_date").is_in(list(made.sessions))
-        held = lake.scan(build.chosen.contract, made.sessions[0], made.sessions[-1]).filter(few)
-        differing += _differing(made.rows, held.collect(), contracts.load(build.chosen.contract).polars_schema)
-        rows += made.rows.height
+    contract = contracts.load(build.chosen.contract)
+    for batch in strategies.from_histories(build, sessions):
+        in_batch = pl.col("trade_date").is_in(list(batch.sessions))
+        stored = lake.scan(contract.name, batch.sessions[0], batch.sessions[-1]).filter(in_batch).collect()
+        differing += _differing(batch.rows, stored, contract.polars_schema)
+        rows += batch.rows.height
     return RebuildComparison(sessions, rows, differing)
 
 
-def _differing(made: pl.DataFrame, held: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> list[date]:
-    """Return the sessions whose rows are not the same; compared as the contract stores them."""
+def _differing(rebuilt: pl.DataFrame, stored: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> list[date]:
+    """Return the sessions whose rows differ, compared with the contract's types."""
     key = ["trade_date", "instrument_id"]
-    columns = [name for name in held.columns if name in made.columns]
-    typed = made.select(pl.col(name).cast(schema[name]) for name in columns).sort(key)
-    stored = held.select(columns).sort(key)
+    columns = [name for name in stored.columns if name in rebuilt.columns]
+    typed = rebuilt.select(pl.col(name).cast(schema[name]) for name in columns).sort(key)
+    stored = stored.select(columns).sort(key)
     if typed.equals(stored):
         return []
     sessions = sorted(set(typed["trade_date"]) | set(stored["trade_date"]))
-    return [day for day in sessions if not _of(typed, day).equals(_of(stored, day))]
-
-
-def _of(rows: pl.DataFrame, session: date) -> pl.DataFrame:
-    return rows.filter(pl.col("trade_date") == session)
+    by_session = ((day, pl.col("trade_date") == day) for day in sessions)
+    return [day for day, own in by_session if not typed.filter(own).equals(stored.filter(own))]

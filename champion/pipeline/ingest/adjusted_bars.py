@@ -1,4 +1,4 @@
-"""Adjusted bars: what features, labels, models and people compare across sessions."""
+"""Adjusted bars, whose prices and volumes compare across sessions."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def adjusted_bars(
 ) -> pl.DataFrame:
     """Return the bars of company shares from `start` to `end` in the scale of `end`, as known at `as_of`.
 
-    Without a list of actions in the lake they are as traded, adjustment_factor 1. A later split does not change them:
-    it lies beyond `end`. With `as_of` they are what somebody saw then: the sessions closed by then, in the scale of
-    the last of them, from the files published and the factors known by then. See `adjust.adjust`.
+    Without a list of actions in the lake they are as traded, with adjustment_factor 1. A split after `end` does not
+    change them. With `as_of`, they are the bars of the sessions closed by then, in the scale of the last of them, from
+    the files published and the factors known by then. See `adjustment.adjust`.
     """
     bars = equity_bars(lake, start, end, as_of)
     chosen = (bars if columns is None else bars.select(columns)).collect()
@@ -40,13 +40,13 @@ def history_around(
 ) -> pl.DataFrame:
     """Return one instrument's adjusted bars from `days` calendar days before `day` to as many after it, in order.
 
-    With `as_of` as they were known at that day's close. Empty where the instrument or the day is None.
+    With `as_of`, they are as known at the close of that date. Empty if the instrument or the day is None.
     """
     if instrument_id is None or day is None:
         return adjusted_bars(lake, date.max)
     around, known = timedelta(days=days), None if as_of is None else session_close(as_of)
-    found = adjusted_bars(lake, day - around, day + around, known)
-    return found.filter(pl.col("instrument_id") == instrument_id).sort("trade_date")
+    bars = adjusted_bars(lake, day - around, day + around, known)
+    return bars.filter(pl.col("instrument_id") == instrument_id).sort("trade_date")
 
 
 def scan_adjusted(
@@ -58,9 +58,9 @@ def scan_adjusted(
 ) -> pl.LazyFrame:
     """Return this workspace's adjusted bars, as `scan_adjusted("2024-01-01", as_of="2024-06-28")`; dates included.
 
-    They are sorted by session and instrument, in the scale of the last session in the range. `as_of` asks for what was
-    known then (a date means its close): the sessions, files and corporate actions of later are not there.
-    `total_return` adjusts prices for dividends too. `adjustment_factor` is what each price was divided by.
+    They are sorted by session and instrument, in the scale of the last session of the range. With `as_of` (a date means
+    its close), later sessions, files and corporate actions are left out. `total_return` adjusts prices for dividends
+    too. `adjustment_factor` is the number by which each price was divided.
 
     >>> scan_adjusted("2024-01-16").filter(symbol="ACME").select("close", "adjustment_factor").collect().row(0)
     (116.25, 1.0)
@@ -68,7 +68,6 @@ def scan_adjusted(
     known = as_of if isinstance(as_of, datetime) else None
     if known is None and (day := workspace.as_date(as_of)):
         known = session_close(day)
-    found = adjusted_bars(
-        workspace.lake(), workspace.as_date(start), workspace.as_date(end), known, total_return=total_return
-    )
-    return found.sort("trade_date", "instrument_id").lazy()
+    first, last = workspace.as_date(start), workspace.as_date(end)
+    bars = adjusted_bars(workspace.lake(), first, last, known, total_return=total_return)
+    return bars.sort("trade_date", "instrument_id").lazy()

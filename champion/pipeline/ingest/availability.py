@@ -1,4 +1,4 @@
-"""Has the exchange published yet? When to look again, and what to call it when it has not. Pure but for `published`."""
+"""Wait for the exchange to publish: states, deadlines and waiting times; and split ranges of dates."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from champion.settings import Settings
 from champion.sources.publications import BHAVCOPY
 
 _SATURDAY = 5
-_FIRST, _LONGEST = 60.0, 900.0  # seconds between two looks, from the first to all later ones
-_SETTLED = timedelta(days=3)  # as the archive's own memory of absent dates
+_FIRST_WAIT, _LONGEST_WAIT = 60.0, 900.0  # seconds between two requests
+_FINAL_AFTER = timedelta(days=3)  # as the archive's cache of absent dates
 
 
 class PublicationState(StrEnum):
-    """What became of waiting for a session's file."""
+    """The result of waiting for a session's file."""
 
     PUBLISHED = "published"
     NO_SESSION = "no_session"  # a weekend, a holiday, or a date so long past that no file will come
-    NOT_PUBLISHED = "not_published"  # a session as far as anybody knows, and still no file at the deadline
+    NOT_PUBLISHED = "not_published"  # a session by the known holidays, without a file at the deadline
 
 
 def published(settings: Settings, session: date) -> bool:
-    """Tell whether the archive has the session's bhavcopy; what it has is in staging afterwards.
+    """Tell whether the archive has the session's bhavcopy; if it has, the file is staged.
 
     Raises:
-        ArchiveError: it did not answer, or what it has is not what it should be.
+        ArchiveError: the archive did not answer, or the file is malformed.
     """
-    found = fetch(settings, session, session, publications=(BHAVCOPY,))
-    for _, error in found.failed:
+    fetched = fetch(settings, session, session, publications=(BHAVCOPY,))
+    for _, error in fetched.failed:
         raise error
-    return bool(found.staged)
+    return bool(fetched.staged)
 
 
 def deadline(session: date, until: time) -> datetime:
-    """Return the moment in India at which waiting for a session ends; an `until` before noon is on the next morning.
+    """Return the moment in India at which waiting for a session ends; an `until` before noon is on the next day.
 
     >>> deadline(date(2024, 12, 31), time(23, 0)).isoformat(), deadline(date(2024, 12, 31), time(2, 0)).isoformat()
     ('2024-12-31T23:00:00+05:30', '2025-01-01T02:00:00+05:30')
@@ -48,32 +48,32 @@ def deadline(session: date, until: time) -> datetime:
 
 
 def expected(session: date, holidays: AbstractSet[date], now: datetime) -> bool:
-    """Tell whether a file may still come: a weekday that is no known holiday, and not three days past.
+    """Tell whether a file may still come: the date is a weekday, no known holiday, and less than three days past.
 
     >>> monday = datetime(2024, 12, 30, 19, tzinfo=INDIA)
     >>> [expected(date(2024, 12, day), {date(2024, 12, 25)}, monday) for day in (30, 29, 25, 26)]
     [True, False, False, False]
     """
     is_weekday = session.weekday() < _SATURDAY and session not in holidays
-    return is_weekday and now.astimezone(INDIA).date() - session < _SETTLED
+    return is_weekday and now.astimezone(INDIA).date() - session < _FINAL_AFTER
 
 
-def next_look(looks: int, now: datetime, until: datetime, chance: float) -> float | None:
-    """Return the seconds to wait after so many looks, or None where the deadline is past.
+def next_wait(requests: int, now: datetime, until: datetime, jitter: float) -> float | None:
+    """Return the seconds to wait after a number of requests, or None if the deadline is past.
 
-    The wait doubles from a minute to a quarter of an hour; `chance`, from 0 to 1, takes up to half of it away, so that
-    many who wait do not ask at once. The last look is at the deadline itself.
+    The wait doubles from one minute to a quarter of an hour. `jitter`, from 0 to 1, removes up to half of it, so that
+    many clients do not ask at the same moment. The last request is at the deadline.
 
     >>> seven, eleven = datetime(2024, 12, 31, 19, tzinfo=INDIA), datetime(2024, 12, 31, 23, tzinfo=INDIA)
-    >>> [next_look(looks, seven, eleven, chance=0) for looks in (1, 2, 3, 10)]
+    >>> [next_wait(requests, seven, eleven, jitter=0) for requests in (1, 2, 3, 10)]
     [60.0, 120.0, 240.0, 900.0]
-    >>> next_look(9, eleven - timedelta(seconds=30), eleven, chance=0), next_look(9, eleven, eleven, chance=0)
+    >>> next_wait(9, eleven - timedelta(seconds=30), eleven, jitter=0), next_wait(9, eleven, eleven, jitter=0)
     (30.0, None)
     """
     left = (until - now).total_seconds()
     if left <= 0:
         return None
-    return min(left, min(_LONGEST, _FIRST * 2.0 ** (looks - 1)) * (1 - chance / 2))
+    return min(left, min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** (requests - 1)) * (1 - jitter / 2))
 
 
 Span = tuple[date, date]
@@ -81,7 +81,7 @@ Span = tuple[date, date]
 
 
 def by_years(start: date, end: date, years: int = 2) -> list[Span]:
-    """Return the range cut at fixed years, whatever it begins with: spans done under one range are done under another.
+    """Split a range at fixed years, so that ranges with different starts share their spans.
 
     >>> [(str(a), str(b)) for a, b in by_years(date(2021, 6, 1), date(2024, 3, 28))]
     [('2021-06-01', '2022-12-31'), ('2023-01-01', '2024-03-28')]
@@ -90,16 +90,16 @@ def by_years(start: date, end: date, years: int = 2) -> list[Span]:
         UsageError: `end` is before `start`.
     """
     _require_order(start, end)
-    found = []
+    spans = []
     while start <= end:
         last = date((start.year - 1) // years * years + years, 12, 31)
-        found.append((start, min(last, end)))
+        spans.append((start, min(last, end)))
         start = date(last.year + 1, 1, 1)
-    return found
+    return spans
 
 
 def by_days(start: date, end: date, days: int) -> list[Span]:
-    """Return the range in spans of so many days, the last of what is left.
+    """Split a range into spans of `days` days; the last may be shorter.
 
     >>> [(str(a), str(b)) for a, b in by_days(date(2024, 1, 1), date(2024, 1, 5), 3)]
     [('2024-01-01', '2024-01-03'), ('2024-01-04', '2024-01-05')]

@@ -1,4 +1,4 @@
-"""Bars of company shares as traded, now or as they were known on a date."""
+"""Bars of company shares as traded, as known now or at an earlier moment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from champion.lake import Lake
 from champion.market import validation
 from champion.market.envelope import session_close
 from champion.market.equity_bars import EQUITY_SERIES, normalize
-from champion.pipeline.ingest.symbol_changes import lineage
+from champion.pipeline.ingest.symbol_changes import symbol_history
 
 BARS, RAW = "normalized_equity_ohlc", "raw_equity_ohlc"
 
@@ -19,10 +19,10 @@ BARS, RAW = "normalized_equity_ohlc", "raw_equity_ohlc"
 def equity_bars(
     lake: Lake, start: date | None = None, end: date | None = None, as_of: datetime | None = None
 ) -> pl.LazyFrame:
-    """Return the bars of company shares as traded, ETFs among them: debt and other series carry no features.
+    """Return the bars of company shares and ETFs as traded; debt and other series have no features.
 
-    With `as_of` they are those of the sessions closed by then, from the files published by then: where the exchange
-    corrected a file later, the earlier one is normalized once more; they are in the order of their sessions.
+    With `as_of`, they are the bars of the sessions closed by then, sorted by session, from the files published by then.
+    A file that the exchange corrected later is normalized again in its earlier version.
     """
     if as_of is None:
         return lake.scan(BARS, start, end).filter(pl.col("series").is_in(EQUITY_SERIES))
@@ -32,8 +32,8 @@ def equity_bars(
     corrected = [session for session in closed if _corrected_since(lake, session, as_of)]
     known = lake.scan(BARS, start, closed[-1]).filter(~pl.col("trade_date").is_in(corrected))
     earlier = [_as_published(lake, session, as_of).lazy() for session in corrected]
-    found = pl.concat([known, *earlier]).filter(pl.col("series").is_in(EQUITY_SERIES))
-    return found.sort("trade_date", maintain_order=True)
+    shares = pl.concat([known, *earlier]).filter(pl.col("series").is_in(EQUITY_SERIES))
+    return shares.sort("trade_date", maintain_order=True)
 
 
 def _corrected_since(lake: Lake, session: date, as_of: datetime) -> bool:
@@ -45,5 +45,5 @@ def _corrected_since(lake: Lake, session: date, as_of: datetime) -> bool:
 
 def _as_published(lake: Lake, session: date, as_of: datetime) -> pl.DataFrame:
     raw = lake.scan(RAW, session, session, as_of=as_of).collect()
-    names = lineage(lake).names(raw["TckrSymb"], session)
+    names = symbol_history(lake).names(raw["TckrSymb"], session)
     return validation.validate(normalize(raw, names), contracts.load(BARS)).accepted

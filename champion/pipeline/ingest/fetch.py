@@ -1,7 +1,7 @@
-"""Archive to staging: what was published in every session of a range of dates, kept as received.
+"""Fetch the published files of a range of dates into staging, where they are kept as received.
 
-The first publication asked for, as a rule the bhavcopy, decides whether a date is a session: where it is absent nothing
-else is asked for, and where another is absent the session merely has none.
+The first publication in the list, usually the bhavcopy, decides whether a date is a session. If it is absent, no other
+file of the date is requested. The other publications may be absent.
 """
 
 from __future__ import annotations
@@ -18,29 +18,25 @@ from champion.settings import Settings
 from champion.sources.download.archive import Archive, RetryPolicy, Staged, find_staged
 from champion.sources.publications import Publication
 
-_PATIENCE = 3  # dates in a row without an answer
+_MAX_UNANSWERED = 3  # dates in a row
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
-    """A staged file, and what it was asked for as: the full report may stand for the bhavcopy and for the delivery."""
+    """A staged file and the publication it was fetched for: one full report serves as bhavcopy and as delivery file."""
 
     publication: Publication
     file: Staged
 
     @property
     def session(self) -> date:
-        """The session it was asked for."""
+        """The session it was fetched for."""
         return self.file.session
 
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """What the archive gave for a range of dates.
-
-    `staged` are the files; `absent` the dates without a session; `failed` the dates of which a file was refused, with
-    the error, one for each file.
-    """
+    """The files of a range of dates, the dates without a session, and the date and error of each refused file."""
 
     staged: Sequence[FetchedFile]
     absent: Sequence[date]
@@ -49,11 +45,11 @@ class FetchResult:
     @property
     def sessions(self) -> list[date]:
         """The sessions that have a file, in order."""
-        return sorted({received.session for received in self.staged})
+        return sorted({file.session for file in self.staged})
 
 
 def dates(start: date, end: date) -> list[date]:
-    """Return all dates from `start` to `end`, weekends too: special sessions fall on them.
+    """Return all dates from `start` to `end`, including weekends, on which special sessions fall.
 
     Raises:
         UsageError: `end` is before `start`.
@@ -64,7 +60,7 @@ def dates(start: date, end: date) -> list[date]:
 
 
 def check(settings: Settings, start: date | None = None, end: date | None = None) -> None:
-    """Do nothing where a fetch can begin, before anything slow is started for it.
+    """Require valid settings and dates for a fetch, before anything slow starts.
 
     Raises:
         UsageError: the archive setting is wrong, or the end is before the start.
@@ -74,8 +70,8 @@ def check(settings: Settings, start: date | None = None, end: date | None = None
     Archive(settings.archive, settings.staging)
 
 
-def patience(settings: Settings) -> RetryPolicy:
-    """Return how a web archive is asked in this workspace."""
+def retry_policy(settings: Settings) -> RetryPolicy:
+    """Return the workspace's pauses and time limits for requests to a web archive."""
     return RetryPolicy(apart=settings.archive_pause, silence=settings.archive_silence)
 
 
@@ -88,62 +84,60 @@ def fetch(
     publications: Sequence[Publication] = PUBLICATIONS,
     progress: Progress = silent,
 ) -> FetchResult:
-    """Bring what was published between `start` and `end` into staging; what is there is not asked for again.
+    """Fetch the files of `start` to `end` into staging; without `refresh`, only those that are not there.
 
-    A file that fails does not stop the others.
+    A file that fails does not stop the others. After three dates in a row without an answer, the fetch ends.
     """
-    asked = dates(start, end)
+    wanted = dates(start, end)
     staged: list[FetchedFile] = []
     absent: list[date] = []
     failed: list[tuple[date, ArchiveError]] = []
-    with Archive(settings.archive, settings.staging, patience=patience(settings)) as archive:
-        for done, session in enumerate(asked, start=1):
-            received, errors = _fetch_session(archive, session, publications, refresh=refresh)
-            staged += received
+    with Archive(settings.archive, settings.staging, patience=retry_policy(settings)) as archive:
+        for done, session in enumerate(wanted, start=1):
+            files, errors = _fetch_session(archive, session, publications, refresh=refresh)
+            staged += files
             failed += [(session, error) for error in errors]
-            if not received and not errors:
+            if not files and not errors:
                 absent.append(session)
-            if errors and _gave_up(failed, asked[max(done - _PATIENCE, 0) : done]):
-                break
-            progress(done, len(asked), f"fetched {session}")
+            unanswered = {day for day, error in failed if isinstance(error, ArchiveUnavailable)}
+            if errors and done >= _MAX_UNANSWERED and unanswered.issuperset(wanted[done - _MAX_UNANSWERED : done]):
+                break  # more requests would only add load
+            progress(done, len(wanted), f"fetched {session}")
     return FetchResult(staged, absent, failed)
 
 
 def _fetch_session(
     archive: Archive, session: date, publications: Sequence[Publication], *, refresh: bool
 ) -> tuple[list[FetchedFile], list[ArchiveError]]:
-    received: list[FetchedFile] = []
+    files: list[FetchedFile] = []
     errors: list[ArchiveError] = []
     for publication in publications:
         try:
-            received.append(FetchedFile(publication, archive.fetch(session, publication, refresh=refresh)))
+            files.append(FetchedFile(publication, archive.fetch(session, publication, refresh=refresh)))
         except SessionNotPublished:
             if publication is publications[0]:
                 break
         except ArchiveUnavailable as error:
             errors.append(error)
-            break  # the archive is asked for the rest of the session another time
+            break  # the next run asks for the rest of the session
         except ArchiveError as error:
             errors.append(error)
-    return received, errors
-
-
-def _gave_up(failed: Sequence[tuple[date, ArchiveError]], latest: Sequence[date]) -> bool:
-    """Tell whether the archive refused all of the latest dates: to go on asking would make it angrier."""
-    unanswered = {session for session, error in failed if isinstance(error, ArchiveUnavailable)}
-    return len(latest) == _PATIENCE and unanswered.issuperset(latest)
+    return files, errors
 
 
 def digest(files: Sequence[FetchedFile]) -> str:
     """Return one SHA-256 over all files: equal digests mean equal input."""
-    lines = (f"{received.session} {received.publication.name} {received.file.sha256}" for received in files)
+    lines = (f"{each.session} {each.publication.name} {each.file.sha256}" for each in files)
     return sha256("\n".join(lines).encode()).hexdigest()
 
 
 def staged(
     settings: Settings, start: date, end: date, publications: Sequence[Publication] = PUBLICATIONS
 ) -> list[FetchedFile]:
-    """Return what staging holds for a range of dates, session by session, without asking the archive."""
-    asked = ((session, publication) for session in dates(start, end) for publication in publications)
-    found = ((publication, find_staged(settings.staging, session, publication)) for session, publication in asked)
-    return [FetchedFile(publication, file) for publication, file in found if file is not None]
+    """Return the staged files of a range of dates, session by session, without a request to the archive."""
+    return [
+        FetchedFile(publication, file)
+        for session in dates(start, end)
+        for publication in publications
+        if (file := find_staged(settings.staging, session, publication)) is not None
+    ]

@@ -1,7 +1,7 @@
-"""Staging to lake: each published file becomes a raw partition, a normalized one, and quarantined rows.
+"""Ingest staged files into the lake: each becomes a raw partition, a normalized partition, and quarantined rows.
 
-The normalized partition is written last, so it vouches for the other two; a session that has it, made from the same
-bytes by the same rules, is left alone. A lake holds one exchange: its bars have no other place for a second one.
+The normalized partition is written last. A session that has it, from the same bytes and by the same rules, is skipped.
+A lake holds the bars of one exchange.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from champion.lake import Lake, inventory
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.pipeline.ingest.datasets import PUBLICATIONS, DatasetSpec, dataset_spec
 from champion.pipeline.ingest.fetch import FetchedFile
-from champion.pipeline.ingest.parse_file import Provenance, parse_file
-from champion.pipeline.ingest.symbol_changes import NO_NAMES, lineage, names_by_session
+from champion.pipeline.ingest.parse_file import FileOrigin, parse_file
+from champion.pipeline.ingest.symbol_changes import NO_NAMES, names_by_session, symbol_history
 from champion.sources.download.archive import set_aside
 from champion.sources.publications import Publication
 
 DATASETS = tuple(name for publication in PUBLICATIONS for name in dataset_spec(publication).names)
 RAW, BARS, QUARANTINE = "raw_equity_ohlc", "normalized_equity_ohlc", "quarantine_equity_ohlc"
 _THREADS = 2
-_ACCOUNT = {
+_COUNTS = {
     "session": pl.Date(),
     "publication": pl.String(),
     "file": pl.String(),
@@ -39,9 +39,7 @@ _ACCOUNT = {
     "rejected": pl.Int64(),
     "outcome": pl.String(),
 }
-
-
-_BORNE = {
+_SYMBOL_ROWS = {
     "symbol": pl.String(),
     "series": pl.String(),
     "isin": pl.String(),
@@ -53,23 +51,23 @@ _BORNE = {
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """The account of a range of sessions.
+    """The counts of a range of sessions.
 
     `sessions` has one row for each file: session, publication, file, rows (data lines in the file), raw, normalized,
-    rejected, outcome ('written' or 'already'); rows = normalized + rejected. `failed` are the sessions of which a file
-    was refused whole, with the error.
+    rejected, outcome ('written' or 'already'); rows = normalized + rejected. `failed` has the session and error of each
+    file that was refused as a whole.
     """
 
     sessions: pl.DataFrame
     failed: Sequence[tuple[date, str]]
 
     def of(self, publication: Publication) -> pl.DataFrame:
-        """Return the account of one publication, a row a session."""
+        """Return the counts of one publication, one row per session."""
         return self.sessions.filter(pl.col("publication") == publication.name)
 
     @property
     def written(self) -> list[date]:
-        """The sessions of which something was written, in order."""
+        """The sessions with a file that was written, in order."""
         return self.sessions.filter(outcome="written")["session"].unique().sort().to_list()
 
     @property
@@ -86,10 +84,10 @@ class IngestResult:
         }
 
     def require_complete(self) -> None:
-        """Do nothing where every file was ingested.
+        """Require that every file was ingested.
 
         Raises:
-            ArchiveError: some were not; it names the first few. The others are committed all the same.
+            ArchiveError: some were not; it names the first few. The others are committed.
         """
         if self.failed:
             shown = "; ".join(error for _, error in self.failed[:3])
@@ -97,130 +95,125 @@ class IngestResult:
 
 
 def ingest(lake: Lake, staged: Sequence[FetchedFile], progress: Progress = silent) -> IngestResult:
-    """Commit each staged file to the lake; a file that is refused whole does not stop the others.
+    """Commit each staged file to the lake; a file that is refused as a whole does not stop the others.
 
-    Instruments are named by the lineage that the list of symbol changes, the lake and the files themselves tell; what
-    the files teach of it may change names in other sessions: `identify` finds these.
+    Instruments are named by the symbol history from the list of symbol changes, the lake and the files themselves. New
+    files may change names in other sessions; `rename_instruments` renames these.
 
     Raises:
         UsageError: the bars are of another exchange than those in the lake.
     """
-    _check_exchange(lake, staged)
-    known = lineage(lake, _arriving(lake, staged))
-    names = {entry.raw: names_by_session(lake, entry, known) for entry in {dataset_spec(r.publication) for r in staged}}
-    accounts: list[dict[str, object]] = []
+    _require_one_exchange(lake, staged)
+    history = symbol_history(lake, _new_symbol_rows(lake, staged))
+    specs = {dataset_spec(fetched.publication) for fetched in staged}
+    names = {spec.raw: names_by_session(lake, spec, history) for spec in specs}
+    counts: list[dict[str, object]] = []
     failed: list[tuple[FetchedFile, str]] = []
     with ThreadPoolExecutor(_THREADS) as pool:
-        results = pool.map(partial(_ingest_one, lake, known, names), staged)
-        for done, (received, result) in enumerate(zip(staged, results, strict=True), start=1):
+        results = pool.map(partial(_ingest_one, lake, history, names), staged)
+        for done, (fetched, result) in enumerate(zip(staged, results, strict=True), start=1):
             if isinstance(result, ArchiveError):
-                failed.append((received, str(result)))
+                failed.append((fetched, str(result)))
             else:
-                accounts.append(result)
-            progress(done, len(staged), f"ingested {received.session}")
-    for received, _ in failed:  # at the end: two publications may share a file
-        if received.file.path.exists():
+                counts.append(result)
+            progress(done, len(staged), f"ingested {fetched.session}")
+    for fetched, _ in failed:  # at the end: two publications may share a file
+        if fetched.file.path.exists():
             # Kept as evidence; the next fetch asks the archive again.
-            set_aside(received.file, received.publication.paths(received.session))
-    return IngestResult(
-        pl.DataFrame(accounts, schema=_ACCOUNT), [(received.session, error) for received, error in failed]
-    )
+            set_aside(fetched.file, fetched.publication.paths(fetched.session))
+    return IngestResult(pl.DataFrame(counts, schema=_COUNTS), [(fetched.session, error) for fetched, error in failed])
 
 
-def _check_exchange(lake: Lake, staged: Sequence[FetchedFile]) -> None:
-    """Refuse bars of a second exchange: partitions are by session, so one would replace the other's."""
-    offered = {received.publication.exchange for received in staged if dataset_spec(received.publication).raw == RAW}
-    held = {exchange for session in lake.sessions(RAW)[:1] for exchange in _exchanges(lake, session)}
-    if len(offered | held) > 1:
+def _require_one_exchange(lake: Lake, staged: Sequence[FetchedFile]) -> None:
+    """Refuse bars of a second exchange: partitions are by session, so its bars would replace the first's."""
+    offered = {fetched.publication.exchange for fetched in staged if dataset_spec(fetched.publication).raw == RAW}
+    first = lake.sessions(RAW)[:1]
+    held = lake.scan(RAW, first[0], first[0]).select(pl.col("Src").drop_nulls().unique()).collect() if first else None
+    exchanges = set() if held is None else set(held["Src"])
+    if len(offered | exchanges) > 1:
         raise UsageError(
-            f"the lake holds bars of {', '.join(sorted(held)) or 'no exchange'}, these files are of "
+            f"the lake holds bars of {', '.join(sorted(exchanges)) or 'no exchange'}, these files are of "
             f"{', '.join(sorted(offered))}; give each exchange a workspace of its own (CHAMPION_HOME)"
         )
 
 
-def _exchanges(lake: Lake, session: date) -> list[str]:
-    return lake.scan(RAW, session, session).select(pl.col("Src").drop_nulls().unique()).collect()["Src"].to_list()
+def _new_symbol_rows(lake: Lake, staged: Sequence[FetchedFile]) -> pl.DataFrame:
+    """Return the symbol rows of the bhavcopies that the lake does not hold yet.
 
-
-def _arriving(lake: Lake, staged: Sequence[FetchedFile]) -> pl.DataFrame:
-    """Return who bears which symbol in the bhavcopies that the lake does not hold yet.
-
-    They are read twice, which is cheap beside writing every session twice: once named without what they teach, and
-    once with it.
+    These files are read twice. That is cheaper than writing each session twice, before and after its symbols are known.
     """
     new = [
-        received
-        for received in staged
-        if dataset_spec(received.publication).raw == RAW
-        and not lake.is_current(RAW, received.session, {"file": received.file.sha256})
+        fetched
+        for fetched in staged
+        if dataset_spec(fetched.publication).raw == RAW
+        and not lake.is_current(RAW, fetched.session, {"file": fetched.file.sha256})
     ]
     with ThreadPoolExecutor(_THREADS) as pool:
-        return pl.concat([pl.DataFrame(schema=_BORNE), *pool.map(_borne, new)])
+        return pl.concat([pl.DataFrame(schema=_SYMBOL_ROWS), *pool.map(_symbol_rows, new)])
 
 
-def _borne(received: FetchedFile) -> pl.DataFrame:
-    """Return symbol, series, ISIN, session and prices of one file's rows; none where it will be refused."""
+def _symbol_rows(fetched: FetchedFile) -> pl.DataFrame:
+    """Return symbol, series, ISIN, session and prices of a file's rows; none if the file will be refused."""
     try:
-        published = received.publication.read(received.file.name, received.file.path.read_bytes(), received.session)
+        rows = fetched.publication.read(fetched.file.name, fetched.file.path.read_bytes(), fetched.session).rows
     except ArchiveError:
-        return pl.DataFrame(schema=_BORNE)
-    rows = published.rows
+        return pl.DataFrame(schema=_SYMBOL_ROWS)
     isin = pl.col("ISIN") if "ISIN" in rows.columns else pl.lit(None, pl.String)
     prices = {
         name: pl.col(column).cast(pl.Float64, strict=False)
         for name, column in (("prev_close", "PrvsClsgPric"), ("close", "ClsPric"))
     }
-    borne = rows.select(symbol="TckrSymb", series="SctySrs", isin=isin, session=pl.lit(received.session), **prices)
-    return borne.drop_nulls(["symbol", "series"])
+    symbols = rows.select(symbol="TckrSymb", series="SctySrs", isin=isin, session=pl.lit(fetched.session), **prices)
+    return symbols.drop_nulls(["symbol", "series"])
 
 
 def _ingest_one(
-    lake: Lake, known: SymbolHistory, names: Mapping[str, Mapping[date, str]], received: FetchedFile
+    lake: Lake, history: SymbolHistory, names: Mapping[str, Mapping[date, str]], fetched: FetchedFile
 ) -> dict[str, object] | ArchiveError:
-    file, fills = received.file, dataset_spec(received.publication)
-    read_from = {"file": file.sha256}
-    made_from = {**read_from, "normalize": fills.version, "names": names[fills.raw].get(file.session, NO_NAMES)}
+    file, spec = fetched.file, dataset_spec(fetched.publication)
+    raw_from = {"file": file.sha256}
+    made_from = {**raw_from, "normalize": spec.version, "names": names[spec.raw].get(file.session, NO_NAMES)}
     if (
-        lake.is_current(fills.raw, file.session, read_from)
-        and lake.is_current(fills.normalized, file.session, made_from)
-        and _has_quarantine(lake, fills, file.session)
+        lake.is_current(spec.raw, file.session, raw_from)
+        and lake.is_current(spec.normalized, file.session, made_from)
+        and _has_quarantine(lake, spec, file.session)
     ):
-        return _account(lake, received, fills, None)
-    origin = Provenance(file.session, file.name, file.sha256, file.fetched_at)
+        return _counts(lake, fetched, spec, None)
+    origin = FileOrigin(file.session, file.name, file.sha256, file.fetched_at)
     try:
-        parts = parse_file(file.path.read_bytes(), origin, fills, known)
+        parsed = parse_file(file.path.read_bytes(), origin, spec, history)
     except ArchiveError as error:
         return error
-    made_from["names"] = parts.names  # of a file that is new here, known only now
-    lake.write(fills.raw, file.session, parts.raw, read_from, known_at=file.fetched_at)
-    if parts.quarantine.height or lake.manifest(fills.quarantine, file.session):
-        lake.write(fills.quarantine, file.session, parts.quarantine, made_from)
-    lake.write(fills.normalized, file.session, parts.normalized, made_from)
-    return _account(lake, received, fills, parts.row_count)
+    made_from["names"] = parsed.names  # those of a new file are known only now
+    lake.write(spec.raw, file.session, parsed.raw, raw_from, known_at=file.fetched_at)
+    if parsed.quarantine.height or lake.manifest(spec.quarantine, file.session):
+        lake.write(spec.quarantine, file.session, parsed.quarantine, made_from)
+    lake.write(spec.normalized, file.session, parsed.normalized, made_from)
+    return _counts(lake, fetched, spec, parsed.row_count)
 
 
-def _has_quarantine(lake: Lake, fills: DatasetSpec, session: date) -> bool:
-    """Tell whether the refused rows of a session are there, as far as manifests say; a lost dataset is made again."""
-    found = lake.manifest(fills.quarantine, session)
-    if found is not None:
-        return lake.is_current(fills.quarantine, session, found.current.inputs)
-    if inventory.is_emptied(lake.root, fills.quarantine):
+def _has_quarantine(lake: Lake, spec: DatasetSpec, session: date) -> bool:
+    """Tell from manifests whether the rejected rows of a session are in the lake; a lost dataset is ingested again."""
+    manifest = lake.manifest(spec.quarantine, session)
+    if manifest is not None:
+        return lake.is_current(spec.quarantine, session, manifest.current.inputs)
+    if inventory.is_emptied(lake.root, spec.quarantine):
         return False
-    return _rows(lake, fills.raw, session) <= _rows(lake, fills.normalized, session)
+    return _rows(lake, spec.raw, session) <= _rows(lake, spec.normalized, session)
 
 
-def _account(lake: Lake, received: FetchedFile, fills: DatasetSpec, counted: int | None) -> dict[str, object]:
-    """Take the account from the manifests, and the rows from the file where it was read just now."""
-    raw, rejected, normalized = (_rows(lake, name, received.session) for name in fills.names)
+def _counts(lake: Lake, fetched: FetchedFile, spec: DatasetSpec, lines: int | None) -> dict[str, object]:
+    """Return the counts of a file from the manifests; `lines` is the number of its data lines if it was parsed."""
+    raw, rejected, normalized = (_rows(lake, name, fetched.session) for name in spec.names)
     return {
-        "session": received.session,
-        "publication": received.publication.name,
-        "file": received.file.name,
-        "rows": normalized + rejected if counted is None else counted,
+        "session": fetched.session,
+        "publication": fetched.publication.name,
+        "file": fetched.file.name,
+        "rows": normalized + rejected if lines is None else lines,
         "raw": raw,
         "normalized": normalized,
         "rejected": rejected,
-        "outcome": "already" if counted is None else "written",
+        "outcome": "already" if lines is None else "written",
     }
 
 

@@ -1,14 +1,15 @@
-"""Turns between the runs that change market data and those that read it.
+"""A workspace lock between runs that change market data and runs that read it.
 
-A run that changes bars, actions or names leaves features out of date until it has built them. A run that trains or
-scores in between would find no current features. So changes take turns, and training and scoring wait until none is at
-work; a change waits for them in turn. The lock is of the workspace and ends with its process, however that ends.
+A run that changes bars, actions or names leaves features out of date until it has built them, and a run that trains or
+scores in between would find no current features. So changes exclude each other, and training and scoring. The operating
+system releases the lock when the process ends, however it ends.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import sys
 import time
@@ -29,12 +30,12 @@ _PAUSE, _REMIND = 0.2, 60.0
 def changing(settings: Settings, note: Note = print, wait: float = _WAIT) -> AbstractContextManager[None]:
     """Return a context in which no other run of the workspace changes market data, trains or scores.
 
-    `note` is called with a sentence while it waits.
+    While it waits, it calls `note` with a sentence.
 
     Raises:
         LakeError: another run still holds the lock after `wait` seconds.
     """
-    return _held(settings, fcntl.LOCK_EX, note, wait)
+    return _hold(settings, fcntl.LOCK_EX, note, wait)
 
 
 def reading(settings: Settings, note: Note = print, wait: float = _WAIT) -> AbstractContextManager[None]:
@@ -43,24 +44,28 @@ def reading(settings: Settings, note: Note = print, wait: float = _WAIT) -> Abst
     Raises:
         LakeError: a run that changes it still holds the lock after `wait` seconds.
     """
-    return _held(settings, fcntl.LOCK_SH, note, wait)
+    return _hold(settings, fcntl.LOCK_SH, note, wait)
 
 
 @contextmanager
-def _held(settings: Settings, kind: int, note: Note, wait: float) -> Iterator[None]:
+def _hold(settings: Settings, kind: int, note: Note, wait: float) -> Iterator[None]:
     path = settings.home / "market_data.lock"
     workspace_folder(settings.home)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "r+b") as file:
         _acquire(file, kind, note, wait)
         if kind == fcntl.LOCK_EX:
-            _sign(file)
-        yield  # closing the file ends the lock
+            holder = {"pid": os.getpid(), "command": " ".join(sys.argv)[:120], "since": clock.now().isoformat()}
+            file.seek(0)
+            file.truncate()
+            file.write(json.dumps(holder).encode())
+            file.flush()
+        yield  # closing the file releases the lock
 
 
 def _acquire(file: BinaryIO, kind: int, note: Note, wait: float) -> None:
-    began = reminded = time.monotonic()
-    first = True
+    began = time.monotonic()
+    noted = -math.inf
     while True:
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
@@ -68,30 +73,22 @@ def _acquire(file: BinaryIO, kind: int, note: Note, wait: float) -> None:
             now = time.monotonic()
             if now - began > wait:
                 raise LakeError(
-                    f"another run of this workspace{_holder(file)} still works with its market data after {wait:g} s; "
+                    f"another run of this workspace{_holder(file)} still uses its market data after {wait:g} s; "
                     "wait for it to end, or stop it, and run this again"
                 ) from None
-            if first or now - reminded > _REMIND:
+            if now - noted > _REMIND:
                 note(f"waiting for another run of this workspace{_holder(file)} to finish with its market data")
-                first, reminded = False, now
+                noted = now
             time.sleep(_PAUSE)
         else:
             return
 
 
-def _sign(file: BinaryIO) -> None:
-    about = {"pid": os.getpid(), "command": " ".join(sys.argv)[:120], "since": clock.now().isoformat()}
-    file.seek(0)
-    file.truncate()
-    file.write(json.dumps(about).encode())
-    file.flush()
-
-
 def _holder(file: BinaryIO) -> str:
-    """Return who changed market data last: a run that trains or scores does not sign."""
+    """Return the last run that changed market data, in words; runs that only read it are not recorded."""
     file.seek(0)
     try:
-        about = json.loads(file.read())
-        return f" (last changed by process {int(about['pid'])}, {about['command']}, since {about['since']})"
+        holder = json.loads(file.read())
+        return f" (last changed by process {int(holder['pid'])}, {holder['command']}, since {holder['since']})"
     except (ValueError, KeyError, TypeError):
         return ""

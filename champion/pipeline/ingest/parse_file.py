@@ -1,7 +1,4 @@
-"""One published file, taken apart: raw rows, normalized rows, and refused ones with their reasons.
-
-Pure: bytes in, frames out.
-"""
+"""Parse one published file into raw rows, normalized rows, and rejected rows with their reasons. Pure."""
 
 from __future__ import annotations
 
@@ -23,12 +20,12 @@ from champion.sources import Published
 from champion.sources.publications import BHAVCOPY
 
 _BARS = dataset_spec(BHAVCOPY)
-_UNKNOWN = SymbolHistory()
+_NO_HISTORY = SymbolHistory()
 
 
 @dataclass(frozen=True, slots=True)
-class Provenance:
-    """Where a file came from: part of every record made of it."""
+class FileOrigin:
+    """The session, name, digest and fetch time of a published file, recorded with every row of it."""
 
     session: date
     name: str
@@ -38,10 +35,10 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """The raw, normalized and quarantine contract of a publication.
+    """The rows of a file by the raw, normalized and quarantine contract of its publication.
 
     Each of the file's `row_count` data lines is in `normalized` or in `quarantine`, never in both. `names` is the
-    digest of the names its renamed symbols got.
+    digest of the instrument names of renamed symbols.
     """
 
     row_count: int
@@ -52,93 +49,74 @@ class ParsedFile:
 
 
 def parse_file(
-    content: bytes, origin: Provenance, fills: DatasetSpec = _BARS, lineage: SymbolHistory = _UNKNOWN
+    content: bytes, origin: FileOrigin, spec: DatasetSpec = _BARS, history: SymbolHistory = _NO_HISTORY
 ) -> ParsedFile:
-    """Return what the published bytes hold; `lineage` tells who bears which symbol.
+    """Return the rows of a published file; `history` names the instruments of renamed symbols.
 
     Raises:
-        FormatError: the file as a whole is not what it should be.
+        FormatError: the file as a whole is not in the publication's format.
+        ContractError: a line was lost or counted twice, which would be a defect of the parser.
     """
-    published = fills.publication.read(origin.name, content, origin.session)
-    contract = contracts.load(fills.raw)
+    published = spec.publication.read(origin.name, content, origin.session)
+    contract = contracts.load(spec.raw)
     typed = validation.coerce(published.rows, contract)
-    dated = _dated(typed.accepted, contract.session, origin.session)
-    raw = validation.validate(_enveloped(_completed(dated.accepted, contract), published, origin, fills), contract)
-    names = {} if fills.symbol is None else lineage.names(raw.accepted[fills.symbol], origin.session)
-    normalized = validation.validate(fills.normalize(raw.accepted, names), contracts.load(fills.normalized))
-    refused = [
-        _refused("parse", published.rejected, published),
-        _refused("raw", typed.rejected, published),
-        _refused("raw", dated.rejected, published),
-        _refused("raw", raw.rejected, published),
-        _refused("normalized", normalized.rejected, published),
+    dated = _reject_other_sessions(typed.accepted, contract.session, origin.session)
+    raw = validation.validate(_with_envelope(dated.accepted, contract, published, origin, spec), contract)
+    names = {} if spec.symbol is None else history.names(raw.accepted[spec.symbol], origin.session)
+    normalized = validation.validate(spec.normalize(raw.accepted, names), contracts.load(spec.normalized))
+    rejected = [
+        ("parse", published.rejected),
+        ("raw", typed.rejected),
+        ("raw", dated.rejected),
+        ("raw", raw.rejected),
+        ("normalized", normalized.rejected),
     ]
-    quarantine = _quarantine(pl.concat(refused), published, origin)
-    _check_account(origin.name, published.row_count, normalized.accepted, quarantine)
+    quarantine = pl.concat(_quarantine(stage, rows, published, origin) for stage, rows in rejected)
+    kept, refused = set(normalized.accepted[ROW]), set(quarantine[ROW])
+    if len(kept) + len(refused) != published.row_count or kept & refused or normalized.accepted.height != len(kept):
+        lines = quantity(published.row_count, "line")
+        raise ContractError(
+            f"{origin.name}: {lines}, but {len(kept)} kept and {len(refused)} rejected; nothing was written"
+        )
     return ParsedFile(
         published.row_count, raw.accepted.drop(ROW), normalized.accepted.drop(ROW), quarantine, digest(names)
     )
 
 
-def _check_account(name: str, rows: int, normalized: pl.DataFrame, quarantine: pl.DataFrame) -> None:
-    """Refuse to go on where a line is lost or counted twice: that would be a fault of ours, and worse than none."""
-    kept, refused = set(normalized[ROW]), set(quarantine[ROW])
-    if len(kept) + len(refused) != rows or kept & refused or normalized.height != len(kept):
-        raise ContractError(
-            f"{name}: {quantity(rows, 'line')}, but {len(kept)} kept and {len(refused)} refused; nothing was written"
-        )
-
-
-def _dated(rows: pl.DataFrame, column: str, session: date) -> validation.ValidationResult:
-    """Refuse rows of another session; a null date is the contract's business."""
-    stray = pl.col(column) != session
+def _reject_other_sessions(rows: pl.DataFrame, column: str, session: date) -> validation.ValidationResult:
+    """Reject rows of another session; the contract decides about null dates."""
+    other = pl.col(column) != session
     reason = pl.concat_list(pl.format("{}: asked for {}, found {}", pl.lit(column), pl.lit(session), pl.col(column)))
-    stray_rows = rows.filter(stray)
     return validation.ValidationResult(
-        rows.filter(stray.not_().fill_null(value=True)), stray_rows.with_columns(reasons=reason)
+        rows.filter(other.not_().fill_null(value=True)), rows.filter(other).with_columns(reasons=reason)
     )
 
 
-def _completed(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
-    """Add the columns an older format does not have, null."""
-    return rows.with_columns(
-        pl.lit(None, dtype).alias(name) for name, dtype in contract.polars_schema.items() if name not in rows.columns
-    )
-
-
-def _enveloped(rows: pl.DataFrame, published: Published, origin: Provenance, fills: DatasetSpec) -> pl.DataFrame:
-    contract = contracts.load(fills.raw)
-    stamped = rows.with_columns(
+def _with_envelope(
+    rows: pl.DataFrame, contract: Contract, published: Published, origin: FileOrigin, spec: DatasetSpec
+) -> pl.DataFrame:
+    """Add the envelope, and as null the columns that an older format does not have."""
+    missing = {name: dtype for name, dtype in contract.polars_schema.items() if name not in rows.columns}
+    complete = rows.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in missing.items())
+    stamped = complete.with_columns(
         envelope(
             contract,
             source=pl.lit(published.source),
             ingest_time=pl.lit(origin.fetched_at),
-            entity_id=pl.concat_str(*fills.entity, separator=":", ignore_nulls=True),
+            entity_id=pl.concat_str(*spec.entity, separator=":", ignore_nulls=True),
             key=[*(pl.col(name) for name in contract.key), pl.lit(origin.sha256)],
         )
     )
     return stamped.select(*contract.polars_schema, ROW)
 
 
-def _refused(stage: str, rejected: pl.DataFrame, published: Published) -> pl.DataFrame:
-    numbers = rejected[ROW]
-    return pl.DataFrame(
-        {
-            "stage": pl.repeat(stage, rejected.height, dtype=pl.String, eager=True),
-            ROW: numbers,
-            "reasons": rejected["reasons"].cast(pl.List(pl.String)),
-            "row": published.lines.gather(numbers - 1),
-        }
-    )
-
-
-def _quarantine(refused: pl.DataFrame, published: Published, origin: Provenance) -> pl.DataFrame:
-    return refused.select(
+def _quarantine(stage: str, rejected: pl.DataFrame, published: Published, origin: FileOrigin) -> pl.DataFrame:
+    return rejected.select(
         pl.lit(origin.session).alias("session"),
-        "stage",
+        pl.lit(stage).alias("stage"),
         ROW,
-        "reasons",
-        "row",
+        pl.col("reasons").cast(pl.List(pl.String)),
+        published.lines.gather(rejected[ROW] - 1).alias("row"),
         pl.lit(published.source).alias("source"),
         pl.lit(origin.name).alias("source_file"),
         pl.lit(origin.sha256).alias("source_sha256"),

@@ -1,4 +1,4 @@
-"""Lists that the exchange keeps under one name, and changes: each, as first read on a date, is a partition."""
+"""Reference lists that the exchange updates under one name; each version is a partition by date of first reading."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from champion.base.clock import INDIA
 from champion.base.counting import quantity
 from champion.errors import FormatError
 from champion.lake import Lake
@@ -20,7 +20,7 @@ from champion.sources.download.archive import Staged, set_aside
 
 @dataclass(frozen=True, slots=True)
 class RefreshResult:
-    """What became of a list: 'written', 'already' in the lake, or 'absent' from the archive; `note` is a sentence."""
+    """The outcome for a list: 'written', 'already' in the lake, or 'absent' from the archive; `note` is a sentence."""
 
     outcome: Literal["written", "already", "absent"]
     rows: int
@@ -35,18 +35,17 @@ def commit(
     made_from: Mapping[str, str],
     read: Callable[[Staged], pl.DataFrame],
 ) -> RefreshResult:
-    """Commit what `read` makes of a list that the archive has at `path`, unless it is there, made from the same inputs.
+    """Commit the frame that `read` makes of a list, unless the lake has it from the same inputs.
 
-    The partition is the date in India on which the list was first read; a second list on one date replaces the first
-    there, staging keeps both.
+    `path` is the list's path in the archive. The partition is the date in India on which the list was first read. A
+    second list on the same date replaces the first in the lake; staging keeps both.
 
     Raises:
-        FormatError: `read` refuses it. It is set aside as evidence, and the list before it counts again.
+        FormatError: `read` refuses the list. It is kept as evidence, and the previous list counts again.
     """
     if lake.is_current(name, staged.session, made_from):
-        return RefreshResult(
-            "already", lake.rows(name, staged.session, staged.session), f"{staged.name} is in the lake"
-        )
+        rows = lake.rows(name, staged.session, staged.session)
+        return RefreshResult("already", rows, f"{staged.name} is in the lake")
     try:
         frame = read(staged)
     except FormatError:
@@ -57,18 +56,18 @@ def commit(
 
 
 def kept_lists(folders: Sequence[Path], pattern: str) -> Iterator[Staged]:
-    """Yield every version of every list that staging holds whole; the session of each is the date of its first reading.
+    """Yield every intact version of every list in staging, with the date of first reading in India as session.
 
-    `pattern` is that of the exchange's paths, as `corporates/CF-CA-equities-*.csv`.
+    `pattern` is a pattern of paths in the archive, as `corporates/CF-CA-equities-*.csv`.
     """
     for folder in folders:
         for record in sorted(folder.glob(f"{pattern.removesuffix('.csv')}.json")):
             for kept in staging_records.read(record):
                 staged = kept.staged(record, date.min)
                 if kept.is_intact(staged.path):
-                    yield replace(staged, session=staged.fetched_at.astimezone(ZoneInfo("Asia/Kolkata")).date())
+                    yield replace(staged, session=staged.fetched_at.astimezone(INDIA).date())
 
 
 def absent(archive: str, path: str) -> RefreshResult:
-    """Return that the archive has no such list."""
-    return RefreshResult("absent", 0, f"{archive} has no {path}: what the lake knows stays")
+    """Return the result for a list that the archive does not have."""
+    return RefreshResult("absent", 0, f"{archive} has no {path}: the lake is unchanged")

@@ -1,4 +1,4 @@
-"""Instruments named anew where a symbol change was learned of late."""
+"""Rename instruments in the lake after a late symbol change."""
 
 from __future__ import annotations
 
@@ -11,41 +11,39 @@ from champion.market.identity.symbol_history import SymbolHistory
 from champion.pipeline.ingest.datasets import PUBLICATIONS, dataset_spec
 from champion.pipeline.ingest.fetch import FetchedFile, staged
 from champion.pipeline.ingest.ingest import IngestResult, ingest
-from champion.pipeline.ingest.symbol_changes import NO_NAMES, lineage, names_by_session
+from champion.pipeline.ingest.symbol_changes import NO_NAMES, names_by_session, symbol_history
 from champion.settings import Settings
 from champion.sources.publications import Publication
 
 
 def rename_instruments(settings: Settings, progress: Progress = silent) -> IngestResult:
-    """Make those sessions anew, from their staged files, whose symbols the lineage now names otherwise.
+    """Ingest the sessions again, from their staged files, whose instruments have outdated names.
 
-    A symbol change, whether the exchange's list or the bars of other sessions tell it, changes names in the sessions
-    after it, and in those alone. With nothing learned this reads symbols and manifests and writes nothing.
+    A symbol change, from the exchange's list or from the bars of other sessions, renames instruments in later sessions
+    only. If no name is outdated, this reads symbols and manifests and writes nothing.
 
-    Returns the account of the sessions made anew.
+    Returns the counts of the sessions that were ingested again.
     """
-    return ingest(Lake(settings.lake), outdated_names(settings), progress)
+    return ingest(Lake(settings.lake), outdated_files(settings), progress)
 
 
-def outdated_names(settings: Settings) -> list[FetchedFile]:
-    """Return the staged files whose instruments bear other names in the lake than the lineage gives them."""
-    found: list[FetchedFile] = []
+def outdated_files(settings: Settings) -> list[FetchedFile]:
+    """Return the staged files of the sessions with outdated instrument names."""
     lake = Lake(settings.lake)
-    for publication, session in _outdated(lake, lineage(lake)):
-        found += staged(settings, session, session, (publication,))
-    return found
+    outdated = _outdated(lake, symbol_history(lake))
+    return [file for publication, session in outdated for file in staged(settings, session, session, (publication,))]
 
 
-def outdated(lake: Lake, known: SymbolHistory) -> list[date]:
-    """Return the sessions in whose partitions instruments have other names than the lineage gives them."""
-    return sorted({session for _, session in _outdated(lake, known)})
+def outdated_sessions(lake: Lake, history: SymbolHistory) -> list[date]:
+    """Return the sessions in whose partitions instruments have other names than in the symbol history."""
+    return sorted({session for _, session in _outdated(lake, history)})
 
 
-def _outdated(lake: Lake, known: SymbolHistory) -> Iterator[tuple[Publication, date]]:
+def _outdated(lake: Lake, history: SymbolHistory) -> Iterator[tuple[Publication, date]]:
     for publication in PUBLICATIONS:
-        fills = dataset_spec(publication)
-        names = names_by_session(lake, fills, known)
-        for session in lake.sessions(fills.normalized):
-            manifest = lake.manifest(fills.normalized, session)
+        spec = dataset_spec(publication)
+        names = names_by_session(lake, spec, history)
+        for session in lake.sessions(spec.normalized):
+            manifest = lake.manifest(spec.normalized, session)
             if manifest and manifest.current.inputs.get("names") != names.get(session, NO_NAMES):
                 yield publication, session

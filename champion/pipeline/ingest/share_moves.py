@@ -1,12 +1,12 @@
-"""Moves of shares: how far each share's close moved from the one before, across splits, bonuses and new listings.
+"""Share moves: the change of each share's close from the previous close, adjusted for splits and bonuses.
 
-The input is contract `normalized_equity_ohlc`. Three kinds of bars say nothing about the market and are left out:
+The input is contract `normalized_equity_ohlc`. Three kinds of bars are left out:
 
-1. A rights entitlement trades for a week beside the share, in the share's series. Its symbol ends in `-RE` and a
-   number, and the security type in its ISIN is 20, that of a share 01 (ISIN of NSDL, characters 8 and 9).
-2. On its first session a share has no close before; the exchange gives the issue price instead. The lake's own first
-   session is no listing.
-3. A bar whose close before is unknown or 0.
+1. Rights entitlements, which trade for a week in the share's series. Their symbol ends in `-RE` and a number, and the
+   security type in their ISIN is 20; that of a share is 01 (ISIN of NSDL, characters 8 and 9).
+2. The first session of a share, for which the exchange gives the issue price as previous close. The lake's first
+   session is not a listing.
+3. Bars whose previous close is unknown or 0.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ENTITLEMENT = "20"
 
 
 def is_share(symbol: pl.Expr, isin: pl.Expr) -> pl.Expr:
-    """Return whether a bar in an equity series is of a share or a fund unit, and not of a rights entitlement.
+    """Return whether a bar in an equity series is of a share or fund unit, not of a rights entitlement.
 
     >>> bars = pl.DataFrame({"s": ["GRASIM", "GRASIM-RE", "PATINT-RE2"], "i": ["INE047A01021", "INE047A20013", None]})
     >>> bars.select(is_share(pl.col("s"), pl.col("i"))).to_series().to_list()
@@ -36,11 +36,11 @@ def is_share(symbol: pl.Expr, isin: pl.Expr) -> pl.Expr:
 
 
 def moves(lake: Lake, start: date | None = None, end: date | None = None) -> pl.DataFrame:
-    """Return one row a session and share that moved or stood still, sorted by both; empty where there are no bars.
+    """Return one row per session and share, sorted by both; empty if there are no bars.
 
     Columns: trade_date, instrument_id, symbol, isin, series, prev_close and close (rupees, in the scale of the last
     session of the range), volume, turnover (rupees), adjustment_factor, adjustment_date, volume_factor, and change,
-    close / prev_close - 1, a decimal. Funds traded in an equity series are among them.
+    close / prev_close - 1, a decimal. Funds in an equity series are included.
     """
     bars = adjusted_bars(lake, start, end, columns=_COLUMNS)
     share = is_share(pl.col("symbol"), pl.col("isin"))
@@ -51,7 +51,7 @@ def moves(lake: Lake, start: date | None = None, end: date | None = None) -> pl.
 
 
 def share_moves(start: date | str | None = None, end: date | str | None = None) -> pl.DataFrame:
-    """Return the moves of shares in this workspace, as `share_moves("2024-01-01", "2024-01-31")`; dates included.
+    """Return the share moves of this workspace, as `share_moves("2024-01-01", "2024-01-31")`; dates included.
 
     For breadth and movers: adjusted for splits and bonuses, without rights entitlements and first sessions. See
     `champion.pipeline.ingest.share_moves.moves` for the columns.
@@ -63,7 +63,7 @@ def share_moves(start: date | str | None = None, end: date | str | None = None) 
 
 
 def _listings(lake: Lake, bars: pl.DataFrame) -> pl.DataFrame:
-    """Return instrument_id and trade_date of the bars that are an instrument's first in the lake, after the lake's."""
+    """Return instrument_id and trade_date of the bars that are an instrument's first, after the lake's first session."""
     first = bars.group_by("instrument_id").agg(pl.col("trade_date").min())
     sessions = lake.sessions(BARS)
     candidates = first.filter(pl.col("trade_date") > sessions[0]) if sessions else first

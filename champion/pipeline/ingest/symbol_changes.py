@@ -1,8 +1,7 @@
-"""The exchange's list of symbol changes to the lake, and the lineage of instruments that it and the bars make.
+"""Load the exchange's list of symbol changes, and derive the symbol history from it and the bars.
 
-Other lists can explain why a symbol returns after a long gap with another ISIN and another price: the list of shares,
-where it names a date of listing before the gap, and a corporate action in the gap that changes the face value or the
-capital.
+A symbol may return after a long gap with another ISIN and another price. It is the same security if the list of shares
+gives a listing date before the gap, or if a corporate action in the gap changes the face value or the capital.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from champion.market.identity.succession import Contradiction, Explains, Run
 from champion.market.identity.symbol_history import SymbolHistory, digest, listings, securities
 from champion.market.symbol_master import SYMBOLS
 from champion.pipeline.ingest.datasets import DatasetSpec
-from champion.pipeline.ingest.fetch import patience
+from champion.pipeline.ingest.fetch import retry_policy
 from champion.pipeline.ingest.reference_lists import RefreshResult, absent, commit
 from champion.settings import Settings
 from champion.sources import actions as lists
@@ -30,7 +29,7 @@ CHANGES, RAW = "normalized_symbol_changes", "raw_equity_ohlc"
 NO_NAMES = digest({})
 PATH = "content/equities/symbolchange.csv"
 SOURCE = "nse_symbol_changes"
-BORNE = {
+_SYMBOL_ROWS = {
     "symbol": pl.col("TckrSymb"),
     "series": pl.col("SctySrs"),
     "isin": pl.col("ISIN"),
@@ -43,48 +42,48 @@ _RECAST = ("split", "consolidation", "capital_reduction", "scheme", "demerger", 
 
 
 def refresh(settings: Settings) -> RefreshResult:
-    """Bring the archive's list of symbol changes into staging and lake; the same list again changes nothing.
+    """Fetch the archive's list of symbol changes into staging and lake; an unchanged list changes nothing.
 
     Raises:
-        ArchiveError: the archive did not answer, or the list is not what it should be; the lake is as it was.
+        ArchiveError: the archive did not answer, or the list is malformed; the lake is unchanged.
     """
-    with Archive(settings.archive, settings.staging, patience=patience(settings)) as archive:
+    with Archive(settings.archive, settings.staging, patience=retry_policy(settings)) as archive:
         staged = archive.fetch_list(PATH)
     if staged is None:
         return absent(settings.archive, PATH)
     return commit(Lake(settings.lake), CHANGES, staged, PATH, {"list": staged.sha256}, _read)
 
 
-def lineage(lake: Lake, arriving: pl.DataFrame | None = None) -> SymbolHistory:
-    """Return the lineage of the latest list and of the raw rows of company shares; where they disagree, of the rows.
+def symbol_history(lake: Lake, new_rows: pl.DataFrame | None = None) -> SymbolHistory:
+    """Return the symbol history from the latest list and the raw rows of company shares; rows outweigh the list.
 
-    `arriving` are rows on their way into the lake: the columns of `BORNE`.
+    `new_rows` are rows that are about to be ingested: symbol, series, isin, session, prev_close and close.
     """
-    return reviewed(lake, arriving)[0]
+    return review_history(lake, new_rows)[0]
 
 
-def reviewed(lake: Lake, arriving: pl.DataFrame | None = None) -> tuple[SymbolHistory, tuple[Contradiction, ...]]:
-    """Return the lineage, and all evidence that it does not follow: wrong rows of the list, mistyped ISINs."""
+def review_history(lake: Lake, new_rows: pl.DataFrame | None = None) -> tuple[SymbolHistory, tuple[Contradiction, ...]]:
+    """Return the symbol history, and the evidence against it: wrong rows of the list, mistyped ISINs."""
     lists_read = lake.sessions(CHANGES)
     listed = SymbolHistory() if not lists_read else SymbolHistory.of(lake.scan(CHANGES, lists_read[-1]).collect())
-    raw = lake.scan(RAW).select(**BORNE)
-    rows = raw if arriving is None else pl.concat([raw, arriving.lazy().select(list(BORNE))])
+    raw = lake.scan(RAW).select(**_SYMBOL_ROWS)
+    rows = raw if new_rows is None else pl.concat([raw, new_rows.lazy().select(list(_SYMBOL_ROWS))])
     shares = rows.filter(pl.col("series").is_in(EQUITY_SERIES))
     return listed.reviewed(securities(listings(shares), _explains(lake)))
 
 
 def _explains(lake: Lake) -> Explains:
-    """Return whether a list in the lake says that a symbol which returns is the same security."""
+    """Return a function that tells from the lists whether a symbol that returns is the same security."""
     listed_on: dict[str, date] = {}
     if days := lake.sessions(SYMBOLS):
         shares = lake.scan(SYMBOLS, days[-1]).select("symbol", "isin", "listed_on").drop_nulls().collect()
         listed_on = {f"{symbol} {isin}": day for symbol, isin, day in shares.iter_rows()}
     recast: dict[str, set[date]] = {}
     if lake.sessions(ACTIONS):
-        some = lake.scan(ACTIONS).filter(pl.col("kind").is_in(_RECAST))
-        for names in some.select("symbol", "listed_symbol", "ex_date").unique().collect().iter_rows():
-            for symbol in names[:2]:
-                recast.setdefault(symbol, set()).add(names[2])
+        actions = lake.scan(ACTIONS).filter(pl.col("kind").is_in(_RECAST))
+        for *symbols, ex_date in actions.select("symbol", "listed_symbol", "ex_date").unique().collect().iter_rows():
+            for symbol in symbols:
+                recast.setdefault(symbol, set()).add(ex_date)
 
     def explains(before: Run, after: Run) -> bool:
         listed = listed_on.get(f"{after.symbol} {after.isin}", date.max)
@@ -93,17 +92,17 @@ def _explains(lake: Lake) -> Explains:
     return explains
 
 
-def names_by_session(lake: Lake, fills: DatasetSpec, known: SymbolHistory) -> dict[date, str]:
-    """Return the digest of the names that the lineage gives to the raw symbols of each session; see `identity.digest`.
+def names_by_session(lake: Lake, spec: DatasetSpec, history: SymbolHistory) -> dict[date, str]:
+    """Return the digest of the instrument names of each session's symbols; see `symbol_history.digest`.
 
-    Sessions whose symbols were never renamed are left out: theirs is `NO_NAMES`.
+    Sessions whose symbols were never renamed are left out; their digest is `NO_NAMES`.
     """
-    if fills.symbol is None:
+    if spec.symbol is None:
         return {}
-    session = contracts.load(fills.raw).session
-    touched = lake.scan(fills.raw).filter(pl.col(fills.symbol).is_in(known.touched))
-    by_session = touched.group_by(session).agg(fills.symbol).collect()
-    return {day: digest(known.names(borne, day)) for day, borne in by_session.rows()}
+    session = contracts.load(spec.raw).session
+    renamed = lake.scan(spec.raw).filter(pl.col(spec.symbol).is_in(history.touched))
+    by_session = renamed.group_by(session).agg(spec.symbol).collect()
+    return {day: digest(history.names(symbols, day)) for day, symbols in by_session.rows()}
 
 
 def _read(staged: Staged) -> pl.DataFrame:

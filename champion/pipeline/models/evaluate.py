@@ -1,10 +1,12 @@
-"""Challenger against champion, on the sessions both were judged on out of sample; the gate's word is carried out."""
+"""Evaluate a challenger against the champion, on sessions that both scored out of sample, and promote by the gate."""
 
 from __future__ import annotations
 
 import io
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -14,55 +16,80 @@ from champion.settings import Settings
 from champion.tracking import promotion, recovery, registry, runs
 from champion.tracking.promotion import Decision, Rules
 
+if TYPE_CHECKING:
+    from champion.runner import Execution
+
 OUT_OF_SAMPLE = "result/tables/out_of_sample.parquet"
 CANARY = "canary_passed"
 HORIZON, LAG, UNIVERSE, TRAIN_END = "champion.horizon", "champion.lag", "champion.universe", "champion.learnt_to"
-LABEL_END = "champion.knew_to"  # the last session whose prices a label of the training rows has seen
+LABEL_END = "champion.knew_to"  # the last session whose prices a label of the training rows depends on
 _COMPARED = {HORIZON: "horizon", LAG: "lag", UNIVERSE: "universe"}
 _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A version before the gate: `decision` of it against `reigning`, None where there is no champion.
+    """The gate's decision about a version, and what it is based on.
 
-    `evidence` is what goes to the ledger; `sessions` has trade_date and the rank IC of each session as `challenger`
-    and, with a champion, `champion` and `difference`, over the sessions that both scored out of sample.
+    `champion` is the version it was compared with, None without one. `evidence` goes to the promotion ledger.
+    `sessions` has trade_date and the rank IC of each session that both models scored out of sample, as `challenger`
+    and, with a champion, `champion` and `difference`.
     """
 
     version: int
-    reigning: int | None
+    champion: int | None
     decision: Decision
     evidence: dict[str, Any]
     sessions: pl.DataFrame
 
+    @property
+    def values(self) -> dict[str, Any]:
+        """The evaluation without its sessions, as JSON values: a metric that is not finite is a text, as 'nan'."""
+        evidence = {
+            name: {key: value if math.isfinite(value) else str(value) for key, value in part.items()}
+            if isinstance(part, dict)
+            else part
+            for name, part in self.evidence.items()
+        }
+        reasons = list(self.decision.reasons)
+        return {"version": self.version, "against": self.champion, "reasons": reasons, "evidence": evidence}
+
 
 def evaluate(settings: Settings, version: int, against: int | None = promotion.ANYBODY) -> Evaluation:
-    """Return what the gate says of a version, by default against the champion; nothing is written.
+    """Return the gate's decision about a version, by default against the champion; nothing is written.
 
     Raises:
         ModelError: there is no such version, its run holds no out-of-sample scores, or the two share no session.
     """
-    reigning = promotion.in_force(settings) if against == promotion.ANYBODY else against
+    champion = promotion.in_force(settings) if against == promotion.ANYBODY else against
     candidate = registry.find(settings, version)
-    rival = lost = None
-    if reigning is not None and reigning != version:
-        rival, lost = _rival(settings, reigning, must_be_there=against != promotion.ANYBODY)
+    rival: registry.Version | None = None
+    scores: pl.DataFrame | None = None
+    problem = ""
+    if champion is not None and champion != version:
+        try:
+            rival = registry.find(settings, champion)
+            scores = out_of_sample(settings, rival)
+        except ModelError as error:
+            if against != promotion.ANYBODY:
+                raise
+            # The gate refuses, and a person may decide.
+            rival, problem = None, f"no comparison with the champion is possible: {error}"
     horizon = candidate.whole(HORIZON)
-    sessions = _sessions(settings, candidate, rival)
-    ours = _judged(sessions, "challenger", horizon)
-    theirs = None if rival is None else _judged(sessions, "champion", horizon)
-    paired = None if rival is None else _judged(sessions, "difference", horizon)
-    trained = runs.known(settings, candidate.run_id)
-    canary = None if trained is None else trained.metrics.get(CANARY)
+    sessions = _rank_ics(out_of_sample(settings, candidate), scores)
+    ours = _summary(sessions, "challenger", horizon)
+    theirs, paired = (
+        None if rival is None else _summary(sessions, column, horizon) for column in ("champion", "difference")
+    )
+    run = runs.known(settings, candidate.run_id)
+    canary = None if run is None else run.metrics.get(CANARY)
     rules = Rules(settings.gate_margin, settings.gate_level)
-    heard = None if canary is None else canary > 0
-    decision = promotion.gate(ours, theirs, paired=paired, rules=rules, canary=heard)
-    unlike = [lost] if lost else [] if rival is None else _differences(candidate, rival)
-    if reigning == version:
+    decision = promotion.gate(ours, theirs, paired=paired, rules=rules, canary=None if canary is None else canary > 0)
+    incomparable = [problem] if problem else [] if rival is None else _differences(candidate, rival)
+    if champion == version:
         decision = Decision(promote=False, reasons=("it is champion already",))
-    elif unlike:
-        decision = Decision(promote=False, reasons=(*unlike, *(() if decision.promote else decision.reasons)))
+    elif incomparable:
+        decision = Decision(promote=False, reasons=(*incomparable, *(() if decision.promote else decision.reasons)))
     evidence = {
         "challenger": ours,
         "champion": theirs,
@@ -72,7 +99,7 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
         "level": rules.level,
         "canary": canary,
     }
-    return Evaluation(version, reigning, decision, evidence, sessions)
+    return Evaluation(version, champion, decision, evidence, sessions)
 
 
 def evaluate_and_promote(
@@ -83,33 +110,94 @@ def evaluate_and_promote(
     force: bool = False,
     strict: bool = False,
     report: str | None = None,
+    evaluation: Evaluation | None = None,
 ) -> dict[str, Any]:
-    """Let the gate judge a version and promote it if it may; the decision is in the ledger either way.
+    """Evaluate a version and promote it if the gate agrees; the ledger records the decision either way.
 
-    Returns version, promoted, reasons, and the metrics it was judged by. With `strict`, a refusal is an error. `report`
-    is the run of the decision report, and stays in the ledger with the evidence. Where another process promotes in the
-    meantime, the version is judged again, against the new champion.
+    `evaluation` is used if it was made against the champion in force. If another process promotes in the meantime, the
+    version is evaluated against the new champion. `report` is the run of the promotion notebook, kept in the ledger
+    with the evidence. With `strict`, a refusal is an error.
+
+    Returns version, promoted, reasons, and the challenger's metrics.
 
     Raises:
-        PromotionRefused: the gate said no and `strict` was asked.
+        PromotionRefused: the gate refuses, and `strict` is set.
         UsageError: `force` without a reason.
         ModelError: there is no such version, or its run holds no out-of-sample scores.
     """
     promotion.repair(settings)
+    if evaluation is not None and evaluation.champion != promotion.in_force(settings):
+        evaluation = None
     for _ in range(_TRIES):
-        weighed = evaluate(settings, version)
-        known = {"version": version, "reasons": list(weighed.decision.reasons), **weighed.evidence["challenger"]}
-        if weighed.reigning == version:
+        evaluation = evaluation or evaluate(settings, version)
+        known = {
+            "version": version,
+            "reasons": list(evaluation.decision.reasons),
+            **evaluation.evidence["challenger"],
+        }
+        if evaluation.champion == version:
             recovery.realign(settings)  # the alias may have been moved by hand
             return {**known, "promoted": False}
         try:
-            return {**known, "promoted": _decide(settings, weighed, reason, force=force, strict=strict, report=report)}
+            promotion.promote(
+                settings,
+                version,
+                evaluation.decision,
+                reason=reason if force else reason or "; ".join(evaluation.decision.reasons),
+                evidence={**evaluation.evidence, "report": report},
+                force=force,
+                against=evaluation.champion,
+            )
         except DecisionOutdated:
-            continue
-    raise ModelError(f"version {version} could not be judged: the champion changed {_TRIES} times meanwhile; try again")
+            evaluation = None
+        except PromotionRefused:
+            if strict:
+                raise
+            return {**known, "promoted": False}
+        else:
+            return {**known, "promoted": True}
+    raise ModelError(f"version {version} was not evaluated: the champion changed {_TRIES} times meanwhile; try again")
 
 
-def judged(settings: Settings, version: int) -> bool:
+def promote_with_report(
+    settings: Settings,
+    version: int,
+    run_report: Callable[[Mapping[str, str]], Execution],
+    *,
+    reason: str = "",
+    force: bool = False,
+    strict: bool = False,
+) -> tuple[dict[str, Any], str]:
+    """Run the promotion notebook, which evaluates the version, and carry out the decision that it published.
+
+    `run_report` runs the notebook; it gets the digests of what the notebook reads, by name.
+
+    Returns what `evaluate_and_promote` returns, and the id of the notebook's run.
+
+    Raises:
+        NotebookError: the notebook failed. For the others see `evaluate_and_promote`.
+    """
+    report = run_report({
+        "model": f"{registry.MODEL}/{version}",
+        "champion": f"{registry.MODEL}/{promotion.in_force(settings)}",
+        "gate": f"margin {settings.gate_margin}, level {settings.gate_level}",
+    })  # fmt: skip
+    evaluation, values = None, report.values
+    if {"against", "reasons", "evidence"} <= values.keys() and values.get("version") == version:
+        decision = Decision(promote=report.metrics.get("promote") == 1, reasons=tuple(values["reasons"]))
+        evidence = {
+            name: {key: float(value) for key, value in part.items()} if isinstance(part, dict) else part
+            for name, part in values["evidence"].items()
+        }
+        # The report keeps the sessions as a table.
+        evaluation = Evaluation(version, values["against"], decision, evidence, pl.DataFrame())
+    decided = evaluate_and_promote(
+        settings, version, reason=reason, force=force, strict=strict, report=report.run_id, evaluation=evaluation
+    )
+    return decided, report.run_id
+
+
+def has_decision(settings: Settings, version: int) -> bool:
     """Tell whether the ledger holds a decision about a version."""
     return any(entry.version == version for entry in promotion.history(settings))
 
@@ -127,43 +215,8 @@ def out_of_sample(settings: Settings, version: registry.Version) -> pl.DataFrame
     return pl.read_parquet(io.BytesIO(content))
 
 
-def _decide(
-    settings: Settings, weighed: Evaluation, reason: str, *, force: bool, strict: bool, report: str | None
-) -> bool:
-    why = reason or "; ".join(weighed.decision.reasons)
-    try:
-        promotion.promote(
-            settings,
-            weighed.version,
-            weighed.decision,
-            reason=reason if force else why,
-            evidence={**weighed.evidence, "report": report},
-            force=force,
-            against=weighed.reigning,
-        )
-    except PromotionRefused:
-        if strict:
-            raise
-    return weighed.decision.promote or force
-
-
-def _rival(settings: Settings, reigning: int, *, must_be_there: bool) -> tuple[registry.Version | None, str | None]:
-    """Return the champion to compare with, or why nothing can be: it was deleted, or its scores are lost.
-
-    Then the gate refuses and a person may decide, unless the comparison itself was asked for.
-    """
-    try:
-        found = registry.find(settings, reigning)
-        out_of_sample(settings, found)
-    except ModelError as error:
-        if must_be_there:
-            raise
-        return None, f"the champion cannot be compared with: {error}"
-    return found, None
-
-
 def _differences(challenger: registry.Version, champion: registry.Version) -> list[str]:
-    """Return why two versions cannot be compared: they foresee other horizons, or speak of other universes."""
+    """Return why two versions cannot be compared: they predict other horizons, or other universes."""
     return [
         f"its {name} is {challenger.tags.get(tag)}, the champion's {champion.tags.get(tag)}: not comparable"
         for tag, name in _COMPARED.items()
@@ -171,20 +224,20 @@ def _differences(challenger: registry.Version, champion: registry.Version) -> li
     ]
 
 
-def _sessions(settings: Settings, challenger: registry.Version, champion: registry.Version | None) -> pl.DataFrame:
-    """Return each session's rank IC of both models, of the sessions that both scored out of sample."""
-    ours = metrics.rank_ic(out_of_sample(settings, challenger)).rename({"ic": "challenger"})
+def _rank_ics(challenger: pl.DataFrame, champion: pl.DataFrame | None) -> pl.DataFrame:
+    """Return each session's rank IC of both models, over the sessions that both scored out of sample."""
+    ours = metrics.rank_ic(challenger).rename({"ic": "challenger"})
     if champion is None:
         return ours
-    theirs = metrics.rank_ic(out_of_sample(settings, champion)).rename({"ic": "champion"})
+    theirs = metrics.rank_ic(champion).rename({"ic": "champion"})
     both = ours.join(theirs, on="trade_date").sort("trade_date")
     if both.is_empty():
         raise ModelError("challenger and champion share no out-of-sample session: train on overlapping ranges")
     return both.with_columns(difference=pl.col("challenger") - pl.col("champion"))
 
 
-def _judged(sessions: pl.DataFrame, whose: str, horizon: int) -> dict[str, float]:
-    summary = metrics.summarise_ic(sessions.select(ic=whose), horizon)
+def _summary(sessions: pl.DataFrame, column: str, horizon: int) -> dict[str, float]:
+    summary = metrics.summarise_ic(sessions.select(ic=column), horizon)
     return {
         promotion.RANK_IC: summary["mean"],
         promotion.T_STAT: summary["t"],

@@ -1,4 +1,4 @@
-"""Bars and features to what a model learns from and scores: inputs, labels, and the universe known at the time."""
+"""Training and scoring frames: model inputs and labels of the instruments in the universe at the time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BAR_COLUMNS = ("instrument_id", "symbol", "trade_date", "series", "high", "low"
 _KEY = ["instrument_id", "trade_date"]
 FEATURE_SET = "v1"
 LAG = 1
-"""Sessions from the close that is known to the close at which somebody can trade on it."""
+"""Sessions from the close that a score is computed from to the close at which it can be traded."""
 
 
 def training_frame(
@@ -42,81 +42,76 @@ def training_frame(
 ) -> pl.DataFrame:
     """Return one row per instrument and session in the universe: key, inputs, forward_return and its dates.
 
-    The return is earned from the close `lag` sessions later, `horizon` sessions long, as `forward_return` counts it.
-    Labels near `end` are null: what follows is not known. So are labels that reach across a gap which prices
-    are not adjusted for (see `action_questions.unadjusted_gaps`); `across_gap` tells which.
+    The return runs from the close `lag` sessions later over `horizon` sessions, as in `forward_return`. Labels near
+    `end` are null because later prices are not known. Labels across a price gap that is not adjusted for are null too,
+    and marked in `across_gap` (see `corporate_actions.unadjusted_gaps`).
 
     Raises:
-        LakeError: features are missing, or older than the bars, the corporate actions or the rules they come of.
-        QualityGateError: `limits` are given, and a session failed a quality gate by them.
+        LakeError: features are missing, or older than the bars, corporate actions or rules that they depend on.
+        QualityGateError: `limits` are given, and a session fails a quality gate by them.
     """
     if limits is not None:
         require_passed(lake, start, end, limits)
     check_current(lake, start, end, feature_set)
-    bars = _bars(lake, start, end)
-    chosen = _features(lake, bars, start, end, feature_set).join(_members(lake, bars, universe), on=_KEY, how="semi")
-    made = _inputs(bars, chosen, feature_set)
+    bars, rows = _bars_and_features(lake, start, end, universe, feature_set)
     labels = forward_return(bars, horizon, lag, unadjusted_gaps(lake, start, end))
-    return made.join(labels, on=_KEY, how="left").filter(pl.col("trade_date") >= start)
+    inputs_and_labels = _inputs(bars, rows, feature_set).join(labels, on=_KEY, how="left")
+    return inputs_and_labels.filter(pl.col("trade_date") >= start)
 
 
 def scoring_frame(lake: Lake, session: date, *, universe: Universe, feature_set: str = FEATURE_SET) -> pl.DataFrame:
-    """Return the inputs of one session's universe, made as in training.
+    """Return the inputs of one session's universe, computed as in training.
 
     Raises:
-        LakeError: the session has no features, or they are older than what they come of.
+        LakeError: the session has no current features, or no instrument is in the universe.
     """
     if session not in set(lake.sessions(features.find(feature_set).contract, session, session)):
         raise LakeError(f"no features for session {session}: run `champion daily {session}` first")
     check_current(lake, session, session, feature_set)
-    bars = _bars(lake, session, session)
-    chosen = _features(lake, bars, session, session, feature_set).join(
-        _members(lake, bars, universe), on=_KEY, how="semi"
-    )
-    if chosen.is_empty():
+    bars, rows = _bars_and_features(lake, session, session, universe, feature_set)
+    if rows.is_empty():
         raise LakeError(f"session {session}: no instrument is in the universe {universe.text}")
-    return _inputs(bars, chosen, feature_set)
+    return _inputs(bars, rows, feature_set)
 
 
 def recompute_inputs(
     lake: Lake, sessions: Sequence[date], *, universe: Universe, feature_set: str = FEATURE_SET
 ) -> pl.DataFrame:
-    """Return the inputs of some sessions, each made from nothing but the bars up to it: features too are computed anew.
+    """Return the inputs of some sessions, each recomputed with its features from the bars up to it alone.
 
-    What is stored may have been made in one go over all of history; here nothing later exists. See `canaries.ahead`.
+    Stored features may have been computed in one pass over all bars; here no later bar exists. See
+    `leakage_checks.lookahead_check`.
     """
-    found, columns = [], list(dict.fromkeys([*_BAR_COLUMNS, *features.required(feature_set)]))
+    parts, columns = [], list(dict.fromkeys([*_BAR_COLUMNS, *features.required(feature_set)]))
     for session in sessions:
         bars = adjusted_bars(lake, end=session, columns=columns)
-        made = features.build(bars, feature_set).filter(pl.col("trade_date") == session)
-        chosen = made.join(_members(lake, bars, universe), on=_KEY, how="semi")
-        found.append(_inputs(bars, chosen, feature_set))
-    return pl.concat(found)
+        built = features.build(bars, feature_set).filter(pl.col("trade_date") == session)
+        rows = built.join(_members(lake, bars, universe), on=_KEY, how="semi")
+        parts.append(_inputs(bars, rows, feature_set))
+    return pl.concat(parts)
 
 
 def values(lake: Lake, start: date, end: date, *, universe: Universe, feature_set: str = FEATURE_SET) -> pl.DataFrame:
-    """Return what the inputs rank, before ranking: key and inputs of a range of sessions, to see how markets change."""
-    bars = _bars(lake, start, end)
-    chosen = _features(lake, bars, start, end, feature_set).join(_members(lake, bars, universe), on=_KEY, how="semi")
+    """Return key and inputs of a range of sessions before they are ranked, to measure drift."""
+    bars, rows = _bars_and_features(lake, start, end, universe, feature_set)
     columns = model_columns(feature_set)
-    made = scale_free(bars, chosen, columns.ranked, columns.derived)
-    return made.filter(pl.col("trade_date") >= start)
+    return scale_free(bars, rows, columns.ranked, columns.derived).filter(pl.col("trade_date") >= start)
 
 
 def inputs(feature_set: str = FEATURE_SET) -> list[str]:
-    """Return the names of the inputs that a model of a feature set takes, in order.
+    """Return the names of a model's inputs for a feature set, in order.
 
     Raises:
-        UsageError: an own feature of the set is in rupees: see `model_columns`.
+        UsageError: a custom feature of the set is in rupees: see `model_columns`.
     """
     return model_columns(feature_set).names
 
 
 def check_current(lake: Lake, start: date | None, end: date | None, feature_set: str = FEATURE_SET) -> None:
-    """Do nothing where every session from `start` to `end` has the features that its bars and actions make.
+    """Require that the features of all sessions from `start` to `end` are up to date with bars and actions.
 
     Raises:
-        LakeError: naming the sessions and the command that mends them.
+        LakeError: some are not; it names the sessions and the command that builds them.
     """
     stale = [s for s in stale_sessions(lake, end or date.max, feature_set) if start is None or s >= start]
     other = f" --feature-set {feature_set}"
@@ -127,31 +122,29 @@ def check_current(lake: Lake, start: date | None, end: date | None, feature_set:
         )
 
 
+def _bars_and_features(
+    lake: Lake, start: date, end: date, universe: Universe, feature_set: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return adjusted bars with their lookback, and the universe's features in the scale of these bars.
+
+    Stored features of a session are in the scale of that session.
+    """
+    # Instruments that skip sessions need more of the calendar.
+    before = lake.sessions("normalized_equity_ohlc", end=start)[-2 * max(LOOKBACK, TURNOVER_WINDOW) - 1 :]
+    bars = adjusted_bars(lake, before[0] if before else start, end, columns=_BAR_COLUMNS)
+    contract = contracts.load(features.find(feature_set).contract)
+    units = {field.name: field.unit for field in contract.fields}
+    rescaled = adjustment.rescale(lake.scan(contract.name, start, end).collect(), bars, units)
+    return bars, rescaled.join(_members(lake, bars, universe), on=_KEY, how="semi")
+
+
 def _members(lake: Lake, bars: pl.DataFrame, universe: Universe) -> pl.DataFrame:
-    """Return who is in the universe, by prices as they were traded and by the lake's first bar of each instrument."""
+    """Return the universe's instruments by session, from prices as traded and each instrument's first bar."""
     first = None
     if universe.min_age > 0:
         scanned = lake.scan("normalized_equity_ohlc").select("instrument_id", "trade_date")
         first = scanned.group_by("instrument_id").agg(first_bar=pl.col("trade_date").min()).collect()
     return members(bars.with_columns(pl.col("close") * pl.col("adjustment_factor")), universe, first)
-
-
-def _bars(lake: Lake, start: date, end: date) -> pl.DataFrame:
-    """Return adjusted bars from as many sessions before `start` as inputs and universe look back."""
-    before = lake.sessions("normalized_equity_ohlc", end=start)[-_lookback() - 1 :]
-    first = before[0] if before else start
-    return adjusted_bars(lake, first, end, columns=_BAR_COLUMNS)
-
-
-def _lookback() -> int:
-    return 2 * max(LOOKBACK, TURNOVER_WINDOW)  # instruments that skip sessions need more of the calendar
-
-
-def _features(lake: Lake, bars: pl.DataFrame, start: date, end: date, feature_set: str) -> pl.DataFrame:
-    """Return the features in the scale of the bars: each session's were made in its own."""
-    contract = contracts.load(features.find(feature_set).contract)
-    units = {field.name: field.unit for field in contract.fields}
-    return adjustment.rescale(lake.scan(contract.name, start, end).collect(), bars, units)
 
 
 def _inputs(bars: pl.DataFrame, rows: pl.DataFrame, feature_set: str) -> pl.DataFrame:

@@ -1,8 +1,8 @@
-"""Which columns a model of a feature set is trained on: free of the scale of prices, whatever the set mixes.
+"""Choose the columns that a model of a feature set is trained on, free of the scale of prices.
 
-1. Champion's v1 features in rupees and shares become what the champion is trained on: `champion.modeling.model_inputs`.
-2. Other features are ranked within the session as they are. An own feature that is a level in rupees is refused; one in
-   shares is ranked, and named.
+1. Champion's v1 features in rupees and shares become the inputs of `champion.modeling.model_inputs`.
+2. Other features are ranked within the session. A custom feature in rupees is refused; one in shares is ranked, with a
+   note.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from champion.modeling.model_inputs import MODEL_INPUTS, needs
 
 @dataclass(frozen=True, slots=True)
 class ModelColumns:
-    """`derived` are inputs made from v1 features and bars, `ranked` are features as they are; in this order.
+    """The inputs of a model: `derived` from v1 features and bars, then `ranked` features.
 
-    `notes` say in words what was made of levels.
+    `notes` are sentences about how features in rupees or shares are used.
     """
 
     derived: tuple[str, ...]
@@ -36,15 +36,12 @@ def model_columns(feature_set: str | FeatureSet) -> ModelColumns:
     """Return the columns that a model of the set is trained on.
 
     Raises:
-        UsageError: the set is not known, an own feature is in rupees, or it has the name of an input made from v1.
+        UsageError: the set is not known, a custom feature is in rupees, or has the name of an input derived from v1.
 
     >>> model_columns("v1").names[:2], model_columns("alpha158").derived
     (['close_to_sma_5', 'close_to_sma_10'], ())
     """
-    return _columns(features.find(feature_set))
-
-
-def _columns(chosen: FeatureSet) -> ModelColumns:
+    chosen = features.find(feature_set)
     shipped = {id(each): each.name for each in V1.features}
     of_v1 = [each.name for each in chosen.features if id(each) in shipped]
     other = tuple(each.name for each in chosen.features if id(each) not in shipped)
@@ -72,7 +69,7 @@ _known: dict[int, tuple[FeatureSet, dict[str, str]]] = {}
 
 
 def _levels(chosen: FeatureSet) -> dict[str, str]:
-    """Return the levels among the set's own features; computed once a process for a set."""
+    """Return the units of the set's custom features that depend on the price level; computed once per set."""
     if id(chosen) not in _known:
         _known[id(chosen)] = (chosen, features.levels(chosen))
     return _known[id(chosen)][1]

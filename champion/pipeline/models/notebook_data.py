@@ -1,7 +1,4 @@
-"""What Champion's own notebooks read and write for given parameters: the same whoever runs them, a flow or a command.
-
-A run is not repeated while these stay as they were.
-"""
+"""Digests of the data that Champion's notebooks read and write; a run is not repeated while they stay the same."""
 
 from __future__ import annotations
 
@@ -23,25 +20,25 @@ from champion.tracking import registry
 
 @dataclass(frozen=True, slots=True)
 class NotebookData:
-    """Digests of what a notebook reads, by name, and the datasets it writes, between two sessions (none: all)."""
+    """Digests of a notebook's inputs by name, and the datasets it writes between two sessions (None: all)."""
 
     inputs: Mapping[str, str]
     writes: tuple[str, ...] = ()
     span: tuple[date, date] | None = None
 
     def written(self, lake: Lake) -> dict[str, str]:
-        """Return the digests of what it writes, as the lake holds it now."""
+        """Return the current digests of the datasets it writes."""
         start, end = self.span or (None, None)
         return {dataset: lake.digest(dataset, start, end) for dataset in self.writes}
 
 
 def of_notebook(settings: Settings, name: str, parameters: Mapping[str, Any]) -> NotebookData | None:
-    """Return what the notebook of this name reads and writes, None where that is not known without running it.
+    """Return what a notebook reads and writes, None if only a run can tell.
 
-    `parameters` are those given and the defaults of the rest.
+    `parameters` include defaults.
 
     Raises:
-        UsageError: a parameter names a feature set that does not exist.
+        UsageError: a parameter names an unknown feature set.
         ModelError: the notebook needs a model that is not registered.
     """
     lake = Lake(settings.lake)
@@ -67,7 +64,7 @@ def of_features(lake: Lake, feature_set: str, start: date, end: date) -> Noteboo
 
 
 def of_scoring(settings: Settings, champion: registry.Version, session: date) -> NotebookData:
-    """Return what the scoring notebook reads and writes while this version is champion."""
+    """Return what the scoring notebook reads and writes with this champion."""
     inputs = {
         "model": f"{registry.MODEL}/{champion.number}",
         **register.digests(Lake(settings.lake), session, champion.feature_version),

@@ -1,4 +1,4 @@
-"""What came of the scores: predictions joined with the returns that followed."""
+"""Outcomes: scores joined with the forward returns that followed."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _KEY = ["instrument_id", "trade_date"]
 
 @dataclass(frozen=True, slots=True)
 class LiveSkill:
-    """Scores held against what came, of the versions that are still known.
+    """The rank IC of live scores, for the versions that are still registered.
 
-    `ic` has model_version, trade_date and ic, the rank IC of each session whose outcomes are known; `waiting` counts
-    the sessions whose outcomes are not, `remembered` those that a version was taught the outcomes of, which prove
-    nothing and are left out. `left_out` says why the scores of a version are not here at all.
+    `ic` has model_version, trade_date and ic, for each session whose outcomes are known. `waiting` counts the sessions
+    whose outcomes are not known yet, `in_sample` those whose outcomes a version was trained on, which are left out.
+    `left_out` says why all scores of a version are missing.
     """
 
     ic: pl.DataFrame
     waiting: int
-    remembered: int
+    in_sample: int
     left_out: tuple[str, ...] = ()
 
     def summary(self, horizon: int) -> dict[str, float]:
@@ -46,9 +46,10 @@ class LiveSkill:
 
 
 def score_outcomes(lake: Lake, start: date | None = None, end: date | None = None, lag: int = LAG) -> pl.DataFrame:
-    """Return every score with what followed: forward_return (null where it is not known), label_end and exit_date.
+    """Return every score with its forward_return, label_end and exit_date.
 
-    It is not known yet near the end, and never where a gap that prices are not adjusted for lies in between.
+    forward_return is null near the end of the bars, where it is not known yet, and across a price gap that is not
+    adjusted for.
 
     Columns: trade_date, instrument_id, symbol, model_version, horizon, score, rank, and those of `forward_return`.
     """
@@ -67,31 +68,31 @@ def score_outcomes(lake: Lake, start: date | None = None, end: date | None = Non
 
 
 def live_skill(settings: Settings, start: date | None = None, end: date | None = None) -> LiveSkill:
-    """Return the live rank IC of every version's scores between `start` and `end`, by what the lake knows now."""
+    """Return the live rank IC of every version's scores between `start` and `end`, by the bars in the lake."""
     lake = Lake(settings.lake)
     scored = set(lake.scan(PREDICTIONS, start, end).select("model_version").unique().collect().to_series())
     versions = [version for version in registry.versions(settings) if version.number in scored]
     terms, left_out = _terms(versions)
     by_lag = {lag: score_outcomes(lake, start, end, lag) for lag in {lag for lag, _ in terms.values()}}
-    found, waiting, remembered = [], 0, 0
-    for number, (lag, knew_to) in reversed(terms.items()):
-        scores = by_lag[lag].filter(pl.col("model_version") == number)
-        honest = scores.filter(pl.col("trade_date") >= knew_to)
-        remembered += scores["trade_date"].n_unique() - honest["trade_date"].n_unique()
-        ic = metrics.rank_ic(honest)
-        waiting += honest["trade_date"].n_unique() - ic.height
-        found.append(ic.select(pl.lit(number, pl.Int64).alias("model_version"), "trade_date", "ic"))
     schema = {"model_version": pl.Int64, "trade_date": pl.Date, "ic": pl.Float64}
-    return LiveSkill(pl.concat(found) if found else pl.DataFrame(schema=schema), waiting, remembered, left_out)
+    parts, waiting, in_sample = [pl.DataFrame(schema=schema)], 0, 0
+    for number, (lag, label_end) in reversed(terms.items()):
+        scores = by_lag[lag].filter(pl.col("model_version") == number)
+        live = scores.filter(pl.col("trade_date") >= label_end)
+        in_sample += scores["trade_date"].n_unique() - live["trade_date"].n_unique()
+        ic = metrics.rank_ic(live)
+        waiting += live["trade_date"].n_unique() - ic.height
+        parts.append(ic.select(pl.lit(number, pl.Int64).alias("model_version"), "trade_date", "ic"))
+    return LiveSkill(pl.concat(parts), waiting, in_sample, left_out)
 
 
 def _terms(versions: Sequence[registry.Version]) -> tuple[dict[int, tuple[int, date]], tuple[str, ...]]:
-    """Return lag and last known session of each version, by number, and why others have none: a tag is damaged."""
-    found, left_out = {}, []
+    """Return lag and label end of each version, by number, and why others have none: a tag is damaged."""
+    terms, left_out = {}, []
     for version in versions:
         try:
             lag = version.whole(LAG_TAG) if LAG_TAG in version.tags else LAG
-            found[version.number] = lag, version.day(LABEL_END) if LABEL_END in version.tags else date.min
+            terms[version.number] = lag, version.day(LABEL_END) if LABEL_END in version.tags else date.min
         except ModelError as error:
             left_out.append(str(error))
-    return found, tuple(left_out)
+    return terms, tuple(left_out)

@@ -1,4 +1,4 @@
-"""A trained model to the registry, as challenger, with what scoring and the gate will need to know of it."""
+"""Register a trained model as challenger, with the tags and files that scoring and the gate need."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ESTIMATOR = "champion.estimator"  # a hash of the fitted estimator
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a model was asked: which instruments, how far ahead, from which features."""
+    """What a model predicts: for which instruments, how far ahead, from which features."""
 
     universe: Universe
     horizon: int
@@ -54,15 +54,17 @@ def register_challenger(
     data: Mapping[str, str] | None = None,
     measured: Mapping[str, float] | None = None,
 ) -> registry.Version:
-    """Return the new version of the model; `frame` is what it was trained on, whose columns become its signature.
+    """Register a model and return its version.
 
-    `data` are the digests of the datasets it learnt from, by name; `measured` is what the gate will ask for. That and
-    the scores out of sample are in the run before there is a version: killed in between, none is left that cannot be
-    judged. `run_id` is the run that trained it. Without one, as when a person works through the notebook by hand, a
-    run is made for it, so that no version is without origin; but a model that is registered already, from the same
-    data for the same task, is returned as the version it is. Either run counts as a trial.
+    `frame` is the training frame; the columns of its inputs become the model's signature. `data` are the digests of the
+    datasets it was trained on, by name; `measured` are the metrics that the gate reads. Metrics and out-of-sample
+    scores are in the run before the version exists, so a crash leaves no version that cannot be evaluated.
+
+    `run_id` is the run that trained the model. Without one, as when a person runs the notebook by hand, a run is
+    created; a model that is already registered, from the same data for the same task, is returned instead. Both kinds
+    of run count as a trial.
     """
-    learnt = frame.drop_nulls("forward_return")
+    labelled = frame.drop_nulls("forward_return")
     tags = {
         KIND: result.recipe.model,
         DATA: json.dumps(dict(data or {}), sort_keys=True),
@@ -70,15 +72,20 @@ def register_challenger(
         HORIZON: str(task.horizon),
         LAG: str(task.lag),
         UNIVERSE: task.universe.text,
-        TRAIN_END: str(learnt["trade_date"].max()),
-        LABEL_END: str(learnt["label_end"].max()),
+        TRAIN_END: str(labelled["trade_date"].max()),
+        LABEL_END: str(labelled["label_end"].max()),
         ESTIMATOR: joblib.hash(result.estimator),
     }
     if run_id is None:
-        if (same := _registered(settings, tags, task.feature_version)) is not None:
-            return same
+        for version in registry.versions(settings):
+            if version.feature_version == task.feature_version and tags.items() <= version.tags.items():
+                return version
         run_id = _run_by_hand(settings, result, task, tags)
-    _log_evidence(settings, run_id, result, measured or {})
+    runs.log(settings, run_id, metrics=measured or {})
+    with TemporaryDirectory(prefix="champion-") as folder:
+        path = PurePosixPath(OUT_OF_SAMPLE)
+        result.out_of_sample.write_parquet(Path(folder) / path.name)
+        runs.log_files(settings, run_id, Path(folder), str(path.parent))
     runs.log(settings, run_id, tags={trials.TRIAL: trials.COUNTED})
     return registry.register(
         settings,
@@ -90,27 +97,8 @@ def register_challenger(
     )
 
 
-def _log_evidence(settings: Settings, run_id: str, result: TrainingResult, measured: Mapping[str, float]) -> None:
-    runs.log(settings, run_id, metrics=measured)
-    with TemporaryDirectory(prefix="champion-") as folder:
-        path = Path(folder) / PurePosixPath(OUT_OF_SAMPLE).name
-        result.out_of_sample.write_parquet(path)
-        runs.log_files(settings, run_id, Path(folder), str(PurePosixPath(OUT_OF_SAMPLE).parent))
-
-
-def _registered(settings: Settings, tags: Mapping[str, str], feature_version: str) -> registry.Version | None:
-    """Return the version that is this very model, trained on the same data for the same task."""
-    alike = (
-        version
-        for version in registry.versions(settings)
-        if version.feature_version == feature_version
-        and all(version.tags.get(name) == value for name, value in tags.items())
-    )
-    return next(alike, None)
-
-
 def _run_by_hand(settings: Settings, result: TrainingResult, task: Task, tags: Mapping[str, str]) -> str:
-    """Return the run of a training outside of any run, with what the training notebook would say of it."""
+    """Record a run for a training by hand, with the parameters and metrics of the training notebook."""
     parameters = {
         "model": result.recipe.model,
         "model_parameters": result.recipe.parameters,
@@ -126,31 +114,37 @@ def _run_by_hand(settings: Settings, result: TrainingResult, task: Task, tags: M
 
 
 def digests(lake: Lake, end: date, feature_version: str) -> dict[str, str]:
-    """Return the digests, by name, of all that a model learns from up to `end`: bars, features, corporate actions."""
+    """Return the digests, by name, of the data that a model is trained on up to `end`: bars, features, actions."""
     names = ("normalized_equity_ohlc", features.find(feature_version).contract)
     return {**{name: lake.digest(name, end=end) for name in names}, ACTIONS: corporate_actions.digest(lake, end)}
 
 
 def metrics_of(
-    result: TrainingResult, ic: pl.DataFrame, equity: pl.DataFrame, found: LeakageChecks, tried: Trials, *, horizon: int
+    result: TrainingResult,
+    ic: pl.DataFrame,
+    equity: pl.DataFrame,
+    checks: LeakageChecks,
+    earlier: Trials,
+    *,
+    horizon: int,
 ) -> dict[str, float]:
-    """Return everything a training run is judged by, as finite numbers: what is not known is left out.
+    """Return the metrics that a training run is evaluated by; those that are not finite are left out.
 
-    `ic` (trade_date, ic) is the rank IC by session, `equity` what `metrics.long_short_return` made of the scores.
+    `ic` (trade_date, ic) is the rank IC by session, `equity` the result of `metrics.long_short_return`.
     """
     returns = equity["net_return"]
     return finite({
         **result.metrics,
-        **trials.deflated(tried, returns),
-        **trials.overfitting(tried, ic),
+        **trials.deflated(earlier, returns),
+        **trials.overfitting(earlier, ic),
         "sharpe": sharpe_ratio(returns, SESSIONS_PER_YEAR / horizon),
         "max_drawdown": max_drawdown(equity["equity"]),
         "mean_turnover": float(equity["turnover"].mean()) if equity.height else math.nan,  # type: ignore[arg-type]
-        "canary_auc": found.shuffled.auc,
-        CANARY: float(found.passed),
+        "canary_auc": checks.shuffled.auc,
+        CANARY: float(checks.passed),
     })  # fmt: skip
 
 
-def finite(metrics: dict[str, float]) -> dict[str, float]:
-    """Return the metrics that are numbers: MLflow and JSON know no NaN."""
-    return {name: value for name, value in metrics.items() if pl.Series([value]).is_finite().all()}
+def finite(values: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics that are finite numbers: MLflow and JSON have no NaN."""
+    return {name: value for name, value in values.items() if math.isfinite(value)}

@@ -1,4 +1,4 @@
-"""The champion's scores for one session, into the lake."""
+"""Score one session with the champion, into the lake."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PREDICTIONS = "predictions_equity_scores"
 
 @dataclass(frozen=True, slots=True)
 class ScoreResult:
-    """What was scored, and by which version; `scores` keeps contract predictions_equity_scores."""
+    """The scores (contract predictions_equity_scores), their model version, and whether they were written."""
 
     version: registry.Version
     scores: pl.DataFrame
@@ -36,15 +36,15 @@ class ScoreResult:
 
 
 def score_session(settings: Settings, session: date) -> ScoreResult:
-    """Score a session with the champion and commit it to the lake; the same model and features again change nothing.
+    """Score a session with the champion and commit the scores to the lake; a repeated call changes nothing.
 
-    The scores speak of the sessions that follow: who reads them after the close of `session` trades on the next one.
+    The scores are known after the close of `session` and can be traded from the next session on.
 
     Raises:
-        ModelError: there is no champion, or the alias is not where the ledger says; it takes other features than the
-            session has, or it learnt too long ago.
-        LakeError: the session has no features, or they are older than the bars and actions they come of.
-        QualityGateError: the session, or one of the 20 before it, failed a quality gate.
+        ModelError: there is no champion, or alias and ledger differ; the champion takes other features than the
+            session has, or was trained too long ago.
+        LakeError: the session has no features, or they are older than the bars and actions they depend on.
+        QualityGateError: the session, or one of the 20 before it, fails a quality gate.
     """
     from champion.modeling import training  # noqa: PLC0415 - scikit-learn is slow to import
 
@@ -57,39 +57,38 @@ def score_session(settings: Settings, session: date) -> ScoreResult:
     loaded = registry.load(settings, registry.CHAMPION, features=names, feature_version=feature_set)
     check_fresh(lake, loaded.version, session, settings.model_sessions)
     frame = frames.scoring_frame(lake, session, universe=find(loaded.version.text(UNIVERSE)), feature_set=feature_set)
-    scored = training.score(loaded.model, frame, names)
-    scores = _stamped(scored, loaded.version)
+    scores = _with_envelope(training.score(loaded.model, frame, names), loaded.version)
     made_from = {
         "model": f"{registry.MODEL}/{loaded.version.number}",
         "features": lake.digest(features.find(feature_set).contract, session, session),
         "bars": lake.digest("normalized_equity_ohlc", end=session),
         "actions": corporate_actions.digest(lake, session),
     }
-    # What other versions said of the session stays: it is a fact that outcomes will be held against.
+    # Scores of other versions stay: they are compared with the outcomes later.
     others = lake.scan(PREDICTIONS, session, session).filter(pl.col("model_version") != loaded.version.number).collect()
     written = lake.write(PREDICTIONS, session, pl.concat([others, scores]), made_from)
     return ScoreResult(loaded.version, scores, written)
 
 
 def check_fresh(lake: Lake, version: registry.Version, session: date, most: int) -> None:
-    """Do nothing where a version learnt from one of the last `most` sessions before the one it is to score.
+    """Require that a version was trained on one of the last `most` sessions before the one to score.
 
     Raises:
-        ModelError: it learnt from none of them.
+        ModelError: it was not.
     """
-    learnt_to = version.day(TRAIN_END)
-    since = len([one for one in lake.sessions("normalized_equity_ohlc", learnt_to, session) if one > learnt_to])
+    train_end = version.day(TRAIN_END)
+    since = len([one for one in lake.sessions("normalized_equity_ohlc", train_end, session) if one > train_end])
     if since > most:
         raise ModelError(
-            f"version {version.number} learnt from sessions to {learnt_to}, {quantity(since, 'session')} before "
+            f"version {version.number} was trained on sessions to {train_end}, {quantity(since, 'session')} before "
             f"{session}; at most {most} are allowed (CHAMPION_MODEL_SESSIONS): "
-            "run `champion train`, and promote what it makes"
+            "run `champion train`, and promote the new version"
         )
 
 
-def _stamped(scored: pl.DataFrame, version: registry.Version) -> pl.DataFrame:
+def _with_envelope(scores: pl.DataFrame, version: registry.Version) -> pl.DataFrame:
     contract = contracts.load(PREDICTIONS)
-    named = scored.with_columns(
+    named = scores.with_columns(
         model_name=pl.lit(registry.MODEL),
         model_version=pl.lit(version.number, pl.Int32),
         model_run_id=pl.lit(version.run_id),

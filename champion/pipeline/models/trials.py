@@ -1,4 +1,4 @@
-"""How often somebody has tried: the training runs MLflow knows, and what so many trials make of the best result."""
+"""Count training trials in MLflow, and correct the best result for their number."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from champion.tracking.runs import Run
 EXPERIMENT = experiments.TRAINING
 BY_HAND = "training by hand"
 TRIAL, COUNTED = "champion.trial", "yes"
-"""The tag of a run whose model was registered, whatever notebook or person trained it."""
+"""The tag of a run whose model was registered, by any notebook or person."""
 PERIOD_SHARPE = "sharpe_per_period"
 _NOTEBOOK = {"champion.notebook": "training"}
 _RUN_NAME, _DONE, _MOST = "mlflow.runName", "FINISHED", 1000
 _IC = "result/tables/ic.parquet"
-_FEW = 30  # trials whose sessions are compared, the latest ones: each is a file to read
+_COMPARED = 30  # latest trials whose sessions are compared: each is a file to read
 
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """What was tried before: `count` different training runs, the Sharpe ratios per period they found, their sessions.
+    """Earlier trials: the `count` of different training runs, their Sharpe ratios per period, and their sessions.
 
-    `sessions` has trade_date and a column per trial, its rank IC, over the sessions they share with the latest.
+    `sessions` has trade_date and the rank IC of each trial in a column, over the sessions shared with the current one.
     """
 
     count: int
@@ -42,32 +42,26 @@ class Trials:
 
 
 def known(settings: Settings, ic: pl.DataFrame) -> Trials:
-    """Return the trials recorded so far; `ic` (trade_date, ic) is of the one that is being made, not counted here.
+    """Return the trials recorded so far, without the current one, whose `ic` has trade_date and ic.
 
     A trial is a run of the training notebook in any experiment, or any other run whose model was registered. Runs with
-    the same parameters are one trial: doing the same again is no new attempt.
+    the same parameters are one trial.
     """
-    found = _recorded(settings)
-    different = {tuple(sorted(run.parameters.items())): run for run in found}
-    trials = list(different.values())
+    recorded = runs.find_runs(settings, tags=_NOTEBOOK, status=_DONE, limit=_MOST)
+    recorded += runs.find_runs(settings, tags={TRIAL: COUNTED}, status=_DONE, limit=_MOST)
+    # Earlier releases did not tag trainings by hand.
+    recorded += runs.find_runs(settings, [EXPERIMENT], tags={_RUN_NAME: BY_HAND}, status=_DONE, limit=_MOST)
+    ordered = sorted({run.run_id: run for run in recorded}.values(), key=lambda run: run.started)
+    trials = list({tuple(sorted(run.parameters.items())): run for run in ordered}.values())
     sharpes = tuple(run.metrics[PERIOD_SHARPE] for run in trials if PERIOD_SHARPE in run.metrics)
-    return Trials(len(trials), sharpes, _sessions(settings, trials[-_FEW:], ic))
-
-
-def _recorded(settings: Settings) -> list[Run]:
-    """Return the runs that trained a model, oldest first."""
-    found = runs.find_runs(settings, tags=_NOTEBOOK, status=_DONE, limit=_MOST)
-    found += runs.find_runs(settings, tags={TRIAL: COUNTED}, status=_DONE, limit=_MOST)
-    by_hand = runs.find_runs(settings, [EXPERIMENT], tags={_RUN_NAME: BY_HAND}, status=_DONE, limit=_MOST)
-    unique = {run.run_id: run for run in [*found, *by_hand]}  # the last are of versions that did not tag them
-    return sorted(unique.values(), key=lambda run: run.started)
+    return Trials(len(trials), sharpes, _sessions(settings, trials[-_COMPARED:], ic))
 
 
 def deflated(trials: Trials, net_returns: pl.Series) -> dict[str, float]:
     """Return `trials` (this one included), `sharpe_per_period` and `deflated_sharpe` of a strategy's period returns.
 
-    The deflated Sharpe ratio is the probability that the strategy's Sharpe ratio is above what the best of as many
-    worthless trials would show. Left out where the returns do not vary.
+    The deflated Sharpe ratio is the probability that the strategy's Sharpe ratio exceeds the best of as many trials
+    without skill. The last two are left out if the returns do not vary.
     """
     from scipy.stats import kurtosis, skew  # noqa: PLC0415 - slow to import
 
@@ -75,22 +69,22 @@ def deflated(trials: Trials, net_returns: pl.Series) -> dict[str, float]:
     if len(returns) < 3 or math.isnan(sharpe_ratio(net_returns, 1)):  # noqa: PLR2004 - a skew needs three
         return {"trials": trials.count + 1.0}
     sharpe = sharpe_ratio(net_returns, 1)
-    everybody = np.array([*trials.sharpes, sharpe])
-    found = deflated_sharpe_ratio(
+    sharpes = np.array([*trials.sharpes, sharpe])
+    probability = deflated_sharpe_ratio(
         sharpe,
         trials=trials.count + 1,
-        variance=float(everybody.var(ddof=1)) if len(everybody) > 1 else 0.0,
+        variance=float(sharpes.var(ddof=1)) if len(sharpes) > 1 else 0.0,
         periods=len(returns),
         skew=float(skew(returns)),
         kurtosis=float(kurtosis(returns, fisher=False)),
     )
-    return {"trials": trials.count + 1.0, PERIOD_SHARPE: sharpe, "deflated_sharpe": found}
+    return {"trials": trials.count + 1.0, PERIOD_SHARPE: sharpe, "deflated_sharpe": probability}
 
 
 def overfitting(trials: Trials, ic: pl.DataFrame) -> dict[str, float]:
-    """Return `overfitting_probability` over this trial and those before; empty while there is nothing to compare."""
-    mine = ic.select("trade_date", this="ic")
-    table = mine.join(trials.sessions, on="trade_date").sort("trade_date").drop("trade_date")
+    """Return `overfitting_probability` over this trial and earlier ones; empty if there are too few to compare."""
+    current = ic.select("trade_date", this="ic")
+    table = current.join(trials.sessions, on="trade_date").sort("trade_date").drop("trade_date")
     try:
         probability, _ = probability_of_overfitting(table, BLOCKS)
     except ModelError:
@@ -99,17 +93,15 @@ def overfitting(trials: Trials, ic: pl.DataFrame) -> dict[str, float]:
 
 
 def _sessions(settings: Settings, trials: Sequence[Run], ic: pl.DataFrame) -> pl.DataFrame:
-    """Return the rank IC of the trials that scored at least half of this one's sessions, where all of them did."""
+    """Return the rank IC of the trials that scored at least half of this one's sessions, on their shared sessions."""
     joined = ic.select("trade_date")
     for number, run in enumerate(trials, start=1):
         content = runs.read_file(settings, run.run_id, _IC)
         if content is None:
             continue
-        read = pl.read_parquet(io.BytesIO(content)).select(
-            "trade_date", unknown.known(pl.col("ic")).alias(f"trial_{number}")
-        )
-        theirs = read.drop_nulls()
-        shared = joined.join(theirs, on="trade_date")
+        table = pl.read_parquet(io.BytesIO(content))
+        ranked = table.select("trade_date", unknown.known(pl.col("ic")).alias(f"trial_{number}")).drop_nulls()
+        shared = joined.join(ranked, on="trade_date")
         if shared.height * 2 >= ic.height:
             joined = shared
     return joined

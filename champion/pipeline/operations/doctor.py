@@ -185,10 +185,10 @@ def _lake(settings: Settings) -> Check:
 def _identity(settings: Settings) -> Check:
     """Compare the names of instruments in the lake with those that lists and bars give them now."""
     from champion.pipeline.ingest import symbol_changes  # noqa: PLC0415
-    from champion.pipeline.ingest.rename_instruments import outdated  # noqa: PLC0415
+    from champion.pipeline.ingest.rename_instruments import outdated_sessions  # noqa: PLC0415
 
-    known, contradictions = symbol_changes.reviewed(Lake(settings.lake))
-    sessions = outdated(Lake(settings.lake), known)
+    history, contradictions = symbol_changes.review_history(Lake(settings.lake))
+    sessions = outdated_sessions(Lake(settings.lake), history)
     found = f"{len(contradictions)} contradictions between symbols, ISINs and the list of changes"
     if sessions:
         found = (
