@@ -67,7 +67,9 @@ def test_what_the_list_tells_late_names_only_the_sessions_it_touches(
     (copy / symbol_changes.PATH).write_text(f"{listed}Deccan,DECCANBEFORE,DECCANHOLDIND,{SPLIT:%d-%b-%Y}\n".upper())
     assert symbol_changes.refresh(mine).outcome == "written"
     assert rename_instruments(mine).written == [], "DECCANHOLDIND traded before and after the date: no such rename"
-    assert [(one.kind, one.session) for one in symbol_changes.review_history(lake)[1]] == [("rename_contradicted", SPLIT)]
+    assert [(one.kind, one.session) for one in symbol_changes.review_history(lake)[1]] == [
+        ("rename_contradicted", SPLIT)
+    ]
     (copy / symbol_changes.PATH).write_text(f"{listed}Deccan,DECCANBEFORE,DECCANHOLDIND,{first:%d-%b-%Y}\n".upper())
     assert symbol_changes.refresh(mine).outcome == "written"
     renamed = rename_instruments(mine)

@@ -140,7 +140,7 @@ def _advance(build: BuildPlan, state: pl.DataFrame, before: date, session: date)
 
 
 def _touched(build: BuildPlan, state: pl.DataFrame, bars: pl.DataFrame, until: date) -> list[str]:
-    """Return the instruments whose bars or factors differ from those of the state, including instruments that are gone."""
+    """Return the instruments, present or gone, whose bars or factors differ from those of the state."""
     now = bars_seen(bars).join(actions_seen(build.factors, until), on=_ID, how="left")
     now = now.with_columns(pl.col("actions_seen").fill_null(0))
     both = now.join(state.select(now.columns), on=_ID, how="full", coalesce=True, suffix="_then")

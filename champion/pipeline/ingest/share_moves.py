@@ -63,7 +63,7 @@ def share_moves(start: date | str | None = None, end: date | str | None = None) 
 
 
 def _listings(lake: Lake, bars: pl.DataFrame) -> pl.DataFrame:
-    """Return instrument_id and trade_date of the bars that are an instrument's first, after the lake's first session."""
+    """Return instrument_id and trade_date of each instrument's first bar, after the first session of the lake."""
     first = bars.group_by("instrument_id").agg(pl.col("trade_date").min())
     sessions = lake.sessions(BARS)
     candidates = first.filter(pl.col("trade_date") > sessions[0]) if sessions else first
