@@ -26,6 +26,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Collection
 
 _REMEDIES = {
     errno.ENOSPC: "make room",
@@ -80,7 +81,11 @@ class FormatError(ArchiveError):
 
 
 class WrongSession(FormatError):
-    """The file's own date is not the session that was asked for."""
+    """The file's own date is not the session that was asked for; `dates` are those of its rows, as texts."""
+
+    def __init__(self, message: str, dates: Collection[str] = ()) -> None:
+        super().__init__(message)
+        self.dates = tuple(dates)
 
 
 class ContractError(ChampionError):

@@ -56,15 +56,11 @@ def read(name: str, content: bytes, session: date, formats: Sequence[Format]) ->
         published = known.parse(lines, session)
     except FormatError as error:
         raise FormatError(f"{name}: {error}") from error
-    _check_session(name, published, known.dated, session)
-    return published
-
-
-def _check_session(name: str, published: Published, dated: str, session: date) -> None:
-    dates = published.rows[dated].drop_nulls().unique().sort().to_list()
+    dates = published.rows[known.dated].drop_nulls().unique().sort().to_list()
     if not dates:
         raise FormatError(
             f"{name}: no dated rows in {quantity(published.row_count, 'data line')}; the file is empty or cut off"
         )
     if session.isoformat() not in dates:
-        raise WrongSession(f"{name}: asked for session {session}, the file is dated {', '.join(dates[:3])}")
+        raise WrongSession(f"{name}: asked for session {session}, the file is dated {', '.join(dates[:3])}", dates)
+    return published

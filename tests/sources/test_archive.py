@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from archive_server import HURRIED, REPORT, SESSION, Server, bhavcopy, get, kept, page, serving
 
 from champion.errors import ArchiveUnavailable, FormatError, SessionNotPublished, UsageError, WrongSession
-from champion.sources import container
+from champion.sources import Published, container
 from champion.sources.download.archive import Archive, RetryPolicy, find_staged
 from champion.sources.parse import parse
 from champion.sources.publications import Publication, bhavcopy_paths
@@ -98,10 +99,16 @@ def test_a_redirect_on_the_same_host_is_followed_but_not_in_circles(server: Serv
 
 
 def test_the_session_before_once_more_is_no_session(server: Server, tmp_path: Path) -> None:
-    path = REPORT.paths(SESSION)[0]
+    path, reads = REPORT.paths(SESSION)[0], []
+
+    def read(name: str, content: bytes, session: date) -> Published:
+        reads.append(session)
+        return REPORT.read(name, content, session)
+
     server.plan(page(bhavcopy(SESSION - timedelta(days=4))), path=path)
     with pytest.raises(SessionNotPublished):
-        get(server, tmp_path, REPORT)
+        get(server, tmp_path, replace(REPORT, read=read))
+    assert reads == [SESSION], "parsed once"
     for other in (SESSION + timedelta(days=1), SESSION - timedelta(days=400)):
         server.plan(page(bhavcopy(other)), path=path)
         with pytest.raises(WrongSession, match=f"asked for session 2024-06-25, the file is dated {other}"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from champion.pipeline.ingest.fetch import FetchResult, digest, fetch, staged
 from champion.pipeline.ingest.ingest import DATASETS, IngestResult, ingest
 from champion.pipeline.maintenance.load_warehouse import load
 from champion.settings import Settings
-from champion.sources import full_bhavcopy, indices, udiff
+from champion.sources import Published, full_bhavcopy, indices, udiff
 from champion.sources.masters import HEADER
 from champion.sources.publications import (
     BHAVCOPY,
@@ -84,6 +85,19 @@ def test_one_file_may_stand_for_two_publications(workspace: Settings) -> None:
     assert delivered.select("instrument_id", "delivered_volume").rows() == [("NSE:20MICRONS", 110453)]
     assert bars["event_id"].item() != delivered["event_id"].item()
     assert run(workspace)[1].totals == result.totals | {"written": 0, "already": 3}
+
+
+def test_ingest_parses_a_new_bhavcopy_once(workspace: Settings) -> None:
+    reads: list[str] = []
+
+    def read(name: str, content: bytes, session: date) -> Published:
+        reads.append(name)
+        return BHAVCOPY.read(name, content, session)
+
+    found = fetch(workspace, SESSION, NEXT, publications=(replace(BHAVCOPY, read=read),))
+    reads.clear()
+    assert ingest(Lake(workspace.lake), found.staged).totals["written"] == 1
+    assert reads == [found.staged[0].file.name]
 
 
 def test_a_better_format_of_a_session_replaces_the_full_report(workspace: Settings, published: Path) -> None:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from typing import TypeAlias
 
 import polars as pl
 
@@ -21,14 +22,16 @@ from champion.lake import Lake, inventory
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.pipeline.ingest.datasets import PUBLICATIONS, DatasetSpec, dataset_spec
 from champion.pipeline.ingest.fetch import FetchedFile
-from champion.pipeline.ingest.parse_file import FileOrigin, parse_file
+from champion.pipeline.ingest.parse_file import FileOrigin, split_rows
 from champion.pipeline.ingest.symbol_changes import NO_NAMES, names_by_session, symbol_history
+from champion.sources import Published
 from champion.sources.download.archive import set_aside
 from champion.sources.publications import Publication
 
 DATASETS = tuple(name for publication in PUBLICATIONS for name in dataset_spec(publication).names)
 RAW, BARS, QUARANTINE = "raw_equity_ohlc", "normalized_equity_ohlc", "quarantine_equity_ohlc"
 _THREADS = 2
+_MAX_IN_MEMORY = 32  # bhavcopies that are parsed before the first is written, about 3 MB each
 _COUNTS = {
     "session": pl.Date(),
     "publication": pl.String(),
@@ -104,13 +107,14 @@ def ingest(lake: Lake, staged: Sequence[FetchedFile], progress: Progress = silen
         UsageError: the bars are of another exchange than those in the lake.
     """
     _require_one_exchange(lake, staged)
-    history = symbol_history(lake, _new_symbol_rows(lake, staged))
+    new_rows, parsed = _read_new_bars(lake, staged)
+    history = symbol_history(lake, new_rows)
     specs = {dataset_spec(fetched.publication) for fetched in staged}
     names = {spec.raw: names_by_session(lake, spec, history) for spec in specs}
     counts: list[dict[str, object]] = []
     failed: list[tuple[FetchedFile, str]] = []
     with ThreadPoolExecutor(_THREADS) as pool:
-        results = pool.map(partial(_ingest_one, lake, history, names), staged)
+        results = pool.map(partial(_ingest_one, lake, history, names, parsed), staged)
         for done, (fetched, result) in enumerate(zip(staged, results, strict=True), start=1):
             if isinstance(result, ArchiveError):
                 failed.append((fetched, str(result)))
@@ -137,10 +141,14 @@ def _require_one_exchange(lake: Lake, staged: Sequence[FetchedFile]) -> None:
         )
 
 
-def _new_symbol_rows(lake: Lake, staged: Sequence[FetchedFile]) -> pl.DataFrame:
-    """Return the symbol rows of the bhavcopies that the lake does not hold yet.
+_Parsed: TypeAlias = dict[FetchedFile, Published | ArchiveError]
 
-    These files are read twice. That is cheaper than writing each session twice, before and after its symbols are known.
+
+def _read_new_bars(lake: Lake, staged: Sequence[FetchedFile]) -> tuple[pl.DataFrame, _Parsed]:
+    """Return the symbol rows of the bhavcopies that the lake does not hold yet, and the first of these files parsed.
+
+    All of them are read before the first is written, because each can change the names in the others. Up to
+    `_MAX_IN_MEMORY` stay in memory and are parsed once; the others are parsed again, to limit memory.
     """
     new = [
         fetched
@@ -148,27 +156,41 @@ def _new_symbol_rows(lake: Lake, staged: Sequence[FetchedFile]) -> pl.DataFrame:
         if dataset_spec(fetched.publication).raw == RAW
         and not lake.is_current(RAW, fetched.session, {"file": fetched.file.sha256})
     ]
+    symbol_rows, parsed = [pl.DataFrame(schema=_SYMBOL_ROWS)], _Parsed()
     with ThreadPoolExecutor(_THREADS) as pool:
-        return pl.concat([pl.DataFrame(schema=_SYMBOL_ROWS), *pool.map(_symbol_rows, new)])
+        for fetched, published in zip(new, pool.map(_read, new), strict=True):
+            if isinstance(published, Published):
+                symbol_rows.append(_symbol_rows(published.rows, fetched.session))
+            if len(parsed) < _MAX_IN_MEMORY:
+                parsed[fetched] = published
+    return pl.concat(symbol_rows), parsed
 
 
-def _symbol_rows(fetched: FetchedFile) -> pl.DataFrame:
-    """Return symbol, series, ISIN, session and prices of a file's rows; none if the file will be refused."""
+def _read(fetched: FetchedFile) -> Published | ArchiveError:
+    """Return the file's raw rows, or the error if it is refused as a whole."""
     try:
-        rows = fetched.publication.read(fetched.file.name, fetched.file.path.read_bytes(), fetched.session).rows
-    except ArchiveError:
-        return pl.DataFrame(schema=_SYMBOL_ROWS)
+        return fetched.publication.read(fetched.file.name, fetched.file.path.read_bytes(), fetched.session)
+    except ArchiveError as error:
+        return error
+
+
+def _symbol_rows(rows: pl.DataFrame, session: date) -> pl.DataFrame:
+    """Return symbol, series, ISIN, session and prices of a file's rows."""
     isin = pl.col("ISIN") if "ISIN" in rows.columns else pl.lit(None, pl.String)
     prices = {
         name: pl.col(column).cast(pl.Float64, strict=False)
         for name, column in (("prev_close", "PrvsClsgPric"), ("close", "ClsPric"))
     }
-    symbols = rows.select(symbol="TckrSymb", series="SctySrs", isin=isin, session=pl.lit(fetched.session), **prices)
+    symbols = rows.select(symbol="TckrSymb", series="SctySrs", isin=isin, session=pl.lit(session), **prices)
     return symbols.drop_nulls(["symbol", "series"])
 
 
 def _ingest_one(
-    lake: Lake, history: SymbolHistory, names: Mapping[str, Mapping[date, str]], fetched: FetchedFile
+    lake: Lake,
+    history: SymbolHistory,
+    names: Mapping[str, Mapping[date, str]],
+    parsed: _Parsed,
+    fetched: FetchedFile,
 ) -> dict[str, object] | ArchiveError:
     file, spec = fetched.file, dataset_spec(fetched.publication)
     raw_from = {"file": file.sha256}
@@ -180,16 +202,16 @@ def _ingest_one(
     ):
         return _counts(lake, fetched, spec, None)
     origin = FileOrigin(file.session, file.name, file.sha256, file.fetched_at)
-    try:
-        parsed = parse_file(file.path.read_bytes(), origin, spec, history)
-    except ArchiveError as error:
-        return error
-    made_from["names"] = parsed.names  # those of a new file are known only now
-    lake.write(spec.raw, file.session, parsed.raw, raw_from, known_at=file.fetched_at)
-    if parsed.quarantine.height or lake.manifest(spec.quarantine, file.session):
-        lake.write(spec.quarantine, file.session, parsed.quarantine, made_from)
-    lake.write(spec.normalized, file.session, parsed.normalized, made_from)
-    return _counts(lake, fetched, spec, parsed.row_count)
+    published = parsed.pop(fetched, None) or _read(fetched)
+    if isinstance(published, ArchiveError):
+        return published
+    parts = split_rows(published, origin, spec, history)
+    made_from["names"] = parts.names  # those of a new file are known only now
+    lake.write(spec.raw, file.session, parts.raw, raw_from, known_at=file.fetched_at)
+    if parts.quarantine.height or lake.manifest(spec.quarantine, file.session):
+        lake.write(spec.quarantine, file.session, parts.quarantine, made_from)
+    lake.write(spec.normalized, file.session, parts.normalized, made_from)
+    return _counts(lake, fetched, spec, parts.row_count)
 
 
 def _has_quarantine(lake: Lake, spec: DatasetSpec, session: date) -> bool:

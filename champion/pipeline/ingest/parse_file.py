@@ -57,7 +57,11 @@ def parse_file(
         FormatError: the file as a whole is not in the publication's format.
         ContractError: a line was lost or counted twice, which would be a defect of the parser.
     """
-    published = spec.publication.read(origin.name, content, origin.session)
+    return split_rows(spec.publication.read(origin.name, content, origin.session), origin, spec, history)
+
+
+def split_rows(published: Published, origin: FileOrigin, spec: DatasetSpec, history: SymbolHistory) -> ParsedFile:
+    """Return the raw, normalized and quarantined rows of a published file that was read; see `parse_file`."""
     contract = contracts.load(spec.raw)
     typed = validation.coerce(published.rows, contract)
     dated = _reject_other_sessions(typed.accepted, contract.session, origin.session)

@@ -136,22 +136,9 @@ def _is_of(publication: Publication, name: str, content: bytes, session: date) -
     """
     try:
         publication.read(name, content, session)
-    except WrongSession:
-        if _answers_stale(publication, name) and _is_older(publication, name, content, session):
+    except WrongSession as error:
+        before = {(session - timedelta(days=days)).isoformat() for days in range(1, _STALE_DAYS + 1)}
+        if publication.answers_stale and name.startswith(publication.answers_stale) and before & {*error.dates}:
             return False
         raise
     return True
-
-
-def _answers_stale(publication: Publication, name: str) -> bool:
-    return bool(publication.answers_stale) and name.startswith(publication.answers_stale)
-
-
-def _is_older(publication: Publication, name: str, content: bytes, session: date) -> bool:
-    for days in range(1, _STALE_DAYS + 1):
-        try:
-            publication.read(name, content, session - timedelta(days=days))
-        except WrongSession:
-            continue
-        return True
-    return False
