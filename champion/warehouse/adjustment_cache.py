@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from champion.base import clock
+from champion.contracts.datasets import BARS, FACTORS
 from champion.warehouse.engine.database import DATABASE, refusals
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 _NAME = "instrument_adjustments"
 _TABLE, _STAGING = f"{DATABASE}.{_NAME}", f"{DATABASE}.staging_{_NAME}"
-_SOURCES = "('normalized_equity_ohlc', 'normalized_adjustment_factors')"
+_SOURCES = (BARS, FACTORS)
 _CONTENT = (  # of the ledger: what the sources were loaded from, and when
     "select lower(hex(SHA256(toString(arraySort(groupArray((dataset, partition, digest, loaded_at))))))) "  # noqa: S608
     f"from {DATABASE}.loads final where dataset in {_SOURCES}"

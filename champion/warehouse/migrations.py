@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from champion import contracts
 from champion.base import clock, package_data
 from champion.errors import WarehouseError
 from champion.warehouse.engine.database import DATABASE, enter_database, refusals
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+_TABLE = re.compile(rf"^create table if not exists {DATABASE}\.(\w+)", re.MULTILINE)
 _LEDGER = f"{DATABASE}.schema_migrations"
 _BOOTSTRAP = (
     f"create database if not exists {DATABASE} engine = Atomic",
@@ -72,6 +74,16 @@ def shipped(folder: Path | None = None) -> list[Migration]:
     if numbers != list(range(1, len(found) + 1)):
         raise WarehouseError(f"{folder}: migrations are numbered {numbers}; expected 1 to {len(found)} without gaps")
     return found
+
+
+def datasets(folder: Path | None = None) -> tuple[str, ...]:
+    """Return the datasets that the warehouse has a table for: the contracts whose table a migration creates.
+
+    >>> datasets()[:2]
+    ('raw_equity_ohlc', 'normalized_equity_ohlc')
+    """
+    known = contracts.names()
+    return tuple(name for migration in shipped(folder) for name in _TABLE.findall(migration.text) if name in known)
 
 
 def applied(client: Client) -> list[Applied]:

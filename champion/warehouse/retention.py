@@ -8,12 +8,14 @@ also dropped whenever the retention is applied.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING
 
 from champion import contracts
 from champion.base import clock
-from champion.warehouse import parts
+from champion.contracts.datasets import is_list, kept_years
+from champion.warehouse import migrations, parts
 from champion.warehouse.engine.database import DATABASE, refusals
 
 if TYPE_CHECKING:
@@ -39,6 +41,18 @@ def keeps_from(client: Client, table: str) -> date | None:
     return date(today.year - kept, 1 if parts.keeps_years(client, table) else today.month, 1)
 
 
+def years_by_table(settings: Settings, tables: Iterable[str]) -> dict[str, int | None]:
+    """Return how many years the settings keep of each table; predictions and lists are not among them.
+
+    >>> from champion.settings import Settings
+    >>> years_by_table(Settings(home="x", raw_years=7), ["raw_equity_ohlc", "normalized_symbol_master"])
+    {'raw_equity_ohlc': 7}
+    """
+    layers = kept_years(settings)
+    of_layer = {name: contracts.load(name).layer for name in tables if not is_list(name)}
+    return {name: layers[layer] for name, layer in of_layer.items() if layer in layers}
+
+
 def apply_retention(client: Client, settings: Settings) -> dict[str, int | None]:
     """Give every table the retention of the settings; return the tables that changed, with their years.
 
@@ -47,19 +61,9 @@ def apply_retention(client: Client, settings: Settings) -> dict[str, int | None]
     Raises:
         WarehouseError: ClickHouse refused.
     """
-    wanted = {
-        "raw_equity_ohlc": settings.raw_years,
-        "quarantine_equity_ohlc": settings.raw_years,
-        "normalized_equity_ohlc": settings.normalized_years,
-        "normalized_equity_delivery": settings.normalized_years,
-        "normalized_index_ohlc": settings.normalized_years,
-        "quality_findings": settings.normalized_years,
-        "features_equity_indicators": settings.features_years,
-        "features_equity_alpha158": settings.features_years,
-    }
     changed = {}
     kept = {table: _years(text) for table, text in _created(client).items()}
-    for table, keep in wanted.items():
+    for table, keep in years_by_table(settings, migrations.datasets()).items():
         with refusals(f"setting the retention of {table}"):
             if kept.get(table) != keep:
                 client.command(f"alter table {DATABASE}.{table} {_change(client, table, keep)}")

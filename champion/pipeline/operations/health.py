@@ -8,8 +8,8 @@ from collections.abc import Callable, Set as AbstractSet
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+from champion.contracts.datasets import BARS
 from champion.lake import Lake
-from champion.pipeline.ingest.bars import BARS
 from champion.pipeline.operations.checks import Check, run_check
 from champion.settings import Settings
 

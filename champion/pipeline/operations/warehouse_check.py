@@ -10,9 +10,9 @@ from champion import contracts
 from champion.base import clock
 from champion.base.clock import month_end
 from champion.base.counting import quantity
+from champion.contracts.datasets import BARS, kept_years
 from champion.lake import Lake
 from champion.lake.retention import first_kept, rule
-from champion.pipeline.maintenance.retention import kept_years
 from champion.pipeline.operations.checks import Check
 from champion.pipeline.operations.consistency import remedy
 from champion.settings import Settings
@@ -31,7 +31,7 @@ def check(settings: Settings) -> Check:
     from champion.warehouse import migrations  # noqa: PLC0415
 
     lake = Lake(settings.lake)
-    sessions = lake.sessions("normalized_equity_ohlc")
+    sessions = lake.sessions(BARS)
     span = (sessions[0], sessions[-1]) if sessions else ("START", "END")
     load = f"`champion warehouse load {span[0]} {span[1]}`"
     if settings.warehouse_dsn is None and not settings.warehouse.exists():
