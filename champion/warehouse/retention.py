@@ -16,23 +16,21 @@ from champion import contracts
 from champion.base import clock
 from champion.contracts.datasets import is_list, kept_years
 from champion.warehouse import migrations, parts
-from champion.warehouse.engine.database import DATABASE, refusals
+from champion.warehouse.engine.database import DATABASE, Executor, refusals
 
 if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
-
     from champion.settings import Settings
 
 _TTL = re.compile(r"\bTTL toStartOf(?:Month\(\w+\) \+ toIntervalMonth|Year\(\w+\) \+ toIntervalYear)\((\d+)\)")
 _MONTHS = 12
 
 
-def years(client: Client, table: str) -> int | None:
+def years(client: Executor, table: str) -> int | None:
     """Return how many years `table` keeps its rows; None where it keeps them all."""
     return _years(_created(client).get(table, ""))
 
 
-def keeps_from(client: Client, table: str) -> date | None:
+def keeps_from(client: Executor, table: str) -> date | None:
     """Return the first day of the oldest month or year that `table` keeps today; None where it keeps everything."""
     kept = years(client, table)
     today = clock.now().date()
@@ -53,7 +51,7 @@ def years_by_table(settings: Settings, tables: Iterable[str]) -> dict[str, int |
     return {name: layers[layer] for name, layer in of_layer.items() if layer in layers}
 
 
-def apply_retention(client: Client, settings: Settings) -> dict[str, int | None]:
+def apply_retention(client: Executor, settings: Settings) -> dict[str, int | None]:
     """Give every table the retention of the settings; return the tables that changed, with their years.
 
     Months and years that fall out are deleted. Predictions and lists (actions, factors, symbols, symbol changes) stay.
@@ -73,7 +71,7 @@ def apply_retention(client: Client, settings: Settings) -> dict[str, int | None]
     return changed
 
 
-def _created(client: Client) -> dict[str, str]:
+def _created(client: Executor) -> dict[str, str]:
     """Return the statement that makes each table."""
     text = "select name, create_table_query from system.tables where database = {database:String}"
     found = client.query(text, parameters={"database": DATABASE}).result_rows
@@ -87,7 +85,7 @@ def _years(created: str) -> int | None:
     return int(match[1]) - 1 if "toIntervalYear" in match[0] else int(match[1]) // _MONTHS
 
 
-def _change(client: Client, table: str, keep: int | None) -> str:
+def _change(client: Executor, table: str, keep: int | None) -> str:
     if keep is None:
         return "remove ttl"
     # A partition's rows expire together: one that lost only its first days would not be what its load recorded.
@@ -98,7 +96,7 @@ def _change(client: Client, table: str, keep: int | None) -> str:
     return f"modify ttl {expires} settings materialize_ttl_after_modify = 0"
 
 
-def _drop_expired(client: Client, table: str) -> None:
+def _drop_expired(client: Executor, table: str) -> None:
     oldest = keeps_from(client, table)
     if oldest is None:
         return

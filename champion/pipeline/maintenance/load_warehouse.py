@@ -22,7 +22,7 @@ from champion.warehouse.load import LoadResult, load_months
 from champion.warehouse.months import label
 
 if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
+    from champion.warehouse.engine.database import Executor
 
 DATASETS = migrations.datasets()
 """The datasets that the warehouse has tables for. Of delivery, indices and lists it holds the normalized rows; the rows
@@ -107,7 +107,7 @@ def _months(lake: Lake, name: str, start: date, end: date) -> dict[date, Month]:
     return lake.months(name) if is_list(name) else lake.months(name, start, end)
 
 
-def _lost(lake: Lake, engine: Client, datasets: Sequence[str]) -> dict[str, list[date]]:
+def _lost(lake: Lake, engine: Executor, datasets: Sequence[str]) -> dict[str, list[date]]:
     """Return the sessions of each dataset whose months the warehouse should keep and knows nothing of."""
     known, found = load_ledger.known(engine), {}
     for name in datasets:
@@ -118,7 +118,7 @@ def _lost(lake: Lake, engine: Client, datasets: Sequence[str]) -> dict[str, list
 
 
 def _load_dataset(
-    lake: Lake, engine: Client, contract: Contract, months: Mapping[date, Month], most_values: int
+    lake: Lake, engine: Executor, contract: Contract, months: Mapping[date, Month], most_values: int
 ) -> Iterator[list[LoadResult]]:
     """Yield what was done with each run of months: those that are alike are skipped, the others loaded."""
     if not months:
@@ -134,7 +134,7 @@ def _load_dataset(
             yield _load_span(lake, engine, contract, {month: months[month] for month in wanted})
 
 
-def _load_span(lake: Lake, engine: Client, contract: Contract, months: Mapping[date, Month]) -> list[LoadResult]:
+def _load_span(lake: Lake, engine: Executor, contract: Contract, months: Mapping[date, Month]) -> list[LoadResult]:
     first, last = min(months), month_end(max(months))
     rows, files = lake.scan(contract.name, first, last).collect(), []
     # A file of an earlier version of the contract lacks fields, whose defaults are for Polars to fill in.

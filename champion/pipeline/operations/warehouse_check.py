@@ -18,7 +18,7 @@ from champion.pipeline.operations.consistency import remedy
 from champion.settings import Settings
 
 if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
+    from champion.warehouse.engine.database import Executor
 
 _NAME = "warehouse"
 _REMADE = "move the warehouse's folder away; `champion warehouse load {} {}` makes another of the lake"
@@ -55,7 +55,7 @@ def check(settings: Settings) -> Check:
     return Check(_NAME, "ok", f"{len(migrations.shipped())} migrations, none pending; in step with the lake")
 
 
-def _different(settings: Settings, client: Client, lake: Lake) -> tuple[dict[str, list[date]], dict[str, list[date]]]:
+def _different(settings: Settings, client: Executor, lake: Lake) -> tuple[dict[str, list[date]], dict[str, list[date]]]:
     """Return the months of each dataset that differ from the lake's, and those that the lake has lost since their load.
 
     What the settings let go by its age, in the lake or in the warehouse, counts as neither.
