@@ -2,10 +2,10 @@
 
 ::
 
-    -- The instruments of one session with the most shares traded.
+    -- The instruments of one session with the highest volume.
     -- Parameters:
     --   session Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the session
-    --   rows UInt32 = 20: how many of them, at most 100
+    --   rows UInt32 = 20: the number of instruments, at most 100
 
 What stands after `=` is the default: an SQL expression, asked for when the parameter is not given.
 """
