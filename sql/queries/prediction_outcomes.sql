@@ -1,4 +1,4 @@
--- The outcome of each score: its rank and its adjusted return over the horizon, as champion/modeling/labels.py defines it.
+-- The outcome of each score: its rank, and its adjusted return over the horizon as in champion/modeling/labels.py.
 -- An instrument that does not trade when the horizon ends counts at its last close since entry (exit_date). An
 -- instrument that does not trade on entry has no return, nor has a score whose horizon has not ended yet.
 -- Parameters:
