@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from champion.contracts.datasets import BARS
 from champion.errors import LakeError, UsageError
 from champion.lake import Lake
 from champion.settings import Settings, read
@@ -90,7 +91,7 @@ def last_session(end: date | str | None = None) -> date:
     >>> str(last_session()), str(last_session("2024-01-15"))
     ('2024-01-16', '2024-01-15')
     """
-    sessions = lake().sessions("normalized_equity_ohlc", None, as_date(end))
+    sessions = lake().sessions(BARS, None, as_date(end))
     if not sessions:
         asked = f"no session up to {end}" if end else "no session yet"
         raise LakeError(f"{settings().home} has {asked}: run `champion demo`, or `champion backfill START END`")

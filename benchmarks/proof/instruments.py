@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
+from champion.contracts.datasets import CHANGES
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.ingest.corporate_actions import known_factors
-from champion.pipeline.ingest.symbol_changes import CHANGES, reviewed
+from champion.pipeline.ingest.symbol_changes import reviewed
 from proof.page import Section, table
 from proof.stages import Run
 

@@ -11,6 +11,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from champion.contracts.datasets import BARS, INDEX_BARS
 from champion.errors import UsageError
 from champion.plots import style
 
@@ -21,7 +22,7 @@ _ROWS = 30
 _Box = tuple[float, float, float, float]
 
 
-@style.plot("Market map", "symbol", "close", "prev_close", "turnover", source="normalized_equity_ohlc")
+@style.plot("Market map", "symbol", "close", "prev_close", "turnover", source=BARS)
 def market_map(bars: pl.DataFrame, n: int = 60) -> Figure:
     """Return the `n` instruments of one session with the most turnover: the area is turnover, the colour the change.
 
@@ -56,7 +57,7 @@ def market_map(bars: pl.DataFrame, n: int = 60) -> Figure:
     return figure
 
 
-@style.plot("Indices", "index_name", "trade_date", "close", source="normalized_index_ohlc")
+@style.plot("Indices", "index_name", "trade_date", "close", source=INDEX_BARS)
 def index_map(indices: pl.DataFrame) -> Figure:
     """Return how far each index moved to the last session over 1, 5, 20, 60 and 250 sessions, best of the last first.
 

@@ -8,10 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from champion.base.counting import quantity
+from champion.contracts.datasets import BARS
 from champion.errors import UsageError
 from champion.plots import style
 
-_SOURCE = "normalized_equity_ohlc"
+_SOURCE = BARS
 
 
 @style.plot("Rows by session", "session", "normalized", "rejected", source="ingest")

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from champion.base import clock
-from champion.warehouse.engine.database import DATABASE, refusals
-
-if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
+from champion.contracts.datasets import BARS, FACTORS
+from champion.warehouse.engine.database import DATABASE, Executor, refusals
 
 _NAME = "instrument_adjustments"
 _TABLE, _STAGING = f"{DATABASE}.{_NAME}", f"{DATABASE}.staging_{_NAME}"
-_SOURCES = "('normalized_equity_ohlc', 'normalized_adjustment_factors')"
+_SOURCES = (BARS, FACTORS)
 _CONTENT = (  # of the ledger: what the sources were loaded from, and when
     "select lower(hex(SHA256(toString(arraySort(groupArray((dataset, partition, digest, loaded_at))))))) "  # noqa: S608
     f"from {DATABASE}.loads final where dataset in {_SOURCES}"
 )
 
 
-def refresh(client: Client) -> bool:
+def refresh(client: Executor) -> bool:
     """Write it down anew if bars or factors were loaded since it was written; tell whether they were.
 
     One step replaces it all, so a reader sees what fitted the load before or what fits this one. A crash in between

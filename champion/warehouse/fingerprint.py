@@ -16,9 +16,9 @@ from champion.errors import WarehouseError
 
 if TYPE_CHECKING:
     import numpy as np
-    from clickhouse_connect.driver.client import Client
 
     from champion.contracts import Contract
+    from champion.warehouse.engine.database import Executor
 
 _NULL = 7_046_029_254_386_353_131
 _SEPARATOR = "\x1f"
@@ -40,7 +40,7 @@ def of_frame(contract: Contract, rows: pl.DataFrame) -> dict[str, int]:
     return sums
 
 
-def of_table(client: Client, contract: Contract, table: str, where: str = "true") -> dict[str, int]:
+def of_table(client: Executor, contract: Contract, table: str, where: str = "true") -> dict[str, int]:
     """Return the same of the rows of `table` for which `where` holds, computed by ClickHouse."""
     codes = {name: _code_sql(name, dtype) for name, dtype in contract.polars_schema.items()}
     weight = " + ".join(codes[name] for name in contract.key)

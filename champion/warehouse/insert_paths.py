@@ -24,9 +24,8 @@ from champion.contracts import storage
 from champion.errors import WarehouseError
 
 if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
-
     from champion.contracts import Contract
+    from champion.warehouse.engine.database import Executor
 
 Files = Mapping[Path, Sequence[date]]
 """Parquet files of the lake, and which sessions of each are meant: a sealed file holds a whole year."""
@@ -38,7 +37,7 @@ _ONE_BLOCK = {"min_insert_block_size_rows": 1 << 26, "min_insert_block_size_byte
 _LONG = 200_000  # ClickHouse takes no statement over 262,144 characters unless told
 
 
-def insert(client: Client, contract: Contract, table: str, rows: pl.DataFrame, files: Sequence[Files] = ()) -> str:
+def insert(client: Executor, contract: Contract, table: str, rows: pl.DataFrame, files: Sequence[Files] = ()) -> str:
     """Put `rows` into `table` and return the way they went, "file", "s3" or "arrow".
 
     `files` are where the same rows lie in the lake, for each feature group of the contract, in files that follow just
@@ -53,7 +52,7 @@ def insert(client: Client, contract: Contract, table: str, rows: pl.DataFrame, f
     return "arrow"
 
 
-def _send(client: Client, contract: Contract, table: str, rows: pl.DataFrame) -> None:
+def _send(client: Executor, contract: Contract, table: str, rows: pl.DataFrame) -> None:
     import pyarrow as pa  # noqa: PLC0415
 
     try:
@@ -65,7 +64,7 @@ def _send(client: Client, contract: Contract, table: str, rows: pl.DataFrame) ->
     client.insert_arrow(table, table_of, settings={"input_format_null_as_default": 0, **_MANY})
 
 
-def _read(client: Client, contract: Contract, table: str, files: Sequence[Files]) -> None:
+def _read(client: Executor, contract: Contract, table: str, files: Sequence[Files]) -> None:
     # Links under plain names: in a path of the user's, braces and stars would be wildcards.
     with TemporaryDirectory(prefix="champion-load-") as folder:
         if _GLOB & set(folder):

@@ -27,13 +27,11 @@ from champion.base.counting import quantity
 from champion.contracts import storage
 from champion.errors import WarehouseError
 from champion.warehouse import fingerprint, insert_paths, load_ledger, months, parts
-from champion.warehouse.engine.database import DATABASE, refusals
+from champion.warehouse.engine.database import DATABASE, Executor, refusals
 from champion.warehouse.insert_paths import Files
 from champion.warehouse.retention import keeps_from
 
 if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
-
     from champion.contracts import Contract
 
 Source = Sequence[Path] | pl.DataFrame
@@ -52,7 +50,7 @@ class LoadResult:
 
 
 def load_month(
-    client: Client,
+    client: Executor,
     contract: Contract,
     month: date,
     source: Source,
@@ -71,7 +69,7 @@ def load_month(
 
 
 def load_months(
-    client: Client, contract: Contract, digests: Mapping[date, str], source: Source, *, files: Sequence[Files] = ()
+    client: Executor, contract: Contract, digests: Mapping[date, str], source: Source, *, files: Sequence[Files] = ()
 ) -> list[LoadResult]:
     """Return what was loaded, month by month: they now hold exactly the rows of `source`, however often it is called.
 
@@ -116,7 +114,7 @@ def _counted(contract: Contract, rows: pl.DataFrame) -> dict[date, int]:
     return dict(rows.lazy().group_by(month).len().collect().iter_rows())
 
 
-def _refuse_strangers(client: Client, contract: Contract, about: str, rows: pl.DataFrame, strange: set[date]) -> None:
+def _refuse_strangers(client: Executor, contract: Contract, about: str, rows: pl.DataFrame, strange: set[date]) -> None:
     session = pl.col(contract.session)
     if strange:
         strangers = rows.filter(session.dt.truncate("1mo").is_in(strange))
@@ -140,7 +138,7 @@ def _refuse_strangers(client: Client, contract: Contract, about: str, rows: pl.D
 
 
 @contextmanager
-def _staging(client: Client, contract: Contract, first: date) -> Iterator[str]:
+def _staging(client: Executor, contract: Contract, first: date) -> Iterator[str]:
     """Yield an empty table of the target's structure; one that a crash left behind goes first."""
     name = f"{DATABASE}.staging_{contract.name}_{months.number(first)}"
     client.command(f"drop table if exists {name} sync")
@@ -152,7 +150,7 @@ def _staging(client: Client, contract: Contract, first: date) -> Iterator[str]:
 
 
 def _link_others(
-    client: Client, contract: Contract, about: str, whole: Mapping[str, Sequence[date]], staging: str
+    client: Executor, contract: Contract, about: str, whole: Mapping[str, Sequence[date]], staging: str
 ) -> dict[str, int]:
     """Bring the other months of the target's years into the staging table; return how many rows of each year came."""
     others = dict.fromkeys(whole, 0)
@@ -179,7 +177,7 @@ def _link_others(
     return others
 
 
-def _reconcile(client: Client, contract: Contract, about: str, rows: pl.DataFrame, staging: str, where: str) -> None:
+def _reconcile(client: Executor, contract: Contract, about: str, rows: pl.DataFrame, staging: str, where: str) -> None:
     lake, arrived = fingerprint.of_frame(contract, rows), fingerprint.of_table(client, contract, staging, where)
     if lake[""] != arrived[""]:
         raise WarehouseError(f"{about}: the lake has {quantity(lake[''], 'row')}, {arrived['']} arrived")
@@ -189,14 +187,14 @@ def _reconcile(client: Client, contract: Contract, about: str, rows: pl.DataFram
         )
 
 
-def _swap(client: Client, contract: Contract, staging: str, held: Mapping[str, int]) -> None:
+def _swap(client: Executor, contract: Contract, staging: str, held: Mapping[str, int]) -> None:
     """Replace each partition by what the staging table holds of it; one that holds no rows goes."""
     swaps = [f"replace partition {name} from {staging}" if held[name] else f"drop partition {name}" for name in held]
     client.command(f"alter table {DATABASE}.{contract.name} {', '.join(swaps)}")
 
 
 def _count_again(
-    client: Client, contract: Contract, about: str, wanted: Sequence[date], expected: Mapping[date, int]
+    client: Executor, contract: Contract, about: str, wanted: Sequence[date], expected: Mapping[date, int]
 ) -> None:
     found = months.counts(client, contract, f"{DATABASE}.{contract.name}", months.within(contract, wanted))
     if found != expected:

@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING
 
 from champion.base import clock
 from champion.warehouse import months
-from champion.warehouse.engine.database import DATABASE
+from champion.warehouse.engine.database import DATABASE, Executor
 
 if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
-
     from champion.contracts import Contract
 
 _UNKNOWN = ""  # the digest of a month that is being replaced
@@ -30,7 +28,7 @@ _COLUMNS = {
 }
 
 
-def loaded(client: Client, contract: Contract, digests: Mapping[date, str]) -> dict[date, int]:
+def loaded(client: Executor, contract: Contract, digests: Mapping[date, str]) -> dict[date, int]:
     """Return the rows of those months that were loaded from just this digest, and of which all is still there."""
     written = client.query(
         f"select partition, digest, rows from {DATABASE}.loads final where dataset = {{dataset:String}}",  # noqa: S608 - our own name
@@ -45,7 +43,7 @@ def loaded(client: Client, contract: Contract, digests: Mapping[date, str]) -> d
     return {month: rows for month, rows in same.items() if there.get(month, 0) == rows}
 
 
-def known(client: Client) -> Mapping[str, set[date]]:
+def known(client: Executor) -> Mapping[str, set[date]]:
     """Return the months of each dataset that were loaded to their end, whatever the table holds now."""
     text = f"select dataset, partition from {DATABASE}.loads final where partition > 0 and digest != {{unknown:String}}"  # noqa: S608 - our own name
     found = defaultdict[str, set[date]](set)
@@ -54,17 +52,17 @@ def known(client: Client) -> Mapping[str, set[date]]:
     return found
 
 
-def begin(client: Client, contract: Contract, digests: Mapping[date, str]) -> None:
+def begin(client: Executor, contract: Contract, digests: Mapping[date, str]) -> None:
     """Write down that these months are being replaced."""
     _record(client, contract, dict.fromkeys(digests, _UNKNOWN), {})
 
 
-def finish(client: Client, contract: Contract, digests: Mapping[date, str], rows: Mapping[date, int]) -> None:
+def finish(client: Executor, contract: Contract, digests: Mapping[date, str], rows: Mapping[date, int]) -> None:
     """Write down what these months hold now."""
     _record(client, contract, digests, rows)
 
 
-def _record(client: Client, contract: Contract, digests: Mapping[date, str], rows: Mapping[date, int]) -> None:
+def _record(client: Executor, contract: Contract, digests: Mapping[date, str], rows: Mapping[date, int]) -> None:
     now = clock.now()
     written = [(contract.name, months.number(m), digest, rows.get(m, 0), now) for m, digest in digests.items()]
     client.insert(f"{DATABASE}.loads", written, column_names=list(_COLUMNS), column_type_names=list(_COLUMNS.values()))

@@ -11,17 +11,15 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from champion import contracts
 from champion.base import clock, package_data
 from champion.errors import WarehouseError
-from champion.warehouse.engine.database import DATABASE, enter_database, refusals
+from champion.warehouse.engine.database import DATABASE, Executor, enter_database, refusals
 from champion.warehouse.engine.statements import split
 
-if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
-
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+_TABLE = re.compile(rf"^create table if not exists {DATABASE}\.(\w+)", re.MULTILINE)
 _LEDGER = f"{DATABASE}.schema_migrations"
 _BOOTSTRAP = (
     f"create database if not exists {DATABASE} engine = Atomic",
@@ -74,7 +72,17 @@ def shipped(folder: Path | None = None) -> list[Migration]:
     return found
 
 
-def applied(client: Client) -> list[Applied]:
+def datasets(folder: Path | None = None) -> tuple[str, ...]:
+    """Return the datasets that the warehouse has a table for: the contracts whose table a migration creates.
+
+    >>> datasets()[:2]
+    ('raw_equity_ohlc', 'normalized_equity_ohlc')
+    """
+    known = contracts.names()
+    return tuple(name for migration in shipped(folder) for name in _TABLE.findall(migration.text) if name in known)
+
+
+def applied(client: Executor) -> list[Applied]:
     """Return the migrations the warehouse has had, in order; none where it does not exist yet."""
     with refusals("reading the migrations of the warehouse"):
         if not client.command(f"exists table {_LEDGER}"):
@@ -85,7 +93,7 @@ def applied(client: Client) -> list[Applied]:
     return [Applied(*row) for row in rows]
 
 
-def pending(client: Client, folder: Path | None = None) -> list[Migration]:
+def pending(client: Executor, folder: Path | None = None) -> list[Migration]:
     """Return the migrations still to apply, in order.
 
     Raises:
@@ -109,7 +117,7 @@ def pending(client: Client, folder: Path | None = None) -> list[Migration]:
     return [migration for number, migration in sorted(files.items()) if number not in done]
 
 
-def migrate(client: Client, folder: Path | None = None) -> list[Migration]:
+def migrate(client: Executor, folder: Path | None = None) -> list[Migration]:
     """Apply what is pending and return it.
 
     Raises:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from champion.base.clock import month_end
 
 if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
-
     from champion.contracts import Contract
+    from champion.warehouse.engine.database import Executor
 
 
 def number(month: date) -> int:
@@ -65,7 +64,7 @@ def label(months: Sequence[date]) -> str:
     return f"{first}" if first == last else f"{first} to {last}"
 
 
-def counts(client: Client, contract: Contract, table: str, where: str) -> dict[date, int]:
+def counts(client: Executor, contract: Contract, table: str, where: str) -> dict[date, int]:
     """Return the rows of each month of `table` that has rows for which `where` holds."""
     text = f"select toYYYYMM({contract.session}) as month, count() from {table} where {where} group by month"  # noqa: S608 - our own names
     return {of(month): int(rows) for month, rows in client.query(text).result_rows}

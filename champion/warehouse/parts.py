@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import TYPE_CHECKING
 
 from champion.base import clock
 from champion.errors import WarehouseError
-from champion.warehouse.engine.database import DATABASE, refusals
-
-if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
+from champion.warehouse.engine.database import DATABASE, Executor, refusals
 
 _PARTS_OF_THIS_YEAR = 3  # the months so far, this month, and one more
 
@@ -21,7 +17,7 @@ def year_of(session: str) -> str:
     return f"toYear({session})"
 
 
-def keeps_years(client: Client, table: str) -> bool:
+def keeps_years(client: Executor, table: str) -> bool:
     """Tell whether a partition of `table` is a year; else it is a month.
 
     Raises:
@@ -36,7 +32,7 @@ def keeps_years(client: Client, table: str) -> bool:
     return key.startswith("toYear(")
 
 
-def partitions(client: Client, table: str, months: Iterable[date]) -> dict[str, list[date]]:
+def partitions(client: Executor, table: str, months: Iterable[date]) -> dict[str, list[date]]:
     """Return the ids of the partitions that these months lie in, as `202401` or `2024`, with the months of each."""
     name = "%Y" if keeps_years(client, table) else "%Y%m"
     found: dict[str, list[date]] = {}
@@ -45,7 +41,7 @@ def partitions(client: Client, table: str, months: Iterable[date]) -> dict[str, 
     return found
 
 
-def merge(client: Client, table: str) -> int:
+def merge(client: Executor, table: str) -> int:
     """Merge what loads left in several parts and return how many partitions that were.
 
     A closed year is read from one part; the year that still grows may have a few, or each session would rewrite it.

@@ -2,10 +2,10 @@
 
 ::
 
-    -- The instruments of one session with the most shares traded.
+    -- The instruments of one session with the highest volume.
     -- Parameters:
     --   session Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the session
-    --   rows UInt32 = 20: how many of them, at most 100
+    --   rows UInt32 = 20: the number of instruments, at most 100
 
 What stands after `=` is the default: an SQL expression, asked for when the parameter is not given.
 """
@@ -25,9 +25,8 @@ from champion.warehouse.engine.client import reader
 from champion.warehouse.engine.query import frame
 
 if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
-
     from champion.settings import Settings
+    from champion.warehouse.engine.database import Executor
 
 _HEAD = re.compile(r"\A((?:-- [^\n]*\n)+?)-- Parameters:\n((?:--   [^\n]*\n)+)")
 _PARAMETER = re.compile(r"--   (\w+) (\S+?)(?: = (.+?))?: (.+)")
@@ -101,7 +100,7 @@ def ask(settings: Settings, name: str, parameters: Mapping[str, Any] | None = No
         return frame(client, query.text, _bound(client, query, dict(parameters or {})))
 
 
-def _bound(client: Client, query: Query, given: dict[str, Any]) -> dict[str, Any]:
+def _bound(client: Executor, query: Query, given: dict[str, Any]) -> dict[str, Any]:
     known = {parameter.name: parameter for parameter in query.parameters}
     unknown = [name for name in given if name not in known]
     missing = [p.name for p in query.parameters if p.default is None and p.name not in given]

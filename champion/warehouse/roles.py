@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from champion.base import package_data
 from champion.errors import WarehouseError
-from champion.warehouse.engine.database import refusals
+from champion.warehouse.engine.database import Executor, refusals
 from champion.warehouse.engine.query import frame
 from champion.warehouse.engine.statements import split
 
 if TYPE_CHECKING:
     import polars as pl
-    from clickhouse_connect.driver.client import Client
     from pydantic import SecretStr
 
 Role = Literal["analyst", "pipeline_writer", "data_admin"]
@@ -30,7 +29,7 @@ def statements() -> list[str]:
     return split(_text("roles"))
 
 
-def apply_access(client: Client) -> None:
+def apply_access(client: Executor) -> None:
     """Create the roles and grant their rights; `add_user` gives one to a user.
 
     Raises:
@@ -69,7 +68,7 @@ def user_statements(user: str, role: Role, password: SecretStr) -> list[str]:
     ]
 
 
-def add_user(client: Client, user: str, role: Role, password: SecretStr) -> None:
+def add_user(client: Executor, user: str, role: Role, password: SecretStr) -> None:
     """Create a user of one role, or give an old one another role or password.
 
     Raises:
@@ -84,7 +83,7 @@ def add_user(client: Client, user: str, role: Role, password: SecretStr) -> None
             raise WarehouseError(told) from None
 
 
-def audit(client: Client, days: int = 1, rows: int = 100) -> pl.DataFrame:
+def audit(client: Executor, days: int = 1, rows: int = 100) -> pl.DataFrame:
     """Return the last statements of the last days, newest first: when, who, what, on which tables, how long.
 
     Raises:

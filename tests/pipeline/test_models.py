@@ -20,6 +20,7 @@ import pytest
 from models import HORIZON, trained
 from waiting import PATIENCE
 
+from champion.contracts.datasets import PREDICTIONS
 from champion.errors import LakeError, ModelError, PromotionRefused, UsageError
 from champion.lake import Lake
 from champion.modeling import leakage_checks, metrics
@@ -170,7 +171,7 @@ def test_scores_are_joined_with_forward_returns(modelled: Settings) -> None:
 
 def test_live_rank_ic_leaves_out_in_sample_sessions(modelled: Settings) -> None:
     live = outcomes.live_skill(modelled)
-    scored = Lake(modelled.lake).sessions(score.PREDICTIONS)
+    scored = Lake(modelled.lake).sessions(PREDICTIONS)
     label_end = date.fromisoformat(registry.find(modelled, 1).tags[evaluate.LABEL_END])
     live_sessions = [day for day in scored if day >= label_end]
     assert live.in_sample == len(scored) - len(live_sessions)
@@ -208,7 +209,7 @@ def test_a_champion_trained_too_long_ago_is_refused(modelled: Settings) -> None:
 
 def test_a_changed_model_file_is_not_used_for_scoring(workspace: Settings) -> None:
     path = registry.file_of(workspace, 1)
-    session, content = Lake(workspace.lake).sessions(score.PREDICTIONS)[-1], path.read_bytes()
+    session, content = Lake(workspace.lake).sessions(PREDICTIONS)[-1], path.read_bytes()
     path.write_bytes(pickle.dumps(Recipe("logistic")))
     try:
         with pytest.raises(ModelError, match=r"version 1: .*not the file that was registered"):
@@ -242,7 +243,7 @@ def test_a_model_that_fails_its_leakage_checks_is_refused(workspace: Settings, m
 
 def test_decay_notebook_measures_live_skill_and_drift(workspace: Settings) -> None:
     live = outcomes.live_skill(workspace)
-    last = Lake(workspace.lake).sessions(score.PREDICTIONS)[-1]
+    last = Lake(workspace.lake).sessions(PREDICTIONS)[-1]
     ran = run_notebook(workspace, "decay", {"as_of": str(last), "sessions": 15}, experiment="model-health")
     assert ran.metrics["live_rank_ic"] == pytest.approx(live.ic["ic"].to_numpy().mean())
     assert ran.metrics["live_sessions"] == live.ic.height

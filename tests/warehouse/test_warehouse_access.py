@@ -11,7 +11,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 import warehouse_server
-from clickhouse_connect.driver.client import Client
 from pydantic import SecretStr
 from waiting import PATIENCE
 from warehouse_rows import FRAMES, JANUARY, NORMALIZED, count, normalized, python, served, wait_for
@@ -22,7 +21,7 @@ from champion.errors import WarehouseError
 from champion.pipeline.operations.activity import activity
 from champion.settings import Settings
 from champion.warehouse import adjustment_cache, backup, fingerprint, parts, queries, roles
-from champion.warehouse.engine.database import refusals
+from champion.warehouse.engine.database import Executor, refusals
 
 PASSWORD = SecretStr("it's a \\ long one")
 
@@ -68,7 +67,7 @@ def test_users_that_may_not_be(user: str, role: roles.Role, password: SecretStr,
 def test_roles_allow_what_they_are_for_and_no_more_and_the_audit_tells(tmp_path: Path) -> None:
     contract, table = contracts.load(NORMALIZED), f"champion_market.{NORMALIZED}"
 
-    def refused(client: Client, *statements: str) -> None:
+    def refused(client: Executor, *statements: str) -> None:
         for statement in statements:
             with pytest.raises(WarehouseError, match="Not enough privileges"), refusals("asking"):
                 client.command(statement)

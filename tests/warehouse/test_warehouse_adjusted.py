@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
-from clickhouse_connect.driver.client import Client
 from polars.testing import assert_frame_equal
 from warehouse_rows import FACTORS, JANUARY, NORMALIZED, SESSIONS, envelope, factors, normalized, typed
 
@@ -19,6 +18,7 @@ from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.maintenance.load_warehouse import load
 from champion.settings import Settings
 from champion.warehouse import adjustment_cache
+from champion.warehouse.engine.database import Executor
 
 START, END = date(2023, 11, 1), date(2024, 8, 30)
 ORDER = ["instrument_id", "trade_date"]
@@ -32,7 +32,7 @@ def market(known: Settings) -> Settings:
     return known
 
 
-def view(client: Client, name: str) -> pl.DataFrame:
+def view(client: Executor, name: str) -> pl.DataFrame:
     text = f"select * except (event_id) from {name} order by instrument_id, trade_date"
     return warehouse.frame(client, text).cast({"is_trading_day": pl.Boolean})
 

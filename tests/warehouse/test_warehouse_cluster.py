@@ -16,6 +16,7 @@ from champion.errors import WarehouseError
 from champion.settings import Settings
 from champion.warehouse import fingerprint, migrations, roles
 from champion.warehouse.engine import cluster, statements
+from champion.warehouse.engine.database import refusals
 
 OURS = "our-cluster"
 SHIPPED = [statement for migration in migrations.shipped() for statement in statements.split(migration.text)]
@@ -92,6 +93,18 @@ def test_words_in_texts_and_comments_are_not_taken_for_the_statement() -> None:
 def test_a_kind_of_statement_nobody_thought_of_is_refused() -> None:
     with pytest.raises(WarehouseError, match=r"\['undrop', 'table', 't'\] is not known"):
         cluster.rendered("undrop table t", OURS)
+
+
+def test_executor_adds_the_cluster_and_leaves_the_client_as_it_is(fresh: Settings) -> None:
+    statement = "create table t (a Int8) engine = MergeTree order by a"
+    with warehouse.writer(fresh) as client:
+        executor = cluster.ClusterExecutor(client, OURS)
+        with pytest.raises(WarehouseError, match=OURS), refusals("creating t"):
+            executor.command(statement)
+        client.command(statement)
+        assert executor.query("select count() from t").result_rows == [(0,)]
+        executor.database = "default"
+        assert client.database == "default"
 
 
 def test_a_cluster_needs_a_server() -> None:

@@ -90,7 +90,8 @@ def test_settings_of_one_call_do_not_outlive_an_error(loaded: Settings) -> None:
 
 
 def test_after_an_error_a_server_client_has_another_session(tmp_path: Path) -> None:
-    with served(tmp_path) as settings, warehouse.reader(settings) as client:
+    with served(tmp_path) as settings, warehouse.reader(settings) as executor:
+        client: Any = executor
         sessions = {client.get_client_setting("session_id")}
         for text in FAILING[:3]:
             with pytest.raises(Exception):  # noqa: B017, PT011

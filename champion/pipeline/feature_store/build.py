@@ -22,6 +22,7 @@ import polars as pl
 from champion import contracts
 from champion.base.counting import quantity
 from champion.base.progress import Progress, silent
+from champion.contracts.datasets import BARS
 from champion.features import FeatureSet
 from champion.lake import Lake
 from champion.market.envelope import session_close_expr
@@ -30,12 +31,10 @@ from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.feature_store.fingerprints import BuildPlan
 from champion.pipeline.feature_store.state import last_state, latest_state, write_state
 from champion.pipeline.feature_store.strategies import FeatureBatch
-from champion.pipeline.ingest.bars import BARS
 from champion.pipeline.ingest.corporate_actions import known_factors
 from champion.pipeline.ingest.quality import require_passed
 from champion.settings.quality_limits import Limits
 
-FEATURES = "features_equity_indicators"
 _MAX_STEPS = 20  # sessions: for more, one rebuild from all bars is cheaper than advancing
 
 

@@ -17,6 +17,7 @@ import polars as pl
 
 from champion.base.counting import quantity
 from champion.base.progress import Progress, silent
+from champion.contracts.datasets import RAW_BARS
 from champion.errors import ArchiveError, UsageError
 from champion.lake import Lake, inventory
 from champion.market.identity.symbol_history import SymbolHistory
@@ -29,7 +30,6 @@ from champion.sources.download.archive import set_aside
 from champion.sources.publications import Publication
 
 DATASETS = tuple(name for publication in PUBLICATIONS for name in dataset_spec(publication).names)
-RAW, BARS, QUARANTINE = "raw_equity_ohlc", "normalized_equity_ohlc", "quarantine_equity_ohlc"
 _THREADS = 2
 _MAX_IN_MEMORY = 32  # bhavcopies that are parsed before the first is written, about 3 MB each
 _COUNTS = {
@@ -130,13 +130,15 @@ def ingest(lake: Lake, staged: Sequence[FetchedFile], progress: Progress = silen
 
 def _require_one_exchange(lake: Lake, staged: Sequence[FetchedFile]) -> None:
     """Refuse bars of a second exchange: partitions are by session, so its bars would replace the first's."""
-    offered = {fetched.publication.exchange for fetched in staged if dataset_spec(fetched.publication).raw == RAW}
-    first = lake.sessions(RAW)[:1]
-    held = lake.scan(RAW, first[0], first[0]).select(pl.col("Src").drop_nulls().unique()).collect() if first else None
+    offered = {fetched.publication.exchange for fetched in staged if dataset_spec(fetched.publication).raw == RAW_BARS}
+    first = lake.sessions(RAW_BARS)[:1]
+    held = (
+        lake.scan(RAW_BARS, first[0], first[0]).select(pl.col("Src").drop_nulls().unique()).collect() if first else None
+    )
     exchanges = set() if held is None else set(held["Src"])
     if len(offered | exchanges) > 1:
         raise UsageError(
-            f"the lake holds bars of {', '.join(sorted(exchanges)) or 'no exchange'}, these files are of "
+            f"the lake holds bars of {', '.join(sorted(held)) or 'no exchange'}, these files are of "
             f"{', '.join(sorted(offered))}; give each exchange a workspace of its own (CHAMPION_HOME)"
         )
 
@@ -153,8 +155,8 @@ def _read_new_bars(lake: Lake, staged: Sequence[FetchedFile]) -> tuple[pl.DataFr
     new = [
         fetched
         for fetched in staged
-        if dataset_spec(fetched.publication).raw == RAW
-        and not lake.is_current(RAW, fetched.session, {"file": fetched.file.sha256})
+        if dataset_spec(fetched.publication).raw == RAW_BARS
+        and not lake.is_current(RAW_BARS, fetched.session, {"file": fetched.file.sha256})
     ]
     symbol_rows, parsed = [pl.DataFrame(schema=_SYMBOL_ROWS)], _Parsed()
     with ThreadPoolExecutor(_THREADS) as pool:

@@ -11,6 +11,7 @@ from champion import contracts
 from champion.base.clock import month_end
 from champion.base.progress import Progress, silent
 from champion.contracts import Contract
+from champion.contracts.datasets import is_list
 from champion.lake import Lake, Month
 from champion.pipeline.ingest.quality import require_passed
 from champion.settings import Settings
@@ -21,25 +22,11 @@ from champion.warehouse.load import LoadResult, load_months
 from champion.warehouse.months import label
 
 if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
+    from champion.warehouse.engine.database import Executor
 
-DATASETS = (
-    "raw_equity_ohlc",
-    "normalized_equity_ohlc",
-    "features_equity_indicators",
-    "features_equity_alpha158",
-    "predictions_equity_scores",
-    "quarantine_equity_ohlc",
-    "normalized_equity_delivery",
-    "normalized_index_ohlc",
-    "normalized_corporate_actions",
-    "normalized_symbol_master",
-    "normalized_symbol_changes",
-    "normalized_adjustment_factors",
-    "quality_findings",
-)
-"""What the warehouse has tables for: of delivery, indices and lists the canonical rows, what was published is in the
-lake alone."""
+DATASETS = migrations.datasets()
+"""The datasets that the warehouse has tables for. Of delivery, indices and lists it holds the normalized rows; the rows
+as published are in the lake alone."""
 
 MOST_VALUES = 20_000_000
 """How many values, rows times columns, are loaded at a time: a year of the exchange's bars, which takes 1.5 GB."""
@@ -117,11 +104,10 @@ def _fits(months: Mapping[date, Month], run: Sequence[date], most_rows: int) -> 
 
 
 def _months(lake: Lake, name: str, start: date, end: date) -> dict[date, Month]:
-    is_list = contracts.load(name).session == "list_date"
-    return lake.months(name) if is_list else lake.months(name, start, end)
+    return lake.months(name) if is_list(name) else lake.months(name, start, end)
 
 
-def _lost(lake: Lake, engine: Client, datasets: Sequence[str]) -> dict[str, list[date]]:
+def _lost(lake: Lake, engine: Executor, datasets: Sequence[str]) -> dict[str, list[date]]:
     """Return the sessions of each dataset whose months the warehouse should keep and knows nothing of."""
     known, found = load_ledger.known(engine), {}
     for name in datasets:
@@ -132,7 +118,7 @@ def _lost(lake: Lake, engine: Client, datasets: Sequence[str]) -> dict[str, list
 
 
 def _load_dataset(
-    lake: Lake, engine: Client, contract: Contract, months: Mapping[date, Month], most_values: int
+    lake: Lake, engine: Executor, contract: Contract, months: Mapping[date, Month], most_values: int
 ) -> Iterator[list[LoadResult]]:
     """Yield what was done with each run of months: those that are alike are skipped, the others loaded."""
     if not months:
@@ -148,7 +134,7 @@ def _load_dataset(
             yield _load_span(lake, engine, contract, {month: months[month] for month in wanted})
 
 
-def _load_span(lake: Lake, engine: Client, contract: Contract, months: Mapping[date, Month]) -> list[LoadResult]:
+def _load_span(lake: Lake, engine: Executor, contract: Contract, months: Mapping[date, Month]) -> list[LoadResult]:
     first, last = min(months), month_end(max(months))
     rows, files = lake.scan(contract.name, first, last).collect(), []
     # A file of an earlier version of the contract lacks fields, whose defaults are for Polars to fill in.

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from champion import contracts
 from champion.base.object_path import ObjectPath
 from champion.base.progress import Progress, silent
+from champion.contracts.datasets import kept_years
 from champion.errors import UsageError
 from champion.lake import Lake, archive as archives, index, ownership, retention, sweep
 from champion.lake.retention import Step
@@ -15,16 +16,6 @@ from champion.lake.vacuum import GRACE
 from champion.settings import Settings
 
 _NONE = "there is no archive; set CHAMPION_LAKE_ARCHIVE to its folder or s3:// place"
-
-
-def kept_years(settings: Settings) -> dict[str, int | None]:
-    """Return how many years of each layer the settings keep; None keeps all."""
-    return {
-        "raw": settings.raw_years,
-        "quarantine": settings.raw_years,
-        "normalized": settings.normalized_years,
-        "features": settings.features_years,
-    }
 
 
 def plan(settings: Settings, today: date) -> list[Step]:

@@ -9,6 +9,7 @@ import polars as pl
 
 from champion import contracts, features
 from champion.base.counting import quantity
+from champion.contracts.datasets import BARS
 from champion.errors import LakeError
 from champion.lake import Lake
 from champion.market.actions import adjustment
@@ -130,7 +131,7 @@ def _bars_and_features(
     Stored features of a session are in the scale of that session.
     """
     # Instruments that skip sessions need more of the calendar.
-    before = lake.sessions("normalized_equity_ohlc", end=start)[-2 * max(LOOKBACK, TURNOVER_WINDOW) - 1 :]
+    before = lake.sessions(BARS, end=start)[-2 * max(LOOKBACK, TURNOVER_WINDOW) - 1 :]
     bars = adjusted_bars(lake, before[0] if before else start, end, columns=_BAR_COLUMNS)
     contract = contracts.load(features.find(feature_set).contract)
     units = {field.name: field.unit for field in contract.fields}
@@ -142,7 +143,7 @@ def _members(lake: Lake, bars: pl.DataFrame, universe: Universe) -> pl.DataFrame
     """Return the universe's instruments by session, from prices as traded and each instrument's first bar."""
     first = None
     if universe.min_age > 0:
-        scanned = lake.scan("normalized_equity_ohlc").select("instrument_id", "trade_date")
+        scanned = lake.scan(BARS).select("instrument_id", "trade_date")
         first = scanned.group_by("instrument_id").agg(first_bar=pl.col("trade_date").min()).collect()
     return members(bars.with_columns(pl.col("close") * pl.col("adjustment_factor")), universe, first)
 

@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING
 from champion.warehouse.engine import embedded
 from champion.warehouse.engine.cluster import on_cluster
 from champion.warehouse.engine.connection import guard_server
-from champion.warehouse.engine.database import DATABASE, enter_database, refusals
+from champion.warehouse.engine.database import DATABASE, Executor, enter_database, refusals
 
 if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
-
     from champion.settings import Settings
 
 __all__ = ["DATABASE", "WAIT", "close", "embedded_path", "enter_database", "reader", "refusals", "writer"]
@@ -26,7 +24,7 @@ _MIB = 1 << 20
 WAIT = 120.0  # seconds; a year of months loads in far less
 
 
-def writer(settings: Settings, wait: float = WAIT) -> AbstractContextManager[Client]:
+def writer(settings: Settings, wait: float = WAIT) -> AbstractContextManager[Executor]:
     """Return a context with a client that may write; in an open writer of the same thread, that one.
 
     What it writes stays when the block ends, with an error or without. When the process is killed within the block,
@@ -38,7 +36,7 @@ def writer(settings: Settings, wait: float = WAIT) -> AbstractContextManager[Cli
     return _client(settings, wait, writable=True)
 
 
-def reader(settings: Settings, wait: float = WAIT) -> AbstractContextManager[Client]:
+def reader(settings: Settings, wait: float = WAIT) -> AbstractContextManager[Executor]:
     """Return a context with a client on the data as last committed, which refuses to write.
 
     While another process writes, that is the warehouse as it was before that writer began. A query may take
@@ -64,11 +62,11 @@ def embedded_path(settings: Settings) -> Path | None:
 
 
 @contextmanager
-def _client(settings: Settings, wait: float, *, writable: bool) -> Iterator[Client]:
+def _client(settings: Settings, wait: float, *, writable: bool) -> Iterator[Executor]:
     path = embedded_path(settings)
     limits = {} if writable else _limits(settings)
     if path is None:
-        opened = _server(settings, limits)
+        opened: AbstractContextManager[Executor] = _server(settings, limits)
     else:
         session = [f"set {name} = {value}" for name, value in limits.items()]
         opened = embedded.opened(path, wait, writable=writable, session=session)
@@ -83,7 +81,7 @@ def _limits(settings: Settings) -> dict[str, int]:
 
 
 @contextmanager
-def _server(settings: Settings, limits: Mapping[str, int]) -> Iterator[Client]:
+def _server(settings: Settings, limits: Mapping[str, int]) -> Iterator[Executor]:
     import clickhouse_connect  # noqa: PLC0415 - a second to import
 
     dsn = settings.warehouse_dsn
@@ -95,9 +93,9 @@ def _server(settings: Settings, limits: Mapping[str, int]) -> Iterator[Client]:
         for name, value in limits.items():
             client.set_client_setting(name, value)
     try:
-        if settings.warehouse_cluster:
-            client = on_cluster(client, settings.warehouse_cluster)
-        enter_database(client)
-        yield client
+        cluster = settings.warehouse_cluster
+        executor: Executor = on_cluster(client, cluster) if cluster else client
+        enter_database(executor)
+        yield executor
     finally:
         client.close()

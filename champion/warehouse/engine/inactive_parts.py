@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
+    from champion.warehouse.engine.database import Executor
 
 # Narrow ones first: a part goes before the wider one that covers it, so that an interrupted deletion revives nothing.
 _OUTDATED = """
@@ -23,7 +23,7 @@ order by max_block_number - min_block_number, level, data_version
 """
 
 
-def parts(client: Client) -> list[Path]:
+def parts(client: Executor) -> list[Path]:
     """Return the folders of the parts that nothing reads any more, in the order in which they may go."""
     return [Path(path) for (path,) in client.query(_OUTDATED).result_rows]
 

@@ -10,12 +10,11 @@ import polars as pl
 from champion.errors import WarehouseError
 from champion.warehouse.engine import answers, binding
 from champion.warehouse.engine.client import reader
-from champion.warehouse.engine.database import refusals
+from champion.warehouse.engine.database import Executor, refusals
 from champion.warehouse.engine.statements import masked, split
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from clickhouse_connect.driver.client import Client
 
     from champion.settings import Settings
 
@@ -38,7 +37,7 @@ def sql(settings: Settings, text: str, parameters: Mapping[str, Any] | None = No
         return frame(client, statement, parameters)
 
 
-def frame(client: Client, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+def frame(client: Executor, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
     """Return the same through an open client."""
     statement = binding.compact(_single(text))
     bound = binding.checked(statement, parameters or {})
@@ -62,7 +61,7 @@ def _single(text: str) -> str:
     return found[0]
 
 
-def _require_answer(client: Client, statement: str) -> None:
+def _require_answer(client: Executor, statement: str) -> None:
     """Refuse `into outfile`, by which a question writes files, also as part of `explain`; the engine tells it apart."""
     if "outfile" not in statement.lower():
         return
@@ -71,7 +70,7 @@ def _require_answer(client: Client, statement: str) -> None:
         raise WarehouseError("the query was refused: `into outfile` writes a file; ask without it, and keep the answer")
 
 
-def _reading_kind(client: Client, statement: str, bound: Mapping[str, Any]) -> str:
+def _reading_kind(client: Executor, statement: str, bound: Mapping[str, Any]) -> str:
     if (known := _kinds.get(statement)) is not None:
         return known
     # The syntax tree, not the first word: `with ... insert` begins like a question. As text, because another output
@@ -88,7 +87,7 @@ def _reading_kind(client: Client, statement: str, bound: Mapping[str, Any]) -> s
     return kind
 
 
-def _types(client: Client, statement: str, bound: Mapping[str, Any], kind: str) -> dict[str, str]:
+def _types(client: Executor, statement: str, bound: Mapping[str, Any], kind: str) -> dict[str, str]:
     """Return the names of the columns' types in ClickHouse."""
     if kind.startswith("Select"):
         rows = client.query(f"describe ({statement}\n)", parameters=dict(bound) or None).result_rows
@@ -104,12 +103,12 @@ def _require_names(table: pa.Table) -> None:
         raise WarehouseError("the name of a column is not UTF-8; give each column a name with `as`") from error
 
 
-def _as_text(client: Client, statement: str, bound: Mapping[str, Any]) -> str:
+def _as_text(client: Executor, statement: str, bound: Mapping[str, Any]) -> str:
     """Return an answer as text; what is not UTF-8, as a statement may be that binds bytes, becomes U+FFFD."""
     return client.raw_query(statement, parameters=dict(bound) or None).decode("utf-8", "replace")
 
 
-def _asked(client: Client, statement: str, bound: Mapping[str, Any], kind: str) -> pa.Table:
+def _asked(client: Executor, statement: str, bound: Mapping[str, Any], kind: str) -> pa.Table:
     import pyarrow as pa  # noqa: PLC0415
     from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415
 
@@ -125,6 +124,6 @@ def _asked(client: Client, statement: str, bound: Mapping[str, Any], kind: str) 
         return pa.table({"explain": _as_text(client, statement, bound).splitlines()})
 
 
-def _zone(client: Client, types: Mapping[str, str]) -> str:
+def _zone(client: Executor, types: Mapping[str, str]) -> str:
     """Return the time zone of columns that name none."""
     return str(client.command("select timezone()")) if any("DateTime" in text for text in types.values()) else "UTC"
