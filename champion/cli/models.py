@@ -63,13 +63,13 @@ def promote(
     Example: champion models promote 3
     """
     from champion.pipeline.models.evaluate import evaluate_and_promote  # noqa: PLC0415
-    from champion.runner import run_notebook  # noqa: PLC0415
+    from champion.runner import NotebookRequest, run_notebook  # noqa: PLC0415
 
     if force and not reason.strip():
         raise UsageError("--force needs --reason: the ledger keeps why the gate was overridden")
     chosen = console.settings()
     with console.progress_bar(hidden=as_json) as tell:
-        report = run_notebook(chosen, "promotion", {"version": version}, on_progress=tell)
+        report = run_notebook(chosen, NotebookRequest("promotion", {"version": version}, on_progress=tell))
     decided = evaluate_and_promote(chosen, version, reason=reason, force=force, strict=True, report=report.run_id)
     console.show({**decided, "report": report.run_id}, as_json=as_json)
 

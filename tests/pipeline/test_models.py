@@ -25,7 +25,7 @@ from champion.modeling.estimators import Recipe
 from champion.modeling.universe import Universe, find
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.models import evaluate, frames, outcomes, score, trials
-from champion.runner import run_notebook
+from champion.runner import NotebookRequest, run_notebook
 from champion.settings import Settings
 from champion.tracking import promotion, registry, runs
 
@@ -211,7 +211,9 @@ def test_a_model_the_canaries_did_not_pass_is_refused(workspace: Settings, model
 def test_decay_holds_the_champion_against_what_came(workspace: Settings) -> None:
     live = outcomes.live_skill(workspace)
     last = Lake(workspace.lake).sessions(score.PREDICTIONS)[-1]
-    ran = run_notebook(workspace, "decay", {"as_of": str(last), "sessions": 15}, experiment="model-health")
+    ran = run_notebook(
+        workspace, NotebookRequest("decay", {"as_of": str(last), "sessions": 15}, experiment="model-health")
+    )
     assert ran.metrics["live_rank_ic"] == pytest.approx(live.ic["ic"].to_numpy().mean())
     assert ran.metrics["live_sessions"] == live.ic.height
     assert ran.metrics["waiting"] == live.waiting
