@@ -27,7 +27,7 @@ from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.ingest.parse_file import FileOrigin, parse_file
 from champion.pipeline.maintenance import load_warehouse as warehouse
 from champion.pipeline.models import evaluate, frames, register
-from champion.runner import run_notebook
+from champion.runner import NotebookRequest, run_notebook
 from champion.settings import Settings
 from champion.sources.download.archive import Staged
 from champion.tracking import runs, store
@@ -210,8 +210,8 @@ def _empty_notebook(settings: Settings, folder: Path) -> dict[str, Cost]:
     path = folder / "empty.ipynb"
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("None")])  # type: ignore[no-untyped-call]
     nbformat.write(book, path)  # type: ignore[no-untyped-call]
-    _, first = meter.measured(lambda: run_notebook(settings, path, force=True))
-    done, second = meter.measured(lambda: run_notebook(settings, path, force=True))
+    _, first = meter.measured(lambda: run_notebook(settings, NotebookRequest(path, force=True)))
+    done, second = meter.measured(lambda: run_notebook(settings, NotebookRequest(path, force=True)))
     return {
         "notebook: empty, the first of a process": first,
         f"notebook: empty, the next (its kernel {done.seconds:.2f} s)": second,

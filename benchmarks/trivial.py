@@ -64,7 +64,7 @@ def _papermill(folder: Path) -> Callable[[list[Path]], None]:
 
 def _runner(_folder: Path) -> Callable[[list[Path]], None]:
     gc_tuning.relax_gc()  # as every command of Champion begins
-    from champion.runner import engine, run_notebook  # noqa: PLC0415
+    from champion.runner import NotebookRequest, engine, run_notebook  # noqa: PLC0415
     from champion.settings import Settings  # noqa: PLC0415
     from champion.tracking import store  # noqa: PLC0415
 
@@ -74,7 +74,7 @@ def _runner(_folder: Path) -> Callable[[list[Path]], None]:
 
     def run(paths: list[Path]) -> None:
         for path in paths:
-            run_notebook(settings, path, {"count": 2}, inputs={"nothing": "1"}, force=True)
+            run_notebook(settings, NotebookRequest(path, {"count": 2}, inputs={"nothing": "1"}, force=True))
 
     return run
 
@@ -83,7 +83,7 @@ def _flow(folder: Path) -> Callable[[list[Path]], None]:
     _runner(folder)  # its imports, outside of the watch
     from prefect import flow, task  # noqa: PLC0415
 
-    from champion.runner import run_notebook  # noqa: PLC0415
+    from champion.runner import NotebookRequest, run_notebook  # noqa: PLC0415
     from champion.settings import Settings  # noqa: PLC0415
     from flows.notifications import HOOKS  # noqa: PLC0415
     from flows.run_tracking import prefect_ids, recorded  # noqa: PLC0415
@@ -92,7 +92,10 @@ def _flow(folder: Path) -> Callable[[list[Path]], None]:
     def one(path: Path, parent: str) -> None:
         tags = prefect_ids()
         given = {"count": 2}
-        run_notebook(Settings(), path, given, inputs={"nothing": "1"}, parent_run_id=parent, tags=tags, force=True)
+        run_notebook(
+            Settings(),
+            NotebookRequest(path, given, inputs={"nothing": "1"}, parent_run_id=parent, tags=tags, force=True),
+        )
 
     @flow(name="trivial", **HOOKS)
     def trivial(paths: list[Path]) -> None:

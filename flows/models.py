@@ -23,7 +23,7 @@ from champion.pipeline.models.model_columns import model_columns
 from champion.runner import Outcome
 from champion.settings import Settings
 from champion.settings.quality_limits import Limits
-from champion.tracking import connectivity, promotion, registry, standing
+from champion.tracking import connectivity, experiments, promotion, registry, standing
 from flows import configuration, steps
 from flows.notifications import HOOKS
 from flows.policy import FLOW_SECONDS
@@ -160,7 +160,7 @@ def model_health(sessions: int = 60) -> dict[str, Any]:
         PREDICTIONS: lake.digest(PREDICTIONS),
         **register.digests(lake, scored[-1], champion.feature_version),
     }
-    with recorded("model-health", f"model health {scored[-1]}", parameters) as recording:
+    with recorded(experiments.MODEL_HEALTH, f"model health {scored[-1]}", parameters) as recording:
         report = steps.notebook("decay", parameters, parent=recording.run_id, inputs=inputs)
         return recording.kept({"outcome": report.outcome.value, "run_id": report.run_id, **report.metrics})
 

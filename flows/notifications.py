@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 from prefect.blocks.core import Block
 from prefect.logging.loggers import flow_run_logger
 from prefect.settings import PREFECT_UI_URL
 
+from champion.base import webhook
 from champion.errors import ServiceError
 from champion.tracking import runs
 from flows import configuration
@@ -44,17 +44,13 @@ def message(flow: str, run: str, state: str, why: str, page: str) -> tuple[str, 
 
 
 def post(url: str, subject: str, body: str) -> None:
-    """Post a notice as Slack, Mattermost and their like take it.
+    """Post a notice in the format of Slack and Mattermost.
 
     Raises:
-        ServiceError: it was not taken; the message says why, and not the address, which is a secret.
+        ServiceError: the webhook did not accept it; the message gives the reason, and not the address, which is secret.
     """
-    try:
-        httpx.post(url, json={"text": f"*{subject}*\n{body}"}, timeout=_SECONDS).raise_for_status()
-    except httpx.HTTPStatusError as error:
-        raise ServiceError(f"the webhook of notices answered {error.response.status_code}") from None
-    except httpx.HTTPError as error:
-        raise ServiceError(f"the webhook of notices was not reached: {type(error).__name__}") from None
+    if problem := webhook.post(url, {"text": f"*{subject}*\n{body}"}, seconds=_SECONDS):
+        raise ServiceError(f"the webhook of notices did not accept the message: {problem}")
 
 
 def close_ledger(flow: Any, flow_run: Any, state: Any) -> None:

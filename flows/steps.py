@@ -21,7 +21,7 @@ from champion.pipeline.ingest import (
     symbol_master,
 )
 from champion.pipeline.maintenance import load_warehouse as warehouse
-from champion.runner import Execution, run_notebook
+from champion.runner import Execution, NotebookRequest, run_notebook
 from champion.services import mlflow
 from champion.settings import Settings
 from flows import notebook_progress
@@ -95,14 +95,16 @@ def notebook(
     start, end = span or (None, None)
     execution = run_notebook(
         settings,
-        name,
-        parameters,
-        inputs=inputs,
-        outputs=lambda: {dataset: lake.digest(dataset, start, end) for dataset in writes},
-        parent_run_id=parent,
-        force=force,
-        tags=prefect_ids(),
-        on_progress=Cells(name, notebook_progress.current()),
+        NotebookRequest(
+            name,
+            parameters,
+            inputs=inputs,
+            outputs=lambda: {dataset: lake.digest(dataset, start, end) for dataset in writes},
+            parent_run_id=parent,
+            force=force,
+            tags=prefect_ids(),
+            on_progress=Cells(name, notebook_progress.current()),
+        ),
     )
     done = (name, execution.outcome.value, execution.seconds, execution.reason, execution.run_id)
     get_run_logger().info("notebook %s: %s in %.1f s, %s; MLflow run %s", *done)

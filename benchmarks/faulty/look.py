@@ -169,7 +169,7 @@ def _rows(settings: Settings) -> dict[str, str]:
 def _ledger(settings: Settings, faults: list[str], *, timeless: bool) -> tuple[dict[str, int], dict[str, int]]:
     """Return the runs that succeeded and the others, counted, straight from MLflow's tables."""
     succeeded, other = Counter[str](), Counter[str]()
-    file = settings.home / "mlflow" / "mlflow.db"
+    file = settings.mlflow_database
     if not file.exists():
         return {}, {}
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as books:

@@ -63,19 +63,15 @@ def promote(
     Example: champion models promote 3
     """
     from champion.pipeline.models.evaluate import promote_with_report  # noqa: PLC0415
-    from champion.runner import run_notebook  # noqa: PLC0415
+    from champion.runner import NotebookRequest, run_notebook  # noqa: PLC0415
 
     if force and not reason.strip():
         raise UsageError("--force needs --reason: the ledger keeps why the gate was overridden")
     chosen = console.settings()
     with console.progress_bar(hidden=as_json) as tell:
+        request = NotebookRequest("promotion", {"version": version}, on_progress=tell)
         decision, report = promote_with_report(
-            chosen,
-            version,
-            lambda _: run_notebook(chosen, "promotion", {"version": version}, on_progress=tell),
-            reason=reason,
-            force=force,
-            strict=True,
+            chosen, version, lambda _: run_notebook(chosen, request), reason=reason, force=force, strict=True
         )
     console.show({**decision, "report": report}, as_json=as_json)
 

@@ -76,7 +76,7 @@ def run_one(
 
     Example: champion notebook run quality -p start=2024-01-01 -p end=2024-01-31 --reads normalized_equity_ohlc
     """
-    from champion.runner import run_notebook  # noqa: PLC0415
+    from champion.runner import NotebookRequest, run_notebook  # noqa: PLC0415
     from champion.runner.notebook import find  # noqa: PLC0415
     from champion.runner.parameters import from_text  # noqa: PLC0415
 
@@ -87,14 +87,16 @@ def run_one(
     with console.progress_bar(hidden=as_json) as tell:
         execution = run_notebook(
             settings,
-            name,
-            values,
-            inputs=inputs,
-            outputs=outputs,
-            timeout=timeout,
-            memory=memory,
-            force=force,
-            on_progress=tell,
+            NotebookRequest(
+                name,
+                values,
+                inputs=inputs,
+                outputs=outputs,
+                timeout=timeout,
+                memory=memory,
+                force=force,
+                on_progress=tell,
+            ),
         )
     told = {"outcome": execution.outcome.value, "reason": execution.reason, "run": execution.run_id}
     console.show({**told, "seconds": execution.seconds, "saved": execution.saved, **execution.metrics}, as_json=as_json)

@@ -1,16 +1,17 @@
-"""Runs one notebook under supervision and records it: what happened is what the supervisor saw, as one MLflow run."""
+"""Run one notebook under supervision and record it as one MLflow run, with the outcome that the supervisor observed."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from champion.errors import NotebookError
 from champion.runner import cache_lookup, identity, kernel_env, notebook as notebooks, record
-from champion.runner.outcome import CellError, Execution, Outcome, Verdict, stopped
+from champion.runner.outcome import CellError, Execution, Outcome, stopped
 from champion.runner.parameters import check, defaults
 from champion.runner.process_control import Terminated, sigterm_as_exception
 from champion.runner.record import repair
@@ -22,95 +23,112 @@ if TYPE_CHECKING:
     from champion.settings import Settings
     from champion.tracking.run_spool import SpooledRun
 
-__all__ = ["CellError", "Execution", "Outcome", "Terminated", "repair", "run_notebook"]
+__all__ = ["CellError", "Execution", "NotebookRequest", "Outcome", "Terminated", "repair", "run_notebook"]
 
 
-def run_notebook(  # noqa: PLR0913 - one call is the whole interface
-    settings: Settings,
-    name_or_path: str | Path,
-    parameters: Mapping[str, Any] | None = None,
-    *,
-    inputs: Mapping[str, str] | None = None,
-    outputs: Callable[[], Mapping[str, str]] | None = None,
-    experiment: str | None = None,
-    parent_run_id: str | None = None,
-    force: bool = False,
-    tags: Mapping[str, str] | None = None,
-    on_progress: Progress | None = None,
-    cell_timeout: int | None = None,
-    timeout: int | None = None,
-    memory: int | None = None,
-    raise_on_failure: bool = True,
-) -> Execution:
-    """Return how a notebook ran with these parameters, after everything about it is recorded.
+@dataclass(frozen=True, slots=True)
+class NotebookRequest:
+    """Which notebook to run, with which parameters, data and limits.
 
-    `inputs` and `outputs` are digests of the datasets it reads and writes, by name; outputs are asked for before and
-    after. With inputs given, a run that succeeded before with the same notebook, parameters, environment and inputs is
-    not repeated, if the code it used is unchanged and its outputs still are what it wrote, unless `force`. A notebook
-    whose parameters cell computes something, as `date.today()`, is repeated until that is given. Why it ran is in
-    `reason`. Without `experiment` it is recorded in the one of its name.
+    - `notebook`: name of a notebook of Champion, or the path of a file.
+    - `inputs`, `outputs`: digests of the datasets it reads and writes, by name. `outputs` is called before and after
+      the run. Without `inputs` the notebook always runs.
+    - `experiment`: the MLflow experiment; by default the one of the notebook's name.
+    - `force`: run even if the same run succeeded before.
+    - `on_progress`: gets the number of cells done, the number of cells, and the heading of the current cell.
+    - `cell_timeout`, `timeout`: seconds for one cell (by default the setting `notebook_timeout`) and for the notebook.
+    - `memory`: MiB the kernel may hold, by default the setting `notebook_memory`.
+    - `raise_on_failure`: raise `NotebookError` unless the notebook succeeds.
+    """
 
-    `on_progress` gets cells done, cells in all, and the heading at work. `cell_timeout` is in seconds, by default the
-    setting `notebook_timeout`; `timeout` is for the whole notebook; `memory` is what its kernel may hold in MiB, by
-    default the setting `notebook_memory`. Where MLflow does not answer, the run is kept beside the lake, `run_id` is
-    its name there, and the next command records it.
+    notebook: str | Path
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] | None = None
+    outputs: Callable[[], Mapping[str, str]] | None = None
+    experiment: str | None = None
+    parent_run_id: str | None = None
+    force: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    on_progress: Progress | None = None
+    cell_timeout: int | None = None
+    timeout: int | None = None
+    memory: int | None = None
+    raise_on_failure: bool = True
+
+
+def run_notebook(settings: Settings, request: NotebookRequest) -> Execution:
+    """Run a notebook and return how it ended, after everything about it is recorded.
+
+    If the request names inputs, an earlier successful run with the same notebook, parameters, environment and inputs is
+    reused, provided that the code it used is unchanged and its outputs are still what it wrote. A notebook whose
+    parameters cell computes a value, such as `date.today()`, runs again unless that parameter is given. `reason` of the
+    result says why the notebook ran. If MLflow does not answer, the run is kept beside the lake, `run_id` is its name
+    there, and the next command records it.
 
     Raises:
         ParameterError: the parameters do not fit; no kernel was started and nothing recorded.
         UsageError: a tag, a name or an input is too long or not UTF-8; nothing was started.
-        NotebookError: there is no such notebook of Python; or it failed, timed out or died, unless `raise_on_failure`
+        NotebookError: there is no such Python notebook; or it failed, timed out or died, unless `raise_on_failure`
             is False.
         ServiceError: nothing can be written beside the lake.
-        Terminated: this process got a SIGTERM, which is recorded as cancelled.
+        Terminated: this process received SIGTERM; the run is recorded as cancelled.
     """
-    notebook = notebooks.find(name_or_path)
-    values = check(notebook.parameters, parameters or {}, notebook.name)
-    effective = defaults(notebook.parameters) | values
-    who = identity.identify(notebook.digest, effective, inputs or {})
-    experiment = experiment or experiments.of_notebook(notebook.name)
+    notebook = notebooks.find(request.notebook)
+    given = check(notebook.parameters, request.parameters, notebook.name)
+    effective = defaults(notebook.parameters) | given
+    inputs = request.inputs or {}
+    key = identity.identify(notebook.digest, effective, inputs)
+    experiment = request.experiment or experiments.of_notebook(notebook.name)
     repair(settings)
-    reason = "as was asked, whatever was done before" if force else cache_lookup.UNDECLARED
-    if computed := notebook.computed(values):
-        reason = reason if force else f"because only a run knows {', '.join(computed)}: its value is computed"
-    elif inputs is not None and not force:
+    if request.force:
+        reason = cache_lookup.FORCED
+    elif computed := notebook.computed(given):
+        reason = f"because the value of {', '.join(computed)} is computed by the notebook"
+    elif request.inputs is None:
+        reason = cache_lookup.UNDECLARED
+    else:
         asked = cache_lookup.Asked(effective, inputs, kernel_env.own_folders(notebook))
-        found = cache_lookup.decide(settings, experiment, notebook.name, who, asked, outputs)
-        if found.repeated is not None:
-            return record.skipped(settings, found.repeated, found.reason)
-        reason = found.reason
+        decision = cache_lookup.decide(settings, experiment, notebook.name, key, asked, request.outputs)
+        if decision.repeated is not None:
+            return record.skipped(settings, decision.repeated, decision.reason)
+        reason = decision.reason
     entry = record.open_execution(
         settings,
         experiment,
         notebook,
-        who,
+        key,
         parameters=effective,
-        inputs=inputs or {},
-        tags={**(tags or {}), record.REASON: reason},
-        parent=parent_run_id,
+        inputs=inputs,
+        tags={**request.tags, record.REASON: reason},
+        parent=request.parent_run_id,
     )
-    limits = (cell_timeout or settings.notebook_timeout, timeout, memory or settings.notebook_memory)
-    execution = _supervised(settings, notebook, entry, values, limits, on_progress, outputs)
-    if raise_on_failure and execution.outcome is not Outcome.SUCCEEDED:
-        raise NotebookError(_message(execution))
+    execution = _supervised(settings, request, notebook, entry, given)
+    if request.raise_on_failure and execution.outcome is not Outcome.SUCCEEDED:
+        raise NotebookError(
+            f"notebook {execution.notebook} {execution.outcome.value.replace('_', ' ')} {execution.error}. "
+            f"Saved as {execution.saved}, MLflow run {execution.run_id}"
+        )
     return execution
 
 
 def _supervised(
     settings: Settings,
+    request: NotebookRequest,
     notebook: notebooks.Notebook,
     entry: SpooledRun,
-    values: Mapping[str, Any],
-    limits: tuple[int, int | None, int | None],
-    on_progress: Progress | None,
-    outputs: Callable[[], Mapping[str, str]] | None,
+    given: Mapping[str, Any],
 ) -> Execution:
     began = time.monotonic()
+    written = None
     try:
         with sigterm_as_exception():
-            verdict = _execute(_job(settings, notebook, entry, values, limits, on_progress))
+            from champion.runner import engine  # noqa: PLC0415 - papermill and jupyter_client take seconds to import
+
+            verdict = engine.execute(_job(settings, request, notebook, entry, given))
             record.keep_code(settings, notebook, entry)
-            written = outputs() if outputs and verdict.outcome is Outcome.SUCCEEDED else None
-    except BaseException as stop:  # noqa: BLE001 - whatever it is, the record says so before it goes on
+            if request.outputs and verdict.outcome is Outcome.SUCCEEDED:
+                written = request.outputs()
+    except BaseException as stop:  # noqa: BLE001 - recorded first, then raised again below
         verdict, written = stopped(stop, time.monotonic() - began), None
     execution = record.close_execution(settings, entry, verdict, written)
     if verdict.raised is not None:
@@ -118,26 +136,19 @@ def _supervised(
     return execution
 
 
-def _execute(job: Job) -> Verdict:
-    from champion.runner import engine  # noqa: PLC0415 - papermill and jupyter_client take seconds to import
-
-    return engine.execute(job)
-
-
 def _job(
     settings: Settings,
+    request: NotebookRequest,
     notebook: notebooks.Notebook,
     entry: SpooledRun,
-    values: Mapping[str, Any],
-    limits: tuple[int, int | None, int | None],
-    on_progress: Progress | None,
+    given: Mapping[str, Any],
 ) -> Job:
     from champion.runner import engine  # noqa: PLC0415
 
     return engine.Job(
         execution=entry.id,
         source=notebook.path,
-        parameters=values,
+        parameters=given,
         target=record.executed_path(entry),
         log=record.log_path(entry),
         workdir=record.work_folder(entry),
@@ -149,16 +160,9 @@ def _job(
             result=record.result_folder(entry),
             private=record.private_folder(entry),
         ),
-        cell_timeout=limits[0],
-        timeout=limits[1],
-        memory=limits[2],
-        on_progress=on_progress,
+        cell_timeout=request.cell_timeout or settings.notebook_timeout,
+        timeout=request.timeout,
+        memory=request.memory or settings.notebook_memory,
+        on_progress=request.on_progress,
         secrets=redaction.secrets(os.environ, settings),
-    )
-
-
-def _message(execution: Execution) -> str:
-    return (
-        f"notebook {execution.notebook} {execution.outcome.value.replace('_', ' ')} {execution.error}. "
-        f"Saved as {execution.saved}, MLflow run {execution.run_id}"
     )

@@ -26,6 +26,7 @@ ENVIRONMENT, INPUTS, OUTPUTS = "champion.environment_hash", "champion.inputs", "
 PUBLISHED = "champion.result_sha256"
 NOTHING_PUBLISHED = "none"
 UNDECLARED = "because its inputs are not declared: they may have changed"
+FORCED = "because it was forced"
 _LOOKED_AT = 50
 _SAME = 10  # runs with the same key that are held against the code of today
 _TAG_LENGTH = 8000  # a longer mapping is in the artifacts, its tag says so

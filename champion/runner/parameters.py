@@ -1,7 +1,7 @@
-"""A notebook's parameters: what its `parameters` cell declares, and whether the given ones fit, before a kernel starts.
+"""Parse the `parameters` cell of a notebook and check given values against it, before a kernel starts.
 
-The cell is read with Python's own parser, not run: `name: type = default  # help`, one a statement. Papermill's reader
-is not used, because it overlooks `str | None`, defaults that hold an equals sign, and parameters without default.
+Python's parser reads the cell, which is not run: `name: type = default  # help`, one a statement. Papermill's parser
+does not support `str | None`, defaults that contain an equals sign, and parameters without a default.
 """
 
 from __future__ import annotations
@@ -9,49 +9,62 @@ from __future__ import annotations
 import ast
 import difflib
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache, partial
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    Strict,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+)
 
 from champion.base.strict_json import is_unicode
 from champion.errors import ParameterError
 from champion.runner import constants
-from champion.security.redaction import is_secret_name
+from champion.security.redaction import holds_password, is_secret_name
 
 _SHOWN = 100  # characters of a text that is refused
-_CREDENTIALS = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
 _NO_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # CPython's parser has no memory for deep nesting
 _SCALARS = frozenset({"str", "int", "float", "bool", "date"})
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One declared parameter; `kinds` are the types it takes, `default` the source text of its default."""
+    """A declared parameter: `kinds` are the types it accepts, `default` is the source text of its default."""
 
     name: str
     kinds: tuple[str, ...]
     default: str | None
     help: str
-    computed: bool = False  # whether only a run knows the default, as of `date.today()`
+    computed: bool = False  # whether the default is not a constant, as `date.today()`
 
     @property
     def optional(self) -> bool:
-        """Whether None is a value for it."""
+        """Whether it accepts None."""
         return "None" in self.kinds or not self.kinds
 
     @property
     def required(self) -> bool:
-        """Whether a run must give it: it has no default, or a default of None that its type does not allow."""
+        """Whether a run must give a value: there is no default, or a default of None that the type does not allow."""
         return self.default is None or (self.default == "None" and not self.optional)
 
     @property
     def type(self) -> str:
-        """The type as one reads it."""
+        """The type for display."""
         return " | ".join(self.kinds) or "any"
 
 
@@ -66,31 +79,32 @@ def read(source: str, notebook: str) -> dict[str, Parameter]:
     """
     try:
         statements = ast.parse(source).body
-        lines = re.split(r"\r\n|\r|\n", source)  # what ends a line for Python's parser, and nothing else
+        lines = re.split(r"\r\n|\r|\n", source)  # the line ends of Python's parser
         constant = constants.names(statements)
         found = [_declared(statement, lines, notebook, constant) for statement in statements]
     except _NO_PYTHON as error:
-        told = str(error) or "it is nested too deeply"
-        raise ParameterError(f"notebook {notebook}: its parameters cell is not Python ({told}): correct it") from error
+        reason = str(error) or "it is nested too deeply"
+        raise ParameterError(
+            f"notebook {notebook}: its parameters cell is not Python ({reason}): correct it"
+        ) from error
     return {parameter.name: parameter for parameter in found if parameter is not None}
 
 
 def undetermined(source: str) -> list[str]:
-    r"""Return what a `parameters` cell computes besides its parameters, so that two runs of it may differ.
+    r"""Return the assignments of a `parameters` cell that compute other names than parameters: they may differ by run.
 
     >>> undetermined("import time\nn: int = 1\na, b = time.time(), 1")
     ['a, b']
     """
-    statements = ast.parse(source).body
-    return constants.computed(statements)
+    return constants.computed(ast.parse(source).body)
 
 
 def check(declared: Mapping[str, Parameter], given: Mapping[str, Any], notebook: str) -> dict[str, Any]:
-    """Return the given values as papermill can write them: JSON, dates as ISO text.
+    """Return the given values as JSON, which papermill can write; dates become ISO text.
 
     Raises:
-        ParameterError: an unknown or missing name, a value of another type, or what looks like a secret. All
-            complaints are in the message.
+        ParameterError: a name is unknown or missing, a value has another type, or looks like a secret. The message
+            lists all problems.
     """
     problems: list[str] = [_unknown(name, declared) for name in given if name not in declared]
     problems += [
@@ -118,7 +132,7 @@ def check(declared: Mapping[str, Parameter], given: Mapping[str, Any], notebook:
 
 
 def from_text(declared: Mapping[str, Parameter], texts: Mapping[str, str]) -> dict[str, Any]:
-    r"""Return values for texts from a command line: numbers, booleans and lists as JSON, text and dates as they are.
+    r"""Return the values of texts from a command line: numbers, booleans and lists are JSON, text and dates stay.
 
     >>> from_text(read("horizon: int = 5\nname: str = 'a'", "train"), {"horizon": "10", "name": "b"})
     {'horizon': 10, 'name': 'b'}
@@ -135,19 +149,18 @@ def _read_text(text: str, parameter: Parameter) -> Any:
     try:
         return json.loads(text.lower() if "bool" in parameter.kinds else text)
     except (ValueError, RecursionError):
-        return text  # `check` says what was wrong with it
+        return text  # `check` reports the problem
 
 
 def defaults(declared: Mapping[str, Parameter]) -> dict[str, Any]:
-    """Return the defaults that are literals; a computed default is known to the notebook alone."""
-    found = {}
+    """Return the defaults that are literals, by name."""
+    values = {}
     for name, parameter in declared.items():
         try:
-            value = ast.literal_eval(parameter.default or "")
-            found[name] = json.loads(json.dumps(value))
+            values[name] = json.loads(json.dumps(ast.literal_eval(parameter.default or "")))
         except (*_NO_PYTHON, TypeError):
             continue
-    return found
+    return values
 
 
 def _declared(statement: ast.stmt, lines: Sequence[str], notebook: str, constant: frozenset[str]) -> Parameter | None:
@@ -183,7 +196,7 @@ def _kinds(annotation: ast.expr, notebook: str, name: str) -> tuple[str, ...]:
 
 
 def _choices(kind: str) -> tuple[Any, ...]:
-    """Return the values that a `Literal[...]` names; nothing where it is none.
+    """Return the values of a `Literal[...]`; empty for another kind.
 
     >>> _choices("Literal['logistic', 'forest']")
     ('logistic', 'forest')
@@ -201,7 +214,7 @@ def _choices(kind: str) -> tuple[Any, ...]:
 def _kinds_of_default(value: ast.expr) -> tuple[str, ...]:
     try:
         kind = type(ast.literal_eval(value)).__name__
-    except (ValueError, TypeError):  # {[]: 1} is an expression, but no value
+    except (ValueError, TypeError):  # {[]: 1} is an expression, but not a value
         return ()
     return (kind,) if kind in _SCALARS | {"list", "dict"} else ()
 
@@ -218,74 +231,82 @@ def _nearest(value: Any, kinds: Sequence[str]) -> str:
     return f": did you mean {near[0]!r}?" if near else ""
 
 
-def _accepted(value: Any, kinds: Sequence[str]) -> Any:
-    if isinstance(value, str) and _CREDENTIALS.search(value):
+def _accepted(value: Any, kinds: tuple[str, ...]) -> Any:
+    if isinstance(value, str) and holds_password(value):
         raise ValueError("and the text holds a user's password: pass it by the environment")
     if not is_unicode(value):
         raise ValueError(f"and the text {ascii(value)[:_SHOWN]} is not UTF-8: convert it")
     if isinstance(value, tuple | set | frozenset):
         raise ValueError(f"found {value!r}: write a list")  # noqa: TRY004 - one kind of complaint, gathered above
-    for kind in kinds or ("str", "bool", "int", "float", "list", "dict", "None"):
-        fits, accepted = _as(value, kind)
-        if fits:
-            return accepted
+    for kind in kinds or _ANY:
+        with suppress(ValidationError):
+            return _adapter(kind).validate_python(value)
     raise ValueError(f"found {value!r} ({type(value).__name__})")
 
 
-def _as(value: Any, kind: str) -> tuple[bool, Any]:  # noqa: PLR0911 - one return a type
-    """Return whether a value is of a kind, and how it is written down."""
-    match kind:
-        case "None":
-            return value is None, None
-        case "bool":
-            return isinstance(value, bool), value
-        case "int":
-            fits = isinstance(value, Integral) and not isinstance(value, bool)
-            return fits, int(value) if fits else None
-        case "float":
-            return _as_float(value)
-        case "str":
-            return isinstance(value, str | Path | date), value.isoformat() if isinstance(value, date) else str(value)
-        case "date":
-            return _as_date(value)
-        case "dict":
-            return _as_json(value, dict)
-        case _ if kind.startswith("list"):
-            return _as_list(value, kind.removeprefix("list")[1:-1])
-        case _:  # the same number of another type is another value: True is not 1
-            fits = any(value == choice and type(value) is type(choice) for choice in _choices(kind))
-            return fits, value
+@cache
+def _adapter(kind: str) -> TypeAdapter[Any]:
+    """Return what validates a value; dates become ISO text, NumPy's numbers Python's."""
+    return TypeAdapter(_type(kind))
 
 
-def _as_float(value: Any) -> tuple[bool, float | None]:
+def _type(kind: str) -> Any:
+    if kind in _TYPES:
+        return _TYPES[kind]
+    if items := re.fullmatch(r"list\[(.+)\]", kind):
+        return Annotated[list[_type(items[1])], Strict()]  # type: ignore[misc]
+    return Annotated[Any, AfterValidator(partial(_one_of, _choices(kind)))]
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, str | Path) else value
+
+
+def _iso_date(value: Any) -> str:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value.isoformat()
+    if not isinstance(value, str):
+        raise ValueError("not a date")  # noqa: TRY004 - pydantic reports ValueError only
+    return date.fromisoformat(value).isoformat()
+
+
+def _integer(value: Any) -> Any:
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
+
+
+def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
-        return False, None
+        raise ValueError("not a number")  # noqa: TRY004 - pydantic reports ValueError only
     try:
-        number = float(value)
-    except OverflowError:  # a whole number of 400 digits
-        return False, None
-    return math.isfinite(number), number if math.isfinite(number) else None
+        return float(value)
+    except OverflowError as error:  # an integer of 400 digits
+        raise ValueError("too large") from error
 
 
-def _as_date(value: Any) -> tuple[bool, str | None]:
-    if isinstance(value, str):
-        try:
-            return True, date.fromisoformat(value).isoformat()
-        except ValueError:
-            return False, None
-    fits = isinstance(value, date) and not isinstance(value, datetime)
-    return fits, value.isoformat() if fits else None
-
-
-def _as_list(value: Any, kind: str) -> tuple[bool, Any]:
-    if not kind or not isinstance(value, list):
-        return _as_json(value, list)
-    items = [_as(item, kind) for item in value]
-    return all(fits for fits, _ in items), [accepted for _, accepted in items]
-
-
-def _as_json(value: Any, kind: type) -> tuple[bool, Any]:
+def _json(value: Any) -> Any:
     try:
-        return isinstance(value, kind), json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError, RecursionError):
-        return False, None
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, RecursionError) as error:
+        raise ValueError("not JSON") from error
+
+
+def _one_of(choices: Sequence[Any], value: Any) -> Any:
+    """Return a value that is among the choices: an equal one of another type is not, as True is not 1."""
+    if not any(value == choice and type(value) is type(choice) for choice in choices):
+        raise ValueError("not among the choices")
+    return value
+
+
+_TYPES: dict[str, Any] = {
+    "None": None,
+    "bool": StrictBool,
+    "int": Annotated[StrictInt, BeforeValidator(_integer)],
+    "float": Annotated[StrictFloat, Field(allow_inf_nan=False), BeforeValidator(_number)],
+    "str": Annotated[StrictStr, BeforeValidator(_text)],
+    "date": Annotated[StrictStr, BeforeValidator(_iso_date)],
+    "list": Annotated[list[Any], Strict(), AfterValidator(_json)],
+    "dict": Annotated[dict[Any, Any], Strict(), AfterValidator(_json)],
+}
+_ANY = ("str", "bool", "int", "float", "list", "dict", "None")  # of a parameter without a type

@@ -105,6 +105,15 @@ def secrets(environment: Mapping[str, str], settings: Settings | None = None) ->
     return tuple(sorted(spelt, key=lambda one: (-len(one), one)))
 
 
+def holds_password(text: str) -> bool:
+    """Return whether a URL in the text holds a password.
+
+    >>> holds_password("http://asha:pw@host/x"), holds_password("http://host/x")
+    (True, False)
+    """
+    return _CREDENTIALS.search(text) is not None
+
+
 def redact(text: str, known: Sequence[str]) -> str:
     """Return a text with `***` in place of every secret, and of the password in every URL.
 
@@ -160,7 +169,7 @@ def _secret_values(environment: Mapping[str, str], settings: Settings | None) ->
 
 def _of_value(name: str, named_so: bool, text: str) -> Iterator[str]:
     """Yield what of a secret variable is secret: all of it, but for addresses that hold no password."""
-    if "://" not in text or _CREDENTIALS.search(text):
+    if "://" not in text or holds_password(text):
         yield from (text, text.strip())  # a file of a secret ends with a newline, which programs leave out
         yield from _of_pairs(text)
         lines = [line.strip() for line in text.splitlines()]

@@ -1,10 +1,11 @@
-"""Which experiment the runs of a notebook are in: the same whoever starts it, a flow, a command or a person's cell."""
+"""The MLflow experiment of a notebook's runs, whether a flow, a command or a person starts them."""
 
 from __future__ import annotations
 
 TRAINING = "equity-price-prediction"
+MODEL_HEALTH = "model-health"
 OTHER = "notebooks"
-"""The experiment of every notebook that has none of its own."""
+"""The experiment of notebooks without one of their own."""
 _OF_NOTEBOOK = {
     "ingest": "market-data-ingestion",
     "quality": "data-quality-monitoring",
@@ -12,12 +13,12 @@ _OF_NOTEBOOK = {
     "training": TRAINING,
     "promotion": "model-promotion",
     "scoring": TRAINING,
-    "decay": "model-health",
+    "decay": MODEL_HEALTH,
 }
 
 
 def of_notebook(name: str) -> str:
-    """Return the experiment that runs of the notebook of this name belong to.
+    """Return the experiment for runs of the notebook `name`.
 
     >>> of_notebook("training"), of_notebook("mine")
     ('equity-price-prediction', 'notebooks')

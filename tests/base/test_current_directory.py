@@ -18,7 +18,7 @@ from modes import too_open
 from written import notebook, wait_for
 
 from champion.base import file_modes, isolation
-from champion.runner import run_notebook
+from champion.runner import NotebookRequest, run_notebook
 from champion.runner.outcome import Outcome
 from champion.services import lab, managed_process
 from champion.settings import Settings
@@ -178,7 +178,7 @@ def test_a_kernels_own_scripts_find_their_folder(tmp_path: Path) -> None:
     import beside_tool
     """
     book = notebook(tmp_path, "starts", "n: int = 1", textwrap.dedent(code))
-    ran = run_notebook(Settings(home=tmp_path / "home"), book)
+    ran = run_notebook(Settings(home=tmp_path / "home"), NotebookRequest(book))
     assert ran.outcome is Outcome.SUCCEEDED
 
 

@@ -15,7 +15,7 @@ from champion.features import find
 from champion.lake import Lake
 from champion.modeling import drift
 from champion.pipeline.feature_store.build import build_features
-from champion.runner import Execution, run_notebook
+from champion.runner import Execution, NotebookRequest, run_notebook
 from champion.settings import Settings
 
 NAMES = find("v1").columns
@@ -39,7 +39,7 @@ def measured(execution: Execution, what: str) -> list[str]:
 
 
 def run(workspace: Settings, start: date, end: date) -> Execution:
-    return run_notebook(workspace, "features", {"start": start, "end": end})
+    return run_notebook(workspace, NotebookRequest("features", {"start": start, "end": end}))
 
 
 def test_the_first_session_of_all_has_nothing_to_compare_with(workspace: Settings) -> None:

@@ -143,7 +143,7 @@ def test_a_notice_is_posted_as_chat_rooms_take_it_and_a_refusal_is_an_error() ->
     with listening() as webhook:
         notifications.post(webhook.url, subject, body)
         webhook.status = 500
-        with pytest.raises(ServiceError, match="answered 500") as caught:
+        with pytest.raises(ServiceError, match="status 500") as caught:
             notifications.post(webhook.url, subject, body)
         assert webhook.url not in str(caught.value), "who knows the address may write there"
     assert webhook.got == [{"text": "*train_model: Failed*\ntrain logistic: Failed: no features\nhttp://page"}] * 2

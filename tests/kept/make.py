@@ -30,7 +30,7 @@ from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.ingest.rename_instruments import rename_instruments
 from champion.pipeline.maintenance.load_warehouse import load
 from champion.pipeline.models.score import score_session
-from champion.runner import run_notebook
+from champion.runner import NotebookRequest, run_notebook
 from champion.runner.identity import code_version
 from champion.settings import Settings
 from champion.simulate import publish
@@ -57,7 +57,10 @@ def make(target: Path, folder: Path) -> None:
     decision = promotion.Decision(promote=False, reasons=("kept for later releases",))
     promotion.promote(settings, 1, decision, reason="kept for later releases", force=True)
     score_session(settings, END)
-    run_notebook(settings, notebook(folder, "kept", "session: str = ''", "print(session)"), {"session": str(END)})
+    run_notebook(
+        settings,
+        NotebookRequest(notebook(folder, "kept", "session: str = ''", "print(session)"), {"session": str(END)}),
+    )
     names = [name for name in contracts.names() if lake.sessions(name) and lake.sessions(name)[0].year < END.year]
     for name in names:
         seal(lake, name, 2023)

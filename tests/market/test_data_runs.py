@@ -15,7 +15,7 @@ from hypothesis import given, strategies as st
 from champion.lake import Lake
 from champion.market import data_summary
 from champion.pipeline.feature_store.build import build_features
-from champion.runner import Execution, run_notebook
+from champion.runner import Execution, NotebookRequest, run_notebook
 from champion.settings import Settings
 
 METRICS = (
@@ -46,7 +46,7 @@ def _named(found: dict[str, Path], tail: str) -> Path:
 def test_an_ingestion_records_size_gaps_and_ranges(workspace: Settings) -> None:
     lake = Lake(workspace.lake)
     first, last = lake.sessions("normalized_equity_ohlc")[:2]
-    run = run_notebook(workspace, "ingest", {"start": first, "end": last})
+    run = run_notebook(workspace, NotebookRequest("ingest", {"start": first, "end": last}))
     logged = mlflow.MlflowClient(workspace.tracking).get_run(run.run_id).data.metrics
     rows = lake.scan("normalized_equity_ohlc", first, last).collect().to_dicts()
     closes, volumes = [row["close"] for row in rows], [row["volume"] for row in rows]
@@ -71,7 +71,7 @@ def test_a_feature_run_records_its_manifest(workspace: Settings) -> None:
     lake = Lake(workspace.lake)
     session = lake.sessions("normalized_equity_ohlc")[30]
     build_features(lake, session, session)
-    run = run_notebook(workspace, "features", {"start": session, "end": session})
+    run = run_notebook(workspace, NotebookRequest("features", {"start": session, "end": session}))
     found = _artifacts(workspace, run)
     manifest = json.loads(_named(found, "documents/feature_manifest.json").read_text(encoding="utf-8"))
     assert manifest["digest"] == lake.digest("features_equity_indicators", session, session)

@@ -28,7 +28,7 @@ from champion.modeling.estimators import Recipe
 from champion.modeling.universe import Universe, find
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.models import evaluate, frames, outcomes, score, trials
-from champion.runner import run_notebook
+from champion.runner import NotebookRequest, run_notebook
 from champion.settings import Settings
 from champion.tracking import promotion, registry, runs
 
@@ -244,7 +244,9 @@ def test_a_model_that_fails_its_leakage_checks_is_refused(workspace: Settings, m
 def test_decay_notebook_measures_live_skill_and_drift(workspace: Settings) -> None:
     live = outcomes.live_skill(workspace)
     last = Lake(workspace.lake).sessions(PREDICTIONS)[-1]
-    ran = run_notebook(workspace, "decay", {"as_of": str(last), "sessions": 15}, experiment="model-health")
+    ran = run_notebook(
+        workspace, NotebookRequest("decay", {"as_of": str(last), "sessions": 15}, experiment="model-health")
+    )
     assert ran.metrics["live_rank_ic"] == pytest.approx(live.ic["ic"].to_numpy().mean())
     assert ran.metrics["live_sessions"] == live.ic.height
     assert ran.metrics["waiting"] == live.waiting

@@ -22,7 +22,7 @@ import psutil
 import pytest
 from written import notebook, statuses, wait_for
 
-from champion.runner import Execution, Outcome, Terminated, repair, run_notebook
+from champion.runner import Execution, NotebookRequest, Outcome, Terminated, repair, run_notebook
 from champion.settings import Settings
 from champion.tracking import run_spool, runs
 
@@ -69,7 +69,7 @@ def sleeping(seconds: int) -> list[psutil.Process]:
 
 def test_a_kernel_beyond_its_memory_is_ended(workspace: Settings, write: Write) -> None:
     path = write("greedy", "n = 1", f"held = b'x' * {400 * MIB}; import time; time.sleep(60)", "print('never')")
-    done = run_notebook(workspace, path, memory=300, raise_on_failure=False)
+    done = run_notebook(workspace, NotebookRequest(path, memory=300, raise_on_failure=False))
     assert (done.outcome, done.error and done.error.cell) == (Outcome.OUT_OF_MEMORY, 2)
     status, error = recorded(workspace, done)
     assert status == "FAILED"
@@ -80,14 +80,16 @@ def test_a_kernel_beyond_its_memory_is_ended(workspace: Settings, write: Write) 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux, which process it would end first")
 def test_where_memory_ends_the_system_takes_the_kernel_first(workspace: Settings, write: Write) -> None:
     told = "import champion as ch; ch.publish(values={'kernel': int(open('/proc/self/oom_score_adj').read())})"
-    done = run_notebook(workspace, write("first", "n = 1", told))
+    done = run_notebook(workspace, NotebookRequest(write("first", "n = 1", told)))
     assert done.values["kernel"] == 500
     assert int(Path("/proc/self/oom_score_adj").read_text()) < 500
 
 
 def test_a_cell_that_is_refused_memory_ran_out_of_it(workspace: Settings, write: Write) -> None:
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({2048 * MIB}, {2048 * MIB}))"
-    done = run_notebook(workspace, write("refused", "n = 1", limit, f"b'x' * {8192 * MIB}"), raise_on_failure=False)
+    done = run_notebook(
+        workspace, NotebookRequest(write("refused", "n = 1", limit, f"b'x' * {8192 * MIB}"), raise_on_failure=False)
+    )
     assert (done.outcome, done.error and (done.error.cell, done.error.name)) == (
         Outcome.OUT_OF_MEMORY,
         (3, "MemoryError"),
@@ -97,7 +99,7 @@ def test_a_cell_that_is_refused_memory_ran_out_of_it(workspace: Settings, write:
 
 def test_a_notebook_has_a_time_of_its_own(workspace: Settings, write: Write) -> None:
     path = write("long", "n = 1", "import time; time.sleep(0.1)", "time.sleep(60)")
-    done = run_notebook(workspace, path, timeout=2, raise_on_failure=False)
+    done = run_notebook(workspace, NotebookRequest(path, timeout=2, raise_on_failure=False))
     assert done.outcome is Outcome.TIMED_OUT
     assert "the notebook ran longer than 2 s" in str(recorded(workspace, done)[1])
     assert done.seconds < 60, "the cell that sleeps a minute was not waited for"
@@ -105,7 +107,7 @@ def test_a_notebook_has_a_time_of_its_own(workspace: Settings, write: Write) -> 
 
 def test_what_leaves_the_group_of_its_kernel_is_ended_too(workspace: Settings, write: Write) -> None:
     daemon = "import subprocess; subprocess.Popen(['sleep', '7531'], start_new_session=True)"
-    done = run_notebook(workspace, write("daemon", "n = 1", daemon))
+    done = run_notebook(workspace, NotebookRequest(write("daemon", "n = 1", daemon)))
     assert done.outcome is Outcome.SUCCEEDED
     assert sleeping(7531) == []
 
@@ -117,7 +119,7 @@ def test_a_signal_to_the_supervisor_cancels(
     assert threading.current_thread() is threading.main_thread()
     source = f"import os, time; os.kill(os.getppid(), {int(number)}); time.sleep(60)"
     with pytest.raises(raised):
-        run_notebook(workspace, write(number.name.lower(), "n = 1", source))
+        run_notebook(workspace, NotebookRequest(write(number.name.lower(), "n = 1", source)))
     run = runs.find_runs(workspace, tags={"champion.notebook": number.name.lower()})[0]
     assert (run.status, run.outcome) == ("KILLED", "cancelled")
     assert statuses(runs.location(run, f"notebook/{run.name}.ipynb")) == ["completed", "failed"]
@@ -132,7 +134,7 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_command_says_what_ha
     code = "import sys; from champion.runner import *; from champion.settings import Settings; "
     code += "from champion.tracking import journal; settings = Settings(home=sys.argv[1]); "
     code += "flow = journal.begin(settings, 'flows', 'a flow'); "
-    code += "run_notebook(settings, sys.argv[2], parent_run_id=flow.known_as)"
+    code += "run_notebook(settings, NotebookRequest(sys.argv[2], parent_run_id=flow.known_as))"
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     supervisor = subprocess.Popen([sys.executable, "-c", code, str(workspace.home), str(path)], env=variables)
     wait_for(lambda: any("before" in file.read_text() for file in workspace.runs.rglob("lost.ipynb")))
@@ -206,7 +208,9 @@ def test_a_full_disk_fails_the_run_and_keeps_its_verdict(workspace: Settings, wr
         filler = tmp_path / "disk" / "filler"
         fill = "import contextlib\nwith contextlib.suppress(OSError):\n"
         fill += f"    open({str(filler)!r}, 'wb').write(b'x' * {32 * MIB})"
-        done = run_notebook(settings, write("full", "n = 1", "print('first')", fill, "n"), raise_on_failure=False)
+        done = run_notebook(
+            settings, NotebookRequest(write("full", "n = 1", "print('first')", fill, "n"), raise_on_failure=False)
+        )
         assert (done.outcome, done.error and done.error.name) == (Outcome.FAILED, "OSError")
         assert "No space left" in str(done.error)
         assert "first" in Path(done.saved).read_text()  # as it was saved a cell ago
@@ -223,7 +227,7 @@ def test_a_file_that_may_not_grow_is_no_success(workspace: Settings, write: Writ
     settings = like(workspace, tmp_path / "home")
     path = write("wordy", "n = 1", "print('x' * 600_000)")
     with small_files():
-        done = run_notebook(settings, path, raise_on_failure=False)
+        done = run_notebook(settings, NotebookRequest(path, raise_on_failure=False))
     assert (done.outcome, done.error and done.error.name) == (Outcome.FAILED, "OSError")
     assert "File too large" in str(done.error)
     assert len(repair(settings)) == 1
@@ -236,7 +240,7 @@ def test_two_runs_at_once_keep_apart(workspace: Settings, write: Write) -> None:
     source = "import time, os; time.sleep(1); from champion import report; report.publish(values={'n': n})"
     path = write("twin", "n: int = 0", source)
     with ThreadPoolExecutor(2) as pool:
-        both = list(pool.map(lambda n: run_notebook(workspace, path, {"n": n}), (1, 2)))
+        both = list(pool.map(lambda n: run_notebook(workspace, NotebookRequest(path, {"n": n})), (1, 2)))
     assert [done.values["n"] for done in both] == [1, 2]
     assert [runs.get(workspace, done.run_id).parameters["n"] for done in both] == ["1", "2"]
     first, second = (runs.get(workspace, done.run_id) for done in both)
@@ -252,9 +256,9 @@ def test_while_mlflow_is_away_nothing_is_lost(workspace: Settings, write: Write,
     database.write_text("in the way")  # so that no store can be made there either
     flow = run_spool.begin(settings, "flows", "a flow", parameters={"session": "2024-01-15"})
     path = write("patient", "n: int = 3", "from champion import report; report.publish(metrics={'n': n})")
-    done = run_notebook(settings, path, inputs={"bars": "abc"}, parent_run_id=flow.known_as)
+    done = run_notebook(settings, NotebookRequest(path, inputs={"bars": "abc"}, parent_run_id=flow.known_as))
     failed = run_notebook(
-        settings, write("sorry", "n = 1", "n / 0"), parent_run_id=flow.known_as, raise_on_failure=False
+        settings, NotebookRequest(write("sorry", "n = 1", "n / 0"), parent_run_id=flow.known_as, raise_on_failure=False)
     )
     assert (done.outcome, failed.outcome, flow.run_id) == (Outcome.SUCCEEDED, Outcome.FAILED, None)
     assert done.metrics == {"n": 3.0}
@@ -279,7 +283,7 @@ def test_while_mlflow_is_away_nothing_is_lost(workspace: Settings, write: Write,
     assert (found.ended - found.started).total_seconds() == pytest.approx(done.seconds, abs=5)
     assert Path(runs.location(found, "notebook/patient.html")).exists()
     assert runs.find(settings, failed.run_id).tags["champion.error"].endswith("ZeroDivisionError: division by zero")
-    assert run_notebook(settings, path, inputs={"bars": "abc"}).outcome is Outcome.SKIPPED
+    assert run_notebook(settings, NotebookRequest(path, inputs={"bars": "abc"})).outcome is Outcome.SKIPPED
 
 
 def test_a_store_that_goes_away_during_a_run_gets_it_later(workspace: Settings, write: Write, tmp_path: Path) -> None:
@@ -292,7 +296,7 @@ def test_a_store_that_goes_away_during_a_run_gets_it_later(workspace: Settings, 
             holder.execute("begin exclusive")
         told.append(done)
 
-    done = run_notebook(settings, write("locked", "n = 1", "print(n)"), on_progress=lock)
+    done = run_notebook(settings, NotebookRequest(write("locked", "n = 1", "print(n)"), on_progress=lock))
     assert done.outcome is Outcome.SUCCEEDED
     assert len(run_spool.entries(settings)) == 1
     holder.execute("rollback")

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, strategies as st
 from written import notebook
 
-from champion.runner import Outcome, code_identity, notebook as notebooks, parameters, run_notebook
+from champion.runner import NotebookRequest, Outcome, code_identity, notebook as notebooks, parameters, run_notebook
 from champion.settings import Settings
 from champion.tracking import runs
 
@@ -78,7 +78,7 @@ def test_a_run_is_repeated_if_code_it_used_has_changed_and_only_then(
 
     def run(**how: Any) -> tuple[Outcome, str]:
         given = {"script": str(root / "script.py")}
-        done = run_notebook(settings, book, given, inputs={"bars": "a"}, **how)
+        done = run_notebook(settings, NotebookRequest(book, given, inputs={"bars": "a"}, **how))
         found = [json.loads((root / "path/pack/w.json").read_text()), 1, 1, 1, False]
         assert done.values["found"] == found or (root / "path/faster.py").exists()
         return done.outcome, done.reason
@@ -453,8 +453,8 @@ def test_a_notebook_with_a_computed_default_is_skipped_only_where_the_value_is_g
     assert notebooks.find(book).computed({}) == ["stamp"]
     assert notebooks.find(book).computed({"stamp": "1"}) == []
     given: dict[str, Any] = {"inputs": {"bars": "a"}}
-    outcomes = [run_notebook(settings, book, **given) for _ in range(2)]
+    outcomes = [run_notebook(settings, NotebookRequest(book, **given)) for _ in range(2)]
     assert [done.outcome for done in outcomes] == [Outcome.SUCCEEDED] * 2
-    assert outcomes[1].reason == "because only a run knows stamp: its value is computed"
-    fixed = [run_notebook(settings, book, {"stamp": "10:00:00"}, **given) for _ in range(2)]
+    assert outcomes[1].reason == "because the value of stamp is computed by the notebook"
+    fixed = [run_notebook(settings, NotebookRequest(book, {"stamp": "10:00:00"}, **given)) for _ in range(2)]
     assert [done.outcome for done in fixed] == [Outcome.SUCCEEDED, Outcome.SKIPPED]

@@ -18,7 +18,7 @@ from written import notebook
 
 from champion.errors import NotebookError, ParameterError, UsageError
 from champion.kernel.output_limit import MIB, OutputLimit
-from champion.runner import Outcome, notebook as notebooks, run_detail, run_notebook
+from champion.runner import NotebookRequest, Outcome, notebook as notebooks, run_detail, run_notebook
 from champion.runner.limits import limited_log
 from champion.settings import Settings, read as read_settings
 from champion.tracking import run_spool, runs
@@ -80,7 +80,7 @@ def test_a_persons_profile_takes_no_part(
     workspace: Settings, write: Callable[..., Path], tmp_path: Path, variables: Callable[..., None]
 ) -> None:
     variables(**hostile_home(tmp_path / "person"), HTTP_PROXY="http://127.0.0.1:9", NO_PROXY="intranet")
-    done = run_notebook(workspace, write("probe", "n: int = 1", PROBE))
+    done = run_notebook(workspace, NotebookRequest(write("probe", "n: int = 1", PROBE)))
     found = dict(done.values)
     places = found.pop("places")
     assert found == {
@@ -132,14 +132,14 @@ CELLS = {
 }
 SUPERVISOR = """\
 import resource, sys
-from champion.runner import run_notebook
+from champion.runner import NotebookRequest, run_notebook
 from champion.settings import Settings, read as read_settings
 import champion.runner.engine, champion.runner.html_report
 from champion.tracking import store
 settings = Settings(home=sys.argv[1])
 store.prepare(settings)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-done = run_notebook(settings, sys.argv[2], raise_on_failure=False)
+done = run_notebook(settings, NotebookRequest(sys.argv[2], raise_on_failure=False))
 print(done.run_id, done.outcome.value, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
@@ -251,7 +251,7 @@ def test_a_log_keeps_its_beginning_and_says_where_it_was_cut(tmp_path: Path) -> 
 def test_an_exit_before_the_last_cell_is_no_success(
     workspace: Settings, write: Callable[..., Path], leave: str, last: str, outcome: Outcome
 ) -> None:
-    done = run_notebook(workspace, write("leaves", "n: int = 1", leave, last), raise_on_failure=False)
+    done = run_notebook(workspace, NotebookRequest(write("leaves", "n: int = 1", leave, last), raise_on_failure=False))
     assert done.outcome is outcome
     if outcome is Outcome.FAILED:
         assert "in cell 2: SystemExit: the cell ended the notebook by sys.exit() before its last cell" in str(
@@ -325,7 +325,7 @@ def test_any_file_name_works(workspace: Settings, tmp_path: Path) -> None:
     hardest = 'it\'s "100%" #1\n\\ 📈'
     path = notebook(tmp_path, hardest, "n: int = 1", "print(n)")
     given: dict[str, Any] = {"inputs": {"bars": "a"}}
-    first, second = (run_notebook(workspace, path, **given) for _ in range(2))
+    first, second = (run_notebook(workspace, NotebookRequest(path, **given)) for _ in range(2))
     assert (first.outcome, second.outcome) == (Outcome.SUCCEEDED, Outcome.SKIPPED)
     assert first.notebook == second.notebook == hardest
     assert Path(second.saved).is_file()
@@ -371,7 +371,7 @@ def test_text_that_is_not_utf8_is_refused_before_anything_starts(
     before = list(workspace.runs.glob("*"))
     for bad in ({"text": f"caf{LONE}"}, {"items": [LONE]}, {"more": {LONE: 1}}, {"more": {"a": [LONE]}}, {LONE: "a"}):
         with pytest.raises(ParameterError, match="UTF-8"):
-            run_notebook(workspace, path, bad)
+            run_notebook(workspace, NotebookRequest(path, bad))
     refused: list[dict[str, Any]] = [
         {"tags": {"note": LONE}},
         {"tags": {LONE: "note"}},
@@ -381,15 +381,15 @@ def test_text_that_is_not_utf8_is_refused_before_anything_starts(
     ]
     for how in refused:
         with pytest.raises(UsageError, match="UTF-8"):
-            run_notebook(workspace, path, **how)
+            run_notebook(workspace, NotebookRequest(path, **how))
     misnamed = tmp_path / f"caf{LONE}.ipynb"
     misnamed.write_bytes(path.read_bytes())
     with pytest.raises(NotebookError, match="is not UTF-8: rename"):
-        run_notebook(workspace, misnamed)
+        run_notebook(workspace, NotebookRequest(misnamed))
     cell = write("cell", "n: int = 1", "print(1)")
     cell.write_text(cell.read_text().replace("print(1)", "print('\\\\udce9')".replace("\\\\", "\\")))
     with pytest.raises(NotebookError, match="lone surrogate"):
-        run_notebook(workspace, cell)
+        run_notebook(workspace, NotebookRequest(cell))
     assert list(workspace.runs.glob("*")) == before
 
 
@@ -398,4 +398,4 @@ def test_a_name_that_mlflow_never_takes_is_refused_before_anything_starts(
 ) -> None:
     """Otherwise the run would wait in the journal for ever."""
     with pytest.raises(UsageError, match="the experiment has 501 characters, at most 500"):
-        run_notebook(workspace, write("long", "n: int = 1"), experiment="x" * 501)
+        run_notebook(workspace, NotebookRequest(write("long", "n: int = 1"), experiment="x" * 501))

@@ -15,7 +15,7 @@ from written import notebook
 
 from champion.cli.app import app
 from champion.errors import ServiceError
-from champion.runner import Execution, Outcome, run_detail, run_diff, run_notebook
+from champion.runner import Execution, NotebookRequest, Outcome, run_detail, run_diff, run_notebook
 from champion.settings import Settings
 from champion.tracking import runs, store
 
@@ -46,7 +46,7 @@ def ran(folder: Path, settings: Settings) -> dict[str, Execution]:
     path, wrote = notebook(folder, "book", *SOURCES), {"features": "f" * 64}
 
     def run(inputs: dict[str, str], **how: Any) -> Execution:
-        return run_notebook(settings, path, inputs=inputs, outputs=lambda: dict(wrote), **how)
+        return run_notebook(settings, NotebookRequest(path, inputs=inputs, outputs=lambda: dict(wrote), **how))
 
     bars = {"bars": "a" * 64}
     found = {"first": run(bars), "same": run(bars), "forced": run(bars, force=True)}
@@ -57,7 +57,7 @@ def ran(folder: Path, settings: Settings) -> dict[str, Execution]:
     notebook(folder, "book", *SOURCES[:2], "1 / 0")
     found["broken"] = run(bars, raise_on_failure=False)
     found["again"] = run(bars, raise_on_failure=False)
-    found["undeclared"] = run_notebook(settings, notebook(folder, "book", *SOURCES))
+    found["undeclared"] = run_notebook(settings, NotebookRequest(notebook(folder, "book", *SOURCES)))
     return found
 
 
@@ -65,7 +65,7 @@ def test_each_run_says_why_it_ran(ran: dict[str, Execution], settings: Settings)
     assert {name: done.reason for name, done in ran.items()} == {
         "first": "because it has not succeeded before",
         "same": f"because nothing changed since run {ran['first'].run_id}",
-        "forced": "as was asked, whatever was done before",
+        "forced": "because it was forced",
         "input": "because input bars changed, input actions is new",
         "parameter": "because parameter n is 5, was 1",
         "output": "because output features is not what its last run wrote",
@@ -80,20 +80,20 @@ def test_each_run_says_why_it_ran(ran: dict[str, Execution], settings: Settings)
 @pytest.mark.parametrize("damage", ["missing", "damaged"])
 def test_a_run_whose_published_result_is_lost_runs_again(folder: Path, settings: Settings, damage: str) -> None:
     path = notebook(folder, f"lost_{damage}", f"n: int = 1\nname: str = {damage!r}", *SOURCES[1:])
-    first = run_notebook(settings, path, inputs={"bars": "a" * 64})
+    first = run_notebook(settings, NotebookRequest(path, inputs={"bars": "a" * 64}))
     (result,) = (settings.home / "mlflow" / "artifacts").rglob(f"{first.run_id}/artifacts/result/result.json")
     result.unlink() if damage == "missing" else result.write_text("{")
-    again = run_notebook(settings, path, inputs={"bars": "a" * 64})
+    again = run_notebook(settings, NotebookRequest(path, inputs={"bars": "a" * 64}))
     assert again.outcome is Outcome.SUCCEEDED
     assert again.reason == f"because the published result of run {first.run_id} is missing or damaged"
     assert again.metrics["n"] == 1
-    assert run_notebook(settings, path, inputs={"bars": "a" * 64}).outcome is Outcome.SKIPPED
+    assert run_notebook(settings, NotebookRequest(path, inputs={"bars": "a" * 64})).outcome is Outcome.SKIPPED
 
 
 def test_a_run_that_published_nothing_is_not_repeated(folder: Path, settings: Settings) -> None:
     path = notebook(folder, "silent", *SOURCES[:2])
-    run_notebook(settings, path, inputs={"bars": "a" * 64})
-    again = run_notebook(settings, path, inputs={"bars": "a" * 64})
+    run_notebook(settings, NotebookRequest(path, inputs={"bars": "a" * 64}))
+    again = run_notebook(settings, NotebookRequest(path, inputs={"bars": "a" * 64}))
     assert (again.outcome, again.values) == (Outcome.SKIPPED, {})
 
 

@@ -18,7 +18,7 @@ from written import notebook
 
 from champion.base.strict_json import is_unicode
 from champion.errors import ParameterError, UsageError
-from champion.runner import Outcome, html_report, parameters, run_notebook
+from champion.runner import NotebookRequest, Outcome, html_report, parameters, run_notebook
 from champion.runner.outcome import Verdict
 from champion.settings import Settings
 from champion.tracking import runs
@@ -138,7 +138,7 @@ def test_all_of_them_pass_through_a_kernel(tmp_path: Path) -> None:
     texts = [piece for piece in PIECES if is_unicode(piece) and "://" not in piece]
     says = "from champion import report; report.publish(values={'text': text, 'many': many, 'more': more})"
     given = {"text": "".join(texts), "many": texts, "more": {piece: piece for piece in texts}}
-    done = run_notebook(settings, notebook(tmp_path, "says", DECLARED, says), given)
+    done = run_notebook(settings, NotebookRequest(notebook(tmp_path, "says", DECLARED, says), given))
     assert done.values == given
     run = runs.get(settings, done.run_id)
     assert run.parameters["text"] == given["text"]

@@ -19,7 +19,7 @@ from written import notebook, statuses
 
 from champion import report
 from champion.errors import NotebookError, ParameterError, UsageError
-from champion.runner import Outcome, identity, notebook as notebooks, parameters, run_notebook
+from champion.runner import NotebookRequest, Outcome, identity, notebook as notebooks, parameters, run_notebook
 from champion.settings import Settings
 from champion.tracking import runs
 
@@ -93,12 +93,14 @@ def test_a_success_is_recorded_with_all_it_published(workspace: Settings, write:
     told: list[tuple[int, int, str]] = []
     done = run_notebook(
         workspace,
-        path,
-        {"session": date(2024, 1, 15)},
-        inputs={"bars": "abc"},
-        outputs=lambda: {"features": "def"},
-        on_progress=lambda *step: told.append(step),
-        tags={"prefect.flow_run_id": "f1"},
+        NotebookRequest(
+            path,
+            {"session": date(2024, 1, 15)},
+            inputs={"bars": "abc"},
+            outputs=lambda: {"features": "def"},
+            on_progress=lambda *step: told.append(step),
+            tags={"prefect.flow_run_id": "f1"},
+        ),
     )
     assert (done.outcome, done.error, done.metrics) == (Outcome.SUCCEEDED, None, {"rows": 3.0})
     assert done.values == {"session": "2024-01-15", "home": str(workspace.home)}
@@ -136,7 +138,7 @@ def test_a_failure_leaves_a_failed_run_with_notebook_and_page(workspace: Setting
         "bad", "n: int = 1", "import subprocess; subprocess.Popen(['sleep', '987'])", "n / 0", "print('never')"
     )
     with pytest.raises(NotebookError, match=r"notebook bad failed in cell 3: ZeroDivisionError: division by zero.*bad"):
-        run_notebook(workspace, path)
+        run_notebook(workspace, NotebookRequest(path))
     run = runs.find_runs(workspace, ["notebooks"], tags={"champion.notebook": "bad"})[0]
     assert (run.status, run.outcome) == ("FAILED", "failed")
     assert run.tags["champion.error"] == "in cell 3: ZeroDivisionError: division by zero"
@@ -153,14 +155,14 @@ def test_what_a_notebook_says_publishes_or_raises_is_kept_without_secrets(
 ) -> None:
     monkeypatch.setenv("A_TOKEN", KEY)
     planted = workspace.model_copy(update={"warehouse_dsn": SecretStr(DSN), "notify_url": SecretStr(HOOK)})
-    said = run_notebook(planted, write("says", "n: int = 1", SAYS, PUBLISHES))
+    said = run_notebook(planted, NotebookRequest(write("says", "n: int = 1", SAYS, PUBLISHES)))
     assert said.values == {"said": ["***"]}
     assert Path(said.saved).parent.parent.joinpath("kernel.log").read_text() == "***"
     cell = json.loads(Path(said.saved).read_text())["cells"][1]
     assert [output["output_type"] for output in cell["outputs"]] == ["stream", "execute_result"]
     assert "warehouse_dsn=SecretStr('**********')" in "".join(cell["outputs"][0]["text"])
     with pytest.raises(NotebookError, match=r"OSError: nobody at \*\*\*, \*\*\*\. Saved as"):
-        run_notebook(planted, write("raises", "n: int = 1", RAISES))
+        run_notebook(planted, NotebookRequest(write("raises", "n: int = 1", RAISES)))
     failed = runs.find_runs(planted, tags={"champion.notebook": "raises"})[0]
     assert failed.tags["champion.error"] == "in cell 2: OSError: nobody at ***, ***"
     assert "nobody at ***" in Path(runs.location(failed, "notebook/raises.html")).read_text()
@@ -170,7 +172,7 @@ def test_what_a_notebook_says_publishes_or_raises_is_kept_without_secrets(
 
 def test_a_killed_kernel_died_whatever_its_file_says(workspace: Settings, write: Callable[..., Path]) -> None:
     path = write("killed", "n = 1", "import os; os.kill(os.getpid(), 9)", "print('never')")
-    done = run_notebook(workspace, path, raise_on_failure=False)
+    done = run_notebook(workspace, NotebookRequest(path, raise_on_failure=False))
     assert done.outcome is Outcome.DIED
     assert done.error is not None
     assert (done.error.cell, done.error.name) == (2, "SIGKILL")
@@ -185,7 +187,7 @@ def test_a_killed_kernel_died_whatever_its_file_says(workspace: Settings, write:
 
 def test_a_cell_that_takes_too_long_timed_out(workspace: Settings, write: Callable[..., Path]) -> None:
     path = write("slow", "seconds: float = 60", "import time; time.sleep(seconds)", "print('never')")
-    done = run_notebook(workspace, path, cell_timeout=1, raise_on_failure=False)
+    done = run_notebook(workspace, NotebookRequest(path, cell_timeout=1, raise_on_failure=False))
     assert (done.outcome, done.error and done.error.cell) == (Outcome.TIMED_OUT, 2)
     assert done.seconds < 30
     assert statuses(done.saved) == ["completed", "failed", "pending"]
@@ -198,7 +200,9 @@ def test_the_same_run_is_done_once(workspace: Settings, write: Callable[..., Pat
     written = {"features": "one"}
 
     def run(n: int) -> tuple[Outcome, str]:
-        done = run_notebook(workspace, path, {"n": n}, inputs={"bars": "a"}, outputs=lambda: dict(written))
+        done = run_notebook(
+            workspace, NotebookRequest(path, {"n": n}, inputs={"bars": "a"}, outputs=lambda: dict(written))
+        )
         assert done.values == {"n": n}
         return done.outcome, done.run_id
 
@@ -328,7 +332,7 @@ def test_values_that_do_not_fit_are_refused_before_a_kernel_starts(
     workspace: Settings, write: Callable[..., Path], given: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(ParameterError) as refused:
-        run_notebook(workspace, write("train", DECLARED, "1 / 0"), given)
+        run_notebook(workspace, NotebookRequest(write("train", DECLARED, "1 / 0"), given))
     assert says in str(refused.value)
     assert "hunter2" not in str(refused.value)
     assert runs.find_runs(workspace, ["notebooks"], tags={"champion.notebook": "train"}) == []

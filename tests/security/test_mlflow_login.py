@@ -16,7 +16,7 @@ from waiting import PATIENCE
 from written import notebook, wait_for
 
 from champion.errors import UsageError
-from champion.runner import run_notebook
+from champion.runner import NotebookRequest, run_notebook
 from champion.services import managed_process
 from champion.settings import Settings
 from champion.tracking import registry, runs, store
@@ -104,7 +104,7 @@ def test_without_a_login_or_with_a_wrong_one_the_error_says_what_to_do(server: s
 def test_with_a_login_a_notebook_is_recorded_with_its_files(server: str, tmp_path: Path) -> None:
     settings = at(server, tmp_path / "home", f"admin:{IN_URL}@")
     assert (settings.tracking, store.without_password(settings.tracking)) == (f"http://{server}",) * 2
-    ran = run_notebook(settings, notebook(tmp_path, "logs", "n: int = 1", LOGS))
+    ran = run_notebook(settings, NotebookRequest(notebook(tmp_path, "logs", "n: int = 1", LOGS)))
     recorded = runs.get(settings, ran.run_id)
     assert (recorded.outcome, recorded.metrics["x"]) == ("succeeded", 2.0)
     assert b"logs" in (runs.read_file(settings, ran.run_id, "notebook/logs.html") or b"")

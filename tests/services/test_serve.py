@@ -43,7 +43,7 @@ print(prefect.ensure(Settings()), *prefect_login.pair(Settings()))
 _FLOW = """
 from prefect import flow
 
-from champion.runner import run_notebook
+from champion.runner import NotebookRequest, run_notebook
 from champion.settings import Settings
 from flows.notifications import HOOKS
 from flows.run_tracking import prefect_ids, recorded
@@ -53,7 +53,7 @@ from flows.run_tracking import prefect_ids, recorded
 def sleeper(notebook: str) -> None:
     with recorded("sleepers", "sleeper", {}) as recording:
         tags = {**prefect_ids(), "holidays": Settings().holidays}
-        run_notebook(Settings(), notebook, parent_run_id=recording.run_id, tags=tags)
+        run_notebook(Settings(), NotebookRequest(notebook, parent_run_id=recording.run_id, tags=tags))
 """
 _CELL = """
 import os, subprocess, sys, time

@@ -18,7 +18,7 @@ from champion.modeling.training import TrainingResult
 from champion.modeling.universe import find
 from champion.pipeline.models import notebook_data, trials
 from champion.pipeline.models.register import Task, register_challenger
-from champion.runner import notebook as notebooks, run_notebook
+from champion.runner import NotebookRequest, notebook as notebooks, run_notebook
 from champion.settings import Settings
 from champion.tracking import experiments, registry, runs
 
@@ -89,7 +89,7 @@ def test_every_notebook_of_champion_has_one_experiment(tmp_path: Path) -> None:
     own = {name: experiments.of_notebook(name) for name in notebooks.names() if "/" not in name}
     assert {name for name, experiment in own.items() if experiment == experiments.OTHER} <= {"welcome"}
     settings = Settings(home=tmp_path / "home")
-    run_notebook(settings, notebook(tmp_path, "decay", "n: int = 1"))
+    run_notebook(settings, NotebookRequest(notebook(tmp_path, "decay", "n: int = 1")))
     assert runs.find_runs(settings, ["model-health"])[0].name == "decay"
 
 

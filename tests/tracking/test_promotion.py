@@ -241,7 +241,7 @@ def test_who_cannot_be_told_stops_nobody(workspace: Settings, webhook: str, capl
     listening = Settings(home=workspace.home, tracking_uri=workspace.tracking, promotion_webhook=webhook)
     Listener.answers[:] = [500, 503, 404]
     assert promotion.promote(listening, 1, YES, reason="first").state == "done"
-    assert "webhook was not told: status 404" in caplog.text
+    assert "webhook did not accept the message: status 404" in caplog.text
     assert "secret-path" not in caplog.text
     entry = told(workspace)[-1]
     assert notify.announce(workspace, entry, registry.MODEL) is None  # no address, nobody to tell

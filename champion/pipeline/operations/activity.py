@@ -99,7 +99,7 @@ def _heard(source: str, gaps: dict[str, str], ask: Callable[[], list[Any]]) -> l
 
 def _runs(settings: Settings, span: Span, gaps: dict[str, str]) -> Iterator[tuple[str, Event]]:
     """Yield each run with the flow run it belongs to, the empty text where it belongs to none."""
-    if settings.tracking_uri is None and not (settings.home / "mlflow" / "mlflow.db").exists():
+    if not settings.has_tracking_store:
         return  # nothing ran yet
     from champion.tracking import connectivity, runs  # noqa: PLC0415 - mlflow takes seconds to import
 

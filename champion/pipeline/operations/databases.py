@@ -31,7 +31,7 @@ def damage(path: Path, table: str) -> str | None:
 
 def tracking_problem(settings: Settings) -> str | None:
     """Return what is wrong with MLflow's store in the workspace; None where it is whole, or was never made."""
-    path = settings.home / "mlflow" / "mlflow.db"
+    path = settings.mlflow_database
     if path.exists():
         wrong = damage(path, "runs")
         return wrong and f"{path} is damaged: {wrong}"
@@ -56,7 +56,7 @@ def prefect_problem(settings: Settings) -> str | None:
 
 
 def _has_flow_runs(settings: Settings) -> bool:
-    path = settings.home / "mlflow" / "mlflow.db"
+    path = settings.mlflow_database
     if settings.tracking_uri is not None or not path.exists():
         return False
     try:

@@ -237,7 +237,7 @@ def _own_tracking(settings: Settings) -> Check:
     """Open the workspace's own store: it may be lost where other files speak of it, or damaged."""
     if wrong := databases.tracking_problem(settings):
         return Check("tracking", "failed", wrong, "restore mlflow/ from a backup; see docs/howto/restore.md for more")
-    path = settings.home / "mlflow" / "mlflow.db"
+    path = settings.mlflow_database
     return Check("tracking", "ok", str(path) if path.exists() else "not made yet")
 
 

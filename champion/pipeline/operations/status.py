@@ -146,7 +146,7 @@ def last_runs(settings: Settings, limit: int, name: str | None = None) -> list[R
     Raises:
         ServiceError: MLflow does not answer.
     """
-    if settings.tracking_uri is None and not (settings.home / "mlflow" / "mlflow.db").exists():
+    if not settings.has_tracking_store:
         return []
     from champion.tracking import connectivity, runs  # noqa: PLC0415
 

@@ -169,7 +169,7 @@ class _Forward:
             yield session, made_from, "same" if same else "changed"
 
     def _versions(self) -> list[registry.Version]:
-        return registry.versions(self._settings) if self._has_ledger() else []
+        return registry.versions(self._settings) if self._settings.has_tracking_store else []
 
     def _add(self, name: str, sessions: Sequence[date], below: Node, state: State = "same") -> Node:
         digest = self._lake.digest(name, sessions[0], sessions[-1])
@@ -181,9 +181,6 @@ class _Forward:
         """Return the sessions of which some revision was made of the file."""
         found = ((session, self._lake.manifest(name, session)) for session in self._lake.sessions(name))
         return [s for s, m in found if m and any(digest in part.inputs.get(what, "").split() for part in m.parts)]
-
-    def _has_ledger(self) -> bool:
-        return self._settings.tracking_uri is not None or (self._settings.home / "mlflow" / "mlflow.db").exists()
 
 
 def _day(text: str) -> date | None:
