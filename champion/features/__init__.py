@@ -53,6 +53,7 @@ __all__ = [
     "state_after",
     "state_record",
 ]
+__dir__ = __all__.copy
 
 VERSION = "1"
 """Version of the computation: raise it when `build` gives other values for the same bars and the same feature set."""

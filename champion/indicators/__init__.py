@@ -134,3 +134,4 @@ __all__ = [
     "wma",
     "yang_zhang",
 ]
+__dir__ = __all__.copy

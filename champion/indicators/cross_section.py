@@ -16,7 +16,6 @@ import polars as pl
 
 from champion.indicators.numeric.mechanics import sharing
 from champion.indicators.numeric.unknown import known
-from champion.indicators.numeric.variation import varies
 
 _COLLINEAR = 1e-20
 """Share of an exposure's square that is left when the others explain all of it but rounding."""
@@ -33,32 +32,6 @@ def rank(values: pl.Expr) -> pl.Expr:
     """
     values = known(values)
     return (values.rank("average") - 0.5) / values.count() - 0.5
-
-
-def zscore(values: pl.Expr) -> pl.Expr:
-    """Return the distance from the mean of the non-null values in their sample standard deviations.
-
-    No bounds and no unit. Null stays null; all are null where there is one value, or all are equal (to
-    1e-12 of the largest, see `variation`). Grinold and Kahn, Active Portfolio Management (1999).
-
-    >>> pl.DataFrame({"x": [1.0, 2.0, None, 3.0]}).select(zscore(pl.col("x"))).to_series().to_list()
-    [-1.0, 0.0, None, 1.0]
-    """
-    values = known(values)
-    return pl.when(varies(values)).then((values - values.mean()) / values.std())
-
-
-def winsorise(values: pl.Expr, lower: float = 0.01, upper: float = 0.99) -> pl.Expr:
-    """Return the values, those beyond the `lower` and `upper` quantile replaced by it; null stays null.
-
-    In the values' own unit; Tukey, Annals of Mathematical Statistics 33 (1962). Quantiles are interpolated linearly
-    (type 7 of Hyndman and Fan, as NumPy's).
-
-    >>> pl.DataFrame({"x": [0.0, 1.0, 2.0, 3.0, 99.0]}).select(winsorise(pl.col("x"), 0.25, 0.75)).to_series().to_list()
-    [1.0, 1.0, 2.0, 3.0, 3.0]
-    """
-    values = known(values)
-    return values.clip(values.quantile(lower, "linear"), values.quantile(upper, "linear"))
 
 
 def demean(values: pl.Expr) -> pl.Expr:

@@ -14,6 +14,9 @@ import polars as pl
 
 from champion.errors import UsageError
 
+__all__ = ["FEWEST", "MOVED", "WATCH", "between"]
+__dir__ = __all__.copy
+
 WATCH, MOVED = 0.1, 0.25
 """Customary limits of the index: below the first little changed, above the second the distribution is another."""
 
@@ -82,10 +85,14 @@ def _missing(values: _Values, frame: pl.DataFrame) -> float | None:
 
 def _measures(before: _Values, now: _Values, bins: int) -> tuple[float, float, float]:
     """Return psi, chance and ks of sorted values."""
+    from scipy.stats import ks_2samp  # noqa: PLC0415 - slow to import
+
     edges = _edges(before, bins)
     old, new = _shares(before, edges), _shares(now, edges)
     psi = float(np.sum((new - old) * np.log(new / old)))
-    return psi, len(edges) * (1 / len(before) + 1 / len(now)), _kolmogorov(before, now)
+    with np.errstate(divide="ignore"):  # the p-value of one value against one; it is not used
+        ks = float(ks_2samp(before, now, method="asymp").statistic)
+    return psi, len(edges) * (1 / len(before) + 1 / len(now)), ks
 
 
 def _edges(values: _Values, bins: int) -> _Values:
@@ -99,9 +106,3 @@ def _edges(values: _Values, bins: int) -> _Values:
 def _shares(values: _Values, edges: _Values) -> _Values:
     counts = np.diff(np.searchsorted(values, edges, side="right"), prepend=0, append=len(values))
     return (counts + 0.5) / (len(values) + 0.5 * len(counts))
-
-
-def _kolmogorov(before: _Values, now: _Values) -> float:
-    points = np.concatenate([before, now])
-    up_to = [np.searchsorted(values, points, side="right") / len(values) for values in (before, now)]
-    return float(np.abs(up_to[0] - up_to[1]).max())

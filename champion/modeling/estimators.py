@@ -25,6 +25,9 @@ from typing_extensions import override
 from champion.base.counting import quantity
 from champion.errors import ModelError
 
+__all__ = ["MODELS", "PREPARATIONS", "Estimator", "Recipe", "Winsorizer", "fit", "probability", "zero_impute"]
+__dir__ = __all__.copy
+
 Estimator: TypeAlias = Any  # scikit-learn ships no types
 
 

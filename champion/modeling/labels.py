@@ -8,6 +8,9 @@ import polars as pl
 from champion.errors import UsageError
 from champion.indicators.bars import check_bars
 
+__all__ = ["average_uniqueness", "forward_return"]
+__dir__ = __all__.copy
+
 
 def forward_return(bars: pl.DataFrame, horizon: int, lag: int = 0, gaps: pl.DataFrame | None = None) -> pl.DataFrame:
     """Return the simple return that followed each bar: instrument_id, trade_date, forward_return, label_end, exit_date.

@@ -46,6 +46,18 @@ from champion.modeling import estimators, training
 from champion.modeling.estimators import Recipe
 from champion.modeling.splits import PurgedWalkForward
 
+__all__ = [
+    "PLAUSIBLE",
+    "LeakageChecks",
+    "ShuffledLabels",
+    "implausible_inputs",
+    "input_ic",
+    "lookahead_check",
+    "shuffle",
+    "shuffled_label_check",
+]
+__dir__ = __all__.copy
+
 _LIMIT = 4.0  # standard errors: a leak shows at dozens, and at 3 one honest training in 370 would be refused
 PLAUSIBLE = 0.25
 """Mean rank IC beyond which a single input is not believed; the best published daily signals have a fifth of it."""

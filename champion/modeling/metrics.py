@@ -17,6 +17,19 @@ from champion.indicators import realised
 from champion.indicators.numeric.unknown import known
 from champion.indicators.numeric.variation import varies
 
+__all__ = [
+    "SESSIONS_PER_YEAR",
+    "deflated_sharpe_ratio",
+    "information_coefficient",
+    "long_short_return",
+    "max_drawdown",
+    "quantile_returns",
+    "rank_ic",
+    "sharpe_ratio",
+    "summarise_ic",
+]
+__dir__ = __all__.copy
+
 SESSIONS_PER_YEAR = realised.SESSIONS_PER_YEAR
 _NORMAL = NormalDist()
 _FEWEST = 3  # instruments a session needs for a correlation to mean anything

@@ -17,6 +17,7 @@ from champion.indicators.bars import check_bars
 from champion.indicators.cross_section import rank
 
 __all__ = ["LOOKBACK", "MODEL_INPUTS", "model_inputs", "needs", "rank", "scale_free"]
+__dir__ = __all__.copy
 
 LOOKBACK = 21
 """Bars per instrument, the session's own included, that give every input its value."""

@@ -22,6 +22,9 @@ from numpy.typing import ArrayLike, NDArray
 from champion.base.counting import quantity
 from champion.errors import ModelError
 
+__all__ = ["CombinatorialPurged", "PurgedWalkForward", "Window"]
+__dir__ = __all__.copy
+
 Groups: TypeAlias = Sequence[date] | NDArray[np.datetime64]
 
 

@@ -53,6 +53,9 @@ from champion.modeling.labels import average_uniqueness
 from champion.modeling.metrics import information_coefficient, rank_ic, summarise_ic
 from champion.modeling.splits import CombinatorialPurged, PurgedWalkForward
 
+__all__ = ["TrainingResult", "fit", "folds", "judge", "labelled", "learn", "matrix", "paths", "score"]
+__dir__ = __all__.copy
+
 Progress: TypeAlias = Callable[[int, int, str], None]
 Splitter: TypeAlias = PurgedWalkForward | CombinatorialPurged
 

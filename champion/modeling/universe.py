@@ -17,6 +17,9 @@ import polars as pl
 from champion.base.strict_json import parse_json
 from champion.errors import UsageError
 
+__all__ = ["TURNOVER_WINDOW", "UNIVERSES", "Universe", "find", "members"]
+__dir__ = __all__.copy
+
 TURNOVER_WINDOW = 20
 """Bars whose median turnover tells how liquid an instrument is."""
 

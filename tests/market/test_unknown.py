@@ -103,8 +103,6 @@ def test_carried_state_gives_null_as_whole_histories_do() -> None:
 
 CROSS: dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
     "rank": lambda x, _: cross_section.rank(x),
-    "zscore": lambda x, _: cross_section.zscore(x),
-    "winsorise": lambda x, _: cross_section.winsorise(x, 0.1, 0.9),
     "demean": lambda x, _: cross_section.demean(x),
     "neutralise": cross_section.neutralise,
 }
