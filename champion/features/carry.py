@@ -1,12 +1,12 @@
-"""Features of one more session from carried state, equal to the last bit to those over whole histories.
+"""Compute the features of the next session from carried state, bit for bit equal to those over whole histories.
 
-State has one row an instrument: `bars` (how many it had), each value of `FeatureSet.carried`, and of each bar column
-as many last values as windows need (`recent_close`, oldest first).
+The state has one row per instrument: `bars` (its number of bars), each value of `FeatureSet.carried`, and the last
+values of each bar column that windows need (`recent_close`, oldest first).
 
 1. A feature that is not recursive is its expression over the last `lookback` bars: the recent ones and the new one.
-2. A carried value moves by its step; on the bar that is an instrument's `lookback`-th, where it starts, it is its
-   expression over the recent bars, which are all there were. Before that it is null.
-3. A recursive feature is the value it makes of what was carried.
+2. A carried value starts on the instrument's `lookback`-th bar as its expression over the bars so far. From then on it
+   is updated by its step. Before, it is null.
+3. A recursive feature is its `value` of the carried values.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ import polars as pl
 
 from champion.errors import UsageError
 from champion.features import recursion
-from champion.features.compute import checked, known_feature, labels, over_rows
+from champion.features.compute import checked_bars, key_columns, known_feature, over_rows
 from champion.features.sets import Carried, Feature, FeatureSet
 
 _ID, _BARS = "instrument_id", "_bars"
 
 
 def recent(column: str) -> str:
-    """Return the name of the state's column with the last values of a bar's column."""
+    """Return the name of the state column that holds the last values of a bar column."""
     return f"recent_{column}"
 
 
 def schema(chosen: FeatureSet, bars: pl.Schema | None = None) -> dict[str, pl.DataType]:
-    """Return the columns of the state and their types; lists are Float64, volume and trades Int64."""
+    """Return the columns of the state and their types; recent values are Float64, those of volume and trades Int64."""
     whole = {"volume", "trades"}
     kinds = {name: (bars[name] if bars else pl.Int64() if name in whole else pl.Float64()) for name in chosen.recent}
     return {
@@ -42,9 +42,9 @@ def schema(chosen: FeatureSet, bars: pl.Schema | None = None) -> dict[str, pl.Da
 
 
 def state_after(bars: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
-    """Return the state that whole histories leave behind, sorted by instrument_id."""
-    _require(chosen)
-    ordered = checked(bars, chosen)
+    """Return the state after whole histories, sorted by instrument_id."""
+    _require_state(chosen)
+    ordered = checked_bars(bars, chosen)
     counts = recursion.lengths(ordered)
     started = recursion.starts(ordered, counts, chosen.carried)
     values = ordered.select(
@@ -63,14 +63,15 @@ def state_after(bars: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
 def advance(state: pl.DataFrame, bars: pl.DataFrame, chosen: FeatureSet) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the features of one session's bars and the state after it, each sorted by instrument_id.
 
-    Bars are in the scale of the state. An instrument without state has no bars before; one without a bar keeps its
-    state. Unsound bars raise ContractError.
+    Bars are in the price scale of the state. An instrument without state has no earlier bars; one without a bar keeps
+    its state.
 
     Raises:
-        UsageError: the bars are of several sessions, or a recursive feature does not say what it carries.
+        ContractError: `check_bars` rejects the bars.
+        UsageError: the bars span several sessions, or a recursive feature declares no carried values.
     """
-    _require(chosen)
-    ordered = checked(bars, chosen)
+    _require_state(chosen)
+    ordered = checked_bars(bars, chosen)
     if ordered["trade_date"].n_unique() > 1:
         raise UsageError(f"state moves one session at a time; the bars are of {ordered['trade_date'].n_unique()}")
     before = pl.DataFrame(schema=schema(chosen)) if state.is_empty() else state.select(list(schema(chosen)))
@@ -79,38 +80,40 @@ def advance(state: pl.DataFrame, bars: pl.DataFrame, chosen: FeatureSet) -> tupl
     )
     carried = _carried(joined, chosen)
     values = _windows(joined, [f for f in chosen.features if not f.recursive])
-    derived = carried.select(_derived(chosen))
-    built = joined.select(labels(chosen)).hstack(values).hstack(derived)
-    moved = joined.select(_ID, *_recent_after(chosen)).hstack(carried).select(list(schema(chosen)))
+    derived = carried.select(each.value.alias(each.name) for each in chosen.features if each.value is not None)
+    built = joined.select(_ID, "symbol", "trade_date", pl.col("bars").alias(_BARS)).hstack(values).hstack(derived)
+    last = {
+        recent(name): pl.col(recent(name)).list.concat(pl.col(name)).list.tail(count)
+        for name, count in chosen.recent.items()
+    }
+    moved = joined.select(_ID, **last).hstack(carried).select(list(schema(chosen)))
     idle = before.join(moved, on=_ID, how="anti")
-    heads = built.columns[: -len(chosen.columns)]
-    whole = built.with_columns(joined["bars"].alias(_BARS))
-    made = whole.select(*heads, *(known_feature(each, pl.col(_BARS) >= each.lookback) for each in chosen.features))
-    return made, pl.concat([idle, moved]).sort(_ID)
+    columns = [known_feature(each, pl.col(_BARS) >= each.lookback) for each in chosen.features]
+    return built.select(*key_columns(chosen), *columns), pl.concat([idle, moved]).sort(_ID)
 
 
-def _require(chosen: FeatureSet) -> None:
+def _require_state(chosen: FeatureSet) -> None:
     if not chosen.advances:
         lacking = [f.name for f in chosen.features if f.recursive and not f.carried]
         raise UsageError(
-            f"feature set {chosen.version} carries no state: {', '.join(lacking)} must say what is carried"
+            f"feature set {chosen.version} carries no state: {', '.join(lacking)} must declare carried values"
         )
 
 
 def _windows(joined: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
-    """Return each feature over the last `lookback` bars, in the order of the instruments; null with fewer bars."""
+    """Return each feature over the last `lookback` bars, in the order of `joined`; null with fewer bars."""
     found = joined.select(_ID)
     for lookback in sorted({feature.lookback for feature in features}):
         wanted = [feature for feature in features if feature.lookback == lookback]
-        mature = _last_bars(joined.filter(pl.col("bars") >= lookback), lookback, wanted)
-        counts = np.full(mature.height // lookback, lookback, dtype=np.int64)
-        ends = over_rows(mature, counts, wanted).insert_column(0, mature[_ID]).gather_every(lookback, lookback - 1)
+        last = _last_bars(joined.filter(pl.col("bars") >= lookback), lookback, wanted)
+        counts = np.full(last.height // lookback, lookback, dtype=np.int64)
+        ends = over_rows(last, counts, wanted).insert_column(0, last[_ID]).gather_every(lookback, lookback - 1)
         found = found.join(ends, on=_ID, how="left", maintain_order="left")
     return found.drop(_ID)
 
 
 def _carried(joined: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
-    """Return the number of bars and the carried values after the new ones."""
+    """Return the number of bars and the carried values after the new bars."""
     found = joined.select("bars", *(each.step.alias(each.name) for each in chosen.carried))
     for lookback in sorted({each.lookback for each in chosen.carried}):
         starting = [each for each in chosen.carried if each.lookback == lookback]
@@ -118,35 +121,20 @@ def _carried(joined: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
         if first.is_empty():
             continue
         values = _last_bars(first, lookback, starting).with_columns(
-            each.expression.over(_ID).alias(_made(each)) for each in starting
+            each.expression.over(_ID).alias(f"_start_{each.name}") for each in starting
         )
-        ends = values.gather_every(lookback, lookback - 1).select(_ID, *(_made(each) for each in starting))
+        ends = values.gather_every(lookback, lookback - 1).select(_ID, *(f"_start_{each.name}" for each in starting))
         started = joined.select(_ID).join(ends, on=_ID, how="left", maintain_order="left")
         found = found.with_columns(
-            pl.coalesce(started[_made(each)], pl.col(each.name)).alias(each.name) for each in starting
+            pl.coalesce(started[f"_start_{each.name}"], pl.col(each.name)).alias(each.name) for each in starting
         )
     return found
 
 
 def _last_bars(joined: pl.DataFrame, lookback: int, wanted: Sequence[Feature | Carried]) -> pl.DataFrame:
-    """Return just `lookback` bars of each instrument in session order; each has at least as many."""
+    """Return the last `lookback` bars of each instrument in session order; each has at least as many."""
     used = sorted({name for each in wanted for name in each.expression.meta.root_names()})
     if lookback == 1:
         return joined.select(_ID, *used)
     series = [pl.col(recent(name)).list.tail(lookback - 1).list.concat(pl.col(name)).alias(name) for name in used]
     return joined.select(_ID, *series).explode(used)
-
-
-def _recent_after(chosen: FeatureSet) -> list[pl.Expr]:
-    return [
-        pl.col(recent(name)).list.concat(pl.col(name)).list.tail(count).alias(recent(name))
-        for name, count in chosen.recent.items()
-    ]
-
-
-def _derived(chosen: FeatureSet) -> list[pl.Expr]:
-    return [feature.value.alias(feature.name) for feature in chosen.features if feature.value is not None]
-
-
-def _made(each: Feature | Carried) -> str:
-    return f"_made_{each.name}"

@@ -1,12 +1,12 @@
 """Technical indicators as expressions: each takes columns of one instrument in session order and returns one column.
 
-Textbook names, scales and warm-up rows, as in TA-Lib; name the result (`rsi_14=rsi(...)` or `.alias`). Grouping by
-instrument is the caller's: see `champion.features`. `cross_section` is for the other direction, one session.
+Names, scales and warm-up rows are those of the textbooks and TA-Lib; name the result (`rsi_14=rsi(...)` or `.alias`).
+The caller groups by instrument: see `champion.features`. `cross_section` compares the instruments of one session.
 
-Bars are whole (`bars.check_bars` refuses others), but an indicator may be chained (`ema(rsi(close, 14), 9)`) or given a
-column that starts late. A warm-up counts known values, so it starts with the first that is not null. An indicator over
-a window is null while its window holds a null. A recursive one, which remembers every bar, is null on a bar with a
-null, one of changes also on the next, and continues from what it remembers; its warm-up skips such bars.
+Bars have no nulls (`bars.check_bars`), but indicators may be chained (`ema(rsi(close, 14), 9)`) or take a column that
+starts late. A warm-up counts known values, so it starts with the first value that is not null. An indicator over a
+window is null while its window holds a null. A recursive indicator, which depends on every bar, is null on a bar with a
+null, and if it uses changes also on the next; then it continues from its state. Its warm-up skips such bars.
 
 >>> import polars as pl
 >>> from champion import indicators
@@ -134,3 +134,4 @@ __all__ = [
     "wma",
     "yang_zhang",
 ]
+__dir__ = __all__.copy

@@ -70,3 +70,4 @@ __all__ = [
     "trace_graph",
     "turnover_by_session",
 ]
+__dir__ = __all__.copy

@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 
 from champion import features, indicators
 from champion.errors import UsageError
-from champion.features import Carried, Feature, FeatureSet, Kernel, made_up
+from champion.features import Carried, Feature, FeatureSet, Kernel, synthetic_bars
 from champion.features.reach import reach_of
 
 CLOSE, HIGH, LOW = pl.col("close"), pl.col("high"), pl.col("low")
@@ -79,12 +79,12 @@ REFUSED = [
     (CLOSE.cum_sum(reverse=True), 1, r"\(reverse=True\)"),
     (CLOSE.shift(1).backward_fill(), 2, "reads bars after its own"),
     (pl.when(CLOSE > 1e8).then(CLOSE.max()).otherwise(CLOSE), 1, r"reads bars after its own \(max\(\)\)"),
-    (CLOSE.map_batches(lambda s: s.shift(-1), return_dtype=pl.Float64), 2, "reads bars after its own: on made-up bars"),
+    (CLOSE.map_batches(lambda s: s.shift(-1), return_dtype=pl.Float64), 2, "reads bars after its own: on synthetic"),
     (CLOSE / CLOSE.shift(20) - 1, 2, r"declares lookback=2, but reads 21 bars: .* None from the last 2 .*lookback=21"),
     (CLOSE.rolling_mean(20), 19, "declares lookback=19, but reads 20 bars"),
     (CLOSE.rolling_max(20, min_samples=1), 5, r"declares lookback=5, but reads 20 bars.*Declare lookback=20"),
     (CLOSE.map_batches(lambda s: s.rolling_max(7), return_dtype=pl.Float64), 3, "Declare lookback=7"),
-    (CLOSE.drop_nulls().head(3), 1, "feature x cannot be computed as Float64 from .* gives one value a bar"),
+    (CLOSE.drop_nulls().head(3), 1, "feature x cannot be computed as Float64 from .* gives one value per bar"),
     (CLOSE.map_batches(lambda _: 1 / 0), 1, "feature x cannot be computed"),
 ]  # fmt: skip
 
@@ -103,7 +103,7 @@ def test_a_function_that_reads_later_bars_in_rare_cases_is_refused(function: Cal
         made = function(values)
         return made if isinstance(made, pl.Series) else pl.select(made).to_series()
 
-    with pytest.raises(UsageError, match="reads bars after its own: on made-up bars"):
+    with pytest.raises(UsageError, match="reads bars after its own: on synthetic bars"):
         features.find(own(CLOSE.map_batches(seldom, return_dtype=pl.Float64), 2))
 
 
@@ -114,7 +114,7 @@ FIRST = [(CLOSE / CLOSE.drop_nulls().slice(0, 5).mean(), 1), (CLOSE / CLOSE.drop
 def test_the_mean_of_the_first_bars_is_refused_on_the_bars_before_it_is_known(
     expression: pl.Expr, lookback: int
 ) -> None:
-    with pytest.raises(UsageError, match="reads bars after its own: on made-up bars"):
+    with pytest.raises(UsageError, match="reads bars after its own: on synthetic bars"):
         features.find(own(expression, lookback))
     assert_one_value(bars_of([70, 1, 44, 60]), own(expression, 50))
 
@@ -136,7 +136,7 @@ def test_a_feature_that_is_not_what_it_declares_is_refused_when_first_used(
 
 
 def test_the_message_holds_both_values() -> None:
-    close = made_up.bars(200).filter(pl.col("instrument_id") == "A")["close"]
+    close = synthetic_bars.bars(200).filter(pl.col("instrument_id") == "A")["close"]
     said = f"its value on bar 46 is {close[46]} over the whole history, but None over the first 46 bars"
     with pytest.raises(UsageError, match=said):
         features.find(own(CLOSE.shift(-1), 2))
@@ -225,7 +225,7 @@ def test_carried_state_must_give_the_values_of_the_whole_history() -> None:
     sound = summed(pl.col("total") + pl.col("volume"))
     assert features.find(sound).advances
     assert_one_value(bars_of([30, 1, 12]), sound)
-    with pytest.raises(UsageError, match=r"x1: x is \d+ over the whole history, but \d+ from what it has carried"):
+    with pytest.raises(UsageError, match=r"x1: x is \d+ over the whole history, but \d+ from its carried values"):
         features.find(summed(pl.col("total") + pl.col("volume") + 1))
 
 

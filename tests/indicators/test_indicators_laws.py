@@ -117,10 +117,9 @@ def test_the_order_of_a_session_changes_no_rank_and_nothing_beyond_rounding(seed
     frame = pl.DataFrame({name: rng.normal(0, 1, length) for name in "xyz"})
     x, y, z = (pl.col(name) for name in "xyz")
     cross = ind.cross_section
-    chosen = {"rank": cross.rank(x), "winsorised": cross.winsorise(x, 0.1, 0.9), "zscore": cross.zscore(x)}
-    chosen |= {"demeaned": cross.demean(x), "neutral": cross.neutralise(x, y, z)}
+    chosen = {"rank": cross.rank(x), "demeaned": cross.demean(x), "neutral": cross.neutralise(x, y, z)}
     order = rng.permutation(length)
     ours, theirs = frame.select(**chosen)[order], frame[order].select(**chosen)
-    assert ours.select("rank", "winsorised").equals(theirs.select("rank", "winsorised"))
-    for name in ("zscore", "demeaned", "neutral"):
+    assert ours["rank"].equals(theirs["rank"])
+    for name in ("demeaned", "neutral"):
         assert np.allclose(ours[name], theirs[name], rtol=0, atol=1e-12), name

@@ -187,19 +187,6 @@ def test_what_has_no_answer_is_null_or_zero_as_documented() -> None:
     assert got["wild"].is_null().all()
 
 
-def test_zscore_and_winsorise_equal_numpy_in_each_session() -> None:
-    rng = np.random.default_rng(5)
-    frame = pl.DataFrame({"trade_date": np.repeat([1, 2, 3], 30), "x": rng.normal(50, 9, 90)})
-    x, cross = pl.col("x"), ind.cross_section
-    got = frame.with_columns(z=cross.zscore(x).over("trade_date"), w=cross.winsorise(x, 0.05, 0.9).over("trade_date"))
-    for session in (1, 2, 3):
-        part = got.filter(pl.col("trade_date") == session)
-        values = part["x"].to_numpy()
-        np.testing.assert_allclose(part["z"].to_numpy(), (values - values.mean()) / values.std(ddof=1), rtol=1e-12)
-        np.testing.assert_allclose(part["w"].to_numpy(), values.clip(*np.quantile(values, [0.05, 0.9])), rtol=1e-14)
-    assert pl.DataFrame({"x": [3.0, 3.0, None]}).select(cross.zscore(x))["x"].is_null().all()
-
-
 def test_the_residual_is_that_of_least_squares() -> None:
     rng = np.random.default_rng(6)
     frame = pl.DataFrame(

@@ -111,7 +111,7 @@ def test_a_set_that_changed_needs_another_name(tmp_path: Path) -> None:
     try:
         declare(OWN, tmp_path)
         less = features.FeatureSet("own_ideas", "ideas1", OWN.features[:1])
-        with pytest.raises(UsageError, match="is there already"):
+        with pytest.raises(UsageError, match="is already registered"):
             features.register(less)
         features.FEATURE_SETS.pop("ideas1")
         with pytest.raises(UsageError, match=r"own_ideas_v1.avsc holds other features \(gap\)"):

@@ -101,7 +101,7 @@ def test_a_small_market_shows_large_correlations_by_luck_and_is_not_suspected() 
 
 def test_comparing_no_rows_is_refused() -> None:
     made = frame(walk())
-    with pytest.raises(ModelError, match="none of the rows learnt from"):
+    with pytest.raises(ModelError, match="no row of the training frame"):
         leakage_checks.lookahead_check(made.filter(pl.col("trade_date") < DAYS[50]), anew(walk(), 0, DAYS[90]), INPUTS)
 
 

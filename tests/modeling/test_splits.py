@@ -161,7 +161,7 @@ def test_combinatorial_splits_that_cannot_be_are_refused() -> None:
         CombinatorialPurged(n_groups=3, n_test=3)
     with pytest.raises(ModelError, match="5 sessions are too few for 6 blocks"):
         next(CombinatorialPurged().split(range(5), groups=days(5)))
-    with pytest.raises(ModelError, match="leave nothing to learn from"):
+    with pytest.raises(ModelError, match="leave nothing to train on"):
         next(CombinatorialPurged(n_groups=3, n_test=2, horizon=5).split(range(12), groups=days(12)))
 
 
