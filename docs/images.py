@@ -1,7 +1,7 @@
-"""Draws a small picture of each figure, of a demo workspace, and writes `reference/figures.md`, which shows them.
+"""Draw a small picture of each figure from a demo workspace, and write `reference/figures.md`, which shows them.
 
 `CHAMPION_HOME=data/demo .venv/bin/python docs/images.py` after `make demo`. The pictures are kept in the repository, so
-that the pages build without a workspace; the page is made of the figures' own docstrings.
+that the pages build without a workspace; the page uses the figures' own docstrings.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from champion.tracking import promotion, runs
 HERE = Path(__file__).resolve().parent
 FOLDER = HERE / "images" / "figures"
 PAGE = HERE / "reference" / "figures.md"
-DPI, COLORS = 75, 96  # of a picture that is read on a page, and of a palette that flat colours fit into
+DPI, COLORS = 75, 96  # resolution on a page, and size of the palette
 HEAD = """# Figures
 
-`champion.plots`: each takes a Polars frame and returns a matplotlib figure, in one look that any kind of
-colour vision can read, with source and dates in the footer. Drawn by `docs/images.py` from the demo workspace.
+Functions of `champion.plots`. Each takes a Polars frame and returns a matplotlib figure with colours for all kinds of
+colour vision, and with source and dates in the footer. `docs/images.py` draws these examples from the demo workspace.
 """
 
 

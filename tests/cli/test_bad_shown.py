@@ -38,7 +38,7 @@ SESSION = date(2024, 7, 2)
 def test_what_is_shown_on_a_terminal_is_text(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     console.table(text, [text], [[text], [f"{text}\x1b[2J"]])
     console.show({text: text, "one": f"\x1b]0;{text}\x07"}, as_json=False)
-    console.complain(UsageError(f"{text}\x1b[2J\u202e"))
+    console.print_error(UsageError(f"{text}\x1b[2J\u202e"))
     said = "".join(capsys.readouterr())
     assert "\x1b" not in said
     assert "\x07" not in said
