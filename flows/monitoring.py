@@ -36,13 +36,13 @@ def market_health_check(today: date | None = None, query_seconds: float = health
     configuration.apply()
     checks = health.check(Settings(), today or clock.today(), query_seconds)
     table = [
-        {"check": found.name, "well": "yes" if found.well else "NO", "found": found.found, "to do": found.remedy}
+        {"check": found.name, "well": "yes" if found.passed else "NO", "found": found.found, "to do": found.remedy}
         for found in checks
     ]
     create_table_artifact(table, key="market-health", description="Health of the workspace")
     for found in checks:
         get_run_logger().info("%s: %s", found.name, found.found)
-    unwell = [found.told for found in checks if not found.well]
+    unwell = [found.sentence for found in checks if not found.passed]
     if unwell:
         raise ServiceError(f"{len(unwell)} of {quantity(len(checks), 'check')} failed: {'; '.join(unwell)}")
     return {found.name: found.found for found in checks}

@@ -63,15 +63,14 @@ def test_a_used_workspace_says_how_far_it_is(known: Settings) -> None:
 def test_a_workspace_fed_from_another_archive_says_from_which(known: Settings) -> None:
     check = found(known.model_copy(update={"archive": "https://archive.invalid"}))["archive"]
     assert check.state == "warning"
-    assert (
-        f"set CHAMPION_ARCHIVE=file://{known.archive}; or `champion archive add https://archive.invalid`" in check.told
-    )
+    remedy = f"set CHAMPION_ARCHIVE=file://{known.archive}; or `champion archive add https://archive.invalid`"
+    assert remedy in check.sentence
 
 
 def test_health_says_what_to_do(known: Settings) -> None:
     (check, *_) = health.check(known, date(2024, 9, 30))
-    assert (check.name, check.well) == ("freshness", False)
-    assert check.told.startswith(
+    assert (check.name, check.passed) == ("freshness", False)
+    assert check.sentence.startswith(
         "freshness: the last session is 2024-08-30, expected 2024-09-27 (`champion daily 2024-0"
     )
 

@@ -250,7 +250,7 @@ def copy(whole: Settings, tmp_path: Path) -> Iterator[Settings]:
 def test_a_whole_workspace_has_nothing_to_restore(copy: Settings) -> None:
     checks = found(copy)
     named = {cells[0].split("`")[1] for cells in table().values()}
-    assert {name: checks[name].told for name in named if checks[name].state != "ok"} == {}
+    assert {name: checks[name].sentence for name in named if checks[name].state != "ok"} == {}
     assert consistency.gaps(copy, END) == []
     assert status(copy).problems == []
     assert verify_lake.verify(copy)[BARS] == len(Lake(copy.lake).sessions(BARS))
@@ -271,9 +271,9 @@ def test_what_is_lost_is_named_and_the_documented_command_helps(lost: str, copy:
     drill.lose(copy, kept)
     name, state, words = re.fullmatch(r"`(\w+)` (failed|warning): (.*)", says).groups()  # type: ignore[union-attr]
     broken = found(copy, name)
-    assert (broken[name].state, words in broken[name].found) == (state, True), broken[name].told
+    assert (broken[name].state, words in broken[name].found) == (state, True), broken[name].sentence
     for part in re.findall(r"`(champion [a-z ]+)", command):
-        assert part.strip() in broken[name].told or lost in SEVERAL
+        assert part.strip() in broken[name].sentence or lost in SEVERAL
     status(copy)
     drill.bring_back(copy, kept)
     assert found(copy, name)[name].state == drill.after

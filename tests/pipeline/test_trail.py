@@ -51,7 +51,7 @@ def test_what_cannot_be_asked_is_named(modelled: Settings) -> None:
     assert "no Prefect server runs" in gaps["prefect"]
     assert "has no users and keeps no query log" in gaps["warehouse"]
     unreached = activity(modelled, TODAY, TODAY, prefect_api="http://127.0.0.1:9/api").gaps
-    assert "http://127.0.0.1:9/api does not tell" in unreached["prefect"]
+    assert "http://127.0.0.1:9/api does not answer" in unreached["prefect"]
 
 
 class FlowRuns(BaseHTTPRequestHandler):

@@ -83,7 +83,7 @@ def shown(settings: Settings) -> list[str]:
 
 def test_a_whole_workspace_raises_no_alarm(workspace: Settings) -> None:
     assert standing.problem(workspace) is None
-    assert shown(workspace)[1] == "ok version 2, as ledger and alias say"
+    assert shown(workspace)[1] == "ok version 2, by ledger and alias"
     assert anchor.read(workspace) == anchor.Anchor(4, json.loads(ledger_storage.of(workspace).held().lines[-1])["seal"])
     with pytest.raises(UsageError, match="is whole and goes on"):
         recovery.begin(workspace, reason="why not")

@@ -1,6 +1,6 @@
-"""One look at whether a workspace is fit for work: what was found, and what to do about it. Nothing is changed.
+"""One check of a workspace: what it found, and how to fix it. Checks change nothing.
 
-The doctor looks at everything when a person asks; `health` looks every few minutes at what changes by itself.
+The doctor runs all checks on request; `health` runs a few every few minutes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ State = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was looked at, what was found, and what to do about it (empty where all is well)."""
+    """The name and result of a check, and how to fix what it found (empty if it passed)."""
 
     name: str
     state: State
@@ -25,35 +25,35 @@ class Check:
     remedy: str = ""
 
     @property
-    def well(self) -> bool:
+    def passed(self) -> bool:
         """Whether work can go on; a warning does not stop it."""
         return self.state != "failed"
 
     @property
-    def told(self) -> str:
-        """All of it in a sentence.
+    def sentence(self) -> str:
+        """Name, result and remedy in one sentence.
 
-        >>> Check("disk", "failed", "0.2 GB free", "free some space").told
+        >>> Check("disk", "failed", "0.2 GB free", "free some space").sentence
         'disk: 0.2 GB free (free some space)'
         """
         return f"{self.name}: {self.found}" + (f" ({self.remedy})" if self.remedy else "")
 
 
-def run_check(name: str, look: Callable[[], Check]) -> Check:
-    """Return what a look found; one that could not be made failed, and says why.
+def run_check(name: str, check: Callable[[], Check]) -> Check:
+    """Run a check; one that raises counts as failed, with the error as its result.
 
-    A damaged store can make a library raise anything, and the other looks go on whatever it is.
+    A damaged store can make a library raise any exception; the other checks must still run.
     """
     try:
-        return look()
+        return check()
     except (ChampionError, OSError) as error:
-        return Check(name, "failed", str(error), "mend what the message names")
+        return Check(name, "failed", str(error), "fix what the message names")
     except Exception as error:  # noqa: BLE001 - see above
         return Check(name, "failed", reason_of(error), "restore what the message names; see docs/howto/restore.md")
 
 
 def reason_of(error: Exception) -> str:
-    """Return an error of any library in one line.
+    """Return an exception as one line.
 
     >>> reason_of(ValueError("no header"))
     'ValueError: no header'

@@ -1,9 +1,9 @@
-"""Hold the layers of the lake against each other and against staging: what one has and the next one lacks is a gap.
+"""Compare the layers of the lake with each other and with staging, and report missing sessions as gaps.
 
-Each file can be as its manifest says while a folder of sessions, or a whole layer, is gone. So sessions are compared:
-published files with raw partitions, raw with normalized and quarantine, bars with features and scores. A dataset that
-was written once and has no session left is a gap as well (`lake.inventory`). Sessions that the settings let go by their
-age are no gap. Nothing is changed, and no data file is read.
+Every remaining file can match its manifest while a folder of sessions, or a whole layer, is lost. So sessions are
+compared: published files with raw partitions, raw with normalized and quarantine, bars with features and scores. A
+dataset that was written once and has no sessions left is a gap too (`lake.inventory`). Sessions that retention removed
+are not. Nothing is changed, and no data file is read.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _REMEDIES = {
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Sessions that a dataset lacks, or all of it where `sessions` is empty; whether work can go on without them."""
+    """The sessions that a dataset lacks, or the whole dataset if `sessions` is empty; `lost` if rows are lost."""
 
     dataset: str
     sessions: tuple[date, ...]
@@ -64,7 +64,7 @@ class Gap:
 
     @property
     def found(self) -> str:
-        """All but the remedy, in a clause.
+        """Everything but the remedy, as text.
 
         >>> Gap("features_x", (date(2024, 1, 15),), "no features", "`champion features`").found
         'features_x: 1 session, 2024-01-15: no features'
@@ -77,26 +77,26 @@ class Gap:
 
 
 def gaps(settings: Settings, today: date, *, files: bool = True) -> list[Gap]:
-    """Return what is missing in staging and lake as of `today`; nothing where all layers agree.
+    """Return what is missing in staging and lake as of `today`; empty if all layers agree.
 
-    Without `files`, the sizes of data files are left to a caller that hashes them.
+    Without `files`, the sizes of data files are not checked, for callers that hash the files.
 
     Raises:
         LakeError: a manifest is damaged.
     """
     layers = _Layers(settings, today)
-    found = [gap for filling in _BY_RAW.values() for gap in _of_publication(layers, filling)]
-    found += [gap for name in layers.feature_datasets for gap in _of_features(layers, name)]
-    found += _of_scores(layers)
-    found += [gap for name in contracts.names() for gap in _files(layers, name)] if files else []
-    named = {gap.dataset for gap in found if gap.lost}
-    return [*found, *(gap for gap in _emptied(layers) if gap.dataset not in named)]
+    missing = [gap for spec in _BY_RAW.values() for gap in _of_publication(layers, spec)]
+    missing += [gap for name in layers.feature_datasets for gap in _of_features(layers, name)]
+    missing += _of_scores(layers)
+    missing += [gap for name in contracts.names() for gap in _files(layers, name)] if files else []
+    named = {gap.dataset for gap in missing if gap.lost}
+    return [*missing, *(gap for gap in _emptied(layers) if gap.dataset not in named)]
 
 
 def damages(settings: Settings, today: date) -> list[Damage]:
-    """Return the gaps that lose rows of the lake, as its damage; what is not made yet, or not in staging, is none.
+    """Return the gaps with lost rows as damage of the lake.
 
-    Damaged files are not among them: `Lake.verify` hashes each.
+    Sessions that are not built yet, or not in staging, and damaged files are left out: `Lake.verify` hashes all files.
     """
     root = settings.lake
     folders = {name: layout.dataset_folder(root, contracts.load(name)) for name in contracts.names()}
@@ -115,7 +115,7 @@ class _Layers:
         self._sessions: dict[str, frozenset[date]] = {}
 
     def sessions(self, name: str) -> frozenset[date]:
-        """Return the sessions that a dataset has whole: one that lacks a group of columns does not count."""
+        """Return the sessions that a dataset has with all its groups of columns."""
         if name not in self._sessions:
             contract = contracts.load(name)
             by_group = [partitions.sessions(self.lake.root, contract, group) for group in layout.groups(contract)]
@@ -123,7 +123,7 @@ class _Layers:
         return self._sessions[name]
 
     def kept(self, name: str, sessions: Iterable[date]) -> tuple[date, ...]:
-        """Return those sessions, in order, that the settings do not let go by their age."""
+        """Return the sessions, in order, that retention does not remove."""
         years = _keep_years(self.settings, name)
         first = first_kept(self.today, years) if years else date.min
         return tuple(sorted(session for session in sessions if session >= first))
@@ -135,7 +135,7 @@ class _Layers:
 
     @cached_property
     def staged_files(self) -> frozenset[str]:
-        """The paths of all files in staging, as in the archive."""
+        """The archive paths of all files in staging."""
         root = self.settings.staging
         return frozenset(
             os.path.relpath(os.path.join(folder, name), root)  # noqa: PTH118 - a history has 20,000 files
@@ -144,7 +144,7 @@ class _Layers:
         )
 
     def staged(self, raw: str) -> frozenset[date]:
-        """Return the sessions of which staging has a published file that fills a raw dataset."""
+        """Return the sessions for which staging has a published file of a raw dataset."""
         files = self.staged_files
         if not files:
             return frozenset()
@@ -153,7 +153,7 @@ class _Layers:
         return frozenset(day for day in days if any(path in files for one in publications for path in one.paths(day)))
 
     def remedy(self, name: str, sessions: Sequence[date]) -> str:
-        """Return what brings these sessions of a dataset back; without sessions, all of it."""
+        """Return the command that restores these sessions of a dataset; without sessions, all of it."""
         return remedy(self.settings, name, _span(sessions) if sessions else self.span)
 
     @cached_property
@@ -185,13 +185,12 @@ def _of_publication(layers: _Layers, filling: DatasetSpec) -> Iterator[Gap]:
 
 
 def _rows_unaccounted(layers: _Layers, filling: DatasetSpec, sessions: Sequence[date]) -> list[date]:
-    """Return the sessions with more raw rows than normalized and quarantined ones together."""
-    counted: dict[str, dict[date, int]] = {}
+    """Return the sessions with more raw rows than normalized and quarantined rows together."""
+    rows: dict[str, dict[date, int]] = {}
     for name in filling.names:
-        contract = contracts.load(name)
-        found = partitions.among(layers.lake.root, contract, None, sessions)
-        counted[name] = {session: one.manifest.current.rows for session, one in found.items()}
-    raw, quarantine, normalized = (counted[name] for name in filling.names)
+        stored = partitions.among(layers.lake.root, contracts.load(name), None, sessions)
+        rows[name] = {session: one.manifest.current.rows for session, one in stored.items()}
+    raw, quarantine, normalized = (rows[name] for name in filling.names)
     return [s for s in sessions if raw.get(s, 0) > normalized.get(s, 0) + quarantine.get(s, 0)]
 
 
@@ -209,7 +208,7 @@ def _of_features(layers: _Layers, name: str) -> Iterator[Gap]:
         return
     chosen = next((each for each in features.FEATURE_SETS.values() if each.contract == name), None)
     if chosen is not None and features.is_shipped(chosen) and (old := outdated_sessions(layers.lake, date.max, chosen)):
-        reason = "not made from the bars and actions that the lake holds, or not whole"
+        reason = "outdated or incomplete: built from other bars or actions than the lake holds"
         yield Gap(name, tuple(old), reason, f"`champion features {_span(old)}{option}`", lost=False)
 
 
@@ -219,7 +218,7 @@ def _of_scores(layers: _Layers) -> list[Gap]:
 
 
 def _files(layers: _Layers, name: str) -> Iterator[Gap]:
-    """Find data files that are gone or of another size than their manifest says; their bytes are for `lake verify`."""
+    """Yield a gap for data files that are missing or differ in size from their manifest; `lake verify` hashes them."""
     if isinstance(layers.lake.root, ObjectPath):
         return
     contract, wrong = contracts.load(name), set[date]()
@@ -233,7 +232,7 @@ def _files(layers: _Layers, name: str) -> Iterator[Gap]:
 
 
 def _emptied(layers: _Layers) -> Iterator[Gap]:
-    """Yield the datasets that were written once and are empty, unless the settings let sessions go by their age."""
+    """Yield the datasets that were written once and are empty; they are not lost if retention may remove sessions."""
     for name in inventory.emptied(layers.lake.root):
         harmless = name.endswith("_state") or bool(_keep_years(layers.settings, name))
         reason = "it was written once and has no session left"
@@ -241,7 +240,7 @@ def _emptied(layers: _Layers) -> Iterator[Gap]:
 
 
 def remedy(settings: Settings, name: str, span: str) -> str:
-    """Return the command that brings sessions of a dataset back, or what only a backup can; `span` is its arguments."""
+    """Return the command that restores sessions of a dataset, or that only a backup can; `span` is its arguments."""
     if name.startswith("features_"):
         return f"`champion features {span}{_feature_set_option(name.removesuffix('_state'))}`"
     if name == FINDINGS:
@@ -256,7 +255,7 @@ def _feature_set_option(name: str) -> str:
 
 
 def _keep_years(settings: Settings, name: str) -> int | None:
-    """Return how many years the settings keep of a dataset; own feature sets are kept for ever."""
+    """Return how many years of a dataset the settings keep; custom feature sets are kept without a limit."""
     is_shipped = (package_data.folder("schemas") / f"{name}_v{contracts.load(name).version}.avsc").exists()
     return rule(name, kept_years(settings)).keep_years if is_shipped else None
 

@@ -1,4 +1,4 @@
-"""The workspace's own SQLite databases: is each there, whole, and one that holds what it should?"""
+"""Check that the workspace's SQLite databases exist, are intact, and have their tables."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _BUSY_SECONDS = 60
 
 
 def damage(path: Path, table: str) -> str | None:
-    """Return what is wrong with a database that should have `table`; None where it is whole.
+    """Return what is wrong with a database that should have `table`; None if it is intact.
 
-    SQLite takes an empty file for an empty database, so a table is asked for.
+    SQLite opens an empty file as an empty database, so the table is checked too.
     """
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as database:
-            found = str(database.execute("pragma quick_check(1)").fetchone()[0])
+            result = str(database.execute("pragma quick_check(1)").fetchone()[0])
             query = "select 1 from sqlite_master where type = 'table' and name = ?"
-            if found == "ok" and not database.execute(query, (table,)).fetchone():
-                found = f"it has no table {table}"
+            if result == "ok" and not database.execute(query, (table,)).fetchone():
+                result = f"it has no table {table}"
     except sqlite3.Error as error:
-        found = str(error)
-    return None if found == "ok" else found
+        result = str(error)
+    return None if result == "ok" else result
 
 
 def tracking_problem(settings: Settings) -> str | None:
-    """Return what is wrong with MLflow's store in the workspace; None where it is whole, or was never made."""
+    """Return what is wrong with MLflow's store in the workspace; None if it is intact or was never created."""
     path = settings.mlflow_database
     if path.exists():
         wrong = damage(path, "runs")
@@ -39,11 +39,11 @@ def tracking_problem(settings: Settings) -> str | None:
     if traces:
         return f"{path} is gone, {traces[0]} is not"
     scored = Lake(settings.lake).sessions(PREDICTIONS)[-1:]
-    return f"{path} is gone, and the lake has scores of {scored[0]}, which a model of it made" if scored else None
+    return f"{path} is gone, and the lake has scores of {scored[0]} by one of its models" if scored else None
 
 
 def prefect_problem(settings: Settings) -> str | None:
-    """Return what is wrong with Prefect's store in the workspace; None where it is whole, or was never made."""
+    """Return what is wrong with Prefect's store in the workspace; None if it is intact or was never created."""
     path = settings.prefect_home / "prefect.db"
     if path.exists():
         wrong = damage(path, "flow_run")
@@ -61,7 +61,7 @@ def _has_flow_runs(settings: Settings) -> bool:
         return False
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as database:
-            found = database.execute("select 1 from tags where key = 'prefect.flow_run_id' limit 1").fetchone()
+            row = database.execute("select 1 from tags where key = 'prefect.flow_run_id' limit 1").fetchone()
     except sqlite3.Error:
-        return False  # the check of MLflow's store says why
-    return found is not None
+        return False  # the check of MLflow's store reports it
+    return row is not None

@@ -1,6 +1,6 @@
-"""Whether this machine and this workspace are fit for work: each check says what it found and how to mend it.
+"""Check this machine and this workspace; each check reports what it found and how to fix it.
 
-Nothing is changed. A check that cannot look, because what it looks at is broken, fails and says so; the others go on.
+Nothing is changed. A check that cannot run because its subject is broken fails with the reason; the others still run.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from champion.base import file_modes
 from champion.base.counting import quantity
 from champion.contracts.datasets import ACTIONS, BARS
 from champion.lake import Lake
-from champion.pipeline.operations import databases, layers, model_files, own_features, run_check, warehouse_check
-from champion.pipeline.operations.checks import Check, run_check as looked
+from champion.pipeline.operations import databases, layers, model_files, own_features, runs_check, warehouse_check
+from champion.pipeline.operations.checks import Check, run_check
 from champion.settings import Settings
 
 _GIB = 1024**3
 _DISK_FAILED, _DISK_WARNING = 1, 5  # GiB: a demo workspace takes 0.3, five real years 4
 _MEMORY_WARNING = 4  # GiB: training on five real years takes 3
-_OTHERS = 0o077  # of a file's mode: what its group and everybody may
+_OTHERS = 0o077  # the bits of a file's mode for its group and for others
 _SHOWN = 3
-_PATIENCE = 10  # seconds an archive or a server may take to answer
+_TIMEOUT = 10  # seconds for an answer of an archive or a server
 
 
 def examine(settings: Settings, only: Collection[str] = ()) -> list[Check]:
-    """Return every check of the machine, its packages and the workspace of `settings`, in order of dependence.
+    """Run all checks of the machine, its packages and the workspace of `settings`, in order of dependence.
 
-    With `only`, just the checks of these names. Stores that do not exist yet are well: the first command that needs
-    one makes it.
+    With `only`, run the checks of these names. Stores that do not exist yet pass: the first command that needs one
+    creates it.
     """
     checks: tuple[tuple[str, Callable[[Settings], Check]], ...] = (
         ("python", _python),
@@ -53,13 +53,13 @@ def examine(settings: Settings, only: Collection[str] = ()) -> list[Check]:
         ("layers", layers.check),
         ("warehouse", warehouse_check.check),
         ("tracking", _tracking),
-        ("artifacts", _artifacts),  # before those that open the store, which brings its locations here
+        ("artifacts", _artifacts),  # before the checks that open the store, which updates its locations
         ("champion", _champion),
         ("models", model_files.check),
-        ("runs", run_check.check),
+        ("runs", runs_check.check),
         ("prefect", _prefect),
     )
-    return [looked(name, partial(check, settings)) for name, check in checks if not only or name in only]
+    return [run_check(name, partial(check, settings)) for name, check in checks if not only or name in only]
 
 
 def _python(_: Settings) -> Check:
@@ -70,7 +70,7 @@ def _python(_: Settings) -> Check:
 
 
 def _packages(_: Settings) -> Check:
-    """Compare what is installed with what the distribution asks for."""
+    """Compare the installed packages with the requirements of the distribution."""
     from packaging.requirements import Requirement  # noqa: PLC0415 - one command needs it
 
     wanted = [Requirement(text) for text in distribution("champion").requires or ()]
@@ -107,14 +107,13 @@ def _workspace(settings: Settings) -> Check:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        return Check(
-            "workspace", "failed", f"{folder} cannot be written: {error}", "set CHAMPION_HOME to a folder of yours"
-        )
+        remedy = "set CHAMPION_HOME to a folder that you may write"
+        return Check("workspace", "failed", f"{folder} cannot be written: {error}", remedy)
     if not settings.home.exists():
-        return Check("workspace", "ok", f"{settings.home} will be made by the first command")
+        return Check("workspace", "ok", f"the first command will create {settings.home}")
     writable = file_modes.writable_by_others(settings.home)
     if writable:
-        found = f"others may write in {', '.join(map(str, writable))}, and so replace what is kept there"
+        found = f"others may write in {', '.join(map(str, writable))} and replace files there"
         return Check("workspace", "failed", found, f"chmod go-w {' '.join(map(str, writable))}")
     if readable := file_modes.readable_secrets(settings.home):
         found = f"others may read logins, keys and databases in {', '.join(map(str, readable))}"
@@ -138,19 +137,21 @@ def _archive(settings: Settings) -> Check:
     known = Staging(settings.staging, settings.archive).known()
     if known and base not in known:
         found = f"this workspace holds files of {', '.join(known)}; CHAMPION_ARCHIVE says {base}"
-        remedy = f"to fetch more, set CHAMPION_ARCHIVE={known[0]}; or `champion archive add {base}`, if both are one"
+        remedy = (
+            f"to fetch more, set CHAMPION_ARCHIVE={known[0]}; or `champion archive add {base}`, if both are the same"
+        )
         return Check("archive", "warning", found, remedy)
     if base.startswith("file://"):
         folder = Path(base.removeprefix("file://"))
         if folder.is_dir():
             return Check("archive", "ok", str(folder))
-        remedy = "set CHAMPION_ARCHIVE to a mirror, or make one: champion simulate FOLDER"
+        remedy = "set CHAMPION_ARCHIVE to a mirror, or create one: champion simulate FOLDER"
         return Check("archive", "failed", f"{folder}: no such folder", remedy)
     return _answers("archive", base, "check the network; past sessions can come from a mirror (CHAMPION_ARCHIVE)")
 
 
 def _corporate_actions(settings: Settings) -> Check:
-    """Say how far the lists reach over the lake's sessions, and which actions wait for a person."""
+    """Report the ex-dates that the lists cover, and the actions that need a decision."""
     from champion.pipeline.ingest import corporate_actions  # noqa: PLC0415 - it scans the lake
 
     name, lake = "corporate actions", Lake(settings.lake)
@@ -158,7 +159,7 @@ def _corporate_actions(settings: Settings) -> Check:
     if not lake.sessions(ACTIONS):
         return Check(name, "warning", "none known: prices are not adjusted for splits", download)
     if not corporate_actions.is_current(lake):
-        found = "made by an earlier version, which read fewer texts and lists"
+        found = "derived by an earlier version, which parsed fewer texts and lists"
         remedy = "`champion actions refresh`, then `champion features START END` and `champion train`"
         return Check(name, "warning", found, remedy)
     reach, waiting = corporate_actions.reach(lake), corporate_actions.questions(lake)
@@ -184,7 +185,7 @@ def _lake(settings: Settings) -> Check:
 
 
 def _identity(settings: Settings) -> Check:
-    """Compare the names of instruments in the lake with those that lists and bars give them now."""
+    """Compare the names of instruments in the lake with those of the present symbol history."""
     from champion.pipeline.ingest import symbol_changes  # noqa: PLC0415
     from champion.pipeline.ingest.rename_instruments import outdated_sessions  # noqa: PLC0415
 
@@ -196,17 +197,17 @@ def _identity(settings: Settings) -> Check:
             f"{quantity(len(sessions), 'session has', 'sessions have')} outdated names of instruments, the first "
             f"{sessions[0]}; {found}"
         )
-        remedy = f"`champion backfill {sessions[0]} {sessions[-1]}` names them, and rebuilds what was made of them"
+        remedy = f"`champion backfill {sessions[0]} {sessions[-1]}` renames them, and rebuilds what depends on them"
         return Check("identity", "warning", found, remedy)
     return Check("identity", "ok", found)
 
 
 def _findings(settings: Settings) -> Check:
-    """Count the findings of the quality gates as they were last recorded."""
+    """Count the recorded findings of the quality gates."""
     from champion.pipeline.ingest import quality  # noqa: PLC0415
 
-    found = quality.recorded(Lake(settings.lake))
-    stopping, accepted = found.filter(severity="error", state="open"), found.filter(state="accepted")
+    findings = quality.recorded(Lake(settings.lake))
+    stopping, accepted = findings.filter(severity="error", state="open"), findings.filter(state="accepted")
     shown = f"{stopping.height} stop publication, {accepted.height} accepted"
     if accepted.height:
         shown += f": {', '.join(accepted['key'].head(_SHOWN))}{', ...' * (accepted.height > _SHOWN)}"
@@ -217,11 +218,16 @@ def _findings(settings: Settings) -> Check:
 
 
 def _tracking(settings: Settings) -> Check:
+    """Check the tracking store; the workspace's own may be damaged, or missing although other files depend on it."""
     if settings.tracking_uri is None:
-        return _own_tracking(settings)
+        if wrong := databases.tracking_problem(settings):
+            remedy = "restore mlflow/ from a backup; see docs/howto/restore.md for more"
+            return Check("tracking", "failed", wrong, remedy)
+        path = settings.mlflow_database
+        return Check("tracking", "ok", str(path) if path.exists() else "not created yet")
     from champion.tracking import store  # noqa: PLC0415
 
-    where, remedy = store.without_password(settings.tracking), "start it, or mend CHAMPION_TRACKING_URI"
+    where, remedy = store.without_password(settings.tracking), "start it, or correct CHAMPION_TRACKING_URI"
     if urlsplit(settings.tracking).scheme in {"http", "https"}:
         return _answers("tracking", f"{settings.tracking.rstrip('/')}/health", remedy)
     from sqlalchemy import create_engine, exc  # noqa: PLC0415
@@ -233,40 +239,32 @@ def _tracking(settings: Settings) -> Check:
     return Check("tracking", "ok", where)
 
 
-def _own_tracking(settings: Settings) -> Check:
-    """Open the workspace's own store: it may be lost where other files speak of it, or damaged."""
-    if wrong := databases.tracking_problem(settings):
-        return Check("tracking", "failed", wrong, "restore mlflow/ from a backup; see docs/howto/restore.md for more")
-    path = settings.mlflow_database
-    return Check("tracking", "ok", str(path) if path.exists() else "not made yet")
-
-
 def _champion(settings: Settings) -> Check:
-    """Hold the promotion ledger against the registry and its alias."""
+    """Compare the promotion ledger with the registry and its alias."""
     from champion.tracking import promotion_ledger, standing  # noqa: PLC0415
 
     wrong = standing.problem(settings)
     if wrong:
         return Check("champion", "failed", wrong, "`champion models history` shows what was decided")
     stack = promotion_ledger.champions(standing.entries(settings))
-    return Check("champion", "ok", f"version {stack[-1].version}, as ledger and alias say" if stack else "none yet")
+    return Check("champion", "ok", f"version {stack[-1].version}, by ledger and alias" if stack else "none yet")
 
 
 def _artifacts(settings: Settings) -> Check:
-    """Find artifacts of this workspace's store in folders outside: a copy or a backup of the folder leaves them out."""
+    """Find artifacts of this workspace's store in other folders, which a backup of the workspace would miss."""
     from champion.tracking import relocation, store  # noqa: PLC0415
 
     if urlsplit(settings.tracking).scheme != "sqlite":
-        return Check("artifacts", "ok", "where the server keeps them")
+        return Check("artifacts", "ok", "stored by the server")
     file = store.sqlite_file(settings.tracking)
     if relocation.is_due(settings.home, store.artifact_root(settings), file):
-        said = "MLflow's store names another folder: the next command that opens it brings its locations here"
-        return Check("artifacts", "ok", said)
-    found = relocation.outside(settings.home, file)
-    if not found:
+        found = "MLflow's store names another folder: the next command that opens it updates its locations"
+        return Check("artifacts", "ok", found)
+    outside = relocation.outside(settings.home, file)
+    if not outside:
         return Check("artifacts", "ok", "in the workspace")
-    remedy = "keep these folders with the workspace, or move their files to mlflow/artifacts and tell MLflow"
-    return Check("artifacts", "warning", f"some lie outside the workspace: {', '.join(found[:3])}", remedy)
+    remedy = "keep these folders with the workspace, or move their files to mlflow/artifacts and update MLflow's store"
+    return Check("artifacts", "warning", f"some are outside the workspace: {', '.join(outside[:_SHOWN])}", remedy)
 
 
 def _prefect(settings: Settings) -> Check:
@@ -274,7 +272,8 @@ def _prefect(settings: Settings) -> Check:
     from champion.services import managed_process, prefect  # noqa: PLC0415
 
     if settings.prefect_api_url:
-        return _answers("prefect", f"{settings.prefect_api_url}/health", "start it, or mend CHAMPION_PREFECT_API_URL")
+        remedy = "start it, or correct CHAMPION_PREFECT_API_URL"
+        return _answers("prefect", f"{settings.prefect_api_url}/health", remedy)
     login = prefect_login.kept(settings)
     if login and prefect_login.path(settings).stat().st_mode & _OTHERS:
         remedy = f"chmod 600 {prefect_login.path(settings)}"
@@ -287,13 +286,13 @@ def _prefect(settings: Settings) -> Check:
     if server is None:
         return Check("prefect", "ok", "not running; the first flow starts it")
     if managed_process.answers(f"{server.api}/admin/version"):
-        remedy = "`champion stop`; the next command starts one that asks for a login"
-        return Check("prefect", "warning", f"{server.url} lets in whoever uses this machine", remedy)
+        remedy = "`champion stop`; the next command starts a server that requires a login"
+        return Check("prefect", "warning", f"{server.url} accepts any user of this machine without a login", remedy)
     return Check("prefect", "ok", f"{server.url}, login in {prefect_login.place(settings)}")
 
 
 def _answers(name: str, url: str, remedy: str) -> Check:
-    """Ask a server for its headers; any answer below 500 will do, an archive may refuse its bare address."""
+    """Request a server's headers; any status below 500 passes, because an archive may refuse its base address."""
     import httpx  # noqa: PLC0415
 
     from champion.sources.download.deadline import Connections  # noqa: PLC0415
@@ -302,8 +301,8 @@ def _answers(name: str, url: str, remedy: str) -> Check:
     connections = Connections()
     try:
         with (
-            connections.within(_PATIENCE) as trace,
-            httpx.Client(timeout=_PATIENCE, headers={"Accept-Encoding": "identity"}) as client,
+            connections.within(_TIMEOUT) as trace,
+            httpx.Client(timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"}) as client,
             client.stream("GET", url, extensions={"trace": trace}) as answer,  # its body is not read
         ):
             pass
@@ -317,5 +316,5 @@ def _answers(name: str, url: str, remedy: str) -> Check:
 
 
 def _nearest(folder: Path) -> Path:
-    """Return the folder itself, or the nearest one above it that exists."""
+    """Return the folder, or its nearest parent that exists."""
     return next(path for path in (folder, *folder.parents) if path.exists())

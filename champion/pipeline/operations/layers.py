@@ -1,4 +1,4 @@
-"""The doctor's check of the lake's layers: what is missing between staging and scores, and the commands for it."""
+"""The doctor's check of the lake's layers: gaps between staging and scores, and the commands that close them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _SHOWN = 6
 
 
 def check(settings: Settings) -> Check:
-    """Return whether staging and the layers of the lake agree; failed where something is lost."""
-    found = sorted(consistency.gaps(settings, clock.today()), key=lambda gap: not gap.lost)
-    if not found:
+    """Check that staging and the layers of the lake agree; failed if rows are lost."""
+    gaps = sorted(consistency.gaps(settings, clock.today()), key=lambda gap: not gap.lost)
+    if not gaps:
         return Check("layers", "ok", "staging and the layers of the lake agree")
-    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    shown = "; ".join(gap.found for gap in found[:_SHOWN]) + more
-    remedies = "; ".join(dict.fromkeys(gap.remedy for gap in found[:_SHOWN]))
-    return Check("layers", "failed" if found[0].lost else "warning", shown, remedies)
+    more = f"; and {len(gaps) - _SHOWN} more" if len(gaps) > _SHOWN else ""
+    shown = "; ".join(gap.found for gap in gaps[:_SHOWN]) + more
+    remedies = "; ".join(dict.fromkeys(gap.remedy for gap in gaps[:_SHOWN]))
+    return Check("layers", "failed" if gaps[0].lost else "warning", shown, remedies)

@@ -1,6 +1,6 @@
-"""The doctor's check of MLflow's files: has each registered version its model, as registered, and each run its record?
+"""The doctor's check of MLflow's files: the models of registered versions, and the artifacts of runs.
 
-The store in SQLite is read without MLflow. Files that a server keeps are the server's.
+A SQLite store is read without MLflow. Files on a server are not checked.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _NAME = "models"
 _SHOWN = 3
 _BUSY_SECONDS = 60
 _MODEL_FILE = "model.skops"
-_CODE = "code.json"  # what every supervised run leaves in its artifacts, and retention keeps
+_CODE = "code.json"  # every supervised run has it in its artifacts, and retention keeps it
 _TRAIN = (
     "restore mlflow/artifacts from a backup; or `champion train --force` and `champion models promote VERSION --force "
-    "--reason WHY`: the lost model cannot be made again under its number"
+    "--reason WHY`: the lost model cannot be trained again under its number"
 )
 _DELETE = "restore mlflow/artifacts from a backup, or delete the version on MLflow's pages: it cannot be champion again"
 _VERSIONS = """
@@ -43,9 +43,9 @@ _RUNS = """
 
 
 def check(settings: Settings) -> Check:
-    """Return whether models, their scores out of sample, and the records of runs lie where MLflow says they do."""
+    """Check that models, their out-of-sample scores, and the artifacts of runs are where MLflow's store says."""
     if urlsplit(settings.tracking).scheme != "sqlite":
-        return Check(_NAME, "ok", "their files are the server's")
+        return Check(_NAME, "ok", "their files are on the server")
     path = store.sqlite_file(settings.tracking)
     if not path.exists():
         return Check(_NAME, "ok", "none yet")
@@ -60,7 +60,7 @@ def check(settings: Settings) -> Check:
 
 
 def _versions_check(settings: Settings, where: _Place, versions: list[tuple[Any, ...]]) -> Check | None:
-    """Return what is wrong with the files of versions, the champion's first; None where all are there."""
+    """Return what is wrong with the files of versions, the champion's first; None if they are intact."""
     champion = anchor.alias(settings)
     by_version = {version[0]: list(_of_version(where, *version)) for version in versions}
     wrong = [reason for number in sorted(by_version, key=champion.__ne__) for reason in by_version[number]]
@@ -74,25 +74,25 @@ def _versions_check(settings: Settings, where: _Place, versions: list[tuple[Any,
 def _runs_check(where: _Place, runs: list[tuple[str, str]], versions: int) -> Check:
     lost = [f"run {run_id}" for run_id, location in runs if where.lacks(location, _CODE)]
     if lost:
-        found = f"{quantity(len(lost), 'run has', 'runs have')} no artifacts any more: {_shown(lost)}"
-        remedy = "restore mlflow/artifacts from a backup; without them those runs are repeated when they are asked for"
+        found = f"{quantity(len(lost), 'run has', 'runs have')} lost their artifacts: {_shown(lost)}"
+        remedy = "restore mlflow/artifacts from a backup; otherwise these runs are repeated on the next request"
         return Check(_NAME, "warning", found, remedy)
     return Check(_NAME, "ok", f"{quantity(versions, 'version')}, {quantity(len(runs), 'run')}, files as recorded")
 
 
 class _Place:
-    """Where the locations in the store lead now, also before the next command brings them to a moved workspace."""
+    """Resolve locations in the store, also those that a moved workspace has not updated yet."""
 
     def __init__(self, settings: Settings) -> None:
         self._home, self._former = settings.home, workspace_homes.former(settings.home)
 
     def file(self, location: str | None, name: str) -> Path | None:
-        """Return the file `name` below a location; None where that is not in the file system."""
+        """Return the file `name` below a location; None if the location is not in the file system."""
         path = workspace_homes.local(workspace_homes.moved(location, self._former, self._home)) if location else None
         return path / name if path else None
 
     def lacks(self, location: str | None, name: str) -> bool:
-        """Tell whether a local location does not hold the file `name`."""
+        """Tell whether the file `name` is missing at a local location."""
         path = self.file(location, name)
         return path is not None and not path.is_file()
 
@@ -105,9 +105,9 @@ def _of_version(where: _Place, number: int, location: str | None, run: str | Non
         elif atomic_files.sha256(path) != digest:
             yield f"version {number}: its model file {path} is not the one that was registered"
     if digest and where.lacks(run, OUT_OF_SAMPLE):
-        yield f"version {number}: its scores out of sample are missing"
+        yield f"version {number}: its out-of-sample scores are missing"
 
 
-def _shown(found: list[str]) -> str:
-    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return "; ".join(found[:_SHOWN]) + more
+def _shown(reasons: list[str]) -> str:
+    more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
+    return "; ".join(reasons[:_SHOWN]) + more

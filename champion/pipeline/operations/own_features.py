@@ -1,4 +1,4 @@
-"""Whether own features in the lake are what their sets compute now."""
+"""The doctor's check of custom features: whether the lake holds what their sets compute now."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ _NAME = "own features"
 
 
 def check(settings: Settings) -> Check:
-    """Return whether own features in the lake were built from the bars, the formulas and by the rules of now.
+    """Check that custom features in the lake were built from the present bars and formulas, by the present rules.
 
-    Sets that `CHAMPION_FEATURE_SETS` names are compared session by session. Others cannot be imported by the name of
-    their dataset: of these, the ones are found that an earlier version of Champion built by other rules.
+    Sets in `CHAMPION_FEATURE_SETS` are compared session by session. Others cannot be imported by the name of their
+    dataset, so only those are reported that an earlier version of Champion built by other rules.
 
     Raises:
-        UsageError: a set that the setting names is refused: see `champion.features.examination`.
+        UsageError: a set in the setting is refused: see `champion.features.examination`.
     """
     lake = Lake(settings.lake)
-    named = [name for name in settings.feature_sets if ":" in name]
     held = list(_own_datasets(lake))
     wrong, compared = [], set()
-    for name in named:
+    for name in settings.feature_sets:
+        if ":" not in name:
+            continue
         contract = features.find(name).contract
         compared.add(contract)
         if contract in held and (outdated := outdated_sessions(lake, date.max, name)):
@@ -42,7 +43,7 @@ def check(settings: Settings) -> Check:
 
 
 def _own_datasets(lake: Lake) -> Iterator[str]:
-    """Yield the datasets of own features that the lake holds sessions of."""
+    """Yield the datasets of custom features that have sessions in the lake."""
     shipped = {each.contract for each in features.FEATURE_SETS.values() if features.is_shipped(each)}
     for name in contracts.names():
         own = name.startswith("features_") and not name.endswith("_state") and name not in shipped
@@ -51,7 +52,7 @@ def _own_datasets(lake: Lake) -> Iterator[str]:
 
 
 def _by_earlier_rules(lake: Lake, contract: str) -> str | None:
-    """Return the sessions that were built by other rules than those of now, in words."""
+    """Return the sessions that were built by other rules than the present ones, as text; None without any."""
     group, old = layout.groups(contracts.load(contract))[0], []
     for session in lake.sessions(contract):
         manifest = lake.manifest(contract, session, group)

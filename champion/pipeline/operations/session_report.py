@@ -1,7 +1,7 @@
-"""The morning look: one session's market, its quality, how features moved, what the champion says, what ran.
+"""The session report: market, data quality, feature drift, the champion's scores and recent runs of one session.
 
-Everything is read from the lake, the promotion ledger and the ledger of runs; nothing is built or changed. A part whose
-data is not there yet is empty, and the report says so in its place.
+Everything is read from the lake, the promotion ledger and the recorded runs; nothing is built or changed. A part
+without data is empty, and the report says so.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from champion.settings import Settings
 from champion.settings.quality_limits import Limits
 from champion.tracking import promotion, standing
 
-_SEEN = 60  # sessions shown around the one asked for
+_HISTORY = 60  # sessions shown, up to the one of the report
 _MONTH = timedelta(days=31)
 _RUNS = 15
 _MOVERS = 8
@@ -35,14 +35,16 @@ _MOVERS = 8
 
 @dataclass(frozen=True, slots=True)
 class SessionReport:
-    """What a quant wants to know of one session; frames are empty where there is nothing to say.
+    """The report of one session; frames without data are empty.
 
-    `bars` are the last sessions as traded, `moves` the adjusted moves of shares in them (`pipeline.moves`); `market`
-    counts of the session: shares with a bar, those that rose and fell, turnover in rupees; `gates` what the quality
-    gates say of it; `accepted` the findings of the session that a person accepted, with who and why; `moved` the
-    features whose distribution moved since the month before, most first; `scores` the session's scores of the
-    champion; `outcomes` its earlier ones whose forward return was known by then; `runs` the newest recorded runs;
-    `reach` how far the lists of corporate actions reach; `waiting` the actions up to it that wait for a person.
+    - `market`: shares with a bar, shares that rose and fell, and turnover in rupees.
+    - `bars`: the last sessions as traded; `moves`: the share moves in them (`share_moves.moves`).
+    - `gates`: the results of the quality gates; `accepted`: the accepted findings of the session, with user and reason.
+    - `moved`: the drift of each feature since the month before, largest first.
+    - `scores`: the champion's scores of the session; `outcomes`: its earlier scores whose forward return was known.
+    - `runs`: the newest recorded runs.
+    - `reach`: the ex-dates that the lists of corporate actions cover, as text; `waiting`: the actions that need a
+      decision.
     """
 
     session: date
@@ -62,12 +64,12 @@ class SessionReport:
 
     @property
     def failed(self) -> list[str]:
-        """The gates of severity 'error' that the session did not pass."""
+        """The gates of severity 'error' that the session failed."""
         return self.gates.filter(~pl.col("passed"), severity="error")["gate"].to_list()
 
     @property
     def movers(self) -> pl.DataFrame:
-        """The shares that rose and fell most, by adjusted return since their bar before; best first."""
+        """The shares with the largest gains and losses by adjusted return since their previous bar; best first."""
         today = self.moves.filter(pl.col("trade_date") == self.session)
         returns = today.select("symbol", "close", "turnover", simple_return="change")
         ranked = returns.drop_nulls().sort("simple_return", "symbol", descending=[True, False])
@@ -75,11 +77,11 @@ class SessionReport:
 
     @property
     def rank_ic(self) -> pl.DataFrame:
-        """The rank IC of each earlier session's scores with what followed: trade_date, ic."""
+        """The rank IC of each earlier session's scores: trade_date, ic."""
         return metrics.rank_ic(self.outcomes)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain values; of the frames what fits a screen."""
+        """Return the report as plain values, with the first rows of each frame."""
         return {
             "session": self.session.isoformat(),
             "market": self.market,
@@ -95,56 +97,52 @@ class SessionReport:
 
 
 def session_report(settings: Settings, session: date | None = None) -> SessionReport:
-    """Return the morning look at `session`, by default the last one in the lake.
+    """Return the report of a session, by default the last one in the lake.
 
     Raises:
-        UsageError: the lake has no such session; the message names the last one it has.
+        UsageError: the lake has no such session; the message names the last one.
     """
     lake = Lake(settings.lake)
     sessions = lake.sessions(BARS)
     if not sessions or (session is not None and session not in sessions):
-        known = f"the last is {sessions[-1]}" if sessions else "it has none yet; `champion backfill START END`"
-        raise UsageError(f"the lake has no session {session or ''}: {known}")
+        last = f"the last is {sessions[-1]}" if sessions else "it has none yet; `champion backfill START END`"
+        raise UsageError(f"the lake has no session {session or ''}: {last}")
     session = session or sessions[-1]
-    seen = [day for day in sessions if day <= session][-_SEEN:]
-    bars = equity_bars(lake, seen[0], session).collect().filter(is_share(pl.col("symbol"), pl.col("isin")))
-    moved = moves(lake, seen[0], session)
-    wrong = standing.problem(settings)
+    first = [day for day in sessions if day <= session][-_HISTORY:][0]
+    bars = equity_bars(lake, first, session).collect().filter(is_share(pl.col("symbol"), pl.col("isin")))
+    changes = moves(lake, first, session)
+    problem = standing.problem(settings)
     entry = None if standing.damage(settings) else promotion.current_champion(settings)
-    said = f"version {entry.version}" if entry else ("not known" if wrong else "none yet")
-    told = outcomes.score_outcomes(lake, seen[0], session)
+    champion = f"version {entry.version}" if entry else ("not known" if problem else "none yet")
+    scores = outcomes.score_outcomes(lake, first, session)
     if entry is not None:
-        told = told.filter(pl.col("model_version") == entry.version)
+        scores = scores.filter(pl.col("model_version") == entry.version)
+    today = pl.col("trade_date") == session
     return SessionReport(
         session=session,
         made_at=clock.now(),
-        market=_market(bars.filter(pl.col("trade_date") == session), moved.filter(pl.col("trade_date") == session)),
+        market={
+            "shares": bars.filter(today).height,
+            "advances": changes.filter(today, pl.col("change") > 0).height,
+            "declines": changes.filter(today, pl.col("change") < 0).height,
+            "turnover": float(bars.filter(today)["turnover"].cast(pl.Float64).sum()),
+        },
         bars=bars,
-        moves=moved,
+        moves=changes,
         gates=quality.check(lake, session, session, limits=Limits.of(settings)).gates,
         accepted=quality.accepted(lake).filter(session=session).drop("session", "value"),
-        moved=_moved(lake, session),
-        champion=f"{said} ({wrong})" if wrong else said,
-        scores=told.filter(pl.col("trade_date") == session).sort("rank"),
-        outcomes=told.filter(pl.col("label_end") <= session, pl.col("forward_return").is_not_null()),
+        moved=_drift(lake, session),
+        champion=f"{champion} ({problem})" if problem else champion,
+        scores=scores.filter(today).sort("rank"),
+        outcomes=scores.filter(pl.col("label_end") <= session, pl.col("forward_return").is_not_null()),
         runs=last_runs(settings, _RUNS),
         reach=corporate_actions.reach(lake).text,
         waiting=corporate_actions.questions(lake, end=session).sort("session", descending=True),
     )
 
 
-def _market(bars: pl.DataFrame, moved: pl.DataFrame) -> dict[str, float]:
-    """Return the session's counts: shares traded, up, down, and their turnover in rupees."""
-    return {
-        "shares": bars.height,
-        "advances": int((moved["change"] > 0).sum()),
-        "declines": int((moved["change"] < 0).sum()),
-        "turnover": float(bars["turnover"].cast(pl.Float64).sum()),
-    }
-
-
-def _moved(lake: Lake, session: date) -> pl.DataFrame:
-    """Return the drift of each feature over the month to `session` against the month before, most moved first."""
+def _drift(lake: Lake, session: date) -> pl.DataFrame:
+    """Return the drift of each feature over the month to `session` against the month before, largest first."""
     since = session - _MONTH
     names = [name for columns in contracts.load(FEATURES).groups.values() for name in columns]
     now = lake.scan(FEATURES, since + timedelta(days=1), session).select(names).collect()

@@ -1,4 +1,4 @@
-"""The morning look as one HTML file: figures inside, no scripts, nothing fetched from anywhere, all text escaped."""
+"""The session report as one HTML file with embedded figures, without scripts or external resources; text is escaped."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from champion.tracking.store import run_page
 _SECTIONS = (
     ("Market", ("breadth", "turnover", "movers")),
     ("Quality", ("gates",)),
-    ("Features, the month against the one before", ("drift",)),
-    ("What the champion says, and what came of it", ("scores", "ic")),
+    ("Feature drift, this month against the month before", ("drift",)),
+    ("Scores of the champion, and their rank IC", ("scores", "ic")),
 )
 _DPI = 90
 
 
-def render(morning: SessionReport, home: Path, mlflow: str | None = None) -> str:
-    """Return the page of a morning look; what there is no data for is a panel that says so.
+def render(report: SessionReport, home: Path, mlflow: str | None = None) -> str:
+    """Return the page of a session report; a part without data shows a panel that says so.
 
-    With the address of MLflow's pages each run leads to its own there; the page itself fetches nothing from it.
+    With the address of MLflow's pages, each run is a link; the page itself loads nothing from there.
     """
     pages = Environment(
         loader=PackageLoader("champion.pipeline.operations", ""),
@@ -36,29 +36,29 @@ def render(morning: SessionReport, home: Path, mlflow: str | None = None) -> str
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    known = morning.rank_ic.sort("trade_date").tail(1)
+    last_ic = report.rank_ic.sort("trade_date").tail(1)
     return pages.get_template("session_report.html").render(
-        m=morning,
+        report=report,
         home=home,
-        made_at=clock.in_india(morning.made_at),
-        turnover=crore_text(morning.market["turnover"]),
-        live=f"{known['ic'].item():+.3f}" if known.height else "none yet",
+        made_at=clock.in_india(report.made_at),
+        turnover=crore_text(report.market["turnover"]),
+        live=f"{last_ic['ic'].item():+.3f}" if last_ic.height else "none yet",
         sections=_SECTIONS,
-        run_pages={run.run_id: run_page(mlflow, run.experiment, run.run_id) for run in morning.runs if mlflow},
-        figures={name: _image(figure) for name, figure in _figures(morning).items()},
+        run_pages={run.run_id: run_page(mlflow, run.experiment, run.run_id) for run in report.runs if mlflow},
+        figures={name: _image(figure) for name, figure in _figures(report).items()},
     )
 
 
-def _figures(morning: SessionReport) -> dict[str, Figure]:
-    today = morning.moves.filter(pl.col("trade_date") == morning.session)
+def _figures(report: SessionReport) -> dict[str, Figure]:
+    today = report.moves.filter(pl.col("trade_date") == report.session)
     return {
-        "breadth": plots.breadth(morning.moves),
-        "turnover": plots.turnover_by_session(morning.bars),
+        "breadth": plots.breadth(report.moves),
+        "turnover": plots.turnover_by_session(report.bars),
         "movers": plots.movers(today),
-        "gates": plots.quality_gates(morning.gates),
-        "drift": plots.feature_drift(morning.moved),
-        "scores": plots.top_scores(morning.scores),
-        "ic": plots.ic_series(morning.rank_ic),
+        "gates": plots.quality_gates(report.gates),
+        "drift": plots.feature_drift(report.moved),
+        "scores": plots.top_scores(report.scores),
+        "ic": plots.ic_series(report.rank_ic),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,7 +37,7 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """One recorded run, as a person wants to see it; `experiment` is the id of where MLflow keeps it."""
+    """One recorded run for display; `experiment` is the id of its MLflow experiment."""
 
     started: str
     name: str
@@ -59,15 +59,15 @@ class Status:
     champion: str
     runs: list[RunLine]
     problems: list[str] = field(default_factory=list)
-    """What could not be read, a line each."""
+    """One line for each part that could not be read."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the status as plain values."""
         return asdict(self)
 
 
 def status(settings: Settings) -> Status:
-    """Return where the workspace stands; what cannot be read is said in `problems`, and never ends it."""
+    """Return the state of the workspace; parts that cannot be read are listed in `problems`."""
     lake, problems = Lake(settings.lake), list[str]()
     found = datasets(lake)
     bars = next(entry for entry in found if entry.name == BARS)
@@ -88,7 +88,7 @@ def status(settings: Settings) -> Status:
 
 
 def _read(problems: list[str], what: str, read: Callable[[], Value], otherwise: Value) -> Value:
-    """Return what `read` does; where it fails, add a line to the problems and return `otherwise`."""
+    """Return what `read` returns; if it fails, add a line to the problems and return `otherwise`."""
     try:
         return read()
     except ChampionError as error:
@@ -99,7 +99,7 @@ def _read(problems: list[str], what: str, read: Callable[[], Value], otherwise: 
 
 
 def datasets(lake: Lake) -> list[Dataset]:
-    """Return every dataset with its sessions and rows, from the manifests; one that cannot be read says why."""
+    """Return every dataset with its sessions and rows from the manifests; an unreadable one has a `problem`."""
     return [_dataset(lake, name) for name in contracts.names()]
 
 
@@ -119,10 +119,10 @@ def _freshness(last: date | None) -> str:
 
 
 def _findings(lake: Lake) -> str:
-    """Return how many findings stop publication, and how many a person accepted."""
-    found = quality.recorded(lake)
-    stopping = found.filter(severity="error", state="open").height
-    accepted, warnings = found.filter(state="accepted").height, found.filter(severity="warning", state="open").height
+    """Return the numbers of findings that stop publication, that are accepted, and that are warnings, as text."""
+    findings = quality.recorded(lake)
+    stopping, warnings = (findings.filter(severity=s, state="open").height for s in ("error", "warning"))
+    accepted = findings.filter(state="accepted").height
     remedy = "; `champion quality list` shows them" if stopping else ""
     return f"{stopping:,} stop publication, {accepted:,} accepted, {warnings:,} warnings{remedy}"
 
@@ -130,18 +130,18 @@ def _findings(lake: Lake) -> str:
 def _champion(settings: Settings) -> str:
     from champion.tracking import promotion_ledger, standing  # noqa: PLC0415 - reading the ledger needs no MLflow, importing does
 
-    wrong = standing.problem(settings)
+    problem = standing.problem(settings)
     try:
         stack = promotion_ledger.champions(standing.entries(settings))
     except ModelError as error:
         return f"not known: {error}"
     entry = stack[-1] if stack else None
-    said = f"version {entry.version}, since {clock.in_india(entry.effective or entry.at)} IST" if entry else "none yet"
-    return f"{said}; {wrong}" if wrong else said
+    text = f"version {entry.version}, since {clock.in_india(entry.effective or entry.at)} IST" if entry else "none yet"
+    return f"{text}; {problem}" if problem else text
 
 
 def last_runs(settings: Settings, limit: int, name: str | None = None) -> list[RunLine]:
-    """Return the newest recorded runs, flows and notebooks alike, or those of a name; nothing where nothing ran yet.
+    """Return the newest recorded runs of flows and notebooks, or those of one name; empty if nothing ran yet.
 
     Raises:
         ServiceError: MLflow does not answer.
@@ -156,13 +156,9 @@ def last_runs(settings: Settings, limit: int, name: str | None = None) -> list[R
             clock.in_india(run.started),
             run.name,
             run.outcome or run.status.lower(),
-            _seconds(run.started, run.ended),
+            round((run.ended - run.started).total_seconds(), 1) if run.ended else None,
             run.run_id,
             run.experiment,
         )
         for run in runs.find_runs(settings, tags={"mlflow.runName": name} if name else None, limit=limit)
     ]
-
-
-def _seconds(started: datetime, ended: datetime | None) -> float | None:
-    return round((ended - started).total_seconds(), 1) if ended else None

@@ -1,4 +1,4 @@
-"""What a month's audit looks at beside the quality gates: every file of the lake, and the warehouse against it."""
+"""Verify every file of the lake, and its layers against each other; part of the monthly audit."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def last_month(today: date) -> tuple[date, date]:
 
 
 def verify(settings: Settings) -> dict[str, int]:
-    """Return how many sessions of each dataset were hashed and counted again, and found as they were committed.
+    """Hash and count all files of the lake again, and return the number of sessions of each dataset.
 
     Raises:
-        LakeError: something is damaged, or a layer lacks what another one has; it says what, and what to do.
+        LakeError: files are damaged, or a layer lacks sessions of another one; with the remedy for each.
     """
     lake = Lake(settings.lake)
-    found = [damage for name in contracts.names() for damage in lake.verify(name) if not damage.harmless]
-    found = found or consistency.damages(settings, clock.today())
-    if found:
-        shown = "; ".join(f"{damage.path}: {damage.reason}; {damage.remedy}" for damage in found[:_SHOWN])
-        raise LakeError(f"{len(found)} damaged: {shown}")
+    damages = [damage for name in contracts.names() for damage in lake.verify(name) if not damage.harmless]
+    damages = damages or consistency.damages(settings, clock.today())
+    if damages:
+        shown = "; ".join(f"{damage.path}: {damage.reason}; {damage.remedy}" for damage in damages[:_SHOWN])
+        raise LakeError(f"{len(damages)} damaged: {shown}")
     return {name: len(lake.sessions(name)) for name in contracts.names()}

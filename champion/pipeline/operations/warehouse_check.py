@@ -1,4 +1,4 @@
-"""The doctor's check of the warehouse: does it open, is it migrated, and do its loads agree with the lake?"""
+"""The doctor's check of the warehouse: it opens, it is migrated, and its loads match the lake."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from champion.warehouse.engine.database import Executor
 
 _NAME = "warehouse"
-_REMADE = "move the warehouse's folder away; `champion warehouse load {} {}` makes another of the lake"
+_RELOAD = "move the warehouse's folder away; `champion warehouse load {} {}` creates a new one from the lake"
 
 
 def check(settings: Settings) -> Check:
-    """Return whether the warehouse holds what the lake holds, month by month, by the digests of its loads."""
+    """Check that the warehouse holds the months of the lake, by the digests of its loads."""
     from champion import warehouse  # noqa: PLC0415 - the engine is 500 MB
     from champion.errors import WarehouseError  # noqa: PLC0415
     from champion.warehouse import migrations  # noqa: PLC0415
@@ -37,28 +37,28 @@ def check(settings: Settings) -> Check:
     if settings.warehouse_dsn is None and not settings.warehouse.exists():
         if sessions:
             return Check(_NAME, "warning", f"none, and the lake holds {quantity(len(sessions), 'session')}", load)
-        return Check(_NAME, "ok", "not made yet")
+        return Check(_NAME, "ok", "not created yet")
     try:
         with warehouse.reader(settings) as client:
             pending = migrations.pending(client)
             behind, lost = ({}, {}) if pending else _different(settings, client, lake)
     except WarehouseError as error:
-        return Check(_NAME, "failed", str(error), _REMADE.format(*span))
+        return Check(_NAME, "failed", str(error), _RELOAD.format(*span))
     if pending:
         return Check(_NAME, "warning", f"{len(pending)} migrations pending", "`champion warehouse migrate`")
     found = [f"{name}: {_months(months)} loaded once, and not in the lake" for name, months in lost.items()]
     found += [f"{name}: {_months(months)} not as in the lake" for name, months in behind.items()]
     remedies = [remedy(settings, name, f"{m[0]} {month_end(m[-1])}") for name, m in lost.items()]
-    remedies += [f"{load} brings it in step with the lake"] if behind else []
+    remedies += [f"{load} updates it from the lake"] if behind else []
     if found:
         return Check(_NAME, "failed" if lost else "warning", "; ".join(found), "; ".join(dict.fromkeys(remedies)))
-    return Check(_NAME, "ok", f"{len(migrations.shipped())} migrations, none pending; in step with the lake")
+    return Check(_NAME, "ok", f"{len(migrations.shipped())} migrations, none pending; up to date with the lake")
 
 
 def _different(settings: Settings, client: Executor, lake: Lake) -> tuple[dict[str, list[date]], dict[str, list[date]]]:
-    """Return the months of each dataset that differ from the lake's, and those that the lake has lost since their load.
+    """Return the months of each dataset that differ from the lake, and those that the lake lost after they were loaded.
 
-    What the settings let go by its age, in the lake or in the warehouse, counts as neither.
+    Months that retention removed from the lake or the warehouse are left out.
     """
     from champion.pipeline.maintenance.load_warehouse import DATASETS  # noqa: PLC0415
     from champion.warehouse import load_ledger, retention  # noqa: PLC0415
@@ -70,15 +70,13 @@ def _different(settings: Settings, client: Executor, lake: Lake) -> tuple[dict[s
         loaded = load_ledger.loaded(client, contracts.load(name), wanted)
         behind[name] = sorted(wanted.keys() - loaded.keys())
         lost[name] = _kept(settings, name, known.get(name, set()) - held.keys())
-    return _filled(behind), _filled(lost)
-
-
-def _filled(months: dict[str, list[date]]) -> dict[str, list[date]]:
-    return {name: found for name, found in months.items() if found}
+    return {name: months for name, months in behind.items() if months}, {
+        name: months for name, months in lost.items() if months
+    }
 
 
 def _kept(settings: Settings, name: str, months: Iterable[date]) -> list[date]:
-    """Return those months, in order, that the settings do not let go from the lake by their age."""
+    """Return the months, in order, that retention does not remove from the lake."""
     years = rule(name, kept_years(settings)).keep_years
     first = first_kept(clock.today(), years) if years else date.min
     return sorted(month for month in months if month >= first)

@@ -1,4 +1,4 @@
-"""The doctor's check of runs: those that MLflow calls running without a process, and those that wait for MLflow."""
+"""The doctor's check of runs: runs without a process that MLflow lists as running, and runs that wait for MLflow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAME = "runs"
 
 
 def check(settings: Settings) -> Check:
-    """Return whether each run that began has ended, or has a process that works on it."""
+    """Check that each run that began has ended, or still has its process."""
     waiting = [entry for entry in run_spool.entries(settings) if run_spool.ended(entry) or run_spool.abandoned(entry)]
     facts = [f"{quantity(len(waiting), 'run waits', 'runs wait')} in runs/ for MLflow"] if waiting else []
     if _is_readable(settings):
