@@ -136,7 +136,7 @@ def test_a_trace_is_read_once_and_drawn() -> None:
     assert trace.add(middle, top)
     assert trace.add(low, middle)
     assert not trace.add(low, top)
-    assert [(depth, node.name, told) for depth, node, told in trace.walk()] == [
+    assert [(depth, node.name, seen) for depth, node, seen in trace.walk()] == [
         (0, "top", False),
         (1, "middle", False),
         (2, "low", False),

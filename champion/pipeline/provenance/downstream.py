@@ -1,7 +1,7 @@
-"""From one published file forward to everything it touched: rows, features, models, predictions.
+"""Trace one published file forward to everything derived from it: rows, features, models, predictions.
 
-What was made of the file itself says so by its digest. Features of later sessions know its bars through their recorded
-history; a model has seen it if its training reached that session; a prediction has, if its bars or its model have.
+Rows record the file's digest. Features of later sessions depend on its bars through their recorded history; a model
+depends on it if the training period includes the session; predictions, if their bars or their model do.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from champion.pipeline.feature_store import fingerprints
 from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.ingest.datasets import DATASET_SPECS, DatasetSpec
 from champion.pipeline.models.evaluate import TRAIN_END
-from champion.pipeline.provenance.graph import Node, State, Trace
+from champion.pipeline.provenance.graph import Node, State, Trace, run_node
 from champion.pipeline.provenance.upstream import is_made_from
 from champion.settings import Settings
 from champion.sources.download import staging_records
@@ -41,10 +41,10 @@ _SHOWN = 5
 
 
 def forward(settings: Settings, which: str) -> Trace:
-    """Return what a published file touched; `which` is its path, its name, or its SHA-256 or the beginning of that.
+    """Return what was derived from a published file; `which` is its path, its name, or the start of its SHA-256.
 
     Raises:
-        UsageError: staging holds no such file, or several.
+        UsageError: staging has no such file, or several.
     """
     search = _Forward(settings)
     search.file(_find(settings, which))
@@ -54,26 +54,26 @@ def forward(settings: Settings, which: str) -> Trace:
 def _find(settings: Settings, which: str) -> Staged:
     path = Path(which)
     digest = sha256(path) if path.is_file() else which.lower() if re.fullmatch(r"[0-9a-fA-F]{8,64}", which) else None
-    kept = {staged.sha256: staged for staged in staging_records.everything(settings.staging)}
-    found = [s for s in kept.values() if (digest and s.sha256.startswith(digest)) or s.name == which]
-    if len(found) == 1:
-        return found[0]
-    named = ", ".join(f"{staged.name} ({staged.sha256[:_PREFIX]})" for staged in found[:_SHOWN])
+    unique = {staged.sha256: staged for staged in staging_records.everything(settings.staging)}
+    matches = [s for s in unique.values() if (digest and s.sha256.startswith(digest)) or s.name == which]
+    if len(matches) == 1:
+        return matches[0]
+    named = ", ".join(f"{staged.name} ({staged.sha256[:_PREFIX]})" for staged in matches[:_SHOWN])
     raise UsageError(
-        f"staging holds {'several files' if found else 'no file'} {which!r}{': ' + named if named else ''}; name one "
+        f"staging holds {'several files' if matches else 'no file'} {which!r}{': ' + named if named else ''}; name one "
         "by its path, the exchange's name, or the first characters of its SHA-256"
     )
 
 
 class _Forward:
-    """One search: the trace as far as it is known."""
+    """One search: the trace so far."""
 
     def __init__(self, settings: Settings) -> None:
         self.trace = Trace()
         self._settings, self._lake = settings, Lake(settings.lake)
 
     def file(self, staged: Staged) -> None:
-        """Add the file and all that was made of it."""
+        """Add the file and everything derived from it."""
         state: State = "same" if staging_records.is_whole(staged) else "missing"
         note = f"fetched {clock.in_india(staged.fetched_at)} IST from {staged.origin}"
         root = Node("file", staged.name, digest=staged.sha256, state=state, note=note)
@@ -90,7 +90,7 @@ class _Forward:
             for name in (filling.quarantine, filling.normalized):
                 manifest = self._lake.manifest(name, session)
                 if manifest is None or manifest.current.inputs.get("file") != digest:
-                    continue  # another revision of the file speaks for the session by now
+                    continue  # the session is now from another revision of the file
                 made = self._add(name, [session], raw)
                 if name == BARS:
                     self._bars(made, session)
@@ -111,7 +111,7 @@ class _Forward:
     def _features(self, below: Node, since: date) -> None:
         """Add the features of this session and of later ones, the models trained on them, and their predictions.
 
-        Each feature set leads to its own models; which bars and actions features are made from is the same for all.
+        Each feature set leads to its own models; all feature sets are built from the same bars and actions.
         """
         plan = fingerprints.plan(self._lake, date.max, features.find("v1"), corporate_actions.known_factors(self._lake))
         built = feature_datasets()
@@ -121,8 +121,8 @@ class _Forward:
             if not sessions:
                 continue
             group = next(iter(contracts.load(name).groups), None)
-            found = {s: self._lake.manifest(name, s, group) for s in sessions}
-            same = all(m and is_made_from(plan, s, m.current.inputs) for s, m in found.items())
+            manifests = {s: self._lake.manifest(name, s, group) for s in sessions}
+            same = all(m and is_made_from(plan, s, m.current.inputs) for s, m in manifests.items())
             made[name] = self._add(name, sessions, below, "same" if same else "changed")
         self._models(below, made, since)
         self._predictions(below, since, made)
@@ -131,42 +131,33 @@ class _Forward:
         """Add the versions trained on sessions from `since` on, each below the features it was trained on."""
         for version in self._versions():
             run = runs.known(self._settings, version.run_id)
-            learnt_to = max(version.tags.get(TRAIN_END, ""), run.parameters.get("as_of", "") if run else "")
-            end = _day(learnt_to)
+            train_end = max(version.tags.get(TRAIN_END, ""), run.parameters.get("as_of", "") if run else "")
+            end = _day(train_end)
             if run is None or end is None or end < since:
-                continue  # deleted, or of another tool: of such a version nothing is recorded
-            read = runs.digests(self._settings, run, "champion.inputs")
-            held = {name: self._lake.digest(name, end=end) for name in read if name == BARS}
-            state: State = "not recorded" if not held else "same" if held[BARS] == read[BARS] else "changed"
-            trained = Node(
-                "run", f"run {run.run_id[:8]} of {run.name}", digest=run.run_id, state=state, note=run.outcome or ""
-            )
-            self.trace.add(trained, _features_of(version.feature_version, made) or below)
-            model = Node("model", f"{registry.MODEL} version {version.number}", note=f"learnt to {learnt_to}")
-            self.trace.add(model, trained)
-            self._predictions_of(model, since, version.number)
+                continue  # the run was deleted, or another tool registered the version: nothing is recorded
+            recorded = runs.digests(self._settings, run, "champion.inputs").get(BARS)
+            same = recorded == self._lake.digest(BARS, end=end)
+            training = run_node(run, "not recorded" if recorded is None else "same" if same else "changed")
+            self.trace.add(training, _features_of(version.feature_version, made) or below)
+            model = Node("model", f"{registry.MODEL} version {version.number}", note=f"trained to {train_end}")
+            self.trace.add(model, training)
+            for session, name, state in self._predicted(since):
+                if name == f"{registry.MODEL}/{version.number}":
+                    self._add(PREDICTIONS, [session], model, state)
 
     def _predictions(self, below: Node, since: date, made: Mapping[str, Node]) -> None:
-        """Add the predictions since a session, each below the features its version scored, whose bars they read."""
-        used = {f"{registry.MODEL}/{one.number}": one.feature_version for one in self._versions()}
-        for session, made_from, state in self._predicted(since):
-            self._add(
-                PREDICTIONS, [session], _features_of(used.get(made_from.get("model", ""), ""), made) or below, state
-            )
+        """Add the predictions since a session, each below the features that its model version used."""
+        used = {f"{registry.MODEL}/{version.number}": version.feature_version for version in self._versions()}
+        for session, model, state in self._predicted(since):
+            self._add(PREDICTIONS, [session], _features_of(used.get(model, ""), made) or below, state)
 
-    def _predictions_of(self, model: Node, since: date, version: int) -> None:
-        """Add the predictions since a session of one version below it."""
-        for session, made_from, state in self._predicted(since):
-            if made_from.get("model") == f"{registry.MODEL}/{version}":
-                self._add(PREDICTIONS, [session], model, state)
-
-    def _predicted(self, since: date) -> Iterator[tuple[date, Mapping[str, str], State]]:
-        """Yield each session with predictions, what they were made from, and whether the bars are still the same."""
+    def _predicted(self, since: date) -> Iterator[tuple[date, str, State]]:
+        """Yield each session with predictions, their model, and whether their bars are still the same."""
         for session in self._lake.sessions(PREDICTIONS, since):
             manifest = self._lake.manifest(PREDICTIONS, session)
-            made_from = manifest.current.inputs if manifest else {}
-            same = self._lake.digest(BARS, end=session) == made_from.get("bars")
-            yield session, made_from, "same" if same else "changed"
+            inputs = manifest.current.inputs if manifest else {}
+            same = self._lake.digest(BARS, end=session) == inputs.get("bars")
+            yield session, inputs.get("model", ""), "same" if same else "changed"
 
     def _versions(self) -> list[registry.Version]:
         return registry.versions(self._settings) if self._settings.has_tracking_store else []
@@ -178,9 +169,9 @@ class _Forward:
         return node
 
     def _made_of(self, name: str, what: str, digest: str) -> list[date]:
-        """Return the sessions of which some revision was made of the file."""
-        found = ((session, self._lake.manifest(name, session)) for session in self._lake.sessions(name))
-        return [s for s, m in found if m and any(digest in part.inputs.get(what, "").split() for part in m.parts)]
+        """Return the sessions with a revision from the file."""
+        manifests = ((session, self._lake.manifest(name, session)) for session in self._lake.sessions(name))
+        return [s for s, m in manifests if m and any(digest in part.inputs.get(what, "").split() for part in m.parts)]
 
 
 def _day(text: str) -> date | None:
@@ -191,6 +182,6 @@ def _day(text: str) -> date | None:
 
 
 def _features_of(version: str, made: Mapping[str, Node]) -> Node | None:
-    """Return the node of the features of a feature version; None where they are not among those made."""
+    """Return the node of a feature set's features; None if there is none."""
     known = features.FEATURE_SETS.get(version)
     return made.get(known.contract) if known else None

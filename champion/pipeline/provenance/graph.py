@@ -1,13 +1,16 @@
-"""What something was made from, or what was made from it, as a graph: read from manifests, ledger and registry."""
+"""The provenance graph: what a node was derived from, or what was derived from it, by manifests and MLflow."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from champion.base.counting import quantity
+
+if TYPE_CHECKING:
+    from champion.tracking.runs import Run
 
 State = Literal["same", "changed", "missing", "not recorded"]
 
@@ -16,8 +19,8 @@ State = Literal["same", "changed", "missing", "not recorded"]
 class Node:
     """A published file, sessions of a dataset, a run or a model.
 
-    `state` says whether what lies there now is what was recorded when something was made of it; `count` is of sessions
-    or files, `members` names files and their SHA-256 one by one.
+    `state` tells whether the present content equals the content recorded when something was derived from it. `count` is
+    the number of sessions or files; `members` lists files and their SHA-256.
     """
 
     kind: Literal["file", "dataset", "run", "model"]
@@ -32,12 +35,12 @@ class Node:
 
     @property
     def id(self) -> str:
-        """What tells it from all others of the trace."""
+        """The identifier of the node in its trace."""
         return " ".join(map(str, filter(None, [self.kind, self.name, self.first, self.last])))
 
     @property
     def span(self) -> str:
-        """Its sessions as a text; empty where it has none.
+        """The sessions of the node as text; empty if it has none.
 
         >>> Node("dataset", "bars", date(2024, 1, 1), date(2024, 1, 5), 5).span
         '2024-01-01 to 2024-01-05, 5 sessions'
@@ -47,16 +50,21 @@ class Node:
         return f"{self.first} to {self.last}, {quantity(self.count, 'session')}"
 
 
+def run_node(run: Run, state: State) -> Node:
+    """Return the node of a recorded run."""
+    return Node("run", f"run {run.run_id[:8]} of {run.name}", digest=run.run_id, state=state, note=run.outcome or "")
+
+
 @dataclass(slots=True)
 class Trace:
-    """Nodes by id, the first the one asked about, and the links between them in the direction asked for."""
+    """Nodes by id, starting with the root, and the links between them in the direction of the search."""
 
     root: str = ""
     nodes: dict[str, Node] = field(default_factory=dict)
     links: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, node: Node, below: Node | None = None) -> bool:
-        """Put a node below another; return whether it is new, so that what lies below it is still to be found."""
+        """Add a node below another; return whether it is new, so that its own links must still be searched."""
         new = node.id not in self.nodes
         self.nodes.setdefault(node.id, node)
         self.root = self.root or node.id
@@ -67,30 +75,30 @@ class Trace:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every link holds: nothing changed or went missing since."""
+        """Whether every link holds: nothing has changed or is missing."""
         return all(node.state == "same" for node in self.nodes.values())
 
     @property
     def rows(self) -> list[dict[str, str]]:
-        """The nodes as `plots.trace_graph` takes them: id, kind, name, span and state."""
+        """The nodes for `plots.trace_graph`: id, kind, name, span and state."""
         return [
             {"id": node.id, "kind": node.kind, "name": node.name, "span": node.span, "state": node.state}
             for node in self.nodes.values()
         ]
 
     def walk(self) -> Iterator[tuple[int, Node, bool]]:
-        """Yield depth, node and whether it was told before, in the order in which a tree is read."""
-        told: set[str] = set()
-        waiting = [(0, self.root)] if self.root else []
-        while waiting:
-            depth, name = waiting.pop()
-            yield depth, self.nodes[name], name in told
-            if name not in told:
-                told.add(name)
+        """Yield depth, node, and whether it was yielded before, depth first."""
+        seen: set[str] = set()
+        stack = [(0, self.root)] if self.root else []
+        while stack:
+            depth, name = stack.pop()
+            yield depth, self.nodes[name], name in seen
+            if name not in seen:
+                seen.add(name)
                 below = [to for of, to in self.links if of == name]
-                waiting += [(depth + 1, to) for to in reversed(below)]
+                stack += [(depth + 1, to) for to in reversed(below)]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the trace as plain values."""
         nodes = [{"id": node.id, **asdict(node)} for node in self.nodes.values()]
         return {"root": self.root, "whole": self.is_whole, "nodes": nodes, "links": self.links}

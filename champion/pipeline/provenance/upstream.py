@@ -1,8 +1,8 @@
-"""From rows of the lake back to the files the exchange published, by the digests that every step recorded.
+"""Trace rows of the lake back to the exchange's published files, by the digests that every step recorded.
 
-A prediction names its model, features and bars; the model's version names the run that trained it, and that run what
-it read; features name their bars and all bars before them; bars name their file. Each link is proved again: the digest
-that was recorded is compared with that of what lies there now, and files are hashed.
+Predictions name their model, features and bars; a model version names its training run, and the run its inputs;
+features name their bars and all earlier bars; bars name their file. Each link is verified: the recorded digest is
+compared with the present one, and files are hashed again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from champion.pipeline.feature_store import fingerprints
 from champion.pipeline.ingest import corporate_actions
 from champion.pipeline.ingest.datasets import DATASET_SPECS
 from champion.pipeline.ingest.symbol_changes import NO_NAMES
-from champion.pipeline.provenance.graph import Node, State, Trace
+from champion.pipeline.provenance.graph import Node, State, Trace, run_node
 from champion.settings import Settings
 from champion.sources.download import staging_records
 from champion.sources.download.staging_records import Staged
@@ -28,14 +28,15 @@ from champion.tracking import registry, runs
 
 _INPUTS = "champion.inputs"
 _LAST = ("end", "as_of", "session")
-"""Parameters that name the last session a notebook reads."""
+"""Notebook parameters for the last session that is read."""
 
 
 def back(settings: Settings, name: str, session: date) -> Trace:
-    """Return what a session of a dataset was made from, down to the published files.
+    """Return what a session of a dataset was derived from, down to the published files.
 
     Raises:
-        LakeError: the lake holds no such session. ContractError: there is no such dataset.
+        LakeError: the lake has no such session.
+        ContractError: there is no such dataset.
     """
     contracts.load(name)
     lake = Lake(settings.lake)
@@ -49,13 +50,13 @@ def back(settings: Settings, name: str, session: date) -> Trace:
 
 
 def is_made_from(plan: fingerprints.BuildPlan, session: date, recorded: Mapping[str, str]) -> bool:
-    """Tell whether what a session's features recorded of bars and actions, its own and earlier ones, is so now."""
+    """Tell whether a session's features were built from the present bars and actions, its own and earlier ones."""
     wanted = plan.made_from.get(session, {})
     return all(recorded.get(part) == wanted.get(part) for part in ("bars", "actions", "history"))
 
 
 class _Back:
-    """One search: the trace as far as it is known, and staging's records, read once."""
+    """One search: the trace so far, and the records of staging, read once."""
 
     def __init__(self, settings: Settings, lake: Lake) -> None:
         self.trace = Trace()
@@ -63,9 +64,9 @@ class _Back:
         self._published: Mapping[str, Staged] | None = None
 
     def dataset(self, name: str, sessions: Sequence[date], below: Node | None, state: State = "same") -> None:
-        """Add sessions of a dataset and all they come from."""
+        """Add sessions of a dataset and everything they were derived from."""
         if not sessions:
-            self.trace.add(Node("dataset", name, count=0, state="missing", note="the lake holds none of it"), below)
+            self.trace.add(Node("dataset", name, count=0, state="missing", note="the lake has no session of it"), below)
             return
         first, last = sessions[0], sessions[-1]
         one = self._manifest(name, last) if len(sessions) == 1 else None
@@ -102,7 +103,7 @@ class _Back:
         self._factors_up_to(session, made_from.get("actions"), node)
 
     def _features(self, node: Node, sessions: Sequence[date]) -> None:
-        """Features of a session know all bars up to it; that they are those of now, their recorded history proves."""
+        """Add all bars up to the last session; the recorded history proves whether they are the present ones."""
         last = sessions[-1]
         plan = fingerprints.plan(self._lake, last, features.find("v1"), corporate_actions.known_factors(self._lake))
         same = all(is_made_from(plan, session, self._inputs(node.name, session)) for session in sessions)
@@ -122,7 +123,7 @@ class _Back:
             self.dataset(name, self._lake.sessions(name), node, "same" if same else "changed")
 
     def _model(self, named: str, below: Node) -> registry.Version | None:
-        """Add a version of the model, the run that trained it, and what that run read; return the version."""
+        """Add a model version, its training run, and the run's inputs; return the version."""
         number = named.rpartition("/")[2]
         try:
             version = registry.find(self._settings, int(number))
@@ -133,57 +134,52 @@ class _Back:
         self.trace.add(node, below)
         run = runs.known(self._settings, version.run_id)
         if run is None:
-            gone = Node("run", version.run_id or "a run", state="missing", note="not in MLflow")
-            self.trace.add(gone, node)
+            missing = Node("run", version.run_id or "a run", state="missing", note="not in MLflow")
+            self.trace.add(missing, node)
             return version
-        read = runs.digests(self._settings, run, _INPUTS)
-        state: State = "same" if read else "not recorded"
-        trained = Node(
-            "run", f"run {run.run_id[:8]} of {run.name}", digest=run.run_id, state=state, note=run.outcome or ""
-        )
-        self.trace.add(trained, node)
-        end = next((run.parameters[name] for name in _LAST if run.parameters.get(name)), None)
-        for name, digest in read.items():
-            self._read_by_run(name, digest, date.fromisoformat(end) if end else date.max, trained)
+        inputs = runs.digests(self._settings, run, _INPUTS)
+        training = run_node(run, "same" if inputs else "not recorded")
+        self.trace.add(training, node)
+        last = next((run.parameters[name] for name in _LAST if run.parameters.get(name)), None)
+        end = date.fromisoformat(last) if last else date.max
+        for name, digest in inputs.items():
+            if name in {ACTIONS, FACTORS}:
+                self._factors_up_to(end, digest, training)
+            elif name in contracts.names():
+                same = self._lake.digest(name, end=end) == digest
+                self.dataset(name, self._lake.sessions(name, end=end), training, "same" if same else "changed")
         return version
 
-    def _read_by_run(self, name: str, digest: str, end: date, run: Node) -> None:
-        if name in {ACTIONS, FACTORS}:
-            self._factors_up_to(end, digest, run)
-        elif name in contracts.names():
-            same = self._lake.digest(name, end=end) == digest
-            self.dataset(name, self._lake.sessions(name, end=end), run, "same" if same else "changed")
-
     def _same_file(self, name: str, raw: str, sessions: Sequence[date]) -> State:
-        """Tell whether rows and raw rows of the sessions are of the same files."""
-        pairs = [(self._inputs(name, s).get("file"), self._inputs(raw, s).get("file")) for s in sessions]
-        return "same" if all(made == kept for made, kept in pairs) else "changed"
+        """Tell whether rows and raw rows of the sessions are from the same files."""
+        same = all(self._inputs(name, s).get("file") == self._inputs(raw, s).get("file") for s in sessions)
+        return "same" if same else "changed"
 
     def _names(self, name: str, sessions: Sequence[date], node: Node) -> None:
-        """Add the list of symbol changes where some name in these sessions comes of it."""
+        """Add the list of symbol changes if it named an instrument in these sessions."""
         renamed = any(self._inputs(name, session).get("names", NO_NAMES) != NO_NAMES for session in sessions)
         if renamed and self._lake.sessions(CHANGES):
             self.dataset(CHANGES, self._lake.sessions(CHANGES)[-1:], node)
 
     def _files(self, digests: Sequence[str], below: Node) -> None:
-        """Add published files as one node, each of them hashed again."""
+        """Add published files as one node; each file is hashed again."""
         if self._published is None:
             self._published = {staged.sha256: staged for staged in staging_records.everything(self._settings.staging)}
-        known = [(digest, self._published.get(digest)) for digest in digests]
-        gone = [digest for digest, staged in known if staged is None or not staging_records.is_whole(staged)]
-        members = tuple((staged.name if staged else "not in staging", digest) for digest, staged in known)
-        found = [staged for _, staged in known if staged]
+        files = [(digest, self._published.get(digest)) for digest in digests]
+        missing = [digest for digest, staged in files if staged is None or not staging_records.is_whole(staged)]
+        members = tuple((staged.name if staged else "not in staging", digest) for digest, staged in files)
+        first = next((staged for _, staged in files if staged), None)
         name = members[0][0] if len(members) == 1 else f"{quantity(len(members), 'published file')}"
-        origin = found[0].origin.removesuffix(found[0].name).rstrip("/") if found else ""
-        note = f"{len(gone)} not in staging as received" if gone else f"from {origin}"
+        origin = first.origin.removesuffix(first.name).rstrip("/") if first else ""
+        note = f"{len(missing)} not in staging as received" if missing else f"from {origin}"
         digest = digests[0] if len(digests) == 1 else ""
-        state: State = "missing" if gone else "same"
+        state: State = "missing" if missing else "same"
         span = (below.first, below.last) if len(members) > 1 else (None, None)
         self.trace.add(Node("file", name, *span, len(members), digest, state, note, members), below)
 
     def _inputs(self, name: str, session: date) -> Mapping[str, str]:
-        found = self._manifest(name, session)
-        return found.current.inputs if found else {}
+        manifest = self._manifest(name, session)
+        return manifest.current.inputs if manifest else {}
 
     def _manifest(self, name: str, session: date) -> Manifest | None:
         groups = tuple(contracts.load(name).groups) or (None,)
