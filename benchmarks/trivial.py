@@ -86,7 +86,7 @@ def _flow(folder: Path) -> Callable[[list[Path]], None]:
     from champion.runner import NotebookRequest, run_notebook  # noqa: PLC0415
     from champion.settings import Settings  # noqa: PLC0415
     from flows.notifications import HOOKS  # noqa: PLC0415
-    from flows.run_tracking import prefect_ids, recorded  # noqa: PLC0415
+    from flows.run_tracking import prefect_ids, record_flow  # noqa: PLC0415
 
     @task
     def one(path: Path, parent: str) -> None:
@@ -99,7 +99,7 @@ def _flow(folder: Path) -> Callable[[list[Path]], None]:
 
     @flow(name="trivial", **HOOKS)
     def trivial(paths: list[Path]) -> None:
-        with recorded("trivial", "trivial", {}) as recording:
+        with record_flow("trivial", "trivial", {}) as recording:
             for path in paths:
                 one(path, recording.run_id)
 

@@ -1,4 +1,4 @@
-"""What the schedule starts: the day's session once it is published, and at weekends whatever was missed."""
+"""Scheduled flows: the daily session after its publication, and the weekend's check for missed sessions."""
 
 from __future__ import annotations
 
@@ -17,92 +17,100 @@ from champion.lake import Lake
 from champion.pipeline.ingest import availability, market_data_lock
 from champion.pipeline.ingest.availability import PublicationState
 from champion.settings import Settings
-from flows.market_data import LOOKBACK, arrive, daily_market_data_pipeline, sessions_staged, through_warehouse
+from flows.market_data import (
+    LOOKBACK,
+    check_build_load,
+    daily_market_data_pipeline,
+    fetch_and_ingest,
+    sessions_staged,
+)
 from flows.models import score_one
 from flows.notifications import HOOKS
-from flows.policy import FLOW_SECONDS, named
-from flows.run_tracking import recorded
+from flows.policy import FLOW_SECONDS, run_name
+from flows.run_tracking import record_flow
 
 _UNTIL = time(23, 30)
 
 
-@flow(name="daily_after_publication", flow_run_name=named("after publication", "session"), **HOOKS)
+@flow(name="daily_after_publication", flow_run_name=run_name("after publication", "session"), **HOOKS)
 def daily_after_publication(
     session: date | None = None, until: time = _UNTIL, *, force: bool = False
 ) -> dict[str, Any]:
     """Wait for the session's file until a time in India, then run the daily pipeline on it.
 
-    A weekend or a known holiday is asked for once and completes as `no_session`. A weekday whose file has not come by
-    then fails as `not_published`, in the ledger too: the exchange is late, or the date is a holiday nobody told
-    (`CHAMPION_HOLIDAYS`). Waiting has no time limit but `until`; the pipeline has its own.
+    For a weekend or a known holiday, one request is made, and the flow completes as `no_session`. For a weekday without
+    a file at the deadline, it fails as `not_published`, in MLflow too: the exchange is late, or the date is a holiday
+    that `CHAMPION_HOLIDAYS` lacks. Waiting is limited by `until` only; the pipeline has its own time limit.
 
     Raises:
-        SessionNotPublished: there was no file at the deadline. ArchiveUnavailable: nor was there any answer.
+        SessionNotPublished: there was no file at the deadline.
+        ArchiveUnavailable: at the deadline the archive did not answer.
     """
     session = session or clock.today()
-    with recorded("daily-market-pipeline", f"wait for {session}", {"session": session, "until": until}) as recording:
-        awaited = await_publication(session, availability.deadline(session, until))
-        if awaited is PublicationState.NOT_PUBLISHED:
-            recording.outcome = awaited.value
+    with record_flow("daily-market-pipeline", f"wait for {session}", {"session": session, "until": until}) as recording:
+        state = await_publication(session, availability.deadline(session, until))
+        if state is PublicationState.NOT_PUBLISHED:
+            recording.outcome = state.value
             raise SessionNotPublished(
-                f"{session:%A %Y-%m-%d} was not published by {until:%H:%M} in India. Tell CHAMPION_HOLIDAYS if it is a "
-                "holiday; else run the flow again later, or leave it to the weekend's check"
+                f"{session:%A %Y-%m-%d} was not published by {until:%H:%M} in India. If it is a holiday, add it to "
+                "CHAMPION_HOLIDAYS; otherwise run the flow again later, or leave it to the weekend's check"
             )
-        if awaited is PublicationState.NO_SESSION:
-            return recording.kept({"session": str(session), "awaited": awaited.value, "sessions": 0})
-        recording.kept({"session": str(session), "awaited": awaited.value})
+        if state is PublicationState.NO_SESSION:
+            return recording.keep_result({"session": str(session), "awaited": state.value, "sessions": 0})
+        recording.keep_result({"session": str(session), "awaited": state.value})
     return daily_market_data_pipeline(session, force=force)
 
 
 @task(name="await_publication", task_run_name="await {session}")
 def await_publication(session: date, until: datetime) -> PublicationState:
-    """Look for the session's file, more and more rarely, until it is there or the deadline is past.
+    """Request the session's file at growing intervals, until the archive has it or the deadline is past.
 
     Raises:
         ArchiveUnavailable: at the deadline the archive did not answer.
     """
-    settings, dice, looks = Settings(), SystemRandom(), 0
+    settings, random, requests = Settings(), SystemRandom(), 0
     while True:
-        looks += 1
-        silent: ArchiveUnavailable | None = None
+        requests += 1
+        unanswered: ArchiveUnavailable | None = None
         try:
             if availability.published(settings, session):
                 return PublicationState.PUBLISHED
         except ArchiveUnavailable as error:
-            silent = error
+            unanswered = error
             get_run_logger().warning("%s", error)
-        if silent is None and not availability.expected(session, settings.closed, clock.now()):
+        if unanswered is None and not availability.expected(session, settings.closed, clock.now()):
             return PublicationState.NO_SESSION
-        seconds = availability.next_look(looks, clock.now(), until, dice.random())
+        seconds = availability.next_wait(requests, clock.now(), until, random.random())
         if seconds is None:
-            if silent is not None:
-                raise silent
+            if unanswered is not None:
+                raise unanswered
             return PublicationState.NOT_PUBLISHED
-        get_run_logger().info("%s: nothing yet, next look in %.0f s", session, seconds)
+        get_run_logger().info("%s: not published yet, next request in %.0f s", session, seconds)
         clocks.sleep(seconds)
 
 
-@flow(name="weekend_check", flow_run_name=named("check the days to", "until"), timeout_seconds=FLOW_SECONDS, **HOOKS)
+@flow(name="weekend_check", flow_run_name=run_name("check the days to", "until"), timeout_seconds=FLOW_SECONDS, **HOOKS)
 def weekend_check(until: date | None = None, days: int = 8) -> dict[str, Any]:
-    """Ask the archive for the last dates once more: special sessions, late files and corrections flow through.
+    """Request the last dates from the archive again, to get special sessions, late files and corrections.
 
-    Special sessions fall on weekends and holidays, where no daily run expects them. Sessions that came are scored.
+    Special sessions fall on weekends and holidays, when no daily run expects them. New sessions are scored.
     """
     until = until or clock.today()
     start = until - timedelta(days=days - 1)
     with (
-        recorded("weekend-check", f"check {start} to {until}", {"start": start, "until": until}) as recording,
+        record_flow("weekend-check", f"check {start} to {until}", {"start": start, "until": until}) as recording,
         market_data_lock.changing(Settings(), get_run_logger().info),
     ):
         before = set(Lake(Settings().lake).sessions(BARS, start, until))
-        arrived = arrive(start, until, parent=recording.run_id, refresh=True, force=False)
-        if not arrived.executions:
-            arrived.require_complete()
-            return recording.kept({"sessions": 0, "new": []})
         parent = recording.run_id
-        summary = through_warehouse(start, until, arrived, quality_from=start - LOOKBACK, parent=parent, force=False)
-        new = [session for session in sessions_staged(start, until) if session not in before]
-        unscored = sorted(set(sessions_staged(start, until)) - set(Lake(Settings().lake).sessions(PREDICTIONS)))
+        arrival = fetch_and_ingest(start, until, parent=parent, refresh=True, force=False)
+        if not arrival.executions:
+            arrival.require_complete()
+            return recording.keep_result({"sessions": 0, "new": []})
+        summary = check_build_load(start, until, arrival, quality_from=start - LOOKBACK, parent=parent, force=False)
+        staged = sessions_staged(start, until)
+        new = [str(session) for session in staged if session not in before]
+        unscored = sorted(set(staged) - set(Lake(Settings().lake).sessions(PREDICTIONS)))
         scored = {str(session): score_one(session, parent=parent, force=False) for session in unscored}
-        arrived.require_complete()
-        return recording.kept({"new": [str(session) for session in new], **summary, "scores": scored})
+        arrival.require_complete()
+        return recording.keep_result({"new": new, **summary, "scores": scored})

@@ -1,7 +1,8 @@
-"""From the archive to features in the warehouse: one session, or a range in parts."""
+"""Flows from the archive to features in the warehouse, for one session or a range in parts."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -19,7 +20,7 @@ from champion.lake import Lake
 from champion.market.envelope import session_close
 from champion.market.quality_gates import LOOKBACK as LOOKBACK_SESSIONS
 from champion.pipeline.feature_store import build
-from champion.pipeline.ingest import fetch as archive, market_data_lock
+from champion.pipeline.ingest import fetch, market_data_lock
 from champion.pipeline.ingest.availability import by_years
 from champion.pipeline.ingest.ingest import DATASETS
 from champion.runner import Execution
@@ -29,12 +30,12 @@ from flows import notebook_progress, steps
 from flows.feature_sets import build_sets, counts
 from flows.models import score_one
 from flows.notifications import HOOKS
-from flows.policy import DAILY_SLA_SECONDS, FLOW_SECONDS, LONG_SECONDS, named
-from flows.run_tracking import recorded
+from flows.policy import DAILY_SLA_SECONDS, FLOW_SECONDS, LONG_SECONDS, run_name
+from flows.run_tracking import record_flow
 
 LOOKBACK = timedelta(days=30)
 _SHARES = {"fetch": 0.2, "ingest": 0.35, "quality": 0.1, "features": 0.2, "warehouse": 0.15}
-"""The usual share of each stage in the time of a backfill, measured on a year of real files from a folder."""
+"""The usual share of each stage in the time of a backfill, measured on one year of real files in a folder."""
 
 
 @flow(
@@ -44,74 +45,75 @@ _SHARES = {"fetch": 0.2, "ingest": 0.35, "quality": 0.1, "features": 0.2, "wareh
     **HOOKS,
 )
 def historical_backfill(start: date, end: date, *, refresh: bool = False, force: bool = False) -> dict[str, Any]:
-    """Bring a range of sessions from the archive into lake and warehouse; what is done is skipped.
+    """Load a range of sessions from the archive into lake and warehouse; sessions that are up to date are skipped.
 
-    Long ranges go in parts, of which one is fetched while another is ingested. Dates for which the archive does not
-    answer, however often it is asked, hold up no others: the flow fails at its end and names them, and the next run
-    asks for them alone. With `refresh` the archive is asked for all once more: what it corrected flows through.
+    A long range is split into parts, and one part is fetched while another is ingested. Dates for which the archive
+    does not answer do not stop the others: the flow fails at its end and names them, and the next run requests only
+    these. With `refresh`, all files are requested again, to get the archive's corrections.
 
     Raises:
-        ArchiveError: some sessions were refused or not answered for; all others are done.
+        ArchiveError: sessions were refused, or the archive did not answer for them; all others are done.
     """
-    estimate = Estimate(_weights(len(by_years(start, end))), notebook_progress.current())
-    given = {"start": start, "end": end}
+    parts = len(by_years(start, end))
+    weights = {f"{name} {part}": _SHARES[name] / parts for part in range(1, parts + 1) for name in ("fetch", "ingest")}
+    weights |= {name: _SHARES[name] for name in ("quality", "features", "warehouse")}
+    estimate = Estimate(weights, notebook_progress.current())
     with (
-        recorded("historical-backfill", f"backfill {start} to {end}", given) as recording,
+        record_flow("historical-backfill", f"backfill {start} to {end}", {"start": start, "end": end}) as recording,
         notebook_progress.estimated(estimate),
         market_data_lock.changing(Settings(), get_run_logger().info),
     ):
-        arrived = arrive(start, end, parent=recording.run_id, refresh=refresh, force=force)
-        if not arrived.executions:
-            arrived.require_complete()
-            return recording.kept({"sessions": 0})
-        summary = recording.kept(
-            through_warehouse(start, end, arrived, quality_from=start, parent=recording.run_id, force=force)
-        )
-        steps.index()
-        arrived.require_complete()
+        parent = recording.run_id
+        arrival = fetch_and_ingest(start, end, parent=parent, refresh=refresh, force=force)
+        if not arrival.executions:
+            arrival.require_complete()
+            return recording.keep_result({"sessions": 0})
+        summary = check_build_load(start, end, arrival, quality_from=start, parent=parent, force=force)
+        recording.keep_result(summary)
+        steps.index_lake()
+        arrival.require_complete()
         return summary
 
 
 @flow(
     name="daily_market_data_pipeline",
-    flow_run_name=named("daily", "session"),
+    flow_run_name=run_name("daily", "session"),
     retries=1,
     retry_delay_seconds=300,
     timeout_seconds=FLOW_SECONDS,
     **HOOKS,
 )
 def daily_market_data_pipeline(session: date | None = None, *, force: bool = False) -> dict[str, Any]:
-    """Bring one session (today's in India, if none is named) from the archive into the warehouse, and score it.
+    """Load one session (by default today's in India) from the archive into the warehouse, and score it.
 
-    A date without a session completes and says so: the archive, not a calendar, knows the sessions.
+    A date without a session completes with `sessions` 0: the archive, not a calendar, decides about sessions.
     """
     session = session or clock.today()
-    given = {"session": session}
     with (
-        recorded("daily-market-pipeline", f"daily {session}", given, DAILY_SLA_SECONDS) as recording,
+        record_flow("daily-market-pipeline", f"daily {session}", {"session": session}, DAILY_SLA_SECONDS) as recording,
         market_data_lock.changing(Settings(), get_run_logger().info),
     ):
-        arrived = arrive(session, session, parent=recording.run_id, refresh=True, force=force)
-        arrived.require_complete()
-        if not arrived.executions:
-            get_run_logger().info("%s: the archive has no session", session)
-            return recording.kept({"session": str(session), "sessions": 0})
-        # The whole month is loaded, so the whole month is judged, against the weeks before it.
-        since = session.replace(day=1) - LOOKBACK
         parent = recording.run_id
-        summary = through_warehouse(
-            session, session, arrived, quality_from=since, parent=parent, force=force, as_of=session
+        arrival = fetch_and_ingest(session, session, parent=parent, refresh=True, force=force)
+        arrival.require_complete()
+        if not arrival.executions:
+            get_run_logger().info("%s: the archive has no session", session)
+            return recording.keep_result({"session": str(session), "sessions": 0})
+        # The whole month is loaded, so the whole month is checked, against the weeks before it.
+        since = session.replace(day=1) - LOOKBACK
+        summary = check_build_load(
+            session, session, arrival, quality_from=since, parent=parent, force=force, as_of=session
         )
         recording.metrics["hours_after_close"] = (clock.now() - session_close(session)).total_seconds() / 3600
         scored = score_one(session, parent=parent, force=force)
-        page = steps.report(session)
+        page = steps.write_report(session)
         recording.attach(page.parent, "report")
-        return recording.kept({**summary, "score": scored, "report": str(page)})
+        return recording.keep_result({**summary, "score": scored, "report": str(page)})
 
 
 @dataclass(slots=True)
-class Arrived:
-    """What came of fetching and ingesting a range: one notebook a part, and what stayed away."""
+class Arrival:
+    """The result of fetching and ingesting a range: one notebook per part, and the errors of missing sessions."""
 
     executions: list[Execution] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
@@ -119,28 +121,29 @@ class Arrived:
 
     @property
     def renamed(self) -> list[date]:
-        """Sessions outside the range whose names the range has taught anew."""
-        found = {session for execution in self.executions for session in execution.values["renamed"]}
-        return sorted(date.fromisoformat(session) for session in found)
+        """Sessions outside the range whose instruments were renamed."""
+        sessions = {session for execution in self.executions for session in execution.values["renamed"]}
+        return sorted(map(date.fromisoformat, sessions))
 
     @property
     def counts(self) -> dict[str, Any]:
-        """Outcome and counts of the notebooks, added up."""
+        """Outcomes of the notebooks, and the sums of their counts."""
         outcomes = dict.fromkeys(execution.outcome.value for execution in self.executions)
-        added: dict[str, int] = {}
+        sums: Counter[str] = Counter()
         for execution in self.executions:
-            for name, value in counts(execution).items():
-                added[name] = added.get(name, 0) + value
-        return {"outcome": ", ".join(outcomes), **added}
+            sums.update(counts(execution))
+        return {"outcome": ", ".join(outcomes), **sums}
 
     def require_complete(self) -> None:
-        """Do nothing where all came.
+        """Require that all sessions were fetched and ingested.
 
         Raises:
-            ArchiveUnavailable: the archive did not answer for some dates. ArchiveError: it sent what was refused.
+            ArchiveUnavailable: the archive did not answer for some dates.
+            ArchiveError: files were refused.
         """
         if self.unanswered:
-            raise ArchiveUnavailable(f"all that came is done; run it again for the rest: {'; '.join(self.unanswered)}")
+            dates = "; ".join(self.unanswered)
+            raise ArchiveUnavailable(f"all other sessions are done; run it again for the rest: {dates}")
         if self.refused:
             shown = "; ".join(self.refused[:3])
             raise ArchiveError(
@@ -148,52 +151,42 @@ class Arrived:
             )
 
 
-def arrive(start: date, end: date, *, parent: str, refresh: bool, force: bool) -> Arrived:
-    """Fetch and ingest a range, part by part; the next part is fetched while one is ingested."""
-    settings, arrived, spans = Settings(), Arrived(), by_years(start, end)
-    steps.symbol_changes()
+def fetch_and_ingest(start: date, end: date, *, parent: str, refresh: bool, force: bool) -> Arrival:
+    """Fetch and ingest a range part by part; the next part is fetched while one is ingested."""
+    settings, arrival, spans = Settings(), Arrival(), by_years(start, end)
+    steps.fetch_symbol_changes()
     with notebook_progress.stage("fetch 1", finishes=False):
-        fetched = [steps.fetch.submit(*spans[0], refresh=refresh)]
+        future = steps.fetch_range.submit(*spans[0], refresh=refresh)
     for number, span in enumerate(spans, start=1):
-        _take(arrived, fetched[-1].result(raise_on_failure=False))
+        result = future.result(raise_on_failure=False)
+        if isinstance(result, ArchiveUnavailable):
+            arrival.unanswered.append(str(result))
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            arrival.refused += result
         notebook_progress.finish(f"fetch {number}")
         if number < len(spans):
             with notebook_progress.stage(f"fetch {number + 1}", finishes=False):
-                fetched.append(steps.fetch.submit(*spans[number], refresh=refresh))
-        if not archive.staged(settings, *span):
+                future = steps.fetch_range.submit(*spans[number], refresh=refresh)
+        if not fetch.staged(settings, *span):
             notebook_progress.finish(f"ingest {number}")
             continue
         with notebook_progress.stage(f"ingest {number}"):
             execution = ingest(settings, span, parent=parent, force=force)
-        arrived.executions.append(execution)
-        arrived.refused += execution.values["failed"]
-    return arrived
-
-
-def _weights(parts: int) -> dict[str, float]:
-    """Return the weight of each stage of a backfill in `parts`; fetching and ingesting have one stage a part."""
-    in_parts = {f"{name} {part}": _SHARES[name] / parts for part in range(1, parts + 1) for name in ("fetch", "ingest")}
-    return in_parts | {name: _SHARES[name] for name in ("quality", "features", "warehouse")}
-
-
-def _take(arrived: Arrived, answer: list[str] | BaseException) -> None:
-    match answer:
-        case ArchiveUnavailable():
-            arrived.unanswered.append(str(answer))
-        case BaseException():
-            raise answer
-        case _:
-            arrived.refused += answer
+        arrival.executions.append(execution)
+        arrival.refused += execution.values["failed"]
+    return arrival
 
 
 def ingest(settings: Settings, span: tuple[date, date], *, parent: str, force: bool) -> Execution:
-    """Bring what staging holds of a range into the lake."""
+    """Ingest the staged files of a range into the lake."""
     return steps.notebook(
         "ingest",
         {"start": span[0].isoformat(), "end": span[1].isoformat()},
         parent=parent,
         inputs={
-            "staging": archive.digest(archive.staged(settings, *span)),
+            "staging": fetch.digest(fetch.staged(settings, *span)),
             CHANGES: Lake(settings.lake).digest(CHANGES),
         },
         writes=DATASETS,
@@ -202,30 +195,29 @@ def ingest(settings: Settings, span: tuple[date, date], *, parent: str, force: b
     )
 
 
-def through_warehouse(
+def check_build_load(
     start: date,
     end: date,
-    arrived: Arrived,
+    arrival: Arrival,
     *,
     quality_from: date,
     parent: str,
     force: bool,
     as_of: date | None = None,
 ) -> dict[str, Any]:
-    """Check, build and load what has arrived, in this order; a failed gate stops all that follows it.
+    """Check quality, build features and load the warehouse for new sessions; a failed gate stops the later steps.
 
-    Before it, what the lake holds of these sessions is proved by its hashes: nothing is made of damaged files.
-
-    What is learned of the past (a corrected file, a symbol change, a corporate action) changes bars or features of
-    other sessions: from the first of them to the lake's last, all is made anew and judged again.
+    First, the lake's files of these sessions are verified by their hashes. A corrected file, a symbol change or a
+    corporate action changes bars or features of other sessions too: from the first of these to the lake's last session,
+    everything is checked and built again.
     """
     lake = Lake(Settings().lake)
     lake.require_whole(quality_from, end)
-    listed = steps.lists()
+    actions = steps.fetch_lists()
     last = max([end, *lake.sessions(BARS)[-1:]])
     sets = Settings().feature_sets
     outdated = [session for each in sets for session in build.outdated_sessions(lake, last, each)[:1]]
-    first = min([start, *arrived.renamed, *outdated])
+    first = min([start, *arrival.renamed, *outdated])
     with notebook_progress.stage("quality"):
         quality(lake, min(quality_from, first), last, parent=parent, force=force, as_of=as_of)
     with notebook_progress.stage("features"):
@@ -234,9 +226,9 @@ def through_warehouse(
         loaded = steps.load(first, last, gated=False)
     get_run_logger().info("loaded %s", loaded)
     return {
-        "corporate_actions": listed,
-        "ingest": arrived.counts,
-        **{"features" if name == "v1" else f"features {name}": made for name, made in built.items()},
+        "corporate_actions": actions,
+        "ingest": arrival.counts,
+        **{"features" if name == "v1" else f"features {name}": counted for name, counted in built.items()},
         "loaded": loaded,
     }
 
@@ -244,7 +236,7 @@ def through_warehouse(
 def quality(
     lake: Lake, start: date, end: date, *, parent: str, force: bool = False, as_of: date | None = None
 ) -> Execution:
-    """Run the quality gates over a range of sessions; what they depend on is part of the run's key."""
+    """Run the quality notebook over a range of sessions; its inputs include the limits and the acceptances."""
     context = (lake.sessions(BARS, end=start)[-LOOKBACK_SESSIONS:] or [start])[0]
     digests = {
         BARS: lake.digest(BARS, context, end),
@@ -265,5 +257,5 @@ def quality(
 
 
 def sessions_staged(start: date, end: date) -> Sequence[date]:
-    """Return the sessions of a range that staging holds."""
-    return sorted({received.session for received in archive.staged(Settings(), start, end)})
+    """Return the sessions of a range with files in staging."""
+    return sorted({file.session for file in fetch.staged(Settings(), start, end)})

@@ -1,10 +1,10 @@
-"""Models: train a challenger, let the gate decide, score a session with the champion, watch what becomes of it."""
+"""Flows of models: train a challenger and let the gate decide, score a session, and check the champion's health."""
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any, ParamSpec, TypeVar
 
@@ -20,25 +20,25 @@ from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.ingest import market_data_lock
 from champion.pipeline.models import evaluate, frames, notebook_data, register
 from champion.pipeline.models.model_columns import model_columns
-from champion.runner import Outcome
+from champion.runner import Execution, Outcome
 from champion.settings import Settings
 from champion.settings.quality_limits import Limits
 from champion.tracking import connectivity, experiments, promotion, registry, standing
 from flows import configuration, steps
 from flows.notifications import HOOKS
 from flows.policy import FLOW_SECONDS
-from flows.run_tracking import recorded
+from flows.run_tracking import record_flow
 
 P = ParamSpec("P")
 R = TypeVar("R")
 _YEAR = 365.25
 
 _ON_ACTIONS = ("labels_across_gaps", "corporate_actions")
-"""What a training says of corporate actions: the labels it left out, and how far the lists reach."""
+"""Values of a training about corporate actions: the number of labels left out, and the ex-dates the lists cover."""
 
 
-def while_market_data_stands(function: Callable[P, R]) -> Callable[P, R]:
-    """Return a flow's function that waits for runs that change market data, and has them wait for it."""
+def with_stable_market_data(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a flow's function to run only while no other run changes market data."""
 
     @functools.wraps(function)
     def waiting(*arguments: P.args, **options: P.kwargs) -> R:
@@ -50,8 +50,8 @@ def while_market_data_stands(function: Callable[P, R]) -> Callable[P, R]:
 
 
 @flow(name="train_model", flow_run_name="train {model}", timeout_seconds=FLOW_SECONDS, **HOOKS)
-@while_market_data_stands
-def train_model(  # noqa: PLR0913 - what a deployment may set
+@with_stable_market_data
+def train_model(  # noqa: PLR0913 - the parameters of a deployment
     start: date | None = None,
     end: date | None = None,
     model: str = "logistic",
@@ -86,27 +86,27 @@ def train_model(  # noqa: PLR0913 - what a deployment may set
         "cost_bps": cost_bps,
         "seed": seed,
     }
-    with recorded("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
+    with record_flow("train-model", f"train {model} to {sessions[-1]}", parameters) as recording:
         parent = recording.run_id
         inputs = register.digests(lake, sessions[-1], feature_set)
         trained = steps.notebook("training", parameters, parent=parent, inputs=inputs, force=force)
         version = int(trained.values["version"])
         if trained.outcome is Outcome.SKIPPED and evaluate.has_decision(Settings(), version):
-            # What was decided of it stands; a rollback is not undone because somebody trained again.
-            decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was judged"]}
+            # The decision about it is kept: a repeated training must not undo a rollback.
+            decision = {"version": version, "promoted": False, "reasons": ["nothing changed since it was evaluated"]}
         else:
-            decision = consider(version, parent=parent)
-        known = {name: trained.values[name] for name in _ON_ACTIONS if name in trained.values}
+            decision = consider_promotion(version, parent=parent)
+        on_actions = {name: trained.values[name] for name in _ON_ACTIONS if name in trained.values}
         notes = {"notes": list(columns.notes)} if columns.notes else {}
-        outcome = {"training": trained.outcome.value, "run_id": trained.run_id, **notes, **known}
-        return recording.kept({**outcome, **trained.metrics, **decision})
+        outcome = {"training": trained.outcome.value, "run_id": trained.run_id, **notes, **on_actions}
+        return recording.keep_result({**outcome, **trained.metrics, **decision})
 
 
 def build_extended(lake: Lake, start: date | None, end: date | None, feature_set: str) -> None:
-    """Build what is missing of a set that adds own features to another, as `v1+module:FEATURE`; of others, nothing.
+    """Build missing features of a set that extends another with custom features, such as `v1+module:FEATURE`.
 
-    Such a set is made by its name alone, so that no setting needs to name it. Training asks for all sessions with bars.
-    It changes features of that set only, for the run that asks, so it needs no turn among runs that change market data.
+    The name defines such a set, so no setting needs to list it; other sets are left alone. Only features of this set
+    change, and only this run reads them, so the lock on market data is not needed.
     """
     sessions = lake.sessions(BARS, start, end) if "+" in feature_set else []
     if sessions:
@@ -118,10 +118,10 @@ def build_extended(lake: Lake, start: date | None, end: date | None, feature_set
 
 @flow(name="retrain_challenger", flow_run_name="retrain {model}", timeout_seconds=FLOW_SECONDS, **HOOKS)
 def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, Any]:
-    """Train a challenger on the last `years` of sessions, asked what the champion was asked, and let the gate decide.
+    """Train a challenger on the last `years` of sessions with the champion's task, and let the gate decide.
 
-    On a schedule: the same estimator, horizon, universe and features as the champion's, newer sessions. Without a
-    champion, or with another `model`, those of `train_model`'s defaults.
+    Estimator, horizon, universe and features are the champion's. Without a champion they are the defaults of
+    `train_model`; another `model` gets its default parameters.
     """
     settings = Settings()
     lake, number = Lake(settings.lake), promotion.in_force(settings)
@@ -129,10 +129,10 @@ def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, An
     feature_set = tags.get(registry.FEATURE_VERSION, frames.FEATURE_SET)
     sessions = lake.sessions(features.find(feature_set).contract)
     if not sessions:
-        raise ModelError("no features to learn from: run `champion backfill` first")
+        raise ModelError("no features to train on: run `champion backfill` first")
     since = max(sessions[0], sessions[-1] - timedelta(days=round(_YEAR * years)))
     recipe = json.loads(tags.get(register.RECIPE, "{}"))
-    chosen: dict[str, Any] = train_model(
+    result: dict[str, Any] = train_model(
         since,
         sessions[-1],
         model or recipe.get("model", "logistic"),
@@ -141,12 +141,12 @@ def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, An
         universe=tags.get(evaluate.UNIVERSE, "liquid"),
         feature_set=feature_set,
     )
-    return chosen
+    return result
 
 
 @flow(name="model_health", flow_run_name="model health", timeout_seconds=FLOW_SECONDS, **HOOKS)
 def model_health(sessions: int = 60) -> dict[str, Any]:
-    """Hold the champion's scores against what came, and its inputs and scores against those it learnt from: weekly."""
+    """Compare the champion's scores with their outcomes, and its inputs and scores with its training period, weekly."""
     settings = Settings()
     lake, number = Lake(settings.lake), promotion.in_force(settings)
     scored = lake.sessions(PREDICTIONS)
@@ -160,19 +160,20 @@ def model_health(sessions: int = 60) -> dict[str, Any]:
         PREDICTIONS: lake.digest(PREDICTIONS),
         **register.digests(lake, scored[-1], champion.feature_version),
     }
-    with recorded(experiments.MODEL_HEALTH, f"model health {scored[-1]}", parameters) as recording:
+    with record_flow(experiments.MODEL_HEALTH, f"model health {scored[-1]}", parameters) as recording:
         report = steps.notebook("decay", parameters, parent=recording.run_id, inputs=inputs)
-        return recording.kept({"outcome": report.outcome.value, "run_id": report.run_id, **report.metrics})
+        return recording.keep_result({"outcome": report.outcome.value, "run_id": report.run_id, **report.metrics})
 
 
 @task(name="consider_promotion")
-def consider(version: int, *, parent: str) -> dict[str, Any]:
-    """Write the decision report, and let the gate decide; its decision goes to the ledger either way."""
-    settings = Settings()
-    rival = promotion.in_force(settings)
-    names = {"model": f"{registry.MODEL}/{version}", "champion": f"{registry.MODEL}/{rival}"}
-    report = steps.notebook.fn("promotion", {"version": version}, parent=parent, inputs=names)
-    decision: dict[str, Any] = evaluate.evaluate_and_promote(settings, version, report=report.run_id)
+def consider_promotion(version: int, *, parent: str) -> dict[str, Any]:
+    """Run the promotion notebook and carry out its decision; the promotion ledger records both."""
+
+    def run_report(inputs: Mapping[str, str]) -> Execution:
+        execution: Execution = steps.notebook.fn("promotion", {"version": version}, parent=parent, inputs=inputs)
+        return execution
+
+    decision, _ = evaluate.promote_with_report(Settings(), version, run_report)
     get_run_logger().info("version %d: %s", version, "; ".join(decision["reasons"]))
     return decision
 
@@ -181,21 +182,21 @@ def consider(version: int, *, parent: str) -> dict[str, Any]:
 def score_session(session: date, *, force: bool = False) -> dict[str, Any]:
     """Score one session with `models:/equity_price_predictor@champion`, into lake and warehouse."""
     with (
-        recorded("score-session", f"score {session}", {"session": session}) as recording,
+        record_flow("score-session", f"score {session}", {"session": session}) as recording,
         market_data_lock.reading(Settings(), get_run_logger().info),
     ):
         scored = score_one(session, parent=recording.run_id, force=force)
         if "skipped" in scored:
             raise ModelError(f"session {session} was not scored: {scored['skipped']}")
-        return recording.kept(scored)
+        return recording.keep_result(scored)
 
 
 def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
-    """Score a session inside another flow, or return why not, as `skipped`: a day without a champion is no failure.
+    """Score a session within another flow, or return the reason as `skipped`: having no champion is not a failure.
 
     Raises:
-        ServiceError: MLflow, which knows the champion, does not answer.
-        ModelError: the promotion ledger knows a champion, and MLflow none.
+        ServiceError: MLflow does not answer.
+        ModelError: the promotion ledger has a champion, and MLflow has none.
     """
     settings = Settings()
     connectivity.require(settings)
@@ -204,9 +205,9 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
     if number is None:
         return {"skipped": "there is no champion: run `champion train`, or `champion models promote`"}
     version = registry.find(settings, number)
-    learnt_to = version.day(evaluate.TRAIN_END)
-    if session <= learnt_to:
-        return {"skipped": f"version {number} learnt from sessions to {learnt_to}: of those it can only remember"}
+    train_end = version.day(evaluate.TRAIN_END)
+    if session <= train_end:
+        return {"skipped": f"version {number} was trained on sessions to {train_end}: scores of these are in sample"}
     lake = Lake(settings.lake)
     build_extended(lake, session, session, version.feature_version)
     data = notebook_data.of_scoring(settings, version, session)

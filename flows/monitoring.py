@@ -1,4 +1,4 @@
-"""Watching: the workspace's health in market hours, and a month's audit."""
+"""Monitoring: the workspace's health in market hours, and the monthly audit."""
 
 from __future__ import annotations
 
@@ -14,65 +14,65 @@ from champion.base.counting import quantity
 from champion.contracts.datasets import BARS
 from champion.errors import ServiceError
 from champion.lake import Lake
-from champion.pipeline.operations import health, verify_lake as audit
+from champion.pipeline.operations import health, verify_lake
 from champion.settings import Settings
 from flows import configuration, market_data, steps
 from flows.notifications import HOOKS
-from flows.policy import FLOW_SECONDS, named
-from flows.run_tracking import recorded
+from flows.policy import FLOW_SECONDS, run_name
+from flows.run_tracking import record_flow
 
-_CHECK_SECONDS = 240  # the next one is five minutes later
+_CHECK_SECONDS = 240  # the next check is five minutes later
 
 
-@flow(name="market_health_check", flow_run_name=named("health", "today"), timeout_seconds=_CHECK_SECONDS, **HOOKS)
+@flow(name="market_health_check", flow_run_name=run_name("health", "today"), timeout_seconds=_CHECK_SECONDS, **HOOKS)
 def market_health_check(today: date | None = None, query_seconds: float = health.QUERY_SECONDS) -> dict[str, str]:
-    """Check freshness, disk, tracking store and warehouse; all findings stand on the run's page.
+    """Check freshness, disk, tracking store and warehouse; the run's page in Prefect shows all results.
 
-    It is no entry of the ledger: a hundred a day would bury the rest.
+    It is not recorded in MLflow: a hundred runs a day would hide the others.
 
     Raises:
-        ServiceError: something is not well; it names all of it.
+        ServiceError: checks failed; the message has their results.
     """
     configuration.apply()
     checks = health.check(Settings(), today or clock.today(), query_seconds)
     table = [
-        {"check": found.name, "well": "yes" if found.passed else "NO", "found": found.found, "to do": found.remedy}
-        for found in checks
+        {"check": check.name, "passed": "yes" if check.passed else "NO", "found": check.found, "to do": check.remedy}
+        for check in checks
     ]
     create_table_artifact(table, key="market-health", description="Health of the workspace")
-    for found in checks:
-        get_run_logger().info("%s: %s", found.name, found.found)
-    unwell = [found.sentence for found in checks if not found.passed]
-    if unwell:
-        raise ServiceError(f"{len(unwell)} of {quantity(len(checks), 'check')} failed: {'; '.join(unwell)}")
-    return {found.name: found.found for found in checks}
+    for check in checks:
+        get_run_logger().info("%s: %s", check.name, check.found)
+    if failed := [check.sentence for check in checks if not check.passed]:
+        raise ServiceError(f"{len(failed)} of {quantity(len(checks), 'check')} failed: {'; '.join(failed)}")
+    return {check.name: check.found for check in checks}
 
 
 @flow(name="data_quality_audit", flow_run_name="audit", timeout_seconds=FLOW_SECONDS, **HOOKS)
 def data_quality_audit(start: date | None = None, end: date | None = None) -> dict[str, Any]:
-    """Judge a range of sessions (the month before, if none is named), verify the lake, reconcile the warehouse.
+    """Check a range of sessions (by default the month before), verify the lake, and reconcile the warehouse.
 
     Raises:
-        QualityGateError: a gate failed. LakeError: a file is damaged. WarehouseError: the warehouse disagrees.
+        QualityGateError: a gate failed.
+        LakeError: a file is damaged.
+        WarehouseError: the warehouse disagrees with the lake.
     """
-    first, last = audit.last_month(clock.today())
+    first, last = verify_lake.last_month(clock.today())
     start, end = start or first, end or last
-    with recorded("data-quality-audit", f"audit {start} to {end}", {"start": start, "end": end}) as recording:
+    with record_flow("data-quality-audit", f"audit {start} to {end}", {"start": start, "end": end}) as recording:
         lake = Lake(Settings().lake)
-        verified = verify_lake()
+        verified = verify()
         if not lake.sessions(BARS, start, end):
-            return recording.kept({"sessions": 0, "verified": verified})
-        judged = market_data.quality(lake, start, end, parent=recording.run_id)
+            return recording.keep_result({"sessions": 0, "verified": verified})
+        checked = market_data.quality(lake, start, end, parent=recording.run_id)
         reloaded = steps.load(start, end)
-        gates = dict(judged.metrics)
-        return recording.kept({"gates": gates, "verified": verified, "reloaded": reloaded})
+        return recording.keep_result({"gates": dict(checked.metrics), "verified": verified, "reloaded": reloaded})
 
 
 @task(name="verify_lake")
-def verify_lake() -> dict[str, int]:
-    """Hash and count every file of the lake again and return the sessions of each dataset.
+def verify() -> dict[str, int]:
+    """Hash and count every file of the lake again and return the number of sessions of each dataset.
 
     Raises:
-        LakeError: something is damaged.
+        LakeError: a file is damaged.
     """
-    return audit.verify(Settings())
+    return verify_lake.verify(Settings())

@@ -1,4 +1,4 @@
-"""How far a notebook is, told to the terminal and to its task run in Prefect: a progress artifact, a line a heading."""
+"""Progress of a notebook at the terminal and in Prefect: a progress artifact, and a log line for each heading."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from prefect.logging import get_run_logger
 
 from champion.base.progress import Estimate, Progress, silent
 
-_EVERY = 1.0  # seconds: each telling is a request
+_EVERY = 1.0  # seconds: each report to Prefect is a request
 
 
-class Cells:
-    """A progress callback for one notebook: cells done, cells in all, the heading at work.
+class NotebookProgress:
+    """A progress callback for one notebook, called with cells done, all cells, and the current heading.
 
-    A server that does not answer costs a minute of the client's patience: it is told once that it is not told.
+    After one failure, progress reporting to Prefect is switched off: a server that does not answer costs a minute.
     """
 
-    def __init__(self, notebook: str, also: Progress) -> None:
-        self._notebook, self._also = notebook, also
+    def __init__(self, notebook: str, terminal: Progress) -> None:
+        self._notebook, self._terminal = notebook, terminal
         self._artifact: Any = None
-        self._told_at = 0.0
+        self._reported_at = 0.0
         self._heading = ""
-        self._deaf = False
+        self._is_off = False
 
     def __call__(self, done: int, total: int, heading: str) -> None:
-        """Tell the terminal always, Prefect at most once a second and at the end."""
-        self._also(done, total, heading)
-        if self._deaf or (done < total and time.monotonic() - self._told_at < _EVERY):
+        """Report to the terminal always, and to Prefect at most once a second and at the end."""
+        self._terminal(done, total, heading)
+        if self._is_off or (done < total and time.monotonic() - self._reported_at < _EVERY):
             return
-        self._told_at = time.monotonic()
+        self._reported_at = time.monotonic()
         try:
-            self._tell(100.0 * done / total, heading)
-        except Exception:  # noqa: BLE001 - what a page shows does not decide how a notebook ends
-            self._deaf = True
-            get_run_logger().debug("Prefect did not take the progress of %s", self._notebook, exc_info=True)
+            self._report(100.0 * done / total, heading)
+        except Exception:  # noqa: BLE001 - failed progress reports do not change a notebook's outcome
+            self._is_off = True
+            get_run_logger().debug("Prefect did not accept the progress of %s", self._notebook, exc_info=True)
 
-    def _tell(self, percent: float, heading: str) -> None:
+    def _report(self, percent: float, heading: str) -> None:
         if heading and heading != self._heading:
             self._heading = heading
             get_run_logger().info("%s: %s", self._notebook, heading)
@@ -57,13 +57,13 @@ _estimate: ContextVar[Estimate | None] = ContextVar("estimate", default=None)
 
 
 def current() -> Progress:
-    """Return what the running flow should tell its progress."""
+    """Return the progress callback of the running flow."""
     return _progress.get()
 
 
 @contextmanager
-def shown_by(progress: Progress) -> Iterator[None]:
-    """Have flows inside tell `progress`."""
+def report_to(progress: Progress) -> Iterator[None]:
+    """Report the progress of flows in this context to `progress`."""
     token = _progress.set(progress)
     try:
         yield
@@ -73,7 +73,7 @@ def shown_by(progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def estimated(estimate: Estimate) -> Iterator[None]:
-    """Have the stages inside count towards the whole."""
+    """Count the stages in this context towards an estimate of the whole."""
     token = _estimate.set(estimate)
     try:
         yield
@@ -83,15 +83,15 @@ def estimated(estimate: Estimate) -> Iterator[None]:
 
 @contextmanager
 def stage(name: str, *, finishes: bool = True) -> Iterator[None]:
-    """Show progress inside as that of a stage of the whole, done at the end; outside of `estimated`, as it is.
+    """Report progress in this context as that of one stage, which is done at the end; without `estimated`, as it is.
 
-    A stage that is only begun here, as in another thread, does not finish here: see `finish`.
+    Without `finishes`, the stage only begins here, for example in another thread: see `finish`.
     """
     estimate = _estimate.get()
     if estimate is None:
         yield
         return
-    with shown_by(estimate.stage(name)):
+    with report_to(estimate.stage(name)):
         yield
     if finishes:
         estimate.finish(name)

@@ -1,4 +1,4 @@
-"""Who is told when a flow fails, crashes or is cancelled: a Prefect block, a webhook, or the log alone."""
+"""Notifications about flows that fail, crash or are cancelled: to a Prefect block, a webhook, or the log."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ _SECONDS = 10
 _LONGEST = 1500
 
 
-def tell(flow: Any, flow_run: Any, state: Any) -> None:
-    """Send what happened to the block and the webhook that the settings name; a failure to do so is logged only."""
+def notify(flow: Any, flow_run: Any, state: Any) -> None:
+    """Send a notice to the block and the webhook of the settings; if this fails, only log it."""
     if flow_run.parent_task_run_id is not None:
-        return  # the flow that called it fails too, and tells
+        return  # the calling flow fails too, and sends the notice
     settings = configuration.of_run(flow_run)
-    subject, body = message(flow.name, flow_run.name, state.name, state.message or "", _page(flow_run))
+    base = PREFECT_UI_URL.value()
+    page = f"{base}/runs/flow-run/{flow_run.id}" if base else ""
+    subject, body = message(flow.name, flow_run.name, state.name, state.message or "", page)
     try:
         if settings.notify_block:
             block: Any = Block.load(settings.notify_block)
             block.notify(body, subject)
         if settings.notify_url:
             post(settings.notify_url.get_secret_value(), subject, body)
-    except Exception:  # noqa: BLE001 - the flow's own fate is not decided by a chat room
-        flow_run_logger(flow_run, flow).exception("nobody could be told that %s", subject)
+    except Exception:  # noqa: BLE001 - a failed notice does not change the flow's outcome
+        flow_run_logger(flow_run, flow).exception("no notice was sent of: %s", subject)
 
 
 def message(flow: str, run: str, state: str, why: str, page: str) -> tuple[str, str]:
@@ -53,22 +55,17 @@ def post(url: str, subject: str, body: str) -> None:
         raise ServiceError(f"the webhook of notices did not accept the message: {problem}")
 
 
-def close_ledger(flow: Any, flow_run: Any, state: Any) -> None:
-    """Close as cancelled what a cancelled flow left open: it was killed where it did not stop in time."""
+def close_runs(flow: Any, flow_run: Any, state: Any) -> None:
+    """Close the MLflow runs of a cancelled flow as cancelled: a flow that does not stop in time is killed."""
     settings = configuration.of_run(flow_run)
     for run in runs.find_runs(settings, tags={"prefect.flow_run_id": str(flow_run.id)}, status="RUNNING"):
         runs.close_run(settings, run.run_id, "cancelled")
-        flow_run_logger(flow_run, flow).info("closed %s in the ledger: %s", run.name, state.name)
-
-
-def _page(flow_run: Any) -> str:
-    base = PREFECT_UI_URL.value()
-    return f"{base}/runs/flow-run/{flow_run.id}" if base else ""
+        flow_run_logger(flow_run, flow).info("closed %s in MLflow: %s", run.name, state.name)
 
 
 HOOKS: dict[str, Any] = {
-    "on_failure": [tell],
-    "on_crashed": [tell],
-    "on_cancellation": [close_ledger, tell],
+    "on_failure": [notify],
+    "on_crashed": [notify],
+    "on_cancellation": [close_runs, notify],
 }
-"""What every flow of Champion is given."""
+"""The hooks of every flow of Champion."""

@@ -1,4 +1,4 @@
-"""How often and how patiently a step is tried again, and for how long a flow may run: the one place that says so."""
+"""Retries and time limits of flows and tasks, names of runs, and the task runner."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 FLOW_SECONDS = 1800
 DAILY_SLA_SECONDS = 900
-LONG_SECONDS = 12 * 3600  # a backfill of years from a web archive that bears three requests a second
+LONG_SECONDS = 12 * 3600  # a backfill of years from a web archive, at three requests a second
 
 
-def named(what: str, parameter: str) -> Callable[[], str]:
-    """Return what names a run by one of its parameters, a date that is today's in India where none is given."""
+def run_name(what: str, parameter: str) -> Callable[[], str]:
+    """Return a function that names a run by one of its date parameters, by default today's date in India."""
 
     def name() -> str:
         return f"{what} {(flow_run.parameters or {}).get(parameter) or clock.today()}"
@@ -31,28 +31,28 @@ def named(what: str, parameter: str) -> Callable[[], str]:
     return name
 
 
-def may_pass(_task: Any, _run: Any, state: Any) -> bool:
-    """Tell whether trying again can help: wrong settings, damaged files and refusals stay what they are."""
+def is_transient(_task: Any, _run: Any, state: Any) -> bool:
+    """Tell whether a retry can help; it cannot for wrong settings, damaged files and refusals."""
     error = state.result(raise_on_failure=False)
     if isinstance(error, PermissionError | FileNotFoundError) or getattr(error, "errno", None) == errno.EROFS:
         return False
     return isinstance(error, ArchiveUnavailable | WarehouseError | OSError)
 
 
-PATIENT: dict[str, Any] = {
+RETRIES: dict[str, Any] = {
     "retries": 3,
     "retry_delay_seconds": exponential_backoff(backoff_factor=10),
     "retry_jitter_factor": 0.5,
-    "retry_condition_fn": may_pass,
+    "retry_condition_fn": is_transient,
 }
-"""For tasks that ask somebody else: an archive, a warehouse, a disk. Waits of about 10, 20 and 40 seconds."""
+"""For tasks that use an archive, a warehouse or a disk; the waits are about 10, 20 and 40 seconds."""
 
 
-def chosen(settings: Settings) -> TaskRunner[Any]:
-    """Return the task runner that `CHAMPION_TASK_RUNNER` names: threads, dask, or a Dask scheduler's address.
+def task_runner(settings: Settings) -> TaskRunner[Any]:
+    """Return the task runner of `CHAMPION_TASK_RUNNER`: threads, dask, or the address of a Dask scheduler.
 
-    With `dask` a cluster of one process a core is started on loopback for the flow, and stopped with it. Workers
-    elsewhere need this version of Champion, the same settings in their environment, and a lake they can reach.
+    `dask` starts a cluster on loopback for the flow, with one process per core. Workers on other machines need the same
+    version of Champion, the same settings in their environment, and access to the lake.
 
     Raises:
         UsageError: Dask is not installed.
@@ -60,7 +60,7 @@ def chosen(settings: Settings) -> TaskRunner[Any]:
     if settings.task_runner == "threads":
         return ThreadPoolTaskRunner()
     try:
-        from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415 - an extra that most workspaces do without
+        from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         raise UsageError(
             f"CHAMPION_TASK_RUNNER is {settings.task_runner}, which needs Dask: pip install 'champion[dask]'"

@@ -1,4 +1,4 @@
-"""A long history in parts, side by side: each part is fetched and ingested by one worker of the task runner."""
+"""Ingest a long history in parallel parts, each fetched and ingested by one worker of the task runner."""
 
 from __future__ import annotations
 
@@ -10,45 +10,43 @@ from prefect import flow, task
 from champion.base.counting import quantity
 from champion.errors import ArchiveError
 from champion.lake import Lake
-from champion.pipeline.ingest import fetch as archive
+from champion.pipeline.ingest import fetch
 from champion.pipeline.ingest.availability import by_days
 from champion.pipeline.ingest.ingest import DATASETS
 from champion.settings import Settings
 from flows import market_data, steps
-from flows.run_tracking import recorded
+from flows.run_tracking import record_flow
 
 
 @flow(name="ingest_ranges", flow_run_name="ingest {start} to {end} in parts of {days} days")
 def ingest_ranges(start: date, end: date, *, days: int = 366, force: bool = False) -> dict[str, Any]:
-    """Bring the sessions of a range into the lake, in parts of so many days, as many at once as there are workers.
+    """Fetch and ingest a range in parts of `days` days, one per worker in parallel.
 
-    Run it by `ingest_ranges.with_options(task_runner=runners.chosen(settings))(start, end)`. What comes after, from
-    quality to warehouse, needs all sessions together: `champion backfill` goes on from here.
+    Run it as `ingest_ranges.with_options(task_runner=policy.task_runner(settings))(start, end)`. The later stages, from
+    quality to warehouse, need all sessions together: `champion backfill` runs them.
 
     Raises:
-        ArchiveError: some sessions were refused; all others are done.
+        ArchiveError: some sessions were refused; all others are ingested.
     """
-    with recorded("historical-backfill", f"ranges {start} to {end}", {"start": start, "end": end}) as recording:
-        steps.symbol_changes()
+    with record_flow("historical-backfill", f"ranges {start} to {end}", {"start": start, "end": end}) as recording:
+        steps.fetch_symbol_changes()
         spans = by_days(start, end, days)
-        found = [bring.submit(*span, parent=recording.run_id, force=force) for span in spans]
-        told = [future.result() for future in found]
-    refused = [text for one in told for text in one["refused"]]
+        futures = [ingest_range.submit(*span, parent=recording.run_id, force=force) for span in spans]
+        parts = [future.result() for future in futures]
+    refused = [text for part in parts for text in part["refused"]]
     if refused:
         how_many = quantity(len(refused), "session was", "sessions were")
         raise ArchiveError(f"{how_many} refused, all others are done: {'; '.join(refused[:3])}")
-    return {"parts": len(spans), "sessions": sum(one["sessions"] for one in told)}
+    return {"parts": len(spans), "sessions": sum(part["sessions"] for part in parts)}
 
 
 @task(name="bring_range", task_run_name="bring {start} to {end}")
-def bring(start: date, end: date, *, parent: str, force: bool = False) -> dict[str, Any]:
-    """Fetch and ingest one part where this runs; return how many sessions there are and what was refused."""
+def ingest_range(start: date, end: date, *, parent: str, force: bool = False) -> dict[str, Any]:
+    """Fetch and ingest one part in this worker; return the number of its sessions and the refused ones."""
     settings = Settings()
-    refused = steps.fetch(start, end)
-    if not archive.staged(settings, start, end):
+    refused = steps.fetch_range(start, end)
+    if not fetch.staged(settings, start, end):
         return {"sessions": 0, "refused": refused}
-    done = market_data.ingest(settings, (start, end), parent=parent, force=force)
-    return {
-        "sessions": len(Lake(settings.lake).sessions(DATASETS[0], start, end)),
-        "refused": [*refused, *done.values["failed"]],
-    }
+    execution = market_data.ingest(settings, (start, end), parent=parent, force=force)
+    sessions = Lake(settings.lake).sessions(DATASETS[0], start, end)
+    return {"sessions": len(sessions), "refused": [*refused, *execution.values["failed"]]}

@@ -1,6 +1,6 @@
-"""Retention: old partitions are archived, verified, hidden, and only then removed, if the settings ask for it.
+"""Retention: archive old partitions, verify and hide them, and only then remove them, if the settings require it.
 
-Pages, figures and reports of old runs go too, because they can be made again from what stays.
+Pages, figures and reports of old runs are removed too: they can be created again from the data that stays.
 """
 
 from __future__ import annotations
@@ -19,25 +19,26 @@ from champion.pipeline.maintenance.record_retention import Expired
 from champion.settings import Settings
 from flows import notebook_progress
 from flows.notifications import HOOKS
-from flows.policy import LONG_SECONDS, named
-from flows.run_tracking import recorded
+from flows.policy import LONG_SECONDS, run_name
+from flows.run_tracking import record_flow
 
 
-@flow(name="lake_retention", flow_run_name=named("retention", "today"), timeout_seconds=LONG_SECONDS, **HOOKS)
+@flow(name="lake_retention", flow_run_name=run_name("retention", "today"), timeout_seconds=LONG_SECONDS, **HOOKS)
 def lake_retention(today: date | None = None, *, dry_run: bool = True) -> dict[str, Any]:
-    """Say what retention would do, or without `dry_run` do it; nothing goes that is not proved to be archived."""
+    """List the steps of retention, or without `dry_run` run them; only verified archived partitions are removed."""
     today = today or clock.today()
-    with recorded("lake-retention", f"retention {today}", {"today": today, "dry_run": dry_run}) as recording:
-        done = [_told(step) for step in retain_lake(today, dry_run=dry_run)]
-        gone = retain_records(today, dry_run=dry_run)
-        records = {"runs": sum(one.kind == "run" for one in gone), "reports": sum(one.kind == "report" for one in gone)}
-        megabytes = round(sum(one.bytes for one in gone) / 1e6, 1)
-        return recording.kept({"dry_run": dry_run, "steps": done, "records": {**records, "megabytes": megabytes}})
+    with record_flow("lake-retention", f"retention {today}", {"today": today, "dry_run": dry_run}) as recording:
+        steps = [_sentence(step) for step in retain_lake(today, dry_run=dry_run)]
+        expired = retain_records(today, dry_run=dry_run)
+        records = {f"{kind}s": sum(one.kind == kind for one in expired) for kind in ("run", "report")}
+        megabytes = round(sum(one.bytes for one in expired) / 1e6, 1)
+        result = {"dry_run": dry_run, "steps": steps, "records": {**records, "megabytes": megabytes}}
+        return recording.keep_result(result)
 
 
 @task(name="retain_lake")
 def retain_lake(today: date, *, dry_run: bool) -> list[Step]:
-    """Return the steps, carried out unless it is a dry run."""
+    """Run the steps of retention and return them; in a dry run only return them."""
     settings = Settings()
     steps = (
         retention.plan(settings, today)
@@ -50,14 +51,13 @@ def retain_lake(today: date, *, dry_run: bool) -> list[Step]:
 
 @task(name="retain_records")
 def retain_records(today: date, *, dry_run: bool) -> list[Expired]:
-    """Return the pages, figures and reports that are too old, removed unless it is a dry run."""
+    """Remove expired pages, figures and reports and return them; in a dry run only return them."""
     settings = Settings()
     if dry_run:
         return record_retention.plan(settings, today)
     return record_retention.prune(settings, today, notebook_progress.current())
 
 
-def _told(step: Step) -> str:
-    sessions = step.sessions
-    held = quantity(len(sessions), "session")
-    return f"{step.action} {step.name}: {held} from {sessions[0]} to {sessions[-1]}, {step.why}"
+def _sentence(step: Step) -> str:
+    first, last, count = step.sessions[0], step.sessions[-1], quantity(len(step.sessions), "session")
+    return f"{step.action} {step.name}: {count} from {first} to {last}, {step.why}"

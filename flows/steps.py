@@ -1,4 +1,4 @@
-"""The tasks flows are made of: fetch, run a notebook, load the warehouse."""
+"""The tasks of flows: fetch, run a notebook, load the warehouse, write the session report."""
 
 from __future__ import annotations
 
@@ -13,61 +13,54 @@ from prefect.logging import get_run_logger
 from champion import contracts
 from champion.base.atomic_files import write_bytes
 from champion.errors import ArchiveUnavailable
-from champion.lake import Lake, index as index_dataset
-from champion.pipeline.ingest import (
-    corporate_actions as corporate,
-    fetch as archive,
-    symbol_changes as lineage,
-    symbol_master,
-)
-from champion.pipeline.maintenance import load_warehouse as warehouse
+from champion.lake import Lake, compaction
+from champion.pipeline.ingest import corporate_actions, fetch, symbol_changes, symbol_master
+from champion.pipeline.maintenance import load_warehouse
 from champion.runner import Execution, NotebookRequest, run_notebook
 from champion.services import mlflow
 from champion.settings import Settings
 from flows import notebook_progress
-from flows.notebook_progress import Cells
-from flows.policy import PATIENT
+from flows.notebook_progress import NotebookProgress
+from flows.policy import RETRIES
 from flows.run_tracking import prefect_ids
 
 
-@task(name="fetch_bhavcopies", task_run_name="fetch {start} to {end}", **PATIENT)
-def fetch(start: date, end: date, *, refresh: bool = False) -> list[str]:
-    """Bring the sessions of a range into staging and return what was refused for good, one text a session.
+@task(name="fetch_bhavcopies", task_run_name="fetch {start} to {end}", **RETRIES)
+def fetch_range(start: date, end: date, *, refresh: bool = False) -> list[str]:
+    """Fetch the sessions of a range into staging; return the errors of refused files.
 
     Raises:
-        ArchiveUnavailable: the archive did not answer for some dates; a retry asks for those only.
+        ArchiveUnavailable: the archive did not answer for some dates; a retry requests only those.
     """
-    found = archive.fetch(Settings(), start, end, refresh=refresh, progress=notebook_progress.current())
-    get_run_logger().info("%d sessions in staging, %d dates without one", len(found.sessions), len(found.absent))
-    unanswered = [error for _, error in found.failed if isinstance(error, ArchiveUnavailable)]
+    result = fetch.fetch(Settings(), start, end, refresh=refresh, progress=notebook_progress.current())
+    get_run_logger().info("%d sessions in staging, %d dates without one", len(result.sessions), len(result.absent))
+    unanswered = [error for _, error in result.failed if isinstance(error, ArchiveUnavailable)]
     if unanswered:
-        raise ArchiveUnavailable(f"{len(unanswered)} of {len(archive.dates(start, end))} dates: {unanswered[0]}")
-    return [f"{session}: {error}" for session, error in found.failed]
+        raise ArchiveUnavailable(f"{len(unanswered)} of {len(fetch.dates(start, end))} dates: {unanswered[0]}")
+    return [f"{session}: {error}" for session, error in result.failed]
 
 
-@task(name="fetch_symbol_changes", **PATIENT)
-def symbol_changes() -> str:
-    """Bring the list of symbol changes into the lake, which names instruments; return what became of it.
+@task(name="fetch_symbol_changes", **RETRIES)
+def fetch_symbol_changes() -> str:
+    """Load the list of symbol changes, which names instruments, into the lake; return the outcome.
 
     Raises:
-        ArchiveError: the archive did not answer, or the list is not what it should be; what is known stays.
+        ArchiveError: the archive did not answer, or the list is malformed; the lake is unchanged.
     """
-    refreshed = lineage.refresh(Settings())
-    get_run_logger().info("symbol changes: %s", refreshed.note)
-    return refreshed.outcome
+    result = symbol_changes.refresh(Settings())
+    get_run_logger().info("symbol changes: %s", result.note)
+    return result.outcome
 
 
-@task(name="fetch_lists", **PATIENT)
-def lists() -> str:
-    """Bring the lists of shares and of corporate actions into the lake, under the names that the bars have taught.
-
-    Returns what became of the corporate actions.
+@task(name="fetch_lists", **RETRIES)
+def fetch_lists() -> str:
+    """Load the lists of shares and of corporate actions into the lake; return the outcome of the second.
 
     Raises:
-        ArchiveError: the archive did not answer, or a list is not what it should be; what is known stays.
+        ArchiveError: the archive did not answer, or a list is malformed; the lake is unchanged.
     """
     settings = Settings()
-    shares, actions = symbol_master.refresh(settings), corporate.refresh(settings)
+    shares, actions = symbol_master.refresh(settings), corporate_actions.refresh(settings)
     get_run_logger().info("shares: %s; corporate actions: %s", shares.note, actions.note)
     return actions.outcome
 
@@ -83,12 +76,12 @@ def notebook(
     span: tuple[date, date] | None = None,
     force: bool = False,
 ) -> Execution:
-    """Execute one notebook under supervision, or skip it where the same was done and its outputs still stand.
+    """Run one notebook under supervision, or skip it if an equal run succeeded and its outputs are unchanged.
 
-    `writes` are the datasets it commits between the sessions of `span`.
+    `writes` are the datasets that it commits between the sessions of `span`.
 
     Raises:
-        NotebookError: it did not succeed; the failed run holds the notebook.
+        NotebookError: the notebook failed; the failed run has the executed notebook.
     """
     settings = Settings()
     lake = Lake(settings.lake)
@@ -103,32 +96,35 @@ def notebook(
             parent_run_id=parent,
             force=force,
             tags=prefect_ids(),
-            on_progress=Cells(name, notebook_progress.current()),
+            on_progress=NotebookProgress(name, notebook_progress.current()),
         ),
     )
-    done = (name, execution.outcome.value, execution.seconds, execution.reason, execution.run_id)
-    get_run_logger().info("notebook %s: %s in %.1f s, %s; MLflow run %s", *done)
+    values = (name, execution.outcome.value, execution.seconds, execution.reason, execution.run_id)
+    get_run_logger().info("notebook %s: %s in %.1f s, %s; MLflow run %s", *values)
     return execution
 
 
-@task(name="load_clickhouse", task_run_name="load {start} to {end}", **PATIENT)
-def load(start: date, end: date, datasets: Sequence[str] = warehouse.DATASETS, *, gated: bool = True) -> dict[str, int]:
-    """Bring the warehouse in step with the lake and return the rows loaded by dataset; what is alike counts 0.
+@task(name="load_clickhouse", task_run_name="load {start} to {end}", **RETRIES)
+def load(
+    start: date, end: date, datasets: Sequence[str] = load_warehouse.DATASETS, *, gated: bool = True
+) -> dict[str, int]:
+    """Load the range from the lake into the warehouse and return the rows loaded by dataset; unchanged months count 0.
 
-    So it is for months outside the range of which the warehouse knows nothing, as after its folder was lost. Where the
-    flow has just judged the range, `gated` is false.
+    Months outside the range that the warehouse lacks, for example after its folder was lost, are loaded too. A flow
+    that has just checked the range sets `gated` to False.
 
     Raises:
-        QualityGateError: a session of the range failed a quality gate.
+        QualityGateError: a session of the range fails a quality gate.
         WarehouseError: the engine refused, or disagrees with the lake.
     """
-    results = warehouse.load(Settings(), start, end, datasets, notebook_progress.current(), whole=True, gated=gated)
+    progress = notebook_progress.current()
+    results = load_warehouse.load(Settings(), start, end, datasets, progress, whole=True, gated=gated)
     return {name: sum(r.rows for r in results if r.table == name and not r.skipped) for name in datasets}
 
 
 @task(name="morning_report")
-def report(session: date) -> Path:
-    """Write the morning look at a session into the workspace and return its path."""
+def write_report(session: date) -> Path:
+    """Write the session report into the workspace and return its path."""
     from champion.pipeline.operations.session_report import session_report  # noqa: PLC0415 - matplotlib is slow to import
     from champion.pipeline.operations.session_report_html import render  # noqa: PLC0415
 
@@ -139,8 +135,8 @@ def report(session: date) -> Path:
 
 
 @task(name="index_lake")
-def index() -> None:
-    """Bring `_metadata` of the datasets up to date, for readers that know only Parquet."""
+def index_lake() -> None:
+    """Update `_metadata` of all datasets, for readers that know only Parquet."""
     lake = Lake(Settings().lake)
     for name in contracts.names():
-        index_dataset(lake, name)
+        compaction.index(lake, name)

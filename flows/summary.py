@@ -1,4 +1,4 @@
-"""What a flow did, as Markdown for its page in Prefect, in which data is text and nothing else. Pure."""
+"""Summary of a flow as Markdown for its page in Prefect; data is escaped as plain text. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MARKS = re.compile(r"[\\`*\[\]<>|~&#!]")
 
 
 def markdown(name: str, outcome: str, seconds: float, result: Mapping[str, Any], stop: str, run_id: str) -> str:
-    """Return a page: outcome, time, the ledger's entry, why it stopped, and every value of the result.
+    """Return a page with outcome, time, MLflow run, the reason of a stop, and every value of the result.
 
     >>> print(markdown("daily", "succeeded", 2.04, {"ingest": {"rows": 2500}}, "", "ab12"))
     ## daily
@@ -58,7 +58,7 @@ def _plain(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    r"""Return `text` on one line, with a backslash before what Markdown or HTML would take for its own.
+    r"""Return `text` on one line, with a backslash before characters that Markdown or HTML would interpret.
 
     >>> _text("[x](javascript:a) <b>|")
     '\\[x\\](javascript:a) \\<b\\>\\|'

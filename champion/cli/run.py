@@ -111,7 +111,7 @@ def backfill(
         from flows.market_data import historical_backfill  # noqa: PLC0415
 
         if chosen.task_runner != "threads" and not refresh:  # the backfill below skips these sessions
-            ranges.ingest_ranges.with_options(task_runner=policy.chosen(chosen))(first, last, force=force)
+            ranges.ingest_ranges.with_options(task_runner=policy.task_runner(chosen))(first, last, force=force)
         result = historical_backfill(first, last, refresh=refresh, force=force)
     console.show(result, as_json=as_json)
 

@@ -34,9 +34,9 @@ from champion.settings import Settings
 from champion.sources import udiff
 from champion.sources.publications import bhavcopy_paths
 from flows import notifications
-from flows.configuration import chosen
+from flows.configuration import variables_to_set
 from flows.daily import await_publication
-from flows.policy import may_pass
+from flows.policy import is_transient
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -111,7 +111,7 @@ def test_a_special_session_on_a_holiday_is_taken(
 def test_what_prefect_keeps_fills_only_what_the_environment_leaves_open() -> None:
     secrets = {"champion-notify-url": "https://hooks.example/secret"}
     kept = {"archive": "/elsewhere", "holidays": "2026-01-26", "notify_block": None}
-    assert chosen(kept, secrets, {"CHAMPION_ARCHIVE": "/here", "CHAMPION_HOLIDAYS": ""}) == {
+    assert variables_to_set(kept, secrets, {"CHAMPION_ARCHIVE": "/here", "CHAMPION_HOLIDAYS": ""}) == {
         "CHAMPION_HOLIDAYS": "2026-01-26",
         "CHAMPION_NOTIFY_URL": "https://hooks.example/secret",
     }
@@ -120,7 +120,7 @@ def test_what_prefect_keeps_fills_only_what_the_environment_leaves_open() -> Non
 @pytest.mark.parametrize("kept", [["archive"], {"arhcive": "/a"}, {"home": "/another"}], ids=str)
 def test_what_is_no_setting_is_refused_by_name(kept: object) -> None:
     with pytest.raises(UsageError, match=r"champion_settings|arhcive|home"):
-        chosen(kept, {}, {})
+        variables_to_set(kept, {}, {})
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_what_is_no_setting_is_refused_by_name(kept: object) -> None:
     ids=str,
 )
 def test_what_may_pass_is_tried_again_and_a_refusal_is_not(error: Exception, *, again: bool) -> None:
-    assert may_pass(None, None, Failed(data=error)) is again
+    assert is_transient(None, None, Failed(data=error)) is again
 
 
 def test_a_notice_is_posted_as_chat_rooms_take_it_and_a_refusal_is_an_error() -> None:

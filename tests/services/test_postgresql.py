@@ -94,7 +94,7 @@ os.environ |= prefect.environment(Settings(), prefect.ensure(Settings()))  # bef
 from flows import ranges, policy
 
 if __name__ == "__main__":  # Dask's processes import this file
-    flow = ranges.ingest_ranges.with_options(task_runner=policy.chosen(Settings()))
+    flow = ranges.ingest_ranges.with_options(task_runner=policy.task_runner(Settings()))
     first, last, parts = sys.argv[1:]
     done = flow(date.fromisoformat(first), date.fromisoformat(last), days=2)
     assert done == {"parts": int(parts), "sessions": 2 * int(parts)}, done

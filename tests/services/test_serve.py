@@ -46,12 +46,12 @@ from prefect import flow
 from champion.runner import NotebookRequest, run_notebook
 from champion.settings import Settings
 from flows.notifications import HOOKS
-from flows.run_tracking import prefect_ids, recorded
+from flows.run_tracking import prefect_ids, record_flow
 
 
 @flow(name="sleeper", **HOOKS)
 def sleeper(notebook: str) -> None:
-    with recorded("sleepers", "sleeper", {}) as recording:
+    with record_flow("sleepers", "sleeper", {}) as recording:
         tags = {**prefect_ids(), "holidays": Settings().holidays}
         run_notebook(Settings(), NotebookRequest(notebook, parent_run_id=recording.run_id, tags=tags))
 """

@@ -198,9 +198,9 @@ def flow_context(chosen: Settings, *, hidden: bool = False, lines: bool = False)
     for name in ("PREFECT_LOGGING_LEVEL", "PREFECT_LOGGING_INTERNAL_LEVEL"):
         os.environ.setdefault(name, "CRITICAL")  # the command prints one error message at the end
     prefect.choose(chosen, api)
-    from flows.notebook_progress import shown_by  # noqa: PLC0415
+    from flows.notebook_progress import report_to  # noqa: PLC0415
 
-    with progress_bar(hidden=hidden, lines=lines) as progress, shown_by(progress):
+    with progress_bar(hidden=hidden, lines=lines) as progress, report_to(progress):
         try:
             yield
         except ChampionError:

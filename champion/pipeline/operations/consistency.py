@@ -39,7 +39,7 @@ from champion.settings import Settings
 
 _FIRST_PUBLISHED = date(1994, 11, 3)  # the first session of the exchange
 _BY_RAW = {
-    filling.raw: filling for filling in DATASET_SPECS
+    spec.raw: spec for spec in DATASET_SPECS
 }  # two exchanges publish bars, and a lake holds those of one
 _LISTS = "`champion actions refresh`"
 _REMEDIES = {
@@ -164,33 +164,33 @@ class _Layers:
         return _span(tuple(sorted(known))) if known else "START END"
 
 
-def _of_publication(layers: _Layers, filling: DatasetSpec) -> Iterator[Gap]:
-    raw, normalized = layers.sessions(filling.raw), layers.sessions(filling.normalized)
-    staged = layers.staged(filling.raw)
+def _of_publication(layers: _Layers, spec: DatasetSpec) -> Iterator[Gap]:
+    raw, normalized = layers.sessions(spec.raw), layers.sessions(spec.normalized)
+    staged = layers.staged(spec.raw)
     for name, lacking, beside in (
-        (filling.raw, normalized - raw, filling.normalized),
-        (filling.normalized, raw - normalized, filling.raw),
+        (spec.raw, normalized - raw, spec.normalized),
+        (spec.normalized, raw - normalized, spec.raw),
     ):
         if missing := layers.kept(name, lacking):
             yield Gap(name, missing, f"missing, though {beside} has them", layers.remedy(BARS, missing))
-    if unstaged := layers.kept(filling.raw, raw - staged):
+    if unstaged := layers.kept(spec.raw, raw - staged):
         reason = "in the lake, but the published file is no longer in staging/"
-        yield Gap(filling.raw, unstaged, reason, f"`champion backfill {_span(unstaged)}` fetches it again", lost=False)
-    if waiting := layers.kept(filling.raw, staged - raw - normalized):
+        yield Gap(spec.raw, unstaged, reason, f"`champion backfill {_span(unstaged)}` fetches it again", lost=False)
+    if waiting := layers.kept(spec.raw, staged - raw - normalized):
         reason = "fetched, and not in the lake"
-        yield Gap(filling.raw, waiting, reason, f"`champion backfill {_span(waiting)}`", lost=False)
-    if short := layers.kept(filling.quarantine, _rows_unaccounted(layers, filling, sorted(raw & normalized))):
+        yield Gap(spec.raw, waiting, reason, f"`champion backfill {_span(waiting)}`", lost=False)
+    if short := layers.kept(spec.quarantine, _rows_unaccounted(layers, spec, sorted(raw & normalized))):
         reason = "rows were refused, and are not in quarantine"
-        yield Gap(filling.quarantine, short, reason, layers.remedy(BARS, short))
+        yield Gap(spec.quarantine, short, reason, layers.remedy(BARS, short))
 
 
-def _rows_unaccounted(layers: _Layers, filling: DatasetSpec, sessions: Sequence[date]) -> list[date]:
+def _rows_unaccounted(layers: _Layers, spec: DatasetSpec, sessions: Sequence[date]) -> list[date]:
     """Return the sessions with more raw rows than normalized and quarantined rows together."""
     rows: dict[str, dict[date, int]] = {}
-    for name in filling.names:
+    for name in spec.names:
         stored = partitions.among(layers.lake.root, contracts.load(name), None, sessions)
         rows[name] = {session: one.manifest.current.rows for session, one in stored.items()}
-    raw, quarantine, normalized = (rows[name] for name in filling.names)
+    raw, quarantine, normalized = (rows[name] for name in spec.names)
     return [s for s in sessions if raw.get(s, 0) > normalized.get(s, 0) + quarantine.get(s, 0)]
 
 

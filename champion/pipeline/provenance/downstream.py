@@ -78,16 +78,16 @@ class _Forward:
         note = f"fetched {clock.in_india(staged.fetched_at)} IST from {staged.origin}"
         root = Node("file", staged.name, digest=staged.sha256, state=state, note=note)
         self.trace.add(root)
-        for filling in {filling.raw: filling for filling in DATASET_SPECS}.values():
-            self._rows(filling, staged.sha256, root)
+        for spec in {spec.raw: spec for spec in DATASET_SPECS}.values():
+            self._rows(spec, staged.sha256, root)
         for name in PUBLISHED_LISTS:
             for session in self._made_of(name, "list", staged.sha256):
                 self._list(name, session, root)
 
-    def _rows(self, filling: DatasetSpec, digest: str, root: Node) -> None:
-        for session in self._made_of(filling.raw, "file", digest):
-            raw = self._add(filling.raw, [session], root)
-            for name in (filling.quarantine, filling.normalized):
+    def _rows(self, spec: DatasetSpec, digest: str, root: Node) -> None:
+        for session in self._made_of(spec.raw, "file", digest):
+            raw = self._add(spec.raw, [session], root)
+            for name in (spec.quarantine, spec.normalized):
                 manifest = self._lake.manifest(name, session)
                 if manifest is None or manifest.current.inputs.get("file") != digest:
                     continue  # the session is now from another revision of the file

@@ -75,13 +75,13 @@ class _Back:
         node = Node("dataset", name, first, last, len(sessions), digest, state)
         if not self.trace.add(node, below):
             return
-        filled = {filling.normalized: filling for filling in DATASET_SPECS} | {f.quarantine: f for f in DATASET_SPECS}
+        filled = {spec.normalized: spec for spec in DATASET_SPECS} | {f.quarantine: f for f in DATASET_SPECS}
         if name == PREDICTIONS:
             self._prediction(node)
         elif name in filled:
             self.dataset(filled[name].raw, sessions, node, self._same_file(name, filled[name].raw, sessions))
             self._names(name, sessions, node)
-        elif name in {filling.raw for filling in DATASET_SPECS}:
+        elif name in {spec.raw for spec in DATASET_SPECS}:
             self._files([self._inputs(name, session).get("file", "") for session in sessions], node)
         elif name in PUBLISHED_LISTS:
             read = [self._inputs(name, session).get("list", "").split() for session in sessions]
