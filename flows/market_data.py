@@ -158,7 +158,7 @@ def fetch_and_ingest(start: date, end: date, *, parent: str, refresh: bool, forc
     with notebook_progress.stage("fetch 1", finishes=False):
         future = steps.fetch_range.submit(*spans[0], refresh=refresh)
     for number, span in enumerate(spans, start=1):
-        result = future.result(raise_on_failure=False)
+        result: list[str] | BaseException = future.result(raise_on_failure=False)
         if isinstance(result, ArchiveUnavailable):
             arrival.unanswered.append(str(result))
         elif isinstance(result, BaseException):

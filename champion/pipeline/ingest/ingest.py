@@ -131,12 +131,10 @@ def ingest(lake: Lake, staged: Sequence[FetchedFile], progress: Progress = silen
 def _require_one_exchange(lake: Lake, staged: Sequence[FetchedFile]) -> None:
     """Refuse bars of a second exchange: partitions are by session, so its bars would replace the first's."""
     offered = {fetched.publication.exchange for fetched in staged if dataset_spec(fetched.publication).raw == RAW_BARS}
-    first = lake.sessions(RAW_BARS)[:1]
-    held = (
-        lake.scan(RAW_BARS, first[0], first[0]).select(pl.col("Src").drop_nulls().unique()).collect() if first else None
-    )
-    exchanges = set() if held is None else set(held["Src"])
-    if len(offered | exchanges) > 1:
+    held: set[str] = set()
+    for session in lake.sessions(RAW_BARS)[:1]:
+        held |= set(lake.scan(RAW_BARS, session, session).select(pl.col("Src").drop_nulls()).collect()["Src"])
+    if len(offered | held) > 1:
         raise UsageError(
             f"the lake holds bars of {', '.join(sorted(held)) or 'no exchange'}, these files are of "
             f"{', '.join(sorted(offered))}; give each exchange a workspace of its own (CHAMPION_HOME)"

@@ -38,9 +38,7 @@ from champion.pipeline.ingest.datasets import DATASET_SPECS, DatasetSpec
 from champion.settings import Settings
 
 _FIRST_PUBLISHED = date(1994, 11, 3)  # the first session of the exchange
-_BY_RAW = {
-    spec.raw: spec for spec in DATASET_SPECS
-}  # two exchanges publish bars, and a lake holds those of one
+_BY_RAW = {spec.raw: spec for spec in DATASET_SPECS}  # two exchanges publish bars, and a lake holds those of one
 _LISTS = "`champion actions refresh`"
 _REMEDIES = {
     ACTIONS: _LISTS,
