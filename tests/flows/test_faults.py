@@ -32,14 +32,14 @@ COMMAND = ("features", "2024-08-27", "2024-08-30")
 
 @pytest.fixture(scope="module")
 def bench(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """A workspace with bars and without features, to be put in place for each fault."""
+    """A workspace with bars and without features, copied for each fault."""
     made = Bench(tmp_path_factory.mktemp("faults"), command=COMMAND)
     made.archive.mkdir()
     shutil.copytree(known.home, made.root / "prepared")
     return made
 
 
-def test_what_the_machine_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_a_system_error_is_reported_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "disk").write_text("a file where a folder should be")
     command = [sys.executable, "-m", "champion", "simulate", str(tmp_path / "disk" / "archive"), "--instruments", "1"]
     found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
@@ -48,19 +48,19 @@ def test_what_the_machine_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("work", "said"),
+    ("work", "expected"),
     [
         ("warehouse.writer(settings).__enter__()", "MachineError: {}/warehouse: Permission denied; give whoever"),
-        ("journal.begin(settings, 'e', 'n')", "ServiceError: no run can be noted down in {0}/runs: {0}/runs/"),
+        ("run_spool.begin(settings, 'e', 'n')", "ServiceError: no run can be noted down in {0}/runs: {0}/runs/"),
     ],
 )
-def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, work: str, said: str) -> None:
+def test_a_folder_without_write_permission_is_named(tmp_path: Path, work: str, expected: str) -> None:
     for name in ("warehouse", "runs"):
         (tmp_path / name).mkdir(mode=0o555)
     code = f"""
 from champion import warehouse
 from champion.settings import Settings
-from champion.tracking import journal
+from champion.tracking import run_spool
 settings = Settings()
 {work}
 """
@@ -70,36 +70,37 @@ settings = Settings()
         [*prefix, sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
     last = done.stderr.strip().splitlines()[-1]
-    assert last.removeprefix("champion.errors.").startswith(said.format(tmp_path))
+    assert last.removeprefix("champion.errors.").startswith(expected.format(tmp_path))
     assert last.endswith(
         "the permission, or set CHAMPION_HOME to a folder of theirs. What was done is kept: then run it again"
     )
 
 
-def test_a_clock_that_is_set_makes_nobody_another_process(tmp_path: Path) -> None:
-    """Setting the clock moves the boot time in /proc/stat, and with it the time of day at which all began."""
+def test_setting_the_clock_keeps_process_identity(tmp_path: Path) -> None:
+    """Setting the clock moves the boot time in /proc/stat, and with it every process's start time."""
     if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
         pytest.skip("only root may have another /proc/stat")
     stat = tmp_path / "stat"
     moved = re.sub(r"btime (\d+)", lambda found: f"btime {int(found[1]) + 3600}", Path("/proc/stat").read_text())
     stat.write_text(moved)
-    asked = f"import psutil; from champion import births; print(births.born({os.getpid()}), psutil.boot_time())"
+    asked = "import psutil; from champion.base.process_identity import process_token; "
+    asked += f"print(process_token({os.getpid()}), psutil.boot_time())"
     inside = ["unshare", "--mount", "sh", "-c", f'mount --bind {stat} /proc/stat && exec "$@"', "sh"]
-    said = [
+    expected = [
         subprocess.run(
             [*prefix, sys.executable, "-c", asked], check=True, capture_output=True, text=True
         ).stdout.split()
         for prefix in ([], inside)
     ]
-    assert float(said[1][2]) - float(said[0][2]) == pytest.approx(3600, abs=2)
-    assert said[0][:2] == said[1][:2] == str(process_identity.process_token()).split()
+    assert float(expected[1][2]) - float(expected[0][2]) == pytest.approx(3600, abs=2)
+    assert expected[0][:2] == expected[1][:2] == str(process_identity.process_token()).split()
 
 
 def ended(bench: Bench) -> Disturbed:
     return Disturbed(bench.run(bench.command))
 
 
-def test_killed_between_two_commits_a_rerun_gives_what_was_undisturbed(bench: Bench) -> None:
+def test_a_rerun_after_a_kill_between_commits_equals_the_undisturbed_run(bench: Bench) -> None:
     wanted = undisturbed(bench, Case("", "", ended))
     commits = (bench.root / "undisturbed.trace").read_text().splitlines()
     cases = {case.detail: case for case in kills.at_commits(commits)}

@@ -1,4 +1,4 @@
-"""What flows decide by themselves: when to wait, whom to tell, which settings to take; and features held to account."""
+"""Decisions of flows: waiting, notifications and settings; and the weekly comparison of features."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 @pytest.fixture
 def session() -> date:
-    """The last weekday that is not over for three days: a file may still come."""
+    """The last weekday, less than three days past, so that a file may still come."""
     today = clock.today()
     return today - timedelta(days=max(0, today.weekday() - 4))
 
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A workspace on an archive without a file; flows read its settings from the environment, as ever."""
+    """A workspace with an empty archive; flows read its settings from the environment."""
     (tmp_path / "archive").mkdir()
     monkeypatch.setenv("CHAMPION_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CHAMPION_ARCHIVE", str(tmp_path / "archive"))
@@ -58,7 +58,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def publish(archive: str, session: date) -> None:
-    """Put a bhavcopy of one row where the exchange would."""
+    """Publish a bhavcopy of one row in the archive."""
     given = {"TradDt": session.isoformat(), "Src": "NSE", "TckrSymb": "ACME", "SctySrs": "EQ"}
     lines = [udiff.HEADERS[1], ",".join(given.get(name, "") for name in udiff.HEADERS[1].split(",")), ""]
     stream = io.BytesIO()
@@ -69,7 +69,7 @@ def publish(archive: str, session: date) -> None:
     path.write_bytes(stream.getvalue())
 
 
-def test_a_file_that_comes_late_is_waited_for(empty: Settings, session: date) -> None:
+def test_a_late_file_is_awaited(empty: Settings, session: date) -> None:
     late = threading.Timer(0.5, publish, (empty.archive, session))
     late.start()
     with disable_run_logger():
@@ -78,7 +78,7 @@ def test_a_file_that_comes_late_is_waited_for(empty: Settings, session: date) ->
     assert awaited is PublicationState.PUBLISHED
 
 
-def test_at_the_deadline_a_weekday_without_a_file_is_not_published(empty: Settings, session: date) -> None:
+def test_a_weekday_without_a_file_is_not_published_at_the_deadline(empty: Settings, session: date) -> None:
     began = time.monotonic()
     with disable_run_logger():
         awaited = await_publication.fn(session, clock.now() + timedelta(seconds=1))
@@ -87,7 +87,7 @@ def test_at_the_deadline_a_weekday_without_a_file_is_not_published(empty: Settin
     assert not (empty.staging / "content").exists()
 
 
-def test_weekends_known_holidays_and_the_long_past_are_asked_for_once(
+def test_weekends_holidays_and_old_dates_get_one_request(
     empty: Settings, session: date, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHAMPION_HOLIDAYS", f"2024-01-26, {session}")
@@ -96,10 +96,10 @@ def test_weekends_known_holidays_and_the_long_past_are_asked_for_once(
     with disable_run_logger():
         found = {await_publication.fn(day, until) for day in (session, sunday, date(2024, 1, 25))}
     assert found == {PublicationState.NO_SESSION}
-    assert empty.closed == frozenset()  # settings are frozen: those of the run were read anew
+    assert empty.closed == frozenset()  # settings are frozen: the run read its own
 
 
-def test_a_special_session_on_a_holiday_is_taken(
+def test_a_special_session_on_a_holiday_is_published(
     empty: Settings, session: date, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHAMPION_HOLIDAYS", str(session))
@@ -108,7 +108,7 @@ def test_a_special_session_on_a_holiday_is_taken(
         assert await_publication.fn(session, deadline(session, clock.now().time())) is PublicationState.PUBLISHED
 
 
-def test_what_prefect_keeps_fills_only_what_the_environment_leaves_open() -> None:
+def test_the_environment_overrides_settings_in_prefect() -> None:
     secrets = {"champion-notify-url": "https://hooks.example/secret"}
     kept = {"archive": "/elsewhere", "holidays": "2026-01-26", "notify_block": None}
     assert variables_to_set(kept, secrets, {"CHAMPION_ARCHIVE": "/here", "CHAMPION_HOLIDAYS": ""}) == {
@@ -118,7 +118,7 @@ def test_what_prefect_keeps_fills_only_what_the_environment_leaves_open() -> Non
 
 
 @pytest.mark.parametrize("kept", [["archive"], {"arhcive": "/a"}, {"home": "/another"}], ids=str)
-def test_what_is_no_setting_is_refused_by_name(kept: object) -> None:
+def test_unknown_settings_in_prefect_are_refused_by_name(kept: object) -> None:
     with pytest.raises(UsageError, match=r"champion_settings|arhcive|home"):
         variables_to_set(kept, {}, {})
 
@@ -134,22 +134,22 @@ def test_what_is_no_setting_is_refused_by_name(kept: object) -> None:
     ],
     ids=str,
 )
-def test_what_may_pass_is_tried_again_and_a_refusal_is_not(error: Exception, *, again: bool) -> None:
+def test_only_transient_errors_are_retried(error: Exception, *, again: bool) -> None:
     assert is_transient(None, None, Failed(data=error)) is again
 
 
-def test_a_notice_is_posted_as_chat_rooms_take_it_and_a_refusal_is_an_error() -> None:
+def test_a_notice_is_posted_and_a_refusal_is_an_error() -> None:
     subject, body = notifications.message("train_model", "train logistic", "Failed", "no features", "http://page")
     with listening() as webhook:
         notifications.post(webhook.url, subject, body)
         webhook.status = 500
         with pytest.raises(ServiceError, match="status 500") as caught:
             notifications.post(webhook.url, subject, body)
-        assert webhook.url not in str(caught.value), "who knows the address may write there"
+        assert webhook.url not in str(caught.value), "the address is secret"
     assert webhook.got == [{"text": "*train_model: Failed*\ntrain logistic: Failed: no features\nhttp://page"}] * 2
 
 
-def test_features_that_differ_from_whole_histories_are_named(known: Settings, tmp_path: Path) -> None:
+def test_sessions_that_differ_from_a_rebuild_are_named(known: Settings, tmp_path: Path) -> None:
     shutil.copytree(known.lake, tmp_path / "lake")
     lake = Lake(tmp_path / "lake")
     last = lake.sessions("normalized_equity_ohlc")[-3:]
@@ -159,7 +159,7 @@ def test_features_that_differ_from_whole_histories_are_named(known: Settings, tm
     contract, manifest = contracts.load(FEATURES), lake.manifest(FEATURES, last[1], "trend")
     rows = lake.scan(FEATURES, last[1], last[1]).select(*contract.ungrouped, *contract.groups["trend"]).collect()
     [folder] = lake.root.glob(f"features/**/day={last[1].day:02d}/feature_group=trend")
-    shutil.rmtree(folder)  # and committed anew, from the same bars, as a wrong state would have it
+    shutil.rmtree(folder)  # and committed again from the same bars, as a wrong state would do
     assert manifest is not None
     lake.write(FEATURES, last[1], rows.with_columns(pl.col("sma_5") * 1.01), manifest.current.inputs, "trend")
     found = compare_with_rebuild(lake, last[0], last[-1])
@@ -167,7 +167,7 @@ def test_features_that_differ_from_whole_histories_are_named(known: Settings, tm
     assert found.rows == lake.scan(FEATURES, last[0], last[-1]).collect().height
 
 
-def test_an_archive_that_fails_one_request_in_three_is_fetched_all_the_same(tmp_path: Path) -> None:
+def test_an_archive_that_fails_one_request_in_three_is_fetched(tmp_path: Path) -> None:
     """`benchmarks/retries.py` does this with 200 sessions."""
     report = tmp_path / "report.json"
     command = [sys.executable, str(BENCHMARKS / "retries.py"), "--sessions", "4", "--json", str(report)]

@@ -17,7 +17,7 @@ ROUNDS = 5
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-def test_killed_at_any_instant_a_rerun_gives_the_undisturbed_lake(tmp_path: Path) -> None:
+def test_a_rerun_after_random_kills_equals_the_undisturbed_lake(tmp_path: Path) -> None:
     small = ["--start", "2023-12-27", "--end", "2024-01-09", "--instruments", "12"]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("CHAMPION_")}
     found = subprocess.run(

@@ -1,4 +1,4 @@
-"""Features in the lake: equal to a full build, built again exactly where bars changed, and what models get of them."""
+"""Features in the lake: equal to a full build, rebuilt only where bars changed, and the frames of models."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def by_group(lake: Lake) -> list[str]:
     return [part.sha256 for group in contracts.load(FEATURES).groups for _, part in lake.parts(FEATURES, group=group)]
 
 
-def test_the_lake_holds_what_a_full_build_gives(lake: Lake) -> None:
+def test_stored_features_equal_a_full_build(lake: Lake) -> None:
     expected = features.build(equity_bars(lake).collect())
     found = lake.scan(FEATURES).collect().sort("instrument_id", "trade_date")
     assert found.select(expected.columns).equals(expected)
     assert lake.sessions(FEATURES) == lake.sessions(BARS)
 
 
-def test_day_by_day_equals_all_at_once(ingested: Settings, lake: Lake, tmp_path: Path) -> None:
+def test_daily_builds_equal_one_build(ingested: Settings, lake: Lake, tmp_path: Path) -> None:
     shutil.copytree(ingested.lake, tmp_path / "lake")
     daily = Lake(tmp_path / "lake")
     sessions = daily.sessions(BARS)
@@ -62,8 +62,8 @@ def test_day_by_day_equals_all_at_once(ingested: Settings, lake: Lake, tmp_path:
     assert daily.digest(FEATURES) == lake.digest(FEATURES)
 
 
-def test_portions_of_instruments_and_years_equal_all_at_once(known: Settings, tmp_path: Path) -> None:
-    """What bounds the memory of a build of many years: some instruments at a time, then some sessions."""
+def test_chunks_of_instruments_equal_one_build(known: Settings, tmp_path: Path) -> None:
+    """Chunks limit the memory of a build of many years."""
     shutil.copytree(known.lake, tmp_path / "lake")
     lake = Lake(tmp_path / "lake")
     leftover = lake.root / ".building" / "0123456789abcdef"
@@ -98,7 +98,7 @@ def test_a_corrected_bar_rebuilds_its_session_and_all_later_ones(own: Lake) -> N
     assert own.scan(FEATURES).collect().sort("instrument_id", "trade_date").select(expected.columns).equals(expected)
 
 
-def test_a_lost_group_is_made_again(own: Lake) -> None:
+def test_a_lost_group_is_rebuilt(own: Lake) -> None:
     before = by_group(own)
     session = own.sessions(FEATURES)[10]
     shutil.rmtree(own.files(FEATURES, session, session, "volume")[0].parent)
@@ -106,7 +106,7 @@ def test_a_lost_group_is_made_again(own: Lake) -> None:
     assert by_group(own) == before
 
 
-def test_the_universe_is_known_at_the_time(lake: Lake) -> None:
+def test_universe_uses_only_earlier_bars(lake: Lake) -> None:
     bars = equity_bars(lake).collect()
     until = lake.sessions(BARS)[100]
     early = members(bars.filter(pl.col("trade_date") <= until), TRADED)
@@ -115,7 +115,7 @@ def test_the_universe_is_known_at_the_time(lake: Lake) -> None:
     assert 0 < early.height < bars.filter(pl.col("trade_date") <= until).height
 
 
-def test_scoring_sees_what_training_saw(lake: Lake) -> None:
+def test_scoring_inputs_equal_training_inputs(lake: Lake) -> None:
     session = lake.sessions(BARS)[-10]
     trained = frames.training_frame(lake, FIRST, LAST, horizon=5, universe=TRADED)
     scored = frames.scoring_frame(lake, session, universe=TRADED)
@@ -124,13 +124,13 @@ def test_scoring_sees_what_training_saw(lake: Lake) -> None:
     assert scored.equals(expected)
 
 
-def test_labels_of_the_last_sessions_are_unknown(lake: Lake) -> None:
+def test_labels_of_the_last_sessions_are_null(lake: Lake) -> None:
     frame = frames.training_frame(lake, FIRST, LAST, horizon=5, universe=TRADED)
     unknown = frame.filter(pl.col("label_end").is_null())["trade_date"].unique().sort().to_list()
     assert unknown == lake.sessions(BARS)[-5 - frames.LAG :]
 
 
-def test_a_share_that_left_the_exchange_keeps_its_labels_to_the_last_close(lake: Lake) -> None:
+def test_a_delisted_share_has_labels_to_its_last_close(lake: Lake) -> None:
     bars, sessions = equity_bars(lake).collect(), lake.sessions(BARS)
     last = bars.group_by("instrument_id").agg(pl.col("trade_date").max())
     ((gone, left),) = last.filter(pl.col("trade_date") < sessions[-30]).rows()

@@ -1,4 +1,4 @@
-"""A corrected file flows through to what was made of it, to nothing else; the earlier state can still be read."""
+"""A corrected file changes only data derived from it, and the earlier state can still be read."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class State:
 
 @dataclass(frozen=True)
 class Corrected:
-    """A workspace before and after a correction, when nobody knew of it yet, and what the second ingestion did."""
+    """A workspace before and after a correction, a moment before it, and the result of the second ingestion."""
 
     settings: Settings
     before: State
@@ -57,7 +57,7 @@ def corrected(tmp_path_factory: pytest.TempPathFactory) -> Corrected:
     settings = Settings(home=tmp_path_factory.mktemp("home"), archive=str(archive.root))
     backfill(settings)
     before, moment = state(settings), clock.now()
-    time.sleep(0.01)  # moments are told apart by the millisecond
+    time.sleep(0.01)  # moments are compared by the millisecond
     correct(archive.root / bhavcopy_paths(SESSION)[0])
     ingested = backfill(settings, refresh=True)
     return Corrected(settings, before, state(settings), moment, ingested)
@@ -75,7 +75,7 @@ def backfill(settings: Settings, *, refresh: bool = False) -> IngestResult:
 
 
 def correct(path: Path) -> None:
-    """Let one share have closed at its low."""
+    """Change the close of one share to its low."""
     with zipfile.ZipFile(path) as packed:
         (member,) = packed.namelist()
         rows = [line.split(",") for line in packed.read(member).decode().splitlines()]
@@ -94,7 +94,7 @@ def state(settings: Settings) -> State:
 
 
 def changed(corrected: Corrected, dataset: str) -> set[date]:
-    """Return the sessions of which a file of the dataset is new, gone or other than it was."""
+    """Return the sessions with a new, removed or changed file of the dataset."""
     before, after = (
         {p: d for p, d in s.files.items() if p.startswith(dataset)} for s in (corrected.before, corrected.after)
     )
@@ -103,19 +103,19 @@ def changed(corrected: Corrected, dataset: str) -> set[date]:
     return {date.fromisoformat(f.get("date") or f"{f['year']}-{f['month']}-{f['day']}") for f in folders}
 
 
-def test_one_file_of_one_session_is_made_anew(corrected: Corrected) -> None:
+def test_only_the_corrected_file_is_ingested_again(corrected: Corrected) -> None:
     assert corrected.ingested.written == [SESSION]
     assert corrected.ingested.totals["written"] == 1
     assert changed(corrected, "raw/equity_ohlc") == changed(corrected, "normalized/equity_ohlc") == {SESSION}
     assert [name for name in OTHERS if changed(corrected, name.replace("_", "/", 1))] == []
 
 
-def test_features_before_the_session_stay_and_those_from_it_on_are_made_anew(corrected: Corrected) -> None:
+def test_features_are_rebuilt_from_the_corrected_session_on(corrected: Corrected) -> None:
     sessions = Lake(corrected.settings.lake).sessions(BARS)
     assert changed(corrected, "features/equity_indicators") == {s for s in sessions if s >= SESSION} != set(sessions)
 
 
-def test_features_change_for_the_corrected_share_alone(corrected: Corrected) -> None:
+def test_features_change_only_for_the_corrected_share(corrected: Corrected) -> None:
     mine = pl.col("symbol") == SYMBOL
     before, after = corrected.before.features, corrected.after.features
     assert_frame_equal(after.filter(~mine), before.filter(~mine), check_exact=True)
@@ -124,7 +124,7 @@ def test_features_change_for_the_corrected_share_alone(corrected: Corrected) -> 
         assert then.equals(now) == (session < SESSION)
 
 
-def test_what_was_known_before_can_still_be_read(corrected: Corrected) -> None:
+def test_earlier_revisions_are_read_with_as_of(corrected: Corrected) -> None:
     lake = Lake(corrected.settings.lake)
     key = ("TradDt", "TckrSymb", "SctySrs")
     assert_frame_equal(lake.scan(RAW, as_of=corrected.moment).collect().sort(key), corrected.before.raw)
@@ -139,6 +139,6 @@ def test_what_was_known_before_can_still_be_read(corrected: Corrected) -> None:
     ]
 
 
-def test_once_more_changes_nothing(corrected: Corrected) -> None:
+def test_a_repeated_backfill_changes_nothing(corrected: Corrected) -> None:
     assert backfill(corrected.settings, refresh=True).totals["written"] == 0
     assert state(corrected.settings).files == corrected.after.files

@@ -1,4 +1,4 @@
-"""The doctor: what is well, what is not, and what to do, on real folders, servers and stores."""
+"""The doctor's checks and remedies, on real folders, servers and stores."""
 
 from __future__ import annotations
 
@@ -45,29 +45,29 @@ def answering(status: int) -> Iterator[str]:
         server.server_close()
 
 
-def test_a_new_workspace_is_fit_for_work(settings: Settings) -> None:
+def test_a_new_workspace_passes(settings: Settings) -> None:
     checks = found(settings)
     assert {name for name, check in checks.items() if check.state == "failed"} == set()
     assert checks["lake"].found.startswith("no sessions yet")
     assert checks["corporate actions"].state == "warning"  # unadjusted prices are worth a warning
-    assert not settings.home.exists()  # nothing is made by looking
+    assert not settings.home.exists()  # checks create nothing
 
 
-def test_a_used_workspace_says_how_far_it_is(known: Settings) -> None:
+def test_a_used_workspace_passes(known: Settings) -> None:
     checks = found(known)
     assert checks["lake"].found.endswith("rows in the last")
     assert checks["corporate actions"].state == "ok"
     assert checks["archive"].state == "ok"
 
 
-def test_a_workspace_fed_from_another_archive_says_from_which(known: Settings) -> None:
+def test_another_archive_than_before_is_a_warning(known: Settings) -> None:
     check = found(known.model_copy(update={"archive": "https://archive.invalid"}))["archive"]
     assert check.state == "warning"
     remedy = f"set CHAMPION_ARCHIVE=file://{known.archive}; or `champion archive add https://archive.invalid`"
     assert remedy in check.sentence
 
 
-def test_health_says_what_to_do(known: Settings) -> None:
+def test_a_failed_health_check_has_a_remedy(known: Settings) -> None:
     (check, *_) = health.check(known, date(2024, 9, 30))
     assert (check.name, check.passed) == ("freshness", False)
     assert check.sentence.startswith(
@@ -75,26 +75,26 @@ def test_health_says_what_to_do(known: Settings) -> None:
     )
 
 
-def test_months_of_the_warehouse_that_the_lake_has_lost_are_a_failure(loaded: Settings) -> None:
+def test_months_lost_from_the_lake_fail_the_warehouse_check(loaded: Settings) -> None:
     check = found(loaded)["warehouse"]
     assert check.state == "failed"
     assert "normalized_equity_ohlc: 1 month, 2024-01, loaded once, and not in the lake" in check.found
     assert "`champion backfill 2024-01-01 2024-01-31`" in check.remedy
 
 
-def test_a_missing_archive_folder_fails_with_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_archive_folder_fails_with_a_remedy(tmp_path: Path) -> None:
     check = found(Settings(home=tmp_path, archive=str(tmp_path / "nowhere")))["archive"]
     assert (check.state, "champion simulate" in check.remedy) == ("failed", True)
 
 
 @pytest.mark.parametrize(("status", "state"), [(403, "ok"), (503, "failed")])
-def test_an_archive_behind_http_is_asked(tmp_path: Path, status: int, state: str) -> None:
+def test_an_archive_server_is_requested(tmp_path: Path, status: int, state: str) -> None:
     with answering(status) as base:
         assert found(Settings(home=tmp_path, archive=base))["archive"].state == state
-    assert found(Settings(home=tmp_path, archive=base))["archive"].state == "failed"  # nobody listens any more
+    assert found(Settings(home=tmp_path, archive=base))["archive"].state == "failed"  # the server has stopped
 
 
-def test_a_tracking_store_that_does_not_answer_fails_without_its_password(tmp_path: Path) -> None:
+def test_a_failed_tracking_check_hides_the_password(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, archive=str(tmp_path), tracking_uri="http://quant:s3cret@127.0.0.1:1")
     check = found(settings)["tracking"]
     assert check.state == "failed"
@@ -112,7 +112,7 @@ def test_a_damaged_lake_does_not_stop_the_other_checks(known: Settings, tmp_path
     assert checks["archive"].state == "ok"
 
 
-def test_the_command_answers_one_where_work_would_fail(tmp_path: Path) -> None:
+def test_command_exits_with_1_after_a_failed_check(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "champion", "doctor", "--json"]
     variables = {**os.environ, "CHAMPION_HOME": str(tmp_path), "CHAMPION_ARCHIVE": str(tmp_path)}
     well = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""From archive to normalized bars: every line accounted for, reruns change nothing, a crash is repaired."""
+"""From archive to normalized bars: every line is counted, and reruns change nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def contents(lake: Lake) -> dict[str, str]:
     return {name: lake.digest(name) for name in ("raw_equity_ohlc", "normalized_equity_ohlc", "quarantine_equity_ohlc")}
 
 
-def test_every_line_is_kept_or_refused(ingested: Settings, archive: SimulatedArchive) -> None:
+def test_every_line_is_normalized_or_quarantined(ingested: Settings, archive: SimulatedArchive) -> None:
     lake = Lake(ingested.lake)
     lines = 0
     for session in archive.sessions:
@@ -42,7 +42,7 @@ def test_every_line_is_kept_or_refused(ingested: Settings, archive: SimulatedArc
     assert lake.verify("normalized_equity_ohlc") == []
 
 
-def test_prices_are_as_published(ingested: Settings) -> None:
+def test_prices_equal_the_published_ones(ingested: Settings) -> None:
     lake = Lake(ingested.lake)
     bars, raw = (lake.scan(name, START, START).collect() for name in ("normalized_equity_ohlc", "raw_equity_ohlc"))
     joined = bars.join(raw, left_on=["symbol", "series"], right_on=["TckrSymb", "SctySrs"])
@@ -61,7 +61,7 @@ def test_a_second_run_changes_nothing(settings: Settings) -> None:
     assert contents(Lake(settings.lake)) == before
 
 
-def test_bad_rows_go_to_quarantine_and_the_rest_is_kept(
+def test_bad_rows_are_quarantined_and_the_others_kept(
     settings: Settings, archive: SimulatedArchive, tmp_path: Path
 ) -> None:
     copy = tmp_path / "archive"
@@ -123,7 +123,7 @@ def test_a_corrected_file_becomes_a_revision(settings: Settings, archive: Simula
     assert [part.rows for part in manifest.parts] == [before.height, before.height - 1]
 
 
-def test_the_archive_setting_is_checked(tmp_path: Path) -> None:
+def test_wrong_archive_settings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such folder"):
         fetch(Settings(home=tmp_path, archive=str(tmp_path / "nowhere")), START, END)
     with pytest.raises(UsageError, match="ftp"):

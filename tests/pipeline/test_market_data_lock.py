@@ -1,4 +1,4 @@
-"""Runs that change market data take turns, and those that train or score wait for them."""
+"""The market data lock: changes exclude each other, and runs that train or score."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from champion.settings import Settings
 FIRST, LAST = date(2023, 11, 1), date(2023, 11, 30)
 
 
-def _started(settings: Settings, code: str) -> subprocess.Popen[str]:
-    """Start a process with the workspace's lock at hand, and return once it says that it holds it."""
+def _start(settings: Settings, code: str) -> subprocess.Popen[str]:
+    """Start a process that takes the workspace's lock, and return once it holds it."""
     head = f"""
         import sys
         from datetime import date
         from pathlib import Path
         import polars as pl
         from champion.lake import Lake
-        from champion.pipeline import market_data_lock
+        from champion.pipeline.ingest import market_data_lock
         from champion.pipeline.feature_store.build import build_features
         from champion.settings import Settings
         settings = Settings(home=Path({str(settings.home)!r}))
@@ -52,9 +52,9 @@ HELD = """
 
 
 @pytest.mark.parametrize("mine", [market_data_lock.changing, market_data_lock.reading])
-def test_a_killed_run_holds_nobody_up(tmp_path: Path, mine: Callable[..., object]) -> None:
+def test_a_killed_run_releases_the_lock(tmp_path: Path, mine: Callable[..., object]) -> None:
     settings = Settings(home=tmp_path)
-    with _started(settings, HELD.format(kind="changing")) as process:
+    with _start(settings, HELD.format(kind="changing")) as process:
         with pytest.raises(LakeError, match=f"process {process.pid},.* stop it, and run this again"):
             mine(settings, wait=0.0).__enter__()  # type: ignore[attr-defined]
         process.kill()
@@ -62,9 +62,9 @@ def test_a_killed_run_holds_nobody_up(tmp_path: Path, mine: Callable[..., object
         pass
 
 
-def test_readers_share_and_a_change_waits_for_them(tmp_path: Path) -> None:
+def test_readers_share_the_lock_and_exclude_changes(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
-    with _started(settings, HELD.format(kind="reading")) as process:
+    with _start(settings, HELD.format(kind="reading")) as process:
         with market_data_lock.reading(settings, wait=0):
             pass
         with pytest.raises(LakeError, match="another run"), market_data_lock.changing(settings, wait=0):
@@ -101,7 +101,7 @@ def test_a_reader_waits_until_a_corrected_session_has_its_features(ingested: Set
         except LakeError as error:
             outcome.append(error)
 
-    with _started(settings, CORRECTED) as process:
+    with _start(settings, CORRECTED) as process:
         with pytest.raises(LakeError, match="no current features"):
             frames.check_current(lake, FIRST, LAST)
         reader = threading.Thread(target=read)

@@ -1,4 +1,4 @@
-"""The commands of the quality gates, and the commands that obey them, as a person runs them."""
+"""The commands of the quality gates, and commands that a failed gate stops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retention of records: pages, figures and reports of old runs go, and everything that decisions stand on stays."""
+"""Retention of records: pages, figures and reports of old runs are removed, evidence of decisions is kept."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings(home=tmp_path_factory.mktemp("records") / "home")
 
 
-def test_pages_and_figures_of_old_runs_go_and_all_else_stays(workspace: Settings, tmp_path: Path) -> None:
+def test_only_pages_and_figures_of_old_runs_are_removed(workspace: Settings, tmp_path: Path) -> None:
     old = recorded(workspace, tmp_path, "ingest", OLD)
     kept = [
         recorded(workspace, tmp_path, "ingest", NEW),
@@ -83,10 +83,10 @@ def test_pages_and_figures_of_old_runs_go_and_all_else_stays(workspace: Settings
     assert record_retention.prune(workspace, TODAY) == []
     assert runs.get(workspace, old).tags[record_retention.PRUNED] == "2026-03-31"
     page = Path(run_detail.page(workspace, run_detail.read(workspace, old)))
-    assert re.search(r"ingest</b> succeeded in 5\.0 s", page.read_text()), "made again from the notebook"
+    assert re.search(r"ingest</b> succeeded in 5\.0 s", page.read_text()), "rendered again from the notebook"
 
 
-def test_a_prune_that_was_interrupted_goes_on(workspace: Settings, tmp_path: Path) -> None:
+def test_an_interrupted_prune_continues(workspace: Settings, tmp_path: Path) -> None:
     run = recorded(workspace, tmp_path, "quality", OLD)
     runs.remove_files(workspace, run, ["notebook/quality.html"])  # killed before the figure, and before the tag
     (again,) = record_retention.prune(workspace, TODAY)
@@ -100,7 +100,7 @@ def test_zero_days_keep_everything(workspace: Settings, tmp_path: Path) -> None:
     assert record_retention.plan(for_ever, TODAY) == []
 
 
-def test_the_command_shows_what_would_go(workspace: Settings, tmp_path: Path) -> None:
+def test_dry_run_shows_the_expired_records(workspace: Settings, tmp_path: Path) -> None:
     run = recorded(workspace, tmp_path, "scoring", OLD)
     shown = CliRunner().invoke(app, ["notebook", "prune", "--dry-run", "--json"], env=workspace.environment())
     found = json.loads(shown.output)
@@ -110,7 +110,7 @@ def test_the_command_shows_what_would_go(workspace: Settings, tmp_path: Path) ->
     assert "notebook/scoring.html" in left(workspace, run)
 
 
-def test_prefect_reads_how_long_its_server_keeps_flow_runs_and_events(workspace: Settings) -> None:
+def test_prefect_accepts_the_retention_settings(workspace: Settings) -> None:
     """A value that Prefect does not read would stop its server, and with it every flow."""
     variables = {**os.environ, **prefect._retention(workspace.model_copy(update={"prefect_days": 45}))}
     code = (

@@ -1,6 +1,6 @@
-"""Recovery drills: each part of a workspace is lost or damaged; the doctor and `status` say so, and what helps helps.
+"""Recovery drills: each part of a workspace is lost or damaged, the doctor reports it, and its remedy restores it.
 
-The table of docs/howto/restore.md and the drills here are held against each other, row by row.
+The drills are compared with the table of docs/howto/restore.md row by row.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Act = Callable[[Settings, Path], None]
 
 @dataclass(frozen=True)
 class Drill:
-    """What is lost, and what the documented command does; `same` are the datasets that are then as before."""
+    """The loss, the documented remedy, and the datasets that are the `same` afterwards."""
 
     lose: Act
     bring_back: Act
@@ -146,10 +146,10 @@ def begin_ledger(settings: Settings, _: Path) -> None:
 
 
 def leave_run(settings: Settings, _: Path) -> None:
-    """Leave what a killed supervisor leaves, a run in MLflow and an entry in the journal; then lose the entry."""
+    """Leave a run in MLflow and its entry in runs/, as a killed supervisor does; then lose the entry."""
     program = (
-        "from champion.settings import Settings; from champion.tracking import journal; from pathlib import Path; "
-        f"journal.begin(Settings(home=Path({str(settings.home)!r})), 'drills', 'killed')"
+        "from champion.settings import Settings; from champion.tracking import run_spool; from pathlib import Path; "
+        f"run_spool.begin(Settings(home=Path({str(settings.home)!r})), 'drills', 'killed')"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
     assert len(run_spool.entries(settings)) == 1
@@ -183,7 +183,7 @@ DRILLS = {
     "`promotions.jsonl`": Drill(remove("promotions.jsonl"), begin_ledger),
 }
 
-SEVERAL = {"`lake/`"}  # each command makes what the next one needs, and the doctor names the first
+SEVERAL = {"`lake/`"}  # each command creates the inputs of the next, and the doctor names the first
 
 
 def table() -> dict[str, list[str]]:
@@ -199,7 +199,7 @@ def table() -> dict[str, list[str]]:
 
 
 def content(lake: Lake, name: str) -> object:
-    """Return what a dataset holds: its digest, or of scores, which say when they were made, the values."""
+    """Return the digest of a dataset; for scores, which record their time, the values."""
     if name != PREDICTIONS:
         return lake.digest(name, FIRST_FEATURES, END)
     return lake.scan(name).select("instrument_id", "trade_date", "model_version", "score").collect().rows()
@@ -211,7 +211,7 @@ def found(settings: Settings, *names: str) -> dict[str, Check]:
 
 @pytest.fixture(scope="module")
 def whole(modelled: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A workspace with something in every folder: a refused row, a warehouse, Prefect's store, a run of a flow."""
+    """A workspace with content in every folder: a rejected row, a warehouse, Prefect's store, a flow's run."""
     root = tmp_path_factory.mktemp("drills")
     archive = Path(modelled.archive.removeprefix("file://"))
     shutil.copytree(archive, root / "archive")
@@ -234,7 +234,7 @@ def whole(modelled: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setti
 
 @pytest.fixture
 def copy(whole: Settings, tmp_path: Path) -> Iterator[Settings]:
-    """A copy to lose something of; files of lake and staging, which are never written in place, are links."""
+    """A copy to damage; files of lake and staging are links, because they are never written in place."""
     made = whole.model_copy(update={"home": tmp_path / "home"})
     for folder in whole.home.iterdir():
         place = os.link if folder.name in {"lake", "staging"} else shutil.copy
@@ -247,7 +247,7 @@ def copy(whole: Settings, tmp_path: Path) -> Iterator[Settings]:
     warehouse.close()
 
 
-def test_a_whole_workspace_has_nothing_to_restore(copy: Settings) -> None:
+def test_an_intact_workspace_passes_all_checks(copy: Settings) -> None:
     checks = found(copy)
     named = {cells[0].split("`")[1] for cells in table().values()}
     assert {name: checks[name].sentence for name in named if checks[name].state != "ok"} == {}
@@ -256,12 +256,12 @@ def test_a_whole_workspace_has_nothing_to_restore(copy: Settings) -> None:
     assert verify_lake.verify(copy)[BARS] == len(Lake(copy.lake).sessions(BARS))
 
 
-def test_the_page_and_the_drills_are_the_same() -> None:
+def test_the_page_lists_the_drills() -> None:
     assert list(table()) == list(DRILLS)
 
 
 @pytest.mark.parametrize("lost", DRILLS)
-def test_what_is_lost_is_named_and_the_documented_command_helps(lost: str, copy: Settings, tmp_path: Path) -> None:
+def test_a_loss_is_reported_and_its_remedy_restores_it(lost: str, copy: Settings, tmp_path: Path) -> None:
     drill, (says, command, _gone) = DRILLS[lost], table()[lost]
     kept, lake = tmp_path / "backup", Lake(copy.lake)
     kept.mkdir()
@@ -281,17 +281,17 @@ def test_what_is_lost_is_named_and_the_documented_command_helps(lost: str, copy:
 
 
 @pytest.mark.parametrize("damage", ["gone", "damaged", "empty"])
-def test_status_ends_without_a_traceback_when_the_tracking_store_is_lost(damage: str, copy: Settings) -> None:
+def test_status_works_without_the_tracking_store(damage: str, copy: Settings) -> None:
     path = copy.home / "mlflow" / "mlflow.db"
     shutil.rmtree(path.parent) if damage == "gone" else path.write_bytes(b"x" * 9999 * (damage == "damaged"))
-    told = CliRunner(env={"CHAMPION_HOME": str(copy.home)}).invoke(app, ["status"], catch_exceptions=False)
-    assert told.exit_code == 0
-    assert "not read: MLflow's store" in told.output
-    assert "freshness: last session 2024-08-30" in told.output
+    result = CliRunner(env={"CHAMPION_HOME": str(copy.home)}).invoke(app, ["status"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "not read: MLflow's store" in result.output
+    assert "freshness: last session 2024-08-30" in result.output
     assert status(copy).as_dict()["problems"]
 
 
-def test_status_names_a_dataset_with_a_damaged_manifest_and_shows_the_others(copy: Settings) -> None:
+def test_status_reports_a_damaged_manifest_and_shows_other_datasets(copy: Settings) -> None:
     manifest = next((copy.lake / "raw" / "equity_ohlc").rglob("_SUCCESS"))
     manifest.unlink()
     manifest.write_text("not a manifest")
@@ -302,16 +302,18 @@ def test_status_names_a_dataset_with_a_damaged_manifest_and_shows_the_others(cop
     assert sum(one.rows for one in shown.datasets if one.name == BARS) > 0
 
 
-def test_lake_verify_fails_where_a_layer_is_gone(copy: Settings) -> None:
+def test_lake_verify_fails_after_the_loss_of_a_layer(copy: Settings) -> None:
     shutil.rmtree(copy.lake / "normalized")
-    told = CliRunner(env={"CHAMPION_HOME": str(copy.home)}).invoke(app, ["lake", "verify"])
-    assert told.exit_code == 1
-    said = "normalized/equity_ohlc: 215 sessions, 2023-11-01 to 2024-08-30: missing, though raw_equity_ohlc has them"
-    assert said in str(told.exception)
-    assert "`champion backfill 2023-11-01 2024-08-30`" in str(told.exception)
+    result = CliRunner(env={"CHAMPION_HOME": str(copy.home)}).invoke(app, ["lake", "verify"])
+    assert result.exit_code == 1
+    expected = (
+        "normalized/equity_ohlc: 215 sessions, 2023-11-01 to 2024-08-30: missing, though raw_equity_ohlc has them"
+    )
+    assert expected in str(result.exception)
+    assert "`champion backfill 2023-11-01 2024-08-30`" in str(result.exception)
 
 
-def test_sessions_that_the_settings_let_go_are_no_gap(copy: Settings) -> None:
+def test_sessions_removed_by_retention_are_no_gap(copy: Settings) -> None:
     aged = copy.model_copy(update={"features_years": 1, "normalized_years": 1, "raw_years": 1})
     for layer, dataset in (("normalized", "equity_ohlc"), ("features", "equity_indicators")):
         for folder in (copy.lake / layer / dataset).glob("year=2024/month=0[23]"):

@@ -30,7 +30,7 @@ NEEDY = [name for name in EVERY if not name.startswith("feature_") or name == "f
 
 
 def test_every_plot_is_tried_here() -> None:
-    assert sorted([*EVERY, "trace_graph"]) == plots.__all__, "a graph is two tables: see test_trace.py"
+    assert sorted([*EVERY, "trace_graph"]) == plots.__all__, "a graph is two tables: see test_provenance.py"
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -1,4 +1,4 @@
-"""Every way a notebook can end, with real kernels, real signals and real faults: verdict, ledger and saved notebook."""
+"""Every outcome of a notebook, with real kernels, signals and faults: outcome, MLflow run and saved notebook."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def write(tmp_path: Path) -> Write:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
-    """No test leaves a kernel, a guard or anything that a cell started."""
+def no_process_left() -> Iterator[None]:
+    """No test leaves a kernel, a guard or another process that a cell started."""
     yield
     children = psutil.Process().children(recursive=True)
     assert [child.cmdline() for child in children if "resource_tracker" not in " ".join(child.cmdline())] == []
@@ -67,7 +67,7 @@ def sleeping(seconds: int) -> list[psutil.Process]:
     return [found for found in psutil.process_iter(["cmdline"]) if found.info["cmdline"] == ["sleep", str(seconds)]]
 
 
-def test_a_kernel_beyond_its_memory_is_ended(workspace: Settings, write: Write) -> None:
+def test_a_kernel_over_its_memory_limit_is_killed(workspace: Settings, write: Write) -> None:
     path = write("greedy", "n = 1", f"held = b'x' * {400 * MIB}; import time; time.sleep(60)", "print('never')")
     done = run_notebook(workspace, NotebookRequest(path, memory=300, raise_on_failure=False))
     assert (done.outcome, done.error and done.error.cell) == (Outcome.OUT_OF_MEMORY, 2)
@@ -78,14 +78,14 @@ def test_a_kernel_beyond_its_memory_is_ended(workspace: Settings, write: Write) 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux, which process it would end first")
-def test_where_memory_ends_the_system_takes_the_kernel_first(workspace: Settings, write: Write) -> None:
-    told = "import champion as ch; ch.publish(values={'kernel': int(open('/proc/self/oom_score_adj').read())})"
-    done = run_notebook(workspace, NotebookRequest(write("first", "n = 1", told)))
+def test_the_system_kills_the_kernel_first_when_memory_runs_out(workspace: Settings, write: Write) -> None:
+    publish = "import champion as ch; ch.publish(values={'kernel': int(open('/proc/self/oom_score_adj').read())})"
+    done = run_notebook(workspace, NotebookRequest(write("first", "n = 1", publish)))
     assert done.values["kernel"] == 500
     assert int(Path("/proc/self/oom_score_adj").read_text()) < 500
 
 
-def test_a_cell_that_is_refused_memory_ran_out_of_it(workspace: Settings, write: Write) -> None:
+def test_a_memory_error_in_a_cell_is_out_of_memory(workspace: Settings, write: Write) -> None:
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({2048 * MIB}, {2048 * MIB}))"
     done = run_notebook(
         workspace, NotebookRequest(write("refused", "n = 1", limit, f"b'x' * {8192 * MIB}"), raise_on_failure=False)
@@ -97,7 +97,7 @@ def test_a_cell_that_is_refused_memory_ran_out_of_it(workspace: Settings, write:
     assert recorded(workspace, done)[0] == "FAILED"
 
 
-def test_a_notebook_has_a_time_of_its_own(workspace: Settings, write: Write) -> None:
+def test_a_notebook_over_its_time_limit_times_out(workspace: Settings, write: Write) -> None:
     path = write("long", "n = 1", "import time; time.sleep(0.1)", "time.sleep(60)")
     done = run_notebook(workspace, NotebookRequest(path, timeout=2, raise_on_failure=False))
     assert done.outcome is Outcome.TIMED_OUT
@@ -105,7 +105,7 @@ def test_a_notebook_has_a_time_of_its_own(workspace: Settings, write: Write) -> 
     assert done.seconds < 60, "the cell that sleeps a minute was not waited for"
 
 
-def test_what_leaves_the_group_of_its_kernel_is_ended_too(workspace: Settings, write: Write) -> None:
+def test_a_process_outside_the_kernel_group_is_killed(workspace: Settings, write: Write) -> None:
     daemon = "import subprocess; subprocess.Popen(['sleep', '7531'], start_new_session=True)"
     done = run_notebook(workspace, NotebookRequest(write("daemon", "n = 1", daemon)))
     assert done.outcome is Outcome.SUCCEEDED
@@ -126,14 +126,12 @@ def test_a_signal_to_the_supervisor_cancels(
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_a_killed_supervisor_leaves_no_process_and_the_next_command_says_what_happened(
-    workspace: Settings, write: Write
-) -> None:
+def test_a_killed_supervisor_leaves_no_process_and_repair_closes_its_runs(workspace: Settings, write: Write) -> None:
     started = "import subprocess; subprocess.Popen(['sleep', '8642']); print('be' + 'fore')"
     path = write("lost", "n = 1", started, "import time; time.sleep(600)")
     code = "import sys; from champion.runner import *; from champion.settings import Settings; "
-    code += "from champion.tracking import journal; settings = Settings(home=sys.argv[1]); "
-    code += "flow = journal.begin(settings, 'flows', 'a flow'); "
+    code += "from champion.tracking import run_spool; settings = Settings(home=sys.argv[1]); "
+    code += "flow = run_spool.begin(settings, 'flows', 'a flow'); "
     code += "run_notebook(settings, NotebookRequest(sys.argv[2], parent_run_id=flow.known_as))"
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     supervisor = subprocess.Popen([sys.executable, "-c", code, str(workspace.home), str(path)], env=variables)
@@ -156,7 +154,7 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_command_says_what_ha
     assert repair(workspace) == []
 
 
-def test_what_a_scheduler_said_of_a_run_it_killed_stays_said(workspace: Settings) -> None:
+def test_repair_keeps_the_outcome_set_by_a_scheduler(workspace: Settings) -> None:
     entry = run_spool.begin(workspace, "flows", "cancelled by the scheduler")
     assert entry.run_id is not None
     gone = subprocess.Popen([sys.executable, "-c", ""])
@@ -171,11 +169,11 @@ def test_what_a_scheduler_said_of_a_run_it_killed_stays_said(workspace: Settings
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """A disk of 16 MB, where the system lets us have one."""
+    """A disk of 16 MB, if the system allows mounting one."""
     folder.mkdir()
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder], capture_output=True, check=False)
     if made.returncode:
-        pytest.skip(f"no disk of our own to fill: {made.stderr.decode().strip()}; a limit on file sizes is tested")
+        pytest.skip(f"no disk can be mounted to fill: {made.stderr.decode().strip()}; a limit on file sizes is tested")
     try:
         yield
     finally:
@@ -194,7 +192,7 @@ def small_files() -> Iterator[None]:
 
 
 def like(workspace: Settings, home: Path) -> Settings:
-    """A workspace elsewhere with a store of its own, which need not be made from nothing."""
+    """A workspace with a copy of the store, which is faster than creating one."""
     (home / "mlflow").mkdir(parents=True)
     shutil.copy(workspace.home / "mlflow" / "mlflow.db", home / "mlflow" / "mlflow.db")
     settings = Settings(home=home)
@@ -202,7 +200,7 @@ def like(workspace: Settings, home: Path) -> Settings:
     return settings
 
 
-def test_a_full_disk_fails_the_run_and_keeps_its_verdict(workspace: Settings, write: Write, tmp_path: Path) -> None:
+def test_a_full_disk_fails_the_run_and_keeps_its_outcome(workspace: Settings, write: Write, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk"):
         settings = like(workspace, tmp_path / "disk" / "home")
         filler = tmp_path / "disk" / "filler"
@@ -223,7 +221,7 @@ def test_a_full_disk_fails_the_run_and_keeps_its_verdict(workspace: Settings, wr
         assert Path(runs.location(run, "notebook/full.html")).exists()
 
 
-def test_a_file_that_may_not_grow_is_no_success(workspace: Settings, write: Write, tmp_path: Path) -> None:
+def test_a_file_size_limit_fails_the_run(workspace: Settings, write: Write, tmp_path: Path) -> None:
     settings = like(workspace, tmp_path / "home")
     path = write("wordy", "n = 1", "print('x' * 600_000)")
     with small_files():
@@ -236,7 +234,7 @@ def test_a_file_that_may_not_grow_is_no_success(workspace: Settings, write: Writ
     assert "File too large" in run.tags["champion.error"]
 
 
-def test_two_runs_at_once_keep_apart(workspace: Settings, write: Write) -> None:
+def test_concurrent_runs_of_one_notebook_do_not_mix(workspace: Settings, write: Write) -> None:
     source = "import time, os; time.sleep(1); from champion import report; report.publish(values={'n': n})"
     path = write("twin", "n: int = 0", source)
     with ThreadPoolExecutor(2) as pool:
@@ -248,7 +246,7 @@ def test_two_runs_at_once_keep_apart(workspace: Settings, write: Write) -> None:
     assert second.started < first.ended  # they did run side by side
 
 
-def test_while_mlflow_is_away_nothing_is_lost(workspace: Settings, write: Write, tmp_path: Path) -> None:
+def test_runs_without_mlflow_are_recorded_later(workspace: Settings, write: Write, tmp_path: Path) -> None:
     home = like(workspace, tmp_path / "home").home
     settings = Settings(home=home)
     database = home / "mlflow"
@@ -286,15 +284,15 @@ def test_while_mlflow_is_away_nothing_is_lost(workspace: Settings, write: Write,
     assert run_notebook(settings, NotebookRequest(path, inputs={"bars": "abc"})).outcome is Outcome.SKIPPED
 
 
-def test_a_store_that_goes_away_during_a_run_gets_it_later(workspace: Settings, write: Write, tmp_path: Path) -> None:
+def test_a_run_is_recorded_after_the_store_was_locked(workspace: Settings, write: Write, tmp_path: Path) -> None:
     settings = like(workspace, tmp_path / "home")
     holder = sqlite3.connect(settings.home / "mlflow" / "mlflow.db", isolation_level=None)
-    told: list[int] = []
+    calls: list[int] = []
 
     def lock(done: int, _total: int, _title: str) -> None:
-        if not told:
+        if not calls:
             holder.execute("begin exclusive")
-        told.append(done)
+        calls.append(done)
 
     done = run_notebook(settings, NotebookRequest(write("locked", "n = 1", "print(n)"), on_progress=lock))
     assert done.outcome is Outcome.SUCCEEDED

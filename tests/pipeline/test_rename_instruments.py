@@ -32,7 +32,7 @@ RENAMED = date(2024, 5, 7)  # KOSIFIN to KOSIFININD, which the simulated exchang
 SPLIT = date(2024, 5, 20)  # 10:1, months after DECCANHOLD became DECCANHOLDIND
 
 
-def test_every_rename_keeps_its_instrument(known: Settings, archive: SimulatedArchive) -> None:
+def test_renamed_symbols_keep_their_instrument(known: Settings, archive: SimulatedArchive) -> None:
     borne = equity_bars(Lake(known.lake)).group_by("instrument_id").agg(pl.col("symbol").unique()).collect()
     by_symbol = {symbol: one for one, symbols in borne.rows() for symbol in symbols}
     renames = [change for change in archive.changes if change.attribute == "symbol"]
@@ -43,7 +43,7 @@ def test_every_rename_keeps_its_instrument(known: Settings, archive: SimulatedAr
     assert not bars.select(pl.struct("instrument_id", "trade_date").is_duplicated().any()).item()
 
 
-def test_an_action_reaches_the_bars_before_a_rename(known: Settings) -> None:
+def test_an_action_adjusts_the_bars_before_a_rename(known: Settings) -> None:
     bars = adjusted_bars(Lake(known.lake)).filter(pl.col("instrument_id") == "NSE:DECCANHOLD").sort("trade_date")
     assert set(bars["symbol"]) == {"DECCANHOLD", "DECCANHOLDIND"}
     assert bars.filter(pl.col("trade_date") < SPLIT)["adjustment_factor"].unique().to_list() == [10.0]
@@ -51,7 +51,7 @@ def test_an_action_reaches_the_bars_before_a_rename(known: Settings) -> None:
     assert moves.max() < 0.2  # type: ignore[operator]
 
 
-def test_what_the_list_tells_late_names_only_the_sessions_it_touches(
+def test_a_late_symbol_change_renames_only_later_sessions(
     settings: Settings, archive: SimulatedArchive, tmp_path: Path
 ) -> None:
     copy = tmp_path / "archive"
@@ -116,7 +116,7 @@ def instruments(made: Settings) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("wrong", ["DUMMY", "INE000000000", "INE003P01012"])
-def test_a_placeholder_merges_no_companies(tmp_path: Path, wrong: str) -> None:
+def test_a_placeholder_isin_does_not_merge_companies(tmp_path: Path, wrong: str) -> None:
     august, september = date(2024, 8, 5), date(2024, 9, 9)
     days = {
         august: [("ONE", wrong, 0.0, 320.0)],
@@ -131,7 +131,7 @@ def test_a_placeholder_merges_no_companies(tmp_path: Path, wrong: str) -> None:
     assert found["detail"].unique().to_list() == [f"isin_invalid: '{wrong}' is no ISIN"]
 
 
-def test_a_list_that_the_bars_contradict_is_a_finding(tmp_path: Path) -> None:
+def test_a_list_row_contradicted_by_bars_is_a_finding(tmp_path: Path) -> None:
     """JUBLCPL: the list dates its rename within its history, from a symbol that never traded."""
     july = date(2025, 7, 2)
     bars = {july: ("JUBLCPL", "INE0BCK01013", 1724.7, 1701.3), july + timedelta(1): ("JUBLCPL", "", 1701.3, 1731.5)}
@@ -144,7 +144,7 @@ def test_a_list_that_the_bars_contradict_is_a_finding(tmp_path: Path) -> None:
     assert (kind, session, symbol) == ("rename_contradicted", july + timedelta(1), "JUBLCPL")
 
 
-def test_a_symbol_that_returns_with_another_isin_and_price_is_another_instrument(tmp_path: Path) -> None:
+def test_a_reused_symbol_with_new_isin_and_price_is_a_new_instrument(tmp_path: Path) -> None:
     then, now = date(2020, 3, 2), date(2024, 3, 4)
     days = {
         then: [("AGAIN", "INE003P01014", 99.0, 100.0)],
@@ -154,13 +154,13 @@ def test_a_symbol_that_returns_with_another_isin_and_price_is_another_instrument
     assert instruments(market(tmp_path, days)) == [("AGAIN", "NSE:AGAIN"), ("AGAIN", f"NSE:AGAIN@{now}")]
 
 
-def test_slice_by_slice_the_bars_teach_the_same_names(settings: Settings, ingested: Settings) -> None:
+def test_ingestion_order_does_not_change_instrument_names(settings: Settings, ingested: Settings) -> None:
     shutil.copytree(ingested.staging, settings.staging)
     symbol_changes.refresh(settings)
     lake = Lake(settings.lake)
     files = staged(settings, *WHOLE)
     late = [file for file in files if file.session >= RENAMED]
-    ingest(lake, late)  # who sees the new symbol only cannot know the old one
+    ingest(lake, late)  # without the earlier sessions the old symbol is unknown
     assert lake.scan(BARS).filter(pl.col("instrument_id") == "NSE:KOSIFININD").collect().height > 0
     ingest(lake, [file for file in files if file.session < RENAMED])
     assert {file.session for file in outdated_files(settings)} <= {file.session for file in late}
@@ -169,7 +169,7 @@ def test_slice_by_slice_the_bars_teach_the_same_names(settings: Settings, ingest
     assert lake.digest(BARS) == Lake(ingested.lake).digest(BARS)
 
 
-def test_the_series_before_and_after_an_announcement(known: Settings) -> None:
+def test_adjusted_bars_as_of_the_eve_and_the_day_of_a_split(known: Settings) -> None:
     lake = Lake(known.lake)
     sessions = lake.sessions(BARS, end=SPLIT)
     eve, day = (
@@ -183,7 +183,9 @@ def test_the_series_before_and_after_an_announcement(known: Settings) -> None:
     assert adjusted_bars(lake, as_of=datetime(2000, 1, 1, tzinfo=UTC)).is_empty()
 
 
-def test_a_corrected_file_is_not_foreseen(settings: Settings, archive: SimulatedArchive, tmp_path: Path) -> None:
+def test_bars_as_of_a_moment_use_the_file_published_by_then(
+    settings: Settings, archive: SimulatedArchive, tmp_path: Path
+) -> None:
     copy = tmp_path / "archive"
     shutil.copytree(archive.root, copy)
     mine = settings.model_copy(update={"archive": str(copy)})
@@ -201,13 +203,13 @@ def test_a_corrected_file_is_not_foreseen(settings: Settings, archive: Simulated
     fetch(mine, first, last, refresh=True)
     assert ingest(lake, staged(mine, first, last)).written == [SPLIT]
     assert equity_bars(lake).collect().height == then.height - 1
-    looked_back = equity_bars(lake, as_of=between).collect()
+    as_of_then = equity_bars(lake, as_of=between).collect()
     order = ["trade_date", "instrument_id"]
-    assert looked_back["trade_date"].is_sorted(), "a session that was corrected keeps its place"
-    assert_frame_equal(looked_back.sort(order), then.sort(order), check_exact=True)
+    assert as_of_then["trade_date"].is_sorted(), "a session that was corrected keeps its place"
+    assert_frame_equal(as_of_then.sort(order), then.sort(order), check_exact=True)
 
 
-def test_a_notebook_asks_by_text(known: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scan_adjusted_accepts_dates_as_text(known: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAMPION_HOME", str(known.home))
     workspace.settings.cache_clear()
     try:

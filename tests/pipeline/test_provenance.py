@@ -1,4 +1,4 @@
-"""Lineage by digest: back from rows to the published files, forward from a file to what it touched."""
+"""Provenance by digest: back from rows to the published files, forward from a file to everything derived from it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def states(found: Trace) -> dict[str, str]:
     return {node.id.removeprefix("dataset "): node.state for node in found.nodes.values() if node.state != "same"}
 
 
-def test_bars_come_of_the_very_file_that_was_published(ingested: Settings, archive: SimulatedArchive) -> None:
+def test_bars_trace_back_to_their_published_file(ingested: Settings, archive: SimulatedArchive) -> None:
     found = back(ingested, BARS, SESSION)
     assert [node.name for node in found.nodes.values()][:2] == [BARS, RAW_BARS]
     (published,) = (node for node in found.nodes.values() if node.name.startswith("BhavCopy"))
@@ -55,7 +55,7 @@ def test_bars_come_of_the_very_file_that_was_published(ingested: Settings, archi
     assert found.is_whole
 
 
-def test_features_come_of_all_bars_before_them_and_their_files(built: Settings, archive: SimulatedArchive) -> None:
+def test_features_trace_back_to_all_earlier_bars_and_files(built: Settings, archive: SimulatedArchive) -> None:
     found = back(built, FEATURES, LAST)
     assert found.is_whole
     sessions = Lake(built.lake).sessions(BARS, end=LAST)
@@ -67,7 +67,7 @@ def test_features_come_of_all_bars_before_them_and_their_files(built: Settings, 
     assert {FACTORS, "normalized_corporate_actions"} <= {node.name for node in found.nodes.values()}
 
 
-def test_a_bar_that_changed_since_breaks_the_link(own: Settings) -> None:
+def test_a_changed_bar_breaks_the_link(own: Settings) -> None:
     lake = Lake(own.lake)
     frame = lake.scan(BARS, SESSION, SESSION).with_columns(pl.col("volume") + 1).collect()
     manifest = lake.manifest(BARS, SESSION)
@@ -81,13 +81,13 @@ def test_a_bar_that_changed_since_breaks_the_link(own: Settings) -> None:
     assert touched == {f"{FEATURES} {SESSION} {LAST}": "changed"}
 
 
-def test_a_staged_file_that_is_not_as_it_came_is_missed(own: Settings) -> None:
+def test_a_changed_staged_file_is_missing(own: Settings) -> None:
     (path,) = own.staging.rglob("BhavCopy_NSE_CM_0_0_0_20240115_F_0000.csv.zip")
     path.write_bytes(path.read_bytes() + b" ")
     assert list(states(back(own, BARS, SESSION)).values()) == ["missing"]
 
 
-def test_a_file_touches_its_rows_and_all_features_from_there_on(built: Settings) -> None:
+def test_a_file_traces_forward_to_rows_and_later_features(built: Settings) -> None:
     name = "BhavCopy_NSE_CM_0_0_0_20240122_F_0000.csv.zip"
     found = forward(built, name)
     assert found.is_whole
@@ -99,7 +99,7 @@ def test_a_file_touches_its_rows_and_all_features_from_there_on(built: Settings)
     assert forward(built, str(path)).nodes == found.nodes
 
 
-def test_models_and_predictions_lie_below_the_feature_set_they_use(modelled: Settings, tmp_path: Path) -> None:
+def test_models_and_predictions_are_below_their_feature_set(modelled: Settings, tmp_path: Path) -> None:
     made = modelled.model_copy(update={"home": tmp_path / "home"})
     shutil.copytree(modelled.home, made.home)
     build_features(Lake(made.lake), date(2024, 8, 29), date(2024, 8, 30), feature_set="alpha158")
@@ -116,20 +116,20 @@ def test_models_and_predictions_lie_below_the_feature_set_they_use(modelled: Set
     assert above["predictions_equity_scores"] == {FEATURES, f"{registry.MODEL} version 1"}
 
 
-def test_a_list_of_actions_touches_factors_and_features(built: Settings) -> None:
+def test_a_list_of_actions_traces_forward_to_factors_and_features(built: Settings) -> None:
     (path,) = built.staging.rglob("CF-CA-equities-*.csv")
     names = {node.name for node in forward(built, path.name).nodes.values()}
     assert {"normalized_corporate_actions", FACTORS, FEATURES} <= names
 
 
-def test_what_is_not_there_is_named(built: Settings) -> None:
+def test_missing_sessions_and_files_are_refused_by_name(built: Settings) -> None:
     with pytest.raises(LakeError, match=r"no session 2024-01-14; it has 2023-11-01 to"):
         back(built, BARS, date(2024, 1, 14))
     with pytest.raises(UsageError, match="staging holds no file 'nonesuch'"):
         forward(built, "nonesuch")
 
 
-def test_a_trace_is_read_once_and_drawn() -> None:
+def test_a_trace_is_walked_once_and_drawn() -> None:
     trace = Trace()
     top, middle, low = (Node("dataset", name) for name in ("top", "middle", "low"))
     assert trace.add(top)

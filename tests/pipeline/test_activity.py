@@ -1,4 +1,4 @@
-"""Who ran what, when and on which data, asked of a workspace's ledgers and of a Prefect server's interface."""
+"""Activity: who ran what, when and on which data, from a workspace's records and a Prefect server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TODAY = clock.today() + timedelta(days=1)  # a suite that runs past midnight end
 WEEK = TODAY - timedelta(days=8)
 
 
-def test_runs_and_promotions_of_a_user_are_told_with_their_data(modelled: Settings) -> None:
+def test_activity_has_runs_and_promotions_of_a_user_with_their_data(modelled: Settings) -> None:
     found = activity(modelled, WEEK, TODAY, user=getpass.getuser())
     events = found.events
     assert events.schema == SCHEMA
@@ -46,7 +46,7 @@ def test_runs_and_promotions_of_a_user_are_told_with_their_data(modelled: Settin
     assert activity(modelled, WEEK, TODAY, user="somebody else").events.is_empty()
 
 
-def test_what_cannot_be_asked_is_named(modelled: Settings) -> None:
+def test_unavailable_sources_are_reported(modelled: Settings) -> None:
     gaps = activity(modelled, TODAY, TODAY).gaps
     assert "no Prefect server runs" in gaps["prefect"]
     assert "has no users and keeps no query log" in gaps["warehouse"]
@@ -55,7 +55,7 @@ def test_what_cannot_be_asked_is_named(modelled: Settings) -> None:
 
 
 class FlowRuns(BaseHTTPRequestHandler):
-    """Flow runs as a Prefect server lists them while `champion serve` runs: most are scheduled and did nothing yet."""
+    """Flow runs as a Prefect server lists them while `champion serve` runs: most are only scheduled."""
 
     def do_POST(self) -> None:
         """Answer one page of the filter."""
@@ -76,7 +76,7 @@ class FlowRuns(BaseHTTPRequestHandler):
         pass
 
 
-def test_scheduled_flow_runs_are_no_events(ingested: Settings) -> None:
+def test_scheduled_flow_runs_are_left_out(ingested: Settings) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), FlowRuns)
     Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -89,7 +89,7 @@ def test_scheduled_flow_runs_are_no_events(ingested: Settings) -> None:
     assert ran.select("what", "outcome").rows() == [("flow stopped", "cancelled"), ("flow daily", "")]
 
 
-def test_only_the_days_asked_for_are_told(modelled: Settings) -> None:
+def test_activity_is_limited_to_the_dates(modelled: Settings) -> None:
     assert activity(modelled, date(2020, 1, 1), WEEK).events.is_empty()
     with pytest.raises(UsageError, match="write the earlier one first"):
         activity(modelled, TODAY, WEEK)
@@ -97,10 +97,10 @@ def test_only_the_days_asked_for_are_told(modelled: Settings) -> None:
     assert events["at"].min() >= datetime.now(UTC) - timedelta(days=9)  # type: ignore[operator]
 
 
-def test_the_command_tells_people_and_machines(modelled: Settings) -> None:
-    told = json.loads(CliRunner().invoke(app, ["audit", "--json"], env=modelled.environment()).output)
-    assert set(told["not_asked"]) == {"prefect", "warehouse"}
-    assert pl.DataFrame(told["events"])["user"].unique().to_list() == [getpass.getuser()]
+def test_command_shows_a_table_and_json(modelled: Settings) -> None:
+    result = json.loads(CliRunner().invoke(app, ["audit", "--json"], env=modelled.environment()).output)
+    assert set(result["not_asked"]) == {"prefect", "warehouse"}
+    assert pl.DataFrame(result["events"])["user"].unique().to_list() == [getpass.getuser()]
     wide = {**os.environ, **modelled.environment(), "COLUMNS": "200"}  # a process of its own: the console measures once
     command = [sys.executable, "-m", "champion", "audit", "--rows", "1000"]
     shown = subprocess.run(command, env=wide, capture_output=True, text=True, check=True).stdout
