@@ -17,13 +17,7 @@ from champion.lake import Lake
 from champion.pipeline.ingest import availability, market_data_lock
 from champion.pipeline.ingest.availability import PublicationState
 from champion.settings import Settings
-from flows.market_data import (
-    LOOKBACK,
-    check_build_load,
-    daily_market_data_pipeline,
-    fetch_and_ingest,
-    sessions_staged,
-)
+from flows.market_data import LOOKBACK, check_build_load, daily_market_data_pipeline, fetch_and_ingest, sessions_staged
 from flows.models import score_one
 from flows.notifications import HOOKS
 from flows.policy import FLOW_SECONDS, run_name

@@ -25,10 +25,7 @@ from flows.run_tracking import record_flow
 
 
 @flow(
-    name="weekly_feature_recompute",
-    flow_run_name=run_name("features to", "end"),
-    timeout_seconds=FLOW_SECONDS,
-    **HOOKS,
+    name="weekly_feature_recompute", flow_run_name=run_name("features to", "end"), timeout_seconds=FLOW_SECONDS, **HOOKS
 )
 def weekly_feature_recompute(end: date | None = None, sessions: int = 20) -> dict[str, Any]:
     """Build all stale features up to `end`, load them, and compare the last sessions with whole histories.

@@ -38,12 +38,7 @@ _SHARES = {"fetch": 0.2, "ingest": 0.35, "quality": 0.1, "features": 0.2, "wareh
 """The usual share of each stage in the time of a backfill, measured on one year of real files in a folder."""
 
 
-@flow(
-    name="historical_backfill",
-    flow_run_name="backfill {start} to {end}",
-    timeout_seconds=LONG_SECONDS,
-    **HOOKS,
-)
+@flow(name="historical_backfill", flow_run_name="backfill {start} to {end}", timeout_seconds=LONG_SECONDS, **HOOKS)
 def historical_backfill(start: date, end: date, *, refresh: bool = False, force: bool = False) -> dict[str, Any]:
     """Load a range of sessions from the archive into lake and warehouse; sessions that are up to date are skipped.
 
@@ -185,10 +180,7 @@ def ingest(settings: Settings, span: tuple[date, date], *, parent: str, force: b
         "ingest",
         {"start": span[0].isoformat(), "end": span[1].isoformat()},
         parent=parent,
-        inputs={
-            "staging": fetch.digest(fetch.staged(settings, *span)),
-            CHANGES: Lake(settings.lake).digest(CHANGES),
-        },
+        inputs={"staging": fetch.digest(fetch.staged(settings, *span)), CHANGES: Lake(settings.lake).digest(CHANGES)},
         writes=DATASETS,
         span=span,
         force=force,
@@ -196,14 +188,7 @@ def ingest(settings: Settings, span: tuple[date, date], *, parent: str, force: b
 
 
 def check_build_load(
-    start: date,
-    end: date,
-    arrival: Arrival,
-    *,
-    quality_from: date,
-    parent: str,
-    force: bool,
-    as_of: date | None = None,
+    start: date, end: date, arrival: Arrival, *, quality_from: date, parent: str, force: bool, as_of: date | None = None
 ) -> dict[str, Any]:
     """Check quality, build features and load the warehouse for new sessions; a failed gate stops the later steps.
 

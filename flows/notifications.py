@@ -63,9 +63,5 @@ def close_runs(flow: Any, flow_run: Any, state: Any) -> None:
         flow_run_logger(flow_run, flow).info("closed %s in MLflow: %s", run.name, state.name)
 
 
-HOOKS: dict[str, Any] = {
-    "on_failure": [notify],
-    "on_crashed": [notify],
-    "on_cancellation": [close_runs, notify],
-}
+HOOKS: dict[str, Any] = {"on_failure": [notify], "on_crashed": [notify], "on_cancellation": [close_runs, notify]}
 """The hooks of every flow of Champion."""

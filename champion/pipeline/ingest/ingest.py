@@ -186,11 +186,7 @@ def _symbol_rows(rows: pl.DataFrame, session: date) -> pl.DataFrame:
 
 
 def _ingest_one(
-    lake: Lake,
-    history: SymbolHistory,
-    names: Mapping[str, Mapping[date, str]],
-    parsed: _Parsed,
-    fetched: FetchedFile,
+    lake: Lake, history: SymbolHistory, names: Mapping[str, Mapping[date, str]], parsed: _Parsed, fetched: FetchedFile
 ) -> dict[str, object] | ArchiveError:
     file, spec = fetched.file, dataset_spec(fetched.publication)
     raw_from = {"file": file.sha256}

@@ -30,15 +30,7 @@ from champion.pipeline.ingest.corporate_actions import known_factors
 from champion.pipeline.ingest.symbol_changes import review_history
 from champion.settings.quality_limits import Limits
 
-__all__ = [
-    "accept",
-    "accepted",
-    "check",
-    "record",
-    "recorded",
-    "require",
-    "require_passed",
-]
+__all__ = ["accept", "accepted", "check", "record", "recorded", "require", "require_passed"]
 
 
 def check(

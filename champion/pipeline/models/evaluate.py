@@ -130,11 +130,7 @@ def evaluate_and_promote(
         evaluation = None
     for _ in range(_TRIES):
         evaluation = evaluation or evaluate(settings, version)
-        known = {
-            "version": version,
-            "reasons": list(evaluation.decision.reasons),
-            **evaluation.evidence["challenger"],
-        }
+        known = {"version": version, "reasons": list(evaluation.decision.reasons), **evaluation.evidence["challenger"]}
         if evaluation.champion == version:
             recovery.realign(settings)  # the alias may have been moved by hand
             return {**known, "promoted": False}

@@ -14,15 +14,7 @@ from pathlib import Path
 from champion import contracts, features
 from champion.base import clock
 from champion.base.atomic_files import sha256
-from champion.contracts.datasets import (
-    ACTIONS,
-    BARS,
-    FACTORS,
-    FINDINGS,
-    PREDICTIONS,
-    PUBLISHED_LISTS,
-    feature_datasets,
-)
+from champion.contracts.datasets import ACTIONS, BARS, FACTORS, FINDINGS, PREDICTIONS, PUBLISHED_LISTS, feature_datasets
 from champion.errors import UsageError
 from champion.lake import Lake
 from champion.pipeline.feature_store import fingerprints
