@@ -8,7 +8,7 @@ from champion.contracts.datasets import CHANGES
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.ingest.corporate_actions import known_factors
-from champion.pipeline.ingest.symbol_changes import reviewed
+from champion.pipeline.ingest.symbol_changes import review_history
 from proof.page import Section, table
 from proof.stages import Run
 
@@ -24,7 +24,7 @@ def identity(run: Run) -> Section:
     shares = bars.select("symbol", _ID).unique()
     seen = _renames(bars)
     listed = _listed(run)
-    known, contradictions = reviewed(run.lake)
+    known, contradictions = review_history(run.lake)
     learned = sorted(set(known.changes) - set(listed.changes))
     shown = seen.with_columns(told=pl.struct("session", "before", "after").is_in(_structs(listed)))
     reused = shares.filter(pl.col(_ID).str.contains("@", literal=True)).sort(_ID)
