@@ -138,7 +138,7 @@ def _batches(build: BuildPlan, stale: Sequence[date], *, from_state: bool) -> It
         if touched is not None:
             yield "repaired", touched
             since, stale = last, [session for session in stale if session > last]
-    if stale and since is not None and build.steps(since, stale[-1]) <= _MAX_STEPS:
+    if stale and since is not None and sum(since < day <= stale[-1] for day in build.sessions) <= _MAX_STEPS:
         yield from (("advanced", batch) for batch in strategies.from_state(build, since, stale))
     elif stale:
         yield from (("rebuilt", batch) for batch in strategies.from_histories(build, stale))

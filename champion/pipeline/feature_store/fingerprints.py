@@ -37,10 +37,6 @@ class BuildPlan:
         """All sessions with bars, in order."""
         return list(self.made_from)
 
-    def steps(self, since: date, until: date) -> int:
-        """Return the number of sessions after `since` up to `until`."""
-        return sum(since < session <= until for session in self.made_from)
-
     def stale(self, start: date | None = None) -> list[date]:
         """Return the sessions from `start` on whose features are missing or were built from other inputs."""
         contract = contracts.load(self.chosen.contract)

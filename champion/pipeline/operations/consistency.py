@@ -45,7 +45,7 @@ _REMEDIES = {
     FACTORS: _LISTS,
     CHANGES: _LISTS,
     SYMBOLS: "the next `champion daily` fetches today's list; earlier ones are in a backup of lake/",
-    PREDICTIONS: "`champion score SESSION` for each; what earlier champions said is in a backup of lake/ alone",
+    PREDICTIONS: "`champion score SESSION` for each; scores of earlier champions are only in a backup of lake/",
     ACCEPTANCES: "restore lake/quality from a backup, or `champion quality accept` each finding again",
 }
 
@@ -85,7 +85,8 @@ def gaps(settings: Settings, today: date, *, files: bool = True) -> list[Gap]:
     layers = _Layers(settings, today)
     missing = [gap for spec in _BY_RAW.values() for gap in _of_publication(layers, spec)]
     missing += [gap for name in layers.feature_datasets for gap in _of_features(layers, name)]
-    missing += _of_scores(layers)
+    if gone := layers.kept(BARS, layers.sessions(PREDICTIONS) - layers.sessions(BARS)):
+        missing.append(Gap(BARS, gone, f"missing, though {PREDICTIONS} has them", layers.remedy(BARS, gone)))
     missing += [gap for name in contracts.names() for gap in _files(layers, name)] if files else []
     named = {gap.dataset for gap in missing if gap.lost}
     return [*missing, *(gap for gap in _emptied(layers) if gap.dataset not in named)]
@@ -208,11 +209,6 @@ def _of_features(layers: _Layers, name: str) -> Iterator[Gap]:
     if chosen is not None and features.is_shipped(chosen) and (old := outdated_sessions(layers.lake, date.max, chosen)):
         reason = "outdated or incomplete: built from other bars or actions than the lake holds"
         yield Gap(name, tuple(old), reason, f"`champion features {_span(old)}{option}`", lost=False)
-
-
-def _of_scores(layers: _Layers) -> list[Gap]:
-    gone = layers.kept(BARS, layers.sessions(PREDICTIONS) - layers.sessions(BARS))
-    return [Gap(BARS, gone, f"missing, though {PREDICTIONS} has them", layers.remedy(BARS, gone))] if gone else []
 
 
 def _files(layers: _Layers, name: str) -> Iterator[Gap]:

@@ -1,1 +1,1 @@
-"""Where data came from, and what was made from it."""
+"""Provenance: what data was derived from, and what was derived from it."""
