@@ -104,7 +104,8 @@ def test_a_published_evaluation_decides_without_a_second_one(workspace: Settings
         "model": f"{registry.MODEL}/2",
         "champion": f"{registry.MODEL}/1",
     }
-    for other in (values | {"against": 7}, values | {"version": 1}, {}):
+    unusable: list[dict[str, Any]] = [values | {"against": 7}, values | {"version": 1}, {}]
+    for other in unusable:
         assert promote(other)["reasons"] == list(evaluation.decision.reasons), "evaluated again"
 
 
