@@ -85,7 +85,8 @@ def test_a_published_evaluation_decides_without_a_second_one(workspace: Settings
         metrics: dict[str, float]
         run_id: str = "run-1"
 
-    evaluation = evaluate.evaluate(workspace, 2)
+    strict = workspace.model_copy(update={"gate_margin": 0.5})  # the gate refuses
+    evaluation = evaluate.evaluate(strict, 2)
     values = json.loads(json.dumps(evaluation.values | {"reasons": ["as published"]}, allow_nan=False))
     asked: list[Mapping[str, str]] = []
 
@@ -94,7 +95,7 @@ def test_a_published_evaluation_decides_without_a_second_one(workspace: Settings
             asked.append(inputs)
             return Report(published, {"promote": 0.0})
 
-        return evaluate.promote_with_report(workspace, 2, run_report)[0]
+        return evaluate.promote_with_report(strict, 2, run_report)[0]
 
     decision = promote(values)
     assert (decision["promoted"], decision["reasons"]) == (False, ["as published"])
