@@ -1,4 +1,4 @@
-"""Files that are whole or absent: write aside, flush to disk, rename; in an object store, put."""
+"""Write files atomically: to a temporary file, flushed to disk, then renamed; objects are put in one request."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from typing_extensions import override
 
 from champion.base.object_path import ObjectPath
 
-_FILE, _FOLDER = 0o640, 0o750  # the owner's to write, the group's to read
+_FILE, _FOLDER = 0o640, 0o750  # writable by the owner, readable by the group
 _PRIVATE = 0o600
-_WRITTEN_BY_OWNER = 0o755  # the most that a new folder allows, whatever the umask
+_WRITTEN_BY_OWNER = 0o755  # upper bound for new folders, whatever the umask
 _WRITTEN_BY_ALL = 0o002
 
 
 class Lock(FileLock):
-    """A lock on a file that every process of the workspace takes in turn; released when its holder ends.
+    """A lock file that the processes of a workspace take in turn. It is released when its holder ends.
 
-    An error of the file system, as that it has no locks (ENOLCK), names the file.
+    An error of the file system, for example without lock support (ENOLCK), names the file.
     """
 
     @override
@@ -39,10 +39,10 @@ class Lock(FileLock):
 
 @contextmanager
 def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it becomes `path` in one step, on failure nothing is left.
+    """Yield a temporary path beside `path`. On success it replaces `path` in one step, on failure it is deleted.
 
-    A reader of `path` sees the old file or the new one, also after a crash or a power cut. What is `shared` may be read
-    by its group, and by nobody else, whatever the umask.
+    A reader of `path` sees the old file or the new one, even after a crash or a power cut. If `shared`, the group may
+    read the file and other accounts may not, whatever the umask.
     """
     with aside(path, shared=shared) as temporary:
         yield temporary
@@ -53,16 +53,16 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def aside(path: Path, *, shared: bool = False) -> Iterator[Path]:
-    """Yield a temporary path to write what `commit` then brings to `path`; without that nothing is left.
+    """Yield a temporary path for `commit`. Without a commit it is deleted.
 
-    `shared` folders are made so that the group of the folder above can enter them.
+    If `shared`, the group of the parent folder may enter new folders.
     """
     if isinstance(path, ObjectPath):
         with TemporaryDirectory(prefix="champion-") as folder:
             yield Path(folder) / path.name
         return
     make_folder(path.parent, shared=shared)
-    # Two threads, or two machines with one number of a process, may write the same file.
+    # Two threads, or two machines with the same process id, may write the same file.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.part")
     try:
         yield temporary
@@ -71,7 +71,7 @@ def aside(path: Path, *, shared: bool = False) -> Iterator[Path]:
 
 
 def commit(temporary: Path, path: Path) -> None:
-    """Make a file written `aside` the one at `path`, in one step."""
+    """Move a file written `aside` to `path` in one step."""
     if isinstance(path, ObjectPath):
         path.put(temporary)
         return
@@ -83,7 +83,7 @@ def commit(temporary: Path, path: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes, *, shared: bool = False) -> None:
-    """Write `content` to `path` in one step; what is `shared` may be read by its group."""
+    """Write `content` to `path` in one step. If `shared`, the group may read it."""
     if isinstance(path, ObjectPath):
         path.write_bytes(content)
         return
@@ -92,9 +92,9 @@ def write_bytes(path: Path, content: bytes, *, shared: bool = False) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write `content` to `path` in one step; nobody but its owner may read it, at no instant and whatever the umask."""
+    """Write `content` to `path` in one step. Only the owner can read it at any time, whatever the umask."""
     with aside(path) as temporary:
-        temporary.unlink(missing_ok=True)  # left by one that was killed and had this number
+        temporary.unlink(missing_ok=True)  # left by a killed process with the same id
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
@@ -102,7 +102,7 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def named(error: OSError, path: Path) -> OSError:
-    """Return an error that names a file: as it is where it does so already, else of `path`.
+    """Return an error that names a file: unchanged if it already does, otherwise with `path`.
 
     >>> print(named(OSError(37, "No locks available"), Path("/w/.lock")))
     [Errno 37] No locks available: '/w/.lock'
@@ -117,21 +117,21 @@ def sha256(path: Path) -> str:
 
 
 def sweep_left(folder: Path) -> None:
-    """Remove each `NAME` in a folder whose `NAME.lock` nobody holds any more, and that lock."""
+    """Remove each `NAME` in a folder whose `NAME.lock` is not held, and that lock."""
     for lock in folder.glob("*.lock"):
         try:
             with Lock(lock, timeout=0):
                 shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
                 lock.unlink(missing_ok=True)
         except Timeout:
-            continue  # its holder lives
+            continue  # still in use
 
 
 def make_folder(folder: Path, *, shared: bool = False) -> None:
-    """Make a folder and those above it that are missing, each on disk in the one above before this returns.
+    """Create a folder with its missing parents, each flushed to disk in its parent before this returns.
 
-    Without that, a power cut may take a new folder away together with files in it that were flushed. A `shared` folder
-    can be entered by its group; a set-group-ID of the one above is handed on. None is writable by others.
+    Otherwise a power cut may remove a new folder together with flushed files in it. The group may enter a `shared`
+    folder, which inherits the set-group-ID bit of its parent. No folder is writable by others.
     """
     if folder.is_dir():
         return
@@ -139,12 +139,12 @@ def make_folder(folder: Path, *, shared: bool = False) -> None:
     folder.mkdir(_WRITTEN_BY_OWNER, exist_ok=True)
     if shared:
         folder.chmod(_FOLDER | (folder.parent.stat().st_mode & stat.S_ISGID))
-    with suppress(PermissionError):  # a folder that may be written and entered, but not listed, cannot be flushed
+    with suppress(PermissionError):  # a folder that cannot be listed cannot be flushed
         flush(folder.parent)
 
 
 def flush_tree(folder: Path) -> None:
-    """Bring a folder with all files and folders below it safely to disk; links are not followed."""
+    """Flush a folder with all files and folders below it to disk; links are not followed."""
     for path, _, names in os.walk(folder):
         for name in names:
             file = Path(path) / name
@@ -154,7 +154,7 @@ def flush_tree(folder: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Bring a file, or the names in a folder, safely to disk."""
+    """Flush a file, or the names in a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

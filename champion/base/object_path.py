@@ -1,10 +1,11 @@
-"""Paths in an object store: `s3://bucket/prefix`, as far as the lake uses paths, and nothing on this machine's disk.
+"""Paths in an object store, `s3://bucket/prefix`, with the operations that the lake uses.
 
-An object is put whole or not at all, there are no folders, and nothing can be renamed. What a path here cannot do it
-refuses: every call of pathlib or os that would touch the disk asks for `__fspath__` first.
+An object is written completely or not at all, there are no folders, and nothing can be renamed. Unsupported operations
+raise: every call of pathlib or os that would touch the disk calls `__fspath__` first.
 
-Credentials and endpoint are the store's own variables: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`,
-`AWS_ENDPOINT_URL`, and `AWS_ALLOW_HTTP=true` where the endpoint has no TLS. Polars and MLflow read the same.
+Credentials and endpoint come from the store's own variables: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+`AWS_REGION`, `AWS_ENDPOINT_URL`, and `AWS_ALLOW_HTTP=true` for an endpoint without TLS. Polars and MLflow read the
+same.
 """
 
 from __future__ import annotations
@@ -34,19 +35,19 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 GUARDS: ContextVar[tuple[Callable[[], None], ...]] = ContextVar("GUARDS", default=())
-"""What is asked before anything is put or removed; a writer that lost its lock fails here."""
+"""Called before anything is written or removed; raises for a writer that lost its lock."""
 
-SLOWEST = timedelta(seconds=25)  # one request with all its repetitions
-_REQUEST, _CONNECT, _REPETITIONS = timedelta(seconds=8), timedelta(seconds=4), timedelta(seconds=16)
+SLOWEST = timedelta(seconds=25)  # one request with all its retries
+_REQUEST, _CONNECT, _RETRIES = timedelta(seconds=8), timedelta(seconds=4), timedelta(seconds=16)
 _BUFFER = 1 << 20
 _MESSAGE = 300
-_AT_ONCE = 32
+_THREADS = 32
 _WILD = frozenset("{}*?[]'\\")
 
 
 @contextmanager
-def _asked(place: Path) -> Iterator[None]:
-    """Turn what the store refuses into a LakeError of one line; what is not there is FileNotFoundError, as on disk."""
+def _store_errors(place: Path) -> Iterator[None]:
+    """Raise an error of the store as a LakeError of one line; a missing object stays a FileNotFoundError."""
     from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError  # noqa: PLC0415
 
     try:
@@ -63,7 +64,7 @@ def _asked(place: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """What `stat` tells of an object: its size, and a number that changes with its content."""
+    """The result of `stat`: the size of an object, and a number that changes with its content."""
 
     st_size: int
     st_ino: int
@@ -72,7 +73,7 @@ class Stat:
 
 
 class ObjectPath(PosixPath):
-    """A place in an object store: `str` is its URI. Parts, parents and names are as of any other path."""
+    """A path in an object store: `str` is its URI. Parts, parents and names work as for any path."""
 
     __slots__ = ()
 
@@ -83,7 +84,7 @@ class ObjectPath(PosixPath):
 
     @override
     def __fspath__(self) -> str:
-        raise LakeError(f"{self} is in an object store, and this needs a folder: it is not done there yet")
+        raise LakeError(f"{self} is in an object store; this operation needs a folder and is not supported there")
 
     @property
     def bucket(self) -> str:
@@ -99,7 +100,7 @@ class ObjectPath(PosixPath):
     def read_bytes(self) -> bytes:
         import obstore  # noqa: PLC0415 - only lakes in an object store need it
 
-        with _asked(self):
+        with _store_errors(self):
             return bytes(obstore.get(_store(self.bucket), self.key).bytes())
 
     @override
@@ -107,14 +108,14 @@ class ObjectPath(PosixPath):
         import obstore  # noqa: PLC0415
 
         _ask_guards()
-        with _asked(self):
+        with _store_errors(self):
             obstore.put(_store(self.bucket), self.key, bytes(data))
         return len(data)
 
     @override
     def open(self, mode: str = "rb", *_: Any, **__: Any) -> Any:
         if mode != "rb":
-            raise LakeError(f"{self} cannot be opened for {mode!r}: an object is read, or put whole")
+            raise LakeError(f"{self} cannot be opened for {mode!r}: an object can only be read, or written completely")
         return io.BufferedReader(_Reader(self), _BUFFER)
 
     @override
@@ -126,14 +127,14 @@ class ObjectPath(PosixPath):
     def stat(self, *, follow_symlinks: bool = True) -> Any:
         import obstore  # noqa: PLC0415
 
-        with _asked(self):
+        with _store_errors(self):
             about = obstore.head(_store(self.bucket), self.key)
         etag = str(about["e_tag"])
         return Stat(about["size"], hash(etag), int(about["last_modified"].timestamp() * 1e9), etag)
 
     @override
     def exists(self) -> bool:
-        """Tell whether there is such an object, or one below it."""
+        """Return whether this object exists, or an object below it."""
         return self.is_file() or any(True for _ in listed(self))
 
     @override
@@ -151,26 +152,26 @@ class ObjectPath(PosixPath):
         if not missing_ok:
             self.stat()
         _ask_guards()
-        with _asked(self):
+        with _store_errors(self):
             obstore.delete(_store(self.bucket), self.key)
 
     @override
     def rename(self, target: Any) -> ObjectPath:
-        """Copy, then remove: killed in between there are both, which whoever renames must bear."""
+        """Copy, then remove. If the process is killed in between, both exist."""
         import obstore  # noqa: PLC0415
 
         _ask_guards()
-        with _asked(self):
+        with _store_errors(self):
             obstore.copy(_store(self.bucket), self.key, target.key)
             obstore.delete(_store(self.bucket), self.key)
         return ObjectPath(target)
 
     def put(self, file: Path, storage_class: str | None = None) -> None:
-        """Put a file of this machine here, whole, in a storage class of the store; its default where none is given."""
+        """Upload a local file as this object, in a storage class of the store or in its default class."""
         import obstore  # noqa: PLC0415
 
         _ask_guards()
-        with _asked(self):
+        with _store_errors(self):
             if storage_class is None:
                 obstore.put(_store(self.bucket), self.key, file)
             else:  # in one request: its tag is then the MD5 of the content
@@ -178,30 +179,30 @@ class ObjectPath(PosixPath):
                 obstore.put(_store(self.bucket), self.key, file, attributes=attributes, use_multipart=False)
 
     def create(self, content: bytes) -> str | None:
-        """Put `content` where there is nothing yet and return its tag; None where there is something."""
+        """Write `content` unless the object exists, and return its tag; None if it exists."""
         import obstore  # noqa: PLC0415
         from obstore.exceptions import AlreadyExistsError  # noqa: PLC0415
 
         try:
-            with _asked(self):
+            with _store_errors(self):
                 return obstore.put(_store(self.bucket), self.key, content, mode="create")["e_tag"]
         except AlreadyExistsError:
             return None
 
     def exchange(self, tag: str, content: bytes) -> str | None:
-        """Put `content` in place of what has this tag and return its own; None where that is no longer there."""
+        """Replace the object that has this tag by `content` and return the new tag; None if it has changed."""
         import obstore  # noqa: PLC0415
         from obstore.exceptions import PreconditionError  # noqa: PLC0415
 
         try:
-            with _asked(self):
+            with _store_errors(self):
                 return obstore.put(_store(self.bucket), self.key, content, mode={"e_tag": tag})["e_tag"]
         except (PreconditionError, FileNotFoundError):
             return None
 
 
 class _Reader(io.RawIOBase):
-    """An object as a stream: each read asks for just its range."""
+    """An object as a stream; each read requests only its range."""
 
     def __init__(self, path: ObjectPath) -> None:
         self._path, self._at, self._size = path, 0, path.stat().st_size
@@ -230,7 +231,7 @@ class _Reader(io.RawIOBase):
         end = min(self._at + len(buffer), self._size)
         if end <= self._at:
             return 0
-        with _asked(self._path):
+        with _store_errors(self._path):
             content = obstore.get_range(_store(self._path.bucket), self._path.key, start=self._at, end=end)
         buffer[: len(content)] = bytes(content)
         self._at += len(content)
@@ -238,47 +239,49 @@ class _Reader(io.RawIOBase):
 
 
 def path(uri: str) -> ObjectPath:
-    """Return the place that `s3://bucket/prefix` names.
+    """Return the path of `s3://bucket/prefix`.
 
     Raises:
-        UsageError: it is of another kind, or names no bucket.
+        UsageError: the URI has another scheme, or no bucket.
 
     >>> path("s3://market/lake") / "raw"
     ObjectPath('s3://market/lake/raw')
     """
     parts = urlsplit(uri)
     if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
-        raise UsageError(f"{uri!r} names no place in an object store; write s3://bucket/prefix")
+        raise UsageError(f"{uri!r} is not an address in an object store; write s3://bucket/prefix")
     return ObjectPath(f"/{parts.netloc}/{parts.path.strip('/')}")
 
 
 def listed(folder: ObjectPath) -> Iterator[ObjectPath]:
-    """Yield all objects below `folder`, a thousand a request."""
+    """Yield all objects below `folder`, 1,000 per request."""
     import obstore  # noqa: PLC0415
 
-    with _asked(folder):
+    with _store_errors(folder):
         for chunk in obstore.list(_store(folder.bucket), f"{folder.key}/" if folder.key else None):
             for found in chunk:
                 yield ObjectPath(f"/{folder.bucket}/{found['path']}")
 
 
 def matching(folder: ObjectPath, pattern: str) -> Iterator[ObjectPath]:
-    """Yield the objects below `folder` whose name is of `pattern`; `**` stands for any depth, none included."""
+    """Yield the objects below `folder` whose name matches `pattern`; `**` stands for any depth, including none."""
     depth = len(folder.parts)
     wanted = pattern.split("/")
     return (found for found in listed(folder) if _fits(found.parts[depth:], wanted))
 
 
 def url(paths: Sequence[ObjectPath]) -> str:
-    """Return one URL for objects of one bucket, as ClickHouse reads it: several stand in braces.
+    """Return one URL for objects of one bucket in ClickHouse's syntax; several names are in braces.
 
     Raises:
-        UsageError: the prefix holds a character that ClickHouse would take for a wildcard.
+        UsageError: the prefix contains a character that ClickHouse reads as a wildcard.
     """
     region = os.environ.get("AWS_REGION", "us-east-1")
     endpoint = os.environ.get("AWS_ENDPOINT_URL", f"https://s3.{region}.amazonaws.com").rstrip("/")
     if wild := sorted({letter for found in paths for letter in found.key if letter in _WILD}):
-        raise UsageError(f"{paths[0]}: the lake's prefix holds {' '.join(wild)}; choose one of plain letters")
+        raise UsageError(
+            f"{paths[0]}: the lake's prefix contains {' '.join(wild)}; choose one without these characters"
+        )
     keys = [found.key for found in paths]
     if len(keys) == 1:
         return f"{endpoint}/{paths[0].bucket}/{keys[0]}"
@@ -288,10 +291,10 @@ def url(paths: Sequence[ObjectPath]) -> str:
 
 
 def each(place: Path, ask: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """Return `ask` of each item in order: many at once where `place` is in an object store, which is far away."""
+    """Return `ask` of each item, in order; in parallel threads if `place` is in an object store."""
     if not isinstance(place, ObjectPath):
         return [ask(item) for item in items]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_THREADS) as pool:
         return list(pool.map(ask, items))
 
 
@@ -309,7 +312,7 @@ def _ask_guards() -> None:
 
 
 def _store(bucket: str) -> S3Store:
-    """Return the client of a bucket: one for each state of the variables obstore reads, so that a change counts."""
+    """Return the client of a bucket for the current values of obstore's variables."""
     return _client(bucket, tuple(sorted((name, text) for name, text in os.environ.items() if name.startswith("AWS_"))))
 
 
@@ -324,5 +327,5 @@ def _client(bucket: str, variables: tuple[tuple[str, str], ...]) -> S3Store:
     return S3Store(
         bucket,
         client_options={"allow_http": plain, "timeout": _REQUEST, "connect_timeout": _CONNECT},
-        retry_config={"max_retries": 5, "retry_timeout": _REPETITIONS},
+        retry_config={"max_retries": 5, "retry_timeout": _RETRIES},
     )

@@ -1,4 +1,4 @@
-"""Which process of this machine is which: pids are used again, and clocks are set while processes run."""
+"""Identify a process despite PID reuse and clock changes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from pathlib import Path
 import psutil
 
 _PROC = Path("/proc")
-_STATE, _STARTED = 0, 19  # of what follows the name in /proc/PID/stat, see proc(5)
+_STATE, _STARTED = 0, 19  # indexes of the fields after the name in /proc/PID/stat, see proc(5)
 
 
 def process_token(pid: int | None = None) -> str | None:
-    """Return what tells a process (this one) from all that have or had its pid here; None where it is gone.
+    """Return a text that identifies a process (by default this one) among all that use its PID; None if it ended.
 
-    On Linux that is the boot, and the clock ticks from there to the start of the process. The time of day at which it
-    started would not do: it is worked out from the clock, so it is another one as soon as the clock is set. A process
-    that has ended and waits for its parent to notice is gone.
+    On Linux it consists of the boot id and the start time in clock ticks since boot. The start time of day would not
+    do, because it changes when the clock is set. A zombie process counts as ended.
 
     >>> process_token() == process_token(os.getpid())
     True
-    >>> process_token(2**22 + 1) is None  # no pid is as large
+    >>> process_token(2**22 + 1) is None  # larger than any PID
     True
     """
     pid = os.getpid() if pid is None else pid
@@ -34,7 +33,7 @@ def _ticks(pid: int) -> str | None:
         text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    fields = text.rpartition(")")[2].split()  # a name may hold spaces and brackets
+    fields = text.rpartition(")")[2].split()  # a name may contain spaces and brackets
     return None if fields[_STATE] == "Z" else f"{_boot()} {fields[_STARTED]}"
 
 

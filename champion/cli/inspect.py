@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from champion.base.counting import quantity
-from champion.base.file_modes import persons_umask
+from champion.base.file_modes import user_umask
 from champion.cli.terminal import completion, console
 from champion.cli.terminal.console import AsJson
 from champion.errors import UsageError
@@ -87,7 +87,7 @@ def report(
         from champion.services import mlflow  # noqa: PLC0415
 
         page = render(found, chosen.home, mlflow.address(chosen))
-        with persons_umask():
+        with user_umask():
             html.write_text(page, encoding="utf-8")
         console.err.print(f"page written to {html.resolve()}", style="dim", soft_wrap=True)
     if as_json:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from champion.base.file_modes import persons_umask
+from champion.base.file_modes import user_umask
 from champion.cli.terminal import console
 from champion.cli.terminal.console import AsJson, Force
 
@@ -54,7 +54,7 @@ def simulate(
     """
     from champion.simulate import publish  # noqa: PLC0415
 
-    with console.progress_bar(hidden=as_json) as tell, persons_umask():
+    with console.progress_bar(hidden=as_json) as tell, user_umask():
         made = publish(
             folder,
             instruments=instruments,

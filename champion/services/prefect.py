@@ -52,7 +52,7 @@ def environment(settings: Settings, api: str) -> dict[str, str]:
 def choose(settings: Settings, api: str) -> None:
     """Have this process use a server, whatever the current directory says; before anything imports prefect."""
     os.environ.update(environment(settings, api))
-    prefect_sources.leave_out_the_current_directory(private_folder(settings.prefect_home))
+    prefect_sources.ignore_current_directory(private_folder(settings.prefect_home))
 
 
 def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> str:

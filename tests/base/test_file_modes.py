@@ -60,12 +60,12 @@ def test_the_tracking_store_is_closed_without_a_command_line(tmp_path: Path) -> 
     assert mode(settings.home / "mlflow") == 0o700
 
 
-def test_what_a_person_asks_for_by_name_has_the_persons_umask(tmp_path: Path) -> None:
+def test_what_a_person_asks_for_by_name_has_the_user_umask(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
         file_modes.restrict()
         (tmp_path / "ours").touch()
-        with file_modes.persons_umask():
+        with file_modes.user_umask():
             (tmp_path / "theirs").touch()
         (tmp_path / "ours again").touch()
         file_modes.restore_umask()

@@ -224,7 +224,7 @@ def test_a_store_that_refuses_says_where_and_what_to_check(s3: dict[str, str]) -
 
 
 def test_what_needs_a_folder_is_refused_by_name(root: ObjectPath) -> None:
-    with pytest.raises(LakeError, match=r"s3://.*/lake is in an object store, and this needs a folder"):
+    with pytest.raises(LakeError, match=r"s3://.*/lake is in an object store; this operation needs a folder"):
         root.mkdir()
     with pytest.raises(UsageError, match="write s3://bucket/prefix"):
         object_path.path("gs://bucket/lake")
