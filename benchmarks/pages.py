@@ -45,7 +45,7 @@ def main() -> int:
         run_id = filled(settings, asked.runs)
         experiment = store.experiment_id(settings, EXPERIMENT)
         with pages(settings) as base:
-            user, _, password = (prefect_login.kept_for_mlflow(settings) or "").partition(":")
+            user, _, password = (prefect_login.stored_mlflow_login(settings) or "").partition(":")
             asking = asks(base, (user, password), experiment, run_id)
             taken = {f"asked: {name}": p95(ask, asked.questions) for name, ask in asking.items()}
             if asked.chromium:

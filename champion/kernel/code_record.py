@@ -210,7 +210,7 @@ class CodeRecord:
         return any(own_files.is_below(path, root) for root in roots)
 
     def _is_own(self, name: str) -> bool:
-        """Tell whether code of this file name is a cell or an own module."""
+        """Return whether code of this file name is a cell or an own module."""
         if own_files.is_cell(name):
             return True
         return not name.startswith("<") and not name.startswith(self._package) and self._is_recorded(name)

@@ -58,7 +58,7 @@ def stamp(path: str) -> tuple[int, int, int] | None:
 
 
 def is_below(path: str, folder: str) -> bool:
-    """Tell whether a path is in a folder, or is that folder, and no part of it in the folder is hidden.
+    """Return whether a path is in a folder, or is that folder, and no part of it in the folder is hidden.
 
     >>> is_below("/own/data/x.csv", "/own"), is_below("/own/.cache/x", "/own"), is_below("/owner/x", "/own")
     (True, False, False)
@@ -91,7 +91,7 @@ def asker(frame: Any) -> str | None:
 
 
 def is_cell(name: str) -> bool:
-    """Tell whether a code object of this file name is a notebook's cell."""
+    """Return whether a code object of this file name is a notebook's cell."""
     return _CELL in name or name.startswith("<ipython-input")
 
 

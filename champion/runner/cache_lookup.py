@@ -105,7 +105,7 @@ def decide(
 
 
 def has_result(settings: Settings, run: Run) -> bool:
-    """Tell whether what a run published can be read as it was published, or the run is known to have published nothing.
+    """Return whether what a run published can be read as it was published, or the run is known to have published nothing.
 
     False for runs of versions that recorded no digest of it.
     """

@@ -28,7 +28,7 @@ class Locations:
         return cls((settings.artifacts_uri.rstrip("/"), folder) if settings.artifacts_uri else (folder,))
 
     def holds(self, uri: str) -> bool:
-        """Tell whether a location lies in the workspace, after all links.
+        """Return whether a location lies in the workspace, after all links.
 
         >>> places = Locations(("file:///srv/ws/mlflow/artifacts",))
         >>> places.holds("file:///srv/ws/mlflow/artifacts/daily/1"), places.holds("/srv/ws/mlflow/artifacts/../x")
@@ -47,7 +47,7 @@ class Locations:
         return plain and any(f"{uri.rstrip('/')}/".startswith(f"{root}/") for root in self.roots)
 
     def holds_path(self, path: str | Path) -> bool:
-        """Tell whether a path of this machine lies in the workspace's artifacts, after all links."""
+        """Return whether a path of this machine lies in the workspace's artifacts, after all links."""
         folders = [Path(unquote(urlsplit(root).path)) for root in self.roots if root.startswith("file:")]
         try:
             real = Path(path).resolve()

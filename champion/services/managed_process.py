@@ -151,7 +151,7 @@ def stop(settings: Settings, name: str) -> bool:
 
 
 def answers(url: str) -> bool:
-    """Tell whether a GET of the URL is answered with 200."""
+    """Return whether a GET of the URL is answered with 200."""
     try:
         answer = httpx.get(url, timeout=_ANSWER_SECONDS, trust_env=not is_local(url))
     except httpx.HTTPError:
@@ -160,7 +160,7 @@ def answers(url: str) -> bool:
 
 
 def is_local(url: str) -> bool:
-    """Tell whether a URL is of this machine, which no proxy of the environment leads to.
+    """Return whether a URL is of this machine, which no proxy of the environment leads to.
 
     >>> is_local("http://127.0.0.1:4200/api"), is_local("https://prefect.example/api")
     (True, False)
@@ -196,7 +196,7 @@ def last_words(settings: Settings, name: str) -> str:
 
 
 def _is_ours(settings: Settings, server: Server) -> bool:
-    """Tell whether a recorded server was started for this workspace, perhaps before it was moved."""
+    """Return whether a recorded server was started for this workspace, perhaps before it was moved."""
     if server.folder:
         return server.folder == workspace_homes.identity(settings.home)
     try:  # a record of an earlier version says nothing: the server's own environment names its workspace

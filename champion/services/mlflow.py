@@ -21,7 +21,7 @@ _VARIABLES = {  # the default is eleven processes and 3.3 GB, some of which outl
 
 
 def is_local(settings: Settings) -> bool:
-    """Tell whether the store is a database that this workspace opens itself, not somebody's server."""
+    """Return whether the store is a database that this workspace opens itself, not somebody's server."""
     return not settings.tracking.startswith("http")
 
 
@@ -54,7 +54,7 @@ def begin(settings: Settings) -> Server:
     """
     file_modes.private_folder(settings.home / "mlflow")
     store.prepare(settings)
-    prefect_login.made_for_mlflow(settings)
+    prefect_login.ensure_mlflow_login(settings)
     port = managed_process.port(settings.mlflow_port, "CHAMPION_MLFLOW_PORT")
     variables = {**os.environ, **settings.environment(), **_VARIABLES, mlflow_server.PORT: str(port)}
     return managed_process.start(settings, NAME, isolation.command(mlflow_server.__name__), variables, port)
@@ -67,5 +67,5 @@ def login_hint(settings: Settings) -> str:
 
 
 def healthy(server: Server) -> bool:
-    """Tell whether it answers."""
+    """Return whether it answers."""
     return managed_process.answers(f"{server.url}/health")

@@ -64,7 +64,7 @@ class Door:
 
 
 def _is_of_this_page(headers: MutableMapping[bytes, bytes]) -> bool:
-    """Tell whether a request was made by these pages, by the address bar or by no browser at all."""
+    """Return whether a request was made by these pages, by the address bar or by no browser at all."""
     origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site", b"none")
     if origin is not None and urlsplit(origin).netloc != headers.get(b"host"):
         return False
@@ -93,7 +93,7 @@ def application(settings: Settings) -> App:
     from champion.services import confined  # noqa: PLC0415
 
     confined.install(locations)
-    return Door(app, prefect_login.made_for_mlflow(settings))
+    return Door(app, prefect_login.ensure_mlflow_login(settings))
 
 
 def main() -> None:

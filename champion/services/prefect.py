@@ -115,7 +115,7 @@ def _patiently(settings: Settings) -> Server | None:
 
 
 def _lets_in(settings: Settings, api: str) -> bool:
-    """Tell whether a server takes our login; one of an older version asks for none and lets everybody in."""
+    """Return whether a server takes our login; one of an older version asks for none and lets everybody in."""
     try:
         answer = httpx.get(
             f"{api}/admin/version",

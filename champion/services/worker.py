@@ -24,7 +24,7 @@ def begin(settings: Settings, api: str) -> Server:
 
 
 def online(settings: Settings, api: str) -> bool:
-    """Tell whether the server hears from the worker."""
+    """Return whether the server hears from the worker."""
     filters = {"workers": {"status": {"any_": ["ONLINE"]}}}
     try:
         heard = httpx.post(

@@ -74,7 +74,7 @@ def alias(settings: Settings) -> int | None:
 
 
 def is_required(settings: Settings) -> bool:
-    """Tell whether a ledger must be anchored: unless it lies in one workspace and the store in another's folder."""
+    """Return whether a ledger must be anchored: unless it lies in one workspace and the store in another's folder."""
     return not _is_sqlite(settings) or relocation.is_inside(settings.home, store.sqlite_file(settings.tracking))
 
 

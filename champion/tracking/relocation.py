@@ -73,7 +73,7 @@ def relocate(home: Path, root: str, database: Path) -> int:
 
 
 def is_due(home: Path, root: str, database: Path) -> bool:
-    """Tell whether locations of the store name another folder than the present one, which `relocate` would change.
+    """Return whether locations of the store name another folder than the present one, which `relocate` would change.
 
     Raises:
         ServiceError: the store cannot be read.
@@ -116,7 +116,7 @@ def _outside(store: sqlite3.Connection, home: Path) -> Iterator[str]:
 
 
 def is_inside(home: Path, database: Path) -> bool:
-    """Tell whether a store lies in the workspace, and is no one else's."""
+    """Return whether a store lies in the workspace, and is no one else's."""
     return database.is_relative_to(home)
 
 

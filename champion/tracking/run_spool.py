@@ -138,7 +138,7 @@ def end(settings: Settings, entry: SpooledRun, how: End, *, deliver_now: bool = 
 
 
 def answers(settings: Settings) -> bool:
-    """Tell whether MLflow answers."""
+    """Return whether MLflow answers."""
     return connectivity.unreachable(settings) is None
 
 
@@ -166,7 +166,7 @@ def ended(entry: SpooledRun) -> End | None:
 
 
 def abandoned(entry: SpooledRun) -> bool:
-    """Tell whether nobody will write down how a run ended: its process is gone."""
+    """Return whether nobody will write down how a run ended: its process is gone."""
     return ended(entry) is None and runs.supervisor_is_gone(entry.tags)
 
 

@@ -323,7 +323,7 @@ def supervisor() -> dict[str, str]:
 
 
 def supervisor_is_gone(tags: Mapping[str, str]) -> bool:
-    """Tell whether the process that must close a run, one of this machine, has ended."""
+    """Return whether the process that must close a run, one of this machine, has ended."""
     if tags.get(HOST) != socket.gethostname() or PID not in tags:
         return False
     return process_identity.process_token(int(tags[PID])) != tags[PID_STARTED]

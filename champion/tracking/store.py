@@ -175,7 +175,7 @@ class _Prepared:
         return cls(f"{'mlflow.db' if own else without_password(uri)} mlflow {version('mlflow')}\n", file, own)
 
     def holds(self, marker: Path) -> bool:
-        """Tell whether the store is ready; versions before 0.3.0 wrote the folder in which the file lay then."""
+        """Return whether the store is ready; versions before 0.3.0 wrote the folder in which the file lay then."""
         said = _said(marker)
         before = (
             self.own
@@ -196,7 +196,7 @@ class _Prepared:
 
 
 def _has_content(file: Path) -> bool:
-    """Tell whether a file is there and not empty: SQLite takes an empty one for a new database."""
+    """Return whether a file is there and not empty: SQLite takes an empty one for a new database."""
     return file.exists() and file.stat().st_size > 0
 
 
@@ -244,7 +244,7 @@ def _alone(uri: str) -> Iterator[None]:
 
 
 def is_gone(settings: Settings) -> bool:
-    """Tell whether the store is a SQLite file that is not there; nothing is made by asking."""
+    """Return whether the store is a SQLite file that is not there; nothing is made by asking."""
     return urlsplit(settings.tracking).scheme == "sqlite" and not sqlite_file(settings.tracking).exists()
 
 

@@ -182,7 +182,7 @@ def test_mlflow_shows_what_ran(browser: Browser, workspace: Settings, tmp_path: 
         assert mlflow.address(workspace) == base, "other commands find these pages"
         with opened(browser) as page, pytest.raises(Error, match="INVALID_AUTH_CREDENTIALS"):
             page.goto(told)
-        with opened(browser, prefect_login.kept_for_mlflow(workspace)) as page:
+        with opened(browser, prefect_login.stored_mlflow_login(workspace)) as page:
             page.goto(told)
             page.get_by_role("link", name="data-ingestion", exact=True).wait_for()
             (failed,) = runs.find_runs(workspace, tags={"champion.notebook": "ingest"})

@@ -68,7 +68,7 @@ class Pages:
 
     def ask(self, method: str, path: str, *, login: bool = True, **options: Any) -> httpx.Response:
         """Ask as the owner does, or without the login."""
-        user, _, password = (prefect_login.kept_for_mlflow(self.settings) or "").partition(":")
+        user, _, password = (prefect_login.stored_mlflow_login(self.settings) or "").partition(":")
         return httpx.request(
             method, f"{self.base}{path}", auth=(user, password) if login else None, timeout=900, **options
         )
@@ -162,7 +162,7 @@ def test_another_account_opens_no_file_of_the_workspace(pages: Pages) -> None:
 
 
 def test_the_login_is_the_owners_and_is_shown_nowhere(pages: Pages) -> None:
-    login = prefect_login.kept_for_mlflow(pages.settings)
+    login = prefect_login.stored_mlflow_login(pages.settings)
     assert login
     assert prefect_login.mlflow_path(pages.settings).stat().st_mode & 0o777 == 0o600
     password = login.partition(":")[2]

@@ -90,7 +90,7 @@ def test_a_login_of_another_account_is_told_in_a_sentence(settings: Settings) ->
     try:
         if user == 0:
             os.seteuid(65534)  # root may read anything
-        with pytest.raises(ServiceError, match=r"for its owner alone: work in .*CHAMPION_PREFECT_LOGIN"):
+        with pytest.raises(ServiceError, match=r"for its owner only: work in .*CHAMPION_PREFECT_LOGIN"):
             prefect_login.current_login(settings)
     finally:
         os.seteuid(user)

@@ -193,7 +193,7 @@ def test_a_schedule_fires_and_both_pages_show_the_run(served: Served) -> None:
     assert "**succeeded**" in page["data"]
     api = f"{served.mlflow}/api/2.0/mlflow"
     assert httpx.get(f"{api}/experiments/search", timeout=PATIENCE).status_code == httpx.codes.UNAUTHORIZED
-    user, _, password = (prefect_login.kept_for_mlflow(served.settings) or "").partition(":")
+    user, _, password = (prefect_login.stored_mlflow_login(served.settings) or "").partition(":")
     named = httpx.get(
         f"{api}/experiments/get-by-name",
         params={"experiment_name": "lake-retention"},
