@@ -199,7 +199,7 @@ def test_what_is_kept_of_any_messages_is_within_the_limits(messages: list[tuple[
         content: dict[str, Any] = {"stream": {"name": "stdout", "text": "a" * size}, "comm_msg": {"d": "a" * size}}.get(
             kind, {"data": {"text/plain": "a" * size}, "metadata": {}, "transient": {}}
         )
-        kept, notice = limit.passed(kind, content)
+        kept, notice = limit.admit(kind, content)
         notices += bool(notice)
         if kind == "execute_input":
             total += sum(cell.values())
@@ -218,7 +218,7 @@ def test_what_is_kept_of_any_messages_is_within_the_limits(messages: list[tuple[
 
 @pytest.mark.parametrize("text", ["a" * 99 + "\n" + "b" * 99, "é" * 150, "\n" * 300, "😀" * 60, LONE * 150])
 def test_printed_text_is_cut_between_characters(text: str) -> None:
-    kept, notice = OutputLimit(printed=101).passed("stream", {"name": "stdout", "text": text})
+    kept, notice = OutputLimit(printed=101).admit("stream", {"name": "stdout", "text": text})
     assert kept is not None
     assert len(kept["text"].encode()) <= 101
     assert text.replace(LONE, "?").startswith(kept["text"])
