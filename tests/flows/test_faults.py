@@ -44,13 +44,13 @@ def test_what_the_machine_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "champion", "simulate", str(tmp_path / "disk" / "archive"), "--instruments", "1"]
     found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert found.returncode == 1
-    assert re.fullmatch(r"MachineError: .*disk.*: Not a directory; .*run it again\n", found.stderr)
+    assert re.fullmatch(r"MachineError: .*disk.*: Not a directory; .*run it again: finished work is kept\n", found.stderr)
 
 
 @pytest.mark.parametrize(
     ("work", "said"),
     [
-        ("warehouse.writer(settings).__enter__()", "MachineError: {}/warehouse: Permission denied; give whoever"),
+        ("warehouse.writer(settings).__enter__()", "MachineError: {}/warehouse: Permission denied; give this account"),
         ("journal.begin(settings, 'e', 'n')", "ServiceError: no run can be noted down in {0}/runs: {0}/runs/"),
     ],
 )
@@ -72,7 +72,7 @@ settings = Settings()
     last = done.stderr.strip().splitlines()[-1]
     assert last.removeprefix("champion.errors.").startswith(said.format(tmp_path))
     assert last.endswith(
-        "the permission, or set CHAMPION_HOME to a folder of theirs. What was done is kept: then run it again"
+        "the permission, or set CHAMPION_HOME to a folder of its own, then run it again: finished work is kept"
     )
 
 
