@@ -324,7 +324,7 @@ PUBLISHED: dict[str, Any] = {"metrics": {}, "values": {}, "outputs": {}, "figure
 )
 def test_a_result_that_is_none_is_a_notebook_error(tmp_path: Path, content: Any) -> None:
     put(tmp_path / report.RESULT, content)
-    with pytest.raises(NotebookError, match=r"was not written by report\.publish writes"):
+    with pytest.raises(NotebookError, match=r"was not written by report\.publish"):
         report.read(tmp_path)
 
 
