@@ -48,7 +48,7 @@ def of_kernel(
         **settings.environment(),
         report.RESULT_DIR: str(result),
         "MLFLOW_TRACKING_URI": settings.tracking,
-        **store.surroundings(settings),
+        **store.environment(settings),
         **settings.tracking_login,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # a progress bar has no place in a report

@@ -50,7 +50,7 @@ def begin(settings: Settings) -> Server:
     login is made before, in `mlflow/login`.
 
     Raises:
-        ServiceError: the store cannot be made ready, or the port is taken.
+        ServiceError: the store cannot be prepared, or the port is taken.
     """
     file_modes.private_folder(settings.home / "mlflow")
     store.prepare(settings)

@@ -80,7 +80,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     runs.close_run(settings, run_id, "succeeded")
     client = store.prepare(settings)
     logged = client.create_logged_model(store.experiment_id(settings, "notebooks"), name="m", source_run_id=run_id)
-    registry.make_sure_of(settings, registry.MODEL, "a model")
+    registry.ensure_model(settings, registry.MODEL, "a model")
     client.create_model_version(
         registry.MODEL, source=logged.artifact_location, run_id=run_id, model_id=logged.model_id
     )
@@ -168,7 +168,7 @@ def test_what_a_notebook_logs_by_itself_lies_in_the_workspace(tmp_path: Path) ->
         "with mlflow.start_run():\n"
         "    mlflow.log_text('own', 'b.txt')\n"
     )
-    variables = {**os.environ, **store.surroundings(settings), "MLFLOW_TRACKING_URI": settings.tracking}
+    variables = {**os.environ, **store.environment(settings), "MLFLOW_TRACKING_URI": settings.tracking}
     subprocess.run([sys.executable, "-c", code], cwd=elsewhere, env=variables, check=True, capture_output=True)
     assert list(elsewhere.iterdir()) == []
     found = {path.name: path.read_text() for path in settings.artifacts.rglob("*.txt")}
@@ -178,13 +178,13 @@ def test_what_a_notebook_logs_by_itself_lies_in_the_workspace(tmp_path: Path) ->
 
 def test_kernels_and_jupyterlab_are_told_where_artifacts_go(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home")
-    told = store.surroundings(settings).items()
+    told = store.environment(settings).items()
     assert set(told) == {("_MLFLOW_SERVER_ARTIFACT_ROOT", settings.artifacts.as_uri())}
     quality = notebook.find("quality")
     kernel = of_kernel(settings, quality, execution="run", run_id=None, result=tmp_path, private=tmp_path)
     assert told <= kernel.items()
     assert told <= lab.environment(settings, {}).items()
-    assert store.surroundings(Settings(home=tmp_path, tracking_uri="http://127.0.0.1:5000")) == {}, "its server decides"
+    assert store.environment(Settings(home=tmp_path, tracking_uri="http://127.0.0.1:5000")) == {}, "its server decides"
 
 
 def test_an_experiment_in_some_current_directory_is_brought_into_the_workspace(
@@ -213,7 +213,7 @@ def test_a_workspace_whose_store_is_lost_after_a_move_does_not_begin_an_empty_on
     home = tmp_path / "home"
     shutil.copytree(original.home, home)
     (home / "mlflow" / "mlflow.db").unlink()
-    with pytest.raises(ServiceError, match="was here and is gone or empty: bring it back"):
+    with pytest.raises(ServiceError, match="is missing or empty: restore it"):
         store.prepare(Settings(home=home))
     assert workspace_homes.former(home) == [str(original.home)]
 

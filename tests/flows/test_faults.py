@@ -51,7 +51,7 @@ def test_what_the_machine_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
     ("work", "said"),
     [
         ("warehouse.writer(settings).__enter__()", "MachineError: {}/warehouse: Permission denied; give this account"),
-        ("journal.begin(settings, 'e', 'n')", "ServiceError: no run can be noted down in {0}/runs: {0}/runs/"),
+        ("journal.begin(settings, 'e', 'n')", "ServiceError: no run can be recorded in {0}/runs: {0}/runs/"),
     ],
 )
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, work: str, said: str) -> None:

@@ -89,14 +89,14 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("nobody")
 def test_without_a_login_or_with_a_wrong_one_the_error_says_what_to_do(server: str, tmp_path: Path) -> None:
-    said = "put USER:PASSWORD@ of somebody it knows before its host"
+    said = "put USER:PASSWORD@ of one of its users before the host"
     with pytest.raises(UsageError, match=said):
         store.prepare(at(server, tmp_path / "nobody"))
     variables = {**os.environ, **at(server, tmp_path / "wrong", "admin:Plant3d-wrong@").environment()}
     command = [sys.executable, "-m", "champion", "models", "list"]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 2
-    assert f"the MLflow server http://{server} does not admit us (UNAUTHENTICATED): {said}" in done.stderr
+    assert f"the MLflow server http://{server} refuses access (UNAUTHENTICATED): {said}" in done.stderr
     assert "Plant3d" not in done.stdout + done.stderr
 
 

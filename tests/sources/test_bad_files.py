@@ -268,10 +268,10 @@ def test_a_ledger_entry_that_is_none_is_a_model_error(tmp_path: Path, changed: d
     content = LINE | changed
     book = ledger_storage.local(Settings(home=tmp_path))
     put(book.path, json.dumps(content | {"seal": promotion_ledger._seal("", content)}).encode() + b"\n")
-    with pytest.raises(ModelError, match="is no ledger entry"):
+    with pytest.raises(ModelError, match="is not a ledger entry"):
         promotion_ledger.read(book)
     put(book.path, DEEP.encode() + b"\n")
-    with pytest.raises(ModelError, match="is no ledger entry"):
+    with pytest.raises(ModelError, match="is not a ledger entry"):
         promotion_ledger.read(book)
 
 

@@ -181,7 +181,7 @@ def test_champion_on_a_date_through_promote_promote_rollback(workspace: Settings
 def test_a_decision_against_a_champion_that_fell_is_not_carried_out(workspace: Settings) -> None:
     promotion.promote(workspace, 1, YES, reason="first", against=None)
     promotion.promote(workspace, 2, YES, reason="second", against=1)
-    with pytest.raises(DecisionOutdated, match="judged against version 1, by now version 2 is champion"):
+    with pytest.raises(DecisionOutdated, match="compared with version 1, but version 2 is champion now"):
         promotion.promote(workspace, 3, YES, reason="judged before", against=1)
     assert [entry.version for entry in told(workspace)] == [1, 2]
 

@@ -85,7 +85,7 @@ def test_a_whole_workspace_raises_no_alarm(workspace: Settings) -> None:
     assert standing.problem(workspace) is None
     assert shown(workspace)[1] == "ok version 2, as ledger and alias say"
     assert anchor.read(workspace) == anchor.Anchor(4, json.loads(ledger_storage.of(workspace).held().lines[-1])["seal"])
-    with pytest.raises(UsageError, match="is whole and goes on"):
+    with pytest.raises(UsageError, match="is intact"):
         recovery.begin(workspace, reason="why not")
     assert recovery.realign(workspace) == 2
 
@@ -98,7 +98,7 @@ def test_an_alias_moved_or_removed_by_hand_is_shown_and_put_right(workspace: Set
     else:
         client.set_registered_model_alias(registry.MODEL, registry.CHAMPION, str(where))
     for said in shown(workspace):
-        assert (f"points at version {where}" if where else "is not set") in said
+        assert (f"points to version {where}" if where else "is not set") in said
         assert "`champion models repair`" in said
     with pytest.raises(ModelError, match="the ledger says 2: `champion models repair`"):
         standing.require_agreement(workspace)
@@ -241,7 +241,7 @@ def test_no_decision_begins_on_one_that_has_not_ended(tmp_path: Path) -> None:
     """Of two machines one read the ledger before the other's line, and again after it: it must not go on."""
     book = ledger_storage.FileStorage(tmp_path / "promotions.jsonl")
     begun = promotion_ledger.append(book, promotion_ledger.draft([], "promote", 1, "first"), [])
-    with pytest.raises(LedgerOvertaken, match="decision 1 is not ended yet"):
+    with pytest.raises(LedgerOvertaken, match="decision 1 is not finished yet"):
         promotion_ledger.append(book, promotion_ledger.draft([begun], "promote", 2, "on top of it"), [begun])
     assert promotion_ledger.read(book) == [begun]
 
@@ -265,7 +265,7 @@ def test_a_bad_tag_and_a_version_of_another_tool_fail_alone(workspace: Settings)
         assert {number for number, problem in found.items() if not problem} == {1, 2}
         assert registry.load(workspace).version.number == 2
         assert standing.problem(workspace) is None
-        with pytest.raises(ModelError, match=r"version 3: tag champion.features is no list of features"):
+        with pytest.raises(ModelError, match=r"version 3: tag champion.features is not a list of features"):
             registry.load(workspace, 3)
     with pytest.raises(ModelError, match=rf"version {foreign}: it has no tag champion.features"):
         registry.load(workspace, foreign)
@@ -274,7 +274,7 @@ def test_a_bad_tag_and_a_version_of_another_tool_fail_alone(workspace: Settings)
         version.whole("champion.horizon")
     client.set_model_version_tag(registry.MODEL, "1", "champion.horizon", "five")
     client.set_model_version_tag(registry.MODEL, "1", "champion.learnt_to", "31-12-2024")
-    with pytest.raises(ModelError, match="'five', not a whole number"):
+    with pytest.raises(ModelError, match="'five', not an integer"):
         registry.find(workspace, 1).whole("champion.horizon")
     with pytest.raises(ModelError, match="'31-12-2024', not a date"):
         registry.find(workspace, 1).day("champion.learnt_to")

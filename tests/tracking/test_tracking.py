@@ -89,7 +89,7 @@ def test_a_store_that_was_there_and_is_gone_is_no_empty_store(tmp_path: Path) ->
     marker = tmp_path / "mlflow" / "prepared"
     marker.parent.mkdir()
     marker.write_text(f"{settings.tracking} mlflow {metadata.version('mlflow')}\n")
-    with pytest.raises(ServiceError, match=rf"is gone or empty: bring it back, or delete {marker}"):
+    with pytest.raises(ServiceError, match=rf"is missing or empty: restore it, or delete {marker}"):
         store.prepare(settings)
     assert not (tmp_path / "mlflow" / "mlflow.db").exists()
 
@@ -277,7 +277,7 @@ def test_promotions_and_rollbacks_move_the_alias_and_stay_in_the_ledger(workspac
     assert done[0].evidence == {"rank_ic": 0.04, "t": "nan"}
     assert promotion.disagreement(workspace) is None
     registry.point(workspace, registry.CHAMPION, 3)
-    assert "points at version 3, the ledger says 1" in str(promotion.disagreement(workspace))
+    assert "points to version 3, the ledger says 1" in str(promotion.disagreement(workspace))
 
 
 def test_a_refusal_is_kept_and_moves_nothing(workspace: Settings) -> None:

@@ -37,18 +37,18 @@ class Evaluation:
     sessions: pl.DataFrame
 
 
-def evaluate(settings: Settings, version: int, against: int | None = promotion.ANYBODY) -> Evaluation:
+def evaluate(settings: Settings, version: int, against: int | None = promotion.ANY_CHAMPION) -> Evaluation:
     """Return what the gate says of a version, by default against the champion; nothing is written.
 
     Raises:
         ModelError: there is no such version, its run holds no out-of-sample scores, or the two share no session.
     """
-    reigning = promotion.in_force(settings) if against == promotion.ANYBODY else against
+    reigning = promotion.in_force(settings) if against == promotion.ANY_CHAMPION else against
     candidate = registry.find(settings, version)
     rival = lost = None
     if reigning is not None and reigning != version:
-        rival, lost = _rival(settings, reigning, must_be_there=against != promotion.ANYBODY)
-    horizon = candidate.whole(HORIZON)
+        rival, lost = _rival(settings, reigning, must_be_there=against != promotion.ANY_CHAMPION)
+    horizon = candidate.integer(HORIZON)
     sessions = _sessions(settings, candidate, rival)
     ours = _judged(sessions, "challenger", horizon)
     theirs = None if rival is None else _judged(sessions, "champion", horizon)
