@@ -104,9 +104,9 @@ def ui() -> None:
         raise UsageError("MLflow keeps its books elsewhere (CHAMPION_TRACKING_URI): open that server's pages")
     server, place = prefect.running(chosen), prefect_login.place(chosen)
     login = f", whose page asks once for all that {place} holds" if place else ""
-    pages = mlflow.begin(chosen)
+    pages = mlflow.start(chosen)
     try:
-        with supervisor.stoppable():
+        with supervisor.quiet_interrupts():
             managed_process.wait(chosen, mlflow.NAME, pages, lambda: mlflow.healthy(pages))
             found = f"{server.url}{login}" if server else "not running; the next flow starts it"
             console.out.print(f"Prefect: {found}", soft_wrap=True)

@@ -44,7 +44,9 @@ def test_what_the_machine_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "champion", "simulate", str(tmp_path / "disk" / "archive"), "--instruments", "1"]
     found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert found.returncode == 1
-    assert re.fullmatch(r"MachineError: .*disk.*: Not a directory; .*run it again: finished work is kept\n", found.stderr)
+    assert re.fullmatch(
+        r"MachineError: .*disk.*: Not a directory; .*run it again: finished work is kept\n", found.stderr
+    )
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,7 @@ def test_the_prefect_server_answers_nobody_without_the_login(away: Settings) -> 
     with pytest.raises(ServiceError, match="another login than that of CHAMPION_PREFECT_LOGIN: `champion stop`"):
         prefect.ensure(guessed)
     assert prefect.ensure(away.model_copy(update={"prefect_api_url": running.api})) == running.api, "as elsewhere"
-    with pytest.raises(ServiceError, match="wants another login than CHAMPION_PREFECT_LOGIN says"):
+    with pytest.raises(ServiceError, match="requires another login than that of CHAMPION_PREFECT_LOGIN"):
         prefect.ensure(guessed.model_copy(update={"prefect_api_url": running.api}))
 
 

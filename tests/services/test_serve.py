@@ -163,7 +163,7 @@ def test_two_that_begin_at_once_share_a_server_that_asks_for_its_login(served: S
             assert answer.status_code == httpx.codes.UNAUTHORIZED
     assert httpx.get(f"{served.prefect}/api/admin/version", auth=served.api.login, timeout=PATIENCE).is_success
     kept = prefect_login.path(served.settings).rename(served.settings.home / "away")
-    with pytest.raises(ServiceError, match="where none is kept any more: `champion stop`"):
+    with pytest.raises(ServiceError, match="which has no login any more: `champion stop`"):
         prefect.ensure(served.settings)
     kept.rename(prefect_login.path(served.settings))
     check = next(check for check in doctor.examine(served.settings) if check.name == "prefect")
@@ -256,7 +256,7 @@ def test_a_workspace_is_served_once(served: Served) -> None:
     again = [sys.executable, "-m", "champion", "serve"]
     said = subprocess.run(again, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert said.returncode == 1
-    assert "is being served already" in said.stderr
+    assert "is served already" in said.stderr
     assert served.process.poll() is None
 
 

@@ -32,7 +32,7 @@ AHEAD = {"rank_ic": 0.02, "rank_ic_t": 2.5, "sessions": 200.0, "horizon": 5.0}
         ({**GOOD, "sessions": 5.0}, None, None, True, "below inf"),
         ({**GOOD, "rank_ic": -0.01}, {**GOOD, "rank_ic": -0.05}, AHEAD, True, "not above 0"),
         (GOOD, {**GOOD, "sessions": 100.0}, AHEAD, True, "on 200 sessions, the champion on 100"),
-        (GOOD, None, None, False, "leakage canary"),
+        (GOOD, None, None, False, "leakage check"),
         (GOOD, None, None, None, "not run"),
         ({"rank_ic": 0.1}, None, None, True, "has no rank_ic_t, sessions"),
         (GOOD, {"sessions": 200.0}, AHEAD, True, "the champion has no rank_ic"),

@@ -271,11 +271,11 @@ def test_a_bad_tag_and_a_version_of_another_tool_fail_alone(workspace: Settings)
         registry.load(workspace, foreign)
     version = registry.find(workspace, foreign)
     with pytest.raises(ModelError, match=r"has no tag champion.horizon: it was not registered by training"):
-        version.whole("champion.horizon")
+        version.integer("champion.horizon")
     client.set_model_version_tag(registry.MODEL, "1", "champion.horizon", "five")
     client.set_model_version_tag(registry.MODEL, "1", "champion.learnt_to", "31-12-2024")
     with pytest.raises(ModelError, match="'five', not an integer"):
-        registry.find(workspace, 1).whole("champion.horizon")
+        registry.find(workspace, 1).integer("champion.horizon")
     with pytest.raises(ModelError, match="'31-12-2024', not a date"):
         registry.find(workspace, 1).day("champion.learnt_to")
     assert runs.known(workspace, "0" * 32) is None
