@@ -10,7 +10,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -30,6 +30,7 @@ RESULT_DIR = "CHAMPION_RESULT_DIR"
 RESULT = "result.json"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _DPI = 110
+_JSON: Mapping[str, Any] = {"allow_nan": False, "indent": 1, "sort_keys": True}
 _KINDS = ("metrics", "figures", "tables", "values", "outputs")
 
 
@@ -106,22 +107,22 @@ def read(folder: Path) -> dict[str, Any]:
 def _write(folder: Path, result: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
     if (folder / RESULT).exists():
         raise UsageError("this notebook run has published already: collect its results and call report.publish once")
-    names: dict[str, dict[str, str]] = {"figures": {}, "tables": {}, "documents": {}}
-    for name, figure in shown["figures"].items():
-        names["figures"][name] = f"figures/{name}.png"
-        with atomic_files.replacing(folder / names["figures"][name]) as path:
-            figure.savefig(path, format="png", dpi=_DPI, bbox_inches="tight")
-    for name, table in shown["tables"].items():
-        names["tables"][name] = f"tables/{name}.parquet"
-        with atomic_files.replacing(folder / names["tables"][name]) as path:
-            table.write_parquet(path)
-    for name, document in shown["documents"].items():
-        names["documents"][name] = f"documents/{name}.json"
-        content = json.dumps(document, allow_nan=False, indent=1, sort_keys=True)
-        atomic_files.write_bytes(folder / names["documents"][name], content.encode())
-    text = json.dumps({**result, **names}, allow_nan=False, indent=1, sort_keys=True)
+    names: dict[str, dict[str, str]] = {}
+    for kind, (suffix, write) in _WRITERS.items():
+        names[kind] = {name: f"{kind}/{name}{suffix}" for name in shown[kind]}
+        for name, value in shown[kind].items():
+            with atomic_files.replacing(folder / names[kind][name]) as path:
+                write(value, path)
+    text = json.dumps({**result, **names}, **_JSON)
     atomic_files.write_bytes(folder / RESULT, text.encode())
     return names
+
+
+_WRITERS: dict[str, tuple[str, Callable[[Any, Path], object]]] = {
+    "figures": (".png", lambda figure, path: figure.savefig(path, format="png", dpi=_DPI, bbox_inches="tight")),
+    "tables": (".parquet", lambda table, path: table.write_parquet(path)),
+    "documents": (".json", lambda value, path: path.write_text(json.dumps(value, **_JSON), encoding="utf-8")),
+}
 
 
 def _require_known(positional: Sequence[object], unknown: Mapping[str, object]) -> None:

@@ -93,8 +93,10 @@ class CodeRecord:
         """Record an audit event. It never raises, which would stop the audited operation."""
         try:
             if event == "exec":
-                self._mentions(arguments[0])
-                self._executed(getattr(arguments[0], "co_filename", ""))
+                code = arguments[0]
+                if self._is_own(code.co_filename):
+                    self._names |= own_files.file_names(code)
+                self._executed(getattr(code, "co_filename", ""))
             elif event == "import":
                 self._asked.add(arguments[0].partition(".")[0])
                 if arguments[1]:
@@ -174,10 +176,6 @@ class CodeRecord:
         file = own_files.calling_file(frame)
         if isinstance(path, str) and file is not None and self._is_own(file):
             self._read.setdefault(f"{os.path.abspath(path)}{os.sep}", None)  # noqa: PTH100
-
-    def _mentions(self, code: Any) -> None:
-        if self._is_own(code.co_filename):
-            self._names |= own_files.file_names(code)
 
     def _find_named(self, folders: set[str]) -> None:
         """Add the files that own code names; search only if folders or names are new."""

@@ -80,7 +80,7 @@ def used(settings: Settings, record: Path, folders: Sequence[Path], sources: str
         recorded = parse_json(dict[str, Any], record.read_bytes())
     except (OSError, ValueError):
         return None
-    files, mentioned = {}, _mentions_of_text(sources)
+    files, mentioned = {}, _settings_named(set(re.findall(r"\w+", sources)))
     for name, raw in recorded["files"].items():
         path, label = Path(name), _label(Path(name), folders) + ("/" if name.endswith(os.sep) else "")
         if raw == own_files.ABSENT:
@@ -89,8 +89,8 @@ def used(settings: Settings, record: Path, folders: Sequence[Path], sources: str
         content = _content(path)
         same = content is not None and hashlib.sha256(content).hexdigest() == raw
         files[label] = _digest(content, path.suffix) if content is not None and same else ""
-        if content is not None and label != _SETTINGS_FILE:
-            mentioned |= _mentions(content, path.suffix)
+        if content is not None and path.suffix == ".py" and label != _SETTINGS_FILE:
+            mentioned |= _of_python(content)[1]
     return Code(
         files, tuple(recorded["asked"]), _values(settings, mentioned), _variables(recorded.get("variables", {}))
     )
@@ -200,10 +200,6 @@ def _digest(content: bytes, suffix: str) -> str:
     return _of_python(content)[0] if suffix == ".py" else hashlib.sha256(content).hexdigest()
 
 
-def _mentions(content: bytes, suffix: str) -> frozenset[str]:
-    return _of_python(content)[1] if suffix == ".py" else frozenset()
-
-
 @lru_cache(maxsize=1024)
 def _of_python(content: bytes) -> tuple[str, frozenset[str]]:
     """Return the digest of a module's syntax tree and the settings it mentions."""
@@ -216,10 +212,6 @@ def _of_python(content: bytes) -> tuple[str, frozenset[str]]:
     words = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     words |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return digest, _settings_named(words)
-
-
-def _mentions_of_text(text: str) -> frozenset[str]:
-    return _settings_named(set(re.findall(r"\w+", text)))
 
 
 def _drop_docstrings(tree: ast.Module) -> None:
@@ -239,8 +231,7 @@ def _setting_words() -> Mapping[str, frozenset[str]]:
     """Return the settings by the words in code that stand for them: a name, a variable, or a property."""
     from champion.settings import Settings  # noqa: PLC0415 - elsewhere settings are imported for their type only
 
-    secret = {name for name, known in Settings.model_fields.items() if "SecretStr" in str(known.annotation)}
-    names = set(Settings.model_fields) - _PLACES - secret
+    names = set(Settings.model_fields) - _PLACES - set(Settings.secret_names())
     words = {word: {name} for name in names for word in (name, f"{_PREFIX}{name.upper()}")}
     tree = ast.parse((_PACKAGE / "settings" / "__init__.py").read_bytes())
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == Settings.__name__]

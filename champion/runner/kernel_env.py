@@ -57,7 +57,8 @@ def of_kernel(
         **_plain_figures(settings.home),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # prevents ipykernel's warning about frozen modules
         "PYTHONPATH": os.pathsep.join(map(str, _path(os.environ))),
-        **_profile(private),
+        "IPYTHONDIR": str(private / "ipython"),
+        **{f"JUPYTER_{name}_DIR": str(private / "jupyter" / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")},
         CODE_RECORD: str(code_record(private)),
         **({NOTEBOOK_FOLDER: str(notebook.beside)} if notebook.beside is not None else {}),
     }
@@ -80,13 +81,6 @@ def _path(environment: Mapping[str, str]) -> list[Path]:
     """
     given = environment.get("PYTHONPATH", "")
     return list(dict.fromkeys([_HERE, *(Path(part).absolute() for part in given.split(os.pathsep) if part)]))
-
-
-def _profile(private: Path) -> dict[str, str]:
-    """Return empty folders for IPython and Jupyter in place of the user's."""
-    names = {"CONFIG": "config", "DATA": "data", "RUNTIME": "runtime"}
-    jupyter = {f"JUPYTER_{name}_DIR": str(private / "jupyter" / folder) for name, folder in names.items()}
-    return {"IPYTHONDIR": str(private / "ipython"), **jupyter}
 
 
 def _plain_figures(home: Path) -> dict[str, str]:

@@ -204,7 +204,8 @@ def _write_record(entry: SpooledRun, verdict: Verdict, written: Mapping[str, str
     if verdict.error and verdict.error.traceback:
         (entry.artifacts / "error.txt").write_text(verdict.error.traceback + "\n", encoding="utf-8")
     _write_json(entry.artifacts / "outputs.json", dict(written))
-    _drop_empty(log_path(entry))
+    if (log := log_path(entry)).exists() and log.stat().st_size == 0:
+        log.unlink()
     return {str(cell["cell"]): cell["seconds"] for cell in cells if cell["seconds"] is not None}
 
 
@@ -247,7 +248,9 @@ def _code_tag(entry: SpooledRun) -> dict[str, str]:
 def _close_abandoned(settings: Settings, entry: SpooledRun) -> None:
     last = max(path.stat().st_mtime for path in [entry.folder, *entry.artifacts.rglob("*")])
     ended = datetime.fromtimestamp(last, UTC)
-    outcome = _outcome_of_abandoned(settings, entry)
+    run = runs.get(settings, entry.run_id) if entry.run_id and run_spool.answers(settings) else None
+    # MLflow may have received an outcome meanwhile, as from a scheduler's cancellation.
+    outcome = Outcome(run.outcome) if run is not None and run.outcome else Outcome.KILLED
     if NOTEBOOK not in entry.tags:
         run_spool.end(settings, entry, End(outcome.value, at=ended.isoformat()), deliver_now=False)
         return
@@ -259,12 +262,6 @@ def _close_abandoned(settings: Settings, entry: SpooledRun) -> None:
     result, written, cells, _ = _finished(entry, verdict, None)
     end = _end(entry, verdict, result, written, cells, complete=True, ended=ended)
     run_spool.end(settings, entry, end, deliver_now=False)
-
-
-def _outcome_of_abandoned(settings: Settings, entry: SpooledRun) -> Outcome:
-    """Return an outcome that MLflow has received meanwhile, as from a scheduler's cancellation; otherwise killed."""
-    run = runs.get(settings, entry.run_id) if entry.run_id and run_spool.answers(settings) else None
-    return Outcome(run.outcome) if run is not None and run.outcome else Outcome.KILLED
 
 
 def _complete(settings: Settings, entry: SpooledRun, end: End) -> None:
@@ -328,11 +325,6 @@ def result_folder(entry: SpooledRun) -> Path:
 
 def _notebook_folder(entry: SpooledRun) -> Path:
     return entry.artifacts / "notebook"
-
-
-def _drop_empty(path: Path) -> None:
-    if path.exists() and path.stat().st_size == 0:
-        path.unlink()
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -217,7 +217,7 @@ def _of_settings(settings: Settings | None) -> Iterator[tuple[str, str]]:
 def _secret_settings() -> list[str]:
     from champion.settings import Settings as Known  # noqa: PLC0415 - settings may import this module
 
-    return [name for name, field in Known.model_fields.items() if "SecretStr" in str(field.annotation)]
+    return Known.secret_names()
 
 
 def _passwords(text: str) -> Iterator[str]:

@@ -59,7 +59,9 @@ def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, s
     return {
         **kept,
         **settings.environment(),
-        "JUPYTER_CONFIG_PATH": _joined(Path(__file__).with_name("jupyter"), inherited.get("JUPYTER_CONFIG_PATH")),
+        "JUPYTER_CONFIG_PATH": _joined(
+            os.pathsep, str(Path(__file__).with_name("jupyter")), inherited.get("JUPYTER_CONFIG_PATH")
+        ),
         "JUPYTERLAB_WORKSPACES_DIR": str(settings.home / "jupyter"),
         "MLFLOW_TRACKING_URI": settings.tracking,
         **store.environment(settings),
@@ -68,14 +70,10 @@ def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, s
         "DO_NOT_TRACK": "true",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # prevents ipykernel's warning about frozen modules
         # a warning of Jupyter's own code
-        "PYTHONWARNINGS": _listed("ignore:date_default is deprecated", inherited.get("PYTHONWARNINGS")),
+        "PYTHONWARNINGS": _joined(",", "ignore:date_default is deprecated", inherited.get("PYTHONWARNINGS")),
         "PYTHONPATH": os.pathsep.join(path),  # also for a checkout that is not installed
     }
 
 
-def _listed(first: str, others: str | None) -> str:
-    return ",".join([first, *filter(None, [others])])
-
-
-def _joined(first: Path, others: str | None) -> str:
-    return os.pathsep.join([str(first), *filter(None, [others])])
+def _joined(separator: str, first: str, others: str | None) -> str:
+    return separator.join(filter(None, [first, others]))

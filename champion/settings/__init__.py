@@ -280,6 +280,15 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, file_secret_settings, _Toml(settings_cls)
 
+    @classmethod
+    def secret_names(cls) -> list[str]:
+        """Return the names of the settings whose values are secret.
+
+        >>> "prefect_login" in Settings.secret_names()
+        True
+        """
+        return [name for name, field in cls.model_fields.items() if "SecretStr" in str(field.annotation)]
+
     def environment(self) -> dict[str, str]:
         """Return the settings as `CHAMPION_*` variables for a child process.
 

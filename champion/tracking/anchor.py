@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +18,7 @@ from urllib.parse import urlsplit
 
 from champion.base import workspace_homes
 from champion.base.strict_json import parse_json
-from champion.errors import ModelError, ServiceError
+from champion.errors import ModelError
 from champion.tracking import connectivity, registry, relocation, store
 
 if TYPE_CHECKING:
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 _TAG = "champion.ledger"
 _TAGS = "select value from registered_model_tags where name = ? and key = ?"
 _ALIASES = "select version from registered_model_aliases where name = ? and alias = ?"
-_BUSY_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +110,8 @@ def _query(settings: Settings, query: str, name: str) -> str | None:
     database = store.sqlite_file(settings.tracking)
     if not database.is_file():
         return None
-    try:
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as store_file:
-            if not store_file.execute("select 1 from sqlite_master where name = 'registered_model_aliases'").fetchone():
-                return None  # a store without the tables of aliases
-            found = store_file.execute(query, (registry.MODEL, name)).fetchone()
-    except sqlite3.Error as error:
-        raise ServiceError(f"{database} cannot be read ({error}): restore it from a backup") from error
+    with relocation.read_only(database) as connection:
+        if not connection.execute("select 1 from sqlite_master where name = 'registered_model_aliases'").fetchone():
+            return None  # a store without the tables of aliases
+        found = connection.execute(query, (registry.MODEL, name)).fetchone()
     return None if found is None else str(found[0])

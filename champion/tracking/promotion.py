@@ -174,7 +174,7 @@ def rollback(settings: Settings, *, reason: str) -> Entry:
 
 def repair(settings: Settings) -> Entry | None:
     """Finish a promotion that a crash interrupted and return its last entry, or None if there was none."""
-    if promotion_ledger.pending(_entries(settings)) is None:
+    if promotion_ledger.pending(standing.entries(settings)) is None:
         return None
     finished = serialized(settings, lambda: _finished(settings))
     return None if finished is None else _announce(settings, finished)
@@ -186,29 +186,24 @@ def history(settings: Settings, on: date | None = None) -> list[Entry]:
     Raises:
         ModelError: it is damaged, or does not belong to the registry's models.
     """
-    entries = _entries(settings)
+    entries = standing.entries(settings)
     return entries if on is None else [entry for entry in entries if entry.at.astimezone(clock.INDIA).date() <= on]
 
 
 def champion_on(settings: Settings, on: date) -> Entry | None:
     """Return the entry of the champion at the end of the date `on` in India, if there was one."""
-    return promotion_ledger.on_date(_entries(settings), on)
+    return promotion_ledger.on_date(standing.entries(settings), on)
 
 
 def current_champion(settings: Settings) -> Entry | None:
     """Return the entry of the current champion, from the ledger only, or None before the first promotion."""
-    stack = promotion_ledger.champions(_entries(settings))
+    stack = promotion_ledger.champions(standing.entries(settings))
     return stack[-1] if stack else None
 
 
 def in_force(settings: Settings) -> int | None:
     """Return the champion's version in the ledger; if the ledger is empty, that of the alias."""
-    return _in_force(settings, _entries(settings))
-
-
-def disagreement(settings: Settings) -> str | None:
-    """Return a sentence if alias and ledger differ, because the alias was moved by hand; None if they agree."""
-    return standing.disagreement(settings)
+    return _in_force(settings, standing.entries(settings))
 
 
 def _in_force(settings: Settings, entries: Sequence[Entry]) -> int | None:
@@ -216,10 +211,6 @@ def _in_force(settings: Settings, entries: Sequence[Entry]) -> int | None:
     if stack or entries:
         return stack[-1].version if stack else None
     return registry.alias_of(settings, registry.CHAMPION)
-
-
-def _entries(settings: Settings) -> list[Entry]:
-    return standing.entries(settings)
 
 
 def append(settings: Settings, entry: Entry, seen: Sequence[Entry]) -> Entry:
@@ -256,7 +247,7 @@ def finish_pending(settings: Settings) -> list[Entry]:
     Another machine may begin a decision between two reads. A decision on top of that one would block it for ever.
     """
     _take_over_file(settings)
-    while promotion_ledger.pending(entries := _entries(settings)) is not None:
+    while promotion_ledger.pending(entries := standing.entries(settings)) is not None:
         _finish(settings, entries)
     return entries
 
@@ -289,7 +280,7 @@ def carry_out(settings: Settings, entry: Entry, entries: Sequence[Entry]) -> Ent
         try:
             return append(settings, replace(entry, state="done", at=now, effective=now), entries)
         except LedgerOvertaken:  # another machine took the pending line for an interrupted one and finished it
-            entries = _entries(settings)
+            entries = standing.entries(settings)
             ended = [one for one in entries if one.decision == entry.decision and one.state != "pending"]
             if ended:
                 registry.point(settings, registry.CHAMPION, promotion_ledger.champions(entries)[-1].version)
@@ -308,7 +299,7 @@ def _announce(settings: Settings, entry: Entry) -> Entry:
 
 
 def _finished(settings: Settings) -> Entry | None:
-    entries = _entries(settings)
+    entries = standing.entries(settings)
     return None if promotion_ledger.pending(entries) is None else _finish(settings, entries)
 
 

@@ -146,7 +146,9 @@ def parse(storage: LedgerStorage, held: StoredLines) -> list[Entry]:
         try:
             content = json.loads(line)
             found, seal = content.pop("seal"), _seal(seal, content)
-            entries.append(_entry(content))
+            entry = parse_json(Entry, json.dumps(content))
+            effective = entry.effective and moment(entry.effective)
+            entries.append(replace(entry, at=moment(entry.at), effective=effective))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(f"{storage} line {number} is not a ledger entry ({error}): restore a backup") from error
         if found != seal:
@@ -188,8 +190,3 @@ def _storable(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value.isoformat() if isinstance(value, date) else value
-
-
-def _entry(content: dict[str, Any]) -> Entry:
-    found = parse_json(Entry, json.dumps(content))
-    return replace(found, at=moment(found.at), effective=found.effective and moment(found.effective))

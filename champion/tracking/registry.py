@@ -12,13 +12,13 @@ import hashlib
 import json
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from zipfile import BadZipFile
 
 import polars as pl
@@ -41,6 +41,7 @@ ABOUT = "Scores NSE equities by their expected forward return."
 _FILE = "model.skops"
 _PINNED = ("scikit-learn", "skops", "numpy", "pandas")
 _EXAMPLE_ROWS = 5
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,7 @@ class Version:
         Raises:
             ModelError: the version has no such tag, or the tag has another form.
         """
-        try:
-            return int(self.text(tag))
-        except ValueError as error:
-            raise ModelError(self._wrong(tag, "an integer")) from error
+        return self._parsed(tag, int, "an integer")
 
     def day(self, tag: str) -> date:
         """Return the date in a tag.
@@ -88,16 +86,16 @@ class Version:
         Raises:
             ModelError: the version has no such tag, or the tag has another form.
         """
-        try:
-            return date.fromisoformat(self.text(tag))
-        except ValueError as error:
-            raise ModelError(self._wrong(tag, "a date")) from error
+        return self._parsed(tag, date.fromisoformat, "a date")
 
-    def _wrong(self, tag: str, expected: str) -> str:
-        return (
-            f"version {self.number}: tag {tag} is {self.tags[tag]!r}, not {expected}: correct it in MLflow, or train "
-            "another version"
-        )
+    def _parsed(self, tag: str, parse: Callable[[str], Value], expected: str) -> Value:
+        try:
+            return parse(self.text(tag))
+        except ValueError as error:
+            raise ModelError(
+                f"version {self.number}: tag {tag} is {self.tags[tag]!r}, not {expected}: correct it in MLflow, or "
+                "train another version"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +154,7 @@ def versions(settings: Settings) -> list[Version]:
     """Return all versions, newest first; empty if none is registered."""
     client = store.prepare(settings)
     aliases = _aliases(settings)
-    found = [_read(made, aliases) for made in client.search_model_versions(f"name='{MODEL}'")]
+    found = [_read(one, aliases) for one in client.search_model_versions(f"name='{MODEL}'")]
     return sorted(found, key=lambda one: one.number, reverse=True)
 
 
@@ -297,17 +295,17 @@ def _aliases(settings: Settings) -> dict[str, int]:
     return {alias: int(number) for one in found for alias, number in one.aliases.items()}
 
 
-def _read(made: Any, aliases: Mapping[str, int]) -> Version:
-    number = int(made.version)
-    features, problem = _features(made.tags.get(FEATURES))
+def _read(stored: Any, aliases: Mapping[str, int]) -> Version:
+    number = int(stored.version)
+    features, problem = _features(stored.tags.get(FEATURES))
     return Version(
         number=number,
         aliases=tuple(sorted(alias for alias, target in aliases.items() if target == number)),
-        run_id=made.run_id or "",
-        created=datetime.fromtimestamp(made.creation_timestamp / 1000, UTC),
-        feature_version=made.tags.get(FEATURE_VERSION, ""),
+        run_id=stored.run_id or "",
+        created=datetime.fromtimestamp(stored.creation_timestamp / 1000, UTC),
+        feature_version=stored.tags.get(FEATURE_VERSION, ""),
         features=features,
-        tags=dict(made.tags),
+        tags=dict(stored.tags),
         problem=problem,
     )
 

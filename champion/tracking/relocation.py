@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,11 +81,8 @@ def is_due(home: Path, root: str, database: Path) -> bool:
     """
     if not database.is_file():
         return False
-    try:
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as store:
-            return _has_changes(store, home, root, database)
-    except sqlite3.Error as error:
-        raise _unreadable(database, error) from error
+    with read_only(database) as store:
+        return _has_changes(store, home, root, database)
 
 
 def outside(home: Path, database: Path) -> list[str]:
@@ -96,15 +93,22 @@ def outside(home: Path, database: Path) -> list[str]:
     """
     if not database.is_file() or not is_inside(home, database):
         return []
+    with read_only(database) as store:
+        return sorted(set(_outside(store, home)))
+
+
+@contextmanager
+def read_only(database: Path) -> Iterator[sqlite3.Connection]:
+    """Yield a connection that cannot write.
+
+    Raises:
+        ServiceError: the database cannot be read.
+    """
     try:
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as store:
-            return sorted(set(_outside(store, home)))
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as connection:
+            yield connection
     except sqlite3.Error as error:
-        raise _unreadable(database, error) from error
-
-
-def _unreadable(database: Path, error: sqlite3.Error) -> ServiceError:
-    return ServiceError(f"{database} cannot be read ({error}): restore it from a backup")
+        raise ServiceError(f"{database} cannot be read ({error}): restore it from a backup") from error
 
 
 def _outside(store: sqlite3.Connection, home: Path) -> Iterator[str]:
@@ -131,7 +135,8 @@ def _changes(store: sqlite3.Connection, home: Path, root: str, database: Path) -
     recorded = workspace_homes.former(home)
     if not inside:  # others may use the store from the former folder while that exists
         recorded = [one for one in recorded if not Path(one).exists()]
-    from_tags = [one for one in _tagged(store) if one not in recorded and one != str(home)] if inside else []
+    tagged = [value for _, value in _rows(store, "tags", "value", _HOME)] if inside else []
+    from_tags = sorted(set(tagged) - {*recorded, str(home)})
     if recorded or from_tags:
         for table, columns in _LOCATIONS.items():
             for column in columns:
@@ -175,10 +180,6 @@ def _without_location(store: sqlite3.Connection, home: Path, root: str) -> Itera
         relative = path is None and value.removeprefix("./").startswith(f"{_DEFAULT}/")
         if relative or (path is not None and path.parent.name == _DEFAULT and not path.is_relative_to(home)):
             yield Change("experiments", "artifact_location", row, f"{root}/{value.rpartition('/')[2]}")
-
-
-def _tagged(store: sqlite3.Connection) -> list[str]:
-    return sorted({value for _, value in _rows(store, "tags", "value", _HOME)})
 
 
 def _rows(store: sqlite3.Connection, table: str, column: str, key: str | None = None) -> Iterator[tuple[int, str]]:

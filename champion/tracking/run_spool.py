@@ -194,14 +194,23 @@ def _create(settings: Settings, entry: SpooledRun, *, tried_before: bool) -> Spo
     with locked(settings, entry) as now:
         if now is None or now.run_id:
             return now
-        run_id = _earlier(settings, now) if tried_before else None
-        run_id = run_id or runs.open_run(
-            settings,
-            now.experiment,
-            now.name,
-            tags={**now.tags, runs.ENTRY: now.id, runs.HOME: str(settings.home)},  # the workspace may have moved since
-            parent=_parent(settings, now.parent),
-            started=datetime.fromisoformat(now.started),
+        # An interrupted attempt may have opened the run.
+        earlier = runs.find_runs(settings, [now.experiment], tags={runs.ENTRY: now.id}, limit=1) if tried_before else []
+        run_id = (
+            earlier[0].run_id
+            if earlier
+            else runs.open_run(
+                settings,
+                now.experiment,
+                now.name,
+                tags={
+                    **now.tags,
+                    runs.ENTRY: now.id,
+                    runs.HOME: str(settings.home),
+                },  # the workspace may have moved since
+                parent=_parent(settings, now.parent),
+                started=datetime.fromisoformat(now.started),
+            )
         )
         runs.log(settings, run_id, parameters=now.parameters)
         runs.log_datasets(settings, run_id, now.inputs, "input")
@@ -257,12 +266,6 @@ def _parent(settings: Settings, parent: str | None) -> str | None:
     if opened is None:
         raise ServiceError(f"its parent {entry.name} is not there yet")
     return opened.run_id
-
-
-def _earlier(settings: Settings, entry: SpooledRun) -> str | None:
-    """Return the run that an interrupted attempt opened."""
-    found = runs.find_runs(settings, [entry.experiment], tags={runs.ENTRY: entry.id}, limit=1)
-    return found[0].run_id if found else None
 
 
 def _read(folder: Path) -> SpooledRun | None:

@@ -7,7 +7,6 @@ a registry that was lost and filled again under the same numbers.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from champion.base.counting import quantity
@@ -138,13 +137,9 @@ def missing(held: StoredLines, known: Anchor | None, *, required: bool) -> str |
         if promotion_ledger.seals(held)[known.lines - 1] != known.seal:
             return f"its line {known.lines} is not the one in the registry's record"
         return None
-    sealed = _of_this_version(held.lines)
+    sealed = sum("model" in json.loads(line) for line in held.lines)
     if required and sealed > 1:  # a crash may have come between the first line and its anchor
         return (
             f"it has {quantity(count, 'line')}, and the registry has no record of it: MLflow's store has been replaced"
         )
     return None
-
-
-def _of_this_version(lines: Sequence[str]) -> int:
-    return sum("model" in json.loads(line) for line in lines)

@@ -154,7 +154,9 @@ def _migrate(uri: str, folder: Path, root: str) -> None:
         if not prepared.holds(marker):
             prepared.require_no_loss(marker)
             _upgrade(uri)
-            _make_default_experiment(uri, root)
+            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415
+
+            SqlAlchemyStore(uri, root)  # type: ignore[no-untyped-call]  # it creates the experiment `Default` below root
             atomic_files.write_bytes(marker, prepared.text.encode())
 
 
@@ -219,13 +221,6 @@ def _upgrade(uri: str) -> None:
             f"the tracking store {without_password(uri)} could not be prepared: {error}. "
             "Check CHAMPION_TRACKING_URI, the disk, and that no older MLflow is using the database"
         ) from error
-
-
-def _make_default_experiment(uri: str, root: str) -> None:
-    """Create MLflow's experiment `Default`, if there is none, with a location below `root`."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415
-
-    SqlAlchemyStore(uri, root)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -305,7 +305,7 @@ def test_two_machines_that_promote_at_once_keep_one_ledger(machines: tuple[Setti
     assert sorted(entry.version for entry in done) == [1, 2, 3, 4]
     assert [entry.previous for entry in done[1:]] == [entry.version for entry in done[:-1]]
     assert [entry.state for entry in held[-8:]] == ["pending", "done"] * 4
-    assert promotion.disagreement(here) is None
+    assert standing.disagreement(here) is None
     today = done[-1].at.date() + timedelta(days=1)
     assert [promotion.champion_on(machine, today) for machine in machines] == [done[-1]] * 2
     assert not ledger_storage.local(there).path.exists()
@@ -321,7 +321,7 @@ def test_a_machine_that_stalled_between_ledger_and_alias_changes_nothing(machine
     ended = promotion.carry_out(here, begun, [*entries, begun])  # only now its alias moves
     assert (ended.state, ended.version) == ("done", first)
     assert registry.alias_of(here, registry.CHAMPION) == second
-    assert promotion.disagreement(here) is None
+    assert standing.disagreement(here) is None
     assert [entry.version for entry in promotion.history(here)[-4:]] == [first, first, second, second]
 
 

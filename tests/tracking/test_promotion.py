@@ -127,7 +127,7 @@ def test_promotions_of_several_processes_stand_in_line(forks: subprocess.Popen[s
     begin(forks, workspace, "rollback", "rollback", "rollback", "rollback")
     assert sorted(ended(forks)) == [0, 0, 0, 1]  # the first champion has nobody before it
     assert registry.alias_of(workspace, registry.CHAMPION) == done[0].version
-    assert promotion.disagreement(workspace) is None
+    assert standing.disagreement(workspace) is None
 
 
 def test_a_promotion_killed_anywhere_is_finished_or_never_was(
@@ -155,7 +155,7 @@ def test_a_promotion_killed_anywhere_is_finished_or_never_was(
         assert after[: len(held)] == held
         assert after[-1].state == "done"
         assert registry.alias_of(workspace, registry.CHAMPION) == after[-1].version == target
-        assert promotion.disagreement(workspace) is None
+        assert standing.disagreement(workspace) is None
     assert (-9, "pending") in seen, "no child was killed between the ledger's two lines"
 
 

@@ -275,9 +275,9 @@ def test_promotions_and_rollbacks_move_the_alias_and_stay_in_the_ledger(workspac
         ("rollback", 1, False),
     ]
     assert done[0].evidence == {"rank_ic": 0.04, "t": "nan"}
-    assert promotion.disagreement(workspace) is None
+    assert standing.disagreement(workspace) is None
     registry.point(workspace, registry.CHAMPION, 3)
-    assert "points to version 3, the ledger says 1" in str(promotion.disagreement(workspace))
+    assert "points to version 3, the ledger says 1" in str(standing.disagreement(workspace))
 
 
 def test_a_refusal_is_kept_and_moves_nothing(workspace: Settings) -> None:
