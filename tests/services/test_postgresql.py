@@ -31,7 +31,7 @@ from champion.security import prefect_login
 from champion.services import prefect
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
-from champion.tracking import ledger_storage, promotion, promotion_ledger, registry, runs, store
+from champion.tracking import ledger_storage, promotion, promotion_ledger, registry, runs, standing, store
 from champion.tracking.promotion import Decision
 
 LOGIN = "champion:Plant3d-login"

@@ -25,7 +25,7 @@ from sklearn.linear_model import LogisticRegression
 from champion.base import clock
 from champion.errors import DecisionOutdated, UsageError
 from champion.settings import Settings
-from champion.tracking import ledger_storage, notify, promotion, promotion_ledger, registry, runs, store
+from champion.tracking import ledger_storage, notify, promotion, promotion_ledger, registry, runs, standing, store
 from champion.tracking.promotion import Decision
 
 # MLflow 3.17 on SQLAlchemy 2.1

@@ -33,7 +33,7 @@ from waiting import PATIENCE
 from champion.errors import ModelError, PromotionRefused, ServiceError, UsageError
 from champion.modeling import estimators
 from champion.settings import Settings
-from champion.tracking import ledger_storage, promotion, promotion_ledger, registry, runs, store
+from champion.tracking import ledger_storage, promotion, promotion_ledger, registry, runs, standing, store
 from champion.tracking.promotion import Decision
 
 # MLflow 3.17 on SQLAlchemy 2.1
