@@ -143,7 +143,7 @@ def test_pages_start_in_a_hostile_folder(hostile: Path, variables: dict[str, str
         process.wait(60)
 
 
-def test_a_module_run_as_such_leaves_the_current_directory_out(hostile: Path, tmp_path: Path) -> None:
+def test_modules_run_without_the_current_directory(hostile: Path, tmp_path: Path) -> None:
     """`python -m champion` puts the folder first; what Python's own start does not import is safe from it."""
     for path in hostile.glob("*.py"):
         if path.stem not in {"json", "signal", "logging", "sqlite3", "uuid"}:
@@ -165,7 +165,7 @@ def test_children_of_children_are_isolated(hostile: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_kernels_own_scripts_find_their_folder(tmp_path: Path) -> None:
+def test_scripts_of_a_kernel_import_from_their_folder(tmp_path: Path) -> None:
     """What isolates the kernel does not reach the scripts that a cell starts."""
     code = """
     import subprocess, sys
@@ -182,7 +182,7 @@ def test_a_kernels_own_scripts_find_their_folder(tmp_path: Path) -> None:
     assert ran.outcome is Outcome.SUCCEEDED
 
 
-def test_the_labs_environment_is_the_persons_but_for_relative_paths() -> None:
+def test_the_environment_of_jupyterlab_drops_relative_paths() -> None:
     given = {"PYTHONPATH": ":.:/srv/own", isolation.SAFE_PATH: "1"}
     made = lab.environment(Settings(home="/tmp/none"), given)  # noqa: S108 - nothing is made there
     assert isolation.SAFE_PATH not in made

@@ -50,7 +50,7 @@ def run(code: str, home: Path, watched: str, **variables: str) -> subprocess.Com
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_every_new_folder_is_flushed_into_the_one_above_it(tmp_path: Path, watched: str) -> None:
+def test_new_folders_are_flushed_into_their_parents(tmp_path: Path, watched: str) -> None:
     log, home = tmp_path / "log", tmp_path / "deep" / "home"
     done = run(_WRITES, home, watched, WATCH_LOG=str(log))
     assert done.returncode == 0, done.stderr
@@ -72,7 +72,7 @@ def test_every_new_folder_is_flushed_into_the_one_above_it(tmp_path: Path, watch
     assert ["fsync", str(home / "promotions.jsonl")] in calls
 
 
-def test_a_file_system_without_locks_is_an_error_that_names_the_file(tmp_path: Path, watched: str) -> None:
+def test_file_system_without_locks_raises_an_error_with_the_file(tmp_path: Path, watched: str) -> None:
     code = "import sys; sys.argv[1:] = ['archive', 'add', 'file:///srv/nse']; from champion.cli.app import main; main()"
     done = run(code, tmp_path, watched, WITHOUT_LOCKS="1", CHAMPION_HOME=str(tmp_path))
     assert done.returncode == 1
@@ -80,7 +80,7 @@ def test_a_file_system_without_locks_is_an_error_that_names_the_file(tmp_path: P
     assert "Traceback" not in done.stderr
 
 
-def test_locks_and_folders_are_made_in_one_place() -> None:
+def test_locks_and_folders_are_created_in_one_module() -> None:
     """A lock of `filelock` names no file in its errors; the one of `champion.base.atomic_files` does."""
     package = Path(champion.__file__).parent
     found = {
@@ -108,7 +108,7 @@ asyncio.run(ask())
 """
 
 
-def test_prefect_s_store_brings_every_transaction_to_disk(tmp_path: Path) -> None:
+def test_prefects_store_flushes_every_transaction(tmp_path: Path) -> None:
     """Its engine, as its server opens it: FULL is 2, and what Prefect sets besides stays."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PREFECT_HOME": str(tmp_path)}
     command = [sys.executable, "-c", _ASKS, str(tmp_path)]
@@ -116,7 +116,7 @@ def test_prefect_s_store_brings_every_transaction_to_disk(tmp_path: Path) -> Non
     assert done.stdout.split() == ["2", "wal", "1"], done.stderr
 
 
-def test_writers_of_one_file_in_one_process_do_not_touch_each_other(tmp_path: Path) -> None:
+def test_threads_can_write_the_same_file(tmp_path: Path) -> None:
     """Threads of an ingest mark the same dataset: with one temporary name, the second renames the first one's away."""
     path = tmp_path / "mark"
     with atomic_files.replacing(path) as first:

@@ -36,9 +36,7 @@ PARTS = strategies.lists(strategies.sampled_from(["a", "b", "c d", "é", "100%"]
 
 
 @given(PARTS, PARTS, PARTS)
-def test_a_location_below_a_former_home_lies_below_the_present_one(
-    old: list[str], new: list[str], rest: list[str]
-) -> None:
+def test_locations_below_a_former_home_move_to_the_current_one(old: list[str], new: list[str], rest: list[str]) -> None:
     former, home = Path("/", *old), Path("/", *new)
     path = former.joinpath("mlflow", *rest)
     nested = former != home and home.is_relative_to(former) and path.is_relative_to(home)
@@ -101,7 +99,7 @@ def state(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")}
 
 
-def test_a_copy_and_its_original_live_side_by_side(original: Settings, tmp_path: Path) -> None:
+def test_copy_and_original_work_independently(original: Settings, tmp_path: Path) -> None:
     copy = Settings(home=tmp_path / "a copy")
     shutil.copytree(original.home, copy.home)
     before = state(original.home)
@@ -124,7 +122,7 @@ def test_a_copy_and_its_original_live_side_by_side(original: Settings, tmp_path:
     assert relocation.relocate(copy.home, store.artifact_root(copy), copy.home / "mlflow" / "mlflow.db") == 0
 
 
-def test_a_store_killed_while_its_locations_change_is_old_or_new(original: Settings, tmp_path: Path) -> None:
+def test_kill_during_relocation_leaves_old_or_new_locations(original: Settings, tmp_path: Path) -> None:
     """As a kill at any instant: the transaction is whole, and the next command finishes what was not begun."""
     home = tmp_path / "copy"
     shutil.copytree(original.home, home)
@@ -154,7 +152,7 @@ def test_a_store_killed_while_its_locations_change_is_old_or_new(original: Setti
     assert False in seen, "no process was killed before it was done"
 
 
-def test_what_a_notebook_logs_by_itself_lies_in_the_workspace(tmp_path: Path) -> None:
+def test_artifacts_logged_by_a_notebook_are_in_the_workspace(tmp_path: Path) -> None:
     """MLflow's own experiments, `Default` and one that a notebook makes, used from any current directory."""
     settings = Settings(home=tmp_path / "home")
     elsewhere = tmp_path / "elsewhere"
@@ -176,7 +174,7 @@ def test_what_a_notebook_logs_by_itself_lies_in_the_workspace(tmp_path: Path) ->
     assert relocation.outside(settings.home, settings.home / "mlflow" / "mlflow.db") == []
 
 
-def test_kernels_and_jupyterlab_are_told_where_artifacts_go(tmp_path: Path) -> None:
+def test_kernels_and_jupyterlab_receive_the_artifact_location(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home")
     told = store.environment(settings).items()
     assert set(told) == {("_MLFLOW_SERVER_ARTIFACT_ROOT", settings.artifacts.as_uri())}
@@ -187,9 +185,7 @@ def test_kernels_and_jupyterlab_are_told_where_artifacts_go(tmp_path: Path) -> N
     assert store.environment(Settings(home=tmp_path, tracking_uri="http://127.0.0.1:5000")) == {}, "its server decides"
 
 
-def test_an_experiment_in_some_current_directory_is_brought_into_the_workspace(
-    original: Settings, tmp_path: Path
-) -> None:
+def test_experiments_in_a_current_directory_move_into_the_workspace(original: Settings, tmp_path: Path) -> None:
     """As versions before 0.3.0 left `Default`; an experiment that somebody placed elsewhere on purpose stays there."""
     home = tmp_path / "home"
     shutil.copytree(original.home, home)
@@ -207,9 +203,7 @@ def test_an_experiment_in_some_current_directory_is_brought_into_the_workspace(
     assert relocation.outside(home, database) == ["/srv/big"]
 
 
-def test_a_workspace_whose_store_is_lost_after_a_move_does_not_begin_an_empty_one(
-    original: Settings, tmp_path: Path
-) -> None:
+def test_store_lost_after_a_move_is_not_replaced_by_an_empty_one(original: Settings, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(original.home, home)
     (home / "mlflow" / "mlflow.db").unlink()
@@ -218,7 +212,7 @@ def test_a_workspace_whose_store_is_lost_after_a_move_does_not_begin_an_empty_on
     assert workspace_homes.former(home) == [str(original.home)]
 
 
-def test_an_archive_in_the_workspace_moves_along(tmp_path: Path) -> None:
+def test_archive_inside_the_workspace_moves_with_it(tmp_path: Path) -> None:
     """The demo's archive lies in its workspace: files fetched before the move are those of the same archive."""
     home = tmp_path / "before"
     staging = Staging(home / "staging", (home / "archive").as_uri())
@@ -238,7 +232,7 @@ def test_an_archive_in_the_workspace_moves_along(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
-def test_a_workspace_whose_path_ends_like_this_one_is_another(tmp_path: Path) -> None:
+def test_workspaces_with_the_same_path_suffix_are_distinct(tmp_path: Path) -> None:
     """A backup mounted at /mnt/srv/ws that is restored to /srv/ws brings the records of the former's servers along."""
     settings = Settings(home=tmp_path / "home")
     sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -256,7 +250,7 @@ def test_a_workspace_whose_path_ends_like_this_one_is_another(tmp_path: Path) ->
 
 
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
-def test_a_copy_leaves_the_servers_of_its_original_alone(tmp_path: Path) -> None:
+def test_copy_does_not_stop_servers_of_its_original(tmp_path: Path) -> None:
     """`champion stop` ends what was started for this folder: also after it was moved, and never for a copy of it."""
     settings = Settings(home=tmp_path / "original")
     sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]

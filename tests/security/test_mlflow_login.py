@@ -88,7 +88,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("nobody")
-def test_without_a_login_or_with_a_wrong_one_the_error_says_what_to_do(server: str, tmp_path: Path) -> None:
+def test_missing_or_wrong_login_gives_an_error_with_a_remedy(server: str, tmp_path: Path) -> None:
     said = "put USER:PASSWORD@ of one of its users before the host"
     with pytest.raises(UsageError, match=said):
         store.prepare(at(server, tmp_path / "nobody"))

@@ -133,7 +133,7 @@ def served(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) 
             process.wait(PATIENCE)
 
 
-def test_what_prefect_yaml_says_is_deployed(served: Served) -> None:
+def test_deployments_of_prefect_yaml_are_created(served: Served) -> None:
     wanted = yaml.safe_load(package_data.path("prefect.yaml").read_text())["deployments"]
     found = {entry["name"]: entry for entry in served.ask("deployments/filter")}
     assert set(found) == {entry["name"] for entry in wanted}
@@ -154,7 +154,7 @@ def test_what_prefect_yaml_says_is_deployed(served: Served) -> None:
     }  # fmt: skip
 
 
-def test_two_that_begin_at_once_share_a_server_that_asks_for_its_login(served: Served) -> None:
+def test_concurrent_starts_share_one_server_that_requires_its_login(served: Served) -> None:
     assert served.beside.split() == [f"{served.prefect}/api", *(served.api.login or ())]
     assert prefect_login.path(served.settings).stat().st_mode & 0o777 == 0o600
     for login in (None, ("champion", "guessed"), ("", "")):
@@ -212,7 +212,7 @@ def test_a_schedule_fires_and_both_pages_show_the_run(served: Served) -> None:
     assert entry[0]["info"]["run_id"] in page["data"]
 
 
-def test_prefects_page_of_a_run_leads_to_what_it_wrote(served: Served, page: Page) -> None:
+def test_prefects_page_of_a_run_links_to_its_artifacts(served: Served, page: Page) -> None:
     done = served.ask("flow_runs/filter", flow_runs={"state": {"type": {"any_": ["COMPLETED"]}}})[0]
     page.goto(served.prefect)
     page.get_by_placeholder("admin:pass").fill(prefect_login.path(served.settings).read_text())
@@ -225,7 +225,7 @@ def test_prefects_page_of_a_run_leads_to_what_it_wrote(served: Served, page: Pag
     page.get_by_text(f"{done['name']}: succeeded").wait_for()
 
 
-def test_cancelling_ends_the_kernel_is_in_the_ledger_and_is_told(served: Served, tmp_path: Path) -> None:
+def test_cancelling_ends_the_kernel_and_is_recorded_and_notified(served: Served, tmp_path: Path) -> None:
     keep_block(served.api, "secret", "champion-notify-url", {"value": served.webhook.url})
     kept = {"holidays": "2026-01-26", "notify_block": keep_notifier(served.api, served.webhook)}
     served.ask("variables/", name="champion_settings", value=kept)

@@ -38,7 +38,7 @@ AHEAD = {"rank_ic": 0.02, "rank_ic_t": 2.5, "sessions": 200.0, "horizon": 5.0}
         (GOOD, {"sessions": 200.0}, AHEAD, True, "the champion has no rank_ic"),
     ],
 )
-def test_what_the_gate_asks(
+def test_gate_decisions_and_reasons(
     challenger: dict[str, float],
     champion: dict[str, float] | None,
     paired: dict[str, float] | None,
@@ -51,7 +51,7 @@ def test_what_the_gate_asks(
 
 
 @pytest.mark.parametrize("level", [0.025, 0.1])
-def test_luck_passes_the_gate_at_the_stated_rate(level: float) -> None:
+def test_worthless_scores_pass_the_gate_at_the_stated_rate(level: float) -> None:
     """Rank ICs of worthless scores over overlapping labels, 60 sessions only: the rate is what it is called."""
     rng, tries, passed, rules = np.random.default_rng(11), 1000, 0, Rules(level=level)
     for _ in range(tries):

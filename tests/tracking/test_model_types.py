@@ -91,7 +91,7 @@ def test_a_neural_network_is_admitted() -> None:
     ],
     ids=lambda value: getattr(value, "__qualname__", type(value).__qualname__),
 )
-def test_what_would_be_called_is_refused(value: Any) -> None:
+def test_callables_are_refused(value: Any) -> None:
     try:
         content = saved(FunctionTransformer(value))
     except Exception as error:  # noqa: BLE001 - skops has no spelling for some
@@ -100,7 +100,7 @@ def test_what_would_be_called_is_refused(value: Any) -> None:
         require_trusted(content, ())
 
 
-def test_no_class_of_the_libraries_can_stand_as_a_value() -> None:
+def test_library_classes_are_refused_as_values() -> None:
     """Each class that numpy's and scipy's public modules offer, apart from the dtypes, which only compute."""
     modules = (np, np.lib, np.lib.npyio, np.lib.format, np.random, np.ma, scipy.io, scipy.io.arff, scipy.io.wavfile)
     classes = {one for module in modules for one in vars(module).values() if isinstance(one, type)}
@@ -164,7 +164,7 @@ def test_a_forged_node_is_refused(loader: str, module: str, name: str) -> None:
         require_trusted(forged(loader, module, name, **content), ())
 
 
-def test_a_trusted_package_answers_for_its_own_classes_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trusted_package_admits_only_its_own_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine_of_types.py").write_text(
         "from numpy import memmap, load\nfrom sklearn.base import BaseEstimator\nclass Mine(BaseEstimator): ...\n"
     )

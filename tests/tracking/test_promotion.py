@@ -115,7 +115,7 @@ def told(settings: Settings) -> list[promotion_ledger.Entry]:
     return [entry for entry in promotion.history(settings) if entry.state == "done"]
 
 
-def test_promotions_of_several_processes_stand_in_line(forks: subprocess.Popen[str], workspace: Settings) -> None:
+def test_concurrent_promotions_keep_one_ledger(forks: subprocess.Popen[str], workspace: Settings) -> None:
     begin(forks, workspace, "1", "2", "3", "4")
     assert ended(forks) == [0, 0, 0, 0]
     done = told(workspace)
@@ -130,9 +130,7 @@ def test_promotions_of_several_processes_stand_in_line(forks: subprocess.Popen[s
     assert standing.disagreement(workspace) is None
 
 
-def test_a_promotion_killed_anywhere_is_finished_or_never_was(
-    forks: subprocess.Popen[str], workspace: Settings
-) -> None:
+def test_killed_promotion_is_finished_or_has_no_effect(forks: subprocess.Popen[str], workspace: Settings) -> None:
     promotion.promote(workspace, 1, YES, reason="first")
     path, seen = workspace.home / "promotions.jsonl", set()
     for number in range(6):
@@ -178,7 +176,7 @@ def test_champion_on_a_date_through_promote_promote_rollback(workspace: Settings
     assert [entry and entry.version for entry in found] == [None, 1, 1, 2, 2, 1, 1]
 
 
-def test_a_decision_against_a_champion_that_fell_is_not_carried_out(workspace: Settings) -> None:
+def test_decision_against_a_replaced_champion_is_refused(workspace: Settings) -> None:
     promotion.promote(workspace, 1, YES, reason="first", against=None)
     promotion.promote(workspace, 2, YES, reason="second", against=1)
     with pytest.raises(DecisionOutdated, match="compared with version 1, but version 2 is champion now"):
@@ -186,7 +184,7 @@ def test_a_decision_against_a_champion_that_fell_is_not_carried_out(workspace: S
     assert [entry.version for entry in told(workspace)] == [1, 2]
 
 
-def test_force_needs_a_reason_and_leaves_it(workspace: Settings) -> None:
+def test_force_needs_a_reason_and_records_it(workspace: Settings) -> None:
     no = Decision(promote=False, reasons=("worse",))
     with pytest.raises(UsageError, match="needs a reason"):
         promotion.promote(workspace, 1, no, reason=" ", force=True)
@@ -226,7 +224,7 @@ def webhook() -> Iterator[str]:
     server.server_close()
 
 
-def test_a_change_of_champion_is_told_and_a_refusal_is_not(workspace: Settings, webhook: str) -> None:
+def test_webhook_receives_changes_of_champion_but_no_refusals(workspace: Settings, webhook: str) -> None:
     listening = Settings(home=workspace.home, tracking_uri=workspace.tracking, promotion_webhook=webhook)
     promotion.promote(listening, 1, YES, reason="first")
     Listener.answers[:] = [500]  # once: the next try is heard
@@ -237,7 +235,9 @@ def test_a_change_of_champion_is_told_and_a_refusal_is_not(workspace: Settings, 
     assert "version 1 is champion, before version 2 (rollback): back" in Listener.heard[-1]["text"]
 
 
-def test_who_cannot_be_told_stops_nobody(workspace: Settings, webhook: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_failing_webhook_does_not_stop_a_promotion(
+    workspace: Settings, webhook: str, caplog: pytest.LogCaptureFixture
+) -> None:
     listening = Settings(home=workspace.home, tracking_uri=workspace.tracking, promotion_webhook=webhook)
     Listener.answers[:] = [500, 503, 404]
     assert promotion.promote(listening, 1, YES, reason="first").state == "done"

@@ -81,7 +81,7 @@ def shown(settings: Settings) -> list[str]:
     return [status.status(settings).champion, f"{check.state} {check.found}"]
 
 
-def test_a_whole_workspace_raises_no_alarm(workspace: Settings) -> None:
+def test_intact_workspace_has_no_problem(workspace: Settings) -> None:
     assert standing.problem(workspace) is None
     assert shown(workspace)[1] == "ok version 2, as ledger and alias say"
     assert anchor.read(workspace) == anchor.Anchor(4, json.loads(ledger_storage.of(workspace).held().lines[-1])["seal"])
@@ -91,7 +91,7 @@ def test_a_whole_workspace_raises_no_alarm(workspace: Settings) -> None:
 
 
 @pytest.mark.parametrize("where", [None, 1, 3])
-def test_an_alias_moved_or_removed_by_hand_is_shown_and_put_right(workspace: Settings, where: int | None) -> None:
+def test_alias_changed_by_hand_is_reported_and_repaired(workspace: Settings, where: int | None) -> None:
     client = store.prepare(workspace)
     if where is None:
         client.delete_registered_model_alias(registry.MODEL, registry.CHAMPION)
@@ -119,7 +119,7 @@ def test_the_version_of_a_moved_alias_may_be_promoted_and_rolled_back(workspace:
     assert (alias(workspace), standing.problem(workspace)) == (2, None)
 
 
-def test_where_the_champion_was_deleted_another_one_can_be_promoted(workspace: Settings) -> None:
+def test_another_version_can_be_promoted_after_the_champion_was_deleted(workspace: Settings) -> None:
     store.prepare(workspace).delete_model_version(registry.MODEL, "2")
     for said in shown(workspace):
         assert "version 2 was promoted on" in said
@@ -171,7 +171,7 @@ LOSSES = [drop_last_line, drop_file, empty_file, exchange_file, lose_registry, l
 
 
 @pytest.mark.parametrize("lose", LOSSES, ids=lambda one: one.__name__)
-def test_a_ledger_that_lost_lines_or_its_registry_decides_nothing(
+def test_incomplete_ledger_or_lost_registry_blocks_decisions(
     workspace: Settings, lose: Callable[[Settings], None]
 ) -> None:
     lose(workspace)
@@ -201,7 +201,7 @@ def test_a_ledger_that_lost_lines_or_its_registry_decides_nothing(
     assert (alias(workspace), standing.problem(workspace)) == (1, None)
 
 
-def test_a_ledger_of_an_earlier_version_goes_on_and_is_anchored_by_its_next_line(workspace: Settings) -> None:
+def test_ledger_of_an_earlier_version_is_anchored_by_its_next_line(workspace: Settings) -> None:
     """Lines of 0.2.0 hold no digest of the model, and its registry knows nothing of the ledger."""
     book, entries = ledger_storage.local(workspace), promotion.history(workspace)
     (workspace.home / "promotions.jsonl").unlink()
@@ -215,7 +215,7 @@ def test_a_ledger_of_an_earlier_version_goes_on_and_is_anchored_by_its_next_line
     assert promotion.rollback(workspace, reason="to a line without a digest").version == 2
 
 
-def test_a_lost_registry_under_a_ledger_of_an_earlier_version_is_noticed(workspace: Settings) -> None:
+def test_lost_registry_is_detected_with_a_ledger_of_an_earlier_version(workspace: Settings) -> None:
     book, entries = ledger_storage.local(workspace), promotion.history(workspace)
     (workspace.home / "promotions.jsonl").unlink()
     for number, entry in enumerate(entries):
@@ -227,7 +227,7 @@ def test_a_lost_registry_under_a_ledger_of_an_earlier_version_is_noticed(workspa
     assert alias(workspace) is None
 
 
-def test_a_line_cut_off_before_the_registry_knew_it_counts(workspace: Settings) -> None:
+def test_line_without_anchor_after_a_crash_counts(workspace: Settings) -> None:
     """A crash between the line and the anchor: the ledger is one line ahead."""
     book = ledger_storage.local(workspace)
     seen = promotion_ledger.read(book)
@@ -237,7 +237,7 @@ def test_a_line_cut_off_before_the_registry_knew_it_counts(workspace: Settings) 
     assert promotion.history(workspace)[-1].state == "done"
 
 
-def test_no_decision_begins_on_one_that_has_not_ended(tmp_path: Path) -> None:
+def test_no_decision_starts_while_another_is_pending(tmp_path: Path) -> None:
     """Of two machines one read the ledger before the other's line, and again after it: it must not go on."""
     book = ledger_storage.FileStorage(tmp_path / "promotions.jsonl")
     begun = promotion_ledger.append(book, promotion_ledger.draft([], "promote", 1, "first"), [])
@@ -247,7 +247,7 @@ def test_no_decision_begins_on_one_that_has_not_ended(tmp_path: Path) -> None:
 
 
 @given(strategies.integers(0, 4), strategies.integers(0, 4), strategies.booleans())
-def test_only_a_ledger_that_reaches_its_anchor_is_whole(kept: int, anchored: int, other: bool) -> None:
+def test_ledger_shorter_than_its_anchor_is_damaged(kept: int, anchored: int, other: bool) -> None:
     lines = [json.dumps({"seal": f"{number}", "model": ""}) for number in range(kept)]
     known = anchor.Anchor(anchored, "other" if other else f"{anchored - 1}") if anchored else None
     missing = standing.missing(ledger_storage.StoredLines(tuple(lines), kept + 1), known, required=True)
@@ -255,7 +255,7 @@ def test_only_a_ledger_that_reaches_its_anchor_is_whole(kept: int, anchored: int
     assert (missing is None) is whole
 
 
-def test_a_bad_tag_and_a_version_of_another_tool_fail_alone(workspace: Settings) -> None:
+def test_bad_tag_or_foreign_version_affects_only_itself(workspace: Settings) -> None:
     client = store.prepare(workspace)
     source = client.get_model_version(registry.MODEL, "1").source or ""
     foreign = int(client.create_model_version(registry.MODEL, source=source).version)
@@ -309,7 +309,7 @@ for number in range(100):
 """
 
 
-def test_a_version_is_seen_once_all_that_it_is_judged_by_is_there(workspace: Settings) -> None:
+def test_version_is_visible_only_with_all_its_tags(workspace: Settings) -> None:
     """Killed at any instant, training leaves no version without its file, its scores out of sample, its canary."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", _REGISTERS, str(workspace.home)]
