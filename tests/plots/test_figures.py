@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from champion import plots
 from champion.errors import UsageError
 from champion.plots import style
-from champion.plots.map import squarified
+from champion.plots.map import squarify
 
 
 def rectangles(ax: Axes, color: str) -> list[Rectangle]:
@@ -95,7 +95,7 @@ def test_the_map_gives_each_share_the_area_of_its_turnover() -> None:
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=40))
 def test_tiles_fill_the_map_without_overlap(sizes: list[float]) -> None:
     areas = sorted((size * 5800 / sum(sizes) for size in sizes), reverse=True)
-    boxes = squarified(areas, (0.0, 0.0, 100.0, 58.0))
+    boxes = squarify(areas, (0.0, 0.0, 100.0, 58.0))
     assert [width * height for _, _, width, height in boxes] == pytest.approx(areas)
     for number, (left, top, width, height) in enumerate(boxes):
         assert min(left, top) >= -1e-6
@@ -112,7 +112,7 @@ def test_indices_are_told_over_the_spans_there_are() -> None:
     minus = "\N{MINUS SIGN}"
     assert [text.get_text() for text in ax.texts] == ["2.0%", "2.0%", f"{minus}2.0%"]
     assert title(ax) == "Indices: 1 of 2 rose"
-    assert title(plots.index_map(INDICES.head(1)).axes[0]) == "Indices: no move known"
+    assert title(plots.index_map(INDICES.head(1)).axes[0]) == "Indices: no change known"
 
 
 def test_runs_are_as_long_as_they_took_and_newest_first() -> None:

@@ -83,3 +83,10 @@ def test_session_ticks_stand_on_sessions_and_apart(count: int) -> None:
     assert all(0 <= place < count for place in places)
     assert all(later - earlier >= count / 30 for earlier, later in pairwise(places))
     assert str(sessions[places[0]].year) in ticks(ax)[0]
+
+
+def test_the_former_name_of_price_versions_works_with_a_warning() -> None:
+    _, frame = EVERY["price_versions"]
+    with pytest.warns(DeprecationWarning, match="price_versions"):
+        draw = plots.tellings
+    assert len(draw(frame.rename({"version": "telling"})).axes[0].lines) == 2

@@ -75,7 +75,7 @@ def test_many_features_stay_one_legible_page() -> None:
     assert long.axes[0].texts[0].get_text() == "a_name_too_long_f\N{HORIZONTAL ELLIPSIS}"
     drift = plots.feature_drift(pl.DataFrame({"column": names, "psi": np.linspace(0, 0.3, 158)}))
     assert ticks(drift.axes[0], "y")[0] == "feature_157"
-    assert title(drift.axes[0]) == "Feature drift: 27 of 158 at 0.25 or more; the first 40"
+    assert title(drift.axes[0]) == "Feature drift: 27 of 158 at 0.25 or more; the 40 largest"
     for figure in (coverage, correlation, distributions, drift):
         assert max(figure.get_size_inches()) < 21
 

@@ -47,7 +47,7 @@ def test_movers_are_the_extremes_of_one_session() -> None:
     with pytest.raises(UsageError, match="the frame has 2: filter it by trade_date"):
         plots.movers(bars(2))
     flat = bars(1).with_columns(close=pl.col("prev_close"))
-    assert title(plots.movers(flat).axes[0]) == "Movers: nothing moved"
+    assert title(plots.movers(flat).axes[0]) == "Movers: no price changed"
 
 
 def test_an_indicator_stands_below_its_close_with_a_gap_where_it_is_unknown() -> None:
@@ -98,10 +98,10 @@ def test_labels_of_neighbouring_changes_stand_below_one_another() -> None:
     assert not any(one.overlaps(other) for one, other in pairwise(boxes))
 
 
-def test_tellings_of_one_history_are_a_line_each() -> None:
-    now = renamed().with_columns(telling=pl.lit("now"))
-    then = now.head(3).with_columns(pl.col("close") * 5, telling=pl.lit("then"))
-    (ax,) = plots.tellings(pl.concat([now, then])).axes
+def test_price_versions_have_a_line_each() -> None:
+    now = renamed().with_columns(version=pl.lit("now"))
+    then = now.head(3).with_columns(pl.col("close") * 5, version=pl.lit("then"))
+    (ax,) = plots.price_versions(pl.concat([now, then])).axes
     assert title(ax) == "NEW"
     assert [str(line.get_label()) for line in ax.lines] == ["then", "now"]
     assert np.asarray(ax.lines[0].get_ydata()).tolist() == [100.0, 105.0, 102.5]

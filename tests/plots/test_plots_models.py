@@ -50,7 +50,7 @@ def test_drawdown_is_measured_from_the_peak() -> None:
     upper, lower = plots.equity_curve(series(3)).axes
     assert np.asarray(upper.lines[0].get_ydata()) == pytest.approx([1.05, 1.1025, 0.99225])
     assert np.asarray(lower.lines[0].get_ydata()) == pytest.approx([0, 0, -0.1])
-    assert "deepest drawdown \N{MINUS SIGN}10.0%, 67% of periods up" in title(upper)
+    assert "maximum drawdown \N{MINUS SIGN}10.0%, 67% of periods up" in title(upper)
 
 
 def test_a_loss_from_the_start_is_a_drawdown() -> None:
@@ -118,7 +118,7 @@ def test_months_are_means_of_their_sessions() -> None:
     (ax,) = plots.ic_by_month(pl.DataFrame({"trade_date": days_of, "ic": [-0.05, 0.02, 0.04]})).axes
     assert [text.get_text() for text in ax.texts if text.get_text()] == ["\N{MINUS SIGN}5.0", "3.0"]
     assert ticks(ax, "y") == ["2023", "2024"]
-    assert title(ax) == "Rank IC by month, hundredths: above 0 in 1 of 2"
+    assert title(ax) == "Rank IC by month, in hundredths: above 0 in 1 of 2 months"
 
 
 def test_two_models_are_running_sums_and_their_difference() -> None:
@@ -132,7 +132,7 @@ def test_two_models_are_running_sums_and_their_difference() -> None:
 def test_turnover_says_what_it_cost() -> None:
     frame = series(4).with_columns(turnover=pl.lit(1.5), cost=pl.lit(0.0015))
     upper, lower = plots.portfolio_turnover(frame).axes
-    assert title(upper) == "Portfolio turnover: 1.50 a rebalance, costs 0.6% of the capital in all"
+    assert title(upper) == "Portfolio turnover: 1.50 per rebalance, total costs 0.6% of capital"
     assert lower.lines[0].get_ydata()[-1] == pytest.approx(0.6)  # type: ignore[index]
 
 
@@ -149,4 +149,4 @@ def test_waiting_is_drawn_with_its_error() -> None:
     frame = pl.DataFrame({"lag": [1, 0], "ic": [0.01, 0.03], "error": [0.005, None]})
     (ax,) = plots.ic_by_lag(frame).axes
     assert ax.lines[0].get_ydata()[0] == 0.03  # type: ignore[index]
-    assert title(ax) == "Rank IC by waiting: 0.030 at once, 0.010 at last"
+    assert title(ax) == "Rank IC by delay: 0.030 at 0, 0.010 at 1 session"
