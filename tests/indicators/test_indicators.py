@@ -164,7 +164,7 @@ def test_bounds(seed: int, length: int, kind: str) -> None:
 
 @settings(max_examples=8)
 @given(seed=st.integers(0, 2**20), power=st.integers(-2, 4))
-def test_oscillators_have_no_unit(seed: int, power: int) -> None:
+def test_oscillators_do_not_depend_on_the_price_unit(seed: int, power: int) -> None:
     bars = series("walk", 60, seed)
     factor = 2.0**power
     scaled = bars.with_columns((pl.col("high", "low", "close") * factor).round(4))

@@ -161,7 +161,7 @@ def money_flow(rows: Sequence[Bar]) -> float:
 
 
 @both
-def test_keltner_is_talibs_average_and_range(name: str) -> None:
+def test_keltner_equals_talib_average_and_range(name: str) -> None:
     bars = HISTORIES[name]
     high, low, close = (bars[column].to_numpy() for column in ("high", "low", "close"))
     middle, ranges = talib.EMA(close, 20), talib.ATR(high, low, close, 10)
@@ -172,7 +172,7 @@ def test_keltner_is_talibs_average_and_range(name: str) -> None:
         np.testing.assert_allclose(got[column].to_numpy(), theirs, rtol=1e-12, atol=1e-12 * close.max())
 
 
-def test_what_has_no_answer_is_null_or_zero_as_documented() -> None:
+def test_undefined_values_are_null_or_zero_as_documented() -> None:
     still = pl.DataFrame({"close": [100.0] * 5, "market": [0.01, -0.01, 0.0, 0.01, 0.02]})
     got = still.select(
         z=ind.rolling_zscore(CLOSE, 3, unit=ind.PRICE_UNIT),
@@ -187,7 +187,7 @@ def test_what_has_no_answer_is_null_or_zero_as_documented() -> None:
     assert got["wild"].is_null().all()
 
 
-def test_the_residual_is_that_of_least_squares() -> None:
+def test_neutralise_equals_least_squares() -> None:
     rng = np.random.default_rng(6)
     frame = pl.DataFrame(
         {"trade_date": np.repeat([1, 2], 40), **{name: rng.normal(3, 2, 80) for name in ("y", "a", "b")}}
@@ -206,7 +206,7 @@ def test_the_residual_is_that_of_least_squares() -> None:
             np.testing.assert_allclose(part[column].to_numpy(), target - fitted, rtol=0, atol=1e-12)
 
 
-def test_an_exposure_that_says_nothing_new_is_left_out() -> None:
+def test_redundant_exposure_is_left_out() -> None:
     rng = np.random.default_rng(7)
     frame = pl.DataFrame({"y": rng.normal(0, 1, 30), "a": rng.normal(5, 1, 30)})
     y, a = pl.col("y"), pl.col("a")

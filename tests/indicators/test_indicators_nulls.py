@@ -73,14 +73,14 @@ def alike(ours: pl.Series, theirs: list[float | None], tolerance: float = 1e-9) 
     assert np.allclose(ours.drop_nulls(), known(theirs), rtol=tolerance, atol=tolerance)
 
 
-def test_every_indicator_is_swept() -> None:
+def test_every_indicator_is_tested() -> None:
     public = {name for name in ind.__all__ if callable(getattr(ind, name))}
     assert {NAMES.get(name, name) for name in EVERY} == public
 
 
 @law
 @given(seed=seeds, rows=st.integers(1, 40), length=st.integers(1, 60))
-def test_leading_nulls_shift_every_indicator_to_the_last_bit(seed: int, rows: int, length: int) -> None:
+def test_leading_nulls_shift_every_indicator_bit_for_bit(seed: int, rows: int, length: int) -> None:
     frame = bars(seed, length)
     whole, late = frame.select(**EVERY), unknown_first(frame, rows).select(**EVERY)
     assert [name for name in EVERY if not late[name].slice(rows).equals(whole[name])] == []
@@ -90,7 +90,7 @@ def test_leading_nulls_shift_every_indicator_to_the_last_bit(seed: int, rows: in
 
 @pytest.mark.parametrize("late", ["high", "low", "close", "volume"])
 @pytest.mark.parametrize("rows", [1, 13])
-def test_one_late_column_starts_no_warm_up_early(late: str, rows: int) -> None:
+def test_warm_up_waits_for_the_latest_column(late: str, rows: int) -> None:
     """A true range needs the close before only, so it may be known on the bar where the late column starts."""
     frame = bars(rows, 60)
     part = frame.with_columns(pl.when(pl.int_range(pl.len()) >= rows).then(late).alias(late))
@@ -157,7 +157,7 @@ SKIPPING = {name: OUTER[name][:2] for name in ("ema", "dema", "tema", "macd", "m
 
 @law
 @given(seed=seeds, gaps=st.sets(st.integers(0, 59), max_size=25))
-def test_averages_skip_missing_values_in_the_warm_up_too(seed: int, gaps: set[int]) -> None:
+def test_averages_skip_missing_values_in_the_warm_up(seed: int, gaps: set[int]) -> None:
     frame = bars(seed, 60).with_row_index().with_columns(close=pl.when(~pl.col("index").is_in(gaps)).then("close"))
     values = frame["close"].to_list()
     for ours, theirs in SKIPPING.values():
@@ -193,7 +193,7 @@ def wilder_index(changes: list[float | None], window: int) -> list[float | None]
     return found
 
 
-def test_unknown_high_adds_nothing_to_the_money_flow_and_is_null() -> None:
+def test_unknown_high_gives_null_and_adds_no_money_flow() -> None:
     frame = bars(8, 30).with_row_index().with_columns(high=pl.when(pl.col("index") != 12).then("high"))
     assert frame.select(ind.accumulation_distribution(*FLOW)).to_series()[12] is None
     late = frame.with_columns(volume=pl.when(pl.col("index") > 4).then("volume"))

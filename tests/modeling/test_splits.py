@@ -65,9 +65,7 @@ def test_no_training_label_reaches_a_test_window_and_the_embargo_is_kept(
 
 
 @given(SPLITTERS, st.integers(0, 40))
-def test_every_row_is_tested_at_most_once_in_time_order_and_the_end_is_never_left_out(
-    splitter: PurgedWalkForward, more: int
-) -> None:
+def test_rows_are_tested_at_most_once_in_order_up_to_the_last_session(splitter: PurgedWalkForward, more: int) -> None:
     sessions = enough(splitter, more)
     tested: list[int] = []
     trained = 0
@@ -81,7 +79,7 @@ def test_every_row_is_tested_at_most_once_in_time_order_and_the_end_is_never_lef
 
 
 @given(SPLITTERS, st.integers(0, 40))
-def test_windows_are_the_split_in_sessions(splitter: PurgedWalkForward, more: int) -> None:
+def test_windows_equal_the_split(splitter: PurgedWalkForward, more: int) -> None:
     sessions = enough(splitter, more)
     windows = splitter.windows([*reversed(sessions), *sessions])
     folds = list(splitter.split(range(len(sessions)), groups=sessions))
@@ -98,7 +96,7 @@ def test_blocks_of_a_small_range_by_hand() -> None:
     assert second == Window(sessions[6], sessions[10], sessions[12])
 
 
-def test_one_session_less_than_needed_is_refused_with_the_number_needed() -> None:
+def test_too_few_sessions_are_refused_with_the_number_needed() -> None:
     splitter = PurgedWalkForward(n_splits=3, horizon=5, embargo=2, min_train=10)
     assert len(splitter.windows(days(20))) == 3
     with pytest.raises(ModelError, match="19 sessions are too few for 3 folds: at least 20 are needed"):
@@ -113,7 +111,7 @@ def test_rows_without_groups_are_refused(splitter: PurgedWalkForward | Combinato
 
 @settings(max_examples=60)
 @given(combinatorial())
-def test_combinatorial_labels_of_both_sides_share_no_session_and_the_embargo_is_kept(
+def test_combinatorial_labels_do_not_overlap_and_the_embargo_is_kept(
     case: tuple[CombinatorialPurged, list[int]],
 ) -> None:
     splitter, rows = case
@@ -133,7 +131,7 @@ def test_combinatorial_labels_of_both_sides_share_no_session_and_the_embargo_is_
 
 @settings(max_examples=60)
 @given(combinatorial())
-def test_combinatorial_rows_are_tested_once_a_path(case: tuple[CombinatorialPurged, list[int]]) -> None:
+def test_combinatorial_rows_are_tested_once_per_path(case: tuple[CombinatorialPurged, list[int]]) -> None:
     splitter, rows = case
     sessions = days(max(rows) + 1)
     folds = list(splitter.split(rows, groups=[sessions[number] for number in rows]))
@@ -156,7 +154,7 @@ def test_combinatorial_paths_use_every_test_once() -> None:
     assert len(used) == len(set(used)) == 15 * 2
 
 
-def test_combinatorial_splits_that_cannot_be_are_refused() -> None:
+def test_invalid_combinatorial_splits_are_refused() -> None:
     with pytest.raises(ModelError, match="3 of 3 blocks cannot be tested"):
         CombinatorialPurged(n_groups=3, n_test=3)
     with pytest.raises(ModelError, match="5 sessions are too few for 6 blocks"):

@@ -58,7 +58,7 @@ def test_sums_moments_and_slopes(values: Array) -> None:
         assert (np.abs(trend[n][2] - tilt) <= 1e-12 * size).all()
 
 
-def test_equal_numbers_have_no_spread_whatever_they_are() -> None:
+def test_equal_numbers_have_no_spread() -> None:
     for value in (0.1, 1e9 / 3, 7e-12):
         for offset, spread, tilt in windows.trends(np.full(70, value)).values():
             assert not offset.any()
@@ -67,7 +67,7 @@ def test_equal_numbers_have_no_spread_whatever_they_are() -> None:
 
 
 @pytest.mark.parametrize("values", HOSTILE.values(), ids=HOSTILE.keys())
-def test_comoments_leave_out_what_is_not_finite(values: Array) -> None:
+def test_comoments_leave_out_nan_and_infinity(values: Array) -> None:
     right = values * RNG.normal(1, 0.1, 150)
     right[[3, 40, 41, 42, 43, 44, 45, 46, 110]] = np.nan
     right[100] = np.inf
@@ -100,7 +100,7 @@ def test_highest_lowest_ranks_and_quantiles(values: Array) -> None:
             np.testing.assert_allclose(mine, np.quantile(own, share, axis=1), rtol=1e-12)
 
 
-def test_too_few_numbers_give_none() -> None:
+def test_too_few_numbers_give_empty_arrays() -> None:
     few = np.arange(3.0)
     assert [array.size for array in windows.sums(few).values()] == [0] * 5
     assert [array.size for array in windows.ranks(few).values()] == [0] * 5

@@ -62,13 +62,13 @@ def heard(bars: pl.DataFrame, late: int = 0) -> LeakageChecks:
     )
 
 
-def test_nothing_is_heard_where_nothing_leaks() -> None:
+def test_all_checks_pass_without_leakage() -> None:
     found = heard(walk())
     assert found.passed, found
     assert found.table["passed"].to_list() == [True] * 3
 
 
-def test_a_feature_lagged_the_wrong_way_is_caught_by_name() -> None:
+def test_feature_with_a_negative_lag_fails_two_checks() -> None:
     found = heard(walk(), late=-3)  # the last five sessions' return, of three sessions hence
     assert not found.passed
     assert "past_5" in found.implausible
@@ -76,21 +76,21 @@ def test_a_feature_lagged_the_wrong_way_is_caught_by_name() -> None:
     assert "past_5" in found.table.filter(canary="implausible inputs")["found"].item()
 
 
-def test_a_slow_feature_of_the_next_session_is_too_good_for_nobody_and_still_caught() -> None:
+def test_slow_feature_of_the_next_session_fails_the_lookahead_check() -> None:
     found = heard(walk(), late=-1)
     assert "slow" not in found.implausible  # a mean of 40 sessions that knows one more looks like any other
     assert found.ahead is not None
     assert "slow" in found.ahead
 
 
-def test_canaries_nobody_ran_do_not_pass() -> None:
+def test_checks_that_were_not_run_do_not_pass() -> None:
     quiet = ShuffledLabels(auc=0.5, error=0.01)
     assert LeakageChecks(quiet, (), ()).passed
     assert not LeakageChecks(quiet, (), None).passed
     assert LeakageChecks(quiet, (), None).table["found"][2] == "not run"
 
 
-def test_a_small_market_shows_large_correlations_by_luck_and_is_not_suspected() -> None:
+def test_large_chance_correlations_of_a_small_market_are_plausible() -> None:
     few = frame(walk(seed=2)).filter(pl.col("instrument_id").is_in(["I01", "I02", "I03", "I04"]))
     by_luck = leakage_checks.input_ic(few.filter(pl.col("trade_date") < DAYS[60]), INPUTS, HORIZON)
     assert by_luck["ic"].abs().max() > 0.1  # type: ignore[operator]
@@ -99,14 +99,14 @@ def test_a_small_market_shows_large_correlations_by_luck_and_is_not_suspected() 
     )
 
 
-def test_comparing_no_rows_is_refused() -> None:
+def test_lookahead_check_without_common_rows_is_refused() -> None:
     made = frame(walk())
     with pytest.raises(ModelError, match="no row of the training frame"):
         leakage_checks.lookahead_check(made.filter(pl.col("trade_date") < DAYS[50]), anew(walk(), 0, DAYS[90]), INPUTS)
 
 
 @pytest.mark.parametrize("model", ["logistic", "random_forest"])
-def test_shuffling_is_quiet_where_drifts_and_inputs_last_but_do_not_belong_together(model: str) -> None:
+def test_persistent_drifts_and_unrelated_inputs_pass_the_shuffled_label_check(model: str) -> None:
     """Shuffling every session the same way would leave both lasting, and so something to find."""
     random = np.random.default_rng(9)
     names = pl.DataFrame({"instrument_id": [f"I{n:02}" for n in range(INSTRUMENTS)]})
@@ -117,7 +117,7 @@ def test_shuffling_is_quiet_where_drifts_and_inputs_last_but_do_not_belong_toget
     assert found.passed, found
 
 
-def test_shuffling_would_hear_a_model_that_has_seen_its_test_labels() -> None:
+def test_model_trained_on_its_test_labels_fails_the_shuffled_label_check() -> None:
     rows = leakage_checks.shuffle(training.labelled(frame(walk())), seed=7)
     inputs, labels = training.matrix(rows, INPUTS), rows["label"].to_numpy()
     seen = training.learn(Recipe("sklearn.tree.DecisionTreeClassifier"), inputs, labels).predict_proba(inputs)[:, 1]
