@@ -1,4 +1,4 @@
-"""Feature set alpha158: equal to what Qlib computes, exact on any window, blind to the future and to its neighbours."""
+"""Feature set alpha158 equals Qlib, and depends only on its windows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def bars_of(lengths: list[int], seed: int = 1) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def sample() -> pl.DataFrame:
-    """Bars, what Qlib (`RANK60_qlib`) and Champion make of them; `bar` counts an instrument's bars from 0."""
+    """Bars with the features of Qlib (`RANK60_qlib`) and of Champion; `bar` counts an instrument's bars from 0."""
     read = pl.read_parquet(SAMPLE)
     exact = pl.col("open", "high", "low", "close").cast(pl.Float64), pl.col("volume").cast(pl.Int64)
     bars = read.select("instrument_id", "trade_date", *exact, "turnover", symbol="instrument_id")
@@ -54,7 +54,7 @@ def test_equals_qlib_wherever_the_window_is_full(sample: pl.DataFrame, feature: 
     rows = sample.filter(pl.col("instrument_id") != "HALTED", pl.col("bar") >= feature.lookback - 1)
     assert rows.height > 150
     if name.startswith("WVMA"):
-        # Prices that stand still through the window: 0 over 0 + 1e-12. Qlib divides what its running sums left behind.
+        # For a constant price the value is 0 / (0 + 1e-12). Qlib divides the residue of its running sums.
         still = rows.filter(pl.col(name) == 0)
         assert set(still["instrument_id"]) == {"STILL"}
         assert (still[other] > 1000).any()

@@ -1,4 +1,4 @@
-"""alpha158 in the pipeline: session by session equals a rebuild, a correction touches one share, v1 is left alone."""
+"""alpha158 in the pipeline: daily builds equal a rebuild, a correction changes one share, v1 is unchanged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from champion.settings import Settings
 
 SET = features.find("alpha158")
 STATE = SET.state_contract
-SPLIT = date(2024, 4, 8)  # of the simulated archive: a bonus and a split in one row
+SPLIT = date(2024, 4, 8)  # in the simulated archive: a bonus and a split in one row
 
 
 @pytest.fixture

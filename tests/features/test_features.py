@@ -1,4 +1,4 @@
-"""Feature set v1: its contract, its laws (no look-ahead, no leak between instruments, no order), its refusals."""
+"""Feature set v1: its contract, its values, its independence of later bars and other instruments, and its errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 from champion import contracts, features
 from champion.errors import ContractError, UsageError
 
-SIMPLE = talib.MA_Type.SMA  # type: ignore[attr-defined]  # its stub forgets to export it
+SIMPLE = talib.MA_Type.SMA  # type: ignore[attr-defined]  # missing in its stub
 LAW = settings(max_examples=15)
 LENGTHS = st.lists(st.sampled_from([1, 2, 14, 15, 18, 20, 26, 34, 60, 210]), min_size=1, max_size=5)
 
@@ -77,7 +77,7 @@ def test_vwap_is_turnover_over_volume_of_the_session() -> None:
 
 
 def by_expression(bars: pl.DataFrame) -> pl.DataFrame:
-    """Return the features as anyone computes them: each expression over its instrument."""
+    """Return each feature as its expression over the instrument."""
     return bars.select(f.expression.over("instrument_id").alias(f.name) for f in features.find("v1").features)
 
 
@@ -92,7 +92,7 @@ def test_kernels_equal_expressions() -> None:
 
 
 def test_values_do_not_depend_on_parts_of_a_long_computation() -> None:
-    bars = market([300, 2**18, 40])  # more than a part holds
+    bars = market([300, 2**18, 40])  # more than one part
     alone = [features.build(own) for own in bars.partition_by("instrument_id", maintain_order=True)]
     same(features.build(bars), pl.concat(alone))
 

@@ -1,4 +1,4 @@
-"""The features notebook as the pipeline runs it: the first session there is, and a month."""
+"""The features notebook as the pipeline runs it: for the first session, and for a month."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own features: the same whole, nightly and alone, to the last bit; anything else is refused with what to declare."""
+"""Own features have bit for bit the same values in whole, nightly and single-instrument builds, or are refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def own(expression: pl.Expr, lookback: int = 1, **more: object) -> FeatureSet:
 
 
 def is_refused(chosen: FeatureSet) -> bool:
-    """Tell whether the set is refused when it is first used, by its feature's name."""
+    """Return whether the set is refused on first use, with the name of its feature."""
     try:
         features.find(chosen)
     except UsageError as error:
@@ -36,12 +36,12 @@ def is_refused(chosen: FeatureSet) -> bool:
 
 
 def bars_of(lengths: list[int], seed: int = 1) -> pl.DataFrame:
-    """Return bars with every column, each instrument from its own session on."""
+    """Return bars with every column; each instrument starts on a different session."""
     return market(lengths, seed).with_columns(open=pl.col("low"), trades=pl.col("volume") // 10)
 
 
 def assert_one_value(bars: pl.DataFrame, chosen: FeatureSet, nights: int = 3) -> None:
-    """Assert that values are the same whole, alone, over the history then known, and built night after night."""
+    """Assert equal values over the whole market, per instrument, over shorter histories and in nightly builds."""
     whole = features.build(bars, chosen)
     alone = [features.build(part, chosen) for part in bars.partition_by("instrument_id", maintain_order=True)]
     assert_frame_equal(pl.concat(alone).sort("instrument_id", "trade_date"), whole, check_exact=True)
@@ -92,7 +92,7 @@ REFUSED = [
 SELDOM = [
     lambda s: (s.shift(-1) / s > 2).cast(pl.Float64),  # a price that more than doubles
     lambda s: (s.shift(-1) / s < 0.05).cast(pl.Float64),
-    lambda s: s - s.mean() if s.len() > 1000 else s,  # only a long history is looked at as a whole
+    lambda s: s - s.mean() if s.len() > 1000 else s,  # uses the whole history only if it is long
     lambda s: pl.when(pl.int_range(s.len(), eager=True) > 700).then(s.max()).otherwise(s),
 ]
 
@@ -123,20 +123,20 @@ def test_very_long_window_is_computed_from_the_first_bar() -> None:
     assert_one_value(bars_of([720, 30]), chosen)
 
 
-@pytest.mark.parametrize(("expression", "lookback", "said"), REFUSED, ids=lambda value: str(value)[:50])
+@pytest.mark.parametrize(("expression", "lookback", "message"), REFUSED, ids=lambda value: str(value)[:50])
 def test_feature_that_differs_from_its_declaration_is_refused_on_first_use(
-    expression: pl.Expr, lookback: int, said: str
+    expression: pl.Expr, lookback: int, message: str
 ) -> None:
     chosen = own(expression, lookback)
     for use in (features.register, features.find, lambda one: features.build(bars_of([3]), one)):
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises(UsageError, match=message):
             use(chosen)
 
 
 def test_message_contains_both_values() -> None:
     close = synthetic_bars.bars(200).filter(pl.col("instrument_id") == "A")["close"]
-    said = f"its value on bar 46 is {close[46]} over the whole history, but None over the first 46 bars"
-    with pytest.raises(UsageError, match=said):
+    message = f"its value on bar 46 is {close[46]} over the whole history, but None over the first 46 bars"
+    with pytest.raises(UsageError, match=message):
         features.find(own(CLOSE.shift(-1), 2))
 
 

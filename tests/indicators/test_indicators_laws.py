@@ -1,4 +1,4 @@
-"""Laws every indicator obeys: bounds, no unit, no look-ahead, nulls in the warm-up only, no neighbour, no history."""
+"""Properties of every indicator: bounds, no unit, no look-ahead, nulls only in the warm-up, no other instruments."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_values_do_not_depend_on_other_instruments(seed: int, lengths: list[int]
 @law
 @given(seed=seeds)
 def test_windows_depend_on_their_own_rows_only(seed: int) -> None:
-    """Neither the history before the window nor a neighbour above it in one long column changes a bit."""
+    """Neither earlier history nor another instrument above it in one column changes a bit."""
     chosen = {name: expression for name, (expression, _) in WINDOWED.items()}
     frame, neighbour = bars(seed, 50), bars(seed, 30, 5e8, 0.01)
     whole = frame.select(**chosen)

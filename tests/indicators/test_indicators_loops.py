@@ -1,4 +1,4 @@
-"""Indicators TA-Lib does not have, and cross-sections, each against a plain loop of its textbook formula."""
+"""Compare indicators that TA-Lib lacks, and cross-sections, with plain loops of their textbook formulas."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ both = pytest.mark.parametrize("name", HISTORIES)
 
 
 def log(bar: Bar, price: str, base: str) -> float:
-    """Return the log of two prices of a bar, exact where they are close."""
+    """Return the log of the ratio of two prices of a bar, accurate if they are close."""
     return math.log1p((round(bar[price] * 100) - round(bar[base] * 100)) / round(bar[base] * 100))
 
 
 def loops(bars: pl.DataFrame) -> list[Bar]:
-    """Return the bars as rows, each with the close before as `before`."""
+    """Return the bars as rows, each with the previous close as `before`."""
     rows: list[Bar] = bars.to_dicts()
     return [{**row, "before": rows[max(at - 1, 0)]["close"]} for at, row in enumerate(rows)]
 
 
 def rolling(bars: pl.DataFrame, value: Callable[[list[Bar]], float], *, skip: int = 0) -> list[float | None]:
-    """Return the value of each full window of N rows, of which none is among the first `skip`."""
+    """Return the value of each full window of N rows after the first `skip` rows."""
     rows = loops(bars)
     return [value(rows[at - N + 1 : at + 1]) if at >= N - 1 + skip else None for at in range(len(rows))]
 

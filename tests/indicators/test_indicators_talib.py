@@ -1,4 +1,4 @@
-"""Every indicator TA-Lib has, on hostile series: short, flat, leaping, without volume or range, tiny and huge.
+"""Compare every indicator with TA-Lib on hard series: short, flat, jumping, without volume or range, tiny and huge.
 
 The comparison is that of benchmarks/talib_equality.py, which does the same for all bars of a real lake: 1e-9 of
 TA-Lib's value, or else of the exact one.
@@ -32,7 +32,7 @@ LEVELS = {  # price, tick, daily move
 
 @pytest.fixture(scope="module")
 def equality() -> Any:
-    """Return the module of the benchmark; its folder is no package."""
+    """Return the module of the benchmark; its folder is not a package."""
     folder = Path(__file__).resolve().parents[2] / "benchmarks"
     for name in ("exact", "talib_pairs", "talib_equality"):
         spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")

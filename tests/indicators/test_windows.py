@@ -1,4 +1,4 @@
-"""Window-local kernels against loops in exact arithmetic, on hostile numbers."""
+"""Compare the window functions with loops in exact arithmetic, on hard numbers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_sums_moments_and_slopes(values: Array) -> None:
         place = [Fraction(number) for number in range(n)]
         spread = [float(product(each, each)) for each in own]
         tilt = [float(product(each, place)) for each in own]
-        size = np.sqrt(np.array(spread) * n**3 / 12)  # what a tilt is small against
+        size = np.sqrt(np.array(spread) * n**3 / 12)  # scale of a tilt
         np.testing.assert_allclose(total[n], [float(sum(each)) for each in own], rtol=1e-14)
         offset = [float(sum(each) / n - each[-1]) for each in own]
         for mean, squares in (moment[n], trend[n][:2]):
@@ -78,7 +78,7 @@ def test_comoments_leave_out_nan_and_infinity(values: Array) -> None:
             assert count[at] == len(left)
             if left:
                 parts = [float(product(*pair)) for pair in ((left, left), (other, other), (left, other))]
-                # Where a pair is missing a mean is kept from 0 on, and loses what its level takes.
+                # After a missing pair the mean is stored relative to 0 and loses digits to its level.
                 loss = 1e-12 if there.all() else 1e-12 + 1e-14 * float(np.abs(x).max()) / math.sqrt(parts[0] or 1)
                 assert of_left[at] == pytest.approx(parts[0], rel=loss)
                 assert of_right[at] == pytest.approx(parts[1], rel=loss)

@@ -1,4 +1,4 @@
-"""Recipes: names, import paths, what prepares the inputs, and weights that reach the model."""
+"""Recipes: names, import paths, preprocessing and sample weights."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_weights_reach_a_last_step_that_accepts_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "says"),
+    ("recipe", "message"),
     [
         (Recipe("oracle"), "'oracle' is not known; there are logistic, random_forest, hist_gradient"),
         (Recipe("sklearn.nowhere.Model"), "cannot be imported"),
@@ -85,6 +85,6 @@ def test_weights_reach_a_last_step_that_accepts_them() -> None:
         (Recipe(prepare=("magic",)), "preparation magic is not known; there are middle, median"),
     ],
 )
-def test_invalid_recipes_are_refused(recipe: Recipe, says: str) -> None:
-    with pytest.raises(ModelError, match=says):
+def test_invalid_recipes_are_refused(recipe: Recipe, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
         recipe.make()

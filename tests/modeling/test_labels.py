@@ -1,4 +1,4 @@
-"""Forward returns against a plain loop over the market's calendar, and their look-ahead bounds."""
+"""Compare forward returns with a plain loop over the market's calendar; bounds of their look-ahead."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_share_that_stops_trading_is_valued_at_its_last_close() -> None:
     gone = steady.with_columns(instrument_id=pl.lit("C")).head(2)
     labels = forward_return(pl.concat([steady, suspended, gone]), 2)
     found = {one: labels.filter(pl.col("instrument_id") == one) for one in "ABC"}
-    # At the end of the suspension it stands at 11; that it comes back at 20 is not known by then.
+    # During the suspension the last close is 11; the later close of 20 is not known yet.
     assert found["A"]["forward_return"].to_list() == [11 / 10 - 1, 11 / 11 - 1, None]
     assert found["A"]["exit_date"].to_list() == [sessions[1], sessions[1], None]
     assert found["C"]["forward_return"].to_list() == [11 / 10 - 1, 0.0]

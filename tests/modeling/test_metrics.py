@@ -1,4 +1,4 @@
-"""Metrics against scipy, the paper's example and hand calculations; laws of ranks and of portfolios."""
+"""Compare metrics with SciPy, the paper's example and hand calculations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from champion.modeling import metrics
 from champion.pipeline.models import trials
 
 FIRST = date(2024, 1, 1)
-TIED = st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.5, 2.0])  # few values, so that equal ones are common
+TIED = st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.5, 2.0])  # few values, so ties are common
 PAIRS = st.lists(st.tuples(TIED, TIED), min_size=3, max_size=12)
 
 
@@ -62,7 +62,7 @@ def test_summary_of_coefficients_by_hand() -> None:
     assert found["sessions"] == 3.0
     assert found["t"] == pytest.approx(2.0 * math.sqrt(3))
     overlapping = metrics.summarise_ic(pl.DataFrame({"ic": [0.1, 0.3, None, 0.2]}), horizon=3)
-    assert overlapping["t"] == pytest.approx(2.0)  # three sessions of labels three sessions long are one observation
+    assert overlapping["t"] == pytest.approx(2.0)  # three overlapping labels of three sessions are one observation
 
 
 def test_worthless_models_are_rarely_called_significant() -> None:
@@ -114,7 +114,7 @@ def test_a_long_short_portfolio_by_hand() -> None:
     frame = pl.concat([third, first, filler, between, second])
     found = metrics.long_short_return(frame, horizon=2, cost_bps=100)
     assert found["trade_date"].to_list() == [FIRST + timedelta(days=n) for n in (0, 2, 4)]
-    # half the capital long A, half short E; then turned round; then kept, which trades what the returns moved
+    # half the capital long A, half short E; then reversed; then kept, which trades back the drift
     turned = (0.5 + 0.5 * 1.04 / 1.03) + (0.5 + 0.5 * 0.98 / 1.03)
     kept = (0.5 * 1.10 / 1.04 - 0.5) + (0.5 - 0.5 * 1.02 / 1.04)
     assert found["gross_return"].to_list() == pytest.approx([0.03, 0.04, -0.05])
@@ -143,7 +143,7 @@ RATES = st.floats(-0.5, 0.5)
 
 
 def residue(value: float, count: int, scale: float) -> list[float]:
-    """Return equal numbers as arithmetic leaves them: each apart from `value` by a few roundings at `scale`."""
+    """Return numbers that differ from `value` by a few rounding errors at `scale`."""
     return [value + (number % 3 - 1) * 2 * np.spacing(scale) for number in range(count)]
 
 
@@ -227,7 +227,7 @@ def test_one_trial_needs_no_deflation() -> None:
 
 def test_max_drawdown_by_hand() -> None:
     assert metrics.max_drawdown(pl.Series([1.25, 1.0, 0.5, 1.0])) == pytest.approx(-0.6)
-    assert metrics.max_drawdown(pl.Series([0.9, 0.95])) == pytest.approx(-0.1)  # below the capital it began with
+    assert metrics.max_drawdown(pl.Series([0.9, 0.95])) == pytest.approx(-0.1)  # below the initial capital
     assert metrics.max_drawdown(pl.Series([1.1, 1.2])) == 0.0
 
 

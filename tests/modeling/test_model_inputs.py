@@ -1,4 +1,4 @@
-"""Model inputs: free of price scale, ranked within a session, and known on the session."""
+"""Model inputs have no price scale, are ranked within a session, and use no later data."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def market(instruments: int = 7, sessions: int = 230) -> pl.DataFrame:
                 "turnover": volume * close,
             }
         )
-        frames.append(frame.tail(sessions - 40 * number))  # the last are young: their long windows warm up
+        frames.append(
+            frame.tail(sessions - 40 * number)
+        )  # the last instruments are young, so their long windows warm up
     return pl.concat(frames)
 
 

@@ -1,4 +1,4 @@
-"""The probability of backtest overfitting: one half for luck, none for skill, and its paper's construction by hand."""
+"""The probability of backtest overfitting: one half without skill, 0 with skill, and a calculation by hand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def trials(seed: int, skill: float = 0.0, count: int = 20, sessions: int = 500) 
 def test_best_trial_without_skill_is_below_the_median_half_the_time() -> None:
     found = [probability_of_overfitting(trials(seed), 8)[0] for seed in range(30)]
     assert abs(float(np.mean(found)) - 0.5) < 3 * float(np.std(found, ddof=1)) / math.sqrt(len(found))
-    assert np.std(found) > 0.05  # and one study alone says little
+    assert np.std(found) > 0.05  # a single study varies widely
 
 
 def test_trial_with_skill_stays_above_the_median() -> None:

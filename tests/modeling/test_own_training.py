@@ -1,4 +1,4 @@
-"""A set that mixes own features with Champion's is built, trained on and scored free of scale, or refused."""
+"""A set of own and shipped features is built, trained on and scored without price scale, or refused."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from champion.pipeline.models.model_columns import model_columns
 from champion.pipeline.operations import own_features
 from champion.settings import Settings
 
-pytestmark = pytest.mark.usefixtures("lake")  # which forgets the sets that these tests register
+pytestmark = pytest.mark.usefixtures("lake")  # it unregisters the sets of these tests
 START, END = date(2024, 4, 1), date(2024, 6, 28)
 ADDED = "v1+ideas:PLACE+ideas:RSI_7"
 
 
 @pytest.fixture(scope="module")
 def lake(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
-    """The known workspace's lake, which tests of this module add features to; their sets are unknown to later tests."""
+    """A copy of the known workspace's lake, to which these tests add features; their sets are unregistered after."""
     home = tmp_path_factory.mktemp("own") / "home"
     shutil.copytree(known.lake, home / "lake")
     before, made = dict(features.FEATURE_SETS), Lake(home / "lake")
@@ -61,7 +61,7 @@ def test_part_of_v1_gives_the_inputs_that_it_can_compute() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("ideas:RUPEES", "rupees1: moved depends on the level of prices"),
         ("v1+ideas:MOVED", "moved depends on the level of prices"),
@@ -73,8 +73,8 @@ def test_part_of_v1_gives_the_inputs_that_it_can_compute() -> None:
         ("v9+ideas:PLACE", "'v9' is not known"),
     ],
 )
-def test_sets_that_cannot_be_trained_on_are_refused_with_a_remedy(name: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_sets_that_cannot_be_trained_on_are_refused_with_a_remedy(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         model_columns(name)
 
 
@@ -121,8 +121,8 @@ def test_training_and_scoring_use_the_same_inputs(lake: Lake) -> None:
     scores = training.score(result.estimator, scoring, names)
     assert scores.height == frame.filter(pl.col("trade_date") == END).height
     assert frames.values(lake, END, END, universe=find("all"), feature_set=ADDED).columns[3:] == names
-    anew = frames.recompute_inputs(lake, [END], universe=find("all"), feature_set=ADDED)
-    assert_frame_equal(anew.select(names), scoring.select(names), abs_tol=0.06)
+    recomputed = frames.recompute_inputs(lake, [END], universe=find("all"), feature_set=ADDED)
+    assert_frame_equal(recomputed.select(names), scoring.select(names), abs_tol=0.06)
 
 
 def test_inputs_of_a_mixed_set_by_hand(lake: Lake) -> None:

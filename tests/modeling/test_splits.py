@@ -1,4 +1,4 @@
-"""Laws of the purged splitters, attacked by Hypothesis, and their fit with scikit-learn."""
+"""Properties of the purged splitters, tested with Hypothesis and with scikit-learn."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPLITTERS = st.builds(
 
 @st.composite
 def combinatorial(draw: st.DrawFn) -> tuple[CombinatorialPurged, list[int]]:
-    """A splitter, and the session number of each row: every session has one to three rows, in any order."""
+    """Draw a splitter and the session number of each row: one to three rows per session, in any order."""
     groups = draw(st.integers(3, 7))
     splitter = CombinatorialPurged(
         n_groups=groups,
@@ -33,7 +33,7 @@ def combinatorial(draw: st.DrawFn) -> tuple[CombinatorialPurged, list[int]]:
         embargo=draw(st.integers(0, 3)),
         lag=draw(st.integers(0, 2)),
     )
-    # Long enough that a single block left to learn from is not purged whole.
+    # Long enough that a single training block is not purged completely.
     block = 2 * (splitter.lag + splitter.horizon + splitter.embargo) + draw(st.integers(1, 4))
     sessions = groups * block + draw(st.integers(0, groups - 1))
     rows = [number for number in range(sessions) for _ in range(draw(st.integers(1, 3)))]
@@ -42,7 +42,7 @@ def combinatorial(draw: st.DrawFn) -> tuple[CombinatorialPurged, list[int]]:
 
 
 def days(count: int) -> list[date]:
-    """Every third day, so that a date is no session number."""
+    """Return every third day, so dates differ from session numbers."""
     return [date(2024, 1, 1) + timedelta(days=3 * n) for n in range(count)]
 
 
@@ -61,7 +61,7 @@ def test_no_training_label_reaches_a_test_window_and_the_embargo_is_kept(
         starts = min(rows[row] for row in test)
         label_ends = [rows[row] + splitter.lag + splitter.horizon for row in train]
         assert max(label_ends) < starts
-        assert starts - max(label_ends) - 1 == splitter.embargo  # whole sessions between, and no more than asked
+        assert starts - max(label_ends) - 1 == splitter.embargo  # exactly the requested number of sessions
 
 
 @given(SPLITTERS, st.integers(0, 40))
@@ -90,7 +90,7 @@ def test_windows_equal_the_split(splitter: PurgedWalkForward, more: int) -> None
 
 
 def test_blocks_of_a_small_range_by_hand() -> None:
-    sessions = days(13)  # 13 - 3 to learn from - 3 between leaves two blocks of 3; the odd session is learnt from
+    sessions = days(13)  # 13 - 3 to train on - 3 between leaves two blocks of 3; the odd session is trained on
     first, second = PurgedWalkForward(n_splits=2, horizon=2, embargo=1, min_train=3).windows(sessions)
     assert first == Window(sessions[3], sessions[7], sessions[9])
     assert second == Window(sessions[6], sessions[10], sessions[12])
@@ -123,7 +123,7 @@ def test_combinatorial_labels_do_not_overlap_and_the_embargo_is_kept(
             assert not spans & set(range(number, number + reach + 1))
             apart = min(abs(number - other) for other in tested)
             assert apart > reach + splitter.embargo
-        # and nothing is left out that could have been learnt from
+        # no other session is left out
         kept = {rows[row] for row in train}
         for number in set(rows) - kept - tested:
             assert min(abs(number - other) for other in tested) <= reach + splitter.embargo

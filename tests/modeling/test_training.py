@@ -1,4 +1,4 @@
-"""Fitting in memory: it finds what is there, finds nothing where nothing is, and never looks ahead."""
+"""Training finds a planted signal, finds none in noise, and never looks ahead."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPLITTER = PurgedWalkForward(n_splits=SPLITS, horizon=HORIZON, embargo=EMBARGO)
 
 
 def panel(strength: float = 1.0, seed: int = 7) -> pl.DataFrame:
-    """A market whose returns follow `signal` this strongly; `unknown` is always null, one signal in ten is."""
+    """Return a market whose returns follow `signal`; `unknown` is always null, and one signal in ten is."""
     random = np.random.default_rng(seed)
     count = SESSIONS * INSTRUMENTS
     market = np.repeat(random.normal(size=SESSIONS), INSTRUMENTS)
@@ -101,7 +101,7 @@ def test_labels_are_neutral_to_the_market() -> None:
     jump = pl.col("trade_date").dt.ordinal_day() * 0.5
     moved = fit(panel().with_columns(pl.col("forward_return") + jump)).out_of_sample
     usual = fit(panel()).out_of_sample
-    assert usual["label"].mean() == 0.5  # above the median of an even number of instruments: half of them
+    assert usual["label"].mean() == 0.5  # half of an even number of instruments is above the median
     assert_frame_equal(moved.drop("forward_return"), usual.drop("forward_return"))
 
 
@@ -115,7 +115,7 @@ def test_scores_do_not_depend_on_later_data_or_purged_labels() -> None:
     first = pl.col("fold") == 1
     usual, changed = (fit(frame).out_of_sample.filter(first)["score"] for frame in (panel(), upside_down))
     assert changed.equals(usual)
-    # and the last label that may be learnt from does count, or the law above would hold of a model that learns nothing
+    # The last allowed label has an effect; otherwise the test would pass for a model that learns nothing.
     last = pl.col("label_end") == start - timedelta(days=EMBARGO + 1)
     counted = panel().with_columns(pl.when(last).then(-pl.col("forward_return")).otherwise("forward_return"))
     assert not fit(counted).out_of_sample.filter(first)["score"].equals(usual)
@@ -172,7 +172,7 @@ def test_preprocessing_is_not_fitted_on_test_rows() -> None:
     for wild in (1e3, 1e9):
         frame = panel().with_columns(noise=pl.when(later).then(wild).otherwise("noise"))
         scores.append(training.fit(frame, recipe, INPUTS, SPLITTER).out_of_sample.filter(first)["score"])
-    # Clipped to what the training rows taught, a billion is a thousand; fitted on everything it would not be.
+    # With quantiles of training rows only, a billion is clipped to the same value as a thousand.
     assert scores[0].equals(scores[1])
     usual = training.fit(panel(), recipe, INPUTS, SPLITTER).out_of_sample.filter(first)["score"]
     assert not scores[0].equals(usual)

@@ -1,4 +1,4 @@
-"""Universes: each filter, what may be said for one, and that none of them looks ahead."""
+"""Universes: each filter, the accepted forms, and no look-ahead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIRST = date(2024, 1, 1)
 
 
 def market(seed: int = 1, sessions: int = 60, instruments: int = 6) -> pl.DataFrame:
-    """Bars of instruments listed one after the other, of changing series, prices and turnover, in any order."""
+    """Return shuffled bars of instruments with different first sessions and random series, prices and turnover."""
     rng = np.random.default_rng(seed)
     rows = [
         (f"I{n}", FIRST + timedelta(days=day), str(rng.choice(["EQ", "BE", "SM"])), *rng.lognormal(3, 1, 2))
@@ -85,15 +85,15 @@ def test_universe_is_found_by_name_filters_or_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("wrong", "message"),
     [
         ("liquidity", "neither a name .all, liquid, main_board, large"),
         ("[1]", "filters are a JSON object"),
         ('{"min_volume": 3}', "min_volume are not known; there are min_turnover, series, min_age, min_close"),
     ],
 )
-def test_unknown_universes_are_refused_with_the_known_ones(wrong: str, says: str) -> None:
-    with pytest.raises(UsageError, match=says):
+def test_unknown_universes_are_refused_with_the_known_ones(wrong: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         find(wrong)
 
 

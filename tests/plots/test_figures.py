@@ -1,4 +1,4 @@
-"""Figures of the explorers: what stands for what, on frames small enough to count by hand."""
+"""Figures of the explorers, on frames small enough to check by hand."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_candles_are_blue_if_the_close_is_not_below_the_open() -> None:
     assert [bar.get_y() for bar in fell] == [10.0, 10.0]
     assert [len(wicks.get_segments()) for wicks in upper.collections] == [3, 2]  # type: ignore[attr-defined]
     assert [text.get_text() for text in upper.texts] == ["÷ 2"], "the split is marked"
-    assert [bar.get_height() for bar in rectangles(lower, style.BLUE)] == [50_000] * 5, "what was delivered is darker"
+    assert [bar.get_height() for bar in rectangles(lower, style.BLUE)] == [50_000] * 5, "the delivered part is darker"
 
 
 def test_candle_without_a_body_is_a_line() -> None:

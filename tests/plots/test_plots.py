@@ -1,4 +1,4 @@
-"""Figures: each draws what it is given, leaves nothing behind, and says what is missing."""
+"""Every figure renders, changes no global setting and reports missing columns."""
 
 from __future__ import annotations
 
