@@ -30,29 +30,10 @@ from champion.features.sets import Carried, Feature, FeatureSet, Kernel
 from champion.features.v1 import V1
 
 __all__ = [
-    "ALPHA158",
-    "FEATURE_SETS",
-    "V1",
-    "VERSION",
-    "Carried",
-    "Feature",
-    "FeatureSet",
-    "Kernel",
-    "advance",
-    "build",
-    "carried_schema",
-    "find",
-    "groups",
-    "identity",
-    "is_by_current_rules",
-    "is_shipped",
-    "levels",
-    "record",
-    "register",
-    "required",
-    "state_after",
-    "state_record",
-]
+    "ALPHA158", "FEATURE_SETS", "V1", "VERSION", "Carried", "Feature", "FeatureSet", "Kernel", "advance", "build",
+    "carried_schema", "find", "groups", "identity", "is_by_current_rules", "is_shipped", "levels", "record", "register",
+    "required", "state_after", "state_record",
+]  # fmt: skip
 __dir__ = __all__.copy
 
 VERSION = "1"

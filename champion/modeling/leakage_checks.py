@@ -48,15 +48,9 @@ from champion.modeling.estimators import Recipe
 from champion.modeling.splits import PurgedWalkForward
 
 __all__ = [
-    "PLAUSIBLE",
-    "LeakageChecks",
-    "ShuffledLabels",
-    "implausible_inputs",
-    "input_ic",
-    "lookahead_check",
-    "shuffle",
+    "PLAUSIBLE", "LeakageChecks", "ShuffledLabels", "implausible_inputs", "input_ic", "lookahead_check", "shuffle",
     "shuffled_label_check",
-]
+]  # fmt: skip
 __dir__ = __all__.copy
 
 _LIMIT = 4.0  # standard errors: leaks show at dozens; a limit of 3 would reject one sound training in 370

@@ -17,16 +17,9 @@ from champion.indicators.numeric.unknown import known
 from champion.indicators.numeric.variation import varies
 
 __all__ = [
-    "SESSIONS_PER_YEAR",
-    "deflated_sharpe_ratio",
-    "information_coefficient",
-    "long_short_return",
-    "max_drawdown",
-    "quantile_returns",
-    "rank_ic",
-    "sharpe_ratio",
-    "summarise_ic",
-]
+    "SESSIONS_PER_YEAR", "deflated_sharpe_ratio", "information_coefficient", "long_short_return", "max_drawdown",
+    "quantile_returns", "rank_ic", "sharpe_ratio", "summarise_ic",
+]  # fmt: skip
 __dir__ = __all__.copy
 
 SESSIONS_PER_YEAR = realised.SESSIONS_PER_YEAR
@@ -77,13 +70,7 @@ def summarise_ic(ic: pl.DataFrame, horizon: int = 1) -> dict[str, float]:
     mean = float(values.mean())  # type: ignore[arg-type]
     std = float(values.std()) if _varies(values) else 0.0  # type: ignore[arg-type]
     icir = mean / std if std else math.nan
-    return {
-        "mean": mean,
-        "std": std,
-        "icir": icir,
-        "t": icir * math.sqrt(count / horizon),
-        "sessions": float(count),
-    }
+    return {"mean": mean, "std": std, "icir": icir, "t": icir * math.sqrt(count / horizon), "sessions": float(count)}
 
 
 def quantile_returns(scores: pl.DataFrame, quantiles: int = 5) -> pl.DataFrame:
@@ -220,9 +207,7 @@ def _per_session(scores: pl.DataFrame, correlation: pl.Expr) -> pl.DataFrame:
         _known(scores)
         .group_by("trade_date")
         .agg(
-            ic=correlation,
-            count=pl.len(),
-            varies=varies(pl.col("score")) & varies(pl.col("forward_return"), scale=1.0),
+            ic=correlation, count=pl.len(), varies=varies(pl.col("score")) & varies(pl.col("forward_return"), scale=1.0)
         )
         .filter((pl.col("count") >= _FEWEST) & pl.col("varies") & pl.col("ic").is_not_nan())
         .select("trade_date", "ic")

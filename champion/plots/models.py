@@ -105,8 +105,7 @@ def quantile_bars(quantiles: pl.DataFrame) -> Figure:
     spread = style.signed(points[-1] - points[0], ",.1f")
     ax.set_title(f"Forward return by score quantile: top less bottom {spread} bp")
     ax.set(
-        xlabel=f"quantile of scores (1 lowest, {quantiles['quantile'][-1]} highest)",
-        ylabel="mean return, basis points",
+        xlabel=f"quantile of scores (1 lowest, {quantiles['quantile'][-1]} highest)", ylabel="mean return, basis points"
     )
     return figure
 
