@@ -93,7 +93,7 @@ def feature_correlation(frame: pl.DataFrame) -> Figure:
 
 
 @style.plot("Feature drift", "column", "psi", source=_SOURCE)
-def feature_drift(moved: pl.DataFrame) -> Figure:
+def feature_drift(drift: pl.DataFrame) -> Figure:
     """Draw the population stability index of each column, the largest 40 at most.
 
     Columns: column and psi of `champion.modeling.drift.between`; the optional chance is a mark on each bar. Blue is
@@ -104,8 +104,8 @@ def feature_drift(moved: pl.DataFrame) -> Figure:
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
     ['rsi_14', 'sma_5']
     """
-    moved = moved.sort("psi", "column", descending=[True, False])
-    shown = moved.head(_LISTED)
+    drift = drift.sort("psi", "column", descending=[True, False])
+    shown = drift.head(_LISTED)
     values = shown["psi"].to_list()
     colors = [style.VERMILION if psi >= MOVED else style.ORANGE if psi >= WATCH else style.BLUE for psi in values]
     end = min(1.0, max(0.3, 1.1 * values[0]))  # small values stay small, and a very large one does not hide the others
@@ -122,9 +122,9 @@ def feature_drift(moved: pl.DataFrame) -> Figure:
         ax.axvline(limit, color=style.GREY, linewidth=0.8, linestyle=(0, (3, 3)))
     ax.set_xlim(0, end * 1.1)
     ax.set_xlabel(f"population stability index: below {WATCH:g} little change, from {MOVED:g} a different distribution")
-    count = (moved["psi"] >= MOVED).sum()
-    listed = f"; the {_LISTED} largest" if moved.height > _LISTED else ""
-    ax.set_title(f"Feature drift: {count} of {moved.height} at {MOVED:g} or more{listed}")
+    count = (drift["psi"] >= MOVED).sum()
+    listed = f"; the {_LISTED} largest" if drift.height > _LISTED else ""
+    ax.set_title(f"Feature drift: {count} of {drift.height} at {MOVED:g} or more{listed}")
     return figure
 
 

@@ -90,15 +90,15 @@ def _width(item: str, names: Sequence[str]) -> float:
 
 def _middles(levels: Sequence[Sequence[str]], names: Sequence[str], wide: float) -> dict[str, tuple[float, float]]:
     """Return the centre of each item; levels are centred."""
-    found = {}
+    centres = {}
     for number, level in enumerate(levels):
         taken = sum(_width(item, names) + _APART for item in level) - _APART
         left = (wide - taken) / 2
         for item in level:
             width = _width(item, names)
-            found[item] = (left + width / 2, _TOP + number * (_HIGH + _DEEP) + _HIGH / 2)
+            centres[item] = (left + width / 2, _TOP + number * (_HIGH + _DEEP) + _HIGH / 2)
             left += width + _APART
-    return found
+    return centres
 
 
 def _draw_path(axes: Axes, middles: Sequence[tuple[float, float]]) -> None:
