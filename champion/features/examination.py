@@ -148,7 +148,8 @@ def _require_same(feature_set: FeatureSet, bars: pl.DataFrame, whole: pl.DataFra
             bar = bars.filter(known)["bar"][at] + 1
             raise UsageError(
                 f"{_title(feature_set, feature)} reads bars after its own{read}: on synthetic bars its value on bar "
-                f"{bar} is {late} over the whole history, but {early} over the first {quantity(count, 'bar')}. {_REMEDY}"
+                f"{bar} is {late} over the whole history, but {early} over the first {quantity(count, 'bar')}. "
+                f"{_REMEDY}"
             )
 
 
