@@ -96,7 +96,7 @@ def test_state_moves_one_session_at_a_time() -> None:
 def test_what_carries_no_state_cannot_be_advanced() -> None:
     close = pl.col("close")
     summed = features.Feature("total", "trend", 1, pl.Float64(), "", close.cum_sum(), recursive=True)
-    with pytest.raises(UsageError, match="total must say what is carried"):
+    with pytest.raises(UsageError, match="total must declare carried values"):
         features.state_after(market([5]), features.FeatureSet("own_totals", "totals1", (summed,)))
 
 
