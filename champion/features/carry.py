@@ -74,8 +74,8 @@ def advance(state: pl.DataFrame, bars: pl.DataFrame, feature_set: FeatureSet) ->
     """
     _require_state(feature_set)
     ordered = checked_bars(bars, feature_set)
-    if ordered["trade_date"].n_unique() > 1:
-        raise UsageError(f"state advances one session at a time; the bars are of {ordered['trade_date'].n_unique()} sessions")
+    if (count := ordered["trade_date"].n_unique()) > 1:
+        raise UsageError(f"state advances one session at a time; the bars are of {count} sessions")
     before = pl.DataFrame(schema=schema(feature_set)) if state.is_empty() else state.select(list(schema(feature_set)))
     joined = ordered.join(before, on=_ID, how="left", maintain_order="left").with_columns(
         pl.col("bars").fill_null(0) + 1, *(pl.col(recent(n)).fill_null([]) for n in feature_set.recent)
