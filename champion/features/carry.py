@@ -29,12 +29,9 @@ def recent(column: str) -> str:
     return f"recent_{column}"
 
 
-def schema(feature_set: FeatureSet, bars: pl.Schema | None = None) -> dict[str, pl.DataType]:
+def schema(feature_set: FeatureSet) -> dict[str, pl.DataType]:
     """Return the columns of the state and their types; recent values are Float64, those of volume and trades Int64."""
-    whole = {"volume", "trades"}
-    kinds = {
-        name: (bars[name] if bars else pl.Int64() if name in whole else pl.Float64()) for name in feature_set.recent
-    }
+    kinds = {name: pl.Int64() if name in {"volume", "trades"} else pl.Float64() for name in feature_set.recent}
     return {
         _ID: pl.String(),
         "bars": pl.Int64(),

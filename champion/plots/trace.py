@@ -21,6 +21,7 @@ Link: TypeAlias = tuple[str, str]
 _COLOURS = {"file": GREEN, "dataset": BLUE, "run": ORANGE, "model": PURPLE}
 _WIDE, _HIGH, _APART, _DEEP, _LANE = 3.1, 0.66, 0.3, 0.5, 0.2  # inches
 _TOP = 0.8
+_LONGEST = 36  # characters of a name
 _PASSES = 4  # sorting passes over the levels; more have no effect in graphs of this size
 
 
@@ -123,6 +124,5 @@ def _draw_box(axes: Axes, row: Mapping[str, str], x: float, y: float) -> None:
     axes.text(left + 0.17, top + 0.46, text, fontsize=7.5, color=GREY if sound else VERMILION, va="center")
 
 
-def _cut(text: str, longest: int = 36) -> str:
-    half = longest // 2
-    return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"
