@@ -1,4 +1,4 @@
-"""What is acknowledged survives a power cut, and a file system that cannot keep that promise is named."""
+"""Acknowledged data survives a power cut, and a file system that cannot guarantee it is named in the error."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_file_system_without_locks_raises_an_error_with_the_file(tmp_path: Path,
 
 
 def test_locks_and_folders_are_created_in_one_module() -> None:
-    """A lock of `filelock` names no file in its errors; the one of `champion.base.atomic_files` does."""
+    """Errors of `filelock` do not name the file; those of `champion.base.atomic_files` do."""
     package = Path(champion.__file__).parent
     found = {
         str(path.relative_to(package))
@@ -109,7 +109,7 @@ asyncio.run(ask())
 
 
 def test_prefects_store_flushes_every_transaction(tmp_path: Path) -> None:
-    """Its engine, as its server opens it: FULL is 2, and what Prefect sets besides stays."""
+    """FULL is 2; Prefect's other settings of the connection stay."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PREFECT_HOME": str(tmp_path)}
     command = [sys.executable, "-c", _ASKS, str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -117,7 +117,7 @@ def test_prefects_store_flushes_every_transaction(tmp_path: Path) -> None:
 
 
 def test_threads_can_write_the_same_file(tmp_path: Path) -> None:
-    """Threads of an ingest mark the same dataset: with one temporary name, the second renames the first one's away."""
+    """With one temporary name, a second thread would rename the file of the first."""
     path = tmp_path / "mark"
     with atomic_files.replacing(path) as first:
         first.write_text("first")

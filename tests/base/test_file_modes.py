@@ -1,4 +1,4 @@
-"""Modes: private under every umask, older workspaces are closed, and the doctor says what is open."""
+"""File modes: private under every umask, older workspaces are closed, and the doctor reports open folders."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_doctor_lists_open_folders(tmp_path: Path) -> None:
 
 
 def test_files_are_not_writable_by_others_under_umask_000(tmp_path: Path) -> None:
-    """Commands restrict their umask; a notebook or a script that uses the library has its person's."""
+    """Commands restrict their umask; a notebook or a script that uses the library has the user's."""
     folders = [tmp_path / name / "home" for name in ("lock", "staging", "ledger", "record", "files")]
     with umask(0):
         promotion.lock(Settings(home=folders[0])).acquire().lock.release()

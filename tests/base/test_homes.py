@@ -1,4 +1,4 @@
-"""A workspace is a folder: moved, copied or restored elsewhere, it works there and leaves the former place alone."""
+"""A workspace is a folder: moved, copied or restored elsewhere, it works there and does not touch the former folder."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_list_of_homes_grows_only_when_the_folder_changes(tmp_path: Path) ->
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A workspace with a run, its artifact, a version of a model made by hand, and a run of MLflow's own."""
+    """A workspace with a run, its artifact, a version of a model registered by hand, and a run of MLflow's own."""
     settings = Settings(home=tmp_path_factory.mktemp("it's an original, 100%") / "home")
     run_id = runs.open_run(settings, "notebooks", "first")
     folder = settings.home.parent / "files"
@@ -123,7 +123,7 @@ def test_copy_and_original_work_independently(original: Settings, tmp_path: Path
 
 
 def test_kill_during_relocation_leaves_old_or_new_locations(original: Settings, tmp_path: Path) -> None:
-    """As a kill at any instant: the transaction is whole, and the next command finishes what was not begun."""
+    """The transaction is complete or absent, and the next command finishes the relocation."""
     home = tmp_path / "copy"
     shutil.copytree(original.home, home)
     database = home / "mlflow" / "mlflow.db"
@@ -153,7 +153,7 @@ def test_kill_during_relocation_leaves_old_or_new_locations(original: Settings, 
 
 
 def test_artifacts_logged_by_a_notebook_are_in_the_workspace(tmp_path: Path) -> None:
-    """MLflow's own experiments, `Default` and one that a notebook makes, used from any current directory."""
+    """MLflow's own experiments, `Default` and one of a notebook, from any current directory."""
     settings = Settings(home=tmp_path / "home")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -186,7 +186,7 @@ def test_kernels_and_jupyterlab_receive_the_artifact_location(tmp_path: Path) ->
 
 
 def test_experiments_in_a_current_directory_move_into_the_workspace(original: Settings, tmp_path: Path) -> None:
-    """As versions before 0.3.0 left `Default`; an experiment that somebody placed elsewhere on purpose stays there."""
+    """Versions before 0.3.0 left `Default` there; an experiment that was placed elsewhere on purpose stays."""
     home = tmp_path / "home"
     shutil.copytree(original.home, home)
     database = home / "mlflow" / "mlflow.db"
@@ -213,7 +213,7 @@ def test_store_lost_after_a_move_is_not_replaced_by_an_empty_one(original: Setti
 
 
 def test_archive_inside_the_workspace_moves_with_it(tmp_path: Path) -> None:
-    """The demo's archive lies in its workspace: files fetched before the move are those of the same archive."""
+    """The demo's archive is in its workspace: files fetched before the move belong to the same archive."""
     home = tmp_path / "before"
     staging = Staging(home / "staging", (home / "archive").as_uri())
     with staging.receiving() as part:
@@ -233,7 +233,7 @@ def test_archive_inside_the_workspace_moves_with_it(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 def test_workspaces_with_the_same_path_suffix_are_distinct(tmp_path: Path) -> None:
-    """A backup mounted at /mnt/srv/ws that is restored to /srv/ws brings the records of the former's servers along."""
+    """A backup at /mnt/srv/ws that is restored to /srv/ws contains records of the former's servers."""
     settings = Settings(home=tmp_path / "home")
     sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
     server = managed_process.start(
@@ -251,7 +251,7 @@ def test_workspaces_with_the_same_path_suffix_are_distinct(tmp_path: Path) -> No
 
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 def test_copy_does_not_stop_servers_of_its_original(tmp_path: Path) -> None:
-    """`champion stop` ends what was started for this folder: also after it was moved, and never for a copy of it."""
+    """`champion stop` ends the servers of this folder, also after a move, and never those of a copy's original."""
     settings = Settings(home=tmp_path / "original")
     sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
     server = managed_process.start(

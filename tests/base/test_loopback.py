@@ -1,4 +1,4 @@
-"""What is of this machine goes past every proxy, whatever the environment says."""
+"""Connections to this machine use no proxy, whatever the environment contains."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"ok")
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")

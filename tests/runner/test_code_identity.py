@@ -1,4 +1,4 @@
-"""What makes a run the same run: own modules, Champion's code without its prose, settings, computed defaults."""
+"""The identity of a run: own modules, Champion's code without comments, settings, computed defaults."""
 
 from __future__ import annotations
 

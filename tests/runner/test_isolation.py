@@ -1,4 +1,4 @@
-"""A supervised run stands alone: no personal profile takes part, its output is limited, and its end is told truly."""
+"""A supervised run is isolated: no personal profile applies, output is limited, the outcome is recorded correctly."""
 
 from __future__ import annotations
 
@@ -308,7 +308,7 @@ NAMES = [
 
 
 def test_any_file_name_works(workspace: Settings, tmp_path: Path) -> None:
-    """One kernel for the hardest name; for all others the record, which is where names are searched for and stored."""
+    """A kernel for the hardest name; for the others only the record, where names are searched and stored."""
     for name in NAMES:
         found = notebooks.find(notebook(tmp_path, name, "n: int = 1", "print(n)"))
         assert found.name == name
@@ -394,6 +394,6 @@ def test_text_that_is_not_utf8_is_refused_before_the_run(
 
 
 def test_names_that_mlflow_refuses_are_refused_before_the_run(workspace: Settings, write: Callable[..., Path]) -> None:
-    """Otherwise the run would wait in the journal for ever."""
+    """Otherwise the run would stay in the spool for ever."""
     with pytest.raises(UsageError, match="the experiment has 501 characters, at most 500"):
         run_notebook(workspace, NotebookRequest(write("long", "n: int = 1"), experiment="x" * 501))

@@ -1,4 +1,4 @@
-"""What the ledger tells of notebook runs: why each ran, what it read and wrote, and what two of them differ in."""
+"""The record of notebook runs: why each ran, what it read and wrote, and how two runs differ."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def settings(folder: Path) -> Settings:
 
 @pytest.fixture(scope="module")
 def ran(folder: Path, settings: Settings) -> dict[str, Execution]:
-    """One notebook, run again and again with one thing changed each time."""
+    """One notebook, run several times with one change each time."""
     path, wrote = notebook(folder, "book", *SOURCES), {"features": "f" * 64}
 
     def run(inputs: dict[str, str], **how: Any) -> Execution:

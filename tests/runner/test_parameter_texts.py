@@ -1,4 +1,4 @@
-"""Texts as parameters: what a person gives is what the notebook gets and the record shows, or it is refused at once."""
+"""Texts as parameters: the notebook gets and the record shows the given text unchanged, or it is refused."""
 
 from __future__ import annotations
 

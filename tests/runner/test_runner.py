@@ -1,4 +1,4 @@
-"""Notebooks run in real kernels, and what is recorded of them."""
+"""Notebooks run in real kernels, and their records."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ raise OSError(f"nobody at {settings().notify_url.get_secret_value()}, {settings(
 
 
 def left_behind() -> list[psutil.Process]:
-    """Processes this one started that still live, but for Python's own resource trackers."""
+    """Processes this one started that still run, except Python's own resource trackers."""
     children = psutil.Process().children(recursive=True)
     return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
 

@@ -1,4 +1,4 @@
-"""A hostile `champion.toml`: no address in it receives a credential that stands elsewhere."""
+"""A hostile `champion.toml`: no address in it receives a credential from elsewhere."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_file_with_its_own_credentials_or_without_addresses_is_read(
 
 
 def test_mlflows_credentials_file_is_not_sent_to_addresses_in_the_file(tmp_path: Path) -> None:
-    """MLflow reads it in the home directory, and sends it to whatever server is named."""
+    """MLflow reads it in the home directory, and sends it to any server it is given."""
     elsewhere = {"HOME": str(tmp_path)}
     assert conflicts({"tracking_uri": "https://there"}, {}, elsewhere) == []
     (tmp_path / ".mlflow").mkdir()
@@ -88,7 +88,7 @@ def test_mlflows_credentials_file_is_not_sent_to_addresses_in_the_file(tmp_path:
 
 
 def test_every_address_setting_has_a_rule() -> None:
-    """A new address needs a decision: does a credential go there?"""
+    """A new address needs a decision: may a credential be sent there?"""
     addresses = {name for name in Settings.model_fields if name.endswith(("_url", "_uri", "_dsn", "runner", "webhook"))}
     assert addresses == {
         "prefect_api_url", "tracking_uri", "prefect_database_url", "task_runner",  # checked
@@ -110,7 +110,7 @@ def test_commands_in_a_hostile_folder_send_no_credentials(tmp_path: Path) -> Non
 
         @override
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()

@@ -1,4 +1,4 @@
-"""The key of Prefect's Secret blocks: a file of its owner's, taken out of databases that hold it."""
+"""The key of Prefect's Secret blocks: a file of the owner, removed from databases that contain it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def database(settings: Settings, key: str) -> Path:
-    """Return a database with the table and the row that Prefect 3.8 makes for its key."""
+    """Return a database with the table and the row that Prefect 3.8 creates for its key."""
     file = settings.prefect_home / "prefect.db"
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("pragma journal_mode = wal")
@@ -64,7 +64,7 @@ def test_interrupted_move_of_the_key_is_finished(settings: Settings) -> None:
 
 
 def test_another_key_in_the_database_is_kept(settings: Settings) -> None:
-    """An earlier version was used in between: what it encrypted needs its key."""
+    """An earlier version was used meanwhile: what it encrypted needs its key."""
     first = encryption.environment(settings)
     other = Fernet.generate_key().decode()
     file = database(settings, other)

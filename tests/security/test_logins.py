@@ -1,6 +1,6 @@
-"""The login of a workspace's Prefect server: its file, who may read it, and what is said of one that is none.
+"""The login of a workspace's Prefect server: its file, who may read it, and the error for an invalid one.
 
-Servers that ask for it are in test_serve.py, test_demo.py and test_postgresql.py.
+Servers that require it are in test_serve.py, test_demo.py and test_postgresql.py.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def test_doctor_reports_who_else_can_read_the_login(settings: Settings) -> None:
 
 
 def test_private_file_is_never_readable_by_others(tmp_path: Path) -> None:
-    """Whoever looks while it is written a few hundred times sees no other mode."""
+    """A reader that polls while the file is written a few hundred times sees no other mode."""
     seen: set[int] = set()
     done = threading.Event()
 

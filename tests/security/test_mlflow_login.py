@@ -1,4 +1,4 @@
-"""An MLflow server that asks who one is: with user and password in the settings all works, without nothing does."""
+"""An MLflow server with logins: with user and password in the settings everything works, without them nothing does."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ with mlflow.start_run(run_id=os.environ["MLFLOW_RUN_ID"]):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server as docs/security.md says to start one."""
+    """The address of a server, started as docs/security.md describes."""
     if find_spec("flask_wtf") is None:
         pytest.skip("MLflow's authentication is not installed: pip install 'mlflow[auth]'")
     folder = tmp_path_factory.mktemp("mlflow")
@@ -82,7 +82,7 @@ def at(address: str, home: Path, login: str = "") -> Settings:
 
 @pytest.fixture
 def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have what a process sets for itself undone afterwards."""
+    """Undo afterwards what a process sets for itself."""
     for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
         monkeypatch.setenv(name, "")
 

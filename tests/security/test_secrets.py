@@ -1,4 +1,4 @@
-"""Secrets: known by their names and by the addresses they stand in, masked however they are spelt, or refused."""
+"""Secrets are recognized by their names and addresses, redacted in every spelling, or refused."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_every_spelling_of_a_secret_is_redacted(secret: str) -> None:
 
 @pytest.mark.parametrize(("secret", "spelt"), [("caf\udce9-42", "caf%E9-42"), ("caf\ud800-42", "caf%ED%A0%80-42")])
 def test_secrets_that_are_not_utf8_are_redacted(secret: str, spelt: str) -> None:
-    """A variable may hold any bytes, which Python shows as surrogates."""
+    """A variable may contain any bytes, which Python shows as surrogates."""
     for name in ("API_TOKEN", "PREFECT_API_AUTH_STRING"):
         known = secrets({name: secret})
         assert redact(f"of {secret} and {spelt}", known) == "of *** and ***"

@@ -1,4 +1,4 @@
-"""docs/security.md: every promise in its table names tests that exist."""
+"""Every promise in the table of docs/security.md names tests that exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docker-compose.yml as far as it can be held without a Docker engine: pins, ports, secrets, commands and settings."""
+"""docker-compose.yml, checked without a Docker engine: pins, ports, secrets, commands and settings."""
 
 from __future__ import annotations
 

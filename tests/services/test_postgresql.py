@@ -1,4 +1,4 @@
-"""MLflow and Prefect on PostgreSQL, by settings alone: a flow end to end, its record, a promotion."""
+"""MLflow and Prefect on PostgreSQL, by settings only: a flow end to end, its record, a promotion."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def server() -> Iterator[postgres_server.Server]:
 def away(
     server: postgres_server.Server, archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory
 ) -> Settings:
-    """A workspace whose books are kept in PostgreSQL."""
+    """A workspace with its databases in PostgreSQL."""
     return Settings(
         home=tmp_path_factory.mktemp("away") / "home",
         archive=str(archive.root),
@@ -262,7 +262,7 @@ def test_version_is_registered_promoted_and_found(away: Settings) -> None:
 
 @pytest.fixture(scope="module")
 def machines(server: postgres_server.Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Settings]:
-    """Two workspaces that share nothing but a registry of four versions, as on two machines."""
+    """Two workspaces that share only a registry of four versions, as on two machines."""
     server.create("shared")
     here, there = (Settings(home=tmp_path_factory.mktemp(name), tracking_uri=server.url("shared")) for name in "ab")
     inputs = pl.DataFrame({"rsi_14": [20.0, 40.0, 60.0, 80.0]})

@@ -1,4 +1,4 @@
-"""`champion serve`, once, for real: a schedule fires, a cancelled run takes its kernel along, all stop together."""
+"""`champion serve`, once, for real: a schedule fires, a cancelled run ends its kernel, all servers stop together."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Served:
 
     @property
     def api(self) -> Api:
-        """Prefect's API, asked with the login of the workspace."""
+        """Prefect's API, requested with the login of the workspace."""
         return Api.of(self.settings, f"{self.prefect}/api")
 
     def deployment(self, name: str) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class Served:
         return next(dict(found) for found in self.ask("deployments/filter") if found["name"] == name)
 
     def pause(self, name: str) -> None:
-        """Have a deployment's schedules start nothing."""
+        """Pause a deployment's schedules."""
         request(self.api, "PATCH", f"deployments/{self.deployment(name)['id']}", {"paused": True})
 
     def server(self, name: str) -> psutil.Process:
@@ -100,9 +100,9 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The workspace served; what is left of it in the end is told by the last test.
+    """The served workspace; the last test checks what is left of it in the end.
 
-    Another process wants a Prefect server at the same time, `beside` is what it found.
+    Another process starts a Prefect server at the same time; `beside` is the server it got.
     """
     folder = tmp_path_factory.mktemp("served")
     settings = Settings(home=folder / "home", archive=str(archive.root))

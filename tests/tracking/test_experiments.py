@@ -1,4 +1,4 @@
-"""A notebook's runs are in one experiment whoever starts them; trainings by hand count as trials and reuse versions."""
+"""A notebook's runs are in one experiment, whoever starts them; manual trainings count as trials and reuse versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate: what it asks of a challenger, and how often it would believe in luck."""
+"""The gate: its requirements for a challenger, and how often chance passes it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_gate_decisions_and_reasons(
 
 @pytest.mark.parametrize("level", [0.025, 0.1])
 def test_worthless_scores_pass_the_gate_at_the_stated_rate(level: float) -> None:
-    """Rank ICs of worthless scores over overlapping labels, 60 sessions only: the rate is what it is called."""
+    """Rank ICs of worthless scores over overlapping labels, with 60 sessions only."""
     rng, tries, passed, rules = np.random.default_rng(11), 1000, 0, Rules(level=level)
     for _ in range(tries):
         daily = np.convolve(rng.normal(size=64), np.ones(5) / 5, mode="valid")

@@ -1,4 +1,4 @@
-"""A hostile model file: what it may hold, node by node; and fitted models of scikit-learn, which are admitted."""
+"""A hostile model file: its admitted and refused nodes; and fitted models of scikit-learn, which are admitted."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_callables_are_refused(value: Any) -> None:
 
 
 def test_library_classes_are_refused_as_values() -> None:
-    """Each class that numpy's and scipy's public modules offer, apart from the dtypes, which only compute."""
+    """Each class of numpy's and scipy's public modules, except the dtypes, which only compute."""
     modules = (np, np.lib, np.lib.npyio, np.lib.format, np.random, np.ma, scipy.io, scipy.io.arff, scipy.io.wavfile)
     classes = {one for module in modules for one in vars(module).values() if isinstance(one, type)}
     known = {"numpy", "scipy"}
@@ -121,7 +121,7 @@ def test_library_classes_are_refused_as_values() -> None:
 
 
 def forged(loader: str, module: str, name: str, **content: Any) -> bytes:
-    """Return the file of a transformer whose `func` is one node that somebody wrote by hand."""
+    """Return the file of a transformer whose `func` is a forged node."""
     stream = io.BytesIO(saved(FunctionTransformer(np.log1p)))
     with zipfile.ZipFile(stream) as archive:
         schema = json.loads(archive.read("schema.json"))

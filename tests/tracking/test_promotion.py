@@ -1,4 +1,4 @@
-"""Promotions by several processes at once, killed at any instant, and who is told of them."""
+"""Promotions by several concurrent processes, killed at any time, and their notifications."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def forks(versions: Settings) -> Iterator[subprocess.Popen[str]]:
 
 
 def begin(process: subprocess.Popen[str], settings: Settings, *words: str) -> list[int]:
-    """Start a child for each word at once, and return their process ids."""
+    """Start a child process for each word, and return their process ids."""
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(" ".join((str(settings.home), *words)) + "\n")
@@ -194,13 +194,13 @@ def test_force_needs_a_reason_and_records_it(workspace: Settings) -> None:
 
 
 class Listener(BaseHTTPRequestHandler):
-    """Keeps what was posted, and answers what it is told to, in turn; then 200."""
+    """Stores what was posted, and returns the prepared answers in turn; then 200."""
 
     heard: ClassVar[list[dict[str, Any]]] = []
     answers: ClassVar[list[int]] = []
 
     def do_POST(self) -> None:
-        """Keep the message."""
+        """Store the message."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.heard.append(json.loads(body))
         self.send_response(self.answers.pop(0) if self.answers else 200)
@@ -208,7 +208,7 @@ class Listener(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture

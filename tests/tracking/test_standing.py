@@ -1,4 +1,4 @@
-"""Ledger, registry and alias: what a person, a crash or a lost disk does to one of them is seen, and put right."""
+"""Changes to ledger, registry and alias by a person, a crash or a lost disk are detected and repaired."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def registered(settings: Settings, seed: int) -> registry.Version:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A workspace with three versions, of which the first and then the second was promoted; tests only copy it."""
+    """A workspace with three versions, of which the first and then the second was promoted; tests copy it."""
     settings = Settings(home=tmp_path_factory.mktemp("made") / "home", archive=str(tmp_path_factory.mktemp("archive")))
     for seed in range(3):
         registered(settings, seed)
@@ -76,7 +76,7 @@ def alias(settings: Settings) -> int | None:
 
 
 def shown(settings: Settings) -> list[str]:
-    """Return what status and doctor say of the champion."""
+    """Return what status and doctor show of the champion."""
     check = next(one for one in doctor.examine(settings) if one.name == "champion")
     return [status.status(settings).champion, f"{check.state} {check.found}"]
 
@@ -146,7 +146,7 @@ def empty_file(settings: Settings) -> None:
 
 
 def exchange_file(settings: Settings) -> None:
-    """Another ledger of the same length, each of its lines sealed as it must be."""
+    """Write another ledger of the same length, with valid seals."""
     book = ledger_storage.local(settings)
     entries, path = promotion_ledger.read(book), settings.home / "promotions.jsonl"
     path.unlink()
@@ -202,7 +202,7 @@ def test_incomplete_ledger_or_lost_registry_blocks_decisions(
 
 
 def test_ledger_of_an_earlier_version_is_anchored_by_its_next_line(workspace: Settings) -> None:
-    """Lines of 0.2.0 hold no digest of the model, and its registry knows nothing of the ledger."""
+    """Lines of 0.2.0 have no digest of the model, and its registry has no anchor."""
     book, entries = ledger_storage.local(workspace), promotion.history(workspace)
     (workspace.home / "promotions.jsonl").unlink()
     for number, entry in enumerate(entries):
@@ -228,7 +228,7 @@ def test_lost_registry_is_detected_with_a_ledger_of_an_earlier_version(workspace
 
 
 def test_line_without_anchor_after_a_crash_counts(workspace: Settings) -> None:
-    """A crash between the line and the anchor: the ledger is one line ahead."""
+    """After a crash between line and anchor, the ledger is one line ahead."""
     book = ledger_storage.local(workspace)
     seen = promotion_ledger.read(book)
     promotion_ledger.append(book, promotion_ledger.draft(seen, "promote", 3, "then the power failed"), seen)
@@ -238,7 +238,7 @@ def test_line_without_anchor_after_a_crash_counts(workspace: Settings) -> None:
 
 
 def test_no_decision_starts_while_another_is_pending(tmp_path: Path) -> None:
-    """Of two machines one read the ledger before the other's line, and again after it: it must not go on."""
+    """One machine reads the ledger before and after the other machine's line: it must not go on."""
     book = ledger_storage.FileStorage(tmp_path / "promotions.jsonl")
     begun = promotion_ledger.append(book, promotion_ledger.draft([], "promote", 1, "first"), [])
     with pytest.raises(LedgerOvertaken, match="decision 1 is not finished yet"):
@@ -310,7 +310,7 @@ for number in range(100):
 
 
 def test_version_is_visible_only_with_all_its_tags(workspace: Settings) -> None:
-    """Killed at any instant, training leaves no version without its file, its scores out of sample, its canary."""
+    """Killed at any time, training leaves no version without its file, its out-of-sample scores, its leakage check."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", _REGISTERS, str(workspace.home)]
     checked = 3
@@ -350,7 +350,7 @@ def test_the_commands_repair_and_begin(workspace: Settings) -> None:
 
 
 def test_a_workspace_that_was_moved_away_from_its_store_is_still_anchored(made: Settings, tmp_path: Path) -> None:
-    """A store in SQLite outside the workspace names the ledger by its workspace's folder: the one it left counts."""
+    """A SQLite store outside the workspace names the ledger by the workspace's folder: the former folder counts."""
     database = tmp_path / "mlflow.db"
     shutil.copy(store.sqlite_file(made.tracking), database)
     first = Settings(home=tmp_path / "first", archive=made.archive, tracking_uri=f"sqlite:///{database}")

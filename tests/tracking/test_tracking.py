@@ -190,7 +190,7 @@ def test_a_model_of_foreign_types_is_not_registered(shared: Settings) -> None:
 
 
 class Payload:
-    """What a pickle can hold: a call made while it is opened."""
+    """A hostile pickle: a call made while it is opened."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -200,7 +200,7 @@ class Payload:
 
 
 def runs_a_file(folder: Path) -> bytes:
-    """Return a model in the safe format that runs a file of somebody's: numpy has a function for it."""
+    """Return a model in the safe format that would run a file: numpy has a function for it."""
     (folder / "theirs.py").write_text(f"open({str(folder / 'ran')!r}, 'w').close()")
     documents = partial(numpy.testing.rundocs, str(folder / "theirs.py"))
     return bytes(skops.io.dumps(FunctionTransformer(documents)))
@@ -208,7 +208,7 @@ def runs_a_file(folder: Path) -> bytes:
 
 @pytest.fixture
 def exchanged(shared: Settings) -> Iterator[Path]:
-    """The file of version 2, as it was again afterwards."""
+    """The file of version 2, restored afterwards."""
     path = registry.file_of(shared, 2)
     content = path.read_bytes()
     yield path
