@@ -53,7 +53,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to execute: the notebook file, its parameters, the target file, and the kernel's environment.
+    """A notebook to execute: its file, its parameters, the target file, and the kernel's environment.
 
     `log` receives what the kernel's process writes itself, outside the notebook: output of native libraries and crash
     messages. `cell_timeout` and `timeout` are seconds for a cell and for the notebook, `memory` is in MiB. `secrets`

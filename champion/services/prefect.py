@@ -1,6 +1,6 @@
-"""One local Prefect server a workspace, with a login: flows find it, or start it and leave it for the next command.
+"""Run one local Prefect server per workspace, with a login; a flow starts it if necessary and leaves it running.
 
-Prefect's own ephemeral server costs every command some twenty seconds and often misses its start limit.
+Prefect's own ephemeral server costs every command about 20 seconds and often misses its start limit.
 """
 
 from __future__ import annotations

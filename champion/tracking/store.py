@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _PATIENCE = 180  # seconds to wait for another process that creates the tables
 _SERVERS = frozenset({"http", "https"})
 _REFUSALS = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
-_ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"  # MLflow has no public name for it; tests/base/test_homes.py holds it
+_ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"  # MLflow has no public name for it; tests/base/test_homes.py checks it
 _MIGRATION_LOCK = 5_065_731_184  # any number that no other program locks in this database
 
 
