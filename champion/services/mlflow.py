@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from urllib.parse import urlsplit, urlunsplit
 
 from champion.base import file_modes, isolation
 from champion.security import prefect_login
@@ -35,8 +34,7 @@ def address(settings: Settings) -> str | None:
     'http://mlflow:5000'
     """
     if not is_local(settings):
-        parts = urlsplit(settings.tracking)
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
+        return settings.tracking.rstrip("/")
     server = managed_process.recorded(settings, NAME)
     if server is not None and server.alive:
         return server.url
