@@ -196,21 +196,14 @@ def _create(settings: Settings, entry: SpooledRun, *, tried_before: bool) -> Spo
             return now
         # An interrupted attempt may have opened the run.
         earlier = runs.find_runs(settings, [now.experiment], tags={runs.ENTRY: now.id}, limit=1) if tried_before else []
-        run_id = (
-            earlier[0].run_id
-            if earlier
-            else runs.open_run(
-                settings,
-                now.experiment,
-                now.name,
-                tags={
-                    **now.tags,
-                    runs.ENTRY: now.id,
-                    runs.HOME: str(settings.home),
-                },  # the workspace may have moved since
-                parent=_parent(settings, now.parent),
-                started=datetime.fromisoformat(now.started),
-            )
+        run_id = earlier[0].run_id if earlier else ""
+        run_id = run_id or runs.open_run(
+            settings,
+            now.experiment,
+            now.name,
+            tags={**now.tags, runs.ENTRY: now.id, runs.HOME: str(settings.home)},  # the workspace may have moved since
+            parent=_parent(settings, now.parent),
+            started=datetime.fromisoformat(now.started),
         )
         runs.log(settings, run_id, parameters=now.parameters)
         runs.log_datasets(settings, run_id, now.inputs, "input")
