@@ -1,0 +1,289 @@
+"""One engine over made-up bars, in a process of its own; see indicators.py. Peers' environments need no Champion.
+
+Prints one line of JSON: what it cost, and for each column of feature set v1 how many nulls it has and its mean.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from importlib import import_module
+from importlib.metadata import version
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from benchmarks import meter
+
+ID = "instrument_id"
+HIGH, LOW, CLOSE, VOLUME = (pl.col(name) for name in ("high", "low", "close", "volume"))
+SIMPLE, EXPONENTIAL = (5, 10, 20, 50, 100, 200), (12, 26, 50)
+Array = np.ndarray[Any, Any]
+Engine = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+def bars(instruments: int, sessions: int, seed: int = 4) -> pl.DataFrame:
+    """Return bars of instruments with prices from about 1 to 100,000 rupees, a tick of 0.05, sorted."""
+    rng = np.random.default_rng(seed)
+    paths = np.clip(np.cumsum(rng.normal(0, 0.02, (instruments, sessions)), axis=1), -4, 4)
+    close = np.maximum(np.round(rng.uniform(50, 2_000, (instruments, 1)) * np.exp(paths) / 0.05), 2).ravel()
+    up, down = (np.round(close * np.abs(rng.normal(0, 0.012, close.size))) for _ in range(2))
+    volume = rng.integers(0, 1_000_000, close.size)
+    first = date(2000, 1, 1)
+    days = pl.date_range(first, first + timedelta(sessions - 1), eager=True)
+    names = pl.Series([f"IN{number:06d}" for number in range(instruments)]).gather(
+        np.repeat(np.arange(instruments), sessions)
+    )
+    return pl.DataFrame(
+        {
+            ID: names,
+            "symbol": names,
+            "trade_date": days.gather(np.tile(np.arange(sessions), instruments)),
+            "high": np.round((close + up) * 0.05, 2),
+            "low": np.round(np.maximum(close - down, 1) * 0.05, 2),
+            "close": np.round(close * 0.05, 2),
+            "volume": volume,
+            "turnover": np.round(close * 0.05 * volume, 2),
+        }
+    )
+
+
+def champion_build() -> tuple[Engine, str]:
+    """Return the feature set as the pipeline builds it: bars checked, put in order, labelled."""
+    features: Any = import_module("champion.features")
+
+    return features.build, "feature set v1, bars checked first"
+
+
+def champion_expressions() -> tuple[Engine, str]:
+    """Return the indicators as anyone writes them, each over its instrument."""
+    features: Any = import_module("champion.features")
+
+    wanted = [feature.expression.over(ID).alias(feature.name) for feature in features.find("v1").features]
+    return lambda frame: frame.select(wanted), "champion.indicators, each `.over` the instrument"
+
+
+def talib_loop() -> tuple[Engine, str]:
+    """Return a loop over instruments on two threads, with null where TA-Lib says NaN."""
+    talib: Any = import_module("talib")
+
+    def one(high: Array, low: Array, close: Array, volume: Array) -> dict[str, Array]:
+        upper, middle, lower = talib.BBANDS(close, 20, 2, 2, 0)
+        macd, signal, histogram = talib.MACD(close)
+        slow_k, slow_d = talib.STOCH(high, low, close, 14, 3, 0, 3, 0)
+        return {
+            **{f"sma_{n}": talib.SMA(close, n) for n in SIMPLE},
+            **{f"ema_{n}": talib.EMA(close, n) for n in EXPONENTIAL},
+            "rsi_14": talib.RSI(close, 14),
+            "macd": macd,
+            "macd_signal": signal,
+            "macd_histogram": histogram,
+            "stochastic_k": slow_k,
+            "stochastic_d": slow_d,
+            "bb_upper": upper,
+            "bb_middle": middle,
+            "bb_lower": lower,
+            "bb_width": (upper - lower) / middle,
+            "atr_14": talib.ATR(high, low, close, 14),
+            "obv": talib.OBV(close, volume),
+            "volume_ma_20": talib.SMA(volume, 20),
+        }
+
+    def engine(frame: pl.DataFrame) -> pl.DataFrame:
+        columns = [frame[name].cast(pl.Float64).to_numpy() for name in ("high", "low", "close", "volume")]
+        parts = _parts(frame)
+        made: dict[str, Array] = {}
+
+        def fill(number: int) -> None:
+            rows = parts[number]
+            for name, values in one(*(column[rows] for column in columns)).items():
+                made.setdefault(name, np.empty(frame.height))[rows] = values
+
+        fill(0)
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(fill, range(1, len(parts))))
+        return pl.DataFrame(made).fill_nan(None).with_columns(_vwap(frame))
+
+    return engine, f"ta-lib {version('ta-lib')}, two threads, an instrument a task"
+
+
+def polars_talib() -> tuple[Engine, str]:
+    """Return TA-Lib's functions as a plugin of Polars, over each instrument."""
+    ta: Any = import_module("polars_talib")
+
+    macd, bands = ta.macd(CLOSE, 12, 26, 9), ta.bbands(CLOSE, 20, 2.0, 2.0)
+    slow = ta.stoch(HIGH, LOW, CLOSE, 14, 3, 0, 3, 0)
+    wanted = {
+        **{f"sma_{n}": ta.sma(CLOSE, n) for n in SIMPLE},
+        **{f"ema_{n}": ta.ema(CLOSE, n) for n in EXPONENTIAL},
+        "rsi_14": ta.rsi(CLOSE, 14),
+        "_macd": macd,
+        "_slow": slow,
+        "_bands": bands,
+        "atr_14": ta.atr(HIGH, LOW, CLOSE, 14),
+        "obv": ta.obv(CLOSE, VOLUME.cast(pl.Float64)),
+        "volume_ma_20": ta.sma(VOLUME.cast(pl.Float64), 20),
+    }
+    upper, middle, lower = (pl.col("_bands").struct.field(name) for name in ("upperband", "middleband", "lowerband"))
+    fields = {
+        "macd": pl.col("_macd").struct.field("macd"),
+        "macd_signal": pl.col("_macd").struct.field("macdsignal"),
+        "macd_histogram": pl.col("_macd").struct.field("macdhist"),
+        "stochastic_k": pl.col("_slow").struct.field("slowk"),
+        "stochastic_d": pl.col("_slow").struct.field("slowd"),
+        "bb_upper": upper,
+        "bb_middle": middle,
+        "bb_lower": lower,
+        "bb_width": (upper - lower) / middle,
+    }
+
+    def engine(frame: pl.DataFrame) -> pl.DataFrame:
+        made = frame.select(_vwap(frame), *(each.over(ID).alias(name) for name, each in wanted.items()))
+        return made.with_columns(**fields).drop("_macd", "_slow", "_bands").fill_nan(None)
+
+    return engine, f"polars-talib {version('polars-talib')}, each `.over` the instrument"
+
+
+def polars_ta() -> tuple[Engine, str]:
+    """Return polars-ta's expressions over each instrument."""
+    ta: Any = import_module("polars_ta.ta")
+
+    macd, bands = ta.MACD(CLOSE, 12, 26, 9), ta.BBANDS(CLOSE, 20, 2, 2)
+    fast_d = ta.STOCHF(HIGH, LOW, CLOSE, 14, 3).struct.field("fastd")  # the slow %K
+    upper, middle, lower = (bands.struct.field(name) for name in ("upperband", "middleband", "lowerband"))
+    wanted = {
+        **{f"sma_{n}": ta.SMA(CLOSE, n) for n in SIMPLE},
+        **{f"ema_{n}": ta.EMA(CLOSE, n) for n in EXPONENTIAL},
+        "rsi_14": ta.RSI(CLOSE, 14),
+        "macd": macd.struct.field("macd"),
+        "macd_signal": macd.struct.field("macdsignal"),
+        "macd_histogram": macd.struct.field("macdhist"),
+        "stochastic_k": fast_d,
+        "stochastic_d": ta.SMA(fast_d, 3),
+        "bb_upper": upper,
+        "bb_middle": middle,
+        "bb_lower": lower,
+        "bb_width": (upper - lower) / middle,
+        "atr_14": ta.ATR(HIGH, LOW, CLOSE, 14),
+        "obv": ta.OBV(CLOSE, VOLUME),
+        "volume_ma_20": ta.SMA(VOLUME, 20),
+    }
+    return _over(wanted), f"polars-ta {version('polars-ta')}, each `.over` the instrument"
+
+
+def plain_polars() -> tuple[Engine, str]:
+    """Return what one writes without a library; exponential means start from the first value, not from a mean."""
+    change = CLOSE.diff()
+    before = CLOSE.shift(1)
+    gain, loss = (side.clip(lower_bound=0).ewm_mean(alpha=1 / 14, adjust=False) for side in (change, -change))
+    macd = CLOSE.ewm_mean(span=12, adjust=False) - CLOSE.ewm_mean(span=26, adjust=False)
+    signal = macd.ewm_mean(span=9, adjust=False)
+    top, bottom = HIGH.rolling_max(14), LOW.rolling_min(14)
+    slow = (100 * (CLOSE - bottom) / (top - bottom)).rolling_mean(3)
+    mean, deviation = CLOSE.rolling_mean(20), CLOSE.rolling_std(20, ddof=0)
+    true_range = pl.max_horizontal(HIGH - LOW, (HIGH - before).abs(), (LOW - before).abs())
+    wanted = {
+        **{f"sma_{n}": CLOSE.rolling_mean(n) for n in SIMPLE},
+        **{f"ema_{n}": CLOSE.ewm_mean(span=n, adjust=False) for n in EXPONENTIAL},
+        "rsi_14": 100 * gain / (gain + loss),
+        "macd": macd,
+        "macd_signal": signal,
+        "macd_histogram": macd - signal,
+        "stochastic_k": slow,
+        "stochastic_d": slow.rolling_mean(3),
+        "bb_upper": mean + 2 * deviation,
+        "bb_middle": mean,
+        "bb_lower": mean - 2 * deviation,
+        "bb_width": 4 * deviation / mean,
+        "atr_14": true_range.ewm_mean(alpha=1 / 14, adjust=False),
+        "obv": (change.sign().fill_null(1) * VOLUME).cum_sum(),
+        "volume_ma_20": VOLUME.rolling_mean(20),
+    }
+    return _over(wanted), f"polars {version('polars')}, each `.over` the instrument"
+
+
+def pandas_ta() -> tuple[Engine, str]:
+    """Return the living fork of pandas-ta, its own pandas code, an instrument at a time."""
+    pd: Any = import_module("pandas")
+    ta: Any = import_module("pandas_ta_classic")
+
+    def one(own: Any) -> Any:
+        high, low, close, volume = (own[name] for name in ("high", "low", "close", "volume"))
+        bands, macd = ta.bbands(close, 20, 2, talib=False), ta.macd(close, talib=False)
+        slow = ta.stoch(high, low, close, 14, 3, 3, talib=False)
+        made = {
+            **{f"sma_{n}": ta.sma(close, n, talib=False) for n in SIMPLE},
+            **{f"ema_{n}": ta.ema(close, n, talib=False) for n in EXPONENTIAL},
+            "rsi_14": ta.rsi(close, 14, talib=False),
+            **{name: macd.iloc[:, part] for name, part in (("macd", 0), ("macd_signal", 2), ("macd_histogram", 1))},
+            **{name: slow.iloc[:, part] for name, part in (("stochastic_k", 0), ("stochastic_d", 1))},
+            **{name: bands.iloc[:, part] for name, part in (("bb_lower", 0), ("bb_middle", 1), ("bb_upper", 2))},
+            "bb_width": (bands.iloc[:, 2] - bands.iloc[:, 0]) / bands.iloc[:, 1],
+            "atr_14": ta.atr(high, low, close, 14, talib=False),
+            "vwap": own["turnover"] / volume.where(volume > 0),
+            "obv": ta.obv(close, volume, talib=False),
+            "volume_ma_20": ta.sma(volume, 20, talib=False),
+        }
+        return pd.DataFrame(made)
+
+    def engine(frame: pl.DataFrame) -> pl.DataFrame:
+        held = frame.drop(ID, "symbol", "trade_date").to_pandas()
+        made = pd.concat([one(held.iloc[rows]) for rows in _parts(frame)])
+        return pl.from_pandas(made).fill_nan(None)
+
+    return engine, f"pandas-ta-classic {version('pandas-ta-classic')} without TA-Lib, an instrument at a time"
+
+
+ENGINES: dict[str, Callable[[], tuple[Engine, str]]] = {
+    "champion build": champion_build,
+    "champion expressions": champion_expressions,
+    "TA-Lib loop": talib_loop,
+    "TA-Lib loop, small pages": talib_loop,
+    "polars-talib": polars_talib,
+    "polars-ta": polars_ta,
+    "plain Polars": plain_polars,
+    "pandas-ta": pandas_ta,
+}
+
+
+def _parts(frame: pl.DataFrame) -> list[slice]:
+    """Return the rows of each instrument."""
+    edges = np.cumsum([0, *frame[ID].rle().struct.field("len")])
+    return [slice(*edge) for edge in pairwise(edges.tolist())]
+
+
+def _over(wanted: dict[str, pl.Expr]) -> Engine:
+    columns = [each.over(ID).alias(name) for name, each in wanted.items()]
+    return lambda frame: frame.select(_vwap(frame), *columns)
+
+
+def _vwap(frame: pl.DataFrame) -> pl.Series:
+    volume = pl.col("volume")
+    return frame.select(pl.when(volume > 0).then(pl.col("turnover") / volume).alias("vwap")).to_series()
+
+
+def main() -> None:
+    """Run the engine named, once on a few bars that count for nothing, then on all."""
+    name, instruments, sessions = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    engine, said = ENGINES[name]()
+    engine(bars(3, 300))
+    frame = bars(instruments, sessions)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_stime
+    made, cost = meter.measured(lambda: engine(frame))
+    system = resource.getrusage(resource.RUSAGE_SELF).ru_stime - before
+    values = {
+        each: made[each].cast(pl.Float64).fill_nan(None) for each in made.columns if made[each].dtype.is_numeric()
+    }
+    columns = {each: [series.null_count(), series.mean()] for each, series in values.items()}
+    costs = {"cpu": cost.cpu, "system": system, "wall": cost.wall, "mb": cost.peak_mb}
+    print(json.dumps({"said": said, **costs, "columns": columns}))
+
+
+if __name__ == "__main__":
+    main()
