@@ -23,7 +23,7 @@ from champion import plots
 from champion.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "benchmarks").rglob("README.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "benchmarks").rglob("README.md"))]
 PAGES += sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("docs/howto/*.md")])
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 

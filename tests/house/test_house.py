@@ -8,7 +8,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from champion import contracts
@@ -59,6 +61,14 @@ def test_notebooks_are_clean(path: Path) -> None:
         assert not re.search(r"^\s*(def|class) ", source, re.MULTILINE), source
     if path.parent.name == "notebooks":
         assert code[0]["metadata"]["tags"] == ["parameters"], "typed parameters come first"
+
+
+def test_ci_runs_on_every_python_that_pyproject_declares() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    declared = SpecifierSet(PROJECT["requires-python"])
+    versions = [f"3.{minor}" for minor in range(8, 40) if declared.contains(f"3.{minor}.9")]
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == versions
+    assert {"run": ".ci/run", "env": {"PYTHON": "python${{ matrix.python }}"}} in workflow["jobs"]["test"]["steps"]
 
 
 def test_the_readme_names_the_two_commands() -> None:
