@@ -157,11 +157,7 @@ def _print(found: Sequence[Tally], peak: int, asked: argparse.Namespace) -> None
 
 def _child(folder: Path, asked: argparse.Namespace, first: int, number: int) -> None:
     """Read inputs of all targets from the given one on, noting before each what it is."""
-    from benchmarks.robustness import (
-        fuzz_commands,
-        fuzz_published,
-        fuzz_workspace,
-    )
+    from benchmarks.robustness import fuzz_commands, fuzz_published, fuzz_workspace
 
     work = Path(tempfile.mkdtemp(dir=folder)) / "workspace"
     work.mkdir()

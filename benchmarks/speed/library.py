@@ -136,9 +136,7 @@ def _train(lake: Lake, start: date, end: date) -> tuple[Trained, list[Stage]]:
     clock, inputs, recipe = _Clock("train"), frames.inputs(), Recipe(MODEL)
     splitter = PurgedWalkForward(horizon=HORIZON, lag=frames.LAG)
     frame = clock.time(
-        "training frame",
-        lambda: frames.training_frame(lake, start, end, horizon=HORIZON, universe=UNIVERSE),
-        len,
+        "training frame", lambda: frames.training_frame(lake, start, end, horizon=HORIZON, universe=UNIVERSE), len
     )
     result = clock.time(
         f"model fit, {MODEL}, five folds and all",

@@ -220,10 +220,7 @@ def _empty_flow(bench: Bench, tasks: int, once: dict[str, Cost]) -> Cost:
 
 
 def _champion(bench: Bench, workspace: Settings, *arguments: str) -> meter.Finished:
-    environment = _environment(bench) | {
-        "CHAMPION_HOME": str(workspace.home),
-        "CHAMPION_ARCHIVE": workspace.archive,
-    }
+    environment = _environment(bench) | {"CHAMPION_HOME": str(workspace.home), "CHAMPION_ARCHIVE": workspace.archive}
     program = str(Path(sys.executable).with_name("champion"))
     return meter.run([program, *arguments, "--json"], environment, bench.scratch / "work")
 
