@@ -1,19 +1,20 @@
-"""Indicators in decimal arithmetic of 50 digits, by plain loops: the judge where ours and TA-Lib's doubles differ.
+"""Indicators in decimal arithmetic of 50 digits, by plain loops: exact values where ours and TA-Lib's doubles differ.
 
-Each takes the bars of one instrument as lists of Decimal and returns a value a row, None while it warms up.
+Each function takes the bars of one instrument as lists of Decimal and returns one value a row, None in the warm-up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, getcontext
+from functools import partial
 from itertools import pairwise
 
 getcontext().prec = 50
 
 Row = Decimal | None
 Bars = Mapping[str, list[Decimal]]
-_STILL = Decimal("1e-30")  # a range of RSI below it is rounding in the 50th digit
+_STILL = Decimal("1e-30")  # a smaller range of the RSI is rounding in the 50th digit
 
 
 def _window(rows: int, window: int, value: Callable[[int, int], Decimal]) -> list[Row]:
@@ -27,7 +28,7 @@ def _mean(values: Sequence[Row]) -> Decimal:
 
 
 def _smooth(values: Sequence[Row], seed: Decimal, row: int, alpha: Decimal) -> list[Row]:
-    """Return the exponential mean that is `seed` at `row`."""
+    """Return the exponential mean that starts with `seed` at `row`."""
     found: list[Row] = [None] * min(row, len(values))
     last = seed
     for at in range(row, len(values)):
@@ -234,13 +235,16 @@ def chaikin_oscillator(bars: Bars, fast: int, slow: int) -> list[Row]:
     return [None if row < slow - 1 else value for row, value in enumerate(_less(quick, calm))]
 
 
+def _part_of_macd(spans: tuple[int, int, int], part: int, bars: Bars) -> list[Row]:
+    return macd(bars, *spans)[part]
+
+
 EXACT: dict[str, Callable[[Bars], list[Row]]] = {
-    "macd": lambda bars: macd(bars, 12, 26, 9)[0],
-    "signal": lambda bars: macd(bars, 12, 26, 9)[1],
-    "histogram": lambda bars: macd(bars, 12, 26, 9)[2],
-    "macd_5": lambda bars: macd(bars, 5, 11, 4)[0],
-    "signal_5": lambda bars: macd(bars, 5, 11, 4)[1],
-    "histogram_5": lambda bars: macd(bars, 5, 11, 4)[2],
+    **{
+        f"{name}{end}": partial(_part_of_macd, spans, part)
+        for end, spans in (("", (12, 26, 9)), ("_5", (5, 11, 4)))
+        for part, name in enumerate(("macd", "signal", "histogram"))
+    },
     "ppo": lambda bars: ppo(bars, 12, 26),
     "trix_5": lambda bars: trix(bars, 5),
     "trix_30": lambda bars: trix(bars, 30),
@@ -265,4 +269,4 @@ EXACT: dict[str, Callable[[Bars], list[Row]]] = {
     "accumulation": accumulation,
     "chaikin_oscillator": lambda bars: chaikin_oscillator(bars, 3, 10),
 }
-"""The names are those of talib_pairs."""
+"""By the names of talib_pairs."""

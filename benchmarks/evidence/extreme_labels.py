@@ -1,21 +1,20 @@
 """Labels of the default universe below a limit, each with its cause: is one of them an unadjusted action?
 
-python benchmarks/evidence/extreme_labels.py --home FOLDER [--start DATE] [--end DATE] [--limit -0.4] [--horizon 5]
-
-The workspace needs bars, lists and factors, no features; it is read, never written. Years are worked one by one, so
-that a range can be run in pieces. The cause is that of the worst session inside the label: what the first bar opened at
-against the close before, adjusted, and the actions of the lists on the days around it.
+`.venv/bin/python benchmarks/evidence/extreme_labels.py --home FOLDER [--start DATE] [--end DATE] [--limit -0.4] [--horizon 5]
+[--out FILE]` reads a workspace with bars, lists and factors; it needs no features and writes nothing there. The cause
+is that of the worst session inside the label: its open against the close before, adjusted, and the actions of the lists
+on the days around it. `--out` keeps every label as Parquet.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
 
+from benchmarks import meter
 from champion.lake import Lake
 from champion.modeling import universe
 from champion.modeling.labels import forward_return
@@ -25,38 +24,35 @@ from champion.pipeline.models import frames
 
 _ID = "instrument_id"
 _BEFORE, _AFTER = timedelta(days=120), timedelta(days=45)
-_GAP = -0.25  # an open that no ordinary session has: an action, or a share without a price band
+_GAP = -0.25  # beyond any price band: an action, or a share without a band
 _NEAR = timedelta(days=10)
 
 
 def main() -> None:
     """Print one line per label, and the counts by cause."""
-    asked = _arguments()
+    asked = meter.arguments(
+        __doc__, {"--home": Path}, start=date(2019, 1, 1), end=date(2024, 12, 31), universe="liquid", horizon=5,
+        limit=-0.4, out=Path,
+    )  # fmt: skip
     lake = Lake(asked.home / "lake")
-    found = [_year(lake, *piece, asked) for piece in _years(asked.start, asked.end)]
+    years = [(date(year, 1, 1), date(year, 12, 31)) for year in range(asked.start.year, asked.end.year + 1)]
+    found = [_year(lake, max(first, asked.start), min(last, asked.end), asked) for first, last in years]
     labels = pl.concat([labels for labels, *_ in found])
     across, known = (sum(number) for number in zip(*(rest for _, *rest in found), strict=True))
     print(f"{known:,} labels known, {across:,} left out across a gap, {labels.height:,} below {asked.limit:.0%}")
-    by_cause = (
-        labels.group_by("cause").agg(labels=pl.len(), shares=pl.n_unique("symbol")).sort("labels", descending=True)
-    )
+    counts = labels.group_by("cause").agg(labels=pl.len(), shares=pl.n_unique("symbol"))
     with pl.Config(tbl_rows=-1, tbl_cols=-1, fmt_str_lengths=90, tbl_width_chars=220, tbl_hide_dataframe_shape=True):
-        print(by_cause)
+        print(counts.sort("labels", descending=True))
         print(_episodes(labels))
     if asked.out:
         labels.write_parquet(asked.out)
 
 
-def _years(start: date, end: date) -> Iterator[tuple[date, date]]:
-    for year in range(start.year, end.year + 1):
-        yield max(start, date(year, 1, 1)), min(end, date(year, 12, 31))
-
-
 def _year(lake: Lake, start: date, end: date, asked: argparse.Namespace) -> tuple[pl.DataFrame, int, int]:
-    """Return the labels of a year below the limit, how many were left out, and how many are known."""
+    """Return the labels of a year below the limit, the number left out across a gap, and the number known."""
     columns = ["instrument_id", "symbol", "trade_date", "series", "open", "high", "low", "close", "volume", "turnover"]
     bars = adjusted_bars(lake, start - _BEFORE, end + _AFTER, columns=columns)
-    chosen = frames._members(lake, bars, universe.find(asked.universe))  # noqa: SLF001 - the very universe of training
+    chosen = frames._members(lake, bars, universe.find(asked.universe))  # noqa: SLF001 - the universe of training
     factors = known_factors(lake)
     gaps = unadjusted_gaps(lake, start - _BEFORE, end + _AFTER, factors)
     labels = (
@@ -72,10 +68,7 @@ def _explained(low: pl.DataFrame, bars: pl.DataFrame, factors: pl.DataFrame) -> 
     """Add the worst session inside each label, its moves and the actions near it, and name the cause."""
     before = pl.col("close").shift(1).over(_ID, order_by="trade_date")
     moves = bars.with_columns(_before=before).select(
-        _ID,
-        "symbol",
-        pl.col("trade_date").alias("worst"),
-        "series",
+        *(_ID, "symbol", "series", pl.col("trade_date").alias("worst")),
         opened=pl.col("open") / pl.col("_before") - 1,
         closed=pl.col("close") / pl.col("_before") - 1,
     )
@@ -96,9 +89,9 @@ def _explained(low: pl.DataFrame, bars: pl.DataFrame, factors: pl.DataFrame) -> 
     )
     cause = (
         pl.when(pl.col("opened") < _GAP)
-        .then(pl.lit("one open beyond 25%: look at it"))
+        .then(pl.lit("an open beyond 25%: to be examined"))
         .when(pl.col("closed") < _GAP)
-        .then(pl.lit("one session's fall beyond 25%, traded through: no price band"))
+        .then(pl.lit("one session's fall beyond 25% while it traded: no price band"))
         .otherwise(pl.lit("falling sessions within the price band"))
     )
     return worst.join(near, on=[_ID, "trade_date"], how="left").with_columns(cause=cause)
@@ -109,27 +102,12 @@ def _episodes(labels: pl.DataFrame) -> pl.DataFrame:
     return (
         labels.group_by("symbol", "series", "worst", "cause")
         .agg(
-            pl.len().alias("labels"),
-            pl.col("forward_return").min().round(3).alias("lowest"),
-            pl.col("opened").first().round(3),
-            pl.col("closed").first().round(3),
-            pl.col("falls").max().alias("falling sessions"),
-            pl.col("actions").first(),
+            *(pl.len().alias("labels"), pl.col("forward_return").min().round(3).alias("lowest")),
+            pl.col("opened", "closed").first().round(3),
+            *(pl.col("falls").max().alias("falling sessions"), pl.col("actions").first()),
         )
         .sort("worst", "symbol")
     )
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--home", type=Path, required=True, help="a workspace with bars and corporate actions")
-    parser.add_argument("--start", type=date.fromisoformat, default=date(2019, 1, 1))
-    parser.add_argument("--end", type=date.fromisoformat, default=date(2024, 12, 31))
-    parser.add_argument("--universe", default="liquid")
-    parser.add_argument("--horizon", type=int, default=5)
-    parser.add_argument("--limit", type=float, default=-0.4)
-    parser.add_argument("--out", type=Path, help="write every label to this Parquet file")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

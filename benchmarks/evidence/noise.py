@@ -1,23 +1,20 @@
-"""Does the workbench believe in noise? Simulated archives without and with a planted signal, through the whole gate.
+"""Does the gate accept noise? Simulated archives without and with a planted signal, from zip to promotion.
 
-    python benchmarks/evidence/noise.py [--seeds 20] [--planted 5] [--write docs/noise.md]
-
-For each seed an archive is simulated and taken from zip to features, a logistic model is trained, judged by the
-canaries, registered, and put before the gate of a workspace of its own. Without a signal the AUC must be centred on one
-half within its error and the gate must refuse; with one it must be found and promoted, with a rank IC near what the
-simulation planted, which is drawn from the simulation's equations, not from its archives. The gate's own error rate is
-then measured on many scores that are worthless by construction, held against the returns of the same archives. Exits 1
-where one of these does not hold.
+`.venv/bin/python benchmarks/evidence/noise.py [--seeds 20] [--planted 5] [--write docs/noise.md] [--results FILE]
+[--most N]` simulates an archive for each seed, brings it from zip to features in a workspace of its own, trains a
+logistic model, runs the leakage checks, registers the model and asks the gate. Without a signal the mean AUC must be one
+half within its error, and the gate must refuse. With a signal the model must be promoted, and its rank IC must be near
+the planted one, which is computed from the simulation's equations and not from its archives. The error rate of the gate
+is measured on many score sets that are worthless by construction. The exit code is 1 if one of these does not hold.
+`--results` keeps each seed, so that a stopped run continues; `--most` limits the seeds of one run.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -26,6 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import beta, rankdata, t as student
 
+from benchmarks import meter
 from benchmarks.backfill import backfill
 from champion.lake import Lake
 from champion.modeling import leakage_checks, metrics, training
@@ -47,12 +45,12 @@ START, END, INSTRUMENTS, HORIZON = date(2023, 1, 2), date(2024, 6, 28), 60, 5
 SPLITTER = PurgedWalkForward(4, HORIZON, HORIZON, lag=frames.LAG)
 UNIVERSE = find("all")
 PLANTED = 0.5
-WORTHLESS = 50  # score sets a seed that last, and as many that are drawn anew each session
+WORTHLESS = 50  # score sets a seed that stay the same, and as many that are drawn again each session
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one seed's workspace found, and what the gate said."""
+    """The skill that one seed's workspace found, and the decisions of the gate."""
 
     signal: float
     seed: int
@@ -62,40 +60,40 @@ class Found:
     promoted: bool
     canary: bool
     fooled_lasting: int
-    fooled_anew: int
+    fooled_redrawn: int
     planted: float
     reachable: float
     seconds: float
 
 
 def one(seed: int, signal: float, folder: Path) -> Found:
-    """Return what a workspace made from a simulated archive finds in it."""
-    begun = time.perf_counter()
+    """Return the findings of a workspace that is made from a simulated archive."""
+    began = time.perf_counter()
     archive = publish(folder / "archive", instruments=INSTRUMENTS, start=START, end=END, seed=seed, signal=signal)
     settings = Settings(home=folder / "home", archive=str(archive.root))
-    backfill(settings, START, END, publications=PUBLICATIONS[:1])  # bars are all that a model here learns from
+    backfill(settings, START, END, publications=PUBLICATIONS[:1])  # the model learns from bars alone
     lake, inputs, recipe = Lake(settings.lake), frames.inputs(), Recipe("logistic", seed=seed)
     frame = frames.training_frame(lake, START, END, horizon=HORIZON, universe=UNIVERSE)
     result = training.fit(frame, recipe, inputs, SPLITTER)
     sessions = frame["trade_date"].unique().sort()
-    anew = frames.recompute_inputs(lake, [sessions[len(sessions) // 2], sessions[-1]], universe=UNIVERSE)
-    heard = leakage_checks.LeakageChecks(
+    recomputed = frames.recompute_inputs(lake, [sessions[len(sessions) // 2], sessions[-1]], universe=UNIVERSE)
+    leakage = leakage_checks.LeakageChecks(
         leakage_checks.shuffled_label_check(frame, recipe, inputs, SPLITTER),
         leakage_checks.implausible_inputs(frame, inputs, HORIZON),
-        leakage_checks.lookahead_check(frame, anew, inputs),
+        leakage_checks.lookahead_check(frame, recomputed, inputs),
     )
-    decision = _decided(settings, result, frame, folder, canary=heard.passed)
+    decision = _decided(settings, result, frame, folder, canary=leakage.passed)
     planted, reachable = truth(seed, signal)
     return Found(
         signal, seed, result.metrics["auc"], result.metrics["rank_ic"], result.metrics["rank_ic_t"], decision,
-        heard.passed, *fooled(result.out_of_sample, seed), planted, reachable, time.perf_counter() - begun,
+        leakage.passed, *fooled(result.out_of_sample, seed), planted, reachable, time.perf_counter() - began,
     )  # fmt: skip
 
 
 def _decided(
     settings: Settings, result: training.TrainingResult, frame: pl.DataFrame, folder: Path, *, canary: bool
 ) -> bool:
-    """Return whether the gate made the model champion: registered, recorded and considered as the flow does."""
+    """Register the model and record its run as the flow does; return whether the gate promoted it."""
     run_id = runs.open_run(settings, "equity-price-prediction", "training")
     tables = folder / "result" / "tables"
     tables.mkdir(parents=True)
@@ -108,9 +106,9 @@ def _decided(
 
 
 def fooled(out_of_sample: pl.DataFrame, seed: int) -> tuple[int, int]:
-    """Return how many of `WORTHLESS` score sets the gate would have made the first champion: lasting, drawn anew.
+    """Return how many of `WORTHLESS` score sets the gate would promote: of constant ones, and of redrawn ones.
 
-    Opinions that last are those of slow inputs; their coefficients overlap as much as the labels do.
+    Constant scores are like those of slow inputs: their coefficients overlap as much as the labels do.
     """
     rng = np.random.default_rng((seed, 99))
     names = out_of_sample["instrument_id"].unique().sort()
@@ -126,10 +124,10 @@ def _believed(out_of_sample: pl.DataFrame, scores: NDArray[np.float64]) -> bool:
 
 
 def truth(seed: int, signal: float, sessions: int = 4000) -> tuple[float, float]:
-    """Return the mean rank IC of who knows the hidden state of the market, and of who ranks by the last 5 sessions.
+    """Return two mean rank ICs: with the hidden state of the market known, and ranked by the last 5 sessions.
 
-    Drawn here from the equations the simulation states (own returns revert by `REVERSAL` per unit of signal of their
-    last `MEMORY` sum), independently of the archive and of everything that reads it.
+    Computed from the equations of the simulation (own returns revert by `REVERSAL` per unit of signal of the sum of
+    their last `MEMORY`), independently of the archive and of everything that reads it.
     """
     shares = [instrument for instrument in build(INSTRUMENTS, seed) if instrument.is_equity]
     rng, count, pull = np.random.default_rng((seed, 1)), len(shares), REVERSAL * signal
@@ -143,7 +141,7 @@ def truth(seed: int, signal: float, sessions: int = 4000) -> tuple[float, float]
     known, seen = [], []
     for day in range(MEMORY, sessions - HORIZON - frames.LAG, HORIZON):
         ahead = list(own[day - MEMORY + 1 : day + 1])
-        for _ in range(frames.LAG + HORIZON):  # what is expected: the same equation without its shocks
+        for _ in range(frames.LAG + HORIZON):  # the expectation: the same equation without its shocks
             ahead.append(-pull * np.sum(ahead[-MEMORY:], axis=0))
         expected = np.sum(ahead[MEMORY + frames.LAG :], axis=0)
         came = rankdata(total[day + 1 + frames.LAG : day + 1 + frames.LAG + HORIZON].sum(axis=0))
@@ -157,37 +155,39 @@ def _correlation(score: NDArray[np.float64], came: NDArray[np.float64]) -> float
 
 
 def verdicts(noise: list[Found], planted: list[Found]) -> list[tuple[bool, str]]:
-    """Return what must hold and whether it does."""
+    """Return the statements that must hold, and whether they do."""
     aucs = np.array([one.auc for one in noise])
     mean, wide = aucs.mean(), _wide(aucs)
-    said = f"without a signal the AUC over {len(noise)} seeds is {mean:.4f} ± {wide:.4f} (95%): one half is within it"
-    lasting, anew = sum(one.fooled_lasting for one in noise), sum(one.fooled_anew for one in noise)
+    centred = (
+        f"without a signal the AUC over {len(noise)} seeds is {mean:.4f} ± {wide:.4f} (95%): one half is within it"
+    )
+    lasting, redrawn = sum(one.fooled_lasting for one in noise), sum(one.fooled_redrawn for one in noise)
     return [
-        (abs(mean - 0.5) <= wide, said),
+        (abs(mean - 0.5) <= wide, centred),
         _rate("worthless models", sum(one.promoted for one in noise), len(noise)),
-        _rate("worthless score sets whose opinions last", lasting, WORTHLESS * len(noise)),
-        _rate("worthless score sets drawn anew each session", anew, WORTHLESS * len(noise)),
-        (all(one.canary for one in [*noise, *planted]), "the canaries were quiet on every archive"),
+        _rate("worthless score sets that stay the same", lasting, WORTHLESS * len(noise)),
+        _rate("worthless score sets drawn again each session", redrawn, WORTHLESS * len(noise)),
+        (all(one.canary for one in [*noise, *planted]), "the leakage checks passed on every archive"),
         *(_signal(planted) if planted else []),
     ]
 
 
 def _rate(what: str, taken: int, tried: int) -> tuple[bool, str]:
-    """Return whether the gate's stated rate lies above the lower bound of what was measured (Clopper and Pearson)."""
+    """Return whether the stated rate lies above the lower bound of the measured one (Clopper and Pearson)."""
     level = Rules().level
     low = float(beta.ppf(0.025, taken, tried - taken + 1)) if taken else 0.0
     high = float(beta.ppf(0.975, taken + 1, tried - taken)) if taken < tried else 1.0
     return low <= level, (
-        f"the gate took {taken} of {tried:,} {what}: {taken / tried:.2%}, between {low:.2%} and {high:.2%} with 95% "
-        f"confidence; stated is at most {level:.1%}"
+        f"the gate promoted {taken} of {tried:,} {what}: {taken / tried:.2%}, between {low:.2%} and {high:.2%} with 95% "
+        f"confidence; stated: at most {level:.1%}"
     )
 
 
 def _signal(planted: list[Found]) -> list[tuple[bool, str]]:
-    """Return whether the signal was found, and is as strong as it can be.
+    """Return whether the signal was found, and whether its rank IC lies in the possible range.
 
-    Nobody beats who knows the hidden state but by luck; a model that learns from a year of 60 shares may lose three
-    tenths to the plain rule that it has to find.
+    Only luck gives more than the rank IC with the hidden state known. A model that learns from a year of 60 shares may
+    lose three tenths of the IC of the plain rule that it has to find.
     """
     ics = np.array([one.rank_ic for one in planted])
     ours, wide = ics.mean(), _wide(ics)
@@ -195,8 +195,8 @@ def _signal(planted: list[Found]) -> list[tuple[bool, str]]:
     through = sum(one.promoted for one in planted)
     promoted = f"a planted signal of {PLANTED:g} was found and promoted in {through} of {len(planted)} seeds"
     near = (
-        f"its measured rank IC is {ours:.4f} ± {wide:.4f} (95%); planted is {hidden:.4f} for who knows the market's "
-        f"hidden state, {reachable:.4f} for who ranks by the past {MEMORY} sessions' return"
+        f"its measured rank IC is {ours:.4f} ± {wide:.4f} (95%); it is {hidden:.4f} with the hidden state of the market "
+        f"known, and {reachable:.4f} if shares are ranked by the return of the past {MEMORY} sessions"
     )
     return [(through == len(planted), promoted), (bool(0.7 * reachable <= ours <= hidden + wide), near)]
 
@@ -210,11 +210,12 @@ def page(noise: list[Found], planted: list[Found], held: list[tuple[bool, str]])
     """Return the report as Markdown."""
     intro = f"""# Noise
 
-Written by `benchmarks/evidence/noise.py`: simulated archives of {INSTRUMENTS} instruments, {START} to {END}, from zip to gate,
-logistic models, label and trade at the next close over {HORIZON} sessions. What is planted is drawn from the
-simulation's own equations, without its archives. The gate counts every fifth session only, as labels overlap: scores
-that last, whose coefficients overlap as much, are believed at its stated rate at most; scores drawn anew each session,
-whose coefficients do not, hardly ever.
+Does the gate accept models that know nothing, and does it find a planted signal? Written by
+`benchmarks/evidence/noise.py`: simulated archives of {INSTRUMENTS} instruments, {START} to {END}, from zip to gate, with
+logistic models; label and trade start at the next close and last {HORIZON} sessions. The planted IC is computed from the
+equations of the simulation, without its archives. Labels overlap, so the gate counts every fifth session only. Scores
+that stay the same overlap as much as the labels, and the gate promotes them at its stated rate at most; scores that are
+drawn again each session do not overlap, and the gate hardly ever promotes them.
 """
     lines = [intro, *(f"- {'holds' if yes else '**does not hold**'}: {text}" for yes, text in held), ""]
     for title, rows in (("No signal", noise), (f"Signal {PLANTED:g}", planted)):
@@ -232,23 +233,14 @@ def _row(one: Found) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--planted", type=int, default=5)
-    parser.add_argument("--write", type=Path)
-    parser.add_argument("--results", type=Path, help="keeps each seed as it ends; what is there is not done again")
-    parser.add_argument("--most", type=int, help="seeds done in this run")
-    given = parser.parse_args()
+    given = meter.arguments(__doc__, seeds=20, planted=5, write=Path, results=Path, most=int)
     wanted = [(0.0, seed + 1) for seed in range(given.seeds)] + [(PLANTED, seed + 1) for seed in range(given.planted)]
-    lines = given.results.read_text().splitlines() if given.results and given.results.exists() else []
-    kept = {(one["signal"], one["seed"]): Found(**one) for one in map(json.loads, lines)}
+    kept = {(one["signal"], one["seed"]): Found(**one) for one in meter.read_lines(given.results)}
     for signal, seed in [each for each in wanted if each not in kept][: given.most]:
         with tempfile.TemporaryDirectory(prefix="champion-noise-") as folder:
             kept[signal, seed] = one(seed, signal, Path(folder))
         print(kept[signal, seed], flush=True)
-        if given.results:
-            with given.results.open("a") as stream:
-                stream.write(json.dumps(asdict(kept[signal, seed])) + "\n")
+        meter.append_line(given.results, kept[signal, seed])
     if missing := [each for each in wanted if each not in kept]:
         print(f"{len(missing)} seeds are left: run it again with the same --results")
         return

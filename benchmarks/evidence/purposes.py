@@ -1,14 +1,12 @@
 """Every purpose text of the lists of corporate actions in some folders, with its verdict, factor and reason.
 
-python benchmarks/evidence/purposes.py [FOLDER ...] [--verdict VERDICT] [--kind KIND]
-
-Lists are `CF-CA-*.csv`, and `Bc*.csv` inside PR bundles. One line for each distinct text: how many rows have it, the
-verdict of the whole text (the worst of its actions), the actions. Dates of the exchange's texts do not matter here.
+`.venv/bin/python benchmarks/evidence/purposes.py [--folders FOLDER ...] [--verdict VERDICT] [--kind KIND]` reads lists
+(`CF-CA-*.csv`, and `Bc*.csv` inside PR bundles) and prints one line for each distinct text: the number of its rows, the
+verdict of the whole text (the worst of its actions), and the actions.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import zipfile
@@ -16,16 +14,18 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks import meter
 from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ, ParsedAction, parse_purpose
 from champion.sources.actions import parse_actions
 
-ROOT = Path(__file__).resolve().parents[3] / "shared"
 WORST_FIRST = (NOT_UNDERSTOOD, READ, MOVES_NO_PRICE)
 
 
 def main() -> None:
-    """Print the table, and the count of texts and rows for each verdict."""
-    asked = _arguments()
+    """Print the table, and the number of texts and rows for each verdict."""
+    asked = meter.arguments(
+        __doc__, folders=[meter.MIRROR, meter.MIRROR.with_name("nse_products")], verdict=str, kind=str
+    )
     counted = Counter(text for folder in asked.folders for text in _texts(folder))
     rows_by, texts_by = Counter[str](), Counter[str]()
     for text, rows in sorted(counted.items(), key=lambda pair: (-pair[1], pair[0])):
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def worst(found: tuple[ParsedAction, ...]) -> str:
-    """Return the verdict of a whole text: not understood if any action is, else read if any is."""
+    """Return the verdict of a whole text: not understood if any action is, otherwise read if any is."""
     return min((one.verdict for one in found), key=WORST_FIRST.index)
 
 
@@ -60,14 +60,6 @@ def _shown(action: ParsedAction) -> str:
     value = action.price_factor or action.amount
     quantity = f" {value:g}" if value is not None else f" {action.percent:g}%" if action.percent else ""
     return f"{action.kind}{quantity} {action.verdict}" + (f" ({action.reason})" if action.verdict != READ else "")
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="*", type=Path, default=[ROOT / "nse", ROOT / "nse_products"])
-    parser.add_argument("--verdict", choices=WORST_FIRST)
-    parser.add_argument("--kind", help="only texts with an action of this kind, as bonus")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""Ours against TA-Lib on every adjusted bar of a lake: `python benchmarks/evidence/talib_equality.py HOME [--instruments N]`.
+"""Every indicator against TA-Lib on every adjusted bar of a lake.
 
-Prints a line an indicator and ends with 1 if one is not TA-Lib's: other rows warm up, or a value differs from TA-Lib's
-by more than 1e-9 of it and from decimal arithmetic of 50 digits (exact.py) by more than that and than rounding. Sums
-that TA-Lib carries along, and differences of nearly equal numbers, can be off by so much in doubles: `judged` counts
-those rows, `nearer` those of them where ours is no farther from the exact value than TA-Lib's, and the last two columns
-say how far either was off, in units of what is subtracted or summed (`_scale`). At last feature set v1 as it is built
-is held to its indicators, to the last bit.
+`.venv/bin/python benchmarks/evidence/talib_equality.py HOME [--instruments N] [--indicators NAME ...]` prints a line
+for each indicator. The exit code is 1 if an indicator warms up on other rows than TA-Lib's, or if a value differs from
+TA-Lib's by more than 1e-9 of it and from decimal arithmetic of 50 digits (exact.py) by more than that and than
+rounding. Running sums in TA-Lib, and differences of nearly equal numbers, can be off by more than 1e-9 in doubles.
+`judged` counts these rows, `nearer` those of them where ours is at least as near to the exact value as TA-Lib's; the
+last two columns are the largest errors of both, in units of the numbers that are subtracted or summed (`_scale`). At
+the end the built feature set v1 is compared with its indicators, bit for bit.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from benchmarks import meter
 from benchmarks.evidence.exact import EXACT
 from benchmarks.evidence.talib_pairs import PAIRS, Theirs
 from champion import features
@@ -39,7 +40,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass
 class Result:
-    """How an indicator compares; errors of the judged rows against exact values, of the largest value."""
+    """The comparison of an indicator; errors are those of judged rows against exact values, relative to the scale."""
 
     name: str
     rows: int = 0
@@ -53,7 +54,7 @@ class Result:
 
 
 def bars_of(home: Path, instruments: int | None) -> pl.DataFrame:
-    """Return the adjusted bars of the lake, of some instruments chosen at random, sorted by instrument and session.
+    """Return the adjusted bars of a lake, of all or some random instruments, sorted by instrument and session.
 
     `market` is an index of the median return of each session.
     """
@@ -84,7 +85,7 @@ def compare(bars: pl.DataFrame, pairs: Mapping[str, tuple[pl.Expr, Theirs]]) -> 
 
 
 def not_as_built(bars: pl.DataFrame) -> list[str]:
-    """Return the features of v1 that are not what their expression gives over each instrument, to the last bit."""
+    """Return the features of v1 whose built values differ in any bit from their expression over each instrument."""
     built = features.build(bars.drop("market"))
     made = ((f.name, bars.select(f.expression.over("instrument_id")).to_series()) for f in features.find("v1").features)
     return [name for name, expected in made if not built[name].equals(expected)]
@@ -100,11 +101,11 @@ def _count(result: Result, columns: dict[str, Array], ours: Array, theirs: Array
     result.worst = max(result.worst, float(apart.max(initial=0.0)))
     beyond = np.flatnonzero(apart > TOLERANCE)
     if beyond.size:
-        _judge(result, columns, beyond, ours, theirs)
+        _compare_exactly(result, columns, beyond, ours, theirs)
 
 
-def _judge(result: Result, columns: dict[str, Array], beyond: Array, ours: Array, theirs: Array) -> None:
-    """Hold the rows where both differ against exact arithmetic."""
+def _compare_exactly(result: Result, columns: dict[str, Array], beyond: Array, ours: Array, theirs: Array) -> None:
+    """Compare the rows where both differ with exact arithmetic."""
     result.judged += beyond.size
     if result.name not in EXACT:
         result.wrong += beyond.size
@@ -124,7 +125,7 @@ def _judge(result: Result, columns: dict[str, Array], beyond: Array, ours: Array
 
 
 def _scale(name: str, columns: dict[str, Array], theirs: Array) -> float:
-    """Return the size of what is subtracted or summed to give the indicator, or its own in the instrument."""
+    """Return the size of the numbers that are subtracted or summed for the indicator, or of the indicator itself."""
     if name.startswith(("stochastic", "mfi", "ppo", "trix", "cmo", "ultimate")):
         return 100.0
     if name.startswith(("macd", "signal", "histogram", "bollinger")):
@@ -137,17 +138,13 @@ def _scale(name: str, columns: dict[str, Array], theirs: Array) -> float:
 
 
 def _decimal(value: float) -> Decimal:
-    """Return the price or volume a double stands for: 4 digits after the point."""
+    """Return the price or volume with 4 digits after the point that a double stands for."""
     return Decimal(f"{value:.4f}")
 
 
 def main() -> int:
-    """Print the table; return 1 where an indicator is not TA-Lib's."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("home", type=Path, help="workspace folder with a lake")
-    parser.add_argument("--instruments", type=int, help="as many, chosen at random; default: all")
-    parser.add_argument("--indicators", nargs="*", default=list(PAIRS), choices=list(PAIRS), metavar="NAME")
-    chosen = parser.parse_args()
+    """Print the table; return 1 if an indicator is not TA-Lib's."""
+    chosen = meter.arguments(__doc__, {"home": Path}, instruments=int, indicators=list(PAIRS))
     bars = bars_of(chosen.home, chosen.instruments)
     print(f"{bars.height:,} bars of {bars['instrument_id'].n_unique():,} instruments")
     print("indicator                 rows warm-up    worst  judged  nearer     ours   TA-Lib")
@@ -158,11 +155,7 @@ def main() -> int:
         if one.warm_up or one.wrong:
             failed.append(f"{one.name}: {one.warm_up} warm-up rows, {one.wrong} values")
     failed += [f"{name} of v1: not built as its indicator" for name in not_as_built(bars)]
-    print(
-        "\n".join(
-            ["not TA-Lib's:", *failed] if failed else ["equal, or exact to rounding where judged; v1 is built so"]
-        )
-    )
+    print("\n".join(["not TA-Lib's:", *failed] if failed else ["equal, or exact to rounding where judged; so is v1"]))
     return bool(failed)
 
 

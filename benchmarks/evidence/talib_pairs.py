@@ -1,4 +1,4 @@
-"""Every indicator TA-Lib has: ours beside theirs, on the same columns; see talib_equality.py and test_indicators.py."""
+"""Pairs of our indicators and TA-Lib's on the same columns; see talib_equality.py."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Theirs = Callable[[Columns], np.ndarray[Any, Any]]
 HIGH, LOW, CLOSE, VOLUME, MARKET = (pl.col(name) for name in ("high", "low", "close", "volume", "market"))
 _BAR = (HIGH, LOW, CLOSE)
 _FLOW = (HIGH, LOW, CLOSE, VOLUME)
-_SIMPLE, _EXPONENTIAL = 0, 1  # TA-Lib's numbers of its averages
+_SIMPLE, _EXPONENTIAL = 0, 1  # TA-Lib's codes of averages
 
 
 def _of(function: Callable[..., Any], names: str, *args: float, part: int | None = None) -> Theirs:
-    """Return a call of TA-Lib on the columns that `names` begin with, as "hlc"; `part` is one of several results."""
+    """Return a call of TA-Lib on columns by their initials, such as "hlc"; `part` selects one of several results."""
     full = {name[0]: name for name in ("high", "low", "close", "volume", "market")}
 
     def call(columns: Columns) -> np.ndarray[Any, Any]:
@@ -106,4 +106,4 @@ PAIRS: dict[str, tuple[pl.Expr, Theirs]] = {
     "beta": (ind.beta(ind.simple_return(CLOSE), ind.simple_return(MARKET), 20), _of(talib.BETA, "mc", 20)),
     "correlation": (ind.correlation(CLOSE, HIGH, 30, unit=ind.PRICE_UNIT), _of(talib.CORREL, "ch", 30)),
 }
-"""Name: our expression, and TA-Lib on the columns of one instrument as doubles."""
+"""By name: our expression, and TA-Lib on the columns of one instrument as doubles."""

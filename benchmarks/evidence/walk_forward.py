@@ -1,20 +1,16 @@
 """Walk-forward results on a workspace of real files, with time and memory: writes docs/models.md.
 
-    CHAMPION_HOME=data/nse python benchmarks/evidence/walk_forward.py --start 2019-01-01 --end 2024-12-31 --write docs/models.md
-
-The workspace holds bars and features already. Each case runs in a process of its own, so that its peak memory is its
-own; nothing is registered. `--cases` picks some of them, `--end` a shorter range for a trial; with `--results` each
-case is kept in a file as it ends, and what is there is not done again.
+`CHAMPION_HOME=data/nse .venv/bin/python benchmarks/evidence/walk_forward.py [--start DATE] [--end DATE] [--cases N ...]
+[--results FILE] [--write docs/models.md]` needs bars and features in the workspace. Each case runs in a process of its
+own, for its peak memory; no model is registered. `--results` keeps each case, so that a stopped run continues.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
 import resource
-import subprocess
 import sys
 import time
 from datetime import date
@@ -24,6 +20,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from benchmarks import meter
 from champion.lake import Lake
 from champion.modeling import estimators, leakage_checks, metrics, training
 from champion.modeling.estimators import Recipe
@@ -41,19 +38,19 @@ CASES = (
     ("logistic", "large"),
     ("random_forest", "large"),
 )
-_ANEW = 2  # sessions whose inputs are made anew for the canary
+_RECOMPUTED = 2  # sessions whose inputs are recomputed for the leakage check
 _KEY = ["instrument_id", "trade_date"]
 DELISTING = -0.30  # Shumway, The Delisting Bias in CRSP Data, Journal of Finance 52 (1997): failures, NYSE and AMEX
 
 
 def case(model: str, universe: str, start: date, end: date) -> dict[str, Any]:
-    """Return what one training run found, and what it took, stage by stage."""
-    lake, took, begun, load = Lake(Settings().lake), {}, time.perf_counter(), os.getloadavg()[0]
+    """Return the results of one training run, and its seconds by stage."""
+    lake, took, began, load = Lake(Settings().lake), {}, time.perf_counter(), os.getloadavg()[0]
 
     def lap(stage: str) -> None:
-        nonlocal begun
+        nonlocal began
         now = time.perf_counter()
-        took[stage], begun = now - begun, now
+        took[stage], began = now - began, now
 
     chosen, splitter = find(universe), PurgedWalkForward(SPLITS, HORIZON, HORIZON, lag=frames.LAG)
     recipe, inputs = Recipe(model), frames.inputs()
@@ -63,11 +60,12 @@ def case(model: str, universe: str, start: date, end: date) -> dict[str, Any]:
     lap("walk-forward and final fit")
     shuffled = leakage_checks.shuffled_label_check(frame, recipe, inputs, splitter)
     odd = leakage_checks.implausible_inputs(frame, inputs, HORIZON)
-    lap("canaries on labels and inputs")
+    lap("leakage checks")
     sessions = frame["trade_date"].unique().sort()
-    anew = frames.recompute_inputs(lake, [sessions[len(sessions) * n // _ANEW - 1] for n in (1, 2)], universe=chosen)
-    heard = leakage_checks.LeakageChecks(shuffled, odd, leakage_checks.lookahead_check(frame, anew, inputs))
-    lap("inputs made anew")
+    some = [sessions[len(sessions) * number // _RECOMPUTED - 1] for number in (1, 2)]
+    recomputed = frames.recompute_inputs(lake, some, universe=chosen)
+    checks = leakage_checks.LeakageChecks(shuffled, odd, leakage_checks.lookahead_check(frame, recomputed, inputs))
+    lap("inputs recomputed")
     equity = metrics.long_short_return(result.out_of_sample, horizon=HORIZON, cost_bps=COST_BPS)
     quantiles = metrics.quantile_returns(result.out_of_sample)
     lap("report")
@@ -99,7 +97,7 @@ def case(model: str, universe: str, start: date, end: date) -> dict[str, Any]:
         "sharpe": metrics.sharpe_ratio(equity["net_return"], metrics.SESSIONS_PER_YEAR / HORIZON),
         "drawdown": metrics.max_drawdown(equity["equity"]),
         "turnover": float(equity["turnover"].to_numpy().mean()),
-        "canaries": heard.table.to_dicts(),
+        "canaries": checks.table.to_dicts(),
         "importance": result.importance.head(5).to_dicts(),
         "took": took,
         "seconds": sum(took.values()),
@@ -110,7 +108,7 @@ def case(model: str, universe: str, start: date, end: date) -> dict[str, Any]:
 
 
 def _never_again(lake: Lake, frame: pl.DataFrame, end: date) -> pl.DataFrame:
-    """Return the key of every label that ends with the last close its share has in the archive."""
+    """Return the keys of the labels that end with the last close of their share in the archive."""
     bars = lake.scan("normalized_equity_ohlc", end=end)
     last = bars.group_by("instrument_id").agg(exit_date=pl.col("trade_date").max()).collect()
     early = frame.filter(pl.col("exit_date") < pl.col("label_end"))
@@ -118,7 +116,7 @@ def _never_again(lake: Lake, frame: pl.DataFrame, end: date) -> pl.DataFrame:
 
 
 def _after_loss(scores: pl.DataFrame, gone: pl.DataFrame) -> pl.Series:
-    """Return the forward returns where every share that was not traded again lost `DELISTING` besides."""
+    """Return the forward returns if every share that was not traded again lost `DELISTING` in addition."""
     hit = scores.join(gone.with_columns(_hit=pl.lit(DELISTING)), on=_KEY, how="left", maintain_order="left")["_hit"]
     return ((1 + scores["forward_return"]) * (1 + hit.fill_null(0.0)) - 1).alias("forward_return")
 
@@ -126,9 +124,10 @@ def _after_loss(scores: pl.DataFrame, gone: pl.DataFrame) -> pl.Series:
 def _first_fold(
     frame: pl.DataFrame, recipe: Recipe, inputs: list[str], splitter: PurgedWalkForward
 ) -> dict[str, float]:
-    """Return what the first fold had to learn from, and what a model of the last fold's sessions scores in it.
+    """Return the size of the first fold's training set, and the skill of the last fold's model in the first fold.
 
-    That model knows the future of the market, not of the labels: it tells a short history from an unkind year.
+    That model knows the future of the market, not of the labels. It shows whether the first fold is weak because its
+    history is short or because its sessions are hard.
     """
     rows = training.labelled(frame)
     (train, test), *_, (_, last) = training.folds(rows, splitter)
@@ -148,9 +147,9 @@ def page(found: list[dict[str, Any]], start: date, end: date) -> str:
     """Return docs/models.md."""
     intro = f"""# Models on real files
 
-Written by `benchmarks/evidence/walk_forward.py` from the exchange's own files, {start} to {end}. Label: whether the return
-from the next close over {HORIZON} sessions beats the session's median. {SPLITS} folds of a purged walk-forward with an
-embargo of {HORIZON} sessions; all below is out of sample. The long-short portfolio trades at the next close, holds the
+Written by `benchmarks/evidence/walk_forward.py` from the exchange's files, {start} to {end}. Label: whether the
+return from the next close over {HORIZON} sessions beats the session's median. {SPLITS} folds of a purged walk-forward
+with an embargo of {HORIZON} sessions; all below is out of sample. The long-short portfolio trades at the next close, holds the
 best and worst fifth for {HORIZON} sessions and pays {COST_BPS:g} basis points on what it buys or sells. Short selling
 shares over days is not open to everybody, and borrowing and impact are not in the costs: these figures measure ranking
 skill and promise nothing.
@@ -184,13 +183,15 @@ def _line(one: dict[str, Any]) -> str:
 
 def _details(one: dict[str, Any]) -> list[str]:
     took = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in one["took"].items())
-    heard = "; ".join(f"{c['canary']}: {'passed' if c['passed'] else 'FAILED'} ({c['found']})" for c in one["canaries"])
+    checks = "; ".join(
+        f"{c['canary']}: {'passed' if c['passed'] else 'FAILED'} ({c['found']})" for c in one["canaries"]
+    )
     inputs = ", ".join(f"{i['input']} {i['importance']:.4f}" for i in one["importance"])
     facts = [
         *_labels(one),
         *_over_time(one),
         "mean forward return by quintile of scores, basis points: " + ", ".join(f"{q:.1f}" for q in one["quantiles"]),
-        f"canaries: {heard}",
+        f"leakage checks: {checks}",
         f"inputs that count most (fall of AUC when shuffled): {inputs}",
         f"{one['seconds']:.0f} s on two cores that {one['load']:.0f} others wanted as it began ({took})",
         f"{one['cpu']:.0f} CPU seconds, peak memory {one['peak_mib']:,.0f} MiB",
@@ -216,16 +217,16 @@ def _over_time(one: dict[str, Any]) -> list[str]:
     folds = ", ".join(f"{fold['rank_ic']:.4f}" for fold in one["folds"])
     years = ", ".join(f"{year['year']} {year['ic']:.4f}" for year in one["years"])
     first = one["first"]
-    lessons = (
-        f"the first fold learnt from {first['rows']:,} rows of {first['sessions']} sessions, {first['unknown']:.0%} of "
+    learning = (
+        f"the first fold learned from {first['rows']:,} rows of {first['sessions']} sessions, {first['unknown']:.0%} of "
         f"the inputs unknown (in the last fold's sessions {first['unknown_later']:.0%}); a model of the last fold's "
         f"sessions, set to score the first fold's, has a rank IC of {first['rank_ic']:.4f} there{_why_weak(one)}"
     )
-    return [f"rank IC by fold: {folds}; by year: {years}", lessons]
+    return [f"rank IC by fold: {folds}; by year: {years}", learning]
 
 
 def _why_weak(one: dict[str, Any]) -> str:
-    """Return what made the first fold find less than half of what the others did; nothing where it did not."""
+    """Return why the first fold found less than half of the others' skill; nothing if it did not."""
     own, *others = (fold["rank_ic"] for fold in one["folds"])
     later = sum(others) / len(others)
     if own >= later / 2:
@@ -237,34 +238,31 @@ def _why_weak(one: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--start", type=date.fromisoformat, default=date(2019, 1, 1))
-    parser.add_argument("--end", type=date.fromisoformat, default=date(2024, 12, 31))
-    parser.add_argument("--cases", type=int, nargs="*", default=list(range(len(CASES))))
-    parser.add_argument("--write", type=Path)
-    parser.add_argument("--results", type=Path)
-    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
-    given = parser.parse_args()
+    start, end, numbers = date(2019, 1, 1), date(2024, 12, 31), list(range(len(CASES)))
+    given = meter.arguments(__doc__, start=start, end=end, cases=numbers, write=Path, results=Path, one=int)
     if given.one is not None:
         print(json.dumps(case(*CASES[given.one], given.start, given.end)))
         return
-    lines = given.results.read_text().splitlines() if given.results and given.results.exists() else []
-    kept = {(one["model"], one["universe"]): one for one in map(json.loads, lines)}
+    kept = {(one["model"], one["universe"]): one for one in meter.read_lines(given.results)}
     for number in given.cases:
         if CASES[number] in kept:
             continue
-        command = [sys.executable, __file__, "--one", str(number), "--start", str(given.start), "--end", str(given.end)]
-        as_a_kernel = {"OMP_WAIT_POLICY": "passive", **os.environ}
-        said = subprocess.run(command, env=as_a_kernel, capture_output=True, text=True, check=False)
-        if said.returncode:
-            raise SystemExit(f"{CASES[number]} failed:\n{said.stderr[-3000:]}")
-        one = kept[CASES[number]] = json.loads(said.stdout.splitlines()[-1])
+        command = [
+            sys.executable,
+            Path(__file__).resolve(),
+            "--one",
+            number,
+            "--start",
+            given.start,
+            "--end",
+            given.end,
+        ]
+        as_a_kernel = {"OMP_WAIT_POLICY": "passive", "CHAMPION_HOME": str(Settings().home.absolute())}
+        one = kept[CASES[number]] = meter.json_of(command, as_a_kernel)
         print(_line(one), f"{one['seconds']:.0f} s", f"{one['peak_mib']:.0f} MiB", flush=True)
         if math.isnan(one["metrics"]["rank_ic"]):
-            raise SystemExit("no session could be judged: choose a longer range or a larger universe")
-        if given.results:
-            with given.results.open("a") as stream:
-                stream.write(json.dumps(one) + "\n")
+            raise SystemExit("no session has a rank IC: choose a longer range or a larger universe")
+        meter.append_line(given.results, one)
     found = [kept[each] for each in CASES if each in kept]
     if given.write:
         given.write.write_text(page(found, given.start, given.end))

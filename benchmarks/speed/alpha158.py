@@ -1,19 +1,15 @@
-"""Alpha158 of Champion against Qlib's, over whole histories and for one new session, paired in the same run.
+"""Alpha158 of Champion and of Qlib, over whole histories and for one new session, in the same run.
 
-`.venv/bin/python benchmarks/speed/alpha158.py --qlib-python QLIB/bin/python [--instruments N] [--sessions N] [--repeats N]`,
-where QLIB is an environment with pyqlib 0.9.7. Both sides start from bars on disk (Parquet here, Qlib's own binary
-store there) and end with the finished table in memory; imports are outside. Each case runs in a process of its own,
-Qlib's and ours in turn. `carried` is one new session from carried state, as the lake's build does it. All values are
-compared, whatever the costs are.
+`.venv/bin/python benchmarks/speed/alpha158.py --qlib-python QLIB/bin/python [--instruments N] [--sessions N]
+[--repeats N]`, where QLIB is an environment with pyqlib 0.9.7. Both sides start from bars on disk (Parquet here, Qlib's
+binary store there) and end with the finished table in memory, without imports. Each case runs in a process of its own:
+Qlib once, Champion `--repeats` times. `carried` is one new session from carried state, as in the lake's build. All
+values are compared.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -27,7 +23,8 @@ import polars as pl
 from benchmarks import meter
 from champion import features
 
-HERE = Path(__file__).resolve().parent
+_QLIB = Path(__file__).with_name("alpha158_qlib.py")
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # in the libraries that Qlib forks
 _KEY = ["instrument_id", "trade_date"]
 _OURS = """
 import json, sys
@@ -68,75 +65,54 @@ class Qlib:
     python: Path
     folder: Path
 
-    def missing(self) -> str | None:
-        """Return why it cannot run, None where it can."""
-        if not self.python.exists():
-            return f"{self.python} is not there"
-        found = subprocess.run(
-            [self.python, "-c", "import qlib.data"], capture_output=True, text=True, check=False, env=_environment()
-        )
-        return None if found.returncode == 0 else found.stderr.strip().splitlines()[-1]
-
     def store(self, bars: pl.DataFrame) -> None:
         """Write bars with vwap as Qlib's store."""
         source = self.folder.with_suffix(".bars")
         bars.with_columns(pl.col("trade_date").cast(pl.String)).write_parquet(source)
-        self._run("store", source, self.folder)
+        meter.run([self.python, _QLIB, "store", source, self.folder], _ONE_THREAD)
 
     def compute(self, *, last: bool = False) -> tuple[pl.DataFrame, dict[str, Any]]:
-        """Return the values, by instrument_id and trade_date, and what was told: version, formulas, cost."""
+        """Return the values by instrument_id and trade_date, and a report: version, formulas, cost."""
         out = self.folder.with_suffix(".out")
-        told = json.loads(self._run("compute", self.folder, out, *(["--last"] if last else [])).splitlines()[-1])
+        options = ["--last"] if last else []
+        report = meter.json_of([self.python, _QLIB, "compute", self.folder, out, *options], _ONE_THREAD)
         values = pl.read_parquet(out).rename({"instrument": _KEY[0], "datetime": _KEY[1]})
-        return values.with_columns(pl.col(_KEY[0]).cast(pl.String), pl.col(_KEY[1]).cast(pl.Date)).fill_nan(None), told
-
-    def _run(self, *arguments: str | Path) -> str:
-        return _printed([self.python, HERE / "alpha158_qlib.py", *arguments])
+        typed = values.with_columns(pl.col(_KEY[0]).cast(pl.String), pl.col(_KEY[1]).cast(pl.Date)).fill_nan(None)
+        return typed, report
 
 
 def main() -> None:
     """Measure, compare and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--qlib-python", type=Path, required=True, help="interpreter with pyqlib")
-    parser.add_argument("--instruments", type=int, default=800)
-    parser.add_argument("--sessions", type=int, default=3400)
-    parser.add_argument("--repeats", type=int, default=3, help="of ours; Qlib runs once a case")
-    asked = parser.parse_args()
+    asked = meter.arguments(__doc__, {"--qlib-python": Path}, instruments=800, sessions=3400, repeats=3)
     with tempfile.TemporaryDirectory() as folder:
         qlib = Qlib(asked.qlib_python, Path(folder) / "qlib")
-        if why := qlib.missing():
-            sys.exit(f"Qlib cannot be imported, so there is nothing to compare with: {why}")
         bars = market(asked.instruments, asked.sessions)
         file = Path(folder) / "bars.parquet"
         bars.drop("vwap").write_parquet(file)
         qlib.store(bars)
-        _printed([sys.executable, "-c", _OURS, file, "state", ""])
-        print(f"{bars.height:,} bars, {asked.instruments} instruments; load {os.getloadavg()[0]:.1f}")
+        meter.run([sys.executable, "-c", _OURS, file, "state", ""], _ONE_THREAD)
+        print(f"{bars.height:,} bars, {asked.instruments} instruments; {meter.machine()}")
         for title, last, ways in (("whole histories", False, ["whole"]), ("one session", True, ["last", "carried"])):
             _case(title, qlib, file, ways, asked.repeats, last=last)
 
 
 def _case(title: str, qlib: Qlib, file: Path, ways: list[str], repeats: int, *, last: bool) -> None:
     """Run one case on both sides and print costs, ratios and differences."""
-    theirs, told = qlib.compute(last=last)
-    rows: list[list[object]] = [["Qlib " + told["version"], told["cpu"], told["wall"], told["peak_mb"], None, None]]
+    theirs, peer = qlib.compute(last=last)
+    rows: list[list[object]] = [["Qlib " + peer["version"], peer["cpu"], peer["wall"], peer["peak_mb"], None, None]]
     for way in ways:
-        ours, costs = _ours(file, way, repeats)
+        out = file.with_suffix(f".{way}")
+        command = [sys.executable, "-c", _OURS, file, way, out]
+        costs = [meter.json_of(command, _ONE_THREAD) for _ in range(repeats)]
         middle = {key: statistics.median(cost[key] for cost in costs) for key in ("cpu", "wall", "peak_mb")}
-        rows.append([f"Champion, {way}", *middle.values(), told["cpu"] / middle["cpu"], told["wall"] / middle["wall"]])
-        _compare(ours, theirs)
+        rows.append([f"Champion, {way}", *middle.values(), peer["cpu"] / middle["cpu"], peer["wall"] / middle["wall"]])
+        _compare(pl.read_parquet(out), theirs)
     columns = [title, "cpu s", "wall s", "peak MB", "less cpu", "less wall"]
-    meter.print_table(f"Alpha158, {told['rows']:,} rows", columns, rows)
-
-
-def _ours(file: Path, way: str, repeats: int) -> tuple[pl.DataFrame, list[dict[str, float]]]:
-    out = file.with_suffix(f".{way}")
-    costs = [json.loads(_printed([sys.executable, "-c", _OURS, file, way, out])) for _ in range(repeats)]
-    return pl.read_parquet(out), costs
+    meter.print_table(f"Alpha158, {peer['rows']:,} rows", columns, rows)
 
 
 def _compare(ours: pl.DataFrame, theirs: pl.DataFrame) -> None:
-    """Print how far the two are apart where both have a value, and how often one alone has one after warm-up."""
+    """Print the largest difference where both have a value, and how many values only Champion has."""
     pair = ours.join(theirs, on=_KEY, suffix="_theirs", validate="1:1")
     worst, lone = ("", 0.0), ("", 0)
     for name in features.find("alpha158").columns:
@@ -149,7 +125,7 @@ def _compare(ours: pl.DataFrame, theirs: pl.DataFrame) -> None:
 
 
 def market(instruments: int, sessions: int) -> pl.DataFrame:
-    """Return bars of random walks on a tick of 5 paise, prices and volume as float32 holds them."""
+    """Return bars of random walks on a tick of 5 paise, with prices and volume that float32 holds exactly."""
     rng = np.random.default_rng(20240101)
     shape = (instruments, sessions)
     walk = np.cumsum(rng.normal(0, 1, shape) * rng.uniform(0.01, 0.03, (instruments, 1)), axis=1)
@@ -163,33 +139,10 @@ def market(instruments: int, sessions: int) -> pl.DataFrame:
     volume = np.round(rng.lognormal(12, 1, shape)).astype("f4").astype("i8").ravel()
     days = [date(2010, 1, 4) + timedelta(days=number) for number in range(sessions)]
     names = [f"I{number:04d}" for number in range(instruments)]
-    frame = pl.DataFrame(
-        {
-            "instrument_id": np.repeat(names, sessions),
-            "symbol": np.repeat(names, sessions),
-            "trade_date": pl.Series(days * instruments),
-            **exact,
-            "volume": volume,
-        }
-    )
+    named = dict.fromkeys(("instrument_id", "symbol"), np.repeat(names, sessions))
+    frame = pl.DataFrame({**named, "trade_date": pl.Series(days * instruments), **exact, "volume": volume})
     vwap = ((pl.col("high") + pl.col("low") + 2 * pl.col("close")) / 4).cast(pl.Float32).cast(pl.Float64)
     return frame.with_columns(vwap=vwap, turnover=vwap * pl.col("volume"))
-
-
-def _printed(command: list[Any]) -> str:
-    """Return what a command prints; RuntimeError with its last words where it fails."""
-    run = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, check=False, env=_environment()
-    )
-    if run.returncode:
-        raise RuntimeError(f"{command[:3]}: exit {run.returncode}\n{run.stderr[-3000:]}")
-    return run.stdout
-
-
-def _environment() -> dict[str, str]:
-    """Return this environment with the benchmarks on the path, and one thread in the libraries that Qlib forks."""
-    path = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
-"""Writes what Qlib makes of some hostile bars into the sample that `tests/features/test_alpha158.py` holds Champion to.
+"""Writes Qlib's values of some difficult bars into the sample that `tests/features/test_alpha158.py` compares with.
 
-`.venv/bin/python benchmarks/speed/alpha158_golden.py tests/alpha158_qlib.parquet --qlib-python QLIB/bin/python`, where QLIB
-is an environment with pyqlib 0.9.7. The bars are those of a simulated archive, in float32 as Qlib keeps them, so that
-both sides see the same numbers; on top come sessions without volume, prices that stand still, and a suspended session.
+`.venv/bin/python benchmarks/speed/alpha158_golden.py tests/alpha158_qlib.parquet --qlib-python QLIB/bin/python`, where
+QLIB is an environment with pyqlib 0.9.7. The bars come from a simulated archive, in float32 as Qlib keeps them, so that
+both sides see the same numbers. Sessions without volume, constant prices and a suspended session are added.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from datetime import date
@@ -16,13 +15,11 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
+from benchmarks import meter
+from benchmarks.backfill import STAGES, steps
 from benchmarks.speed.alpha158 import Qlib
 from champion.lake import Lake
 from champion.pipeline.ingest.bars import equity_bars
-from champion.pipeline.ingest.fetch import fetch, staged
-from champion.pipeline.ingest.ingest import ingest
-from champion.pipeline.ingest.rename_instruments import rename_instruments
-from champion.pipeline.ingest.symbol_changes import refresh
 from champion.settings import Settings
 from champion.simulate import publish
 
@@ -34,41 +31,27 @@ _ROW = pl.int_range(pl.len())
 
 def main() -> None:
     """Simulate, let Qlib compute, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("target", type=Path)
-    parser.add_argument("--qlib-python", type=Path, required=True)
-    asked = parser.parse_args()
+    asked = meter.arguments(__doc__, {"target": Path, "--qlib-python": Path})
     with tempfile.TemporaryDirectory() as folder:
-        bars = hostile(simulated(Path(folder) / "archive"))
+        bars = hostile(simulated(Path(folder)))
         qlib = Qlib(asked.qlib_python, Path(folder) / "qlib")
         qlib.store(bars)
-        values, told = qlib.compute()
+        values, report = qlib.compute()
     sample = bars.join(values, on=[_ID, "trade_date"], how="left", validate="1:1").sort(_ID, "trade_date")
-    about = {
-        "qlib": told["version"],
-        "formulas": told["formulas"],
-        "written_by": f"benchmarks/speed/alpha158_golden.py; bars of champion.simulate, {START} to {END}",
-    }
+    written_by = f"benchmarks/speed/alpha158_golden.py; bars of champion.simulate, {START} to {END}"
+    about = {"qlib": report["version"], "formulas": report["formulas"], "written_by": written_by}
     table = sample.to_arrow().replace_schema_metadata({"champion.alpha158": json.dumps(about)})
-    pq.write_table(
-        table,
-        asked.target,
-        compression="zstd",
-        compression_level=19,
-        use_dictionary=[_ID],
-        use_byte_stream_split=list(told["formulas"]),
-    )
-    print(f"{asked.target}: {sample.height} rows, {asked.target.stat().st_size:,} bytes, Qlib {told['version']}")
+    split = {"use_dictionary": [_ID], "use_byte_stream_split": list(report["formulas"])}
+    pq.write_table(table, asked.target, compression="zstd", compression_level=19, **split)
+    print(f"{asked.target}: {sample.height} rows, {asked.target.stat().st_size:,} bytes, Qlib {report['version']}")
 
 
 def simulated(folder: Path) -> pl.DataFrame:
-    """Return the first sessions of four shares of a simulated archive, prices and volume as float32 holds them."""
-    archive = publish(folder, instruments=12, start=START, end=END, signal=0.5)
+    """Return the first sessions of four shares of a simulated archive, with prices and volume in float32."""
+    archive = publish(folder / "archive", instruments=12, start=START, end=END, signal=0.5)
     settings = Settings(home=folder / "home", archive=str(archive.root))
-    fetch(settings, START, END)
-    refresh(settings)
-    ingest(Lake(settings.lake), staged(settings, START, END)).require_complete()
-    rename_instruments(settings).require_complete()
+    for step in list(steps(settings, START, END).values())[: STAGES.index("actions")]:
+        step()
     bars = equity_bars(Lake(settings.lake)).select(_ID, "trade_date", *_PRICES, "volume", "turnover").collect()
     sessions = bars["trade_date"].unique().sort().head(SESSIONS)
     kept = bars.filter(pl.col("trade_date").is_in(sessions.implode()))
@@ -78,7 +61,7 @@ def simulated(folder: Path) -> pl.DataFrame:
 
 
 def hostile(bars: pl.DataFrame) -> pl.DataFrame:
-    """Return four histories made hostile and vwap added; the halted one twice, on the calendar and on its own bars."""
+    """Return four difficult histories with vwap; the suspended one twice, on the calendar and on its own bars."""
     plain, silent, still, halted = bars.partition_by(_ID, maintain_order=True)
     dry = _ROW.is_in([70, 80, 81])
     silent = silent.with_columns(pl.when(~dry).then(pl.col("volume", "turnover")).otherwise(0))

@@ -1,4 +1,4 @@
-"""Qlib's side of `benchmarks/speed/alpha158.py`, run by an interpreter that has pyqlib; it knows nothing of Champion.
+"""Qlib's side of `benchmarks/speed/alpha158.py`, run by an interpreter with pyqlib and without Champion.
 
     python alpha158_qlib.py store BARS.parquet FOLDER
     python alpha158_qlib.py compute FOLDER OUT.parquet [--last] [--kernels N]
@@ -52,14 +52,8 @@ def store(bars: Path, folder: Path) -> None:
 
 def compute(folder: Path, out: Path, kernels: int, *, last: bool) -> None:
     """Write Alpha158 of every instrument and session, and print the cost as JSON."""
-    qlib.init(
-        provider_uri=str(folder),
-        region="cn",
-        kernels=kernels,
-        expression_cache=None,
-        dataset_cache=None,
-        logging_level=logging.ERROR,
-    )
+    caches = {"expression_cache": None, "dataset_cache": None}
+    qlib.init(provider_uri=str(folder), region="cn", kernels=kernels, logging_level=logging.ERROR, **caches)
     formulas, names = Alpha158DL.get_feature_config()
     sessions = (folder / "calendars" / "day.txt").read_text(encoding="utf-8").split()
     since = sessions[-1] if last else sessions[0]
@@ -69,8 +63,8 @@ def compute(folder: Path, out: Path, kernels: int, *, last: bool) -> None:
     cost["peak_mb"] = max(resource.getrusage(who).ru_maxrss for who in _WHO) / 1024
     found.columns = names
     found.astype("float32").reset_index().to_parquet(out)
-    told = {"version": qlib.__version__, "formulas": dict(zip(names, formulas, strict=True)), "rows": len(found)}
-    print(json.dumps({**told, **cost}))
+    report = {"version": qlib.__version__, "formulas": dict(zip(names, formulas, strict=True)), "rows": len(found)}
+    print(json.dumps({**report, **cost}))
 
 
 _WHO = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)

@@ -1,4 +1,4 @@
-"""A market as large as wanted: bars, features and splits of made-up instruments, valid by their contracts."""
+"""A made-up market of any size: bars, features and splits that keep their contracts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from champion.market.envelope import envelope, session_close_expr
 
 BARS, FEATURES, FACTORS = "normalized_equity_ohlc", "features_equity_indicators", "normalized_adjustment_factors"
 _SATURDAY = 5
-_SPREAD, _NAMES = 210_011, 26**4  # coprime: every number gets a name of its own
+_SPREAD, _NAMES = 210_011, 26**4  # coprime: every number gets another name
 _MADE = pl.lit(datetime(2026, 1, 1, tzinfo=UTC)).cast(pl.Datetime("ms", "UTC"))
 
 
@@ -43,7 +43,7 @@ def symbols(instruments: int) -> list[str]:
 
 
 def bars(days: Sequence[date], names: Sequence[str]) -> pl.DataFrame:
-    """Return a bar for every instrument and session: a random walk in paise, its volume log-normal."""
+    """Return a bar for every instrument and session: a random walk in paise, with log-normal volume."""
     random, shape = np.random.default_rng(days[0].toordinal()), (len(days), len(names))
     close = 100 * np.exp(np.cumsum(random.normal(0, 0.01, shape), axis=0) + random.normal(1, 1, shape[1]))
     close = np.maximum(np.round(close, 2), 1.0)
@@ -63,7 +63,7 @@ def bars(days: Sequence[date], names: Sequence[str]) -> pl.DataFrame:
 
 
 def features(days: Sequence[date], names: Sequence[str]) -> pl.DataFrame:
-    """Return a row of indicators for every instrument and session: numbers of their size and bounds, not indicators."""
+    """Return a row for every instrument and session: random numbers with the size and bounds of the indicators."""
     random, size = np.random.default_rng(2), len(days) * len(names)
     values: dict[str, np.ndarray[Any, Any]] = {
         name: random.lognormal(4, 1, size) for name in contracts.load(FEATURES).polars_schema
@@ -76,15 +76,11 @@ def features(days: Sequence[date], names: Sequence[str]) -> pl.DataFrame:
 
 
 def splits(days: Sequence[date], names: Sequence[str], share: float = 0.5) -> pl.DataFrame:
-    """Return the list of actions read on the last day: a split of 1:2 for this share of the instruments, some day."""
+    """Return the factors known on the last day: a split of 1:2 on a random day for a share of the instruments."""
     random = np.random.default_rng(3)
     chosen = random.choice(len(names), int(len(names) * share), replace=False)
-    made = pl.DataFrame(
-        {
-            "symbol": [names[i] for i in chosen],
-            "ex_date": [days[i] for i in random.integers(1, len(days), len(chosen))],
-        }
-    ).with_columns(
+    dates = [days[i] for i in random.integers(1, len(days), len(chosen))]
+    made = pl.DataFrame({"symbol": [names[i] for i in chosen], "ex_date": dates}).with_columns(
         list_date=pl.lit(days[-1]), instrument_id="NSE:" + pl.col("symbol"), kind=pl.lit("split"),
         basis=pl.lit("text"), price_factor=2.0, volume_factor=2.0, prev_close=None, detail=pl.lit("10:5"),
         reason=None, purpose=pl.lit("Face value split"), known_at=_MADE, source_sha256=pl.lit("00"),

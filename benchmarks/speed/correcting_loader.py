@@ -1,4 +1,4 @@
-"""A loader beside the query benchmark: corrects the last month of bars over and over, a commit each, until stopped."""
+"""A loader beside the query benchmark: corrects the last month of bars again and again until it is stopped."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from benchmarks.speed import big_market
 from champion import contracts, warehouse
 from champion.settings import Settings
 
-PAUSE = 2.0  # seconds between commits: a flow that loads a session is busier elsewhere
+PAUSE = 2.0  # seconds between commits
 
 
 def main(home: str, log: str) -> None:
-    """Load the last month with volumes that grow, and note each commit in `log`."""
+    """Load the last month with growing volumes, and write a line to `log` for each commit."""
     settings, contract, month = Settings(home=Path(home)), contracts.load(big_market.BARS), date(2025, 12, 1)
     bars = warehouse.sql(settings, "select * from normalized_equity_ohlc where trade_date >= '2025-12-01'")
     warehouse.close()

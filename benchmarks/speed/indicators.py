@@ -1,25 +1,21 @@
-"""The 24 columns of feature set v1 over many bars: Champion, a TA-Lib loop, pandas-ta, polars-ta, plain Polars windows.
+"""The 24 columns of feature set v1 over many bars: Champion, a TA-Lib loop, polars-talib, pandas-ta.
 
-`.venv/bin/python benchmarks/speed/indicators.py [--instruments N] [--sessions N] [--repeats N] [--peer-python PATH]` makes
-the bars in memory (10 million unless told otherwise) and runs each engine in a process of its own, one after the other,
-so many times over; medians are printed. CPU seconds count all threads; making the bars is not counted.
+`.venv/bin/python benchmarks/speed/indicators.py [--instruments N] [--sessions N] [--repeats N] [--peer-python PATH]`
+makes the bars in memory, by default 10 million, and runs each engine in a process of its own, one after another;
+medians. CPU seconds count all threads and leave out the making of the bars.
 
-Peers are no dependencies: `--peer-python` is the Python of an environment of theirs (`pip install polars ta-lib
-polars-ta polars-talib pandas-ta-classic`); what cannot be imported there is said to be missing. An engine in pandas
-runs on a slice of the instruments, and its times are scaled to all bars. Columns of an engine that on these bars have
-another mean or number of nulls than ours are named.
+The other libraries are no dependencies: `--peer-python` is the Python of an environment with them (`pip install polars
+psutil ta-lib polars-talib pandas-ta-classic`). An engine that cannot be imported there is named. pandas-ta runs on one
+in `--slice` instruments, and its times are scaled to all bars. Columns whose mean or number of nulls differs from ours
+are named.
 
-NumPy asks for huge pages for arrays of 4 MB and more. Where memory is in pieces, as on a machine that has been up for
-long, the kernel then tidies it up for seconds, which is not the doing of TA-Lib: its loop also runs without them.
+NumPy asks for huge pages for arrays of 4 MB and more. In fragmented memory the kernel takes seconds to find them, which
+is no cost of TA-Lib: its loop also runs without huge pages.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import statistics
-import subprocess
 import sys
 from functools import cache
 from math import isclose
@@ -28,40 +24,35 @@ from typing import Any
 
 from benchmarks import meter
 
-_HERE = Path(__file__).resolve().parent
-_SLOW = frozenset({"pandas-ta"})
 _SECONDS = ("cpu", "system", "wall")
 _OURS = ("champion build", "champion expressions")
 _SMALL_PAGES = "TA-Lib loop, small pages"
-_ENGINES = (*_OURS, "TA-Lib loop", _SMALL_PAGES, "polars-talib", "polars-ta", "plain Polars", "pandas-ta")
+_SLOW = "pandas-ta"
+_ENGINES = [*_OURS, "TA-Lib loop", _SMALL_PAGES, "polars-talib", _SLOW]
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--instruments", type=int, default=2_000)
-    parser.add_argument("--sessions", type=int, default=5_000)
-    parser.add_argument("--slice", type=int, default=10, help="pandas engines run on this fraction of the instruments")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--peer-python", type=Path, default=Path(sys.executable))
-    parser.add_argument("--engines", nargs="*", default=list(_ENGINES), choices=_ENGINES, metavar="NAME")
-    asked = parser.parse_args()
-    rows = asked.instruments * asked.sessions
-    print(f"{rows:,} bars of {asked.instruments:,} instruments; load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
-    told: dict[str, list[dict[str, float]]] = {name: [] for name in asked.engines}
-    said: dict[str, str] = {}
-    for _ in range(asked.repeats):
-        for name in asked.engines:
-            count = max(2, asked.instruments // asked.slice) if name in _SLOW else asked.instruments
-            python = sys.executable if name in _OURS else str(asked.peer_python)
-            answer = _run(python, name, count, asked.sessions)
-            said[name] = answer["said"]
-            if "cpu" in answer:
-                scale = asked.instruments / count
-                told[name].append({"mb": answer["mb"], **{key: answer[key] * scale for key in _SECONDS}})
-                if name not in _OURS:
-                    said[name] += _differing(answer["columns"], _ours(count, asked.sessions))
-    _print(told, said, rows)
+    given = meter.arguments(
+        __doc__, instruments=2_000, sessions=5_000, slice=10, repeats=3, peer_python=Path(sys.executable),
+        engines=_ENGINES,
+    )  # fmt: skip
+    rows = given.instruments * given.sessions
+    print(f"{rows:,} bars of {given.instruments:,} instruments; {meter.machine()}")
+    costs: dict[str, list[dict[str, float]]] = {}
+    notes: dict[str, str] = {}
+    for name in given.engines * given.repeats:
+        count = max(2, given.instruments // given.slice) if name == _SLOW else given.instruments
+        try:
+            answer = _run(sys.executable if name in _OURS else str(given.peer_python), name, count, given.sessions)
+        except RuntimeError as error:
+            notes[name] = f"did not run: {str(error).strip().splitlines()[-1]}"
+            continue
+        scale = given.instruments / count
+        costs.setdefault(name, []).append({"mb": answer["mb"], **{key: answer[key] * scale for key in _SECONDS}})
+        notes[name] = answer["said"] + _differing(answer["columns"], _ours(count, given.sessions))
+    _print(costs, rows)
+    print("\n".join(f"{name}: {note}" for name, note in notes.items()))
 
 
 @cache
@@ -71,7 +62,7 @@ def _ours(instruments: int, sessions: int) -> dict[str, list[float]]:
 
 
 def _differing(theirs: dict[str, list[float]], ours: dict[str, list[float]]) -> str:
-    """Return what to say of columns that are not as ours; the means of equal ones agree to rounding."""
+    """Return a note on columns that differ from ours; the means of equal columns agree to rounding."""
     wrong = [
         name
         for name, (nulls, mean) in ours.items()
@@ -82,46 +73,25 @@ def _differing(theirs: dict[str, list[float]], ours: dict[str, list[float]]) -> 
     return f"; not as ours: {', '.join(wrong)}" if wrong else "; all columns as ours"
 
 
-def _run(python: str, name: str, instruments: int, sessions: int) -> dict[str, Any]:
-    """Return what one engine cost, or why it did not run, from a process of its own."""
-    paths = os.pathsep.join([str(_HERE), str(_HERE.parent), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [python, str(_HERE / "indicators_engines.py"), name, str(instruments), str(sessions)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": paths, **({"NUMPY_MADVISE_HUGEPAGE": "0"} if name == _SMALL_PAGES else {})},
-    )
-    if done.returncode:
-        return {"said": f"did not run: {done.stderr.strip().splitlines()[-1]}"}
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+def _run(python: str, name: str, instruments: int, sessions: int) -> Any:
+    """Return the cost and the columns of one engine, from a process of its own."""
+    engines = Path(__file__).with_name("indicators_engines.py")
+    variables = {"PYTHONPATH": str(engines.parents[2])}  # another environment has no Champion
+    if name == _SMALL_PAGES:
+        variables["NUMPY_MADVISE_HUGEPAGE"] = "0"
+    return meter.json_of([python, engines, name, instruments, sessions], variables)
 
 
-def _print(told: dict[str, list[dict[str, float]]], said: dict[str, str], rows: int) -> None:
-    middle = {
-        name: {key: statistics.median(one[key] for one in ones) for key in (*_SECONDS, "mb")}
-        for name, ones in told.items()
-        if ones
-    }
+def _print(costs: dict[str, list[dict[str, float]]], rows: int) -> None:
+    keys = (*_SECONDS, "mb")
+    middle = {name: {key: statistics.median(one[key] for one in all_) for key in keys} for name, all_ in costs.items()}
     base = middle.get(_OURS[0]) or next(iter(middle.values()))
     table = [
-        [
-            name,
-            one["cpu"],
-            one["system"],
-            one["wall"],
-            one["mb"],
-            one["cpu"] / rows * 1e9,
-            one["cpu"] / base["cpu"],
-            one["wall"] / base["wall"],
-        ]
+        [name, *one.values(), one["cpu"] / rows * 1e9, one["cpu"] / base["cpu"], one["wall"] / base["wall"]]
         for name, one in middle.items()
     ]
     columns = ["engine", "cpu s", "of it system", "wall s", "peak MB", "cpu ns/bar", "cpu ratio", "wall ratio"]
     meter.print_table(f"24 columns of {rows:,} bars, medians; ratios to {_OURS[0]}", columns, table)
-    for name, what in said.items():
-        print(f"{name}: {what}")
 
 
 if __name__ == "__main__":

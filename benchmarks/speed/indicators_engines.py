@@ -1,6 +1,6 @@
-"""One engine over made-up bars, in a process of its own; see indicators.py. Peers' environments need no Champion.
+"""One engine over made-up bars, in a process of its own; see indicators.py. Other engines need no Champion.
 
-Prints one line of JSON: what it cost, and for each column of feature set v1 how many nulls it has and its mean.
+Prints one line of JSON: the cost, and the number of nulls and the mean of each column of feature set v1.
 """
 
 from __future__ import annotations
@@ -55,16 +55,14 @@ def bars(instruments: int, sessions: int, seed: int = 4) -> pl.DataFrame:
 
 
 def champion_build() -> tuple[Engine, str]:
-    """Return the feature set as the pipeline builds it: bars checked, put in order, labelled."""
+    """Return the feature set as the pipeline builds it, from bars that are checked and sorted."""
     features: Any = import_module("champion.features")
-
     return features.build, "feature set v1, bars checked first"
 
 
 def champion_expressions() -> tuple[Engine, str]:
-    """Return the indicators as anyone writes them, each over its instrument."""
+    """Return the expressions of the indicators, each over its instrument."""
     features: Any = import_module("champion.features")
-
     wanted = [feature.expression.over(ID).alias(feature.name) for feature in features.find("v1").features]
     return lambda frame: frame.select(wanted), "champion.indicators, each `.over` the instrument"
 
@@ -116,7 +114,6 @@ def talib_loop() -> tuple[Engine, str]:
 def polars_talib() -> tuple[Engine, str]:
     """Return TA-Lib's functions as a plugin of Polars, over each instrument."""
     ta: Any = import_module("polars_talib")
-
     macd, bands = ta.macd(CLOSE, 12, 26, 9), ta.bbands(CLOSE, 20, 2.0, 2.0)
     slow = ta.stoch(HIGH, LOW, CLOSE, 14, 3, 0, 3, 0)
     wanted = {
@@ -130,18 +127,18 @@ def polars_talib() -> tuple[Engine, str]:
         "obv": ta.obv(CLOSE, VOLUME.cast(pl.Float64)),
         "volume_ma_20": ta.sma(VOLUME.cast(pl.Float64), 20),
     }
-    upper, middle, lower = (pl.col("_bands").struct.field(name) for name in ("upperband", "middleband", "lowerband"))
-    fields = {
-        "macd": pl.col("_macd").struct.field("macd"),
-        "macd_signal": pl.col("_macd").struct.field("macdsignal"),
-        "macd_histogram": pl.col("_macd").struct.field("macdhist"),
-        "stochastic_k": pl.col("_slow").struct.field("slowk"),
-        "stochastic_d": pl.col("_slow").struct.field("slowd"),
-        "bb_upper": upper,
-        "bb_middle": middle,
-        "bb_lower": lower,
-        "bb_width": (upper - lower) / middle,
+    parts = {
+        "macd": "_macd.macd",
+        "macd_signal": "_macd.macdsignal",
+        "macd_histogram": "_macd.macdhist",
+        "stochastic_k": "_slow.slowk",
+        "stochastic_d": "_slow.slowd",
+        "bb_upper": "_bands.upperband",
+        "bb_middle": "_bands.middleband",
+        "bb_lower": "_bands.lowerband",
     }
+    fields = {name: pl.col(part.split(".")[0]).struct.field(part.split(".")[1]) for name, part in parts.items()}
+    fields["bb_width"] = (fields["bb_upper"] - fields["bb_lower"]) / fields["bb_middle"]
 
     def engine(frame: pl.DataFrame) -> pl.DataFrame:
         made = frame.select(_vwap(frame), *(each.over(ID).alias(name) for name, each in wanted.items()))
@@ -150,66 +147,8 @@ def polars_talib() -> tuple[Engine, str]:
     return engine, f"polars-talib {version('polars-talib')}, each `.over` the instrument"
 
 
-def polars_ta() -> tuple[Engine, str]:
-    """Return polars-ta's expressions over each instrument."""
-    ta: Any = import_module("polars_ta.ta")
-
-    macd, bands = ta.MACD(CLOSE, 12, 26, 9), ta.BBANDS(CLOSE, 20, 2, 2)
-    fast_d = ta.STOCHF(HIGH, LOW, CLOSE, 14, 3).struct.field("fastd")  # the slow %K
-    upper, middle, lower = (bands.struct.field(name) for name in ("upperband", "middleband", "lowerband"))
-    wanted = {
-        **{f"sma_{n}": ta.SMA(CLOSE, n) for n in SIMPLE},
-        **{f"ema_{n}": ta.EMA(CLOSE, n) for n in EXPONENTIAL},
-        "rsi_14": ta.RSI(CLOSE, 14),
-        "macd": macd.struct.field("macd"),
-        "macd_signal": macd.struct.field("macdsignal"),
-        "macd_histogram": macd.struct.field("macdhist"),
-        "stochastic_k": fast_d,
-        "stochastic_d": ta.SMA(fast_d, 3),
-        "bb_upper": upper,
-        "bb_middle": middle,
-        "bb_lower": lower,
-        "bb_width": (upper - lower) / middle,
-        "atr_14": ta.ATR(HIGH, LOW, CLOSE, 14),
-        "obv": ta.OBV(CLOSE, VOLUME),
-        "volume_ma_20": ta.SMA(VOLUME, 20),
-    }
-    return _over(wanted), f"polars-ta {version('polars-ta')}, each `.over` the instrument"
-
-
-def plain_polars() -> tuple[Engine, str]:
-    """Return what one writes without a library; exponential means start from the first value, not from a mean."""
-    change = CLOSE.diff()
-    before = CLOSE.shift(1)
-    gain, loss = (side.clip(lower_bound=0).ewm_mean(alpha=1 / 14, adjust=False) for side in (change, -change))
-    macd = CLOSE.ewm_mean(span=12, adjust=False) - CLOSE.ewm_mean(span=26, adjust=False)
-    signal = macd.ewm_mean(span=9, adjust=False)
-    top, bottom = HIGH.rolling_max(14), LOW.rolling_min(14)
-    slow = (100 * (CLOSE - bottom) / (top - bottom)).rolling_mean(3)
-    mean, deviation = CLOSE.rolling_mean(20), CLOSE.rolling_std(20, ddof=0)
-    true_range = pl.max_horizontal(HIGH - LOW, (HIGH - before).abs(), (LOW - before).abs())
-    wanted = {
-        **{f"sma_{n}": CLOSE.rolling_mean(n) for n in SIMPLE},
-        **{f"ema_{n}": CLOSE.ewm_mean(span=n, adjust=False) for n in EXPONENTIAL},
-        "rsi_14": 100 * gain / (gain + loss),
-        "macd": macd,
-        "macd_signal": signal,
-        "macd_histogram": macd - signal,
-        "stochastic_k": slow,
-        "stochastic_d": slow.rolling_mean(3),
-        "bb_upper": mean + 2 * deviation,
-        "bb_middle": mean,
-        "bb_lower": mean - 2 * deviation,
-        "bb_width": 4 * deviation / mean,
-        "atr_14": true_range.ewm_mean(alpha=1 / 14, adjust=False),
-        "obv": (change.sign().fill_null(1) * VOLUME).cum_sum(),
-        "volume_ma_20": VOLUME.rolling_mean(20),
-    }
-    return _over(wanted), f"polars {version('polars')}, each `.over` the instrument"
-
-
 def pandas_ta() -> tuple[Engine, str]:
-    """Return the living fork of pandas-ta, its own pandas code, an instrument at a time."""
+    """Return the maintained fork of pandas-ta without TA-Lib, an instrument at a time."""
     pd: Any = import_module("pandas")
     ta: Any = import_module("pandas_ta_classic")
 
@@ -246,8 +185,6 @@ ENGINES: dict[str, Callable[[], tuple[Engine, str]]] = {
     "TA-Lib loop": talib_loop,
     "TA-Lib loop, small pages": talib_loop,
     "polars-talib": polars_talib,
-    "polars-ta": polars_ta,
-    "plain Polars": plain_polars,
     "pandas-ta": pandas_ta,
 }
 
@@ -258,18 +195,13 @@ def _parts(frame: pl.DataFrame) -> list[slice]:
     return [slice(*edge) for edge in pairwise(edges.tolist())]
 
 
-def _over(wanted: dict[str, pl.Expr]) -> Engine:
-    columns = [each.over(ID).alias(name) for name, each in wanted.items()]
-    return lambda frame: frame.select(_vwap(frame), *columns)
-
-
 def _vwap(frame: pl.DataFrame) -> pl.Series:
     volume = pl.col("volume")
     return frame.select(pl.when(volume > 0).then(pl.col("turnover") / volume).alias("vwap")).to_series()
 
 
 def main() -> None:
-    """Run the engine named, once on a few bars that count for nothing, then on all."""
+    """Run one engine: once on a few bars to warm up, then on all."""
     name, instruments, sessions = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     engine, said = ENGINES[name]()
     engine(bars(3, 300))

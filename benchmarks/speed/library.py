@@ -1,4 +1,4 @@
-"""The pipeline's stages as plain calls, each timed; and single costs of notebooks, MLflow and Prefect."""
+"""The stages of the pipeline as plain calls, each timed, and single costs of notebooks and MLflow."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from champion.warehouse import migrations
 from champion.warehouse.engine import client
 
 FETCH, INGEST = "fetch to staging (files)", "ingest: zip to raw and normalized lake"
-HORIZON, COST_BPS, MODEL, UNIVERSE = 5, 10.0, "logistic", find("liquid")  # as the training notebook has them
-QUALITY_DAYS = timedelta(days=45)  # as the daily flow has them
+HORIZON, COST_BPS, MODEL, UNIVERSE = 5, 10.0, "logistic", find("liquid")  # the values of the training notebook
+QUALITY_DAYS = timedelta(days=45)  # the value of the daily flow
 _MLFLOW_RUNS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of the pipeline; `flow` is the command that does it, empty where it is part of another stage."""
+    """One step of the pipeline; `flow` is the command that runs it, empty if it is part of another stage."""
 
     name: str
     flow: str
@@ -52,7 +52,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """The model of the training stage, and the frame it was fitted on."""
+    """The model of the training stage, and its training frame."""
 
     result: training.TrainingResult
     frame: pl.DataFrame
@@ -73,32 +73,28 @@ class _Clock:
 
 
 def run_stages(settings: Settings, start: date, end: date) -> tuple[list[Stage], Trained]:
-    """Return every stage of backfill, train and score, done once in a fresh workspace, and the model."""
-    backfill = _through_warehouse(settings, start, end, start, "backfill")
+    """Run backfill, train and score once in a fresh workspace; return their stages and the model."""
+    backfill = through_warehouse(settings, start, end, start, "backfill")
     trained, train = _train(Lake(settings.lake), start, end)
     return [*backfill, *train, *_score(Lake(settings.lake), end, trained, "score")], trained
 
 
-def one_more_day(settings: Settings, session: date, trained: Trained) -> list[Stage]:
-    """Return the stages of one session that follows those a workspace has."""
-    day = _through_warehouse(settings, session, session, session - QUALITY_DAYS, "daily")
+def one_more_session(settings: Settings, session: date, trained: Trained) -> list[Stage]:
+    """Return the stages of one session more than a workspace has."""
+    day = through_warehouse(settings, session, session, session - QUALITY_DAYS, "daily")
     return [*day, *_score(Lake(settings.lake), session, trained, "daily")]
 
 
-def prepare(settings: Settings, start: date, end: date) -> None:
-    """Bring a workspace to where a backfill would leave it, by plain calls."""
-    _through_warehouse(settings, start, end, start, "")
-
-
-def _through_warehouse(settings: Settings, start: date, end: date, quality_from: date, flow: str) -> list[Stage]:
+def through_warehouse(settings: Settings, start: date, end: date, quality_from: date, flow: str) -> list[Stage]:
+    """Run everything that a backfill does, as plain calls; return the stages."""
     lake, clock = Lake(settings.lake), _Clock(flow)
     clock.time(FETCH, lambda: archive.fetch(settings, start, end), lambda done: len(done.sessions))
     files = archive.staged(settings, start, end)
     clock.time(INGEST, lambda: ingest(lake, files), lambda done: done.totals["rows"])
     if flow == "backfill":
-        part = _Clock("")
-        part.time("  of it: parse, validate, normalize, one thread", lambda: _taken_apart(files), lambda rows: rows)
-        clock.stages += part.stages
+        name = "  of it: parse, validate, normalize, one thread"
+        rows, cost = meter.measured(lambda: sum(_row_count(one.file, dataset_spec(one.publication)) for one in files))
+        clock.stages.append(Stage(name, "", rows, cost))
     bars = lake.rows(BARS, quality_from, end)
     gates = clock.time("quality gates", lambda: quality.check(lake, quality_from, end), lambda _: bars)
     quality.require(gates.gates)
@@ -109,13 +105,9 @@ def _through_warehouse(settings: Settings, start: date, end: date, quality_from:
     return [*clock.stages, *_loads(settings, start, end, flow)]
 
 
-def _taken_apart(files: list[archive.FetchedFile]) -> int:
-    return sum(_row_count(received.file, dataset_spec(received.publication)) for received in files)
-
-
-def _row_count(file: Staged, fills: DatasetSpec) -> int:
+def _row_count(file: Staged, spec: DatasetSpec) -> int:
     origin = Provenance(file.session, file.name, file.sha256, file.fetched_at)
-    return parse_file(file.path.read_bytes(), origin, fills).row_count
+    return parse_file(file.path.read_bytes(), origin, spec).row_count
 
 
 def _migrate(settings: Settings) -> None:
@@ -124,7 +116,7 @@ def _migrate(settings: Settings) -> None:
 
 
 def _loads(settings: Settings, start: date, end: date, flow: str) -> list[Stage]:
-    """Load all datasets in one call, as the flow does, split by dataset at its progress reports."""
+    """Load all datasets in one call, as the flow does; split its cost by dataset at the progress reports."""
     laps = meter.Laps()
     results = warehouse.load(settings, start, end, progress=lambda _, __, label: laps.lap(label.split()[1]))
     laps.lap("close")
@@ -144,9 +136,11 @@ def _train(lake: Lake, start: date, end: date) -> tuple[Trained, list[Stage]]:
         lambda done: int(done.metrics["train_rows"]),
     )
     clock.time("its IC, quantiles, returns", lambda: _evaluate(result), lambda _: result.out_of_sample.height)
-    clock.time("canary: shuffled labels", lambda: leakage_checks.shuffled_label_check(frame, recipe, inputs, splitter))
-    clock.time("canary: each input alone", lambda: leakage_checks.implausible_inputs(frame, inputs, HORIZON))
-    clock.time("canary: inputs made anew", lambda: frames.recompute_inputs(lake, [end], universe=UNIVERSE), len)
+    clock.time(
+        "leakage check: shuffled labels", lambda: leakage_checks.shuffled_label_check(frame, recipe, inputs, splitter)
+    )
+    clock.time("leakage check: each input alone", lambda: leakage_checks.implausible_inputs(frame, inputs, HORIZON))
+    clock.time("leakage check: inputs recomputed", lambda: frames.recompute_inputs(lake, [end], universe=UNIVERSE), len)
     return Trained(result, frame), clock.stages
 
 
@@ -167,7 +161,7 @@ def _score(lake: Lake, session: date, trained: Trained, flow: str) -> list[Stage
 
 
 def single_costs(settings: Settings, trained: Trained) -> dict[str, Cost]:
-    """Return what one empty notebook, one MLflow run and one registration cost; the workspace has a champion then."""
+    """Return the cost of an empty notebook, an MLflow run and a registration; the workspace then has a champion."""
     found: dict[str, Cost] = {}
     _, found["MLflow: import, and tables of a new store"] = meter.measured(lambda: store.prepare(settings))
     with tempfile.TemporaryDirectory() as folder:
@@ -176,7 +170,7 @@ def single_costs(settings: Settings, trained: Trained) -> dict[str, Cost]:
         )
         if not number:
             raise RuntimeError("the model was not promoted")
-        _record(settings, Path(folder))  # the first is dearer
+        _record(settings, Path(folder))  # the first costs more
         _, ten = meter.measured(lambda: _record(settings, Path(folder), _MLFLOW_RUNS))
         found["MLflow: a run with an artifact"] = ten.times(1 / _MLFLOW_RUNS)
         found |= _empty_notebook(settings, Path(folder))
@@ -190,10 +184,10 @@ def _register(settings: Settings, trained: Trained, folder: Path) -> bool:
     trained.result.out_of_sample.write_parquet(table)
     runs.log_files(settings, run_id, folder)
     runs.close_run(settings, run_id, "succeeded", trained.result.metrics)
-    made = register.register_challenger(
+    version = register.register_challenger(
         settings, trained.result, trained.frame, register.Task(UNIVERSE, HORIZON, frames.LAG), run_id=run_id
     )
-    return bool(evaluate.evaluate_and_promote(settings, made.number, reason="benchmark", force=True)["promoted"])
+    return bool(evaluate.evaluate_and_promote(settings, version.number, reason="benchmark", force=True)["promoted"])
 
 
 def _record(settings: Settings, folder: Path, times: int = 1) -> None:
@@ -204,7 +198,7 @@ def _record(settings: Settings, folder: Path, times: int = 1) -> None:
 
 
 def _empty_notebook(settings: Settings, folder: Path) -> dict[str, Cost]:
-    """Run a notebook of one empty cell twice; the second is free of this process's imports."""
+    """Run a notebook of one empty cell twice; the second run needs no imports in this process."""
     path = folder / "empty.ipynb"
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("None")])  # type: ignore[no-untyped-call]
     nbformat.write(book, path)  # type: ignore[no-untyped-call]

@@ -1,13 +1,11 @@
-"""Rows a second into the lake and into the warehouse, by route, and what one more session costs from end to end.
+"""Rows a second into the lake and into the warehouse, by route, and the cost of one more session from end to end.
 
-A made-up year of 2,500 instruments. The engine alone is timed with and without what makes a load safe: staging, the
-proof that what arrived is what the lake holds, and the swap.
+`.venv/bin/python benchmarks/speed/loads.py [--sessions N] [--instruments N] [--json PATH]` makes a year of 2,500
+instruments. The engine is timed alone, and with the steps of a safe load: staging, comparison with the lake, swap.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from collections.abc import Callable
 from datetime import date
@@ -29,12 +27,8 @@ NAME = big_market.BARS
 
 
 def main() -> None:
-    """Make a year, write and load it by every way, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sessions", type=int, default=261)
-    parser.add_argument("--instruments", type=int, default=2500)
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
+    """Make a year, write and load it by every route, print."""
+    given = meter.arguments(__doc__, sessions=261, instruments=2500, json=Path)
     days, names = big_market.sessions(LAST, given.sessions), big_market.symbols(given.instruments)
     year = contracts.load(NAME).conform(big_market.bars(days, names))
     with tempfile.TemporaryDirectory(prefix="champion-loads-") as folder:
@@ -44,12 +38,11 @@ def main() -> None:
         for what, count, cost in rows
     ]
     meter.print_table("", ["what", "rows", "wall s", "CPU s", "rows/s", "rows/CPU s"], table)
-    if given.json:
-        given.json.write_text(json.dumps(table, indent=1))
+    meter.write_json(given.json, table)
 
 
 def into_the_lake(folder: Path, year: pl.DataFrame, days: list[date]) -> list[tuple[str, int, meter.Cost]]:
-    """Return the cost of the lake's own write: a year in one file, as sealing does, and a year in day partitions."""
+    """Return the cost of writes into the lake: a year in one file, as sealing does, and a year in day partitions."""
     contract, found = contracts.load(NAME), []
     for compression in ("snappy", "zstd"):
         path = folder / f"{compression}.parquet"
@@ -69,7 +62,7 @@ def into_the_lake(folder: Path, year: pl.DataFrame, days: list[date]) -> list[tu
 
 
 def into_the_warehouse(folder: Path, year: pl.DataFrame, days: list[date]) -> list[tuple[str, int, meter.Cost]]:
-    """Return the cost of each route, of whole loads, and of one more session."""
+    """Return the cost of each route, of a whole load, and of one more session."""
     contract, found = contracts.load(NAME), []
     settings = Settings(home=folder / "home")
     settings.home.mkdir()
@@ -89,7 +82,7 @@ def into_the_warehouse(folder: Path, year: pl.DataFrame, days: list[date]) -> li
             found.append((f"warehouse: {what}, inserted only", year.height, cost))
             client.command("drop table staging_bench sync")
     _, cost = meter.measured(lambda: load(settings, days[0], days[-1], (NAME,)))
-    found.append(("warehouse: a year loaded, proved, swapped and merged", year.height, cost))
+    found.append(("warehouse: a year loaded, compared, swapped and merged", year.height, cost))
     return [*found, *_one_more(settings, lake, year, days[-1])]
 
 

@@ -1,76 +1,146 @@
-"""What the machinery itself costs: three trivial notebooks bare, under the runner, and as a flow with ledger.
+"""The overhead of the machinery: three trivial notebooks alone, under the runner, and as a flow with its ledger.
 
-`.venv/bin/python benchmarks/speed/machinery.py [--repeats 5]`. Every way runs in a process of its own, the ways in turn, so
-that a busy machine is busy for all; the Prefect server is up beforehand, as it is in daily use. `process` is all of
-the process, from start to end, with its imports; `inside` is what the three notebooks took after the imports. Medians.
+`.venv/bin/python benchmarks/speed/machinery.py [--repeats 5] [--json PATH]`. Each way runs in a process of its own, the
+ways in turn; the Prefect server is up beforehand, as in daily use. `process` is the whole process with its imports,
+`inside` the three notebooks after the imports. Medians of seconds; kernels are included.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import meter
-from champion.services import prefect
-from champion.settings import Settings
+import nbformat
 
-_WAYS = ("nbclient", "papermill", "runner", "flow")
-_HERE = Path(__file__).resolve().parent
+from benchmarks import meter
+from champion.base import gc_tuning
+
+COUNT = 3
+Run = Callable[[list[Path]], object]
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the figures there")
-    asked = parser.parse_args()
+    given = meter.arguments(__doc__, repeats=5, json=Path, way=str, folder=Path)
+    if given.way:  # in a process of its own
+        paths = [_notebook(given.folder, number) for number in range(COUNT)]
+        run = _WAYS[given.way](given.folder)
+        _, cost = meter.measured(lambda: run(paths))
+        print(json.dumps({"wall": cost.wall, "cpu": cost.cpu}))
+        return
+    from champion.services import prefect  # noqa: PLC0415 - no part of what nbclient and papermill cost
+    from champion.settings import Settings  # noqa: PLC0415
+
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder) / "home", archive=folder)
-        api = prefect.ensure(settings)
         try:
-            figures = _measure(settings, api, Path(folder), asked.repeats)
+            quiet = {**prefect.environment(settings, prefect.ensure(settings)), "PREFECT_LOGGING_LEVEL": "CRITICAL"}
+            figures = _measure({**settings.environment(), **quiet}, folder, given.repeats)
         finally:
             prefect.stop(settings)
-    if asked.json:
-        asked.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    _tell(figures)
-
-
-def _measure(settings: Settings, api: str, folder: Path, repeats: int) -> dict[str, dict[str, float]]:
-    variables = {
-        **os.environ,
-        **prefect.environment(settings, api),
-        "CHAMPION_HOME": str(settings.home),
-        "CHAMPION_ARCHIVE": settings.archive,
-        "PREFECT_LOGGING_LEVEL": "CRITICAL",
-        "PYTHONPATH": os.pathsep.join([str(_HERE), str(_HERE.parent), os.environ.get("PYTHONPATH", "")]),
-    }
-    taken: dict[str, list[dict[str, float]]] = {way: [] for way in _WAYS}
-    for repeat in range(repeats + 1):
-        for way in _WAYS:
-            done = meter.run([sys.executable, str(_HERE / "trivial.py"), way, str(folder)], variables, folder)
-            inside = json.loads(done.printed.splitlines()[-1])
-            if repeat:  # the first time compiles, creates tables and fills caches
-                whole = {"process wall": done.cost.wall, "process cpu": done.cost.cpu}
-                taken[way].append({**whole, **{f"inside {name}": seconds for name, seconds in inside.items()}})
-    return {
-        way: {name: statistics.median(one[name] for one in ones) for name in ones[0]} for way, ones in taken.items()
-    }
-
-
-def _tell(figures: dict[str, dict[str, float]]) -> None:
+    meter.write_json(given.json, figures)
     columns = list(figures["flow"])
-    rows: list[list[object]] = [[way, *found.values()] for way, found in figures.items()]
+    rows: list[list[object]] = [[way, *values.values()] for way, values in figures.items()]
     rows += [
         [f"flow over {way} alone", *(figures["flow"][name] - figures[way][name] for name in columns)]
         for way in ("nbclient", "papermill")
     ]
-    meter.print_table(f"Three trivial notebooks, seconds; load {os.getloadavg()[0]:.1f}", ["way", *columns], rows)
+    meter.print_table(f"{COUNT} trivial notebooks, seconds; {meter.machine()}", ["way", *columns], rows)
+
+
+def _measure(variables: dict[str, str], folder: str, repeats: int) -> dict[str, dict[str, float]]:
+    costs: dict[str, list[dict[str, float]]] = {way: [] for way in _WAYS}
+    for repeat in range(repeats + 1):
+        for way in _WAYS:
+            printed, cost = meter.run([sys.executable, __file__, "--way", way, "--folder", folder], variables)
+            inside = json.loads(printed.splitlines()[-1])
+            if repeat:  # the first time compiles, creates tables and fills caches
+                names = {"process wall": cost.wall, "process cpu": cost.cpu}
+                costs[way].append(names | {f"inside {name}": seconds for name, seconds in inside.items()})
+    return {
+        way: {name: statistics.median(one[name] for one in all_) for name in all_[0]} for way, all_ in costs.items()
+    }
+
+
+def _notebook(folder: Path, number: int) -> Path:
+    cells = [
+        nbformat.v4.new_code_cell("count: int = 1", metadata={"tags": ["parameters"]}),  # type: ignore[no-untyped-call]
+        nbformat.v4.new_code_cell(f"count + {number}"),  # type: ignore[no-untyped-call]
+    ]
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    path = folder / f"trivial{number}.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)  # type: ignore[no-untyped-call]
+    return path
+
+
+def _nbclient(folder: Path) -> Run:
+    from nbclient import NotebookClient  # noqa: PLC0415 - each way imports its own libraries
+
+    def run(paths: list[Path]) -> None:
+        for path in paths:
+            book = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+            NotebookClient(book).execute()
+            nbformat.write(book, folder / f"done-{path.name}")  # type: ignore[no-untyped-call]
+
+    return run
+
+
+def _papermill(folder: Path) -> Run:
+    from papermill import execute_notebook  # noqa: PLC0415
+
+    return lambda paths: [
+        execute_notebook(str(path), str(folder / f"done-{path.name}"), {"count": 2}, progress_bar=False)
+        for path in paths
+    ]
+
+
+def _runner(_folder: Path) -> Run:
+    gc_tuning.relax_gc()  # as every command of Champion begins
+    from champion.runner import engine, run_notebook  # noqa: PLC0415
+    from champion.settings import Settings  # noqa: PLC0415
+    from champion.tracking import store  # noqa: PLC0415
+
+    settings = Settings()
+    store.prepare(settings)
+    assert engine is not None  # noqa: S101 - imported before the measurement
+    return lambda paths: [
+        run_notebook(settings, path, {"count": 2}, inputs={"nothing": "1"}, force=True) for path in paths
+    ]
+
+
+def _flow(folder: Path) -> Run:
+    _runner(folder)  # its imports, before the measurement
+    from prefect import flow, task  # noqa: PLC0415
+
+    from champion.runner import run_notebook  # noqa: PLC0415
+    from champion.settings import Settings  # noqa: PLC0415
+    from flows.notifications import HOOKS  # noqa: PLC0415
+    from flows.run_tracking import prefect_ids, recorded  # noqa: PLC0415
+
+    @task
+    def one(path: Path, parent: str) -> None:
+        parameters, inputs, tags = {"count": 2}, {"nothing": "1"}, prefect_ids()
+        run_notebook(Settings(), path, parameters, inputs=inputs, parent_run_id=parent, tags=tags, force=True)
+
+    @flow(name="trivial", **HOOKS)
+    def trivial(paths: list[Path]) -> None:
+        with recorded("trivial", "trivial", {}) as recording:
+            for path in paths:
+                one(path, recording.run_id)
+
+    return trivial
+
+
+_WAYS: dict[str, Callable[[Path], Run]] = {
+    "nbclient": _nbclient,
+    "papermill": _papermill,
+    "runner": _runner,
+    "flow": _flow,
+}
 
 
 if __name__ == "__main__":

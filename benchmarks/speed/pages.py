@@ -1,14 +1,13 @@
-"""How long MLflow's pages take on a ledger of a year: what they ask the server for, and what a person waits for.
+"""The time of MLflow's pages on a ledger of a year: the server's answers, and the pages in a browser.
 
-`.venv/bin/python benchmarks/speed/pages.py [--runs 1500] [--questions 40] [--chromium PATH]` fills a store in a temporary
-folder as a year of evenings would (a flow and five notebooks each), starts `champion ui` on it, and times the answers
-behind the list of experiments, the list of the newest hundred runs, and one run; with a Chromium also the pages
-themselves, as a click in an open page leads from the list of experiments to them. Aim: below two seconds.
+`.venv/bin/python benchmarks/speed/pages.py [--runs 1500] [--questions 40] [--chromium PATH]` fills a store with a year
+of runs (a flow and five notebooks an evening), starts `champion ui`, and times the answers behind the list of
+experiments, the newest hundred runs and one run. With a Chromium it also times the pages, from a click on the list of
+experiments. Aim: below two seconds.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import subprocess
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks import meter
 from champion.security import prefect_login
 from champion.settings import Settings
 from champion.tracking import runs, store
@@ -34,12 +34,8 @@ AIM = 2.0
 
 
 def main() -> int:
-    """Measure, print, and return 0 where every page came in time."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=1500)
-    parser.add_argument("--questions", type=int, default=40)
-    parser.add_argument("--chromium", help="also time the pages in this browser")
-    asked = parser.parse_args()
+    """Measure, print, and return 0 if every page keeps the aim."""
+    asked = meter.arguments(__doc__, runs=1500, questions=40, chromium=str)
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder) / "home")
         run_id = filled(settings, asked.runs)
@@ -59,17 +55,16 @@ def main() -> int:
 
 
 def filled(settings: Settings, count: int) -> str:
-    """Write runs as a year of evenings does; return the newest flow's."""
+    """Write the runs of a year of evenings; return the newest flow."""
     flow, first = "", datetime(2024, 1, 1, 13, tzinfo=UTC)
     for number in range(count):
         name = ("daily", *NOTEBOOKS)[number % (1 + len(NOTEBOOKS))]
         started = first + timedelta(minutes=number)
         parent = None if name == "daily" else flow
-        made = runs.open_run(
-            settings, EXPERIMENT, name, parameters={"session": str(started.date())}, parent=parent, started=started
-        )
-        runs.close_run(settings, made, "succeeded", {"flow_seconds": 57.0, "rows": 2104.0})
-        flow = made if name == "daily" else flow
+        session = {"session": str(started.date())}
+        run_id = runs.open_run(settings, EXPERIMENT, name, parameters=session, parent=parent, started=started)
+        runs.close_run(settings, run_id, "succeeded", {"flow_seconds": 57.0, "rows": 2104.0})
+        flow = run_id if name == "daily" else flow
     return flow
 
 
@@ -80,14 +75,14 @@ def pages(settings: Settings) -> Iterator[str]:
     variables = {**os.environ, **settings.environment()}
     with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) as server:
         try:
-            told = (re.search(r"MLflow: +(http://[^/]+)", line) for line in server.stdout or ())
-            yield next(found[1] for found in told if found)
+            lines = (re.search(r"MLflow: +(http://[^/]+)", line) for line in server.stdout or ())
+            yield next(found[1] for found in lines if found)
         finally:
             server.terminate()
 
 
 def asks(base: str, login: tuple[str, str], experiment: str, run_id: str) -> dict[str, Callable[[], object]]:
-    """Return what the pages ask for."""
+    """Return the requests behind each page."""
     api, client = f"{base}/api/2.0/mlflow", httpx.Client(auth=login, timeout=60)
     newest = {"experiment_ids": [experiment], "max_results": 100, "order_by": ["attributes.start_time DESC"]}
     return {
@@ -98,7 +93,7 @@ def asks(base: str, login: tuple[str, str], experiment: str, run_id: str) -> dic
 
 
 def p95(ask: Callable[[], object], times: int, before: Callable[[], object] = lambda: None) -> float:
-    """Return the 95th percentile of the seconds it takes, without what comes `before` and a first time, which warms."""
+    """Return the 95th percentile of the seconds of a call, without `before` and without a first call to warm up."""
     taken = []
     for _ in range(times + 1):
         before()
@@ -111,7 +106,7 @@ def p95(ask: Callable[[], object], times: int, before: Callable[[], object] = la
 def shown(
     chromium: str, login: dict[str, str], experiments: str, addresses: dict[str, str], times: int
 ) -> dict[str, float]:
-    """Return the seconds from the list of experiments, as it stands in a browser, to the name of a run on each page."""
+    """Return the seconds from the list of experiments in a browser to the name of a run on each page."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415
 
     with sync_playwright() as driver:
@@ -121,8 +116,8 @@ def shown(
         page.goto(experiments)
 
         def leave() -> None:
-            page.evaluate("address => { location.href = address }", experiments)  # within the page, as a click does
-            page.get_by_title(EXPERIMENT, exact=True).wait_for()  # the list, not the way back to it
+            page.evaluate("address => { location.href = address }", experiments)  # within the page, like a click
+            page.get_by_title(EXPERIMENT, exact=True).wait_for()  # the list is there again
 
         def look(address: str) -> None:
             page.evaluate("address => { location.href = address }", address)

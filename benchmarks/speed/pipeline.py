@@ -1,12 +1,11 @@
-"""What the pipeline costs, called as a library and run as flows; and who causes the difference. See README.md.
+"""The cost of the pipeline: each stage as a plain call, and the commands that run the same work as flows.
 
-python benchmarks/speed/pipeline.py [--sessions N] [--json PATH]
+`make bench`, or `.venv/bin/python benchmarks/speed/pipeline.py [--sessions N] [--json PATH]`. README.md explains the
+tables. The files are those of 2024 in the folder CHAMPION_NSE; without them an archive is simulated.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import platform
 import shutil
@@ -15,10 +14,9 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +24,40 @@ from pydantic import SecretStr
 
 from benchmarks import meter
 from benchmarks.meter import Cost
-from benchmarks.speed import account, library, probe
+from benchmarks.speed import library
+from champion.base import clock
 from champion.security import prefect_login
 from champion.services import managed_process, prefect
 from champion.settings import Settings
 from champion.simulate import publish
+from champion.tracking import runs
 
-HERE = Path(__file__).resolve().parent
-NSE = "CHAMPION_NSE"
 SIMULATED_INSTRUMENTS = 1000
-LEAST_SESSIONS = 100  # fewer do not fill the folds of the training
+LEAST_SESSIONS = 100  # fewer sessions do not fill the folds of the training
 AIM = 250  # sessions a minute and core, from zip to normalized lake
 PACKAGES = ("polars", "chdb", "scikit-learn", "papermill", "prefect", "mlflow")
 FRESH_IMPORTS = ("polars", "chdb", "sklearn", "papermill", "nbconvert", "prefect", "mlflow", "champion.plots")
-FEW, MANY = 5, 45  # tasks of the empty flows: as many as a backfill has, and enough more to see what a task costs
+FEW, MANY = 5, 45  # tasks of the empty flows: a backfill has 5; the difference shows the cost of a task
+_EMPTY_FLOW = """
+import sys
+from prefect import flow, task
+
+@task
+def nothing():
+    pass
+
+@flow
+def empty(tasks):
+    for _ in range(tasks):
+        nothing()
+
+empty(int(sys.argv[1]))
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """Where the files come from, and which sessions they are of."""
+    """The folder of the files, their kind, and their sessions."""
 
     folder: Path
     kind: str
@@ -52,223 +65,141 @@ class Archive:
 
 
 @dataclass(frozen=True, slots=True)
-class FlowRun:
-    """One command: its cost, its parts, and what it cost the Prefect server meanwhile."""
+class Server:
+    """The Prefect server that all commands use."""
 
-    name: str
-    cost: Cost
-    parts: list[account.Part]
-    imports: list[tuple[str, float]]
-    server_cpu: float
-    printed: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """The scratch folder of one benchmark, the Prefect server of all its commands, and what an empty flow costs."""
-
-    scratch: Path
-    server: managed_process.Server
+    found: managed_process.Server
     login: str
-    client: Cost = field(default_factory=Cost)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that lead a command to the server."""
+        return {"CHAMPION_PREFECT_API_URL": self.found.api, "CHAMPION_PREFECT_LOGIN": self.login}
+
+    def measured(self, call: Any) -> tuple[Any, float]:
+        """Return the result of a call, and the CPU seconds of the server meanwhile."""
+        before = meter.cpu_of(self.found.pid)
+        return call(), meter.cpu_of(self.found.pid) - before
 
 
 def main() -> None:
-    arguments = _arguments()
+    given = meter.arguments(__doc__, sessions=int, json=Path)
+    if given.sessions is not None and given.sessions < LEAST_SESSIONS:
+        sys.exit(f"--sessions {given.sessions}: at least {LEAST_SESSIONS}, or there is nothing to train on")
+    target = given.json and given.json.absolute()
     signal.signal(signal.SIGTERM, _stop)
-    mirror = Path(os.environ.get(NSE) or HERE.parents[2] / "shared" / "nse")
-    for name in [name for name in os.environ if name.startswith("CHAMPION_")]:
-        del os.environ[name]  # nothing may reach a real workspace or warehouse
+    meter.forget_workspace()
     with tempfile.TemporaryDirectory(prefix="champion-bench-") as folder:
         os.chdir(folder)
-        report = _everything(Path(folder), mirror, arguments.sessions)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, default=_plain, indent=1), encoding="utf-8")
+        report = _everything(Path(folder), given.sessions)
+    meter.write_json(target, report)
 
 
 def _stop(number: int, _: object) -> None:
-    """End as an error would, so that the server is stopped and the folder removed then, too."""
+    """Exit as on an error, so that the server is stopped and the folder removed."""
     signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Time the pipeline: as a library, as flows, and what is between.")
-    parser.add_argument("--sessions", type=int, help=f"only the first N sessions of 2024, at least {LEAST_SESSIONS}")
-    parser.add_argument("--json", type=lambda text: Path(text).absolute(), help="also write every figure to this file")
-    arguments = parser.parse_args()
-    if arguments.sessions is not None and arguments.sessions < LEAST_SESSIONS:
-        parser.error(f"--sessions {arguments.sessions}: at least {LEAST_SESSIONS}, or there is nothing to train on")
-    return arguments
-
-
-def _everything(scratch: Path, mirror: Path, wanted: int | None) -> dict[str, Any]:
-    archive = _archive(scratch, mirror, wanted)
+def _everything(scratch: Path, wanted: int | None) -> dict[str, Any]:
+    archive = _archive(scratch, wanted)
     start, before, end = archive.sessions[0], archive.sessions[-2], archive.sessions[-1]
-    _print_machine(archive)
-    direct = Settings(home=scratch / "direct", archive=str(archive.folder))
+    machine = _machine(archive)
+    print("\n".join(f"{name:<9} {text}" for name, text in machine.items()), flush=True)
+    direct, yesterday, year, copy = (
+        Settings(home=scratch / name, archive=str(archive.folder)) for name in ("direct", "yesterday", "flows", "copy")
+    )
     stages, trained = library.run_stages(direct, start, end)
     _print_stages("Stages, called directly in one process", stages)
-    yesterday = Settings(home=scratch / "yesterday", archive=str(archive.folder))
-    library.prepare(yesterday, start, before)
-    one_more = library.one_more_day(_copied(yesterday, scratch / "copy"), end, trained)
+    library.through_warehouse(yesterday, start, before, start, "")
+    shutil.copytree(yesterday.home, copy.home, symlinks=True)  # the engine has links within its folder
+    one_more = library.one_more_session(copy, end, trained)
     _print_stages(f"One more session, {end}, on top of the others", one_more)
     once = library.single_costs(yesterday, trained)
-    whole_year = Settings(home=scratch / "flows", archive=str(archive.folder))
-    with _bench(scratch, whole_year, once) as bench:
-        flows = [
-            _flow(bench, whole_year, "backfill", str(start), str(end), direct=stages),
-            _flow(bench, whole_year, "train", direct=stages),
-        ]
-        _make_sure_of_champion(bench, whole_year, flows[-1])
-        flows.append(_flow(bench, whole_year, "score", str(end), direct=stages))
-        flows.append(_flow(bench, yesterday, "daily", str(end), direct=one_more))
+    flows: list[list[object]] = []
+    with _server(year, once) as server:
+        flows.append(_flow(server, year, stages, "backfill", str(start), str(end))[0])
+        row, model = _flow(server, year, stages, "train")
+        flows.append(row)
+        if not model["promoted"]:  # the cost of a score does not depend on the model's skill
+            number = str(model["version"])
+            promote = ("models", "promote", number, "--force", "--reason", "benchmark")
+            meter.champion(year, *promote, **server.variables)
+        flows.append(_flow(server, year, stages, "score", str(end))[0])
+        flows.append(_flow(server, yesterday, one_more, "daily", str(end))[0])
+    columns = ["command", "wall s", "CPU s", "peak MB", "server CPU s", "stages CPU s", "ratio", "notebooks, s"]
+    meter.print_table("Commands, with notebooks, Prefect and MLflow", columns, flows)
     _print_once(once)
     _print_rate(stages)
-    return {"machine": _machine(archive), "stages": stages, "one_more_day": one_more, "flows": flows, "once": once}
+    return {"machine": machine, "stages": stages, "one_more_session": one_more, "flows": flows, "once": once}
 
 
-def _archive(scratch: Path, mirror: Path, wanted: int | None) -> Archive:
-    """Return the mirror of real files, or a simulated archive where there is none; its files now in the page cache."""
-    folder, kind = mirror, "real files of 2024"
-    if not mirror.is_dir():
-        kind = f"SIMULATED, {SIMULATED_INSTRUMENTS} instruments: {NSE} names no folder of real files"
+def _archive(scratch: Path, wanted: int | None) -> Archive:
+    """Return the mirror of real files, or a simulated archive; its files are then in the page cache."""
+    folder, kind = meter.MIRROR, "real files of 2024"
+    if not folder.is_dir():
+        kind = f"SIMULATED, {SIMULATED_INSTRUMENTS} instruments: {meter.NSE} names no folder of real files"
         first, last = date(2024, 1, 1), date(2024, 12, 31)
         folder = publish(scratch / "archive", instruments=SIMULATED_INSTRUMENTS, start=first, end=last).root
     files = sorted((folder / "content" / "cm").glob("BhavCopy_NSE_CM_0_0_0_2024*.zip"))[:wanted]
     sessions = [datetime.strptime(file.name.split("_")[6], "%Y%m%d").date() for file in files if file.read_bytes()]  # noqa: DTZ007
     if len(sessions) < LEAST_SESSIONS:
-        sys.exit(f"{len(sessions)} UDiFF files of 2024 in {folder}; at least {LEAST_SESSIONS} are needed: unset {NSE}")
+        sys.exit(f"{len(sessions)} UDiFF files of 2024 in {folder}, of {LEAST_SESSIONS} needed: unset {meter.NSE}")
     return Archive(folder, kind, sessions)
 
 
-def _copied(workspace: Settings, home: Path) -> Settings:
-    shutil.copytree(workspace.home, home, symlinks=True)  # the engine has links within its folder
-    return Settings(home=home, archive=workspace.archive)
-
-
 @contextmanager
-def _bench(scratch: Path, owner: Settings, once: dict[str, Cost]) -> Iterator[Bench]:
-    """Start the Prefect server of a workspace, note what it and empty flows cost, and stop it whatever happens."""
-    _write_probe(scratch)
+def _server(owner: Settings, once: dict[str, Cost]) -> Iterator[Server]:
+    """Start the Prefect server of a workspace, add what it and empty flows cost to `once`, and stop it at the end."""
     try:
         _, starting = meter.measured(lambda: prefect.ensure(owner))
-        server = prefect.running(owner)
-        if server is None:
-            raise RuntimeError("the Prefect server answered and is gone")
-        once["Prefect server: start"] = Cost(starting.wall, meter.cpu_of(server.pid))
-        bench = Bench(scratch, server, prefect_login.current_login(owner) or "")
-        idle = meter.cpu_of(server.pid)
-        _, waited = meter.measured(lambda: _fresh_imports(bench, once))
-        idle = (meter.cpu_of(server.pid) - idle) * 60 / waited.wall
-        once["Prefect server: a minute without a flow"] = Cost(60.0, idle)
-        client = _empty_flow(bench, FEW, once)
-        _empty_flow(bench, MANY, once)
-        yield replace(bench, client=client)
+        found = prefect.running(owner)
+        if found is None:
+            raise RuntimeError("the Prefect server answered and has ended")
+        once["Prefect server: start"] = Cost(starting.wall, meter.cpu_of(found.pid))
+        server = Server(found, prefect_login.current_login(owner) or "")
+        (_, waited), idle = server.measured(lambda: meter.measured(lambda: _fresh_imports(once)))
+        once["Prefect server: a minute without a flow"] = Cost(60.0, idle * 60 / waited.wall)
+        home = Settings(home=owner.home / "empty", prefect_login=SecretStr(server.login))
+        quiet = prefect.environment(home, found.api) | {"PREFECT_LOGGING_LEVEL": "WARNING"}
+        for tasks in (FEW, MANY):
+            command = [sys.executable, "-c", _EMPTY_FLOW, tasks]
+            (_, cost), served = server.measured(lambda command=command: meter.run(command, quiet))
+            once[f"Prefect: empty flow of {tasks} tasks"] = cost
+            once[f"  the server meanwhile, {tasks} tasks"] = Cost(cost.wall, served)
+        yield server
     finally:
         prefect.stop(owner)
 
 
-def _write_probe(scratch: Path) -> None:
-    """Put the probe where commands and kernels start with it."""
-    gone = [name for name in probe.WATCHED if find_spec(name) is None]
-    if gone:
-        raise RuntimeError(f"probe.py watches {', '.join(gone)}, which no longer exist: name what took their place")
-    startup = scratch / "ipython" / "profile_default" / "startup"
-    for folder in (scratch / "probe", scratch / "seen", scratch / "work", startup):
-        folder.mkdir(parents=True)
-    shutil.copy(HERE / "probe.py", scratch / "probe" / "sitecustomize.py")
-    text = "import sitecustomize\n\nsitecustomize.watch_cells(get_ipython())\n"
-    (startup / "watch.py").write_text(text, encoding="utf-8")
-
-
-def _environment(bench: Bench) -> dict[str, str]:
-    return {
-        **os.environ,
-        "PYTHONPATH": str(bench.scratch / "probe"),
-        "IPYTHONDIR": str(bench.scratch / "ipython"),
-        "BENCHMARK_PROBE": str(bench.scratch / "seen"),
-        "CHAMPION_PREFECT_API_URL": bench.server.api,
-        "CHAMPION_PREFECT_LOGIN": bench.login,
-    }
-
-
-def _fresh_imports(bench: Bench, once: dict[str, Cost]) -> None:
-    bare = meter.run([sys.executable, "-c", ""], os.environ, bench.scratch / "work").cost
+def _fresh_imports(once: dict[str, Cost]) -> None:
+    _, bare = meter.run([sys.executable, "-c", ""])
     once["Python: start and end"] = bare
     for name in FRESH_IMPORTS:
-        loaded = meter.run([sys.executable, "-c", f"import {name}"], os.environ, bench.scratch / "work").cost
-        once[f"import {name}, in a fresh process"] = loaded - bare
+        once[f"import {name}, in a fresh process"] = meter.run([sys.executable, "-c", f"import {name}"])[1] - bare
 
 
-def _empty_flow(bench: Bench, tasks: int, once: dict[str, Cost]) -> Cost:
-    """Return what an empty flow costs its process beside imports and end, which a command's account has apart."""
-    home = Settings(home=bench.scratch / "empty", prefect_login=SecretStr(bench.login))
-    environment = _environment(bench) | prefect.environment(home, bench.server.api)
-    environment["PREFECT_LOGGING_LEVEL"] = "WARNING"
-    command = [sys.executable, str(HERE / "empty_flow.py"), str(tasks)]
-    before = meter.cpu_of(bench.server.pid)
-    done = meter.run(command, environment, bench.scratch / "work")
-    served = meter.cpu_of(bench.server.pid) - before
-    seen = account.read(bench.scratch / "seen" / f"{done.pid}.json")
-    ending = Cost(done.ended - seen.ended, done.cost.cpu - seen.cpu - seen.children)
-    rest = done.cost - ending - seen.total(lambda label: label.startswith("import "))
-    once[f"Prefect: empty flow of {tasks} tasks"] = done.cost
-    once[f"  beside imports and end of Python, {tasks} tasks"] = rest
-    once[f"  the server meanwhile, {tasks} tasks"] = Cost(done.cost.wall, served)
-    return rest
-
-
-def _champion(bench: Bench, workspace: Settings, *arguments: str) -> meter.Finished:
-    environment = _environment(bench) | {"CHAMPION_HOME": str(workspace.home), "CHAMPION_ARCHIVE": workspace.archive}
-    program = str(Path(sys.executable).with_name("champion"))
-    return meter.run([program, *arguments, "--json"], environment, bench.scratch / "work")
-
-
-def _flow(bench: Bench, workspace: Settings, *arguments: str, direct: list[library.Stage]) -> FlowRun:
-    """Run a command and print its account."""
-    seen = bench.scratch / "seen"
-    for old in seen.iterdir():
-        old.unlink()
-    served = meter.cpu_of(bench.server.pid)
-    done = _champion(bench, workspace, *arguments)
-    served = meter.cpu_of(bench.server.pid) - served
-    command = account.read(seen / f"{done.pid}.json")
-    kernels = [found for path in seen.iterdir() if (found := account.read(path)).boot]
-    run = FlowRun(
-        name=" ".join(arguments),
-        cost=done.cost,
-        parts=account.attribute(done, command, kernels, bench.client),
-        imports=account.imports([command, *kernels]),
-        server_cpu=served,
-        printed=json.loads(done.printed),
-    )
-    _print_flow(run, sum((stage.cost for stage in direct if stage.flow == arguments[0]), Cost()))
-    return run
-
-
-def _make_sure_of_champion(bench: Bench, workspace: Settings, trained: FlowRun) -> None:
-    """Promote the model where the gate refused it: what a score costs does not depend on its skill."""
-    if trained.printed["promoted"]:
-        return
-    print(f"\nthe gate refused the model ({'; '.join(trained.printed['reasons'])}); promoted by force, to time scoring")
-    number = str(trained.printed["version"])
-    _champion(bench, workspace, "models", "promote", number, "--force", "--reason", "benchmark")
+def _flow(
+    server: Server, workspace: Settings, direct: list[library.Stage], *words: str
+) -> tuple[list[object], dict[str, Any]]:
+    """Run a command; return its row, and what it printed."""
+    began = clock.now()
+    (printed, cost), served = server.measured(lambda: meter.champion(workspace, *words, **server.variables))
+    new = reversed(runs.find_runs(workspace, between=(began, clock.now())))
+    seconds = ", ".join(f"{run.name} {run.metrics['run_seconds']:.1f}" for run in new if "run_seconds" in run.metrics)
+    stages = sum((stage.cost for stage in direct if stage.flow == words[0]), Cost())
+    ratio = (cost.cpu + served) / stages.cpu
+    return [" ".join(words), cost.wall, cost.cpu, round(cost.peak_mb), served, stages.cpu, ratio, seconds], printed
 
 
 def _machine(archive: Archive) -> dict[str, str]:
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return {
         "archive": f"{archive.kind}; {len(archive.sessions)} sessions, {archive.sessions[0]} to {archive.sessions[-1]}",
-        "machine": f"{os.cpu_count()} cores, {memory:.0f} GB, load {os.getloadavg()[0]:.1f} at the start",
+        "machine": f"{memory:.0f} GB, {meter.machine()} at the start",
         "versions": f"Python {platform.python_version()}, {versions}",
     }
-
-
-def _print_machine(archive: Archive) -> None:
-    for name, text in _machine(archive).items():
-        print(f"{name:<9} {text}", flush=True)
 
 
 def _print_stages(title: str, stages: list[library.Stage]) -> None:
@@ -278,20 +209,8 @@ def _print_stages(title: str, stages: list[library.Stage]) -> None:
         for s in stages
     ]
     total = sum((stage.cost for stage in stages if stage.flow), Cost())
-    rows.append(("total, without what is part of others", None, total.wall, total.cpu, None, round(total.peak_mb)))
+    rows.append(("total, without parts of other stages", None, total.wall, total.cpu, None, round(total.peak_mb)))
     meter.print_table(title, columns, rows)
-
-
-def _print_flow(run: FlowRun, direct: Cost) -> None:
-    done, cpu = run.cost, run.cost.cpu + run.server_cpu
-    rows: list[tuple[object, ...]] = [("stages called directly", None, direct.wall, direct.cpu, None)]
-    rows += [(p.name, p.owner, p.cost.wall, p.cost.cpu, f"{p.cost.cpu / cpu:.0%}") for p in run.parts]
-    rows.append((f"the command (peak {done.peak_mb:,.0f} MB)", None, done.wall, done.cpu, f"{done.cpu / cpu:.0%}"))
-    rows.append(("Prefect server meanwhile", account.PREFECT, None, run.server_cpu, f"{run.server_cpu / cpu:.0%}"))
-    meter.print_table(f"champion {run.name}", ("part", "owner", "wall s", "CPU s", "share"), rows)
-    owners = account.shares(run.parts, run.server_cpu)
-    print("by owner, CPU:", ", ".join(f"{owner} {used:.1f} s ({used / cpu:.0%})" for owner, _, used in owners))
-    print("imports, CPU s:", ", ".join(f"{name} {used:.1f}" for name, used in run.imports), flush=True)
 
 
 def _print_once(once: Mapping[str, Cost]) -> None:
@@ -306,10 +225,6 @@ def _print_rate(stages: list[library.Stage]) -> None:
         f"\nZip to normalized lake: {60 * sessions / ingested.cost.cpu:,.0f} sessions a minute and core "
         f"(aim {AIM}); {60 * sessions / ingested.cost.wall:,.0f} a minute on this machine"
     )
-
-
-def _plain(value: Any) -> Any:
-    return asdict(value)
 
 
 if __name__ == "__main__":

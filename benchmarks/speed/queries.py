@@ -1,9 +1,9 @@
-"""How long questions to the warehouse take while a loader works: against DuckDB and Polars on the lake's files.
+"""The time of questions to the warehouse, beside a loader and alone; DuckDB and Polars on the files of the lake.
 
-A made-up market of 20 years and 2,000 instruments (10 million bars) and 250 sessions of features for 2,500. The bars
-lie in the lake as sealed years, and in the warehouse; another process corrects the last month over and over. Questions
-go through `champion.warehouse.sql`, as `ch.sql` does: a snapshot renewed after each of the loader's commits is part of
-what they take. DuckDB and Polars read the sealed files, and must give the same answers.
+A made-up market has 20 years of 2,000 instruments (10 million bars) and 250 sessions of features for 2,500. The bars
+are in the lake as sealed years, and in the warehouse, where another process corrects the last month again and again.
+Questions go through `champion.warehouse.sql`, as `ch.sql` does; the time to open a new snapshot after a commit is part
+of the answer's time. DuckDB and Polars read the sealed files and must give the same answers.
 
 `--duckdb PYTHON` names an interpreter with duckdb (`pip install duckdb`, in an environment of its own).
 """
@@ -34,24 +34,18 @@ Asked = list[tuple[str, dict[str, Any]]]
 Took = tuple[float, float, int, float]  # seconds of wall and CPU, rows, the sum of the closes
 LAST = date(2025, 12, 31)
 FEATURE_SESSIONS, FEATURE_NAMES = 250, 2500
-_ROW_GROUP = 16 * 1024  # as lake/sealed.py
+_ROW_GROUP = 16 * 1024  # as champion/lake/compaction.py
 _LOADER = Path(__file__).with_name("correcting_loader.py")
 
 
 def main() -> None:
     """Make the market, ask, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sessions", type=int, default=5000)
-    parser.add_argument("--instruments", type=int, default=2000)
-    parser.add_argument("--questions", type=int, default=1000)
-    parser.add_argument("--peer-questions", type=int, default=200)
-    parser.add_argument("--duckdb", help="an interpreter that has duckdb")
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
+    given = meter.arguments(
+        __doc__, sessions=5000, instruments=2000, questions=1000, peer_questions=200, duckdb=str, json=Path
+    )
     with tempfile.TemporaryDirectory(prefix="champion-queries-") as folder:
         report = measure(Path(folder), given)
-    if given.json:
-        given.json.write_text(json.dumps(report, indent=1))
+    meter.write_json(given.json, report)
 
 
 def measure(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
@@ -61,30 +55,29 @@ def measure(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     files = _files(folder / "lake", days, names, late)
     settings = Settings(home=folder / "home")
     _fill(settings, files, days, names)
-    symbols = questions.ranges(given.questions, names, days)
-    market = questions.aggregations(given.questions, days, late)
+    symbols, market = (
+        questions.ranges(given.questions, names, days),
+        questions.aggregations(given.questions, days, late),
+    )
+    asked = {"bars of a symbol": symbols, "market": market}
     report: dict[str, Any] = {"bars": len(days) * len(names), "features": len(late) * FEATURE_NAMES}
     print(f"{report['bars']:,} bars, {report['features']:,} rows of features")
-    report["beside a loader"] = _beside_a_loader(settings, folder, symbols, market)
+    report["beside a loader"] = _beside_a_loader(settings, folder, asked)
     warehouse.close()
-    report["alone"] = {name: ask_warehouse(settings, asked) for name, asked in _named(symbols, market).items()}
+    report["alone"] = {name: ask_warehouse(settings, some) for name, some in asked.items()}
     report["layout"] = _layout(settings, symbols[: given.peer_questions])
     report["adjusted"] = _adjusted(settings, symbols[: given.peer_questions])
-    few = {name: asked[: given.peer_questions] for name, asked in _named(symbols, market).items()}
-    report["polars"] = {name: ask_polars(files, asked) for name, asked in few.items()}
+    few = {name: some[: given.peer_questions] for name, some in asked.items()}
+    report["polars"] = {name: ask_polars(files, some) for name, some in few.items()}
     if given.duckdb:
-        report["duckdb"] = {name: ask_duckdb(given.duckdb, files, asked) for name, asked in few.items()}
+        report["duckdb"] = {name: ask_duckdb(given.duckdb, files, some) for name, some in few.items()}
     _agree(report, given.peer_questions)
     _print(report, market)
     return report
 
 
-def _named(symbols: Asked, market: Asked) -> dict[str, Asked]:
-    return {"bars of a symbol": symbols, "market": market}
-
-
 def _files(lake: Path, days: Sequence[date], names: Sequence[str], late: Sequence[date]) -> dict[str, list[Path]]:
-    """Write the market as the lake's sealed years are: zstd, by symbol and session, row groups of 16,384."""
+    """Write the market as sealed years of the lake: zstd, by symbol and session, row groups of 16,384."""
     found: dict[str, list[Path]] = {"bars": [], "features": []}
     wide = big_market.symbols(FEATURE_NAMES)
     for year in sorted({day.year for day in days}):
@@ -103,7 +96,7 @@ def _files(lake: Path, days: Sequence[date], names: Sequence[str], late: Sequenc
 
 
 def _fill(settings: Settings, files: dict[str, list[Path]], days: Sequence[date], names: Sequence[str]) -> None:
-    """Fill the warehouse year by year, and beside it a table of months in the shape the specification gives."""
+    """Fill the warehouse year by year, and a table with partitions by months, as the specification has it."""
     with warehouse.writer(settings) as client:
         warehouse.migrate(client)
         for kind, name in (("bars", big_market.BARS), ("features", big_market.FEATURES)):
@@ -128,13 +121,13 @@ def _fill(settings: Settings, files: dict[str, list[Path]], days: Sequence[date]
         client.command("optimize table months final")
 
 
-def _beside_a_loader(settings: Settings, folder: Path, symbols: Asked, market: Asked) -> dict[str, list[Took]]:
+def _beside_a_loader(settings: Settings, folder: Path, asked: dict[str, Asked]) -> dict[str, list[Took]]:
     command = [sys.executable, str(_LOADER), str(settings.home), str(folder / "loads")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as loader:
         try:
             if loader.stdout is None or not loader.stdout.readline():
                 raise RuntimeError("the loader did not start")
-            answers = {name: ask_warehouse(settings, asked) for name, asked in _named(symbols, market).items()}
+            answers = {name: ask_warehouse(settings, some) for name, some in asked.items()}
         finally:
             loader.terminate()
     print(f"the loader committed {len((folder / 'loads').read_text().splitlines())} times meanwhile")
@@ -177,7 +170,7 @@ def _timed(ask: Callable[[], pl.DataFrame]) -> Took:
 
 
 def _layout(settings: Settings, asked: Asked) -> dict[str, list[Took]]:
-    """Ask the same of years and of months, by turns."""
+    """Ask the same questions of partitions by years and by months, in turn."""
     years = questions.HISTORY.clickhouse.replace("champion_market.equity_ohlc", "normalized_equity_ohlc final")
     texts = {"years": years, "months": years.replace("normalized_equity_ohlc", "months")}
     found: dict[str, list[Took]] = {name: [] for name in texts}
@@ -188,14 +181,14 @@ def _layout(settings: Settings, asked: Asked) -> dict[str, list[Took]]:
 
 
 def _adjusted(settings: Settings, asked: Asked) -> list[Took]:
-    """Ask for a year of one symbol's adjusted bars."""
+    """Ask for a year of adjusted bars of one symbol."""
     text = questions.HISTORY.clickhouse.replace("equity_ohlc", "equity_adjusted")
     bounds = [p | {"end": min(LAST, p["start"].replace(day=1, year=p["start"].year + 1))} for _, p in asked]
     return [_timed(lambda p=p: warehouse.sql(settings, text, p)) for p in bounds]  # type: ignore[misc]
 
 
 def _agree(report: dict[str, Any], count: int) -> None:
-    """Refuse to print times of engines that give different answers."""
+    """Raise RuntimeError if two engines give different answers."""
     for name, alone in report["alone"].items():
         for peer in ("polars", "duckdb"):
             for mine, theirs in zip(alone[:count], report.get(peer, {}).get(name, ()), strict=False):
@@ -222,10 +215,8 @@ def _print(report: dict[str, Any], market: Asked) -> None:
 def percentiles(took: Sequence[Took]) -> list[float]:
     """Return P50, P95 and P99 of the wall time and the mean CPU time, in milliseconds."""
     wall = pl.Series([t[0] for t in took])
-    cpu = sum(t[1] for t in took) / len(took)
-    return [round(1000 * float(wall.quantile(q, "nearest") or 0), 1) for q in (0.5, 0.95, 0.99)] + [
-        round(1000 * cpu, 1)
-    ]
+    seconds = [float(wall.quantile(q, "nearest") or 0) for q in (0.5, 0.95, 0.99)]
+    return [round(1000 * value, 1) for value in (*seconds, sum(t[1] for t in took) / len(took))]
 
 
 if __name__ == "__main__":

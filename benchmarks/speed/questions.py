@@ -1,7 +1,8 @@
-"""The questions of the query benchmark, each for ClickHouse, DuckDB and Polars; answers of all three must agree."""
+"""The questions of the query benchmark for ClickHouse, DuckDB and Polars; the answers of all three must agree."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,12 +17,28 @@ LONGEST, SHORTEST = 5 * 365, 30  # days of a symbol's range, drawn evenly on a l
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of question: SQL with `{name:Type}` for ClickHouse and `$name` for DuckDB, and the same in Polars."""
+    """A kind of question: SQL for ClickHouse with `{name:Type}`, and the same in Polars."""
 
     name: str
     clickhouse: str
-    duckdb: str
     polars: Callable[[pl.LazyFrame, pl.LazyFrame, dict[str, Any]], pl.LazyFrame]
+
+    @property
+    def duckdb(self) -> str:
+        """The same question for DuckDB, with `$name`."""
+        text = re.sub(r"\{(\w+):\w+\}", r"$\1", self.clickhouse)
+        for word, other in _IN_DUCKDB.items():
+            text = text.replace(word, other)
+        return text
+
+
+_IN_DUCKDB = {
+    "champion_market.equity_ohlc": "bars",
+    "champion_market.features_equity_indicators": "features",
+    "toStartOfMonth(": "date_trunc('month', ",
+    "count()": "count(*)",
+    "stddevSamp": "stddev_samp",
+}
 
 
 _COLUMNS = "trade_date, symbol, open, high, low, close, volume, turnover"
@@ -64,7 +81,6 @@ HISTORY = Kind(
     "bars of a symbol",
     f"select {_COLUMNS} from champion_market.equity_ohlc "  # noqa: S608
     "where symbol = {symbol:String} and trade_date between {start:Date} and {end:Date} order by trade_date",
-    f"select {_COLUMNS} from bars where symbol = $symbol and trade_date between $start and $end order by trade_date",  # noqa: S608
     _history,
 )
 AGGREGATES = (
@@ -72,8 +88,6 @@ AGGREGATES = (
         "movers of a session",
         "select symbol, close, close / prev_close - 1 as move from champion_market.equity_ohlc "
         "where trade_date = {session:Date} and turnover > 1e5 order by abs(move) desc, symbol limit 20",
-        "select symbol, close, close / prev_close - 1 as move from bars "
-        "where trade_date = $session and turnover > 1e5 order by abs(move) desc, symbol limit 20",
         _movers,
     ),
     Kind(
@@ -81,8 +95,6 @@ AGGREGATES = (
         "select toStartOfMonth(trade_date) as month, count() as bars, sum(turnover) as turnover, max(close) as close "
         "from champion_market.equity_ohlc where trade_date between {start:Date} and {end:Date} "
         "group by month order by month",
-        "select date_trunc('month', trade_date) as month, count(*) as bars, sum(turnover) as turnover, "
-        "max(close) as close from bars where trade_date between $start and $end group by month order by month",
         _monthly,
     ),
     Kind(
@@ -90,8 +102,6 @@ AGGREGATES = (
         "select trade_date, stddevSamp(b.close / b.prev_close - 1) as spread, sum(b.close) as close "
         "from champion_market.equity_ohlc as b where trade_date between {start:Date} and {start:Date} + 90 "
         "group by trade_date order by trade_date",
-        "select trade_date, stddev_samp(close / prev_close - 1) as spread, sum(close) as close "
-        "from bars where trade_date between $start and $start + 90 group by trade_date order by trade_date",
         _dispersion,
     ),
     Kind(
@@ -99,10 +109,6 @@ AGGREGATES = (
         "select symbol, close, rsi_14 from (select symbol, close from champion_market.equity_ohlc "
         "where trade_date = {late:Date} and turnover > 1e6) as b inner join (select symbol, rsi_14 "
         "from champion_market.features_equity_indicators where trade_date = {late:Date} and rsi_14 < 30) as f "
-        "using (symbol) order by rsi_14, symbol limit 20",
-        "select symbol, close, rsi_14 from "
-        "(select symbol, close from bars where trade_date = $late and turnover > 1e6) "
-        "join (select symbol, rsi_14 from features where trade_date = $late and rsi_14 < 30) "
         "using (symbol) order by rsi_14, symbol limit 20",
         _oversold,
     ),
