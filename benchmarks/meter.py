@@ -124,15 +124,16 @@ class Laps:
 
 
 def run(command: Sequence[object], variables: Mapping[str, str] | None = None) -> tuple[str, Cost]:
-    """Run a command in an empty folder; return its standard output, and its cost with all its children.
+    """Run a program in an empty folder; return its standard output, and its cost with all its children.
 
-    `variables` are added to the environment of this process.
+    The command begins with the path of the program. `variables` are added to the environment of this process.
 
     Raises:
         RuntimeError: it failed; the message ends with the end of its standard error.
     """
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        began, words = time.perf_counter(), [str(word) for word in command]
+        words = [str(Path(str(command[0])).absolute()), *(str(word) for word in command[1:])]
+        began = time.perf_counter()
         process = subprocess.Popen(words, stdout=out, stderr=err, env=os.environ | (variables or {}), cwd=folder)
         try:
             _, status, usage = os.wait4(process.pid, 0)

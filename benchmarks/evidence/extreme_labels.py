@@ -1,9 +1,9 @@
 """Labels of the default universe below a limit, each with its cause: is one of them an unadjusted action?
 
-`.venv/bin/python benchmarks/evidence/extreme_labels.py --home FOLDER [--start DATE] [--end DATE] [--limit -0.4] [--horizon 5]
-[--out FILE]` reads a workspace with bars, lists and factors; it needs no features and writes nothing there. The cause
-is that of the worst session inside the label: its open against the close before, adjusted, and the actions of the lists
-on the days around it. `--out` keeps every label as Parquet.
+`.venv/bin/python benchmarks/evidence/extreme_labels.py --home FOLDER [--start DATE] [--end DATE] [--limit -0.4]
+[--horizon 5] [--out FILE]` reads a workspace with bars, lists and factors; it needs no features and writes nothing
+there. The cause is that of the worst session inside the label: its open against the close before,
+adjusted, and the actions of the lists on the days around it. `--out` keeps every label as Parquet.
 """
 
 from __future__ import annotations

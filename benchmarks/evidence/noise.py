@@ -2,10 +2,11 @@
 
 `.venv/bin/python benchmarks/evidence/noise.py [--seeds 20] [--planted 5] [--write docs/noise.md] [--results FILE]
 [--most N]` simulates an archive for each seed, brings it from zip to features in a workspace of its own, trains a
-logistic model, runs the leakage checks, registers the model and asks the gate. Without a signal the mean AUC must be one
-half within its error, and the gate must refuse. With a signal the model must be promoted, and its rank IC must be near
-the planted one, which is computed from the simulation's equations and not from its archives. The error rate of the gate
-is measured on many score sets that are worthless by construction. The exit code is 1 if one of these does not hold.
+logistic model, runs the leakage checks, registers the model and asks the gate. Without a signal the mean AUC must be
+one half within its error, and the gate must refuse. With a signal the model must be promoted, and its rank IC must be
+near the planted one, which is computed from the simulation's equations and not from its archives. The error rate of
+the gate is measured on many score sets that are worthless by construction. The exit code is 1 if one of these
+conditions does not hold.
 `--results` keeps each seed, so that a stopped run continues; `--most` limits the seeds of one run.
 """
 
@@ -178,8 +179,8 @@ def _rate(what: str, taken: int, tried: int) -> tuple[bool, str]:
     low = float(beta.ppf(0.025, taken, tried - taken + 1)) if taken else 0.0
     high = float(beta.ppf(0.975, taken + 1, tried - taken)) if taken < tried else 1.0
     return low <= level, (
-        f"the gate promoted {taken} of {tried:,} {what}: {taken / tried:.2%}, between {low:.2%} and {high:.2%} with 95% "
-        f"confidence; stated: at most {level:.1%}"
+        f"the gate promoted {taken} of {tried:,} {what}: {taken / tried:.2%}, between {low:.2%} and {high:.2%} with "
+        f"95% confidence; stated: at most {level:.1%}"
     )
 
 
@@ -195,8 +196,8 @@ def _signal(planted: list[Found]) -> list[tuple[bool, str]]:
     through = sum(one.promoted for one in planted)
     promoted = f"a planted signal of {PLANTED:g} was found and promoted in {through} of {len(planted)} seeds"
     near = (
-        f"its measured rank IC is {ours:.4f} ± {wide:.4f} (95%); it is {hidden:.4f} with the hidden state of the market "
-        f"known, and {reachable:.4f} if shares are ranked by the return of the past {MEMORY} sessions"
+        f"its measured rank IC is {ours:.4f} ± {wide:.4f} (95%); it is {hidden:.4f} with the hidden state of the "
+        f"market known, and {reachable:.4f} if shares are ranked by the return of the past {MEMORY} sessions"
     )
     return [(through == len(planted), promoted), (bool(0.7 * reachable <= ours <= hidden + wide), near)]
 
@@ -211,11 +212,11 @@ def page(noise: list[Found], planted: list[Found], held: list[tuple[bool, str]])
     intro = f"""# Noise
 
 Does the gate accept models that know nothing, and does it find a planted signal? Written by
-`benchmarks/evidence/noise.py`: simulated archives of {INSTRUMENTS} instruments, {START} to {END}, from zip to gate, with
-logistic models; label and trade start at the next close and last {HORIZON} sessions. The planted IC is computed from the
-equations of the simulation, without its archives. Labels overlap, so the gate counts every fifth session only. Scores
-that stay the same overlap as much as the labels, and the gate promotes them at its stated rate at most; scores that are
-drawn again each session do not overlap, and the gate hardly ever promotes them.
+`benchmarks/evidence/noise.py`: simulated archives of {INSTRUMENTS} instruments, {START} to {END}, from zip to gate,
+with logistic models; label and trade start at the next close and last {HORIZON} sessions. The planted IC is computed
+from the equations of the simulation, without its archives. Labels overlap, so the gate counts every fifth session
+only. Scores that stay the same overlap as much as the labels, and the gate promotes them at its stated rate at most;
+scores that are drawn again each session do not overlap, and the gate hardly ever promotes them.
 """
     lines = [intro, *(f"- {'holds' if yes else '**does not hold**'}: {text}" for yes, text in held), ""]
     for title, rows in (("No signal", noise), (f"Signal {PLANTED:g}", planted)):

@@ -149,10 +149,10 @@ def page(found: list[dict[str, Any]], start: date, end: date) -> str:
 
 Written by `benchmarks/evidence/walk_forward.py` from the exchange's files, {start} to {end}. Label: whether the
 return from the next close over {HORIZON} sessions beats the session's median. {SPLITS} folds of a purged walk-forward
-with an embargo of {HORIZON} sessions; all below is out of sample. The long-short portfolio trades at the next close, holds the
-best and worst fifth for {HORIZON} sessions and pays {COST_BPS:g} basis points on what it buys or sells. Short selling
-shares over days is not open to everybody, and borrowing and impact are not in the costs: these figures measure ranking
-skill and promise nothing.
+with an embargo of {HORIZON} sessions; all below is out of sample. The long-short portfolio trades at the next close,
+holds the best and worst fifth for {HORIZON} sessions and pays {COST_BPS:g} basis points on what it buys or sells. Short
+selling shares over days is not open to everybody, and borrowing and impact are not in the costs: these figures
+measure ranking skill and promise nothing.
 
 A share that is not traded when its label ends, suspended, delisted or only thin, is valued at its last close since
 entry; one that is not traded on entry was not to be had. What a delisting costs beyond the last trade is in no file of
@@ -218,8 +218,8 @@ def _over_time(one: dict[str, Any]) -> list[str]:
     years = ", ".join(f"{year['year']} {year['ic']:.4f}" for year in one["years"])
     first = one["first"]
     learning = (
-        f"the first fold learned from {first['rows']:,} rows of {first['sessions']} sessions, {first['unknown']:.0%} of "
-        f"the inputs unknown (in the last fold's sessions {first['unknown_later']:.0%}); a model of the last fold's "
+        f"the first fold learned from {first['rows']:,} rows of {first['sessions']} sessions, {first['unknown']:.0%} "
+        f"of the inputs unknown (in the last fold's sessions {first['unknown_later']:.0%}); a model of the last fold's "
         f"sessions, set to score the first fold's, has a rank IC of {first['rank_ic']:.4f} there{_why_weak(one)}"
     )
     return [f"rank IC by fold: {folds}; by year: {years}", learning]
@@ -247,17 +247,8 @@ def main() -> None:
     for number in given.cases:
         if CASES[number] in kept:
             continue
-        command = [
-            sys.executable,
-            Path(__file__).resolve(),
-            "--one",
-            number,
-            "--start",
-            given.start,
-            "--end",
-            given.end,
-        ]
-        as_a_kernel = {"OMP_WAIT_POLICY": "passive", "CHAMPION_HOME": str(Settings().home.absolute())}
+        command = [sys.executable, __file__, "--one", number, "--start", given.start, "--end", given.end]
+        as_a_kernel = Settings(home=Settings().home.absolute()).environment() | {"OMP_WAIT_POLICY": "passive"}
         one = kept[CASES[number]] = meter.json_of(command, as_a_kernel)
         print(_line(one), f"{one['seconds']:.0f} s", f"{one['peak_mib']:.0f} MiB", flush=True)
         if math.isnan(one["metrics"]["rank_ic"]):

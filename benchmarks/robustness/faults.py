@@ -1,55 +1,55 @@
-"""Faults in the daily flow: what the user is told, what is kept, and whether a rerun gives the undisturbed workspace.
+"""Faults in the daily flow: the error message, the state afterwards, and whether a rerun completes the workspace.
 
-python benchmarks/robustness/faults.py --work FOLDER [--only WORD] [--kills N]
-python benchmarks/robustness/faults.py --work FOLDER --write docs/faults.md
+    .venv/bin/python benchmarks/robustness/faults.py --work FOLDER [--only WORD ...] [--kills N] [--faketime LIBRARY]
+    .venv/bin/python benchmarks/robustness/faults.py --work FOLDER --write docs/faults.md
 
 Each case has a fresh copy of a small workspace with a champion model. `champion daily` runs under the fault, with real
-processes, and is then run again without it. Results are JSON lines in FOLDER: what has one is not run again.
+processes, and then again without it. Results are lines of JSON in FOLDER, and a case with a result is not run again.
+`--only` selects cases by a word of their name or group, `--kills` the number of kills at random instants, `--seed` the
+instants; `--faketime` names libfaketime.so.1, without which clocks do not jump. `--write` runs nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import random
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import chain, zip_longest
 from pathlib import Path
 
+from benchmarks import meter
 from benchmarks.robustness.faulty import archives, clocks, damages, kills, page, places
-from benchmarks.robustness.faulty.cases import Case, Disturbed, Result, judge, undisturbed
-from benchmarks.robustness.faulty.workspace import INSTRUMENTS, SESSION, START, Bench, read_results
-
-KILLS = 200
+from benchmarks.robustness.faulty.cases import Case, Result, daily, judge, undisturbed
+from benchmarks.robustness.faulty.workspace import INSTRUMENTS, SESSION, START, Bench
 
 
 def main() -> None:
-    arguments = _arguments()
-    for name in [name for name in os.environ if name.startswith("CHAMPION_")]:
-        del os.environ[name]  # nothing may reach a real workspace
+    options = {"only": [""], "kills": 200, "seed": 1, "faketime": Path, "write": Path}
+    arguments = meter.arguments(__doc__, {"--work": Path}, **options)
+    meter.forget_workspace()
     results = arguments.work / "results.jsonl"
     if arguments.write:
-        text = page.written(read_results(results), instruments=INSTRUMENTS, sessions=f"{START} to {SESSION}")
+        text = page.written(meter.read_lines(results), instruments=INSTRUMENTS, sessions=f"{START} to {SESSION}")
         arguments.write.write_text(text)
         return
     bench = Bench(arguments.work.absolute())
     bench.prepare()
     try:
-        done = {str(result["name"]) for result in read_results(results)}
+        done = {str(result["name"]) for result in meter.read_lines(results)}
         for case in _cases(bench, arguments):
-            if case.name in done or not any(word in f"{case.group}: {case.name}" for word in arguments.only or [""]):
+            if case.name in done or not any(word in f"{case.group}: {case.name}" for word in arguments.only):
                 continue
             result = judge(bench, case)
-            with results.open("a") as stream:
-                stream.write(result.line() + "\n")
+            meter.append_line(results, {**asdict(result), "equal": result.equal})
             show(result)
     finally:
         bench.close()
 
 
 def _cases(bench: Bench, arguments: argparse.Namespace) -> Iterator[Case]:
-    """Yield all cases, kills between the others: what is stopped early has some of each."""
-    undisturbed(bench, Case("", "", _daily))
+    """Yield all cases, with kills between the others, so that a run that is stopped early has some of each."""
+    undisturbed(bench, Case("", "", daily))
     commits = (bench.root / "undisturbed.trace").read_text().splitlines()
     seconds = float((bench.root / "undisturbed.seconds").read_text())
     boundaries = list(kills.at_commits(commits))
@@ -60,12 +60,8 @@ def _cases(bench: Bench, arguments: argparse.Namespace) -> Iterator[Case]:
         yield from filter(None, several)
 
 
-def _daily(bench: Bench) -> Disturbed:
-    return Disturbed(bench.run(bench.command))
-
-
 def show(result: Result) -> None:
-    """Print a result in a line, and what is wrong with it below."""
+    """Print a result in one line, and its differences below."""
     verdict = "equal" if result.equal else "DIFFERENT"
     print(
         f"{result.name:<28} {verdict:<9} exit {result.code}, then {result.again}; {result.place}; {result.said[:90]}",
@@ -74,17 +70,6 @@ def show(result: Result) -> None:
     if not result.equal:
         for what in ("left", "halves", "different", "again_said"):
             print(f"    {what}: {getattr(result, what)}", flush=True)
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--work", type=Path, required=True, help="folder for workspaces and results; kept")
-    parser.add_argument("--only", action="append", help="cases with this in their name or group; may be repeated")
-    parser.add_argument("--write", type=Path, help="run nothing, write the results so far as a page")
-    parser.add_argument("--kills", type=int, default=KILLS, help="kills at random instants")
-    parser.add_argument("--faketime", type=Path, help="libfaketime.so.1: without it clocks do not jump")
-    parser.add_argument("--seed", type=int, default=1, help="of the instants")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

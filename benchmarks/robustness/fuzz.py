@@ -1,12 +1,13 @@
-"""Bad input to everything that reads: how much was accepted, refused with a Champion error, or did anything else.
+"""Bad input for every reader: accepted, refused with a Champion error, or a fault.
 
-`.venv/bin/python benchmarks/robustness/fuzz.py [--inputs 100000] [--seed 1] [--target NAME] [--keep FOLDER]` mutates valid files
-of a simulated archive and a small workspace. One child process reads them, under a limit of address space and of time
-for each input. An input that is refused, or accepted, in a way not seen before is mutated in its turn: that leads
-behind the first check without instrumenting anything. Same inputs and seed, same run; other seeds are further slices.
+`.venv/bin/python benchmarks/robustness/fuzz.py [--inputs 100000] [--seed 1] [--target WORD ...] [--seconds 10]
+[--keep FOLDER] [--json PATH]` mutates valid files of a simulated archive and of a small workspace. A child process reads
+them, with limits of address space and of time for each input. An input that is accepted or refused in a new way is
+mutated again, which leads past the first check without instrumentation. The same number of inputs and the same seed
+give the same run.
 
-A fault is any exception but a ChampionError, an input that takes longer than `--seconds`, a child that dies, and a
-file written outside the workspace. The input that shows it is kept in `--keep`. Exit code 1 where there was a fault.
+A fault is an exception other than ChampionError, an input that takes longer than `--seconds`, a child that dies, or a
+file written outside the workspace. Its input is kept in `--keep`, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -32,20 +33,21 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from benchmarks import meter
 from champion.errors import ChampionError
 
 _ADDRESS_SPACE = 8 * 2**30
 _HEAD = struct.Struct("<qqqq")  # target, number, length of the input, length of the tally before it
 _ROOM = 2**20
 _CORPUS = 400
-_FIRST = 6  # times as long a valid file may take: with the first ones, modules are imported
+_FIRST = 6  # times the limit for valid files, because the first ones import modules
 _WRITES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod"}
 _OURS = ("/champion/", "/flows/")
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the inputs of one target."""
+    """The outcomes of the inputs of one target."""
 
     target: str
     inputs: int = 0
@@ -54,40 +56,42 @@ class Tally:
     faults: int = 0
     slowest: float = 0.0
     seconds: float = 0.0  # of CPU, in all
-    shown: dict[str, str] = field(default_factory=dict)  # what happened: the file with the input
+    shown: dict[str, str] = field(default_factory=dict)  # by fault: the file with the input
 
 
 def main() -> int:
-    """Fuzz, print a table, and return 0 where no input did any harm."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--inputs", type=int, default=100_000, help="in all, shared out by weight")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--target", action="append", help="only targets whose name holds this")
-    parser.add_argument("--seconds", type=float, default=10.0, help="the longest one input may take")
-    parser.add_argument("--keep", type=Path, default=Path("data/fuzz"), help="folder for inputs that show a fault")
-    parser.add_argument("--json", type=Path, help="write the table there")
-    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.child:
-        folder, target, number = asked.child
-        _child(Path(folder), asked, int(target), int(number))
+    """Fuzz, print a table, and return 0 if there was no fault."""
+    keep = Path("data/fuzz")
+    options = {"inputs": 100_000, "seed": 1, "target": [""], "seconds": 10.0, "keep": keep, "json": Path}
+    asked = meter.arguments(__doc__, **options, child=Path, first=0, number=0)
+    if asked.child:  # the process that reads
+        _child(asked.child, asked, asked.first, asked.number)
         return 0
     asked.keep.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="champion-fuzz-") as folder:
         found, peak = _supervised(Path(folder), asked)
     _print(found, peak, asked)
-    if asked.json:
-        asked.json.write_text(json.dumps({"peak_mib": peak, "targets": [asdict(one) for one in found]}, indent=1))
+    meter.write_json(asked.json, {"peak_mib": peak, "targets": found})
     return 1 if any(one.faults for one in found) else 0
 
 
 def _supervised(folder: Path, asked: argparse.Namespace) -> tuple[list[Tally], int]:
-    """Run children until all targets are done; one that died at an input is followed by one from the next on."""
+    """Run children until all targets are done; after a death, another child continues with the next input."""
     found: dict[str, Tally] = {}
     target = number = 0
     while True:
         child = subprocess.run(
-            [sys.executable, __file__, *sys.argv[1:], "--child", str(folder), str(target), str(number)],
+            [
+                sys.executable,
+                __file__,
+                *sys.argv[1:],
+                "--child",
+                folder,
+                "--first",
+                str(target),
+                "--number",
+                str(number),
+            ],
             env={**os.environ, "POLARS_MAX_THREADS": "1", "TMPDIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
             stderr=subprocess.PIPE,
             check=False,
@@ -99,9 +103,7 @@ def _supervised(folder: Path, asked: argparse.Namespace) -> tuple[list[Tally], i
         (folder / "tallies").write_text("")
         if child.returncode == 0:
             break
-        if (
-            not began or "Traceback (most recent call last)" in said
-        ):  # of this file's own: what targets raise is counted
+        if not began or "Traceback (most recent call last)" in said:  # from this file: faults of targets are counted
             raise SystemExit(f"the child itself failed:\n{said[-3000:]}")
         names = json.loads((folder / "names").read_text())
         target, number, content, tally = _last(folder, names)
@@ -121,11 +123,11 @@ def _add(found: dict[str, Tally], more: Tally) -> None:
 
 
 def _last(folder: Path, names: Sequence[str]) -> tuple[int, int, bytes, Tally]:
-    """Return where a dead child was: the target's and the input's number, the input, and its counts until then."""
+    """Return the state of a dead child: the number of the target and of the input, the input, the counts."""
     content = (folder / "state").read_bytes()
-    target, number, length, told = _HEAD.unpack_from(content)
+    target, number, length, counts = _HEAD.unpack_from(content)
     end = _HEAD.size + length
-    tally = Tally(**json.loads(content[end : end + told])) if told else Tally(names[target])
+    tally = Tally(**json.loads(content[end : end + counts])) if counts else Tally(names[target])
     tally.inputs += 1
     return target, number, content[_HEAD.size : end], tally
 
@@ -156,8 +158,8 @@ def _print(found: Sequence[Tally], peak: int, asked: argparse.Namespace) -> None
 
 
 def _child(folder: Path, asked: argparse.Namespace, first: int, number: int) -> None:
-    """Read inputs of all targets from the given one on, noting before each what it is."""
-    from benchmarks.robustness import fuzz_commands, fuzz_published, fuzz_workspace
+    """Read inputs of all targets from the given one on, and record each before it is read."""
+    from benchmarks.robustness import fuzz_commands, fuzz_published, fuzz_workspace  # noqa: PLC0415 - in the child only
 
     work = Path(tempfile.mkdtemp(dir=folder)) / "workspace"
     work.mkdir()
@@ -168,12 +170,12 @@ def _child(folder: Path, asked: argparse.Namespace, first: int, number: int) -> 
         *fuzz_workspace.targets(work, settings),
         *fuzz_commands.targets(settings),
     ]
-    chosen = [one for one in every if not asked.target or any(word in one.name for word in asked.target)]
+    chosen = [one for one in every if any(word in one.name for word in asked.target)]
     (folder / "names").write_text(json.dumps([one.name for one in chosen]))
     (folder / "tallies").touch()
     (folder / "state").write_bytes(b"\0" * _ROOM)
     total = sum(one.weight for one in chosen)
-    guard = Guard(folder, work)
+    guard = Guard(folder, work, asked.keep)
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
     with (folder / "state").open("r+b") as stream, mmap.mmap(stream.fileno(), _ROOM) as state:
         for index in range(first, len(chosen)):
@@ -185,16 +187,16 @@ def _child(folder: Path, asked: argparse.Namespace, first: int, number: int) -> 
 
 
 def _run(index: int, target: Any, numbers: range, asked: argparse.Namespace, state: mmap.mmap, guard: Guard) -> Tally:
-    """Read the inputs of one target; every valid file must be accepted before it is changed."""
+    """Read the inputs of one target: first the valid files, then changed ones."""
     tally, seen, corpus = Tally(target.name), set(), list(target.seeds)
     for number in numbers:
         draw = Random(f"{asked.seed} {target.name} {number}")  # noqa: S311 - a seed, not a secret
         content = draw.choice(draw.choice((corpus, target.seeds)))
         content = target.mutate(draw, content, corpus) if number >= len(target.seeds) else target.seeds[number]
         content = content[: _ROOM // 2]
-        told = json.dumps(asdict(tally)).encode()
-        _HEAD.pack_into(state, 0, index, number, len(content), len(told))
-        state[_HEAD.size : _HEAD.size + len(content) + len(told)] = content + told
+        counts = json.dumps(asdict(tally)).encode()
+        _HEAD.pack_into(state, 0, index, number, len(content), len(counts))
+        state[_HEAD.size : _HEAD.size + len(content) + len(counts)] = content + counts
         seconds = asked.seconds * (_FIRST if number < len(target.seeds) else 1)
         outcome = _read(target, content, tally, seconds, guard)
         if outcome not in seen:
@@ -207,7 +209,7 @@ def _run(index: int, target: Any, numbers: range, asked: argparse.Namespace, sta
 
 
 def _read(target: Any, content: bytes, tally: Tally, seconds: float, guard: Guard) -> str:
-    """Return a word for what one input did, and count it; one that takes longer than `seconds` ends the process."""
+    """Read one input, count the outcome and return it as text; after `seconds` the process ends."""
     tally.inputs += 1
     began, worked = time.perf_counter(), time.process_time()
     faulthandler.dump_traceback_later(seconds, exit=True)
@@ -229,12 +231,12 @@ def _read(target: Any, content: bytes, tally: Tally, seconds: float, guard: Guar
     if outside := guard.found():
         fault = f"wrote outside: {outside[:3]}"
     if fault:
-        _note(tally, fault, content, _KEEP)
+        _note(tally, fault, content, guard.keep)
     return outcome
 
 
 def _note(tally: Tally, fault: str, content: bytes, keep: Path) -> None:
-    """Count a fault, and keep the first input that shows it."""
+    """Count a fault, and keep the first input of its kind."""
     tally.faults += 1
     kind = fault.split(": ", maxsplit=1)[0]
     if not any(known.startswith(kind) for known in tally.shown):
@@ -242,17 +244,17 @@ def _note(tally: Tally, fault: str, content: bytes, keep: Path) -> None:
 
 
 def _place(error: BaseException) -> str:
-    """Return where in Champion an error was raised, and what from: the word by which refusals are told apart."""
+    """Return the place in Champion that raised an error, and its cause: the text that distinguishes refusals."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if any(o in frame.filename for o in _OURS)]
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "elsewhere"
     return f"{place} {type(error.__cause__).__name__ if error.__cause__ else ''}".strip()
 
 
 class Guard:
-    """Notes what is written outside the workspace: by Python's audit events, and by looking around it."""
+    """Records files written outside the workspace: by Python's audit events, and by listing the folders around it."""
 
-    def __init__(self, folder: Path, work: Path) -> None:
-        self._folder, self._work = folder, work
+    def __init__(self, folder: Path, work: Path, keep: Path) -> None:
+        self._folder, self._work, self.keep = folder, work, keep
         self._written: list[str] = []
         self._allowed = (f"{os.path.realpath(work)}{os.sep}", "/dev/null/")
         self._own = {str(folder / name) for name in ("state", "tallies", "names")}
@@ -261,7 +263,7 @@ class Guard:
         sys.addaudithook(self._event)
 
     def found(self) -> list[str]:
-        """Return what was written since it was asked last."""
+        """Return the files written since the last call."""
         self._looked += 1
         if self._looked % 100 == 0:
             now = set(self._neighbours())
@@ -271,16 +273,15 @@ class Guard:
         return written
 
     def _neighbours(self) -> Iterator[str]:
-        """Yield the files around the workspace: what a path that leads out of it would hit first."""
+        """Yield the files around the workspace, which a path out of it would reach first."""
         for place in (self._folder, self._work.parent):
             yield from (entry.path for entry in os.scandir(place) if entry.path != str(self._work))
 
     def _event(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
-            path, mode, flags = arguments
+            path, _, flags = arguments
             if not isinstance(path, str | bytes) or not (flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
                 return
-            del mode
             paths: tuple[Any, ...] = (path,)
         elif event in _WRITES:
             paths = arguments[:2] if event in {"os.rename", "os.link"} else arguments[:1]
@@ -291,14 +292,11 @@ class Guard:
     def _is_allowed(self, path: str) -> bool:
         parent = os.path.realpath(os.path.dirname(path) or ".")  # noqa: PTH120 - called for every file opened
         real = os.path.join(parent, os.path.basename(path))  # noqa: PTH118, PTH119
-        return f"{real}{os.sep}".startswith(self._allowed) or real in self._own or path.startswith(str(_KEEP))
+        return f"{real}{os.sep}".startswith(self._allowed) or real in self._own or path.startswith(str(self.keep))
 
 
 def _text(path: Any) -> str:
     return os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else str(path)
-
-
-_KEEP = Path(sys.argv[sys.argv.index("--keep") + 1]) if "--keep" in sys.argv else Path("data/fuzz")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Targets of fuzzing that a person types: the arguments of `champion`, run in this process as the shell would."""
+"""Targets of fuzzing that users type: arguments of `champion`, run in this process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from champion.cli import app as cli
 from champion.errors import ChampionError, UsageError
 from champion.settings import Settings
 
-_COMMANDS = (  # those that start no server and no kernel, and wait for nobody
+_COMMANDS = (  # commands that start no server and no kernel, and do not wait
     "lake ls --json",
     "lake verify",
     "lake seal 1999 --dataset normalized_equity_ohlc --grace 0",
@@ -39,7 +39,7 @@ _STARTS = {("notebook", "list"), ("notebook", "show"), ("notebook", "diff"), ("n
 
 
 def targets(settings: Settings) -> list[Target]:
-    """Return the command line as a target; an input is its arguments, one a line."""
+    """Return the command line as a target; an input has one argument a line."""
     seeds = [command.replace(" ", "\n").encode() for command in _COMMANDS]
     os.environ["CHAMPION_HOME"], os.environ["CHAMPION_ARCHIVE"] = str(settings.home), settings.archive
     return [Target("command line", seeds, _command, weight=2)]
@@ -53,10 +53,11 @@ def _command(content: bytes) -> object:
 
 
 def run(arguments: list[str]) -> int:
-    """Return the exit code of a command; a refusal is raised as the ChampionError it is.
+    """Return the exit code of a command.
 
     Raises:
-        ChampionError: the command refused, and could say so on a terminal of UTF-8.
+        ChampionError: the command refused, with a message that a UTF-8 terminal can print.
+        AssertionError: it failed without a message.
     """
     before = sys.argv
     sys.argv = ["champion", *arguments]
@@ -67,7 +68,7 @@ def run(arguments: list[str]) -> int:
         code = ended.code if isinstance(ended.code, int) else 1
         said.flush()
         if code and not said.buffer.getvalue().strip():  # type: ignore[attr-defined]  # the buffer is one of bytes
-            raise AssertionError("failed without a word") from None
+            raise AssertionError("failed without a message") from None
         if code:
             raise (UsageError if code == UsageError.exit_code else ChampionError)(str(code)) from None
         return code
@@ -78,7 +79,7 @@ def run(arguments: list[str]) -> int:
 
 @contextmanager
 def _terminal() -> Iterator[io.TextIOWrapper]:
-    """Take what is printed as Python's own streams do: in UTF-8, on standard output strictly."""
+    """Capture standard output and standard error in UTF-8, standard output strictly."""
     said = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict", write_through=True)
     shown = io.TextIOWrapper(said.buffer, encoding="utf-8", errors="backslashreplace", write_through=True)
     with redirect_stdout(said), redirect_stderr(shown):

@@ -1,4 +1,4 @@
-"""How valid files go bad: bytes flip, ends are cut, fields are swapped, encodings change, somebody means harm."""
+"""Changes of valid files: flipped bytes, cut ends, swapped fields, other encodings, hostile words."""
 
 from __future__ import annotations
 
@@ -12,113 +12,43 @@ from random import Random
 from typing import Any, TypeAlias
 
 LONGEST = 256 * 1024
-"""No input is longer: what huge ones do is tested by name, in tests/sources/test_bad_files.py."""
+"""The longest input in bytes; tests/sources/test_bad_files.py tests huge ones."""
 
 Mutation: TypeAlias = Callable[[Random, bytes, Sequence[bytes]], bytes]
 _HUGE = (300, 5_000, 140_000)  # beyond a file name, beyond a line, beyond what `csv` takes for a field
 _MOST = 6
-WORDS: tuple[str, ...] = (
-    *(
-        "",
-        " ",
-        "-",
-        "0",
-        "-1",
-        "-0",
-        "1.5",
-        "007",
-        "1e400",
-        "-1e400",
-        "1e-400",
-        "NaN",
-        "inf",
-        "1_000",
-        "0x10",
-        "9" * 25,
-    ),
-    *("9" * 400, "9" * 5000, "٣٤", "\uff19", "²", "½", "None", "null", "true", "True", "[]", "{}", "[[[[", "{'a': 1}"),
-    *("2024-02-30", "0000-00-00", "0001-01-01", "9999-12-31", "1941-10-01", "31-FEB-2024", "29-Feb-1900", "2024-W01-1"),
-    *("20240115", "2024-01-15T00:00:00+99:99", "99-99-9999", "=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1:A9)"),
-    *("'; drop table loads; --", "x' or '1'='1", "{name:String}", "`", '"', "'", "\\", "\\N", "|", "%s%n", "${HOME}"),
-    *("{{7*7}}", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "[x](javascript:alert(1))", "[/red]"),
-    *(
-        "[bold",
-        "$\\frac$",
-        "$x$ $",
-        "../../../../tmp/x",
-        "/etc/passwd",
-        "C:\\x",
-        "..",
-        "a/b",
-        "a\x00b",
-        "\x00",
-        "\x1b[31m",
-    ),
-    *(
-        "\u202e",
-        "\ufeff",
-        "\u2028",
-        "\x0b",
-        "\x0c",
-        "\x1c",
-        "\x85",
-        "\r",
-        "\n",
-        "\r\n",
-        ",",
-        "é",
-        "ß",
-        "🚀",
-        "İ",
-        "NSE",
-        "BSE",
-    ),
+_WORDS = r"""
+- 0 -1 -0 1.5 007 1e400 -1e400 1e-400 NaN inf 1_000 0x10 ٣٤ ² ½ None null true True [] {} [[[[ 2024-02-30 0000-00-00
+0001-01-01 9999-12-31 1941-10-01 31-FEB-2024 29-Feb-1900 2024-W01-1 20240115 2024-01-15T00:00:00+99:99 99-99-9999 +1+1
+-2+3 @SUM(A1:A9) {name:String} ` " ' \ \N | %s%n ${HOME} {{7*7}} <script>alert(1)</script> [x](javascript:alert(1))
+[/red] [bold $\frac$ ../../../../tmp/x /etc/passwd C:\x .. a/b , é ß 🚀 İ NSE BSE
+"""
+_OTHERS = (
+    *("", " ", "9" * 25, "9" * 400, "9" * 5000, "{'a': 1}", "=cmd|' /C calc'!A0", "'; drop table loads; --"),
+    *("x' or '1'='1", "<img src=x onerror=alert(1)>", "$x$ $", "a\x00b", "\x00", "\x1b[31m", "\u202e", "\ufeff"),
+    *("\uff19", "\u2028", "\x0b", "\x0c", "\x1c", "\x85", "\r", "\n", "\r\n"),
 )
-"""What stands where something else should."""
+WORDS = (*_WORDS.split(), *_OTHERS)
+"""Words that stand in the place of others."""
+_PLAIN: tuple[Any, ...] = (None, True, False, 0, -1, 1.5, 10**30, float("nan"), float("inf"), -(2**63) - 1, "", "x")
 _JSON: tuple[Any, ...] = (
-    *(
-        None,
-        True,
-        False,
-        0,
-        -1,
-        1.5,
-        10**30,
-        float("nan"),
-        float("inf"),
-        -(2**63) - 1,
-        "",
-        "x",
-        [],
-        {},
-        [None],
-        [[]],
-        [{}],
-    ),
-    *(
-        {"": None},
-        {"name": 1},
-        "\ud800",
-        ["null", "long"],
-        {"type": {"type": {"type": "long"}}},
-        "../../../../tmp/x",
-        "/x",
-    ),
-    *("2024-01-15", "1941-10-01", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2024-01-15T00:00:00"),
+    *(*_PLAIN, [], {}, [None], [[]], [{}], {"": None}, {"name": 1}, "\ud800", ["null", "long"]),
+    *({"type": {"type": {"type": "long"}}}, "../../../../tmp/x", "/x", "2024-01-15", "1941-10-01"),
+    *("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2024-01-15T00:00:00"),
 )
 _CHANGES = ("set", "set", "set", "set", "copy", "double", "rename", "drop")
 _FIELD = re.compile(rb"[^,\n\r:={}\[\]()\"' ]+")
 
 
 def mutated(draw: Random, content: bytes, others: Sequence[bytes]) -> bytes:
-    """Return `content` changed once or a few times; `others` are files of which parts may come in."""
+    """Return `content` with one or a few changes; parts of `others` may be inserted."""
     for _ in range(min(1 + int(draw.expovariate(0.9)), _MOST)):
         content = draw.choice(_WAYS)(draw, content, others)[:LONGEST]
     return content
 
 
 def mutated_json(draw: Random, content: bytes, others: Sequence[bytes]) -> bytes:
-    """Return JSON of another structure; bytes that are none are changed as bytes."""
+    """Return JSON of another structure; content that is no JSON is changed as bytes."""
     try:
         root = {"": json.loads(content)}
     except (ValueError, RecursionError):

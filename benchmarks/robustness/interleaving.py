@@ -1,20 +1,19 @@
-"""Random interleaving of all commands on one workspace, with kills: no damage, no lost run, every message a sentence.
+"""Random interleaving of all commands on one workspace, with kills: no damage, no lost run, clear messages.
 
-`python benchmarks/robustness/interleaving.py --minutes 30 --seed 1` simulates a small archive, makes a workspace with a champion,
-and then keeps two or three commands running at any time, drawn by the seed. About a quarter of them are killed
-(SIGKILL or SIGTERM to the command's process group) at a random instant. What must hold:
+`.venv/bin/python benchmarks/robustness/interleaving.py [--minutes 30] [--seed 1] [--folder FOLDER] [--json FILE]`
+simulates a small archive, makes a workspace with a champion, and then runs up to three random commands at a time. About
+a quarter of them are killed (SIGKILL or SIGTERM to the process group) at a random instant. These conditions must hold:
 
-- every command ends with exit code 0, 1, 2 or by our signal, and prints no Python traceback;
+- every command ends with exit code 0, 1, 2 or by the signal, and prints no traceback;
 - at the end `lake verify` finds no damage, the warehouse agrees with the lake after one load, the promotion ledger
-  agrees with the registry, and no run is left open;
+  agrees with the registry, and no run is open;
 - one more `daily` of the last session succeeds.
 
-`--json FILE` keeps the result after every command, so that a stopped run has its record.
+`--json` keeps the result after every command, so that a stopped run has its record.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -27,9 +26,11 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
+
+from benchmarks import meter
 
 START, TRAINED, LAST = date(2024, 3, 1), date(2024, 7, 31), date(2024, 9, 30)
 INSTRUMENTS = 30
@@ -37,11 +38,13 @@ CONCURRENT = 3
 KILLED = 0.25
 WEEKEND = (6, 7)
 LONGEST = 900  # seconds after which a command counts as hanging
+_OTHERS = ("models list", "models history", "lake verify", "lake metadata", "lake retain --dry-run", "notebook list",
+           "notebook prune --dry-run", "audit", "stop")  # fmt: skip
 
 
 @dataclass
 class Found:
-    """What a run of the benchmark found: how commands ended, and everything that must not be."""
+    """The result of a run: exit codes of the commands, and violations of the conditions."""
 
     seed: int
     seconds: float = 0.0
@@ -53,7 +56,7 @@ class Found:
 
 @dataclass
 class Running:
-    """A command at work: when it began, and when it is to be killed, if at all."""
+    """A running command: when it began, and when to kill it, if at all."""
 
     arguments: list[str]
     process: subprocess.Popen[str]
@@ -63,7 +66,7 @@ class Running:
 
 
 class Workspace:
-    """The workspace under test, and how commands are started on it."""
+    """The workspace under test and its commands."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.home, self.archive = root, root / "home", root / "archive"
@@ -77,18 +80,13 @@ class Workspace:
     def start(self, arguments: Sequence[str]) -> subprocess.Popen[str]:
         """Start a command in a process group of its own."""
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "champion", *arguments],
-            env=self.variables,
-            cwd=self.root,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            [sys.executable, "-P", "-m", "champion", *arguments], env=self.variables, cwd=self.root,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             start_new_session=True,
-        )
+        )  # fmt: skip
 
     def run(self, *arguments: str) -> tuple[int, str]:
-        """Return the exit code and the output of a command that nothing disturbs."""
+        """Return the exit code and the output of an undisturbed command."""
         process = self.start(arguments)
         output = process.communicate()[0]
         return process.returncode, output
@@ -109,7 +107,7 @@ class Workspace:
 
 
 def draw(rng: random.Random) -> list[str]:
-    """Return the arguments of a command, drawn."""
+    """Return the arguments of a random command."""
     days = [START + timedelta(days=offset) for offset in range((LAST - START).days + 1)]
     first = rng.choice(days)
     last = min(LAST, first + timedelta(days=rng.randrange(20)))
@@ -121,30 +119,20 @@ def draw(rng: random.Random) -> list[str]:
         (3, ["features", str(first), str(last)]),
         (2, ["train", "--start", str(START), "--end", str(TRAINED)]),
         (3, ["score", str(weekday)]),
-        (2, ["status"]),
-        (2, ["report"]),
-        (2, ["doctor"]),
         (2, ["sql", "select count() from champion_market.equity_ohlc"]),
-        (1, ["models", "list"]),
         (2, ["models", "promote", "1", "--force", "--reason", "drawn"]),
         (1, ["models", "rollback", "--reason", "drawn"]),
-        (1, ["models", "history"]),
-        (1, ["lake", "verify"]),
-        (1, ["lake", "metadata"]),
-        (1, ["lake", "retain", "--dry-run"]),
         (2, ["warehouse", "load", str(first), str(last)]),
-        (1, ["notebook", "list"]),
         (2, ["notebook", "run", "quality", "-p", f"start={first}", "-p", f"end={last}"]),
-        (1, ["notebook", "prune", "--dry-run"]),
         (1, ["lineage", "back", "normalized_equity_ohlc", str(weekday)]),
-        (1, ["audit"]),
-        (1, ["stop"]),
+        *((2, [word]) for word in ("status", "report", "doctor")),
+        *((1, words.split()) for words in _OTHERS),
     ]
     return rng.choices([arguments for _, arguments in menu], [weight for weight, _ in menu])[0]
 
 
 def interleave(workspace: Workspace, found: Found, minutes: float, keep: Path | None) -> None:
-    """Keep commands running until the time is over; then let those that run end."""
+    """Keep commands running until the time is over; then wait for the running ones."""
     rng = random.Random(found.seed)  # noqa: S311 - instants and commands, not secrets
     began, running = time.monotonic(), list[Running]()
     exits = Counter[str]()
@@ -157,17 +145,16 @@ def interleave(workspace: Workspace, found: Found, minutes: float, keep: Path | 
             running.append(Running(arguments, workspace.start(arguments), now, kill_at, number))
         time.sleep(0.1)
         for one in list(running):
-            _look_after(one, found)
+            _kill_in_time(one, found)
             if one.process.poll() is None:
                 continue
             running.remove(one)
             _judge(one, one.process.communicate()[0], found, exits)
             found.seconds, found.by_exit = time.monotonic() - began, dict(exits)
-            if keep:
-                keep.write_text(json.dumps(asdict(found), indent=1))
+            meter.write_json(keep, found)
 
 
-def _look_after(one: Running, found: Found) -> None:
+def _kill_in_time(one: Running, found: Found) -> None:
     now = time.monotonic()
     if one.kill_at is not None and now > one.kill_at:
         one.kill_at = None
@@ -184,20 +171,20 @@ def _judge(one: Running, output: str, found: Found, exits: Counter[str]) -> None
     found.commands += 1
     code = one.process.returncode
     exits[str(code)] += 1
-    said = " ".join(output.split())[-300:]
+    text = " ".join(output.split())[-300:]
     if "Traceback (most recent call last)" in output:
-        found.faults.append(f"traceback: champion {' '.join(one.arguments)}: {said}")
+        found.faults.append(f"traceback: champion {' '.join(one.arguments)}: {text}")
     if code not in {0, 1, 2, 130, 143, -signal.SIGKILL, -signal.SIGTERM}:
-        found.faults.append(f"exit {code}: champion {' '.join(one.arguments)}: {said}")
+        found.faults.append(f"exit {code}: champion {' '.join(one.arguments)}: {text}")
     if code == 1 and not re.search(r"[a-z]{3,} [a-z]{2,}", output):
-        found.faults.append(f"no sentence: champion {' '.join(one.arguments)}: {said}")
+        found.faults.append(f"no sentence: champion {' '.join(one.arguments)}: {text}")
 
 
 def settle(workspace: Workspace, found: Found) -> None:
-    """Look, once all is quiet, for what must hold in the end."""
+    """Check the conditions at the end."""
     checks: list[tuple[list[str], str]] = [
         (["daily", str(LAST)], "one more daily"),
-        (["lake", "verify"], "the lake is whole"),
+        (["lake", "verify"], "the lake has no damage"),
         (["warehouse", "load", str(START), str(LAST)], "the warehouse agrees with the lake"),
         (["models", "history"], "the promotion ledger reads"),
         (["status"], "status reads"),
@@ -217,12 +204,7 @@ def settle(workspace: Workspace, found: Found) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--folder", type=Path, help="Where the workspace goes; by default a temporary folder.")
-    parser.add_argument("--json", type=Path, help="Keeps the result after every command.")
-    asked = parser.parse_args()
+    asked = meter.arguments(__doc__, minutes=30.0, seed=1, folder=Path, json=Path)
     with tempfile.TemporaryDirectory(prefix="interleaving-") as temporary:
         workspace = Workspace(asked.folder or Path(temporary))
         workspace.root.mkdir(parents=True, exist_ok=True)
@@ -230,8 +212,7 @@ def main() -> None:
         found = Found(asked.seed)
         interleave(workspace, found, asked.minutes, asked.json)
         settle(workspace, found)
-    if asked.json:
-        asked.json.write_text(json.dumps(asdict(found), indent=1))
+    meter.write_json(asked.json, found)
     print(f"{found.commands} commands in {found.seconds / 60:.1f} minutes, {found.killed} killed: {found.by_exit}")
     print("\n".join(found.faults) or "no fault")
     sys.exit(bool(found.faults))

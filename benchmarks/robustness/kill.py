@@ -1,17 +1,14 @@
 """Kills a backfill at random instants and runs it again: is the lake the undisturbed one, and what did readers see?
 
-python benchmarks/robustness/kill.py [--rounds N] [--start DATE] [--end DATE] [--instruments N] [--seed N] [--json PATH]
-
-On the archive in the folder CHAMPION_NSE, else on a simulated one. Each round has a workspace of its own: a process
-backfills the later half of the dates and then all of them, and is killed (SIGKILL) after a time drawn uniformly over
-what that takes undisturbed; then the whole range is backfilled again and each file compared with those of a workspace
-that was filled once, in one go. Two other processes read the round's workspace all along.
+`.venv/bin/python benchmarks/robustness/kill.py [--rounds N] [--start DATE] [--end DATE] [--instruments N] [--seed N]
+[--json PATH]` uses the archive in the folder CHAMPION_NSE, or a simulated one. Each round has an empty workspace: a
+process backfills the later half of the dates and then all of them, and is killed (SIGKILL) after a random time within
+the undisturbed duration. Then the whole range is backfilled again, and each file is compared with a workspace that was
+filled once. Two other processes read the workspace of the round all the time.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import os
 import random
@@ -23,26 +20,25 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import Array, c_int
-from dataclasses import asdict, dataclass, field
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from multiprocessing.context import SpawnContext
+from multiprocessing.synchronize import Event as Flag
 from pathlib import Path
-from typing import Any
 
-from benchmarks.backfill import STAGES, backfill, contents, twice
-from benchmarks.robustness import witness
-from benchmarks.robustness.witness import READS, Counts, Testimony, count, enter, watch
+from benchmarks import meter
+from benchmarks.backfill import STAGES, backfill, contents
+from benchmarks.robustness.witness import READS, SHOWN, Counts, Testimony, count, enter, watch
 from champion.settings import Settings
 from champion.simulate import publish
 
-NSE = "CHAMPION_NSE"
 READERS = 2
-EPOCH = "1735689600"  # the clock stands still: files fetched in two workspaces are fetched at the same time
+EPOCH = "1735689600"  # a fixed clock: files of two workspaces have the same time of download
 
 
 @dataclass
 class Report:
-    """What came of all rounds; `different` names the first few files that were not the undisturbed ones."""
+    """The result of all rounds; `different` names the first files that differ from the undisturbed workspace."""
 
     archive: str
     undisturbed_seconds: float
@@ -56,7 +52,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Trial:
-    """The archive, the range of dates, and the folder in which each workspace has its own."""
+    """The archive, the range of dates, and the folder of the workspaces."""
 
     archive: str
     start: date
@@ -68,30 +64,25 @@ class Trial:
         return Settings(home=self.homes / str(name), archive=self.archive)
 
 
-@dataclass(frozen=True)
-class Watch:
-    """The readers: which turn they are to read, and which each of them reads."""
-
-    turn: c_int
-    at: Array[c_int]
-
-
 def main() -> None:
-    arguments = _arguments()
-    for name in [name for name in os.environ if name.startswith("CHAMPION_")]:
-        del os.environ[name]  # nothing may reach a real workspace
+    given = meter.arguments(
+        __doc__, rounds=50, start=date(2024, 6, 3), end=date(2024, 8, 9), instruments=60, seed=1, json=Path
+    )
+    archive = os.environ.get(meter.NSE)
+    meter.forget_workspace()
     os.environ["SOURCE_DATE_EPOCH"] = EPOCH
     with tempfile.TemporaryDirectory(prefix="champion-kill-") as scratch:
-        archive = arguments.archive or _simulate(Path(scratch), arguments)
-        trial = Trial(str(archive), arguments.start, arguments.end, Path(scratch) / "homes")
-        report = run(trial, arguments.rounds, random.Random(arguments.seed))  # noqa: S311 - instants, not secrets
+        if not archive:
+            simulated = Path(scratch) / "archive"
+            archive = str(publish(simulated, instruments=given.instruments, start=given.start, end=given.end).root)
+        trial = Trial(archive, given.start, given.end, Path(scratch) / "homes")
+        report = run(trial, given.rounds, random.Random(given.seed))  # noqa: S311 - instants, not secrets
     show(report)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(asdict(report), indent=1))
+    meter.write_json(given.json, report)
 
 
 def run(trial: Trial, rounds: int, rng: random.Random) -> Report:
-    """Return what came of killing and repeating `rounds` backfills."""
+    """Kill and repeat as many backfills; return the report."""
     began = time.perf_counter()
     context = multiprocessing.get_context("spawn")
     undisturbed = trial.settings("undisturbed")
@@ -99,25 +90,41 @@ def run(trial: Trial, rounds: int, rng: random.Random) -> Report:
     enter(undisturbed.home)
     expected = {kind: count(kind, trial.start, trial.end) for kind in READS}
     wanted = contents(undisturbed)
-    seconds, _ = _disturb(context, trial.settings("timed"), trial, None)
-    report = Report(_described(trial, expected), seconds)
-    with _watching(context, trial, expected, report) as readers:
+    seconds, _ = _disturb(context, trial, "timed", None)
+    bars = sum(rows for rows, _ in expected["bars"].values())
+    archive = f"{len(expected['bars'])} sessions from {trial.start} to {trial.end}, {bars:,} bars"
+    report = Report(archive, seconds, rounds=rounds)
+    with _watching(context, trial, expected, report) as (turn, at):
         for number in range(rounds):
-            readers.turn.value = number
-            _, stage = _disturb(context, trial.settings(number), trial, rng.uniform(0, seconds))
+            turn.value = number
+            _, stage = _disturb(context, trial, number, rng.uniform(0, seconds))
             report.hits[stage] += 1
             backfill(trial.settings(number), trial.start, trial.end)
-            _compare(number, contents(trial.settings(number)), wanted, report)
-            for left in range(min(readers.at)):
+            found = contents(trial.settings(number))
+            other = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+            report.equal += not other
+            report.different += [f"round {number}: {name}" for name in other[:SHOWN]]
+            for left in range(min(at)):
                 shutil.rmtree(trial.homes / str(left), ignore_errors=True)
     report.seconds = time.perf_counter() - began
     return report
 
 
-def _disturb(context: SpawnContext, settings: Settings, trial: Trial, instant: float | None) -> tuple[float, str]:
-    """Backfill in a process of its own, killed after `instant` seconds; return how long it ran, and its last stage."""
+def twice(trial: Trial, name: str | int, begun: Flag, stage: c_int) -> None:
+    """Backfill the later half and then all dates, so that names, factors, findings and features are made twice."""
+
+    def reached(number: int) -> None:
+        stage.value = number
+
+    begun.set()
+    for start in (trial.start + timedelta(days=(trial.end - trial.start).days // 2), trial.start):
+        backfill(trial.settings(name), start, trial.end, reached)
+
+
+def _disturb(context: SpawnContext, trial: Trial, name: str | int, instant: float | None) -> tuple[float, str]:
+    """Backfill in another process and kill it after `instant` seconds; return its duration and its last stage."""
     begun, stage = context.Event(), context.RawValue(c_int, 0)
-    worker = context.Process(target=twice, args=(settings, trial.start, trial.end, begun, stage), daemon=True)
+    worker = context.Process(target=twice, args=(trial, name, begun, stage), daemon=True)
     worker.start()
     begun.wait()
     since = time.perf_counter()
@@ -125,40 +132,28 @@ def _disturb(context: SpawnContext, settings: Settings, trial: Trial, instant: f
     worker.kill()
     worker.join()
     if worker.exitcode not in {0, -signal.SIGKILL}:
-        raise RuntimeError(f"the backfill in {settings.home} ended with {worker.exitcode} in {STAGES[stage.value]}")
+        raise RuntimeError(f"the backfill in {name} ended with {worker.exitcode} in {STAGES[stage.value]}")
     return time.perf_counter() - since, STAGES[stage.value]
 
 
 @contextmanager
-def _watching(context: SpawnContext, trial: Trial, expected: Counts, report: Report) -> Iterator[Watch]:
-    """Let readers read until the block ends; what they saw goes into the report."""
-    stop, told = context.Event(), context.SimpleQueue()
-    readers = Watch(context.RawValue(c_int, 0), context.RawArray(c_int, READERS))
+def _watching(
+    context: SpawnContext, trial: Trial, expected: Counts, report: Report
+) -> Iterator[tuple[c_int, Array[c_int]]]:
+    """Let readers read until the block ends; yield the turn to read and the turn that each of them reads."""
+    stop, seen = context.Event(), context.SimpleQueue()
+    turn, at = context.RawValue(c_int, 0), context.RawArray(c_int, READERS)
     processes = [
-        context.Process(
-            target=watch, args=(trial.homes, readers.turn, readers.at, number, expected, stop, told), daemon=True
-        )
+        context.Process(target=watch, args=(trial.homes, turn, at, number, expected, stop, seen), daemon=True)
         for number in range(READERS)
     ]
     for process in processes:
         process.start()
-    yield readers
+    yield turn, at
     stop.set()
-    report.testimonies = [told.get() for _ in processes]
+    report.testimonies = [seen.get() for _ in processes]
     for process in processes:
         process.join()
-
-
-def _compare(number: int, found: dict[str, str], wanted: dict[str, str], report: Report) -> None:
-    other = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
-    report.rounds += 1
-    report.equal += not other
-    report.different += [f"round {number}: {name}" for name in other[: witness.SHOWN]]
-
-
-def _described(trial: Trial, expected: Counts) -> str:
-    rows = sum(rows for rows, _ in expected["bars"].values())
-    return f"{len(expected['bars'])} sessions from {trial.start} to {trial.end}, {rows:,} bars"
 
 
 def show(report: Report) -> None:
@@ -167,37 +162,20 @@ def show(report: Report) -> None:
     for seen in report.testimonies:
         reads.update(seen.reads)
     failures = [failure for seen in report.testimonies for failure in seen.failures]
-    rows: list[tuple[str, Any]] = [
+    rows: list[tuple[str, object]] = [
         ("archive", report.archive),
         ("undisturbed", f"{report.undisturbed_seconds:.1f} s"),
         ("rounds", f"{report.rounds} in {report.seconds:.0f} s"),
         ("killed in", ", ".join(f"{stage} {report.hits[stage]}" for stage in STAGES if report.hits[stage])),
         ("lakes equal", f"{report.equal} of {report.rounds}"),
         ("reads", f"{reads.total():,}: " + ", ".join(f"{kind} {reads[kind]:,}" for kind in READS)),
-        ("sessions read", f"{sum(s.whole for s in report.testimonies):,} whole"),
+        ("sessions read", f"{sum(s.whole for s in report.testimonies):,} complete"),
         ("", f"{sum(s.absent for s in report.testimonies):,} not there yet"),
         ("reads that failed", len(failures)),
-        *(("", line) for line in (*report.different, *failures)[: 2 * witness.SHOWN]),
+        *(("", line) for line in (*report.different, *failures)[: 2 * SHOWN]),
     ]
     for name, value in rows:
         print(f"{name:<18} {value}")
-
-
-def _simulate(scratch: Path, arguments: argparse.Namespace) -> Path:
-    found = publish(scratch / "archive", instruments=arguments.instruments, start=arguments.start, end=arguments.end)
-    return found.root
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=50)
-    parser.add_argument("--start", type=date.fromisoformat, default=date(2024, 6, 3), help="first date")
-    parser.add_argument("--end", type=date.fromisoformat, default=date(2024, 8, 9), help="last date, included")
-    parser.add_argument("--instruments", type=int, default=60, help="of a simulated archive")
-    parser.add_argument("--seed", type=int, default=1, help="of the instants")
-    parser.add_argument("--json", type=Path, help="write the report there too")
-    parser.set_defaults(archive=os.environ.get(NSE))
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

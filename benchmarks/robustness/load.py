@@ -1,17 +1,14 @@
-"""Years of a whole market backfilled in one go: time, memory, files, and how they grow with the years.
+"""Years of a whole market in one backfill: time, memory and files, by the number of years.
 
-python benchmarks/robustness/load.py --work FOLDER [--years 1 5 10 20] [--instruments 2500] [--json PATH]
-
-An archive is simulated once, of the longest range; `champion backfill` takes its last years, each into a workspace of
-its own, which is deleted afterwards. Memory is sampled four times a second over the command and all that it starts.
+`.venv/bin/python benchmarks/robustness/load.py --work FOLDER [--years 1 5 10 20] [--instruments 2500] [--json PATH]`
+simulates the archive of the longest range once. `champion backfill` takes its last years, each time into a workspace of
+its own, which is deleted afterwards. The memory of the command and of all its processes is sampled four times a second.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import resource
 import shutil
 import sqlite3
 import subprocess
@@ -26,25 +23,25 @@ from typing import Any
 
 import psutil
 
-from benchmarks.meter import print_table
+from benchmarks import meter
 from champion.lake import Lake
 from champion.runner.process_control import MARK
 from champion.services import prefect
 from champion.settings import Settings
 
 _LAST_YEAR = 2024
-_EVERY = 0.25  # seconds between two looks at memory
+_EVERY = 0.25  # seconds between two samples of memory
 _MIB = 2**20
 
 
 @dataclass
 class Peaks:
-    """The most memory seen, in MiB: resident, of one process by what it was, and of all together."""
+    """The largest resident memory in MiB: of one process, by its kind, and of all processes together."""
 
     largest: dict[str, float] = field(default_factory=dict)
     tree: float = 0.0
 
-    def look(self, root: psutil.Process, settings: Settings, names: dict[int, str]) -> None:
+    def sample(self, root: psutil.Process, settings: Settings, names: dict[int, str]) -> None:
         """Take a sample."""
         total = 0.0
         for process in [root, *root.children(recursive=True)]:
@@ -58,7 +55,7 @@ class Peaks:
 
 @dataclass
 class Point:
-    """What one backfill cost."""
+    """The cost of one backfill."""
 
     years: int
     instruments: int
@@ -74,9 +71,8 @@ class Point:
 
 
 def main() -> None:
-    arguments = _arguments()
-    for name in [name for name in os.environ if name.startswith("CHAMPION_")]:
-        del os.environ[name]  # nothing may reach a real workspace
+    arguments = meter.arguments(__doc__, {"--work": Path}, years=[1, 5, 10, 20], instruments=2500, json=Path)
+    meter.forget_workspace()
     work = arguments.work.absolute()
     work.mkdir(parents=True, exist_ok=True)
     archive = work / "archive"
@@ -85,41 +81,32 @@ def main() -> None:
     for years in sorted(arguments.years):
         points.append(backfill(work, archive, years, arguments.instruments))
         show(points, simulated)
-        if arguments.json:
-            arguments.json.write_text(
-                json.dumps({"simulate": simulated, "points": [asdict(p) for p in points]}, indent=1)
-            )
+        meter.write_json(arguments.json, {"simulate": simulated, "points": points})
 
 
 def backfill(work: Path, archive: Path, years: int, instruments: int) -> Point:
-    """Return what `champion backfill` of the last `years` costs, in an empty workspace."""
+    """Return the cost of `champion backfill` of the last `years` in an empty workspace."""
     settings = Settings(home=work / "home", archive=str(archive))
     shutil.rmtree(settings.home, ignore_errors=True)
     start, end = date(_LAST_YEAR - years + 1, 1, 1), date(_LAST_YEAR, 12, 31)
     prefect.ensure(settings)
     command = [sys.executable, "-m", "champion", "backfill", str(start), str(end), "--json"]
-    peaks, names, began, used = Peaks(), dict[int, str](), time.monotonic(), _used()
+    peaks, names, began, used = Peaks(), dict[int, str](), time.monotonic(), meter.cpu_seconds()
     environment = {**os.environ, **settings.environment(), "CHAMPION_NOTEBOOK_TIMEOUT": "14400"}
     try:
-        with (work / "printed").open("wb") as printed, (work / "said").open("wb") as said:
-            process = psutil.Popen(command, env=environment, stdout=printed, stderr=said, cwd=work)
+        with (work / "stderr").open("wb") as errors:
+            process = psutil.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors, cwd=work)
             while process.poll() is None:
                 with suppress(psutil.Error):
-                    peaks.look(psutil.Process(process.pid), settings, names)
+                    peaks.sample(psutil.Process(process.pid), settings, names)
                 time.sleep(_EVERY)
         wall = time.monotonic() - began
         if process.returncode:
-            raise RuntimeError(f"{' '.join(command)}: exit {process.returncode}: {(work / 'said').read_text()[-1000:]}")
-        return _point(settings, years, instruments, wall, _used() - used, peaks)
+            raise RuntimeError(f"exit {process.returncode}: {(work / 'stderr').read_text()[-1000:]}")
+        return _point(settings, years, instruments, wall, meter.cpu_seconds() - used, peaks)
     finally:
         prefect.stop(settings)
         shutil.rmtree(settings.home, ignore_errors=True)
-
-
-def _used() -> float:
-    """Return the CPU seconds of all commands that have ended, with all that they started."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def _point(settings: Settings, years: int, instruments: int, wall: float, cpu: float, peaks: Peaks) -> Point:
@@ -139,10 +126,10 @@ def _point(settings: Settings, years: int, instruments: int, wall: float, cpu: f
 
 
 def _tasks(settings: Settings) -> dict[str, float]:
-    """Return the seconds of the flow's tasks by name, from Prefect's own books."""
+    """Return the seconds of the flow's tasks by name, from Prefect's database."""
     found = defaultdict[str, float](float)
-    with closing(sqlite3.connect(f"file:{settings.prefect_home / 'prefect.db'}?mode=ro", uri=True)) as books:
-        for name, began, ended in books.execute("select name, start_time, end_time from task_run"):
+    with closing(sqlite3.connect(f"file:{settings.prefect_home / 'prefect.db'}?mode=ro", uri=True)) as database:
+        for name, began, ended in database.execute("select name, start_time, end_time from task_run"):
             if began and ended:
                 seconds = (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
                 found[_task(name)] += seconds
@@ -150,13 +137,13 @@ def _tasks(settings: Settings) -> dict[str, float]:
 
 
 def _task(name: str) -> str:
-    """Return the name of a task run without its dates, and without what Prefect appends to one it named itself."""
+    """Return the name of a task run without its dates and without the suffix that Prefect appends."""
     words = [word for word in name.split() if not word[:1].isdecimal() and word != "to"]
     return " ".join(words) if len(words) > 1 else words[0].partition("-")[0]
 
 
 def _name(process: psutil.Process, root: psutil.Process, settings: Settings) -> str:
-    """Return what a process is: the command, or a kernel of a notebook, or something smaller."""
+    """Return the kind of a process: the command, the kernel of a notebook, or another one."""
     if process.pid == root.pid:
         return "command"
     entry = process.environ().get(MARK)
@@ -167,54 +154,27 @@ def _name(process: psutil.Process, root: psutil.Process, settings: Settings) -> 
 
 
 def _simulate(archive: Path, years: int, instruments: int) -> dict[str, Any]:
-    """Simulate the archive of all years, unless it is there; return what it took."""
+    """Simulate the archive of all years, unless it exists; return the cost."""
     span = ["--start", f"{_LAST_YEAR - years + 1}-01-01", "--end", f"{_LAST_YEAR}-12-31"]
-    command = [sys.executable, "-m", "champion", "simulate", str(archive), *span, "--instruments", str(instruments)]
-    began = time.monotonic()
-    subprocess.run([*command, "--json"], check=True, stdout=subprocess.DEVNULL)
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return {
-        "wall": time.monotonic() - began,
-        "cpu": usage.ru_utime + usage.ru_stime,
-        "peak_mb": usage.ru_maxrss / 1024,
-        "files": sum(1 for path in archive.rglob("*") if path.is_file()),
-    }
+    command = [sys.executable, "-m", "champion", "simulate", archive, *span, "--instruments", instruments, "--json"]
+    _, cost = meter.run(command)
+    return {**asdict(cost), "files": sum(1 for path in archive.rglob("*") if path.is_file())}
 
 
 def show(points: list[Point], simulated: dict[str, Any]) -> None:
     """Print the points so far as tables."""
     print(", ".join(f"{name} {value:,.0f}" for name, value in simulated.items()))
-    columns = [
-        "years",
-        "sessions",
-        "bars",
-        "wall s",
-        "CPU s",
-        "CPU ms a session",
-        "largest MB",
-        "tree MB",
-        "lake files",
-        "home MB",
-    ]
+    columns = ["years", "sessions", "bars", "wall s", "CPU s", "CPU ms a session", "largest MB", "tree MB"]
     rows = [
         [p.years, p.sessions, p.bars, p.wall, p.cpu, 1000 * p.cpu / p.sessions, max(p.largest_mb.values()), p.tree_mb,
          p.files.get("lake", 0), sum(p.megabytes.values())]
         for p in points
     ]  # fmt: skip
-    print_table("Backfills", columns, rows)
+    meter.print_table("Backfills", [*columns, "lake files", "home MB"], rows)
     for what, pick in (("Peak MB of a process", "largest_mb"), ("Seconds of tasks", "seconds")):
         names = sorted({name for p in points for name in getattr(p, pick)})
-        print_table(what, ["", *(f"{p.years} years" for p in points)],
+        meter.print_table(what, ["", *(f"{p.years} years" for p in points)],
                     [[name, *(getattr(p, pick).get(name) for p in points)] for name in names])  # fmt: skip
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--work", type=Path, required=True, help="folder for archive and workspaces")
-    parser.add_argument("--years", type=int, nargs="+", default=[1, 5, 10, 20])
-    parser.add_argument("--instruments", type=int, default=2500)
-    parser.add_argument("--json", type=Path, help="write the report there too")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

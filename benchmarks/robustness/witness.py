@@ -1,4 +1,4 @@
-"""Readers of a lake that others write: each read is right or not, and says so."""
+"""Readers of a lake that other processes write: each read is checked against the expected rows."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ READS: Mapping[str, Callable[[date, date], pl.LazyFrame]] = {
 }
 KEYS = {"raw": ["TckrSymb", "SctySrs"]}
 LONGEST = 8  # sessions in one read
-PAUSE = 0.02  # seconds between two reads, on average: writers want a core too
+PAUSE = 0.02  # seconds between two reads, on average, so that writers get a core
 SHOWN = 5
 
 Counts = Mapping[str, Mapping[date, tuple[int, int]]]
-"""Of each kind of read and session: how many rows and how many different instruments it has."""
+"""By kind of read and session: the number of rows and of different instruments."""
 
 
 @dataclass
 class Testimony:
-    """What one reader saw: reads by kind, sessions that were there (whole) or not, and everything that was wrong."""
+    """The record of one reader: reads by kind, sessions that were complete or absent, and failures."""
 
     reads: dict[str, int] = field(default_factory=lambda: dict.fromkeys(READS, 0))
     whole: int = 0
@@ -49,18 +49,24 @@ def enter(home: Path) -> None:
 
 
 def count(kind: str, start: date, end: date) -> dict[date, tuple[int, int]]:
-    """Return what one read finds in this workspace, by session."""
+    """Return the rows and instruments of one read in this workspace, by session."""
     keys = pl.struct(KEYS.get(kind, ["instrument_id"])).n_unique().alias("keys")
     found = READS[kind](start, end).group_by("trade_date").agg(pl.len(), keys).collect()
     return {session: (rows, different) for session, rows, different in found.rows()}
 
 
 def watch(
-    homes: Path, turn: c_int, at: Array[c_int], number: int, expected: Counts, stop: Flag, told: SimpleQueue[Testimony]
+    homes: Path,
+    turn: c_int,
+    at: Array[c_int],
+    number: int,
+    expected: Counts,
+    stop: Flag,
+    record: SimpleQueue[Testimony],
 ) -> None:
-    """Read the workspace of the current turn until told to stop; `at` says which turn is being read.
+    """Read the workspace of the current turn until `stop` is set; write the turn that is read to `at`.
 
-    A session must be absent or have the rows and instruments expected of it, and once there must stay.
+    A session must be absent, or have the expected rows and instruments; once it is there it must stay.
     """
     rng, seen = random.Random(number), Testimony()  # noqa: S311 - what to read, not secrets
     sessions, there, here = sorted(expected["bars"]), set[tuple[str, date]](), -1
@@ -86,4 +92,4 @@ def watch(
         there |= {(kind, session) for session in found}
         seen.whole += len(found)
         seen.absent += len(asked) - len(found)
-    told.put(seen)
+    record.put(seen)

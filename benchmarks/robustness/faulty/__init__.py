@@ -1,1 +1,1 @@
-"""What faults.py is made of: a workspace to disturb, ways to disturb it, and a look at what came of it."""
+"""The parts of faults.py: a workspace, faults, and the comparison of the workspace afterwards."""

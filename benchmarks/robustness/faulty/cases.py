@@ -1,4 +1,4 @@
-"""What a case is: a fault, and what must hold after it and after the command is run again."""
+"""A case: a fault, and the conditions that must hold after it and after the command is run again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.robustness.faulty.look import SHOWN, Look, differences, halves, look
@@ -20,7 +20,7 @@ _AFTER = {"": "start, fetch", "ingest": "lists", "quality": "quality to features
 
 @dataclass(frozen=True)
 class Disturbed:
-    """What a fault did: how the command ended, in which stage it was, what it left running, which files it harmed."""
+    """The effect of a fault: how and in which stage the command ended, processes left, files harmed."""
 
     ended: Ended
     place: str = ""
@@ -30,10 +30,10 @@ class Disturbed:
 
 @dataclass(frozen=True)
 class Case:
-    """One fault. `disturb` runs the command under it and takes it away.
+    """One fault: `disturb` runs the command under it and then removes it.
 
-    `remedy` is what the user is told to do before the next run; it returns an exit code, and the ledger holds more.
-    With `timeless`, times at which something was done are left out of the comparison: the clock was not held still.
+    `remedy` does what the error message asks for before the next run, and returns an exit code; the ledger then has
+    more runs. `timeless` leaves times out of the comparison, because the clock of the case moves.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a case. `halves` are neither old nor new after the fault, `different` is what the rerun left."""
+    """The outcome of a case: `halves` are neither old nor new after the fault, `different` remains after the rerun."""
 
     name: str
     group: str
@@ -66,16 +66,17 @@ class Result:
 
     @property
     def equal(self) -> bool:
-        """Whether the rerun ended well and gave the undisturbed workspace."""
+        """Whether the rerun succeeded and gave the undisturbed workspace."""
         return self.again == 0 and not self.different and not self.left and not self.halves
 
-    def line(self) -> str:
-        """Return it as a JSON line."""
-        return json.dumps({**asdict(self), "equal": self.equal})
+
+def daily(bench: Bench, *, command: Sequence[str] = (), prefix: Sequence[str] = (), **variables: str) -> Disturbed:
+    """Run the command of the bench, or another one, with these variables; return how it ended."""
+    return Disturbed(bench.run(command or bench.command, prefix=prefix, **variables), left=bench.left())
 
 
 def judge(bench: Bench, case: Case) -> Result:
-    """Disturb a fresh copy of the workspace, look at it, run the command again, and look again."""
+    """Run a case on a fresh copy of the workspace, read the workspace, run the command again, and compare."""
     before, after = bench.before(), undisturbed(bench, case)
     began = time.monotonic()
     bench.fresh()
@@ -95,7 +96,7 @@ def judge(bench: Bench, case: Case) -> Result:
 
 
 def undisturbed(bench: Bench, case: Case) -> Look:
-    """Return what the case's own last command gives where nothing disturbed it; kept in a file."""
+    """Return the undisturbed workspace after the last command of the case; kept in a file."""
     kept = bench.root / f"{case.baseline}.json"
     if not kept.exists():
         bench.fresh()
@@ -109,7 +110,7 @@ def undisturbed(bench: Bench, case: Case) -> Look:
 
 
 def place(bench: Bench) -> str:
-    """Return the stage that the flow was in: a notebook at work, or what comes after the last one that ended."""
+    """Return the stage of the flow: the running notebook, or the step after the last one that ended."""
     at_work, ended, books = "", "", bench.home / "mlflow" / "mlflow.db"
     for begun in sorted(bench.settings.runs.glob("*-*/begun.json")):
         name = str(json.loads(begun.read_bytes())["name"])

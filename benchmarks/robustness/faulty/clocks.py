@@ -1,27 +1,28 @@
-"""Clocks: the machine in other time zones, and a clock that is set while the flow is at work."""
+"""Clocks: the machine in other time zones, and a clock that is set while the flow runs."""
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from benchmarks.robustness.faulty.cases import Case, Disturbed
+from benchmarks.robustness.faulty.cases import Case, Disturbed, daily
 from benchmarks.robustness.faulty.workspace import DAILY, Bench
 
 ZONES = ("UTC", "America/New_York", "Asia/Kolkata", "Pacific/Kiritimati")
-NIGHT = "1723593600"  # 00:00 UTC: 05:30 in India on the session's day, the evening before in New York
+NIGHT = "1723593600"  # 00:00 UTC: 05:30 in India on the day of the session, the evening before in New York
 JUMPS = (86400, -86400)
 _START = "@2024-08-14 13:00:00"
 
 
 def cases(library: Path | None) -> Iterator[Case]:
-    """Yield the flow in each time zone, asked for no session: today's in India; and jumps, by libfaketime."""
+    """Yield the flow without a session in each time zone, and jumps of the clock by libfaketime."""
     for zone in ZONES:
-        yield Case(f"TZ={zone}", "time zone", partial(_in_zone, zone=zone), "no session named: today's in India",
-                   baseline="night", again=partial(_in_zone, zone="UTC"))  # fmt: skip
+        in_zone, in_utc = (partial(daily, command=DAILY[:1], TZ=one, SOURCE_DATE_EPOCH=NIGHT) for one in (zone, "UTC"))
+        yield Case(
+            f"TZ={zone}", "time zone", in_zone, "no session given: today in India", baseline="night", again=in_utc
+        )
     yield Case(
         "clock set while at work, seen by another command", "clock", _stepped, "boot time in /proc/stat moves 1 h"
     )
@@ -31,42 +32,24 @@ def cases(library: Path | None) -> Iterator[Case]:
                    timeless=True)  # fmt: skip
 
 
-def _in_zone(bench: Bench, *, zone: str) -> Disturbed:
-    return Disturbed(bench.run(DAILY[:1], TZ=zone, SOURCE_DATE_EPOCH=NIGHT), left=bench.left())
-
-
 def _stepped(bench: Bench) -> Disturbed:
-    """While the flow is in its first notebook, another command runs for which the clock was set by an hour."""
-    began = time.monotonic()
-    command = bench.start(bench.command)
-    while command.poll() is None and not any(name.startswith("lake/raw") for name in bench.commits()):
-        time.sleep(0.02)
-    said = bench.root / "stat"
-    lines = Path("/proc/stat").read_text().splitlines()
-    moved = [f"btime {int(line.split()[1]) + 3600}" if line.startswith("btime") else line for line in lines]
-    said.write_text("\n".join(moved) + "\n")
-    inside = ["unshare", "-m", "sh", "-c", f'mount --bind {said} /proc/stat && exec "$@"', "sh"]
-    bench.aside(["notebook", "list"], prefix=inside)
-    ended = bench.ended(command, began)
-    return Disturbed(ended, left=bench.left())
+    """While the flow runs its first notebook, run another command for which the clock was set by an hour."""
+    with bench.midway("lake/raw") as ended:
+        stat = bench.root / "stat"
+        lines = Path("/proc/stat").read_text().splitlines()
+        moved = [f"btime {int(line.split()[1]) + 3600}" if line.startswith("btime") else line for line in lines]
+        stat.write_text("\n".join(moved) + "\n")
+        inside = ["unshare", "-m", "sh", "-c", f'mount --bind {stat} /proc/stat && exec "$@"', "sh"]
+        bench.aside(["notebook", "list"], prefix=inside)
+    return Disturbed(ended(), left=bench.left())
 
 
 def _jumps(bench: Bench, *, library: Path | None, jump: int) -> Disturbed:
-    """Run on a clock that starts on the session's evening and jumps once the bars are committed."""
+    """Run on a clock that starts in the evening of the session and jumps once the bars are committed."""
     clock = bench.root / "clock"
     clock.write_text(_START + "\n")
     faked = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
              "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1", "SOURCE_DATE_EPOCH": ""}  # fmt: skip
-    began = time.monotonic()
-    command = bench.start(bench.command, **faked)
-    while command.poll() is None and not any("normalized/equity_ohlc" in name for name in bench.commits()):
-        time.sleep(0.05)
-    moment = time.gmtime(1723640400 + jump)
-    clock.write_text(time.strftime("@%Y-%m-%d %H:%M:%S\n", moment))
-    ended = bench.ended(command, began)
-    return Disturbed(ended, left=bench.left())
-
-
-def has_namespaces() -> bool:
-    """Tell whether this process may make mount namespaces, as root may."""
-    return subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode == 0
+    with bench.midway("normalized/equity_ohlc", **faked) as ended:
+        clock.write_text(time.strftime("@%Y-%m-%d %H:%M:%S\n", time.gmtime(1723640400 + jump)))
+    return Disturbed(ended(), left=bench.left())

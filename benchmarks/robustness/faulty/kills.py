@@ -1,4 +1,4 @@
-"""Kills: at every commit of the flow, and at random instants; of the command alone, and of all its processes."""
+"""Kills at every commit of the flow and at random instants, of the command alone and of all its processes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _CHAIN = 4
 
 
 def at_commits(commits: list[str]) -> Iterator[Case]:
-    """Yield a kill before each commit that the undisturbed run made, of the command alone and of all by turns.
+    """Yield a kill before each commit of the undisturbed run, of the command alone and of all processes in turn.
 
-    Figures and tables of a notebook's page are left out: the notebook's result is committed after them.
+    Figures and tables of a notebook's page are left out: the result of the notebook is committed after them.
     """
     for number, name in enumerate(commits, start=1):
         whole = number % 2 == 0
@@ -30,7 +30,7 @@ def at_commits(commits: list[str]) -> Iterator[Case]:
 
 
 def at_random(seconds: float, dice: random.Random, kills: int) -> Iterator[Case]:
-    """Yield chains of kills at instants drawn over the undisturbed seconds: a run is killed, and so are its reruns."""
+    """Yield chains of kills at random instants of the undisturbed seconds: of a run, and then of its reruns."""
     for number in range(1, kills // _CHAIN + 1):
         instants = [dice.random() * seconds for _ in range(_CHAIN)]
         shown = ", ".join(f"{instant:.0f}" for instant in instants)

@@ -1,4 +1,4 @@
-"""Places that fail: a full disk, folders that may not be written, books and warehouse that others hold, or gone."""
+"""Places that fail: a full disk, folders without permission, stores and warehouse that are locked or missing."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
-from pathlib import Path
 
 import psutil
 
-from benchmarks.robustness.faulty.cases import Case, Disturbed
-from benchmarks.robustness.faulty.workspace import Bench, Ended
+from benchmarks.robustness.faulty.cases import Case, Disturbed, daily
+from benchmarks.robustness.faulty.workspace import Bench
 from champion.services import managed_process, prefect
 
-UNPRIVILEGED = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")  # root too is refused what others are
+UNPRIVILEGED = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")  # root then has the permissions of other accounts
 _HOLD = """
 import sys
 from pathlib import Path
@@ -31,27 +29,32 @@ with warehouse.writer(Settings()):
 
 
 def cases() -> Iterator[Case]:
-    """Yield every place that the daily flow writes to, failing."""
+    """Yield a failure of every place that the daily flow writes to."""
     own = {"CHAMPION_PREFECT_API_URL": ""}
-    yield Case("MLflow's store gone", "MLflow", _without_books, "the folder is not there")
-    yield Case("MLflow's store locked", "MLflow", partial(_locked, name="mlflow/mlflow.db", variables={}), "all along")
-    yield Case("Prefect's server killed midway", "Prefect", _server_dies, "SIGKILL once the bars are there")
+    yield Case("MLflow's store gone", "MLflow", partial(_without, name="mlflow"), "the folder is missing")
+    yield Case(
+        "MLflow's store locked", "MLflow", partial(_locked, name="mlflow/mlflow.db", variables={}), "all the time"
+    )
+    yield Case("Prefect's server killed midway", "Prefect", _server_dies, "SIGKILL once the bars are committed")
     yield Case("disk full, 768 KB left", "disk full", partial(_full, free=768), "a file system of its own")
     yield _read_only_case("warehouse")
-    yield Case("warehouse held by a writer", "warehouse", _held, "all along")
+    yield Case("warehouse held by a writer", "warehouse", _held, "all the time")
     yield Case(
-        "Prefect's store locked", "Prefect", partial(_locked, name="prefect/prefect.db", variables=own), "all along"
+        "Prefect's store locked", "Prefect", partial(_locked, name="prefect/prefect.db", variables=own), "all the time"
     )
     yield _read_only_case("")
-    yield Case("MLflow's store gone midway", "MLflow", _books_leave, "moved away once the bars are there, then back")
+    yield Case(
+        "MLflow's store gone midway", "MLflow", _store_leaves, "moved away once the bars are committed, then back"
+    )
     for free in (0, 192, 2048):
         yield Case(f"disk full, {free} KB left", "disk full", partial(_full, free=free), "a file system of its own")
-    yield Case("Prefect's server elsewhere down", "Prefect", _nobody_there, "CHAMPION_PREFECT_API_URL, nobody answers")
+    yield Case("Prefect's server elsewhere down", "Prefect", partial(daily, CHAMPION_PREFECT_API_URL="http://127.0.0.1:9/api"),
+               "CHAMPION_PREFECT_API_URL without a server")  # fmt: skip
     yield Case("warehouse gone", "warehouse", partial(_gone, name="warehouse"), "the folder was deleted",
                baseline="timeless", timeless=True)  # fmt: skip
     for name in ("lake", "mlflow", "staging"):
         yield _read_only_case(name)
-    yield Case("archive folder unmounted", "archive", _without_archive, "the folder is not there")
+    yield Case("archive folder unmounted", "archive", partial(_without, name=""), "the folder is missing")
 
 
 def _read_only_case(name: str) -> Case:
@@ -59,16 +62,8 @@ def _read_only_case(name: str) -> Case:
     return Case(f"read-only {name or 'home'}", "read-only", partial(_read_only, name=name), said)
 
 
-def _without_books(bench: Bench) -> Disturbed:
-    return _without(bench, bench.home / "mlflow")
-
-
-def _without_archive(bench: Bench) -> Disturbed:
-    return _without(bench, bench.archive)
-
-
 def _full(bench: Bench, free: int) -> Disturbed:
-    """Run on a file system that has this many KB left; afterwards it has room again."""
+    """Run on a file system with this many KB left; afterwards it has room again."""
     away = bench.root / "away"
     bench.home.rename(away)
     bench.home.mkdir()
@@ -92,23 +87,22 @@ def _full(bench: Bench, free: int) -> Disturbed:
 def _read_only(bench: Bench, name: str) -> Disturbed:
     root = bench.home / name
     root.mkdir(exist_ok=True)
-    folders = [path for path in (root, *root.rglob("*")) if path.is_dir() and not path.is_symlink()]
-    modes = {path: path.stat().st_mode for path in folders}
-    files = {path: path.stat().st_mode for path in root.rglob("*") if path.is_file()}
-    for path, mode in [*modes.items(), *files.items()]:
+    paths = [path for path in (root, *root.rglob("*")) if path.is_file() or (path.is_dir() and not path.is_symlink())]
+    modes = {path: path.stat().st_mode for path in paths}
+    for path, mode in modes.items():
         path.chmod(mode & ~0o222)
     try:
         ended = bench.run(bench.command, prefix=UNPRIVILEGED)
     finally:
-        for path, mode in [*modes.items(), *files.items()]:
+        for path, mode in modes.items():
             if path.exists():
                 path.chmod(mode)
     return Disturbed(ended, left=bench.left())
 
 
-def _without(bench: Bench, folder: Path) -> Disturbed:
-    """Run while a folder is elsewhere, as when its disk is not mounted; what comes in its place is given up."""
-    away = bench.root / "away"
+def _without(bench: Bench, name: str) -> Disturbed:
+    """Run without a folder of the workspace, or without the archive, as if its disk were not mounted."""
+    folder, away = bench.home / name if name else bench.archive, bench.root / "away"
     folder.rename(away)
     try:
         ended = bench.run(bench.command)
@@ -120,11 +114,11 @@ def _without(bench: Bench, folder: Path) -> Disturbed:
 
 def _gone(bench: Bench, name: str) -> Disturbed:
     shutil.rmtree(bench.home / name)
-    return Disturbed(bench.run(bench.command), left=bench.left())
+    return daily(bench)
 
 
 def _locked(bench: Bench, name: str, variables: dict[str, str]) -> Disturbed:
-    """Run while another process holds a SQLite file for itself."""
+    """Run while another process has an exclusive lock on a SQLite file."""
     with closing(sqlite3.connect(bench.home / name, isolation_level=None)) as books:
         books.execute("begin exclusive")
         try:
@@ -136,49 +130,32 @@ def _locked(bench: Bench, name: str, variables: dict[str, str]) -> Disturbed:
     return Disturbed(ended, left=left)
 
 
-def _books_leave(bench: Bench) -> Disturbed:
-    """Take MLflow's folder away while the flow is at work, and bring it back when it has ended."""
+def _store_leaves(bench: Bench) -> Disturbed:
+    """Move MLflow's folder away while the flow runs, and back when it has ended."""
     folder, away = bench.home / "mlflow", bench.root / "away"
-    with _midway(bench) as ended:
+    with bench.midway("normalized/equity_ohlc") as ended:
         folder.rename(away)
+    end = ended()
     shutil.rmtree(folder, ignore_errors=True)
     away.rename(folder)
-    return Disturbed(ended(), left=bench.left())
+    return Disturbed(end, left=bench.left())
 
 
 def _server_dies(bench: Bench) -> Disturbed:
-    """Kill the workspace's Prefect server in the middle."""
-    with _midway(bench, CHAMPION_PREFECT_API_URL="") as ended:
+    """Kill the Prefect server of the workspace while the flow runs."""
+    with bench.midway("normalized/equity_ohlc", CHAMPION_PREFECT_API_URL="") as ended:
         server = managed_process.recorded(bench.settings, prefect.NAME)
         for process in psutil.Process(server.pid).children(recursive=True) if server else []:
             process.kill()
         if server:
             psutil.Process(server.pid).kill()
-    found = ended()
+    end = ended()
     prefect.stop(bench.settings)
-    return Disturbed(found, left=bench.left())
-
-
-@contextmanager
-def _midway(bench: Bench, **variables: str) -> Iterator[Callable[[], Ended]]:
-    """Yield once the bars of the session are committed; what is yielded waits for the end."""
-    began = time.monotonic()
-    command = bench.start(bench.command, **variables)
-    while command.poll() is None and not any("normalized/equity_ohlc" in name for name in bench.commits()):
-        time.sleep(0.05)
-
-    def ended() -> Ended:
-        return bench.ended(command, began)
-
-    yield ended
-
-
-def _nobody_there(bench: Bench) -> Disturbed:
-    return Disturbed(bench.run(bench.command, CHAMPION_PREFECT_API_URL="http://127.0.0.1:9/api"), left=bench.left())
+    return Disturbed(end, left=bench.left())
 
 
 def _held(bench: Bench) -> Disturbed:
-    """Run while another process writes the warehouse, and does not end."""
+    """Run while another process keeps the warehouse open for writing."""
     settings = bench.settings.environment()
     with subprocess.Popen(
         [sys.executable, "-c", _HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=bench.environment(**settings)

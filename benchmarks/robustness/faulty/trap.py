@@ -1,8 +1,8 @@
-"""Runs inside every process of a disturbed command, as `sitecustomize`: notes each commit, and may stop before one.
+"""Runs inside every process of a disturbed command as `sitecustomize`: records each commit, and may stop before one.
 
-A commit is a rename into the workspace: that is how every file of Champion's own appears. Names go, in order and from
-all processes, into the file `FAULTS_TRACE`. The commit number `FAULTS_STOP_AT` is never done: the process touches
-`FAULTS_TRACE.reached` and waits there to be killed. An audit hook sees these calls and changes none of them.
+A commit is a rename into the workspace: every file that Champion writes appears by a rename. The names of all processes
+go into the file `FAULTS_TRACE`, in order. The process stops before the commit number `FAULTS_STOP_AT`: it touches
+`FAULTS_TRACE.reached` and waits to be killed. An audit hook observes these calls and changes none of them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _note(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def _append(trace: str, line: str) -> int:
-    """Add a line, and return how many there are."""
+    """Add a line; return the number of lines."""
     with open(trace, "a+", encoding="utf-8") as stream:  # noqa: PTH123
         fcntl.flock(stream, fcntl.LOCK_EX)
         stream.write(f"{os.getpid()} {line}\n")

@@ -1,8 +1,7 @@
-"""A small workspace with a champion, made once, and copied to the same place for every fault; its commands, run."""
+"""A small workspace with a champion, made once and copied to the same place for every fault; and its commands."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -10,12 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -27,18 +25,18 @@ from champion.settings import Settings
 
 SESSION, BEFORE, START = date(2024, 8, 14), date(2024, 8, 13), date(2024, 3, 1)
 INSTRUMENTS = 30
-EVENING_BEFORE, EVENING = "1723554000", "1723640400"  # 18:30 in India: Champion's own clock stands still there
+EVENING_BEFORE, EVENING = "1723554000", "1723640400"  # 18:30 in India: the fixed time of Champion's clock
 MARK = "FAULTS_BENCH"
 DAILY = ("daily", str(SESSION))
 _SECONDS = 600
-_ERROR = re.compile(r"[A-Z]\w+: ")  # as the command line tells one
+_ERROR = re.compile(r"[A-Z]\w+: ")  # an error of the command line
 _LAST_WORDS = 700
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: its exit code (negative: the signal), the error it told, and its seconds."""
+    """The end of a command: exit code (negative: the signal), error message, seconds."""
 
     code: int
     said: str
@@ -47,7 +45,7 @@ class Ended:
 
 @dataclass
 class Bench:
-    """A folder in which a workspace is disturbed while it runs `command`; `variables` are those of all commands."""
+    """A folder with a workspace that faults disturb while it runs `command`; `variables` are set for all commands."""
 
     root: Path
     variables: dict[str, str] = field(default_factory=dict)
@@ -60,7 +58,7 @@ class Bench:
 
     @property
     def mark(self) -> str:
-        """What the environment of every command holds, and of all that it starts."""
+        """The mark in the environment of every command and of all processes that it starts."""
         return f"{self.root} {os.getpid()}"
 
     @property
@@ -70,7 +68,7 @@ class Bench:
 
     @property
     def trace(self) -> Path:
-        """Where the trap notes commits."""
+        """The file in which the trap records commits."""
         return self.root / "trace"
 
     @property
@@ -79,23 +77,14 @@ class Bench:
         return Settings(home=self.home, archive=str(self.archive))
 
     def prepare(self) -> None:
-        """Make archive and workspace up to the session before, unless they are there."""
+        """Make the archive, and the workspace up to the session before, if they do not exist."""
         self.root.mkdir(parents=True, exist_ok=True)
         prepared = self.root / "prepared"
         if not prepared.is_dir():
             shutil.rmtree(self.home, ignore_errors=True)
-            simulated = [
-                "--start",
-                str(START),
-                "--end",
-                str(SESSION),
-                "--instruments",
-                str(INSTRUMENTS),
-                "--signal",
-                "1",
-            ]
+            options = f"--start {START} --end {SESSION} --instruments {INSTRUMENTS} --signal 1"
             for command in (
-                ["simulate", str(self.archive), *simulated],
+                ["simulate", str(self.archive), *options.split()],
                 ["backfill", str(START), str(BEFORE)],
                 ["train"],
                 ["models", "promote", "1", "--force", "--reason", "faults need a champion"],
@@ -124,7 +113,7 @@ class Bench:
         self.trace.with_name(self.trace.name + trap.REACHED).unlink(missing_ok=True)
 
     def before(self) -> Look:
-        """Return what the prepared workspace holds; kept in a file."""
+        """Return the contents of the prepared workspace; kept in a file."""
         kept = self.root / "before.json"
         if not kept.exists():
             self.fresh()
@@ -137,7 +126,7 @@ class Bench:
         return self.ended(self.start(arguments, prefix=prefix, **variables), began)
 
     def ended(self, command: subprocess.Popen[bytes], began: float) -> Ended:
-        """Return how a command ended, which is killed where it does not."""
+        """Wait for a command, or kill it after the limit; return how it ended."""
         try:
             code = command.wait(_SECONDS)
         except subprocess.TimeoutExpired:
@@ -145,8 +134,17 @@ class Bench:
             return Ended(-999, f"it had not ended after {_SECONDS} s", time.monotonic() - began)
         return Ended(code, self.last_words(), time.monotonic() - began)
 
+    @contextmanager
+    def midway(self, part: str, **variables: str) -> Iterator[Callable[[], Ended]]:
+        """Start the command and yield once a commit has `part` in its name; the yielded call waits for the end."""
+        began = time.monotonic()
+        command = self.start(self.command, **variables)
+        while command.poll() is None and not any(part in name for name in self.commits()):
+            time.sleep(0.02)
+        yield lambda: self.ended(command, began)
+
     def aside(self, arguments: Sequence[str], *, prefix: Sequence[str]) -> int:
-        """Run another `champion` command while one is at work; return its exit code."""
+        """Run another `champion` command while one is running; return its exit code."""
         command = [*prefix, sys.executable, "-m", "champion", *arguments]
         done = subprocess.run(command, env=self.environment(), cwd=self.root, capture_output=True, check=False)
         return done.returncode
@@ -154,7 +152,7 @@ class Bench:
     def start(
         self, arguments: Sequence[str], *, prefix: Sequence[str] = (), **variables: str
     ) -> subprocess.Popen[bytes]:
-        """Start a `champion` command, in a session of its own, the trap in all its processes."""
+        """Start a `champion` command in a session of its own, with the trap in all its processes."""
         startup = self.root / "startup"
         startup.mkdir(exist_ok=True)
         shutil.copy(trap.__file__, startup / "sitecustomize.py")
@@ -165,7 +163,7 @@ class Bench:
             )  # fmt: skip
 
     def environment(self, **variables: str) -> dict[str, str]:
-        """Return the environment of a command; a variable that is empty is not set."""
+        """Return the environment of a command, without variables that are empty."""
         paths = [str(self.root / "startup"), str(_REPOSITORY), os.environ.get("PYTHONPATH", "")]
         given = {
             **{name: value for name, value in os.environ.items() if not name.startswith("CHAMPION_")},
@@ -182,23 +180,23 @@ class Bench:
         return {name: value for name, value in given.items() if value}
 
     def last_words(self) -> str:
-        """Return the error that the last command ended with, or else the last line that it wrote to stderr."""
+        """Return the error message of the last command, or the last line that it wrote to stderr."""
         lines = (self.root / "stderr").read_text(errors="replace").strip().splitlines()
         said = [line for line in lines if _ERROR.match(line)] or lines or [""]
         return said[-1][:_LAST_WORDS].replace(str(self.root), "…")
 
     def commits(self) -> list[str]:
-        """Return the names of the commits that the trap saw, in order."""
+        """Return the names of the commits that the trap recorded, in order."""
         lines = self.trace.read_text().splitlines() if self.trace.exists() else []
         return [line.partition(" ")[2] for line in lines]
 
     def writers(self, beginning: str) -> list[int]:
-        """Return the processes that have committed something whose name begins so."""
+        """Return the processes that made a commit whose name begins with `beginning`."""
         lines = self.trace.read_text().splitlines() if self.trace.exists() else []
         return sorted({int(line.split()[0]) for line in lines if line.partition(" ")[2].startswith(beginning)})
 
     def left(self, seconds: float = 15) -> list[str]:
-        """Return what still runs of the bench's commands after some seconds, and end it."""
+        """Return the processes that still run after some seconds, and kill them."""
         deadline = time.monotonic() + seconds
         while (found := self._marked()) and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -212,7 +210,7 @@ class Bench:
 
 
 def end_all(command: subprocess.Popen[bytes], *, whole: bool = True) -> None:
-    """SIGKILL a command, and with `whole` all that it started, as a power cut would."""
+    """SIGKILL a command, and with `whole` all its processes, like a power cut."""
     family = psutil.Process(command.pid).children(recursive=True) if whole else []
     command.kill()
     for member in family:
@@ -227,8 +225,3 @@ def _mark(process: psutil.Process) -> str | None:
     except (psutil.Error, OSError):
         return None
     return environment.get(MARK)
-
-
-def read_results(path: Path) -> list[dict[str, Any]]:
-    """Return the results so far, one a line."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
