@@ -18,19 +18,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import meter
-from benchmarks.evidence.proof import (
-    adjustment,
-    files,
-    formats,
-    instruments,
-    judged,
-    listed,
-    mirror,
-    purposes,
-    speed,
-    stages,
-)
+from benchmarks.evidence.proof import adjustment, files, formats, instruments, judged, listed, mirror, purposes, stages
 from benchmarks.evidence.proof.page import Section
+from benchmarks.evidence.proof.speed import speed
 from champion.base import clock
 from champion.settings import Settings
 
@@ -78,7 +68,7 @@ def _sections(run: stages.Run, source: Path) -> list[Section]:
         adjustment.proof(run),
         *([purposes.samples(wordings)] if wordings.is_file() else []),
         judged.quality(run),
-        speed.speed(run),
+        speed(run),
     ]
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, getcontext
-from functools import partial
 from itertools import pairwise
+from typing import Any
 
 getcontext().prec = 50
 
@@ -48,11 +48,11 @@ def _less(left: Sequence[Row], right: Sequence[Row]) -> list[Row]:
     return [None if a is None or b is None else a - b for a, b in zip(left, right, strict=True)]
 
 
-def macd(bars: Bars, fast: int, slow: int, signal: int) -> tuple[list[Row], list[Row], list[Row]]:
-    """Return MACD, its signal and their difference."""
+def macd(bars: Bars, fast: int, slow: int, signal: int, part: int) -> list[Row]:
+    """Return MACD, its signal or their difference: part 0, 1 or 2."""
     line = _less(_ema(bars["close"], fast, slow - 1), _ema(bars["close"], slow, slow - 1))
     mean = _ema(line, signal, slow + signal - 2)
-    return line, mean, _less(line, mean)
+    return (line, mean, _less(line, mean))[part]
 
 
 def ppo(bars: Bars, fast: int, slow: int) -> list[Row]:
@@ -235,38 +235,21 @@ def chaikin_oscillator(bars: Bars, fast: int, slow: int) -> list[Row]:
     return [None if row < slow - 1 else value for row, value in enumerate(_less(quick, calm))]
 
 
-def _part_of_macd(spans: tuple[int, int, int], part: int, bars: Bars) -> list[Row]:
-    return macd(bars, *spans)[part]
-
-
+_CALLS: tuple[tuple[Any, ...], ...] = (
+    *(("ppo", ppo, 12, 26), ("trix_5", trix, 5), ("trix_30", trix, 30), ("cmo", cmo, 14), ("cci", cci, 20)),
+    *(("stochastic_k", stochastic, 14, 3), ("stochastic_d", stochastic, 14, 3, 3), ("mfi", mfi, 14)),
+    *(("stochastic_k_5", stochastic, 5, 2), ("stochastic_fast_k", stochastic, 5), ("beta", beta, 20)),
+    *(("stochastic_fast_d", stochastic, 5, 3), ("stochastic_rsi_k", stochastic_rsi, 14, 5)),
+    *(("stochastic_rsi_d", stochastic_rsi, 14, 5, 3), ("kama_10", kama, 10), ("kama_30", kama, 30)),
+    *(("ultimate_oscillator", ultimate_oscillator, (7, 14, 28)), ("standard_deviation", standard_deviation, 20)),
+    *(("bollinger_upper", bollinger, 20, 2), ("bollinger_lower", bollinger, 20, -2)),
+    *(("correlation", correlation, 30), ("accumulation", accumulation), ("chaikin_oscillator", chaikin_oscillator, 3, 10)),
+    *((f"{name}{end}", macd, *spans, part)
+      for end, spans in (("", (12, 26, 9)), ("_5", (5, 11, 4)))
+      for part, name in enumerate(("macd", "signal", "histogram"))),
+)  # fmt: skip
 EXACT: dict[str, Callable[[Bars], list[Row]]] = {
-    **{
-        f"{name}{end}": partial(_part_of_macd, spans, part)
-        for end, spans in (("", (12, 26, 9)), ("_5", (5, 11, 4)))
-        for part, name in enumerate(("macd", "signal", "histogram"))
-    },
-    "ppo": lambda bars: ppo(bars, 12, 26),
-    "trix_5": lambda bars: trix(bars, 5),
-    "trix_30": lambda bars: trix(bars, 30),
-    "stochastic_k": lambda bars: stochastic(bars, 14, 3),
-    "stochastic_d": lambda bars: stochastic(bars, 14, 3, 3),
-    "stochastic_k_5": lambda bars: stochastic(bars, 5, 2),
-    "stochastic_fast_k": lambda bars: stochastic(bars, 5),
-    "stochastic_fast_d": lambda bars: stochastic(bars, 5, 3),
-    "stochastic_rsi_k": lambda bars: stochastic_rsi(bars, 14, 5),
-    "stochastic_rsi_d": lambda bars: stochastic_rsi(bars, 14, 5, 3),
-    "cmo": lambda bars: cmo(bars, 14),
-    "kama_10": lambda bars: kama(bars, 10),
-    "kama_30": lambda bars: kama(bars, 30),
-    "ultimate_oscillator": lambda bars: ultimate_oscillator(bars, (7, 14, 28)),
-    "cci": lambda bars: cci(bars, 20),
-    "mfi": lambda bars: mfi(bars, 14),
-    "standard_deviation": lambda bars: standard_deviation(bars, 20),
-    "bollinger_upper": lambda bars: bollinger(bars, 20, 2),
-    "bollinger_lower": lambda bars: bollinger(bars, 20, -2),
-    "beta": lambda bars: beta(bars, 20),
-    "correlation": lambda bars: correlation(bars, 30),
-    "accumulation": accumulation,
-    "chaikin_oscillator": lambda bars: chaikin_oscillator(bars, 3, 10),
+    name: lambda bars, function=function, arguments=arguments: function(bars, *arguments)
+    for name, function, *arguments in _CALLS
 }
-"""By the names of talib_pairs."""
+"""By the names of talib_pairs: the exact values of an instrument's bars."""

@@ -1,8 +1,8 @@
 """Bad input for every reader: accepted, refused with a Champion error, or a fault.
 
 `.venv/bin/python benchmarks/robustness/fuzz.py [--inputs 100000] [--seed 1] [--target WORD ...] [--seconds 10]
-[--keep FOLDER] [--json PATH]` mutates valid files of a simulated archive and of a small workspace. A child process reads
-them, with limits of address space and of time for each input. An input that is accepted or refused in a new way is
+[--keep FOLDER] [--json PATH]` mutates valid files of a simulated archive and of a small workspace. A child process
+reads them, with limits of address space and of time for each input. An input that is accepted or refused in a new way is
 mutated again, which leads past the first check without instrumentation. The same number of inputs and the same seed
 give the same run.
 
@@ -17,18 +17,16 @@ import faulthandler
 import gc
 import hashlib
 import json
-import mmap
 import os
 import re
 import resource
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -37,8 +35,7 @@ from benchmarks import meter
 from champion.errors import ChampionError
 
 _ADDRESS_SPACE = 8 * 2**30
-_HEAD = struct.Struct("<qqqq")  # target, number, length of the input, length of the tally before it
-_ROOM = 2**20
+_LONGEST = 2**19  # bytes of an input
 _CORPUS = 400
 _FIRST = 6  # times the limit for valid files, because the first ones import modules
 _WRITES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod"}
@@ -80,33 +77,23 @@ def _supervised(folder: Path, asked: argparse.Namespace) -> tuple[list[Tally], i
     found: dict[str, Tally] = {}
     target = number = 0
     while True:
+        place = ["--child", str(folder), "--first", str(target), "--number", str(number)]
         child = subprocess.run(
-            [
-                sys.executable,
-                __file__,
-                *sys.argv[1:],
-                "--child",
-                folder,
-                "--first",
-                str(target),
-                "--number",
-                str(number),
-            ],
+            [sys.executable, __file__, *sys.argv[1:], *place],
             env={**os.environ, "POLARS_MAX_THREADS": "1", "TMPDIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
             stderr=subprocess.PIPE,
             check=False,
         )
         said = child.stderr.decode(errors="replace")
         began = (folder / "tallies").exists()
-        for line in (folder / "tallies").read_text().splitlines() if began else ():
-            _add(found, Tally(**json.loads(line)))
+        for line in meter.read_lines(folder / "tallies"):
+            _add(found, Tally(**line))
         (folder / "tallies").write_text("")
         if child.returncode == 0:
             break
         if not began or "Traceback (most recent call last)" in said:  # from this file: faults of targets are counted
             raise SystemExit(f"the child itself failed:\n{said[-3000:]}")
-        names = json.loads((folder / "names").read_text())
-        target, number, content, tally = _last(folder, names)
+        target, number, content, tally = _last(folder)
         word = "too slow" if "Timeout" in said else f"died with {child.returncode}"
         _note(tally, f"{word}: {_frame_of(said)}", content, asked.keep)
         _add(found, tally)
@@ -122,14 +109,12 @@ def _add(found: dict[str, Tally], more: Tally) -> None:
     tally.shown.update(more.shown)
 
 
-def _last(folder: Path, names: Sequence[str]) -> tuple[int, int, bytes, Tally]:
+def _last(folder: Path) -> tuple[int, int, bytes, Tally]:
     """Return the state of a dead child: the number of the target and of the input, the input, the counts."""
-    content = (folder / "state").read_bytes()
-    target, number, length, counts = _HEAD.unpack_from(content)
-    end = _HEAD.size + length
-    tally = Tally(**json.loads(content[end : end + counts])) if counts else Tally(names[target])
+    state = json.loads((folder / "state").read_bytes())
+    tally = Tally(**state["tally"])
     tally.inputs += 1
-    return target, number, content[_HEAD.size : end], tally
+    return state["target"], state["number"], state["content"].encode("latin-1"), tally
 
 
 def _frame_of(said: str) -> str:
@@ -171,32 +156,27 @@ def _child(folder: Path, asked: argparse.Namespace, first: int, number: int) -> 
         *fuzz_commands.targets(settings),
     ]
     chosen = [one for one in every if any(word in one.name for word in asked.target)]
-    (folder / "names").write_text(json.dumps([one.name for one in chosen]))
     (folder / "tallies").touch()
-    (folder / "state").write_bytes(b"\0" * _ROOM)
     total = sum(one.weight for one in chosen)
     guard = Guard(folder, work, asked.keep)
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
-    with (folder / "state").open("r+b") as stream, mmap.mmap(stream.fileno(), _ROOM) as state:
-        for index in range(first, len(chosen)):
-            one = chosen[index]
-            runs = range(number if index == first else 0, max(1, round(asked.inputs * one.weight / total)))
-            tally = _run(index, one, runs, asked, state, guard)
-            with (folder / "tallies").open("a") as tallies:
-                tallies.write(json.dumps(asdict(tally)) + "\n")
+    for index in range(first, len(chosen)):
+        one = chosen[index]
+        numbers = range(number if index == first else 0, max(1, round(asked.inputs * one.weight / total)))
+        tally = _run(index, one, numbers, asked, folder / "state", guard)
+        meter.append_line(folder / "tallies", tally)
 
 
-def _run(index: int, target: Any, numbers: range, asked: argparse.Namespace, state: mmap.mmap, guard: Guard) -> Tally:
+def _run(index: int, target: Any, numbers: range, asked: argparse.Namespace, state: Path, guard: Guard) -> Tally:
     """Read the inputs of one target: first the valid files, then changed ones."""
     tally, seen, corpus = Tally(target.name), set(), list(target.seeds)
     for number in numbers:
         draw = Random(f"{asked.seed} {target.name} {number}")  # noqa: S311 - a seed, not a secret
         content = draw.choice(draw.choice((corpus, target.seeds)))
         content = target.mutate(draw, content, corpus) if number >= len(target.seeds) else target.seeds[number]
-        content = content[: _ROOM // 2]
-        counts = json.dumps(asdict(tally)).encode()
-        _HEAD.pack_into(state, 0, index, number, len(content), len(counts))
-        state[_HEAD.size : _HEAD.size + len(content) + len(counts)] = content + counts
+        content = content[:_LONGEST]
+        text = content.decode("latin-1")
+        meter.write_json(state, {"target": index, "number": number, "content": text, "tally": tally})
         seconds = asked.seconds * (_FIRST if number < len(target.seeds) else 1)
         outcome = _read(target, content, tally, seconds, guard)
         if outcome not in seen:
@@ -257,7 +237,7 @@ class Guard:
         self._folder, self._work, self.keep = folder, work, keep
         self._written: list[str] = []
         self._allowed = (f"{os.path.realpath(work)}{os.sep}", "/dev/null/")
-        self._own = {str(folder / name) for name in ("state", "tallies", "names")}
+        self._own = {str(folder / name) for name in ("state", "tallies")}
         self._around = set(self._neighbours())
         self._looked = 0
         sys.addaudithook(self._event)

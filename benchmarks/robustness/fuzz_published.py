@@ -1,4 +1,4 @@
-"""Targets of fuzzing that come from elsewhere: the exchange's files and lists, contracts, notebooks, queries, words."""
+"""Targets of fuzzing from outside: files and lists of the exchange, contracts, notebooks, queries, texts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -44,7 +45,7 @@ _PURPOSES = (
     "Face Value Split (Sub-Division) - From Rs 10/- Per Share To Re 1/- Per Share",
     "Scheme Of Arrangement / Demerger / Consolidation From Re 1/- To Rs 10/- & Buyback",
 )
-_LONGEST_LINE = 4096  # characters of a line of a list, as `container.rows` lets through
+_LONGEST_LINE = 4096  # characters of a line of a list, as in `container.rows`
 _VALUES = (
     'horizon=5\nsession=2024-01-15\nmodel=forest\nsymbols=["A"]\nfilters={"min": 1}\nshare=0.5\nnote=a\nforce=True'
 )
@@ -61,7 +62,7 @@ force: bool = False  # again, é
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is attacked: valid inputs, how they are changed, and what reads them; `read` returns a word for the outcome.
+    """A reader with valid inputs and the way to change them; `read` returns a value that describes the outcome.
 
     `weight` is its share of all inputs.
     """
@@ -74,13 +75,13 @@ class Target:
 
 
 def archive(folder: Path) -> None:
-    """Write the simulated archive that all targets begin from, unless it is there."""
+    """Write the simulated archive of all targets, unless it exists."""
     if not folder.exists():
         publish(folder, instruments=6, start=date(2023, 12, 28), end=SESSION)
 
 
 def targets(folder: Path, archive: Path) -> list[Target]:
-    """Return the targets; `folder` is where they may write, `archive` a simulated archive."""
+    """Return the targets of a simulated archive; they may write into `folder`."""
     return [*_bhavcopies(archive), *_lists(archive), *_contracts(folder), *_notebooks(folder), *_texts()]
 
 
@@ -173,10 +174,8 @@ def _contracts(folder: Path) -> list[Target]:
     sampled = contracts.load("raw_equity_ohlc")
     record = samples.path(schemas, sampled)
     return [
-        Target("contract file", seeds, lambda content: _contract(folder / "contracts", content), mutated_json, 6),
-        Target(
-            "sample of a contract", [record.read_bytes()], lambda c: _sample(folder / "sample.json", c), mutated_json
-        ),
+        Target("contract file", seeds, partial(_contract, folder / "contracts"), mutated_json, 6),
+        Target("sample of a contract", [record.read_bytes()], partial(_sample, folder / "sample.json"), mutated_json),
     ]
 
 
@@ -188,15 +187,12 @@ def _contract(folder: Path, content: bytes) -> object:
     empty = pl.DataFrame(schema=found.polars_schema)
     judged = [empty.select(contracts.rule_expression(rule)) for rule in found.rules.values()]
     shape = len(found.arrow_schema), len(found.clickhouse_columns), len(found.stored_schema), len(judged)
-    return (
-        shape,
-        bool(found.groups),
-        frozenset(change.what for one in compatibility.compare(folder) for change in one.changes),
-    )
+    changes = frozenset(change.what for one in compatibility.compare(folder) for change in one.changes)
+    return shape, bool(found.groups), changes
 
 
 def _renamed(content: bytes) -> bytes:
-    """Let any contract pass for the one that the file's name says, so that more than its name is read."""
+    """Give every contract the name of the file, so that more than its name is read."""
     for name in contracts.names():
         content = content.replace(f'"name": "{name}"'.encode(), b'"name": "raw_equity_ohlc"', 1)
     return content
@@ -211,7 +207,7 @@ def _notebooks(folder: Path) -> list[Target]:
     books = [path.read_bytes() for path in sorted(package_data.folder("notebooks").glob("*.ipynb"))[:8]]
     cells = [_CELL.encode(), b"session: date\nmodel: Optional[str] = None", b'a: "int" = 1; b = [1]; c = {"x": 1.5}']
     return [
-        Target("notebook file", books, lambda content: _notebook(folder / "book.ipynb", content), mutated_json, 3),
+        Target("notebook file", books, partial(_notebook, folder / "book.ipynb"), mutated_json, 3),
         Target("parameters cell", cells, _cell, weight=8),
         Target("values of parameters", [*_VALUES.encode().split(b"\n"), _VALUES.encode()], _values, weight=10),
     ]
@@ -230,7 +226,7 @@ def _cell(content: bytes) -> object:
 
 
 def _values(content: bytes) -> object:
-    """Take `name=value` lines as the command line does; what papermill writes of them must be plain values, no code."""
+    """Read `name=value` lines like the command line; papermill must write plain values of them, and no code."""
     declared = parameters.read(_CELL, "book")
     pairs = [line.partition("=") for line in content.decode("utf-8", "surrogateescape").split("\n")]
     texts = {"session": "2024-01-15"} | {name: value for name, _, value in pairs}

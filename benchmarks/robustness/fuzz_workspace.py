@@ -1,4 +1,4 @@
-"""Targets of fuzzing that lie in a workspace: manifests, records, ledgers, settings, what notebooks leave."""
+"""Targets of fuzzing in a workspace: manifests, records, ledgers, settings, results of notebooks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from champion import contracts, report
 from champion.base import clock
 from champion.base.atomic_files import write_bytes
 from champion.cli.terminal import console
-from champion.lake import Lake, layout, metadata, sweep
+from champion.lake import Lake, layout, metadata, seal, sweep
 from champion.pipeline.ingest.fetch import fetch, staged
 from champion.pipeline.ingest.ingest import ingest
 from champion.services import managed_process
@@ -44,7 +44,7 @@ prefect_port = 4200
 
 
 def workspace(folder: Path, archive: Path) -> Settings:
-    """Return a small workspace made from the archive: two sessions by day, and a year sealed by hand."""
+    """Return a small workspace: two sessions by day, and two of a year to be sealed."""
     settings = Settings(home=folder / "home", archive=str(archive))
     for start in (SESSION - timedelta(days=1), date(_YEAR, 12, 28)):
         fetch(settings, start, start + timedelta(days=1))
@@ -53,7 +53,7 @@ def workspace(folder: Path, archive: Path) -> Settings:
 
 
 def targets(folder: Path, settings: Settings) -> list[Target]:
-    """Return the targets; `folder` is where they may write."""
+    """Return the targets; they may write into `folder`."""
     return [*_lake(settings), *_staging(settings), *_tracking(settings), *_others(folder, settings)]
 
 
@@ -63,10 +63,10 @@ def _lake(settings: Settings) -> list[Target]:
     for name in (_BARS, "raw_equity_ohlc"):
         metadata.write(lake.root, contracts.load(name), None)
         index_seeds.append((layout.dataset_folder(lake.root, contracts.load(name)) / layout.INDEX).read_bytes())
-    day = layout.partition_folder(lake.root, contract, SESSION, None)
-    success = day / layout.SUCCESS
+    success = layout.partition_folder(lake.root, contract, SESSION, None) / layout.SUCCESS
     year = layout.sealed_folder(lake.root, contract, _YEAR, None)
-    sealed = _sealed(lake)
+    seal(lake, _BARS, _YEAR)
+    sealed = (year / layout.SEALED).read_bytes()
     retired = layout.partition_folder(lake.root, contract, SESSION + timedelta(days=1), None) / layout.RETIRED
     index = layout.dataset_folder(lake.root, contract) / layout.INDEX
     whole = success.read_bytes()
@@ -76,23 +76,12 @@ def _lake(settings: Settings) -> list[Target]:
         lake.sessions(_BARS, SESSION, SESSION)
         return len(list(lake.parts(_BARS))), frozenset(damage.reason[:20] for damage in lake.verify(_BARS))
 
-    def read_retired() -> object:
-        return sweep(lake, [_BARS], timedelta())
-
     return [
-        Target("manifest", [whole], _file(success, read_lake, whole), mutated_json),
-        Target("manifest of a sealed year", [sealed], _file(year / layout.SEALED, read_lake), mutated_json),
-        Target("retired manifest", [whole, sealed], _file(retired, read_retired), mutated_json),
+        _json_file("manifest", success, read_lake, whole, after=whole),
+        _json_file("manifest of a sealed year", year / layout.SEALED, read_lake, sealed),
+        _json_file("retired manifest", retired, lambda: sweep(lake, [_BARS], timedelta()), whole, sealed),
         Target("_metadata", index_seeds, _file(index, lambda: metadata.is_fresh(lake.root, contract, None)), mutated),
     ]
-
-
-def _sealed(lake: Lake) -> bytes:
-    from champion.lake import seal  # noqa: PLC0415
-
-    seal(lake, _BARS, _YEAR)
-    sealed = layout.sealed_folder(lake.root, contracts.load(_BARS), _YEAR, None) / layout.SEALED
-    return sealed.read_bytes()
 
 
 def _staging(settings: Settings) -> list[Target]:
@@ -100,7 +89,7 @@ def _staging(settings: Settings) -> list[Target]:
     path = next(path for path in BHAVCOPY.paths(SESSION) if (root / path).exists())
     record = (root / path).with_suffix(".json")
     whole, known = record.read_bytes(), (root / "archive.json").read_bytes()
-    said = {"2024-06-01": {"asked_at": "2024-06-10T10:00:00+00:00", "archive": "https://a", "paths": ["x", "y"]}}
+    asked = {"2024-06-01": {"asked_at": "2024-06-10T10:00:00+00:00", "archive": "https://a", "paths": ["x", "y"]}}
     absent = NegativeCache(root, "https://a", "bhavcopy")
     bytes_of = (root / path).read_bytes()
 
@@ -121,19 +110,9 @@ def _staging(settings: Settings) -> list[Target]:
         return absent.asked_at(date(2024, 6, 1), ["x"]) is None
 
     return [
-        Target("record of staging", [whole], _file(record, read_record, whole), mutated_json),
-        Target(
-            "list of addresses",
-            [known],
-            _file(root / "archive.json", Staging(root, "file:///x").known, known),
-            mutated_json,
-        ),
-        Target(
-            "dates without a session",
-            [json.dumps(said).encode()],
-            _file(root / "absent" / "bhavcopy-2024.json", read_absent),
-            mutated_json,
-        ),
+        _json_file("record of staging", record, read_record, whole, after=whole),
+        _json_file("list of addresses", root / "archive.json", Staging(root, "file:///x").known, known, after=known),
+        _json_file("dates without a session", root / "absent" / "bhavcopy-2024.json", read_absent, asked),
     ]
 
 
@@ -149,12 +128,9 @@ def _tracking(settings: Settings) -> list[Target]:
     def read_ledger(content: bytes) -> object:
         write_bytes(book.path, _resealed(content))
         found = promotion_ledger.read(book)
-        told = (
-            promotion_ledger.on_date(found, SESSION),
-            promotion_ledger.pending(found),
-            promotion_ledger.next_decision(found) > 0,
-        )
-        return len(found), len(promotion_ledger.champions(found)), told[0] is None, told[1] is None
+        promotion_ledger.next_decision(found)
+        known = promotion_ledger.on_date(found, SESSION), promotion_ledger.pending(found)
+        return len(found), len(promotion_ledger.champions(found)), known[0] is None, known[1] is None
 
     def read_journal() -> object:
         found = [(ledger_entry, run_spool.ended(ledger_entry)) for ledger_entry in run_spool.entries(settings)]
@@ -166,7 +142,7 @@ def _tracking(settings: Settings) -> list[Target]:
     return [
         Target("promotion ledger", [b"\n".join(lines) + b"\n"], read_ledger, mutated_lines, 5),
         *(
-            Target(f"journal, {name}", [seed], _file(folder / f"{name}.json", read_journal, seed), mutated_json)
+            _json_file(f"journal, {name}", folder / f"{name}.json", read_journal, seed, after=seed)
             for name, seed in seeds.items()
         ),
     ]
@@ -183,7 +159,7 @@ def _line(number: int, kind: str, state: str) -> bytes:
 
 
 def _resealed(content: bytes) -> bytes:
-    """Seal each line anew: who edits a ledger can do that too."""
+    """Seal each line again, as a forger of the ledger can."""
     seal, lines = "", []
     for line in content.split(b"\n"):
         try:
@@ -213,38 +189,30 @@ def _others(folder: Path, settings: Settings) -> list[Target]:
         finally:
             os.chdir(before)
 
+    def read_server() -> object:
+        found = managed_process.recorded(settings, "mlflow")
+        return found is None, found is not None and found.alive
+
     def read_result() -> object:
         found = report.read(result)
         return sorted(found), [type(value).__name__ for value in found.values()]
 
     return [
         Target("champion.toml", [_TOML], _file(toml, read_settings), mutated, 5),
-        Target("result of a notebook", [_json(published)], _file(result / report.RESULT, read_result), mutated_json),
-        Target("BACKUP.json", [_json(held)], _file(place / "BACKUP.json", lambda: _backup(place)), mutated_json),
-        Target(
-            "record of a server",
-            [_json(server)],
-            _file(settings.services / "mlflow.json", lambda: _server(settings)),
-            mutated_json,
-        ),
+        _json_file("result of a notebook", result / report.RESULT, read_result, published),
+        _json_file("BACKUP.json", place / "BACKUP.json", lambda: len(backup._proved(place)), held),  # noqa: SLF001
+        _json_file("record of a server", settings.services / "mlflow.json", read_server, server),
     ]
 
 
-def _backup(place: Path) -> object:
-    return len(backup._proved(place))  # noqa: SLF001 - what `restore` asks before it touches the warehouse
-
-
-def _server(settings: Settings) -> object:
-    found = managed_process.recorded(settings, "mlflow")
-    return found is None, found is not None and found.alive
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value).encode()
+def _json_file(name: str, path: Path, read: Callable[[], object], *seeds: Any, after: bytes | None = None) -> Target:
+    """Return a target that reads a JSON file; a seed is its content as bytes or as a value."""
+    contents = [seed if isinstance(seed, bytes) else json.dumps(seed).encode() for seed in seeds]
+    return Target(name, contents, _file(path, read, after), mutated_json)
 
 
 def _file(path: Path, read: Callable[[], object], after: bytes | None = None) -> Callable[[bytes], object]:
-    """Return what writes an input to `path`, reads it, and puts back what was there, or nothing."""
+    """Return a function that writes an input to `path`, reads it, and restores the file to `after`, or removes it."""
 
     def run(content: bytes) -> object:
         path.parent.mkdir(parents=True, exist_ok=True)

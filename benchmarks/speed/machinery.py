@@ -1,4 +1,4 @@
-"""The overhead of the machinery: three trivial notebooks alone, under the runner, and as a flow with its ledger.
+"""The overhead of the machinery: three trivial notebooks by papermill, by the runner, and as a flow with its ledger.
 
 `.venv/bin/python benchmarks/speed/machinery.py [--repeats 5] [--json PATH]`. Each way runs in a process of its own, the
 ways in turn; the Prefect server is up beforehand, as in daily use. `process` is the whole process with its imports,
@@ -32,7 +32,7 @@ def main() -> None:
         _, cost = meter.measured(lambda: run(paths))
         print(json.dumps({"wall": cost.wall, "cpu": cost.cpu}))
         return
-    from champion.services import prefect  # noqa: PLC0415 - no part of what nbclient and papermill cost
+    from champion.services import prefect  # noqa: PLC0415 - no part of the cost of papermill
     from champion.settings import Settings  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
@@ -45,10 +45,7 @@ def main() -> None:
     meter.write_json(given.json, figures)
     columns = list(figures["flow"])
     rows: list[list[object]] = [[way, *values.values()] for way, values in figures.items()]
-    rows += [
-        [f"flow over {way} alone", *(figures["flow"][name] - figures[way][name] for name in columns)]
-        for way in ("nbclient", "papermill")
-    ]
+    rows.append(["flow over papermill", *(figures["flow"][name] - figures["papermill"][name] for name in columns)])
     meter.print_table(f"{COUNT} trivial notebooks, seconds; {meter.machine()}", ["way", *columns], rows)
 
 
@@ -75,18 +72,6 @@ def _notebook(folder: Path, number: int) -> Path:
     path = folder / f"trivial{number}.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)  # type: ignore[no-untyped-call]
     return path
-
-
-def _nbclient(folder: Path) -> Run:
-    from nbclient import NotebookClient  # noqa: PLC0415 - each way imports its own libraries
-
-    def run(paths: list[Path]) -> None:
-        for path in paths:
-            book = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-            NotebookClient(book).execute()
-            nbformat.write(book, folder / f"done-{path.name}")  # type: ignore[no-untyped-call]
-
-    return run
 
 
 def _papermill(folder: Path) -> Run:
@@ -136,7 +121,6 @@ def _flow(folder: Path) -> Run:
 
 
 _WAYS: dict[str, Callable[[Path], Run]] = {
-    "nbclient": _nbclient,
     "papermill": _papermill,
     "runner": _runner,
     "flow": _flow,

@@ -65,7 +65,6 @@ def measure(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     report["beside a loader"] = _beside_a_loader(settings, folder, asked)
     warehouse.close()
     report["alone"] = {name: ask_warehouse(settings, some) for name, some in asked.items()}
-    report["layout"] = _layout(settings, symbols[: given.peer_questions])
     report["adjusted"] = _adjusted(settings, symbols[: given.peer_questions])
     few = {name: some[: given.peer_questions] for name, some in asked.items()}
     report["polars"] = {name: ask_polars(files, some) for name, some in few.items()}
@@ -96,7 +95,7 @@ def _files(lake: Path, days: Sequence[date], names: Sequence[str], late: Sequenc
 
 
 def _fill(settings: Settings, files: dict[str, list[Path]], days: Sequence[date], names: Sequence[str]) -> None:
-    """Fill the warehouse year by year, and a table with partitions by months, as the specification has it."""
+    """Fill the warehouse year by year."""
     with warehouse.writer(settings) as client:
         warehouse.migrate(client)
         for kind, name in (("bars", big_market.BARS), ("features", big_market.FEATURES)):
@@ -110,15 +109,6 @@ def _fill(settings: Settings, files: dict[str, list[Path]], days: Sequence[date]
         splits = big_market.splits(days, names)
         warehouse.load_month(client, contracts.load(big_market.FACTORS), LAST, splits, "1")
         adjustment_cache.refresh(client)
-        client.command(
-            "create table months as normalized_equity_ohlc engine = ReplacingMergeTree(ingest_time) "
-            "partition by toYYYYMM(trade_date) order by (symbol, trade_date, instrument_id) "
-            "settings min_bytes_for_wide_part = 268435456"
-        )
-        client.command(
-            "insert into months select * from normalized_equity_ohlc settings max_partitions_per_insert_block=0"
-        )
-        client.command("optimize table months final")
 
 
 def _beside_a_loader(settings: Settings, folder: Path, asked: dict[str, Asked]) -> dict[str, list[Took]]:
@@ -169,17 +159,6 @@ def _timed(ask: Callable[[], pl.DataFrame]) -> Took:
     return time.perf_counter() - began, time.process_time() - cpu, answer.height, float(answer["close"].sum())
 
 
-def _layout(settings: Settings, asked: Asked) -> dict[str, list[Took]]:
-    """Ask the same questions of partitions by years and by months, in turn."""
-    years = questions.HISTORY.clickhouse.replace("champion_market.equity_ohlc", "normalized_equity_ohlc final")
-    texts = {"years": years, "months": years.replace("normalized_equity_ohlc", "months")}
-    found: dict[str, list[Took]] = {name: [] for name in texts}
-    for _, bound in asked:
-        for name, text in texts.items():
-            found[name].append(_timed(lambda text=text, p=bound: warehouse.sql(settings, text, p)))  # type: ignore[misc]
-    return found
-
-
 def _adjusted(settings: Settings, asked: Asked) -> list[Took]:
     """Ask for a year of adjusted bars of one symbol."""
     text = questions.HISTORY.clickhouse.replace("equity_ohlc", "equity_adjusted")
@@ -202,14 +181,11 @@ def _print(report: dict[str, Any], market: Asked) -> None:
                           ("duckdb", "DuckDB on the lake"), ("polars", "Polars on the lake")):  # fmt: skip
         for name, took in report.get(engine, {}).items():
             rows.append([f"{name}: {label}", len(took), *percentiles(took)])
-    rows += [[f"a symbol, partitions by {n}", len(t), *percentiles(t)] for n, t in report["layout"].items()]
     rows.append(["a year of a symbol, adjusted", len(report["adjusted"]), *percentiles(report["adjusted"])])
     for kind in questions.AGGREGATES:
         took = [t for t, (name, _) in zip(report["alone"]["market"], market, strict=True) if name == kind.name]
         rows.append([f"  {kind.name}", len(took), *percentiles(took)])
     meter.print_table("milliseconds", ["question", "asked", "P50", "P95", "P99", "CPU mean"], rows)
-    ratio = [sum(t[1] for t in report["layout"][name]) for name in ("months", "years")]
-    print(f"\nmonths cost {ratio[0] / ratio[1]:.1f} times the CPU of years, for the bars of a symbol")
 
 
 def percentiles(took: Sequence[Took]) -> list[float]:

@@ -1,7 +1,7 @@
-"""Corporate actions against prices: does an adjusted ex-date look like any other day?
+"""Corporate actions against prices: is the adjusted gap of an ex-date like that of other days?
 
 The adjusted gap of an ex-date is its first adjusted open over the last adjusted close before it, less one: bars of the
-lake, `adjusted_bars` with dividends. It is worked out a second time from the bars as traded and the factors alone.
+lake, `adjusted_bars` with dividends. It is computed a second time from the bars as traded and the factors alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from champion.pipeline.ingest.corporate_actions import known_factors
 _ID = "instrument_id"
 _QUANTILES = (0.0005, 0.005, 0.05, 0.5, 0.95, 0.995, 0.9995)
 _ROUNDED = 1e-9  # of a band's edge
-_SAME = 0.001  # two ways to one gap: adjusted prices are rounded to 1/10,000 rupee
+_SAME = 0.001  # difference of the two computations: adjusted prices are rounded to 1/10,000 rupee
 _WITHIN = (0.05, 0.10, PRICE_BAND)
 _GROUPS: dict[str, pl.Expr] = {
     "split, bonus, consolidation": pl.col("by_text"),
@@ -29,7 +29,7 @@ _GROUPS: dict[str, pl.Expr] = {
 
 
 def proof(run: Run) -> Section:
-    """Return how many ex-dates are explained, every miss with its reason, and the actions without a factor."""
+    """Return the number of explained ex-dates, every other one with its reason, and the actions without a factor."""
     gaps = _gaps(run)
     moved = known_factors(run.lake).filter(pl.col("ex_date").is_between(run.start, run.end, closed="right"))
     events = _events(moved, gaps, _traded(run))
@@ -82,7 +82,7 @@ def _normal(ordinary: pl.Series) -> str:
 
 
 def _gaps(run: Run) -> pl.DataFrame:
-    """Return every share's open against its bar before, adjusted: gap, and how many sessions lie between."""
+    """Return the adjusted gap of every open to the bar before, and the number of sessions between."""
     columns = [_ID, "symbol", "series", "trade_date", "open", "close"]
     adjusted = adjusted_bars(run.lake, run.start, run.end, columns=columns, total_return=True)
     order = adjusted.select(pl.col("trade_date").unique().sort()).with_row_index("number").cast({"number": pl.Int64})
@@ -92,11 +92,7 @@ def _gaps(run: Run) -> pl.DataFrame:
         .with_columns(before)
         .drop_nulls(["before_close", "open"])
         .select(
-            _ID,
-            "symbol",
-            "series",
-            "trade_date",
-            pl.col("before_trade_date").alias("before"),
+            *(_ID, "symbol", "series", "trade_date", pl.col("before_trade_date").alias("before")),
             gap=pl.col("open") / pl.col("before_close") - 1,
             away=pl.col("number") - pl.col("before_number") - 1,
         )
@@ -110,17 +106,12 @@ def _traded(run: Run) -> pl.DataFrame:
 
 
 def _events(moved: pl.DataFrame, gaps: pl.DataFrame, traded: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per instrument and first bar since an ex-date, with all that went ex in between."""
+    """Return one row per instrument and first bar since an ex-date, with all actions in between."""
     actions = moved.select(_ID, "ex_date", "kind", "price_factor", "reason", "purpose").sort("ex_date")
     placed = actions.join_asof(
-        gaps.sort("trade_date"),
-        left_on="ex_date",
-        right_on="trade_date",
-        by=_ID,
-        strategy="forward",
-        coalesce=False,
+        gaps.sort("trade_date"), left_on="ex_date", right_on="trade_date", by=_ID, strategy="forward", coalesce=False,
         check_sortedness=False,
-    ).filter(pl.col("before") < pl.col("ex_date"))
+    ).filter(pl.col("before") < pl.col("ex_date"))  # fmt: skip
     known = pl.col("price_factor").is_not_null()
     grouped = placed.group_by(_ID, "trade_date", "symbol", "series", "before", "gap", "away").agg(
         pl.col("ex_date").first(),

@@ -1,9 +1,10 @@
-"""The odd files of the mirror, each with its verdict; and whether formats agree where two tell of one session."""
+"""Unusual files of the mirror with their verdicts, and the agreement of two formats of one session."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from itertools import combinations
@@ -30,7 +31,7 @@ _KEY = ["symbol", "series"]
 
 
 def edge_cases(folder: Path) -> Section:
-    """Return every file of the folder with what the parser says of it."""
+    """Return every file of the folder with the verdict of the parser."""
     rows = [(path.name, asked_of(path.name), _verdict(path)) for path in sorted(folder.glob("*"))]
     shown = pl.DataFrame(rows, schema=["file", "asked for", "verdict"], orient="row")
     return Section("Edge cases", [f"{len(rows)} files as they were really served.", table(shown)])
@@ -86,7 +87,7 @@ def _verdict(path: Path) -> str:
 
 
 def _apart(path: Path, session: date, *, cut_off: bool = False) -> ParsedFile:
-    """Take a file apart; of one that is `cut_off`, the lines that are whole."""
+    """Parse a file; `cut_off` leaves out an incomplete last line."""
     content = path.read_bytes()
     if cut_off:
         content = content[: content.rindex(b"\n") + 1]
@@ -96,16 +97,11 @@ def _apart(path: Path, session: date, *, cut_off: bool = False) -> ParsedFile:
 
 def _told(root: Path, session: date) -> list[ParsedFile]:
     """Return a session's bars by each format that has it, the others' stale answers left out."""
-    places = [root / place for place in BHAVCOPY.paths(session) if (root / place).is_file()]
-    return list(_readable(places, session))
-
-
-def _readable(places: list[Path], session: date) -> Iterator[ParsedFile]:
-    for path in places:
-        try:
-            yield _apart(path, session)
-        except ChampionError:
-            continue
+    found = []
+    for place in BHAVCOPY.paths(session):
+        with suppress(ChampionError):
+            found += [_apart(root / place, session)] if (root / place).is_file() else []
+    return found
 
 
 def _compared(one: ParsedFile, other: ParsedFile) -> tuple[object, ...]:
@@ -128,12 +124,6 @@ def _absent(parts: ParsedFile, name: str) -> bool:
 
 
 def _frame(pairs: list[tuple[date, tuple[object, ...]]]) -> pl.DataFrame:
-    columns = {
-        "session": pl.Date(),
-        "formats": pl.String(),
-        "rows in both": pl.Int64(),
-        "rows in one alone": pl.Int64(),
-        "fields compared": pl.Int64(),
-        "fields that differ": pl.Int64(),
-    }
+    counts = ("rows in both", "rows in one alone", "fields compared", "fields that differ")
+    columns = {"session": pl.Date(), "formats": pl.String(), **dict.fromkeys(counts, pl.Int64())}
     return pl.DataFrame([(session, *found) for session, found in pairs], schema=columns, orient="row")

@@ -1,4 +1,4 @@
-"""The lists of corporate actions: what their texts say, which instruments they end on, how far they reach."""
+"""The lists of corporate actions: verdicts of their texts, instruments without bars, dates that they cover."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN = 60
 
 
 def verdicts(run: Run) -> Section:
-    """Return the verdicts by kind, every text that is not understood, and every action that ends on no bars."""
+    """Return the verdicts by kind, every text that is not understood, and every action without bars."""
     rows = run.lake.scan(ACTIONS).collect()
     shares = pl.col(_ID).str.count_matches(":", literal=True) == 1
     inside = pl.col("ex_date").is_between(run.start, run.end) & (pl.col("kind") != DECISION)
@@ -36,20 +36,18 @@ def verdicts(run: Run) -> Section:
             f"The {far}. {told.height:,} actions of company shares have their ex-date in the period:",
             table(with_total(_by_kind(told), "all")),
             f"Not understood ({unclear.height}): they have no factor, explain no gap, and wait for a person:",
-            table(
-                unclear.sort("ex_date", "symbol").select("symbol", "ex_date", "kind", "reason", "purpose").head(_SHOWN)
-            ),
+            table(_first(unclear, "reason")),
             f"Price-moving actions that end on an instrument without bars in the lake ({ended.height}):",
-            table(
-                ended.sort("ex_date", "symbol")
-                .select("symbol", "ex_date", "kind", "price_factor", "purpose")
-                .head(_SHOWN)
-            ),
+            table(_first(ended, "price_factor")),
             _renamed_note(moved),
             table(moved.filter("moving").drop("moving")),
         ],
         {"verdicts": told.drop("event_id"), "renamed_since": moved},
     )
+
+
+def _first(actions: pl.DataFrame, column: str) -> pl.DataFrame:
+    return actions.sort("ex_date", "symbol").select("symbol", "ex_date", "kind", column, "purpose").head(_SHOWN)
 
 
 def _by_kind(told: pl.DataFrame) -> pl.DataFrame:
@@ -62,7 +60,7 @@ _COLUMNS = {"read": READ, "moves no price": MOVES_NO_PRICE, "not understood": NO
 
 
 def _renamed_since(run: Run, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows whose symbol meant another instrument when the list was made than when it was read."""
+    """Return the rows whose symbol named another instrument when the list was made than when it was read."""
     names = lineage(run.lake)
     dated = rows.filter(pl.col("kind") != DECISION).with_columns(_made=made_on())
     found = [
@@ -76,12 +74,8 @@ def _renamed_since(run: Run, rows: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.Series(found, dtype=pl.Boolean))
         .join(factors, on=[_ID, "ex_date", "kind"], how="left")
         .select(
-            pl.col("listed_symbol").alias("symbol in the list"),
-            "ex_date",
-            "kind",
-            pl.col("purpose").str.strip_chars(),
-            pl.col("factor").round(4),
-            pl.col(_ID).alias("instrument"),
+            *(pl.col("listed_symbol").alias("symbol in the list"), "ex_date", "kind"),
+            *(pl.col("purpose").str.strip_chars(), pl.col("factor").round(4), pl.col(_ID).alias("instrument")),
             pl.format("NSE:{}", "read as").alias("by the day of reading"),
             moving=pl.col("kind").is_in(_MOVING),
             bars=pl.col("verdict_now") != "no_bars",
