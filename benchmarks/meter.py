@@ -43,10 +43,6 @@ class Cost:
     def __sub__(self, other: Cost) -> Cost:
         return Cost(self.wall - other.wall, self.cpu - other.cpu, self.peak_mb)
 
-    def times(self, factor: float) -> Cost:
-        """Return the cost multiplied by a factor."""
-        return Cost(self.wall * factor, self.cpu * factor, self.peak_mb)
-
 
 def arguments(doc: str | None, required: Mapping[str, Any] | None = None, **options: Any) -> argparse.Namespace:
     """Return the arguments of a script; `--help` shows its docstring.

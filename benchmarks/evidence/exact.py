@@ -243,7 +243,8 @@ _CALLS: tuple[tuple[Any, ...], ...] = (
     *(("stochastic_rsi_d", stochastic_rsi, 14, 5, 3), ("kama_10", kama, 10), ("kama_30", kama, 30)),
     *(("ultimate_oscillator", ultimate_oscillator, (7, 14, 28)), ("standard_deviation", standard_deviation, 20)),
     *(("bollinger_upper", bollinger, 20, 2), ("bollinger_lower", bollinger, 20, -2)),
-    *(("correlation", correlation, 30), ("accumulation", accumulation), ("chaikin_oscillator", chaikin_oscillator, 3, 10)),
+    *(("correlation", correlation, 30), ("accumulation", accumulation)),
+    ("chaikin_oscillator", chaikin_oscillator, 3, 10),
     *((f"{name}{end}", macd, *spans, part)
       for end, spans in (("", (12, 26, 9)), ("_5", (5, 11, 4)))
       for part, name in enumerate(("macd", "signal", "histogram"))),

@@ -14,24 +14,13 @@ from champion.errors import ChampionError, UsageError
 from champion.settings import Settings
 
 _COMMANDS = (  # commands that start no server and no kernel, and do not wait
-    "lake ls --json",
-    "lake verify",
-    "lake seal 1999 --dataset normalized_equity_ohlc --grace 0",
-    "lake metadata normalized_equity_ohlc --json",
-    "lake retain --dry-run",
-    "lake restore 2023-01-01 2023-12-31 --dataset raw_equity_ohlc",
-    "schema show normalized_equity_ohlc --version 1",
-    "schema show --json",
-    "schema check",
-    "archive ls",
-    "archive add file:///srv/nse",
-    "features 2024-07-01 2024-07-02 --feature-set v1",
-    "lineage back normalized_equity_ohlc 2024-07-02",
-    "lineage forward BhavCopy_NSE_CM_0_0_0_20240702_F_0000.csv.zip --json",
-    "notebook run nothing -p a=1",
-    "notebook run none -p no=1 --timeout 5 --memory 100",
-    "sql --list",
-    "sql --name movers -p nothing=1",
+    *("lake ls --json", "lake verify", "lake seal 1999 --dataset normalized_equity_ohlc --grace 0"),
+    *("lake metadata normalized_equity_ohlc --json", "lake retain --dry-run"),
+    *("lake restore 2023-01-01 2023-12-31 --dataset raw_equity_ohlc", "schema show normalized_equity_ohlc --version 1"),
+    *("schema show --json", "schema check", "archive ls", "archive add file:///srv/nse"),
+    *("features 2024-07-01 2024-07-02 --feature-set v1", "lineage back normalized_equity_ohlc 2024-07-02"),
+    *("lineage forward BhavCopy_NSE_CM_0_0_0_20240702_F_0000.csv.zip --json", "notebook run nothing -p a=1"),
+    *("notebook run none -p no=1 --timeout 5 --memory 100", "sql --list", "sql --name movers -p nothing=1"),
     "sql select_1 --name x",
 )
 _HARMLESS = {"lake", "schema", "archive", "features", "lineage", "notebook", "sql"}

@@ -53,21 +53,7 @@ class Peaks:
         self.tree = max(self.tree, total)
 
 
-@dataclass
-class Point:
-    """The cost of one backfill."""
-
-    years: int
-    instruments: int
-    sessions: int
-    bars: int
-    wall: float
-    cpu: float
-    largest_mb: dict[str, float]
-    tree_mb: float
-    seconds: dict[str, float]
-    files: dict[str, int]
-    megabytes: dict[str, float]
+Point = dict[str, Any]  # the cost of one backfill, by name
 
 
 def main() -> None:
@@ -79,12 +65,12 @@ def main() -> None:
     simulated = _simulate(archive, max(arguments.years), arguments.instruments)
     points = []
     for years in sorted(arguments.years):
-        points.append(backfill(work, archive, years, arguments.instruments))
+        points.append(backfill(work, archive, years))
         show(points, simulated)
         meter.write_json(arguments.json, {"simulate": simulated, "points": points})
 
 
-def backfill(work: Path, archive: Path, years: int, instruments: int) -> Point:
+def backfill(work: Path, archive: Path, years: int) -> Point:
     """Return the cost of `champion backfill` of the last `years` in an empty workspace."""
     settings = Settings(home=work / "home", archive=str(archive))
     shutil.rmtree(settings.home, ignore_errors=True)
@@ -103,13 +89,13 @@ def backfill(work: Path, archive: Path, years: int, instruments: int) -> Point:
         wall = time.monotonic() - began
         if process.returncode:
             raise RuntimeError(f"exit {process.returncode}: {(work / 'stderr').read_text()[-1000:]}")
-        return _point(settings, years, instruments, wall, meter.cpu_seconds() - used, peaks)
+        return _point(settings, years, wall, meter.cpu_seconds() - used, peaks)
     finally:
         prefect.stop(settings)
         shutil.rmtree(settings.home, ignore_errors=True)
 
 
-def _point(settings: Settings, years: int, instruments: int, wall: float, cpu: float, peaks: Peaks) -> Point:
+def _point(settings: Settings, years: int, wall: float, cpu: float, peaks: Peaks) -> Point:
     lake = Lake(settings.lake)
     files = Counter[str]()
     megabytes = defaultdict[str, float](float)
@@ -119,10 +105,11 @@ def _point(settings: Settings, years: int, instruments: int, wall: float, cpu: f
             files[place] += 1
             megabytes[place] += path.stat().st_size / _MIB
     bars = "normalized_equity_ohlc"
-    return Point(
-        years, instruments, len(lake.sessions(bars)), lake.rows(bars), wall, cpu,
-        peaks.largest, peaks.tree, _tasks(settings), dict(files), dict(megabytes),
-    )  # fmt: skip
+    return {
+        "years": years, "sessions": len(lake.sessions(bars)), "bars": lake.rows(bars), "wall": wall, "cpu": cpu,
+        "largest_mb": peaks.largest, "tree_mb": peaks.tree, "seconds": _tasks(settings), "files": files,
+        "megabytes": megabytes,
+    }  # fmt: skip
 
 
 def _tasks(settings: Settings) -> dict[str, float]:
@@ -166,15 +153,15 @@ def show(points: list[Point], simulated: dict[str, Any]) -> None:
     print(", ".join(f"{name} {value:,.0f}" for name, value in simulated.items()))
     columns = ["years", "sessions", "bars", "wall s", "CPU s", "CPU ms a session", "largest MB", "tree MB"]
     rows = [
-        [p.years, p.sessions, p.bars, p.wall, p.cpu, 1000 * p.cpu / p.sessions, max(p.largest_mb.values()), p.tree_mb,
-         p.files.get("lake", 0), sum(p.megabytes.values())]
+        [*(p[name] for name in ("years", "sessions", "bars", "wall", "cpu")), 1000 * p["cpu"] / p["sessions"],
+         max(p["largest_mb"].values()), p["tree_mb"], p["files"].get("lake", 0), sum(p["megabytes"].values())]
         for p in points
     ]  # fmt: skip
     meter.print_table("Backfills", [*columns, "lake files", "home MB"], rows)
-    for what, pick in (("Peak MB of a process", "largest_mb"), ("Seconds of tasks", "seconds")):
-        names = sorted({name for p in points for name in getattr(p, pick)})
-        meter.print_table(what, ["", *(f"{p.years} years" for p in points)],
-                    [[name, *(getattr(p, pick).get(name) for p in points)] for name in names])  # fmt: skip
+    for title, key in (("Peak MB of a process", "largest_mb"), ("Seconds of tasks", "seconds")):
+        names = sorted({name for p in points for name in p[key]})
+        table = [[name, *(p[key].get(name) for p in points)] for name in names]
+        meter.print_table(title, ["", *(f"{p['years']} years" for p in points)], table)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from benchmarks import meter
 ID = "instrument_id"
 HIGH, LOW, CLOSE, VOLUME = (pl.col(name) for name in ("high", "low", "close", "volume"))
 SIMPLE, EXPONENTIAL = (5, 10, 20, 50, 100, 200), (12, 26, 50)
+MACD = ("macd", "macd_signal", "macd_histogram")
+STOCHASTIC, BANDS = ("stochastic_k", "stochastic_d"), ("bb_upper", "bb_middle", "bb_lower")
 Array = np.ndarray[Any, Any]
 Engine = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -72,21 +74,14 @@ def talib_loop() -> tuple[Engine, str]:
     talib: Any = import_module("talib")
 
     def one(high: Array, low: Array, close: Array, volume: Array) -> dict[str, Array]:
-        upper, middle, lower = talib.BBANDS(close, 20, 2, 2, 0)
-        macd, signal, histogram = talib.MACD(close)
-        slow_k, slow_d = talib.STOCH(high, low, close, 14, 3, 0, 3, 0)
+        bands = upper, middle, lower = talib.BBANDS(close, 20, 2, 2, 0)
         return {
             **{f"sma_{n}": talib.SMA(close, n) for n in SIMPLE},
             **{f"ema_{n}": talib.EMA(close, n) for n in EXPONENTIAL},
             "rsi_14": talib.RSI(close, 14),
-            "macd": macd,
-            "macd_signal": signal,
-            "macd_histogram": histogram,
-            "stochastic_k": slow_k,
-            "stochastic_d": slow_d,
-            "bb_upper": upper,
-            "bb_middle": middle,
-            "bb_lower": lower,
+            **dict(zip(MACD, talib.MACD(close), strict=True)),
+            **dict(zip(STOCHASTIC, talib.STOCH(high, low, close, 14, 3, 0, 3, 0), strict=True)),
+            **dict(zip(BANDS, bands, strict=True)),
             "bb_width": (upper - lower) / middle,
             "atr_14": talib.ATR(high, low, close, 14),
             "obv": talib.OBV(close, volume),
@@ -114,35 +109,29 @@ def talib_loop() -> tuple[Engine, str]:
 def polars_talib() -> tuple[Engine, str]:
     """Return TA-Lib's functions as a plugin of Polars, over each instrument."""
     ta: Any = import_module("polars_talib")
-    macd, bands = ta.macd(CLOSE, 12, 26, 9), ta.bbands(CLOSE, 20, 2.0, 2.0)
-    slow = ta.stoch(HIGH, LOW, CLOSE, 14, 3, 0, 3, 0)
     wanted = {
         **{f"sma_{n}": ta.sma(CLOSE, n) for n in SIMPLE},
         **{f"ema_{n}": ta.ema(CLOSE, n) for n in EXPONENTIAL},
         "rsi_14": ta.rsi(CLOSE, 14),
-        "_macd": macd,
-        "_slow": slow,
-        "_bands": bands,
+        "_macd": ta.macd(CLOSE, 12, 26, 9),
+        "_slow": ta.stoch(HIGH, LOW, CLOSE, 14, 3, 0, 3, 0),
+        "_bands": ta.bbands(CLOSE, 20, 2.0, 2.0),
         "atr_14": ta.atr(HIGH, LOW, CLOSE, 14),
         "obv": ta.obv(CLOSE, VOLUME.cast(pl.Float64)),
         "volume_ma_20": ta.sma(VOLUME.cast(pl.Float64), 20),
     }
-    parts = {
-        "macd": "_macd.macd",
-        "macd_signal": "_macd.macdsignal",
-        "macd_histogram": "_macd.macdhist",
-        "stochastic_k": "_slow.slowk",
-        "stochastic_d": "_slow.slowd",
-        "bb_upper": "_bands.upperband",
-        "bb_middle": "_bands.middleband",
-        "bb_lower": "_bands.lowerband",
+    parts = {"_macd": (MACD, "macd macdsignal macdhist"), "_slow": (STOCHASTIC, "slowk slowd"),
+             "_bands": (BANDS, "upperband middleband lowerband")}  # fmt: skip
+    fields = {
+        name: pl.col(column).struct.field(part)
+        for column, (names, fields) in parts.items()
+        for name, part in zip(names, fields.split(), strict=True)
     }
-    fields = {name: pl.col(part.split(".")[0]).struct.field(part.split(".")[1]) for name, part in parts.items()}
     fields["bb_width"] = (fields["bb_upper"] - fields["bb_lower"]) / fields["bb_middle"]
 
     def engine(frame: pl.DataFrame) -> pl.DataFrame:
         made = frame.select(_vwap(frame), *(each.over(ID).alias(name) for name, each in wanted.items()))
-        return made.with_columns(**fields).drop("_macd", "_slow", "_bands").fill_nan(None)
+        return made.with_columns(**fields).drop(*parts).fill_nan(None)
 
     return engine, f"polars-talib {version('polars-talib')}, each `.over` the instrument"
 

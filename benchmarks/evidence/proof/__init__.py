@@ -1,1 +1,1 @@
-"""The parts of `coverage.py`: each looks at one promise of the data core and returns a section of its report."""
+"""The parts of coverage.py: each examines one promise of the data and returns a section of the page."""

@@ -1,4 +1,4 @@
-"""Coverage: every file of the archive in the range, what became of it, and where a session is missing."""
+"""Coverage: every file of the archive in the range with its outcome, and missing sessions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WEEKEND = 5
 
 
 def coverage(run: Run) -> Section:
-    """Return rows in and out by publication, format and year, and the fate of every file.
+    """Return rows in and out by publication, format and year, and the outcome of every file.
 
     Raises:
         AssertionError: a row is lost or counted twice.
@@ -54,7 +54,7 @@ def coverage(run: Run) -> Section:
                 f"{totals['normalized']:,} kept + {totals['rejected']:,} rejected.**"
             ),
             table(with_total(shown.with_columns(pl.col("year").cast(pl.String)), "all")),
-            "Every file the archive has for the range, by what became of it:",
+            "Every file of the archive in the range, by outcome:",
             table(with_total(by_fate.sort("format", "year").with_columns(pl.col("year").cast(pl.String)), "all")),
             f"Refused whole: {len(refused)} file(s). {'; '.join(refused[:20])}",
             "Rejected rows, by reason:",
@@ -65,7 +65,7 @@ def coverage(run: Run) -> Section:
 
 
 def missing(run: Run, source: Path) -> Section:
-    """Return the sessions before which most closes are not those the lake holds, and which file is not there."""
+    """Return the sessions whose previous closes are mostly not in the lake, and the missing files."""
     broken = _broken(run.lake, run)
     listed = next(iter(sorted(source.glob("*holidays*.yaml"))), None)
     holidays = _holidays("" if listed is None else listed.read_text())
@@ -74,7 +74,7 @@ def missing(run: Run, source: Path) -> Section:
         (row["trade_date"], percent(row["share"]), _between(row["before"], row["trade_date"], holidays, why))
         for row in broken.iter_rows(named=True)
     ]
-    shown = pl.DataFrame(rows, schema=["session", "previous closes not in the lake", "what is not there"], orient="row")
+    shown = pl.DataFrame(rows, schema=["session", "previous closes not in the lake", "missing"], orient="row")
     blocks = [
         (
             f"A session whose previous closes are, for more than {Limits().broken_closes:.0%} of shares, not the "
@@ -107,7 +107,7 @@ def _offered(root: Path, run: Run) -> Iterator[tuple[Path, date]]:
 
 
 def _fate(path: Path, session: date, ingested: set[str]) -> str:
-    """Return what became of a file: one that was not ingested is read here, to see what it is."""
+    """Return the outcome of a file; a file that was not ingested is read here."""
     if path.name in ingested:
         return _READ
     publication = next(one for one in PUBLICATIONS if path.name in {Path(place).name for place in one.paths(session)})
@@ -162,18 +162,18 @@ def _holidays(text: str) -> dict[date, bool]:
 
 
 def _why_not(run: Run, source: Path) -> dict[date, str]:
-    """Return, for sessions with a file that did not get into the lake, where it is and what is wrong with it."""
+    """Return the reason for each session whose file is not in the lake."""
     odd = {asked_of(path.name): "only among the edge cases" for path in source.glob("edge_cases/*")}
     return odd | {day: "its file was refused whole" for day, _ in run.fetched.failed}
 
 
 def _between(before: date, session: date, holidays: dict[date, bool], why: dict[date, str]) -> str:
-    """Say which sessions have no file between two: weekdays that are no holiday, and special sessions on holidays."""
+    """Return the sessions without a file between two: weekdays that are no holiday, special sessions on holidays."""
     days = dates(before, session)[1:-1]
     missed = [day for day in days if holidays.get(day, day.weekday() < _WEEKEND)]
-    said = [
+    texts = [
         f"{day}, {f'{day:%A}' if day not in holidays else 'a special session on a holiday'}: "
         f"{why.get(day, 'the archive has no file')}"
         for day in missed
     ]
-    return "; ".join(said) or "nothing: a day of mass changes"
+    return "; ".join(texts) or "nothing: a day of mass changes"

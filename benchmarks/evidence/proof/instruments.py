@@ -1,4 +1,4 @@
-"""Identity: who kept its name through renames, symbols used again and new ISINs."""
+"""Identity: instruments through renames, symbols that are used again, and new ISINs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from champion.pipeline.ingest.symbol_changes import CHANGES, reviewed
 
 _ID = "instrument_id"
 _NEW_FACE = ("split", "consolidation")
-_LATE = 2  # sessions an ISIN may follow its split
+_LATE = 2  # sessions from a split to its new ISIN
 _UNSEEN = 20  # sessions without an ISIN, after which a change cannot be dated
 
 
 def identity(run: Run) -> Section:
-    """Return how many instruments bore how many symbols and ISINs, and how each change is accounted for."""
+    """Return the numbers of instruments, symbols and ISINs, and the explanation of each change."""
     bars = equity_bars(run.lake, run.start, run.end).select(_ID, "symbol", "isin", "trade_date").collect()
     shares = bars.select("symbol", _ID).unique()
     seen = _renames(bars)
@@ -77,7 +77,7 @@ def _structs(listed: SymbolHistory) -> pl.Series:
 
 
 def _isin_changes(bars: pl.DataFrame, run: Run) -> pl.DataFrame:
-    """Return every change of ISIN with what it came with: a split up to two sessions before, a rename, or neither."""
+    """Return every change of ISIN with its cause: a split up to two sessions before, a rename, or neither."""
     order = bars.select(pl.col("trade_date").unique().sort()).with_row_index("number").cast({"number": pl.Int64})
     known = bars.drop_nulls("isin").join(order, on="trade_date")
     before = pl.col("isin", "symbol", "number").shift(1).over(_ID, order_by="trade_date").name.prefix("before_")

@@ -1,4 +1,4 @@
-"""Quality: what the gates say of all sessions, and what the gaps are that no action explains."""
+"""Quality: the gates over all sessions, and the gaps that no action explains."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from champion.pipeline.ingest.bars import equity_bars
 _GAP = "unexplained_gaps"
 _PENNY = 5.0  # rupees
 _AWAY = 20  # calendar days
-_ROUND = 0.1  # of a whole number of shares for one
-_SPLIT = 1.8  # no smaller ratio is taken for two shares out of one
-_FUND = "INF"  # ISINs of funds begin so
+_ROUND = 0.1  # relative distance from a whole number of shares
+_SPLIT = 1.8  # the smallest ratio that counts as two shares for one
+_FUND = "INF"  # the beginning of the ISINs of funds
 
 
 def quality(run: Run) -> Section:
-    """Return the gates, the findings by gate and year, and the unexplained gaps by what they are."""
+    """Return the gates, the findings by gate and year, and the unexplained gaps by probable kind."""
     found = run.verdict.findings
     gaps = _described(run, found.filter(pl.col("gate") == _GAP))
     by_year = found.group_by("gate", year=pl.col("session").dt.year()).len("bars")
@@ -33,7 +33,7 @@ def quality(run: Run) -> Section:
             table(gates),
             "Findings, bars by year:",
             table(wide),
-            f"The {gaps.height} unexplained gaps, by what they are; the list of actions has few funds and SME shares:",
+            f"The {gaps.height} unexplained gaps by probable kind; the list of actions has few funds and SME shares:",
             table(with_total(by_kind.select("what", *series).sort(series[0], "what", descending=[True, False]), "all"))
             if series
             else "None.",
@@ -45,7 +45,7 @@ def quality(run: Run) -> Section:
 
 
 def _described(run: Run, gaps: pl.DataFrame) -> pl.DataFrame:
-    """Say of each gap what it most likely is, the first that holds: a help to the eye, not an explanation."""
+    """Add the most probable kind of each gap, the first that holds; it helps to read the table and proves nothing."""
     bars = equity_bars(run.lake, run.start, run.end).select("instrument_id", "trade_date", "isin", "prev_close")
     chosen = bars.filter(pl.col("instrument_id").is_in(gaps["instrument_id"].unique().to_list())).collect()
     fund = chosen.group_by("instrument_id").agg(fund=pl.col("isin").str.starts_with(_FUND).any())

@@ -1,4 +1,4 @@
-"""A mirror of the exchange's archive with its bundles unpacked, without writing into it."""
+"""A mirror of the exchange's archive with its bundles unpacked; the mirror itself is not changed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _COPIED = ("content", "corporates")
 
 @contextmanager
 def unpacked(mirror: Path) -> Iterator[Path]:
-    """Give a folder laid out as the archive: the mirror itself, or one beside it where it has `bundles/*.zip`.
+    """Yield a folder with the layout of the archive: the mirror itself, or a copy if it has `bundles/*.zip`.
 
-    The yearly zips hold daily reports; they are unpacked to where the archive has them, beside copies of the rest.
+    The yearly zips hold daily reports, which are unpacked to their places in the archive.
     """
     bundles = sorted(mirror.glob("bundles/*.zip"))
     if not bundles:
@@ -32,13 +32,9 @@ def unpacked(mirror: Path) -> Iterator[Path]:
         for path in (mirror / _REPORTS).iterdir():
             shutil.copyfile(path, reports / path.name)
         for bundle in bundles:
-            _unpack(bundle, reports)
+            with zipfile.ZipFile(bundle) as archive:
+                for member in archive.infolist():
+                    target = reports / PurePosixPath(member.filename).name
+                    if not member.is_dir() and not target.exists():
+                        target.write_bytes(archive.read(member))
         yield root
-
-
-def _unpack(bundle: Path, reports: Path) -> None:
-    with zipfile.ZipFile(bundle) as archive:
-        for member in archive.infolist():
-            target = reports / PurePosixPath(member.filename).name
-            if not member.is_dir() and not target.exists():
-                target.write_bytes(archive.read(member))

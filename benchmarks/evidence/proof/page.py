@@ -29,7 +29,7 @@ class Section:
 
 
 def table(frame: pl.DataFrame, *, none: str = "None.") -> str:
-    """Return a frame as a Markdown table, numbers to the right; `none` where it has no rows."""
+    """Return a frame as a Markdown table, numbers to the right; `none` if it has no rows."""
     if frame.is_empty():
         return none
     numeric = [dtype.is_numeric() for dtype in frame.dtypes]
@@ -39,14 +39,14 @@ def table(frame: pl.DataFrame, *, none: str = "None.") -> str:
 
 
 def with_total(frame: pl.DataFrame, label: str) -> pl.DataFrame:
-    """Return the frame with a last row of sums; `label` stands in its first column, which is text."""
+    """Return the frame with a last row of sums and `label` in the first column, which is text."""
     first, *rest = frame.columns
     sums = [pl.col(name).sum() if frame[name].dtype.is_numeric() else pl.lit("").alias(name) for name in rest]
     return pl.concat([frame, frame.select(pl.lit(label).alias(first), *sums)], how="vertical_relaxed")
 
 
 def percent(value: float | None, decimals: int = 1) -> str:
-    """Return a share in words of a hundred."""
+    """Return a share in percent."""
     return "" if value is None else f"{value:.{decimals}%}"
 
 

@@ -1,4 +1,4 @@
-"""The exchange's wordings of corporate actions: what each sample is understood as, and whether prices agree."""
+"""Sample texts of corporate actions: how each is understood, and whether prices agree."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OTHER = "other"
 
 
 def samples(path: Path) -> Section:
-    """Return the kinds found in a list of real wordings, with factor or reason, and what is not understood."""
+    """Return the kinds in a list of real texts with factor or reason, and the texts that are not understood."""
     rows = pl.read_csv(path, infer_schema_length=None)
     parsed = [(text, ratio, parse_purpose(text)) for text, ratio in _texts(rows)]
     actions = [(action.kind, _said(action)) for _, _, found in parsed for action in found]
@@ -54,7 +54,7 @@ def _said(action: ParsedAction) -> str:
 
 
 def _unexplained(action: ParsedAction) -> bool:
-    """Tell whether an action that can move the price has neither a factor nor a reason for having none."""
+    """Return whether an action that can move the price has neither a factor nor a reason."""
     return action.kind in KINDS and action.price_factor is None and action.reason is None
 
 

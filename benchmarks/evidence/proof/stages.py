@@ -1,4 +1,4 @@
-"""The pipeline from archive to judged lake as plain calls, each timed."""
+"""The pipeline from archive to quality gates as plain calls, each timed."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What the pipeline did, and what each stage cost; `anew` are the sessions named again by what was learned late."""
+    """The results of the pipeline and the cost of each stage."""
 
     settings: Settings
     start: date
     end: date
     fetched: FetchResult
     ingested: IngestResult
-    anew: IngestResult
     verdict: GateReport
     costs: dict[str, Cost]
 
@@ -41,7 +40,7 @@ class Run:
 
 
 def run(settings: Settings, start: date, end: date) -> Run:
-    """Bring the archive's files of a range of dates into an empty workspace, and judge them."""
+    """Bring the files of a range of dates into an empty workspace, and run the quality gates."""
     costs: dict[str, Cost] = {}
     lake = Lake(settings.lake)
 
@@ -52,9 +51,9 @@ def run(settings: Settings, start: date, end: date) -> Run:
     fetched = timed("fetch to staging", lambda: fetch(settings, start, end))
     timed("list of symbol changes", lambda: symbol_changes.refresh(settings))
     ingested = timed(INGEST, lambda: ingest(lake, fetched.staged))
-    anew = timed("identify: sessions named anew", lambda: rename_instruments(settings))
+    timed("identify: sessions named again", lambda: rename_instruments(settings))
     timed("list of shares", lambda: symbol_master.refresh(settings))
     timed("corporate actions and factors", lambda: corporate_actions.refresh(settings))
     verdict = timed("quality gates", lambda: quality.check(lake, start, end))
     timed("findings kept", lambda: quality.record(lake, start, end, verdict))
-    return Run(settings, start, end, fetched, ingested, anew, verdict, costs)
+    return Run(settings, start, end, fetched, ingested, verdict, costs)

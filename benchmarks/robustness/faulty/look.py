@@ -1,4 +1,4 @@
-"""What a workspace holds: every file of lake and staging, every table of the warehouse, every run of the ledger."""
+"""The contents of a workspace: files of lake and staging, tables of the warehouse, runs of the ledger."""
 
 from __future__ import annotations
 
@@ -20,24 +20,19 @@ from champion.settings import Settings
 from champion.tracking import promotion
 
 _NOT_DATA = frozenset({".lock", ".locks", ".incoming"})
-_INDEX = ("_metadata", "_common_metadata")  # of one moment, for other readers: a backfill writes it, a day does not
+_INDEX = ("_metadata", "_common_metadata")  # for other readers: a backfill writes it, `daily` does not
 _KEPT_APART = (".damaged-", ".refused-")  # evidence that a fault left, beside what replaced it
 _TIMES = ("ingest_time", "known_at")  # when something was done
 _BY_SESSION = (
-    "raw_equity_ohlc",
-    "normalized_equity_ohlc",
-    "normalized_equity_delivery",
-    "normalized_index_ohlc",
-    "features_equity_indicators",
-    "predictions_equity_scores",
-    "quality_findings",
+    *("raw_equity_ohlc", "normalized_equity_ohlc", "normalized_equity_delivery", "normalized_index_ohlc"),
+    *("features_equity_indicators", "predictions_equity_scores", "quality_findings"),
 )
 SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Look:
-    """A workspace at rest.
+    """The contents of a workspace while no command runs.
 
     `files` are SHA-256 by path in lake and staging; `tables` the count and the sum of hashes of the rows that readers
     see; `succeeded` counts notebooks and flows by experiment, name and identity; `other` all other runs by outcome.
@@ -63,23 +58,17 @@ class Look:
 
 
 def look(settings: Settings, *, timeless: bool = False) -> Look:
-    """Return what the workspace holds now; `timeless`, without the times at which it was done, and without lists."""
+    """Return the contents of the workspace; `timeless` leaves out times and lists."""
     faults: list[str] = []
     succeeded, other = _ledger(settings, faults, timeless=timeless)
     files = {str(path.relative_to(settings.home)): sha256(path) for path in data_files(settings)}
-    return Look(
-        files=_rows(settings) if timeless else files,
-        tables=_tables(settings, faults, timeless=timeless),
-        succeeded=succeeded,
-        other=other,
-        waiting=sum(1 for _ in settings.runs.glob("*-*/begun.json")),
-        champion=str(promotion.history(settings)[-1:]),
-        faults=faults,
-    )
+    waiting = sum(1 for _ in settings.runs.glob("*-*/begun.json"))
+    tables, champion = _tables(settings, faults, timeless=timeless), str(promotion.history(settings)[-1:])
+    return Look(_rows(settings) if timeless else files, tables, succeeded, other, waiting, champion, faults)
 
 
 def data_files(settings: Settings) -> Iterator[Path]:
-    """Yield the files that are data: no locks, downloads under way, carried state, index, or bytes set aside."""
+    """Yield the data files: no locks, unfinished downloads, carried state, index, or damaged bytes set aside."""
     for root in (settings.lake, settings.staging):
         for path in sorted(root.rglob("*")):
             names = {path.name, path.suffix, *path.relative_to(root).parts}
@@ -89,21 +78,15 @@ def data_files(settings: Settings) -> Iterator[Path]:
 
 
 def differences(found: Look, wanted: Look, *, more: bool = False) -> dict[str, list[str]]:
-    """Return what is not as in the undisturbed workspace, by place: lake, staging, warehouse, ledger; none if equal.
+    """Return the differences from the undisturbed workspace by place: lake, staging, warehouse, ledger.
 
-    With `more`, the ledger may hold runs that the other does not.
+    `more` allows additional runs in the ledger.
     """
-    files = sorted(n for n in found.files.keys() | wanted.files.keys() if found.files.get(n) != wanted.files.get(n))
-    tables = sorted(
-        n for n in found.tables.keys() | wanted.tables.keys() if found.tables.get(n) != wanted.tables.get(n)
-    )
+    files, tables = _unequal(found.files, wanted.files), _unequal(found.tables, wanted.tables)
     ledger = [f"{n}: {found.succeeded.get(n, 0)} times, not {count}" for n, count in wanted.succeeded.items()
               if not _as_often(n, found.succeeded.get(n, 0), count)]  # fmt: skip
-    ledger += [
-        f"{n}: {count} times, not at all"
-        for n, count in found.succeeded.items()
-        if n not in wanted.succeeded and not more
-    ]
+    extra = {} if more else {n: count for n, count in found.succeeded.items() if n not in wanted.succeeded}
+    ledger += [f"{name}: {count} times, not at all" for name, count in extra.items()]
     ledger += [name for name in found.other if name.startswith("RUNNING")]
     ledger += [f"{found.waiting} runs wait beside the lake"] if found.waiting else []
     ledger += ["another champion"] if found.champion != wanted.champion else []
@@ -116,19 +99,22 @@ def differences(found: Look, wanted: Look, *, more: bool = False) -> dict[str, l
     return {place: names for place, names in by_place.items() if names}
 
 
+def _unequal(found: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
+    return sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+
+
 def _as_often(name: str, found: int, wanted: int) -> bool:
-    """Tell whether a run succeeded as often as it should: a flow killed after its end has rightly done so twice."""
+    """Return whether a run succeeded as often as it should; a flow that is killed after its end succeeds twice."""
     return found == wanted if " key " in name else found >= wanted
 
 
 def halves(found: Look, before: Look, after: Look) -> list[str]:
-    """Return what is neither as it was before the disturbed command nor as it should be after it."""
-    files = [name for name in before.files if found.files.get(name) not in {before.files[name], after.files.get(name)}]
-    tables = [
-        name
-        for name in before.tables
-        if name != "loads" and found.tables.get(name) not in {before.tables[name], after.tables.get(name)}
-    ]
+    """Return files and tables that are neither as before the disturbed command nor as expected after it."""
+    pairs = ((found.files, before.files, after.files), (found.tables, before.tables, after.tables))
+    files, tables = (
+        [name for name in old if name != "loads" and now.get(name) not in {old[name], new.get(name)}]
+        for now, old, new in pairs
+    )
     return [*files, *(f"table {name}" for name in tables), *found.faults]
 
 
@@ -158,7 +144,7 @@ def _tables(settings: Settings, faults: list[str], *, timeless: bool) -> dict[st
 
 
 def _rows(settings: Settings) -> dict[str, str]:
-    """Return the count and the sum of hashes of the rows of every dataset that has sessions of its own."""
+    """Return the count and the sum of hashes of the rows of every dataset with sessions."""
     found, lake = {}, Lake(settings.lake)
     for name in _BY_SESSION:
         rows = lake.scan(name).drop(_TIMES, strict=False).collect()
@@ -167,7 +153,7 @@ def _rows(settings: Settings) -> dict[str, str]:
 
 
 def _ledger(settings: Settings, faults: list[str], *, timeless: bool) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the runs that succeeded and the others, counted, straight from MLflow's tables."""
+    """Return the numbers of succeeded and of other runs, from MLflow's tables."""
     succeeded, other = Counter[str](), Counter[str]()
     file = settings.home / "mlflow" / "mlflow.db"
     if not file.exists():
