@@ -52,7 +52,8 @@ def arguments(doc: str | None, required: Mapping[str, Any] | None = None, **opti
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, kind in (required or {}).items():
-        parser.add_argument(name, type=_reader(kind), **({"required": True} if name.startswith("--") else {}))
+        options_only: dict[str, Any] = {"required": True} if name.startswith("--") else {}
+        parser.add_argument(name, type=_reader(kind), **options_only)
     for name, default in options.items():
         flag = f"--{name.replace('_', '-')}"
         if default is False:
@@ -138,7 +139,9 @@ def run(command: Sequence[object], variables: Mapping[str, str] | None = None) -
             raise
         wall = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
-        printed, errors = (stream.seek(0) or stream.read().decode(errors="replace") for stream in (out, err))
+        out.seek(0)
+        err.seek(0)
+        printed, errors = (stream.read().decode(errors="replace") for stream in (out, err))
     if process.returncode:
         raise RuntimeError(f"{' '.join(words)}: exit {process.returncode}\n{errors[-3000:]}")
     return printed, Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, getcontext
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -235,6 +236,11 @@ def chaikin_oscillator(bars: Bars, fast: int, slow: int) -> list[Row]:
     return [None if row < slow - 1 else value for row, value in enumerate(_less(quick, calm))]
 
 
+def _call(function: Callable[..., list[Row]], *arguments: Any) -> list[Row]:
+    *parameters, bars = arguments
+    return function(bars, *parameters)
+
+
 _CALLS: tuple[tuple[Any, ...], ...] = (
     *(("ppo", ppo, 12, 26), ("trix_5", trix, 5), ("trix_30", trix, 30), ("cmo", cmo, 14), ("cci", cci, 20)),
     *(("stochastic_k", stochastic, 14, 3), ("stochastic_d", stochastic, 14, 3, 3), ("mfi", mfi, 14)),
@@ -249,8 +255,5 @@ _CALLS: tuple[tuple[Any, ...], ...] = (
       for end, spans in (("", (12, 26, 9)), ("_5", (5, 11, 4)))
       for part, name in enumerate(("macd", "signal", "histogram"))),
 )  # fmt: skip
-EXACT: dict[str, Callable[[Bars], list[Row]]] = {
-    name: lambda bars, function=function, arguments=arguments: function(bars, *arguments)
-    for name, function, *arguments in _CALLS
-}
+EXACT: dict[str, Callable[[Bars], list[Row]]] = {name: partial(_call, *call) for name, *call in _CALLS}
 """By the names of talib_pairs: the exact values of an instrument's bars."""

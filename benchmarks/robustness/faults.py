@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import chain, zip_longest
 from pathlib import Path
+from typing import Any
 
 from benchmarks import meter
 from benchmarks.robustness.faulty import archives, clocks, damages, kills, page, places
@@ -25,7 +26,7 @@ from benchmarks.robustness.faulty.workspace import INSTRUMENTS, SESSION, START, 
 
 
 def main() -> None:
-    options = {"only": [""], "kills": 200, "seed": 1, "faketime": Path, "write": Path}
+    options: dict[str, Any] = {"only": [""], "kills": 200, "seed": 1, "faketime": Path, "write": Path}
     arguments = meter.arguments(__doc__, {"--work": Path}, **options)
     meter.forget_workspace()
     results = arguments.work / "results.jsonl"

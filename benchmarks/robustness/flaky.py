@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from typing_extensions import override
@@ -71,7 +71,8 @@ class Flaky:
             time.sleep(self.silence if fate == "time-out" else 0)
             request.close_connection = True
         elif fate.isdecimal():
-            request.send(int(fate), b"slow down", **({"Retry_After": "1"} if fate == "429" else {}))
+            headers: dict[str, Any] = {"Retry_After": "1"} if fate == "429" else {}
+            request.send(int(fate), b"slow down", **headers)
         elif content is None:
             request.send(404, b"<html>not here</html>")
         elif fate == "cut body":

@@ -59,7 +59,14 @@ class Tally:
 def main() -> int:
     """Fuzz, print a table, and return 0 if there was no fault."""
     keep = Path("data/fuzz")
-    options = {"inputs": 100_000, "seed": 1, "target": [""], "seconds": 10.0, "keep": keep, "json": Path}
+    options: dict[str, Any] = {
+        "inputs": 100_000,
+        "seed": 1,
+        "target": [""],
+        "seconds": 10.0,
+        "keep": keep,
+        "json": Path,
+    }
     asked = meter.arguments(__doc__, **options, child=Path, first=0, number=0)
     if asked.child:  # the process that reads
         _child(asked.child, asked, asked.first, asked.number)

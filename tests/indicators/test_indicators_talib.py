@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.evidence import talib_equality
+from benchmarks.evidence.talib_pairs import PAIRS
 from champion import indicators as ind
 
 LEVELS = {  # price, tick, daily move
@@ -46,13 +47,13 @@ def test_every_indicator_equals_talib() -> None:
     lengths = [(kind, length) for kind in LEVELS for length in (*range(1, 60, 6), 60, 300)]
     lengths += [("walk", length) for length in range(1, 91)]
     bars = pl.concat([series(kind, length) for kind, length in dict.fromkeys(lengths)])
-    results = list(talib_equality.compare(bars, talib_equality.PAIRS))
-    assert len(results) == len(talib_equality.PAIRS)
+    results = list(talib_equality.compare(bars, PAIRS))
+    assert len(results) == len(PAIRS)
     assert [result for result in results if result.warm_up or result.wrong or not result.rows] == []
 
 
 def test_the_comparison_finds_what_differs() -> None:
-    ours, theirs = talib_equality.PAIRS["adx_14"]
+    ours, theirs = PAIRS["adx_14"]
     bars = series("walk", 60)
     off, late = talib_equality.compare(bars, {"off": (ours * (1 + 2e-9), theirs), "late": (ours.shift(1), theirs)})
     assert off.wrong == off.rows
