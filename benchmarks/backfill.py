@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from champion import contracts
@@ -59,9 +58,6 @@ def contents(settings: Settings) -> dict[str, str]:
     """
     lake = Lake(settings.lake)
     digests = {name: lake.digest(name) for name in contracts.names() if not name.endswith("_state")}
-    files = [path for root in (settings.lake, settings.staging) for path in root.rglob("*") if _counts(path)]
-    return digests | {str(path.relative_to(settings.home)): sha256(path) for path in files}
-
-
-def _counts(path: Path) -> bool:
-    return path.is_file() and path.suffix != ".lock" and path.name != ".lock" and "_state/" not in str(path)
+    files = [path for root in (settings.lake, settings.staging) for path in root.rglob("*") if path.is_file()]
+    kept = [path for path in files if not path.name.endswith(".lock") and "_state/" not in str(path)]
+    return digests | {str(path.relative_to(settings.home)): sha256(path) for path in kept}

@@ -30,18 +30,13 @@ def main() -> None:
     rows_by, texts_by = Counter[str](), Counter[str]()
     for text, rows in sorted(counted.items(), key=lambda pair: (-pair[1], pair[0])):
         found = parse_purpose(text)
-        verdict = worst(found)
+        verdict = min((one.verdict for one in found), key=WORST_FIRST.index)  # of the whole text
         rows_by[verdict] += rows
         texts_by[verdict] += 1
         if asked.verdict in {None, verdict} and (asked.kind is None or any(one.kind == asked.kind for one in found)):
             print(f"{rows:6} | {verdict:14} | {text} | {'; '.join(_shown(one) for one in found)}")
     for verdict in WORST_FIRST:
         print(f"{verdict}: {texts_by[verdict]:,} texts, {rows_by[verdict]:,} rows")
-
-
-def worst(found: tuple[ParsedAction, ...]) -> str:
-    """Return the verdict of a whole text: not understood if any action is, otherwise read if any is."""
-    return min((one.verdict for one in found), key=WORST_FIRST.index)
 
 
 def _texts(folder: Path) -> Iterator[str]:

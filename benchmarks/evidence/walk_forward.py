@@ -154,10 +154,10 @@ holds the best and worst fifth for {HORIZON} sessions and pays {COST_BPS:g} basi
 selling shares over days is not open to everybody, and borrowing and impact are not in the costs: these figures
 measure ranking skill and promise nothing.
 
-A share that is not traded when its label ends, suspended, delisted or only thin, is valued at its last close since
-entry; one that is not traded on entry was not to be had. What a delisting costs beyond the last trade is in no file of
-the exchange: each case says what its figures would be if every share that was not traded again, merged ones too, had
-lost a further {-DELISTING:.0%}, the mean of failures on NYSE and AMEX (Shumway, Journal of Finance 52, 1997).
+A share that is not traded when its label ends (suspended, delisted or thinly traded) is valued at its last close since
+entry; a share that is not traded on entry has no label. The loss of a delisting beyond the last trade is in no file of
+the exchange: each case also gives its figures if every share that was not traded again, merged ones too, had lost a
+further {-DELISTING:.0%}, the mean of failures on NYSE and AMEX (Shumway, Journal of Finance 52, 1997).
 
 Returns are those of the whole test range, turnover is the weight traded at each rebalance (2 is about everything), from
 the weights as the returns since the last one left them. Drawdowns are between rebalances' values of the portfolio.

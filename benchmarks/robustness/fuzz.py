@@ -58,13 +58,12 @@ class Tally:
 
 def main() -> int:
     """Fuzz, print a table, and return 0 if there was no fault."""
-    keep = Path("data/fuzz")
     options: dict[str, Any] = {
         "inputs": 100_000,
         "seed": 1,
         "target": [""],
         "seconds": 10.0,
-        "keep": keep,
+        "keep": Path("data/fuzz"),
         "json": Path,
     }
     asked = meter.arguments(__doc__, **options, child=Path, first=0, number=0)
@@ -91,18 +90,18 @@ def _supervised(folder: Path, asked: argparse.Namespace) -> tuple[list[Tally], i
             stderr=subprocess.PIPE,
             check=False,
         )
-        said = child.stderr.decode(errors="replace")
+        errors = child.stderr.decode(errors="replace")
         began = (folder / "tallies").exists()
         for line in meter.read_lines(folder / "tallies"):
             _add(found, Tally(**line))
         (folder / "tallies").write_text("")
         if child.returncode == 0:
             break
-        if not began or "Traceback (most recent call last)" in said:  # from this file: faults of targets are counted
-            raise SystemExit(f"the child itself failed:\n{said[-3000:]}")
+        if not began or "Traceback (most recent call last)" in errors:  # from this file: faults of targets are counted
+            raise SystemExit(f"the child itself failed:\n{errors[-3000:]}")
         target, number, content, tally = _last(folder)
-        word = "too slow" if "Timeout" in said else f"died with {child.returncode}"
-        _note(tally, f"{word}: {_frame_of(said)}", content, asked.keep)
+        word = "too slow" if "Timeout" in errors else f"died with {child.returncode}"
+        _note(tally, f"{word}: {_frame_of(errors)}", content, asked.keep)
         _add(found, tally)
         number += 1
     return list(found.values()), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
@@ -124,9 +123,9 @@ def _last(folder: Path) -> tuple[int, int, bytes, Tally]:
     return state["target"], state["number"], state["content"].encode("latin-1"), tally
 
 
-def _frame_of(said: str) -> str:
-    frames = re.findall(r'File "[^"]*?/((?:champion|flows)/[^"]+)", line (\d+) in (\w+)', said)
-    return " ".join(frames[0]) if frames else said.strip()[-120:]
+def _frame_of(errors: str) -> str:
+    frames = re.findall(r'File "[^"]*?/((?:champion|flows)/[^"]+)", line (\d+) in (\w+)', errors)
+    return " ".join(frames[0]) if frames else errors.strip()[-120:]
 
 
 def _kept(folder: Path, target: str, content: bytes) -> str:
@@ -215,7 +214,7 @@ def _read(target: Any, content: bytes, tally: Tally, seconds: float, guard: Guar
         faulthandler.cancel_dump_traceback_later()
     tally.seconds += time.process_time() - worked
     tally.slowest = max(tally.slowest, time.perf_counter() - began)
-    if outside := guard.found():
+    if outside := guard.written():
         fault = f"wrote outside: {outside[:3]}"
     if fault:
         _note(tally, fault, content, guard.keep)
@@ -249,7 +248,7 @@ class Guard:
         self._looked = 0
         sys.addaudithook(self._event)
 
-    def found(self) -> list[str]:
+    def written(self) -> list[str]:
         """Return the files written since the last call."""
         self._looked += 1
         if self._looked % 100 == 0:

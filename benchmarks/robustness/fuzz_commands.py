@@ -51,12 +51,12 @@ def run(arguments: list[str]) -> int:
     before = sys.argv
     sys.argv = ["champion", *arguments]
     try:
-        with _terminal() as said:
+        with _terminal() as stream:
             cli.main()
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
-        said.flush()
-        if code and not said.buffer.getvalue().strip():  # type: ignore[attr-defined]  # the buffer is one of bytes
+        stream.flush()
+        if code and not stream.buffer.getvalue().strip():  # type: ignore[attr-defined]  # the buffer is one of bytes
             raise AssertionError("failed without a message") from None
         if code:
             raise (UsageError if code == UsageError.exit_code else ChampionError)(str(code)) from None
@@ -69,10 +69,10 @@ def run(arguments: list[str]) -> int:
 @contextmanager
 def _terminal() -> Iterator[io.TextIOWrapper]:
     """Capture standard output and standard error in UTF-8, standard output strictly."""
-    said = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict", write_through=True)
-    shown = io.TextIOWrapper(said.buffer, encoding="utf-8", errors="backslashreplace", write_through=True)
-    with redirect_stdout(said), redirect_stderr(shown):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict", write_through=True)
+    shown = io.TextIOWrapper(stream.buffer, encoding="utf-8", errors="backslashreplace", write_through=True)
+    with redirect_stdout(stream), redirect_stderr(shown):
         try:
-            yield said
+            yield stream
         finally:
             shown.detach()

@@ -56,13 +56,7 @@ def count(kind: str, start: date, end: date) -> dict[date, tuple[int, int]]:
 
 
 def watch(
-    homes: Path,
-    turn: c_int,
-    at: Array[c_int],
-    number: int,
-    expected: Counts,
-    stop: Flag,
-    record: SimpleQueue[Testimony],
+    homes: Path, turn: c_int, at: Array[c_int], number: int, expected: Counts, stop: Flag, out: SimpleQueue[Testimony]
 ) -> None:
     """Read the workspace of the current turn until `stop` is set; write the turn that is read to `at`.
 
@@ -92,4 +86,4 @@ def watch(
         there |= {(kind, session) for session in found}
         seen.whole += len(found)
         seen.absent += len(asked) - len(found)
-    record.put(seen)
+    out.put(seen)

@@ -50,7 +50,7 @@ def main() -> None:
             continue
         scale = given.instruments / count
         costs.setdefault(name, []).append({"mb": answer["mb"], **{key: answer[key] * scale for key in _SECONDS}})
-        notes[name] = answer["said"] + _differing(answer["columns"], _ours(count, given.sessions))
+        notes[name] = answer["note"] + _differing(answer["columns"], _ours(count, given.sessions))
     _print(costs, rows)
     print("\n".join(f"{name}: {note}" for name, note in notes.items()))
 

@@ -70,7 +70,7 @@ def champion_expressions() -> tuple[Engine, str]:
 
 
 def talib_loop() -> tuple[Engine, str]:
-    """Return a loop over instruments on two threads, with null where TA-Lib says NaN."""
+    """Return a loop over instruments on two threads, with null for TA-Lib's NaN."""
     talib: Any = import_module("talib")
 
     def one(high: Array, low: Array, close: Array, volume: Array) -> dict[str, Array]:
@@ -192,7 +192,7 @@ def _vwap(frame: pl.DataFrame) -> pl.Series:
 def main() -> None:
     """Run one engine: once on a few bars to warm up, then on all."""
     name, instruments, sessions = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    engine, said = ENGINES[name]()
+    engine, note = ENGINES[name]()
     engine(bars(3, 300))
     frame = bars(instruments, sessions)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_stime
@@ -203,7 +203,7 @@ def main() -> None:
     }
     columns = {each: [series.null_count(), series.mean()] for each, series in values.items()}
     costs = {"cpu": cost.cpu, "system": system, "wall": cost.wall, "mb": cost.peak_mb}
-    print(json.dumps({"said": said, **costs, "columns": columns}))
+    print(json.dumps({"note": note, **costs, "columns": columns}))
 
 
 if __name__ == "__main__":

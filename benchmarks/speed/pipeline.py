@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -129,7 +129,8 @@ def _everything(scratch: Path, wanted: int | None) -> dict[str, Any]:
         flows.append(_flow(server, yesterday, one_more, "daily", str(end))[0])
     columns = ["command", "wall s", "CPU s", "peak MB", "server CPU s", "stages CPU s", "ratio", "notebooks, s"]
     meter.print_table("Commands, with notebooks, Prefect and MLflow", columns, flows)
-    _print_once(once)
+    rows = [(name, cost.wall, cost.cpu) for name, cost in once.items()]
+    meter.print_table("What one of each costs", ("what", "wall s", "CPU s"), rows)
     _print_rate(stages)
     return {"machine": machine, "stages": stages, "one_more_session": one_more, "flows": flows, "once": once}
 
@@ -211,11 +212,6 @@ def _print_stages(title: str, stages: list[library.Stage]) -> None:
     total = sum((stage.cost for stage in stages if stage.flow), Cost())
     rows.append(("total, without parts of other stages", None, total.wall, total.cpu, None, round(total.peak_mb)))
     meter.print_table(title, columns, rows)
-
-
-def _print_once(once: Mapping[str, Cost]) -> None:
-    rows = [(name, cost.wall, cost.cpu) for name, cost in once.items()]
-    meter.print_table("What one of each costs", ("what", "wall s", "CPU s"), rows)
 
 
 def _print_rate(stages: list[library.Stage]) -> None:

@@ -53,7 +53,7 @@ def proof(run: Run) -> Section:
             table(pl.DataFrame(rows, schema=names, orient="row")),
             (
                 "A demerger's factor is taken from the very open it explains: its gap is zero by construction, and "
-                "proves nothing but the arithmetic. Splits, bonuses, consolidations, rights and dividends are told by "
+                "proves nothing but the arithmetic. Splits, bonuses, consolidations, rights, dividends are read from "
                 "the text alone (rights and dividends with the close before). "
                 f"{counted.filter(pl.col('by_text') & pl.col('by_ratio')).height} ex-date(s) stand in both lines."
             ),

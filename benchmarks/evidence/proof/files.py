@@ -123,7 +123,7 @@ def _fate(path: Path, session: date, ingested: set[str]) -> str:
 
 
 def _format(name: str) -> str:
-    return next(said for start, said in _FORMATS.items() if name.startswith(start))
+    return next(text for start, text in _FORMATS.items() if name.startswith(start))
 
 
 def _account(run: Run) -> pl.DataFrame:

@@ -41,16 +41,16 @@ def agreement(run: Run, edges: Path) -> Section:
     """Return how many fields differ between two formats of one session, wherever the archive has both."""
     root = Path(run.settings.archive)
     pairs = [
-        (session, _compared(*pair))
+        (session, _compare(*pair))
         for session in dates(run.start, run.end)
         if sum((root / place).is_file() for place in BHAVCOPY.paths(session)) > 1
-        for pair in combinations(_told(root, session), 2)
+        for pair in combinations(_parse_all(root, session), 2)
     ]
     cut = [
-        (session, _compared(whole, _apart(path, session, cut_off=True)))
+        (session, _compare(whole, _parse(path, session, cut_off=True)))
         for path in sorted(edges.glob("truncated*.csv"))
         for session in [asked_of(path.name)]
-        for whole in _told(root, session)[:1]
+        for whole in _parse_all(root, session)[:1]
     ]
     found = _frame(pairs)
     one = found.filter(pl.col("session") == date(2024, 7, 5), pl.col("formats") == "nse_cm_legacy, nse_cm_udiff")
@@ -78,7 +78,7 @@ def asked_of(name: str) -> date:
 
 def _verdict(path: Path) -> str:
     try:
-        parts = _apart(path, asked_of(path.name))
+        parts = _parse(path, asked_of(path.name))
     except ChampionError as error:
         return f"refused, {type(error).__name__}: {error}"
     reasons = parts.quarantine.explode("reasons")["reasons"].unique().sort().to_list()
@@ -86,7 +86,7 @@ def _verdict(path: Path) -> str:
     return f"{parts.raw['source'][0]}: {kept}{': ' + '; '.join(reasons) if reasons else ''}"
 
 
-def _apart(path: Path, session: date, *, cut_off: bool = False) -> ParsedFile:
+def _parse(path: Path, session: date, *, cut_off: bool = False) -> ParsedFile:
     """Parse a file; `cut_off` leaves out an incomplete last line."""
     content = path.read_bytes()
     if cut_off:
@@ -95,16 +95,16 @@ def _apart(path: Path, session: date, *, cut_off: bool = False) -> ParsedFile:
     return parse_file(content, origin)
 
 
-def _told(root: Path, session: date) -> list[ParsedFile]:
+def _parse_all(root: Path, session: date) -> list[ParsedFile]:
     """Return a session's bars by each format that has it, the others' stale answers left out."""
     found = []
     for place in BHAVCOPY.paths(session):
         with suppress(ChampionError):
-            found += [_apart(root / place, session)] if (root / place).is_file() else []
+            found += [_parse(root / place, session)] if (root / place).is_file() else []
     return found
 
 
-def _compared(one: ParsedFile, other: ParsedFile) -> tuple[object, ...]:
+def _compare(one: ParsedFile, other: ParsedFile) -> tuple[object, ...]:
     sources = [parts.normalized["source"][0] for parts in (one, other)]
     both = one.normalized.join(other.normalized, on=_KEY)
     fields = [name for name in _FIELDS if not any(_absent(parts, name) for parts in (one, other))]

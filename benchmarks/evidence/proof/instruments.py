@@ -25,7 +25,7 @@ def identity(run: Run) -> Section:
     listed = _listed(run)
     known, contradictions = reviewed(run.lake)
     learned = sorted(set(known.changes) - set(listed.changes))
-    shown = seen.with_columns(told=pl.struct("session", "before", "after").is_in(_structs(listed)))
+    shown = seen.with_columns(listed=pl.struct("session", "before", "after").is_in(_structs(listed)))
     reused = shares.filter(pl.col(_ID).str.contains("@", literal=True)).sort(_ID)
     changes = _isin_changes(bars, run)
     ignored = pl.DataFrame(
@@ -42,11 +42,11 @@ def identity(run: Run) -> Section:
             (
                 f"{shares['symbol'].n_unique():,} symbols of company shares are {shares[_ID].n_unique():,} "
                 f"instruments; {twice} instruments have two bars in one session. {shown.height:,} renames stand in the "
-                f"bars, {int(shown['told'].sum()):,} of them on the date the exchange's list gives."
+                f"bars, {int(shown['listed'].sum()):,} of them on the date the exchange's list gives."
             ),
             f"Renames that the bars show and the list does not have, or has on another date ({len(learned)}):",
             table(found),
-            f"Symbols used again by another instrument ({reused.height}), named after the date they became free:",
+            f"Symbols used again by another instrument ({reused.height}), with the date on which they became free:",
             table(reused),
             f"Contradictions between the list, symbols and ISINs ({ignored.height}); the bars decide:",
             table(ignored),

@@ -26,15 +26,15 @@ def verdicts(run: Run) -> Section:
     inside = pl.col("ex_date").is_between(run.start, run.end) & (pl.col("kind") != DECISION)
     known = as_known(rows).filter(shares & inside)
     traded = equity_bars(run.lake).select(pl.col(_ID).unique()).collect()[_ID]
-    told = known.with_columns(no_bars=~pl.col(_ID).is_in(traded.implode()))
-    unclear = told.filter(pl.col("verdict") == NOT_UNDERSTOOD)
-    ended = told.filter(pl.col("no_bars") & pl.col("kind").is_in(_MOVING))
+    counted = known.with_columns(no_bars=~pl.col(_ID).is_in(traded.implode()))
+    unclear = counted.filter(pl.col("verdict") == NOT_UNDERSTOOD)
+    ended = counted.filter(pl.col("no_bars") & pl.col("kind").is_in(_MOVING))
     moved, far = _renamed_since(run, rows), reach(rows, run.lake.sessions(BARS)).text
     return Section(
         "Actions of the lists",
         [
-            f"The {far}. {told.height:,} actions of company shares have their ex-date in the period:",
-            table(with_total(_by_kind(told), "all")),
+            f"The {far}. {counted.height:,} actions of company shares have their ex-date in the period:",
+            table(with_total(_by_kind(counted), "all")),
             f"Not understood ({unclear.height}): they have no factor, explain no gap, and wait for a person:",
             table(_first(unclear, "reason")),
             f"Price-moving actions that end on an instrument without bars in the lake ({ended.height}):",
@@ -42,7 +42,7 @@ def verdicts(run: Run) -> Section:
             _renamed_note(moved),
             table(moved.filter("moving").drop("moving")),
         ],
-        {"verdicts": told.drop("event_id"), "renamed_since": moved},
+        {"verdicts": counted.drop("event_id"), "renamed_since": moved},
     )
 
 
@@ -50,10 +50,10 @@ def _first(actions: pl.DataFrame, column: str) -> pl.DataFrame:
     return actions.sort("ex_date", "symbol").select("symbol", "ex_date", "kind", column, "purpose").head(_SHOWN)
 
 
-def _by_kind(told: pl.DataFrame) -> pl.DataFrame:
+def _by_kind(counted: pl.DataFrame) -> pl.DataFrame:
     counts = {name: (pl.col("verdict") == verdict).sum() for name, verdict in _COLUMNS.items()}
     counts["ended on no bars"] = pl.col("no_bars").sum()
-    return told.group_by("kind").agg(pl.len().alias("actions"), **counts).sort("actions", descending=True)
+    return counted.group_by("kind").agg(pl.len().alias("actions"), **counts).sort("actions", descending=True)
 
 
 _COLUMNS = {"read": READ, "moves no price": MOVES_NO_PRICE, "not understood": NOT_UNDERSTOOD}

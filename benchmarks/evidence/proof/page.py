@@ -23,8 +23,7 @@ class Section:
         """Yield the section's lines."""
         yield f"## {self.title}"
         for block in self.blocks:
-            yield ""
-            yield block
+            yield from ("", block)
         yield ""
 
 

@@ -18,7 +18,7 @@ def samples(path: Path) -> Section:
     """Return the kinds in a list of real texts with factor or reason, and the texts that are not understood."""
     rows = pl.read_csv(path, infer_schema_length=None)
     parsed = [(text, ratio, parse_purpose(text)) for text, ratio in _texts(rows)]
-    actions = [(action.kind, _said(action)) for _, _, found in parsed for action in found]
+    actions = [(action.kind, _result(action)) for _, _, found in parsed for action in found]
     counted = pl.DataFrame(actions, schema=["kind", "factor or reason"], orient="row")
     by_kind = counted.group_by(pl.all()).len("actions").sort("kind", "actions", descending=[False, True])
     strange = [text for text, _, found in parsed if any(_unexplained(action) for action in found)]
@@ -47,7 +47,7 @@ def _texts(rows: pl.DataFrame) -> list[tuple[str, float | None]]:
     return rows.select("purpose_raw", ratio).rows()
 
 
-def _said(action: ParsedAction) -> str:
+def _result(action: ParsedAction) -> str:
     if action.price_factor is not None:
         return "factor from the text"
     return action.reason or "moves no price"

@@ -69,10 +69,10 @@ def _cases(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield from ("| fault | exit | error message | kept | again | equal |", "|---|---|---|---|---|---|")
     for one in results:
         what = f"{one['name']}" + (f": {one['detail']}" if one["detail"] else "")
-        said = _cell(one["said"]) or ("none: it succeeded" if one["code"] == 0 else "-")
+        message = _cell(one["said"]) or ("none: it succeeded" if one["code"] == 0 else "-")
         kept = "yes" if not one["halves"] else _cell("; ".join(one["halves"]))
         again = f"{one['again']}" + (" after the remedy" if one["remedied"] is not None else "")
-        yield f"| {_cell(what)} | {one['code']} | {said} | {kept} | {again} | {_equality(one)} |"
+        yield f"| {_cell(what)} | {one['code']} | {message} | {kept} | {again} | {_equality(one)} |"
 
 
 def _equality(one: Mapping[str, Any]) -> str:

@@ -58,8 +58,8 @@ def cases() -> Iterator[Case]:
 
 
 def _read_only_case(name: str) -> Case:
-    said = f"{name or 'the whole workspace'} without write permission"
-    return Case(f"read-only {name or 'home'}", "read-only", partial(_read_only, name=name), said)
+    detail = f"{name or 'the whole workspace'} without write permission"
+    return Case(f"read-only {name or 'home'}", "read-only", partial(_read_only, name=name), detail)
 
 
 def _full(bench: Bench, free: int) -> Disturbed:

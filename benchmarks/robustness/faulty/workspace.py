@@ -156,10 +156,10 @@ class Bench:
         startup = self.root / "startup"
         startup.mkdir(exist_ok=True)
         shutil.copy(trap.__file__, startup / "sitecustomize.py")
-        with (self.root / "stderr").open("wb") as said, (self.root / "stdout").open("wb") as printed:
+        with (self.root / "stderr").open("wb") as errors, (self.root / "stdout").open("wb") as printed:
             return subprocess.Popen(
                 [*prefix, sys.executable, "-m", "champion", *arguments],
-                stdout=printed, stderr=said, env=self.environment(**variables), start_new_session=True, cwd=self.root,
+                stdout=printed, stderr=errors, env=self.environment(**variables), start_new_session=True, cwd=self.root,
             )  # fmt: skip
 
     def environment(self, **variables: str) -> dict[str, str]:
@@ -182,8 +182,8 @@ class Bench:
     def last_words(self) -> str:
         """Return the error message of the last command, or the last line that it wrote to stderr."""
         lines = (self.root / "stderr").read_text(errors="replace").strip().splitlines()
-        said = [line for line in lines if _ERROR.match(line)] or lines or [""]
-        return said[-1][:_LAST_WORDS].replace(str(self.root), "…")
+        errors = [line for line in lines if _ERROR.match(line)] or lines or [""]
+        return errors[-1][:_LAST_WORDS].replace(str(self.root), "…")
 
     def commits(self) -> list[str]:
         """Return the names of the commits that the trap recorded, in order."""
@@ -198,15 +198,14 @@ class Bench:
     def left(self, seconds: float = 15) -> list[str]:
         """Return the processes that still run after some seconds, and kill them."""
         deadline = time.monotonic() + seconds
-        while (found := self._marked()) and time.monotonic() < deadline:
+        while (
+            found := [one for one in psutil.process_iter() if _mark(one) == self.mark]
+        ) and time.monotonic() < deadline:
             time.sleep(0.1)
         names = [" ".join(process.cmdline()[:4])[:100] for process in found if process.is_running()]
         for process in found:
             process.kill()
         return names
-
-    def _marked(self) -> list[psutil.Process]:
-        return [process for process in psutil.process_iter() if _mark(process) == self.mark]
 
 
 def end_all(command: subprocess.Popen[bytes], *, whole: bool = True) -> None:
