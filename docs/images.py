@@ -152,7 +152,7 @@ def of_ledgers() -> Iterator[tuple[str, Figure]]:
     told = [(entry.at, entry.version, entry.state) for entry in promotion.history(workspace.settings())]
     yield "champions", plots.champions(pl.DataFrame(told, schema=["at", "version", "state"], orient="row"))
     traced = back(workspace.settings(), "predictions_equity_scores", last["trade_date"][0])
-    title = f"The scores of {last['trade_date'][0]} and what they were made from"
+    title = f"The scores of {last['trade_date'][0]} and their inputs"
     yield "trace_graph", plots.trace_graph(pl.DataFrame(traced.rows), traced.links, title=title)
 
 

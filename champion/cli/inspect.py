@@ -25,7 +25,7 @@ Parameter = Annotated[
 
 
 def status(*, as_json: AsJson = False) -> None:
-    """Show the workspace in one screen: sessions, freshness, quarantine, runs, champion.
+    """Show the workspace on one screen: sessions, freshness, quarantine, runs, champion.
 
     Example: champion status
     """

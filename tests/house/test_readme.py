@@ -13,7 +13,7 @@ DOCS, IMAGES = ROOT / "docs", ROOT / "docs" / "images"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 [SUMMARY] = re.findall(r"```text\n(Champion demo.*?)```", README, re.DOTALL)
 DEMO = dict(re.findall(r"^(\w[\w ,]*?) {2,}(\S.*)$", SUMMARY, re.MULTILINE))
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [ROOT / "README.md", *(path for path in sorted(DOCS.rglob("*.md")) if "_build" not in path.parts)]
 
 FIGURES = {
     "scoring.png": ("f9b63805bd58", {r"of (\d+) instruments": "81"}),
