@@ -19,8 +19,7 @@ from champion.cli.terminal.console import AsJson
 from champion.errors import UsageError
 
 Parameter = Annotated[
-    list[str] | None,
-    typer.Option("--param", "-p", help="name=value, bound to {name:Type} in the query; may be repeated."),
+    list[str] | None, typer.Option("--param", "-p", help="name=value for {name:Type} in the query; repeatable.")
 ]
 
 
@@ -62,9 +61,7 @@ def status(*, as_json: AsJson = False) -> None:
 
 
 def report(
-    session: Annotated[
-        str | None, typer.Argument(help="Session, as 2024-12-31; default: the last in the lake.")
-    ] = None,
+    session: Annotated[str | None, typer.Argument(help="Session; default: the last in the lake.")] = None,
     html: Annotated[Path | None, typer.Option(help="Also write the report to this HTML file.")] = None,
     *,
     as_json: AsJson = False,
@@ -142,7 +139,7 @@ def doctor(*, as_json: AsJson = False) -> None:
 def sql(
     query: Annotated[str | None, typer.Argument(help="A read-only statement.")] = None,
     name: Annotated[
-        str | None, typer.Option(autocompletion=completion.named_queries, help="Named query; --list shows all.")
+        str | None, typer.Option(autocompletion=completion.named_queries, help="Named query, see --list.")
     ] = None,
     param: Parameter = None,
     *,

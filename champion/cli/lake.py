@@ -21,10 +21,7 @@ app = typer.Typer(help="The Parquet lake.", no_args_is_help=True)
 Dataset = Annotated[
     str | None, typer.Option("--dataset", autocompletion=completion.datasets, help="Dataset; default: all.")
 ]
-Grace = Annotated[
-    float,
-    typer.Option("--grace", min=0, max=86_400, help="Seconds that readers get before replaced files are removed."),
-]
+Grace = Annotated[float, typer.Option("--grace", min=0, max=86_400, help="Seconds until replaced files are removed.")]
 _SHOWN = 5
 _MANIFESTS = {"_SUCCESS", "_SEALED"}
 _GRACE = GRACE.total_seconds()
@@ -153,13 +150,7 @@ def retain(
 
 
 @app.command()
-def restore(
-    start: Start,
-    end: End,
-    dataset: Dataset = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
+def restore(start: Start, end: End, dataset: Dataset = None, *, as_json: AsJson = False) -> None:
     """Restore archived sessions; the next `retain` removes them again unless the settings keep more years.
 
     Example: champion lake restore 2019-01-01 2019-12-31

@@ -90,9 +90,7 @@ def backfill(
     start: Start,
     end: End,
     *,
-    refresh: Annotated[
-        bool, typer.Option(help="Fetch every session again, to get files that the exchange corrected.")
-    ] = False,
+    refresh: Annotated[bool, typer.Option(help="Fetch every session again, to get corrected files.")] = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -145,14 +143,12 @@ def train(  # noqa: PLR0913 - its options
     start: Annotated[str | None, typer.Option(help="First session; default: the first with features.")] = None,
     end: Annotated[str | None, typer.Option(help="Last session; default: the last with features.")] = None,
     model: Annotated[
-        str, typer.Option(help="logistic, random_forest, hist_gradient_boosting, or an import path.")
+        str, typer.Option(help="logistic, random_forest, hist_gradient_boosting or an import path.")
     ] = "logistic",
     horizon: Annotated[int, typer.Option(min=1, help="Horizon of the label in sessions.")] = 5,
     universe: Annotated[str, typer.Option(help="all, liquid, main_board, large, or filters as JSON.")] = "liquid",
     feature_set: Annotated[str, typer.Option(help="Feature set of the model inputs.")] = "v1",
-    add: Annotated[
-        list[str] | None, typer.Option(help="Your own feature to add, as module:FEATURE; may be repeated.")
-    ] = None,
+    add: Annotated[list[str] | None, typer.Option(help="Your own feature, as module:FEATURE; may be repeated.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 7,
     *,
     force: Force = False,

@@ -16,11 +16,9 @@ from champion.errors import UsageError
 
 def lab(
     folder: Annotated[
-        Path | None, typer.Argument(exists=True, file_okay=False, help="Folder of notebooks; default: Champion's own.")
+        Path | None, typer.Argument(exists=True, file_okay=False, help="Folder; default: Champion's notebooks.")
     ] = None,
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port; default: the first free one from 8888.")
-    ] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default: a free one from 8888.")] = None,
     *,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
