@@ -135,7 +135,7 @@ def cases() -> Iterator[Case]:
     first = bhavcopy_paths(SESSION)[0].rpartition("/")[2]
     ways: list[tuple[str, Answer | None, str]] = [
         ("down", None, "connections refused"),
-        ("silent", _silent, "connections accepted, no response"),
+        ("silent", _silent, "connections taken, nothing said"),
         ("slow", _slow, f"{_DRIP:g} s an answer"),
         ("reset in the middle", _resets, "half of what the header says, then closed"),
         ("truncating", _cuts, "half a file, as if it were whole"),

@@ -70,7 +70,7 @@ def _cases(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield from ("| fault | exit | message to the user | kept | again | equal |", "|---|---|---|---|---|---|")
     for one in results:
         what = f"{one['name']}" + (f": {one['detail']}" if one["detail"] else "")
-        said = _cell(one["said"]) or ("none: success" if one["code"] == 0 else "-")
+        said = _cell(one["said"]) or ("nothing: it went well" if one["code"] == 0 else "-")
         kept = "yes" if not one["halves"] else _cell("; ".join(one["halves"]))
         again = f"{one['again']}" + (" after the remedy" if one["remedied"] is not None else "")
         yield f"| {_cell(what)} | {one['code']} | {said} | {kept} | {again} | {_equality(one)} |"

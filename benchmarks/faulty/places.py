@@ -46,7 +46,7 @@ def cases() -> Iterator[Case]:
     yield Case("MLflow's store gone midway", "MLflow", _books_leave, "moved away once the bars are there, then back")
     for free in (0, 192, 2048):
         yield Case(f"disk full, {free} KB left", "disk full", partial(_full, free=free), "a file system of its own")
-    yield Case("Prefect's server elsewhere down", "Prefect", _nobody_there, "CHAMPION_PREFECT_API_URL without a server")
+    yield Case("Prefect's server elsewhere down", "Prefect", _nobody_there, "CHAMPION_PREFECT_API_URL, nobody answers")
     yield Case("warehouse gone", "warehouse", partial(_gone, name="warehouse"), "the folder was deleted",
                baseline="timeless", timeless=True)  # fmt: skip
     for name in ("lake", "mlflow", "staging"):
