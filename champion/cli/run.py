@@ -75,14 +75,14 @@ def daily(session: Session = None, *, force: Force = False, as_json: AsJson = Fa
     from champion.pipeline.ingest import fetch  # noqa: PLC0415
 
     chosen = console.settings()
-    asked = console.day(session) if session else None
+    day = console.day(session) if session else None
     fetch.check(chosen)
     with console.flow_context(chosen, hidden=as_json):
         from flows.market_data import daily_market_data_pipeline  # noqa: PLC0415
 
         # Retries of the whole flow are for unattended runs; here the user sees the error and decides.
         flow = daily_market_data_pipeline.with_options(retries=0)
-        result = flow(asked, force=force)
+        result = flow(day, force=force)
     console.show(result, as_json=as_json)
 
 
@@ -187,9 +187,9 @@ def score(
 
     Example: champion score 2024-12-31
     """
-    asked = console.day(session)
+    day = console.day(session)
     with console.flow_context(console.settings(), hidden=as_json):
         from flows.models import score_session  # noqa: PLC0415
 
-        result = score_session(asked, force=force)
+        result = score_session(day, force=force)
     console.show(result, as_json=as_json)

@@ -99,7 +99,7 @@ def sample(name: Annotated[str, typer.Argument(help="Contract.")], *, as_json: A
         latest = max(lake.sessions(name), default=None)
         rows = lake.scan(name, latest, latest).head(1).collect()
         if rows.is_empty():
-            raise ContractError(f"the lake has no rows of {contract.label}; ingest some, or write {file} by hand")
+            raise ContractError(f"the lake has no rows of {contract.label}; ingest data, or write {file} manually")
         write_bytes(file, samples.text(rows.row(0, named=True), contract).encode())
     console.show({"sample": file.name}, as_json=as_json)
 
