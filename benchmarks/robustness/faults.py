@@ -64,12 +64,10 @@ def _cases(bench: Bench, arguments: argparse.Namespace) -> Iterator[Case]:
 def show(result: Result) -> None:
     """Print a result in one line, and its differences below."""
     verdict = "equal" if result.equal else "DIFFERENT"
-    print(
-        f"{result.name:<28} {verdict:<9} exit {result.code}, then {result.again}; {result.place}; {result.said[:90]}",
-        flush=True,
-    )
+    ended = f"exit {result.code}, then {result.again}; {result.place}; {result.message[:90]}"
+    print(f"{result.name:<28} {verdict:<9} {ended}", flush=True)
     if not result.equal:
-        for what in ("left", "halves", "different", "again_said"):
+        for what in ("left", "halves", "different", "again_message"):
             print(f"    {what}: {getattr(result, what)}", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Every indicator TA-Lib has, on hostile series: short, flat, leaping, without volume or range, tiny and huge.
+"""Compare every indicator with TA-Lib on hard series: short, flat, jumping, without volume or range, tiny and huge.
 
 The comparison is that of benchmarks/evidence/talib_equality.py, which takes all bars of a real lake: within 1e-9 of
 TA-Lib's value, or else of the exact one.
@@ -52,7 +52,7 @@ def test_every_indicator_equals_talib() -> None:
     assert [result for result in results if result.warm_up or result.wrong or not result.rows] == []
 
 
-def test_the_comparison_finds_what_differs() -> None:
+def test_comparison_detects_differences() -> None:
     ours, theirs = PAIRS["adx_14"]
     bars = series("walk", 60)
     off, late = talib_equality.compare(bars, {"off": (ours * (1 + 2e-9), theirs), "late": (ours.shift(1), theirs)})
@@ -60,7 +60,7 @@ def test_the_comparison_finds_what_differs() -> None:
     assert late.warm_up == 1
 
 
-def test_a_flat_price_has_a_cci_of_zero_where_talib_divides_rounding_errors() -> None:
+def test_cci_of_a_constant_price_is_zero_unlike_talib() -> None:
     bars = series("flat", 60)
     assert bars.select(cci=ind.cci(pl.col("high"), pl.col("low"), pl.col("close")))["cci"][19:].unique().to_list() == [
         0

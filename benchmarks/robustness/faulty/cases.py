@@ -55,11 +55,11 @@ class Result:
     detail: str
     place: str
     code: int
-    said: str
+    message: str
     left: Sequence[str]
     halves: Sequence[str]
     again: int
-    again_said: str
+    again_message: str
     different: dict[str, list[str]]
     seconds: float
     remedied: int | None = None
@@ -90,8 +90,8 @@ def judge(bench: Bench, case: Case) -> Result:
     wrong = differences(found, after, more=case.remedy is not None)
     different = {place: names[:SHOWN] for place, names in wrong.items()}
     return Result(
-        case.name, case.group, case.detail, disturbed.place, disturbed.ended.code, disturbed.ended.said,
-        list(disturbed.left), broken[:SHOWN], again.code, again.said, different, time.monotonic() - began, remedied,
+        case.name, case.group, case.detail, disturbed.place, disturbed.ended.code, disturbed.ended.message,
+        list(disturbed.left), broken[:SHOWN], again.code, again.message, different, time.monotonic() - began, remedied,
     )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def undisturbed(bench: Bench, case: Case) -> Look:
         bench.fresh()
         ended = case.again(bench).ended
         if ended.code:
-            raise RuntimeError(f"the undisturbed run: exit {ended.code}: {ended.said}")
+            raise RuntimeError(f"the undisturbed run: exit {ended.code}: {ended.message}")
         kept.write_text(look(bench.settings, timeless=case.timeless).written())
         kept.with_suffix(".seconds").write_text(f"{ended.seconds:.1f}")
         kept.with_suffix(".trace").write_text("\n".join(bench.commits()))

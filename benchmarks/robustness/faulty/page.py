@@ -1,4 +1,4 @@
-"""The page of results."""
+"""The table of results, as a page."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from typing import Any
 _SAID = 260
 _HEAD = """# Faults
 
-Each fault of the daily flow (`champion daily`: archive, lake, quality, features, warehouse, scores, report), the error
-message, and the result of running the command again. Written by `benchmarks/robustness/faults.py`, whose first lines
-explain how to repeat it: real processes in a small workspace with a champion model ({instruments} simulated
-instruments, {sessions}), each fault in a fresh copy of it.
+Faults injected into the daily flow (`champion daily`: archive, lake, quality, features, warehouse, scores, report), the
+message to the user, and the result of a rerun. Written by `benchmarks/robustness/faults.py`, which describes the
+method: real processes in a small workspace with a champion model ({instruments} simulated instruments, {sessions}),
+with a fresh copy of the workspace for each fault.
 
-**Equal** is checked after the fault is over and the command has run once more (after the remedy, if there is one):
+**Equal** compares with an undisturbed workspace, after the fault is over and the command was run once more (after the
+remedy, if there is one):
 
-- Every file of lake and staging has the same SHA-256 as in an undisturbed workspace, manifests and records included.
-  Champion's clock is fixed in these runs (`SOURCE_DATE_EPOCH`), so no file is left out because of its time. Left out
-  are locks, the state of feature builds (a cache), `_metadata` (an index for other readers), and damaged bytes that
-  were set aside as evidence. In cases that move the clock, rows are compared without `ingest_time` and `known_at`.
-- Every table of the warehouse, its ledger of loads included, has the same number of rows and the same sum of hashes of
-  all columns.
-- In the ledger the same notebooks succeeded, by name and identity (code, parameters, inputs), each once; the flow
-  succeeded at least once; no run is open, no record waits beside the lake; the champion is the same.
+- Every file of lake and staging has the same SHA-256, including manifests and records. Champion's clock is frozen in
+  these runs (`SOURCE_DATE_EPOCH`), so no field is excluded as volatile. Not compared are locks, the carried state of
+  feature builds (a cache), `_metadata` (an index for other readers), and files of a fault that were kept as evidence.
+  If the fault changes the clock, rows are compared without `ingest_time` and `known_at`.
+- Every table of the warehouse, including its ledgers, has the same count and the same sum of hashes of all columns.
+- In the execution ledger the same notebooks succeeded once each, by name and identity (code, parameters, inputs), and
+  the flow succeeded at least once. No run is marked as running, no record waits for delivery, and the champion is the
+  same.
 
-**Kept** means that right after the fault, before anything is run again, every file and every table is either as before
-the run or as after an undisturbed one, and that MLflow's database is intact. No process may be left. {count} cases,
-{equal} equal{others}.
+**Kept** compares right after the fault, before any rerun. Every file that existed is as before the run or as after an
+undisturbed run, so is each table, MLflow's database is intact, and no process is left.
+{count} cases, {equal} equal{others}.
 """
 
 
 def written(results: Sequence[Mapping[str, Any]], *, instruments: int, sessions: str) -> str:
-    """Return the page: kills by stage, and every other case in a line."""
+    """Return the page: a summary by kind of fault, kills by stage, and every other case in a line."""
     equal = sum(bool(result["equal"]) for result in results)
     others = "" if equal == len(results) else f", {len(results) - equal} not: see below"
     lines = [_HEAD.format(instruments=instruments, sessions=sessions, count=len(results), equal=equal, others=others)]
@@ -45,7 +46,7 @@ def written(results: Sequence[Mapping[str, Any]], *, instruments: int, sessions:
 
 
 def _kills(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a row for each stage: the number of kills in it, and of workspaces that ended equal."""
+    """Yield a row for each stage: how many kills fell into it, and how many of their workspaces ended equal."""
     fallen, equal, halves = Counter[str](), Counter[str](), 0
     for result in results:
         for stage in result["place"].split("; "):
@@ -55,9 +56,9 @@ def _kills(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     boundaries = sum(result["group"].endswith("commit") for result in results)
     yield fill(
         f"{fallen.total()} kills in {len(results)} workspaces: {boundaries} before a commit (each file that appears in "
-        f"the workspace is one; figures and tables of pages are left out), {fallen.total() - boundaries} at random "
-        "instants, four in a row. Every other kill takes all processes, like a power cut; the others take the command "
-        f"alone, and the kernel must end by itself. Kept in {len(results) - halves} of {len(results)}.",
+        f"the workspace is one; figures and tables of pages left out), {fallen.total() - boundaries} at random "
+        "instants, four in a row. Every other kill hits all processes together, like a power cut; the others hit only "
+        f"the command, and its guard must end the kernel. Kept in {len(results) - halves} of {len(results)}.",
         width=120,
     )
     yield ""
@@ -66,10 +67,10 @@ def _kills(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _cases(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    yield from ("| fault | exit | error message | kept | again | equal |", "|---|---|---|---|---|---|")
+    yield from ("| fault | exit | message to the user | kept | again | equal |", "|---|---|---|---|---|---|")
     for one in results:
         what = f"{one['name']}" + (f": {one['detail']}" if one["detail"] else "")
-        message = _cell(one["said"]) or ("none: it succeeded" if one["code"] == 0 else "-")
+        message = _cell(one["message"]) or ("nothing: it went well" if one["code"] == 0 else "-")
         kept = "yes" if not one["halves"] else _cell("; ".join(one["halves"]))
         again = f"{one['again']}" + (" after the remedy" if one["remedied"] is not None else "")
         yield f"| {_cell(what)} | {one['code']} | {message} | {kept} | {again} | {_equality(one)} |"
@@ -87,4 +88,4 @@ def _cell(text: str) -> str:
     if len(plain) <= _SAID:
         return plain
     cut = plain[:_SAID]
-    return f"{cut.rpartition('`')[0] if cut.count('`') % 2 else cut}…"  # cut before a command that would be incomplete
+    return f"{cut.rpartition('`')[0] if cut.count('`') % 2 else cut}…"  # half a command is none

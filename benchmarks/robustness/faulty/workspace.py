@@ -39,7 +39,7 @@ class Ended:
     """The end of a command: exit code (negative: the signal), error message, seconds."""
 
     code: int
-    said: str
+    message: str
     seconds: float
 
 
@@ -91,7 +91,7 @@ class Bench:
             ):
                 ended = self.run(command, CHAMPION_PREFECT_API_URL="", SOURCE_DATE_EPOCH=EVENING_BEFORE)
                 if ended.code:
-                    raise RuntimeError(f"champion {command[0]}: exit {ended.code}: {ended.said}")
+                    raise RuntimeError(f"champion {command[0]}: exit {ended.code}: {ended.message}")
             prefect.stop(self.settings)
             self.home.rename(prepared)
         self.variables["CHAMPION_PREFECT_API_URL"] = prefect.ensure(self._elsewhere)
