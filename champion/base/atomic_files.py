@@ -1,4 +1,4 @@
-"""Files that are whole or absent: write aside, flush to disk, rename; in an object store, put."""
+"""Write files that are complete or absent: write a temporary file, flush it to disk, rename it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from tempfile import TemporaryDirectory
 
 from filelock import FileLock, Timeout
 from typing_extensions import override
-
-from champion.base.object_path import ObjectPath
 
 _FILE, _FOLDER = 0o640, 0o750  # the owner's to write, the group's to read
 _PRIVATE = 0o600
@@ -46,7 +43,7 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """
     with aside(path, shared=shared) as temporary:
         yield temporary
-        if shared and not isinstance(path, ObjectPath):
+        if shared:
             temporary.chmod(_FILE)
         commit(temporary, path)
 
@@ -57,10 +54,6 @@ def aside(path: Path, *, shared: bool = False) -> Iterator[Path]:
 
     `shared` folders are made so that the group of the folder above can enter them.
     """
-    if isinstance(path, ObjectPath):
-        with TemporaryDirectory(prefix="champion-") as folder:
-            yield Path(folder) / path.name
-        return
     make_folder(path.parent, shared=shared)
     # Two threads, or two machines with one number of a process, may write the same file.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.part")
@@ -72,9 +65,6 @@ def aside(path: Path, *, shared: bool = False) -> Iterator[Path]:
 
 def commit(temporary: Path, path: Path) -> None:
     """Make a file written `aside` the one at `path`, in one step."""
-    if isinstance(path, ObjectPath):
-        path.put(temporary)
-        return
     if (mode := stat.S_IMODE(temporary.stat().st_mode)) & _WRITTEN_BY_ALL:  # under umask 000, of a script or a notebook
         temporary.chmod(mode & ~_WRITTEN_BY_ALL)
     flush(temporary)
@@ -84,9 +74,6 @@ def commit(temporary: Path, path: Path) -> None:
 
 def write_bytes(path: Path, content: bytes, *, shared: bool = False) -> None:
     """Write `content` to `path` in one step; what is `shared` may be read by its group."""
-    if isinstance(path, ObjectPath):
-        path.write_bytes(content)
-        return
     with replacing(path, shared=shared) as temporary:
         temporary.write_bytes(content)
 

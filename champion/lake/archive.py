@@ -16,11 +16,10 @@ from datetime import date
 from pathlib import Path
 
 from champion import contracts
-from champion.base.atomic_files import aside, commit, sha256
-from champion.base.object_path import ObjectPath
+from champion.base.atomic_files import sha256
 from champion.contracts import Contract
 from champion.errors import LakeError
-from champion.lake import data_file, layout, manifest as manifests, ownership, partitions
+from champion.lake import backend, layout, manifest as manifests, ownership, partitions
 from champion.lake.retention import Unit, units
 from champion.lake.store import Lake
 
@@ -37,9 +36,9 @@ def copy(source: Lake, target: Lake, unit: Unit, storage_class: str | None = Non
     with layout.locked(target.root, contract):
         for file, digest in unit.files.items():
             to = _place(file, digest, source, target)
-            _copy_file(file, to, digest, target, data_file.mode(contract), storage_class)
+            _copy_file(file, to, digest, target, partitions.file_mode(contract), storage_class)
         to = target.root / unit.manifest.relative_to(source.root)
-        _copy_file(unit.manifest, to, sha256(unit.manifest), target, data_file.MANIFEST_MODE)
+        _copy_file(unit.manifest, to, sha256(unit.manifest), target, backend.MANIFEST_MODE)
         if unit.is_sealed:
             _retire_days(source, target, unit)
 
@@ -112,9 +111,8 @@ def _holds(target: Path, source: Path, digest: str) -> bool:
     """
     if not target.is_file():
         return False
-    if isinstance(target, ObjectPath) and target.stat().etag.strip('"') == _md5(source):
-        return True
-    return sha256(target) == digest
+    tag = backend.of(target).md5(target)
+    return (tag is not None and tag == _md5(source)) or sha256(target) == digest
 
 
 def _md5(path: Path) -> str:
@@ -127,7 +125,8 @@ def _copy_file(
 ) -> None:
     if _holds(target, source, digest):
         return
-    with aside(target, shared=True) as temporary:
+    place = backend.of(target)
+    with place.staged(target) as temporary:
         with source.open("rb") as origin, temporary.open("wb") as copied:
             shutil.copyfileobj(origin, copied)
         temporary.chmod(mode)
@@ -138,12 +137,9 @@ def _copy_file(
             )
         if target.is_file():
             ownership.set_aside(lake, target)
-        if isinstance(target, ObjectPath):
-            target.put(temporary, storage_class)
-            if not _holds(target, temporary, digest):
-                raise LakeError(f"{target}: the object store does not hold what was put there; run it again")
-        else:
-            commit(temporary, target)
+        place.commit(temporary, target, storage_class)
+        if place.is_remote and not _holds(target, temporary, digest):
+            raise LakeError(f"{target}: the object store does not hold what was put there; run it again")
 
 
 def _retire_days(source: Lake, target: Lake, unit: Unit) -> None:

@@ -25,7 +25,7 @@ from champion.base.atomic_files import sha256
 from champion.base.counting import quantity
 from champion.contracts import Contract
 from champion.errors import LakeError
-from champion.lake import data_file, layout, metadata, partitions
+from champion.lake import layout, metadata, partitions
 from champion.lake.manifest import Manifest
 from champion.lake.partitions import Partition, SealedYear
 from champion.lake.store import Lake
@@ -147,7 +147,7 @@ def _commit(
     order = (contract.sort_by[0], contract.session, *contract.sort_by[1:])  # within a session: the order it had
     rows = pl.concat([days[partition.session] for partition in kept]).sort(order, maintain_order=True)
     path = folder / layout.sealed_name(_content(contract, kept))
-    height, size, digest = data_file.write_data_file(path, contract, rows, "zstd", _ROW_GROUP)
+    height, size, digest = partitions.write_data_file(path, contract, rows, "zstd", _ROW_GROUP)
     sealed = SealedYear(path, contract.label, height, size, digest, _manifests(kept))
     _prove(contract, sealed, days)
     partitions.write_sealed(sealed)

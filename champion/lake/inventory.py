@@ -10,9 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from champion import contracts
-from champion.base.atomic_files import write_bytes
-from champion.base.object_path import ObjectPath
-from champion.lake import layout, partitions
+from champion.lake import backend, layout, partitions
 
 _COMPLETE = ".complete"  # the datasets that were there before the first mark have theirs
 
@@ -20,7 +18,7 @@ _COMPLETE = ".complete"  # the datasets that were there before the first mark ha
 def note(root: Path, name: str) -> None:
     """Keep in mind that a dataset was written to this lake."""
     folder = root / layout.INVENTORY
-    if isinstance(root, ObjectPath) or (folder / name).exists():
+    if backend.of(root).is_remote or (folder / name).exists():
         return
     if not (folder / _COMPLETE).exists():
         for held in contracts.names():
@@ -37,7 +35,7 @@ def emptied(root: Path) -> list[str]:
 
 def is_emptied(root: Path, name: str) -> bool:
     """Tell whether a dataset was written to this lake and has no session any more."""
-    if isinstance(root, ObjectPath) or not (root / layout.INVENTORY / name).exists():
+    if backend.of(root).is_remote or not (root / layout.INVENTORY / name).exists():
         return False
     return not _is_held(root, name)
 
@@ -48,4 +46,4 @@ def _is_held(root: Path, name: str) -> bool:
 
 
 def _mark(folder: Path, name: str) -> None:
-    write_bytes(folder / name, b"", shared=True)
+    backend.write_bytes(folder / name, b"")

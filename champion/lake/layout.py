@@ -6,20 +6,14 @@ longer look there and its files are about to go), `_metadata` and `_common_metad
 
 from __future__ import annotations
 
-import glob
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import date
-from fnmatch import fnmatchcase
 from pathlib import Path
 
-from champion.base import object_path
-from champion.base.atomic_files import Lock, make_folder
-from champion.base.object_path import ObjectPath
 from champion.contracts import Contract
 from champion.errors import LakeError
-from champion.lake import object_lock
+from champion.lake import backend
 from champion.lake.manifest import PART
 
 SUCCESS = "_SUCCESS"
@@ -34,7 +28,6 @@ INVENTORY = ".datasets"  # folder with a file for each dataset that was ever wri
 SUPERSEDED = ".superseded"  # folder of an archive with files whose place newer ones took
 OWN = (CONTRACTS, BUILDING, IDENTITY, OWNER, SUPERSEDED, INVENTORY)  # names below the root that are no dataset's
 COMMON_INDEX = "_common_metadata"
-_OWNER_AND_GROUP = 0o750
 DIGITS = 16  # of a digest in an object's name
 _MONTHS = 4  # so many are looked for one by one; of more, years are
 
@@ -50,7 +43,7 @@ def part_file(path: Path, digest: str) -> Path:
     In a folder it is just that, replaced in one step. In an object store its name says its content as well: the
     manifest, which is put last, then never names rows that came after it.
     """
-    if not isinstance(path, ObjectPath) or not PART.fullmatch(path.name):
+    if backend.of(path).overwrites or not PART.fullmatch(path.name):
         return path
     return path.with_name(f"{path.stem}-{digest[:DIGITS]}{path.suffix}")
 
@@ -97,7 +90,7 @@ def committed_sessions(
     tail = SUCCESS if group is None else f"feature_group={group}/{SUCCESS}"
     folder = dataset_folder(root, contract)
     for days in _days("date" in contract.partition_by, start, end):
-        for path in _present(folder, f"{days}/{tail}"):
+        for path in backend.of(folder).find(folder, f"{days}/{tail}"):
             parts = Path(path).parts[: days.count("/") + 1]
             with suppress(ValueError):
                 session = date.fromisoformat("-".join(_value(part) for part in parts))
@@ -125,21 +118,7 @@ def present(folder: Path, pattern: str) -> Iterator[Path]:
     A folder that a sweep removes meanwhile is passed over; `Path.glob` would stop there with an error. `**` follows no
     symbolic link: what it finds may be removed, so it must lie here.
     """
-    return (folder / path for path in _present(folder, pattern))
-
-
-def _present(folder: Path, pattern: str) -> Iterator[str]:
-    if isinstance(folder, ObjectPath):
-        return (found.relative_to(folder).as_posix() for found in object_path.matching(folder, pattern))
-    if pattern.startswith("**"):
-        return _anywhere(folder, pattern.removeprefix("**").removeprefix("/") or "*")
-    return glob.iglob(pattern, root_dir=folder, include_hidden=True)  # noqa: PTH207 - see `present`
-
-
-def _anywhere(folder: Path, name: str) -> Iterator[str]:
-    for place, folders, files in os.walk(folder):
-        below = os.path.relpath(place, folder)
-        yield from (os.path.join(below, found) for found in (*folders, *files) if fnmatchcase(found, name))  # noqa: PTH118
+    return (folder / path for path in backend.of(folder).find(folder, pattern))
 
 
 def sealed_folder(root: Path, contract: Contract, year: int, group: str | None) -> Path:
@@ -180,20 +159,9 @@ def groups(contract: Contract) -> tuple[str | None, ...]:
     return tuple(contract.groups) or (None,)
 
 
-@contextmanager
-def locked(root: Path, contract: Contract) -> Iterator[None]:
+def locked(root: Path, contract: Contract) -> AbstractContextManager[None]:
     """Hold the dataset's lock: one writer at a time, also among processes. A new lake is closed to strangers."""
-    if isinstance(root, ObjectPath):
-        with object_lock.held(root / ".locks" / f"{contract.name}.lock"):
-            yield
-        return
-    if not root.exists():
-        make_folder(root)
-        root.chmod(_OWNER_AND_GROUP)
-    folder = root / ".locks"
-    make_folder(folder)
-    with Lock(folder / f"{contract.name}.lock"):
-        yield
+    return backend.of(root).locked(root, contract.name)
 
 
 def _value(folder: str) -> str:

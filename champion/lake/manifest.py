@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from champion.base.atomic_files import write_bytes
 from champion.base.strict_json import moment as parse_moment, parse_json
 from champion.errors import LakeError
+from champion.lake import backend
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 PART = re.compile(r"part-[0-9]{5}\.parquet")
@@ -117,4 +117,4 @@ def read(path: Path) -> Manifest | None:
 
 def write(path: Path, manifest: Manifest) -> None:
     """Commit `manifest` in one step."""
-    write_bytes(path, json.dumps(asdict(manifest), indent=1, sort_keys=True).encode(), shared=True)
+    backend.write_bytes(path, json.dumps(asdict(manifest), indent=1, sort_keys=True).encode())

@@ -15,11 +15,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from champion.base import object_path
-from champion.base.atomic_files import replacing
 from champion.contracts import Contract
 from champion.errors import LakeError
-from champion.lake import layout, partitions
+from champion.lake import backend, layout, partitions
 from champion.lake.partitions import Partition
 
 _DIGEST = b"champion.files"
@@ -57,16 +55,16 @@ def write(root: Path, contract: Contract, group: str | None) -> None:
 
 
 def _write(folder: Path, group: str | None, files: Sequence[Path], digest: str) -> None:
-    footers = object_path.each(folder, _footer, files)
+    footers = backend.of(folder).map(_footer, files)
     with files[-1].open("rb") as stream:
         schema = pq.read_schema(stream)
     schema = schema.with_metadata({**(schema.metadata or {}), _DIGEST: digest.encode()})
     for file, footer in zip(files, footers, strict=True):
         footer.set_file_path(file.relative_to(folder).as_posix())
     try:
-        with replacing(folder / layout.index_name(layout.COMMON_INDEX, group), shared=True) as temporary:
+        with backend.replacing(folder / layout.index_name(layout.COMMON_INDEX, group)) as temporary:
             pq.write_metadata(schema, temporary)
-        with replacing(folder / layout.index_name(layout.INDEX, group), shared=True) as temporary:
+        with backend.replacing(folder / layout.index_name(layout.INDEX, group)) as temporary:
             pq.write_metadata(schema, temporary, footers)
     except (pa.ArrowException, RuntimeError) as error:
         raise LakeError(

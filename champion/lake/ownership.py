@@ -13,11 +13,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from champion.base.atomic_files import aside, flush, replacing, sha256, write_bytes
-from champion.base.object_path import ObjectPath
+from champion.base.atomic_files import sha256
 from champion.base.strict_json import parse_json
 from champion.errors import LakeError
-from champion.lake import data_file, layout, manifest as manifests
+from champion.lake import backend, layout, manifest as manifests
 from champion.lake.manifest import Manifest
 from champion.lake.retention import Unit
 from champion.lake.store import Lake
@@ -81,7 +80,7 @@ def claim(lake: Lake, archive: Lake, units: Iterable[Unit]) -> None:
     if found is None:
         for unit in units:
             _require_successor(lake, archive, unit)
-        if not _create(archive.root / layout.OWNER, _content(lake)):  # another lake was faster
+        if not backend.of(archive.root).create(archive.root / layout.OWNER, _content(lake)):  # another lake was faster
             require_own(lake, archive)
     elif found.place != str(lake.root):
         adopt(lake, archive)
@@ -89,31 +88,15 @@ def claim(lake: Lake, archive: Lake, units: Iterable[Unit]) -> None:
 
 def adopt(lake: Lake, archive: Lake) -> str:
     """Make the archive one of this lake, whichever it was of, and return the lake's place. No data is touched."""
-    write_bytes(archive.root / layout.OWNER, _content(lake), shared=True)
+    backend.write_bytes(archive.root / layout.OWNER, _content(lake))
     return str(lake.root)
 
 
 def _content(lake: Lake) -> bytes:
     """Return what an archive of this lake says of its owner; a lake without an id gets one."""
     if _identity(lake) is None:
-        _create(lake.root / layout.IDENTITY, uuid.uuid4().hex.encode())
+        backend.of(lake.root).create(lake.root / layout.IDENTITY, uuid.uuid4().hex.encode())
     return json.dumps(asdict(Owner(lake=str(_identity(lake)), place=str(lake.root)))).encode()
-
-
-def _create(path: Path, content: bytes) -> bool:
-    """Write a file where there is none yet, whole; return False where there is one."""
-    if isinstance(path, ObjectPath):
-        return path.create(content) is not None
-    with aside(path.with_name(f"{path.name}.{uuid.uuid4().hex}"), shared=True) as temporary:  # threads claim too
-        temporary.write_bytes(content)
-        temporary.chmod(data_file.MANIFEST_MODE)
-        flush(temporary)
-        try:
-            path.hardlink_to(temporary)
-        except FileExistsError:
-            return False
-        flush(path.parent)
-    return True
 
 
 def _identity(lake: Lake) -> str | None:
@@ -156,8 +139,5 @@ def set_aside(archive: Lake, file: Path) -> None:
     kept = archive.root / layout.SUPERSEDED / file.relative_to(archive.root).parent / f"{digest[:16]}-{file.name}"
     if kept.is_file():
         return
-    if isinstance(file, ObjectPath):  # a manifest: data files say their content in their names
-        kept.write_bytes(file.read_bytes())
-        return
-    with replacing(kept, shared=True) as temporary:
-        shutil.copyfile(file, temporary)
+    with file.open("rb") as old, backend.replacing(kept) as temporary, temporary.open("wb") as copy:
+        shutil.copyfileobj(old, copy)

@@ -16,16 +16,19 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
-from champion.base import object_path
-from champion.base.atomic_files import flush, write_bytes
-from champion.base.object_path import ObjectPath
+import polars as pl
+
+from champion.base.atomic_files import sha256
 from champion.base.strict_json import parse_json
-from champion.contracts import Contract
+from champion.contracts import Contract, storage
 from champion.errors import LakeError
-from champion.lake import layout, manifest as manifests
+from champion.lake import backend, layout, manifest as manifests
 from champion.lake.manifest import Manifest, Part
 
+_ROW_GROUP = 64 * 1024  # a day is one group; a sealed year has its own, smaller ones
+_READ_ONLY, _GROUP_WRITES = 0o440, 0o660  # set explicitly: the umask must not decide who reads the lake
 _SEALED_FILE = re.compile(r"sealed-[0-9a-f]+\.parquet")
 
 
@@ -185,6 +188,33 @@ def read_sealed(path: Path) -> SealedYear | None:
     return _parsed(path, state.st_ino, state.st_mtime_ns, state.st_size)
 
 
+def write_data_file(
+    path: Path,
+    contract: Contract,
+    conformed: pl.DataFrame,
+    compression: Literal["snappy", "zstd"] = "snappy",
+    row_group: int = _ROW_GROUP,
+) -> tuple[int, int, str]:
+    """Write `conformed` in one step; return its rows, the bytes of the file and its SHA-256.
+
+    The caller holds the dataset's lock, so unfinished files in the folder are those of killed writers and are removed.
+    """
+    for unfinished in layout.present(path.parent, ".*.part"):
+        unfinished.unlink()
+    place = backend.of(path)
+    with place.staged(path) as temporary:
+        storage.write(conformed, contract, temporary, compression=compression, row_group_size=row_group)
+        temporary.chmod(file_mode(contract))
+        digest, size = sha256(temporary), temporary.stat().st_size
+        place.commit(temporary, layout.part_file(path, digest))
+    return conformed.height, size, digest
+
+
+def file_mode(contract: Contract) -> int:
+    """Return the permissions of a contract's data files."""
+    return _READ_ONLY if layout.is_append_only(contract) else _GROUP_WRITES
+
+
 def write_sealed(sealed: SealedYear) -> None:
     """Commit a sealed year in one step: from now on its file is what readers see."""
     content = {
@@ -195,14 +225,12 @@ def write_sealed(sealed: SealedYear) -> None:
         "sha256": sealed.sha256,
         "sessions": {session.isoformat(): asdict(found) for session, found in sorted(sealed.sessions.items())},
     }
-    write_bytes(sealed.path.parent / layout.SEALED, json.dumps(content, indent=1, sort_keys=True).encode(), shared=True)
+    backend.write_bytes(sealed.path.parent / layout.SEALED, json.dumps(content, indent=1, sort_keys=True).encode())
 
 
 def retire(manifest: Path) -> None:
     """Hide what `manifest` commits from readers; `sweep` removes its files once nobody can be reading them."""
-    manifest.rename(manifest.with_name(layout.RETIRED))
-    if not isinstance(manifest, ObjectPath):
-        flush(manifest.parent)
+    backend.of(manifest).rename(manifest, manifest.with_name(layout.RETIRED))
 
 
 @lru_cache(maxsize=256)
@@ -218,7 +246,7 @@ def _parsed(path: Path, _inode: int, _changed: int, _size: int) -> SealedYear | 
 
 
 def _manifests(root: Path, folders: Mapping[date, Path]) -> dict[date, Manifest | None]:
-    found = object_path.each(root, lambda folder: manifests.read(folder / layout.SUCCESS), folders.values())
+    found = backend.of(root).map(lambda folder: manifests.read(folder / layout.SUCCESS), folders.values())
     return dict(zip(folders, found, strict=True))
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Literal
 
 from champion import contracts
-from champion.base import object_path, package_data
+from champion.base import package_data
 from champion.contracts import Contract
-from champion.lake import layout, manifest as manifests, partitions
+from champion.lake import backend, layout, manifest as manifests, partitions
 from champion.lake.store import Lake
 
 Action = Literal["archive", "delete", "keep"]
@@ -127,7 +127,7 @@ def _steps(lake: Lake, name: str, today: date, asked: Rule, archive: Lake | None
     if asked.archive_years and archive:
         before = first_kept(today, asked.archive_years)
         aged = [unit for unit in found if unit.newest < before]
-        done = object_path.each(archive.root, lambda unit: is_archived(lake, archive, unit), aged)
+        done = backend.of(archive.root).map(lambda unit: is_archived(lake, archive, unit), aged)
         old = [unit for unit, archived in zip(aged, done, strict=True) if not archived]
         yield from _step(name, "archive", old, f"before {before}, {_years(asked.archive_years)}", asked)
     if asked.keep_years:

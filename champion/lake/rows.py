@@ -19,12 +19,10 @@ import polars as pl
 from polars.lazyframe.resolver import LazyFrameResolver, ResolvedLazyFrameProps
 from typing_extensions import override
 
-from champion.base import object_path
 from champion.base.counting import quantity
-from champion.base.object_path import ObjectPath
 from champion.contracts import Contract, storage
 from champion.errors import LakeError
-from champion.lake import partitions
+from champion.lake import backend, partitions
 from champion.lake.partitions import Partition, SealedYear
 
 _NEW = 15.0  # seconds; replaced files are removed no sooner, unless a person asks for it
@@ -68,9 +66,10 @@ class Rows(LazyFrameResolver):
 
     def _are_there(self) -> bool:
         """Tell whether the files are still there; in a store, which is asked for each, those of a new frame are."""
-        if isinstance(self.root, ObjectPath) and 0 <= time.monotonic() - self.made < _NEW:
+        place = backend.of(self.root)
+        if place.is_remote and 0 <= time.monotonic() - self.made < _NEW:
             return True
-        return all(object_path.each(self.root, lambda path: path.is_file(), self._files(self.found)))
+        return all(place.map(lambda path: path.is_file(), self._files(self.found)))
 
     def _files(self, found: Sequence[Partition]) -> list[Path]:
         return list(dict.fromkeys(one.path(one.manifest.visible(self.as_of)) for one in found))

@@ -21,7 +21,7 @@ from champion import contracts
 from champion.base.clock import month_end
 from champion.contracts import Contract, storage
 from champion.errors import LakeError
-from champion.lake import data_file, inventory, layout, manifest as manifests, partitions, verification
+from champion.lake import inventory, layout, manifest as manifests, partitions, verification
 from champion.lake.manifest import Manifest, Part
 from champion.lake.partitions import Partition
 from champion.lake.rows import Rows, only
@@ -146,7 +146,7 @@ class Lake:
         kept = self._unsealed(contract, before) if before and layout.is_append_only(contract) else ()
         path = folder / layout.part_name(len(kept))
         kept_rows = contract.require_kept(contract.conform(frame, group))
-        rows, size, digest = data_file.write_data_file(path, contract, kept_rows)
+        rows, size, digest = partitions.write_data_file(path, contract, kept_rows)
         part = Part(path.name, rows, size, digest, dict(inputs), since)
         inventory.note(self.root, contract.name)
         manifests.write(folder / layout.SUCCESS, Manifest(contract.label, (*kept, part)))
@@ -318,7 +318,7 @@ class Lake:
                 continue
             scanned = storage.scan([sealed.path], contract)
             frame = scanned.filter(*only(contract, sealed, {found.session})).collect()
-            rows, size, digest = data_file.write_data_file(found.folder / part.name, contract, contract.conform(frame))
+            rows, size, digest = partitions.write_data_file(found.folder / part.name, contract, contract.conform(frame))
             kept.append(Part(part.name, rows, size, digest, part.inputs, part.known_at))
         return tuple(kept)
 

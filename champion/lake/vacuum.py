@@ -15,12 +15,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from champion import contracts
-from champion.base import object_path
-from champion.base.object_path import ObjectPath
 from champion.base.strict_json import parse_json
 from champion.contracts import Contract
 from champion.errors import LakeError
-from champion.lake import layout, manifest as manifests, partitions
+from champion.lake import backend, layout, manifest as manifests, partitions
 from champion.lake.manifest import Manifest, Part
 from champion.lake.partitions import Sealing
 from champion.lake.store import Lake
@@ -63,7 +61,7 @@ def _sweep(root: Path, contract: Contract, seen: set[Path]) -> int:
         for path in doomed:
             path.unlink(missing_ok=True)
         for folder in {path.parent for path in doomed}:
-            _remove_empty(folder, layout.dataset_folder(root, contract))
+            backend.of(root).remove_empty(folder, layout.dataset_folder(root, contract))
     return sum(path.suffix == ".parquet" for path in doomed)
 
 
@@ -78,7 +76,7 @@ def _doomed(root: Path, contract: Contract) -> list[Path]:
     for manifest in retired:
         names = _named(manifest)
         found += [manifest.parent / name for name in sorted(names - _in_force(manifest.parent))]
-    if isinstance(folder, ObjectPath):
+    if not backend.of(folder).overwrites:
         found += _replaced(folder)
     for path in sorted(layout.present(folder, f"**/{layout.sealed_name('*')}")):
         told = any((path.parent / name).exists() for name in (layout.SEALED, layout.RETIRED))
@@ -114,19 +112,12 @@ def _names(folder: Path, parts: Iterable[Part]) -> set[str]:
     return {layout.part_file(folder / part.name, part.sha256).name for part in parts}
 
 
-def _replaced(folder: ObjectPath) -> list[Path]:
+def _replaced(folder: Path) -> list[Path]:
     """Return the revisions that no manifest in force names; those of a retired one are found by it."""
     by_folder: dict[Path, list[Path]] = {}
     for path in sorted(layout.present(folder, "**/part-*.parquet")):
         by_folder.setdefault(path.parent, []).append(path)
-    kept = object_path.each(folder, _in_force, by_folder)
+    kept = backend.of(folder).map(_in_force, by_folder)
     return [
         path for found, names in zip(by_folder.values(), kept, strict=True) for path in found if path.name not in names
     ]
-
-
-def _remove_empty(folder: Path, top: Path) -> None:
-    """Remove a folder and those above it, as far as they are empty."""
-    while not isinstance(folder, ObjectPath) and folder != top and not any(folder.iterdir()):
-        folder.rmdir()
-        folder = folder.parent

@@ -86,7 +86,7 @@ def test_locks_and_folders_are_made_in_one_place() -> None:
     found = {
         str(path.relative_to(package))
         for path in package.rglob("*.py")
-        if re.search(r"\bFileLock\b", path.read_text()) and path.name != "files.py"
+        if re.search(r"\bFileLock\b", path.read_text()) and path.name != "atomic_files.py"
     }
     assert found == set()
 

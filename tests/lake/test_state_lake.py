@@ -221,7 +221,7 @@ from datetime import date
 from pathlib import Path
 from champion import features
 from champion.lake import Lake
-from champion.pipeline.ingest.ingest.bars import equity_bars
+from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.feature_store.build import build_features
 lake, start, end = Lake(Path(sys.argv[1])), date(2023, 12, 4), date(2023, 12, 8)
 own = features.find("ideas:OWN")
