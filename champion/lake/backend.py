@@ -192,7 +192,7 @@ class _ObjectStore:
     def remove_empty(self, folder: Path, top: Path) -> None:
         """Do nothing: a store has no folders."""
 
-    def md5(self, path: Path) -> str | None:
+    def md5(self, path: Any) -> str | None:
         return str(path.stat().etag.strip('"'))
 
     def clickhouse_path(self, paths: Sequence[Any], links: Path) -> str:

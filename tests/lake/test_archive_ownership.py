@@ -68,7 +68,7 @@ def test_another_workspace_is_refused_and_changes_nothing(archived: Settings, so
         lambda: retention.retain(other, TODAY, NONE),
         lambda: retention.restore(other, SESSIONS[0], SESSIONS[-1], [NAME]),
     ):
-        with pytest.raises(LakeError, match=f"is of another lake, {archived.lake}.*CHAMPION_LAKE_ARCHIVE"):
+        with pytest.raises(LakeError, match=f"belongs to another lake, {archived.lake}.*CHAMPION_LAKE_ARCHIVE"):
             attempt()
     assert _files(tmp_path / "archive") == before
     assert lake.sessions(NAME) == SESSIONS
@@ -214,5 +214,5 @@ def test_a_store_archive_of_another_lake_is_refused(source: Lake, tmp_path: Path
     for settings in (first, second):
         _fill(settings, source)
     retention.retain(first, TODAY, NONE)
-    with pytest.raises(LakeError, match="is of another lake"):
+    with pytest.raises(LakeError, match="belongs to another lake"):
         retention.retain(second, TODAY, NONE)

@@ -30,7 +30,7 @@ def plan(settings: Settings, today: date) -> list[Step]:
     """Return what retention would do on `today`; nothing is touched, and nothing is deleted unless the settings ask.
 
     Raises:
-        LakeError: the archive is of another lake, or a manifest is damaged.
+        LakeError: the archive belongs to another lake, or a manifest is damaged.
     """
     lake, archive = Lake(settings.lake), _archive(settings)
     if archive is not None:
