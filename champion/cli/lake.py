@@ -57,7 +57,7 @@ def verify(*, as_json: AsJson = False) -> None:
     settings, every = console.settings(), contracts.names()
     lake = Lake(settings.lake)
     with console.progress_bar(hidden=as_json) as tell:
-        found = [damage for name in _told_of(every, tell) for damage in lake.verify(name)] + lake.strangers()
+        found = [damage for name in _told_of(every, tell) for damage in lake.verify(name)] + lake.unknown_files()
     if not any(damage.path.name in _MANIFESTS for damage in found):  # the layers cannot be compared without those
         found += consistency.damages(settings, clock.today())
     damaged, harmless = [d for d in found if not d.harmless], [d for d in found if d.harmless]

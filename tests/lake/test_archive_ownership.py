@@ -105,7 +105,7 @@ def test_a_corrected_partition_supersedes_the_archived_one_which_is_kept(archive
     after = _files(archive.root)
     assert set(before.values()) <= set(after.values()), "a file of the archive is lost"
     assert archive.digest(NAME) == lake.digest(NAME)
-    assert [damage for name in (NAME, RAW) for damage in archive.verify(name)] + archive.strangers() == []
+    assert [damage for name in (NAME, RAW) for damage in archive.verify(name)] + archive.unknown_files() == []
 
 
 def test_an_archive_of_an_earlier_version_is_claimed_unless_it_holds_other_data(
@@ -197,7 +197,7 @@ def test_partitions_are_archived_in_a_storage_class_and_brought_back(
     )["Contents"]
     classes = {(found["Key"].endswith(".parquet"), found["StorageClass"]) for found in stored}
     assert classes == {(True, "STANDARD_IA"), (False, "STANDARD")}
-    assert [d for name in (NAME, RAW) for d in archive.verify(name) if not d.harmless] + archive.strangers() == []
+    assert [d for name in (NAME, RAW) for d in archive.verify(name) if not d.harmless] + archive.unknown_files() == []
     assert retention.retain(settings, TODAY, NONE) == []
     assert retention.restore(settings, SESSIONS[0], SESSIONS[-1], [NAME, RAW]) == {NAME: SESSIONS, RAW: SESSIONS}
     for name, (digest, rows) in before.items():

@@ -228,7 +228,7 @@ def test_verify_names_strangers_leftovers_and_wrong_schemas(lake: Lake) -> None:
     content = json.loads((first.parent / "_SUCCESS").read_text())
     content["parts"][0]["sha256"] = hashlib.sha256(first.read_bytes()).hexdigest()
     (first.parent / "_SUCCESS").write_text(json.dumps(content))
-    found = {damage.path: damage for damage in (*lake.verify(NAME), *lake.strangers())}
+    found = {damage.path: damage for damage in (*lake.verify(NAME), *lake.unknown_files())}
     assert set(found) == {first, note, other, undated}
     assert found[first].reason.endswith("no row")
     assert not found[first].harmless

@@ -94,7 +94,7 @@ def test_it_is_the_same_lake_as_in_a_folder(lake: Lake, tmp_path: Path) -> None:
     early = datetime(2024, 1, 20, tzinfo=UTC)
     assert lake.scan(RAW, as_of=early).collect().height == 2, "a revision learned of later"
     assert lake.scan(NAME, date(2024, 1, 16)).collect().height == 3
-    assert lake.strangers() == []
+    assert lake.unknown_files() == []
 
 
 def test_replaced_files_stay_for_their_readers_until_they_are_swept(lake: Lake) -> None:

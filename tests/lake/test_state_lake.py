@@ -238,7 +238,7 @@ from pathlib import Path
 from champion.lake import Lake
 lake = Lake(Path(sys.argv[1]))
 assert lake.scan("features_own_ideas").collect().height > 10
-assert lake.verify("features_own_ideas") == lake.strangers() == []
+assert lake.verify("features_own_ideas") == lake.unknown_files() == []
 """
 IDEAS = """
 import polars as pl
