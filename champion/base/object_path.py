@@ -18,7 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -40,12 +40,17 @@ _WILD = frozenset("{}*?[]'\\")
 
 
 @contextmanager
-def _store_errors(path: PurePath) -> Iterator[None]:
-    """Turn an error of the store into a LakeError of one line; a missing object is FileNotFoundError, as on disk."""
-    from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError  # noqa: PLC0415
+def _request(path: ObjectPath, *, changes: bool = False) -> Iterator[S3Store]:
+    """Yield the client for a request; the guards are called before one that changes the store.
 
+    Errors of the store become a LakeError of one line; a missing object is FileNotFoundError, as on disk.
+    """
+    from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError  # noqa: PLC0415 - slow to import
+
+    for guard in GUARDS.get() if changes else ():
+        guard()
     try:
-        yield
+        yield _client(path.bucket, tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))))
     except (FileNotFoundError, AlreadyExistsError, PreconditionError):
         raise
     except BaseError as error:
@@ -54,6 +59,19 @@ def _store_errors(path: PurePath) -> Iterator[None]:
             f"{path}: the object store refused or did not answer: {text}. Check that the bucket exists, and the AWS_ "
             "variables: endpoint, region and keys"
         ) from error
+
+
+@lru_cache(maxsize=16)
+def _client(bucket: str, variables: tuple[tuple[str, str], ...]) -> S3Store:
+    """Return a client for the variables that obstore reads: a change of these needs a new one."""
+    from obstore.store import S3Store  # noqa: PLC0415
+
+    plain = dict(variables).get("AWS_ALLOW_HTTP", "").lower() in {"true", "1"}
+    return S3Store(
+        bucket,
+        client_options={"allow_http": plain, "timeout": _REQUEST, "connect_timeout": _CONNECT},
+        retry_config={"max_retries": 5, "retry_timeout": _RETRIES},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +99,7 @@ class ObjectPath(PurePosixPath):
 
     @override
     def __fspath__(self) -> str:
-        raise LakeError(f"{self} is in an object store, and this needs a folder: it is not done there yet")
+        raise LakeError(f"{self} is in an object store, and this needs a folder; keep the lake in a folder for it")
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and hasattr(Path, name):
@@ -100,24 +118,19 @@ class ObjectPath(PurePosixPath):
 
     def read_bytes(self) -> bytes:
         """Return the content of the object."""
-        import obstore  # noqa: PLC0415 - only lakes in an object store need it
-
-        with _store_errors(self):
-            return bytes(obstore.get(_store(self.bucket), self.key).bytes())
+        with _request(self) as store:
+            return bytes(store.get(self.key).bytes())
 
     def write_bytes(self, data: bytes) -> int:
         """Replace the object by `data`."""
-        import obstore  # noqa: PLC0415
-
-        _call_guards()
-        with _store_errors(self):
-            obstore.put(_store(self.bucket), self.key, bytes(data))
+        with _request(self, changes=True) as store:
+            store.put(self.key, bytes(data))
         return len(data)
 
     def open(self, mode: str = "rb") -> io.BufferedReader:
         """Open the object for reading; each read of the stream requests its range of bytes."""
         if mode != "rb":
-            raise LakeError(f"{self} cannot be opened for {mode!r}: an object is read, or put whole")
+            raise LakeError(f"{self} cannot be opened for {mode!r}: objects are only opened for reading")
         return io.BufferedReader(_Reader(self), _BUFFER)
 
     def is_dir(self) -> bool:
@@ -126,10 +139,8 @@ class ObjectPath(PurePosixPath):
 
     def stat(self) -> Stat:
         """Return the size and the version of the object."""
-        import obstore  # noqa: PLC0415
-
-        with _store_errors(self):
-            about = obstore.head(_store(self.bucket), self.key)
+        with _request(self) as store:
+            about = store.head(self.key)
         etag = str(about["e_tag"])
         return Stat(about["size"], hash(etag), int(about["last_modified"].timestamp() * 1e9), etag)
 
@@ -146,51 +157,40 @@ class ObjectPath(PurePosixPath):
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove the object."""
-        import obstore  # noqa: PLC0415
-
         if not missing_ok:
             self.stat()
-        _call_guards()
-        with _store_errors(self):
-            obstore.delete(_store(self.bucket), self.key)
+        with _request(self, changes=True) as store:
+            store.delete(self.key)
 
     def rename(self, target: ObjectPath) -> None:
         """Copy the object, then remove it: a process killed in between leaves both."""
-        import obstore  # noqa: PLC0415
-
-        _call_guards()
-        with _store_errors(self):
-            obstore.copy(_store(self.bucket), self.key, target.key)
-            obstore.delete(_store(self.bucket), self.key)
+        with _request(self, changes=True) as store:
+            store.copy(self.key, target.key)
+            store.delete(self.key)
 
     def put(self, file: Path, storage_class: str | None = None) -> None:
         """Upload a local file, in this storage class or else the store's default."""
-        import obstore  # noqa: PLC0415
-
-        _call_guards()
-        with _store_errors(self):
+        with _request(self, changes=True) as store:
             if storage_class is None:
-                obstore.put(_store(self.bucket), self.key, file)
+                store.put(self.key, file)
             else:  # in one request, so that the object's tag is the MD5 of its content
                 attributes = {"Storage-Class": storage_class}
-                obstore.put(_store(self.bucket), self.key, file, attributes=attributes, use_multipart=False)
+                store.put(self.key, file, attributes=attributes, use_multipart=False)
 
     def create(self, content: bytes) -> str | None:
         """Write a new object and return its tag; None if it exists already."""
-        import obstore  # noqa: PLC0415
         from obstore.exceptions import AlreadyExistsError  # noqa: PLC0415
 
-        with suppress(AlreadyExistsError), _store_errors(self):
-            return obstore.put(_store(self.bucket), self.key, content, mode="create")["e_tag"]
+        with suppress(AlreadyExistsError), _request(self) as store:
+            return store.put(self.key, content, mode="create")["e_tag"]
         return None
 
     def exchange(self, tag: str, content: bytes) -> str | None:
         """Replace the object that has this tag and return the new tag; None if it changed or is gone."""
-        import obstore  # noqa: PLC0415
         from obstore.exceptions import PreconditionError  # noqa: PLC0415
 
-        with suppress(PreconditionError, FileNotFoundError), _store_errors(self):
-            return obstore.put(_store(self.bucket), self.key, content, mode={"e_tag": tag})["e_tag"]
+        with suppress(PreconditionError, FileNotFoundError), _request(self) as store:
+            return store.put(self.key, content, mode={"e_tag": tag})["e_tag"]
         return None
 
 
@@ -219,13 +219,11 @@ class _Reader(io.RawIOBase):
 
     @override
     def readinto(self, buffer: Any) -> int:
-        import obstore  # noqa: PLC0415
-
         end = min(self._at + len(buffer), self._size)
         if end <= self._at:
             return 0
-        with _store_errors(self._path):
-            content = obstore.get_range(_store(self._path.bucket), self._path.key, start=self._at, end=end)
+        with _request(self._path) as store:
+            content = store.get_range(self._path.key, start=self._at, end=end)
         buffer[: len(content)] = bytes(content)
         self._at += len(content)
         return len(content)
@@ -242,16 +240,14 @@ def path(uri: str) -> ObjectPath:
     """
     parts = urlsplit(uri)
     if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
-        raise UsageError(f"{uri!r} names no place in an object store; write s3://bucket/prefix")
+        raise UsageError(f"{uri!r} is not a path in an object store; write s3://bucket/prefix")
     return ObjectPath(f"/{parts.netloc}/{parts.path.strip('/')}")
 
 
 def listed(folder: ObjectPath) -> Iterator[ObjectPath]:
     """Yield all objects below `folder`, a thousand per request."""
-    import obstore  # noqa: PLC0415
-
-    with _store_errors(folder):
-        for chunk in obstore.list(_store(folder.bucket), f"{folder.key}/" if folder.key else None):
+    with _request(folder) as store:
+        for chunk in store.list(f"{folder.key}/" if folder.key else None):
             for found in chunk:
                 yield ObjectPath(f"/{folder.bucket}/{found['path']}")
 
@@ -272,7 +268,7 @@ def url(paths: Sequence[ObjectPath]) -> str:
     region = os.environ.get("AWS_REGION", "us-east-1")
     endpoint = os.environ.get("AWS_ENDPOINT_URL", f"https://s3.{region}.amazonaws.com").rstrip("/")
     if wild := sorted({letter for found in paths for letter in found.key if letter in _WILD}):
-        raise UsageError(f"{paths[0]}: the lake's prefix holds {' '.join(wild)}; choose one of plain letters")
+        raise UsageError(f"{paths[0]}: the lake's prefix contains {' '.join(wild)}; choose one without")
     keys = [found.key for found in paths]
     if len(keys) == 1:
         return f"{endpoint}/{paths[0].bucket}/{keys[0]}"
@@ -287,28 +283,3 @@ def _fits(parts: tuple[str, ...], wanted: list[str]) -> bool:
     if wanted[0] == "**":
         return len(wanted) == 1 or any(_fits(parts[skip:], wanted[1:]) for skip in range(len(parts) + 1))
     return bool(parts) and fnmatch.fnmatchcase(parts[0], wanted[0]) and _fits(parts[1:], wanted[1:])
-
-
-def _call_guards() -> None:
-    for guard in GUARDS.get():
-        guard()
-
-
-def _store(bucket: str) -> S3Store:
-    """Return the client of a bucket, one per set of AWS variables, so that a change of these takes effect."""
-    return _client(bucket, tuple(sorted((name, text) for name, text in os.environ.items() if name.startswith("AWS_"))))
-
-
-@lru_cache(maxsize=16)
-def _client(bucket: str, variables: tuple[tuple[str, str], ...]) -> S3Store:
-    try:
-        from obstore.store import S3Store  # noqa: PLC0415
-    except ImportError as error:
-        raise UsageError("a lake on s3:// needs obstore: pip install obstore") from error
-
-    plain = dict(variables).get("AWS_ALLOW_HTTP", "").lower() in {"true", "1"}
-    return S3Store(
-        bucket,
-        client_options={"allow_http": plain, "timeout": _REQUEST, "connect_timeout": _CONNECT},
-        retry_config={"max_retries": 5, "retry_timeout": _RETRIES},
-    )

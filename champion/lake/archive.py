@@ -20,7 +20,8 @@ from champion import contracts
 from champion.base.atomic_files import sha256
 from champion.errors import LakeError
 from champion.lake import backend, layout, manifest as manifests, ownership, partitions
-from champion.lake.retention import Unit, units
+from champion.lake.partitions import Unit
+from champion.lake.retention import units
 from champion.lake.store import Lake
 
 
@@ -43,18 +44,6 @@ def copy(source: Lake, target: Lake, unit: Unit, storage_class: str | None = Non
             _retire_days(source, target, unit)
 
 
-def require_archived(lake: Lake, archive: Lake, unit: Unit) -> None:
-    """Verify that the archive holds the unit, hash for hash.
-
-    Raises:
-        LakeError: it does not.
-    """
-    for file, digest in {**unit.files, unit.manifest: sha256(unit.manifest)}.items():
-        to = _place(file, digest, lake, archive)
-        if not _holds(to, file, digest):
-            raise LakeError(f"{to} is not the archived copy of {file}; nothing of it was removed, run retain again")
-
-
 def remove(lake: Lake, found: Sequence[Unit], archive: Lake | None) -> None:
     """Retire partitions once `archive`, if given, is verified to hold them; `sweep` removes their files.
 
@@ -68,7 +57,7 @@ def remove(lake: Lake, found: Sequence[Unit], archive: Lake | None) -> None:
             if not unit.manifest.exists():
                 continue  # another process has retired it
             if archive is not None:
-                require_archived(lake, archive, unit)
+                _require_archived(lake, archive, unit)
             partitions.retire(unit.manifest)
 
 
@@ -89,6 +78,13 @@ def restore(lake: Lake, archive: Lake, name: str, start: date, end: date) -> lis
             copy(archive, lake, unit)
             restored.update(unit.sessions)
     return sorted(restored)
+
+
+def _require_archived(lake: Lake, archive: Lake, unit: Unit) -> None:
+    for file, digest in {**unit.files, unit.manifest: sha256(unit.manifest)}.items():
+        copied = _place(file, digest, lake, archive)
+        if not _holds(copied, file, digest):
+            raise LakeError(f"{copied} is not the archived copy of {file}; nothing of it was removed, run retain again")
 
 
 def _place(file: Path, digest: str, source: Lake, target: Lake) -> Path:
@@ -118,7 +114,7 @@ def _copy_file(
     if _holds(target, source, digest):
         return
     place = backend.of(target)
-    with place.staged(target) as temporary:
+    with place.temporary_file(target) as temporary:
         with source.open("rb") as original, temporary.open("wb") as copied:
             shutil.copyfileobj(original, copied)
         temporary.chmod(mode)

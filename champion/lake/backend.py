@@ -52,7 +52,7 @@ class Backend(Protocol):
     def scratch_folder(self, building: Path) -> AbstractContextManager[Path]:
         """Yield an empty local folder, below `building` where the lake is local, and remove it at the end."""
 
-    def staged(self, path: Path) -> AbstractContextManager[Path]:
+    def temporary_file(self, path: Path) -> AbstractContextManager[Path]:
         """Yield a temporary local file, for `commit` to move to `path`; otherwise it is removed."""
 
     def commit(self, temporary: Path, path: Path, storage_class: str | None = None) -> None:
@@ -104,7 +104,7 @@ class _Folder:
     @contextmanager
     def scratch_folder(self, building: Path) -> Iterator[Path]:
         building.mkdir(exist_ok=True)
-        atomic_files.sweep_left(building)  # folders of builds that were killed
+        atomic_files.remove_unlocked(building)  # folders of builds that were killed
         folder = building / token_hex(8)
         with atomic_files.Lock(folder.with_suffix(".lock")) as lock:
             folder.mkdir()
@@ -114,15 +114,15 @@ class _Folder:
                 shutil.rmtree(folder, ignore_errors=True)
                 Path(lock.lock_file).unlink(missing_ok=True)
 
-    def staged(self, path: Path) -> AbstractContextManager[Path]:
-        return atomic_files.aside(path, shared=True)
+    def temporary_file(self, path: Path) -> AbstractContextManager[Path]:
+        return atomic_files.temporary_file(path, shared=True)
 
     def commit(self, temporary: Path, path: Path, storage_class: str | None = None) -> None:
         del storage_class
         atomic_files.commit(temporary, path)
 
     def create(self, path: Path, content: bytes) -> bool:
-        with self.staged(path) as temporary:
+        with self.temporary_file(path) as temporary:
             temporary.write_bytes(content)
             temporary.chmod(MANIFEST_MODE)
             atomic_files.flush(temporary)
@@ -176,7 +176,7 @@ class _ObjectStore:
             yield Path(folder)
 
     @contextmanager
-    def staged(self, path: Path) -> Iterator[Path]:
+    def temporary_file(self, path: Path) -> Iterator[Path]:
         with self.scratch_folder(path) as folder:
             yield folder / path.name
 
@@ -216,7 +216,7 @@ def of(path: PurePath) -> Backend:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary local file that replaces `path` in one step, unless an error occurs; its group can read it."""
     place = of(path)
-    with place.staged(path) as temporary:
+    with place.temporary_file(path) as temporary:
         yield temporary
         temporary.chmod(MANIFEST_MODE)
         place.commit(temporary, path)

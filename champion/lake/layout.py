@@ -87,7 +87,7 @@ def committed_sessions(
             parts = Path(path).parts[: days.count("/") + 1]
             with suppress(ValueError):
                 session = date.fromisoformat("-".join(_value(part) for part in parts))
-                if (start is None or session >= start) and (end is None or session <= end):
+                if (start or date.min) <= session <= (end or date.max):
                     yield session
 
 

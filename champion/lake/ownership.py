@@ -17,7 +17,7 @@ from champion.base.atomic_files import sha256
 from champion.base.strict_json import parse_json
 from champion.errors import LakeError
 from champion.lake import backend, layout, manifest as manifests
-from champion.lake.retention import Unit
+from champion.lake.partitions import Unit
 from champion.lake.store import Lake
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import lru_cache
@@ -95,6 +95,23 @@ class Partition:
             return self.path(part).stat().st_size == (self.sealed_part(part) or part).bytes
         except FileNotFoundError:
             return False
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A partition or a sealed year, archived and removed in one step; its files with their SHA-256."""
+
+    name: str
+    manifest: Path
+    files: Mapping[Path, str]
+    sessions: tuple[date, ...]
+    newest: date
+    bytes: int
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether it is a sealed year."""
+        return self.manifest.name == layout.SEALED
 
 
 def find(
@@ -197,6 +214,29 @@ def _parse_sealed(path: Path, _inode: int, _changed: int, _size: int) -> SealedY
     return SealedYear(path.parent / found.file, found.contract, found.rows, found.bytes, found.sha256, found.sessions)
 
 
+def units(root: Path, contract: Contract, group: str | None) -> Iterator[Unit]:
+    """Yield the sealed years of one group, then its day partitions.
+
+    A day partition beside the sealed year that holds its session has the age of the year: if it were removed first,
+    the older sealed rows would be visible again.
+    """
+    years = sealed_years(root, contract, group)
+    for sealed in years.values():
+        sessions = tuple(sorted(sealed.sessions))
+        manifest = sealed.path.parent / layout.SEALED
+        yield Unit(contract.name, manifest, {sealed.path: sealed.sha256}, sessions, sessions[-1], sealed.bytes)
+    for session in sorted(layout.committed_sessions(root, contract, group)):
+        folder = layout.partition_folder(root, contract, session, group)
+        found = manifests.read(folder / layout.SUCCESS)
+        if found is None:
+            continue
+        year = years.get(session.year)
+        newest = max(year.sessions) if year is not None and session in year.sessions else session
+        files = {layout.part_file(folder / part.name, part.sha256): part.sha256 for part in found.parts}
+        size = sum(part.bytes for part in found.parts)
+        yield Unit(contract.name, folder / layout.SUCCESS, files, (session,), newest, size)
+
+
 def write_data_file(
     path: Path,
     contract: Contract,
@@ -211,7 +251,7 @@ def write_data_file(
     for unfinished in layout.present(path.parent, ".*.part"):
         unfinished.unlink()
     place = backend.of(path)
-    with place.staged(path) as temporary:
+    with place.temporary_file(path) as temporary:
         storage.write(conformed, contract, temporary, compression=compression, row_group_size=row_group)
         temporary.chmod(file_mode(contract))
         digest, size = sha256(temporary), temporary.stat().st_size
@@ -243,4 +283,4 @@ def _manifests(root: Path, folders: Mapping[date, Path]) -> dict[date, Manifest 
 
 
 def _between(session: date, start: date | None, end: date | None) -> bool:
-    return (start is None or session >= start) and (end is None or session <= end)
+    return (start or date.min) <= session <= (end or date.max)

@@ -12,14 +12,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Literal
 
 from champion import contracts
 from champion.base import package_data
 from champion.base.counting import quantity
-from champion.contracts import Contract
-from champion.lake import backend, layout, manifest as manifests, partitions
+from champion.lake import backend, layout, partitions
+from champion.lake.partitions import Unit
 from champion.lake.store import Lake
 
 Action = Literal["archive", "delete", "keep"]
@@ -35,23 +34,6 @@ class Rule:
     keep_years: int | None
     archive_years: int | None
     needs_archive: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """A partition or a sealed year, archived and removed in one step; its files with their SHA-256."""
-
-    name: str
-    manifest: Path
-    files: Mapping[Path, str]
-    sessions: tuple[date, ...]
-    newest: date
-    bytes: int
-
-    @property
-    def is_sealed(self) -> bool:
-        """Whether it is a sealed year."""
-        return self.manifest.name == layout.SEALED
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +95,9 @@ def plan(lake: Lake, today: date, years: Mapping[str, int | None], archive: Lake
 
 
 def units(lake: Lake, name: str) -> list[Unit]:
-    """Return the partitions and sealed years of a dataset, sealed ones first.
-
-    A day partition beside the sealed year that holds its session has the age of the year: if it were removed first,
-    the older sealed rows would be visible again.
-    """
+    """Return the partitions and sealed years of a dataset, sealed ones first."""
     contract = contracts.load(name)
-    return [unit for group in layout.groups(contract) for unit in _units(lake.root, contract, group)]
+    return [unit for group in layout.groups(contract) for unit in partitions.units(lake.root, contract, group)]
 
 
 def _steps(lake: Lake, name: str, today: date, asked: Rule, archive: Lake | None) -> Iterator[Step]:
@@ -143,24 +121,6 @@ def _steps(lake: Lake, name: str, today: date, asked: Rule, archive: Lake | None
         else:
             why = f"{why}, {'once archived' if asked.needs_archive else 'needs no archive'}"
             yield Step(name, "delete", old, why, asked.needs_archive)
-
-
-def _units(root: Path, contract: Contract, group: str | None) -> Iterator[Unit]:
-    years = partitions.sealed_years(root, contract, group)
-    for sealed in years.values():
-        sessions = tuple(sorted(sealed.sessions))
-        manifest = sealed.path.parent / layout.SEALED
-        yield Unit(contract.name, manifest, {sealed.path: sealed.sha256}, sessions, sessions[-1], sealed.bytes)
-    for session in sorted(layout.committed_sessions(root, contract, group)):
-        folder = layout.partition_folder(root, contract, session, group)
-        found = manifests.read(folder / layout.SUCCESS)
-        if found is None:
-            continue
-        year = years.get(session.year)
-        newest = max(year.sessions) if year is not None and session in year.sessions else session
-        files = {layout.part_file(folder / part.name, part.sha256): part.sha256 for part in found.parts}
-        size = sum(part.bytes for part in found.parts)
-        yield Unit(contract.name, folder / layout.SUCCESS, files, (session,), newest, size)
 
 
 def is_archived(lake: Lake, archive: Lake, unit: Unit) -> bool:

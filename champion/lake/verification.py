@@ -203,23 +203,12 @@ def _input_file(manifest: Manifest) -> str | None:
 
 
 def _unlisted_files(root: Path, contract: Contract) -> Iterator[Damage]:
-    folder = layout.dataset_folder(root, contract)
-    listed = set(_listed_files(root, contract))
+    folder, listed = layout.dataset_folder(root, contract), set[Path]()
+    for group in layout.groups(contract):
+        listed.update(folder / layout.index_name(kind, group) for kind in (layout.INDEX, layout.COMMON_INDEX))
+        for unit in partitions.units(root, contract, group):
+            listed.update((unit.manifest, *unit.files))
     for path in sorted(layout.present(folder, "**")):
         if path.is_file() and path not in listed:
             remedy = "`champion lake seal`, `retain` or the next write removes it, if Champion left it there"
             yield Damage(path, "no manifest names it", remedy, harmless=True)
-
-
-def _listed_files(root: Path, contract: Contract) -> Iterator[Path]:
-    folder = layout.dataset_folder(root, contract)
-    for group in layout.groups(contract):
-        yield from (folder / layout.index_name(kind, group) for kind in (layout.INDEX, layout.COMMON_INDEX))
-        for session in layout.committed_sessions(root, contract, group):
-            day = layout.partition_folder(root, contract, session, group)
-            yield day / layout.SUCCESS
-            manifest = manifests.read(day / layout.SUCCESS)
-            parts = manifest.parts if manifest else ()
-            yield from (layout.part_file(day / part.name, part.sha256) for part in parts)
-        for sealed in partitions.sealed_years(root, contract, group).values():
-            yield from (sealed.path, sealed.path.parent / layout.SEALED)
