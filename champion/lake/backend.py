@@ -50,7 +50,7 @@ class Backend(Protocol):
         """Hold the lock `name` of a lake: one writer at a time, also across processes."""
 
     def scratch_folder(self, building: Path) -> AbstractContextManager[Path]:
-        """Yield an empty local folder, below `building` where the lake is local, and remove it at the end."""
+        """Yield an empty local folder, below `building` if the lake is local, and remove it at the end."""
 
     def temporary_file(self, path: Path) -> AbstractContextManager[Path]:
         """Yield a temporary local file, for `commit` to move to `path`; otherwise it is removed."""
