@@ -91,18 +91,15 @@ def committed_sessions(
                     yield session
 
 
-def _day_patterns(dated: bool, start: date | None, end: date | None) -> Iterator[str]:
-    """Yield patterns of day folders that cover every session of a range."""
+def _day_patterns(dated: bool, start: date | None, end: date | None) -> list[str]:
+    """Return patterns of day folders that cover every session of a range."""
+    pattern = "date={}-{}-*" if dated else "year={}/month={}/day=*"
     if start is None or end is None:
-        yield "date=*" if dated else "year=*/month=*/day=*"
-        return
+        return [pattern.format("*", "*")]
     first, last = start.year * 12 + start.month - 1, end.year * 12 + end.month - 1
     if last - first < _MONTHS:
-        for year, month in (divmod(number, 12) for number in range(first, last + 1)):
-            yield f"date={year:04d}-{month + 1:02d}-*" if dated else f"year={year:04d}/month={month + 1:02d}/day=*"
-    else:
-        for year in range(start.year, end.year + 1):
-            yield f"date={year:04d}-*" if dated else f"year={year:04d}/month=*/day=*"
+        return [pattern.format(f"{month // 12:04d}", f"{month % 12 + 1:02d}") for month in range(first, last + 1)]
+    return [pattern.format(f"{year:04d}", "*") for year in range(start.year, end.year + 1)]
 
 
 def present(folder: Path, pattern: str) -> Iterator[Path]:
