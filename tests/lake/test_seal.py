@@ -30,12 +30,8 @@ from champion.pipeline.feature_store.build import build_features
 from champion.pipeline.maintenance.load_warehouse import load
 from champion.settings import Settings
 
-RAW, BARS, QUARANTINE, FEATURES = (
-    "raw_equity_ohlc",
-    "normalized_equity_ohlc",
-    "quarantine_equity_ohlc",
-    "features_equity_indicators",
-)
+RAW, BARS = "raw_equity_ohlc", "normalized_equity_ohlc"
+QUARANTINE, FEATURES = "quarantine_equity_ohlc", "features_equity_indicators"
 NONE = timedelta(0)
 LATER = ("month=0[5-8]", "date=2024-0[5-8]-*")  # a year has enough of four months
 NEW_YEAR, YEAR_END = date(2024, 1, 1), date(2024, 12, 31)
@@ -85,11 +81,8 @@ def state(lake: Lake, name: str) -> list[object]:
 
 @pytest.mark.parametrize("name", [RAW, BARS, QUARANTINE])
 def test_a_sealed_year_reads_like_its_day_partitions(lake: Lake, name: str) -> None:
-    before, rows, march = (
-        state(lake, name),
-        sorted_rows(lake, name),
-        sorted_rows(lake, name, date(2024, 3, 5), date(2024, 3, 20)),
-    )
+    before, rows = state(lake, name), sorted_rows(lake, name)
+    march = sorted_rows(lake, name, date(2024, 3, 5), date(2024, 3, 20))
     (sealed,) = seal(lake, name, 2024)
     sweep(lake, [name], NONE)
     assert sealed.changed
