@@ -9,14 +9,13 @@ Whole months expire together, as in the warehouse; a sealed year goes as one, wh
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from champion import contracts, objects, resources
+from champion import contracts, objects
 from champion.contracts import Contract
 from champion.lake import layout, manifest as manifests, partitions
 from champion.lake.store import Lake
@@ -86,10 +85,8 @@ def rule(name: str, years: Mapping[str, int | None]) -> Rule:
     Rule(keep_years=None, archive_years=None, needs_archive=False)
     """
     contract = contracts.load(name)
-    path = resources.folder("schemas") / f"{name}_v{contract.version}.avsc"
-    wanted = json.loads(path.read_text(encoding="utf-8")).get("retention", {})
-    keep = years.get(contract.layer) if wanted.get("keep_years") else None
-    archive = wanted.get("archive_years")
+    keep = years.get(contract.layer) if contract.retention.get("keep_years") else None
+    archive = contract.retention.get("archive_years")
     return Rule(keep, archive if keep is None or archive is None else min(archive, keep), archive is not None)
 
 
