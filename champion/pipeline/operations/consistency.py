@@ -15,7 +15,6 @@ from datetime import date, timedelta
 from functools import cached_property
 
 from champion import contracts, features
-from champion.base import package_data
 from champion.base.counting import quantity
 from champion.lake import Damage, Lake, backend, inventory, layout, partitions
 from champion.lake.retention import first_kept, rule
@@ -113,7 +112,7 @@ class _Layers:
 
     def kept(self, name: str, sessions: Iterable[date]) -> tuple[date, ...]:
         """Return those sessions, in order, that the settings do not let go by their age."""
-        years = _keep_years(self.settings, name)
+        years = rule(name, kept_years(self.settings)).keep_years
         first = first_kept(self.today, years) if years else date.min
         return tuple(sorted(session for session in sessions if session >= first))
 
@@ -225,7 +224,7 @@ def _files(layers: _Layers, name: str) -> Iterator[Gap]:
 def _emptied(layers: _Layers) -> Iterator[Gap]:
     """Yield the datasets that were written once and are empty, unless the settings let sessions go by their age."""
     for name in inventory.emptied(layers.lake.root):
-        harmless = name.endswith("_state") or bool(_keep_years(layers.settings, name))
+        harmless = name.endswith("_state") or bool(rule(name, kept_years(layers.settings)).keep_years)
         reason = "it was written once and has no session left"
         yield Gap(name, (), reason, layers.remedy(name, ()), lost=not harmless)
 
@@ -243,12 +242,6 @@ def remedy(settings: Settings, name: str, span: str) -> str:
 def _feature_set_option(name: str) -> str:
     version = next((v for v, each in features.FEATURE_SETS.items() if each.contract == name), "module:NAME")
     return "" if version == "v1" else f" --feature-set {version}"
-
-
-def _keep_years(settings: Settings, name: str) -> int | None:
-    """Return how many years the settings keep of a dataset; own feature sets are kept for ever."""
-    is_shipped = (package_data.folder("schemas") / f"{name}_v{contracts.load(name).version}.avsc").exists()
-    return rule(name, kept_years(settings)).keep_years if is_shipped else None
 
 
 def _span(sessions: Sequence[date]) -> str:
