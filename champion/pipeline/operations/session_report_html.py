@@ -31,7 +31,10 @@ def render(morning: SessionReport, home: Path, mlflow: str | None = None) -> str
     With the address of MLflow's pages each run leads to its own there; the page itself fetches nothing from it.
     """
     pages = Environment(
-        loader=PackageLoader("champion.pipeline.operations", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("champion.pipeline.operations", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
     )
     known = morning.rank_ic.sort("trade_date").tail(1)
     return pages.get_template("session_report.html").render(
