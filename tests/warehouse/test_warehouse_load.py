@@ -85,7 +85,7 @@ def test_months_of_several_years_replace_theirs_and_leave_the_others(fresh: Sett
         assert stored() == fingerprint.of_frame(contract, corrected)
         assert list(load_ledger.loaded(client, contract, dict.fromkeys(firsts, "1"))) == [firsts[0], firsts[3]]
         assert list(load_ledger.loaded(client, contract, inner)) == list(inner)
-        with pytest.raises(WarehouseError, match="202312 to 202401: 4 of 12 rows are of other months, as 2024-03-15"):
+        with pytest.raises(WarehouseError, match="202312 to 202401: 4 of 12 rows are of other months, such as 2024-03-15"):
             warehouse.load_months(client, contract, inner, bars(firsts[1:]))
         broken = bars(firsts).with_columns(low=pl.when(pl.col("trade_date") > firsts[3]).then(1e9).otherwise("low"))
         with pytest.raises(WarehouseError, match="low_le_high"):
@@ -127,7 +127,7 @@ def test_replaced_parts_do_not_pile_up(fresh: Settings) -> None:
 def test_refused_loads_leave_the_month_as_it_was(fresh: Settings) -> None:
     contract, good = contracts.load(NORMALIZED), normalized()
     refused = {
-        "1 of 8 rows are of other months, as 2024-03-01": good.with_columns(
+        "1 of 8 rows are of other months, such as 2024-03-01": good.with_columns(
             trade_date=pl.when(pl.int_range(pl.len()) == 0).then(date(2024, 3, 1)).otherwise("trade_date")
         ),
         "16 rows share their key": pl.concat([good, good]),
