@@ -97,10 +97,10 @@ RIGHT: dict[str, tuple[str, Any]] = {  # family: an expression of it, and its va
     "Variant": ("cast(1 as Variant(UInt8, String))", WarehouseError("'x' is of type Variant(String, UInt8)")),
 }
 OTHERS = [
-    ("[toInt128(1)]", WarehouseError("'x' is of type Array(Int128), which holds Int128")),
+    ("[toInt128(1)]", WarehouseError("'x' is of type Array(Int128) with Int128")),
     ("[unhex('ff')]", WarehouseError("'x' of type Array(String)")),
     ("map(unhex('ff'), 1)", WarehouseError("'x' of type Map(String, UInt8)")),
-    ("tuple('a', toInt256(1))", WarehouseError("'x' is of type Tuple(String, Int256), which holds Int256")),
+    ("tuple('a', toInt256(1))", WarehouseError("'x' is of type Tuple(String, Int256) with Int256")),
     (f"[[toUUID('{HEX}')], []]", [[HEX], []]),
     ("[cast('a', 'Enum8(\\'a\\' = 1)'), null]", ["a", None]),
     ("cast(null as Nullable(Int128))", None),
