@@ -23,8 +23,6 @@ from champion.errors import ChampionError, UsageError, in_one_line
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-_PARAMETER = re.compile(r"\{\s*([A-Za-z_]\w*)\s*:")
-_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^'\\]|\\.|'')*'", re.DOTALL)  # and quoted text
 _TARGET = re.compile(r"\s*(?:([A-Za-z_]\w*)\s*<<)?(.*)", re.DOTALL)
 
 
@@ -82,7 +80,9 @@ def parameter_values(text: str, names: Mapping[str, Any]) -> dict[str, Any]:
     >>> parameter_values("select {a:Int8} + {b:Int8}", {"a": 1, "b": 2, "c": 3})
     {'a': 1, 'b': 2}
     """
-    wanted = list(dict.fromkeys(_PARAMETER.findall(_COMMENT.sub("", text))))
+    from champion.warehouse.engine import binding  # noqa: PLC0415 - with the first query
+
+    wanted = binding.names(text)
     if unset := [name for name in wanted if name not in names]:
         raise UsageError(
             f"%%sql: no variable {', '.join(unset)} in this notebook; the query uses "

@@ -1,4 +1,4 @@
-"""A ClickHouse server as far as tests need one: the client's HTTP interface before the embedded engine."""
+"""A ClickHouse server for tests: the HTTP interface of the client in front of the embedded engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 
 class Front(BaseHTTPRequestHandler):
-    """ClickHouse's HTTP interface, as far as the client uses it, before the embedded engine: no server can be had here.
+    """The part of ClickHouse's HTTP interface that the client uses, in front of the embedded engine.
 
     It answers what it is sent; what a real server may do differently (users, time-outs, replication) it cannot show.
     """
@@ -25,7 +25,7 @@ class Front(BaseHTTPRequestHandler):
     _transport = frozenset({"query", "database", "query_id", "session_id", "client_protocol_version"})
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: standard output is the parent's."""
+        """Log nothing: standard output belongs to the parent."""
 
     def do_POST(self) -> None:
         """Run the statement of a request."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from champion.base import clock
 from champion.contracts.datasets import BARS, FACTORS
+from champion.warehouse import load_ledger
 from champion.warehouse.engine.database import DATABASE, Executor, refusals
 
 _NAME = "instrument_adjustments"
@@ -33,9 +33,5 @@ def refresh(client: Executor) -> bool:
         action = f"replace partition tuple() from {_STAGING}" if rows else "drop partition tuple()"
         client.command(f"alter table {_TABLE} {action}")
         client.command(f"drop table {_STAGING} sync")
-        client.insert(
-            f"{DATABASE}.loads",
-            [(_NAME, 0, digest, rows, clock.now())],
-            column_names=["dataset", "partition", "digest", "rows", "loaded_at"],
-        )
+        load_ledger.record(client, _NAME, {0: (digest, rows)})
     return True

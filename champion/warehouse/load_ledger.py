@@ -54,15 +54,15 @@ def known(client: Executor) -> Mapping[str, set[date]]:
 
 def begin(client: Executor, contract: Contract, digests: Mapping[date, str]) -> None:
     """Record that these months are being replaced."""
-    _record(client, contract, dict.fromkeys(digests, _UNKNOWN), {})
+    record(client, contract.name, {months.number(month): (_UNKNOWN, 0) for month in digests})
 
 
 def finish(client: Executor, contract: Contract, digests: Mapping[date, str], rows: Mapping[date, int]) -> None:
     """Record the digests and numbers of rows of these months."""
-    _record(client, contract, digests, rows)
+    record(client, contract.name, {months.number(m): (digest, rows.get(m, 0)) for m, digest in digests.items()})
 
 
-def _record(client: Executor, contract: Contract, digests: Mapping[date, str], rows: Mapping[date, int]) -> None:
-    now = clock.now()
-    recorded = [(contract.name, months.number(m), digest, rows.get(m, 0), now) for m, digest in digests.items()]
-    client.insert(f"{DATABASE}.loads", recorded, column_names=list(_COLUMNS), column_type_names=list(_COLUMNS.values()))
+def record(client: Executor, dataset: str, loads: Mapping[int, tuple[str, int]]) -> None:
+    """Record the digest and the number of rows of each partition of a dataset."""
+    rows = [(dataset, partition, digest, count, clock.now()) for partition, (digest, count) in loads.items()]
+    client.insert(f"{DATABASE}.loads", rows, column_names=list(_COLUMNS), column_type_names=list(_COLUMNS.values()))

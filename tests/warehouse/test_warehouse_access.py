@@ -27,7 +27,7 @@ PASSWORD = SecretStr("it's a \\ long one")
 
 
 def grants() -> dict[str, list[str]]:
-    """Return what `roles.sql` grants each role."""
+    """Return the grants of each role in `roles.sql`."""
     found: dict[str, list[str]] = {}
     for statement in roles.statements()[1:]:
         match = re.fullmatch(r"(grant .+) to (\w+)( with grant option)?", statement)
@@ -58,13 +58,13 @@ def test_access_statements_are_sql_and_the_embedded_engine_refuses_them(loaded: 
         ("asha", "analyst", SecretStr("short"), "needs at least 12"),
     ],
 )
-def test_users_that_may_not_be(user: str, role: roles.Role, password: SecretStr, message: str) -> None:
+def test_invalid_users_are_refused(user: str, role: roles.Role, password: SecretStr, message: str) -> None:
     with pytest.raises(WarehouseError, match=message) as caught:
         roles.user_statements(user, role, password)
     assert "short" not in str(caught.value)
 
 
-def test_roles_allow_what_they_are_for_and_no_more_and_the_audit_tells(tmp_path: Path) -> None:
+def test_roles_have_exactly_their_rights_and_the_audit_lists_statements(tmp_path: Path) -> None:
     contract, table = contracts.load(NORMALIZED), f"champion_market.{NORMALIZED}"
 
     def refused(client: Executor, *statements: str) -> None:
@@ -115,7 +115,7 @@ def test_roles_allow_what_they_are_for_and_no_more_and_the_audit_tells(tmp_path:
     assert told["event_time"].is_sorted(descending=True)
 
 
-def test_a_server_backs_up_and_restores_itself(tmp_path: Path) -> None:
+def test_server_backs_up_and_restores(tmp_path: Path) -> None:
     config = warehouse_server.configured(tmp_path / "config")
     place = f"File('{tmp_path}/config/backups/monday')"
     contract = contracts.load(NORMALIZED)
@@ -136,7 +136,7 @@ def test_a_server_backs_up_and_restores_itself(tmp_path: Path) -> None:
             assert count(settings, "equity_ohlc") == 8
 
 
-def test_a_backup_is_taken_beside_a_writer_and_restored(fresh: Settings, tmp_path: Path) -> None:
+def test_backup_during_a_write_can_be_restored(fresh: Settings, tmp_path: Path) -> None:
     contract, place = contracts.load(NORMALIZED), tmp_path / "backups" / "monday"
     with warehouse.writer(fresh) as client:
         for name, frame in FRAMES.items():
@@ -170,7 +170,7 @@ def test_a_backup_is_taken_beside_a_writer_and_restored(fresh: Settings, tmp_pat
             backup.restore(fresh, str(place))
 
 
-def test_a_damaged_backup_restores_nothing(fresh: Settings, tmp_path: Path) -> None:
+def test_damaged_backup_restores_nothing(fresh: Settings, tmp_path: Path) -> None:
     place = tmp_path / "backup"
     backup.backup(fresh, str(place))
     largest = max((path for path in place.rglob("*.bin")), key=lambda path: path.stat().st_size)
@@ -183,7 +183,7 @@ def test_a_damaged_backup_restores_nothing(fresh: Settings, tmp_path: Path) -> N
     assert count(fresh, NORMALIZED) == 0
 
 
-def test_a_restore_that_is_killed_leaves_the_warehouse_as_it_was(fresh: Settings, tmp_path: Path) -> None:
+def test_killed_restore_leaves_the_warehouse_unchanged(fresh: Settings, tmp_path: Path) -> None:
     place = tmp_path / "backup"
     backup.backup(fresh, str(place))
     with warehouse.writer(fresh) as client:

@@ -68,13 +68,13 @@ def checked(statement: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return bound
 
 
-def names(statement: str) -> set[str]:
-    """Return the names of the parameters of a statement.
+def names(statement: str) -> list[str]:
+    """Return the names of the parameters of a statement, in order.
 
-    >>> names("select {day :Date}, '{text:String}'")
-    {'day'}
+    >>> names("select {day :Date}, {day:Date}, '{text:String}'")
+    ['day']
     """
-    return {name for name, _ in _declared(statement)}
+    return list(dict.fromkeys(name for name, _ in _declared(statement)))
 
 
 def compact(statement: str) -> str:
