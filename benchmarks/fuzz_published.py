@@ -266,7 +266,7 @@ def _query(content: bytes) -> object:
 def _sql(content: bytes) -> object:
     text = content.decode("utf-8", "replace")
     found = statements.split(text)
-    if len(statements.masked(text)) != len(text):
+    if len(statements.mask(text)) != len(text):
         raise AssertionError("masking moved the text")
     return len(found), split_target(text)[0] is None, len(parameter_values(text, {"a": 1}))
 

@@ -74,7 +74,7 @@ def query(name: str, **parameters: Any) -> pl.DataFrame:
     """
     from champion.warehouse import queries  # noqa: PLC0415
 
-    return queries.ask(settings(), name, parameters)
+    return queries.run(settings(), name, parameters)
 
 
 def last_session(end: date | str | None = None) -> date:

@@ -61,9 +61,9 @@ def backup(settings: Settings, place: str) -> Backup:
     target = Path(place).absolute()
     if target.exists():
         raise WarehouseError(f"backing up to {target}: it exists already; name a new folder")
-    with snapshot.private(path, WAIT) as copy:
+    with snapshot.copy_for_reader(path, WAIT) as copy:
         if not (copy.folder / "metadata" / f"{DATABASE}.sql").exists():
-            raise WarehouseError(f"the warehouse {path} holds nothing yet; there is nothing to back up")
+            raise WarehouseError(f"the warehouse {path} is empty; there is nothing to back up")
         shutil.copytree(copy.folder, target / _DATA, symlinks=True)
     files = _files(target / _DATA)
     manifest = {"made_at": clock.now().isoformat(), "files": files}
@@ -83,7 +83,7 @@ def restore(settings: Settings, place: str) -> Backup:
         return _on_server(settings, "restore", "from", place)
     source = Path(place).absolute()
     files = _verified_files(source)
-    with embedded.emptied(path, WAIT):
+    with embedded.replace_folder(path, WAIT):
         shutil.copytree(source / _DATA, path, symlinks=True)
     return Backup(str(source), len(files), sum(size for size, _ in files.values()))
 

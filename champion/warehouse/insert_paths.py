@@ -75,7 +75,7 @@ def _read(client: Executor, contract: Contract, table: str, files: Sequence[File
         columns = ", ".join(f"`{name}`" for name in contract.polars_schema)
         options = {"use_hive_partitioning": 0, **_MANY, **_ONE_BLOCK}  # folders named date=... add no columns
         clause = ", ".join(f"{name} = {value}" for name, value in options.items())
-        text = f"insert into {table} ({columns}) {_joined(contract, selects)} settings {clause}"
+        text = f"insert into {table} ({columns}) {_join_groups(contract, selects)} settings {clause}"
         longer = {"max_query_size": 2 * len(text)} if len(text) > _LONG else {}
         client.command(text, settings=longer)
 
@@ -92,14 +92,14 @@ def _selects(contract: Contract, group: str | None, folder: Path, files: Files) 
     for number, (path, sessions) in enumerate(files.items()):
         if path not in days:
             wanted = ", ".join(f"'{session}'" for session in sessions)
-            yield f"{source.format(_of([path], folder / f'{number:05d}'))} where {contract.session} in ({wanted})"
+            yield f"{source.format(_source([path], folder / f'{number:05d}'))} where {contract.session} in ({wanted})"
     if days:
         # One session of a sealed file may be wanted, but not its others.
         wanted = ", ".join(f"'{session}'" for session in days.values())
-        yield f"{source.format(_of(list(days), folder / 'days'))} where {contract.session} in ({wanted})"
+        yield f"{source.format(_source(list(days), folder / 'days'))} where {contract.session} in ({wanted})"
 
 
-def _of(paths: Sequence[Path], links: Path) -> str:
+def _source(paths: Sequence[Path], links: Path) -> str:
     """Return the beginning of a table function that reads these files."""
     stored = [path for path in paths if isinstance(path, ObjectPath)]
     if stored:
@@ -110,7 +110,7 @@ def _of(paths: Sequence[Path], links: Path) -> str:
     return f"file('{links / '*.parquet'}'"
 
 
-def _joined(contract: Contract, selects: Sequence[str]) -> str:
+def _join_groups(contract: Contract, selects: Sequence[str]) -> str:
     if len(selects) == 1:
         return selects[0]
     first, *others = ((f"g{number}", select) for number, select in enumerate(selects))

@@ -62,7 +62,7 @@ def load_month(
     """Load one month like `load_months`, unless it was loaded from this digest before and `force` is false."""
     wanted = {month.replace(day=1): digest}
     with refusals(f"loading {contract.name} {month:%Y%m}"):
-        kept = {} if force else load_ledger.loaded(client, contract, wanted)
+        kept = {} if force else load_ledger.loaded_rows(client, contract, wanted)
     for rows in kept.values():
         return LoadResult(contract.name, f"{month:%Y%m}", rows, skipped=True)
     return load_months(client, contract, wanted, source, files=files)[0]
@@ -96,12 +96,12 @@ def load_months(
             others = _link_others(client, contract, about, whole, staging)
             route = insert_paths.insert(client, contract, staging, rows, files)
             _require_equal(client, contract, about, rows, staging, months.within(contract, wanted))
-            load_ledger.begin(client, contract, digests)
+            load_ledger.start(client, contract, digests)
             held = {name: others[name] + sum(counted.get(month, 0) for month in of) for name, of in whole.items()}
             swaps = [f"replace partition {p} from {staging}" if n else f"drop partition {p}" for p, n in held.items()]
             client.command(f"alter table {DATABASE}.{contract.name} {', '.join(swaps)}")
         _require_count(client, contract, about, wanted, counted)
-        load_ledger.finish(client, contract, digests, counted)
+        load_ledger.complete(client, contract, digests, counted)
     return [
         LoadResult(
             contract.name, f"{m:%Y%m}", counted.get(m, 0), skipped=False, route=route if m in counted else "none"

@@ -28,7 +28,7 @@ _COLUMNS = {
 }
 
 
-def loaded(client: Executor, contract: Contract, digests: Mapping[date, str]) -> dict[date, int]:
+def loaded_rows(client: Executor, contract: Contract, digests: Mapping[date, str]) -> dict[date, int]:
     """Return the number of rows of the months that were loaded from these digests and still hold all their rows."""
     recorded = client.query(
         f"select partition, digest, rows from {DATABASE}.loads final where dataset = {{dataset:String}}",  # noqa: S608 - our own name
@@ -43,7 +43,7 @@ def loaded(client: Executor, contract: Contract, digests: Mapping[date, str]) ->
     return {month: rows for month, rows in same.items() if held.get(month, 0) == rows}
 
 
-def known(client: Executor) -> Mapping[str, set[date]]:
+def completed_months(client: Executor) -> Mapping[str, set[date]]:
     """Return the months of each dataset whose load was completed, even if the table has lost their rows since."""
     text = f"select dataset, partition from {DATABASE}.loads final where partition > 0 and digest != {{unknown:String}}"  # noqa: S608 - our own name
     found = defaultdict[str, set[date]](set)
@@ -52,12 +52,12 @@ def known(client: Executor) -> Mapping[str, set[date]]:
     return found
 
 
-def begin(client: Executor, contract: Contract, digests: Mapping[date, str]) -> None:
+def start(client: Executor, contract: Contract, digests: Mapping[date, str]) -> None:
     """Record that these months are being replaced."""
     record(client, contract.name, {months.number(month): (_UNKNOWN, 0) for month in digests})
 
 
-def finish(client: Executor, contract: Contract, digests: Mapping[date, str], rows: Mapping[date, int]) -> None:
+def complete(client: Executor, contract: Contract, digests: Mapping[date, str], rows: Mapping[date, int]) -> None:
     """Record the digests and numbers of rows of these months."""
     record(client, contract.name, {months.number(m): (digest, rows.get(m, 0)) for m, digest in digests.items()})
 

@@ -89,7 +89,7 @@ def parse(name: str, text: str) -> Query:
     return Query(name, answers, tuple(Parameter(*match.groups()) for match in found if match), text)
 
 
-def ask(settings: Settings, name: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+def run(settings: Settings, name: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
     """Run a named query on the last committed data; parameters that are not given have their defaults.
 
     Raises:

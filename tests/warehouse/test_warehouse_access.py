@@ -92,7 +92,7 @@ def test_roles_have_exactly_their_rights_and_the_audit_lists_statements(tmp_path
         )
     asker = warehouse_server.configured(tmp_path / "asker", grants()["analyst"])
     with served(tmp_path, asker) as settings, warehouse.reader(settings) as client:
-        assert queries.ask(settings, "movers", {"min_turnover": 0}).height == 3
+        assert queries.run(settings, "movers", {"min_turnover": 0}).height == 3
         refused(client, f"insert into {table} select * from {table}", f"drop table {table}", f"optimize table {table}")
     admin = warehouse_server.configured(tmp_path / "admin", grants()["data_admin"])
     with served(tmp_path, admin) as settings, warehouse.writer(settings) as client:
@@ -190,7 +190,7 @@ def test_killed_restore_leaves_the_warehouse_unchanged(fresh: Settings, tmp_path
         warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, normalized(), "1")
     killed = """
         from champion.warehouse.engine.database import embedded
-        with embedded.emptied(settings.warehouse, 10):
+        with embedded.replace_folder(settings.warehouse, 10):
             settings.warehouse.mkdir()
             print("half", flush=True)
             time.sleep(60)

@@ -125,7 +125,7 @@ def test_snapshot_stays_open_for_the_next_reader_until_a_commit(fresh: Settings)
 def test_snapshot_of_a_removed_warehouse_is_not_read(fresh: Settings) -> None:
     assert count(fresh, NORMALIZED) == 0
     shutil.rmtree(fresh.warehouse)
-    with pytest.raises(WarehouseError, match="holds nothing yet"):
+    with pytest.raises(WarehouseError, match="is empty"):
         count(fresh, NORMALIZED)
 
 
@@ -133,7 +133,7 @@ def test_reader_stops_waiting_for_a_writer_that_never_publishes(tmp_path: Path) 
     path = tmp_path / "warehouse"
     path.mkdir()
     with FileLock(snapshot.writer_lock(path)), pytest.raises(WarehouseError, match="no snapshot"):
-        snapshot.private(path, wait=0.1).__enter__()
+        snapshot.copy_for_reader(path, wait=0.1).__enter__()
 
 
 def test_error_of_an_empty_workspace_names_the_command(tmp_path: Path) -> None:
@@ -163,5 +163,5 @@ def test_server_is_migrated_loaded_and_queried_like_the_embedded_engine(tmp_path
             assert adjustment_cache.refresh(client)
         assert count(settings, "equity_ohlc") == 8
         for name, bound in PARAMETERS.items():
-            assert queries.ask(settings, name, bound).height > 0, name
+            assert queries.run(settings, name, bound).height > 0, name
         assert not settings.home.exists(), "a server leaves nothing in the workspace"

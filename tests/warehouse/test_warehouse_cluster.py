@@ -39,9 +39,9 @@ def test_rendering_adds_only_cluster_and_replication(tmp_path: Path) -> None:
 
         for statement in DDL:
             if statement.startswith(ONE_SERVER):
-                assert cluster.rendered(statement, OURS) == statement
+                assert cluster.render(statement, OURS) == statement
                 continue
-            before, after = formatted(statement), formatted(cluster.rendered(statement, OURS))
+            before, after = formatted(statement), formatted(cluster.render(statement, OURS))
             assert after.count(f" ON CLUSTER `{OURS}`") == 1, after
             assert after.count("ENGINE = Replicated") == len(re.findall(r"ENGINE = \w*MergeTree", before)), after
             assert after.replace(f" ON CLUSTER `{OURS}`", "").replace("ENGINE = Replicated", "ENGINE = ") == before
@@ -49,7 +49,7 @@ def test_rendering_adds_only_cluster_and_replication(tmp_path: Path) -> None:
 
 def test_user_is_created_on_all_replicas(tmp_path: Path) -> None:
     said = [
-        cluster.rendered(text, OURS) for text in roles.user_statements("asha", "analyst", SecretStr("a; long 'word'"))
+        cluster.render(text, OURS) for text in roles.user_statements("asha", "analyst", SecretStr("a; long 'word'"))
     ]
     assert said[-1] == f"alter user asha on cluster '{OURS}' default role analyst"
     with warehouse.writer(Settings(home=tmp_path)) as client:
@@ -59,7 +59,7 @@ def test_user_is_created_on_all_replicas(tmp_path: Path) -> None:
 
 
 def test_every_table_is_replicated() -> None:
-    rendered = " ".join(cluster.rendered(statement, OURS) for statement in DDL)
+    rendered = " ".join(cluster.render(statement, OURS) for statement in DDL)
     engines = set(re.findall(r"engine\s*=\s*(\w+)", rendered))
     assert engines == {"Atomic", "ReplicatedMergeTree", "ReplicatedReplacingMergeTree"}
 
@@ -77,22 +77,22 @@ def test_every_table_is_replicated() -> None:
     ],
 )
 def test_statements_that_replicated_tables_pass_on_go_to_one_server(statement: str) -> None:
-    assert cluster.rendered(statement, OURS) == statement
+    assert cluster.render(statement, OURS) == statement
 
 
 def test_strings_and_comments_are_not_parsed_as_statements() -> None:
     text = "create table t -- engine = MergeTree\n(a String default 'engine = MergeTree') engine = MergeTree order by a"
-    assert cluster.rendered(text, OURS) == (
+    assert cluster.render(text, OURS) == (
         f"create table t on cluster '{OURS}' -- engine = MergeTree\n"
         "(a String default 'engine = MergeTree') engine = ReplicatedMergeTree order by a"
     )
     plain = "create table t (a Int8) engine = Log"
-    assert cluster.rendered(plain, OURS).endswith("engine = Log")
+    assert cluster.render(plain, OURS).endswith("engine = Log")
 
 
 def test_unknown_kind_of_statement_is_refused() -> None:
     with pytest.raises(WarehouseError, match=r"\['undrop', 'table', 't'\] is not known"):
-        cluster.rendered("undrop table t", OURS)
+        cluster.render("undrop table t", OURS)
 
 
 def test_executor_adds_the_cluster_and_leaves_the_client_unchanged(fresh: Settings) -> None:

@@ -78,13 +78,13 @@ def test_load_of_several_years_replaces_only_its_months(fresh: Settings) -> None
         assert [(result.partition, result.rows) for result in loaded] == [
             ("202311", 4), ("202312", 4), ("202401", 4), ("202403", 4)
         ]  # fmt: skip
-        assert load_ledger.loaded(client, contract, dict.fromkeys(firsts, "1")) == dict.fromkeys(firsts, 4)
+        assert load_ledger.loaded_rows(client, contract, dict.fromkeys(firsts, "1")) == dict.fromkeys(firsts, 4)
         inner = dict.fromkeys(firsts[1:3], "2")
         warehouse.load_months(client, contract, inner, bars(firsts[1:3], bump=1.0))
         corrected = pl.concat([bars([firsts[0], firsts[3]]), bars(firsts[1:3], bump=1.0)])
         assert stored() == fingerprint.of_frame(contract, corrected)
-        assert list(load_ledger.loaded(client, contract, dict.fromkeys(firsts, "1"))) == [firsts[0], firsts[3]]
-        assert list(load_ledger.loaded(client, contract, inner)) == list(inner)
+        assert list(load_ledger.loaded_rows(client, contract, dict.fromkeys(firsts, "1"))) == [firsts[0], firsts[3]]
+        assert list(load_ledger.loaded_rows(client, contract, inner)) == list(inner)
         with pytest.raises(
             WarehouseError, match="202312 to 202401: 4 of 12 rows are of other months, such as 2024-03-15"
         ):
@@ -97,7 +97,7 @@ def test_load_of_several_years_replaces_only_its_months(fresh: Settings) -> None
         emptied = warehouse.load_months(client, contract, dict.fromkeys(firsts[:3], "4"), bars(firsts[2:3]))
         assert [result.rows for result in emptied] == [0, 0, 4]
         assert stored() == fingerprint.of_frame(contract, bars(firsts[2:]))
-        assert load_ledger.loaded(client, contract, dict.fromkeys(firsts[:3], "4")) == {
+        assert load_ledger.loaded_rows(client, contract, dict.fromkeys(firsts[:3], "4")) == {
             firsts[0]: 0, firsts[1]: 0, firsts[2]: 4
         }  # fmt: skip
 

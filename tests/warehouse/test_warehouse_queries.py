@@ -28,7 +28,7 @@ def test_every_named_query_is_tested_and_described() -> None:
 
 
 def test_named_queries_return_expected_rows(loaded: Settings) -> None:
-    got = {name: queries.ask(loaded, name, bound) for name, bound in PARAMETERS.items()}
+    got = {name: queries.run(loaded, name, bound) for name, bound in PARAMETERS.items()}
     assert got["instruments"].rows() == [("NSE:M&M", "M&M", *SESSIONS, 2, ["INE000003"])]
     bars = normalized(SESSIONS[:1])
     assert got["symbol_history"]["close"].to_list() == [100.25 * 4 + 15, 100.25 * 4 + 16]
@@ -53,9 +53,9 @@ def test_highs_and_returns_use_adjusted_bars(loaded: Settings) -> None:
     """ACME's bonus of 3 for 2 goes ex on the second session: 115.25 before it is 76.83 after it."""
     first, last = SESSIONS
     before, after = round((100.25 + first.day) / 1.5, 4), 100.25 + last.day
-    highs = queries.ask(loaded, "year_highs", {"min_sessions": 2})
+    highs = queries.run(loaded, "year_highs", {"min_sessions": 2})
     assert highs.select("symbol", "close", "highest_on", "from_high").row(0) == ("ACME", after, last, 0.0)
-    returns = queries.ask(loaded, "adjusted_returns", {"symbol": "ACME"})
+    returns = queries.run(loaded, "adjusted_returns", {"symbol": "ACME"})
     assert returns["adjusted_close"].to_list() == [before, after]
     assert returns["adjustment_factor"].to_list() == [1.5, 1.0]
     raw_before = (100.25 + last.day) * 0.9
@@ -80,7 +80,7 @@ def test_outcomes_equal_the_labels_of_polars(fresh: Settings) -> None:
         warehouse.load_month(client, contracts.load("predictions_equity_scores"), JANUARY, scores, "1")
         adjustment_cache.refresh(client)
     for lag in (0, 1):
-        got = queries.ask(fresh, "prediction_outcomes", {"lag": lag})
+        got = queries.run(fresh, "prediction_outcomes", {"lag": lag})
         labels = forward_return(bars, 2, lag).filter(pl.col("trade_date") == sessions[0])
         both = got.join(labels, on="instrument_id", suffix="_of_polars", maintain_order="left")
         for name in ("forward_return", "label_end", "exit_date"):
@@ -89,19 +89,19 @@ def test_outcomes_equal_the_labels_of_polars(fresh: Settings) -> None:
         ranked = got.sort("forward_return", descending=True, nulls_last=True)["outcome_rank"].to_list()
         assert ranked == [[1, 2, 3, 4], [1, 2, 3, None]][lag]
     assert got.filter(symbol="ZED'S").select("forward_return", "exit_date").row(0) == (0.0, sessions[1])
-    got = queries.ask(fresh, "prediction_outcomes")
+    got = queries.run(fresh, "prediction_outcomes")
     assert got["model_version"].unique().to_list() == [2]
-    assert queries.ask(fresh, "prediction_outcomes", {"version": 1})["model_version"].unique().to_list() == [1]
+    assert queries.run(fresh, "prediction_outcomes", {"version": 1})["model_version"].unique().to_list() == [1]
 
 
 def test_parameters_without_default_are_required(loaded: Settings) -> None:
-    assert queries.ask(loaded, "movers", {"min_turnover": 0})["trade_date"].unique().to_list() == [SESSIONS[1]]
+    assert queries.run(loaded, "movers", {"min_turnover": 0})["trade_date"].unique().to_list() == [SESSIONS[1]]
     with pytest.raises(
         WarehouseError, match=r"symbol_history needs symbol; it takes symbol \(String\), start \(Date, has"
     ):
-        queries.ask(loaded, "symbol_history")
+        queries.run(loaded, "symbol_history")
     with pytest.raises(WarehouseError, match=r"movers has no parameters \['day'\]"):
-        queries.ask(loaded, "movers", {"day": SESSIONS[0]})
+        queries.run(loaded, "movers", {"day": SESSIONS[0]})
 
 
 def test_history_follows_an_instrument_through_renames(fresh: Settings) -> None:

@@ -105,7 +105,7 @@ def test_lost_months_are_loaded_with_a_later_month(market: Settings, tmp_path: P
             assert fingerprint.of_table(client, contract, name) == expected, name
     assert all(result.skipped for result in load(there, END, END, DATASETS, whole=True))
     with warehouse.writer(there) as client:  # as a killed load leaves it
-        load_ledger.begin(client, contracts.load(FEATURES), {START: "digest"})
+        load_ledger.start(client, contracts.load(FEATURES), {START: "digest"})
     changed = [result for result in load(there, END, END, DATASETS, whole=True) if not result.skipped]
     assert [(result.table, result.partition) for result in changed] == [(FEATURES, "202312")]
 

@@ -238,7 +238,7 @@ def test_parameter_that_fits_is_unchanged(loaded: Settings, declared: str, value
 @pytest.mark.parametrize(("declared", "value"), MISFITS, ids=lambda value: str(value)[:40])
 def test_parameter_that_does_not_fit_is_refused_before_the_query(declared: str, value: Any) -> None:
     with pytest.raises(WarehouseError, match=r"the parameter 'p' is declared as") as caught:
-        binding.checked(f"select {{p: {declared} }} as x", {"p": value})
+        binding.check(f"select {{p: {declared} }} as x", {"p": value})
     assert declared in str(caught.value)
     assert len(str(caught.value)) < 400
 
@@ -249,20 +249,20 @@ def test_integer_fits_if_it_is_in_the_range_of_its_type(bits: int, unsigned: boo
     declared = Type(f"{'U' if unsigned else ''}Int{bits}")
     for given_as in (value, str(value)):
         if low <= value < high:
-            assert binding.fitted(given_as, declared) == value
+            assert binding.fit(given_as, declared) == value
         else:
             with pytest.raises(ValueError, match="it holds"):
-                binding.fitted(given_as, declared)
+                binding.fit(given_as, declared)
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-(10**6), max_value=10**6))
 def test_decimal_fits_if_no_digit_is_lost(value: Decimal) -> None:
     declared = Type.parse("Decimal(7, 2)")
     if value == value.quantize(Decimal("0.01")) and abs(value) < 10**5:
-        assert binding.fitted(value, declared) == value
+        assert binding.fit(value, declared) == value
     else:
         with pytest.raises(ValueError, match="it holds"):
-            binding.fitted(value, declared)
+            binding.fit(value, declared)
 
 
 def test_braces_in_strings_and_comments_declare_nothing(loaded: Settings) -> None:

@@ -106,7 +106,7 @@ def _fits(months: Mapping[date, Month], run: Sequence[date], most_rows: int) -> 
 
 def _missing(lake: Lake, engine: Executor, datasets: Sequence[str]) -> dict[str, list[date]]:
     """Return the sessions of each dataset that the warehouse should keep and whose months its ledger lacks."""
-    known, found = load_ledger.known(engine), {}
+    known, found = load_ledger.completed_months(engine), {}
     for name in datasets:
         unknown = [session for session in lake.sessions(name) if session.replace(day=1) not in known.get(name, set())]
         oldest = retention.keeps_from(engine, name) if unknown else None
@@ -121,7 +121,7 @@ def _load_dataset(
     if not months:
         return
     with client.refusals(f"reading the loads of {contract.name}"):
-        kept = load_ledger.loaded(engine, contract, {month: found.digest for month, found in months.items()})
+        kept = load_ledger.loaded_rows(engine, contract, {month: found.digest for month, found in months.items()})
     for is_loaded, of in groupby(months, lambda month: month in kept):
         run = {month: months[month] for month in of}
         if is_loaded:

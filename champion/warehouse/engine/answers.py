@@ -38,14 +38,14 @@ _CONVERTED = frozenset(
     "Date DateTime Enum8 Enum16 UUID IPv4 IPv6 Int128 UInt128 BFloat16 JSON Decimal".split()
 ) | frozenset(_SECONDS)
 _CONTAINERS = frozenset({"Array", "Map", "Tuple", "Nested"})
-_TEXT = "ask for toString({})"
+_TEXT = "select toString({})"
 _INSTEAD = {
-    "AggregateFunction": "ask for finalizeAggregation({})",
-    "IntervalMonth": "ask for toInt64({})",
-    "IntervalQuarter": "ask for toInt64({})",
-    "IntervalYear": "ask for toInt64({})",
+    "AggregateFunction": "select finalizeAggregation({})",
+    "IntervalMonth": "select toInt64({})",
+    "IntervalQuarter": "select toInt64({})",
+    "IntervalYear": "select toInt64({})",
     "Dynamic": "cast it to one type, as {}::Int64",
-    "Variant": "ask for one of its types, as variantElement({}, 'String')",
+    "Variant": "select one of its types, as in variantElement({}, 'String')",
     "Geometry": "cast it to one type, as {}::Point",
 }
 _WIDE = frozenset({"Int128", "UInt128"})
@@ -110,7 +110,7 @@ def frame(table: pa.Table, types: Mapping[str, str], zone: str = "UTC") -> pl.Da
                 chunk.validate(full=True)  # Polars does not check: invalid UTF-8 would cause a panic later
             columns.append(_column(column, Type.parse(text), zone).alias(name))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pl.exceptions.PolarsError) as error:
-            hint = "ask for hex() of its texts" if "UTF8" in str(error) else _TEXT.format(f"`{name}`")
+            hint = "select hex() of its texts" if "UTF8" in str(error) else _TEXT.format(f"`{name}`")
             raise _wrong_value(name, text, str(error), hint) from error
     return pl.DataFrame(columns)
 

@@ -24,7 +24,7 @@ import polars as pl
 
 from champion.base.counting import quantity
 from champion.errors import WarehouseError
-from champion.warehouse.engine.statements import masked
+from champion.warehouse.engine.statements import mask
 from champion.warehouse.engine.types import Type
 
 _PARAMETER = re.compile(r"\{\s*([A-Za-z_]\w*)\s*:\s*([^{}]+?)\s*\}")
@@ -43,13 +43,13 @@ class _Misfit(ValueError):
     """A value does not fit the declared type; the message gives the reason, unless it is obvious."""
 
 
-def checked(statement: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def check(statement: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters as they are bound.
 
     Raises:
         WarehouseError: a value does not fit its declared type; the message names parameter, type and value.
 
-    >>> checked("select {rows:UInt8}, {day:Date}", {"rows": "20", "day": "2024-01-15"})
+    >>> check("select {rows:UInt8}, {day:Date}", {"rows": "20", "day": "2024-01-15"})
     {'rows': 20, 'day': datetime.date(2024, 1, 15)}
     """
     bound = {name: _plain(value) for name, value in given.items()}
@@ -57,7 +57,7 @@ def checked(statement: str, given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in given:
             continue
         try:
-            bound[name] = fitted(_plain(given[name]), Type.parse(declared))
+            bound[name] = fit(_plain(given[name]), Type.parse(declared))
         except (ValueError, TypeError, ArithmeticError, SyntaxError, RecursionError, MemoryError) as error:
             shown = repr(given[name])
             shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
@@ -83,19 +83,19 @@ def compact(statement: str) -> str:
     >>> compact("select { day : Date }, '{ text : String }'")
     "select {day:Date}, '{ text : String }'"
     """
-    for match in reversed(list(_PARAMETER.finditer(masked(statement)))):
+    for match in reversed(list(_PARAMETER.finditer(mask(statement)))):
         declared = statement[match.start(2) : match.end(2)]
         statement = f"{statement[: match.start()]}{{{match[1]}:{declared}}}{statement[match.end() :]}"
     return statement
 
 
-def fitted(value: Any, declared: Type) -> Any:
+def fit(value: Any, declared: Type) -> Any:
     """Return a value as it is bound to a parameter of the declared type.
 
     Raises:
         ValueError, TypeError, ArithmeticError, SyntaxError: it does not fit the type.
 
-    >>> fitted([1, None], Type.parse("Array(Nullable(Int8))"))
+    >>> fit([1, None], Type.parse("Array(Nullable(Int8))"))
     [1, None]
     """
     if value is None:
@@ -109,15 +109,15 @@ def fitted(value: Any, declared: Type) -> Any:
         return _container(value, plain)
     if plain.name.startswith("Decimal"):
         return _decimal(value, plain)
-    for names, fit in _FITS:
+    for names, convert in _FITS:
         if plain.name in names:
-            return fit(value, plain)
+            return convert(value, plain)
     raise _Misfit("values of this type cannot be bound; declare String, and cast it in the query")
 
 
 def _declared(statement: str) -> list[tuple[str, str]]:
     """Return the names and types of the parameters; braces in strings and comments do not count."""
-    code = masked(statement)
+    code = mask(statement)
     return [(match[1], statement[match.start(2) : match.end(2)]) for match in _PARAMETER.finditer(code)]
 
 
@@ -148,16 +148,16 @@ def _container(value: Any, plain: Type) -> Any:
     types = plain.elements()
     if plain.name == "Map":
         key, element = types
-        return {fitted(name, key): fitted(of, element) for name, of in dict(value).items()}
+        return {fit(name, key): fit(of, element) for name, of in dict(value).items()}
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise _Misfit
     if plain.name == "Array":
-        return [fitted(_plain(one), types[0]) for one in value]
+        return [fit(_plain(one), types[0]) for one in value]
     if plain.name == "Nested":
         return [_container(tuple(one), Type("Tuple", plain.arguments)) for one in value]
     if len(value) != len(types):
         raise _Misfit(f"it has {quantity(len(types), 'part')}")
-    return tuple(fitted(_plain(one), of) for one, of in zip(value, types, strict=True))
+    return tuple(fit(_plain(one), of) for one, of in zip(value, types, strict=True))
 
 
 def _decimal(value: Any, plain: Type) -> Decimal:

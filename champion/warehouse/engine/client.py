@@ -71,7 +71,7 @@ def _client(settings: Settings, wait: float, *, writable: bool) -> Iterator[Exec
         opened: AbstractContextManager[Executor] = _server(settings, limits)
     else:
         session = [f"set {name} = {value}" for name, value in limits.items()]
-        opened = embedded.opened(path, wait, writable=writable, session=session)
+        opened = embedded.open_folder(path, wait, writable=writable, session=session)
     with opened as client:
         yield client
 

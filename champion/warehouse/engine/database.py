@@ -15,7 +15,7 @@ _LIMITS = {
     "MEMORY_LIMIT_EXCEEDED": "CHAMPION_QUERY_MEMORY, in MiB, is the limit",
     "TOO_MANY_ROWS_OR_BYTES": "CHAMPION_QUERY_MEMORY, in MiB, is the limit",
 }
-_NARROW = "ask for fewer rows or columns, or raise it"
+_NARROW = "select fewer rows or columns, or raise it"
 
 
 class Executor(Protocol):

@@ -58,7 +58,7 @@ _kept: list[_Open] = []  # the snapshot that stays open between readers
 
 
 @contextmanager
-def opened(path: Path, wait: float, *, writable: bool, session: Sequence[str] = ()) -> Iterator[Client]:
+def open_folder(path: Path, wait: float, *, writable: bool, session: Sequence[str] = ()) -> Iterator[Client]:
     """Yield a client on the folder, or on a snapshot of its last commit.
 
     `session` are `set` statements for a reader that is not inside a writer.
@@ -69,7 +69,7 @@ def opened(path: Path, wait: float, *, writable: bool, session: Sequence[str] = 
     """
     with _turn_of_thread(wait):
         if _used:
-            yield _reused(path, writable=writable)
+            yield _reuse(path, writable=writable)
         elif writable:
             _close()
             with _writing(path, wait) as client:
@@ -80,11 +80,11 @@ def opened(path: Path, wait: float, *, writable: bool, session: Sequence[str] = 
 
 
 @contextmanager
-def emptied(path: Path, wait: float) -> Iterator[None]:
+def replace_folder(path: Path, wait: float) -> Iterator[None]:
     """Remove the folder for the block to create it; after an error, the previous state is restored.
 
     Raises:
-        WarehouseError: as `opened`, or this thread has a warehouse open.
+        WarehouseError: as `open_folder`, or this thread has a warehouse open.
     """
     with _turn_of_thread(wait):
         if _used:
@@ -151,9 +151,9 @@ def _reading(path: Path, wait: float, session: tuple[str, ...]) -> Iterator[Clie
 
 def _keep(path: Path, wait: float, session: tuple[str, ...]) -> None:
     with ExitStack() as stack:
-        copy = stack.enter_context(snapshot.private(path, wait))
+        copy = stack.enter_context(snapshot.copy_for_reader(path, wait))
         if not (copy.folder / "metadata" / f"{DATABASE}.sql").exists():
-            raise WarehouseError(f"the warehouse {path} holds nothing yet; `champion warehouse migrate` creates it")
+            raise WarehouseError(f"the warehouse {path} is empty; `champion warehouse migrate` creates it")
         client = stack.enter_context(_engine(copy.folder, path, session))
         if not _close_at_exit:
             _close_at_exit.append(atexit.register(close))
@@ -183,7 +183,7 @@ def _engine(folder: Path, path: Path, session: Sequence[str] = ()) -> Iterator[C
         client.close()
 
 
-def _reused(path: Path, *, writable: bool) -> Client:
+def _reuse(path: Path, *, writable: bool) -> Client:
     now = _used[0]
     if now.path != path or (writable and not now.writable):
         raise WarehouseError(
@@ -218,7 +218,7 @@ def _writer_lock(path: Path, wait: float) -> Iterator[None]:
     try:
         about = {"pid": os.getpid(), "command": " ".join(sys.argv)[:120], "since": clock.now().isoformat()}
         write_bytes(owner, json.dumps(about).encode())
-        with snapshot.published(path, wait):
+        with snapshot.publish(path, wait):
             yield
     finally:
         owner.unlink(missing_ok=True)

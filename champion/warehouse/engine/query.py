@@ -11,7 +11,7 @@ from champion.errors import WarehouseError
 from champion.warehouse.engine import answers, binding
 from champion.warehouse.engine.client import reader
 from champion.warehouse.engine.database import Executor, refusals
-from champion.warehouse.engine.statements import masked, split
+from champion.warehouse.engine.statements import mask, split
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,15 +32,15 @@ def sql(settings: Settings, text: str, parameters: Mapping[str, Any] | None = No
     Raises:
         WarehouseError: the statement would write, is wrong, or its parameters do not fit.
     """
-    statement = _single(text)
+    statement = _single_statement(text)
     with reader(settings) as client:
         return frame(client, statement, parameters)
 
 
 def frame(client: Executor, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
     """Return the answer of one reading statement through an open client, as `sql` does."""
-    statement = binding.compact(_single(text))
-    bound = binding.checked(statement, parameters or {})
+    statement = binding.compact(_single_statement(text))
+    bound = binding.check(statement, parameters or {})
     unused = sorted(bound.keys() - binding.names(statement))
     if unused:
         raise WarehouseError(f"the query has no parameters {unused}; it names them as {{name:Type}}")
@@ -58,7 +58,7 @@ def frame(client: Executor, text: str, parameters: Mapping[str, Any] | None = No
     return answers.frame(table, types, zone)
 
 
-def _single(text: str) -> str:
+def _single_statement(text: str) -> str:
     found = split(text)
     if len(found) != 1:
         raise WarehouseError(f"a query is one statement; this text holds {len(found)}")
@@ -70,7 +70,7 @@ def _require_answer(client: Executor, statement: str) -> None:
     if "outfile" not in statement.lower():
         return
     spelled = client.query("select formatQuerySingleLine({text:String})", parameters={"text": statement}).result_rows
-    if "INTO OUTFILE" in masked(str(spelled[0][0])).upper():
+    if "INTO OUTFILE" in mask(str(spelled[0][0])).upper():
         raise WarehouseError("the query was refused: `into outfile` writes a file; remove it, and save the answer")
 
 

@@ -54,7 +54,7 @@ def writer_lock(path: Path) -> Path:
 
 
 @contextmanager
-def published(path: Path, wait: float) -> Iterator[None]:
+def publish(path: Path, wait: float) -> Iterator[None]:
     """Publish the current state of `path` for readers until the block ends. The caller holds the writer's lock.
 
     If a writer was killed, `path` is first restored to its state before that writer.
@@ -81,7 +81,7 @@ def published(path: Path, wait: float) -> Iterator[None]:
 
 
 @contextmanager
-def private(path: Path, wait: float) -> Iterator[Copy]:
+def copy_for_reader(path: Path, wait: float) -> Iterator[Copy]:
     """Yield a copy of the last committed state of `path`, an empty folder if there is none, and delete it afterwards.
 
     Raises:

@@ -28,10 +28,10 @@ def split(text: str) -> list[str]:
     return [code for statement in found if (code := _LEADING.sub("", statement).strip())]
 
 
-def masked(statement: str) -> str:
+def mask(statement: str) -> str:
     """Return `statement` with the text of strings replaced by x and comments by blanks, at the same length.
 
-    >>> masked("select 'a;b' -- c")
+    >>> mask("select 'a;b' -- c")
     "select 'xxx'     "
     """
 
