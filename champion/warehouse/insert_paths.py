@@ -89,14 +89,12 @@ def _selects(contract: Contract, group: str | None, folder: Path, files: Files) 
     days = {path: sessions[0] for path, sessions in files.items() if len(sessions) == 1}
     chosen = ", ".join(f"`{name}`" for name in names)
     source = f"select {chosen} from {{}}, 'Parquet', '{typed}')"  # noqa: S608 - names of our own contracts
-    for number, (path, sessions) in enumerate(files.items()):
-        if path not in days:
-            wanted = ", ".join(f"'{session}'" for session in sessions)
-            yield f"{source.format(_source([path], folder / f'{number:05d}'))} where {contract.session} in ({wanted})"
+    batches = [([path], files[path], f"{number:05d}") for number, path in enumerate(files) if path not in days]
     if days:
-        # One session of a sealed file may be wanted, but not its others.
-        wanted = ", ".join(f"'{session}'" for session in days.values())
-        yield f"{source.format(_source(list(days), folder / 'days'))} where {contract.session} in ({wanted})"
+        batches.append((list(days), list(days.values()), "days"))
+    for paths, sessions, links in batches:  # with a condition, as a sealed file may hold other sessions too
+        wanted = ", ".join(f"'{session}'" for session in sessions)
+        yield f"{source.format(_source(paths, folder / links))} where {contract.session} in ({wanted})"
 
 
 def _source(paths: Sequence[Path], links: Path) -> str:

@@ -207,12 +207,10 @@ def _float(value: Any, plain: Type) -> float:
 
 
 def _bool(value: Any, _: Type) -> bool:
-    known = {"true": True, "false": False, "1": True, "0": False}
-    if isinstance(value, bool):
-        return value
-    if str(value).strip().lower() not in known or not isinstance(value, str | int):
+    known, text = {"true": True, "false": False, "1": True, "0": False}, str(value).strip().lower()
+    if text not in known or not isinstance(value, str | int):
         raise _Misfit
-    return known[str(value).strip().lower()]
+    return known[text]
 
 
 def _date(value: Any, plain: Type) -> date:

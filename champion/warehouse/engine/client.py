@@ -61,19 +61,15 @@ def embedded_path(settings: Settings) -> Path | None:
     return Path(dsn.removeprefix("chdb://")) if dsn.startswith("chdb:///") else None
 
 
-@contextmanager
-def _client(settings: Settings, wait: float, *, writable: bool) -> Iterator[Executor]:
+def _client(settings: Settings, wait: float, *, writable: bool) -> AbstractContextManager[Executor]:
     path = embedded_path(settings)
     memory = settings.query_memory * _MIB  # of the query, and of its answer
     limits = {"max_execution_time": settings.query_seconds, "max_memory_usage": memory, "max_result_bytes": memory}
     limits = {} if writable else limits
     if path is None:
-        opened: AbstractContextManager[Executor] = _server(settings, limits)
-    else:
-        session = [f"set {name} = {value}" for name, value in limits.items()]
-        opened = embedded.open_folder(path, wait, writable=writable, session=session)
-    with opened as client:
-        yield client
+        return _server(settings, limits)
+    session = [f"set {name} = {value}" for name, value in limits.items()]
+    return embedded.open_folder(path, wait, writable=writable, session=session)
 
 
 @contextmanager
