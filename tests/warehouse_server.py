@@ -59,9 +59,7 @@ class Front(BaseHTTPRequestHandler):
     def _answer(self, sent: dict[str, str], body: bytes) -> bytes:
         if "database" in sent:
             self.engine.query(f"use {sent['database']}")
-        if "query" not in sent and body.startswith(
-            b"INSERT"
-        ):  # the native format of the client: statement and data together
+        if "query" not in sent and body.startswith(b"INSERT"):  # native format: statement and data together
             statement, _, body = body.partition(b" FORMAT Native\n")
             sent["query"] = f"{statement.decode()} FORMAT Native"
         if "query" not in sent:
