@@ -86,8 +86,8 @@ def of_one_share(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
     yield "indicator", plots.indicator(shown, "RSI, 14 sessions")
     yield "adjustment", plots.adjustment(bars)
     told = {"adjusted": bars, "as traded": bars.with_columns(pl.col("close") * pl.col("adjustment_factor"))}
-    both = [frame.with_columns(telling=pl.lit(name)) for name, frame in told.items()]
-    yield "tellings", plots.tellings(pl.concat(both).filter(pl.col("trade_date") >= shown["trade_date"][0]))
+    both = [frame.with_columns(version=pl.lit(name)) for name, frame in told.items()]
+    yield "price_versions", plots.price_versions(pl.concat(both).filter(pl.col("trade_date") >= shown["trade_date"][0]))
 
 
 def of_features(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:

@@ -96,7 +96,7 @@ def test_state_moves_one_session_at_a_time() -> None:
 def test_what_carries_no_state_cannot_be_advanced() -> None:
     close = pl.col("close")
     summed = features.Feature("total", "trend", 1, pl.Float64(), "", close.cum_sum(), recursive=True)
-    with pytest.raises(UsageError, match="total must say what is carried"):
+    with pytest.raises(UsageError, match="total must declare carried values"):
         features.state_after(market([5]), features.FeatureSet("own_totals", "totals1", (summed,)))
 
 
@@ -111,7 +111,7 @@ def test_a_set_that_changed_needs_another_name(tmp_path: Path) -> None:
     try:
         declare(OWN, tmp_path)
         less = features.FeatureSet("own_ideas", "ideas1", OWN.features[:1])
-        with pytest.raises(UsageError, match="is there already"):
+        with pytest.raises(UsageError, match="is already registered"):
             features.register(less)
         features.FEATURE_SETS.pop("ideas1")
         with pytest.raises(UsageError, match=r"own_ideas_v1.avsc holds other features \(gap\)"):

@@ -278,4 +278,4 @@ def test_a_set_of_one_s_own_in_the_lake(copy: Callable[[str], Lake], tmp_path: P
     module.write_text(IDEAS.replace("to_top", "to_highest"))
     assert "own_ideas_v1.avsc holds other features (to_highest, to_top)" in run(AGAIN, tmp_path).stderr
     unknown = run(AGAIN.replace("ideas:OWN", "ideas:MINE"), tmp_path)
-    assert "module 'ideas' has no attribute 'MINE'; name it as module:NAME" in unknown.stderr
+    assert "module 'ideas' has no attribute 'MINE'; write module:NAME" in unknown.stderr

@@ -121,22 +121,6 @@ def test_order_and_prefix_of_prices_survive(
 
 @LAW
 @given(MARKETS, EVENTS)
-def test_adjusted_and_back_is_as_traded(
-    traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]]
-) -> None:
-    given_bars = bars(traded)
-    adjusted = adjustment.adjust(given_bars, actions(*rows))
-    back = adjustment.unadjust(adjusted)
-    exact = (adjusted["adjustment_factor"] <= 50) & (adjusted["volume_factor"] >= 1)
-    columns = ["open", "high", "low", "close", "volume", "turnover"]
-    assert_frame_equal(back.filter(exact).select(columns), given_bars.filter(exact).select(columns), check_exact=True)
-    slack = adjusted["adjustment_factor"] * 5.1e-5 + 0.005
-    assert ((back["close"] - given_bars["close"]).abs() <= slack).all()
-    assert ((back["volume"] - given_bars["volume"]).abs() <= 0.5 / adjusted["volume_factor"] + 0.5).all()
-
-
-@LAW
-@given(MARKETS, EVENTS)
 def test_actions_without_effect_leave_every_bar(
     traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]]
 ) -> None:

@@ -214,7 +214,9 @@ def test_a_symbol_renamed_twice_to_the_same_symbol_keeps_both_dates() -> None:
 def test_an_isin_under_two_symbols_at_once_is_reported_and_not_used() -> None:
     listed = symbol_history.listings(bars(("A", I1, 0, 5), ("B", I1, 5, 9)))
     assert symbol_history.successions(listed).is_empty()
-    assert symbol_history.overlaps(listed).select("symbol", "session").rows() == [("B", day(5))]
+    assert [(one.kind, one.symbol, one.session) for one in symbol_history.securities(listed).contradictions] == [
+        ("isin_shared", "B", day(5))
+    ]
 
 
 def test_a_new_isin_under_the_same_symbol_is_no_break() -> None:

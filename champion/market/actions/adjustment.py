@@ -19,8 +19,6 @@ bars up to it in the rupees of that session: what is computed from a view never 
 >>> adjusted = adjust(bars, factors)
 >>> adjusted.select("close", "volume", "adjustment_factor").rows()
 [(50.0, 20, 2.0), (51.0, 30, 1.0)]
->>> unadjust(adjusted)["close"].to_list()
-[100.0, 51.0]
 >>> seen, whose = views(bars, factors, since=date(2024, 1, 15))
 >>> seen["close"].to_list()
 [50.0, 51.0, 100.0]
@@ -85,20 +83,6 @@ def adjust(
         volume_factor=pl.col("_volume").fill_null(1.0),
     )
     return adjusted.select(*bars.columns, *(name for name in _STAMPS if name not in columns))
-
-
-def unadjust(adjusted: pl.DataFrame) -> pl.DataFrame:
-    """Return bars that `adjust` made, as they were traded: its inverse, but for what it rounded away.
-
-    Prices of two decimals come back exactly for factors up to 50, volumes for volume factors of 1 and more; beyond,
-    what was rounded to 1/10,000 rupee or to a whole share stays lost. `prev_close` is left out: it has a factor of
-    its own.
-    """
-    factor, volume = pl.col("adjustment_factor"), pl.col("volume_factor")
-    prices = [name for name in PRICES if name in adjusted.columns and name != "prev_close"]
-    shares = [(pl.col("volume") / volume).round().cast(pl.Int64)] if "volume" in adjusted.columns else []
-    restored = adjusted.with_columns((pl.col(prices) * factor).round(2), *shares)
-    return restored.drop(*_STAMPS, "prev_close", strict=False)
 
 
 def effective_factors(

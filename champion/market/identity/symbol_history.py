@@ -27,7 +27,7 @@ from champion.market.identity.rename_review import review
 from champion.market.identity.succession import Change, Contradiction, Securities, securities
 from champion.market.identity.symbol_runs import listings
 
-__all__ = ["SCHEMA", "Change", "SymbolHistory", "digest", "listings", "overlaps", "securities", "successions"]
+__all__ = ["SCHEMA", "Change", "SymbolHistory", "digest", "listings", "securities", "successions"]
 
 SCHEMA = {"before": pl.String(), "after": pl.String(), "session": pl.Date()}
 _Timelines: TypeAlias = Mapping[str, Sequence[tuple[date, str]]]
@@ -144,14 +144,6 @@ def successions(listed: pl.DataFrame) -> pl.DataFrame:
     """
     rows = [(before, after, session) for session, before, after in securities(listed).renames]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
-
-
-def overlaps(listed: pl.DataFrame) -> pl.DataFrame:
-    """Return the ISINs from which nothing is concluded, as two symbols have them: kind, session, symbol, detail."""
-    found = securities(listed).contradictions
-    rows = [(one.kind, one.session, one.symbol, one.detail) for one in found if one.kind == "isin_shared"]
-    schema = {"kind": pl.String(), "session": pl.Date(), "symbol": pl.String(), "detail": pl.String()}
-    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _at(timeline: Sequence[tuple[date, str]], session: date) -> str | None:
