@@ -232,7 +232,7 @@ def _others(folder: Path, settings: Settings) -> list[Target]:
 
 
 def _backup(place: Path) -> object:
-    return len(backup._proved(place))  # noqa: SLF001 - what `restore` asks before it touches the warehouse
+    return len(backup._verified_files(place))  # noqa: SLF001 - what `restore` asks before it touches the warehouse
 
 
 def _server(settings: Settings) -> object:
