@@ -189,7 +189,7 @@ def test_killed_restore_leaves_the_warehouse_unchanged(fresh: Settings, tmp_path
     with warehouse.writer(fresh) as client:
         warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, normalized(), "1")
     killed = """
-        from champion.warehouse.engine.database import embedded
+        from champion.warehouse.engine import embedded
         with embedded.replace_folder(settings.warehouse, 10):
             settings.warehouse.mkdir()
             print("half", flush=True)
