@@ -18,7 +18,7 @@ from champion import contracts, workspace
 from champion.base import package_data
 from champion.base.atomic_files import write_bytes
 from champion.contracts import catalog, compatibility, contract, samples
-from champion.magic import named_in, split_target
+from champion.magic import parameter_values, split_target
 from champion.market import symbol_master
 from champion.market.actions import corporate_actions
 from champion.market.actions.action_text import parse_purpose
@@ -262,9 +262,9 @@ def _query(content: bytes) -> object:
 def _sql(content: bytes) -> object:
     text = content.decode("utf-8", "replace")
     found = statements.split(text)
-    if len(statements.masked(text)) != len(text):
+    if len(statements.mask(text)) != len(text):
         raise AssertionError("masking moved the text")
-    return len(found), split_target(text)[0] is None, len(named_in(text, {"a": 1}))
+    return len(found), split_target(text)[0] is None, len(parameter_values(text, {"a": 1}))
 
 
 def _address(content: bytes) -> object:

@@ -200,7 +200,7 @@ def _others(folder: Path, settings: Settings) -> list[Target]:
     return [
         Target("champion.toml", [_TOML], _file(toml, read_settings), mutated, 5),
         _json_file("result of a notebook", result / report.RESULT, read_result, published),
-        _json_file("BACKUP.json", place / "BACKUP.json", lambda: len(backup._proved(place)), held),  # noqa: SLF001
+        _json_file("BACKUP.json", place / "BACKUP.json", lambda: len(backup._verified_files(place)), held),  # noqa: SLF001
         _json_file("record of a server", settings.services / "mlflow.json", read_server, server),
     ]
 

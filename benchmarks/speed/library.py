@@ -14,6 +14,7 @@ import polars as pl
 
 from benchmarks import meter
 from benchmarks.meter import Cost
+from champion.contracts.datasets import BARS
 from champion.lake import Lake
 from champion.modeling import leakage_checks, metrics, training
 from champion.modeling.estimators import Recipe
@@ -21,7 +22,6 @@ from champion.modeling.splits import PurgedWalkForward
 from champion.modeling.universe import find
 from champion.pipeline.feature_store import build
 from champion.pipeline.ingest import fetch as archive, quality
-from champion.pipeline.ingest.bars import BARS
 from champion.pipeline.ingest.datasets import DatasetSpec, dataset_spec
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.ingest.parse_file import Provenance, parse_file

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import meter
+from champion.contracts.datasets import BARS
 from champion.lake import Lake
 from champion.lake.compaction import seal
 from champion.market.actions.adjustment import effective_factors
 from champion.pipeline.feature_store.build import build_features
-from champion.pipeline.ingest.bars import BARS
 from champion.pipeline.ingest.corporate_actions import known_factors
 
 _ONE = """

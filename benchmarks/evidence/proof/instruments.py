@@ -6,10 +6,11 @@ import polars as pl
 
 from benchmarks.evidence.proof.page import Section, table
 from benchmarks.evidence.proof.stages import Run
+from champion.contracts.datasets import CHANGES
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.ingest.corporate_actions import known_factors
-from champion.pipeline.ingest.symbol_changes import CHANGES, reviewed
+from champion.pipeline.ingest.symbol_changes import reviewed
 
 _ID = "instrument_id"
 _NEW_FACE = ("split", "consolidation")

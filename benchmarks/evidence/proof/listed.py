@@ -6,11 +6,12 @@ import polars as pl
 
 from benchmarks.evidence.proof.page import Section, table, with_total
 from benchmarks.evidence.proof.stages import Run
+from champion.contracts.datasets import ACTIONS, BARS
 from champion.market.actions.action_questions import reach
 from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ
 from champion.market.actions.adjustment_factors import DECISION, DIVIDEND, KINDS, made_on
-from champion.market.actions.corporate_actions import ACTIONS, as_known
-from champion.pipeline.ingest.bars import BARS, equity_bars
+from champion.market.actions.corporate_actions import as_known
+from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.ingest.corporate_actions import known_factors
 from champion.pipeline.ingest.symbol_changes import lineage
 

@@ -16,13 +16,23 @@ from functools import cached_property
 
 from champion import contracts, features
 from champion.base.counting import quantity
+from champion.contracts.datasets import (
+    ACCEPTANCES,
+    ACTIONS,
+    BARS,
+    CHANGES,
+    FACTORS,
+    FINDINGS,
+    PREDICTIONS,
+    RAW_BARS,
+    SYMBOLS,
+    feature_datasets,
+    kept_years,
+)
 from champion.lake import Damage, Lake, backend, inventory, layout, partitions
 from champion.lake.retention import first_kept, rule
 from champion.pipeline.feature_store.build import outdated_sessions
-from champion.pipeline.ingest.bars import BARS
 from champion.pipeline.ingest.datasets import DATASET_SPECS, DatasetSpec
-from champion.pipeline.maintenance.retention import kept_years
-from champion.pipeline.models.score import PREDICTIONS
 from champion.settings import Settings
 
 _FIRST_PUBLISHED = date(1994, 11, 3)  # the first session of the exchange
@@ -31,12 +41,12 @@ _BY_RAW = {
 }  # two exchanges publish bars, and a lake holds those of one
 _LISTS = "`champion actions refresh`"
 _REMEDIES = {
-    "normalized_corporate_actions": _LISTS,
-    "normalized_adjustment_factors": _LISTS,
-    "normalized_symbol_changes": _LISTS,
-    "normalized_symbol_master": "the next `champion daily` fetches today's list; earlier ones are in a backup of lake/",
+    ACTIONS: _LISTS,
+    FACTORS: _LISTS,
+    CHANGES: _LISTS,
+    SYMBOLS: "the next `champion daily` fetches today's list; earlier ones are in a backup of lake/",
     PREDICTIONS: "`champion score SESSION` for each; what earlier champions said is in a backup of lake/ alone",
-    "quality_acceptances": "restore lake/quality from a backup, or `champion quality accept` each finding again",
+    ACCEPTANCES: "restore lake/quality from a backup, or `champion quality accept` each finding again",
 }
 
 
@@ -119,8 +129,7 @@ class _Layers:
     @property
     def feature_datasets(self) -> list[str]:
         """The datasets of features, without carried state, that have sessions."""
-        found = [name for name in contracts.names() if name.startswith("features_") and not name.endswith("_state")]
-        return [name for name in found if self.lake.sessions(name)]
+        return [name for name in feature_datasets() if self.lake.sessions(name)]
 
     @cached_property
     def staged_files(self) -> frozenset[str]:
@@ -148,7 +157,7 @@ class _Layers:
     @cached_property
     def span(self) -> str:
         """The first and last session that any layer or staging knows, as arguments of a command."""
-        names = [BARS, "raw_equity_ohlc", *self.feature_datasets, PREDICTIONS]
+        names = [BARS, RAW_BARS, *self.feature_datasets, PREDICTIONS]
         known = frozenset[date]().union(*map(self.sessions, names), self.staged(DATASET_SPECS[0].raw))
         return _span(tuple(sorted(known))) if known else "START END"
 
@@ -233,7 +242,7 @@ def remedy(settings: Settings, name: str, span: str) -> str:
     """Return the command that brings sessions of a dataset back, or what only a backup can; `span` is its arguments."""
     if name.startswith("features_"):
         return f"`champion features {span}{_feature_set_option(name.removesuffix('_state'))}`"
-    if name == "quality_findings":
+    if name == FINDINGS:
         return f"`champion quality check {span}`"
     archive = ", or `champion lake restore` from the archive" if settings.lake_archive else ""
     return _REMEDIES.get(name) or f"`champion backfill {span}`{archive}"
