@@ -1,27 +1,31 @@
-"""Identify a process despite PID reuse and clock changes."""
+"""Which process of this machine is which: pids are used again, and clocks are set while processes run."""
 
 from __future__ import annotations
 
 import os
 import sys
+import time
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 import psutil
 
 _PROC = Path("/proc")
-_STATE, _STARTED = 0, 19  # indexes of the fields after the name in /proc/PID/stat, see proc(5)
+_AGAIN, _STARTS_WITHIN = 0.01, 2.0  # seconds
+_STATE, _STARTED = 0, 19  # of what follows the name in /proc/PID/stat, see proc(5)
 
 
 def process_token(pid: int | None = None) -> str | None:
-    """Return a text that identifies a process (by default this one) among all that use its PID; None if it ended.
+    """Return what tells a process (this one) from all that have or had its pid here; None where it is gone.
 
-    On Linux it consists of the boot id and the start time in clock ticks since boot. The start time of day would not
-    do, because it changes when the clock is set. A zombie process counts as ended.
+    On Linux that is the boot, and the clock ticks from there to the start of the process. The time of day at which it
+    started would not do: it is worked out from the clock, so it is another one as soon as the clock is set. A process
+    that has ended and waits for its parent to notice is gone.
 
     >>> process_token() == process_token(os.getpid())
     True
-    >>> process_token(2**22 + 1) is None  # larger than any PID
+    >>> process_token(2**22 + 1) is None  # no pid is as large
     True
     """
     pid = os.getpid() if pid is None else pid
@@ -33,7 +37,7 @@ def _ticks(pid: int) -> str | None:
         text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    fields = text.rpartition(")")[2].split()  # a name may contain spaces and brackets
+    fields = text.rpartition(")")[2].split()  # a name may hold spaces and brackets
     return None if fields[_STATE] == "Z" else f"{_boot()} {fields[_STARTED]}"
 
 
@@ -48,3 +52,24 @@ def _moment(pid: int) -> str | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
     except psutil.NoSuchProcess:
         return None
+
+
+def environment(pid: int) -> Mapping[str, str]:
+    """Return the environment that a process was started with; empty if it is gone, or another account's.
+
+    A process that is just being started has none for an instant: that is waited for. One of the system, or one started
+    with no variables, never has any.
+
+    >>> environment(os.getpid()) == {}
+    False
+    """
+    try:
+        process = psutil.Process(pid)
+        while True:
+            found: Mapping[str, str] = process.environ()
+            is_starting = time.time() - process.create_time() < _STARTS_WITHIN and process_token(pid) is not None
+            if found or not is_starting:
+                return found
+            time.sleep(_AGAIN)
+    except (psutil.Error, OSError):
+        return {}

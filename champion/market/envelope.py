@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
-from zoneinfo import ZoneInfo
 
 import polars as pl
 from polars_hash import UUIDHashNameSpace
 
+from champion.base.clock import INDIA
 from champion.contracts import Contract
 
 _NAMESPACE = "5a9d6bd8-6a0c-5c0f-9a3e-2f5b8a3f6c11"  # random once, fixed for ever: event ids depend on it
-_CLOSE = time(15, 30, tzinfo=ZoneInfo("Asia/Kolkata"))
+_CLOSE = time(15, 30, tzinfo=INDIA)
 
 
 def session_close(session: date) -> datetime:
@@ -27,13 +27,13 @@ def session_close(session: date) -> datetime:
 def session_close_expr(session: pl.Expr) -> pl.Expr:
     """Return the close of each session as Datetime(ms, UTC)."""
     local = session.cast(pl.Datetime("ms")) + pl.duration(hours=_CLOSE.hour, minutes=_CLOSE.minute, time_unit="ms")
-    return local.dt.replace_time_zone("Asia/Kolkata").dt.convert_time_zone("UTC")
+    return local.dt.replace_time_zone(INDIA.key).dt.convert_time_zone("UTC")
 
 
 def session_start_expr(session: pl.Expr) -> pl.Expr:
     """Return the midnight in India at which each session's date begins, as Datetime(ms, UTC)."""
     local = session.cast(pl.Datetime("ms"))
-    return local.dt.replace_time_zone("Asia/Kolkata").dt.convert_time_zone("UTC")
+    return local.dt.replace_time_zone(INDIA.key).dt.convert_time_zone("UTC")
 
 
 def envelope(

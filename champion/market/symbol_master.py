@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from champion import contracts
+from champion.base.clock import INDIA
 from champion.base.counting import quantity
+from champion.contracts.datasets import SYMBOLS
 from champion.errors import ContractError
 from champion.market import validation
 from champion.market.envelope import stamp_list
@@ -17,7 +18,6 @@ from champion.market.equity_bars import instrument_id
 from champion.market.identity.symbol_history import SymbolHistory
 
 VERSION = "1"  # raise it when the meaning of the output changes: committed lists are then made anew
-SYMBOLS = "normalized_symbol_master"
 EXCHANGE = "NSE"
 
 
@@ -40,7 +40,7 @@ def normalize(rows: pl.DataFrame, lineage: SymbolHistory, origin: MasterOrigin) 
     """
     contract = contracts.load(SYMBOLS)
     read_at = pl.lit(origin.fetched_at).cast(pl.Datetime("ms", "UTC"))
-    list_date = origin.fetched_at.astimezone(ZoneInfo("Asia/Kolkata")).date()
+    list_date = origin.fetched_at.astimezone(INDIA).date()
     names = lineage.names(rows["symbol"], list_date)
     named = rows.with_columns(
         list_date=pl.lit(list_date),

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
+from champion.base import process_identity
+
 
 class Terminated(SystemExit):
     """This process received SIGTERM; its exit code is the one that shells use for that."""
@@ -73,18 +75,16 @@ class Guard:
 
 
 def kill_marked(execution: str) -> int:
-    """Kill the remaining processes of an execution, even outside its process group, and return how many."""
-    marked = [process for process in psutil.process_iter() if _mark(process) == execution]
-    for process in marked:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(marked, timeout=10)
-    return len(marked)
+    """Return how many processes of an execution were left and are killed now: also those that left its group."""
+    killed: set[psutil.Process] = set()
+    while marked := {one for one in psutil.process_iter() if _mark(one) == execution} - killed:
+        for process in marked:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(marked, timeout=10)
+        killed |= marked  # one that the system cannot end now is not waited for again
+    return len(killed)
 
 
 def _mark(process: psutil.Process) -> str | None:
-    try:
-        mark: str | None = process.environ().get(MARK)
-    except (psutil.Error, OSError):
-        return None  # a process of another account
-    return mark
+    return process_identity.environment(process.pid).get(MARK)

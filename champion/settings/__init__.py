@@ -11,7 +11,7 @@ import os
 from datetime import date
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -285,7 +285,7 @@ class Settings(BaseSettings):
     @property
     def lake(self) -> Path:
         """Root of the Parquet lake: a folder, or a prefix in an object store."""
-        return self.home / "lake" if self.lake_uri is None else object_path.path(self.lake_uri)
+        return self.home / "lake" if self.lake_uri is None else cast("Path", object_path.path(self.lake_uri))
 
     @property
     def staging(self) -> Path:

@@ -302,7 +302,7 @@ def test_a_record_of_a_server_from_an_earlier_version_is_of_none_that_runs(tmp_p
 @pytest.mark.parametrize("content", [[], {"files": []}, {"made_at": "x", "files": {"a": 1}}, DEEP, b"\xff"])
 def test_a_backup_that_is_none_is_a_warehouse_error(tmp_path: Path, content: Any) -> None:
     put(tmp_path / "backup" / "BACKUP.json", content)
-    with pytest.raises(WarehouseError, match="no whole backup"):
+    with pytest.raises(WarehouseError, match="not a complete backup"):
         backup.restore(Settings(home=tmp_path / "home"), str(tmp_path / "backup"))
     assert not (tmp_path / "home" / "warehouse").exists()
 

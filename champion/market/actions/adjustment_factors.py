@@ -20,10 +20,11 @@ from __future__ import annotations
 import polars as pl
 
 from champion import contracts
+from champion.base.clock import INDIA
+from champion.contracts.datasets import FACTORS
 from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ
 from champion.market.envelope import session_close_expr, stamp_list
 
-FACTORS = "normalized_adjustment_factors"
 VERSION = "2"  # raise it when the meaning of the output changes: committed factors are then made again
 PRICE_BAND = 0.20
 BY_TEXT = ("split", "bonus", "consolidation")
@@ -76,7 +77,7 @@ def factors(actions: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | No
 
 def made_on() -> pl.Expr:
     """Return the date whose symbols and face values a row's list has: the last it covers, or that of its reading."""
-    read_on = pl.col("ingest_time").dt.convert_time_zone("Asia/Kolkata").dt.date()
+    read_on = pl.col("ingest_time").dt.convert_time_zone(INDIA.key).dt.date()
     return pl.min_horizontal(read_on, "covers_to")
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from champion import contracts
+from champion.base.clock import INDIA
 from champion.base.counting import quantity
+from champion.contracts.datasets import ACTIONS
 from champion.errors import ContractError
 from champion.market import validation
 from champion.market.actions.action_text import (
@@ -32,13 +33,11 @@ from champion.market.equity_bars import instrument_id
 from champion.market.identity.symbol_history import SymbolHistory
 
 VERSION = "2"  # raise it when the meaning of the output changes: committed lists are then made again
-ACTIONS = "normalized_corporate_actions"
 EXCHANGE = "NSE"
 DECISIONS = "champion_decisions"
 """The source of people's decisions."""
 LISTED = "list"
 """The kind of the one row that says that a list was read, and what it covers: a list may have no action at all."""
-_INDIA = ZoneInfo("Asia/Kolkata")
 _KEY = ["instrument_id", "ex_date", "kind"]
 _PARSED = {
     "row": pl.Int64(),
@@ -64,7 +63,7 @@ class ListOrigin:
     @property
     def list_date(self) -> date:
         """The date in India on which the list was first read."""
-        return self.fetched_at.astimezone(_INDIA).date()
+        return self.fetched_at.astimezone(INDIA).date()
 
     @property
     def made_on(self) -> date:
@@ -206,7 +205,7 @@ def _decisions(rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
 
 
 def _india(moment: str) -> pl.Expr:
-    return pl.col(moment).dt.convert_time_zone("Asia/Kolkata").dt.date()
+    return pl.col(moment).dt.convert_time_zone(INDIA.key).dt.date()
 
 
 def _frame(found: Iterable[tuple[int, ParsedAction]]) -> pl.DataFrame:
