@@ -50,7 +50,7 @@ def test_what_the_machine_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
     ("work", "said"),
     [
         ("warehouse.writer(settings).__enter__()", "MachineError: {}/warehouse: Permission denied; give this account"),
-        ("journal.begin(settings, 'e', 'n')", "ServiceError: no run can be recorded in {0}/runs: {0}/runs/"),
+        ("run_spool.begin(settings, 'e', 'n')", "ServiceError: no run can be recorded in {0}/runs: {0}/runs/"),
     ],
 )
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, work: str, said: str) -> None:
@@ -59,7 +59,7 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, work: str, sa
     code = f"""
 from champion import warehouse
 from champion.settings import Settings
-from champion.tracking import journal
+from champion.tracking import run_spool
 settings = Settings()
 {work}
 """
