@@ -1,7 +1,7 @@
 """The full bhavcopy, `sec_bhavdata_full`: bars without ISIN, and how much of the volume was delivered.
 
-Every comma is followed by a space, in the header too. Delivery is `-` in series that are not deliverable, a last price
-of blanks is none, and turnover is in lakhs with two decimals, so to the nearest 1,000 rupees.
+Every comma is followed by a space, in the header too. Delivery is `-` in series that are not deliverable, a blank last
+price means none, and turnover is in lakhs with two decimals, so it is rounded to 1,000 rupees.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _RAW_NAMES = {
 
 
 def parse(lines: pl.Series, _session: date | None = None) -> Published:
-    """Return the report in its own 15 words, delivery null where it says `-`."""
+    """Return the report in its own 15 columns, delivery null where it is `-`."""
     found = table.read(lines, _COLUMNS, len(_COLUMNS))
     rows = found.rows.with_columns(
         table.iso_date(pl.col("DATE1")),
@@ -47,7 +47,7 @@ def parse(lines: pl.Series, _session: date | None = None) -> Published:
 
 
 def parse_bars(lines: pl.Series, session: date | None = None) -> Published:
-    """Return the report as a bhavcopy, in raw (UDiFF) words, turnover in rupees; delivery and ISIN are not there."""
+    """Return the report as a bhavcopy in raw (UDiFF) columns, turnover in rupees, without delivery and ISIN."""
     found = parse(lines, session)
     rows = found.rows.select(
         "row_number",

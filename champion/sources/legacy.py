@@ -31,7 +31,7 @@ HEADERS = (f"{_LONG},", _LONG, f"{_SHORT},", _SHORT)
 
 
 def parse(lines: pl.Series, _session: date | None = None) -> Published:
-    """Return the file in raw (UDiFF) words; what the old format does not say stays null.
+    """Return the file in raw (UDiFF) columns; a column that the old format lacks is null.
 
     Its dates are written 04-JUN-2021 (13-Jul-20 on one day), and a missing last price as 0 or 0.0.
     """
