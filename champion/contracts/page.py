@@ -1,4 +1,4 @@
-"""The page about the contracts (`docs/contracts.md`), written from nothing but the contracts."""
+"""Write the page about the contracts (`docs/contracts.md`) from the contracts."""
 
 from __future__ import annotations
 

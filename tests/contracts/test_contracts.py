@@ -216,8 +216,8 @@ def test_a_contract_that_lacks_an_attribute_is_refused() -> None:
     ("file", "text", "said"),
     [
         ("raw_d_v1.avsc", "{", "not JSON"),
-        ("raw_e_v1.avsc", '{"name": "raw_d"}', "file and record share one name"),
-        ("raw_d.avsc", "{}", "no contract's file name"),
+        ("raw_e_v1.avsc", '{"name": "raw_d"}', "file and record must have the same name"),
+        ("raw_d.avsc", "{}", "not the file name of a contract"),
     ],
 )
 def test_a_bad_schema_file_is_named(tmp_path: Path, file: str, text: str, said: str) -> None:

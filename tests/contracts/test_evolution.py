@@ -156,7 +156,7 @@ def test_allowed_with_a_minor_version(name: str) -> None:
 def test_an_allowed_change_asks_for_the_next_minor_version(name: str, version: str) -> None:
     found = changes(base(), changed(ALLOWED[name][0], version))
     assert [one.what for one in found if not one.allowed] == ["schema_version"]
-    assert "ask for 1.3.0" in found[-1].why
+    assert "need 1.3.0" in found[-1].why
 
 
 @pytest.mark.parametrize("name", FREE)

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from champion import contracts, warehouse
 from champion.contracts import Contract, samples, storage
 from champion.contracts.contract import parse
-from champion.contracts.types import Avro, spelled, split_null
+from champion.contracts.types import Avro, long_form, split_null
 from champion.errors import ContractError
 from champion.lake import Lake
 from champion.settings import Settings
@@ -99,7 +99,7 @@ EDGES: dict[str, list[Any]] = {
 def values(avro: Avro, *, far: bool) -> st.SearchStrategy[Any]:
     """Values of a type, its edges often; `far` adds the dates that only files can hold."""
     inner, nullable = split_null(avro)
-    found = _values(spelled(inner), far=far)
+    found = _values(long_form(inner), far=far)
     return st.none() | found if nullable else found
 
 
@@ -169,7 +169,7 @@ def keeps_contract(contract: Contract, row: pl.DataFrame) -> bool:
     keeps = all(math.isfinite(value) for value in numbers) and all(rules)
     if not keeps:
         with pytest.raises(ContractError, match=r"NaN or infinity|is false in 1 row"):
-            contract.require_kept(row)
+            contract.require_valid(row)
     return keeps
 
 
@@ -331,7 +331,7 @@ def near(text: str, field: contracts.Field) -> st.SearchStrategy[Any]:
         "string": ["", *re.findall(r"'([^']*)'", text), "other"],
         "date": [date(2024, 1, day) for day in (1, 2, 3)],
     }
-    avro = spelled(field.avro)
+    avro = long_form(field.avro)
     kind = avro.get("logicalType") or {"float": "double", "long": "int"}.get(avro["type"], avro["type"])
     around["int"] = [int(number) for number in around["double"]]
     found = st.sampled_from(around[kind]) if kind in around else _values(avro, far=False)

@@ -187,7 +187,7 @@ def test_symbols_are_those_of_the_ex_date() -> None:
 def test_damaged_lists_are_refused(content: bytes, match: str) -> None:
     with pytest.raises(FormatError, match=match):
         lists.parse_actions("a.csv", content)
-    with pytest.raises(FormatError, match="no symbol change"):
+    with pytest.raises(FormatError, match="not a symbol change"):
         lists.parse_symbol_changes("b.csv", b"A,B,C,someday\n")
 
 

@@ -243,9 +243,9 @@ def test_the_contract_refuses_nan_and_infinity_in_every_number(name: str, column
     held = [c for c, dtype in contract.polars_schema.items() if dtype.is_float() or c in contract.key]
     row = {n: v for n, v in row_of(contract).items() if n in held}
     sound = pl.DataFrame([row], schema={n: contract.polars_schema[n] for n in held})
-    assert contract.require_kept(sound).height == 1
+    assert contract.require_valid(sound).height == 1
     with pytest.raises(ContractError, match=rf"NaN or infinity in \{{'{column}': 1\}}"):
-        contract.require_kept(sound.with_columns(pl.lit(value, contract.polars_schema[column]).alias(column)))
+        contract.require_valid(sound.with_columns(pl.lit(value, contract.polars_schema[column]).alias(column)))
 
 
 @pytest.mark.parametrize("text", ["x > 0", "x >= 0 and x <= 1", "x <> 5", "x is null or y < 3", "not (x < 0)"])

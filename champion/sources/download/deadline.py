@@ -1,7 +1,7 @@
 """One deadline for a whole HTTP exchange: connecting, TLS, headers, body and redirects.
 
-A timeout of httpx bounds one read. A server that sends a byte per second, or endless `100 Continue`, never exceeds it. So
-a timer shuts the connection down at the deadline, and every step of the exchange checks the deadline.
+A timeout of httpx bounds one read. A server that sends a byte per second, or endless `100 Continue`, never exceeds it.
+So a timer shuts the connection down at the deadline, and every step of the exchange checks the deadline.
 """
 
 from __future__ import annotations
