@@ -1,6 +1,6 @@
-"""The texts of the exchange's lists: the symbol master, the symbol changes and the corporate actions.
+"""Write the exchange's lists: the symbol master, the symbol changes and the corporate actions.
 
-They are as of the archive's last session, as real ones are as of the day of download.
+They are as of the archive's last session, as the real ones are as of the day of download.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def master(universe: tuple[Instrument, ...], events: Events, sessions: tuple[dat
 
 
 def symbol_changes(universe: tuple[Instrument, ...], changes: Iterable[Change]) -> bytes:
-    """Return the published renames, without a header as the exchange's: company, old symbol, new symbol, date.
+    """Return the published renames, without a header: company, old symbol, new symbol, date.
 
-    The exchange's list goes back decades, so it is never empty: one rename is older than any archive.
+    The exchange's list goes back decades and is never empty, so one rename is older than any archive.
     """
     renames = (change for change in changes if change.attribute == "symbol" and change.published)
     lines = (f"{universe[one.position].name},{one.before},{one.after},{stamp(one.session)}\n" for one in renames)
@@ -56,13 +56,13 @@ def symbol_changes(universe: tuple[Instrument, ...], changes: Iterable[Change]) 
 
 
 def corporate_actions(universe: tuple[Instrument, ...], events: Events, actions: tuple[Action, ...]) -> bytes:
-    """Return the corporate-actions list; `actions` are those of the events, with their amounts.
+    """Return the list of corporate actions; `actions` are those of the events, with their amounts.
 
-    As in the real list, symbols are the latest, and a few rows stand in it twice.
+    As in the real list, symbols are the latest, and a few rows are repeated.
     """
     series = changed(identities(universe), events.changes)["series"].to_list()
     rows = [ACTIONS_HEADER]
-    for action in sorted([*actions, *twice(actions)], key=lambda one: one.ex_date):
+    for action in sorted([*actions, *_repeated(actions)], key=lambda one: one.ex_date):
         record = action.ex_date if action.ex_date >= SAME_DAY_RECORD_FROM else action.ex_date + timedelta(1)
         title = universe[action.position].name
         dates = (f"{action.ex_date:%d-%b-%Y}", f"{record:%d-%b-%Y}", "-", "-")
@@ -71,7 +71,7 @@ def corporate_actions(universe: tuple[Instrument, ...], events: Events, actions:
     return text.encode("utf-8-sig")
 
 
-def twice(actions: tuple[Action, ...]) -> list[Action]:
-    """Return the actions that the list repeats: the first that moves the price by a factor, and the first dividend."""
+def _repeated(actions: tuple[Action, ...]) -> list[Action]:
+    """Return the actions that the list repeats: the first with a factor, and the first dividend."""
     capital = [action for action in actions if action.price_factor != 1.0]
     return capital[:1] + [action for action in actions if action.kind == "dividend"][:1]
