@@ -12,8 +12,8 @@ from hypothesis import given, settings, strategies as st
 
 from champion.market.identity import symbol_history
 from champion.market.identity.isin import check_digit, is_valid
-from champion.market.identity.succession import Contradiction
-from champion.market.identity.symbol_history import SCHEMA, SymbolHistory
+from champion.market.identity.succession import Change, Contradiction
+from champion.market.identity.symbol_history import SymbolHistory
 from champion.sources import actions as lists
 
 LAW = settings(max_examples=150)
@@ -77,7 +77,8 @@ def test_a_circle_within_one_date_ends() -> None:
 
 
 def test_a_change_to_itself_is_none() -> None:
-    frame = pl.DataFrame([("SAME", "SAME", day(3)), ("OLD", "SAME", day(3))], schema=SCHEMA, orient="row")
+    rows = [("SAME", "SAME", day(3)), ("OLD", "SAME", day(3))]
+    frame = pl.DataFrame(rows, schema=["before", "after", "session"], orient="row")
     assert SymbolHistory.of(frame).changes == ((day(3), "OLD", "SAME"),)
 
 
@@ -100,9 +101,13 @@ def names(listed: list[tuple[int, str, str]], rows: pl.LazyFrame) -> tuple[Symbo
     return lineage(*listed).reviewed(symbol_history.securities(symbol_history.listings(rows)))
 
 
+def renames(rows: pl.LazyFrame) -> list[Change]:
+    return list(symbol_history.securities(symbol_history.listings(rows)).renames)
+
+
 def test_one_isin_under_two_symbols_is_a_rename_without_a_list() -> None:
     rows = bars(("OLD", I1, 0, 4), ("NEW", I1, 6, 9), ("OTHER", I2, 0, 9))
-    assert symbol_history.successions(symbol_history.listings(rows)).rows() == [("OLD", "NEW", day(6))]
+    assert renames(rows) == [(day(6), "OLD", "NEW")]
     known, _ = names([], rows)
     assert known.names(["OLD", "NEW", "OTHER"], day(7)) == {"NEW": "OLD", "OLD": f"OLD@{day(6)}"}
     assert known.names(["OLD", "NEW", "OTHER"], day(5)) == {}
@@ -110,14 +115,14 @@ def test_one_isin_under_two_symbols_is_a_rename_without_a_list() -> None:
 
 def test_sessions_without_isin_take_the_isin_of_their_symbol() -> None:
     runs = [("OLD", I1, 0, 2), ("OLD", None, 3, 4), ("NEW", None, 5, 7), ("NEW", I1, 8, 9)]
-    assert symbol_history.successions(symbol_history.listings(bars(*runs))).rows() == [("OLD", "NEW", day(5))]
+    assert renames(bars(*runs)) == [(day(5), "OLD", "NEW")]
 
 
 @pytest.mark.parametrize("wrong", ["DUMMY", "INE", "-", "0", "NA", "INE000000000", "INE00000000X", "INE001A01011", ""])
 def test_a_text_that_is_no_isin_links_nothing(wrong: str) -> None:
     assert not is_valid(wrong)
     rows = bars(("ONE", wrong, 0, 0), ("ONE", I1, 1, 9), ("TWO", wrong, 20, 20), ("TWO", I2, 21, 29))
-    assert symbol_history.successions(symbol_history.listings(rows)).is_empty()
+    assert renames(rows) == []
 
 
 def test_an_isin_of_a_dead_company_on_one_day_cuts_nothing() -> None:
@@ -212,14 +217,13 @@ def test_a_symbol_renamed_twice_to_the_same_symbol_keeps_both_dates() -> None:
 
 
 def test_an_isin_under_two_symbols_at_once_is_reported_and_not_used() -> None:
-    listed = symbol_history.listings(bars(("A", I1, 0, 5), ("B", I1, 5, 9)))
-    assert symbol_history.successions(listed).is_empty()
-    assert symbol_history.overlaps(listed).select("symbol", "session").rows() == [("B", day(5))]
+    found = symbol_history.securities(symbol_history.listings(bars(("A", I1, 0, 5), ("B", I1, 5, 9))))
+    assert found.renames == ()
+    assert [(one.kind, one.symbol, one.session) for one in found.contradictions] == [("isin_shared", "B", day(5))]
 
 
 def test_a_new_isin_under_the_same_symbol_is_no_break() -> None:
-    listed = symbol_history.listings(bars(("A", I1, 0, 5), ("A", I2, 6, 9)))
-    assert symbol_history.successions(listed).is_empty()
+    assert renames(bars(("A", I1, 0, 5), ("A", I2, 6, 9))) == []
 
 
 def test_a_symbol_that_returns_as_another_security_is_named_after_its_return() -> None:

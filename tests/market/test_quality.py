@@ -195,7 +195,7 @@ def test_an_acceptance_covers_nothing_worse(damaged: Lake) -> None:
     [
         ("row_count:2024-07-01", "", "needs --reason"),
         ("row_count:2024-07-01", "  ", "needs --reason"),
-        ("row_count", "why", "is no finding: write it as row_count:2025-08-06"),
+        ("row_count", "why", "is not a finding: write it as row_count:2025-08-06"),
         ("row_count:2024-07-01", "why", "is no finding of session 2024-07-01: "),
         ("row_count:2030-01-01", "why", "the lake has no session 2030-01-01"),
     ],

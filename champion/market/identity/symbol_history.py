@@ -27,9 +27,8 @@ from champion.market.identity.rename_review import review
 from champion.market.identity.succession import Change, Contradiction, Securities, securities
 from champion.market.identity.symbol_runs import listings
 
-__all__ = ["SCHEMA", "Change", "SymbolHistory", "digest", "listings", "overlaps", "securities", "successions"]
+__all__ = ["Change", "SymbolHistory", "digest", "listings", "securities"]
 
-SCHEMA = {"before": pl.String(), "after": pl.String(), "session": pl.Date()}
 _Timelines: TypeAlias = Mapping[str, Sequence[tuple[date, str]]]
 
 
@@ -135,23 +134,6 @@ class SymbolHistory:
 def digest(names: Mapping[str, str]) -> str:
     """Return one SHA-256 over the names of a session's symbols: equal digests mean equal identities."""
     return sha256("\n".join(f"{symbol} {name}" for symbol, name in sorted(names.items())).encode()).hexdigest()
-
-
-def successions(listed: pl.DataFrame) -> pl.DataFrame:
-    """Return the symbol changes that the bars themselves show: before, after, session; see `symbol_runs.listings`.
-
-    A valid ISIN that stood under one symbol, which stopped, and then under another is one security renamed.
-    """
-    rows = [(before, after, session) for session, before, after in securities(listed).renames]
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
-
-
-def overlaps(listed: pl.DataFrame) -> pl.DataFrame:
-    """Return the ISINs from which nothing is concluded, as two symbols have them: kind, session, symbol, detail."""
-    found = securities(listed).contradictions
-    rows = [(one.kind, one.session, one.symbol, one.detail) for one in found if one.kind == "isin_shared"]
-    schema = {"kind": pl.String(), "session": pl.Date(), "symbol": pl.String(), "detail": pl.String()}
-    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _at(timeline: Sequence[tuple[date, str]], session: date) -> str | None:

@@ -13,7 +13,6 @@ from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from zoneinfo import ZoneInfo
 
 from champion.base import clock
 from champion.errors import SessionNotPublished, WrongSession
@@ -104,7 +103,7 @@ class Archive:
         staged = self._download(path, clock.now().date(), lambda _name, _content: True)
         if staged is None:
             return None
-        return replace(staged, session=staged.fetched_at.astimezone(ZoneInfo("Asia/Kolkata")).date())
+        return replace(staged, session=staged.fetched_at.astimezone(clock.INDIA).date())
 
     def _download(self, path: str, session: date, accept: Callable[[str, bytes], bool]) -> Staged | None:
         """Return the file in staging; None if the archive has none, or `accept` rejects it."""
