@@ -150,7 +150,7 @@ def test_the_union_of_lists_is_that_of_a_plain_loop(
         origin = ListOrigin("test", str(number), read_at, covers)
         parts += [
             corporate_actions.normalize(parsed, SymbolHistory(), origin),
-            corporate_actions.listed("a.csv", origin),
+            corporate_actions.list_row("a.csv", origin),
         ]
         if covers[0] <= ex <= covers[1]:
             plain.append((origin.made_on, read_at, ratio))
@@ -268,7 +268,7 @@ def believed(*rows: tuple[str, date], decided: str = "") -> pl.DataFrame:
     if decided:
         header = ",".join(decisions.HEADER)
         people = decisions.parse_decisions("d.csv", f"{header}\n{decided}\n".encode())
-        made.append(corporate_actions.decided(people, SymbolHistory(), read, "1"))
+        made.append(corporate_actions.decision_rows(people, SymbolHistory(), read, "1"))
     return corporate_actions.as_known(pl.concat(made))
 
 
@@ -386,9 +386,9 @@ def test_doctor_says_how_far_the_lists_reach(known: Settings) -> None:
     assert check.state == "ok", check
     last = lake.sessions("normalized_equity_ohlc")[-1]
     shorter = lake.scan(ACTIONS).with_columns(covers_to=pl.lit(last - 40 * DAY)).collect()
-    reach = action_questions.reach(shorter, lake.sessions("normalized_equity_ohlc"))
-    assert reach.unlisted[-1] == last
-    assert f"to {last} are covered by none" in reach.text
+    coverage = action_questions.list_coverage(shorter, lake.sessions("normalized_equity_ohlc"))
+    assert coverage.unlisted[-1] == last
+    assert f"to {last} are covered by none" in coverage.text
 
 
 def test_a_list_that_ends_before_the_lake_is_reported(

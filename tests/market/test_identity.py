@@ -98,7 +98,7 @@ def bars(*runs: tuple[str, str | None, int, int]) -> pl.LazyFrame:
 
 
 def names(listed: list[tuple[int, str, str]], rows: pl.LazyFrame) -> tuple[SymbolHistory, tuple[Contradiction, ...]]:
-    return lineage(*listed).reviewed(symbol_history.securities(symbol_history.listings(rows)))
+    return lineage(*listed).review(symbol_history.securities(symbol_history.listings(rows)))
 
 
 def renames(rows: pl.LazyFrame) -> list[Change]:
@@ -233,15 +233,15 @@ def test_a_symbol_that_returns_as_another_security_is_named_after_its_return() -
         orient="row",
     )
     listed = symbol_history.listings(frame.lazy())
-    known, found = SymbolHistory().reviewed(symbol_history.securities(listed))
+    known, found = SymbolHistory().review(symbol_history.securities(listed))
     assert [known.name("A", day(n)) for n in (0, 399, 400, 401)] == ["A", "A", f"A@{day(400)}", f"A@{day(400)}"]
     assert [one.kind for one in found] == ["symbol_reused"]
     assert known.symbol(f"A@{day(400)}", day(401)) == "A"
-    explained, _ = SymbolHistory().reviewed(symbol_history.securities(listed, lambda _before, _after: True))
+    explained, _ = SymbolHistory().review(symbol_history.securities(listed, lambda _before, _after: True))
     assert explained.restarts == ()
     continued = frame.with_columns(pl.col("prev_close").replace(20.0, 100.0))
     assert (
-        SymbolHistory().reviewed(symbol_history.securities(symbol_history.listings(continued.lazy())))[0].restarts == ()
+        SymbolHistory().review(symbol_history.securities(symbol_history.listings(continued.lazy())))[0].restarts == ()
     )
 
 

@@ -106,7 +106,7 @@ def named(
     rows = [(bar.symbol, bar.isin, day(bar.number), bar.prev_close, bar.close) for bar in bars]
     frame = pl.DataFrame(rows, schema=SCHEMA, orient="row").lazy()
     known = SymbolHistory(tuple(sorted((day(number), before, after) for number, before, after in listed)))
-    return known.reviewed(symbol_history.securities(symbol_history.listings(frame)))
+    return known.review(symbol_history.securities(symbol_history.listings(frame)))
 
 
 def names(lineage: SymbolHistory, bars: Sequence[Bar]) -> list[str]:
