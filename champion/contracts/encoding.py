@@ -106,7 +106,5 @@ def read_field(field: dict[str, Any], record: dict[str, Any]) -> Any:
     if field["name"] in record:
         return decode(field["type"], record[field["name"]])
     if "default" not in field:
-        raise ContractError(
-            f"the record has no {field['name']!r}, which has no default; it has {', '.join(record)}"
-        )
+        raise ContractError(f"the record has no {field['name']!r}, which has no default; it has {', '.join(record)}")
     return default(field["type"], field["default"])

@@ -28,10 +28,7 @@ def write(frame: pl.DataFrame, contract: Contract, file: Path, **options: Any) -
     and its metadata names the contract.
     """
     _stored(frame, contract).write_parquet(
-        file,
-        arrow_schema=_arrow_schema(frame, contract),
-        metadata={"champion.contract": contract.label},
-        **options,
+        file, arrow_schema=_arrow_schema(frame, contract), metadata={"champion.contract": contract.label}, **options
     )
 
 

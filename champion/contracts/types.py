@@ -94,9 +94,7 @@ def names(avro: Avro) -> Names:
     avro = long_form(avro)
     kind, logical = avro["type"], avro.get("logicalType")
     if not isinstance(kind, str) or not isinstance(logical, str | None):
-        raise ContractError(
-            f"type {kind!r}, logicalType {logical!r}: both must be texts; allowed: {', '.join(_PLAIN)}"
-        )
+        raise ContractError(f"type {kind!r}, logicalType {logical!r}: both must be texts; allowed: {', '.join(_PLAIN)}")
     if logical == "decimal" and kind in {"bytes", "fixed"}:
         return _decimal(avro)
     if logical is not None and (kind, logical) in _LOGICAL:

@@ -54,14 +54,6 @@ class _Plan:
     sessions: tuple[date, ...]
     events: Events
 
-    @property
-    def seed(self) -> int:
-        return int(self.arguments["seed"])
-
-    @property
-    def signal(self) -> float:
-        return float(self.arguments["signal"])
-
 
 def publish(
     root: Path,
@@ -171,7 +163,8 @@ def _contents(
     by_session: dict[date, list[Change]] = {}
     for change in plan.events.changes:
         by_session.setdefault(change.session, []).append(change)
-    days = market.walk(plan.universe, plan.events, plan.sessions, seed=plan.seed, signal=plan.signal)
+    seed, signal = plan.arguments["seed"], plan.arguments["signal"]
+    days = market.walk(plan.universe, plan.events, plan.sessions, seed=seed, signal=signal)
     for done, (quotes, index_closes) in enumerate(indices.reports(plan.universe, plan.events, days), start=1):
         session = quotes.session
         if session in by_session:

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from champion.simulate.files import changed, identities, stamp
+from champion.sources.actions import HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
 SAME_DAY_RECORD_FROM = date(2023, 1, 27)  # with T+1 settlement the record date became the ex-date
 MASTER_HEADER = "SYMBOL,NAME OF COMPANY, SERIES, DATE OF LISTING, PAID UP VALUE, MARKET LOT, ISIN NUMBER, FACE VALUE\n"
 MASTER_SERIES = ("EQ", "BE")
-ACTIONS_HEADER = (
-    "SYMBOL", "COMPANY NAME", "SERIES", "PURPOSE", "FACE VALUE", "EX-DATE", "RECORD DATE",
-    "BOOK CLOSURE START DATE", "BOOK CLOSURE END DATE",
-)  # fmt: skip
-
 LONG_AGO = "Kaveri Spinning Mills Limited,KAVERISPIN,KAVERIMILL,03-APR-1998\n"
 
 
@@ -61,12 +57,12 @@ def corporate_actions(universe: tuple[Instrument, ...], events: Events, actions:
     As in the real list, symbols are the latest, and a few rows are repeated.
     """
     series = changed(identities(universe), events.changes)["series"].to_list()
-    rows = [ACTIONS_HEADER]
+    rows = [HEADER]
     for action in sorted([*actions, *_repeated(actions)], key=lambda one: one.ex_date):
         record = action.ex_date if action.ex_date >= SAME_DAY_RECORD_FROM else action.ex_date + timedelta(1)
         title = universe[action.position].name
         dates = (f"{action.ex_date:%d-%b-%Y}", f"{record:%d-%b-%Y}", "-", "-")
-        rows.append((action.symbol, title, series[action.position], action.purpose, str(action.face_value), *dates))
+        rows.append([action.symbol, title, series[action.position], action.purpose, str(action.face_value), *dates])
     text = "".join(",".join(f'"{field}"' for field in row) + "\n" for row in rows)
     return text.encode("utf-8-sig")
 

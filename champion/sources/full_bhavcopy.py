@@ -6,6 +6,7 @@ price means none, and turnover is in lakhs with two decimals, so it is rounded t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
@@ -38,12 +39,12 @@ _RAW_NAMES = {
 
 def parse(lines: pl.Series, _session: date | None = None) -> Published:
     """Return the report in its own 15 columns, delivery null where it is `-`."""
-    found = table.read(lines, _COLUMNS, len(_COLUMNS))
+    found = table.read(SOURCE, lines, _COLUMNS, len(_COLUMNS))
     rows = found.rows.with_columns(
         table.iso_date(pl.col("DATE1")),
         *(pl.when(pl.col(name) != "-").then(name) for name in ("DELIV_QTY", "DELIV_PER")),
     )
-    return Published(SOURCE, rows, found.rejected, lines)
+    return replace(found, rows=rows)
 
 
 def parse_bars(lines: pl.Series, session: date | None = None) -> Published:
@@ -55,9 +56,7 @@ def parse_bars(lines: pl.Series, session: date | None = None) -> Published:
         Sgmt=pl.lit("CM"),
         Src=pl.lit("NSE"),
     )
-    return Published(
-        SOURCE, rows.with_columns(table.times_power_of_ten(pl.col("TtlTrfVal"), _LAKH)), found.rejected, lines
-    )
+    return replace(found, rows=rows.with_columns(table.times_power_of_ten(pl.col("TtlTrfVal"), _LAKH)))
 
 
 FORMAT = Format(SOURCE, HEADERS, "DATE1", parse)

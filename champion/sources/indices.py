@@ -7,6 +7,7 @@ older, never the requested one with day and month swapped.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
@@ -36,12 +37,12 @@ HEADERS = (",".join(_RAW_NAMES),)
 def parse(lines: pl.Series, session: date) -> Published:
     """Return the report in its own columns, under names without spaces and signs; null where it has `-`."""
     names = list(_RAW_NAMES.values())
-    found = table.read(lines, names, len(names))
+    found = table.read(SOURCE, lines, names, len(names))
     rows = found.rows.with_columns(
         *(pl.when(pl.col(name) != "-").then(name) for name in names[2:]),
         Index_Date=_iso_date(pl.col("Index_Date"), session),
     )
-    return Published(SOURCE, rows, found.rejected, lines)
+    return replace(found, rows=rows)
 
 
 def _iso_date(text: pl.Expr, session: date) -> pl.Expr:

@@ -12,20 +12,12 @@ from champion.errors import FormatError
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """The lines with the expected number of fields, and the others.
-
-    `rows` has strings, null where empty, and `row_number`, the line in the file (the header is 1);
-    `rejected` has row_number, reasons and the line itself.
-    """
-
-    rows: pl.DataFrame
-    rejected: pl.DataFrame
-
-
-@dataclass(frozen=True, slots=True)
 class Published:
-    """One parsed file in raw columns: `source` names its format, `lines` are the lines of the file."""
+    """One parsed file: `source` names its format, `lines` are the lines of the file.
+
+    `rows` has the lines with the expected number of fields: strings in raw columns, null where empty, and `row_number`,
+    the line in the file (the header is 1). `rejected` has row_number, reasons and the line itself.
+    """
 
     source: str
     rows: pl.DataFrame
@@ -52,7 +44,7 @@ class Format:
     parse: Callable[[pl.Series, date], Published]
 
 
-def read(lines: pl.Series, columns: Sequence[str], fields: int) -> Table:
+def read(source: str, lines: pl.Series, columns: Sequence[str], fields: int) -> Published:
     """Return the data lines as columns of strings without surrounding spaces; each line must have `fields` fields.
 
     Only the first `len(columns)` fields are kept: some formats end every line with an empty one.
@@ -72,7 +64,8 @@ def read(lines: pl.Series, columns: Sequence[str], fields: int) -> Table:
     values = good["row"].str.splitn(",", fields).struct.unnest() if good.height else pl.DataFrame()
     texts = {name: _column(values, index) for index, name in enumerate(columns)}
     rows = pl.DataFrame({"row_number": good["row_number"], **texts})
-    return Table(rows, bad.select("row_number", pl.concat_list(reason).alias("reasons"), "row"))
+    rejected = bad.select("row_number", pl.concat_list(reason).alias("reasons"), "row")
+    return Published(source, rows, rejected, lines)
 
 
 def iso_date(text: pl.Expr) -> pl.Expr:

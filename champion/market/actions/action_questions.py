@@ -12,11 +12,7 @@ from champion.market.actions.action_text import NOT_UNDERSTOOD
 from champion.market.actions.adjustment_factors import DECISION, DIVIDEND, KINDS, NO_BARS, UNDECIDED
 
 _DAY = timedelta(days=1)
-_GATES = {
-    NOT_UNDERSTOOD: "actions_not_understood",
-    UNDECIDED: "actions_undecided",
-    NO_BARS: "actions_without_bars",
-}
+_GATES = {NOT_UNDERSTOOD: "actions_not_understood", UNDECIDED: "actions_undecided", NO_BARS: "actions_without_bars"}
 _MOVING = tuple(kind for kind in KINDS if kind != DIVIDEND)
 
 

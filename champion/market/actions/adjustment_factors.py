@@ -74,11 +74,7 @@ def factors(actions: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | No
         reason=pl.when(pl.col("price_factor").is_null() | (pl.col("kind") == DECISION)).then("reason"),
     )
     return stamp_list(
-        found,
-        contracts.load(FACTORS),
-        source=pl.col("source"),
-        read_at=pl.col("ingest_time"),
-        entity=_ID,
+        found, contracts.load(FACTORS), source=pl.col("source"), read_at=pl.col("ingest_time"), entity=_ID
     )
 
 

@@ -15,13 +15,7 @@ import polars as pl
 from champion import contracts
 from champion.base.clock import INDIA
 from champion.market import validation
-from champion.market.actions.action_text import (
-    MOVES_NO_PRICE,
-    NOT_UNDERSTOOD,
-    READ,
-    WITHOUT_QUANTITY,
-    parse_purpose,
-)
+from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ, WITHOUT_QUANTITY, parse_purpose
 from champion.market.actions.adjustment_factors import DECISION, made_on
 from champion.market.envelope import session_start_expr, stamp_list
 from champion.market.equity_bars import instrument_id

@@ -56,19 +56,12 @@ class NegativeCache:
         """Record that there was no file, except for a recent date, whose file may still come."""
         if not is_settled(session, asked_at):
             return
-        with locked(self.staging):
-            entries = self._read(session.year)
-            entries[session.isoformat()] = _Answer(asked_at, self.archive, list(paths))
-            self._write(session.year, entries)
+        self._change(session, _Answer(asked_at, self.archive, list(paths)))
 
     def forget(self, session: date) -> None:
         """Remove the record of a date, because its file exists."""
-        if session.isoformat() not in self._read(session.year):
-            return
-        with locked(self.staging):
-            entries = self._read(session.year)
-            entries.pop(session.isoformat(), None)
-            self._write(session.year, entries)
+        if session.isoformat() in self._read(session.year):
+            self._change(session, None)
 
     def _file(self, year: int) -> Path:
         return self.staging / "absent" / f"{self.publication}-{year}.json"
@@ -84,6 +77,12 @@ class NegativeCache:
                 f"{file}: not a record of dates without a session ({error}); remove it, and the archive is asked again"
             ) from error
 
-    def _write(self, year: int, entries: dict[str, _Answer]) -> None:
-        record = {day: asdict(entry) | {"asked_at": entry.asked_at.isoformat()} for day, entry in entries.items()}
-        write_bytes(self._file(year), json.dumps(record, indent=0).encode())
+    def _change(self, session: date, answer: _Answer | None) -> None:
+        """Record an answer, or remove it with None."""
+        with locked(self.staging):
+            answers = self._read(session.year)
+            answers.pop(session.isoformat(), None)
+            if answer:
+                answers[session.isoformat()] = answer
+            record = {day: asdict(one) | {"asked_at": one.asked_at.isoformat()} for day, one in answers.items()}
+            write_bytes(self._file(session.year), json.dumps(record, indent=0).encode())
