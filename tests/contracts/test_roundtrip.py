@@ -339,9 +339,7 @@ def near(text: str, field: contracts.Field) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize(("contract", "rule"), RULES, ids=label)
-def test_a_rule_judges_the_same_rows_alike_in_polars_and_clickhouse(
-    engine: Client, contract: Contract, rule: str
-) -> None:
+def test_a_rule_gives_the_same_result_in_polars_and_clickhouse(engine: Client, contract: Contract, rule: str) -> None:
     text, verdicts = contract.rules[rule], set[bool]()
     read = pl.sql_expr(text).meta.root_names()
     fields = [field for field in contract.fields if field.name in read]

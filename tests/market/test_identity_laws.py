@@ -157,7 +157,7 @@ rows_of_lists = st.lists(
 
 @LAW
 @given(markets())
-def test_bars_alone_tell_all_companies_apart(market: Market) -> None:
+def test_bars_alone_distinguish_all_companies(market: Market) -> None:
     assert_companies(names(named(market.bars)[0], market.bars), market)
 
 
@@ -172,7 +172,7 @@ def test_the_true_list_agrees_and_nothing_is_contradicted(market: Market, rng: r
 
 @LAW
 @given(markets(), st.randoms(use_true_random=False))
-def test_dates_that_are_off_change_no_name(market: Market, rng: random.Random) -> None:
+def test_wrong_dates_change_no_name(market: Market, rng: random.Random) -> None:
     off = [(number + rng.randint(-4, 4), before, after) for number, before, after in market.renames]
     assert_companies(names(named(market.bars, off)[0], market.bars), market)
 
@@ -190,7 +190,7 @@ def test_rows_on_the_date_of_a_rename_change_no_name(market: Market, wrong: list
 
 @LAW
 @given(markets())
-def test_without_any_isin_the_true_list_cuts_no_company(market: Market) -> None:
+def test_without_isins_the_true_list_splits_no_company(market: Market) -> None:
     """A symbol may trade again long after it was left; a new company under a dead one's symbol cannot be told."""
     bars = [replace(bar, isin=None) for bar in market.bars]
     found: dict[int, set[str]] = defaultdict(set)
@@ -201,7 +201,9 @@ def test_without_any_isin_the_true_list_cuts_no_company(market: Market) -> None:
 
 @LAW
 @given(markets(), rows_of_lists)
-def test_no_row_of_a_list_cuts_or_merges_what_trades_on(market: Market, wrong: list[tuple[int, str, str]]) -> None:
+def test_no_row_of_a_list_splits_or_merges_a_company_that_trades(
+    market: Market, wrong: list[tuple[int, str, str]]
+) -> None:
     """Whatever a list says: neighbouring bars of one company under one symbol have one name, two of a session two."""
     found = names(named(market.bars, [*market.renames, *wrong])[0], market.bars)
     before: dict[tuple[int, str], str] = {}
@@ -215,9 +217,7 @@ def test_no_row_of_a_list_cuts_or_merges_what_trades_on(market: Market, wrong: l
 
 @LAW
 @given(markets(), rows_of_lists)
-def test_without_any_isin_no_row_cuts_a_symbol_that_trades_on(
-    market: Market, wrong: list[tuple[int, str, str]]
-) -> None:
+def test_without_isins_no_row_splits_a_symbol_that_trades(market: Market, wrong: list[tuple[int, str, str]]) -> None:
     bars = [replace(bar, isin=None) for bar in market.bars]
     before: dict[str, tuple[int, int, str]] = {}
     for bar, name in zip(bars, names(named(bars, wrong)[0], bars), strict=True):
@@ -229,7 +229,7 @@ def test_without_any_isin_no_row_cuts_a_symbol_that_trades_on(
 
 @LAW
 @given(typos())
-def test_typos_and_placeholders_neither_cut_nor_merge(market: Market) -> None:
+def test_typos_and_placeholders_neither_split_nor_merge(market: Market) -> None:
     assert_companies(names(named(market.bars)[0], market.bars), market)
 
 
@@ -246,7 +246,7 @@ def test_the_order_of_rows_does_not_matter(
 
 @LAW
 @given(markets(), st.integers(5, SESSIONS))
-def test_what_comes_later_changes_no_name(market: Market, now: int) -> None:
+def test_later_changes_do_not_change_names(market: Market, now: int) -> None:
     then = [bar for bar in market.bars if bar.number <= now]
     early = named(then, [one for one in market.renames if one[0] <= now])[0]
     assert names(early, then) == names(named(market.bars, market.renames)[0], then)

@@ -175,7 +175,7 @@ def after(mean: Settings, steps: Iterable[Step], home: Path) -> Settings:
     return settings
 
 
-def test_the_traps_are_set(straight: Settings) -> None:
+def test_the_files_contain_the_difficult_cases(straight: Settings) -> None:
     lake = Lake(straight.lake)
     renamed = lake.scan("normalized_equity_ohlc", END, END).filter(pl.col("instrument_id") != "NSE:" + pl.col("symbol"))
     assert sorted(

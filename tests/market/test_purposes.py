@@ -78,7 +78,7 @@ def test_factors(text: str, expected: float) -> None:
         "Dividend on preference shares 10%",
     ],
 )
-def test_what_is_not_equity_moves_no_equity_price(text: str) -> None:
+def test_an_action_on_other_securities_moves_no_equity_price(text: str) -> None:
     assert factor(text) == 1.0
     assert NOT_UNDERSTOOD not in verdicts(text)
 
@@ -152,7 +152,7 @@ def test_dividends(text: str, amounts: list[float], percents: list[float]) -> No
         "Annual Housekeeping",
     ],
 )
-def test_what_cannot_be_read_is_not_understood(text: str) -> None:
+def test_an_unclear_text_is_not_understood(text: str) -> None:
     unclear = [action for action in parse_purpose(text) if action.verdict == NOT_UNDERSTOOD]
     assert unclear
     assert all(action.price_factor is None and action.reason for action in unclear)

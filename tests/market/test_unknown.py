@@ -92,7 +92,7 @@ def test_a_locked_bar_is_not_ranked() -> None:
     )
 
 
-def test_carried_state_gives_null_as_whole_histories_do() -> None:
+def test_carried_state_gives_null_like_whole_histories() -> None:
     bars = locked()
     later = bars.with_columns(trade_date=DAY + timedelta(days=1))
     rows, _ = features.advance(features.state_after(bars, own(PLACE)), later, own(PLACE))
@@ -174,7 +174,7 @@ def test_training_refuses_a_forward_return_that_is_nan_or_infinite(value: float)
 
 
 @pytest.mark.parametrize("value", UNKNOWN)
-def test_an_input_that_is_unknown_in_any_way_trains_the_same_model(value: float | None) -> None:
+def test_null_nan_and_infinite_inputs_train_the_same_model(value: float | None) -> None:
     frames = [panel().with_columns(pl.when(HOLE).then(v).otherwise("signal").alias("signal")) for v in (None, value)]
     one, other = (training.fit(frame, Recipe("logistic"), ["signal"], SPLITTER) for frame in frames)
     assert_frame_equal(one.out_of_sample, other.out_of_sample, check_exact=True)
@@ -212,7 +212,7 @@ def test_a_nan_score_is_refused_by_training_scoring_and_judging() -> None:
     assert np.isfinite(probability(model, np.array([[0.1]]))).all()
 
 
-def test_a_trial_with_an_unknown_performance_is_no_trial() -> None:
+def test_a_trial_with_an_unknown_performance_is_refused() -> None:
     trials = pl.DataFrame({"good": [0.1, 0.2] * 10, "holed": [math.nan, *([0.1] * 19)]})
     with pytest.raises(ModelError, match="1 performances of 40 are unknown"):
         probability_of_overfitting(trials, blocks=2)
@@ -254,7 +254,7 @@ def test_no_rule_holds_against_nan(text: str) -> None:
     assert rows.select(rule_expression(text)).to_series().to_list() == [True, False]
 
 
-def test_the_lake_refuses_a_score_that_is_nan_and_keeps_what_it_had(tmp_path: Path) -> None:
+def test_the_lake_refuses_a_nan_score_and_stays_unchanged(tmp_path: Path) -> None:
     lake, name = Lake(tmp_path), "quality_findings"
     schema = contracts.load(name).polars_schema
     found = {"session": DAY, "instrument_id": "NSE:A", "symbol": "A", "series": "EQ", "gate": "gaps", "detail": "fell"}

@@ -75,7 +75,7 @@ def correlations(signal: float) -> tuple[float, float]:
     return float(np.mean(found)), float(np.std(found) / np.sqrt(len(found)))
 
 
-def test_no_signal_is_no_predictability() -> None:
+def test_without_signal_returns_are_not_predictable() -> None:
     mean, error = correlations(0.0)
     assert abs(mean) < 3 * error
 
@@ -88,7 +88,7 @@ def test_the_planted_reversal_is_as_strong_as_stated() -> None:
     assert whole > half + 3 * error
 
 
-def test_ex_dates_are_sessions_like_others() -> None:
+def test_returns_on_ex_dates_are_like_others() -> None:
     scores = []
     for seed in (1, 2, 3):
         logs, ex_dates = returns(seed, 0.0)
