@@ -264,14 +264,7 @@ def _phrases(found: list[Token]) -> list[Token]:
     joined: list[Token] = []
     for token in found:
         concept = _SIGNS.get(token.text, token.concept)
-        before = next(
-            (
-                place
-                for place in range(len(joined) - 1, -1, -1)
-                if joined[place].concept != "filler" and joined[place].text not in {"-", "."}
-            ),
-            None,
-        )
+        before = next((place for place in range(len(joined) - 1, -1, -1) if not _is_filler(joined[place])), None)
         pair = None if before is None else _PAIRS.get((joined[before].concept, concept))
         if pair is not None and before is not None:
             joined[before:] = [Token(pair, token.text)]
@@ -287,3 +280,7 @@ _LEFT_ALONE = {
     ),
 }
 """The concept of a word outside the pair in which it has a meaning."""
+
+
+def _is_filler(token: Token) -> bool:
+    return token.concept == "filler" or token.text in {"-", "."}

@@ -82,7 +82,7 @@ class NegativeCache:
         with locked(self.staging):
             answers = self._read(session.year)
             answers.pop(session.isoformat(), None)
-            if answer:
+            if answer is not None:
                 answers[session.isoformat()] = answer
             record = {day: asdict(one) | {"asked_at": one.asked_at.isoformat()} for day, one in answers.items()}
             write_bytes(self._file(session.year), json.dumps(record, indent=0).encode())
