@@ -42,9 +42,9 @@ def coerce(rows: pl.DataFrame, contract: Contract) -> ValidationResult:
     ]
     if not reasons:
         return ValidationResult(typed, rows.clear().with_columns(reasons=pl.lit(None, pl.List(pl.String))))
-    judged = rows.with_columns(reasons=_list(reasons))
-    bad = judged["reasons"].list.len() > 0
-    return ValidationResult(typed.filter(~bad), judged.filter(bad))
+    checked = rows.with_columns(reasons=_list(reasons))
+    bad = checked["reasons"].list.len() > 0
+    return ValidationResult(typed.filter(~bad), checked.filter(bad))
 
 
 def validate(frame: pl.DataFrame, contract: Contract) -> ValidationResult:
@@ -60,9 +60,9 @@ def validate(frame: pl.DataFrame, contract: Contract) -> ValidationResult:
         for name, text in contract.rules.items()
         if set(pl.sql_expr(text).meta.root_names()) <= set(frame.columns)
     ]
-    judged = frame.with_columns(reasons=_list([*reasons, *_key_reasons(frame, contract)]))
+    checked = frame.with_columns(reasons=_list([*reasons, *_key_reasons(frame, contract)]))
     bad = pl.col("reasons").list.len() > 0
-    return ValidationResult(judged.filter(~bad).drop("reasons"), judged.filter(bad))
+    return ValidationResult(checked.filter(~bad).drop("reasons"), checked.filter(bad))
 
 
 def require_valid(

@@ -1,4 +1,4 @@
-"""Contracts: the type table, what a bad schema file says, which version is read, and the page about them."""
+"""Contracts: the type table, errors of invalid schema files, versions, and the generated page."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_an_unknown_contract_or_version_lists_the_known_ones() -> None:
 )
 def test_a_contract_that_contradicts_itself_is_refused(changed: dict[str, Any], said: str) -> None:
     with pytest.raises(ContractError, match=said):
-        # The ClickHouse type of a field is made when it is asked for.
+        # The ClickHouse type of a field is computed on access.
         assert parse(record(**changed)).clickhouse_columns
 
 

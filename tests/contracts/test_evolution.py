@@ -1,4 +1,4 @@
-"""Evolution: what may change within a version, what a release promises, and that older files and samples are read."""
+"""Evolution: allowed and refused changes within a version, releases, and reading of older files and samples."""
 
 from __future__ import annotations
 
@@ -352,7 +352,7 @@ def test_files_of_a_later_version_are_not_read_by_an_older_contract(tmp_path: Pa
 
 
 def test_the_lake_reads_partitions_of_an_earlier_version(tmp_path: Path) -> None:
-    """A partition of bars as it was before adjustment_factor and settlement_price, with a narrower volume."""
+    """A partition of bars without adjustment_factor and settlement_price, with a narrower volume."""
     now = contracts.load("normalized_equity_ohlc")
     row = samples.read(samples.path(SCHEMAS, now), now)
     lake, session = Lake(tmp_path), row["trade_date"][0]

@@ -97,7 +97,7 @@ EDGES: dict[str, list[Any]] = {
 
 
 def values(avro: Avro, *, far: bool) -> st.SearchStrategy[Any]:
-    """Values of a type, its edges often; `far` adds the dates that only files can hold."""
+    """Values of a type, often its limits; `far` adds dates that only files support."""
     inner, nullable = split_null(avro)
     found = _values(long_form(inner), far=far)
     return st.none() | found if nullable else found
@@ -147,7 +147,7 @@ def _plain(kind: str) -> st.SearchStrategy[Any]:
 
 
 def frames(contract: Contract, *, far: bool) -> st.SearchStrategy[pl.DataFrame]:
-    """Up to four rows of a contract, no two of one key."""
+    """Up to four rows of a contract with different keys."""
     row = {
         field.name: values(["null", field.avro] if field.nullable else field.avro, far=far) for field in contract.fields
     }
@@ -163,7 +163,7 @@ def same(found: pl.DataFrame, sent: pl.DataFrame) -> None:
 
 
 def keeps_contract(contract: Contract, row: pl.DataFrame) -> bool:
-    """Tell whether the lake takes a row: it keeps the rules, and no number of it is NaN or infinite."""
+    """Return whether the lake accepts a row: it satisfies the rules, and no number is NaN or infinite."""
     numbers = [value for value in row.row(0) if isinstance(value, float)]
     rules = [row.select(contracts.rule_expression(text)).item() for text in contract.rules.values()]
     keeps = all(math.isfinite(value) for value in numbers) and all(rules)
@@ -324,7 +324,7 @@ def test_clickhouse_refuses_a_date_it_cannot_hold(engine: Client, day: date) -> 
 
 
 def near(text: str, field: contracts.Field) -> st.SearchStrategy[Any]:
-    """Values that decide a rule: the constants in its text and their neighbours."""
+    """Values at the limits of a rule: the constants in its text and their neighbours."""
     numbers = [0.0, 1.0, *map(float, re.findall(r"(?<![\w'])\d+(?:\.\d+)?", text))]
     around: dict[str, list[Any]] = {
         "double": [-0.0, *numbers, *(number + step for number in numbers for step in (-1.0, 1.0))],

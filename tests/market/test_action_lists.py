@@ -1,4 +1,4 @@
-"""Many lists of corporate actions and people's decisions: what counts, since when, and what is reported."""
+"""Several lists of corporate actions and manual decisions: the ones that apply, since when, and reports."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ LISTS = st.lists(
 def test_the_union_of_lists_is_that_of_a_plain_loop(
     chosen: list[tuple[int, int, int, str]], asked_on: int, order: int
 ) -> None:
-    """Each ex-date is that of the list made last among those read by then; order of the rows does not matter."""
+    """For each ex-date the list made last of those read by then applies; the order of rows does not matter."""
     start, ex = date(2024, 1, 1), date(2024, 1, 31)
     parts, plain = [], []
     for number, (first, length, late, ratio) in enumerate(chosen):
@@ -358,7 +358,7 @@ SESSIONS = [date(2024, 1, 1) + n * DAY for n in range(20)]
     st.integers(0, 2),
 )
 def test_labels_do_not_span_a_gap(traded: set[int], gaps: set[int], horizon: int, lag: int) -> None:
-    """Against a plain loop: a label has no return exactly where a gap lies after its entry and up to its end."""
+    """Compared with a plain loop: a label is null exactly if a gap is after its entry and up to its end."""
     frame = pl.DataFrame({"instrument_id": "A", "trade_date": [SESSIONS[n] for n in sorted(traded)], "close": 10.0})
     market = pl.DataFrame({"instrument_id": "B", "trade_date": SESSIONS, "close": 10.0})
     broken = pl.DataFrame(

@@ -1,4 +1,4 @@
-"""Corporate actions: what the texts say, which list is believed when, and that adjusted bars are continuous."""
+"""Corporate actions: parsed texts, the list that applies at a time, and continuous adjusted bars."""
 
 from __future__ import annotations
 

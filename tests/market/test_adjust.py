@@ -1,4 +1,4 @@
-"""Adjustment against a plain loop, its laws, and the two scales features and models need."""
+"""Adjustment compared with a plain loop, its laws, and the two scales for features and models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The proof over all files of an archive, run on the simulated one, where the truth is known."""
+"""Run the proof over all files of an archive on a simulated one, whose truth is known."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BAND = 0.20
 
 @dataclass(frozen=True)
 class Proof:
-    """What the proof said: its report, and the frames behind it."""
+    """The report of the proof, and its frames."""
 
     report: str
     details: Path

@@ -1,4 +1,4 @@
-"""The full report: as a bhavcopy where there is no better one, and for what was delivered."""
+"""The full report: as a bhavcopy if there is no better one, and for delivery figures."""
 
 from __future__ import annotations
 

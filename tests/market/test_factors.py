@@ -1,4 +1,4 @@
-"""Factors by hand calculation: what each kind of action does to prices and volumes, and why some do nothing."""
+"""Factors calculated by hand: the effect of each kind of action on prices and volumes, and reasons for no factor."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LISTED: dict[str, Any] = {
 
 
 def listed(*rows: tuple[str, date], face_value: float | None = 10.0, read: datetime = READ) -> pl.DataFrame:
-    """Return the believed actions of one company, by text and ex-date; the list is made on the day it is read."""
+    """Return the known actions of one company, by text and ex-date; the list is made on the day it is read."""
     frame = pl.DataFrame(
         [("ACME", "Acme", "EQ", text, face_value, ex_date, None) for text, ex_date in rows],
         schema=LISTED,

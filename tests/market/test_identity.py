@@ -1,4 +1,4 @@
-"""Identity: who bore which symbol when, from the exchange's list and from what the bars show."""
+"""Identity: the instrument of a symbol at a time, from the exchange's list and from the bars."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lineage(*changes: tuple[int, str, str]) -> SymbolHistory:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[tuple[int, str, str]]:
-    """Renames of a market in which a symbol is borne by one company at a time, and may be taken again."""
+    """Renames of a market in which one company at a time has a symbol, which may be reused."""
     borne, free, changes = ["A", "B", "C"], ["D", "E", "F", "G"], []
     for number in sorted(draw(st.lists(st.integers(1, 60), max_size=12, unique=True))):
         mover = draw(st.integers(0, len(borne) - 1))
@@ -152,7 +152,7 @@ def test_the_new_symbol_must_not_have_another_isin() -> None:
 
 
 def test_a_foreign_isin_on_the_last_bar_before_a_rename_is_mistyped() -> None:
-    """The symbol goes on at its own last close, so the dead company's ISIN is mistyped."""
+    """The symbol continues at its own last close, so the delisted company's ISIN is mistyped."""
     rows = [("DEAD", I1, day(0), 900.0, 900.0), ("A", I2, day(0), 10.0, 10.0), ("A", I2, day(1), 10.0, 11.0)]
     rows += [("A", I1, day(2), 11.0, 12.0), ("B", I2, day(3), 12.0, 13.0), ("B", I2, day(4), 13.0, 14.0)]
     schema = {"symbol": pl.String, "isin": pl.String, "session": pl.Date, "prev_close": float, "close": float}
@@ -194,7 +194,7 @@ def test_a_listed_date_without_bars_is_kept() -> None:
 
 @pytest.mark.parametrize("number", [I1, None])
 def test_a_row_of_the_list_does_not_split_a_symbol_that_trades(number: str | None) -> None:
-    """JUBLCPL: the list says that JACPL, which never traded, became JUBLCPL on a session within its history."""
+    """JUBLCPL: in the list, JACPL, which never traded, became JUBLCPL on a session within its history."""
     known, found = names([(5, "JACPL", "JUBLCPL")], bars(("JUBLCPL", number, 0, 9)))
     assert {known.name("JUBLCPL", day(n)) for n in range(10)} == {"JUBLCPL"}
     assert [(one.kind, one.session, one.symbol) for one in found] == [("rename_contradicted", day(5), "JUBLCPL")]

@@ -1,4 +1,4 @@
-"""Laws of identity on random markets: renames, splits, symbols used again, mistyped ISINs and lists with errors."""
+"""Laws of identity on random markets: renames, splits, reused symbols, mistyped ISINs and lists with errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCHEMA = {"symbol": pl.String, "isin": pl.String, "session": pl.Date, "prev_clos
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of the market, and which company it is of."""
+    """A bar of the market, and its company."""
 
     company: int
     symbol: str
@@ -43,7 +43,7 @@ class Market:
 
 @dataclass
 class Company:
-    """A company while the market is made."""
+    """A company, while the market is generated."""
 
     symbol: str
     close: float
@@ -62,7 +62,7 @@ def isin(company: int, serial: int) -> str:
 
 @st.composite
 def markets(draw: st.DrawFn) -> Market:
-    """Companies that list, rename, split, pause and stop; a symbol is taken again 17 sessions after its last bar."""
+    """Companies that list, rename, split, pause and stop; a symbol is reused 17 sessions after its last bar."""
     rng = random.Random(draw(st.integers(0, 2**32)))  # noqa: S311 - a market, not a secret
     symbols = [f"S{n}" for n in range(7)]
     free = dict.fromkeys(symbols, -1)  # symbol to the first session on which it may be taken
@@ -114,7 +114,7 @@ def names(lineage: SymbolHistory, bars: Sequence[Bar]) -> list[str]:
 
 
 def assert_companies(found: Sequence[str], market: Market) -> None:
-    """Assert that names and companies go together one to one."""
+    """Assert that each name has one company, and each company one name."""
     pairs = {(bar.company, name) for bar, name in zip(market.bars, found, strict=True)}
     assert len(pairs) == len({company for company, _ in pairs}), "a company was cut in two"
     assert len(pairs) == len({name for _, name in pairs}), "two companies were merged"
@@ -122,7 +122,7 @@ def assert_companies(found: Sequence[str], market: Market) -> None:
 
 @st.composite
 def typos(draw: st.DrawFn) -> Market:
-    """A market in which a bar now and then has no ISIN, a placeholder, a mistyped ISIN or that of another company."""
+    """A market in which some bars have no ISIN, a placeholder, a mistyped ISIN or that of another company."""
     market = draw(markets())
     rng = random.Random(draw(st.integers(0, 2**32)))  # noqa: S311
     seen: dict[str, int] = {}
@@ -180,7 +180,7 @@ def test_wrong_dates_change_no_name(market: Market, rng: random.Random) -> None:
 @LAW
 @given(markets(), rows_of_lists)
 def test_rows_on_the_date_of_a_rename_change_no_name(market: Market, wrong: list[tuple[int, str, str]]) -> None:
-    """A row that is reversed, or leads on from a rename or to it, shares its date: the bars say who is who."""
+    """A row may be reversed, or continue or precede a rename on its date: the bars decide."""
     dates = [number for number, _, _ in market.renames]
     reversed_rows = [(number, after, before) for number, before, after in market.renames]
     known = [row for row in wrong if dates and "NEVER" not in row]
@@ -191,7 +191,7 @@ def test_rows_on_the_date_of_a_rename_change_no_name(market: Market, wrong: list
 @LAW
 @given(markets())
 def test_without_isins_the_true_list_splits_no_company(market: Market) -> None:
-    """A symbol may trade again long after it was left; a new company under a dead one's symbol cannot be told."""
+    """A symbol may trade again after a long gap; without ISINs, a new company under it cannot be recognised."""
     bars = [replace(bar, isin=None) for bar in market.bars]
     found: dict[int, set[str]] = defaultdict(set)
     for bar, name in zip(bars, names(named(bars, market.renames)[0], bars), strict=True):
@@ -204,7 +204,7 @@ def test_without_isins_the_true_list_splits_no_company(market: Market) -> None:
 def test_no_row_of_a_list_splits_or_merges_a_company_that_trades(
     market: Market, wrong: list[tuple[int, str, str]]
 ) -> None:
-    """Whatever a list says: neighbouring bars of one company under one symbol have one name, two of a session two."""
+    """For any list, adjacent bars of a company under one symbol have one name, and two bars of a session two names."""
     found = names(named(market.bars, [*market.renames, *wrong])[0], market.bars)
     before: dict[tuple[int, str], str] = {}
     sessions: dict[int, list[str]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""The list of shares: parsed or refused whole, one partition a list, the same list again changes nothing."""
+"""The list of shares: parsed or refused whole, one partition per list, no change for the same list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moves of shares: adjusted, without rights entitlements and first sessions; the order of scans after a revision."""
+"""Price moves of shares: adjusted, without rights entitlements and first sessions; order of scans after a revision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quality gates: each measures what it says, a failed error gate stops publication, a person can accept a finding."""
+"""Quality gates: their values, the stop of publication by a failed error gate, and accepted findings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def gate(gates: pl.DataFrame, name: str) -> dict[str, object]:
 
 @pytest.fixture
 def damaged(ingested: Settings, tmp_path: Path) -> Lake:
-    """A lake with the sessions of June, to be damaged."""
+    """A lake with the sessions of June, which tests damage."""
     lake = Lake(tmp_path / "lake")
     source = Lake(ingested.lake)
     for session in source.sessions(BARS, START, END):
@@ -112,12 +112,12 @@ def test_an_empty_lake_is_an_error(damaged: Lake) -> None:
 
 
 def shorten(lake: Lake, session: date, rows: int = 8) -> None:
-    """Make a session short, as a special session of an hour or a file that was cut."""
+    """Remove rows of a session, as in a special session of an hour or a truncated file."""
     lake.write(BARS, session, lake.scan(BARS, session, session).head(rows).collect(), {"file": f"cut to {rows}"})
 
 
 def test_sessions_are_not_compared_across_a_hole(ingested: Settings, tmp_path: Path) -> None:
-    """Half of the shares before the hole are not those after it: as in six years."""
+    """Half of the shares change across the hole, as over six years."""
     lake, source = Lake(tmp_path / "lake"), Lake(ingested.lake)
     for session in source.sessions(BARS, START, END):
         early = session < date(2024, 7, 1)
@@ -207,7 +207,7 @@ def test_an_invalid_acceptance_is_refused(damaged: Lake, key: str, reason: str, 
 
 
 def test_a_failed_gate_stops_every_path(modelled: Settings, tmp_path: Path) -> None:
-    """Build, train, score and load the warehouse: none of them, from a session that failed or after it."""
+    """Build, train, score and load refuse a failed session and those after it."""
     mine = modelled.model_copy(update={"home": tmp_path / "home"})
     shutil.copytree(modelled.home, mine.home)
     lake = Lake(mine.lake)
@@ -237,7 +237,7 @@ PATHS = [path for folder in _FOLDERS for path in (ROOT / folder).iterdir() if pa
 
 
 def test_every_path_evaluates_the_gates() -> None:
-    """Commands, flows and notebooks give the limits of the settings wherever they build features or train."""
+    """Commands, flows and notebooks pass the limits of the settings when they build features or train."""
     calls = {(path.name, call) for path in PATHS for call in _CALL.findall(path.read_text())}
     assert len(calls) >= 4
     assert [call for call in calls if "limits=" not in call[1]] == []

@@ -1,4 +1,4 @@
-"""NaN and infinity are unknown, as null is: from the moment a feature is built to the score in the lake."""
+"""NaN and infinity are treated like null, from the features to the scores in the lake."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROWS = st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=12)
 
 
 def as_null(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with null in place of every NaN and infinity."""
+    """Return the frame with null instead of NaN and infinity."""
     return frame.with_columns(
         pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name)
         for name, dtype in frame.schema.items()
@@ -43,7 +43,7 @@ def as_null(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def scored(rows: list[tuple[float | None, float | None]]) -> pl.DataFrame:
-    """Return the rows as scores and forward returns of one session after the other, four instruments each."""
+    """Return the rows as scores and forward returns of consecutive sessions with four instruments each."""
     return pl.DataFrame(
         {
             "trade_date": [DAY + timedelta(days=number // 4) for number in range(len(rows))],
@@ -56,7 +56,7 @@ def scored(rows: list[tuple[float | None, float | None]]) -> pl.DataFrame:
 
 
 def locked() -> pl.DataFrame:
-    """Return one session's bars, one of them locked at its circuit: it has no range."""
+    """Return one session's bars, one of them locked at its price band, so without a range."""
     prices = (("LOCKED", 9.5, 9.5, 9.5), ("TOP", 11.0, 9.0, 11.0), ("MID", 11.0, 9.0, 10.0), ("LOW", 11.0, 9.0, 9.0))
     same = {"trade_date": DAY, "open": 10.0, "volume": 10, "turnover": 100.0, "trades": 1}
     return pl.DataFrame(
@@ -181,7 +181,7 @@ def test_null_nan_and_infinite_inputs_train_the_same_model(value: float | None) 
 
 
 class Doubtful(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A classifier that scores NaN where it does not know its input."""
+    """A classifier that scores NaN for an unknown input."""
 
     def fit(self, X: Any, y: Any) -> Doubtful:  # noqa: N803 - scikit-learn's signature
         """Remember the classes."""
@@ -227,7 +227,7 @@ FLOATS = [
 
 
 def row_of(contract: contracts.Contract) -> dict[str, Any]:
-    """Return a row that keeps the contract's rules, of the smallest sound values."""
+    """Return a row with the smallest values that satisfy the contract's rules."""
     plain: dict[str, Any] = {"String": "x", "Date": DAY, "Boolean": True, "Binary": b"0" * 16}
     found = {
         n: plain.get(str(t), 0.5 if t.is_float() else 1 if t.is_integer() else None)

@@ -1,4 +1,4 @@
-"""Validation: what is refused, why, and that nothing else is touched."""
+"""Validation: rejected rows and their reasons; other rows are unchanged."""
 
 from __future__ import annotations
 

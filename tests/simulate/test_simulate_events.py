@@ -1,4 +1,4 @@
-"""The simulated archive's events: each kind happens, shows in the files, and is told by the truth."""
+"""The simulated events: each kind occurs, is visible in the files, and is part of the truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulated archive's files: the same bytes from the same arguments, in the exchange's formats and oddities."""
+"""The simulated files: the same bytes for the same arguments, in the exchange's formats, oddities included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulated market: sessions, universes, indices, and exactly the planted signal, corporate actions or not."""
+"""The simulated market: sessions, universes, indices, and the planted signal with and without corporate actions."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def returns(seed: int, signal: float) -> tuple[market.Floats, list[tuple[int, in
 
 
 def correlations(signal: float) -> tuple[float, float]:
-    """Return mean and standard error of the rank correlation of minus the past and the coming 5-session return."""
+    """Return mean and standard error of the rank correlation of minus the past and the next 5-session return."""
     logs, _ = returns(11, signal)
     fives = logs[: len(logs) // 5 * 5].reshape(-1, 5, logs.shape[1]).sum(axis=1)
     found = [float(np.corrcoef(rankdata(-past), rankdata(coming))[0, 1]) for past, coming in pairwise(fives)]

@@ -1,4 +1,4 @@
-"""Fetching over HTTP: a real server that misbehaves in every way the exchange's does, and what reached it."""
+"""Fetch over HTTP from a real server that fails in the ways the exchange's does."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_a_missing_date_is_recorded_some_days_after_the_session(server: Server, 
         get(server, tmp_path)
     more = Publication("bhavcopy", lambda session: [*bhavcopy_paths(session), "elsewhere.zip"], parse)
     with pytest.raises(SessionNotPublished, match="not published yet"):
-        get(server, tmp_path, more)  # a place that was not looked at
+        get(server, tmp_path, more)  # a path that was not requested
     server.plan(page(bhavcopy(SESSION)))
     staged = get(server, tmp_path, refresh=True)
     staged.path.unlink()

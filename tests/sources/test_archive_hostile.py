@@ -1,4 +1,4 @@
-"""A hostile archive: answers without an end, answers that swell, and links that lead out of its folder."""
+"""A hostile archive: endless answers, compressed answers of huge size, and links that lead out of its folder."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def slowly(*pieces: bytes, then: bytes, apart: float = 0.1) -> Answer:
     ids=["header", "100 Continue", "body", "chunks", "chunk extension", "error page", "redirect"],
 )
 def test_an_endless_answer_is_aborted_at_the_deadline(server: Server, tmp_path: Path, endless: Answer) -> None:
-    """Each byte comes well within the time-out of one read; only the whole exchange is too long."""
+    """Each byte comes within the timeout of one read; only the whole exchange takes too long."""
     server.plan(endless)
     with pytest.raises(ArchiveUnavailable, match=r"takes too long|answered 503"):
         get(server, tmp_path)

@@ -1,4 +1,4 @@
-"""The archive when it is asked again: trouble that passes, trouble that stays, downloads killed or side by side."""
+"""Retries: temporary and permanent failures, killed and concurrent downloads."""
 
 from __future__ import annotations
 

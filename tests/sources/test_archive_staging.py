@@ -1,4 +1,4 @@
-"""Staging: what is kept of an archive, verified whenever it is read, and never mixed with another archive's."""
+"""Staging: files of one archive, verified on every read, never mixed with those of another archive."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def fetch(base: Path | str, staging: Path, session: date = SESSION, *, refresh: 
 
 
 def beside(staged: Staged) -> list[str]:
-    """Return what else lies beside a staged file, records left out."""
+    """Return the names in the folder of a staged file, without records."""
     return sorted(path.name for path in staged.path.parent.iterdir() if path.suffix != ".json")
 
 

@@ -1,4 +1,4 @@
-"""Bad files by name: lists, zips, and the records that lake, staging, ledgers and servers keep of themselves."""
+"""Invalid files: lists, zips, and the records of lake, staging, ledgers and servers."""
 
 from __future__ import annotations
 

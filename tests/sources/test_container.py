@@ -1,4 +1,4 @@
-"""Downloaded bytes: one CSV of reasonable size comes out, and everything else is a clear error."""
+"""Downloaded bytes: one CSV of reasonable size, or a clear error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def packed(*members: tuple[str, bytes]) -> bytes:
 
 
 def encrypted() -> bytes:
-    """Set the bit that says so, in the member's own header and in the directory: nothing here can encrypt."""
+    """Return a zip with the encryption bit set in the member's header and in the directory."""
     content = bytearray(packed(("a.csv", CSV)))
     content[6] |= 1
     content[content.index(b"PK\x01\x02") + 8] |= 1
@@ -78,7 +78,7 @@ def test_bytes_that_are_not_csv_are_refused(name: str, content: bytes, message: 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_compression_without_a_size_limit_is_refused(method: int) -> None:
-    """A kilobyte in bzip2 that says it is small took 2 GB: `zipfile` unpacks it at once, and then looks at the size."""
+    """A kilobyte of bzip2 with a false size took 2 GB: `zipfile` decompresses it before it checks the size."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", method) as archive:
         archive.writestr("a.csv", CSV)

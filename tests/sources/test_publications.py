@@ -1,4 +1,4 @@
-"""Several publications of one session through fetch and ingest: each with its own datasets and its own account."""
+"""Fetch and ingest several publications of one session: each has its own datasets and counts."""
 
 from __future__ import annotations
 

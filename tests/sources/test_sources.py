@@ -1,4 +1,4 @@
-"""Published formats: told by their header, accounted for line by line, refused loudly."""
+"""Published formats: recognised by their header; every line is accepted or rejected with a reason."""
 
 from __future__ import annotations
 
