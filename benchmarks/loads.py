@@ -19,7 +19,7 @@ import meter
 import polars as pl
 
 from champion import contracts, warehouse
-from champion.lake import Lake, data_file
+from champion.lake import Lake, partitions
 from champion.pipeline.maintenance.load_warehouse import load
 from champion.settings import Settings
 from champion.warehouse import insert_paths
@@ -54,7 +54,7 @@ def into_the_lake(folder: Path, year: pl.DataFrame, days: list[date]) -> list[tu
     for compression in ("snappy", "zstd"):
         path = folder / f"{compression}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        _, cost = meter.measured(lambda path=path, c=compression: data_file.write_data_file(path, contract, year, c))  # type: ignore[misc]
+        _, cost = meter.measured(lambda path=path, c=compression: partitions.write_data_file(path, contract, year, c))  # type: ignore[misc]
         found.append((f"lake: one file of a year, {compression}, flushed and hashed", year.height, cost))
     by_day = {key[0]: frame for key, frame in year.partition_by(contract.session, as_dict=True).items()}
     lake = Lake(folder / "days")

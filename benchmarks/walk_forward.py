@@ -151,19 +151,19 @@ def page(found: list[dict[str, Any]], start: date, end: date) -> str:
 Written by `benchmarks/walk_forward.py` from the exchange's own files, {start} to {end}. Label: whether the return
 from the next close over {HORIZON} sessions beats the session's median. {SPLITS} folds of a purged walk-forward with an
 embargo of {HORIZON} sessions; all below is out of sample. The long-short portfolio trades at the next close, holds the
-best and worst fifth for {HORIZON} sessions and pays {COST_BPS:g} basis points on what it buys or sells. Short selling
-shares over days is not open to everybody, and borrowing and impact are not in the costs: these figures measure ranking
-skill and promise nothing.
+best and worst fifth for {HORIZON} sessions and pays {COST_BPS:g} basis points on what it buys or sells. Many
+investors cannot sell shares short for several days, and borrowing costs and market impact are not included: these
+figures measure ranking skill, not achievable returns.
 
-A share that is not traded when its label ends, suspended, delisted or only thin, is valued at its last close since
-entry; one that is not traded on entry was not to be had. What a delisting costs beyond the last trade is in no file of
-the exchange: each case says what its figures would be if every share that was not traded again, merged ones too, had
+A share that is not traded when its label ends (suspended, delisted or illiquid) is valued at its last close since
+entry; a share that is not traded on entry has no label. The exchange's files do not contain the loss on delisting after
+the last trade. So each case also has the result if every share that was not traded again, merged ones included, had
 lost a further {-DELISTING:.0%}, the mean of failures on NYSE and AMEX (Shumway, Journal of Finance 52, 1997).
 
-Returns are those of the whole test range, turnover is the weight traded at each rebalance (2 is about everything), from
-the weights as the returns since the last one left them. Drawdowns are between rebalances' values of the portfolio.
-Sharpe ratios are annualised with {metrics.SESSIONS_PER_YEAR} sessions. The t-statistic counts every fifth session only,
-as labels overlap.
+Returns cover the whole test range. Turnover is the weight traded at each rebalance (2 is about the whole portfolio),
+from weights that drifted with the returns since the last one. Drawdowns use the portfolio's values at rebalances.
+Sharpe ratios are annualised with {metrics.SESSIONS_PER_YEAR} sessions. Labels overlap, so the t-statistic counts every
+fifth session only.
 
 | model | universe | tested from | AUC | rank IC | t | ICIR | gross | net | net Sharpe | drawdown | turnover |
 |---|---|---|---|---|---|---|---|---|---|---|---|
@@ -192,7 +192,7 @@ def _details(one: dict[str, Any]) -> list[str]:
         "mean forward return by quintile of scores, basis points: " + ", ".join(f"{q:.1f}" for q in one["quantiles"]),
         f"canaries: {heard}",
         f"inputs that count most (fall of AUC when shuffled): {inputs}",
-        f"{one['seconds']:.0f} s on two cores that {one['load']:.0f} others wanted as it began ({took})",
+        f"{one['seconds']:.0f} s on two cores with {one['load']:.0f} other jobs at the start ({took})",
         f"{one['cpu']:.0f} CPU seconds, peak memory {one['peak_mib']:,.0f} MiB",
     ]
     return [f"## {one['model']}, universe {one['universe']}", "", *(f"- {fact}" for fact in facts), ""]
@@ -219,7 +219,7 @@ def _over_time(one: dict[str, Any]) -> list[str]:
     lessons = (
         f"the first fold learnt from {first['rows']:,} rows of {first['sessions']} sessions, {first['unknown']:.0%} of "
         f"the inputs unknown (in the last fold's sessions {first['unknown_later']:.0%}); a model of the last fold's "
-        f"sessions, set to score the first fold's, has a rank IC of {first['rank_ic']:.4f} there{_why_weak(one)}"
+        f"sessions, applied to the first fold's, has a rank IC of {first['rank_ic']:.4f} there{_why_weak(one)}"
     )
     return [f"rank IC by fold: {folds}; by year: {years}", lessons]
 
@@ -231,7 +231,7 @@ def _why_weak(one: dict[str, Any]) -> str:
     if own >= later / 2:
         return ""
     short = one["first"]["rank_ic"] - own >= (later - own) / 2
-    return f": that it found little is due to {'its short history' if short else 'its sessions'} more than to " + (
+    return f": its low rank IC is due more to {'its short history' if short else 'its sessions'} than to " + (
         "its sessions" if short else "its short history"
     )
 

@@ -16,6 +16,9 @@ from champion.errors import LakeError, UsageError
 from champion.lake import Lake
 from champion.settings import Settings, read
 
+__all__ = ["as_date", "has_warehouse", "lake", "last_session", "latest", "query", "scan", "settings", "sql"]
+__dir__ = __all__.copy
+
 
 @cache
 def settings() -> Settings:

@@ -1,4 +1,4 @@
-"""The pages that are made from the code, so that they cannot fall behind it: commands, settings, named queries."""
+"""Generate the pages of commands and settings from the code."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from champion.settings import Settings
 
 _SETTINGS = """# Settings
 
-Each is an environment variable, or a key of `champion.toml` in the working directory without the prefix; the
-environment wins. An unknown key is an error. [Secrets](../security.md) are never shown, logged, or parameters of a
-notebook.
+Each setting is an environment variable, or a key of `champion.toml` in the working directory without the prefix; the
+environment has precedence. An unknown key is an error. [Secrets](../security.md) are never printed or logged, and never
+parameters of a notebook.
 
-| setting | default | what it is |
+| setting | default | meaning |
 |---|---|---|
 """
 
 
 def write(folder: Path) -> None:
-    """Write the generated pages into `folder`; a page that is already so is left as it is."""
+    """Write the generated pages into `folder`; an unchanged page is not written."""
     for name, text in {"cli.md": commands(), "settings.md": settings()}.items():
         path = folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -28,16 +28,16 @@ def write(folder: Path) -> None:
 
 
 def commands() -> str:
-    """Return the page of every command, as Typer writes it."""
+    """Return the page of all commands, as written by Typer."""
     arguments = ["champion.cli.app", "utils", "docs", "--name", "champion", "--title", "Commands"]
-    made = subprocess.run([sys.executable, "-m", "typer", *arguments], capture_output=True, text=True, check=True)
-    head, _, rest = made.stdout.partition("**Usage**")
-    note = "Exit codes: 0 done, 1 failed, 2 wrong usage. `--json` prints one document; progress is on stderr.\n\n"
+    done = subprocess.run([sys.executable, "-m", "typer", *arguments], capture_output=True, text=True, check=True)
+    head, _, rest = done.stdout.partition("**Usage**")
+    note = "Exit codes: 0 success, 1 failure, 2 wrong usage. `--json` prints one document; progress goes to stderr.\n\n"
     return f"{head}{note}**Usage**{rest}"
 
 
 def settings() -> str:
-    """Return the page of every setting, from the class that reads them."""
+    """Return the page of all settings, from the settings class."""
     rows = []
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else f"`{field.default}`"

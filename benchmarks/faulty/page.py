@@ -10,25 +10,26 @@ from typing import Any
 _SAID = 260
 _HEAD = """# Faults
 
-What was done to the daily flow (`champion daily`: archive, lake, quality, features, warehouse, scores, morning look),
-what the user was told, and what running it again gave. Written by `benchmarks/faults.py`, which says how to repeat it:
-real processes in a small workspace with a champion model ({instruments} simulated instruments, {sessions}), each fault
-in a fresh copy of it.
+Faults injected into the daily flow (`champion daily`: archive, lake, quality, features, warehouse, scores, report), the
+message to the user, and the result of a rerun. Written by `benchmarks/robustness/faults.py`, which describes the
+method: real processes in a small workspace with a champion model ({instruments} simulated instruments, {sessions}),
+with a fresh copy of the workspace for each fault.
 
-**Equal** means, after the fault is over and the command was run once more (after the remedy, where there is one):
+**Equal** compares with an undisturbed workspace, after the fault is over and the command was run once more (after the
+remedy, if there is one):
 
-- every file of lake and staging has the same SHA-256 as in a workspace that nobody disturbed, manifests and records
-  included. Champion's own clock stands still in these runs (`SOURCE_DATE_EPOCH`), so nothing is left out as volatile.
-  Not looked at are locks, the state that feature builds carry (a cache), `_metadata` (an index of one moment, for other
-  readers), and bytes that a fault made and that were set aside as evidence. Where the clock itself is moved, rows are
-  compared without `ingest_time` and `known_at`;
-- every table of the warehouse, its own books among them, has the same count and the same sum of hashes of all columns;
-- in the ledger the same notebooks succeeded, by name and identity (code, parameters, inputs), each once; the flow
-  succeeded at least once; no run is called running, none waits beside the lake; the champion is the same.
+- Every file of lake and staging has the same SHA-256, including manifests and records. Champion's clock is frozen in
+  these runs (`SOURCE_DATE_EPOCH`), so no field is excluded as volatile. Not compared are locks, the carried state of
+  feature builds (a cache), `_metadata` (an index for other readers), and files of a fault that were kept as evidence.
+  If the fault changes the clock, rows are compared without `ingest_time` and `known_at`.
+- Every table of the warehouse, including its ledgers, has the same count and the same sum of hashes of all columns.
+- In the execution ledger the same notebooks succeeded once each, by name and identity (code, parameters, inputs), and
+  the flow succeeded at least once. No run is marked as running, no record waits for delivery, and the champion is the
+  same.
 
-**Kept** means that right after the fault, before anything is run again, every file that was there is as it was before
-the run or as it is after an undisturbed one, that each table reads so, and that MLflow's database is whole. No process
-may be left. {count} cases, {equal} equal{others}.
+**Kept** compares right after the fault, before any rerun. Every file that existed is as before the run or as after an
+undisturbed run, so is each table, MLflow's database is intact, and no process is left.
+{count} cases, {equal} equal{others}.
 """
 
 
@@ -56,8 +57,8 @@ def _kills(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield fill(
         f"{fallen.total()} kills in {len(results)} workspaces: {boundaries} before a commit (each file that appears in "
         f"the workspace is one; figures and tables of pages left out), {fallen.total() - boundaries} at random "
-        "instants, four in a row. Every other one takes all processes at once, as a power cut would, the others only "
-        f"the command, whose guard must end the kernel. Kept in {len(results) - halves} of {len(results)}.",
+        "instants, four in a row. Every other kill hits all processes together, like a power cut; the others hit only "
+        f"the command, and its guard must end the kernel. Kept in {len(results) - halves} of {len(results)}.",
         width=120,
     )
     yield ""
@@ -66,7 +67,7 @@ def _kills(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _cases(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    yield from ("| fault | exit | what the user is told | kept | again | equal |", "|---|---|---|---|---|---|")
+    yield from ("| fault | exit | message to the user | kept | again | equal |", "|---|---|---|---|---|---|")
     for one in results:
         what = f"{one['name']}" + (f": {one['detail']}" if one["detail"] else "")
         said = _cell(one["said"]) or ("nothing: it went well" if one["code"] == 0 else "-")

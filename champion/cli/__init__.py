@@ -11,8 +11,8 @@ def main() -> None:
     """Run the `champion` command."""
     gc_tuning.relax_gc()
     file_modes.restrict()
-    os.environ[isolation.SAFE_PATH] = "1"  # for all that it starts, also what libraries start
+    os.environ[isolation.SAFE_PATH] = "1"  # for child processes, also those that libraries start
     loopback.bypass_proxies()
-    from champion.cli import app  # noqa: PLC0415 - the first of the imports that should be quick
+    from champion.cli import app  # noqa: PLC0415 - imported after the settings above take effect
 
     app.main()

@@ -1,4 +1,4 @@
-"""The `champion` command, and what its exit codes mean: 0 done, 1 failed, 2 wrong usage."""
+"""The `champion` command. Exit codes: 0 success, 1 failure, 2 wrong usage."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ app = typer.Typer(
 )
 
 
-def _tell_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"champion {metadata.version('champion')}")
         raise typer.Exit
 
@@ -45,37 +45,32 @@ def _tell_version(asked: bool) -> None:
 @app.callback()
 def _options(
     _: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Say which version this is.")
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
 ) -> None: ...
 
 
-run.add_to(app)
-inspect.add_to(app)
-audit.add_to(app)
-services.add_to(app)
-app.add_typer(models.app, name="models")
-app.add_typer(notebook.app, name="notebook")
-app.add_typer(lineage.app, name="lineage")
-app.add_typer(actions.app, name="actions")
-app.add_typer(archive.app, name="archive")
-app.add_typer(lake.app, name="lake")
-app.add_typer(quality.app, name="quality")
-app.add_typer(schema.schema_app, name="schema")
-app.add_typer(warehouse.warehouse_app, name="warehouse")
+for _command in (
+    *(run.demo, run.simulate, run.daily, run.backfill, run.features, run.train, run.score),
+    *(inspect.status, inspect.report, inspect.doctor, inspect.sql, audit.audit),
+    *(services.serve, services.deploy, services.lab, services.ui, services.stop),
+):
+    app.command()(_command)
+for _group in (models, notebook, lineage, actions, archive, lake, quality, schema, warehouse):
+    app.add_typer(_group.app, name=_group.__name__.rpartition(".")[2])
 
 
 def main() -> None:
-    """Run the command line; a deliberate error, or the machine's refusal, is one clear message, not a stack."""
+    """Run the command line; print a Champion error or an operating-system error as one message, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding has no character for is spelled out
+        if isinstance(stream, io.TextIOWrapper):  # escape characters that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except ChampionError as error:
-        console.complain(error)
+        console.print_error(error)
         sys.exit(error.exit_code)
     except OSError as error:
-        refused = MachineError.of(error)
-        console.complain(refused)
-        sys.exit(refused.exit_code)
+        machine_error = MachineError.of(error)
+        console.print_error(machine_error)
+        sys.exit(machine_error.exit_code)

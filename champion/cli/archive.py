@@ -1,4 +1,4 @@
-"""Commands for the addresses under which a workspace knows its archive."""
+"""Commands for the addresses of a workspace's archive."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typer
 from champion.cli.terminal import console
 from champion.cli.terminal.console import AsJson
 
-app = typer.Typer(help="The archive this workspace is fed from.", no_args_is_help=True)
+app = typer.Typer(help="The archive that this workspace reads.", no_args_is_help=True)
 
 
 @app.command("ls")
 def list_addresses(*, as_json: AsJson = False) -> None:
-    """List the addresses whose files this workspace holds, and the one it asks now.
+    """List the archive addresses of this workspace, and the one in use.
 
     Example: champion archive ls
     """
@@ -31,7 +31,7 @@ def add(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Say that another address is the same archive: it moved, or one is a mirror of the other.
+    """Declare that another address is the same archive: it moved, or it is a mirror.
 
     Example: champion archive add https://nsearchives.nseindia.com
     """

@@ -1,4 +1,4 @@
-"""The command that tells who did what: audit."""
+"""The command `audit`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,11 @@ _DAYS, _SHOWN = 7, 100
 _LONGEST = 160  # characters of a statement in a table
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add this command to the application."""
-    app.command()(audit)
-
-
 def audit(
-    since: Annotated[str | None, typer.Option(help="First date in India; default a week ago.")] = None,
-    until: Annotated[str | None, typer.Option(help="Last date in India, included; default today.")] = None,
+    since: Annotated[str | None, typer.Option(help="First date in India; default: a week ago.")] = None,
+    until: Annotated[str | None, typer.Option(help="Last date in India, included; default: today.")] = None,
     user: Annotated[str | None, typer.Option(help="One user: of the machine, of MLflow or of ClickHouse.")] = None,
-    rows: Annotated[int, typer.Option(min=1, help="How many lines at most; --json tells all.")] = _SHOWN,
+    rows: Annotated[int, typer.Option(min=1, help="Maximum number of lines; --json prints all.")] = _SHOWN,
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The demo: the whole pipeline on a simulated archive, by the same flows that real files go through."""
+"""The demo: the whole pipeline on a simulated archive, with the flows that process real files."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ END = date(2024, 12, 31)
 
 
 def run(base: Settings, instruments: int, start: date, signal: float, *, as_json: bool) -> None:
-    """Run the demo in `<home>/demo`, so that simulated sessions never mix with real ones, and print what came of it."""
-    here = (base.home / "archive" / "simulation.json").exists()  # the demo's own workspace, by its README's export
-    home = base.home if here else base.home / "demo"
-    tell_stage = console.stages(4, hidden=as_json)
-    tell_stage(f"simulating an exchange archive from {start}")
-    with console.progress_bar(hidden=as_json) as tell:
+    """Run the demo in `<home>/demo`, so that simulated sessions never mix with real ones, and print the results."""
+    is_demo = (base.home / "archive" / "simulation.json").exists()  # CHAMPION_HOME is the demo's workspace already
+    home = base.home if is_demo else base.home / "demo"
+    announce = console.stages(4, hidden=as_json)
+    announce(f"simulating an exchange archive from {start}")
+    with console.progress_bar(hidden=as_json) as progress:
         archive = publish(
             workspace_folder(home) / "archive",
             instruments=instruments,
             start=start,
             end=END,
             signal=signal,
-            progress=lambda done, total: tell(done, total, "simulating the archive"),
+            progress=lambda done, total: progress(done, total, "simulating the archive"),
         )
     os.environ |= {"CHAMPION_HOME": str(home), "CHAMPION_ARCHIVE": str(archive.root)}  # flows and kernels read these
     settings = console.settings()
@@ -39,11 +39,11 @@ def run(base: Settings, instruments: int, start: date, signal: float, *, as_json
         from flows.market_data import historical_backfill  # noqa: PLC0415
         from flows.models import score_session, train_model  # noqa: PLC0415
 
-        tell_stage(f"backfilling {quantity(len(archive.sessions), 'session')}: lake, quality, features, warehouse")
+        announce(f"backfilling {quantity(len(archive.sessions), 'session')}: lake, quality, features, warehouse")
         backfilled = historical_backfill(start, END)
-        tell_stage("training a model and judging it")
+        announce("training a model and judging it")
         trained = train_model()
-        tell_stage(f"scoring {archive.sessions[-1]}, the last session")
+        announce(f"scoring {archive.sessions[-1]}, the last session")
         champion_exists = trained["promoted"] or registry.alias_of(settings, registry.CHAMPION) is not None
         scored = score_session(archive.sessions[-1]) if champion_exists else {"outcome": "not done: no champion"}
     result = _summary(settings, archive, backfilled, trained, scored)
@@ -51,7 +51,7 @@ def run(base: Settings, instruments: int, start: date, signal: float, *, as_json
         console.show(result, as_json=True)
         return
     console.table("Champion demo", ["what", "result"], list(result.items()))
-    _say_where_to_look(settings)
+    _print_next_steps(settings)
 
 
 def _summary(
@@ -84,21 +84,22 @@ def _summary(
     }
 
 
-def _say_where_to_look(settings: Settings) -> None:
+def _print_next_steps(settings: Settings) -> None:
     from champion.security import prefect_login  # noqa: PLC0415
     from champion.services import prefect  # noqa: PLC0415
 
     server, place = prefect.running(settings), prefect_login.place(settings)
-    asks = f"\n{'':29}its page asks once for all that {place} holds" if place else ""
+    address = server.url if server else "starts with the next flow"
+    login = f"\n{'':29}log in with the content of {place}" if place else ""
     console.out.print(
         f"""
 Look around (this workspace is {settings.home}):
   export CHAMPION_HOME={shlex.quote(str(settings.home))} CHAMPION_ARCHIVE={shlex.quote(settings.archive)}
-  champion status            the workspace in one screen
-  champion report            the morning look: market, quality, drift, scores
+  champion status            the workspace on one screen
+  champion report            the session report: market, quality, drift, scores
   champion ui                MLflow: runs, notebooks, the model registry
   champion lab               JupyterLab on the notebooks
-  Prefect                    {server.url if server else "starts with the next flow"}   (champion stop ends it){asks}""",
+  Prefect                    {address}   (champion stop ends it){login}""",
         markup=False,
         soft_wrap=True,
     )

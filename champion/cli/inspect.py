@@ -1,4 +1,4 @@
-"""Commands that look: status, report, doctor and sql."""
+"""Commands that read the workspace: status, report, doctor and sql."""
 
 from __future__ import annotations
 
@@ -19,20 +19,12 @@ from champion.cli.terminal.console import AsJson
 from champion.errors import UsageError
 
 Parameter = Annotated[
-    list[str] | None, typer.Option("--param", "-p", help="name=value, bound to {name:Type} in the query.")
+    list[str] | None, typer.Option("--param", "-p", help="name=value for {name:Type} in the query; repeatable.")
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add these commands to the application."""
-    app.command()(status)
-    app.command()(report)
-    app.command()(doctor)
-    app.command()(sql)
-
-
 def status(*, as_json: AsJson = False) -> None:
-    """Show the workspace in one screen: sessions, freshness, quarantine, runs, champion.
+    """Show the workspace on one screen: sessions, freshness, quarantine, runs, champion.
 
     Example: champion status
     """
@@ -69,14 +61,14 @@ def status(*, as_json: AsJson = False) -> None:
 
 
 def report(
-    session: Annotated[str | None, typer.Argument(help="Session, as 2024-12-31; default the last in the lake.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write the page to this file as well.")] = None,
+    session: Annotated[str | None, typer.Argument(help="Session; default: the last in the lake.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write the report to this HTML file.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show the morning look at a session: market, quality, features that moved, scores and what came of earlier ones.
+    """Print the report of a session: market, quality, drift, scores, and the outcomes of earlier scores.
 
-    Example: champion report 2024-12-31 --html morning.html
+    Example: champion report 2024-12-31 --html session.html
     """
     from champion.pipeline.operations.session_report import session_report  # noqa: PLC0415
 
@@ -116,7 +108,7 @@ def report(
 
 
 def _in_crore(movers: pl.DataFrame) -> pl.DataFrame:
-    """Return movers as a person reads them: the change in per cent, the turnover in crore of rupees."""
+    """Return movers with the change in per cent and the turnover in crore of rupees."""
     change, turnover = pl.col("simple_return") * 100, pl.col("turnover") / 1e7
     return movers.select(
         "symbol",
@@ -127,7 +119,7 @@ def _in_crore(movers: pl.DataFrame) -> pl.DataFrame:
 
 
 def doctor(*, as_json: AsJson = False) -> None:
-    """Check this machine and this workspace, and say how to mend what is not well; exit code 1 where work would fail.
+    """Check this machine and this workspace, and print a remedy for each problem; exit code 1 if a check failed.
 
     Example: champion doctor
     """
@@ -145,16 +137,16 @@ def doctor(*, as_json: AsJson = False) -> None:
 
 
 def sql(
-    query: Annotated[str | None, typer.Argument(help="A statement that reads.")] = None,
+    query: Annotated[str | None, typer.Argument(help="A read-only statement.")] = None,
     name: Annotated[
-        str | None, typer.Option(autocompletion=completion.named_queries, help="A named query; --list shows them.")
+        str | None, typer.Option(autocompletion=completion.named_queries, help="Named query, see --list.")
     ] = None,
     param: Parameter = None,
     *,
     listing: Annotated[bool, typer.Option("--list", help="List the named queries and their parameters.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the warehouse; it answers while loads run.
+    """Query the warehouse, also while a load runs.
 
     Example: champion sql --name movers -p rows=10
     """
@@ -165,7 +157,7 @@ def sql(
         _list_queries(as_json=as_json)
         return
     if (query is None) == (name is None):
-        raise UsageError(f"give a query, or --name one of: {', '.join(queries.names())}; --list says what they answer")
+        raise UsageError(f"give a query, or --name one of: {', '.join(queries.names())}; --list describes them")
     bound = console.assigned(param or [])
     settings = console.settings()
     answer = free.sql(settings, query, bound) if query else queries.ask(settings, str(name), bound)
@@ -178,7 +170,7 @@ def sql(
 
 
 def _as_json(answer: pl.DataFrame) -> str:
-    """Return rows as JSON; Polars writes neither bytes nor maps. Bytes are written in hexadecimal digits."""
+    """Return rows as JSON, with bytes in hexadecimal digits; Polars itself writes neither bytes nor maps."""
     if any(name in str(dtype) for dtype in answer.dtypes for name in ("Binary", "Map", "Duration")):
         return json.dumps([_writable(row) for row in answer.to_dicts()], default=str)
     return answer.write_json()

@@ -1,4 +1,4 @@
-"""Commands for the lake: what is in it, whether it is whole, and how it ages."""
+"""Commands for the lake: ls, verify, seal, metadata, retain, restore, adopt."""
 
 from __future__ import annotations
 
@@ -12,19 +12,16 @@ from champion import contracts
 from champion.base import clock
 from champion.base.progress import Progress
 from champion.cli.terminal import completion, console
-from champion.cli.terminal.console import AsJson
+from champion.cli.terminal.console import AsJson, End, Start
 from champion.errors import LakeError, UsageError
 from champion.lake import Damage, Lake, index, seal, sweep
 from champion.lake.vacuum import GRACE
 
 app = typer.Typer(help="The Parquet lake.", no_args_is_help=True)
 Dataset = Annotated[
-    str | None, typer.Option("--dataset", autocompletion=completion.datasets, help="One dataset; without it, all.")
+    str | None, typer.Option("--dataset", autocompletion=completion.datasets, help="Dataset; default: all.")
 ]
-Grace = Annotated[
-    float,
-    typer.Option("--grace", min=0, max=86_400, help="Seconds readers get before replaced files are removed."),
-]
+Grace = Annotated[float, typer.Option("--grace", min=0, max=86_400, help="Seconds until replaced files are removed.")]
 _SHOWN = 5
 _MANIFESTS = {"_SUCCESS", "_SEALED"}
 _GRACE = GRACE.total_seconds()
@@ -48,7 +45,7 @@ def list_datasets(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def verify(*, as_json: AsJson = False) -> None:
-    """Hash and count every file again, hold manifests and layers against each other; exit 1 where something is damaged.
+    """Verify hash and row count of every file, and compare the layers; exit code 1 if a file is damaged.
 
     Example: champion lake verify
     """
@@ -56,35 +53,35 @@ def verify(*, as_json: AsJson = False) -> None:
 
     settings, every = console.settings(), contracts.names()
     lake = Lake(settings.lake)
-    with console.progress_bar(hidden=as_json) as tell:
-        found = [damage for name in _told_of(every, tell) for damage in lake.verify(name)] + lake.strangers()
-    if not any(damage.path.name in _MANIFESTS for damage in found):  # the layers cannot be compared without those
+    with console.progress_bar(hidden=as_json) as progress:
+        found = [damage for name in _with_progress(every, progress) for damage in lake.verify(name)] + lake.unknown_files()
+    if not any(damage.path.name in _MANIFESTS for damage in found):  # comparing layers needs these
         found += consistency.damages(settings, clock.today())
     damaged, harmless = [d for d in found if not d.harmless], [d for d in found if d.harmless]
     if damaged:
         more = f"; and {len(damaged) - _SHOWN} more" if len(damaged) > _SHOWN else ""
-        raise LakeError(f"{len(damaged)} damaged: {'; '.join(map(_told, damaged[:_SHOWN]))}{more}")
+        raise LakeError(f"{len(damaged)} damaged: {'; '.join(map(_describe, damaged[:_SHOWN]))}{more}")
     sessions = {name: len(lake.sessions(name)) for name in contracts.names()}
-    console.show({"damaged": 0, "notes": [_told(d) for d in harmless], "sessions": sessions}, as_json=as_json)
+    console.show({"damaged": 0, "notes": [_describe(d) for d in harmless], "sessions": sessions}, as_json=as_json)
 
 
 @app.command("seal")
 def seal_year(
-    year: Annotated[int, typer.Argument(help="A year that is over.")],
+    year: Annotated[int, typer.Argument(help="Closed year.")],
     dataset: Dataset = None,
     grace: Grace = _GRACE,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Coalesce a closed year's day files into one file a dataset, sorted by symbol; digests stay as they are.
+    """Merge the day files of a closed year into one file per dataset, sorted by symbol; digests do not change.
 
     Example: champion lake seal 2023
     """
     lake, names = _lake(), _names(dataset)
-    with console.progress_bar(hidden=as_json) as tell:
-        done = [result for name in _told_of(names, tell) for result in seal(lake, name, year)]
+    with console.progress_bar(hidden=as_json) as progress:
+        done = [result for name in _with_progress(names, progress) for result in seal(lake, name, year)]
         sweep(lake, names, timedelta(seconds=grace))
-        for name in _told_of(names, tell):
+        for name in _with_progress(names, progress):
             index(lake, name)
     shown = {
         f"{r.dataset}/{r.group}" if r.group else r.dataset: {
@@ -99,25 +96,26 @@ def seal_year(
         if r.sessions or r.left
     }
     if not shown:
-        raise LakeError(f"sealing {year}: the lake has no session of that year; `champion lake ls` shows what it has")
+        raise LakeError(f"sealing {year}: the lake has no session of that year; `champion lake ls` lists its sessions")
     console.show(shown, as_json=as_json)
 
 
 @app.command()
 def metadata(
     dataset: Annotated[
-        str | None, typer.Argument(autocompletion=completion.datasets, help="One dataset; without it, all.")
+        str | None, typer.Argument(autocompletion=completion.datasets, help="Dataset; default: all.")
     ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Write `_metadata` and `_common_metadata`, for readers that know only Parquet; those up to date are left.
+    """Write `_metadata` and `_common_metadata` for plain Parquet readers; current files are skipped.
 
     Example: champion lake metadata normalized_equity_ohlc
     """
     lake = _lake()
-    with console.progress_bar(hidden=as_json) as tell:
-        states = {name: "written" if index(lake, name) else "unchanged" for name in _told_of(_names(dataset), tell)}
+    with console.progress_bar(hidden=as_json) as progress:
+        named = _with_progress(_names(dataset), progress)
+        states = {name: "written" if index(lake, name) else "unchanged" for name in named}
     console.show(states, as_json=as_json)
 
 
@@ -128,18 +126,18 @@ def retain(
     grace: Grace = _GRACE,
     as_json: AsJson = False,
 ) -> None:
-    """Archive and remove what is older than the settings keep; by default nothing is removed.
+    """Archive and remove partitions older than the retention settings; by default nothing is removed.
 
     Example: champion lake retain --dry-run
     """
     from champion.pipeline.maintenance import retention  # noqa: PLC0415
 
     settings, today = console.settings(), clock.now().date()
-    with console.progress_bar(hidden=as_json) as tell:
+    with console.progress_bar(hidden=as_json) as progress:
         if dry_run:
             steps = retention.plan(settings, today)
         else:
-            steps = retention.retain(settings, today, timedelta(seconds=grace), tell)
+            steps = retention.retain(settings, today, timedelta(seconds=grace), progress)
     lines = [[s.name, s.action, len(s.sessions), s.sessions[0], s.sessions[-1], s.bytes, s.why] for s in steps]
     columns = ["dataset", "action", "sessions", "first", "last", "bytes", "why"]
     if as_json:
@@ -148,18 +146,12 @@ def retain(
     elif lines:
         console.table("Plan" if dry_run else "Done", columns, lines)
     else:
-        console.show({"to do": "nothing: no partition is older than the settings keep"}, as_json=False)
+        console.show({"to do": "nothing: no partition is older than the retention settings"}, as_json=False)
 
 
 @app.command()
-def restore(
-    start: Annotated[str, typer.Argument(help="First session.")],
-    end: Annotated[str, typer.Argument(help="Last session, included.")],
-    dataset: Dataset = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Bring archived sessions back; the next `retain` removes them again, unless the settings keep more years.
+def restore(start: Start, end: End, dataset: Dataset = None, *, as_json: AsJson = False) -> None:
+    """Restore archived sessions; the next `retain` removes them again unless the settings keep more years.
 
     Example: champion lake restore 2019-01-01 2019-12-31
     """
@@ -167,15 +159,15 @@ def restore(
 
     names, first, last = _names(dataset), console.day(start), console.day(end)
     back: dict[str, list[date]] = {}
-    with console.progress_bar(hidden=as_json) as tell:
-        for name in _told_of(names, tell):
+    with console.progress_bar(hidden=as_json) as progress:
+        for name in _with_progress(names, progress):
             back |= retention.restore(console.settings(), first, last, [name])
     console.show({name: len(sessions) for name, sessions in back.items()} or {"restored": 0}, as_json=as_json)
 
 
 @app.command()
 def adopt(*, as_json: AsJson = False) -> None:
-    """Make CHAMPION_LAKE_ARCHIVE the archive of this lake, in the place of one that is lost; no data is touched.
+    """Make this lake the owner of CHAMPION_LAKE_ARCHIVE, whose former lake is lost; no data changes.
 
     Example: champion lake adopt
     """
@@ -191,16 +183,16 @@ def _lake() -> Lake:
 def _names(dataset: str | None) -> list[str]:
     known = contracts.names()
     if dataset is not None and dataset not in known:
-        raise UsageError(f"no dataset {dataset!r}; there are: {', '.join(known)}")
+        raise UsageError(f"no dataset {dataset!r}; known: {', '.join(known)}")
     return known if dataset is None else [dataset]
 
 
-def _told_of(names: Sequence[str], tell: Progress) -> Iterator[str]:
-    """Yield each name, told to a bar of progress."""
+def _with_progress(names: Sequence[str], progress: Progress) -> Iterator[str]:
+    """Yield each name and update the progress bar."""
     for number, name in enumerate(names):
-        tell(number, len(names), name)
+        progress(number, len(names), name)
         yield name
 
 
-def _told(damage: Damage) -> str:
+def _describe(damage: Damage) -> str:
     return f"{damage.path}: {damage.reason}. To do: {damage.remedy}"

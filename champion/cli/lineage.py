@@ -1,4 +1,4 @@
-"""Commands for lineage: back from rows to the files they come of, forward from a file to what it touched."""
+"""Commands for lineage: back from a session to published files, forward from a file to its results."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from champion.errors import UsageError
 if TYPE_CHECKING:
     from champion.pipeline.provenance.graph import Node, Trace
 
-app = typer.Typer(help="Where data comes from, and where it went.", no_args_is_help=True)
-Picture = Annotated[Path | None, typer.Option(help="Draw it into this file too: .png, .svg or .pdf.")]
+app = typer.Typer(help="Lineage of data, checked by digests.", no_args_is_help=True)
+Picture = Annotated[Path | None, typer.Option(help="Also draw the graph into this file: .png, .svg or .pdf.")]
 _DIGEST = 10
 _PICTURES = (".png", ".svg", ".pdf")
 
@@ -30,65 +30,65 @@ def back_to_files(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a session of a dataset was made from, down to the published files, each link proved by its digest.
+    """Trace a session of a dataset back to the published files, and check the digest of each link.
 
     Example: champion lineage back predictions_equity_scores 2024-12-31
     """
     from champion.pipeline.provenance.upstream import back  # noqa: PLC0415
 
-    found = back(console.settings(), dataset, console.day(session))
-    _show(found, f"{dataset} {session} and what it was made from", picture, as_json=as_json)
+    trace = back(console.settings(), dataset, console.day(session))
+    _show(trace, f"{dataset} {session} and its inputs", picture, as_json=as_json)
 
 
 @app.command("forward")
 def forward_from_file(
-    file: Annotated[str, typer.Argument(help="Published file: its path, name, or the beginning of its SHA-256.")],
+    file: Annotated[str, typer.Argument(help="Published file: path, name, or first characters of its SHA-256.")],
     picture: Picture = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a published file touched: rows, features, models, predictions.
+    """Trace a published file forward to rows, features, models and predictions.
 
     Example: champion lineage forward BhavCopy_NSE_CM_0_0_0_20240715_F_0000.csv.zip
     """
     from champion.pipeline.provenance.downstream import forward  # noqa: PLC0415
 
-    found = forward(console.settings(), file)
-    _show(found, f"{found.nodes[found.root].name} and what it touched", picture, as_json=as_json)
+    trace = forward(console.settings(), file)
+    _show(trace, f"{trace.nodes[trace.root].name} and its results", picture, as_json=as_json)
 
 
-def _show(found: Trace, title: str, picture: Path | None, *, as_json: bool) -> None:
+def _show(trace: Trace, title: str, picture: Path | None, *, as_json: bool) -> None:
     if picture is not None:
-        _draw(found, title, picture)
+        _draw(trace, title, picture)
     if as_json:
-        console.show(found.as_dict(), as_json=True)
+        console.show(trace.as_dict(), as_json=True)
         return
-    for depth, node, told in found.walk():
-        console.out.print(Text.assemble("  " * depth, *_line(node, told=told)), soft_wrap=True)
-    sound = "every link holds: what lies there now is what was recorded"
-    broken = [node.name for node in found.nodes.values() if node.state != "same"]
+    for depth, node, repeated in trace.walk():
+        console.out.print(Text.assemble("  " * depth, *_line(node, repeated=repeated)), soft_wrap=True)
+    sound = "every link holds: each current digest equals the recorded one"
+    broken = [node.name for node in trace.nodes.values() if node.state != "same"]
     console.out.print(
-        sound if found.is_whole else Text.assemble(("does not hold", "bold red"), f": {', '.join(broken)}")
+        sound if trace.is_whole else Text.assemble(("does not hold", "bold red"), f": {', '.join(broken)}")
     )
 
 
-def _line(node: Node, *, told: bool) -> list[tuple[str, str]]:
+def _line(node: Node, *, repeated: bool) -> list[tuple[str, str]]:
     name = console.printable(node.name)
-    if told:
+    if repeated:
         return [(f"{name} {node.span} (above)", "dim")]
     state = "" if node.state == "same" else f" {node.state}"
-    said = " ".join(filter(None, [node.span, node.digest[:_DIGEST], console.printable(node.note)]))
-    return [(name, "bold"), (state, "bold red"), (f" {said}", "dim")]
+    details = " ".join(filter(None, [node.span, node.digest[:_DIGEST], console.printable(node.note)]))
+    return [(name, "bold"), (state, "bold red"), (f" {details}", "dim")]
 
 
-def _draw(found: Trace, title: str, picture: Path) -> None:
+def _draw(trace: Trace, title: str, picture: Path) -> None:
     if picture.suffix.lower() not in _PICTURES:
-        raise UsageError(f"{picture}: a picture is one of {', '.join(_PICTURES)}, by the end of its name")
+        raise UsageError(f"{picture}: the name of a picture must end in one of {', '.join(_PICTURES)}")
     import polars as pl  # noqa: PLC0415
 
     from champion.plots.trace import trace_graph  # noqa: PLC0415
 
-    figure = trace_graph(pl.DataFrame(found.rows), found.links, title=title)
+    figure = trace_graph(pl.DataFrame(trace.rows), trace.links, title=title)
     with persons_umask():
         picture.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(picture, dpi=110)

@@ -1,4 +1,4 @@
-"""Commands for models: list, compare, promote, rollback, history."""
+"""Commands for models: list, promote, compare, rollback, repair, begin, history."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from champion.cli.terminal import console
 from champion.cli.terminal.console import AsJson
 from champion.errors import UsageError
 
-app = typer.Typer(help="Registered models and who is champion.", no_args_is_help=True)
-SHORT = 8  # characters of a run's id, which `champion notebook show` takes
-Reason = Annotated[str, typer.Option(help="Why; it stays in the ledger.")]
+app = typer.Typer(help="Model versions, the champion, and promotion.", no_args_is_help=True)
+_SHORT = 8  # characters of a run id; `champion notebook show` accepts them
+Reason = Annotated[str, typer.Option(help="Reason, stored in the ledger.")]
 
 
 @app.command("list")
@@ -39,11 +39,11 @@ def list_versions(*, as_json: AsJson = False) -> None:
             v.tags.get("champion.model", ""),
             v.feature_version,
             v.tags.get("champion.learnt_to", ""),
-            v.run_id[:SHORT],
+            v.run_id[:_SHORT],
         ]
         for v in found
     ]
-    columns = ["version", "aliases", "created (IST)", "model", "features", "learnt to", "run"]
+    columns = ["version", "aliases", "created (IST)", "model", "features", "trained to", "run"]
     console.table(registry.MODEL, columns, rows)
     for v in found:
         if v.problem:
@@ -66,36 +66,36 @@ def promote(
     from champion.runner import run_notebook  # noqa: PLC0415
 
     if force and not reason.strip():
-        raise UsageError("--force needs --reason: the ledger keeps why the gate was overridden")
+        raise UsageError("--force needs --reason: the ledger stores why the gate was overridden")
     chosen = console.settings()
-    with console.progress_bar(hidden=as_json) as tell:
-        report = run_notebook(chosen, "promotion", {"version": version}, on_progress=tell)
-    decided = evaluate_and_promote(chosen, version, reason=reason, force=force, strict=True, report=report.run_id)
-    console.show({**decided, "report": report.run_id}, as_json=as_json)
+    with console.progress_bar(hidden=as_json) as progress:
+        report = run_notebook(chosen, "promotion", {"version": version}, on_progress=progress)
+    decision = evaluate_and_promote(chosen, version, reason=reason, force=force, strict=True, report=report.run_id)
+    console.show({**decision, "report": report.run_id}, as_json=as_json)
 
 
 @app.command()
 def compare(
     version: Annotated[int, typer.Argument(help="Version to judge.")],
-    against: Annotated[int | None, typer.Argument(help="Version to hold it against; default the champion.")] = None,
+    against: Annotated[int | None, typer.Argument(help="Version to compare it with; default: the champion.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the gate would say of a version, and why; nothing is written.
+    """Show the gate's decision about a version, with reasons; nothing is written.
 
     Example: champion models compare 3 2
     """
     from champion.pipeline.models.evaluate import evaluate  # noqa: PLC0415
     from champion.tracking.promotion import ANYBODY  # noqa: PLC0415
 
-    weighed = evaluate(console.settings(), version, ANYBODY if against is None else against)
+    evaluation = evaluate(console.settings(), version, ANYBODY if against is None else against)
     console.show(
         {
             "version": version,
-            "against": weighed.reigning,
-            "promote": weighed.decision.promote,
-            "reasons": list(weighed.decision.reasons),
-            **weighed.evidence,
+            "against": evaluation.reigning,
+            "promote": evaluation.decision.promote,
+            "reasons": list(evaluation.decision.reasons),
+            **evaluation.evidence,
         },
         as_json=as_json,
     )
@@ -103,7 +103,7 @@ def compare(
 
 @app.command()
 def rollback(reason: Reason, *, as_json: AsJson = False) -> None:
-    """Make the champion before the current one champion again.
+    """Make the previous champion the champion again.
 
     Example: champion models rollback --reason "live IC fell"
     """
@@ -115,7 +115,7 @@ def rollback(reason: Reason, *, as_json: AsJson = False) -> None:
 
 @app.command()
 def repair(*, as_json: AsJson = False) -> None:
-    """Point the alias `champion` where the ledger says, and finish a promotion that a crash cut short.
+    """Set the alias `champion` to the ledger's champion, and complete an interrupted promotion.
 
     Example: champion models repair
     """
@@ -128,9 +128,9 @@ def repair(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def begin(reason: Reason, *, as_json: AsJson = False) -> None:
-    """Start a new promotion ledger in place of one that is damaged, lost, or of another registry.
+    """Start a new promotion ledger if the old one is damaged, lost, or belongs to another registry.
 
-    The old one is kept beside it. The model that the alias points at stays champion.
+    The old ledger is kept beside it. The version with the alias `champion` stays champion.
 
     Example: champion models begin --reason "the disk failed, backup of 2024-12-01"
     """
@@ -143,11 +143,11 @@ def begin(reason: Reason, *, as_json: AsJson = False) -> None:
 
 @app.command()
 def history(
-    on: Annotated[str | None, typer.Option(help="Who was champion at the end of this date in India?")] = None,
+    on: Annotated[str | None, typer.Option(help="Show the champion at the end of this date in India.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show every decision, or who was champion on a date.
+    """Show all promotion decisions, or the champion on a date.
 
     Example: champion models history --on 2024-12-31
     """

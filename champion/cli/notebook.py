@@ -1,4 +1,4 @@
-"""Commands for notebooks: list what ran, run one, show a run, compare two, open one's page."""
+"""Commands for notebook runs: list, run, show, diff, prune, open."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from champion.runner.run_diff import RunDiff
     from champion.settings import Settings
 
-app = typer.Typer(help="Notebook runs and their record.", no_args_is_help=True)
-Parameter = Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value; repeat for more.")]
-Run = Annotated[str, typer.Argument(help="Run id, or the beginning of one.")]
-Reads = Annotated[list[str] | None, typer.Option(help="Dataset it reads: unchanged, the run is not repeated.")]
-Writes = Annotated[list[str] | None, typer.Option(help="Dataset it writes; repeat for more.")]
-_SHORT = 8  # characters that tell runs apart
+app = typer.Typer(help="Notebook runs and their records.", no_args_is_help=True)
+Parameter = Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value; may be repeated.")]
+Run = Annotated[str, typer.Argument(help="Run id, or its first characters.")]
+Reads = Annotated[list[str] | None, typer.Option(help="Dataset that the notebook reads; may be repeated.")]
+Writes = Annotated[list[str] | None, typer.Option(help="Dataset that the notebook writes; may be repeated.")]
+_SHORT = 8  # characters of a run id that are printed
 
 
 @app.command("list")
 def list_runs(
-    name: Annotated[str | None, typer.Argument(help="Only runs of this name, as features.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    name: Annotated[str | None, typer.Argument(help="Only runs of this notebook or flow, as features.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Number of runs, newest first.")] = 20,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List the latest recorded runs, and the notebooks there are to run.
+    """List the latest runs, and the available notebooks.
 
     Example: champion notebook list features
     """
@@ -60,14 +60,12 @@ def list_runs(
 
 @app.command("run")
 def run_one(
-    name: Annotated[
-        str, typer.Argument(autocompletion=completion.notebooks, help="Notebook, as ingest, or the path of one.")
-    ],
+    name: Annotated[str, typer.Argument(autocompletion=completion.notebooks, help="Notebook, as ingest, or a path.")],
     param: Parameter = None,
     reads: Reads = None,
     writes: Writes = None,
     timeout: Annotated[int | None, typer.Option(min=1, help="Seconds the whole notebook may take.")] = None,
-    memory: Annotated[int | None, typer.Option(min=1, help="MiB its kernel may hold.")] = None,
+    memory: Annotated[int | None, typer.Option(min=1, help="MiB of memory for its kernel.")] = None,
     *,
     force: Force = False,
     as_json: AsJson = False,
@@ -84,7 +82,7 @@ def run_one(
     notebook = find(name)
     values = from_text(notebook.parameters, console.assigned(param or []))
     inputs, outputs = _data(settings, notebook, values, reads, writes)
-    with console.progress_bar(hidden=as_json) as tell:
+    with console.progress_bar(hidden=as_json) as progress:
         execution = run_notebook(
             settings,
             name,
@@ -94,10 +92,10 @@ def run_one(
             timeout=timeout,
             memory=memory,
             force=force,
-            on_progress=tell,
+            on_progress=progress,
         )
-    told = {"outcome": execution.outcome.value, "reason": execution.reason, "run": execution.run_id}
-    console.show({**told, "seconds": execution.seconds, "saved": execution.saved, **execution.metrics}, as_json=as_json)
+    head = {"outcome": execution.outcome.value, "reason": execution.reason, "run": execution.run_id}
+    console.show({**head, "seconds": execution.seconds, "saved": execution.saved, **execution.metrics}, as_json=as_json)
 
 
 def _data(
@@ -107,7 +105,7 @@ def _data(
     reads: Sequence[str] | None,
     writes: Sequence[str] | None,
 ) -> tuple[Mapping[str, str] | None, Callable[[], Mapping[str, str]] | None]:
-    """Return the digests of what a notebook reads, and what gives those of what it writes: as given, else as known."""
+    """Return the input digests and a function for the output digests, from the options or as known for the notebook."""
     from champion.lake import Lake  # noqa: PLC0415
     from champion.pipeline.models import notebook_data  # noqa: PLC0415
     from champion.runner.parameters import check, defaults  # noqa: PLC0415
@@ -123,21 +121,21 @@ def _data(
 
 @app.command("show")
 def show_run(run: Run, *, as_json: AsJson = False) -> None:
-    """Show one run: outcome, why it ran, parameters, inputs, outputs, cells, and where its notebook is.
+    """Show one run: outcome, reason, parameters, inputs, outputs, cells, and the path of its notebook.
 
     Example: champion notebook show 0123456789abcdef
     """
-    account = _account(run)
-    told = _told(account)
+    detail = _detail(run)
+    summary = _summary(detail)
     if as_json:
-        cells = [{"cell": c.number, "title": c.title, "status": c.status, "seconds": c.seconds} for c in account.cells]
-        console.show({**told, "cells": cells, "traceback": account.traceback}, as_json=True)
+        cells = [{"cell": c.number, "title": c.title, "status": c.status, "seconds": c.seconds} for c in detail.cells]
+        console.show({**summary, "cells": cells, "traceback": detail.traceback}, as_json=True)
         return
-    console.show(told, as_json=False)
-    rows = [[c.number, c.title, c.status, c.seconds] for c in account.cells]
+    console.show(summary, as_json=False)
+    rows = [[c.number, c.title, c.status, c.seconds] for c in detail.cells]
     console.table("Cells", ["cell", "heading", "status", "seconds"], rows)
-    if account.traceback:
-        console.out.print(console.printable(account.traceback), soft_wrap=True)
+    if detail.traceback:
+        console.out.print(console.printable(detail.traceback), soft_wrap=True)
 
 
 @app.command("diff")
@@ -150,25 +148,25 @@ def diff_runs(run: Run, other: Run, *, as_json: AsJson = False) -> None:
 
     from champion.runner.run_diff import between  # noqa: PLC0415
 
-    first, second = _account(run), _account(other)
-    found = between(first, second)
+    first, second = _detail(run), _detail(other)
+    difference = between(first, second)
     if as_json:
-        console.show({"runs": [first.run.run_id, second.run.run_id], **asdict(found)}, as_json=True)
-    elif found.is_empty:
-        console.out.print("the two runs were given the same and gave the same")
+        console.show({"runs": [first.run.run_id, second.run.run_id], **asdict(difference)}, as_json=True)
+    elif difference.is_empty:
+        console.out.print("the two runs have the same inputs and the same outputs")
     else:
-        _show_difference(found, first.run.run_id[:_SHORT], second.run.run_id[:_SHORT])
+        _show_difference(difference, first.run.run_id[:_SHORT], second.run.run_id[:_SHORT])
 
 
 @app.command("prune")
 def prune(
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove the pages and figures of old runs, and old reports; `open` makes a page again from its notebook.
+    """Remove pages and figures of old runs, and old reports; `open` renders a page again from its notebook.
 
-    Runs with their parameters, metrics, notebooks, tables and models stay. CHAMPION_PAGES_DAYS says what is old.
+    Runs with their parameters, metrics, notebooks, tables and models stay. CHAMPION_PAGES_DAYS is the age in days.
 
     Example: champion notebook prune --dry-run
     """
@@ -176,18 +174,17 @@ def prune(
     from champion.pipeline.maintenance import record_retention  # noqa: PLC0415
 
     settings, today = console.settings(), clock.today()
-    with console.progress_bar(hidden=as_json) as tell:
-        gone = record_retention.plan(settings, today) if dry_run else record_retention.prune(settings, today, tell)
-    counts = {f"{kind}s": sum(one.kind == kind for one in gone) for kind in ("run", "report")}
-    found = {"dry run": dry_run, **counts, "bytes": sum(one.bytes for one in gone)}
-    console.show(found, as_json=as_json)
+    with console.progress_bar(hidden=as_json) as progress:
+        old = record_retention.plan(settings, today) if dry_run else record_retention.prune(settings, today, progress)
+    counts = {f"{kind}s": sum(one.kind == kind for one in old) for kind in ("run", "report")}
+    console.show({"dry run": dry_run, **counts, "bytes": sum(one.bytes for one in old)}, as_json=as_json)
 
 
 @app.command("open")
 def open_run(
-    run: Run, *, browser: Annotated[bool, typer.Option("--browser", help="Open it in the browser too.")] = False
+    run: Run, *, browser: Annotated[bool, typer.Option("--browser", help="Also open it in the browser.")] = False
 ) -> None:
-    """Print where the page of a run's executed notebook is, and open it if asked to.
+    """Print the location of a run's HTML page; --browser opens it.
 
     Example: champion notebook open 0123abcd --browser
     """
@@ -196,15 +193,15 @@ def open_run(
     from champion.errors import NotebookError  # noqa: PLC0415
     from champion.runner import run_detail  # noqa: PLC0415
 
-    page = run_detail.page(console.settings(), _account(run))
+    page = run_detail.page(console.settings(), _detail(run))
     if not page:
-        raise NotebookError(f"run {run} has no page: it is a flow's, or its kernel never started; try `show`")
+        raise NotebookError(f"run {run} has no page: it is a flow run, or its kernel never started; try `show`")
     console.out.print(page, soft_wrap=True)
     if browser:
         webbrowser.open(page if "://" in page else Path(page).as_uri())
 
 
-def _account(run: str) -> RunDetail:
+def _detail(run: str) -> RunDetail:
     from champion.runner import repair, run_detail  # noqa: PLC0415
 
     settings = console.settings()
@@ -223,25 +220,25 @@ def _waiting(settings: Settings) -> list[dict[str, str]]:
     ]
 
 
-def _told(account: RunDetail) -> dict[str, Any]:
-    run = account.run
+def _summary(detail: RunDetail) -> dict[str, Any]:
+    run = detail.run
     kept = ("champion.", "prefect.", "mlflow.parentRunId")
     listed = {"champion.inputs", "champion.outputs", "champion.reason", "champion.error", "champion.outcome"}
     return {
         "run": run.run_id,
         "name": run.name,
         "outcome": run.outcome or run.status.lower(),
-        "error": account.error or None,
-        "reason": account.reason or None,
+        "error": detail.error or None,
+        "reason": detail.reason or None,
         "started": run.started,
         "ended": run.ended,
         "parameters": run.parameters,
-        "inputs": account.inputs,
-        "outputs": account.outputs,
+        "inputs": detail.inputs,
+        "outputs": detail.outputs,
         "metrics": {name: value for name, value in run.metrics.items() if name != "cell_seconds"},
         "tags": {name: text for name, text in run.tags.items() if name.startswith(kept) and name not in listed},
-        "notebook": account.file(".ipynb"),
-        "page": account.file(".html"),
+        "notebook": detail.file(".ipynb"),
+        "page": detail.file(".html"),
     }
 
 
@@ -260,13 +257,13 @@ def _show_difference(found: RunDiff, first: str, second: str) -> None:
     for title, pairs in parts.items():
         if pairs:
             console.table(title, ["what", first, second], [[name, *map(_brief, pair)] for name, pair in pairs.items()])
-    for title, text in (("What was run", found.cells), ("What was shown", found.shown)):
+    for title, text in (("Code of the cells", found.cells), ("Output of the cells", found.shown)):
         if text:
             console.out.print(title, style="bold")
             console.out.print(console.printable(text), soft_wrap=True)
 
 
 def _brief(value: Any) -> Any:
-    """Return a digest short enough to tell from another at a glance."""
+    """Return a value for display: a digest shortened to 12 characters, a date in ISO format."""
     digest = isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")  # noqa: PLR2004
     return f"{value[:12]}…" if digest else value.isoformat() if isinstance(value, date) else value

@@ -9,24 +9,17 @@ import typer
 
 from champion.base.counting import quantity
 from champion.cli.terminal import console
-from champion.cli.terminal.console import AsJson
+from champion.cli.terminal.console import AsJson, End, First, Last, Start
 from champion.lake import Lake
 from champion.market.acceptance import SESSION
 from champion.settings.quality_limits import Limits
 
-app = typer.Typer(help="Quality gates, their findings, and which were accepted.", no_args_is_help=True)
-First = Annotated[str | None, typer.Argument(help="First session, as 2024-01-01; default the first in the lake.")]
-Last = Annotated[str | None, typer.Argument(help="Last session, included; default the last in the lake.")]
+app = typer.Typer(help="Quality gates, findings and acceptances.", no_args_is_help=True)
 
 
 @app.command()
-def check(
-    start: Annotated[str, typer.Argument(help="First session, as 2024-01-01.")],
-    end: Annotated[str, typer.Argument(help="Last session, included.")],
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Judge a range of sessions and record the findings; exit 1 where a gate stops publication.
+def check(start: Start, end: End, *, as_json: AsJson = False) -> None:
+    """Run the gates on a range of sessions and record the findings; exit code 1 if a gate stops publication.
 
     Example: champion quality check 2024-12-01 2024-12-31
     """
@@ -49,12 +42,10 @@ def list_findings(
     start: First = None,
     end: Last = None,
     *,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Also warnings about single bars, of which there are many.")
-    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also list warnings about single bars (many).")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the findings as they were last recorded, with their keys, and what was accepted by whom and why.
+    """List the recorded findings with their keys, and the accepted ones with user and reason.
 
     Example: champion quality list 2024-01-01 2024-12-31
     """
@@ -79,19 +70,19 @@ def list_findings(
 @app.command()
 def accept(
     findings: Annotated[list[str], typer.Argument(help="Keys of findings, as row_count:2025-08-06.")],
-    reason: Annotated[str, typer.Option(help="Why the data is right; the lake keeps it.")] = "",
+    reason: Annotated[str, typer.Option(help="Why the data is correct; stored in the lake.")] = "",
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Accept findings as they are, with a reason; their gates then pass for them, and for nothing else.
+    """Accept findings with a reason; their gates then pass for these findings only.
 
     Example: champion quality accept row_count:2025-08-06 --reason "a special session of two hours"
     """
     from champion.pipeline.ingest import quality  # noqa: PLC0415
 
     chosen = console.settings()
-    made = quality.accept(Lake(chosen.lake), findings, reason, Limits.of(chosen))
+    acceptances = quality.accept(Lake(chosen.lake), findings, reason, Limits.of(chosen))
     if as_json:
-        console.show({"accepted": made.to_dicts()}, as_json=True)
+        console.show({"accepted": acceptances.to_dicts()}, as_json=True)
         return
-    console.frame("Accepted", made)
+    console.frame("Accepted", acceptances)

@@ -1,4 +1,4 @@
-"""Commands that do the work: demo, simulate, daily, backfill, features, train, score."""
+"""Commands that run the pipeline: demo, simulate, daily, backfill, features, train, score."""
 
 from __future__ import annotations
 
@@ -9,27 +9,19 @@ import typer
 
 from champion.base.file_modes import persons_umask
 from champion.cli.terminal import console
-from champion.cli.terminal.console import AsJson, Force
+from champion.cli.terminal.console import AsJson, End, Force, Start
 
-Start = Annotated[str, typer.Argument(help="First date, as 2024-01-01.")]
-End = Annotated[str, typer.Argument(help="Last date, included.")]
-Session = Annotated[str | None, typer.Argument(help="Session, as 2024-12-31; default today in India.")]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add these commands to the application."""
-    for command in (demo, simulate, daily, backfill, features, train, score):
-        app.command()(command)
+Session = Annotated[str | None, typer.Argument(help="Session, as 2024-12-31; default: today in India.")]
 
 
 def demo(
-    instruments: Annotated[int, typer.Option(help="Simulated instruments.")] = 100,
-    start: Annotated[str, typer.Option(help="First date of the archive, which ends with 2024.")] = "2023-01-02",
+    instruments: Annotated[int, typer.Option(help="Number of simulated instruments.")] = 100,
+    start: Annotated[str, typer.Option(help="First date of the archive, which ends on 2024-12-31.")] = "2023-01-02",
     signal: Annotated[float, typer.Option(help="Planted predictability: 0 none, 1 strong.")] = 0.5,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Run everything once on a simulated archive: backfill, features, model, promotion, scores.
+    """Run the whole pipeline on a simulated archive: backfill, features, model, promotion, scores.
 
     Example: champion demo
     """
@@ -42,50 +34,55 @@ def simulate(
     folder: Annotated[Path, typer.Argument(help="Folder to write the archive into.")],
     start: Annotated[str, typer.Option(help="First date.")] = "2023-01-02",
     end: Annotated[str, typer.Option(help="Last date.")] = "2024-12-31",
-    instruments: Annotated[int, typer.Option(min=1, help="Instruments.")] = 100,
+    instruments: Annotated[int, typer.Option(min=1, help="Number of instruments.")] = 100,
     seed: Annotated[int, typer.Option(help="Same seed, same archive.")] = 7,
     signal: Annotated[float, typer.Option(help="Planted predictability: 0 none, 1 strong.")] = 0.5,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Write a simulated exchange archive, in the exchange's own format.
+    """Write a simulated archive in the exchange's file format.
 
     Example: champion simulate /tmp/archive --instruments 50 --signal 0
     """
     from champion.simulate import publish  # noqa: PLC0415
 
-    with console.progress_bar(hidden=as_json) as tell, persons_umask():
-        made = publish(
+    with console.progress_bar(hidden=as_json) as progress, persons_umask():
+        archive = publish(
             folder,
             instruments=instruments,
             start=console.day(start),
             end=console.day(end),
             seed=seed,
             signal=signal,
-            progress=lambda done, total: tell(done, total, "simulating"),
+            progress=lambda done, total: progress(done, total, "simulating"),
         )
     console.show(
-        {"archive": made.root, "sessions": len(made.sessions), "files": made.files, "written": made.files_written},
+        {
+            "archive": archive.root,
+            "sessions": len(archive.sessions),
+            "files": archive.files,
+            "written": archive.files_written,
+        },
         as_json=as_json,
     )
 
 
 def daily(session: Session = None, *, force: Force = False, as_json: AsJson = False) -> None:
-    """Bring one session from the archive to warehouse and scores.
+    """Process one session: ingest, features, warehouse, scores.
 
     Example: champion daily 2024-12-31
     """
     from champion.pipeline.ingest import fetch  # noqa: PLC0415
 
     chosen = console.settings()
-    asked = console.day(session) if session else None
+    day = console.day(session) if session else None
     fetch.check(chosen)
     with console.flow_context(chosen, hidden=as_json):
         from flows.market_data import daily_market_data_pipeline  # noqa: PLC0415
 
-        # Flow-level retries are for unattended runs: a person sees the error and decides.
+        # Retries of the whole flow are for unattended runs; here the user sees the error and decides.
         flow = daily_market_data_pipeline.with_options(retries=0)
-        result = flow(asked, force=force)
+        result = flow(day, force=force)
     console.show(result, as_json=as_json)
 
 
@@ -93,15 +90,13 @@ def backfill(
     start: Start,
     end: End,
     *,
-    refresh: Annotated[
-        bool, typer.Option(help="Ask the archive for every session again: it may have corrected some.")
-    ] = False,
+    refresh: Annotated[bool, typer.Option(help="Fetch every session again, to get corrected files.")] = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring a range of sessions from the archive to features in the warehouse; what is done is skipped.
+    """Ingest a range of sessions, build features and load the warehouse; completed steps are skipped.
 
-    Progress is shown as percent of the whole, with an estimate of the time left.
+    Progress is shown in percent, with an estimate of the remaining time.
 
     Example: champion backfill 2024-01-01 2024-12-31
     """
@@ -113,7 +108,7 @@ def backfill(
         from flows import policy, ranges  # noqa: PLC0415
         from flows.market_data import historical_backfill  # noqa: PLC0415
 
-        if chosen.task_runner != "threads" and not refresh:  # what follows finds the sessions there
+        if chosen.task_runner != "threads" and not refresh:  # the backfill below skips these sessions
             ranges.ingest_ranges.with_options(task_runner=policy.chosen(chosen))(first, last, force=force)
         result = historical_backfill(first, last, refresh=refresh, force=force)
     console.show(result, as_json=as_json)
@@ -122,7 +117,7 @@ def backfill(
 def features(
     start: Start,
     end: End,
-    feature_set: Annotated[str, typer.Option(help="Version of the feature set: v1, alpha158, or one's own.")] = "v1",
+    feature_set: Annotated[str, typer.Option(help="Feature set: v1, alpha158, or your own as module:SET.")] = "v1",
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -138,24 +133,22 @@ def features(
     first, last, chosen = console.day(start), console.day(end), console.settings()
     lake, limits = Lake(chosen.lake), Limits.of(chosen)
     waiting = market_data_lock.changing(chosen, lambda text: console.err.print(text, style="dim"))
-    with console.progress_bar(hidden=as_json) as tell, waiting:
-        built = build_features(lake, first, last, feature_set=feature_set, limits=limits, progress=tell)
+    with console.progress_bar(hidden=as_json) as progress, waiting:
+        built = build_features(lake, first, last, feature_set=feature_set, limits=limits, progress=progress)
     cost = {"cost": built.cost} if built.cost else {}
     console.show({**built.totals, **cost}, as_json=as_json)
 
 
 def train(  # noqa: PLR0913 - its options
-    start: Annotated[str | None, typer.Option(help="First session; default the first with features.")] = None,
-    end: Annotated[str | None, typer.Option(help="Last session; default the last with features.")] = None,
+    start: Annotated[str | None, typer.Option(help="First session; default: the first with features.")] = None,
+    end: Annotated[str | None, typer.Option(help="Last session; default: the last with features.")] = None,
     model: Annotated[
-        str, typer.Option(help="logistic, random_forest, hist_gradient_boosting, or an import path.")
+        str, typer.Option(help="logistic, random_forest, hist_gradient_boosting or an import path.")
     ] = "logistic",
-    horizon: Annotated[int, typer.Option(min=1, help="Sessions ahead.")] = 5,
+    horizon: Annotated[int, typer.Option(min=1, help="Horizon of the label in sessions.")] = 5,
     universe: Annotated[str, typer.Option(help="all, liquid, main_board, large, or filters as JSON.")] = "liquid",
-    feature_set: Annotated[str, typer.Option(help="Features the inputs are made of.")] = "v1",
-    add: Annotated[
-        list[str] | None, typer.Option(help="Own feature to add to them, as module:FEATURE; may be repeated.")
-    ] = None,
+    feature_set: Annotated[str, typer.Option(help="Feature set of the model inputs.")] = "v1",
+    add: Annotated[list[str] | None, typer.Option(help="Your own feature, as module:FEATURE; may be repeated.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 7,
     *,
     force: Force = False,
@@ -163,7 +156,7 @@ def train(  # noqa: PLR0913 - its options
 ) -> None:
     """Train and register a challenger, and let the gate decide whether it becomes champion.
 
-    With --add, the features are built first where they are missing; everything is trained on free of scale.
+    With --add, missing features are built first. All model inputs are scale-free.
 
     Example: champion train --model hist_gradient_boosting
     """
@@ -194,9 +187,9 @@ def score(
 
     Example: champion score 2024-12-31
     """
-    asked = console.day(session)
+    day = console.day(session)
     with console.flow_context(console.settings(), hidden=as_json):
         from flows.models import score_session  # noqa: PLC0415
 
-        result = score_session(asked, force=force)
+        result = score_session(day, force=force)
     console.show(result, as_json=as_json)

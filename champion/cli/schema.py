@@ -1,4 +1,4 @@
-"""Commands for the contracts."""
+"""Commands for data contracts."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from champion.base import package_data
 from champion.base.atomic_files import write_bytes
 from champion.cli.terminal import completion, console
 from champion.cli.terminal.console import AsJson
-from champion.contracts import Contract, compatibility, page, samples
+from champion.contracts import compatibility, page, samples
 from champion.errors import ContractError
 from champion.lake import Lake
 
-schema_app = typer.Typer(help="The contracts.", no_args_is_help=True)
+app = typer.Typer(help="Data contracts.", no_args_is_help=True)
 
 
-@schema_app.command("show")
+@app.command("show")
 def show_contract(
     name: Annotated[
-        str | None, typer.Argument(autocompletion=completion.datasets, help="Contract; without one, all are listed.")
+        str | None, typer.Argument(autocompletion=completion.datasets, help="Contract; default: all.")
     ] = None,
-    version: Annotated[int | None, typer.Option(help="Major version; the latest by default.")] = None,
+    version: Annotated[int | None, typer.Option(help="Major version; default: the latest.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -35,7 +35,8 @@ def show_contract(
         console.show({one: contracts.load(one).doc for one in contracts.names()}, as_json=as_json)
         return
     contract = contracts.load(name, version)
-    standing = {"versions": contracts.versions(name), "released": _released(contract)}
+    released = {c.name: c.released for c in compatibility.compare(package_data.folder("schemas"))}
+    standing = {"versions": contracts.versions(name), "released": released[f"{name}_v{contract.version}"]}
     if as_json:
         columns = {f.name: {"polars": str(f.types.polars), "clickhouse": f.clickhouse} for f in contract.fields}
         head = {"contract": contract.label, **standing, "key": contract.key, "rules": contract.rules}
@@ -50,18 +51,22 @@ def show_contract(
     console.table("Rules", ["rule", "must not be false"], list(contract.rules.items()))
 
 
-@schema_app.command()
+@app.command()
 def check(*, as_json: AsJson = False) -> None:
-    """Compare the contracts with the released ones; exit 1 where a change breaks them.
+    """Compare the contracts with their last release; exit code 1 on a breaking change.
 
     Example: champion schema check
     """
     compared = compatibility.compare(package_data.folder("schemas"))
     if as_json:
-        told = {c.name: {"state": c.state, "released": c.released, "now": c.now} for c in compared}
-        console.show(told, as_json=True)
+        states = {c.name: {"state": c.state, "released": c.released, "now": c.now} for c in compared}
+        console.show(states, as_json=True)
     else:
-        console.table("Contracts", ["contract", "released", "now", "state"], [_standing(c) for c in compared])
+        console.table(
+            "Contracts",
+            ["contract", "released", "now", "state"],
+            [[c.name, c.released, c.now, c.state] for c in compared],
+        )
         rows = [
             [c.name, change.field, change.what, "allowed" if change.allowed else "refused", change.why]
             for c in compared
@@ -72,22 +77,18 @@ def check(*, as_json: AsJson = False) -> None:
     compatibility.refuse_breaking(compared)
 
 
-@schema_app.command()
+@app.command()
 def release(*, as_json: AsJson = False) -> None:
-    """Make the contracts as they are the released ones; refused where a change breaks them.
+    """Release the current contracts; a breaking change is refused.
 
     Example: champion schema release
     """
     console.show({"released": compatibility.release(package_data.folder("schemas"))}, as_json=as_json)
 
 
-@schema_app.command()
-def sample(
-    name: Annotated[str, typer.Argument(help="Contract.")],
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Take a record of the workspace's lake as the contract's sample, where it has none of this schema version.
+@app.command()
+def sample(name: Annotated[str, typer.Argument(help="Contract.")], *, as_json: AsJson = False) -> None:
+    """Store a record of the lake as the contract's sample, if this schema version has none.
 
     Example: champion schema sample normalized_equity_ohlc
     """
@@ -98,18 +99,18 @@ def sample(
         latest = max(lake.sessions(name), default=None)
         rows = lake.scan(name, latest, latest).head(1).collect()
         if rows.is_empty():
-            raise ContractError(f"the lake has no rows of {contract.label}; ingest some, or write {file} by hand")
+            raise ContractError(f"the lake has no rows of {contract.label}; ingest data, or write {file} manually")
         write_bytes(file, samples.text(rows.row(0, named=True), contract).encode())
     console.show({"sample": file.name}, as_json=as_json)
 
 
-@schema_app.command()
+@app.command()
 def draft(
     version: Annotated[str, typer.Argument(help="Version of a feature set that champion.features declares.")],
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Write the contracts that a feature set's columns and carried state need, where they are not there yet.
+    """Write the missing contracts of a feature set's columns and carried state.
 
     Example: champion schema draft v1
     """
@@ -119,19 +120,10 @@ def draft(
     console.show({"written": [file.name for file in declare(features.find(version))]}, as_json=as_json)
 
 
-@schema_app.command()
+@app.command()
 def docs() -> None:
-    """Print the page about the contracts, as Markdown.
+    """Print the page of contracts as Markdown.
 
     Example: champion schema docs > docs/contracts.md
     """
     typer.echo(page.page(), nl=False)
-
-
-def _released(contract: Contract) -> str | None:
-    known = {c.name: c.released for c in compatibility.compare(package_data.folder("schemas"))}
-    return known[f"{contract.name}_v{contract.version}"]
-
-
-def _standing(compared: compatibility.Comparison) -> list[str | None]:
-    return [compared.name, compared.released, compared.now, compared.state]

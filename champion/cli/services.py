@@ -1,4 +1,4 @@
-"""Commands around servers: serve, deploy, lab, ui, stop."""
+"""Commands for servers: serve, deploy, lab, ui, stop."""
 
 from __future__ import annotations
 
@@ -14,17 +14,11 @@ from champion.cli.terminal import console
 from champion.errors import UsageError
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add these commands to the application."""
-    for command in (serve, deploy, lab, ui, stop):
-        app.command()(command)
-
-
 def lab(
     folder: Annotated[
-        Path | None, typer.Argument(exists=True, file_okay=False, help="Notebooks to open; default Champion's own.")
+        Path | None, typer.Argument(exists=True, file_okay=False, help="Folder; default: Champion's notebooks.")
     ] = None,
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default the first free from 8888.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default: a free one from 8888.")] = None,
     *,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
@@ -36,24 +30,24 @@ def lab(
     from champion.tracking import store  # noqa: PLC0415
 
     chosen, root = console.settings(), os.geteuid() == 0
-    store.settle(chosen)  # notebooks may open MLflow's store without Champion
+    store.settle(chosen)  # a notebook may open MLflow's store directly
     console.err.print(f"workspace {chosen.home}", soft_wrap=True)
     if root:
-        console.err.print("running as root, which Jupyter allows only on demand: --allow-root is given", style="yellow")
+        console.err.print("running as root: Jupyter is started with --allow-root", style="yellow")
     command = jupyter.command(
         (folder or package_data.folder("notebooks")).absolute(), port=port, browser=browser, root=root
     )
     variables = jupyter.environment(chosen, os.environ)
     file_modes.private_folder(chosen.home / "jupyter")
-    file_modes.restore_umask()  # notebooks and tables that a person saves there are the person's own
+    file_modes.restore_umask()  # files that a person saves in JupyterLab have that person's umask
     # This process becomes the server, so Ctrl-C reaches it.
     os.execve(sys.executable, command, variables)  # noqa: S606
 
 
 def serve() -> None:
-    """Run everything on this machine until Ctrl-C: Prefect's server with all schedules, a worker, MLflow's pages.
+    """Run Prefect's server with all schedules, a worker, and MLflow's pages, until Ctrl-C.
 
-    Ports are free ones, or CHAMPION_PREFECT_PORT and CHAMPION_MLFLOW_PORT; all on loopback.
+    All listen on loopback, on free ports or on CHAMPION_PREFECT_PORT and CHAMPION_MLFLOW_PORT.
 
     Example: champion serve
     """
@@ -63,20 +57,22 @@ def serve() -> None:
 
     chosen = console.settings()
 
-    def tell(served: supervisor.ServedPages) -> None:
+    def print_addresses(served: supervisor.ServedPages) -> None:
         console.out.print(f"Prefect  {served.prefect}")
         if place := prefect_login.place(chosen):
-            console.out.print(f"login    Prefect's page asks once for all that {place} holds", soft_wrap=True)
+            console.out.print(f"login    on Prefect's page: the content of {place}", soft_wrap=True)
         console.out.print(f"MLflow   {experiments_page(served.mlflow or mlflow.address(chosen) or '')}", soft_wrap=True)
         if served.mlflow:
             console.out.print(f"login    {mlflow.login_hint(chosen)}", soft_wrap=True)
         console.out.print(f"worker   on pool {chosen.work_pool}; Ctrl-C stops all")
 
-    supervisor.serve(chosen, lambda text: console.err.print(text, style="dim"), tell)
+    supervisor.serve(chosen, lambda text: console.err.print(text, style="dim"), print_addresses)
 
 
 def deploy() -> None:
-    """Bring the work pool, its queues and the deployments of prefect.yaml to the Prefect server, started if need be.
+    """Create the work pool, its queues and the deployments of prefect.yaml on the Prefect server.
+
+    The server is started if it is not running.
 
     Example: champion deploy
     """
@@ -91,7 +87,7 @@ def deploy() -> None:
 
 
 def ui() -> None:
-    """Start MLflow's pages on this workspace, on loopback, until Ctrl-C; and say where Prefect's are.
+    """Serve MLflow's pages on loopback until Ctrl-C, and print the address of Prefect's pages.
 
     Example: champion ui
     """
@@ -101,15 +97,15 @@ def ui() -> None:
 
     chosen = console.settings()
     if not mlflow.is_local(chosen):
-        raise UsageError("MLflow keeps its books elsewhere (CHAMPION_TRACKING_URI): open that server's pages")
+        raise UsageError("MLflow's store is on another server (CHAMPION_TRACKING_URI): open the pages of that server")
     server, place = prefect.running(chosen), prefect_login.place(chosen)
-    login = f", whose page asks once for all that {place} holds" if place else ""
+    login = f"; log in with the content of {place}" if place else ""
     pages = mlflow.begin(chosen)
     try:
         with supervisor.stoppable():
             managed_process.wait(chosen, mlflow.NAME, pages, lambda: mlflow.healthy(pages))
-            found = f"{server.url}{login}" if server else "not running; the next flow starts it"
-            console.out.print(f"Prefect: {found}", soft_wrap=True)
+            address = f"{server.url}{login}" if server else "not running; the next flow starts it"
+            console.out.print(f"Prefect: {address}", soft_wrap=True)
             console.out.print(f"MLflow:  {experiments_page(pages.url)}", soft_wrap=True)
             console.out.print(f"         {mlflow.login_hint(chosen)}", soft_wrap=True)
             supervisor.watch(chosen, (mlflow.NAME,), (f"{pages.url}/health",))
@@ -118,12 +114,11 @@ def ui() -> None:
 
 
 def stop() -> None:
-    """Stop whatever of this workspace runs: Prefect's server, the worker, MLflow's pages.
+    """Stop the servers of this workspace: Prefect's server, the worker, MLflow's pages.
 
     Example: champion stop
     """
     from champion.services import supervisor  # noqa: PLC0415
 
-    console.out.print(
-        f"stopped {', '.join(stopped)}" if (stopped := supervisor.stop(console.settings())) else "nothing ran"
-    )
+    stopped = supervisor.stop(console.settings())
+    console.out.print(f"stopped {', '.join(stopped)}" if stopped else "no server was running")

@@ -1,4 +1,4 @@
-"""Commands for the warehouse."""
+"""Commands for the warehouse: migrate, load, backup, restore, access, audit."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Annotated, cast
 import typer
 
 from champion.cli.terminal import console
-from champion.cli.terminal.console import AsJson
+from champion.cli.terminal.console import AsJson, End, Start
 
-warehouse_app = typer.Typer(help="The ClickHouse warehouse.", no_args_is_help=True)
+app = typer.Typer(help="The ClickHouse warehouse.", no_args_is_help=True)
 
 
-@warehouse_app.command()
+@app.command()
 def migrate(*, as_json: AsJson = False) -> None:
     """Apply pending migrations.
 
@@ -28,22 +28,17 @@ def migrate(*, as_json: AsJson = False) -> None:
     console.show({"applied": done}, as_json=as_json)
 
 
-@warehouse_app.command()
-def load(
-    start: Annotated[str, typer.Argument(help="First date.")],
-    end: Annotated[str, typer.Argument(help="Last date, included.")],
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Bring the warehouse in step with the lake; months that are alike are skipped.
+@app.command()
+def load(start: Start, end: End, *, as_json: AsJson = False) -> None:
+    """Load the lake into the warehouse; months that are equal are skipped.
 
     Example: champion warehouse load 2024-01-01 2024-12-31
     """
     from champion.pipeline.maintenance.load_warehouse import load as load_range  # noqa: PLC0415
 
-    with console.progress_bar(hidden=as_json) as tell:
+    with console.progress_bar(hidden=as_json) as progress:
         first, last = console.day(start), console.day(end)
-        results = load_range(console.settings(), first, last, progress=tell, gated=True)
+        results = load_range(console.settings(), first, last, progress=progress, gated=True)
     loaded: dict[str, dict[str, int]] = {}
     for result in results:
         entry = loaded.setdefault(result.table, {"rows": 0, "months": 0, "skipped": 0})
@@ -53,23 +48,20 @@ def load(
     console.show(loaded, as_json=as_json)
 
 
-@warehouse_app.command()
-def backup(
-    place: Annotated[str, typer.Argument(help="A new folder; on a server as Disk('backups', 'monday').")],
-) -> None:
-    """Back the warehouse up as last committed; loads and questions go on meanwhile.
+@app.command()
+def backup(place: Annotated[str, typer.Argument(help="New folder; on a server as Disk('backups', 'monday').")]) -> None:
+    """Back up the last committed state of the warehouse; loads and queries may run meanwhile.
 
     Example: champion warehouse backup backups/2024-06-28
     """
     from champion.warehouse import backup as backups  # noqa: PLC0415
 
-    made = backups.backup(console.settings(), place)
-    console.show(asdict(made), as_json=False)
+    console.show(asdict(backups.backup(console.settings(), place)), as_json=False)
 
 
-@warehouse_app.command()
-def restore(place: Annotated[str, typer.Argument(help="Where the backup lies.")]) -> None:
-    """Replace the warehouse by a backup, after proving it whole; killed in between, the warehouse is as before.
+@app.command()
+def restore(place: Annotated[str, typer.Argument(help="Location of the backup.")]) -> None:
+    """Verify a backup and replace the warehouse with it; an interruption leaves the warehouse unchanged.
 
     Example: champion warehouse restore backups/2024-06-28
     """
@@ -78,12 +70,14 @@ def restore(place: Annotated[str, typer.Argument(help="Where the backup lies.")]
     console.show(asdict(backups.restore(console.settings(), place)), as_json=False)
 
 
-@warehouse_app.command()
+@app.command()
 def access(
-    user: Annotated[str | None, typer.Argument(help="A user to create or change; none: the roles only.")] = None,
+    user: Annotated[str | None, typer.Argument(help="User to create or change; default: only roles.")] = None,
     role: Annotated[str, typer.Option(help="analyst, pipeline_writer or data_admin.")] = "analyst",
 ) -> None:
-    """Create the roles of a shared server, and a user by one of them; the password is CHAMPION_USER_PASSWORD or asked.
+    """Create the roles of a shared server, and a user with one of them.
+
+    The password is CHAMPION_USER_PASSWORD; without it, the command asks for one.
 
     Example: champion warehouse access asha --role analyst
     """
@@ -100,14 +94,14 @@ def access(
     console.show({"roles": "created", "user": user or "none", "role": role if user else "none"}, as_json=False)
 
 
-@warehouse_app.command()
+@app.command()
 def audit(
-    days: Annotated[int, typer.Option(help="How many days back.")] = 1,
-    rows: Annotated[int, typer.Option(help="How many statements at most.")] = 100,
+    days: Annotated[int, typer.Option(help="Number of days.")] = 1,
+    rows: Annotated[int, typer.Option(help="Maximum number of statements.")] = 100,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show who asked a server what, newest first.
+    """Show the statements that users sent to a server, newest first.
 
     Example: champion warehouse audit --days 7 --json
     """

@@ -5,3 +5,4 @@ from champion.contracts.contract import Contract, Field
 from champion.contracts.rules import rule_expression
 
 __all__ = ["Contract", "Field", "add_search_path", "load", "names", "rule_expression", "versions"]
+__dir__ = __all__.copy

@@ -1,9 +1,9 @@
-"""Feature sets: which features are built from bars, under which version, at once or from carried state.
+"""Feature sets: build versioned features from bars, over whole histories or one session at a time.
 
-A feature set is data. A feature that is not `recursive` depends on the last `lookback` bars of its instrument and on
-nothing else; a recursive one remembers every bar since the instrument's first, and can say what it carries of them.
+A feature set is data. A feature that is not `recursive` depends only on the last `lookback` bars of its instrument. A
+recursive one depends on every bar since the instrument's first; it may declare the state it carries between sessions.
 
-A quant's own set in a line or two; `register` makes it known by its version:
+An own set takes a few lines; `register` makes it known by its version:
 
 >>> import polars as pl
 >>> from champion import features, indicators
@@ -23,115 +23,98 @@ from champion.errors import UsageError
 from champion.features import carry, compute, custom
 from champion.features.alpha158 import ALPHA158
 from champion.features.custom import is_by_current_rules
-from champion.features.examination import examined
+from champion.features.examination import examine
 from champion.features.record import record, state_record
 from champion.features.scale import levels
 from champion.features.sets import Carried, Feature, FeatureSet, Kernel
 from champion.features.v1 import V1
 
 __all__ = [
-    "ALPHA158",
-    "FEATURE_SETS",
-    "V1",
-    "VERSION",
-    "Carried",
-    "Feature",
-    "FeatureSet",
-    "Kernel",
-    "advance",
-    "build",
-    "carried_schema",
-    "find",
-    "groups",
-    "identity",
-    "is_by_current_rules",
-    "is_shipped",
-    "levels",
-    "record",
-    "register",
-    "required",
-    "state_after",
-    "state_record",
-]
+    "ALPHA158", "FEATURE_SETS", "V1", "VERSION", "Carried", "Feature", "FeatureSet", "Kernel", "advance", "build",
+    "carried_schema", "find", "groups", "identity", "is_by_current_rules", "is_shipped", "levels", "record", "register",
+    "required", "state_after", "state_record",
+]  # fmt: skip
+__dir__ = __all__.copy
 
 VERSION = "1"
-"""Version of the computation: raise it when `build` gives other values for the same bars and the same feature set."""
+"""Version of the computation: raise it when `build` returns different values for the same bars and feature set."""
 
 FEATURE_SETS = {each.version: each for each in (V1, ALPHA158)}
-"""The feature sets known in this process, by version: those Champion ships, and one's own once they are registered."""
+"""The feature sets known in this process, by version: those that Champion ships and the registered ones."""
 
 _SHIPPED = tuple(FEATURE_SETS)
 
 
 def register(feature_set: FeatureSet) -> FeatureSet:
-    """Make a feature set known by its version in this process, and return it; the same again changes nothing.
+    """Register a feature set under its version in this process and return it; repeated calls have no effect.
 
-    Its features are examined first: see `champion.features.examination`.
+    Its features are checked first: see `champion.features.examination`.
 
     Raises:
-        UsageError: the version, or the name of its datasets, is another set's; or a feature of it reads later bars, or
-            more bars than it declares.
+        UsageError: another set has the version or the name; or a feature reads later bars, or more bars than it
+            declares.
 
     >>> momentum = Feature("mom_1", "momentum", 2, pl.Float64(), "Rupees since the bar before.", pl.col("close").diff())
     >>> register(FeatureSet("doc_register", "doc_register1", (momentum,))).columns
     ['mom_1']
     >>> find("doc_register1").contract
     'features_doc_register'
-    >>> FEATURE_SETS.pop("doc_register1").version  # and out again
+    >>> FEATURE_SETS.pop("doc_register1").version  # unregister it
     'doc_register1'
     """
-    found = examined(feature_set)
+    checked = examine(feature_set)
     for other in FEATURE_SETS.values():
         if other != feature_set and (other.version == feature_set.version or other.name == feature_set.name):
             raise UsageError(
-                f"feature set {other.name} {other.version} is there already; give the new one its own name and version"
+                f"feature set {other.name} {other.version} is already registered; "
+                "give the new one its own name and version"
             )
-    FEATURE_SETS[feature_set.version] = found
-    return found
+    FEATURE_SETS[feature_set.version] = checked
+    return checked
 
 
 def find(version: str | FeatureSet) -> FeatureSet:
-    """Return the feature set of a version, or the set that is given; `module:NAME` is imported and registered.
+    """Return the feature set of a version, or the given set; `module:NAME` is imported and registered.
 
-    `v1+module:FEATURE`, with as many more, is the first set with features added: its own or another set's.
+    `v1+module:FEATURE` is set v1 with the feature added; any number of features and sets may follow.
 
     Raises:
-        UsageError: there is no such set, or another has its version or name; or the set is used for the first time,
-            and its features are not what they declare (`champion.features.examination`).
+        UsageError: there is no such set; another set has its version or name; or, on first use, its features differ
+            from their declarations (`champion.features.examination`).
 
     >>> find("v1").lookback
     200
     """
     if isinstance(version, FeatureSet):
-        return examined(version)
+        return examine(version)
     if "+" in version:
         base, *added = version.split("+")
-        return register(custom.extended(find(base), added))
+        return register(custom.extend(find(base), added))
     if ":" in version:
-        return register(custom.imported(version))
+        return register(custom.import_set(version))
     if version not in FEATURE_SETS:
         raise UsageError(f"feature set {version!r} is not known; known are {', '.join(FEATURE_SETS)}, and module:NAME")
     return FEATURE_SETS[version]
 
 
-def identity(chosen: FeatureSet) -> str:
-    """Return what features are recorded as made by: the version, and of one's own set a digest of what it computes.
+def identity(feature_set: FeatureSet) -> str:
+    """Return the identity recorded with built features: the version, and for own sets a digest of their values.
 
-    Champion's own sets change their meaning with `VERSION` only; who edits a formula of one's own need not remember.
+    Sets that Champion ships change only with `VERSION`. The digest detects a changed formula of an own set.
 
     >>> identity(find("v1"))
     'v1'
     """
-    return chosen.version if is_shipped(chosen) else f"{chosen.version} {custom.meaning(chosen)}"
+    return feature_set.version if is_shipped(feature_set) else f"{feature_set.version} {custom.digest(feature_set)}"
 
 
-def is_shipped(chosen: FeatureSet) -> bool:
-    """Tell whether Champion ships the set, with its contracts and its table in the warehouse.
+def is_shipped(feature_set: FeatureSet) -> bool:
+    """Return whether Champion ships the set, with its contracts and its table in the warehouse.
 
     >>> is_shipped(V1)
     True
     """
-    return chosen.version in _SHIPPED
+    return feature_set.version in _SHIPPED
 
 
 def groups(version: str | FeatureSet = "v1") -> dict[str, list[str]]:
@@ -147,7 +130,7 @@ def groups(version: str | FeatureSet = "v1") -> dict[str, list[str]]:
 
 
 def required(version: str | FeatureSet = "v1") -> list[str]:
-    """Return the columns of bars that a feature set is built from.
+    """Return the columns of bars that a feature set needs.
 
     >>> required("v1")
     ['instrument_id', 'symbol', 'trade_date', 'high', 'low', 'close', 'volume', 'turnover']
@@ -159,8 +142,11 @@ def build(bars: pl.DataFrame, feature_set: str | FeatureSet = "v1") -> pl.DataFr
     """Return the features of every bar, sorted by instrument_id and trade_date.
 
     Takes normalized or adjusted bars in any row order, with the whole history of each instrument. A feature is null
-    while its window warms up; a short history gives nulls, never an error. Bars that `check_bars` refuses raise
-    ContractError, an unknown feature set UsageError.
+    while its window warms up; a short history gives nulls, never an error.
+
+    Raises:
+        ContractError: `check_bars` rejects the bars.
+        UsageError: the feature set is not known.
 
     >>> from datetime import date
     >>> momentum = Feature("mom_1", "momentum", 2, pl.Float64(), "Rupees since the bar before.", pl.col("close").diff())
@@ -182,7 +168,7 @@ def carried_schema(feature_set: str | FeatureSet = "v1") -> dict[str, pl.DataTyp
 
 
 def state_after(bars: pl.DataFrame, feature_set: str | FeatureSet = "v1") -> pl.DataFrame:
-    """Return what the features carry on after these bars, one row an instrument: see `champion.features.carry`.
+    """Return the carried state after these bars, one row per instrument: see `champion.features.carry`.
 
     >>> from datetime import date
     >>> bar = {"instrument_id": "NSE:A", "symbol": "A", "trade_date": date(2024, 1, 15), "high": 11.0, "low": 9.0}
@@ -196,9 +182,10 @@ def state_after(bars: pl.DataFrame, feature_set: str | FeatureSet = "v1") -> pl.
 def advance(
     state: pl.DataFrame, bars: pl.DataFrame, feature_set: str | FeatureSet = "v1"
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the features of one more session's bars, and the state after it: to the last bit those of `build`.
+    """Return the features of the next session's bars, bit for bit those of `build`, and the state after it.
 
-    Bars are in the scale of the state; an instrument without state has no bars before. See `champion.features.carry`.
+    Bars are in the price scale of the state; an instrument without state has no earlier bars. See
+    `champion.features.carry`.
 
     >>> from datetime import date
     >>> bar = {"instrument_id": "NSE:A", "symbol": "A", "high": 11.0, "low": 9.0, "close": 10.5}

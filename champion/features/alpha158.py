@@ -1,19 +1,19 @@
 """Feature set alpha158: the 158 columns of Qlib's Alpha158, with Qlib's names, formulas and order (Qlib 0.9).
 
 Source: `qlib.contrib.data.loader.Alpha158DL` of Microsoft's Qlib (MIT licence); each feature's doc is its formula in
-Qlib's language. 9 columns describe the bar, 4 its prices, and 29 operators look back 5, 10, 20, 30 and 60 bars. All are
-without a unit: prices are over the close, volumes over the volume.
+Qlib's language. 9 columns describe the bar, 4 its prices, and 29 operators use windows of 5, 10, 20, 30 and 60 bars. No
+column has a unit: prices are divided by the close, volumes by the volume.
 
-Where both have a value they are equal. Ours differ in where they have none:
+Where both have a value, the values are equal. They differ in nulls:
 
-1. A value is null until its window is full. Qlib starts each window with the first bar, and calls the mean of 3 bars a
-   mean of 60; ranked beside real ones such values mislead.
-2. A window counts an instrument's own bars. Qlib counts sessions of the calendar, suspended ones as missing.
-3. What is undefined is null, not NaN: RSQR and CORR of prices that stand still (standard deviation up to 0.00002, as
-   in Qlib), VWAP0 of a session without volume. CORD leaves out sessions whose volume before was 0, as Qlib does.
+1. A value is null until its window is full. Qlib starts each window with the first bar, so its MA60 may be a mean of 3
+   bars, which is not comparable with a full window.
+2. A window counts an instrument's own bars. Qlib counts sessions of the calendar, with suspended ones as missing.
+3. Undefined values are null, not NaN: RSQR and CORR of constant prices (standard deviation up to 0.00002, as in Qlib),
+   and VWAP0 of a session without volume. CORD leaves out bars that follow a volume of 0, as Qlib does.
 
-Standard deviations are those of a sample. A formula's 1e-12 stays: over a session without volume, VMA and VSTD are a
-million million times the volume of others, so rank them.
+Standard deviations are of a sample. The formulas keep Qlib's 1e-12: on a session without volume, VMA and VSTD are about
+1e12 times the volume of other bars, so rank them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _MOVE = "(Sum(Abs($close-Ref($close, 1)), {d})+1e-12)"
 _MORE, _LESS, _CHANGE = (text.replace("$close", "$volume") for text in (_GAIN, _LOSS, _MOVE))
 _FLOW = "Abs($close/Ref($close, 1)-1)*$volume"
 _LOOKING_BACK = (
-    # name, group, bars beside the window's, formula
+    # name, group, bars beyond the window, formula
     ("ROC", "trend", 1, "Ref($close, {d})/$close"),
     ("MA", "trend", 0, "Mean($close, {d})/$close"),
     ("STD", "trend", 0, "Std($close, {d})/$close"),
@@ -92,8 +92,8 @@ ALPHA158 = FeatureSet(
     (
         *(_feature(name, "bar", 1, formula) for name, formula in _BAR.items()),
         *(
-            _feature(f"{name}{window}", group, window + beside, formula.format(d=window))
-            for name, group, beside, formula in _LOOKING_BACK
+            _feature(f"{name}{window}", group, window + extra, formula.format(d=window))
+            for name, group, extra, formula in _LOOKING_BACK
             for window in WINDOWS
         ),
     ),

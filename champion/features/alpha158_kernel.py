@@ -1,8 +1,7 @@
-"""The columns of `champion.features.alpha158`, computed together on contiguous arrays, a block of rows at a time.
+"""Compute the columns of `champion.features.alpha158` together, on contiguous arrays in blocks of rows.
 
-A block fits the processor's second cache. Every value is made of its window alone
-(`champion.indicators.numeric.windows`), so neither the block nor the instrument before shows in it. Computed in
-Float64, kept in Float32, as Qlib keeps them.
+A block fits the second-level cache. Each value depends on its window alone (`champion.indicators.numeric.windows`),
+not on the block or the previous instrument. Computed in Float64 and stored in Float32, as in Qlib.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from champion.indicators.numeric.windows import WINDOWS, Array, comoments, highe
 Named = tuple[str, Array]
 Columns = Mapping[str, Array]
 
-_ROWS = 8192  # in a block: arrays of 64 kB
-_BEFORE = max(WINDOWS)  # rows before a block that its windows reach into
+_ROWS = 8192  # per block: arrays of 64 kB
+_BEFORE = max(WINDOWS)  # rows before a block that its windows use
 _TINY = 1e-12
-_STILL = 2e-5  # standard deviation up to which Qlib takes numbers for equal
+_STILL = 2e-5  # standard deviation up to which Qlib treats values as equal
 
 
 def _bar(bar: Columns) -> Iterator[Named]:
@@ -110,10 +109,10 @@ def _direction(bar: Columns) -> Iterator[Named]:
 def _flow(name: str, step: Array) -> Iterator[Named]:
     gained, lost = sums(np.maximum(step, 0)), sums(np.maximum(-step, 0))
     for n in WINDOWS:
-        moved = gained[n] + lost[n] + _TINY
-        yield f"{name}P{n}", gained[n] / moved
-        yield f"{name}N{n}", lost[n] / moved
-        yield f"{name}D{n}", (gained[n] - lost[n]) / moved
+        total = gained[n] + lost[n] + _TINY
+        yield f"{name}P{n}", gained[n] / total
+        yield f"{name}N{n}", lost[n] / total
+        yield f"{name}D{n}", (gained[n] - lost[n]) / total
 
 
 def _volume(bar: Columns) -> Iterator[Named]:
@@ -129,7 +128,7 @@ def _volume(bar: Columns) -> Iterator[Named]:
 
 
 _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], Callable[[Columns], Iterator[Named]]], ...] = (
-    # operators, bar columns they need, and what computes them together
+    # operators, the bar columns they need, and the function that computes them
     (
         ("KMID", "KLEN", "KMID2", "KUP", "KUP2", "KLOW", "KLOW2", "KSFT", "KSFT2", "OPEN0", "HIGH0", "LOW0"),
         ("open", "high", "low", "close"),
@@ -147,22 +146,23 @@ _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], Callable[[Columns], Ite
 
 
 def _compute(bars: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """Return the named columns as Float32, null where they are undefined; of rows without 60 before them, nonsense."""
+    """Return the named columns as Float32, null where undefined; rows with fewer than 60 before them are arbitrary."""
     wanted = [(needs, family) for owned, needs, family in _FAMILIES if _names(owned) & set(names)]
-    columns = _padded(bars, {column for needs, _ in wanted for column in needs})
-    made: dict[str, npt.NDArray[np.float32]] = {name: np.empty(bars.height, np.float32) for name in names}
-    with np.errstate(all="ignore"):  # a window that reaches into another instrument may hold anything
+    columns = _padded_columns(bars, {column for needs, _ in wanted for column in needs})
+    results: dict[str, npt.NDArray[np.float32]] = {name: np.empty(bars.height, np.float32) for name in names}
+    with np.errstate(all="ignore"):  # windows across two instruments hold arbitrary values
         for start in range(0, bars.height, _ROWS):
             rows = min(_ROWS, bars.height - start)
             block = {name: array[start : start + _BEFORE + rows] for name, array in columns.items()}
             for name, values in (named for _, family in wanted for named in family(block)):
-                if name in made:
-                    made[name][start : start + rows] = values[-rows:]
-    return pl.DataFrame([_series(name, values) for name, values in made.items()])
+                if name in results:
+                    results[name][start : start + rows] = values[-rows:]
+    # NaN becomes null; the numbers are not copied.
+    return pl.DataFrame([pl.Series(name, pa.array(values, from_pandas=True)) for name, values in results.items()])
 
 
 def needs(name: str) -> tuple[str, ...]:
-    """Return the columns of a bar that a feature is computed from, with those beside it.
+    """Return the bar columns that a feature and its family are computed from.
 
     >>> needs("IMAX5")
     ('high', 'low', 'close')
@@ -174,8 +174,8 @@ def _names(operators: Sequence[str]) -> set[str]:
     return {*operators, *(f"{operator}{window}" for operator in operators for window in WINDOWS)}
 
 
-def _padded(bars: pl.DataFrame, needed: set[str]) -> dict[str, Array]:
-    """Return the columns as contiguous arrays with rows for the first windows before them, and logs of volume."""
+def _padded_columns(bars: pl.DataFrame, needed: set[str]) -> dict[str, Array]:
+    """Return the columns as contiguous arrays, padded in front for the first windows, and logs of volume."""
     if bars.is_empty():
         return {}
     columns = bars.select(pl.col(*needed).cast(pl.Float64))
@@ -185,10 +185,6 @@ def _padded(bars: pl.DataFrame, needed: set[str]) -> dict[str, Array]:
         columns = columns.with_columns(log_volume=(volume + 1).log(), log_change=change)
     arrays = {name: columns[name].to_numpy() for name in columns.columns}
     return {name: np.concatenate([np.repeat(array[:1], _BEFORE), array]) for name, array in arrays.items()}
-
-
-def _series(name: str, values: npt.NDArray[np.float32]) -> pl.Series:
-    return pl.Series(name, pa.array(values, from_pandas=True))  # NaN becomes null; the numbers are not copied
 
 
 KERNEL = Kernel(_compute)

@@ -1,16 +1,16 @@
-"""Own features examined on made-up bars when their set is first used: do they read what they declare, and no more?
+"""Check own features on synthetic bars when their set is first used: do they read only the bars that they declare?
 
-A feature's value on a bar must be a function of that bar and the earlier bars of its instrument. Then it is the same
-whether it is built over the whole history, over the history up to the bar, or by a nightly build.
+The value of a feature on a bar must depend only on that bar and earlier bars of its instrument. Then it is the same
+over the whole history, over the history up to the bar, and in a nightly build.
 
-1. Over the history up to a bar, every value is the one over the whole history; otherwise the feature reads later bars.
-   Where that cannot be derived from the expression, the later bars are also replaced by others, and longer histories
-   with rare moves are tried.
-2. A feature whose expression provably reads `lookback` bars at most, to the last bit (`reach`), is a window: a nightly
-   build computes it from as many bars.
-3. Any other feature is recursive: it is computed from the instrument's first bar, nightly too. It needs no declaration.
-4. A window that is longer than the declared `lookback` is refused: from as many bars it would have another value.
-5. A feature that declares what it has carried is advanced bar by bar, and must give the values of the whole history.
+1. The values over the history up to a bar must equal those over the whole history; otherwise the feature looks ahead.
+   If the expression does not prove this, the later bars are also replaced, and longer histories with rare moves are
+   tried.
+2. A feature whose expression provably reads at most `lookback` bars, bit for bit (`reach`), is a window: a nightly
+   build computes it from that many bars.
+3. Any other feature is recursive: every build computes it from the instrument's first bar. It needs no declaration.
+4. A window longer than the declared `lookback` is an error: from `lookback` bars it would have a different value.
+5. A feature with carried values is advanced bar by bar and must give the values of the whole history.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import polars as pl
 
 from champion.base.counting import quantity
 from champion.errors import UsageError
-from champion.features import carry, compute, made_up
+from champion.features import carry, compute, synthetic_bars
 from champion.features.alpha158 import ALPHA158
 from champion.features.per_instrument import FEWEST, per_instrument
 from champion.features.reach import Reach, reach_of
@@ -34,42 +34,42 @@ from champion.features.v1 import V1
 _SHIPPED = {id(each): each for each in (*V1.features, *ALPHA158.features)}  # tested against plain loops and TA-Lib
 _MORE = 90  # bars beyond the longest lookback
 _ENDS = 12  # bars at which a window is compared
-_CLOSE_ENOUGH = 1e-9  # relative: what a running sum of decimals leaves behind is less
-_LONGEST = 600  # bars that an unknown window is tried with
-_ALTERED = (100.0, 0.01)  # times later prices and volumes, which must change nothing before
+_CLOSE_ENOUGH = 1e-9  # relative; the residue of a running sum of decimals is smaller
+_LONGEST = 600  # longest window that is searched for
+_ALTERED = (100.0, 0.01)  # factors on later prices and volumes, which must not change earlier values
 _AMOUNTS = ("open", "high", "low", "close", "turnover")
-_MOST_FIRST = 60  # bars on which a value made of an instrument's first bars is tried
-_YEARS = 2_000  # bars of the long history that functions are tried on of which nothing is known
+_MOST_FIRST = 60  # bars on which a function of an instrument's first bars is tried
+_YEARS = 2_000  # bars of the long history that opaque functions are tried on
 _STEPS = 40  # sessions that carried state is advanced
 _REMEDY = (
-    "Use the bar itself and earlier ones: shift by a positive number, and rolling_* or cum_* functions in place of "
-    "those of the whole history"
+    "Use the bar itself and earlier ones: shift by a positive number, and use rolling_* or cum_* functions instead of "
+    "aggregates of the whole history"
 )
 _Value: TypeAlias = Any
 
-_known: dict[int, tuple[FeatureSet, FeatureSet]] = {}  # by identity; the set is kept, so that no other gets its number
+_known: dict[int, tuple[FeatureSet, FeatureSet]] = {}  # by id(); the set is kept, so its id is not reused
 
 
-def examined(chosen: FeatureSet) -> FeatureSet:
-    """Return the set with `recursive` as it was found; a set is examined once in a process.
+def examine(feature_set: FeatureSet) -> FeatureSet:
+    """Check the features of a set and return it with `recursive` as found; each set is checked once per process.
 
     Raises:
-        UsageError: a feature reads later bars or more bars than it declares, its expression fails, or what it carries
-            does not give its values.
+        UsageError: a feature reads later bars or more bars than it declares, its expression fails, or its carried
+            values do not give its values.
     """
-    if id(chosen) not in _known:
-        found = chosen if all(id(each) in _SHIPPED for each in chosen.features) else _examined(chosen)
-        _known[id(chosen)] = (chosen, found)
-        _known[id(found)] = (found, found)
-    return _known[id(chosen)][1]
+    if id(feature_set) not in _known:
+        checked = feature_set if all(id(each) in _SHIPPED for each in feature_set.features) else _examine(feature_set)
+        _known[id(feature_set)] = (feature_set, checked)
+        _known[id(checked)] = (checked, checked)
+    return _known[id(feature_set)][1]
 
 
-def _examined(chosen: FeatureSet) -> FeatureSet:
-    own = [each for each in chosen.features if id(each) not in _SHIPPED]
+def _examine(feature_set: FeatureSet) -> FeatureSet:
+    own = [each for each in feature_set.features if id(each) not in _SHIPPED]
     reaches = {
         each.name: reach_of(each.expression) if each.kernel is None else Reach(None, opaque=True) for each in own
     }
-    settled = {
+    checked = {
         each.name: replace(
             each,
             spans_instruments=False,
@@ -77,34 +77,37 @@ def _examined(chosen: FeatureSet) -> FeatureSet:
         )
         for each in own
     }
-    found = replace(chosen, features=tuple(settled.get(each.name, each) for each in chosen.features))
-    alone = FeatureSet(chosen.name, chosen.version, tuple(settled.values()))
+    result = replace(feature_set, features=tuple(checked.get(each.name, each) for each in feature_set.features))
+    alone = FeatureSet(feature_set.name, feature_set.version, tuple(checked.values()))
     longest = max(each.lookback for each in alone.features)
-    bars = made_up.bars(longest + _MORE)
+    bars = synthetic_bars.bars(longest + _MORE)
     whole = compute.over_histories(bars, alone)
     for feature in alone.features:
         _require_past(alone, feature, reaches[feature.name], bars, whole)
     opaque = [each for each in alone.features if reaches[each.name].opaque]
     if opaque:
-        _require_past_of_years(FeatureSet(chosen.name, chosen.version, tuple(opaque)))
+        _require_past_of_years(FeatureSet(feature_set.name, feature_set.version, tuple(opaque)))
     for feature in alone.features:
         if feature.recursive and not feature.carried:
             _require_lookback(alone, feature, reaches[feature.name])
     if alone.carried and alone.advances:
         _require_carried(alone, bars, whole)
-    return found
+    return result
 
 
-def _require_past(chosen: FeatureSet, feature: Feature, reach: Reach, bars: pl.DataFrame, whole: pl.DataFrame) -> None:
-    """Raise UsageError where the values up to a bar are others than those over the whole history."""
-    one = FeatureSet(chosen.name, chosen.version, (feature,))
+def _require_past(
+    feature_set: FeatureSet, feature: Feature, reach: Reach, bars: pl.DataFrame, whole: pl.DataFrame
+) -> None:
+    """Raise UsageError if values up to a bar differ from those over the whole history."""
+    one = FeatureSet(feature_set.name, feature_set.version, (feature,))
     length = feature.lookback + _MORE
     read = f" ({', '.join(reach.later)})" if reach.later else ""
     counts = {1, 2, 3, feature.lookback, feature.lookback + 1, length // 2, length - 7, length - 1}
-    for count in sorted(counts, key=lambda each: (each < FEWEST, each)):  # few bars are padded, which shows later ones
+    few_last = sorted(counts, key=lambda each: (each < FEWEST, each))  # few bars are padded with copies
+    for count in few_last:
         _require_same(one, bars, whole, count, read)
     if reach.later:
-        raise UsageError(f"{_named(chosen, feature)} reads bars after its own{read}. {_REMEDY}")
+        raise UsageError(f"{_title(feature_set, feature)} reads bars after its own{read}. {_REMEDY}")
     first = min(reach.first, _MOST_FIRST)
     seeded = range(feature.lookback, feature.lookback + first + 1) if first else ()
     for count in seeded or ((feature.lookback, length // 2) if reach.opaque else ()):
@@ -113,7 +116,7 @@ def _require_past(chosen: FeatureSet, feature: Feature, reach: Reach, bars: pl.D
 
 
 def _altered(bars: pl.DataFrame, count: int, times: float) -> pl.DataFrame:
-    """Return the bars with other ones from bar `count` on: so many times as dear, and traded as much more."""
+    """Return the bars with prices and volumes multiplied by `times` from bar `count` on."""
     later = pl.col("bar") >= count
     dearer = [pl.when(later).then(pl.col(name) * times).otherwise(name).alias(name) for name in _AMOUNTS]
     more = [
@@ -123,38 +126,39 @@ def _altered(bars: pl.DataFrame, count: int, times: float) -> pl.DataFrame:
     return bars.with_columns(*dearer, *more)
 
 
-def _require_past_of_years(chosen: FeatureSet) -> None:
-    """Raise UsageError where values of a long history depend on later bars.
+def _require_past_of_years(feature_set: FeatureSet) -> None:
+    """Raise UsageError if values of a long history depend on later bars.
 
-    A Python function may behave in another way on a long history than on a short one, or after rare moves only.
+    A Python function may behave differently on a long history, or after rare moves.
     """
-    bars = made_up.bars(_YEARS)
-    whole = compute.over_histories(bars, chosen)
-    first = _YEARS // 4 // made_up.BETWEEN_JUMPS * made_up.BETWEEN_JUMPS
-    before_jumps = (first, first + made_up.BETWEEN_JUMPS)  # up, and down
+    bars = synthetic_bars.bars(_YEARS)
+    whole = compute.over_histories(bars, feature_set)
+    first = _YEARS // 4 // synthetic_bars.BETWEEN_JUMPS * synthetic_bars.BETWEEN_JUMPS
+    before_jumps = (first, first + synthetic_bars.BETWEEN_JUMPS)  # up, and down
     for count in (*before_jumps, _YEARS // 2, _YEARS - 1):
-        _require_same(chosen, bars, whole, count)
+        _require_same(feature_set, bars, whole, count)
 
 
-def _require_same(chosen: FeatureSet, bars: pl.DataFrame, whole: pl.DataFrame, count: int, read: str = "") -> None:
-    """Raise UsageError where the values over the first `count` bars are others than those over the whole history."""
+def _require_same(feature_set: FeatureSet, bars: pl.DataFrame, whole: pl.DataFrame, count: int, read: str = "") -> None:
+    """Raise UsageError if the values over the first `count` bars differ from those over the whole history."""
     known = bars["bar"] < count
-    then, now = compute.over_histories(bars.filter(known), chosen), whole.filter(known)
-    for feature in chosen.features:
+    then, now = compute.over_histories(bars.filter(known), feature_set), whole.filter(known)
+    for feature in feature_set.features:
         for at, early, late in _differing(then[feature.name], now[feature.name]):
             bar = bars.filter(known)["bar"][at] + 1
             raise UsageError(
-                f"{_named(chosen, feature)} reads bars after its own{read}: on made-up bars its value on bar {bar} is "
-                f"{late} over the whole history, but {early} over the first {quantity(count, 'bar')}. {_REMEDY}"
+                f"{_title(feature_set, feature)} reads bars after its own{read}: on synthetic bars its value on bar "
+                f"{bar} is {late} over the whole history, but {early} over the first {quantity(count, 'bar')}. "
+                f"{_REMEDY}"
             )
 
 
-def _require_lookback(chosen: FeatureSet, feature: Feature, reach: Reach) -> None:
-    """Raise UsageError where the feature reads a window that is longer than declared."""
+def _require_lookback(feature_set: FeatureSet, feature: Feature, reach: Reach) -> None:
+    """Raise UsageError if the feature reads a longer window than it declares."""
     if reach.bars is None and not reach.opaque:
-        return  # it remembers every bar, and is computed from all of them
+        return  # it depends on every bar and is computed from all of them
     if reach.bars is not None and reach.bars <= feature.lookback:
-        return  # only the last bits depend on where it starts
+        return  # only its last bits depend on the first bar
     most = max(_LONGEST, feature.lookback + 1) if reach.bars is None else reach.bars
     trial = _Trial(feature, most, most if reach.bars is None else 0)
     shortest = trial.worst(feature.lookback)
@@ -162,33 +166,33 @@ def _require_lookback(chosen: FeatureSet, feature: Feature, reach: Reach) -> Non
         return
     needed = reach.bars or trial.window()
     if needed is None:
-        return  # it forgets gradually: recursive
+        return  # its memory decays gradually: recursive
     whole, few = shortest
     raise UsageError(
-        f"{_named(chosen, feature)} declares lookback={feature.lookback}, but reads {quantity(needed, 'bar')}: on "
-        f"made-up bars its value is {whole} over the whole history, but {few} from the last "
+        f"{_title(feature_set, feature)} declares lookback={feature.lookback}, but reads {quantity(needed, 'bar')}: on "
+        f"synthetic bars its value is {whole} over the whole history, but {few} from the last "
         f"{quantity(feature.lookback, 'bar')}. "
         f"Declare lookback={needed}"
     )
 
 
 class _Trial:
-    """Values of one feature from so many bars alone, beside those over the whole history."""
+    """Compare one feature over a limited number of bars with its values over the whole history."""
 
     def __init__(self, feature: Feature, most: int, before: int) -> None:
-        """Try up to `most` bars against a history of `before` bars more."""
+        """Try up to `most` bars against a history with `before` more bars."""
         self._feature, self._most = feature, most
-        bars = made_up.bars(most + max(_ENDS, before))
+        bars = synthetic_bars.bars(most + max(_ENDS, before))
         self._bars = bars.partition_by("instrument_id", maintain_order=True)
         self._whole = [self._values(own)[-_ENDS:] for own in self._bars]
 
     def worst(self, count: int) -> tuple[_Value, _Value] | None:
-        """Return the two values that are furthest apart, over the whole history and from `count` bars; None if none."""
-        found = max(self._pairs(count), key=lambda pair: _distance(*pair))
-        return found if _distance(*found) > _CLOSE_ENOUGH else None
+        """Return the most different pair of values, over the whole history and over `count` bars; None if all agree."""
+        worst = max(self._pairs(count), key=lambda pair: _distance(*pair))
+        return worst if _distance(*worst) > _CLOSE_ENOUGH else None
 
     def window(self) -> int | None:
-        """Return the fewest bars that give the values of the whole history; None where it forgets gradually."""
+        """Return the fewest bars that give the values of the whole history; None if the memory decays gradually."""
         low, high = self._feature.lookback, self._most
         if self.worst(high) is not None:
             return None
@@ -206,35 +210,35 @@ class _Trial:
 
     def _values(self, own: pl.DataFrame) -> list[_Value]:
         counts = np.array([own.height], dtype=np.int64)
-        made = per_instrument(own, counts, [self._feature])
+        column = per_instrument(own, counts, [self._feature])
         values: list[_Value] = (
-            made.select(compute.known_feature(self._feature, pl.lit(value=True))).to_series().to_list()
+            column.select(compute.known_feature(self._feature, pl.lit(value=True))).to_series().to_list()
         )
         return values
 
 
-def _require_carried(chosen: FeatureSet, bars: pl.DataFrame, whole: pl.DataFrame) -> None:
-    """Raise UsageError where carried state gives other values than the whole history."""
+def _require_carried(feature_set: FeatureSet, bars: pl.DataFrame, whole: pl.DataFrame) -> None:
+    """Raise UsageError if carried state gives different values than the whole history."""
     first = int(bars["bar"].max()) - _STEPS  # type: ignore[arg-type]
-    state = carry.state_after(bars.filter(pl.col("bar") < first), chosen)
+    state = carry.state_after(bars.filter(pl.col("bar") < first), feature_set)
     for bar in range(first, first + _STEPS):
-        rows, state = carry.advance(state, bars.filter(pl.col("bar") == bar), chosen)
+        rows, state = carry.advance(state, bars.filter(pl.col("bar") == bar), feature_set)
         then = whole.filter(pl.Series(bars["bar"] == bar))
-        for feature in chosen.features:
+        for feature in feature_set.features:
             for _, stepped, computed in _differing(rows[feature.name], then[feature.name]):
                 carried = ", ".join(each.name for each in feature.carried) or "the set"
                 raise UsageError(
-                    f"{_named(chosen, feature)} is {computed} over the whole history, but {stepped} from what it has "
-                    f"carried: correct the steps of {carried}, or declare no carried values"
+                    f"{_title(feature_set, feature)} is {computed} over the whole history, but {stepped} from its "
+                    f"carried values: correct the steps of {carried}, or declare no carried values"
                 )
 
 
-def _named(chosen: FeatureSet, feature: Feature) -> str:
-    return f"feature set {chosen.name} {chosen.version}: {feature.name}"
+def _title(feature_set: FeatureSet, feature: Feature) -> str:
+    return f"feature set {feature_set.name} {feature_set.version}: {feature.name}"
 
 
 def _differing(left: pl.Series, right: pl.Series) -> Iterator[tuple[int, _Value, _Value]]:
-    """Yield the first place where two columns differ in any bit, and both values; nothing where they are equal."""
+    """Yield the first row where two columns differ in any bit, and both values; nothing if they are equal."""
     same = left.eq_missing(right)
     if not same.all():
         place = int(same.arg_min() or 0)
@@ -242,7 +246,7 @@ def _differing(left: pl.Series, right: pl.Series) -> Iterator[tuple[int, _Value,
 
 
 def _distance(one: _Value, other: _Value) -> float:
-    """Return how far two values lie apart, relative to them; infinitely where one alone is null."""
+    """Return the relative distance of two values; infinity if only one is null."""
     if one is None or other is None:
         return 0.0 if one is other else float("inf")
     left, right = float(one), float(other)

@@ -1,15 +1,15 @@
-"""How many bars an expression reads, and whether it reads later ones: derived from its parts, without evaluating it.
+"""Derive how many bars an expression reads, and whether it reads later ones, without evaluating it.
 
 An expression is a tree of Polars nodes. Each node is one of these:
 
-1. Pointwise: it reads the bars its operands read.
-2. A shift or a window: it reads that many bars more.
+1. Pointwise: it reads the bars that its operands read.
+2. A shift or a window: it reads that many more bars.
 3. Memory (`ewm_mean`, `cum_sum`, a forward fill): it reads every bar since the first.
-4. Whole-history (`mean()`, `rank()`, `shift(-1)`): it reads later bars. A feature must not.
-5. Opaque: anything else, Python functions among them. Nothing is assumed about it.
+4. Whole-history (`mean()`, `rank()`, `shift(-1)`): it reads later bars, which a feature must not do.
+5. Opaque: anything else, including Python functions. Nothing is known about it.
 
-A window is `exact` where equal bars give equal bits. A running sum of decimals is not: its last bits depend on where it
-started, so such a window is computed from the first bar like memory.
+A window is `exact` if equal bars give equal bits. A running sum of decimals is not exact: its last bits depend on the
+bar where it starts, so such a window is computed from the first bar, as memory is.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ _FINITE = frozenset({"Abs", "Negate", "Sign", "Round", "Floor", "Ceil", "MaxHori
 _WHOLE = frozenset({"Abs", "Negate", "Sign"})
 _SELECTIONS = frozenset({"Min", "Max", "Quantile", "Rank"})
 _ARITHMETIC = frozenset({"Plus", "Minus", "Multiply"})
-_SETTLED = {"GtEq": 1, "Lt": 1, "Gt": 2, "LtEq": 2, "Eq": 2, "NotEq": 2}
-"""Bars after which a comparison of the row number with 0 never changes again."""
+_CONSTANT_AFTER = {"GtEq": 1, "Lt": 1, "Gt": 2, "LtEq": 2, "Eq": 2, "NotEq": 2}
+"""Number of bars after which a comparison of the row number with 0 is constant."""
 _COUNTS, _PRICES = frozenset({"volume", "trades"}), frozenset({"open", "high", "low", "close"})
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What an expression reads.
+    """The bars that an expression reads.
 
-    `bars` counts the bars its value depends on, its own included; None where that is every bar, or not known. `later`
+    `bars` counts the bars that the value depends on, its own included; None if that is every bar, or not known. `later`
     names the parts that read later bars. `exact`: equal windows give equal bits. `opaque`: some part is not known.
-    `finite`: no operand turns into NaN or infinity; `whole`: it is of whole numbers; `positive`: never 0. `begun`: it
-    is of an instrument's first few known values, not of every bar; `first`: of how many some part is. `fields` are
-    those of a struct.
+    `finite`: no operand becomes NaN or infinity; `whole`: the values are whole numbers; `positive`: never 0. `leading`:
+    it consists of an instrument's first known values instead of one per bar; `first`: their largest number in any part.
+    `fields` are those of a struct.
     """
 
     bars: int | None = 1
@@ -61,16 +61,16 @@ class Reach:
     finite: bool = False
     whole: bool = False
     positive: bool = False
-    begun: bool = False
+    leading: bool = False
     first: int = 0
     fields: Mapping[str, Reach] = field(default_factory=dict, repr=False)
 
     def is_window_of(self, lookback: int) -> bool:
-        """Tell whether `lookback` bars alone give the value, to the last bit."""
+        """Return whether `lookback` bars alone determine every bit of the value."""
         return self.bars is not None and self.bars <= lookback and self.exact and not (self.opaque or self.later)
 
     def after(self, more: int) -> Reach:
-        """Return the reach of the same values `more` bars ago."""
+        """Return the reach of a function that reads `more` additional bars back."""
         return replace(self, bars=None if self.bars is None else self.bars + more)
 
 
@@ -79,7 +79,7 @@ _ZERO = Reach(finite=True, whole=True)
 
 
 def reach_of(expression: pl.Expr) -> Reach:
-    """Return what an expression reads.
+    """Return the reach of an expression.
 
     >>> close = pl.col("close")
     >>> reach_of(close / close.shift(20) - 1).bars
@@ -92,11 +92,11 @@ def reach_of(expression: pl.Expr) -> Reach:
     try:
         tree = json.loads(expression.meta.serialize(format="json"))
     except (pl.exceptions.PolarsError, ValueError, TypeError, RecursionError):
-        return _UNKNOWN  # a Python function that cannot be written down
+        return _UNKNOWN  # a Python function that cannot be serialized
     try:
         return _reach(tree, {})
     except (RecursionError, KeyError, TypeError, ValueError, IndexError, AttributeError):
-        return _UNKNOWN  # a node of another shape than those above
+        return _UNKNOWN  # a node of an unexpected shape
 
 
 def _reach(node: Node, fields: Mapping[str, Reach]) -> Reach:
@@ -110,10 +110,10 @@ def _reach(node: Node, fields: Mapping[str, Reach]) -> Reach:
 
 def _ternary(parts: Mapping[str, Node], fields: Mapping[str, Reach]) -> Reach:
     predicate = replace(_reach(parts["predicate"], fields), whole=True, finite=True)
-    return _joined([predicate, *(_reach(parts[name], fields) for name in ("truthy", "falsy"))])
+    return _combine([predicate, *(_reach(parts[name], fields) for name in ("truthy", "falsy"))])
 
 
-def _joined(operands: Sequence[Reach]) -> Reach:
+def _combine(operands: Sequence[Reach]) -> Reach:
     """Return the reach of a pointwise function of the operands."""
     bars = [each.bars for each in operands]
     known = [count for count in bars if count is not None]
@@ -124,7 +124,7 @@ def _joined(operands: Sequence[Reach]) -> Reach:
         opaque=any(each.opaque for each in operands),
         finite=all(each.finite for each in operands),
         whole=all(each.whole for each in operands),
-        begun=any(each.begun for each in operands),
+        leading=any(each.leading for each in operands),
         first=max((each.first for each in operands), default=0),
     )
 
@@ -141,10 +141,10 @@ def _binary(parts: Mapping[str, Node], fields: Mapping[str, Reach]) -> Reach:
     if first is not None and number is not None:
         if operator == "Multiply" and number == 0:
             return _ZERO
-        if operator in _SETTLED:
-            return Reach(bars=max(1, number - first + _SETTLED[operator]), finite=True)
+        if operator in _CONSTANT_AFTER:
+            return Reach(bars=max(1, number - first + _CONSTANT_AFTER[operator]), finite=True)
     left_reach, right_reach = _reach(left, fields), _reach(right, fields)
-    both = _joined([left_reach, right_reach])
+    both = _combine([left_reach, right_reach])
     if operator in _ARITHMETIC:
         return both
     safe = left_reach.finite and (right_reach.positive or bool(number))
@@ -153,35 +153,35 @@ def _binary(parts: Mapping[str, Node], fields: Mapping[str, Reach]) -> Reach:
 
 
 def _struct(parts: Mapping[str, Node], fields: Mapping[str, Reach]) -> Reach:
-    """Return the reach of a struct with fields added that are expressions of its fields."""
+    """Return the reach of a struct with added fields, which are expressions of its fields."""
     given = _reach(parts["expr"], fields)
     try:
-        made = {each["Alias"][1]: _reach(each, {**fields, **given.fields}) for each in parts["evaluation"]}
+        added = {each["Alias"][1]: _reach(each, {**fields, **given.fields}) for each in parts["evaluation"]}
     except (KeyError, TypeError):
         return _UNKNOWN
-    every = {**given.fields, **made} if given.fields else {}
-    return replace(_joined([given, *made.values()]), fields=every)
+    every = {**given.fields, **added} if given.fields else {}
+    return replace(_combine([given, *added.values()]), fields=every)
 
 
 def _aggregate(parts: Mapping[str, Node], fields: Mapping[str, Reach]) -> Reach:
     ((kind, inner),) = parts.items()
     values = _reach(inner.get("input", inner) if isinstance(inner, dict) else inner, fields)
     if kind == "First":
-        return replace(values, bars=None, begun=False)
-    if values.begun:  # later bars change nothing once there are as many values: what it does before is tried
-        return replace(values, bars=None, exact=False, begun=False)
+        return replace(values, bars=None, leading=False)
+    if values.leading:  # later bars have no effect once there are enough values; earlier bars are tested
+        return replace(values, bars=None, exact=False, leading=False)
     return Reach(bars=None, exact=False, later=(f"{kind.lower()}()",))
 
 
 def _slice(parts: Mapping[str, Node], fields: Mapping[str, Reach]) -> Reach:
-    """Return the reach of the first so many of the values that are not null; of other slices nothing is known."""
+    """Return the reach of the first n values that are not null; other slices are opaque."""
     inner, numbers = parts["input"], [_whole_number(parts[name]) for name in ("offset", "length")]
     known = isinstance(inner, dict) and inner.get("Function", {}).get("function") == "DropNulls"
     counts = [number for number in numbers if number is not None and number >= 0]
     if not known or len(counts) < len(numbers):
         return replace(_UNKNOWN, later=_reach(inner, fields).later)
     values = _reach(inner["Function"]["input"][0], fields)
-    return replace(values, bars=None, exact=False, begun=True, first=max(values.first, sum(counts)))
+    return replace(values, bars=None, exact=False, leading=True, first=max(values.first, sum(counts)))
 
 
 def _call(parts: Mapping[str, Node], fields: Mapping[str, Reach]) -> Reach:
@@ -194,13 +194,13 @@ def _call(parts: Mapping[str, Node], fields: Mapping[str, Reach]) -> Reach:
     if kind in {"AsStruct", "StructExpr"}:
         return _fields(kind, options, inputs, operands)
     if kind in {"Shift", "ShiftAndFill", "Diff", "PctChange"}:
-        return _lagged(kind, inputs, operands)
-    return _function(kind, options, _joined(operands))
+        return _lag(kind, inputs, operands)
+    return _function(kind, options, _combine(operands))
 
 
 def _fields(kind: str, options: Node, inputs: Sequence[Node], operands: Sequence[Reach]) -> Reach:
     """Return the reach of a struct of columns, or of one field of a struct."""
-    joined = replace(_joined(operands), whole=False, finite=False)
+    joined = replace(_combine(operands), whole=False, finite=False)
     if kind == "AsStruct":
         return replace(joined, fields={_label(each): reach for each, reach in zip(inputs, operands, strict=True)})
     chosen = options.get("FieldByName") if isinstance(options, dict) else None
@@ -209,42 +209,42 @@ def _fields(kind: str, options: Node, inputs: Sequence[Node], operands: Sequence
 
 def _function(kind: str, options: Node, values: Reach) -> Reach:
     if kind == "RollingExpr":
-        found = _rolling(options, values)
+        result = _rolling(options, values)
     elif kind in _POINTWISE or (kind == "Boolean" and _name(options) in _POINTWISE_TESTS):
         finite = kind == "Boolean" or (values.finite and kind in {*_FINITE, "Clip", "Coalesce", "FillNull"})
-        found = replace(values, finite=finite, whole=values.whole and kind in _WHOLE)
+        result = replace(values, finite=finite, whole=values.whole and kind in _WHOLE)
     elif kind in _MEMORY:
         later = ("reverse=True",) if isinstance(options, dict) and options.get("reverse") else ()
-        found = replace(values, bars=None, exact=False, finite=False, later=(*values.later, *later))
+        result = replace(values, bars=None, exact=False, finite=False, later=(*values.later, *later))
     elif kind == "FillNullWithStrategy":
-        found = _filled(_name(options), values)
+        result = _fill(_name(options), values)
     elif kind in _LATER:
-        found = replace(values, bars=None, exact=False, later=(*values.later, f"{kind.lower()}()"))
+        result = replace(values, bars=None, exact=False, later=(*values.later, f"{kind.lower()}()"))
     else:
-        found = replace(_UNKNOWN, later=values.later)
-    return found
+        result = replace(_UNKNOWN, later=values.later)
+    return result
 
 
-def _filled(strategy: str, values: Reach) -> Reach:
+def _fill(strategy: str, values: Reach) -> Reach:
     if strategy in {"Zero", "One"}:
         return values
     later = () if strategy == "Forward" else (f"fill_null of strategy {strategy.lower()}",)
     return replace(values, bars=None, exact=False, later=(*values.later, *later))
 
 
-def _lagged(kind: str, inputs: Sequence[Node], operands: Sequence[Reach]) -> Reach:
+def _lag(kind: str, inputs: Sequence[Node], operands: Sequence[Reach]) -> Reach:
     """Return the reach of a shift, a difference or a relative change over a number of bars."""
     values, lag = operands[0], _whole_number(inputs[1])
     if lag is None:
         return replace(_UNKNOWN, later=values.later)
     name = {"Shift": "shift", "ShiftAndFill": "shift", "Diff": "diff", "PctChange": "pct_change"}[kind]
-    found = values.after(max(lag, 0))
+    result = values.after(max(lag, 0))
     if lag < 0:
-        found = replace(found, bars=None, later=(*found.later, f"{name}({lag})"))
-    if kind == "PctChange":  # which fills nulls forward, where there are any
+        result = replace(result, bars=None, later=(*result.later, f"{name}({lag})"))
+    if kind == "PctChange":  # it fills nulls forward
         column = "Column" in inputs[0]
-        return replace(found, bars=found.bars if column else None, whole=False, finite=values.positive)
-    return found if kind == "Shift" else replace(found, positive=False)
+        return replace(result, bars=result.bars if column else None, whole=False, finite=values.positive)
+    return result if kind == "Shift" else replace(result, positive=False)
 
 
 def _rolling(options: Mapping[str, Node], values: Reach) -> Reach:
@@ -258,18 +258,18 @@ def _rolling(options: Mapping[str, Node], values: Reach) -> Reach:
     selects = function in _SELECTIONS and values.finite
     sums = function == "Sum" and values.whole
     plain = settings.get("weights") is None
-    found = replace(
+    result = replace(
         values.after(window - 1),
         exact=values.exact and plain and (selects or sums),
         whole=values.whole and function in {"Min", "Max", "Sum"},
         finite=selects or sums,
         positive=False,
     )
-    return replace(found, bars=None, later=(*found.later, "center=True")) if settings.get("center") else found
+    return replace(result, bars=None, later=(*result.later, "center=True")) if settings.get("center") else result
 
 
 def _row_number(node: Node) -> int | None:
-    """Return with which number the rows of `int_range(len())` begin; None where the node is something else."""
+    """Return the first row number of `int_range(len())`; None for any other node."""
     function = node.get("Function") if isinstance(node, dict) else None
     if not isinstance(function, dict) or not isinstance(function["function"], dict):
         return None
@@ -280,14 +280,14 @@ def _row_number(node: Node) -> int | None:
 def _row_number_of(inputs: Sequence[Node], options: Mapping[str, Node] | None) -> int | None:
     step = (options or {}).get("IntRange", {}).get("step")
     first = _whole_number(inputs[0]) if inputs else None
-    if step != 1 or first is None or len(inputs) != 2:  # noqa: PLR2004 - where it begins and ends
+    if step != 1 or first is None or len(inputs) != 2:  # noqa: PLR2004 - start and end
         return None
     longer = {"BinaryExpr": {"left": "Len", "op": "Plus", "right": {"Literal": {"Dyn": {"Int": first}}}}}
     return first if inputs[1] == ("Len" if first == 0 else longer) else None
 
 
 def _whole_number(node: Node) -> int | None:
-    """Return the whole number of a literal."""
+    """Return the value of a whole-number literal; None for any other node."""
     try:
         (kind, value), *_ = next(iter(node["Literal"].values())).items()
     except (KeyError, TypeError, AttributeError, ValueError, StopIteration):
@@ -296,7 +296,7 @@ def _whole_number(node: Node) -> int | None:
 
 
 def _label(node: Node) -> str:
-    """Return the name that a struct's field has."""
+    """Return the name of a struct's field."""
     ((kind, parts),) = node.items() if isinstance(node, dict) else (("", ""),)
     return str(parts[1]) if kind == "Alias" else str(parts)
 
@@ -318,4 +318,4 @@ _READERS: Mapping[str, Callable[[Node, Mapping[str, Reach]], Reach]] = {
     "Function": _call,
     "Slice": _slice,
 }
-"""How each kind of node is read; any other is opaque."""
+"""The function that reads each kind of node; other kinds are opaque."""

@@ -1,4 +1,4 @@
-"""A feature set as contracts: the Avro records of the datasets that hold its features and its carried state."""
+"""Write the contracts of a feature set: the Avro records of its features and of its carried state."""
 
 from __future__ import annotations
 
@@ -15,23 +15,18 @@ _DATE = {"type": "int", "logicalType": "date"}
 _MOMENT = {"type": "long", "logicalType": "timestamp-millis"}
 _ID = {"name": "instrument_id", "type": "string", "doc": "Stable name of the instrument."}
 _SESSION = {"name": "trade_date", "type": _DATE, "doc": "The session."}
-_VERSION = {
-    "name": "feature_version",
-    "type": "string",
-    "low_cardinality": True,
-    "doc": "Version of the feature set.",
-}
+_VERSION = {"name": "feature_version", "type": "string", "low_cardinality": True, "doc": "Version of the feature set."}
 
 
 def record(feature_set: FeatureSet, doc: str | None = None) -> dict[str, Any]:
-    """Return the Avro record of the features, stored by session and group; rules are yours to add.
+    """Return the Avro record of the features, stored by session and group; add rules as needed.
 
     Raises:
-        UsageError: a feature's type has no name in Avro.
+        UsageError: the type of a feature has no Avro equivalent.
 
     >>> from champion.features.v1 import V1
-    >>> made = record(V1)
-    >>> made["name"], made["partition_by"], made["fields"][5]["name"]
+    >>> avro = record(V1)
+    >>> avro["name"], avro["partition_by"], avro["fields"][5]["name"]
     ('features_equity_indicators', ['year', 'month', 'day', 'feature_group'], 'sma_5')
     """
     known = {
@@ -58,7 +53,7 @@ def record(feature_set: FeatureSet, doc: str | None = None) -> dict[str, Any]:
 
 
 def state_record(feature_set: FeatureSet) -> dict[str, Any]:
-    """Return the Avro record of the state that is carried from session to session.
+    """Return the Avro record of the carried state.
 
     >>> from champion.features.v1 import V1
     >>> state_record(V1)["name"]

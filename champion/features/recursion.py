@@ -1,9 +1,10 @@
-"""Carried values over whole histories: what recursive features remember, computed once and shared by all of them.
+"""Compute carried values over whole histories: the state of recursive features, computed once and shared by them.
 
-1. On the bar that is an instrument's `lookback`-th, a carried value is its expression over the bars up to there.
-2. From there on it moves towards its `values`, which are taken over the whole column at once. Before, a mean stands at
-   its start, from where a move by alpha * 0 does not take it, so that the column has no nulls; a sum gains nothing.
-3. An exponential mean, or a running sum, of both is all that is left to do instrument by instrument.
+1. On an instrument's `lookback`-th bar, a carried value is its expression over the bars so far.
+2. From then on it is updated with its `values`, which are computed over the whole column. Before, the column holds the
+   start value for a mean, which an exponential mean of equal values leaves unchanged, and 0 for a sum, so it has no
+   nulls.
+3. The exponential mean, or the running sum, of this column is computed per instrument.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _RUN = "_run"
 
 
 def lengths(bars: pl.DataFrame) -> Lengths:
-    """Return how many bars each instrument has, of bars in session order by instrument.
+    """Return the number of bars of each instrument, for bars sorted by instrument and session.
 
     >>> lengths(pl.DataFrame({"instrument_id": ["A", "A", "B"]})).tolist()
     [2, 1]
@@ -34,7 +35,7 @@ def lengths(bars: pl.DataFrame) -> Lengths:
 
 
 def bars_before(counts: Lengths) -> pl.Series:
-    """Return how many bars its instrument had before each bar.
+    """Return the number of earlier bars of the instrument, for each bar.
 
     >>> bars_before(np.array([2, 1])).to_list()
     [0, 1, 0]
@@ -43,12 +44,12 @@ def bars_before(counts: Lengths) -> pl.Series:
 
 
 def _runs(counts: Lengths) -> pl.Series:
-    """Return which instrument in turn each bar is of; known to be sorted, it is twice as quick to group by."""
+    """Return the instrument number of each bar; a column marked as sorted is twice as fast to group by."""
     return pl.Series(_RUN, np.repeat(np.arange(counts.size), counts)).set_sorted()
 
 
 def starts(bars: pl.DataFrame, counts: Lengths, wanted: Sequence[Carried]) -> pl.DataFrame:
-    """Return what each instrument's carried values start with, one row an instrument; 0 where it has too few bars."""
+    """Return the start of each carried value, one row per instrument; 0 with too few bars."""
     return pl.DataFrame({each.name: _start(bars, counts, each) for each in wanted if each.values is not None})
 
 
@@ -56,70 +57,68 @@ def _start(bars: pl.DataFrame, counts: Lengths, each: Carried) -> npt.NDArray[np
     rows = _first_rows(counts, each.lookback)
     first = bars.select(sorted({*each.expression.meta.root_names()}))[rows.ravel()]
     runs = _runs(np.full(len(rows), each.lookback))
-    made = first.with_columns(runs).select(each.expression.over(_RUN)).to_series()
-    ends = made.gather_every(each.lookback, each.lookback - 1).to_numpy()
-    found = np.zeros(counts.size, ends.dtype)
-    found[counts >= each.lookback] = ends
-    return found
+    values = first.with_columns(runs).select(each.expression.over(_RUN)).to_series()
+    ends = values.gather_every(each.lookback, each.lookback - 1).to_numpy()
+    start = np.zeros(counts.size, ends.dtype)
+    start[counts >= each.lookback] = ends
+    return start
 
 
 def _first_rows(counts: Lengths, lookback: int) -> npt.NDArray[np.int64]:
-    """Return the rows of the first `lookback` bars of each instrument that has as many, a line each."""
+    """Return the row numbers of the first `lookback` bars of each instrument with at least as many, one line each."""
     first = (np.cumsum(counts) - counts)[counts >= lookback]
-    found: npt.NDArray[np.int64] = first[:, None] + np.arange(lookback)
-    return found
+    rows: npt.NDArray[np.int64] = first[:, None] + np.arange(lookback)
+    return rows
 
 
 def recursive(bars: pl.DataFrame, counts: Lengths, started: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
-    """Return these recursive features of bars in session order by instrument; before their `lookback`, nonsense."""
+    """Return the recursive features; values before the `lookback`-th bar are arbitrary."""
     if not features:
         return bars.select()
     shared = {each.name: each for feature in features for each in feature.carried}
-    made = carried(bars, counts, started, list(shared.values()))
+    state = carried(bars, counts, started, list(shared.values()))
     values = [each.value.alias(each.name) for each in features if each.value is not None]
-    return made.lazy().select(*values).collect()  # lazy: what they share, once
+    return state.lazy().select(*values).collect()  # lazy evaluation computes common subexpressions once
 
 
 def carried(bars: pl.DataFrame, counts: Lengths, started: pl.DataFrame, wanted: Sequence[Carried]) -> pl.DataFrame:
-    """Return the carried values after each bar, of bars in session order by instrument; before they start, nonsense.
+    """Return the carried values after each bar; values before their start are arbitrary.
+
+    Bars are sorted by instrument and session.
 
     Raises:
         UsageError: two of them need each other's last value.
     """
     names, runs = {each.name for each in wanted}, _runs(counts)
-    made = bars.select(_alone(each).alias(each.name) for each in wanted if each.values is None)
-    waiting = [each for each in wanted if each.values is not None]
-    while waiting:
-        ready = [each for each in waiting if _needs(each, names) <= {*made.columns}]
+    plain = [each for each in wanted if each.values is None]
+    columns = bars.select(
+        (each.expression if each.expression.meta.is_column() else each.expression.over(_ID)).alias(each.name)
+        for each in plain
+    )
+    pending = [each for each in wanted if each.values is not None]
+    while pending:
+        ready = [
+            e for e in pending if e.values is not None and names & {*e.values.meta.root_names()} <= {*columns.columns}
+        ]
         if not ready:
-            raise UsageError(f"{', '.join(each.name for each in waiting)} need each other's last value")
-        before = pl.concat([bars, made.select(pl.all().shift(1))], how="horizontal")
-        taken = Kernel.select(before, [(e.name, e.values, e.kernel) for e in ready if e.values is not None])
-        begun = pl.DataFrame([runs, *(_starting(taken[e.name], counts, started[e.name], e) for e in ready)])
-        made = pl.concat([made, begun.select(_moved(each).over(_RUN) for each in ready)], how="horizontal")
-        waiting = [each for each in waiting if each not in ready]
-    return made.select(each.name for each in wanted)
+            raise UsageError(f"{', '.join(each.name for each in pending)} need each other's last value")
+        before = pl.concat([bars, columns.select(pl.all().shift(1))], how="horizontal")
+        values = Kernel.select(before, [(e.name, e.values, e.kernel) for e in ready if e.values is not None])
+        filled = pl.DataFrame([runs, *(_with_start(values[e.name], counts, started[e.name], e) for e in ready)])
+        columns = pl.concat([columns, filled.select(_accumulate(each).over(_RUN) for each in ready)], how="horizontal")
+        pending = [each for each in pending if each not in ready]
+    return columns.select(each.name for each in wanted)
 
 
-def _alone(each: Carried) -> pl.Expr:
-    return each.expression if each.expression.meta.is_column() else each.expression.over(_ID)
-
-
-def _needs(each: Carried, names: set[str]) -> set[str]:
-    """Return the other carried values whose last value it moves by."""
-    return set() if each.values is None else {*each.values.meta.root_names()} & names
-
-
-def _starting(values: pl.Series, counts: Lengths, started: pl.Series, each: Carried) -> pl.Series:
-    """Return the values it moves by; on an instrument's first `lookback` bars its start, of a sum 0 but on the last."""
+def _with_start(values: pl.Series, counts: Lengths, started: pl.Series, each: Carried) -> pl.Series:
+    """Return the values with those of each instrument's first `lookback` bars replaced: see step 2 above."""
     rows = _first_rows(counts, each.lookback)
     block = np.zeros(rows.shape, started.to_numpy().dtype)
     block[:, -1 if each.alpha is None else 0 :] = started.to_numpy()[counts >= each.lookback, None]
     return values.scatter(rows.ravel(), block.ravel())
 
 
-def _moved(each: Carried) -> pl.Expr:
-    """Return the exponential mean, or the running sum, of what was started."""
+def _accumulate(each: Carried) -> pl.Expr:
     if each.alpha is None:
         return pl.col(each.name).cum_sum()
     return pl.col(each.name).ewm_mean(alpha=each.alpha, adjust=False, ignore_nulls=True, min_samples=1)

@@ -1,25 +1,24 @@
-"""Levels: own features whose values depend on the unit of prices or of shares, found on made-up bars.
+"""Find levels: own features whose values depend on the unit of prices or of shares.
 
-A split moves a price of 1,000 rupees to 100 and changes nothing about the company. A feature that a split changes does
-not compare across instruments: it is a level, in rupees or in shares. The turnover of a session is no level: a split
-leaves it as it is.
+A split moves a price from 1,000 rupees to 100 without changing the company. A feature that a split changes is a level,
+in rupees or in shares, and is not comparable across instruments. Turnover is not a level: a split does not change it.
 """
 
 from __future__ import annotations
 
 import polars as pl
 
-from champion.features import compute, made_up
+from champion.features import compute, synthetic_bars
 from champion.features.sets import FeatureSet
 
-_TIMES = 8  # a power of two: prices and volumes keep their digits
+_TIMES = 8  # a power of two keeps the digits of prices and volumes
 _PRICES = ("open", "high", "low", "close")
 _SAME = 1e-6  # relative
 _MORE = 60  # bars beyond the longest lookback
-_KEY = 4  # columns that say whose features they are
+_KEY = 4  # key columns before the features
 
 
-def levels(chosen: FeatureSet) -> dict[str, str]:
+def levels(feature_set: FeatureSet) -> dict[str, str]:
     """Return the unit, 'rupee' or 'share', of each own feature that is a level.
 
     >>> from champion.features.sets import Feature
@@ -29,11 +28,11 @@ def levels(chosen: FeatureSet) -> dict[str, str]:
     >>> levels(FeatureSet("doc_levels", "doc_levels1", (moved, change)))
     {'moved': 'rupee'}
     """
-    own = tuple(each for each in chosen.features if not each.spans_instruments)
+    own = tuple(each for each in feature_set.features if not each.spans_instruments)
     if not own:
         return {}
-    alone = FeatureSet(chosen.name, chosen.version, own)
-    bars = made_up.bars(max(each.lookback for each in own) + _MORE).with_columns(pl.col("volume") * _TIMES)
+    alone = FeatureSet(feature_set.name, feature_set.version, own)
+    bars = synthetic_bars.bars(max(each.lookback for each in own) + _MORE).with_columns(pl.col("volume") * _TIMES)
     bars = bars.with_columns(turnover=pl.col("close") * pl.col("volume"))
     dearer = bars.with_columns(pl.col(*_PRICES, "turnover") * _TIMES)
     split = bars.with_columns(pl.col(*_PRICES) * _TIMES, pl.col("volume") // _TIMES)

@@ -1,4 +1,4 @@
-"""What a feature set is: features, what the recursive ones carry from bar to bar, and how far each looks back."""
+"""Features, their carried values, and the sets that they form."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ BAR_COLUMNS = ("open", "high", "low", "close", "volume", "turnover", "trades")
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """Computes several columns in one go, which share most of their work, from bars in session order.
+    """Compute several columns that share most of their work together, from bars in session order.
 
-    `compute` is given bar columns and the names wanted, and returns these columns, one value a row. A value depends on
-    its row and the rows before it, as an expression's does, and to the last bit on the feature's `lookback` rows alone.
+    `compute` takes bar columns and names and returns the named columns, one value per row. As with an expression, a
+    value depends only on its row and earlier ones; every bit of it depends on the last `lookback` rows alone.
 
     >>> moves = Kernel(lambda bars, names: bars.select(up=pl.col("close").diff(), level="close").select(names))
     >>> bars = pl.DataFrame({"close": [10.0, 12.0]})
@@ -33,15 +33,15 @@ class Kernel:
 
     @staticmethod
     def select(frame: pl.DataFrame, wanted: Sequence[tuple[str, pl.Expr, Kernel | None]]) -> pl.DataFrame:
-        """Return named columns of a frame: by its expression, or in one call all those of a kernel."""
+        """Return the named columns: each by its expression, and those of a kernel in one call."""
         kernels = dict.fromkeys(kernel for _, _, kernel in wanted if kernel is not None)
         alone = (expression.alias(name) for name, expression, kernel in wanted if kernel is None)
-        made = frame.lazy().select(*alone).collect()  # lazy: what they share, once
+        columns = frame.lazy().select(*alone).collect()  # lazy evaluation computes common subexpressions once
         together = [each.compute(frame, [name for name, _, kernel in wanted if kernel is each]) for each in kernels]
-        return pl.concat([made, *together], how="horizontal").select(name for name, _, _ in wanted)
+        return pl.concat([columns, *together], how="horizontal").select(name for name, _, _ in wanted)
 
     def expression(self, name: str, columns: Sequence[str], dtype: pl.DataType) -> pl.Expr:
-        """Return one of its features as an expression of bar columns."""
+        """Return one column of the kernel as an expression of bar columns."""
 
         def alone(bars: pl.Series) -> pl.Series:
             return self.compute(bars.struct.unnest(), [name]).to_series()
@@ -51,12 +51,12 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Carried:
-    """One value an instrument carries from bar to bar, null until it has `lookback` bars, never after.
+    """A value that is carried from bar to bar for each instrument; null before its `lookback`-th bar, never after.
 
-    `expression` gives it over all bars of the instrument. `step` gives the same, to the last bit, from one bar's
-    columns and the carried values before it, each under its name. An exponential `mean` or a running `total` says
-    just what it takes in with each bar, its `values`; its step follows, and whole histories are quicker. A `kernel`
-    gives the same values, together with others' and quicker still.
+    `expression` computes it over all bars of the instrument. `step` computes it, bit for bit the same, from the columns
+    of one bar and the previous carried values under their names. An exponential `mean` or a running `total` needs only
+    the `values` of each bar; its step follows, and whole histories are computed faster. A `kernel` computes the
+    `values` of several carried values together, faster still.
 
     >>> shares = Carried.total("shares", 1, pl.col("volume").cum_sum(), pl.col("volume"))
     >>> shares.lookback, shares.dtype
@@ -78,26 +78,25 @@ class Carried:
 
     @classmethod
     def mean(cls, name: str, lookback: int, expression: pl.Expr, values: pl.Expr, alpha: float) -> Carried:
-        """Return what starts as `expression` and then moves by `alpha` * (`values` - what it was)."""
+        """Return a value that starts as `expression` and then changes by `alpha` * (`values` - previous value)."""
         step = pl.col(name) + (values - pl.col(name)) * alpha
         return cls(name, lookback, expression, step, values=values, alpha=alpha)
 
     @classmethod
     def total(cls, name: str, lookback: int, expression: pl.Expr, values: pl.Expr) -> Carried:
-        """Return what starts as `expression` and then grows by `values`, both whole numbers (Int64)."""
+        """Return a value that starts as `expression` and then grows by `values`, both whole numbers (Int64)."""
         return cls(name, lookback, expression, pl.col(name) + values, pl.Int64(), values)
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One column of a feature set; `lookback` counts the bars its first value needs, the session's own included.
+    """One column of a feature set; `lookback` is the number of bars that its first value needs, its own included.
 
-    `recursive` is found out when the set is first used (`champion.features.examination`): True where `lookback` bars
-    alone do not give the value to the last bit. A recursive feature that says what it has `carried` and the `value` it
-    makes of that after each bar need not be computed from the first bar again; without, each build reads the whole
-    history. Features of one `kernel` are computed together; their expressions are for using one alone. A feature is
-    computed for one instrument at a time, unless `spans_instruments`: then over all of them at once, which only
-    Champion's own features, tested for it, may do.
+    `recursive` is determined on the first use of the set (`champion.features.examination`): True if `lookback` bars
+    alone do not give every bit of the value. A recursive feature may declare its `carried` values and the `value`
+    computed from them; without, each build computes it from the instrument's first bar. Features with the same `kernel`
+    are computed together; the expression computes one alone. A feature is computed for one instrument at a time, unless
+    `spans_instruments`: then over all instruments together, which only the features that Champion ships may do.
 
     >>> momentum = Feature("mom_1", "momentum", 2, pl.Float64(), "Rupees since the bar before.", pl.col("close").diff())
     >>> pl.DataFrame({"close": [10.0, 12.0]}).select(momentum.expression).to_series().to_list()
@@ -121,7 +120,7 @@ class Feature:
 
     @property
     def is_own(self) -> bool:
-        """Whether it is computed for one instrument at a time, and from its expression alone."""
+        """Whether it is computed for one instrument at a time, without carried values."""
         return not self.spans_instruments and not self.carried
 
 
@@ -130,7 +129,7 @@ class FeatureSet:
     """Features that are built, stored and versioned together, in column order.
 
     Raises:
-        UsageError: two features share a name, there is none, one looks back no bar, or uses what no bar has.
+        UsageError: two features share a name, there are none, a lookback is below 1, or a column is not one of a bar.
 
     >>> since = pl.col("open") - pl.col("close").shift()
     >>> gap = Feature("gap", "trend", 2, pl.Float64(), "Open less the close before.", since)
@@ -146,12 +145,12 @@ class FeatureSet:
     features: tuple[Feature, ...]
 
     def __post_init__(self) -> None:
-        """Refuse what could be neither built nor stored."""
+        """Require names, columns and lookbacks that can be built and stored."""
         problems = [] if self.features else ["it has no features"]
         groups = [feature.group for feature in self.features]
         words = [name for name in (self.name, self.version, *groups, *self.columns) if not _WORD.fullmatch(name)]
-        problems += [f"{word!r} is no word of letters, digits and _, as files and columns need" for word in words]
-        problems += [f"{name} comes twice" for name in sorted({n for n in self.columns if self.columns.count(n) > 1})]
+        problems += [f"{word!r} is not a name of letters, digits and _, as files and columns need" for word in words]
+        problems += [f"{name} occurs twice" for name in sorted({n for n in self.columns if self.columns.count(n) > 1})]
         for feature in self.features:
             unknown = set(feature.expression.meta.root_names()) - {*BAR_COLUMNS}
             if unknown:
@@ -159,7 +158,7 @@ class FeatureSet:
             if feature.lookback < 1:
                 problems.append(f"{feature.name} looks back {quantity(feature.lookback, 'bar')}; its own bar is 1")
             if bool(feature.carried) != (feature.value is not None):
-                problems.append(f"{feature.name} must say both what it has carried and its value of that, or neither")
+                problems.append(f"{feature.name} must declare carried values and a value, or neither")
         if problems:
             raise UsageError(f"feature set {self.name} {self.version}: {'; '.join(problems)}")
 
@@ -175,7 +174,7 @@ class FeatureSet:
 
     @property
     def lookback(self) -> int:
-        """Bars per instrument that give every feature that is not recursive its value; recursive ones need them all."""
+        """Bars per instrument that the features need, except recursive ones, which need all."""
         return max((feature.lookback for feature in self.features if not feature.recursive), default=1)
 
     @property
@@ -185,13 +184,13 @@ class FeatureSet:
 
     @property
     def bar_columns(self) -> list[str]:
-        """The columns of a bar that its expressions use."""
+        """The bar columns that its expressions use."""
         used = {name for feature in self.features for name in feature.expression.meta.root_names()}
         return [name for name in BAR_COLUMNS if name in used]
 
     @property
     def carried(self) -> tuple[Carried, ...]:
-        """What its recursive features carry, each value once."""
+        """The carried values of its recursive features, each once."""
         return tuple({each.name: each for feature in self.features for each in feature.carried}.values())
 
     @property
@@ -201,10 +200,10 @@ class FeatureSet:
 
     @property
     def recent(self) -> dict[str, int]:
-        """How many values of each bar column, before the session's own, its windows and first values need."""
-        found: dict[str, int] = {}
+        """Number of earlier values of each bar column that its windows and the starts of carried values need."""
+        counts: dict[str, int] = {}
         windows: list[Feature | Carried] = [feature for feature in self.features if not feature.recursive]
         for each in (*windows, *self.carried):
             for name in each.expression.meta.root_names():
-                found[name] = max(found.get(name, 0), each.lookback - 1)
-        return {name: found[name] for name in BAR_COLUMNS if found.get(name)}
+                counts[name] = max(counts.get(name, 0), each.lookback - 1)
+        return {name: counts[name] for name in BAR_COLUMNS if counts.get(name)}

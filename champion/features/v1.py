@@ -47,105 +47,55 @@ _OBV = replace(
 
 
 def _window(
-    name: str,
-    group: str,
-    lookback: int,
-    expression: pl.Expr,
-    doc: str,
-    unit: str = "1",
-    kernel: Kernel | None = None,
+    name: str, lookback: int, expression: pl.Expr, doc: str, unit: str = "1", kernel: Kernel | None = None
 ) -> Feature:
-    made = Feature(name, group, lookback, pl.Float64(), doc, expression, unit=unit, kernel=kernel)
-    return replace(made, spans_instruments=True)
+    dtype = pl.Float64()
+    return Feature(name, "", lookback, dtype, doc, expression, unit=unit, kernel=kernel, spans_instruments=True)
 
 
-def _recursive(  # noqa: PLR0913 - a row of the table each
-    name: str,
-    group: str,
-    lookback: int,
-    expression: pl.Expr,
-    doc: str,
-    unit: str,
-    state: tuple[Carried, ...],
-    *,
-    value: pl.Expr | None = None,
-    dtype: pl.DataType | None = None,
-) -> Feature:
-    made = pl.col(name) if value is None else value
-    kind = dtype or pl.Float64()
-    found = Feature(name, group, lookback, kind, doc, expression, recursive=True, unit=unit, carried=state, value=made)
-    return replace(found, spans_instruments=True)
+def _recursive(
+    name: str, lookback: int, expression: pl.Expr, unit: str, state: tuple[Carried, ...], doc: str,
+    value: pl.Expr | None = None, dtype: pl.DataType | None = None,
+) -> Feature:  # fmt: skip
+    value = pl.col(name) if value is None else value
+    window = replace(_window(name, lookback, expression, doc, unit), recursive=True, carried=state, value=value)
+    return window if dtype is None else replace(window, dtype=dtype)
 
 
-_TREND = (
+def _group(name: str, *features: Feature) -> tuple[Feature, ...]:
+    return tuple(replace(feature, group=name) for feature in features)
+
+
+_TREND = _group(
+    "trend",
     *(
         _window(
-            f"sma_{n}",
-            "trend",
-            n,
-            indicators.sma(_CLOSE, n),
-            f"Simple moving average of the close, {n} bars.",
-            _RUPEE,
-            OF_CLOSE,
+            f"sma_{n}", n, indicators.sma(_CLOSE, n), f"Simple moving average of the close, {n} bars.", _RUPEE, OF_CLOSE
         )
         for n in MEANS
     ),
     *(
-        _recursive(
-            f"ema_{n}",
-            "trend",
-            n,
-            indicators.ema(_CLOSE, n),
-            f"Exponential average of the close, span {n}.",
-            _RUPEE,
-            (_EMA[n],),
-        )
-        for n in (12, 26, 50)
+        _recursive(f"ema_{n}", n, ema.expression, _RUPEE, (ema,), f"Exponential average of the close, span {n}.")
+        for n, ema in _EMA.items()
     ),
 )
-_MOMENTUM = (
-    _recursive(
-        "rsi_14",
-        "momentum",
-        15,
-        indicators.rsi(_CLOSE, 14),
-        "Wilder's relative strength index, 0 to 100.",
-        "1",
-        _RSI,
-        value=carried.rsi_of(pl.col(_GAIN), pl.col(_LOSS)),
-    ),
-    _recursive(
-        "macd",
-        "momentum",
-        34,
-        indicators.macd(_CLOSE),
-        "EMA 12 less EMA 26, both seeded on bar 26.",
-        _RUPEE,
-        _MACD,
-        value=_MACD_LINE,
-    ),
-    _recursive("macd_signal", "momentum", 34, indicators.macd_signal(_CLOSE), "EMA of macd, span 9.", _RUPEE, _MACD),
-    _recursive(
-        "macd_histogram",
-        "momentum",
-        34,
-        indicators.macd_histogram(_CLOSE),
-        "macd less macd_signal.",
-        _RUPEE,
-        _MACD,
-        value=_MACD_LINE - pl.col("macd_signal"),
-    ),
+_MOMENTUM = _group(
+    "momentum",
+    _recursive("rsi_14", 15, indicators.rsi(_CLOSE, 14), "1", _RSI, "Wilder's relative strength index, 0 to 100.",
+               carried.rsi_of(pl.col(_GAIN), pl.col(_LOSS))),
+    _recursive("macd", 34, indicators.macd(_CLOSE), _RUPEE, _MACD, "EMA 12 less EMA 26, both seeded on bar 26.",
+               _MACD_LINE),
+    _recursive("macd_signal", 34, _SIGNAL.expression, _RUPEE, _MACD, "EMA of macd, span 9."),
+    _recursive("macd_histogram", 34, indicators.macd_histogram(_CLOSE), _RUPEE, _MACD, "macd less macd_signal.",
+               _MACD_LINE - pl.col("macd_signal")),
+    _window("stochastic_k", 18, indicators.stochastic_k(*_RANGE), "Slow %K (14, 3), 0 to 100.", kernel=OF_RANGE),
+    _window("stochastic_d", 18, indicators.stochastic_d(*_RANGE), "Mean of stochastic_k, 3 bars, 0 to 100.",
+            kernel=OF_RANGE),
+)  # fmt: skip
+_VOLATILITY = _group(
+    "volatility",
     *(
-        _window(f"stochastic_{line}", "momentum", 18, expression, f"{doc}, 0 to 100.", kernel=OF_RANGE)
-        for line, expression, doc in (
-            ("k", indicators.stochastic_k(*_RANGE), "Slow %K (14, 3)"),
-            ("d", indicators.stochastic_d(*_RANGE), "Mean of stochastic_k, 3 bars"),
-        )
-    ),
-)
-_VOLATILITY = (
-    *(
-        _window(f"bb_{line}", "volatility", 20, expression, doc, unit, OF_CLOSE)
+        _window(f"bb_{line}", 20, expression, doc, unit, OF_CLOSE)
         for line, expression, doc, unit in (
             ("upper", indicators.bollinger_upper(_CLOSE), "Middle plus 2 standard deviations.", _RUPEE),
             ("middle", indicators.bollinger_middle(_CLOSE), "Mean of the close, 20 bars.", _RUPEE),
@@ -153,39 +103,14 @@ _VOLATILITY = (
             ("width", indicators.bollinger_width(_CLOSE), "Upper less lower, over the middle.", "1"),
         )
     ),
-    _recursive(
-        "atr_14",
-        "volatility",
-        15,
-        indicators.atr(*_RANGE, window=14),
-        "Wilder's average true range.",
-        _RUPEE,
-        (_LAST_CLOSE, _ATR),
-    ),
+    _recursive("atr_14", 15, _ATR.expression, _RUPEE, (_LAST_CLOSE, _ATR), "Wilder's average true range."),
 )
-_ON_VOLUME = (
-    _window(
-        "vwap", "volume", 1, indicators.vwap(_TURNOVER, _VOLUME), "The session's turnover over its volume.", _RUPEE
-    ),
-    _recursive(
-        "obv",
-        "volume",
-        1,
-        indicators.obv(_CLOSE, _VOLUME),
-        "On-balance volume since the first bar.",
-        _SHARE,
-        (_LAST_CLOSE, _OBV),
-        dtype=pl.Int64(),
-    ),
-    _window(
-        "volume_ma_20",
-        "volume",
-        20,
-        indicators.volume_ma(_VOLUME, 20),
-        "Mean of volume, 20 bars.",
-        _SHARE,
-        OF_VOLUME,
-    ),
-)
+_ON_VOLUME = _group(
+    "volume",
+    _window("vwap", 1, indicators.vwap(_TURNOVER, _VOLUME), "The session's turnover over its volume.", _RUPEE),
+    _recursive("obv", 1, _OBV.expression, _SHARE, (_LAST_CLOSE, _OBV), "On-balance volume since the first bar.",
+               dtype=pl.Int64()),
+    _window("volume_ma_20", 20, indicators.volume_ma(_VOLUME, 20), "Mean of volume, 20 bars.", _SHARE, OF_VOLUME),
+)  # fmt: skip
 
 V1 = FeatureSet("equity_indicators", "v1", (*_TREND, *_MOMENTUM, *_VOLATILITY, *_ON_VOLUME))

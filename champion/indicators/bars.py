@@ -1,4 +1,4 @@
-"""The bars that indicators, inputs and labels can be computed on; anything else is refused, never repaired."""
+"""Check the bars that indicators, inputs and labels are computed from. Invalid bars are an error, never repaired."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_PRICE = 1e9
-"""Rupees. Above it, 200 prices counted in units of 1/10,000 rupee no longer add up exactly in a double."""
+"""In rupees. Above it, the sum of 200 prices in units of 1/10,000 rupee is not exact in a double."""
 
 _KEY = ("instrument_id", "trade_date")
 _PRICES = frozenset({"open", "high", "low", "close"})
@@ -22,29 +22,28 @@ _SHOWN = 5
 
 
 def check_bars(bars: pl.DataFrame, columns: Sequence[str]) -> None:
-    """Raise ContractError unless the bars hold these columns, filled and sound, one bar per instrument and session.
+    """Raise ContractError unless the bars hold valid values in these columns, one bar per instrument and session.
 
-    Nothing may be null, prices must be positive and at most `MAX_PRICE`, volume Int64, volume and turnover not
-    negative.
+    No value may be null; prices must be above 0 and at most `MAX_PRICE`, volume must be Int64, volume and turnover must
+    not be negative.
     """
-    missing = [name for name in columns if name not in bars.columns]
-    if missing:
+    if missing := [name for name in columns if name not in bars.columns]:
         raise ContractError(f"bars lack {', '.join(missing)}; needed are {', '.join(columns)}; found {bars.columns}")
     if "volume" in columns and bars.schema["volume"] != pl.Int64:
         raise ContractError(f"volume must be whole shares (Int64), found {bars.schema['volume']}; round it first")
     for name in columns:
-        _refuse(bars, pl.col(name).is_null(), f"{name} is null")
+        _reject(bars, pl.col(name).is_null(), f"{name} is null")
         if name in _PRICES:
-            sound = pl.col(name).is_between(0, MAX_PRICE, closed="right")
-            _refuse(bars, ~sound, f"{name} is not above 0 and at most {MAX_PRICE:.0f} rupees")
+            valid = pl.col(name).is_between(0, MAX_PRICE, closed="right")
+            _reject(bars, ~valid, f"{name} is not above 0 and at most {MAX_PRICE:.0f} rupees")
         if name in _AMOUNTS:
-            _refuse(bars, ~((pl.col(name) >= 0) & pl.col(name).is_finite()), f"{name} is negative or not a number")
+            _reject(bars, ~((pl.col(name) >= 0) & pl.col(name).is_finite()), f"{name} is negative or not a number")
     if not in_order(bars):
-        _refuse(bars, pl.struct(_KEY).is_duplicated(), "an instrument has several bars in one session")
+        _reject(bars, pl.struct(_KEY).is_duplicated(), "an instrument has several bars in one session")
 
 
 def in_order(bars: pl.DataFrame) -> bool:
-    """Tell whether each bar follows the one before it, by instrument and then by session; equal ones do not.
+    """Return whether the bars are sorted by instrument and session, without duplicates.
 
     >>> in_order(pl.DataFrame({"instrument_id": ["A", "A", "B"], "trade_date": [1, 2, 1]}))
     True
@@ -55,11 +54,11 @@ def in_order(bars: pl.DataFrame) -> bool:
     return bool(bars.select(follows.slice(1).all()).item())
 
 
-def _refuse(bars: pl.DataFrame, broken: pl.Expr, problem: str) -> None:
-    """Raise ContractError with the first few rows that are broken."""
-    if not bars.select(broken.any()).item():
+def _reject(bars: pl.DataFrame, invalid: pl.Expr, problem: str) -> None:
+    """Raise ContractError with the first invalid rows, if any."""
+    if not bars.select(invalid.any()).item():
         return
-    rows = bars.filter(broken)
+    rows = bars.filter(invalid)
     shown = ", ".join(f"{instrument} {session}" for instrument, session in rows.select(_KEY).head(_SHOWN).rows())
     raise ContractError(
         f"bars break their contract: {problem}, in {rows.height} of {quantity(bars.height, 'row')}: {shown}"

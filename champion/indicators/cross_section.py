@@ -1,8 +1,7 @@
-"""Cross-sectional expressions: a value among all instruments of its session, by `.over("trade_date")`.
+"""Cross-sectional expressions: compare a value with the other instruments of its session, by `.over("trade_date")`.
 
-NaN and infinity are unknown, as null is: they take no part and get null. Nothing here is fitted and nothing looks
-ahead. Ranks and quantiles do not depend on the order of rows; means do in their last bits, so sort first where bits
-matter.
+NaN and infinity are treated as null: they are left out and get null. Nothing is fitted and nothing looks ahead. Ranks
+do not depend on the order of rows. Means do in their last bits; sort first if that matters.
 
 >>> from champion.indicators import cross_section
 >>> scores = pl.DataFrame({"trade_date": [1, 1, 2, 2], "score": [10.0, 30.0, 5.0, 7.0]})
@@ -16,14 +15,13 @@ import polars as pl
 
 from champion.indicators.numeric.mechanics import sharing
 from champion.indicators.numeric.unknown import known
-from champion.indicators.numeric.variation import varies
 
 _COLLINEAR = 1e-20
-"""Share of an exposure's square that is left when the others explain all of it but rounding."""
+"""Share of an exposure's sum of squares below which the rest, after the other exposures, is rounding error."""
 
 
 def rank(values: pl.Expr) -> pl.Expr:
-    """Return the rank among the non-null values, spread evenly from -0.5 to 0.5 with mean 0.
+    """Return the rank among the non-null values, evenly spaced between -0.5 and 0.5 with mean 0.
 
     (rank - 1/2) / count - 1/2, Hazen's plotting position less a half; equal values share their average rank, a single
     value gets 0, null stays null.
@@ -35,36 +33,10 @@ def rank(values: pl.Expr) -> pl.Expr:
     return (values.rank("average") - 0.5) / values.count() - 0.5
 
 
-def zscore(values: pl.Expr) -> pl.Expr:
-    """Return the distance from the mean of the non-null values in their sample standard deviations.
-
-    No bounds and no unit. Null stays null; all are null where there is one value, or all are equal (to
-    1e-12 of the largest, see `variation`). Grinold and Kahn, Active Portfolio Management (1999).
-
-    >>> pl.DataFrame({"x": [1.0, 2.0, None, 3.0]}).select(zscore(pl.col("x"))).to_series().to_list()
-    [-1.0, 0.0, None, 1.0]
-    """
-    values = known(values)
-    return pl.when(varies(values)).then((values - values.mean()) / values.std())
-
-
-def winsorise(values: pl.Expr, lower: float = 0.01, upper: float = 0.99) -> pl.Expr:
-    """Return the values, those beyond the `lower` and `upper` quantile replaced by it; null stays null.
-
-    In the values' own unit; Tukey, Annals of Mathematical Statistics 33 (1962). Quantiles are interpolated linearly
-    (type 7 of Hyndman and Fan, as NumPy's).
-
-    >>> pl.DataFrame({"x": [0.0, 1.0, 2.0, 3.0, 99.0]}).select(winsorise(pl.col("x"), 0.25, 0.75)).to_series().to_list()
-    [1.0, 1.0, 2.0, 3.0, 3.0]
-    """
-    values = known(values)
-    return values.clip(values.quantile(lower, "linear"), values.quantile(upper, "linear"))
-
-
 def demean(values: pl.Expr) -> pl.Expr:
     """Return the values less their mean, in their own unit; null stays null.
 
-    Neutral to a group by `.over("trade_date", "sector")`.
+    Use `.over("trade_date", "sector")` for values neutral to the sector.
 
     >>> scores = pl.DataFrame({"sector": ["it", "it", "oil"], "x": [1.0, 3.0, 7.0]})
     >>> scores.select(demean(pl.col("x")).over("sector")).to_series().to_list()
@@ -77,10 +49,10 @@ def demean(values: pl.Expr) -> pl.Expr:
 def neutralise(values: pl.Expr, *exposures: pl.Expr) -> pl.Expr:
     """Return the residual of the least-squares fit on the exposures and a constant: mean 0, uncorrelated with each.
 
-    Rows where the value or an exposure is null take no part and get null. An exposure that is constant, or follows from
-    those before it, is left out, so that the residual is unique, in the values' own unit. Frisch and Waugh,
-    Econometrica 1 (1933): Gram-Schmidt on centred columns; for few exposures, such as beta and log size (each of them
-    is another pass over the one before).
+    In the values' own unit. Rows where the value or an exposure is null are left out and get null. An exposure that is
+    constant, or a linear combination of earlier ones, is left out, so the residual is unique. Frisch and Waugh,
+    Econometrica 1 (1933): Gram-Schmidt on centred columns. Meant for few exposures, such as beta and log size: the
+    expression grows with each.
 
     >>> scores = pl.DataFrame({"x": [1.0, 2.0, 4.0], "size": [1.0, 2.0, 3.0]})
     >>> scores.select(neutralise(pl.col("x"), pl.col("size"))).to_series().round(6).to_list()
@@ -92,20 +64,20 @@ def neutralise(values: pl.Expr, *exposures: pl.Expr) -> pl.Expr:
     while directions:
         direction, *rest = directions
         residual = _without(residual, direction)
-        directions = [_left(column, _without(column, direction)) for column in rest]
+        directions = [_zero_residue(column, _without(column, direction)) for column in rest]
     return residual
 
 
 def _without(values: pl.Expr, direction: pl.Expr) -> pl.Expr:
-    """Return the values less their projection on the direction; both are centred. A direction of 0 takes nothing."""
+    """Return the values less their projection on the direction; both are centred. A zero direction has no effect."""
     value, along = pl.field("value"), pl.field("along")
     size = (along * along).sum()
     share = pl.when(size > 0).then((value * along).sum() / size).otherwise(0.0)
     return sharing(value - share * along, value=values, along=direction)
 
 
-def _left(before: pl.Expr, after: pl.Expr) -> pl.Expr:
-    """Return what is left of an exposure, 0 where only rounding is."""
-    left = pl.field("after")
-    gone = (left * left).sum() <= _COLLINEAR * (pl.field("before") * pl.field("before")).sum()
-    return sharing(pl.when(gone).then(0.0 * left).otherwise(left), before=before, after=after)
+def _zero_residue(before: pl.Expr, after: pl.Expr) -> pl.Expr:
+    """Return the rest of an exposure, 0 where it is only rounding error."""
+    rest = pl.field("after")
+    is_residue = (rest * rest).sum() <= _COLLINEAR * (pl.field("before") * pl.field("before")).sum()
+    return sharing(pl.when(is_residue).then(0.0 * rest).otherwise(rest), before=before, after=after)

@@ -1,7 +1,8 @@
 """Directional movement: Wilder's ADX with its two indicators, and Aroon.
 
-TA-Lib's conventions, its comparison of two moves in doubles included: where the high rose exactly as far as the low
-fell neither counts, but doubles call such moves equal or not by their last bit, and Wilder's means remember it.
+The conventions are those of TA-Lib, including its comparison of moves in doubles: if the high rose exactly as far as
+the low fell, neither move counts. Whether doubles are equal depends on their last bit, and Wilder's means keep the
+effect.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from champion.indicators.numeric.mechanics import (
 )
 
 _ROWS = 2**40
-"""More rows than a column holds: a price times this plus its row orders by price, then by row."""
+"""More than any number of rows: price * `_ROWS` + row sorts by price, then by row."""
 
 _HIGHEST = int(MAX_PRICE) * 10_000
 
@@ -29,7 +30,7 @@ _HIGHEST = int(MAX_PRICE) * 10_000
 def plus_di(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
     """Return Wilder's positive directional indicator +DI, 0 to 100; `window` is 2 or more.
 
-    The smoothed moves up in percent of the smoothed true range; 0 while nothing has moved. Null on the first `window`
+    The smoothed upward moves in percent of the smoothed true range; 0 before the first move. Null on the first `window`
     rows. TA-Lib PLUS_DI; Wilder, New Concepts in Technical Trading Systems (1978). Recursive.
 
     >>> bars = pl.DataFrame({"high": [11.0, 12.0, 13.0], "low": [10.0, 11.0, 12.0], "close": [10.0, 12.0, 13.0]})
@@ -38,13 +39,13 @@ def plus_di(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl
     """
     up, down = _moves(high, low)
     moved = units(high) - units(high).shift(1)
-    return _indicator(_counted(moved, (up > 0) & (up > down)), high, low, close, window)
+    return _indicator(_move_if(moved, (up > 0) & (up > down)), high, low, close, window)
 
 
 def minus_di(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
     """Return Wilder's negative directional indicator -DI, 0 to 100: as `plus_di`, for moves down.
 
-    Null where that is. TA-Lib MINUS_DI; Wilder, as there. Recursive.
+    Null where `plus_di` is. TA-Lib MINUS_DI; same source. Recursive.
 
     >>> bars = pl.DataFrame({"high": [13.0, 12.0, 11.0], "low": [12.0, 11.0, 10.0], "close": [12.0, 11.0, 10.0]})
     >>> bars.select(minus_di(pl.col("high"), pl.col("low"), pl.col("close"), 2)).to_series().round(2).to_list()
@@ -52,15 +53,15 @@ def minus_di(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> p
     """
     up, down = _moves(high, low)
     moved = units(low).shift(1) - units(low)
-    return _indicator(_counted(moved, (down > 0) & (down > up)), high, low, close, window)
+    return _indicator(_move_if(moved, (down > 0) & (down > up)), high, low, close, window)
 
 
 def adx(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
-    """Return the average directional index, 0 (no trend) to 100, whatever the trend's direction; `window` is 2 or more.
+    """Return the average directional index, 0 (no trend) to 100, for either direction; `window` is 2 or more.
 
     Null on the first 2 * `window` - 1 rows. It starts as the mean of the first `window` values of
-    `100 * |+DI - -DI| / (+DI + -DI)`, and stays as it is in a session that has none, both being 0. Null where +DI and
-    -DI are. TA-Lib ADX; Wilder, New Concepts in Technical Trading Systems (1978). Recursive.
+    `100 * |+DI - -DI| / (+DI + -DI)`, and is unchanged on a session where both are 0. Null where +DI and -DI are null.
+    TA-Lib ADX; Wilder, New Concepts in Technical Trading Systems (1978). Recursive.
 
     >>> bars = pl.DataFrame({"high": [11.0, 12.0, 13.0, 13.0], "low": [10.0, 11.0, 12.0, 11.0]})
     >>> bars.select(adx(pl.col("high"), pl.col("low"), pl.col("low"), 2)).to_series().round(2).to_list()
@@ -69,13 +70,13 @@ def adx(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Exp
     plus, minus = pl.field("plus"), pl.field("minus")
     share = 100 * ((plus - minus).abs() / (plus + minus))
     both = sharing(
-        pl.struct(total=plus + minus, found=pl.when(plus + minus > 0).then(share)),
+        pl.struct(total=plus + minus, dx=pl.when(plus + minus > 0).then(share)),
         plus=plus_di(high, low, close, window),
         minus=minus_di(high, low, close, window),
     )
-    total, found = pl.field("total"), pl.field("found")
-    first = first_mean(pl.when(found.is_null() & total.is_not_null()).then(0.0).otherwise(found), window)
-    mean = seeded_ewm(found, seed=first, count=window, alpha=1 / window, counted=total).forward_fill()
+    total, dx = pl.field("total"), pl.field("dx")
+    first = first_mean(pl.when(dx.is_null() & total.is_not_null()).then(0.0).otherwise(dx), window)
+    mean = seeded_ewm(dx, seed=first, count=window, alpha=1 / window, counted=total).forward_fill()
     return both.struct.with_fields(_result=pl.when(total.is_not_null()).then(mean)).struct.field("_result")
 
 
@@ -117,8 +118,8 @@ def _moves(high: pl.Expr, low: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     return high - high.shift(1), low.shift(1) - low
 
 
-def _counted(moved: pl.Expr, counts: pl.Expr) -> pl.Expr:
-    """Return the move where it counts, else 0; null where that is not known."""
+def _move_if(moved: pl.Expr, counts: pl.Expr) -> pl.Expr:
+    """Return the move where `counts` is true, else 0; null where `counts` is null."""
     return pl.when(counts).then(moved).when(counts.is_not_null()).then(0)
 
 
@@ -140,7 +141,7 @@ def _smooth(values: pl.Expr, window: int) -> pl.Expr:
 
 
 def _recency(whole: pl.Expr, window: int) -> pl.Expr:
-    """Return how recent the greatest whole number of the last `window` + 1 rows is, 0 to 100."""
+    """Return the recency of the greatest whole number of the last `window` + 1 rows, 0 to 100."""
     row = pl.int_range(pl.len(), dtype=pl.Int64).cast(pl.Int128)
-    found = (whole.cast(pl.Int128) * _ROWS + row).rolling_max(window + 1) % _ROWS
-    return divide(100 * (window - (row - found)), window)
+    latest = (whole.cast(pl.Int128) * _ROWS + row).rolling_max(window + 1) % _ROWS
+    return divide(100 * (window - (row - latest)), window)

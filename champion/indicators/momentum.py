@@ -4,41 +4,37 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators.numeric.mechanics import after_known, first_mean, seeded_ewm, sharing, units, wilder_mean
+from champion.indicators.numeric.mechanics import after_known, first_mean, seeded_ewm, sharing
+from champion.indicators.numeric.state import average_gain, average_loss
 from champion.indicators.trend import chained_ema, ema, ema_from
 
 
 def rsi(close: pl.Expr, window: int = 14) -> pl.Expr:
     """Return Wilder's relative strength index, 0 to 100.
 
-    Null on the first `window` rows; 0 while no close has moved since the first. The average gain and loss start as
+    Null on the first `window` rows; 0 until the close first changes. The average gain and loss start as
     the mean of the first `window` changes and then follow (average * (window - 1) + change) / window. TA-Lib RSI;
     Wilder, New Concepts in Technical Trading Systems (1978). Recursive.
 
     >>> pl.DataFrame({"close": [10.0, 13.0, 12.0]}).select(rsi(pl.col("close"), 2)).to_series().to_list()
     [None, None, 75.0]
     """
-    change = units(close).diff()
-    gain = wilder_mean(change.clip(lower_bound=0), window)
-    loss = wilder_mean((-change).clip(lower_bound=0), window)
+    gain, loss = average_gain(close, window), average_loss(close, window)
     return pl.when(gain + loss == 0).then(0.0).otherwise(100 * (gain / (gain + loss)))
 
 
 def cmo(close: pl.Expr, window: int = 14) -> pl.Expr:
     """Return Chande's momentum oscillator, -100 to 100: average gain less average loss, over their sum, in percent.
 
-    0 while no close has moved; null on the first `window` rows. The averages are Wilder's, as those of `rsi`, of which
-    it is 2 * rsi - 100. TA-Lib CMO, which smooths so; Chande and Kroll, The New Technical Trader (1994), do not.
-    Recursive.
+    0 until the close first changes; null on the first `window` rows. The averages are Wilder's, as in TA-Lib CMO, so it
+    is 2 * rsi - 100; those of Chande and Kroll, The New Technical Trader (1994), are simple. Recursive.
 
     >>> pl.DataFrame({"close": [10.0, 13.0, 12.0]}).select(cmo(pl.col("close"), 2)).to_series().to_list()
     [None, None, 50.0]
     """
-    change = units(close).diff()
     gain, loss = pl.field("gain"), pl.field("loss")
     share = pl.when(gain + loss == 0).then(0.0).otherwise(100 * ((gain - loss) / (gain + loss)))
-    sides = {"gain": change.clip(lower_bound=0), "loss": (-change).clip(lower_bound=0)}
-    return sharing(share, **{name: wilder_mean(side, window) for name, side in sides.items()})
+    return sharing(share, gain=average_gain(close, window), loss=average_loss(close, window))
 
 
 def macd(close: pl.Expr, fast: int = 12, slow: int = 26, signal: int = 9) -> pl.Expr:

@@ -26,9 +26,9 @@ def williams_r(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) ->
 def ultimate_oscillator(
     high: pl.Expr, low: pl.Expr, close: pl.Expr, short: int = 7, middle: int = 14, long: int = 28
 ) -> pl.Expr:
-    """Return the ultimate oscillator, 0 to 100: buying pressure over true range, in three windows weighed 4, 2 and 1.
+    """Return the ultimate oscillator, 0 to 100: buying pressure over true range, windows weighted 4, 2 and 1.
 
-    Buying pressure is the close less the lower of the low and the close before; a window without any range counts 0.
+    Buying pressure is the close less the lower of the low and the previous close; a window without range counts as 0.
     Null on the first `long` rows, the longest window's. TA-Lib ULTOSC; Williams, Stocks & Commodities (1985).
 
     >>> bars = pl.DataFrame({"high": [11.0, 12.0, 13.0], "low": [10.0, 11.0, 12.0], "close": [10.0, 12.0, 12.5]})
@@ -51,8 +51,8 @@ def ultimate_oscillator(
 def cci(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 20) -> pl.Expr:
     """Return the commodity channel index: the typical price less its mean, over 0.015 times its mean deviation.
 
-    The typical price is (high + low + close) / 3, the mean deviation that of absolute values. No bounds; 0 where the
-    typical price stood still (TA-Lib can show +-66.67 there, the ratio of two rounding errors). Null on the first
+    The typical price is (high + low + close) / 3; deviations are absolute. No bounds; 0 where the typical price is
+    constant (TA-Lib may return +-66.67 there, the ratio of two rounding errors). Null on the first
     `window` - 1 rows. TA-Lib CCI; Lambert, Commodities (1980).
 
     >>> closes = pl.DataFrame({"close": [10.0, 10.0, 13.0]})
@@ -71,8 +71,8 @@ def cci(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 20) -> pl.Exp
 def mfi(high: pl.Expr, low: pl.Expr, close: pl.Expr, volume: pl.Expr, window: int = 14) -> pl.Expr:
     """Return the money flow index, 0 to 100: the share of typical price times volume in sessions that rose.
 
-    Sessions whose typical price stood still count on neither side; 0 where all `window` did or had no volume. Null on
-    the first `window` rows. TA-Lib MFI; Quong and Soudack, Stocks & Commodities (1989).
+    Sessions with an unchanged typical price count on neither side; 0 if no session of the window has both a change and
+    volume. Null on the first `window` rows. TA-Lib MFI; Quong and Soudack, Stocks & Commodities (1989).
 
     >>> bars = pl.DataFrame({"close": [10.0, 11.0, 10.0], "volume": [5, 10, 33]})
     >>> bars.select(mfi(*[pl.col("close")] * 3, pl.col("volume"), 2)).to_series().to_list()

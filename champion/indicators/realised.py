@@ -1,8 +1,7 @@
 """Realised volatility, annualised by 252 sessions, from closes or from the whole bar.
 
-Logs of price ratios are read to 1.8e-15 (`RETURN_UNIT`), so that their squares add up exactly: a window's value
-depends on the window alone. A volatility is within 3e-14 of exact arithmetic, absolute. Windows of up to 500 sessions
-fit.
+Logs of price ratios are rounded to 1.8e-15 (`RETURN_UNIT`), so the sum of their squares is exact and a value depends
+on its window alone. A volatility differs from exact arithmetic by at most 3e-14. Windows may have up to 500 sessions.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import polars as pl
 from champion.indicators.numeric.mechanics import RETURN_UNIT, divide, log_grains, spread
 
 SESSIONS_PER_YEAR = 252
-"""The one convention of annualisation: of volatilities here and of Sharpe ratios in `champion.modeling.metrics`."""
+"""Sessions per year, for volatilities here and for Sharpe ratios in `champion.modeling.metrics`."""
 
 
 def realised_volatility(close: pl.Expr, window: int = 20) -> pl.Expr:
@@ -31,9 +30,9 @@ def realised_volatility(close: pl.Expr, window: int = 20) -> pl.Expr:
 
 
 def parkinson(high: pl.Expr, low: pl.Expr, window: int = 20) -> pl.Expr:
-    """Return Parkinson's volatility from the sessions' ranges, a decimal a year.
+    """Return Parkinson's annualised volatility from the sessions' ranges, a decimal.
 
-    The root of 252 * mean(log(H/L)^2) / log 16. Null on the first `window` - 1 rows. Blind to gaps between sessions.
+    The root of 252 * mean(log(H/L)^2) / log 16. Null on the first `window` - 1 rows. Ignores gaps between sessions.
     Parkinson, Journal of Business 53 (1980).
 
     >>> bars = pl.DataFrame({"high": [102.0, 103.0], "low": [100.0, 100.0]})
@@ -45,10 +44,10 @@ def parkinson(high: pl.Expr, low: pl.Expr, window: int = 20) -> pl.Expr:
 
 
 def garman_klass(open_: pl.Expr, high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 20) -> pl.Expr:
-    """Return the volatility of Garman and Klass, a decimal a year, from range and body of the sessions.
+    """Return the annualised volatility of Garman and Klass from the sessions' ranges and bodies, a decimal.
 
-    Root of 252 * mean(log(H/L)^2 / 2 - (2 log 2 - 1) * log(C/O)^2). Null on the first `window` - 1 rows. Blind to gaps
-    between sessions, and assumes no drift. Garman and Klass, Journal of Business 53 (1980).
+    Root of 252 * mean(log(H/L)^2 / 2 - (2 log 2 - 1) * log(C/O)^2). Null on the first `window` - 1 rows. Ignores gaps
+    between sessions and assumes no drift. Garman and Klass, Journal of Business 53 (1980).
 
     >>> bars = pl.DataFrame({"o": [100.0, 101.0], "h": [102.0, 103.0], "l": [100.0, 100.0], "c": [101.0, 102.0]})
     >>> bars.select(garman_klass(*(pl.col(name) for name in "ohlc"), 2)).to_series().round(6).to_list()
@@ -60,9 +59,9 @@ def garman_klass(open_: pl.Expr, high: pl.Expr, low: pl.Expr, close: pl.Expr, wi
 
 
 def rogers_satchell(open_: pl.Expr, high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 20) -> pl.Expr:
-    """Return the volatility of Rogers and Satchell, a decimal a year, whatever the drift.
+    """Return the annualised volatility of Rogers and Satchell, a decimal; it holds for any drift.
 
-    Root of 252 * mean(log(H/C) * log(H/O) + log(L/C) * log(L/O)). Null on the first `window` - 1 rows. Blind to gaps
+    Root of 252 * mean(log(H/C) * log(H/O) + log(L/C) * log(L/O)). Null on the first `window` - 1 rows. Ignores gaps
     between sessions. Rogers and Satchell, Annals of Applied Probability 1 (1991).
 
     >>> bars = pl.DataFrame({"o": [100.0, 101.0], "h": [102.0, 103.0], "l": [100.0, 100.0], "c": [101.0, 102.0]})
@@ -73,7 +72,7 @@ def rogers_satchell(open_: pl.Expr, high: pl.Expr, low: pl.Expr, close: pl.Expr,
 
 
 def yang_zhang(open_: pl.Expr, high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 20) -> pl.Expr:
-    """Return the volatility of Yang and Zhang, a decimal a year: gaps, bodies and ranges, whatever the drift.
+    """Return the annualised volatility of Yang and Zhang from gaps, bodies and ranges, a decimal; for any drift.
 
     The sample variance of log(O / previous C), plus k times that of log(C/O), plus 1 - k times the term of
     `rogers_satchell`, with k = 0.34 / (1.34 + (n + 1) / (n - 1)). Null on the first `window` rows; `window` is 2 or
@@ -96,12 +95,12 @@ def _range_products(open_: pl.Expr, high: pl.Expr, low: pl.Expr, close: pl.Expr)
 
 
 def _mean(products: pl.Expr, window: int) -> pl.Expr:
-    """Return the mean of the last products of two logs, no longer in grains."""
+    """Return the mean of the last `window` products of two logs, as a decimal."""
     return divide(products.rolling_sum(window), window) / RETURN_UNIT**2
 
 
 def _variance(logs: pl.Expr, window: int) -> pl.Expr:
-    """Return the sample variance of the last log grains, no longer in grains."""
+    """Return the sample variance of the last `window` logs, as a decimal."""
     return divide(spread(logs, logs, window), window * (window - 1)) / RETURN_UNIT**2
 
 

@@ -20,7 +20,7 @@ def simple_return(price: pl.Expr, window: int = 1) -> pl.Expr:
 
 
 def log_return(price: pl.Expr, window: int = 1) -> pl.Expr:
-    """Return the natural log of price over the price `window` sessions ago, a decimal; those of sessions add up.
+    """Return the natural log of price over the price `window` sessions ago, a decimal; log returns are additive.
 
     Null on the first `window` rows. Campbell, Lo and MacKinlay, The Econometrics of Financial Markets (1997).
 

@@ -1,8 +1,8 @@
 """Rolling statistics: score and rank of a value within its window, beta and correlation of two series.
 
-Values are read in whole grains, so that a window's sums are exact and depend on the window alone: `unit` says how many
-there are in 1. Take `PRICE_UNIT` for prices in rupees, `RETURN_UNIT` for returns and other decimals, 1 for shares. A
-value of 2**63 / `window` grains or more (over 60 sessions, a return of 273 or 27,300%) counts as missing.
+Values are rounded to whole grains, so the sums of a window are exact and depend on the window alone. `unit` is the
+number of grains in 1: `PRICE_UNIT` for prices in rupees, `RETURN_UNIT` for returns and other decimals, 1 for shares. A
+value of 2**63 / `window` grains or more (for 60 sessions, a return of 27,300%) counts as missing.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from champion.indicators.numeric.mechanics import RETURN_UNIT, divide, grains, s
 
 
 def rolling_zscore(values: pl.Expr, window: int = 20, *, unit: int) -> pl.Expr:
-    """Return the value less the mean of the last `window` values, in population standard deviations of them.
+    """Return the value less the mean of the last `window` values, over their population standard deviation.
 
-    Between -(window - 1)^0.5 and its opposite. Null on the first `window` - 1 rows, where a value of the window is
-    missing and where all are equal. The standard score; of the close it is its place between its Bollinger bands.
+    Its absolute value is at most (window - 1)^0.5. Null on the first `window` - 1 rows, where a value of the window is
+    missing and where all are equal. For the close it is the position between the Bollinger bands.
 
     >>> from champion.indicators import PRICE_UNIT
     >>> closes = pl.DataFrame({"close": [1.0, 2.0, 3.0]})
@@ -44,9 +44,10 @@ def rolling_rank(values: pl.Expr, window: int = 20) -> pl.Expr:
 def beta(returns: pl.Expr, market: pl.Expr, window: int = 60, *, unit: int = RETURN_UNIT) -> pl.Expr:
     """Return the covariance of `returns` and `market` returns over the variance of the latter, of the last `window`.
 
-    Both are simple returns of the same sessions, as decimals. Null until `window` pairs are there and where one of the
-    window is missing; 0 where the market did not move. TA-Lib BETA, which takes the two prices, the market's first;
-    Sharpe, Journal of Finance 19 (1964). Returns being read to 1.8e-15, it is off by that over the market's deviation.
+    Both are simple returns of the same sessions, as decimals. Null until there are `window` pairs and where a value of
+    the window is missing; 0 where the market is constant. TA-Lib BETA, which takes the two prices, the market's first;
+    Sharpe, Journal of Finance 19 (1964). The error is about 1.8e-15, the rounding of returns, over the market's
+    standard deviation.
 
     >>> returns = pl.DataFrame({"stock": [0.02, -0.02, 0.04], "market": [0.01, -0.01, 0.02]})
     >>> returns.select(beta(pl.col("stock"), pl.col("market"), 3)).to_series().round(9).to_list()
@@ -61,7 +62,7 @@ def beta(returns: pl.Expr, market: pl.Expr, window: int = 60, *, unit: int = RET
 def correlation(x: pl.Expr, y: pl.Expr, window: int = 60, *, unit: int = RETURN_UNIT) -> pl.Expr:
     """Return Pearson's correlation of the last `window` pairs, -1 to 1.
 
-    Null until `window` pairs are there and where one of the window is missing; 0 where x or y did not move. TA-Lib
+    Null until there are `window` pairs and where a value of the window is missing; 0 where x or y is constant. TA-Lib
     CORREL.
 
     >>> pairs = pl.DataFrame({"x": [0.01, 0.02, 0.04], "y": [0.03, 0.02, 0.0]})
@@ -70,13 +71,13 @@ def correlation(x: pl.Expr, y: pl.Expr, window: int = 60, *, unit: int = RETURN_
     """
     left, right = pl.field("x"), pl.field("y")
     of_left, of_right = (spread(side, side, window).cast(pl.Float64) for side in (left, right))
-    found = spread(left, right, window).cast(pl.Float64) / (of_left.sqrt() * of_right.sqrt())
-    known = pl.when((of_left == 0) | (of_right == 0)).then(0.0).otherwise(found.clip(-1, 1))
-    return _of_pairs(known, x, y, unit, window)
+    ratio = spread(left, right, window).cast(pl.Float64) / (of_left.sqrt() * of_right.sqrt())
+    bounded = pl.when((of_left == 0) | (of_right == 0)).then(0.0).otherwise(ratio.clip(-1, 1))
+    return _of_pairs(bounded, x, y, unit, window)
 
 
 def _of_pairs(result: pl.Expr, x: pl.Expr, y: pl.Expr, unit: int, window: int) -> pl.Expr:
-    """Return the result, written in fields x and y: both in whole grains, null where either is missing."""
+    """Evaluate `result` in the fields x and y: both in whole grains, null where either is missing."""
     left, right = pl.field("x"), pl.field("y")
     both = left.is_not_null() & right.is_not_null()
     pairs = sharing(

@@ -1,4 +1,4 @@
-"""Stochastics: where the close, or the relative strength index, lies in its recent range; slow, fast and of the RSI."""
+"""Stochastics, slow, fast and of the RSI: the position of the close, or of the RSI, in its recent range."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from champion.indicators.momentum import rsi
 from champion.indicators.numeric.mechanics import after_known, divide, highest, lowest, sharing, units
 
 GRAIN = 2**40
-"""Grains in one point of the raw stochastic: whole grains can be summed exactly, and one is 1e-12."""
+"""Grains in one point of the raw stochastic: sums of whole grains are exact, and a grain is about 1e-12."""
 
 _STILL = 1e-9
-"""Points of RSI: an index that moved less has not moved, and what it shows are its last bits."""
+"""In points of RSI: smaller changes are rounding error and count as none."""
 
 
 def stochastic_k(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, k: int = 3, d: int = 3) -> pl.Expr:
-    """Return the slow stochastic %K, 0 to 100: where the close lies in the range of the last `window` sessions.
+    """Return the slow stochastic %K, 0 to 100: the position of the close in the range of the last `window` sessions.
 
     The raw value, 0 where high and low are equal throughout, is averaged over `k` sessions. Null on the first
     `window` + `k` + `d` - 3 rows, where %D is null too. TA-Lib STOCH (window, k, simple, d, simple); Lane, Stocks &
@@ -41,9 +41,9 @@ def stochastic_d(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, 
 
 
 def slow_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, k: int = 3, d: int = 3) -> pl.Expr:
-    """Return the slow stochastics together, a struct of k and d, 0 to 100: half the work.
+    """Return the slow stochastics together as a struct of k and d, 0 to 100, at half the cost.
 
-    Each is what `stochastic_k` or `stochastic_d` gives, null where that is. TA-Lib STOCH.
+    The values are those of `stochastic_k` and `stochastic_d`. TA-Lib STOCH.
 
     >>> bars = pl.DataFrame({"high": [12.0, 13.0], "low": [10.0, 11.0], "close": [11.0, 12.25]})
     >>> bars.select(slow_stochastic(pl.col("high"), pl.col("low"), pl.col("close"), 2, 1, 1)).to_series()[1]
@@ -72,7 +72,7 @@ def _raw_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int) ->
 
 
 def stochastic_fast_k(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, d: int = 3) -> pl.Expr:
-    """Return the fast stochastic %K, 0 to 100: where the close lies in the range of the last `window` sessions.
+    """Return the fast stochastic %K, 0 to 100: the position of the close in the range of the last `window` sessions.
 
     0 where high and low are equal throughout. Null on the first `window` + `d` - 2 rows, where %D is null too. TA-Lib
     STOCHF (window, d, simple); Lane, Stocks & Commodities (1984).
@@ -97,9 +97,9 @@ def stochastic_fast_d(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int =
 
 
 def stochastic_rsi_k(close: pl.Expr, window: int = 14, k: int = 5, d: int = 3) -> pl.Expr:
-    """Return where the RSI of `window` lies in its own range of the last `k` sessions, 0 to 100.
+    """Return the position of the RSI of `window` in its range of the last `k` sessions, 0 to 100.
 
-    0 where it moved less than 1e-9 points: of a price that stands still it moves by rounding alone, which TA-Lib
+    0 where the RSI changed by less than 1e-9 points: for a constant price its changes are rounding errors, which TA-Lib
     magnifies. Null on the first `window` + `k` + `d` - 2 rows. TA-Lib STOCHRSI (window, k, d, simple), its fast %K;
     Chande and Kroll, The New Technical Trader (1994). Recursive, as `rsi` is.
 

@@ -40,10 +40,10 @@ def ema(price: pl.Expr, span: int) -> pl.Expr:
 
 
 def ema_from(price: pl.Expr, span: int, *, count: int) -> pl.Expr:
-    """Return the EMA seeded on the `count`-th known price with the simple average of the `span` that end there.
+    """Return the EMA seeded on the `count`-th known price with the simple average of the `span` prices up to it.
 
-    The seed of prices in whole units is correctly rounded; of other values, as of an indicator, it is their mean to
-    the last digits: what rounding to whole units leaves over is averaged too.
+    For prices in whole units the seed is correctly rounded. For other values, such as an indicator, it also averages
+    the remainders of rounding to whole units, so it is correct to the last digits.
     """
     value = pl.field("value")
     first = first_known(value, span, skip=count - span)
@@ -53,10 +53,10 @@ def ema_from(price: pl.Expr, span: int, *, count: int) -> pl.Expr:
 
 
 def chained_ema(price: pl.Expr, span: int, *, times: int) -> pl.Expr:
-    """Return the EMA of the EMA, `times` deep; each is seeded with the simple average of the first `span` of the last.
+    """Return the EMA applied `times` times; each is seeded with the simple average of the previous one's first values.
 
-    Null on the first `times` * (`span` - 1) rows. The seed is a float sum over an instrument's first values and used on
-    one row, so recomputation from the first bar finds the same bits.
+    Null on the first `times` * (`span` - 1) rows. The seed is a floating-point sum over an instrument's first values,
+    used on one row only, so recomputation from the first bar gives the same bits.
     """
     smooth = ema(price, span)
     for _ in range(1, times):
@@ -92,7 +92,7 @@ def tema(price: pl.Expr, span: int = 30) -> pl.Expr:
 def wma(price: pl.Expr, window: int) -> pl.Expr:
     """Return the moving average with weights 1 for the oldest to `window` for the latest price, in rupees.
 
-    Null on the first `window` - 1 rows. TA-Lib WMA. Exact: a sum over row number times price in 128 bits.
+    Null on the first `window` - 1 rows. TA-Lib WMA. Exact: it sums row number times price in 128 bits.
 
     >>> pl.DataFrame({"close": [1.0, 2.0, 4.0]}).select(wma(pl.col("close"), 3)).to_series().round(4).to_list()
     [None, None, 2.8333]

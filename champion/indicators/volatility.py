@@ -65,9 +65,9 @@ def bollinger_width(close: pl.Expr, window: int = 20, deviations: float = 2.0) -
 
 
 def bollinger(close: pl.Expr, window: int = 20, deviations: float = 2.0) -> pl.Expr:
-    """Return the Bollinger bands together, a struct of upper, middle, lower (rupees) and width: a third of the work.
+    """Return the Bollinger bands as a struct of upper, middle, lower (rupees) and width, at a third of the cost.
 
-    Each is what the function of its name gives, null fields on the first `window` - 1 rows included. TA-Lib BBANDS.
+    The values are those of the functions of these names; null fields on the first `window` - 1 rows. TA-Lib BBANDS.
 
     >>> pl.DataFrame({"close": [1.0, 3.0]}).select(bollinger(pl.col("close"), 2)).to_series()[1]
     {'upper': 4.0, 'middle': 2.0, 'lower': 0.0, 'width': 2.0}
@@ -78,9 +78,10 @@ def bollinger(close: pl.Expr, window: int = 20, deviations: float = 2.0) -> pl.E
 
 
 def standard_deviation(price: pl.Expr, window: int) -> pl.Expr:
-    """Return the population standard deviation of the last `window` prices, in rupees; null until there are as many.
+    """Return the population standard deviation of the last `window` prices, in rupees.
 
-    Exact up to its square root: squares of price units outgrow 64 bits, so they are summed in 128. TA-Lib STDDEV.
+    Null on the first `window` - 1 rows. Exact up to the square root: squares of price units are summed in 128 bits.
+    TA-Lib STDDEV.
 
     >>> pl.DataFrame({"close": [1.0, 3.0]}).select(standard_deviation(pl.col("close"), 2)).to_series().to_list()
     [None, 1.0]
@@ -89,7 +90,7 @@ def standard_deviation(price: pl.Expr, window: int) -> pl.Expr:
 
 
 def _bands(close: pl.Expr, window: int, result: pl.Expr) -> pl.Expr:
-    """Return the result, written in fields middle and deviation: mean and standard deviation of the window."""
+    """Evaluate `result` in the fields middle and deviation: mean and standard deviation of the window."""
     total, wide = pl.field("total"), pl.field("total").cast(pl.Int128)
     spread = (window * pl.field("squares") - wide * wide).cast(pl.Float64)
     middle, deviation = divide(total, PRICE_UNIT * window), divide(spread.sqrt(), PRICE_UNIT * window)
@@ -118,7 +119,7 @@ def atr(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Exp
 
 
 def true_range(high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr:
-    """Return the true range, in rupees: the range of the session and the close before it; null on the first row.
+    """Return the true range, in rupees: the range of the session and the previous close; null on the first row.
 
     TA-Lib TRANGE; Wilder, New Concepts in Technical Trading Systems (1978).
 

@@ -17,13 +17,13 @@ from champion.indicators.numeric.mechanics import (
 )
 
 _GRAIN = 2**52
-"""Grains in a share of money flow: whole grains add up exactly whatever the path."""
+"""Grains per share of money flow: sums of whole grains are exact in any order."""
 
 
 def vwap(turnover: pl.Expr, volume: pl.Expr) -> pl.Expr:
     """Return the session's own volume-weighted average price, turnover over volume, in rupees; null without volume.
 
-    What the exchange's bhavcopy gives as AVG_PRICE, unrounded; the VWAP of charts is that of a day's minutes.
+    The AVG_PRICE of the exchange's bhavcopy, unrounded; charts compute VWAP from minutes instead.
 
     >>> bars = pl.DataFrame({"turnover": [1050.0, 0.0], "volume": [100, 0]})
     >>> bars.select(vwap(pl.col("turnover"), pl.col("volume"))).to_series().to_list()
@@ -35,9 +35,9 @@ def vwap(turnover: pl.Expr, volume: pl.Expr) -> pl.Expr:
 def obv(close: pl.Expr, volume: pl.Expr) -> pl.Expr:
     """Return on-balance volume in shares (Int64), from the first row on.
 
-    It starts at the first volume, adds the volume of a session that closed higher and subtracts that of one that closed
-    lower. Its level depends on where the history begins; its changes do not. Never null of whole bars. TA-Lib OBV;
-    Granville, New Key to Stock Market Profits (1963). Recursive.
+    It starts with the first volume, adds the volume of sessions that close higher and subtracts that of sessions that
+    close lower. Its level depends on the start of the history; its changes do not. Null only where an input is. TA-Lib
+    OBV; Granville, New Key to Stock Market Profits (1963). Recursive.
 
     >>> bars = pl.DataFrame({"close": [10.0, 11.0, 11.0, 10.5], "volume": [5, 10, 20, 7]})
     >>> bars.select(obv(pl.col("close"), pl.col("volume"))).to_series().to_list()
@@ -62,9 +62,9 @@ def volume_ma(volume: pl.Expr, window: int = 20) -> pl.Expr:
 def accumulation_distribution(high: pl.Expr, low: pl.Expr, close: pl.Expr, volume: pl.Expr) -> pl.Expr:
     """Return the accumulation/distribution line in shares, from the first row on.
 
-    The running sum of volume times ((close - low) - (high - close)) / (high - low), a session without a range adding
-    0. Its level depends on where the history begins; its changes do not. Exact to 1e-14 of the volumes summed. Never
-    null of whole bars. TA-Lib AD; Chaikin. Recursive.
+    The running sum of volume times ((close - low) - (high - close)) / (high - low), which is 0 for a
+    session without range. Its level depends on the start of the history; its changes do not. Exact to 1e-14 of the
+    summed volumes. Null only where an input is. TA-Lib AD; Chaikin. Recursive.
 
     >>> bars = pl.DataFrame({"high": [12.0, 12.0], "low": [10.0, 10.0], "close": [12.0, 10.5], "volume": [100, 10]})
     >>> bars.select(accumulation_distribution(*(pl.col(name) for name in bars.columns))).to_series().to_list()
@@ -121,11 +121,11 @@ def force_index(close: pl.Expr, volume: pl.Expr, span: int = 13) -> pl.Expr:
 
 
 def _money_flow(high: pl.Expr, low: pl.Expr, close: pl.Expr, volume: pl.Expr) -> pl.Expr:
-    """Return volume, signed and weighed by where the close lies in the session's range, in whole grains (Int128)."""
+    """Return volume times the close's position in the session's range, -1 to 1, in whole grains (Int128)."""
     top, bottom, last = units(high), units(low), units(close)
     still = (top <= bottom) & last.is_not_null()
-    place = pl.when(top > bottom).then((2 * last - top - bottom) / (top - bottom)).when(still).then(0.0)
-    return (place * _GRAIN).round().cast(pl.Int128) * volume
+    position = pl.when(top > bottom).then((2 * last - top - bottom) / (top - bottom)).when(still).then(0.0)
+    return (position * _GRAIN).round().cast(pl.Int128) * volume
 
 
 def _shares(flow: pl.Expr) -> pl.Expr:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
+__all__ = ["metrics", "statistics"]
+__dir__ = __all__.copy
+
 _BYTES_PER_MB = 1 << 20
 _DESCRIBED = (pl.List, pl.Array, pl.Struct, pl.Binary, pl.Object)
 

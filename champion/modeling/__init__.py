@@ -1,1 +1,1 @@
-"""What a model learns, and whether it is true: inputs, labels, splits, estimators, metrics. Frames in, frames out."""
+"""Model inputs, labels, splits, estimators, training, metrics and tests for leakage. Frames in, frames out."""

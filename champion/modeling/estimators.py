@@ -1,7 +1,7 @@
-"""Estimators: by name, or any scikit-learn-compatible one by import path, with what prepares its inputs.
+"""Build an estimator with its preprocessing: by name, or any scikit-learn-compatible class by import path.
 
-Everything that learns from data, scalers and imputers too, is a step of one pipeline, so that a fold's test rows never
-reach what is fitted.
+Everything that is fitted, scalers and imputers included, is a step of one pipeline, so no step is fitted on a fold's
+test rows.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ from typing_extensions import override
 from champion.base.counting import quantity
 from champion.errors import ModelError
 
+__all__ = ["MODELS", "PREPARATIONS", "Estimator", "Recipe", "Winsorizer", "fit", "probability", "zero_impute"]
+__dir__ = __all__.copy
+
 Estimator: TypeAlias = Any  # scikit-learn ships no types
 
 
 class Winsorizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Clip each input to two quantiles of what it was fitted on; NaN stays NaN.
+    """Clip each input to two quantiles of the training rows; NaN stays NaN.
 
     Args:
         tail: share of the values clipped at each end.
@@ -43,7 +46,7 @@ class Winsorizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         self.tail = tail
 
     def fit(self, X: Any, y: Any = None) -> Winsorizer:  # noqa: N803, ARG002 - scikit-learn's signature
-        """Learn the quantiles; a column without any value is left alone."""
+        """Compute the quantiles; a column without values is not clipped."""
         values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         empty = np.isnan(values).all(axis=0)
         known = np.where(empty, 0.0, values)
@@ -52,7 +55,7 @@ class Winsorizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
-        """Return the inputs, clipped."""
+        """Return the clipped inputs."""
         check_is_fitted(self)
         values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
         clipped: NDArray[np.float64] = np.clip(values, self.low_, self.high_)
@@ -66,7 +69,7 @@ class Winsorizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
 
 
 def zero_impute() -> SimpleImputer:
-    """Put what is unknown in the middle of the pack: inputs are ranks centred on 0."""
+    """Impute unknown inputs with 0, the middle of the session: inputs are ranks centred on 0."""
     return SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
 
 
@@ -78,7 +81,7 @@ PREPARATIONS: dict[str, Callable[[int], Estimator]] = {
     "normal": lambda seed: QuantileTransformer(n_quantiles=100, output_distribution="normal", random_state=seed),
     "winsorize": lambda _: Winsorizer(),
 }
-"""What may prepare the inputs, by name: imputers, scalers and clipping, each fitted on training rows only."""
+"""Preprocessing steps by name: imputers, scalers and clipping, fitted on training rows only."""
 
 MODELS: dict[str, Callable[[int], Estimator]] = {
     "logistic": lambda seed: LogisticRegression(C=0.1, max_iter=500, random_state=seed),
@@ -91,25 +94,25 @@ MODELS: dict[str, Callable[[int], Estimator]] = {
         max_leaf_nodes=15,
         min_samples_leaf=200,
         l2_regularization=1.0,
-        early_stopping=False,  # it would hold out rows at random, across sessions whose labels overlap
+        early_stopping=False,  # its validation rows are random, so their labels overlap those of training rows
         random_state=seed,
     ),
 }
-"""Model name to a function of the seed: small, strongly regularised models, as a daily signal is mostly noise."""
+"""Models by name, as functions of the seed: small and strongly regularised, because a daily signal is mostly noise."""
 
-_USUAL = {"logistic": ("middle", "standard")}  # the others: `middle`; a column without any value would stop binning
+_DEFAULT_PREPARE = {"logistic": ("middle", "standard")}  # others: `middle`, as binning fails on a column without values
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is made.
+    """The model, its parameters, its preprocessing and its seed.
 
     Args:
-        model: a name of `MODELS`, or an import path as `sklearn.ensemble.ExtraTreesClassifier`.
+        model: a name of `MODELS`, or an import path such as `sklearn.ensemble.ExtraTreesClassifier`.
         parameters: arguments of the estimator besides the seed.
-        prepare: names of `PREPARATIONS`, in order; None means what the model usually needs.
-        seed: same seed, same model.
-        weighted: whether overlapping labels count for as much as they say alone (`labels.average_uniqueness`).
+        prepare: names of `PREPARATIONS`, in order; None selects the default of the model.
+        seed: the same seed gives the same model.
+        weighted: whether rows are weighted by the uniqueness of their labels (`labels.average_uniqueness`).
 
     >>> pipeline = Recipe("sklearn.ensemble.ExtraTreesClassifier", {"n_estimators": 50}, prepare=("median",)).make()
     >>> [name for name, _ in pipeline.steps]
@@ -126,9 +129,9 @@ class Recipe:
         """Return the unfitted pipeline.
 
         Raises:
-            ModelError: a name is not known, or the import path leads to nothing that fits and predicts.
+            ModelError: a name is not known, or the import path names no class with fit and predict.
         """
-        names = _USUAL.get(self.model, ("middle",)) if self.prepare is None else self.prepare
+        names = _DEFAULT_PREPARE.get(self.model, ("middle",)) if self.prepare is None else self.prepare
         if unknown := [name for name in names if name not in PREPARATIONS]:
             raise ModelError(f"preparation {', '.join(unknown)} is not known; there are {', '.join(PREPARATIONS)}")
         return make_pipeline(*(PREPARATIONS[name](self.seed) for name in names), self._estimator())
@@ -136,62 +139,57 @@ class Recipe:
     def _estimator(self) -> Estimator:
         if self.model in MODELS:
             return MODELS[self.model](self.seed).set_params(**self.parameters)
-        kind = _imported(self.model)
         try:
-            made = kind(**self.parameters)
+            estimator = _import_estimator(self.model)(**self.parameters)
         except TypeError as error:
             raise ModelError(f"{self.model} does not take {dict(self.parameters)}: {error}") from error
-        if "random_state" in made.get_params() and "random_state" not in self.parameters:
-            made.set_params(random_state=self.seed)
-        if is_classifier(made) and not hasattr(made, "predict_proba"):
+        if "random_state" in estimator.get_params() and "random_state" not in self.parameters:
+            estimator.set_params(random_state=self.seed)
+        if is_classifier(estimator) and not hasattr(estimator, "predict_proba"):
             raise ModelError(f"{self.model} gives no probabilities: wrap it, or choose a classifier that does")
-        return made
+        return estimator
 
 
 def fit(
     pipeline: Pipeline, inputs: NDArray[np.float64], labels: NDArray[Any], weights: NDArray[Any] | None = None
 ) -> Pipeline:
-    """Return the pipeline, fitted; weights reach its last step where that takes them."""
+    """Fit the pipeline and return it; the last step gets the weights if it accepts them."""
     name, last = pipeline.steps[-1]
     weighted = weights is not None and has_fit_parameter(last, "sample_weight")
     return pipeline.fit(inputs, labels, **({f"{name}__sample_weight": weights} if weighted else {}))
 
 
 def probability(model: Estimator, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the probability of label 1 for each row; of a regressor of the label its prediction, from 0 to 1.
+    """Return the probability of label 1 for each row; for a regressor, its prediction clipped to 0 to 1.
 
     Raises:
-        ModelError: a score is NaN or infinite: it would rank above every number.
+        ModelError: a score is NaN or infinite, which would rank above every number.
     """
-    proper = hasattr(model, "predict_proba")
-    made = model.predict_proba(inputs)[:, 1] if proper else model.predict(inputs)
-    scores = np.asarray(made, dtype=np.float64)
+    is_probability = hasattr(model, "predict_proba")
+    predicted = model.predict_proba(inputs)[:, 1] if is_probability else model.predict(inputs)
+    scores = np.asarray(predicted, dtype=np.float64)
     unknown = np.flatnonzero(~np.isfinite(scores))
     if unknown.size:
+        last = model.steps[-1][1] if isinstance(model, Pipeline) else model
         raise ModelError(
-            f"{type(_last(model)).__name__} scores NaN or infinity in {unknown.size} of "
-            f"{quantity(scores.size, 'row')}, the first of them row {unknown[0]}: a score is a number from 0 to 1. Let "
-            "the model predict one for inputs that are unknown too, or impute them first (prepare=('median',))"
+            f"{type(last).__name__} scores NaN or infinity in {unknown.size} of "
+            f"{quantity(scores.size, 'row')}, the first in row {unknown[0]}: a score is a number from 0 to 1. Let "
+            "the model predict for unknown inputs too, or impute them first (prepare=('median',))"
         )
-    return scores if proper else np.clip(scores, 0.0, 1.0)
+    return scores if is_probability else np.clip(scores, 0.0, 1.0)
 
 
-def _last(model: Estimator) -> Estimator:
-    return model.steps[-1][1] if isinstance(model, Pipeline) else model
-
-
-def _imported(path: str) -> Callable[..., Estimator]:
+def _import_estimator(path: str) -> Callable[..., Estimator]:
     module, _, name = path.replace(":", ".").rpartition(".")
     if not module:
         raise ModelError(
             f"model {path!r} is not known; there are {', '.join(MODELS)}, and any import path of a scikit-learn-"
-            "compatible estimator, as sklearn.ensemble.ExtraTreesClassifier"
+            "compatible estimator, such as sklearn.ensemble.ExtraTreesClassifier"
         )
     try:
-        found = getattr(import_module(module), name)
+        kind = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ModelError(f"model {path!r} cannot be imported: {error}") from error
-    if not (isinstance(found, type) and hasattr(found, "fit") and hasattr(found, "predict")):
-        raise ModelError(f"model {path!r} is no estimator: it needs fit and predict, as scikit-learn's have")
-    made: Callable[..., Estimator] = found
-    return made
+    if not (isinstance(kind, type) and hasattr(kind, "fit") and hasattr(kind, "predict")):
+        raise ModelError(f"model {path!r} is not an estimator: it needs the methods fit and predict")
+    return kind

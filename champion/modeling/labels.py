@@ -1,4 +1,4 @@
-"""Labels: what happened after a session; the only place that looks ahead."""
+"""Labels: the returns that follow a session. No other module looks ahead."""
 
 from __future__ import annotations
 
@@ -8,27 +8,33 @@ import polars as pl
 from champion.errors import UsageError
 from champion.indicators.bars import check_bars
 
+__all__ = ["average_uniqueness", "forward_return"]
+__dir__ = __all__.copy
+
 
 def forward_return(bars: pl.DataFrame, horizon: int, lag: int = 0, gaps: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Return the simple return that followed each bar: instrument_id, trade_date, forward_return, label_end, exit_date.
+    """Return the forward return of each bar: instrument_id, trade_date, forward_return, label_end, exit_date.
 
-    With t the bar's session, forward_return is close[t + lag + horizon] / close[t + lag] - 1, a decimal. Sessions are
-    counted on the market's calendar, all trade dates in `bars`; label_end is the session t + lag + horizon, by when the
-    label is known, null where the bars end sooner. A lag of 0 measures from the close the features know; a lag of 1
-    enters at the next close, which a trader can reach.
+    For a bar of session t, forward_return is close[t + lag + horizon] / close[t + lag] - 1, a decimal. Sessions are
+    all trade dates in `bars`. label_end is session t + lag + horizon, when the label becomes known; it is null where
+    the bars end earlier. With lag 0 the entry is the last close that the features use; with lag 1 it is the next close,
+    at which an order can still be filled.
 
-    A share that is suspended, delisted or merely not traded when its label ends is valued as its holder's books value
-    it then, at the last close since entry: exit_date, equal to label_end for all others. Leaving it out would drop
-    labels for what came after their beginning. Nothing later than label_end is used, so a delisting's loss beyond the
-    last trade, which the exchange's files do not tell, is not in it. A share that does not trade on the session of
-    entry was not to be had: forward_return and exit_date are null, as they are where label_end is.
+    A share without a trade on label_end (suspended, delisted or illiquid) is valued at its last close since entry, and
+    exit_date is the session of that close; otherwise exit_date is label_end. Dropping such labels would be a look-ahead
+    bias. Nothing later than label_end is used, so a loss between the last trade and a delisting, which the exchange
+    does not publish, is not included. A share without a trade on the session of entry cannot be bought: forward_return
+    and exit_date are null, as they are where label_end is null.
 
-    `gaps` (instrument_id, session) are gaps that no corporate action explains: an unadjusted split is no return. A
-    label that reaches from before such a session to it or beyond has neither forward_return nor exit_date, and the
+    `gaps` (instrument_id, session) are price gaps that no corporate action explains, such as an unadjusted split. A
+    label that starts before such a session and ends on it or later has a null forward_return and exit_date, and the
     additional column across_gap is true.
 
-    Sorted by instrument_id and trade_date. Raises UsageError unless horizon >= 1 and lag >= 0, ContractError for bars
-    that `check_bars` refuses.
+    Sorted by instrument_id and trade_date.
+
+    Raises:
+        UsageError: `horizon` is below 1 or `lag` below 0.
+        ContractError: `check_bars` rejects the bars.
 
     >>> from datetime import date
     >>> days = [date(2024, 1, day) for day in (1, 2, 3)]
@@ -37,7 +43,7 @@ def forward_return(bars: pl.DataFrame, horizon: int, lag: int = 0, gaps: pl.Data
     ...     "trade_date": [*days, *days[:2]],
     ...     "close": [100.0, 125.0, 150.0, 8.0, 6.0],
     ... })
-    >>> labels = forward_return(bars, 2)  # B is not traded on the third: its last close is that of the second
+    >>> labels = forward_return(bars, 2)  # B has no bar on the third: its exit is the close of the second
     >>> labels.filter(trade_date=days[0])["forward_return"].to_list()
     [0.5, -0.25]
     """
@@ -49,8 +55,8 @@ def forward_return(bars: pl.DataFrame, horizon: int, lag: int = 0, gaps: pl.Data
     entry, end = pl.col("_session") + lag, pl.col("_session") + lag + horizon
     entries = known.select("instrument_id", _entry="_session", _entered="close")
     exits = known.select("instrument_id", _end="_session", _left="close", exit_date="trade_date")
-    over = pl.col("label_end").is_not_null() & pl.col("_entered").is_not_null()
-    made = (
+    is_known = pl.col("label_end").is_not_null() & pl.col("_entered").is_not_null()
+    labels = (
         known.with_columns(_entry=entry, _end=end)
         .join(entries, on=["instrument_id", "_entry"], how="left", maintain_order="left")
         .join_asof(exits, on="_end", by="instrument_id", check_sortedness=False)  # both are sorted by session
@@ -58,24 +64,24 @@ def forward_return(bars: pl.DataFrame, horizon: int, lag: int = 0, gaps: pl.Data
         .select(
             "instrument_id",
             "trade_date",
-            pl.when(over).then(pl.col("_left") / pl.col("_entered") - 1).alias("forward_return"),
+            pl.when(is_known).then(pl.col("_left") / pl.col("_entered") - 1).alias("forward_return"),
             "label_end",
-            pl.when(over).then("exit_date").alias("exit_date"),
+            pl.when(is_known).then("exit_date").alias("exit_date"),
             "_entry",
             "_end",
         )
         .sort("instrument_id", "trade_date")
     )
-    return made.drop("_entry", "_end") if gaps is None else _without_gaps(made, gaps, calendar)
+    return labels.drop("_entry", "_end") if gaps is None else _without_gaps(labels, gaps, calendar)
 
 
 def _without_gaps(labels: pl.DataFrame, gaps: pl.DataFrame, calendar: pl.DataFrame) -> pl.DataFrame:
-    """Return the labels without those that reach across a gap; `_entry` and `_end` number their sessions."""
+    """Set the labels that span a gap to null; `_entry` and `_end` are session numbers."""
     named = gaps.select("instrument_id", trade_date="session").unique().sort("trade_date")
-    # A gap on a date without a session lies in the next one.
+    # A gap on a date without a session counts on the next session.
     numbered = named.join_asof(calendar.sort("trade_date"), on="trade_date", strategy="forward").drop_nulls("_session")
     last = numbered.select("instrument_id", _end="_session", _gap="_session").sort("_end")
-    found = (
+    joined = (
         labels.with_row_index("_row")
         .sort("_end")
         .join_asof(last, on="_end", by="instrument_id", check_sortedness=False)
@@ -83,16 +89,16 @@ def _without_gaps(labels: pl.DataFrame, gaps: pl.DataFrame, calendar: pl.DataFra
     )
     across = (pl.col("_gap") > pl.col("_entry")).fill_null(value=False) & pl.col("label_end").is_not_null()
     kept = [pl.when(~across).then(name).alias(name) for name in ("forward_return", "exit_date")]
-    return found.with_columns(*kept, across_gap=across).drop("_row", "_entry", "_end", "_gap")
+    return joined.with_columns(*kept, across_gap=across).drop("_row", "_entry", "_end", "_gap")
 
 
 def average_uniqueness(labels: pl.DataFrame) -> pl.Series:
-    """Return one weight a row, in row order: how much of its label's span it does not share with other labels.
+    """Return the average uniqueness of each row's label, in row order: a sample weight above 0 and at most 1.
 
-    Each session between trade_date (not included) and label_end is shared by all labels of the instrument that span it;
-    the weight is the mean over the label's sessions of one over their number, above 0 and at most 1. Sessions are those
-    that occur in either column. Only dates are used, no outcome. Columns: instrument_id, trade_date, label_end, none of
-    them null. Source: M. Lopez de Prado, Advances in Financial Machine Learning (2018), chapter 4.
+    A label spans the sessions after trade_date up to label_end. Its weight is the mean over these sessions of one over
+    the number of the instrument's labels that span the session. Sessions are the dates in either column. Only dates are
+    used, no outcome. Columns: instrument_id, trade_date, label_end, none null. Source: M. Lopez de Prado, Advances in
+    Financial Machine Learning (2018), chapter 4.
 
     >>> from datetime import date
     >>> labels = pl.DataFrame({
@@ -115,7 +121,7 @@ def average_uniqueness(labels: pl.DataFrame) -> pl.Series:
     row = spans["_instrument"].to_numpy() * (sessions + 1)
     first, last = row + spans["_start"].to_numpy() + 1, row + spans["_end"].to_numpy() + 1
     size = instruments * (sessions + 1) + 1
-    alive = np.cumsum(np.bincount(first, minlength=size) - np.bincount(last, minlength=size))
-    shares = np.divide(1.0, alive, out=np.zeros(size), where=alive > 0)
+    concurrent = np.cumsum(np.bincount(first, minlength=size) - np.bincount(last, minlength=size))
+    shares = np.divide(1.0, concurrent, out=np.zeros(size), where=concurrent > 0)
     total = np.concatenate([[0.0], np.cumsum(shares)])
     return pl.Series("weight", (total[last] - total[first]) / (last - first))

@@ -1,9 +1,10 @@
-"""Leakage canaries: three ways to hear that a score knows what it could not have known.
+"""Leakage canaries: three tests for look-ahead in the inputs, the labels or the training.
 
-1. `shuffled`: the same training on labels shuffled within each session must find nothing; what it finds came another
-   way than through the inputs. 2. `implausible`: an input that ranks the future better than daily equities allow has
-   seen it. 3. `ahead`: an input made anew from nothing later than its session must be the one that was learnt from; the
-   slow average that was lagged the wrong way looks harmless to the second and cannot pass the third.
+1. `shuffled_label_check` trains on labels shuffled within each session. Skill on these labels is leakage outside the
+   inputs.
+2. `implausible_inputs` finds inputs whose rank IC is higher than daily equities allow.
+3. `lookahead_check` finds inputs that change when they are recomputed without later data. It catches a slow average
+   with a lag of the wrong sign, whose rank IC is plausible.
 
 >>> from datetime import date, timedelta
 >>> days = [date(2024, 1, 1) + timedelta(n) for n in range(60)]
@@ -46,30 +47,36 @@ from champion.modeling import estimators, training
 from champion.modeling.estimators import Recipe
 from champion.modeling.splits import PurgedWalkForward
 
-_LIMIT = 4.0  # standard errors: a leak shows at dozens, and at 3 one honest training in 370 would be refused
+__all__ = [
+    "PLAUSIBLE", "LeakageChecks", "ShuffledLabels", "implausible_inputs", "input_ic", "lookahead_check", "shuffle",
+    "shuffled_label_check",
+]  # fmt: skip
+__dir__ = __all__.copy
+
+_LIMIT = 4.0  # standard errors: leaks show at dozens; a limit of 3 would reject one sound training in 370
 PLAUSIBLE = 0.25
-"""Mean rank IC beyond which a single input is not believed; the best published daily signals have a fifth of it."""
-_PLACES, _SHARE = 1.5, 0.02  # adjusted prices are rounded: where two are all but equal, ranks change by a place
+"""Largest plausible mean rank IC of a single input; the best published daily signals have a fifth of it."""
+_PLACES, _SHARE = 1.5, 0.02  # adjusted prices are rounded, so the ranks of nearly equal values may swap
 
 
 @dataclass(frozen=True, slots=True)
 class ShuffledLabels:
-    """Skill found where there is none: AUC of a model trained on shuffled labels, and its standard error."""
+    """AUC of a model trained on shuffled labels, and its standard error without skill."""
 
     auc: float
     error: float
 
     @property
     def passed(self) -> bool:
-        """Whether the AUC is what luck gives."""
+        """Whether the AUC is within 4 standard errors of one half."""
         return abs(self.auc - 0.5) <= _LIMIT * self.error
 
 
 @dataclass(frozen=True, slots=True)
 class LeakageChecks:
-    """What the canaries heard; the inputs named are those that should not be believed.
+    """Results of the three canaries; `implausible` and `ahead` name the inputs that failed.
 
-    `ahead` is None where nobody made the inputs anew.
+    `ahead` is None if the inputs were not recomputed.
     """
 
     shuffled: ShuffledLabels
@@ -78,27 +85,27 @@ class LeakageChecks:
 
     @property
     def passed(self) -> bool:
-        """Whether all of them were run and heard nothing."""
+        """Whether all three were run and found nothing."""
         return self.shuffled.passed and not self.implausible and self.ahead == ()
 
     @property
     def table(self) -> pl.DataFrame:
-        """Canary, passed and what was found, a row each."""
-        ahead = "not run" if self.ahead is None else ", ".join(self.ahead) or "every input is made of the past"
-        found = f"AUC {self.shuffled.auc:.4f}, standard error {self.shuffled.error:.4f}"
+        """One row per canary: canary, passed, found."""
+        ahead = "not run" if self.ahead is None else ", ".join(self.ahead) or "no input looks ahead"
+        auc = f"AUC {self.shuffled.auc:.4f}, standard error {self.shuffled.error:.4f}"
         return pl.DataFrame({
-            "canary": ["shuffled labels", "implausible inputs", "inputs made anew"],
+            "canary": ["shuffled labels", "implausible inputs", "recomputed inputs"],
             "passed": [self.shuffled.passed, not self.implausible, self.ahead == ()],
-            "found": [found, ", ".join(self.implausible) or f"no mean rank IC beyond {PLAUSIBLE}", ahead],
+            "found": [auc, ", ".join(self.implausible) or f"no mean rank IC beyond {PLAUSIBLE}", ahead],
         })  # fmt: skip
 
 
 def shuffled_label_check(
     frame: pl.DataFrame, recipe: Recipe, inputs: Sequence[str], splitter: PurgedWalkForward
 ) -> ShuffledLabels:
-    """Return what the same training finds in labels shuffled within each session, on the last fold.
+    """Train on labels shuffled within each session and test on the last fold.
 
-    Anything but an AUC of one half says that the score knows its own label by another way than the inputs.
+    An AUC other than one half means that the score depends on its own label by another way than the inputs.
     """
     rows = shuffle(training.labelled(frame), recipe.seed)
     *_, (train, test) = training.folds(rows, splitter)
@@ -111,19 +118,20 @@ def shuffled_label_check(
 
 
 def shuffle(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """Return the rows with labels shuffled anew in every session.
+    """Shuffle the labels within each session, with a different permutation for each session.
 
-    `shuffle(seed).over(...)` would deal every session the same permutation: what lasts, an instrument's drift under
-    another's slow inputs, would then be there to find.
+    `shuffle(seed).over(...)` would apply one permutation to all sessions. A model could then learn the drift of one
+    instrument from the slow inputs of another.
     """
-    luck = pl.Series("_luck", np.random.default_rng(seed).random(rows.height))
-    return rows.with_columns(luck).with_columns(pl.col("label").sort_by("_luck").over("trade_date")).drop("_luck")
+    order = pl.Series("_order", np.random.default_rng(seed).random(rows.height))
+    return rows.with_columns(order).with_columns(pl.col("label").sort_by("_order").over("trade_date")).drop("_order")
 
 
 def input_ic(frame: pl.DataFrame, inputs: Sequence[str], horizon: int) -> pl.DataFrame:
-    """Return input, ic and sessions: each input's mean rank correlation with forward_return, worst suspect first.
+    """Return input, ic and sessions: each input's mean rank correlation with forward_return, the largest first.
 
-    Every `horizon`-th session counts, so that labels do not overlap; sessions with fewer than 3 known pairs do not.
+    Only every `horizon`-th session is used, so that labels do not overlap. Sessions with fewer than 3 pairs are left
+    out.
     """
     columns = ["forward_return", *inputs]
     known = frame.with_columns(unknown.known(pl.col(name)).alias(name) for name in columns).drop_nulls("forward_return")
@@ -139,43 +147,42 @@ def input_ic(frame: pl.DataFrame, inputs: Sequence[str], horizon: int) -> pl.Dat
 def implausible_inputs(
     frame: pl.DataFrame, inputs: Sequence[str], horizon: int, limit: float = PLAUSIBLE
 ) -> tuple[str, ...]:
-    """Return the inputs whose mean rank IC lies beyond `limit` and beyond 4 standard errors of luck.
+    """Return the inputs whose absolute mean rank IC is above `limit` and above 4 standard errors.
 
-    A market of few instruments or sessions shows large correlations by chance: luck's error of a mean of S sessions
-    with n instruments is 1 / sqrt(S (n - 1)).
+    The standard error of the mean over S sessions of n instruments is 1 / sqrt(S (n - 1)) for an input without skill:
+    few instruments or sessions show large correlations by chance.
     """
-    found = input_ic(frame, inputs, horizon)
-    each = frame.drop_nulls("forward_return").group_by("trade_date").len()["len"].mean()
-    crowd = max(float(each) - 1, 1.0) if isinstance(each, float) else 1.0
-    luck = _LIMIT / (pl.col("sessions") * crowd).sqrt()
-    return tuple(found.filter((pl.col("ic").abs() > limit) & (pl.col("ic").abs() > luck))["input"])
+    breadth = frame.drop_nulls("forward_return").group_by("trade_date").len()["len"].mean()
+    freedom = max(float(breadth) - 1, 1.0) if isinstance(breadth, float) else 1.0
+    chance = _LIMIT / (pl.col("sessions") * freedom).sqrt()
+    size = pl.col("ic").abs()
+    return tuple(input_ic(frame, inputs, horizon).filter((size > limit) & (size > chance))["input"])
 
 
-def lookahead_check(learnt: pl.DataFrame, anew: pl.DataFrame, inputs: Sequence[str]) -> tuple[str, ...]:
-    """Return the inputs that differ between what was learnt from and what could be known: those that look ahead.
+def lookahead_check(frame: pl.DataFrame, recomputed: pl.DataFrame, inputs: Sequence[str]) -> tuple[str, ...]:
+    """Return the inputs that look ahead: those that change when they are recomputed without later data.
 
-    Both frames hold instrument_id, trade_date and the inputs, ranks within the session; `anew` was made from nothing
-    later than its sessions. Rows that are not in `anew` are not looked at. An input differs where more than 2% of its
-    rows are known in one frame only, or stand more than one place apart.
+    Both frames hold instrument_id, trade_date and the inputs, as ranks within the session; `recomputed` uses no data
+    after each of its sessions. Only rows in both are compared. An input differs where more than 2% of its rows are
+    known in one frame only, or have ranks more than one place apart.
 
     Raises:
-        ModelError: no row of `anew` was learnt from: nothing would be compared.
+        ModelError: the frames have no row in common.
     """
-    pairs = learnt.join(anew, on=["instrument_id", "trade_date"], suffix="_anew")
+    pairs = frame.join(recomputed, on=["instrument_id", "trade_date"], suffix="_recomputed")
     if pairs.is_empty():
-        raise ModelError("the inputs made anew are of none of the rows learnt from: choose sessions of the frame")
+        raise ModelError("the recomputed inputs have no row of the training frame: recompute sessions of that frame")
     return tuple(name for name in inputs if pairs.select(_differs(name)).item())
 
 
 def _rank_correlation(name: str) -> pl.Expr:
     known = pl.col("forward_return").filter(pl.col(name).is_not_null())
     value = pl.col(name).drop_nulls()
-    found = pl.corr(value.rank(), known.rank())
-    return pl.when(value.len() >= 3).then(found).alias(name)  # noqa: PLR2004 - fewer have no correlation
+    return pl.when(value.len() >= 3).then(pl.corr(value.rank(), known.rank())).alias(name)  # noqa: PLR2004 - fewer have no correlation
 
 
 def _differs(name: str) -> pl.Expr:
-    one, other = pl.col(name), pl.col(f"{name}_anew")
+    one, other = pl.col(name), pl.col(f"{name}_recomputed")
     place = 1 / other.count().over("trade_date")
     moved = ((one - other).abs() > _PLACES * place).fill_null(value=False)
     return ((one.is_null() != other.is_null()) | moved).mean() > _SHARE

@@ -1,7 +1,7 @@
-"""Model inputs: features made free of price scale, then ranked against the other instruments of the session.
+"""Model inputs: features without price scale, ranked among the instruments of the session.
 
-A rupee average says nothing across instruments; its distance from the close does. Ranks within a session need nothing
-from other sessions, so nothing here is fitted and nothing looks ahead.
+A moving average in rupees is not comparable across instruments; its distance from the close is. Ranks use one session
+only, so nothing is fitted and nothing looks ahead.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from champion.indicators.bars import check_bars
 from champion.indicators.cross_section import rank
 
 __all__ = ["LOOKBACK", "MODEL_INPUTS", "model_inputs", "needs", "rank", "scale_free"]
+__dir__ = __all__.copy
 
 LOOKBACK = 21
-"""Bars per instrument, the session's own included, that give every input its value."""
+"""Bars per instrument, including the session's own, that all inputs need."""
 
 _RETURNS = (1, 5, 20)
 _FLOW_WINDOW = 20
@@ -50,7 +51,7 @@ MODEL_INPUTS = list(_SCALE_FREE)
 
 
 def needs(name: str) -> set[str]:
-    """Return the v1 features that one of `MODEL_INPUTS` is made from; it may need bars besides.
+    """Return the v1 features that one of `MODEL_INPUTS` is computed from; some inputs also use bars.
 
     >>> needs("close_to_sma_5"), needs("return_5")
     ({'sma_5'}, set())
@@ -59,19 +60,18 @@ def needs(name: str) -> set[str]:
 
 
 def model_inputs(
-    bars: pl.DataFrame,
-    features: pl.DataFrame,
-    names: Sequence[str] | None = None,
-    derived: Sequence[str] = (),
+    bars: pl.DataFrame, features: pl.DataFrame, names: Sequence[str] | None = None, derived: Sequence[str] = ()
 ) -> pl.DataFrame:
     """Return instrument_id, symbol, trade_date and `MODEL_INPUTS` for each row of v1 features, sorted by instrument.
 
-    With `names`, columns of a feature set that is free of price scale already, those are ranked as they are, after the
-    `derived` ones, a choice of `MODEL_INPUTS`, where a set has features of v1 too. Each input
-    is its rank among the instruments of the session, from -0.5 to 0.5 (`rank`); null where a feature or a past bar is
-    missing. `bars` are those the features were built from, in any row order, with at least the last `LOOKBACK` bars of
-    an instrument up to the session; returns count an instrument's own bars. Raises ContractError when a feature column
-    is missing or a feature row has no bar.
+    With `names`, columns of a feature set without price scale, the inputs are the `derived` ones, a selection of
+    `MODEL_INPUTS` for sets that contain features of v1, followed by `names`. Each input is the rank among the
+    instruments of the session, from -0.5 to 0.5 (`rank`); null where a feature or a past bar is missing. `bars` are the
+    bars that the features were built from, in any row order, with at least the last `LOOKBACK` bars of each instrument
+    up to the session. Returns count an instrument's own bars.
+
+    Raises:
+        ContractError: a feature column is missing, or a feature row has no bar.
 
     >>> from datetime import date
     >>> names = {"instrument_id": ["A", "B"], "symbol": ["A", "B"]}
@@ -79,17 +79,14 @@ def model_inputs(
     >>> model_inputs(pl.DataFrame(), features, ["beta_60"])["beta_60"].to_list()
     [-0.25, 0.25]
     """
-    made = scale_free(bars, features, names, derived)
-    return made.with_columns(rank(pl.col(name)).over("trade_date").alias(name) for name in made.columns[len(_KEY) :])
+    raw = scale_free(bars, features, names, derived)
+    return raw.with_columns(rank(pl.col(name)).over("trade_date").alias(name) for name in raw.columns[len(_KEY) :])
 
 
 def scale_free(
-    bars: pl.DataFrame,
-    features: pl.DataFrame,
-    names: Sequence[str] | None = None,
-    derived: Sequence[str] = (),
+    bars: pl.DataFrame, features: pl.DataFrame, names: Sequence[str] | None = None, derived: Sequence[str] = ()
 ) -> pl.DataFrame:
-    """Return what `model_inputs` ranks, before ranking: decimals without a unit, and the features `names` as they are.
+    """Return the values that `model_inputs` ranks: decimals without a unit, and the features `names` unchanged.
 
     >>> from datetime import date
     >>> from champion.features import build
@@ -99,17 +96,15 @@ def scale_free(
     [0.2]
     """
     ranked, chosen = (names, derived) if names is not None else ((), MODEL_INPUTS)
-    of_v1 = sorted({feature for name in chosen for feature in needs(name)})
-    needed = [*_KEY, *dict.fromkeys([*of_v1, *ranked])]
-    missing = [name for name in needed if name not in features.columns]
-    if missing:
+    sources = sorted({feature for name in chosen for feature in needs(name)})
+    needed = [*_KEY, *dict.fromkeys([*sources, *ranked])]
+    if missing := [name for name in needed if name not in features.columns]:
         wanted = "feature set v1" if names is None else "the model's feature set"
         raise ContractError(f"features lack {', '.join(missing)}; build them with {wanted}")
     if not chosen:
         return features.select(needed).sort("instrument_id", "trade_date")
     joined = features.select(needed).join(_from_bars(bars), on=["instrument_id", "trade_date"], how="left")
-    without = joined.filter(_CLOSE.is_null()).height
-    if without:
+    if without := joined.filter(_CLOSE.is_null()).height:
         raise ContractError(
             f"{without} of {quantity(joined.height, 'feature row has', 'feature rows have')} no bar; "
             "pass the bars the features were built from"

@@ -1,4 +1,4 @@
-"""How likely it is that the best of many trials is only the luckiest: CSCV's probability of backtest overfitting."""
+"""Probability of backtest overfitting, by combinatorially symmetric cross-validation (CSCV)."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ _FEWEST = 2  # trials, and sessions a block
 
 
 def probability_of_overfitting(trials: pl.DataFrame, blocks: int = BLOCKS) -> tuple[float, pl.DataFrame]:
-    """Return the share of halvings in which the best trial of one half is in the lower half of the other, and the rows.
+    """Return how often the best trial in sample is below the median out of sample, and a table with a row per split.
 
-    `trials` has one row a session, in order, and one column a trial: its performance then (a return, a rank IC), none
-    of them null. Sessions are cut into `blocks` consecutive blocks; every choice of half of them is in-sample once.
-    The table has a row a halving: best (the trial chosen in-sample), in_sample and out_of_sample (its mean over
-    standard deviation there), logit (of its relative rank out of sample; 0 or below is overfitting). Worthless trials
-    give about one half. Source: D. Bailey, J. Borwein, M. Lopez de Prado, Q. Zhu, The Probability of Backtest
-    Overfitting, Journal of Computational Finance 20 (2017).
+    `trials` has one row per session, in order, and one column per trial: its return or rank IC, never null. Sessions
+    are cut into `blocks` consecutive blocks; each choice of half of the blocks is in-sample once. The table has best
+    (the best trial in sample), in_sample and out_of_sample (its mean over standard deviation) and logit (of its
+    relative rank out of sample; 0 or below is overfitting). Trials without skill give about one half. Source: D.
+    Bailey, J. Borwein, M. Lopez de Prado, Q. Zhu, The Probability of Backtest Overfitting, Journal of Computational
+    Finance 20 (2017).
 
     Raises:
-        ModelError: fewer than two trials, an odd number of blocks, fewer than two sessions a block, or a performance
-            that is unknown (null, NaN or infinite).
+        ModelError: fewer than two trials, an odd number of blocks, fewer than two sessions per block, or a value that
+            is null, NaN or infinite.
 
     >>> skill = pl.DataFrame({"good": [1.0, 2.0, 1.0, 2.0], "bad": [-1.0, -2.0, -1.0, -2.0]})
-    >>> share, halvings = probability_of_overfitting(skill, blocks=2)
-    >>> share, halvings["best"].to_list()
+    >>> probability, splits = probability_of_overfitting(skill, blocks=2)
+    >>> probability, splits["best"].to_list()
     (0.0, ['good', 'good'])
     """
     values = trials.cast(pl.Float64).to_numpy()
     if not np.isfinite(values).all():
         raise ModelError(
-            f"{int((~np.isfinite(values)).sum())} performances of {values.size} are unknown: leave out their sessions"
+            f"{int((~np.isfinite(values)).sum())} of {values.size} values are unknown: leave out their sessions"
         )
     if blocks < _FEWEST or blocks % 2 or trials.width < _FEWEST or trials.height < _FEWEST * blocks:
         raise ModelError(
@@ -47,21 +47,21 @@ def probability_of_overfitting(trials: pl.DataFrame, blocks: int = BLOCKS) -> tu
             "overfitting needs two trials, an even number of blocks and two sessions a block"
         )
     block = np.concatenate([np.full(len(p), n) for n, p in enumerate(np.array_split(np.arange(len(values)), blocks))])
-    found = []
+    splits = []
     for chosen in combinations(range(blocks), blocks // 2):
         inside = np.isin(block, chosen)
         before, after = _ratio(values[inside]), _ratio(values[~inside])
         best = int(np.argmax(before))
-        # The mean rank of equal ones, so that identical trials are neither better nor worse than each other.
+        # Equal trials share their mean rank, so identical trials have a logit of 0.
         place = ((after < after[best]).sum() + ((after == after[best]).sum() + 1) / 2) / (len(after) + 1)
-        found.append((trials.columns[best], before[best], after[best], math.log(place / (1 - place))))
-    table = pl.DataFrame(found, schema=["best", "in_sample", "out_of_sample", "logit"], orient="row")
+        splits.append((trials.columns[best], before[best], after[best], math.log(place / (1 - place))))
+    table = pl.DataFrame(splits, schema=["best", "in_sample", "out_of_sample", "logit"], orient="row")
     return float((table["logit"] <= 0).to_numpy().mean()), table
 
 
 def _ratio(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return each column's mean over its standard deviation, 0 where it does not vary."""
-    moves = np.ptp(values, axis=0) > RESIDUE * np.maximum(np.abs(values).max(axis=0), 1.0)
-    spread = np.where(moves, values.std(axis=0, ddof=1), 0.0)
+    varies = np.ptp(values, axis=0) > RESIDUE * np.maximum(np.abs(values).max(axis=0), 1.0)
+    spread = np.where(varies, values.std(axis=0, ddof=1), 0.0)
     ratio: NDArray[np.float64] = np.divide(values.mean(axis=0), spread, out=np.zeros(values.shape[1]), where=spread > 0)
     return ratio

@@ -1,9 +1,9 @@
-"""Purged splits: walk-forward and combinatorial; no label reaches from what is learnt to what is tested.
+"""Purged splits, walk-forward and combinatorial: no training label overlaps a test block.
 
-A label of session t speaks of the sessions up to t + lag + horizon. Training sessions whose labels share a session
-with those of the test block would know what they are tested on; they are purged, and `embargo` sessions more. Both
-splitters count sessions, not rows, so that all instruments of a session stay on one side; `split` takes the session of
-each row as `groups`, as scikit-learn's own do. skfolio's count the rows of one series and cannot say this of a panel.
+The label of session t uses prices up to session t + lag + horizon. Training sessions whose labels overlap those of the
+test block are purged, and `embargo` sessions more. Both splitters count sessions, not rows, so all instruments of a
+session are on one side. `split` takes the session of each row as `groups`, as scikit-learn's group splitters do;
+skfolio's count the rows of a single series and do not fit a panel.
 Source: M. Lopez de Prado, Advances in Financial Machine Learning (2018), chapters 7 and 12.
 """
 
@@ -22,12 +22,15 @@ from numpy.typing import ArrayLike, NDArray
 from champion.base.counting import quantity
 from champion.errors import ModelError
 
+__all__ = ["CombinatorialPurged", "PurgedWalkForward", "Window"]
+__dir__ = __all__.copy
+
 Groups: TypeAlias = Sequence[date] | NDArray[np.datetime64]
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One fold: learn from sessions up to `train_end`, test from `test_start` to `test_end`, all included.
+    """One fold: train on sessions up to `train_end`, test on `test_start` to `test_end`, all inclusive.
 
     >>> window = Window(date(2024, 2, 9), date(2024, 2, 15), date(2024, 3, 12))
     >>> (window.test_start - window.train_end).days
@@ -41,16 +44,16 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class PurgedWalkForward:
-    """An expanding walk-forward with purge and embargo, usable wherever scikit-learn takes a splitter.
+    """An expanding walk-forward with purge and embargo; scikit-learn accepts it as a splitter.
 
     Args:
-        n_splits: test blocks, consecutive and of equal length, that end with the last session.
-        horizon: sessions a label looks ahead.
-        embargo: sessions left out besides.
-        min_train: sessions the first fold must have to learn from.
-        lag: sessions between what is known and the first price of the label.
+        n_splits: number of test blocks, consecutive and of equal length; the last ends with the last session.
+        horizon: sessions that a label looks ahead.
+        embargo: additional sessions left out before each test block.
+        min_train: minimum number of training sessions of the first fold.
+        lag: sessions between the features' last close and the entry price of the label.
 
-    >>> days = np.repeat(np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]"), 2)  # of two instruments each
+    >>> days = np.repeat(np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]"), 2)  # two instruments
     >>> splitter = PurgedWalkForward(n_splits=2, horizon=5, embargo=0, min_train=20)
     >>> [(len(train), len(test)) for train, test in splitter.split(days, groups=days)]
     [(42, 34), (76, 34)]
@@ -84,17 +87,14 @@ class PurgedWalkForward:
             raise ModelError(
                 f"{quantity(len(ordered), 'session is', 'sessions are')} too few for {self.n_splits} folds: "
                 f"at least {needed} are needed "
-                f"({self.min_train} to learn from, {gap} between, one for each fold)"
+                f"({self.min_train} to train on, {gap} between, one for each fold)"
             )
         first = len(ordered) - block * self.n_splits
         starts = range(first, len(ordered), block)
         return [Window(ordered[s - gap - 1], ordered[s], ordered[s + block - 1]) for s in starts]
 
     def split(
-        self,
-        X: ArrayLike,
-        y: ArrayLike | None = None,
-        groups: Groups | None = None,
+        self, X: ArrayLike, y: ArrayLike | None = None, groups: Groups | None = None
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Yield training and test row numbers; `groups` is the session of each row.
 
@@ -108,10 +108,7 @@ class PurgedWalkForward:
             yield np.flatnonzero(train), np.flatnonzero(test)
 
     def get_n_splits(
-        self,
-        X: ArrayLike | None = None,
-        y: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
+        self, X: ArrayLike | None = None, y: ArrayLike | None = None, groups: ArrayLike | None = None
     ) -> int:
         """Return the number of folds."""
         return self.n_splits
@@ -119,18 +116,18 @@ class PurgedWalkForward:
 
 @dataclass(frozen=True, slots=True)
 class CombinatorialPurged:
-    """Combinatorial purged cross-validation: every choice of `n_test` of `n_groups` blocks of sessions is tested once.
+    """Combinatorial purged cross-validation: each choice of `n_test` of `n_groups` blocks of sessions is tested once.
 
-    Each row is tested in `n_paths` splits, so that the tests join to as many whole histories out of sample, and a
-    result comes with its spread. Unlike a walk-forward it also learns from what came after a test block, beyond the
-    reach of the labels: it says how stable a model is, not what somebody could have traded.
+    Each row is tested in `n_paths` splits. The tests combine to `n_paths` complete histories out of sample, which give
+    a result its spread. Unlike a walk-forward it also trains on sessions after a test block, beyond the overlap of the
+    labels: it measures how stable a model is, not what could have been traded.
 
     Args:
-        n_groups: consecutive blocks of sessions, as equal as can be.
+        n_groups: number of consecutive blocks of sessions, of nearly equal length.
         n_test: blocks tested at a time.
-        horizon: sessions a label looks ahead.
-        embargo: sessions left out besides, before and after each run of test blocks.
-        lag: sessions between what is known and the first price of the label.
+        horizon: sessions that a label looks ahead.
+        embargo: additional sessions left out before and after each run of test blocks.
+        lag: sessions between the features' last close and the entry price of the label.
 
     >>> CombinatorialPurged(n_groups=6, n_test=2).n_paths
     5
@@ -152,13 +149,13 @@ class CombinatorialPurged:
     lag: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a choice that leaves nothing to learn from or nothing to test."""
+        """Require at least one test block and one training block."""
         if not 1 <= self.n_test < self.n_groups:
             raise ModelError(f"{self.n_test} of {self.n_groups} blocks cannot be tested: at least one, not all")
 
     @property
     def n_paths(self) -> int:
-        """How often each row is tested."""
+        """Number of splits in which each row is tested."""
         return comb(self.n_groups - 1, self.n_test - 1)
 
     def chosen(self) -> list[tuple[int, ...]]:
@@ -166,20 +163,17 @@ class CombinatorialPurged:
         return list(combinations(range(self.n_groups), self.n_test))
 
     def split(
-        self,
-        X: ArrayLike,
-        y: ArrayLike | None = None,
-        groups: Groups | None = None,
+        self, X: ArrayLike, y: ArrayLike | None = None, groups: Groups | None = None
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Yield training and test row numbers; `groups` is the session of each row.
 
         Raises:
-            ModelError: `groups` is missing, or holds so few sessions that a split has nothing to learn from.
+            ModelError: `groups` is missing, or holds so few sessions that a split has no training session.
         """
         days, number = np.unique(_sessions_of(groups), return_inverse=True)
         if days.size < self.n_groups:
             few = quantity(days.size, "session is", "sessions are")
-            raise ModelError(f"{few} too few for {self.n_groups} blocks: one each is the least")
+            raise ModelError(f"{few} too few for {self.n_groups} blocks: each needs at least one")
         block = np.concatenate([np.full(len(part), n) for n, part in enumerate(np.array_split(days, self.n_groups))])
         reach = self.lag + self.horizon + self.embargo
         for tested in self.chosen():
@@ -187,23 +181,20 @@ class CombinatorialPurged:
             near = np.convolve(test, np.ones(2 * reach + 1), mode="full")[reach:-reach] > 0 if reach else test
             if near.all():
                 raise ModelError(
-                    f"{quantity(days.size, 'session leaves', 'sessions leave')} nothing to learn from "
+                    f"{quantity(days.size, 'session leaves', 'sessions leave')} nothing to train on "
                     f"beside blocks {tested}, with {quantity(reach, 'session')} between: "
                     "train on more sessions, or with fewer blocks"
                 )
             yield np.flatnonzero(~near[number]), np.flatnonzero(test[number])
 
     def get_n_splits(
-        self,
-        X: ArrayLike | None = None,
-        y: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
+        self, X: ArrayLike | None = None, y: ArrayLike | None = None, groups: ArrayLike | None = None
     ) -> int:
         """Return the number of splits."""
         return comb(self.n_groups, self.n_test)
 
     def paths(self) -> list[list[tuple[int, int]]]:
-        """Return, for each path, the pairs of block and split whose tests join to one whole history.
+        """Return, for each path, the pairs of block and split whose tests combine to one complete history.
 
         >>> CombinatorialPurged(n_groups=3, n_test=2).paths()
         [[(0, 0), (1, 0), (2, 1)], [(0, 1), (1, 2), (2, 2)]]

@@ -1,7 +1,7 @@
-"""Fitting and scoring in memory: purged walk-forward first, then the final model on everything known.
+"""Train and score in memory: a purged walk-forward, then the final model on all labelled rows.
 
-The label is whether an instrument's forward return beats the median of its session: the market's own direction, which
-no ranking can trade, is out of it.
+The label is whether an instrument's forward return is above the median of its session. The market's direction, which a
+ranking cannot trade, is not part of it.
 
 >>> from datetime import date, timedelta
 >>> days = [date(2024, 1, 1) + timedelta(n) for n in range(60)]
@@ -53,6 +53,9 @@ from champion.modeling.labels import average_uniqueness
 from champion.modeling.metrics import information_coefficient, rank_ic, summarise_ic
 from champion.modeling.splits import CombinatorialPurged, PurgedWalkForward
 
+__all__ = ["TrainingResult", "fit", "folds", "judge", "labelled", "learn", "matrix", "paths", "score"]
+__dir__ = __all__.copy
+
 Progress: TypeAlias = Callable[[int, int, str], None]
 Splitter: TypeAlias = PurgedWalkForward | CombinatorialPurged
 
@@ -63,11 +66,11 @@ _THREADS = 2
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """A fitted model and the proof of its skill.
+    """A fitted model and its out-of-sample results.
 
-    `out_of_sample` has instrument_id, symbol, trade_date, fold, score, forward_return, label; `folds` one row a fold;
-    `importance` input and importance, the fall of AUC on the last fold when the input is shuffled; `metrics` are over
-    all folds: accuracy, precision, recall, auc, ic, rank_ic, rank_ic_t, icir, sessions, train_rows.
+    `out_of_sample` has instrument_id, symbol, trade_date, fold, score, forward_return, label; `folds` one row per fold.
+    `importance` has input and importance, the loss of AUC on the last fold when the input is shuffled. `metrics` are
+    over all folds: accuracy, precision, recall, auc, ic, rank_ic, rank_ic_t, icir, sessions, train_rows.
     """
 
     recipe: Recipe
@@ -86,11 +89,11 @@ def fit(
     splitter: PurgedWalkForward,
     progress: Progress | None = None,
 ) -> TrainingResult:
-    """Return a model fitted on all labelled rows, and what it scored out of sample on the way.
+    """Run the walk-forward, then fit the final model on all labelled rows.
 
-    `frame` holds instrument_id, symbol, trade_date, the inputs (null where unknown), forward_return and label_end; rows
-    whose forward_return is null are not learnt from, and in a fold none whose label_end comes later than the embargo
-    before the test block allows. Deterministic by seed, whatever the order of rows.
+    `frame` holds instrument_id, symbol, trade_date, the inputs (null where unknown), forward_return and label_end. Rows
+    with a null forward_return are left out, and in a fold also those whose label_end is in the embargo or later.
+    Deterministic for a seed, in any order of rows.
 
     Raises:
         ModelError: the model is not known, or there are too few rows or sessions.
@@ -99,12 +102,12 @@ def fit(
     features, labels = matrix(rows, inputs), rows["label"].to_numpy()
     tested: list[pl.DataFrame] = []
     for fold, (train, test) in enumerate(folds(rows, splitter), start=1):
-        estimator = _learnt(recipe, rows, features, train)
-        tested.append(_tested(estimator, rows, features, test, fold))
+        estimator = _train(recipe, rows, features, train)
+        tested.append(_predict(estimator, rows, features, test, fold))
         if progress:
             progress(fold, splitter.n_splits, f"fold {fold} of {splitter.n_splits}")
     importance = _importance(estimator, features[test], labels[test], inputs, recipe.seed)
-    final = _learnt(recipe, rows, features, np.arange(rows.height))
+    final = _train(recipe, rows, features, np.arange(rows.height))
     out_of_sample = pl.concat(tested)
     return TrainingResult(
         recipe=recipe,
@@ -124,28 +127,28 @@ def paths(
     splitter: CombinatorialPurged,
     progress: Progress | None = None,
 ) -> pl.DataFrame:
-    """Return the judgement of each path of a combinatorial purged cross-validation: path and the metrics of `judge`.
+    """Return the metrics of `judge` for each path of a combinatorial purged cross-validation.
 
-    How far the paths lie apart says how much of one walk-forward's result is luck of its one order.
+    The spread over the paths shows how much of a single walk-forward's result is chance.
     """
     rows = labelled(frame)
     features = matrix(rows, inputs)
     tested = []
     for number, (train, test) in enumerate(folds(rows, splitter)):
-        tested.append(_tested(_learnt(recipe, rows, features, train), rows, features, test, number))
+        tested.append(_predict(_train(recipe, rows, features, train), rows, features, test, number))
         if progress:
             progress(number + 1, splitter.get_n_splits(), f"split {number + 1} of {splitter.get_n_splits()}")
     days = rows["trade_date"].unique().sort()
     blocks = [pl.Series(part) for part in np.array_split(days.to_numpy(), splitter.n_groups)]
-    found = []
+    results = []
     for path, parts in enumerate(splitter.paths(), start=1):
         joined = pl.concat(tested[n].filter(pl.col("trade_date").is_in(blocks[b].implode())) for b, n in parts)
-        found.append({"path": path, **judge(joined, splitter.horizon)})
-    return pl.DataFrame(found)
+        results.append({"path": path, **judge(joined, splitter.horizon)})
+    return pl.DataFrame(results)
 
 
 def score(estimator: Estimator, frame: pl.DataFrame, inputs: Sequence[str]) -> pl.DataFrame:
-    """Return instrument_id, symbol, trade_date, score (probability of beating the median) and rank (1 is best).
+    """Return instrument_id, symbol, trade_date, score (probability of a return above the median) and rank (1 is best).
 
     Equal scores are ranked in the order of instrument_id.
     """
@@ -156,37 +159,38 @@ def score(estimator: Estimator, frame: pl.DataFrame, inputs: Sequence[str]) -> p
 
 
 def labelled(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows whose forward return is known, in order, with `label`: 1 above the median of the session.
+    """Return the rows with a forward return, sorted, with `label`: 1 above the median of the session, else 0.
 
     Raises:
         ModelError: only one class is left, or a forward return is NaN or infinite.
     """
-    _require_known(frame, "forward_return")
+    _require_finite(frame, "forward_return")
     median = pl.col("forward_return").median().over("trade_date")
     rows = frame.drop_nulls("forward_return").sort("trade_date", "instrument_id")
-    found = rows.with_columns(label=(pl.col("forward_return") > median).cast(pl.Int8))
-    if found["label"].n_unique() < 2:  # noqa: PLR2004 - a classifier needs both
+    rows = rows.with_columns(label=(pl.col("forward_return") > median).cast(pl.Int8))
+    if rows["label"].n_unique() < 2:  # noqa: PLR2004 - a classifier needs both
         raise ModelError(
-            f"{quantity(found.height, 'labelled row')} of one class only: train on more sessions and instruments"
+            f"{quantity(rows.height, 'labelled row')} of one class only: train on more sessions and instruments"
         )
-    return found
+    return rows
 
 
-def _require_known(frame: pl.DataFrame, name: str) -> None:
-    """Raise ModelError where a column holds NaN or infinity; null is unknown, and honest."""
+def _require_finite(frame: pl.DataFrame, name: str) -> None:
+    """Raise ModelError if a column holds NaN or infinity; null is allowed and means unknown."""
     wrong = frame.filter(~pl.col(name).is_finite())
     if wrong.height:
         few = ", ".join(f"{row[0]} {row[1]}" for row in wrong.select("instrument_id", "trade_date").head(5).rows())
         raise ModelError(
             f"{name} is NaN or infinite in {wrong.height} of {quantity(frame.height, 'row')}: {few}. An unknown "
-            "value is null: correct what computes it, or set it to null"
+            "value must be null: correct the computation, or set it to null"
         )
 
 
 def folds(rows: pl.DataFrame, splitter: Splitter) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Yield row numbers (train, test) per fold, without training labels that end too late before a test block.
+    """Yield the row numbers (train, test) of each fold, without training labels that end within the embargo.
 
-    The splitter counts the sessions of the rows; where some of the market's are missing, a label reaches further.
+    The splitter counts the sessions of the rows. If sessions of the market are missing there, labels end later than it
+    assumes.
     """
     days, ends = rows["trade_date"].to_numpy(), rows["label_end"].to_numpy()
     sessions = np.unique(days)
@@ -203,7 +207,7 @@ def folds(rows: pl.DataFrame, splitter: Splitter) -> Iterator[tuple[NDArray[np.i
 
 
 def matrix(frame: pl.DataFrame, inputs: Sequence[str]) -> NDArray[np.float64]:
-    """Return the inputs as numbers, a row per row, NaN where unknown: null, NaN and infinity alike."""
+    """Return the inputs as an array with a row per row of `frame`; null, NaN and infinity are NaN."""
     numbers = (known(pl.col(name).cast(pl.Float64)).fill_null(float("nan")).alias(name) for name in inputs)
     return frame.select(numbers).to_numpy()
 
@@ -211,21 +215,21 @@ def matrix(frame: pl.DataFrame, inputs: Sequence[str]) -> NDArray[np.float64]:
 def learn(
     recipe: Recipe, features: NDArray[np.float64], labels: NDArray[np.int8], weights: NDArray[np.float64] | None = None
 ) -> Pipeline:
-    """Return a fitted pipeline, the same to the last bit for the same seed."""
-    # Parallel here only: a forest that predicts in threads adds up its trees in any order, and the last bits with them.
+    """Fit a pipeline, bit for bit the same for the same seed."""
+    # Parallel fits only: a forest that predicts in threads adds its trees in any order, which changes the last bits.
     with parallel_config(backend="threading", n_jobs=_THREADS):
         return estimators.fit(recipe.make(), features, labels, weights)
 
 
 def judge(scores: pl.DataFrame, horizon: int) -> dict[str, float]:
-    """Return the metrics of scores with label and forward_return: accuracy, precision, recall, auc, ic, rank_ic..."""
-    _require_known(scores, "score")
-    labels, said = scores["label"].to_numpy(), scores["score"].to_numpy() > 0.5  # noqa: PLR2004 - as likely as not
+    """Return the metrics that `TrainingResult` lists, for scores with label and forward_return."""
+    _require_finite(scores, "score")
+    labels, predicted = scores["label"].to_numpy(), scores["score"].to_numpy() > 0.5  # noqa: PLR2004 - even odds
     ranked = summarise_ic(rank_ic(scores), horizon)
     return {
-        "accuracy": float(accuracy_score(labels, said)),
-        "precision": float(precision_score(labels, said, zero_division=0.0)),
-        "recall": float(recall_score(labels, said, zero_division=0.0)),
+        "accuracy": float(accuracy_score(labels, predicted)),
+        "precision": float(precision_score(labels, predicted, zero_division=0.0)),
+        "recall": float(recall_score(labels, predicted, zero_division=0.0)),
         "auc": float(roc_auc_score(labels, scores["score"].to_numpy())),
         "ic": summarise_ic(information_coefficient(scores), horizon)["mean"],
         "rank_ic": ranked["mean"],
@@ -235,21 +239,20 @@ def judge(scores: pl.DataFrame, horizon: int) -> dict[str, float]:
     }
 
 
-def _learnt(recipe: Recipe, rows: pl.DataFrame, features: NDArray[np.float64], train: NDArray[np.intp]) -> Pipeline:
+def _train(recipe: Recipe, rows: pl.DataFrame, features: NDArray[np.float64], train: NDArray[np.intp]) -> Pipeline:
     chosen = rows.select("instrument_id", "trade_date", "label_end", "label")[train]
     weights = None
     if recipe.weighted:
         unique = average_uniqueness(chosen).to_numpy()
-        weights = unique / unique.mean()  # so that regularisation means the same as without
+        weights = unique / unique.mean()  # with mean 1 the regularisation is as strong as without weights
     return learn(recipe, features[train], chosen["label"].to_numpy(), weights)
 
 
-def _tested(
+def _predict(
     estimator: Estimator, rows: pl.DataFrame, features: NDArray[np.float64], test: NDArray[np.intp], fold: int
 ) -> pl.DataFrame:
-    scores = estimators.probability(estimator, features[test])
-    told = rows.select(*_KEY, pl.lit(fold).alias("fold"), "forward_return", "label")[test]
-    return told.with_columns(score=pl.Series(scores))
+    tested = rows.select(*_KEY, pl.lit(fold).alias("fold"), "forward_return", "label")[test]
+    return tested.with_columns(score=pl.Series(estimators.probability(estimator, features[test])))
 
 
 def _importance(
@@ -257,11 +260,11 @@ def _importance(
 ) -> pl.DataFrame:
     chosen = np.random.default_rng(seed).permutation(len(labels))[:_IMPORTANCE_ROWS]
 
-    def auc(model: Estimator, rows: NDArray[np.float64], came: NDArray[np.int8]) -> float:
-        return float(roc_auc_score(came, estimators.probability(model, rows)))
+    def auc(model: Estimator, rows: NDArray[np.float64], outcomes: NDArray[np.int8]) -> float:
+        return float(roc_auc_score(outcomes, estimators.probability(model, rows)))
 
-    found = permutation_importance(
+    result = permutation_importance(
         estimator, features[chosen], labels[chosen], scoring=auc, n_repeats=3, random_state=seed
     )
-    frame = pl.DataFrame({"input": list(inputs), "importance": found.importances_mean})
+    frame = pl.DataFrame({"input": list(inputs), "importance": result.importances_mean})
     return frame.sort("importance", "input", descending=[True, False])

@@ -1,7 +1,7 @@
-"""Universes: which instruments a model may speak of on a session, by what was known at its close.
+"""Universes: the instruments that a model may score on a session.
 
-A universe is data: filters with a name, or a name's place taken by the filters themselves, so that a run's parameters
-say all of it. Nothing here looks ahead: nobody is in for having lived, or out for having died.
+A universe is data: a name, or the filters themselves, so that a run's parameters define it completely. Membership uses
+only data known at the close, so there is no survivorship bias.
 """
 
 from __future__ import annotations
@@ -17,19 +17,23 @@ import polars as pl
 from champion.base.strict_json import parse_json
 from champion.errors import UsageError
 
+__all__ = ["TURNOVER_WINDOW", "UNIVERSES", "Universe", "find", "members"]
+__dir__ = __all__.copy
+
 TURNOVER_WINDOW = 20
-"""Bars whose median turnover tells how liquid an instrument is."""
+"""Bars over which the median turnover is taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Universe:
-    """Filters, all of which must hold at the session's close.
+    """Filters that an instrument must pass at the session's close.
 
     Args:
-        min_turnover: rupees, median over the instrument's last 20 bars, this one included; fewer bars are not liquid.
-        series: series on the session that count, as EQ; empty means every series of company shares.
-        min_age: calendar days since the instrument's first bar in the lake.
-        min_close: rupees, the close as traded; below it one tick is a large return.
+        min_turnover: minimum median turnover in rupees of the last 20 bars, the session's included. With fewer bars an
+            instrument does not pass.
+        series: allowed series on the session, such as EQ; empty means every series of company shares.
+        min_age: minimum number of calendar days since the instrument's first bar in the lake.
+        min_close: minimum unadjusted close in rupees; at lower prices one tick is a large return.
 
     >>> Universe(min_turnover=5e6, series=("EQ",)).text
     '{"min_age": 0, "min_close": 0.0, "min_turnover": 5000000.0, "series": ["EQ"]}'
@@ -41,13 +45,13 @@ class Universe:
     min_close: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse a bound that is no number."""
+        """Require finite bounds."""
         if not (math.isfinite(self.min_turnover) and math.isfinite(self.min_close)):
             raise ValueError("min_turnover and min_close must be finite numbers")
 
     @property
     def text(self) -> str:
-        """The filters as JSON, which `find` reads back.
+        """The filters as JSON text, which `find` accepts.
 
         >>> find(UNIVERSES["liquid"].text) == UNIVERSES["liquid"]
         True
@@ -61,14 +65,14 @@ UNIVERSES: dict[str, Universe] = {
     "main_board": Universe(min_turnover=5e6, series=("EQ", "BE", "BZ"), min_age=90),
     "large": Universe(min_turnover=2e8, series=("EQ",), min_age=180, min_close=20.0),
 }
-"""Universes by name: all shares, those that can be traded, those off the SME platform, the most traded ones."""
+"""Universes by name: all shares, liquid shares, liquid shares outside the SME platform, and the most traded ones."""
 
 
 def find(universe: str | Mapping[str, Any] | Universe) -> Universe:
-    """Return the universe of a name, of a mapping of filters, or of the same as JSON text.
+    """Return the universe of a name, or of filters as a mapping or as JSON text.
 
     Raises:
-        UsageError: no such name or filter; the message lists those there are.
+        UsageError: the name or a filter is not known; the message lists the known ones.
 
     >>> find('{"min_turnover": 1e6, "series": ["EQ"]}').series
     ('EQ',)
@@ -86,17 +90,17 @@ def find(universe: str | Mapping[str, Any] | Universe) -> Universe:
     try:
         return parse_json(Universe, json.dumps(filters))
     except (ValueError, TypeError, RecursionError) as error:
-        raise UsageError(f"universe {filters!r}: {error}; filters are as {UNIVERSES['main_board'].text}") from error
+        raise UsageError(f"universe {filters!r}: {error}; an example is {UNIVERSES['main_board'].text}") from error
 
 
 def members(bars: pl.DataFrame, universe: Universe, first_bars: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Return the instrument_id and trade_date of every bar whose instrument is in the universe then.
+    """Return the instrument_id and trade_date of each bar that is in the universe on its session.
 
-    `bars` need instrument_id, trade_date and turnover, and with the filters on them series and close (as traded).
-    `first_bars` (instrument_id, first_bar) says since when an instrument is known, where that is before `bars` begin.
+    `bars` needs instrument_id, trade_date and turnover, and for their filters series and close (unadjusted).
+    `first_bars` (instrument_id, first_bar) gives the first bars of instruments listed before `bars` start.
 
     Raises:
-        UsageError: a column that a filter needs is missing.
+        UsageError: a column that a filter uses is missing.
 
     >>> from datetime import date
     >>> prices = {"turnover": [1e6, 1e6], "close": [5.0, 50.0]}
@@ -105,7 +109,7 @@ def members(bars: pl.DataFrame, universe: Universe, first_bars: pl.DataFrame | N
     ['B']
     """
     needed = {"series": bool(universe.series), "close": universe.min_close > 0}
-    if missing := [name for name, asked in needed.items() if asked and name not in bars.columns]:
+    if missing := [name for name, is_needed in needed.items() if is_needed and name not in bars.columns]:
         raise UsageError(f"the universe filters on {', '.join(missing)}, which the bars lack")
     keep = [pl.lit(value=True)]
     if universe.min_turnover > 0:
@@ -117,25 +121,20 @@ def members(bars: pl.DataFrame, universe: Universe, first_bars: pl.DataFrame | N
         keep.append(pl.col("close") >= universe.min_close)
     ordered = bars.sort("instrument_id", "trade_date")
     if universe.min_age > 0:
-        ordered, age = _with_age(ordered, first_bars)
-        keep.append(age >= universe.min_age)
+        if first_bars is None:
+            first_bars = bars.group_by("instrument_id").agg(first_bar=pl.col("trade_date").min())
+        ordered = ordered.join(first_bars.select("instrument_id", "first_bar"), on="instrument_id", how="left")
+        keep.append((pl.col("trade_date") - pl.col("first_bar")).dt.total_days() >= universe.min_age)
     return ordered.filter(pl.all_horizontal(keep)).select("instrument_id", "trade_date")
-
-
-def _with_age(bars: pl.DataFrame, first_bars: pl.DataFrame | None) -> tuple[pl.DataFrame, pl.Expr]:
-    if first_bars is None:
-        first_bars = bars.group_by("instrument_id").agg(first_bar=pl.col("trade_date").min())
-    joined = bars.join(first_bars.select("instrument_id", "first_bar"), on="instrument_id", how="left")
-    return joined, (pl.col("trade_date") - pl.col("first_bar")).dt.total_days()
 
 
 def _filters(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        filters = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(
             f"universe {text!r} is neither a name ({', '.join(UNIVERSES)}) nor filters as JSON ({error})"
         ) from error
-    if not isinstance(found, dict):
-        raise UsageError(f"universe {text!r}: filters are a JSON object, as {UNIVERSES['liquid'].text}")
-    return found
+    if not isinstance(filters, dict):
+        raise UsageError(f"universe {text!r}: filters are a JSON object such as {UNIVERSES['liquid'].text}")
+    return filters

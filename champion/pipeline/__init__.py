@@ -1,1 +1,14 @@
 """The steps in order: read a dataset, call a stage, write the next. Only this package knows what follows what."""
+
+from importlib import import_module
+from types import ModuleType
+
+__all__ = ["feature_store", "ingest", "maintenance", "models", "operations", "provenance"]
+__dir__ = __all__.copy
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import a package of steps on first use."""
+    if name in __all__:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"champion.pipeline has no {name!r}; it has {', '.join(__all__)}")

@@ -240,7 +240,7 @@ def _setting_words() -> Mapping[str, frozenset[str]]:
     secret = {name for name, known in Settings.model_fields.items() if "SecretStr" in str(known.annotation)}
     names = set(Settings.model_fields) - _PLACES - secret
     words = {word: {name} for name in names for word in (name, f"{_PREFIX}{name.upper()}")}
-    tree = ast.parse((_PACKAGE / "settings.py").read_bytes())
+    tree = ast.parse((_PACKAGE.parent / _SETTINGS_FILE).read_bytes())
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == Settings.__name__]
     for method in (node for one in classes for node in one.body if isinstance(node, ast.FunctionDef)):
         if method.name == "environment" or method.name.startswith("_"):  # it hands all of them on, and decides nothing

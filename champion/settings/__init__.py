@@ -11,7 +11,7 @@ import os
 from datetime import date
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -236,17 +236,17 @@ class Settings(BaseSettings):
     @field_validator("lake_archive", mode="plain")
     @classmethod
     def _folder_or_bucket(cls, value: str | Path | None) -> Path | None:
-        if value is None or isinstance(value, object_path.ObjectPath):
-            return value
         try:
-            return object_path.path(str(value)) if "://" in str(value) else _whole(Path(value))
+            if "://" in str(value):
+                return cast("Path", object_path.path(str(value)))
+            return None if value is None else _whole(Path(value))
         except UsageError as error:
             raise ValueError(str(error)) from error
 
     @field_validator("lake_archive_class")
     @classmethod
     def _of_a_bucket(cls, value: str | None, found: ValidationInfo) -> str | None:
-        if value and not isinstance(found.data.get("lake_archive"), object_path.ObjectPath):
+        if value and "://" not in str(found.data.get("lake_archive")):
             raise ValueError("a storage class is for an archive on s3://; name one in CHAMPION_LAKE_ARCHIVE")
         return value
 
@@ -328,7 +328,7 @@ class Settings(BaseSettings):
     @property
     def lake(self) -> Path:
         """Root of the Parquet lake: a folder, or a place in an object store."""
-        return self.home / "lake" if self.lake_uri is None else object_path.path(self.lake_uri)
+        return self.home / "lake" if self.lake_uri is None else cast("Path", object_path.path(self.lake_uri))
 
     @property
     def staging(self) -> Path:

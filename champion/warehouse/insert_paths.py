@@ -9,7 +9,6 @@ process, so it has the store's variables too. A server may not, and is sent the 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -18,10 +17,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from champion.base import object_path
-from champion.base.object_path import ObjectPath
 from champion.contracts import storage
 from champion.errors import WarehouseError
+from champion.lake import backend
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -48,7 +46,7 @@ def insert(client: Client, contract: Contract, table: str, rows: pl.DataFrame, f
         return "none"
     if files and type(client).__name__ == "ChdbClient":
         _read(client, contract, table, files)
-        return "s3" if any(isinstance(path, ObjectPath) for found in files for path in found) else "file"
+        return backend.of(next(iter(files[0]))).table_function
     _send(client, contract, table, rows)
     return "arrow"
 
@@ -66,7 +64,6 @@ def _send(client: Client, contract: Contract, table: str, rows: pl.DataFrame) ->
 
 
 def _read(client: Client, contract: Contract, table: str, files: Sequence[Files]) -> None:
-    # Links under plain names: in a path of the user's, braces and stars would be wildcards.
     with TemporaryDirectory(prefix="champion-load-") as folder:
         if _GLOB & set(folder):
             raise WarehouseError(f"TMPDIR {folder} holds one of {''.join(sorted(_GLOB))}; choose a folder without")
@@ -104,13 +101,8 @@ def _selects(contract: Contract, group: str | None, folder: Path, files: Files) 
 
 def _of(paths: Sequence[Path], links: Path) -> str:
     """Return how a table function for just these files begins."""
-    stored = [path for path in paths if isinstance(path, ObjectPath)]
-    if stored:
-        return f"s3('{object_path.url(stored)}'"
-    links.mkdir(parents=True)
-    for number, path in enumerate(paths):
-        os.symlink(os.path.abspath(path), f"{links}/{number:05d}.parquet")  # noqa: PTH100, PTH211 - thousands of paths
-    return f"file('{links / '*.parquet'}'"
+    place = backend.of(paths[0])
+    return f"{place.table_function}('{place.clickhouse_path(paths, links)}'"
 
 
 def _joined(contract: Contract, selects: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "fuzz.py"
 INPUTS = 300
 
 
-def test_bad_input_is_refused_and_nothing_else(tmp_path: Path) -> None:
+def test_bad_input_is_refused_without_other_effects(tmp_path: Path) -> None:
     asked = [
         "--inputs",
         str(INPUTS),
@@ -46,7 +46,7 @@ def test_bad_input_is_refused_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_fault_is_found_and_its_input_kept(tmp_path: Path) -> None:
-    """The driver itself: a reader that raises, hangs, dies or writes elsewhere is told from one that refuses."""
+    """The driver itself: a reader that raises, hangs, dies or writes elsewhere differs from one that refuses."""
     stubs = {
         "fuzz_published": f"""
 import os, pathlib, time, types

@@ -1,4 +1,4 @@
-"""House rules: what is promised about the repository itself."""
+"""Rules of the repository: dependencies, contracts, notebooks, licences."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_every_schema_file_is_a_contract() -> None:
 def test_notebooks_are_clean(path: Path) -> None:
     notebook = json.loads(path.read_text())
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert notebook["cells"][0]["cell_type"] == "markdown", "a notebook begins by saying what it is"
+    assert notebook["cells"][0]["cell_type"] == "markdown", "a notebook begins with its purpose"
     for cell in code:
         source = "".join(cell["source"])
         assert not cell["outputs"], "no outputs in git"
@@ -67,8 +67,8 @@ def test_the_readme_names_the_two_commands() -> None:
     assert "make test" in text
 
 
-def test_the_page_of_licences_lists_just_what_is_locked() -> None:
-    """`make licences` writes it anew; licences are read where the packages are, so here names and versions count."""
+def test_the_licences_page_lists_the_locked_packages() -> None:
+    """`make licences` writes the page; this test compares names and versions only."""
     rows = re.findall(r"^\| ([\w.-]+) \| (\S+) \| (.+) \|$", (ROOT / "docs" / "licences.md").read_text(), re.MULTILINE)
     assert {canonicalize_name(name): version for name, version, _ in rows[1:]} == locked()
     unknown = [name for name, _, licence in rows if licence in {"not stated", "not installed on this platform"}]

@@ -1,4 +1,4 @@
-"""Every indicator TA-Lib has, on hostile series: short, flat, leaping, without volume or range, tiny and huge.
+"""Compare every indicator with TA-Lib on hard series: short, flat, jumping, without volume or range, tiny and huge.
 
 The comparison is that of benchmarks/talib_equality.py, which does the same for all bars of a real lake: 1e-9 of
 TA-Lib's value, or else of the exact one.
@@ -32,7 +32,7 @@ LEVELS = {  # price, tick, daily move
 
 @pytest.fixture(scope="module")
 def equality() -> Any:
-    """Return the module of the benchmark; its folder is no package."""
+    """Return the module of the benchmark; its folder is not a package."""
     folder = Path(__file__).resolve().parents[2] / "benchmarks"
     for name in ("exact", "talib_pairs", "talib_equality"):
         spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
@@ -69,7 +69,7 @@ def test_every_indicator_equals_talib(equality: Any) -> None:
     assert [result for result in results if result.warm_up or result.wrong or not result.rows] == []
 
 
-def test_the_comparison_finds_what_differs(equality: Any) -> None:
+def test_comparison_detects_differences(equality: Any) -> None:
     ours, theirs = equality.PAIRS["adx_14"]
     bars = series("walk", 60)
     off, late = equality.compare(bars, {"off": (ours * (1 + 2e-9), theirs), "late": (ours.shift(1), theirs)})
@@ -77,7 +77,7 @@ def test_the_comparison_finds_what_differs(equality: Any) -> None:
     assert late.warm_up == 1
 
 
-def test_a_flat_price_has_a_cci_of_zero_where_talib_divides_rounding_errors() -> None:
+def test_cci_of_a_constant_price_is_zero_unlike_talib() -> None:
     bars = series("flat", 60)
     assert bars.select(cci=ind.cci(pl.col("high"), pl.col("low"), pl.col("close")))["cci"][19:].unique().to_list() == [
         0

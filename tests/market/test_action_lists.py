@@ -377,7 +377,7 @@ def test_labels_do_not_span_a_gap(traded: set[int], gaps: set[int], horizon: int
         assert after == expected or before["label_end"] is None
 
 
-# Reach
+# Coverage
 
 
 def test_doctor_reports_the_coverage_of_the_lists(known: Settings) -> None:

@@ -103,8 +103,6 @@ def test_carried_state_gives_null_like_whole_histories() -> None:
 
 CROSS: dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
     "rank": lambda x, _: cross_section.rank(x),
-    "zscore": lambda x, _: cross_section.zscore(x),
-    "winsorise": lambda x, _: cross_section.winsorise(x, 0.1, 0.9),
     "demean": lambda x, _: cross_section.demean(x),
     "neutralise": cross_section.neutralise,
 }
@@ -214,7 +212,7 @@ def test_a_nan_score_is_refused_by_training_scoring_and_judging() -> None:
 
 def test_a_trial_with_an_unknown_performance_is_refused() -> None:
     trials = pl.DataFrame({"good": [0.1, 0.2] * 10, "holed": [math.nan, *([0.1] * 19)]})
-    with pytest.raises(ModelError, match="1 performances of 40 are unknown"):
+    with pytest.raises(ModelError, match="1 of 40 values are unknown"):
         probability_of_overfitting(trials, blocks=2)
 
 

@@ -1,1 +1,1 @@
-"""What a terminal shows: console, tables, completion."""
+"""Terminal output and shell completion."""

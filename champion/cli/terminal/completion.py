@@ -1,4 +1,4 @@
-"""What the shell may complete: names that are files of this checkout, so that a key press opens no store."""
+"""Shell completion of names that are files of the installation, so that completing opens no store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from champion import contracts
 
 
 def datasets(incomplete: str) -> list[str]:
-    """Return the datasets whose name begins so.
+    """Return the datasets whose name starts with `incomplete`.
 
     >>> datasets("predictions_")
     ['predictions_equity_scores']
@@ -15,18 +15,18 @@ def datasets(incomplete: str) -> list[str]:
 
 
 def notebooks(incomplete: str) -> list[str]:
-    """Return the notebooks of the pipeline whose name begins so.
+    """Return the notebooks of the pipeline whose name starts with `incomplete`.
 
     >>> notebooks("qua")
     ['quality']
     """
-    from champion.runner import notebook  # noqa: PLC0415 - what is completed seldom costs the other commands nothing
+    from champion.runner import notebook  # noqa: PLC0415 - keeps the start of other commands fast
 
     return [name for name in notebook.names() if name.startswith(incomplete)]
 
 
 def named_queries(incomplete: str) -> list[str]:
-    """Return the named queries whose name begins so.
+    """Return the named queries whose name starts with `incomplete`.
 
     >>> named_queries("mov")
     ['movers']

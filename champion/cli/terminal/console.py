@@ -1,4 +1,4 @@
-"""What commands share: printing for people and for machines, a progress bar, settings."""
+"""Shared by all commands: output as text or JSON, progress bars, settings."""
 
 from __future__ import annotations
 
@@ -26,20 +26,24 @@ from champion.security.redaction import redact, secrets
 from champion.settings import Settings, read
 from flows.summary import flat
 
-out = Console(highlight=False, markup=False)  # what is shown comes from files: a symbol may be called [/red]
+out = Console(highlight=False, markup=False)  # text comes from files: a symbol may be named [/red]
 err = Console(stderr=True, highlight=False, markup=False)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Start = Annotated[str, typer.Argument(help="First date, as 2024-01-01.")]
+End = Annotated[str, typer.Argument(help="Last date, included.")]
+First = Annotated[str | None, typer.Argument(help="First session, as 2024-01-01; default: the first in the lake.")]
+Last = Annotated[str | None, typer.Argument(help="Last session, included; default: the last in the lake.")]
 _LINE_SECONDS = 15.0
 
-Force = Annotated[bool, typer.Option("--force", help="Do it again even where nothing changed.")]
+Force = Annotated[bool, typer.Option("--force", help="Run again even if nothing changed.")]
 
 
 def settings() -> Settings:
     """Return the settings of this call.
 
     Raises:
-        UsageError: naming each setting that is wrong.
+        UsageError: a setting is wrong; the message names each.
     """
     return read()
 
@@ -48,7 +52,7 @@ def day(text: str) -> date:
     """Return an ISO date argument.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text is not an ISO date.
     """
     try:
         return date.fromisoformat(text)
@@ -60,7 +64,7 @@ def assigned(pairs: Sequence[str]) -> dict[str, str]:
     """Return `name=value` options as a mapping.
 
     Raises:
-        UsageError: one has no equals sign.
+        UsageError: a pair has no equals sign.
     """
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
@@ -68,14 +72,14 @@ def assigned(pairs: Sequence[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def complain(error: ChampionError) -> None:
-    """Print an error on one paragraph, in red where the terminal has colours."""
+def print_error(error: ChampionError) -> None:
+    """Print an error in one paragraph, its type in red if the terminal has colours."""
     err.print(type(error).__name__, style="bold red", end=": ")
     err.print(printable(redact(str(error), secrets(os.environ))), soft_wrap=True)
 
 
 def printable(text: str) -> str:
-    r"""Return `text` with what would steer a terminal, or hide what is there, spelled out.
+    r"""Return `text` with control and invisible characters escaped.
 
     >>> printable("TCS\x1b[2J")
     'TCS\\x1b[2J'
@@ -84,7 +88,7 @@ def printable(text: str) -> str:
 
 
 def show(result: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print a result: nested names and values for people, JSON for machines."""
+    """Print a result as lines of name and value, or as JSON."""
     if as_json:
         out.print_json(json.dumps(result, default=str))
         return
@@ -93,20 +97,20 @@ def show(result: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows under a title, as wide as the terminal at most; a text is shown as it is, `Text` in its colours.
+    """Print rows under a title, at most as wide as the terminal; `Text` keeps its style.
 
-    Dates, numbers and names stay whole; where the columns do not fit side by side, each row is printed as a record.
+    Dates, numbers and names are not wrapped. If the columns do not fit side by side, each row is printed as a record.
     """
     cells = [[value if isinstance(value, Text) else Text(_plain(value)) for value in row] for row in rows]
-    found = tables.widths(columns, [[cell.plain for cell in row] for row in cells], out.width)
-    if found is None:
+    widths = tables.widths(columns, [[cell.plain for cell in row] for row in cells], out.width)
+    if widths is None:
         _records(title, columns, cells)
         return
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    for name, width in zip(columns, found, strict=True):
+    for name, width in zip(columns, widths, strict=True):
         grid.add_column(tables.wrapped(name, width), width=width, overflow="fold")
     for row in cells:
-        grid.add_row(*(_fitted(cell, width) for cell, width in zip(row, found, strict=True)))
+        grid.add_row(*(_fitted(cell, width) for cell, width in zip(row, widths, strict=True)))
     out.print(Text(title, "italic"))
     out.print(grid)
 
@@ -128,7 +132,7 @@ def _records(title: str, columns: Sequence[str], rows: Sequence[Sequence[Text]])
 
 
 def frame(title: str, rows: pl.DataFrame) -> None:
-    """Print a frame under a title; where it has no rows, that it has none."""
+    """Print a frame under a title, or `none` if it has no rows."""
     if rows.is_empty():
         out.print(f"{title}: none")
         return
@@ -136,16 +140,16 @@ def frame(title: str, rows: pl.DataFrame) -> None:
 
 
 def stages(count: int, *, hidden: bool = False) -> Callable[[str], None]:
-    """Return what announces each of `count` stages on stderr, also where no bar can be drawn."""
+    """Return a function that prints each of `count` stages on stderr, also without a terminal."""
     numbers = iter(range(1, count + 1))
     return lambda text: None if hidden else err.print(f"{next(numbers)}/{count} {text}", style="dim")
 
 
 @contextmanager
 def progress_bar(*, hidden: bool = False, lines: bool = False) -> Iterator[Progress]:
-    """Yield a progress callback drawn as one bar on stderr; nothing is drawn for machines.
+    """Yield a progress callback that draws one bar on stderr; with `hidden` it draws nothing.
 
-    With `lines`, where no bar can be drawn, a line is printed now and then.
+    With `lines`, it prints a line every 15 seconds if stderr is not a terminal.
     """
     if lines and not hidden and not err.is_terminal:
         yield _lines()
@@ -159,47 +163,44 @@ def progress_bar(*, hidden: bool = False, lines: bool = False) -> Iterator[Progr
     with Bar(*columns, console=err, transient=True, disable=hidden or not err.is_terminal) as bar:
         task = bar.add_task("starting", total=None)
 
-        def tell(done: int, total: int, label: str) -> None:
-            bar.update(task, description=label, completed=done, total=total)
-
-        yield tell
+        yield lambda done, total, label: bar.update(task, description=label, completed=done, total=total)
 
 
 def _lines() -> Progress:
-    """Return a progress callback that prints a line at the start, every few seconds, and at the end."""
+    """Return a progress callback that prints a line at the start, every 15 seconds, and at the end."""
     printed = -math.inf
 
-    def tell(done: int, total: int, label: str) -> None:
+    def print_line(done: int, total: int, label: str) -> None:
         nonlocal printed
         if done >= total or time.monotonic() - printed >= _LINE_SECONDS:
             printed = time.monotonic()
             err.print(f"{done / max(total, 1):.0%} {label}", style="dim", soft_wrap=True)
 
-    return tell
+    return print_line
 
 
 @contextmanager
 def flow_context(chosen: Settings, *, hidden: bool = False, lines: bool = False) -> Iterator[None]:
-    """Prepare this process for a flow: the workspace's Prefect server up, its address set, progress shown.
+    """Prepare this process for a flow: start the workspace's Prefect server, set its address, show progress.
 
-    With `lines`, progress is shown also where no bar can be drawn.
+    With `lines`, progress is also shown if stderr is not a terminal.
 
-    Must come before anything imports prefect, which reads its settings once.
+    Enter this context before importing prefect, which reads its settings once.
 
     Raises:
         UsageError: the environment names a proxy that no client can use.
-        ServiceError: the server does not start, or stopped answering while the flow ran.
+        ServiceError: the server does not start, or stops responding while the flow runs.
     """
     from champion.services import managed_process, prefect  # noqa: PLC0415
 
     loopback.require_usable_proxies(os.environ)
     api = prefect.ensure(chosen, note=lambda text: None if hidden else err.print(text, style="dim"))
     for name in ("PREFECT_LOGGING_LEVEL", "PREFECT_LOGGING_INTERNAL_LEVEL"):
-        os.environ.setdefault(name, "CRITICAL")  # errors come as one message at the end
+        os.environ.setdefault(name, "CRITICAL")  # the command prints one error message at the end
     prefect.choose(chosen, api)
     from flows.notebook_progress import shown_by  # noqa: PLC0415
 
-    with progress_bar(hidden=hidden, lines=lines) as tell, shown_by(tell):
+    with progress_bar(hidden=hidden, lines=lines) as progress, shown_by(progress):
         try:
             yield
         except ChampionError:

@@ -1,9 +1,9 @@
-"""Tables that fit the terminal: columns are narrowed between words, and rows become records where that is not enough.
+"""Tables that fit the terminal: columns are narrowed between words; if that is not enough, rows become records.
 
-1. Each column has a natural width, that of its longest line, and a least width, that of its longest word: dates,
-   numbers and names stay whole. Words longer than `_LONGEST` may be cut, after a separator where there is one.
-2. Where the least widths fit, what is left of the room goes to the columns that need most.
-3. Where they do not, each row is shown as a record, a line a value.
+1. Each column has a natural width, that of its longest line, and a minimum width, that of its longest word. Words
+   longer than `_LONGEST` may be split, after a separator if possible.
+2. If the minimum widths fit, the remaining width goes to the columns that need most.
+3. If they do not fit, each row is printed as a record, one line per value.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PIECES = re.compile(r"[^\s._/:;,@=-]*[\s._/:;,@=-]*")
 
 
 def widths(columns: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[int] | None:
-    """Return the width of each column in a terminal `room` characters wide; None where the columns do not fit.
+    """Return the width of each column in a terminal of `room` characters; None if the columns do not fit.
 
     >>> widths(["at", "why"], [["2024-12-31 18:30", "the rank IC is higher"]], 40)
     [16, 21]
@@ -43,7 +43,7 @@ def widths(columns: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> 
 
 
 def wrapped(text: str, width: int) -> str:
-    """Return the text in lines of at most `width` cells, broken after spaces and separators where there are some.
+    """Return the text in lines of at most `width` cells, broken after spaces and separators if possible.
 
     >>> wrapped("sklearn.naive_bayes.GaussianNB", 16).splitlines()
     ['sklearn.naive_', 'bayes.', 'GaussianNB']
@@ -68,7 +68,7 @@ def _words(line: str) -> list[str]:
 
 
 def _joined(pieces: Sequence[str], width: int) -> list[str]:
-    """Return the pieces joined as far as they fit into lines."""
+    """Return the pieces joined into lines of at most `width` cells."""
     lines: list[str] = []
     for piece in pieces:
         if lines and cell_len(lines[-1] + piece) <= width:
@@ -83,5 +83,5 @@ def _longest(parts: Sequence[str]) -> int:
 
 
 def _cap(column: Sequence[str]) -> int:
-    """Return up to which width words stay whole: a header's always, others to `_LONGEST`."""
+    """Return the width up to which words are not split: the longest header word, at least `_LONGEST`."""
     return max(_LONGEST, _longest(column[0].split()))

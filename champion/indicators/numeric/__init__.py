@@ -1,1 +1,1 @@
-"""How indicators are computed: windows, recursions, quantiles and their state."""
+"""Numerical methods of the indicators: windows, recursions, quantiles and carried state."""

@@ -1,7 +1,7 @@
-"""Shared mechanics of the indicators: exact price units, seeded exponential means, warm-up rows.
+"""Building blocks of the indicators: exact price units, seeded exponential means, warm-up rows.
 
-Sums are taken over whole numbers, so a window's value depends on the window alone: neither on what came before it nor
-on where a recomputation started. Floating-point running sums do not have that property.
+Sums are over whole numbers, so a value depends on its window alone, not on earlier values or on the start of a
+recomputation. Floating-point running sums do not have this property.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Callable
 import polars as pl
 
 PRICE_UNIT = 10_000
-"""Price units in a rupee: prices are read to 1/10,000 rupee, the grain of adjusted prices."""
+"""Price units in a rupee: prices are rounded to 1/10,000 rupee, as adjusted prices are."""
 
 RETURN_UNIT = 2**49
-"""Grains in a return of 1, simple or log: one is 1.8e-15. The log of the largest price over the smallest still fits."""
+"""Grains in a return of 1, simple or log: a grain is 1.8e-15. The log of any ratio of two prices fits in 64 bits."""
 
 
 def units(price: pl.Expr) -> pl.Expr:
@@ -23,9 +23,9 @@ def units(price: pl.Expr) -> pl.Expr:
 
 
 def grains(values: pl.Expr, unit: int, window: int) -> pl.Expr:
-    """Return values as whole grains (Int64), `unit` of them in 1; null where there are 2**63 / `window` or more.
+    """Return values as whole grains (Int64), `unit` of them in 1; null from 2**63 / `window` grains on.
 
-    So `spread` over the window stays within 128 bits whatever the values.
+    This bound keeps `spread` over the window within 128 bits.
 
     >>> pl.DataFrame({"x": [0.5, -2.0, 1e9]}).select(grains(pl.col("x"), 2**30, 20)).to_series().to_list()
     [536870912, -2147483648, None]
@@ -40,25 +40,24 @@ def log_grains(price: pl.Expr, base: pl.Expr) -> pl.Expr:
 
 
 def log_ratio(price: pl.Expr, base: pl.Expr) -> pl.Expr:
-    """Return the natural log of price / base, correct in its last digits however close the two are."""
+    """Return the natural log of price / base, accurate to the last digits even if the two are close."""
     return ((units(price) - units(base)) / units(base)).log1p()
 
 
 def spread(x: pl.Expr, y: pl.Expr, window: int) -> pl.Expr:
     """Return window**2 times the population covariance of the last `window` whole numbers (Int128).
 
-    Null until there are as many pairs. Exact: products outgrow 64 bits, so they are summed in 128.
+    Null until there are `window` pairs. Exact: products are summed in 128 bits.
     """
     wide_x, wide_y = x.cast(pl.Int128), y.cast(pl.Int128)
     return window * (wide_x * wide_y).rolling_sum(window) - wide_x.rolling_sum(window) * wide_y.rolling_sum(window)
 
 
 def divide(total: pl.Expr, by: int) -> pl.Expr:
-    """Return total / by, correctly rounded, so that the mean of equal prices is that price.
+    """Return total / by, correctly rounded, so the mean of equal prices is that price.
 
-    Polars 2.1 multiplies by the reciprocal when the divisor is one number, which is off in the last bit for a third of
-    all totals; it divides by a column. `pl.repeat` and when-then stay one number to it, so the column is made of a
-    range.
+    For a scalar divisor Polars 2.1 multiplies by its reciprocal, which changes the last bit of a third of all totals;
+    for a column it divides. It treats `pl.repeat` and when-then as scalars, so the column is built from a range.
     """
     return total.cast(pl.Float64) / (pl.int_range(pl.len()) * 0 + by)
 
@@ -74,32 +73,32 @@ def mean_rupees(amount: pl.Expr, window: int) -> pl.Expr:
 
 
 def highest(values: pl.Expr, window: int) -> pl.Expr:
-    """Return the highest of the last `window` whole numbers; null until there are as many."""
+    """Return the highest of the last `window` whole numbers; null until the window is full."""
     return _extreme(values, window, pl.Expr.gt)
 
 
 def lowest(values: pl.Expr, window: int) -> pl.Expr:
-    """Return the lowest of the last `window` whole numbers; null until there are as many."""
+    """Return the lowest of the last `window` whole numbers; null until the window is full."""
     return _extreme(values, window, pl.Expr.lt)
 
 
 def _extreme(values: pl.Expr, window: int, beats: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> pl.Expr:
-    """Return the number of the last `window` that beats the others, from those of windows half as long.
+    """Return the extreme of the last `window` numbers, built from windows half as long.
 
-    Three whole-column operations for each doubling are about twice as quick as Polars' queue for each row.
+    Three whole-column operations per doubling are about twice as fast as Polars' queue for each row.
     """
-    found, now, then = values, pl.field("now"), pl.field("then")
+    extreme, now, then = values, pl.field("now"), pl.field("then")
     reach = 1
     while reach < window:
         lag = min(reach, window - reach)
         best = pl.when(beats(then, now)).then(then).when(then.is_not_null()).then(now)
-        found = sharing(sharing(best, now=now, then=now.shift(lag)), now=found)
+        extreme = sharing(sharing(best, now=now, then=now.shift(lag)), now=extreme)
         reach += lag
-    return found
+    return extreme
 
 
 def known_so_far(values: pl.Expr) -> pl.Expr:
-    """Return how many values up to each row are not null (Int64): warm-ups count these, not rows.
+    """Return the number of values up to each row that are not null (Int64); warm-ups count these, not rows.
 
     >>> pl.DataFrame({"x": [None, 4.0, None, 5.0]}).select(known_so_far(pl.col("x"))).to_series().to_list()
     [0, 1, 1, 2]
@@ -108,7 +107,7 @@ def known_so_far(values: pl.Expr) -> pl.Expr:
 
 
 def after_known(count: int, values: pl.Expr) -> pl.Expr:
-    """Return the values without the first `count` that are not null; those become null.
+    """Return the values with the first `count` non-null values set to null.
 
     >>> pl.DataFrame({"x": [None, 4.0, None, 5.0]}).select(after_known(1, pl.col("x"))).to_series().to_list()
     [None, None, None, 5.0]
@@ -117,20 +116,20 @@ def after_known(count: int, values: pl.Expr) -> pl.Expr:
 
 
 def first_known(values: pl.Expr, count: int, *, skip: int = 0) -> pl.Expr:
-    """Return `count` values that are not null, from the one numbered `skip`; fewer where there are fewer."""
+    """Return up to `count` non-null values after the first `skip`."""
     return values.drop_nulls().slice(skip, count)
 
 
 def first_mean(values: pl.Expr, count: int) -> pl.Expr:
-    """Return the mean of the first `count` values that are not null, one number; null where there are fewer."""
+    """Return the mean of the first `count` non-null values as a scalar; null if there are fewer."""
     return first_known(values, count).rolling_mean(count).last()
 
 
 def sharing(result: pl.Expr, **values: pl.Expr) -> pl.Expr:
-    """Return `result`, written in `pl.field(name)` of the values, each of which is then computed once.
+    """Evaluate `result`, an expression of `pl.field(name)`, so that each value is computed once.
 
-    Named as the first value, as the result of an expression is. Polars looks for common subexpressions neither within
-    one expression nor under `.over`.
+    The result has the name of the first value. Polars does not eliminate common subexpressions within one expression
+    or under `.over`.
 
     >>> square = sharing(pl.field("y") * pl.field("y"), y=pl.col("x") + 1)
     >>> pl.DataFrame({"x": [1, 2]}).select(square).to_series().to_list()
@@ -143,7 +142,7 @@ def sharing(result: pl.Expr, **values: pl.Expr) -> pl.Expr:
 
 
 def wilder_mean(values: pl.Expr, window: int) -> pl.Expr:
-    """Return Wilder's mean of whole numbers: it starts as the mean of the first `window` that are not null."""
+    """Return Wilder's mean of whole numbers, which starts as the mean of the first `window` non-null values."""
     whole = pl.field("whole")
     first = divide(first_known(whole, window).sum(), window)
     mean = seeded_ewm(whole.cast(pl.Float64), seed=first, count=window, alpha=1 / window)
@@ -161,16 +160,16 @@ def true_range_units(high: pl.Expr, low: pl.Expr, close: pl.Expr) -> pl.Expr:
 
 
 def widest_units(before: pl.Expr, top: pl.Expr, bottom: pl.Expr) -> pl.Expr:
-    """Return how far a session's prices went, from its range or from the close before it; null without one of them."""
+    """Return the true range from the previous close and the session's high and low; null if one of them is."""
     widest = pl.max_horizontal(top - bottom, (top - before).abs(), (bottom - before).abs())
     return pl.when(pl.all_horizontal(before.is_not_null(), top.is_not_null(), bottom.is_not_null())).then(widest)
 
 
 def seeded_ewm(values: pl.Expr, *, seed: pl.Expr, count: int, alpha: float, counted: pl.Expr | None = None) -> pl.Expr:
-    """Return the exponential mean that equals `seed` on the `count`-th value that is not null.
+    """Return the exponential mean that equals `seed` on the `count`-th non-null value.
 
-    From there it moves by alpha * (value - mean). Null before, and where the value is null, which leaves the mean as it
-    was. Where `counted` is given, the warm-up counts its values. TA-Lib seeds with a simple mean; Polars' own
+    From there it changes by alpha * (value - mean). Null before, and where the value is null, which leaves the mean
+    unchanged. If `counted` is given, the warm-up counts its values instead. TA-Lib seeds with a simple mean; Polars'
     `ewm_mean` starts from the first value.
 
     >>> late = pl.DataFrame({"x": [None, 1.0, 3.0, None, 4.0]})

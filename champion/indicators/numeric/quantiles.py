@@ -1,7 +1,7 @@
-"""Quantiles over the last 5, 10, 20, 30 and 60 numbers by a sorting network: minima and maxima of whole arrays.
+"""Quantiles over the last 5, 10, 20, 30 and 60 numbers by a sorting network of minima and maxima of whole arrays.
 
-Each window's sorted numbers are merged from those of its two parts (`windows.PARTS`) by Batcher's odd-even merge, and
-only the comparisons that lead to a rank somebody asked for are made. A value depends on the window alone.
+The sorted numbers of a window are merged from those of its two parts (`windows.PARTS`) by Batcher's odd-even merge,
+with only the comparisons that the requested ranks need. A value depends on the window alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Wire: TypeAlias = Given | Chosen
 
 
 def quantiles(values: Array, shares: tuple[float, ...]) -> dict[int, list[Array]]:
-    """Return the quantile of each window at each share, between two numbers linearly.
+    """Return the quantile of each window at each share, linearly interpolated.
 
     >>> [array.tolist() for array in quantiles(np.array([5.0, 1, 4, 2, 3, 9]), (0.25, 0.9))[5]]
     [[2.0, 2.0], [4.6, 7.0]]
@@ -48,7 +48,7 @@ def quantiles(values: Array, shares: tuple[float, ...]) -> dict[int, list[Array]
     for window, (newer, older) in PARTS.items():
         late = {rank: array[older:] for rank, array in sorted_numbers[newer].items()}
         early = {rank: array[:-newer] for rank, array in sorted_numbers[older].items()}
-        sorted_numbers[window] = _merged(plan[window], late, early)
+        sorted_numbers[window] = _evaluate(plan[window], late, early)
     return {w: [_between(sorted_numbers[w], share * (w - 1)) for share in shares] for w in WINDOWS}
 
 
@@ -59,24 +59,24 @@ def _between(ordered: dict[int, Array], place: float) -> Array:
     return ordered[below] + (ordered[below + 1] - ordered[below]) * (place - below)
 
 
-def _merged(wires: dict[int, Wire], late: dict[int, Array], early: dict[int, Array]) -> dict[int, Array]:
-    """Return the arrays of the wires by rank; a wire that leads to several is computed once."""
-    made: dict[Wire, Array] = {}
+def _evaluate(wires: dict[int, Wire], late: dict[int, Array], early: dict[int, Array]) -> dict[int, Array]:
+    """Return the arrays of the wires by rank; a shared wire is computed once."""
+    arrays: dict[Wire, Array] = {}
 
     def array(wire: Wire) -> Array:
         if isinstance(wire, Given):
             return (late if wire.newer else early)[wire.rank]
-        if wire not in made:
+        if wire not in arrays:
             choose = np.minimum if wire.lower else np.maximum
-            made[wire] = choose(array(wire.left), array(wire.right))
-        return made[wire]
+            arrays[wire] = choose(array(wire.left), array(wire.right))
+        return arrays[wire]
 
     return {rank: array(wire) for rank, wire in wires.items()}
 
 
 @cache
 def _plan(shares: tuple[float, ...]) -> dict[int, dict[int, Wire]]:
-    """Return the wires of the ranks that are needed of each window, by rank: its own, and those of longer ones."""
+    """Return the wires of the ranks that each window needs, for its own quantiles and for longer windows."""
     needed: dict[int, set[int]] = {window: set() for window in (1, *PARTS)}
     for window in WINDOWS:
         for share in shares:
@@ -89,25 +89,25 @@ def _plan(shares: tuple[float, ...]) -> dict[int, dict[int, Wire]]:
             [Given(newer=False, rank=rank) for rank in range(older)],
         )
         plan[window] = {rank: merged[rank] for rank in sorted(needed[window])}
-        for given in _given(plan[window].values()):
+        for given in _inputs(plan[window].values()):
             needed[newer if given.newer else older].add(given.rank)
     return plan
 
 
-def _given(wires: Iterable[Wire]) -> list[Given]:
-    """Return the numbers of the parts that these are chosen from."""
-    found: dict[Wire, None] = {}
+def _inputs(wires: Iterable[Wire]) -> list[Given]:
+    """Return the inputs that the wires depend on."""
+    seen: dict[Wire, None] = {}
     todo = list(wires)
     while todo:
         wire = todo.pop()
-        if wire not in found:
-            found[wire] = None
+        if wire not in seen:
+            seen[wire] = None
             todo += [wire.left, wire.right] if isinstance(wire, Chosen) else []
-    return [wire for wire in found if isinstance(wire, Given)]
+    return [wire for wire in seen if isinstance(wire, Given)]
 
 
 def _merge(left: list[Wire], right: list[Wire]) -> list[Wire]:
-    """Return the numbers of two sorted lists in order: Batcher's odd-even merge of any two lengths (Knuth 5.3.4)."""
+    """Merge two sorted lists of any lengths by Batcher's odd-even merge (Knuth 5.3.4)."""
     if not left or not right:
         return left + right
     if len(left) == len(right) == 1:

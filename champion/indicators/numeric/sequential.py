@@ -1,7 +1,7 @@
-"""Indicators that must be followed bar by bar: Kaufman's adaptive average and Wilder's parabolic stop and reverse.
+"""Indicators that need a loop over bars: Kaufman's adaptive average and Wilder's parabolic stop and reverse.
 
-Where the next value depends on what was decided at the last one, no window and no exponential mean will do: one loop
-over an instrument's bars, about 0.2 microseconds each. Recursive: computed from the instrument's first bar.
+Each value depends on a decision at the previous bar, so neither a window nor an exponential mean computes it. The loop
+takes about 0.2 microseconds per bar. Recursive: computed from the instrument's first bar.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _FASTEST, _SLOWEST = 2 / (2 + 1), 2 / (30 + 1)
 
 
 def kama(price: pl.Expr, window: int = 30) -> pl.Expr:
-    """Return Kaufman's adaptive moving average, in rupees: quick where the price goes one way, slow where it wavers.
+    """Return Kaufman's adaptive moving average, in rupees: fast in a trend, slow in a sideways market.
 
-    It moves by (efficiency * (2/3 - 2/31) + 2/31)^2 of its distance, efficiency being the change over `window` sessions
-    over the sum of absolute changes, 1 where nothing moved; it starts from the price before. Null on the first `window`
-    rows, and from a null price on until `window` + 1 prices follow it: then it starts anew. TA-Lib KAMA, whose running
-    sum can miss that nothing moved; Kaufman, Trading Systems and Methods (1998). Recursive.
+    It changes by (efficiency * (2/3 - 2/31) + 2/31)^2 of its distance to the price, where efficiency is the change over
+    `window` sessions over the sum of absolute changes, 1 for a constant price. It starts from the previous price. Null
+    on the first `window` rows; after a null price it restarts once `window` + 1 prices follow. TA-Lib KAMA, whose
+    running sum may not detect a constant price; Kaufman, Trading Systems and Methods (1998). Recursive.
 
     >>> pl.DataFrame({"close": [1.0, 2.0, 3.0, 2.0]}).select(kama(pl.col("close"), 2)).to_series().round(4).to_list()
     [None, None, 2.4444, 2.4426]
@@ -39,9 +39,9 @@ def kama(price: pl.Expr, window: int = 30) -> pl.Expr:
 def parabolic_sar(high: pl.Expr, low: pl.Expr, acceleration: float = 0.02, maximum: float = 0.2) -> pl.Expr:
     """Return Wilder's parabolic stop and reverse, in rupees: below the low while long, above the high while short.
 
-    Each new extreme speeds it up by `acceleration`, to `maximum` at most; a touch reverses it. It starts long unless
-    the second low fell by more than the high rose. Null on the first row, and where high or low is null: such a bar is
-    passed over, the stop goes on from the bar before. TA-Lib SAR; Wilder, New Concepts in Technical Trading Systems
+    Each new extreme increases its speed by `acceleration`, up to `maximum`; a touch reverses it. It starts long unless
+    the second low fell by more than the high rose. Null on the first row and where high or low is null; such bars are
+    skipped. TA-Lib SAR; Wilder, New Concepts in Technical Trading Systems
     (1978). Recursive.
 
     >>> bars = pl.DataFrame({"high": [10.0, 11.0, 12.0, 11.5], "low": [9.0, 10.0, 11.0, 8.0]})
@@ -72,17 +72,17 @@ def _adapted(prices: Iterable[float], paces: Iterable[float | None]) -> Iterator
 
 
 def _stops(highs: list[float], lows: list[float], step: float, maximum: float) -> Iterator[float | None]:
-    """Yield the stop of each bar; a short is followed as a long of the prices' negatives."""
+    """Yield the stop of each bar; a short position is computed as a long position in negated prices."""
     yield from [None] * min(len(highs), 1)
-    if len(highs) < 2:  # noqa: PLR2004 - the first bar gives a direction to nothing
+    if len(highs) < 2:  # noqa: PLR2004 - the direction needs two bars
         return
     fall = lows[0] - lows[1]
     sign = -1.0 if fall > 0 and fall > highs[1] - highs[0] else 1.0
     bars = list(zip(highs, lows, strict=True))
-    before, stop = _seen(bars[1], sign), _seen(bars[0], sign)[1]
+    before, stop = _signed(bars[1], sign), _signed(bars[0], sign)[1]
     extreme, pace = before[0], step
     for bar in bars[1:]:
-        top, bottom = _seen(bar, sign)
+        top, bottom = _signed(bar, sign)
         if bottom <= stop:
             stop = max(extreme, before[0], top)
             yield sign * stop
@@ -97,8 +97,8 @@ def _stops(highs: list[float], lows: list[float], step: float, maximum: float) -
         before = (top, bottom)
 
 
-def _seen(bar: tuple[float, float], sign: float) -> tuple[float, float]:
-    """Return high and low, or of their negatives, where low and high change places."""
+def _signed(bar: tuple[float, float], sign: float) -> tuple[float, float]:
+    """Return high and low, for a negative sign those of the negated prices."""
     high, low = bar
     return (high, low) if sign > 0 else (-low, -high)
 

@@ -1,7 +1,7 @@
-"""Recursive indicators a bar at a time: what each remembers, what it takes in with one more bar, what it then says.
+"""Recursive indicators one bar at a time: their state, the value that each bar adds, and the resulting indicator.
 
-Moved by what it takes in, a mean is to the last bit what the indicator gives over the whole series: it moves by
-alpha * (value - mean), computed in this order, as Polars' `ewm_mean` does.
+A mean updated by alpha * (value - mean), in this order as in Polars' `ewm_mean`, is bit for bit the value of the
+indicator over the whole series.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from champion.indicators.trend import ema_from
 
 
 def macd_fast(close: pl.Expr, fast: int = 12, slow: int = 26) -> pl.Expr:
-    """Return MACD's fast average in rupees: seeded where the slow one starts, so not `ema(close, fast)`."""
+    """Return MACD's fast average in rupees: seeded where the slow one starts, unlike `ema(close, fast)`."""
     return ema_from(close, fast, count=slow)
 
 
@@ -28,7 +28,7 @@ def average_loss(close: pl.Expr, window: int = 14) -> pl.Expr:
 
 
 def gain(close_before: pl.Expr, close: pl.Expr) -> pl.Expr:
-    """Return by how much the close rose, in price units (Float64), 0 where it fell: what `average_gain` takes in.
+    """Return the rise of the close in price units (Float64), 0 if it fell: the value that `average_gain` averages.
 
     With both closes swapped it is the loss.
 
@@ -39,13 +39,13 @@ def gain(close_before: pl.Expr, close: pl.Expr) -> pl.Expr:
 
 
 def rsi_of(gain: pl.Expr, loss: pl.Expr) -> pl.Expr:
-    """Return the relative strength index that average gain and loss make, 0 to 100; null where they are."""
+    """Return the relative strength index of an average gain and loss, 0 to 100; null where they are."""
     index = pl.when(gain + loss == 0).then(0.0).otherwise(100 * (gain / (gain + loss)))
     return pl.when(gain.is_not_null()).then(index)
 
 
 def range_after(close_before: pl.Expr, high: pl.Expr, low: pl.Expr) -> pl.Expr:
-    """Return the true range of one more bar, in rupees: what the average true range takes in.
+    """Return the true range of one more bar, in rupees: the value that the average true range averages.
 
     >>> bar = pl.DataFrame({"last": [10.5], "high": [12.0], "low": [11.5]})
     >>> bar.select(range_after(pl.col("last"), pl.col("high"), pl.col("low"))).item()
@@ -55,7 +55,7 @@ def range_after(close_before: pl.Expr, high: pl.Expr, low: pl.Expr) -> pl.Expr:
 
 
 def signed_volume(close_before: pl.Expr, close: pl.Expr, volume: pl.Expr) -> pl.Expr:
-    """Return what on-balance volume takes in, in shares (Int64): the volume, negative where the close fell.
+    """Return the change of on-balance volume in shares (Int64): the volume, negative if the close fell.
 
     >>> pl.select(signed_volume(pl.lit(10.5), pl.lit(10.0), pl.lit(7))).item()
     -7

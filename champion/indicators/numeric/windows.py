@@ -1,11 +1,11 @@
-"""Values over the last 5, 10, 20, 30 and 60 numbers, each window made of two shorter ones; NumPy, all windows at once.
+"""Compute statistics over the last 5, 10, 20, 30 and 60 numbers with NumPy, all windows together.
 
-A window is folded from its newer and its older part (60 = 30 + 30, 30 = 10 + 20, ...), so a value depends on the
-window alone: neither on what came before it nor on where the array starts, to the last bit. No running sum is carried
-along, so none drifts. Means and sums of squares are merged as Chan, Golub and LeVeque do, and means are kept as their
-distance from the window's last number, so that small moves of large numbers keep their digits.
+A window is combined from its newer and its older part (60 = 30 + 30, 30 = 10 + 20, ...), so every bit of a value
+depends on the window alone, not on earlier numbers or the start of the array. There are no running sums, so no error
+accumulates. Means and sums of squares are merged as by Chan, Golub and LeVeque. Means are stored as their distance from
+the window's last number, so small changes of large numbers keep their digits.
 
-Arrays are aligned at their ends: of m numbers, those of windows of n have the length m - n + 1.
+Arrays are aligned at their ends: for m numbers, windows of n give arrays of length m - n + 1.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ Merge = Callable[[Sequence[Array], Sequence[Array], int, int], list[Array]]
 
 WINDOWS = (5, 10, 20, 30, 60)
 PARTS = {2: (1, 1), 4: (2, 2), 5: (1, 4), 10: (5, 5), 20: (10, 10), 30: (10, 20), 60: (30, 30)}
-"""The newer and the older part each window is made of."""
+"""Lengths of the newer and the older part of each window."""
 
 
 def fold(single: Sequence[Array], merge: Merge) -> dict[int, list[Array]]:
-    """Return what `merge` makes of the newer and the older part, by window; `single` is that of one number.
+    """Build the arrays of each window from those of its parts; `single` are the arrays of windows of one number.
 
-    `merge` gets the two parts' arrays, aligned, and how many numbers each part has.
+    `merge` takes the arrays of the newer and the older part, aligned, and the lengths of the parts.
     """
-    found = {1: [*single]}
+    arrays = {1: [*single]}
     for window, (newer, older) in PARTS.items():
-        late = [array[older:] for array in found[newer]]
-        early = [array[:-newer] for array in found[older]]
-        found[window] = merge(late, early, newer, older)
-    return {window: found[window] for window in WINDOWS}
+        late = [array[older:] for array in arrays[newer]]
+        early = [array[:-newer] for array in arrays[older]]
+        arrays[window] = merge(late, early, newer, older)
+    return {window: arrays[window] for window in WINDOWS}
 
 
 def sums(values: Array) -> dict[int, Array]:
@@ -47,7 +47,7 @@ def sums(values: Array) -> dict[int, Array]:
 
 
 def moments(values: Array) -> dict[int, list[Array]]:
-    """Return of each window: mean less its last number, and sum of squared deviations; equal numbers give 0 and 0.
+    """Return for each window the mean less its last number, and the sum of squared deviations; 0 for equal numbers.
 
     >>> [array.tolist() for array in moments(np.arange(1.0, 7.0))[5]]
     [[-2.0, -2.0], [10.0, 10.0]]
@@ -59,14 +59,14 @@ def moments(values: Array) -> dict[int, list[Array]]:
         spread = late[1] + early[1] + step * step * (newer * older / whole)
         return [late[0] - step * (older / whole), spread, late[2]]
 
-    nothing = np.zeros_like(values)
-    return {window: found[:2] for window, found in fold([nothing, nothing, values], merge).items()}
+    zeros = np.zeros_like(values)
+    return {window: arrays[:2] for window, arrays in fold([zeros, zeros, values], merge).items()}
 
 
 def trends(values: Array) -> dict[int, list[Array]]:
-    """Return what `moments` does, and the sum of products of the deviations with those of the positions.
+    """Return `moments` and the sum of products of the deviations of values and positions.
 
-    The last over n (n^2 - 1) / 12 is the slope of the least-squares line.
+    This sum over n (n^2 - 1) / 12 is the slope of the least-squares line.
 
     >>> [array.tolist() for array in trends(np.arange(1.0, 7.0))[5]]
     [[-2.0, -2.0], [10.0, 10.0], [10.0, 10.0]]
@@ -79,8 +79,8 @@ def trends(values: Array) -> dict[int, list[Array]]:
         tilt = late[2] + early[2] + step * (crossed / 2)
         return [late[0] - step * (older / whole), spread, tilt, late[3]]
 
-    nothing = np.zeros_like(values)
-    return {window: found[:3] for window, found in fold([nothing, nothing, nothing, values], merge).items()}
+    zeros = np.zeros_like(values)
+    return {window: arrays[:3] for window, arrays in fold([zeros, zeros, zeros, values], merge).items()}
 
 
 def comoments(left: Array, right: Array) -> dict[int, list[Array]]:
@@ -90,7 +90,7 @@ def comoments(left: Array, right: Array) -> dict[int, list[Array]]:
     [[4.0], [38.75], [155.0], [77.5]]
     """
     there = np.isfinite(left) & np.isfinite(right)
-    count, nothing = there.astype(np.float64), np.zeros_like(left)
+    count, zeros = there.astype(np.float64), np.zeros_like(left)
     last = [np.where(there, left, 0.0), np.where(there, right, 0.0)]
 
     def merge(late: Sequence[Array], early: Sequence[Array], _newer: int, _older: int) -> list[Array]:
@@ -110,12 +110,12 @@ def comoments(left: Array, right: Array) -> dict[int, list[Array]]:
             *late[6:],
         ]
 
-    folded = fold([count, *[nothing] * 5, *last], merge)
-    return {window: found[:4] for window, found in folded.items()}
+    folded = fold([count, *[zeros] * 5, *last], merge)
+    return {window: arrays[:4] for window, arrays in folded.items()}
 
 
 def highest(values: Array) -> dict[int, list[Array]]:
-    """Return the highest number of each window and how many numbers ago it came, first of equals.
+    """Return the highest number of each window and its distance from the end; of equal numbers the oldest.
 
     >>> [array.tolist() for array in highest(np.array([1.0, 7, 7, 3, 2, 0]))[5]]
     [[7.0, 7.0], [3.0, 4.0]]
@@ -129,22 +129,22 @@ def highest(values: Array) -> dict[int, list[Array]]:
 
 
 def lowest(values: Array) -> dict[int, list[Array]]:
-    """Return the lowest number of each window and how many numbers ago it came, first of equals."""
+    """Return the lowest number of each window and its distance from the end; of equal numbers the oldest."""
     return {window: [-low, ago] for window, (low, ago) in highest(-values).items()}
 
 
 def ranks(values: Array) -> dict[int, Array]:
-    """Return the rank of the last number among its window's, from 1 for the lowest; equals share their mean rank.
+    """Return the rank of the last number in its window, from 1 for the lowest; equal numbers share their mean rank.
 
     >>> ranks(np.array([1.0, 7, 7, 3, 2, 7]))[5].tolist()
     [2.0, 4.0]
     """
-    found = {}
+    result = {}
     twice = np.zeros(values.size, dtype=np.uint8)  # at most 2 * 59
     for ago in range(1, min(max(WINDOWS), values.size)):
         now, then, counted = values[ago:], values[:-ago], twice[ago:]
         counted += (then < now).view(np.uint8)
         counted += (then <= now).view(np.uint8)
         if ago + 1 in WINDOWS:
-            found[ago + 1] = counted / 2 + 1
-    return {window: found.get(window, np.empty(0)) for window in WINDOWS}
+            result[ago + 1] = counted / 2 + 1
+    return {window: result.get(window, np.empty(0)) for window in WINDOWS}

@@ -18,7 +18,7 @@ import polars as pl
 
 from champion import features
 from champion.features import FeatureSet
-from champion.lake.data_file import scratch_folder
+from champion.lake import backend, layout
 from champion.market.actions import adjustment
 from champion.pipeline.feature_store import chunks, state as carried
 from champion.pipeline.feature_store.fingerprints import BuildPlan, actions_seen, bars_seen
@@ -47,7 +47,7 @@ def from_histories(build: BuildPlan, stale: Sequence[date], at_once: int = chunk
         rows, state = _from_histories(build, _bars(build, stale[-1]), stale[0], stale[-1])
         yield FeatureBatch(stale, rows.filter(pl.col("trade_date").is_in(stale)), _kept(build, state))
         return
-    with scratch_folder(build.lake.root) as folder:
+    with backend.of(build.lake.root).scratch_folder(build.lake.root / layout.BUILDING) as folder:
         _deal_bars(build, stale[-1], folder / "bars", count)
         rows, state = _deal_features(build, stale, folder, count)
         for year, sessions in _years(stale):

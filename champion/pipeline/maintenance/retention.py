@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from champion import contracts
-from champion.base.object_path import ObjectPath
 from champion.base.progress import Progress, silent
 from champion.errors import UsageError
-from champion.lake import Lake, archive as archives, index, ownership, retention, sweep
+from champion.lake import Lake, archive as archives, backend, index, ownership, retention, sweep
 from champion.lake.retention import Step
 from champion.lake.vacuum import GRACE
 from champion.settings import Settings
@@ -31,7 +30,7 @@ def plan(settings: Settings, today: date) -> list[Step]:
     """Return what retention would do on `today`; nothing is touched, and nothing is deleted unless the settings ask.
 
     Raises:
-        LakeError: the archive is of another lake, or a manifest is damaged.
+        LakeError: the archive belongs to another lake, or a manifest is damaged.
     """
     lake, archive = Lake(settings.lake), _archive(settings)
     if archive is not None:
@@ -60,7 +59,7 @@ def retain(settings: Settings, today: date, grace: timedelta = GRACE, progress: 
             archives.remove(lake, step.units, archive if step.needs_archive else None)
     names = contracts.names()
     sweep(lake, names, grace)
-    if archive is not None and not isinstance(archive.root, ObjectPath):  # there it would remove superseded parts
+    if archive is not None and backend.of(archive.root).overwrites:  # there it would remove superseded parts
         sweep(archive, names, timedelta(0))
     for name in {step.name for step in steps if step.action == "delete"}:
         index(lake, name)

@@ -17,8 +17,7 @@ from functools import cached_property
 from champion import contracts, features
 from champion.base import package_data
 from champion.base.counting import quantity
-from champion.base.object_path import ObjectPath
-from champion.lake import Damage, Lake, inventory, layout, partitions
+from champion.lake import Damage, Lake, backend, inventory, layout, partitions
 from champion.lake.retention import first_kept, rule
 from champion.pipeline.feature_store.build import outdated_sessions
 from champion.pipeline.ingest.bars import BARS
@@ -211,7 +210,7 @@ def _of_scores(layers: _Layers) -> list[Gap]:
 
 def _files(layers: _Layers, name: str) -> Iterator[Gap]:
     """Find data files that are gone or of another size than their manifest says; their bytes are for `lake verify`."""
-    if isinstance(layers.lake.root, ObjectPath):
+    if backend.of(layers.lake.root).is_remote:
         return
     contract, wrong = contracts.load(name), set[date]()
     for group in layout.groups(contract):

@@ -20,7 +20,7 @@ from secrets import token_hex
 from typing import BinaryIO
 
 from champion.base import clock, workspace_homes
-from champion.base.atomic_files import flush, make_folder, named, write_bytes
+from champion.base.atomic_files import flush, make_folder, with_path, write_bytes
 from champion.base.strict_json import parse_json
 from champion.errors import ArchiveError, UsageError
 from champion.sources.download import staging_records
@@ -124,7 +124,7 @@ class Staging:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 stream.close()
-                raise named(error, Path(stream.name)) from error
+                raise with_path(error, Path(stream.name)) from error
         with stream:
             try:
                 yield stream

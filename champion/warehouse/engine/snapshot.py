@@ -24,7 +24,7 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from champion.base.atomic_files import Lock, make_folder, sweep_left, write_bytes
+from champion.base.atomic_files import Lock, make_folder, remove_unlocked, write_bytes
 from champion.errors import WarehouseError
 
 _ENGINE_LOCK = "status"  # the engine's own lock file: a copy of it would look like a running engine
@@ -134,7 +134,7 @@ def _take(path: Path, folder: Path, copy: Path, held: Lock, wait: float) -> str 
 def _sweep(folder: Path) -> None:
     for discarded in folder.glob("discarded-*"):
         shutil.rmtree(discarded, ignore_errors=True)
-    sweep_left(folder)
+    remove_unlocked(folder)
 
 
 def _discard(folder: Path, path: Path) -> None:

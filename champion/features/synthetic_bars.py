@@ -1,4 +1,4 @@
-"""Made-up bars to examine expressions with: whole-number arithmetic, so that they are the same on every machine."""
+"""Synthetic bars for checking expressions: from integer arithmetic, so they are the same on every machine."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from datetime import date
 
 import polars as pl
 
-_LEVELS = (30, 4_000, 900_000, 3_000)  # price ticks: shares of very different prices; the first moves a lot
+_LEVELS = (30, 4_000, 900_000, 3_000)  # in ticks: very different prices; the first is volatile
 _JUMPING = 3  # the number of the instrument whose price and volume jump
-_JUMPS = (1, 40, 3, 200, 2, 30)  # times the level of its price, one after another
+_JUMPS = (1, 40, 3, 200, 2, 30)  # successive multiples of its price level
 BETWEEN_JUMPS = 19
-"""Bars from one jump to the next."""
+"""Number of bars between jumps."""
 _TICK = 0.05
 _FIRST = date(2001, 1, 1)
 
@@ -18,9 +18,8 @@ _FIRST = date(2001, 1, 1)
 def bars(count: int) -> pl.DataFrame:
     """Return `count` bars of each of four instruments, in session order by instrument, numbered from 0 in `bar`.
 
-    Among them are bars without a range, without volume, and with the close of the bar before. The last instrument's
-    price rises and falls to a multiple and to a fraction within a session, as does its volume: a function that reacts
-    to rare moves only has some to react to.
+    Some bars have no range, no volume, or the close of the previous bar. The price and the volume of the last
+    instrument jump to a multiple or a fraction within a session, so functions that react to rare moves are tested too.
 
     >>> bars(2).select("instrument_id", "bar").rows()[:3]
     [('A', 0), ('A', 1), ('B', 0)]
@@ -42,14 +41,14 @@ def _instrument(number: int, level: int, count: int) -> pl.DataFrame:
         place = (row // BETWEEN_JUMPS) % len(_JUMPS)
         ticks = ticks * place.replace_strict(dict(enumerate(_JUMPS)), return_dtype=pl.Int64)
         volume = volume * pl.when(row % 23 == 0).then(5_000).otherwise(1)
-    made = pl.select(bar=row, ticks=ticks, up=up, down=down, volume=volume)
+    columns = pl.select(bar=row, ticks=ticks, up=up, down=down, volume=volume)
     price = {
         "open": pl.col("ticks") + pl.col("up") // 2 - pl.col("down") // 2,
         "high": pl.col("ticks") + pl.col("up"),
         "low": pl.col("ticks") - pl.col("down"),
         "close": pl.col("ticks"),
     }
-    priced = made.with_columns(
+    priced = columns.with_columns(
         instrument_id=pl.lit("ABCD"[number]),
         symbol=pl.lit("ABCD"[number]),
         trade_date=pl.lit(_FIRST) + pl.duration(days="bar"),

@@ -1,4 +1,4 @@
-"""Window-local kernels against loops in exact arithmetic, on hostile numbers."""
+"""Compare the window functions with loops in exact arithmetic, on hard numbers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_sums_moments_and_slopes(values: Array) -> None:
         place = [Fraction(number) for number in range(n)]
         spread = [float(product(each, each)) for each in own]
         tilt = [float(product(each, place)) for each in own]
-        size = np.sqrt(np.array(spread) * n**3 / 12)  # what a tilt is small against
+        size = np.sqrt(np.array(spread) * n**3 / 12)  # scale of a tilt
         np.testing.assert_allclose(total[n], [float(sum(each)) for each in own], rtol=1e-14)
         offset = [float(sum(each) / n - each[-1]) for each in own]
         for mean, squares in (moment[n], trend[n][:2]):
@@ -58,7 +58,7 @@ def test_sums_moments_and_slopes(values: Array) -> None:
         assert (np.abs(trend[n][2] - tilt) <= 1e-12 * size).all()
 
 
-def test_equal_numbers_have_no_spread_whatever_they_are() -> None:
+def test_equal_numbers_have_no_spread() -> None:
     for value in (0.1, 1e9 / 3, 7e-12):
         for offset, spread, tilt in windows.trends(np.full(70, value)).values():
             assert not offset.any()
@@ -67,7 +67,7 @@ def test_equal_numbers_have_no_spread_whatever_they_are() -> None:
 
 
 @pytest.mark.parametrize("values", HOSTILE.values(), ids=HOSTILE.keys())
-def test_comoments_leave_out_what_is_not_finite(values: Array) -> None:
+def test_comoments_leave_out_nan_and_infinity(values: Array) -> None:
     right = values * RNG.normal(1, 0.1, 150)
     right[[3, 40, 41, 42, 43, 44, 45, 46, 110]] = np.nan
     right[100] = np.inf
@@ -78,7 +78,7 @@ def test_comoments_leave_out_what_is_not_finite(values: Array) -> None:
             assert count[at] == len(left)
             if left:
                 parts = [float(product(*pair)) for pair in ((left, left), (other, other), (left, other))]
-                # Where a pair is missing a mean is kept from 0 on, and loses what its level takes.
+                # After a missing pair the mean is stored relative to 0 and loses digits to its level.
                 loss = 1e-12 if there.all() else 1e-12 + 1e-14 * float(np.abs(x).max()) / math.sqrt(parts[0] or 1)
                 assert of_left[at] == pytest.approx(parts[0], rel=loss)
                 assert of_right[at] == pytest.approx(parts[1], rel=loss)
@@ -100,7 +100,7 @@ def test_highest_lowest_ranks_and_quantiles(values: Array) -> None:
             np.testing.assert_allclose(mine, np.quantile(own, share, axis=1), rtol=1e-12)
 
 
-def test_too_few_numbers_give_none() -> None:
+def test_too_few_numbers_give_empty_arrays() -> None:
     few = np.arange(3.0)
     assert [array.size for array in windows.sums(few).values()] == [0] * 5
     assert [array.size for array in windows.ranks(few).values()] == [0] * 5

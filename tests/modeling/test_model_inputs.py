@@ -1,4 +1,4 @@
-"""Model inputs: free of price scale, ranked within a session, and known on the session."""
+"""Model inputs have no price scale, are ranked within a session, and use no later data."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def market(instruments: int = 7, sessions: int = 230) -> pl.DataFrame:
                 "turnover": volume * close,
             }
         )
-        frames.append(frame.tail(sessions - 40 * number))  # the last are young: their long windows warm up
+        frames.append(
+            frame.tail(sessions - 40 * number)
+        )  # the last instruments are young, so their long windows warm up
     return pl.concat(frames)
 
 
@@ -63,7 +65,7 @@ def test_ranks_equal_a_plain_loop() -> None:
     assert ranked["close_to_sma_200"].null_count() > 0
 
 
-def test_the_past_is_the_instrument_s_own() -> None:
+def test_returns_use_the_instruments_own_bars() -> None:
     bars = market()
     raw = scale_free(bars, features.build(bars)).with_columns(bar=pl.int_range(pl.len()).over("instrument_id"))
     for name, lag in (("return_1", 1), ("return_5", 5), ("return_20", 20), ("obv_flow_20", 20)):
@@ -102,7 +104,7 @@ def test_prices_in_another_unit_give_the_same_inputs() -> None:
     assert_frame_equal(left, right, rel_tol=1e-9, abs_tol=1e-12)
 
 
-def test_one_session_needs_no_more_than_the_lookback() -> None:
+def test_one_session_needs_only_the_lookback() -> None:
     bars = market()
     built, last = features.build(bars), pl.col("trade_date") == FIRST + timedelta(days=229)
     recent = bars.filter(pl.col("trade_date") > FIRST + timedelta(days=229 - LOOKBACK))
@@ -112,7 +114,7 @@ def test_one_session_needs_no_more_than_the_lookback() -> None:
     )
 
 
-def test_a_flat_instrument_has_no_position_in_its_bands() -> None:
+def test_flat_instrument_has_a_null_band_position() -> None:
     bars = market(1, 60).with_columns(
         high=pl.lit(50.0), low=pl.lit(50.0), close=pl.lit(50.0), volume=pl.lit(0, pl.Int64)
     )
@@ -131,7 +133,7 @@ def test_rank_of_ties_and_of_one() -> None:
     assert ranks["y"].to_list() == [None, None, 0.0, None]
 
 
-def test_refuses_features_without_bars_and_missing_columns() -> None:
+def test_features_without_bars_and_missing_columns_are_refused() -> None:
     bars = market(2, 60)
     built = features.build(bars)
     with pytest.raises(ContractError, match="20 of 80 feature rows have no bar"):

@@ -1,4 +1,4 @@
-"""Leakage canaries: quiet where nothing leaks, loud where something does, however it was let in."""
+"""Leakage canaries pass without leakage and fail for every kind of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INPUTS = ["past_5", "slow"]
 
 
 def walk(seed: int = 5, drift: float = 0.0) -> pl.DataFrame:
-    """Prices that wander, of instruments that drift by different amounts for good."""
+    """Return random walks of prices, with a constant drift per instrument."""
     random = np.random.default_rng(seed)
     steps = 0.02 * random.normal(size=(SESSIONS, INSTRUMENTS)) + drift * random.normal(size=INSTRUMENTS)
     closes = 100 * np.exp(np.cumsum(steps, axis=0))
@@ -36,7 +36,7 @@ def walk(seed: int = 5, drift: float = 0.0) -> pl.DataFrame:
 
 
 def frame(bars: pl.DataFrame, late: int = 0) -> pl.DataFrame:
-    """What is learnt from; both inputs are lagged by `late` sessions, and below 0 they come from the future."""
+    """Return a training frame; both inputs are lagged by `late` sessions, and look ahead if it is negative."""
     ordered, close = bars.sort("instrument_id", "trade_date"), pl.col("close")
     past = (close / close.shift(5) - 1).shift(late).over("instrument_id")
     slow = (close / close.rolling_mean(40) - 1).shift(late).over("instrument_id")
@@ -47,50 +47,50 @@ def frame(bars: pl.DataFrame, late: int = 0) -> pl.DataFrame:
     return made.drop("close").join(labels, on=["instrument_id", "trade_date"], how="left")
 
 
-def anew(bars: pl.DataFrame, late: int, *sessions: date) -> pl.DataFrame:
+def recomputed(bars: pl.DataFrame, late: int, *sessions: date) -> pl.DataFrame:
     return pl.concat(
         frame(bars.filter(pl.col("trade_date") <= day), late).filter(trade_date=day) for day in sessions
     )  # fmt: skip
 
 
-def heard(bars: pl.DataFrame, late: int = 0) -> LeakageChecks:
+def checks(bars: pl.DataFrame, late: int = 0) -> LeakageChecks:
     made = frame(bars, late)
     return LeakageChecks(
         leakage_checks.shuffled_label_check(made, Recipe(), INPUTS, SPLITTER),
         leakage_checks.implausible_inputs(made, INPUTS, HORIZON),
-        leakage_checks.lookahead_check(made, anew(bars, late, DAYS[70], DAYS[90]), INPUTS),
+        leakage_checks.lookahead_check(made, recomputed(bars, late, DAYS[70], DAYS[90]), INPUTS),
     )
 
 
-def test_nothing_is_heard_where_nothing_leaks() -> None:
-    found = heard(walk())
+def test_all_checks_pass_without_leakage() -> None:
+    found = checks(walk())
     assert found.passed, found
     assert found.table["passed"].to_list() == [True] * 3
 
 
-def test_a_feature_lagged_the_wrong_way_is_caught_by_name() -> None:
-    found = heard(walk(), late=-3)  # the last five sessions' return, of three sessions hence
+def test_feature_with_a_negative_lag_fails_two_checks() -> None:
+    found = checks(walk(), late=-3)  # the five-session return, three sessions later
     assert not found.passed
     assert "past_5" in found.implausible
     assert found.ahead == ("past_5", "slow")
     assert "past_5" in found.table.filter(canary="implausible inputs")["found"].item()
 
 
-def test_a_slow_feature_of_the_next_session_is_too_good_for_nobody_and_still_caught() -> None:
-    found = heard(walk(), late=-1)
-    assert "slow" not in found.implausible  # a mean of 40 sessions that knows one more looks like any other
+def test_slow_feature_of_the_next_session_fails_the_lookahead_check() -> None:
+    found = checks(walk(), late=-1)
+    assert "slow" not in found.implausible  # one more session hardly changes a mean of 40
     assert found.ahead is not None
     assert "slow" in found.ahead
 
 
-def test_canaries_nobody_ran_do_not_pass() -> None:
+def test_checks_that_were_not_run_do_not_pass() -> None:
     quiet = ShuffledLabels(auc=0.5, error=0.01)
     assert LeakageChecks(quiet, (), ()).passed
     assert not LeakageChecks(quiet, (), None).passed
     assert LeakageChecks(quiet, (), None).table["found"][2] == "not run"
 
 
-def test_a_small_market_shows_large_correlations_by_luck_and_is_not_suspected() -> None:
+def test_large_chance_correlations_of_a_small_market_are_plausible() -> None:
     few = frame(walk(seed=2)).filter(pl.col("instrument_id").is_in(["I01", "I02", "I03", "I04"]))
     by_luck = leakage_checks.input_ic(few.filter(pl.col("trade_date") < DAYS[60]), INPUTS, HORIZON)
     assert by_luck["ic"].abs().max() > 0.1  # type: ignore[operator]
@@ -99,15 +99,17 @@ def test_a_small_market_shows_large_correlations_by_luck_and_is_not_suspected() 
     )
 
 
-def test_comparing_no_rows_is_refused() -> None:
+def test_lookahead_check_without_common_rows_is_refused() -> None:
     made = frame(walk())
-    with pytest.raises(ModelError, match="none of the rows learnt from"):
-        leakage_checks.lookahead_check(made.filter(pl.col("trade_date") < DAYS[50]), anew(walk(), 0, DAYS[90]), INPUTS)
+    with pytest.raises(ModelError, match="no row of the training frame"):
+        leakage_checks.lookahead_check(
+            made.filter(pl.col("trade_date") < DAYS[50]), recomputed(walk(), 0, DAYS[90]), INPUTS
+        )
 
 
 @pytest.mark.parametrize("model", ["logistic", "random_forest"])
-def test_shuffling_is_quiet_where_drifts_and_inputs_last_but_do_not_belong_together(model: str) -> None:
-    """Shuffling every session the same way would leave both lasting, and so something to find."""
+def test_persistent_drifts_and_unrelated_inputs_pass_the_shuffled_label_check(model: str) -> None:
+    """One permutation for all sessions would keep both persistent, so a model could find skill."""
     random = np.random.default_rng(9)
     names = pl.DataFrame({"instrument_id": [f"I{n:02}" for n in range(INSTRUMENTS)]})
     lasting = frame(walk(drift=0.01)).join(
@@ -117,7 +119,7 @@ def test_shuffling_is_quiet_where_drifts_and_inputs_last_but_do_not_belong_toget
     assert found.passed, found
 
 
-def test_shuffling_would_hear_a_model_that_has_seen_its_test_labels() -> None:
+def test_model_trained_on_its_test_labels_fails_the_shuffled_label_check() -> None:
     rows = leakage_checks.shuffle(training.labelled(frame(walk())), seed=7)
     inputs, labels = training.matrix(rows, INPUTS), rows["label"].to_numpy()
     seen = training.learn(Recipe("sklearn.tree.DecisionTreeClassifier"), inputs, labels).predict_proba(inputs)[:, 1]
