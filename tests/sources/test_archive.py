@@ -101,7 +101,8 @@ def test_redirects_on_one_host_are_followed_up_to_a_limit(server: Server, tmp_pa
 
 
 def test_a_stale_answer_means_no_session(server: Server, tmp_path: Path) -> None:
-    path, reads = REPORT.paths(SESSION)[0], []
+    path = REPORT.paths(SESSION)[0]
+    reads: list[date] = []
 
     def read(name: str, content: bytes, session: date) -> Published:
         reads.append(session)
