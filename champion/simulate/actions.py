@@ -1,6 +1,6 @@
 """The simulated corporate actions: their effect on the price, and their text in the exchange's list.
 
-Dividends and rights issues are planned as a share of the price; `settled` computes their amounts at the ex-date.
+Dividends and rights issues are planned as a share of the price; `settle` computes their amounts at the ex-date.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Action:
         return self.previous_close / (self.previous_close - self.amount)
 
 
-def settled(action: Action, close: int) -> Action:
+def settle(action: Action, close: int) -> Action:
     """Return the action with amounts, text and factor; `close` is the last one before its ex-date, in paise."""
     action = replace(action, previous_close=close / 100)
     if action.kind in PAYOUTS:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from champion.errors import UsageError
 from champion.simulate import calendar, files, indices, lists, market, universe
-from champion.simulate.actions import settled
+from champion.simulate.actions import settle
 from champion.simulate.events import plan as plan_events
 from champion.simulate.marker import claim, digest, fingerprint, on_disk, seal, write
 from champion.sources.publications import bhavcopy_paths, delivery_paths, index_paths
@@ -102,7 +102,7 @@ def publish(
         files=len(paths),
         files_written=written,
         digest=marker.digest,
-        actions=_settled(plan, closes),
+        actions=_settle_all(plan, closes),
         changes=plan.events.changes,
     )
 
@@ -158,7 +158,7 @@ def _lists(plan: _Plan) -> tuple[str, str, str]:
 def _contents(
     plan: _Plan, closes: dict[tuple[int, date], int], progress: Callable[[int, int], None] | None
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield each file's path and bytes, in the order of `_paths`, and fill `closes`, which `_settled` needs."""
+    """Yield each file's path and bytes, in the order of `_paths`, and fill `closes`, which `_settle_all` needs."""
     identity = files.identities(plan.universe)
     by_session: dict[date, list[Change]] = {}
     for change in plan.events.changes:
@@ -168,21 +168,21 @@ def _contents(
     for done, (quotes, index_closes) in enumerate(indices.reports(plan.universe, plan.events, days), start=1):
         session = quotes.session
         if session in by_session:
-            identity = files.changed(identity, by_session[session])
+            identity = files.apply_changes(identity, by_session[session])
         closes |= {(one.position, session): int(quotes.previous[one.position]) for one in quotes.settled}
         rows = files.bars(identity, quotes)
         for path, is_udiff in _bhavcopies(session):
             text = files.udiff(session, rows) if is_udiff else files.legacy(session, rows)
-            yield path, files.zipped(path.rpartition("/")[2].removesuffix(".zip"), text, session)
+            yield path, files.zip_file(path.rpartition("/")[2].removesuffix(".zip"), text, session)
         yield from zip(_reports(session), (files.full(session, rows), index_closes), strict=True)
         if progress:
             progress(done, len(plan.sessions))
     master, symbols, actions = _lists(plan)
     yield master, lists.master(plan.universe, plan.events, plan.sessions)
     yield symbols, lists.symbol_changes(plan.universe, plan.events.changes)
-    yield actions, lists.corporate_actions(plan.universe, plan.events, _settled(plan, closes))
+    yield actions, lists.corporate_actions(plan.universe, plan.events, _settle_all(plan, closes))
 
 
-def _settled(plan: _Plan, closes: dict[tuple[int, date], int]) -> tuple[Action, ...]:
+def _settle_all(plan: _Plan, closes: dict[tuple[int, date], int]) -> tuple[Action, ...]:
     """Return the actions with their amounts; `closes` has the last close in paise by position and ex-date."""
-    return tuple(settled(action, closes[action.position, action.ex_date]) for action in plan.events.actions)
+    return tuple(settle(action, closes[action.position, action.ex_date]) for action in plan.events.actions)

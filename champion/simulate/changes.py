@@ -30,7 +30,9 @@ class Change:
     published: bool = True
 
 
-def renamed(instrument: Instrument, position: int, session: date, taken: set[str], *, published: bool = True) -> Change:
+def rename_symbol(
+    instrument: Instrument, position: int, session: date, taken: set[str], *, published: bool = True
+) -> Change:
     """Return a rename to an unused symbol, and add that symbol to `taken`."""
     stem = instrument.symbol.replace("&", "").replace("-", "")
     after = next(f"{stem}{suffix}" for suffix in NEW_NAMES if f"{stem}{suffix}" not in taken)
@@ -38,6 +40,6 @@ def renamed(instrument: Instrument, position: int, session: date, taken: set[str
     return Change(position, session, "symbol", instrument.symbol, after, published)
 
 
-def reissued(instrument: Instrument, position: int, session: date) -> Change:
+def reissue_isin(instrument: Instrument, position: int, session: date) -> Change:
     """Return the change of ISIN after a new face value."""
     return Change(position, session, "isin", instrument.isin, next_isin(instrument.isin))

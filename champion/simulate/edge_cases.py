@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from champion.simulate import actions as corporate, calendar
-from champion.simulate.changes import Change, reissued, renamed
+from champion.simulate.changes import Change, reissue_isin, rename_symbol
 
 if TYPE_CHECKING:
     from datetime import date
@@ -77,7 +77,7 @@ def _event(
     early, late = int(rng.integers(fifth, 2 * fifth)), int(rng.integers(5 * fifth // 2, 4 * fifth))
     first, second = usual[early], usual[late]
     delayed = min(sessions.index(second) + int(rng.integers(ISIN_DELAY)), len(sessions) - 1)
-    reissue = reissued(instrument, position, sessions[delayed])
+    reissue = reissue_isin(instrument, position, sessions[delayed])
     actions: list[Action] = []
     changes: list[Change] = []
     match kind:
@@ -89,9 +89,9 @@ def _event(
             actions, changes = [corporate.consolidation(position, second)], [reissue]
         case "renamed split":
             actions = corporate.capital(instrument, position, second, "split", rng)
-            changes = [renamed(instrument, position, first, taken), reissue]
+            changes = [rename_symbol(instrument, position, first, taken), reissue]
         case "quiet rename":
-            changes = [renamed(instrument, position, second, taken, published=False)]
+            changes = [rename_symbol(instrument, position, second, taken, published=False)]
         case "round trip":
             actions = [corporate.preference_bonus(instrument, position, usual[(early + late) // 2])]
             changes = [Change(position, first, "series", "EQ", "BE"), Change(position, second, "series", "BE", "EQ")]

@@ -14,7 +14,7 @@ import numpy as np
 
 from champion.simulate import edge_cases
 from champion.simulate.actions import Action, Kind, capital
-from champion.simulate.changes import Change, reissued, renamed
+from champion.simulate.changes import Change, reissue_isin, rename_symbol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,14 +72,14 @@ def plan(universe: tuple[Instrument, ...], sessions: tuple[date, ...], seed: int
             case "delisting":
                 last[position] = index
             case "rename":
-                changes.append(renamed(instrument, position, sessions[index], taken))
+                changes.append(rename_symbol(instrument, position, sessions[index], taken))
             case "move":
                 changes.append(Change(position, sessions[index], "series", instrument.series, "BE"))
             case _ if corporate_actions:
                 actions += capital(instrument, position, sessions[index], kind, rng)
                 if kind != "bonus":
                     effective = min(index + int(rng.integers(3)), len(sessions) - 1)
-                    changes.append(reissued(instrument, position, sessions[effective]))
+                    changes.append(reissue_isin(instrument, position, sessions[effective]))
     adjusted = {action.position for action in actions}
     free = [position for position in pool if position not in chosen] if len(sessions) >= SHORTEST else []
     rare_actions, rare_changes = edge_cases.plan(universe, sessions, free, seed, taken)

@@ -42,7 +42,7 @@ def identities(universe: tuple[Instrument, ...]) -> pl.DataFrame:
     return pl.DataFrame({name: [getattr(one, name) for one in universe] for name in columns})
 
 
-def changed(identity: pl.DataFrame, changes: Iterable[Change]) -> pl.DataFrame:
+def apply_changes(identity: pl.DataFrame, changes: Iterable[Change]) -> pl.DataFrame:
     """Return the identities after the changes."""
     identity = identity.clone()
     for change in changes:
@@ -122,7 +122,7 @@ def full(session: date, rows: pl.DataFrame) -> bytes:
     return "".join([f"{full_bhavcopy.HEADERS[0]}\n", *lines]).encode()
 
 
-def zipped(name: str, content: bytes, session: date) -> bytes:
+def zip_file(name: str, content: bytes, session: date) -> bytes:
     """Return a zip with one file, dated 19:00 on its session."""
     buffer = io.BytesIO()
     member = zipfile.ZipInfo(name, (session.year, session.month, session.day, 19, 0, 0))

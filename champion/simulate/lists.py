@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from champion.simulate.files import changed, identities, stamp
+from champion.simulate.files import apply_changes, identities, stamp
 from champion.sources.actions import HEADER
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ LONG_AGO = "Kaveri Spinning Mills Limited,KAVERISPIN,KAVERIMILL,03-APR-1998\n"
 
 def master(universe: tuple[Instrument, ...], events: Events, sessions: tuple[date, ...]) -> bytes:
     """Return the symbol master as of the last session: EQ and BE instruments still listed, by symbol."""
-    identity = changed(identities(universe), events.changes)
+    identity = apply_changes(identities(universe), events.changes)
     faces = {action.position: action.face_value for action in events.actions}
     lines = []
     for position, row in enumerate(identity.iter_rows(named=True)):
@@ -56,7 +56,7 @@ def corporate_actions(universe: tuple[Instrument, ...], events: Events, actions:
 
     As in the real list, symbols are the latest, and a few rows are repeated.
     """
-    series = changed(identities(universe), events.changes)["series"].to_list()
+    series = apply_changes(identities(universe), events.changes)["series"].to_list()
     rows = [HEADER]
     for action in sorted([*actions, *_repeated(actions)], key=lambda one: one.ex_date):
         record = action.ex_date if action.ex_date >= SAME_DAY_RECORD_FROM else action.ex_date + timedelta(1)

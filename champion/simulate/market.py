@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from champion.simulate import calendar
-from champion.simulate.actions import PAYOUTS, settled
+from champion.simulate.actions import PAYOUTS, settle
 from champion.simulate.universe import SECTORS
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _go_ex(value: Floats, actions: list[Action], last_close: Integers) -> tuple[
     base, done = last_close.astype(np.float64), []
     for planned in actions:
         place, close = planned.position, int(last_close[planned.position])
-        action = settled(planned, close)
+        action = settle(planned, close)
         if action.kind in PAYOUTS and action.amount:
             paid = round(action.amount * PAISE)
             value[place] += np.log1p(-paid / max(close, 2 * paid))
