@@ -11,11 +11,11 @@ from prefect import flow, task
 from prefect.logging import get_run_logger
 
 from champion.base import clock
+from champion.contracts.datasets import BARS, PREDICTIONS
 from champion.errors import ArchiveUnavailable, SessionNotPublished
 from champion.lake import Lake
 from champion.pipeline.ingest import availability, market_data_lock
 from champion.pipeline.ingest.availability import PublicationState
-from champion.pipeline.models.score import PREDICTIONS
 from champion.settings import Settings
 from flows.market_data import LOOKBACK, arrive, daily_market_data_pipeline, sessions_staged, through_warehouse
 from flows.models import score_one
@@ -94,7 +94,7 @@ def weekend_check(until: date | None = None, days: int = 8) -> dict[str, Any]:
         recorded("weekend-check", f"check {start} to {until}", {"start": start, "until": until}) as recording,
         market_data_lock.changing(Settings(), get_run_logger().info),
     ):
-        before = set(Lake(Settings().lake).sessions("normalized_equity_ohlc", start, until))
+        before = set(Lake(Settings().lake).sessions(BARS, start, until))
         arrived = arrive(start, until, parent=recording.run_id, refresh=True, force=False)
         if not arrived.executions:
             arrived.require_complete()

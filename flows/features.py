@@ -11,12 +11,12 @@ from prefect.logging import get_run_logger
 
 from champion.base import clock
 from champion.base.counting import quantity
+from champion.contracts.datasets import BARS
 from champion.errors import LakeError
 from champion.lake import Lake
 from champion.pipeline.feature_store import build
 from champion.pipeline.feature_store.verify import compare_with_rebuild
 from champion.pipeline.ingest import market_data_lock
-from champion.pipeline.ingest.bars import BARS
 from champion.settings import Settings
 from flows import feature_sets, steps
 from flows.notifications import HOOKS

@@ -13,18 +13,15 @@ from prefect.logging import get_run_logger
 from champion.base import clock
 from champion.base.counting import quantity
 from champion.base.progress import Estimate
+from champion.contracts.datasets import ACCEPTANCES, BARS, CHANGES, FACTORS, FINDINGS, QUARANTINED_BARS
 from champion.errors import ArchiveError, ArchiveUnavailable
 from champion.lake import Lake
-from champion.market.actions.adjustment_factors import FACTORS
 from champion.market.envelope import session_close
 from champion.market.quality_gates import LOOKBACK as LOOKBACK_SESSIONS
 from champion.pipeline.feature_store import build
 from champion.pipeline.ingest import fetch as archive, market_data_lock
 from champion.pipeline.ingest.availability import by_years
-from champion.pipeline.ingest.bars import BARS
 from champion.pipeline.ingest.ingest import DATASETS
-from champion.pipeline.ingest.quality import ACCEPTANCES, FINDINGS, QUARANTINE
-from champion.pipeline.ingest.symbol_changes import CHANGES
 from champion.runner import Execution
 from champion.settings import Settings
 from champion.settings.quality_limits import Limits
@@ -251,7 +248,7 @@ def quality(
     context = (lake.sessions(BARS, end=start)[-LOOKBACK_SESSIONS:] or [start])[0]
     digests = {
         BARS: lake.digest(BARS, context, end),
-        QUARANTINE: lake.digest(QUARANTINE, start, end),
+        QUARANTINED_BARS: lake.digest(QUARANTINED_BARS, start, end),
         ACCEPTANCES: lake.digest(ACCEPTANCES),
         CHANGES: lake.digest(CHANGES),
         "limits": Limits.of(Settings()).digest,

@@ -12,13 +12,13 @@ from prefect import flow, task
 from prefect.logging import get_run_logger
 
 from champion import features
+from champion.contracts.datasets import BARS, PREDICTIONS
 from champion.errors import ModelError
 from champion.lake import Lake
 from champion.pipeline.feature_store.build import build_features
 from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.ingest import market_data_lock
-from champion.pipeline.ingest.bars import BARS
-from champion.pipeline.models import evaluate, frames, notebook_data, register, score
+from champion.pipeline.models import evaluate, frames, notebook_data, register
 from champion.pipeline.models.model_columns import model_columns
 from champion.runner import Outcome
 from champion.settings import Settings
@@ -149,7 +149,7 @@ def model_health(sessions: int = 60) -> dict[str, Any]:
     """Hold the champion's scores against what came, and its inputs and scores against those it learnt from: weekly."""
     settings = Settings()
     lake, number = Lake(settings.lake), promotion.in_force(settings)
-    scored = lake.sessions(score.PREDICTIONS)
+    scored = lake.sessions(PREDICTIONS)
     if number is None or not scored:
         return {"skipped": "there is no champion with scores yet"}
     standing.require_agreement(settings)  # the notebook reads the alias
@@ -157,7 +157,7 @@ def model_health(sessions: int = 60) -> dict[str, Any]:
     parameters = {"as_of": scored[-1].isoformat(), "sessions": sessions}
     inputs = {
         "model": f"{registry.MODEL}/{number}",
-        score.PREDICTIONS: lake.digest(score.PREDICTIONS),
+        PREDICTIONS: lake.digest(PREDICTIONS),
         **register.digests(lake, scored[-1], champion.feature_version),
     }
     with recorded("model-health", f"model health {scored[-1]}", parameters) as recording:
@@ -219,7 +219,7 @@ def score_one(session: date, *, parent: str, force: bool) -> dict[str, Any]:
         span=data.span,
         force=force,
     )
-    loaded = steps.load(session, session, ("predictions_equity_scores",))
+    loaded = steps.load(session, session, (PREDICTIONS,))
     return {
         "session": str(session),
         "outcome": scored.outcome.value,

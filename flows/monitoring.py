@@ -11,9 +11,9 @@ from prefect.logging import get_run_logger
 
 from champion.base import clock
 from champion.base.counting import quantity
+from champion.contracts.datasets import BARS
 from champion.errors import ServiceError
 from champion.lake import Lake
-from champion.pipeline.ingest.bars import BARS
 from champion.pipeline.operations import health, verify_lake as audit
 from champion.settings import Settings
 from flows import configuration, market_data, steps

@@ -1,4 +1,4 @@
-"""What the warehouse's tests share: rows of January 2024 for every table, and processes beside the test's own."""
+"""Shared by the tests of the warehouse: rows of January 2024 for every table, and other processes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import subprocess
 import sys
 import textwrap
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from subprocess import PIPE
 
@@ -17,7 +18,10 @@ import polars as pl
 from pydantic import SecretStr
 
 from champion import contracts, warehouse
+from champion.base import package_data
+from champion.contracts import samples
 from champion.settings import Settings
+from champion.warehouse import migrations
 
 RAW, NORMALIZED = "raw_equity_ohlc", "normalized_equity_ohlc"
 FEATURES, PREDICTIONS, QUARANTINE = "features_equity_indicators", "predictions_equity_scores", "quarantine_equity_ohlc"
@@ -25,8 +29,7 @@ ALPHA158 = "features_equity_alpha158"
 DELIVERY, INDEX = "normalized_equity_delivery", "normalized_index_ohlc"
 ACTIONS, MASTER = "normalized_corporate_actions", "normalized_symbol_master"
 CHANGES, FACTORS, FINDINGS = "normalized_symbol_changes", "normalized_adjustment_factors", "quality_findings"
-LISTS = (ACTIONS, MASTER, CHANGES, FACTORS)
-TABLES = (RAW, NORMALIZED, FEATURES, ALPHA158, PREDICTIONS, QUARANTINE, DELIVERY, INDEX, *LISTS, FINDINGS)
+TABLES = migrations.datasets()
 JANUARY, SESSIONS = date(2024, 1, 1), (date(2024, 1, 15), date(2024, 1, 16))
 SYMBOLS = ("ACME", "BETA", "M&M", "ZED'S")
 INSTANTS = random.Random(11)  # noqa: S311 - the instants at which tests kill writers, the same each time
@@ -234,7 +237,15 @@ def findings() -> pl.DataFrame:
     return typed(FINDINGS, [row | {"instrument_id": name, "series": kind} for name, kind in series.items()])
 
 
-FRAMES = {RAW: raw, NORMALIZED: normalized, FEATURES: features, PREDICTIONS: predictions, QUARANTINE: quarantine}
+def sample(name: str) -> pl.DataFrame:
+    """Return the row of a contract's sample, of a session in January."""
+    contract = contracts.load(name)
+    row = samples.read(samples.path(package_data.folder("schemas"), contract), contract)
+    return row.with_columns(pl.lit(SESSIONS[0]).alias(contract.session))
+
+
+FRAMES: dict[str, Callable[[], pl.DataFrame]] = {name: partial(sample, name) for name in TABLES}
+FRAMES |= {RAW: raw, NORMALIZED: normalized, FEATURES: features, PREDICTIONS: predictions, QUARANTINE: quarantine}
 FRAMES |= {DELIVERY: delivery, INDEX: index, ACTIONS: actions, MASTER: master}
 FRAMES |= {CHANGES: changes, FACTORS: factors, FINDINGS: findings, ALPHA158: alpha158}
 
@@ -257,7 +268,7 @@ def count(settings: Settings, table: str) -> int:
 
 
 def python(settings: Settings, code: str) -> subprocess.Popen[str]:
-    """Start a process that runs `code` with this file's builders at hand."""
+    """Start a process that runs `code`; `builders` is this module."""
     head = f"""
         import sys, time
         from pathlib import Path
@@ -274,7 +285,7 @@ def python(settings: Settings, code: str) -> subprocess.Popen[str]:
 
 @contextmanager
 def served(folder: Path, config: Path | None = None) -> Iterator[Settings]:
-    """Yield a workspace whose warehouse is a server of its own, in another process."""
+    """Yield a workspace whose warehouse is a server in another process."""
     where = f"Path({str(folder / 'server')!r}), {f'Path({str(config)!r})' if config else None}"
     with python(Settings(home=folder), f"import warehouse_server; warehouse_server.serve({where})") as process:
         try:

@@ -10,6 +10,7 @@ from typing import Any
 from champion.base.counting import quantity
 from champion.base.file_modes import workspace_folder
 from champion.cli.terminal import console
+from champion.contracts.datasets import BARS, FEATURES, QUARANTINED_BARS
 from champion.lake import Lake
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive, publish
@@ -70,10 +71,10 @@ def _summary(
     }
     return {
         "archive": f"{archive.root} ({quantity(archive.files_written, 'file')} written)",
-        "sessions": len(lake.sessions("normalized_equity_ohlc")),
-        "bars": lake.rows("normalized_equity_ohlc"),
-        "rejected rows": lake.rows("quarantine_equity_ohlc"),
-        "feature rows": lake.rows("features_equity_indicators"),
+        "sessions": len(lake.sessions(BARS)),
+        "bars": lake.rows(BARS),
+        "rejected rows": lake.rows(QUARANTINED_BARS),
+        "feature rows": lake.rows(FEATURES),
         "champion": f"equity_price_predictor version {scored['version']}"
         if "version" in scored
         else "none: the gate refused",

@@ -160,7 +160,7 @@ def sql(
         raise UsageError(f"give a query, or --name one of: {', '.join(queries.names())}; --list describes them")
     bound = console.assigned(param or [])
     settings = console.settings()
-    answer = free.sql(settings, query, bound) if query else queries.ask(settings, str(name), bound)
+    answer = free.sql(settings, query, bound) if query else queries.run(settings, str(name), bound)
     if as_json:
         console.out.print_json(_as_json(answer))
         return

@@ -54,7 +54,9 @@ def verify(*, as_json: AsJson = False) -> None:
     settings, every = console.settings(), contracts.names()
     lake = Lake(settings.lake)
     with console.progress_bar(hidden=as_json) as progress:
-        found = [damage for name in _with_progress(every, progress) for damage in lake.verify(name)] + lake.unknown_files()
+        found = [
+            damage for name in _with_progress(every, progress) for damage in lake.verify(name)
+        ] + lake.unknown_files()
     if not any(damage.path.name in _MANIFESTS for damage in found):  # comparing layers needs these
         found += consistency.damages(settings, clock.today())
     damaged, harmless = [d for d in found if not d.harmless], [d for d in found if d.harmless]

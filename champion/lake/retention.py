@@ -8,14 +8,12 @@ Whole months expire together, as in the warehouse; a sealed year expires as one,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
 from champion import contracts
-from champion.base import package_data
 from champion.base.counting import quantity
 from champion.lake import backend, layout, partitions
 from champion.lake.partitions import Unit
@@ -68,10 +66,8 @@ def rule(name: str, years: Mapping[str, int | None]) -> Rule:
     Rule(keep_years=None, archive_years=None, needs_archive=False)
     """
     contract = contracts.load(name)
-    path = package_data.folder("schemas") / f"{name}_v{contract.version}.avsc"
-    wanted = json.loads(path.read_text(encoding="utf-8")).get("retention", {})
-    keep = years.get(contract.layer) if wanted.get("keep_years") else None
-    archive = wanted.get("archive_years")
+    keep = years.get(contract.layer) if contract.retention.get("keep_years") else None
+    archive = contract.retention.get("archive_years")
     return Rule(keep, archive if keep is None or archive is None else min(archive, keep), archive is not None)
 
 

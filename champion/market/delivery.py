@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from champion import contracts
+from champion.contracts.datasets import DELIVERY
 from champion.market.envelope import envelope_of_raw
 from champion.market.equity_bars import instrument_id
 
@@ -23,7 +24,7 @@ def normalize(raw: pl.DataFrame, names: Mapping[str, str] | None = None) -> pl.D
 
     `names` maps renamed symbols to the names of their instruments (`SymbolHistory.names`).
     """
-    contract = contracts.load("normalized_equity_delivery")
+    contract = contracts.load(DELIVERY)
     share = pl.col("DELIV_QTY") / pl.col("TTL_TRD_QNTY")
     named = raw.with_columns(
         trade_date=pl.col("DATE1"),

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from champion import contracts
+from champion.contracts.datasets import BARS
 from champion.market.envelope import envelope_of_raw
 
 VERSION = "3"  # raise it when the meaning of the output changes: committed bars are then rebuilt
@@ -40,7 +41,7 @@ def normalize(raw: pl.DataFrame, names: Mapping[str, str] | None = None) -> pl.D
     `names` maps renamed symbols to the names of their instruments (`SymbolHistory.names`). `row_number` is kept if the
     raw frame has it, so that a refused bar can be traced to its line.
     """
-    contract = contracts.load("normalized_equity_ohlc")
+    contract = contracts.load(BARS)
     named = raw.with_columns(
         trade_date=pl.col("TradDt"),
         instrument_id=instrument_id(pl.col("TckrSymb").replace(names or {}), pl.col("SctySrs"), pl.col("Src")),

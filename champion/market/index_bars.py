@@ -10,6 +10,7 @@ from __future__ import annotations
 import polars as pl
 
 from champion import contracts
+from champion.contracts.datasets import INDEX_BARS
 from champion.market.envelope import envelope_of_raw
 
 VERSION = "2"  # raise it when the meaning of the output changes: committed partitions are then rebuilt
@@ -45,7 +46,7 @@ def index_id(name: pl.Expr) -> pl.Expr:
 
 def normalize(raw: pl.DataFrame) -> pl.DataFrame:
     """Return one row per raw row, in the same order, turnover in rupees; missing values stay null."""
-    contract = contracts.load("normalized_index_ohlc")
+    contract = contracts.load(INDEX_BARS)
     named = raw.with_columns(trade_date=pl.col("Index_Date"), index_id=index_id(pl.col("Index_Name")))
     return named.select(
         *envelope_of_raw(contract, "index_id"),

@@ -9,13 +9,13 @@ import polars as pl
 
 from champion import contracts
 from champion.base.clock import INDIA
+from champion.contracts.datasets import SYMBOLS
 from champion.market import validation
 from champion.market.envelope import stamp_list
 from champion.market.equity_bars import instrument_id
 from champion.market.identity.symbol_history import SymbolHistory
 
 VERSION = "1"  # raise it when the meaning of the output changes: committed lists are then rebuilt
-SYMBOLS = "normalized_symbol_master"
 EXCHANGE = "NSE"
 
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from champion.contracts.datasets import DELIVERY
 from champion.errors import UsageError
 from champion.plots import history, style
 
@@ -54,7 +55,7 @@ def candles(bars: pl.DataFrame, *lines: str) -> Figure:
     return figure
 
 
-@style.plot("Delivered share", "symbol", "trade_date", "delivered_share", source="normalized_equity_delivery")
+@style.plot("Delivered share", "symbol", "trade_date", "delivered_share", source=DELIVERY)
 def delivered(bars: pl.DataFrame) -> Figure:
     """Draw the share of the volume that was delivered, not squared off within the session, in per cent.
 

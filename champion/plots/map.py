@@ -11,6 +11,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from champion.contracts.datasets import BARS, INDEX_BARS
 from champion.plots import style
 
 _LIMIT = 0.05  # change from which the colour is saturated
@@ -20,7 +21,7 @@ _ROWS = 30
 _Box = tuple[float, float, float, float]
 
 
-@style.plot("Market map", "symbol", "close", "prev_close", "turnover", source="normalized_equity_ohlc")
+@style.plot("Market map", "symbol", "close", "prev_close", "turnover", source=BARS)
 def market_map(bars: pl.DataFrame, n: int = 60) -> Figure:
     """Draw the `n` instruments of one session with the highest turnover: the area is turnover, the colour the change.
 
@@ -55,7 +56,7 @@ def market_map(bars: pl.DataFrame, n: int = 60) -> Figure:
     return figure
 
 
-@style.plot("Indices", "index_name", "trade_date", "close", source="normalized_index_ohlc")
+@style.plot("Indices", "index_name", "trade_date", "close", source=INDEX_BARS)
 def index_map(indices: pl.DataFrame) -> Figure:
     """Draw the change of each index over the last 1, 5, 20, 60 and 250 sessions, sorted by the last session.
 

@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from champion.base.counting import quantity
+from champion.contracts.datasets import BARS
 from champion.plots import style
 
-_SOURCE = "normalized_equity_ohlc"
+_SOURCE = BARS
 
 
 @style.plot("Rows by session", "session", "normalized", "rejected", source="ingest")

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
+from champion.base import process_identity
+
 
 class Terminated(SystemExit):
     """This process was asked to end; its exit code is the one a shell gives to that."""
@@ -72,17 +74,15 @@ class Guard:
 
 def kill_marked(execution: str) -> int:
     """Return how many processes of an execution were left and are killed now: also those that left its group."""
-    marked = [process for process in psutil.process_iter() if _mark(process) == execution]
-    for process in marked:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(marked, timeout=10)
-    return len(marked)
+    killed: set[psutil.Process] = set()
+    while marked := {one for one in psutil.process_iter() if _mark(one) == execution} - killed:
+        for process in marked:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(marked, timeout=10)
+        killed |= marked  # one that the system cannot end now is not waited for again
+    return len(killed)
 
 
 def _mark(process: psutil.Process) -> str | None:
-    try:
-        found: str | None = process.environ().get(MARK)
-    except (psutil.Error, OSError):
-        return None  # somebody else's
-    return found
+    return process_identity.environment(process.pid).get(MARK)

@@ -199,10 +199,8 @@ def _is_ours(settings: Settings, server: Server) -> bool:
     """Tell whether a recorded server was started for this workspace, perhaps before it was moved."""
     if server.folder:
         return server.folder == workspace_homes.identity(settings.home)
-    try:  # a record of an earlier version says nothing: the server's own environment names its workspace
-        environment = psutil.Process(server.pid).environ() if server.alive else {}
-    except psutil.Error:
-        return False
+    # A record of an earlier version does not say it: the server's own environment names its workspace.
+    environment = process_identity.environment(server.pid) if server.alive else {}
     stated = [environment.get(name, "").removeprefix("sqlite:///") for name in _NAMES_HOME]
     return not server.alive or any(f"{place}/".startswith(f"{settings.home}/") for place in stated)
 

@@ -1,37 +1,37 @@
-"""Retention: how many years each table keeps, set from the settings, in whole partitions as data is loaded.
+"""Retention: the number of years that each table keeps, in whole partitions, as set in the settings.
 
-A table partitioned by month keeps that many years to the month, one partitioned by year keeps the calendar years that
-they touch. ClickHouse's TTL does it on a server; the embedded engine lives too briefly for that, so what expired is
-also dropped whenever the retention is applied.
+A table with partitions of a month keeps these years to the month. A table with partitions of a year keeps the calendar
+years that they touch. On a server ClickHouse's TTL deletes old partitions. The embedded engine does not run long enough
+for that, so `apply_retention` drops them as well.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING
 
 from champion import contracts
 from champion.base import clock
-from champion.warehouse import parts
-from champion.warehouse.engine.database import DATABASE, refusals
+from champion.contracts.datasets import is_list, kept_years
+from champion.warehouse import migrations, parts
+from champion.warehouse.engine.database import DATABASE, Executor, refusals
 
 if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
-
     from champion.settings import Settings
 
 _TTL = re.compile(r"\bTTL toStartOf(?:Month\(\w+\) \+ toIntervalMonth|Year\(\w+\) \+ toIntervalYear)\((\d+)\)")
 _MONTHS = 12
 
 
-def years(client: Client, table: str) -> int | None:
-    """Return how many years `table` keeps its rows; None where it keeps them all."""
-    return _years(_created(client).get(table, ""))
+def years(client: Executor, table: str) -> int | None:
+    """Return how many years `table` keeps its rows; None if it keeps them all."""
+    return _years(_ddl(client).get(table, ""))
 
 
-def keeps_from(client: Client, table: str) -> date | None:
-    """Return the first day of the oldest month or year that `table` keeps today; None where it keeps everything."""
+def keeps_from(client: Executor, table: str) -> date | None:
+    """Return the first day of the oldest month or year that `table` keeps today; None if it keeps all."""
     kept = years(client, table)
     today = clock.now().date()
     if kept is None:
@@ -39,54 +39,56 @@ def keeps_from(client: Client, table: str) -> date | None:
     return date(today.year - kept, 1 if parts.keeps_years(client, table) else today.month, 1)
 
 
-def apply_retention(client: Client, settings: Settings) -> dict[str, int | None]:
-    """Give every table the retention of the settings; return the tables that changed, with their years.
+def years_by_table(settings: Settings, tables: Iterable[str]) -> dict[str, int | None]:
+    """Return how many years the settings keep of each table; predictions and lists are not among them.
 
-    Months and years that fall out are deleted. Predictions and lists (actions, factors, symbols, symbol changes) stay.
+    >>> from champion.settings import Settings
+    >>> years_by_table(Settings(home="x", raw_years=7), ["raw_equity_ohlc", "normalized_symbol_master"])
+    {'raw_equity_ohlc': 7}
+    """
+    layers = kept_years(settings)
+    of_layer = {name: contracts.load(name).layer for name in tables if not is_list(name)}
+    return {name: layers[layer] for name, layer in of_layer.items() if layer in layers}
+
+
+def apply_retention(client: Executor, settings: Settings) -> dict[str, int | None]:
+    """Set the retention of every table to that of the settings; return the changed tables with their years.
+
+    Older months and years are deleted. Predictions and lists (actions, factors, symbols, symbol changes) are kept.
 
     Raises:
         WarehouseError: ClickHouse refused.
     """
-    wanted = {
-        "raw_equity_ohlc": settings.raw_years,
-        "quarantine_equity_ohlc": settings.raw_years,
-        "normalized_equity_ohlc": settings.normalized_years,
-        "normalized_equity_delivery": settings.normalized_years,
-        "normalized_index_ohlc": settings.normalized_years,
-        "quality_findings": settings.normalized_years,
-        "features_equity_indicators": settings.features_years,
-        "features_equity_alpha158": settings.features_years,
-    }
     changed = {}
-    kept = {table: _years(text) for table, text in _created(client).items()}
-    for table, keep in wanted.items():
+    kept = {table: _years(text) for table, text in _ddl(client).items()}
+    for table, keep in years_by_table(settings, migrations.datasets()).items():
         with refusals(f"setting the retention of {table}"):
             if kept.get(table) != keep:
-                client.command(f"alter table {DATABASE}.{table} {_change(client, table, keep)}")
+                client.command(f"alter table {DATABASE}.{table} {_ttl_change(client, table, keep)}")
                 changed[table] = keep
             if keep is not None:
                 _drop_expired(client, table)
     return changed
 
 
-def _created(client: Client) -> dict[str, str]:
-    """Return the statement that makes each table."""
+def _ddl(client: Executor) -> dict[str, str]:
+    """Return the `create` statement of each table."""
     text = "select name, create_table_query from system.tables where database = {database:String}"
     found = client.query(text, parameters={"database": DATABASE}).result_rows
-    return {str(name): str(created) for name, created in found}
+    return {str(name): str(ddl) for name, ddl in found}
 
 
-def _years(created: str) -> int | None:
-    match = _TTL.search(created)
+def _years(ddl: str) -> int | None:
+    match = _TTL.search(ddl)
     if match is None:
         return None
     return int(match[1]) - 1 if "toIntervalYear" in match[0] else int(match[1]) // _MONTHS
 
 
-def _change(client: Client, table: str, keep: int | None) -> str:
+def _ttl_change(client: Executor, table: str, keep: int | None) -> str:
     if keep is None:
         return "remove ttl"
-    # A partition's rows expire together: one that lost only its first days would not be what its load recorded.
+    # All rows of a partition expire together: without its first days, a month would differ from its recorded load.
     session = contracts.load(table).session
     expires = f"toStartOfMonth({session}) + interval {keep * _MONTHS + 1} month"
     if parts.keeps_years(client, table):
@@ -94,7 +96,7 @@ def _change(client: Client, table: str, keep: int | None) -> str:
     return f"modify ttl {expires} settings materialize_ttl_after_modify = 0"
 
 
-def _drop_expired(client: Client, table: str) -> None:
+def _drop_expired(client: Executor, table: str) -> None:
     oldest = keeps_from(client, table)
     if oldest is None:
         return

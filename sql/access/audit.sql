@@ -1,4 +1,4 @@
--- Who asked what: statements that began in the last days, newest first, those that were refused too.
+-- The audit log: statements that started in the last days, newest first, including refused ones.
 -- Parameters: days (UInt16), rows (UInt32).
 select
     toDateTime64(event_time, 3, 'UTC') as event_time,

@@ -1,8 +1,8 @@
--- Returns of whatever bore a symbol, session by session: of the close as traded, adjusted, and with dividends.
+-- Returns of the instruments that had a symbol, by session: of the close as traded, adjusted, and with dividends.
 -- Parameters:
---   symbol String: any that the instrument bore
+--   symbol String: any symbol that the instrument had
 --   start Date = '1970-01-01': the first session
---   end Date = '2149-06-06': the last
+--   end Date = '2149-06-06': the last session
 with
     instruments as (
         select distinct instrument_id

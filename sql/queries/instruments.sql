@@ -1,6 +1,6 @@
--- The symbols that instruments bore, oldest first, with the first and last session of each, and its ISINs.
+-- The symbols of each instrument, oldest first, with the first and last session of each symbol, and its ISINs.
 -- Parameters:
---   symbol String = '': any that an instrument bore; empty for all instruments
+--   symbol String = '': any symbol that an instrument had; empty for all instruments
 with
     bars as (
         select instrument_id, symbol, isin, trade_date

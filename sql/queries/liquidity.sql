@@ -1,9 +1,9 @@
--- How much each instrument trades: median turnover and volume, and the share of sessions on which it traded.
+-- The liquidity of each instrument: median turnover and volume, and the share of sessions on which it traded.
 -- Parameters:
---   start Date = (select max(trade_date) from champion_market.normalized_equity_ohlc) - 90: the first session that counts
---   end Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the last
---   min_sessions UInt32 = 20: on how many sessions at least it traded
---   min_turnover Float64 = 0: rupees of median turnover it has at least
+--   start Date = (select max(trade_date) from champion_market.normalized_equity_ohlc) - 90: the first session
+--   end Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the last session
+--   min_sessions UInt32 = 20: the least number of sessions on which it traded
+--   min_turnover Float64 = 0: the least median turnover, in rupees
 with
     bars as (
         select *

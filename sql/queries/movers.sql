@@ -1,10 +1,10 @@
--- The shares of one session that moved most since their bar before, up or down, adjusted for splits and bonuses.
+-- The shares of one session that moved most since their previous bar, adjusted for splits and bonuses.
 -- Parameters:
 --   session Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the session
---   rows UInt32 = 20: how many of them
---   min_turnover Float64 = 1e6: rupees; thin trading moves prices most
+--   rows UInt32 = 20: the number of shares
+--   min_turnover Float64 = 1e6: the least turnover, in rupees, as prices move most in thin trading
 with
-    -- of shares and fund units: a rights entitlement has ISIN security type 20 and a symbol in -RE
+    -- shares and fund units only: a rights entitlement has ISIN security type 20 and a symbol that ends in -RE
     bars as (
         select *
         from champion_market.equity_adjusted
@@ -15,7 +15,7 @@ with
             and not (startsWith(ifNull(isin, ''), 'INE') and substring(ifNull(isin, ''), 8, 2) = '20')
     ),
 
-    -- not on their first session, when the close before is the issue price; the first session loaded is no listing
+    -- without first sessions, whose previous close is the issue price; the first loaded session is not a listing
     listed as (
         select distinct instrument_id
         from champion_market.normalized_equity_ohlc
@@ -23,7 +23,7 @@ with
             or trade_date = (select min(trade_date) from champion_market.normalized_equity_ohlc)
     ),
 
-    -- prices in the scale of the session: the close as traded, and the close before it made comparable
+    -- prices in the scale of the session: the close as traded, and the adjusted previous close
     final as (
         select
             trade_date,

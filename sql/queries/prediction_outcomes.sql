@@ -1,12 +1,12 @@
--- What followed each score: the adjusted return over its horizon, as champion/modeling/labels.py counts it, and its rank.
--- An instrument that is not traded when the horizon ends counts at its last close since entry (exit_date); one that is
--- not traded on entry has no return, and a score whose horizon is not over yet has none.
+-- The outcome of each score: its rank, and its adjusted return over the horizon as in champion/modeling/labels.py.
+-- An instrument that does not trade when the horizon ends counts at its last close since entry (exit_date). An
+-- instrument that does not trade on entry has no return, nor has a score whose horizon has not ended yet.
 -- Parameters:
---   start Date = (select max(trade_date) from champion_market.predictions_equity_scores) - 90: the first session scored
---   end Date = (select max(trade_date) from champion_market.predictions_equity_scores): the last
+--   start Date = (select max(trade_date) from champion_market.predictions_equity_scores) - 90: the first scored session
+--   end Date = (select max(trade_date) from champion_market.predictions_equity_scores): the last session
 --   model String = 'equity_price_predictor': the registered model
---   version Int32 = 0: its version; 0 for the one that scored each session last
---   lag UInt32 = 0: sessions between the score and the close a trader enters at
+--   version Int32 = 0: its version; 0 for the version that scored each session last
+--   lag UInt32 = 0: sessions between the score and the close of the entry
 with
     scores as (
         select *

@@ -1,6 +1,6 @@
--- The scores given to one session, best first, by the version of the model that scored it last.
+-- The scores of one session, best first, by the version of the model that scored it last.
 -- Parameters:
---   session Date = (select max(trade_date) from champion_market.predictions_equity_scores): the session scored
+--   session Date = (select max(trade_date) from champion_market.predictions_equity_scores): the scored session
 --   model String = 'equity_price_predictor': the registered model
 with
     scores as (

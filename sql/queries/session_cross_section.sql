@@ -1,4 +1,4 @@
--- Every instrument of one session with its bar and, where they are loaded, its indicators.
+-- Each instrument of one session with its bar and, if they are loaded, its indicators.
 -- Parameters:
 --   session Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the session
 with

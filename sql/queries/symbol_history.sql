@@ -1,8 +1,8 @@
--- The bars of whatever bore a symbol, oldest first, through renames: also from before it was named so, and after.
+-- The bars of the instruments that had a symbol, oldest first, including those under earlier and later symbols.
 -- Parameters:
---   symbol String: any that the instrument bore
+--   symbol String: any symbol that the instrument had
 --   start Date = '1970-01-01': the first session
---   end Date = '2149-06-06': the last
+--   end Date = '2149-06-06': the last session
 with
     instruments as (
         select distinct instrument_id

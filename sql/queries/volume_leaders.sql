@@ -1,7 +1,7 @@
--- The instruments of one session with the most shares traded.
+-- The instruments of one session with the highest volume.
 -- Parameters:
 --   session Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the session
---   rows UInt32 = 20: how many of them, at most 100
+--   rows UInt32 = 20: the number of instruments, at most 100
 with
     leaders as (
         select *

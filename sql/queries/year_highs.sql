@@ -1,8 +1,8 @@
--- The shares that closed a session at or near their highest close of 52 weeks, adjusted for what companies did.
+-- The shares whose close of a session is at or near their 52-week high, adjusted for corporate actions.
 -- Parameters:
 --   session Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the session
---   within Float64 = 0: how far below the highest close they may be, as 0.02 for 2 percent
---   min_sessions UInt32 = 200: on how many sessions of the 52 weeks at least they traded
+--   within Float64 = 0: the greatest distance below the highest close, as 0.02 for 2 percent
+--   min_sessions UInt32 = 200: the least number of sessions of the 52 weeks on which they traded
 with
     bars as (
         select *

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from datetime import date
 from hashlib import sha256
@@ -263,21 +263,25 @@ def test_a_copy_leaves_the_servers_of_its_original_alone(tmp_path: Path) -> None
     server = managed_process.start(
         settings, "prefect", sleeper, {**os.environ, "PREFECT_HOME": str(settings.prefect_home)}, 1
     )
-    copy = settings.model_copy(update={"home": tmp_path / "copy"})
-    shutil.copytree(settings.home, copy.home)
-    assert supervisor.stop(copy) == []
-    assert managed_process.recorded(copy, "prefect") is None
-    assert server.alive
-    record = copy.services / "prefect.json"
-    for written in (settings.services / "prefect.json", record):  # as earlier versions wrote it
-        written.write_text(json.dumps({"pid": server.pid, "born": server.born, "port": 1}))
-    assert supervisor.stop(copy) == []
-    assert managed_process.recorded(settings, "prefect") is not None, "the server's environment names its home"
-    assert server.alive
-    settings.home.rename(moved := tmp_path / "moved")
-    now = settings.model_copy(update={"home": moved})
-    assert json.loads((moved / "services" / "prefect.json").read_text()).keys() == {"pid", "born", "port"}
-    (moved / "services" / "prefect.json").write_text(json.dumps(asdict(server)))
-    assert supervisor.stop(now) == ["prefect"]
-    assert process_identity.process_token(server.pid) != server.born
-    assert supervisor.stop(now) == []
+    try:
+        copy = settings.model_copy(update={"home": tmp_path / "copy"})
+        shutil.copytree(settings.home, copy.home)
+        assert supervisor.stop(copy) == []
+        assert managed_process.recorded(copy, "prefect") is None
+        assert server.alive
+        record = copy.services / "prefect.json"
+        for written in (settings.services / "prefect.json", record):  # as earlier versions wrote it
+            written.write_text(json.dumps({"pid": server.pid, "born": server.born, "port": 1}))
+        assert supervisor.stop(copy) == []
+        assert managed_process.recorded(settings, "prefect") is not None, "the server's environment names its home"
+        assert server.alive
+        settings.home.rename(moved := tmp_path / "moved")
+        now = settings.model_copy(update={"home": moved})
+        assert json.loads((moved / "services" / "prefect.json").read_text()).keys() == {"pid", "born", "port"}
+        (moved / "services" / "prefect.json").write_text(json.dumps(asdict(server)))
+        assert supervisor.stop(now) == ["prefect"]
+        assert process_identity.process_token(server.pid) != server.born
+        assert supervisor.stop(now) == []
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(server.pid, signal.SIGKILL)  # else a failure here is one of other tests, too

@@ -206,7 +206,7 @@ def test_invalid_configuration_raises_usage_error(tmp_path: Path, content: bytes
         ("notebook run training -p a", 2, "name=value"),
         ("sql --name ../x", 1, "no query is named"),
         ("schema show ../../x", 1, "no contract"),
-        ("warehouse restore /etc", 1, "no whole backup"),
+        ("warehouse restore /etc", 1, "not a complete backup"),
     ],
 )
 @pytest.mark.usefixtures("inside")

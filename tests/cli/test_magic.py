@@ -90,6 +90,6 @@ def test_sql_cell_result_needs_one_valid_name() -> None:
 def test_sql_cell_parameters_are_notebook_variables() -> None:
     text = "select {day:Date}, { symbols : Array(String) } -- not {this:Int8}"
     names = {"day": date(2024, 1, 15), "symbols": pl.Series(["A"]), "other": 1}
-    assert magic.named_in(text, names) == {"day": date(2024, 1, 15), "symbols": ["A"]}
+    assert magic.parameter_values(text, names) == {"day": date(2024, 1, 15), "symbols": ["A"]}
     with pytest.raises(UsageError, match="no variable unknown, also in this notebook"):
-        magic.named_in("select {unknown:Int8}, {also:Int8}, {other:Int8}, '{quoted:Int8}'", names)
+        magic.parameter_values("select {unknown:Int8}, {also:Int8}, {other:Int8}, '{quoted:Int8}'", names)

@@ -29,7 +29,8 @@ from champion.settings import Settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from clickhouse_connect.driver.client import Client
+
+    from champion.warehouse.engine.database import Executor
 
 TYPES: dict[str, Avro] = {
     "flag": "boolean", "small": "int", "large": "long", "single": "float", "double": "double", "word": "string",
@@ -265,13 +266,13 @@ def test_the_lake_keeps_every_value(contract: Contract) -> None:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
     """The embedded engine, opened once."""
     with warehouse.writer(Settings(home=tmp_path_factory.mktemp("roundtrip"))) as client:
         yield client
 
 
-def table_of(engine: Client, columns: dict[str, str]) -> str:
+def table_of(engine: Executor, columns: dict[str, str]) -> str:
     """Make an empty table without constraints; return its name."""
     engine.command("drop table if exists default.probe sync")
     engine.command(
@@ -280,11 +281,11 @@ def table_of(engine: Client, columns: dict[str, str]) -> str:
     return "default.probe"
 
 
-def insert(engine: Client, table: str, rows: pa.Table) -> None:
+def insert(engine: Executor, table: str, rows: pa.Table) -> None:
     engine.insert_arrow(table, rows, settings={"input_format_null_as_default": 0})  # as the warehouse's loads do
 
 
-def read_back(engine: Client, table: str, contract: Contract) -> pl.DataFrame:
+def read_back(engine: Executor, table: str, contract: Contract) -> pl.DataFrame:
     raw = [name for name, dtype in contract.polars_schema.items() if dtype == pl.Binary]
     text = [name for name in contract.polars_schema if name not in raw]
     found = storage.from_arrow(engine.query_arrow(f"select {', '.join(text)} from {table}"), contract)
@@ -298,7 +299,7 @@ def read_back(engine: Client, table: str, contract: Contract) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("contract", ALL, ids=label)
-def test_clickhouse_keeps_every_value(engine: Client, contract: Contract) -> None:
+def test_clickhouse_keeps_every_value(engine: Executor, contract: Contract) -> None:
     table = table_of(engine, contract.clickhouse_columns)
 
     @EXAMPLES
@@ -313,7 +314,7 @@ def test_clickhouse_keeps_every_value(engine: Client, contract: Contract) -> Non
 
 
 @pytest.mark.parametrize("day", [FIRST - timedelta(days=1), LAST + timedelta(days=1), date(1, 1, 1)])
-def test_clickhouse_refuses_a_date_it_cannot_hold(engine: Client, day: date) -> None:
+def test_clickhouse_refuses_a_date_it_cannot_hold(engine: Executor, day: date) -> None:
     import pyarrow as pa  # noqa: PLC0415
     from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415
 
@@ -339,7 +340,7 @@ def near(text: str, field: contracts.Field) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize(("contract", "rule"), RULES, ids=label)
-def test_a_rule_gives_the_same_result_in_polars_and_clickhouse(engine: Client, contract: Contract, rule: str) -> None:
+def test_a_rule_gives_the_same_result_in_polars_and_clickhouse(engine: Executor, contract: Contract, rule: str) -> None:
     text, verdicts = contract.rules[rule], set[bool]()
     read = pl.sql_expr(text).meta.root_names()
     fields = [field for field in contract.fields if field.name in read]

@@ -18,7 +18,7 @@ from champion import contracts, features
 from champion.features.alpha158_kernel import KERNEL
 
 SET = features.find("alpha158")
-SAMPLE = Path(__file__).parents[1] / "alpha158_qlib.parquet"  # benchmarks/alpha158_golden.py writes it
+SAMPLE = Path(__file__).parents[1] / "alpha158_qlib.parquet"  # benchmarks/speed/alpha158_golden.py writes it
 LAW = settings(max_examples=10)
 LENGTHS = st.lists(st.sampled_from([1, 4, 5, 6, 30, 31, 60, 61, 62, 130]), min_size=1, max_size=4)
 APART = {"CORD": 2e-5, "CORR": 3e-6, "WVMA": 4e-5}  # Qlib takes logs and ratios in float32; else its last digit

@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 
 from champion import contracts, features, warehouse
+from champion.contracts.datasets import BARS
 from champion.lake import Lake
 from champion.pipeline.feature_store.build import build_features, outdated_sessions, stale_sessions
-from champion.pipeline.ingest.bars import BARS, equity_bars
+from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.maintenance.load_warehouse import load
 from champion.settings import Settings
 

@@ -1,7 +1,7 @@
-"""A kill between two commits is undone by running again, and the harness that says so hears what is not undone.
+"""A second run completes what a kill between two commits left, and the harness notices what is not completed.
 
-`benchmarks/faults.py` does this, and every other fault, to the whole daily flow and writes docs/faults.md; this is one
-command, killed once.
+`benchmarks/robustness/faults.py` applies this and every other fault to the whole daily flow and writes docs/faults.md.
+Here one command is killed once.
 """
 
 from __future__ import annotations
@@ -16,16 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.robustness.faulty import kills
+from benchmarks.robustness.faulty.cases import Case, Disturbed, judge, undisturbed
+from benchmarks.robustness.faulty.look import differences, halves, look
+from benchmarks.robustness.faulty.places import UNPRIVILEGED
+from benchmarks.robustness.faulty.workspace import Bench
 from champion.base import process_identity
 from champion.settings import Settings
-
-sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
-
-from faulty import kills
-from faulty.cases import Case, Disturbed, judge, undisturbed
-from faulty.look import differences, halves, look
-from faulty.places import UNPRIVILEGED
-from faulty.workspace import Bench
 
 COMMAND = ("features", "2024-08-27", "2024-08-30")
 

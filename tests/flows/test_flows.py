@@ -24,9 +24,10 @@ from waiting import PATIENCE
 
 from champion import contracts
 from champion.base import clock
+from champion.contracts.datasets import FEATURES
 from champion.errors import ArchiveUnavailable, ServiceError, UsageError
 from champion.lake import Lake
-from champion.pipeline.feature_store.build import FEATURES, build_features
+from champion.pipeline.feature_store.build import build_features
 from champion.pipeline.feature_store.verify import compare_with_rebuild
 from champion.pipeline.ingest.availability import PublicationState, deadline
 from champion.settings import Settings
@@ -37,7 +38,7 @@ from flows.configuration import chosen
 from flows.daily import await_publication
 from flows.policy import may_pass
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks" / "robustness"
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ def test_features_that_differ_from_whole_histories_are_named(known: Settings, tm
 
 
 def test_an_archive_that_fails_one_request_in_three_is_fetched_all_the_same(tmp_path: Path) -> None:
-    """`benchmarks/retries.py` does this with 200 sessions."""
+    """`benchmarks/robustness/retries.py` does this with 200 sessions."""
     report = tmp_path / "report.json"
     command = [sys.executable, str(BENCHMARKS / "retries.py"), "--sessions", "4", "--json", str(report)]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

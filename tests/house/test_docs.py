@@ -23,7 +23,7 @@ from champion import plots
 from champion.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md"]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "benchmarks").rglob("README.md"))]
 PAGES += sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("docs/howto/*.md")])
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 
@@ -86,7 +86,7 @@ def test_every_command_in_a_sentence_exists(path: Path) -> None:
 def test_every_target_and_script_on_a_page_exists(page: Path) -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert {*re.findall(r"[`\n]make ([a-z]+)", page.read_text())} <= {*targets}
-    scripts = re.findall(r"\b((?:benchmarks|tests|docs)/\w+\.py)", page.read_text())
+    scripts = re.findall(r"\b((?:benchmarks|tests|docs)/[\w/]+\.py)", page.read_text())
     assert [script for script in scripts if not (ROOT / script).exists()] == []
 
 

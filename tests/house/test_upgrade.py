@@ -14,6 +14,7 @@ import pytest
 
 from champion import contracts, warehouse
 from champion.base import workspace_homes
+from champion.contracts.datasets import PREDICTIONS
 from champion.lake import Lake
 from champion.pipeline.feature_store.build import build_features
 from champion.pipeline.ingest import corporate_actions, symbol_changes, symbol_master
@@ -21,7 +22,7 @@ from champion.pipeline.ingest.fetch import fetch, staged
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.ingest.rename_instruments import rename_instruments
 from champion.pipeline.maintenance.load_warehouse import load
-from champion.pipeline.models.score import PREDICTIONS, score_session
+from champion.pipeline.models.score import score_session
 from champion.pipeline.operations.status import status
 from champion.settings import Settings
 from champion.tracking import promotion, registry, runs

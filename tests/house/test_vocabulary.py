@@ -45,8 +45,10 @@ NAMES = re.compile(
 )
 WORDS = re.compile("|".join(rf"(?<![\w.-])(?:{words})(?![\w-])" for words in DIALECT), re.IGNORECASE)
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
-PYTHON = sorted([*(ROOT / "champion").rglob("*.py"), *(ROOT / "flows").glob("*.py"), *(ROOT / "docs").glob("*.py")])
-PAGES = [ROOT / "README.md", *(path for path in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in path.parts)]
+FOLDERS = ("champion", "flows", "docs", "benchmarks")
+PYTHON = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py") if "_build" not in path.parts)
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "benchmarks").rglob("README.md"))]
+PAGES += [path for path in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in path.parts]
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 
 EXEMPT = (

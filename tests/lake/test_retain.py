@@ -15,12 +15,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from ideas import RUPEES
 from polars.testing import assert_frame_equal
 
 from champion import contracts
 from champion.errors import LakeError, UsageError
 from champion.lake import Lake, seal, sweep
 from champion.lake.retention import Step, first_kept
+from champion.pipeline.feature_store.build import build_features
 from champion.pipeline.maintenance.retention import plan, restore, retain
 from champion.settings import Settings
 
@@ -79,6 +81,17 @@ def test_without_an_archive_data_that_needs_one_is_kept(home: Path) -> None:
     assert files(home) == before
     with pytest.raises(UsageError, match="CHAMPION_LAKE_ARCHIVE"):
         restore(asked, FROM, FROM, [BARS])
+
+
+def test_own_features_follow_the_rule_of_their_contract(home: Path) -> None:
+    """Their contract lies in the lake, not in Champion's folder of schemas."""
+    lake = Lake(home / "lake")
+    build_features(lake, date(2024, 1, 25), date(2024, 2, 2), feature_set="ideas:RUPEES")
+    assert plan(Settings(home=home), TODAY) == []
+    (step,) = plan(Settings(home=home, features_years=3), TODAY)
+    assert (step.name, step.action, step.sessions[-1]) == (RUPEES.contract, "delete", date(2024, 1, 31))
+    assert retain(Settings(home=home, features_years=3), TODAY, NONE) == [step]
+    assert lake.sessions(RUPEES.contract) == [date(2024, 2, 1), date(2024, 2, 2)]
 
 
 def test_a_plan_changes_nothing(home: Path) -> None:

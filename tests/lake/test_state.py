@@ -12,8 +12,8 @@ from markets import FIRST, market
 from polars.testing import assert_frame_equal
 
 from champion import contracts, features, indicators
+from champion.contracts.datasets import FEATURES
 from champion.errors import UsageError
-from champion.pipeline.feature_store.build import FEATURES
 from champion.pipeline.feature_store.contracts import declare
 
 STATE = features.find("v1").state_contract

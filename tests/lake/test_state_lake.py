@@ -15,12 +15,12 @@ import pytest
 from waiting import PATIENCE
 
 from champion import features
+from champion.contracts.datasets import BARS, FACTORS, FEATURES
 from champion.lake import Lake
-from champion.market.actions.adjustment_factors import FACTORS
 from champion.pipeline.feature_store import fingerprints, state, strategies
-from champion.pipeline.feature_store.build import FEATURES, build_features, stale_sessions
+from champion.pipeline.feature_store.build import build_features, stale_sessions
 from champion.pipeline.ingest import corporate_actions
-from champion.pipeline.ingest.bars import BARS, equity_bars
+from champion.pipeline.ingest.bars import equity_bars
 from champion.settings import Settings
 
 STATE = features.find("v1").state_contract

@@ -14,13 +14,14 @@ from typer.testing import CliRunner
 
 from champion.base import clock
 from champion.cli.app import app
+from champion.contracts.datasets import ACTIONS
 from champion.errors import FormatError, UsageError
 from champion.lake import Lake
 from champion.market import quality_gates
 from champion.market.actions import action_questions, corporate_actions
 from champion.market.actions.adjustment import effective_factors
 from champion.market.actions.adjustment_factors import DECISION, factors
-from champion.market.actions.corporate_actions import ACTIONS, ListOrigin
+from champion.market.actions.corporate_actions import ListOrigin
 from champion.market.envelope import session_close
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.modeling.labels import forward_return

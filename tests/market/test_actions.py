@@ -13,17 +13,17 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from champion import features
+from champion.contracts.datasets import ACTIONS, BARS, FEATURES
 from champion.errors import ContractError, FormatError, LakeError
 from champion.lake import Lake
 from champion.market.actions import adjustment, corporate_actions
 from champion.market.actions.action_text import parse_purpose
-from champion.market.actions.corporate_actions import ACTIONS, ListOrigin
+from champion.market.actions.corporate_actions import ListOrigin
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.modeling.universe import find
 from champion.pipeline.feature_store import build
 from champion.pipeline.ingest import corporate_actions as corporate, quality
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
-from champion.pipeline.ingest.bars import BARS
 from champion.pipeline.ingest.fetch import fetch, staged
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.models import frames
@@ -322,7 +322,7 @@ def test_session_by_session_equals_a_rebuild(adjusted: Settings, tmp_path: Path)
     build.build_features(whole, start, end)
     for session in daily.sessions(BARS, start, end):
         assert build.build_features(daily, session, session).totals["written"] == 1
-    assert daily.digest(build.FEATURES) == whole.digest(build.FEATURES)
+    assert daily.digest(FEATURES) == whole.digest(FEATURES)
     assert build.build_features(daily, start, end).totals["written"] == 0
 
 
@@ -363,7 +363,7 @@ def test_models_get_features_and_bars_in_one_scale(adjusted: Settings, tmp_path:
     whole = features.build(bars).join(stored, on=["instrument_id", "trade_date"], how="semi")
     columns = ["instrument_id", "trade_date", "sma_20", "ema_12", "rsi_14", "bb_upper", "atr_14", "volume_ma_20"]
     assert_frame_equal(stored.select(columns), whole.select(columns), rel_tol=1e-3, abs_tol=1e-2)
-    before = lake.scan(build.FEATURES, start, SPLIT - timedelta(days=1)).filter(pl.col("symbol") == "HUGLIFIN")
+    before = lake.scan(FEATURES, start, SPLIT - timedelta(days=1)).filter(pl.col("symbol") == "HUGLIFIN")
     traded = lake.scan(BARS).filter(pl.col("symbol") == "HUGLIFIN").collect()
     averages = before.select("trade_date", "sma_5").collect().join(traded, on="trade_date")
     assert (averages["sma_5"] / averages["close"] - 1).abs().max() < 0.2  # type: ignore[operator]  # as that session saw it

@@ -14,7 +14,7 @@ from waiting import PATIENCE
 
 from champion.simulate import SimulatedArchive
 
-PROOF = Path(__file__).resolve().parents[2] / "benchmarks" / "coverage.py"
+PROOF = Path(__file__).resolve().parents[2] / "benchmarks" / "evidence" / "coverage.py"
 KINDS = {"split", "bonus", "bonus and split", "consolidation", "rights"}
 BAND = 0.20
 

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from champion import contracts
+from champion.contracts.datasets import FACTORS
 from champion.market.actions import adjustment, adjustment_factors, corporate_actions
 from champion.market.actions.corporate_actions import ListOrigin
 from champion.market.envelope import session_close
@@ -150,7 +151,7 @@ def test_an_action_that_moves_no_price_has_no_factor() -> None:
 
 
 def test_factors_keep_their_contract() -> None:
-    contract = contracts.load(adjustment_factors.FACTORS)
+    contract = contracts.load(FACTORS)
     made = adjustment_factors.factors(listed(("Bonus 1:1", EX), ("Dividend - Rs 2 Per Share", EX)), bars())
     assert contract.conform(made).height == 2
     for rule in contract.rules.values():

@@ -97,7 +97,7 @@ def test_the_named_query_agrees_with_the_report(market: Settings, fresh: Setting
         wanted = moves(Lake(market.lake), session, session).sort(
             pl.col("change").abs(), "symbol", descending=[True, False]
         )
-        got = queries.ask(fresh, "movers", {"session": session})
+        got = queries.run(fresh, "movers", {"session": session})
         assert got["symbol"].to_list() == wanted["symbol"].to_list()
         assert got["simple_return"].to_list() == pytest.approx(wanted["change"].to_list())
         assert got.select("prev_close", "close").rows() == wanted.select("prev_close", "close").rows()

@@ -382,7 +382,7 @@ def test_errors_are_clear_and_have_exit_codes(champion: Command, settings: Setti
     assert [(notice["subject"], "no features" in notice["body"]) for notice in webhook.got] == [
         ("train_model: Failed", True)
     ]
-    assert "only reading ones are allowed" in champion("sql", "drop database champion_market", code=1).stderr
+    assert "only reading statements are allowed" in champion("sql", "drop database champion_market", code=1).stderr
 
 
 def test_the_explorers_of_runs_and_models_run(settings: Settings, tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from polars.testing import assert_frame_equal
 
 import champion as ch
 from champion import workspace
+from champion.contracts.datasets import BARS
 from champion.lake import Lake
 from champion.market.envelope import session_close
 from champion.pipeline.ingest import quality, symbol_changes
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
-from champion.pipeline.ingest.bars import BARS, equity_bars
+from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.ingest.fetch import fetch, staged
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.ingest.rename_instruments import outdated_names, rename_instruments

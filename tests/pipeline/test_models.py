@@ -18,6 +18,7 @@ import pytest
 from models import HORIZON, trained
 from waiting import PATIENCE
 
+from champion.contracts.datasets import PREDICTIONS
 from champion.errors import LakeError, ModelError, PromotionRefused, UsageError
 from champion.lake import Lake
 from champion.modeling import leakage_checks, metrics
@@ -138,7 +139,7 @@ def test_scores_are_joined_with_what_came(modelled: Settings) -> None:
 
 def test_live_rank_ic_counts_only_what_the_model_could_not_know(modelled: Settings) -> None:
     live = outcomes.live_skill(modelled)
-    scored = Lake(modelled.lake).sessions(score.PREDICTIONS)
+    scored = Lake(modelled.lake).sessions(PREDICTIONS)
     knew_to = date.fromisoformat(registry.find(modelled, 1).tags[evaluate.LABEL_END])
     honest = [day for day in scored if day >= knew_to]
     assert live.remembered == len(scored) - len(honest)
@@ -176,7 +177,7 @@ def test_a_champion_that_learnt_too_long_ago_is_refused(modelled: Settings) -> N
 
 def test_nothing_is_scored_with_a_file_that_is_not_the_champion_s(workspace: Settings) -> None:
     path = registry.file_of(workspace, 1)
-    session, content = Lake(workspace.lake).sessions(score.PREDICTIONS)[-1], path.read_bytes()
+    session, content = Lake(workspace.lake).sessions(PREDICTIONS)[-1], path.read_bytes()
     path.write_bytes(pickle.dumps(Recipe("logistic")))
     try:
         with pytest.raises(ModelError, match=r"version 1: .*not the file that was registered"):
@@ -210,7 +211,7 @@ def test_a_model_the_canaries_did_not_pass_is_refused(workspace: Settings, model
 
 def test_decay_holds_the_champion_against_what_came(workspace: Settings) -> None:
     live = outcomes.live_skill(workspace)
-    last = Lake(workspace.lake).sessions(score.PREDICTIONS)[-1]
+    last = Lake(workspace.lake).sessions(PREDICTIONS)[-1]
     ran = run_notebook(workspace, "decay", {"as_of": str(last), "sessions": 15}, experiment="model-health")
     assert ran.metrics["live_rank_ic"] == pytest.approx(live.ic["ic"].to_numpy().mean())
     assert ran.metrics["live_sessions"] == live.ic.height

@@ -24,15 +24,15 @@ from typer.testing import CliRunner
 
 from champion import runner, warehouse
 from champion.cli.app import app
+from champion.contracts.datasets import BARS, PREDICTIONS
 from champion.lake import Lake
 from champion.pipeline.feature_store.build import build_features
 from champion.pipeline.ingest import corporate_actions, symbol_changes
-from champion.pipeline.ingest.bars import BARS
 from champion.pipeline.ingest.fetch import fetch, staged
 from champion.pipeline.ingest.ingest import ingest
 from champion.pipeline.ingest.rename_instruments import rename_instruments
 from champion.pipeline.maintenance.load_warehouse import load
-from champion.pipeline.models.score import PREDICTIONS, score_session
+from champion.pipeline.models.score import score_session
 from champion.pipeline.operations import consistency, databases, verify_lake
 from champion.pipeline.operations.checks import Check
 from champion.pipeline.operations.doctor import examine

@@ -10,11 +10,10 @@ import polars as pl
 import pytest
 
 from champion.base import atomic_files
+from champion.contracts.datasets import BARS, FACTORS, FEATURES, RAW_BARS
 from champion.errors import LakeError, UsageError
 from champion.lake import Lake
-from champion.market.actions.adjustment_factors import FACTORS
-from champion.pipeline.feature_store.build import FEATURES, build_features
-from champion.pipeline.ingest.bars import BARS, RAW
+from champion.pipeline.feature_store.build import build_features
 from champion.pipeline.provenance.downstream import forward
 from champion.pipeline.provenance.graph import Node, Trace
 from champion.pipeline.provenance.upstream import back
@@ -49,7 +48,7 @@ def states(found: Trace) -> dict[str, str]:
 
 def test_bars_come_of_the_very_file_that_was_published(ingested: Settings, archive: SimulatedArchive) -> None:
     found = back(ingested, BARS, SESSION)
-    assert [node.name for node in found.nodes.values()][:2] == [BARS, RAW]
+    assert [node.name for node in found.nodes.values()][:2] == [BARS, RAW_BARS]
     (published,) = (node for node in found.nodes.values() if node.name.startswith("BhavCopy"))
     (path,) = archive.root.rglob(published.name)
     assert published.digest == atomic_files.sha256(path)
@@ -93,7 +92,7 @@ def test_a_file_touches_its_rows_and_all_features_from_there_on(built: Settings)
     found = forward(built, name)
     assert found.is_whole
     nodes = {node.name: node for node in found.nodes.values()}
-    assert {name, RAW, BARS, FEATURES} <= set(nodes)
+    assert {name, RAW_BARS, BARS, FEATURES} <= set(nodes)
     assert (nodes[FEATURES].first, nodes[FEATURES].last) == (date(2024, 1, 22), LAST)
     assert forward(built, nodes[name].digest[:12]).nodes == found.nodes
     (path,) = built.staging.rglob(name)

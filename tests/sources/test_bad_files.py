@@ -302,7 +302,7 @@ def test_a_server_record_of_an_earlier_version_means_no_running_server(tmp_path:
 @pytest.mark.parametrize("content", [[], {"files": []}, {"made_at": "x", "files": {"a": 1}}, DEEP, b"\xff"])
 def test_an_invalid_backup_is_a_warehouse_error(tmp_path: Path, content: Any) -> None:
     put(tmp_path / "backup" / "BACKUP.json", content)
-    with pytest.raises(WarehouseError, match="no whole backup"):
+    with pytest.raises(WarehouseError, match="not a complete backup"):
         backup.restore(Settings(home=tmp_path / "home"), str(tmp_path / "backup"))
     assert not (tmp_path / "home" / "warehouse").exists()
 

@@ -1,4 +1,4 @@
-"""The warehouse's adjusted bars against those of Polars, over the simulated archive and at the edges."""
+"""The adjusted bars of the warehouse equal those of Polars, on the simulated archive and in edge cases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
-from clickhouse_connect.driver.client import Client
 from polars.testing import assert_frame_equal
 from warehouse_rows import FACTORS, JANUARY, NORMALIZED, SESSIONS, envelope, factors, normalized, typed
 
@@ -19,6 +18,7 @@ from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.maintenance.load_warehouse import load
 from champion.settings import Settings
 from champion.warehouse import adjustment_cache
+from champion.warehouse.engine.database import Executor
 
 START, END = date(2023, 11, 1), date(2024, 8, 30)
 ORDER = ["instrument_id", "trade_date"]
@@ -27,18 +27,18 @@ VIEWS = {"equity_adjusted": False, "equity_total_return": True}
 
 @pytest.fixture(scope="module")
 def market(known: Settings) -> Settings:
-    """The simulated workspace with its factors, in the warehouse, which no other module uses."""
+    """The simulated workspace with its factors in a warehouse of its own."""
     load(known, START, END, (NORMALIZED, FACTORS))
     return known
 
 
-def view(client: Client, name: str) -> pl.DataFrame:
+def view(client: Executor, name: str) -> pl.DataFrame:
     text = f"select * except (event_id) from {name} order by instrument_id, trade_date"
     return warehouse.frame(client, text).cast({"is_trading_day": pl.Boolean})
 
 
 @pytest.mark.parametrize(("name", "total_return"), VIEWS.items())
-def test_views_are_the_adjusted_bars_to_the_bit(market: Settings, name: str, total_return: bool) -> None:
+def test_views_equal_adjusted_bars_bit_for_bit(market: Settings, name: str, total_return: bool) -> None:
     wanted = adjusted_bars(Lake(market.lake), total_return=total_return).drop("event_id").sort(ORDER)
     with warehouse.reader(market) as client:
         assert_frame_equal(view(client, name), wanted, check_exact=True)
@@ -52,7 +52,7 @@ def test_views_are_the_adjusted_bars_to_the_bit(market: Settings, name: str, tot
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_a_filter_on_a_view_gives_rows_of_the_whole(market: Settings, name: str) -> None:
+def test_filtered_view_returns_rows_of_the_full_view(market: Settings, name: str) -> None:
     with warehouse.reader(market) as client:
         everything = view(client, name)
         one = everything.filter(pl.col("adjustment_factor") != 1)["symbol"][0]
@@ -72,7 +72,7 @@ def dated(*rows: tuple[str, date, date, float]) -> pl.DataFrame:
 
 
 def edges() -> Iterator[tuple[str, pl.DataFrame, pl.DataFrame]]:
-    """Yield what simulated markets seldom have: bars and factors of the latest list."""
+    """Yield rare cases of bars and factors of the latest list."""
     first, last = SESSIONS
     bars, read = normalized(), date(2024, 1, 20)
     yield "no factors", bars, dated()

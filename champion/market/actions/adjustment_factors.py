@@ -22,10 +22,10 @@ import polars as pl
 
 from champion import contracts
 from champion.base.clock import INDIA
+from champion.contracts.datasets import FACTORS
 from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ
 from champion.market.envelope import session_close_expr, stamp_list
 
-FACTORS = "normalized_adjustment_factors"
 VERSION = "2"  # raise it when the meaning of the output changes: committed factors are then rebuilt
 PRICE_BAND = 0.20
 BY_TEXT = ("split", "bonus", "consolidation")

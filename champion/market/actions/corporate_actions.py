@@ -14,6 +14,7 @@ import polars as pl
 
 from champion import contracts
 from champion.base.clock import INDIA
+from champion.contracts.datasets import ACTIONS
 from champion.market import validation
 from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ, WITHOUT_QUANTITY, parse_purpose
 from champion.market.actions.adjustment_factors import DECISION, made_on
@@ -22,7 +23,6 @@ from champion.market.equity_bars import instrument_id
 from champion.market.identity.symbol_history import SymbolHistory
 
 VERSION = "2"  # raise it when the meaning of the output changes: committed lists are then rebuilt
-ACTIONS = "normalized_corporate_actions"
 EXCHANGE = "NSE"
 DECISIONS = "champion_decisions"
 """The source of manual decisions."""

@@ -23,6 +23,7 @@ import polars as pl
 from champion import contracts
 from champion.base.counting import quantity
 from champion.base.progress import Progress, silent
+from champion.contracts.datasets import BARS
 from champion.features import FeatureSet
 from champion.lake import Lake
 from champion.market.envelope import session_close_expr
@@ -30,12 +31,10 @@ from champion.pipeline.feature_store import fingerprints, state, strategies
 from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.feature_store.fingerprints import BuildPlan
 from champion.pipeline.feature_store.strategies import FeatureBatch
-from champion.pipeline.ingest.bars import BARS
 from champion.pipeline.ingest.corporate_actions import known_factors
 from champion.pipeline.ingest.quality import require_passed
 from champion.settings.quality_limits import Limits
 
-FEATURES = "features_equity_indicators"
 _MANY = 20  # sessions: beyond, computing all of history once is cheaper than so many steps
 
 

@@ -15,10 +15,10 @@ from hashlib import sha256
 import polars as pl
 
 from champion import contracts, features
+from champion.contracts.datasets import BARS
 from champion.features import FeatureSet
 from champion.lake import Lake, partitions
 from champion.market.actions.adjustment import effective_factors
-from champion.pipeline.ingest.bars import BARS
 
 _ID = "instrument_id"
 

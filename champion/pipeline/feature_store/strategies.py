@@ -17,12 +17,13 @@ from pathlib import Path
 import polars as pl
 
 from champion import features
+from champion.contracts.datasets import BARS
 from champion.features import FeatureSet
 from champion.lake import backend, layout
 from champion.market.actions import adjustment
 from champion.pipeline.feature_store import chunks, state as carried
 from champion.pipeline.feature_store.fingerprints import BuildPlan, actions_seen, bars_seen
-from champion.pipeline.ingest.bars import BARS, equity_bars
+from champion.pipeline.ingest.bars import equity_bars
 
 _ID = "instrument_id"
 

@@ -7,13 +7,12 @@ from datetime import date, datetime
 import polars as pl
 
 from champion import contracts
+from champion.contracts.datasets import BARS, RAW_BARS
 from champion.lake import Lake
 from champion.market import validation
 from champion.market.envelope import session_close
 from champion.market.equity_bars import EQUITY_SERIES, normalize
 from champion.pipeline.ingest.symbol_changes import lineage
-
-BARS, RAW = "normalized_equity_ohlc", "raw_equity_ohlc"
 
 
 def equity_bars(
@@ -37,13 +36,13 @@ def equity_bars(
 
 
 def _corrected_since(lake: Lake, session: date, as_of: datetime) -> bool:
-    manifest = lake.manifest(RAW, session)
+    manifest = lake.manifest(RAW_BARS, session)
     if manifest is None or len(manifest.parts) == 1:
         return False
-    return lake.files(RAW, session, session, as_of=as_of) != lake.files(RAW, session, session)
+    return lake.files(RAW_BARS, session, session, as_of=as_of) != lake.files(RAW_BARS, session, session)
 
 
 def _as_published(lake: Lake, session: date, as_of: datetime) -> pl.DataFrame:
-    raw = lake.scan(RAW, session, session, as_of=as_of).collect()
+    raw = lake.scan(RAW_BARS, session, session, as_of=as_of).collect()
     names = lineage(lake).names(raw["TckrSymb"], session)
     return validation.validate(normalize(raw, names), contracts.load(BARS)).accepted

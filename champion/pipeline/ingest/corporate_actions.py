@@ -23,25 +23,18 @@ from champion import contracts
 from champion.base import clock
 from champion.base.atomic_files import sha256 as file_sha256
 from champion.base.counting import quantity
+from champion.contracts.datasets import ACTIONS, BARS, FACTORS
 from champion.errors import FormatError
 from champion.lake import Lake
 from champion.market import quality_gates
 from champion.market.actions import action_questions
 from champion.market.actions.action_questions import ListCoverage, label_gaps
 from champion.market.actions.adjustment import effective_factors
-from champion.market.actions.adjustment_factors import DECISION, FACTORS, VERSION as FACTORS_VERSION, factors
-from champion.market.actions.corporate_actions import (
-    ACTIONS,
-    VERSION,
-    ListOrigin,
-    as_known,
-    decision_rows,
-    list_row,
-    normalize,
-)
+from champion.market.actions.adjustment_factors import DECISION, VERSION as FACTORS_VERSION, factors
+from champion.market.actions.corporate_actions import VERSION, ListOrigin, as_known, decision_rows, list_row, normalize
 from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.identity.symbol_history import SymbolHistory
-from champion.pipeline.ingest.bars import BARS, equity_bars
+from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.ingest.reference_lists import RefreshResult, absent, kept_lists
 from champion.pipeline.ingest.symbol_changes import lineage
 from champion.settings import Settings

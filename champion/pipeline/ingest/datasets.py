@@ -1,33 +1,47 @@
-"""Which datasets each publication fills, and by which pure function: the one table that ingest goes by."""
+"""The datasets that each publication fills, and the pure function that normalizes its rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
-from champion.market import delivery, equity_bars as bars, index_bars
+from champion.market import delivery, equity_bars, index_bars
 from champion.sources.publications import BHAVCOPY, BSE_BHAVCOPY, DELIVERY, INDEX_CLOSES, Publication
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetSpec:
-    """The raw, normalized and quarantine contract of one publication.
+    """The raw, normalized and quarantine dataset that one publication fills; `dataset` is their common name.
 
-    `normalize` makes the normalized rows of raw ones, row by row, and carries `row_number` along; it is given the names
-    of renamed symbols (`identity.Lineage.names`), which stand in the raw column `symbol`. `version` names its meaning.
-    `entity` are the raw columns that together name what a raw row is about.
+    `normalize` returns the normalized rows of raw ones, row by row, and keeps `row_number`. Its second argument is the
+    names of renamed symbols (`SymbolHistory.names`), which the raw column `symbol` holds. `version` names its rules.
+    `entity` are the raw columns that together identify the subject of a raw row.
     """
 
     publication: Publication
-    raw: str
-    normalized: str
-    quarantine: str
+    dataset: str
     entity: tuple[str, ...]
     normalize: Callable[[pl.DataFrame, Mapping[str, str]], pl.DataFrame]
     version: str
     symbol: str | None
+
+    @property
+    def raw(self) -> str:
+        """The dataset of rows as published."""
+        return f"raw_{self.dataset}"
+
+    @property
+    def normalized(self) -> str:
+        """The dataset of canonical rows."""
+        return f"normalized_{self.dataset}"
+
+    @property
+    def quarantine(self) -> str:
+        """The dataset of rejected rows."""
+        return f"quarantine_{self.dataset}"
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -35,49 +49,35 @@ class DatasetSpec:
         return self.raw, self.quarantine, self.normalized
 
 
-def _bars(publication: Publication) -> DatasetSpec:
-    return DatasetSpec(
-        publication,
-        "raw_equity_ohlc",
-        "normalized_equity_ohlc",
-        "quarantine_equity_ohlc",
-        ("TckrSymb", "SctySrs", "Src"),
-        bars.normalize,
-        bars.VERSION,
-        "TckrSymb",
-    )
-
-
+_BARS = partial(
+    DatasetSpec,
+    dataset="equity_ohlc",
+    entity=("TckrSymb", "SctySrs", "Src"),
+    normalize=equity_bars.normalize,
+    version=equity_bars.VERSION,
+    symbol="TckrSymb",
+)
 DATASET_SPECS = (
-    _bars(BHAVCOPY),
+    _BARS(BHAVCOPY),
     DatasetSpec(
-        DELIVERY,
-        "raw_equity_delivery",
-        "normalized_equity_delivery",
-        "quarantine_equity_delivery",
-        ("SYMBOL", "SERIES"),
-        delivery.normalize,
-        delivery.VERSION,
-        "SYMBOL",
+        DELIVERY, "equity_delivery", ("SYMBOL", "SERIES"), delivery.normalize, delivery.VERSION, symbol="SYMBOL"
     ),
     DatasetSpec(
         INDEX_CLOSES,
-        "raw_index_ohlc",
-        "normalized_index_ohlc",
-        "quarantine_index_ohlc",
+        "index_ohlc",
         ("Index_Name",),
         lambda raw, _names: index_bars.normalize(raw),
         index_bars.VERSION,
-        None,
+        symbol=None,
     ),
-    _bars(BSE_BHAVCOPY),
+    _BARS(BSE_BHAVCOPY),
 )
 PUBLICATIONS = (BHAVCOPY, DELIVERY, INDEX_CLOSES)
-"""What is fetched and ingested unless told otherwise. The first decides whether a date is a session at all."""
+"""The publications that are fetched and ingested by default. The first one determines whether a date is a session."""
 
 
 def dataset_spec(publication: Publication) -> DatasetSpec:
-    """Return what `publication` fills.
+    """Return the datasets that `publication` fills.
 
     >>> dataset_spec(DELIVERY).normalized
     'normalized_equity_delivery'

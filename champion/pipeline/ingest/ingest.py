@@ -17,6 +17,7 @@ import polars as pl
 
 from champion.base.counting import quantity
 from champion.base.progress import Progress, silent
+from champion.contracts.datasets import RAW_BARS
 from champion.errors import ArchiveError, UsageError
 from champion.lake import Lake, inventory
 from champion.market.identity.symbol_history import SymbolHistory
@@ -29,7 +30,6 @@ from champion.sources.download.archive import set_aside
 from champion.sources.publications import Publication
 
 DATASETS = tuple(name for publication in PUBLICATIONS for name in dataset_spec(publication).names)
-RAW, BARS, QUARANTINE = "raw_equity_ohlc", "normalized_equity_ohlc", "quarantine_equity_ohlc"
 _THREADS = 2
 _KEPT = 32  # parsed bhavcopies, about 3 MB each, that wait in memory for their turn
 _ACCOUNT = {
@@ -133,8 +133,10 @@ def ingest(lake: Lake, staged: Sequence[FetchedFile], progress: Progress = silen
 
 def _check_exchange(lake: Lake, staged: Sequence[FetchedFile]) -> None:
     """Refuse bars of a second exchange: partitions are by session, so one would replace the other's."""
-    offered = {received.publication.exchange for received in staged if dataset_spec(received.publication).raw == RAW}
-    held = {exchange for session in lake.sessions(RAW)[:1] for exchange in _exchanges(lake, session)}
+    offered = {
+        received.publication.exchange for received in staged if dataset_spec(received.publication).raw == RAW_BARS
+    }
+    held = {exchange for session in lake.sessions(RAW_BARS)[:1] for exchange in _exchanges(lake, session)}
     if len(offered | held) > 1:
         raise UsageError(
             f"the lake holds bars of {', '.join(sorted(held)) or 'no exchange'}, these files are of "
@@ -143,7 +145,7 @@ def _check_exchange(lake: Lake, staged: Sequence[FetchedFile]) -> None:
 
 
 def _exchanges(lake: Lake, session: date) -> list[str]:
-    return lake.scan(RAW, session, session).select(pl.col("Src").drop_nulls().unique()).collect()["Src"].to_list()
+    return lake.scan(RAW_BARS, session, session).select(pl.col("Src").drop_nulls().unique()).collect()["Src"].to_list()
 
 
 _Parsed: TypeAlias = dict[FetchedFile, Published | ArchiveError]
@@ -158,8 +160,8 @@ def _arriving(lake: Lake, staged: Sequence[FetchedFile]) -> tuple[pl.DataFrame, 
     new = [
         received
         for received in staged
-        if dataset_spec(received.publication).raw == RAW
-        and not lake.is_current(RAW, received.session, {"file": received.file.sha256})
+        if dataset_spec(received.publication).raw == RAW_BARS
+        and not lake.is_current(RAW_BARS, received.session, {"file": received.file.sha256})
     ]
     found, parsed = [pl.DataFrame(schema=_BORNE)], _Parsed()
     with ThreadPoolExecutor(_THREADS) as pool:

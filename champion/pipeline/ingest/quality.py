@@ -16,6 +16,7 @@ import polars as pl
 
 from champion import contracts
 from champion.base import clock
+from champion.contracts.datasets import ACCEPTANCES, BARS, FINDINGS, QUARANTINED_BARS
 from champion.errors import QualityGateError, UsageError
 from champion.lake import Lake
 from champion.market import quality_gates
@@ -25,15 +26,11 @@ from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.identity.succession import Contradiction
 from champion.market.identity.symbol_runs import invalid
 from champion.market.quality_gates import GateInputs, GateReport, require
-from champion.pipeline.ingest.bars import BARS
 from champion.pipeline.ingest.corporate_actions import known_factors
 from champion.pipeline.ingest.symbol_changes import reviewed
 from champion.settings.quality_limits import Limits
 
 __all__ = [
-    "ACCEPTANCES",
-    "FINDINGS",
-    "QUARANTINE",
     "accept",
     "accepted",
     "check",
@@ -42,8 +39,6 @@ __all__ = [
     "require",
     "require_passed",
 ]
-
-FINDINGS, QUARANTINE, ACCEPTANCES = "quality_findings", "quarantine_equity_ohlc", "quality_acceptances"
 
 
 def check(
@@ -214,7 +209,7 @@ class _Context:
         """Judge at most a year: six of them at once would need gigabytes."""
         earlier = self.lake.sessions(BARS, end=start - timedelta(days=1))[-quality_gates.LOOKBACK :]
         context = self.lake.scan(BARS, min([start, *earlier]), end).select(quality_gates.COLUMNS).collect()
-        refused = self.lake.scan(QUARANTINE, start, end).select("session").collect()
+        refused = self.lake.scan(QUARANTINED_BARS, start, end).select("session").collect()
         bars, found = context.filter(pl.col("trade_date") >= start), self.contradictions
         asked = action_questions.questions(self.factors, self.lake.sessions(BARS))
         judged = GateInputs(

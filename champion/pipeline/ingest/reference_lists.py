@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from champion.base.clock import INDIA
 from champion.base.counting import quantity
 from champion.errors import FormatError
 from champion.lake import Lake
@@ -66,7 +66,7 @@ def kept_lists(folders: Sequence[Path], pattern: str) -> Iterator[Staged]:
             for kept in staging_records.read(record):
                 staged = kept.staged(record, date.min)
                 if kept.is_intact(staged.path):
-                    yield replace(staged, session=staged.fetched_at.astimezone(ZoneInfo("Asia/Kolkata")).date())
+                    yield replace(staged, session=staged.fetched_at.astimezone(INDIA).date())
 
 
 def absent(archive: str, path: str) -> RefreshResult:

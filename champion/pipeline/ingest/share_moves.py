@@ -16,9 +16,9 @@ from datetime import date, timedelta
 import polars as pl
 
 from champion import workspace
+from champion.contracts.datasets import BARS
 from champion.lake import Lake
 from champion.pipeline.ingest.adjusted_bars import adjusted_bars
-from champion.pipeline.ingest.bars import BARS
 
 _COLUMNS = ("trade_date", "instrument_id", "symbol", "isin", "series", "prev_close", "close", "volume", "turnover")
 _ENTITLEMENT = "20"

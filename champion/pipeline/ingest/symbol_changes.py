@@ -12,13 +12,12 @@ from datetime import date
 import polars as pl
 
 from champion import contracts
+from champion.contracts.datasets import ACTIONS, CHANGES, RAW_BARS, SYMBOLS
 from champion.lake import Lake
-from champion.market.actions.corporate_actions import ACTIONS
 from champion.market.envelope import stamp_list
 from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.identity.succession import Contradiction, Explains, Run
 from champion.market.identity.symbol_history import SymbolHistory, digest, listings, securities
-from champion.market.symbol_master import SYMBOLS
 from champion.pipeline.ingest.datasets import DatasetSpec
 from champion.pipeline.ingest.fetch import patience
 from champion.pipeline.ingest.reference_lists import RefreshResult, absent, commit
@@ -26,7 +25,6 @@ from champion.settings import Settings
 from champion.sources import actions as lists
 from champion.sources.download.archive import Archive, Staged
 
-CHANGES, RAW = "normalized_symbol_changes", "raw_equity_ohlc"
 NO_NAMES = digest({})
 PATH = "content/equities/symbolchange.csv"
 SOURCE = "nse_symbol_changes"
@@ -67,7 +65,7 @@ def reviewed(lake: Lake, arriving: pl.DataFrame | None = None) -> tuple[SymbolHi
     """Return the lineage, and all evidence that it does not follow: wrong rows of the list, mistyped ISINs."""
     lists_read = lake.sessions(CHANGES)
     listed = SymbolHistory() if not lists_read else SymbolHistory.of(lake.scan(CHANGES, lists_read[-1]).collect())
-    raw = lake.scan(RAW).select(**BORNE)
+    raw = lake.scan(RAW_BARS).select(**BORNE)
     rows = raw if arriving is None else pl.concat([raw, arriving.lazy().select(list(BORNE))])
     shares = rows.filter(pl.col("series").is_in(EQUITY_SERIES))
     return listed.review(securities(listings(shares), _explains(lake)))

@@ -6,10 +6,11 @@ from functools import partial
 
 import polars as pl
 
+from champion.contracts.datasets import SYMBOLS
 from champion.lake import Lake
 from champion.market import symbol_master
 from champion.market.identity.symbol_history import SymbolHistory
-from champion.market.symbol_master import SYMBOLS, VERSION, MasterOrigin
+from champion.market.symbol_master import VERSION, MasterOrigin
 from champion.pipeline.ingest.fetch import patience
 from champion.pipeline.ingest.reference_lists import RefreshResult, absent, commit
 from champion.pipeline.ingest.symbol_changes import lineage

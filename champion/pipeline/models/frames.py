@@ -9,6 +9,7 @@ import polars as pl
 
 from champion import contracts, features
 from champion.base.counting import quantity
+from champion.contracts.datasets import BARS
 from champion.errors import LakeError
 from champion.lake import Lake
 from champion.market.actions import adjustment
@@ -131,14 +132,14 @@ def _members(lake: Lake, bars: pl.DataFrame, universe: Universe) -> pl.DataFrame
     """Return who is in the universe, by prices as they were traded and by the lake's first bar of each instrument."""
     first = None
     if universe.min_age > 0:
-        scanned = lake.scan("normalized_equity_ohlc").select("instrument_id", "trade_date")
+        scanned = lake.scan(BARS).select("instrument_id", "trade_date")
         first = scanned.group_by("instrument_id").agg(first_bar=pl.col("trade_date").min()).collect()
     return members(bars.with_columns(pl.col("close") * pl.col("adjustment_factor")), universe, first)
 
 
 def _bars(lake: Lake, start: date, end: date) -> pl.DataFrame:
     """Return adjusted bars from as many sessions before `start` as inputs and universe look back."""
-    before = lake.sessions("normalized_equity_ohlc", end=start)[-_lookback() - 1 :]
+    before = lake.sessions(BARS, end=start)[-_lookback() - 1 :]
     first = before[0] if before else start
     return adjusted_bars(lake, first, end, columns=_BAR_COLUMNS)
 

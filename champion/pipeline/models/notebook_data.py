@@ -11,12 +11,11 @@ from datetime import date
 from typing import Any
 
 from champion import features
+from champion.contracts.datasets import BARS, FACTORS, PREDICTIONS
 from champion.lake import Lake
-from champion.market.actions.adjustment_factors import FACTORS
 from champion.pipeline.feature_store.contracts import ensure_contracts
 from champion.pipeline.ingest import corporate_actions
-from champion.pipeline.ingest.bars import BARS
-from champion.pipeline.models import register, score
+from champion.pipeline.models import register
 from champion.settings import Settings
 from champion.tracking import registry
 
@@ -72,7 +71,7 @@ def of_scoring(settings: Settings, champion: registry.Version, session: date) ->
         "model": f"{registry.MODEL}/{champion.number}",
         **register.digests(Lake(settings.lake), session, champion.feature_version),
     }
-    return NotebookData(inputs, (score.PREDICTIONS,), (session, session))
+    return NotebookData(inputs, (PREDICTIONS,), (session, session))
 
 
 def _day(value: str | date) -> date:

@@ -8,6 +8,7 @@ from datetime import date
 
 import polars as pl
 
+from champion.contracts.datasets import PREDICTIONS
 from champion.errors import ModelError
 from champion.lake import Lake
 from champion.modeling import metrics
@@ -16,7 +17,6 @@ from champion.pipeline.ingest.adjusted_bars import adjusted_bars
 from champion.pipeline.ingest.corporate_actions import unadjusted_gaps
 from champion.pipeline.models.evaluate import LABEL_END, LAG as LAG_TAG
 from champion.pipeline.models.frames import LAG
-from champion.pipeline.models.score import PREDICTIONS
 from champion.settings import Settings
 from champion.tracking import registry
 

@@ -15,8 +15,8 @@ import joblib
 import polars as pl
 
 from champion import features
+from champion.contracts.datasets import ACTIONS, BARS
 from champion.lake import Lake
-from champion.market.actions.corporate_actions import ACTIONS
 from champion.modeling.metrics import SESSIONS_PER_YEAR, max_drawdown, sharpe_ratio
 from champion.modeling.universe import Universe
 from champion.pipeline.ingest import corporate_actions
@@ -127,7 +127,7 @@ def _run_by_hand(settings: Settings, result: TrainingResult, task: Task, tags: M
 
 def digests(lake: Lake, end: date, feature_version: str) -> dict[str, str]:
     """Return the digests, by name, of all that a model learns from up to `end`: bars, features, corporate actions."""
-    names = ("normalized_equity_ohlc", features.find(feature_version).contract)
+    names = (BARS, features.find(feature_version).contract)
     return {**{name: lake.digest(name, end=end) for name in names}, ACTIONS: corporate_actions.digest(lake, end)}
 
 

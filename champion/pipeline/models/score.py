@@ -10,6 +10,7 @@ import polars as pl
 from champion import contracts, features
 from champion.base import clock
 from champion.base.counting import quantity
+from champion.contracts.datasets import BARS, PREDICTIONS
 from champion.errors import ModelError
 from champion.lake import Lake
 from champion.market.envelope import envelope
@@ -22,8 +23,6 @@ from champion.pipeline.models.evaluate import HORIZON, TRAIN_END, UNIVERSE
 from champion.settings import Settings
 from champion.settings.quality_limits import Limits
 from champion.tracking import registry, standing
-
-PREDICTIONS = "predictions_equity_scores"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ def score_session(settings: Settings, session: date) -> ScoreResult:
 
     lake = Lake(settings.lake)
     standing.require_agreement(settings)
-    recent = lake.sessions("normalized_equity_ohlc", end=session)[-LOOKBACK - 1 :]
+    recent = lake.sessions(BARS, end=session)[-LOOKBACK - 1 :]
     require_passed(lake, min([session, *recent]), session, Limits.of(settings))
     feature_set = registry.find(settings, registry.CHAMPION).feature_version
     names = frames.inputs(feature_set)
@@ -62,7 +61,7 @@ def score_session(settings: Settings, session: date) -> ScoreResult:
     made_from = {
         "model": f"{registry.MODEL}/{loaded.version.number}",
         "features": lake.digest(features.find(feature_set).contract, session, session),
-        "bars": lake.digest("normalized_equity_ohlc", end=session),
+        "bars": lake.digest(BARS, end=session),
         "actions": corporate_actions.digest(lake, session),
     }
     # What other versions said of the session stays: it is a fact that outcomes will be held against.
@@ -78,7 +77,7 @@ def check_fresh(lake: Lake, version: registry.Version, session: date, most: int)
         ModelError: it learnt from none of them.
     """
     learnt_to = version.day(TRAIN_END)
-    since = len([one for one in lake.sessions("normalized_equity_ohlc", learnt_to, session) if one > learnt_to])
+    since = len([one for one in lake.sessions(BARS, learnt_to, session) if one > learnt_to])
     if since > most:
         raise ModelError(
             f"version {version.number} learnt from sessions to {learnt_to}, {quantity(since, 'session')} before "

@@ -15,15 +15,24 @@ from datetime import date, timedelta
 from functools import cached_property
 
 from champion import contracts, features
-from champion.base import package_data
 from champion.base.counting import quantity
+from champion.contracts.datasets import (
+    ACCEPTANCES,
+    ACTIONS,
+    BARS,
+    CHANGES,
+    FACTORS,
+    FINDINGS,
+    PREDICTIONS,
+    RAW_BARS,
+    SYMBOLS,
+    feature_datasets,
+    kept_years,
+)
 from champion.lake import Damage, Lake, backend, inventory, layout, partitions
 from champion.lake.retention import first_kept, rule
 from champion.pipeline.feature_store.build import outdated_sessions
-from champion.pipeline.ingest.bars import BARS
 from champion.pipeline.ingest.datasets import DATASET_SPECS, DatasetSpec
-from champion.pipeline.maintenance.retention import kept_years
-from champion.pipeline.models.score import PREDICTIONS
 from champion.settings import Settings
 
 _FIRST_PUBLISHED = date(1994, 11, 3)  # the first session of the exchange
@@ -32,12 +41,12 @@ _BY_RAW = {
 }  # two exchanges publish bars, and a lake holds those of one
 _LISTS = "`champion actions refresh`"
 _REMEDIES = {
-    "normalized_corporate_actions": _LISTS,
-    "normalized_adjustment_factors": _LISTS,
-    "normalized_symbol_changes": _LISTS,
-    "normalized_symbol_master": "the next `champion daily` fetches today's list; earlier ones are in a backup of lake/",
+    ACTIONS: _LISTS,
+    FACTORS: _LISTS,
+    CHANGES: _LISTS,
+    SYMBOLS: "the next `champion daily` fetches today's list; earlier ones are in a backup of lake/",
     PREDICTIONS: "`champion score SESSION` for each; what earlier champions said is in a backup of lake/ alone",
-    "quality_acceptances": "restore lake/quality from a backup, or `champion quality accept` each finding again",
+    ACCEPTANCES: "restore lake/quality from a backup, or `champion quality accept` each finding again",
 }
 
 
@@ -113,15 +122,14 @@ class _Layers:
 
     def kept(self, name: str, sessions: Iterable[date]) -> tuple[date, ...]:
         """Return those sessions, in order, that the settings do not let go by their age."""
-        years = _keep_years(self.settings, name)
+        years = rule(name, kept_years(self.settings)).keep_years
         first = first_kept(self.today, years) if years else date.min
         return tuple(sorted(session for session in sessions if session >= first))
 
     @property
     def feature_datasets(self) -> list[str]:
         """The datasets of features, without carried state, that have sessions."""
-        found = [name for name in contracts.names() if name.startswith("features_") and not name.endswith("_state")]
-        return [name for name in found if self.lake.sessions(name)]
+        return [name for name in feature_datasets() if self.lake.sessions(name)]
 
     @cached_property
     def staged_files(self) -> frozenset[str]:
@@ -149,7 +157,7 @@ class _Layers:
     @cached_property
     def span(self) -> str:
         """The first and last session that any layer or staging knows, as arguments of a command."""
-        names = [BARS, "raw_equity_ohlc", *self.feature_datasets, PREDICTIONS]
+        names = [BARS, RAW_BARS, *self.feature_datasets, PREDICTIONS]
         known = frozenset[date]().union(*map(self.sessions, names), self.staged(DATASET_SPECS[0].raw))
         return _span(tuple(sorted(known))) if known else "START END"
 
@@ -225,7 +233,7 @@ def _files(layers: _Layers, name: str) -> Iterator[Gap]:
 def _emptied(layers: _Layers) -> Iterator[Gap]:
     """Yield the datasets that were written once and are empty, unless the settings let sessions go by their age."""
     for name in inventory.emptied(layers.lake.root):
-        harmless = name.endswith("_state") or bool(_keep_years(layers.settings, name))
+        harmless = name.endswith("_state") or bool(rule(name, kept_years(layers.settings)).keep_years)
         reason = "it was written once and has no session left"
         yield Gap(name, (), reason, layers.remedy(name, ()), lost=not harmless)
 
@@ -234,7 +242,7 @@ def remedy(settings: Settings, name: str, span: str) -> str:
     """Return the command that brings sessions of a dataset back, or what only a backup can; `span` is its arguments."""
     if name.startswith("features_"):
         return f"`champion features {span}{_feature_set_option(name.removesuffix('_state'))}`"
-    if name == "quality_findings":
+    if name == FINDINGS:
         return f"`champion quality check {span}`"
     archive = ", or `champion lake restore` from the archive" if settings.lake_archive else ""
     return _REMEDIES.get(name) or f"`champion backfill {span}`{archive}"
@@ -243,12 +251,6 @@ def remedy(settings: Settings, name: str, span: str) -> str:
 def _feature_set_option(name: str) -> str:
     version = next((v for v, each in features.FEATURE_SETS.items() if each.contract == name), "module:NAME")
     return "" if version == "v1" else f" --feature-set {version}"
-
-
-def _keep_years(settings: Settings, name: str) -> int | None:
-    """Return how many years the settings keep of a dataset; own feature sets are kept for ever."""
-    is_shipped = (package_data.folder("schemas") / f"{name}_v{contracts.load(name).version}.avsc").exists()
-    return rule(name, kept_years(settings)).keep_years if is_shipped else None
 
 
 def _span(sessions: Sequence[date]) -> str:

@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from champion.contracts.datasets import PREDICTIONS
 from champion.lake import Lake
 from champion.settings import Settings
 
@@ -37,7 +38,7 @@ def tracking_problem(settings: Settings) -> str | None:
     traces = [one for one in (path.with_name("prepared"), settings.home / "promotions.jsonl") if one.exists()]
     if traces:
         return f"{path} is gone, {traces[0]} is not"
-    scored = Lake(settings.lake).sessions("predictions_equity_scores")[-1:]
+    scored = Lake(settings.lake).sessions(PREDICTIONS)[-1:]
     return f"{path} is gone, and the lake has scores of {scored[0]}, which a model of it made" if scored else None
 
 

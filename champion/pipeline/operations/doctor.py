@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from champion.base import file_modes
 from champion.base.counting import quantity
+from champion.contracts.datasets import ACTIONS, BARS
 from champion.lake import Lake
 from champion.pipeline.operations import databases, layers, model_files, own_features, run_check, warehouse_check
 from champion.pipeline.operations.checks import Check, run_check as looked
@@ -154,7 +155,7 @@ def _corporate_actions(settings: Settings) -> Check:
 
     name, lake = "corporate actions", Lake(settings.lake)
     download = "download CF-CA-equities-*.csv from the exchange into a folder that CHAMPION_LISTS names"
-    if not lake.sessions("normalized_corporate_actions"):
+    if not lake.sessions(ACTIONS):
         return Check(name, "warning", "none known: prices are not adjusted for splits", download)
     if not corporate_actions.is_current(lake):
         found = "made by an earlier version, which read fewer texts and lists"
@@ -171,7 +172,7 @@ def _corporate_actions(settings: Settings) -> Check:
 
 
 def _lake(settings: Settings) -> Check:
-    lake, name = Lake(settings.lake), "normalized_equity_ohlc"
+    lake, name = Lake(settings.lake), BARS
     sessions = lake.sessions(name)
     if not sessions:
         return Check("lake", "ok", "no sessions yet: `champion demo`, or `champion backfill START END`")

@@ -8,13 +8,13 @@ from collections.abc import Callable, Set as AbstractSet
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+from champion.contracts.datasets import BARS
 from champion.lake import Lake
-from champion.pipeline.ingest.bars import BARS
 from champion.pipeline.operations.checks import Check, run_check
 from champion.settings import Settings
 
 if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
+    from champion.warehouse.engine.database import Executor
 
 QUERY_SECONDS = 0.2
 """What a question for one symbol over a year may take at the 95th percentile."""
@@ -103,7 +103,7 @@ def _warehouse(settings: Settings, query_seconds: float) -> Check:
     return Check("warehouse", "ok", found)
 
 
-def _asked(client: Client, symbol: str, last: date) -> float:
+def _asked(client: Executor, symbol: str, last: date) -> float:
     began = time.perf_counter()
     client.query(_QUESTION, parameters={"symbol": symbol, "since": last - timedelta(days=365)})
     return time.perf_counter() - began

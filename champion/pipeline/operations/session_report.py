@@ -14,12 +14,12 @@ import polars as pl
 
 from champion import contracts
 from champion.base import clock
+from champion.contracts.datasets import BARS, FEATURES
 from champion.errors import UsageError
 from champion.lake import Lake
 from champion.modeling import drift, metrics
-from champion.pipeline.feature_store.build import FEATURES
 from champion.pipeline.ingest import corporate_actions, quality
-from champion.pipeline.ingest.bars import BARS, equity_bars
+from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.ingest.share_moves import is_share, moves
 from champion.pipeline.models import outcomes
 from champion.pipeline.operations.status import RunLine, last_runs

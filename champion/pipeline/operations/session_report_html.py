@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from champion import plots
+from champion.base import clock
 from champion.pipeline.operations.session_report import SessionReport
 from champion.plots.style import crore_text
 from champion.tracking.store import run_page
@@ -31,13 +31,16 @@ def render(morning: SessionReport, home: Path, mlflow: str | None = None) -> str
     With the address of MLflow's pages each run leads to its own there; the page itself fetches nothing from it.
     """
     pages = Environment(
-        loader=PackageLoader("champion.pipeline.operations", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("champion.pipeline.operations", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
     )
     known = morning.rank_ic.sort("trade_date").tail(1)
     return pages.get_template("session_report.html").render(
         m=morning,
         home=home,
-        made_at=morning.made_at.astimezone(ZoneInfo("Asia/Kolkata")).strftime("%Y-%m-%d %H:%M"),
+        made_at=clock.in_india(morning.made_at),
         turnover=crore_text(morning.market["turnover"]),
         live=f"{known['ic'].item():+.3f}" if known.height else "none yet",
         sections=_SECTIONS,

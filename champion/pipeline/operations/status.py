@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from champion import contracts
 from champion.base import clock
 from champion.base.counting import quantity
+from champion.contracts.datasets import BARS
 from champion.errors import ChampionError, ModelError
 from champion.lake import Lake
 from champion.pipeline.ingest import quality
@@ -69,7 +70,7 @@ def status(settings: Settings) -> Status:
     """Return where the workspace stands; what cannot be read is said in `problems`, and never ends it."""
     lake, problems = Lake(settings.lake), list[str]()
     found = datasets(lake)
-    bars = next(entry for entry in found if entry.name == "normalized_equity_ohlc")
+    bars = next(entry for entry in found if entry.name == BARS)
     problems += [f"{entry.name}: {entry.problem}" for entry in found if entry.problem]
     if settings.tracking_uri is None:
         lost = _read(problems, "MLflow's store", lambda: databases.tracking_problem(settings), None)

@@ -10,15 +10,15 @@ from champion import contracts
 from champion.base import clock
 from champion.base.clock import month_end
 from champion.base.counting import quantity
+from champion.contracts.datasets import BARS, kept_years
 from champion.lake import Lake
 from champion.lake.retention import first_kept, rule
-from champion.pipeline.maintenance.retention import kept_years
 from champion.pipeline.operations.checks import Check
 from champion.pipeline.operations.consistency import remedy
 from champion.settings import Settings
 
 if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
+    from champion.warehouse.engine.database import Executor
 
 _NAME = "warehouse"
 _REMADE = "move the warehouse's folder away; `champion warehouse load {} {}` makes another of the lake"
@@ -31,7 +31,7 @@ def check(settings: Settings) -> Check:
     from champion.warehouse import migrations  # noqa: PLC0415
 
     lake = Lake(settings.lake)
-    sessions = lake.sessions("normalized_equity_ohlc")
+    sessions = lake.sessions(BARS)
     span = (sessions[0], sessions[-1]) if sessions else ("START", "END")
     load = f"`champion warehouse load {span[0]} {span[1]}`"
     if settings.warehouse_dsn is None and not settings.warehouse.exists():
@@ -55,7 +55,7 @@ def check(settings: Settings) -> Check:
     return Check(_NAME, "ok", f"{len(migrations.shipped())} migrations, none pending; in step with the lake")
 
 
-def _different(settings: Settings, client: Client, lake: Lake) -> tuple[dict[str, list[date]], dict[str, list[date]]]:
+def _different(settings: Settings, client: Executor, lake: Lake) -> tuple[dict[str, list[date]], dict[str, list[date]]]:
     """Return the months of each dataset that differ from the lake's, and those that the lake has lost since their load.
 
     What the settings let go by its age, in the lake or in the warehouse, counts as neither.
@@ -63,11 +63,11 @@ def _different(settings: Settings, client: Client, lake: Lake) -> tuple[dict[str
     from champion.pipeline.maintenance.load_warehouse import DATASETS  # noqa: PLC0415
     from champion.warehouse import load_ledger, retention  # noqa: PLC0415
 
-    known, behind, lost = load_ledger.known(client), dict[str, list[date]](), dict[str, list[date]]()
+    known, behind, lost = load_ledger.completed_months(client), dict[str, list[date]](), dict[str, list[date]]()
     for name in DATASETS:
         held, oldest = lake.months(name), retention.keeps_from(client, name)
         wanted = {month: one.digest for month, one in held.items() if oldest is None or month >= oldest.replace(day=1)}
-        loaded = load_ledger.loaded(client, contracts.load(name), wanted)
+        loaded = load_ledger.loaded_rows(client, contracts.load(name), wanted)
         behind[name] = sorted(wanted.keys() - loaded.keys())
         lost[name] = _kept(settings, name, known.get(name, set()) - held.keys())
     return _filled(behind), _filled(lost)

@@ -14,19 +14,21 @@ from pathlib import Path
 from champion import contracts, features
 from champion.base import clock
 from champion.base.atomic_files import sha256
+from champion.contracts.datasets import (
+    ACTIONS,
+    BARS,
+    FACTORS,
+    FINDINGS,
+    PREDICTIONS,
+    PUBLISHED_LISTS,
+    feature_datasets,
+)
 from champion.errors import UsageError
 from champion.lake import Lake
-from champion.market.actions.adjustment_factors import FACTORS
-from champion.market.actions.corporate_actions import ACTIONS
-from champion.market.symbol_master import SYMBOLS
 from champion.pipeline.feature_store import fingerprints
 from champion.pipeline.ingest import corporate_actions
-from champion.pipeline.ingest.bars import BARS
 from champion.pipeline.ingest.datasets import DATASET_SPECS, DatasetSpec
-from champion.pipeline.ingest.quality import FINDINGS
-from champion.pipeline.ingest.symbol_changes import CHANGES
 from champion.pipeline.models.evaluate import TRAIN_END
-from champion.pipeline.models.score import PREDICTIONS
 from champion.pipeline.provenance.graph import Node, State, Trace
 from champion.pipeline.provenance.upstream import is_made_from
 from champion.settings import Settings
@@ -34,7 +36,6 @@ from champion.sources.download import staging_records
 from champion.sources.download.staging_records import Staged
 from champion.tracking import registry, runs
 
-_LISTS = (ACTIONS, SYMBOLS, CHANGES)
 _PREFIX = 8  # characters of a SHA-256 that name a file
 _SHOWN = 5
 
@@ -79,7 +80,7 @@ class _Forward:
         self.trace.add(root)
         for filling in {filling.raw: filling for filling in DATASET_SPECS}.values():
             self._rows(filling, staged.sha256, root)
-        for name in _LISTS:
+        for name in PUBLISHED_LISTS:
             for session in self._made_of(name, "list", staged.sha256):
                 self._list(name, session, root)
 
@@ -113,7 +114,7 @@ class _Forward:
         Each feature set leads to its own models; which bars and actions features are made from is the same for all.
         """
         plan = fingerprints.plan(self._lake, date.max, features.find("v1"), corporate_actions.known_factors(self._lake))
-        built = [n for n in contracts.names() if contracts.load(n).layer == "features" and not n.endswith("_state")]
+        built = feature_datasets()
         made: dict[str, Node] = {}
         for name in built:
             sessions = self._lake.sessions(name, since)

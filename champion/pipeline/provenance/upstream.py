@@ -12,25 +12,20 @@ from datetime import date
 
 from champion import contracts, features
 from champion.base.counting import quantity
+from champion.contracts.datasets import ACTIONS, BARS, CHANGES, FACTORS, PREDICTIONS, PUBLISHED_LISTS
 from champion.errors import LakeError, ModelError
 from champion.lake import Lake
 from champion.lake.manifest import Manifest
-from champion.market.actions.adjustment_factors import FACTORS
-from champion.market.actions.corporate_actions import ACTIONS
-from champion.market.symbol_master import SYMBOLS
 from champion.pipeline.feature_store import fingerprints
 from champion.pipeline.ingest import corporate_actions
-from champion.pipeline.ingest.bars import BARS
 from champion.pipeline.ingest.datasets import DATASET_SPECS
-from champion.pipeline.ingest.symbol_changes import CHANGES, NO_NAMES
-from champion.pipeline.models.score import PREDICTIONS
+from champion.pipeline.ingest.symbol_changes import NO_NAMES
 from champion.pipeline.provenance.graph import Node, State, Trace
 from champion.settings import Settings
 from champion.sources.download import staging_records
 from champion.sources.download.staging_records import Staged
 from champion.tracking import registry, runs
 
-_LISTS = (ACTIONS, SYMBOLS, CHANGES)
 _INPUTS = "champion.inputs"
 _LAST = ("end", "as_of", "session")
 """Parameters that name the last session a notebook reads."""
@@ -87,7 +82,7 @@ class _Back:
             self._names(name, sessions, node)
         elif name in {filling.raw for filling in DATASET_SPECS}:
             self._files([self._inputs(name, session).get("file", "") for session in sessions], node)
-        elif name in _LISTS:
+        elif name in PUBLISHED_LISTS:
             read = [self._inputs(name, session).get("list", "").split() for session in sessions]
             self._files([digest for one in read for digest in one], node)
         elif name == FACTORS:

@@ -1,28 +1,25 @@
-"""A cluster of ClickHouse replicas: the same statements, said to all of them, with engines that replicate.
+"""A cluster of ClickHouse replicas: one server executes each statement on all of them, with replicated tables.
 
-1. What creates, drops, renames or grants gets `on cluster`, so that every replica does it.
-2. Engines of the MergeTree family become their Replicated kind, whose default path (`{uuid}`, `{shard}`, `{replica}`)
-   the servers' own configuration holds.
-3. What alters a table or fills it stays as it is: a replicated table passes it on by itself, and said to the cluster,
-   a swap of a month could run where the staged rows have not arrived yet.
+1. Statements that create, drop, rename or grant get `on cluster`, so that every replica executes them.
+2. Engines of the MergeTree family become their Replicated kind. The servers' configuration holds its default path
+   (`{uuid}`, `{shard}`, `{replica}`).
+3. Statements that alter or fill a table stay as they are, because a replicated table passes the change on. On the
+   whole cluster, the swap of a month could run on a replica that the staged rows have not reached yet.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from champion.errors import WarehouseError
-from champion.warehouse.engine.database import DATABASE
-from champion.warehouse.engine.statements import masked
-
-if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
+from champion.warehouse.engine.database import DATABASE, Executor
+from champion.warehouse.engine.statements import mask
 
 _NAME = r"[`\"']?[\w.]+[`\"']?"
 _NAMES = rf"{_NAME}(?:\s*,\s*{_NAME})*"
 _EXISTS = r"(?:if\s+not\s+exists\s+|if\s+exists\s+)?(?:if\s+empty\s+)?"
-_AFTER = re.compile(  # what `on cluster` follows
+_AFTER = re.compile(  # `on cluster` follows the match
     rf"""\A\s*(?:
         create\s+(?:or\s+replace\s+)?(?:materialized\s+)?(?:table|view|database|dictionary|function)\s+{_EXISTS}{_NAME}
       | create\s+(?:user|role|quota|row\s+policy|settings\s+profile)\s+(?:or\s+replace\s+)?{_EXISTS}{_NAMES}
@@ -55,39 +52,67 @@ order by name
 _ENGINE = re.compile(r"\bengine\s*=\s*(?P<kind>(?!Replicated|Shared)\w*MergeTree)\b", re.IGNORECASE)
 
 
-def rendered(statement: str, cluster: str) -> str:
-    """Return a statement as all replicas of `cluster` should hear it.
+def render(statement: str, cluster: str) -> str:
+    """Return the statement that executes `statement` on all replicas of `cluster`.
 
     Raises:
-        WarehouseError: it is of a kind that has not been thought through for a cluster.
+        WarehouseError: the kind of statement is not known to be safe on a cluster.
 
-    >>> rendered("create table if not exists t (a Int8) engine = MergeTree order by a", "ours")
+    >>> render("create table if not exists t (a Int8) engine = MergeTree order by a", "ours")
     "create table if not exists t on cluster 'ours' (a Int8) engine = ReplicatedMergeTree order by a"
     """
-    if default := _DEFAULT_ROLE.match(statement):  # the same, of a kind that knows clusters
+    if default := _DEFAULT_ROLE.match(statement):  # it has no `on cluster`
         statement = f"alter user {default['user']} default role {default['role']}"
-    code = masked(statement)
+    code = mask(statement)
     found = _AFTER.match(code)
     if found is None:
         if _PLAIN.match(code):
             return statement
-        raise WarehouseError(f"on the cluster {cluster}: {code.split()[:3]} is not known; teach it to cluster.py")
+        raise WarehouseError(f"on the cluster {cluster}: {code.split()[:3]} is not known; add it to cluster.py")
     engine = _ENGINE.search(code)
     if engine:
         statement = f"{statement[: engine.start('kind')]}Replicated{statement[engine.start('kind') :]}"
     return f"{statement[: found.end()]} on cluster '{cluster}'{statement[found.end() :]}"
 
 
-def on_cluster(client: Client, cluster: str) -> Client:
-    """Return the client of a server, whose commands from now on reach all replicas of `cluster`.
+class ClusterExecutor:
+    """Executes statements on all replicas of `cluster` through the client of one server."""
+
+    def __init__(self, client: Executor, cluster: str) -> None:
+        self._client, self._cluster = client, cluster
+        self.query, self.query_arrow, self.raw_query = client.query, client.query_arrow, client.raw_query
+        self.insert, self.insert_arrow = client.insert, client.insert_arrow
+
+    @property
+    def database(self) -> str | None:
+        """The database of unqualified names."""
+        return self._client.database
+
+    @database.setter
+    def database(self, name: str | None) -> None:
+        self._client.database = name
+
+    def command(
+        self, cmd: str, parameters: dict[str, Any] | None = None, *, settings: dict[str, Any] | None = None
+    ) -> Any:
+        """Execute a statement on all replicas and return the single value of its answer, if there is one.
+
+        Raises:
+            WarehouseError: as `render`.
+        """
+        return self._client.command(render(cmd, self._cluster), parameters, settings=settings)
+
+
+def on_cluster(client: Executor, cluster: str) -> ClusterExecutor:
+    """Return an executor on all replicas of `cluster`.
 
     Raises:
-        WarehouseError: the server knows no such cluster; its data is spread over several shards, where a replica does
-            not hold every row; or there are tables already that do not replicate.
+        WarehouseError: the server knows no such cluster; the cluster has several shards, so that no replica holds every
+            row; or the warehouse has tables that do not replicate.
     """
     if single := [name for (name,) in client.query(_SINGLE, parameters={"database": DATABASE}).result_rows]:
         raise WarehouseError(
-            f"the warehouse was made without a cluster: {', '.join(single[:3])} ({len(single)} tables) are on this "
+            f"the warehouse was created without a cluster: {', '.join(single[:3])} ({len(single)} tables) are on this "
             "server alone; empty it, run `champion warehouse migrate`, and load it again from the lake"
         )
     rows = client.query("select cluster, uniqExact(shard_num) from system.clusters group by cluster").result_rows
@@ -101,10 +126,4 @@ def on_cluster(client: Client, cluster: str) -> Client:
             f"the cluster {cluster!r} has {known[cluster]} shards; the warehouse is replicated whole, on one shard of "
             "several replicas: define such a cluster in the servers' remote_servers"
         )
-    plain = client.command
-
-    def command(cmd: str, *arguments: Any, **options: Any) -> Any:
-        return plain(rendered(cmd, cluster), *arguments, **options)
-
-    client.command = command  # type: ignore[method-assign] # one seam for migrations, staging tables and grants alike
-    return client
+    return ClusterExecutor(client, cluster)

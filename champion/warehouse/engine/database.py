@@ -1,15 +1,12 @@
-"""What the embedded engine and a server share: the database, and refusals as Champion's own errors."""
+"""The part that the embedded engine, a server and a cluster share: executor, database, and refusals as errors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from champion.errors import WarehouseError
-
-if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
 
 DATABASE = "champion_market"
 _MESSAGE = 400
@@ -18,12 +15,49 @@ _LIMITS = {
     "MEMORY_LIMIT_EXCEEDED": "CHAMPION_QUERY_MEMORY, in MiB, is the limit",
     "TOO_MANY_ROWS_OR_BYTES": "CHAMPION_QUERY_MEMORY, in MiB, is the limit",
 }
-_NARROW = "ask for fewer rows or columns, or raise it"
+_NARROW = "select fewer rows or columns, or raise it"
+
+
+class Executor(Protocol):
+    """Executes statements: a client of the driver, or a `ClusterExecutor` that holds one."""
+
+    database: str | None
+
+    def command(
+        self, cmd: str, parameters: dict[str, Any] | None = None, *, settings: dict[str, Any] | None = None
+    ) -> Any:
+        """Execute a statement and return the single value of its answer, if there is one."""
+
+    def query(
+        self, query: str, parameters: dict[str, Any] | None = None, settings: dict[str, Any] | None = None
+    ) -> Any:
+        """Return the answer of a statement; its `result_rows` are tuples."""
+
+    def query_arrow(
+        self, query: str, parameters: dict[str, Any] | None = None, *, use_strings: bool | None = None
+    ) -> Any:
+        """Return the answer of a statement as an Arrow table; texts are bytes unless `use_strings`."""
+
+    def raw_query(self, query: str, parameters: dict[str, Any] | None = None) -> bytes:
+        """Return the answer of a statement as text."""
+
+    def insert(
+        self,
+        table: str,
+        data: Sequence[Sequence[Any]],
+        column_names: Sequence[str],
+        *,
+        column_type_names: Sequence[str] | None = None,
+    ) -> Any:
+        """Insert rows."""
+
+    def insert_arrow(self, table: str, arrow_table: Any, *, settings: dict[str, Any] | None = None) -> Any:
+        """Insert an Arrow table."""
 
 
 @contextmanager
 def refusals(action: str) -> Iterator[None]:
-    """Turn what ClickHouse refuses into a WarehouseError that says which action it refused, on one line."""
+    """Turn an error of ClickHouse into a WarehouseError of one line that names the action."""
     from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415 - a second to import
 
     try:
@@ -31,11 +65,11 @@ def refusals(action: str) -> Iterator[None]:
     except ClickHouseError as error:
         text = " ".join(str(error).split("Stack trace:")[0].split())
         short = text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]}..."
-        limit = next((f". {said}: {_NARROW}" for code, said in _LIMITS.items() if f"({code})" in text), "")
+        limit = next((f". {hint}: {_NARROW}" for code, hint in _LIMITS.items() if f"({code})" in text), "")
         raise WarehouseError(f"{action}: {short}{limit}") from error
 
 
-def enter_database(client: Client) -> None:
-    """Make the warehouse's database the default of `client`, once it exists."""
+def enter_database(client: Executor) -> None:
+    """Make the warehouse's database the default of `client` if it exists."""
     if client.command(f"exists database {DATABASE}"):
         client.database = DATABASE

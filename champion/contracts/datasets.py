@@ -1,0 +1,62 @@
+"""The registry of datasets: their names, and what follows from their contracts.
+
+A new dataset is a contract in `schemas/`, its sample, a migration if the warehouse shall hold it, and the module that
+writes it. Everything else is derived:
+
+| Fact | Derived from | Function |
+|---|---|---|
+| which datasets there are | the files in `schemas/` | `contracts.names` |
+| which of them the warehouse holds | the tables that migrations create | `warehouse.migrations.datasets` |
+| what a publication fills | the dataset's name in each layer | `pipeline.ingest.datasets.DatasetSpec` |
+| whether it is a list | the column of its session | `is_list` |
+| which datasets hold features | the layer | `feature_datasets` |
+| how many years are kept | its layer | `kept_years` |
+
+The constants are for the datasets that several modules read or write.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from champion.contracts.catalog import load, names
+
+if TYPE_CHECKING:
+    from champion.settings import Settings
+
+RAW_BARS, BARS, QUARANTINED_BARS = "raw_equity_ohlc", "normalized_equity_ohlc", "quarantine_equity_ohlc"
+DELIVERY, INDEX_BARS = "normalized_equity_delivery", "normalized_index_ohlc"
+ACTIONS, FACTORS = "normalized_corporate_actions", "normalized_adjustment_factors"
+SYMBOLS, CHANGES = "normalized_symbol_master", "normalized_symbol_changes"
+FEATURES, PREDICTIONS = "features_equity_indicators", "predictions_equity_scores"
+FINDINGS, ACCEPTANCES = "quality_findings", "quality_acceptances"
+PUBLISHED_LISTS = (ACTIONS, SYMBOLS, CHANGES)
+
+
+def is_list(name: str) -> bool:
+    """Return whether a session of the dataset is the date on which a whole list was read, not a trading session.
+
+    >>> is_list(SYMBOLS), is_list(BARS)
+    (True, False)
+    """
+    return load(name).session == "list_date"
+
+
+def feature_datasets() -> list[str]:
+    """Return the datasets of all feature sets, without the state that builds carry.
+
+    >>> FEATURES in feature_datasets()
+    True
+    """
+    return [name for name in names() if load(name).layer == "features" and not name.endswith("_state")]
+
+
+def kept_years(settings: Settings) -> dict[str, int | None]:
+    """Return how many years of each layer the settings keep; None, or a layer that is not listed, keeps all."""
+    return {
+        "raw": settings.raw_years,
+        "quarantine": settings.raw_years,
+        "normalized": settings.normalized_years,
+        "quality": settings.normalized_years,
+        "features": settings.features_years,
+    }
