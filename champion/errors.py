@@ -26,6 +26,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Collection
 
 _REMEDIES = {
     errno.ENOSPC: "free disk space",
@@ -80,7 +81,11 @@ class FormatError(ArchiveError):
 
 
 class WrongSession(FormatError):
-    """The file's own date is not the requested session."""
+    """The file's own date is not the requested session; `dates` are the dates of its rows, as texts."""
+
+    def __init__(self, message: str, dates: Collection[str] = ()) -> None:
+        super().__init__(message)
+        self.dates = tuple(dates)
 
 
 class ContractError(ChampionError):

@@ -145,7 +145,7 @@ class Lake:
             return False
         kept = self._unsealed(contract, before) if before and layout.is_append_only(contract) else ()
         path = folder / layout.part_name(len(kept))
-        kept_rows = contract.require_kept(contract.conform(frame, group))
+        kept_rows = contract.require_valid(contract.conform(frame, group))
         rows, size, digest = partitions.write_data_file(path, contract, kept_rows)
         part = Part(path.name, rows, size, digest, dict(inputs), since)
         inventory.note(self.root, contract.name)

@@ -43,7 +43,7 @@ def test_ordinary_text_is_not_redacted() -> None:
 @pytest.mark.parametrize("address", ["ftp://me:Plant3d@h/x", "https://Plant3d@h/x", "file://me:Plant3d@h/x"])
 def test_archive_url_with_credentials_is_refused_without_quoting_them(address: str) -> None:
     with pytest.raises(UsageError, match="credentials") as caught:
-        transport.known(address)
+        transport.parse_address(address)
     assert "Plant3d" not in str(caught.value)
     with pytest.raises(ValidationError, match="credentials") as refused:
         Settings(archive=address)

@@ -7,7 +7,7 @@ import polars as pl
 from benchmarks.evidence.proof.page import Section, table, with_total
 from benchmarks.evidence.proof.stages import Run
 from champion.contracts.datasets import ACTIONS, BARS
-from champion.market.actions.action_questions import reach
+from champion.market.actions.action_questions import list_coverage
 from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ
 from champion.market.actions.adjustment_factors import DECISION, DIVIDEND, KINDS, made_on
 from champion.market.actions.corporate_actions import as_known
@@ -30,7 +30,7 @@ def verdicts(run: Run) -> Section:
     counted = known.with_columns(no_bars=~pl.col(_ID).is_in(traded.implode()))
     unclear = counted.filter(pl.col("verdict") == NOT_UNDERSTOOD)
     ended = counted.filter(pl.col("no_bars") & pl.col("kind").is_in(_MOVING))
-    moved, far = _renamed_since(run, rows), reach(rows, run.lake.sessions(BARS)).text
+    moved, far = _renamed_since(run, rows), list_coverage(rows, run.lake.sessions(BARS)).text
     return Section(
         "Actions of the lists",
         [

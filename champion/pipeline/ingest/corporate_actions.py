@@ -28,10 +28,10 @@ from champion.errors import FormatError
 from champion.lake import Lake
 from champion.market import quality_gates
 from champion.market.actions import action_questions
-from champion.market.actions.action_questions import Reach, label_gaps
+from champion.market.actions.action_questions import ListCoverage, label_gaps
 from champion.market.actions.adjustment import effective_factors
 from champion.market.actions.adjustment_factors import DECISION, VERSION as FACTORS_VERSION, factors
-from champion.market.actions.corporate_actions import VERSION, ListOrigin, as_known, decided, listed, normalize
+from champion.market.actions.corporate_actions import VERSION, ListOrigin, as_known, decision_rows, list_row, normalize
 from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.pipeline.ingest.bars import equity_bars
@@ -143,7 +143,7 @@ def _commit_lists(lake: Lake, settings: Settings, known: SymbolHistory) -> tuple
 def _commit_decisions(lake: Lake, made: Sequence[tuple[Path, pl.DataFrame]], known: SymbolHistory) -> date | None:
     """Add the decisions that the lake does not have to today's partition; return its date, None where it has all."""
     read_at = clock.now()
-    each = [decided(rows, known, read_at, file_sha256(path)) for path, rows in made]
+    each = [decision_rows(rows, known, read_at, file_sha256(path)) for path, rows in made]
     wanted = pl.concat(each).unique(_KEY, keep="last", maintain_order=True)
     same = ["instrument_id", "ex_date", "price_factor", "reason", "detail"]
     held = lake.scan(ACTIONS).filter(pl.col("kind") == DECISION).collect()
@@ -284,7 +284,7 @@ def _read(staged: Staged, known: SymbolHistory) -> pl.DataFrame:
     rows = lists.parse_actions(staged.name, staged.path.read_bytes())
     covers = lists.span(staged.name, rows) or (staged.session, staged.session)
     origin = ListOrigin(lists.SOURCE, staged.sha256, staged.fetched_at, covers)
-    return pl.concat([listed(staged.name, origin), normalize(rows, known, origin)])
+    return pl.concat([list_row(staged.name, origin), normalize(rows, known, origin)])
 
 
 _COLUMNS = ("instrument_id", "trade_date", "open", "close")
@@ -298,10 +298,10 @@ def questions(lake: Lake, start: date | None = None, end: date | None = None) ->
     return found.filter(pl.col("session").is_between(first, last))
 
 
-def reach(lake: Lake) -> Reach:
+def reach(lake: Lake) -> ListCoverage:
     """Return the ex-dates that the lake's lists cover, and the sessions that none covers."""
     covers = lake.scan(ACTIONS).select("kind", "covers_from", "covers_to").unique().collect()
-    return action_questions.reach(covers, lake.sessions(BARS))
+    return action_questions.list_coverage(covers, lake.sessions(BARS))
 
 
 def summary(waiting: pl.DataFrame) -> str:

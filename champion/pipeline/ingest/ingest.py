@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from typing import TypeAlias
 
 import polars as pl
 
@@ -22,13 +23,15 @@ from champion.lake import Lake, inventory
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.pipeline.ingest.datasets import PUBLICATIONS, DatasetSpec, dataset_spec
 from champion.pipeline.ingest.fetch import FetchedFile
-from champion.pipeline.ingest.parse_file import Provenance, parse_file
+from champion.pipeline.ingest.parse_file import Provenance, split_rows
 from champion.pipeline.ingest.symbol_changes import NO_NAMES, lineage, names_by_session
+from champion.sources import Published
 from champion.sources.download.archive import set_aside
 from champion.sources.publications import Publication
 
 DATASETS = tuple(name for publication in PUBLICATIONS for name in dataset_spec(publication).names)
 _THREADS = 2
+_KEPT = 32  # parsed bhavcopies, about 3 MB each, that wait in memory for their turn
 _ACCOUNT = {
     "session": pl.Date(),
     "publication": pl.String(),
@@ -106,12 +109,13 @@ def ingest(lake: Lake, staged: Sequence[FetchedFile], progress: Progress = silen
         UsageError: the bars are of another exchange than those in the lake.
     """
     _check_exchange(lake, staged)
-    known = lineage(lake, _arriving(lake, staged))
+    arriving, parsed = _arriving(lake, staged)
+    known = lineage(lake, arriving)
     names = {entry.raw: names_by_session(lake, entry, known) for entry in {dataset_spec(r.publication) for r in staged}}
     accounts: list[dict[str, object]] = []
     failed: list[tuple[FetchedFile, str]] = []
     with ThreadPoolExecutor(_THREADS) as pool:
-        results = pool.map(partial(_ingest_one, lake, known, names), staged)
+        results = pool.map(partial(_ingest_one, lake, known, names, parsed), staged)
         for done, (received, result) in enumerate(zip(staged, results, strict=True), start=1):
             if isinstance(result, ArchiveError):
                 failed.append((received, str(result)))
@@ -144,11 +148,14 @@ def _exchanges(lake: Lake, session: date) -> list[str]:
     return lake.scan(RAW_BARS, session, session).select(pl.col("Src").drop_nulls().unique()).collect()["Src"].to_list()
 
 
-def _arriving(lake: Lake, staged: Sequence[FetchedFile]) -> pl.DataFrame:
-    """Return who bears which symbol in the bhavcopies that the lake does not hold yet.
+_Parsed: TypeAlias = dict[FetchedFile, Published | ArchiveError]
 
-    They are read twice, which is cheap beside writing every session twice: once named without what they teach, and
-    once with it.
+
+def _arriving(lake: Lake, staged: Sequence[FetchedFile]) -> tuple[pl.DataFrame, _Parsed]:
+    """Return the symbols and ISINs of the bhavcopies that the lake does not hold yet, and the first of these parsed.
+
+    All of them are read before the first is written, because each can change the names in the others. Up to `_KEPT`
+    stay in memory and are parsed once; of a longer history the rest is parsed again, which memory could not hold.
     """
     new = [
         received
@@ -156,28 +163,41 @@ def _arriving(lake: Lake, staged: Sequence[FetchedFile]) -> pl.DataFrame:
         if dataset_spec(received.publication).raw == RAW_BARS
         and not lake.is_current(RAW_BARS, received.session, {"file": received.file.sha256})
     ]
+    found, parsed = [pl.DataFrame(schema=_BORNE)], _Parsed()
     with ThreadPoolExecutor(_THREADS) as pool:
-        return pl.concat([pl.DataFrame(schema=_BORNE), *pool.map(_borne, new)])
+        for received, published in zip(new, pool.map(_read, new), strict=True):
+            if isinstance(published, Published):
+                found.append(_borne(published.rows, received.session))
+            if len(parsed) < _KEPT:
+                parsed[received] = published
+    return pl.concat(found), parsed
 
 
-def _borne(received: FetchedFile) -> pl.DataFrame:
-    """Return symbol, series, ISIN, session and prices of one file's rows; none where it will be refused."""
+def _read(received: FetchedFile) -> Published | ArchiveError:
+    """Return the file's raw rows, or the reason why it is refused whole."""
     try:
-        published = received.publication.read(received.file.name, received.file.path.read_bytes(), received.session)
-    except ArchiveError:
-        return pl.DataFrame(schema=_BORNE)
-    rows = published.rows
+        return received.publication.read(received.file.name, received.file.path.read_bytes(), received.session)
+    except ArchiveError as error:
+        return error
+
+
+def _borne(rows: pl.DataFrame, session: date) -> pl.DataFrame:
+    """Return symbol, series, ISIN, session and prices of one file's rows."""
     isin = pl.col("ISIN") if "ISIN" in rows.columns else pl.lit(None, pl.String)
     prices = {
         name: pl.col(column).cast(pl.Float64, strict=False)
         for name, column in (("prev_close", "PrvsClsgPric"), ("close", "ClsPric"))
     }
-    borne = rows.select(symbol="TckrSymb", series="SctySrs", isin=isin, session=pl.lit(received.session), **prices)
+    borne = rows.select(symbol="TckrSymb", series="SctySrs", isin=isin, session=pl.lit(session), **prices)
     return borne.drop_nulls(["symbol", "series"])
 
 
 def _ingest_one(
-    lake: Lake, known: SymbolHistory, names: Mapping[str, Mapping[date, str]], received: FetchedFile
+    lake: Lake,
+    known: SymbolHistory,
+    names: Mapping[str, Mapping[date, str]],
+    parsed: _Parsed,
+    received: FetchedFile,
 ) -> dict[str, object] | ArchiveError:
     file, fills = received.file, dataset_spec(received.publication)
     read_from = {"file": file.sha256}
@@ -189,10 +209,10 @@ def _ingest_one(
     ):
         return _account(lake, received, fills, None)
     origin = Provenance(file.session, file.name, file.sha256, file.fetched_at)
-    try:
-        parts = parse_file(file.path.read_bytes(), origin, fills, known)
-    except ArchiveError as error:
-        return error
+    published = parsed.pop(received, None) or _read(received)
+    if isinstance(published, ArchiveError):
+        return published
+    parts = split_rows(published, origin, fills, known)
     made_from["names"] = parts.names  # of a file that is new here, known only now
     lake.write(fills.raw, file.session, parts.raw, read_from, known_at=file.fetched_at)
     if parts.quarantine.height or lake.manifest(fills.quarantine, file.session):

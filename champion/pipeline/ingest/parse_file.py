@@ -59,7 +59,11 @@ def parse_file(
     Raises:
         FormatError: the file as a whole is not what it should be.
     """
-    published = fills.publication.read(origin.name, content, origin.session)
+    return split_rows(fills.publication.read(origin.name, content, origin.session), origin, fills, lineage)
+
+
+def split_rows(published: Published, origin: Provenance, fills: DatasetSpec, lineage: SymbolHistory) -> ParsedFile:
+    """Return the raw, normalized and refused rows of a published file that was read before; see `parse_file`."""
     contract = contracts.load(fills.raw)
     typed = validation.coerce(published.rows, contract)
     dated = _dated(typed.accepted, contract.session, origin.session)

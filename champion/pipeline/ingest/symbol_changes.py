@@ -68,7 +68,7 @@ def reviewed(lake: Lake, arriving: pl.DataFrame | None = None) -> tuple[SymbolHi
     raw = lake.scan(RAW_BARS).select(**BORNE)
     rows = raw if arriving is None else pl.concat([raw, arriving.lazy().select(list(BORNE))])
     shares = rows.filter(pl.col("series").is_in(EQUITY_SERIES))
-    return listed.reviewed(securities(listings(shares), _explains(lake)))
+    return listed.review(securities(listings(shares), _explains(lake)))
 
 
 def _explains(lake: Lake) -> Explains:
@@ -99,7 +99,7 @@ def names_by_session(lake: Lake, fills: DatasetSpec, known: SymbolHistory) -> di
     if fills.symbol is None:
         return {}
     session = contracts.load(fills.raw).session
-    touched = lake.scan(fills.raw).filter(pl.col(fills.symbol).is_in(known.touched))
+    touched = lake.scan(fills.raw).filter(pl.col(fills.symbol).is_in(known.changed_symbols))
     by_session = touched.group_by(session).agg(fills.symbol).collect()
     return {day: digest(known.names(borne, day)) for day, borne in by_session.rows()}
 
