@@ -42,7 +42,7 @@ def lake(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     yield made
     features.FEATURE_SETS.clear()
     features.FEATURE_SETS.update(before)
-    catalog._OTHERS.pop(made.contracts, None)
+    catalog._FOLDERS.pop(made.contracts, None)
     contracts.load.cache_clear()
 
 
