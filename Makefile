@@ -38,7 +38,7 @@ format: $(READY)  ## Format the code and strip notebooks
 	$(BIN)/nbstripout --extra-keys "metadata.papermill metadata.widgets cell.metadata.papermill" $$(find notebooks -name "*.ipynb")
 
 bench: $(READY)  ## Time the pipeline on real files (CHAMPION_NSE names the mirror)
-	$(BIN)/python benchmarks/pipeline.py
+	$(BIN)/python benchmarks/speed/pipeline.py
 
 docs: $(READY)  ## Build the pages into docs/_build/html
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs docs/_build/html

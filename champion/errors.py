@@ -1,14 +1,14 @@
-"""Every error Champion raises on purpose.
+"""The errors that Champion raises deliberately.
 
 ::
 
-    ChampionError                 (the message says what was asked, found, allowed, and what to do next)
+    ChampionError                 (the message names the request, the problem, what is allowed, and the next step)
     ├── UsageError                bad arguments or settings: exit code 2
     ├── ArchiveError              the exchange's archive
     │   ├── SessionNotPublished   the archive holds no file for the date
-    │   ├── ArchiveUnavailable    it did not answer, or kept refusing
-    │   └── FormatError           the bytes are not a format we know, or not what their name says
-    │       └── WrongSession      the file's own date is not the session that was asked for
+    │   ├── ArchiveUnavailable    it did not answer, or refused repeatedly
+    │   └── FormatError           the content has an unknown format, or not the one its name promises
+    │       └── WrongSession      the file's own date is not the requested session
     ├── ContractError             a frame or a schema file breaks its contract
     ├── LakeError                 a partition is missing, damaged or locked
     ├── QualityGateError          a quality gate of severity 'error' stopped publication
@@ -16,11 +16,11 @@
     ├── NotebookError             a notebook run did not succeed
     │   └── ParameterError        its parameters were refused before a kernel started
     ├── ModelError                a model could not be trained, found or used
-    │   ├── PromotionRefused      the promotion gate said no
-    │   ├── LedgerOvertaken       somebody else wrote to the promotion ledger between reading and writing it
-    │   └── DecisionOutdated      another champion reigns than the decision was made against
+    │   ├── PromotionRefused      the promotion gate refused a model
+    │   ├── LedgerOvertaken       another process wrote to the promotion ledger in the meantime
+    │   └── DecisionOutdated      the champion is no longer the one that the decision compared with
     ├── ServiceError              a local server (Prefect, MLflow) did not start or answer
-    └── MachineError              the machine refused: no room, no permission, no such folder
+    └── MachineError              the machine refused: no disk space, no permission, no such folder
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ import errno
 from collections.abc import Collection
 
 _REMEDIES = {
-    errno.ENOSPC: "make room",
-    errno.EDQUOT: "make room, or have the quota raised",
-    errno.EACCES: "give whoever runs this the permission, or set CHAMPION_HOME to a folder of theirs",
-    errno.EPERM: "give whoever runs this the permission, or set CHAMPION_HOME to a folder of theirs",
-    errno.EROFS: "mount it for writing, or set CHAMPION_HOME to a folder elsewhere",
-    errno.ENOENT: "bring it back, perhaps its disk is not mounted",
-    errno.EIO: "look after the disk",
+    errno.ENOSPC: "free disk space",
+    errno.EDQUOT: "free disk space, or ask for a larger quota",
+    errno.EACCES: "give this account the permission, or set CHAMPION_HOME to a folder of its own",
+    errno.EPERM: "give this account the permission, or set CHAMPION_HOME to a folder of its own",
+    errno.EROFS: "mount it for writing, or set CHAMPION_HOME to another folder",
+    errno.ENOENT: "restore it; perhaps its disk is not mounted",
+    errno.EIO: "check the disk",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
-    errno.ENOMEM: "end something else that needs memory",
+    errno.ENOMEM: "end other programs that need memory",
     errno.ENOLCK: "put the workspace on a file system with locks (on NFS, start its lock service)",
 }
 
 
 class ChampionError(Exception):
-    """Base of all deliberate errors; `exit_code` is what the command line answers."""
+    """Base of all deliberate errors; `exit_code` is the exit code of the command line."""
 
     exit_code = 1
 
 
 def in_one_line(error: ChampionError) -> ChampionError:
-    """Return the error, which IPython then shows as its message alone, without the frames of libraries.
+    """Return the error so that IPython shows only its message, without the frames of libraries.
 
     >>> in_one_line(UsageError("write one name"))._render_traceback_()
     ['UsageError: write one name']
@@ -65,7 +65,7 @@ class UsageError(ChampionError):
 
 
 class ArchiveError(ChampionError):
-    """Something about the exchange's archive."""
+    """An error of the exchange's archive."""
 
 
 class SessionNotPublished(ArchiveError):
@@ -73,15 +73,15 @@ class SessionNotPublished(ArchiveError):
 
 
 class ArchiveUnavailable(ArchiveError):
-    """The archive did not answer, or kept refusing."""
+    """The archive did not answer, or refused repeatedly."""
 
 
 class FormatError(ArchiveError):
-    """The bytes are not a format Champion knows, or not what their name says."""
+    """The content has an unknown format, or not the one its name promises."""
 
 
 class WrongSession(FormatError):
-    """The file's own date is not the session that was asked for; `dates` are those of its rows, as texts."""
+    """The file's own date is not the requested session; `dates` are the dates of its rows, as texts."""
 
     def __init__(self, message: str, dates: Collection[str] = ()) -> None:
         super().__init__(message)
@@ -119,15 +119,15 @@ class ModelError(ChampionError):
 
 
 class PromotionRefused(ModelError):
-    """The promotion gate said no; the message holds its evidence."""
+    """The promotion gate refused a model; the message holds its evidence."""
 
 
 class LedgerOvertaken(ModelError):
-    """Somebody else wrote to the promotion ledger between reading it and writing to it."""
+    """Another process wrote to the promotion ledger between reading and writing."""
 
 
 class DecisionOutdated(ModelError):
-    """Another champion reigns than the decision was made against: judge again."""
+    """The champion is no longer the one that the decision compared with: evaluate again."""
 
 
 class ServiceError(ChampionError):
@@ -135,15 +135,15 @@ class ServiceError(ChampionError):
 
 
 class MachineError(ChampionError):
-    """The machine refused: no room, no permission, no such folder."""
+    """The machine refused: no disk space, no permission, no such folder."""
 
     @classmethod
     def of(cls, error: OSError) -> MachineError:
-        """Return what the system said as a message that says what to do.
+        """Return the error of the operating system with a remedy in its message.
 
         >>> print(MachineError.of(OSError(errno.ENOSPC, "No space left on device", "/w/lake")))
-        /w/lake: No space left on device; make room. What was done is kept: then run it again
+        /w/lake: No space left on device; free disk space, then run it again: finished work is kept
         """
         where = f"{error.filename}: " if error.filename is not None else ""
-        remedy = _REMEDIES.get(error.errno or 0, "mend it")
-        return cls(f"{where}{error.strerror or error}; {remedy}. What was done is kept: then run it again")
+        remedy = _REMEDIES.get(error.errno or 0, "correct it")
+        return cls(f"{where}{error.strerror or error}; {remedy}, then run it again: finished work is kept")

@@ -5,8 +5,8 @@
     %%sql leaders <<
     select symbol, volume from equity_ohlc where trade_date = {session:Date} order by volume desc limit {rows:UInt32}
 
-`{session:Date}` is bound to the notebook's variable `session`, never pasted in. The answer is a Polars frame: assigned
-to the name before `<<`, else the cell's result. `%sql select ...` asks on one line.
+`{session:Date}` is bound to the notebook's variable `session`; its value is never inserted into the text. The answer is
+a Polars frame, assigned to the name before `<<`, or the result of the cell. `%sql select ...` is the one-line form.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from champion.errors import ChampionError, UsageError, in_one_line
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-_PARAMETER = re.compile(r"\{\s*([A-Za-z_]\w*)\s*:")
-_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^'\\]|\\.|'')*'", re.DOTALL)  # and quoted text
 _TARGET = re.compile(r"\s*(?:([A-Za-z_]\w*)\s*<<)?(.*)", re.DOTALL)
 
 
@@ -39,10 +37,11 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     """
 
     def sql(line: str, cell: str = "") -> pl.DataFrame | None:
-        """Ask the warehouse: `%sql select 1`, or `%%sql`, or `%%sql name <<` to keep the answer under a name."""
+        """Query the warehouse: `%sql select 1`, `%%sql`, or `%%sql name <<` to assign the answer to a name."""
         try:
-            target, text = split_target(line)
-            answer = workspace.sql(f"{text}\n{cell}", **named_in(f"{text}\n{cell}", shell.user_ns))
+            target, first_line = split_target(line)
+            text = f"{first_line}\n{cell}"
+            answer = workspace.sql(text, **parameter_values(text, shell.user_ns))
         except ChampionError as error:
             raise in_one_line(error) from None
         if target is None:
@@ -55,10 +54,10 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def split_target(line: str) -> tuple[str | None, str]:
-    """Return the name before `<<`, or None, and what follows it.
+    """Return the name before `<<`, or None, and the text after it.
 
     Raises:
-        UsageError: what stands before `<<` is no name.
+        UsageError: the text before `<<` is not a name.
 
     >>> split_target("leaders <<")
     ('leaders', '')
@@ -72,20 +71,22 @@ def split_target(line: str) -> tuple[str | None, str]:
     return target, text.strip()
 
 
-def named_in(text: str, names: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of the `{name:Type}` parameters of `text`; a Series becomes an array.
+def parameter_values(text: str, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the `{name:Type}` parameters of `text`; a Series becomes a list.
 
     Raises:
-        UsageError: `names` has no value for some of them.
+        UsageError: `names` lacks some of them.
 
-    >>> named_in("select {a:Int8} + {b:Int8}", {"a": 1, "b": 2, "c": 3})
+    >>> parameter_values("select {a:Int8} + {b:Int8}", {"a": 1, "b": 2, "c": 3})
     {'a': 1, 'b': 2}
     """
-    asked = list(dict.fromkeys(_PARAMETER.findall(_COMMENT.sub("", text))))
-    if unset := [name for name in asked if name not in names]:
+    from champion.warehouse.engine import binding  # noqa: PLC0415 - with the first query
+
+    wanted = binding.names(text)
+    if unset := [name for name in wanted if name not in names]:
         raise UsageError(
-            f"%%sql: no variable {', '.join(unset)} in this notebook; the query asks for "
-            f"{', '.join(f'{{{name}:...}}' for name in asked)}: assign it in a cell before"
+            f"%%sql: no variable {', '.join(unset)} in this notebook; the query uses "
+            f"{', '.join(f'{{{name}:...}}' for name in wanted)}: assign it in an earlier cell"
         )
-    found = {name: names[name] for name in asked}
+    found = {name: names[name] for name in wanted}
     return {name: value.to_list() if isinstance(value, pl.Series) else value for name, value in found.items()}

@@ -1,7 +1,7 @@
-"""What a notebook hands to whoever ran it: metrics, figures, tables, documents, values and output digests, in one call.
+"""Publish a notebook's results in one call: metrics, figures, tables, documents, values and output digests.
 
-Under the runner the results become files in the folder named by `CHAMPION_RESULT_DIR`, `result.json` last, so that a
-reader finds everything or nothing. In JupyterLab, where nobody waits for them, they come back as a dict to look at.
+Under the runner the results become files in the folder named by `CHAMPION_RESULT_DIR`. `result.json` is written last,
+so that a reader finds all of them or none. In JupyterLab the call returns them as a dict.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -30,6 +30,7 @@ RESULT_DIR = "CHAMPION_RESULT_DIR"
 RESULT = "result.json"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _DPI = 110
+_JSON: Mapping[str, Any] = {"allow_nan": False, "indent": 1, "sort_keys": True}
 _KINDS = ("metrics", "figures", "tables", "values", "outputs")
 
 
@@ -53,22 +54,22 @@ def publish(
     outputs: Mapping[str, str] | None = None,
     **unknown: object,
 ) -> dict[str, Any]:
-    """Return what was published; under the runner it is also on disk when this returns.
+    """Return the published results; under the runner they are on disk when this returns.
 
-    Metrics are finite numbers; figures become PNG files, tables Parquet files, documents JSON files; values are
-    JSON; outputs name the datasets written, with their digests. A notebook publishes once: a second call under the
-    runner is refused.
+    Metrics are finite numbers; figures become PNG files, tables Parquet files, documents JSON files; values are JSON;
+    outputs name the written datasets, with their digests. A notebook publishes once: under the runner, a second call
+    raises.
 
     Raises:
-        UsageError: an argument is not one of these, or not a mapping; a name is not made of letters, digits and
-            `_ . -`; a metric is not a finite number, a figure not a figure, a table not a frame, a value not JSON; or
-            something was published already. A notebook shows it in one line.
+        UsageError: an argument is unknown or not a mapping; a name contains other characters than letters, digits and
+            `_ . -`; a metric is not a finite number, a figure not a figure, a table not a DataFrame, a value not JSON;
+            or results were published before. A notebook shows it in one line.
 
     >>> publish(metrics={"rows": 2}, values={"session": "2024-01-15"})["metrics"]
     {'rows': 2.0}
     """
     try:
-        _refuse_others(positional, unknown)
+        _require_known(positional, unknown)
         result: dict[str, Any] = {
             "metrics": {name: _number(name, value) for name, value in _items("metrics", metrics)},
             "values": {name: _json(name, value) for name, value in _items("values", values)},
@@ -86,10 +87,10 @@ def publish(
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Return what a notebook published into `folder`; empty where it published nothing.
+    """Return what a notebook published into `folder`; empty if it published nothing.
 
     Raises:
-        NotebookError: the file there is not what `publish` writes.
+        NotebookError: the file there was not written by `publish`.
     """
     path = folder / RESULT
     if not path.exists():
@@ -99,39 +100,39 @@ def read(folder: Path) -> dict[str, Any]:
         for name, value in found.metrics.items():
             _number(_named("metric", name), value)
     except (ValueError, UsageError) as error:
-        raise NotebookError(f"{path}: not what report.publish writes ({error}); publish with it, and once") from error
+        raise NotebookError(f"{path} was not written by report.publish ({error}): call it, once") from error
     return asdict(found)
 
 
 def _write(folder: Path, result: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
     if (folder / RESULT).exists():
-        raise UsageError("this notebook run has published already: gather its results and call report.publish once")
-    names: dict[str, dict[str, str]] = {"figures": {}, "tables": {}, "documents": {}}
-    for name, figure in shown["figures"].items():
-        names["figures"][name] = f"figures/{name}.png"
-        with atomic_files.replacing(folder / names["figures"][name]) as path:
-            figure.savefig(path, format="png", dpi=_DPI, bbox_inches="tight")
-    for name, table in shown["tables"].items():
-        names["tables"][name] = f"tables/{name}.parquet"
-        with atomic_files.replacing(folder / names["tables"][name]) as path:
-            table.write_parquet(path)
-    for name, document in shown["documents"].items():
-        names["documents"][name] = f"documents/{name}.json"
-        content = json.dumps(document, allow_nan=False, indent=1, sort_keys=True)
-        atomic_files.write_bytes(folder / names["documents"][name], content.encode())
-    text = json.dumps({**result, **names}, allow_nan=False, indent=1, sort_keys=True)
+        raise UsageError("this notebook run has published already: collect its results and call report.publish once")
+    names: dict[str, dict[str, str]] = {}
+    for kind, (suffix, write) in _WRITERS.items():
+        names[kind] = {name: f"{kind}/{name}{suffix}" for name in shown[kind]}
+        for name, value in shown[kind].items():
+            with atomic_files.replacing(folder / names[kind][name]) as path:
+                write(value, path)
+    text = json.dumps({**result, **names}, **_JSON)
     atomic_files.write_bytes(folder / RESULT, text.encode())
     return names
 
 
-def _refuse_others(positional: Sequence[object], unknown: Mapping[str, object]) -> None:
+_WRITERS: dict[str, tuple[str, Callable[[Any, Path], object]]] = {
+    "figures": (".png", lambda figure, path: figure.savefig(path, format="png", dpi=_DPI, bbox_inches="tight")),
+    "tables": (".parquet", lambda table, path: table.write_parquet(path)),
+    "documents": (".json", lambda value, path: path.write_text(json.dumps(value, **_JSON), encoding="utf-8")),
+}
+
+
+def _require_known(positional: Sequence[object], unknown: Mapping[str, object]) -> None:
     if positional or unknown:
         wrong = [*(f"a {type(value).__name__} without a name" for value in positional), *unknown]
         raise UsageError(f"publish does not take {', '.join(wrong)}; it takes {', '.join(_KINDS)}, each by name")
 
 
 def _items(kind: str, given: object) -> list[tuple[str, Any]]:
-    """Return the names and what they stand for."""
+    """Return the names and values of an argument."""
     if given is None:
         return []
     if not isinstance(given, Mapping):
@@ -141,7 +142,9 @@ def _items(kind: str, given: object) -> list[tuple[str, Any]]:
 
 def _figure(name: str, value: object) -> object:
     if not callable(getattr(value, "savefig", None)):
-        raise UsageError(f"figure {name!r} is a {type(value).__name__}: a figure is one of matplotlib, as plots return")
+        raise UsageError(
+            f"figure {name!r} is a {type(value).__name__}: a figure is a matplotlib figure, as plots return"
+        )
     return value
 
 
@@ -187,7 +190,7 @@ def _digest(name: str, value: str) -> str:
 
 
 def run_id() -> str | None:
-    """Return the MLflow run that records this notebook, or None where a person runs it by hand.
+    """Return the MLflow run that records this notebook, or None outside the runner.
 
     >>> run_id() is None  # outside a run
     True

@@ -1,7 +1,6 @@
-"""What a notebook reaches for: the workspace it runs in, its lake and its warehouse.
+"""The workspace of a notebook: its settings, its lake and its warehouse.
 
-A notebook is an entry point, so this is one of the two places that read settings from the environment; the other is
-the command line.
+A notebook is an entry point. So this module reads the settings from the environment, as the command line does.
 """
 
 from __future__ import annotations
@@ -41,12 +40,10 @@ def lake() -> Lake:
 
 
 def scan(name: str, start: date | str | None = None, end: date | str | None = None) -> pl.LazyFrame:
-    """Return a dataset's rows lazily, as `scan("normalized_equity_ohlc", "2024-01-01")`; dates included.
-
-    They come session by session.
+    """Return the rows of a dataset lazily, in the order of sessions; `start` and `end` are included.
 
     Raises:
-        ContractError: there is no such dataset; the message lists those there are.
+        ContractError: there is no such dataset; the message lists the datasets.
 
     >>> scan("normalized_equity_ohlc", "2024-01-16").select("symbol", "close").sort("symbol").first().collect().row(0)
     ('ACME', 116.25)
@@ -55,56 +52,54 @@ def scan(name: str, start: date | str | None = None, end: date | str | None = No
 
 
 def sql(text: str, **parameters: Any) -> pl.DataFrame:
-    """Return a warehouse query's rows, with `{name:Type}` parameters bound.
-
-    As `sql("select close from champion_market.equity_ohlc where symbol = {symbol:String}", symbol="TCS")`.
+    """Run a query in the warehouse, with `{name:Type}` parameters bound.
 
     Raises:
-        WarehouseError: the statement is wrong or would write.
+        WarehouseError: the statement is wrong, or would write.
 
     >>> statement = "select close from champion_market.equity_ohlc where symbol = {symbol:String} order by trade_date"
     >>> sql(statement, symbol="ACME")["close"].to_list()
     [115.25, 116.25]
     """
-    from champion.warehouse.engine import query  # noqa: PLC0415 - the engine is 500 MB; most notebooks never ask it
+    from champion.warehouse.engine import query  # noqa: PLC0415 - the engine is 500 MB, and most notebooks do not use it
 
     return query.sql(settings(), text, parameters)
 
 
 def query(name: str, **parameters: Any) -> pl.DataFrame:
-    """Return what a named query of `sql/queries/` answers, as `query("movers", rows=5)`; the rest has defaults.
+    """Run a named query of `sql/queries/`; parameters that are not given have their defaults.
 
     Raises:
-        WarehouseError: there is no such query or parameter; the message says which there are.
+        WarehouseError: there is no such query or parameter; the message lists them.
 
     >>> query("movers", session="2024-01-16", rows=1).columns
     ['trade_date', 'symbol', 'series', 'prev_close', 'close', 'simple_return', 'volume', 'turnover']
     """
     from champion.warehouse import queries  # noqa: PLC0415
 
-    return queries.ask(settings(), name, parameters)
+    return queries.run(settings(), name, parameters)
 
 
 def last_session(end: date | str | None = None) -> date:
-    """Return the last session with bars in this workspace's lake, at the latest `end`.
+    """Return the last session with bars in this workspace's lake, not after `end`.
 
     Raises:
-        LakeError: there is none; the message says how to get some.
+        LakeError: there is none; the message names the commands that load sessions.
 
     >>> str(last_session()), str(last_session("2024-01-15"))
     ('2024-01-16', '2024-01-15')
     """
     sessions = lake().sessions(BARS, None, as_date(end))
     if not sessions:
-        asked = f"no session up to {end}" if end else "no session yet"
-        raise LakeError(f"{settings().home} has {asked}: run `champion demo`, or `champion backfill START END`")
+        none = f"no session up to {end}" if end else "no session yet"
+        raise LakeError(f"{settings().home} has {none}: run `champion demo`, or `champion backfill START END`")
     return sessions[-1]
 
 
 def latest(end: date | str | None = None) -> date | None:
-    """Return what `last_session` does; where there is none, print what to do and return None, which selects no rows.
+    """Return the last session like `last_session`; if there is none, print the error and return None.
 
-    For notebooks that are to run to their end on an empty workspace too.
+    For notebooks that must also run in an empty workspace; None selects no rows.
 
     >>> str(latest())
     '2024-01-16'
@@ -112,12 +107,12 @@ def latest(end: date | str | None = None) -> date | None:
     try:
         return last_session(end)
     except LakeError as error:
-        print(error)  # noqa: T201 - for the person who reads the notebook
+        print(error)  # noqa: T201 - for the reader of the notebook
         return None
 
 
 def has_warehouse() -> bool:
-    """Tell whether this workspace's warehouse has been created; one on a server is asked for nothing and counts.
+    """Return whether this workspace's warehouse exists; a server counts without being asked.
 
     >>> has_warehouse()
     True
@@ -129,13 +124,13 @@ def has_warehouse() -> bool:
 
 
 def as_date(value: date | str | None) -> date | None:
-    """Return an ISO text as a date; None and dates as they are.
+    """Return an ISO text as a date; None and dates are returned unchanged.
 
     >>> as_date("2024-01-15")
     datetime.date(2024, 1, 15)
 
     Raises:
-        UsageError: the text is no date.
+        UsageError: the text is not a date.
     """
     if not isinstance(value, str):
         return value

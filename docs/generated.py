@@ -11,8 +11,8 @@ from champion.settings import Settings
 _SETTINGS = """# Settings
 
 Each setting is an environment variable, or a key of `champion.toml` in the working directory without the prefix; the
-environment has precedence. An unknown key is an error. [Secrets](../security.md) are never shown, logged, or parameters of a
-notebook.
+environment has precedence. An unknown key is an error. [Secrets](../security.md) are never printed or logged, and never
+parameters of a notebook.
 
 | setting | default | meaning |
 |---|---|---|

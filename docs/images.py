@@ -70,7 +70,7 @@ def figures() -> Iterator[tuple[str, Figure]]:
 
 
 def of_one_share(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
-    """Yield the figures of one instrument: the one that trades most of those that were split."""
+    """Yield the figures of one instrument: the split share with the highest turnover."""
     split = history.filter(pl.col("adjustment_factor") > 1).group_by("instrument_id").agg(pl.col("turnover").sum())
     who = split.sort("turnover")["instrument_id"][-1]
     close = pl.col("close")
@@ -86,12 +86,12 @@ def of_one_share(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
     yield "indicator", plots.indicator(shown, "RSI, 14 sessions")
     yield "adjustment", plots.adjustment(bars)
     told = {"adjusted": bars, "as traded": bars.with_columns(pl.col("close") * pl.col("adjustment_factor"))}
-    both = [frame.with_columns(telling=pl.lit(name)) for name, frame in told.items()]
-    yield "tellings", plots.tellings(pl.concat(both).filter(pl.col("trade_date") >= shown["trade_date"][0]))
+    both = [frame.with_columns(version=pl.lit(name)) for name, frame in told.items()]
+    yield "price_versions", plots.price_versions(pl.concat(both).filter(pl.col("trade_date") >= shown["trade_date"][0]))
 
 
 def of_features(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
-    """Yield the figures of features and of what they tell about returns."""
+    """Yield the figures of features and of their relation to returns."""
     built = features.build(history, "v1")
     names = ["rsi_14", "stochastic_k", "macd_histogram", "bb_width", "obv"]
     now, before = (built.filter(pl.col("trade_date").dt.year() == year).select(names) for year in (2024, 2023))
@@ -122,12 +122,12 @@ def of_features(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
 
 
 def later(score: pl.DataFrame, history: pl.DataFrame, lag: int) -> pl.DataFrame:
-    """Return the rank IC per session of scores that are traded `lag` sessions late."""
+    """Return the rank IC per session if scores are traded `lag` sessions late."""
     return metrics.rank_ic(score.join(labels.forward_return(history, 5, lag), on=["instrument_id", "trade_date"]))
 
 
 def of_a_model(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
-    """Yield what tells of a model out of sample, from the tables that its training left; its rival is a plain RSI."""
+    """Yield the figures of a model out of sample, from the tables of its training run, compared with a plain RSI."""
     (run,) = runs.find_runs(workspace.settings(), tags={"mlflow.runName": "training"}, limit=1)
     tables = Path(runs.location(run, "result/tables"))
     scores, ic = (pl.read_parquet(tables / f"{name}.parquet") for name in ("out_of_sample", "ic"))
@@ -143,7 +143,7 @@ def of_a_model(history: pl.DataFrame) -> Iterator[tuple[str, Figure]]:
 
 
 def of_ledgers() -> Iterator[tuple[str, Figure]]:
-    """Yield the figures of what ran, who became champion and what it said."""
+    """Yield the figures of runs, champions and scores."""
     scores = workspace.scan("predictions_equity_scores").collect()
     last = scores.filter(trade_date=scores["trade_date"].max())
     yield "top_scores", plots.top_scores(last)
@@ -152,12 +152,12 @@ def of_ledgers() -> Iterator[tuple[str, Figure]]:
     told = [(entry.at, entry.version, entry.state) for entry in promotion.history(workspace.settings())]
     yield "champions", plots.champions(pl.DataFrame(told, schema=["at", "version", "state"], orient="row"))
     traced = back(workspace.settings(), "predictions_equity_scores", last["trade_date"][0])
-    title = f"The scores of {last['trade_date'][0]} and what they were made from"
+    title = f"The scores of {last['trade_date'][0]} and their inputs"
     yield "trace_graph", plots.trace_graph(pl.DataFrame(traced.rows), traced.links, title=title)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a small picture: of few colours, without what a viewer does not see."""
+    """Write a figure as a small picture with few colours and without metadata."""
     drawn = BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.15)
     Image.open(drawn).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)

@@ -177,7 +177,7 @@ EVERY: dict[str, tuple[Callable[[pl.DataFrame], Figure], pl.DataFrame]] = {
     "movers": (plots.movers, bars(1)),
     "adjustment": (plots.adjustment, renamed()),
     "indicator": (plots.indicator, renamed().with_columns(value=pl.Series([None, 1.0, 2.0, 3.0]))),
-    "tellings": (plots.tellings, renamed().with_columns(telling=pl.Series(["then", "now"] * 2))),
+    "price_versions": (plots.price_versions, renamed().with_columns(version=pl.Series(["then", "now"] * 2))),
     "feature_coverage": (plots.feature_coverage, features()),
     "feature_distributions": (plots.feature_distributions, features()),
     "feature_correlation": (plots.feature_correlation, features()),

@@ -1,4 +1,4 @@
-"""What the warehouse's tests share: rows of January 2024 for every table, and processes beside the test's own."""
+"""Shared by the tests of the warehouse: rows of January 2024 for every table, and other processes."""
 
 from __future__ import annotations
 
@@ -268,7 +268,7 @@ def count(settings: Settings, table: str) -> int:
 
 
 def python(settings: Settings, code: str) -> subprocess.Popen[str]:
-    """Start a process that runs `code` with this file's builders at hand."""
+    """Start a process that runs `code`; `builders` is this module."""
     head = f"""
         import sys, time
         from pathlib import Path
@@ -285,7 +285,7 @@ def python(settings: Settings, code: str) -> subprocess.Popen[str]:
 
 @contextmanager
 def served(folder: Path, config: Path | None = None) -> Iterator[Settings]:
-    """Yield a workspace whose warehouse is a server of its own, in another process."""
+    """Yield a workspace whose warehouse is a server in another process."""
     where = f"Path({str(folder / 'server')!r}), {f'Path({str(config)!r})' if config else None}"
     with python(Settings(home=folder), f"import warehouse_server; warehouse_server.serve({where})") as process:
         try:

@@ -1,4 +1,4 @@
-"""A ClickHouse server as far as tests need one: the client's HTTP interface before the embedded engine."""
+"""A ClickHouse server for tests: the HTTP interface of the client in front of the embedded engine."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from urllib.parse import parse_qsl, urlsplit
 
 
 class Front(BaseHTTPRequestHandler):
-    """ClickHouse's HTTP interface, as far as the client uses it, before the embedded engine: no server can be had here.
+    """The part of ClickHouse's HTTP interface that the client uses, in front of the embedded engine.
 
-    It answers what it is sent; what a real server may do differently (users, time-outs, replication) it cannot show.
+    It does not reproduce the time-outs and the replication of a real server.
     """
 
-    connect: Any  # a function that opens a connection; a failed query leaves rows in its own, so each request has one
+    connect: Any  # opens a connection for each request, because a failed query leaves rows in its connection
     engine: Any
     asked: ClassVar[dict[str, str]] = {}
     protocol_version = "HTTP/1.1"
     _transport = frozenset({"query", "database", "query_id", "session_id", "client_protocol_version"})
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: standard output is the parent's."""
+        """Log nothing: standard output belongs to the parent."""
 
     def do_POST(self) -> None:
         """Run the statement of a request."""
@@ -59,15 +59,15 @@ class Front(BaseHTTPRequestHandler):
     def _answer(self, sent: dict[str, str], body: bytes) -> bytes:
         if "database" in sent:
             self.engine.query(f"use {sent['database']}")
-        if "query" not in sent and body.startswith(b"INSERT"):  # the client's own format: statement and data in one
+        if "query" not in sent and body.startswith(b"INSERT"):  # native format: statement and data together
             statement, _, body = body.partition(b" FORMAT Native\n")
             sent["query"] = f"{statement.decode()} FORMAT Native"
         if "query" not in sent:
             bound = {name.removeprefix("param_"): value for name, value in sent.items() if name.startswith("param_")}
             text = body.decode()
-            if killed := re.match(r"kill query where query_id = '([^']+)'", text):  # the engine chooses its own ids
+            if killed := re.match(r"kill query where query_id = '([^']+)'", text):  # the engine assigns other ids
                 asked = self.asked.get(killed[1], "").replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
-                text, bound = "kill query where query = {text:String} async", {"text": asked}  # parameters come escaped
+                text, bound = "kill query where query = {text:String} async", {"text": asked}  # parameters are escaped
             self.asked[sent.get("query_id", "")] = text
             return bytes(self.engine.query(text, "TabSeparated", params=bound).bytes())
         with NamedTemporaryFile() as file:
@@ -80,10 +80,9 @@ class Front(BaseHTTPRequestHandler):
 
 
 def configured(folder: Path, grants: list[str] | None = None) -> Path:
-    """Write a server's configuration, with backups and a query log; `grants` are all that its user has, else all.
+    """Write the configuration of a server with backups and a query log; `grants` are its user's rights, by default all.
 
-    Declared here, because the embedded engine has nowhere to keep what CREATE ROLE makes; what a grant allows is
-    decided by the same code.
+    The embedded engine does not store roles, so rights are declared here; the same code of ClickHouse enforces them.
     """
     rights = "<access_management>1</access_management>"
     if grants is not None:
@@ -104,9 +103,9 @@ def configured(folder: Path, grants: list[str] | None = None) -> Path:
 
 def serve(folder: Path, config: Path | None = None) -> None:
     """Serve `folder` on a free port until the process is killed; print the port."""
-    chdb: Any = import_module("chdb")  # in the server's process only; half of it is typed
+    chdb: Any = import_module("chdb")  # imported in the process of the server only; partly typed
     options = f"?config-file={config}" if config else ""
-    first = chdb.connect(f"{folder}{options}")  # stays open, so that the others are opened quickly
+    first = chdb.connect(f"{folder}{options}")  # stays open, so that other connections open quickly
     Front.connect = staticmethod(lambda: chdb.connect(f"{folder}{options}"))
     server = ThreadingHTTPServer(("127.0.0.1", 0), Front)
     sys.stdout.write(f"{server.server_port}\n")

@@ -1,1 +1,1 @@
-"""What any program needs: clock, atomic files, object stores, strict JSON, process identity. No markets."""
+"""General tools without any market logic: clock, atomic files, object stores, strict JSON, process identity."""

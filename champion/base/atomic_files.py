@@ -1,4 +1,4 @@
-"""Files that are whole or absent: write aside, flush to disk, rename; in an object store, put."""
+"""Write files that are complete or absent: write a temporary file, flush it to disk, rename it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from tempfile import TemporaryDirectory
 
 from filelock import FileLock, Timeout
 from typing_extensions import override
 
-from champion.base.object_path import ObjectPath
-
-_FILE, _FOLDER = 0o640, 0o750  # the owner's to write, the group's to read
+_FILE, _FOLDER = 0o640, 0o750  # the owner can write, the group can read
 _PRIVATE = 0o600
-_WRITTEN_BY_OWNER = 0o755  # the most that a new folder allows, whatever the umask
-_WRITTEN_BY_ALL = 0o002
+_OWNER_WRITES = 0o755  # the most that a new folder allows, whatever the umask
+_OTHERS_WRITE = 0o002
 
 
 class Lock(FileLock):
-    """A lock on a file that every process of the workspace takes in turn; released when its holder ends.
+    """A lock file that processes of the workspace hold in turn; it is released when its holder ends.
 
-    An error of the file system, as that it has no locks (ENOLCK), names the file.
+    An error of the file system, for example that it supports no locks (ENOLCK), names the file.
     """
 
     @override
@@ -34,35 +31,31 @@ class Lock(FileLock):
         try:
             super()._acquire()
         except OSError as error:
-            raise named(error, Path(self.lock_file)) from error
+            raise with_path(error, Path(self.lock_file)) from error
 
 
 @contextmanager
 def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it becomes `path` in one step, on failure nothing is left.
+    """Yield a temporary path beside `path` that replaces it in one step; on an error it is removed.
 
-    A reader of `path` sees the old file or the new one, also after a crash or a power cut. What is `shared` may be read
-    by its group, and by nobody else, whatever the umask.
+    A reader of `path` sees the old file or the new one, also after a crash or a power cut. A `shared` file can be read
+    by its group and by no other user, whatever the umask.
     """
-    with aside(path, shared=shared) as temporary:
+    with temporary_file(path, shared=shared) as temporary:
         yield temporary
-        if shared and not isinstance(path, ObjectPath):
+        if shared:
             temporary.chmod(_FILE)
         commit(temporary, path)
 
 
 @contextmanager
-def aside(path: Path, *, shared: bool = False) -> Iterator[Path]:
-    """Yield a temporary path to write what `commit` then brings to `path`; without that nothing is left.
+def temporary_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, for `commit` to rename; otherwise it is removed.
 
-    `shared` folders are made so that the group of the folder above can enter them.
+    With `shared` the group of the parent folder can enter new folders.
     """
-    if isinstance(path, ObjectPath):
-        with TemporaryDirectory(prefix="champion-") as folder:
-            yield Path(folder) / path.name
-        return
     make_folder(path.parent, shared=shared)
-    # Two threads, or two machines with one number of a process, may write the same file.
+    # Two threads, or two machines with the same PID, may write the same file.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.part")
     try:
         yield temporary
@@ -71,40 +64,33 @@ def aside(path: Path, *, shared: bool = False) -> Iterator[Path]:
 
 
 def commit(temporary: Path, path: Path) -> None:
-    """Make a file written `aside` the one at `path`, in one step."""
-    if isinstance(path, ObjectPath):
-        path.put(temporary)
-        return
-    if (mode := stat.S_IMODE(temporary.stat().st_mode)) & _WRITTEN_BY_ALL:  # under umask 000, of a script or a notebook
-        temporary.chmod(mode & ~_WRITTEN_BY_ALL)
+    """Flush a temporary file to disk and rename it to `path`."""
+    if (mode := stat.S_IMODE(temporary.stat().st_mode)) & _OTHERS_WRITE:  # from umask 000 of a script or a notebook
+        temporary.chmod(mode & ~_OTHERS_WRITE)
     flush(temporary)
     temporary.replace(path)
     flush(path.parent)
 
 
 def write_bytes(path: Path, content: bytes, *, shared: bool = False) -> None:
-    """Write `content` to `path` in one step; what is `shared` may be read by its group."""
-    if isinstance(path, ObjectPath):
-        path.write_bytes(content)
-        return
+    """Write `content` to `path` in one step; its group can read a `shared` file."""
     with replacing(path, shared=shared) as temporary:
         temporary.write_bytes(content)
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write `content` to `path` in one step; nobody but its owner may read it, at no instant and whatever the umask."""
-    with aside(path) as temporary:
-        temporary.unlink(missing_ok=True)  # left by one that was killed and had this number
+    """Write `content` to `path` in one step; only its owner can read it, at every moment and whatever the umask."""
+    with temporary_file(path) as temporary:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
         commit(temporary, path)
 
 
-def named(error: OSError, path: Path) -> OSError:
-    """Return an error that names a file: as it is where it does so already, else of `path`.
+def with_path(error: OSError, path: Path) -> OSError:
+    """Return the error with the name of a file: `path`, unless it names one already.
 
-    >>> print(named(OSError(37, "No locks available"), Path("/w/.lock")))
+    >>> print(with_path(OSError(37, "No locks available"), Path("/w/.lock")))
     [Errno 37] No locks available: '/w/.lock'
     """
     return error if error.filename is not None else OSError(error.errno, error.strerror, str(path))
@@ -116,35 +102,32 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def sweep_left(folder: Path) -> None:
-    """Remove each `NAME` in a folder whose `NAME.lock` nobody holds any more, and that lock."""
+def remove_unlocked(folder: Path) -> None:
+    """Remove each `NAME` in a folder whose `NAME.lock` no process holds, and that lock."""
     for lock in folder.glob("*.lock"):
-        try:
-            with Lock(lock, timeout=0):
-                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-                lock.unlink(missing_ok=True)
-        except Timeout:
-            continue  # its holder lives
+        with suppress(Timeout), Lock(lock, timeout=0):  # a timeout: its holder still runs
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            lock.unlink(missing_ok=True)
 
 
 def make_folder(folder: Path, *, shared: bool = False) -> None:
-    """Make a folder and those above it that are missing, each on disk in the one above before this returns.
+    """Create a folder and its missing parents, each flushed to disk in its parent before this returns.
 
-    Without that, a power cut may take a new folder away together with files in it that were flushed. A `shared` folder
-    can be entered by its group; a set-group-ID of the one above is handed on. None is writable by others.
+    Otherwise a power cut may remove a new folder together with flushed files in it. The group can enter a `shared`
+    folder, which inherits the set-group-ID bit of its parent. Other users can write none.
     """
     if folder.is_dir():
         return
     make_folder(folder.parent, shared=shared)
-    folder.mkdir(_WRITTEN_BY_OWNER, exist_ok=True)
+    folder.mkdir(_OWNER_WRITES, exist_ok=True)
     if shared:
         folder.chmod(_FOLDER | (folder.parent.stat().st_mode & stat.S_ISGID))
-    with suppress(PermissionError):  # a folder that may be written and entered, but not listed, cannot be flushed
+    with suppress(PermissionError):  # a folder that can be written and entered, but not listed, cannot be flushed
         flush(folder.parent)
 
 
 def flush_tree(folder: Path) -> None:
-    """Bring a folder with all files and folders below it safely to disk; links are not followed."""
+    """Flush a folder with all files and folders below it to disk; links are not followed."""
     for path, _, names in os.walk(folder):
         for name in names:
             file = Path(path) / name
@@ -154,7 +137,7 @@ def flush_tree(folder: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Bring a file, or the names in a folder, safely to disk."""
+    """Flush a file, or the names in a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""The time of day, asked for at the edges only.
+"""The current time, read at the edges only.
 
 `SOURCE_DATE_EPOCH` (seconds since 1970, the reproducible-builds convention) freezes it, so that a replay can be
-compared with the original byte for byte.
+compared with the original byte by byte.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ INDIA = ZoneInfo("Asia/Kolkata")
 
 
 def now() -> datetime:
-    """Return the current time in UTC, to the millisecond, or the frozen one."""
+    """Return the current time in UTC, to the millisecond, or the frozen time."""
     frozen = os.environ.get("SOURCE_DATE_EPOCH")
     moment = datetime.fromtimestamp(int(frozen), UTC) if frozen else datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def today() -> date:
-    """Return the date in India: the exchange's own."""
+    """Return the date in India, where the exchange is."""
     return now().astimezone(INDIA).date()
 
 
 def in_india(moment: datetime) -> str:
-    """Return an aware moment as people in India read it, to the minute; headers say `IST`.
+    """Return an aware datetime as Indian time to the minute; column headers say `IST`.
 
     >>> in_india(datetime(2024, 12, 31, 20, 0, tzinfo=UTC))
     '2025-01-01 01:30'
@@ -36,7 +36,7 @@ def in_india(moment: datetime) -> str:
 
 
 def month_end(day: date) -> date:
-    """Return the last day of the month that a date is in.
+    """Return the last day of a date's month.
 
     >>> month_end(date(2024, 2, 10))
     datetime.date(2024, 2, 29)

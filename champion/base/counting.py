@@ -1,4 +1,4 @@
-"""Counts in messages: one row, two rows."""
+"""Format counts in messages: one row, two rows."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 
 def quantity(number: Any, noun: str, plural: str = "") -> str:
-    """Return the number with its noun, singular for 1; the plural is the noun with an s unless it is given.
+    """Return the number with its noun, singular for 1. By default the plural adds an s.
 
-    `number` is any number. Where a verb follows, it goes with the noun.
+    `number` is of any numeric type. A verb that follows belongs to the noun.
 
     >>> quantity(1, "session"), quantity(1200, "row"), quantity(0, "entry", "entries")
     ('1 session', '1,200 rows', '0 entries')

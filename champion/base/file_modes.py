@@ -1,8 +1,8 @@
-"""Who may read what Champion writes: its owner alone, unless a file says otherwise, whatever the umask of the moment.
+"""Set who may read what Champion writes: only the owner by default, whatever the umask.
 
-Commands and the processes they start take away all rights of group and others from what they make (`restrict`). The
-lake says otherwise: it sets its modes outright, for the group (docs/governance.md). Folders that hold logins, keys and
-databases are closed outright as well (`private_folder`), so that no mode of a file in them matters.
+Commands and the processes they start remove all rights of group and others from new files (`restrict`). The lake sets
+its modes explicitly, for the group (docs/governance.md). Folders with logins, keys and databases are closed explicitly
+(`private_folder`), so the modes of files in them do not matter.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from pathlib import Path
 from champion.base.atomic_files import make_folder
 
 PRIVATE_FILE = 0o600
-"""The mode of a file that nobody but its owner may use."""
+"""Mode of a file that only its owner may read and write."""
 _PRIVATE, _HOME = 0o700, 0o750
-_OTHERS, _WRITE = 0o077, 0o022  # of a mode: what the group and everybody may
+_OTHERS, _WRITE = 0o077, 0o022  # bits of a mode for group and others
 SECRET_FOLDERS = ("jupyter", "mlflow", "prefect", "services")
-"""Folders of a workspace that hold logins, keys, databases of servers, or what servers say."""
-_persons: list[int] = []  # the umask that the process was started with, once it is restricted
+"""Folders of a workspace with logins, keys, databases and logs of servers."""
+_original_umask: list[int] = []  # set by `restrict`
 
 
 def restrict() -> None:
-    """Have this process, and all it starts, make files and folders that nobody but their owner can use."""
+    """Give files and folders that this process and its children create to their owner only."""
     before = os.umask(_OTHERS)
     os.umask(before | _OTHERS)
-    if not _persons:
-        _persons.append(before)
+    if not _original_umask:
+        _original_umask.append(before)
 
 
 @contextmanager
-def persons_umask() -> Iterator[None]:
-    """Write files that a person asked for by name with that person's own umask; for a process with one thread."""
+def user_umask() -> Iterator[None]:
+    """Write files that a user asked for by name with the user's own umask. For single-threaded processes only."""
     before = os.umask(_OTHERS)
-    os.umask(_persons[0] if _persons else before)
+    os.umask(_original_umask[0] if _original_umask else before)
     try:
         yield
     finally:
@@ -43,15 +43,15 @@ def persons_umask() -> Iterator[None]:
 
 
 def restore_umask() -> None:
-    """Set the umask that the process was started with: what it becomes is the person's own tool."""
-    if _persons:
-        os.umask(_persons.pop())
+    """Restore the original umask, before this process becomes the user's own tool."""
+    if _original_umask:
+        os.umask(_original_umask.pop())
 
 
 def workspace_folder(home: Path) -> Path:
-    """Return the folder of a workspace, made where it is missing: its group may enter and nobody else, as of the lake.
+    """Return a workspace's folder, created if missing: its group may enter, others may not, as for the lake.
 
-    So it is with those above it that are missing. One that exists keeps its mode.
+    Missing parents get the same mode. An existing folder keeps its mode.
     """
     if not home.is_dir():
         workspace_folder(home.parent)
@@ -61,28 +61,28 @@ def workspace_folder(home: Path) -> Path:
 
 
 def private_folder(folder: Path) -> Path:
-    """Return a folder of a workspace that its owner alone can enter; one that others could enter is closed to them.
+    """Return a workspace folder that only its owner can enter. Existing rights of others are removed.
 
-    The folder of another account is left as it is: what follows fails, or its owner shares it on purpose.
+    The folder of another account stays as it is: later access fails, or its owner shares it on purpose.
     """
     workspace_folder(folder.parent)
     make_folder(folder)
-    found = folder.stat()
-    if found.st_mode & _OTHERS and found.st_uid == os.geteuid():
+    status = folder.stat()
+    if status.st_mode & _OTHERS and status.st_uid == os.geteuid():
         folder.chmod(_PRIVATE)
     return folder
 
 
 def writable_by_others(home: Path) -> list[Path]:
-    """Return which of a workspace and its first folders other accounts may write in."""
+    """Return which of a workspace and its top-level folders other accounts may write in."""
     folders = [home, *(path for path in sorted(home.iterdir()) if path.is_dir() and not path.is_symlink())]
     return [folder for folder in folders if folder.stat().st_mode & _WRITE]
 
 
 def readable_secrets(home: Path) -> list[Path]:
-    """Return which secret folders of a workspace other accounts may enter: of an earlier version, until their next use.
+    """Return the secret folders of a workspace that other accounts may enter, as earlier versions created them.
 
-    A folder closed by the one above is closed.
+    Nothing can be entered below a closed workspace folder.
     """
     if not home.stat().st_mode & _OTHERS:
         return []

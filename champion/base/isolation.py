@@ -1,9 +1,8 @@
-"""Python processes that import nothing from the current directory.
+"""Start Python processes that import nothing from the current directory.
 
-`python -m` puts the current directory before the standard library: a `json.py` that lies there runs, or breaks every
-server. `-P` leaves it out, for that process; `PYTHONSAFEPATH` does so for the processes which that one starts. A
-notebook's kernel gets neither: it starts in a new folder of its run, and modules and scripts that a cell writes there
-are found as ever.
+`python -m` puts the current directory before the standard library: a `json.py` there would run, or break every server.
+`-P` leaves it out for that process, `PYTHONSAFEPATH` for the processes it starts. A notebook's kernel gets neither: it
+starts in a new folder of its run, and cells can import modules they write there.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _PARENT = Path(__file__).resolve().parents[2]
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    """Return the command line of a module of this Python, started quickly and apart from the current directory.
+    """Return the command line of a module for this Python, with a fast start and without the current directory.
 
     >>> command("prefect", "version")[1:]
     ['-P', '-m', 'champion.base.gc_tuning', 'prefect', 'version']
@@ -29,7 +28,7 @@ def command(module: str, *arguments: str) -> list[str]:
 
 
 def environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of a process that, with all it starts, imports nothing from the current directory.
+    """Return the variables for a process that, with its children, imports nothing from the current directory.
 
     Champion itself stays importable, also from a checkout that is not installed.
 
@@ -44,7 +43,7 @@ def environment(inherited: Mapping[str, str]) -> dict[str, str]:
 
 
 def absolute(path: str | None) -> list[str]:
-    """Return the folders of a PYTHONPATH that mean the same everywhere: an empty or relative one is the current one.
+    """Return the absolute folders of a PYTHONPATH; an empty or relative entry means the current directory.
 
     >>> absolute(":/srv/own:.")
     ['/srv/own']

@@ -1,7 +1,7 @@
-"""Connections to this machine go past every proxy: `NO_PROXY` for a process and the processes it starts.
+"""Connect to this machine without a proxy, by setting `NO_PROXY` for a process and its children.
 
-HTTP clients (httpx, requests, urllib, and so Prefect's and MLflow's) send requests for 127.0.0.1 to the proxy that
-`HTTP_PROXY` or `ALL_PROXY` names, unless `NO_PROXY` names that address itself.
+HTTP clients (httpx, requests, urllib, and so Prefect's and MLflow's) send requests for 127.0.0.1 to the proxy in
+`HTTP_PROXY` or `ALL_PROXY`, unless `NO_PROXY` names that address.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 from champion.errors import UsageError
 
 HOSTS = ("127.0.0.1", "localhost", "::1")
-_EXCEPT = ("NO_PROXY", "no_proxy")  # some clients read the one, some the other
+_EXCEPT = ("NO_PROXY", "no_proxy")  # clients differ in which they read
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _SOCKS = frozenset({"socks4", "socks4a", "socks5", "socks5h"})
 _SCHEMES = frozenset({"http", "https"})
 
 
 def without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that keep requests to this machine off every proxy, besides what they name already.
+    """Return the `NO_PROXY` variables with this machine added to the hosts they name.
 
     >>> without_proxy({"NO_PROXY": "intranet"})["no_proxy"]
     'intranet,127.0.0.1,localhost,::1'
@@ -32,15 +32,15 @@ def without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def bypass_proxies() -> None:
-    """Have this process, and all it starts, reach this machine without a proxy."""
+    """Let this process and its children reach this machine without a proxy."""
     os.environ.update(without_proxy(os.environ))
 
 
 def require_usable_proxies(environment: Mapping[str, str]) -> None:
-    """Do nothing where the proxies of the environment are such as httpx takes: it makes no client otherwise.
+    """Raise unless httpx supports the proxies in the environment.
 
     Raises:
-        UsageError: one is not.
+        UsageError: a proxy is not supported.
     """
     for name in (spelled for one in _PROXIES for spelled in (one, one.lower())):
         value = environment.get(name, "")
@@ -51,4 +51,4 @@ def require_usable_proxies(environment: Mapping[str, str]) -> None:
                 "(`pip install 'httpx[socks]'`), name an http:// proxy, or unset it"
             )
         if scheme not in _SCHEMES | _SOCKS:
-            raise UsageError(f"{name} is no http://, https:// or socks5:// address: correct or unset it")
+            raise UsageError(f"{name} is not an http://, https:// or socks5:// address: correct or unset it")

@@ -1,7 +1,7 @@
 """Import modules of Champion 0.2 under their former names, with a warning, until the next minor release.
 
-Notebooks that are kept, and own models, import names of that time. `champion.estimators` stays silent: models that were
-saved then name it.
+Kept notebooks and users' own models import these names. `champion.estimators` gives no warning, because saved models
+contain that name.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ MOVED = {
     "warehouse.client": "warehouse.engine.client",
     "warehouse.query": "warehouse.engine.query",
 }
-"""Former names of modules, and those of now, without `champion.`."""
+"""Former and current names of modules, without `champion.`."""
 
 
 class _Finder(MetaPathFinder):
@@ -97,7 +97,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(Loader):
-    """Gives the module under its name of now, as it is."""
+    """Loads the module under its current name."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -105,7 +105,7 @@ class _Loader(Loader):
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         if spec.name != _SILENT:
-            # The frames in between are those of the import system, which Python leaves out of the count.
+            # Python does not count the frames of the import system.
             text = f"{spec.name} is {self._name} now; the former name works until the next minor release"
             warnings.warn(text, DeprecationWarning, stacklevel=2)
         module = import_module(self._name)
@@ -113,10 +113,10 @@ class _Loader(Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self._spec  # the import system put that of the former name there
+        module.__spec__ = self._spec  # the import system had set the one of the former name
 
 
 def install() -> None:
-    """Have former names found; nothing is imported until one is asked for."""
+    """Make the former names importable; nothing is imported until it is used."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.append(_Finder())

@@ -1,6 +1,6 @@
-"""Where the files that travel with the code are: schemas, SQL, notebooks, deployments.
+"""Locate the files that are shipped with the code: schemas, SQL, notebooks, deployments.
 
-In a checkout they are the top-level folders; in an installed wheel they lie inside the package.
+In a checkout they are the top-level folders; in an installed wheel they are inside the package.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def folder(name: str) -> Path:
 
 
 def path(name: str) -> Path:
-    """Return the file or folder `name`, wherever it is.
+    """Return the shipped file or folder `name`.
 
     >>> path("prefect.yaml").is_file()
     True

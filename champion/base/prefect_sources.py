@@ -1,7 +1,7 @@
 """Keep Prefect from reading settings in the current directory: `.env`, `prefect.toml`, `pyproject.toml`.
 
-Prefect reads them whenever it makes its settings, in any thread, and has no switch for it. Its settings come from the
-environment, from the workspace's own profile, and from nowhere else.
+Prefect reads these files whenever it creates its settings, in any thread, and has no option to prevent it. Here its
+settings come only from the environment and the workspace's own profile.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, InitSettingsSource
 
-_OF_THE_DIRECTORY = (
+_DIRECTORY_SOURCES = (
     "FilteredDotEnvSettingsSource",
     "PrefectTomlConfigSettingsSource",
     "PyprojectTomlConfigSettingsSource",
 )
 
 
-class _Nothing(InitSettingsSource):
-    """A source without settings, in the place of one that reads the current directory."""
+class _EmptySource(InitSettingsSource):
+    """A settings source without settings, in place of one that reads the current directory."""
 
     def __init__(self, settings_cls: type[BaseSettings], **_: Any) -> None:
         super().__init__(settings_cls, {})
 
 
-def leave_out_the_current_directory(folder: Path) -> None:
-    """Import Prefect's settings in `folder`, which is the owner's, and have them read no directory from then on."""
+def ignore_current_directory(folder: Path) -> None:
+    """Import Prefect's settings with `folder` as working directory, then disable all directory sources."""
     with chdir(folder):
         from prefect.settings import base  # noqa: PLC0415 - prefect takes seconds to import
 
-        for name in _OF_THE_DIRECTORY:
+        for name in _DIRECTORY_SOURCES:
             if not hasattr(base, name):
-                raise ImportError(f"prefect.settings.base has no {name}: this version of Prefect was not checked")
-            setattr(base, name, _Nothing)
+                raise ImportError(f"prefect.settings.base has no {name}: this version of Prefect is not supported")
+            setattr(base, name, _EmptySource)

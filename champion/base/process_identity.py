@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 import psutil
 
 _PROC = Path("/proc")
+_AGAIN, _STARTS_WITHIN = 0.01, 2.0  # seconds
 _STATE, _STARTED = 0, 19  # of what follows the name in /proc/PID/stat, see proc(5)
 
 
@@ -49,3 +52,24 @@ def _moment(pid: int) -> str | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
     except psutil.NoSuchProcess:
         return None
+
+
+def environment(pid: int) -> Mapping[str, str]:
+    """Return the environment that a process was started with; empty if it is gone, or another account's.
+
+    A process that is just being started has none for an instant: that is waited for. One of the system, or one started
+    with no variables, never has any.
+
+    >>> environment(os.getpid()) == {}
+    False
+    """
+    try:
+        process = psutil.Process(pid)
+        while True:
+            found: Mapping[str, str] = process.environ()
+            is_starting = time.time() - process.create_time() < _STARTS_WITHIN and process_token(pid) is not None
+            if found or not is_starting:
+                return found
+            time.sleep(_AGAIN)
+    except (psutil.Error, OSError):
+        return {}

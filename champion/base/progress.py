@@ -1,7 +1,7 @@
-"""Progress of long work: how much is done, and how long the rest will take.
+"""Report the progress of long work: how much is done, and how long the rest will take.
 
-Work of several stages is weighted: each stage has its usual share of the time. The time left is the time so far, times
-what is left over what is done: rough at first, better with every stage.
+The stages of the work are weighted by their usual share of the time. The time left is the elapsed time, times the
+fraction left over the fraction done: rough at first, better with every stage.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from threading import Lock
 from typing import TypeAlias
 
 Progress: TypeAlias = Callable[[int, int, str], None]
-"""Called with steps done, steps in all, and what was done last."""
+"""Called with the steps done, the number of steps, and the name of the last step."""
 _PERCENT = 100
-_FIRST_SHARE, _FIRST_SECONDS = 0.02, 2.0  # before so much is done an estimate means nothing
+_FIRST_SHARE, _FIRST_SECONDS = 0.02, 2.0  # an earlier estimate is meaningless
 
 
 def silent(done: int, total: int, label: str) -> None:
@@ -22,7 +22,7 @@ def silent(done: int, total: int, label: str) -> None:
 
 
 class Estimate:
-    """Progress of several stages, also side by side in threads, shown as percent of the whole with the time left."""
+    """Progress of several stages, which may run in parallel threads: percent of the whole, with the time left."""
 
     def __init__(
         self, weights: Mapping[str, float], shown: Progress, clock: Callable[[], float] = time.monotonic
@@ -32,15 +32,15 @@ class Estimate:
         self._began, self._lock = clock(), Lock()
 
     def stage(self, name: str) -> Progress:
-        """Return the progress callback of one stage; of a stage without a weight, one that shows nothing new."""
+        """Return the progress callback of one stage; a stage without a weight adds nothing."""
 
-        def tell(done: int, total: int, label: str) -> None:
+        def advance(done: int, total: int, label: str) -> None:
             self._advance(name, done / total if total else 1.0, label)
 
-        return tell
+        return advance
 
     def finish(self, name: str) -> None:
-        """Count a stage as done, also one that was skipped."""
+        """Count a stage as done, also if it was skipped."""
         self._advance(name, 1.0, f"{name} done")
 
     def _advance(self, name: str, share: float, label: str) -> None:
@@ -54,7 +54,7 @@ class Estimate:
 
 
 def time_left(fraction: float, seconds: float) -> str:
-    """Return how long the rest takes at the pace so far; empty while too little is done, and at the end.
+    """Return how long the rest takes at the pace so far; empty at the end, and while too little is done.
 
     >>> time_left(0.25, 60.0), time_left(0.5, 7200.0), time_left(0.9, 90.0), time_left(0.01, 5.0), time_left(1.0, 9.0)
     ('about 3 min left', 'about 2 h 0 min left', 'about 10 s left', '', '')

@@ -1,4 +1,4 @@
-"""JSON that Champion wrote, read strictly: the types it was written with, no name too many, and an end to nesting."""
+"""Read JSON that Champion wrote, strictly: exact types, no unknown names, limited nesting."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Kind = TypeVar("Kind")
 
 
 def parse_json(kind: type[Kind], content: bytes | str) -> Kind:
-    """Return the JSON `content` as a `kind`, as a dataclass or a `dict[str, int]`.
+    """Return the JSON `content` as a `kind`, for example a dataclass or a `dict[str, int]`.
 
     Raises:
-        ValueError: it is no JSON, or not of that kind; in one line, where and why.
+        ValueError: it is not JSON, or not of that kind; one line with the place and the reason.
 
     >>> parse_json(dict[str, int], '{"rows": 2}')
     {'rows': 2}
@@ -34,9 +34,9 @@ def parse_json(kind: type[Kind], content: bytes | str) -> Kind:
 
 
 def is_unicode(value: object) -> bool:
-    r"""Return whether every text in a value of JSON's types can be written as UTF-8: none holds a lone surrogate.
+    r"""Return whether all text in a JSON-like value can be written as UTF-8, that is, has no lone surrogate.
 
-    Python reads bytes of a command line or a file's name that are not UTF-8 as such surrogates.
+    Python reads bytes of a command line or a file name that are not UTF-8 as such surrogates.
 
     >>> is_unicode(["caf\u00e9", {"n": 1}]), is_unicode({"caf\udce9": 1})
     (True, False)
@@ -55,10 +55,10 @@ def is_unicode(value: object) -> bool:
 
 
 def moment(value: datetime | str) -> datetime:
-    """Return a moment, also one in ISO 8601, in UTC.
+    """Return a datetime, or a text in ISO 8601, as a datetime in UTC.
 
     Raises:
-        ValueError: it is none, has no time zone, or lies in a year at the end of the calendar.
+        ValueError: it is not a datetime, has no time zone, or is in year 1 or 9999.
 
     >>> moment("2024-07-02T15:30:00+05:30").isoformat()
     '2024-07-02T10:00:00+00:00'
@@ -66,8 +66,8 @@ def moment(value: datetime | str) -> datetime:
     found = datetime.fromisoformat(value) if isinstance(value, str) else value
     if found.tzinfo is None:
         raise ValueError(f"{found} has no time zone")
-    if not date.min.year < found.year < date.max.year:  # another zone may have no name for it
-        raise ValueError(f"{found} is no moment that happened")
+    if not date.min.year < found.year < date.max.year:  # the conversion to another zone may overflow
+        raise ValueError(f"{found} is outside the supported years")
     return found.astimezone(UTC)
 
 

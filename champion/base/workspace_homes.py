@@ -1,7 +1,7 @@
-"""Where a workspace is and where it was: its folder may be moved, copied, restored or mounted elsewhere.
+"""Track the folders of a workspace, which may be moved, copied, restored or mounted elsewhere.
 
 Some stores keep absolute locations. `<home>/home.json` lists every folder in which this workspace was used, so that a
-store can bring its locations to the present one. A copy takes the list along, and from then on has one of its own.
+store can update its locations. A copy starts with the list of the original and then keeps its own.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from champion.errors import UsageError
 
 _RECORD = "home.json"
 _MARKER = re.compile(r"sqlite:///(/.*)/mlflow/mlflow\.db mlflow ")
-"""What versions before 0.3.0 left in `mlflow/prepared`: the only place that names the home they worked in."""
+"""Content of `mlflow/prepared` before 0.3.0: the only place where these versions recorded their home."""
 
 
 def remember(home: Path) -> None:
-    """Add the present folder to the list of this workspace's homes, where it is not the last one there."""
+    """Append the current folder to the list of this workspace's homes, unless it is the last one there."""
     known = recorded(home)
     if known[-1:] != [str(home)] or not (home / _RECORD).exists():
         listed = [one for one in known if one != str(home)] + [str(home)]
@@ -32,7 +32,7 @@ def remember(home: Path) -> None:
 
 
 def recorded(home: Path) -> list[str]:
-    """Return the folders in which a workspace was used, the last one at the end; none where it is new.
+    """Return the folders in which a workspace was used, the latest last; empty for a new workspace.
 
     Raises:
         UsageError: the list is damaged.
@@ -51,12 +51,12 @@ def recorded(home: Path) -> list[str]:
 
 
 def former(home: Path) -> list[str]:
-    """Return the folders in which a workspace was before, without other names of the present one."""
+    """Return the folders in which a workspace was before, without aliases of the current one."""
     return [one for one in recorded(home) if one != str(home) and not is_same(Path(one), home)]
 
 
 def is_same(one: Path, other: Path) -> bool:
-    """Tell whether two paths lead to the same folder; False where one of them leads nowhere."""
+    """Return whether two paths lead to the same folder; False if one does not exist."""
     try:
         return one.samefile(other)
     except OSError:
@@ -64,9 +64,9 @@ def is_same(one: Path, other: Path) -> bool:
 
 
 def identity(home: Path) -> str:
-    """Return what stays the same while a folder is moved on its disk, and is another for a copy; empty without one.
+    """Return an id that a folder keeps when it is moved on its disk, and that a copy does not share; empty if missing.
 
-    It holds until the machine starts anew, as long as any process that was started for the folder.
+    It is valid until the machine restarts, so as long as any process that was started for the folder.
     """
     try:
         found = home.stat()
@@ -76,7 +76,7 @@ def identity(home: Path) -> str:
 
 
 def moved(location: str, old: Sequence[str], home: Path) -> str:
-    """Return a stored location as it is now: one below a former home is below the present one, others stay.
+    """Return a stored location with a former home replaced by the current one; other locations stay.
 
     A location is a path or a `file:` URL, whose path is percent-encoded.
 
@@ -98,7 +98,7 @@ def moved(location: str, old: Sequence[str], home: Path) -> str:
 
 
 def local(location: str) -> Path | None:
-    """Return the path that a location names on this machine, None for one in an object store or behind a server.
+    """Return the local path of a location, None for one in an object store or behind a server.
 
     >>> local("file:///srv/a%20b"), local("/srv/a"), local("s3://bucket/a")
     (PosixPath('/srv/a b'), PosixPath('/srv/a'), None)
@@ -110,7 +110,7 @@ def local(location: str) -> Path | None:
 
 
 def of_marker(text: str) -> str | None:
-    """Return the home whose own MLflow store `mlflow/prepared` speaks of, None where it is another store.
+    """Return the home whose own MLflow store `mlflow/prepared` names, None for another store.
 
     >>> of_marker("sqlite:////srv/nse/mlflow/mlflow.db mlflow 3.17.2")
     '/srv/nse'

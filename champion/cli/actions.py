@@ -16,12 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Corporate actions: lists, open que
 
 
 @app.command("list")
-def list_open(
-    start: First = None,
-    end: Last = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
+def list_open(start: First = None, end: Last = None, *, as_json: AsJson = False) -> None:
     """Show the ex-dates that the lists cover, and the actions that wait for a decision.
 
     Example: champion actions list 2024-01-01

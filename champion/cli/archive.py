@@ -36,9 +36,9 @@ def add(
     Example: champion archive add https://nsearchives.nseindia.com
     """
     from champion.sources.download.staging import Staging  # noqa: PLC0415
-    from champion.sources.download.transport import canonical, known as checked  # noqa: PLC0415
+    from champion.sources.download.transport import canonical, parse_address  # noqa: PLC0415
 
     chosen = console.settings()
-    checked(address)
+    parse_address(address)
     known = Staging(chosen.staging, canonical(address)).accept()
     console.show({"holds files of": ", ".join(known)}, as_json=as_json)

@@ -96,7 +96,7 @@ def _print_next_steps(settings: Settings) -> None:
         f"""
 Look around (this workspace is {settings.home}):
   export CHAMPION_HOME={shlex.quote(str(settings.home))} CHAMPION_ARCHIVE={shlex.quote(settings.archive)}
-  champion status            the workspace in one screen
+  champion status            the workspace on one screen
   champion report            the session report: market, quality, drift, scores
   champion ui                MLflow: runs, notebooks, the model registry
   champion lab               JupyterLab on the notebooks

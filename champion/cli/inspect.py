@@ -13,19 +13,18 @@ import typer
 from rich.text import Text
 
 from champion.base.counting import quantity
-from champion.base.file_modes import persons_umask
+from champion.base.file_modes import user_umask
 from champion.cli.terminal import completion, console
 from champion.cli.terminal.console import AsJson
 from champion.errors import UsageError
 
 Parameter = Annotated[
-    list[str] | None,
-    typer.Option("--param", "-p", help="name=value, bound to {name:Type} in the query; may be repeated."),
+    list[str] | None, typer.Option("--param", "-p", help="name=value for {name:Type} in the query; repeatable.")
 ]
 
 
 def status(*, as_json: AsJson = False) -> None:
-    """Show the workspace in one screen: sessions, freshness, quarantine, runs, champion.
+    """Show the workspace on one screen: sessions, freshness, quarantine, runs, champion.
 
     Example: champion status
     """
@@ -62,9 +61,7 @@ def status(*, as_json: AsJson = False) -> None:
 
 
 def report(
-    session: Annotated[
-        str | None, typer.Argument(help="Session, as 2024-12-31; default: the last in the lake.")
-    ] = None,
+    session: Annotated[str | None, typer.Argument(help="Session; default: the last in the lake.")] = None,
     html: Annotated[Path | None, typer.Option(help="Also write the report to this HTML file.")] = None,
     *,
     as_json: AsJson = False,
@@ -82,7 +79,7 @@ def report(
         from champion.services import mlflow  # noqa: PLC0415
 
         page = render(found, chosen.home, mlflow.address(chosen))
-        with persons_umask():
+        with user_umask():
             html.write_text(page, encoding="utf-8")
         console.err.print(f"page written to {html.resolve()}", style="dim", soft_wrap=True)
     if as_json:
@@ -142,7 +139,7 @@ def doctor(*, as_json: AsJson = False) -> None:
 def sql(
     query: Annotated[str | None, typer.Argument(help="A read-only statement.")] = None,
     name: Annotated[
-        str | None, typer.Option(autocompletion=completion.named_queries, help="Named query; --list shows all.")
+        str | None, typer.Option(autocompletion=completion.named_queries, help="Named query, see --list.")
     ] = None,
     param: Parameter = None,
     *,
@@ -163,7 +160,7 @@ def sql(
         raise UsageError(f"give a query, or --name one of: {', '.join(queries.names())}; --list describes them")
     bound = console.assigned(param or [])
     settings = console.settings()
-    answer = free.sql(settings, query, bound) if query else queries.ask(settings, str(name), bound)
+    answer = free.sql(settings, query, bound) if query else queries.run(settings, str(name), bound)
     if as_json:
         console.out.print_json(_as_json(answer))
         return

@@ -21,10 +21,7 @@ app = typer.Typer(help="The Parquet lake.", no_args_is_help=True)
 Dataset = Annotated[
     str | None, typer.Option("--dataset", autocompletion=completion.datasets, help="Dataset; default: all.")
 ]
-Grace = Annotated[
-    float,
-    typer.Option("--grace", min=0, max=86_400, help="Seconds that readers get before replaced files are removed."),
-]
+Grace = Annotated[float, typer.Option("--grace", min=0, max=86_400, help="Seconds until replaced files are removed.")]
 _SHOWN = 5
 _MANIFESTS = {"_SUCCESS", "_SEALED"}
 _GRACE = GRACE.total_seconds()
@@ -57,7 +54,9 @@ def verify(*, as_json: AsJson = False) -> None:
     settings, every = console.settings(), contracts.names()
     lake = Lake(settings.lake)
     with console.progress_bar(hidden=as_json) as progress:
-        found = [damage for name in _with_progress(every, progress) for damage in lake.verify(name)] + lake.strangers()
+        found = [
+            damage for name in _with_progress(every, progress) for damage in lake.verify(name)
+        ] + lake.unknown_files()
     if not any(damage.path.name in _MANIFESTS for damage in found):  # comparing layers needs these
         found += consistency.damages(settings, clock.today())
     damaged, harmless = [d for d in found if not d.harmless], [d for d in found if d.harmless]
@@ -153,13 +152,7 @@ def retain(
 
 
 @app.command()
-def restore(
-    start: Start,
-    end: End,
-    dataset: Dataset = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
+def restore(start: Start, end: End, dataset: Dataset = None, *, as_json: AsJson = False) -> None:
     """Restore archived sessions; the next `retain` removes them again unless the settings keep more years.
 
     Example: champion lake restore 2019-01-01 2019-12-31

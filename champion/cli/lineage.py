@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from champion.base.file_modes import persons_umask
+from champion.base.file_modes import user_umask
 from champion.cli.terminal import console
 from champion.cli.terminal.console import AsJson
 from champion.errors import UsageError
@@ -89,6 +89,6 @@ def _draw(trace: Trace, title: str, picture: Path) -> None:
     from champion.plots.trace import trace_graph  # noqa: PLC0415
 
     figure = trace_graph(pl.DataFrame(trace.rows), trace.links, title=title)
-    with persons_umask():
+    with user_umask():
         picture.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(picture, dpi=110)

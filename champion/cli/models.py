@@ -88,9 +88,9 @@ def compare(
     Example: champion models compare 3 2
     """
     from champion.pipeline.models.evaluate import evaluate  # noqa: PLC0415
-    from champion.tracking.promotion import ANYBODY  # noqa: PLC0415
+    from champion.tracking.promotion import ANY_CHAMPION  # noqa: PLC0415
 
-    evaluation = evaluate(console.settings(), version, ANYBODY if against is None else against)
+    evaluation = evaluate(console.settings(), version, ANY_CHAMPION if against is None else against)
     console.show(
         {
             "version": version,

@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Notebook runs and their records.", no_args_is_help=True)
 Parameter = Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value; may be repeated.")]
 Run = Annotated[str, typer.Argument(help="Run id, or its first characters.")]
-Reads = Annotated[
-    list[str] | None,
-    typer.Option(help="Dataset that the notebook reads; may be repeated."),
-]
+Reads = Annotated[list[str] | None, typer.Option(help="Dataset that the notebook reads; may be repeated.")]
 Writes = Annotated[list[str] | None, typer.Option(help="Dataset that the notebook writes; may be repeated.")]
 _SHORT = 8  # characters of a run id that are printed
 

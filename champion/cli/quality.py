@@ -18,12 +18,7 @@ app = typer.Typer(help="Quality gates, findings and acceptances.", no_args_is_he
 
 
 @app.command()
-def check(
-    start: Start,
-    end: End,
-    *,
-    as_json: AsJson = False,
-) -> None:
+def check(start: Start, end: End, *, as_json: AsJson = False) -> None:
     """Run the gates on a range of sessions and record the findings; exit code 1 if a gate stops publication.
 
     Example: champion quality check 2024-12-01 2024-12-31

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from champion.base.file_modes import persons_umask
+from champion.base.file_modes import user_umask
 from champion.cli.terminal import console
 from champion.cli.terminal.console import AsJson, End, Force, Start
 
@@ -46,7 +46,7 @@ def simulate(
     """
     from champion.simulate import publish  # noqa: PLC0415
 
-    with console.progress_bar(hidden=as_json) as progress, persons_umask():
+    with console.progress_bar(hidden=as_json) as progress, user_umask():
         archive = publish(
             folder,
             instruments=instruments,
@@ -75,14 +75,14 @@ def daily(session: Session = None, *, force: Force = False, as_json: AsJson = Fa
     from champion.pipeline.ingest import fetch  # noqa: PLC0415
 
     chosen = console.settings()
-    asked = console.day(session) if session else None
+    day = console.day(session) if session else None
     fetch.check(chosen)
     with console.flow_context(chosen, hidden=as_json):
         from flows.market_data import daily_market_data_pipeline  # noqa: PLC0415
 
         # Retries of the whole flow are for unattended runs; here the user sees the error and decides.
         flow = daily_market_data_pipeline.with_options(retries=0)
-        result = flow(asked, force=force)
+        result = flow(day, force=force)
     console.show(result, as_json=as_json)
 
 
@@ -90,9 +90,7 @@ def backfill(
     start: Start,
     end: End,
     *,
-    refresh: Annotated[
-        bool, typer.Option(help="Fetch every session again, to get files that the exchange corrected.")
-    ] = False,
+    refresh: Annotated[bool, typer.Option(help="Fetch every session again, to get corrected files.")] = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -145,14 +143,12 @@ def train(  # noqa: PLR0913 - its options
     start: Annotated[str | None, typer.Option(help="First session; default: the first with features.")] = None,
     end: Annotated[str | None, typer.Option(help="Last session; default: the last with features.")] = None,
     model: Annotated[
-        str, typer.Option(help="logistic, random_forest, hist_gradient_boosting, or an import path.")
+        str, typer.Option(help="logistic, random_forest, hist_gradient_boosting or an import path.")
     ] = "logistic",
     horizon: Annotated[int, typer.Option(min=1, help="Horizon of the label in sessions.")] = 5,
     universe: Annotated[str, typer.Option(help="all, liquid, main_board, large, or filters as JSON.")] = "liquid",
     feature_set: Annotated[str, typer.Option(help="Feature set of the model inputs.")] = "v1",
-    add: Annotated[
-        list[str] | None, typer.Option(help="Your own feature to add, as module:FEATURE; may be repeated.")
-    ] = None,
+    add: Annotated[list[str] | None, typer.Option(help="Your own feature, as module:FEATURE; may be repeated.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 7,
     *,
     force: Force = False,
@@ -191,9 +187,9 @@ def score(
 
     Example: champion score 2024-12-31
     """
-    asked = console.day(session)
+    day = console.day(session)
     with console.flow_context(console.settings(), hidden=as_json):
         from flows.models import score_session  # noqa: PLC0415
 
-        result = score_session(asked, force=force)
+        result = score_session(day, force=force)
     console.show(result, as_json=as_json)

@@ -21,7 +21,7 @@ app = typer.Typer(help="Data contracts.", no_args_is_help=True)
 @app.command("show")
 def show_contract(
     name: Annotated[
-        str | None, typer.Argument(autocompletion=completion.datasets, help="Contract; default: list all.")
+        str | None, typer.Argument(autocompletion=completion.datasets, help="Contract; default: all.")
     ] = None,
     version: Annotated[int | None, typer.Option(help="Major version; default: the latest.")] = None,
     *,
@@ -87,11 +87,7 @@ def release(*, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def sample(
-    name: Annotated[str, typer.Argument(help="Contract.")],
-    *,
-    as_json: AsJson = False,
-) -> None:
+def sample(name: Annotated[str, typer.Argument(help="Contract.")], *, as_json: AsJson = False) -> None:
     """Store a record of the lake as the contract's sample, if this schema version has none.
 
     Example: champion schema sample normalized_equity_ohlc
@@ -103,7 +99,7 @@ def sample(
         latest = max(lake.sessions(name), default=None)
         rows = lake.scan(name, latest, latest).head(1).collect()
         if rows.is_empty():
-            raise ContractError(f"the lake has no rows of {contract.label}; ingest some, or write {file} by hand")
+            raise ContractError(f"the lake has no rows of {contract.label}; ingest data, or write {file} manually")
         write_bytes(file, samples.text(rows.row(0, named=True), contract).encode())
     console.show({"sample": file.name}, as_json=as_json)
 

@@ -16,11 +16,9 @@ from champion.errors import UsageError
 
 def lab(
     folder: Annotated[
-        Path | None, typer.Argument(exists=True, file_okay=False, help="Folder of notebooks; default: Champion's own.")
+        Path | None, typer.Argument(exists=True, file_okay=False, help="Folder; default: Champion's notebooks.")
     ] = None,
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port; default: the first free one from 8888.")
-    ] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default: a free one from 8888.")] = None,
     *,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
@@ -102,9 +100,9 @@ def ui() -> None:
         raise UsageError("MLflow's store is on another server (CHAMPION_TRACKING_URI): open the pages of that server")
     server, place = prefect.running(chosen), prefect_login.place(chosen)
     login = f"; log in with the content of {place}" if place else ""
-    pages = mlflow.begin(chosen)
+    pages = mlflow.start(chosen)
     try:
-        with supervisor.stoppable():
+        with supervisor.quiet_interrupts():
             managed_process.wait(chosen, mlflow.NAME, pages, lambda: mlflow.healthy(pages))
             address = f"{server.url}{login}" if server else "not running; the next flow starts it"
             console.out.print(f"Prefect: {address}", soft_wrap=True)

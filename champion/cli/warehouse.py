@@ -29,12 +29,7 @@ def migrate(*, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def load(
-    start: Start,
-    end: End,
-    *,
-    as_json: AsJson = False,
-) -> None:
+def load(start: Start, end: End, *, as_json: AsJson = False) -> None:
     """Load the lake into the warehouse; months that are equal are skipped.
 
     Example: champion warehouse load 2024-01-01 2024-12-31
@@ -54,9 +49,7 @@ def load(
 
 
 @app.command()
-def backup(
-    place: Annotated[str, typer.Argument(help="New folder; on a server as Disk('backups', 'monday').")],
-) -> None:
+def backup(place: Annotated[str, typer.Argument(help="New folder; on a server as Disk('backups', 'monday').")]) -> None:
     """Back up the last committed state of the warehouse; loads and queries may run meanwhile.
 
     Example: champion warehouse backup backups/2024-06-28
@@ -79,9 +72,7 @@ def restore(place: Annotated[str, typer.Argument(help="Location of the backup.")
 
 @app.command()
 def access(
-    user: Annotated[
-        str | None, typer.Argument(help="User to create or change; default: create the roles only.")
-    ] = None,
+    user: Annotated[str | None, typer.Argument(help="User to create or change; default: only roles.")] = None,
     role: Annotated[str, typer.Option(help="analyst, pipeline_writer or data_admin.")] = "analyst",
 ) -> None:
     """Create the roles of a shared server, and a user with one of them.

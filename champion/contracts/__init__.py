@@ -1,4 +1,4 @@
-"""Contracts: one Avro record per dataset version is the master of every schema Champion uses."""
+"""Contracts: one Avro record per dataset version, from which every schema of Champion is derived."""
 
 from champion.contracts.catalog import add_search_path, load, names, versions
 from champion.contracts.contract import Contract, Field

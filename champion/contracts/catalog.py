@@ -1,6 +1,6 @@
-"""The contracts there are: one file a version in `schemas/`, the latest version read unless another is asked for.
+"""Find and load contracts: one file per version in `schemas/`, by default the latest version.
 
-A lake can hold further ones, of feature sets that its owner declared (`also`).
+A lake can have more contracts, of its owner's feature sets (`add_search_path`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from champion.base import package_data
 from champion.contracts.contract import Contract, parse
 from champion.errors import ContractError
 
-_OTHERS: dict[Path, None] = {}  # folders, in the order they became known
+_FOLDERS: dict[Path, None] = {}  # further folders, in the order they were added
 _FILE = re.compile(r"(?P<name>[a-z][a-z0-9_]*)_v(?P<version>[1-9][0-9]*)\.avsc")
 
 
@@ -25,54 +25,54 @@ def names() -> list[str]:
     >>> "normalized_equity_ohlc" in names()
     True
     """
-    return sorted({name for name, _ in _known()})
+    return sorted({name for name, _ in _contracts()})
 
 
 def versions(name: str) -> list[int]:
-    """Return the versions of contract `name`, oldest first; empty where there is no such contract.
+    """Return the versions of contract `name`, oldest first; empty if there is no such contract.
 
     >>> 1 in versions("normalized_equity_ohlc")
     True
     """
-    return sorted(version for found, version in _known() if found == name)
+    return sorted(version for found, version in _contracts() if found == name)
 
 
 @cache
 def load(name: str, version: int | None = None) -> Contract:
-    """Return contract `name`, as `load("raw_equity_ohlc")`: its latest version, or the one asked for.
+    """Return contract `name` in its latest version, or in `version`.
 
     Raises:
-        ContractError: there is no such file, or it is not a contract.
+        ContractError: there is no such contract, or its file is invalid.
 
     >>> load("normalized_equity_ohlc").key
     ('trade_date', 'instrument_id')
     """
-    there = versions(name)
-    chosen = version if version is not None else max(there, default=1)
-    if chosen not in there:
-        others = f"its versions are {there}" if there else f"there are: {', '.join(names())}"
+    known = versions(name)
+    chosen = version if version is not None else max(known, default=1)
+    if chosen not in known:
+        others = f"its versions are {known}" if known else f"the contracts are: {', '.join(names())}"
         raise ContractError(f"no contract {name!r} version {chosen}; {others}")
-    return parse(read(_known()[name, chosen]), chosen)
+    return parse(read(_contracts()[name, chosen]), chosen)
 
 
 def add_search_path(folder: Path) -> None:
-    """From now on know the contracts in `folder` too: a lake keeps those of its owner's feature sets in one.
+    """Search `folder` for contracts too: a lake has one with those of its owner's feature sets.
 
     >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:  # an empty one changes nothing
+    >>> with tempfile.TemporaryDirectory() as folder:  # an empty folder changes nothing
     ...     add_search_path(Path(folder))
     """
-    _OTHERS[folder] = None
+    _FOLDERS[folder] = None
 
 
-def _known() -> dict[tuple[str, int], Path]:
+def _contracts() -> dict[tuple[str, int], Path]:
     """Return the files of all contracts, by name and version.
 
     Raises:
-        ContractError: two folders have different contracts of one name.
+        ContractError: two folders have different contracts with the same name.
     """
     known = files(package_data.folder("schemas"))
-    for folder in _OTHERS:
+    for folder in _FOLDERS:
         for key, path in files(folder).items():
             if read(known.setdefault(key, path)) != read(path):
                 raise ContractError(f"{path} and {known[key]} differ; give one of the datasets another name")
@@ -85,7 +85,7 @@ def files(folder: Path) -> dict[tuple[str, int], Path]:
     for path in sorted(folder.glob("*.avsc")):
         match = _FILE.fullmatch(path.name)
         if match is None:
-            raise ContractError(f"{path} is no contract's file name; it must be <layer>_<dataset>_v<N>.avsc")
+            raise ContractError(f"{path} is not the file name of a contract; it must be <layer>_<dataset>_v<N>.avsc")
         found[match["name"], int(match["version"])] = path
     return found
 
@@ -94,7 +94,7 @@ def read(path: Path) -> dict[str, Any]:
     """Return the Avro record in a contract file.
 
     Raises:
-        ContractError: it is not JSON, or not the record that the file's name says.
+        ContractError: it is not JSON, or not a record with the name of the file.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -103,5 +103,5 @@ def read(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise ContractError(f"{path} holds a {type(record).__name__}; a contract is one record")
     if record.get("name") != path.stem.rpartition("_v")[0]:
-        raise ContractError(f"{path} holds the record {record.get('name')!r}; file and record share one name")
+        raise ContractError(f"{path} holds the record {record.get('name')!r}; file and record must have the same name")
     return dict(record)

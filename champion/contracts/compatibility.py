@@ -1,6 +1,6 @@
-"""The released contracts (`schemas/released/`): what readers and stored rows were promised, and how it may change.
+"""Compare contracts with their released versions (`schemas/released/`), and release them.
 
-A release copies the contracts there once every change since the last release is allowed and each has its sample.
+A release copies the contracts there, if every change since the last release is allowed and each contract has a sample.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from champion.errors import ContractError
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One contract version: its schema version as released and now (None where there is none), and the changes."""
+    """One contract version: its released and its current schema version, None if it has none, and the changes."""
 
     name: str
     released: str | None
@@ -30,12 +30,12 @@ class Comparison:
 
     @property
     def refused(self) -> list[Change]:
-        """The changes that break what was released."""
+        """The changes that are incompatible with the release."""
         return [change for change in self.changes if not change.allowed]
 
     @property
     def state(self) -> str:
-        """Where it stands: released, new, changed or breaking."""
+        """Its state: released, new, changed or breaking."""
         if self.refused:
             return "breaking"
         if self.released is None:
@@ -44,35 +44,38 @@ class Comparison:
 
 
 def compare(schemas: Path) -> list[Comparison]:
-    """Return how each contract in the folder `schemas` stands against `schemas/released`.
+    """Return the differences of each contract in the folder `schemas` from `schemas/released`.
 
     Raises:
         ContractError: a file is not a contract.
     """
     old, new = files(schemas / "released"), files(schemas)
-    return [_compared(old.get(key), new.get(key)) for key in sorted({**old, **new})]
+    return [_compare(old.get(key), new.get(key)) for key in sorted({**old, **new})]
 
 
 def refuse_breaking(compared: Sequence[Comparison]) -> None:
-    """Do nothing where every change is allowed.
+    """Do nothing if every change is allowed.
 
     Raises:
-        ContractError: naming each change that is not.
+        ContractError: some are not; the message names each.
     """
-    refused = [f"{each.name} {_told(change)}" for each in compared for change in each.refused]
+    refused = [
+        " ".join(part for part in (each.name, change.field, change.what) if part) + f" ({change.why})"
+        for each in compared
+        for change in each.refused
+    ]
     if refused:
         raise ContractError(
             f"{quantity(len(refused), 'incompatible change')} to released contracts: {'; '.join(refused)}. "
-            "Take it back, or leave the "
-            "released version as it is and describe the new one in its own _v<N+1>.avsc beside it"
+            "Undo it, or keep the released version and add a file _v<N+1>.avsc for the new one"
         )
 
 
 def release(schemas: Path) -> list[str]:
-    """Copy what is new or changed to `schemas/released`; return the files' names.
+    """Copy new and changed contracts to `schemas/released`, and return their names.
 
     Raises:
-        ContractError: a change breaks what was released, or a contract has no readable sample. Nothing is copied then.
+        ContractError: a change is not allowed, or a contract has no readable sample; nothing is copied.
     """
     compared = compare(schemas)
     refuse_breaking(compared)
@@ -81,8 +84,8 @@ def release(schemas: Path) -> list[str]:
         sample = samples.path(schemas, contract)
         if not sample.exists():
             raise ContractError(
-                f"{contract.label} has no schemas/samples/{sample.name}; write one record there, or take one from a "
-                f"workspace that has some with `champion schema sample {contract.name}`"
+                f"{contract.label} has no schemas/samples/{sample.name}; write one record there, or take one from "
+                f"a workspace that has such rows: `champion schema sample {contract.name}`"
             )
         samples.read(sample, contract)
     waiting = [each.name for each in compared if each.state in {"new", "changed"}]
@@ -91,26 +94,22 @@ def release(schemas: Path) -> list[str]:
     return waiting
 
 
-def _compared(old: Path | None, new: Path | None) -> Comparison:
-    before, after = _checked(old), _checked(new)
+def _compare(old: Path | None, new: Path | None) -> Comparison:
+    before, after = _read_valid(old), _read_valid(new)
     stem = next(path.stem for path in (new, old) if path is not None)
     found: list[Change] = []
     if before is not None and after is not None:
         found = changes(before, after)
     elif before is not None:
-        why = "rows of it are stored, and readers of today read all versions"
+        why = "its rows are stored, and must stay readable"
         found = [Change("contract removed", "", allowed=False, why=why)]
     released, now = (record["schema_version"] if record else None for record in (before, after))
     return Comparison(stem, released, now, tuple(found))
 
 
-def _checked(path: Path | None) -> dict[str, Any] | None:
+def _read_valid(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
     record = read(path)
     parse(record, int(path.stem.rpartition("_v")[2]))
     return record
-
-
-def _told(change: Change) -> str:
-    return " ".join(part for part in (change.field, change.what) if part) + f" ({change.why})"

@@ -17,12 +17,12 @@ from champion.contracts.schema_validation import schema_errors
 from champion.contracts.types import Avro, Names, names as type_names, nullable_clickhouse, split_null
 from champion.errors import ContractError
 
-NO_DEFAULT: Any = ...  # what a field without a default has in its place: null is a default too
+NO_DEFAULT: Any = ...  # marks a field without a default: null is a valid default
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: its name, types, whether it may be null, and what it means; `default` is as Avro writes it.
+    """One field of a contract; `default` is in Avro's JSON encoding.
 
     >>> from champion.contracts import load
     >>> field = load("normalized_equity_ohlc").fields[0]
@@ -48,7 +48,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Contract:
-    """One dataset version. `session` names the field that holds the session; `partition_by` the folders.
+    """One dataset version. `session` names the field with the session, `partition_by` the folders.
 
     >>> from champion.contracts import load
     >>> delivery = load("normalized_equity_delivery")
@@ -62,7 +62,7 @@ class Contract:
     (0, 16)
     >>> delivery.stored_schema["trade_date"]
     Date
-    >>> delivery.require_kept(pl.DataFrame({"volume": [10]})).height
+    >>> delivery.require_valid(pl.DataFrame({"volume": [10]})).height
     1
     """
 
@@ -87,7 +87,7 @@ class Contract:
 
     @cached_property
     def stored_schema(self) -> dict[str, pl.DataType]:
-        """Column name to the Polars type it has in files: enums as text, maps as maps."""
+        """Column name to its Polars type in files: enums as text, maps as maps."""
         return {field.name: field.types.stored for field in self.fields}
 
     @cached_property
@@ -105,7 +105,7 @@ class Contract:
 
     @cached_property
     def groups(self) -> dict[str, tuple[str, ...]]:
-        """Field names by group, for datasets that are stored a group at a time; empty otherwise."""
+        """Field names by group, for datasets that are stored by groups; empty otherwise."""
         found: dict[str, list[str]] = {}
         for field in self.fields:
             if field.group:
@@ -131,7 +131,7 @@ class Contract:
         """Return `frame` with exactly the contract's columns, order and types, sorted.
 
         Raises:
-            ContractError: a column is missing, unknown, of another type, or null where it may not be.
+            ContractError: a column is missing, unknown or of another type, or a required one is null.
         """
         wanted = dict(self.polars_schema)
         if group is not None:
@@ -146,11 +146,11 @@ class Contract:
             raise ContractError(f"{self.label}: {'; '.join(wrong)}")
         nulls = {name: count for name in self.required if name in wanted and (count := frame[name].null_count())}
         if nulls:
-            raise ContractError(f"{self.label}: null in fields that may not be: {nulls}")
+            raise ContractError(f"{self.label}: null in fields that may not be null: {nulls}")
         return frame.select(list(wanted)).sort(self.sort_by)
 
-    def require_kept(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return `frame`, whose rows keep the rules all of whose columns it has, and whose numbers are known or null.
+    def require_valid(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return `frame` if its numbers are finite or null and its rows satisfy the rules whose columns it has.
 
         Raises:
             ContractError: a number is NaN or infinite, or a row breaks a rule; the message counts and shows such rows.
@@ -160,19 +160,19 @@ class Contract:
         return frame
 
     def _require_numbers(self, frame: pl.DataFrame) -> None:
-        """Raise ContractError where a number is NaN or infinite: what is not known is null."""
+        """Raise ContractError if a number is NaN or infinite: an unknown value is null."""
         names = [name for name, dtype in frame.schema.items() if dtype.is_float()]
         wrong = frame.select((~pl.col(name).is_finite()).sum() for name in names)
         counts = {name: count for name, count in zip(names, wrong.row(0) if names else (), strict=True) if count}
         if counts:
             shown = self._shown(frame.filter(pl.any_horizontal(~pl.col(name).is_finite() for name in counts)))
             raise ContractError(
-                f"{self.label}: NaN or infinity in {counts}, rows {shown}: an unknown value is null; correct what "
-                "computes it"
+                f"{self.label}: NaN or infinity in {counts}, rows {shown}: an unknown value must be null; correct the "
+                "computation"
             )
 
     def _require_rules(self, frame: pl.DataFrame) -> None:
-        """Raise ContractError where rows break a rule all of whose columns are there."""
+        """Raise ContractError if rows break a rule whose columns are all present."""
         held = [n for n, text in self.rules.items() if {*pl.sql_expr(text).meta.root_names()} <= {*frame.columns}]
         broken = frame.select((~rule_expression(self.rules[name])).sum().alias(name) for name in held)
         counts = {name: count for name, count in zip(held, broken.row(0) if held else (), strict=True) if count}
@@ -184,7 +184,7 @@ class Contract:
             raise ContractError(f"{self.label}: {texts}, rows {shown}")
 
     def _shown(self, rows: pl.DataFrame) -> str:
-        """Return the keys of the first few rows."""
+        """Return the keys of the first five rows as text."""
         key = [name for name in self.key if name in rows.columns]
         return "; ".join(" ".join(str(value) for value in row) for row in rows.select(key).head(5).rows())
 
@@ -193,7 +193,7 @@ def parse(record: dict[str, Any], version: int = 1) -> Contract:
     """Return the contract that an Avro record with Champion's attributes describes.
 
     Raises:
-        ContractError: it lacks an attribute, names fields it does not have, or says two things at once.
+        ContractError: an attribute is missing or malformed, names an unknown field, or contradicts another one.
     """
     if wrong := list(schema_errors(record)):
         raise ContractError(f"contract {record.get('name', '?')!r}: {'; '.join(wrong)}")
@@ -224,13 +224,13 @@ def parse(record: dict[str, Any], version: int = 1) -> Contract:
 
 def _contradictions(contract: Contract) -> Iterator[str]:
     known = set(contract.polars_schema)
-    if strangers := [name for name in (*contract.key, *contract.sort_by, contract.session) if name not in known]:
-        yield f"key, session or sort_by name fields it does not have: {strangers}"
+    if unknown := [name for name in (*contract.key, *contract.sort_by, contract.session) if name not in known]:
+        yield f"key, session or sort_by name fields it does not have: {unknown}"
     if not re.fullmatch(rf"{contract.version}\.[0-9]{{1,6}}\.[0-9]{{1,6}}", contract.schema_version):
         yield f"schema_version of version {contract.version} must be {contract.version}.minor.patch"
     yield from _rules(contract, known)
     for field in contract.fields:
-        # Else a null that was written and a field that was not there yet could not be told apart.
+        # Otherwise a stored null could not be distinguished from a field added later.
         if field.nullable and field.default not in (None, NO_DEFAULT):
             yield f"{field.name} may be null, so its default must be null, not {field.default!r}"
 
@@ -239,12 +239,12 @@ def _rules(contract: Contract, known: AbstractSet[str]) -> Iterator[str]:
     empty = pl.LazyFrame(schema=contract.polars_schema)
     for name, text in contract.rules.items():
         try:
-            if strangers := sorted(set(pl.sql_expr(text).meta.root_names()) - known):
-                yield f"rule {name} reads fields it does not have: {strangers}"
+            if unknown := sorted(set(pl.sql_expr(text).meta.root_names()) - known):
+                yield f"rule {name} reads fields it does not have: {unknown}"
             elif empty.select(rule_expression(text)).collect_schema().dtypes() != [pl.Boolean()]:
-                yield f"rule {name} is true or false of no row: {text}"
+                yield f"rule {name} is not true or false for each row: {text}"
         except (pl.exceptions.PolarsError, ValueError) as error:
-            yield f"rule {name} is no expression: {error}"
+            yield f"rule {name} is not a valid expression: {error}"
 
 
 def _field(item: dict[str, Any]) -> Field:

@@ -1,7 +1,7 @@
 """Values in Avro's JSON encoding (https://avro.apache.org/docs/1.12.0/specification/#json-encoding).
 
-A union's value is an object named by its branch, bytes are text of one character each, dates are days and times are
-milliseconds or microseconds since 1970-01-01, decimals are the bytes of their unscaled number.
+The value of a union is an object named by its branch; bytes are text with one character each; dates are days, times are
+milliseconds or microseconds since 1970-01-01; decimals are the bytes of their unscaled number.
 """
 
 from __future__ import annotations
@@ -10,34 +10,34 @@ from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from typing import Any
 
-from champion.contracts.types import Avro, spelled, split_null
+from champion.contracts.types import Avro, long_form, split_null
 from champion.errors import ContractError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {"timestamp-millis": timedelta(milliseconds=1), "timestamp-micros": timedelta(microseconds=1)}
 _DECIMAL_BYTES = 16
-_EXACT = Context(prec=38)  # Python's own context would round to 28 digits
+_EXACT = Context(prec=38)  # Python's default context rounds to 28 digits
 
 
-def encoded(avro: Avro, value: Any) -> Any:
-    """Return a Python value of type `avro` as JSON can hold it.
+def encode(avro: Avro, value: Any) -> Any:
+    """Return a Python value of type `avro` in JSON types.
 
     >>> from datetime import date
-    >>> encoded(["null", {"type": "int", "logicalType": "date"}], date(1970, 1, 3))
+    >>> encode(["null", {"type": "int", "logicalType": "date"}], date(1970, 1, 3))
     {'int': 2}
     """
     inner, nullable = split_null(avro)
     if not nullable:
-        return _encoded(spelled(inner), value)
-    long = spelled(inner)
-    branch = long["name"] if long["type"] in {"enum", "fixed", "record"} else long["type"]
-    return None if value is None else {branch: _encoded(long, value)}
+        return _encode(long_form(inner), value)
+    full = long_form(inner)
+    branch = full["name"] if full["type"] in {"enum", "fixed", "record"} else full["type"]
+    return None if value is None else {branch: _encode(full, value)}
 
 
-def decoded(avro: Avro, value: Any) -> Any:
-    """Return the Python value; what an older version wrote is read by today's type, whatever branch it names.
+def decode(avro: Avro, value: Any) -> Any:
+    """Return the Python value of a JSON value; the current type applies, whatever branch an older version named.
 
-    >>> decoded(["null", "long"], {"int": 2})
+    >>> decode(["null", "long"], {"int": 2})
     2
     """
     inner, nullable = split_null(avro)
@@ -45,15 +45,15 @@ def decoded(avro: Avro, value: Any) -> Any:
         return None
     if nullable:
         (value,) = value.values()
-    return _decoded(spelled(inner), value)
+    return _decode(long_form(inner), value)
 
 
 def default(avro: Avro, value: Any) -> Any:
-    """Return a field's default, which Avro writes without the name of a branch."""
-    return None if value is None else _decoded(spelled(split_null(avro)[0]), value)
+    """Return the Python value of a default, which Avro writes without the name of a branch."""
+    return None if value is None else _decode(long_form(split_null(avro)[0]), value)
 
 
-def _encoded(avro: dict[str, Any], value: Any) -> Any:
+def _encode(avro: dict[str, Any], value: Any) -> Any:
     code = value
     match avro["type"], avro.get("logicalType"):
         case _, "date":
@@ -66,15 +66,15 @@ def _encoded(avro: dict[str, Any], value: Any) -> Any:
         case "bytes" | "fixed", _:
             code = value.decode("latin-1")
         case "array", _:
-            code = [encoded(avro["items"], item) for item in value]
+            code = [encode(avro["items"], item) for item in value]
         case "map", _:
-            code = {pair["key"]: encoded(avro["values"], pair["value"]) for pair in value}
+            code = {pair["key"]: encode(avro["values"], pair["value"]) for pair in value}
         case "record", _:
-            code = {field["name"]: encoded(field["type"], value[field["name"]]) for field in avro["fields"]}
+            code = {field["name"]: encode(field["type"], value[field["name"]]) for field in avro["fields"]}
     return code
 
 
-def _decoded(avro: dict[str, Any], code: Any) -> Any:
+def _decode(avro: dict[str, Any], code: Any) -> Any:
     value = code
     match avro["type"], avro.get("logicalType"):
         case _, "date":
@@ -89,22 +89,22 @@ def _decoded(avro: dict[str, Any], code: Any) -> Any:
         case "float" | "double", _:
             value = float(code)
         case "array", _:
-            value = [decoded(avro["items"], item) for item in code]
+            value = [decode(avro["items"], item) for item in code]
         case "map", _:
-            value = [{"key": key, "value": decoded(avro["values"], item)} for key, item in code.items()]
+            value = [{"key": key, "value": decode(avro["values"], item)} for key, item in code.items()]
         case "record", _:
             value = {field["name"]: read_field(field, code) for field in avro["fields"]}
     return value
 
 
 def read_field(field: dict[str, Any], record: dict[str, Any]) -> Any:
-    """Return one field of a JSON record; its default where the record was written before there was the field.
+    """Return one field of a JSON record, or its default if the record is older than the field.
 
     Raises:
         ContractError: the record lacks it, and it has no default.
     """
     if field["name"] in record:
-        return decoded(field["type"], record[field["name"]])
+        return decode(field["type"], record[field["name"]])
     if "default" not in field:
         raise ContractError(f"the record has no {field['name']!r}, which has no default; it has {', '.join(record)}")
     return default(field["type"], field["default"])

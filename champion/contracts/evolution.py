@@ -1,11 +1,10 @@
-"""What changed between two readings of one contract version, and whether it may.
+"""List the changes between two records of one contract version, and which of them are allowed.
 
-Within a major version two promises hold: every row stored so far stays readable and valid, and whatever readers were
-told stays true. So additions with a default, lossless widening (Avro's promotions that lose nothing), and new enum
-values at the end are allowed and ask for the next minor version; words and retention may change freely; all else is
-refused, and is a new `_v<N+1>` beside the old. A field that may become null breaks the second promise, one that may
-no longer be null the first. A rule added could refuse rows that are stored, a rule dropped is a promise withdrawn,
-and which of both a reworded rule is cannot be told from its text.
+Within a major version, stored rows stay readable and valid, and what a contract guarantees to readers stays true.
+Fields added with a default, lossless widening (those of Avro's promotions that lose nothing) and enum values added at
+the end are allowed and need the next minor version. Descriptions and retention may change freely. Any other change is
+refused and needs a new `_v<N+1>`: a field made nullable breaks a guarantee, a field made required could make stored
+rows invalid, a new rule could refuse stored rows, a removed rule breaks a guarantee, and a changed one may do either.
 """
 
 from __future__ import annotations
@@ -14,18 +13,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from champion.contracts.types import Avro, spelled, split_null
+from champion.contracts.types import Avro, long_form, split_null
 
 Record: TypeAlias = Mapping[str, Any]
 
 _LOSSLESS = {("int", "long"), ("int", "double"), ("float", "double")}  # Avro's others, as long to double, round
-_FREE = {"doc": "words may be improved", "retention": "how long rows are kept is not what they say"}
-_STORAGE = {"low_cardinality": "ClickHouse stores it otherwise, with the same values; add a migration"}
+_FREE = {"doc": "descriptions may be improved", "retention": "it does not change the content of rows"}
+_STORAGE = {"low_cardinality": "ClickHouse stores the same values differently; add a migration"}
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference: `field` is empty where it concerns the record; `bump` says that it asks for a minor version."""
+    """One difference: `field` is empty if it concerns the whole record; with `bump` it needs a new minor version."""
 
     what: str
     field: str
@@ -48,15 +47,17 @@ def changes(old: Record, new: Record) -> list[Change]:
 
 
 def _attributes(old: Record, new: Record) -> Iterator[Change]:
-    for name in _differing(old, new, but={"fields", "rules", "schema_version"}):
+    for name in _differences(old, new, but={"fields", "rules", "schema_version"}):
         if why := _FREE.get(name):
             yield Change(f"{name} changed", "", allowed=True, why=why, bump=False)
         else:
-            yield Change(f"{name} changed", "", allowed=False, why="it says what the rows are and where they lie")
+            yield Change(
+                f"{name} changed", "", allowed=False, why="it defines what the rows are and where they are stored"
+            )
 
 
 def _rules(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
-    for rule in _differing(old, new):
+    for rule in _differences(old, new):
         if rule not in old:
             yield Change("rule added", rule, allowed=False, why="it could refuse rows that are stored")
         elif rule not in new:
@@ -68,7 +69,7 @@ def _rules(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
 def _fields(old: Sequence[Record], new: Sequence[Record], inside: str) -> Iterator[Change]:
     before, after = ({field["name"]: field for field in fields} for fields in (old, new))
     for name in before.keys() - after.keys():
-        why = "readers ask for it (a new name for it is a removal and an addition)"
+        why = "readers use it (a rename is a removal and an addition)"
         yield Change("removed", inside + name, allowed=False, why=why)
     for name in (name for name in after if name not in before):
         yield _added(after[name], inside)
@@ -91,14 +92,14 @@ def _added(field: Record, inside: str) -> Change:
 def _field(old: Record, new: Record, inside: str) -> Iterator[Change]:
     name = inside + old["name"]
     yield from _type(name, old["type"], new["type"])
-    for attribute in _differing(old, new, but={"type"}):
+    for attribute in _differences(old, new, but={"type"}):
         what = f"{attribute} changed"
         if attribute == "doc":
             yield Change(what, name, allowed=True, why=_FREE[attribute], bump=False)
         elif why := _STORAGE.get(attribute):
             yield Change(what, name, allowed=True, why=why)
         else:
-            yield Change(what, name, allowed=False, why="stored values would mean something else")
+            yield Change(what, name, allowed=False, why="stored values would change their meaning")
 
 
 def _type(name: str, old: Avro, new: Avro) -> Iterator[Change]:
@@ -107,7 +108,7 @@ def _type(name: str, old: Avro, new: Avro) -> Iterator[Change]:
         yield Change("made nullable", name, allowed=False, why="readers were promised a value")
     if was_nullable and not is_nullable:
         yield Change("made required", name, allowed=False, why="stored rows may hold null")
-    before, after = _wordless(old), _wordless(new)
+    before, after = _without_doc(old), _without_doc(new)
     if before == after:
         return
     kinds = before["type"], after["type"]
@@ -116,7 +117,7 @@ def _type(name: str, old: Avro, new: Avro) -> Iterator[Change]:
         yield Change("widened", name, allowed=True, why=f"every {kinds[0]} is a {kinds[1]}")
     elif plain and kinds[::-1] in _LOSSLESS:
         yield Change("narrowed", name, allowed=False, why=f"not every {kinds[0]} is a {kinds[1]}")
-    elif kinds == ("enum", "enum") and _differing(before, after) == ["symbols"]:
+    elif kinds == ("enum", "enum") and _differences(before, after) == ["symbols"]:
         yield _symbols(name, before["symbols"], after["symbols"])
     elif kinds == ("array", "array"):
         yield from _type(f"{name}[]", before["items"], after["items"])
@@ -139,18 +140,18 @@ def _symbols(name: str, old: Sequence[str], new: Sequence[str]) -> Change:
 
 def _version(old: str, new: str, found: Sequence[Change]) -> Iterator[Change]:
     if not all(change.allowed for change in found):
-        return  # a breaking change needs another file, not another number
+        return  # a breaking change needs a new file, not a new number
     major, minor, _ = old.split(".")
     wanted = f"{major}.{int(minor) + 1}.0" if any(change.bump for change in found) else old
     if new != wanted:
-        why = f"it is {new}; against the released {old} these changes ask for {wanted}"
+        why = f"it is {new}; after the released {old} these changes need {wanted}"
         yield Change("schema_version", "", allowed=False, why=why)
 
 
-def _wordless(avro: Avro) -> dict[str, Any]:
-    return {name: value for name, value in spelled(avro).items() if name != "doc"}
+def _without_doc(avro: Avro) -> dict[str, Any]:
+    return {name: value for name, value in long_form(avro).items() if name != "doc"}
 
 
-def _differing(old: Mapping[str, Any], new: Mapping[str, Any], but: Collection[str] = ()) -> list[str]:
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], but: Collection[str] = ()) -> list[str]:
     missing = object()
     return [name for name in {**old, **new} if name not in but and old.get(name, missing) != new.get(name, missing)]

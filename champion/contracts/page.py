@@ -1,4 +1,4 @@
-"""The page about the contracts (`docs/contracts.md`), written from nothing but the contracts."""
+"""Write the page about the contracts (`docs/contracts.md`) from the contracts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from champion.contracts.contract import Contract, Field
 _INTRODUCTION = """\
 # Contracts
 
-Written from `schemas/` by `champion schema docs > docs/contracts.md`; a test holds it in step. Each dataset has one
-Avro record a major version. Null, where a field allows it, means that the source does not say; a rule holds unless it
-is plainly false. What may change within a version is in `champion/contracts/evolution.py`, and `champion schema check`
+Written from `schemas/` by `champion schema docs > docs/contracts.md`; a test keeps it current. Each dataset has one
+Avro record per major version. Null means that the source gives no value. A row breaks a rule only if the rule is
+false for it. What may change within a version is in `champion/contracts/evolution.py`, and `champion schema check`
 compares with the last release.
 """
 

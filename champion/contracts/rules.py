@@ -1,8 +1,7 @@
 """Rules: named boolean SQL expressions that run as written in Polars and in ClickHouse.
 
-A rule means 'not false': a null operand neither proves nor refuses a row, because null-ness is the type's business.
-NaN is no value a rule can judge (Polars sorts it above every number, ClickHouse finds it unequal to all), so a row with
-NaN in a field that a rule reads breaks that rule.
+A rule means 'not false': a row with a null operand passes, because the type decides whether null is allowed. A row with
+NaN in a field of the rule breaks it: Polars sorts NaN above every number, ClickHouse finds it unequal to all.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def rule_expression(text: str) -> pl.Expr:
-    """Return `text` as a Boolean expression: null read as true, NaN as false.
+    """Return `text` as a Boolean expression that is true for null and false for NaN.
 
     >>> pl.DataFrame({"low": [1, 3, None]}).select(rule_expression("low <= 2"))["low"].to_list()
     [True, False, True]
@@ -32,9 +31,9 @@ KNOWN = "numbers_are_known"
 
 
 def known_constraint(contract: Contract) -> str | None:
-    """Return the ClickHouse constraint that no number of a contract's row is NaN or infinite; None without numbers.
+    """Return the ClickHouse constraint that no float of a row is NaN or infinite; None without floats.
 
-    A rule alone does not hold against NaN in ClickHouse: `x is not null or y > 0` is true of it.
+    A rule alone does not exclude NaN in ClickHouse: `x is not null or y > 0` is true for it.
 
     >>> from champion.contracts import load
     >>> known_constraint(load("predictions_equity_scores"))
@@ -45,7 +44,7 @@ def known_constraint(contract: Contract) -> str | None:
 
 
 def rule_constraint(name: str, text: str) -> str:
-    """Return the same rule as a ClickHouse table constraint.
+    """Return a rule as a ClickHouse table constraint.
 
     >>> rule_constraint("low_le_high", "low <= high")
     'CONSTRAINT low_le_high CHECK ifNull(low <= high, true)'

@@ -1,4 +1,4 @@
-"""Samples: one record of every released schema version, in Avro's JSON encoding; today's contract reads them all."""
+"""Samples: one record per released schema version, in Avro's JSON encoding; the current contract reads them all."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Any
 import polars as pl
 
 from champion.contracts.contract import NO_DEFAULT, Contract
-from champion.contracts.encoding import encoded, read_field
+from champion.contracts.encoding import encode, read_field
 from champion.errors import ContractError
 
 
 def path(schemas: Path, contract: Contract) -> Path:
-    """Return where the sample of this schema version lies, as `samples/raw_equity_ohlc_v1.0.0.json`."""
+    """Return the path of the sample of this schema version, as `samples/raw_equity_ohlc_v1.0.0.json`."""
     return schemas / "samples" / f"{contract.name}_v{contract.schema_version}.json"
 
 
 def paths(schemas: Path, contract: Contract) -> list[Path]:
-    """Return the samples of every schema version within the contract's major version."""
+    """Return the sample paths of all schema versions within the contract's major version."""
     return sorted((schemas / "samples").glob(f"{contract.name}_v{contract.version}.*.json"))
 
 
 def read(file: Path, contract: Contract) -> pl.DataFrame:
-    """Return the sample as one row of today's contract; fields added since have their defaults.
+    """Return the sample as one row of the current contract; later fields have their defaults.
 
     Raises:
-        ContractError: the record lacks a field without default, or has one that the contract has not.
+        ContractError: the record lacks a field without default, or has a field that the contract lacks.
     """
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
@@ -36,18 +36,18 @@ def read(file: Path, contract: Contract) -> pl.DataFrame:
         raise ContractError(f"{file} is not JSON: {error}") from error
     if not isinstance(record, dict):
         raise ContractError(f"{file} holds a {type(record).__name__}; a sample is one record")
-    if strangers := [name for name in record if name not in contract.polars_schema]:
-        raise ContractError(f"{file} has fields that {contract.label} has not: {', '.join(strangers)}")
+    if unknown := [name for name in record if name not in contract.polars_schema]:
+        raise ContractError(f"{file} has fields that {contract.label} has not: {', '.join(unknown)}")
     try:
         row = {field["name"]: read_field(field, record) for field in _avro_fields(contract)}
         return contract.conform(pl.DataFrame([row], schema=contract.polars_schema))
     except (ContractError, AttributeError, TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
-        raise ContractError(f"{file} is no record of {contract.label} in Avro's JSON encoding: {error}") from error
+        raise ContractError(f"{file} is not a record of {contract.label} in Avro's JSON encoding: {error}") from error
 
 
 def text(row: Mapping[str, Any], contract: Contract) -> str:
     """Return one row as the text of a sample."""
-    record = {field["name"]: encoded(field["type"], row[field["name"]]) for field in _avro_fields(contract)}
+    record = {field["name"]: encode(field["type"], row[field["name"]]) for field in _avro_fields(contract)}
     return json.dumps(record, indent=2) + "\n"
 
 

@@ -1,6 +1,7 @@
-"""Whether a contract file has the shape of one: texts, lists and names where they belong.
+"""Check the shape of a contract file: texts, lists and names in the right places.
 
-Names become folders, columns and SQL, so they are words as Avro has them: nothing in them needs quoting or leads away.
+Names become folders, columns and SQL. So they must be Avro names, which need no quoting and lead to no other
+folder.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _OF_FIELD = ("name", "doc")
 
 
 def schema_errors(record: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is of another shape in an Avro record with Champion's attributes; one that is missing is not judged.
+    """Yield the malformed attributes of an Avro record with Champion's attributes; missing ones are not reported.
 
     >>> list(schema_errors({"name": "raw_d", "layer": "../raw", "key": "s"}))
     ["layer is '../raw', not a word", 'key is not a list of texts']
@@ -27,8 +28,8 @@ def schema_errors(record: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"{name} is not a list of texts" for name in _LISTS if not _all(str, record.get(name, [])))
     if not _map(str, record.get("rules", {})):
         yield "rules is not a map of texts"
-    elif strange := [name for name in record.get("rules", {}) if not _WORD.fullmatch(name)]:
-        yield f"rules are named {strange}, not by words"
+    elif invalid := [name for name in record.get("rules", {}) if not _WORD.fullmatch(name)]:
+        yield f"rules are named {invalid}, not by words"
     if not _map(int, record.get("retention", {})):
         yield "retention is not a map of whole numbers"
     if not _all(dict, record.get("fields", [])):
@@ -42,7 +43,7 @@ def _fields(fields: list[dict[str, Any]]) -> Iterator[str]:
         wrong = [name for name in _OF_FIELD if not isinstance(field.get(name, ""), str)]
         wrong += [name for name in ("unit", "group") if not isinstance(field.get(name), str | None)]
         yield from (f"field {number}: {name} is not a text" for name in wrong)
-        yield from (f"field {number}: {said}" for said in _words(field, ("name", "group")))
+        yield from (f"field {number}: {error}" for error in _words(field, ("name", "group")))
     names = [str(field.get("name")) for field in fields]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         yield f"fields come twice: {twice}"

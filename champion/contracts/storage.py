@@ -1,7 +1,7 @@
-"""Frames of a contract in Arrow and Parquet: written in the types of the design's table, read by today's contract.
+"""Write frames of a contract to Arrow and Parquet, and read them with the current contract.
 
-A file written under an earlier minor version lacks the fields added since (read with their defaults), holds narrower
-numbers (widened) and fewer enum values (stored as text, so no file knows how many there are).
+A file of an earlier minor version lacks fields that were added later (they get their defaults), has narrower numbers
+(they are widened) and fewer enum values (they are stored as text, so files do not depend on the set of values).
 """
 
 from __future__ import annotations
@@ -18,46 +18,43 @@ from champion.contracts.encoding import default
 
 _EARLIER = pl.ScanCastOptions(
     integer_cast=["upcast", "allow-float"], float_cast="upcast", missing_struct_fields="insert"
-)  # exactly what evolution.py allows
+)  # the casts that evolution.py allows
 
 
 def write(frame: pl.DataFrame, contract: Contract, file: Path, **options: Any) -> None:
-    """Write `frame`, whose columns are the contract's or one group's of them, to a Parquet file.
+    """Write `frame`, with all columns of the contract or those of one group, to a Parquet file.
 
-    `options` are those of Polars' `write_parquet`. The file says required and optional, fixed, map and text for each
-    column as the contract does, and names the contract in its metadata.
+    `options` are those of Polars' `write_parquet`. The columns of the file have the contract's types and nullability,
+    and its metadata names the contract.
     """
     _stored(frame, contract).write_parquet(
-        file,
-        arrow_schema=_arrow_schema(frame, contract),
-        metadata={"champion.contract": contract.label},
-        **options,
+        file, arrow_schema=_arrow_schema(frame, contract), metadata={"champion.contract": contract.label}, **options
     )
 
 
 def scan(files: Sequence[Path], contract: Contract, columns: Sequence[str] | None = None) -> pl.LazyFrame:
-    """Return the rows of Parquet files written under this or an earlier minor version, with today's types.
+    """Return the rows of Parquet files of this or an earlier minor version, with the current types.
 
-    `columns` are those the files hold (a group's); all of the contract's by default. No files give no rows.
+    `columns` are the columns in the files, if they have those of one group only. No files give no rows.
     """
     names = tuple(columns if columns is not None else contract.polars_schema)
-    today = {name: contract.polars_schema[name] for name in names}
+    current = {name: contract.polars_schema[name] for name in names}
     if not files:
-        return pl.LazyFrame(schema=today)
+        return pl.LazyFrame(schema=current)
     stored = {name: contract.stored_schema[name] for name in names}
     rows = pl.scan_parquet(
-        [str(file) for file in files],  # a place in an object store is its URI
+        [str(file) for file in files],  # a path in an object store is a URI
         schema=stored,
         missing_columns="insert",
         cast_options=_EARLIER,
         glob=False,
         hive_partitioning=False,
     )
-    typed = {name: dtype for name, dtype in today.items() if dtype != stored[name]}
+    typed = {name: dtype for name, dtype in current.items() if dtype != stored[name]}
     filled = [
-        pl.col(field.name).fill_null(pl.lit(default(field.avro, field.default), dtype=today[field.name]))
+        pl.col(field.name).fill_null(pl.lit(default(field.avro, field.default), dtype=current[field.name]))
         for field in contract.fields
-        if field.name in today and not field.nullable and field.default is not NO_DEFAULT
+        if field.name in current and not field.nullable and field.default is not NO_DEFAULT
     ]
     rows = rows.cast(dict(typed)) if typed else rows  # type: ignore[arg-type]
     return rows.with_columns(filled) if filled else rows
@@ -67,7 +64,7 @@ def to_arrow(frame: pl.DataFrame, contract: Contract) -> pa.Table:
     """Return `frame` as Arrow, with the types of `contract.arrow_schema`.
 
     Raises:
-        pyarrow.ArrowInvalid: bytes of a fixed field are not of its size.
+        pyarrow.ArrowInvalid: bytes of a fixed field have another size.
     """
     table = _stored(frame, contract).to_arrow(compat_level=pl.CompatLevel.oldest())
     return table.cast(_arrow_schema(frame, contract))

@@ -1,6 +1,6 @@
-"""One table of types: what an Avro type is called in Polars, Arrow and ClickHouse.
+"""Map Avro types to types of Polars, Arrow and ClickHouse.
 
-Null-ness is the field's business, not the type's: the functions below take the type without its null branch.
+The functions take a type without its null branch: the field, not the type, decides whether null is allowed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Avro: TypeAlias = str | list[Any] | dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The same type in each engine. `stored` is how Polars reads and writes it in Arrow and Parquet."""
+    """One type in each engine; `stored` is its Polars type in Arrow and Parquet."""
 
     polars: pl.DataType
     arrow: pa.DataType
@@ -40,7 +40,7 @@ _PLAIN = {
     "string": _alike(pl.String(), pa.large_string(), "String"),
     "bytes": _alike(pl.Binary(), pa.large_binary(), "String"),
 }
-# ClickHouse's Date holds 1970-01-01 to 2149-06-06, its DateTime64 1900 to 2299; it refuses what lies outside.
+# ClickHouse's Date holds 1970-01-01 to 2149-06-06, its DateTime64 1900 to 2299; it refuses values outside.
 _LOGICAL = {
     ("int", "date"): _alike(pl.Date(), pa.date32(), "Date"),
     ("long", "timestamp-millis"): _alike(pl.Datetime("ms", "UTC"), pa.timestamp("ms", "UTC"), "DateTime64(3, 'UTC')"),
@@ -54,7 +54,7 @@ def split_null(avro: Avro) -> tuple[Avro, bool]:
     """Return the type without its null branch, and whether it had one.
 
     Raises:
-        ContractError: for a union of anything but null and one type.
+        ContractError: the union is not of null and one type.
 
     >>> split_null(["null", "long"])
     ('long', True)
@@ -67,86 +67,84 @@ def split_null(avro: Avro) -> tuple[Avro, bool]:
     return rest[0], len(rest) < len(avro)
 
 
-def spelled(avro: Avro) -> dict[str, Any]:
+def long_form(avro: Avro) -> dict[str, Any]:
     """Return a type (no union) in Avro's long form, as one object.
 
-    >>> spelled("long")
+    >>> long_form("long")
     {'type': 'long'}
     """
     if not isinstance(avro, dict):
         return {"type": avro}
     if not isinstance(avro["type"], dict):
         return avro
-    return {**spelled(avro["type"]), **{name: value for name, value in avro.items() if name != "type"}}
+    return {**long_form(avro["type"]), **{name: value for name, value in avro.items() if name != "type"}}
 
 
 def names(avro: Avro) -> Names:
-    """Return what `avro` (without null) is called in each engine.
+    """Return the type `avro`, without null, in each engine.
 
     Raises:
-        ContractError: for a type outside the table of the design.
+        ContractError: the type is not supported.
 
     >>> names({"type": "int", "logicalType": "date"}).clickhouse
     'Date'
     """
     if isinstance(avro, list):
         raise ContractError(f"union {avro} inside another type is not supported; use separate fields")
-    avro = spelled(avro)
+    avro = long_form(avro)
     kind, logical = avro["type"], avro.get("logicalType")
     if not isinstance(kind, str) or not isinstance(logical, str | None):
-        raise ContractError(f"type {kind!r} with logicalType {logical!r}: both are texts; allowed: {', '.join(_PLAIN)}")
+        raise ContractError(f"type {kind!r}, logicalType {logical!r}: both must be texts; allowed: {', '.join(_PLAIN)}")
     if logical == "decimal" and kind in {"bytes", "fixed"}:
         return _decimal(avro)
     if logical is not None and (kind, logical) in _LOGICAL:
         return _LOGICAL[kind, logical]
     if logical is not None and (kind, logical) != ("fixed", "uuid"):
         raise ContractError(f"logical type {logical!r} over {kind!r} is not supported; allowed: {sorted(_LOGICAL)}")
-    return _complex(avro) or _plain(kind)
+    if found := _complex(avro):
+        return found
+    if kind not in _PLAIN:
+        raise ContractError(f"Avro type {kind!r} is not supported; allowed: {', '.join(_PLAIN)}")
+    return _PLAIN[kind]
 
 
 def nullable_clickhouse(type_name: str, *, nullable: bool, low_cardinality: bool) -> str:
-    """Return the ClickHouse column type with its wrappers, in the one legal order.
+    """Return the ClickHouse column type with its wrappers in the order ClickHouse requires.
 
     Raises:
-        ContractError: the type is an array, a map or a record that may be null, which ClickHouse cannot hold.
+        ContractError: it is a nullable array, map or record, which ClickHouse does not support.
 
     >>> nullable_clickhouse("String", nullable=True, low_cardinality=True)
     'LowCardinality(Nullable(String))'
     """
     if nullable and type_name.startswith(("Array(", "Map(", "Tuple(")):
-        raise ContractError(f"{type_name} cannot be null in ClickHouse; let it be empty, or its parts null")
+        raise ContractError(f"{type_name} cannot be null in ClickHouse; use an empty value, or null inside it")
     if type_name.startswith("LowCardinality("):  # an enum
         type_name, low_cardinality = type_name.removeprefix("LowCardinality(")[:-1], True
     inner = f"Nullable({type_name})" if nullable else type_name
     return f"LowCardinality({inner})" if low_cardinality else inner
 
 
-def _whole(value: Any, least: int, most: int) -> bool:
+def _is_integer(value: Any, least: int, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
-def _distinct(texts: Any) -> bool:
-    """Tell whether `texts` is a list of different texts, at least one."""
+def _are_distinct(texts: Any) -> bool:
+    """Return whether `texts` is a non-empty list of different texts."""
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         return False
     return 0 < len(texts) == len(set(texts))
 
 
-def _plain(kind: Any) -> Names:
-    if not isinstance(kind, str) or kind not in _PLAIN:
-        raise ContractError(f"Avro type {kind!r} is not supported; allowed: {', '.join(_PLAIN)}")
-    return _PLAIN[kind]
-
-
 def _complex(avro: Mapping[str, Any]) -> Names | None:
     match avro["type"]:
         case "fixed":
-            if not _whole(avro["size"], 1, _LARGEST):
-                raise ContractError(f"fixed of size {avro['size']!r}: it is a whole number from 1 to {_LARGEST}")
+            if not _is_integer(avro["size"], 1, _LARGEST):
+                raise ContractError(f"fixed of size {avro['size']!r}: it must be a whole number from 1 to {_LARGEST}")
             clickhouse = "UUID" if avro.get("logicalType") == "uuid" else f"FixedString({avro['size']})"
             return _alike(pl.Binary(), pa.binary(avro["size"]), clickhouse)
-        case "enum" if not _distinct(avro["symbols"]):
-            raise ContractError(f"enum with symbols {avro['symbols']!r}: they are a list of different texts")
+        case "enum" if not _are_distinct(avro["symbols"]):
+            raise ContractError(f"enum with symbols {avro['symbols']!r}: they must be a list of different texts")
         case "enum":  # stored as text, so that a file written before a value was added is read like any other
             return Names(pl.Enum(avro["symbols"]), pa.large_string(), "LowCardinality(String)", stored=pl.String())
         case "array":
@@ -158,28 +156,25 @@ def _complex(avro: Mapping[str, Any]) -> Names | None:
                 stored=pl.List(item.stored),
             )
         case "map":
-            return _map(*_inner(avro["values"]))
+            value, nullable = _inner(avro["values"])
+            clickhouse = nullable_clickhouse(value.clickhouse, nullable=nullable, low_cardinality=False)
+            return Names(
+                pl.List(pl.Struct({"key": pl.String(), "value": value.polars})),
+                pa.map_(pa.large_string(), value.arrow),
+                f"Map(String, {clickhouse})",
+                stored=pl.Map(pl.String(), value.stored),
+            )
         case "record":
             return _record(avro)
     return None
 
 
-def _map(value: Names, nullable: bool) -> Names:
-    clickhouse = nullable_clickhouse(value.clickhouse, nullable=nullable, low_cardinality=False)
-    return Names(
-        pl.List(pl.Struct({"key": pl.String(), "value": value.polars})),
-        pa.map_(pa.large_string(), value.arrow),
-        f"Map(String, {clickhouse})",
-        stored=pl.Map(pl.String(), value.stored),
-    )
-
-
 def _record(avro: Mapping[str, Any]) -> Names:
     if not isinstance(avro["fields"], list) or not all(isinstance(field, dict) for field in avro["fields"]):
-        raise ContractError("a record's fields are a list of records")
+        raise ContractError("the fields of a record must be a list of records")
     named = [field["name"] for field in avro["fields"]]
-    if not _distinct(named) or not all(name.isidentifier() for name in named):
-        raise ContractError(f"a record's fields are named by different words, not {named}")
+    if not _are_distinct(named) or not all(name.isidentifier() for name in named):
+        raise ContractError(f"the fields of a record must have different words as names, not {named}")
     inner = {field["name"]: _inner(field["type"]) for field in avro["fields"]}
     columns = (
         f"{name} {nullable_clickhouse(item.clickhouse, nullable=nullable, low_cardinality=False)}"
@@ -200,7 +195,7 @@ def _inner(avro: Avro) -> tuple[Names, bool]:
 
 def _decimal(avro: Mapping[str, Any]) -> Names:
     precision, scale = avro["precision"], avro.get("scale", 0)
-    if not _whole(precision, 1, _DECIMAL_DIGITS) or not _whole(scale, 0, precision):
+    if not _is_integer(precision, 1, _DECIMAL_DIGITS) or not _is_integer(scale, 0, precision):
         asked = f"decimal({precision}, {scale})"
         raise ContractError(f"{asked}: precision must be 1 to {_DECIMAL_DIGITS}, scale 0 to precision")
     return _alike(pl.Decimal(precision, scale), pa.decimal128(precision, scale), f"Decimal({precision}, {scale})")

@@ -30,29 +30,10 @@ from champion.features.sets import Carried, Feature, FeatureSet, Kernel
 from champion.features.v1 import V1
 
 __all__ = [
-    "ALPHA158",
-    "FEATURE_SETS",
-    "V1",
-    "VERSION",
-    "Carried",
-    "Feature",
-    "FeatureSet",
-    "Kernel",
-    "advance",
-    "build",
-    "carried_schema",
-    "find",
-    "groups",
-    "identity",
-    "is_by_current_rules",
-    "is_shipped",
-    "levels",
-    "record",
-    "register",
-    "required",
-    "state_after",
-    "state_record",
-]
+    "ALPHA158", "FEATURE_SETS", "V1", "VERSION", "Carried", "Feature", "FeatureSet", "Kernel", "advance", "build",
+    "carried_schema", "find", "groups", "identity", "is_by_current_rules", "is_shipped", "levels", "record", "register",
+    "required", "state_after", "state_record",
+]  # fmt: skip
 __dir__ = __all__.copy
 
 VERSION = "1"
@@ -116,7 +97,7 @@ def find(version: str | FeatureSet) -> FeatureSet:
     return FEATURE_SETS[version]
 
 
-def identity(chosen: FeatureSet) -> str:
+def identity(feature_set: FeatureSet) -> str:
     """Return the identity recorded with built features: the version, and for own sets a digest of their values.
 
     Sets that Champion ships change only with `VERSION`. The digest detects a changed formula of an own set.
@@ -124,16 +105,16 @@ def identity(chosen: FeatureSet) -> str:
     >>> identity(find("v1"))
     'v1'
     """
-    return chosen.version if is_shipped(chosen) else f"{chosen.version} {custom.digest(chosen)}"
+    return feature_set.version if is_shipped(feature_set) else f"{feature_set.version} {custom.digest(feature_set)}"
 
 
-def is_shipped(chosen: FeatureSet) -> bool:
+def is_shipped(feature_set: FeatureSet) -> bool:
     """Return whether Champion ships the set, with its contracts and its table in the warehouse.
 
     >>> is_shipped(V1)
     True
     """
-    return chosen.version in _SHIPPED
+    return feature_set.version in _SHIPPED
 
 
 def groups(version: str | FeatureSet = "v1") -> dict[str, list[str]]:

@@ -109,10 +109,10 @@ def _direction(bar: Columns) -> Iterator[Named]:
 def _flow(name: str, step: Array) -> Iterator[Named]:
     gained, lost = sums(np.maximum(step, 0)), sums(np.maximum(-step, 0))
     for n in WINDOWS:
-        moved = gained[n] + lost[n] + _TINY
-        yield f"{name}P{n}", gained[n] / moved
-        yield f"{name}N{n}", lost[n] / moved
-        yield f"{name}D{n}", (gained[n] - lost[n]) / moved
+        total = gained[n] + lost[n] + _TINY
+        yield f"{name}P{n}", gained[n] / total
+        yield f"{name}N{n}", lost[n] / total
+        yield f"{name}D{n}", (gained[n] - lost[n]) / total
 
 
 def _volume(bar: Columns) -> Iterator[Named]:

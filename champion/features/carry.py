@@ -29,38 +29,37 @@ def recent(column: str) -> str:
     return f"recent_{column}"
 
 
-def schema(chosen: FeatureSet, bars: pl.Schema | None = None) -> dict[str, pl.DataType]:
+def schema(feature_set: FeatureSet) -> dict[str, pl.DataType]:
     """Return the columns of the state and their types; recent values are Float64, those of volume and trades Int64."""
-    whole = {"volume", "trades"}
-    kinds = {name: (bars[name] if bars else pl.Int64() if name in whole else pl.Float64()) for name in chosen.recent}
+    kinds = {name: pl.Int64() if name in {"volume", "trades"} else pl.Float64() for name in feature_set.recent}
     return {
         _ID: pl.String(),
         "bars": pl.Int64(),
-        **{each.name: each.dtype for each in chosen.carried},
+        **{each.name: each.dtype for each in feature_set.carried},
         **{recent(name): pl.List(kind) for name, kind in kinds.items()},
     }
 
 
-def state_after(bars: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
+def state_after(bars: pl.DataFrame, feature_set: FeatureSet) -> pl.DataFrame:
     """Return the state after whole histories, sorted by instrument_id."""
-    _require_state(chosen)
-    ordered = checked_bars(bars, chosen)
+    _require_state(feature_set)
+    ordered = checked_bars(bars, feature_set)
     counts = recursion.lengths(ordered)
-    started = recursion.starts(ordered, counts, chosen.carried)
+    started = recursion.starts(ordered, counts, feature_set.carried)
     values = ordered.select(
         _ID,
-        *recursion.carried(ordered, counts, started, chosen.carried),
-        *(pl.col(name).alias(recent(name)) for name in chosen.recent),
+        *recursion.carried(ordered, counts, started, feature_set.carried),
+        *(pl.col(name).alias(recent(name)) for name in feature_set.recent),
     )
     kept = values.group_by(_ID, maintain_order=True).agg(
         pl.len().cast(pl.Int64).alias("bars"),
-        *(pl.when(pl.len() >= each.lookback).then(pl.col(each.name).last()) for each in chosen.carried),
-        *(pl.col(recent(name)).tail(count) for name, count in chosen.recent.items()),
+        *(pl.when(pl.len() >= each.lookback).then(pl.col(each.name).last()) for each in feature_set.carried),
+        *(pl.col(recent(name)).tail(count) for name, count in feature_set.recent.items()),
     )
-    return kept.select(list(schema(chosen))).cast(schema(chosen))  # type: ignore[arg-type]
+    return kept.select(list(schema(feature_set))).cast(schema(feature_set))  # type: ignore[arg-type]
 
 
-def advance(state: pl.DataFrame, bars: pl.DataFrame, chosen: FeatureSet) -> tuple[pl.DataFrame, pl.DataFrame]:
+def advance(state: pl.DataFrame, bars: pl.DataFrame, feature_set: FeatureSet) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the features of one session's bars and the state after it, each sorted by instrument_id.
 
     Bars are in the price scale of the state. An instrument without state has no earlier bars; one without a bar keeps
@@ -70,53 +69,53 @@ def advance(state: pl.DataFrame, bars: pl.DataFrame, chosen: FeatureSet) -> tupl
         ContractError: `check_bars` rejects the bars.
         UsageError: the bars span several sessions, or a recursive feature declares no carried values.
     """
-    _require_state(chosen)
-    ordered = checked_bars(bars, chosen)
-    if ordered["trade_date"].n_unique() > 1:
-        raise UsageError(f"state moves one session at a time; the bars are of {ordered['trade_date'].n_unique()}")
-    before = pl.DataFrame(schema=schema(chosen)) if state.is_empty() else state.select(list(schema(chosen)))
+    _require_state(feature_set)
+    ordered = checked_bars(bars, feature_set)
+    if (count := ordered["trade_date"].n_unique()) > 1:
+        raise UsageError(f"state advances one session at a time; the bars are of {count} sessions")
+    before = pl.DataFrame(schema=schema(feature_set)) if state.is_empty() else state.select(list(schema(feature_set)))
     joined = ordered.join(before, on=_ID, how="left", maintain_order="left").with_columns(
-        pl.col("bars").fill_null(0) + 1, *(pl.col(recent(n)).fill_null([]) for n in chosen.recent)
+        pl.col("bars").fill_null(0) + 1, *(pl.col(recent(n)).fill_null([]) for n in feature_set.recent)
     )
-    carried = _carried(joined, chosen)
-    values = _windows(joined, [f for f in chosen.features if not f.recursive])
-    derived = carried.select(each.value.alias(each.name) for each in chosen.features if each.value is not None)
+    carried = _carried(joined, feature_set)
+    values = _windows(joined, [f for f in feature_set.features if not f.recursive])
+    derived = carried.select(each.value.alias(each.name) for each in feature_set.features if each.value is not None)
     built = joined.select(_ID, "symbol", "trade_date", pl.col("bars").alias(_BARS)).hstack(values).hstack(derived)
     last = {
         recent(name): pl.col(recent(name)).list.concat(pl.col(name)).list.tail(count)
-        for name, count in chosen.recent.items()
+        for name, count in feature_set.recent.items()
     }
-    moved = joined.select(_ID, **last).hstack(carried).select(list(schema(chosen)))
+    moved = joined.select(_ID, **last).hstack(carried).select(list(schema(feature_set)))
     idle = before.join(moved, on=_ID, how="anti")
-    columns = [known_feature(each, pl.col(_BARS) >= each.lookback) for each in chosen.features]
-    return built.select(*key_columns(chosen), *columns), pl.concat([idle, moved]).sort(_ID)
+    columns = [known_feature(each, pl.col(_BARS) >= each.lookback) for each in feature_set.features]
+    return built.select(*key_columns(feature_set), *columns), pl.concat([idle, moved]).sort(_ID)
 
 
-def _require_state(chosen: FeatureSet) -> None:
-    if not chosen.advances:
-        lacking = [f.name for f in chosen.features if f.recursive and not f.carried]
+def _require_state(feature_set: FeatureSet) -> None:
+    if not feature_set.advances:
+        lacking = [f.name for f in feature_set.features if f.recursive and not f.carried]
         raise UsageError(
-            f"feature set {chosen.version} carries no state: {', '.join(lacking)} must declare carried values"
+            f"feature set {feature_set.version} carries no state: {', '.join(lacking)} must declare carried values"
         )
 
 
 def _windows(joined: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
     """Return each feature over the last `lookback` bars, in the order of `joined`; null with fewer bars."""
-    found = joined.select(_ID)
+    columns = joined.select(_ID)
     for lookback in sorted({feature.lookback for feature in features}):
         wanted = [feature for feature in features if feature.lookback == lookback]
         last = _last_bars(joined.filter(pl.col("bars") >= lookback), lookback, wanted)
         counts = np.full(last.height // lookback, lookback, dtype=np.int64)
         ends = over_rows(last, counts, wanted).insert_column(0, last[_ID]).gather_every(lookback, lookback - 1)
-        found = found.join(ends, on=_ID, how="left", maintain_order="left")
-    return found.drop(_ID)
+        columns = columns.join(ends, on=_ID, how="left", maintain_order="left")
+    return columns.drop(_ID)
 
 
-def _carried(joined: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
+def _carried(joined: pl.DataFrame, feature_set: FeatureSet) -> pl.DataFrame:
     """Return the number of bars and the carried values after the new bars."""
-    found = joined.select("bars", *(each.step.alias(each.name) for each in chosen.carried))
-    for lookback in sorted({each.lookback for each in chosen.carried}):
-        starting = [each for each in chosen.carried if each.lookback == lookback]
+    state = joined.select("bars", *(each.step.alias(each.name) for each in feature_set.carried))
+    for lookback in sorted({each.lookback for each in feature_set.carried}):
+        starting = [each for each in feature_set.carried if each.lookback == lookback]
         first = joined.filter(pl.col("bars") == lookback)
         if first.is_empty():
             continue
@@ -125,10 +124,10 @@ def _carried(joined: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
         )
         ends = values.gather_every(lookback, lookback - 1).select(_ID, *(f"_start_{each.name}" for each in starting))
         started = joined.select(_ID).join(ends, on=_ID, how="left", maintain_order="left")
-        found = found.with_columns(
+        state = state.with_columns(
             pl.coalesce(started[f"_start_{each.name}"], pl.col(each.name)).alias(each.name) for each in starting
         )
-    return found
+    return state
 
 
 def _last_bars(joined: pl.DataFrame, lookback: int, wanted: Sequence[Feature | Carried]) -> pl.DataFrame:

@@ -20,31 +20,31 @@ from champion.indicators.bars import check_bars, in_order
 _ROWS = 2**18  # per part: its columns fit the cache
 
 
-def required(chosen: FeatureSet) -> list[str]:
+def required(feature_set: FeatureSet) -> list[str]:
     """Return the columns of bars that a feature set needs."""
-    return ["instrument_id", "symbol", "trade_date", *chosen.bar_columns]
+    return ["instrument_id", "symbol", "trade_date", *feature_set.bar_columns]
 
 
-def checked_bars(bars: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
+def checked_bars(bars: pl.DataFrame, feature_set: FeatureSet) -> pl.DataFrame:
     """Check the columns that a feature set needs and return them, sorted by instrument and session."""
-    check_bars(bars, required(chosen))
-    needed = bars.select(required(chosen))
+    check_bars(bars, required(feature_set))
+    needed = bars.select(required(feature_set))
     return needed if in_order(needed) else needed.sort("instrument_id", "trade_date")
 
 
-def over_histories(bars: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
+def over_histories(bars: pl.DataFrame, feature_set: FeatureSet) -> pl.DataFrame:
     """Return the features of every bar, sorted by instrument_id and trade_date."""
-    ordered = checked_bars(bars, chosen)
+    ordered = checked_bars(bars, feature_set)
     counts = recursion.lengths(ordered)
-    started = recursion.starts(ordered, counts, chosen.carried)
+    started = recursion.starts(ordered, counts, feature_set.carried)
 
     def compute(part: tuple[slice, slice]) -> pl.DataFrame:
         instruments, rows = part
-        return _compute(ordered[rows], counts[instruments], started[instruments], chosen)
+        return _compute(ordered[rows], counts[instruments], started[instruments], feature_set)
 
     with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
         columns = pl.concat(threads.map(compute, _parts(counts)))
-    return pl.concat([ordered.select(key_columns(chosen)), columns], how="horizontal")
+    return pl.concat([ordered.select(key_columns(feature_set)), columns], how="horizontal")
 
 
 def _parts(counts: recursion.Lengths) -> Iterator[tuple[slice, slice]]:
@@ -59,14 +59,18 @@ def _parts(counts: recursion.Lengths) -> Iterator[tuple[slice, slice]]:
         yield slice(first, counts.size), slice(start, int(counts.sum()))
 
 
-def _compute(bars: pl.DataFrame, counts: recursion.Lengths, started: pl.DataFrame, chosen: FeatureSet) -> pl.DataFrame:
+def _compute(
+    bars: pl.DataFrame, counts: recursion.Lengths, started: pl.DataFrame, feature_set: FeatureSet
+) -> pl.DataFrame:
     """Return the features of bars sorted by instrument and session."""
-    carrying = [feature for feature in chosen.features if feature.carried]
-    others = [feature for feature in chosen.features if not feature.carried]
+    carrying = [feature for feature in feature_set.features if feature.carried]
+    others = [feature for feature in feature_set.features if not feature.carried]
     before = recursion.bars_before(counts)
     parts = [over_rows(bars, counts, others), recursion.recursive(bars, counts, started, carrying), before.to_frame()]
     columns = pl.concat(parts, how="horizontal")
-    return columns.select(known_feature(each, pl.col(before.name) >= each.lookback - 1) for each in chosen.features)
+    return columns.select(
+        known_feature(each, pl.col(before.name) >= each.lookback - 1) for each in feature_set.features
+    )
 
 
 def over_rows(bars: pl.DataFrame, counts: recursion.Lengths, features: Sequence[Feature]) -> pl.DataFrame:
@@ -91,7 +95,7 @@ def known_feature(feature: Feature, complete: pl.Expr) -> pl.Expr:
     return pl.when(complete, *finite).then(value).alias(feature.name)
 
 
-def key_columns(chosen: FeatureSet) -> list[pl.Expr]:
+def key_columns(feature_set: FeatureSet) -> list[pl.Expr]:
     """Return the columns that identify a row: instrument_id, symbol, trade_date and feature_version."""
-    version = pl.lit(chosen.version).alias("feature_version")
+    version = pl.lit(feature_set.version).alias("feature_version")
     return [pl.col("instrument_id"), pl.col("symbol"), pl.col("trade_date"), version]

@@ -21,10 +21,10 @@ def import_set(name: str) -> FeatureSet:
     Raises:
         UsageError: there is no such module or name, or it is not a feature set.
     """
-    found = _import_object(name)
-    if not isinstance(found, FeatureSet):
-        raise UsageError(f"feature set {name!r} is a {type(found).__name__}, not a champion.features.FeatureSet")
-    return found
+    value = _import_object(name)
+    if not isinstance(value, FeatureSet):
+        raise UsageError(f"feature set {name!r} is a {type(value).__name__}, not a champion.features.FeatureSet")
+    return value
 
 
 def extend(base: FeatureSet, added: Sequence[str]) -> FeatureSet:
@@ -39,10 +39,10 @@ def extend(base: FeatureSet, added: Sequence[str]) -> FeatureSet:
     for name in added:
         if ":" not in name:
             raise UsageError(f"{name!r} names no feature; write it as module:FEATURE, such as ideas:GAP")
-        found = _import_object(name)
-        if not isinstance(found, Feature | FeatureSet):
-            raise UsageError(f"{name!r} is a {type(found).__name__}, not a champion.features.Feature or FeatureSet")
-        features += found.features if isinstance(found, FeatureSet) else [found]
+        value = _import_object(name)
+        if not isinstance(value, Feature | FeatureSet):
+            raise UsageError(f"{name!r} is a {type(value).__name__}, not a champion.features.Feature or FeatureSet")
+        features += value.features if isinstance(value, FeatureSet) else [value]
     names = "_".join(["with", *(each.name for each in features)])
     if len(names) > _LONG:  # file names have a maximum length
         names = f"with_{sha256(names.encode()).hexdigest()[:16]}"
@@ -54,20 +54,22 @@ def _import_object(name: str) -> object:
     if not all(part.isidentifier() for part in module.split(".")):
         raise UsageError(f"feature set {name!r}: {module!r} is not a module name; write module:NAME")
     try:
-        found: object = getattr(importlib.import_module(module), attribute)
+        value: object = getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
         raise UsageError(f"feature set {name!r}: {error}; install it, or put its folder on PYTHONPATH") from error
     except AttributeError as error:
         raise UsageError(f"feature set {name!r}: {error}; write module:NAME") from error
-    return found
+    return value
 
 
-def digest(chosen: FeatureSet) -> str:
+def digest(feature_set: FeatureSet) -> str:
     """Return a digest of the set's values on synthetic bars, which changes when a formula changes.
 
     It starts with the number of the rules that own features are computed by.
     """
-    values = compute.over_histories(synthetic_bars.bars(chosen.lookback + 200), chosen).drop("feature_version")
+    values = compute.over_histories(synthetic_bars.bars(feature_set.lookback + 200), feature_set).drop(
+        "feature_version"
+    )
     return f"{_RULES}{sha256(values.write_csv().encode()).hexdigest()[:16]}"
 
 

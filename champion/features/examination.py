@@ -50,22 +50,22 @@ _Value: TypeAlias = Any
 _known: dict[int, tuple[FeatureSet, FeatureSet]] = {}  # by id(); the set is kept, so its id is not reused
 
 
-def examine(chosen: FeatureSet) -> FeatureSet:
+def examine(feature_set: FeatureSet) -> FeatureSet:
     """Check the features of a set and return it with `recursive` as found; each set is checked once per process.
 
     Raises:
         UsageError: a feature reads later bars or more bars than it declares, its expression fails, or its carried
             values do not give its values.
     """
-    if id(chosen) not in _known:
-        found = chosen if all(id(each) in _SHIPPED for each in chosen.features) else _examine(chosen)
-        _known[id(chosen)] = (chosen, found)
-        _known[id(found)] = (found, found)
-    return _known[id(chosen)][1]
+    if id(feature_set) not in _known:
+        checked = feature_set if all(id(each) in _SHIPPED for each in feature_set.features) else _examine(feature_set)
+        _known[id(feature_set)] = (feature_set, checked)
+        _known[id(checked)] = (checked, checked)
+    return _known[id(feature_set)][1]
 
 
-def _examine(chosen: FeatureSet) -> FeatureSet:
-    own = [each for each in chosen.features if id(each) not in _SHIPPED]
+def _examine(feature_set: FeatureSet) -> FeatureSet:
+    own = [each for each in feature_set.features if id(each) not in _SHIPPED]
     reaches = {
         each.name: reach_of(each.expression) if each.kernel is None else Reach(None, opaque=True) for each in own
     }
@@ -77,8 +77,8 @@ def _examine(chosen: FeatureSet) -> FeatureSet:
         )
         for each in own
     }
-    found = replace(chosen, features=tuple(checked.get(each.name, each) for each in chosen.features))
-    alone = FeatureSet(chosen.name, chosen.version, tuple(checked.values()))
+    result = replace(feature_set, features=tuple(checked.get(each.name, each) for each in feature_set.features))
+    alone = FeatureSet(feature_set.name, feature_set.version, tuple(checked.values()))
     longest = max(each.lookback for each in alone.features)
     bars = synthetic_bars.bars(longest + _MORE)
     whole = compute.over_histories(bars, alone)
@@ -86,18 +86,20 @@ def _examine(chosen: FeatureSet) -> FeatureSet:
         _require_past(alone, feature, reaches[feature.name], bars, whole)
     opaque = [each for each in alone.features if reaches[each.name].opaque]
     if opaque:
-        _require_past_of_years(FeatureSet(chosen.name, chosen.version, tuple(opaque)))
+        _require_past_of_years(FeatureSet(feature_set.name, feature_set.version, tuple(opaque)))
     for feature in alone.features:
         if feature.recursive and not feature.carried:
             _require_lookback(alone, feature, reaches[feature.name])
     if alone.carried and alone.advances:
         _require_carried(alone, bars, whole)
-    return found
+    return result
 
 
-def _require_past(chosen: FeatureSet, feature: Feature, reach: Reach, bars: pl.DataFrame, whole: pl.DataFrame) -> None:
+def _require_past(
+    feature_set: FeatureSet, feature: Feature, reach: Reach, bars: pl.DataFrame, whole: pl.DataFrame
+) -> None:
     """Raise UsageError if values up to a bar differ from those over the whole history."""
-    one = FeatureSet(chosen.name, chosen.version, (feature,))
+    one = FeatureSet(feature_set.name, feature_set.version, (feature,))
     length = feature.lookback + _MORE
     read = f" ({', '.join(reach.later)})" if reach.later else ""
     counts = {1, 2, 3, feature.lookback, feature.lookback + 1, length // 2, length - 7, length - 1}
@@ -105,7 +107,7 @@ def _require_past(chosen: FeatureSet, feature: Feature, reach: Reach, bars: pl.D
     for count in few_last:
         _require_same(one, bars, whole, count, read)
     if reach.later:
-        raise UsageError(f"{_title(chosen, feature)} reads bars after its own{read}. {_REMEDY}")
+        raise UsageError(f"{_title(feature_set, feature)} reads bars after its own{read}. {_REMEDY}")
     first = min(reach.first, _MOST_FIRST)
     seeded = range(feature.lookback, feature.lookback + first + 1) if first else ()
     for count in seeded or ((feature.lookback, length // 2) if reach.opaque else ()):
@@ -124,33 +126,34 @@ def _altered(bars: pl.DataFrame, count: int, times: float) -> pl.DataFrame:
     return bars.with_columns(*dearer, *more)
 
 
-def _require_past_of_years(chosen: FeatureSet) -> None:
+def _require_past_of_years(feature_set: FeatureSet) -> None:
     """Raise UsageError if values of a long history depend on later bars.
 
     A Python function may behave differently on a long history, or after rare moves.
     """
     bars = synthetic_bars.bars(_YEARS)
-    whole = compute.over_histories(bars, chosen)
+    whole = compute.over_histories(bars, feature_set)
     first = _YEARS // 4 // synthetic_bars.BETWEEN_JUMPS * synthetic_bars.BETWEEN_JUMPS
     before_jumps = (first, first + synthetic_bars.BETWEEN_JUMPS)  # up, and down
     for count in (*before_jumps, _YEARS // 2, _YEARS - 1):
-        _require_same(chosen, bars, whole, count)
+        _require_same(feature_set, bars, whole, count)
 
 
-def _require_same(chosen: FeatureSet, bars: pl.DataFrame, whole: pl.DataFrame, count: int, read: str = "") -> None:
+def _require_same(feature_set: FeatureSet, bars: pl.DataFrame, whole: pl.DataFrame, count: int, read: str = "") -> None:
     """Raise UsageError if the values over the first `count` bars differ from those over the whole history."""
     known = bars["bar"] < count
-    then, now = compute.over_histories(bars.filter(known), chosen), whole.filter(known)
-    for feature in chosen.features:
+    then, now = compute.over_histories(bars.filter(known), feature_set), whole.filter(known)
+    for feature in feature_set.features:
         for at, early, late in _differing(then[feature.name], now[feature.name]):
             bar = bars.filter(known)["bar"][at] + 1
             raise UsageError(
-                f"{_title(chosen, feature)} reads bars after its own{read}: on synthetic bars its value on bar {bar} "
-                f"is {late} over the whole history, but {early} over the first {quantity(count, 'bar')}. {_REMEDY}"
+                f"{_title(feature_set, feature)} reads bars after its own{read}: on synthetic bars its value on bar "
+                f"{bar} is {late} over the whole history, but {early} over the first {quantity(count, 'bar')}. "
+                f"{_REMEDY}"
             )
 
 
-def _require_lookback(chosen: FeatureSet, feature: Feature, reach: Reach) -> None:
+def _require_lookback(feature_set: FeatureSet, feature: Feature, reach: Reach) -> None:
     """Raise UsageError if the feature reads a longer window than it declares."""
     if reach.bars is None and not reach.opaque:
         return  # it depends on every bar and is computed from all of them
@@ -166,7 +169,7 @@ def _require_lookback(chosen: FeatureSet, feature: Feature, reach: Reach) -> Non
         return  # its memory decays gradually: recursive
     whole, few = shortest
     raise UsageError(
-        f"{_title(chosen, feature)} declares lookback={feature.lookback}, but reads {quantity(needed, 'bar')}: on "
+        f"{_title(feature_set, feature)} declares lookback={feature.lookback}, but reads {quantity(needed, 'bar')}: on "
         f"synthetic bars its value is {whole} over the whole history, but {few} from the last "
         f"{quantity(feature.lookback, 'bar')}. "
         f"Declare lookback={needed}"
@@ -185,8 +188,8 @@ class _Trial:
 
     def worst(self, count: int) -> tuple[_Value, _Value] | None:
         """Return the most different pair of values, over the whole history and over `count` bars; None if all agree."""
-        found = max(self._pairs(count), key=lambda pair: _distance(*pair))
-        return found if _distance(*found) > _CLOSE_ENOUGH else None
+        worst = max(self._pairs(count), key=lambda pair: _distance(*pair))
+        return worst if _distance(*worst) > _CLOSE_ENOUGH else None
 
     def window(self) -> int | None:
         """Return the fewest bars that give the values of the whole history; None if the memory decays gradually."""
@@ -214,24 +217,24 @@ class _Trial:
         return values
 
 
-def _require_carried(chosen: FeatureSet, bars: pl.DataFrame, whole: pl.DataFrame) -> None:
+def _require_carried(feature_set: FeatureSet, bars: pl.DataFrame, whole: pl.DataFrame) -> None:
     """Raise UsageError if carried state gives different values than the whole history."""
     first = int(bars["bar"].max()) - _STEPS  # type: ignore[arg-type]
-    state = carry.state_after(bars.filter(pl.col("bar") < first), chosen)
+    state = carry.state_after(bars.filter(pl.col("bar") < first), feature_set)
     for bar in range(first, first + _STEPS):
-        rows, state = carry.advance(state, bars.filter(pl.col("bar") == bar), chosen)
+        rows, state = carry.advance(state, bars.filter(pl.col("bar") == bar), feature_set)
         then = whole.filter(pl.Series(bars["bar"] == bar))
-        for feature in chosen.features:
+        for feature in feature_set.features:
             for _, stepped, computed in _differing(rows[feature.name], then[feature.name]):
                 carried = ", ".join(each.name for each in feature.carried) or "the set"
                 raise UsageError(
-                    f"{_title(chosen, feature)} is {computed} over the whole history, but {stepped} from its carried "
-                    f"values: correct the steps of {carried}, or declare no carried values"
+                    f"{_title(feature_set, feature)} is {computed} over the whole history, but {stepped} from its "
+                    f"carried values: correct the steps of {carried}, or declare no carried values"
                 )
 
 
-def _title(chosen: FeatureSet, feature: Feature) -> str:
-    return f"feature set {chosen.name} {chosen.version}: {feature.name}"
+def _title(feature_set: FeatureSet, feature: Feature) -> str:
+    return f"feature set {feature_set.name} {feature_set.version}: {feature.name}"
 
 
 def _differing(left: pl.Series, right: pl.Series) -> Iterator[tuple[int, _Value, _Value]]:

@@ -156,11 +156,11 @@ def _struct(parts: Mapping[str, Node], fields: Mapping[str, Reach]) -> Reach:
     """Return the reach of a struct with added fields, which are expressions of its fields."""
     given = _reach(parts["expr"], fields)
     try:
-        made = {each["Alias"][1]: _reach(each, {**fields, **given.fields}) for each in parts["evaluation"]}
+        added = {each["Alias"][1]: _reach(each, {**fields, **given.fields}) for each in parts["evaluation"]}
     except (KeyError, TypeError):
         return _UNKNOWN
-    every = {**given.fields, **made} if given.fields else {}
-    return replace(_combine([given, *made.values()]), fields=every)
+    every = {**given.fields, **added} if given.fields else {}
+    return replace(_combine([given, *added.values()]), fields=every)
 
 
 def _aggregate(parts: Mapping[str, Node], fields: Mapping[str, Reach]) -> Reach:
@@ -209,20 +209,20 @@ def _fields(kind: str, options: Node, inputs: Sequence[Node], operands: Sequence
 
 def _function(kind: str, options: Node, values: Reach) -> Reach:
     if kind == "RollingExpr":
-        found = _rolling(options, values)
+        result = _rolling(options, values)
     elif kind in _POINTWISE or (kind == "Boolean" and _name(options) in _POINTWISE_TESTS):
         finite = kind == "Boolean" or (values.finite and kind in {*_FINITE, "Clip", "Coalesce", "FillNull"})
-        found = replace(values, finite=finite, whole=values.whole and kind in _WHOLE)
+        result = replace(values, finite=finite, whole=values.whole and kind in _WHOLE)
     elif kind in _MEMORY:
         later = ("reverse=True",) if isinstance(options, dict) and options.get("reverse") else ()
-        found = replace(values, bars=None, exact=False, finite=False, later=(*values.later, *later))
+        result = replace(values, bars=None, exact=False, finite=False, later=(*values.later, *later))
     elif kind == "FillNullWithStrategy":
-        found = _fill(_name(options), values)
+        result = _fill(_name(options), values)
     elif kind in _LATER:
-        found = replace(values, bars=None, exact=False, later=(*values.later, f"{kind.lower()}()"))
+        result = replace(values, bars=None, exact=False, later=(*values.later, f"{kind.lower()}()"))
     else:
-        found = replace(_UNKNOWN, later=values.later)
-    return found
+        result = replace(_UNKNOWN, later=values.later)
+    return result
 
 
 def _fill(strategy: str, values: Reach) -> Reach:
@@ -238,13 +238,13 @@ def _lag(kind: str, inputs: Sequence[Node], operands: Sequence[Reach]) -> Reach:
     if lag is None:
         return replace(_UNKNOWN, later=values.later)
     name = {"Shift": "shift", "ShiftAndFill": "shift", "Diff": "diff", "PctChange": "pct_change"}[kind]
-    found = values.after(max(lag, 0))
+    result = values.after(max(lag, 0))
     if lag < 0:
-        found = replace(found, bars=None, later=(*found.later, f"{name}({lag})"))
+        result = replace(result, bars=None, later=(*result.later, f"{name}({lag})"))
     if kind == "PctChange":  # it fills nulls forward
         column = "Column" in inputs[0]
-        return replace(found, bars=found.bars if column else None, whole=False, finite=values.positive)
-    return found if kind == "Shift" else replace(found, positive=False)
+        return replace(result, bars=result.bars if column else None, whole=False, finite=values.positive)
+    return result if kind == "Shift" else replace(result, positive=False)
 
 
 def _rolling(options: Mapping[str, Node], values: Reach) -> Reach:
@@ -258,14 +258,14 @@ def _rolling(options: Mapping[str, Node], values: Reach) -> Reach:
     selects = function in _SELECTIONS and values.finite
     sums = function == "Sum" and values.whole
     plain = settings.get("weights") is None
-    found = replace(
+    result = replace(
         values.after(window - 1),
         exact=values.exact and plain and (selects or sums),
         whole=values.whole and function in {"Min", "Max", "Sum"},
         finite=selects or sums,
         positive=False,
     )
-    return replace(found, bars=None, later=(*found.later, "center=True")) if settings.get("center") else found
+    return replace(result, bars=None, later=(*result.later, "center=True")) if settings.get("center") else result
 
 
 def _row_number(node: Node) -> int | None:

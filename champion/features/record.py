@@ -15,12 +15,7 @@ _DATE = {"type": "int", "logicalType": "date"}
 _MOMENT = {"type": "long", "logicalType": "timestamp-millis"}
 _ID = {"name": "instrument_id", "type": "string", "doc": "Stable name of the instrument."}
 _SESSION = {"name": "trade_date", "type": _DATE, "doc": "The session."}
-_VERSION = {
-    "name": "feature_version",
-    "type": "string",
-    "low_cardinality": True,
-    "doc": "Version of the feature set.",
-}
+_VERSION = {"name": "feature_version", "type": "string", "low_cardinality": True, "doc": "Version of the feature set."}
 
 
 def record(feature_set: FeatureSet, doc: str | None = None) -> dict[str, Any]:

@@ -59,16 +59,16 @@ def _start(bars: pl.DataFrame, counts: Lengths, each: Carried) -> npt.NDArray[np
     runs = _runs(np.full(len(rows), each.lookback))
     values = first.with_columns(runs).select(each.expression.over(_RUN)).to_series()
     ends = values.gather_every(each.lookback, each.lookback - 1).to_numpy()
-    found = np.zeros(counts.size, ends.dtype)
-    found[counts >= each.lookback] = ends
-    return found
+    start = np.zeros(counts.size, ends.dtype)
+    start[counts >= each.lookback] = ends
+    return start
 
 
 def _first_rows(counts: Lengths, lookback: int) -> npt.NDArray[np.int64]:
     """Return the row numbers of the first `lookback` bars of each instrument with at least as many, one line each."""
     first = (np.cumsum(counts) - counts)[counts >= lookback]
-    found: npt.NDArray[np.int64] = first[:, None] + np.arange(lookback)
-    return found
+    rows: npt.NDArray[np.int64] = first[:, None] + np.arange(lookback)
+    return rows
 
 
 def recursive(bars: pl.DataFrame, counts: Lengths, started: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
@@ -91,23 +91,23 @@ def carried(bars: pl.DataFrame, counts: Lengths, started: pl.DataFrame, wanted: 
     """
     names, runs = {each.name for each in wanted}, _runs(counts)
     plain = [each for each in wanted if each.values is None]
-    made = bars.select(
+    columns = bars.select(
         (each.expression if each.expression.meta.is_column() else each.expression.over(_ID)).alias(each.name)
         for each in plain
     )
     pending = [each for each in wanted if each.values is not None]
     while pending:
         ready = [
-            e for e in pending if e.values is not None and names & {*e.values.meta.root_names()} <= {*made.columns}
+            e for e in pending if e.values is not None and names & {*e.values.meta.root_names()} <= {*columns.columns}
         ]
         if not ready:
             raise UsageError(f"{', '.join(each.name for each in pending)} need each other's last value")
-        before = pl.concat([bars, made.select(pl.all().shift(1))], how="horizontal")
+        before = pl.concat([bars, columns.select(pl.all().shift(1))], how="horizontal")
         values = Kernel.select(before, [(e.name, e.values, e.kernel) for e in ready if e.values is not None])
         filled = pl.DataFrame([runs, *(_with_start(values[e.name], counts, started[e.name], e) for e in ready)])
-        made = pl.concat([made, filled.select(_accumulate(each).over(_RUN) for each in ready)], how="horizontal")
+        columns = pl.concat([columns, filled.select(_accumulate(each).over(_RUN) for each in ready)], how="horizontal")
         pending = [each for each in pending if each not in ready]
-    return made.select(each.name for each in wanted)
+    return columns.select(each.name for each in wanted)
 
 
 def _with_start(values: pl.Series, counts: Lengths, started: pl.Series, each: Carried) -> pl.Series:

@@ -18,7 +18,7 @@ _MORE = 60  # bars beyond the longest lookback
 _KEY = 4  # key columns before the features
 
 
-def levels(chosen: FeatureSet) -> dict[str, str]:
+def levels(feature_set: FeatureSet) -> dict[str, str]:
     """Return the unit, 'rupee' or 'share', of each own feature that is a level.
 
     >>> from champion.features.sets import Feature
@@ -28,10 +28,10 @@ def levels(chosen: FeatureSet) -> dict[str, str]:
     >>> levels(FeatureSet("doc_levels", "doc_levels1", (moved, change)))
     {'moved': 'rupee'}
     """
-    own = tuple(each for each in chosen.features if not each.spans_instruments)
+    own = tuple(each for each in feature_set.features if not each.spans_instruments)
     if not own:
         return {}
-    alone = FeatureSet(chosen.name, chosen.version, own)
+    alone = FeatureSet(feature_set.name, feature_set.version, own)
     bars = synthetic_bars.bars(max(each.lookback for each in own) + _MORE).with_columns(pl.col("volume") * _TIMES)
     bars = bars.with_columns(turnover=pl.col("close") * pl.col("volume"))
     dearer = bars.with_columns(pl.col(*_PRICES, "turnover") * _TIMES)

@@ -89,7 +89,8 @@ def _of_moves(bars: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
 
 def _units(price: pl.Series) -> Array:
     """Return prices in whole price units."""
-    return np.rint(price.to_numpy() * PRICE_UNIT)
+    whole: Array = np.rint(price.to_numpy() * PRICE_UNIT)
+    return whole
 
 
 def _running(values: Whole) -> Whole:

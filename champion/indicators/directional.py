@@ -39,7 +39,7 @@ def plus_di(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl
     """
     up, down = _moves(high, low)
     moved = units(high) - units(high).shift(1)
-    return _indicator(_counted(moved, (up > 0) & (up > down)), high, low, close, window)
+    return _indicator(_move_if(moved, (up > 0) & (up > down)), high, low, close, window)
 
 
 def minus_di(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
@@ -53,7 +53,7 @@ def minus_di(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> p
     """
     up, down = _moves(high, low)
     moved = units(low).shift(1) - units(low)
-    return _indicator(_counted(moved, (down > 0) & (down > up)), high, low, close, window)
+    return _indicator(_move_if(moved, (down > 0) & (down > up)), high, low, close, window)
 
 
 def adx(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Expr:
@@ -70,13 +70,13 @@ def adx(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Exp
     plus, minus = pl.field("plus"), pl.field("minus")
     share = 100 * ((plus - minus).abs() / (plus + minus))
     both = sharing(
-        pl.struct(total=plus + minus, found=pl.when(plus + minus > 0).then(share)),
+        pl.struct(total=plus + minus, dx=pl.when(plus + minus > 0).then(share)),
         plus=plus_di(high, low, close, window),
         minus=minus_di(high, low, close, window),
     )
-    total, found = pl.field("total"), pl.field("found")
-    first = first_mean(pl.when(found.is_null() & total.is_not_null()).then(0.0).otherwise(found), window)
-    mean = seeded_ewm(found, seed=first, count=window, alpha=1 / window, counted=total).forward_fill()
+    total, dx = pl.field("total"), pl.field("dx")
+    first = first_mean(pl.when(dx.is_null() & total.is_not_null()).then(0.0).otherwise(dx), window)
+    mean = seeded_ewm(dx, seed=first, count=window, alpha=1 / window, counted=total).forward_fill()
     return both.struct.with_fields(_result=pl.when(total.is_not_null()).then(mean)).struct.field("_result")
 
 
@@ -118,7 +118,7 @@ def _moves(high: pl.Expr, low: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     return high - high.shift(1), low.shift(1) - low
 
 
-def _counted(moved: pl.Expr, counts: pl.Expr) -> pl.Expr:
+def _move_if(moved: pl.Expr, counts: pl.Expr) -> pl.Expr:
     """Return the move where `counts` is true, else 0; null where `counts` is null."""
     return pl.when(counts).then(moved).when(counts.is_not_null()).then(0)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from champion.indicators.numeric.mechanics import after_known, first_mean, seeded_ewm, sharing, units, wilder_mean
+from champion.indicators.numeric.mechanics import after_known, first_mean, seeded_ewm, sharing
+from champion.indicators.numeric.state import average_gain, average_loss
 from champion.indicators.trend import chained_ema, ema, ema_from
 
 
@@ -18,9 +19,7 @@ def rsi(close: pl.Expr, window: int = 14) -> pl.Expr:
     >>> pl.DataFrame({"close": [10.0, 13.0, 12.0]}).select(rsi(pl.col("close"), 2)).to_series().to_list()
     [None, None, 75.0]
     """
-    change = units(close).diff()
-    gain = wilder_mean(change.clip(lower_bound=0), window)
-    loss = wilder_mean((-change).clip(lower_bound=0), window)
+    gain, loss = average_gain(close, window), average_loss(close, window)
     return pl.when(gain + loss == 0).then(0.0).otherwise(100 * (gain / (gain + loss)))
 
 
@@ -33,11 +32,9 @@ def cmo(close: pl.Expr, window: int = 14) -> pl.Expr:
     >>> pl.DataFrame({"close": [10.0, 13.0, 12.0]}).select(cmo(pl.col("close"), 2)).to_series().to_list()
     [None, None, 50.0]
     """
-    change = units(close).diff()
     gain, loss = pl.field("gain"), pl.field("loss")
     share = pl.when(gain + loss == 0).then(0.0).otherwise(100 * ((gain - loss) / (gain + loss)))
-    sides = {"gain": change.clip(lower_bound=0), "loss": (-change).clip(lower_bound=0)}
-    return sharing(share, **{name: wilder_mean(side, window) for name, side in sides.items()})
+    return sharing(share, gain=average_gain(close, window), loss=average_loss(close, window))
 
 
 def macd(close: pl.Expr, fast: int = 12, slow: int = 26, signal: int = 9) -> pl.Expr:

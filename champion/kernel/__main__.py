@@ -1,4 +1,4 @@
-"""Start the kernel: no configuration or start-up file of a person or machine, limited output, recorded code."""
+"""Start the kernel without configuration or start-up files, with limited output and recorded code."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from champion.kernel.output_limit import OutputLimit
 def main() -> None:
     """Run the kernel until it is shut down."""
     if sys.path[0] == "" or os.path.realpath(sys.path[0]) == os.path.realpath(os.curdir):
-        del sys.path[0]  # the working directory comes back once the kernel is up
+        del sys.path[0]  # IPython adds the working directory again later
     if (folder := os.environ.get(NOTEBOOK_FOLDER)) and folder not in sys.path:
-        sys.path.append(folder)  # last: a file beside the notebook replaces no library
+        sys.path.append(folder)  # last, so that a file beside the notebook cannot replace a library
     record = code_record.install(os.environ)
     _application(record).launch_instance()
 
 
 def _application(record: code_record.CodeRecord | None) -> Any:
-    """Return the kernel's application class; it is made here because ipykernel takes long to import."""
+    """Return the kernel's application class, defined here because ipykernel takes long to import."""
     from ipykernel.kernelapp import IPKernelApp  # noqa: PLC0415
     from jupyter_client.session import Session  # noqa: PLC0415
     from traitlets import default  # noqa: PLC0415
     from zmq import SNDHWM  # noqa: PLC0415
 
     class LimitedSession(Session):
-        """A session that sends what the limit lets through."""
+        """A session that sends only the output within the limit."""
 
         limit = OutputLimit()
 
@@ -49,7 +49,7 @@ def _application(record: code_record.CodeRecord | None) -> Any:
             before = msg_or_type["content"] if whole else content
             parts = buffers or (msg_or_type.get("buffers") if whole else None) or ()
             size = sum(memoryview(part).nbytes for part in parts)
-            kept, notice = self.limit.passed(kind, before or {}, size)
+            kept, notice = self.limit.admit(kind, before or {}, size)
             sent = None
             if kept is not None:
                 message = {**msg_or_type, "content": kept} if whole else msg_or_type
@@ -70,14 +70,14 @@ def _application(record: code_record.CodeRecord | None) -> Any:
             return LimitedSession(parent=self)
 
         def init_iopub(self, context: Any) -> None:
-            context.setsockopt(SNDHWM, 0)  # else output is lost while the supervisor is slower; the limit bounds it
+            context.setsockopt(SNDHWM, 0)  # no output is dropped while the supervisor is slower; the limit bounds it
             super().init_iopub(context)  # type: ignore[no-untyped-call]
 
         def load_config_file(self, *_: Any, **__: Any) -> None:
-            """Read none: neither a person's nor the machine's."""
+            """Read no configuration file."""
 
         def _run_startup_files(self) -> None:
-            """Run none."""
+            """Run no start-up file."""
 
         def init_shell(self) -> None:
             super().init_shell()  # type: ignore[no-untyped-call]
@@ -89,9 +89,9 @@ def _application(record: code_record.CodeRecord | None) -> Any:
 
 
 def _replace_exit(shell: Any) -> None:
-    """Have `exit` and `quit` end the notebook, as `sys.exit` does.
+    """Make `exit` and `quit` end the notebook, as `sys.exit` does.
 
-    IPython's own ask a frontend to stop the kernel, which nobody does here: the cells that follow would run.
+    IPython's own versions ask a frontend to stop the kernel. Here there is none, so the next cells would run.
     """
     from IPython.core.autocall import IPyAutocall  # noqa: PLC0415
 

@@ -1,14 +1,14 @@
-"""Which code a kernel ran: every file outside the installed packages that it imported or executed, with its digest.
+"""Record the code that a kernel used: each imported or executed file outside the installed packages, with its digest.
 
-Python's audit events name each code object that is executed, each module that is asked for, each file that is opened.
-The record is a JSON file, written after every cell:
+Python's audit events name each executed code object, each imported module and each opened file. The record is a JSON
+file, written after every cell:
 
-- `files`: path to SHA-256 of the content, as it was when it was used: own modules and scripts, Champion's modules,
-  schemas and SQL, and what own code reads below its folders (`own_files`): files, also such as it only names or finds
-  missing, and the listings of folders, whose paths end with a separator;
-- `asked`: the names of modules that were asked for, found or not, those of packages for own packages only: a file of
-  such a name may take a module's place later;
-- `variables`: the variables of the environment that own code reads, and their values.
+- `files`: path to SHA-256 of the content when it was used: the user's own modules and scripts, Champion's modules,
+  schemas and SQL, and what own code reads below its folders (`own_files`). That includes files it only names or does
+  not find, and listings of folders, whose paths end with a separator;
+- `asked`: the names of requested modules, found or not, those inside packages for own packages only: a new file of
+  such a name may replace a module later;
+- `variables`: the environment variables that own code reads, with their values.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _WORKSPACE = ("CHAMPION_HOME", "CHAMPION_ARCHIVE", "CHAMPION_LAKE_URI")  # data 
 _COMPILED, _CACHE = ".pyc", f"{os.sep}__pycache__{os.sep}"
 _LISTINGS = frozenset({"os.listdir", "os.scandir"})
 _START_UP = frozenset({"sitecustomize", "usercustomize"})
-_SOURCES = (".py", ".ipynb")  # read by somebody: executed, most likely
+_SOURCES = (".py", ".ipynb")  # read in order to be executed, most likely
 
 
 def install(environment: Mapping[str, str]) -> CodeRecord | None:
-    """Return the record of this process, from now on; None where nobody wants one."""
+    """Start to record this process and return the record; None if no record is requested."""
     target = environment.get(CODE_RECORD)
     if not target:
         return None
     record = CodeRecord(Path(target))
-    sys.addaudithook(record.hear)
+    sys.addaudithook(record.on_audit_event)
     sys.meta_path.insert(0, record.modules)
     record.variables.install()
     record.add_loaded()
@@ -57,7 +57,7 @@ def installed_folders() -> tuple[str, ...]:
 
 
 class CodeRecord:
-    """The files and names heard of so far; `write` puts them into the target."""
+    """The files and names seen so far; `write` stores them in the target file."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
@@ -66,21 +66,21 @@ class CodeRecord:
         self._left_out = [
             os.path.realpath(place) for name in _WORKSPACE if (place := os.environ.get(name, ""))[:1] == "/"
         ]
-        self._work = f"{os.path.realpath(os.curdir)}{os.sep}"  # the run's own folder: what is there, the notebook made
+        self._work = f"{os.path.realpath(os.curdir)}{os.sep}"  # the run's own folder: the notebook created its files
         self._seen: set[str] = set()
         self._asked: set[str] = set()
         self._files: dict[str, str] = {}
-        self._read: dict[str, tuple[int, int, int] | None] = {}  # paths, and what they were when they were opened
+        self._read: dict[str, tuple[int, int, int] | None] = {}  # by path, the file's state when it was opened
         self._digests: dict[str, str] = {}  # of what was read
         self._searched: tuple[frozenset[str], frozenset[str]] | None = None
-        self._names: set[str] = set()  # of files that own code mentions
-        self.modules = own_files.AskedModules()
+        self._names: set[str] = set()  # file names in own code
+        self.modules = own_files.RequestedModules()
         self.variables = own_files.Variables(self._is_own)
         self._written: set[str] = set()
         self._last = ""
 
     def add_loaded(self) -> None:
-        """Take note of the modules that were imported before: start-up modules, also where they are installed."""
+        """Add the modules imported so far, including start-up modules that are installed."""
         self._asked.update(_START_UP)
         for name, module in list(sys.modules.items()):
             path = getattr(module, "__file__", None) or ""
@@ -89,12 +89,14 @@ class CodeRecord:
             elif not path.startswith(self._package):
                 self._executed(path)
 
-    def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Take note of an audit event; never raise, which would stop what is audited."""
+    def on_audit_event(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Record an audit event. It never raises, which would stop the audited operation."""
         try:
             if event == "exec":
-                self._mentions(arguments[0])
-                self._executed(getattr(arguments[0], "co_filename", ""))
+                code = arguments[0]
+                if self._is_own(code.co_filename):
+                    self._names |= own_files.file_names(code)
+                self._executed(getattr(code, "co_filename", ""))
             elif event == "import":
                 self._asked.add(arguments[0].partition(".")[0])
                 if arguments[1]:
@@ -103,11 +105,11 @@ class CodeRecord:
                 self._opened(*arguments)
             elif event in _LISTINGS:
                 self._listed(arguments[0], sys._getframe(1))  # noqa: SLF001
-        except Exception:  # noqa: BLE001, S110 - an incomplete record costs a repeated run, an error would cost this one
+        except Exception:  # noqa: BLE001, S110 - an incomplete record repeats a run, an error would stop this one
             pass
 
     def keep(self) -> None:
-        """Write the record, if the disk has room: without it the run is repeated when it is asked for again."""
+        """Write the record if the disk has room; without a record the run is repeated when it is requested again."""
         with suppress(OSError):
             self.write()
 
@@ -115,7 +117,7 @@ class CodeRecord:
         """Write the record if it has changed.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
         """
         files = dict(self._files)
         roots = self._roots()
@@ -127,15 +129,15 @@ class CodeRecord:
             beside = os.path.dirname(path) in folders  # noqa: PTH120
             if below or beside or path.startswith(_RESOURCES) or path.endswith(_SOURCES):
                 digest = self._digest_of_read(path)
-                is_missing = digest == own_files.ABSENT and (not below or path.endswith(_SOURCES))  # as of a traceback
+                is_missing = digest == own_files.ABSENT and (not below or path.endswith(_SOURCES))  # as for a traceback
                 files.setdefault(path, "" if is_missing else digest)
         asked = self._asked | {name for name in self.modules.names if "." not in name}
         asked |= {name for name in self.modules.names if "." in name and self._is_own_package(name)}
         for path in self._unexecuted(asked, roots):
             files.setdefault(path, _digest(path) or "")
         files = {path: digest for path, digest in files.items() if digest and path not in self._written}
-        heard = {"files": files, "asked": sorted(asked), "variables": self.variables.read}
-        text = json.dumps(heard, sort_keys=True)
+        content = {"files": files, "asked": sorted(asked), "variables": self.variables.read}
+        text = json.dumps(content, sort_keys=True)
         if text == self._last:
             return
         part = self._target.with_suffix(".part")
@@ -152,7 +154,7 @@ class CodeRecord:
         path = os.path.abspath(name)  # noqa: PTH100 - links stay as they are named
         if not self._is_recorded(path):
             return
-        for place in (path, *map(str, Path(path).parents)):  # a module may be inside of a ZIP archive
+        for place in (path, *map(str, Path(path).parents)):  # a module may be inside a ZIP archive
             if place != os.sep and (digest := _digest(place)):
                 self._files[place] = digest
                 return
@@ -171,35 +173,31 @@ class CodeRecord:
             self._read.setdefault(whole, own_files.stamp(whole))
 
     def _listed(self, path: Any, frame: Any) -> None:
-        file = own_files.asker(frame)
+        file = own_files.calling_file(frame)
         if isinstance(path, str) and file is not None and self._is_own(file):
             self._read.setdefault(f"{os.path.abspath(path)}{os.sep}", None)  # noqa: PTH100
 
-    def _mentions(self, code: Any) -> None:
-        if self._is_own(code.co_filename):
-            self._names |= own_files.file_names(code)
-
     def _find_named(self, folders: set[str]) -> None:
-        """Add the files that own code names; search only where there is something new to search for."""
+        """Add the files that own code names; search only if folders or names are new."""
         outer = {
             one for one in folders if not any(one != other and own_files.is_below(one, other) for other in folders)
         }
         if (searched := (frozenset(outer), frozenset(self._names))) != self._searched:
             self._searched = searched
-            for path in own_files.named(sorted(outer), self._names, self._left_out):
+            for path in own_files.find_named(sorted(outer), self._names, self._left_out):
                 self._read.setdefault(path, own_files.stamp(path))
 
     def _digest_of_read(self, path: str) -> str:
-        """Return the digest of what was read: as it was then, or none that any file has, where it changed since."""
+        """Return the digest of a file as it was when it was read; a marker if it changed since."""
         if path not in self._digests:
             self._digests[path] = _digest(path) or own_files.ABSENT
-        if not path.endswith(os.sep) and os.path.isdir(path):  # noqa: PTH112 - opened as a file, which it is not
+        if not path.endswith(os.sep) and os.path.isdir(path):  # noqa: PTH112 - a folder opened as a file
             return ""
         same = path.endswith(os.sep) or own_files.stamp(path) == self._read[path]
         return self._digests[path] if same else own_files.CHANGED
 
     def _roots(self) -> list[str]:
-        """Return the folders of own code: entries of the import path that are not installed, Champion's or a run's."""
+        """Return the folders of own code: entries of the import path but for installed ones, Champion and the run."""
         found = {os.path.abspath(one) for one in sys.path if one}  # noqa: PTH100
         ours = str(_PACKAGE.parent)
         return sorted(one for one in found if one != ours and self._is_recorded(f"{one}{os.sep}"))
@@ -210,7 +208,7 @@ class CodeRecord:
         return any(own_files.is_below(path, root) for root in roots)
 
     def _is_own(self, name: str) -> bool:
-        """Tell whether code of this file name is a cell or an own module."""
+        """Return whether code of this file name is a cell or one of the user's own modules."""
         if own_files.is_cell(name):
             return True
         return not name.startswith("<") and not name.startswith(self._package) and self._is_recorded(name)
@@ -223,7 +221,7 @@ class CodeRecord:
         )
 
     def _unexecuted(self, asked: set[str], roots: list[str]) -> Iterator[str]:
-        """Yield the files of modules that were asked for and are not executed, as by `importlib.util.find_spec`."""
+        """Yield the files of modules that were requested but not executed, as by `importlib.util.find_spec`."""
         for root in roots:
             try:
                 there = {name.partition(".")[0] for name in os.listdir(root)}  # noqa: PTH208

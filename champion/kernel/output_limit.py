@@ -1,7 +1,7 @@
-"""How much output a notebook keeps, enforced in the kernel: so the supervisor's memory is bounded.
+"""Limit the output that a notebook keeps, in the kernel, so that the supervisor's memory is bounded.
 
 A cell keeps 1 MiB of printed text, 8 MiB of displayed output and 8 MiB of widget messages; a notebook keeps 32 MiB.
-What is beyond is left out, and a notice says so. Clearing the output gives the room back: a progress bar runs on.
+Output beyond is left out, with a notice. Clearing the output frees its space, so a progress bar can continue.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 MIB = 1024 * 1024
-_OVERHEAD = 2048  # bytes that an output costs besides its content
-_NOTICES = 3  # a cell
+_OVERHEAD = 2048  # bytes of an output besides its content
+_NOTICES = 3  # per cell
 _VALUE, _TRACEBACK, _NAME = 16 * 1024, 256 * 1024, 200  # characters of an error
 _LINE = 4096  # characters
 _DISPLAYED = frozenset({"display_data", "execute_result", "update_display_data"})
@@ -24,24 +24,24 @@ Content = Mapping[str, Any]
 
 
 class OutputLimit:
-    """Decides on each message of a kernel, in the order they are sent.
+    """Decides for each message of a kernel, in sending order, whether it is sent.
 
     >>> limit = OutputLimit(printed=4)
-    >>> limit.passed("stream", {"name": "stdout", "text": "abcdef"})[0]["text"]
+    >>> limit.admit("stream", {"name": "stdout", "text": "abcdef"})[0]["text"]
     'abcd'
-    >>> limit.passed("stream", {"name": "stdout", "text": "abcdef"})
+    >>> limit.admit("stream", {"name": "stdout", "text": "abcdef"})
     (None, '')
     """
 
     def __init__(self, printed: int = MIB, displayed: int = 8 * MIB, notebook: int = 32 * MIB) -> None:
         self._printed_limit, self._displayed_limit, self._notebook_limit = printed, displayed, notebook
-        self._kept_before = 0  # bytes, of the cells before this one
+        self._kept_before = 0  # bytes of the cells before this one
         self._printed = self._displayed = self._widgets = self._notices = 0
         self._by_display: dict[str, int] = {}
         self._is_cut = False
         self._lock = threading.Lock()
 
-    def passed(self, kind: str, content: Content, buffers: int = 0) -> tuple[Content | None, str]:
+    def admit(self, kind: str, content: Content, buffers: int = 0) -> tuple[Content | None, str]:
         """Return the content to send, None for nothing, and a notice to print, empty for none.
 
         `kind` is the message's type, `buffers` the bytes of its binary part. A lone surrogate becomes `?`.
@@ -72,14 +72,14 @@ class OutputLimit:
         self._is_cut = False
 
     def _room(self, used: int, limit: int) -> int:
-        """Return the bytes left: of the cell's share, and of the notebook."""
+        """Return the bytes left for the cell and the notebook."""
         return max(0, min(limit - used, self._notebook_limit - self._kept_before - self._kept))
 
     def _stream(self, content: Content) -> tuple[Content | None, str]:
         if self._is_cut:
             return None, ""
         room = self._room(self._printed, self._printed_limit)
-        text = str(content.get("text", ""))[: room + 1]  # a character is a byte at least
+        text = str(content.get("text", ""))[: room + 1]  # a character is at least one byte
         kept = text.encode("utf-8", "replace")
         if len(kept) <= room:
             self._printed += len(kept)
@@ -101,8 +101,8 @@ class OutputLimit:
             if name:
                 self._by_display[name] = self._by_display.get(name, 0) + size
             return content, ""
-        said = f"[an output of {size / MIB:,.1f} MiB is left out: {self._why(self._displayed_limit)}]\n"
-        return None, self._notice(said)
+        notice = f"[an output of {size / MIB:,.1f} MiB is left out: {self._why(self._displayed_limit)}]\n"
+        return None, self._notice(notice)
 
     def _widget(self, content: Content, buffers: int) -> tuple[Content | None, str]:
         size = _size(content) + buffers
@@ -164,7 +164,7 @@ def _size(value: Any) -> int:
 
 
 def _whole_lines(text: str) -> str:
-    """Return a text up to its last line end, if that is near: half a secret would not be recognized as one."""
+    """Return a text up to its last line end if that is near: half a secret would not be redacted."""
     end = text.rfind("\n") + 1
     return text[:end] if len(text) - end < _LINE and end else text
 

@@ -1,7 +1,7 @@
-"""What own code depends on besides the modules it executes: files, listings of folders, variables, missing modules.
+"""Find what own code depends on besides executed modules: files, folder listings, variables, missing modules.
 
-Own code is what is imported from outside the installed packages, and the notebook's cells. Its folders are the entries
-of the import path that are not installed, without those of Champion and of the workspace.
+Own code is code from outside the installed packages, and the notebook's cells. Its folders are the entries of the
+import path that are not installed, without those of Champion and of the workspace.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from types import CodeType
 from typing import Any
 
 ABSENT = "absent"
-"""The digest of a file that was asked for and was not there."""
+"""The digest of a file that was requested but missing."""
 CHANGED = "changed"
 """The digest of a file that was written while the run used it."""
 _CACHE = "__pycache__"
-_MOST_FILES = 5000  # below a folder; more is data, not a package
-_LONGEST = 200  # characters of a text that may name a file
+_MOST_FILES = 5000  # below a folder; a larger folder holds data, not a package
+_LONGEST = 200  # characters of a text that may be a file name
 _STANDARD = tuple(f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib"))
 _SITE = f"{os.sep}site-packages{os.sep}"
 _CELL = f"{os.sep}ipykernel_"
 
 
 def digest(path: str) -> str | None:
-    """Return the SHA-256 of a file's content or, where the path ends with a separator, of a folder's listing."""
+    """Return the SHA-256 of a file's content or, if the path ends with a separator, of a folder's listing."""
     try:
         content = listing(path) if path.endswith(os.sep) else Path(path).read_bytes()
     except OSError:
@@ -39,26 +39,26 @@ def digest(path: str) -> str | None:
 
 
 def listing(folder: str) -> bytes:
-    """Return the names in a folder, one a line, without hidden ones and Python's caches.
+    """Return the names in a folder, one per line, without hidden files and Python's caches.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the folder cannot be read.
     """
     names = sorted(name for name in os.listdir(folder) if name[0] != "." and name != _CACHE)  # noqa: PTH208
     return "\n".join(names).encode("utf-8", "surrogateescape")
 
 
 def stamp(path: str) -> tuple[int, int, int] | None:
-    """Return what changes when a file is written; None where there is no file."""
+    """Return values that change when a file is written; None if the file is missing."""
     try:
-        found = os.stat(path)  # noqa: PTH116 - called for each file that is opened
+        status = os.stat(path)  # noqa: PTH116 - called for each file that is opened
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def is_below(path: str, folder: str) -> bool:
-    """Tell whether a path is in a folder, or is that folder, and no part of it in the folder is hidden.
+    """Return whether a path is a folder or inside it, without hidden parts in between.
 
     >>> is_below("/own/data/x.csv", "/own"), is_below("/own/.cache/x", "/own"), is_below("/owner/x", "/own")
     (True, False, False)
@@ -68,7 +68,7 @@ def is_below(path: str, folder: str) -> bool:
 
 
 def candidates(name: str) -> Iterator[str]:
-    """Yield the relative paths of a module, the first one that is there wins.
+    """Yield the relative paths that a module may have, in order of precedence.
 
     >>> next(candidates("pack.inner"))
     'pack/inner/__init__.py'
@@ -78,8 +78,8 @@ def candidates(name: str) -> Iterator[str]:
     yield from (f"{place}{suffix}" for suffix in all_suffixes())
 
 
-def asker(frame: Any) -> str | None:
-    """Return the file whose code made a call, past the standard library; None if the import system made it."""
+def calling_file(frame: Any) -> str | None:
+    """Return the file whose code made a call, beyond the standard library; None for the import system."""
     while frame is not None:
         name = frame.f_code.co_filename
         if "importlib" in name and "resources" not in name:
@@ -91,12 +91,12 @@ def asker(frame: Any) -> str | None:
 
 
 def is_cell(name: str) -> bool:
-    """Tell whether a code object of this file name is a notebook's cell."""
+    """Return whether a code object of this file name is a notebook's cell."""
     return _CELL in name or name.startswith("<ipython-input")
 
 
 def file_names(code: CodeType) -> set[str]:
-    """Return the texts of some code that may name a file: absolute paths whole, of others the last part.
+    """Return the texts in code that may name a file: absolute paths, and the last part of relative ones.
 
     >>> sorted(file_names(compile("def f(): return open('data/x.csv'), open('/y.csv')", "m", "exec")))
     ['/y.csv', 'x.csv']
@@ -111,10 +111,10 @@ def file_names(code: CodeType) -> set[str]:
     return found - {"", ".", ".."}
 
 
-def named(folders: Iterable[str], names: set[str], left_out: Sequence[str]) -> Iterator[str]:
-    """Yield the files below some folders that have one of the names, and absolute names, other than of Python's files.
+def find_named(folders: Iterable[str], names: set[str], left_out: Sequence[str]) -> Iterator[str]:
+    """Yield files below the folders that have one of the names, and absolute names, except Python files.
 
-    Readers that are not written in Python, as Polars', do not say which files they open.
+    Readers that are not written in Python, as Polars' readers, do not report the files they open.
     """
     yield from (one for one in names if one[0] == "/" and not one.endswith(".py") and os.path.isfile(one))  # noqa: PTH113
     for folder in folders:
@@ -127,37 +127,37 @@ def named(folders: Iterable[str], names: set[str], left_out: Sequence[str]) -> I
             yield from (f"{place}{os.sep}{one}" for one in files if one in names and not one.endswith(".py"))
 
 
-class AskedModules:
-    """A finder that finds nothing, and remembers what it was asked for, also by `importlib.import_module`."""
+class RequestedModules:
+    """A finder that finds nothing and records the requested names, including `importlib.import_module`."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> None:  # noqa: ARG002
-        """Return None: the next finder is asked."""
+        """Return None, so that the next finder is used."""
         self.names.add(name)
 
     def invalidate_caches(self) -> None:
-        """Do nothing: there are none."""
+        """Do nothing; there are no caches."""
 
 
 class Variables:
-    """The variables of the environment that own code and cells read, as they were when the process began."""
+    """The environment variables that own code and cells read, with their values at the start of the process."""
 
     def __init__(self, is_own: Callable[[str], bool]) -> None:
-        self._began: Mapping[str, str] = dict(os.environ)
+        self._initial: Mapping[str, str] = dict(os.environ)
         self._is_own = is_own
         self.read: dict[str, str | None] = {}
 
     def install(self) -> None:
-        """Remember each name that is read from now on."""
+        """Record each name that is read from now on."""
         environment: Any = os.environ
         encode = environment.encodekey
 
         def encodekey(name: str) -> Any:
             with suppress(Exception):
-                if name not in self.read and (file := asker(sys._getframe(1))) and self._is_own(file):  # noqa: SLF001
-                    self.read[name] = self._began.get(name)
+                if name not in self.read and (file := calling_file(sys._getframe(1))) and self._is_own(file):  # noqa: SLF001
+                    self.read[name] = self._initial.get(name)
             return encode(name)
 
         environment.encodekey = encodekey

@@ -1,10 +1,11 @@
-"""Copying partitions between a lake and its archive, a lake of the same layout, and removing what is archived.
+"""Copy partitions between a lake and its archive, a lake of the same layout, and remove archived partitions.
 
-A copy is data first, manifest last, each in one step and proved; a crash leaves the target without the partition or
-with it, and copying again goes on. Nothing is removed that the archive does not hold, hash for hash, at that moment.
+A copy writes the data files first and the manifest last, each in one step and verified; after a crash the target has
+the whole partition or none of it, and copying again continues. A partition is removed only if the archive holds it at
+that moment with the same hashes.
 
-Lake and archive lie in folders or in object stores, in any combination. An archive belongs to one lake (`ownership`). A
-file that another one replaces is kept in the archive's `.superseded`.
+Lake and archive lie in folders or object stores, in any combination. An archive belongs to one lake (`ownership`). It
+keeps replaced files in its folder `.superseded`.
 """
 
 from __future__ import annotations
@@ -16,110 +17,95 @@ from datetime import date
 from pathlib import Path
 
 from champion import contracts
-from champion.base.atomic_files import aside, commit, sha256
-from champion.base.object_path import ObjectPath
-from champion.contracts import Contract
+from champion.base.atomic_files import sha256
 from champion.errors import LakeError
-from champion.lake import data_file, layout, manifest as manifests, ownership, partitions
-from champion.lake.retention import Unit, units
+from champion.lake import backend, layout, manifest as manifests, ownership, partitions
+from champion.lake.partitions import Unit
+from champion.lake.retention import units
 from champion.lake.store import Lake
 
 
 def copy(source: Lake, target: Lake, unit: Unit, storage_class: str | None = None) -> None:
-    """Copy a partition or a sealed year to the same place in `target`, and prove the copy.
+    """Copy a partition or a sealed year to the same place in `target`, and verify the copy.
 
-    `storage_class` is that of the data files in an object store; manifests are read often and get the store's default.
+    `storage_class` applies to data files in an object store. Manifests are read often and get the store's default.
 
     Raises:
-        LakeError: a file of `source` is not what its manifest says, or the copy is not what the file is.
+        LakeError: a file of `source` differs from its manifest, or the copy from the file.
     """
     contract = contracts.load(unit.name)
     with layout.locked(target.root, contract):
         for file, digest in unit.files.items():
             to = _place(file, digest, source, target)
-            _copy_file(file, to, digest, target, data_file.mode(contract), storage_class)
+            _copy_file(file, to, digest, target, partitions.file_mode(contract), storage_class)
         to = target.root / unit.manifest.relative_to(source.root)
-        _copy_file(unit.manifest, to, sha256(unit.manifest), target, data_file.MANIFEST_MODE)
+        _copy_file(unit.manifest, to, sha256(unit.manifest), target, backend.MANIFEST_MODE)
         if unit.is_sealed:
             _retire_days(source, target, unit)
 
 
-def require_archived(lake: Lake, archive: Lake, unit: Unit) -> None:
-    """Do nothing where the archive holds just this, hash for hash.
-
-    Raises:
-        LakeError: it does not.
-    """
-    wanted = {**unit.files, unit.manifest: sha256(unit.manifest)}
-    for file, digest in wanted.items():
-        to = _place(file, digest, lake, archive)
-        if not _holds(to, file, digest):
-            raise LakeError(f"{to} is not the archived copy of {file}; nothing of it was removed, run retain again")
-
-
 def remove(lake: Lake, found: Sequence[Unit], archive: Lake | None) -> None:
-    """Retire partitions, after proving that `archive`, if given, holds them; `sweep` removes their files.
+    """Retire partitions once `archive`, if given, is verified to hold them; `sweep` removes their files.
 
     Raises:
-        LakeError: the archive is not of this lake, or does not hold one of them; that one and those after it stay.
+        LakeError: the archive belongs to another lake, or lacks one of them; that one and those after it stay.
     """
     if archive is not None:
         ownership.require_own(lake, archive)
     for unit in found:
         with layout.locked(lake.root, contracts.load(unit.name)):
             if not unit.manifest.exists():
-                continue  # somebody else was faster
+                continue  # another process has retired it
             if archive is not None:
-                require_archived(lake, archive, unit)
+                _require_archived(lake, archive, unit)
             partitions.retire(unit.manifest)
 
 
 def restore(lake: Lake, archive: Lake, name: str, start: date, end: date) -> list[date]:
-    """Bring archived sessions from `start` to `end` back, and return them; what the lake has is left as it is.
+    """Copy archived sessions from `start` to `end` back and return them; partitions in the lake stay unchanged.
 
-    A sealed year comes back as a whole.
+    A sealed year is restored as a whole.
 
     Raises:
-        LakeError: the archive is damaged, or not of this lake.
+        LakeError: the archive is damaged, or belongs to another lake.
     """
     ownership.require_own(lake, archive)
-    back: set[date] = set()
-    have = set(_manifests(lake, name))
+    restored: set[date] = set()
+    present = {unit.manifest.relative_to(lake.root) for unit in units(lake, name)}
     for unit in units(archive, name):
-        wanted = [session for session in unit.sessions if start <= session <= end]
-        if wanted and unit.manifest.relative_to(archive.root) not in have:
+        wanted = any(start <= session <= end for session in unit.sessions)
+        if wanted and unit.manifest.relative_to(archive.root) not in present:
             copy(archive, lake, unit)
-            back.update(unit.sessions)
-    return sorted(back)
+            restored.update(unit.sessions)
+    return sorted(restored)
 
 
-def _manifests(lake: Lake, name: str) -> list[Path]:
-    return [unit.manifest.relative_to(lake.root) for unit in units(lake, name)]
+def _require_archived(lake: Lake, archive: Lake, unit: Unit) -> None:
+    for file, digest in {**unit.files, unit.manifest: sha256(unit.manifest)}.items():
+        copied = _place(file, digest, lake, archive)
+        if not _holds(copied, file, digest):
+            raise LakeError(f"{copied} is not the archived copy of {file}; nothing of it was removed, run retain again")
 
 
 def _place(file: Path, digest: str, source: Lake, target: Lake) -> Path:
-    """Return the place of a file in another lake: in an object store, a part's name also says its content."""
+    """Return the path of a file in another lake: in an object store, a part's name contains its digest."""
     suffix = f"-{digest[: layout.DIGITS]}"
     plain = file.with_name(f"{file.stem.removesuffix(suffix)}{file.suffix}")
     return layout.part_file(target.root / plain.relative_to(source.root), digest)
 
 
 def _holds(target: Path, source: Path, digest: str) -> bool:
-    """Tell whether `target` is there and is what `source` is.
+    """Return whether `target` exists and equals `source`.
 
-    A store's tag of an object that came in one request is its MD5. It serves as proof where it is that, because objects
-    of some storage classes cannot be read without being restored first.
+    The MD5 that a store keeps is sufficient, because objects of some storage classes cannot be read until restored.
     """
     if not target.is_file():
         return False
-    if isinstance(target, ObjectPath) and target.stat().etag.strip('"') == _md5(source):
-        return True
+    if (stored := backend.of(target).md5(target)) is not None:
+        with source.open("rb") as stream:
+            if stored == hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest():
+                return True
     return sha256(target) == digest
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _copy_file(
@@ -127,9 +113,10 @@ def _copy_file(
 ) -> None:
     if _holds(target, source, digest):
         return
-    with aside(target, shared=True) as temporary:
-        with source.open("rb") as origin, temporary.open("wb") as copied:
-            shutil.copyfileobj(origin, copied)
+    place = backend.of(target)
+    with place.temporary_file(target) as temporary:
+        with source.open("rb") as original, temporary.open("wb") as copied:
+            shutil.copyfileobj(original, copied)
         temporary.chmod(mode)
         if (found := sha256(temporary)) != digest:
             raise LakeError(
@@ -137,32 +124,24 @@ def _copy_file(
                 "run `champion lake verify`"
             )
         if target.is_file():
-            ownership.set_aside(lake, target)
-        if isinstance(target, ObjectPath):
-            target.put(temporary, storage_class)
-            if not _holds(target, temporary, digest):
-                raise LakeError(f"{target}: the object store does not hold what was put there; run it again")
-        else:
-            commit(temporary, target)
+            ownership.keep_superseded(lake, target)
+        place.commit(temporary, target, storage_class)
+        if place.is_remote and not _holds(target, temporary, digest):
+            raise LakeError(f"{target}: the object differs from the file that was uploaded; run it again")
 
 
 def _retire_days(source: Lake, target: Lake, unit: Unit) -> None:
     """Retire the day partitions of a sealed year that were copied to `target` before the year was sealed.
 
-    They would win over the sealed rows. Those that the source has too stay, as do those with several revisions.
+    They would replace the sealed rows. Those that the source also has stay, and those with several revisions.
     """
     contract = contracts.load(unit.name)
     sealed = partitions.read_sealed(unit.manifest)
+    _, _, group = unit.manifest.parent.name.partition("feature_group=")
     for session, kept in (sealed.sessions if sealed else {}).items():
-        folder = _folder(contract, unit.manifest, session)
-        there = target.root / folder / layout.SUCCESS
-        if not there.exists() or (source.root / folder / layout.SUCCESS).exists():
+        day = layout.partition_folder(Path(), contract, session, group or None) / layout.SUCCESS
+        copied = target.root / day
+        if not copied.exists() or (source.root / day).exists():
             continue
-        if not layout.is_append_only(contract) or manifests.read(there) == kept:
-            partitions.retire(there)
-
-
-def _folder(contract: Contract, manifest: Path, session: date) -> Path:
-    name = manifest.parent.name
-    group = name.partition("=")[2] if name.startswith("feature_group=") else None
-    return layout.partition_folder(Path(), contract, session, group)
+        if not layout.is_append_only(contract) or manifests.read(copied) == kept:
+            partitions.retire(copied)

@@ -1,11 +1,11 @@
-"""Sealing: the day partitions of a closed year become one file, sorted so that one symbol lies together.
+"""Sealing: merge the day partitions of a closed year into one file, sorted so that the rows of a symbol are adjacent.
 
-1. Under the dataset's lock, the sessions of the year with one revision are read; those with several stay as they are.
-2. They are written as one new file, named by its content, and read back: every session must equal its day partition.
+1. Under the dataset's lock, the sessions of the year with one revision are read; those with several stay unchanged.
+2. They are written to one new file, named by its content, and read back: each session must equal its day partition.
 3. The year's `_SEALED` manifest is replaced: the commit. It keeps each session's manifest, so no digest changes.
-4. The day partitions are retired. `sweep` removes their files later, once no reader can be in the middle of them.
+4. The day partitions are retired. `sweep` removes their files later, once no reader can be using them.
 
-Killed anywhere, the year reads as before or as after, and sealing again finishes the work.
+After a crash readers see the year as before or as after, and sealing again completes the work.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from champion.base.atomic_files import sha256
 from champion.base.counting import quantity
 from champion.contracts import Contract
 from champion.errors import LakeError
-from champion.lake import data_file, layout, metadata, partitions
+from champion.lake import layout, metadata, partitions
 from champion.lake.manifest import Manifest
 from champion.lake.partitions import Partition, SealedYear
 from champion.lake.store import Lake
@@ -36,7 +36,7 @@ _NAME_DIGITS = 16
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What sealing did: `left` are sessions that stay as day partitions, having several revisions or foreign dates.
+    """The result of sealing; the sessions `left` stay day partitions for several revisions or rows of other dates.
 
     >>> Sealed("quality_findings", None, 2023, 246, 900, 40_000, 410_000, left=[], changed=True).bytes
     40000
@@ -54,10 +54,10 @@ class Sealed:
 
 
 def seal(lake: Lake, name: str, year: int) -> list[Sealed]:
-    """Seal a closed year of a dataset, group by group; sealing again folds in what was written since.
+    """Seal a closed year of a dataset, group by group; sealing again merges the sessions written since.
 
     Raises:
-        LakeError: the year is not over, or a file is not what its manifest says; then nothing was changed.
+        LakeError: the year is not over, or a file differs from its manifest; nothing was changed.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -80,14 +80,14 @@ def seal(lake: Lake, name: str, year: int) -> list[Sealed]:
 def seal_locked(lake: Lake, contract: Contract, group: str | None, year: int) -> Sealed:
     """Seal one group of a year; the caller holds the dataset's lock."""
     found = partitions.find(lake.root, contract, group, date(year, 1, 1), date(year, 12, 31))
-    before = partitions.sealed_year(lake.root, contract, year, group)
+    before = after = partitions.sealed_year(lake.root, contract, year, group)
+    sealed_now = dict(before.sessions) if before else {}
     single = [partition for partition in found if len(partition.manifest.parts) == 1]
-    after, changed = before, False
-    if _manifests(single) != (dict(before.sessions) if before else {}):
+    if {partition.session: partition.manifest for partition in single} != sealed_now:
         days = _days(lake, contract, group, single)
-        kept = [partition for partition in single if partition.session in days]
-        changed = _manifests(kept) != (dict(before.sessions) if before else {})
-        after = _commit(lake, contract, group, year, kept, days) if changed else before
+        kept = {partition.session: partition.manifest for partition in single if partition.session in days}
+        if kept != sealed_now:
+            after = _commit(contract, layout.sealed_folder(lake.root, contract, year, group), kept, days)
     inside = after.sessions if after else {}
     for partition in found:
         if partition.session in inside and (partition.folder / layout.SUCCESS).exists():
@@ -101,24 +101,19 @@ def seal_locked(lake: Lake, contract: Contract, group: str | None, year: int) ->
         bytes=after.bytes if after else 0,
         bytes_before=sum(manifest.current.bytes for manifest in inside.values()),
         left=[partition.session for partition in found if partition.session not in inside],
-        changed=changed,
+        changed=after is not before,
     )
 
 
-def _manifests(found: Sequence[Partition]) -> dict[date, Manifest]:
-    return {partition.session: partition.manifest for partition in found}
-
-
 def _days(lake: Lake, contract: Contract, group: str | None, found: Sequence[Partition]) -> dict[date, pl.DataFrame]:
-    """Return the rows of each session, from files proved to be what their manifests say.
+    """Return the rows of each session, from files verified against their manifests.
 
-    A session with rows of other dates is not among them: from a sealed file it could not be told apart.
+    A session that holds rows of other dates is left out, because a sealed file could not assign them to it.
     """
-    session = pl.col(contract.session)
     inside = [partition for partition in found if partition.sealed_part(partition.manifest.current)]
     for path, digest in {p.sealed.path: p.sealed.sha256 for p in inside if p.sealed}.items():
         _require(path, digest)
-    rows = lake.scan_partitions(contract, group, inside).collect() if inside else _none(contract)
+    rows = lake.scan_partitions(contract, group, inside).collect()
     by_session = rows.partition_by(contract.session, as_dict=True, maintain_order=True)
     days = {partition.session: by_session.get((partition.session,), rows.clear()) for partition in inside}
     for partition in found:
@@ -126,39 +121,33 @@ def _days(lake: Lake, contract: Contract, group: str | None, found: Sequence[Par
             continue
         _require(partition.file(partition.manifest.current), partition.manifest.current.sha256)
         rows = lake.scan_partitions(contract, group, [partition]).collect()
-        if rows.select(session.eq_missing(partition.session).all()).item():
+        if rows.select(pl.col(contract.session).eq_missing(partition.session).all()).item():
             days[partition.session] = rows
     return days
 
 
 def _commit(
-    lake: Lake,
-    contract: Contract,
-    group: str | None,
-    year: int,
-    kept: Sequence[Partition],
-    days: Mapping[date, pl.DataFrame],
+    contract: Contract, folder: Path, kept: Mapping[date, Manifest], days: Mapping[date, pl.DataFrame]
 ) -> SealedYear | None:
-    """Write, prove and commit the sealed file; a year without a session that can be sealed is unsealed."""
-    folder = layout.sealed_folder(lake.root, contract, year, group)
+    """Write, verify and commit the sealed file; without a session to seal, the year is unsealed."""
     if not kept:
         partitions.retire(folder / layout.SEALED)
         return None
-    order = (contract.sort_by[0], contract.session, *contract.sort_by[1:])  # within a session: the order it had
-    rows = pl.concat([days[partition.session] for partition in kept]).sort(order, maintain_order=True)
-    path = folder / layout.sealed_name(_content(contract, kept))
-    height, size, digest = data_file.write_data_file(path, contract, rows, "zstd", _ROW_GROUP)
-    sealed = SealedYear(path, contract.label, height, size, digest, _manifests(kept))
-    _prove(contract, sealed, days)
+    order = (contract.sort_by[0], contract.session, *contract.sort_by[1:])  # within a session the order is unchanged
+    rows = pl.concat([days[session] for session in kept]).sort(order, maintain_order=True)
+    path = folder / layout.sealed_name(_digest(contract, kept))
+    height, size, digest = partitions.write_data_file(path, contract, rows, "zstd", _ROW_GROUP)
+    sealed = SealedYear(path, contract.label, height, size, digest, kept)
+    _verify(contract, sealed, days)
     partitions.write_sealed(sealed)
     return sealed
 
 
-def _prove(contract: Contract, sealed: SealedYear, days: Mapping[date, pl.DataFrame]) -> None:
-    """Read the new file back and compare it session by session, row for row, with what the day files hold.
+def _verify(contract: Contract, sealed: SealedYear, days: Mapping[date, pl.DataFrame]) -> None:
+    """Read the new file back and compare each session, row for row, with the rows of the day files.
 
     Raises:
-        LakeError: they differ; the sealed file is removed and nothing is changed.
+        LakeError: they differ; the sealed file is removed and nothing else changes.
     """
     written = pl.read_parquet(str(sealed.path), glob=False)
     found = written.partition_by(contract.session, as_dict=True, maintain_order=True)
@@ -167,31 +156,27 @@ def _prove(contract: Contract, sealed: SealedYear, days: Mapping[date, pl.DataFr
         if rows.height != manifest.current.rows or not rows.equals(days[session]):
             sealed.path.unlink()
             raise LakeError(
-                f"sealing {contract.name} {session}: the sealed file gives back {quantity(rows.height, 'row')} unlike "
+                f"sealing {contract.name} {session}: the sealed file returns {quantity(rows.height, 'row')}, unlike "
                 f"the {manifest.current.rows} of its day partition; nothing was sealed, run `champion lake verify`"
             )
 
 
 def _require(path: Path, digest: str) -> None:
     if not path.exists() or sha256(path) != digest:
-        raise LakeError(f"{path} is not what its manifest says; `champion lake verify` says more, nothing was sealed")
+        raise LakeError(f"{path} differs from its manifest; nothing was sealed, see `champion lake verify`")
 
 
-def _content(contract: Contract, kept: Sequence[Partition]) -> str:
-    """Name the file by what is in it: the same sessions give the same name, other ones never overwrite a file."""
-    lines = (f"{partition.session} {json.dumps(asdict(partition.manifest), sort_keys=True)}" for partition in kept)
+def _digest(contract: Contract, kept: Mapping[date, Manifest]) -> str:
+    """Return a digest of the sessions for the file's name: a file is never overwritten by one with other sessions."""
+    lines = (f"{session} {json.dumps(asdict(manifest), sort_keys=True)}" for session, manifest in kept.items())
     return hashlib.sha256("\n".join((contract.label, *lines)).encode()).hexdigest()[:_NAME_DIGITS]
 
 
-def _none(contract: Contract) -> pl.DataFrame:
-    return pl.DataFrame(schema=contract.polars_schema)
-
-
 def index(lake: Lake, name: str) -> bool:
-    """Bring a dataset's `_metadata` and `_common_metadata` up to date; return False where they were.
+    """Update a dataset's `_metadata` and `_common_metadata`; return False if they were up to date.
 
-    A sealed year with sessions that were written again is sealed again first: rows that no longer count cannot be
-    left out of an index.
+    A sealed year with sessions that were written again is sealed again first, because an index cannot leave out their
+    outdated rows.
 
     Raises:
         LakeError: the files have several schemas, which one `_metadata` cannot hold.

@@ -1,7 +1,7 @@
-"""Which datasets were ever written to a lake, so that one that lost all of its sessions is noticed.
+"""Which datasets were ever written to a lake, so that the loss of all sessions of one is noticed.
 
-A layer that was deleted leaves no trace in itself. So the lake keeps one empty file for each dataset that was written,
-`.datasets/<name>`. A lake of an earlier version gets the files for all datasets that it holds with its next write.
+A deleted layer leaves no trace of its own. So the lake keeps one empty file per dataset that was written,
+`.datasets/<name>`. The first write to a lake of an earlier version adds the files of all datasets that it holds.
 A lake in an object store has none.
 """
 
@@ -10,42 +10,34 @@ from __future__ import annotations
 from pathlib import Path
 
 from champion import contracts
-from champion.base.atomic_files import write_bytes
-from champion.base.object_path import ObjectPath
-from champion.lake import layout, partitions
+from champion.lake import backend, layout, partitions
 
-_COMPLETE = ".complete"  # the datasets that were there before the first mark have theirs
+_COMPLETE = ".complete"  # the datasets of an earlier version have their files
 
 
 def note(root: Path, name: str) -> None:
-    """Keep in mind that a dataset was written to this lake."""
+    """Record that a dataset was written to this lake."""
     folder = root / layout.INVENTORY
-    if isinstance(root, ObjectPath) or (folder / name).exists():
+    if backend.of(root).is_remote or (folder / name).exists():
         return
+    names = [name]
     if not (folder / _COMPLETE).exists():
-        for held in contracts.names():
-            if _is_held(root, held):
-                _mark(folder, held)
-        _mark(folder, _COMPLETE)
-    _mark(folder, name)
+        names = [*(held for held in contracts.names() if _has_sessions(root, held)), _COMPLETE, name]
+    for each in names:
+        backend.write_bytes(folder / each, b"")
 
 
 def emptied(root: Path) -> list[str]:
-    """Return the datasets that were written to this lake and have no session any more, in alphabetical order."""
+    """Return the datasets that were written to this lake and have no sessions left, in alphabetical order."""
     return [name for name in contracts.names() if is_emptied(root, name)]
 
 
 def is_emptied(root: Path, name: str) -> bool:
-    """Tell whether a dataset was written to this lake and has no session any more."""
-    if isinstance(root, ObjectPath) or not (root / layout.INVENTORY / name).exists():
-        return False
-    return not _is_held(root, name)
+    """Return whether a dataset was written to this lake and has no sessions left."""
+    written = not backend.of(root).is_remote and (root / layout.INVENTORY / name).exists()
+    return written and not _has_sessions(root, name)
 
 
-def _is_held(root: Path, name: str) -> bool:
+def _has_sessions(root: Path, name: str) -> bool:
     contract = contracts.load(name)
     return any(partitions.sessions(root, contract, group) for group in layout.groups(contract))
-
-
-def _mark(folder: Path, name: str) -> None:
-    write_bytes(folder / name, b"", shared=True)

@@ -1,42 +1,37 @@
-"""Where things lie: `<layer>/<dataset>/<partition folders>/part-00000.parquet`, a sealed year in `year=2024/`.
+"""Paths in a lake: `<layer>/<dataset>/<partition folders>/part-00000.parquet`, and `year=2024/` for a sealed year.
 
-Beside the data: `_SUCCESS` (a partition's manifest), `_SEALED` (a sealed year's), `_RETIRED` (either, once readers no
-longer look there and its files are about to go), `_metadata` and `_common_metadata` (an index for other readers).
+Beside the data files are `_SUCCESS`, the manifest of a partition; `_SEALED`, that of a sealed year; `_RETIRED`, either
+manifest once readers ignore it and its files wait for removal; `_metadata` and `_common_metadata`, an index for other
+readers.
 """
 
 from __future__ import annotations
 
-import glob
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import date
-from fnmatch import fnmatchcase
 from pathlib import Path
 
-from champion.base import object_path
-from champion.base.atomic_files import Lock, make_folder
-from champion.base.object_path import ObjectPath
 from champion.contracts import Contract
 from champion.errors import LakeError
-from champion.lake import object_lock
+from champion.lake import backend
 from champion.lake.manifest import PART
 
 SUCCESS = "_SUCCESS"
 SEALED = "_SEALED"
 RETIRED = "_RETIRED"
 INDEX = "_metadata"
-CONTRACTS = ".contracts"  # folder with the contracts of its owner's feature sets
-BUILDING = ".building"  # folder of what builds lay aside
+CONTRACTS = ".contracts"  # folder with the contracts of custom feature sets
+BUILDING = ".building"  # folder with temporary files of builds
 IDENTITY = ".lake_id"  # file with the lake's own id
-OWNER = ".archive_owner"  # file of an archive with the id of the lake that it is of
+OWNER = ".archive_owner"  # file of an archive with the id of the lake that owns it
 INVENTORY = ".datasets"  # folder with a file for each dataset that was ever written
-SUPERSEDED = ".superseded"  # folder of an archive with files whose place newer ones took
-OWN = (CONTRACTS, BUILDING, IDENTITY, OWNER, SUPERSEDED, INVENTORY)  # names below the root that are no dataset's
+SUPERSEDED = ".superseded"  # folder of an archive with replaced files
+OWN = (CONTRACTS, BUILDING, IDENTITY, OWNER, SUPERSEDED, INVENTORY)  # names below the root that are not datasets
 COMMON_INDEX = "_common_metadata"
-_OWNER_AND_GROUP = 0o750
 DIGITS = 16  # of a digest in an object's name
-_MONTHS = 4  # so many are looked for one by one; of more, years are
+_FOLDERS = {"date": "date={0}", "year": "year={0.year:04d}", "month": "month={0.month:02d}", "day": "day={0.day:02d}"}
+_MONTHS = 4  # up to this many months are searched one by one, longer ranges by year
 
 
 def part_name(revision: int) -> str:
@@ -47,10 +42,10 @@ def part_name(revision: int) -> str:
 def part_file(path: Path, digest: str) -> Path:
     """Return the file of a revision that its manifest calls `path`.
 
-    In a folder it is just that, replaced in one step. In an object store its name says its content as well: the
-    manifest, which is put last, then never names rows that came after it.
+    In a folder it is `path`, replaced in one step. In an object store the file's name also contains its digest, so a
+    manifest, which is written last, never refers to the rows of a later revision.
     """
-    if not isinstance(path, ObjectPath) or not PART.fullmatch(path.name):
+    if backend.of(path).overwrites or not PART.fullmatch(path.name):
         return path
     return path.with_name(f"{path.stem}-{digest[:DIGITS]}{path.suffix}")
 
@@ -61,29 +56,20 @@ def dataset_folder(root: Path, contract: Contract) -> Path:
 
 
 def partition_folder(root: Path, contract: Contract, session: date, group: str | None) -> Path:
-    """Return the folder of one session, and of one group where the dataset has groups."""
+    """Return the folder of one session, and of one group if the dataset has groups."""
     if (group is None) == ("feature_group" in contract.partition_by):
         raise LakeError(f"{contract.label}: group is {group!r}; its groups are {sorted(contract.groups) or 'none'}")
     below = () if group is None else (f"feature_group={group}",)
-    return root.joinpath(contract.layer, contract.dataset, *_of_session(contract, session), *below)
+    return root.joinpath(contract.layer, contract.dataset, *_session_folders(contract, session), *below)
 
 
-def _of_session(contract: Contract, session: date) -> Iterator[str]:
-    """Yield the names of a session's folders; whole histories are asked for, so paths are joined once."""
+def _session_folders(contract: Contract, session: date) -> Iterator[str]:
+    """Yield the folder names of a session; one `joinpath` per session keeps whole histories fast."""
     for key in contract.partition_by:
-        match key:
-            case "date":
-                yield f"date={session.isoformat()}"
-            case "year":
-                yield f"year={session.year:04d}"
-            case "month":
-                yield f"month={session.month:02d}"
-            case "day":
-                yield f"day={session.day:02d}"
-            case "feature_group":
-                pass
-            case _:
-                raise LakeError(f"{contract.label}: unknown partition key {key!r}")
+        if key in _FOLDERS:
+            yield _FOLDERS[key].format(session)
+        elif key != "feature_group":
+            raise LakeError(f"{contract.label}: unknown partition key {key!r}")
 
 
 def committed_sessions(
@@ -91,65 +77,48 @@ def committed_sessions(
 ) -> Iterator[date]:
     """Yield the sessions with a committed partition from `start` to `end`, both included, in no particular order.
 
-    Folders of no date are passed over. Only the months or years of the range are looked into: a month of a long
-    history costs what a month costs.
+    Folders without a valid date are ignored. Only the months or years of the range are searched, so the cost grows with
+    the range, not with the history.
     """
     tail = SUCCESS if group is None else f"feature_group={group}/{SUCCESS}"
     folder = dataset_folder(root, contract)
-    for days in _days("date" in contract.partition_by, start, end):
-        for path in _present(folder, f"{days}/{tail}"):
+    for days in _day_patterns("date" in contract.partition_by, start, end):
+        for path in backend.of(folder).find(folder, f"{days}/{tail}"):
             parts = Path(path).parts[: days.count("/") + 1]
             with suppress(ValueError):
                 session = date.fromisoformat("-".join(_value(part) for part in parts))
-                if (start is None or session >= start) and (end is None or session <= end):
+                if (start or date.min) <= session <= (end or date.max):
                     yield session
 
 
-def _days(dated: bool, start: date | None, end: date | None) -> Iterator[str]:
-    """Yield patterns of the folders of days that hold every session of a range."""
+def _day_patterns(dated: bool, start: date | None, end: date | None) -> list[str]:
+    """Return patterns of day folders that cover every session of a range."""
+    pattern = "date={}-{}-*" if dated else "year={}/month={}/day=*"
     if start is None or end is None:
-        yield "date=*" if dated else "year=*/month=*/day=*"
-        return
+        return [pattern.format("*", "*")]
     first, last = start.year * 12 + start.month - 1, end.year * 12 + end.month - 1
     if last - first < _MONTHS:
-        for year, month in (divmod(number, 12) for number in range(first, last + 1)):
-            yield f"date={year:04d}-{month + 1:02d}-*" if dated else f"year={year:04d}/month={month + 1:02d}/day=*"
-    else:
-        for year in range(start.year, end.year + 1):
-            yield f"date={year:04d}-*" if dated else f"year={year:04d}/month=*/day=*"
+        return [pattern.format(f"{month // 12:04d}", f"{month % 12 + 1:02d}") for month in range(first, last + 1)]
+    return [pattern.format(f"{year:04d}", "*") for year in range(start.year, end.year + 1)]
 
 
 def present(folder: Path, pattern: str) -> Iterator[Path]:
-    """Yield the files and folders there are under `folder`; `**` stands for any depth, hidden names match too.
+    """Yield the files and folders below `folder` that match, also hidden ones; `**` stands for any depth.
 
-    A folder that a sweep removes meanwhile is passed over; `Path.glob` would stop there with an error. `**` follows no
-    symbolic link: what it finds may be removed, so it must lie here.
+    A folder that a sweep removes meanwhile is skipped, where `Path.glob` would raise. `**` does not follow symbolic
+    links, because the files found may be removed.
     """
-    return (folder / path for path in _present(folder, pattern))
-
-
-def _present(folder: Path, pattern: str) -> Iterator[str]:
-    if isinstance(folder, ObjectPath):
-        return (found.relative_to(folder).as_posix() for found in object_path.matching(folder, pattern))
-    if pattern.startswith("**"):
-        return _anywhere(folder, pattern.removeprefix("**").removeprefix("/") or "*")
-    return glob.iglob(pattern, root_dir=folder, include_hidden=True)  # noqa: PTH207 - see `present`
-
-
-def _anywhere(folder: Path, name: str) -> Iterator[str]:
-    for place, folders, files in os.walk(folder):
-        below = os.path.relpath(place, folder)
-        yield from (os.path.join(below, found) for found in (*folders, *files) if fnmatchcase(found, name))  # noqa: PTH118
+    return (folder / path for path in backend.of(folder).find(folder, pattern))
 
 
 def sealed_folder(root: Path, contract: Contract, year: int, group: str | None) -> Path:
-    """Return the folder of a sealed year, and of one group where the dataset has groups."""
+    """Return the folder of a sealed year, and of one group if the dataset has groups."""
     below = () if group is None else (f"feature_group={group}",)
     return root.joinpath(contract.layer, contract.dataset, f"year={year:04d}", *below)
 
 
 def sealed_name(content: str) -> str:
-    """Return the file name of a sealed year with this content."""
+    """Return the file name of a sealed year with this digest of its content."""
     return f"sealed-{content}.parquet"
 
 
@@ -171,29 +140,18 @@ def index_name(kind: str, group: str | None) -> str:
 
 
 def is_append_only(contract: Contract) -> bool:
-    """Tell whether a dataset keeps every revision of a session."""
+    """Return whether a dataset keeps every revision of a session."""
     return contract.layer == "raw"
 
 
 def groups(contract: Contract) -> tuple[str | None, ...]:
-    """Return the groups a dataset is stored by, or one None where it has none."""
+    """Return the groups that a dataset is stored by, or one None if it has none."""
     return tuple(contract.groups) or (None,)
 
 
-@contextmanager
-def locked(root: Path, contract: Contract) -> Iterator[None]:
-    """Hold the dataset's lock: one writer at a time, also among processes. A new lake is closed to strangers."""
-    if isinstance(root, ObjectPath):
-        with object_lock.held(root / ".locks" / f"{contract.name}.lock"):
-            yield
-        return
-    if not root.exists():
-        make_folder(root)
-        root.chmod(_OWNER_AND_GROUP)
-    folder = root / ".locks"
-    make_folder(folder)
-    with Lock(folder / f"{contract.name}.lock"):
-        yield
+def locked(root: Path, contract: Contract) -> AbstractContextManager[None]:
+    """Hold the dataset's lock: one writer at a time, also across processes. Other users cannot read a new lake."""
+    return backend.of(root).locked(root, contract.name)
 
 
 def _value(folder: str) -> str:

@@ -1,4 +1,4 @@
-"""The manifest of a partition, kept as its `_SUCCESS` file: what is in it, and what it was made from."""
+"""The manifest of a partition, stored as its `_SUCCESS` file: its revisions and the inputs of each."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from champion.base.atomic_files import write_bytes
 from champion.base.strict_json import moment as parse_moment, parse_json
 from champion.errors import LakeError
+from champion.lake import backend
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 PART = re.compile(r"part-[0-9]{5}\.parquet")
@@ -19,10 +19,10 @@ PART = re.compile(r"part-[0-9]{5}\.parquet")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One revision of a partition: the file as it was written, also where its rows lie in a sealed file by now.
+    """One revision of a partition: its file as written, even if a sealed file holds the rows now.
 
-    `inputs` are the digests it was made from; `known_at` is since when it was known (ISO 8601, UTC), null where the
-    writer did not say.
+    `inputs` are the digests of its inputs. `known_at` is the moment from which it was known (ISO 8601, UTC), null if
+    the writer gave none.
     """
 
     name: str
@@ -33,18 +33,18 @@ class Part:
     known_at: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a name that would lead out of the partition, and a moment that is none."""
+        """Reject a name that leads out of the partition, and an invalid digest or moment."""
         if not PART.fullmatch(self.name):
-            raise ValueError(f"{self.name!r} is no part's name, as part-00000.parquet")
+            raise ValueError(f"{self.name!r} is not the name of a part, as part-00000.parquet")
         if not _SHA256.fullmatch(self.sha256):
-            raise ValueError(f"{self.sha256!r} is no SHA-256")
+            raise ValueError(f"{self.sha256!r} is not a SHA-256")
         if self.known_at is not None:
             parse_moment(self.known_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All revisions of a partition, oldest first; readers read the last.
+    """All revisions of a partition, oldest first; readers see the last.
 
     >>> first = Part("part-00000.parquet", 2104, 98_304, "5f" * 32, {"file": "a1"})
     >>> revised = Part("part-00001.parquet", 2104, 98_310, "77" * 32, {"file": "b2"}, "2024-01-17T13:00:00+00:00")
@@ -59,9 +59,9 @@ class Manifest:
     parts: tuple[Part, ...]
 
     def __post_init__(self) -> None:
-        """Refuse a partition without a revision."""
+        """Reject a partition without revisions."""
         if not self.parts:
-            raise ValueError("it names no parts")
+            raise ValueError("it lists no parts")
 
     @property
     def current(self) -> Part:
@@ -69,14 +69,14 @@ class Manifest:
         return self.parts[-1]
 
     def made_from(self, inputs: Mapping[str, str]) -> bool:
-        """Tell whether the current revision was made from just these inputs."""
+        """Return whether the current revision has exactly these inputs."""
         return dict(self.current.inputs) == dict(inputs)
 
     def visible(self, as_of: datetime | None) -> Part:
-        """Return the revision that was known at `as_of`; without it the current one.
+        """Return the revision that was known at `as_of`, by default the current one.
 
-        The first was public on its session's evening, so it is always visible. A later one of which nobody wrote down
-        when it became known is visible at no moment: that would be looking ahead.
+        The first revision was public on the evening of its session, so it is always visible. A later one without
+        `known_at` is never visible, to exclude look-ahead.
         """
         if as_of is None:
             return self.current
@@ -86,10 +86,10 @@ class Manifest:
 
 
 def moment(value: datetime | None, what: str) -> str | None:
-    """Return a moment in ISO 8601 and UTC, as manifests keep it.
+    """Return a moment in ISO 8601 and UTC, as manifests store it; `what` names it in the error.
 
     Raises:
-        LakeError: it has no time zone, so it names no moment.
+        LakeError: it has no time zone.
 
     >>> moment(datetime(2024, 1, 15, 19, tzinfo=UTC), "known_at")
     '2024-01-15T19:00:00+00:00'
@@ -102,10 +102,10 @@ def moment(value: datetime | None, what: str) -> str | None:
 
 
 def read(path: Path) -> Manifest | None:
-    """Return the manifest at `path`, or None where there is none.
+    """Return the manifest at `path`, or None if there is none.
 
     Raises:
-        LakeError: it is not a manifest.
+        LakeError: the file is not a manifest.
     """
     try:
         return parse_json(Manifest, path.read_bytes())
@@ -117,4 +117,4 @@ def read(path: Path) -> Manifest | None:
 
 def write(path: Path, manifest: Manifest) -> None:
     """Commit `manifest` in one step."""
-    write_bytes(path, json.dumps(asdict(manifest), indent=1, sort_keys=True).encode(), shared=True)
+    backend.write_bytes(path, json.dumps(asdict(manifest), indent=1, sort_keys=True).encode())

@@ -1,9 +1,8 @@
-"""`_metadata` and `_common_metadata`: the footers of all current files in one, for readers that know only Parquet.
+"""`_metadata` and `_common_metadata`: the footers of all current files in one, for other readers of Parquet.
 
 `pl.read_parquet_schema("<dataset>/_metadata")` and `pyarrow.dataset.parquet_dataset("<dataset>/_metadata")` read it.
-Champion itself does not: it lists manifests. An index is of one moment, and each later write leaves it behind; which
-files it was made from stands in it as a digest, so that `is_fresh` tells.
-A dataset stored by groups has one index a group, as `_metadata_momentum`.
+Champion lists manifests instead. An index is outdated after the next write; it contains a digest of its files, which
+`is_fresh` compares. A dataset stored by groups has one index per group, as `_metadata_momentum`.
 """
 
 from __future__ import annotations
@@ -15,58 +14,58 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from champion.base import object_path
-from champion.base.atomic_files import replacing
 from champion.contracts import Contract
 from champion.errors import LakeError
-from champion.lake import layout, partitions
+from champion.lake import backend, layout, partitions
 from champion.lake.partitions import Partition
 
 _DIGEST = b"champion.files"
 
 
 def is_fresh(root: Path, contract: Contract, group: str | None) -> bool | None:
-    """Tell whether the index is of the files that readers see now; None where there is no index.
+    """Return whether the index covers the files that readers see now; None if there is no index.
 
     Raises:
-        LakeError: it cannot be read.
+        LakeError: the index is unreadable.
     """
     path = layout.dataset_folder(root, contract) / layout.index_name(layout.INDEX, group)
     if not path.exists():
         return None
-    return _recorded(path) == _digest(root, partitions.find(root, contract, group))
+    try:
+        recorded: bytes = (_footer(path).metadata or {}).get(_DIGEST, b"")
+    except (pa.ArrowException, OSError) as error:
+        raise LakeError(f"{path}: not a Parquet index ({error}); `champion lake metadata` rebuilds it") from error
+    return recorded.decode() == _digest(root, partitions.find(root, contract, group))
 
 
 def rows(path: Path) -> int:
-    """Return how many rows an index counts."""
+    """Return the number of rows that an index counts."""
     return int(_footer(path).num_rows)
 
 
 def write(root: Path, contract: Contract, group: str | None) -> None:
-    """Write the index of the files that readers see now; where there are none, remove it.
+    """Write the index of the files that readers see now, or remove it if there are none.
 
     Raises:
         LakeError: the files have several schemas, which one `_metadata` cannot hold.
     """
     found, folder = partitions.find(root, contract, group), layout.dataset_folder(root, contract)
-    if found:
-        _write(folder, group, _files(found), _digest(root, found))
+    index, common = (folder / layout.index_name(kind, group) for kind in (layout.INDEX, layout.COMMON_INDEX))
+    if not found:
+        for path in (index, common):
+            path.unlink(missing_ok=True)
         return
-    for kind in (layout.INDEX, layout.COMMON_INDEX):
-        (folder / layout.index_name(kind, group)).unlink(missing_ok=True)
-
-
-def _write(folder: Path, group: str | None, files: Sequence[Path], digest: str) -> None:
-    footers = object_path.each(folder, _footer, files)
+    files = list(dict.fromkeys(partition.path(partition.manifest.current) for partition in found))
+    footers = backend.of(folder).map(_footer, files)
     with files[-1].open("rb") as stream:
         schema = pq.read_schema(stream)
-    schema = schema.with_metadata({**(schema.metadata or {}), _DIGEST: digest.encode()})
+    schema = schema.with_metadata({**(schema.metadata or {}), _DIGEST: _digest(root, found).encode()})
     for file, footer in zip(files, footers, strict=True):
         footer.set_file_path(file.relative_to(folder).as_posix())
     try:
-        with replacing(folder / layout.index_name(layout.COMMON_INDEX, group), shared=True) as temporary:
+        with backend.replacing(common) as temporary:
             pq.write_metadata(schema, temporary)
-        with replacing(folder / layout.index_name(layout.INDEX, group), shared=True) as temporary:
+        with backend.replacing(index) as temporary:
             pq.write_metadata(schema, temporary, footers)
     except (pa.ArrowException, RuntimeError) as error:
         raise LakeError(
@@ -80,23 +79,10 @@ def _footer(path: Path) -> pq.FileMetaData:
         return pq.read_metadata(stream)
 
 
-def _recorded(path: Path) -> str:
-    try:
-        found: bytes = (_footer(path).metadata or {}).get(_DIGEST, b"")
-    except (pa.ArrowException, OSError) as error:
-        raise LakeError(f"{path}: not a Parquet index ({error}); `champion lake metadata` writes it anew") from error
-    return found.decode()
-
-
-def _files(found: Sequence[Partition]) -> list[Path]:
-    return list(dict.fromkeys(partition.path(partition.manifest.current) for partition in found))
-
-
 def _digest(root: Path, found: Sequence[Partition]) -> str:
     content = hashlib.sha256()
     for partition in found:
         part = partition.manifest.current
-        sealed = partition.sealed_part(part)
-        path, digest = partition.path(part).relative_to(root), sealed.sha256 if sealed else part.sha256
+        path, digest = partition.path(part).relative_to(root), (partition.sealed_part(part) or part).sha256
         content.update(f"{partition.session} {path} {digest}\n".encode())
     return content.hexdigest()

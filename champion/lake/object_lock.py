@@ -1,11 +1,11 @@
-"""One writer at a time in an object store: a lock that is an object, put only where there is none.
+"""A lock for one writer at a time in an object store: an object that is created only if it does not exist.
 
-1. Whoever puts `<dataset>.lock` first has it. It says who that is, and is renewed by an exchange that fails if anybody
-   else exchanged it meanwhile.
-2. Whoever finds it watches it. One that did not change for `Times.lease`, by the watcher's own clock, or whose process
-   was of this machine and is gone, is taken over, by an exchange as well: of several watchers one succeeds.
-3. A holder that could not renew for `Times.trusted` puts nothing more. As no request lasts longer than
-   `objects.SLOWEST`, its last one has ended before anybody else begins.
+1. The writer that creates `<dataset>.lock` holds the lock. The object names the holder and is renewed by a conditional
+   write, which fails if another process has changed the object.
+2. Other writers poll it. One takes the lock over, also by a conditional write, if by its own clock the object did not
+   change for `Times.lease`, or if the holder was a process on this machine that has ended. Only one of them succeeds.
+3. A holder that could not renew for `Times.trusted` writes nothing more. A request takes at most
+   `object_path.SLOWEST`, so its last one has ended before another writer starts.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ _POLL = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Seconds: how often a lock is renewed, until when its holder trusts it, and when others think it left behind."""
+    """Seconds: the interval of renewals, how long the holder trusts one, and how long other writers respect it."""
 
     renew: float = 10.0
     trusted: float = 30.0
     lease: float = 60.0
 
 
-_USUAL = Times()
-assert _USUAL.trusted + SLOWEST.total_seconds() < _USUAL.lease  # noqa: S101 - else two could write at once
+_DEFAULT = Times()
+assert _DEFAULT.trusted + SLOWEST.total_seconds() < _DEFAULT.lease  # noqa: S101 - otherwise two could write together
 
 
 class _Lease:
-    """A lock that is held: renewed by a thread of its own until it is given back."""
+    """A held lock, which a thread renews until it is released."""
 
     def __init__(self, path: ObjectPath, tag: str, since: float, times: Times) -> None:
         self._path, self._tag, self._renewed, self._times = path, tag, since, times
@@ -51,18 +51,18 @@ class _Lease:
         self._thread.start()
 
     def require(self) -> None:
-        """Do nothing while it is held for certain.
+        """Verify that the lock is still held.
 
         Raises:
-            LakeError: it was lost, or could not be renewed for so long that another writer may have it.
+            LakeError: it was lost, or not renewed for so long that another writer may hold it.
         """
         if not self._is_certain():
             raise LakeError(
-                f"{self._path} was lost to another writer or out of reach; nothing more is written, try again"
+                f"{self._path} was lost to another writer or could not be renewed; nothing more is written, try again"
             )
 
-    def restore_umask(self) -> None:
-        """Remove the lock, unless it may be somebody else's by now."""
+    def release(self) -> None:
+        """Remove the lock, unless another writer may hold it by now."""
         self._end.set()
         self._thread.join()
         if self._is_certain():
@@ -76,7 +76,7 @@ class _Lease:
             began = time.monotonic()
             try:
                 tag = self._path.exchange(self._tag, _content())
-            except Exception:  # noqa: BLE001, S112 - out of reach for now; `require` knows for how long
+            except Exception:  # noqa: BLE001, S112 - unreachable for now; `require` decides for how long
                 continue
             if tag is None:
                 self._lost = True
@@ -85,22 +85,22 @@ class _Lease:
 
 
 @contextmanager
-def held(path: ObjectPath, wait: float | None = None, times: Times = _USUAL) -> Iterator[None]:
-    """Hold the lock at `path`, once nobody else does; within, nothing is put after it was lost.
+def held(path: ObjectPath, wait: float | None = None, times: Times = _DEFAULT) -> Iterator[None]:
+    """Wait for the lock at `path` and hold it; after a loss, writes in the block raise LakeError.
 
     Raises:
-        LakeError: somebody else still has it after `wait` seconds.
+        LakeError: another writer still holds it after `wait` seconds.
     """
-    lease = _taken(path, wait, times)
+    lease = _acquire(path, wait, times)
     before = GUARDS.set((*GUARDS.get(), lease.require))
     try:
         yield
     finally:
         GUARDS.reset(before)
-        lease.restore_umask()
+        lease.release()
 
 
-def _taken(path: ObjectPath, wait: float | None, times: Times) -> _Lease:
+def _acquire(path: ObjectPath, wait: float | None, times: Times) -> _Lease:
     deadline = None if wait is None else time.monotonic() + wait
     seen, since = "", time.monotonic()
     while True:
@@ -114,7 +114,7 @@ def _taken(path: ObjectPath, wait: float | None, times: Times) -> _Lease:
             continue
         if found != seen:
             seen, since = found, began
-        if began - since > times.lease or _is_gone(holder):
+        if began - since > times.lease or _has_ended(holder):
             began = time.monotonic()
             if (tag := path.exchange(found, _content())) is not None:
                 return _Lease(path, tag, began, times)
@@ -125,36 +125,29 @@ def _taken(path: ObjectPath, wait: float | None, times: Times) -> _Lease:
 
 @cache
 def _require_conditions(path: ObjectPath) -> None:
-    """Do nothing where the store refuses to create what is there; once a process and lock, which was just created.
+    """Verify, once per process and lock, that the store refuses to create the lock that was just created.
 
     Raises:
-        LakeError: it overwrote it: of such a store nobody knows who writes.
+        LakeError: the store overwrote it.
     """
     if path.create(b"") is not None:
         path.unlink(missing_ok=True)
         raise LakeError(
-            f"{path}: the store ignores conditional writes (If-None-Match); a lake needs one that knows them"
+            f"{path}: the store ignores conditional writes (If-None-Match); a lake needs a store that supports them"
         )
 
 
 def _content() -> bytes:
-    """Return who holds it; no two are alike, so that each has a tag of its own."""
-    return json.dumps(
-        {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "born": process_identity.process_token(),
-            "token": uuid.uuid4().hex,
-        }
-    ).encode()
+    """Describe the holder; a random token makes each content, and so each tag, unique."""
+    content = {"host": socket.gethostname(), "pid": os.getpid(), "born": process_identity.process_token()}
+    return json.dumps(content | {"token": uuid.uuid4().hex}).encode()
 
 
-def _is_gone(holder: bytes) -> bool:
-    """Tell whether a lock was left by a process of this machine that is no more."""
+def _has_ended(holder: bytes) -> bool:
+    """Return whether the holder was a process on this machine that has ended."""
     try:
         about = json.loads(holder)
-        if about["host"] != socket.gethostname():
-            return False
-        return bool(process_identity.process_token(about["pid"]) != about["born"])
+        is_here = about["host"] == socket.gethostname()
+        return bool(is_here and process_identity.process_token(about["pid"]) != about["born"])
     except (ValueError, KeyError, TypeError):
         return False

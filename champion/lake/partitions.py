@@ -1,37 +1,40 @@
-"""Which partitions there are, and in which file the rows of each lie: its own, or that of its sealed year.
+"""Find and commit partitions. The rows of a partition lie in its own file, or in that of its sealed year.
 
-A reader looks at the day partitions first and at the sealed years second. Sealing does it the other way round: the
-sealed file is committed before a day partition is retired. So a session that is no longer found by day is found sealed.
+A reader lists the day partitions first and the sealed years second. Sealing commits the sealed file before it retires a
+day partition. So a session that is no longer found by day is found sealed.
 
-A day partition beside a sealed year is newer and wins. A revision is read from the sealed file if that holds just this
-revision, else from its own file; in between, while both are there, both are the same.
+A day partition beside a sealed year is newer and takes precedence. A revision is read from the sealed file if that
+holds exactly this revision, otherwise from its own file; while both exist they are equal.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
-from champion.base import object_path
-from champion.base.atomic_files import flush, write_bytes
-from champion.base.object_path import ObjectPath
+import polars as pl
+
+from champion.base.atomic_files import sha256
 from champion.base.strict_json import parse_json
-from champion.contracts import Contract
+from champion.contracts import Contract, storage
 from champion.errors import LakeError
-from champion.lake import layout, manifest as manifests
+from champion.lake import backend, layout, manifest as manifests
 from champion.lake.manifest import Manifest, Part
 
+_ROW_GROUP = 64 * 1024  # a day is one group; a sealed year has its own, smaller ones
+_READ_ONLY, _GROUP_WRITES = 0o440, 0o660  # set explicitly, so that the umask does not decide who reads the lake
 _SEALED_FILE = re.compile(r"sealed-[0-9a-f]+\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
 class SealedYear:
-    """The one file of a year, and the manifests of the sessions in it as they were before."""
+    """The file of a sealed year, and the manifest of each session in it."""
 
     path: Path
     contract: str
@@ -43,7 +46,7 @@ class SealedYear:
 
 @dataclass(frozen=True, slots=True)
 class Sealing:
-    """What a `_SEALED` file says, or a `_RETIRED` one that was one."""
+    """The content of a `_SEALED` file, also after its renaming to `_RETIRED`."""
 
     contract: str
     file: str
@@ -53,16 +56,16 @@ class Sealing:
     sessions: dict[date, Manifest]
 
     def __post_init__(self) -> None:
-        """Refuse a name that would lead out of the year, and a year without sessions."""
+        """Reject a name that leads out of the year, and a year without sessions."""
         if not _SEALED_FILE.fullmatch(self.file):
-            raise ValueError(f"{self.file!r} is no sealed file's name")
+            raise ValueError(f"{self.file!r} is not the name of a sealed file")
         if not self.sessions:
-            raise ValueError("it names no sessions")
+            raise ValueError("it lists no sessions")
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One session: its own folder, whether or not anything is there, its revisions, and its sealed year if any."""
+    """One session: its folder, which need not exist, its revisions, and its sealed year if any."""
 
     session: date
     folder: Path
@@ -70,21 +73,21 @@ class Partition:
     sealed: SealedYear | None
 
     def sealed_part(self, part: Part) -> SealedYear | None:
-        """Return the sealed year that holds this revision; None where it lies in a file of its own."""
+        """Return the sealed year that holds this revision; None if it is in a file of its own."""
         kept = self.sealed.sessions.get(self.session) if self.sealed else None
         return self.sealed if kept is not None and kept.current == part else None
 
     def path(self, part: Part) -> Path:
-        """Return the file that the rows of this revision are read from."""
+        """Return the file from which the rows of this revision are read."""
         sealed = self.sealed_part(part)
         return sealed.path if sealed else self.file(part)
 
     def file(self, part: Part) -> Path:
-        """Return the file that this revision has, or had, of its own."""
+        """Return the revision's own file, which sealing removes."""
         return layout.part_file(self.folder / part.name, part.sha256)
 
     def is_whole(self, inputs: Mapping[str, str]) -> bool:
-        """Tell whether the current revision was made from just these inputs and its file is there, whole by size."""
+        """Return whether the current revision has exactly these inputs and its file exists with the right size."""
         if not self.manifest.made_from(inputs):
             return False
         part = self.manifest.current
@@ -92,6 +95,23 @@ class Partition:
             return self.path(part).stat().st_size == (self.sealed_part(part) or part).bytes
         except FileNotFoundError:
             return False
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A partition or a sealed year, archived and removed in one step; its files with their SHA-256."""
+
+    name: str
+    manifest: Path
+    files: Mapping[Path, str]
+    sessions: tuple[date, ...]
+    newest: date
+    bytes: int
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether it is a sealed year."""
+        return self.manifest.name == layout.SEALED
 
 
 def find(
@@ -104,11 +124,10 @@ def find(
     """
     committed = layout.committed_sessions(root, contract, group, start, end)
     folders = {session: layout.partition_folder(root, contract, session, group) for session in committed}
-    days = _manifests(root, folders)
+    days = _manifests(root, folders)  # before the sealed years: see the module
     years = sealed_years(root, contract, group, start, end)
-    sealed = {session: year for year in years.values() for session in year.sessions if _between(session, start, end)}
-    found = {session: year.sessions[session] for session, year in sealed.items()}
-    found.update({session: manifest for session, manifest in days.items() if manifest is not None})
+    found = {s: kept for year in years.values() for s, kept in year.sessions.items() if _between(s, start, end)}
+    found.update({session: kept for session, kept in days.items() if kept is not None})
     return [
         Partition(
             session,
@@ -121,7 +140,7 @@ def find(
 
 
 def among(root: Path, contract: Contract, group: str | None, sessions: Sequence[date]) -> dict[date, Partition]:
-    """Return the committed ones among these sessions' partitions, looked up by name rather than walked to.
+    """Return the committed partitions of these sessions, without listing folders.
 
     Raises:
         LakeError: a manifest is damaged.
@@ -139,7 +158,7 @@ def among(root: Path, contract: Contract, group: str | None, sessions: Sequence[
 
 
 def find_one(root: Path, contract: Contract, session: date, group: str | None) -> Partition | None:
-    """Return one partition, or None where it was never committed.
+    """Return one partition, or None if it was never committed.
 
     Raises:
         LakeError: its manifest is damaged.
@@ -168,7 +187,7 @@ def sealed_years(
 
 
 def sealed_year(root: Path, contract: Contract, year: int, group: str | None) -> SealedYear | None:
-    """Return a sealed year, or None where the year is not sealed.
+    """Return a sealed year, or None if the year is not sealed.
 
     Raises:
         LakeError: its manifest is damaged.
@@ -177,50 +196,91 @@ def sealed_year(root: Path, contract: Contract, year: int, group: str | None) ->
 
 
 def read_sealed(path: Path) -> SealedYear | None:
-    """Return the sealed year whose manifest is at `path`, or None where there is none."""
+    """Return the sealed year whose manifest is at `path`, or None if there is none."""
     try:
         state = path.stat()
+        return _parse_sealed(path, state.st_ino, state.st_mtime_ns, state.st_size)
     except FileNotFoundError:
         return None
-    return _parsed(path, state.st_ino, state.st_mtime_ns, state.st_size)
-
-
-def write_sealed(sealed: SealedYear) -> None:
-    """Commit a sealed year in one step: from now on its file is what readers see."""
-    content = {
-        "contract": sealed.contract,
-        "file": sealed.path.name,
-        "rows": sealed.rows,
-        "bytes": sealed.bytes,
-        "sha256": sealed.sha256,
-        "sessions": {session.isoformat(): asdict(found) for session, found in sorted(sealed.sessions.items())},
-    }
-    write_bytes(sealed.path.parent / layout.SEALED, json.dumps(content, indent=1, sort_keys=True).encode(), shared=True)
-
-
-def retire(manifest: Path) -> None:
-    """Hide what `manifest` commits from readers; `sweep` removes its files once nobody can be reading them."""
-    manifest.rename(manifest.with_name(layout.RETIRED))
-    if not isinstance(manifest, ObjectPath):
-        flush(manifest.parent)
 
 
 @lru_cache(maxsize=256)
-def _parsed(path: Path, _inode: int, _changed: int, _size: int) -> SealedYear | None:
-    """Parse a year's manifest once: it is asked for session by session, and replaced, never edited."""
+def _parse_sealed(path: Path, _inode: int, _changed: int, _size: int) -> SealedYear:
+    """Parse a year's manifest once: it is read for each session, and replaced, never edited."""
     try:
         found = parse_json(Sealing, path.read_bytes())
-    except FileNotFoundError:
-        return None
     except ValueError as error:
         raise LakeError(f"{path}: not a sealed year ({error}); `champion lake verify` lists what is damaged") from error
     return SealedYear(path.parent / found.file, found.contract, found.rows, found.bytes, found.sha256, found.sessions)
 
 
+def units(root: Path, contract: Contract, group: str | None) -> Iterator[Unit]:
+    """Yield the sealed years of one group, then its day partitions.
+
+    A day partition beside the sealed year that holds its session has the age of the year: if it were removed first,
+    the older sealed rows would be visible again.
+    """
+    years = sealed_years(root, contract, group)
+    for sealed in years.values():
+        sessions = tuple(sorted(sealed.sessions))
+        manifest = sealed.path.parent / layout.SEALED
+        yield Unit(contract.name, manifest, {sealed.path: sealed.sha256}, sessions, sessions[-1], sealed.bytes)
+    for session in sorted(layout.committed_sessions(root, contract, group)):
+        folder = layout.partition_folder(root, contract, session, group)
+        found = manifests.read(folder / layout.SUCCESS)
+        if found is None:
+            continue
+        year = years.get(session.year)
+        newest = max(year.sessions) if year is not None and session in year.sessions else session
+        files = {layout.part_file(folder / part.name, part.sha256): part.sha256 for part in found.parts}
+        size = sum(part.bytes for part in found.parts)
+        yield Unit(contract.name, folder / layout.SUCCESS, files, (session,), newest, size)
+
+
+def write_data_file(
+    path: Path,
+    contract: Contract,
+    conformed: pl.DataFrame,
+    compression: Literal["snappy", "zstd"] = "snappy",
+    row_group: int = _ROW_GROUP,
+) -> tuple[int, int, str]:
+    """Write `conformed` in one step; return its rows, the bytes of the file and its SHA-256.
+
+    The caller holds the dataset's lock, so unfinished files in the folder are those of killed writers and are removed.
+    """
+    for unfinished in layout.present(path.parent, ".*.part"):
+        unfinished.unlink()
+    place = backend.of(path)
+    with place.temporary_file(path) as temporary:
+        storage.write(conformed, contract, temporary, compression=compression, row_group_size=row_group)
+        temporary.chmod(file_mode(contract))
+        digest, size = sha256(temporary), temporary.stat().st_size
+        place.commit(temporary, layout.part_file(path, digest))
+    return conformed.height, size, digest
+
+
+def file_mode(contract: Contract) -> int:
+    """Return the permissions of a contract's data files."""
+    return _READ_ONLY if layout.is_append_only(contract) else _GROUP_WRITES
+
+
+def write_sealed(sealed: SealedYear) -> None:
+    """Commit a sealed year in one step: from now on readers see its file."""
+    content = asdict(sealed)
+    content["file"] = content.pop("path").name
+    content["sessions"] = {session.isoformat(): kept for session, kept in content["sessions"].items()}
+    backend.write_bytes(sealed.path.parent / layout.SEALED, json.dumps(content, indent=1, sort_keys=True).encode())
+
+
+def retire(manifest: Path) -> None:
+    """Hide the files of `manifest` from readers; `sweep` removes them once no reader can be using them."""
+    backend.of(manifest).rename(manifest, manifest.with_name(layout.RETIRED))
+
+
 def _manifests(root: Path, folders: Mapping[date, Path]) -> dict[date, Manifest | None]:
-    found = object_path.each(root, lambda folder: manifests.read(folder / layout.SUCCESS), folders.values())
+    found = backend.of(root).map(lambda folder: manifests.read(folder / layout.SUCCESS), folders.values())
     return dict(zip(folders, found, strict=True))
 
 
 def _between(session: date, start: date | None, end: date | None) -> bool:
-    return (start is None or session >= start) and (end is None or session <= end)
+    return (start or date.min) <= session <= (end or date.max)

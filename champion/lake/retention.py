@@ -1,58 +1,37 @@
-"""Retention: which partitions are old enough to be copied to an archive, and which to go.
+"""Retention: which partitions are old enough to be copied to an archive, and which to be removed.
 
-`plan` decides from dates alone and touches nothing. An archive is a lake of the same layout: partitions are copied
-there under the same relative paths, data first and the manifest last, and are read back. `execute` removes a partition
-only where its contract asks for no archive, or where the archive holds it with the same hashes at that moment.
+`plan` decides from dates alone and changes nothing. An archive is a lake of the same layout: partitions keep their
+relative paths there. A partition is removed only if its contract needs no archive, or if the archive holds it.
 
-Whole months expire together, as in the warehouse; a sealed year goes as one, when its last month does.
+Whole months expire together, as in the warehouse; a sealed year expires as one, with its last month.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Literal
 
 from champion import contracts
-from champion.base import object_path, package_data
-from champion.contracts import Contract
-from champion.lake import layout, manifest as manifests, partitions
+from champion.base.counting import quantity
+from champion.lake import backend, layout, partitions
+from champion.lake.partitions import Unit
 from champion.lake.store import Lake
 
 Action = Literal["archive", "delete", "keep"]
-_MEANWHILE = {True: "once archived", False: "needs no archive"}
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How old data may become, in years: copied from `archive_years` on, gone from `keep_years` on; None is never.
+    """The ages in years at which data is copied to the archive and removed; None is never.
 
-    `needs_archive` says that it may only go once it is archived.
+    With `needs_archive` it is removed only once it is archived.
     """
 
     keep_years: int | None
     archive_years: int | None
     needs_archive: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """What is archived and removed in one step: a partition, or a sealed year. Files come with their SHA-256."""
-
-    name: str
-    manifest: Path
-    files: Mapping[Path, str]
-    sessions: tuple[date, ...]
-    newest: date
-    bytes: int
-
-    @property
-    def is_sealed(self) -> bool:
-        """Whether it is a sealed year."""
-        return self.manifest.name == layout.SEALED
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +56,7 @@ class Step:
 
 
 def rule(name: str, years: Mapping[str, int | None]) -> Rule:
-    """Return the rule of a dataset: its contract's, with `years` to keep by layer in place of the contract's number.
+    """Return the rule of a dataset: that of its contract, with the years to keep taken from `years`, by layer.
 
     A layer whose years are None or not given is kept for ever, and so is a dataset whose contract has no `keep_years`.
 
@@ -87,10 +66,8 @@ def rule(name: str, years: Mapping[str, int | None]) -> Rule:
     Rule(keep_years=None, archive_years=None, needs_archive=False)
     """
     contract = contracts.load(name)
-    path = package_data.folder("schemas") / f"{name}_v{contract.version}.avsc"
-    wanted = json.loads(path.read_text(encoding="utf-8")).get("retention", {})
-    keep = years.get(contract.layer) if wanted.get("keep_years") else None
-    archive = wanted.get("archive_years")
+    keep = years.get(contract.layer) if contract.retention.get("keep_years") else None
+    archive = contract.retention.get("archive_years")
     return Rule(keep, archive if keep is None or archive is None else min(archive, keep), archive is not None)
 
 
@@ -104,71 +81,45 @@ def first_kept(today: date, years: int) -> date:
 
 
 def plan(lake: Lake, today: date, years: Mapping[str, int | None], archive: Lake | None) -> list[Step]:
-    """Return what is to be done, dataset by dataset, without doing any of it.
+    """Return the steps to take, dataset by dataset, without taking any.
 
     Raises:
         LakeError: a manifest is damaged.
     """
-    return [step for name in contracts.names() for step in _steps(lake, name, today, rule(name, years), archive)]
+    steps = (step for name in contracts.names() for step in _steps(lake, name, today, rule(name, years), archive))
+    return [step for step in steps if step.units]
 
 
 def units(lake: Lake, name: str) -> list[Unit]:
-    """Return the partitions and sealed years of a dataset, sealed ones first.
-
-    A day partition beside the sealed year that holds its session counts by the year: if it went first, the older
-    sealed rows would be seen again.
-    """
+    """Return the partitions and sealed years of a dataset, sealed ones first."""
     contract = contracts.load(name)
-    return [unit for group in layout.groups(contract) for unit in _units(lake.root, contract, group)]
+    return [unit for group in layout.groups(contract) for unit in partitions.units(lake.root, contract, group)]
 
 
 def _steps(lake: Lake, name: str, today: date, asked: Rule, archive: Lake | None) -> Iterator[Step]:
     found = units(lake, name) if asked.keep_years or (asked.archive_years and archive) else []
+
+    def expired(years: int) -> tuple[tuple[Unit, ...], str]:
+        before = first_kept(today, years)
+        old = tuple(unit for unit in found if unit.newest < before)
+        return old, f"before {before}, older than {quantity(years, 'year')}"
+
     if asked.archive_years and archive:
-        before = first_kept(today, asked.archive_years)
-        aged = [unit for unit in found if unit.newest < before]
-        done = object_path.each(archive.root, lambda unit: is_archived(lake, archive, unit), aged)
-        old = [unit for unit, archived in zip(aged, done, strict=True) if not archived]
-        yield from _step(name, "archive", old, f"before {before}, {_years(asked.archive_years)}", asked)
+        old, why = expired(asked.archive_years)
+        done = backend.of(archive.root).map(lambda unit: is_archived(lake, archive, unit), old)
+        todo = tuple(unit for unit, archived in zip(old, done, strict=True) if not archived)
+        yield Step(name, "archive", todo, why, asked.needs_archive)
     if asked.keep_years:
-        before = first_kept(today, asked.keep_years)
-        old = [unit for unit in found if unit.newest < before]
-        why = f"before {before}, {_years(asked.keep_years)}"
+        old, why = expired(asked.keep_years)
         if asked.needs_archive and archive is None:
-            yield from _step(name, "keep", old, f"{why}, but there is no archive: set CHAMPION_LAKE_ARCHIVE", asked)
+            why = f"{why}, but there is no archive: set CHAMPION_LAKE_ARCHIVE"
+            yield Step(name, "keep", old, why, asked.needs_archive)
         else:
-            yield from _step(name, "delete", old, f"{why}, {_MEANWHILE[asked.needs_archive]}", asked)
-
-
-def _step(name: str, action: Action, found: Sequence[Unit], why: str, asked: Rule) -> Iterator[Step]:
-    if found:
-        yield Step(name, action, tuple(found), why, asked.needs_archive)
-
-
-def _years(count: int) -> str:
-    return f"older than {count} year{'s' if count > 1 else ''}"
-
-
-def _units(root: Path, contract: Contract, group: str | None) -> Iterator[Unit]:
-    years = partitions.sealed_years(root, contract, group)
-    for sealed in years.values():
-        sessions = tuple(sorted(sealed.sessions))
-        manifest = sealed.path.parent / layout.SEALED
-        yield Unit(contract.name, manifest, {sealed.path: sealed.sha256}, sessions, sessions[-1], sealed.bytes)
-    for session in sorted(layout.committed_sessions(root, contract, group)):
-        folder = layout.partition_folder(root, contract, session, group)
-        found = manifests.read(folder / layout.SUCCESS)
-        if found is None:
-            continue
-        sealed_year = years.get(session.year)
-        beside = sealed_year is not None and session in sealed_year.sessions
-        last = max(sealed_year.sessions) if sealed_year is not None and beside else session
-        files = {layout.part_file(folder / part.name, part.sha256): part.sha256 for part in found.parts}
-        size = sum(part.bytes for part in found.parts)
-        yield Unit(contract.name, folder / layout.SUCCESS, files, (session,), last, size)
+            why = f"{why}, {'once archived' if asked.needs_archive else 'needs no archive'}"
+            yield Step(name, "delete", old, why, asked.needs_archive)
 
 
 def is_archived(lake: Lake, archive: Lake, unit: Unit) -> bool:
-    """Tell, without reading data, whether the archive has just this manifest."""
+    """Return whether the archive has exactly this manifest, without reading data."""
     copy = archive.root / unit.manifest.relative_to(lake.root)
     return copy.is_file() and copy.read_bytes() == unit.manifest.read_bytes()

@@ -1,8 +1,8 @@
-"""Rows of partitions as a lazy frame that stays readable: its files are looked up when it is collected.
+"""Rows of partitions as a lazy frame that stays readable: its files are resolved again for each collect.
 
-Sealing and retention remove the files that a lazy frame was made of, some seconds after others took their place. So the
-frame holds a resolver, which Polars calls for each collect: where all files are still there it scans just those, else
-the files that now hold the same revisions. Filters and columns are pushed into the scan as usual.
+Sealing and retention remove the files of a lazy frame some seconds after other files replaced them. So the frame holds
+a resolver, which Polars calls before each collect: it scans the same files while all of them exist, otherwise the files
+that now hold the same revisions. Filters and columns are pushed into the scan as usual.
 """
 
 from __future__ import annotations
@@ -19,31 +19,29 @@ import polars as pl
 from polars.lazyframe.resolver import LazyFrameResolver, ResolvedLazyFrameProps
 from typing_extensions import override
 
-from champion.base import object_path
 from champion.base.counting import quantity
-from champion.base.object_path import ObjectPath
 from champion.contracts import Contract, storage
 from champion.errors import LakeError
-from champion.lake import partitions
+from champion.lake import backend, partitions
 from champion.lake.partitions import Partition, SealedYear
 
-_NEW = 15.0  # seconds; replaced files are removed no sooner, unless a person asks for it
+_NEW = 15.0  # seconds; `sweep` removes replaced files later than that, unless its grace is shortened by hand
 
 
 @dataclass(frozen=True, slots=True)
 class Rows(LazyFrameResolver):
-    """The rows of some partitions of one group, as they were known at `as_of`."""
+    """The rows of partitions of one group, as known at `as_of`."""
 
     root: Path
     contract: Contract
     group: str | None
     found: Sequence[Partition]
     as_of: datetime | None
-    made: float = field(default_factory=time.monotonic)
+    created: float = field(default_factory=time.monotonic)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that the group's files hold."""
+        """The columns in the group's files."""
         if self.group is None:
             return tuple(self.contract.polars_schema)
         return (*self.contract.ungrouped, *self.contract.groups[self.group])
@@ -56,26 +54,27 @@ class Rows(LazyFrameResolver):
     def resolve_lazyframe(
         self, *, existing_resolved_version_key: str | None, **_: Any
     ) -> tuple[pl.LazyFrame | None, ResolvedLazyFrameProps]:
-        """Return a scan of the files that hold the rows now; None where they are those of the last call.
+        """Return a scan of the files that hold the rows now; None if they are those of the last call.
 
         Raises:
-            LakeError: some of the rows were removed or replaced since the frame was made.
+            LakeError: some of the rows were removed or replaced since the frame was created.
         """
-        found = self.found if self._are_there() else self._found_again()
+        found = self.found if self._files_exist() else self._find_again()
         version = sha256("\n".join(map(str, self._files(found))).encode()).hexdigest()
         props = ResolvedLazyFrameProps(version_key=version)  # with a key, Polars asks again for each collect
         return (None if version == existing_resolved_version_key else self._scan(found)), props
 
-    def _are_there(self) -> bool:
-        """Tell whether the files are still there; in a store, which is asked for each, those of a new frame are."""
-        if isinstance(self.root, ObjectPath) and 0 <= time.monotonic() - self.made < _NEW:
+    def _files_exist(self) -> bool:
+        """Return whether the files still exist; a new frame in an object store saves the request for each."""
+        place = backend.of(self.root)
+        if place.is_remote and 0 <= time.monotonic() - self.created < _NEW:
             return True
-        return all(object_path.each(self.root, lambda path: path.is_file(), self._files(self.found)))
+        return all(place.map(lambda path: path.is_file(), self._files(self.found)))
 
     def _files(self, found: Sequence[Partition]) -> list[Path]:
         return list(dict.fromkeys(one.path(one.manifest.visible(self.as_of)) for one in found))
 
-    def _found_again(self) -> list[Partition]:
+    def _find_again(self) -> list[Partition]:
         first, last = self.found[0].session, self.found[-1].session
         now = {one.session: one for one in partitions.find(self.root, self.contract, self.group, first, last)}
         wanted = {one.session: one.manifest.visible(self.as_of).sha256 for one in self.found}
@@ -84,7 +83,7 @@ class Rows(LazyFrameResolver):
             removed = all(session not in now for session in lost)
             what = "removed, as by `champion lake retain`" if removed else "written again or removed"
             raise LakeError(
-                f"{self.contract.name}: since this lazy frame was made, "
+                f"{self.contract.name}: since this lazy frame was created, "
                 f"{quantity(len(lost), 'session was', 'sessions were')} {what}, "
                 f"from {min(lost)} to {max(lost)}; scan the dataset again"
             )
@@ -114,7 +113,7 @@ class Rows(LazyFrameResolver):
 
 
 def only(contract: Contract, year: SealedYear, wanted: set[date]) -> Iterator[pl.Expr]:
-    """Yield what keeps the wanted sessions of a sealed year: nothing where it is all of them."""
+    """Yield filters that select the wanted sessions of a sealed year; none if all are wanted."""
     first, last, session = min(wanted), max(wanted), pl.col(contract.session)
     if first > min(year.sessions) or last < max(year.sessions):
         yield session.is_between(first, last)

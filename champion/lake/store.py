@@ -1,8 +1,8 @@
-"""Reading and committing partitions.
+"""Read and commit partitions.
 
-A commit is: the data file under a temporary name, flushed, renamed, then the manifest likewise. A reader never sees
-half a file; a partition without a manifest is not there; a crash at any instant leaves the old partition or the new,
-and writing the same again repairs whatever lies between.
+A commit writes the data file under a temporary name, flushes and renames it, then does the same with the manifest. A
+reader never sees half a file, and ignores a partition without a manifest. A crash leaves the old partition or the new,
+and writing the same again completes the commit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from champion import contracts
 from champion.base.clock import month_end
 from champion.contracts import Contract, storage
 from champion.errors import LakeError
-from champion.lake import data_file, inventory, layout, manifest as manifests, partitions, verification
+from champion.lake import inventory, layout, manifest as manifests, partitions, verification
 from champion.lake.manifest import Manifest, Part
 from champion.lake.partitions import Partition
 from champion.lake.rows import Rows, only
@@ -30,7 +30,7 @@ from champion.lake.verification import Damage
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """What a month of a dataset holds: the digest of all of it, rows, sessions; which contracts its files follow.
+    """One month of a dataset: its digest, rows and sessions, and the contracts that its files follow.
 
     >>> Month("a digest", 693, 21, frozenset({"quality_findings v1.0.0"})).rows
     693
@@ -61,8 +61,8 @@ class Lake:
     ...     [(path.name, part.rows) for path, part in lake.parts("quality_findings")]
     ...     lake.manifest("quality_findings", session).contract, len(lake.digest("quality_findings"))
     ...     [(str(day), month.rows, month.sessions) for day, month in lake.months("quality_findings").items()]
-    ...     lake.sessions("quality_findings"), lake.verify("quality_findings"), lake.strangers()
-    ...     lake.require_whole(session, session)  # raises where a file is damaged
+    ...     lake.sessions("quality_findings"), lake.verify("quality_findings"), lake.unknown_files()
+    ...     lake.require_whole(session, session)  # raises if a file is damaged
     ...     lake.contracts.exists()
     ...     contract = contracts.load("quality_findings")
     ...     lake.scan_partitions(contract, None, partitions.find(lake.root, contract, None)).collect().height
@@ -85,13 +85,13 @@ class Lake:
     root: Path
 
     def __post_init__(self) -> None:
-        """Know the contracts that lie in the lake itself."""
+        """Add the contracts in the lake itself to the catalogue."""
         if self.contracts.is_dir():
             contracts.add_search_path(self.contracts)
 
     @property
     def contracts(self) -> Path:
-        """The folder with the contracts of feature sets that Champion does not ship."""
+        """The folder with the contracts of custom feature sets."""
         return self.root / layout.CONTRACTS
 
     def write(
@@ -104,10 +104,10 @@ class Lake:
         *,
         known_at: datetime | None = None,
     ) -> bool:
-        """Commit one partition made from `inputs`; return False where exactly that was already there.
+        """Commit one partition made from `inputs`; return False if the current one has the same inputs.
 
-        Raw partitions are append-only: other inputs add a revision beside the old one, known since `known_at`, and
-        files are read-only. A session of a sealed year gets its day partition again, which wins over the sealed rows.
+        Raw partitions are append-only: other inputs add a revision, known since `known_at`, and files are read-only.
+        A session of a sealed year gets a day partition again, which takes precedence over the sealed rows.
 
         Raises:
             ContractError: the frame breaks the contract: its columns, its rules, or by NaN or infinity in a number.
@@ -118,7 +118,7 @@ class Lake:
             return self._write(contract, session, frame, inputs, group, known_at)
 
     def append(self, name: str, session: date, rows: pl.DataFrame) -> None:
-        """Add rows to the ones that a session has; readers and other writers see all of it or none.
+        """Add rows to those of a session; readers and other writers see all of them or none.
 
         Raises:
             ContractError: the rows break the contract.
@@ -140,25 +140,25 @@ class Lake:
         """Commit a partition under the dataset's lock."""
         since = manifests.moment(known_at, "known_at")
         folder = layout.partition_folder(self.root, contract, session, group)
-        if self.is_current(contract.name, session, inputs, group):
-            return False
         before = partitions.find_one(self.root, contract, session, group)
+        if before and before.is_whole(inputs):
+            return False
         kept = self._unsealed(contract, before) if before and layout.is_append_only(contract) else ()
         path = folder / layout.part_name(len(kept))
-        kept_rows = contract.require_kept(contract.conform(frame, group))
-        rows, size, digest = data_file.write_data_file(path, contract, kept_rows)
+        kept_rows = contract.require_valid(contract.conform(frame, group))
+        rows, size, digest = partitions.write_data_file(path, contract, kept_rows)
         part = Part(path.name, rows, size, digest, dict(inputs), since)
         inventory.note(self.root, contract.name)
         manifests.write(folder / layout.SUCCESS, Manifest(contract.label, (*kept, part)))
         return True
 
     def is_current(self, name: str, session: date, inputs: Mapping[str, str], group: str | None = None) -> bool:
-        """Tell whether the partition was made from just these inputs and its file is there, whole by its size."""
+        """Return whether the partition was made from exactly these inputs and its file exists with the right size."""
         found = partitions.find_one(self.root, contracts.load(name), session, group)
         return found is not None and found.is_whole(inputs)
 
     def manifest(self, name: str, session: date, group: str | None = None) -> Manifest | None:
-        """Return the manifest of one partition, sealed or not, or None where it was never committed."""
+        """Return the manifest of one partition, sealed or not, or None if it was never committed."""
         found = partitions.find_one(self.root, contracts.load(name), session, group)
         return found.manifest if found else None
 
@@ -176,11 +176,11 @@ class Lake:
         *,
         as_of: datetime | None = None,
     ) -> Iterator[tuple[Path, Part]]:
-        """Yield what readers see of each session in order: the file that holds its rows, and the manifest's entry.
+        """Yield for each session in order the file that readers use, and its entry in the manifest.
 
-        A sealed file holds a whole year: it comes once for each of its sessions, with the entry of that session.
+        A sealed file holds a whole year: it appears once for each of its sessions, with the entry of that session.
         """
-        contract = self._askable(name, as_of)
+        contract = self._contract(name, as_of)
         for found in partitions.find(self.root, contract, group, start, end):
             part = found.manifest.visible(as_of)
             yield found.path(part), part
@@ -194,13 +194,13 @@ class Lake:
         *,
         as_of: datetime | None = None,
     ) -> list[Path]:
-        """Return the files that hold the sessions, each once; a sealed one can hold others besides: `scan` knows."""
+        """Return the files that hold the sessions, each once; a sealed one can hold other sessions too."""
         return list(dict.fromkeys(path for path, _ in self.parts(name, start, end, group, as_of=as_of)))
 
     def sessions_by_file(
         self, name: str, start: date | None = None, end: date | None = None, group: str | None = None
     ) -> dict[Path, list[date]]:
-        """Return the files that hold the sessions, and which sessions of each readers see: for other engines."""
+        """Return the files that hold the sessions, each with the sessions that readers see of it: for other engines."""
         found: dict[Path, list[date]] = {}
         for partition in partitions.find(self.root, contracts.load(name), group, start, end):
             found.setdefault(partition.path(partition.manifest.current), []).append(partition.session)
@@ -209,22 +209,22 @@ class Lake:
     def rows(
         self, name: str, start: date | None = None, end: date | None = None, *, as_of: datetime | None = None
     ) -> int:
-        """Return how many rows the sessions hold, from the manifests."""
+        """Return the number of rows in the sessions, from the manifests."""
         group = layout.groups(contracts.load(name))[0]
         return sum(part.rows for _, part in self.parts(name, start, end, group, as_of=as_of))
 
     def digest(
         self, name: str, start: date | None = None, end: date | None = None, *, as_of: datetime | None = None
     ) -> str:
-        """Return one SHA-256 over a range of sessions: equal digests mean equal data. Sealing changes no digest."""
-        content, contract = hashlib.sha256(), self._askable(name, as_of)
+        """Return one SHA-256 of a range of sessions: equal digests mean equal data. Sealing does not change it."""
+        content, contract = hashlib.sha256(), self._contract(name, as_of)
         for group in layout.groups(contract):
             for found in partitions.find(self.root, contract, group, start, end):
                 content.update(self._line(found, found.manifest.visible(as_of)))
         return content.hexdigest()
 
     def months(self, name: str, start: date | None = None, end: date | None = None) -> dict[date, Month]:
-        """Return the months that hold sessions, from that of `start` to that of `end`, by their first day in order."""
+        """Return the months that hold sessions, from that of `start` to that of `end`, keyed by first day in order."""
         contract, contents, labels = contracts.load(name), dict[date, Any](), dict[date, set[str]]()
         rows, sessions = Counter[date](), Counter[date]()
         first, last = start and start.replace(day=1), end and month_end(end)
@@ -248,47 +248,50 @@ class Lake:
         as_of: datetime | None = None,
         in_order: bool = False,
     ) -> pl.LazyFrame:
-        """Return the rows of the sessions from `start` to `end`, lazily; empty, not an error, where there are none.
+        """Return the rows of the sessions from `start` to `end`, lazily; without sessions an empty frame.
 
-        Their order is not promised: a sealed year comes by symbol. With `in_order` they come session by session, which
-        sorts the rows where there are sealed years. Datasets stored by feature group are joined: a row appears once
-        every group asked for holds it. With `as_of`, append-only datasets are read as they were known at that moment;
-        the first revision of a session was always known, on its evening.
+        The order of rows is undefined: a sealed year is sorted by symbol. With `in_order` rows are ordered by session,
+        which sorts them if there are sealed years. Datasets stored by feature group are joined: a row appears if all
+        `groups` hold it, by default all groups of the contract. With `as_of`, append-only datasets are read as known at
+        that moment; the first revision of a session was known on its evening.
 
-        It stays readable after sealing. A session that retention removed in the meantime ends in a LakeError.
+        The frame stays readable after sealing. If retention removes a session meanwhile, `collect` raises LakeError.
 
         Raises:
-            LakeError: there is no such group, the dataset keeps no revisions to ask `as_of`, or a manifest is damaged.
+            LakeError: a group is unknown, the dataset keeps no revisions for `as_of`, or a manifest is damaged.
         """
-        contract = self._askable(name, as_of)
-        if not contract.groups:
-            found = partitions.find(self.root, contract, None, start, end)
-            return self.scan_partitions(contract, None, found, as_of, in_order=in_order)
-        frames, asked = [], self._known_groups(contract, groups)
-        for group in asked:
-            found = partitions.find(self.root, contract, group, start, end)
-            frames.append(self.scan_partitions(contract, group, found, as_of, in_order=in_order))
-        joined, *others = frames
+        contract = self._contract(name, as_of)
+        wanted = (groups or tuple(contract.groups)) if contract.groups else ()
+        if unknown := [group for group in wanted if group not in contract.groups]:
+            raise LakeError(f"{contract.label} has no groups {unknown}; it has {sorted(contract.groups)}")
+        joined, *others = (
+            self.scan_partitions(
+                contract, group, partitions.find(self.root, contract, group, start, end), as_of, in_order=in_order
+            )
+            for group in wanted or (None,)
+        )
+        if not wanted:
+            return joined
         for frame in others:
             repeated = [column for column in contract.ungrouped if column not in contract.key]
             joined = joined.join(frame.drop(repeated), on=list(contract.key), how="inner", maintain_order="left")
-        held = {*contract.ungrouped, *(column for group in asked for column in contract.groups[group])}
+        held = {*contract.ungrouped, *(column for group in wanted for column in contract.groups[group])}
         return joined.select(column for column in contract.polars_schema if column in held)
 
     def verify(self, name: str) -> list[Damage]:
-        """Return everything about a dataset that is not as it was committed; nothing where all is well."""
+        """Return all damage of a dataset, an empty list if there is none."""
         return verification.verify(self.root, name)
 
     def require_whole(self, start: date, end: date, names: Sequence[str] | None = None) -> None:
-        """Do nothing where the sessions from `start` to `end`, of all datasets, are byte for byte as committed.
+        """Verify that the sessions from `start` to `end`, by default of all datasets, are byte for byte as committed.
 
         Raises:
-            LakeError: they are not; it names the first file, what is wrong with it and what to do.
+            LakeError: a file differs; the error names the first one, the reason and the remedy.
         """
         verification.verify_checksums(self.root, contracts.names() if names is None else names, start, end)
 
-    def strangers(self) -> list[Damage]:
-        """Return the files that belong to no dataset there is a contract for."""
+    def unknown_files(self) -> list[Damage]:
+        """Return the files that belong to no dataset with a contract."""
         return verification.unknown_files(self.root)
 
     def scan_partitions(
@@ -300,16 +303,16 @@ class Lake:
         *,
         in_order: bool = False,
     ) -> pl.LazyFrame:
-        """Return the rows of these partitions of one group, lazily: those of each sealed file, then those by day.
+        """Return the rows of these partitions of one group, lazily: first those of sealed files, then those by day.
 
-        With `in_order` they are sorted by session where there are sealed files; elsewhere they are already.
+        With `in_order` the rows are sorted by session if there are sealed files; otherwise they already are.
         """
         rows = Rows(self.root, contract, group, found, as_of).lazy()
         sealed = in_order and any(one.sealed_part(one.manifest.visible(as_of)) for one in found)
         return rows.sort(contract.session, maintain_order=True) if sealed else rows
 
     def _unsealed(self, contract: Contract, found: Partition) -> tuple[Part, ...]:
-        """Return the revisions there are; one that lies in a sealed file gets its own file again, to stay for ever."""
+        """Return the revisions of a raw partition; one in a sealed file gets its own file again, to keep it."""
         kept = []
         for part in found.manifest.parts:
             sealed = found.sealed_part(part)
@@ -318,29 +321,22 @@ class Lake:
                 continue
             scanned = storage.scan([sealed.path], contract)
             frame = scanned.filter(*only(contract, sealed, {found.session})).collect()
-            rows, size, digest = data_file.write_data_file(found.folder / part.name, contract, contract.conform(frame))
+            rows, size, digest = partitions.write_data_file(found.folder / part.name, contract, contract.conform(frame))
             kept.append(Part(part.name, rows, size, digest, part.inputs, part.known_at))
         return tuple(kept)
 
     def _line(self, found: Partition, part: Part) -> bytes:
-        """Return what a digest takes in of a partition."""
+        """Return the line of a partition for digests."""
         return f"{(found.folder / part.name).relative_to(self.root)} {part.sha256}\n".encode()
 
     @staticmethod
-    def _askable(name: str, as_of: datetime | None) -> Contract:
+    def _contract(name: str, as_of: datetime | None) -> Contract:
         contract = contracts.load(name)
         manifests.moment(as_of, "as_of")
         if as_of is None or layout.is_append_only(contract):
             return contract
-        asked = [other for other in contracts.names() if layout.is_append_only(contracts.load(other))]
+        readable = [other for other in contracts.names() if layout.is_append_only(contracts.load(other))]
         raise LakeError(
             f"{contract.label} keeps no earlier revisions, so it cannot be read as of {as_of:%Y-%m-%d %H:%M}; "
-            f"these can: {', '.join(asked)}"
+            f"these can: {', '.join(readable)}"
         )
-
-    @staticmethod
-    def _known_groups(contract: Contract, groups: Sequence[str] | None) -> Sequence[str]:
-        strangers = [group for group in groups or () if group not in contract.groups]
-        if strangers:
-            raise LakeError(f"{contract.label} has no groups {strangers}; it has {sorted(contract.groups)}")
-        return groups or tuple(contract.groups)

@@ -1,9 +1,9 @@
-"""Removing retired files: those that a seal or a retention hid from readers, and nothing else.
+"""Remove the files that a seal or a retention retired, and no others.
 
-A file is removed only where a retired manifest names it, or where it is a year's earlier sealed file, and no manifest
-that is in force names it. A data file that no manifest ever named is left for `verify` to report, but for the
-temporary files of writers that were killed. In an object store, where a rewritten partition's new file lies beside the
-old one, every revision that no manifest names is one of a killed writer or a replaced one, and goes.
+A file is removed only if a retired manifest lists it, or if it is an earlier file of a sealed year, and no current
+manifest lists it. A data file that no manifest ever listed is reported by `verify`, except the temporary files of
+killed writers. In an object store the file of a new revision lies beside the old one; there every revision without a
+current manifest is that of a killed writer or a replaced one, and is removed.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from champion import contracts
-from champion.base import object_path
-from champion.base.object_path import ObjectPath
 from champion.base.strict_json import parse_json
 from champion.contracts import Contract
 from champion.errors import LakeError
-from champion.lake import layout, manifest as manifests, partitions
+from champion.lake import backend, layout, manifest as manifests, partitions
 from champion.lake.manifest import Manifest, Part
 from champion.lake.partitions import Sealing
 from champion.lake.store import Lake
@@ -30,9 +28,9 @@ _UNFINISHED = ".part"
 
 
 def sweep(lake: Lake, names: Sequence[str], grace: timedelta = GRACE) -> int:
-    """Remove retired files, once readers had `grace` to finish with them; return how many went.
+    """Remove retired files after readers had `grace` to finish with them; return the number of data files removed.
 
-    Where nothing is retired nothing is waited for. What is retired during the wait is left for the next sweep.
+    Without retired files there is no wait. Files retired during the wait are left for the next sweep.
 
     >>> import tempfile
     >>> from datetime import date
@@ -46,87 +44,80 @@ def sweep(lake: Lake, names: Sequence[str], grace: timedelta = GRACE) -> int:
     (True, 1)
     1
     """
-    before = {name: _seen(lake.root, contracts.load(name)) for name in names}
-    if any(path.suffix != _UNFINISHED for seen in before.values() for path in seen):
+    before: dict[str, set[Path]] = {}
+    for name in names:
+        contract = contracts.load(name)
+        with layout.locked(lake.root, contract):
+            before[name] = set(_removable(lake.root, contract))
+    if any(path.suffix != _UNFINISHED for found in before.values() for path in found):
         time.sleep(grace.total_seconds())
-    return sum(_sweep(lake.root, contracts.load(name), seen) for name, seen in before.items() if seen)
+    return sum(_sweep(lake.root, contracts.load(name), found) for name, found in before.items() if found)
 
 
-def _seen(root: Path, contract: Contract) -> set[Path]:
+def _sweep(root: Path, contract: Contract, before: set[Path]) -> int:
     with layout.locked(root, contract):
-        return set(_doomed(root, contract))
-
-
-def _sweep(root: Path, contract: Contract, seen: set[Path]) -> int:
-    with layout.locked(root, contract):
-        doomed = [path for path in _doomed(root, contract) if path in seen]  # not what was written again meanwhile
-        for path in doomed:
+        removable = [path for path in _removable(root, contract) if path in before]  # not those written meanwhile
+        for path in removable:
             path.unlink(missing_ok=True)
-        for folder in {path.parent for path in doomed}:
-            _remove_empty(folder, layout.dataset_folder(root, contract))
-    return sum(path.suffix == ".parquet" for path in doomed)
+        for folder in {path.parent for path in removable}:
+            backend.of(root).remove_empty(folder, layout.dataset_folder(root, contract))
+    return sum(path.suffix == ".parquet" for path in removable)
 
 
-def _doomed(root: Path, contract: Contract) -> list[Path]:
-    """Return the files that no manifest in force names any more, and after them the manifests that did.
+def _removable(root: Path, contract: Contract) -> list[Path]:
+    """Return the files that no current manifest lists, and after them the retired manifests.
 
-    First come unfinished files: writers hold the dataset's lock, so for its holder they are those of killed ones.
+    The first are unfinished files: the caller holds the dataset's lock, so these are of killed writers.
     """
     folder = layout.dataset_folder(root, contract)
     found = sorted(layout.present(folder, f"**/.*{_UNFINISHED}"))
     retired = sorted(layout.present(folder, f"**/{layout.RETIRED}"))
     for manifest in retired:
-        names = _named(manifest)
-        found += [manifest.parent / name for name in sorted(names - _in_force(manifest.parent))]
-    if isinstance(folder, ObjectPath):
+        found += [manifest.parent / name for name in sorted(_retired_files(manifest) - _current_files(manifest.parent))]
+    if not backend.of(folder).overwrites:
         found += _replaced(folder)
     for path in sorted(layout.present(folder, f"**/{layout.sealed_name('*')}")):
-        told = any((path.parent / name).exists() for name in (layout.SEALED, layout.RETIRED))
-        if told and path.name not in _in_force(path.parent):
+        has_manifest = any((path.parent / name).exists() for name in (layout.SEALED, layout.RETIRED))
+        if has_manifest and path.name not in _current_files(path.parent):
             found.append(path)
     return [*dict.fromkeys(found), *retired]
 
 
-def _named(retired: Path) -> set[str]:
-    """Return the files that a retired manifest names.
+def _retired_files(retired: Path) -> set[str]:
+    """Return the files that a retired manifest lists.
 
     Raises:
-        LakeError: it is neither that of a partition nor of a sealed year: nobody knows what may go.
+        LakeError: it is neither the manifest of a partition nor of a sealed year.
     """
     content = retired.read_bytes()
     with suppress(ValueError):
         return {parse_json(Sealing, content).file}
     try:
-        parts = parse_json(Manifest, content).parts
+        return _file_names(retired.parent, parse_json(Manifest, content).parts)
     except ValueError as error:
         raise LakeError(
-            f"{retired}: not a manifest ({error}); remove it, and what it hid is listed by `champion lake verify`"
+            f"{retired}: not a manifest ({error}); remove it, then `champion lake verify` lists the files it hid"
         ) from error
-    return _names(retired.parent, parts)
 
 
-def _in_force(folder: Path) -> set[str]:
+def _current_files(folder: Path) -> set[str]:
     day, year = manifests.read(folder / layout.SUCCESS), partitions.read_sealed(folder / layout.SEALED)
-    return _names(folder, day.parts if day else ()) | ({year.path.name} if year else set())
+    return _file_names(folder, day.parts if day else ()) | ({year.path.name} if year else set())
 
 
-def _names(folder: Path, parts: Iterable[Part]) -> set[str]:
+def _file_names(folder: Path, parts: Iterable[Part]) -> set[str]:
     return {layout.part_file(folder / part.name, part.sha256).name for part in parts}
 
 
-def _replaced(folder: ObjectPath) -> list[Path]:
-    """Return the revisions that no manifest in force names; those of a retired one are found by it."""
+def _replaced(folder: Path) -> list[Path]:
+    """Return the revisions that no current manifest lists."""
     by_folder: dict[Path, list[Path]] = {}
     for path in sorted(layout.present(folder, "**/part-*.parquet")):
         by_folder.setdefault(path.parent, []).append(path)
-    kept = object_path.each(folder, _in_force, by_folder)
+    current = backend.of(folder).map(_current_files, by_folder)
     return [
-        path for found, names in zip(by_folder.values(), kept, strict=True) for path in found if path.name not in names
+        path
+        for paths, names in zip(by_folder.values(), current, strict=True)
+        for path in paths
+        if path.name not in names
     ]
-
-
-def _remove_empty(folder: Path, top: Path) -> None:
-    """Remove a folder and those above it, as far as they are empty."""
-    while not isinstance(folder, ObjectPath) and folder != top and not any(folder.iterdir()):
-        folder.rmdir()
-        folder = folder.parent

@@ -1,1 +1,1 @@
-"""What the exchange published and what it means: bars, lists, quality. Frames in, frames out."""
+"""Normalize, validate and check market data: bars, lists, quality gates. Frames in, frames out."""

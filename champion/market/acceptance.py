@@ -1,7 +1,7 @@
-"""Findings that a person accepted: their keys, and which findings an acceptance covers. Frames in, frames out.
+"""Findings that a user accepted: their keys, and the findings that an acceptance covers. Frames in, frames out.
 
-A finding's key is its gate, its session and, where it is of one bar, its instrument: `row_count:2025-08-06` or
-`unexplained_gaps:2024-01-25:NSE:ISHAN`.
+The key of a finding is its gate, its session and, for a finding about one bar, its instrument: `row_count:2025-08-06`
+or `unexplained_gaps:2024-01-25:NSE:ISHAN`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import polars as pl
 from champion.errors import UsageError
 
 SESSION = "*"
-"""Stands for the instrument in a finding about a whole session."""
+"""The instrument of a finding about a whole session."""
 ACCEPTED = {"session": pl.Date(), "gate": pl.String(), "instrument_id": pl.String(), "value": pl.Float64()}
 _KEY = ["session", "gate", "instrument_id"]
 _ROUNDING = 1e-9
@@ -32,7 +32,7 @@ def parse_key(text: str) -> tuple[str, date, str]:
     """Return gate, session and instrument of a key.
 
     Raises:
-        UsageError: it is no key.
+        UsageError: it is not a key.
 
     >>> parse_key("row_count:2025-08-06")
     ('row_count', datetime.date(2025, 8, 6), '*')
@@ -43,14 +43,14 @@ def parse_key(text: str) -> tuple[str, date, str]:
         return gate, date.fromisoformat(day), instrument_id or SESSION
     except ValueError as error:
         raise UsageError(
-            f"{text!r} is no finding: write it as row_count:2025-08-06; `champion quality list` shows them"
+            f"{text!r} is not a finding: write it as row_count:2025-08-06; `champion quality list` shows them"
         ) from error
 
 
 def accepted_rows(found: pl.DataFrame, accepted: pl.DataFrame, sign: int = 1) -> pl.DataFrame:
-    """Return the findings that were accepted and are not worse now than then.
+    """Return the findings that were accepted and have not become worse.
 
-    With `sign` 1 a value further from zero is worse, with -1 a lower one.
+    With `sign` 1 a value further from zero is worse, with -1 a lower value.
 
     >>> found = {"session": [date(2025, 8, 6)], "gate": ["row_count"], "instrument_id": ["*"], "value": [0.30]}
     >>> rows = pl.DataFrame(found, schema=ACCEPTED)

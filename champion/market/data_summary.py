@@ -1,4 +1,4 @@
-"""What the ledger says of a frame of market data: its size, its gaps and its ranges, and statistics of each column."""
+"""Summarise a frame of market data for the ledger: size, nulls, ranges, and statistics of each column."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _DESCRIBED = (pl.List, pl.Array, pl.Struct, pl.Binary, pl.Object)
 
 
 def metrics(rows: pl.DataFrame, prefix: str = "") -> dict[str, float]:
-    """Return the metrics of a frame for its run; a mean of no values is left out.
+    """Return the metrics of a frame; a mean of no values is left out.
 
     `row_count`, `column_count`, `memory_usage_mb` and `null_percentage` (of all values, 0 to 100). With a column
     `volume`, in shares: `total_volume`, `avg_volume`, `zero_volume_count`. With a column `close`, in rupees:
-    `avg_close_price`, `min_close_price`, `max_close_price`. Nulls and NaN count in none of these.
+    `avg_close_price`, `min_close_price`, `max_close_price`. Nulls and NaN are ignored.
 
     >>> frame = pl.DataFrame({"volume": [0, 30, None], "close": [1.0, 2.0, 6.0]})
     >>> found = metrics(frame)
@@ -51,7 +51,7 @@ def metrics(rows: pl.DataFrame, prefix: str = "") -> dict[str, float]:
 
 
 def statistics(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per statistic (count, null_count, mean, std, min, 25%, 50%, 75%, max) and one column per column.
+    """Return one row per statistic (count, null_count, mean, std, min, 25%, 50%, 75%, max), with the same columns.
 
     Columns of lists, structs and bytes are left out.
 
@@ -65,5 +65,5 @@ def statistics(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _number(value: object) -> float | None:
-    """Return a number as it is; None where there is none, as of an empty column."""
+    """Return the value if it is a number, else None, as for an empty column."""
     return value if isinstance(value, int | float) else None

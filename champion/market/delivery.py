@@ -1,7 +1,7 @@
-"""Raw full reports to delivery figures: `raw_equity_delivery` in, `normalized_equity_delivery` out.
+"""Normalize full reports to delivery figures: `raw_equity_delivery` in, `normalized_equity_delivery` out.
 
-The delivered share is computed, exact, where the report rounds it to two decimals (and was once wrong: OLECTRA on
-2023-09-04). Nothing is filled in: a series that is not deliverable has neither.
+The delivered share is computed, because the report rounds it to two decimals (and was once wrong: OLECTRA on
+2023-09-04). No value is filled in: a series that is not deliverable has no figures.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import polars as pl
 
 from champion import contracts
 from champion.contracts.datasets import DELIVERY
-from champion.market.envelope import envelope
+from champion.market.envelope import envelope_of_raw
 from champion.market.equity_bars import instrument_id
 
-VERSION = "2"  # raise it when the meaning of the output changes: committed partitions are then made anew
+VERSION = "2"  # raise it when the meaning of the output changes: committed partitions are then rebuilt
 EXCHANGE = "NSE"
 
 
 def normalize(raw: pl.DataFrame, names: Mapping[str, str] | None = None) -> pl.DataFrame:
-    """Return one row per raw row, in the same order, `row_number` carried along where the raw frame has it.
+    """Return one row per raw row, in the same order, with `row_number` if the raw frame has it.
 
-    `names` has, for symbols that were renamed, the name that identifies the instrument (`identity.Lineage.names`).
+    `names` maps renamed symbols to the names of their instruments (`SymbolHistory.names`).
     """
     contract = contracts.load(DELIVERY)
     share = pl.col("DELIV_QTY") / pl.col("TTL_TRD_QNTY")
@@ -31,13 +31,7 @@ def normalize(raw: pl.DataFrame, names: Mapping[str, str] | None = None) -> pl.D
         instrument_id=instrument_id(pl.col("SYMBOL").replace(names or {}), pl.col("SERIES"), pl.lit(EXCHANGE)),
     )
     return named.select(
-        *envelope(
-            contract,
-            source=pl.col("source"),
-            ingest_time=pl.col("ingest_time"),
-            entity_id=pl.col("instrument_id"),
-            key=[pl.col("trade_date"), pl.col("instrument_id"), pl.col("event_id").bin.encode("hex")],
-        ),
+        *envelope_of_raw(contract, "instrument_id"),
         "instrument_id",
         pl.col("SYMBOL").alias("symbol"),
         pl.lit(EXCHANGE).alias("exchange"),

@@ -1,4 +1,4 @@
-"""The envelope of a record: who it is, when it happened, when we saw it, and from where."""
+"""The envelope of a record: its id, entity, source, and the times of the event and of its ingestion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from polars_hash import UUIDHashNameSpace
 from champion.base.clock import INDIA
 from champion.contracts import Contract
 
-_NAMESPACE = "5a9d6bd8-6a0c-5c0f-9a3e-2f5b8a3f6c11"  # random once, fixed for ever: event ids depend on it
+_NAMESPACE = "5a9d6bd8-6a0c-5c0f-9a3e-2f5b8a3f6c11"  # never change it: event ids depend on it
 _CLOSE = time(15, 30, tzinfo=INDIA)
 
 
@@ -32,8 +32,7 @@ def session_close_expr(session: pl.Expr) -> pl.Expr:
 
 def session_start_expr(session: pl.Expr) -> pl.Expr:
     """Return the midnight in India at which each session's date begins, as Datetime(ms, UTC)."""
-    local = session.cast(pl.Datetime("ms"))
-    return local.dt.replace_time_zone(INDIA.key).dt.convert_time_zone("UTC")
+    return session.cast(pl.Datetime("ms")).dt.replace_time_zone(INDIA.key).dt.convert_time_zone("UTC")
 
 
 def envelope(
@@ -41,7 +40,7 @@ def envelope(
 ) -> list[pl.Expr]:
     """Return the six envelope columns.
 
-    `event_id` is the UUIDv5, as 16 bytes, of source, dataset and `key`: the same record always gets the same id.
+    `event_id` is the UUIDv5, as 16 bytes, of source, dataset and `key`, so the same record always has the same id.
     """
     name = pl.concat_str([source, pl.lit(contract.name), *(part.cast(pl.String) for part in key)], separator="|")
     return [
@@ -54,12 +53,22 @@ def envelope(
     ]
 
 
+def envelope_of_raw(contract: Contract, entity: str) -> list[pl.Expr]:
+    """Return the envelope of rows made of raw rows, which have `trade_date` and the raw envelope.
+
+    `entity` is the column with the id of the instrument or index.
+    """
+    key = [pl.col("trade_date"), pl.col(entity), pl.col("event_id").bin.encode("hex")]
+    source, ingest_time = pl.col("source"), pl.col("ingest_time")
+    return envelope(contract, source=source, ingest_time=ingest_time, entity_id=pl.col(entity), key=key)
+
+
 def stamp_list(
     frame: pl.DataFrame, contract: Contract, *, source: pl.Expr, read_at: pl.Expr, entity: str
 ) -> pl.DataFrame:
-    """Return the rows of a published list in the contract's columns, enveloped: a list's digest is part of each id.
+    """Return the rows of a published list in the contract's columns, with envelope; each id includes the list's digest.
 
-    `entity` is the column that names what a row is about; the frame has the contract's other columns.
+    `entity` is the column with the id of a row's subject; the frame has the contract's other columns.
     """
     key = [*(pl.col(name) for name in contract.key), pl.col("source_sha256")]
     enveloped = envelope(contract, source=source, ingest_time=read_at, entity_id=pl.col(entity), key=key)

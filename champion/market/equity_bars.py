@@ -1,7 +1,7 @@
-"""Raw rows to canonical bars: contract `raw_equity_ohlc` in, contract `normalized_equity_ohlc` out.
+"""Normalize raw rows to bars: contract `raw_equity_ohlc` in, contract `normalized_equity_ohlc` out.
 
-Facts only: prices stay as traded and nothing is filled in. What the normalized contract does not allow is refused
-by validation, not mended here.
+Prices stay as traded, and no value is filled in or corrected. Validation refuses rows that break the normalized
+contract.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import polars as pl
 
 from champion import contracts
 from champion.contracts.datasets import BARS
-from champion.market.envelope import envelope
+from champion.market.envelope import envelope_of_raw
 
-VERSION = "3"  # raise it when the meaning of the output changes: committed bars are then made anew
+VERSION = "3"  # raise it when the meaning of the output changes: committed bars are then rebuilt
 
 EQUITY_SERIES = ("EQ", "BE", "BZ", "SM", "ST")
-"""NSE's series in which a company's shares trade; a symbol is in one at a time, so a move is no break."""
+"""NSE's series in which a company's shares trade; a symbol is in one at a time, so it keeps its id when it moves."""
 BSE_EQUITY_GROUPS = ("A", "B", "T", "TS", "X", "XT", "Z", "ZP", "P", "M", "MT", "MS")
 """BSE's groups in which a company's shares trade: main board, trade to trade, listed on BSE alone, SME."""
 
 
 def instrument_id(symbol: pl.Expr, series: pl.Expr, exchange: pl.Expr) -> pl.Expr:
-    """Return a name that survives moves between equity series; other series are instruments of their own.
+    """Return an id that is the same in all equity series; other series are separate instruments.
 
     >>> row = pl.DataFrame({"t": ["ABB", "ABB", "ABB"], "s": ["EQ", "N1", "A"], "x": ["NSE", "NSE", "BSE"]})
     >>> row.select(instrument_id(pl.col("t"), pl.col("s"), pl.col("x")))["t"].to_list()
@@ -36,11 +36,10 @@ def instrument_id(symbol: pl.Expr, series: pl.Expr, exchange: pl.Expr) -> pl.Exp
 
 
 def normalize(raw: pl.DataFrame, names: Mapping[str, str] | None = None) -> pl.DataFrame:
-    """Return one bar per raw row, in the same order; a price the exchange left empty stays null.
+    """Return one bar per raw row, in the same order; a missing price stays null.
 
-    `names` has, for symbols that were renamed, the name that identifies the instrument (`identity.Lineage.names`).
-
-    `row_number`, where the raw frame has it, is carried along so that a refused bar can be traced to its line.
+    `names` maps renamed symbols to the names of their instruments (`SymbolHistory.names`). `row_number` is kept if the
+    raw frame has it, so that a refused bar can be traced to its line.
     """
     contract = contracts.load(BARS)
     named = raw.with_columns(
@@ -48,13 +47,7 @@ def normalize(raw: pl.DataFrame, names: Mapping[str, str] | None = None) -> pl.D
         instrument_id=instrument_id(pl.col("TckrSymb").replace(names or {}), pl.col("SctySrs"), pl.col("Src")),
     )
     return named.select(
-        *envelope(
-            contract,
-            source=pl.col("source"),
-            ingest_time=pl.col("ingest_time"),
-            entity_id=pl.col("instrument_id"),
-            key=[pl.col("trade_date"), pl.col("instrument_id"), pl.col("event_id").bin.encode("hex")],
-        ),
+        *envelope_of_raw(contract, "instrument_id"),
         "instrument_id",
         pl.col("TckrSymb").alias("symbol"),
         pl.col("Src").alias("exchange"),

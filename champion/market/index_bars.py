@@ -1,8 +1,8 @@
-"""Raw index closes to index levels: `raw_index_ohlc` in, `normalized_index_ohlc` out.
+"""Normalize index closes: `raw_index_ohlc` in, `normalized_index_ohlc` out.
 
-Names changed: `S&P CNX Nifty` was `CNX Nifty` from 2013 and is `Nifty 50` since 2015-11-09, when the index company put
-Nifty into all its names (IISL press release of 2015-09-22). The map holds the well-known ones whose successor is
-certain; every other index keeps its name, so a rename that is not listed here starts a new index_id.
+Names changed: `S&P CNX Nifty` became `CNX Nifty` in 2013 and `Nifty 50` on 2015-11-09, when the index company put Nifty
+into all its names (IISL press release of 2015-09-22). The map has the well-known indices whose successor is certain.
+Any other index keeps its name, so a rename that is missing here starts a new index_id.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import polars as pl
 
 from champion import contracts
 from champion.contracts.datasets import INDEX_BARS
-from champion.market.envelope import envelope
+from champion.market.envelope import envelope_of_raw
 
-VERSION = "2"  # raise it when the meaning of the output changes: committed partitions are then made anew
+VERSION = "2"  # raise it when the meaning of the output changes: committed partitions are then rebuilt
 EXCHANGE = "NSE"
 _CRORE = 1e7  # rupees
 _SAME = "AUTO BANK ENERGY FMCG IT MEDIA METAL MNC PHARMA PSE REALTY COMMODITIES INFRASTRUCTURE 100 200 500".split()
@@ -31,11 +31,11 @@ RENAMED = {
     "CNX DIVIDEND OPPORTUNITIES": "NIFTY DIVIDEND OPPORTUNITIES 50",
     **{f"CNX {name}": f"NIFTY {name}" for name in _SAME},
 }
-"""Earlier names, in capitals, and what the index is called today."""
+"""Earlier names in capitals, and the current name of the index."""
 
 
 def index_id(name: pl.Expr) -> pl.Expr:
-    """Return the name of each index that outlives its renames.
+    """Return an id for each index name that renames do not change.
 
     >>> frame = pl.DataFrame({"name": ["S&P CNX Nifty", "CNX Nifty", "Nifty 50", "NIFTY Midcap 50"]})
     >>> frame.select(index_id(pl.col("name")))["name"].to_list()
@@ -45,17 +45,11 @@ def index_id(name: pl.Expr) -> pl.Expr:
 
 
 def normalize(raw: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per raw row, in the same order, turnover in rupees; what the exchange left empty stays null."""
+    """Return one row per raw row, in the same order, turnover in rupees; missing values stay null."""
     contract = contracts.load(INDEX_BARS)
     named = raw.with_columns(trade_date=pl.col("Index_Date"), index_id=index_id(pl.col("Index_Name")))
     return named.select(
-        *envelope(
-            contract,
-            source=pl.col("source"),
-            ingest_time=pl.col("ingest_time"),
-            entity_id=pl.col("index_id"),
-            key=[pl.col("trade_date"), pl.col("index_id"), pl.col("event_id").bin.encode("hex")],
-        ),
+        *envelope_of_raw(contract, "index_id"),
         "index_id",
         pl.col("Index_Name").alias("index_name"),
         pl.lit(EXCHANGE).alias("exchange"),
@@ -66,7 +60,7 @@ def normalize(raw: pl.DataFrame) -> pl.DataFrame:
         pl.col("Closing_Index_Value").alias("close"),
         pl.col("Points_Change").alias("points_change"),
         pl.col("Volume").alias("volume"),
-        # Crores come with two decimals: rounding to whole rupees takes back what the multiplication added.
+        # Crores have two decimals: rounding to rupees removes the error of the multiplication.
         (pl.col("Turnover_Rs_Cr") * _CRORE).round(0).alias("turnover"),
         pl.col("P_E").alias("price_earnings"),
         pl.col("P_B").alias("price_book"),

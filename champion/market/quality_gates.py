@@ -1,10 +1,10 @@
-"""Quality gates: what was measured, against which limit, and which sessions and bars fail. Frames in, frames out.
+"""Quality gates: measured values, their limits, and the sessions and bars that fail. Frames in, frames out.
 
-A gate of severity `error` stops publication, a `warning` is for people. A gate is judged session by session or bar by
-bar. Whatever lies beyond a limit is a finding. A person can accept a finding (`champion.market.acceptance`): the gate
-then passes for it, as long as it does not get worse, and for nothing else.
+A gate of severity `error` stops publication, a `warning` does not. A gate is evaluated by session or by bar. A value
+beyond the limit is a finding. A user can accept a finding (`champion.market.acceptance`): the gate then passes for this
+finding, until its value becomes worse.
 
-A hole in the lake is no session step: sessions are compared with earlier ones on the same side of it only.
+Sessions are not compared across a hole in the lake, only with earlier ones on the same side of it.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from champion.market.equity_bars import EQUITY_SERIES
 from champion.settings.quality_limits import Limits
 
 _SHOWN = 5
-LOOKBACK = 20  # sessions before the first judged one that gates compare with
+LOOKBACK = 20  # sessions before the first evaluated one that gates compare with
 COLUMNS = (
     *("source", "instrument_id", "symbol", "series", "isin", "trade_date", "prev_close"),
     *("open", "high", "low", "close", "volume", "turnover"),
 )
 CRITICAL = ("symbol", "trade_date", "isin", "open", "high", "low", "close", "volume", "turnover", "prev_close")
-TICKS = 0.10  # rupees: one tick of a penny share is a gap of 100% and no event
+TICKS = 0.10  # rupees: one tick of a penny share can be a gap of 100%
 GAP = Limits().gap
-"""A gap that labels may not reach across, unless a corporate action explains it."""
+"""Labels may not span a larger gap, unless a corporate action explains it."""
 ERRORS = ("completeness", "validity", "uniqueness", "rejected", "row_count", "universe_churn", "ohlc_order")
 """The gates that stop publication; all others are warnings."""
 _WITHOUT_ISIN = ("nse_cm_legacy", "nse_cm_full")  # the oldest bhavcopies and the full reports have none at all
@@ -41,7 +41,7 @@ QUESTIONS = {
     "actions_undecided": "corporate actions without a ratio whose gap nothing explains",
     "actions_without_bars": "price-moving corporate actions on instruments without bars",
 }
-"""The gates of corporate actions that wait for a person, and what each counts."""
+"""The gates of corporate actions that need a manual decision, and the description of each."""
 _LAST_BAR = [
     pl.col(column).shift(1).over("instrument_id", order_by="trade_date").alias(name)
     for column, name in (("trade_date", "before"), ("close", "held"))
@@ -67,11 +67,11 @@ FINDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class GateInputs:
-    """What gates look at: `bars` of the judged sessions, `before` and they together, refused rows, and factors.
+    """The data that gates evaluate: `bars` of the sessions, `context` with earlier bars too, refused rows, and factors.
 
-    `accepted` are the findings that a person accepted (`ACCEPTED`), `identity` are the contradictions of
-    symbols and ISINs, where they were looked for.
-    `questions` are the corporate actions of these sessions that wait for a person, in the columns of findings.
+    `accepted` are the findings that a user accepted (`ACCEPTED`). `identity` are the contradictions of symbols and
+    ISINs, None if they were not searched. `questions` are the corporate actions of these sessions that need a manual
+    decision, in the columns of findings.
     """
 
     bars: pl.DataFrame
@@ -85,15 +85,15 @@ class GateInputs:
 
     @property
     def sessions(self) -> list[date]:
-        """The judged sessions, in order."""
+        """The evaluated sessions, in order."""
         return self.bars["trade_date"].unique().sort().to_list()
 
 
 @dataclass(frozen=True, slots=True)
 class GateReport:
-    """`gates` has gate, severity, value, limit, passed, detail; `findings` keeps contract quality_findings.
+    """`gates` has gate, severity, value, limit, passed, detail; `findings` has contract quality_findings.
 
-    `accepted` are those of the findings that a person accepted.
+    `accepted` are the findings that a user accepted.
     """
 
     gates: pl.DataFrame
@@ -101,11 +101,11 @@ class GateReport:
     accepted: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FINDINGS))
 
     def worse(self, other: GateReport) -> GateReport:
-        """Return, gate by gate, the worse of two, and the findings of both."""
+        """Return the worse result of each gate, and the findings of both reports."""
         both = pl.concat([self.gates, other.gates]).with_row_index("_order")
         order = both.group_by("gate").agg(pl.col("_order").min())
         beyond = (pl.col("value") - pl.col("limit")) * pl.when(gate="completeness").then(-1).otherwise(1)
-        # A gate that failed is worse than one whose worst session was accepted.
+        # A failed gate is worse than one whose worst session was accepted.
         worst = (
             both.with_columns(_beyond=beyond)
             .sort("passed", "_beyond", descending=[False, True])
@@ -117,7 +117,7 @@ class GateReport:
 
     @property
     def open_keys(self) -> list[str]:
-        """The keys of the findings that make an error gate fail."""
+        """The keys of the findings for which an error gate fails."""
         failed = self.gates.filter(~pl.col("passed"), severity="error")["gate"]
         left = self.findings.join(self.accepted, on=["session", "gate", "instrument_id"], how="anti")
         rows = left.filter(pl.col("gate").is_in(failed.to_list())).select("gate", "session", "instrument_id")
@@ -129,92 +129,94 @@ class GateReport:
         return self.gates.filter(~pl.col("passed"))["gate"].to_list()
 
 
-def evaluate_gates(judged: GateInputs, as_of: date | None = None) -> GateReport:
-    """Return what all gates say; `as_of`, if given, also judges how many days the last session lies behind it."""
-    limits = judged.limits
-    shares = judged.bars.filter(pl.col("series").is_in(EQUITY_SERIES)).height
+def evaluate_gates(inputs: GateInputs, as_of: date | None = None) -> GateReport:
+    """Evaluate all gates; with `as_of` also the number of days since the last session."""
+    limits = inputs.limits
+    shares = inputs.bars.filter(pl.col("series").is_in(EQUITY_SERIES)).height
     dear = f"closes above {limits.highest_price:,.0f} rupees"
     gaps = f"opens beyond {limits.gap:.0%} of the previous close, no action known"
     outside = "turnover over volume outside low and high"
     found = [
-        _by_session("completeness", judged, _completeness(judged), limits.completeness),
-        _by_bar("validity", judged, _dear(judged), judged.bars.height, 0.0, dear),
-        _by_session("uniqueness", judged, _uniqueness(judged), 0.0),
-        _by_session("rejected", judged, _rejected(judged), limits.rejected),
-        _by_session("row_count", judged, _row_count(judged), limits.row_count),
-        _by_session("universe_churn", judged, _churn(judged), limits.churn),
-        _by_session("continuity", judged, _continuity(judged), limits.broken_closes),
-        _by_bar("ohlc_order", judged, _outside_range(judged), 1, 0.0, "bars with prices out of order"),
-        _by_bar("consistency", judged, _inconsistent(judged), judged.bars.height, limits.inconsistent, outside),
-        _by_bar("unexplained_gaps", judged, _gaps(judged), shares, limits.gap_share, gaps),
+        _by_session("completeness", inputs, _completeness(inputs), limits.completeness),
+        _by_bar("validity", inputs, _dear(inputs), inputs.bars.height, 0.0, dear),
+        _by_session("uniqueness", inputs, _uniqueness(inputs), 0.0),
+        _by_session("rejected", inputs, _rejected(inputs), limits.rejected),
+        _by_session("row_count", inputs, _row_count(inputs), limits.row_count),
+        _by_session("universe_churn", inputs, _churn(inputs), limits.churn),
+        _by_session("continuity", inputs, _continuity(inputs), limits.broken_closes),
+        _by_bar("ohlc_order", inputs, _outside_range(inputs), 1, 0.0, "bars with prices out of order"),
+        _by_bar("consistency", inputs, _inconsistent(inputs), inputs.bars.height, limits.inconsistent, outside),
+        _by_bar("unexplained_gaps", inputs, _gaps(inputs), shares, limits.gap_share, gaps),
     ]
     found += [
-        _by_bar(gate, judged, judged.questions.filter(pl.col("gate") == gate), 1, 0.0, what)
+        _by_bar(gate, inputs, inputs.questions.filter(pl.col("gate") == gate), 1, 0.0, what)
         for gate, what in QUESTIONS.items()
     ]
-    if judged.identity is not None:
-        found.append(_by_bar("identity", judged, judged.identity, 1, 0.0, "contradictions of symbol and ISIN"))
-    gates = [gate for gate, _, _ in found] + ([] if as_of is None else [_freshness(judged, as_of)])
-    findings, accepted = _together(rows for _, rows, _ in found), _together(rows for _, _, rows in found)
+    if inputs.identity is not None:
+        found.append(_by_bar("identity", inputs, inputs.identity, 1, 0.0, "contradictions of symbol and ISIN"))
+    gates = [gate for gate, _, _ in found] + ([] if as_of is None else [_freshness(inputs, as_of)])
+    findings, accepted = _concat(rows for _, rows, _ in found), _concat(rows for _, _, rows in found)
     return GateReport(pl.DataFrame(gates, schema=GATES, orient="row"), findings, accepted)
 
 
-def _together(found: Iterable[pl.DataFrame]) -> pl.DataFrame:
+def _concat(found: Iterable[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat([rows.select(list(FINDINGS)) for rows in found]).sort("session", "gate", "instrument_id")
 
 
 def unadjusted_gaps(bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
-    """Return instrument_id and session of each open beyond 25% of the close before, in prices adjusted for `factors`.
+    """Return instrument_id and session of each open more than 25% from the previous close, adjusted for `factors`.
 
-    It is the gap in the very prices that labels compare, so the exchange's own previous close does not count, and a
-    dividend of that size is a gap: prices are not adjusted for dividends. A gap that a person decided on is none.
-    `bars` are as traded, with instrument_id, trade_date, open and close.
+    These are gaps in the prices that labels compare. So the exchange's own previous close is not used, and a dividend
+    of that size is a gap: prices are not adjusted for dividends. A gap with a manual decision is left out. `bars` are
+    as traded, with instrument_id, trade_date, open and close.
     """
     adjusted = adjust(bars, factors).with_columns(_LAST_BAR)
     wide = ((pl.col("open") / pl.col("held") - 1).abs() > GAP) & ((pl.col("open") - pl.col("held")).abs() > TICKS)
     found = adjusted.filter(wide).select("instrument_id", "before", session="trade_date")
-    return found.join(_decided(found, factors, "session"), on=["instrument_id", "session"], how="anti").drop("before")
+    return found.join(_with_decision(found, factors, "session"), on=["instrument_id", "session"], how="anti").drop(
+        "before"
+    )
 
 
-def _decided(gaps: pl.DataFrame, factors: pl.DataFrame, session: str) -> pl.DataFrame:
-    """Return the gaps on which a person decided: its ex-date may be a holiday before the gap's session."""
+def _with_decision(gaps: pl.DataFrame, factors: pl.DataFrame, session: str) -> pl.DataFrame:
+    """Return the gaps with a manual decision, whose ex-date may be a holiday before the gap's session."""
     decisions = factors.filter(pl.col("basis") == "decision").select("instrument_id", "ex_date")
     return gaps.join(decisions, on="instrument_id").filter(
         (pl.col("before") < pl.col("ex_date")) & (pl.col("ex_date") <= pl.col(session))
     )
 
 
-def require(verdict: GateReport | pl.DataFrame) -> None:
-    """Do nothing where every gate of severity 'error' passed.
+def require(report: GateReport | pl.DataFrame) -> None:
+    """Do nothing if every gate of severity 'error' passed.
 
     Raises:
-        QualityGateError: naming those that did not, and their findings; nothing downstream may be published.
+        QualityGateError: some did not; the message names them and their findings. Nothing downstream may be published.
     """
-    gates = verdict if isinstance(verdict, pl.DataFrame) else verdict.gates
+    gates = report if isinstance(report, pl.DataFrame) else report.gates
     broken = gates.filter((pl.col("severity") == "error") & ~pl.col("passed"))
     if broken.is_empty():
         return
     text = pl.format("{} is {}, limit {} ({})", "gate", pl.col("value").round(4), "limit", "detail")
     shown = "; ".join(broken.select(text).to_series())
-    keys = [] if isinstance(verdict, pl.DataFrame) else verdict.open_keys
+    keys = [] if isinstance(report, pl.DataFrame) else report.open_keys
     named = f" FINDING is one of {', '.join(keys[:_SHOWN])}{', ...' * (len(keys) > _SHOWN)}." if keys else ""
     raise QualityGateError(
-        f"publication stopped by {quantity(broken.height, 'quality gate')}: {shown}. Correct the data; or, where it is "
-        f"right, accept what was found: `champion quality accept FINDING --reason WHY`.{named} "
+        f"publication stopped by {quantity(broken.height, 'quality gate')}: {shown}. Correct the data, or accept the "
+        f"findings if the data are right: `champion quality accept FINDING --reason WHY`.{named} "
         "`champion quality list` shows all"
     )
 
 
 def _by_session(
-    gate: str, judged: GateInputs, values: pl.DataFrame, limit: float
+    gate: str, inputs: GateInputs, values: pl.DataFrame, limit: float
 ) -> tuple[tuple[object, ...], pl.DataFrame, pl.DataFrame]:
-    """Return a gate that is judged by its worst session, the sessions beyond the limit, and the accepted ones of them.
+    """Return a gate that is evaluated by its worst session, the sessions beyond the limit, and the accepted ones.
 
-    `values` has session, value and detail. A session that cannot be compared has a null value; where none can be
-    compared, the gate passes and says so.
+    `values` has session, value and detail. A session that cannot be compared has a null value; if none can be compared,
+    the gate passes and its detail says so.
     """
-    severity, sign = _severity(gate), _sign(gate)
-    known = values.drop_nulls("value").filter(pl.col("session").is_in(judged.sessions)).sort("value", "session")
+    severity, sign = _severity(gate), -1 if gate == "completeness" else 1  # there less is worse
+    known = values.drop_nulls("value").filter(pl.col("session").is_in(inputs.sessions)).sort("value", "session")
     if known.is_empty():
         none = pl.DataFrame(schema=FINDINGS)
         return (gate, severity, 0.0, limit, True, "too few sessions to compare"), none, none
@@ -224,7 +226,7 @@ def _by_session(
         instrument_id=pl.lit(SESSION),
         symbol=pl.lit(SESSION),
     )
-    accepted = accepted_rows(beyond, judged.accepted, sign)
+    accepted = accepted_rows(beyond, inputs.accepted, sign)
     rest = known.filter(~pl.col("session").is_in(accepted["session"].to_list()))
     worst = (rest if rest.height else known).row(-1 if sign > 0 else 0, named=True)
     passed = beyond.height == accepted.height
@@ -233,11 +235,11 @@ def _by_session(
 
 
 def _by_bar(
-    gate: str, judged: GateInputs, found: pl.DataFrame, rows: int, limit: float, what: str
+    gate: str, inputs: GateInputs, found: pl.DataFrame, rows: int, limit: float, what: str
 ) -> tuple[tuple[object, ...], pl.DataFrame, pl.DataFrame]:
-    """Return a gate that is judged by the share of bars that were found, these bars, and the accepted ones."""
+    """Return a gate that is evaluated by the share of bars in `found`, these bars, and the accepted ones."""
     named = found.with_columns(pl.lit(gate).alias("gate")).select(list(FINDINGS))
-    accepted = accepted_rows(named, judged.accepted, 1)
+    accepted = accepted_rows(named, inputs.accepted, 1)
     left = named.join(accepted, on=["session", "gate", "instrument_id"], how="anti").sort("session", "symbol")
     value = left.height / max(rows, 1)
     shown = ", ".join(f"{symbol} {session}" for symbol, session in left.select("symbol", "session").head(3).rows())
@@ -249,21 +251,16 @@ def _severity(gate: str) -> str:
     return "error" if gate in ERRORS else "warning"
 
 
-def _sign(gate: str) -> int:
-    """Return 1 where more is worse, -1 where less is."""
-    return -1 if gate == "completeness" else 1
-
-
 def _also(accepted: pl.DataFrame) -> str:
     return f"; {accepted.height} accepted" if accepted.height else ""
 
 
-def _completeness(judged: GateInputs) -> pl.DataFrame:
-    """Take the least complete critical column of each session; a column its format does not have is no gap."""
+def _completeness(inputs: GateInputs) -> pl.DataFrame:
+    """Return the share of values in each session's least complete critical column that its format has."""
     share = [(1 - pl.col(name).null_count() / pl.len()).alias(name) for name in CRITICAL]
     absent = pl.when(pl.col("source").is_in(_WITHOUT_ISIN).all() & (pl.col("isin").null_count() == pl.len()))
     shares = (
-        judged.bars.group_by(session="trade_date")
+        inputs.bars.group_by(session="trade_date")
         .agg(*share, absent=absent.then(1.0))
         .with_columns(pl.coalesce("absent", "isin").alias("isin"))
     )
@@ -273,28 +270,28 @@ def _completeness(judged: GateInputs) -> pl.DataFrame:
     return least.select("session", "value", detail=pl.format("least complete: {} on {}", "variable", "session"))
 
 
-def _dear(judged: GateInputs) -> pl.DataFrame:
-    dear = judged.bars.filter(pl.col("close") > judged.limits.highest_price)
+def _dear(inputs: GateInputs) -> pl.DataFrame:
+    dear = inputs.bars.filter(pl.col("close") > inputs.limits.highest_price)
     return _found(dear, pl.col("close"), pl.format("close {}", "close"))
 
 
-def _uniqueness(judged: GateInputs) -> pl.DataFrame:
+def _uniqueness(inputs: GateInputs) -> pl.DataFrame:
     repeated = 1 - pl.col("instrument_id").n_unique() / pl.len()
-    return judged.bars.group_by(session="trade_date").agg(value=repeated).with_columns(detail=pl.lit("repeated keys"))
+    return inputs.bars.group_by(session="trade_date").agg(value=repeated).with_columns(detail=pl.lit("repeated keys"))
 
 
-def _rejected(judged: GateInputs) -> pl.DataFrame:
-    kept = judged.bars.group_by(session="trade_date").len("kept")
-    counts = kept.join(judged.refused.group_by("session").len("refused"), on="session", how="full", coalesce=True)
-    none = pl.col("kept", "refused").fill_null(0)  # a session without rows of a kind has zero of them
+def _rejected(inputs: GateInputs) -> pl.DataFrame:
+    kept = inputs.bars.group_by(session="trade_date").len("kept")
+    counts = kept.join(inputs.refused.group_by("session").len("refused"), on="session", how="full", coalesce=True)
+    none = pl.col("kept", "refused").fill_null(0)  # a session may lack rows of one kind
     total = pl.col("kept") + pl.col("refused")
     detail = pl.format("{} of {} rows in quarantine on {}", "refused", total, "session")
     return counts.with_columns(none).select("session", value=pl.col("refused") / total, detail=detail)
 
 
-def _row_count(judged: GateInputs) -> pl.DataFrame:
+def _row_count(inputs: GateInputs) -> pl.DataFrame:
     """Compare each session's row count with the median of up to 20 sessions before it."""
-    counts = _sides(judged.context.group_by("trade_date").len("rows"), judged.limits)
+    counts = _sides(inputs.context.group_by("trade_date").len("rows"), inputs.limits)
     usual = pl.col("rows").rolling_median(LOOKBACK, min_samples=5).shift(1).over("_side", order_by="trade_date")
     detail = pl.format("{}: {} rows, {} usual before", "trade_date", "rows", pl.col("_usual").round(0).cast(pl.Int64))
     return counts.with_columns(_usual=usual).select(
@@ -302,10 +299,10 @@ def _row_count(judged: GateInputs) -> pl.DataFrame:
     )
 
 
-def _churn(judged: GateInputs) -> pl.DataFrame:
-    """Compare each session's shares with those of the session before: how many came or went."""
-    shares = judged.context.filter(pl.col("series").is_in(EQUITY_SERIES)).select("trade_date", "instrument_id")
-    order = _sides(shares.select(pl.col("trade_date").unique()), judged.limits).with_columns(
+def _churn(inputs: GateInputs) -> pl.DataFrame:
+    """Compare each session's shares with those of the previous session: the share that appeared or disappeared."""
+    shares = inputs.context.filter(pl.col("series").is_in(EQUITY_SERIES)).select("trade_date", "instrument_id")
+    order = _sides(shares.select(pl.col("trade_date").unique()), inputs.limits).with_columns(
         _number=pl.int_range(pl.len()), _first=pl.col("_side").ne_missing(pl.col("_side").shift(1))
     )
     numbered = shares.join(order.select("trade_date", "_number"), on="trade_date").drop("trade_date")
@@ -320,10 +317,10 @@ def _churn(judged: GateInputs) -> pl.DataFrame:
     return counted.select(session="trade_date", value=(pl.col("came") + pl.col("went")) / pl.col("all"), detail=detail)
 
 
-def _continuity(judged: GateInputs) -> pl.DataFrame:
-    """Compare each previous close with the close the lake holds: where most differ, a session is missing between."""
-    shares = judged.context.filter(pl.col("series").is_in(EQUITY_SERIES))
-    sides = _sides(shares.select(pl.col("trade_date").unique()), judged.limits)
+def _continuity(inputs: GateInputs) -> pl.DataFrame:
+    """Compare each previous close with the close the lake holds: if most differ, a session is missing in between."""
+    shares = inputs.context.filter(pl.col("series").is_in(EQUITY_SERIES))
+    sides = _sides(shares.select(pl.col("trade_date").unique()), inputs.limits)
     held = pl.col("close").shift(1).over("instrument_id", "_side", order_by="trade_date")
     broken = (
         shares.join(sides, on="trade_date")
@@ -337,58 +334,60 @@ def _continuity(judged: GateInputs) -> pl.DataFrame:
 
 
 def _sides(sessions: pl.DataFrame, limits: Limits) -> pl.DataFrame:
-    """Return the sessions in order with the number of the side of a hole that each is on."""
+    """Return the sessions in order, with a number that increases after each hole."""
     hole = (pl.col("trade_date").diff() > timedelta(days=limits.hole_days)).fill_null(value=False)
     return sessions.sort("trade_date").with_columns(_side=hole.cum_sum())
 
 
-def _outside_range(judged: GateInputs) -> pl.DataFrame:
-    """Return bars whose prices are out of order: the contract lets none in, so somebody wrote past it.
+def _outside_range(inputs: GateInputs) -> pl.DataFrame:
+    """Return bars whose prices are out of order; the contract allows none, so they were written without its check.
 
-    Series T0 copies its close from series EQ: there a close outside low and high is as published.
+    Series T0 has the close of series EQ, so its published close may be outside low and high.
     """
     prices = pl.col("open", "close")
     apart = pl.any_horizontal((prices < pl.col("low")) | (prices > pl.col("high")))
-    outside = judged.bars.filter((pl.col("series") != "T0") & apart)
+    outside = inputs.bars.filter((pl.col("series") != "T0") & apart)
     return _found(outside, pl.col("close"), pl.format("close {}, low {}, high {}", "close", "low", "high"))
 
 
-def _inconsistent(judged: GateInputs) -> pl.DataFrame:
-    """Return bars whose average price lies outside low and high, by more than prices and turnover are rounded."""
+def _inconsistent(inputs: GateInputs) -> pl.DataFrame:
+    """Return bars whose average price is outside low and high by more than the rounding of prices and turnover."""
     average = pl.col("turnover") / pl.col("volume")
     rounded = pl.when(pl.col("source") == _ROUNDED).then(_HALF_A_THOUSAND / pl.col("volume")).otherwise(0.0) + 0.005
     outside = (average < pl.col("low") - rounded) | (average > pl.col("high") + rounded)
-    found = judged.bars.filter((pl.col("volume") > 0) & outside)
+    found = inputs.bars.filter((pl.col("volume") > 0) & outside)
     detail = pl.format("turnover over volume {}, low {}, high {}", average.round(4), "low", "high")
     return _found(found, average, detail)
 
 
-def _gaps(judged: GateInputs) -> pl.DataFrame:
-    """Return opens far from the previous close, adjusted for dividends too, on which nobody has decided.
+def _gaps(inputs: GateInputs) -> pl.DataFrame:
+    """Return opens far from the previous close, adjusted for dividends too, without a manual decision.
 
-    An action without a factor explains nothing: what it did to the price is not known.
+    An action without a factor explains no gap, because its effect on the price is unknown.
 
-    An instrument's first bar is not judged: on a listing day the previous close is the issue price. Nor are penny
-    shares that moved by two ticks. After a suspension the exchange sets a previous close of its own, after a session
-    that the lake lacks the last close is old: a gap is one from both.
+    The first bar of an instrument is left out, because on a listing day the previous close is the issue price; so are
+    moves of penny shares by two ticks. After a suspension the exchange sets its own previous close, and after a missing
+    session the last close in the lake is old; so a gap must be one from both.
     """
-    shares = judged.context.filter(pl.col("series").is_in(EQUITY_SERIES))
-    adjusted = adjust(shares, judged.factors, total_return=True).with_columns(_LAST_BAR)
+    shares = inputs.context.filter(pl.col("series").is_in(EQUITY_SERIES))
+    adjusted = adjust(shares, inputs.factors, total_return=True).with_columns(_LAST_BAR)
     gap, moved = pl.col("open") / pl.col("prev_close") - 1, (pl.col("open") - pl.col("prev_close")).abs()
     from_held = pl.col("open") / pl.col("held") - 1
-    wide = adjusted.join(judged.bars.select("trade_date").unique(), on="trade_date", how="semi").filter(
+    wide = adjusted.join(inputs.bars.select("trade_date").unique(), on="trade_date", how="semi").filter(
         pl.col("before").is_not_null()
-        & (gap.abs() > judged.limits.gap)
-        & (from_held.abs() > judged.limits.gap)
+        & (gap.abs() > inputs.limits.gap)
+        & (from_held.abs() > inputs.limits.gap)
         & (moved > TICKS)
     )
-    found = wide.join(_decided(wide, judged.factors, "trade_date"), on=["instrument_id", "trade_date"], how="anti")
+    found = wide.join(
+        _with_decision(wide, inputs.factors, "trade_date"), on=["instrument_id", "trade_date"], how="anti"
+    )
     detail = pl.format("open {}, previous close {}, last bar {}", "open", "prev_close", "before")
     return _found(found, gap, detail)
 
 
-def _freshness(judged: GateInputs, as_of: date) -> tuple[object, ...]:
-    last, limit = judged.sessions[-1], judged.limits.stale_days
+def _freshness(inputs: GateInputs, as_of: date) -> tuple[object, ...]:
+    last, limit = inputs.sessions[-1], inputs.limits.stale_days
     age = float((as_of - last).days)
     return ("freshness", "warning", age, limit, age <= limit, f"last session {last}")
 

@@ -1,4 +1,4 @@
-"""The published list of shares to contract `normalized_symbol_master`."""
+"""Normalize the published list of shares to contract `normalized_symbol_master`."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ import polars as pl
 
 from champion import contracts
 from champion.base.clock import INDIA
-from champion.base.counting import quantity
 from champion.contracts.datasets import SYMBOLS
-from champion.errors import ContractError
 from champion.market import validation
 from champion.market.envelope import stamp_list
 from champion.market.equity_bars import instrument_id
 from champion.market.identity.symbol_history import SymbolHistory
 
-VERSION = "1"  # raise it when the meaning of the output changes: committed lists are then made anew
+VERSION = "1"  # raise it when the meaning of the output changes: committed lists are then rebuilt
 EXCHANGE = "NSE"
 
 
 @dataclass(frozen=True, slots=True)
 class MasterOrigin:
-    """Where a list came from, and when it was first read."""
+    """The source of a list, and the time it was first read."""
 
     source: str
     sha256: str
@@ -31,12 +29,12 @@ class MasterOrigin:
 
 
 def normalize(rows: pl.DataFrame, lineage: SymbolHistory, origin: MasterOrigin) -> pl.DataFrame:
-    """Return one row per symbol of what `sources.masters` parsed; contract normalized_symbol_master.
+    """Return one row per symbol of `rows`, which `sources.masters` parses; contract normalized_symbol_master.
 
-    `lineage` leads from the symbols of the day of the list to the instruments.
+    `lineage` gives the instruments of the symbols on the list's day.
 
     Raises:
-        ContractError: a row breaks the contract, as a symbol that stands twice.
+        ContractError: a row breaks the contract, as a repeated symbol.
     """
     contract = contracts.load(SYMBOLS)
     read_at = pl.lit(origin.fetched_at).cast(pl.Datetime("ms", "UTC"))
@@ -50,9 +48,6 @@ def normalize(rows: pl.DataFrame, lineage: SymbolHistory, origin: MasterOrigin) 
         source_sha256=pl.lit(origin.sha256),
     )
     stamped = stamp_list(named, contract, source=pl.lit(origin.source), read_at=read_at, entity="instrument_id")
-    checked = validation.validate(stamped, contract)
-    if checked.rejected.height:
-        shown = checked.rejected.select("symbol", "company", "reasons").head(3).rows()
-        broken = quantity(checked.rejected.height, "listed share breaks", "listed shares break")
-        raise ContractError(f"{broken} {SYMBOLS}: {shown}")
-    return checked.accepted
+    return validation.require_valid(
+        stamped, contract, ("listed share breaks", "listed shares break"), ["symbol", "company"]
+    )

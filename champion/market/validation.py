@@ -1,7 +1,7 @@
-"""Rules applied: rows that keep the contract, and rows refused with every reason.
+"""Split rows into those that satisfy a contract and those that do not, with all reasons.
 
-`coerce` makes declared types from published strings; `validate` checks nulls, rules and keys. Neither repairs:
-a row is kept as it is or refused as it is.
+`coerce` casts published strings to the contract's types; `validate` checks nulls, rules and keys. Neither changes
+values.
 """
 
 from __future__ import annotations
@@ -11,24 +11,26 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from champion.base.counting import quantity
 from champion.contracts import Contract, Field, rule_expression
+from champion.errors import ContractError
 
 ROW = "row_number"
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationResult:
-    """`accepted` has the input's columns; `rejected` too, and `reasons`, a list of strings."""
+    """The two parts have the input's columns; `rejected` also has `reasons`, a list of strings."""
 
     accepted: pl.DataFrame
     rejected: pl.DataFrame
 
 
 def coerce(rows: pl.DataFrame, contract: Contract) -> ValidationResult:
-    """Return `rows` with the contract's types; a value that is not of its type refuses its row.
+    """Return `rows` with the contract's types; a value that cannot be cast rejects its row.
 
-    Input: strings, null where empty, in columns of the contract (fewer are fine), and `row_number`.
-    Rejected rows keep their strings.
+    `rows` has strings, null where empty, in some or all columns of the contract, and `row_number`. Rejected rows keep
+    their strings.
     """
     fields = [field for field in contract.fields if field.name in rows.columns]
     typed = rows.with_columns(_cast(field) for field in fields)
@@ -40,16 +42,16 @@ def coerce(rows: pl.DataFrame, contract: Contract) -> ValidationResult:
     ]
     if not reasons:
         return ValidationResult(typed, rows.clear().with_columns(reasons=pl.lit(None, pl.List(pl.String))))
-    judged = rows.with_columns(reasons=_list(reasons))
-    bad = judged["reasons"].list.len() > 0
-    return ValidationResult(typed.filter(~bad), judged.filter(bad))
+    checked = rows.with_columns(reasons=_list(reasons))
+    bad = checked["reasons"].list.len() > 0
+    return ValidationResult(typed.filter(~bad), checked.filter(bad))
 
 
 def validate(frame: pl.DataFrame, contract: Contract) -> ValidationResult:
-    """Return the rows that keep the contract and those that do not.
+    """Return the rows that satisfy the contract, and those that do not.
 
-    Reasons: `symbol is null` for a required field, the rule's name for a rule, `duplicate_row` for a repeat of the
-    same key and content, `conflicting_key` for every row of a key that comes with different content.
+    Reasons: `symbol is null` for a required field, the rule's name for a rule, `duplicate_row` for a repetition
+    of key and content, `conflicting_key` for every row of a key with different contents.
     """
     required = [name for name in contract.required if name in frame.columns]
     reasons = [pl.when(pl.col(name).is_null()).then(pl.lit(f"{name} is null")) for name in required]
@@ -58,9 +60,25 @@ def validate(frame: pl.DataFrame, contract: Contract) -> ValidationResult:
         for name, text in contract.rules.items()
         if set(pl.sql_expr(text).meta.root_names()) <= set(frame.columns)
     ]
-    judged = frame.with_columns(reasons=_list([*reasons, *_key_reasons(frame, contract)]))
+    checked = frame.with_columns(reasons=_list([*reasons, *_key_reasons(frame, contract)]))
     bad = pl.col("reasons").list.len() > 0
-    return ValidationResult(judged.filter(~bad).drop("reasons"), judged.filter(bad))
+    return ValidationResult(checked.filter(~bad).drop("reasons"), checked.filter(bad))
+
+
+def require_valid(
+    frame: pl.DataFrame, contract: Contract, breaks: tuple[str, str], shown: Sequence[str]
+) -> pl.DataFrame:
+    """Return `frame` if all its rows satisfy the contract.
+
+    Raises:
+        ContractError: some do not. `breaks` is the start of the message for one and for several rows; the columns
+            `shown` of the first rows follow.
+    """
+    checked = validate(frame, contract)
+    if checked.rejected.height:
+        rows = checked.rejected.select(*shown, "reasons").head(3).rows()
+        raise ContractError(f"{quantity(checked.rejected.height, *breaks)} {contract.name}: {rows}")
+    return checked.accepted
 
 
 def _key_reasons(frame: pl.DataFrame, contract: Contract) -> Sequence[pl.Expr]:
@@ -89,7 +107,7 @@ def _cast(field: Field) -> pl.Expr:
             return column.str.to_date("%Y-%m-%d", strict=False)
         case pl.Float64():
             number = column.cast(pl.Float64, strict=False)
-            return pl.when(number.is_finite()).then(number)  # 'nan' and 'inf' are words here, not prices
+            return pl.when(number.is_finite()).then(number)  # 'nan' and 'inf' are not prices
         case _:
             return column.cast(dtype, strict=False)
 

@@ -187,9 +187,9 @@ def _import_estimator(path: str) -> Callable[..., Estimator]:
             "compatible estimator, such as sklearn.ensemble.ExtraTreesClassifier"
         )
     try:
-        found = getattr(import_module(module), name)
+        kind = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ModelError(f"model {path!r} cannot be imported: {error}") from error
-    if not (isinstance(found, type) and hasattr(found, "fit") and hasattr(found, "predict")):
+    if not (isinstance(kind, type) and hasattr(kind, "fit") and hasattr(kind, "predict")):
         raise ModelError(f"model {path!r} is not an estimator: it needs the methods fit and predict")
-    return found
+    return kind

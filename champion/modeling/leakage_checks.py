@@ -48,15 +48,9 @@ from champion.modeling.estimators import Recipe
 from champion.modeling.splits import PurgedWalkForward
 
 __all__ = [
-    "PLAUSIBLE",
-    "LeakageChecks",
-    "ShuffledLabels",
-    "implausible_inputs",
-    "input_ic",
-    "lookahead_check",
-    "shuffle",
+    "PLAUSIBLE", "LeakageChecks", "ShuffledLabels", "implausible_inputs", "input_ic", "lookahead_check", "shuffle",
     "shuffled_label_check",
-]
+]  # fmt: skip
 __dir__ = __all__.copy
 
 _LIMIT = 4.0  # standard errors: leaks show at dozens; a limit of 3 would reject one sound training in 370
@@ -98,11 +92,11 @@ class LeakageChecks:
     def table(self) -> pl.DataFrame:
         """One row per canary: canary, passed, found."""
         ahead = "not run" if self.ahead is None else ", ".join(self.ahead) or "no input looks ahead"
-        found = f"AUC {self.shuffled.auc:.4f}, standard error {self.shuffled.error:.4f}"
+        auc = f"AUC {self.shuffled.auc:.4f}, standard error {self.shuffled.error:.4f}"
         return pl.DataFrame({
             "canary": ["shuffled labels", "implausible inputs", "recomputed inputs"],
             "passed": [self.shuffled.passed, not self.implausible, self.ahead == ()],
-            "found": [found, ", ".join(self.implausible) or f"no mean rank IC beyond {PLAUSIBLE}", ahead],
+            "found": [auc, ", ".join(self.implausible) or f"no mean rank IC beyond {PLAUSIBLE}", ahead],
         })  # fmt: skip
 
 

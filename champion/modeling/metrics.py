@@ -17,16 +17,9 @@ from champion.indicators.numeric.unknown import known
 from champion.indicators.numeric.variation import varies
 
 __all__ = [
-    "SESSIONS_PER_YEAR",
-    "deflated_sharpe_ratio",
-    "information_coefficient",
-    "long_short_return",
-    "max_drawdown",
-    "quantile_returns",
-    "rank_ic",
-    "sharpe_ratio",
-    "summarise_ic",
-]
+    "SESSIONS_PER_YEAR", "deflated_sharpe_ratio", "information_coefficient", "long_short_return", "max_drawdown",
+    "quantile_returns", "rank_ic", "sharpe_ratio", "summarise_ic",
+]  # fmt: skip
 __dir__ = __all__.copy
 
 SESSIONS_PER_YEAR = realised.SESSIONS_PER_YEAR
@@ -77,13 +70,7 @@ def summarise_ic(ic: pl.DataFrame, horizon: int = 1) -> dict[str, float]:
     mean = float(values.mean())  # type: ignore[arg-type]
     std = float(values.std()) if _varies(values) else 0.0  # type: ignore[arg-type]
     icir = mean / std if std else math.nan
-    return {
-        "mean": mean,
-        "std": std,
-        "icir": icir,
-        "t": icir * math.sqrt(count / horizon),
-        "sessions": float(count),
-    }
+    return {"mean": mean, "std": std, "icir": icir, "t": icir * math.sqrt(count / horizon), "sessions": float(count)}
 
 
 def quantile_returns(scores: pl.DataFrame, quantiles: int = 5) -> pl.DataFrame:
@@ -125,8 +112,8 @@ def long_short_return(scores: pl.DataFrame, *, horizon: int, cost_bps: float = 0
     ...     "score": [0.2, 0.4, 0.6, 0.8],
     ...     "forward_return": [-0.02, 0.0, 0.0, 0.04],
     ... })
-    >>> made = long_short_return(scores, horizon=5, cost_bps=10.0, share=0.25)
-    >>> made.select(pl.col("gross_return", "turnover", "cost", "net_return").round(4)).row(0)
+    >>> portfolio = long_short_return(scores, horizon=5, cost_bps=10.0, share=0.25)
+    >>> portfolio.select(pl.col("gross_return", "turnover", "cost", "net_return").round(4)).row(0)
     (0.03, 1.0, 0.001, 0.029)
     """
     known = _known(scores)
@@ -134,7 +121,7 @@ def long_short_return(scores: pl.DataFrame, *, horizon: int, cost_bps: float = 0
     weights = _weights(known.filter(pl.col("trade_date").is_in(rebalances.implode())), share)
     gross = weights.group_by("trade_date").agg(gross_return=(pl.col("weight") * pl.col("forward_return")).sum())
     return (
-        _traded(weights, rebalances)
+        _turnover(weights, rebalances)
         .join(gross, on="trade_date", how="left")
         .select("trade_date", pl.col("gross_return").fill_null(0.0), "turnover")  # no positions, no return
         .sort("trade_date")
@@ -220,9 +207,7 @@ def _per_session(scores: pl.DataFrame, correlation: pl.Expr) -> pl.DataFrame:
         _known(scores)
         .group_by("trade_date")
         .agg(
-            ic=correlation,
-            count=pl.len(),
-            varies=varies(pl.col("score")) & varies(pl.col("forward_return"), scale=1.0),
+            ic=correlation, count=pl.len(), varies=varies(pl.col("score")) & varies(pl.col("forward_return"), scale=1.0)
         )
         .filter((pl.col("count") >= _FEWEST) & pl.col("varies") & pl.col("ic").is_not_nan())
         .select("trade_date", "ic")
@@ -242,15 +227,14 @@ def _weights(scores: pl.DataFrame, share: float) -> pl.DataFrame:
     )
 
 
-def _traded(weights: pl.DataFrame, rebalances: pl.Series) -> pl.DataFrame:
+def _turnover(weights: pl.DataFrame, rebalances: pl.Series) -> pl.DataFrame:
     """Return the turnover of each rebalance, measured from the drifted weights."""
     order = pl.DataFrame({"trade_date": rebalances}).with_row_index("_number").cast({"_number": pl.Int64})
     held = weights.join(order, on="trade_date").select("_number", "instrument_id", "weight", "forward_return")
     worth = pl.col("weight") * (1 + pl.col("forward_return"))
     capital = 1 + (pl.col("weight") * pl.col("forward_return")).sum().over("_number")
-    drifted = (
-        pl.when(capital > 0).then(worth / capital).otherwise("weight")
-    )  # after a total loss there is no capital to weigh against
+    # After a total loss there is no capital, so the weights stay as they were.
+    drifted = pl.when(capital > 0).then(worth / capital).otherwise("weight")
     left = held.select(pl.col("_number") + 1, "instrument_id", weight=-drifted)
     both = pl.concat([held.drop("forward_return"), left]).group_by("_number", "instrument_id")
     changes = both.agg(pl.col("weight").sum().abs())

@@ -60,10 +60,7 @@ def needs(name: str) -> set[str]:
 
 
 def model_inputs(
-    bars: pl.DataFrame,
-    features: pl.DataFrame,
-    names: Sequence[str] | None = None,
-    derived: Sequence[str] = (),
+    bars: pl.DataFrame, features: pl.DataFrame, names: Sequence[str] | None = None, derived: Sequence[str] = ()
 ) -> pl.DataFrame:
     """Return instrument_id, symbol, trade_date and `MODEL_INPUTS` for each row of v1 features, sorted by instrument.
 
@@ -87,10 +84,7 @@ def model_inputs(
 
 
 def scale_free(
-    bars: pl.DataFrame,
-    features: pl.DataFrame,
-    names: Sequence[str] | None = None,
-    derived: Sequence[str] = (),
+    bars: pl.DataFrame, features: pl.DataFrame, names: Sequence[str] | None = None, derived: Sequence[str] = ()
 ) -> pl.DataFrame:
     """Return the values that `model_inputs` ranks: decimals without a unit, and the features `names` unchanged.
 

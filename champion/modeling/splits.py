@@ -94,10 +94,7 @@ class PurgedWalkForward:
         return [Window(ordered[s - gap - 1], ordered[s], ordered[s + block - 1]) for s in starts]
 
     def split(
-        self,
-        X: ArrayLike,
-        y: ArrayLike | None = None,
-        groups: Groups | None = None,
+        self, X: ArrayLike, y: ArrayLike | None = None, groups: Groups | None = None
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Yield training and test row numbers; `groups` is the session of each row.
 
@@ -111,10 +108,7 @@ class PurgedWalkForward:
             yield np.flatnonzero(train), np.flatnonzero(test)
 
     def get_n_splits(
-        self,
-        X: ArrayLike | None = None,
-        y: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
+        self, X: ArrayLike | None = None, y: ArrayLike | None = None, groups: ArrayLike | None = None
     ) -> int:
         """Return the number of folds."""
         return self.n_splits
@@ -169,10 +163,7 @@ class CombinatorialPurged:
         return list(combinations(range(self.n_groups), self.n_test))
 
     def split(
-        self,
-        X: ArrayLike,
-        y: ArrayLike | None = None,
-        groups: Groups | None = None,
+        self, X: ArrayLike, y: ArrayLike | None = None, groups: Groups | None = None
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Yield training and test row numbers; `groups` is the session of each row.
 
@@ -197,10 +188,7 @@ class CombinatorialPurged:
             yield np.flatnonzero(~near[number]), np.flatnonzero(test[number])
 
     def get_n_splits(
-        self,
-        X: ArrayLike | None = None,
-        y: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
+        self, X: ArrayLike | None = None, y: ArrayLike | None = None, groups: ArrayLike | None = None
     ) -> int:
         """Return the number of splits."""
         return comb(self.n_groups, self.n_test)

@@ -1,4 +1,4 @@
-"""Figure of a calendar: a square a day, a row a weekday, a panel a year, so that what is missing is seen."""
+"""Calendar figure: a panel per year with a square per day, which shows missing sessions."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _WIDTH, _PANEL = 9.5, 1.35  # inches
 
 @style.plot("Sessions", "session", "rows", source="lake manifests")
 def calendar(sessions: pl.DataFrame, label: str = "rows") -> Figure:
-    """Return a square for each day of each year, darker the more rows its session has; grey is a weekday without one.
+    """Draw a square for each day, darker for sessions with more rows; grey is a weekday without a session.
 
     Columns: session (Date), rows (any count; `label` names it). Days before the first session and after the last are
-    left white, and so are weekends, unless there was a session.
+    white, and so are weekends without a session.
 
     >>> frame = pl.DataFrame({"session": [date(2024, 1, 15), date(2024, 1, 17)], "rows": [2104, 2098]})
     >>> [ax.get_title(loc="left") for ax in calendar(frame).axes][0]
@@ -35,15 +35,15 @@ def calendar(sessions: pl.DataFrame, label: str = "rows") -> Figure:
     days = sessions.group_by("session").agg(pl.col("rows").sum()).sort("session")
     first, last = days["session"][0], days["session"][-1]
     years = list(range(first.year, last.year + 1))
-    found = dict(days.iter_rows())
+    counts = dict(days.iter_rows())
     every = pl.date_range(first, last, eager=True)
-    empty = {day for day in every if day not in found and day.weekday() < _SATURDAY}
+    empty = {day for day in every if day not in counts and day.weekday() < _SATURDAY}
     colors = LinearSegmentedColormap.from_list("rows", colormaps["Blues"](np.linspace(0.15, 1, 64)))
-    low, high = float(min(found.values())), float(max(found.values()))
+    low, high = float(min(counts.values())), float(max(counts.values()))
     scale = Normalize(low - 1 if low == high else low, high)
     figure, axes = style.panels((_WIDTH, 0.7 + _PANEL * len(years)), grid="none", nrows=len(years))
     for ax, year in zip(axes, years, strict=True):
-        _year(ax, year, {day: rows for day, rows in found.items() if day.year == year}, empty, colors, scale)
+        _year(ax, year, {day: rows for day, rows in counts.items() if day.year == year}, empty, colors, scale)
     bar = figure.colorbar(
         ScalarMappable(scale, colors), ax=axes, shrink=min(1.0, 1.6 / len(years)), aspect=14, label=label, pad=0.01
     )
@@ -73,5 +73,5 @@ def _year(ax: Axes, year: int, rows: dict[date, int], empty: set[date], colors: 
 
 
 def _place(day: date) -> tuple[int, int]:
-    """Return the row and the column of a day: weekday, and week of the year counted from the one of 1 January."""
+    """Return the row and the column of a day: its weekday, and its week counted from that of 1 January."""
     return day.weekday(), (day.timetuple().tm_yday - 1 + date(day.year, 1, 1).weekday()) // 7

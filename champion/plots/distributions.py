@@ -1,4 +1,4 @@
-"""Figure of how many columns are distributed: a grid of small histograms on one panel, quick for any number of them."""
+"""Distribution figure: a grid of small histograms on one panel, fast for any number of columns."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
 from champion.errors import UsageError
+from champion.indicators.numeric.unknown import finite
 from champion.plots import style
 
 _TAIL = 0.01  # share of values beyond each end of a histogram
 _BINS = 30
 _INCHES = 9.5  # the figure's width
-_FEW, _MANY = 24, 60  # columns up to which four, and six, histograms stand in a row; beyond, eight
-_WIDE = 100  # times the lowest: positive values that far apart are shown by their logarithm
-_WIDTH, _BASE, _TALL = 0.9, 0.8, 0.52  # of a cell: the histogram's width, where it stands, how high it is at most
+_FEW, _MANY = 24, 60  # columns up to which a row has four, or six, histograms; beyond, eight
+_WIDE = 100  # ratio of highest to lowest from which positive values have a logarithmic scale
+_WIDTH, _BASE, _TALL = 0.9, 0.8, 0.52  # histogram width, baseline and maximum height, in cells
 
 
 class _Grid(NamedTuple):
     across: int
     rows: int
-    inches: float  # of a row
-    size: float  # of a name, points
-    letters: int  # of a name that fit
+    inches: float  # height of a row
+    size: float  # font size of a name, in points
+    letters: int  # letters of a name that fit
 
 
 @style.plot("Feature distributions", source="features")
 def feature_distributions(frame: pl.DataFrame, before: pl.DataFrame | None = None) -> Figure:
-    """Return a histogram per column between its 1st and 99th percentile, without nulls, NaN and infinities.
+    """Draw a histogram per column between its 1st and 99th percentile, without nulls, NaN and infinities.
 
-    With `before`, the same columns of another stretch, an outline shows how they were distributed there. Both are
-    shares of their own values, so stretches of different length compare. Positive values that span two powers of ten
-    stand on a logarithmic scale, and say so. A column without values, or with one value only, says so instead.
+    With `before`, a frame with the same columns of other sessions, an outline shows their earlier distribution. Both
+    are shares of their own values, so ranges of different length are comparable. Positive values that span two powers
+    of ten have a logarithmic scale, marked in the name. A column without values, or with a single value, has a text
+    instead.
 
     Raises:
         UsageError: a column is not numeric, or `before` lacks one.
@@ -81,16 +83,16 @@ def _grid(columns: int) -> _Grid:
 def _histograms(
     ax: Axes, corner: tuple[int, int], values: pl.Series, before: pl.Series | None, grid: _Grid
 ) -> tuple[list[style.Values], list[style.Values]]:
-    """Write what there is to say of a column into its cell; return the corners of its histograms, now and before."""
+    """Write the texts of a column into its cell; return the corners of its histograms, now and before."""
     (left, top), size = corner, grid.size
-    now, then = _finite(values), np.empty(0) if before is None else _finite(before)
-    said = "no values" if not len(now) else f"always {now[0]:g}" if now[0] == now[-1] else ""
-    scale = "" if said or not _is_wide(now, then) else ", log"
+    now, then = finite(values), np.empty(0) if before is None else finite(before)
+    text = "no values" if not len(now) else f"always {now[0]:g}" if now[0] == now[-1] else ""
+    scale = "" if text or not _is_wide(now, then) else ", log"
     room = grid.letters - len(scale)
     name = values.name if len(values.name) <= room else f"{values.name[: room - 1]}\N{HORIZONTAL ELLIPSIS}"
     ax.text(left, top + 0.16, name + scale, fontsize=size, va="center")
-    if said:
-        ax.text(left + _WIDTH / 2, top + 0.55, said, ha="center", va="center", color=style.GREY, fontsize=size)
+    if text:
+        ax.text(left + _WIDTH / 2, top + 0.55, text, ha="center", va="center", color=style.GREY, fontsize=size)
         return [], []
     edges = _edges(now, then, logarithmic=bool(scale))
     ax.plot([left, left + _WIDTH], [top + _BASE] * 2, color="#B5B5B5", linewidth=0.8)
@@ -103,27 +105,22 @@ def _histograms(
     return steps[:1], steps[1:]
 
 
-def _finite(values: pl.Series) -> style.Values:
-    floats = values.cast(pl.Float64).drop_nulls()
-    return np.sort(floats.filter(floats.is_finite()).to_numpy())
-
-
 def _is_wide(now: style.Values, then: style.Values) -> bool:
-    """Return whether they are so far apart above 0 that only a logarithmic scale shows their shape."""
-    low, high = _middle(now, then)
+    """Return whether the values need a logarithmic scale."""
+    low, high = _range(now, then)
     return 0 < _WIDE * low < high
 
 
 def _edges(now: style.Values, then: style.Values, *, logarithmic: bool) -> style.Values:
-    """Return the ends of the bins, over the middle of both; where that is a point, over all values of now."""
-    low, high = _middle(now, then)
+    """Return the bin edges over the percentile range of both; if that is a point, over all values of `now`."""
+    low, high = _range(now, then)
     if low == high:
         low, high = float(now[0]), float(now[-1])
     return np.geomspace(low, high, _BINS + 1) if logarithmic else np.linspace(low, high, _BINS + 1)
 
 
-def _middle(now: style.Values, then: style.Values) -> tuple[float, float]:
-    """Return the lowest 1st and the highest 99th percentile of the two, as values there are."""
+def _range(now: style.Values, then: style.Values) -> tuple[float, float]:
+    """Return the lower 1st and the higher 99th percentile of the two."""
     middles = [
         (values[int(_TAIL * len(values))], values[-1 - int(_TAIL * len(values))])
         for values in (now, then)
@@ -133,14 +130,14 @@ def _middle(now: style.Values, then: style.Values) -> tuple[float, float]:
 
 
 def _steps(shares: style.Values, left: int, top: int) -> style.Values:
-    """Return the corners of a histogram in its cell, from its left foot to its right."""
+    """Return the corners of a histogram in its cell, from left to right."""
     x = left + _WIDTH * np.repeat(np.arange(len(shares) + 1), 2) / len(shares)
     y = top + _BASE - _TALL * np.concatenate([[0], np.repeat(shares, 2), [0]])
     return np.column_stack([x, y])
 
 
 def _short(value: float) -> str:
-    """Return a number in three digits, thousands and more by their letter."""
+    """Return a number with three digits, and k, M, ... from thousands on."""
     rounded = float(f"{value:.3g}")
     text = EngFormatter(sep="")(rounded) if abs(rounded) >= 1000 else f"{rounded:g}"  # noqa: PLR2004
     return text.replace("-", "\N{MINUS SIGN}")

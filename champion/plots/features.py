@@ -1,4 +1,4 @@
-"""Figures of features, for sets of any width: how complete they are, which say the same, which moved."""
+"""Feature figures for any number of columns: coverage, correlation and drift."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from champion.modeling.drift import MOVED, WATCH
 from champion.plots import style
 
 _SOURCE = "features"
-_LISTED = 40  # bars of one figure: of more columns, those that need a look
-_CELL, _SIDE = 0.36, 14.0  # inches of one cell of the heat map, and the most that all of a row take
+_LISTED = 40  # maximum number of bars
+_CELL, _SIDE = 0.36, 14.0  # inches of a heat map cell, and maximum inches of a row
 _ANNOTATED = 26  # columns up to which a correlation's number fits its cell
-_CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # so that no line runs through a label
-_STRONG = 0.6  # correlation from which a cell is too dark for dark text
-_ALIKE = 0.95  # rank correlation, of either sign, from which two features say the same
+_CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # keeps lines from crossing labels
+_STRONG = 0.6  # absolute correlation from which text is white
+_ALIKE = 0.95  # absolute rank correlation from which two features are nearly equal
 _TITLED = 7.5  # inches that the title needs
 
 
 @style.plot("Feature coverage", source=_SOURCE)
 def feature_coverage(frame: pl.DataFrame) -> Figure:
-    """Return the share of rows in which each column is not null, the least complete last; of many, the last 40.
+    """Draw the share of rows in which each column is not null, the 40 least complete columns at most.
 
     >>> figure = feature_coverage(pl.DataFrame({"sma_5": [1.0, 2.0], "sma_200": [None, 2.0]}))
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
@@ -46,10 +46,10 @@ def feature_coverage(frame: pl.DataFrame) -> Figure:
 
 @style.plot("Feature correlation", source=_SOURCE)
 def feature_correlation(frame: pl.DataFrame) -> Figure:
-    """Return the Spearman rank correlation of each pair of columns, over the rows where both have a value.
+    """Draw the Spearman rank correlation of each pair of columns, over the rows where both have a value.
 
-    The lower triangle only; a cell is grey where there is no correlation to speak of (no values, or all alike). The
-    title counts the pairs of 0.95 and more, of either sign.
+    Only the lower triangle is drawn; a cell is grey where the correlation is undefined (no values, or a constant
+    column). The title counts the pairs with an absolute correlation of 0.95 or more.
 
     Raises:
         UsageError: a column is not numeric.
@@ -72,9 +72,11 @@ def feature_correlation(frame: pl.DataFrame) -> Figure:
         edgecolors="white",
         linewidth=0.5 if cell == _CELL else 0,
     )
-    _grey_where_unknown(ax, np.isnan(correlation))
+    for row, column in zip(*np.tril(np.isnan(correlation)).nonzero(), strict=True):
+        ax.fill([column, column + 1, column + 1, column], [row, row, row + 1, row + 1], color=style.PALE, linewidth=0)
     if frame.width <= _ANNOTATED:
-        _write_numbers(ax, correlation)
+        lower = np.where(upper, np.nan, correlation)
+        style.cell_texts(ax, lower, lambda value: style.signed(round(value, 2) + 0.0, ".2f"), dark=_STRONG, size=6.5)
     ax.set(aspect="equal", xlim=(0, frame.width), ylim=(frame.width, 0), anchor="W")
     ax.spines[:].set_visible(False)
     places = np.arange(frame.width) + 0.5
@@ -85,32 +87,32 @@ def feature_correlation(frame: pl.DataFrame) -> Figure:
     bar.outline.set_visible(False)
     bar.ax.tick_params(color="#B5B5B5", labelcolor=style.INK, labelsize=9)
     pairs = np.abs(correlation[~upper & ~np.eye(frame.width, dtype=bool)])
-    alike = f": {int((pairs >= _ALIKE).sum()):,} of {pairs.size:,} pairs at \N{PLUS-MINUS SIGN}{_ALIKE:g} or beyond"
+    alike = f": {int((pairs >= _ALIKE).sum()):,} of {pairs.size:,} pairs at or beyond \N{PLUS-MINUS SIGN}{_ALIKE:g}"
     ax.set_title("Feature correlation" + (alike if pairs.size else ""))
     return figure
 
 
 @style.plot("Feature drift", "column", "psi", source=_SOURCE)
-def feature_drift(moved: pl.DataFrame) -> Figure:
-    """Return the population stability index of each column, the furthest moved first; of many columns the first 40.
+def feature_drift(drift: pl.DataFrame) -> Figure:
+    """Draw the population stability index of each column, the largest 40 at most.
 
-    Columns: column, psi, as `champion.modeling.drift.between` gives them; chance, if it is there, is a mark on each
-    bar. Blue is below 0.1, orange from there, vermilion from 0.25: by custom little changed, some, another
-    distribution. The axis ends at 1 at the latest.
+    Columns: column and psi of `champion.modeling.drift.between`; the optional chance is a mark on each bar. Blue is
+    below 0.1 (little change), orange from 0.1, vermilion from 0.25 (a different distribution). The axis ends at 1 at
+    most.
 
     >>> figure = feature_drift(pl.DataFrame({"column": ["sma_5", "rsi_14"], "psi": [0.02, 0.31]}))
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
     ['rsi_14', 'sma_5']
     """
-    moved = moved.sort("psi", "column", descending=[True, False])
-    shown = moved.head(_LISTED)
+    drift = drift.sort("psi", "column", descending=[True, False])
+    shown = drift.head(_LISTED)
     values = shown["psi"].to_list()
     colors = [style.VERMILION if psi >= MOVED else style.ORANGE if psi >= WATCH else style.BLUE for psi in values]
-    end = min(1.0, max(0.3, 1.1 * values[0]))  # so that a quiet month looks quiet, and a wild column hides no other
+    end = min(1.0, max(0.3, 1.1 * values[0]))  # small values stay small, and a very large one does not hide the others
     figure, ax = _bars(shown["column"].to_list(), [min(psi, end) for psi in values], colors)
     chance = shown["chance"].fill_null(0).clip(0, end).to_list() if "chance" in shown.columns else [0.0] * shown.height
     if any(chance):
-        ax.plot(chance, range(shown.height), "|", color=style.INK, markersize=7, label="what chance alone would show")
+        ax.plot(chance, range(shown.height), "|", color=style.INK, markersize=7, label="expected by chance")
         style.legend_above(ax)
     for place, (psi, known) in enumerate(zip(values, chance, strict=True)):
         text = f"{psi:.3f}" if psi < end else f"{psi:.3f} \N{RIGHTWARDS ARROW}"
@@ -119,15 +121,15 @@ def feature_drift(moved: pl.DataFrame) -> Figure:
     for limit in (WATCH, MOVED):
         ax.axvline(limit, color=style.GREY, linewidth=0.8, linestyle=(0, (3, 3)))
     ax.set_xlim(0, end * 1.1)
-    ax.set_xlabel(f"population stability index: below {WATCH:g} little changed, from {MOVED:g} another distribution")
-    count = (moved["psi"] >= MOVED).sum()
-    listed = f"; the first {_LISTED}" if moved.height > _LISTED else ""
-    ax.set_title(f"Feature drift: {count} of {moved.height} at {MOVED:g} or more{listed}")
+    ax.set_xlabel(f"population stability index: below {WATCH:g} little change, from {MOVED:g} a different distribution")
+    count = (drift["psi"] >= MOVED).sum()
+    listed = f"; the {_LISTED} largest" if drift.height > _LISTED else ""
+    ax.set_title(f"Feature drift: {count} of {drift.height} at {MOVED:g} or more{listed}")
     return figure
 
 
 def _bars(names: list[str], lengths: list[float], colors: list[str]) -> tuple[Figure, Axes]:
-    """Return a panel of named horizontal bars, the first on top."""
+    """Return a panel of named horizontal bars, the first at the top."""
     figure, (ax,) = style.panels((9.5, 1.3 + 0.24 * len(names)), grid="x")
     ax.barh(names, lengths, color=colors, height=0.75, linewidth=0)
     ax.set_ylim(len(names) - 0.4, -0.6)
@@ -135,7 +137,7 @@ def _bars(names: list[str], lengths: list[float], colors: list[str]) -> tuple[Fi
 
 
 def _rank_correlation(frame: pl.DataFrame) -> style.Values:
-    """Return Spearman's correlation of each pair; columns that are null in the same rows are ranked together."""
+    """Return Spearman's correlation of each pair; columns with nulls in the same rows are ranked together."""
     values = frame.select(unknown.known(pl.col(name).cast(pl.Float64)).alias(name) for name in frame.columns)
     known = np.column_stack([column.is_not_null().to_numpy() for column in values.iter_columns()])
     patterns, member = np.unique(known, axis=1, return_inverse=True)
@@ -144,14 +146,14 @@ def _rank_correlation(frame: pl.DataFrame) -> style.Values:
     for first, mine in enumerate(groups):
         for second, others in enumerate(groups[: first + 1]):
             rows = values.filter(pl.Series(patterns[:, first] & patterns[:, second]))
-            left, right = _ranked(rows[:, mine.tolist()]), _ranked(rows[:, others.tolist()])
+            left, right = _unit_ranks(rows[:, mine.tolist()]), _unit_ranks(rows[:, others.tolist()])
             result[np.ix_(mine, others)] = left.T @ right
             result[np.ix_(others, mine)] = right.T @ left
     return result
 
 
-def _ranked(values: pl.DataFrame) -> style.Values:
-    """Return each column's ranks less their mean, of length 1; NaN where all are alike."""
+def _unit_ranks(values: pl.DataFrame) -> style.Values:
+    """Return the centred ranks of each column with length 1; NaN for a constant column."""
     ranks: style.Values = values.select(pl.all().rank()).to_numpy().astype(float)
     if not len(ranks):
         return np.full((1, values.width), np.nan)
@@ -159,19 +161,3 @@ def _ranked(values: pl.DataFrame) -> style.Values:
     length = np.sqrt((centred**2).sum(axis=0))
     centred /= np.where(length > 0, length, np.nan)
     return centred
-
-
-def _grey_where_unknown(ax: Axes, unknown: style.Values) -> None:
-    for row, column in zip(*unknown.nonzero(), strict=True):
-        if column <= row:
-            x, y = [column, column + 1, column + 1, column], [row, row, row + 1, row + 1]
-            ax.fill(x, y, color=style.PALE, linewidth=0)
-
-
-def _write_numbers(ax: Axes, correlation: style.Values) -> None:
-    for row, column in zip(*np.tril_indices(len(correlation)), strict=True):
-        value = correlation[row, column]
-        if not np.isnan(value):
-            color = "white" if abs(value) > _STRONG else style.INK
-            text = style.signed(round(float(value), 2) + 0.0, ".2f")  # + 0.0: no minus before 0.00
-            ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=6.5, color=color)

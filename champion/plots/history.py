@@ -1,4 +1,4 @@
-"""Figures of one instrument over time: through its corporate actions, in several tellings, with an indicator."""
+"""Figures of one instrument over time: adjusted for corporate actions, in several versions, with an indicator."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from champion.errors import UsageError
+from champion.base.counting import quantity
 from champion.plots import style
 
 _COLORS = (style.BLUE, style.ORANGE, style.GREEN, style.PURPLE)
-_NEAR = 6  # times the lowest price: up to there evenly spaced prices are legible on a logarithmic axis
-_LABEL = 0.2  # of the axis, what a label takes
+_NEAR = 6  # ratio of highest to lowest price up to which ticks are evenly spaced prices
+_LABEL = 0.2  # width of a label, as a share of the axis
 _LINES = 4
-_MARKS = 8  # more than this and their labels would cover each other
+_MARKS = 8  # labelled marks; the labels of more would overlap
 
 
 @style.plot(
     "Adjusted close", "instrument_id", "symbol", "trade_date", "close", "adjustment_factor", source="adjusted bars"
 )
 def adjustment(bars: pl.DataFrame) -> Figure:
-    """Return the close of one instrument as traded and adjusted, on a logarithmic scale, with what changed when.
+    """Draw the close of one instrument as traded and adjusted, on a logarithmic scale, with marks at its changes.
 
-    Columns: instrument_id, symbol, trade_date (Date), close (rupees, adjusted), adjustment_factor; isin, if it is
-    there. A mark stands on the first session after each change of factor, symbol or ISIN.
+    Columns: instrument_id, symbol, trade_date (Date), close (rupees, adjusted), adjustment_factor; optional isin. The
+    first session after each change of factor, symbol or ISIN is marked.
 
     Raises:
         UsageError: the bars are of more than one instrument.
@@ -41,7 +41,7 @@ def adjustment(bars: pl.DataFrame) -> Figure:
     >>> [text.get_text() for text in adjustment(frame).axes[0].texts]
     ['÷ 2, A → B']
     """
-    require_one(bars, "adjustment")
+    style.require_one(bars, "instrument_id", "instrument", "adjustment")
     bars = bars.sort("trade_date")
     figure, (ax,) = style.panels((9.5, 4.6))
     places = style.sessions_axis(ax, bars["trade_date"].to_list())
@@ -50,37 +50,37 @@ def adjustment(bars: pl.DataFrame) -> Figure:
     style.line(ax, places, bars["close"].to_numpy(), label="adjusted")
     _rupees(ax)
     marks = mark_changes(ax, bars)
-    ax.set_title(f"{bars['symbol'][-1]}: {marks} change{'' if marks == 1 else 's'} on the way")
+    ax.set_title(f"{bars['symbol'][-1]}: {quantity(marks, 'change')} of factor, symbol or ISIN")
     style.legend_above(ax)
     return figure
 
 
-@style.plot("One history, several tellings", "symbol", "trade_date", "close", "telling", source="adjusted bars")
-def tellings(bars: pl.DataFrame) -> Figure:
-    """Return the close of one instrument, a line for each telling, on a logarithmic scale.
+@style.plot("Close, by version", "symbol", "trade_date", "close", "version", source="adjusted bars")
+def price_versions(bars: pl.DataFrame) -> Figure:
+    """Draw several versions of the close of one instrument, a line each, on a logarithmic scale.
 
-    Columns: symbol, trade_date (Date), close (rupees), telling (text: how or when it is told, as `known on 2024-06-28`
-    or `total return`). The first telling is drawn last, over the others.
+    Columns: symbol, trade_date (Date), close (rupees), version (text, such as `known on 2024-06-28` or
+    `total return`). The first version is drawn on top.
 
     >>> from datetime import date
     >>> frame = pl.DataFrame({
     ...     "symbol": ["A"] * 2,
     ...     "trade_date": [date(2024, 1, 1)] * 2,
     ...     "close": [50.0, 100.0],
-    ...     "telling": ["adjusted", "as traded"],
+    ...     "version": ["adjusted", "as traded"],
     ... })
-    >>> [line.get_label() for line in tellings(frame).axes[0].lines]
+    >>> [line.get_label() for line in price_versions(frame).axes[0].lines]
     ['as traded', 'adjusted']
     """
     sessions = bars["trade_date"].unique().sort().to_list()
-    names = bars["telling"].unique(maintain_order=True).to_list()
+    names = bars["version"].unique(maintain_order=True).to_list()
     figure, (ax,) = style.panels((9.5, 4.2))
     style.sessions_axis(ax, sessions)
     place = {session: number for number, session in enumerate(sessions)}
     for number, name in reversed(list(enumerate(names))):
-        told = bars.filter(telling=name).sort("trade_date")
-        places = np.array([place[session] for session in told["trade_date"]])
-        style.line(ax, places, told["close"].to_numpy(), color=_COLORS[number % len(_COLORS)], label=name)
+        rows = bars.filter(version=name).sort("trade_date")
+        places = np.array([place[session] for session in rows["trade_date"]])
+        style.line(ax, places, rows["close"].to_numpy(), color=_COLORS[number % len(_COLORS)], label=name)
     _rupees(ax)
     ax.set_title(bars["symbol"][-1])
     style.legend_above(ax)
@@ -91,7 +91,7 @@ def tellings(bars: pl.DataFrame) -> Figure:
     "Indicator", "instrument_id", "symbol", "trade_date", "close", "value", source="adjusted bars", nulls="keep"
 )
 def indicator(bars: pl.DataFrame, name: str = "indicator") -> Figure:
-    """Return the close of one instrument and below it an indicator, its `value`, with a gap where that is null.
+    """Draw the close of one instrument and, below it, the `value` of an indicator, with gaps where it is null.
 
     Columns: instrument_id, symbol, trade_date (Date), close (rupees, adjusted), value.
 
@@ -103,7 +103,7 @@ def indicator(bars: pl.DataFrame, name: str = "indicator") -> Figure:
     >>> [ax.get_ylabel() for ax in indicator(pl.DataFrame([bar]), "RSI 14").axes]
     ['', 'RSI 14']
     """
-    require_one(bars, "indicator")
+    style.require_one(bars, "instrument_id", "instrument", "indicator")
     bars = bars.sort("trade_date")
     figure, (upper, lower) = style.panels((9.5, 5), nrows=2, sharex=True, height_ratios=[3, 2])
     places = style.sessions_axis(upper, bars["trade_date"].to_list())
@@ -115,18 +115,8 @@ def indicator(bars: pl.DataFrame, name: str = "indicator") -> Figure:
     return figure
 
 
-def require_one(bars: pl.DataFrame, name: str) -> None:
-    """Do nothing where the bars are of one instrument.
-
-    Raises:
-        UsageError: they are of several.
-    """
-    if bars["instrument_id"].n_unique() > 1:
-        raise UsageError(f"plots.{name} shows one instrument; the frame has {bars['instrument_id'].n_unique()}")
-
-
 def mark_changes(ax: Axes, bars: pl.DataFrame) -> int:
-    """Return how many changes of factor, symbol or ISIN the bars, sorted by session, have; each is marked."""
+    """Mark each change of factor, symbol or ISIN of bars sorted by session, and return the number of changes."""
     marks = _changes(bars)
     texts = [text if len(marks) <= _MARKS else "" for _, text in marks]
     levels = _levels([place for place, _ in marks], bars.height)
@@ -136,7 +126,7 @@ def mark_changes(ax: Axes, bars: pl.DataFrame) -> int:
 
 
 def _rupees(ax: Axes) -> None:
-    """Give a panel a logarithmic axis of rupees, with round prices that do not crowd however far prices moved."""
+    """Set a logarithmic axis in rupees with a few round prices."""
     ax.set_yscale("log")
     low, high = ax.get_ylim()
     near = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10])
@@ -146,22 +136,22 @@ def _rupees(ax: Axes) -> None:
 
 
 def _changes(bars: pl.DataFrame) -> list[tuple[int, str]]:
-    """Return the places of sessions on which something changed, with what it was."""
+    """Return the positions of the sessions with a change, and a text for each."""
     was = {name: pl.col(name).shift(1) for name in ("symbol", "adjustment_factor")}
     ratio = (was["adjustment_factor"] / pl.col("adjustment_factor")).round(4)
     texts = [
-        pl.when((ratio - 1).abs() > 1e-9).then(pl.format("÷ {}", ratio.cast(pl.String).str.strip_suffix(".0"))),  # noqa: PLR2004 - the last bits of a product
+        pl.when((ratio - 1).abs() > 1e-9).then(pl.format("÷ {}", ratio.cast(pl.String).str.strip_suffix(".0"))),  # noqa: PLR2004 - rounding of a product
         pl.when(was["symbol"] != pl.col("symbol")).then(pl.format("{} → {}", was["symbol"], "symbol")),
     ]
     if "isin" in bars.columns:
         isin = pl.col("isin").forward_fill()
         texts.append(pl.when(isin.shift(1) != isin).then(pl.lit("new ISIN")))
-    said = bars.select(pl.concat_str(texts, separator=", ", ignore_nulls=True)).to_series()
-    return [(place, text) for place, text in enumerate(said) if text]
+    labels = bars.select(pl.concat_str(texts, separator=", ", ignore_nulls=True)).to_series()
+    return [(place, text) for place, text in enumerate(labels) if text]
 
 
 def _levels(places: list[int], sessions: int) -> list[int]:
-    """Return a line of text for each mark, so that neighbours' labels stand below one another."""
+    """Return the line of each mark's label, so labels of neighbouring marks do not overlap."""
     levels: list[int] = []
     for number, place in enumerate(places):
         near = number > 0 and place - places[number - 1] < sessions * _LABEL

@@ -1,4 +1,4 @@
-"""Figures of one instrument's bars: candles with volume and what is drawn over them, and the delivered share."""
+"""Figures of one instrument's bars: candles with volume and lines, and the delivered share."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from champion.errors import UsageError
 from champion.plots import history, style
 
 _LINES = (style.PURPLE, style.GREEN, style.ORANGE, style.SKY)
-_BODY = 0.62  # of a session's slot
-_THIN = 160  # sessions from which bodies would touch: wicks get thinner
+_BODY = 0.62  # width of a candle, as a share of its slot
+_THIN = 160  # sessions from which wicks are thinner
 
 
 @style.plot("Candles", "instrument_id", "symbol", "trade_date", "open", "high", "low", "close", "volume", source="bars")
 def candles(bars: pl.DataFrame, *lines: str) -> Figure:
-    """Return the candles of one instrument, columns of `lines` drawn over them, and its volume below.
+    """Draw the candles of one instrument, with the columns `lines` over them and volume below.
 
-    Columns: instrument_id, symbol, trade_date (Date), open, high, low and close (rupees), volume (shares). Blue closed
-    at or above its open, vermilion below. If adjustment_factor is there, a mark stands on the first session after each
-    change of factor, symbol or ISIN; if delivered_volume is, the delivered part of the volume is darker.
+    Columns: instrument_id, symbol, trade_date (Date), open, high, low and close (rupees), volume (shares). Blue: the
+    close is at or above the open; vermilion: below. With the optional adjustment_factor, the first session after each
+    change of factor, symbol or ISIN is marked; with delivered_volume, the delivered part of the volume is darker.
 
     Raises:
-        UsageError: the bars are of more than one instrument, or have no column of a line.
+        UsageError: the bars are of more than one instrument, or a column of `lines` is missing.
 
     >>> from datetime import date
     >>> bar = {"instrument_id": "NSE:A", "symbol": "A", "trade_date": date(2024, 1, 1), "volume": 1_000}
@@ -34,7 +34,7 @@ def candles(bars: pl.DataFrame, *lines: str) -> Figure:
     >>> [ax.get_title(loc="left") for ax in candles(frame).axes]
     ['A: ₹ 11.00 on 2024-01-01', '']
     """
-    history.require_one(bars, "candles")
+    style.require_one(bars, "instrument_id", "instrument", "candles")
     style.require(bars, lines, "candles")
     if len(lines) > len(_LINES):
         raise UsageError(f"plots.candles draws at most {len(_LINES)} lines over the candles; asked for {len(lines)}")
@@ -57,10 +57,10 @@ def candles(bars: pl.DataFrame, *lines: str) -> Figure:
 
 @style.plot("Delivered share", "symbol", "trade_date", "delivered_share", source=DELIVERY)
 def delivered(bars: pl.DataFrame) -> Figure:
-    """Return the share of the volume that was delivered, not squared off within the session, in per cent.
+    """Draw the share of the volume that was delivered, not squared off within the session, in per cent.
 
-    Columns: symbol, trade_date (Date), delivered_share (0 to 1); rows without a share are left out. From 40 sessions on
-    with its mean over 20.
+    Columns: symbol, trade_date (Date), delivered_share (0 to 1); rows without a share are left out. From 40
+    sessions on, a line shows the mean over 20.
 
     >>> from datetime import date
     >>> frame = pl.DataFrame({"symbol": ["A"], "trade_date": [date(2024, 1, 1)], "delivered_share": [0.4]})
@@ -83,20 +83,20 @@ def delivered(bars: pl.DataFrame) -> Figure:
 
 
 def _draw_candles(ax: Axes, places: style.Values, bars: pl.DataFrame) -> None:
-    opened, high, low, closed = (bars[name].to_numpy() for name in ("open", "high", "low", "close"))
-    rose = closed >= opened
-    least = (high.max() - low.min()) / 400  # a doji is a line, not nothing
+    opens, high, low, closes = (bars[name].to_numpy() for name in ("open", "high", "low", "close"))
+    rose = closes >= opens
+    least = (high.max() - low.min()) / 400  # keeps a doji visible
     for side, color in ((rose, style.BLUE), (~rose, style.VERMILION)):
         wick = 0.8 if len(places) < _THIN else 0.5
         ax.vlines(places[side], low[side], high[side], colors=color, linewidth=wick)
-        height = np.maximum(np.abs(closed - opened)[side], least)
-        ax.bar(places[side], height, _BODY, np.minimum(opened, closed)[side], color=color, linewidth=0)
+        height = np.maximum(np.abs(closes - opens)[side], least)
+        ax.bar(places[side], height, _BODY, np.minimum(opens, closes)[side], color=color, linewidth=0)
 
 
 def _draw_volume(ax: Axes, places: style.Values, bars: pl.DataFrame) -> None:
     style.session_bars(ax, places, bars["volume"].to_numpy(), style.SKY, "volume", alpha=0.55)
     if "delivered_volume" in bars.columns:
-        delivered_volume = bars["delivered_volume"].fill_null(0).to_numpy()  # a session without a report has no bar
+        delivered_volume = bars["delivered_volume"].fill_null(0).to_numpy()  # no bar for a session without a report
         style.session_bars(ax, places, delivered_volume, style.BLUE, "delivered")
         style.legend_above(ax)
     ax.set_ylabel("shares")

@@ -1,4 +1,4 @@
-"""Figures of the ledgers: what ran, how it ended and how long it took; which version was champion when."""
+"""Figures of the ledgers: runs with outcome and duration, and the champion over time."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _LISTED = 30
 
 
 @style.plot("Runs", "started", "name", "outcome", "seconds", source="MLflow", nulls="keep")
-def runs(found: pl.DataFrame) -> Figure:
-    """Return a bar a run, newest on top, as long as it took, in the colour of its outcome; of many the newest 30.
+def runs(ledger: pl.DataFrame) -> Figure:
+    """Draw the duration of each run as a bar in the colour of its outcome, newest first, the newest 30 at most.
 
     Columns: started (text or time), name, outcome, seconds (null while it runs).
 
@@ -23,7 +23,7 @@ def runs(found: pl.DataFrame) -> Figure:
     >>> runs(pl.DataFrame(rows | {"seconds": [12.0, 3.0]})).axes[0].get_title(loc="left")
     'Runs: 1 of 2 did not succeed'
     """
-    shown = found.sort("started", descending=True).head(_LISTED)
+    shown = ledger.sort("started", descending=True).head(_LISTED)
     outcomes = shown["outcome"].fill_null("running").to_list()
     seconds = shown["seconds"].cast(pl.Float64).fill_null(0).to_list()
     figure, (ax,) = style.panels((9.5, 1.4 + 0.27 * shown.height), grid="x")
@@ -38,13 +38,13 @@ def runs(found: pl.DataFrame) -> Figure:
     ax.set_xlim(0, max([1.0, *seconds]) * 1.3)
     ax.set_xlabel("seconds")
     bad = sum(_color(outcome) == style.VERMILION for outcome in outcomes)
-    ax.set_title(f"Runs: {bad} of {shown.height} did not succeed" if bad else f"Runs: all {shown.height} went well")
+    ax.set_title(f"Runs: {bad} of {shown.height} did not succeed" if bad else f"Runs: none of {shown.height} failed")
     return figure
 
 
 @style.plot("Champions", "at", "version", "state", source="promotion ledger")
 def champions(decisions: pl.DataFrame) -> Figure:
-    """Return which version was champion since when, in steps, and the challengers that were refused, as crosses.
+    """Draw the version of the champion over time as steps, and refused challengers as crosses.
 
     Columns: at (time of the decision), version, state ('done' or 'refused'; others are left out).
 
@@ -71,10 +71,10 @@ def champions(decisions: pl.DataFrame) -> Figure:
     versions = decisions["version"].unique().sort().to_list()
     ax.set_yticks(versions, [f"version {version}" for version in versions])
     ax.set_ylim(min(versions) - 0.6, max(versions) + 0.6)
-    drawn = [Patch(color=style.BLUE, label="champion"), Patch(color=style.VERMILION, label="refused")]
-    ax.legend(handles=drawn, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.3)
-    who = f"version {done['version'][-1]} since {done['at'][-1]:%Y-%m-%d}" if done.height else "none"
-    ax.set_title(f"Champion: {who}, {refused.height} challenger{'' if refused.height == 1 else 's'} refused")
+    handles = [Patch(color=style.BLUE, label="champion"), Patch(color=style.VERMILION, label="refused")]
+    ax.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.3)
+    current = f"version {done['version'][-1]} since {done['at'][-1]:%Y-%m-%d}" if done.height else "none"
+    ax.set_title(f"Champion: {current}, {refused.height} challenger{'' if refused.height == 1 else 's'} refused")
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Figures of a market at one glance: instruments as areas of their turnover, indices by what they did and how long."""
+"""Market maps: instruments as areas of turnover, and index returns over several spans."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from champion.contracts.datasets import BARS, INDEX_BARS
-from champion.errors import UsageError
 from champion.plots import style
 
-_LIMIT = 0.05  # change from which the colour is full
-_DARK = 0.6  # of the limit, from where text is white
+_LIMIT = 0.05  # change from which the colour is saturated
+_DARK = 0.6  # share of the limit from which text is white
 _SPANS = {1: "1 session", 5: "5", 20: "20", 60: "60", 250: "250"}
 _ROWS = 30
 _Box = tuple[float, float, float, float]
@@ -24,10 +23,10 @@ _Box = tuple[float, float, float, float]
 
 @style.plot("Market map", "symbol", "close", "prev_close", "turnover", source=BARS)
 def market_map(bars: pl.DataFrame, n: int = 60) -> Figure:
-    """Return the `n` instruments of one session with the most turnover: the area is turnover, the colour the change.
+    """Draw the `n` instruments of one session with the highest turnover: the area is turnover, the colour the change.
 
-    Columns: symbol, close and prev_close (rupees; one that is not above 0 is left out), turnover (rupees). Blue rose,
-    orange fell; the colour is full from 5%.
+    Columns: symbol, close and prev_close (rupees; rows with a prev_close of 0 or less are left out), turnover (rupees).
+    Blue is a rise, orange a fall; the colour is saturated from 5%.
 
     Raises:
         UsageError: the bars are of more than one session.
@@ -36,16 +35,16 @@ def market_map(bars: pl.DataFrame, n: int = 60) -> Figure:
     >>> market_map(pl.DataFrame(rows)).axes[0].get_title(loc="left")
     'Market map: ₹ 4 crore, all of the turnover'
     """
-    _require_one_session(bars, "market_map")
+    style.require_one(bars, "trade_date", "session", "market_map")
     change = pl.col("close") / pl.col("prev_close") - 1
     known = bars.filter(pl.col("prev_close") > 0, pl.col("turnover") > 0).with_columns(change=change)
     shown = known.sort("turnover", "symbol", descending=[True, False]).head(n)
     if shown.is_empty():
-        return style.no_data("Market map: nothing traded")
+        return style.no_data("Market map: no turnover")
     figure, (ax,) = style.panels((9.5, 5.6), grid="none")
     width, height = 100.0, 58.0
     turnover = shown["turnover"].cast(pl.Float64).to_numpy()
-    boxes = squarified((turnover / turnover.sum() * width * height).tolist(), (0.0, 0.0, width, height))
+    boxes = squarify((turnover / turnover.sum() * width * height).tolist(), (0.0, 0.0, width, height))
     colors, scale = _diverging(_LIMIT)
     for box, row in zip(boxes, shown.iter_rows(named=True), strict=True):
         _tile(ax, box, row["symbol"], row["change"], (colors, scale))
@@ -59,10 +58,10 @@ def market_map(bars: pl.DataFrame, n: int = 60) -> Figure:
 
 @style.plot("Indices", "index_name", "trade_date", "close", source=INDEX_BARS)
 def index_map(indices: pl.DataFrame) -> Figure:
-    """Return how far each index moved to the last session over 1, 5, 20, 60 and 250 sessions, best of the last first.
+    """Draw the change of each index over the last 1, 5, 20, 60 and 250 sessions, sorted by the last session.
 
-    Columns: index_name, trade_date (Date), close (points). A square is empty where the history is too short; beyond 30
-    indices those that moved least in the last session are left out.
+    Columns: index_name, trade_date (Date), close (points). A square is empty where the history is too short; of more
+    than 30 indices, those with the smallest last change are left out.
 
     >>> from datetime import date
     >>> closes = {"index_name": ["Nifty 50"] * 2, "trade_date": [date(2024, 1, 1), date(2024, 1, 2)]}
@@ -70,45 +69,33 @@ def index_map(indices: pl.DataFrame) -> Figure:
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['1.0%']
     """
-    moved = _moves(indices)
-    if moved.is_empty():
-        return style.no_data("Indices: no move known")
-    furthest = moved.sort(pl.col("1").abs(), "index_name", descending=[True, False]).head(_ROWS)
-    shown = furthest.sort("1", "index_name", descending=[True, False])
+    changed = _changes(indices)
+    if changed.is_empty():
+        return style.no_data("Indices: no change known")
+    largest = changed.sort(pl.col("1").abs(), "index_name", descending=[True, False]).head(_ROWS)
+    shown = largest.sort("1", "index_name", descending=[True, False])
     changes = shown.select(map(str, _SPANS)).to_numpy().astype(float)
     figure, (ax,) = style.panels((7.5, 1.3 + 0.27 * shown.height), grid="none")
-    limits = np.array([0.02, 0.04, 0.08, 0.14, 0.30])  # what a large move is grows about with the root of time
+    limits = np.array([0.02, 0.04, 0.08, 0.14, 0.30])  # about proportional to the root of time
     colors, scale = _diverging(1.0)
     ax.pcolormesh(changes / limits, cmap=colors, norm=scale, edgecolors="white", linewidth=1.5)
-    for (row, column), value in np.ndenumerate(changes):
-        if not np.isnan(value):
-            strong = abs(value / limits[column]) > _DARK
-            text = style.percent(value)
-            ax.text(
-                column + 0.5,
-                row + 0.5,
-                text,
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="white" if strong else style.INK,
-            )
+    style.cell_texts(ax, changes, style.percent, dark=_DARK * limits, size=8)
     ax.set_xticks(np.arange(len(_SPANS)) + 0.5, list(_SPANS.values()))
     ax.set_yticks(np.arange(shown.height) + 0.5, shown["index_name"].to_list())
-    ax.set(ylim=(shown.height, 0), xlabel="sessions back; colours by column")
+    ax.set(ylim=(shown.height, 0), xlabel="change over this many sessions; colours are scaled by column")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ax.set_title(f"Indices: {int((moved['1'] > 0).sum())} of {moved.height} rose")
+    ax.set_title(f"Indices: {int((changed['1'] > 0).sum())} of {changed.height} rose")
     return figure
 
 
-def squarified(areas: Sequence[float], box: _Box) -> list[_Box]:
-    """Return a rectangle (left, top, width, height) in `box` for each area, largest first, as square as can be.
+def squarify(areas: Sequence[float], box: _Box) -> list[_Box]:
+    """Divide `box` into nearly square rectangles (left, top, width, height) of the given areas, largest first.
 
-    M. Bruls, K. Huizing, J. van Wijk: Squarified Treemaps (2000): a row along the shorter side takes areas as long as
-    that makes its worst rectangle squarer.
+    M. Bruls, K. Huizing, J. van Wijk: Squarified Treemaps (2000): areas are added to a row along the shorter side while
+    this improves the worst aspect ratio of the row.
 
-    >>> squarified([6.0, 2.0], (0.0, 0.0, 4.0, 2.0))
+    >>> squarify([6.0, 2.0], (0.0, 0.0, 4.0, 2.0))
     [(0.0, 0.0, 3.0, 2.0), (3.0, 0.0, 1.0, 2.0)]
     """
     placed: list[_Box] = []
@@ -136,7 +123,7 @@ def squarified(areas: Sequence[float], box: _Box) -> list[_Box]:
 
 
 def _worst(row: Sequence[float], side: float) -> float:
-    """Return the largest ratio of sides in a row along `side`."""
+    """Return the worst aspect ratio in a row along `side`."""
     total = sum(row)
     return max(side**2 * max(row) / total**2, total**2 / (side**2 * min(row)))
 
@@ -147,7 +134,7 @@ def _tile(ax: Axes, box: _Box, symbol: str, change: float, look: tuple[Colormap,
     ax.add_patch(
         Rectangle((left, top), width, height, facecolor=colors(scale(change)), edgecolor="white", linewidth=1.2)
     )
-    size = min(13.0, 9 * width / max(len(symbol), 6), 2.2 * height)  # points, that both lines fit
+    size = min(13.0, 9 * width / max(len(symbol), 6), 2.2 * height)  # in points; both lines fit
     if size >= 5:  # noqa: PLR2004 - smaller is not legible
         color = "white" if abs(change) > _DARK * _LIMIT else style.INK
         text = f"{symbol}\n{style.percent(change)}"
@@ -155,23 +142,17 @@ def _tile(ax: Axes, box: _Box, symbol: str, change: float, look: tuple[Colormap,
 
 
 def _diverging(limit: float) -> tuple[Colormap, Normalize]:
-    """Return colours from orange by white to blue, and the scale that is full at `limit` to either side."""
+    """Return colours from orange through white to blue, and a scale from -`limit` to `limit`."""
     return style.diverging("#BA7327", "#2F89CE"), Normalize(-limit, limit)
 
 
-def _moves(indices: pl.DataFrame) -> pl.DataFrame:
+def _changes(indices: pl.DataFrame) -> pl.DataFrame:
     """Return index_name and the change over each span up to the frame's last session, null where unknown."""
     last = indices["trade_date"].max()
     ordered = indices.sort("trade_date").group_by("index_name", maintain_order=True)
     close = pl.col("close").cast(pl.Float64)
-    moves = ordered.agg(
+    changes = ordered.agg(
         pl.col("trade_date").last().alias("last"),
         *((close.last() / close.get(-span - 1, null_on_oob=True) - 1).alias(str(span)) for span in _SPANS),
     )
-    return moves.filter(pl.col("last") == last, pl.col("1").is_not_null())
-
-
-def _require_one_session(bars: pl.DataFrame, name: str) -> None:
-    sessions = bars["trade_date"].n_unique() if "trade_date" in bars.columns else 1
-    if sessions > 1:
-        raise UsageError(f"plots.{name} shows one session; the frame has {sessions}: filter it by trade_date")
+    return changes.filter(pl.col("last") == last, pl.col("1").is_not_null())

@@ -1,4 +1,4 @@
-"""Figures of the market and of what was ingested: rows, turnover, breadth, movers."""
+"""Market figures: ingested rows, turnover, breadth and movers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from champion.base.counting import quantity
 from champion.contracts.datasets import BARS
-from champion.errors import UsageError
 from champion.plots import style
 
 _SOURCE = BARS
@@ -17,7 +16,7 @@ _SOURCE = BARS
 
 @style.plot("Rows by session", "session", "normalized", "rejected", source="ingest")
 def sessions_and_rows(sessions: pl.DataFrame) -> Figure:
-    """Return the rows of each session: normalized bars above, rejected lines below on a scale of their own.
+    """Draw the rows of each session: normalized bars above, rejected lines below on a separate scale.
 
     Columns: session (Date), normalized and rejected (rows).
 
@@ -50,7 +49,7 @@ def sessions_and_rows(sessions: pl.DataFrame) -> Figure:
 
 @style.plot("Turnover by session", "trade_date", "turnover", source=_SOURCE)
 def turnover_by_session(bars: pl.DataFrame) -> Figure:
-    """Return the sum of turnover per session, in crore of rupees, with its median over 20 sessions if there are 40.
+    """Draw the turnover of each session in crore of rupees, from 40 sessions on with its median over 20.
 
     Columns: trade_date (Date), turnover (rupees).
 
@@ -64,7 +63,7 @@ def turnover_by_session(bars: pl.DataFrame) -> Figure:
     figure, (ax,) = style.panels()
     places = style.sessions_axis(ax, sums["trade_date"].to_list())
     style.session_bars(ax, places, sums["turnover"].to_numpy(), style.SKY)
-    if sums.height >= 2 * style.ROLLING:  # of fewer sessions the line would be a stub
+    if sums.height >= 2 * style.ROLLING:  # with fewer sessions the line is too short
         style.line(ax, places, usual, label=f"median of {style.ROLLING} sessions")
         style.legend_above(ax)
     ax.set_title(f"Turnover by session: median {style.crore_text(float(np.median(sums['turnover'].to_numpy())))}")
@@ -75,10 +74,10 @@ def turnover_by_session(bars: pl.DataFrame) -> Figure:
 
 @style.plot("Breadth", "trade_date", "close", "prev_close", source=_SOURCE)
 def breadth(bars: pl.DataFrame) -> Figure:
-    """Return how many instruments closed above (upwards) and below (downwards) their previous close, per session.
+    """Draw the number of instruments that closed above (upwards) and below (downwards) their previous close.
 
-    Columns: trade_date (Date), close and prev_close (rupees). Instruments that did not move count on neither side.
-    `champion.share_moves` gives such rows: adjusted, of shares only.
+    Columns: trade_date (Date), close and prev_close (rupees). Unchanged instruments count on neither side.
+    `champion.share_moves` returns such rows for company shares, adjusted.
 
     >>> from datetime import date
     >>> prices = {"close": [11.0, 12.0, 9.0], "prev_close": [10.0, 10.0, 10.0]}
@@ -108,10 +107,10 @@ def breadth(bars: pl.DataFrame) -> Figure:
 
 @style.plot("Movers", "symbol", "close", "prev_close", source=_SOURCE)
 def movers(bars: pl.DataFrame, n: int = 10) -> Figure:
-    """Return the `n` instruments of one session that gained most and the `n` that lost most, in per cent.
+    """Draw the `n` largest gains and the `n` largest losses of one session, in per cent.
 
-    Columns: symbol, close and prev_close (rupees; one that is not above 0 is left out). `champion.share_moves` gives
-    such rows: adjusted, of shares only.
+    Columns: symbol, close and prev_close (rupees; rows with a prev_close of 0 or less are left out).
+    `champion.share_moves` returns such rows for company shares, adjusted.
 
     Raises:
         UsageError: the bars are of more than one session.
@@ -120,16 +119,14 @@ def movers(bars: pl.DataFrame, n: int = 10) -> Figure:
     >>> [label.get_text() for label in movers(bars, n=1).axes[0].get_yticklabels()]
     ['B', 'A']
     """
-    sessions = bars["trade_date"].n_unique() if "trade_date" in bars.columns else 1
-    if sessions > 1:
-        raise UsageError(f"plots.movers shows one session; the frame has {sessions}: filter it by trade_date")
+    style.require_one(bars, "trade_date", "session", "movers")
     change = pl.col("close") / pl.col("prev_close") - 1
-    moved = bars.filter(pl.col("prev_close") > 0).select("symbol", change=change).sort("change", "symbol")
-    losers = moved.filter(pl.col("change") < 0).head(n)
-    gainers = moved.filter(pl.col("change") > 0).tail(n)
+    changed = bars.filter(pl.col("prev_close") > 0).select("symbol", change=change).sort("change", "symbol")
+    losers = changed.filter(pl.col("change") < 0).head(n)
+    gainers = changed.filter(pl.col("change") > 0).tail(n)
     shown = pl.concat([losers, gainers])
     if shown.is_empty():
-        return style.no_data("Movers: nothing moved")
+        return style.no_data("Movers: no price changed")
     figure, (ax,) = style.panels((9.5, 1.4 + 0.26 * shown.height), grid="x")
     style.signed_bars(ax, shown["symbol"].to_list(), shown["change"].to_numpy(), losers.height)
     style.bar_labels(ax, [style.percent(value) for value in shown["change"]])

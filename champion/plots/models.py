@@ -1,4 +1,4 @@
-"""Figures of a model out of sample: does it rank, does it pay, how is it wrong, what does it look at."""
+"""Figures of a model out of sample: rank IC, returns, errors, calibration and importance of inputs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _SIDES = ("below median", "above median")
 
 @style.plot("Rank IC", "trade_date", "ic", source=_RANKED)
 def ic_series(ic: pl.DataFrame) -> Figure:
-    """Return the information coefficient per session, and below it the running sum; from 40 on also a 20-session mean.
+    """Draw the information coefficient per session and its running sum; from 40 sessions on also a 20-session mean.
 
-    Columns: trade_date (Date), ic (-1 to 1). The ICIR is mean over standard deviation, per session.
+    Columns: trade_date (Date), ic (-1 to 1). The ICIR is the mean over the standard deviation, per session.
 
     >>> from datetime import date
     >>> ic = pl.DataFrame({"trade_date": [date(2024, 1, 15), date(2024, 1, 16)], "ic": [0.01, 0.05]})
@@ -33,12 +33,12 @@ def ic_series(ic: pl.DataFrame) -> Figure:
     ic = ic.sort("trade_date")
     values = ic["ic"].cast(pl.Float64)
     mean = values.to_numpy().mean()
-    moves = values.to_frame("ic").select(varies(pl.col("ic"), scale=1.0)).item()
-    ratio = style.signed(mean / values.to_numpy().std(ddof=1), ".2f") if moves else "unknown"
+    is_varied = values.to_frame("ic").select(varies(pl.col("ic"), scale=1.0)).item()
+    ratio = style.signed(mean / values.to_numpy().std(ddof=1), ".2f") if is_varied else "unknown"
     figure, (upper, lower) = style.panels((9.5, 5), nrows=2, sharex=True, height_ratios=[2, 1])
     places = style.sessions_axis(upper, ic["trade_date"].to_list())
     style.session_bars(upper, places, values.to_numpy(), style.SKY, alpha=0.6)
-    if ic.height >= 2 * style.ROLLING:  # of fewer sessions the line would be a stub
+    if ic.height >= 2 * style.ROLLING:  # with fewer sessions the line is too short
         rolling = values.rolling_mean(style.ROLLING).to_numpy()
         style.line(upper, places, rolling, label=f"mean of {style.ROLLING} sessions")
         style.legend_above(upper)
@@ -53,10 +53,10 @@ def ic_series(ic: pl.DataFrame) -> Figure:
 
 @style.plot("IC by horizon", "horizon", "mean", "std", "sessions", source=_RANKED)
 def ic_decay(decay: pl.DataFrame) -> Figure:
-    """Return the mean information coefficient per horizon, each with two standard errors to either side.
+    """Draw the mean information coefficient per horizon, with two standard errors to either side.
 
-    Columns: horizon (sessions), mean, std, sessions, as `metrics.summarise_ic` gives them. Labels overlap, so only
-    every `horizon`-th session counts: the error is std / sqrt(sessions / horizon). A mean is blue where 0 is outside.
+    Columns: horizon (sessions), mean, std, sessions, as in `metrics.summarise_ic`. Labels overlap, so only
+    every `horizon`-th session counts: the error is std / sqrt(sessions / horizon). A mean is blue if 0 is outside.
 
     >>> rows = {"horizon": [1, 5], "mean": [0.03, 0.01], "std": [0.1, 0.1], "sessions": [250.0, 250.0]}
     >>> ic_decay(pl.DataFrame(rows)).axes[0].get_title(loc="left")
@@ -87,7 +87,7 @@ def ic_decay(decay: pl.DataFrame) -> Figure:
 
 @style.plot("Mean forward return by score quantile", "quantile", "mean_return", source=_RANKED)
 def quantile_bars(quantiles: pl.DataFrame) -> Figure:
-    """Return the mean forward return of each quantile of scores, in basis points.
+    """Draw the mean forward return of each quantile of scores, in basis points.
 
     Columns: quantile (1 holds the lowest scores), mean_return (a decimal).
 
@@ -105,15 +105,14 @@ def quantile_bars(quantiles: pl.DataFrame) -> Figure:
     spread = style.signed(points[-1] - points[0], ",.1f")
     ax.set_title(f"Forward return by score quantile: top less bottom {spread} bp")
     ax.set(
-        xlabel=f"quantile of scores (1 lowest, {quantiles['quantile'][-1]} highest)",
-        ylabel="mean return, basis points",
+        xlabel=f"quantile of scores (1 lowest, {quantiles['quantile'][-1]} highest)", ylabel="mean return, basis points"
     )
     return figure
 
 
 @style.plot("Long-short equity", "trade_date", "net_return", "equity", source=_SOURCE)
 def equity_curve(equity: pl.DataFrame) -> Figure:
-    """Return the growth of 1 after costs and below it the drawdown, the fall from the highest point so far.
+    """Draw the growth of 1 after costs and, below it, the drawdown from the highest point so far.
 
     Both are sampled at rebalances. Columns: trade_date (Date), net_return (a decimal per period), equity (growth of 1).
 
@@ -121,7 +120,7 @@ def equity_curve(equity: pl.DataFrame) -> Figure:
     >>> sessions = [date(2024, 1, 15), date(2024, 1, 22)]
     >>> rows = {"trade_date": sessions, "net_return": [0.02, 0.01], "equity": [1.02, 1.0302]}
     >>> equity_curve(pl.DataFrame(rows)).axes[0].get_title(loc="left")
-    'Long-short equity: 3.0% after costs, deepest drawdown 0.0%, 100% of periods up'
+    'Long-short equity: 3.0% after costs, maximum drawdown 0.0%, 100% of periods up'
     """
     equity = equity.sort("trade_date")
     growth = equity["equity"].to_numpy()
@@ -134,10 +133,10 @@ def equity_curve(equity: pl.DataFrame) -> Figure:
     style.line(lower, places, drawdown, style.VERMILION, linewidth=1)
     lower.set_ylim(min(float(drawdown.min()) * 1.1, -0.01), 0)
     lower.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.percent(value)))
-    won = style.percent((equity["net_return"] > 0).to_numpy().mean(), 0)
+    up = style.percent((equity["net_return"] > 0).to_numpy().mean(), 0)
     upper.set_title(
         f"Long-short equity: {style.percent(growth[-1] - 1)} after costs, "
-        f"deepest drawdown {style.percent(drawdown.min())}, {won} of periods up"
+        f"maximum drawdown {style.percent(drawdown.min())}, {up} of periods up"
     )
     upper.set_ylabel("growth of 1")
     lower.set_ylabel("drawdown\nat rebalances")
@@ -146,17 +145,17 @@ def equity_curve(equity: pl.DataFrame) -> Figure:
 
 @style.plot("Confusion at threshold 0.5", "label", "score", source=_SOURCE)
 def confusion(out_of_sample: pl.DataFrame) -> Figure:
-    """Return a 2x2 table of what was predicted (score of at least 0.5) against what came, counts and shares.
+    """Draw the confusion matrix at a score of 0.5, with counts and shares.
 
-    Columns: label (true or 1 where it came), score (0 to 1). Rows without a label are left out.
+    Columns: label (true or 1: return above the median), score (0 to 1). Rows without a label are left out.
 
     >>> scores = pl.DataFrame({"label": [1, 1, 0, 0], "score": [0.7, 0.4, 0.6, 0.2]})
     >>> confusion(scores).axes[0].get_title(loc="left")
     'Accuracy 50.0%, precision 50.0%, recall 50.0%'
     """
-    came = out_of_sample["label"].cast(pl.Boolean).to_numpy()
-    said = (out_of_sample["score"] >= _THRESHOLD).to_numpy()
-    counts = np.histogram2d(came, said, bins=2, range=[[0, 1], [0, 1]])[0].astype(int)
+    actual = out_of_sample["label"].cast(pl.Boolean).to_numpy()
+    predicted = (out_of_sample["score"] >= _THRESHOLD).to_numpy()
+    counts = np.histogram2d(actual, predicted, bins=2, range=[[0, 1], [0, 1]])[0].astype(int)
     shares = counts / counts.sum()
     text = [f"{count:,}\n{style.percent(share)}" for count, share in zip(counts.flat, shares.flat, strict=True)]
     figure, (ax,) = style.panels((5.6, 4.8), grid="none")
@@ -170,16 +169,16 @@ def confusion(out_of_sample: pl.DataFrame) -> Figure:
     recall = style.percent(counts[1, 1] / counts[1].sum()) if counts[1].any() else "unknown"
     accuracy = style.percent(shares.trace())
     ax.set_title(f"Accuracy {accuracy}, precision {precision}, recall {recall}", fontsize=10.5)
-    ax.set(xlabel="predicted", ylabel="what came")
+    ax.set(xlabel="predicted", ylabel="actual")
     ax.tick_params(length=0)
     return figure
 
 
 @style.plot("Importance of inputs", "input", "importance", source="the fitted model")
 def importance(importance: pl.DataFrame) -> Figure:
-    """Return the 20 inputs that count most, by the size of their importance.
+    """Draw the 20 inputs with the largest absolute importance.
 
-    Columns: input, importance (whatever the model measures: one scale for all its inputs; below 0 is orange).
+    Columns: input, importance (any measure with one scale for all inputs; below 0 is orange).
 
     >>> inputs = pl.DataFrame({"input": ["rsi_14", "bb_width"], "importance": [0.01, 0.02]})
     >>> [label.get_text() for label in importance(inputs).axes[0].get_yticklabels()]
@@ -200,9 +199,9 @@ def importance(importance: pl.DataFrame) -> Figure:
 
 @style.plot("Calibration", "label", "score", source=_SOURCE)
 def calibration(out_of_sample: pl.DataFrame) -> Figure:
-    """Return how often each tenth of the scores came true, against its mean score: honest scores lie on the diagonal.
+    """Draw the share of true labels against the mean score, for each tenth of the scores; the diagonal is ideal.
 
-    Columns: label (true or 1 where it came), score (0 to 1). Rows without a label are left out.
+    Columns: label (true or 1: return above the median), score (0 to 1). Rows without a label are left out.
 
     >>> scores = pl.DataFrame({"label": [0, 1, 1, 0], "score": [0.2, 0.4, 0.6, 0.8]})
     >>> model = calibration(scores).axes[0].lines[1]
@@ -213,16 +212,16 @@ def calibration(out_of_sample: pl.DataFrame) -> Figure:
     tenths = (
         out_of_sample.select(pl.col("label").cast(pl.Float64), pl.col("score").cast(pl.Float64))
         .group_by(tenth=place)
-        .agg(pl.col("score").mean(), came=pl.col("label").mean())
+        .agg(pl.col("score").mean(), pl.col("label").mean())
         .sort("tenth")
     )
     figure, (ax,) = style.panels((5.6, 5), grid="both")
-    both = [*tenths["score"], *tenths["came"]]
+    both = [*tenths["score"], *tenths["label"]]
     slack = max(0.02, (max(both) - min(both)) * 0.06)
     ends = (max(0.0, min(both) - slack), min(1.0, max(both) + slack))
-    ax.plot(ends, ends, color=style.GREY, linewidth=1, linestyle="--", label="honest")
-    mean, came = tenths["score"].to_numpy(), tenths["came"].to_numpy()
-    ax.plot(mean, came, color=style.BLUE, linewidth=1.8, marker="o", label="model")
+    ax.plot(ends, ends, color=style.GREY, linewidth=1, linestyle="--", label="ideal")
+    scores, labels = tenths["score"].to_numpy(), tenths["label"].to_numpy()
+    ax.plot(scores, labels, color=style.BLUE, linewidth=1.8, marker="o", label="model")
     ax.set(xlim=ends, ylim=ends, aspect="equal", xlabel="mean score", ylabel="share above median")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(PercentFormatter(1))
@@ -233,7 +232,7 @@ def calibration(out_of_sample: pl.DataFrame) -> Figure:
 
 @style.plot("Score distribution", "score", source="champion's scores")
 def score_distribution(scores: pl.DataFrame) -> Figure:
-    """Return a histogram of scores with their median.
+    """Draw a histogram of scores with their median.
 
     Columns: score (0 to 1).
 
@@ -256,9 +255,9 @@ def score_distribution(scores: pl.DataFrame) -> Figure:
 
 @style.plot("Top scores", "symbol", "score", "rank", source="champion's scores")
 def top_scores(scores: pl.DataFrame, n: int = 10) -> Figure:
-    """Return the `n` instruments ranked best (blue) and the `n` ranked last (orange), around a score of 0.5.
+    """Draw the `n` instruments with the best (blue) and the `n` with the last ranks (orange), around a score of 0.5.
 
-    Columns: symbol, score (0 to 1), rank (1 is best). With fewer than 2n instruments each is shown once.
+    Columns: symbol, score (0 to 1), rank (1 is best). With fewer than 2n instruments, each is shown once.
 
     >>> scores = pl.DataFrame({"symbol": ["A", "B", "C"], "score": [0.6, 0.5, 0.4], "rank": [1, 2, 3]})
     >>> [label.get_text() for label in top_scores(scores, n=1).axes[0].get_yticklabels()]

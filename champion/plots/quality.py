@@ -1,4 +1,4 @@
-"""Figure of the quality gates: one row per gate, with a mark and a word, value against limit, and why."""
+"""Quality figure: one row per gate with its result, value, limit and detail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from champion.plots import style
 
-_LINE, _LINES = 56, 2  # characters of a detail's line, and lines it may take
+_LINE, _LINES = 56, 2  # characters per line, and lines, of a detail
 _COLUMNS = {"result": 0.01, "gate": 0.15, "value": 0.39, "limit": 0.5, "detail": 0.53}
 _NUMBERS = {"value", "limit"}
 _PASSED, _WARNING, _ERROR = (
@@ -25,7 +25,7 @@ _PASSED, _WARNING, _ERROR = (
     "Quality gates", "gate", "severity", "value", "limit", "passed", "detail", source="quality gates", nulls="keep"
 )
 def quality_gates(gates: pl.DataFrame) -> Figure:
-    """Return one row per gate: passed, or its severity if not, with value, limit and detail (shortened to two lines).
+    """Draw one row per gate: passed or its severity, value, limit and detail (shortened to two lines).
 
     Columns: gate, severity ('error' or 'warning'), value, limit, passed (null counts as not passed), detail.
 

@@ -1,7 +1,7 @@
-"""One look for every figure: palette, fonts, panels, axes of sessions and of rupees, and the footer.
+"""The common style of all figures: palette, fonts, panels, session and rupee axes, and the footer.
 
-Figures are made without pyplot, so nothing global is changed and nothing is kept alive. The decorator `plot` does what
-all plots share: it checks the columns, leaves out rows that cannot be drawn, draws under `LOOK`, writes the footer.
+Figures are created without pyplot, so there is no global state. The decorator `plot` checks the columns, leaves out
+rows that cannot be drawn, draws with the style `LOOK` and writes the footer.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from champion.errors import UsageError
 P = ParamSpec("P")
 Values: TypeAlias = np.ndarray[Any, Any]
 
-# M. Okabe and K. Ito, Color Universal Design (2008): told apart with any kind of colour vision.
+# M. Okabe and K. Ito, Color Universal Design (2008): distinct for all types of colour vision.
 BLUE, SKY, GREEN, ORANGE, VERMILION, PURPLE = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7"
 INK, GREY, PALE = "#2B2B2B", "#767676", "#E4E4E4"
 LOOK: dict[RcKeyType, Any] = {
-    "text.parse_math": False,  # a symbol with two dollars is no formula
+    "text.parse_math": False,  # a symbol with two dollar signs is not a formula
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "text.color": INK,
@@ -51,10 +51,10 @@ LOOK: dict[RcKeyType, Any] = {
     "legend.fontsize": 9,
 }
 CRORE, LAKH = 1e7, 1e5
-ROLLING = 20  # sessions, about a month, of the smoothed lines
-_BARS = 120  # more sessions than this are drawn as one stepped area: single bars would be thinner than a pixel
-_ROOM = 5  # slots an axis of sessions has at least, so that a single bar does not fill it
-_MONTHLY = 45  # sessions from which ticks stand at months
+ROLLING = 20  # sessions of rolling means, about a month
+_BARS = 120  # more sessions are drawn as one stepped area, as bars would be thinner than a pixel
+_ROOM = 5  # minimum slots of a session axis, so a single bar does not fill it
+_MONTHLY = 45  # sessions from which ticks are at months
 _TICKS = 12
 
 
@@ -63,8 +63,8 @@ def plot(
 ) -> Callable[[Callable[Concatenate[pl.DataFrame, P], Figure]], Callable[Concatenate[pl.DataFrame, P], Figure]]:
     """Return a decorator for a function that draws a frame with the columns `needs`.
 
-    Rows where one of them is null, NaN or infinite are left out, and counted in the footer, unless nulls are kept. If
-    no row is left, the figure is a panel that says so.
+    Rows where one of them is null, NaN or infinite are left out and counted in the footer, unless nulls are kept. If no
+    row is left, the figure is a panel with 'no data'.
 
     Raises:
         UsageError: when drawing a frame without one of the columns.
@@ -74,50 +74,59 @@ def plot(
         draw: Callable[Concatenate[pl.DataFrame, P], Figure],
     ) -> Callable[Concatenate[pl.DataFrame, P], Figure]:
         @wraps(draw)
-        def drawn(frame: pl.DataFrame, /, *args: P.args, **kwargs: P.kwargs) -> Figure:
+        def draw_frame(frame: pl.DataFrame, /, *args: P.args, **kwargs: P.kwargs) -> Figure:
             require(frame, needs, draw.__name__)
-            known = finite(frame, needs) if nulls == "drop" else frame
+            known = known_rows(frame, needs) if nulls == "drop" else frame
             with rc_context(LOOK):
                 figure = no_data(title) if known.is_empty() else draw(known, *args, **kwargs)
                 _footer(figure, known, source, left_out=frame.height - known.height)
             return figure
 
-        return drawn
+        return draw_frame
 
     return decorate
 
 
 def require(frame: pl.DataFrame, needs: Sequence[str], name: str) -> None:
-    """Do nothing where `frame` has every column of `needs`.
+    """Require that `frame` has every column of `needs`.
 
     Raises:
-        UsageError: it has not; the message names the missing ones and those there are.
+        UsageError: a column is missing; the message lists the missing and the existing ones.
 
     >>> require(pl.DataFrame({"score": [0.5]}), ["score", "rank"], "top_scores")
     Traceback (most recent call last):
     champion.errors.UsageError: plots.top_scores needs score, rank; missing: rank; the frame has: score
     """
-    missing = [column for column in needs if column not in frame.columns]
-    if missing:
+    if missing := [column for column in needs if column not in frame.columns]:
         has = ", ".join(frame.columns) or "no columns"
         raise UsageError(f"plots.{name} needs {', '.join(needs)}; missing: {', '.join(missing)}; the frame has: {has}")
 
 
 def require_numeric(frame: pl.DataFrame, name: str) -> None:
-    """Do nothing where every column of `frame` is numeric.
+    """Require that every column of `frame` is numeric.
 
     Raises:
-        UsageError: one is not; the message names it.
+        UsageError: a column is not; the message names it.
     """
-    others = [f"{column} ({dtype})" for column, dtype in frame.schema.items() if not dtype.is_numeric()]
-    if others:
+    if others := [f"{column} ({dtype})" for column, dtype in frame.schema.items() if not dtype.is_numeric()]:
         raise UsageError(f"plots.{name} draws numbers, not {', '.join(others)}: select the numeric columns first")
 
 
-def finite(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+def require_one(frame: pl.DataFrame, column: str, what: str, name: str) -> None:
+    """Require that a column, if it exists, has a single value.
+
+    Raises:
+        UsageError: it has several.
+    """
+    count = frame[column].n_unique() if column in frame.columns else 1
+    if count > 1:
+        raise UsageError(f"plots.{name} shows one {what}; the frame has {count}: filter it by {column}")
+
+
+def known_rows(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """Return the rows where none of `columns` is null, NaN or infinite.
 
-    >>> finite(pl.DataFrame({"score": [0.5, None, float("nan")]}), ["score"]).height
+    >>> known_rows(pl.DataFrame({"score": [0.5, None, float("nan")]}), ["score"]).height
     1
     """
     floats = [column for column in columns if frame.schema[column].is_float()]
@@ -132,7 +141,7 @@ def panels(
     figure = Figure(figsize=size, layout="constrained")
     axes: list[Axes] = list(figure.subplots(squeeze=False, **subplots).ravel())
     for ax in axes:
-        # Said outright: ticks made later, while the notebook renders, would read the defaults instead of LOOK.
+        # Set explicitly: ticks created later, when the notebook renders, would use the defaults instead of LOOK.
         ax.tick_params(
             color="#B5B5B5", labelcolor=INK, labelsize=9, labelfontfamily="DejaVu Sans", length=3,
             grid_color=PALE, grid_linewidth=0.8,
@@ -143,7 +152,7 @@ def panels(
 
 
 def no_data(title: str) -> Figure:
-    """Return a figure that says there is no data."""
+    """Return a figure with the text 'no data'."""
     figure, (ax,) = panels((9.5, 2.6), grid="none")
     ax.set_title(title)
     note(ax, "no data")
@@ -151,14 +160,14 @@ def no_data(title: str) -> Figure:
 
 
 def note(ax: Axes, text: str) -> None:
-    """Write `text` in the middle of a panel that has nothing else to show."""
+    """Write `text` in the middle of an empty panel."""
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY)
 
 
 def sessions_axis(ax: Axes, sessions: Sequence[date]) -> Values:
-    """Return the sessions' places on the x axis, 0, 1, 2 and so on, and label it: exchanges know no weekends."""
+    """Label an x axis of sessions without gaps for closed days, and return their positions 0, 1, 2, ..."""
     places = np.arange(len(sessions))
     slack = max(0.0, (_ROOM - len(sessions)) / 2)
     ax.set_xlim(-0.5 - slack, len(sessions) - 0.5 + slack)
@@ -175,7 +184,7 @@ def sessions_axis(ax: Axes, sessions: Sequence[date]) -> Values:
 def session_bars(
     ax: Axes, places: Values, heights: Values, color: str, label: str | None = None, alpha: float = 1
 ) -> None:
-    """Draw a bar per session from zero, or one stepped area where bars would be too thin to see."""
+    """Draw a bar per session from zero, or one stepped area if bars would be too thin."""
     if len(places) <= _BARS:
         ax.bar(places, heights, width=0.8, color=color, label=label, alpha=alpha, linewidth=0)
     else:
@@ -184,7 +193,7 @@ def session_bars(
 
 
 def line(ax: Axes, places: Values, values: Values, color: str = BLUE, **look: Any) -> None:
-    """Draw a line over sessions; a point where there is only one."""
+    """Draw a line over sessions; a point if there is only one."""
     ax.plot(places, values, color=color, marker="o" if len(places) == 1 else "", **({"linewidth": 1.8} | look))
 
 
@@ -206,13 +215,22 @@ def bar_labels(ax: Axes, labels: Sequence[str], size: float = 8) -> None:
 
 
 def legend_above(ax: Axes) -> None:
-    """Put the legend in a row above the right end of the panel, where it hides nothing."""
+    """Place the legend in a row above the right end of the panel."""
     ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.3)
 
 
 def diverging(low: str, high: str) -> Colormap:
-    """Return colours from `low` by near white to `high`."""
+    """Return colours from `low` through near white to `high`."""
     return LinearSegmentedColormap.from_list("diverging", [low, "#F2F2F2", high])
+
+
+def cell_texts(ax: Axes, values: Values, text: Callable[[float], str], *, dark: float | Values, size: float) -> None:
+    """Write the text of each known value into its heat map cell, white where its absolute value is above `dark`."""
+    limits = np.broadcast_to(dark, values.shape)
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            color = "white" if abs(value) > limits[row, column] else INK
+            ax.text(column + 0.5, row + 0.5, text(float(value)), ha="center", va="center", fontsize=size, color=color)
 
 
 def crore(ax: Axes) -> None:
@@ -233,7 +251,7 @@ def crore_text(rupees: float) -> str:
 
 
 def lakh_text(count: float) -> str:
-    """Return a count as Indians write it: in lakh from 100,000, in crore from 10 million.
+    """Return a count in Indian units: in lakh from 100,000, in crore from 10 million.
 
     >>> lakh_text(50_000), lakh_text(250_000), lakh_text(12_000_000)
     ('50,000', '2.5 lakh', '1.2 crore')
@@ -245,7 +263,7 @@ def lakh_text(count: float) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """Return a length of time in seconds, from a minute on in minutes.
+    """Return a duration in seconds, or in minutes and seconds from a minute on.
 
     >>> duration_text(3.46), duration_text(295)
     ('3.5 s', '4 min 55 s')
@@ -264,17 +282,17 @@ def percent(value: float, digits: int = 1) -> str:
 
 
 def signed(value: float, pattern: str) -> str:
-    """Return a number in a format pattern with a true minus sign, as the axes write it."""
+    """Return a number in a format pattern with a true minus sign, as on the axes."""
     return f"{value:{pattern}}".replace("-", "\N{MINUS SIGN}")
 
 
 def _month_starts(sessions: Sequence[date]) -> list[int]:
-    """Return the places of the first sessions of months, of every second month, quarter and so on, as fits."""
+    """Return the positions of the first sessions of months, or of every 2, 3, 6, ... months, as space allows."""
     starts = [place for place, day in enumerate(sessions) if place == 0 or day.month != sessions[place - 1].month]
     for step in (1, 2, 3, 6, 12, 24, 60):
         kept = [place for place in starts if (sessions[place].year * 12 + sessions[place].month - 1) % step == 0]
         if kept[1:] and kept[1] - kept[0] < len(sessions) / (2 * _TICKS):
-            kept = kept[1:]  # the range begins at a month's end: the two labels would touch
+            kept = kept[1:]  # the first month is short, so the two labels would touch
         if kept and len(kept) <= _TICKS:
             return kept
     return starts[:1]
@@ -287,7 +305,7 @@ def _label(sessions: Sequence[date], ticks: Sequence[int], index: int, pattern: 
 
 
 def _footer(figure: Figure, frame: pl.DataFrame, source: str, left_out: int) -> None:
-    """Write where the data comes from, and from when, below the panels."""
+    """Write the source and the dates of the data below the panels."""
     parts = [source]
     if "source" in frame.columns and frame.height:
         parts[0] += f" ({', '.join(frame['source'].drop_nulls().unique().sort())})"
@@ -295,7 +313,7 @@ def _footer(figure: Figure, frame: pl.DataFrame, source: str, left_out: int) -> 
     if sessions is not None and sessions.len():
         first, last, count = min(sessions), max(sessions), sessions.n_unique()
         parts.append(f"{first}" if count == 1 else f"{first} to {last}, {quantity(count, 'session')}")
-    parts.append("1 row" if frame.height == 1 else f"{quantity(frame.height, 'row')}")
+    parts.append(quantity(frame.height, "row"))
     if left_out:
         parts.append(f"{left_out:,} without a value left out")
     figure.supxlabel(" · ".join(parts), x=0.01, ha="left", fontsize=7.5, color=GREY)

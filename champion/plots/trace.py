@@ -1,6 +1,6 @@
-"""A picture of lineage: the thing asked about on top, what it comes of or leads to below.
+"""Provenance figure: the selected item at the top, its sources or results below.
 
-A link that passes a level on its way gets a place there, as boxes do, so that no line runs through a box.
+A link that crosses a level has a position on it, as boxes have, so no line runs through a box.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ Link: TypeAlias = tuple[str, str]
 _COLOURS = {"file": GREEN, "dataset": BLUE, "run": ORANGE, "model": PURPLE}
 _WIDE, _HIGH, _APART, _DEEP, _LANE = 3.1, 0.66, 0.3, 0.5, 0.2  # inches
 _TOP = 0.8
-_PASSES = 4  # of sorting each level by what stands above; more change nothing in graphs of this size
+_LONGEST = 36  # characters of a name
+_PASSES = 4  # sorting passes over the levels; more have no effect in graphs of this size
 
 
 def trace_graph(nodes: pl.DataFrame, links: Sequence[Link], *, title: str) -> Figure:
-    """Return the graph of `nodes` (id, kind, name, span, state) and `links` (from, to), the first node on top.
+    """Draw the graph of `nodes` (id, kind, name, span, state) and `links` (from, to), the first node at the top.
 
-    What changed or is missing has a red frame, and says so.
+    A changed or missing item has a red frame and its state as text.
 
     Raises:
         UsageError: a column is missing.
@@ -40,7 +41,7 @@ def trace_graph(nodes: pl.DataFrame, links: Sequence[Link], *, title: str) -> Fi
     """
     require(nodes, ("id", "kind", "name", "span", "state"), "trace_graph")
     names = nodes["id"].to_list()
-    levels, ways = _levels(names, links)
+    levels, paths = _levels(names, links)
     wide = max(sum(_width(item, names) + _APART for item in level) for level in levels) + _APART
     wide, high = max(wide, 0.095 * len(title)), _TOP + len(levels) * (_HIGH + _DEEP)
     middle = _middles(levels, names, wide)
@@ -50,38 +51,38 @@ def trace_graph(nodes: pl.DataFrame, links: Sequence[Link], *, title: str) -> Fi
         axes.set(xlim=(0, wide), ylim=(high, 0))
         axes.axis("off")
         axes.text(_APART, 0.35, title, fontsize=11, fontweight="bold", va="center")
-        for way in ways:
-            _draw_way(axes, [middle[item] for item in way])
+        for path in paths:
+            _draw_path(axes, [middle[item] for item in path])
         for row in nodes.iter_rows(named=True):
             _draw_box(axes, row, *middle[row["id"]])
     return figure
 
 
 def _levels(names: Sequence[str], links: Sequence[Link]) -> tuple[list[list[str]], list[list[str]]]:
-    """Return what stands on each level, in order, and the way of each link: its ends, and its places in between."""
+    """Return the items of each level in order, and the path of each link: its ends and its positions in between."""
     depth = dict.fromkeys(names, 0)
-    for _ in names:  # a path is no longer than there are nodes
+    for _ in names:  # no path is longer than the number of nodes
         for of, to in links:
             depth[to] = max(depth[to], depth[of] + 1)
     levels: list[list[str]] = [[] for _ in range(max(depth.values()) + 1)]
     for name in names:
         levels[depth[name]].append(name)
-    ways = []
+    paths = []
     for number, (of, to) in enumerate(links):
         places = [f"{number}/{below}" for below in range(depth[of] + 1, depth[to])]
         for at_level, place in enumerate(places, start=depth[of] + 1):
             levels[at_level].append(place)
-        ways.append([of, *places, to])
+        paths.append([of, *places, to])
     above: dict[str, list[str]] = {}
-    for way in ways:
-        for upper, lower in pairwise(way):
+    for path in paths:
+        for upper, lower in pairwise(path):
             above.setdefault(lower, []).append(upper)
     for _ in range(_PASSES):
         for upper_level, level in pairwise(levels):
             at = {item: place / len(upper_level) for place, item in enumerate(upper_level)}
             mean = {item: sum(at[one] for one in above[item]) / len(above[item]) for item in level}
             level.sort(key=mean.__getitem__)
-    return levels, ways
+    return levels, paths
 
 
 def _width(item: str, names: Sequence[str]) -> float:
@@ -89,19 +90,19 @@ def _width(item: str, names: Sequence[str]) -> float:
 
 
 def _middles(levels: Sequence[Sequence[str]], names: Sequence[str], wide: float) -> dict[str, tuple[float, float]]:
-    """Return the middle of everything, each level centred."""
-    found = {}
+    """Return the centre of each item; levels are centred."""
+    centres = {}
     for number, level in enumerate(levels):
         taken = sum(_width(item, names) + _APART for item in level) - _APART
         left = (wide - taken) / 2
         for item in level:
             width = _width(item, names)
-            found[item] = (left + width / 2, _TOP + number * (_HIGH + _DEEP) + _HIGH / 2)
+            centres[item] = (left + width / 2, _TOP + number * (_HIGH + _DEEP) + _HIGH / 2)
             left += width + _APART
-    return found
+    return centres
 
 
-def _draw_way(axes: Axes, middles: Sequence[tuple[float, float]]) -> None:
+def _draw_path(axes: Axes, middles: Sequence[tuple[float, float]]) -> None:
     points = [(middles[0][0], middles[0][1] + _HIGH / 2)]
     for x, y in middles[1:-1]:
         points += [(x, y - _HIGH / 2), (x, y + _HIGH / 2)]
@@ -119,10 +120,9 @@ def _draw_box(axes: Axes, row: Mapping[str, str], x: float, y: float) -> None:
     axes.add_patch(FancyBboxPatch((left, top), _WIDE, _HIGH, shape, edgecolor=frame, facecolor="white", lw=line))
     axes.add_patch(FancyBboxPatch((left, top), 0.07, _HIGH, "square,pad=0", color=colour, lw=0))
     axes.text(left + 0.17, top + 0.22, _cut(row["name"]), fontsize=8.5, fontweight="bold", color=INK, va="center")
-    said = ", ".join(filter(None, [row["span"] or row["kind"], "" if sound else row["state"]]))
-    axes.text(left + 0.17, top + 0.46, said, fontsize=7.5, color=GREY if sound else VERMILION, va="center")
+    text = ", ".join(filter(None, [row["span"] or row["kind"], "" if sound else row["state"]]))
+    axes.text(left + 0.17, top + 0.46, text, fontsize=7.5, color=GREY if sound else VERMILION, va="center")
 
 
-def _cut(text: str, longest: int = 36) -> str:
-    half = longest // 2
-    return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"

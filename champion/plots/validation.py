@@ -1,4 +1,4 @@
-"""Figures that say how far to trust a result: by fold, by month, by how late it comes, beside another model."""
+"""Validation figures: a result by fold, month, delay and group, and against another model."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
+from champion.base.counting import quantity
 from champion.plots import style
 
 _SOURCE = "out-of-sample scores"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_DARK = 0.65  # of the largest colour, from where letters are white
-_LEAST = 0.02  # rank IC that the colours reach at least, so that a quiet model does not look loud
+_DARK = 0.65  # share of the colour limit from which text is white
+_LEAST = 0.02  # minimum colour limit in rank IC, so small values have pale colours
 
 
 @style.plot("Metrics by fold", "fold", "rank_ic", "auc", source=_SOURCE)
 def fold_metrics(folds: pl.DataFrame) -> Figure:
-    """Return rank IC and AUC of each fold of the walk-forward, oldest first; a model that fades shows it here.
+    """Draw rank IC and AUC of each fold of the walk-forward, oldest first, which shows a decaying model.
 
     Columns: fold (from 1), rank_ic (-1 to 1), auc (0 to 1).
 
     >>> folds = pl.DataFrame({"fold": [1, 2], "rank_ic": [0.03, -0.01], "auc": [0.52, 0.49]})
     >>> [ax.get_title(loc="left") for ax in fold_metrics(folds).axes]
-    ['Rank IC above 0 in 1 of 2 folds', 'AUC, one half is luck']
+    ['Rank IC above 0 in 1 of 2 folds', 'AUC (0.5 without skill)']
     """
     folds = folds.sort("fold")
     names = [str(fold) for fold in folds["fold"].to_list()]
@@ -39,13 +40,13 @@ def fold_metrics(folds: pl.DataFrame) -> Figure:
         ax.set(xlabel="fold", ylabel=label)
     good = int((folds["rank_ic"] > 0).sum())
     left.set_title(f"Rank IC above 0 in {good} of {folds.height} folds")
-    right.set_title("AUC, one half is luck")
+    right.set_title("AUC (0.5 without skill)")
     return figure
 
 
 @style.plot("Rank IC by month", "trade_date", "ic", source=_SOURCE)
 def ic_by_month(ic: pl.DataFrame) -> Figure:
-    """Return a heat map of the mean rank IC, a row a year and a column a month.
+    """Draw a heat map of the mean rank IC, with a row per year and a column per month.
 
     Columns: trade_date (Date), ic (-1 to 1).
 
@@ -59,38 +60,34 @@ def ic_by_month(ic: pl.DataFrame) -> Figure:
     means = ic.group_by(year, month).agg(pl.col("ic").cast(pl.Float64).mean())
     years = sorted(set(means["year"].to_list()))
     grid = np.full((len(years), len(_MONTHS)), np.nan)
-    for one, number, value in means.iter_rows():
-        grid[years.index(one), number - 1] = value
+    for each, number, value in means.iter_rows():
+        grid[years.index(each), number - 1] = value
     figure, (ax,) = style.panels((9.5, 1.7 + 0.42 * len(years)), grid="none")
     limit = max(_LEAST, float(np.nanmax(np.abs(grid))))
     ax.pcolormesh(np.ma.masked_invalid(grid), cmap="RdBu", vmin=-limit, vmax=limit, edgecolors="white", linewidth=1.5)
-    for (row, column), value in np.ndenumerate(grid):
-        if np.isfinite(value):
-            ink = "white" if abs(value) > _DARK * limit else style.INK
-            text = style.signed(100 * value, ".1f")
-            ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=9, color=ink)
+    style.cell_texts(ax, grid, lambda value: style.signed(100 * value, ".1f"), dark=_DARK * limit, size=9)
     ax.set_xticks(np.arange(len(_MONTHS)) + 0.5, _MONTHS)
-    ax.set_yticks(np.arange(len(years)) + 0.5, [str(one) for one in years])
+    ax.set_yticks(np.arange(len(years)) + 0.5, list(map(str, years)))
     ax.invert_yaxis()
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     good = int((means["ic"] > 0).sum())
-    ax.set_title(f"Rank IC by month, hundredths: above 0 in {good} of {means.height}")
+    ax.set_title(f"Rank IC by month, in hundredths: above 0 in {good} of {quantity(means.height, 'month')}")
     return figure
 
 
 @style.plot("Portfolio turnover", "trade_date", "turnover", "cost", source=_SOURCE)
 def portfolio_turnover(equity: pl.DataFrame) -> Figure:
-    """Return the weight traded at each rebalance, about 2 for a portfolio wholly replaced, and the sum of its costs.
+    """Draw the weight traded at each rebalance, about 2 for a complete replacement, and the running sum of costs.
 
-    Weights are those that returns made of the portfolio since the rebalance before.
+    Turnover is measured from the weights as they drifted since the previous rebalance.
 
     Columns: trade_date (Date), turnover (weight), cost (a decimal of the capital).
 
     >>> from datetime import date
     >>> rows = {"trade_date": [date(2024, 1, 15), date(2024, 1, 22)], "turnover": [1.0, 0.5], "cost": [0.001, 0.0005]}
     >>> portfolio_turnover(pl.DataFrame(rows)).axes[0].get_title(loc="left")
-    'Portfolio turnover: 0.75 a rebalance, costs 0.1% of the capital in all'
+    'Portfolio turnover: 0.75 per rebalance, total costs 0.1% of capital'
     """
     equity = equity.sort("trade_date")
     figure, (upper, lower) = style.panels((9.5, 4.6), nrows=2, sharex=True, height_ratios=[2, 1])
@@ -99,16 +96,16 @@ def portfolio_turnover(equity: pl.DataFrame) -> Figure:
     style.session_bars(upper, places, traded, style.SKY)
     style.line(lower, places, 100 * cost.cumsum(), style.VERMILION)
     upper.set_title(
-        f"Portfolio turnover: {traded.mean():.2f} a rebalance, costs {style.percent(cost.sum())} of the capital in all"
+        f"Portfolio turnover: {traded.mean():.2f} per rebalance, total costs {style.percent(cost.sum())} of capital"
     )
     upper.set_ylabel("weight traded")
-    lower.set_ylabel("costs so far, %")
+    lower.set_ylabel("total costs, %")
     return figure
 
 
 @style.plot("Two models", "trade_date", "challenger", "champion", source="rank IC of sessions both scored")
 def against(sessions: pl.DataFrame) -> Figure:
-    """Return the running sums of both models' rank IC, and below the running sum of their difference.
+    """Draw the running sums of both models' rank IC and, below, of their difference.
 
     Columns: trade_date (Date), challenger and champion (rank IC, -1 to 1).
 
@@ -133,34 +130,35 @@ def against(sessions: pl.DataFrame) -> Figure:
     return figure
 
 
-@style.plot("Rank IC by waiting", "lag", "ic", source=_SOURCE)
+@style.plot("Rank IC by delay", "lag", "ic", source=_SOURCE)
 def ic_by_lag(decay: pl.DataFrame) -> Figure:
-    """Return the mean rank IC by how many sessions late one trades, with two standard errors where there are any.
+    """Draw the mean rank IC by the delay of trading in sessions, with two standard errors if they are given.
 
     Columns: lag (sessions), ic; optional error (standard error of ic).
 
     >>> ic_by_lag(pl.DataFrame({"lag": [0, 1], "ic": [0.05, 0.02]})).axes[0].get_title(loc="left")
-    'Rank IC by waiting: 0.050 at once, 0.020 at last'
+    'Rank IC by delay: 0.050 at 0, 0.020 at 1 session'
     """
     decay = decay.sort("lag")
     lags, values = decay["lag"].to_numpy(), decay["ic"].cast(pl.Float64).to_numpy()
     figure, (ax,) = style.panels((7, 3.8))
     if "error" in decay.columns:
-        error = 2 * decay["error"].cast(pl.Float64).to_numpy()  # where it is unknown there is no band
+        error = 2 * decay["error"].cast(pl.Float64).to_numpy()  # no band where it is null
         ax.fill_between(lags, values - error, values + error, color=style.SKY, alpha=0.3, linewidth=0)
     ax.plot(lags, values, color=style.BLUE, marker="o", linewidth=1.8)
     ax.axhline(0, color=style.INK, linewidth=0.8)
     ax.set_xticks(lags)
-    ax.set(xlabel="sessions waited before trading", ylabel="mean rank IC")
+    ax.set(xlabel="delay of trading, sessions", ylabel="mean rank IC")
     ax.set_title(
-        f"Rank IC by waiting: {style.signed(values[0], '.3f')} at once, {style.signed(values[-1], '.3f')} at last"
+        f"Rank IC by delay: {style.signed(values[0], '.3f')} at {lags[0]}, {style.signed(values[-1], '.3f')} at "
+        f"{quantity(int(lags[-1]), 'session')}"
     )
     return figure
 
 
 @style.plot("Rank IC by group", "group", "ic", source=_SOURCE)
 def ic_by_group(groups: pl.DataFrame, names: Sequence[str] | None = None) -> Figure:
-    """Return a bar of the mean rank IC for each group of instruments, in the order of `names` or of the frame.
+    """Draw the mean rank IC of each group of instruments, in the order of `names` or of the frame.
 
     Columns: group (text), ic.
 

@@ -87,8 +87,8 @@ def run_notebook(settings: Settings, request: NotebookRequest) -> Execution:
     elif request.inputs is None:
         reason = cache_lookup.UNDECLARED
     else:
-        asked = cache_lookup.Asked(effective, inputs, kernel_env.own_folders(notebook))
-        decision = cache_lookup.decide(settings, experiment, notebook.name, key, asked, request.outputs)
+        wanted = cache_lookup.RunInputs(effective, inputs, kernel_env.own_folders(notebook))
+        decision = cache_lookup.decide(settings, experiment, notebook.name, key, wanted, request.outputs)
         if decision.repeated is not None:
             return record.skipped(settings, decision.repeated, decision.reason)
         reason = decision.reason

@@ -1,4 +1,4 @@
-"""What the ledger knows of a notebook's earlier runs: one that need not be repeated, or why this one must be."""
+"""Decide from earlier runs in MLflow whether a notebook must run again, and give the reason."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PUBLISHED = "champion.result_sha256"
 NOTHING_PUBLISHED = "none"
 UNDECLARED = "because its inputs are not declared: they may have changed"
 FORCED = "because it was forced"
-_LOOKED_AT = 50
-_SAME = 10  # runs with the same key that are held against the code of today
-_TAG_LENGTH = 8000  # a longer mapping is in the artifacts, its tag says so
+_RECENT = 50
+_SAME = 10  # runs with the same key whose code is compared
+_TAG_LENGTH = 8000  # a longer mapping is in the artifacts only
 
 
 @dataclass(frozen=True, slots=True)
 class CacheDecision:
-    """The run that need not be repeated, if any, and the reason, as a clause."""
+    """The run that can be reused, if any, and the reason as a clause."""
 
     repeated: Run | None
     reason: str
@@ -58,7 +58,7 @@ def digest_of(text: str) -> str:
 
 
 def short(digests: Mapping[str, str]) -> str:
-    """Return digests as a tag: JSON, or where that is too long its own hash, the JSON being in the artifacts."""
+    """Return digests as a tag: JSON, or if that is too long its hash; the artifacts then hold the JSON."""
     text = json.dumps(dict(digests), sort_keys=True)
     if len(text) <= _TAG_LENGTH:
         return text
@@ -66,8 +66,8 @@ def short(digests: Mapping[str, str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A run as it is asked for: its parameters, the digests of its inputs, and where its own code is found."""
+class RunInputs:
+    """The parameters of a requested run, the digests of its inputs, and the folders of own code."""
 
     parameters: Mapping[str, Any]
     inputs: Mapping[str, str]
@@ -78,21 +78,21 @@ def decide(
     settings: Settings,
     experiment: str,
     name: str,
-    who: Identity,
-    asked: Asked,
+    identity: Identity,
+    wanted: RunInputs,
     outputs: Callable[[], Mapping[str, str]] | None,
 ) -> CacheDecision:
-    """Return the newest run that did the same with the same code, if what it wrote still stands, or why to run.
+    """Return the newest run with the same key and code whose outputs are unchanged, or the reason to run.
 
-    A run whose published result cannot be read any more must run again: its caller needs the values.
+    A run whose published result can no longer be read must run again, because the caller needs the values.
     """
     if not run_spool.answers(settings):
-        return CacheDecision(None, "because MLflow does not answer and cannot tell what was done before")
-    known = {KEY: who.key, runs.OUTCOME: Outcome.SUCCEEDED.value}
+        return CacheDecision(None, "because MLflow does not answer, so earlier runs are unknown")
+    known = {KEY: identity.key, runs.OUTCOME: Outcome.SUCCEEDED.value}
     alike = runs.find_runs(settings, [experiment], tags=known, status="FINISHED", limit=_SAME)
-    unchanged = [run for run in alike if not code_changes(settings, run, asked.folders)]
+    unchanged = [run for run in alike if not code_changes(settings, run, wanted.folders)]
     if not unchanged:
-        return CacheDecision(None, _why(settings, experiment, name, who, asked))
+        return CacheDecision(None, _why(settings, experiment, name, identity, wanted))
     same = next((run for run in unchanged if has_result(settings, run)), None)
     if same is None:
         return CacheDecision(None, f"because the published result of run {unchanged[0].run_id} is missing or damaged")
@@ -105,9 +105,9 @@ def decide(
 
 
 def has_result(settings: Settings, run: Run) -> bool:
-    """Tell whether what a run published can be read as it was published, or the run is known to have published nothing.
+    """Return whether a run's published result is intact, or the run is known to have published nothing.
 
-    False for runs of versions that recorded no digest of it.
+    False for runs of versions that did not record its digest.
     """
     digest = run.tags.get(PUBLISHED)
     if digest is None or digest == NOTHING_PUBLISHED:
@@ -117,7 +117,7 @@ def has_result(settings: Settings, run: Run) -> bool:
 
 
 def code_changes(settings: Settings, run: Run, folders: Sequence[Path]) -> list[str]:
-    """Return what of the code and settings that a run used has changed since, as clauses."""
+    """Return the changes since a run to the code and settings it used, as clauses."""
     content = runs.read_file(settings, run.run_id, code_identity.ARTIFACT)
     before = code_identity.from_json(content) if content else None
     if before is None:
@@ -125,25 +125,25 @@ def code_changes(settings: Settings, run: Run, folders: Sequence[Path]) -> list[
     return code_identity.changes(settings, before, folders)
 
 
-def _why(settings: Settings, experiment: str, name: str, who: Identity, asked: Asked) -> str:
-    """Return what changed since the run most like this one, or that there is none.
+def _why(settings: Settings, experiment: str, name: str, identity: Identity, wanted: RunInputs) -> str:
+    """Return what changed since the most similar run, or that there is none.
 
-    That is the newest one of the notebook that succeeded with these parameters; where there is none, the one that had
-    most in common with it.
+    That is the newest successful run of the notebook with these parameters, otherwise the one with the fewest
+    differences.
     """
-    earlier = runs.find_runs(settings, [experiment], tags={NOTEBOOK: name}, limit=_LOOKED_AT)
-    latest = next((run for run in earlier if run.tags.get(KEY) == who.key and run.outcome), None)
+    earlier = runs.find_runs(settings, [experiment], tags={NOTEBOOK: name}, limit=_RECENT)
+    latest = next((run for run in earlier if run.tags.get(KEY) == identity.key and run.outcome), None)
     if latest is not None and latest.outcome != Outcome.SUCCEEDED:
         return f"because its last run was: {str(latest.outcome).replace('_', ' ')}"
-    parameters = runs.checked_parameters(asked.parameters)
-    now = Facts(name, who.notebook, who.environment, parameters, asked.inputs)
+    parameters = runs.checked_parameters(wanted.parameters)
+    now = Facts(name, identity.notebook, identity.environment, parameters, wanted.inputs)
     succeeded = [run for run in earlier if run.outcome == Outcome.SUCCEEDED]
     alike = [run for run in succeeded if run.parameters == parameters][:1] or succeeded
     if not alike:
         return "because it has not succeeded before"
     found = [(changes(now, facts(settings, run)), run) for run in alike]
     fewest, nearest = min(found, key=lambda one: len(one[0]))
-    return sentence([*fewest, *code_changes(settings, nearest, asked.folders)] or ["its last run is gone"])
+    return sentence([*fewest, *code_changes(settings, nearest, wanted.folders)] or ["its last run is gone"])
 
 
 _SHOWN = 4
@@ -151,7 +151,7 @@ _SHOWN = 4
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a run depends on, as hashes, and what it left; texts as the ledger keeps them."""
+    """What a run depends on, as hashes, and its parameters as MLflow keeps them."""
 
     notebook: str
     notebook_hash: str
@@ -161,7 +161,7 @@ class Facts:
 
 
 def changes(now: Facts, before: Facts) -> list[str]:
-    """Return what differs, what a person did first: notebook, parameters, inputs, environment.
+    """Return the differences in the order notebook, parameters, inputs, environment.
 
     >>> one = Facts("train", "a", "e", {"horizon": "5"}, {"bars": "x"})
     >>> two = Facts("train", "b", "e", {"horizon": "10"}, {"bars": "x"})
@@ -181,7 +181,7 @@ def changes(now: Facts, before: Facts) -> list[str]:
 
 
 def sentence(found: list[str]) -> str:
-    """Return changes as one clause, cut where there are many.
+    """Return changes as one clause; only the first few are listed.
 
     >>> sentence(["a changed", "b changed", "c changed", "d changed", "e changed"])
     'because a changed, b changed, c changed, d changed and 1 more'

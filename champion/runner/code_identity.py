@@ -1,14 +1,14 @@
-"""The code that a run used, recorded by its kernel, and whether that code is the same now.
+"""Identify the code that a run used, as its kernel recorded it, and find what changed since.
 
-A run is repeated if the code it used has changed, and only then: a file that the run did not use plays no part. Of
-Python files the syntax tree counts, without docstrings and comments. Files have a label that survives a move:
+A run is repeated only if code that it used has changed. For Python files the syntax tree counts, without docstrings and
+comments. Files have labels that survive a move:
 
 - `champion/...`, `schemas/...`, `sql/...`: Champion's own files;
 - `own/...`: modules below a folder of PYTHONPATH or beside the notebook, and files and listings that they read there;
-- an absolute path: code from anywhere else, as an editable installation or a script that was run.
+- an absolute path: code from elsewhere, for example an editable installation or a script.
 
-Also recorded are the settings whose names that code or the notebook mentions, but for those that only say where things
-are and how much they may take, and digests of the variables of the environment that own code or the notebook reads.
+The record also holds the settings whose names occur in that code or in the notebook, except those for locations and
+resource limits, and digests of the environment variables that own code or the notebook reads.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PACKAGE = Path(champion.__file__).resolve().parent
 _OWN = "own/"
 _SETTINGS_FILE = "champion/settings/__init__.py"
 _PREFIX = "CHAMPION_"
-_PLACES = frozenset({  # where things are, and how much they may take: the data itself is an input of a run
+_PLACES = frozenset({  # locations and resource limits; the data itself is an input of a run
     "archive", "archive_pause", "archive_silence", "artifacts_uri", "disk_free_gb", "features_years", "home",
     "lake_archive", "lake_uri", "lists", "mlflow_port", "normalized_years", "notebook_memory", "notebook_timeout",
     "notify_block", "notify_url", "prefect_api_url", "prefect_database_url", "prefect_login", "prefect_port",
@@ -49,9 +49,9 @@ _PLACES = frozenset({  # where things are, and how much they may take: the data 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What a run used: digests of files by label, names of modules asked for, values of settings as text.
+    """The code of a run: digests of files by label, names of requested modules, values of settings as text.
 
-    `variables` are digests of variables of the environment, by name.
+    `variables` are digests of environment variables, by name.
     """
 
     files: Mapping[str, str]
@@ -67,21 +67,21 @@ class Code:
 
 
 def not_installed(folders: Sequence[Path]) -> tuple[Path, ...]:
-    """Return, without repetition, the folders that are not of the standard library or of installed packages."""
+    """Return the folders, without duplicates, that are not part of the standard library or installed packages."""
     return tuple(one for one in dict.fromkeys(folders) if not f"{one}{os.sep}".startswith(installed_folders()))
 
 
 def used(settings: Settings, record: Path, folders: Sequence[Path], sources: str) -> Code | None:
     """Return the code that a kernel recorded in a file; `sources` is the text of the notebook's cells.
 
-    A file that has changed since it was used has no digest. None where there is no record.
+    A file that has changed since it was used has no digest. None if there is no record.
     """
     try:
-        heard = parse_json(dict[str, Any], record.read_bytes())
+        recorded = parse_json(dict[str, Any], record.read_bytes())
     except (OSError, ValueError):
         return None
-    files, mentioned = {}, _mentions_of_text(sources)
-    for name, raw in heard["files"].items():
+    files, mentioned = {}, _settings_named(set(re.findall(r"\w+", sources)))
+    for name, raw in recorded["files"].items():
         path, label = Path(name), _label(Path(name), folders) + ("/" if name.endswith(os.sep) else "")
         if raw == own_files.ABSENT:
             files[label] = "" if path.exists() else own_files.ABSENT
@@ -89,13 +89,15 @@ def used(settings: Settings, record: Path, folders: Sequence[Path], sources: str
         content = _content(path)
         same = content is not None and hashlib.sha256(content).hexdigest() == raw
         files[label] = _digest(content, path.suffix) if content is not None and same else ""
-        if content is not None and label != _SETTINGS_FILE:
-            mentioned |= _mentions(content, path.suffix)
-    return Code(files, tuple(heard["asked"]), _values(settings, mentioned), _variables(heard.get("variables", {})))
+        if content is not None and path.suffix == ".py" and label != _SETTINGS_FILE:
+            mentioned |= _of_python(content)[1]
+    return Code(
+        files, tuple(recorded["asked"]), _values(settings, mentioned), _variables(recorded.get("variables", {}))
+    )
 
 
 def changes(settings: Settings, before: Code, folders: Sequence[Path]) -> list[str]:
-    """Return what of a run's code or settings is different now, as clauses; empty where all is the same."""
+    """Return what changed in a run's code and settings, as clauses; empty if nothing did."""
     changed = [
         label
         for label, digest in before.files.items()
@@ -118,7 +120,7 @@ def changes(settings: Settings, before: Code, folders: Sequence[Path]) -> list[s
 
 
 def to_json(code: Code) -> dict[str, Any]:
-    """Return the code as JSON holds it; `from_json` reads it."""
+    """Return the code as JSON, which `from_json` reads."""
     return {
         "files": dict(code.files),
         "asked": list(code.asked),
@@ -128,7 +130,7 @@ def to_json(code: Code) -> dict[str, Any]:
 
 
 def from_json(content: bytes) -> Code | None:
-    """Return the code that `to_json` wrote, None where it is damaged."""
+    """Return the code that `to_json` wrote, None if it is damaged."""
     try:
         return parse_json(Code, content)
     except ValueError:
@@ -146,7 +148,7 @@ def _label(path: Path, folders: Sequence[Path]) -> str:
 
 
 def _now(label: str, folders: Sequence[Path]) -> str | None:
-    """Return the digest of what has a label now, None where nothing has."""
+    """Return the current digest of a label, None if the file does not exist."""
     for path in _places(label, folders):
         if (content := _content(path)) is not None:
             return _digest(content, path.suffix)
@@ -166,7 +168,7 @@ def _places(label: str, folders: Sequence[Path]) -> Iterator[Path]:
 
 
 def _taken(before: Code, folders: Sequence[Path]) -> list[str]:
-    """Return the modules that the run asked for and that another file of the own folders would be now."""
+    """Return requested modules that would now be imported from another file of the own folders."""
     found = []
     first_parts = {name.partition(".")[0] for folder in folders for name in _listing(folder)}
     for name in sorted(one for one in before.asked if one.partition(".")[0] in first_parts):
@@ -198,10 +200,6 @@ def _digest(content: bytes, suffix: str) -> str:
     return _of_python(content)[0] if suffix == ".py" else hashlib.sha256(content).hexdigest()
 
 
-def _mentions(content: bytes, suffix: str) -> frozenset[str]:
-    return _of_python(content)[1] if suffix == ".py" else frozenset()
-
-
 @lru_cache(maxsize=1024)
 def _of_python(content: bytes) -> tuple[str, frozenset[str]]:
     """Return the digest of a module's syntax tree and the settings it mentions."""
@@ -214,10 +212,6 @@ def _of_python(content: bytes) -> tuple[str, frozenset[str]]:
     words = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     words |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return digest, _settings_named(words)
-
-
-def _mentions_of_text(text: str) -> frozenset[str]:
-    return _settings_named(set(re.findall(r"\w+", text)))
 
 
 def _drop_docstrings(tree: ast.Module) -> None:
@@ -234,16 +228,15 @@ def _drop_docstrings(tree: ast.Module) -> None:
 
 @lru_cache(maxsize=1)
 def _setting_words() -> Mapping[str, frozenset[str]]:
-    """Return, by a word that code may hold, the settings it stands for: a name, a variable, or a property."""
-    from champion.settings import Settings  # noqa: PLC0415 - every module imports settings for its types alone
+    """Return the settings by the words in code that stand for them: a name, a variable, or a property."""
+    from champion.settings import Settings  # noqa: PLC0415 - elsewhere settings are imported for their type only
 
-    secret = {name for name, known in Settings.model_fields.items() if "SecretStr" in str(known.annotation)}
-    names = set(Settings.model_fields) - _PLACES - secret
+    names = set(Settings.model_fields) - _PLACES - set(Settings.secret_names())
     words = {word: {name} for name in names for word in (name, f"{_PREFIX}{name.upper()}")}
-    tree = ast.parse((_PACKAGE / "settings" / "__init__.py").read_bytes())
+    tree = ast.parse((_PACKAGE.parent / _SETTINGS_FILE).read_bytes())
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == Settings.__name__]
     for method in (node for one in classes for node in one.body if isinstance(node, ast.FunctionDef)):
-        if method.name == "environment" or method.name.startswith("_"):  # it hands all of them on, and decides nothing
+        if method.name == "environment" or method.name.startswith("_"):  # these pass on all settings
             continue
         inside = {node.attr for node in ast.walk(method) if isinstance(node, ast.Attribute)} & names
         if inside:
@@ -257,7 +250,7 @@ def _settings_named(words: set[str]) -> frozenset[str]:
 
 
 def _variables(read: Mapping[str, str | None]) -> dict[str, str]:
-    """Return the digests of variables that the kernel got as this process has them, but for secrets and settings."""
+    """Return the digests of variables that the kernel inherited unchanged, without secrets and settings."""
     inherited = [name for name, value in read.items() if os.environ.get(name) == value]
     return {
         name: _of_variable(name)

@@ -1,7 +1,7 @@
-"""Which names of a `parameters` cell have a value that is the same in every run, read from its syntax, not run.
+"""Find the names of a `parameters` cell whose value is the same in every run, from its syntax.
 
-A value is constant if it is made of literals, of constant names above it, of operators, and of calls of a few functions
-that depend on their arguments alone. Everything else, as `date.today()`, is known only to a run.
+A value is constant if it consists of literals, of constant names above it, of operators, and of calls of a few pure
+functions. Everything else, such as `date.today()`, is known only in a run.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 _PURE = frozenset(
     "abs bool dict divmod float frozenset int len list max min pow range round set sorted str sum tuple".split()
 )
-_MODULES = {  # constructors, by the module that has them
+_MODULES = {  # constructors, by module
     "datetime": frozenset({"date", "datetime", "time", "timedelta"}),
     "pathlib": frozenset({"Path", "PurePath", "PurePosixPath"}),
     "decimal": frozenset({"Decimal"}),
 }
-_PARSERS = frozenset({"fromisoformat", "fromordinal"})  # class methods that depend on their argument alone
+_PARSERS = frozenset({"fromisoformat", "fromordinal"})  # pure class methods
 _METHODS = frozenset("isoformat join lower replace split strip upper".split())  # of a constant
 _COMPOSED = (
     ast.JoinedStr, ast.FormattedValue, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp, ast.BinOp, ast.BoolOp,
@@ -27,22 +27,22 @@ _PARTS = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context, as
 
 
 def names(statements: Sequence[ast.stmt]) -> frozenset[str]:
-    """Return the names whose last assignment in the cell is constant, and those that are declared without a value."""
+    """Return the names whose last assignment in the cell is constant, and names declared without a value."""
     return _Cell(statements).constant
 
 
 def computed(statements: Sequence[ast.stmt]) -> list[str]:
-    """Return, as source text, what else in the cell is not constant: unpacked or conditional assignments, calls."""
+    """Return the other statements that are not constant, as source text: unpacked assignments, conditions, calls."""
     return _Cell(statements).others
 
 
 class _Cell:
-    """One reading of a cell, statement by statement."""
+    """The analysis of a cell, statement by statement."""
 
     def __init__(self, statements: Sequence[ast.stmt]) -> None:
         self.others: list[str] = []
         self._known: dict[str, bool] = {}
-        self._functions: dict[str, str] = {}  # what a name was imported as: 'datetime.date'
+        self._functions: dict[str, str] = {}  # what an imported name stands for, as 'datetime.date'
         for statement in statements:
             self._read(statement)
 

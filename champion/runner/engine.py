@@ -1,8 +1,8 @@
-"""One notebook in one kernel, watched: papermill's bookkeeping, this Python as kernel, and a truthful verdict.
+"""Execute one notebook in one kernel under supervision, with papermill's bookkeeping, and report how it ended.
 
-What papermill's own engine would do differently: environment and working directory go to the kernel alone, nothing of
-this process changes; sockets are files in a folder of its own, so that kernels can run side by side; the kernel is
-`sys.executable`, not whatever the machine calls python3; nothing that the kernel started outlives it.
+Differences from papermill's own engine: environment and working directory are set for the kernel only; sockets are
+files in a separate folder, so that kernels can run in parallel; the kernel is `sys.executable`, not the machine's
+python3; no process of the kernel outlives it.
 """
 
 from __future__ import annotations
@@ -45,23 +45,22 @@ from champion.security.redaction import redact
 Progress = Callable[[int, int, str], None]
 
 _KERNEL = "python3"
-_START_SECONDS = 600  # a limit for hangs only: a kernel that dies ends the wait immediately
+_START_SECONDS = 600  # for hangs only: a kernel that dies ends the wait immediately
 _WAITING_MESSAGES = 16
-_OUTPUT_SECONDS = 60  # nbclient's 4 s turn a busy machine into a false time-out
+_OUTPUT_SECONDS = 60  # nbclient's 4 s cause false time-outs on a busy machine
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to execute: the notebook file, its parameters, where it is saved, and the kernel's surroundings.
+    """A notebook to execute: its file, its parameters, the target file, and the kernel's environment.
 
-    `log` takes what the kernel's process itself writes, past the notebook: native libraries, a crash's last words.
-    `cell_timeout` and `timeout` are seconds for a cell and for the notebook, `memory` is in MiB.
-    `secrets` are the texts that nothing that is kept may hold.
+    `log` receives what the kernel's process writes itself, outside the notebook: output of native libraries and crash
+    messages. `cell_timeout` and `timeout` are seconds for a cell and for the notebook, `memory` is in MiB. `secrets`
+    are texts to redact from everything that is kept.
     """
 
     execution: str
-
     source: Path
     parameters: Mapping[str, Any]
     target: Path
@@ -76,9 +75,9 @@ class Job:
 
 
 def execute(job: Job) -> Verdict:
-    """Return how the notebook ended; it is saved at `job.target` as it goes, whatever happens.
+    """Run the notebook and return how it ended; it is saved at `job.target` after each step, whatever happens.
 
-    What is no answer about the notebook, as KeyboardInterrupt, is in the verdict, to be raised once it is recorded.
+    An exception from outside, such as KeyboardInterrupt, is in the verdict, and raised after it is recorded.
     """
     book = load_notebook_node(str(job.source))
     if job.parameters:
@@ -90,27 +89,27 @@ def execute(job: Job) -> Verdict:
 
 
 class _Watch(NotebookExecutionManager):  # type: ignore[misc]  # papermill ships no types
-    """Papermill's bookkeeping, which also remembers the cell at work and what it raised, and tells progress."""
+    """Papermill's bookkeeping, which also keeps the current cell and its error, and reports progress."""
 
     def __init__(self, book: Any, job: Job) -> None:
         super().__init__(book, output_path=str(job.target), progress_bar=False)
         self.cell: int | None = None
         self.raised: Any = None
         self._on_progress, self._secrets = job.on_progress, job.secrets
-        self._context = contextvars.copy_context()  # the caller's, for what it logs from the callback
+        self._context = contextvars.copy_context()  # the caller's, for logging in the callback
         self._titles = notebooks.titles(book.cells)
 
     def save(self, **kwargs: Any) -> None:  # noqa: ARG002 - papermill's signature
-        """Save in one step: whoever is killed while saving leaves the notebook as it was a cell ago."""
-        clean = notebooks.masked(self.nb, self._secrets)
-        text: str = nbformat.writes(clean)  # type: ignore[no-untyped-call]  # half of nbformat is typed
+        """Save in one step: if the process is killed while saving, the last saved state stays."""
+        redacted = notebooks.redacted(self.nb, self._secrets)
+        text: str = nbformat.writes(redacted)  # type: ignore[no-untyped-call]  # half of nbformat is typed
         atomic_files.write_bytes(Path(self.output_path), text.encode())
         self.last_save_time = self.now()
 
     def cell_start(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
         self.cell = cell_index + 1
         super().cell_start(cell, cell_index, **kwargs)
-        self._tell(cell_index)
+        self._report(cell_index)
 
     def cell_exception(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
         self.raised = kwargs.get("exception")
@@ -119,15 +118,15 @@ class _Watch(NotebookExecutionManager):  # type: ignore[misc]  # papermill ships
     def cell_complete(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
         super().cell_complete(cell, cell_index, **kwargs)
         if cell_index + 1 == len(self.nb.cells):
-            self._tell(cell_index, done=cell_index + 1)
+            self._report(cell_index, done=cell_index + 1)
 
     @property
     def has_code_left(self) -> bool:
-        """Whether cells with code follow the one at work."""
+        """Whether cells with code follow the current one."""
         rest = self.nb.cells[self.cell or 0 :]
         return any(cell.cell_type == "code" and notebooks.source_of(cell).strip() for cell in rest)
 
-    def _tell(self, cell_index: int, done: int | None = None) -> None:
+    def _report(self, cell_index: int, done: int | None = None) -> None:
         if self._on_progress is not None:
             count = cell_index if done is None else done
             self._context.run(self._on_progress, count, len(self.nb.cells), self._titles[cell_index])
@@ -143,7 +142,7 @@ class _ThisPython(KernelSpecManager):
 
 
 class _KernelClient(AsyncKernelClient):
-    """A client in which few messages wait: the others wait in the kernel, whose memory is limited."""
+    """A client that queues few messages; the others wait in the kernel, whose memory is limited."""
 
     @default("context")
     def _context_of_few_messages(self) -> Context:
@@ -154,24 +153,23 @@ class _KernelClient(AsyncKernelClient):
 
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc]
-    """Papermill's client, which keeps hold of the kernel's process: it is watched, and asked how it ended."""
+    """Papermill's client, which keeps the kernel's process to watch it and to read its exit code."""
 
     job: Job
     output_limit: OutputLimit
     process: subprocess.Popen[bytes] | None = None
     limits: Limits | None = None
     guard: process_control.Guard | None = None
-    # All that a notebook hands over is on disk by then; a polite end costs a second of tearing libraries down, or the
-    # grace period of two and a half.
+    # The notebook's results are on disk by then. A graceful shutdown takes a second, or the grace period of 2.5 s.
     shutdown_kernel = "immediate"
 
     def process_message(self, msg: Any, cell: Any, cell_index: int) -> Any:
-        """Take a message if there is room: the kernel limits its own output, but not that of processes it forked."""
-        kept, notice = self.output_limit.passed(msg["msg_type"], msg["content"], sum(map(len, msg.get("buffers", ()))))
+        """Process a message within the limit. The kernel limits its own output, but not that of forked processes."""
+        kept, notice = self.output_limit.admit(msg["msg_type"], msg["content"], sum(map(len, msg.get("buffers", ()))))
         output = None if kept is None else super().process_message({**msg, "content": kept}, cell, cell_index)
         if notice:
-            said = {**msg, "msg_type": "stream", "content": {"name": "stderr", "text": notice}}
-            super().process_message(said, cell, cell_index)
+            notice_message = {**msg, "msg_type": "stream", "content": {"name": "stderr", "text": notice}}
+            super().process_message(notice_message, cell, cell_index)
         return output
 
     def start_new_kernel(self, **kwargs: Any) -> None:
@@ -181,7 +179,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         self.limits = Limits(process, self.job.memory, self.job.timeout)
 
     def end(self) -> None:
-        """Leave nothing behind of the kernel and of what its cells started."""
+        """End the kernel and all processes that its cells started."""
         if self.limits:
             self.limits.end()
         if self.guard:
@@ -192,17 +190,17 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
 def _supervise(job: Job, watch: _Watch) -> Verdict:
     began = time.monotonic()
     with _event_loop(), tempfile.TemporaryDirectory(prefix="nb-") as sockets, limited_log(job.log) as log:
-        client = _client(job, watch, Path(sockets))  # a short path, because a socket's name holds 107 bytes
+        client = _client(job, watch, Path(sockets))  # a short path, because a socket's name is limited to 107 bytes
         try:
             watch.notebook_start()
             outcome, error = _outcome(client, job, watch, log)
-        except OSError as fault:  # the disk is full, or a limit of the system was met
+        except OSError as fault:  # the disk is full, or a system limit was reached
             outcome, error = Outcome.FAILED, CellError(watch.cell, type(fault).__name__, str(fault))
-        except BaseException as stop:  # noqa: BLE001 - Ctrl-C, SIGTERM, Prefect's own: the caller raises it again
+        except BaseException as stop:  # noqa: BLE001 - Ctrl-C, SIGTERM, cancellation by Prefect: the caller raises it again
             return stopped(stop, time.monotonic() - began, watch.cell)
         finally:
             client.end()
-            with suppress(OSError):  # then what was saved a cell ago stays
+            with suppress(OSError):  # the last saved state stays
                 watch.notebook_complete()
     return Verdict(outcome, time.monotonic() - began, error)
 
@@ -228,17 +226,17 @@ def _outcome(client: _Client, job: Job, watch: _Watch, log: int) -> tuple[Outcom
 
 
 def _failure(cell: int | None, raised: Any, secrets: Sequence[str]) -> tuple[Outcome, CellError]:
-    out_of_memory = raised.ename.endswith("MemoryError")  # numpy's has a name of its own
-    said = clean([raised.ename, raised.evalue, _COLOURS.sub("", raised.traceback)])
-    error = CellError(cell, *(redact(text, secrets) for text in said))
+    out_of_memory = raised.ename.endswith("MemoryError")  # numpy's error has another name
+    texts = clean([raised.ename, raised.evalue, _COLOURS.sub("", raised.traceback)])
+    error = CellError(cell, *(redact(text, secrets) for text in texts))
     return Outcome.OUT_OF_MEMORY if out_of_memory else Outcome.FAILED, error
 
 
 def _death(client: _Client, cell: int | None) -> tuple[Outcome, CellError]:
-    """Return what ended the kernel: a limit of ours, the system's want of memory, a signal, or itself."""
+    """Return why the kernel ended: a limit of Champion, the system's memory, a signal, or its own exit."""
     if client.limits and client.limits.exceeded:
-        outcome, said = client.limits.exceeded
-        return outcome, CellError(cell, "MemoryLimit" if outcome is Outcome.OUT_OF_MEMORY else "TimeLimit", said)
+        outcome, reason = client.limits.exceeded
+        return outcome, CellError(cell, "MemoryLimit" if outcome is Outcome.OUT_OF_MEMORY else "TimeLimit", reason)
     code = client.process.poll() if client.process is not None else None
     if code is None:
         return Outcome.DIED, CellError(cell, "DeadKernelError", "the kernel stopped answering")
@@ -252,12 +250,12 @@ def _death(client: _Client, cell: int | None) -> tuple[Outcome, CellError]:
 
 @contextmanager
 def _event_loop() -> Iterator[None]:
-    """Hold the loop that jupyter_core makes for this context, and close it after: it would keep three files open."""
+    """Use the loop that jupyter_core creates for this context, and close it afterwards to free its files."""
     loop = ensure_event_loop()
     try:
         yield
     finally:
-        if not loop.is_running():  # else it is the caller's own
+        if not loop.is_running():  # a running loop belongs to the caller
             leftover = asyncio.all_tasks(loop)
             for task in leftover:
                 task.cancel()
@@ -285,10 +283,10 @@ def _client(job: Job, watch: _Watch, sockets: Path) -> _Client:
         resources={"metadata": {"path": str(job.workdir)}},
     )
     client.job = job
-    client.output_limit = OutputLimit(2 * MIB, 16 * MIB, 48 * MIB)  # more than the kernel lets through of its own
+    client.output_limit = OutputLimit(2 * MIB, 16 * MIB, 48 * MIB)  # above the kernel's own limits
     return client
 
 
 def _is_plain_exit(raised: Any) -> bool:
-    """Return whether a cell ended the notebook on purpose, by `sys.exit()`."""
+    """Return whether a cell ended the notebook by `sys.exit()` without an error."""
     return raised.ename == "SystemExit" and raised.evalue in {"", "0", "None"}

@@ -1,7 +1,7 @@
-"""An executed notebook as one HTML file that opens anywhere, with how the run went at its top.
+"""Render an executed notebook as one self-contained HTML file, with a summary of the run at the top.
 
-The page runs nothing: what a cell shows may be made of data, and data is made by others. A policy in its head tells
-browsers to run no script and to ask nothing of anybody; what needs a script to be seen is shown as its text.
+The page runs no code, because the displayed data may come from others. A policy in its head forbids scripts and
+requests. Output that needs a script is shown as its text.
 """
 
 from __future__ import annotations
@@ -18,29 +18,31 @@ from nbconvert import HTMLExporter
 
 from champion.runner.outcome import Verdict
 
-_QUIET = logging.getLogger("champion.page")  # nbconvert wants a text for every image; ours are under prose
+_QUIET = logging.getLogger("champion.page")  # nbconvert warns about images without alternative text
 _QUIET.setLevel(logging.ERROR)
 _POLICY = (
     "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
 )
 _PLAIN = "text/plain"
 _MARKUP = frozenset({"text/html", "text/markdown", "text/latex", "image/svg+xml"})
-_PARSED = frozenset({"text/markdown", "text/latex"})  # by a parser that some texts keep busy for long
-_LONGEST = 256 * 1024  # characters of those
-_ELEMENTS = 50_000  # a page
-_COLOURS = 5_000  # changes of colour, an output
+_PARSED = frozenset({"text/markdown", "text/latex"})  # by a parser that is very slow on some texts
+_LONGEST = 256 * 1024  # characters of such markup
+_ELEMENTS = 50_000  # per page
+_COLOURS = 5_000  # changes of colour per output
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
-_NOISE = frozenset({"injected-parameters", "papermill-error-cell-tag"})  # the heading shows the parameters
+_NOISE = frozenset(
+    {"injected-parameters", "papermill-error-cell-tag"}
+)  # the heading shows the parameters and the error
 
 
 def render(executed: Path, run_id: str, verdict: Verdict, parameters: Mapping[str, Any], reason: str = "") -> str:
-    """Return the HTML of a saved notebook: images inside, nothing fetched from elsewhere, no script run."""
+    """Return the HTML of a saved notebook: with its images, without external resources and scripts."""
     book = nbformat.read(executed, as_version=4)  # type: ignore[no-untyped-call]  # half of nbformat is typed
     book.cells = [cell for cell in book.cells if not _NOISE & set(cell.metadata.get("tags", []))]
     heading = _heading(executed.stem, run_id, verdict, parameters, reason)
-    room = _Room()
+    limit = _PageLimit()
     for cell in (cell for cell in book.cells if "outputs" in cell):
-        cell.outputs = [room.bounded(still) for output in cell.outputs if (still := _without_scripts(output))]
+        cell.outputs = [limit.bounded(still) for output in cell.outputs if (still := _without_scripts(output))]
     book.cells.insert(0, nbformat.v4.new_markdown_cell(heading))  # type: ignore[no-untyped-call]
     exporter = HTMLExporter(  # type: ignore[no-untyped-call]
         log=_QUIET,
@@ -55,14 +57,14 @@ def render(executed: Path, run_id: str, verdict: Verdict, parameters: Mapping[st
     return body.replace("<head>", f'<head><meta http-equiv="Content-Security-Policy" content="{_POLICY}">', 1)
 
 
-class _Room:
-    """What a page has room for: its parser needs a kilobyte an element, and its colours a copy of the text each."""
+class _PageLimit:
+    """The elements that are left for a page: the parser needs a kilobyte for each, and each colour copies the text."""
 
     def __init__(self) -> None:
         self._elements = _ELEMENTS
 
     def bounded(self, output: Any) -> Any:
-        """Return an output, without its markup or colours where they are more than the page has room for."""
+        """Return an output, without its markup or colours if they exceed the page's limit."""
         if output.output_type == "stream":
             return nbformat.from_dict({**output, "text": self._plain(output.text)})  # type: ignore[no-untyped-call]
         if output.output_type == "error":
@@ -90,9 +92,9 @@ class _Room:
 
 
 def _without_scripts(output: Any) -> Any:
-    """Return an output that shows without scripts what it shows, or None where it would show nothing."""
+    """Return an output that is visible without scripts, None if nothing would be visible."""
     data = output.get("data", {})
-    if "<script" in data.get("text/html", "").lower():  # as itables', and its library
+    if "<script" in data.get("text/html", "").lower():  # as of itables and its library
         data = {kind: shown for kind, shown in data.items() if kind == _PLAIN and not shown.startswith("<IPython.")}
         return nbformat.from_dict({**output, "data": data}) if data else None  # type: ignore[no-untyped-call]
     return output
@@ -111,5 +113,5 @@ def _heading(name: str, run_id: str, verdict: Verdict, parameters: Mapping[str, 
 
 
 def _line(value: Any) -> str:
-    """Return a value as HTML that stays one line of Markdown: after an empty one, what follows would be Markdown."""
+    """Return a value as HTML on one line of Markdown: text after an empty line would be read as Markdown."""
     return "<br>".join(escape(str(value)).splitlines())

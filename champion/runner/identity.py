@@ -1,4 +1,4 @@
-"""What makes two runs the same run before their code is known: notebook, parameters, environment and inputs."""
+"""Identify a run by notebook, parameters, environment and inputs, before its code is known."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Identity:
 def identify(notebook: str, parameters: Mapping[str, Any], inputs: Mapping[str, str]) -> Identity:
     """Return the identity of a run from its notebook's digest, its parameters and its inputs' digests.
 
-    It holds what is known before the run. Which code and settings decide the result is known after it: runs of the same
-    key are the same run if that code has not changed since (see `code_identity`).
+    The key holds what is known before the run. The code and settings that determine the result are known after it: runs
+    with the same key are equivalent if that code has not changed since (see `code_identity`).
     """
     environment = environment_digest()
     parts = [notebook, environment, dict(parameters), dict(inputs)]
@@ -41,7 +41,7 @@ def identify(notebook: str, parameters: Mapping[str, Any], inputs: Mapping[str, 
 
 
 def code_version() -> str:
-    """Return Champion's version and, in a checkout, the commit, with `.dirty` where files differ from it.
+    """Return Champion's version and, in a checkout, the commit, with `.dirty` if files differ from it.
 
     >>> code_version() != ""
     True
@@ -63,17 +63,17 @@ def environment_digest() -> str:
 
 
 def lock_digest() -> str:
-    """Return the SHA-256 of the lock file that the environment is made from; empty where it did not travel along."""
+    """Return the SHA-256 of the environment's lock file; empty if it is not installed."""
     lock = Path(champion.__file__).parent.parent / "requirements.lock"
     return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else ""
 
 
 @cache
 def packages() -> Mapping[str, str]:
-    """Return the version of every installed distribution, by its name."""
+    """Return the version of every installed distribution, by name."""
     return {
         found.name.lower(): found.version
-        for found in reversed(list(distributions()))  # of two, the first on the path is imported
+        for found in reversed(list(distributions()))  # of duplicates, the first on the path is imported
     }
 
 
@@ -83,5 +83,5 @@ def _git(root: Path, *arguments: str) -> str:
             ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
-        return ""  # without git the version alone is recorded; the sources' hash still tells code apart
+        return ""  # without git only the version is recorded; the hash of the sources still identifies the code
     return done.stdout.strip()

@@ -1,4 +1,4 @@
-"""The environment of a kernel: the caller's without personal start-up files, and this workspace's settings."""
+"""Build the environment of a kernel: the caller's without personal start-up files, and this workspace's settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _RUN = "MLFLOW_RUN_ID"
 _HERE = Path(champion.__file__).parent.parent
-_PERSONAL = frozenset({  # what would run a person's code, or read a person's settings
+_PERSONAL = frozenset({  # variables that would run a user's start-up code or read a user's settings
     _RUN, isolation.SAFE_PATH, "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONBREAKPOINT", "IPYTHONDIR",
     "IPY_TEST_SIMPLE_PROMPT",
     "JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "JUPYTER_PREFER_ENV_PATH", "JPY_PARENT_PID", "JPY_SESSION_NAME",
@@ -35,12 +35,12 @@ def of_kernel(
 ) -> dict[str, str]:
     """Return the environment of a notebook's kernel. Secrets travel here, never in parameters.
 
-    Its IPython and Jupyter folders are below `private`. Without `run_id`, when MLflow does not answer, the kernel has
-    no run to log to.
+    Its IPython and Jupyter folders are below `private`. Without `run_id`, because MLflow does not answer, the kernel
+    has no run to log to.
     """
     inherited = {name: value for name, value in os.environ.items() if name not in _PERSONAL}
     return {
-        "OMP_WAIT_POLICY": "passive",  # threads that wait would spin: on a busy machine training took ten times as long
+        "OMP_WAIT_POLICY": "passive",  # spinning threads made training ten times slower on a busy machine
         **inherited,
         **loopback.without_proxy(os.environ),
         **({_RUN: run_id} if run_id else {}),
@@ -48,23 +48,24 @@ def of_kernel(
         **settings.environment(),
         report.RESULT_DIR: str(result),
         "MLFLOW_TRACKING_URI": settings.tracking,
-        **store.surroundings(settings),
+        **store.environment(settings),
         **settings.tracking_login,
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # a notebook is a report, not a terminal
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # a progress bar has no place in a report
         "DO_NOT_TRACK": "true",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # figures go into the notebook
         **_plain_figures(settings.home),
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else ipykernel warns about frozen modules
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # prevents ipykernel's warning about frozen modules
         "PYTHONPATH": os.pathsep.join(map(str, _path(os.environ))),
-        **_profile(private),
+        "IPYTHONDIR": str(private / "ipython"),
+        **{f"JUPYTER_{name}_DIR": str(private / "jupyter" / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")},
         CODE_RECORD: str(code_record(private)),
         **({NOTEBOOK_FOLDER: str(notebook.beside)} if notebook.beside is not None else {}),
     }
 
 
 def own_folders(notebook: Notebook) -> tuple[Path, ...]:
-    """Return the folders, first wins, from which the notebook's kernel imports code that is not installed."""
+    """Return the folders, in order of precedence, from which the kernel imports code that is not installed."""
     return code_identity.not_installed([*_path(os.environ), *([notebook.beside] if notebook.beside else [])])
 
 
@@ -74,25 +75,18 @@ def code_record(private: Path) -> Path:
 
 
 def _path(environment: Mapping[str, str]) -> list[Path]:
-    """Return the import path of a kernel: the Champion that runs it, then PYTHONPATH as it is meant here.
+    """Return the import path of a kernel: the Champion that runs it, then PYTHONPATH.
 
-    A kernel works in a folder of its own, so relative folders become absolute ones.
+    Relative folders become absolute, because a kernel works in another folder.
     """
     given = environment.get("PYTHONPATH", "")
     return list(dict.fromkeys([_HERE, *(Path(part).absolute() for part in given.split(os.pathsep) if part)]))
 
 
-def _profile(private: Path) -> dict[str, str]:
-    """Return empty folders in place of a person's own for IPython and Jupyter."""
-    names = {"CONFIG": "config", "DATA": "data", "RUNTIME": "runtime"}
-    jupyter = {f"JUPYTER_{name}_DIR": str(private / "jupyter" / folder) for name, folder in names.items()}
-    return {"IPYTHONDIR": str(private / "ipython"), **jupyter}
-
-
 def _plain_figures(home: Path) -> dict[str, str]:
-    """Return matplotlib's own defaults in place of a person's: figures look the same whoever runs a notebook.
+    """Return matplotlib's own defaults in place of the user's, so that figures look the same for everyone.
 
-    Its list of fonts is kept in the person's cache, or in the workspace where there is no cache to write to.
+    The list of fonts is kept in the user's cache, or in the workspace if the user's home is not writable.
     """
     person = Path(os.environ.get("HOME") or "/")
     cache = {} if os.access(person, os.W_OK) else {"MPLCONFIGDIR": str(home / "cache" / "matplotlib")}

@@ -1,8 +1,8 @@
-"""How long a notebook may take and how much memory its kernel may hold: watched from outside, ended when exceeded.
+"""Limit a notebook's time and its kernel's memory, watched from outside.
 
-The memory counted is that of the kernel and all it started, without what lies in files anyway: a Parquet file that is
-mapped costs nothing. It is looked at some times a second, so a kernel can be a little beyond when it is ended. A limit
-of the system (`ulimit -v`) would be exact, but counts what is reserved, and engines reserve what they never use.
+The memory is that of the kernel and its children, without mapped files: a mapped Parquet file costs nothing. It is
+measured ten times a second, so a kernel can exceed the limit for a moment. A limit of the system (`ulimit -v`) would be
+exact, but counts reserved memory, and engines reserve memory that they never use.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from champion.runner.outcome import Outcome
 
 _EVERY = 0.1  # seconds
 _MIB = 1024 * 1024
-_SACRIFICE = "500"  # of 1000: as if it held half of the machine's memory more than it does
+_SACRIFICE = "500"  # of 1000: as if it used an additional half of the machine's memory
 
 
 class Limits:
-    """Watches one kernel while the block runs; `exceeded` is what it was ended for."""
+    """Watches one kernel until `end`; `exceeded` is the limit for which it was killed."""
 
     def __init__(self, kernel: subprocess.Popen[bytes], memory_mib: int | None, seconds: float | None) -> None:
         self.exceeded: tuple[Outcome, str] | None = None
@@ -35,7 +35,7 @@ class Limits:
         self._began = time.monotonic()
         self._oom_kills = oom_kills()
         self._done = Event()
-        _offer(kernel.pid)
+        _prefer_for_oom_kill(kernel.pid)
         self._thread = Thread(target=self._watch, name="notebook limits", daemon=True)
         if memory_mib or seconds:
             self._thread.start()
@@ -48,45 +48,45 @@ class Limits:
 
     @property
     def killed_by_system(self) -> bool:
-        """Whether the system killed something for want of memory since the watch began."""
+        """Whether the system killed a process because memory ran out, since the watch began."""
         return oom_kills() > self._oom_kills
 
     def _watch(self) -> None:
         while not self._done.wait(_EVERY):
-            self.exceeded = self._found()
+            self.exceeded = self._exceeded_limit()
             if self.exceeded:
                 with suppress(ProcessLookupError):
                     os.killpg(self._kernel.pid, signal.SIGKILL)
                 return
 
-    def _found(self) -> tuple[Outcome, str] | None:
+    def _exceeded_limit(self) -> tuple[Outcome, str] | None:
         if self._seconds and time.monotonic() - self._began > self._seconds:
             return Outcome.TIMED_OUT, f"the notebook ran longer than {self._seconds:g} s"
         if self._memory and (held := memory_mib(self._kernel.pid)) > self._memory:
-            return Outcome.OUT_OF_MEMORY, f"the kernel held {held:,.0f} MiB, it may hold {self._memory:,}"
+            return Outcome.OUT_OF_MEMORY, f"the kernel used {held:,.0f} MiB, the limit is {self._memory:,}"
         return None
 
 
-def _offer(pid: int) -> None:
-    """Have the system kill this process first where memory runs out: its supervisor then lives to tell of it."""
-    with suppress(OSError):  # gone already, or another system than Linux
+def _prefer_for_oom_kill(pid: int) -> None:
+    """Let the system kill this process first if memory runs out, so that its supervisor can report it."""
+    with suppress(OSError):  # it ended already, or the system is not Linux
         Path(f"/proc/{pid}/oom_score_adj").write_text(_SACRIFICE, encoding="ascii")
 
 
 def memory_mib(pid: int) -> float:
-    """Return the memory that a process and its children hold, without mapped files, in MiB; 0 where it is gone."""
+    """Return the memory of a process and its children, without mapped files, in MiB; 0 if it ended."""
     total = 0
     with suppress(psutil.NoSuchProcess):
         root = psutil.Process(pid)
         for process in [root, *root.children(recursive=True)]:
             with suppress(psutil.Error):
-                found = process.memory_info()
-                total += found.rss - getattr(found, "shared", 0)  # other systems than Linux do not tell it apart
+                memory = process.memory_info()
+                total += memory.rss - getattr(memory, "shared", 0)  # known on Linux only
     return total / _MIB
 
 
 def oom_kills() -> int:
-    """Return how often the system has killed for want of memory since it started; 0 where it does not say."""
+    """Return how many processes the system has killed for lack of memory since boot; 0 if unknown."""
     try:
         lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
     except OSError:
@@ -102,7 +102,7 @@ _LAST_SECONDS = 5.0
 
 @contextmanager
 def limited_log(path: Path, limit: int = _LIMIT) -> Iterator[int]:
-    """Yield a file descriptor for a process to write to; its first `limit` bytes are in the file afterwards."""
+    """Yield a file descriptor for a process to write to; the file receives the first `limit` bytes."""
     reading, writing = os.pipe()
     thread = Thread(target=_copy, args=(reading, path, limit), name="kernel log", daemon=True)
     thread.start()
@@ -110,7 +110,7 @@ def limited_log(path: Path, limit: int = _LIMIT) -> Iterator[int]:
         yield writing
     finally:
         os.close(writing)
-        thread.join(_LAST_SECONDS)  # a process outside the kernel's group may hold the other end longer
+        thread.join(_LAST_SECONDS)  # a process outside the kernel's group may keep the other end open
 
 
 def _copy(reading: int, path: Path, limit: int) -> None:
@@ -122,6 +122,8 @@ def _copy(reading: int, path: Path, limit: int) -> None:
             kept = piece[:room]
             room -= len(piece)
             if room <= 0:
-                kept = kept[: kept.rfind(b"\n") + 1] + _NOTICE  # at the end of a line: half a secret is not masked
+                kept = (
+                    kept[: kept.rfind(b"\n") + 1] + _NOTICE
+                )  # at the end of a line: half a secret would not be redacted
             with suppress(OSError):  # the disk is full: the kernel goes on
                 target.write(kept)

@@ -1,4 +1,4 @@
-"""A notebook file: found by name, read, and told apart from its copies by what it would run."""
+"""Find and read notebook files, and identify them by their cells."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _PARAMETERS = "parameters"
 _PYTHON = ("python", "ipython")
 _UNUSUAL = re.compile(r"^[ .-]|[^\w .,()'-]|[ .]$")
 _LONGEST = 120  # bytes
-_WRITTEN = frozenset({"source", "text", "data", "ename", "evalue", "traceback"})  # what a person or a cell wrote
+_WRITTEN = frozenset({"source", "text", "data", "ename", "evalue", "traceback"})  # text that a user or a cell wrote
 
 
 @dataclass(frozen=True, slots=True)
 class Notebook:
-    """A notebook to run: its name, file, declared parameters, and the hash of its cells without outputs.
+    """A notebook: its name, file, declared parameters, and the hash of its cells without outputs.
 
     `sources` is the text of its code cells; `undetermined` is what its parameters cell computes besides parameters.
     """
@@ -41,11 +41,11 @@ class Notebook:
 
     @property
     def beside(self) -> Path | None:
-        """The folder whose modules it may import: its own; None for a notebook that travels with Champion."""
+        """The notebook's folder, whose modules it may import; None for a notebook of Champion."""
         return None if self.path.is_relative_to(package_data.folder("notebooks").absolute()) else self.path.parent
 
     def computed(self, given: Mapping[str, Any]) -> list[str]:
-        """Return what only a run can tell: parameters with a computed default and no given value, and the like."""
+        """Return what only a run can determine: parameters with a computed default and no given value, other names."""
         return [
             *(name for name, one in self.parameters.items() if one.computed and name not in given),
             *self.undetermined,
@@ -56,7 +56,7 @@ def find(name_or_path: str | Path) -> Notebook:
     """Return the notebook of a name, as `ingest` or `explore/prices`, or of a path that ends in .ipynb.
 
     Raises:
-        NotebookError: there is none, it is not a notebook, not one of Python, or its text or path is not UTF-8.
+        NotebookError: there is none, it is not a Python notebook, or its text or path is not UTF-8.
         ParameterError: its parameters cell is wrong.
     """
     folder = package_data.folder("notebooks")
@@ -94,11 +94,10 @@ def find(name_or_path: str | Path) -> Notebook:
 
 
 def _languages(metadata: Mapping[str, Any]) -> list[str]:
-    """Return what a notebook says of its language: of its kernel and of the language itself, in lower case."""
+    """Return the languages in a notebook's metadata, of the kernel and of the cells, in lower case."""
     kernel, language = metadata.get("kernelspec", {}), metadata.get("language_info", {})
-    found = [kernel.get("language"), language.get("name")]
-    said = [one for one in found if one]
-    return [str(one).lower() for one in said or [kernel.get("name")] if one]
+    names = [one for one in (kernel.get("language"), language.get("name")) if one] or [kernel.get("name")]
+    return [str(name).lower() for name in names if name]
 
 
 def _require_python(path: Path, languages: Sequence[str]) -> None:
@@ -111,9 +110,9 @@ def _require_python(path: Path, languages: Sequence[str]) -> None:
 
 
 def file_name(name: str) -> str:
-    """Return a notebook's name as the name of a file that any store of artifacts takes.
+    """Return a notebook's name as a file name that every artifact store accepts.
 
-    A name of letters, digits and ` .,()'_-` stays; in another one the rest becomes `_`, and a digest tells it apart.
+    A name of letters, digits and ` .,()'_-` stays; in others each other character becomes `_`, and a digest is added.
 
     >>> file_name("it's 5"), file_name("50% #1")
     ("it's 5", '50_ _1-d42d3c5c')
@@ -125,19 +124,19 @@ def file_name(name: str) -> str:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # longer than a file's name can be
+    except OSError:  # the name is too long
         return False
 
 
 def names() -> list[str]:
-    """Return the names of the notebooks that travel with Champion."""
+    """Return the names of Champion's own notebooks."""
     folder = package_data.folder("notebooks")
     found = folder.rglob("*.ipynb") if folder.is_dir() else []
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in found if path.name[0] != ".")
 
 
 def titles(cells: list[Any]) -> list[str]:
-    """Return for each cell the heading it stands under, or the empty text."""
+    """Return the heading above each cell, or the empty text."""
     current, found = "", []
     for cell in cells:
         if cell["cell_type"] == "markdown":
@@ -148,9 +147,10 @@ def titles(cells: list[Any]) -> list[str]:
 
 
 def stamp(path: Path, run_id: str, verdict: Verdict) -> list[dict[str, Any]]:
-    """Write the verdict into an executed notebook and return how each of its code cells went.
+    """Write the verdict into an executed notebook and return how each of its code cells ended.
 
-    Papermill calls the cell that a dead kernel or a time-out cut short, and all after it, completed: that is put right.
+    Papermill marks the cell that a dead kernel or a time-out interrupted, and all after it, as completed. This corrects
+    it.
     """
     content = json.loads(path.read_text(encoding="utf-8"))
     error = verdict.error
@@ -188,19 +188,19 @@ def _summary(cells: list[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def masked(book: Any, secrets: Sequence[str]) -> Any:
-    """Return a notebook whose sources and outputs hold no secret; the given one stays as it is: it may yet run."""
+def redacted(book: Any, secrets: Sequence[str]) -> Any:
+    """Return a copy of a notebook with secrets removed from sources and outputs; the original may still run."""
     clean = copy.copy(book)
     clean["cells"] = [copy.copy(cell) for cell in book["cells"]]
     for cell in clean["cells"]:
         for name in _WRITTEN & cell.keys():
             cell[name] = redaction.redact_values(cell[name], secrets)
         if "outputs" in cell:
-            cell["outputs"] = [_masked_output(output, secrets) for output in cell["outputs"]]
+            cell["outputs"] = [_redacted_output(output, secrets) for output in cell["outputs"]]
     return clean
 
 
-def _masked_output(output: Any, secrets: Sequence[str]) -> Any:
+def _redacted_output(output: Any, secrets: Sequence[str]) -> Any:
     clean = copy.copy(output)
     for name in _WRITTEN & clean.keys():
         clean[name] = type(clean[name])(redaction.redact_values(clean[name], secrets))
@@ -208,6 +208,6 @@ def _masked_output(output: Any, secrets: Sequence[str]) -> Any:
 
 
 def source_of(cell: Mapping[str, Any]) -> str:
-    """Return the source of a cell, which files hold as a text or as its lines."""
+    """Return the source of a cell, which files hold as a text or a list of lines."""
     source = cell["source"]
     return source if isinstance(source, str) else "".join(source)

@@ -1,4 +1,4 @@
-"""How a notebook run can end, and what its caller gets back."""
+"""The outcomes of a notebook run, and the result for its caller."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 
 class Outcome(StrEnum):
-    """The supervisor's word for how a run ended; the notebook file is not asked."""
+    """How a run ended, as the supervisor observed it, whatever the notebook file says."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"  # a cell raised, or the disk was full
-    TIMED_OUT = "timed_out"  # a cell, or the notebook, ran longer than it may
-    OUT_OF_MEMORY = "out_of_memory"  # beyond its limit, beyond the system's, or a cell was told so
+    TIMED_OUT = "timed_out"  # a cell or the notebook exceeded its time limit
+    OUT_OF_MEMORY = "out_of_memory"  # above its limit or the system's, or a cell raised MemoryError
     DIED = "died"  # the kernel process ended: killed by a signal, or crashed
-    CANCELLED = "cancelled"  # a person or the scheduler stopped it
-    KILLED = "killed"  # the supervisor itself was killed; found and closed by a later command
+    CANCELLED = "cancelled"  # a user or the scheduler stopped it
+    KILLED = "killed"  # the supervisor was killed; a later command closed the run
     SKIPPED = "skipped"  # the same run had succeeded before
 
 
@@ -25,7 +25,7 @@ class Outcome(StrEnum):
 class CellError:
     """What stopped a run: the cell (counted from 1, as saved; None before the first), the error's name and value.
 
-    `traceback` is Python's, as text; empty where the cell raised nothing.
+    `traceback` is Python's, as text; empty if the cell raised nothing.
     """
 
     cell: int | None
@@ -42,7 +42,7 @@ class CellError:
 class Verdict:
     """How an execution ended, how long it took, and what stopped it.
 
-    `raised` is what came from outside, as Ctrl-C: it goes on once the verdict is recorded.
+    `raised` is an exception from outside, such as Ctrl-C, to be raised again after the verdict is recorded.
     """
 
     outcome: Outcome
@@ -52,16 +52,16 @@ class Verdict:
 
 
 def stopped(stop: BaseException, seconds: float, cell: int | None = None) -> Verdict:
-    """Return the verdict on a run that an exception from outside its cells ended."""
+    """Return the verdict for an exception from outside the notebook's cells."""
     outcome = Outcome.FAILED if isinstance(stop, Exception) else Outcome.CANCELLED
     return Verdict(outcome, seconds, CellError(cell, type(stop).__name__, str(stop)), stop)
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One notebook run as its caller sees it; for a skipped one, `run_id` and the files are the earlier run's.
+    """One notebook run for its caller; if skipped, `run_id` and the files are those of the earlier run.
 
-    `reason` says why it ran, or was skipped: 'features.ipynb changed', 'input normalized_equity_ohlc changed'.
+    `reason` is why it ran or was skipped: 'features.ipynb changed', 'input normalized_equity_ohlc changed'.
     """
 
     run_id: str
@@ -70,7 +70,7 @@ class Execution:
     execution_key: str
     seconds: float
     error: CellError | None
-    saved: str  # the executed notebook: a path, or a URI where artifacts are remote
+    saved: str  # the executed notebook: a path, or a URI if artifacts are remote
     html: str
     reason: str = ""
     result: Mapping[str, Any] = field(default_factory=dict)

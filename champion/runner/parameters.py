@@ -17,6 +17,7 @@ from datetime import date, datetime
 from functools import cache, partial
 from numbers import Integral, Real
 from pathlib import Path
+from types import GenericAlias
 from typing import Annotated, Any
 
 from pydantic import (
@@ -254,7 +255,7 @@ def _type(kind: str) -> Any:
     if kind in _TYPES:
         return _TYPES[kind]
     if items := re.fullmatch(r"list\[(.+)\]", kind):
-        return Annotated[list[_type(items[1])], Strict()]  # type: ignore[misc]
+        return Annotated[GenericAlias(list, _type(items[1])), Strict()]
     return Annotated[Any, AfterValidator(partial(_one_of, _choices(kind)))]
 
 
@@ -273,7 +274,7 @@ def _iso_date(value: Any) -> str:
 
 
 def _integer(value: Any) -> Any:
-    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
+    return value if isinstance(value, bool) or not isinstance(value, Integral) else int(value)
 
 
 def _number(value: Any) -> float:

@@ -1,4 +1,4 @@
-"""SIGTERM as an exception: who is asked to end gets to end its kernel and to say that it was cancelled."""
+"""End kernels reliably: SIGTERM as an exception, and a guard process that outlives the supervisor."""
 
 from __future__ import annotations
 
@@ -11,27 +11,31 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
+from champion.base import process_identity
+
 
 class Terminated(SystemExit):
-    """This process was asked to end; its exit code is the one a shell gives to that."""
+    """This process received SIGTERM; its exit code is the one that shells use for that."""
 
     def __init__(self) -> None:
         super().__init__(128 + signal.SIGTERM)
 
     def __str__(self) -> str:
-        return "the process that ran the notebook got a SIGTERM"
+        return "the process that ran the notebook received SIGTERM"
 
 
 @contextmanager
 def sigterm_as_exception() -> Iterator[None]:
-    """Have SIGTERM raise `Terminated` inside, unless somebody, as Prefect does, answers it already."""
-    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if mine:
+    """Raise `Terminated` on SIGTERM inside the block, unless a handler, as Prefect's, is installed already."""
+    is_default = (
+        threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if is_default:
         signal.signal(signal.SIGTERM, _raise)
     try:
         yield
     finally:
-        if mine:
+        if is_default:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
@@ -39,14 +43,14 @@ def _raise(*_: object) -> None:
     raise Terminated
 
 
-MARK = "CHAMPION_EXECUTION"  # in the environment of a kernel and of all that its cells start
-_SCRIPT = 'read -r _; kill -s KILL -- "-$0"'  # reading ends when the supervisor's end of the pipe is gone
+MARK = "CHAMPION_EXECUTION"  # in the environment of a kernel and all its children
+_SCRIPT = 'read -r _; kill -s KILL -- "-$0"'  # reading ends when the supervisor's end of the pipe closes
 
 
 class Guard:
-    """A small process that waits for the supervisor to end and then kills the kernel's process group.
+    """A small process that kills the kernel's process group when its supervisor dies.
 
-    It holds one end of a pipe, the supervisor the other: the system closes that one also when the supervisor is killed.
+    It holds one end of a pipe and the supervisor the other, which the system closes even if the supervisor is killed.
     """
 
     def __init__(self, kernel: subprocess.Popen[bytes]) -> None:
@@ -56,33 +60,31 @@ class Guard:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # a Ctrl-C in the terminal is the supervisor's to answer
+            start_new_session=True,  # the supervisor handles a Ctrl-C in the terminal
         )
 
     def end(self) -> None:
-        """End the kernel, what its cells started, and the guard itself."""
+        """End the kernel, its children, and the guard itself."""
         self._process.kill()
         if self._process.stdin:
             self._process.stdin.close()
         self._process.wait()
-        with suppress(ProcessLookupError):  # nothing was left
+        with suppress(ProcessLookupError):  # no process is left
             os.killpg(self._kernel.pid, signal.SIGKILL)
         self._kernel.wait()
 
 
 def kill_marked(execution: str) -> int:
     """Return how many processes of an execution were left and are killed now: also those that left its group."""
-    marked = [process for process in psutil.process_iter() if _mark(process) == execution]
-    for process in marked:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(marked, timeout=10)
-    return len(marked)
+    killed: set[psutil.Process] = set()
+    while marked := {one for one in psutil.process_iter() if _mark(one) == execution} - killed:
+        for process in marked:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(marked, timeout=10)
+        killed |= marked  # one that the system cannot end now is not waited for again
+    return len(killed)
 
 
 def _mark(process: psutil.Process) -> str | None:
-    try:
-        found: str | None = process.environ().get(MARK)
-    except (psutil.Error, OSError):
-        return None  # somebody else's
-    return found
+    return process_identity.environment(process.pid).get(MARK)

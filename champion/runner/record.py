@@ -1,4 +1,4 @@
-"""What a notebook run leaves in the ledger: noted down before its kernel starts, closed whatever happened."""
+"""Record a notebook run in the spool and in MLflow: opened before its kernel starts, closed however it ends."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 ERROR, REASON = "champion.error", "champion.reason"
-FILE = "champion.notebook_file"  # where it is not the notebook's name
+FILE = "champion.notebook_file"  # the name of its files, if it is not the notebook's name
 _ERROR_LENGTH = 2000
 _PATIENCE = 300
 
@@ -55,7 +55,7 @@ def open_execution(
     tags: Mapping[str, str],
     parent: str | None,
 ) -> SpooledRun:
-    """Return the entry of a run, its folders ready."""
+    """Return the spooled entry of a new run, with its folders created."""
     own = {
         NOTEBOOK: notebook.name,
         **({FILE: file} if (file := notebooks.file_name(notebook.name)) != notebook.name else {}),
@@ -81,16 +81,16 @@ def open_execution(
     for folder in (work_folder(entry), result_folder(entry), _notebook_folder(entry), private_folder(entry)):
         folder.mkdir(parents=True)
     _write_json(entry.artifacts / "inputs.json", dict(inputs))
-    surroundings = {"python": platform.python_version(), "platform": platform.platform()}
-    _write_json(entry.artifacts / "environment.json", {**surroundings, "packages": identities.packages()})
+    machine = {"python": platform.python_version(), "platform": platform.platform()}
+    _write_json(entry.artifacts / "environment.json", {**machine, "packages": identities.packages()})
     return entry
 
 
 def keep_code(settings: Settings, notebook: Notebook, entry: SpooledRun) -> None:
-    """Keep with a run which code its kernel used; without that the run is repeated when it is asked for again."""
+    """Store the code that a run's kernel used; without it the run is repeated when it is requested again."""
     folders = kernel_env.own_folders(notebook)
     used = code_identity.used(settings, kernel_env.code_record(private_folder(entry)), folders, notebook.sources)
-    with suppress(OSError):  # on a full disk, closing the run says so
+    with suppress(OSError):  # a full disk is reported when the run is closed
         if used is not None:
             _write_json(entry.artifacts / code_identity.ARTIFACT, code_identity.to_json(used))
 
@@ -102,47 +102,47 @@ def close_execution(
     outputs: Mapping[str, str] | None = None,
     ended: datetime | None = None,
 ) -> Execution:
-    """Return the execution once its notebook, HTML, cell times, results and outcome are recorded.
+    """Record a run's notebook, HTML, cell times, results and outcome, and return the execution.
 
-    A run whose record could not be written has not succeeded. What MLflow does not take waits in the journal.
+    A run whose record could not be written counts as failed. What MLflow does not accept stays in the spool.
     """
-    _mask(settings, entry)
+    _redact(settings, entry)
     result, written, cells, fault = _finished(entry, verdict, outputs)
     if fault is not None and verdict.outcome is Outcome.SUCCEEDED:
-        said = CellError(None, type(fault).__name__, f"its record could not be written: {fault}")
-        verdict = Verdict(Outcome.FAILED, verdict.seconds, said)
-    complete = not isinstance(fault, OSError)  # on a full disk, the next command finds room or gives up
-    how = _end(entry, verdict, result, written, cells, complete=complete, ended=ended)
-    run_id = run_spool.end(settings, entry, how, deliver_now=complete)
+        error = CellError(None, type(fault).__name__, f"its record could not be written: {fault}")
+        verdict = Verdict(Outcome.FAILED, verdict.seconds, error)
+    complete = not isinstance(fault, OSError)  # after a full disk, the next command tries once more
+    end = _end(entry, verdict, result, written, cells, complete=complete, ended=ended)
+    run_id = run_spool.end(settings, entry, end, deliver_now=complete)
     return execution_of(runs.get(settings, run_id) if run_id else entry, verdict, result)
 
 
 def repair(settings: Settings) -> list[str]:
-    """Return the runs that MLflow holds the end of since now.
+    """Finish the runs of killed supervisors and deliver waiting runs; return the runs that MLflow now has the end of.
 
-    A run whose supervisor was killed is closed as killed, with what it had saved, at the time it last showed life, and
-    what its kernel left is ended. Runs that ended while MLflow did not answer are delivered.
+    A run whose supervisor was killed is closed as killed, with its saved notebook, at the time of its last write, and
+    its remaining processes are killed. Runs that ended while MLflow did not answer are delivered.
     """
     waiting = [entry for entry in run_spool.entries(settings) if run_spool.ended(entry) or run_spool.abandoned(entry)]
     with atomic_files.Lock(settings.home / "repair.lock", timeout=_PATIENCE) if waiting else nullcontext():
-        for entry in waiting:  # several notebooks may start at once
+        for entry in waiting:  # several notebooks may start at the same time
             if run_spool.abandoned(entry):
                 _close_abandoned(settings, entry)
-            elif (how := run_spool.ended(entry)) and not how.note.get("complete", True):
-                _complete(settings, entry, how)
+            elif (end := run_spool.ended(entry)) and not end.note.get("complete", True):
+                _complete(settings, entry, end)
     delivered = run_spool.deliver(settings) if waiting else []
     return delivered + _close_orphans(settings)
 
 
 def skipped(settings: Settings, run: runs.Run, reason: str) -> Execution:
-    """Return a run that need not be repeated, with what it published."""
+    """Return an earlier run in place of a new one, with its published result."""
     published = runs.read_file(settings, run.run_id, f"result/{report.RESULT}")
-    found = execution_of(run, Verdict(Outcome.SKIPPED, 0.0), json.loads(published) if published else {})
-    return replace(found, reason=reason)
+    execution = execution_of(run, Verdict(Outcome.SKIPPED, 0.0), json.loads(published) if published else {})
+    return replace(execution, reason=reason)
 
 
 def execution_of(kept: SpooledRun | runs.Run, verdict: Verdict, result: Mapping[str, Any]) -> Execution:
-    """Return a run as its caller sees it, from MLflow or, where that does not answer, from the journal."""
+    """Return a run for its caller, from MLflow or, if it does not answer, from the spool."""
     name, file = kept.tags[NOTEBOOK], file_of(kept.tags)
     saved, page = (
         str(_notebook_folder(kept) / f"{file}{suffix}")
@@ -164,10 +164,10 @@ def execution_of(kept: SpooledRun | runs.Run, verdict: Verdict, result: Mapping[
     )
 
 
-def _mask(settings: Settings, entry: SpooledRun) -> None:
-    """Have what the kernel wrote by itself hold no secret; what it said in cells was masked as it was saved."""
+def _redact(settings: Settings, entry: SpooledRun) -> None:
+    """Remove secrets from what the kernel wrote itself; the notebook was redacted when it was saved."""
     known = redaction.secrets(os.environ, settings)
-    with suppress(OSError):  # a full disk is told of when the record is written
+    with suppress(OSError):  # a full disk is reported when the record is written
         redaction.redact_file(log_path(entry), known)
         result = result_folder(entry) / report.RESULT
         if result.exists():
@@ -179,14 +179,14 @@ def _mask(settings: Settings, entry: SpooledRun) -> None:
 def _finished(
     entry: SpooledRun, verdict: Verdict, outputs: Mapping[str, str] | None
 ) -> tuple[dict[str, Any], dict[str, str], dict[str, float], Exception | None]:
-    """Return what was published, what was written, the seconds of each cell, and what went wrong with the record."""
+    """Return the published result, the outputs, the seconds of each cell, and the error of the record if any."""
     result: dict[str, Any] = {}
     written, cells = dict(outputs or {}), dict[str, float]()
     try:
         result = report.read(result_folder(entry))
         written = written if outputs is not None else dict(result.get("outputs", {}))
         cells = _write_record(entry, verdict, written)
-    except Exception as fault:  # noqa: BLE001 - whatever it is, the outcome is noted down all the same
+    except Exception as fault:  # noqa: BLE001 - the outcome is recorded in any case
         return result, written, cells, fault
     return result, written, cells, None
 
@@ -204,7 +204,8 @@ def _write_record(entry: SpooledRun, verdict: Verdict, written: Mapping[str, str
     if verdict.error and verdict.error.traceback:
         (entry.artifacts / "error.txt").write_text(verdict.error.traceback + "\n", encoding="utf-8")
     _write_json(entry.artifacts / "outputs.json", dict(written))
-    _drop_empty(log_path(entry))
+    if (log := log_path(entry)).exists() and log.stat().st_size == 0:
+        log.unlink()
     return {str(cell["cell"]): cell["seconds"] for cell in cells if cell["seconds"] is not None}
 
 
@@ -220,20 +221,20 @@ def _end(
 ) -> End:
     error = verdict.error
     tags = {ERROR: str(error)[:_ERROR_LENGTH]} if error else {}
-    noted = {"cell": error.cell, "name": error.name, "value": error.value[:_ERROR_LENGTH]} if error else None
+    error_note = {"cell": error.cell, "name": error.name, "value": error.value[:_ERROR_LENGTH]} if error else None
     return End(
         outcome=verdict.outcome.value,
         metrics={**result.get("metrics", {}), "run_seconds": verdict.seconds},
         tags={OUTPUTS: short(written), PUBLISHED: _published_digest(entry), **_code_tag(entry), **tags},
         outputs=written,
         series={"cell_seconds": cells},
-        note={"complete": complete, "error": noted},
+        note={"complete": complete, "error": error_note},
         at=ended.isoformat() if ended else "",
     )
 
 
 def _published_digest(entry: SpooledRun) -> str:
-    """Return the SHA-256 of what the notebook published, as it is recorded; a constant where it published nothing."""
+    """Return the SHA-256 of what the notebook published; a constant if it published nothing."""
     path = result_folder(entry) / report.RESULT
     return atomic_files.sha256(path) if path.is_file() else NOTHING_PUBLISHED
 
@@ -247,37 +248,33 @@ def _code_tag(entry: SpooledRun) -> dict[str, str]:
 def _close_abandoned(settings: Settings, entry: SpooledRun) -> None:
     last = max(path.stat().st_mtime for path in [entry.folder, *entry.artifacts.rglob("*")])
     ended = datetime.fromtimestamp(last, UTC)
-    outcome = _outcome_of_abandoned(settings, entry)
+    run = runs.get(settings, entry.run_id) if entry.run_id and run_spool.answers(settings) else None
+    # MLflow may have received an outcome meanwhile, as from a scheduler's cancellation.
+    outcome = Outcome(run.outcome) if run is not None and run.outcome else Outcome.KILLED
     if NOTEBOOK not in entry.tags:
         run_spool.end(settings, entry, End(outcome.value, at=ended.isoformat()), deliver_now=False)
         return
     process_control.kill_marked(entry.id)
     seconds = max(0.0, (ended - datetime.fromisoformat(entry.started)).total_seconds())
-    said = CellError(_cell_at_work(executed_path(entry)), "SupervisorKilled", "what ran the notebook was killed")
-    verdict = Verdict(outcome, seconds, said)
-    _mask(settings, entry)
+    cell = _running_cell(executed_path(entry))
+    verdict = Verdict(outcome, seconds, CellError(cell, "SupervisorKilled", "the supervisor was killed"))
+    _redact(settings, entry)
     result, written, cells, _ = _finished(entry, verdict, None)
-    how = _end(entry, verdict, result, written, cells, complete=True, ended=ended)
-    run_spool.end(settings, entry, how, deliver_now=False)
+    end = _end(entry, verdict, result, written, cells, complete=True, ended=ended)
+    run_spool.end(settings, entry, end, deliver_now=False)
 
 
-def _outcome_of_abandoned(settings: Settings, entry: SpooledRun) -> Outcome:
-    """Return what somebody else has said of the run meanwhile, as the scheduler that cancelled it; else, killed."""
-    run = runs.get(settings, entry.run_id) if entry.run_id and run_spool.answers(settings) else None
-    return Outcome(run.outcome) if run is not None and run.outcome else Outcome.KILLED
-
-
-def _complete(settings: Settings, entry: SpooledRun, how: End) -> None:
-    """Write what a full disk kept from being written; there is no third attempt."""
-    error = how.note["error"]
-    verdict = Verdict(Outcome(how.outcome), how.metrics["run_seconds"], CellError(**error) if error else None)
-    _, _, cells, _ = _finished(entry, verdict, how.outputs)
-    again = replace(how, series={"cell_seconds": cells}, note={**how.note, "complete": True})
-    run_spool.end(settings, entry, again, deliver_now=False)
+def _complete(settings: Settings, entry: SpooledRun, end: End) -> None:
+    """Write what a full disk prevented; this is the last attempt."""
+    error = end.note["error"]
+    verdict = Verdict(Outcome(end.outcome), end.metrics["run_seconds"], CellError(**error) if error else None)
+    _, _, cells, _ = _finished(entry, verdict, end.outputs)
+    whole = replace(end, series={"cell_seconds": cells}, note={**end.note, "complete": True})
+    run_spool.end(settings, entry, whole, deliver_now=False)
 
 
 def _close_orphans(settings: Settings) -> list[str]:
-    """Close the runs that MLflow calls running although their process is gone and no entry tells more of them."""
+    """Close the runs that MLflow has as running although their process ended and no spool entry is left."""
     if not run_spool.answers(settings):
         return []
     mine = [run for run in runs.orphans(settings) if run.tags.get(runs.HOME) in {None, str(settings.home)}]
@@ -287,52 +284,47 @@ def _close_orphans(settings: Settings) -> list[str]:
     return [run.run_id for run in lost]
 
 
-def _cell_at_work(path: Path) -> int | None:
-    """Return the cell that a notebook saved last as running, counted from 1."""
+def _running_cell(path: Path) -> int | None:
+    """Return the cell that was last saved as running, counted from 1."""
     if not path.exists():
         return None
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    at_work = (n for n, c in enumerate(cells, start=1) if c["metadata"].get("papermill", {}).get("status") == "running")
-    return next(at_work, None)
+    running = (n for n, c in enumerate(cells, start=1) if c["metadata"].get("papermill", {}).get("status") == "running")
+    return next(running, None)
 
 
 def executed_path(entry: SpooledRun) -> Path:
-    """Return where the notebook is saved while it runs."""
+    """Return the file of the notebook while it runs."""
     return _notebook_folder(entry) / f"{file_of(entry.tags)}.ipynb"
 
 
 def file_of(tags: Mapping[str, str]) -> str:
-    """Return the name, without suffix, of the files that a run's executed notebook is kept in."""
+    """Return the name, without suffix, of the files of a run's executed notebook."""
     return tags.get(FILE, tags[NOTEBOOK])
 
 
 def log_path(entry: SpooledRun) -> Path:
-    """Return where the kernel's own standard output and error go."""
+    """Return the file of the kernel's own standard output and error."""
     return entry.artifacts / "kernel.log"
 
 
 def work_folder(entry: SpooledRun) -> Path:
-    """Return the kernel's working directory: empty, its own, and gone afterwards."""
+    """Return the kernel's working directory: initially empty, and deleted afterwards."""
     return entry.folder / "work"
 
 
 def private_folder(entry: SpooledRun) -> Path:
-    """Return the kernel's folder for IPython and Jupyter: empty, its own, and gone afterwards."""
+    """Return the kernel's folder for IPython and Jupyter: initially empty, and deleted afterwards."""
     return entry.folder / "private"
 
 
 def result_folder(entry: SpooledRun) -> Path:
-    """Return where the notebook publishes."""
+    """Return the folder into which the notebook publishes."""
     return entry.artifacts / "result"
 
 
 def _notebook_folder(entry: SpooledRun) -> Path:
     return entry.artifacts / "notebook"
-
-
-def _drop_empty(path: Path) -> None:
-    if path.exists() and path.stat().st_size == 0:
-        path.unlink()
 
 
 def _write_json(path: Path, content: Any) -> None:

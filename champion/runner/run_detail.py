@@ -1,4 +1,4 @@
-"""One recorded run as a person asks for it: what it was given, what it did cell by cell, what it left."""
+"""Read one recorded run in detail: its parameters and data, its cells, and its results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _INJECTED = "injected-parameters"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One code cell as it ran: its source and what it showed, both as text; images are told by their hash."""
+    """One code cell of a run: its source and what it displayed, both as text; images are given by their hash."""
 
     number: int
     title: str
@@ -36,7 +36,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class RunDetail:
-    """A run with what it read and wrote (digests by dataset), its cells, and the packages and code it ran with."""
+    """A run with the datasets it read and wrote (digests by name), its cells, packages and code."""
 
     run: Run
     inputs: Mapping[str, str]
@@ -45,30 +45,30 @@ class RunDetail:
     cells: tuple[Cell, ...]
     packages: Mapping[str, str]
     traceback: str
-    code: Mapping[str, str] | None = None  # of runs of earlier versions, it is not known by file
+    code: Mapping[str, str] | None = None  # None for runs of earlier versions
 
     @property
     def reason(self) -> str:
-        """Why it ran."""
+        """Why the run was not skipped."""
         return self.run.tags.get(REASON, "")
 
     @property
     def error(self) -> str:
-        """What stopped it."""
+        """What stopped the run."""
         return self.run.tags.get(ERROR, "")
 
     def file(self, suffix: str) -> str:
-        """Return where its executed notebook (.ipynb) or page (.html) is; empty for a run that is no notebook's."""
+        """Return the path of its executed notebook (.ipynb) or page (.html); empty if the run is not a notebook's."""
         if cache_lookup.NOTEBOOK not in self.run.tags:
             return ""
         return runs.location(self.run, f"notebook/{file_of(self.run.tags)}{suffix}")
 
 
 def read(settings: Settings, which: str) -> RunDetail:
-    """Return the account of a run: its id, the beginning of it, or the name it had in the journal.
+    """Return the details of a run, given its id, the beginning of the id, or its name in the spool.
 
     Raises:
-        UsageError: there is no such run, or there are several.
+        UsageError: there is no such run, or more than one.
         ServiceError: MLflow does not answer.
     """
     connectivity.require(settings)
@@ -91,9 +91,9 @@ def read(settings: Settings, which: str) -> RunDetail:
 
 
 def page(settings: Settings, found: RunDetail) -> str:
-    """Return where a run's page is, or an empty text; one that retention removed is made again from its notebook.
+    """Return the path of a run's page, or an empty text. A page that retention removed is rendered again.
 
-    A page that is made again is put into the `runs` folder of the workspace.
+    The new page is written to the `runs` folder of the workspace.
     """
     kept = found.file(".html")
     if not kept or "://" in kept or Path(kept).exists():
@@ -106,13 +106,13 @@ def page(settings: Settings, found: RunDetail) -> str:
         return ""
     seconds = (run.ended - run.started).total_seconds() if run.ended else 0.0
     text = pages.render(executed, run.run_id, Verdict(Outcome(run.outcome), seconds), run.parameters, found.reason)
-    made = settings.runs / "pages" / f"{run.run_id}.html"
-    write_bytes(made, text.encode())
-    return str(made)
+    target = settings.runs / "pages" / f"{run.run_id}.html"
+    write_bytes(target, text.encode())
+    return str(target)
 
 
 def _cells(cells: list[Any], times: Mapping[int, Mapping[str, Any]]) -> list[Cell]:
-    """Return the code cells but for the one with the given parameters, which are listed as such."""
+    """Return the code cells, without the cell of the given parameters."""
     return [
         Cell(
             number,

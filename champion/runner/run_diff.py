@@ -1,4 +1,4 @@
-"""What two runs of a notebook differ in: what they were given, what they ran, what came of it."""
+"""Compare two runs of a notebook: their inputs, their code, and their results."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _IDENTITY = {
 
 @dataclass(frozen=True, slots=True)
 class RunDiff:
-    """Pairs of (first, second) by name; None stands for what one of the two did not have.
+    """Pairs of (first, second) by name; None if one of the two has no value.
 
-    `cells` are unified diffs of what was run, `shown` of what was seen.
+    `cells` is a unified diff of the sources, `shown` of the displayed output.
     """
 
     outcome: tuple[str | None, str | None]
@@ -38,13 +38,13 @@ class RunDiff:
 
     @property
     def is_empty(self) -> bool:
-        """Whether both ran the same with the same result, but for time."""
+        """Whether both runs are the same in inputs, code and results; times are ignored."""
         found = (self.parameters, self.inputs, self.identity, self.packages, self.cells, self.outputs, self.values)
         return self.outcome[0] == self.outcome[1] and not any((*found, self.metrics, self.shown))
 
 
 def between(first: RunDetail, second: RunDetail) -> RunDiff:
-    """Return what two runs differ in; how long they took is left out."""
+    """Return the differences of two runs, without their times."""
     one, two = first.run, second.run
     tags = [{name: run.tags.get(tag) for name, tag in _IDENTITY.items()} for run in (one, two)]
     return RunDiff(
@@ -62,7 +62,7 @@ def between(first: RunDetail, second: RunDetail) -> RunDiff:
 
 
 def pairs(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return what two mappings differ in.
+    """Return the differences of two mappings.
 
     >>> pairs({"a": 1, "b": 2}, {"b": 3, "c": 4})
     {'a': (1, None), 'b': (2, 3), 'c': (None, 4)}
@@ -72,7 +72,7 @@ def pairs(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tupl
 
 
 def _code(first: RunDetail, second: RunDetail) -> dict[str, tuple[str, str]]:
-    """Return the files that both runs used and that had changed in between: one that failed early used fewer."""
+    """Return the files that both runs used and that differ; a run that failed early used fewer files."""
     if first.code is None and second.code is None:
         one, two = first.run.tags.get(cache_lookup.CODE), second.run.tags.get(cache_lookup.CODE)
         return {"code_hash": (one, two)} if one and two and one != two else {}

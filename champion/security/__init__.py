@@ -1,1 +1,1 @@
-"""What must not leak: redaction of secrets, the login of local servers, and where credentials may come from."""
+"""Keep secrets from leaking: redaction of texts, and the logins of local servers."""

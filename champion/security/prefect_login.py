@@ -1,6 +1,6 @@
-"""The logins of a workspace's servers, made with them and kept for their owner alone; Prefect's may be a setting.
+"""Create and read the logins of a workspace's servers, which only the owner can read; Prefect's may be a setting.
 
-Without a login any user of the machine could start runs in the owner's name, or read and write what MLflow keeps.
+Without a login any user of the machine could start runs in the owner's name, or read and change MLflow's data.
 """
 
 from __future__ import annotations
@@ -16,56 +16,57 @@ from champion.errors import ServiceError
 from champion.settings import Settings
 
 CLIENT = "PREFECT_API_AUTH_STRING"
-"""The variable that Prefect's clients read a login from, and its command line."""
+"""The variable from which Prefect's clients and its command line read a login."""
 _BYTES = 24
-_LONGEST = 1000  # bytes, of one that somebody wrote by hand
-_FORM = re.compile(rb"[!-9;-~]+:[!-~]+")  # what any header and any shell can hold
+_LONGEST = 1000  # bytes, of a login written by hand
+_PATTERN = re.compile(rb"[!-9;-~]+:[!-~]+")  # safe in any header and any shell
 
 
 def current_login(settings: Settings) -> str | None:
-    """Return `user:password` of the server that this workspace uses, None where Champion knows none.
+    """Return `user:password` of the server that this workspace uses, None if Champion knows no login.
 
-    That is a server elsewhere whose login is no setting, or one of the workspace that an older version started.
+    It knows none for a remote server whose login is not in the settings, and for a server of this workspace that an
+    older version started.
 
     Raises:
-        ServiceError: the login of the workspace cannot be read, or is none.
+        ServiceError: the workspace's login file cannot be read, or does not contain a login.
     """
     if settings.prefect_login is not None:
         return settings.prefect_login.get_secret_value()
-    return kept(settings) if settings.prefect_api_url is None else None
+    return stored_login(settings) if settings.prefect_api_url is None else None
 
 
 def ensure_login(settings: Settings) -> str:
-    """Return what `known` does for a server about to be started, made and kept if there was none.
+    """Return the login of a server that is about to start; create it if there is none.
 
-    For whoever holds the lock of that server.
+    The caller holds the lock of that server.
     """
-    return current_login(settings) or _make(path(settings))
+    return current_login(settings) or _create(path(settings))
 
 
-def made_for_mlflow(settings: Settings) -> str:
-    """Return `user:password` of the workspace's MLflow pages, made and kept if there was none.
+def ensure_mlflow_login(settings: Settings) -> str:
+    """Return `user:password` of the workspace's MLflow pages; create it if there is none.
 
     Raises:
-        ServiceError: the file of the login cannot be read, or holds none.
+        ServiceError: the login file cannot be read, or does not contain a login.
     """
     where = mlflow_path(settings)
-    return _read(where, "MLflow pages") or _make(where)
+    return _read(where, "MLflow pages") or _create(where)
 
 
-def kept_for_mlflow(settings: Settings) -> str | None:
-    """Return the login of the workspace's MLflow pages, None where none was started yet.
+def stored_mlflow_login(settings: Settings) -> str | None:
+    """Return the login of the workspace's MLflow pages, None if they were never started.
 
     Raises:
-        ServiceError: the file of the login cannot be read, or holds none.
+        ServiceError: the login file cannot be read, or does not contain a login.
     """
     return _read(mlflow_path(settings), "MLflow pages")
 
 
 def pair(settings: Settings) -> tuple[str, str] | None:
-    """Return user and password for a request to the server, None where it asks for none.
+    """Return user and password for a request to the server, None if it needs no login.
 
-    Where Champion knows none, the variable of Prefect's own clients holds.
+    Without a login of the workspace, the variable of Prefect's own clients applies.
 
     >>> pair(Settings(home="/tmp/none", prefect_login="asha:pw:1"))
     ('asha', 'pw:1')
@@ -74,13 +75,13 @@ def pair(settings: Settings) -> tuple[str, str] | None:
     return (user, password) if user else None
 
 
-def kept(settings: Settings) -> str | None:
-    """Return the login in the workspace, None where no server was started with one."""
+def stored_login(settings: Settings) -> str | None:
+    """Return the login stored in the workspace, None if no server was started with a login."""
     return _read(path(settings), "Prefect server")
 
 
 def place(settings: Settings) -> str | None:
-    """Return where the login is to be found, for people: itself it belongs into no output. None where there is none.
+    """Return the place of the login, to show to users, who must never see the login itself. None if there is none.
 
     >>> place(Settings(home="/tmp/none", prefect_login="asha:pw"))
     'CHAMPION_PREFECT_LOGIN'
@@ -92,21 +93,21 @@ def place(settings: Settings) -> str | None:
 
 
 def path(settings: Settings) -> Path:
-    """Return the file that holds a login that was made."""
+    """Return the file of the Prefect server's login."""
     return settings.prefect_home / "login"
 
 
 def mlflow_path(settings: Settings) -> Path:
-    """Return the file that holds the login of MLflow's pages."""
+    """Return the file of the MLflow pages' login."""
     return settings.home / "mlflow" / "login"
 
 
-def _make(where: Path) -> str:
+def _create(where: Path) -> str:
     login = f"champion:{secrets.token_hex(_BYTES)}"
     private_folder(where.parent)
     write_private(where, login.encode())
     for left in where.parent.glob(f".{where.name}.*.part"):
-        left.unlink()  # of one that was killed
+        left.unlink()  # of a killed process
     return login
 
 
@@ -118,14 +119,14 @@ def _read(where: Path, server: str) -> str | None:
         return None
     except PermissionError as error:
         raise ServiceError(
-            f"{where}: {error.strerror}. It is the login of this workspace's {server}, for its owner alone: work "
+            f"{where}: {error.strerror}. It holds the login of this workspace's {server}, for its owner only: work "
             "in a workspace of your own (CHAMPION_HOME), or agree on a login with the owner (CHAMPION_PREFECT_LOGIN)"
         ) from error
     except IsADirectoryError:
         found = b""
-    if len(found) > _LONGEST or not _FORM.fullmatch(found):
+    if len(found) > _LONGEST or not _PATTERN.fullmatch(found):
         raise ServiceError(
-            f"{where}: no login, which is one line, user:password. Run `champion stop`, remove it, and run this again: "
-            "the next server makes a new one"
+            f"{where} does not contain a login, one line with user:password. Run `champion stop`, remove the file, and "
+            "run this again: the next server creates a new login"
         )
     return found.decode()

@@ -1,8 +1,8 @@
-"""Secrets kept out of what is written down: texts with `***` where a password, token or key of this process stood.
+"""Remove secrets from everything that is kept: `***` replaces each password, token and key of this process.
 
-Secrets travel in the environment and in settings, never in parameters; but a cell may print them, and an error may
-quote the address that holds one. So whatever a run leaves is masked before it is kept. What is not text (figures,
-Parquet), and what a cell itself sends elsewhere, is not looked into.
+Secrets travel in the environment and in settings, never in parameters. But a cell may print them, and an error may
+quote a URL with a password. So everything a run leaves is redacted before it is kept, except what is not text (figures,
+Parquet) and what a cell itself sends elsewhere.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ WORDS = frozenset(
     "password passwords passwd passphrase passcode token secret secrets key credential credentials apikey "
     "authorization bearer jwt creds pswd webhook webhooks".split()
 )
-"""Words in the names of parameters and variables whose values are secret."""
-_LAST_WORDS = frozenset({"pass", "pwd", "pat", "pw", "auth", "cookie", "tokens", "keys", "sas"})  # of several words
+"""Words that mark a parameter or variable as secret by its name."""
+_LAST_WORDS = frozenset(
+    {"pass", "pwd", "pat", "pw", "auth", "cookie", "tokens", "keys", "sas"}
+)  # only as the last of several words
 _ALONE = frozenset({"pass", "auth"})
 _JOINED = (
     *("password", "passwd", "pswd", "passphrase", "secret", "credential", "credentials", "creds", "token", "apikey"),
@@ -46,29 +48,32 @@ _JOINED_KEYS = tuple(
     ).split()
 )
 _ANYWHERE = ("apikey", "accesskey", "secretkey", "privatekey", "accesstoken", "authtoken", "connectionstring")
-_ORDINARY = frozenset(  # words and names that end like a secret's
+_ORDINARY = frozenset(  # words and names that end like secret ones
     "pwd oldpwd bypass compass encompass surpass trespass overpass underpass allpass bandpass highpass lowpass".split()
 )
 _FILTERS = frozenset(  # as in low_pass, max_tokens, sort_keys
     "low high band all by first second single one two max min num n total sort group join index".split()
 )
 MASK = "***"
-_SHORTEST = 6  # a shorter value stands in ordinary text too
+_SHORTEST = 6  # a shorter value may occur in ordinary text
 _CREDENTIALS = re.compile(r""":///?[^/@\s:]*:([^/@\s]+(?:@[^/@\s"'<>,;]+)*)@""")
-_KEY_OF_URL = re.compile(r"://([A-Za-z0-9_.~%+-]{16,})@")  # a token in the place of a user, as of Sentry and GitHub
+_KEY_OF_URL = re.compile(
+    r"://([A-Za-z0-9_.~%+-]{16,})@"
+)  # a token in place of a user, as in Sentry's and GitHub's URLs
 _PAIR = re.compile(r"""(?<![A-Za-z0-9_.-])([A-Za-z][A-Za-z0-9_.-]*)=([^\s;&,"'<>]+)""")
-_LONG_LINE = 12  # characters; a line of a key, which a log or a page may show apart from the others
-_OF_SCRIPTS = {one: f"\\u{ord(one):04x}" for one in "<>&'"}  # as JSON is written into a page
+_LONG_LINE = 12  # characters of a line of a key, which a log may show without the other lines
+_SCRIPT_ESCAPES = {one: f"\\u{ord(one):04x}" for one in "<>&'"}  # JSON inside an HTML page
 _PERCENT = re.compile("%[0-9A-F]{2}")
 _PREFIX = "champion_"
 _LOGINS = frozenset({"champion_prefect_login", "prefect_api_auth_string", "prefect_server_api_auth_string"})
-_ADDRESSES = frozenset({"notify_url", "promotion_webhook"})  # to know them is to be allowed to write there
+_ADDRESSES = frozenset({"notify_url", "promotion_webhook"})  # whoever knows them can write there
 
 
 def is_secret_name(name: str) -> bool:
-    """Tell whether a parameter or variable of this name holds a secret.
+    """Return whether a parameter or variable of this name holds a secret.
 
-    A name is read as its words (`DB_PASS`, `clientSecret`) and as words written together (`PGPASSWORD`, `MYAPIKEY`).
+    The name is split into words (`DB_PASS`, `clientSecret`), and joined words are recognized (`PGPASSWORD`,
+    `MYAPIKEY`).
 
     >>> is_secret_name("AWS_SECRET_ACCESS_KEY"), is_secret_name("PGPASSWORD"), is_secret_name("MYSQL_PWD")
     (True, True, True)
@@ -95,7 +100,7 @@ def secrets(environment: Mapping[str, str], settings: Settings | None = None) ->
     """Return every spelling of the secrets in an environment and in settings, the longest first.
 
     A secret is the value of a secret setting or of a variable with a secret name, the password in any URL, and the path
-    of a secret web address (a webhook's is its token). Values under six characters are not looked for.
+    of a secret webhook URL, which is its token. Values under six characters are ignored.
 
     >>> "hunter2%21" in secrets({"MLFLOW_TRACKING_PASSWORD": "hunter2!"})
     True
@@ -115,7 +120,7 @@ def holds_password(text: str) -> bool:
 
 
 def redact(text: str, known: Sequence[str]) -> str:
-    """Return a text with `***` in place of every secret, and of the password in every URL.
+    """Return the text with `***` in place of every secret, and of the password in every URL.
 
     >>> redact("connecting to http://asha:pw@host failed: hunter2!", secrets({"MY_TOKEN": "hunter2!"}))
     'connecting to http://asha:***@host failed: ***'
@@ -127,7 +132,7 @@ def redact(text: str, known: Sequence[str]) -> str:
 
 
 def redact_values(value: Any, known: Sequence[str]) -> Any:
-    """Return what JSON can hold with its texts masked, but for the names in objects.
+    """Return a JSON value with its texts redacted; the names in objects stay.
 
     >>> redact_values({"cells": ["cells 1"]}, ["cells"])
     {'cells': ['*** 1']}
@@ -144,7 +149,7 @@ def redact_values(value: Any, known: Sequence[str]) -> Any:
 
 
 def redact_file(path: Path, known: Sequence[str]) -> None:
-    """Have a text file hold no secret; one that is not there, or is not UTF-8 throughout, is no reason to stop."""
+    """Redact a text file in place. A missing file is ignored, and bytes that are not UTF-8 stay."""
     if not path.is_file():
         return
     text = path.read_text(encoding="utf-8", errors="surrogateescape")
@@ -154,7 +159,7 @@ def redact_file(path: Path, known: Sequence[str]) -> None:
 
 def _secret_values(environment: Mapping[str, str], settings: Settings | None) -> Iterator[str]:
     named = list(environment.items())
-    for login in _kept(settings):
+    for login in _stored_logins(settings):
         yield from _of_login(login)
     for name, text in _of_settings(settings):
         named.append((f"{_PREFIX}{name}", text))
@@ -167,37 +172,37 @@ def _secret_values(environment: Mapping[str, str], settings: Settings | None) ->
             yield from _of_value(name.lower(), is_secret_name(name), text)
 
 
-def _of_value(name: str, named_so: bool, text: str) -> Iterator[str]:
-    """Yield what of a secret variable is secret: all of it, but for addresses that hold no password."""
+def _of_value(name: str, is_named_secret: bool, text: str) -> Iterator[str]:
+    """Yield the secret parts of a secret variable: all of it, except for a URL without a password."""
     if "://" not in text or holds_password(text):
-        yield from (text, text.strip())  # a file of a secret ends with a newline, which programs leave out
+        yield from (text, text.strip())  # programs strip the newline at the end of a secret's file
         yield from _of_pairs(text)
         lines = [line.strip() for line in text.splitlines()]
         yield from (line for line in lines if len(lines) > 1 and len(line) >= _LONG_LINE and "-----" not in line)
-    elif name.removeprefix(_PREFIX) in _ADDRESSES or named_so:
+    elif name.removeprefix(_PREFIX) in _ADDRESSES or is_named_secret:
         found = urlsplit(text)
         yield from (text, found.path.strip("/"), found.query)
 
 
 def _of_pairs(text: str) -> Iterator[str]:
-    """Yield the secret values of a connection string, as `AccountName=asha;AccountKey=abc`."""
+    """Yield the secret values of a connection string, as in `AccountName=asha;AccountKey=abc`."""
     for name, separator, value in (part.partition("=") for part in text.split(";")):
         if separator and is_secret_name(name.strip()):
             yield value.strip()
 
 
 def _of_login(text: str) -> Iterator[str]:
-    """Yield what of user:password is secret, also as a request holds it."""
+    """Yield the secret parts of user:password, including its form in a request header."""
     yield from (text, text.partition(":")[2], b64encode(_encoded(text)).decode())
 
 
-def _kept(settings: Settings | None) -> Iterator[str]:
-    """Yield the logins that the workspace keeps for its servers; one that cannot be read is known to nobody."""
+def _stored_logins(settings: Settings | None) -> Iterator[str]:
+    """Yield the stored logins of the workspace's servers; one that cannot be read is skipped."""
     from champion.security import prefect_login  # noqa: PLC0415 - as with the settings below
 
     if settings is None:
         return
-    for read in (prefect_login.kept, prefect_login.kept_for_mlflow):
+    for read in (prefect_login.stored_login, prefect_login.stored_mlflow_login):
         with suppress(ChampionError, OSError):
             yield read(settings) or ""
 
@@ -210,9 +215,9 @@ def _of_settings(settings: Settings | None) -> Iterator[tuple[str, str]]:
 
 
 def _secret_settings() -> list[str]:
-    from champion.settings import Settings as Known  # noqa: PLC0415 - what reads settings may mask, too
+    from champion.settings import Settings as Known  # noqa: PLC0415 - settings may import this module
 
-    return [name for name, field in Known.model_fields.items() if "SecretStr" in str(field.annotation)]
+    return Known.secret_names()
 
 
 def _passwords(text: str) -> Iterator[str]:
@@ -223,11 +228,11 @@ def _passwords(text: str) -> Iterator[str]:
 
 
 def _spellings(value: str) -> Iterator[str]:
-    """Yield a value as Python, JSON, HTML, URLs, hex and base64 write it, the last also as a part of longer data."""
+    """Yield a value as Python, JSON, HTML, URLs, hex and base64 write it, base64 also inside longer data."""
     shown, content, text = repr(value)[1:-1], _encoded(value), json.dumps(value)[1:-1]
     yield from (value, shown, text, json.dumps(shown)[1:-1], ascii(value)[1:-1], repr(content)[2:-1])
     yield from (shlex.quote(value).strip("'"), value.replace("'", "'\\''"), text.replace("/", "\\/"))
-    yield "".join(_OF_SCRIPTS.get(one, one) for one in text)
+    yield "".join(_SCRIPT_ESCAPES.get(one, one) for one in text)
     page = escape(value)
     yield from (page, page.replace("&#x27;", "&#39;").replace("&quot;", "&#34;"), page.replace("&#x27;", "&apos;"))
     yield escape(value, quote=False)
@@ -242,22 +247,22 @@ def _spellings(value: str) -> Iterator[str]:
 
 
 def _base64(content: bytes) -> Iterator[str]:
-    """Yield what base64 holds of these bytes, alone or at any place in longer data.
+    """Yield the base64 text of these bytes, alone or at any position in longer data.
 
-    A character of base64 holds six bits. Bytes that follow 0, 1 or 2 others (modulo 3) give one of three texts; the
-    characters that also hold bits of the neighbours are left out.
+    A base64 character holds six bits. Bytes that follow 0, 1 or 2 others (modulo 3) give one of three texts; characters
+    that also hold bits of the neighbours are left out.
     """
     yield b64encode(content).decode()
     for before in range(3):
         first, beyond = -(-8 * before // 6), (8 * (before + len(content))) // 6
         yield b64encode(bytes(before) + content).decode()[first:beyond]
-    lines = encodebytes(content).decode().splitlines()  # mail and shell break the lines of a long one
+    lines = encodebytes(content).decode().splitlines()  # mail and shell tools wrap long lines
     yield from (line for line in lines if len(lines) > 1 and len(line.rstrip("=")) >= _SHORTEST)
 
 
 def _encoded(value: str) -> bytes:
-    """Return the bytes of a text; those of a variable may be no UTF-8, and Python then keeps them as surrogates."""
+    """Return the bytes of a text. A variable that is not UTF-8 contains surrogates, which are decoded back."""
     try:
         return value.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # another surrogate, as JSON can write one: of no variable
+    except UnicodeEncodeError:  # another surrogate, which comes from JSON, not from a variable
         return value.encode("utf-8", "surrogatepass")

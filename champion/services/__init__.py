@@ -1,1 +1,1 @@
-"""Servers on this machine: found where they run, started where they do not, always on loopback."""
+"""Find and start servers on this machine, always on loopback."""

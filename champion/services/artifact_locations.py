@@ -1,4 +1,4 @@
-"""Where MLflow's pages may read and write artifacts: in the workspace, and nowhere else by whatever way."""
+"""Decide where MLflow's pages may read and write artifacts: only in the workspace."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from urllib.parse import unquote, urlsplit
 from champion.settings import Settings
 
 BY_REFERENCE = frozenset({"runs", "models"})
-"""Schemes of MLflow's references: what they lead to is asked about in its turn."""
+"""Schemes of MLflow's references, whose targets are checked separately."""
 FILES = frozenset({"", "file"})
-"""Schemes of files of this machine."""
+"""Schemes of local files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Locations:
-    """The places of a workspace's artifacts as URIs; the first is where new experiments go."""
+    """The artifact locations of a workspace as URIs; new experiments go to the first."""
 
     roots: tuple[str, ...]
 
     @classmethod
     def of(cls, settings: Settings) -> Locations:
-        """Return the artifact folder of the workspace, and its place in an object store where it has one."""
+        """Return the artifact folder of the workspace, preceded by its prefix in an object store if it has one."""
         folder = settings.artifacts.resolve().as_uri()
         return cls((settings.artifacts_uri.rstrip("/"), folder) if settings.artifacts_uri else (folder,))
 
     def holds(self, uri: str) -> bool:
-        """Tell whether a location lies in the workspace, after all links.
+        """Return whether a location is in the workspace, after all links are resolved.
 
         >>> places = Locations(("file:///srv/ws/mlflow/artifacts",))
         >>> places.holds("file:///srv/ws/mlflow/artifacts/daily/1"), places.holds("/srv/ws/mlflow/artifacts/../x")
@@ -47,10 +47,10 @@ class Locations:
         return plain and any(f"{uri.rstrip('/')}/".startswith(f"{root}/") for root in self.roots)
 
     def holds_path(self, path: str | Path) -> bool:
-        """Tell whether a path of this machine lies in the workspace's artifacts, after all links."""
+        """Return whether a local path is in the workspace's artifacts, after all links are resolved."""
         folders = [Path(unquote(urlsplit(root).path)) for root in self.roots if root.startswith("file:")]
         try:
             real = Path(path).resolve()
-        except (OSError, RuntimeError, ValueError):  # too long, links in a circle, NUL
+        except (OSError, RuntimeError, ValueError):  # too long, circular links, NUL
             return False
         return any(real.is_relative_to(folder) for folder in folders)

@@ -1,7 +1,7 @@
-"""MLflow's stores and its repository of files, confined to the artifacts of a workspace.
+"""MLflow's stores and file repository, confined to the artifacts of a workspace.
 
-`install` puts them in the place of MLflow's own, in the one process that serves the pages. Flows and kernels are the
-owner's own processes and open the store themselves.
+`install` replaces MLflow's own classes, only in the process that serves the pages. Flows and kernels are the owner's
+own processes and open the store themselves.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _MlflowRegistry: Any = RegistryStore
 
 
 def install(locations: Locations) -> None:
-    """Have this process open and record artifacts in these locations alone."""
+    """Let this process open and record artifacts only in these locations."""
     _Confined.locations = locations
     known: Any = get_registered_artifact_repositories()
     stores_of: Any = handlers
     remote = {urlsplit(root).scheme for root in locations.roots} - FILES
     for scheme in set(known) - {*FILES, *BY_REFERENCE, *remote}:
-        del known[scheme]  # servers of others
+        del known[scheme]  # storage of others
     known.update({scheme: _checked(known[scheme]) for scheme in remote})
     known.update(dict.fromkeys(FILES, Files))
     for engine in DATABASE_ENGINES:
-        stores_of._tracking_store_registry.register(engine, _tracking)  # noqa: SLF001 - there is no other way in
+        stores_of._tracking_store_registry.register(engine, _tracking)  # noqa: SLF001 - MLflow has no public function for it
         stores_of._model_registry_store_registry.register(engine, _registry)  # noqa: SLF001
 
 
@@ -59,13 +59,13 @@ def _require(uri: str) -> None:
 
 def _outside(where: str | Path) -> MlflowException:
     return MlflowException(
-        f"{str(where)[:300]} lies outside this workspace's artifacts: these pages neither read nor write there",
+        f"{str(where)[:300]} is outside this workspace's artifacts: these pages neither read nor write there",
         error_code=PERMISSION_DENIED,
     )
 
 
 def _checked(make: Any) -> Any:
-    """Return what opens a repository in an object store, once the location is known to be the workspace's."""
+    """Return a function that opens a repository in an object store after checking its location."""
 
     def open_repository(artifact_uri: str, **options: Any) -> Any:
         _require(artifact_uri)
@@ -79,65 +79,65 @@ class _Confined:
 
 
 class Files(_Confined, _MlflowFiles):  # type: ignore[misc]
-    """Artifacts in a folder of the workspace; a path is asked about, with all links, each time it is used."""
+    """Artifacts in a folder of the workspace; a path is checked, with all links, each time it is used."""
 
     def __init__(self, artifact_uri: str, *arguments: Any, **options: Any) -> None:
         """Open a folder.
 
         Raises:
-            MlflowException: it lies elsewhere.
+            MlflowException: it is outside the workspace.
         """
         _require(artifact_uri)
         super().__init__(artifact_uri, *arguments, **options)
 
-    def _inside(self, path: str | None) -> None:
-        """Refuse a path that leads out, and a folder in which a link does."""
+    def _require_inside(self, path: str | None) -> None:
+        """Refuse a path that leads out of the workspace, and a folder that contains a link that does."""
         place = Path(self.artifact_dir, path or "")
-        found = [place]
+        paths = [place]
         for folder, folders, files in os.walk(place):
-            found += [one for name in (*folders, *files) if (one := Path(folder, name)).is_symlink()]
-        for one in found:
+            paths += [one for name in (*folders, *files) if (one := Path(folder, name)).is_symlink()]
+        for one in paths:
             if not self.locations.holds_path(one):
                 raise _outside(one)
 
     @override
     def get_local_path(self, artifact_path: str) -> Any:
-        self._inside(artifact_path)
+        self._require_inside(artifact_path)
         return super().get_local_path(artifact_path)
 
     @override
     def _get_or_create_artifact_dir(self, artifact_path: str | None = None) -> Any:
-        self._inside(artifact_path)
+        self._require_inside(artifact_path)
         return super()._get_or_create_artifact_dir(artifact_path)
 
     @override
     def list_artifacts(self, path: str | None = None) -> Any:
-        self._inside(path)
+        self._require_inside(path)
         return super().list_artifacts(path)
 
     @override
     def _download_file(self, remote_file_path: str, local_path: str) -> None:
-        self._inside(remote_file_path)
+        self._require_inside(remote_file_path)
         super()._download_file(remote_file_path, local_path)
 
     @override
     def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> Any:
-        self._inside(artifact_path)
+        self._require_inside(artifact_path)
         return super().download_artifacts(artifact_path, dst_path)
 
     @override
     def delete_artifacts(self, artifact_path: str | None = None) -> None:
-        self._inside(artifact_path)
+        self._require_inside(artifact_path)
         super().delete_artifacts(artifact_path)
 
     @override
     def download_trace_data(self) -> Any:
-        self._inside(None)
+        self._require_inside(None)
         return super().download_trace_data()
 
 
 class Tracking(_Confined, _MlflowTracking):  # type: ignore[misc]
-    """MLflow's tracking store, whose new experiments, runs and models lie in the workspace."""
+    """MLflow's tracking store, with new experiments, runs and models only in the workspace."""
 
     @override
     def create_experiment(self, name: str, artifact_location: str | None = None, tags: Any = None) -> Any:
@@ -157,7 +157,7 @@ class Tracking(_Confined, _MlflowTracking):  # type: ignore[misc]
 
 
 class Registry(_Confined, _MlflowRegistry):  # type: ignore[misc]
-    """MLflow's model registry, whose new versions lie in the workspace."""
+    """MLflow's model registry, with new versions only in the workspace."""
 
     @override
     def create_model_version(self, name: str, source: str, *arguments: Any, **options: Any) -> Any:

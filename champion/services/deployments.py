@@ -1,4 +1,4 @@
-"""What a Prefect server has to know before anything runs on schedule: the work pool, its queues, the deployments."""
+"""Prepare a Prefect server for scheduled runs: the work pool, its queues, the deployments."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 QUEUES = {"market-data": 5, "feature": 3, "monitoring": 10, "retention": 1}
-"""Queues of the work pool, and how many runs of each may be under way."""
+"""Queues of the work pool, with the number of their concurrent runs."""
 
 
 def deploy(settings: Settings, api: str) -> None:
-    """Make work pool and queues where they are missing, and bring the deployments of prefect.yaml up to date.
+    """Create missing work pool and queues, and update the deployments of prefect.yaml.
 
-    What was changed in Prefect's pages stays where prefect.yaml does not speak of it: pauses, priorities, variables.
+    Changes made on Prefect's pages stay unless prefect.yaml sets the same: pauses, priorities, variables.
 
     Raises:
-        ServiceError: Prefect refused; the message holds its words.
+        ServiceError: Prefect refused; the message contains its output.
     """
-    told = {"WORK_POOL": settings.work_pool, "FOLDER": str(Path.cwd()), "PYTHON": shlex.quote(sys.executable)}
+    values = {"WORK_POOL": settings.work_pool, "FOLDER": str(Path.cwd()), "PYTHON": shlex.quote(sys.executable)}
     prefect.choose(settings, api)
     from prefect.client.orchestration import get_client  # noqa: PLC0415
 
@@ -39,7 +39,7 @@ def deploy(settings: Settings, api: str) -> None:
             _make_queue(client, settings.work_pool, name, limit)
     file = str(package_data.path("prefect.yaml"))
     command = isolation.command("prefect", "--no-prompt", "deploy", "--all", "--prefect-file", file)
-    variables = isolation.environment({**os.environ, **{f"CHAMPION_{name}": value for name, value in told.items()}})
+    variables = isolation.environment({**os.environ, **{f"CHAMPION_{name}": value for name, value in values.items()}})
     done = subprocess.run(
         command, env=variables, cwd=settings.prefect_home, capture_output=True, text=True, check=False
     )

@@ -1,9 +1,9 @@
-"""The key that a workspace's Prefect server encrypts Secret blocks with: beside its login, not in its database.
+"""Keep the key with which a workspace's Prefect server encrypts Secret blocks in a file, not in its database.
 
-Prefect makes a key and keeps it in the database that holds what it encrypts, so whoever reads a copy of that file reads
-the secrets. Here the key is a file of its own (`prefect/encryption_key`, for its owner alone). One that a server of an
-earlier version left in the database is moved there. A PostgreSQL database keeps Prefect's own key: servers of several
-machines may share it.
+Prefect creates a key and stores it in the database together with the encrypted data, so whoever reads a copy of that
+file reads the secrets. Here the key is a separate file (`prefect/encryption_key`, readable by the owner only). A key
+that a server of an earlier version left in the database is moved there. A PostgreSQL database keeps Prefect's own key,
+because servers of several machines may share it.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from champion.errors import ServiceError
 from champion.settings import Settings
 
 VARIABLE = "PREFECT_SERVER_ENCRYPTION_KEY"
-_FORM = re.compile(r"[A-Za-z0-9_-]{43}=")
+_PATTERN = re.compile(r"[A-Za-z0-9_-]{43}=")
 _BYTES = 32
 _ROW = "ENCRYPTION_KEY"
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return the variable that hands the key to a server about to be started; for whoever holds that server's lock.
+    """Return the variable with the key for a server that is about to start; the caller holds that server's lock.
 
-    Nothing where the person has set a key, or where the database is PostgreSQL.
+    Empty if the user has set a key, or if the database is PostgreSQL.
 
     Raises:
-        ServiceError: the file of the key holds none, or the database cannot be read.
+        ServiceError: the key file does not contain a key, or the database cannot be read.
     """
     if os.environ.get(VARIABLE) or settings.prefect_database_url is not None:
         return {}
@@ -40,37 +40,37 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def path(settings: Settings) -> Path:
-    """Return the file that holds the key."""
+    """Return the file of the key."""
     return settings.prefect_home / "encryption_key"
 
 
 def _key(settings: Settings) -> str:
     file, database = path(settings), settings.prefect_home / "prefect.db"
-    known, left = _kept(file), _in_database(database)
+    known, old = _read_file(file), _read_database(database)
     if known is None:
-        known = left or urlsafe_b64encode(os.urandom(_BYTES)).decode()
+        known = old or urlsafe_b64encode(os.urandom(_BYTES)).decode()
         write_private(file, known.encode())
-    if left == known:  # another one encrypted something since: it stays, so that nothing is lost
+    if old == known:  # another key stays, because it encrypted something since
         _remove(database)
     return known
 
 
-def _kept(file: Path) -> str | None:
+def _read_file(file: Path) -> str | None:
     try:
         found = file.read_text(encoding="ascii").strip()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise ServiceError(f"{file}: cannot be read ({error}). It is the key of Prefect's Secret blocks") from error
-    if not _FORM.fullmatch(found):
+        raise ServiceError(f"{file} cannot be read ({error}). It is the key of Prefect's Secret blocks") from error
+    if not _PATTERN.fullmatch(found):
         raise ServiceError(
-            f"{file}: not a key of Prefect's Secret blocks. Bring it back from a backup; or remove it, the next server "
-            "makes a new one, and store the Secret blocks again"
+            f"{file} is not a key of Prefect's Secret blocks. Restore it from a backup; or remove it, so that the next "
+            "server creates a new key, and store the Secret blocks again"
         )
     return found
 
 
-def _in_database(database: Path) -> str | None:
+def _read_database(database: Path) -> str | None:
     if not database.exists():
         return None
     try:
@@ -80,9 +80,7 @@ def _in_database(database: Path) -> str | None:
             row = connection.execute("select value from configuration where key = ?", (_ROW,)).fetchone()
             return str(json.loads(row[0])["fernet_key"]) if row else None
     except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
-        raise ServiceError(
-            f"{database}: cannot be read ({error}): bring it back from a backup, or remove it"
-        ) from error
+        raise ServiceError(f"{database} cannot be read ({error}): restore it from a backup, or remove it") from error
 
 
 def _remove(database: Path) -> None:

@@ -1,8 +1,8 @@
-"""JupyterLab on a workspace: what starts it, and the environment that it and its kernels get.
+"""Start JupyterLab on a workspace: its command line, and the environment of the server and its kernels.
 
-On loopback, with a token, on the first free port; nothing is asked of the network. What differs from JupyterLab's own
-settings is in `jupyter/labconfig` beside this module: no question about news, no look for updates, and the times that
-the execute-time extension shows.
+It runs on loopback, with a token, on the first free port, and makes no network requests. The settings in
+`jupyter/labconfig` beside this module differ from JupyterLab's own: no question about news, no check for updates, and
+the times that the execute-time extension shows.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def command(folder: Path, *, port: int | None = None, browser: bool = True, root: bool = False) -> list[str]:
-    """Return the command line of a server on `folder`, opening its welcome notebook where it has one.
+    """Return the command line of a server on `folder`, which opens the welcome notebook if there is one.
 
-    Without `port` it takes the first free one from 8888. `root` allows it to run as the superuser, which Jupyter
-    refuses.
+    Without `port` it uses the first free one from 8888. `root` allows it to run as the superuser, which Jupyter
+    otherwise refuses.
 
     >>> "--allow-root" in command(Path("/tmp"), root=True), "--allow-root" in command(Path("/tmp"))
     (True, False)
@@ -39,8 +39,8 @@ def command(folder: Path, *, port: int | None = None, browser: bool = True, root
         *([f"--LabApp.default_url=/lab/tree/{WELCOME}"] if (folder / WELCOME).exists() else []),
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
-        "--KernelManager.transport_encryption=auto",  # what cells say is for nobody else on the machine
-        "--Application.log_level=ERROR",  # the address with its token is said at any level
+        "--KernelManager.transport_encryption=auto",  # other accounts of the machine cannot read the output of cells
+        "--Application.log_level=ERROR",  # the URL with its token is logged at any level
         *([f"--ServerApp.port={port}", "--ServerApp.port_retries=0"] if port else []),
         *([] if browser else ["--ServerApp.open_browser=False"]),
         *(["--allow-root"] if root else []),
@@ -50,30 +50,30 @@ def command(folder: Path, *, port: int | None = None, browser: bool = True, root
 def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of the server and its kernels: `inherited`, this workspace's settings, quiet libraries.
 
-    JupyterLab's layout (open tabs) is kept in the workspace, so that it names no notebook of another one.
+    JupyterLab's layout (open tabs) is kept in the workspace, so that it does not refer to notebooks of another one.
     """
-    kept = {name: value for name, value in inherited.items() if name != isolation.SAFE_PATH}  # of use to no script
+    kept = {
+        name: value for name, value in inherited.items() if name != isolation.SAFE_PATH
+    }  # notebooks may import from their folder
     path = [str(_PACKAGE.parent), *isolation.absolute(inherited.get("PYTHONPATH"))]
     return {
         **kept,
         **settings.environment(),
-        "JUPYTER_CONFIG_PATH": _joined(Path(__file__).with_name("jupyter"), inherited.get("JUPYTER_CONFIG_PATH")),
+        "JUPYTER_CONFIG_PATH": _joined(
+            os.pathsep, str(Path(__file__).with_name("jupyter")), inherited.get("JUPYTER_CONFIG_PATH")
+        ),
         "JUPYTERLAB_WORKSPACES_DIR": str(settings.home / "jupyter"),
         "MLFLOW_TRACKING_URI": settings.tracking,
-        **store.surroundings(settings),
+        **store.environment(settings),
         **settings.tracking_login,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else ipykernel warns about frozen modules
-        # Jupyter's own, of no use to whoever opens a notebook
-        "PYTHONWARNINGS": _listed("ignore:date_default is deprecated", inherited.get("PYTHONWARNINGS")),
-        "PYTHONPATH": os.pathsep.join(path),  # also in a checkout not installed
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # prevents ipykernel's warning about frozen modules
+        # a warning of Jupyter's own code
+        "PYTHONWARNINGS": _joined(",", "ignore:date_default is deprecated", inherited.get("PYTHONWARNINGS")),
+        "PYTHONPATH": os.pathsep.join(path),  # also for a checkout that is not installed
     }
 
 
-def _listed(first: str, others: str | None) -> str:
-    return ",".join([first, *filter(None, [others])])
-
-
-def _joined(first: Path, others: str | None) -> str:
-    return os.pathsep.join([str(first), *filter(None, [others])])
+def _joined(separator: str, first: str, others: str | None) -> str:
+    return separator.join(filter(None, [first, others]))

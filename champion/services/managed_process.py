@@ -1,4 +1,4 @@
-"""A server of this workspace: started on loopback, remembered by pid and birth, found and stopped again."""
+"""Start, find and stop servers of a workspace, which listen on loopback and are recorded by PID and start."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from champion.errors import ServiceError
 from champion.settings import Settings
 
 HOST = "127.0.0.1"
-START_SECONDS = 600  # a limit for hangs only: a server that dies ends the wait immediately
+START_SECONDS = 600  # for hangs only: a server that dies ends the wait immediately
 _STOP_SECONDS = 15
 _LOG_BYTES = 5_000_000
 _ANSWER_SECONDS = 10  # a healthy server on a busy machine may need several
@@ -35,55 +35,55 @@ _PRIVATE_UMASK = 0o077
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that was started: its process (by pid and birth, as pids are reused) and its port; 0 has none.
+    """A server that was started: its process (PID and process token, as PIDs are reused) and its port; 0 means none.
 
-    `home` is the workspace it was started for, `folder` that folder itself: it stays the same when the folder is moved,
+    `home` is the workspace it was started for. `folder` identifies that folder: the id stays when the folder is moved,
     and a copy has another one.
     """
 
     pid: int
-    born: str | float  # a time of day in records of earlier versions: of no process that is known
+    born: str | float  # a time of day in records of earlier versions, which matches no process
     port: int
     home: str = ""
     folder: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that are no process's, and no port's."""
+        """Refuse invalid process ids and ports."""
         if not 0 < self.pid < _PIDS or not 0 <= self.port < _PORTS:
             raise ValueError(f"process {self.pid} on port {self.port}")
 
     @property
     def url(self) -> str:
-        """The page people open."""
+        """The URL of its pages."""
         return f"http://{HOST}:{self.port}"
 
     @property
     def api(self) -> str:
-        """What PREFECT_API_URL should be."""
+        """The value for PREFECT_API_URL."""
         return f"{self.url}/api"
 
     @property
     def alive(self) -> bool:
-        """Whether the process still is the one that was started."""
+        """Whether the process that was started still runs."""
         return process_identity.process_token(self.pid) == self.born
 
     @property
     def listens(self) -> bool:
-        """Whether this server, and no process of somebody else's, takes the connections to its port."""
+        """Whether this server, and not another process, listens on its port."""
         try:
-            family = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
-            found = [one for process in family for one in process.net_connections()]
+            processes = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
+            connections = [one for process in processes for one in process.net_connections()]
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             return False
-        return self.port in {one.laddr.port for one in found if one.status == psutil.CONN_LISTEN}
+        return self.port in {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
 
 
 def start(settings: Settings, name: str, command: Sequence[str], variables: Mapping[str, str], port: int = 0) -> Server:
-    """Start a server in a session of its own and remember it; it may take its time until it answers."""
+    """Start a server in a new session and record it; it may not answer yet."""
     private_folder(settings.services)
     path = log(settings, name)
     if path.exists() and path.stat().st_size > _LOG_BYTES:
-        path.replace(path.with_suffix(".log.1"))  # the one before is dropped: logs stay below twice the limit
+        path.replace(path.with_suffix(".log.1"))  # an older log is overwritten: logs stay below twice the limit
     path.touch(PRIVATE_FILE)
     with path.open("ab") as output:
         process = subprocess.Popen(
@@ -92,7 +92,7 @@ def start(settings: Settings, name: str, command: Sequence[str], variables: Mapp
             stdout=output,
             stderr=output,
             env=isolation.environment({**variables, **loopback.without_proxy(variables)}),
-            cwd=settings.services,  # a folder of the owner's: nothing that lies in the current one is read
+            cwd=settings.services,  # an owned folder: nothing in the current directory is read
             umask=_PRIVATE_UMASK,
             start_new_session=True,
         )
@@ -103,26 +103,26 @@ def start(settings: Settings, name: str, command: Sequence[str], variables: Mapp
 
 
 def wait(settings: Settings, name: str, server: Server, healthy: Callable[[], bool]) -> None:
-    """Return once the server is healthy.
+    """Wait until the server is healthy.
 
     Raises:
-        ServiceError: it ended, or did not answer within `START_SECONDS`; it is stopped, and the message holds its log.
+        ServiceError: it ended, or did not answer within `START_SECONDS`. It is stopped; the message contains its log.
     """
     deadline = time.monotonic() + START_SECONDS
     while not (healthy() and (server.listens or not server.port)):
         if not server.alive or time.monotonic() > deadline:
             stop(settings, name)
-            raise ServiceError(f"{name} did not start{last_words(settings, name)}")
+            raise ServiceError(f"{name} did not start{log_end(settings, name)}")
         time.sleep(0.2)
 
 
 def recorded(settings: Settings, name: str) -> Server | None:
     """Return the server last started under a name for this workspace, whether or not it still runs.
 
-    In a copy of a workspace lie the records of the original's servers, which are nobody's here: there are none.
+    A copy of a workspace contains records of the original's servers, which are ignored.
 
     Raises:
-        ServiceError: its record is none.
+        ServiceError: its record is damaged.
     """
     record = _record(settings, name)
     try:
@@ -131,27 +131,27 @@ def recorded(settings: Settings, name: str) -> Server | None:
         return None
     except ValueError as error:
         raise ServiceError(
-            f"{record}: not the record of a server ({error}); end the server if it runs, and remove the file"
+            f"{record} is not the record of a server ({error}); stop the server if it runs, and remove the file"
         ) from error
     return server if _is_ours(settings, server) else None
 
 
 def stop(settings: Settings, name: str) -> bool:
-    """Stop a server with all it started; return False where none was running."""
+    """Stop a server and its child processes; return False if none was running."""
     server = recorded(settings, name)
     if server is None or not server.alive:
         return False
-    family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
-    _record(settings, name).unlink(missing_ok=True)  # first, so that who watches it knows that it was asked to
+    processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+    _record(settings, name).unlink(missing_ok=True)  # first, so that watchers know that the stop is intended
     os.killpg(server.pid, signal.SIGTERM)
-    _, stubborn = psutil.wait_procs(family, timeout=_STOP_SECONDS)
-    for process in stubborn:
+    _, remaining = psutil.wait_procs(processes, timeout=_STOP_SECONDS)
+    for process in remaining:
         process.kill()
     return True
 
 
 def answers(url: str) -> bool:
-    """Tell whether a GET of the URL is answered with 200."""
+    """Return whether a GET request to the URL returns status 200."""
     try:
         answer = httpx.get(url, timeout=_ANSWER_SECONDS, trust_env=not is_local(url))
     except httpx.HTTPError:
@@ -160,7 +160,7 @@ def answers(url: str) -> bool:
 
 
 def is_local(url: str) -> bool:
-    """Tell whether a URL is of this machine, which no proxy of the environment leads to.
+    """Return whether a URL is on this machine, so that no proxy applies.
 
     >>> is_local("http://127.0.0.1:4200/api"), is_local("https://prefect.example/api")
     (True, False)
@@ -168,27 +168,29 @@ def is_local(url: str) -> bool:
     return urlsplit(url).hostname in loopback.HOSTS
 
 
-def port(asked: int | None, setting: str) -> int:
-    """Return the port asked for, or a free one.
+def port(requested: int | None, setting: str) -> int:
+    """Return the requested port, or a free one.
 
     Raises:
-        ServiceError: somebody else listens on the port asked for.
+        ServiceError: another process listens on the requested port.
     """
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one just given up counts as free
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just released counts as free
         try:
-            probe.bind((HOST, asked or 0))
+            probe.bind((HOST, requested or 0))
         except OSError as error:
-            raise ServiceError(f"port {asked} is taken: free it, or set {setting} to another or to none") from error
+            raise ServiceError(
+                f"port {requested} is in use: free it, or set {setting} to another port or to none"
+            ) from error
         return int(probe.getsockname()[1])
 
 
 def log(settings: Settings, name: str) -> Path:
-    """Return the file a server writes to."""
+    """Return the log file of a server."""
     return settings.services / f"{name}.log"
 
 
-def last_words(settings: Settings, name: str) -> str:
+def log_end(settings: Settings, name: str) -> str:
     """Return the end of a server's log, for an error message."""
     path = log(settings, name)
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-3:] if path.exists() else []
@@ -196,13 +198,11 @@ def last_words(settings: Settings, name: str) -> str:
 
 
 def _is_ours(settings: Settings, server: Server) -> bool:
-    """Tell whether a recorded server was started for this workspace, perhaps before it was moved."""
+    """Return whether a recorded server was started for this workspace, possibly before it was moved."""
     if server.folder:
         return server.folder == workspace_homes.identity(settings.home)
-    try:  # a record of an earlier version says nothing: the server's own environment names its workspace
-        environment = psutil.Process(server.pid).environ() if server.alive else {}
-    except psutil.Error:
-        return False
+    # A record of an earlier version does not say it: the server's own environment names its workspace.
+    environment = process_identity.environment(server.pid) if server.alive else {}
     stated = [environment.get(name, "").removeprefix("sqlite:///") for name in _NAMES_HOME]
     return not server.alive or any(f"{place}/".startswith(f"{settings.home}/") for place in stated)
 

@@ -1,9 +1,8 @@
-"""MLflow's pages on a local store: one process, no job runner, loopback only, behind the login of the workspace."""
+"""MLflow's pages on a local store: one process, no job runner, on loopback only, protected by the workspace's login."""
 
 from __future__ import annotations
 
 import os
-from urllib.parse import urlsplit, urlunsplit
 
 from champion.base import file_modes, isolation
 from champion.security import prefect_login
@@ -21,51 +20,50 @@ _VARIABLES = {  # the default is eleven processes and 3.3 GB, some of which outl
 
 
 def is_local(settings: Settings) -> bool:
-    """Tell whether the store is a database that this workspace opens itself, not somebody's server."""
+    """Return whether the store is a database that this workspace opens itself, not an MLflow server."""
     return not settings.tracking.startswith("http")
 
 
 def address(settings: Settings) -> str | None:
-    """Return where MLflow's pages are, or None where nobody started them.
+    """Return the URL of MLflow's pages, or None if they were never started.
 
-    They are on the server that keeps the books, on the one that this workspace runs, or where its setting puts them.
-    No password is in it.
+    It is the URL of the tracking server, of the server that this workspace runs, or of the port in the settings. It
+    contains no password.
 
     >>> address(Settings(home="/tmp/none", tracking_uri="http://me:secret@mlflow:5000"))
     'http://mlflow:5000'
     """
     if not is_local(settings):
-        parts = urlsplit(settings.tracking)
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
+        return settings.tracking.rstrip("/")
     server = managed_process.recorded(settings, NAME)
     if server is not None and server.alive:
         return server.url
     return f"http://{managed_process.HOST}:{settings.mlflow_port}" if settings.mlflow_port else None
 
 
-def begin(settings: Settings) -> Server:
-    """Return the server, started on a store whose tables are made; it answers some seconds later.
+def start(settings: Settings) -> Server:
+    """Start the server on a prepared store and return it; it answers some seconds later.
 
-    The store's address goes through the environment: it may hold a password, and a command line is for all to see. The
-    login is made before, in `mlflow/login`.
+    The store's URL is passed in the environment, because it may contain a password, and command lines are public. The
+    login is created before, in `mlflow/login`.
 
     Raises:
-        ServiceError: the store cannot be made ready, or the port is taken.
+        ServiceError: the store cannot be prepared, or the port is taken.
     """
     file_modes.private_folder(settings.home / "mlflow")
     store.prepare(settings)
-    prefect_login.made_for_mlflow(settings)
+    prefect_login.ensure_mlflow_login(settings)
     port = managed_process.port(settings.mlflow_port, "CHAMPION_MLFLOW_PORT")
     variables = {**os.environ, **settings.environment(), **_VARIABLES, mlflow_server.PORT: str(port)}
     return managed_process.start(settings, NAME, isolation.command(mlflow_server.__name__), variables, port)
 
 
 def login_hint(settings: Settings) -> str:
-    """Return a sentence about the login of the pages; the login itself belongs into no output."""
+    """Return a sentence about the login of the pages, which never contains the login itself."""
     place = prefect_login.mlflow_path(settings).relative_to(settings.home)
-    return f"MLflow's page asks once for user and password: {place} holds them as user:password"
+    return f"MLflow's page asks once for user and password: they are in {place}, as user:password"
 
 
 def healthy(server: Server) -> bool:
-    """Tell whether it answers."""
+    """Return whether the server answers."""
     return managed_process.answers(f"{server.url}/health")

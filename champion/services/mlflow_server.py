@@ -1,13 +1,13 @@
-"""MLflow's own server behind a login, its artifacts confined to the workspace; run as a module, by `services.mlflow`.
+"""MLflow's own server with a login and confined artifacts; `services.mlflow` runs it as a module.
 
-MLflow alone asks for nothing, and whoever may talk to it may name any `file://` place as an artifact location, read
-what lies there, write there and follow links. Three things are added here:
+MLflow alone requires no login, and every client may name any `file://` path as an artifact location, read there, write
+there and follow links. Three protections are added:
 
-1. `Door`: every request but `/health` has to bring user and password; one that a page of another origin makes is
-   refused, as a browser would add the password to it.
+1. `LoginRequired`: every request but `/health` must carry user and password. A request from a page of another origin is
+   refused, because a browser would add the password to it.
 2. Stores that refuse a location outside the workspace for an experiment, its runs and models, and a model version.
-3. Artifact repositories that refuse to read or write outside, by whatever way a location came into the database and
-   whatever links lead there. Other kinds of storage than the workspace's own are not opened.
+3. Artifact repositories that refuse to read or write outside, whatever the database contains and whatever links lead
+   there. Other kinds of storage than the workspace's own are not opened.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-class Door:
-    """An ASGI application that lets in who brings the login."""
+class LoginRequired:
+    """An ASGI application that requires the login."""
 
     def __init__(self, app: App, login: str) -> None:
         self._app = app
-        self._wanted = b"Basic " + base64.b64encode(login.encode())
+        self._expected = b"Basic " + base64.b64encode(login.encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 401 or 403."""
@@ -53,18 +53,18 @@ class Door:
         headers = {name.lower(): value for name, value in scope["headers"]}
         if scope["path"] in _OPEN and scope["method"] in _READS:
             await self._app(scope, receive, send)
-        elif not hmac.compare_digest(headers.get(b"authorization", b""), self._wanted):
-            await _refuse(send, 401, b"user and password stand in mlflow/login of the workspace, as user:password\n")
-        elif not _is_of_this_page(headers):
-            await _refuse(send, 403, b"a page of another address may not use these\n")
+        elif not hmac.compare_digest(headers.get(b"authorization", b""), self._expected):
+            await _refuse(send, 401, b"user and password are in mlflow/login of the workspace, as user:password\n")
+        elif not _is_same_origin(headers):
+            await _refuse(send, 403, b"requests from pages of another address are refused\n")
         elif scope["method"] not in _READS and any(part in scope["path"] for part in _STARTERS):
-            await _refuse(send, 403, b"these pages show what was recorded; they start nothing\n")
+            await _refuse(send, 403, b"these pages show recorded runs; they start no jobs\n")
         else:
             await self._app(scope, receive, send)
 
 
-def _is_of_this_page(headers: MutableMapping[bytes, bytes]) -> bool:
-    """Tell whether a request was made by these pages, by the address bar or by no browser at all."""
+def _is_same_origin(headers: MutableMapping[bytes, bytes]) -> bool:
+    """Return whether a request comes from these pages, from the address bar, or not from a browser."""
     origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site", b"none")
     if origin is not None and urlsplit(origin).netloc != headers.get(b"host"):
         return False
@@ -82,18 +82,18 @@ async def _refuse(send: Send, status: int, reason: bytes) -> None:
 def application(settings: Settings) -> App:
     """Return MLflow's application for a workspace, confined to it and behind its login."""
     locations = Locations.of(settings)
-    from mlflow.server import constants  # noqa: PLC0415 - the places must be known before the application is made
+    from mlflow.server import constants  # noqa: PLC0415 - the locations must be set before the application is created
 
     os.environ[constants.BACKEND_STORE_URI_ENV_VAR] = settings.tracking
     os.environ[constants.REGISTRY_STORE_URI_ENV_VAR] = settings.tracking
     os.environ[constants.ARTIFACT_ROOT_ENV_VAR] = locations.roots[0]
-    os.environ.pop(constants.SERVE_ARTIFACTS_ENV_VAR, None)  # no second way to files
+    os.environ.pop(constants.SERVE_ARTIFACTS_ENV_VAR, None)  # no other access to files
     from mlflow.server.fastapi_app import app  # noqa: PLC0415
 
     from champion.services import confined  # noqa: PLC0415
 
     confined.install(locations)
-    return Door(app, prefect_login.made_for_mlflow(settings))
+    return LoginRequired(app, prefect_login.ensure_mlflow_login(settings))
 
 
 def main() -> None:

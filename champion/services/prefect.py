@@ -1,6 +1,6 @@
-"""One local Prefect server a workspace, with a login: flows find it, or start it and leave it for the next command.
+"""Run one local Prefect server per workspace, with a login; a flow starts it if necessary and leaves it running.
 
-Prefect's own ephemeral server costs every command some twenty seconds and often misses its start limit.
+Prefect's own ephemeral server costs every command about 20 seconds and often misses its start limit.
 """
 
 from __future__ import annotations
@@ -23,61 +23,63 @@ from champion.services.managed_process import Server
 from champion.settings import Settings
 
 NAME = "prefect"
-_BUSY_SECONDS = 120  # a living server is replaced only after so long a silence
-_QUIET = {  # nothing leaves the machine, nothing is guessed
+_BUSY_SECONDS = 120  # a running server is replaced only after this time without an answer
+_QUIET = {  # no telemetry, no implicit choices
     "DO_NOT_TRACK": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_SERVER_UI_V2_ENABLED": "false",  # those pages ask amplitude.com, whatever the line above says
+    "PREFECT_SERVER_UI_V2_ENABLED": "false",  # these pages contact amplitude.com in spite of the line above
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
     "PREFECT_CLI_PROMPT": "false",
 }
 
 
 def environment(settings: Settings, api: str) -> dict[str, str]:
-    """Return the variables a process needs, before it imports prefect, to use this workspace's server.
+    """Return the variables that a process needs, before it imports prefect, to use this workspace's server.
 
-    One on this machine that does not answer after a quarter of a minute has ended; one elsewhere may come back.
+    A local server that does not answer for 15 seconds has ended; a remote one may come back.
     """
-    patience = {"PREFECT_CLIENT_MAX_RETRIES": "3"} if settings.prefect_api_url is None else {}
+    retries = {"PREFECT_CLIENT_MAX_RETRIES": "3"} if settings.prefect_api_url is None else {}
     return {
         **_QUIET,
-        **patience,
+        **retries,
         "PREFECT_HOME": str(settings.prefect_home),
-        **_pinned(settings),
+        **_configuration(settings),
         "PREFECT_API_URL": api,
         **({prefect_login.CLIENT: login} if (login := prefect_login.current_login(settings)) else {}),
     }
 
 
 def choose(settings: Settings, api: str) -> None:
-    """Have this process use a server, whatever the current directory says; before anything imports prefect."""
+    """Let this process use a server, whatever the current directory contains. Call it before prefect is imported."""
     os.environ.update(environment(settings, api))
-    prefect_sources.leave_out_the_current_directory(private_folder(settings.prefect_home))
+    prefect_sources.ignore_current_directory(private_folder(settings.prefect_home))
 
 
 def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> str:
-    """Return the API URL of a healthy server, started if there was none.
+    """Return the API URL of a healthy server; start one if there is none.
 
     Raises:
-        ServiceError: the configured server does not answer, a local one did not start (it names the log), or one wants
-            another login than ours.
+        ServiceError: the configured server does not answer, a local one did not start (the message names the log), or
+            one requires another login.
     """
     if settings.prefect_api_url:
         if not _healthy(settings.prefect_api_url):
             raise ServiceError(f"no Prefect server answers at {settings.prefect_api_url} (CHAMPION_PREFECT_API_URL)")
-        if prefect_login.pair(settings) and not _lets_in(settings, settings.prefect_api_url):
+        if prefect_login.pair(settings) and not _accepts_login(settings, settings.prefect_api_url):
             ours = prefect_login.place(settings) or prefect_login.CLIENT
-            raise ServiceError(f"the Prefect server at {settings.prefect_api_url} wants another login than {ours} says")
+            raise ServiceError(
+                f"the Prefect server at {settings.prefect_api_url} requires another login than that of {ours}"
+            )
         return settings.prefect_api_url
     private_folder(settings.prefect_home)
     with Lock(settings.prefect_home / "server.lock", timeout=managed_process.START_SECONDS * 2, mode=PRIVATE_FILE):
-        server = _found(settings)
+        server = _recorded_server(settings)
         if server is None:
-            stop(settings)  # one that is alive but does not answer would fight the new one for its database
+            stop(settings)  # one that runs but does not answer would compete for the database
             note("starting the workspace's Prefect server")
             return _start(settings).api
-        if not _lets_in(settings, server.api):  # all that speaks to it would fail, each in words of its own
-            ours = prefect_login.place(settings) or "the workspace, where none is kept any more"
+        if not _accepts_login(settings, server.api):  # otherwise each client would fail with another error
+            ours = prefect_login.place(settings) or "the workspace, which has no login any more"
             raise ServiceError(
                 f"the Prefect server at {server.api} was started with another login than that of {ours}: "
                 "`champion stop`, and run this again"
@@ -86,26 +88,26 @@ def ensure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> 
 
 
 def running(settings: Settings) -> Server | None:
-    """Return the workspace's server if it is alive and answers."""
+    """Return the workspace's server if it runs and answers."""
     server = managed_process.recorded(settings, NAME)
     return server if server and server.alive and _healthy(server.api) and server.listens else None
 
 
 def stop(settings: Settings) -> bool:
-    """Stop the workspace's server with all it started; return False where none was running."""
+    """Stop the workspace's server and its child processes; return False if none was running."""
     return managed_process.stop(settings, NAME)
 
 
-def _found(settings: Settings) -> Server | None:
-    """Return the server that runs, None where there is none, or the folder it works in was moved away."""
+def _recorded_server(settings: Settings) -> Server | None:
+    """Return the running server; None if there is none, or its workspace folder was moved away."""
     recorded = managed_process.recorded(settings, NAME)
     if recorded is not None and recorded.home not in {"", str(settings.home)}:
         return None
-    return running(settings) or _patiently(settings)
+    return running(settings) or _wait_for_answer(settings)
 
 
-def _patiently(settings: Settings) -> Server | None:
-    """Return the recorded server once it answers: on a busy machine a living one may take its time."""
+def _wait_for_answer(settings: Settings) -> Server | None:
+    """Return the recorded server once it answers, which may take long on a busy machine."""
     deadline = time.monotonic() + _BUSY_SECONDS
     while (server := managed_process.recorded(settings, NAME)) and server.alive and time.monotonic() < deadline:
         if _healthy(server.api) and server.listens:
@@ -114,8 +116,8 @@ def _patiently(settings: Settings) -> Server | None:
     return None
 
 
-def _lets_in(settings: Settings, api: str) -> bool:
-    """Tell whether a server takes our login; one of an older version asks for none and lets everybody in."""
+def _accepts_login(settings: Settings, api: str) -> bool:
+    """Return whether a server accepts our login; servers of older versions accept any."""
     try:
         answer = httpx.get(
             f"{api}/admin/version",
@@ -124,29 +126,28 @@ def _lets_in(settings: Settings, api: str) -> bool:
             trust_env=not managed_process.is_local(api),
         )
     except httpx.HTTPError:
-        return True  # it answered just now: whatever is the matter, it is not the login
+        return True  # it answered just now, so the login is not the problem
     return answer.status_code != httpx.codes.UNAUTHORIZED
 
 
 def _start(settings: Settings) -> Server:
     port = managed_process.port(settings.prefect_port, "CHAMPION_PREFECT_PORT")
     api = f"http://{managed_process.HOST}:{port}/api"
-    login = {
-        "PREFECT_SERVER_API_AUTH_STRING": prefect_login.ensure_login(settings)
-    }  # first, so that its own requests know it
+    # Created first, so that `environment` includes it.
+    login = {"PREFECT_SERVER_API_AUTH_STRING": prefect_login.ensure_login(settings)}
     variables = {**os.environ, **environment(settings, api), **_database(settings), **_retention(settings), **login}
     variables |= {"PREFECT_UI_API_URL": api, **encryption.environment(settings)}
-    served = ("server", "start", "--host", managed_process.HOST, "--port", str(port))
-    command = isolation.command("champion.services.prefect_server", *served)
+    arguments = ("server", "start", "--host", managed_process.HOST, "--port", str(port))
+    command = isolation.command("champion.services.prefect_server", *arguments)
     server = managed_process.start(settings, NAME, command, variables, port)
     managed_process.wait(settings, NAME, server, lambda: _healthy(server.api))
     return server
 
 
 def _retention(settings: Settings) -> dict[str, str]:
-    """Return what makes the server delete flow runs, with their logs and artifacts, after `settings.prefect_days`.
+    """Return the variables with which the server deletes flow runs, logs and artifacts after `settings.prefect_days`.
 
-    Events it deletes after 7 days by itself.
+    It deletes events after 7 days anyway.
     """
     return {
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
@@ -154,8 +155,8 @@ def _retention(settings: Settings) -> dict[str, str]:
     }
 
 
-def _pinned(settings: Settings) -> dict[str, str]:
-    """Return where Prefect reads its configuration: a logging file can name code to run."""
+def _configuration(settings: Settings) -> dict[str, str]:
+    """Return the files of Prefect's configuration, set explicitly because a logging file can name code to run."""
     found = find_spec("prefect")
     package = Path(found.origin).parent if found and found.origin else settings.prefect_home
     return {
@@ -165,7 +166,7 @@ def _pinned(settings: Settings) -> dict[str, str]:
 
 
 def _database(settings: Settings) -> dict[str, str]:
-    """Return where the server keeps its books; nothing for SQLite in the home."""
+    """Return the variable of the server's database; empty for SQLite in the home."""
     url = settings.prefect_database
     return {"PREFECT_SERVER_DATABASE_CONNECTION_URL": url} if url else {}
 

@@ -1,7 +1,7 @@
-"""Prefect's server as a process of its own, on a store in SQLite that survives a power cut: `python -m` this module.
+"""Run Prefect's server as a process on a SQLite store that survives a power cut: `python -m` this module.
 
-Prefect opens SQLite with `synchronous = NORMAL`: in its write-ahead log the last transactions, which the server has
-acknowledged, may be lost when the machine loses power. With `FULL` each is on disk before it is acknowledged.
+Prefect opens SQLite with `synchronous = NORMAL`: the last acknowledged transactions in its write-ahead log may be lost
+in a power cut. With `FULL` each transaction is on disk before it is acknowledged.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from champion.base.gc_tuning import relax_gc
 
 
 def make_durable() -> None:
-    """Have each connection that Prefect opens to SQLite from now on bring every transaction to disk.
+    """Let each new connection of Prefect to SQLite write every transaction to disk.
 
-    Prefect has no setting for it. It sets up each connection in one method, which this extends.
+    Prefect has no setting for this. It prepares each connection in one method, which this extends.
     """
     from prefect.server.database.configurations import AioSqliteConfiguration  # noqa: PLC0415 - takes seconds
 

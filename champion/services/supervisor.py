@@ -1,4 +1,4 @@
-"""Server, worker and pages as one: they come up in order, are watched, and go down together."""
+"""Run server, worker and pages together: start them in order, watch them, and stop them together."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from champion.services import deployments, managed_process, mlflow, prefect, wor
 from champion.settings import Settings
 
 NAMES = (worker.NAME, mlflow.NAME, prefect.NAME)
-"""In the order in which they stop: first who takes work, last who keeps the books."""
-_LOOK_SECONDS = 1.0
-_BEAT = 15  # looks between two questions for health
-_PATIENCE = 4  # such questions in a row without an answer
+"""In stopping order: first the worker, last the server with the database."""
+_CHECK_SECONDS = 1.0
+_HEALTH_EVERY = 15  # checks between two health requests
+_MOST_FAILURES = 4  # failed health requests in a row
 
 
 @dataclass(frozen=True, slots=True)
 class ServedPages:
-    """Where the pages are; None where somebody else keeps them."""
+    """The URLs of the pages; None for pages of another server."""
 
     prefect: str
     mlflow: str | None
 
     @property
     def health(self) -> tuple[str, ...]:
-        """What answers 200 while all is well."""
+        """URLs that return status 200 while the servers are healthy."""
         return (f"{self.prefect}/api/health", *([f"{self.mlflow}/health"] if self.mlflow else []))
 
 
 def serve(settings: Settings, note: Callable[[str], None], tell: Callable[[ServedPages], None]) -> None:
-    """Bring all up, `tell` where the pages are once all are healthy, and watch until Ctrl-C or SIGTERM; then stop all.
+    """Start all servers, call `tell` once they are healthy, watch them until Ctrl-C or SIGTERM, then stop them.
 
     Raises:
-        ServiceError: this workspace is being served already, something did not start, or ended by itself.
+        ServiceError: this workspace is served already, or a process did not start or ended by itself.
     """
     private_folder(settings.services)
     lock = Lock(settings.services / "serve.lock", timeout=0, mode=PRIVATE_FILE)
     try:
         lock.acquire()
     except Timeout as error:
-        raise ServiceError(f"{settings.home} is being served already: use that, or stop it first") from error
+        raise ServiceError(f"{settings.home} is served already: use that server, or stop it first") from error
     try:
-        with stoppable():
-            served = _bring_up(settings, note)
+        with quiet_interrupts():
+            served = _start_all(settings, note)
             tell(served)
             watch(settings, NAMES, served.health)
     finally:
@@ -59,10 +59,10 @@ def serve(settings: Settings, note: Callable[[str], None], tell: Callable[[Serve
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """Have SIGTERM end the block as Ctrl-C does, and either end it quietly; a second one does not disturb what follows.
+def quiet_interrupts() -> Iterator[None]:
+    """End the block quietly on Ctrl-C and SIGTERM; further signals are ignored after it.
 
-    For the last thing a command does: its signals stay ignored.
+    Only for the last part of a command, because the signals stay ignored.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
@@ -73,50 +73,52 @@ def stoppable() -> Iterator[None]:
                 signal.signal(number, signal.SIG_IGN)
 
 
-def _bring_up(settings: Settings, note: Callable[[str], None]) -> ServedPages:
+def _start_all(settings: Settings, note: Callable[[str], None]) -> ServedPages:
     for name in (worker.NAME, mlflow.NAME):
-        managed_process.stop(settings, name)  # left by one that was killed
+        managed_process.stop(settings, name)  # left by a killed process
     pages = None
     if mlflow.is_local(settings):
         note("starting MLflow's pages")
-        pages = mlflow.begin(settings)
+        pages = mlflow.start(settings)
     api = prefect.ensure(settings, note)
     note("deploying prefect.yaml")
     deployments.deploy(settings, api)
     note("starting the worker")
-    hand = worker.begin(settings, api)
-    managed_process.wait(settings, worker.NAME, hand, lambda: worker.online(settings, api))
+    started = worker.start(settings, api)
+    managed_process.wait(settings, worker.NAME, started, lambda: worker.online(settings, api))
     if pages is not None:
-        found = pages
-        managed_process.wait(settings, mlflow.NAME, found, lambda: mlflow.healthy(found))
+        server = pages
+        managed_process.wait(settings, mlflow.NAME, server, lambda: mlflow.healthy(server))
     return ServedPages(api.removesuffix("/api"), pages.url if pages else None)
 
 
 def watch(settings: Settings, names: Sequence[str], health: Sequence[str]) -> None:
-    """Look, until Ctrl-C, SIGTERM or `champion stop`, whether the named servers live and the URLs answer.
+    """Check until Ctrl-C, SIGTERM or `champion stop` that the named servers run and the URLs answer.
 
     Raises:
-        ServiceError: one of them ended, or does not answer any more.
+        ServiceError: one of them ended, or no longer answers.
     """
-    silent, looks = 0, 0
+    failures, checks = 0, 0
     started = [name for name in names if managed_process.recorded(settings, name)]
     while True:
-        time.sleep(_LOOK_SECONDS)
-        looks += 1
+        time.sleep(_CHECK_SECONDS)
+        checks += 1
         for name in started:
             server = managed_process.recorded(settings, name)
             if server is None:
                 return  # `champion stop` has stopped it
             if not server.alive:
                 raise ServiceError(
-                    f"{name} ended by itself, so all are stopped{managed_process.last_words(settings, name)}"
+                    f"{name} ended by itself, so all servers are stopped{managed_process.log_end(settings, name)}"
                 )
-        if looks % _BEAT == 0:
-            silent = 0 if all(map(managed_process.answers, health)) else silent + 1
-            if silent == _PATIENCE:
-                raise ServiceError(f"not all of {', '.join(health)} have answered for a minute: all are stopped")
+        if checks % _HEALTH_EVERY == 0:
+            failures = 0 if all(map(managed_process.answers, health)) else failures + 1
+            if failures == _MOST_FAILURES:
+                raise ServiceError(
+                    f"not all of {', '.join(health)} have answered for a minute: all servers are stopped"
+                )
 
 
 def stop(settings: Settings) -> list[str]:
-    """Stop whatever of the workspace runs and return the names of what did."""
+    """Stop the workspace's running servers and return their names."""
     return [name for name in NAMES if managed_process.stop(settings, name)]

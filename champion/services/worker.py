@@ -1,4 +1,4 @@
-"""The process that runs what is due: a Prefect worker on the workspace's pool, each run a process of its own."""
+"""Run scheduled flows: a Prefect worker on the workspace's pool, with a process for each run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from champion.settings import Settings
 NAME = "worker"
 
 
-def begin(settings: Settings, api: str) -> Server:
-    """Return the worker, started; it takes work of every queue once it is online."""
+def start(settings: Settings, api: str) -> Server:
+    """Start the worker and return it; it takes work from every queue once it is online."""
     command = isolation.command("prefect", "worker", "start", "--type", "process")
     command += ["--pool", settings.work_pool, "--name", _name(settings), "--install-policy", "never"]
     variables = {**os.environ, **prefect.environment(settings, api), "CHAMPION_HOME": str(settings.home)}
@@ -24,17 +24,17 @@ def begin(settings: Settings, api: str) -> Server:
 
 
 def online(settings: Settings, api: str) -> bool:
-    """Tell whether the server hears from the worker."""
+    """Return whether the server receives heartbeats of the worker."""
     filters = {"workers": {"status": {"any_": ["ONLINE"]}}}
     try:
-        heard = httpx.post(
+        answer = httpx.post(
             f"{api}/work_pools/{settings.work_pool}/workers/filter",
             json=filters,
             timeout=5,
             auth=prefect_login.pair(settings),
             trust_env=not managed_process.is_local(api),
         )
-        return heard.is_success and any(worker["name"] == _name(settings) for worker in heard.json())
+        return answer.is_success and any(worker["name"] == _name(settings) for worker in answer.json())
     except httpx.HTTPError:
         return False
 

@@ -11,7 +11,7 @@ import os
 from datetime import date
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -27,23 +27,8 @@ from typing_extensions import override
 from champion.base import object_path
 from champion.base.strict_json import is_unicode
 from champion.errors import UsageError
-from champion.settings import credential_sources
+from champion.settings import credential_sources, value_types as types
 from champion.settings.quality_limits import Limits
-from champion.settings.value_types import (
-    ArchiveBase,
-    Count,
-    Dates,
-    FolderOrBucket,
-    Home,
-    Login,
-    Port,
-    Positive,
-    SecretUrl,
-    Share,
-    as_text,
-    dates,
-    with_driver,
-)
 
 NSE_ARCHIVE = "https://nsearchives.nseindia.com"
 _LIMITS = Limits()
@@ -99,143 +84,141 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    home: Home = Field(default=Path("data"), description="Workspace folder: lake, warehouse, stores, logs.")
+    home: types.Home = Field(Path("data"), description="Workspace folder: lake, warehouse, stores, logs.")
     lake_uri: str | None = Field(
-        default=None,
+        None,
         pattern=r"^s3://[^/]+",
         description="s3://bucket/prefix of the lake; default a folder in the home.",
     )
-    archive: ArchiveBase = Field(default=NSE_ARCHIVE, description="Archive base: a folder, file:// or http(s):// URL.")
-    archive_pause: float = Field(default=0.34, ge=0, description="Seconds between two requests to a web archive.")
-    archive_silence: Positive = Field(default=30.0, description="Seconds to wait for data from a web archive.")
+    archive: types.ArchiveBase = Field(NSE_ARCHIVE, description="Archive base: a folder, file:// or http(s):// URL.")
+    archive_pause: float = Field(0.34, ge=0, description="Seconds between two requests to a web archive.")
+    archive_silence: types.Positive = Field(30.0, description="Seconds to wait for data from a web archive.")
     lists: str | None = Field(
-        default=None, description="Folder with downloaded lists of corporate actions; default: the archive."
+        None, description="Folder with downloaded lists of corporate actions; default: the archive."
     )
-    warehouse_dsn: SecretUrl | None = Field(
-        default=None, description="clickhouse://user:password@host:8123/db, or empty for the embedded engine."
+    warehouse_dsn: types.SecretUrl | None = Field(
+        None, description="clickhouse://user:password@host:8123/db, or empty for the embedded engine."
     )
     warehouse_cluster: str | None = Field(
-        default=None,
+        None,
         pattern=r"^[\w.-]+$",
         description="Name of the server's cluster, whose replicas all hold the warehouse; empty: one server.",
     )
-    query_seconds: Count = Field(default=300, description="Longest time of one warehouse query, in seconds.")
-    query_memory: Count = Field(default=4096, description="Most memory of one warehouse query and its result, in MiB.")
-    tracking_uri: SecretUrl | None = Field(
-        default=None, description="MLflow tracking URI, as https://user:password@host; default SQLite in the home."
+    query_seconds: types.Count = Field(300, description="Longest time of one warehouse query, in seconds.")
+    query_memory: types.Count = Field(4096, description="Most memory of one warehouse query and its result, in MiB.")
+    tracking_uri: types.SecretUrl | None = Field(
+        None, description="MLflow tracking URI, as https://user:password@host; default SQLite in the home."
     )
     artifacts_uri: str | None = Field(
-        default=None, description="s3://bucket/prefix for MLflow's artifacts; default a folder in the home."
+        None, description="s3://bucket/prefix for MLflow's artifacts; default a folder in the home."
     )
-    prefect_api_url: str | None = Field(default=None, description="A Prefect API; default: one local server per home.")
-    prefect_database_url: SecretUrl | None = Field(
-        default=None, description="postgresql:// URL for the local Prefect server; default SQLite in the home."
+    prefect_api_url: str | None = Field(None, description="A Prefect API; default: one local server per home.")
+    prefect_database_url: types.SecretUrl | None = Field(
+        None, description="postgresql:// URL for the local Prefect server; default SQLite in the home."
     )
-    prefect_login: Login | None = Field(
-        default=None, description="user:password of the Prefect server; default a generated one, kept in the home."
+    prefect_login: types.Login | None = Field(
+        None, description="user:password of the Prefect server; default a generated one, kept in the home."
     )
     task_runner: str = Field(
-        default="threads",
+        "threads",
         pattern=r"^(threads|dask|(tcp|tls)://.+)$",
         description="Where submitted tasks run: threads, dask, or a Dask scheduler's tcp:// address.",
     )
-    prefect_port: Port | None = Field(default=None, description="Prefect's port; default a free one.")
-    mlflow_port: Port | None = Field(default=None, description="MLflow's port; default a free one.")
-    work_pool: str = Field(default="champion", description="Work pool that deployments run in.")
-    holidays: Dates = Field(
-        default="",
+    prefect_port: types.Port | None = Field(None, description="Prefect's port; default a free one.")
+    mlflow_port: types.Port | None = Field(None, description="MLflow's port; default a free one.")
+    work_pool: str = Field("champion", description="Work pool that deployments run in.")
+    holidays: types.Dates = Field(
+        "",
         description="Dates on which the exchange is closed, as 2026-01-26, separated by commas or spaces.",
     )
     notify_block: str | None = Field(
-        default=None, description="Prefect notification block for failures, as slack-webhook/champion-alerts."
+        None, description="Prefect notification block for failures, as slack-webhook/champion-alerts."
     )
-    notify_url: SecretUrl | None = Field(
-        default=None,
+    notify_url: types.SecretUrl | None = Field(
+        None,
         description="Webhook that receives failures as JSON {\"text\": ...}, as Slack's and Mattermost's do.",
     )
-    disk_free_gb: float = Field(default=5.0, ge=0, description="Least free disk space for the health check, in GB.")
-    notebook_timeout: Count = Field(default=1800, description="Longest time of one notebook cell, in seconds.")
-    notebook_memory: Count | None = Field(
-        default=None, description="Most memory of a notebook's kernel, in MiB; empty: no limit."
+    disk_free_gb: float = Field(5.0, ge=0, description="Least free disk space for the health check, in GB.")
+    notebook_timeout: types.Count = Field(1800, description="Longest time of one notebook cell, in seconds.")
+    notebook_memory: types.Count | None = Field(
+        None, description="Most memory of a notebook's kernel, in MiB; empty: no limit."
     )
-    raw_years: Count | None = Field(default=None, description="Years raw data is kept; empty keeps all.")
-    normalized_years: Count | None = Field(default=None, description="Years normalized data is kept.")
-    features_years: Count | None = Field(default=None, description="Years features are kept.")
+    raw_years: types.Count | None = Field(None, description="Years raw data is kept; empty keeps all.")
+    normalized_years: types.Count | None = Field(None, description="Years normalized data is kept.")
+    features_years: types.Count | None = Field(None, description="Years features are kept.")
     pages_days: int = Field(
-        default=30,
+        30,
         ge=0,
         description="Days for which runs keep their pages and figures, and sessions their reports; 0: for ever.",
     )
-    prefect_days: Count = Field(
-        default=30, description="Days for which the workspace's Prefect server keeps finished flow runs."
+    prefect_days: types.Count = Field(
+        30, description="Days for which the workspace's Prefect server keeps finished flow runs."
     )
-    gate_margin: float = Field(
-        default=0.002, ge=0, description="Mean rank IC by which a challenger must beat the champion."
-    )
+    gate_margin: float = Field(0.002, ge=0, description="Mean rank IC by which a challenger must beat the champion.")
     gate_level: float = Field(
-        default=0.025,
+        0.025,
         gt=0,
         lt=0.5,
         description="Significance level of the gate: the rate at which it may accept a worthless challenger.",
     )
-    model_sessions: Count = Field(
-        default=250, description="Sessions after its last training session that a champion may score."
+    model_sessions: types.Count = Field(
+        250, description="Sessions after its last training session that a champion may score."
     )
-    promotion_webhook: SecretUrl | None = Field(
-        default=None, description="URL that receives every change of champion, as JSON; empty: none."
+    promotion_webhook: types.SecretUrl | None = Field(
+        None, description="URL that receives every change of champion, as JSON; empty: none."
     )
     feature_sets: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=("v1",),
+        ("v1",),
         min_length=1,
         description="Feature sets that flows build: versions, or your own as module:NAME.",
     )
     model_packages: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(),
+        (),
         description="Trusted packages, besides scikit-learn's, whose types a model may contain, as lightgbm,mine.",
     )
-    quality_completeness: Share = Field(
-        default=_LIMITS.completeness, description="Least share of known values in a critical column."
+    quality_completeness: types.Share = Field(
+        _LIMITS.completeness, description="Least share of known values in a critical column."
     )
-    quality_rejected: Share = Field(
-        default=_LIMITS.rejected, description="Largest share of a session's rows in quarantine."
+    quality_rejected: types.Share = Field(
+        _LIMITS.rejected, description="Largest share of a session's rows in quarantine."
     )
-    quality_row_count: Positive = Field(
-        default=_LIMITS.row_count, description="Largest change of a session's row count from the recent median."
+    quality_row_count: types.Positive = Field(
+        _LIMITS.row_count, description="Largest change of a session's row count from the recent median."
     )
     quality_churn: float = Field(
-        default=_LIMITS.churn,
+        _LIMITS.churn,
         gt=0,
         le=1,
         description="Largest share of instruments that enter or leave between two sessions.",
     )
-    quality_highest_price: Positive = Field(
-        default=_LIMITS.highest_price, description="Highest plausible close, in rupees."
+    quality_highest_price: types.Positive = Field(
+        _LIMITS.highest_price, description="Highest plausible close, in rupees."
     )
-    quality_broken_closes: Share = Field(
-        default=_LIMITS.broken_closes, description="Largest share of previous closes that differ from the lake's."
+    quality_broken_closes: types.Share = Field(
+        _LIMITS.broken_closes, description="Largest share of previous closes that differ from the lake's."
     )
-    quality_inconsistent: Share = Field(
-        default=_LIMITS.inconsistent, description="Largest share of bars whose turnover does not fit their volume."
+    quality_inconsistent: types.Share = Field(
+        _LIMITS.inconsistent, description="Largest share of bars whose turnover does not fit their volume."
     )
-    quality_gap: Positive = Field(
-        default=_LIMITS.gap, description="Relative distance of an open from the previous close that counts as a gap."
+    quality_gap: types.Positive = Field(
+        _LIMITS.gap, description="Relative distance of an open from the previous close that counts as a gap."
     )
-    quality_gap_share: Share = Field(
-        default=_LIMITS.gap_share, description="Largest share of bars with an unexplained gap."
+    quality_gap_share: types.Share = Field(
+        _LIMITS.gap_share, description="Largest share of bars with an unexplained gap."
     )
-    quality_stale_days: Positive = Field(
-        default=_LIMITS.stale_days, description="Days after which the last session is stale."
+    quality_stale_days: types.Positive = Field(
+        _LIMITS.stale_days, description="Days after which the last session is stale."
     )
     quality_hole_days: int = Field(
-        default=_LIMITS.hole_days,
+        _LIMITS.hole_days,
         ge=1,
         description="More days than these between two sessions are a hole, across which gates do not compare.",
     )
-    lake_archive: FolderOrBucket | None = Field(
-        default=None, description="Folder or s3://bucket/prefix that old partitions are copied to; empty: none."
+    lake_archive: types.FolderOrBucket | None = Field(
+        None, description="Folder or s3://bucket/prefix that old partitions are copied to; empty: none."
     )
     lake_archive_class: str | None = Field(
-        default=None,
+        None,
         pattern=r"^[A-Z_]+$",
         description="Storage class of files archived to s3://, as GLACIER_IR; empty: the bucket's own.",
     )
@@ -280,6 +263,15 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, file_secret_settings, _Toml(settings_cls)
 
+    @classmethod
+    def secret_names(cls) -> list[str]:
+        """Return the names of the settings whose values are secret.
+
+        >>> "prefect_login" in Settings.secret_names()
+        True
+        """
+        return [name for name, field in cls.model_fields.items() if "SecretStr" in str(field.annotation)]
+
     def environment(self) -> dict[str, str]:
         """Return the settings as `CHAMPION_*` variables for a child process.
 
@@ -288,12 +280,12 @@ class Settings(BaseSettings):
         >>> Settings(home="/srv/nse", feature_sets="v1,alpha158").environment()["CHAMPION_FEATURE_SETS"]
         'v1,alpha158'
         """
-        return {f"CHAMPION_{name.upper()}": as_text(getattr(self, name)) for name in type(self).model_fields}
+        return {f"CHAMPION_{name.upper()}": types.as_text(getattr(self, name)) for name in type(self).model_fields}
 
     @property
     def lake(self) -> Path:
         """Root of the Parquet lake: a folder, or a prefix in an object store."""
-        return self.home / "lake" if self.lake_uri is None else object_path.path(self.lake_uri)
+        return self.home / "lake" if self.lake_uri is None else cast("Path", object_path.path(self.lake_uri))
 
     @property
     def staging(self) -> Path:
@@ -319,7 +311,7 @@ class Settings(BaseSettings):
         parts = urlsplit(uri)
         if parts.scheme in _HTTP:
             return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        return with_driver(uri, _MLFLOW_DRIVER)
+        return types.with_driver(uri, _MLFLOW_DRIVER)
 
     @property
     def tracking_login(self) -> dict[str, str]:
@@ -354,7 +346,7 @@ class Settings(BaseSettings):
     @property
     def closed(self) -> frozenset[date]:
         """The exchange's holidays that are set in `holidays`."""
-        return frozenset(dates(self.holidays))
+        return frozenset(types.dates(self.holidays))
 
     @property
     def services(self) -> Path:
@@ -370,7 +362,7 @@ class Settings(BaseSettings):
         """
         if self.prefect_database_url is None:
             return None
-        url = with_driver(self.prefect_database_url.get_secret_value(), _PREFECT_DRIVER)
+        url = types.with_driver(self.prefect_database_url.get_secret_value(), _PREFECT_DRIVER)
         scheme = url.partition("://")[0]
         if scheme != f"postgresql+{_PREFECT_DRIVER}":
             raise UsageError(

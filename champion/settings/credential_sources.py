@@ -1,8 +1,8 @@
-"""Credentials go only to addresses from the same source.
+"""Send credentials only to addresses from the same source.
 
-`champion.toml` is read in the current directory, and a directory may be anybody's: unpacked, cloned, shared. An address
-in it must not receive a password of the environment. So an address that `champion.toml` decides is refused where a
-credential from elsewhere would be sent to it; credentials that stand in `champion.toml` itself may go there.
+`champion.toml` is read in the current directory, which may come from anyone: unpacked, cloned, shared. An address in it
+must not receive a password from the environment. So an address from `champion.toml` is refused if a credential from
+elsewhere would be sent to it; credentials in `champion.toml` itself may be sent there.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _SCHEDULERS = frozenset({"tcp", "tls"})
 
 
 def conflicts(file: Mapping[str, Any], settled: Mapping[str, Any], environment: Mapping[str, str]) -> list[str]:
-    """Return what is wrong with the addresses of a `champion.toml`, one sentence each; none where all is well.
+    """Return what is wrong with the addresses of a `champion.toml`, one sentence each; empty if nothing is.
 
     `file` holds its settings, `settled` those that stronger sources (arguments, `CHAMPION_*`) have set already: they
-    hide the file's.
+    override the file's.
 
     >>> conflicts({"prefect_api_url": "http://there/api"}, {}, {"PREFECT_API_AUTH_STRING": "asha:pw"})[0][:64]
     'champion.toml sets prefect_api_url, to which PREFECT_API_AUTH_ST'
@@ -56,7 +56,7 @@ def _to_prefect(decided: Mapping[str, Any], settled: Mapping[str, Any], given: s
 
 
 def _to_store(uri: Any, given: set[str]) -> list[str]:
-    """Return the credentials that a tracking store would receive; a login in its address replaces those of MLflow."""
+    """Return the credentials that a tracking store would receive; a login in its URL replaces those of MLflow."""
     if not isinstance(uri, str) or urlsplit(uri).scheme not in _SERVERS:
         return _to_database(uri, given)
     inherited = () if _has_login(uri) else (*_MLFLOW_LOGIN, _MLFLOW_FILE)
@@ -69,7 +69,7 @@ def _to_database(uri: Any, given: set[str]) -> list[str]:
 
 
 def _to_scheduler(decided: Mapping[str, Any], settled: Mapping[str, Any]) -> list[str]:
-    """Return the login that goes with each task to a Dask scheduler, which also answers with code."""
+    """Return the login that is sent with each task to a Dask scheduler, which also returns code."""
     runner = decided.get("task_runner")
     if not isinstance(runner, str) or urlsplit(runner).scheme not in _SCHEDULERS:
         return []

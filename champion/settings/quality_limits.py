@@ -8,9 +8,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What each gate allows. The defaults come from 1,483 real sessions of 2019 to 2024.
+    """The limits of the gates. The defaults come from 1,483 real sessions of 2019 to 2024.
 
-    Their row counts stay within 8.5% of the recent median, their universes within 6.6% of the session before.
+    Their row counts stay within 8.5% of the recent median, their universes within 6.6% of the previous session.
 
     >>> Limits().row_count
     0.25
@@ -23,13 +23,13 @@ class Limits:
     row_count: float = 0.25
     """Largest change of a session's row count from the recent median, as a share of it."""
     churn: float = 0.25
-    """Largest share of shares that came or went since the session before."""
+    """Largest share of instruments that entered or left since the previous session."""
     highest_price: float = 1_000_000.0
     """Highest plausible close, in rupees."""
     broken_closes: float = 0.05
-    """Share of previous closes that may differ: 4% on a day of mass relisting, above 90% where a session is missing."""
+    """Share of previous closes that may differ: 4% on a day of mass relisting, above 90% if a session is missing."""
     inconsistent: float = 0.001
-    """Share of bars whose turnover over volume may lie outside low and high."""
+    """Share of bars whose turnover over volume may be outside low and high."""
     gap: float = 0.25
     """Opens further from the previous close are gaps; the widest daily price band is 20%."""
     gap_share: float = 0.0002
@@ -46,5 +46,5 @@ class Limits:
 
     @property
     def digest(self) -> str:
-        """All limits as one text: what a run of the gates depends on."""
+        """All limits as one text, which identifies the limits of a run."""
         return " ".join(f"{field.name}={getattr(self, field.name)}" for field in fields(self))

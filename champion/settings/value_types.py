@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PlainValidator, SecretStr
@@ -70,7 +70,7 @@ def _without_options(path: Path) -> Path:
     return path
 
 
-def _folder_or_bucket(value: str | Path) -> Path:
+def _folder_or_bucket(value: Any) -> Any:
     if isinstance(value, object_path.ObjectPath):
         return value
     try:

@@ -1,25 +1,24 @@
-"""A simulated exchange archive: the real one's paths, names and oddities, invented companies, prices from a seed.
+"""Simulate an exchange archive: real paths, formats and oddities, invented companies, prices from a seed.
 
-`publish` writes it into a folder that then stands in for the exchange. It holds
+`publish` writes it into a folder that replaces the exchange. It contains
 
-- legacy bhavcopies to 2024-07-05 and UDiFF ones from 2024-01-01, with both UDiFF headers; a holiday is a missing file,
-  Muhurat and drill sessions are thin;
-- the full report with delivery figures of every session, which leaves some debt and series T0 out;
-- index closes of every session: three indices of the equities, dividend points, and a volatility index;
-- listings, delistings, moves to BE for good or for weeks, renames, one of which is missing from the exchange's list;
-- splits and consolidations with a new ISIN up to two sessions later, one of them after a rename; bonuses, both on one
+- legacy bhavcopies to 2024-07-05 and UDiFF ones from 2024-01-01, with both UDiFF headers; a holiday has no file,
+  Muhurat and drill sessions have little volume;
+- the full report with delivery figures of every session, without some debt and series T0;
+- index closes of every session: three equity indices, dividend points and a volatility index;
+- listings, delistings, permanent and temporary moves to BE, and renames, one of them missing from the exchange's list;
+- splits and consolidations with a new ISIN up to two sessions later, one of them after a rename; bonuses; both on one
   day; rights issues, demergers, dividends, special dividends, and a bonus that is not of equity shares;
 - the symbol master, the symbol changes, and the corporate actions in the exchange's spellings, a few of them twice.
 
-`SimulatedArchive.actions` and `.changes` are the truth behind the lists. Twelve instruments hold the common events,
-twenty over ten months one of each (see `champion.simulate.events` and `champion.simulate.edge_cases`).
+`SimulatedArchive.actions` and `.changes` are the truth behind the lists. Twelve instruments have the common events,
+twenty over ten months at least one of each (see `champion.simulate.events` and `champion.simulate.edge_cases`).
 
-The planted relationship: each equity's own return (beyond market and sector) is expected to give back, session by
-session, `0.09 * signal` of its sum over the last five sessions. Past five-session returns, RSI, the distance to a short
-average and the place in the Bollinger bands therefore foretell, with a negative sign, the next sessions' returns: the
-rank correlation over five sessions is about 0.10 at `signal=0.5` and 0.18 at 1. At `signal=0` log prices are
-martingales with independent returns, and whatever ranks them better than luck has looked ahead; adjusted for all
-actions, they are so across every ex-date too.
+The planted relationship is a reversal: in each session, the expected own return of an equity (without market and
+sector) is minus `0.09 * signal` times the sum of its last five own returns. So past five-session returns, RSI, the
+distance to a short average and the position in the Bollinger bands predict the next returns with a negative sign: the
+rank correlation over five sessions is about 0.10 at `signal=0.5` and 0.18 at 1. At `signal=0` log prices, adjusted for
+all actions, are martingales with independent returns, so a model that ranks them better than luck uses future data.
 """
 
 from __future__ import annotations

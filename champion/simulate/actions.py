@@ -1,6 +1,6 @@
-"""The simulated corporate actions: what each does to the price, and how the exchange words it.
+"""The simulated corporate actions: their effect on the price, and their text in the exchange's list.
 
-Dividends and rights issues are planned as a share of the price and become amounts at their ex-date: `settled`.
+Dividends and rights issues are planned as a share of the price; `settle` computes their amounts at the ex-date.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ SMALLEST_AMOUNT, WHOLE_RUPEE = 5, 100  # paise
 
 @dataclass(frozen=True)
 class Action:
-    """One corporate action. Prices before `ex_date` are divided by `price_factor` to compare with those after.
+    """One corporate action. Prices before `ex_date` are divided by `price_factor` to compare them with later ones.
 
-    `symbol` and `face_value` are the instrument's last ones, as in the exchange's list; `traded_symbol` its one on the
-    ex-date. `ratio` is new shares to held (bonus, rights), or old face value to new (split, consolidation).
-    `amount` is in rupees a share: what a dividend pays, or the premium of a rights issue; `previous_close`, in rupees,
-    is the last close before the ex-date. Both are None for actions after the last session walked.
-    `share` is what was planned: dividend or issue price as a part of the previous close.
+    `symbol` and `face_value` are the instrument's last ones, as in the exchange's list; `traded_symbol` is that of the
+    ex-date. `ratio` is new shares to held (bonus, rights), or old face value to new (split, consolidation). `amount` is
+    the dividend, or the premium of a rights issue, in rupees per share; `previous_close`, in rupees, is the last close
+    before the ex-date. Both are None for actions after the last simulated session. `share` is the planned dividend or
+    issue price as a part of the previous close.
     """
 
     position: int
@@ -81,14 +81,14 @@ class Action:
 
     @property
     def return_factor(self) -> float:
-        """What earlier prices are divided by for total returns: `price_factor`, or close / (close - dividend)."""
+        """The divisor of earlier prices for total returns: `price_factor`, or close / (close - dividend)."""
         if self.kind not in PAYOUTS or self.amount is None or self.previous_close is None:
             return self.price_factor
         return self.previous_close / (self.previous_close - self.amount)
 
 
-def settled(action: Action, close: int) -> Action:
-    """Return the action with its amounts, text and factor, given the last close before its ex-date in paise."""
+def settle(action: Action, close: int) -> Action:
+    """Return the action with amounts, text and factor; `close` is the last one before its ex-date, in paise."""
     action = replace(action, previous_close=close / 100)
     if action.kind in PAYOUTS:
         unit = SMALLEST_AMOUNT if action.kind == "dividend" else WHOLE_RUPEE
@@ -104,7 +104,7 @@ def settled(action: Action, close: int) -> Action:
 
 
 def capital(instrument: Instrument, position: int, ex_date: date, kind: str, rng: np.random.Generator) -> list[Action]:
-    """Return the split, the bonus, or both of one instrument: `kind` "joined" in one row, "same day" in two."""
+    """Return the split, the bonus, or both of an instrument, for `kind` "joined" in one row, for "same day" in two."""
     spelling = int(rng.integers(len(SPLITS)))
     face, new_face = instrument.face_value, int(rng.choice(NEW_FACES[instrument.face_value]))
     last_face = face if kind == "bonus" else new_face
@@ -131,13 +131,13 @@ def rights(instrument: Instrument, position: int, ex_date: date, rng: np.random.
 
 
 def demerger(instrument: Instrument, position: int, ex_date: date, rng: np.random.Generator) -> Action:
-    """Return a demerger that takes 10 to 40% of the price away; the list names no ratio."""
+    """Return a demerger that lowers the price by 10 to 40%; the list gives no ratio."""
     factor = 1 / (1 - float(rng.uniform(0.1, 0.4)))
     return Action(position, ex_date, "demerger", factor, str(rng.choice(DEMERGERS)), instrument.face_value)
 
 
 def consolidation(position: int, ex_date: date) -> Action:
-    """Return ten shares of Re 1 made one of Rs 10, whatever the instrument's drawn face value: it was Re 1 before."""
+    """Return a consolidation of ten shares of Re 1 into one of Rs 10, for any face value of the instrument."""
     return Action(position, ex_date, "consolidation", 0.1, CONSOLIDATION, 10, "1:10")
 
 
@@ -148,7 +148,7 @@ def special_dividend(instrument: Instrument, position: int, ex_date: date, rng: 
 
 
 def preference_bonus(instrument: Instrument, position: int, ex_date: date) -> Action:
-    """Return a bonus of preference shares, which leaves the equity's price alone."""
+    """Return a bonus of preference shares, which does not change the equity's price."""
     return Action(position, ex_date, "preference bonus", 1.0, PREFERENCE, instrument.face_value, "1:116")
 
 

@@ -1,4 +1,4 @@
-"""Writes the simulated archive: the files of each session, then the lists, and last the marker."""
+"""Write the simulated archive: the files of each session, then the lists, and last the marker."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from champion.errors import UsageError
 from champion.simulate import calendar, files, indices, lists, market, universe
-from champion.simulate.actions import settled
+from champion.simulate.actions import settle
 from champion.simulate.events import plan as plan_events
 from champion.simulate.marker import claim, digest, fingerprint, on_disk, seal, write
+from champion.sources.publications import bhavcopy_paths, delivery_paths, index_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ _FIRST, _LAST = date(1990, 1, 1), date(2099, 12, 31)
 
 @dataclass(frozen=True)
 class SimulatedArchive:
-    """A finished archive; `files_written` is 0 where the folder already held it.
+    """A finished archive; `files_written` is 0 if the folder already contained it.
 
     `actions` and `changes` are the truth behind the published lists, for tests and demonstrations.
     """
@@ -46,20 +47,12 @@ class SimulatedArchive:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Everything decided before a price is drawn."""
+    """The decisions made before any price is drawn."""
 
     arguments: dict[str, Any]
     universe: tuple[Instrument, ...]
     sessions: tuple[date, ...]
     events: Events
-
-    @property
-    def seed(self) -> int:
-        return int(self.arguments["seed"])
-
-    @property
-    def signal(self) -> float:
-        return float(self.arguments["signal"])
 
 
 def publish(
@@ -73,13 +66,13 @@ def publish(
     progress: Callable[[int, int], None] | None = None,
     corporate_actions: bool = True,
 ) -> SimulatedArchive:
-    """Return the simulated archive in `root`, written there unless it already is.
+    """Return the simulated archive in `root`, after writing it unless it is complete.
 
-    `signal` (0 to 1) plants a five-session reversal (see `champion.simulate.market`); 0 plants nothing. `progress` is
-    called with sessions done and sessions in all. The same arguments give the same bytes.
+    `signal` (0 to 1) is the strength of a planted five-session reversal (see `champion.simulate.market`), 0 for none.
+    `progress` is called with the number of finished sessions and of all. The same arguments give the same bytes.
 
     Raises:
-        UsageError: arguments out of range, or `root` holds something else than this archive.
+        UsageError: an argument is out of range, or `root` contains anything but this archive.
     """
     plan = _plan(
         {
@@ -92,14 +85,14 @@ def publish(
         }
     )
     paths = _paths(plan)
-    made = claim(root, plan.arguments)
-    closes, written = made.closes, 0
-    if not made.digest or digest(on_disk(root, paths)) != made.digest:
+    marker = claim(root, plan.arguments)
+    closes, written = marker.closes, 0
+    if not marker.digest or digest(on_disk(root, paths)) != marker.digest:
         closes, fingerprints = {}, {}
         for path, content in _contents(plan, closes, progress):
             written += write(root / path, content)
             fingerprints[path] = fingerprint(content)
-        made = seal(root, plan.arguments, digest(fingerprints), closes)
+        marker = seal(root, plan.arguments, digest(fingerprints), closes)
     return SimulatedArchive(
         root=root,
         sessions=plan.sessions,
@@ -108,14 +101,18 @@ def publish(
         signal=signal,
         files=len(paths),
         files_written=written,
-        digest=made.digest,
-        actions=_settled(plan, closes),
+        digest=marker.digest,
+        actions=_settle_all(plan, closes),
         changes=plan.events.changes,
     )
 
 
 def _plan(arguments: dict[str, Any]) -> _Plan:
-    """Return the plan of some arguments, or say which of them is out of range."""
+    """Return the plan for the arguments.
+
+    Raises:
+        UsageError: one of them is out of range.
+    """
     instruments, seed, signal = arguments["instruments"], arguments["seed"], arguments["signal"]
     start, end = date.fromisoformat(arguments["start"]), date.fromisoformat(arguments["end"])
     if not 1 <= instruments <= universe.ISSUERS:
@@ -142,20 +139,14 @@ def _paths(plan: _Plan) -> list[str]:
 
 def _bhavcopies(session: date) -> list[tuple[str, bool]]:
     """Return the paths of a session's bhavcopies and whether each is in UDiFF."""
-    published = []
-    if session <= files.LEGACY_TO:
-        month = f"{session:%b}".upper()
-        folder = f"content/historical/EQUITIES/{session.year}/{month}"
-        published.append((f"{folder}/cm{session:%d}{month}{session.year}bhav.csv.zip", False))
-    if session >= files.UDIFF_FROM:
-        published.append((f"content/cm/BhavCopy_NSE_CM_0_0_0_{session:%Y%m%d}_F_0000.csv.zip", True))
-    return published
+    udiff, legacy, *_ = bhavcopy_paths(session)
+    published = [(legacy, False)] if session <= files.LEGACY_TO else []
+    return [*published, (udiff, True)] if session >= files.UDIFF_FROM else published
 
 
-def _reports(session: date) -> tuple[str, str]:
+def _reports(session: date) -> list[str]:
     """Return the paths of a session's full report and of its index closes."""
-    day = f"{session:%d%m%Y}"
-    return f"products/content/sec_bhavdata_full_{day}.csv", f"content/indices/ind_close_all_{day}.csv"
+    return [*delivery_paths(session), *index_paths(session)]
 
 
 def _lists(plan: _Plan) -> tuple[str, str, str]:
@@ -167,30 +158,31 @@ def _lists(plan: _Plan) -> tuple[str, str, str]:
 def _contents(
     plan: _Plan, closes: dict[tuple[int, date], int], progress: Callable[[int, int], None] | None
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield each file's path and bytes, in the order of `_paths`, and fill `closes` as of `_settled` on the way."""
+    """Yield each file's path and bytes, in the order of `_paths`, and fill `closes`, which `_settle_all` needs."""
     identity = files.identities(plan.universe)
     by_session: dict[date, list[Change]] = {}
     for change in plan.events.changes:
         by_session.setdefault(change.session, []).append(change)
-    days = market.walk(plan.universe, plan.events, plan.sessions, seed=plan.seed, signal=plan.signal)
+    seed, signal = plan.arguments["seed"], plan.arguments["signal"]
+    days = market.walk(plan.universe, plan.events, plan.sessions, seed=seed, signal=signal)
     for done, (quotes, index_closes) in enumerate(indices.reports(plan.universe, plan.events, days), start=1):
         session = quotes.session
         if session in by_session:
-            identity = files.changed(identity, by_session[session])
+            identity = files.apply_changes(identity, by_session[session])
         closes |= {(one.position, session): int(quotes.previous[one.position]) for one in quotes.settled}
         rows = files.bars(identity, quotes)
         for path, is_udiff in _bhavcopies(session):
             text = files.udiff(session, rows) if is_udiff else files.legacy(session, rows)
-            yield path, files.zipped(path.rpartition("/")[2].removesuffix(".zip"), text, session)
+            yield path, files.zip_file(path.rpartition("/")[2].removesuffix(".zip"), text, session)
         yield from zip(_reports(session), (files.full(session, rows), index_closes), strict=True)
         if progress:
             progress(done, len(plan.sessions))
     master, symbols, actions = _lists(plan)
     yield master, lists.master(plan.universe, plan.events, plan.sessions)
     yield symbols, lists.symbol_changes(plan.universe, plan.events.changes)
-    yield actions, lists.corporate_actions(plan.universe, plan.events, _settled(plan, closes))
+    yield actions, lists.corporate_actions(plan.universe, plan.events, _settle_all(plan, closes))
 
 
-def _settled(plan: _Plan, closes: dict[tuple[int, date], int]) -> tuple[Action, ...]:
-    """Return the actions with their amounts; `closes` are paise before each ex-date, by position and ex-date."""
-    return tuple(settled(action, closes[action.position, action.ex_date]) for action in plan.events.actions)
+def _settle_all(plan: _Plan, closes: dict[tuple[int, date], int]) -> tuple[Action, ...]:
+    """Return the actions with their amounts; `closes` has the last close in paise by position and ex-date."""
+    return tuple(settle(action, closes[action.position, action.ex_date]) for action in plan.events.actions)

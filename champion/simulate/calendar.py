@@ -1,7 +1,7 @@
 """The simulated exchange's sessions: weekdays without holidays, and a few special ones.
 
-Holidays follow rules that work for any year (fixed dates, Good Friday, festivals on the mean moon); they resemble the
-exchange's real holidays and do not claim to equal them. Special sessions: Muhurat trading on Diwali, the budget of
+Holidays follow rules for any year (fixed dates, Good Friday, festivals by the mean moon); they resemble the exchange's
+real holidays but do not equal them. Special sessions: Muhurat trading on Diwali, the budget of
 1 February when it falls on a weekend, and the three Saturdays of 2024.
 """
 
@@ -32,9 +32,7 @@ def sessions(start: date, end: date) -> tuple[date, ...]:
 
 def is_session(day: date) -> bool:
     """Return whether the simulated exchange publishes a file for the date."""
-    if is_special(day):
-        return True
-    return day.weekday() < SATURDAY and day not in holidays(day.year)
+    return is_special(day) or (day.weekday() < SATURDAY and day not in holidays(day.year))
 
 
 def is_special(day: date) -> bool:
@@ -50,7 +48,7 @@ def activity(day: date) -> float:
 
 @cache
 def holidays(year: int) -> frozenset[date]:
-    """Return the year's holidays; Diwali is among them, though its Muhurat hour publishes a file.
+    """Return the year's holidays, Diwali included, though its Muhurat session has a file.
 
     >>> date(2024, 3, 29) in holidays(2024)
     True

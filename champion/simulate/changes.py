@@ -19,7 +19,7 @@ NEW_NAMES = ("IND", "LTD", "CORP", "NEW")
 class Change:
     """From `session` on, the instrument's `attribute` (symbol, series or isin) is `after` instead of `before`.
 
-    `published` is False for a rename that the exchange's list of symbol changes leaves out.
+    `published` is False for a rename that is missing from the exchange's list of symbol changes.
     """
 
     position: int
@@ -30,14 +30,16 @@ class Change:
     published: bool = True
 
 
-def renamed(instrument: Instrument, position: int, session: date, taken: set[str], *, published: bool = True) -> Change:
-    """Return a rename to a symbol that no instrument has or had, and add that symbol to `taken`."""
+def rename_symbol(
+    instrument: Instrument, position: int, session: date, taken: set[str], *, published: bool = True
+) -> Change:
+    """Return a rename to an unused symbol, and add that symbol to `taken`."""
     stem = instrument.symbol.replace("&", "").replace("-", "")
     after = next(f"{stem}{suffix}" for suffix in NEW_NAMES if f"{stem}{suffix}" not in taken)
     taken.add(after)
     return Change(position, session, "symbol", instrument.symbol, after, published)
 
 
-def reissued(instrument: Instrument, position: int, session: date) -> Change:
-    """Return the new ISIN that follows a new face value."""
+def reissue_isin(instrument: Instrument, position: int, session: date) -> Change:
+    """Return the change of ISIN after a new face value."""
     return Change(position, session, "isin", instrument.isin, next_isin(instrument.isin))

@@ -1,14 +1,14 @@
-"""The rare events of the simulated market, which no join by symbol, by ISIN or by the published lists gets right.
+"""The rare events of the simulated market, which joins by symbol, by ISIN or by the published lists get wrong.
 
-They befall EQ instruments that nothing else in `champion.simulate.events` has chosen, one each, and one of every kind
-before any second, never at a special session. Their draws are a stream of their own.
+Each EQ instrument without another event of `champion.simulate.events` gets at most one. Every kind comes once before
+any comes twice, never in a special session. They have their own stream of random numbers.
 
 - rights: the price falls to the theoretical ex-rights price;
-- demerger: the price falls by a share that no list names;
+- demerger: the price falls by a share that no list gives;
 - consolidation: ten shares become one, with another ISIN;
-- renamed split: a rename, and weeks later a split that the list names under the new symbol;
+- renamed split: a rename, and weeks later a split, which the list has under the new symbol;
 - quiet rename: missing from the list of symbol changes, while the ISIN stays;
-- round trip: from EQ to BE and weeks later back; meanwhile a bonus that is not of equity shares;
+- round trip: from EQ to BE and weeks later back, with a bonus in between that is not of equity shares;
 - special dividend: a large part of the price.
 """
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from champion.simulate import actions as corporate, calendar
-from champion.simulate.changes import Change, reissued, renamed
+from champion.simulate.changes import Change, reissue_isin, rename_symbol
 
 if TYPE_CHECKING:
     from datetime import date
@@ -54,13 +54,13 @@ def plan(
     actions: list[Action] = []
     changes: list[Change] = []
     for position, kind in zip(places, kinds, strict=False):
-        done, changed = _happen(kind, universe[position], position, sessions, taken, rng)
-        actions += done
-        changes += changed
+        new_actions, new_changes = _event(kind, universe[position], position, sessions, taken, rng)
+        actions += new_actions
+        changes += new_changes
     return actions, changes
 
 
-def _happen(
+def _event(
     kind: str,
     instrument: Instrument,
     position: int,
@@ -68,13 +68,16 @@ def _happen(
     taken: set[str],
     rng: np.random.Generator,
 ) -> tuple[list[Action], list[Change]]:
-    """Return what one event does: a first date in the second fifth, a second from the middle to the fourth fifth."""
+    """Return the actions and changes of one event.
+
+    Its first date is in the second fifth of the sessions, its second between their middle and the end of the fourth.
+    """
     usual = [session for session in sessions if not calendar.is_special(session)]
     fifth = len(usual) // 5
     early, late = int(rng.integers(fifth, 2 * fifth)), int(rng.integers(5 * fifth // 2, 4 * fifth))
     first, second = usual[early], usual[late]
     delayed = min(sessions.index(second) + int(rng.integers(ISIN_DELAY)), len(sessions) - 1)
-    reissue = reissued(instrument, position, sessions[delayed])
+    reissue = reissue_isin(instrument, position, sessions[delayed])
     actions: list[Action] = []
     changes: list[Change] = []
     match kind:
@@ -86,9 +89,9 @@ def _happen(
             actions, changes = [corporate.consolidation(position, second)], [reissue]
         case "renamed split":
             actions = corporate.capital(instrument, position, second, "split", rng)
-            changes = [renamed(instrument, position, first, taken), reissue]
+            changes = [rename_symbol(instrument, position, first, taken), reissue]
         case "quiet rename":
-            changes = [renamed(instrument, position, second, taken, published=False)]
+            changes = [rename_symbol(instrument, position, second, taken, published=False)]
         case "round trip":
             actions = [corporate.preference_bonus(instrument, position, usual[(early + late) // 2])]
             changes = [Change(position, first, "series", "EQ", "BE"), Change(position, second, "series", "BE", "EQ")]

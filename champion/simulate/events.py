@@ -1,8 +1,8 @@
-"""What happens to the simulated instruments: listings, delistings, renames, series moves, corporate actions.
+"""The events of the simulated instruments: listings, delistings, renames, series moves, corporate actions.
 
-Each instrument gets at most one of these, but dividends and meetings, which come to most of them every year. Yearly
-rates are near the exchange's; an archive of twelve instruments and sixty sessions already holds one of each kind in
-this module, one of twenty also one of each in `rarities`.
+Each instrument has at most one of these; most instruments also have dividends or meetings every year. Yearly rates are
+near the exchange's. An archive of twelve instruments and sixty sessions has at least one event of each kind in this
+module, one of twenty instruments also one of each kind in `edge_cases`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from champion.simulate import edge_cases
 from champion.simulate.actions import Action, Kind, capital
-from champion.simulate.changes import Change, reissued, renamed
+from champion.simulate.changes import Change, reissue_isin, rename_symbol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +46,7 @@ MEETINGS = ("Annual General Meeting", " Buyback Of Shares", " Annual General Mee
 
 @dataclass(frozen=True)
 class Events:
-    """All events of an archive; `first` and `last` are each instrument's first and last listed session's index."""
+    """All events of an archive; `first` and `last` are the indices of each instrument's first and last session."""
 
     first: tuple[int, ...]
     last: tuple[int, ...]
@@ -55,7 +55,7 @@ class Events:
 
 
 def plan(universe: tuple[Instrument, ...], sessions: tuple[date, ...], seed: int, *, corporate_actions: bool) -> Events:
-    """Return the events of a universe over its sessions, actions ordered by ex-date, changes by session."""
+    """Return the events of a universe: actions ordered by ex-date, changes by session."""
     rng = np.random.default_rng((seed, 2))
     pool = [int(place) for place in rng.permutation([i for i, one in enumerate(universe) if one.series == "EQ"])]
     chosen = _choose(pool, len(universe), len(sessions))
@@ -72,30 +72,30 @@ def plan(universe: tuple[Instrument, ...], sessions: tuple[date, ...], seed: int
             case "delisting":
                 last[position] = index
             case "rename":
-                changes.append(renamed(instrument, position, sessions[index], taken))
+                changes.append(rename_symbol(instrument, position, sessions[index], taken))
             case "move":
                 changes.append(Change(position, sessions[index], "series", instrument.series, "BE"))
             case _ if corporate_actions:
                 actions += capital(instrument, position, sessions[index], kind, rng)
                 if kind != "bonus":
                     effective = min(index + int(rng.integers(3)), len(sessions) - 1)
-                    changes.append(reissued(instrument, position, sessions[effective]))
+                    changes.append(reissue_isin(instrument, position, sessions[effective]))
     adjusted = {action.position for action in actions}
     free = [position for position in pool if position not in chosen] if len(sessions) >= SHORTEST else []
     rare_actions, rare_changes = edge_cases.plan(universe, sessions, free, seed, taken)
     changes += [change for change in rare_changes if corporate_actions or change.attribute != "isin"]
     if corporate_actions:
         actions += rare_actions
-        there = {(action.position, action.ex_date) for action in actions}
+        known = {(action.position, action.ex_date) for action in actions}
         yearly = _yearly(universe, sessions, (first, last), adjusted, rng)
-        actions += [action for action in yearly if (action.position, action.ex_date) not in there]
+        actions += [action for action in yearly if (action.position, action.ex_date) not in known]
     changes.sort(key=lambda change: (change.session, change.position))
     actions.sort(key=lambda action: (action.ex_date, action.position))
     return Events(tuple(first), tuple(last), _as_listed(actions, universe, changes), tuple(changes))
 
 
 def _choose(pool: list[int], instruments: int, length: int) -> dict[int, str]:
-    """Return the one kind of event of each chosen instrument of the pool."""
+    """Return the kind of event of each chosen instrument of the pool."""
     if length < SHORTEST:
         return {}
     most = max(1, len(pool) // 10)
@@ -107,7 +107,7 @@ def _choose(pool: list[int], instruments: int, length: int) -> dict[int, str]:
 def _as_listed(
     actions: list[Action], universe: tuple[Instrument, ...], changes: Iterable[Change]
 ) -> tuple[Action, ...]:
-    """Return the actions under the symbol and face value of the archive's end, and the symbol of their ex-date."""
+    """Return the actions with the last symbol and face value, and with the symbol of their ex-date."""
     latest = {position: one.symbol for position, one in enumerate(universe)}
     latest |= {change.position: change.after for change in changes if change.attribute == "symbol"}
     later = {change.position: change for change in changes if change.attribute == "symbol"}

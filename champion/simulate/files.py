@@ -1,7 +1,6 @@
-"""The texts of a session's files: both bhavcopy formats and the full report with delivery figures.
+"""Write the files of a session: both bhavcopy formats and the full report with delivery figures.
 
-Formats are copied from real files, oddities included; `zipped` makes the archive member. Everything returned is bytes
-that depend on the arguments alone.
+Formats are copied from real files, oddities included. The bytes depend on the arguments alone.
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from champion.sources import full_bhavcopy, legacy as legacy_bhavcopy, udiff as udiff_bhavcopy
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from champion.simulate.universe import Instrument
 
 UDIFF_FROM = date(2024, 1, 1)
-LEGACY_TO = date(2024, 7, 5)  # both were published for half a year
+LEGACY_TO = date(2024, 7, 5)  # both formats were published for half a year
 NEW_HEADER_FROM = date(2024, 6, 21)
 SETTLEMENT_DIFFERS_FROM = date(2024, 7, 5)
 SAME_DAY_SETTLEMENT_FROM = date(2024, 3, 28)  # series T0
@@ -30,18 +31,6 @@ SETTLEMENT_DIFFERS = 0.45
 T0_SYMBOLS = 3
 T0_CHANCE = 0.5
 MOVED_CODE, T0_CODE = 300_000, 600_000  # a new series is a new instrument number
-UDIFF_FIELDS = (
-    "TradDt,BizDt,Sgmt,Src,FinInstrmTp,FinInstrmId,ISIN,TckrSymb,SctySrs,XpryDt,FininstrmActlXpryDt,StrkPric,OptnTp,"
-    "FinInstrmNm,OpnPric,HghPric,LwPric,ClsPric,LastPric,PrvsClsgPric,UndrlygPric,SttlmPric,OpnIntrst,ChngInOpnIntrst,"
-    "TtlTradgVol,TtlTrfVal,TtlNbOfTxsExctd,SsnId,NewBrdLotQty,Rmks"
-)
-OLD_RESERVED = ",Rsvd01,Rsvd02,Rsvd03,Rsvd04,\n"  # a comma too many: 35 names over 34 fields
-NEW_RESERVED = ",Rsvd1,Rsvd2,Rsvd3,Rsvd4\n"
-LEGACY_HEADER = "SYMBOL,SERIES,OPEN,HIGH,LOW,CLOSE,LAST,PREVCLOSE,TOTTRDQTY,TOTTRDVAL,TIMESTAMP,TOTALTRADES,ISIN,\n"
-FULL_HEADER = (
-    "SYMBOL, SERIES, DATE1, PREV_CLOSE, OPEN_PRICE, HIGH_PRICE, LOW_PRICE, LAST_PRICE, CLOSE_PRICE, AVG_PRICE, "
-    "TTL_TRD_QNTY, TURNOVER_LACS, NO_OF_TRADES, DELIV_QTY, DELIV_PER\n"
-)
 LAKH = 100_000
 NOT_DELIVERABLE = ("BE", "BZ")  # every trade is for delivery, so no figures
 TRAILING_ZEROS = re.compile(rb"\.00(?=,)|(\.\d)0(?=,)")
@@ -53,8 +42,8 @@ def identities(universe: tuple[Instrument, ...]) -> pl.DataFrame:
     return pl.DataFrame({name: [getattr(one, name) for one in universe] for name in columns})
 
 
-def changed(identity: pl.DataFrame, changes: Iterable[Change]) -> pl.DataFrame:
-    """Return the identities after some changes."""
+def apply_changes(identity: pl.DataFrame, changes: Iterable[Change]) -> pl.DataFrame:
+    """Return the identities after the changes."""
     identity = identity.clone()
     for change in changes:
         identity[change.position, change.attribute] = change.after
@@ -100,8 +89,8 @@ def udiff(session: date, rows: pl.DataFrame) -> bytes:
     columns += [empty] * 4 + [pl.col("name"), *map(pl.col, ("open", "high", "low", "close", "last", "previous"))]
     columns += [empty, pl.col("settlement"), empty, empty, *map(pl.col, ("volume", "turnover", "trades"))]
     columns += [pl.lit("F1"), pl.col("lot"), *[empty] * 5]
-    header = UDIFF_FIELDS + (NEW_RESERVED if session >= NEW_HEADER_FROM else OLD_RESERVED)
-    return header.encode() + _csv(rows, columns)
+    header = udiff_bhavcopy.HEADERS[1 if session >= NEW_HEADER_FROM else 0]
+    return f"{header}\n".encode() + _csv(rows, columns)
 
 
 def legacy(session: date, rows: pl.DataFrame) -> bytes:
@@ -110,7 +99,7 @@ def legacy(session: date, rows: pl.DataFrame) -> bytes:
     columns = [pl.col("last").fill_null(0.0) if name == "last" else pl.col(name) for name in names]
     columns += [pl.lit(stamp(session)), pl.col("trades"), pl.col("isin"), pl.lit(None, pl.String)]
     text = _csv(rows.sort("symbol", "series"), columns)
-    return LEGACY_HEADER.encode() + TRAILING_ZEROS.sub(rb"\1", text)
+    return f"{legacy_bhavcopy.HEADERS[0]}\n".encode() + TRAILING_ZEROS.sub(rb"\1", text)
 
 
 def full(session: date, rows: pl.DataFrame) -> bytes:
@@ -125,15 +114,16 @@ def full(session: date, rows: pl.DataFrame) -> bytes:
     lines = [
         f"{symbol}, {series}, {day}, {before:.2f}, {opened:.2f}, {high:.2f}, {low:.2f}, "
         f"{'' if last is None else f'{last:.2f}'}, {close:.2f}, {turnover / volume:.2f}, {volume}, "
-        f"{turnover / LAKH:.2f}, {trades}, {_delivery(series, delivered, volume)}\n"
+        f"{turnover / LAKH:.2f}, {trades}, "
+        + ("-, -\n" if series in NOT_DELIVERABLE else f"{delivered}, {100 * delivered / volume:.2f}\n")
         for symbol, series, code, before, opened, high, low, last, close, volume, turnover, trades, delivered in fields
         if series != "T0" and (series != "N1" or code % 4 == 0)
     ]
-    return (FULL_HEADER + "".join(lines)).encode()
+    return "".join([f"{full_bhavcopy.HEADERS[0]}\n", *lines]).encode()
 
 
-def zipped(name: str, content: bytes, session: date) -> bytes:
-    """Return a zip with one file in it, dated seven in the evening of its session."""
+def zip_file(name: str, content: bytes, session: date) -> bytes:
+    """Return a zip with one file, dated 19:00 on its session."""
     buffer = io.BytesIO()
     member = zipfile.ZipInfo(name, (session.year, session.month, session.day, 19, 0, 0))
     member.create_system, member.external_attr = 3, 0o644 << 16  # the same bytes on every system
@@ -142,16 +132,12 @@ def zipped(name: str, content: bytes, session: date) -> bytes:
     return buffer.getvalue()
 
 
-def _delivery(series: str, delivered: int, volume: int) -> str:
-    return "-, -" if series in NOT_DELIVERABLE else f"{delivered}, {100 * delivered / volume:.2f}"
-
-
 def _same_day(figures: pl.DataFrame) -> pl.DataFrame:
-    """Return the T0 rows: one price, a few shares, and the close of the EQ row, which may lie elsewhere."""
+    """Return the T0 rows: one price, a few shares, and the close of the EQ row, which may differ from that price."""
     equities = figures.filter(pl.col("series") == "EQ").sort("code").head(T0_SYMBOLS)
     shares = 1 + (pl.col("chance") * 40).cast(pl.Int64)
     return equities.filter(pl.col("chance") < T0_CHANCE).with_columns(
-        chance=pl.col("chance") * 2,  # a place of its own among the rows
+        chance=pl.col("chance") * 2,  # another position among the rows
         high="open",
         low="open",
         last="open",
@@ -170,7 +156,7 @@ def _csv(rows: pl.DataFrame, columns: list[pl.Expr]) -> bytes:
 
 
 def stamp(day: date) -> str:
-    """Return a date as the lists and the legacy bhavcopy write it.
+    """Return a date in the spelling of the lists and of the legacy bhavcopy.
 
     >>> stamp(date(2024, 7, 5))
     '05-JUL-2024'

@@ -1,13 +1,13 @@
-"""The closes of the simulated indices, and the exchange's report of them.
+"""Compute the closes of the simulated indices, and write the exchange's report of them.
 
-1. An index is weighted by market capitalisation and chained: over a session it grows by its members' mean return,
-   weighted by their capitalisation at the close before. A member's return is counted from its base price, so that no
-   corporate action moves the index; ordinary dividends do, as in every price index.
+1. An index is weighted by market capitalisation and chained: in a session it grows by the mean return of its members,
+   weighted by their capitalisation at the previous close. A member's return starts from its base price, so corporate
+   actions do not move the index, except ordinary dividends, as in every price index.
 2. Capitalisation starts at 250 sessions of turnover and grows with the member's return.
 3. Members are EQ instruments: the 50 largest, those of the first sector, and all. An index without members has no row.
-4. The high lies halfway from the higher of open and close to the members' mean high, as these fall apart in time; the
-   low likewise.
-5. India VIX is 115% of an exponentially weighted volatility of the Nifty 50, a year's, in per cent.
+4. The high is halfway between the higher of open and close and the members' mean high, because members reach their
+   highs at different times; the low likewise.
+5. India VIX is 115% of the exponentially weighted annual volatility of the Nifty 50, in per cent.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from champion.simulate.actions import PAYOUTS
+from champion.sources.indices import HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from champion.simulate.market import Floats, Integers, Quotes
     from champion.simulate.universe import Instrument
 
-HEADER = (
-    "Index Name,Index Date,Open Index Value,High Index Value,Low Index Value,Closing Index Value,Points Change,"
-    "Change(%),Volume,Turnover (Rs. Cr.),P/E,P/B,Div Yield\n"
-)
 FIFTY, BANK, BROAD, POINTS, VIX = "Nifty 50", "Nifty Bank", "Nifty 500", "Nifty50 Dividend Points", "India VIX"
 LEVELS = {FIFTY: 18_000.0, BANK: 43_000.0, BROAD: 15_500.0}
 CROWN = 50  # members of the Nifty 50
@@ -47,7 +44,7 @@ APRIL = 4
 
 @dataclass
 class _Index:
-    """One index as it stands after the sessions so far; `members` is 1.0 where an instrument belongs to it."""
+    """The state of one index after the sessions so far; `members` is 1.0 for its members, else 0."""
 
     name: str
     members: Floats
@@ -58,7 +55,7 @@ class _Index:
 
 
 def reports(universe: tuple[Instrument, ...], events: Events, days: Iterable[Quotes]) -> Iterator[tuple[Quotes, bytes]]:
-    """Yield each session's quotes, as they came, with its report of index closes."""
+    """Yield the quotes of each session with its report of index closes."""
     capitalisation = np.array([one.turnover * SESSIONS_OF_TURNOVER for one in universe])
     first, last = np.array(events.first), np.array(events.last)
     indices = _indices(universe, capitalisation)
@@ -66,7 +63,7 @@ def reports(universe: tuple[Instrument, ...], events: Events, days: Iterable[Quo
         held = (first < max(number, 1)) & (number <= last)
         lines = [line for index in indices for line in _lines(index, quotes, number, capitalisation * held)]
         capitalisation *= np.where(quotes.traded & held, quotes.close / quotes.base, 1.0)
-        yield quotes, (HEADER + "".join(lines)).encode()
+        yield quotes, "".join([f"{HEADERS[0]}\n", *lines]).encode()
 
 
 def _indices(universe: tuple[Instrument, ...], capitalisation: Floats) -> list[_Index]:
@@ -82,7 +79,7 @@ def _indices(universe: tuple[Instrument, ...], capitalisation: Floats) -> list[_
 
 
 def _lines(index: _Index, quotes: Quotes, number: int, capitalisation: Floats) -> list[str]:
-    """Return an index's row; after the Nifty 50's, those of its dividend points and its volatility."""
+    """Return an index's row; for the Nifty 50 also those of its dividend points and of its volatility."""
     weights = index.members * capitalisation
     weights /= weights.sum() or 1.0
     before = index.level
@@ -93,7 +90,7 @@ def _lines(index: _Index, quotes: Quotes, number: int, capitalisation: Floats) -
 
 
 def _equity(index: _Index, quotes: Quotes, number: int, weights: Floats) -> str:
-    """Return the row of an index of equities, whose level moves on."""
+    """Return the row of an equity index, and update its level."""
     before, traded = index.level, quotes.traded
 
     def mean(prices: Integers) -> float:
@@ -114,7 +111,7 @@ def _equity(index: _Index, quotes: Quotes, number: int, weights: Floats) -> str:
 
 
 def _dividends(index: _Index, quotes: Quotes, points: Floats) -> str:
-    """Return the row of the dividends paid since April, in points of the index; it has a close only."""
+    """Return the row of the dividends since April, in points of the index; it has only a close."""
     places = {action.position: action.amount for action in quotes.settled if action.kind in PAYOUTS}
     paid = sum(points[place] * (amount or 0.0) * PAISE / quotes.previous[place] for place, amount in places.items())
     fiscal = quotes.session.year - (quotes.session.month < APRIL)
@@ -144,7 +141,7 @@ def _row(name: str, session: date, *groups: list[float] | list[None] | list[floa
 
 
 def stamp(session: date) -> str:
-    """Return a date as the report of that day wrote it.
+    """Return a date in the spelling of that day's report.
 
     >>> stamp(date(2023, 4, 6)), stamp(date(2023, 4, 12)), stamp(date(2014, 6, 2))
     ('04-06-2023', '12-04-2023', '02/06/2014')
@@ -155,7 +152,7 @@ def stamp(session: date) -> str:
 
 
 def _figure(value: float | None) -> str:
-    """Return a number without trailing zeros or a zero before the point, as the exchange does; `-` for none."""
+    """Return a number as the exchange writes it, without trailing zeros or a zero before the point; `-` for null."""
     if value is None:
         return "-"
     text = f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

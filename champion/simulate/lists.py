@@ -1,6 +1,6 @@
-"""The texts of the exchange's lists: the symbol master, the symbol changes and the corporate actions.
+"""Write the exchange's lists: the symbol master, the symbol changes and the corporate actions.
 
-They are as of the archive's last session, as real ones are as of the day of download.
+They are as of the archive's last session, as the real ones are as of the day of download.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from champion.simulate.files import changed, identities, stamp
+from champion.simulate.files import apply_changes, identities, stamp
+from champion.sources.actions import HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,17 +22,12 @@ if TYPE_CHECKING:
 SAME_DAY_RECORD_FROM = date(2023, 1, 27)  # with T+1 settlement the record date became the ex-date
 MASTER_HEADER = "SYMBOL,NAME OF COMPANY, SERIES, DATE OF LISTING, PAID UP VALUE, MARKET LOT, ISIN NUMBER, FACE VALUE\n"
 MASTER_SERIES = ("EQ", "BE")
-ACTIONS_HEADER = (
-    "SYMBOL", "COMPANY NAME", "SERIES", "PURPOSE", "FACE VALUE", "EX-DATE", "RECORD DATE",
-    "BOOK CLOSURE START DATE", "BOOK CLOSURE END DATE",
-)  # fmt: skip
-
 LONG_AGO = "Kaveri Spinning Mills Limited,KAVERISPIN,KAVERIMILL,03-APR-1998\n"
 
 
 def master(universe: tuple[Instrument, ...], events: Events, sessions: tuple[date, ...]) -> bytes:
     """Return the symbol master as of the last session: EQ and BE instruments still listed, by symbol."""
-    identity = changed(identities(universe), events.changes)
+    identity = apply_changes(identities(universe), events.changes)
     faces = {action.position: action.face_value for action in events.actions}
     lines = []
     for position, row in enumerate(identity.iter_rows(named=True)):
@@ -46,9 +42,9 @@ def master(universe: tuple[Instrument, ...], events: Events, sessions: tuple[dat
 
 
 def symbol_changes(universe: tuple[Instrument, ...], changes: Iterable[Change]) -> bytes:
-    """Return the published renames, without a header as the exchange's: company, old symbol, new symbol, date.
+    """Return the published renames, without a header: company, old symbol, new symbol, date.
 
-    The exchange's list goes back decades, so it is never empty: one rename is older than any archive.
+    The exchange's list goes back decades and is never empty, so one rename is older than any archive.
     """
     renames = (change for change in changes if change.attribute == "symbol" and change.published)
     lines = (f"{universe[one.position].name},{one.before},{one.after},{stamp(one.session)}\n" for one in renames)
@@ -56,22 +52,22 @@ def symbol_changes(universe: tuple[Instrument, ...], changes: Iterable[Change]) 
 
 
 def corporate_actions(universe: tuple[Instrument, ...], events: Events, actions: tuple[Action, ...]) -> bytes:
-    """Return the corporate-actions list; `actions` are those of the events, with their amounts.
+    """Return the list of corporate actions; `actions` are those of the events, with their amounts.
 
-    As in the real list, symbols are the latest, and a few rows stand in it twice.
+    As in the real list, symbols are the latest, and a few rows are repeated.
     """
-    series = changed(identities(universe), events.changes)["series"].to_list()
-    rows = [ACTIONS_HEADER]
-    for action in sorted([*actions, *twice(actions)], key=lambda one: one.ex_date):
+    series = apply_changes(identities(universe), events.changes)["series"].to_list()
+    rows = [HEADER]
+    for action in sorted([*actions, *_repeated(actions)], key=lambda one: one.ex_date):
         record = action.ex_date if action.ex_date >= SAME_DAY_RECORD_FROM else action.ex_date + timedelta(1)
         title = universe[action.position].name
         dates = (f"{action.ex_date:%d-%b-%Y}", f"{record:%d-%b-%Y}", "-", "-")
-        rows.append((action.symbol, title, series[action.position], action.purpose, str(action.face_value), *dates))
+        rows.append([action.symbol, title, series[action.position], action.purpose, str(action.face_value), *dates])
     text = "".join(",".join(f'"{field}"' for field in row) + "\n" for row in rows)
     return text.encode("utf-8-sig")
 
 
-def twice(actions: tuple[Action, ...]) -> list[Action]:
-    """Return the actions that the list repeats: the first that moves the price by a factor, and the first dividend."""
+def _repeated(actions: tuple[Action, ...]) -> list[Action]:
+    """Return the actions that the list repeats: the first with a factor, and the first dividend."""
     capital = [action for action in actions if action.price_factor != 1.0]
     return capital[:1] + [action for action in actions if action.kind == "dividend"][:1]

@@ -1,20 +1,20 @@
-"""Prices and volumes of the simulated market: a pure function of universe, events, sessions, seed and signal.
+"""Simulate prices and volumes: a pure function of universe, events, sessions, seed and signal.
 
 1. The log return of instrument i over session t is  beta_i * M_t + S_sector(i),t + e_i,t:  a market, a
    sector and its own part, all normal. Own part:  e_i,t = sigma_i * z_i,t - k * signal * (e_i,t-1 + ... + e_i,t-5).
-2. So with `signal` 0 every log price is a martingale with independent returns: no past figure says anything about the
-   rank of the next return. (Were the price itself one, calm shares would beat the median by half the difference of the
-   variances, and a ranking model would rightly find it.) With more, an instrument whose own part rose over five
-   sessions is expected to fall back over the next ones. k = 0.09 makes the rank correlation of minus the past and the
-   coming 5-session return about 0.1 at signal 0.5 and about 0.18 at signal 1.
-3. A quarter of a session's variance falls overnight. High and low are drawn from the law of a Brownian bridge's maximum
+2. So with `signal` 0 every log price is a martingale with independent returns, and no past value predicts the rank of
+   the next return. (If the price itself were a martingale, shares of low volatility would beat the median by half the
+   difference of the variances, and a ranking model could use that.) With a higher signal, an instrument whose own part
+   rose over five sessions is expected to fall over the next ones. With k = 0.09 the rank correlation of minus the past
+   and the next 5-session return is about 0.1 at signal 0.5 and about 0.18 at signal 1.
+3. A quarter of a session's variance is overnight. High and low are drawn from the law of a Brownian bridge's maximum
    between open and close. All four are rounded to ticks.
 4. A split, bonus, consolidation, rights issue or demerger divides the traded price by its factor from the ex-date on; a
-   dividend takes its amount off. So log prices adjusted for all of them are martingales too where `signal` is 0.
+   dividend reduces it by its amount. So log prices adjusted for all of them are martingales too where `signal` is 0.
 5. Turnover is lognormal and larger on days of large moves; volume is turnover over the session's average price; the
    part of it that is delivered varies about the instrument's own.
 
-A session's draws depend on the seed and its date alone.
+The random numbers of a session depend on the seed and its date alone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from champion.simulate import calendar
-from champion.simulate.actions import PAYOUTS, settled
+from champion.simulate.actions import PAYOUTS, settle
 from champion.simulate.universe import SECTORS
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ COARSE_TICK, FINE_TICK, FINE_BELOW = 5, 1, 10_000  # paise: the real tick is fin
 
 @dataclass(frozen=True)
 class Quotes:
-    """One session's figures, an element per instrument; prices and turnover in paise, `traded` says who has a row.
+    """One session's figures, one element per instrument; prices and turnover in paise; `traded` selects the rows.
 
-    `base` is the previous close after the session's actions, but for ordinary dividends: what an index compares with.
+    `base` is the previous close after the session's actions except ordinary dividends: an index compares with it.
     `settled` are those actions, with their amounts.
     """
 
@@ -81,7 +81,7 @@ class Quotes:
 
 @dataclass(frozen=True)
 class _Traits:
-    """The universe's columns."""
+    """The attributes of the universe as columns."""
 
     volatility: Floats
     beta: Floats
@@ -96,7 +96,7 @@ class _Traits:
 
     @property
     def variance(self) -> Floats:
-        """Each instrument's variance of a normal session's log return, given the past."""
+        """The variance of each instrument's log return in a normal session, given the past."""
         factors = (self.beta * MARKET_VOLATILITY) ** 2 + self.equity * SECTOR_VOLATILITY**2
         return np.asarray(factors + self.volatility**2)
 
@@ -111,7 +111,7 @@ def walk(
         by_date.setdefault(action.ex_date, []).append(action)
     price = np.array([one.level for one in universe])
     for action in events.actions:
-        price[action.position] *= action.price_factor  # start high: prices stay ordinary after the split
+        price[action.position] *= action.price_factor  # start high, so that prices are normal after the split
     value = np.log(price)
     own = np.zeros((MEMORY, len(universe)))
     last_close = to_tick(price)
@@ -152,26 +152,22 @@ def to_tick(price: Floats) -> Integers:
 
 
 def _traits(universe: tuple[Instrument, ...], events: Events) -> _Traits:
+    same = ("volatility", "beta", "sector", "turnover", "liquidity", "delivery")
     return _Traits(
-        volatility=np.array([one.volatility for one in universe]),
-        beta=np.array([one.beta for one in universe]),
-        sector=np.array([one.sector for one in universe]),
         equity=np.array([float(one.is_equity) for one in universe]),
-        turnover=np.array([one.turnover for one in universe]),
-        liquidity=np.array([one.liquidity for one in universe]),
         lot=np.array([float(one.lot) for one in universe]),
-        delivery=np.array([one.delivery for one in universe]),
         first=np.array(events.first),
         last=np.array(events.last),
+        **{name: np.array([getattr(one, name) for one in universe]) for name in same},
     )
 
 
 def _go_ex(value: Floats, actions: list[Action], last_close: Integers) -> tuple[Floats, tuple[Action, ...]]:
-    """Take today's actions off the log prices, in place; return the base prices and the actions with their amounts."""
+    """Apply the session's actions to the log prices in place; return base prices and actions with their amounts."""
     base, done = last_close.astype(np.float64), []
     for planned in actions:
         place, close = planned.position, int(last_close[planned.position])
-        action = settled(planned, close)
+        action = settle(planned, close)
         if action.kind in PAYOUTS and action.amount:
             paid = round(action.amount * PAISE)
             value[place] += np.log1p(-paid / max(close, 2 * paid))
@@ -180,12 +176,6 @@ def _go_ex(value: Floats, actions: list[Action], last_close: Integers) -> tuple[
         base[place] /= action.price_factor
         done.append(action)
     return base, tuple(done)
-
-
-def _delivered(traits: _Traits, volume: Integers, noise: Floats) -> Integers:
-    """Return the shares delivered, in whole lots."""
-    share = np.clip(traits.delivery + DELIVERY_SPREAD * noise, 0.02, 1.0)
-    return np.asarray(np.rint(volume * share / traits.lot) * traits.lot, dtype=np.int64)
 
 
 def _quote(  # noqa: PLR0913, PLR0917 - one session's state, spelled out
@@ -203,7 +193,7 @@ def _quote(  # noqa: PLR0913, PLR0917 - one session's state, spelled out
     base: Floats,
     went_ex: tuple[Action, ...],
 ) -> Quotes:
-    """Return a session's figures: log prices before it, each one's return over it, and the draws for the rest."""
+    """Return a session's figures, given log prices before it, returns in it, and random numbers for the rest."""
     gap = OVERNIGHT * change + np.sqrt(OVERNIGHT * (1 - OVERNIGHT)) * spread * shocks[1]
     start, end = value + gap, value + change
     # P(maximum of the bridge > m) = exp(-2 (m - start)(m - end) / variance), solved for m; the minimum mirrors it.
@@ -216,6 +206,7 @@ def _quote(  # noqa: PLR0913, PLR0917 - one session's state, spelled out
     volume = (np.maximum(np.rint(busy * PAISE / average / traits.lot), 1) * traits.lot).astype(np.int64)
     turnover = np.clip(np.rint(volume * average).astype(np.int64), volume * low, volume * high)
     trades = np.clip(np.rint(turnover / PAISE / 12_000 * np.exp(0.3 * shocks[3])), 1, volume).astype(np.int64)
+    share = np.clip(traits.delivery + DELIVERY_SPREAD * noise, 0.02, 1.0)
     return Quotes(
         session=session,
         traded=traded,
@@ -231,7 +222,7 @@ def _quote(  # noqa: PLR0913, PLR0917 - one session's state, spelled out
         volume=volume,
         turnover=turnover,
         trades=trades,
-        delivered=_delivered(traits, volume, noise),
+        delivered=(np.rint(volume * share / traits.lot) * traits.lot).astype(np.int64),
         settled=went_ex,
         chance=draws[5],
     )

@@ -1,4 +1,4 @@
-"""The simulated instruments: invented names, valid ISINs, and what makes each one trade as it does.
+"""The simulated instruments: invented names, valid ISINs, and the parameters of their trading.
 
 Symbols are words joined to a sector's suffix; one holds `&`, one `-`, and one is a number, as on the exchange.
 With twelve instruments or more there are also trade-to-trade (BE), small-company (SM), government (GS) and
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+
+from champion.market.identity.isin import check_digit
 
 WORDS = (
     "KAVERI SAHYADRI GODAVARI NARMADA VINDHYA MALABAR DECCAN KONKAN ARAVALI CHAMBAL TAPTI BETWA GIRNAR NILGIRI SATPURA "
@@ -38,14 +40,13 @@ NAMES = {
 EQUITY_SERIES = ("EQ", "BE", "SM")
 SMALLEST_MIXED = 12
 ISSUERS = 26_000
-DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True)
 class Instrument:
-    """One simulated security as it stands at the first session; `level` and `turnover` are in rupees.
+    """One simulated security at the first session; `level` and `turnover` are in rupees.
 
-    `delivery` is the usual part of its volume that is delivered rather than traded back within the session.
+    `delivery` is the usual part of its volume that is delivered and not traded back within the session.
     """
 
     symbol: str
@@ -65,12 +66,12 @@ class Instrument:
 
     @property
     def is_equity(self) -> bool:
-        """Whether market, sector and the planted signal move it; debt follows its own noise alone."""
+        """Whether market, sector and the planted signal move it; debt has only its own noise."""
         return self.series in EQUITY_SERIES
 
 
 def build(instruments: int, seed: int) -> tuple[Instrument, ...]:
-    """Return the instruments of a seed: EQ first, then SM, BE, GS and N1 where there are twelve or more."""
+    """Return the instruments of a seed: EQ first, then, from twelve instruments on, SM, BE, GS and N1."""
     rng = np.random.default_rng((seed, 1))
     series = _series(instruments)
     equities = sum(kind in EQUITY_SERIES for kind in series)
@@ -90,18 +91,16 @@ def build(instruments: int, seed: int) -> tuple[Instrument, ...]:
 
 
 def isin(body: str) -> str:
-    """Return the eleven characters with their check digit (ISO 6166: Luhn over the letters' numbers).
+    """Return the eleven characters with their check digit.
 
     >>> isin("INE144J0102")
     'INE144J01027'
     """
-    digits = "".join(str(DIGITS.index(character)) for character in body)
-    doubled = (int(digit) * (2 if place % 2 == 0 else 1) for place, digit in enumerate(reversed(digits)))
-    return body + str(-sum(value // 10 + value % 10 for value in doubled) % 10)
+    return f"{body}{check_digit(body)}"
 
 
 def next_isin(old: str) -> str:
-    """Return the ISIN the depository issues after a split: the same issuer, the next serial."""
+    """Return the ISIN after a split: the same issuer, the next serial number."""
     return isin(f"{old[:9]}{int(old[9:11]) + 1:02d}")
 
 
@@ -132,7 +131,7 @@ def _titles(equities: int, rng: np.random.Generator) -> list[tuple[str, str, int
 
 def _issuer(position: int) -> str:
     """Return four characters such as `144J`, different for each of 26,000 positions."""
-    number = position * 7_919 % ISSUERS  # a prime: neighbours look unrelated
+    number = position * 7_919 % ISSUERS  # a prime, so that neighbours look unrelated
     return f"{number // 26:03d}{chr(ord('A') + number % 26)}"
 
 

@@ -1,4 +1,4 @@
-"""Published files: fetched from the archive, told apart by their header, parsed into one raw frame."""
+"""Published files: fetched from the archive, recognised by their header, parsed into one raw frame."""
 
 from champion.sources.parse import parse
 from champion.sources.table import Published

@@ -1,6 +1,6 @@
-"""The exchange's lists behind corporate actions: the actions themselves, and which symbol became which.
+"""Parse the exchange's lists of corporate actions and of symbol changes.
 
-Both are kept by the exchange as of the day of download: a renamed company stands under its latest symbol.
+Both lists are as of the day of download: a renamed company has its latest symbol.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import polars as pl
 from champion.base.counting import quantity
 from champion.errors import FormatError
 from champion.sources import container
-from champion.sources.headers import difference
+from champion.sources.headers import require_header
 
 SOURCE = "nse_corporate_actions"
 HEADER = (
@@ -38,16 +38,13 @@ def parse_actions(name: str, content: bytes) -> pl.DataFrame:
     """Return the list's rows: symbol, company, series, purpose, face_value, ex_date, record_date (null for `-`).
 
     Exact duplicates, of which the real list has some, are dropped. FACE VALUE, in rupees, is that of the day on which
-    the list was read, not of the event: no ratio can be taken from it.
+    the list was read, not of the ex-date, so it gives no ratio.
 
     Raises:
-        FormatError: another header, a row with another number of fields, without a symbol, a purpose or an ex-date.
+        FormatError: the header is unknown, or a row has too many or too few fields or no symbol, purpose or ex-date.
     """
     lines = container.rows(name, container.text(name, content))
-    header = lines[0] if lines else []
-    if header != HEADER:
-        differs = difference(header, {"the list": [HEADER]})
-        raise FormatError(f"{name}: unknown header {header}; expected {HEADER}; {differs}")
+    require_header(name, lines[0] if lines else [], HEADER)
     found, bad = [], []
     for number, line in enumerate(lines[1:], start=2):
         if not line:
@@ -68,23 +65,23 @@ def parse_actions(name: str, content: bytes) -> pl.DataFrame:
 def parse_symbol_changes(name: str, content: bytes) -> pl.DataFrame:
     """Return the renames, oldest first: before, after, and the first session under the new symbol.
 
-    The file has no header and is Latin-1; a company's name may hold anything, so the last three fields are read.
+    The file has no header and is Latin-1. A company's name may contain commas, so only the last three fields are read.
 
     Raises:
-        FormatError: a row does not end in two symbols and a date, or it is no such list at all.
+        FormatError: a row does not end in two symbols and a date.
     """
     found = []
     for number, line in enumerate(container.rows(name, container.text(name, content, "latin-1")), start=1):
         session = _date(line[-1]) if len(line) > 3 else None  # noqa: PLR2004 - company, before, after, date
         if line and session is None:
-            raise FormatError(f"{name}: line {number} is no symbol change: {line}")
+            raise FormatError(f"{name}: line {number} is not a symbol change: {line}")
         if session is not None:
             found.append((line[-3].strip(), line[-2].strip(), session))
     return pl.DataFrame(found, schema=_CHANGES, orient="row").sort("session", maintain_order=True)
 
 
 def span(name: str, rows: pl.DataFrame) -> tuple[date, date] | None:
-    """Return the ex-dates a list covers, from its name, else from its rows; None where it has none.
+    """Return the first and last ex-date a list covers, from its name, else from its rows; None if it has none.
 
     >>> span("CF-CA-equities-05-01-2016-to-18-07-2025.csv", pl.DataFrame())
     (datetime.date(2016, 1, 5), datetime.date(2025, 7, 18))

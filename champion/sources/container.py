@@ -1,4 +1,4 @@
-"""From the bytes of a downloaded file to the text in it, refusing whatever is not what its name says."""
+"""Extract the text of a downloaded file, and refuse files whose bytes do not match their name."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _MAX_LINE = 4096  # the longest real line has 314 bytes
 _MAX_LINES = 500_000  # the longest real file has 5,000
 _MAX_EXPANSION = 100  # real files are packed to a third
 _ENCRYPTED = 0x1
-_PACKED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})  # zipfile unpacks these in pieces, others at once
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})  # zipfile decompresses only these in pieces
 _ENTRY, _MAX_ENTRIES = b"PK\x01\x02", 100  # a real file has one; compressed bytes may hold the four by chance
 NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{0,15})?|\.[0-9]{1,15}")
-"""How the exchange writes a number in its lists: digits, and perhaps a point."""
+"""A number as the exchange writes it in its lists: digits and an optional decimal point."""
 _SIGNATURES = {
     b"PK\x03\x04": "a zip",
-    b"PK\x05\x06": "a zip",  # with nothing in it
+    b"PK\x05\x06": "a zip",  # empty
     b"<": "an HTML page",
     b"\xef\xbb\xbf<": "an HTML page",
     b"%PDF": "a PDF",
     b"\x1f\x8b": "a gzip file",
     b"\xd0\xcf\x11\xe0": "an Excel workbook",
 }
-_DAMAGE = (  # what zipfile says of damaged bytes
+_DAMAGE = (  # raised by zipfile for damaged bytes
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
     *(NotImplementedError, RuntimeError, OSError, ValueError),
 )
@@ -41,52 +41,54 @@ _WORKBOOK = (b"[Content_Types].xml", b"xl/")
 
 
 def lines(name: str, content: bytes) -> pl.Series:
-    """Return the lines of the CSV inside `content`, column `row`; the last is empty where the file ends with a newline.
+    """Return the lines of the CSV in `content`, column `row`; the last is empty if the file ends with a newline.
 
     Raises:
-        FormatError: as `text`, or a line is longer than any the exchange writes.
+        FormatError: as `text`, or a line is too long.
     """
     whole = text(name, content)
     _check_length(name, whole)
     found = pl.Series("row", whole.split("\n"), dtype=pl.String)
     longest = found.str.len_bytes().arg_max() or 0
     if len(found[longest].encode()) > _MAX_LINE:
-        raise FormatError(f"{name}: line {longest + 1} has more than {_MAX_LINE:,} bytes; this is no exchange file")
+        raise FormatError(f"{name}: line {longest + 1} has more than {_MAX_LINE:,} bytes; this is not an exchange file")
     return found
 
 
 def rows(name: str, text: str) -> list[list[str]]:
-    """Return the fields of each line of a list, whose quoted fields may hold commas and line ends.
+    """Return the fields of each line of a list; quoted fields may contain commas and line ends.
 
     Raises:
-        FormatError: it is no CSV, or has more or longer lines than any the exchange writes.
+        FormatError: it is not CSV, or has too many or too long lines.
     """
     _check_length(name, text)
     found = []
     try:
         for number, line in enumerate(csv.reader(io.StringIO(text)), start=1):
             if len(line) + sum(map(len, line)) > _MAX_LINE:
-                raise FormatError(f"{name}: line {number} has more than {_MAX_LINE:,} characters; this is no such list")
+                raise FormatError(
+                    f"{name}: line {number} has more than {_MAX_LINE:,} characters; this is not an exchange list"
+                )
             found.append(line)
     except csv.Error as error:
-        raise FormatError(f"{name}: line {len(found) + 1} is no CSV ({error}); fetch it again") from error
+        raise FormatError(f"{name}: line {len(found) + 1} is not CSV ({error}); fetch it again") from error
     return found
 
 
 def text(name: str, content: bytes, encoding: str = "utf-8-sig") -> str:
-    """Return the CSV text inside `content`, unzipped where the name says .zip.
+    """Return the CSV text in `content`, unzipped if the name ends in .zip.
 
     Raises:
-        FormatError: the bytes are not what the name says, or not one CSV of reasonable size.
+        FormatError: the bytes do not match the name, or are not one CSV of reasonable size.
     """
-    if _says_zip(name):
+    if _is_zip_name(name):
         content = _only_member(name, content)
     if kind := _kind(content):
         raise FormatError(f"{name}: expected CSV text, found {kind}")
     if len(content) > _MAX_TEXT:
         raise FormatError(f"{name}: {quantity(len(content), 'byte')} of text, at most {_MAX_TEXT:,} are read")
     if b"\0" in content:
-        raise FormatError(f"{name}: NUL bytes in what should be CSV text")
+        raise FormatError(f"{name}: NUL bytes in CSV text")
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
@@ -94,7 +96,7 @@ def text(name: str, content: bytes, encoding: str = "utf-8-sig") -> str:
 
 
 def list_text(name: str, content: bytes) -> str:
-    """Return the text of a list: UTF-8, else Latin-1, which no accented name in it makes valid UTF-8.
+    """Return the text of a list: UTF-8, else Latin-1, in which an accented letter is not valid UTF-8.
 
     Raises:
         FormatError: as `text`.
@@ -107,13 +109,13 @@ def list_text(name: str, content: bytes) -> str:
 
 
 def check_signature(name: str, content: bytes) -> None:
-    """Refuse bytes that are not what `name` says, before they get a final name.
+    """Refuse bytes that do not match `name`, before the file is kept.
 
     Raises:
-        FormatError: an HTML error page under a .zip name, a spreadsheet under .csv, nothing at all.
+        FormatError: an HTML error page under a .zip name, a spreadsheet under .csv, an empty file.
     """
     kind = _kind(content)
-    expected = "a zip" if _says_zip(name) else ""
+    expected = "a zip" if _is_zip_name(name) else ""
     if not content or kind != expected:
         raise FormatError(
             f"{name}: expected {expected or 'CSV text'}, found {kind or 'text' if content else 'no bytes'}"
@@ -123,11 +125,11 @@ def check_signature(name: str, content: bytes) -> None:
 def _check_length(name: str, text: str) -> None:
     if (count := text.count("\n")) > _MAX_LINES:
         raise FormatError(
-            f"{name}: {quantity(count, 'line')}; at most {_MAX_LINES:,} are read, this is no exchange file"
+            f"{name}: {quantity(count, 'line')}; at most {_MAX_LINES:,} are read, this is not an exchange file"
         )
 
 
-def _says_zip(name: str) -> bool:
+def _is_zip_name(name: str) -> bool:
     return name.lower().endswith(".zip")
 
 
@@ -138,7 +140,7 @@ def _kind(content: bytes) -> str:
 
 
 def _only_member(name: str, content: bytes) -> bytes:
-    if (count := content.count(_ENTRY)) > _MAX_ENTRIES:  # before each of them becomes an object
+    if (count := content.count(_ENTRY)) > _MAX_ENTRIES:  # before zipfile creates an object for each
         raise FormatError(f"{name}: expected one file inside, found {count:,} entries")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -146,7 +148,7 @@ def _only_member(name: str, content: bytes) -> bytes:
             if len(members) != 1:
                 raise FormatError(f"{name}: expected one file inside, found {[m.filename for m in members][:5]}")
             _check_member(name, members[0])
-            with archive.open(members[0]) as stream:  # in memory, and never more than the limit, whatever it declares
+            with archive.open(members[0]) as stream:  # in memory, at most the limit, whatever size it declares
                 found = stream.read(_MAX_TEXT + 1)
     except _DAMAGE as error:
         raise FormatError(f"{name}: not a readable zip ({error}); fetch it again") from error
@@ -156,13 +158,13 @@ def _only_member(name: str, content: bytes) -> bytes:
 def _check_member(name: str, member: zipfile.ZipInfo) -> None:
     if member.flag_bits & _ENCRYPTED:
         raise FormatError(f"{name}: the file inside is encrypted; the exchange's are not")
-    if member.compress_type not in _PACKED:
+    if member.compress_type not in _METHODS:
         raise FormatError(
             f"{name}: the file inside is compressed by method {member.compress_type}; the exchange deflates or stores"
         )
     inside = member.filename.replace("\\", "/")
     if ".." in inside.split("/") or PurePosixPath(inside).is_absolute() or PureWindowsPath(inside).drive:
-        raise FormatError(f"{name}: the file inside is named {member.filename!r}, a path out of the zip")
+        raise FormatError(f"{name}: the file inside is named {member.filename!r}, a path that leaves the zip")
     if member.file_size > _MAX_TEXT:
         raise FormatError(f"{name}: {quantity(member.file_size, 'byte')} of text, at most {_MAX_TEXT:,} are read")
     if member.file_size > _MAX_EXPANSION * max(member.compress_size, 1):

@@ -1,11 +1,11 @@
-"""People's decisions on corporate actions: `corporates/decisions.csv`, one line for each instrument and ex-date.
+"""Manual decisions on corporate actions: `corporates/decisions.csv`, one line per instrument and ex-date.
 
     instrument,ex_date,factor,reason,who
     ADANIENT,2018-04-05,1.139,"demerger of Adani Green, last close over first open",asha
 
-`factor` is the whole price factor of the ex-date: earlier prices are divided by it, and it stands in place of what the
-lists say for that date (dividends apart). 1 says that the gap is the market's. An empty factor withdraws a decision. Of
-several lines on one instrument and ex-date the last counts.
+`factor` is the whole price factor of the ex-date: earlier prices are divided by it. It replaces the factors from the
+lists for that date, except dividends. 1 means that the market caused the gap. An empty factor withdraws a decision. If
+several lines have the same instrument and ex-date, the last one counts.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ SCHEMA = {
 }
 _DATES = ("%Y-%m-%d", "%d-%b-%Y")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_MOST = 1e6  # the widest real consolidation or split is 1:1000
+_LARGEST = 1e6  # the widest real consolidation or split is 1:1000
 
 
 def parse_decisions(name: str, content: bytes) -> pl.DataFrame:
     r"""Return the decisions: instrument (id or symbol), ex_date, factor (null where withdrawn), reason, who.
 
-    The last line of an instrument and ex-date counts. Empty lines and lines that begin with `#` are skipped.
+    If lines share instrument and ex-date, the last one counts. Empty lines and lines that begin with `#` are skipped.
 
     >>> text = b"instrument,ex_date,factor,reason,who\nACME,2024-05-06,2,bonus by circular,asha\n"
     >>> parse_decisions("decisions.csv", text).row(0)[:3]
     ('ACME', datetime.date(2024, 5, 6), 2.0)
 
     Raises:
-        FormatError: naming every line that is not a decision, and what one looks like.
+        FormatError: a line is not a decision; the message names each such line and shows a correct one.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -67,7 +67,7 @@ def parse_decisions(name: str, content: bytes) -> pl.DataFrame:
     found, bad = [], []
     for number, line in rows[1:]:
         try:
-            found.append(_decision(line))
+            found.append(_parse_line(line))
         except ValueError as error:
             bad.append(f"line {number}: {error}")
     if bad:
@@ -80,34 +80,34 @@ def parse_decisions(name: str, content: bytes) -> pl.DataFrame:
 
 
 def append(path: Path, instrument: str, ex_date: date, factor: float | None, reason: str, who: str) -> None:
-    """Add one decision to the file, which is made with its header if need be; in one step.
+    """Append one decision to the file atomically; a new file gets its header first.
 
-    Those who add to it at the same time take turns: no line is lost.
+    A lock keeps concurrent calls from losing lines.
 
     Raises:
-        FormatError: what the file holds already is not a list of decisions.
-        UsageError: the decision has no reason, no name, or a factor that is none; or a text begins like a formula.
+        FormatError: the existing file is not a list of decisions.
+        UsageError: the decision has no reason, no name or an invalid factor, or a text begins like a formula.
     """
     if strange := [text for text in (instrument, reason, who) if text.startswith(_FORMULA)]:
         raise UsageError(f"{strange[0]!r} begins like a formula, which a spreadsheet would run: begin with a word")
     line = [instrument, ex_date.isoformat(), "" if factor is None else f"{factor:.12g}", reason, who]
     try:
-        _decision(line)
+        _parse_line(line)
     except ValueError as error:
         raise UsageError(f"no decision on {instrument}: {error}") from error
     written = io.StringIO()
     csv.writer(written, lineterminator="\n").writerow(line)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(path.parent):
-        before = path.read_bytes() if path.exists() else (",".join(HEADER) + "\n").encode()
-        parse_decisions(path.name, before)
-        ending = b"" if before.endswith(b"\n") else b"\n"
-        write_bytes(path, before + ending + written.getvalue().encode())
+    with _locked(path.parent):
+        existing = path.read_bytes() if path.exists() else (",".join(HEADER) + "\n").encode()
+        parse_decisions(path.name, existing)
+        ending = b"" if existing.endswith(b"\n") else b"\n"
+        write_bytes(path, existing + ending + written.getvalue().encode())
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold a lock on the folder, which ends with the process: the file itself is replaced by each writer."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock the folder, because each writer replaces the file itself; the lock ends with the process."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -116,7 +116,7 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _decision(line: list[str]) -> tuple[str, date, float | None, str, str]:
+def _parse_line(line: list[str]) -> tuple[str, date, float | None, str, str]:
     if len(line) != len(HEADER):
         raise ValueError(f"{len(line)} fields, not {len(HEADER)}: {line}")
     instrument, day, factor, reason, who = (field.strip() for field in line)
@@ -134,7 +134,7 @@ def _factor(text: str) -> float | None:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not (math.isfinite(value) and 1 / _MOST < value < _MOST):
+    if not (math.isfinite(value) and 1 / _LARGEST < value < _LARGEST):
         raise ValueError(f"factor {text!r} is not a number above 0, as 2 for a split in two")
     return value
 

@@ -1,11 +1,12 @@
 """The full bhavcopy, `sec_bhavdata_full`: bars without ISIN, and how much of the volume was delivered.
 
-Every comma is followed by a space, in the header too. Delivery is `-` in series that are not deliverable, a last price
-of blanks is none, and turnover is in lakhs with two decimals, so to the nearest 1,000 rupees.
+Every comma is followed by a space, in the header too. Delivery is `-` in series that are not deliverable, a blank last
+price means none, and turnover is in lakhs with two decimals, so it is rounded to 1,000 rupees.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
@@ -37,17 +38,17 @@ _RAW_NAMES = {
 
 
 def parse(lines: pl.Series, _session: date | None = None) -> Published:
-    """Return the report in its own 15 words, delivery null where it says `-`."""
-    found = table.read(lines, _COLUMNS, len(_COLUMNS))
+    """Return the report in its own 15 columns, delivery null where it is `-`."""
+    found = table.read(SOURCE, lines, _COLUMNS, len(_COLUMNS))
     rows = found.rows.with_columns(
         table.iso_date(pl.col("DATE1")),
         *(pl.when(pl.col(name) != "-").then(name) for name in ("DELIV_QTY", "DELIV_PER")),
     )
-    return Published(SOURCE, rows, found.rejected, lines)
+    return replace(found, rows=rows)
 
 
 def parse_bars(lines: pl.Series, session: date | None = None) -> Published:
-    """Return the report as a bhavcopy, in raw (UDiFF) words, turnover in rupees; delivery and ISIN are not there."""
+    """Return the report as a bhavcopy in raw (UDiFF) columns, turnover in rupees, without delivery and ISIN."""
     found = parse(lines, session)
     rows = found.rows.select(
         "row_number",
@@ -55,9 +56,7 @@ def parse_bars(lines: pl.Series, session: date | None = None) -> Published:
         Sgmt=pl.lit("CM"),
         Src=pl.lit("NSE"),
     )
-    return Published(
-        SOURCE, rows.with_columns(table.times_power_of_ten(pl.col("TtlTrfVal"), _LAKH)), found.rejected, lines
-    )
+    return replace(found, rows=rows.with_columns(table.times_power_of_ten(pl.col("TtlTrfVal"), _LAKH)))
 
 
 FORMAT = Format(SOURCE, HEADERS, "DATE1", parse)

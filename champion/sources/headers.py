@@ -1,15 +1,17 @@
-"""How an unknown header differs from the nearest known one: what an exchange added, left out or moved."""
+"""Explain how an unknown header differs from the most similar known one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+
+from champion.errors import FormatError
 
 _SHOWN = 12  # columns named in a message
 _LONGEST = 40  # characters of each
 
 
 def difference(found: Sequence[str], known: Mapping[str, Sequence[Sequence[str]]]) -> str:
-    """Return how the columns found differ from those of the most similar known header; `known` has headers by format.
+    """Return how the columns in `found` differ from the most similar known header; `known` has the headers by format.
 
     >>> formats = {"full": [["SYMBOL", "OPEN", "CLOSE"]], "index": [["Date", "Index"]]}
     >>> difference(["SYMBOL", "CLOSE", "LTP"], formats)
@@ -32,6 +34,17 @@ def difference(found: Sequence[str], known: Mapping[str, Sequence[Sequence[str]]
     named = "; ".join(f"{what} {_shown(names)}" for what, names in parts.items() if names)
     rest = "only spaces or empty columns differ" if columns == nearest else "the same columns in another order"
     return f"against {form}: {named or rest}"
+
+
+def require_header(name: str, header: list[str], expected: list[str]) -> None:
+    """Do nothing if a list has the expected header.
+
+    Raises:
+        FormatError: it has another one; the message says how they differ.
+    """
+    if header != expected:
+        differs = difference(header, {"the list": [expected]})
+        raise FormatError(f"{name}: unknown header {header}; expected {expected}; {differs}")
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -1,12 +1,13 @@
 """The index closes of a session, `ind_close_all`: 13 columns, `-` for null, and dates in three spellings.
 
-Dates are DD-MM-YYYY, DD/MM/YYYY from 2014-06 to 2015-06, and month first on 2023-04-06, -10 and -11. The session that
-was asked for decides: a date is read day first, and month first only where that is the session and day first is not.
-No stale answer passes that way: the session before a date is at most some days older, never its mirror image.
+Dates are DD-MM-YYYY, DD/MM/YYYY from 2014-06 to 2015-06, and month first on 2023-04-06, -10 and -11. A date is read day
+first, unless only month first gives the requested session. This cannot accept a stale answer: its date is a few days
+older, never the requested one with day and month swapped.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
@@ -34,14 +35,14 @@ HEADERS = (",".join(_RAW_NAMES),)
 
 
 def parse(lines: pl.Series, session: date) -> Published:
-    """Return the report in its own words, spelled so that they can name columns; null where it says `-`."""
+    """Return the report in its own columns, under names without spaces and signs; null where it has `-`."""
     names = list(_RAW_NAMES.values())
-    found = table.read(lines, names, len(names))
+    found = table.read(SOURCE, lines, names, len(names))
     rows = found.rows.with_columns(
         *(pl.when(pl.col(name) != "-").then(name) for name in names[2:]),
         Index_Date=_iso_date(pl.col("Index_Date"), session),
     )
-    return Published(SOURCE, rows, found.rejected, lines)
+    return replace(found, rows=rows)
 
 
 def _iso_date(text: pl.Expr, session: date) -> pl.Expr:
@@ -49,7 +50,7 @@ def _iso_date(text: pl.Expr, session: date) -> pl.Expr:
     day_first, month_first = (spelled.str.to_date(order, strict=False) for order in ("%d-%m-%Y", "%m-%d-%Y"))
     asked = pl.lit(session)
     swapped = month_first.eq(asked).fill_null(value=False) & day_first.ne(asked).fill_null(value=True)
-    # What is no date stays as it was: validation names it.
+    # A text that is not a date stays: validation reports it.
     return pl.when(swapped).then(asked).otherwise(day_first).dt.to_string("iso").fill_null(text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
@@ -31,20 +32,20 @@ HEADERS = (f"{_LONG},", _LONG, f"{_SHORT},", _SHORT)
 
 
 def parse(lines: pl.Series, _session: date | None = None) -> Published:
-    """Return the file in raw (UDiFF) words; what the old format does not say stays null.
+    """Return the file in raw (UDiFF) columns; a column that the old format lacks is null.
 
     Its dates are written 04-JUN-2021 (13-Jul-20 on one day), and a missing last price as 0 or 0.0.
     """
     header = lines[0].rstrip("\r")
     names = [_RAW_NAMES[name] for name in header.rstrip(",").split(",")]
-    found = table.read(lines, names, header.count(",") + 1)
+    found = table.read(SOURCE, lines, names, header.count(",") + 1)
     rows = found.rows.with_columns(
         table.iso_date(pl.col("TradDt")),
         pl.when(~pl.col("LastPric").str.contains(r"^0(\.0+)?$")).then("LastPric"),
         Sgmt=pl.lit("CM"),
         Src=pl.lit("NSE"),
     )
-    return Published(SOURCE, rows, found.rejected, lines)
+    return replace(found, rows=rows)
 
 
 FORMAT = Format(SOURCE, HEADERS, "TradDt", parse)

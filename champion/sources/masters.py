@@ -1,4 +1,4 @@
-"""The exchange's list of listed shares, EQUITY_L.csv, kept as of the day of download under the latest symbols."""
+"""Parse the exchange's list of listed shares, EQUITY_L.csv: as of the day of download, under the latest symbols."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars as pl
 from champion.base.counting import quantity
 from champion.errors import FormatError
 from champion.sources import container
-from champion.sources.headers import difference
+from champion.sources.headers import require_header
 
 SOURCE = "nse_equity_list"
 HEADER = ("SYMBOL,NAME OF COMPANY,SERIES,DATE OF LISTING,PAID UP VALUE,MARKET LOT,ISIN NUMBER,FACE VALUE").split(",")
@@ -32,15 +32,12 @@ def parse_equity_list(name: str, content: bytes) -> pl.DataFrame:
     Values are in rupees; an empty field is null. The header has spaces after some commas.
 
     Raises:
-        FormatError: another header, no rows, a last line that was cut, or a row with another number of fields,
-            without a symbol, an ISIN or a company, or with a date or number that is none.
+        FormatError: the header is unknown, there are no rows, the last line is cut off, or a row has a wrong number of
+            fields, no symbol, ISIN or company, or an invalid date or number.
     """
     text = container.list_text(name, content)
     lines = container.rows(name, text)
-    header = [field.strip() for field in lines[0]] if lines else []
-    if header != HEADER:
-        differs = difference(header, {"the list": [HEADER]})
-        raise FormatError(f"{name}: unknown header {header}; expected {HEADER}; {differs}")
+    require_header(name, [field.strip() for field in lines[0]] if lines else [], HEADER)
     if not text.endswith("\n"):
         raise FormatError(f"{name}: the file ends within a line, so it was cut off; fetch it again")
     numbered = [(number, line) for number, line in enumerate(lines[1:], start=2) if line]
@@ -71,7 +68,7 @@ def _date(text: str) -> date | None:
 
 
 def _number(text: str) -> float | None:
-    if text and not container.NUMBER.fullmatch(text):  # 'nan', '1e9' and '1_000' are words here
+    if text and not container.NUMBER.fullmatch(text):  # Python reads 'nan', '1e9' and '1_000' as numbers
         raise ValueError(text)
     return float(text) if text else None
 

@@ -1,4 +1,4 @@
-"""Bytes of a published file to raw rows: the header tells the format, never the name or the date."""
+"""Parse the bytes of a published file to raw rows; its header decides the format, never its name or date."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _SHOWN = 120
 
 
 def parse(name: str, content: bytes, session: date, exchange: str | None = None) -> Published:
-    """Return the rows of one published bhavcopy, as strings in raw (UDiFF) words.
+    """Return the rows of one published bhavcopy, as strings in raw (UDiFF) columns.
 
     Args:
-        name: file name, for messages and to tell a zip.
+        name: file name, for messages and to recognise a zip.
         content: the bytes as downloaded.
-        session: the session that was asked for.
-        exchange: whose rows are wanted, as NSE; None takes any one exchange.
+        session: the requested session.
+        exchange: the exchange the rows must have, as NSE; None accepts any one exchange.
 
     Raises:
-        WrongSession: the file is dated another session; the archive answers some holidays with the session before.
-        FormatError: unknown header, no rows, not what its name says, or of another exchange.
+        WrongSession: the file has the date of another session; the archive answers some holidays with the one before.
+        FormatError: unknown header, no rows, bytes that do not match the name, or rows of another exchange.
     """
     published = read(name, content, session, BHAVCOPIES)
     found = published.rows["Src"].drop_nulls().unique().to_list()
@@ -36,11 +36,11 @@ def parse(name: str, content: bytes, session: date, exchange: str | None = None)
 
 
 def read(name: str, content: bytes, session: date, formats: Sequence[Format]) -> Published:
-    """Return the rows of a published file in whichever of `formats` its header names.
+    """Return the rows of a published file, in the one of `formats` that has its header.
 
     Raises:
-        WrongSession: the file is dated another session.
-        FormatError: unknown header, no dated rows, or not what its name says.
+        WrongSession: the file has the date of another session.
+        FormatError: unknown header, no dated rows, or bytes that do not match the name.
     """
     lines = container.lines(name, content)
     header = lines[0].rstrip("\r")

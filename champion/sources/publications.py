@@ -1,4 +1,4 @@
-"""What the exchanges publish once a session: where it may lie in the archive, and how its bytes are read."""
+"""The files that the exchanges publish once per session: their paths in the archive and their parsers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from champion.sources.table import Published
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One file a session. `paths` are the places it may be, the best format first; `read` takes it apart.
+    """One file per session. `paths` are its possible paths, the best format first; `read` parses it.
 
-    `read` is given a name, the bytes and the session asked for, and raises FormatError where the file as a whole is
-    not what it should be. `answers_stale` begins the names of files with which the archive is known to answer a date
-    without a session, giving those of the session before: they count as not published. Empty, there are none.
+    `read` takes a name, the bytes and the requested session, and raises FormatError if the whole file is invalid.
+    `answers_stale` is a prefix of file names: for a date without a session, the archive answers these with the file of
+    the session before, which counts as not published. Empty if there are none.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Publication:
 
 
 def bhavcopy_paths(session: date) -> list[str]:
-    """Return where a session's bhavcopy may be, the best format first.
+    """Return the possible paths of a session's bhavcopy, the best format first.
 
     >>> bhavcopy_paths(date(2024, 1, 15))[0]
     'content/cm/BhavCopy_NSE_CM_0_0_0_20240115_F_0000.csv.zip'
@@ -43,7 +43,7 @@ def bhavcopy_paths(session: date) -> list[str]:
 
 
 def delivery_paths(session: date) -> list[str]:
-    """Return where a session's full report is.
+    """Return the path of a session's full report.
 
     >>> delivery_paths(date(2024, 1, 15))
     ['products/content/sec_bhavdata_full_15012024.csv']
@@ -52,7 +52,7 @@ def delivery_paths(session: date) -> list[str]:
 
 
 def index_paths(session: date) -> list[str]:
-    """Return where a session's index closes are.
+    """Return the path of a session's index closes.
 
     >>> index_paths(date(2024, 1, 15))
     ['content/indices/ind_close_all_15012024.csv']
@@ -61,7 +61,7 @@ def index_paths(session: date) -> list[str]:
 
 
 def bse_bhavcopy_paths(session: date) -> list[str]:
-    """Return where BSE's bhavcopy of a session is, in BSE's own archive (https://www.bseindia.com).
+    """Return the path of BSE's bhavcopy of a session, in BSE's own archive (https://www.bseindia.com).
 
     >>> bse_bhavcopy_paths(date(2024, 9, 2))
     ['download/BhavCopy/Equity/BhavCopy_BSE_CM_0_0_0_20240902_F_0000.CSV']
@@ -69,7 +69,7 @@ def bse_bhavcopy_paths(session: date) -> list[str]:
     return [f"download/BhavCopy/Equity/BhavCopy_BSE_CM_0_0_0_{session:%Y%m%d}_F_0000.CSV"]
 
 
-_FULL_REPORT = "sec_bhavdata_full_"  # what the archive answers holidays and Sundays with
+_FULL_REPORT = "sec_bhavdata_full_"  # the archive answers holidays and Sundays with an old one
 BHAVCOPY = Publication("bhavcopy", bhavcopy_paths, partial(parse, exchange="NSE"), answers_stale=_FULL_REPORT)
 DELIVERY = Publication(
     "delivery", delivery_paths, partial(read, formats=(full_bhavcopy.FORMAT,)), answers_stale=_FULL_REPORT

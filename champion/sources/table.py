@@ -1,4 +1,4 @@
-"""Delimited text to a frame of strings, line by line accounted for."""
+"""Split delimited text into a frame of strings, and account for every line."""
 
 from __future__ import annotations
 
@@ -10,24 +10,14 @@ import polars as pl
 
 from champion.errors import FormatError
 
-REJECTED_SCHEMA = {"row_number": pl.Int64(), "reasons": pl.List(pl.String()), "row": pl.String()}
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Lines that have as many fields as the header promises, and those that do not.
-
-    `rows` holds strings, null where empty, and `row_number`, the line in the file (the header is 1);
-    `rejected` holds row_number, reasons and the line itself.
-    """
-
-    rows: pl.DataFrame
-    rejected: pl.DataFrame
-
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One published file in raw words: `source` names its format, `lines` are the file's own lines."""
+    """One parsed file: `source` names its format, `lines` are the lines of the file.
+
+    `rows` has the lines with the expected number of fields: strings in raw columns, null where empty, and `row_number`,
+    the line in the file (the header is 1). `rejected` has row_number, reasons and the line itself.
+    """
 
     source: str
     rows: pl.DataFrame
@@ -36,16 +26,16 @@ class Published:
 
     @property
     def row_count(self) -> int:
-        """Data rows in the file, kept or refused."""
+        """Number of data rows in the file, accepted or rejected."""
         return self.rows.height + self.rejected.height
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One published format: the headers it is told by, and how its lines are read.
+    """One published format: the headers that identify it, and its parser.
 
-    `dated` is the raw column with the trade date; `parse` is given the file's lines and the session asked for, and
-    returns rows whose dates are spelled YYYY-MM-DD where they are dates.
+    `dated` is the raw column with the trade date. `parse` takes the lines of the file and the requested session, and
+    returns rows whose valid dates are written YYYY-MM-DD.
     """
 
     source: str
@@ -54,13 +44,13 @@ class Format:
     parse: Callable[[pl.Series, date], Published]
 
 
-def read(lines: pl.Series, columns: Sequence[str], fields: int) -> Table:
-    """Return the data lines as columns of strings, stripped of spaces; `fields` is how many each line must have.
+def read(source: str, lines: pl.Series, columns: Sequence[str], fields: int) -> Published:
+    """Return the data lines as columns of strings without surrounding spaces; each line must have `fields` fields.
 
     Only the first `len(columns)` fields are kept: some formats end every line with an empty one.
 
     Raises:
-        FormatError: the file ends within a line, so it was cut off.
+        FormatError: the file ends within a line, so it is cut off.
     """
     numbered = lines.to_frame("row").with_row_index("row_number", offset=1).slice(1)
     numbered = numbered.with_columns(
@@ -72,17 +62,14 @@ def read(lines: pl.Series, columns: Sequence[str], fields: int) -> Table:
     _check_end(numbered, good, lines.len())
     reason = pl.format("fields: expected {}, found {}", pl.lit(fields), count)
     values = good["row"].str.splitn(",", fields).struct.unnest() if good.height else pl.DataFrame()
-    rows = pl.DataFrame(
-        {
-            "row_number": good["row_number"],
-            **{name: _emptied(values, index) for index, name in enumerate(columns)},
-        }
-    )
-    return Table(rows, bad.select("row_number", pl.concat_list(reason).alias("reasons"), "row"))
+    texts = {name: _column(values, index) for index, name in enumerate(columns)}
+    rows = pl.DataFrame({"row_number": good["row_number"], **texts})
+    rejected = bad.select("row_number", pl.concat_list(reason).alias("reasons"), "row")
+    return Published(source, rows, rejected, lines)
 
 
 def iso_date(text: pl.Expr) -> pl.Expr:
-    """Return dates spelled 04-JUN-2021 or 13-Jul-20 as YYYY-MM-DD; what is no date stays: validation names it.
+    """Return dates written 04-JUN-2021 or 13-Jul-20 as YYYY-MM-DD; other text stays, and validation reports it.
 
     >>> pl.select(iso_date(pl.lit("04-May-2022"))).item()
     '2022-05-04'
@@ -94,9 +81,9 @@ def iso_date(text: pl.Expr) -> pl.Expr:
 
 
 def times_power_of_ten(text: pl.Expr, places: int) -> pl.Expr:
-    """Return the decimal number in `text` with its point moved `places` to the right, digit for digit.
+    """Return the decimal number in `text` with its point moved `places` to the right, without rounding.
 
-    What is no plain decimal number stays as it is: validation names it.
+    Text that is not a plain decimal number stays, and validation reports it.
 
     >>> frame = pl.DataFrame({"lakhs": ["1.23", "169.00", "5", "-"]})
     >>> frame.select(times_power_of_ten(pl.col("lakhs"), 5))["lakhs"].to_list()
@@ -109,7 +96,8 @@ def times_power_of_ten(text: pl.Expr, places: int) -> pl.Expr:
     )
 
 
-def _emptied(values: pl.DataFrame, index: int) -> pl.Series:
+def _column(values: pl.DataFrame, index: int) -> pl.Series:
+    """Return one column of text, null where it is empty."""
     if not values.width:
         return pl.Series(dtype=pl.String)
     column = values.to_series(index).str.strip_chars(" ")
@@ -117,10 +105,10 @@ def _emptied(values: pl.DataFrame, index: int) -> pl.Series:
 
 
 def _check_end(numbered: pl.DataFrame, good: pl.DataFrame, last: int) -> None:
-    """Refuse a file that ends within a line: every whole file seen ends with a newline, and half a number is a number.
+    """Refuse a file that ends within a line: complete files end with a newline, and half a number is a valid number.
 
-    Where all lines end with an empty field, a last one that has it too is whole without its newline. A file that was
-    cut just behind a newline cannot be told here; it shows in the number of its rows.
+    If all lines end with an empty field, a last line that has it too is complete without its newline. A file cut off
+    directly after a newline is not recognised here, but by its number of rows.
     """
     if last not in numbered["row_number"].tail(1):
         return

@@ -5,6 +5,7 @@ BSE's file has NSE's 34 columns; its series are BSE's groups (A, B, T, X, ...), 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
@@ -29,17 +30,17 @@ HEADERS = (
 
 
 def parse(lines: pl.Series, _session: date | None = None) -> Published:
-    """Return the file in raw words; both headers hold the same 34 fields a line.
+    """Return the file in raw columns; both headers stand for the same 34 fields per line.
 
     Raises:
         FormatError: the rows are of an unknown exchange, or of several.
     """
     columns = [*_COLUMNS, *_RESERVED]
-    found = table.read(lines, columns, len(columns))
+    found = table.read(SOURCE, lines, columns, len(columns))
     exchanges = found.rows["Src"].drop_nulls().unique().sort().to_list()
     if len(exchanges) > 1 or not set(exchanges) <= _SOURCES.keys():
         raise FormatError(f"rows of exchange {', '.join(exchanges[:5])}; expected one of {', '.join(_SOURCES)} in Src")
-    return Published(_SOURCES[exchanges[0]] if exchanges else SOURCE, found.rows, found.rejected, lines)
+    return replace(found, source=_SOURCES[exchanges[0]]) if exchanges else found
 
 
 FORMAT = Format(SOURCE, HEADERS, "TradDt", parse)

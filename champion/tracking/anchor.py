@@ -1,9 +1,8 @@
-"""What the registry knows of the promotion ledger and the champion: the end of the ledger, and where the alias points.
+"""Anchor the promotion ledger in the model registry: its number of lines and last seal, beside the champion's alias.
 
-The ledger's lines prove each other, but a file that lost its last lines, or all of them, proves nothing. So the number
-of lines and the last seal are kept where the models are, as a tag of the registered model. A ledger that is shorter, or
-has another line there, is not the one that these models were promoted by; one that is longer was cut off by a crash
-between line and tag, and is right.
+The seals of the lines detect changes, but not the loss of the last lines or of the whole file. So the number of lines
+and the last seal are stored as a tag of the registered model. A ledger that is shorter, or has another line there, does
+not belong to these models. A ledger that is longer is valid: a crash came between line and tag.
 
 A store in SQLite is read without MLflow, which takes seconds to import.
 """
@@ -12,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +18,7 @@ from urllib.parse import urlsplit
 
 from champion.base import workspace_homes
 from champion.base.strict_json import parse_json
-from champion.errors import ModelError, ServiceError
+from champion.errors import ModelError
 from champion.tracking import connectivity, registry, relocation, store
 
 if TYPE_CHECKING:
@@ -30,19 +27,18 @@ if TYPE_CHECKING:
 _TAG = "champion.ledger"
 _TAGS = "select value from registered_model_tags where name = ? and key = ?"
 _ALIASES = "select version from registered_model_aliases where name = ? and alias = ?"
-_BUSY_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The end of a ledger: the number of its lines, and the seal of the last one."""
+    """The end of a ledger: its number of lines, and the seal of the last line."""
 
     lines: int
     seal: str
 
 
 def read(settings: Settings) -> Anchor | None:
-    """Return what the registry knows of the ledger's end; None where no ledger was anchored in it.
+    """Return the anchor of the ledger in the registry; None if there is none.
 
     Raises:
         ModelError: the tag is damaged.
@@ -61,35 +57,35 @@ def read(settings: Settings) -> Anchor | None:
 
 
 def write(settings: Settings, anchor: Anchor) -> None:
-    """Have the registry know the ledger's end."""
+    """Store the end of the ledger in the registry."""
     store.prepare(settings).set_registered_model_tag(registry.MODEL, _name(settings), json.dumps(asdict(anchor)))
 
 
 def alias(settings: Settings) -> int | None:
-    """Return the version that the alias `champion` points at, None where it points at none."""
+    """Return the version that the alias `champion` points to, None if it is not set."""
     if not _is_sqlite(settings):
         return registry.alias_of(settings, registry.CHAMPION)
-    found = _asked(settings, _ALIASES, registry.CHAMPION)
-    return None if found is None else int(found)
+    number = _query(settings, _ALIASES, registry.CHAMPION)
+    return None if number is None else int(number)
 
 
 def is_required(settings: Settings) -> bool:
-    """Tell whether a ledger must be anchored: unless it lies in one workspace and the store in another's folder."""
+    """Return whether the ledger must be anchored: unless it is in one workspace and the store in another."""
     return not _is_sqlite(settings) or relocation.is_inside(settings.home, store.sqlite_file(settings.tracking))
 
 
 def _tag(settings: Settings) -> str | None:
     name = _name(settings)
     if _is_sqlite(settings):
-        names = (name, *(_of_home(one) for one in _left(settings)))
-        return next((value for one in names if (value := _asked(settings, _TAGS, one)) is not None), None)
+        names = (name, *(_of_home(one) for one in _former_homes(settings)))
+        return next((value for one in names if (value := _query(settings, _TAGS, one)) is not None), None)
     connectivity.require(settings)
     found = store.prepare(settings).search_registered_models(f"name='{registry.MODEL}'")
     return next((one.tags[name] for one in found if name in one.tags), None)
 
 
 def _name(settings: Settings) -> str:
-    """Return the tag's name: a store in SQLite that several workspaces use has one for the ledger of each."""
+    """Return the tag's name: a SQLite store that several workspaces use has one for each ledger."""
     if is_required(settings):
         return _TAG
     return _of_home(str(settings.home))
@@ -99,8 +95,8 @@ def _of_home(home: str) -> str:
     return f"{_TAG}.{hashlib.sha256(home.encode()).hexdigest()[:12]}"
 
 
-def _left(settings: Settings) -> list[str]:
-    """Return the folders that this workspace was moved away from, the last first; a copy has left none."""
+def _former_homes(settings: Settings) -> list[str]:
+    """Return the former folders of this workspace, the latest first; empty for a copy, whose original still exists."""
     if is_required(settings):
         return []
     return [one for one in reversed(workspace_homes.former(settings.home)) if not Path(one).exists()]
@@ -110,15 +106,12 @@ def _is_sqlite(settings: Settings) -> bool:
     return urlsplit(settings.tracking).scheme == "sqlite"
 
 
-def _asked(settings: Settings, query: str, name: str) -> str | None:
+def _query(settings: Settings, query: str, name: str) -> str | None:
     database = store.sqlite_file(settings.tracking)
     if not database.is_file():
         return None
-    try:
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as books:
-            if not books.execute("select 1 from sqlite_master where name = 'registered_model_aliases'").fetchone():
-                return None  # no model was registered with any version that has aliases
-            found = books.execute(query, (registry.MODEL, name)).fetchone()
-    except sqlite3.Error as error:
-        raise ServiceError(f"{database} cannot be read ({error}): restore it from a backup") from error
+    with relocation.read_only(database) as connection:
+        if not connection.execute("select 1 from sqlite_master where name = 'registered_model_aliases'").fetchone():
+            return None  # a store without the tables of aliases
+        found = connection.execute(query, (registry.MODEL, name)).fetchone()
     return None if found is None else str(found[0])

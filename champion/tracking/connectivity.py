@@ -1,4 +1,4 @@
-"""Whether the tracking store answers, asked before MLflow is: MLflow itself tries for minutes."""
+"""Check that the tracking store answers before MLflow is used, which would retry for minutes."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from champion.tracking import store
 if TYPE_CHECKING:
     from champion.settings import Settings
 
-_PATIENCE = 5.0  # seconds: a busy SQLite file is free again long before
+_PATIENCE = 5.0  # seconds: enough for a busy SQLite file
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432}
 
 
 def unreachable(settings: Settings) -> str | None:
-    """Return why the tracking store does not answer, or None where it does.
+    """Return why the tracking store does not answer, or None if it does.
 
-    A server is reachable when its port takes a connection, a SQLite file when it can be written.
+    A server is reachable if its port accepts a connection, a SQLite file if it can be written.
 
     Raises:
-        UsageError: the tracking URI is one that Champion does not take.
+        UsageError: the tracking URI is not supported.
     """
     uri = store.checked(settings.tracking)
     parts = urlsplit(uri)
     try:
         if parts.scheme == "sqlite":
-            _write_nothing(store.sqlite_file(uri))
+            _require_writable(store.sqlite_file(uri))
         else:
             _connect(parts)
     except (OSError, sqlite3.Error) as error:
@@ -40,23 +40,23 @@ def unreachable(settings: Settings) -> str | None:
 
 
 def require(settings: Settings) -> None:
-    """Do nothing where the tracking store answers.
+    """Raise unless the tracking store answers.
 
     Raises:
-        ServiceError: it does not.
+        ServiceError: it does not answer.
     """
     reason = unreachable(settings)
     if reason is not None:
-        raise ServiceError(f"MLflow does not answer ({reason}): start it, or set CHAMPION_TRACKING_URI right")
+        raise ServiceError(f"MLflow does not answer ({reason}): start it, or correct CHAMPION_TRACKING_URI")
 
 
-def _write_nothing(path: Path) -> None:
+def _require_writable(path: Path) -> None:
     file_modes.workspace_folder(path.parent)
     if not path.exists():
-        return  # made on first use, with its tables
+        return  # it is created on first use
     connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
     try:
-        connection.execute("begin immediate")  # of a file that may not be written it makes a reader, silently
+        connection.execute("begin immediate")  # SQLite opens a read-only file without an error
         connection.execute("pragma user_version = 0")
         connection.execute("rollback")
     finally:

@@ -1,9 +1,9 @@
-"""Where the promotion ledger's lines are kept: in a file of the workspace, or in the registry that several share.
+"""Store the lines of the promotion ledger, in a file of the workspace or in a registry that several share.
 
-A store in SQLite is of one workspace, and so is the file beside it. A store behind a server, PostgreSQL or MLflow's
-own, is of many machines: there each line is a version of a registered model of its own, since that is what MLflow
-numbers in one transaction. A line is added under the number its writer had read to be the next; if the store gives it
-another, somebody else was first and the line does not count, for any reader.
+A SQLite store belongs to one workspace, as does the file beside it. A store behind PostgreSQL or MLflow's server is
+shared by machines: there each line is a version of a separate registered model, because MLflow numbers versions in one
+transaction. A writer adds a line under the next number it knows. If the store assigns another number, another writer
+was first and all readers ignore the line.
 """
 
 from __future__ import annotations
@@ -26,14 +26,12 @@ if TYPE_CHECKING:
 _NAME = f"{registry.MODEL}.promotions"
 _MODE = 0o644
 _LINE, _NUMBER = "champion.line", "champion.number"
-_ABOUT = (
-    f"The promotion ledger of {registry.MODEL}: no model, but a line a version. `champion models history` reads it."
-)
+_ABOUT = f"The promotion ledger of {registry.MODEL}: each version is a line. `champion models history` reads it."
 
 
 @dataclass(frozen=True, slots=True)
 class StoredLines:
-    """The lines of a book, oldest first, and the number the next one gets if nobody else adds one meanwhile."""
+    """The lines of a ledger, oldest first, and the number of the next line if no other is added meanwhile."""
 
     lines: tuple[str, ...]
     following: int
@@ -43,36 +41,36 @@ class LedgerStorage(Protocol):
     """An append-only list of lines."""
 
     def held(self) -> StoredLines:
-        """Return what it holds."""
+        """Return the lines."""
 
     def add(self, line: str, number: int) -> bool:
-        """Return whether the line is in the book: False where `number` was taken meanwhile."""
+        """Add a line. Return False if `number` was used meanwhile."""
 
     def set_aside(self, suffix: str) -> str | None:
-        """Keep all lines under another name, which is returned, and have none; None where it has none."""
+        """Move all lines to another name and return it; None if there are no lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileStorage:
-    """Lines of a file; who adds to it holds the ledger's lock. A last line without its end never was acknowledged."""
+    """Lines of a file. Writers hold the ledger's lock. An unterminated last line is ignored."""
 
     path: Path
 
     def held(self) -> StoredLines:
-        """Return the whole lines of the file; none where there is no file."""
+        """Return the terminated lines of the file; empty if there is no file."""
         lines = self.path.read_bytes().split(b"\n")[:-1] if self.path.exists() else []
         return StoredLines(tuple(line.decode(errors="replace") for line in lines), len(lines) + 1)
 
     def add(self, line: str, number: int) -> bool:
-        """Return whether the line is on disk; a torn last line, which nobody relied on, is dropped."""
-        whole = self.path.read_bytes().split(b"\n")[:-1] if self.path.exists() else []
-        if len(whole) + 1 != number:
+        """Add a line and flush it to disk; an unterminated last line is removed. Return False for a used number."""
+        complete = self.path.read_bytes().split(b"\n")[:-1] if self.path.exists() else []
+        if len(complete) + 1 != number:
             return False
         is_new = not self.path.exists()
         workspace_folder(self.path.parent)
-        self.path.touch(_MODE)  # nobody else may write it, whatever the umask
+        self.path.touch(_MODE)  # only the owner may write it, whatever the umask
         with self.path.open("ab") as stream:
-            stream.truncate(sum(len(one) + 1 for one in whole))
+            stream.truncate(sum(len(one) + 1 for one in complete))
             stream.write(line.encode() + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
@@ -81,7 +79,7 @@ class FileStorage:
         return True
 
     def set_aside(self, suffix: str) -> str | None:
-        """Rename the file; its name ends in `suffix`."""
+        """Rename the file to a name that ends in `suffix`."""
         if not self.path.exists():
             return None
         kept = self.path.with_name(f"{self.path.name}.{suffix}")
@@ -90,7 +88,7 @@ class FileStorage:
         return str(kept)
 
     def __str__(self) -> str:
-        """Return where it is."""
+        """Return its location."""
         return str(self.path)
 
 
@@ -101,7 +99,7 @@ class RegistryStorage:
     settings: Settings
 
     def held(self) -> StoredLines:
-        """Return the lines that were added under their own number.
+        """Return the lines whose number is the one they were added under.
 
         Raises:
             ServiceError: the store does not answer.
@@ -109,27 +107,27 @@ class RegistryStorage:
         """
         connectivity.require(self.settings)
         client, token = store.prepare(self.settings), None
-        found: list[Any] = []
+        versions: list[Any] = []
         while True:
             part = client.search_model_versions(f"name='{_NAME}'", order_by=["version_number ASC"], page_token=token)
-            found += part
+            versions += part
             token = part.token
             if not token:
                 break
-        numbered = [(int(one.version), one.tags) for one in found]
-        if [number for number, _ in numbered] != list(range(1, len(found) + 1)):
+        numbered = [(int(one.version), one.tags) for one in versions]
+        if [number for number, _ in numbered] != list(range(1, len(versions) + 1)):
             raise ModelError(f"{self}: of {quantity(numbered[-1][0], 'version')} some were deleted; restore a backup")
         lines = [tags.get(_LINE, "") for number, tags in numbered if tags.get(_NUMBER, str(number)) == str(number)]
-        return StoredLines(tuple(lines), len(found) + 1)
+        return StoredLines(tuple(lines), len(versions) + 1)
 
     def add(self, line: str, number: int) -> bool:
-        """Return whether the line got its number."""
+        """Add a line. Return whether it received the number."""
         client = store.prepare(self.settings)
-        registry.make_sure_of(self.settings, _NAME, _ABOUT)
-        made = client.create_model_version(
+        registry.ensure_model(self.settings, _NAME, _ABOUT)
+        added = client.create_model_version(
             _NAME, source="champion:/promotions", tags={_LINE: line, _NUMBER: str(number)}, await_creation_for=0
         )
-        return int(made.version) == number
+        return int(added.version) == number
 
     def set_aside(self, suffix: str) -> str | None:
         """Rename the registered model that holds the lines."""
@@ -140,12 +138,12 @@ class RegistryStorage:
         return kept
 
     def __str__(self) -> str:
-        """Return where it is."""
+        """Return its location."""
         return f"{_NAME} in {store.without_password(self.settings.tracking)}"
 
 
 def of(settings: Settings) -> LedgerStorage:
-    """Return the book of a workspace's promotions, where all who share its registry find it."""
+    """Return the storage of a workspace's ledger, the same for all workspaces that share its registry."""
     return local(settings) if urlsplit(settings.tracking).scheme == "sqlite" else RegistryStorage(settings)
 
 

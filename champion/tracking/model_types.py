@@ -1,13 +1,13 @@
-"""Which types a stored model may hold: estimators and their parts, named one by one, and nothing that is called.
+"""Restrict the types in a stored model to estimators and their parts, and refuse all callables.
 
-skops runs nothing when it opens a file, but what it rebuilds is used later: a class or a function that stands as a
-*value* in a model, as `FunctionTransformer(func=numpy.memmap)`, is called with the model's inputs. So this module asks
-two questions about each node of a file.
+skops runs no code when it opens a file, but the rebuilt objects are used later: a class or function stored as a
+*value*, as in `FunctionTransformer(func=numpy.memmap)`, is called with the model's inputs. So this module checks each
+node of a file twice.
 
-1. Is it an object? Classes, functions, bound methods and partial functions as values are refused. skops itself admits
-   builtin types, dtypes and ufuncs, which only compute.
-2. Is it of a class that is needed here? Estimators of scikit-learn and the parts that fitted ones keep are. Classes
-   that read or write files, open connections or import modules are not among them.
+1. It must be an object. Classes, functions, bound methods and partial functions as values are refused. skops itself
+   admits builtin types, dtypes and ufuncs, which only compute.
+2. Its class must be admitted: estimators of scikit-learn and the parts that fitted ones contain. Classes that read or
+   write files, open connections or import modules are not admitted.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from champion.errors import ModelError
 
 _SCHEMA = "schema.json"
 _CALLED = frozenset({"TypeNode", "FunctionNode", "MethodNode", "PartialNode", "OperatorFuncNode"})
-_OWN = ("champion.modeling.estimators", "champion.estimators")  # the second in models of Champion 0.2 and earlier
+_OWN = ("champion.modeling.estimators", "champion.estimators")  # the second one in models of Champion 0.2 and earlier
 _LIBRARIES = ("sklearn", "numpy", "scipy", *_OWN)
-_PARTS = frozenset(  # what fitted estimators keep beside numbers
+_PARTS = frozenset(  # parts of fitted estimators besides numbers
     {
         "numpy.dtype",
         "scipy.interpolate._bsplines.BSpline",
@@ -44,7 +44,7 @@ _PARTS = frozenset(  # what fitted estimators keep beside numbers
         "sklearn.utils._bunch.Bunch",
     }
 )
-_PART_MODULES = frozenset(  # of which all classes are such parts
+_PART_MODULES = frozenset(  # modules whose classes are all such parts
     {
         "sklearn._loss._loss",
         "sklearn._loss.link",
@@ -55,20 +55,20 @@ _PART_MODULES = frozenset(  # of which all classes are such parts
     }
 )
 _NO_ESTIMATORS = frozenset({"conftest", "datasets", "externals", "tests", "utils", "_build_utils"})
-_READERS = frozenset(  # estimators that open the files that their inputs name
+_READERS = frozenset(  # estimators that open files named by their inputs
     f"sklearn.feature_extraction.text.{name}" for name in ("CountVectorizer", "HashingVectorizer", "TfidfVectorizer")
 )
 
 
 def require_trusted(content: bytes, packages: Iterable[str]) -> list[str]:
-    """Return the names of a file's types that skops has to be told to trust; all of them are admitted.
+    """Return the names of a file's types that skops must be told to trust; all are admitted.
 
-    `packages` are further packages whose classes are admitted. Classes count where they are defined: one that a package
-    only imports is not its own.
+    `packages` are further packages whose classes are admitted. A class belongs to the package that defines it, not to
+    those that import it.
 
     Raises:
-        ModelError: the file holds another type, or a callable as a value.
-        BadZipFile, KeyError, ValueError: it is no file in the skops format.
+        ModelError: the file contains another type, or a callable as a value.
+        BadZipFile, KeyError, ValueError: it is not a file in the skops format.
     """
     import skops.io  # noqa: PLC0415 - brings scikit-learn
 
@@ -77,9 +77,9 @@ def require_trusted(content: bytes, packages: Iterable[str]) -> list[str]:
     called = {name for loader, name in nodes if loader in _CALLED}
     always = {name for loader, name in nodes if loader == "MethodNode" or name in _READERS}
     known = tuple(packages)
-    strange = always | {name for name in untrusted if name in called or not _is_admitted(name, known)}
-    if strange:
-        raise ModelError(_refusal(sorted(strange), known))
+    refused = always | {name for name in untrusted if name in called or not _is_admitted(name, known)}
+    if refused:
+        raise ModelError(_refusal(sorted(refused), known))
     return list(untrusted)
 
 
@@ -110,7 +110,7 @@ def _is_admitted(name: str, packages: tuple[str, ...]) -> bool:
 
 
 def _defined(module: str, attribute: str) -> type | None:
-    """Return the class that a module defines under a name; None for what it imports, and for what is no class."""
+    """Return the class that a module defines under a name; None for an imported name, or if it is not a class."""
     if "__" in module:  # importing a `__main__` runs it
         return None
     try:
@@ -122,11 +122,11 @@ def _defined(module: str, attribute: str) -> type | None:
     return found if (found.__module__, found.__name__) == (module, attribute) else None
 
 
-def _refusal(strange: list[str], packages: tuple[str, ...]) -> str:
-    named = ",".join(sorted({name.partition(".")[0] for name in strange} - {"sklearn", "numpy", "scipy", "champion"}))
+def _refusal(refused: list[str], packages: tuple[str, ...]) -> str:
+    named = ",".join(sorted({name.partition(".")[0] for name in refused} - {"sklearn", "numpy", "scipy", "champion"}))
     return (
-        f"the model holds what is no class of {', '.join((*_LIBRARIES, *packages))} that models are made of, or what "
-        f"is there to be called: {', '.join(strange[:5])}. Build it from scikit-learn estimators, so that it can be "
-        "loaded without running foreign code"
-        + (f"; or, where the code is yours or one you trust, set CHAMPION_MODEL_PACKAGES={named}" if named else "")
+        f"the model contains types that are not estimators or their parts from "
+        f"{', '.join((*_LIBRARIES, *packages))}, or callables: {', '.join(refused[:5])}. Build it from scikit-learn "
+        "estimators, so that it can be loaded without running foreign code"
+        + (f"; or, if you trust the code, set CHAMPION_MODEL_PACKAGES={named}" if named else "")
     )

@@ -1,9 +1,9 @@
-"""Who becomes champion: the gate, and promote, rollback and repair, one decision after the other.
+"""The promotion gate, and promote, rollback and repair, one decision after the other.
 
-1. The decision goes to the ledger as `pending`; 2. the alias `champion` moves; 3. the ledger says `done`. A crash
-between any two steps leaves a state that `repair` recognises and finishes; every step here repairs first. Processes of
-a workspace wait for each other by a lock; of two machines that decide at once the ledger takes one, and the other reads
-again what it is to decide upon.
+1. The ledger records the decision as `pending`; 2. the alias `champion` moves; 3. the ledger records `done`. After a
+crash between two steps `repair` recognizes the state and finishes it; every step here repairs first. Processes of a
+workspace wait for each other's lock. If two machines decide at the same time, the ledger accepts one decision, and the
+other machine reads the ledger again before it decides.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 RANK_IC, T_STAT, SESSIONS, HORIZON = "rank_ic", "rank_ic_t", "sessions", "horizon"
-ANYBODY = -1
-"""A decision that was not made against a certain champion."""
+ANY_CHAMPION = -1
+"""For a decision that does not depend on the current champion."""
 _PATIENCE = 60
 _TRIES = 5
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the gate says, and why."""
+    """The gate's decision and its reasons."""
 
     promote: bool
     reasons: tuple[str, ...]
@@ -45,15 +45,16 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the gate asks: `level` is the rate at which it may believe a worthless challenger, one-sided."""
+    """The gate's rules: `level` is the one-sided rate at which it may accept a worthless challenger."""
 
     margin: float = 0.002
     level: float = 0.025
 
     def enough(self, metrics: Mapping[str, float]) -> float:
-        """Return the t-statistic that luck exceeds at the rate of `level`.
+        """Return the t-statistic that chance exceeds at the rate of `level`.
 
-        Labels over a horizon of h sessions overlap, so S sessions are S / h observations: Student's t with one less.
+        Labels over a horizon of h sessions overlap, so S sessions count as S / h observations, and Student's t has one
+        degree of freedom less.
 
         >>> round(Rules(level=0.025).enough({"sessions": 300, "horizon": 5}), 3)
         2.001
@@ -72,13 +73,13 @@ def gate(
     rules: Rules,
     canary: bool | None,
 ) -> Decision:
-    """Return whether the challenger may become champion, from out-of-sample metrics of the same sessions.
+    """Decide whether the challenger may become champion, from out-of-sample metrics of the same sessions.
 
-    Metrics: `rank_ic` (mean over sessions), `rank_ic_t` (its t-statistic), `sessions` (how many), `horizon`. `paired`
-    are the same of the differences, challenger less champion, session by session. The first champion needs a rank IC
-    whose t luck reaches at the rate of `rules.level` only; a later one must also beat the champion by `rules.margin`
-    on the mean, and the paired t must be as rare. `canary` says whether the leakage canaries passed; None, that nobody
-    ran them, is a no.
+    Metrics: `rank_ic` (mean over sessions), `rank_ic_t` (its t-statistic), `sessions` (their number), `horizon`.
+    `paired` holds the same for the differences, challenger less champion, session by session. The first champion needs
+    a t-statistic that chance exceeds only at the rate `rules.level`. A later one must also beat the champion by
+    `rules.margin` on the mean, with a paired t-statistic as rare. `canary` is whether the leakage checks passed; None,
+    that they were not run, is a refusal.
 
     >>> good = {"rank_ic": 0.03, "rank_ic_t": 3.1, "sessions": 250, "horizon": 5}
     >>> gate(good, None, rules=Rules(), canary=True).promote
@@ -109,15 +110,16 @@ def promote(
     reason: str,
     evidence: Mapping[str, Any] | None = None,
     force: bool = False,
-    against: int | None = ANYBODY,
+    against: int | None = ANY_CHAMPION,
 ) -> Entry:
-    """Return the ledger entry of the promotion of `version`, done. `force` overrides the gate, and says so for good.
+    """Promote `version` and return its entry in the ledger. `force` overrides the gate, which the ledger records.
 
-    `against` is the champion that the decision was made against: where another one reigns by now, it is worth nothing.
+    `against` is the champion that the decision compared with: if another version is champion by now, the decision is
+    void.
 
     Raises:
-        DecisionOutdated: another champion reigns than the decision was made against.
-        PromotionRefused: the gate said no; that, too, is in the ledger.
+        DecisionOutdated: the champion has changed since the decision.
+        PromotionRefused: the gate refused; the ledger records that, too.
         UsageError: `force` without a reason.
         ModelError: there is no such version, or it is champion already.
     """
@@ -126,14 +128,14 @@ def promote(
     model = registry.find(settings, version).tags.get(registry.DIGEST, "")
 
     def step() -> Entry:
-        entries = settled(settings)
-        drafted = promotion_ledger.draft(entries, "promote", version, reason, forced=force and not decision.promote)
-        entry = replace(drafted, reasons=decision.reasons, evidence=evidence or {}, model=model)
-        reigning = _in_force(settings, entries)
-        if against not in {ANYBODY, reigning}:
+        entries = finish_pending(settings)
+        draft = promotion_ledger.draft(entries, "promote", version, reason, forced=force and not decision.promote)
+        entry = replace(draft, reasons=decision.reasons, evidence=evidence or {}, model=model)
+        current = _in_force(settings, entries)
+        if against not in {ANY_CHAMPION, current}:
             raise DecisionOutdated(
-                f"version {version} was judged against version {against}, by now version {reigning} is champion: "
-                "judge it again"
+                f"version {version} was compared with version {against}, but version {current} is champion now: "
+                "evaluate it again"
             )
         if entry.previous == version:
             raise ModelError(_already(settings, version))
@@ -143,70 +145,65 @@ def promote(
                 f"{registry.MODEL} version {version} was not promoted: {'; '.join(decision.reasons)}. "
                 "Train a better one, or promote with force and a reason that stays in the ledger"
             )
-        return _begun(settings, entry, entries)
+        return _start(settings, entry, entries)
 
-    return _announced(settings, in_turn(settings, step))
+    return _announce(settings, serialized(settings, step))
 
 
 def rollback(settings: Settings, *, reason: str) -> Entry:
-    """Return the ledger entry that made the champion before the current one champion again.
+    """Make the previous champion champion again and return the entry in the ledger.
 
     Raises:
         ModelError: there is no earlier champion, or the registry no longer has it.
     """
 
     def step() -> Entry:
-        entries = settled(settings)
+        entries = finish_pending(settings)
         stack = promotion_ledger.champions(entries)
         if len(stack) < 2:  # noqa: PLR2004 - the current one and one before it
             raise ModelError("nothing to roll back to: the ledger has no champion before the current one")
         earlier = stack[-2].version
         standing.require_same_model(settings, stack[-2], stack[-1])
         model = registry.find(settings, earlier).tags.get(registry.DIGEST, "")
-        return _begun(
+        return _start(
             settings, replace(promotion_ledger.draft(entries, "rollback", earlier, reason), model=model), entries
         )
 
-    return _announced(settings, in_turn(settings, step))
+    return _announce(settings, serialized(settings, step))
 
 
 def repair(settings: Settings) -> Entry | None:
-    """Return the entry that ended a promotion which a crash had cut short, or None where there was none."""
-    if promotion_ledger.pending(_entries(settings)) is None:
+    """Finish a promotion that a crash interrupted and return its last entry, or None if there was none."""
+    if promotion_ledger.pending(standing.entries(settings)) is None:
         return None
-    finished = in_turn(settings, lambda: _finished(settings))
-    return None if finished is None else _announced(settings, finished)
+    finished = serialized(settings, lambda: _finished(settings))
+    return None if finished is None else _announce(settings, finished)
 
 
 def history(settings: Settings, on: date | None = None) -> list[Entry]:
     """Return the ledger, oldest first; with `on`, up to the end of that date in India.
 
     Raises:
-        ModelError: it is damaged, or not the one that the registry's models were promoted by.
+        ModelError: it is damaged, or does not belong to the registry's models.
     """
-    entries = _entries(settings)
+    entries = standing.entries(settings)
     return entries if on is None else [entry for entry in entries if entry.at.astimezone(clock.INDIA).date() <= on]
 
 
 def champion_on(settings: Settings, on: date) -> Entry | None:
-    """Return the entry that made the champion in force at the end of the date `on` in India, if there was one."""
-    return promotion_ledger.on_date(_entries(settings), on)
+    """Return the entry of the champion at the end of the date `on` in India, if there was one."""
+    return promotion_ledger.on_date(standing.entries(settings), on)
 
 
 def current_champion(settings: Settings) -> Entry | None:
-    """Return the entry that made today's champion, from the ledger alone, or None before the first promotion."""
-    stack = promotion_ledger.champions(_entries(settings))
+    """Return the entry of the current champion, from the ledger only, or None before the first promotion."""
+    stack = promotion_ledger.champions(standing.entries(settings))
     return stack[-1] if stack else None
 
 
 def in_force(settings: Settings) -> int | None:
-    """Return the version that the ledger calls champion; where it has no line at all, the one of the alias."""
-    return _in_force(settings, _entries(settings))
-
-
-def disagreement(settings: Settings) -> str | None:
-    """Return a sentence where alias and ledger differ, because somebody moved the alias by hand; None if they agree."""
-    return standing.disagreement(settings)
+    """Return the champion's version in the ledger; if the ledger is empty, that of the alias."""
+    return _in_force(settings, standing.entries(settings))
 
 
 def _in_force(settings: Settings, entries: Sequence[Entry]) -> int | None:
@@ -216,89 +213,85 @@ def _in_force(settings: Settings, entries: Sequence[Entry]) -> int | None:
     return registry.alias_of(settings, registry.CHAMPION)
 
 
-def _entries(settings: Settings) -> list[Entry]:
-    return standing.entries(settings)
-
-
 def append(settings: Settings, entry: Entry, seen: Sequence[Entry]) -> Entry:
-    """Return the entry once it is in the ledger, and the registry knows of it."""
-    book = ledger_storage.of(settings)
-    added = promotion_ledger.append(book, entry, seen)
-    _let_registry_know(settings, book)
+    """Append the entry to the ledger, anchor it in the registry, and return it."""
+    storage = ledger_storage.of(settings)
+    added = promotion_ledger.append(storage, entry, seen)
+    _write_anchor(settings, storage)
     return added
 
 
-def _let_registry_know(settings: Settings, book: ledger_storage.LedgerStorage) -> None:
-    seals = promotion_ledger.seals(book.held())
+def _write_anchor(settings: Settings, storage: ledger_storage.LedgerStorage) -> None:
+    seals = promotion_ledger.seals(storage.held())
     anchor.write(settings, anchor.Anchor(len(seals), seals[-1]))
 
 
 def _already(settings: Settings, version: int) -> str:
-    said = f"{registry.MODEL} version {version} is champion already"
-    return f"{said}, but {wrong}" if (wrong := standing.disagreement(settings)) else said
+    message = f"{registry.MODEL} version {version} is champion already"
+    return f"{message}, but {wrong}" if (wrong := standing.disagreement(settings)) else message
 
 
-def in_turn(settings: Settings, step: Callable[[], Found]) -> Found:
-    """Return what `step` returns; it is made again where another machine wrote to the ledger meanwhile."""
+def serialized(settings: Settings, step: Callable[[], Result]) -> Result:
+    """Return what `step` returns, holding the lock; run it again if another machine wrote to the ledger meanwhile."""
     for _ in range(_TRIES):
         with lock(settings), suppress(LedgerOvertaken):
             return step()
-    raise LedgerOvertaken(f"{ledger_storage.of(settings)}: others decided {_TRIES} times in between; try again")
+    raise LedgerOvertaken(
+        f"{ledger_storage.of(settings)}: other processes wrote to it {_TRIES} times meanwhile; try again"
+    )
 
 
-def settled(settings: Settings) -> list[Entry]:
-    """Return the ledger as it was read once, without a decision that has not ended: a crash's are finished.
+def finish_pending(settings: Settings) -> list[Entry]:
+    """Finish decisions that a crash interrupted, and return the ledger as it was read once, without a pending decision.
 
-    Another machine may begin one between two readings. A decision on top of it would never let it end.
+    Another machine may begin a decision between two reads. A decision on top of that one would block it for ever.
     """
     _take_over_file(settings)
-    while promotion_ledger.pending(entries := _entries(settings)) is not None:
+    while promotion_ledger.pending(entries := standing.entries(settings)) is not None:
         _finish(settings, entries)
     return entries
 
 
 def _take_over_file(settings: Settings) -> None:
-    """Bring the lines that an earlier workbench kept in a file to the registry, if they are of the same champion."""
-    book, file = ledger_storage.of(settings), ledger_storage.local(settings)
-    old = [] if book == file else promotion_ledger.champions(promotion_ledger.read(file))
+    """Copy the lines that an earlier version kept in a file to the registry, if they belong to its champion."""
+    storage, file = ledger_storage.of(settings), ledger_storage.local(settings)
+    old = [] if storage == file else promotion_ledger.champions(promotion_ledger.read(file))
     if not old or old[-1].version != registry.alias_of(settings, registry.CHAMPION):
         return
-    lines, there = file.held().lines, book.held().lines
-    for number in range(len(there) + 1, len(lines) + 1) if there == lines[: len(there)] else ():
-        if book.add(lines[number - 1], number):
-            _let_registry_know(settings, book)
+    lines, copied = file.held().lines, storage.held().lines
+    for number in range(len(copied) + 1, len(lines) + 1) if copied == lines[: len(copied)] else ():
+        if storage.add(lines[number - 1], number):
+            _write_anchor(settings, storage)
 
 
-def _begun(settings: Settings, entry: Entry, entries: Sequence[Entry]) -> Entry:
+def _start(settings: Settings, entry: Entry, entries: Sequence[Entry]) -> Entry:
     return carry_out(settings, entry, [*entries, append(settings, entry, entries)])
 
 
 def carry_out(settings: Settings, entry: Entry, entries: Sequence[Entry]) -> Entry:
-    """Return the entry that ends a pending one, the last of `entries`; the alias points where the ledger says.
+    """Move the alias for a pending entry, the last of `entries`, and return the entry that ends it.
 
     Raises:
-        ServiceError: others kept writing, so that it could not be ended; the next command ends it.
+        ServiceError: other processes kept writing to the ledger; the next command ends the decision.
     """
     registry.point(settings, registry.CHAMPION, entry.version)
     for _ in range(_TRIES):
         now = clock.now()
         try:
             return append(settings, replace(entry, state="done", at=now, effective=now), entries)
-        except (
-            LedgerOvertaken
-        ):  # another machine took the pending line for a crash's, finished it, and may have gone on
-            entries = _entries(settings)
+        except LedgerOvertaken:  # another machine took the pending line for an interrupted one and finished it
+            entries = standing.entries(settings)
             ended = [one for one in entries if one.decision == entry.decision and one.state != "pending"]
             if ended:
                 registry.point(settings, registry.CHAMPION, promotion_ledger.champions(entries)[-1].version)
                 return ended[0]
     raise ServiceError(
-        f"{ledger_storage.of(settings)}: decision {entry.decision} is begun and not ended; `champion models repair`"
+        f"{ledger_storage.of(settings)}: decision {entry.decision} is pending: run `champion models repair`"
     )
 
 
-def _announced(settings: Settings, entry: Entry) -> Entry:
-    """Tell who wants to know, outside the lock; what could not be told is logged, and the promotion stands."""
+def _announce(settings: Settings, entry: Entry) -> Entry:
+    """Notify the webhook, outside the lock. A failure is logged, and the promotion stands."""
     problem = notify.announce(settings, entry, registry.MODEL)
     if problem:
         logging.getLogger("champion.promotion").warning(problem)
@@ -306,31 +299,31 @@ def _announced(settings: Settings, entry: Entry) -> Entry:
 
 
 def _finished(settings: Settings) -> Entry | None:
-    entries = _entries(settings)
+    entries = standing.entries(settings)
     return None if promotion_ledger.pending(entries) is None else _finish(settings, entries)
 
 
 def _finish(settings: Settings, entries: Sequence[Entry]) -> Entry:
     """Return the entry that ends the decision of `entries` that has not ended."""
     entry = promotion_ledger.pending(entries)
-    assert entry is not None  # noqa: S101 - whoever calls this has seen it
+    assert entry is not None  # noqa: S101 - the caller has checked it
     later = any(one.decision > entry.decision and one.state == "done" for one in entries)
     if later or entry.version not in {one.number for one in registry.versions(settings)}:
         return append(settings, replace(entry, state="abandoned", at=clock.now()), entries)
-    if registry.alias_of(settings, registry.CHAMPION) == entry.version:  # the alias moved right after the decision
+    if registry.alias_of(settings, registry.CHAMPION) == entry.version:  # the alias had moved already
         return append(settings, replace(entry, state="done", at=clock.now(), effective=entry.at), entries)
     return carry_out(settings, entry, entries)
 
 
 def lock(settings: Settings) -> Lock:
-    """Return the lock that the processes of a workspace take for a decision."""
+    """Return the lock for decisions of the processes of a workspace."""
     workspace_folder(settings.home)
     return Lock(settings.home / "promotions.lock", timeout=_PATIENCE)
 
 
 def _weaknesses(challenger: Mapping[str, float], rules: Rules) -> Sequence[str]:
     found, enough = [], rules.enough(challenger)
-    if not challenger[RANK_IC] > 0:  # written so that NaN is weak, too
+    if not challenger[RANK_IC] > 0:  # so that NaN is weak, too
         found.append(f"mean rank IC {challenger[RANK_IC]:.4f} is not above 0")
     if not challenger[T_STAT] >= enough:
         found.append(f"rank IC t-statistic {challenger[T_STAT]:.2f} is below {enough:.2f}")
@@ -339,8 +332,8 @@ def _weaknesses(challenger: Mapping[str, float], rules: Rules) -> Sequence[str]:
 
 def _canary_failures(canary: bool | None) -> Sequence[str]:
     if canary is None:
-        return ["the leakage canaries were not run"]
-    return [] if canary else ["a leakage canary found skill where there is none"]
+        return ["the leakage checks were not run"]
+    return [] if canary else ["a leakage check found skill where there can be none"]
 
 
 def _shortfalls(
@@ -351,7 +344,7 @@ def _shortfalls(
         return [f"the champion has no {', '.join(missing)}"]
     if challenger[SESSIONS] != champion[SESSIONS]:
         tested = quantity(round(challenger[SESSIONS]), "session")
-        return [f"judged on {tested}, the champion on {champion[SESSIONS]:.0f}: not the same"]
+        return [f"evaluated on {tested}, the champion on {champion[SESSIONS]:.0f}: not the same"]
     if paired is None:
         return ["challenger and champion were not compared session by session"]
     found, enough, needed = [], rules.enough(paired), champion[RANK_IC] + rules.margin
@@ -359,5 +352,5 @@ def _shortfalls(
         parts = f"the champion's {champion[RANK_IC]:.4f} plus the margin {rules.margin:.4f}"
         found.append(f"rank IC {challenger[RANK_IC]:.4f} is below {needed:.4f}, {parts}")
     if not paired[T_STAT] >= enough:
-        found.append(f"the paired t-statistic {paired[T_STAT]:.2f} is below {enough:.2f}: it may be luck")
+        found.append(f"the paired t-statistic {paired[T_STAT]:.2f} is below {enough:.2f}: it may be chance")
     return found

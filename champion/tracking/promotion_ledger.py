@@ -1,9 +1,9 @@
 """The promotion ledger: append-only JSON lines that answer 'which model was champion on date X?'.
 
 MLflow's aliases have no history. Every decision is a line, sealed by a SHA-256 over itself and the seal of the line
-before it, so that a line changed, or taken out of the middle, is noticed. A promotion is two lines, `pending` before
-the alias moves and `done` after, so that a crash in between is seen and finished by the next command. Where the lines
-are is a matter of `books`: a file, which is read without MLflow, or the registry that several machines share.
+before, so that a changed or removed line is detected. A promotion is two lines, `pending` before the alias moves and
+`done` after, so that the next command can finish it after a crash. `ledger_storage` stores the lines: in a file, which
+is read without MLflow, or in the registry that several machines share.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from champion.errors import LedgerOvertaken, ModelError
 from champion.tracking.ledger_storage import LedgerStorage, StoredLines
 
 Kind = Literal["promote", "rollback", "begin"]
-"""`begin` is the first line of a ledger that took the place of a lost or damaged one."""
+"""`begin` is the first line of a ledger that replaces a lost or damaged one."""
 State = Literal["pending", "done", "refused", "abandoned"]
 _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line. `at` is when it was written, `effective` since when the version is champion (UTC).
+    """One line: `at` is when it was written, `effective` when the version became champion (UTC).
 
-    `model` is the SHA-256 of the version's model file, empty where the registry has none: numbers are given again in a
-    registry that was lost. It is None in lines of versions before 0.3.0. Version 0 is none.
+    `model` is the SHA-256 of the version's model file, empty if the registry has none: a registry that was lost assigns
+    the same numbers again. It is None in lines of versions before 0.3.0. Version 0 means none.
     """
 
     decision: int
@@ -51,66 +51,65 @@ class Entry:
     model: str | None = None
 
 
-def read(book: LedgerStorage) -> list[Entry]:
+def read(storage: LedgerStorage) -> list[Entry]:
     """Return all entries, oldest first.
 
     Raises:
         ModelError: a line is damaged, or was changed after it was written.
-        ServiceError: the book is in a store that does not answer.
+        ServiceError: the ledger is in a store that does not answer.
     """
-    return opened(book, book.held())
+    return parse(storage, storage.held())
 
 
-def append(book: LedgerStorage, entry: Entry, seen: Sequence[Entry]) -> Entry:
-    """Return `entry` once it is in the book, on top of `seen`: all entries as `read` gave them.
+def append(storage: LedgerStorage, entry: Entry, seen: Sequence[Entry]) -> Entry:
+    """Append `entry` to the ledger after `seen`, all entries as `read` returned them, and return it.
 
     Raises:
-        LedgerOvertaken: an entry that is not in `seen` was added, or a decision was begun that has not ended; nothing
-            was added.
+        LedgerOvertaken: an entry that is not in `seen` was added, or another decision is pending; nothing was added.
     """
     content = _plain(entry)
-    begun = pending(seen) if entry.state == "pending" else None
-    if begun is not None:
-        raise LedgerOvertaken(f"{book}: decision {begun.decision} is not ended yet; try again")
+    unfinished = pending(seen) if entry.state == "pending" else None
+    if unfinished is not None:
+        raise LedgerOvertaken(f"{storage}: decision {unfinished.decision} is not finished yet; try again")
     for _ in range(_TRIES):
-        held = book.held()
+        held = storage.held()
         if len(held.lines) != len(seen):
             break
         before = json.loads(held.lines[-1])["seal"] if held.lines else ""
         text = json.dumps(content | {"seal": _seal(before, content)}, sort_keys=True, allow_nan=False)
-        if book.add(text, held.following):
+        if storage.add(text, held.following):
             return entry
-    raise LedgerOvertaken(f"{book}: others decided in between; try again")
+    raise LedgerOvertaken(f"{storage}: another process wrote to it meanwhile; try again")
 
 
 def pending(entries: Sequence[Entry]) -> Entry | None:
-    """Return the decision that was begun and neither done nor abandoned, if there is one."""
+    """Return the decision that is neither done nor abandoned, if there is one."""
     ended = {entry.decision for entry in entries if entry.state != "pending"}
     return next((entry for entry in reversed(entries) if entry.decision not in ended), None)
 
 
 def champions(entries: Sequence[Entry]) -> list[Entry]:
-    """Return the stack of champions, the current one last; a rollback takes the top one off."""
+    """Return the stack of champions, the current one last; a rollback removes the last one."""
     stack: list[Entry] = []
     for entry in entries:
         if entry.state != "done":
             continue
         if entry.kind == "rollback":
-            stack = stack[:-2]  # the one rolled back, and the older one, which comes back as of now
+            stack = stack[:-2]  # both the champion and the previous one, which is appended again below
         if entry.version:
             stack.append(entry)
     return stack
 
 
 def on_date(entries: Sequence[Entry], on: date) -> Entry | None:
-    """Return the entry that made the champion in force at the end of the date `on` in India, if there was one."""
+    """Return the entry of the champion at the end of the date `on` in India, if there was one."""
     end = datetime.combine(on + timedelta(days=1), time(), clock.INDIA)
     done = [entry for entry in entries if entry.state == "done" and entry.effective and entry.effective < end]
     return done[-1] if done and done[-1].version else None
 
 
 def seals(held: StoredLines) -> list[str]:
-    """Return the seal of each line, as it is written there."""
+    """Return the seal of each line."""
     return [str(json.loads(line)["seal"]) for line in held.lines]
 
 
@@ -120,7 +119,7 @@ def next_decision(entries: Sequence[Entry]) -> int:
 
 
 def draft(entries: Sequence[Entry], kind: Kind, version: int, reason: str, *, forced: bool = False) -> Entry:
-    """Return a new pending decision, dated now and signed by the current user; `append` writes it."""
+    """Return a new pending decision, with the current time and user; `append` writes it."""
     stack = champions(entries)
     return Entry(
         decision=next_decision(entries),
@@ -135,8 +134,8 @@ def draft(entries: Sequence[Entry], kind: Kind, version: int, reason: str, *, fo
     )
 
 
-def opened(book: LedgerStorage, held: StoredLines) -> list[Entry]:
-    """Return the entries of the lines of a book, oldest first.
+def parse(storage: LedgerStorage, held: StoredLines) -> list[Entry]:
+    """Return the entries of the lines, oldest first.
 
     Raises:
         ModelError: a line is damaged, or was changed after it was written.
@@ -147,11 +146,15 @@ def opened(book: LedgerStorage, held: StoredLines) -> list[Entry]:
         try:
             content = json.loads(line)
             found, seal = content.pop("seal"), _seal(seal, content)
-            entries.append(_entry(content))
+            entry = parse_json(Entry, json.dumps(content))
+            effective = entry.effective and moment(entry.effective)
+            entries.append(replace(entry, at=moment(entry.at), effective=effective))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ModelError(f"{book} line {number} is no ledger entry ({error}): restore a backup") from error
+            raise ModelError(f"{storage} line {number} is not a ledger entry ({error}): restore a backup") from error
         if found != seal:
-            raise ModelError(f"{book} line {number} is not as it was written: the ledger was edited; restore a backup")
+            raise ModelError(
+                f"{storage} line {number} does not match its seal: the ledger was edited; restore a backup"
+            )
     return entries
 
 
@@ -179,7 +182,7 @@ def _plain(entry: Entry) -> dict[str, Any]:
 
 
 def _storable(value: Any) -> Any:
-    """Return evidence as JSON: a number that is not finite, which may be why a model was refused, becomes its name."""
+    """Return evidence as JSON; a number that is not finite, which may be why a model was refused, becomes text."""
     if isinstance(value, Mapping):
         return {str(name): _storable(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
@@ -187,8 +190,3 @@ def _storable(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value.isoformat() if isinstance(value, date) else value
-
-
-def _entry(content: dict[str, Any]) -> Entry:
-    found = parse_json(Entry, json.dumps(content))
-    return replace(found, at=moment(found.at), effective=found.effective and moment(found.effective))

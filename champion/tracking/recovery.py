@@ -1,4 +1,4 @@
-"""Put right what a person finds wrong with the champion: an alias moved by hand, a ledger that is lost or damaged."""
+"""Recover the champion: an alias moved by hand, a ledger that is lost or damaged."""
 
 from __future__ import annotations
 
@@ -15,22 +15,20 @@ if TYPE_CHECKING:
 
 
 def realign(settings: Settings) -> int | None:
-    """Return the version that the alias `champion` pointed at, None for none, before it was put where the ledger says.
+    """Set the alias `champion` to the ledger's champion, and return the version it pointed to before, None for none.
 
-    A promotion that a crash cut short is finished first. Where they agree, nothing changes.
+    A promotion that a crash interrupted is finished first. If they agree, nothing changes.
 
     Raises:
-        ModelError: the ledger has no champion, or the registry has not the model that the ledger speaks of.
+        ModelError: the ledger has no champion, or the registry does not have the ledger's model.
     """
 
     def step() -> int | None:
-        stack, alias = (
-            promotion_ledger.champions(promotion.settled(settings)),
-            registry.alias_of(settings, registry.CHAMPION),
-        )
+        stack = promotion_ledger.champions(promotion.finish_pending(settings))
+        alias = registry.alias_of(settings, registry.CHAMPION)
         if not stack and alias is not None:
             raise ModelError(
-                f"alias {registry.CHAMPION!r} points at version {alias}, and the ledger has no champion: `champion "
+                f"alias {registry.CHAMPION!r} points to version {alias}, and the ledger has no champion: `champion "
                 f"models promote {alias}` makes it champion, if the gate agrees or with --force --reason WHY"
             )
         if stack and alias != stack[-1].version:
@@ -38,33 +36,31 @@ def realign(settings: Settings) -> int | None:
             registry.point(settings, registry.CHAMPION, stack[-1].version)
         return alias
 
-    return promotion.in_turn(settings, step)
+    return promotion.serialized(settings, step)
 
 
 def begin(settings: Settings, *, reason: str) -> Entry:
-    """Return the first entry of a new ledger, in place of one that is damaged, lost, or of another registry.
+    """Start a new ledger in place of one that is damaged, lost, or of another registry, and return its first entry.
 
-    What is left of the old one is kept under another name, which the entry holds. The version that the alias `champion`
-    points at is champion as it was found; without one there is none.
+    The rest of the old ledger is kept under another name, which the entry holds. The version that the alias `champion`
+    points to stays champion; without an alias there is none.
 
     Raises:
-        UsageError: no reason, or the ledger is whole: then it stays.
+        UsageError: there is no reason, or the ledger is intact and stays.
     """
     if not reason.strip():
-        raise UsageError("a new ledger needs a reason: it stays in its first line")
+        raise UsageError("a new ledger needs a reason, which its first line records")
     with promotion.lock(settings):
         wrong = standing.damage(settings)
         if wrong is None:
-            raise UsageError(
-                f"{ledger_storage.of(settings)} is whole and goes on: a new ledger would only hide its decisions"
-            )
-        now, book = clock.now(), ledger_storage.of(settings)
-        kept = book.set_aside(f"before-{now:%Y%m%dT%H%M%S%f}")
-        registry.make_sure_of(settings, registry.MODEL, registry.ABOUT)
+            raise UsageError(f"{ledger_storage.of(settings)} is intact: a new ledger would only hide its decisions")
+        now, storage = clock.now(), ledger_storage.of(settings)
+        kept = storage.set_aside(f"before-{now:%Y%m%dT%H%M%S%f}")
+        registry.ensure_model(settings, registry.MODEL, registry.ABOUT)
         alias = registry.alias_of(settings, registry.CHAMPION)
         model = None if alias is None else registry.find(settings, alias).tags.get(registry.DIGEST, "")
-        drafted = promotion_ledger.draft([], "begin", alias or 0, reason)
+        draft = promotion_ledger.draft([], "begin", alias or 0, reason)
         entry = replace(
-            drafted, state="done", at=now, effective=now, model=model or "", evidence={"wrong": wrong, "kept": kept}
+            draft, state="done", at=now, effective=now, model=model or "", evidence={"wrong": wrong, "kept": kept}
         )
         return promotion.append(settings, entry, [])

@@ -1,9 +1,9 @@
-"""Versions of the model in MLflow's registry: register a fitted one, list them, load one by alias with checks.
+"""Versions of the model in MLflow's registry: register a fitted model, list versions, load one with checks.
 
-Models are stored in the skops format, which runs no code on loading; which types may be loaded is decided here, by the
-package they come from, never by the list that a model file carries with it. A workspace may trust further packages
-(`CHAMPION_MODEL_PACKAGES`): its owner's own estimators, or a library such as LightGBM. A version remembers the SHA-256
-of its file: another file in its place is refused before it is opened.
+Models are stored in the skops format, which runs no code on loading. This module decides which types may be loaded, by
+the package that defines them, never by the list in a model file. A workspace may trust further packages
+(`CHAMPION_MODEL_PACKAGES`): the user's own estimators, or a library such as LightGBM. A version stores the SHA-256 of
+its file: a replaced file is refused before it is opened.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import hashlib
 import json
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from zipfile import BadZipFile
 
 import polars as pl
@@ -41,13 +41,14 @@ ABOUT = "Scores NSE equities by their expected forward return."
 _FILE = "model.skops"
 _PINNED = ("scikit-learn", "skops", "numpy", "pandas")
 _EXAMPLE_ROWS = 5
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
     """One registered version of the model; `created` is UTC.
 
-    `problem` says why it can be listed but not used, as one that another tool registered; empty where it can.
+    `problem` is why it can be listed but not used, for example because another tool registered it; empty if it can.
     """
 
     number: int
@@ -60,7 +61,7 @@ class Version:
     problem: str = ""
 
     def text(self, tag: str) -> str:
-        """Return what a tag says.
+        """Return the value of a tag.
 
         Raises:
             ModelError: the version has no such tag.
@@ -71,38 +72,35 @@ class Version:
             )
         return self.tags[tag]
 
-    def whole(self, tag: str) -> int:
-        """Return the whole number that a tag holds.
+    def integer(self, tag: str) -> int:
+        """Return the integer in a tag.
 
         Raises:
-            ModelError: the version has no such tag, or it holds something else.
+            ModelError: the version has no such tag, or the tag has another form.
         """
-        try:
-            return int(self.text(tag))
-        except ValueError as error:
-            raise ModelError(self._wrong(tag, "a whole number")) from error
+        return self._parsed(tag, int, "an integer")
 
     def day(self, tag: str) -> date:
-        """Return the date that a tag holds.
+        """Return the date in a tag.
 
         Raises:
-            ModelError: the version has no such tag, or it holds something else.
+            ModelError: the version has no such tag, or the tag has another form.
         """
-        try:
-            return date.fromisoformat(self.text(tag))
-        except ValueError as error:
-            raise ModelError(self._wrong(tag, "a date")) from error
+        return self._parsed(tag, date.fromisoformat, "a date")
 
-    def _wrong(self, tag: str, expected: str) -> str:
-        return (
-            f"version {self.number}: tag {tag} is {self.tags[tag]!r}, not {expected}: set it right in MLflow, or train "
-            "another version"
-        )
+    def _parsed(self, tag: str, parse: Callable[[str], Value], expected: str) -> Value:
+        try:
+            return parse(self.text(tag))
+        except ValueError as error:
+            raise ModelError(
+                f"version {self.number}: tag {tag} is {self.tags[tag]!r}, not {expected}: correct it in MLflow, or "
+                "train another version"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A fitted scikit-learn model and the version it is."""
+    """A fitted scikit-learn model and its version."""
 
     model: Any
     version: Version
@@ -117,13 +115,13 @@ def register(
     feature_version: str,
     tags: Mapping[str, str] | None = None,
 ) -> Version:
-    """Return the new version of `model`, now aliased `challenger`.
+    """Register `model` as a new version with the alias `challenger`, and return the version.
 
-    `example` holds some rows of the model's input: its columns, in their order, are the signature that scoring is
-    held to. `run_id` is the run that trained it.
+    `example` holds some rows of the model's input: its columns, in order, are the signature required when scoring.
+    `run_id` is the run that trained the model.
 
     Raises:
-        ModelError: the model holds types from packages that are not trusted.
+        ModelError: the model contains types from packages that are not trusted.
     """
     import skops.io  # noqa: PLC0415 - brings scikit-learn
     from mlflow.models import Model  # noqa: PLC0415 - mlflow takes seconds to import
@@ -142,21 +140,21 @@ def register(
         client.log_model_artifacts(logged.model_id, str(folder))
     runs.flush_local(logged.artifact_location)
     client.finalize_logged_model(logged.model_id, "READY")
-    make_sure_of(settings, MODEL, ABOUT)
+    ensure_model(settings, MODEL, ABOUT)
     labels = {**(tags or {}), FEATURE_VERSION: feature_version, FEATURES: json.dumps(example.columns), DIGEST: digest}
-    made = client.create_model_version(
+    created = client.create_model_version(
         MODEL, source=logged.artifact_location, run_id=run_id, tags=labels, model_id=logged.model_id
     )
-    client.set_registered_model_alias(MODEL, CHALLENGER, str(made.version))
-    runs.log(settings, run_id, tags={"champion.model_version": str(made.version)})
-    return find(settings, int(made.version))
+    client.set_registered_model_alias(MODEL, CHALLENGER, str(created.version))
+    runs.log(settings, run_id, tags={"champion.model_version": str(created.version)})
+    return find(settings, int(created.version))
 
 
 def versions(settings: Settings) -> list[Version]:
-    """Return all versions, newest first; none where nothing was registered yet."""
+    """Return all versions, newest first; empty if none is registered."""
     client = store.prepare(settings)
     aliases = _aliases(settings)
-    found = [_read(made, aliases) for made in client.search_model_versions(f"name='{MODEL}'")]
+    found = [_read(one, aliases) for one in client.search_model_versions(f"name='{MODEL}'")]
     return sorted(found, key=lambda one: one.number, reverse=True)
 
 
@@ -164,7 +162,7 @@ def find(settings: Settings, which: str | int) -> Version:
     """Return the version of a number or an alias.
 
     Raises:
-        ModelError: there is no such version; the message names those that exist.
+        ModelError: there is no such version; the message lists the existing ones.
     """
     known = versions(settings)
     for one in known:
@@ -184,18 +182,18 @@ def load(
     """Return the model of an alias or number, after checking that it takes these features of this version.
 
     Raises:
-        ModelError: no such version; it was trained on other features, another order or another feature version; its
-            file is not the one that was registered, is in another format, or holds types that are not trusted.
+        ModelError: there is no such version; it was trained on other features, another order or another feature
+            version; or its file has changed, has another format, or contains types that are not trusted.
     """
     found = find(settings, which)
     if found.problem:
         raise ModelError(f"{MODEL} version {found.number}: {found.problem}")
     _check_inputs(found, features, feature_version)
-    return LoadedModel(_opened(settings, file_of(settings, found.number), found), found)
+    return LoadedModel(_load_file(settings, file_of(settings, found.number), found), found)
 
 
 def file_of(settings: Settings, number: int) -> Path:
-    """Return the model file of a version: where it lies, or where it was downloaded to."""
+    """Return the local path of a version's model file, downloaded if necessary."""
     from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - mlflow takes seconds to import
 
     source = store.prepare(settings).get_model_version_download_uri(MODEL, str(number))
@@ -203,24 +201,24 @@ def file_of(settings: Settings, number: int) -> Path:
 
 
 def point(settings: Settings, alias: str, number: int) -> None:
-    """Move an alias to a version. Promotion does it under its ledger: call `promotion.promote` instead."""
+    """Move an alias to a version. Only for promotion, under its ledger: use `promotion.promote` instead."""
     store.prepare(settings).set_registered_model_alias(MODEL, alias, str(number))
 
 
 def alias_of(settings: Settings, alias: str) -> int | None:
-    """Return the version an alias points at, or None."""
+    """Return the version an alias points to, or None."""
     return _aliases(settings).get(alias)
 
 
-def make_sure_of(settings: Settings, name: str, about: str) -> None:
-    """Make the registered model `name` where there is none."""
+def ensure_model(settings: Settings, name: str, about: str) -> None:
+    """Create the registered model `name` unless it exists."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
     client = store.prepare(settings)
     if not client.search_registered_models(f"name='{name}'"):
         try:
             client.create_registered_model(name, description=about)
-        except MlflowException:  # another process made it in between
+        except MlflowException:  # another process created it meanwhile
             client.get_registered_model(name)
 
 
@@ -247,34 +245,34 @@ def _save(model: Any, example: pl.DataFrame, folder: Path, identity: Any, truste
 
 @contextmanager
 def _library_noise() -> Iterator[None]:
-    """Silence what MLflow 3.17 provokes in itself and in pandas 3."""
+    """Silence warnings that MLflow 3.17 causes in itself and in pandas 3."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Operation with range is deprecated")
         warnings.filterwarnings("ignore", message=r".*Any type hint is inferred as AnyType")
         yield
 
 
-def _opened(settings: Settings, path: Path, version: Version) -> Any:
-    """Return the model in a file: read once, so that what was proved is what is opened."""
+def _load_file(settings: Settings, path: Path, version: Version) -> Any:
+    """Return the model in a file, which is read once so that the checked content is the one loaded."""
     import skops.io  # noqa: PLC0415 - brings scikit-learn
 
-    named = f"{MODEL} version {version.number}"
+    name = f"{MODEL} version {version.number}"
     remedy = "restore its artifacts from a backup, or train and promote another"
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"{named} has no {_FILE} ({error.strerror}): {remedy}") from error
+        raise ModelError(f"{name} has no {_FILE} ({error.strerror}): {remedy}") from error
     wanted, digest = version.tags.get(DIGEST), hashlib.sha256(content).hexdigest()
-    if wanted is not None and digest != wanted:  # versions of 0.1.0 remember none
+    if wanted is not None and digest != wanted:  # versions of 0.1.0 have no digest
         raise ModelError(
-            f"{named}: {path} is not the file that was registered, its SHA-256 is {digest[:12]}, not {wanted[:12]}; "
+            f"{name}: {path} is not the file that was registered, its SHA-256 is {digest[:12]}, not {wanted[:12]}; "
             f"it was not opened: {remedy}"
         )
     try:
         trusted = model_types.require_trusted(content, settings.model_packages)
         return skops.io.loads(content, trusted=trusted)
     except (BadZipFile, KeyError, ValueError) as error:
-        raise ModelError(f"{named}: {path} is no model in the skops format ({error}): {remedy}") from error
+        raise ModelError(f"{name}: {path} is not a model in the skops format ({error}): {remedy}") from error
 
 
 def _check_inputs(found: Version, features: Sequence[str] | None, feature_version: str | None) -> None:
@@ -297,26 +295,26 @@ def _aliases(settings: Settings) -> dict[str, int]:
     return {alias: int(number) for one in found for alias, number in one.aliases.items()}
 
 
-def _read(made: Any, aliases: Mapping[str, int]) -> Version:
-    number = int(made.version)
-    features, problem = _features(made.tags.get(FEATURES))
+def _read(stored: Any, aliases: Mapping[str, int]) -> Version:
+    number = int(stored.version)
+    features, problem = _features(stored.tags.get(FEATURES))
     return Version(
         number=number,
         aliases=tuple(sorted(alias for alias, target in aliases.items() if target == number)),
-        run_id=made.run_id or "",
-        created=datetime.fromtimestamp(made.creation_timestamp / 1000, UTC),
-        feature_version=made.tags.get(FEATURE_VERSION, ""),
+        run_id=stored.run_id or "",
+        created=datetime.fromtimestamp(stored.creation_timestamp / 1000, UTC),
+        feature_version=stored.tags.get(FEATURE_VERSION, ""),
         features=features,
-        tags=dict(made.tags),
+        tags=dict(stored.tags),
         problem=problem,
     )
 
 
 def _features(tag: str | None) -> tuple[tuple[str, ...], str]:
-    """Return the features that a tag lists, and what is wrong with it: one bad tag is no matter of other versions."""
+    """Return the features that a tag lists, and what is wrong with it; a bad tag must not affect other versions."""
     if tag is None:
         return (), f"it has no tag {FEATURES}: it was not registered by training"
     try:
         return tuple(parse_json(list[str], tag)), ""
     except ValueError as error:
-        return (), f"tag {FEATURES} is no list of features ({error}): set it right in MLflow, or train another version"
+        return (), f"tag {FEATURES} is not a list of features ({error}): correct it in MLflow, or train another version"

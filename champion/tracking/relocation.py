@@ -1,8 +1,8 @@
-"""Bring the locations in MLflow's SQLite store to the folder that the workspace is in now.
+"""Update the locations in MLflow's SQLite store to the current folder of the workspace.
 
-MLflow keeps absolute locations in experiments, runs, logged models and model versions. Where the workspace was moved,
-copied or restored, they would be read from, and written to, the former folder. All of them change in one transaction,
-before anything else uses the store; killed at any instant, the next command begins again.
+MLflow stores absolute locations of experiments, runs, logged models and model versions. After the workspace was moved,
+copied or restored, MLflow would read and write in the former folder. All locations change in one transaction, before
+anything else uses the store; after a crash, the next command starts again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +25,14 @@ _LOCATIONS = {
 }
 _TAGS = {"trace_tags": "mlflow.artifactLocation"}
 _HOME = "champion.home"
-_DEFAULT = "mlruns"  # the folder in the current directory where MLflow puts what has no location
+_DEFAULT = "mlruns"  # MLflow's folder in the current directory for experiments without a location
 _BUSY_SECONDS = 120
 _log = logging.getLogger("champion.tracking")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One value to change: in `table`, `column`, the row `row`."""
+    """One value to change, in a row and column of a table."""
 
     table: str
     column: str
@@ -41,9 +41,9 @@ class Change:
 
 
 def relocate(home: Path, root: str, database: Path) -> int:
-    """Return how many locations of the store named another folder and now name one in `home`.
+    """Change the locations of the store that name a former home, and return their number.
 
-    `root` is where artifacts go whose experiment was made without a location.
+    `root` is the artifact folder for experiments that were created without a location.
 
     Raises:
         ServiceError: the store cannot be read or written.
@@ -52,7 +52,7 @@ def relocate(home: Path, root: str, database: Path) -> int:
         return 0
     try:
         with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS, isolation_level=None)) as store:
-            if not _needed(store, home, root, database):
+            if not _has_changes(store, home, root, database):
                 return 0
             store.execute("begin immediate")
             changes = list(_changes(store, home, root, database))
@@ -61,11 +61,12 @@ def relocate(home: Path, root: str, database: Path) -> int:
             store.execute("commit")
     except sqlite3.Error as error:
         raise ServiceError(
-            f"{database}: its locations could not be brought to {home} ({error}); end what uses it, and run this again"
+            f"{database}: its locations could not be changed to {home} ({error}); stop the programs that use it, "
+            "and run this again"
         ) from error
     if changes:
         _log.warning(
-            "this workspace was used in another folder: %d locations in its MLflow store now lie in %s",
+            "this workspace was used in another folder: %d locations in its MLflow store now point to %s",
             len(changes),
             home,
         )
@@ -73,37 +74,41 @@ def relocate(home: Path, root: str, database: Path) -> int:
 
 
 def is_due(home: Path, root: str, database: Path) -> bool:
-    """Tell whether locations of the store name another folder than the present one, which `relocate` would change.
+    """Return whether `relocate` would change locations of the store.
 
     Raises:
         ServiceError: the store cannot be read.
     """
     if not database.is_file():
         return False
-    try:
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as store:
-            return _needed(store, home, root, database)
-    except sqlite3.Error as error:
-        raise _unreadable(database, error) from error
+    with read_only(database) as store:
+        return _has_changes(store, home, root, database)
 
 
 def outside(home: Path, database: Path) -> list[str]:
-    """Return the local folders outside the workspace that hold artifacts of its store, sorted; each once.
+    """Return the local folders outside the workspace with artifacts of its store, sorted and without duplicates.
 
     Raises:
         ServiceError: the store cannot be read.
     """
     if not database.is_file() or not is_inside(home, database):
         return []
+    with read_only(database) as store:
+        return sorted(set(_outside(store, home)))
+
+
+@contextmanager
+def read_only(database: Path) -> Iterator[sqlite3.Connection]:
+    """Yield a connection that cannot write.
+
+    Raises:
+        ServiceError: the database cannot be read.
+    """
     try:
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as store:
-            return sorted(set(_outside(store, home)))
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as connection:
+            yield connection
     except sqlite3.Error as error:
-        raise _unreadable(database, error) from error
-
-
-def _unreadable(database: Path, error: sqlite3.Error) -> ServiceError:
-    return ServiceError(f"{database} cannot be read ({error}): restore it from a backup")
+        raise ServiceError(f"{database} cannot be read ({error}): restore it from a backup") from error
 
 
 def _outside(store: sqlite3.Connection, home: Path) -> Iterator[str]:
@@ -116,28 +121,29 @@ def _outside(store: sqlite3.Connection, home: Path) -> Iterator[str]:
 
 
 def is_inside(home: Path, database: Path) -> bool:
-    """Tell whether a store lies in the workspace, and is no one else's."""
+    """Return whether a store is inside the workspace, so that no other workspace uses it."""
     return database.is_relative_to(home)
 
 
-def _needed(store: sqlite3.Connection, home: Path, root: str, database: Path) -> bool:
-    """Tell without a lock whether anything may have to change."""
+def _has_changes(store: sqlite3.Connection, home: Path, root: str, database: Path) -> bool:
+    """Return, without a lock, whether a location may have to change."""
     return next(_changes(store, home, root, database), None) is not None
 
 
 def _changes(store: sqlite3.Connection, home: Path, root: str, database: Path) -> Iterator[Change]:
     inside = is_inside(home, database)
     recorded = workspace_homes.former(home)
-    if not inside:  # others may use the store from the former folder, as long as that is there
+    if not inside:  # others may use the store from the former folder while that exists
         recorded = [one for one in recorded if not Path(one).exists()]
-    supposed = [one for one in _tagged(store) if one not in recorded and one != str(home)] if inside else []
-    if recorded or supposed:
+    tagged = [value for _, value in _rows(store, "tags", "value", _HOME)] if inside else []
+    from_tags = sorted(set(tagged) - {*recorded, str(home)})
+    if recorded or from_tags:
         for table, columns in _LOCATIONS.items():
             for column in columns:
-                yield from _moved(store, table, column, recorded, supposed, home)
+                yield from _moved(store, table, column, recorded, from_tags, home)
         for table, key in _TAGS.items():
-            yield from _moved(store, table, "value", recorded, supposed, home, key=key)
-        gone = [one for one in supposed if not Path(one).exists()]
+            yield from _moved(store, table, "value", recorded, from_tags, home, key=key)
+        gone = [one for one in from_tags if not Path(one).exists()]
         for row, value in _rows(store, "tags", "value", _HOME):
             if value in {*recorded, *gone}:
                 yield Change("tags", "value", row, str(home))
@@ -150,25 +156,25 @@ def _moved(
     table: str,
     column: str,
     recorded: list[str],
-    supposed: list[str],
+    from_tags: list[str],
     home: Path,
     *,
     key: str | None = None,
 ) -> Iterator[Change]:
-    """Yield the values below a home that is recorded; below one that only runs speak of, those whose files are here."""
+    """Yield the values below a recorded former home; below one that only runs name, those whose files are here."""
     for row, value in _rows(store, table, column, key):
         now = workspace_homes.moved(value, recorded, home)
-        if now == value and supposed:
-            then, supposedly = workspace_homes.local(value), workspace_homes.moved(value, supposed, home)
-            here = workspace_homes.local(supposedly)
+        if now == value and from_tags:
+            then, tagged_location = workspace_homes.local(value), workspace_homes.moved(value, from_tags, home)
+            here = workspace_homes.local(tagged_location)
             if then is not None and here is not None and (here.exists() or not then.exists()):
-                now = supposedly
+                now = tagged_location
         if now != value:
             yield Change(table, column, row, now)
 
 
 def _without_location(store: sqlite3.Connection, home: Path, root: str) -> Iterator[Change]:
-    """Yield the experiments that MLflow placed in some process's current directory; what they hold stays readable."""
+    """Yield the experiments that MLflow placed in a process's current directory; their files stay readable."""
     for row, value in _rows(store, "experiments", "artifact_location"):
         path = workspace_homes.local(value)
         relative = path is None and value.removeprefix("./").startswith(f"{_DEFAULT}/")
@@ -176,12 +182,8 @@ def _without_location(store: sqlite3.Connection, home: Path, root: str) -> Itera
             yield Change("experiments", "artifact_location", row, f"{root}/{value.rpartition('/')[2]}")
 
 
-def _tagged(store: sqlite3.Connection) -> list[str]:
-    return sorted({value for _, value in _rows(store, "tags", "value", _HOME)})
-
-
 def _rows(store: sqlite3.Connection, table: str, column: str, key: str | None = None) -> Iterator[tuple[int, str]]:
-    """Yield row and value of a column, in tables of tags of one key; none where this MLflow has no such table."""
+    """Yield row and value of a column, in tag tables for one key; nothing if this MLflow has no such table."""
     known: Mapping[str, None] = dict.fromkeys(one[0] for one in store.execute("select name from sqlite_master"))
     if table not in known:
         return

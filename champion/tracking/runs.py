@@ -1,4 +1,4 @@
-"""MLflow runs opened, filled, closed and found; each is one call to the store, however many metrics it carries."""
+"""Open, fill, close and find MLflow runs, with few calls to the store."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 OUTCOME, USER = "champion.outcome", "mlflow.user"
-ENTRY, HOME = "champion.entry", "champion.home"  # the run's name in the journal of a workspace
-PID, PID_STARTED, HOST = "champion.pid", "champion.pid_started", "champion.host"  # who must close the run
-_STATUS = {"succeeded": "FINISHED", "cancelled": "KILLED", "killed": "KILLED"}  # every other outcome: FAILED
+ENTRY, HOME = "champion.entry", "champion.home"  # the run's id in the spool of a workspace, and that workspace
+PID, PID_STARTED, HOST = "champion.pid", "champion.pid_started", "champion.host"  # the process that must close the run
+_STATUS = {"succeeded": "FINISHED", "cancelled": "KILLED", "killed": "KILLED"}  # all other outcomes: FAILED
 _METRICS, _PARAMETERS, _TAGS = 1000, 100, 100  # MLflow's limits for one batch
 _TAG_LENGTH, _PARAMETER_LENGTH = 8000, 6000  # beyond them MLflow truncates silently
 _DIGEST_LENGTH = 36
 _AMBIGUOUS = 5
-_PAGE = 1000  # runs asked for in one call
-_SHOWN = 100  # characters of a text that is refused
+_PAGE = 1000  # runs per call
+_SHOWN = 100  # characters of a refused text
 _PLAIN = re.compile(r"[\w .,:;/+=@-]*", re.ASCII)
 _OTHER = re.compile(r"[^\w .,:;/+=@-]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One recorded run; times are UTC, `outcome` is Champion's word where there is one, `experiment` an id."""
+    """One recorded run; times are UTC, `outcome` is Champion's if there is one, `experiment` is an id."""
 
     run_id: str
     name: str
@@ -66,7 +66,7 @@ def open_run(
     parent: str | None = None,
     started: datetime | None = None,
 ) -> str:
-    """Return the id of a new run, its status RUNNING; `parent` nests it. It started now, unless told otherwise.
+    """Create a run with status RUNNING and return its id; `parent` nests it, `started` is now by default.
 
     Raises:
         UsageError: a tag is longer than 8,000 characters or a parameter than 6,000.
@@ -97,8 +97,8 @@ def log(
 ) -> None:
     """Add metrics, parameters and tags to a run in as few calls as MLflow's batch limits allow.
 
-    `series` are metrics of several steps. Everything is of the moment `at`, by default now: logging the same of the
-    same moment again changes nothing.
+    `series` are metrics of several steps. All values have the time `at`, by default now: logging the same values for
+    the same time again changes nothing.
     """
     from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 - mlflow takes seconds to import
 
@@ -125,16 +125,16 @@ def log_files(settings: Settings, run_id: str, folder: Path, into: str | None = 
 
 
 def flush_local(location: str) -> None:
-    """Bring artifacts safely to disk, where they lie in a folder of this machine: MLflow itself only copies them."""
+    """Flush artifacts in a local folder to disk; MLflow itself only copies them."""
     folder = workspace_homes.local(location)
     if folder is not None and folder.is_dir():
         atomic_files.flush_tree(folder)
 
 
 def log_datasets(settings: Settings, run_id: str, digests: Mapping[str, str], context: str) -> None:
-    """Show datasets by name and digest in a run's page; `context` is 'input' or 'output'.
+    """Show datasets by name and digest on a run's page; `context` is 'input' or 'output'.
 
-    MLflow keeps 36 characters of a digest; all of it is in the run's tags and files.
+    MLflow keeps 36 characters of a digest; the run's tags and files have the full one.
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415
 
@@ -150,7 +150,7 @@ def log_datasets(settings: Settings, run_id: str, digests: Mapping[str, str], co
 
 
 def read_file(settings: Settings, run_id: str, artifact: str) -> bytes | None:
-    """Return one artifact's content, or None where the run has no such file."""
+    """Return the content of an artifact, or None if the run has no such file."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
     try:
@@ -160,14 +160,14 @@ def read_file(settings: Settings, run_id: str, artifact: str) -> bytes | None:
 
 
 def artifact_sizes(settings: Settings, run_id: str, folders: Sequence[str]) -> dict[str, int]:
-    """Return the files that a run keeps directly in some folders of its artifacts, with their sizes in bytes."""
+    """Return the files directly in some folders of a run's artifacts, with their sizes in bytes."""
     client = store.prepare(settings)
     entries = [entry for folder in folders for entry in client.list_artifacts(run_id, folder)]
     return {entry.path: int(entry.file_size or 0) for entry in entries if not entry.is_dir}
 
 
 def remove_files(settings: Settings, run_id: str, names: Sequence[str]) -> None:
-    """Remove files of a run's artifacts; one that is gone already is no error."""
+    """Remove files of a run's artifacts; missing files are ignored."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository  # noqa: PLC0415
 
     repository = get_artifact_repository(store.prepare(settings).get_run(run_id).info.artifact_uri)
@@ -176,10 +176,10 @@ def remove_files(settings: Settings, run_id: str, names: Sequence[str]) -> None:
 
 
 def digests(settings: Settings, run: Run, which: str) -> dict[str, str]:
-    """Return the digests that a run recorded by dataset, in its tag `which` or, where they are many, in its files.
+    """Return the digests by dataset that a run recorded, in its tag `which` or, if they are long, in a file.
 
     Raises:
-        ServiceError: what MLflow holds of them is damaged.
+        ServiceError: MLflow's record of them is damaged.
     """
     tag, file = run.tags.get(which, "{}"), f"{which.rpartition('.')[2]}.json"
     if tag.startswith("{"):
@@ -188,10 +188,10 @@ def digests(settings: Settings, run: Run, which: str) -> dict[str, str]:
 
 
 def record(run: Run, where: str, kind: type[Kind], content: bytes | str) -> Kind:
-    """Return what a run's tag or file holds, as a `kind`.
+    """Return the content of a run's tag or file as a `kind`.
 
     Raises:
-        ServiceError: it is not what Champion wrote there.
+        ServiceError: it was not written by Champion.
     """
     try:
         return parse_json(kind, content)
@@ -223,7 +223,7 @@ def get(settings: Settings, run_id: str) -> Run:
 
 
 def known(settings: Settings, run_id: str) -> Run | None:
-    """Return one run, None where MLflow has none of this id: a version may name a run that was deleted for good."""
+    """Return one run, None if MLflow has no such id: a version may name a run that was deleted permanently."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
     from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode  # noqa: PLC0415
 
@@ -238,10 +238,10 @@ def known(settings: Settings, run_id: str) -> Run | None:
 
 
 def find(settings: Settings, which: str) -> Run:
-    """Return the run of an id, of the beginning of one, or of the name it had while MLflow was away.
+    """Return the run of an id, of the beginning of an id, or of the id it had in the spool.
 
     Raises:
-        UsageError: there is none, or there are several.
+        UsageError: there is no such run, or more than one.
     """
     client = store.prepare(settings)
     experiments = [found.experiment_id for found in client.search_experiments()]
@@ -253,7 +253,7 @@ def find(settings: Settings, which: str) -> Run:
         if found:
             several = ", ".join(f"{run.info.run_id} ({run.info.run_name})" for run in found)
             raise UsageError(f"run {which!r} is not one but {several}: write more of its id")
-    raise UsageError(f"there is no run {which!r}: `champion notebook list` shows those there are")
+    raise UsageError(f"there is no run {which!r}: `champion notebook list` shows the recorded runs")
 
 
 def series(settings: Settings, run_id: str, metric: str) -> dict[int, float]:
@@ -270,11 +270,11 @@ def find_runs(
     between: tuple[datetime, datetime] | None = None,
     limit: int | None = 100,
 ) -> list[Run]:
-    """Return the newest runs first; of all experiments where none is named, with all `tags` and the `status`.
+    """Return runs, newest first, of the named experiments or of all, with all `tags` and the `status`.
 
-    At most `limit` of them, without one all.
+    At most `limit` runs are returned; None returns all.
 
-    `between` is when they started: from the first moment on, before the second.
+    `between` limits the start times: from the first time on, before the second.
     """
     client = store.prepare(settings)
     known = {found.name: found.experiment_id for found in client.search_experiments()}
@@ -300,12 +300,12 @@ def find_runs(
 
 
 def orphans(settings: Settings) -> list[Run]:
-    """Return the runs still called RUNNING whose supervisor, a process of this machine, is gone."""
+    """Return the runs with status RUNNING whose supervisor, a process of this machine, has ended."""
     return [run for run in find_runs(settings, status="RUNNING", limit=1000) if supervisor_is_gone(run.tags)]
 
 
 def location(run: Run, artifact: str) -> str:
-    """Return where an artifact is: a path on this machine where the store is local, else its URI."""
+    """Return the location of an artifact: a local path if the store is local, otherwise its URI."""
     base = urlsplit(run.artifacts)
     if base.scheme in {"file", ""}:
         return str(Path(unquote(base.path)) / artifact)
@@ -313,7 +313,7 @@ def location(run: Run, artifact: str) -> str:
 
 
 def supervisor() -> dict[str, str]:
-    """Return the tags that say which process must close a run, this one, and whose it is."""
+    """Return the tags of this process, which must close the run, and of its user."""
     return {
         PID: str(os.getpid()),
         PID_STARTED: str(process_identity.process_token()),
@@ -323,7 +323,7 @@ def supervisor() -> dict[str, str]:
 
 
 def supervisor_is_gone(tags: Mapping[str, str]) -> bool:
-    """Tell whether the process that must close a run, one of this machine, has ended."""
+    """Return whether the process that must close a run, if on this machine, has ended."""
     if tags.get(HOST) != socket.gethostname() or PID not in tags:
         return False
     return process_identity.process_token(int(tags[PID])) != tags[PID_STARTED]
@@ -351,10 +351,10 @@ def _read(run: MlflowRun) -> Run:
 
 
 def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return tags that MLflow keeps whole.
+    """Return tags, after checking that MLflow does not truncate them.
 
     Raises:
-        UsageError: one is too long, or holds text that is not UTF-8.
+        UsageError: one is too long, or contains text that is not UTF-8.
     """
     for name, value in tags.items():
         _require_unicode(f"tag {name!r}", [name, value])
@@ -364,10 +364,10 @@ def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def checked_parameters(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Return parameters as the texts that MLflow keeps.
+    """Return parameters as text, after checking that MLflow does not truncate them.
 
     Raises:
-        UsageError: one is too long, or holds text that is not UTF-8.
+        UsageError: one is too long, or contains text that is not UTF-8.
     """
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in parameters.items()}
     for name, text in texts.items():
@@ -385,9 +385,9 @@ def _require_unicode(what: str, value: object) -> None:
 
 
 def _equals(value: str) -> str:
-    r"""Return the comparison with a value in MLflow's search language, which knows no escaped quote.
+    r"""Return the comparison with a value in MLflow's search language, which has no escaped quotes.
 
-    A value of other than plain characters becomes a pattern that it matches; whoever asks compares the rest.
+    A value with other than plain characters becomes a pattern that matches it; the caller compares the results.
 
     >>> _equals("training"), _equals("it's")
     ("= 'training'", "LIKE 'it_s'")

@@ -1,13 +1,12 @@
-"""Whether ledger, registry and alias say the same: what is wrong is a sentence with what to do, for every command.
+"""Check that ledger, registry and alias agree; every problem is one sentence with a remedy.
 
-The ledger is what counts. It is read together with what the registry knows of it: a ledger that lost lines, or a
-registry that was lost and filled anew under the same numbers, is never taken for a whole one.
+The ledger is authoritative. It is compared with its anchor in the registry, which detects a ledger that lost lines, and
+a registry that was lost and filled again under the same numbers.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from champion.base.counting import quantity
@@ -21,30 +20,30 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 _REMEDY = (
-    "restore it and MLflow's store from one backup; where there is none, `champion models begin --reason WHY` starts a "
-    "new ledger and keeps this one beside it"
+    "restore it and MLflow's store from the same backup; without a backup, `champion models begin --reason WHY` "
+    "starts a new ledger and keeps this one beside it"
 )
 
 
 def entries(settings: Settings) -> list[Entry]:
-    """Return the ledger, oldest first, after holding it against what the registry knows of it.
+    """Return the ledger, oldest first, after comparing it with its anchor in the registry.
 
     Raises:
-        ModelError: a line is damaged or was edited; lines are missing; or the registry is another than it was.
+        ModelError: a line is damaged or was edited, lines are missing, or the registry has been replaced.
         ServiceError: a store does not answer.
     """
-    book = ledger_storage.of(settings)
-    known = anchor.read(settings)  # first: a line that is added in between makes the ledger longer, never shorter
-    held = book.held()
-    found = promotion_ledger.opened(book, held)
+    storage = ledger_storage.of(settings)
+    known = anchor.read(settings)  # first: a line that is added meanwhile makes the ledger longer, never shorter
+    held = storage.held()
+    found = promotion_ledger.parse(storage, held)
     wrong = missing(held, known, required=anchor.is_required(settings))
     if wrong:
-        raise ModelError(f"{book}: {wrong}: {_REMEDY}")
+        raise ModelError(f"{storage}: {wrong}: {_REMEDY}")
     return found
 
 
 def damage(settings: Settings) -> str | None:
-    """Return what is wrong with the ledger, so that no decision can be based on it; None where it is whole."""
+    """Return why no decision can be based on the ledger; None if it is intact."""
     try:
         stack = promotion_ledger.champions(entries(settings))
         if stack:
@@ -55,26 +54,26 @@ def damage(settings: Settings) -> str | None:
 
 
 def disagreement(settings: Settings) -> str | None:
-    """Return a sentence where alias and ledger differ; None where they agree, or a decision has just begun.
+    """Return a sentence if alias and ledger differ; None if they agree, or a decision has just begun.
 
     Raises:
         ModelError: the ledger is damaged.
     """
     found = entries(settings)
-    stack, begun, alias = promotion_ledger.champions(found), promotion_ledger.pending(found), anchor.alias(settings)
-    said = stack[-1].version if stack else None
-    if alias == said or (begun is not None and begun.version == alias):
+    stack, pending, alias = promotion_ledger.champions(found), promotion_ledger.pending(found), anchor.alias(settings)
+    expected = stack[-1].version if stack else None
+    if alias == expected or (pending is not None and pending.version == alias):
         return None
-    where = f"points at version {alias}" if alias else "is not set"
-    if said is None:
+    where = f"points to version {alias}" if alias else "is not set"
+    if expected is None:
         remedy = f"`champion models promote {alias}` makes it champion"
     else:
-        remedy = f"`champion models repair` points it there; `champion models promote {alias or 'N'}` decides anew"
-    return f"alias {registry.CHAMPION!r} {where}, the ledger says {said or 'nothing'}: {remedy}"
+        remedy = f"`champion models repair` sets it; `champion models promote {alias or 'N'}` makes a new decision"
+    return f"alias {registry.CHAMPION!r} {where}, the ledger says {expected or 'nothing'}: {remedy}"
 
 
 def problem(settings: Settings) -> str | None:
-    """Return what a person must put right before scores can be trusted; None where ledger, registry and alias agree.
+    """Return what must be corrected before scores can be trusted; None if ledger, registry and alias agree.
 
     Raises:
         ServiceError: a store does not answer.
@@ -83,10 +82,10 @@ def problem(settings: Settings) -> str | None:
 
 
 def require_agreement(settings: Settings) -> None:
-    """Do nothing where scores come from the model that the ledger calls champion, or there is no ledger.
+    """Raise unless scores come from the ledger's champion, or there is no ledger.
 
     Raises:
-        ModelError: they would not.
+        ModelError: scores would come from another model.
     """
     found = entries(settings)
     stack = promotion_ledger.champions(found)
@@ -98,10 +97,10 @@ def require_agreement(settings: Settings) -> None:
 
 
 def require_same_model(settings: Settings, entry: Entry, current: Entry) -> None:
-    """Do nothing where the registry has the very model that an entry speaks of; `current` made today's champion.
+    """Raise unless the registry has the model of an entry; `current` is the entry of the current champion.
 
-    Lines of versions before 0.3.0 hold no digest. Then a version that was registered after it was promoted, in a
-    registry whose alias is not the ledger's, is another one.
+    Lines of versions before 0.3.0 have no digest. For these, a version that was registered after its promotion, in a
+    registry whose alias differs from the ledger, is another model.
 
     Raises:
         ModelError: the registry has no such version, or another model under its number.
@@ -122,29 +121,25 @@ def require_same_model(settings: Settings, entry: Entry, current: Entry) -> None
     if is_other:
         raise ModelError(
             f"version {entry.version} in the registry is not the model that was promoted on {entry.at:%Y-%m-%d} under "
-            f"this number, so MLflow's store is another than it was: {_REMEDY}"
+            f"this number, so MLflow's store has been replaced: {_REMEDY}"
         )
 
 
 def missing(held: StoredLines, known: Anchor | None, *, required: bool) -> str | None:
-    """Return what a ledger lacks of what the registry knows; None where it is whole.
+    """Return how the ledger falls short of its anchor; None if it is complete.
 
-    `required` is whether the registry must know of a ledger that has lines of this version.
+    `required` is whether the registry must have an anchor for a ledger with lines of this version.
     """
     count = len(held.lines)
     if known is not None:
         if count < known.lines:
             return f"it has {count} of {quantity(known.lines, 'line')}, the rest is missing"
         if promotion_ledger.seals(held)[known.lines - 1] != known.seal:
-            return f"its line {known.lines} is not the one that the registry knows"
+            return f"its line {known.lines} is not the one in the registry's record"
         return None
-    sealed = _of_this_version(held.lines)
-    if required and sealed > 1:  # the first one may have been cut off before the registry knew it
+    sealed = sum("model" in json.loads(line) for line in held.lines)
+    if required and sealed > 1:  # a crash may have come between the first line and its anchor
         return (
-            f"it has {quantity(count, 'line')}, and the registry knows of none: MLflow's store is another than it was"
+            f"it has {quantity(count, 'line')}, and the registry has no record of it: MLflow's store has been replaced"
         )
     return None
-
-
-def _of_this_version(lines: Sequence[str]) -> int:
-    return sum("model" in json.loads(line) for line in lines)

@@ -1,7 +1,7 @@
-"""The MLflow store of a workspace, prepared once: tables made, artifacts placed, telemetry off.
+"""Prepare the MLflow store of a workspace once: create tables, place artifacts, switch off telemetry.
 
-Several processes that meet on a fresh database fail in MLflow's migrations, so they run once, under a lock, and a
-marker file says for which database and which MLflow version they are done.
+Processes that meet on a new database fail in MLflow's migrations, so these run once, under a lock. A marker file
+records the database and the MLflow version for which they ran.
 """
 
 from __future__ import annotations
@@ -28,48 +28,48 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 
-_PATIENCE = 180  # seconds another process may take to make the tables
+_PATIENCE = 180  # seconds to wait for another process that creates the tables
 _SERVERS = frozenset({"http", "https"})
 _REFUSALS = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
-_ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"  # MLflow has no public name for it; tests/base/test_homes.py holds it
-_MIGRATION_LOCK = 5_065_731_184  # any number that nobody else locks in this database
+_ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"  # MLflow has no public name for it; tests/base/test_homes.py checks it
+_MIGRATION_LOCK = 5_065_731_184  # any number that no other program locks in this database
 
 
 def prepare(settings: Settings) -> MlflowClient:
-    """Return a client of the workspace's store, made ready on first use.
+    """Return a client of the workspace's store, which is prepared on first use.
 
     Raises:
-        UsageError: the tracking URI is a relative path, or plain http to another machine, or its server does not admit
-            us.
-        ServiceError: the store cannot be made ready.
+        UsageError: the tracking URI is a relative path or plain http to another machine, or its server refuses our
+            login.
+        ServiceError: the store cannot be prepared.
     """
     os.environ.update(settings.tracking_login)  # MLflow reads them with every request
     if urlsplit(settings.tracking).hostname in loopback.HOSTS:
         loopback.bypass_proxies()
-    os.environ.update(surroundings(settings))
+    os.environ.update(environment(settings))
     return _client(checked(settings.tracking), settings.home, artifact_root(settings))
 
 
 def settle(settings: Settings) -> None:
-    """Bring a store in SQLite to the folder in which the workspace is now, without MLflow.
+    """Update the locations of a SQLite store after the workspace was moved, without MLflow.
 
-    For whoever starts a process that opens the store by itself; `prepare` does it, too.
+    `prepare` does so, too. This is for callers that start a process which opens the store itself.
 
     Raises:
         ServiceError: the store cannot be read or written.
     """
-    _settle(settings.tracking, settings.home, artifact_root(settings))
+    _relocate(settings.tracking, settings.home, artifact_root(settings))
 
 
-def _settle(uri: str, home: Path, root: str) -> None:
+def _relocate(uri: str, home: Path, root: str) -> None:
     if urlsplit(uri).scheme == "sqlite":
         relocation.relocate(home, root, sqlite_file(uri))
 
 
-def surroundings(settings: Settings) -> dict[str, str]:
-    """Return the variables by which MLflow, also without Champion, puts artifacts into the workspace.
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables with which MLflow, even without Champion, puts artifacts into the workspace.
 
-    An experiment that is made without a location would otherwise lie in the current directory of that process.
+    Otherwise the artifacts of an experiment without a location would be in the process's current directory.
     """
     if urlsplit(settings.tracking).scheme in _SERVERS:
         return {}
@@ -77,12 +77,12 @@ def surroundings(settings: Settings) -> dict[str, str]:
 
 
 def artifact_root(settings: Settings) -> str:
-    """Return where the artifacts of experiments without a location of their own lie, where no server decides."""
+    """Return the location of artifacts of experiments without their own location, unless a server decides."""
     return settings.artifacts_uri.rstrip("/") if settings.artifacts_uri else settings.artifacts.as_uri()
 
 
 def experiment_id(settings: Settings, name: str) -> str:
-    """Return the id of the experiment `name`, made with its own artifact folder where it is new."""
+    """Return the id of the experiment `name`, which is created with its own artifact folder if it is new."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 - mlflow takes seconds to import
 
     client = prepare(settings)
@@ -90,7 +90,7 @@ def experiment_id(settings: Settings, name: str) -> str:
     if found is None:
         try:
             return client.create_experiment(name, artifact_location=_artifact_location(settings, name))
-        except MlflowException:  # another process made it in between
+        except MlflowException:  # another process created it meanwhile
             found = client.get_experiment_by_name(name)
             if found is None:
                 raise
@@ -101,9 +101,9 @@ def experiment_id(settings: Settings, name: str) -> str:
 
 
 def _require_here(settings: Settings, name: str, location: str) -> None:
-    """Do nothing unless an experiment's artifacts would go to a folder in which this workspace was before.
+    """Raise if an experiment's artifacts would go to a folder in which this workspace was before.
 
-    In SQLite this cannot be: such locations were changed. A store behind a server belongs to others, too.
+    In SQLite such locations were changed already. A store behind a server is shared with others.
     """
     now = workspace_homes.moved(location, workspace_homes.former(settings.home), settings.home)
     if now != location:
@@ -117,13 +117,11 @@ def _require_here(settings: Settings, name: str, location: str) -> None:
 @cache
 def _client(uri: str, home: Path, root: str) -> MlflowClient:
     for variable in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
-        os.environ.setdefault(variable, "true")  # MLflow reads them when it is imported, and ignores '1'
+        os.environ.setdefault(variable, "true")  # MLflow reads them on import, and ignores '1'
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     if urlsplit(uri).scheme not in _SERVERS:
-        _settle(uri, home, root)
-        workspace_homes.remember(
-            home
-        )  # before the marker of earlier versions, which names the former home, is replaced
+        _relocate(uri, home, root)
+        workspace_homes.remember(home)  # before `_migrate` replaces the marker, which may name the former home
         _migrate(uri, home / "mlflow", root)
     from mlflow import MlflowClient  # noqa: PLC0415
 
@@ -142,27 +140,29 @@ def _require_admission(client: MlflowClient, uri: str) -> None:
         if error.error_code not in _REFUSALS:
             raise
         raise UsageError(
-            f"the MLflow server {uri} does not admit us ({error.error_code}): put USER:PASSWORD@ of somebody it knows "
-            "before its host in CHAMPION_TRACKING_URI, with / ? # @ : in them as %2F %3F %23 %40 %3A"
+            f"the MLflow server {uri} refuses access ({error.error_code}): put USER:PASSWORD@ of one of its users "
+            "before the host in CHAMPION_TRACKING_URI, with / ? # @ : in them as %2F %3F %23 %40 %3A"
         ) from None
 
 
 def _migrate(uri: str, folder: Path, root: str) -> None:
-    marker, stated = folder / "prepared", _Prepared.of(uri, folder)
-    file_modes.private_folder(folder)  # also one that an earlier version left open
-    if stated.holds(marker):
+    marker, prepared = folder / "prepared", _Prepared.of(uri, folder)
+    file_modes.private_folder(folder)  # earlier versions left it open
+    if prepared.holds(marker):
         return
     with atomic_files.Lock(folder / "prepared.lock", timeout=_PATIENCE, mode=file_modes.PRIVATE_FILE):
-        if not stated.holds(marker):
-            stated.require_no_loss(marker)
+        if not prepared.holds(marker):
+            prepared.require_no_loss(marker)
             _upgrade(uri)
-            _make_default_experiment(uri, root)
-            atomic_files.write_bytes(marker, stated.text.encode())
+            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415
+
+            SqlAlchemyStore(uri, root)  # type: ignore[no-untyped-call]  # it creates the experiment `Default` below root
+            atomic_files.write_bytes(marker, prepared.text.encode())
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """What the marker says of a store that is ready for this MLflow; of the workspace's own file without its folder."""
+    """The content of the marker for a prepared store; for the workspace's own file without its folder."""
 
     text: str
     file: Path | None  # of a store in SQLite
@@ -175,32 +175,32 @@ class _Prepared:
         return cls(f"{'mlflow.db' if own else without_password(uri)} mlflow {version('mlflow')}\n", file, own)
 
     def holds(self, marker: Path) -> bool:
-        """Tell whether the store is ready; versions before 0.3.0 wrote the folder in which the file lay then."""
-        said = _said(marker)
+        """Return whether the store is prepared; versions before 0.3.0 wrote the folder of the file, too."""
+        content = _content(marker)
         before = (
             self.own
-            and workspace_homes.of_marker(said) is not None
-            and said.endswith(self.text.removeprefix("mlflow.db"))
+            and workspace_homes.of_marker(content) is not None
+            and content.endswith(self.text.removeprefix("mlflow.db"))
         )
-        return (said == self.text or before) and (self.file is None or _has_content(self.file))
+        return (content == self.text or before) and (self.file is None or _has_content(self.file))
 
     def require_no_loss(self, marker: Path) -> None:
-        """Do nothing unless the store was ready and is gone or empty: a new one in its place would hide the loss."""
-        said = _said(marker)
-        known = said == self.text or (self.own and workspace_homes.of_marker(said) is not None)
+        """Raise if the store was prepared and is now missing or empty: a new one would hide the loss."""
+        content = _content(marker)
+        known = content == self.text or (self.own and workspace_homes.of_marker(content) is not None)
         if known and self.file is not None and not _has_content(self.file):
             raise ServiceError(
-                f"the tracking store {self.file} was here and is gone or empty: bring it back, or delete {marker} to "
-                "begin an empty one"
+                f"the tracking store {self.file} is missing or empty: restore it, or delete {marker} to start with "
+                "an empty one"
             )
 
 
 def _has_content(file: Path) -> bool:
-    """Tell whether a file is there and not empty: SQLite takes an empty one for a new database."""
+    """Return whether a file exists and is not empty: SQLite takes an empty file for a new database."""
     return file.exists() and file.stat().st_size > 0
 
 
-def _said(marker: Path) -> str:
+def _content(marker: Path) -> str:
     return marker.read_text(encoding="utf-8") if marker.exists() else ""
 
 
@@ -211,45 +211,38 @@ def _upgrade(uri: str) -> None:
 
     if urlsplit(uri).scheme == "sqlite":
         atomic_files.make_folder(sqlite_file(uri).parent)
-        sqlite_file(uri).touch(file_modes.PRIVATE_FILE)  # before SQLite makes it as the umask says
-    logging.getLogger("mlflow.db.utils").setLevel(logging.WARNING)  # it announces each migration
+        sqlite_file(uri).touch(file_modes.PRIVATE_FILE)  # before SQLite creates it with the umask
+    logging.getLogger("mlflow.db.utils").setLevel(logging.WARNING)  # it logs each migration
     try:
         with _alone(uri):
             upgrade.main([uri], standalone_mode=False)  # `mlflow db upgrade`, in this process
     except (MlflowException, SQLAlchemyError) as error:
         raise ServiceError(
-            f"the tracking store {without_password(uri)} could not be made ready: {error}. "
+            f"the tracking store {without_password(uri)} could not be prepared: {error}. "
             "Check CHAMPION_TRACKING_URI, the disk, and that no older MLflow is using the database"
         ) from error
 
 
-def _make_default_experiment(uri: str, root: str) -> None:
-    """Have MLflow make its experiment `Default`, if there is none, with a location below `root`."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415
-
-    SqlAlchemyStore(uri, root)  # type: ignore[no-untyped-call]
-
-
 @contextmanager
 def _alone(uri: str) -> Iterator[None]:
-    """Hold PostgreSQL's own lock: workspaces on several machines may meet on a fresh database."""
+    """Hold a lock of PostgreSQL: workspaces on several machines may prepare a new database at the same time."""
     if not urlsplit(uri).scheme.startswith("postgresql"):
         yield
         return
     from sqlalchemy import NullPool, create_engine, text  # noqa: PLC0415
 
-    with create_engine(uri, poolclass=NullPool).connect() as connection:  # closing it gives the lock back
+    with create_engine(uri, poolclass=NullPool).connect() as connection:  # closing releases the lock
         connection.execute(text("select pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
         yield
 
 
 def is_gone(settings: Settings) -> bool:
-    """Tell whether the store is a SQLite file that is not there; nothing is made by asking."""
+    """Return whether the store is a SQLite file that does not exist; asking does not create it."""
     return urlsplit(settings.tracking).scheme == "sqlite" and not sqlite_file(settings.tracking).exists()
 
 
 def checked(uri: str) -> str:
-    """Return a tracking URI that Champion takes.
+    """Return the tracking URI if Champion supports it.
 
     Raises:
         UsageError: it is a relative path, a folder, or plain http to another machine.
@@ -275,12 +268,12 @@ def sqlite_file(uri: str) -> Path:
 
 
 def without_password(uri: str) -> str:
-    """Return a URI as it may be shown."""
+    """Return a URI for display, without its password."""
     return redact(uri, ())
 
 
 def _artifact_location(settings: Settings, name: str) -> str | None:
-    """Return a folder of this workspace, or None where a server decides."""
+    """Return the folder of an experiment in this workspace, or None if a server decides."""
     if urlsplit(settings.tracking).scheme in _SERVERS:
         return None
     if settings.artifacts_uri is not None:
@@ -292,7 +285,7 @@ _WORKFLOW = "workflowType=machine_learning"
 
 
 def experiments_page(base: str) -> str:
-    """Return the address of the list of experiments.
+    """Return the URL of the list of experiments.
 
     >>> experiments_page("http://127.0.0.1:5000/")
     'http://127.0.0.1:5000/#/experiments?workflowType=machine_learning'
@@ -301,7 +294,7 @@ def experiments_page(base: str) -> str:
 
 
 def experiment_page(base: str, experiment: str) -> str:
-    """Return the address of the list of runs of an experiment, named by its id.
+    """Return the URL of the list of runs of an experiment, named by its id.
 
     >>> experiment_page("http://127.0.0.1:5000", "3")
     'http://127.0.0.1:5000/#/experiments/3/runs?workflowType=machine_learning'
@@ -310,7 +303,7 @@ def experiment_page(base: str, experiment: str) -> str:
 
 
 def run_page(base: str, experiment: str, run_id: str) -> str:
-    """Return the address of one run.
+    """Return the URL of one run.
 
     >>> run_page("http://127.0.0.1:5000", "3", "5f0c")
     'http://127.0.0.1:5000/#/experiments/3/runs/5f0c?workflowType=machine_learning'

@@ -1,8 +1,8 @@
-"""Backup and restore: of the embedded engine a copy of a snapshot, of a server its own BACKUP and RESTORE.
+"""Backup and restore of the warehouse: a copy of a snapshot, or the BACKUP and RESTORE of a server.
 
-A copy is a folder: `warehouse/`, the engine's files as of the last commit, and `BACKUP.json`, each file's size and
-SHA-256, written last. A restore proves every file first, and replaces the warehouse in one step: killed in between, the
-warehouse is what it was.
+A copy is a folder with `warehouse/`, the engine's files as of the last commit, and `BACKUP.json`, the size and SHA-256
+of each file, written last. A restore checks every file first and then replaces the warehouse in one step. If it is
+killed, the warehouse is unchanged.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DESTINATION = re.compile(r"(Disk|File|S3|AzureBlobStorage)\(\s*'[^'\\]*'(\s*,\s
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """Where a backup lies, and how much it holds; a server does not tell of files."""
+    """The place of a backup and the number and size of its files, which a server does not report."""
 
     place: str
     files: int | None = None
@@ -39,20 +39,21 @@ class Backup:
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """What BACKUP.json says: of each file its size and SHA-256."""
+class _Manifest:
+    """The content of BACKUP.json: the size and SHA-256 of each file."""
 
     made_at: str
     files: dict[str, tuple[int, str]]
 
 
 def backup(settings: Settings, place: str) -> Backup:
-    """Back the warehouse up as last committed, while readers read and writers write; return what was made.
+    """Back up the last committed state of the warehouse; readers and writers are not interrupted.
 
-    `place` is a folder that does not exist yet; for a server what its BACKUP takes, as `Disk('backups', 'monday')`.
+    `place` is a folder that does not exist yet, or the destination of a server's BACKUP, such as
+    `Disk('backups', 'monday')`.
 
     Raises:
-        WarehouseError: there is nothing to back up, the folder exists, or the server refused.
+        WarehouseError: the warehouse is empty, the folder exists, or the server refused.
     """
     path = embedded_path(settings)
     if path is None:
@@ -60,9 +61,9 @@ def backup(settings: Settings, place: str) -> Backup:
     target = Path(place).absolute()
     if target.exists():
         raise WarehouseError(f"backing up to {target}: it exists already; name a new folder")
-    with snapshot.private(path, WAIT) as copy:
+    with snapshot.copy_for_reader(path, WAIT) as copy:
         if not (copy.folder / "metadata" / f"{DATABASE}.sql").exists():
-            raise WarehouseError(f"the warehouse {path} holds nothing yet; there is nothing to back up")
+            raise WarehouseError(f"the warehouse {path} is empty; there is nothing to back up")
         shutil.copytree(copy.folder, target / _DATA, symlinks=True)
     files = _files(target / _DATA)
     manifest = {"made_at": clock.now().isoformat(), "files": files}
@@ -71,33 +72,35 @@ def backup(settings: Settings, place: str) -> Backup:
 
 
 def restore(settings: Settings, place: str) -> Backup:
-    """Replace the warehouse by a backup and return what came back.
+    """Replace the warehouse by a backup and return its size.
 
     Raises:
-        WarehouseError: there is no whole backup at `place`, somebody else writes the warehouse, or the server refused:
-            it restores into tables that are empty or do not exist.
+        WarehouseError: `place` holds no complete backup, another process writes the warehouse, or the server refused:
+            a server restores only into tables that are empty or do not exist.
     """
     path = embedded_path(settings)
     if path is None:
         return _on_server(settings, "restore", "from", place)
     source = Path(place).absolute()
-    files = _proved(source)
-    with embedded.emptied(path, WAIT):
+    files = _verified_files(source)
+    with embedded.replace_folder(path, WAIT):
         shutil.copytree(source / _DATA, path, symlinks=True)
     return Backup(str(source), len(files), sum(size for size, _ in files.values()))
 
 
-def _proved(source: Path) -> dict[str, tuple[int, str]]:
+def _verified_files(source: Path) -> dict[str, tuple[int, str]]:
     try:
-        wanted = parse_json(_Held, (source / _MANIFEST).read_bytes()).files
+        wanted = parse_json(_Manifest, (source / _MANIFEST).read_bytes()).files
     except (OSError, ValueError) as error:
-        raise WarehouseError(f"{source} is no whole backup: {_MANIFEST} is missing or damaged ({error})") from error
+        raise WarehouseError(
+            f"{source} is not a complete backup: {_MANIFEST} is missing or damaged ({error})"
+        ) from error
     found = _files(source / _DATA)
     wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
     if wrong:
         raise WarehouseError(
             f"the backup {source} is damaged: {quantity(len(wrong), 'file is', 'files are')} missing or "
-            f"changed, as {wrong[0]}; nothing was restored, take another backup"
+            f"changed, such as {wrong[0]}; nothing was restored, use another backup"
         )
     return wanted
 
@@ -114,7 +117,7 @@ def _on_server(settings: Settings, verb: str, preposition: str, place: str) -> B
     if not _DESTINATION.fullmatch(place):
         raise WarehouseError(
             f"{verb} {preposition} {place!r}: a server takes Disk(...), File(...), S3(...) or AzureBlobStorage(...), "
-            "as Disk('backups', 'monday'); its configuration says which are allowed"
+            "as Disk('backups', 'monday'); its configuration lists the allowed ones"
         )
     with writer(settings) as client, refusals(f"{verb} {preposition} {place}"):
         client.command(f"{verb} database {DATABASE} {preposition} {place}")

@@ -1,9 +1,9 @@
-"""Fingerprints: the same exact sums over the same rows, by Polars on the lake's side and by ClickHouse on its own.
+"""Fingerprints of rows: exact sums that Polars computes over the lake and ClickHouse over the warehouse.
 
-1. Every value has a code of 64 bits: the bits of a float, the number itself, the last 64 bits of a decimal's digits as
-   one number, the days or milliseconds of a time, the xxHash64 of a text or of bytes; null has a code of its own.
-2. Every row has a weight, made from the codes of its key, so that a value which strayed to another row is noticed.
-3. A column's fingerprint is the sum of code times weight, modulo 2**64: exact, and the same in any order of rows.
+1. Each value has a 64-bit code: the bits of a float, an integer, the last 64 bits of a decimal's unscaled value, the
+   days or milliseconds of a time, the xxHash64 of a text or of bytes, or a constant for null.
+2. Each row has a weight, computed from the codes of its key, so that values swapped between rows change the sum.
+3. The fingerprint of a column is the sum of code times weight modulo 2**64. It does not depend on the order of rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SEPARATOR = "\x1f"
 
 
 def of_frame(contract: Contract, rows: pl.DataFrame) -> dict[str, int]:
-    """Return the count of rows (under '') and each column's fingerprint, computed by Polars."""
+    """Return the number of rows (key '') and the fingerprint of each column, computed by Polars."""
     import numpy as np  # noqa: PLC0415 - only loads need it
 
     keys = {name: _codes(rows[name]) for name in contract.key}
@@ -34,14 +34,14 @@ def of_frame(contract: Contract, rows: pl.DataFrame) -> dict[str, int]:
         weight += code
     weight = weight * np.uint64(2) + np.uint64(1)
     sums = {"": rows.height}
-    for name in contract.polars_schema:  # one column's codes at a time: all together are as large as the rows
+    for name in contract.polars_schema:  # one column at a time: the codes of all are as large as the rows
         code = keys[name] if name in keys else _codes(rows[name])
         sums[name] = int((code * weight).sum(dtype=np.uint64))
     return sums
 
 
 def of_table(client: Executor, contract: Contract, table: str, where: str = "true") -> dict[str, int]:
-    """Return the same of the rows of `table` for which `where` holds, computed by ClickHouse."""
+    """Return the same for the rows of `table` that satisfy `where`, computed by ClickHouse."""
     codes = {name: _code_sql(name, dtype) for name, dtype in contract.polars_schema.items()}
     weight = " + ".join(codes[name] for name in contract.key)
     sums = ", ".join(f"sumWithOverflow(({code}) * weight)" for code in codes.values())
@@ -103,5 +103,5 @@ def _code_sql(name: str, dtype: pl.DataType) -> str:
 
 def _unknown(name: str, dtype: pl.DataType) -> WarehouseError:
     return WarehouseError(
-        f"column {name} is {dtype}, which cannot be compared with the lake; teach it to fingerprint.py"
+        f"column {name} is {dtype}, which cannot be compared with the lake; add the type to fingerprint.py"
     )

@@ -1,15 +1,12 @@
-"""The ways of rows into a staging table: the engine reads the lake's files itself, or is sent the rows as Arrow.
+"""Insert rows into a staging table: the engine reads the lake's files itself, or receives the rows as Arrow.
 
-Reading is several times faster. It takes an engine that can see the files, so the embedded one, and files written under
-today's version of the contract: an older file lacks fields, whose defaults are for Polars to fill in.
-
-A lake in an object store is read by `s3()` in the place of `file()`, under the same conditions: the engine is in this
-process, so it has the store's variables too. A server may not, and is sent the rows.
+Reading is several times faster. It needs the embedded engine, which sees the files, and files of the contract's current
+version: in older files Polars must fill in the defaults of later fields. A lake in an object store is read by `s3()`
+instead of `file()`, because the embedded engine has the store's environment variables. A server always receives rows.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -18,36 +15,35 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from champion.base import object_path
-from champion.base.object_path import ObjectPath
 from champion.contracts import storage
 from champion.errors import WarehouseError
+from champion.lake import backend
 
 if TYPE_CHECKING:
     from champion.contracts import Contract
     from champion.warehouse.engine.database import Executor
 
 Files = Mapping[Path, Sequence[date]]
-"""Parquet files of the lake, and which sessions of each are meant: a sealed file holds a whole year."""
+"""Parquet files of the lake and the sessions to read of each, as a sealed file holds a whole year."""
 
 _GLOB = frozenset("{}*?[]'\\")
-_MANY = {"max_partitions_per_insert_block": 0}  # months of many years at once are what was asked for
-# One part for each partition: blocks of the usual size would leave several, to be merged afterwards.
+_MANY = {"max_partitions_per_insert_block": 0}  # a load may hold months of many years
+# One part for each partition: blocks of the default size would leave several to merge.
 _ONE_BLOCK = {"min_insert_block_size_rows": 1 << 26, "min_insert_block_size_bytes": 1 << 30}
-_LONG = 200_000  # ClickHouse takes no statement over 262,144 characters unless told
+_LONG = 200_000  # by default ClickHouse refuses statements over 262,144 characters
 
 
 def insert(client: Executor, contract: Contract, table: str, rows: pl.DataFrame, files: Sequence[Files] = ()) -> str:
-    """Put `rows` into `table` and return the way they went, "file", "s3" or "arrow".
+    """Insert `rows` into `table` and return the path they took: "file", "s3", "arrow", or "none" without rows.
 
-    `files` are where the same rows lie in the lake, for each feature group of the contract, in files that follow just
-    this contract; none where nowhere.
+    `files` are the lake's files of the same rows, for each feature group of the contract, all of its current version;
+    empty if there are none.
     """
     if not rows.height:
         return "none"
     if files and type(client).__name__ == "ChdbClient":
         _read(client, contract, table, files)
-        return "s3" if any(isinstance(path, ObjectPath) for found in files for path in found) else "file"
+        return backend.of(next(iter(files[0]))).table_function
     _send(client, contract, table, rows)
     return "arrow"
 
@@ -56,34 +52,34 @@ def _send(client: Executor, contract: Contract, table: str, rows: pl.DataFrame) 
     import pyarrow as pa  # noqa: PLC0415
 
     try:
-        table_of = storage.to_arrow(rows, contract)
+        arrow = storage.to_arrow(rows, contract)
     except pa.ArrowInvalid as error:
         raise WarehouseError(
-            f"{contract.name}: an id is not 16 bytes, or a fixed field not of its size: {error}"
+            f"{contract.name}: an id is not 16 bytes, or a fixed field has another size: {error}"
         ) from error
-    client.insert_arrow(table, table_of, settings={"input_format_null_as_default": 0, **_MANY})
+    client.insert_arrow(table, arrow, settings={"input_format_null_as_default": 0, **_MANY})
 
 
 def _read(client: Executor, contract: Contract, table: str, files: Sequence[Files]) -> None:
-    # Links under plain names: in a path of the user's, braces and stars would be wildcards.
+    # Links with plain names: braces and stars in a user's path would be wildcards.
     with TemporaryDirectory(prefix="champion-load-") as folder:
         if _GLOB & set(folder):
-            raise WarehouseError(f"TMPDIR {folder} holds one of {''.join(sorted(_GLOB))}; choose a folder without")
+            raise WarehouseError(f"TMPDIR {folder} contains one of {''.join(sorted(_GLOB))}; choose another folder")
         groups: list[str | None] = [*contract.groups] or [None]
         selects = [
             " union all ".join(_selects(contract, group, Path(folder) / str(number), found))
             for number, (group, found) in enumerate(zip(groups, files, strict=True))
         ]
         columns = ", ".join(f"`{name}`" for name in contract.polars_schema)
-        asked = {"use_hive_partitioning": 0, **_MANY, **_ONE_BLOCK}  # folders named date=... add no columns
-        clause = ", ".join(f"{name} = {value}" for name, value in asked.items())
-        text = f"insert into {table} ({columns}) {_joined(contract, selects)} settings {clause}"
+        options = {"use_hive_partitioning": 0, **_MANY, **_ONE_BLOCK}  # folders named date=... add no columns
+        clause = ", ".join(f"{name} = {value}" for name, value in options.items())
+        text = f"insert into {table} ({columns}) {_join_groups(contract, selects)} settings {clause}"
         longer = {"max_query_size": 2 * len(text)} if len(text) > _LONG else {}
         client.command(text, settings=longer)
 
 
 def _selects(contract: Contract, group: str | None, folder: Path, files: Files) -> Iterator[str]:
-    """Yield the questions that give a group's rows: one for all files of a day, one for each sealed year."""
+    """Yield the queries of a group's rows: one for all files of one session, one for each sealed year."""
     names = list(contract.polars_schema)
     if group is not None:
         names = [*contract.ungrouped, *contract.groups[group]]
@@ -91,28 +87,21 @@ def _selects(contract: Contract, group: str | None, folder: Path, files: Files) 
     days = {path: sessions[0] for path, sessions in files.items() if len(sessions) == 1}
     chosen = ", ".join(f"`{name}`" for name in names)
     source = f"select {chosen} from {{}}, 'Parquet', '{typed}')"  # noqa: S608 - names of our own contracts
-    for number, (path, sessions) in enumerate(files.items()):
-        if path not in days:
-            meant = ", ".join(f"'{session}'" for session in sessions)
-            yield f"{source.format(_of([path], folder / f'{number:05d}'))} where {contract.session} in ({meant})"
+    batches = [([path], files[path], f"{number:05d}") for number, path in enumerate(files) if path not in days]
     if days:
-        # A sealed file may hold but one session that is meant, and others that are not.
-        meant = ", ".join(f"'{session}'" for session in days.values())
-        yield f"{source.format(_of(list(days), folder / 'days'))} where {contract.session} in ({meant})"
+        batches.append((list(days), list(days.values()), "days"))
+    for paths, sessions, links in batches:  # with a condition, as a sealed file may hold other sessions too
+        wanted = ", ".join(f"'{session}'" for session in sessions)
+        yield f"{source.format(_source(paths, folder / links))} where {contract.session} in ({wanted})"
 
 
-def _of(paths: Sequence[Path], links: Path) -> str:
-    """Return how a table function for just these files begins."""
-    stored = [path for path in paths if isinstance(path, ObjectPath)]
-    if stored:
-        return f"s3('{object_path.url(stored)}'"
-    links.mkdir(parents=True)
-    for number, path in enumerate(paths):
-        os.symlink(os.path.abspath(path), f"{links}/{number:05d}.parquet")  # noqa: PTH100, PTH211 - thousands of paths
-    return f"file('{links / '*.parquet'}'"
+def _source(paths: Sequence[Path], links: Path) -> str:
+    """Return the beginning of a table function that reads these files."""
+    place = backend.of(paths[0])
+    return f"{place.table_function}('{place.clickhouse_path(paths, links)}'"
 
 
-def _joined(contract: Contract, selects: Sequence[str]) -> str:
+def _join_groups(contract: Contract, selects: Sequence[str]) -> str:
     if len(selects) == 1:
         return selects[0]
     first, *others = ((f"g{number}", select) for number, select in enumerate(selects))

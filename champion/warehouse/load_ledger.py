@@ -1,7 +1,7 @@
-"""The ledger of loads: what each month of each table was loaded from. The last row written for a month is the true one.
+"""The ledger of loads: the digest that each month of each table was loaded from. The last row of a month counts.
 
-A month is written down twice: before it is replaced as unknown, and after it with its digest. So a crash in between
-only means that it is loaded again.
+A load records a month twice: as unknown before it replaces the month, and with its digest afterwards. After a crash in
+between, the month is loaded again.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ _COLUMNS = {
 }
 
 
-def loaded(client: Executor, contract: Contract, digests: Mapping[date, str]) -> dict[date, int]:
-    """Return the rows of those months that were loaded from just this digest, and of which all is still there."""
-    written = client.query(
+def loaded_rows(client: Executor, contract: Contract, digests: Mapping[date, str]) -> dict[date, int]:
+    """Return the number of rows of the months that were loaded from these digests and still hold all their rows."""
+    recorded = client.query(
         f"select partition, digest, rows from {DATABASE}.loads final where dataset = {{dataset:String}}",  # noqa: S608 - our own name
         parameters={"dataset": contract.name},
     ).result_rows
-    known = {(partition, digest): rows for partition, digest, rows in written}
+    known = {(partition, digest): rows for partition, digest, rows in recorded}
     wanted = {month: known.get((months.number(month), digest)) for month, digest in digests.items()}
     same = {month: rows for month, rows in wanted.items() if rows is not None}
     if not same:
         return {}
-    there = months.counts(client, contract, f"{DATABASE}.{contract.name}", months.within(contract, same))
-    return {month: rows for month, rows in same.items() if there.get(month, 0) == rows}
+    held = months.counts(client, contract, f"{DATABASE}.{contract.name}", months.within(contract, same))
+    return {month: rows for month, rows in same.items() if held.get(month, 0) == rows}
 
 
-def known(client: Executor) -> Mapping[str, set[date]]:
-    """Return the months of each dataset that were loaded to their end, whatever the table holds now."""
+def completed_months(client: Executor) -> Mapping[str, set[date]]:
+    """Return the months of each dataset whose load was completed, even if the table has lost their rows since."""
     text = f"select dataset, partition from {DATABASE}.loads final where partition > 0 and digest != {{unknown:String}}"  # noqa: S608 - our own name
     found = defaultdict[str, set[date]](set)
     for dataset, partition in client.query(text, parameters={"unknown": _UNKNOWN}).result_rows:
@@ -52,17 +52,17 @@ def known(client: Executor) -> Mapping[str, set[date]]:
     return found
 
 
-def begin(client: Executor, contract: Contract, digests: Mapping[date, str]) -> None:
-    """Write down that these months are being replaced."""
-    _record(client, contract, dict.fromkeys(digests, _UNKNOWN), {})
+def start(client: Executor, contract: Contract, digests: Mapping[date, str]) -> None:
+    """Record that these months are being replaced."""
+    record(client, contract.name, {months.number(month): (_UNKNOWN, 0) for month in digests})
 
 
-def finish(client: Executor, contract: Contract, digests: Mapping[date, str], rows: Mapping[date, int]) -> None:
-    """Write down what these months hold now."""
-    _record(client, contract, digests, rows)
+def complete(client: Executor, contract: Contract, digests: Mapping[date, str], rows: Mapping[date, int]) -> None:
+    """Record the digests and numbers of rows of these months."""
+    record(client, contract.name, {months.number(m): (digest, rows.get(m, 0)) for m, digest in digests.items()})
 
 
-def _record(client: Executor, contract: Contract, digests: Mapping[date, str], rows: Mapping[date, int]) -> None:
-    now = clock.now()
-    written = [(contract.name, months.number(m), digest, rows.get(m, 0), now) for m, digest in digests.items()]
-    client.insert(f"{DATABASE}.loads", written, column_names=list(_COLUMNS), column_type_names=list(_COLUMNS.values()))
+def record(client: Executor, dataset: str, loads: Mapping[int, tuple[str, int]]) -> None:
+    """Record the digest and the number of rows of each partition of a dataset."""
+    rows = [(dataset, partition, digest, count, clock.now()) for partition, (digest, count) in loads.items()]
+    client.insert(f"{DATABASE}.loads", rows, column_names=list(_COLUMNS), column_type_names=list(_COLUMNS.values()))

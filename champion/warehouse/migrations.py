@@ -1,7 +1,7 @@
-"""Migrations: numbered SQL files, applied in order, never edited once shipped.
+"""Migrations: numbered SQL files, applied in order and never edited after their release.
 
-Every statement of a file may run twice (`if not exists`, `or replace`): a file is recorded after its last statement,
-so one that a crash interrupted is simply run again.
+Each statement of a file can run twice (`if not exists`, `or replace`). A file is recorded after its last statement, so
+a file that a crash interrupted runs again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A migration that a warehouse has had."""
+    """A migration that the warehouse has recorded."""
 
     number: int
     name: str
@@ -50,7 +50,7 @@ class Applied:
 
 
 def shipped(folder: Path | None = None) -> list[Migration]:
-    """Return the migrations of the code, in order.
+    """Return the migrations of this version of Champion, in order.
 
     Raises:
         WarehouseError: a file is misnamed, or numbers are repeated or missing.
@@ -83,7 +83,7 @@ def datasets(folder: Path | None = None) -> tuple[str, ...]:
 
 
 def applied(client: Executor) -> list[Applied]:
-    """Return the migrations the warehouse has had, in order; none where it does not exist yet."""
+    """Return the migrations that the warehouse has recorded, in order; none before the warehouse exists."""
     with refusals("reading the migrations of the warehouse"):
         if not client.command(f"exists table {_LEDGER}"):
             return []
@@ -94,14 +94,14 @@ def applied(client: Executor) -> list[Applied]:
 
 
 def pending(client: Executor, folder: Path | None = None) -> list[Migration]:
-    """Return the migrations still to apply, in order.
+    """Return the migrations that are not applied yet, in order.
 
     Raises:
         WarehouseError: a file changed after it was applied, or the warehouse is newer than this code.
     """
     files = {migration.number: migration for migration in shipped(folder)}
-    before = applied(client)
-    for had in before:
+    done = applied(client)
+    for had in done:
         migration = files.get(had.number)
         if migration is None:
             raise WarehouseError(
@@ -113,15 +113,15 @@ def pending(client: Executor, folder: Path | None = None) -> list[Migration]:
                 f"migration {had.number:04d}_{had.name} changed after it was applied on {had.applied_at:%Y-%m-%d}; "
                 "restore the file and put the change into a new migration"
             )
-    done = {had.number for had in before}
-    return [migration for number, migration in sorted(files.items()) if number not in done]
+    numbers = {had.number for had in done}
+    return [migration for number, migration in sorted(files.items()) if number not in numbers]
 
 
 def migrate(client: Executor, folder: Path | None = None) -> list[Migration]:
-    """Apply what is pending and return it.
+    """Apply the pending migrations and return them.
 
     Raises:
-        WarehouseError: as `pending`, or ClickHouse refused a statement; run it again once that is mended.
+        WarehouseError: as `pending`, or ClickHouse refused a statement; correct the cause and run it again.
     """
     with refusals("creating the warehouse"):
         for statement in _BOOTSTRAP:

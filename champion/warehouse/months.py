@@ -1,4 +1,4 @@
-"""Months of a table: their names in the ledger, the condition that finds them, and how many rows each has."""
+"""Months of a table: their numbers in the ledger, the condition that selects them, and their row counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def number(month: date) -> int:
-    """Return a month as the ledger and `toYYYYMM` write it.
+    """Return the number of a month in the ledger, as `toYYYYMM` returns it.
 
     >>> number(date(2024, 2, 1))
     202402
@@ -23,7 +23,7 @@ def number(month: date) -> int:
 
 
 def of(number: int) -> date:
-    """Return the month that such a number names.
+    """Return the month of such a number.
 
     >>> of(202402)
     datetime.date(2024, 2, 1)
@@ -32,30 +32,26 @@ def of(number: int) -> date:
 
 
 def ranges(months: Iterable[date]) -> Iterator[tuple[date, date]]:
-    """Yield the first and last day of each run of months without a gap, in order.
+    """Yield the first and last day of each run of consecutive months, in order.
 
     >>> list(ranges([date(2024, 1, 1), date(2023, 12, 1)]))
     [(datetime.date(2023, 12, 1), datetime.date(2024, 1, 31))]
     """
-    first = last = None
+    found: list[tuple[date, date]] = []
     for month in sorted(months):
-        if first is None or last is None or month != last + timedelta(days=1):
-            if first is not None and last is not None:
-                yield first, last
-            first = month
-        last = month_end(month)
-    if first is not None and last is not None:
-        yield first, last
+        first = found.pop()[0] if found and month == found[-1][1] + timedelta(days=1) else month
+        found.append((first, month_end(month)))
+    yield from found
 
 
 def within(contract: Contract, months: Iterable[date]) -> str:
-    """Return the condition for these months, by ranges: each part knows the first and last session it holds."""
+    """Return the SQL condition for these months, as ranges, which ClickHouse compares with each part's bounds."""
     found = [f"{contract.session} between '{first}' and '{last}'" for first, last in ranges(months)]
     return f"({' or '.join(found) or 'false'})"
 
 
 def label(months: Sequence[date]) -> str:
-    """Return how a message names these months, which are in order.
+    """Return the name of these months in messages; they must be in order.
 
     >>> label([date(2023, 12, 1), date(2024, 1, 1)])
     '202312 to 202401'
@@ -65,6 +61,6 @@ def label(months: Sequence[date]) -> str:
 
 
 def counts(client: Executor, contract: Contract, table: str, where: str) -> dict[date, int]:
-    """Return the rows of each month of `table` that has rows for which `where` holds."""
+    """Return the number of rows of `table` that satisfy `where`, for each month that has some."""
     text = f"select toYYYYMM({contract.session}) as month, count() from {table} where {where} group by month"  # noqa: S608 - our own names
     return {of(month): int(rows) for month, rows in client.query(text).result_rows}

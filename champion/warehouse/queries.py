@@ -1,4 +1,4 @@
-"""Named queries: the files of `sql/queries/`. The first comment of each says what it answers and its parameters.
+"""Named queries: the files of `sql/queries/`. The first comment states the answer and the parameters.
 
 ::
 
@@ -7,7 +7,7 @@
     --   session Date = (select max(trade_date) from champion_market.normalized_equity_ohlc): the session
     --   rows UInt32 = 20: the number of instruments, at most 100
 
-What stands after `=` is the default: an SQL expression, asked for when the parameter is not given.
+The SQL expression after `=` is the default, evaluated when the parameter is not given.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PARAMETER = re.compile(r"--   (\w+) (\S+?)(?: = (.+?))?: (.+)")
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A `{name:type}` of a query; `default` is an SQL expression, None where a value must be given."""
+    """A `{name:type}` of a query; `default` is an SQL expression, or None if a value is required."""
 
     name: str
     type: str
@@ -44,7 +44,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A named query: what it answers, what may be asked, and its text."""
+    """A named query: a description of its answer, its parameters, and its text."""
 
     name: str
     answers: str
@@ -65,7 +65,7 @@ def load(name: str) -> Query:
     """Return the query of that name.
 
     Raises:
-        WarehouseError: there is none of that name, or its first comment is not as this module's says.
+        WarehouseError: no query has this name, or its first comment has another form than above.
 
     >>> [parameter.name for parameter in load("movers").parameters]
     ['session', 'rows', 'min_turnover']
@@ -76,31 +76,31 @@ def load(name: str) -> Query:
 
 
 def parse(name: str, text: str) -> Query:
-    """Return the query that the text of its file says.
+    """Return the query in the text of a file.
 
     Raises:
-        WarehouseError: its first comment is not as this module's says.
+        WarehouseError: its first comment has another form than above.
     """
     head = _HEAD.match(text)
     found = [_PARAMETER.fullmatch(line) for line in head[2].splitlines()] if head else [None]
     if head is None or None in found:
-        raise WarehouseError(f"sql/queries/{name}.sql: its first comment does not say what it answers and takes")
+        raise WarehouseError(f"sql/queries/{name}.sql: its first comment does not state its answer and its parameters")
     answers = " ".join(line.removeprefix("-- ") for line in head[1].splitlines())
     return Query(name, answers, tuple(Parameter(*match.groups()) for match in found if match), text)
 
 
-def ask(settings: Settings, name: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
-    """Return what the named query answers, on the data as last committed; parameters not given have their defaults.
+def run(settings: Settings, name: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+    """Run a named query on the last committed data; parameters that are not given have their defaults.
 
     Raises:
-        WarehouseError: there is no such query or parameter, a value is missing or not of its type.
+        WarehouseError: there is no such query or parameter, or a value is missing or of another type.
     """
     query = load(name)
     with reader(settings) as client:
-        return frame(client, query.text, _bound(client, query, dict(parameters or {})))
+        return frame(client, query.text, _with_defaults(client, query, dict(parameters or {})))
 
 
-def _bound(client: Executor, query: Query, given: dict[str, Any]) -> dict[str, Any]:
+def _with_defaults(client: Executor, query: Query, given: dict[str, Any]) -> dict[str, Any]:
     known = {parameter.name: parameter for parameter in query.parameters}
     unknown = [name for name in given if name not in known]
     missing = [p.name for p in query.parameters if p.default is None and p.name not in given]
@@ -113,5 +113,5 @@ def _bound(client: Executor, query: Query, given: dict[str, Any]) -> dict[str, A
     wanted = {name: f"cast({p.default}, '{p.type}')" for name, p in known.items() if name not in given}
     if not wanted:
         return given
-    asked = ", ".join(f"{expression} as `{name}`" for name, expression in wanted.items())
-    return given | dict(zip(wanted, client.query(f"select {asked}").result_rows[0], strict=True))  # our own expressions
+    expressions = ", ".join(f"{expression} as `{name}`" for name, expression in wanted.items())
+    return given | dict(zip(wanted, client.query(f"select {expressions}").result_rows[0], strict=True))

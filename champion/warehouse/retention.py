@@ -1,8 +1,8 @@
-"""Retention: how many years each table keeps, set from the settings, in whole partitions as data is loaded.
+"""Retention: the number of years that each table keeps, in whole partitions, as set in the settings.
 
-A table partitioned by month keeps that many years to the month, one partitioned by year keeps the calendar years that
-they touch. ClickHouse's TTL does it on a server; the embedded engine lives too briefly for that, so what expired is
-also dropped whenever the retention is applied.
+A table with partitions of a month keeps these years to the month. A table with partitions of a year keeps the calendar
+years that they touch. On a server ClickHouse's TTL deletes old partitions. The embedded engine does not run long enough
+for that, so `apply_retention` drops them as well.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _MONTHS = 12
 
 
 def years(client: Executor, table: str) -> int | None:
-    """Return how many years `table` keeps its rows; None where it keeps them all."""
-    return _years(_created(client).get(table, ""))
+    """Return how many years `table` keeps its rows; None if it keeps them all."""
+    return _years(_ddl(client).get(table, ""))
 
 
 def keeps_from(client: Executor, table: str) -> date | None:
-    """Return the first day of the oldest month or year that `table` keeps today; None where it keeps everything."""
+    """Return the first day of the oldest month or year that `table` keeps today; None if it keeps all."""
     kept = years(client, table)
     today = clock.now().date()
     if kept is None:
@@ -52,43 +52,43 @@ def years_by_table(settings: Settings, tables: Iterable[str]) -> dict[str, int |
 
 
 def apply_retention(client: Executor, settings: Settings) -> dict[str, int | None]:
-    """Give every table the retention of the settings; return the tables that changed, with their years.
+    """Set the retention of every table to that of the settings; return the changed tables with their years.
 
-    Months and years that fall out are deleted. Predictions and lists (actions, factors, symbols, symbol changes) stay.
+    Older months and years are deleted. Predictions and lists (actions, factors, symbols, symbol changes) are kept.
 
     Raises:
         WarehouseError: ClickHouse refused.
     """
     changed = {}
-    kept = {table: _years(text) for table, text in _created(client).items()}
+    kept = {table: _years(text) for table, text in _ddl(client).items()}
     for table, keep in years_by_table(settings, migrations.datasets()).items():
         with refusals(f"setting the retention of {table}"):
             if kept.get(table) != keep:
-                client.command(f"alter table {DATABASE}.{table} {_change(client, table, keep)}")
+                client.command(f"alter table {DATABASE}.{table} {_ttl_change(client, table, keep)}")
                 changed[table] = keep
             if keep is not None:
                 _drop_expired(client, table)
     return changed
 
 
-def _created(client: Executor) -> dict[str, str]:
-    """Return the statement that makes each table."""
+def _ddl(client: Executor) -> dict[str, str]:
+    """Return the `create` statement of each table."""
     text = "select name, create_table_query from system.tables where database = {database:String}"
     found = client.query(text, parameters={"database": DATABASE}).result_rows
-    return {str(name): str(created) for name, created in found}
+    return {str(name): str(ddl) for name, ddl in found}
 
 
-def _years(created: str) -> int | None:
-    match = _TTL.search(created)
+def _years(ddl: str) -> int | None:
+    match = _TTL.search(ddl)
     if match is None:
         return None
     return int(match[1]) - 1 if "toIntervalYear" in match[0] else int(match[1]) // _MONTHS
 
 
-def _change(client: Executor, table: str, keep: int | None) -> str:
+def _ttl_change(client: Executor, table: str, keep: int | None) -> str:
     if keep is None:
         return "remove ttl"
-    # A partition's rows expire together: one that lost only its first days would not be what its load recorded.
+    # All rows of a partition expire together: without its first days, a month would differ from its recorded load.
     session = contracts.load(table).session
     expires = f"toStartOfMonth({session}) + interval {keep * _MONTHS + 1} month"
     if parts.keeps_years(client, table):

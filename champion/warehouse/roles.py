@@ -1,4 +1,4 @@
-"""Who may do what on a shared server: roles, users by them, and what they asked. The embedded engine has no users."""
+"""Access to a shared server: roles, their users, and an audit of statements. The embedded engine has no users."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def statements() -> list[str]:
 
 
 def apply_access(client: Executor) -> None:
-    """Create the roles and grant their rights; `add_user` gives one to a user.
+    """Create the roles and grant their rights.
 
     Raises:
-        WarehouseError: the engine is the embedded one, or the connected user may not manage access.
+        WarehouseError: the engine is embedded, or the connected user may not manage access.
     """
     with refusals("creating roles (a server is needed, and a user with access management)"):
         for statement in statements():
@@ -41,22 +41,26 @@ def apply_access(client: Executor) -> None:
 
 
 def user_statements(user: str, role: Role, password: SecretStr) -> list[str]:
-    """Return the statements that create a user, or give it a new password, with one role and no other.
+    """Return the statements that create a user, or change its password, with exactly one role.
 
     Raises:
-        WarehouseError: the name is not one word, the role is none of ours, or the password is short.
+        WarehouseError: the name is not one word, the role is unknown, or the password is too short.
 
     >>> from pydantic import SecretStr
     >>> user_statements("asha", "analyst", SecretStr("correct horse battery"))[2:]
     ['revoke all on *.* from asha', 'grant analyst to asha with replace option', 'set default role analyst to asha']
     """
     if not _USER.fullmatch(user):
-        raise WarehouseError(f"user {user!r}: a name is letters, digits and underscores, and begins with no digit")
+        raise WarehouseError(
+            f"user {user!r}: a name consists of letters, digits and underscores, and does not start with a digit"
+        )
     if role not in get_args(Role):
-        raise WarehouseError(f"role {role!r}: there are {', '.join(get_args(Role))}")
+        raise WarehouseError(f"role {role!r} is unknown; the roles are {', '.join(get_args(Role))}")
     secret = password.get_secret_value()
     if len(secret) < _SHORTEST_PASSWORD:
-        raise WarehouseError(f"the password of {user} has {len(secret)} characters; {_SHORTEST_PASSWORD} are the least")
+        raise WarehouseError(
+            f"the password of {user} has {len(secret)} characters; it needs at least {_SHORTEST_PASSWORD}"
+        )
     quoted = secret.replace("\\", "\\\\").replace("'", "\\'")
     identified = f"identified with sha256_password by '{quoted}'"
     return [
@@ -69,30 +73,29 @@ def user_statements(user: str, role: Role, password: SecretStr) -> list[str]:
 
 
 def add_user(client: Executor, user: str, role: Role, password: SecretStr) -> None:
-    """Create a user of one role, or give an old one another role or password.
+    """Create a user with one role, or change the role and password of an existing user.
 
     Raises:
-        WarehouseError: as `user_statements`, or the server refused; the message never holds the password.
+        WarehouseError: as `user_statements`, or the server refused; the message does not contain the password.
     """
     for statement in user_statements(user, role, password):
         try:
             with refusals(f"adding the user {user} (a server is needed, and a user with access management)"):
                 client.command(statement)
         except WarehouseError as error:
-            told = str(error).replace(password.get_secret_value(), "***")
-            raise WarehouseError(told) from None
+            raise WarehouseError(str(error).replace(password.get_secret_value(), "***")) from None
 
 
 def audit(client: Executor, days: int = 1, rows: int = 100) -> pl.DataFrame:
-    """Return the last statements of the last days, newest first: when, who, what, on which tables, how long.
+    """Return the latest statements of the last days, newest first, with time, user, tables and duration.
 
     Raises:
-        WarehouseError: the engine keeps no query log, as the embedded one does not.
+        WarehouseError: the engine has no query log; the embedded one never has.
     """
     if not client.command("exists table system.query_log"):
         raise WarehouseError(
-            "this engine keeps no query log: the embedded one has no users to audit, and a server writes its log a few "
-            "seconds after its first query (`query_log` in its configuration)"
+            "this engine has no query log: the embedded engine has no users to audit, and a server writes its log a "
+            "few seconds after its first query (`query_log` in its configuration)"
         )
     return frame(client, _text("audit"), {"days": days, "rows": rows})
 

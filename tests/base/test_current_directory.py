@@ -1,4 +1,4 @@
-"""A hostile folder: what lies in the current directory is neither imported nor read as configuration by any server."""
+"""A hostile folder: no server imports or reads configuration from the current directory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MODULES = (
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> Path:
-    """A folder full of modules that say so when they run, and of files that configure what starts in it."""
+    """A folder of modules that report when they run, and of files that configure programs started in it."""
     folder = tmp_path / "hostile"
     folder.mkdir()
     marker = tmp_path / "ran"
@@ -59,7 +59,7 @@ def hostile(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def variables(hostile: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of a command there; what it started is stopped afterwards, and nothing of the folder ran."""
+    """The environment of a command there. Afterwards its servers are stopped, and nothing of the folder has run."""
     given = {**os.environ, "CHAMPION_HOME": str(tmp_path / "home"), "CHAMPION_ARCHIVE": str(tmp_path)}
     given |= {"HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(["", ".", "hostile"])}
     given["PYTHONUNBUFFERED"] = "1"
@@ -69,12 +69,12 @@ def variables(hostile: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def entry_point() -> list[str]:
-    """Return the `champion` command as it is installed."""
+    """Return the installed `champion` command."""
     return [str(Path(sys.executable).with_name("champion"))]
 
 
 def command(given: dict[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command under the tightest umask; test_serve.py and test_demo.py run theirs under others."""
+    """Run a command under the tightest umask; test_serve.py and test_demo.py use others."""
     return subprocess.run(
         [*entry_point(), *arguments],
         env=given,
@@ -90,7 +90,7 @@ def command(given: dict[str, str], folder: Path, *arguments: str) -> subprocess.
 def test_a_flow_its_server_and_its_kernels_run_in_a_hostile_folder(
     hostile: Path, variables: dict[str, str], tmp_path: Path
 ) -> None:
-    """`champion daily` starts Prefect's server, and a notebook in the workspace's name a kernel."""
+    """`champion daily` starts Prefect's server, and a notebook starts a kernel."""
     variables.pop("PYTHONPATH")  # the entry point's own interpreter would read it
     settings = Settings(home=tmp_path / "home")
     own = tmp_path / "own"
@@ -114,7 +114,7 @@ def test_a_flow_its_server_and_its_kernels_run_in_a_hostile_folder(
 def test_a_config_xml_of_the_current_directory_does_not_configure_the_warehouse(
     hostile: Path, variables: dict[str, str], tmp_path: Path
 ) -> None:
-    """ClickHouse would read it, and write its log where that says, or listen on a port."""
+    """ClickHouse would read the file, and write its log or listen on a port accordingly."""
     variables.pop("PYTHONPATH")
     log = tmp_path / "theirs.log"
     logger = f"<logger><level>trace</level><log>{log}</log></logger>"
@@ -143,8 +143,8 @@ def test_pages_start_in_a_hostile_folder(hostile: Path, variables: dict[str, str
         process.wait(60)
 
 
-def test_a_module_run_as_such_leaves_the_current_directory_out(hostile: Path, tmp_path: Path) -> None:
-    """`python -m champion` puts the folder first; what Python's own start does not import is safe from it."""
+def test_modules_run_without_the_current_directory(hostile: Path, tmp_path: Path) -> None:
+    """`python -m champion` puts the folder first; modules that Python's start does not import are protected."""
     for path in hostile.glob("*.py"):
         if path.stem not in {"json", "signal", "logging", "sqlite3", "uuid"}:
             path.unlink()
@@ -156,7 +156,7 @@ def test_a_module_run_as_such_leaves_the_current_directory_out(hostile: Path, tm
 
 
 def test_children_of_children_are_isolated(hostile: Path, tmp_path: Path) -> None:
-    """Libraries start helpers by `python -c`, as multiprocessing does: those find the folder no more."""
+    """Libraries start helpers by `python -c`, as multiprocessing does: these cannot import from the folder."""
     child = "import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', 'import json, signal']).returncode)"
     given = isolation.environment({**os.environ, "PYTHONPATH": f":{os.pathsep}."})
     for flags in (["-c", child], ["-m", "json.tool", "--help"]):
@@ -165,8 +165,8 @@ def test_children_of_children_are_isolated(hostile: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_kernels_own_scripts_find_their_folder(tmp_path: Path) -> None:
-    """What isolates the kernel does not reach the scripts that a cell starts."""
+def test_scripts_of_a_kernel_import_from_their_folder(tmp_path: Path) -> None:
+    """The kernel's isolation does not apply to scripts that a cell starts."""
     code = """
     import subprocess, sys
     from pathlib import Path
@@ -182,7 +182,7 @@ def test_a_kernels_own_scripts_find_their_folder(tmp_path: Path) -> None:
     assert ran.outcome is Outcome.SUCCEEDED
 
 
-def test_the_labs_environment_is_the_persons_but_for_relative_paths() -> None:
+def test_the_environment_of_jupyterlab_drops_relative_paths() -> None:
     given = {"PYTHONPATH": ":.:/srv/own", isolation.SAFE_PATH: "1"}
     made = lab.environment(Settings(home="/tmp/none"), given)  # noqa: S108 - nothing is made there
     assert isolation.SAFE_PATH not in made

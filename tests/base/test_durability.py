@@ -1,4 +1,4 @@
-"""What is acknowledged survives a power cut, and a file system that cannot keep that promise is named."""
+"""Acknowledged writes survive a power cut, and an error names a file system that cannot guarantee it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run(code: str, home: Path, watched: str, **variables: str) -> subprocess.Com
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_every_new_folder_is_flushed_into_the_one_above_it(tmp_path: Path, watched: str) -> None:
+def test_every_new_folder_is_flushed_to_its_parent(tmp_path: Path, watched: str) -> None:
     log, home = tmp_path / "log", tmp_path / "deep" / "home"
     done = run(_WRITES, home, watched, WATCH_LOG=str(log))
     assert done.returncode == 0, done.stderr
@@ -58,7 +58,7 @@ def test_every_new_folder_is_flushed_into_the_one_above_it(tmp_path: Path, watch
     made = [
         (place, path) for place, (call, path) in enumerate(calls) if call == "mkdir" and path.startswith(str(tmp_path))
     ]
-    passing = {".incoming", ".locks"}  # what lies there is of no use after a power cut
+    passing = {".incoming", ".locks"}  # not needed after a power cut
     folders = {path for _, path in made}
     assert {str(home), str(home / "a" / "b" / "c"), str(home / "staging" / "content" / "cm")} <= folders
     lost = [
@@ -72,7 +72,7 @@ def test_every_new_folder_is_flushed_into_the_one_above_it(tmp_path: Path, watch
     assert ["fsync", str(home / "promotions.jsonl")] in calls
 
 
-def test_a_file_system_without_locks_is_an_error_that_names_the_file(tmp_path: Path, watched: str) -> None:
+def test_a_file_system_without_locks_raises_an_error_with_the_file(tmp_path: Path, watched: str) -> None:
     code = "import sys; sys.argv[1:] = ['archive', 'add', 'file:///srv/nse']; from champion.cli.app import main; main()"
     done = run(code, tmp_path, watched, WITHOUT_LOCKS="1", CHAMPION_HOME=str(tmp_path))
     assert done.returncode == 1
@@ -80,13 +80,13 @@ def test_a_file_system_without_locks_is_an_error_that_names_the_file(tmp_path: P
     assert "Traceback" not in done.stderr
 
 
-def test_locks_and_folders_are_made_in_one_place() -> None:
-    """A lock of `filelock` names no file in its errors; the one of `champion.base.atomic_files` does."""
+def test_only_atomic_files_uses_filelock() -> None:
+    """Errors of `filelock` name no file; those of `champion.base.atomic_files.Lock` do."""
     package = Path(champion.__file__).parent
     found = {
         str(path.relative_to(package))
         for path in package.rglob("*.py")
-        if re.search(r"\bFileLock\b", path.read_text()) and path.name != "files.py"
+        if re.search(r"\bFileLock\b", path.read_text()) and path.name != "atomic_files.py"
     }
     assert found == set()
 
@@ -108,16 +108,16 @@ asyncio.run(ask())
 """
 
 
-def test_prefect_s_store_brings_every_transaction_to_disk(tmp_path: Path) -> None:
-    """Its engine, as its server opens it: FULL is 2, and what Prefect sets besides stays."""
+def test_the_prefect_database_flushes_every_transaction(tmp_path: Path) -> None:
+    """Check the engine as the server opens it: FULL is 2, and Prefect's other settings stay."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PREFECT_HOME": str(tmp_path)}
     command = [sys.executable, "-c", _ASKS, str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["2", "wal", "1"], done.stderr
 
 
-def test_writers_of_one_file_in_one_process_do_not_touch_each_other(tmp_path: Path) -> None:
-    """Threads of an ingest mark the same dataset: with one temporary name, the second renames the first one's away."""
+def test_concurrent_writers_of_one_file_use_separate_temporary_files(tmp_path: Path) -> None:
+    """Threads of an ingest write the same file: with one temporary name, the second would rename that of the first."""
     path = tmp_path / "mark"
     with atomic_files.replacing(path) as first:
         first.write_text("first")

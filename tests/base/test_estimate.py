@@ -14,7 +14,7 @@ STEPS = st.lists(st.tuples(st.sampled_from([*SHARES, "unknown"]), st.integers(0,
 
 
 @given(STEPS)
-def test_the_whole_never_goes_back_and_ends_at_100_percent(steps: list[tuple[str, int]]) -> None:
+def test_progress_never_decreases_and_ends_at_100_percent(steps: list[tuple[str, int]]) -> None:
     seen: list[tuple[int, int, str]] = []
     clock = itertools.count(0.0, 7.0)
     estimate = Estimate(SHARES, lambda done, total, label: seen.append((done, total, label)), lambda: next(clock))
@@ -27,7 +27,7 @@ def test_the_whole_never_goes_back_and_ends_at_100_percent(steps: list[tuple[str
     assert seen[-1] == (100, 100, "load done")
 
 
-def test_a_steady_pace_is_foreseen() -> None:
+def test_time_left_is_exact_at_a_steady_pace() -> None:
     seen: list[str] = []
     clock = itertools.count(0.0, 60.0)  # a minute a step, of which there are 50
     estimate = Estimate(SHARES, lambda _done, _total, label: seen.append(label), lambda: next(clock))
@@ -49,7 +49,7 @@ def test_an_empty_or_overfull_stage_counts_as_done(total: int, done: int) -> Non
 
 
 @given(st.floats(0.02, 0.999), st.floats(2, 1e6))
-def test_the_time_left_is_the_pace_so_far(fraction: float, seconds: float) -> None:
+def test_time_left_follows_the_pace_so_far(fraction: float, seconds: float) -> None:
     words = time_left(fraction, seconds).removeprefix("about ").removesuffix(" left").split()
     units = {"h": 3600, "min": 60, "s": 1}
     told = sum(int(words[at]) * units[words[at + 1]] for at in range(0, len(words), 2))

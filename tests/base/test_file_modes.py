@@ -1,4 +1,4 @@
-"""Modes: private under every umask, older workspaces are closed, and the doctor says what is open."""
+"""File modes: private under every umask, older workspaces are closed, and the doctor reports open folders."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def mode(path: Path) -> int:
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
-def test_a_private_folder_is_closed_under_every_umask(tmp_path: Path, mask: int) -> None:
+def test_private_folders_are_closed_under_every_umask(tmp_path: Path, mask: int) -> None:
     with umask(mask):
         folder = file_modes.private_folder(tmp_path / "above" / "home" / "prefect")
     assert [mode(path) for path in (folder, folder.parent, folder.parent.parent)] == [0o700, 0o750, 0o750]
 
 
-def test_a_folder_that_others_could_enter_is_closed_on_its_next_use(tmp_path: Path) -> None:
+def test_open_folders_are_closed_on_next_use(tmp_path: Path) -> None:
     folder = tmp_path / "home" / "mlflow"
     folder.mkdir(parents=True)
     for before in (0o755, 0o777, 0o750):
@@ -60,12 +60,12 @@ def test_the_tracking_store_is_closed_without_a_command_line(tmp_path: Path) -> 
     assert mode(settings.home / "mlflow") == 0o700
 
 
-def test_what_a_person_asks_for_by_name_has_the_persons_umask(tmp_path: Path) -> None:
+def test_files_requested_by_name_have_the_user_umask(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
         file_modes.restrict()
         (tmp_path / "ours").touch()
-        with file_modes.persons_umask():
+        with file_modes.user_umask():
             (tmp_path / "theirs").touch()
         (tmp_path / "ours again").touch()
         file_modes.restore_umask()
@@ -79,7 +79,7 @@ def workspace(settings: Settings) -> Check:
     return next(check for check in examine(settings) if check.name == "workspace")
 
 
-def test_the_doctor_says_which_folders_are_open(tmp_path: Path) -> None:
+def test_doctor_lists_open_folders(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home", archive=str(tmp_path))
     (settings.home / "lake").mkdir(parents=True)
     settings.prefect_home.mkdir()
@@ -95,8 +95,8 @@ def test_the_doctor_says_which_folders_are_open(tmp_path: Path) -> None:
     assert workspace(settings).state == "ok"
 
 
-def test_a_script_under_umask_000_lets_nobody_else_write(tmp_path: Path) -> None:
-    """Commands restrict their umask; a notebook or a script that uses the library has its person's."""
+def test_files_are_not_writable_by_others_under_umask_000(tmp_path: Path) -> None:
+    """Commands restrict their umask; a notebook or a script that uses the library has the user's."""
     folders = [tmp_path / name / "home" for name in ("lock", "staging", "ledger", "record", "files")]
     with umask(0):
         promotion.lock(Settings(home=folders[0])).acquire().lock.release()

@@ -1,4 +1,4 @@
-"""A workspace is a folder: moved, copied or restored elsewhere, it works there and leaves the former place alone."""
+"""A workspace is a folder: moved, copied or restored elsewhere, it works there and does not touch the former folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from datetime import date
 from hashlib import sha256
@@ -36,9 +36,7 @@ PARTS = strategies.lists(strategies.sampled_from(["a", "b", "c d", "é", "100%"]
 
 
 @given(PARTS, PARTS, PARTS)
-def test_a_location_below_a_former_home_lies_below_the_present_one(
-    old: list[str], new: list[str], rest: list[str]
-) -> None:
+def test_locations_below_a_former_home_move_to_the_current_one(old: list[str], new: list[str], rest: list[str]) -> None:
     former, home = Path("/", *old), Path("/", *new)
     path = former.joinpath("mlflow", *rest)
     nested = former != home and home.is_relative_to(former) and path.is_relative_to(home)
@@ -70,7 +68,7 @@ def test_the_list_of_homes_grows_only_when_the_folder_changes(tmp_path: Path) ->
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A workspace with a run, its artifact, a version of a model made by hand, and a run of MLflow's own."""
+    """A workspace with a run, its artifact, a version of a model registered by hand, and a run of MLflow's own."""
     settings = Settings(home=tmp_path_factory.mktemp("it's an original, 100%") / "home")
     run_id = runs.open_run(settings, "notebooks", "first")
     folder = settings.home.parent / "files"
@@ -80,7 +78,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     runs.close_run(settings, run_id, "succeeded")
     client = store.prepare(settings)
     logged = client.create_logged_model(store.experiment_id(settings, "notebooks"), name="m", source_run_id=run_id)
-    registry.make_sure_of(settings, registry.MODEL, "a model")
+    registry.ensure_model(settings, registry.MODEL, "a model")
     client.create_model_version(
         registry.MODEL, source=logged.artifact_location, run_id=run_id, model_id=logged.model_id
     )
@@ -101,7 +99,7 @@ def state(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")}
 
 
-def test_a_copy_and_its_original_live_side_by_side(original: Settings, tmp_path: Path) -> None:
+def test_copy_and_original_work_independently(original: Settings, tmp_path: Path) -> None:
     copy = Settings(home=tmp_path / "a copy")
     shutil.copytree(original.home, copy.home)
     before = state(original.home)
@@ -124,8 +122,8 @@ def test_a_copy_and_its_original_live_side_by_side(original: Settings, tmp_path:
     assert relocation.relocate(copy.home, store.artifact_root(copy), copy.home / "mlflow" / "mlflow.db") == 0
 
 
-def test_a_store_killed_while_its_locations_change_is_old_or_new(original: Settings, tmp_path: Path) -> None:
-    """As a kill at any instant: the transaction is whole, and the next command finishes what was not begun."""
+def test_kill_during_relocation_leaves_old_or_new_locations(original: Settings, tmp_path: Path) -> None:
+    """The transaction is complete or absent, and the next command finishes the relocation."""
     home = tmp_path / "copy"
     shutil.copytree(original.home, home)
     database = home / "mlflow" / "mlflow.db"
@@ -154,8 +152,8 @@ def test_a_store_killed_while_its_locations_change_is_old_or_new(original: Setti
     assert False in seen, "no process was killed before it was done"
 
 
-def test_what_a_notebook_logs_by_itself_lies_in_the_workspace(tmp_path: Path) -> None:
-    """MLflow's own experiments, `Default` and one that a notebook makes, used from any current directory."""
+def test_artifacts_logged_by_a_notebook_are_in_the_workspace(tmp_path: Path) -> None:
+    """MLflow's own experiments, `Default` and one of a notebook, from any current directory."""
     settings = Settings(home=tmp_path / "home")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -168,7 +166,7 @@ def test_what_a_notebook_logs_by_itself_lies_in_the_workspace(tmp_path: Path) ->
         "with mlflow.start_run():\n"
         "    mlflow.log_text('own', 'b.txt')\n"
     )
-    variables = {**os.environ, **store.surroundings(settings), "MLFLOW_TRACKING_URI": settings.tracking}
+    variables = {**os.environ, **store.environment(settings), "MLFLOW_TRACKING_URI": settings.tracking}
     subprocess.run([sys.executable, "-c", code], cwd=elsewhere, env=variables, check=True, capture_output=True)
     assert list(elsewhere.iterdir()) == []
     found = {path.name: path.read_text() for path in settings.artifacts.rglob("*.txt")}
@@ -176,21 +174,19 @@ def test_what_a_notebook_logs_by_itself_lies_in_the_workspace(tmp_path: Path) ->
     assert relocation.outside(settings.home, settings.home / "mlflow" / "mlflow.db") == []
 
 
-def test_kernels_and_jupyterlab_are_told_where_artifacts_go(tmp_path: Path) -> None:
+def test_kernels_and_jupyterlab_receive_the_artifact_location(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home")
-    told = store.surroundings(settings).items()
+    told = store.environment(settings).items()
     assert set(told) == {("_MLFLOW_SERVER_ARTIFACT_ROOT", settings.artifacts.as_uri())}
     quality = notebook.find("quality")
     kernel = of_kernel(settings, quality, execution="run", run_id=None, result=tmp_path, private=tmp_path)
     assert told <= kernel.items()
     assert told <= lab.environment(settings, {}).items()
-    assert store.surroundings(Settings(home=tmp_path, tracking_uri="http://127.0.0.1:5000")) == {}, "its server decides"
+    assert store.environment(Settings(home=tmp_path, tracking_uri="http://127.0.0.1:5000")) == {}, "its server decides"
 
 
-def test_an_experiment_in_some_current_directory_is_brought_into_the_workspace(
-    original: Settings, tmp_path: Path
-) -> None:
-    """As versions before 0.3.0 left `Default`; an experiment that somebody placed elsewhere on purpose stays there."""
+def test_experiments_in_a_current_directory_move_into_the_workspace(original: Settings, tmp_path: Path) -> None:
+    """Versions before 0.3.0 left `Default` there; an experiment that was placed elsewhere on purpose stays."""
     home = tmp_path / "home"
     shutil.copytree(original.home, home)
     database = home / "mlflow" / "mlflow.db"
@@ -207,19 +203,17 @@ def test_an_experiment_in_some_current_directory_is_brought_into_the_workspace(
     assert relocation.outside(home, database) == ["/srv/big"]
 
 
-def test_a_workspace_whose_store_is_lost_after_a_move_does_not_begin_an_empty_one(
-    original: Settings, tmp_path: Path
-) -> None:
+def test_store_lost_after_a_move_is_not_replaced_by_an_empty_one(original: Settings, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(original.home, home)
     (home / "mlflow" / "mlflow.db").unlink()
-    with pytest.raises(ServiceError, match="was here and is gone or empty: bring it back"):
+    with pytest.raises(ServiceError, match="is missing or empty: restore it"):
         store.prepare(Settings(home=home))
     assert workspace_homes.former(home) == [str(original.home)]
 
 
-def test_an_archive_in_the_workspace_moves_along(tmp_path: Path) -> None:
-    """The demo's archive lies in its workspace: files fetched before the move are those of the same archive."""
+def test_archive_inside_the_workspace_moves_with_it(tmp_path: Path) -> None:
+    """The demo's archive is in its workspace: files fetched before the move belong to the same archive."""
     home = tmp_path / "before"
     staging = Staging(home / "staging", (home / "archive").as_uri())
     with staging.receiving() as part:
@@ -238,8 +232,8 @@ def test_an_archive_in_the_workspace_moves_along(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
-def test_a_workspace_whose_path_ends_like_this_one_is_another(tmp_path: Path) -> None:
-    """A backup mounted at /mnt/srv/ws that is restored to /srv/ws brings the records of the former's servers along."""
+def test_workspaces_with_the_same_path_suffix_are_distinct(tmp_path: Path) -> None:
+    """A backup at /mnt/srv/ws that is restored to /srv/ws contains records of the former's servers."""
     settings = Settings(home=tmp_path / "home")
     sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
     server = managed_process.start(
@@ -256,28 +250,32 @@ def test_a_workspace_whose_path_ends_like_this_one_is_another(tmp_path: Path) ->
 
 
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
-def test_a_copy_leaves_the_servers_of_its_original_alone(tmp_path: Path) -> None:
-    """`champion stop` ends what was started for this folder: also after it was moved, and never for a copy of it."""
+def test_copy_does_not_stop_servers_of_its_original(tmp_path: Path) -> None:
+    """`champion stop` ends the servers of this folder, also after a move, and never those of a copy's original."""
     settings = Settings(home=tmp_path / "original")
     sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
     server = managed_process.start(
         settings, "prefect", sleeper, {**os.environ, "PREFECT_HOME": str(settings.prefect_home)}, 1
     )
-    copy = settings.model_copy(update={"home": tmp_path / "copy"})
-    shutil.copytree(settings.home, copy.home)
-    assert supervisor.stop(copy) == []
-    assert managed_process.recorded(copy, "prefect") is None
-    assert server.alive
-    record = copy.services / "prefect.json"
-    for written in (settings.services / "prefect.json", record):  # as earlier versions wrote it
-        written.write_text(json.dumps({"pid": server.pid, "born": server.born, "port": 1}))
-    assert supervisor.stop(copy) == []
-    assert managed_process.recorded(settings, "prefect") is not None, "the server's environment names its home"
-    assert server.alive
-    settings.home.rename(moved := tmp_path / "moved")
-    now = settings.model_copy(update={"home": moved})
-    assert json.loads((moved / "services" / "prefect.json").read_text()).keys() == {"pid", "born", "port"}
-    (moved / "services" / "prefect.json").write_text(json.dumps(asdict(server)))
-    assert supervisor.stop(now) == ["prefect"]
-    assert process_identity.process_token(server.pid) != server.born
-    assert supervisor.stop(now) == []
+    try:
+        copy = settings.model_copy(update={"home": tmp_path / "copy"})
+        shutil.copytree(settings.home, copy.home)
+        assert supervisor.stop(copy) == []
+        assert managed_process.recorded(copy, "prefect") is None
+        assert server.alive
+        record = copy.services / "prefect.json"
+        for written in (settings.services / "prefect.json", record):  # as earlier versions wrote it
+            written.write_text(json.dumps({"pid": server.pid, "born": server.born, "port": 1}))
+        assert supervisor.stop(copy) == []
+        assert managed_process.recorded(settings, "prefect") is not None, "the server's environment names its home"
+        assert server.alive
+        settings.home.rename(moved := tmp_path / "moved")
+        now = settings.model_copy(update={"home": moved})
+        assert json.loads((moved / "services" / "prefect.json").read_text()).keys() == {"pid", "born", "port"}
+        (moved / "services" / "prefect.json").write_text(json.dumps(asdict(server)))
+        assert supervisor.stop(now) == ["prefect"]
+        assert process_identity.process_token(server.pid) != server.born
+        assert supervisor.stop(now) == []
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(server.pid, signal.SIGKILL)  # else a failure here is one of other tests, too

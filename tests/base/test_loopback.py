@@ -1,4 +1,4 @@
-"""What is of this machine goes past every proxy, whatever the environment says."""
+"""Connections to this machine use no proxy, whatever the environment contains."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"ok")
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_every_client_reaches_this_machine(port: int, client: str, variables: di
     assert asked.returncode == 0, asked.stderr[-500:]
 
 
-def test_a_service_is_asked_without_a_proxy(port: int) -> None:
+def test_local_services_are_requested_without_a_proxy(port: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             patch.setenv(name, PROXY)
@@ -82,7 +82,7 @@ def test_a_service_is_asked_without_a_proxy(port: int) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(["NO_PROXY", "no_proxy"]), st.text("ab.,* 1", max_size=12)))
-def test_what_was_named_stays_named_and_both_spellings_say_the_same(environment: dict[str, str]) -> None:
+def test_no_proxy_keeps_its_hosts_in_both_spellings(environment: dict[str, str]) -> None:
     found = loopback.without_proxy(environment)
     assert found["NO_PROXY"] == found["no_proxy"]
     named = {one.strip() for value in environment.values() for one in value.split(",") if one.strip()}
@@ -95,7 +95,7 @@ def test_what_was_named_stays_named_and_both_spellings_say_the_same(environment:
 
 @pytest.mark.parametrize("value", ["ftp://proxy:1", "garbage://x"])
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "all_proxy"])
-def test_a_proxy_that_no_client_can_use_is_named(name: str, value: str) -> None:
+def test_unsupported_proxy_is_named_in_the_error(name: str, value: str) -> None:
     with pytest.raises(UsageError, match=f"{name} is no http"):
         loopback.require_usable_proxies({name: value})
 

@@ -1,4 +1,4 @@
-"""Bad data by name, where it is shown, exported, or asked for in SQL: it is text and nothing else."""
+"""Hostile data is plain text in terminals, Prefect, figures, SQL and exports."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ SESSION = date(2024, 7, 2)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_what_is_shown_on_a_terminal_is_text(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_terminal_output_escapes_control_characters(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     console.table(text, [text], [[text], [f"{text}\x1b[2J"]])
     console.show({text: text, "one": f"\x1b]0;{text}\x07"}, as_json=False)
     console.print_error(UsageError(f"{text}\x1b[2J\u202e"))
-    said = "".join(capsys.readouterr())
-    assert "\x1b" not in said
-    assert "\x07" not in said
-    assert "\u202e" not in said
-    assert said.count(text) >= 4
+    printed = "".join(capsys.readouterr())
+    assert "\x1b" not in printed
+    assert "\x07" not in printed
+    assert "\u202e" not in printed
+    assert printed.count(text) >= 4
 
 
-def test_what_a_flow_says_in_prefect_is_text() -> None:
+def test_prefect_summary_escapes_markup() -> None:
     page = summary.markdown(
         "a", "failed", 1.0, {t: t for t in HOSTILE}, "# x\n\n[a](javascript:b) ![i](http://h)", "ab12"
     )
@@ -56,7 +56,7 @@ def test_what_a_flow_says_in_prefect_is_text() -> None:
     assert len(page.splitlines()) == 8 + len(HOSTILE), "a value is one line of the table"
 
 
-def test_names_in_figures_are_no_formulas() -> None:
+def test_names_in_figures_are_not_rendered_as_formulas() -> None:
     names = [*HOSTILE[:6], "$x^{$", "a\nb"]
     rows = {
         "symbol": names,
@@ -69,8 +69,8 @@ def test_names_in_figures_are_no_formulas() -> None:
         figure.savefig(io.BytesIO(), format="png", dpi=30)
 
 
-def test_nothing_of_data_is_exported_as_csv() -> None:
-    """A spreadsheet would run `=cmd|...` from a symbol: Champion writes CSV of what it simulates, and no other."""
+def test_no_market_data_is_exported_as_csv() -> None:
+    """A spreadsheet would run `=cmd|...` from a symbol, so Champion writes only simulated files as CSV."""
     calls = [
         path.relative_to(ROOT).as_posix()
         for folder in ("champion", "flows")
@@ -80,14 +80,14 @@ def test_nothing_of_data_is_exported_as_csv() -> None:
         if isinstance(node, ast.Attribute)
         and (node.attr in {"write_csv", "to_csv", "sink_csv", "write_excel"} or ast.unparse(node) == "csv.writer")
     ]
-    # The first makes a digest; people's decisions refuse what begins like a formula.
+    # The first computes a digest; decisions refuse text that starts like a formula.
     expected = ["champion/features/custom.py", "champion/simulate/files.py", "champion/sources/decisions.py"]
     assert sorted(set(calls)) == expected
     with pytest.raises(UsageError, match="formula"):
         decisions.append(Path("never.csv"), "ACME", SESSION, 2.0, "=cmd|' /C calc'!A0", "asha")
 
 
-def test_symbols_are_no_sql_paths_no_patterns_and_questions_write_no_files(tmp_path: Path) -> None:
+def test_hostile_symbols_and_paths_are_data_and_queries_write_no_files(tmp_path: Path) -> None:
     archive = publish(tmp_path / "a'b", instruments=len(HOSTILE), start=date(2024, 7, 1), end=SESSION)
     (file,) = archive.root.rglob("BhavCopy_NSE_CM_*_20240702_F_0000.csv.zip")
     header, *lines = container.text("a.csv.zip", file.read_bytes()).splitlines()

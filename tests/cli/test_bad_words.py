@@ -1,4 +1,4 @@
-"""Bad words by name: contracts, names, notebooks, parameters, settings and arguments of commands."""
+"""Malformed contracts, names, notebooks, parameters, settings and arguments of commands raise the documented errors."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def field(avro: Any, name: str = "f") -> dict[str, Any]:
         ),
     ],
 )
-def test_a_contract_that_is_none_is_a_contract_error(record: dict[str, Any]) -> None:
+def test_invalid_contract_raises_contract_error(record: dict[str, Any]) -> None:
     with pytest.raises(ContractError):
         assert records_of.parse(record).clickhouse_columns
 
 
 @pytest.mark.parametrize("content", [[], 5, DEEP, b"\xff", {"event_id": 5}])
-def test_a_sample_that_is_none_is_a_contract_error(tmp_path: Path, content: Any) -> None:
+def test_invalid_sample_raises_contract_error(tmp_path: Path, content: Any) -> None:
     put(tmp_path / "a.json", content)
     with pytest.raises(ContractError, match=r"a\.json"):
         samples.read(tmp_path / "a.json", contracts.load("raw_equity_ohlc"))
@@ -107,7 +107,7 @@ def test_a_sample_that_is_none_is_a_contract_error(tmp_path: Path, content: Any)
 @pytest.mark.parametrize(
     "name", ["../../../../etc/passwd", "/etc/passwd", "a\0b", "a" * 5000, "..", "", "[/red]", "\udcff"]
 )
-def test_a_name_is_no_path(ask: Callable[[str], object], name: str) -> None:
+def test_name_with_path_is_refused(ask: Callable[[str], object], name: str) -> None:
     with pytest.raises(ChampionError):
         ask(name)
 
@@ -115,7 +115,7 @@ def test_a_name_is_no_path(ask: Callable[[str], object], name: str) -> None:
 @pytest.mark.parametrize(
     "content", [5, [], {"cells": 5}, {"cells": [5]}, {"cells": [{"cell_type": "code"}]}, DEEP, b"\xff"]
 )
-def test_a_notebook_that_is_none_is_a_notebook_error(tmp_path: Path, content: Any) -> None:
+def test_invalid_notebook_raises_notebook_error(tmp_path: Path, content: Any) -> None:
     put(tmp_path / "a.ipynb", content)
     with pytest.raises(NotebookError, match="not a notebook of format 4"):
         notebook.find(tmp_path / "a.ipynb")
@@ -132,18 +132,18 @@ def test_a_notebook_that_is_none_is_a_notebook_error(tmp_path: Path, content: An
         "a: Optional[int = 1",
     ],
 )
-def test_a_cell_that_is_no_python_is_a_parameter_error(cell: str) -> None:
+def test_invalid_parameters_cell_raises_parameter_error(cell: str) -> None:
     with pytest.raises(ParameterError, match="not Python"):
         parameters.read(cell, "book")
 
 
-def test_a_cell_may_hold_what_only_looks_like_the_end_of_a_line() -> None:
+def test_parameters_cell_may_contain_unicode_line_separators() -> None:
     declared = parameters.read("a: int = 1  # one\x0c\x1cé\nb: str = '\u2028'  # two\nc = {[]: 1}", "book")
     assert [one.help for one in declared.values()] == ["one\x0c\x1cé", "two", ""]
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, "'''\nimport os\n'''", "\\", "a\nimport os", "{{7*7}}", "\x00", "🚀"])
-def test_what_is_given_as_a_parameter_is_written_as_a_value(text: str) -> None:
+def test_parameter_values_are_injected_as_literals(text: str) -> None:
     declared = parameters.read("note: str\nmany: list[str]\nfilters: dict", "book")
     texts = {"note": text, "many": json.dumps([text]), "filters": json.dumps({text: text})}
     code = PythonTranslator.codify(parameters.check(declared, parameters.from_text(declared, texts), "book"))
@@ -153,7 +153,7 @@ def test_what_is_given_as_a_parameter_is_written_as_a_value(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["9" * 400, "1e400", "NaN", "-Infinity"])
-def test_a_number_beyond_all_numbers_is_none(text: str) -> None:
+def test_number_out_of_range_is_refused(text: str) -> None:
     declared = parameters.read("share: float", "book")
     with pytest.raises(ParameterError, match="takes float"):
         parameters.check(declared, parameters.from_text(declared, {"share": text}), "book")
@@ -163,17 +163,17 @@ def test_a_number_beyond_all_numbers_is_none(text: str) -> None:
     ("text", "seconds"),
     [("9" * 5000, math.inf), ("Mon, 01 Jan 99999999999 00:00:00 GMT", None), ("²", None)],
 )
-def test_a_wait_beyond_all_clocks_is_no_error(text: str, seconds: float | None) -> None:
+def test_retry_after_out_of_range_raises_no_error(text: str, seconds: float | None) -> None:
     assert retry_after(text, datetime(2024, 7, 2, tzinfo=UTC)) == seconds
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, '{"series": 5}', '{"min_turnover": Infinity}', '{"min_age": "x"}', "{}x"])
-def test_a_universe_that_is_none_is_a_usage_error(text: str) -> None:
+def test_invalid_universe_raises_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="universe"):
         universe.find(text)
 
 
-def test_a_date_that_is_none_is_a_usage_error() -> None:
+def test_invalid_date_raises_usage_error() -> None:
     with pytest.raises(UsageError, match="write it as 2024-01-15"):
         workspace.as_date("2024-02-30")
 
@@ -183,14 +183,14 @@ def test_a_date_that_is_none_is_a_usage_error() -> None:
     [b"home = ", b"\xff", b"a = " + DEEP.encode(), b'home = "~nobody-of-that-name/x"', b'home = "a?b"', b"nothing = 1"],
 )
 @pytest.mark.usefixtures("inside")
-def test_a_configuration_that_is_none_is_a_usage_error(tmp_path: Path, content: bytes) -> None:
+def test_invalid_configuration_raises_usage_error(tmp_path: Path, content: bytes) -> None:
     put(tmp_path / "champion.toml", content)
     with pytest.raises(UsageError, match="settings"):
         read_settings()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "expected"),
     [
         ("lake seal 0", 1, "the year is not over"),
         ("lake seal 2023 --grace inf", 2, "86400"),
@@ -206,15 +206,15 @@ def test_a_configuration_that_is_none_is_a_usage_error(tmp_path: Path, content: 
         ("notebook run training -p a", 2, "name=value"),
         ("sql --name ../x", 1, "no query is named"),
         ("schema show ../../x", 1, "no contract"),
-        ("warehouse restore /etc", 1, "no whole backup"),
+        ("warehouse restore /etc", 1, "not a complete backup"),
     ],
 )
 @pytest.mark.usefixtures("inside")
-def test_arguments_that_are_none_are_one_message_and_an_exit_code(
-    arguments: str, code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_invalid_arguments_give_one_message_and_an_exit_code(
+    arguments: str, code: int, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     variables = {"CHAMPION_HOME": str(tmp_path / "home"), "CHAMPION_ARCHIVE": str(tmp_path)}
-    with pytest.MonkeyPatch.context() as patch:  # of the process alone: its arguments and variables
+    with pytest.MonkeyPatch.context() as patch:  # only the arguments and variables of this process
         patch.setattr(sys, "argv", ["champion", *arguments.split()])
         for name, value in variables.items():
             patch.setenv(name, value)
@@ -222,7 +222,7 @@ def test_arguments_that_are_none_are_one_message_and_an_exit_code(
             cli.main()
     assert ended.value.code == code
     shown = " ".join(capsys.readouterr().err.split())
-    assert said in shown
+    assert expected in shown
     assert "Traceback" not in shown
     assert {path.name for path in tmp_path.iterdir()} <= {"home"}
 

@@ -1,4 +1,4 @@
-"""`--help` of every command: an example that parses, every option explained; and what the shell completes."""
+"""`--help` of every command has an example that parses and explains every option; the shell completes names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from champion.cli.app import app
 
 
 def commands(group: Any, path: str = "champion") -> Iterator[tuple[str, Any]]:
-    """Every command with the words that call it."""
+    """Yield every command with its full name."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, f"{path} {name}")
@@ -31,7 +31,7 @@ COMMANDS = dict(commands(typer.main.get_command(app)))
 
 
 @pytest.mark.parametrize("path", COMMANDS)
-def test_it_has_an_example_that_parses(path: str) -> None:
+def test_every_command_has_an_example_that_parses(path: str) -> None:
     command = COMMANDS[path]
     example = re.search(r"Example: (champion .*)", command.help or "")
     assert example, "no line `Example: champion ...` in its docstring"
@@ -61,6 +61,6 @@ def test_the_shell_completes(typed: str, offered: str) -> None:
     assert done.stdout.split() == [offered], done.stderr
 
 
-def test_it_says_which_version_it_is() -> None:
+def test_version_option_prints_the_version() -> None:
     done = CliRunner().invoke(app, ["--version"])
     assert (done.exit_code, done.output) == (0, f"champion {metadata.version('champion')}\n")

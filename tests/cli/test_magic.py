@@ -1,4 +1,4 @@
-"""`%%sql`: a real notebook kernel that reads while a loading flow works beside it."""
+"""`%%sql` in a real notebook kernel, while a flow loads the warehouse."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from champion.errors import UsageError
 from champion.settings import Settings
 
 
-def test_a_kernel_asks_while_a_loading_flow_writes(fresh: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sql_cell_reads_while_a_flow_loads(fresh: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with warehouse.writer(fresh) as client:
         warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, normalized(), "1")
     flow = """
@@ -32,17 +32,17 @@ def test_a_kernel_asks_while_a_loading_flow_writes(fresh: Settings, monkeypatch:
     kernel.start_kernel()
     notebook = kernel.blocking_client()
     notebook.start_channels()
-    said: list[str] = []
+    printed: list[str] = []
 
     def output(message: dict[str, dict[str, object]]) -> None:
         content = message["content"]
         frames = "\n".join(content.get("traceback", []))  # type: ignore[arg-type]
-        said.append(str(content.get("text") or content.get("data") or frames))
+        printed.append(str(content.get("text") or content.get("data") or frames))
 
     def run(cell: str) -> str:
-        said.clear()
+        printed.clear()
         notebook.execute_interactive(cell, timeout=PATIENCE, output_hook=output)
-        return "".join(said)
+        return "".join(printed)
 
     where = "where symbol in {names:Array(String)} and trade_date >= {start:Date}"
     ask = f"%%sql bars <<\nselect symbol, close from equity_ohlc\n{where}"
@@ -73,23 +73,23 @@ def test_a_kernel_asks_while_a_loading_flow_writes(fresh: Settings, monkeypatch:
             "ch.publish(tables={'a': bars.lazy()})": "UsageError: table 'a' is a LazyFrame",
             "ch.publish(figures={'a': 1})": "UsageError: figure 'a' is a int",
         }.items():
-            told = run(asked)
-            assert told.startswith(answer)
-            assert "\n" not in told.strip()
+            result = run(asked)
+            assert result.startswith(answer)
+            assert "\n" not in result.strip()
     finally:
         notebook.stop_channels()
         kernel.shutdown_kernel()
 
 
-def test_what_stands_before_the_arrow_is_one_name() -> None:
+def test_sql_cell_result_needs_one_valid_name() -> None:
     assert magic.split_target(" leaders <<  ") == ("leaders", "")
     with pytest.raises(UsageError, match="one name before <<"):
         magic.split_target("a b <<")
 
 
-def test_parameters_are_the_notebooks_names() -> None:
+def test_sql_cell_parameters_are_notebook_variables() -> None:
     text = "select {day:Date}, { symbols : Array(String) } -- not {this:Int8}"
     names = {"day": date(2024, 1, 15), "symbols": pl.Series(["A"]), "other": 1}
-    assert magic.named_in(text, names) == {"day": date(2024, 1, 15), "symbols": ["A"]}
+    assert magic.parameter_values(text, names) == {"day": date(2024, 1, 15), "symbols": ["A"]}
     with pytest.raises(UsageError, match="no variable unknown, also in this notebook"):
-        magic.named_in("select {unknown:Int8}, {also:Int8}, {other:Int8}, '{quoted:Int8}'", names)
+        magic.parameter_values("select {unknown:Int8}, {also:Int8}, {other:Int8}, '{quoted:Int8}'", names)

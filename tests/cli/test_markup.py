@@ -1,4 +1,4 @@
-"""What an archive says is text wherever it is shown: markup, formulas and TeX in symbols run and break nothing."""
+"""Markup, formulas and TeX in symbols of the archive are text wherever they are shown."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ EVIL = {
 
 
 class Markup(HTMLParser):
-    """What a browser would find in a page to run: scripts, handlers of events, and the policy that forbids them."""
+    """The scripts, event handlers and Content-Security-Policy of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Markup(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take note of a tag."""
+        """Record a tag."""
         given = dict(attrs)
         if tag == "meta" and given.get("http-equiv") == "Content-Security-Policy":
             self.policy = given.get("content") or ""
@@ -59,7 +59,7 @@ class Markup(HTMLParser):
 
 @pytest.fixture(scope="module")
 def hostile(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A workspace whose lake took, by the real way in, sessions with such symbols and names."""
+    """A workspace with ingested sessions that have hostile symbols and names."""
     folder = tmp_path_factory.mktemp("hostile")
     for path in archive.root.rglob("*BhavCopy_NSE_CM_0_0_0_202408*.zip"):
         target = folder / "archive" / path.relative_to(archive.root)
@@ -74,7 +74,7 @@ def hostile(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory)
 
 
 def renamed(path: Path) -> bytes:
-    """Return a published file with the names of its first shares exchanged."""
+    """Return a published file with hostile symbols and names for its first shares."""
     with zipfile.ZipFile(path) as packed:
         (name,) = packed.namelist()
         rows = pl.read_csv(packed.read(name), infer_schema=False)
@@ -88,12 +88,12 @@ def renamed(path: Path) -> bytes:
     return content.getvalue()
 
 
-def test_they_come_in_as_they_are(hostile: Settings) -> None:
+def test_hostile_symbols_are_ingested_unchanged(hostile: Settings) -> None:
     bars = Lake(hostile.lake).scan("normalized_equity_ohlc", LAST, LAST).collect()
     assert set(EVIL["symbol"]) <= set(bars["symbol"])
 
 
-def test_the_morning_look_shows_them_as_text(hostile: Settings) -> None:
+def test_session_report_shows_hostile_symbols_as_text(hostile: Settings) -> None:
     seen = session_report(hostile, LAST)
     assert set(EVIL["symbol"]) & set(seen.movers["symbol"]), "some of them moved most"
     found = Markup(render(seen, hostile.home))
@@ -101,14 +101,14 @@ def test_the_morning_look_shows_them_as_text(hostile: Settings) -> None:
     assert found.policy.startswith("default-src 'none'")
 
 
-def test_the_terminal_shows_them_as_text(hostile: Settings) -> None:
+def test_terminal_shows_hostile_symbols_as_text(hostile: Settings) -> None:
     done = CliRunner().invoke(app, ["report", str(LAST)], env=hostile.environment())
     assert done.exit_code == 0, done.output
     shown = [symbol for symbol in EVIL["symbol"] if symbol in done.output]
     assert shown, "some of them moved most"
 
 
-def test_the_page_of_a_notebook_runs_nothing(hostile: Settings, tmp_path: Path) -> None:
+def test_notebook_page_runs_no_script(hostile: Settings, tmp_path: Path) -> None:
     bars = Lake(hostile.lake).scan("normalized_equity_ohlc", LAST, LAST).collect()
     shown = bars.filter(pl.col("symbol").is_in(EVIL["symbol"])).select("symbol", "close")
     html = {"text/html": shown._repr_html_(), "text/plain": str(shown)}
@@ -122,16 +122,16 @@ def test_the_page_of_a_notebook_runs_nothing(hostile: Settings, tmp_path: Path) 
         tmp_path / "bars.ipynb", "run", Verdict(Outcome.SUCCEEDED, 1.0), {"symbol": EVIL["symbol"][0]}, EVIL["name"][0]
     )
     found = Markup(text)
-    assert found.policy.startswith("default-src 'none'"), "no script, none from elsewhere"
+    assert found.policy.startswith("default-src 'none'"), "no script, no request"
     assert "script-src" not in found.policy
-    assert text.index("Content-Security-Policy") < text.index("<script"), "before the first there is"
+    assert text.index("Content-Security-Policy") < text.index("<script"), "before the first script"
     assert found.handlers == []
     assert "alert(1)</script>" not in text.replace("&lt;script&gt;alert(1)&lt;/script&gt;", "").lower()
     assert "alert(2)" not in text
     assert "its text" in text
 
 
-def test_a_value_with_empty_lines_stays_text_in_the_heading(tmp_path: Path) -> None:
+def test_value_with_empty_lines_is_text_in_the_heading(tmp_path: Path) -> None:
     nbformat.write(nbformat.v4.new_notebook(), tmp_path / "none.ipynb")  # type: ignore[no-untyped-call]
     value = "a\n\n# not a title\n\n![x](https://elsewhere/x.png)"
     text = html_report.render(tmp_path / "none.ipynb", "run", Verdict(Outcome.SUCCEEDED, 1.0), {"note": value})

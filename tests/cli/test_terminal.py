@@ -1,4 +1,4 @@
-"""What commands print: tables as wide as the terminal, no literal markup, one time zone, counts that agree."""
+"""Output of commands: tables fit the terminal, no literal markup, one time zone, singular and plural agree."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ SENTENCES = (
     "lineage back predictions_equity_scores 2024-08-30",
 )
 COMMANDS = (*TABLES, *SENTENCES)
-PROSE = ("not asked: ", "MLflow's pages", "Champion workspace ")  # are not cut, so that they can be copied
+PROSE = (
+    "not asked: ",
+    "MLflow's pages",
+    "Champion workspace ",
+)  # lines that are not wrapped, so that they can be copied
 RUN = """
 import contextlib, io, json, sys
 from champion.cli.app import app
@@ -47,7 +51,7 @@ WORD = st.from_regex(r"[a-z0-9]{1,15}", fullmatch=True)
 
 @pytest.fixture(scope="module")
 def printed(modelled: Settings) -> dict[str, str]:
-    """What each command prints to a terminal 80 columns wide."""
+    """The output of each command in a terminal of 80 columns."""
     variables = {**os.environ, **modelled.environment(), "COLUMNS": "80"}
     arguments = [sys.executable, "-c", RUN, json.dumps(COMMANDS)]
     done = subprocess.run(arguments, env=variables, capture_output=True, text=True, check=True, timeout=900)
@@ -74,12 +78,12 @@ def test_times_are_in_india_and_dates_are_whole(printed: dict[str, str]) -> None
         assert "UTC" not in printed[command]
         assert "IST" in printed[command]
     versions = printed["models list"]
-    assert len(re.findall(r"\b20\d\d-\d\d-\d\d\b", versions)) == 4  # created and learnt to, of two versions
+    assert len(re.findall(r"\b20\d\d-\d\d-\d\d\b", versions)) == 4  # two dates each of two versions
     assert "nothing yet in " in printed["status"]
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS, TEXTS), max_size=5), st.integers(8, 100))
-def test_columns_fit_the_room_or_are_refused(rows: list[tuple[str, str, str]], room: int) -> None:
+def test_columns_fit_the_width_or_none_is_returned(rows: list[tuple[str, str, str]], room: int) -> None:
     found = tables.widths(["at", "name", "why"], rows, room)
     if found is None:
         return
@@ -92,7 +96,7 @@ def test_columns_fit_the_room_or_are_refused(rows: list[tuple[str, str, str]], r
 
 
 @given(st.lists(st.tuples(WORD, WORD, st.lists(WORD, max_size=6).map(" ".join)), min_size=1, max_size=5))
-def test_words_stay_whole_where_columns_fit(rows: list[tuple[str, str, str]]) -> None:
+def test_words_are_not_split_if_columns_fit(rows: list[tuple[str, str, str]]) -> None:
     found = tables.widths(["at", "name", "why"], rows, 80)
     assert found is not None, "three words of 15 fit 80 columns"
     for row in rows:
@@ -124,7 +128,7 @@ def test_no_message_puts_a_count_before_a_plural() -> None:
 
 
 def is_count(value: ast.expr) -> bool:
-    """Tell whether an expression may be any number: a constant in capitals is more than one, a name no number."""
+    """Whether an expression may be 1: a constant in capitals is larger, and a name is not a number."""
     name = ast.unparse(value)
     constant = name.rpartition(".")[2].strip("_").isupper() or name.startswith("len(_")
     texts = {"old", "uri", "table", "n", "max_bytes", "without_password(uri)", "name", "_named(chosen, feature)"}

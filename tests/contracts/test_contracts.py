@@ -1,4 +1,4 @@
-"""Contracts: the type table, what a bad schema file says, which version is read, and the page about them."""
+"""Contracts: the type table, errors of invalid schema files, versions, and the generated page."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_union_with_null_is_a_nullable_column(union: Any) -> None:
     assert (plain.clickhouse, low.clickhouse) == ("Nullable(String)", "LowCardinality(Nullable(String))")
 
 
-def test_an_enum_that_may_be_null_is_wrapped_in_the_legal_order() -> None:
+def test_a_nullable_enum_has_its_wrappers_in_legal_order() -> None:
     enum = {"name": "e", "type": ["null", {"type": "enum", "name": "k", "symbols": ["A"]}], "doc": ""}
     assert parse(record(fields=[*record()["fields"], enum])).fields[1].clickhouse == "LowCardinality(Nullable(String))"
 
@@ -143,7 +143,7 @@ def test_decimals_beyond_38_digits_are_refused(precision: int, scale: int) -> No
 
 
 @pytest.mark.parametrize("name", contracts.names())
-def test_every_contract_speaks_every_engine(name: str) -> None:
+def test_every_contract_has_a_type_in_every_engine(name: str) -> None:
     contract = contracts.load(name)
     empty = pl.DataFrame(schema=contract.polars_schema)
     assert contract.conform(empty).schema == contract.polars_schema or contract.groups
@@ -153,7 +153,7 @@ def test_every_contract_speaks_every_engine(name: str) -> None:
         assert empty.select(contracts.rule_expression(rule)).dtypes == [pl.Boolean]
 
 
-def test_conform_names_what_is_wrong() -> None:
+def test_conform_reports_what_is_wrong() -> None:
     contract = contracts.load("quarantine_equity_ohlc")
     frame = pl.DataFrame(schema=contract.polars_schema)
     with pytest.raises(ContractError, match=r"missing columns \['stage'\]"):
@@ -165,13 +165,13 @@ def test_conform_names_what_is_wrong() -> None:
 
 
 @pytest.mark.parametrize("name", contracts.names())
-def test_the_latest_version_is_read_and_the_others_can_be(name: str) -> None:
+def test_the_latest_version_is_the_default(name: str) -> None:
     there = contracts.versions(name)
     assert contracts.load(name).version == there[-1]
     assert [contracts.load(name, version).version for version in there] == there
 
 
-def test_unknown_contracts_and_versions_list_those_there_are() -> None:
+def test_an_unknown_contract_or_version_lists_the_known_ones() -> None:
     with pytest.raises(ContractError, match="normalized_equity_ohlc"):
         contracts.load("equities")
     with pytest.raises(ContractError, match=r"its versions are \[1"):
@@ -203,7 +203,7 @@ def test_unknown_contracts_and_versions_list_those_there_are() -> None:
 )
 def test_a_contract_that_contradicts_itself_is_refused(changed: dict[str, Any], said: str) -> None:
     with pytest.raises(ContractError, match=said):
-        # The ClickHouse type of a field is made when it is asked for.
+        # The ClickHouse type of a field is computed on access.
         assert parse(record(**changed)).clickhouse_columns
 
 
@@ -216,17 +216,17 @@ def test_a_contract_that_lacks_an_attribute_is_refused() -> None:
     ("file", "text", "said"),
     [
         ("raw_d_v1.avsc", "{", "not JSON"),
-        ("raw_e_v1.avsc", '{"name": "raw_d"}', "file and record share one name"),
-        ("raw_d.avsc", "{}", "no contract's file name"),
+        ("raw_e_v1.avsc", '{"name": "raw_d"}', "file and record must have the same name"),
+        ("raw_d.avsc", "{}", "not the file name of a contract"),
     ],
 )
-def test_a_bad_schema_file_is_named(tmp_path: Path, file: str, text: str, said: str) -> None:
+def test_an_invalid_schema_file_is_reported(tmp_path: Path, file: str, text: str, said: str) -> None:
     (tmp_path / file).write_text(text)
     with pytest.raises(ContractError, match=said):
         catalog.read(next(iter(catalog.files(tmp_path).values())))
 
 
-def test_the_page_is_in_step_with_the_contracts() -> None:
+def test_the_page_matches_the_contracts() -> None:
     assert (ROOT / "docs" / "contracts.md").read_text(encoding="utf-8") == page.page(), (
         "run `champion schema docs > docs/contracts.md`"
     )

@@ -30,13 +30,17 @@ def test_every_constant_of_the_registry_names_a_contract() -> None:
 def test_warehouse_holds_the_datasets_whose_tables_migrations_create() -> None:
     in_lake_only = {"raw_equity_delivery", "raw_index_ohlc", "quarantine_equity_delivery", "quarantine_index_ohlc"}
     in_lake_only |= {datasets.ACCEPTANCES, *(f"{name}_state" for name in datasets.feature_datasets())}
-    assert set(DATASETS) == set(migrations.datasets()) == set(contracts.names()) - in_lake_only
-    assert len(DATASETS) == len(set(DATASETS)) == 13
+    constants = {value for name, value in vars(datasets).items() if name.isupper() and isinstance(value, str)}
+    assert migrations.datasets() == DATASETS
+    assert len(DATASETS) == len(set(DATASETS))
+    assert {*constants, *datasets.feature_datasets()} - in_lake_only <= set(DATASETS) <= set(contracts.names())
+    assert in_lake_only.isdisjoint(DATASETS)
 
 
 def test_years_of_tables_follow_from_their_layers() -> None:
     settings = Settings(home="x", raw_years=7, normalized_years=5, features_years=3)
-    assert retention.years_by_table(settings, DATASETS) == {
+    years = retention.years_by_table(settings, DATASETS)
+    expected = {
         "raw_equity_ohlc": 7,
         "quarantine_equity_ohlc": 7,
         "normalized_equity_ohlc": 5,
@@ -46,6 +50,8 @@ def test_years_of_tables_follow_from_their_layers() -> None:
         "features_equity_indicators": 3,
         "features_equity_alpha158": 3,
     }
+    assert {name: years.get(name) for name in expected} == expected
+    assert years.keys().isdisjoint({datasets.PREDICTIONS, datasets.FACTORS, *datasets.PUBLISHED_LISTS})
 
 
 def test_published_lists_are_lists_and_factors_are_derived() -> None:

@@ -1,4 +1,4 @@
-"""Evolution: what may change within a version, what a release promises, and that older files and samples are read."""
+"""Evolution: allowed and refused changes within a version, releases, and reading of older files and samples."""
 
 from __future__ import annotations
 
@@ -153,10 +153,10 @@ def test_allowed_with_a_minor_version(name: str) -> None:
 
 @pytest.mark.parametrize("version", ["1.2.0", "1.2.1", "1.4.0", "1.3.1"])
 @pytest.mark.parametrize("name", ALLOWED)
-def test_an_allowed_change_asks_for_the_next_minor_version(name: str, version: str) -> None:
+def test_an_allowed_change_needs_the_next_minor_version(name: str, version: str) -> None:
     found = changes(base(), changed(ALLOWED[name][0], version))
     assert [one.what for one in found if not one.allowed] == ["schema_version"]
-    assert "ask for 1.3.0" in found[-1].why
+    assert "need 1.3.0" in found[-1].why
 
 
 @pytest.mark.parametrize("name", FREE)
@@ -173,12 +173,12 @@ def test_refused(name: str, version: str) -> None:
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
-def test_what_the_rows_are_and_where_they_lie_is_refused(name: str) -> None:
+def test_changes_of_key_and_layout_are_refused(name: str) -> None:
     (found,) = changes(base(), base() | {name: ATTRIBUTES[name]})
     assert (found.what, found.allowed) == (f"{name} changed", False)
 
 
-def test_nothing_changed_is_no_change() -> None:
+def test_equal_records_have_no_changes() -> None:
     assert changes(base(), base()) == []
 
 
@@ -244,7 +244,7 @@ def test_an_allowed_change_is_released_once_it_has_a_sample(schemas: Path) -> No
     assert {one.state for one in compatibility.compare(schemas)} == {"released"}
 
 
-def test_a_new_version_stands_beside_the_old(schemas: Path) -> None:
+def test_a_new_version_is_added_beside_the_old_one(schemas: Path) -> None:
     old = schemas / "predictions_equity_scores_v1.avsc"
     record = json.loads(old.read_text()) | {"schema_version": "2.0.0", "dataset": "equity_scores_v2"}
     old.with_name("predictions_equity_scores_v2.avsc").write_text(json.dumps(record))
@@ -259,7 +259,7 @@ def test_a_new_version_stands_beside_the_old(schemas: Path) -> None:
 
 
 @pytest.mark.parametrize("name", contracts.names())
-def test_every_sample_is_read_by_today_s_contract_and_kept_by_parquet(name: str, tmp_path: Path) -> None:
+def test_every_sample_is_read_by_the_current_contract_and_kept_by_parquet(name: str, tmp_path: Path) -> None:
     for version in contracts.versions(name):
         contract = contracts.load(name, version)
         for file in samples.paths(SCHEMAS, contract):
@@ -315,7 +315,7 @@ def today() -> Record:
     return record | {"schema_version": "1.3.0"}
 
 
-def test_files_of_an_earlier_minor_version_are_read_with_today_s_types_and_defaults(tmp_path: Path) -> None:
+def test_files_of_an_earlier_minor_version_get_current_types_and_defaults(tmp_path: Path) -> None:
     then, now = parse(base()), parse(today())
     assert all(change.allowed for change in changes(base(), today()))
     row = {"day": "2024-01-15", "small": 7, "many": 2**40, "single": 0.1, "exact": 0.5, "word": "x", "kind": "BE"}
@@ -351,8 +351,8 @@ def test_files_of_a_later_version_are_not_read_by_an_older_contract(tmp_path: Pa
         storage.scan([tmp_path / "new.parquet"], then).collect()
 
 
-def test_the_lake_reads_what_an_earlier_version_wrote(tmp_path: Path) -> None:
-    """A partition of bars as it was before adjustment_factor and settlement_price, with a narrower volume."""
+def test_the_lake_reads_partitions_of_an_earlier_version(tmp_path: Path) -> None:
+    """A partition of bars without adjustment_factor and settlement_price, with a narrower volume."""
     now = contracts.load("normalized_equity_ohlc")
     row = samples.read(samples.path(SCHEMAS, now), now)
     lake, session = Lake(tmp_path), row["trade_date"][0]

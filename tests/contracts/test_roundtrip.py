@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from champion import contracts, warehouse
 from champion.contracts import Contract, samples, storage
 from champion.contracts.contract import parse
-from champion.contracts.types import Avro, spelled, split_null
+from champion.contracts.types import Avro, long_form, split_null
 from champion.errors import ContractError
 from champion.lake import Lake
 from champion.settings import Settings
@@ -98,9 +98,9 @@ EDGES: dict[str, list[Any]] = {
 
 
 def values(avro: Avro, *, far: bool) -> st.SearchStrategy[Any]:
-    """Values of a type, its edges often; `far` adds the dates that only files can hold."""
+    """Values of a type, often its limits; `far` adds dates that only files support."""
     inner, nullable = split_null(avro)
-    found = _values(spelled(inner), far=far)
+    found = _values(long_form(inner), far=far)
     return st.none() | found if nullable else found
 
 
@@ -148,7 +148,7 @@ def _plain(kind: str) -> st.SearchStrategy[Any]:
 
 
 def frames(contract: Contract, *, far: bool) -> st.SearchStrategy[pl.DataFrame]:
-    """Up to four rows of a contract, no two of one key."""
+    """Up to four rows of a contract with different keys."""
     row = {
         field.name: values(["null", field.avro] if field.nullable else field.avro, far=far) for field in contract.fields
     }
@@ -164,13 +164,13 @@ def same(found: pl.DataFrame, sent: pl.DataFrame) -> None:
 
 
 def keeps_contract(contract: Contract, row: pl.DataFrame) -> bool:
-    """Tell whether the lake takes a row: it keeps the rules, and no number of it is NaN or infinite."""
+    """Return whether the lake accepts a row: it satisfies the rules, and no number is NaN or infinite."""
     numbers = [value for value in row.row(0) if isinstance(value, float)]
     rules = [row.select(contracts.rule_expression(text)).item() for text in contract.rules.values()]
     keeps = all(math.isfinite(value) for value in numbers) and all(rules)
     if not keeps:
         with pytest.raises(ContractError, match=r"NaN or infinity|is false in 1 row"):
-            contract.require_kept(row)
+            contract.require_valid(row)
     return keeps
 
 
@@ -325,14 +325,14 @@ def test_clickhouse_refuses_a_date_it_cannot_hold(engine: Executor, day: date) -
 
 
 def near(text: str, field: contracts.Field) -> st.SearchStrategy[Any]:
-    """Values that decide a rule: the constants in its text and their neighbours."""
+    """Values at the limits of a rule: the constants in its text and their neighbours."""
     numbers = [0.0, 1.0, *map(float, re.findall(r"(?<![\w'])\d+(?:\.\d+)?", text))]
     around: dict[str, list[Any]] = {
         "double": [-0.0, *numbers, *(number + step for number in numbers for step in (-1.0, 1.0))],
         "string": ["", *re.findall(r"'([^']*)'", text), "other"],
         "date": [date(2024, 1, day) for day in (1, 2, 3)],
     }
-    avro = spelled(field.avro)
+    avro = long_form(field.avro)
     kind = avro.get("logicalType") or {"float": "double", "long": "int"}.get(avro["type"], avro["type"])
     around["int"] = [int(number) for number in around["double"]]
     found = st.sampled_from(around[kind]) if kind in around else _values(avro, far=False)
@@ -340,9 +340,7 @@ def near(text: str, field: contracts.Field) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize(("contract", "rule"), RULES, ids=label)
-def test_a_rule_judges_the_same_rows_alike_in_polars_and_clickhouse(
-    engine: Executor, contract: Contract, rule: str
-) -> None:
+def test_a_rule_gives_the_same_result_in_polars_and_clickhouse(engine: Executor, contract: Contract, rule: str) -> None:
     text, verdicts = contract.rules[rule], set[bool]()
     read = pl.sql_expr(text).meta.root_names()
     fields = [field for field in contract.fields if field.name in read]

@@ -1,4 +1,4 @@
-"""Feature set alpha158: equal to what Qlib computes, exact on any window, blind to the future and to its neighbours."""
+"""Feature set alpha158 equals Qlib, and depends only on its windows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from champion import contracts, features
 from champion.features.alpha158_kernel import KERNEL
 
 SET = features.find("alpha158")
-SAMPLE = Path(__file__).parents[1] / "alpha158_qlib.parquet"  # benchmarks/alpha158_golden.py writes it
+SAMPLE = Path(__file__).parents[1] / "alpha158_qlib.parquet"  # benchmarks/speed/alpha158_golden.py writes it
 LAW = settings(max_examples=10)
 LENGTHS = st.lists(st.sampled_from([1, 4, 5, 6, 30, 31, 60, 61, 62, 130]), min_size=1, max_size=4)
 APART = {"CORD": 2e-5, "CORR": 3e-6, "WVMA": 4e-5}  # Qlib takes logs and ratios in float32; else its last digit
@@ -32,7 +32,7 @@ def bars_of(lengths: list[int], seed: int = 1) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def sample() -> pl.DataFrame:
-    """Bars, what Qlib (`RANK60_qlib`) and Champion make of them; `bar` counts an instrument's bars from 0."""
+    """Bars with the features of Qlib (`RANK60_qlib`) and of Champion; `bar` counts an instrument's bars from 0."""
     read = pl.read_parquet(SAMPLE)
     exact = pl.col("open", "high", "low", "close").cast(pl.Float64), pl.col("volume").cast(pl.Int64)
     bars = read.select("instrument_id", "trade_date", *exact, "turnover", symbol="instrument_id")
@@ -54,7 +54,7 @@ def test_equals_qlib_wherever_the_window_is_full(sample: pl.DataFrame, feature: 
     rows = sample.filter(pl.col("instrument_id") != "HALTED", pl.col("bar") >= feature.lookback - 1)
     assert rows.height > 150
     if name.startswith("WVMA"):
-        # Prices that stand still through the window: 0 over 0 + 1e-12. Qlib divides what its running sums left behind.
+        # For a constant price the value is 0 / (0 + 1e-12). Qlib divides the residue of its running sums.
         still = rows.filter(pl.col(name) == 0)
         assert set(still["instrument_id"]) == {"STILL"}
         assert (still[other] > 1000).any()
@@ -75,7 +75,7 @@ def test_windows_count_own_bars_where_qlibs_count_sessions(sample: pl.DataFrame)
     assert halted.filter(~across, pl.col("bar") >= 19).select(same.all()).item() is True
 
 
-def test_where_qlib_has_values_of_part_of_a_window_ours_are_null(sample: pl.DataFrame) -> None:
+def test_values_are_null_until_the_window_is_full(sample: pl.DataFrame) -> None:
     for feature in SET.features:
         warming = sample.filter(pl.col("bar") < feature.lookback - 1)
         assert warming[feature.name].null_count() == warming.height
@@ -83,7 +83,7 @@ def test_where_qlib_has_values_of_part_of_a_window_ours_are_null(sample: pl.Data
 
 
 @pytest.mark.parametrize("name", ["KMID2", "VWAP0", "ROC5", "RSQR20", "IMXD60", "QTLD30", "CORD10", "VSUMD5"])
-def test_one_feature_alone_is_the_same(name: str) -> None:
+def test_one_feature_alone_equals_the_set(name: str) -> None:
     (feature,) = (one for one in SET.features if one.name == name)
     bars = bars_of([200, 70])
     alone = features.build(bars, features.FeatureSet("own", "own1", (feature,)))
@@ -95,7 +95,7 @@ def test_one_feature_alone_is_the_same(name: str) -> None:
     assert by_expression.filter(full).equals(whole.filter(full))
 
 
-def test_the_set_is_its_contract() -> None:
+def test_the_set_matches_its_contract() -> None:
     contract = contracts.load(SET.contract)
     built = features.build(bars_of([62]), SET)
     assert dict(built.schema) == {n: t for n, t in contract.polars_schema.items() if n != "feature_timestamp"}
@@ -105,7 +105,9 @@ def test_the_set_is_its_contract() -> None:
 
 @LAW
 @given(lengths=LENGTHS, seed=st.integers(0, 2**20), data=st.data())
-def test_no_look_ahead_no_order_no_leak(lengths: list[int], seed: int, data: st.DataObject) -> None:
+def test_values_do_not_depend_on_later_bars_row_order_or_other_instruments(
+    lengths: list[int], seed: int, data: st.DataObject
+) -> None:
     bars = bars_of(lengths, seed)
     whole = features.build(bars, SET)
     known = pl.col("trade_date") <= FIRST + timedelta(days=data.draw(st.integers(0, 150)))
@@ -118,7 +120,7 @@ def test_no_look_ahead_no_order_no_leak(lengths: list[int], seed: int, data: st.
 
 @LAW
 @given(lengths=LENGTHS, seed=st.integers(0, 2**20), back=st.integers(1, 8))
-def test_one_session_at_a_time_is_the_whole(lengths: list[int], seed: int, back: int) -> None:
+def test_session_by_session_equals_the_whole_history(lengths: list[int], seed: int, back: int) -> None:
     bars = bars_of(lengths, seed)
     whole = features.build(bars, SET)
     since = bars["trade_date"].max() - timedelta(days=back)  # type: ignore[operator]
@@ -134,7 +136,7 @@ def test_one_session_at_a_time_is_the_whole(lengths: list[int], seed: int, back:
     assert_frame_equal(state, features.state_after(bars, SET), check_exact=True)
 
 
-def test_lookback_is_what_is_declared() -> None:
+def test_lookback_equals_its_declaration() -> None:
     bars = bars_of([260, 260, 260]).with_columns(pl.col("volume") + 1).filter(pl.col("instrument_id") != "I0")
     built = features.build(bars, SET).with_columns(bar=NUMBER + 1)
     last = built.group_by("instrument_id", maintain_order=True).last()
@@ -146,7 +148,7 @@ def test_lookback_is_what_is_declared() -> None:
         assert built.filter(pl.col("bar") == lookback).select(names).null_count().sum_horizontal().item() == 0
 
 
-def test_where_blocks_of_rows_meet_nothing_shows() -> None:
+def test_values_do_not_depend_on_block_boundaries() -> None:
     bars = bars_of([8200, 8300])
     whole = KERNEL.compute(bars, SET.columns)
     for start in (8000, 8131, 16384 - 100):
@@ -154,12 +156,12 @@ def test_where_blocks_of_rows_meet_nothing_shows() -> None:
         assert_frame_equal(part.tail(200 - 60), whole.slice(start + 60, 200 - 60), check_exact=True)
 
 
-def test_no_bars_give_no_features() -> None:
+def test_empty_bars_give_empty_features() -> None:
     bars = bars_of([3])
     assert features.build(bars.clear(), SET).schema == features.build(bars, SET).schema
 
 
-def test_huge_and_tiny_prices_and_no_volume_at_all() -> None:
+def test_constant_huge_prices_without_volume() -> None:
     bars = bars_of([130, 130])
     price = pl.col("open", "high", "low", "close") * 0 + 1e9
     flat = bars.with_columns(price, volume=pl.lit(0, pl.Int64), turnover=pl.lit(0.0))

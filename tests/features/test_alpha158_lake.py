@@ -1,4 +1,4 @@
-"""alpha158 in the pipeline: session by session equals a rebuild, a correction touches one share, v1 is left alone."""
+"""alpha158 in the pipeline: daily builds equal a rebuild, a correction changes one share, v1 is unchanged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from champion.settings import Settings
 
 SET = features.find("alpha158")
 STATE = SET.state_contract
-SPLIT = date(2024, 4, 8)  # of the simulated archive: a bonus and a split in one row
+SPLIT = date(2024, 4, 8)  # in the simulated archive: a bonus and a split in one row
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def same(left: Lake, right: Lake) -> None:
     assert left.digest(STATE, last) == right.digest(STATE, last)
 
 
-def test_by_session_over_a_split_and_with_a_late_correction(home: Settings, tmp_path: Path) -> None:
+def test_daily_builds_equal_a_rebuild_over_a_split_and_a_late_correction(home: Settings, tmp_path: Path) -> None:
     daily, whole = Lake(home.lake), Lake(Path(shutil.copytree(home.lake, tmp_path / "whole")))
     start, end = around(daily, -2, 3)
     for number, session in enumerate(daily.sessions(BARS, start, end)):
@@ -70,7 +70,7 @@ def test_by_session_over_a_split_and_with_a_late_correction(home: Settings, tmp_
     assert changed["instrument_id"].unique().to_list() == [name]
 
 
-def test_sets_do_not_know_of_each_other_and_reach_the_warehouse(home: Settings) -> None:
+def test_sets_are_independent_and_load_into_the_warehouse(home: Settings) -> None:
     lake = Lake(home.lake)
     start, end = around(lake, 60, 62)
     build_features(lake, start, end, feature_set="alpha158")

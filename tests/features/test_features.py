@@ -1,4 +1,4 @@
-"""Feature set v1: its contract, its laws (no look-ahead, no leak between instruments, no order), its refusals."""
+"""Feature set v1: its contract, its values, its independence of later bars and other instruments, and its errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 from champion import contracts, features
 from champion.errors import ContractError, UsageError
 
-SIMPLE = talib.MA_Type.SMA  # type: ignore[attr-defined]  # its stub forgets to export it
+SIMPLE = talib.MA_Type.SMA  # type: ignore[attr-defined]  # missing in its stub
 LAW = settings(max_examples=15)
 LENGTHS = st.lists(st.sampled_from([1, 2, 14, 15, 18, 20, 26, 34, 60, 210]), min_size=1, max_size=5)
 
@@ -25,7 +25,7 @@ def same(left: pl.DataFrame, right: pl.DataFrame) -> None:
     assert_frame_equal(left, right, check_exact=True)
 
 
-def test_v1_is_its_contract() -> None:
+def test_v1_matches_its_contract() -> None:
     contract = contracts.load("features_equity_indicators")
     built = features.build(market([30, 5]))
     declared = {name: dtype for name, dtype in contract.polars_schema.items() if name != "feature_timestamp"}
@@ -69,7 +69,7 @@ def test_equals_talib_with_many_instruments_in_one_frame() -> None:
             )
 
 
-def test_vwap_is_the_session_s_own() -> None:
+def test_vwap_is_turnover_over_volume_of_the_session() -> None:
     bars = market([40])
     for volume, turnover, vwap in zip(bars["volume"], bars["turnover"], features.build(bars)["vwap"], strict=True):
         assert vwap == (turnover / volume if volume else None)
@@ -77,11 +77,11 @@ def test_vwap_is_the_session_s_own() -> None:
 
 
 def by_expression(bars: pl.DataFrame) -> pl.DataFrame:
-    """Return the features as anyone computes them: each expression over its instrument."""
+    """Return each feature as its expression over the instrument."""
     return bars.select(f.expression.over("instrument_id").alias(f.name) for f in features.find("v1").features)
 
 
-def test_kernels_give_what_the_expressions_do() -> None:
+def test_kernels_equal_expressions() -> None:
     calm, leap = market([400, 19, 20, 60]), pl.int_range(pl.len()) % 7 == 0
     wild = market([90]).with_columns(pl.when(leap).then(1e9).otherwise(n).alias(n) for n in ("high", "close"))
     still = market([90]).with_columns(pl.lit(10.0).alias(n) for n in ("high", "low", "close"))
@@ -91,13 +91,13 @@ def test_kernels_give_what_the_expressions_do() -> None:
     same(features.build(bars).select(features.find("v1").columns), by_expression(bars))
 
 
-def test_the_parts_of_a_long_computation_do_not_show() -> None:
-    bars = market([300, 2**18, 40])  # more than a part holds
+def test_values_do_not_depend_on_parts_of_a_long_computation() -> None:
+    bars = market([300, 2**18, 40])  # more than one part
     alone = [features.build(own) for own in bars.partition_by("instrument_id", maintain_order=True)]
     same(features.build(bars), pl.concat(alone))
 
 
-def test_bars_are_left_as_they_are() -> None:
+def test_build_does_not_modify_bars() -> None:
     bars = market([60, 34])
     before = bars.clone().with_columns(pl.col("close") * 1.0)
     features.build(bars)
@@ -123,14 +123,14 @@ def test_row_order_does_not_matter(lengths: list[int], seed: int) -> None:
 
 @LAW
 @given(lengths=LENGTHS, seed=st.integers(0, 2**20))
-def test_instruments_do_not_leak(lengths: list[int], seed: int) -> None:
+def test_values_do_not_depend_on_other_instruments(lengths: list[int], seed: int) -> None:
     bars = market(lengths, seed)
     alone = [features.build(own) for own in bars.partition_by("instrument_id", maintain_order=True)]
     same(pl.concat(alone), features.build(bars))
 
 
 @pytest.mark.parametrize("feature", features.find("v1").features, ids=lambda feature: feature.name)
-def test_lookback_is_what_is_declared(feature: features.Feature) -> None:
+def test_lookback_equals_its_declaration(feature: features.Feature) -> None:
     bars = market([260, 260, 260])
     built = features.build(bars)
     first = built.with_columns(bar=pl.int_range(1, pl.len() + 1).over("instrument_id"))
@@ -144,11 +144,11 @@ def test_lookback_is_what_is_declared(feature: features.Feature) -> None:
     assert unchanged is not feature.recursive
 
 
-def test_lookback_of_the_set_is_that_of_its_longest_window() -> None:
+def test_lookback_of_a_set_is_its_longest_window() -> None:
     assert features.find("v1").lookback == 200
 
 
-def test_no_bars_give_no_features() -> None:
+def test_empty_bars_give_empty_features() -> None:
     empty = features.build(market([3]).clear())
     assert empty.schema == features.build(market([3])).schema
     assert empty.height == 0
@@ -157,7 +157,7 @@ def test_no_bars_give_no_features() -> None:
 @pytest.mark.parametrize(
     "column", ["instrument_id", "symbol", "trade_date", "high", "low", "close", "volume", "turnover"]
 )
-def test_refuses_a_missing_column_and_a_null(column: str) -> None:
+def test_missing_columns_and_nulls_are_refused(column: str) -> None:
     bars = market([5])
     with pytest.raises(ContractError, match=f"lack {column}"):
         features.build(bars.drop(column))
@@ -167,19 +167,19 @@ def test_refuses_a_missing_column_and_a_null(column: str) -> None:
 
 
 @pytest.mark.parametrize("price", [0.0, -1.0, 2e9, float("nan"), float("inf")])
-def test_refuses_a_price_that_is_none(price: float) -> None:
+def test_invalid_prices_are_refused(price: float) -> None:
     bars = market([5]).with_columns(close=pl.when(pl.int_range(pl.len()) == 2).then(price).otherwise(pl.col("close")))
     with pytest.raises(ContractError, match=r"close is not above 0.*I0 2024-01-03"):
         features.build(bars)
 
 
-def test_refuses_two_bars_of_one_session() -> None:
+def test_duplicate_bars_are_refused() -> None:
     bars = market([5, 5])
     with pytest.raises(ContractError, match="several bars in one session, in 2 of 11 rows: I0 2024-01-01"):
         features.build(pl.concat([bars, bars.head(1)]))
 
 
-def test_refuses_volume_that_is_no_count() -> None:
+def test_invalid_volume_and_turnover_are_refused() -> None:
     bars = market([5])
     with pytest.raises(ContractError, match="whole shares"):
         features.build(bars.with_columns(pl.col("volume").cast(pl.Float64)))
@@ -191,6 +191,6 @@ def test_refuses_volume_that_is_no_count() -> None:
         features.build(bars.with_columns(turnover=pl.lit(float("nan"))))
 
 
-def test_refuses_an_unknown_feature_set() -> None:
+def test_unknown_feature_set_is_refused() -> None:
     with pytest.raises(UsageError, match="'v9' is not known; known are v1"):
         features.build(market([5]), "v9")

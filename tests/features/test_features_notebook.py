@@ -1,4 +1,4 @@
-"""The features notebook as the pipeline runs it: the first session there is, and a month."""
+"""The features notebook as the pipeline runs it: for the first session, and for a month."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(workspace: Settings, start: date, end: date) -> Execution:
     return run_notebook(workspace, NotebookRequest("features", {"start": start, "end": end}))
 
 
-def test_the_first_session_of_all_has_nothing_to_compare_with(workspace: Settings) -> None:
+def test_first_session_has_no_drift(workspace: Settings) -> None:
     session = Lake(workspace.lake).sessions("normalized_equity_ohlc")[0]
     alone = run(workspace, session, session)
     assert f"sessions: 1 of {session:%B %Y}, 0 of " in printed(alone)
@@ -53,7 +53,7 @@ def test_the_first_session_of_all_has_nothing_to_compare_with(workspace: Setting
     assert "rsi_14" not in measured(alone, "mean"), "no value is no number"
 
 
-def test_a_month_is_compared_with_the_one_before_and_logged(workspace: Settings) -> None:
+def test_month_is_compared_with_the_previous_one_and_logged(workspace: Settings) -> None:
     lake = Lake(workspace.lake)
     sessions = lake.sessions("normalized_equity_ohlc")
     months = sorted({session.replace(day=1) for session in sessions})

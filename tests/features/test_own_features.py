@@ -1,4 +1,4 @@
-"""Own features: the same whole, nightly and alone, to the last bit; anything else is refused with what to declare."""
+"""Own features have bit for bit the same values in whole, nightly and single-instrument builds, or are refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def own(expression: pl.Expr, lookback: int = 1, **more: object) -> FeatureSet:
 
 
 def is_refused(chosen: FeatureSet) -> bool:
-    """Tell whether the set is refused when it is first used, by its feature's name."""
+    """Return whether the set is refused on first use, with the name of its feature."""
     try:
         features.find(chosen)
     except UsageError as error:
@@ -36,12 +36,12 @@ def is_refused(chosen: FeatureSet) -> bool:
 
 
 def bars_of(lengths: list[int], seed: int = 1) -> pl.DataFrame:
-    """Return bars with every column, each instrument from its own session on."""
+    """Return bars with every column; each instrument starts on a different session."""
     return market(lengths, seed).with_columns(open=pl.col("low"), trades=pl.col("volume") // 10)
 
 
 def assert_one_value(bars: pl.DataFrame, chosen: FeatureSet, nights: int = 3) -> None:
-    """Assert that values are the same whole, alone, over the history then known, and built night after night."""
+    """Assert equal values over the whole market, per instrument, over shorter histories and in nightly builds."""
     whole = features.build(bars, chosen)
     alone = [features.build(part, chosen) for part in bars.partition_by("instrument_id", maintain_order=True)]
     assert_frame_equal(pl.concat(alone).sort("instrument_id", "trade_date"), whole, check_exact=True)
@@ -62,7 +62,7 @@ def assert_one_value(bars: pl.DataFrame, chosen: FeatureSet, nights: int = 3) ->
 
 @settings(max_examples=150)
 @given(sources(), st.integers(1, 30), st.integers(0, 2**16), st.lists(st.integers(1, 70), min_size=1, max_size=3))
-def test_random_expressions_give_one_value_or_are_refused(
+def test_random_expressions_are_refused_or_give_the_same_values_in_every_build(
     source: str, lookback: int, seed: int, lengths: list[int]
 ) -> None:
     chosen = own(evaluated(source), lookback)
@@ -92,13 +92,13 @@ REFUSED = [
 SELDOM = [
     lambda s: (s.shift(-1) / s > 2).cast(pl.Float64),  # a price that more than doubles
     lambda s: (s.shift(-1) / s < 0.05).cast(pl.Float64),
-    lambda s: s - s.mean() if s.len() > 1000 else s,  # only a long history is looked at as a whole
+    lambda s: s - s.mean() if s.len() > 1000 else s,  # uses the whole history only if it is long
     lambda s: pl.when(pl.int_range(s.len(), eager=True) > 700).then(s.max()).otherwise(s),
 ]
 
 
 @pytest.mark.parametrize("function", SELDOM)
-def test_a_function_that_reads_later_bars_in_rare_cases_is_refused(function: Callable[[pl.Series], pl.Series]) -> None:
+def test_function_that_rarely_reads_later_bars_is_refused(function: Callable[[pl.Series], pl.Series]) -> None:
     def seldom(values: pl.Series) -> pl.Series:
         made = function(values)
         return made if isinstance(made, pl.Series) else pl.select(made).to_series()
@@ -111,34 +111,32 @@ FIRST = [(CLOSE / CLOSE.drop_nulls().slice(0, 5).mean(), 1), (CLOSE / CLOSE.drop
 
 
 @pytest.mark.parametrize(("expression", "lookback"), FIRST)
-def test_the_mean_of_the_first_bars_is_refused_on_the_bars_before_it_is_known(
-    expression: pl.Expr, lookback: int
-) -> None:
+def test_mean_of_first_bars_is_refused_on_earlier_bars(expression: pl.Expr, lookback: int) -> None:
     with pytest.raises(UsageError, match="reads bars after its own: on synthetic bars"):
         features.find(own(expression, lookback))
     assert_one_value(bars_of([70, 1, 44, 60]), own(expression, 50))
 
 
-def test_a_window_longer_than_any_that_is_tried_is_computed_from_the_first_bar() -> None:
+def test_very_long_window_is_computed_from_the_first_bar() -> None:
     chosen = own(CLOSE.map_batches(lambda s: s.rolling_max(700, min_samples=1), return_dtype=pl.Float64), 5)
     assert features.find(chosen).features[0].recursive
     assert_one_value(bars_of([720, 30]), chosen)
 
 
-@pytest.mark.parametrize(("expression", "lookback", "said"), REFUSED, ids=lambda value: str(value)[:50])
-def test_a_feature_that_is_not_what_it_declares_is_refused_when_first_used(
-    expression: pl.Expr, lookback: int, said: str
+@pytest.mark.parametrize(("expression", "lookback", "message"), REFUSED, ids=lambda value: str(value)[:50])
+def test_feature_that_differs_from_its_declaration_is_refused_on_first_use(
+    expression: pl.Expr, lookback: int, message: str
 ) -> None:
     chosen = own(expression, lookback)
     for use in (features.register, features.find, lambda one: features.build(bars_of([3]), one)):
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises(UsageError, match=message):
             use(chosen)
 
 
-def test_the_message_holds_both_values() -> None:
+def test_message_contains_both_values() -> None:
     close = synthetic_bars.bars(200).filter(pl.col("instrument_id") == "A")["close"]
-    said = f"its value on bar 46 is {close[46]} over the whole history, but None over the first 46 bars"
-    with pytest.raises(UsageError, match=said):
+    message = f"its value on bar 46 is {close[46]} over the whole history, but None over the first 46 bars"
+    with pytest.raises(UsageError, match=message):
         features.find(own(CLOSE.shift(-1), 2))
 
 
@@ -168,7 +166,7 @@ WINDOWS = [
 
 @pytest.mark.parametrize("declared", [False, True])
 @pytest.mark.parametrize("expression", RECURSIVE, ids=lambda value: str(value)[:50])
-def test_a_recursive_feature_is_found_out_and_remembers_every_bar(expression: pl.Expr, *, declared: bool) -> None:
+def test_recursive_feature_is_detected_and_computed_from_the_first_bar(expression: pl.Expr, *, declared: bool) -> None:
     chosen = own(expression, 15, recursive=declared)
     assert features.find(chosen).features[0].recursive
     assert not features.find(chosen).advances
@@ -185,20 +183,20 @@ def test_a_recursive_feature_is_found_out_and_remembers_every_bar(expression: pl
 
 @pytest.mark.parametrize("declared", [False, True])
 @pytest.mark.parametrize("expression", WINDOWS, ids=lambda value: str(value)[:50])
-def test_a_window_is_found_out_and_advances(expression: pl.Expr, *, declared: bool) -> None:
+def test_window_is_detected_and_advances(expression: pl.Expr, *, declared: bool) -> None:
     chosen = own(expression, 15, recursive=declared)
     assert not features.find(chosen).features[0].recursive
     assert features.find(chosen).advances
     assert_one_value(bars_of([60, 1, 33, 60, 15, 14]), chosen)
 
 
-def test_one_bar_gives_the_bits_that_it_gives_among_others() -> None:
+def test_single_bar_gives_the_same_bits_as_among_others() -> None:
     bars = bars_of([40, 3, 2, 1])
     for expression in (CLOSE / 3, CLOSE / 7.3, CLOSE / CLOSE.first(), (HIGH - LOW) / 0.7):
         assert_one_value(bars, own(expression), nights=40)
 
 
-def test_an_own_kernel_sees_one_instrument_and_is_computed_from_its_first_bar() -> None:
+def test_own_kernel_gets_one_instrument_from_its_first_bar() -> None:
     def compute(bars: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
         assert bars["instrument_id"].n_unique() == 1
         return bars.select(up=CLOSE.diff(), total=CLOSE.cum_sum()).select(names)
@@ -216,7 +214,7 @@ def test_an_own_kernel_sees_one_instrument_and_is_computed_from_its_first_bar() 
     assert_one_value(bars_of([30, 1, 12]), chosen)
 
 
-def test_carried_state_must_give_the_values_of_the_whole_history() -> None:
+def test_carried_state_must_equal_the_whole_history() -> None:
     def summed(step: pl.Expr) -> FeatureSet:
         total = Carried("total", 1, pl.col("volume").cum_sum(), step, pl.Int64())
         made = Feature("x", "g", 1, pl.Int64(), "", pl.col("volume").cum_sum(), carried=(total,), value=pl.col("total"))
@@ -229,7 +227,7 @@ def test_carried_state_must_give_the_values_of_the_whole_history() -> None:
         features.find(summed(pl.col("total") + pl.col("volume") + 1))
 
 
-def test_features_of_champion_in_an_own_set_stay_as_they_are() -> None:
+def test_shipped_features_in_an_own_set_are_unchanged() -> None:
     ranks = tuple(each for each in features.ALPHA158.features if each.name.startswith("RANK"))
     mixed = FeatureSet(
         "own_mixed", "mixed1", (*features.V1.features, *ranks, *own(indicators.sma(CLOSE, 7), 7).features)
@@ -242,7 +240,7 @@ def test_features_of_champion_in_an_own_set_stay_as_they_are() -> None:
     assert_one_value(bars, mixed)
 
 
-def test_a_copy_of_champion_s_feature_with_another_expression_is_an_own_feature() -> None:
+def test_copy_of_a_shipped_feature_with_another_expression_is_an_own_feature() -> None:
     copied = replace(features.V1.features[0], name="peek", kernel=None, expression=CLOSE.shift(-1))
     with pytest.raises(UsageError, match="peek reads bars after its own"):
         features.find(FeatureSet("own_copy", "copy1", (copied,)))
@@ -252,7 +250,7 @@ SHIPPED = {name: each for name, each in (REMEMBERING | WINDOWED).items() if name
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_every_indicator_is_accepted_with_the_bars_its_first_value_needs(name: str) -> None:
+def test_every_indicator_is_accepted_with_its_warm_up_as_lookback(name: str) -> None:
     expression, first_row = SHIPPED[name]
     (found,) = features.find(own(expression, first_row + 1)).features
     assert found.recursive or name in WINDOWED

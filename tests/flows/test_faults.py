@@ -1,7 +1,7 @@
-"""A kill between two commits is undone by running again, and the harness that says so hears what is not undone.
+"""A second run completes what a kill between two commits left, and the harness notices what is not completed.
 
-`benchmarks/faults.py` does this, and every other fault, to the whole daily flow and writes docs/faults.md; this is one
-command, killed once.
+`benchmarks/robustness/faults.py` applies this and every other fault to the whole daily flow and writes docs/faults.md.
+Here one command is killed once.
 """
 
 from __future__ import annotations
@@ -16,16 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.robustness.faulty import kills
+from benchmarks.robustness.faulty.cases import Case, Disturbed, judge, undisturbed
+from benchmarks.robustness.faulty.look import differences, halves, look
+from benchmarks.robustness.faulty.places import UNPRIVILEGED
+from benchmarks.robustness.faulty.workspace import Bench
 from champion.base import process_identity
 from champion.settings import Settings
-
-sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
-
-from faulty import kills
-from faulty.cases import Case, Disturbed, judge, undisturbed
-from faulty.look import differences, halves, look
-from faulty.places import UNPRIVILEGED
-from faulty.workspace import Bench
 
 COMMAND = ("features", "2024-08-27", "2024-08-30")
 
@@ -44,14 +41,16 @@ def test_a_system_error_is_reported_in_one_sentence(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "champion", "simulate", str(tmp_path / "disk" / "archive"), "--instruments", "1"]
     found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert found.returncode == 1
-    assert re.fullmatch(r"MachineError: .*disk.*: Not a directory; .*run it again\n", found.stderr)
+    assert re.fullmatch(
+        r"MachineError: .*disk.*: Not a directory; .*run it again: finished work is kept\n", found.stderr
+    )
 
 
 @pytest.mark.parametrize(
     ("work", "expected"),
     [
-        ("warehouse.writer(settings).__enter__()", "MachineError: {}/warehouse: Permission denied; give whoever"),
-        ("run_spool.begin(settings, 'e', 'n')", "ServiceError: no run can be noted down in {0}/runs: {0}/runs/"),
+        ("warehouse.writer(settings).__enter__()", "MachineError: {}/warehouse: Permission denied; give this account"),
+        ("run_spool.begin(settings, 'e', 'n')", "ServiceError: no run can be recorded in {0}/runs: {0}/runs/"),
     ],
 )
 def test_a_folder_without_write_permission_is_named(tmp_path: Path, work: str, expected: str) -> None:
@@ -72,7 +71,7 @@ settings = Settings()
     last = done.stderr.strip().splitlines()[-1]
     assert last.removeprefix("champion.errors.").startswith(expected.format(tmp_path))
     assert last.endswith(
-        "the permission, or set CHAMPION_HOME to a folder of theirs. What was done is kept: then run it again"
+        "the permission, or set CHAMPION_HOME to a folder of its own, then run it again: finished work is kept"
     )
 
 

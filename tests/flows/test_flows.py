@@ -38,7 +38,7 @@ from flows.configuration import variables_to_set
 from flows.daily import await_publication
 from flows.policy import is_transient
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks" / "robustness"
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_sessions_that_differ_from_a_rebuild_are_named(known: Settings, tmp_path
 
 
 def test_an_archive_that_fails_one_request_in_three_is_fetched(tmp_path: Path) -> None:
-    """`benchmarks/retries.py` does this with 200 sessions."""
+    """`benchmarks/robustness/retries.py` does this with 200 sessions."""
     report = tmp_path / "report.json"
     command = [sys.executable, str(BENCHMARKS / "retries.py"), "--sessions", "4", "--json", str(report)]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -1,6 +1,6 @@
-"""A backfill killed at random instants and run again gives the undisturbed lake; readers meanwhile see whole sessions.
+"""A backfill that is killed at random instants and run again gives the undisturbed lake; readers see whole sessions.
 
-`benchmarks/kill.py` does the same fifty times; this runs a few rounds of it.
+This runs five rounds of `benchmarks/robustness/kill.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from waiting import PATIENCE
 
 ROUNDS = 5
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks" / "robustness"
 
 
 def test_a_rerun_after_random_kills_equals_the_undisturbed_lake(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Completion: `ch.` and each of its modules offer their public names only."""
+"""Completion offers public names only, for `ch.` and for each of its modules.
+
+Each module sets `__dir__ = __all__.copy`, which `dir()` and completion call.
+"""
 
 from __future__ import annotations
 

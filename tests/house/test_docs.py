@@ -1,4 +1,4 @@
-"""The pages: they build without a warning, what they tell to type is there, every command is in them."""
+"""The pages build without a warning, their commands and names exist, and every command is documented."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from champion import plots
 from champion.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md"]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "benchmarks").rglob("README.md"))]
 PAGES += sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("docs/howto/*.md")])
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 
@@ -33,7 +33,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def prose(path: Path) -> str:
-    """The text of a page without its blocks of code, or of a notebook's cells of prose."""
+    """Return the text of a page without its code blocks, or of a notebook's markdown cells."""
     if path.suffix == ".md":
         return re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
     cells = json.loads(path.read_text())["cells"]
@@ -41,21 +41,21 @@ def prose(path: Path) -> str:
 
 
 def typed(page: Path) -> Iterator[list[str]]:
-    """The arguments of each call of `champion` in the page's blocks of shell."""
+    """Yield the arguments of each call of `champion` in the page's shell blocks."""
     for block in blocks(page.read_text(), "sh"):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             ends = [place for place, word in enumerate(words) if word in {"&&", "||", "|", ";", "&", ">"}]
             for start, end in pairwise([-1, *ends, len(words)]):
-                said = words[start + 1 : end]
-                while said and (said[0] == "export" or re.fullmatch(r"[A-Z_]+=.*", said[0])):
-                    said = said[1:]
-                if said[:1] == ["champion"]:
-                    yield said[1:]
+                call = words[start + 1 : end]
+                while call and (call[0] == "export" or re.fullmatch(r"[A-Z_]+=.*", call[0])):
+                    call = call[1:]
+                if call[:1] == ["champion"]:
+                    yield call[1:]
 
 
 def found(words: list[str]) -> tuple[Any, list[str]]:
-    """The command, or the group, that the words name, and what is left of them."""
+    """Return the command or group that the words name, and the remaining words."""
     command, rest = typer.main.get_command(app), list(words)
     while rest and hasattr(command, "commands") and not rest[0].startswith("-"):
         assert rest[0] in command.commands, f"there is no champion {' '.join(words)}"
@@ -64,20 +64,18 @@ def found(words: list[str]) -> tuple[Any, list[str]]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_every_command_on_a_page_would_run_as_it_stands(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_command_on_a_page_parses(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my-notebooks").mkdir()  # the reader's own folder
     monkeypatch.chdir(tmp_path)
     for words in typed(page):
         command, rest = found(words)
         assert not hasattr(command, "commands") or "--help" in rest, f"champion {' '.join(words)} names a group"
         if not {"--help", "-h"} & {*rest}:
-            command.make_context("champion", rest)  # refuses what it would refuse at the prompt
+            command.make_context("champion", rest)  # fails on wrong arguments
 
 
 @pytest.mark.parametrize("path", [*PAGES, *NOTEBOOKS], ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_every_command_in_a_sentence_is_one_there_is(path: Path) -> None:
+def test_every_command_in_a_sentence_exists(path: Path) -> None:
     for text in re.findall(r"`champion ([a-z][^`]*)`", prose(path).replace("\n", " ")):
         command, rest = found(text.split())
         known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
@@ -85,15 +83,15 @@ def test_every_command_in_a_sentence_is_one_there_is(path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_every_target_and_script_on_a_page_is_there(page: Path) -> None:
+def test_every_target_and_script_on_a_page_exists(page: Path) -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert {*re.findall(r"[`\n]make ([a-z]+)", page.read_text())} <= {*targets}
-    scripts = re.findall(r"\b((?:benchmarks|tests|docs)/\w+\.py)", page.read_text())
+    scripts = re.findall(r"\b((?:benchmarks|tests|docs)/[\w/]+\.py)", page.read_text())
     assert [script for script in scripts if not (ROOT / script).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_every_name_that_python_on_a_page_asks_of_champion_is_there(page: Path) -> None:
+def test_every_champion_name_in_python_on_a_page_exists(page: Path) -> None:
     for block in blocks(page.read_text(), "python"):
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("champion"):
@@ -104,7 +102,7 @@ def test_every_name_that_python_on_a_page_asks_of_champion_is_there(page: Path) 
                 thing = getattr(thing, name)
 
 
-def test_welcome_and_the_page_of_the_lab_lead_to_every_notebook() -> None:
+def test_welcome_notebook_and_lab_page_link_every_notebook() -> None:
     welcome, page = prose(ROOT / "notebooks" / "welcome.ipynb"), (ROOT / "docs" / "howto" / "lab.md").read_text()
     linked = {*re.findall(r"\]\(([^)]+\.ipynb)\)", welcome)}
     assert linked == {str(path.relative_to(ROOT / "notebooks")) for path in NOTEBOOKS} - {"welcome.ipynb"}
@@ -112,19 +110,19 @@ def test_welcome_and_the_page_of_the_lab_lead_to_every_notebook() -> None:
     assert {name for name in re.findall(r"`(\w+)`", page) if name in explorers} == explorers
 
 
-def test_every_figure_is_shown_with_what_it_says() -> None:
+def test_every_figure_is_shown_with_its_docstring() -> None:
     page = (ROOT / "docs" / "reference" / "figures.md").read_text()
     for name in plots.__all__:
         first = (getattr(plots, name).__doc__ or "").strip().splitlines()[0]
         assert f"## {name}\n\n{first}\n\n![{name}](../images/figures/{name}.png)" in page, "run docs/images.py"
 
 
-def test_the_schedule_tells_of_every_deployment_and_its_queue() -> None:
+def test_the_schedule_page_lists_every_deployment_and_its_queue() -> None:
     page = (ROOT / "docs" / "howto" / "schedule.md").read_text()
     rows = [[cell.strip() for cell in line.split("|")[1:5]] for line in page.splitlines() if line.startswith("| ")]
-    told = {name: queue.split(" ")[0] for row in rows[1:] for name in row[0].split(", ") for queue in [row[2]]}
+    on_page = {name: queue.split(" ")[0] for row in rows[1:] for name in row[0].split(", ") for queue in [row[2]]}
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    assert told == {one["name"]: one["work_pool"]["work_queue_name"] for one in deployments}
+    assert on_page == {one["name"]: one["work_pool"]["work_queue_name"] for one in deployments}
 
 
 def test_the_pages_build_without_a_warning_and_name_every_command(tmp_path: Path) -> None:
@@ -139,7 +137,7 @@ def test_the_pages_build_without_a_warning_and_name_every_command(tmp_path: Path
     assert "scan_adjusted" in (tmp_path / "html" / "reference" / "api.html").read_text()
 
 
-def test_every_local_link_leads_somewhere() -> None:
+def test_every_local_link_has_a_target() -> None:
     for page in [*PAGES, *(ROOT / "docs" / "reference").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
             if "://" not in target:

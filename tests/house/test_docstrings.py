@@ -1,8 +1,8 @@
-"""Docstrings: what the reference shows is explained, each function by an example, and the suite runs them all.
+"""Docstrings: the reference documents every public name, each function has an example, and the suite runs them all.
 
 Public is what `docs/reference/api.md` and `indicators.md` list, and the functions of `import champion as ch`. Fields of
-dataclasses, constants and exceptions are explained in words. An example stands in a function's own docstring; that of
-a method may stand in its class's, and that of a step in its module's, where it is shown at work with the others.
+dataclasses, constants and exceptions have a description. The example of a function is in its own docstring; that of a
+method may be in its class's docstring, and that of a step in its module's, together with the other steps.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MEMBERS = (staticmethod, classmethod, property, cached_property)
 
 
 def listed() -> Iterator[tuple[str, Any]]:
-    """Every name that the pages show, with what it is."""
+    """Yield every name on the pages with its object."""
     for page in PAGES:
         for kind, path, options in re.findall(r"\.\. auto(\w+):: (\S+)\n((?:   :.*\n)*)", page.read_text()):
             if kind == "function":
@@ -41,13 +41,13 @@ def listed() -> Iterator[tuple[str, Any]]:
 
 
 def public(module: ModuleType) -> list[str]:
-    """The names that Sphinx shows of a module: `__all__`, or what is defined there."""
+    """Return the names that Sphinx shows of a module: `__all__`, or those defined in it."""
     defined = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
     return list(getattr(module, "__all__", [name for name in defined if not name.startswith("_")]))
 
 
 def examples(*docstrings: str | None) -> str:
-    """The lines of examples in docstrings."""
+    """Return the example lines of docstrings."""
     found = (re.findall(r"^\s*(?:>>>|\.\.\.) (.*)$", text or "", re.MULTILINE) for text in docstrings)
     return "\n".join(line for lines in found for line in lines)
 
@@ -66,7 +66,7 @@ def test_every_public_function_has_an_example(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, kind in CLASSES.items() if not issubclass(kind, Exception)])
-def test_every_public_class_is_shown_at_work_with_all_its_methods(name: str) -> None:
+def test_every_public_class_has_examples_of_all_its_methods(name: str) -> None:
     kind = CLASSES[name]
     methods = {
         key: inspect.getdoc(getattr(kind, key))
@@ -85,6 +85,6 @@ def test_every_error_is_explained(name: str) -> None:
     assert re.search(rf"[├└]── {CLASSES[name].__name__} |^ *ChampionError", champion.errors.__doc__, re.MULTILINE)
 
 
-def test_the_border_is_where_it_is_said_to_be() -> None:
+def test_the_reference_lists_every_public_module() -> None:
     modules = {path.rpartition(".")[0] for path in THINGS}
     assert set(champion._MODULES.values()) - modules == {"champion.pipeline"}, "steps, not a page"

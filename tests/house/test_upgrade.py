@@ -1,4 +1,4 @@
-"""A workspace that an earlier version made opens in this one: warehouse, lake, ledger, champion; one session more."""
+"""Workspaces of earlier versions open in this version: warehouse, lake, ledger, champion, and one more session."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy i
 
 @dataclass(frozen=True)
 class Kept:
-    """A kept workspace, unpacked: what it says of itself, its settings, the lake's digests as they were found."""
+    """An unpacked kept workspace: its description, its settings, and the digests of its lake."""
 
     version: str
     last: date
@@ -57,10 +57,10 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     last, following = date.fromisoformat(stamp["last"]), date.fromisoformat(stamp["next"])
     yield Kept(stamp["version"], last, following, settings, digests, Path(stamp["folder"]))
     warehouse.close()
-    assert not Path(stamp["folder"]).exists(), "something was written to where the workspace was made"
+    assert not Path(stamp["folder"]).exists(), "a file was written to the original folder of the workspace"
 
 
-def test_the_lake_is_read_and_found_whole(kept: Kept) -> None:
+def test_kept_lake_is_read_and_verified(kept: Kept) -> None:
     lake = Lake(kept.settings.lake)
     assert [damage for name in contracts.names() for damage in lake.verify(name) if not damage.harmless] == []
     bars = lake.scan("normalized_equity_ohlc").collect()
@@ -69,7 +69,7 @@ def test_the_lake_is_read_and_found_whole(kept: Kept) -> None:
     assert lake.scan("features_equity_indicators", kept.last, kept.last).collect().height > 0
 
 
-def test_the_ledger_tells_what_ran_and_who_is_champion(kept: Kept) -> None:
+def test_kept_ledger_has_its_runs_and_champion(kept: Kept) -> None:
     found = {run.name: run for run in runs.find_runs(kept.settings)}
     assert found["kept"].outcome == "succeeded"
     assert str(kept.last).encode() in (runs.read_file(kept.settings, found["kept"].run_id, "notebook/kept.html") or b"")
@@ -81,8 +81,8 @@ def test_the_ledger_tells_what_ran_and_who_is_champion(kept: Kept) -> None:
     assert status(kept.settings).champion.startswith("version 1")
 
 
-def test_its_champion_scores_in_another_folder_to_the_same_bytes(kept: Kept) -> None:
-    """The workspace was made in a folder that is no more; it is used here, moved once more, and used there."""
+def test_kept_champion_gives_the_same_scores_in_another_folder(kept: Kept) -> None:
+    """The original folder of the workspace is gone; it is used here, moved again, and used there."""
     settings = kept.settings
     stored = Lake(settings.lake).scan(PREDICTIONS, kept.last, kept.last).collect().sort("rank")
     again = score_session(settings, kept.last)
@@ -103,8 +103,8 @@ def test_its_champion_scores_in_another_folder_to_the_same_bytes(kept: Kept) -> 
         hidden.rename(settings.home)
 
 
-def test_the_warehouse_is_migrated_and_one_session_more_goes_through(kept: Kept) -> None:
-    """As a daily run does it, without its flow: fetched, ingested, named, built, loaded, scored by the old champion."""
+def test_kept_warehouse_is_migrated_and_one_more_session_is_processed(kept: Kept) -> None:
+    """The steps of a daily run without its flow: fetch, ingest, rename, build, load, score with the old champion."""
     settings, lake, day = kept.settings, Lake(kept.settings.lake), kept.following
     with warehouse.writer(settings) as client:
         had = migrations.applied(client)
@@ -128,4 +128,4 @@ def test_the_warehouse_is_migrated_and_one_session_more_goes_through(kept: Kept)
             expected = [(str(one), lake.rows(name, one, one)) for one in (kept.last, day)]
             assert rows == expected, name
     for name in ("raw_equity_ohlc", "normalized_equity_ohlc", "features_equity_indicators"):
-        assert lake.digest(name, end=kept.last) == kept.digests[name], f"{name}: what the old version wrote stays"
+        assert lake.digest(name, end=kept.last) == kept.digests[name], f"{name}: files of the old version are unchanged"

@@ -40,7 +40,7 @@ assert {"ingest", "features", "training", "quality", "scoring"} <= set(notebook.
 assert migrations.shipped() and queries.names()
 print(champion.__file__, package_data.folder("sql"))
 """
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env=variables, check=True, capture_output=True, text=True
     )
-    assert said.stdout.split() == [str(target / "champion" / "__init__.py"), str(target / "champion" / "_data" / "sql")]
+    assert done.stdout.split() == [str(target / "champion" / "__init__.py"), str(target / "champion" / "_data" / "sql")]

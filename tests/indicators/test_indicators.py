@@ -1,4 +1,4 @@
-"""Each indicator against TA-Lib, an exact calculation or a plain loop, on series short, long, flat, tiny and huge."""
+"""Compare indicators with TA-Lib, exact arithmetic or a plain loop, on short, long, flat, tiny and huge series."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from champion import indicators as ind
 
 LENGTHS = (1, 2, *range(13, 36), 60, 600)
 CLOSE, HIGH, LOW, VOLUME, TURNOVER = (pl.col(name) for name in ("close", "high", "low", "volume", "turnover"))
-SIMPLE = talib.MA_Type.SMA  # type: ignore[attr-defined]  # its stub forgets to export it
+SIMPLE = talib.MA_Type.SMA  # type: ignore[attr-defined]  # missing in its stub
 Oracle = dict[str, np.ndarray]
 
 
@@ -164,7 +164,7 @@ def test_bounds(seed: int, length: int, kind: str) -> None:
 
 @settings(max_examples=8)
 @given(seed=st.integers(0, 2**20), power=st.integers(-2, 4))
-def test_oscillators_have_no_unit(seed: int, power: int) -> None:
+def test_oscillators_do_not_depend_on_the_price_unit(seed: int, power: int) -> None:
     bars = series("walk", 60, seed)
     factor = 2.0**power
     scaled = bars.with_columns((pl.col("high", "low", "close") * factor).round(4))

@@ -1,4 +1,4 @@
-"""Laws every indicator obeys: bounds, no unit, no look-ahead, nulls in the warm-up only, no neighbour, no history."""
+"""Properties of every indicator: bounds, no unit, no look-ahead, nulls only in the warm-up, no other instruments."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ seeds = st.integers(0, 2**20)
 
 @law
 @given(seed=seeds, length=st.integers(1, 60))
-def test_nulls_in_the_warm_up_only(seed: int, length: int) -> None:
+def test_nulls_are_in_the_warm_up_only(seed: int, length: int) -> None:
     got = bars(seed, length).select(**ALL)
     for name, (_, rows) in (RECURSIVE | WINDOWED).items():
         assert got[name].is_null().to_list() == [row < rows for row in range(length)], name
         assert got[name].drop_nulls().cast(pl.Float64).is_finite().all(), name
 
 
-def test_a_missing_bar_is_null_and_leaves_the_windows_after_it_alone() -> None:
+def test_missing_bar_affects_only_its_windows() -> None:
     row, after = pl.int_range(pl.len()), 45
     followed = {"ema": ind.ema(CLOSE, 5), "rsi": ind.rsi(CLOSE, 5), "atr": ind.atr(*BAR, 5), "kama": ind.kama(CLOSE, 5)}
     followed |= {"obv": ind.obv(CLOSE, VOLUME), "sar": ind.parabolic_sar(HIGH, LOW)}
@@ -68,7 +68,7 @@ def test_bounds(seed: int, length: int) -> None:
 
 @law
 @given(seed=seeds, power=st.integers(-2, 5))
-def test_oscillators_have_no_unit(seed: int, power: int) -> None:
+def test_oscillators_do_not_depend_on_the_price_unit(seed: int, power: int) -> None:
     frame = bars(seed, 60)
     scaled = frame.with_columns((pl.col("open", "high", "low", "close") * 2.0**power).round(4))
     chosen = {name: ALL[name] for name in UNIT_FREE}
@@ -78,7 +78,7 @@ def test_oscillators_have_no_unit(seed: int, power: int) -> None:
 
 @law
 @given(seed=seeds, length=st.integers(1, 70), cut=st.integers(1, 70))
-def test_nothing_looks_ahead(seed: int, length: int, cut: int) -> None:
+def test_no_indicator_looks_ahead(seed: int, length: int, cut: int) -> None:
     frame = bars(seed, length)
     ours, theirs = frame.select(**ALL).head(cut), frame.head(cut).select(**ALL)
     assert [name for name in ALL if not ours[name].equals(theirs[name])] == []
@@ -86,7 +86,7 @@ def test_nothing_looks_ahead(seed: int, length: int, cut: int) -> None:
 
 @law
 @given(seed=seeds, lengths=st.lists(st.integers(1, 40), min_size=2, max_size=4))
-def test_instruments_do_not_leak(seed: int, lengths: list[int]) -> None:
+def test_values_do_not_depend_on_other_instruments(seed: int, lengths: list[int]) -> None:
     levels = (0.3, 9e6, 100.0, 4000.0)
     each = [bars(seed + at, length, levels[at], 0.3 / (1 + at)) for at, length in enumerate(lengths)]
     named = [frame.with_columns(instrument_id=pl.lit(at), row=pl.int_range(pl.len())) for at, frame in enumerate(each)]
@@ -99,8 +99,8 @@ def test_instruments_do_not_leak(seed: int, lengths: list[int]) -> None:
 
 @law
 @given(seed=seeds)
-def test_a_window_needs_its_own_rows_only(seed: int) -> None:
-    """Neither the history before the window nor a neighbour above it in one long column changes a bit."""
+def test_windows_depend_on_their_own_rows_only(seed: int) -> None:
+    """Neither earlier history nor another instrument above it in one column changes a bit."""
     chosen = {name: expression for name, (expression, _) in WINDOWED.items()}
     frame, neighbour = bars(seed, 50), bars(seed, 30, 5e8, 0.01)
     whole = frame.select(**chosen)
@@ -112,7 +112,7 @@ def test_a_window_needs_its_own_rows_only(seed: int) -> None:
 
 @law
 @given(seed=seeds, length=st.integers(2, 40))
-def test_the_order_of_a_session_changes_no_rank_and_nothing_beyond_rounding(seed: int, length: int) -> None:
+def test_row_order_changes_no_rank_and_only_last_bits_of_means(seed: int, length: int) -> None:
     rng = np.random.default_rng(seed)
     frame = pl.DataFrame({name: rng.normal(0, 1, length) for name in "xyz"})
     x, y, z = (pl.col(name) for name in "xyz")

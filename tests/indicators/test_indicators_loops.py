@@ -1,4 +1,4 @@
-"""Indicators TA-Lib does not have, and cross-sections, each against a plain loop of its textbook formula."""
+"""Compare indicators that TA-Lib lacks, and cross-sections, with plain loops of their textbook formulas."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ both = pytest.mark.parametrize("name", HISTORIES)
 
 
 def log(bar: Bar, price: str, base: str) -> float:
-    """Return the log of two prices of a bar, exact where they are close."""
+    """Return the log of the ratio of two prices of a bar, accurate if they are close."""
     return math.log1p((round(bar[price] * 100) - round(bar[base] * 100)) / round(bar[base] * 100))
 
 
 def loops(bars: pl.DataFrame) -> list[Bar]:
-    """Return the bars as rows, each with the close before as `before`."""
+    """Return the bars as rows, each with the previous close as `before`."""
     rows: list[Bar] = bars.to_dicts()
     return [{**row, "before": rows[max(at - 1, 0)]["close"]} for at, row in enumerate(rows)]
 
 
 def rolling(bars: pl.DataFrame, value: Callable[[list[Bar]], float], *, skip: int = 0) -> list[float | None]:
-    """Return the value of each full window of N rows, of which none is among the first `skip`."""
+    """Return the value of each full window of N rows after the first `skip` rows."""
     rows = loops(bars)
     return [value(rows[at - N + 1 : at + 1]) if at >= N - 1 + skip else None for at in range(len(rows))]
 
@@ -161,7 +161,7 @@ def money_flow(rows: Sequence[Bar]) -> float:
 
 
 @both
-def test_keltner_is_talibs_average_and_range(name: str) -> None:
+def test_keltner_equals_talib_average_and_range(name: str) -> None:
     bars = HISTORIES[name]
     high, low, close = (bars[column].to_numpy() for column in ("high", "low", "close"))
     middle, ranges = talib.EMA(close, 20), talib.ATR(high, low, close, 10)
@@ -172,7 +172,7 @@ def test_keltner_is_talibs_average_and_range(name: str) -> None:
         np.testing.assert_allclose(got[column].to_numpy(), theirs, rtol=1e-12, atol=1e-12 * close.max())
 
 
-def test_what_has_no_answer_is_null_or_zero_as_documented() -> None:
+def test_undefined_values_are_null_or_zero_as_documented() -> None:
     still = pl.DataFrame({"close": [100.0] * 5, "market": [0.01, -0.01, 0.0, 0.01, 0.02]})
     got = still.select(
         z=ind.rolling_zscore(CLOSE, 3, unit=ind.PRICE_UNIT),
@@ -187,7 +187,7 @@ def test_what_has_no_answer_is_null_or_zero_as_documented() -> None:
     assert got["wild"].is_null().all()
 
 
-def test_the_residual_is_that_of_least_squares() -> None:
+def test_neutralise_equals_least_squares() -> None:
     rng = np.random.default_rng(6)
     frame = pl.DataFrame(
         {"trade_date": np.repeat([1, 2], 40), **{name: rng.normal(3, 2, 80) for name in ("y", "a", "b")}}
@@ -206,7 +206,7 @@ def test_the_residual_is_that_of_least_squares() -> None:
             np.testing.assert_allclose(part[column].to_numpy(), target - fitted, rtol=0, atol=1e-12)
 
 
-def test_an_exposure_that_says_nothing_new_is_left_out() -> None:
+def test_redundant_exposure_is_left_out() -> None:
     rng = np.random.default_rng(7)
     frame = pl.DataFrame({"y": rng.normal(0, 1, 30), "a": rng.normal(5, 1, 30)})
     y, a = pl.col("y"), pl.col("a")

@@ -1,4 +1,4 @@
-"""Nulls in the input of an indicator: a warm-up counts known values, wherever they start, and skips those missing."""
+"""Nulls in the input of an indicator: a warm-up counts known values and skips missing ones."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ OTHERS = {
     "vwap": ind.vwap(pl.col("close") * VOLUME, VOLUME),
 }
 EVERY = ALL | OTHERS
-TWO_WINDOWS = ("keltner", "stochastic", "slow_stochastic", "williams")  # whose columns need not be known together
+TWO_WINDOWS = ("keltner", "stochastic", "slow_stochastic", "williams")  # their columns may be known on different bars
 NAMES = {"accumulation": "accumulation_distribution"}
 
 law = settings(max_examples=12)
@@ -62,7 +62,7 @@ def known(values: Numbers) -> np.ndarray:
 
 
 def put_back(values: Numbers, found: np.ndarray) -> list[float | None]:
-    """Return what was computed of the known values on their rows; null elsewhere, and where it is NaN."""
+    """Return the values computed from the known rows, on these rows; null elsewhere and where NaN."""
     rest = iter(found)
     row = (None if value is None else float(next(rest)) for value in values)
     return [None if value is None or np.isnan(value) else value for value in row]
@@ -73,14 +73,14 @@ def alike(ours: pl.Series, theirs: list[float | None], tolerance: float = 1e-9) 
     assert np.allclose(ours.drop_nulls(), known(theirs), rtol=tolerance, atol=tolerance)
 
 
-def test_every_indicator_is_swept() -> None:
+def test_every_indicator_is_tested() -> None:
     public = {name for name in ind.__all__ if callable(getattr(ind, name))}
     assert {NAMES.get(name, name) for name in EVERY} == public
 
 
 @law
 @given(seed=seeds, rows=st.integers(1, 40), length=st.integers(1, 60))
-def test_leading_nulls_shift_every_indicator_to_the_last_bit(seed: int, rows: int, length: int) -> None:
+def test_leading_nulls_shift_every_indicator_bit_for_bit(seed: int, rows: int, length: int) -> None:
     frame = bars(seed, length)
     whole, late = frame.select(**EVERY), unknown_first(frame, rows).select(**EVERY)
     assert [name for name in EVERY if not late[name].slice(rows).equals(whole[name])] == []
@@ -90,8 +90,8 @@ def test_leading_nulls_shift_every_indicator_to_the_last_bit(seed: int, rows: in
 
 @pytest.mark.parametrize("late", ["high", "low", "close", "volume"])
 @pytest.mark.parametrize("rows", [1, 13])
-def test_one_late_column_starts_no_warm_up_early(late: str, rows: int) -> None:
-    """A true range needs the close before only, so it may be known on the bar where the late column starts."""
+def test_warm_up_waits_for_the_latest_column(late: str, rows: int) -> None:
+    """A true range needs only the previous close, so it may be known on the bar where the late column starts."""
     frame = bars(rows, 60)
     part = frame.with_columns(pl.when(pl.int_range(pl.len()) >= rows).then(late).alias(late))
     using = {name: each for name, each in EVERY.items() if late in each.meta.root_names()}
@@ -108,7 +108,7 @@ def first_known(values: pl.Series) -> int:
     return values.is_not_null().to_list().index(True)
 
 
-EXPONENTIAL: Any = 1  # of TA-Lib's kinds of averages
+EXPONENTIAL: Any = 1  # matype of TA-Lib
 OUTER: dict[str, tuple[Callable[[pl.Expr], pl.Expr], Callable[[np.ndarray], np.ndarray], float]] = {
     "ema": (lambda x: ind.ema(x, 9), lambda x: talib.EMA(x, 9), 1e-9),
     "dema": (lambda x: ind.dema(x, 5), lambda x: talib.DEMA(x, 5), 1e-9),
@@ -118,7 +118,7 @@ OUTER: dict[str, tuple[Callable[[pl.Expr], pl.Expr], Callable[[np.ndarray], np.n
     "macd_signal": (lambda x: ind.macd_signal(x, 4, 9, 5), lambda x: talib.MACD(x, 4, 9, 5)[1], 1e-9),
     "macd_histogram": (lambda x: ind.macd_histogram(x, 4, 9, 5), lambda x: talib.MACD(x, 4, 9, 5)[2], 1e-9),
     "ppo": (lambda x: ind.ppo(x, 4, 9), lambda x: talib.PPO(x, 4, 9, EXPONENTIAL), 1e-9),
-    "rsi": (lambda x: ind.rsi(x, 9), lambda x: talib.RSI(x, 9), 0.02),  # reads its input to 1/10,000
+    "rsi": (lambda x: ind.rsi(x, 9), lambda x: talib.RSI(x, 9), 0.02),  # rounds its input to 1/10,000
     "cmo": (lambda x: ind.cmo(x, 9), lambda x: talib.CMO(x, 9), 0.02),
     "sma": (lambda x: ind.sma(x, 9), lambda x: talib.SMA(x, 9), 1e-4),
     "wma": (lambda x: ind.wma(x, 9), lambda x: talib.WMA(x, 9), 1e-4),
@@ -157,7 +157,7 @@ SKIPPING = {name: OUTER[name][:2] for name in ("ema", "dema", "tema", "macd", "m
 
 @law
 @given(seed=seeds, gaps=st.sets(st.integers(0, 59), max_size=25))
-def test_averages_skip_missing_values_in_the_warm_up_too(seed: int, gaps: set[int]) -> None:
+def test_averages_skip_missing_values_in_the_warm_up(seed: int, gaps: set[int]) -> None:
     frame = bars(seed, 60).with_row_index().with_columns(close=pl.when(~pl.col("index").is_in(gaps)).then("close"))
     values = frame["close"].to_list()
     for ours, theirs in SKIPPING.values():
@@ -174,7 +174,7 @@ def test_changes_need_both_closes_and_skip_the_others(seed: int, gaps: set[int])
 
 
 def wilder_index(changes: list[float | None], window: int) -> list[float | None]:
-    """Return Wilder's index of the known changes, by the plain loop."""
+    """Return Wilder's index of the known changes by a plain loop."""
     seen: list[float] = []
     gain = loss = 0.0
     found: list[float | None] = []
@@ -193,7 +193,7 @@ def wilder_index(changes: list[float | None], window: int) -> list[float | None]
     return found
 
 
-def test_unknown_high_adds_nothing_to_the_money_flow_and_is_null() -> None:
+def test_unknown_high_gives_null_and_adds_no_money_flow() -> None:
     frame = bars(8, 30).with_row_index().with_columns(high=pl.when(pl.col("index") != 12).then("high"))
     assert frame.select(ind.accumulation_distribution(*FLOW)).to_series()[12] is None
     late = frame.with_columns(volume=pl.when(pl.col("index") > 4).then("volume"))

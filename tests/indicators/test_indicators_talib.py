@@ -1,20 +1,16 @@
-"""Every indicator TA-Lib has, on hostile series: short, flat, leaping, without volume or range, tiny and huge.
+"""Compare every indicator with TA-Lib on hard series: short, flat, jumping, without volume or range, tiny and huge.
 
-The comparison is that of benchmarks/talib_equality.py, which does the same for all bars of a real lake: 1e-9 of
+The comparison is that of benchmarks/evidence/talib_equality.py, which takes all bars of a real lake: within 1e-9 of
 TA-Lib's value, or else of the exact one.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import polars as pl
-import pytest
 
+from benchmarks.evidence import talib_equality
+from benchmarks.evidence.talib_pairs import PAIRS
 from champion import indicators as ind
 
 LEVELS = {  # price, tick, daily move
@@ -28,19 +24,6 @@ LEVELS = {  # price, tick, daily move
     "no_range": (100.0, 0.05, 0.02),
     "no_volume": (100.0, 0.01, 0.02),
 }
-
-
-@pytest.fixture(scope="module")
-def equality() -> Any:
-    """Return the module of the benchmark; its folder is no package."""
-    folder = Path(__file__).resolve().parents[2] / "benchmarks"
-    for name in ("exact", "talib_pairs", "talib_equality"):
-        spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules["talib_equality"]
 
 
 def series(kind: str, length: int) -> pl.DataFrame:
@@ -60,24 +43,24 @@ def series(kind: str, length: int) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def test_every_indicator_equals_talib(equality: Any) -> None:
+def test_every_indicator_equals_talib() -> None:
     lengths = [(kind, length) for kind in LEVELS for length in (*range(1, 60, 6), 60, 300)]
     lengths += [("walk", length) for length in range(1, 91)]
     bars = pl.concat([series(kind, length) for kind, length in dict.fromkeys(lengths)])
-    results = list(equality.compare(bars, equality.PAIRS))
-    assert len(results) == len(equality.PAIRS)
+    results = list(talib_equality.compare(bars, PAIRS))
+    assert len(results) == len(PAIRS)
     assert [result for result in results if result.warm_up or result.wrong or not result.rows] == []
 
 
-def test_the_comparison_finds_what_differs(equality: Any) -> None:
-    ours, theirs = equality.PAIRS["adx_14"]
+def test_comparison_detects_differences() -> None:
+    ours, theirs = PAIRS["adx_14"]
     bars = series("walk", 60)
-    off, late = equality.compare(bars, {"off": (ours * (1 + 2e-9), theirs), "late": (ours.shift(1), theirs)})
+    off, late = talib_equality.compare(bars, {"off": (ours * (1 + 2e-9), theirs), "late": (ours.shift(1), theirs)})
     assert off.wrong == off.rows
     assert late.warm_up == 1
 
 
-def test_a_flat_price_has_a_cci_of_zero_where_talib_divides_rounding_errors() -> None:
+def test_cci_of_a_constant_price_is_zero_unlike_talib() -> None:
     bars = series("flat", 60)
     assert bars.select(cci=ind.cci(pl.col("high"), pl.col("low"), pl.col("close")))["cci"][19:].unique().to_list() == [
         0

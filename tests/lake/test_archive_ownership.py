@@ -1,4 +1,4 @@
-"""An archive takes one lake's partitions, loses nothing that was archived, and may lie in an object store."""
+"""An archive accepts the partitions of one lake, loses no archived data, and may be in an object store."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import s3_server
 from polars.testing import assert_frame_equal
 
 from champion import contracts
+from champion.base import object_path
 from champion.base.atomic_files import sha256
-from champion.base.object_path import ObjectPath
 from champion.errors import LakeError, UsageError
 from champion.lake import Lake, ownership, seal
 from champion.pipeline.maintenance import retention
@@ -60,7 +60,7 @@ def archived(source: Lake, tmp_path: Path) -> Settings:
     return settings
 
 
-def test_another_workspace_is_refused_and_changes_nothing(archived: Settings, source: Lake, tmp_path: Path) -> None:
+def test_an_archive_refuses_another_workspace_unchanged(archived: Settings, source: Lake, tmp_path: Path) -> None:
     other = Settings(home=tmp_path / "two", lake_archive=archived.lake_archive, normalized_years=3)
     lake, before = _fill(other, source, 0.5), _files(tmp_path / "archive")
     for attempt in (
@@ -68,13 +68,13 @@ def test_another_workspace_is_refused_and_changes_nothing(archived: Settings, so
         lambda: retention.retain(other, TODAY, NONE),
         lambda: retention.restore(other, SESSIONS[0], SESSIONS[-1], [NAME]),
     ):
-        with pytest.raises(LakeError, match=f"is of another lake, {archived.lake}.*CHAMPION_LAKE_ARCHIVE"):
+        with pytest.raises(LakeError, match=f"belongs to another lake, {archived.lake}.*CHAMPION_LAKE_ARCHIVE"):
             attempt()
     assert _files(tmp_path / "archive") == before
     assert lake.sessions(NAME) == SESSIONS
 
 
-def test_a_moved_workspace_goes_on_and_a_copy_beside_it_is_refused(archived: Settings, tmp_path: Path) -> None:
+def test_an_archive_accepts_a_moved_workspace_and_refuses_a_copy(archived: Settings, tmp_path: Path) -> None:
     shutil.copytree(archived.home, tmp_path / "copy")
     copy = archived.model_copy(update={"home": tmp_path / "copy", "normalized_years": 3})
     with pytest.raises(LakeError, match=r"of which .* is a copy"):
@@ -85,7 +85,7 @@ def test_a_moved_workspace_goes_on_and_a_copy_beside_it_is_refused(archived: Set
     assert retention.restore(copy, SESSIONS[0], SESSIONS[-1], [NAME]) == {NAME: SESSIONS}
 
 
-def test_a_lake_that_takes_the_place_of_a_lost_one_is_adopted(archived: Settings, source: Lake, tmp_path: Path) -> None:
+def test_adopt_makes_a_new_lake_the_owner_of_an_archive(archived: Settings, source: Lake, tmp_path: Path) -> None:
     shutil.rmtree(archived.lake)
     with pytest.raises(LakeError, match="champion lake adopt"):
         retention.restore(archived, SESSIONS[0], SESSIONS[-1], [NAME])
@@ -97,7 +97,7 @@ def test_a_lake_that_takes_the_place_of_a_lost_one_is_adopted(archived: Settings
         retention.adopt(Settings(home=tmp_path / "x"))
 
 
-def test_a_corrected_partition_supersedes_the_archived_one_which_is_kept(archived: Settings, source: Lake) -> None:
+def test_archiving_a_correction_keeps_the_superseded_partition(archived: Settings, source: Lake) -> None:
     archive = Lake(archived.lake_archive or Path())
     before = _files(archive.root)
     lake = _fill(archived, source, 0.5, "b")
@@ -105,10 +105,10 @@ def test_a_corrected_partition_supersedes_the_archived_one_which_is_kept(archive
     after = _files(archive.root)
     assert set(before.values()) <= set(after.values()), "a file of the archive is lost"
     assert archive.digest(NAME) == lake.digest(NAME)
-    assert [damage for name in (NAME, RAW) for damage in archive.verify(name)] + archive.strangers() == []
+    assert [damage for name in (NAME, RAW) for damage in archive.verify(name)] + archive.unknown_files() == []
 
 
-def test_an_archive_of_an_earlier_version_is_claimed_unless_it_holds_other_data(
+def test_an_archive_without_owner_is_claimed_unless_it_holds_other_data(
     archived: Settings, source: Lake, tmp_path: Path
 ) -> None:
     (tmp_path / "archive" / ".archive_owner").unlink()
@@ -124,7 +124,7 @@ def test_an_archive_of_an_earlier_version_is_claimed_unless_it_holds_other_data(
     assert (tmp_path / "archive" / ".archive_owner").exists()
 
 
-def test_of_two_lakes_that_claim_an_archive_together_one_gets_it(tmp_path: Path) -> None:
+def test_concurrent_claims_of_an_archive_have_one_winner(tmp_path: Path) -> None:
     archive, lakes = Lake(tmp_path / "archive"), [Lake(tmp_path / str(number)) for number in range(8)]
     start, outcomes = threading.Barrier(len(lakes)), list[str]()
 
@@ -146,13 +146,13 @@ def test_of_two_lakes_that_claim_an_archive_together_one_gets_it(tmp_path: Path)
     assert sorted(outcomes) == sorted([found.place, *["refused"] * 7])
 
 
-def test_a_damaged_owner_file_is_named(archived: Settings, tmp_path: Path) -> None:
+def test_a_damaged_owner_file_is_named_in_the_error(archived: Settings, tmp_path: Path) -> None:
     (tmp_path / "archive" / ".archive_owner").write_text("{}")
     with pytest.raises(LakeError, match=r"\.archive_owner.*champion lake adopt"):
         retention.plan(archived, TODAY)
 
 
-def test_a_storage_class_needs_a_bucket(tmp_path: Path) -> None:
+def test_a_storage_class_requires_an_archive_in_a_bucket(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="storage class"):
         Settings(home=tmp_path, lake_archive=tmp_path / "a", lake_archive_class="GLACIER")
     with pytest.raises(ValueError, match="s3://bucket/prefix"):
@@ -173,7 +173,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.mark.parametrize("lake_is_stored", [False, True], ids=["folder", "store"])
 @pytest.mark.usefixtures("s3")
-def test_partitions_are_archived_in_a_storage_class_and_brought_back(
+def test_partitions_are_archived_in_a_storage_class_and_restored(
     source: Lake, tmp_path: Path, *, lake_is_stored: bool
 ) -> None:
     place = f"s3://{s3_server.BUCKET}/{uuid.uuid4().hex}"
@@ -190,14 +190,14 @@ def test_partitions_are_archived_in_a_storage_class_and_brought_back(
     seal(lake, RAW, 2023)
     assert {step.action for step in retention.retain(settings, TODAY, NONE)} == {"archive", "delete"}
     assert lake.sessions(NAME) == lake.sessions(RAW) == []
-    assert isinstance(settings.lake_archive, ObjectPath)
-    archive = Lake(settings.lake_archive)
+    assert settings.lake_archive is not None
+    archive, uri = Lake(settings.lake_archive), object_path.path(f"{place}/archive")
     stored = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).list_objects_v2(
-        Bucket=settings.lake_archive.bucket, Prefix=f"{settings.lake_archive.key}/"
+        Bucket=uri.bucket, Prefix=f"{uri.key}/"
     )["Contents"]
     classes = {(found["Key"].endswith(".parquet"), found["StorageClass"]) for found in stored}
     assert classes == {(True, "STANDARD_IA"), (False, "STANDARD")}
-    assert [d for name in (NAME, RAW) for d in archive.verify(name) if not d.harmless] + archive.strangers() == []
+    assert [d for name in (NAME, RAW) for d in archive.verify(name) if not d.harmless] + archive.unknown_files() == []
     assert retention.retain(settings, TODAY, NONE) == []
     assert retention.restore(settings, SESSIONS[0], SESSIONS[-1], [NAME, RAW]) == {NAME: SESSIONS, RAW: SESSIONS}
     for name, (digest, rows) in before.items():
@@ -208,11 +208,11 @@ def test_partitions_are_archived_in_a_storage_class_and_brought_back(
 
 
 @pytest.mark.usefixtures("s3")
-def test_a_store_archive_of_another_lake_is_refused(source: Lake, tmp_path: Path) -> None:
+def test_an_archive_in_a_store_refuses_another_lake(source: Lake, tmp_path: Path) -> None:
     place = f"s3://{s3_server.BUCKET}/{uuid.uuid4().hex}"
     first, second = (Settings(home=tmp_path / name, lake_archive=place) for name in ("one", "two"))
     for settings in (first, second):
         _fill(settings, source)
     retention.retain(first, TODAY, NONE)
-    with pytest.raises(LakeError, match="is of another lake"):
+    with pytest.raises(LakeError, match="belongs to another lake"):
         retention.retain(second, TODAY, NONE)

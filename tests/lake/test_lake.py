@@ -1,4 +1,4 @@
-"""The lake: commits are whole, idempotent and verifiable; readers see the latest revision."""
+"""The lake: commits are atomic, idempotent and verifiable; readers see the latest revision."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_write_then_scan(lake: Lake) -> None:
     )
 
 
-def test_same_inputs_again_change_nothing(lake: Lake) -> None:
+def test_writing_the_same_inputs_again_changes_nothing(lake: Lake) -> None:
     lake.write(NAME, SESSION, rows(3), {"file": "a"})
     before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in lake.root.rglob("*") if path.is_file()}
     assert not lake.write(NAME, SESSION, rows(3), {"file": "a"})
@@ -112,7 +112,7 @@ def ingested_raw(lake: Lake) -> tuple[Lake, pl.DataFrame]:
         for name, dtype in contract.polars_schema.items()
     }
     moment = pl.datetime(2024, 1, 15, time_unit="ms", time_zone="UTC")
-    values["Sgmt"] = "CM"  # the lake refuses rows that break a rule of their contract
+    values["Sgmt"] = "CM"  # the lake rejects rows that break a rule of their contract
     frame = pl.DataFrame([values, {**values, "TckrSymb": "y"}], schema=contract.polars_schema)
     return lake, frame.with_columns(event_time=moment, ingest_time=moment)
 
@@ -136,7 +136,7 @@ def test_raw_is_read_as_of_a_moment(ingested_raw: tuple[Lake, pl.DataFrame]) -> 
     assert manifest.current.known_at == "2024-03-01T00:00:00+00:00"
 
 
-def test_a_revision_nobody_dated_is_visible_at_no_moment(ingested_raw: tuple[Lake, pl.DataFrame]) -> None:
+def test_a_revision_without_known_at_is_never_visible_as_of(ingested_raw: tuple[Lake, pl.DataFrame]) -> None:
     lake, frame = ingested_raw
     lake.write("raw_equity_ohlc", SESSION, frame, {"file": "a"})
     lake.write("raw_equity_ohlc", SESSION, frame.head(1), {"file": "b"})
@@ -149,7 +149,7 @@ def test_a_revision_nobody_dated_is_visible_at_no_moment(ingested_raw: tuple[Lak
     assert lake.rows("raw_equity_ohlc", as_of=datetime(2030, 1, 1, tzinfo=UTC)) == 2
 
 
-def test_as_of_is_refused_where_it_has_no_meaning(lake: Lake) -> None:
+def test_as_of_requires_revisions_and_a_time_zone(lake: Lake) -> None:
     lake.write(NAME, SESSION, rows(1), {"file": "a"})
     with pytest.raises(LakeError, match=r"keeps no earlier revisions.*raw_equity_ohlc"):
         lake.scan(NAME, as_of=datetime(2024, 1, 1, tzinfo=UTC))
@@ -175,7 +175,7 @@ def test_permissions_do_not_depend_on_the_umask(tmp_path: Path, ingested_raw: tu
         os.umask(before)
 
 
-def test_the_group_of_the_lake_is_handed_on(tmp_path: Path) -> None:
+def test_new_folders_inherit_the_group_of_the_lake(tmp_path: Path) -> None:
     tmp_path.joinpath("lake").mkdir()
     tmp_path.joinpath("lake").chmod(0o2750)  # as `chgrp data-team lake; chmod g+s lake`
     lake = Lake(tmp_path / "lake")
@@ -193,7 +193,7 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="another account can be taken by root")
-def test_nobody_else_reads_and_the_group_changes_no_raw_file(
+def test_others_cannot_read_and_the_group_cannot_change_raw_files(
     open_folder: Path, ingested_raw: tuple[Lake, pl.DataFrame]
 ) -> None:
     """Asked of the system itself, as another account: root's own rights would say nothing."""
@@ -215,7 +215,7 @@ def test_nobody_else_reads_and_the_group_changes_no_raw_file(
     assert not any(may(file, "-r", member=False) for file in (raw, other, raw.parent))
 
 
-def test_verify_names_strangers_leftovers_and_wrong_schemas(lake: Lake) -> None:
+def test_verify_reports_unknown_files_leftovers_and_wrong_schemas(lake: Lake) -> None:
     for day in (15, 16):
         lake.write(NAME, date(2024, 1, day), rows(4, date(2024, 1, day)), {"file": "a"})
     first, second = lake.files(NAME)
@@ -228,7 +228,7 @@ def test_verify_names_strangers_leftovers_and_wrong_schemas(lake: Lake) -> None:
     content = json.loads((first.parent / "_SUCCESS").read_text())
     content["parts"][0]["sha256"] = hashlib.sha256(first.read_bytes()).hexdigest()
     (first.parent / "_SUCCESS").write_text(json.dumps(content))
-    found = {damage.path: damage for damage in (*lake.verify(NAME), *lake.strangers())}
+    found = {damage.path: damage for damage in (*lake.verify(NAME), *lake.unknown_files())}
     assert set(found) == {first, note, other, undated}
     assert found[first].reason.endswith("no row")
     assert not found[first].harmless
@@ -236,7 +236,7 @@ def test_verify_names_strangers_leftovers_and_wrong_schemas(lake: Lake) -> None:
     assert found[other].reason == "no contract names its dataset"
 
 
-def test_verify_holds_bars_against_the_raw_partition(ingested: Settings, tmp_path: Path) -> None:
+def test_verify_compares_bars_with_the_raw_partition(ingested: Settings, tmp_path: Path) -> None:
     lake = Lake(Path(shutil.copytree(ingested.lake, tmp_path / "copy", copy_function=shutil.copy)))
     session = date(2024, 3, 13)
     raw = lake.scan("raw_equity_ohlc", session, session).collect()
@@ -246,7 +246,7 @@ def test_verify_holds_bars_against_the_raw_partition(ingested: Settings, tmp_pat
     assert damage.remedy == "`champion backfill 2024-03-13 2024-03-13`"
 
 
-def test_the_commands(ingested: Settings, tmp_path: Path) -> None:
+def test_lake_commands_seal_index_verify_retain_and_restore(ingested: Settings, tmp_path: Path) -> None:
     shutil.copytree(ingested.lake, tmp_path / "lake", copy_function=shutil.copy)
     environment = {"CHAMPION_HOME": str(tmp_path), "CHAMPION_LAKE_ARCHIVE": str(tmp_path / "archive")}
     runner = CliRunner(env={**environment, "CHAMPION_NORMALIZED_YEARS": "1"})
@@ -274,7 +274,7 @@ def test_the_commands(ingested: Settings, tmp_path: Path) -> None:
         runner.invoke(app, ["lake", "seal", "2023", "--dataset", "stars"], catch_exceptions=False)
 
 
-def test_verify_finds_what_is_damaged(lake: Lake) -> None:
+def test_verify_reports_changed_and_missing_files(lake: Lake) -> None:
     for day in (15, 16, 17):
         lake.write(NAME, date(2024, 1, day), rows(4, date(2024, 1, day)), {"file": "a"})
     changed, gone, _ = lake.files(NAME)
@@ -286,7 +286,7 @@ def test_verify_finds_what_is_damaged(lake: Lake) -> None:
     assert found[gone] == "the file is missing"
 
 
-def test_a_flipped_bit_is_told_where_the_sessions_are_asked_for_and_nowhere_else(lake: Lake) -> None:
+def test_a_flipped_bit_raises_only_for_the_sessions_verified(lake: Lake) -> None:
     session, before = SESSION, SESSION - timedelta(days=1)
     lake.write(NAME, session, rows(4), {"file": "a"})
     lake.require_whole(before, session)
@@ -302,7 +302,7 @@ def test_a_flipped_bit_is_told_where_the_sessions_are_asked_for_and_nowhere_else
         lake.require_whole(before, session)
 
 
-def test_a_damaged_manifest_is_a_clear_error(lake: Lake) -> None:
+def test_a_damaged_manifest_raises_lake_error(lake: Lake) -> None:
     lake.write(NAME, SESSION, rows(1), {"file": "a"})
     (lake.files(NAME)[0].parent / "_SUCCESS").write_text("{")
     with pytest.raises(LakeError, match="not a manifest"):
@@ -364,7 +364,7 @@ def test_a_killed_writer_leaves_a_partition_whole(lake: Lake) -> None:
     assert not list(lake.root.rglob("*.part"))
 
 
-def test_folders_may_go_while_a_reader_looks_for_sessions(tmp_path: Path) -> None:
+def test_sessions_tolerates_folders_removed_meanwhile(tmp_path: Path) -> None:
     folder, stop = tmp_path / "normalized" / "equity_ohlc", Event()
 
     def come_and_go() -> None:

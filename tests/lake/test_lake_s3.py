@@ -1,4 +1,4 @@
-"""The lake on s3://: the same partitions, digests and promises as in a folder, on a real S3 server."""
+"""A lake in an object store, on a real S3 server: the same partitions, digests and guarantees as in a folder."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import polars as pl
 import pytest
@@ -49,21 +50,26 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def root(s3: dict[str, str]) -> ObjectPath:
-    """An empty place in the store."""
+    """An empty prefix in the store."""
     assert s3
     return object_path.path(f"s3://{s3_server.BUCKET}/{uuid.uuid4().hex}/lake")
 
 
 @pytest.fixture
 def lake(root: ObjectPath) -> Lake:
-    return Lake(root)
+    return Lake(cast("Path", root))
 
 
 def rows(count: int, session: date = SESSION, name: str = NAME) -> pl.DataFrame:
-    """Rows of a dataset: those of quarantine numbered, those of raw told apart by their symbols."""
+    """Return rows of a dataset: those of quarantine are numbered, those of raw differ by symbol."""
     if name == RAW:
-        told = [f"S{number}" for number in range(count)]
-        columns = {"TradDt": [session] * count, "TckrSymb": told, "entity_id": told, "event_id": [b"0" * 16] * count}
+        symbols = [f"S{number}" for number in range(count)]
+        columns = {
+            "TradDt": [session] * count,
+            "TckrSymb": symbols,
+            "entity_id": symbols,
+            "event_id": [b"0" * 16] * count,
+        }
     else:
         columns = {"session": [session] * count, "row_number": list(range(count)), "reasons": [["low_le_high"]] * count}
     schema = contracts.load(name).polars_schema
@@ -75,13 +81,13 @@ def rows(count: int, session: date = SESSION, name: str = NAME) -> pl.DataFrame:
     return frame.select(pl.col(c) if c in frame.columns else pl.lit(None).alias(c) for c in schema).cast(dict(schema))  # type: ignore[arg-type]
 
 
-def test_it_is_the_same_lake_as_in_a_folder(lake: Lake, tmp_path: Path) -> None:
+def test_a_lake_in_a_store_equals_the_lake_in_a_folder(lake: Lake, tmp_path: Path) -> None:
     folder = Lake(tmp_path / "lake")
     for one in (lake, folder):
         for day in (15, 16):
             session = date(2024, 1, day)
             assert one.write(NAME, session, rows(3, session), {"file": "a"})
-            assert not one.write(NAME, session, rows(3, session), {"file": "a"}), "the same again is nothing"
+            assert not one.write(NAME, session, rows(3, session), {"file": "a"}), "the same inputs change nothing"
         assert one.write(NAME, SESSION, rows(5), {"file": "b"}), "other inputs replace"
         assert one.write(RAW, SESSION, rows(2, name=RAW), {"file": "a"})
         assert one.write(RAW, SESSION, rows(4, name=RAW), {"file": "b"}, known_at=datetime(2024, 2, 1, tzinfo=UTC))
@@ -92,23 +98,23 @@ def test_it_is_the_same_lake_as_in_a_folder(lake: Lake, tmp_path: Path) -> None:
         assert lake.scan(name).collect().equals(folder.scan(name).collect())
         assert [damage for damage in lake.verify(name) if not damage.harmless] == []
     early = datetime(2024, 1, 20, tzinfo=UTC)
-    assert lake.scan(RAW, as_of=early).collect().height == 2, "a revision learned of later"
+    assert lake.scan(RAW, as_of=early).collect().height == 2, "a later revision is not visible"
     assert lake.scan(NAME, date(2024, 1, 16)).collect().height == 3
-    assert lake.strangers() == []
+    assert lake.unknown_files() == []
 
 
-def test_replaced_files_stay_for_their_readers_until_they_are_swept(lake: Lake) -> None:
+def test_replaced_files_stay_readable_until_swept(lake: Lake) -> None:
     lake.write(NAME, SESSION, rows(3), {"file": "a"})
     before = lake.scan(NAME)
     lake.write(NAME, SESSION, rows(5), {"file": "b"})
-    assert before.collect().height == 3, "a reader keeps what it began with"
+    assert before.collect().height == 3, "a reader keeps its files"
     assert [damage.harmless for damage in lake.verify(NAME)] == [True]
     assert sweep(lake, [NAME], timedelta(0)) == 1
     assert lake.verify(NAME) == []
     assert lake.scan(NAME).collect().height == 5
 
 
-def test_years_are_sealed_indexed_and_read_by_others(lake: Lake) -> None:
+def test_a_sealed_year_in_a_store_is_indexed_for_other_readers(lake: Lake) -> None:
     sessions = [date(2023, 1, day) for day in (2, 3, 4)]
     for session in sessions:
         lake.write(NAME, session, rows(3, session), {"file": str(session)})
@@ -126,7 +132,7 @@ def test_years_are_sealed_indexed_and_read_by_others(lake: Lake) -> None:
     assert lake.verify(NAME) == []
 
 
-def test_damage_is_found(lake: Lake) -> None:
+def test_verify_reports_damage_in_a_store(lake: Lake) -> None:
     for day in (15, 16, 17):
         lake.write(NAME, date(2024, 1, day), rows(3, date(2024, 1, day)), {"file": "a"})
     changed, gone, _ = lake.files(NAME)
@@ -158,7 +164,7 @@ def writer(root: ObjectPath, name: str, count: int) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", code, name, str(count)], stdout=subprocess.PIPE, text=True)
 
 
-def test_two_writers_lose_nothing_of_each_other(lake: Lake, root: ObjectPath) -> None:
+def test_concurrent_writers_keep_all_revisions(lake: Lake, root: ObjectPath) -> None:
     processes = [writer(root, name, 8) for name in "ab"]
     for process in processes:
         with process:
@@ -172,7 +178,7 @@ def test_two_writers_lose_nothing_of_each_other(lake: Lake, root: ObjectPath) ->
     assert lake.verify(RAW) == []
 
 
-def test_a_killed_writer_leaves_whole_revisions_and_no_lock_for_long(lake: Lake, root: ObjectPath) -> None:
+def test_a_killed_writer_leaves_whole_revisions_and_a_lock_that_expires(lake: Lake, root: ObjectPath) -> None:
     for killed in range(3):
         with writer(root, f"k{killed}-", 10_000) as process:
             assert process.stdout is not None
@@ -186,14 +192,14 @@ def test_a_killed_writer_leaves_whole_revisions_and_no_lock_for_long(lake: Lake,
     assert lake.scan(RAW).collect().height == 2
 
 
-def test_a_lock_that_is_renewed_is_waited_for(root: ObjectPath) -> None:
+def test_a_renewed_lock_is_not_taken_over(root: ObjectPath) -> None:
     lock = root / "x.lock"
     with object_lock.held(lock, times=SHORT), pytest.raises(LakeError, match=f'still held by .*"pid": {os.getpid()}'):
         object_lock.held(lock, wait=2.0, times=SHORT).__enter__()
     assert not lock.exists()
 
 
-def test_a_lock_left_behind_elsewhere_is_taken_over(root: ObjectPath) -> None:
+def test_an_expired_lock_of_another_machine_is_taken_over(root: ObjectPath) -> None:
     lock = root / "x.lock"
     lock.create(json.dumps({"host": "elsewhere", "pid": 1, "born": 0.0}).encode())
     began = time.monotonic()
@@ -202,28 +208,28 @@ def test_a_lock_left_behind_elsewhere_is_taken_over(root: ObjectPath) -> None:
     assert not lock.exists()
 
 
-def test_a_writer_that_lost_its_lock_puts_nothing_more(root: ObjectPath) -> None:
+def test_a_writer_that_lost_its_lock_writes_nothing_more(root: ObjectPath) -> None:
     lock = root / "x.lock"
     with object_lock.held(lock, times=SHORT):
         (root / "before").write_bytes(b"")
         tag = lock.stat().etag
-        while lock.exchange(tag, b"somebody else's") is None:  # as a renewal may come in between
+        while lock.exchange(tag, b"another writer") is None:  # a renewal may happen in between
             tag = lock.stat().etag
         time.sleep(3 * SHORT.renew)
         with pytest.raises(LakeError, match="was lost to another writer"):
             (root / "after").write_bytes(b"")
     assert (root / "before").exists()
     assert not (root / "after").exists()
-    assert lock.read_bytes() == b"somebody else's", "it is not given back by who lost it"
+    assert lock.read_bytes() == b"another writer", "a lost lock is not removed"
 
 
-def test_a_store_that_refuses_says_where_and_what_to_check(s3: dict[str, str]) -> None:
+def test_an_error_of_the_store_names_the_path_and_what_to_check(s3: dict[str, str]) -> None:
     assert s3
     with pytest.raises(LakeError, match=r"s3://absent/lake/.*NoSuchBucket.*Check that the bucket exists"):
-        Lake(object_path.path("s3://absent/lake")).sessions(NAME)
+        Lake(cast("Path", object_path.path("s3://absent/lake"))).sessions(NAME)
 
 
-def test_what_needs_a_folder_is_refused_by_name(root: ObjectPath) -> None:
+def test_operations_that_need_a_folder_raise_lake_error(root: ObjectPath) -> None:
     with pytest.raises(LakeError, match=r"s3://.*/lake is in an object store, and this needs a folder"):
         root.mkdir()
     with pytest.raises(UsageError, match="write s3://bucket/prefix"):
@@ -244,7 +250,7 @@ def test_from_published_files_to_training_and_warehouse(
         first, *_, last = lake.sessions("normalized_equity_ohlc")
         build_features(lake, first, last)
         frames.append(training_frame(lake, first, last, horizon=1, universe=UNIVERSES["all"]))
-    assert lakes[0].root == root
+    assert str(lakes[0].root) == str(root)
     assert frames[0].height > 100
     assert frames[0].equals(frames[1])
     bars, *_ = (lake.scan("normalized_equity_ohlc").drop("ingest_time").collect() for lake in lakes)
@@ -254,11 +260,11 @@ def test_from_published_files_to_training_and_warehouse(
     assert sum(result.rows for result in loaded) == bars.height + lakes[0].rows("features_equity_indicators")
     assert {result.route for result in loaded} == {"s3"}, "the engine reads the store itself"
     assert warehouse.sql(away, "select count() as n from champion_market.equity_ohlc")["n"].item() == bars.height
-    assert not (away.home / "lake").exists(), "nothing of the lake is on this disk"
+    assert not (away.home / "lake").exists(), "no file of the lake is on the local disk"
 
 
-def test_the_store_is_the_one_the_variables_name_now(s3: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that was made before a variable changed must not be used after it."""
+def test_changed_aws_variables_take_effect(s3: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client for the old variables must not be used."""
     place = object_path.path(f"s3://{s3_server.BUCKET}/{uuid.uuid4().hex}")
     place.write_bytes(b"here")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")

@@ -1,4 +1,4 @@
-"""Retention: plans read only dates, nothing goes that is not archived, and what went can come back."""
+"""Retention: plans read only dates, only archived partitions are removed, and they can be restored."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from ideas import RUPEES
 from polars.testing import assert_frame_equal
 
 from champion import contracts
 from champion.errors import LakeError, UsageError
 from champion.lake import Lake, seal, sweep
 from champion.lake.retention import Step, first_kept
+from champion.pipeline.feature_store.build import build_features
 from champion.pipeline.maintenance.retention import plan, restore, retain
 from champion.settings import Settings
 
@@ -51,7 +53,7 @@ def rows(lake: Lake, name: str) -> pl.DataFrame:
 
 
 def lines(steps: list[Step]) -> list[tuple[str, str, int]]:
-    """Return the steps of the bars: the other datasets go the same way."""
+    """Return the steps of the bars; those of other datasets are alike."""
     return [(step.name, step.action, len(step.sessions)) for step in steps if step.name in {BARS, RAW}]
 
 
@@ -63,13 +65,13 @@ def test_whole_months_expire() -> None:
     assert first_kept(TODAY, 3) == FROM
 
 
-def test_by_default_nothing_is_planned_and_nothing_is_touched(home: Path) -> None:
+def test_default_settings_plan_and_change_nothing(home: Path) -> None:
     before = files(home)
     assert retain(Settings(home=home), TODAY, NONE) == plan(Settings(home=home), TODAY) == []
     assert files(home) == before
 
 
-def test_without_an_archive_nothing_that_needs_one_goes(home: Path) -> None:
+def test_without_an_archive_data_that_needs_one_is_kept(home: Path) -> None:
     asked = Settings(home=home, normalized_years=3)
     before = files(home)
     steps = retain(asked, TODAY, NONE)
@@ -79,6 +81,17 @@ def test_without_an_archive_nothing_that_needs_one_goes(home: Path) -> None:
     assert files(home) == before
     with pytest.raises(UsageError, match="CHAMPION_LAKE_ARCHIVE"):
         restore(asked, FROM, FROM, [BARS])
+
+
+def test_own_features_follow_the_rule_of_their_contract(home: Path) -> None:
+    """Their contract lies in the lake, not in Champion's folder of schemas."""
+    lake = Lake(home / "lake")
+    build_features(lake, date(2024, 1, 25), date(2024, 2, 2), feature_set="ideas:RUPEES")
+    assert plan(Settings(home=home), TODAY) == []
+    (step,) = plan(Settings(home=home, features_years=3), TODAY)
+    assert (step.name, step.action, step.sessions[-1]) == (RUPEES.contract, "delete", date(2024, 1, 31))
+    assert retain(Settings(home=home, features_years=3), TODAY, NONE) == [step]
+    assert lake.sessions(RUPEES.contract) == [date(2024, 2, 1), date(2024, 2, 2)]
 
 
 def test_a_plan_changes_nothing(home: Path) -> None:
@@ -92,7 +105,7 @@ def test_a_plan_changes_nothing(home: Path) -> None:
     assert files(home.parent) == before
 
 
-def test_old_partitions_are_archived_removed_and_brought_back(home: Path) -> None:
+def test_old_partitions_are_archived_removed_and_restored(home: Path) -> None:
     asked = settings(home, normalized_years=3)
     lake, archive = Lake(asked.lake), Lake(home.parent / "archive")
     before, digest, raw = rows(lake, BARS), lake.digest(BARS), rows(lake, RAW)
@@ -126,7 +139,7 @@ def test_all_revisions_are_archived(home: Path) -> None:
         restore(asked, session, session, [RAW])
 
 
-def test_a_sealed_year_goes_as_a_whole_and_replaces_its_days_in_the_archive(home: Path) -> None:
+def test_a_sealed_year_expires_as_a_whole_and_replaces_its_archived_days(home: Path) -> None:
     asked = settings(home, normalized_years=3)
     lake, archive = Lake(asked.lake), Lake(home.parent / "archive")
     before, session = rows(lake, BARS), date(2023, 11, 15)
@@ -157,7 +170,7 @@ def test_a_day_beside_its_sealed_year_is_not_removed_before_it(home: Path) -> No
     assert_frame_equal(lake.scan(BARS, session, session).collect(), corrected)
 
 
-def test_nothing_is_removed_where_the_archived_copy_is_damaged(home: Path) -> None:
+def test_a_damaged_archived_copy_stops_removal(home: Path) -> None:
     asked = settings(home, normalized_years=3)
     lake, archive = Lake(asked.lake), Lake(home.parent / "archive")
     retain(settings(home), TODAY, NONE)
@@ -201,7 +214,7 @@ def _read_until(stop: Flag, home: Path, answers: SimpleQueue[object]) -> None:
     answers.put(reads)
 
 
-def test_killed_at_any_instant_nothing_is_lost_and_readers_go_on(home: Path) -> None:
+def test_a_retention_killed_at_any_moment_loses_nothing_and_readers_continue(home: Path) -> None:
     context, rng = multiprocessing.get_context("spawn"), random.Random(5)  # noqa: S311 - instants, not secrets
     lake, archive = Lake(home / "lake"), Lake(home.parent / "archive")
     before, killed = rows(lake, BARS), 0

@@ -1,4 +1,4 @@
-"""Sealing: a year in one file reads as its days did, whatever is written later and whenever it is killed."""
+"""Sealing: a sealed year reads like its day partitions, also after later writes and after a kill at any moment."""
 
 from __future__ import annotations
 
@@ -30,12 +30,8 @@ from champion.pipeline.feature_store.build import build_features
 from champion.pipeline.maintenance.load_warehouse import load
 from champion.settings import Settings
 
-RAW, BARS, QUARANTINE, FEATURES = (
-    "raw_equity_ohlc",
-    "normalized_equity_ohlc",
-    "quarantine_equity_ohlc",
-    "features_equity_indicators",
-)
+RAW, BARS = "raw_equity_ohlc", "normalized_equity_ohlc"
+QUARANTINE, FEATURES = "quarantine_equity_ohlc", "features_equity_indicators"
 NONE = timedelta(0)
 LATER = ("month=0[5-8]", "date=2024-0[5-8]-*")  # a year has enough of four months
 NEW_YEAR, YEAR_END = date(2024, 1, 1), date(2024, 12, 31)
@@ -43,7 +39,7 @@ NEW_YEAR, YEAR_END = date(2024, 1, 1), date(2024, 12, 31)
 
 @pytest.fixture
 def lake(ingested: Settings, tmp_path: Path) -> Lake:
-    """A copy of the ingested lake to April that a test may change, with refused rows besides."""
+    """A copy of the ingested lake to April that a test may change, with rejected rows."""
     without = shutil.ignore_patterns(*LATER)
     shutil.copytree(ingested.lake, tmp_path / "lake", copy_function=shutil.copy, ignore=without)
     lake = Lake(tmp_path / "lake")
@@ -73,7 +69,7 @@ def sorted_rows(lake: Lake, name: str, start: date | None = None, end: date | No
 
 
 def state(lake: Lake, name: str) -> list[object]:
-    """What downstream decides by."""
+    """Return everything that downstream decisions depend on."""
     return [
         lake.sessions(name),
         lake.digest(name),
@@ -84,12 +80,9 @@ def state(lake: Lake, name: str) -> list[object]:
 
 
 @pytest.mark.parametrize("name", [RAW, BARS, QUARANTINE])
-def test_a_sealed_year_reads_as_its_days_did(lake: Lake, name: str) -> None:
-    before, rows, march = (
-        state(lake, name),
-        sorted_rows(lake, name),
-        sorted_rows(lake, name, date(2024, 3, 5), date(2024, 3, 20)),
-    )
+def test_a_sealed_year_reads_like_its_day_partitions(lake: Lake, name: str) -> None:
+    before, rows = state(lake, name), sorted_rows(lake, name)
+    march = sorted_rows(lake, name, date(2024, 3, 5), date(2024, 3, 20))
     (sealed,) = seal(lake, name, 2024)
     sweep(lake, [name], NONE)
     assert sealed.changed
@@ -115,7 +108,7 @@ def test_sealing_again_does_nothing(lake: Lake) -> None:
     assert {path: path.stat().st_mtime_ns for path in lake.root.rglob("*") if path.is_file()} == before
 
 
-def test_a_scan_begun_before_sealing_can_be_finished_within_the_grace(lake: Lake) -> None:
+def test_a_scan_from_before_sealing_collects_during_and_after_the_grace(lake: Lake) -> None:
     begun, rows = lake.scan(BARS), lake.rows(BARS)
     seal(lake, BARS, 2024)
     assert begun.collect().height == lake.scan(BARS).collect().height == rows
@@ -126,7 +119,7 @@ def test_a_scan_begun_before_sealing_can_be_finished_within_the_grace(lake: Lake
     assert begun.collect().height == lake.scan(BARS).collect().height == rows, "and after it"
 
 
-def test_one_symbol_lies_in_few_row_groups(lake: Lake) -> None:
+def test_a_sealed_file_is_sorted_by_symbol(lake: Lake) -> None:
     seal(lake, BARS, 2024)
     (file,) = lake.files(BARS, NEW_YEAR)
     rows = pl.read_parquet(file)
@@ -174,7 +167,7 @@ def test_a_correction_of_a_sealed_raw_session_keeps_both_revisions(lake: Lake) -
     assert all(path.stat().st_mode & 0o222 == 0 for path in lake.root.joinpath("raw").rglob("*.parquet"))
 
 
-def test_a_session_with_rows_of_another_date_stays_by_day(lake: Lake) -> None:
+def test_a_session_with_rows_of_another_date_is_not_sealed(lake: Lake) -> None:
     session = date(2024, 3, 13)
     lake.write(QUARANTINE, session, refused(date(2024, 3, 12), 1), {"made": "spliced"})
     (sealed,) = seal(lake, QUARANTINE, 2024)
@@ -196,7 +189,7 @@ def test_a_damaged_day_file_stops_sealing(lake: Lake) -> None:
     assert len(lake.files(BARS, NEW_YEAR)) == len(lake.sessions(BARS, NEW_YEAR))
 
 
-def test_groups_are_sealed_one_by_one(tmp_path: Path) -> None:
+def test_each_feature_group_is_sealed_and_indexed(tmp_path: Path) -> None:
     lake, contract = Lake(tmp_path / "lake"), contracts.load(FEATURES)
     for day in (15, 16):
         session = date(2024, 1, day)
@@ -220,7 +213,7 @@ def test_groups_are_sealed_one_by_one(tmp_path: Path) -> None:
     assert ds.parquet_dataset(momentum).to_table().num_rows == 4
 
 
-def test_the_index_gives_all_rows_of_the_current_files(lake: Lake) -> None:
+def test_the_index_covers_all_rows_of_the_current_files(lake: Lake) -> None:
     folder = lake.root / "normalized/equity_ohlc"
     for step in ("by day", "sealed", "corrected"):
         if step == "sealed":
@@ -268,7 +261,7 @@ def _read_until(stop: Flag, root: Path, expected: int, answers: SimpleQueue[obje
     answers.put(reads)
 
 
-def test_killed_at_any_instant_a_year_is_never_partial_nor_doubled(lake: Lake) -> None:
+def test_a_seal_killed_at_any_moment_leaves_no_partial_or_doubled_rows(lake: Lake) -> None:
     context, rng = multiprocessing.get_context("spawn"), random.Random(3)  # noqa: S311 - instants, not secrets
     stop, answers = context.Event(), context.SimpleQueue()
     expected, rows = lake.rows(BARS, NEW_YEAR, YEAR_END), sorted_rows(lake, BARS)
@@ -303,7 +296,7 @@ def test_killed_at_any_instant_a_year_is_never_partial_nor_doubled(lake: Lake) -
     assert len(lake.files(BARS, NEW_YEAR)) == 1
 
 
-def test_sealing_makes_nothing_downstream_stale(lake: Lake, tmp_path: Path) -> None:
+def test_sealing_does_not_make_features_stale(lake: Lake, tmp_path: Path) -> None:
     by_day = Lake(Path(shutil.copytree(lake.root, tmp_path / "by_day", copy_function=shutil.copy)))
     end = date(2024, 2, 15)
     build_features(by_day, date(2024, 1, 1), end)
@@ -341,7 +334,7 @@ STEPS = st.one_of(
 
 @hypothesis.settings(max_examples=40)
 @given(name=st.sampled_from([RAW, BARS]), steps=st.lists(STEPS, min_size=2, max_size=12))
-def test_any_order_of_writing_sealing_and_sweeping_reads_as_what_was_written(
+def test_any_order_of_writing_sealing_and_sweeping_reads_the_written_rows(
     ingested: Settings, name: str, steps: list[tuple[date, int] | str]
 ) -> None:
     source = {day: Lake(ingested.lake).scan(name, day, day).collect() for day in DAYS}
@@ -381,7 +374,7 @@ def require_written(
             assert_frame_equal(lake.scan(name, day, day, as_of=moment).collect(), source[day].head(count))
 
 
-def test_a_lazy_frame_is_readable_after_sealing_and_says_what_retention_removed(lake: Lake) -> None:
+def test_a_lazy_frame_survives_sealing_and_names_sessions_that_retention_removed(lake: Lake) -> None:
     frame = lake.scan(BARS)
     filtered = frame.filter(pl.col("trade_date") > date(2024, 2, 5)).select("trade_date", "close")
     order = ["trade_date", "symbol", "series"]
@@ -398,7 +391,7 @@ def test_a_lazy_frame_is_readable_after_sealing_and_says_what_retention_removed(
         filtered.collect()
 
 
-def test_filters_and_columns_of_a_lazy_frame_reach_its_files(lake: Lake) -> None:
+def test_filters_and_columns_of_a_lazy_frame_are_pushed_into_the_scan(lake: Lake) -> None:
     plan = lake.scan(BARS).filter(pl.col("close") > 100).select("symbol").explain()
     assert "PROJECT 2/" in plan
     assert "SELECTION" in plan

@@ -1,4 +1,4 @@
-"""Carried state: to the last bit what whole histories give, and never trusted where the past may be another."""
+"""Carried state: bit for bit equal to whole histories, and never used if the history may have changed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def advanced(state: pl.DataFrame, bars: pl.DataFrame) -> tuple[pl.DataFrame, pl.
 
 @LAW
 @given(lengths=LENGTHS, seed=st.integers(0, 2**20), data=st.data())
-def test_prefix_and_steps_are_the_whole(lengths: list[int], seed: int, data: st.DataObject) -> None:
+def test_state_of_a_prefix_plus_steps_equals_whole_histories(
+    lengths: list[int], seed: int, data: st.DataObject
+) -> None:
     bars = market(lengths, seed)
     days = max(lengths) + 7 * len(lengths)
     known = pl.col("trade_date") <= FIRST + timedelta(days=data.draw(st.integers(max(days - 60, -1), days)))
@@ -58,7 +60,7 @@ def test_prefix_and_steps_are_the_whole(lengths: list[int], seed: int, data: st.
     assert_frame_equal(state, features.state_after(bars), check_exact=True)
 
 
-def test_from_the_first_bar_on() -> None:
+def test_steps_from_the_first_bar_equal_whole_histories() -> None:
     bars = market([60, 1, 230, 34])
     made, state = advanced(pl.DataFrame(schema=features.carried_schema()), bars)
     assert_frame_equal(made, features.build(bars), check_exact=True)
@@ -66,13 +68,13 @@ def test_from_the_first_bar_on() -> None:
 
 
 @pytest.mark.parametrize("each", features.find("v1").carried, ids=lambda each: each.name)
-def test_a_step_is_its_expression(each: features.Carried) -> None:
+def test_a_step_of_carried_state_equals_its_expression(each: features.Carried) -> None:
     every = features.find("v1").carried
     bars = market([300]).with_columns(one.expression.alias(f"{one.name}_now") for one in every)
     before = bars.with_columns(pl.col(f"{one.name}_now").shift(1).alias(one.name) for one in every)
-    steps = before.select(made=each.step, told=f"{each.name}_now")
-    assert steps["told"].is_null().to_list() == [row < each.lookback - 1 for row in range(300)]
-    assert steps["made"][each.lookback :].equals(steps["told"][each.lookback :])
+    steps = before.select(step=each.step, expected=f"{each.name}_now")
+    assert steps["expected"].is_null().to_list() == [row < each.lookback - 1 for row in range(300)]
+    assert steps["step"][each.lookback :].equals(steps["expected"][each.lookback :])
 
 
 def test_every_recursive_feature_of_v1_carries_state() -> None:
@@ -93,21 +95,21 @@ def test_state_moves_one_session_at_a_time() -> None:
     assert state.equals(features.state_after(bars))
 
 
-def test_what_carries_no_state_cannot_be_advanced() -> None:
+def test_a_set_without_carried_state_cannot_be_advanced() -> None:
     close = pl.col("close")
     summed = features.Feature("total", "trend", 1, pl.Float64(), "", close.cum_sum(), recursive=True)
-    with pytest.raises(UsageError, match="total must say what is carried"):
+    with pytest.raises(UsageError, match="total must declare carried values"):
         features.state_after(market([5]), features.FeatureSet("own_totals", "totals1", (summed,)))
 
 
-def test_v1_and_its_state_are_their_contracts(tmp_path: Path) -> None:
+def test_v1_and_its_state_match_their_contracts(tmp_path: Path) -> None:
     assert declare(features.find("v1")) == []
     written = declare(features.find("v1"), tmp_path)
     assert [file.name for file in written] == [f"{FEATURES}_v1.avsc", f"{STATE}_v1.avsc"]
     assert written[1].read_text() == (Path("schemas") / written[1].name).read_text()
 
 
-def test_a_set_that_changed_needs_another_name(tmp_path: Path) -> None:
+def test_a_changed_set_needs_another_name(tmp_path: Path) -> None:
     try:
         declare(OWN, tmp_path)
         less = features.FeatureSet("own_ideas", "ideas1", OWN.features[:1])
@@ -121,9 +123,9 @@ def test_a_set_that_changed_needs_another_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "lookback", "said"),
+    ("expression", "lookback", "message"),
     [(pl.col("klose"), 1, "uses .'klose'."), (pl.col("close"), 0, "looks back 0 bars")],
 )
-def test_a_set_that_cannot_be_built_is_refused(expression: pl.Expr, lookback: int, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_a_set_with_unknown_columns_or_no_lookback_raises(expression: pl.Expr, lookback: int, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         features.FeatureSet("own", "own1", (features.Feature("x", "g", lookback, pl.Float64(), "", expression),))

@@ -1,4 +1,4 @@
-"""Carried state in a lake: like a rebuild after corrections, actions, renames, losses and stops."""
+"""Carried state in a lake equals a rebuild after corrections, actions, renames, losses and interruptions."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def corrected(lake: Lake, session: date) -> str:
 
 
 def like_a_rebuild(lake: Lake, start: date, end: date, *ways_taken: str) -> None:
-    """Build, by just these ways, and assert that a rebuild of the same bars and actions gives the same."""
+    """Build by exactly these strategies, and assert that a rebuild of the same bars and actions gives the same."""
     other = Lake(Path(shutil.copytree(lake.root, lake.root.with_name("rebuild"))))
     assert build_features(lake, start, end).strategies == ways_taken
     assert build_features(other, start, end, from_state=False).strategies == ("rebuilt",)
@@ -97,7 +97,7 @@ def like_a_rebuild(lake: Lake, start: date, end: date, *ways_taken: str) -> None
     assert lake.verify(FEATURES) == []
 
 
-def test_session_by_session_over_splits_listings_and_halts(copy: Callable[[str], Lake]) -> None:
+def test_building_session_by_session_equals_a_rebuild(copy: Callable[[str], Lake]) -> None:
     daily, whole = copy("daily"), copy("whole")
     start, end = span(daily, -6, 12)
     build_features(whole, start, end, from_state=False)
@@ -108,7 +108,7 @@ def test_session_by_session_over_splits_listings_and_halts(copy: Callable[[str],
     assert daily.verify(STATE) == []
 
 
-def test_several_new_sessions_at_once_and_very_many(copy: Callable[[str], Lake]) -> None:
+def test_several_new_sessions_advance_and_very_many_rebuild(copy: Callable[[str], Lake]) -> None:
     lake = copy("lake")
     start, first = span(lake, -6, -6)
     build_features(lake, start, first)
@@ -132,7 +132,7 @@ def test_a_late_correction_recomputes_one_instrument(copy: Callable[[str], Lake]
     assert changed["trade_date"].min() == session
 
 
-def test_a_correction_of_this_week_is_a_few_steps(copy: Callable[[str], Lake]) -> None:
+def test_a_recent_correction_advances_from_earlier_state(copy: Callable[[str], Lake]) -> None:
     lake = copy("lake")
     start, end = span(lake, -8, 8)
     build_features(lake, start, span(lake, 0, 3)[1])
@@ -142,7 +142,7 @@ def test_a_correction_of_this_week_is_a_few_steps(copy: Callable[[str], Lake]) -
     like_a_rebuild(lake, start, end, "advanced")
 
 
-def test_bars_that_come_go_and_change_their_name(copy: Callable[[str], Lake]) -> None:
+def test_removed_and_renamed_bars_are_repaired(copy: Callable[[str], Lake]) -> None:
     lake = copy("lake")
     start, end = span(lake, -8, 8)
     build_features(lake, start, end)
@@ -156,7 +156,7 @@ def test_bars_that_come_go_and_change_their_name(copy: Callable[[str], Lake]) ->
     like_a_rebuild(lake, start, end, "repaired")
 
 
-def test_an_action_learned_of_late_and_one_that_was_none(copy: Callable[[str], Lake]) -> None:
+def test_a_late_and_a_withdrawn_action_are_repaired(copy: Callable[[str], Lake]) -> None:
     lake = copy("lake")
     start, end = span(lake, -8, 8)
     build_features(lake, start, end)
@@ -169,7 +169,7 @@ def test_an_action_learned_of_late_and_one_that_was_none(copy: Callable[[str], L
     like_a_rebuild(lake, start, end, "repaired")
 
 
-def test_two_pasts_in_one_lake_are_not_mixed(copy: Callable[[str], Lake]) -> None:
+def test_features_of_two_histories_are_not_mixed(copy: Callable[[str], Lake]) -> None:
     lake = copy("lake")
     start, end = span(lake, -8, 8)
     build_features(lake, start, end)
@@ -183,7 +183,7 @@ class _StoppedError(Exception):
     """The build was stopped."""
 
 
-def test_a_build_that_was_stopped_half_way(copy: Callable[[str], Lake]) -> None:
+def test_a_build_stopped_half_way_is_rebuilt(copy: Callable[[str], Lake]) -> None:
     lake = copy("lake")
     start, end = span(lake, -8, 8)
     build_features(lake, start, end)
@@ -200,7 +200,7 @@ def test_a_build_that_was_stopped_half_way(copy: Callable[[str], Lake]) -> None:
 
 
 @pytest.mark.parametrize("lost", ["state", "its file", "one feature group"])
-def test_what_was_lost_is_made_from_all_bars(copy: Callable[[str], Lake], lost: str) -> None:
+def test_lost_state_or_features_are_rebuilt(copy: Callable[[str], Lake], lost: str) -> None:
     lake = copy("lake")
     start, end = span(lake, -3, 3)
     build_features(lake, start, span(lake, 0, 2)[1])
@@ -221,7 +221,7 @@ from datetime import date
 from pathlib import Path
 from champion import features
 from champion.lake import Lake
-from champion.pipeline.ingest.ingest.bars import equity_bars
+from champion.pipeline.ingest.bars import equity_bars
 from champion.pipeline.feature_store.build import build_features
 lake, start, end = Lake(Path(sys.argv[1])), date(2023, 12, 4), date(2023, 12, 8)
 own = features.find("ideas:OWN")
@@ -238,7 +238,7 @@ from pathlib import Path
 from champion.lake import Lake
 lake = Lake(Path(sys.argv[1]))
 assert lake.scan("features_own_ideas").collect().height > 10
-assert lake.verify("features_own_ideas") == lake.strangers() == []
+assert lake.verify("features_own_ideas") == lake.unknown_files() == []
 """
 IDEAS = """
 import polars as pl
@@ -259,7 +259,9 @@ print(built.totals["written"])
 """
 
 
-def test_a_set_of_one_s_own_in_the_lake(copy: Callable[[str], Lake], tmp_path: Path) -> None:
+def test_a_custom_feature_set_is_built_read_and_checked_for_changes(
+    copy: Callable[[str], Lake], tmp_path: Path
+) -> None:
     lake, module = copy("lake"), tmp_path / "ideas.py"
 
     def run(program: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Many lists of corporate actions and people's decisions: what counts, since when, and what is reported."""
+"""Several lists of corporate actions and manual decisions: the ones that apply, since when, and reports."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_list_without_actions_covers_its_dates(folder: Folder) -> None:
     assert folder.known() == {}, "the list made later says that there was no action"
 
 
-def test_a_damaged_list_is_set_aside_and_the_others_count(folder: Folder) -> None:
+def test_a_damaged_list_is_refused_and_the_others_count(folder: Folder) -> None:
     folder.add(date(2024, 7, 1), date(2024, 9, 30), ("A", "Bonus 1:1", date(2024, 9, 2)))
     (folder.lists / named(date(2024, 1, 1), date(2024, 6, 30))).write_bytes(b"SYMBOL,PURPOSE\n")
     with pytest.raises(FormatError, match="01-01-2024"):
@@ -140,7 +140,7 @@ LISTS = st.lists(
 def test_the_union_of_lists_is_that_of_a_plain_loop(
     chosen: list[tuple[int, int, int, str]], asked_on: int, order: int
 ) -> None:
-    """Each ex-date is that of the list made last among those read by then; order of the rows does not matter."""
+    """For each ex-date the list made last of those read by then applies; the order of rows does not matter."""
     start, ex = date(2024, 1, 1), date(2024, 1, 31)
     parts, plain = [], []
     for number, (first, length, late, ratio) in enumerate(chosen):
@@ -151,7 +151,7 @@ def test_the_union_of_lists_is_that_of_a_plain_loop(
         origin = ListOrigin("test", str(number), read_at, covers)
         parts += [
             corporate_actions.normalize(parsed, SymbolHistory(), origin),
-            corporate_actions.listed("a.csv", origin),
+            corporate_actions.list_row("a.csv", origin),
         ]
         if covers[0] <= ex <= covers[1]:
             plain.append((origin.made_on, read_at, ratio))
@@ -168,7 +168,7 @@ def test_the_union_of_lists_is_that_of_a_plain_loop(
     assert now == ([] if last is None else [pytest.approx(last)])
 
 
-def test_a_row_without_a_quantity_says_nothing_beside_one_that_has_it() -> None:
+def test_a_row_without_quantity_is_ignored_beside_one_with_it() -> None:
     rows = believed(
         ("Interim Dividend", EX), ("Interim Dividend - Rs 7 Per Share", EX), ("Bonus", EX), ("Bonus 1:1", EX)
     )
@@ -219,7 +219,7 @@ def test_decisions_written_at_the_same_time_are_all_kept(tmp_path: Path) -> None
     }
 
 
-def test_one_command_decides(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_records_a_decision(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAMPION_HOME", str(folder.settings.home))
     monkeypatch.setenv("CHAMPION_LISTS", str(folder.settings.lists))
     monkeypatch.setenv("CHAMPION_ARCHIVE", folder.settings.archive)
@@ -248,7 +248,7 @@ def test_one_command_decides(folder: Folder, monkeypatch: pytest.MonkeyPatch) ->
         ("ACME,2024-05-06,2,why", "4 fields"),
     ],
 )
-def test_lines_that_are_no_decisions_are_named(folder: Folder, line: str, match: str) -> None:
+def test_invalid_lines_of_decisions_are_reported(folder: Folder, line: str, match: str) -> None:
     folder.add(date(2024, 5, 1), date(2024, 5, 31), ("ACME", "Bonus 1:1", date(2024, 5, 6)))
     folder.decide("OTHER,2024-05-06,2,why,who", line)
     with pytest.raises(FormatError, match=f"line 3: .*{match}"):
@@ -269,14 +269,14 @@ def believed(*rows: tuple[str, date], decided: str = "") -> pl.DataFrame:
     if decided:
         header = ",".join(decisions.HEADER)
         people = decisions.parse_decisions("d.csv", f"{header}\n{decided}\n".encode())
-        made.append(corporate_actions.decided(people, SymbolHistory(), read, "1"))
+        made.append(corporate_actions.decision_rows(people, SymbolHistory(), read, "1"))
     return corporate_actions.as_known(pl.concat(made))
 
 
 EX, BEFORE = date(2024, 5, 6), date(2024, 5, 3)
 
 
-def test_a_decision_stands_in_place_of_all_other_actions_of_its_date() -> None:
+def test_a_decision_replaces_all_other_actions_of_its_date() -> None:
     market = bars((BEFORE, 100.0, 100.0), (EX, 40.0, 40.0))
     rows = [("Bonus 1:1", EX), ("Scheme Of Arrangement", EX), ("Dividend Rs 2", EX)]
     found = factors(believed(*rows, decided=f"ACME,{EX},2.5,both,asha"), market)
@@ -291,7 +291,7 @@ def test_a_decision_stands_in_place_of_all_other_actions_of_its_date() -> None:
 
 
 @pytest.mark.parametrize(("opened", "waits"), [(88.0, True), (97.0, True), (99.5, False), (104.0, True)])
-def test_a_scheme_with_a_gap_of_any_size_waits_for_a_person(opened: float, waits: bool) -> None:
+def test_a_scheme_with_an_unexplained_gap_is_undecided(opened: float, waits: bool) -> None:
     found = factors(believed(("Scheme Of Arrangement", EX)), bars((BEFORE, 100.0, 100.0), (EX, opened, opened)))
     assert found["price_factor"].to_list() == [None]
     questions = action_questions.questions(found, [BEFORE, EX])
@@ -312,7 +312,7 @@ def test_the_market_and_usual_gaps_explain_a_gap() -> None:
     assert action_questions.questions(factors(scheme, usual), [BEFORE, EX]).is_empty()
 
 
-def test_what_is_not_understood_explains_no_gap() -> None:
+def test_an_action_that_is_not_understood_explains_no_gap() -> None:
     rows = believed(("Hive Off", EX), ("Bonus 1:1:1", EX + 10 * DAY))
     priced = bars((BEFORE, 100.0, 100.0), (EX, 50.0, 50.0), (EX + 10 * DAY, 50.0, 50.0))
     found = factors(rows, priced)
@@ -322,7 +322,7 @@ def test_what_is_not_understood_explains_no_gap() -> None:
     assert quality_gates.unadjusted_gaps(priced, settled).is_empty(), "a person's 1 says that the gap is the market's"
 
 
-def test_a_dividend_of_most_of_the_price_is_a_gap_of_labels() -> None:
+def test_a_very_large_dividend_is_a_gap_for_labels() -> None:
     # MAJESCO, 2020-12-23: 974 of 985.65 rupees. Prices are not adjusted for dividends.
     found = factors(believed(("Interim Dividend - Rs 974", EX)), bars((BEFORE, 985.65, 985.65), (EX, 12.2, 12.2)))
     assert quality_gates.unadjusted_gaps(bars((BEFORE, 985.65, 985.65), (EX, 12.2, 12.2)), found)[
@@ -331,7 +331,7 @@ def test_a_dividend_of_most_of_the_price_is_a_gap_of_labels() -> None:
 
 
 @pytest.mark.parametrize("decided", [EX, EX - DAY, BEFORE + DAY])
-def test_a_decision_on_a_holiday_is_one_on_the_gap_after_it(decided: date) -> None:
+def test_a_decision_on_a_holiday_covers_the_next_gap(decided: date) -> None:
     priced = bars((BEFORE, 100.0, 100.0), (EX, 50.0, 50.0))
     market = factors(believed(decided=f"ACME,{decided},1,the market fell,asha"), priced)
     assert quality_gates.unadjusted_gaps(priced, market).is_empty()
@@ -339,7 +339,7 @@ def test_a_decision_on_a_holiday_is_one_on_the_gap_after_it(decided: date) -> No
     assert quality_gates.unadjusted_gaps(priced, early)["session"].to_list() == [EX]
 
 
-def test_an_action_on_an_instrument_without_bars_is_named() -> None:
+def test_an_action_on_an_instrument_without_bars_is_reported() -> None:
     rows = believed(("Bonus 1:1", EX), ("Dividend Rs 2", EX))
     found = factors(rows, bars((BEFORE, 100.0, 100.0), (EX, 50.0, 50.0), name="NSE:OTHER"))
     questions = action_questions.questions(found, [BEFORE, EX])
@@ -358,8 +358,8 @@ SESSIONS = [date(2024, 1, 1) + n * DAY for n in range(20)]
     st.integers(1, 5),
     st.integers(0, 2),
 )
-def test_labels_do_not_cross_a_gap(traded: set[int], gaps: set[int], horizon: int, lag: int) -> None:
-    """Against a plain loop: a label has no return exactly where a gap lies after its entry and up to its end."""
+def test_labels_do_not_span_a_gap(traded: set[int], gaps: set[int], horizon: int, lag: int) -> None:
+    """Compared with a plain loop: a label is null exactly if a gap is after its entry and up to its end."""
     frame = pl.DataFrame({"instrument_id": "A", "trade_date": [SESSIONS[n] for n in sorted(traded)], "close": 10.0})
     market = pl.DataFrame({"instrument_id": "B", "trade_date": SESSIONS, "close": 10.0})
     broken = pl.DataFrame(
@@ -378,18 +378,18 @@ def test_labels_do_not_cross_a_gap(traded: set[int], gaps: set[int], horizon: in
         assert after == expected or before["label_end"] is None
 
 
-# Reach
+# Coverage
 
 
-def test_doctor_says_how_far_the_lists_reach(known: Settings) -> None:
+def test_doctor_reports_the_coverage_of_the_lists(known: Settings) -> None:
     lake = Lake(known.lake)
     check = next(check for check in doctor.examine(known) if check.name == "corporate actions")
     assert check.state == "ok", check
     last = lake.sessions("normalized_equity_ohlc")[-1]
     shorter = lake.scan(ACTIONS).with_columns(covers_to=pl.lit(last - 40 * DAY)).collect()
-    reach = action_questions.reach(shorter, lake.sessions("normalized_equity_ohlc"))
-    assert reach.unlisted[-1] == last
-    assert f"to {last} are covered by none" in reach.text
+    coverage = action_questions.list_coverage(shorter, lake.sessions("normalized_equity_ohlc"))
+    assert coverage.unlisted[-1] == last
+    assert f"to {last} are covered by none" in coverage.text
 
 
 def test_a_list_that_ends_before_the_lake_is_reported(
@@ -415,7 +415,7 @@ def test_a_list_that_ends_before_the_lake_is_reported(
     assert (told["labels_across_gaps"], check.found.split(";")[0] in str(told["corporate_actions"])) == (1, True)
 
 
-def test_doctor_names_what_an_earlier_version_made(folder: Folder) -> None:
+def test_doctor_reports_lists_of_an_earlier_version(folder: Folder) -> None:
     folder.add(date(2024, 7, 1), date(2024, 9, 30), ("A", "Bonus 1:1", date(2024, 9, 2)))
     corporate.refresh(folder.settings)
     (day,) = folder.lake.sessions(ACTIONS)
@@ -427,7 +427,7 @@ def test_doctor_names_what_an_earlier_version_made(folder: Folder) -> None:
     assert asked.is_current(folder.lake)
 
 
-def test_the_first_list_of_a_later_reading_still_serves_a_look_back(folder: Folder) -> None:
+def test_the_first_list_serves_dates_before_its_reading(folder: Folder) -> None:
     ex = date(2024, 9, 2)
     folder.add(date(2024, 7, 1), date(2024, 9, 30), ("A", "Bonus 1:1", ex))
     folder.add(date(2024, 7, 1), date(2024, 12, 31), ("A", "Bonus 1:1", ex))

@@ -1,4 +1,4 @@
-"""Corporate actions: what the texts say, which list is believed when, and that adjusted bars are continuous."""
+"""Corporate actions: parsed texts, the list that applies at a time, and continuous adjusted bars."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_a_list_becomes_rows_by_kind() -> None:
     assert found["face_value"].unique().to_list() == [1.0]
 
 
-def test_rows_that_disagree_are_not_believed() -> None:
+def test_rows_that_disagree_have_no_factor() -> None:
     found = normalized(("ACME", "Bonus 1:1", "02-May-2024"), ("ACME", "Bonus 1:2 (Revised)", "02-May-2024"))
     assert found.select("price_factor", "reason").rows() == [(None, "rows of one ex-date disagree")]
     same = normalized(("ACME", "Bonus 1:1", "02-May-2024"), ("ACME", "Bonus 1:1 (Revised)", "02-May-2024"))
@@ -187,7 +187,7 @@ def test_symbols_are_those_of_the_ex_date() -> None:
 def test_damaged_lists_are_refused(content: bytes, match: str) -> None:
     with pytest.raises(FormatError, match=match):
         lists.parse_actions("a.csv", content)
-    with pytest.raises(FormatError, match="no symbol change"):
+    with pytest.raises(FormatError, match="not a symbol change"):
         lists.parse_symbol_changes("b.csv", b"A,B,C,someday\n")
 
 
@@ -247,7 +247,7 @@ def test_an_archive_without_a_list_is_a_note(tmp_path: Path) -> None:
     assert corporate.known_factors(Lake(tmp_path / "home" / "lake")).is_empty()
 
 
-def test_the_newest_list_is_the_one_that_reaches_furthest(settings: Settings, tmp_path: Path) -> None:
+def test_the_newest_list_is_the_one_with_the_latest_ex_date(settings: Settings, tmp_path: Path) -> None:
     folder = tmp_path / "archive" / "corporates"
     folder.mkdir(parents=True)
     old, new = "CF-CA-equities-01-01-2024-to-31-12-2024.csv", "CF-CA-equities-01-01-2024-to-01-02-2025.csv"
@@ -257,7 +257,7 @@ def test_the_newest_list_is_the_one_that_reaches_furthest(settings: Settings, tm
     assert corporate.known_factors(Lake(settings.lake))["price_factor"].to_list() == [1.5]
 
 
-def test_lists_of_ones_own_serve_an_archive_that_cannot_be_listed(tmp_path: Path) -> None:
+def test_local_lists_serve_an_archive_that_cannot_be_listed(tmp_path: Path) -> None:
     folder = tmp_path / "downloads" / "corporates"
     folder.mkdir(parents=True)
     (folder / "CF-CA-equities-01-01-2024-to-31-12-2024.csv").write_bytes(published(("A", "Bonus 1:1", "02-May-2024")))
@@ -294,7 +294,7 @@ def test_adjusted_series_are_continuous(adjusted: Settings, archive: SimulatedAr
             assert there["gap"].item() <= rest["gap"].drop_nulls().max()
 
 
-def test_the_gap_gate_sees_what_no_action_explains(adjusted: Settings, ingested: Settings) -> None:
+def test_the_gap_gate_finds_unexplained_gaps(adjusted: Settings, ingested: Settings) -> None:
     start, end = date(2024, 1, 1), date(2024, 4, 30)
     gate = pl.col("gate") == "unexplained_gaps"
     without, known = (
@@ -316,7 +316,7 @@ def copy_of(settings: Settings, tmp_path: Path) -> Settings:
     return made
 
 
-def test_session_by_session_gives_what_a_rebuild_gives(adjusted: Settings, tmp_path: Path) -> None:
+def test_session_by_session_equals_a_rebuild(adjusted: Settings, tmp_path: Path) -> None:
     start, end = SPLIT - timedelta(days=5), SPLIT + timedelta(days=3)
     whole, daily = (Lake(copy_of(adjusted, tmp_path / name).lake) for name in ("whole", "daily"))
     build.build_features(whole, start, end)
@@ -326,7 +326,7 @@ def test_session_by_session_gives_what_a_rebuild_gives(adjusted: Settings, tmp_p
     assert build.build_features(daily, start, end).totals["written"] == 0
 
 
-def test_an_action_learned_of_late_rebuilds_its_ex_date_and_after(
+def test_a_late_action_rebuilds_sessions_from_its_ex_date(
     ingested: Settings, adjusted: Settings, tmp_path: Path
 ) -> None:
     start, end = SPLIT - timedelta(days=5), SPLIT + timedelta(days=3)
@@ -350,7 +350,7 @@ def test_an_action_learned_of_late_rebuilds_its_ex_date_and_after(
     assert corporate.digest(Lake(adjusted.lake), end) != corporate.digest(lake, end)
 
 
-def test_models_see_features_and_bars_in_one_scale(adjusted: Settings, tmp_path: Path) -> None:
+def test_models_get_features_and_bars_in_one_scale(adjusted: Settings, tmp_path: Path) -> None:
     lake = Lake(copy_of(adjusted, tmp_path).lake)
     start, end = SPLIT - timedelta(days=5), SPLIT + timedelta(days=14)
     build.build_features(lake, start, end)
@@ -359,7 +359,9 @@ def test_models_see_features_and_bars_in_one_scale(adjusted: Settings, tmp_path:
     assert returns.len() >= 8
     assert returns.abs().max() < 0.2  # type: ignore[operator]  # 6.25 to 1 unadjusted is -84%
     bars = adjusted_bars(lake, end=end)
-    stored = frames._features(lake, bars, start, end, "v1").sort("instrument_id", "trade_date")
+    _, rescaled = frames._bars_and_features(lake, start, end, find("all"), "v1")
+    stored = rescaled.sort("instrument_id", "trade_date")
+    assert stored.height == lake.scan(FEATURES, start, end).collect().height
     whole = features.build(bars).join(stored, on=["instrument_id", "trade_date"], how="semi")
     columns = ["instrument_id", "trade_date", "sma_20", "ema_12", "rsi_14", "bb_upper", "atr_14", "volume_ma_20"]
     assert_frame_equal(stored.select(columns), whole.select(columns), rel_tol=1e-3, abs_tol=1e-2)

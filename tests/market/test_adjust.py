@@ -1,4 +1,4 @@
-"""Adjustment against a plain loop, its laws, and the two scales features and models need."""
+"""Adjustment compared with a plain loop, its laws, and the two scales for features and models."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def factor_by_loop(rows: list[tuple[str, int, float | None]], instrument: str, a
 
 @LAW
 @given(MARKETS, EVENTS)
-def test_the_same_as_a_loop(traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]]) -> None:
+def test_adjust_equals_a_plain_loop(traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]]) -> None:
     given_bars = bars(traded)
     adjusted = adjustment.adjust(given_bars, actions(*rows))
     last = max(given_bars["trade_date"])
@@ -121,7 +121,23 @@ def test_order_and_prefix_of_prices_survive(
 
 @LAW
 @given(MARKETS, EVENTS)
-def test_actions_without_effect_leave_every_bar(
+def test_adjustment_is_invertible(traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]]) -> None:
+    given_bars = bars(traded)
+    adjusted = adjustment.adjust(given_bars, actions(*rows))
+    prices = pl.col("open", "high", "low", "close") * pl.col("adjustment_factor")
+    shares = pl.col("volume") / pl.col("volume_factor")
+    back = adjusted.with_columns(prices.round(2), shares.round().cast(pl.Int64))
+    exact = (adjusted["adjustment_factor"] <= 50) & (adjusted["volume_factor"] >= 1)
+    columns = ["open", "high", "low", "close", "volume", "turnover"]
+    assert_frame_equal(back.filter(exact).select(columns), given_bars.filter(exact).select(columns), check_exact=True)
+    slack = adjusted["adjustment_factor"] * 5.1e-5 + 0.005
+    assert ((back["close"] - given_bars["close"]).abs() <= slack).all()
+    assert ((back["volume"] - given_bars["volume"]).abs() <= 0.5 / adjusted["volume_factor"] + 0.5).all()
+
+
+@LAW
+@given(MARKETS, EVENTS)
+def test_actions_without_effect_change_no_bar(
     traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]]
 ) -> None:
     given_bars = bars(traded)
@@ -137,7 +153,7 @@ def test_actions_without_effect_leave_every_bar(
 
 @LAW
 @given(MARKETS, EVENTS, st.integers(0, 20))
-def test_a_view_is_what_the_session_saw(
+def test_a_view_has_the_scale_of_its_session(
     traded: dict[str, list[int]], rows: list[tuple[str, int, float | None]], since: int
 ) -> None:
     given_bars, events = bars(traded), actions(*rows)
@@ -169,7 +185,7 @@ def test_an_ex_date_without_a_bar_reaches_the_next_previous_close() -> None:
     assert adjusted.filter(pl.col("instrument_id") == "A")["prev_close"].to_list() == [None, 50.0]
 
 
-def test_what_was_not_known_is_not_used() -> None:
+def test_unknown_factors_are_not_used() -> None:
     events, market = actions(("A", 1, 2.0)), bars({"A": [0, 1]})
     before = adjustment.adjust(market, events, as_of=KNOWN - timedelta(milliseconds=1))
     assert before["adjustment_factor"].to_list() == [1.0, 1.0]
@@ -187,7 +203,7 @@ def test_dividends_count_for_total_returns_only() -> None:
     assert split_too["volume_factor"].to_list() == [2.0, 1.0]
 
 
-def test_few_columns_no_bars() -> None:
+def test_adjust_accepts_few_columns_and_no_bars() -> None:
     few = bars({"A": [0, 1]}).select("instrument_id", "trade_date", "close")
     assert adjustment.adjust(few, actions(("A", 1, 2.0))).columns == [
         *few.columns,
@@ -201,7 +217,7 @@ def test_few_columns_no_bars() -> None:
     assert whose.is_empty()
 
 
-def test_features_of_a_view_brought_to_one_scale_are_those_of_adjusted_bars() -> None:
+def test_rescaled_features_of_views_equal_those_of_adjusted_bars() -> None:
     market, events = bars({"A": list(range(60)), "B": list(range(60))}), actions(("A", 30, 5.0), ("A", 45, 2.0))
     adjusted = adjustment.adjust(market, events)
     seen, whose = adjustment.views(market, events, FIRST)

@@ -1,4 +1,4 @@
-"""The proof over all files of an archive, run on the simulated one, where the truth is known."""
+"""Run the proof over all files of an archive on a simulated one, whose truth is known."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from waiting import PATIENCE
 
 from champion.simulate import SimulatedArchive
 
-PROOF = Path(__file__).resolve().parents[2] / "benchmarks" / "coverage.py"
+PROOF = Path(__file__).resolve().parents[2] / "benchmarks" / "evidence" / "coverage.py"
 KINDS = {"split", "bonus", "bonus and split", "consolidation", "rights"}
 BAND = 0.20
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What the proof said: its report, and the frames behind it."""
+    """The report of the proof, and its frames."""
 
     report: str
     details: Path
@@ -54,7 +54,7 @@ def number(text: str) -> int:
     return int(text.replace(",", ""))
 
 
-def test_the_rows_in_are_the_rows_kept_and_rejected(proof: Proof, archive: SimulatedArchive) -> None:
+def test_every_row_is_kept_or_rejected(proof: Proof, archive: SimulatedArchive) -> None:
     rows, fates = proof.tables("Coverage")[:2]
     counts = [[number(cell) for cell in row[-4:]] for row in rows[1:]]
     assert [sum(column) for column in zip(*counts[:-1], strict=True)] == counts[-1]
@@ -67,7 +67,7 @@ def test_the_rows_in_are_the_rows_kept_and_rejected(proof: Proof, archive: Simul
     assert [stale, refused, unhandled] == ["0", "0", "0"]
 
 
-def test_formats_that_tell_of_one_session_agree(proof: Proof) -> None:
+def test_formats_of_one_session_agree(proof: Proof) -> None:
     found = proof.frame("agreement")
     assert found["formats"].n_unique() == 3
     assert found["fields that differ"].sum() == 0
@@ -95,6 +95,6 @@ def test_every_rename_of_the_truth_is_one_instrument(proof: Proof, archive: Simu
     assert set(proof.frame("learned").select("before", "after").rows()) == quiet
 
 
-def test_the_report_names_no_place(proof: Proof, archive: SimulatedArchive) -> None:
+def test_the_report_contains_no_path(proof: Proof, archive: SimulatedArchive) -> None:
     assert str(archive.root) not in proof.report
     assert not re.search(r"/tm[p]/|/[a-z]+/main/|/home/", proof.report)

@@ -1,4 +1,4 @@
-"""What the runs of ingestion and features record of their data in MLflow: sizes, gaps, ranges, samples, statistics."""
+"""Runs of ingestion and features record sizes, nulls, ranges, samples and statistics of their data in MLflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The full report: as a bhavcopy where there is no better one, and for what was delivered."""
+"""The full report: as a bhavcopy if there is no better one, and for delivery figures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def taken_apart(content: bytes, publication: Publication = DELIVERY, session: da
     return parse_file(content, origin, dataset_spec(publication))
 
 
-def test_as_a_bhavcopy_it_is_in_raw_words() -> None:
+def test_the_full_report_as_bhavcopy_has_raw_columns() -> None:
     found = BHAVCOPY.read("full.csv", report(EQUITY, BILL, NO_LAST), SESSION)
     assert (found.source, found.row_count, found.rejected.height) == ("nse_cm_full", 3, 0)
     first = found.rows.row(0, named=True)
@@ -87,7 +87,7 @@ def test_delivery_figures() -> None:
         (f"{EQUITY}{EQUITY}", "parse", "fields: expected 15, found 29"),
     ],
 )
-def test_a_bad_row_is_refused_and_the_rest_is_kept(row: str, stage: str, reason: str) -> None:
+def test_an_invalid_row_is_refused_and_the_others_are_kept(row: str, stage: str, reason: str) -> None:
     found = taken_apart(report(BILL, row, NO_LAST))
     assert (found.row_count, found.normalized.height) == (3, 2)
     refused = found.quarantine.row(0, named=True)
@@ -96,7 +96,7 @@ def test_a_bad_row_is_refused_and_the_rest_is_kept(row: str, stage: str, reason:
 
 
 @pytest.mark.parametrize("publication", [BHAVCOPY, DELIVERY], ids=lambda publication: publication.name)
-def test_what_is_no_report_of_the_session_is_refused_whole(publication: Publication) -> None:
+def test_an_invalid_report_is_refused_whole(publication: Publication) -> None:
     with pytest.raises(WrongSession, match="asked for session 2022-05-05, the file is dated 2022-05-04"):
         taken_apart(report(EQUITY), publication, date(2022, 5, 5))
     with pytest.raises(FormatError, match="ends within line 3"):
@@ -109,7 +109,7 @@ def test_what_is_no_report_of_the_session_is_refused_whole(publication: Publicat
         taken_apart(report(), publication)
 
 
-def test_real_reports_are_kept_to_the_last_row(nse: Path) -> None:
+def test_real_reports_are_kept_completely(nse: Path) -> None:
     kept = {}
     with zipfile.ZipFile(nse / "bundles/sec_bhavdata_full_2021.zip") as bundle:
         for session in (date(2021, 7, 1), date(2021, 12, 31)):

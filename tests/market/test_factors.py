@@ -1,4 +1,4 @@
-"""Factors by hand calculation: what each kind of action does to prices and volumes, and why some do nothing."""
+"""Factors calculated by hand: the effect of each kind of action on prices and volumes, and reasons for no factor."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LISTED: dict[str, Any] = {
 
 
 def listed(*rows: tuple[str, date], face_value: float | None = 10.0, read: datetime = READ) -> pl.DataFrame:
-    """Return the believed actions of one company, by text and ex-date; the list is made on the day it is read."""
+    """Return the known actions of one company, by text and ex-date; the list is made on the day it is read."""
     frame = pl.DataFrame(
         [("ACME", "Acme", "EQ", text, face_value, ex_date, None) for text, ex_date in rows],
         schema=LISTED,
@@ -63,7 +63,7 @@ def test_rights_by_hand() -> None:
     assert (row["volume_factor"], row["basis"], row["prev_close"]) == (1.0, "theoretical", 100.0)
 
 
-def test_the_face_value_of_then_is_the_lists_times_splits_up_to_the_list() -> None:
+def test_the_face_value_at_the_ex_date_is_the_lists_times_later_splits() -> None:
     later = ("Fv Splt Frm Rs 10 To Re 1", EX + timedelta(days=30))
     rights = ("Rights 1:4 @ Premium Rs 40/-", EX)
     after = READ + timedelta(days=200)
@@ -82,7 +82,7 @@ def test_a_split_that_is_not_understood_leaves_the_face_value_unknown() -> None:
     assert "face value" in row["reason"]
 
 
-def test_percent_dividends_are_of_the_face_value_of_their_time() -> None:
+def test_percent_dividends_use_the_face_value_at_the_ex_date() -> None:
     later = ("Fv Splt Frm Rs 10 To Re 1", EX + timedelta(days=30))
     rows = listed(("Agm/Div-60%", EX), later, face_value=1.0, read=READ + timedelta(days=200))
     row = adjustment_factors.factors(rows, bars()).filter(kind="dividend").to_dicts()[0]
@@ -103,13 +103,13 @@ def test_a_demerger_is_the_ratio_of_its_ex_date_known_at_its_close() -> None:
     assert row["known_at"] == session_close(EX)
 
 
-def test_what_other_actions_of_the_date_explain_is_not_the_demergers() -> None:
+def test_the_factor_of_a_demerger_excludes_other_actions_of_the_date() -> None:
     both = listed(("Demerger", EX), ("Bonus 1:1", EX))
     made = adjustment_factors.factors(both, bars(100.0, 40.0)).sort("kind")
     assert made["price_factor"].to_list() == [2.0, 1.25]
 
 
-def test_a_scheme_inside_the_price_band_took_nothing() -> None:
+def test_a_scheme_within_the_price_band_moves_no_price() -> None:
     assert one("Scheme Of Arrangement", bars(100.0, 85.0))["price_factor"] is None
     assert one("Scheme Of Arrangement", bars(100.0, 50.0))["price_factor"] == 2.0
 
@@ -119,7 +119,7 @@ def test_one_gap_is_explained_once() -> None:
     assert made["price_factor"].to_list() == [2.0, None]
 
 
-def test_dividends_add_up_and_stay_apart() -> None:
+def test_dividends_add_up_and_count_separately() -> None:
     row = one("Interim Dividend - Rs 12 Per Share/Special Dividend - Rs 8 Per Share", bars())
     assert (row["kind"], row["price_factor"], row["volume_factor"]) == ("dividend", 1.25, 1.0)
     assert adjustment.effective_factors(
@@ -146,7 +146,7 @@ def test_every_action_without_a_factor_says_why(text: str, market: pl.DataFrame,
     assert reason in row["reason"]
 
 
-def test_what_moves_no_price_is_no_factor() -> None:
+def test_an_action_that_moves_no_price_has_no_factor() -> None:
     assert adjustment_factors.factors(listed(("Annual General Meeting", EX), ("Buy Back", EX)), bars()).is_empty()
 
 

@@ -1,4 +1,4 @@
-"""Identity: who bore which symbol when, from the exchange's list and from what the bars show."""
+"""Identity: the instrument of a symbol at a time, from the exchange's list and from the bars."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import given, settings, strategies as st
 
 from champion.market.identity import symbol_history
 from champion.market.identity.isin import check_digit, is_valid
-from champion.market.identity.succession import Contradiction
-from champion.market.identity.symbol_history import SCHEMA, SymbolHistory
+from champion.market.identity.succession import Change, Contradiction
+from champion.market.identity.symbol_history import SymbolHistory
 from champion.sources import actions as lists
 
 LAW = settings(max_examples=150)
@@ -30,7 +30,7 @@ def lineage(*changes: tuple[int, str, str]) -> SymbolHistory:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[tuple[int, str, str]]:
-    """Renames of a market in which a symbol is borne by one company at a time, and may be taken again."""
+    """Renames of a market in which one company at a time has a symbol, which may be reused."""
     borne, free, changes = ["A", "B", "C"], ["D", "E", "F", "G"], []
     for number in sorted(draw(st.lists(st.integers(1, 60), max_size=12, unique=True))):
         mover = draw(st.integers(0, len(borne) - 1))
@@ -44,7 +44,7 @@ def histories(draw: st.DrawFn) -> list[tuple[int, str, str]]:
 
 @LAW
 @given(histories())
-def test_a_name_is_given_once_and_follows_its_bearer(changes: list[tuple[int, str, str]]) -> None:
+def test_the_name_of_an_instrument_never_changes(changes: list[tuple[int, str, str]]) -> None:
     known = lineage(*changes)
     for number, before, after in changes:
         assert known.name(after, day(number)) == known.name(before, day(number - 1))
@@ -59,13 +59,13 @@ def test_a_name_is_given_once_and_follows_its_bearer(changes: list[tuple[int, st
 
 @LAW
 @given(histories(), st.integers(0, 60))
-def test_what_comes_later_changes_no_name(changes: list[tuple[int, str, str]], now: int) -> None:
+def test_later_changes_do_not_change_names(changes: list[tuple[int, str, str]], now: int) -> None:
     whole, then = lineage(*changes), lineage(*(change for change in changes if change[0] <= now))
     for symbol in "ABCDEFG":
         assert whole.name(symbol, day(now)) == then.name(symbol, day(now))
 
 
-def test_two_renames_on_one_date_are_followed_in_turn() -> None:
+def test_two_renames_on_one_date_are_applied_in_order() -> None:
     known = lineage((5, "Z", "M"), (5, "M", "A"))
     assert (known.name("A", day(5)), known.name("Z", day(4)), known.name("M", day(4))) == ("Z", "Z", "M")
 
@@ -76,8 +76,9 @@ def test_a_circle_within_one_date_ends() -> None:
     assert isinstance(known.name("A", day(6)), str)
 
 
-def test_a_change_to_itself_is_none() -> None:
-    frame = pl.DataFrame([("SAME", "SAME", day(3)), ("OLD", "SAME", day(3))], schema=SCHEMA, orient="row")
+def test_a_change_to_the_same_symbol_is_ignored() -> None:
+    rows = [("SAME", "SAME", day(3)), ("OLD", "SAME", day(3))]
+    frame = pl.DataFrame(rows, schema=["before", "after", "session"], orient="row")
     assert SymbolHistory.of(frame).changes == ((day(3), "OLD", "SAME"),)
 
 
@@ -97,12 +98,16 @@ def bars(*runs: tuple[str, str | None, int, int]) -> pl.LazyFrame:
 
 
 def names(listed: list[tuple[int, str, str]], rows: pl.LazyFrame) -> tuple[SymbolHistory, tuple[Contradiction, ...]]:
-    return lineage(*listed).reviewed(symbol_history.securities(symbol_history.listings(rows)))
+    return lineage(*listed).review(symbol_history.securities(symbol_history.listings(rows)))
+
+
+def renames(rows: pl.LazyFrame) -> list[Change]:
+    return list(symbol_history.securities(symbol_history.listings(rows)).renames)
 
 
 def test_one_isin_under_two_symbols_is_a_rename_without_a_list() -> None:
     rows = bars(("OLD", I1, 0, 4), ("NEW", I1, 6, 9), ("OTHER", I2, 0, 9))
-    assert symbol_history.successions(symbol_history.listings(rows)).rows() == [("OLD", "NEW", day(6))]
+    assert renames(rows) == [(day(6), "OLD", "NEW")]
     known, _ = names([], rows)
     assert known.names(["OLD", "NEW", "OTHER"], day(7)) == {"NEW": "OLD", "OLD": f"OLD@{day(6)}"}
     assert known.names(["OLD", "NEW", "OTHER"], day(5)) == {}
@@ -110,17 +115,17 @@ def test_one_isin_under_two_symbols_is_a_rename_without_a_list() -> None:
 
 def test_sessions_without_isin_take_the_isin_of_their_symbol() -> None:
     runs = [("OLD", I1, 0, 2), ("OLD", None, 3, 4), ("NEW", None, 5, 7), ("NEW", I1, 8, 9)]
-    assert symbol_history.successions(symbol_history.listings(bars(*runs))).rows() == [("OLD", "NEW", day(5))]
+    assert renames(bars(*runs)) == [(day(5), "OLD", "NEW")]
 
 
 @pytest.mark.parametrize("wrong", ["DUMMY", "INE", "-", "0", "NA", "INE000000000", "INE00000000X", "INE001A01011", ""])
-def test_a_text_that_is_no_isin_links_nothing(wrong: str) -> None:
+def test_an_invalid_isin_links_nothing(wrong: str) -> None:
     assert not is_valid(wrong)
     rows = bars(("ONE", wrong, 0, 0), ("ONE", I1, 1, 9), ("TWO", wrong, 20, 20), ("TWO", I2, 21, 29))
-    assert symbol_history.successions(symbol_history.listings(rows)).is_empty()
+    assert renames(rows) == []
 
 
-def test_an_isin_of_a_dead_company_on_one_day_cuts_nothing() -> None:
+def test_the_isin_of_a_delisted_company_on_one_day_splits_nothing() -> None:
     runs = [("DEAD", I1, 0, 2), ("LIVE", I2, 0, 60), ("LIVE", I1, 61, 61), ("LIVE", I2, 62, 70)]
     assert names([], bars(*runs))[0].changes == ()
     assert names([], bars(*runs[:3]))[0].changes == (), "nor while it is the last day"
@@ -129,7 +134,7 @@ def test_an_isin_of_a_dead_company_on_one_day_cuts_nothing() -> None:
     assert {one.kind for one in found} == {"isin_mistyped"}
 
 
-def test_a_new_share_with_the_isin_of_a_dead_one_on_its_first_day_is_a_new_share() -> None:
+def test_a_new_share_with_the_isin_of_a_delisted_one_on_its_first_day_is_new() -> None:
     runs = [("DEAD", I1, 0, 2), ("NEW", I1, 40, 40), ("NEW", I2, 41, 60)]
     assert names([], bars(*runs))[0].changes == ()
 
@@ -139,15 +144,15 @@ def test_the_old_symbol_must_stop() -> None:
     assert names([], bars(*runs))[0].changes == ()
 
 
-def test_the_new_symbol_must_not_have_an_isin_of_its_own() -> None:
+def test_the_new_symbol_must_not_have_another_isin() -> None:
     runs = [("OLD", I1, 0, 4), ("NEW", I2, 0, 4), ("NEW", I1, 5, 9)]
     known, found = names([], bars(*runs))
     assert known.changes == ()
     assert [(one.kind, one.symbol) for one in found] == [("isin_shared", "NEW")]
 
 
-def test_a_foreign_isin_on_the_last_bar_before_a_rename_is_no_swap() -> None:
-    """The symbol goes on at its own last close, so the dead company's ISIN is mistyped."""
+def test_a_foreign_isin_on_the_last_bar_before_a_rename_is_mistyped() -> None:
+    """The symbol continues at its own last close, so the delisted company's ISIN is mistyped."""
     rows = [("DEAD", I1, day(0), 900.0, 900.0), ("A", I2, day(0), 10.0, 10.0), ("A", I2, day(1), 10.0, 11.0)]
     rows += [("A", I1, day(2), 11.0, 12.0), ("B", I2, day(3), 12.0, 13.0), ("B", I2, day(4), 13.0, 14.0)]
     schema = {"symbol": pl.String, "isin": pl.String, "session": pl.Date, "prev_close": float, "close": float}
@@ -162,7 +167,7 @@ def test_two_symbols_swapped_in_one_session_keep_their_companies() -> None:
 
 
 @pytest.mark.parametrize("symbols", ["AB", "ABC", "ABCD"])
-def test_symbols_that_change_hands_in_a_ring_keep_their_companies(symbols: str) -> None:
+def test_symbols_exchanged_in_a_ring_keep_their_companies(symbols: str) -> None:
     ring = dict(zip(symbols, symbols[1:] + symbols[:1], strict=True))
     bodies = {symbol: f"INE{number:03d}A0101" for number, symbol in enumerate(symbols, start=1)}
     rows = [
@@ -176,31 +181,31 @@ def test_symbols_that_change_hands_in_a_ring_keep_their_companies(symbols: str) 
     assert {known.symbol(symbol, day(6)) for symbol in symbols} == set(symbols)
 
 
-def test_bars_are_believed_on_the_date() -> None:
+def test_the_bars_decide_the_date() -> None:
     known, found = names([(1, "OLD", "NEW")], bars(("OLD", I1, 0, 4), ("NEW", I1, 5, 9)))
     assert known.changes == ((day(5), "OLD", "NEW"),)
     assert [one.kind for one in found] == ["rename_dated"]
 
 
-def test_a_list_date_without_bars_around_it_stands() -> None:
+def test_a_listed_date_without_bars_is_kept() -> None:
     known, found = names([(6, "OLD", "NEW")], bars(("OLD", I1, 0, 4), ("NEW", I1, 8, 9)))
     assert (known.changes, found) == (((day(6), "OLD", "NEW"),), ())
 
 
 @pytest.mark.parametrize("number", [I1, None])
-def test_a_row_of_the_list_does_not_cut_a_symbol_that_trades_on(number: str | None) -> None:
-    """JUBLCPL: the list says that JACPL, which never traded, became JUBLCPL on a session within its history."""
+def test_a_row_of_the_list_does_not_split_a_symbol_that_trades(number: str | None) -> None:
+    """JUBLCPL: in the list, JACPL, which never traded, became JUBLCPL on a session within its history."""
     known, found = names([(5, "JACPL", "JUBLCPL")], bars(("JUBLCPL", number, 0, 9)))
     assert {known.name("JUBLCPL", day(n)) for n in range(10)} == {"JUBLCPL"}
     assert [(one.kind, one.session, one.symbol) for one in found] == [("rename_contradicted", day(5), "JUBLCPL")]
 
 
-def test_a_wrong_row_does_not_rename_a_symbol_that_trades_on() -> None:
+def test_a_wrong_row_does_not_rename_a_symbol_that_trades() -> None:
     known, found = names([(5, "LIVE", "OTHER")], bars(("LIVE", None, 0, 9), ("OTHER", None, 0, 9)))
     assert (known.changes, [one.kind for one in found]) == ((), ["rename_contradicted"])
 
 
-def test_a_rename_without_isin_follows_the_list_and_the_bars_give_its_date() -> None:
+def test_a_rename_without_isin_uses_the_list_and_the_date_of_the_bars() -> None:
     known, found = names([(3, "OLD", "NEW")], bars(("OLD", None, 0, 4), ("NEW", None, 5, 9)))
     assert (known.changes, [one.kind for one in found]) == (((day(5), "OLD", "NEW"),), ["rename_dated"])
 
@@ -211,17 +216,14 @@ def test_a_symbol_renamed_twice_to_the_same_symbol_keeps_both_dates() -> None:
     assert {known.name(symbol, day(n)) for symbol, _, first, last in runs for n in range(first, last + 1)} == {"A"}
 
 
-def test_an_isin_under_two_symbols_at_once_is_reported_and_not_used() -> None:
-    listed = symbol_history.listings(bars(("A", I1, 0, 5), ("B", I1, 5, 9)))
-    assert symbol_history.successions(listed).is_empty()
-    assert [(one.kind, one.symbol, one.session) for one in symbol_history.securities(listed).contradictions] == [
-        ("isin_shared", "B", day(5))
-    ]
+def test_an_isin_under_two_symbols_on_one_session_is_reported_and_not_used() -> None:
+    found = symbol_history.securities(symbol_history.listings(bars(("A", I1, 0, 5), ("B", I1, 5, 9))))
+    assert found.renames == ()
+    assert [(one.kind, one.symbol, one.session) for one in found.contradictions] == [("isin_shared", "B", day(5))]
 
 
-def test_a_new_isin_under_the_same_symbol_is_no_break() -> None:
-    listed = symbol_history.listings(bars(("A", I1, 0, 5), ("A", I2, 6, 9)))
-    assert symbol_history.successions(listed).is_empty()
+def test_a_new_isin_under_the_same_symbol_keeps_the_instrument() -> None:
+    assert renames(bars(("A", I1, 0, 5), ("A", I2, 6, 9))) == []
 
 
 def test_a_symbol_that_returns_as_another_security_is_named_after_its_return() -> None:
@@ -231,19 +233,19 @@ def test_a_symbol_that_returns_as_another_security_is_named_after_its_return() -
         orient="row",
     )
     listed = symbol_history.listings(frame.lazy())
-    known, found = SymbolHistory().reviewed(symbol_history.securities(listed))
+    known, found = SymbolHistory().review(symbol_history.securities(listed))
     assert [known.name("A", day(n)) for n in (0, 399, 400, 401)] == ["A", "A", f"A@{day(400)}", f"A@{day(400)}"]
     assert [one.kind for one in found] == ["symbol_reused"]
     assert known.symbol(f"A@{day(400)}", day(401)) == "A"
-    explained, _ = SymbolHistory().reviewed(symbol_history.securities(listed, lambda _before, _after: True))
+    explained, _ = SymbolHistory().review(symbol_history.securities(listed, lambda _before, _after: True))
     assert explained.restarts == ()
     continued = frame.with_columns(pl.col("prev_close").replace(20.0, 100.0))
     assert (
-        SymbolHistory().reviewed(symbol_history.securities(symbol_history.listings(continued.lazy())))[0].restarts == ()
+        SymbolHistory().review(symbol_history.securities(symbol_history.listings(continued.lazy())))[0].restarts == ()
     )
 
 
-def test_the_digest_tells_names_apart() -> None:
+def test_the_digest_depends_on_the_names() -> None:
     assert symbol_history.digest({"A": "B"}) == symbol_history.digest(dict([("A", "B")]))  # noqa: C406 - another object
     assert len({symbol_history.digest(names) for names in ({}, {"A": "B"}, {"A": "C"}, {"B": "A"})}) == 4
 

@@ -1,4 +1,4 @@
-"""Laws of identity on random markets: renames, splits, symbols used again, mistyped ISINs and lists with errors."""
+"""Laws of identity on random markets: renames, splits, reused symbols, mistyped ISINs and lists with errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCHEMA = {"symbol": pl.String, "isin": pl.String, "session": pl.Date, "prev_clos
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of the market, and which company it is of."""
+    """A bar of the market, and its company."""
 
     company: int
     symbol: str
@@ -43,7 +43,7 @@ class Market:
 
 @dataclass
 class Company:
-    """A company while the market is made."""
+    """A company, while the market is generated."""
 
     symbol: str
     close: float
@@ -62,7 +62,7 @@ def isin(company: int, serial: int) -> str:
 
 @st.composite
 def markets(draw: st.DrawFn) -> Market:
-    """Companies that list, rename, split, pause and stop; a symbol is taken again 17 sessions after its last bar."""
+    """Companies that list, rename, split, pause and stop; a symbol is reused 17 sessions after its last bar."""
     rng = random.Random(draw(st.integers(0, 2**32)))  # noqa: S311 - a market, not a secret
     symbols = [f"S{n}" for n in range(7)]
     free = dict.fromkeys(symbols, -1)  # symbol to the first session on which it may be taken
@@ -106,7 +106,7 @@ def named(
     rows = [(bar.symbol, bar.isin, day(bar.number), bar.prev_close, bar.close) for bar in bars]
     frame = pl.DataFrame(rows, schema=SCHEMA, orient="row").lazy()
     known = SymbolHistory(tuple(sorted((day(number), before, after) for number, before, after in listed)))
-    return known.reviewed(symbol_history.securities(symbol_history.listings(frame)))
+    return known.review(symbol_history.securities(symbol_history.listings(frame)))
 
 
 def names(lineage: SymbolHistory, bars: Sequence[Bar]) -> list[str]:
@@ -114,7 +114,7 @@ def names(lineage: SymbolHistory, bars: Sequence[Bar]) -> list[str]:
 
 
 def assert_companies(found: Sequence[str], market: Market) -> None:
-    """Assert that names and companies go together one to one."""
+    """Assert that each name has one company, and each company one name."""
     pairs = {(bar.company, name) for bar, name in zip(market.bars, found, strict=True)}
     assert len(pairs) == len({company for company, _ in pairs}), "a company was cut in two"
     assert len(pairs) == len({name for _, name in pairs}), "two companies were merged"
@@ -122,7 +122,7 @@ def assert_companies(found: Sequence[str], market: Market) -> None:
 
 @st.composite
 def typos(draw: st.DrawFn) -> Market:
-    """A market in which a bar now and then has no ISIN, a placeholder, a mistyped ISIN or that of another company."""
+    """A market in which some bars have no ISIN, a placeholder, a mistyped ISIN or that of another company."""
     market = draw(markets())
     rng = random.Random(draw(st.integers(0, 2**32)))  # noqa: S311
     seen: dict[str, int] = {}
@@ -157,7 +157,7 @@ rows_of_lists = st.lists(
 
 @LAW
 @given(markets())
-def test_bars_alone_tell_all_companies_apart(market: Market) -> None:
+def test_bars_alone_distinguish_all_companies(market: Market) -> None:
     assert_companies(names(named(market.bars)[0], market.bars), market)
 
 
@@ -172,7 +172,7 @@ def test_the_true_list_agrees_and_nothing_is_contradicted(market: Market, rng: r
 
 @LAW
 @given(markets(), st.randoms(use_true_random=False))
-def test_dates_that_are_off_change_no_name(market: Market, rng: random.Random) -> None:
+def test_wrong_dates_change_no_name(market: Market, rng: random.Random) -> None:
     off = [(number + rng.randint(-4, 4), before, after) for number, before, after in market.renames]
     assert_companies(names(named(market.bars, off)[0], market.bars), market)
 
@@ -180,7 +180,7 @@ def test_dates_that_are_off_change_no_name(market: Market, rng: random.Random) -
 @LAW
 @given(markets(), rows_of_lists)
 def test_rows_on_the_date_of_a_rename_change_no_name(market: Market, wrong: list[tuple[int, str, str]]) -> None:
-    """A row that is reversed, or leads on from a rename or to it, shares its date: the bars say who is who."""
+    """A row may be reversed, or continue or precede a rename on its date: the bars decide."""
     dates = [number for number, _, _ in market.renames]
     reversed_rows = [(number, after, before) for number, before, after in market.renames]
     known = [row for row in wrong if dates and "NEVER" not in row]
@@ -190,8 +190,8 @@ def test_rows_on_the_date_of_a_rename_change_no_name(market: Market, wrong: list
 
 @LAW
 @given(markets())
-def test_without_any_isin_the_true_list_cuts_no_company(market: Market) -> None:
-    """A symbol may trade again long after it was left; a new company under a dead one's symbol cannot be told."""
+def test_without_isins_the_true_list_splits_no_company(market: Market) -> None:
+    """A symbol may trade again after a long gap; without ISINs, a new company under it cannot be recognised."""
     bars = [replace(bar, isin=None) for bar in market.bars]
     found: dict[int, set[str]] = defaultdict(set)
     for bar, name in zip(bars, names(named(bars, market.renames)[0], bars), strict=True):
@@ -201,8 +201,10 @@ def test_without_any_isin_the_true_list_cuts_no_company(market: Market) -> None:
 
 @LAW
 @given(markets(), rows_of_lists)
-def test_no_row_of_a_list_cuts_or_merges_what_trades_on(market: Market, wrong: list[tuple[int, str, str]]) -> None:
-    """Whatever a list says: neighbouring bars of one company under one symbol have one name, two of a session two."""
+def test_no_row_of_a_list_splits_or_merges_a_company_that_trades(
+    market: Market, wrong: list[tuple[int, str, str]]
+) -> None:
+    """For any list, adjacent bars of a company under one symbol have one name, and two bars of a session two names."""
     found = names(named(market.bars, [*market.renames, *wrong])[0], market.bars)
     before: dict[tuple[int, str], str] = {}
     sessions: dict[int, list[str]] = defaultdict(list)
@@ -215,9 +217,7 @@ def test_no_row_of_a_list_cuts_or_merges_what_trades_on(market: Market, wrong: l
 
 @LAW
 @given(markets(), rows_of_lists)
-def test_without_any_isin_no_row_cuts_a_symbol_that_trades_on(
-    market: Market, wrong: list[tuple[int, str, str]]
-) -> None:
+def test_without_isins_no_row_splits_a_symbol_that_trades(market: Market, wrong: list[tuple[int, str, str]]) -> None:
     bars = [replace(bar, isin=None) for bar in market.bars]
     before: dict[str, tuple[int, int, str]] = {}
     for bar, name in zip(bars, names(named(bars, wrong)[0], bars), strict=True):
@@ -229,7 +229,7 @@ def test_without_any_isin_no_row_cuts_a_symbol_that_trades_on(
 
 @LAW
 @given(typos())
-def test_typos_and_placeholders_neither_cut_nor_merge(market: Market) -> None:
+def test_typos_and_placeholders_neither_split_nor_merge(market: Market) -> None:
     assert_companies(names(named(market.bars)[0], market.bars), market)
 
 
@@ -246,7 +246,7 @@ def test_the_order_of_rows_does_not_matter(
 
 @LAW
 @given(markets(), st.integers(5, SESSIONS))
-def test_what_comes_later_changes_no_name(market: Market, now: int) -> None:
+def test_later_changes_do_not_change_names(market: Market, now: int) -> None:
     then = [bar for bar in market.bars if bar.number <= now]
     early = named(then, [one for one in market.renames if one[0] <= now])[0]
     assert names(early, then) == names(named(market.bars, market.renames)[0], then)

@@ -44,7 +44,7 @@ def test_levels_in_points_and_turnover_in_rupees() -> None:
     assert (once["close"], once["points_change"]) == (145.03, 0.0)
 
 
-def test_dividend_points_begin_a_fiscal_year_at_nothing() -> None:
+def test_dividend_points_start_a_fiscal_year_at_zero() -> None:
     found = taken_apart(report(NIFTY, ONCE.replace("145.03", "0")))
     assert found.normalized["close"].to_list() == [22097.45, 0.0]
 
@@ -62,7 +62,7 @@ def test_dividend_points_begin_a_fiscal_year_at_nothing() -> None:
         (date(2024, 5, 5), "05-05-2024"),
     ],
 )
-def test_the_session_asked_for_tells_what_a_date_means(session: date, text: str) -> None:
+def test_the_requested_session_decides_the_order_of_day_and_month(session: date, text: str) -> None:
     found = taken_apart(report(NIFTY.replace("15-01-2024", text)), session)
     assert found.normalized["trade_date"].to_list() == [session]
 
@@ -96,13 +96,13 @@ def test_a_row_of_another_session_is_refused() -> None:
         (NIFTY.replace("22053.15", "n.a."), "Open_Index_Value: 'n.a.' is not a number"),
     ],
 )
-def test_a_bad_row_is_refused_with_its_reason(row: str, reason: str) -> None:
+def test_an_invalid_row_is_refused_with_its_reason(row: str, reason: str) -> None:
     found = taken_apart(report(ONCE, row))
     assert (found.row_count, found.normalized.height) == (2, 1)
     assert found.quarantine.select("row", "reasons").rows() == [(row, [reason])]
 
 
-def test_what_is_no_index_report_is_refused_whole() -> None:
+def test_an_invalid_index_report_is_refused_whole() -> None:
     with pytest.raises(FormatError, match="unknown header"):
         taken_apart(report(NIFTY).replace(b"P/E,", b""))
     with pytest.raises(FormatError, match="ends within line 3"):
@@ -111,7 +111,7 @@ def test_what_is_no_index_report_is_refused_whole() -> None:
         taken_apart(b"<html>Resource not found</html>")
 
 
-def test_a_rename_leads_to_one_name_of_today() -> None:
+def test_a_renamed_index_has_one_current_name() -> None:
     assert not set(RENAMED) & set(RENAMED.values()), "no chain: an earlier name leads straight to today's"
     assert all(name == name.upper() for names in RENAMED.items() for name in names)
 

@@ -1,4 +1,4 @@
-"""The list of shares: parsed or refused whole, one partition a list, the same list again changes nothing."""
+"""The list of shares: parsed or refused whole, one partition per list, no change for the same list."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_rows_have_their_types() -> None:
         (b"<html></html>", "an HTML page"),
     ],
 )
-def test_what_is_no_list_is_refused_whole(content: bytes, message: str) -> None:
+def test_an_invalid_list_is_refused_whole(content: bytes, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         parse_equity_list("EQUITY_L.csv", content)
 
@@ -62,7 +62,7 @@ def test_a_latin_1_name_is_read() -> None:
     assert rows["company"].to_list() == ["20 Microns Société"]
 
 
-def test_the_contract_holds_what_the_list_says() -> None:
+def test_the_contract_has_all_values_of_the_list() -> None:
     row = normalize(parse_equity_list("EQUITY_L.csv", published(MICRONS)), SymbolHistory(), ORIGIN).row(0, named=True)
     assert (row["list_date"], row["instrument_id"], row["known_at"]) == (
         date(2026, 8, 8),  # it was past midnight in India

@@ -1,4 +1,4 @@
-"""Moves of shares: adjusted, without rights entitlements and first sessions; the order of scans after a revision."""
+"""Price moves of shares: adjusted, without rights entitlements and first sessions; order of scans after a revision."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return settings
 
 
-def test_a_split_is_no_fall_and_only_shares_that_traded_before_move(market: Settings) -> None:
+def test_moves_are_adjusted_and_only_of_shares_that_traded_before(market: Settings) -> None:
     found = moves(Lake(market.lake))
     last = found.filter(trade_date=EX)
     assert last["symbol"].to_list() == ["KOTAK", "STEADY"]
@@ -69,7 +69,7 @@ def test_a_split_is_no_fall_and_only_shares_that_traded_before_move(market: Sett
     assert found.filter(trade_date=FIRST).height == 2, "the lake's own first session is no listing"
 
 
-def test_a_share_listed_before_the_range_is_no_listing_in_it(market: Settings) -> None:
+def test_a_share_listed_before_the_range_is_not_a_listing(market: Settings) -> None:
     assert moves(Lake(market.lake), EX, EX)["symbol"].to_list() == ["KOTAK", "STEADY"]
     assert moves(Lake(market.lake), date(2024, 1, 17)).is_empty()
 
@@ -78,7 +78,7 @@ def test_an_empty_lake_has_no_moves(tmp_path: Path) -> None:
     assert moves(Lake(tmp_path)).is_empty()
 
 
-def test_the_report_and_its_figures_speak_of_moves(market: Settings) -> None:
+def test_the_report_and_its_figures_show_moves(market: Settings) -> None:
     found = session_report(market, EX)
     assert found.movers["symbol"].to_list() == ["STEADY", "KOTAK"]
     assert found.movers["simple_return"].min() == pytest.approx(-0.0131, abs=1e-4)
@@ -97,7 +97,7 @@ def test_the_named_query_agrees_with_the_report(market: Settings, fresh: Setting
         wanted = moves(Lake(market.lake), session, session).sort(
             pl.col("change").abs(), "symbol", descending=[True, False]
         )
-        got = queries.ask(fresh, "movers", {"session": session})
+        got = queries.run(fresh, "movers", {"session": session})
         assert got["symbol"].to_list() == wanted["symbol"].to_list()
         assert got["simple_return"].to_list() == pytest.approx(wanted["change"].to_list())
         assert got.select("prev_close", "close").rows() == wanted.select("prev_close", "close").rows()

@@ -50,11 +50,11 @@ LAW = hypothesis_settings(
     phases=(Phase.explicit, Phase.generate),  # to shrink a failure would take minutes
 )
 MEMORY = next((folder for folder in ("/dev/shm",) if Path(folder).is_dir()), None)  # noqa: S108 - Linux has it
-"""Where a lake costs no disk: each is flushed to it thousands of times, and lives for a second."""
+"""A folder in memory: each lake is flushed thousands of times and exists for a second."""
 
 
 class Interrupted(Exception):
-    """What stops an ingestion in the middle."""
+    """Interrupts an ingestion."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,12 @@ SLICES = st.builds(
     st.none() | st.integers(1, 4),
 )
 HISTORIES = st.lists(SLICES, min_size=2, max_size=3).flatmap(lambda slices: st.permutations([*slices, *STAGES]))
-"""What happens to a lake before it is brought up to date: slices of files, and all stages, in any order."""
+"""The steps before a lake is brought up to date: slices of files and all stages, in any order."""
 
 
 @pytest.fixture(scope="module")
 def mean(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A workspace with everything in staging, the lists too; of its lake nothing is used."""
+    """A workspace with all files and lists in staging; its lake is not used."""
     archive = publish(tmp_path_factory.mktemp("archive"), instruments=12, start=START, end=END)
     for before, after, since in RENAMED:
         for session in archive.sessions:
@@ -158,13 +158,13 @@ def contents(settings: Settings) -> dict[str, str]:
 
 
 CLOSING = ("identify", "masters", "actions", "features")
-"""What every run ends with; `identify` comes first, for it settles the names."""
+"""The last stages of every run; `identify` comes first, because it decides the names."""
 EVERYTHING = Slice(range(FILES))
 
 
 @pytest.fixture(scope="module")
 def straight(mean: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A workspace where nothing went astray."""
+    """A workspace that was ingested in order, without interruption."""
     return after(mean, ["changes", EVERYTHING, *CLOSING], tmp_path_factory.mktemp("straight"))
 
 
@@ -175,7 +175,7 @@ def after(mean: Settings, steps: Iterable[Step], home: Path) -> Settings:
     return settings
 
 
-def test_the_traps_are_set(straight: Settings) -> None:
+def test_the_files_contain_the_difficult_cases(straight: Settings) -> None:
     lake = Lake(straight.lake)
     renamed = lake.scan("normalized_equity_ohlc", END, END).filter(pl.col("instrument_id") != "NSE:" + pl.col("symbol"))
     assert sorted(

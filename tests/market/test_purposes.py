@@ -1,4 +1,4 @@
-"""What purpose texts say: the exchange's spellings, a grammar of them, and what must not be guessed."""
+"""Purpose texts: the exchange's spellings, a grammar of them, and texts that must not be guessed."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_factors(text: str, expected: float) -> None:
         "Dividend on preference shares 10%",
     ],
 )
-def test_what_is_not_equity_moves_no_equity_price(text: str) -> None:
+def test_an_action_on_other_securities_moves_no_equity_price(text: str) -> None:
     assert factor(text) == 1.0
     assert NOT_UNDERSTOOD not in verdicts(text)
 
@@ -152,7 +152,7 @@ def test_dividends(text: str, amounts: list[float], percents: list[float]) -> No
         "Annual Housekeeping",
     ],
 )
-def test_what_cannot_be_read_is_not_understood(text: str) -> None:
+def test_an_unclear_text_is_not_understood(text: str) -> None:
     unclear = [action for action in parse_purpose(text) if action.verdict == NOT_UNDERSTOOD]
     assert unclear
     assert all(action.price_factor is None and action.reason for action in unclear)
@@ -165,7 +165,7 @@ def test_three_thousand_texts_of_a_grammar() -> None:
 
 
 def _difference(one: Text) -> str:
-    """Return what the parser says that differs from what the text states; empty where they agree."""
+    """Return the differences between the parsed actions and the text; empty if they agree."""
     found = parse_purpose(one.text)
     factors = {action.kind: action.price_factor for action in found if action.price_factor}
     stated = [action for action in found if action.kind == "rights" and action.amount is not None]
@@ -188,7 +188,7 @@ def test_ten_thousand_texts_of_a_grammar_whose_author_has_not_seen_the_parser() 
 
 
 def _difference_from_meaning(case: Case) -> list[str]:
-    """Return what the parser says that differs from the meaning: divisor, rupees, percent, rights, verdict."""
+    """Return the differences between the parsed actions and the meaning: divisor, rupees, percent, rights, verdict."""
     found, meant = parse_purpose(case.text), case.meaning
     rights = [(action.detail, action.amount) for action in found if action.kind == "rights" and action.verdict == READ]
     dividends = [action for action in found if action.kind == "dividend"]

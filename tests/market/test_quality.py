@@ -1,4 +1,4 @@
-"""Quality gates: each measures what it says, a failed error gate stops publication, a person can accept a finding."""
+"""Quality gates: their values, the stop of publication by a failed error gate, and accepted findings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def gate(gates: pl.DataFrame, name: str) -> dict[str, object]:
 
 @pytest.fixture
 def damaged(ingested: Settings, tmp_path: Path) -> Lake:
-    """A lake with the sessions of June, to be damaged."""
+    """A lake with the sessions of June, which tests damage."""
     lake = Lake(tmp_path / "lake")
     source = Lake(ingested.lake)
     for session in source.sessions(BARS, START, END):
@@ -47,7 +47,7 @@ def rewrite(lake: Lake, session: date, *changes: pl.Expr) -> None:
     lake.write(BARS, session, frame, {"file": "damaged"})
 
 
-def test_sound_sessions_pass(ingested: Settings) -> None:
+def test_valid_sessions_pass(ingested: Settings) -> None:
     verdict = quality.check(Lake(ingested.lake), START, END, as_of=date(2024, 8, 1))
     assert verdict.failed == []
     assert gate(verdict.gates, "freshness")["value"] == 1.0
@@ -106,18 +106,18 @@ def test_an_old_last_session_is_a_warning(ingested: Settings) -> None:
     assert gate(verdict.gates, "freshness")["passed"] is False
 
 
-def test_no_sessions_at_all_are_an_error(damaged: Lake) -> None:
+def test_an_empty_lake_is_an_error(damaged: Lake) -> None:
     with pytest.raises(QualityGateError, match="no sessions in the lake"):
         quality.check(damaged, date(2030, 1, 1), date(2030, 1, 2))
 
 
 def shorten(lake: Lake, session: date, rows: int = 8) -> None:
-    """Make a session short, as a special session of an hour or a file that was cut."""
+    """Remove rows of a session, as in a special session of an hour or a truncated file."""
     lake.write(BARS, session, lake.scan(BARS, session, session).head(rows).collect(), {"file": f"cut to {rows}"})
 
 
-def test_a_hole_in_the_lake_is_no_session_step(ingested: Settings, tmp_path: Path) -> None:
-    """Half of the shares before the hole are not those after it: as in six years."""
+def test_sessions_are_not_compared_across_a_hole(ingested: Settings, tmp_path: Path) -> None:
+    """Half of the shares change across the hole, as over six years."""
     lake, source = Lake(tmp_path / "lake"), Lake(ingested.lake)
     for session in source.sessions(BARS, START, END):
         early = session < date(2024, 7, 1)
@@ -146,7 +146,7 @@ def test_limits_are_settings(damaged: Lake) -> None:
     assert Limits.of(Settings()) == Limits()
 
 
-def test_an_accepted_finding_passes_alone(damaged: Lake) -> None:
+def test_an_acceptance_covers_only_its_finding(damaged: Lake) -> None:
     sessions = damaged.sessions(BARS)
     shorten(damaged, sessions[20])
     with pytest.raises(QualityGateError, match="champion quality accept") as stopped:
@@ -176,7 +176,7 @@ def test_an_accepted_finding_passes_alone(damaged: Lake) -> None:
         quality.require_passed(damaged, START, END)
 
 
-def test_an_acceptance_covers_nothing_worse(damaged: Lake) -> None:
+def test_an_acceptance_does_not_cover_a_worse_value(damaged: Lake) -> None:
     session = damaged.sessions(BARS)[20]
     shorten(damaged, session, 12)
     quality.accept(damaged, quality.check(damaged, START, END).open_keys, "a short session")
@@ -195,19 +195,19 @@ def test_an_acceptance_covers_nothing_worse(damaged: Lake) -> None:
     [
         ("row_count:2024-07-01", "", "needs --reason"),
         ("row_count:2024-07-01", "  ", "needs --reason"),
-        ("row_count", "why", "is no finding: write it as row_count:2025-08-06"),
+        ("row_count", "why", "is not a finding: write it as row_count:2025-08-06"),
         ("row_count:2024-07-01", "why", "is no finding of session 2024-07-01: "),
         ("row_count:2030-01-01", "why", "the lake has no session 2030-01-01"),
     ],
 )
-def test_what_cannot_be_accepted_is_refused(damaged: Lake, key: str, reason: str, says: str) -> None:
+def test_an_invalid_acceptance_is_refused(damaged: Lake, key: str, reason: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         quality.accept(damaged, [key], reason)
     assert quality.accepted(damaged).is_empty()
 
 
-def test_no_path_goes_past_a_failed_gate(modelled: Settings, tmp_path: Path) -> None:
-    """Build, train, score and load the warehouse: none of them, from a session that failed or after it."""
+def test_a_failed_gate_stops_every_path(modelled: Settings, tmp_path: Path) -> None:
+    """Build, train, score and load refuse a failed session and those after it."""
     mine = modelled.model_copy(update={"home": tmp_path / "home"})
     shutil.copytree(modelled.home, mine.home)
     lake = Lake(mine.lake)
@@ -236,8 +236,8 @@ _FOLDERS = ("champion/cli", "flows", "notebooks", "notebooks/explore")
 PATHS = [path for folder in _FOLDERS for path in (ROOT / folder).iterdir() if path.suffix in {".py", ".ipynb"}]
 
 
-def test_every_path_asks_the_gates() -> None:
-    """Commands, flows and notebooks give the limits of the settings wherever they build features or train."""
+def test_every_path_evaluates_the_gates() -> None:
+    """Commands, flows and notebooks pass the limits of the settings when they build features or train."""
     calls = {(path.name, call) for path in PATHS for call in _CALL.findall(path.read_text())}
     assert len(calls) >= 4
     assert [call for call in calls if "limits=" not in call[1]] == []

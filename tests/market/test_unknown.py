@@ -1,4 +1,4 @@
-"""NaN and infinity are unknown, as null is: from the moment a feature is built to the score in the lake."""
+"""NaN and infinity are treated like null, from the features to the scores in the lake."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROWS = st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=12)
 
 
 def as_null(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with null in place of every NaN and infinity."""
+    """Return the frame with null instead of NaN and infinity."""
     return frame.with_columns(
         pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name)
         for name, dtype in frame.schema.items()
@@ -43,7 +43,7 @@ def as_null(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def scored(rows: list[tuple[float | None, float | None]]) -> pl.DataFrame:
-    """Return the rows as scores and forward returns of one session after the other, four instruments each."""
+    """Return the rows as scores and forward returns of consecutive sessions with four instruments each."""
     return pl.DataFrame(
         {
             "trade_date": [DAY + timedelta(days=number // 4) for number in range(len(rows))],
@@ -56,7 +56,7 @@ def scored(rows: list[tuple[float | None, float | None]]) -> pl.DataFrame:
 
 
 def locked() -> pl.DataFrame:
-    """Return one session's bars, one of them locked at its circuit: it has no range."""
+    """Return one session's bars, one of them locked at its price band, so without a range."""
     prices = (("LOCKED", 9.5, 9.5, 9.5), ("TOP", 11.0, 9.0, 11.0), ("MID", 11.0, 9.0, 10.0), ("LOW", 11.0, 9.0, 9.0))
     same = {"trade_date": DAY, "open": 10.0, "volume": 10, "turnover": 100.0, "trades": 1}
     return pl.DataFrame(
@@ -92,7 +92,7 @@ def test_a_locked_bar_is_not_ranked() -> None:
     )
 
 
-def test_carried_state_gives_null_as_whole_histories_do() -> None:
+def test_carried_state_gives_null_like_whole_histories() -> None:
     bars = locked()
     later = bars.with_columns(trade_date=DAY + timedelta(days=1))
     rows, _ = features.advance(features.state_after(bars, own(PLACE)), later, own(PLACE))
@@ -172,14 +172,14 @@ def test_training_refuses_a_forward_return_that_is_nan_or_infinite(value: float)
 
 
 @pytest.mark.parametrize("value", UNKNOWN)
-def test_an_input_that_is_unknown_in_any_way_trains_the_same_model(value: float | None) -> None:
+def test_null_nan_and_infinite_inputs_train_the_same_model(value: float | None) -> None:
     frames = [panel().with_columns(pl.when(HOLE).then(v).otherwise("signal").alias("signal")) for v in (None, value)]
     one, other = (training.fit(frame, Recipe("logistic"), ["signal"], SPLITTER) for frame in frames)
     assert_frame_equal(one.out_of_sample, other.out_of_sample, check_exact=True)
 
 
 class Doubtful(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A classifier that scores NaN where it does not know its input."""
+    """A classifier that scores NaN for an unknown input."""
 
     def fit(self, X: Any, y: Any) -> Doubtful:  # noqa: N803 - scikit-learn's signature
         """Remember the classes."""
@@ -210,7 +210,7 @@ def test_a_nan_score_is_refused_by_training_scoring_and_judging() -> None:
     assert np.isfinite(probability(model, np.array([[0.1]]))).all()
 
 
-def test_a_trial_with_an_unknown_performance_is_no_trial() -> None:
+def test_a_trial_with_an_unknown_performance_is_refused() -> None:
     trials = pl.DataFrame({"good": [0.1, 0.2] * 10, "holed": [math.nan, *([0.1] * 19)]})
     with pytest.raises(ModelError, match="1 of 40 values are unknown"):
         probability_of_overfitting(trials, blocks=2)
@@ -225,7 +225,7 @@ FLOATS = [
 
 
 def row_of(contract: contracts.Contract) -> dict[str, Any]:
-    """Return a row that keeps the contract's rules, of the smallest sound values."""
+    """Return a row with the smallest values that satisfy the contract's rules."""
     plain: dict[str, Any] = {"String": "x", "Date": DAY, "Boolean": True, "Binary": b"0" * 16}
     found = {
         n: plain.get(str(t), 0.5 if t.is_float() else 1 if t.is_integer() else None)
@@ -241,9 +241,9 @@ def test_the_contract_refuses_nan_and_infinity_in_every_number(name: str, column
     held = [c for c, dtype in contract.polars_schema.items() if dtype.is_float() or c in contract.key]
     row = {n: v for n, v in row_of(contract).items() if n in held}
     sound = pl.DataFrame([row], schema={n: contract.polars_schema[n] for n in held})
-    assert contract.require_kept(sound).height == 1
+    assert contract.require_valid(sound).height == 1
     with pytest.raises(ContractError, match=rf"NaN or infinity in \{{'{column}': 1\}}"):
-        contract.require_kept(sound.with_columns(pl.lit(value, contract.polars_schema[column]).alias(column)))
+        contract.require_valid(sound.with_columns(pl.lit(value, contract.polars_schema[column]).alias(column)))
 
 
 @pytest.mark.parametrize("text", ["x > 0", "x >= 0 and x <= 1", "x <> 5", "x is null or y < 3", "not (x < 0)"])
@@ -252,7 +252,7 @@ def test_no_rule_holds_against_nan(text: str) -> None:
     assert rows.select(rule_expression(text)).to_series().to_list() == [True, False]
 
 
-def test_the_lake_refuses_a_score_that_is_nan_and_keeps_what_it_had(tmp_path: Path) -> None:
+def test_the_lake_refuses_a_nan_score_and_stays_unchanged(tmp_path: Path) -> None:
     lake, name = Lake(tmp_path), "quality_findings"
     schema = contracts.load(name).polars_schema
     found = {"session": DAY, "instrument_id": "NSE:A", "symbol": "A", "series": "EQ", "gate": "gaps", "detail": "fell"}

@@ -1,4 +1,4 @@
-"""Validation: what is refused, why, and that nothing else is touched."""
+"""Validation: rejected rows and their reasons; other rows are unchanged."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def strings(**values: str | None) -> pl.DataFrame:
     return pl.DataFrame([{"row_number": 2, **row}], schema_overrides=dict.fromkeys(row, pl.String))
 
 
-def test_coerce_gives_declared_types() -> None:
+def test_coerce_returns_the_contract_types() -> None:
     typed = validation.coerce(strings(), RAW).accepted.row(0, named=True)
     assert (typed["TradDt"], typed["ClsPric"], typed["TtlTradgVol"]) == (date(2024, 1, 15), 10.5, 7)
 
 
-def test_what_does_not_coerce_refuses_its_row_and_keeps_its_text() -> None:
+def test_an_invalid_value_rejects_its_row_with_its_text() -> None:
     found = validation.coerce(strings(TradDt="15/01/2024", ClsPric="abc", TtlTradgVol="7.5"), RAW)
     assert found.accepted.is_empty()
     row = found.rejected.row(0, named=True)
@@ -70,7 +70,7 @@ def test_a_repeated_row_is_refused_once_and_a_conflicting_one_whole() -> None:
     ]
 
 
-def test_an_empty_price_is_refused_as_a_bar_but_not_as_raw() -> None:
+def test_a_missing_price_is_valid_raw_and_invalid_in_a_bar() -> None:
     frame = pl.DataFrame(
         [raw(OpnPric=None, HghPric=None, LwPric=None, ClsPric=None)], schema_overrides={"ClsPric": pl.Float64}
     )
@@ -83,7 +83,7 @@ def test_an_empty_price_is_refused_as_a_bar_but_not_as_raw() -> None:
 @given(
     st.lists(st.tuples(st.sampled_from("ABC"), st.integers(-2, 2), st.sampled_from(["CM", "FO", None])), max_size=12)
 )
-def test_every_row_ends_in_exactly_one_place(rows: list[tuple[str, int, str | None]]) -> None:
+def test_every_row_is_either_accepted_or_rejected(rows: list[tuple[str, int, str | None]]) -> None:
     frame = pl.DataFrame(
         [raw(TckrSymb=s, TtlTradgVol=v, Sgmt=g, row_number=i) for i, (s, v, g) in enumerate(rows)],
         schema={

@@ -1,4 +1,4 @@
-"""Drift against plain loops, by hand, and its laws."""
+"""Compare drift with plain loops and hand calculations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def sample(size: int, seed: int, mean: float = 0.0, spread: float = 1.0) -> list
 
 
 def distance_by_loop(before: list[float], now: list[float]) -> float:
-    """The largest difference of the two shares of values up to a point, over all points there are."""
+    """Return the largest difference of the two cumulative distributions."""
     apart = []
     for point in {*before, *now}:
         shares = [sum(value <= point for value in values) / len(values) for values in (before, now)]
@@ -38,7 +38,7 @@ def distance_by_loop(before: list[float], now: list[float]) -> float:
 
 
 def index_by_loop(before: list[float], now: list[float], bins: int) -> float:
-    """The index over bins that end at the values before; an end that comes twice is a bin of its own."""
+    """Return the index over bins that end at earlier values; an edge that occurs twice has its own bin."""
     ordered = sorted(before)
     quantiles = [ordered[-(-len(ordered) * part // bins) - 1] for part in range(1, bins)]
     ends = sorted({(end, True) for end in quantiles} | {(end, False) for end in quantiles if quantiles.count(end) > 1})
@@ -55,13 +55,13 @@ def index_by_loop(before: list[float], now: list[float], bins: int) -> float:
 
 
 @given(VALUES, VALUES, st.integers(2, 12))
-def test_both_equal_plain_loops_also_where_values_are_equal(before: list[float], now: list[float], bins: int) -> None:
+def test_both_measures_equal_plain_loops(before: list[float], now: list[float], bins: int) -> None:
     assert measure("ks", before, now) == pytest.approx(distance_by_loop(before, now), abs=1e-12)
     assert measure("psi", before, now, bins) == pytest.approx(index_by_loop(before, now, bins), abs=1e-12)
 
 
 @given(VALUES, VALUES)
-def test_any_increasing_function_gives_the_same_and_order_says_nothing(before: list[float], now: list[float]) -> None:
+def test_increasing_functions_and_row_order_change_no_measure(before: list[float], now: list[float]) -> None:
     for which in ("psi", "ks"):
         found = measure(which, before, now)
         assert found == pytest.approx(measure(which, [v**3 for v in before], [v**3 for v in now]), abs=1e-12)
@@ -80,48 +80,48 @@ def test_by_hand() -> None:
     assert measure("psi", half, [1.0] * 25 + [2.0] * 75, bins=2) == pytest.approx(expected)
 
 
-def test_the_index_of_two_normal_distributions_is_what_theory_says() -> None:
-    # With ever finer bins it is the sum of the two Kullback-Leibler divergences: (shift / spread)^2 for a shift alone.
+def test_index_of_two_normal_distributions_equals_theory() -> None:
+    # The limit for fine bins is the sum of the two Kullback-Leibler divergences: (shift / spread)^2 for a shift.
     shifted = measure("psi", sample(400_000, 1), sample(400_000, 2, mean=0.3), bins=200)
     assert shifted == pytest.approx(0.3**2, rel=0.05)
 
 
-def test_alike_samples_show_what_chance_says_on_average() -> None:
+def test_mean_index_of_equal_distributions_equals_chance() -> None:
     columns = {f"c{n}": sample(500, n) for n in range(200)}
     others = {f"c{n}": sample(300, 1000 + n) for n in range(200)}
-    told = between(pl.DataFrame(columns), pl.DataFrame(others))
-    assert told["chance"].unique().to_list() == [pytest.approx(9 * (1 / 500 + 1 / 300))]
-    assert told["psi"].mean() == pytest.approx(told["chance"][0], rel=0.1)
+    rows = between(pl.DataFrame(columns), pl.DataFrame(others))
+    assert rows["chance"].unique().to_list() == [pytest.approx(9 * (1 / 500 + 1 / 300))]
+    assert rows["psi"].mean() == pytest.approx(rows["chance"][0], rel=0.1)
 
 
-def test_a_constant_that_becomes_another_is_seen_from_either_side() -> None:
+def test_changed_constant_is_detected_in_both_directions() -> None:
     for other in (4.0, 6.0):
         assert measure("psi", [5.0] * 200, [other] * 200) > 10 * MOVED
         assert measure("ks", [5.0] * 200, [other] * 200) == 1
     assert measure("psi", [5.0] * 200, [5.0] * 100) < WATCH
 
 
-def test_scores_of_two_weeks_compare_as_features_do() -> None:
+def test_scores_of_two_weeks_are_compared() -> None:
     weeks = pl.DataFrame({"week": [1] * 900 + [2] * 900, "score": sample(900, 3) + sample(900, 4, mean=1.0)})
     first, second = (weeks.filter(week=number).select("score") for number in (1, 2))
-    (told,) = between(first, second).rows(named=True)
-    assert told["psi"] > MOVED
-    assert told["ks"] == pytest.approx(0.383, abs=0.05)  # 2 * Phi(1/2) - 1
-    assert (told["column"], told["before"], told["now"]) == ("score", 900, 900)
+    (row,) = between(first, second).rows(named=True)
+    assert row["psi"] > MOVED
+    assert row["ks"] == pytest.approx(0.383, abs=0.05)  # 2 * Phi(1/2) - 1
+    assert (row["column"], row["before"], row["now"]) == ("score", 900, 900)
 
 
-def test_what_is_no_number_counts_as_missing_and_too_few_say_nothing() -> None:
+def test_nan_and_infinity_are_missing_and_few_values_give_null() -> None:
     enough = [float(n) for n in range(FEWEST)]
-    (told,) = between(frame([*enough, None, math.nan]), frame([*enough, math.inf, None])).rows(named=True)
-    assert (told["psi"], told["ks"], told["before"], told["now"]) == (0, 0, FEWEST, FEWEST)
-    assert told["null_before"] == told["null_now"] == 2 / (FEWEST + 2)
+    (row,) = between(frame([*enough, None, math.nan]), frame([*enough, math.inf, None])).rows(named=True)
+    assert (row["psi"], row["ks"], row["before"], row["now"]) == (0, 0, FEWEST, FEWEST)
+    assert row["null_before"] == row["null_now"] == 2 / (FEWEST + 2)
     (few,) = between(frame([*enough]), frame([*enough[1:], None])).rows(named=True)
     assert (few["psi"], few["chance"], few["ks"], few["now"]) == (None, None, None, FEWEST - 1)
     (none,) = between(frame([]), frame([]), fewest=0).rows(named=True)
     assert (none["psi"], none["null_before"], none["null_now"]) == (None, None, None)
 
 
-def test_what_cannot_be_compared_is_refused() -> None:
+def test_incomparable_columns_are_refused() -> None:
     with pytest.raises(UsageError, match="before lacks x"):
         between(pl.DataFrame({"y": [1]}), frame([1.0]))
     with pytest.raises(UsageError, match="not x: select the numeric columns"):

@@ -1,4 +1,4 @@
-"""Recipes: names, import paths, what prepares the inputs, and weights that reach the model."""
+"""Recipes: names, import paths, preprocessing and sample weights."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LABELS = (INPUTS[:, 0] + 0.5 * RNG.normal(size=300) > 0).astype(np.int8)
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_winsorizer_keeps_scikit_learns_rules() -> None:
+def test_winsorizer_passes_scikit_learns_checks() -> None:
     found = check_estimator(Winsorizer(), on_skip=None)
     assert {check["status"] for check in found} <= {"passed", "skipped"}
     assert [check["check_name"] for check in found if check["status"] == "skipped"] == ["check_array_api_input"]
 
 
-def test_the_winsorizer_clips_to_what_it_learnt_and_keeps_what_is_unknown() -> None:
+def test_winsorizer_clips_to_fitted_quantiles_and_keeps_nan() -> None:
     learnt = Winsorizer(tail=0.1).fit(np.column_stack([np.arange(101.0), np.full(101, np.nan)]))
     assert learnt.transform([[-5.0, 1.0], [1e9, np.nan]]).tolist()[0] == [10.0, 1.0]
     assert learnt.transform([[1e9, np.nan]])[0, 0] == 90.0
@@ -64,7 +64,7 @@ def test_preparations_by_name_are_saved_with_the_model(names: tuple[str, ...]) -
     assert len(made.steps) == len(names) + 1
 
 
-def test_weights_reach_the_last_step_where_it_takes_them() -> None:
+def test_weights_reach_a_last_step_that_accepts_them() -> None:
     weights = np.where(INPUTS[:, 1] > 0, 5.0, 0.1)
     for model, takes in (("logistic", True), ("sklearn.neighbors.KNeighborsClassifier", False)):
         plain, weighted = (estimators.fit(Recipe(model).make(), INPUTS, LABELS, w) for w in (None, weights))
@@ -73,7 +73,7 @@ def test_weights_reach_the_last_step_where_it_takes_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "says"),
+    ("recipe", "message"),
     [
         (Recipe("oracle"), "'oracle' is not known; there are logistic, random_forest, hist_gradient"),
         (Recipe("sklearn.nowhere.Model"), "cannot be imported"),
@@ -85,6 +85,6 @@ def test_weights_reach_the_last_step_where_it_takes_them() -> None:
         (Recipe(prepare=("magic",)), "preparation magic is not known; there are middle, median"),
     ],
 )
-def test_what_is_no_recipe_is_refused(recipe: Recipe, says: str) -> None:
-    with pytest.raises(ModelError, match=says):
+def test_invalid_recipes_are_refused(recipe: Recipe, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
         recipe.make()

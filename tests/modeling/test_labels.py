@@ -1,4 +1,4 @@
-"""Forward returns against a plain loop over the market's calendar, and their look-ahead bounds."""
+"""Compare forward returns with a plain loop over the market's calendar; bounds of their look-ahead."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def by_loop(
 
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**20), horizon=st.integers(1, 30), lag=st.integers(0, 3))
-def test_equals_a_plain_loop(seed: int, horizon: int, lag: int) -> None:
+def test_forward_return_equals_a_plain_loop(seed: int, horizon: int, lag: int) -> None:
     bars = market(seed)
     assert forward_return(bars, horizon, lag).rows() == by_loop(bars, horizon, lag)
 
 
-def test_a_share_that_stops_trading_is_valued_at_its_last_close_and_never_at_a_later_one() -> None:
+def test_share_that_stops_trading_is_valued_at_its_last_close() -> None:
     sessions = [FIRST + timedelta(days=n) for n in range(6)]
     closes = [10.0, 11.0, 12.0, 15.0, 16.0, 20.0]
     steady = pl.DataFrame({"instrument_id": ["B"] * 6, "trade_date": sessions, "close": closes})
@@ -63,7 +63,7 @@ def test_a_share_that_stops_trading_is_valued_at_its_last_close_and_never_at_a_l
     gone = steady.with_columns(instrument_id=pl.lit("C")).head(2)
     labels = forward_return(pl.concat([steady, suspended, gone]), 2)
     found = {one: labels.filter(pl.col("instrument_id") == one) for one in "ABC"}
-    # At the end of the suspension it stands at 11; that it comes back at 20 is not known by then.
+    # During the suspension the last close is 11; the later close of 20 is not known yet.
     assert found["A"]["forward_return"].to_list() == [11 / 10 - 1, 11 / 11 - 1, None]
     assert found["A"]["exit_date"].to_list() == [sessions[1], sessions[1], None]
     assert found["C"]["forward_return"].to_list() == [11 / 10 - 1, 0.0]
@@ -71,7 +71,7 @@ def test_a_share_that_stops_trading_is_valued_at_its_last_close_and_never_at_a_l
     assert (found["B"]["exit_date"] == found["B"]["label_end"]).all()
 
 
-def test_a_share_that_does_not_trade_on_entry_was_not_to_be_had() -> None:
+def test_share_without_a_trade_on_entry_has_no_label() -> None:
     sessions = [FIRST + timedelta(days=n) for n in range(4)]
     steady = pl.DataFrame({"instrument_id": ["B"] * 4, "trade_date": sessions, "close": [10.0, 11.0, 12.0, 15.0]})
     absent = steady.with_columns(instrument_id=pl.lit("A")).filter(pl.col("trade_date") != sessions[1])
@@ -81,7 +81,7 @@ def test_a_share_that_does_not_trade_on_entry_was_not_to_be_had() -> None:
 
 @settings(max_examples=15)
 @given(seed=st.integers(0, 2**20), horizon=st.integers(1, 8), lag=st.integers(0, 2), cut=st.integers(0, 35))
-def test_a_label_is_known_at_its_end_and_not_before(seed: int, horizon: int, lag: int, cut: int) -> None:
+def test_label_is_known_from_its_end_on(seed: int, horizon: int, lag: int, cut: int) -> None:
     bars, today = market(seed), FIRST + timedelta(days=cut)
     known, later = (
         forward_return(bars.filter(pl.col("trade_date") <= today), horizon, lag),
@@ -101,12 +101,12 @@ def test_schema_and_empty_bars() -> None:
 
 
 @pytest.mark.parametrize(("horizon", "lag"), [(0, 0), (-1, 0), (1, -1)])
-def test_refuses_a_label_that_looks_back(horizon: int, lag: int) -> None:
+def test_invalid_horizon_and_lag_are_refused(horizon: int, lag: int) -> None:
     with pytest.raises(UsageError, match="horizon >= 1 and lag >= 0"):
         forward_return(market(1), horizon, lag)
 
 
-def test_refuses_broken_bars() -> None:
+def test_invalid_bars_are_refused() -> None:
     bars = market(1)
     with pytest.raises(ContractError, match="lack close"):
         forward_return(bars.drop("close"), 1)
@@ -136,7 +136,7 @@ def test_uniqueness_equals_a_plain_loop(seed: int, horizon: int, lag: int) -> No
     assert weights.is_between(0, 1, closed="right").all()
 
 
-def test_labels_that_do_not_overlap_count_whole() -> None:
+def test_labels_without_overlap_have_weight_one() -> None:
     bars = market(3, sessions=12, instruments=2, traded=1.0)
     labels = forward_return(bars, 3).drop_nulls("forward_return")
     assert average_uniqueness(labels).max() < 1  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""Metrics against scipy, the paper's example and hand calculations; laws of ranks and of portfolios."""
+"""Compare metrics with SciPy, the paper's example and hand calculations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from champion.modeling import metrics
 from champion.pipeline.models import trials
 
 FIRST = date(2024, 1, 1)
-TIED = st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.5, 2.0])  # few values, so that equal ones are common
+TIED = st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.5, 2.0])  # few values, so ties are common
 PAIRS = st.lists(st.tuples(TIED, TIED), min_size=3, max_size=12)
 
 
@@ -35,7 +35,7 @@ def session(scores: list[float], returns: list[float], day: date = FIRST) -> pl.
 
 
 @given(PAIRS)
-def test_coefficients_equal_scipy_also_where_values_are_equal(pairs: list[tuple[float, float]]) -> None:
+def test_coefficients_equal_scipy(pairs: list[tuple[float, float]]) -> None:
     scores, returns = [one for one, _ in pairs], [other for _, other in pairs]
     frame = session(scores, returns)
     if len(set(scores)) < 2 or len(set(returns)) < 2:
@@ -46,7 +46,7 @@ def test_coefficients_equal_scipy_also_where_values_are_equal(pairs: list[tuple[
     assert found == pytest.approx([pearsonr(scores, returns).statistic], abs=1e-12)
 
 
-def test_each_session_has_its_own_coefficient_and_unknown_returns_do_not_count() -> None:
+def test_coefficients_are_per_session_without_unknown_returns() -> None:
     up = session([1.0, 2.0, 3.0, 4.0], [0.1, 0.2, 0.3, 0.4])
     down = session([1.0, 2.0, 3.0], [0.3, 0.2, 0.1], FIRST + timedelta(days=1))
     unknown = session([9.0], [0.0], FIRST + timedelta(days=1)).with_columns(forward_return=pl.lit(None, pl.Float64))
@@ -62,7 +62,7 @@ def test_summary_of_coefficients_by_hand() -> None:
     assert found["sessions"] == 3.0
     assert found["t"] == pytest.approx(2.0 * math.sqrt(3))
     overlapping = metrics.summarise_ic(pl.DataFrame({"ic": [0.1, 0.3, None, 0.2]}), horizon=3)
-    assert overlapping["t"] == pytest.approx(2.0)  # three sessions of labels three sessions long are one observation
+    assert overlapping["t"] == pytest.approx(2.0)  # three overlapping labels of three sessions are one observation
 
 
 def test_worthless_models_are_rarely_called_significant() -> None:
@@ -88,9 +88,7 @@ def test_quantiles_by_hand() -> None:
 
 
 @given(PAIRS, st.randoms(use_true_random=False))
-def test_the_order_of_rows_changes_nothing_even_where_scores_are_equal(
-    pairs: list[tuple[float, float]], random: Random
-) -> None:
+def test_row_order_has_no_effect_on_equal_scores(pairs: list[tuple[float, float]], random: Random) -> None:
     frame = session([one for one, _ in pairs], [other for _, other in pairs])
     rows = list(range(frame.height))
     random.shuffle(rows)
@@ -101,7 +99,7 @@ def test_the_order_of_rows_changes_nothing_even_where_scores_are_equal(
     assert gross[1] == pytest.approx(gross[0], abs=1e-12)
 
 
-def test_equal_scores_earn_nothing_because_they_choose_nobody() -> None:
+def test_equal_scores_hold_no_positions() -> None:
     found = metrics.long_short_return(session([0.5] * 10, [0.01 * n for n in range(10)]), horizon=1, cost_bps=10)
     assert found.select("gross_return", "turnover", "equity").row(0) == (0.0, 0.0, 1.0)
     assert metrics.quantile_returns(session([0.5] * 4, [0.0, 0.1, 0.2, 0.3]), 3).rows() == [(2, pytest.approx(0.15))]
@@ -116,7 +114,7 @@ def test_a_long_short_portfolio_by_hand() -> None:
     frame = pl.concat([third, first, filler, between, second])
     found = metrics.long_short_return(frame, horizon=2, cost_bps=100)
     assert found["trade_date"].to_list() == [FIRST + timedelta(days=n) for n in (0, 2, 4)]
-    # half the capital long A, half short E; then turned round; then kept, which trades what the returns moved
+    # half the capital long A, half short E; then reversed; then kept, which trades back the drift
     turned = (0.5 + 0.5 * 1.04 / 1.03) + (0.5 + 0.5 * 0.98 / 1.03)
     kept = (0.5 * 1.10 / 1.04 - 0.5) + (0.5 - 0.5 * 1.02 / 1.04)
     assert found["gross_return"].to_list() == pytest.approx([0.03, 0.04, -0.05])
@@ -126,7 +124,7 @@ def test_a_long_short_portfolio_by_hand() -> None:
     assert found["equity"].to_list() == pytest.approx(np.cumprod([1 + one for one in net]).tolist())
 
 
-def test_going_flat_is_paid_for() -> None:
+def test_closing_all_positions_has_costs() -> None:
     opened = session([0.9, 0.5, 0.1], [0.02, 0.0, 0.0])
     flat = session([0.5, 0.5, 0.5], [0.5, 0.6, 0.7], FIRST + timedelta(days=1))
     found = metrics.long_short_return(pl.concat([opened, flat]), horizon=1, cost_bps=100)
@@ -134,7 +132,7 @@ def test_going_flat_is_paid_for() -> None:
     assert found["net_return"].to_list() == pytest.approx([0.0, -0.01])
 
 
-def test_no_known_return_gives_no_rebalance() -> None:
+def test_unknown_returns_give_no_rebalance() -> None:
     unknown = session([0.5, 0.6], [0.0, 0.0]).with_columns(forward_return=pl.lit(None, pl.Float64))
     assert metrics.long_short_return(unknown, horizon=1).is_empty()
     assert metrics.rank_ic(unknown).is_empty()
@@ -145,7 +143,7 @@ RATES = st.floats(-0.5, 0.5)
 
 
 def residue(value: float, count: int, scale: float) -> list[float]:
-    """Return equal numbers as arithmetic leaves them: each apart from `value` by a few roundings at `scale`."""
+    """Return numbers that differ from `value` by a few rounding errors at `scale`."""
     return [value + (number % 3 - 1) * 2 * np.spacing(scale) for number in range(count)]
 
 
@@ -162,7 +160,7 @@ def test_constant_returns_have_no_sharpe_ratio_and_constant_coefficients_no_t(
 
 
 @given(score=SAME, count=st.integers(3, 400), rounded=st.booleans(), of_returns=st.booleans())
-def test_constant_scores_or_returns_have_no_coefficient_and_choose_no_portfolio(
+def test_constant_scores_or_returns_have_no_coefficient_and_no_positions(
     score: float, count: int, rounded: bool, of_returns: bool
 ) -> None:
     same = residue(score, count, score) if rounded else [score] * count
@@ -176,14 +174,14 @@ def test_constant_scores_or_returns_have_no_coefficient_and_choose_no_portfolio(
 
 
 @given(st.lists(st.floats(-100, 100), min_size=3, max_size=40, unique=True), st.integers(-40, 40))
-def test_small_scores_that_vary_are_ranked_whatever_their_unit(values: list[float], power: int) -> None:
+def test_small_scores_are_ranked_in_any_unit(values: list[float], power: int) -> None:
     spread = (max(values) - min(values)) / max(map(abs, values))
     frame = session([one * 2.0**power for one in values], [float(number) for number in range(len(values))])
     assert metrics.rank_ic(frame).height == (spread > 1e-12)
 
 
 @given(st.lists(st.lists(RATES, min_size=5, max_size=5), min_size=2, max_size=6))
-def test_turnover_is_the_plain_loop_over_drifting_weights(returns: list[list[float]]) -> None:
+def test_turnover_equals_a_plain_loop_over_drifted_weights(returns: list[list[float]]) -> None:
     scores = [0.9, 0.8, 0.5, 0.2, 0.1]
     turning = [scores[at % 2 :] + scores[: at % 2] for at in range(len(returns))]
     rows = enumerate(zip(turning, returns, strict=True))
@@ -198,7 +196,7 @@ def test_turnover_is_the_plain_loop_over_drifting_weights(returns: list[list[flo
     assert found["turnover"].to_list() == pytest.approx(expected, abs=1e-12)
 
 
-def test_one_convention_of_annualisation() -> None:
+def test_metrics_and_indicators_annualise_alike() -> None:
     closes = pl.DataFrame({"close": [100.0, 101.0, 100.0]})
     of_indicator = closes.select(indicators.realised_volatility(pl.col("close"), 2)).to_series()[-1]
     by_hand = np.std([math.log(1.01), -math.log(1.01)], ddof=1) * math.sqrt(metrics.SESSIONS_PER_YEAR)
@@ -229,12 +227,12 @@ def test_one_trial_needs_no_deflation() -> None:
 
 def test_max_drawdown_by_hand() -> None:
     assert metrics.max_drawdown(pl.Series([1.25, 1.0, 0.5, 1.0])) == pytest.approx(-0.6)
-    assert metrics.max_drawdown(pl.Series([0.9, 0.95])) == pytest.approx(-0.1)  # below the capital it began with
+    assert metrics.max_drawdown(pl.Series([0.9, 0.95])) == pytest.approx(-0.1)  # below the initial capital
     assert metrics.max_drawdown(pl.Series([1.1, 1.2])) == 0.0
 
 
 @pytest.mark.parametrize(
     "asked", [{"periods": 1}, {"periods": 400, "skew": 50.0}, {"periods": 400, "kurtosis": -900.0}]
 )
-def test_a_deflated_sharpe_ratio_that_cannot_be_is_not_a_number(asked: dict[str, Any]) -> None:
+def test_impossible_deflated_sharpe_ratio_is_nan(asked: dict[str, Any]) -> None:
     assert math.isnan(metrics.deflated_sharpe_ratio(0.5, trials=2, variance=0.1, **asked))

@@ -1,4 +1,4 @@
-"""The probability of backtest overfitting: one half for luck, none for skill, and its paper's construction by hand."""
+"""The probability of backtest overfitting: one half without skill, 0 with skill, and a calculation by hand."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ def trials(seed: int, skill: float = 0.0, count: int = 20, sessions: int = 500) 
     return pl.DataFrame({f"t{n}": values[:, n] for n in range(count)})
 
 
-def test_the_best_of_worthless_trials_is_as_often_below_the_middle_as_above() -> None:
+def test_best_trial_without_skill_is_below_the_median_half_the_time() -> None:
     found = [probability_of_overfitting(trials(seed), 8)[0] for seed in range(30)]
     assert abs(float(np.mean(found)) - 0.5) < 3 * float(np.std(found, ddof=1)) / math.sqrt(len(found))
-    assert np.std(found) > 0.05  # and one study alone says little
+    assert np.std(found) > 0.05  # a single study varies widely
 
 
-def test_a_trial_with_skill_is_chosen_and_stays_above() -> None:
+def test_trial_with_skill_stays_above_the_median() -> None:
     probability, table = probability_of_overfitting(trials(1, skill=0.5))
     assert probability == 0.0
     assert set(table["best"]) == {"t0"}
     assert table.height == math.comb(10, 5)
 
 
-def test_skill_that_comes_and_goes_is_overfitting() -> None:
+def test_temporary_skill_is_overfitting() -> None:
     half = np.arange(200) < 100
     opposite = np.where(half, 1.0, -1.0) + 0.1 * np.random.default_rng(3).normal(size=200)
     probability, table = probability_of_overfitting(pl.DataFrame({"early": opposite, "late": -opposite}), 2)
@@ -50,7 +50,7 @@ def test_a_logit_by_hand() -> None:
     assert first["logit"] == pytest.approx(math.log((1 / 3) / (2 / 3)))  # the lower of two: rank 1 of 2 + 1
 
 
-def test_trials_that_are_all_alike_are_neither_better_nor_worse() -> None:
+def test_identical_trials_have_a_logit_of_zero() -> None:
     one = np.random.default_rng(1).normal(size=60)
     _, table = probability_of_overfitting(pl.DataFrame({"a": one, "b": one, "c": one}), 6)
     assert table["logit"].to_list() == [0.0] * table.height

@@ -1,4 +1,4 @@
-"""A set that mixes own features with Champion's is built, trained on and scored free of scale, or refused."""
+"""A set of own and shipped features is built, trained on and scored without price scale, or refused."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ from champion.pipeline.models.model_columns import model_columns
 from champion.pipeline.operations import own_features
 from champion.settings import Settings
 
-pytestmark = pytest.mark.usefixtures("lake")  # which forgets the sets that these tests register
+pytestmark = pytest.mark.usefixtures("lake")  # it unregisters the sets of these tests
 START, END = date(2024, 4, 1), date(2024, 6, 28)
 ADDED = "v1+ideas:PLACE+ideas:RSI_7"
 
 
 @pytest.fixture(scope="module")
 def lake(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
-    """The known workspace's lake, which tests of this module add features to; their sets are unknown to later tests."""
+    """A copy of the known workspace's lake, to which these tests add features; their sets are unregistered after."""
     home = tmp_path_factory.mktemp("own") / "home"
     shutil.copytree(known.lake, home / "lake")
     before, made = dict(features.FEATURE_SETS), Lake(home / "lake")
     yield made
     features.FEATURE_SETS.clear()
     features.FEATURE_SETS.update(before)
-    catalog._OTHERS.pop(made.contracts, None)
+    catalog._FOLDERS.pop(made.contracts, None)
     contracts.load.cache_clear()
 
 
-def test_a_mixed_set_is_trained_on_what_the_champion_is_trained_on() -> None:
+def test_mixed_set_has_the_inputs_of_v1_and_its_own() -> None:
     columns = model_columns(MIXED)
     assert columns.derived == tuple(MODEL_INPUTS)
     assert columns.ranked == ("place", "shares")
@@ -56,12 +56,12 @@ def test_a_mixed_set_is_trained_on_what_the_champion_is_trained_on() -> None:
     assert model_columns("alpha158").names == features.ALPHA158.columns
 
 
-def test_a_part_of_v1_gives_the_inputs_that_need_no_more() -> None:
+def test_part_of_v1_gives_the_inputs_that_it_can_compute() -> None:
     assert model_columns(PART).names == ["close_to_sma_5", "return_1", "return_5", "return_20", "place"]
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("ideas:RUPEES", "rupees1: moved depends on the level of prices"),
         ("v1+ideas:MOVED", "moved depends on the level of prices"),
@@ -73,12 +73,12 @@ def test_a_part_of_v1_gives_the_inputs_that_need_no_more() -> None:
         ("v9+ideas:PLACE", "'v9' is not known"),
     ],
 )
-def test_what_cannot_be_trained_on_is_refused_with_what_to_do(name: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_sets_that_cannot_be_trained_on_are_refused_with_a_remedy(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         model_columns(name)
 
 
-def test_an_added_feature_is_built_whole_and_nightly_alike_and_its_cost_is_said(lake: Lake) -> None:
+def test_added_feature_is_equal_in_whole_and_nightly_builds_and_reports_its_cost(lake: Lake) -> None:
     built = build_features(lake, START, date(2024, 6, 26), feature_set=ADDED)
     assert built.stateless == ("rsi_7",)
     assert built.cost is not None
@@ -98,7 +98,7 @@ def test_an_added_feature_is_built_whole_and_nightly_alike_and_its_cost_is_said(
     assert chosen.columns[-2:] == [PLACE.name, RSI_7.name]
 
 
-def test_windows_alone_advance_from_carried_state(lake: Lake) -> None:
+def test_set_of_windows_advances_from_carried_state(lake: Lake) -> None:
     build_features(lake, START, date(2024, 6, 26), feature_set="ideas:MIXED")
     built = build_features(lake, date(2024, 6, 27), END, feature_set="ideas:MIXED")
     assert built.strategies == ("advanced",)
@@ -106,7 +106,7 @@ def test_windows_alone_advance_from_carried_state(lake: Lake) -> None:
     assert compare_with_rebuild(lake, START, END, feature_set="ideas:MIXED").differing == []
 
 
-def test_training_and_scoring_take_the_same_inputs(lake: Lake) -> None:
+def test_training_and_scoring_use_the_same_inputs(lake: Lake) -> None:
     build_features(lake, START, END, feature_set=ADDED)
     build_features(lake, START, END)
     asked = {"horizon": 2, "universe": find("all")}
@@ -121,8 +121,8 @@ def test_training_and_scoring_take_the_same_inputs(lake: Lake) -> None:
     scores = training.score(result.estimator, scoring, names)
     assert scores.height == frame.filter(pl.col("trade_date") == END).height
     assert frames.values(lake, END, END, universe=find("all"), feature_set=ADDED).columns[3:] == names
-    anew = frames.recompute_inputs(lake, [END], universe=find("all"), feature_set=ADDED)
-    assert_frame_equal(anew.select(names), scoring.select(names), abs_tol=0.06)
+    recomputed = frames.recompute_inputs(lake, [END], universe=find("all"), feature_set=ADDED)
+    assert_frame_equal(recomputed.select(names), scoring.select(names), abs_tol=0.06)
 
 
 def test_inputs_of_a_mixed_set_by_hand(lake: Lake) -> None:
@@ -137,7 +137,7 @@ def test_inputs_of_a_mixed_set_by_hand(lake: Lake) -> None:
     )
 
 
-def test_the_doctor_names_own_features_that_an_earlier_version_built(lake: Lake) -> None:
+def test_doctor_lists_own_features_of_an_earlier_version(lake: Lake) -> None:
     settings = Settings(home=lake.root.parent, feature_sets=("v1", "ideas:MIXED"))
     build_features(lake, date(2024, 6, 20), END, feature_set="ideas:MIXED")
     assert own_features.check(settings).state == "ok"
@@ -158,12 +158,12 @@ def test_the_doctor_names_own_features_that_an_earlier_version_built(lake: Lake)
     assert own_features.check(settings).state == own_features.check(Settings(home=lake.root.parent)).state == "ok"
 
 
-def test_the_doctor_names_a_set_that_is_refused(lake: Lake) -> None:
+def test_doctor_reports_a_refused_set(lake: Lake) -> None:
     named = Settings(home=lake.root.parent, feature_sets=("v1+ideas:PEEK",))
     with pytest.raises(UsageError, match="peek reads bars after its own"):
         own_features.check(named)
 
 
-def test_an_extended_set_has_the_name_of_its_parts() -> None:
+def test_extended_set_is_named_after_its_parts() -> None:
     assert features.find(ADDED).version == "v1_with_place_rsi_7"
     assert features.find(ADDED).contract == "features_equity_indicators_with_place_rsi_7"

@@ -1,4 +1,4 @@
-"""Laws of the purged splitters, attacked by Hypothesis, and their fit with scikit-learn."""
+"""Properties of the purged splitters, tested with Hypothesis and with scikit-learn."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPLITTERS = st.builds(
 
 @st.composite
 def combinatorial(draw: st.DrawFn) -> tuple[CombinatorialPurged, list[int]]:
-    """A splitter, and the session number of each row: every session has one to three rows, in any order."""
+    """Draw a splitter and the session number of each row: one to three rows per session, in any order."""
     groups = draw(st.integers(3, 7))
     splitter = CombinatorialPurged(
         n_groups=groups,
@@ -33,7 +33,7 @@ def combinatorial(draw: st.DrawFn) -> tuple[CombinatorialPurged, list[int]]:
         embargo=draw(st.integers(0, 3)),
         lag=draw(st.integers(0, 2)),
     )
-    # Long enough that a single block left to learn from is not purged whole.
+    # Long enough that a single training block is not purged completely.
     block = 2 * (splitter.lag + splitter.horizon + splitter.embargo) + draw(st.integers(1, 4))
     sessions = groups * block + draw(st.integers(0, groups - 1))
     rows = [number for number in range(sessions) for _ in range(draw(st.integers(1, 3)))]
@@ -42,7 +42,7 @@ def combinatorial(draw: st.DrawFn) -> tuple[CombinatorialPurged, list[int]]:
 
 
 def days(count: int) -> list[date]:
-    """Every third day, so that a date is no session number."""
+    """Return every third day, so dates differ from session numbers."""
     return [date(2024, 1, 1) + timedelta(days=3 * n) for n in range(count)]
 
 
@@ -61,13 +61,11 @@ def test_no_training_label_reaches_a_test_window_and_the_embargo_is_kept(
         starts = min(rows[row] for row in test)
         label_ends = [rows[row] + splitter.lag + splitter.horizon for row in train]
         assert max(label_ends) < starts
-        assert starts - max(label_ends) - 1 == splitter.embargo  # whole sessions between, and no more than asked
+        assert starts - max(label_ends) - 1 == splitter.embargo  # exactly the requested number of sessions
 
 
 @given(SPLITTERS, st.integers(0, 40))
-def test_every_row_is_tested_at_most_once_in_time_order_and_the_end_is_never_left_out(
-    splitter: PurgedWalkForward, more: int
-) -> None:
+def test_rows_are_tested_at_most_once_in_order_up_to_the_last_session(splitter: PurgedWalkForward, more: int) -> None:
     sessions = enough(splitter, more)
     tested: list[int] = []
     trained = 0
@@ -81,7 +79,7 @@ def test_every_row_is_tested_at_most_once_in_time_order_and_the_end_is_never_lef
 
 
 @given(SPLITTERS, st.integers(0, 40))
-def test_windows_are_the_split_in_sessions(splitter: PurgedWalkForward, more: int) -> None:
+def test_windows_equal_the_split(splitter: PurgedWalkForward, more: int) -> None:
     sessions = enough(splitter, more)
     windows = splitter.windows([*reversed(sessions), *sessions])
     folds = list(splitter.split(range(len(sessions)), groups=sessions))
@@ -92,13 +90,13 @@ def test_windows_are_the_split_in_sessions(splitter: PurgedWalkForward, more: in
 
 
 def test_blocks_of_a_small_range_by_hand() -> None:
-    sessions = days(13)  # 13 - 3 to learn from - 3 between leaves two blocks of 3; the odd session is learnt from
+    sessions = days(13)  # 13 - 3 to train on - 3 between leaves two blocks of 3; the odd session is trained on
     first, second = PurgedWalkForward(n_splits=2, horizon=2, embargo=1, min_train=3).windows(sessions)
     assert first == Window(sessions[3], sessions[7], sessions[9])
     assert second == Window(sessions[6], sessions[10], sessions[12])
 
 
-def test_one_session_less_than_needed_is_refused_with_the_number_needed() -> None:
+def test_too_few_sessions_are_refused_with_the_number_needed() -> None:
     splitter = PurgedWalkForward(n_splits=3, horizon=5, embargo=2, min_train=10)
     assert len(splitter.windows(days(20))) == 3
     with pytest.raises(ModelError, match="19 sessions are too few for 3 folds: at least 20 are needed"):
@@ -113,7 +111,7 @@ def test_rows_without_groups_are_refused(splitter: PurgedWalkForward | Combinato
 
 @settings(max_examples=60)
 @given(combinatorial())
-def test_combinatorial_labels_of_both_sides_share_no_session_and_the_embargo_is_kept(
+def test_combinatorial_labels_do_not_overlap_and_the_embargo_is_kept(
     case: tuple[CombinatorialPurged, list[int]],
 ) -> None:
     splitter, rows = case
@@ -125,7 +123,7 @@ def test_combinatorial_labels_of_both_sides_share_no_session_and_the_embargo_is_
             assert not spans & set(range(number, number + reach + 1))
             apart = min(abs(number - other) for other in tested)
             assert apart > reach + splitter.embargo
-        # and nothing is left out that could have been learnt from
+        # no other session is left out
         kept = {rows[row] for row in train}
         for number in set(rows) - kept - tested:
             assert min(abs(number - other) for other in tested) <= reach + splitter.embargo
@@ -133,7 +131,7 @@ def test_combinatorial_labels_of_both_sides_share_no_session_and_the_embargo_is_
 
 @settings(max_examples=60)
 @given(combinatorial())
-def test_combinatorial_rows_are_tested_once_a_path(case: tuple[CombinatorialPurged, list[int]]) -> None:
+def test_combinatorial_rows_are_tested_once_per_path(case: tuple[CombinatorialPurged, list[int]]) -> None:
     splitter, rows = case
     sessions = days(max(rows) + 1)
     folds = list(splitter.split(rows, groups=[sessions[number] for number in rows]))
@@ -156,7 +154,7 @@ def test_combinatorial_paths_use_every_test_once() -> None:
     assert len(used) == len(set(used)) == 15 * 2
 
 
-def test_combinatorial_splits_that_cannot_be_are_refused() -> None:
+def test_invalid_combinatorial_splits_are_refused() -> None:
     with pytest.raises(ModelError, match="3 of 3 blocks cannot be tested"):
         CombinatorialPurged(n_groups=3, n_test=3)
     with pytest.raises(ModelError, match="5 sessions are too few for 6 blocks"):

@@ -1,4 +1,4 @@
-"""Fitting in memory: it finds what is there, finds nothing where nothing is, and never looks ahead."""
+"""Training finds a planted signal, finds none in noise, and never looks ahead."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPLITTER = PurgedWalkForward(n_splits=SPLITS, horizon=HORIZON, embargo=EMBARGO)
 
 
 def panel(strength: float = 1.0, seed: int = 7) -> pl.DataFrame:
-    """A market whose returns follow `signal` this strongly; `unknown` is always null, one signal in ten is."""
+    """Return a market whose returns follow `signal`; `unknown` is always null, and one signal in ten is."""
     random = np.random.default_rng(seed)
     count = SESSIONS * INSTRUMENTS
     market = np.repeat(random.normal(size=SESSIONS), INSTRUMENTS)
@@ -53,7 +53,7 @@ def fitted(request: pytest.FixtureRequest) -> TrainingResult:
     return fit(panel(), request.param)
 
 
-def test_every_model_finds_a_planted_signal_and_names_it(fitted: TrainingResult) -> None:
+def test_every_model_finds_a_planted_signal(fitted: TrainingResult) -> None:
     assert fitted.metrics["auc"] > 0.7
     assert fitted.metrics["rank_ic"] > 0.3
     assert fitted.importance["input"][0] == "signal"
@@ -62,7 +62,7 @@ def test_every_model_finds_a_planted_signal_and_names_it(fitted: TrainingResult)
     assert max(others) < 0.05
 
 
-def test_scores_out_of_sample_cover_the_test_blocks_and_nothing_else(fitted: TrainingResult) -> None:
+def test_out_of_sample_scores_cover_exactly_the_test_blocks(fitted: TrainingResult) -> None:
     scores = fitted.out_of_sample
     assert scores["score"].is_between(0, 1).all()
     assert scores.select("trade_date", "instrument_id").is_unique().all()
@@ -85,13 +85,13 @@ def test_every_model_is_saved_and_loaded_without_running_code(fitted: TrainingRe
     )
 
 
-def test_the_same_seed_gives_the_same_model_whatever_the_order_of_rows(fitted: TrainingResult) -> None:
+def test_same_seed_gives_the_same_model_in_any_row_order(fitted: TrainingResult) -> None:
     again = fit(panel().sample(fraction=1, shuffle=True, seed=1), fitted.recipe.model)
     assert_frame_equal(again.out_of_sample, fitted.out_of_sample, check_exact=True)
     assert_frame_equal(again.importance, fitted.importance, check_exact=True)
 
 
-def test_noise_is_not_found_to_be_skill() -> None:
+def test_noise_shows_no_skill() -> None:
     found = fit(panel(strength=0.0)).metrics
     assert abs(found["auc"] - 0.5) < 0.05
     assert abs(found["rank_ic_t"]) < 3
@@ -101,11 +101,11 @@ def test_labels_are_neutral_to_the_market() -> None:
     jump = pl.col("trade_date").dt.ordinal_day() * 0.5
     moved = fit(panel().with_columns(pl.col("forward_return") + jump)).out_of_sample
     usual = fit(panel()).out_of_sample
-    assert usual["label"].mean() == 0.5  # above the median of an even number of instruments: half of them
+    assert usual["label"].mean() == 0.5  # half of an even number of instruments is above the median
     assert_frame_equal(moved.drop("forward_return"), usual.drop("forward_return"))
 
 
-def test_nothing_after_a_test_block_and_no_purged_label_reaches_its_scores() -> None:
+def test_scores_do_not_depend_on_later_data_or_purged_labels() -> None:
     start, end = windows(panel())[0]
     known = pl.col("label_end") < start - timedelta(days=EMBARGO)
     upside_down = panel().with_columns(
@@ -115,13 +115,13 @@ def test_nothing_after_a_test_block_and_no_purged_label_reaches_its_scores() -> 
     first = pl.col("fold") == 1
     usual, changed = (fit(frame).out_of_sample.filter(first)["score"] for frame in (panel(), upside_down))
     assert changed.equals(usual)
-    # and the last label that may be learnt from does count, or the law above would hold of a model that learns nothing
+    # The last allowed label has an effect; otherwise the test would pass for a model that learns nothing.
     last = pl.col("label_end") == start - timedelta(days=EMBARGO + 1)
     counted = panel().with_columns(pl.when(last).then(-pl.col("forward_return")).otherwise("forward_return"))
     assert not fit(counted).out_of_sample.filter(first)["score"].equals(usual)
 
 
-def test_a_label_that_ends_later_than_the_count_of_sessions_says_is_not_learnt_from() -> None:
+def test_label_that_ends_late_is_purged() -> None:
     start = windows(panel())[0][0]
     odd = pl.col("trade_date") == DAYS[10]  # well inside the first train window
     late = panel().with_columns(pl.when(odd).then(pl.lit(start)).otherwise("label_end").alias("label_end"))
@@ -130,7 +130,7 @@ def test_a_label_that_ends_later_than_the_count_of_sessions_says_is_not_learnt_f
     assert fit(flipped).out_of_sample.filter(first)["score"].equals(fit(late).out_of_sample.filter(first)["score"])
 
 
-def test_rows_without_a_label_are_not_learnt_from() -> None:
+def test_rows_without_a_label_are_left_out() -> None:
     ahead = panel().with_columns(
         pl.when(pl.col("trade_date") < DAYS[-HORIZON]).then(name).alias(name)
         for name in ("forward_return", "label_end")
@@ -147,7 +147,7 @@ def test_progress_counts_the_folds() -> None:
     assert steps == [(1, 2, "fold 1 of 2"), (2, 2, "fold 2 of 2")]
 
 
-def test_scores_are_ranked_within_the_session_and_equal_ones_by_instrument() -> None:
+def test_scores_are_ranked_per_session_and_ties_by_instrument() -> None:
     model = fit(panel()).estimator
     same = {"signal": 0.4, "noise": 0.0, "unknown": None}
     rows = [
@@ -165,26 +165,26 @@ def test_scores_are_ranked_within_the_session_and_equal_ones_by_instrument() -> 
     ]
 
 
-def test_what_prepares_the_inputs_never_sees_a_test_row() -> None:
+def test_preprocessing_is_not_fitted_on_test_rows() -> None:
     recipe, start = Recipe(prepare=("median", "winsorize", "robust"), seed=3), windows(panel())[0][0]
     later, first = pl.col("trade_date") >= start, pl.col("fold") == 1
     scores = []
     for wild in (1e3, 1e9):
         frame = panel().with_columns(noise=pl.when(later).then(wild).otherwise("noise"))
         scores.append(training.fit(frame, recipe, INPUTS, SPLITTER).out_of_sample.filter(first)["score"])
-    # Clipped to what the training rows taught, a billion is a thousand; fitted on everything it would not be.
+    # With quantiles of training rows only, a billion is clipped to the same value as a thousand.
     assert scores[0].equals(scores[1])
     usual = training.fit(panel(), recipe, INPUTS, SPLITTER).out_of_sample.filter(first)["score"]
     assert not scores[0].equals(usual)
 
 
-def test_overlapping_labels_weigh_less_and_the_weights_change_the_model() -> None:
+def test_weights_of_overlapping_labels_change_the_model() -> None:
     weighted, plain = (training.fit(panel(), Recipe(weighted=w), INPUTS, SPLITTER).out_of_sample for w in (True, False))
     assert not weighted["score"].equals(plain["score"])
     assert np.corrcoef(weighted["score"], plain["score"])[0, 1] > 0.99
 
 
-def test_combinatorial_paths_find_the_signal_each_and_lie_apart() -> None:
+def test_combinatorial_paths_find_the_signal_and_differ() -> None:
     splitter = CombinatorialPurged(n_groups=4, n_test=2, horizon=HORIZON, embargo=EMBARGO)
     found = training.paths(panel(), Recipe(), INPUTS, splitter)
     assert found["path"].to_list() == [1, 2, 3]
@@ -193,7 +193,7 @@ def test_combinatorial_paths_find_the_signal_each_and_lie_apart() -> None:
     assert found["auc"].n_unique() == 3
 
 
-def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
+def test_unknown_model_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ModelError, match="'oracle' is not known; there are logistic, random_forest, hist_gradient"):
         fit(panel(), "oracle")
 
@@ -203,6 +203,6 @@ def test_too_few_sessions_are_refused() -> None:
         fit(panel().filter(pl.col("trade_date") < DAYS[40]))
 
 
-def test_one_instrument_has_no_median_to_beat() -> None:
+def test_single_instrument_is_refused() -> None:
     with pytest.raises(ModelError, match="one class only"):
         fit(panel().filter(pl.col("instrument_id") == "I00"))

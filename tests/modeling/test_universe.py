@@ -1,4 +1,4 @@
-"""Universes: each filter, what may be said for one, and that none of them looks ahead."""
+"""Universes: each filter, the accepted forms, and no look-ahead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIRST = date(2024, 1, 1)
 
 
 def market(seed: int = 1, sessions: int = 60, instruments: int = 6) -> pl.DataFrame:
-    """Bars of instruments listed one after the other, of changing series, prices and turnover, in any order."""
+    """Return shuffled bars of instruments with different first sessions and random series, prices and turnover."""
     rng = np.random.default_rng(seed)
     rows = [
         (f"I{n}", FIRST + timedelta(days=day), str(rng.choice(["EQ", "BE", "SM"])), *rng.lognormal(3, 1, 2))
@@ -54,20 +54,20 @@ def by_loop(bars: pl.DataFrame, universe: Universe) -> set[tuple[str, date]]:
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 2**20), universe=FILTERS)
-def test_equals_a_plain_loop(seed: int, universe: Universe) -> None:
+def test_members_equal_a_plain_loop(seed: int, universe: Universe) -> None:
     bars = market(seed)
     assert set(members(bars, universe).rows()) == by_loop(bars, universe)
 
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 2**20), universe=FILTERS, until=st.integers(1, 60))
-def test_what_comes_later_changes_nobody(seed: int, universe: Universe, until: int) -> None:
+def test_later_bars_do_not_change_members(seed: int, universe: Universe, until: int) -> None:
     bars, today = market(seed), FIRST + timedelta(days=until)
     early = members(bars.filter(pl.col("trade_date") <= today), universe)
     assert early.equals(members(bars, universe).filter(pl.col("trade_date") <= today))
 
 
-def test_age_counts_from_the_first_bar_that_is_known_even_where_bars_begin_later() -> None:
+def test_age_counts_from_first_bars_before_the_frame() -> None:
     bars, universe = market().filter(pl.col("trade_date") >= FIRST + timedelta(days=50)), Universe(min_age=30)
     first = market().group_by("instrument_id").agg(first_bar=pl.col("trade_date").min())
     assert members(bars, universe).is_empty()
@@ -77,7 +77,7 @@ def test_age_counts_from_the_first_bar_that_is_known_even_where_bars_begin_later
     assert last.height > 0
 
 
-def test_a_universe_is_named_or_spelt_out_and_comes_back_from_its_text() -> None:
+def test_universe_is_found_by_name_filters_or_text() -> None:
     assert find("large") is UNIVERSES["large"]
     assert find({"min_turnover": 1e6, "series": "EQ"}) == Universe(min_turnover=1e6, series=("EQ",))
     for universe in UNIVERSES.values():
@@ -85,18 +85,18 @@ def test_a_universe_is_named_or_spelt_out_and_comes_back_from_its_text() -> None
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("wrong", "message"),
     [
         ("liquidity", "neither a name .all, liquid, main_board, large"),
         ("[1]", "filters are a JSON object"),
         ('{"min_volume": 3}', "min_volume are not known; there are min_turnover, series, min_age, min_close"),
     ],
 )
-def test_what_is_no_universe_is_refused_with_those_there_are(wrong: str, says: str) -> None:
-    with pytest.raises(UsageError, match=says):
+def test_unknown_universes_are_refused_with_the_known_ones(wrong: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         find(wrong)
 
 
-def test_a_filter_on_a_column_that_is_missing_is_refused() -> None:
+def test_filter_on_a_missing_column_is_refused() -> None:
     with pytest.raises(UsageError, match="filters on series, close, which the bars lack"):
         members(market().drop("series", "close"), UNIVERSES["large"])

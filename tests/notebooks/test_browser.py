@@ -1,4 +1,4 @@
-"""What a person sees: JupyterLab as `champion lab` starts it, its notebooks run in a real browser, MLflow's pages.
+"""In a real browser: JupyterLab as started by `champion lab`, its notebooks, and MLflow's pages.
 
 Where there is no browser, what needs none is tested all the same.
 """
@@ -38,7 +38,7 @@ from champion.tracking.store import experiment_page, run_page
 
 @dataclass(frozen=True)
 class Lab:
-    """A running JupyterLab: its address, its token, its process and the folder it shows."""
+    """A running JupyterLab: address, token, process and notebook folder."""
 
     base: str
     token: str
@@ -53,7 +53,7 @@ class Lab:
 
 @contextmanager
 def started(command: list[str], variables: dict[str, str], log: Path) -> Iterator[psutil.Process]:
-    """A server, and at the end neither it nor a child of it."""
+    """Start a server; at the end kill it with its child processes."""
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=variables)
         family = [server := psutil.Process(process.pid)]
@@ -69,7 +69,7 @@ def started(command: list[str], variables: dict[str, str], log: Path) -> Iterato
 
 
 def patiently(look: Callable[[], str | None], log: Path) -> str:
-    """What `look` finds, once it finds it."""
+    """Return the result of `look` once there is one."""
     try:
         return until("the server", look)
     except TimeoutError as error:
@@ -104,9 +104,9 @@ def lab(workspace: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def run_all(page: Page, lab: Lab, notebook: str) -> None:
-    """Open a notebook and run it to its end, as a person does: by the menu."""
+    """Open a notebook and run all cells from the menu."""
     page.goto(f"{lab.base}/lab/tree/{notebook}?token={lab.token}&reset")
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # before, JupyterLab would ask which kernel
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # earlier, JupyterLab would ask for a kernel
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     cells = lab.get(f"/api/contents/{notebook}").json()["content"]["cells"]
@@ -118,14 +118,14 @@ def plots(page: Page) -> int:
     return page.locator(".jp-OutputArea-output img[src^='data:image/png']").count()
 
 
-def test_it_listens_on_loopback_and_wants_its_token(lab: Lab) -> None:
+def test_jupyterlab_listens_on_loopback_and_requires_its_token(lab: Lab) -> None:
     listening = [one.laddr for one in psutil.Process(lab.process).net_connections() if one.status == "LISTEN"]
     assert {address.ip for address in listening} == {"127.0.0.1"}
     assert lab.get("/api/contents", token=False).status_code == 403
     assert lab.get("/api/contents").status_code == 200
 
 
-def test_it_asks_about_no_news_and_times_cells(lab: Lab) -> None:
+def test_jupyterlab_fetches_no_news_and_times_cells(lab: Lab) -> None:
     notices = lab.get("/lab/api/settings/@jupyterlab/apputils-extension:notification").json()
     defaults = notices["schema"]["properties"]
     assert (defaults["fetchNews"]["default"], defaults["checkForUpdates"]["default"]) == ("false", False)
@@ -133,28 +133,28 @@ def test_it_asks_about_no_news_and_times_cells(lab: Lab) -> None:
     assert tracker["schema"]["properties"]["recordTiming"]["default"] is True
 
 
-def test_a_port_asked_for_is_never_exchanged_for_another(workspace: Settings, tmp_path: Path) -> None:
+def test_a_given_port_that_is_taken_is_an_error(workspace: Settings, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "champion", "lab", "--no-browser", "--port", port]
         variables = {**os.environ, "CHAMPION_HOME": str(workspace.home), "HOME": str(tmp_path)}
-        said = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
-    assert said.returncode != 0
-    assert port in said.stderr
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert done.returncode != 0
+    assert port in done.stderr
 
 
-def test_the_welcome_notebook_shows_where_the_workspace_stands(page: Page, lab: Lab, workspace: Settings) -> None:
+def test_welcome_notebook_shows_the_workspace_status(page: Page, lab: Lab, workspace: Settings) -> None:
     run_all(page, lab, "welcome.ipynb")
     output = page.locator(".jp-OutputArea-output")
     assert output.filter(has_text=str(workspace.home)).count() == 1
-    page.locator("table.dataTable, div.dt-container").first.wait_for()  # the table is alive
+    page.locator("table.dataTable, div.dt-container").first.wait_for()  # the table is interactive
     assert plots(page) == 1
     assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
 
 
-def test_an_explorer_runs_to_its_end_with_its_plots(page: Page, lab: Lab) -> None:
+def test_explorer_runs_to_its_end_with_plots(page: Page, lab: Lab) -> None:
     run_all(page, lab, "explore/instrument.ipynb")
     assert plots(page) >= 1
     assert page.get_by_text("Traceback").count() == 0
@@ -170,20 +170,20 @@ def test_kernels_get_every_setting(page: Page, lab: Lab, workspace: Settings) ->
     page.get_by_text(f"(321, '{workspace.archive}')").wait_for()
 
 
-def test_mlflow_shows_what_ran(browser: Browser, workspace: Settings, tmp_path: Path) -> None:
+def test_mlflow_pages_show_runs(browser: Browser, workspace: Settings, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     variables = {**os.environ, "CHAMPION_HOME": str(workspace.home), "CHAMPION_MLFLOW_PORT": port}
     log = tmp_path / "ui.log"
     with started([sys.executable, "-m", "champion", "ui"], variables, log):
-        told = patiently(lambda: (found := re.search(r"MLflow: +(http://\S+)", log.read_text())) and found[1], log)
-        base = told.partition("/#/")[0]
+        address = patiently(lambda: (found := re.search(r"MLflow: +(http://\S+)", log.read_text())) and found[1], log)
+        base = address.partition("/#/")[0]
         assert mlflow.address(workspace) == base, "other commands find these pages"
         with opened(browser) as page, pytest.raises(Error, match="INVALID_AUTH_CREDENTIALS"):
-            page.goto(told)
-        with opened(browser, prefect_login.kept_for_mlflow(workspace)) as page:
-            page.goto(told)
+            page.goto(address)
+        with opened(browser, prefect_login.stored_mlflow_login(workspace)) as page:
+            page.goto(address)
             page.get_by_role("link", name="data-ingestion", exact=True).wait_for()
             (failed,) = runs.find_runs(workspace, tags={"champion.notebook": "ingest"})
             page.goto(experiment_page(base, failed.experiment))
@@ -194,7 +194,7 @@ def test_mlflow_shows_what_ran(browser: Browser, workspace: Settings, tmp_path: 
             page.get_by_role("tab", name="Model metrics").wait_for()  # the page of a run, not of an evaluation
 
 
-def test_the_page_of_a_run_executes_nothing_that_its_outputs_hold(page: Page, tmp_path: Path) -> None:
+def test_run_page_executes_no_script_of_its_outputs(page: Page, tmp_path: Path) -> None:
     hostile = "<img src=x onerror=\"document.title = 'ran'\"><svg onload=\"document.title = 'ran'\"></svg>"
     data = [{"text/html": hostile}, {"application/javascript": "document.title = 'ran'"}, {"image/svg+xml": hostile}]
     outputs = [nbformat.v4.new_output("display_data", data=one) for one in data]  # type: ignore[no-untyped-call]
@@ -202,7 +202,7 @@ def test_the_page_of_a_run_executes_nothing_that_its_outputs_hold(page: Page, tm
     saved = tmp_path / "kept.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), saved)  # type: ignore[no-untyped-call]
     text = pages.render(saved, "run", Verdict(Outcome.SUCCEEDED, 1.0), {})
-    for policy, title in ((True, "kept"), (False, "ran")):  # without it, it would
+    for policy, title in ((True, "kept"), (False, "ran")):  # without the policy, the script runs
         shown = text if policy else text.replace("Content-Security-Policy", "nothing")
         saved.with_suffix(".html").write_text(shown, encoding="utf-8")
         page.goto(saved.with_suffix(".html").as_uri(), wait_until="load")

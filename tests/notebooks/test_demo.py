@@ -47,18 +47,18 @@ with console.flow_context(console.settings(), hidden=True):
     from flows.daily import daily_after_publication, weekend_check
     from flows.features import weekly_feature_recompute
     from flows.monitoring import data_quality_audit, market_health_check
-    said = {
+    result = {
         "health": market_health_check(date(2025, 1, 1), query_seconds=10),
         "audit": data_quality_audit(date(2024, 12, 1), date(2024, 12, 31)),
         "recompute": weekly_feature_recompute(date(2024, 12, 31), 5),
         "weekend": weekend_check(date(2024, 12, 31), 2),
         "sunday": daily_after_publication(date(2024, 12, 29)),
     }
-print(json.dumps(said, default=str))
+print(json.dumps(result, default=str))
 """
 
 
-PLANTED = {  # what nobody may find again
+PLANTED = {  # secrets that no file may contain
     "CHAMPION_NOTIFY_URL": "http://127.0.0.1:9/hooks/Plant3d-notice",
     "CHAMPION_PROMOTION_WEBHOOK": "http://127.0.0.1:9/hooks/Plant3d-promotion",
     "AWS_ACCESS_KEY_ID": "Plant3d-key-id",
@@ -68,7 +68,7 @@ PLANTED = {  # what nobody may find again
 }
 
 
-PROXIES = dict.fromkeys(  # at that port nobody answers: what is of this machine goes there directly
+PROXIES = dict.fromkeys(  # no server at this port: requests to this machine must bypass the proxy
     ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9"
 )
 
@@ -80,10 +80,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def champion(base: Path) -> Iterator[Command]:
-    """A function that runs `champion` in the demo's workspace; the servers it leaves are stopped afterwards."""
+    """Return a function that runs `champion` in the demo's workspace; its servers are stopped afterwards."""
     outputs = base / "outputs.txt"
-    person = hostile_home(base / "person") | PROXIES | {"HOME": "/proc/nobody"}  # not to be written, not even by root
-    del person["PYTHONINSPECT"]  # it would have Python itself go on after a command
+    person = hostile_home(base / "person") | PROXIES | {"HOME": "/proc/nobody"}  # not writable, even for root
+    del person["PYTHONINSPECT"]  # it would keep Python running after a command
 
     def run(
         *arguments: str, home: Path = base / "demo", code: int = 0, **settings: str
@@ -100,8 +100,8 @@ def champion(base: Path) -> Iterator[Command]:
             check=False,
             timeout=PATIENCE,
         )
-        with outputs.open("a", encoding="utf-8") as said:
-            said.write(done.stdout + done.stderr)
+        with outputs.open("a", encoding="utf-8") as log:
+            log.write(done.stdout + done.stderr)
         assert done.returncode == code, f"{arguments}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done
 
@@ -111,7 +111,7 @@ def champion(base: Path) -> Iterator[Command]:
 
 @pytest.fixture(scope="module")
 def look(settings: Settings) -> Look:
-    """A function that runs a command that only reads, in this process: what it imports is imported already."""
+    """Return a function that runs a reading command in this process, where its imports are loaded already."""
 
     def run(*arguments: str) -> str:
         variables = {"CHAMPION_HOME": str(settings.home), "CHAMPION_ARCHIVE": settings.archive}
@@ -124,10 +124,10 @@ def look(settings: Settings) -> Look:
 
 @pytest.fixture(scope="module")
 def demo(champion: Command, base: Path) -> dict[str, Any]:
-    """The demo, run once for this module: what it said."""
+    """The JSON result of the demo, which runs once for this module."""
     base.mkdir(exist_ok=True)
-    said = champion(*_DEMO, home=base)
-    return dict(json.loads(said.stdout))
+    result = champion(*_DEMO, home=base)
+    return dict(json.loads(result.stdout))
 
 
 @pytest.fixture(scope="module")
@@ -176,18 +176,18 @@ def test_every_notebook_is_a_run_with_its_notebook_and_html(settings: Settings) 
         assert errors == []
 
 
-def test_the_warehouse_holds_what_the_lake_holds(champion: Command, settings: Settings) -> None:
+def test_warehouse_has_the_rows_of_the_lake(champion: Command, settings: Settings) -> None:
     lake = Lake(settings.lake)
     counts = " union all ".join(
         f"select '{name}' as name, count() as n from champion_market.{name}" for name in _TABLES
     )
-    said = json.loads(champion("sql", counts, "--json").stdout)
-    assert {row["name"]: row["n"] for row in said} == {name: lake.rows(name) for name in _TABLES}
+    result = json.loads(champion("sql", counts, "--json").stdout)
+    assert {row["name"]: row["n"] for row in result} == {name: lake.rows(name) for name in _TABLES}
 
 
 def test_named_queries_take_parameters(champion: Command) -> None:
-    said = champion("sql", "--name", "volume_leaders", "-p", "session=2024-12-31", "-p", "rows=5", "--json")
-    rows = json.loads(said.stdout)
+    result = champion("sql", "--name", "volume_leaders", "-p", "session=2024-12-31", "-p", "rows=5", "--json")
+    rows = json.loads(result.stdout)
     assert rows
     assert [row["volume"] for row in rows] == sorted((row["volume"] for row in rows), reverse=True)
 
@@ -202,39 +202,39 @@ def test_scores_cover_the_universe_of_the_session(settings: Settings) -> None:
 def test_a_second_run_skips_everything_and_changes_nothing(champion: Command, base: Path, settings: Settings) -> None:
     lake = Lake(settings.lake)
     before = [lake.digest(name) for name in _TABLES]
-    said = json.loads(champion(*_DEMO, home=base).stdout)
-    assert said["steps"] == "backfill skipped, features skipped, training skipped, scoring skipped"
-    assert "(0 files written)" in said["archive"]
+    result = json.loads(champion(*_DEMO, home=base).stdout)
+    assert result["steps"] == "backfill skipped, features skipped, training skipped, scoring skipped"
+    assert "(0 files written)" in result["archive"]
     assert [lake.digest(name) for name in _TABLES] == before
     assert len(registry.versions(settings)) == 1
 
 
-def test_a_notebook_that_a_flow_has_run_is_not_repeated_by_hand(champion: Command, settings: Settings) -> None:
+def test_manual_run_skips_a_notebook_that_a_flow_has_run(champion: Command, settings: Settings) -> None:
     ran = runs.find_runs(settings, tags={"champion.notebook": "training"})
     given = [f"{name}={value}" for name, value in ran[0].parameters.items()]
     options = [word for pair in given for word in ("-p", pair)]
-    said = json.loads(champion("notebook", "run", "training", *options, "--json").stdout)
-    assert (said["outcome"], said["run"]) == ("skipped", ran[0].run_id)
+    result = json.loads(champion("notebook", "run", "training", *options, "--json").stdout)
+    assert (result["outcome"], result["run"]) == ("skipped", ran[0].run_id)
     assert len(runs.find_runs(settings, tags={"champion.notebook": "training"})) == len(ran) == 1
 
 
-def test_daily_brings_one_session_through_to_scores(champion: Command, settings: Settings) -> None:
-    said = json.loads(champion("daily", "2024-12-30", "--json", feature_sets="v1,alpha158").stdout)
-    assert said["ingest"]["sessions"] == 1
-    assert said["score"]["instruments"] > 20
+def test_daily_processes_one_session_to_scores(champion: Command, settings: Settings) -> None:
+    result = json.loads(champion("daily", "2024-12-30", "--json", feature_sets="v1,alpha158").stdout)
+    assert result["ingest"]["sessions"] == 1
+    assert result["score"]["instruments"] > 20
     assert Lake(settings.lake).sessions("predictions_equity_scores") == [date(2024, 12, 30), LAST]
-    assert said["features alpha158"]["written"] == 2  # the session and the one after it, which its bars reach
-    assert said["loaded"]["features_equity_alpha158"] == said["features alpha158"]["rows"] > 20
+    assert result["features alpha158"]["written"] == 2  # the session and the next one, which depends on its bars
+    assert result["loaded"]["features_equity_alpha158"] == result["features alpha158"]["rows"] > 20
     flow = runs.find_runs(settings, ["daily-market-pipeline"], limit=1)[0]
     kept = Path(runs.location(flow, "report/morning.html")).read_text(encoding="utf-8")
-    assert kept == Path(said["report"]).read_text(encoding="utf-8")
+    assert kept == Path(result["report"]).read_text(encoding="utf-8")
     assert "Monday, 30 December 2024" in kept
-    assert flow.metrics["hours_after_close"] > 0  # of a session long past
+    assert flow.metrics["hours_after_close"] > 0  # the session is long past
 
 
-def test_a_date_without_a_session_is_no_failure(champion: Command) -> None:
-    said = json.loads(champion("daily", "2024-12-25", "--json").stdout)
-    assert said == {"session": "2024-12-25", "sessions": 0}
+def test_date_without_a_session_is_not_a_failure(champion: Command) -> None:
+    result = json.loads(champion("daily", "2024-12-25", "--json").stdout)
+    assert result == {"session": "2024-12-25", "sessions": 0}
 
 
 def test_a_failing_cell_leaves_a_failed_run_with_its_notebook(
@@ -249,36 +249,36 @@ def test_a_failing_cell_leaves_a_failed_run_with_its_notebook(
     ]
     path = tmp_path / "broken.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)  # type: ignore[no-untyped-call]
-    said = champion("notebook", "run", str(path), code=1)
-    assert "ZeroDivisionError" in said.stderr
-    assert "Traceback" not in said.stderr
+    result = champion("notebook", "run", str(path), code=1)
+    assert "ZeroDivisionError" in result.stderr
+    assert "Traceback" not in result.stderr
     run = runs.find_runs(settings, tags={"champion.notebook": "broken"})[0]
     assert (run.status, run.outcome) == ("FAILED", "failed")
     assert Path(runs.location(run, "notebook/broken.ipynb")).exists()
     assert "ZeroDivisionError" in Path(runs.location(run, "notebook/broken.html")).read_text(encoding="utf-8")
 
 
-def test_whatever_the_umask_others_may_use_nothing(demo: dict[str, Any], settings: Settings) -> None:
+def test_others_get_no_access_under_any_umask(demo: dict[str, Any], settings: Settings) -> None:
     """All commands here run under umask 000; test_serve.py has 022, test_current_directory.py 077."""
     assert demo
     assert too_open(settings.home) == []
 
 
-def test_wrong_parameters_are_a_usage_error_before_any_kernel(champion: Command) -> None:
-    said = champion("notebook", "run", "quality", "-p", "begin=2024-01-01", code=2)
-    assert "begin" in said.stderr
+def test_wrong_parameters_raise_usage_error_before_a_kernel_starts(champion: Command) -> None:
+    result = champion("notebook", "run", "quality", "-p", "begin=2024-01-01", code=2)
+    assert "begin" in result.stderr
 
 
-def test_the_trail_tells_flows_runs_and_who_began_them(champion: Command, settings: Settings) -> None:
-    told = json.loads(champion("audit", "--json").stdout)
-    assert set(told["not_asked"]) == {"warehouse"}, "Prefect's server runs"
-    flows = {event["what"]: event for event in told["events"] if event["source"] == "prefect"}
+def test_audit_lists_flows_runs_and_their_users(champion: Command, settings: Settings) -> None:
+    audit = json.loads(champion("audit", "--json").stdout)
+    assert set(audit["not_asked"]) == {"warehouse"}, "Prefect's server runs"
+    flows = {event["what"]: event for event in audit["events"] if event["source"] == "prefect"}
     backfill = next(event for what, event in flows.items() if what.startswith(f"flow backfill {FIRST}"))
     assert backfill["user"] == getpass.getuser(), "by the run in MLflow that the flow made"
-    (learnt,) = [event for event in told["events"] if event["what"] == "notebook training"]
-    assert "read " in learnt["data"]
-    assert "features_equity_indicators" in learnt["data"]
-    assert learnt["id"] == registry.find(settings, 1).run_id
+    (trained,) = [event for event in audit["events"] if event["what"] == "notebook training"]
+    assert "read " in trained["data"]
+    assert "features_equity_indicators" in trained["data"]
+    assert trained["id"] == registry.find(settings, 1).run_id
 
 
 def test_no_command_line_shows_a_secret(demo: dict[str, Any], settings: Settings) -> None:
@@ -290,14 +290,14 @@ def test_no_command_line_shows_a_secret(demo: dict[str, Any], settings: Settings
     assert [line for line in lines if any(secret in line for secret in hidden)] == []
 
 
-def test_prefect_saw_the_cells_go_by(demo: dict[str, Any], settings: Settings) -> None:
+def test_prefect_received_the_progress_of_notebooks(demo: dict[str, Any], settings: Settings) -> None:
     server = prefect.running(settings)
     assert demo
     assert server is not None
     wanted = {"artifacts": {"type": {"any_": ["progress"]}}}
     answer = request(Api.of(settings, server.api), "POST", "artifacts/filter", wanted)
-    told = {found["key"]: float(found["data"]) for found in answer}
-    assert told == {f"notebook-{name}": 100.0 for name in _NOTEBOOKS}
+    progress = {found["key"]: float(found["data"]) for found in answer}
+    assert progress == {f"notebook-{name}": 100.0 for name in _NOTEBOOKS}
 
 
 def test_a_prediction_is_traced_to_the_files_and_a_file_to_the_predictions(
@@ -316,37 +316,37 @@ def test_a_prediction_is_traced_to_the_files_and_a_file_to_the_predictions(
     assert trained["digest"] == registry.find(settings, 1).run_id
     assert picture.read_bytes().startswith(b"\x89PNG")
 
-    said = champion("lineage", "forward", "BhavCopy_NSE_CM_0_0_0_20240715_F_0000.csv.zip").stdout
+    result = champion("lineage", "forward", "BhavCopy_NSE_CM_0_0_0_20240715_F_0000.csv.zip").stdout
     for text in ("features_equity_indicators", "equity_price_predictor version 1", "predictions_equity_scores"):
-        assert text in said
-    assert "every link holds" in said
+        assert text in result
+    assert "every link holds" in result
 
 
-def test_what_the_schedule_starts_runs_on_the_demo(demo: dict[str, Any], settings: Settings) -> None:
+def test_scheduled_flows_run_on_the_demo(demo: dict[str, Any], settings: Settings) -> None:
     variables = {**os.environ, "CHAMPION_HOME": str(settings.home), "CHAMPION_ARCHIVE": settings.archive}
     variables["CHAMPION_DISK_FREE_GB"] = "0"
     command = [sys.executable, "-c", _SCHEDULED]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr[-3000:]
-    said = json.loads(done.stdout.splitlines()[-1])
+    result = json.loads(done.stdout.splitlines()[-1])
     lake = Lake(settings.lake)
-    assert said["health"]["freshness"] == "the last session is 2024-12-31"
-    assert "last session 2024-12-31, lake 2024-12-31" in said["health"]["warehouse"]
-    assert said["audit"]["verified"]["normalized_equity_ohlc"] == demo["sessions"]
-    assert said["audit"]["reloaded"]["normalized_equity_ohlc"] == 0
+    assert result["health"]["freshness"] == "the last session is 2024-12-31"
+    assert "last session 2024-12-31, lake 2024-12-31" in result["health"]["warehouse"]
+    assert result["audit"]["verified"]["normalized_equity_ohlc"] == demo["sessions"]
+    assert result["audit"]["reloaded"]["normalized_equity_ohlc"] == 0
     last = lake.sessions("features_equity_indicators")[-5:]
     rows = lake.scan("features_equity_indicators", last[0], last[-1]).select("symbol").collect().height
-    assert (said["recompute"]["v1"]["compared_sessions"], said["recompute"]["v1"]["compared_rows"]) == (5, rows)
-    assert said["recompute"]["v1"]["features"] == "nothing stale"
-    assert (said["weekend"]["new"], said["weekend"]["ingest"]["written"]) == ([], 0)
-    assert said["sunday"] == {"session": "2024-12-29", "awaited": "no_session", "sessions": 0}
+    assert (result["recompute"]["v1"]["compared_sessions"], result["recompute"]["v1"]["compared_rows"]) == (5, rows)
+    assert result["recompute"]["v1"]["features"] == "nothing stale"
+    assert (result["weekend"]["new"], result["weekend"]["ingest"]["written"]) == ([], 0)
+    assert result["sunday"] == {"session": "2024-12-29", "awaited": "no_session", "sessions": 0}
     flow = runs.find_runs(settings, ["daily-market-pipeline"], limit=1)[0]
     assert flow.outcome == "succeeded"
     assert flow.metrics["flow_seconds"] > 0
 
 
-def test_status_tells_where_the_workspace_stands(champion: Command, look: Look) -> None:
-    said = champion("status").stdout
+def test_status_shows_the_workspace(champion: Command, look: Look) -> None:
+    result = champion("status").stdout
     for text in (
         "normalized_equity_ohlc",
         "2024-12-31",
@@ -354,7 +354,7 @@ def test_status_tells_where_the_workspace_stands(champion: Command, look: Look) 
         "champion: version 1",
         "succeeded",
     ):
-        assert text in said
+        assert text in result
     found = json.loads(look("status", "--json"))
     assert {entry["name"] for entry in found["datasets"]} >= {"raw_equity_ohlc", "predictions_equity_scores"}
 
@@ -371,27 +371,27 @@ def test_models_notebooks_lake_and_schema_commands(champion: Command, look: Look
     assert json.loads(champion("warehouse", "migrate", "--json").stdout) == {"applied": []}
 
 
-def test_errors_are_clear_and_exit_codes_mean_something(champion: Command, settings: Settings) -> None:
+def test_errors_are_clear_and_have_exit_codes(champion: Command, settings: Settings) -> None:
     assert "write it as 2024-01-15" in champion("daily", "15/01/2024", code=2).stderr
     server = prefect.running(settings)
     assert server is not None
     with listening() as webhook:
         block = keep_notifier(Api.of(settings, server.api), webhook)
-        said = champion("train", "--start", "2030-01-01", code=1, notify_block=block).stderr
-    assert "no features" in said
+        result = champion("train", "--start", "2030-01-01", code=1, notify_block=block).stderr
+    assert "no features" in result
     assert [(notice["subject"], "no features" in notice["body"]) for notice in webhook.got] == [
         ("train_model: Failed", True)
     ]
-    assert "only reading ones are allowed" in champion("sql", "drop database champion_market", code=1).stderr
+    assert "only reading statements are allowed" in champion("sql", "drop database champion_market", code=1).stderr
 
 
 def test_the_explorers_of_runs_and_models_run(settings: Settings, tmp_path: Path) -> None:
     explore(NEED_RUNS, settings, tmp_path)
 
 
-def test_no_secret_of_the_environment_is_found_again(champion: Command, base: Path, settings: Settings) -> None:
-    """Not in the lake, MLflow, Prefect's books, notebooks, pages and logs, nor in what was printed or is running."""
-    champion("stop")  # so that SQLite has written all that it holds
+def test_no_file_contains_a_secret_of_the_environment(champion: Command, base: Path, settings: Settings) -> None:
+    """Neither the lake, MLflow, Prefect's database, notebooks, pages and logs, nor the printed output."""
+    champion("stop")  # SQLite writes all data at its end
     failed = runs.find_runs(settings, tags={"champion.notebook": "broken"})[0]
     assert "***" in Path(runs.location(failed, "notebook/broken.html")).read_text(encoding="utf-8")
     files = [path for path in base.rglob("*") if path.is_file() and base / "demo" / "archive" not in path.parents]
@@ -401,13 +401,13 @@ def test_no_secret_of_the_environment_is_found_again(champion: Command, base: Pa
     assert found == {prefect_login.path(settings)}, "the owner's own copy"
 
 
-def test_nothing_is_left_running_as_if_it_were(settings: Settings) -> None:
+def test_no_run_is_left_marked_as_running(settings: Settings) -> None:
     assert repair(settings) == []
     assert [run.name for run in runs.find_runs(settings, status="RUNNING")] == []
 
 
 def _made_login(settings: Settings) -> str:
-    """Return what of the login is secret that the workspace's Prefect server was started with."""
+    """Return the secret part of the login of the workspace's Prefect server."""
     _, secret = prefect_login.pair(settings) or ("", "")
     assert len(secret) == 48
     return secret

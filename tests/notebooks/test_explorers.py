@@ -1,4 +1,4 @@
-"""The explorer notebooks: all of them on workspaces in every state, and some in kernels, cell by cell by nbval."""
+"""The explorer notebooks run on workspaces in every state, and in kernels, cell by cell with nbval."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FIRST, LEARNT_TO, LAST = date(2024, 4, 1), date(2024, 7, 31), date(2024, 8, 30)
 
 @pytest.fixture(scope="module")
 def workspace(modelled: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The workspace with models and scores, and the findings of its quality gates, as a backfill would leave it."""
+    """The workspace with models and scores, and the findings of its quality gates, as after a backfill."""
     home = tmp_path_factory.mktemp("explorers") / "home"
     shutil.copytree(modelled.home, home)
     lake = Lake(home / "lake")
@@ -42,7 +42,7 @@ def test_the_explorers_run(workspace: Settings, tmp_path: Path) -> None:
     explore([one for one in NOTEBOOKS if one not in NEED_RUNS], workspace, tmp_path)
 
 
-def test_a_new_workspace_is_welcomed(tmp_path: Path) -> None:
+def test_welcome_notebook_runs_on_a_new_workspace(tmp_path: Path) -> None:
     explore(["welcome"], Settings(home=tmp_path / "nothing yet"), tmp_path)
 
 
@@ -61,7 +61,7 @@ def challenger_alone(made: Settings) -> None:
 
 
 def no_outcome_known(made: Settings) -> None:
-    """The champion scored the last session only, and nobody challenges it."""
+    """The champion scored the last session only, and has no challenger."""
     decision = promotion.Decision(promote=False, reasons=("a test",))
     promotion.promote(made, 1, decision, reason="a test", force=True)
     score_session(made, LAST)
@@ -72,14 +72,14 @@ STATES: tuple[Callable[[Settings], None], ...] = (training, challenger_alone, no
 
 @pytest.fixture(scope="module")
 def growing(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A copy of the known workspace, brought from state to state by the tests in order."""
+    """A copy of the known workspace; the tests bring it from state to state in order."""
     made = known.model_copy(update={"home": tmp_path_factory.mktemp("growing") / "home"})
     shutil.copytree(known.home, made.home)
     return made
 
 
 def failures(settings: Settings) -> dict[str, list[str]]:
-    """Return what failed in all explorers on a workspace, cell by cell; see `explorer_cells`."""
+    """Return the failed cells of all explorers on a workspace; see `explorer_cells`."""
     script = Path(__file__).parents[1] / "explorer_cells.py"
     command = [sys.executable, str(script), *NOTEBOOKS]
     variables = {**os.environ, **settings.environment(), "MPLBACKEND": "Agg"}
@@ -99,7 +99,7 @@ def test_every_explorer_runs_on_bars_alone(ingested: Settings) -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 def test_every_explorer_runs_in_a_state_of_its_models(growing: Settings, state: Callable[[Settings], None]) -> None:
-    """The states follow each other; a test alone passes through those before it."""
+    """The states follow each other; a single test first passes through the earlier ones."""
     for number, step in enumerate(STATES[: STATES.index(state) + 1]):
         done = growing.home / f"state-{number}"
         if not done.exists():

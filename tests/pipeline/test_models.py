@@ -239,7 +239,7 @@ def test_a_model_that_fails_its_leakage_checks_is_refused(workspace: Settings, m
     days = Lake(modelled.lake).sessions("features_equity_indicators")
     leaking = trained(workspace, "logistic", days[0], days[-30], canary=False)
     evaluation = evaluate.evaluate(workspace, leaking.number)
-    assert "a leakage canary found skill where there is none" in evaluation.decision.reasons
+    assert "a leakage check found skill where there can be none" in evaluation.decision.reasons
     assert not evaluation.decision.promote
 
 

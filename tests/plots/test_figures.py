@@ -1,4 +1,4 @@
-"""Figures of the explorers: what stands for what, on frames small enough to count by hand."""
+"""Figures of the explorers, on frames small enough to check by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from champion import plots
 from champion.errors import UsageError
 from champion.plots import style
-from champion.plots.map import squarified
+from champion.plots.map import squarify
 
 
 def rectangles(ax: Axes, color: str) -> list[Rectangle]:
@@ -27,7 +27,7 @@ def title(ax: Axes) -> str:
     return ax.get_title(loc="left")
 
 
-def test_candles_are_blue_where_the_close_was_not_lower() -> None:
+def test_candles_are_blue_if_the_close_is_not_below_the_open() -> None:
     upper, lower = plots.candles(candles(5)).axes
     rose, fell = rectangles(upper, style.BLUE), rectangles(upper, style.VERMILION)
     assert [bar.get_x() + bar.get_width() / 2 for bar in rose] == pytest.approx([0, 2, 4])
@@ -35,16 +35,16 @@ def test_candles_are_blue_where_the_close_was_not_lower() -> None:
     assert [bar.get_y() for bar in fell] == [10.0, 10.0]
     assert [len(wicks.get_segments()) for wicks in upper.collections] == [3, 2]  # type: ignore[attr-defined]
     assert [text.get_text() for text in upper.texts] == ["÷ 2"], "the split is marked"
-    assert [bar.get_height() for bar in rectangles(lower, style.BLUE)] == [50_000] * 5, "what was delivered is darker"
+    assert [bar.get_height() for bar in rectangles(lower, style.BLUE)] == [50_000] * 5, "the delivered part is darker"
 
 
-def test_a_candle_without_a_body_is_still_a_line() -> None:
+def test_candle_without_a_body_is_a_line() -> None:
     flat = candles(2).with_columns(open=pl.lit(10.0), close=pl.lit(10.0))
     upper = plots.candles(flat).axes[0]
     assert all(bar.get_height() > 0 for bar in rectangles(upper, style.BLUE))
 
 
-def test_lines_over_candles_are_columns_by_name() -> None:
+def test_lines_over_candles_are_named_columns() -> None:
     frame = candles(5).with_columns(sma=pl.lit(10.5))
     upper = plots.candles(frame, "sma").axes[0]
     assert upper.lines[0].get_label() == "sma"
@@ -56,14 +56,14 @@ def test_lines_over_candles_are_columns_by_name() -> None:
         plots.candles(pl.concat([frame, frame.with_columns(instrument_id=pl.lit("NSE:B"))]))
 
 
-def test_the_delivered_share_is_a_mean_of_what_is_known() -> None:
+def test_delivered_share_is_the_mean_of_known_values() -> None:
     frame = candles(3).with_columns(delivered_share=pl.Series([0.2, None, 0.4]))
     figure = plots.delivered(frame)
     assert title(figure.axes[0]) == "A: 30.0% of the volume delivered"
     assert "1 without a value left out" in figure.get_supxlabel()
 
 
-def test_a_calendar_has_a_square_for_every_day() -> None:
+def test_calendar_has_a_square_for_every_day() -> None:
     ax, bar = plots.calendar(CALENDAR, "bars").axes
     assert title(ax) == "2024: 15 sessions, 1 weekday without one"
     (mesh,) = [drawn for drawn in ax.collections if isinstance(drawn, QuadMesh)]
@@ -76,7 +76,7 @@ def test_a_calendar_has_a_square_for_every_day() -> None:
     assert bar.get_ylabel() == "bars"
 
 
-def test_the_map_gives_each_share_the_area_of_its_turnover() -> None:
+def test_map_areas_are_proportional_to_turnover() -> None:
     rows = {"symbol": ["BIG", "SMALL", "LEFT"], "close": [110.0, 90.0, 100.0], "prev_close": [100.0] * 3}
     ax = plots.market_map(pl.DataFrame(rows | {"turnover": [6e7, 3e7, 1e7]}), n=2).axes[0]
     tiles = [patch for patch in ax.patches if isinstance(patch, Rectangle)]
@@ -95,7 +95,7 @@ def test_the_map_gives_each_share_the_area_of_its_turnover() -> None:
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=40))
 def test_tiles_fill_the_map_without_overlap(sizes: list[float]) -> None:
     areas = sorted((size * 5800 / sum(sizes) for size in sizes), reverse=True)
-    boxes = squarified(areas, (0.0, 0.0, 100.0, 58.0))
+    boxes = squarify(areas, (0.0, 0.0, 100.0, 58.0))
     assert [width * height for _, _, width, height in boxes] == pytest.approx(areas)
     for number, (left, top, width, height) in enumerate(boxes):
         assert min(left, top) >= -1e-6
@@ -106,16 +106,16 @@ def test_tiles_fill_the_map_without_overlap(sizes: list[float]) -> None:
             assert beside or top >= other_top + other_height - 1e-6 or other_top >= top + height - 1e-6
 
 
-def test_indices_are_told_over_the_spans_there_are() -> None:
+def test_index_changes_cover_the_available_spans() -> None:
     ax = plots.index_map(INDICES).axes[0]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["Nifty 50", "Nifty Bank"], "one has stopped"
     minus = "\N{MINUS SIGN}"
     assert [text.get_text() for text in ax.texts] == ["2.0%", "2.0%", f"{minus}2.0%"]
     assert title(ax) == "Indices: 1 of 2 rose"
-    assert title(plots.index_map(INDICES.head(1)).axes[0]) == "Indices: no move known"
+    assert title(plots.index_map(INDICES.head(1)).axes[0]) == "Indices: no change known"
 
 
-def test_runs_are_as_long_as_they_took_and_newest_first() -> None:
+def test_run_bars_show_durations_newest_first() -> None:
     ax = plots.runs(RUNS).axes[0]
     assert [label.get_text().split()[0] for label in ax.get_yticklabels()] == [
         "training", "features", "quality", "ingest",
@@ -127,7 +127,7 @@ def test_runs_are_as_long_as_they_took_and_newest_first() -> None:
     assert title(ax) == "Runs: 1 of 4 did not succeed"
 
 
-def test_a_champion_is_one_until_the_next_and_refusals_are_crosses() -> None:
+def test_champions_are_steps_and_refusals_are_crosses() -> None:
     ax = plots.champions(DECISIONS).axes[0]
     (steps,) = ax.lines
     assert np.asarray(steps.get_ydata()).tolist() == [1, 3, 3]

@@ -1,4 +1,4 @@
-"""Figures: each draws what it is given, leaves nothing behind, and says what is missing."""
+"""Every figure renders, changes no global setting and reports missing columns."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from champion.plots import style
 NEEDY = [name for name in EVERY if not name.startswith("feature_") or name == "feature_drift"]
 
 
-def test_every_plot_is_tried_here() -> None:
+def test_every_plot_is_tested() -> None:
     assert sorted([*EVERY, "trace_graph"]) == plots.__all__, "a graph is two tables: see test_provenance.py"
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_it_renders_and_leaves_nothing_behind(name: str) -> None:
+def test_plot_renders_without_changing_global_settings(name: str) -> None:
     draw, frame = EVERY[name]
     before, image = dict(mpl.rcParams), BytesIO()
     draw(frame).savefig(image, format="png", dpi=40)
@@ -43,7 +43,7 @@ def test_it_renders_and_leaves_nothing_behind(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_an_empty_frame_says_so(name: str) -> None:
+def test_empty_frame_shows_no_data(name: str) -> None:
     draw, frame = EVERY[name]
     figure = draw(frame.clear())
     assert [text.get_text() for text in figure.axes[0].texts] == ["no data"]
@@ -52,14 +52,14 @@ def test_an_empty_frame_says_so(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NEEDY)
-def test_a_missing_column_is_named(name: str) -> None:
+def test_missing_column_is_named(name: str) -> None:
     draw, _ = EVERY[name]
     with pytest.raises(UsageError, match=rf"plots\.{name} needs .*; missing: .*; the frame has: other"):
         draw(pl.DataFrame({"other": [1]}))
 
 
 @pytest.mark.parametrize("draw", [plots.feature_distributions, plots.feature_correlation])
-def test_a_text_feature_is_refused(draw: Callable[[pl.DataFrame], Figure]) -> None:
+def test_text_feature_is_refused(draw: Callable[[pl.DataFrame], Figure]) -> None:
     with pytest.raises(UsageError, match=r"symbol \(String\): select the numeric columns"):
         draw(pl.DataFrame({"symbol": ["TCS"], "sma_5": [1.0]}))
 
@@ -74,7 +74,7 @@ def test_many_sessions_are_one_area_with_few_ticks() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 12, 13, 44, 45, 60, 250, 1250, 5000])
-def test_session_ticks_stand_on_sessions_and_apart(count: int) -> None:
+def test_session_ticks_are_on_sessions_and_apart(count: int) -> None:
     _, (ax,) = style.panels()
     sessions = days(count)
     assert style.sessions_axis(ax, sessions).tolist() == list(range(count))
@@ -83,3 +83,10 @@ def test_session_ticks_stand_on_sessions_and_apart(count: int) -> None:
     assert all(0 <= place < count for place in places)
     assert all(later - earlier >= count / 30 for earlier, later in pairwise(places))
     assert str(sessions[places[0]].year) in ticks(ax)[0]
+
+
+def test_the_former_name_of_price_versions_works_with_a_warning() -> None:
+    _, frame = EVERY["price_versions"]
+    with pytest.warns(DeprecationWarning, match="price_versions"):
+        draw = plots.tellings
+    assert len(draw(frame.rename({"version": "telling"})).axes[0].lines) == 2

@@ -22,7 +22,7 @@ def test_coverage_is_sorted_and_labelled() -> None:
     assert title(ax) == "Feature coverage: 1 of 3 complete"
 
 
-def test_distributions_clip_and_say_what_cannot_be_drawn() -> None:
+def test_distributions_clip_tails_and_explain_missing_histograms() -> None:
     values = [*map(float, range(-500, 500)), 1e9, math.nan, math.inf, None]
     frame = pl.DataFrame(
         {"wild": values, "flat": [2.5] * 1004, "empty": [None] * 1004}, schema_overrides={"empty": pl.Float64}
@@ -39,7 +39,7 @@ def test_distributions_clip_and_say_what_cannot_be_drawn() -> None:
     assert figure.axes[0].get_legend() is None
 
 
-def test_distributions_stand_before_those_of_another_stretch() -> None:
+def test_distributions_are_compared_with_earlier_ones() -> None:
     now = pl.DataFrame({"even": [1.0, 2.0, 3.0, 4.0] * 30})
     before = pl.DataFrame({"even": [1.0, 4.0, 4.0, 4.0] * 10, "other": "kept out"})
     fills, outlines = plots.feature_distributions(now, before).axes[0].collections
@@ -50,7 +50,7 @@ def test_distributions_stand_before_those_of_another_stretch() -> None:
         plots.feature_distributions(now, before.select("other"))
 
 
-def test_prices_of_pennies_and_thousands_stand_on_a_logarithmic_scale() -> None:
+def test_wide_ranges_have_a_logarithmic_scale() -> None:
     values = [10.0 ** (power / 100) for power in range(401)]
     ax = plots.feature_distributions(pl.DataFrame({"price": values})).axes[0]
     assert [text.get_text() for text in ax.texts] == ["price, log", "1.1", "9.12k"]
@@ -58,7 +58,7 @@ def test_prices_of_pennies_and_thousands_stand_on_a_logarithmic_scale() -> None:
     assert np.ptp(steps[1:61, 1]) < 0.05, "evenly spread in its logarithm"
 
 
-def test_many_features_stay_one_legible_page() -> None:
+def test_many_features_fit_on_one_page() -> None:
     names = [f"feature_{number:03}" for number in range(158)]
     rows = np.random.default_rng(1).normal(size=(60, 158))
     rows[:20, 100:] = np.nan
@@ -75,7 +75,7 @@ def test_many_features_stay_one_legible_page() -> None:
     assert long.axes[0].texts[0].get_text() == "a_name_too_long_f\N{HORIZONTAL ELLIPSIS}"
     drift = plots.feature_drift(pl.DataFrame({"column": names, "psi": np.linspace(0, 0.3, 158)}))
     assert ticks(drift.axes[0], "y")[0] == "feature_157"
-    assert title(drift.axes[0]) == "Feature drift: 27 of 158 at 0.25 or more; the first 40"
+    assert title(drift.axes[0]) == "Feature drift: 27 of 158 at 0.25 or more; the 40 largest"
     for figure in (coverage, correlation, distributions, drift):
         assert max(figure.get_size_inches()) < 21
 
@@ -98,7 +98,7 @@ def test_a_single_row_has_no_correlation() -> None:
     assert not figure.axes[0].texts
 
 
-def test_correlation_is_pandas_own_where_values_are_missing_here_and_there() -> None:
+def test_correlation_with_missing_values_equals_pandas() -> None:
     rng = np.random.default_rng(3)
     values = rng.integers(0, 30, size=(80, 6)).astype(float)
     values[rng.random(values.shape) < 0.2] = np.nan
@@ -109,7 +109,7 @@ def test_correlation_is_pandas_own_where_values_are_missing_here_and_there() -> 
     assert [float(text) for text in drawn] == pytest.approx(expected, abs=0.00501)
 
 
-def test_drift_shows_the_furthest_first_and_counts_the_unknown() -> None:
+def test_drift_is_sorted_and_counts_unknown_columns() -> None:
     draw, frame = EVERY["feature_drift"]
     figure = draw(frame)
     (ax,) = figure.axes

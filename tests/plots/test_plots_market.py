@@ -14,7 +14,7 @@ from champion import plots
 from champion.errors import UsageError
 
 
-def test_rejected_rows_stand_out_on_their_own_scale() -> None:
+def test_rejected_rows_have_a_separate_scale() -> None:
     upper, lower = plots.sessions_and_rows(account(5)).axes
     assert heights(upper) == [2000] * 5
     assert heights(lower) == [0, 0, 0, 0, 4]
@@ -32,7 +32,7 @@ def test_turnover_is_summed_and_shown_in_crore() -> None:
     assert not ax.lines, "too few sessions for a median of 20"
 
 
-def test_breadth_counts_both_sides_and_not_the_unmoved() -> None:
+def test_breadth_counts_both_sides_without_unchanged_shares() -> None:
     (ax,) = plots.breadth(bars(2)).axes
     assert heights(ax) == [2, 2, -1, -1]
     assert ax.yaxis.get_major_formatter()(-1, 0) == "1"
@@ -47,10 +47,10 @@ def test_movers_are_the_extremes_of_one_session() -> None:
     with pytest.raises(UsageError, match="the frame has 2: filter it by trade_date"):
         plots.movers(bars(2))
     flat = bars(1).with_columns(close=pl.col("prev_close"))
-    assert title(plots.movers(flat).axes[0]) == "Movers: nothing moved"
+    assert title(plots.movers(flat).axes[0]) == "Movers: no price changed"
 
 
-def test_an_indicator_stands_below_its_close_with_a_gap_where_it_is_unknown() -> None:
+def test_indicator_panel_has_gaps_where_values_are_unknown() -> None:
     draw, frame = EVERY["indicator"]
     upper, lower = draw(frame).axes
     assert np.asarray(upper.lines[0].get_ydata()).tolist() == [20.0, 21.0, 20.5, 22.0]
@@ -61,7 +61,7 @@ def test_an_indicator_stands_below_its_close_with_a_gap_where_it_is_unknown() ->
         draw(frame.with_columns(instrument_id=pl.Series(["a", "a", "b", "b"])))
 
 
-def test_gates_say_in_words_what_the_colours_say() -> None:
+def test_gates_show_their_result_in_words() -> None:
     (ax,) = plots.quality_gates(GATES).axes
     rows = [text.get_text() for text in ax.texts[5:]]
     assert rows[:5] == ["✓ passed", "completeness", "0.9991", "0.995", "least complete column: isin"]
@@ -79,7 +79,7 @@ def test_gate_texts_stay_inside_the_figure() -> None:
     assert all(text.get_window_extent().x1 <= figure.bbox.x1 for text in figure.axes[0].texts)
 
 
-def test_an_adjusted_history_marks_what_changed() -> None:
+def test_adjusted_history_marks_changes() -> None:
     (ax,) = plots.adjustment(renamed()).axes
     assert [text.get_text() for text in ax.texts] == ["÷ 5, OLD → NEW, new ISIN"]
     traded, adjusted = ax.lines[:2]
@@ -89,7 +89,7 @@ def test_an_adjusted_history_marks_what_changed() -> None:
         plots.adjustment(renamed().with_columns(instrument_id=pl.Series(["a", "a", "b", "b"])))
 
 
-def test_labels_of_neighbouring_changes_stand_below_one_another() -> None:
+def test_labels_of_neighbouring_changes_do_not_overlap() -> None:
     figure = plots.adjustment(renamed().with_columns(symbol=pl.Series(["OLD", "NEW", "NEW", "NEWER"])))
     (ax,) = figure.axes
     assert [text.get_text() for text in ax.texts] == ["OLD → NEW", "÷ 5, new ISIN", "NEW → NEWER"]
@@ -98,10 +98,10 @@ def test_labels_of_neighbouring_changes_stand_below_one_another() -> None:
     assert not any(one.overlaps(other) for one, other in pairwise(boxes))
 
 
-def test_tellings_of_one_history_are_a_line_each() -> None:
-    now = renamed().with_columns(telling=pl.lit("now"))
-    then = now.head(3).with_columns(pl.col("close") * 5, telling=pl.lit("then"))
-    (ax,) = plots.tellings(pl.concat([now, then])).axes
+def test_price_versions_have_a_line_each() -> None:
+    now = renamed().with_columns(version=pl.lit("now"))
+    then = now.head(3).with_columns(pl.col("close") * 5, version=pl.lit("then"))
+    (ax,) = plots.price_versions(pl.concat([now, then])).axes
     assert title(ax) == "NEW"
     assert [str(line.get_label()) for line in ax.lines] == ["then", "now"]
     assert np.asarray(ax.lines[0].get_ydata()).tolist() == [100.0, 105.0, 102.5]

@@ -14,7 +14,7 @@ from matplotlib.collections import PathCollection
 from champion import plots
 
 
-def test_ic_by_horizon_shows_which_could_be_chance() -> None:
+def test_ic_by_horizon_shows_two_standard_errors() -> None:
     (ax,) = plots.ic_decay(DECAY).axes
     assert ticks(ax) == ["1", "5"]
     assert [text.get_text() for text in ax.texts] == ["0.050", "\N{MINUS SIGN}0.020"]
@@ -50,10 +50,10 @@ def test_drawdown_is_measured_from_the_peak() -> None:
     upper, lower = plots.equity_curve(series(3)).axes
     assert np.asarray(upper.lines[0].get_ydata()) == pytest.approx([1.05, 1.1025, 0.99225])
     assert np.asarray(lower.lines[0].get_ydata()) == pytest.approx([0, 0, -0.1])
-    assert "deepest drawdown \N{MINUS SIGN}10.0%, 67% of periods up" in title(upper)
+    assert "maximum drawdown \N{MINUS SIGN}10.0%, 67% of periods up" in title(upper)
 
 
-def test_a_loss_from_the_start_is_a_drawdown() -> None:
+def test_initial_loss_is_a_drawdown() -> None:
     frame = pl.DataFrame({"trade_date": days(1), "net_return": [-0.2], "equity": [0.8]})
     assert np.asarray(plots.equity_curve(frame).axes[1].lines[0].get_ydata()) == pytest.approx([-0.2])
 
@@ -88,14 +88,14 @@ def test_calibration_averages_tenths() -> None:
     assert len(np.asarray(plots.calibration(predictions(3)).axes[0].lines[1].get_xdata())) == 3
 
 
-def test_scores_all_alike_are_said_to_be() -> None:
+def test_equal_scores_have_a_text() -> None:
     (ax,) = plots.score_distribution(predictions(50)).axes
     assert sum(heights(ax)) == 50
     (flat,) = plots.score_distribution(pl.DataFrame({"score": [0.5, 0.5]})).axes
     assert [text.get_text() for text in flat.texts] == ["every score is 0.5"]
 
 
-def test_top_scores_are_best_and_last_around_a_half() -> None:
+def test_top_scores_are_best_and_last_around_one_half() -> None:
     (ax,) = plots.top_scores(predictions(101), n=2).axes
     assert ticks(ax, "y") == ["S0  101", "S1  100", "S99  2", "S100  1"]
     assert widths(ax) == pytest.approx([-0.2, -0.196, 0.196, 0.2])
@@ -104,7 +104,7 @@ def test_top_scores_are_best_and_last_around_a_half() -> None:
     assert ticks(few, "y") == ["S0  3", "S1  2", "S2  1"]
 
 
-def test_folds_stand_in_order_and_a_bad_one_is_orange() -> None:
+def test_folds_are_in_order_and_bad_ones_orange() -> None:
     left, right = plots.fold_metrics(folds()).axes
     assert title(left) == "Rank IC above 0 in 2 of 3 folds"
     assert heights(left) == pytest.approx([-0.01, 0.02, 0.04])
@@ -118,10 +118,10 @@ def test_months_are_means_of_their_sessions() -> None:
     (ax,) = plots.ic_by_month(pl.DataFrame({"trade_date": days_of, "ic": [-0.05, 0.02, 0.04]})).axes
     assert [text.get_text() for text in ax.texts if text.get_text()] == ["\N{MINUS SIGN}5.0", "3.0"]
     assert ticks(ax, "y") == ["2023", "2024"]
-    assert title(ax) == "Rank IC by month, hundredths: above 0 in 1 of 2"
+    assert title(ax) == "Rank IC by month, in hundredths: above 0 in 1 of 2 months"
 
 
-def test_two_models_are_running_sums_and_their_difference() -> None:
+def test_two_models_show_running_sums_and_their_difference() -> None:
     frame = series(3).with_columns(challenger=pl.lit(0.02), champion=pl.lit(0.01))
     upper, lower = plots.against(frame).axes
     assert [line.get_ydata()[-1] for line in upper.lines[:2]] == pytest.approx([0.06, 0.03])  # type: ignore[index]
@@ -129,10 +129,10 @@ def test_two_models_are_running_sums_and_their_difference() -> None:
     assert title(upper) == "Rank IC 0.0200 against 0.0100"
 
 
-def test_turnover_says_what_it_cost() -> None:
+def test_turnover_title_shows_costs() -> None:
     frame = series(4).with_columns(turnover=pl.lit(1.5), cost=pl.lit(0.0015))
     upper, lower = plots.portfolio_turnover(frame).axes
-    assert title(upper) == "Portfolio turnover: 1.50 a rebalance, costs 0.6% of the capital in all"
+    assert title(upper) == "Portfolio turnover: 1.50 per rebalance, total costs 0.6% of capital"
     assert lower.lines[0].get_ydata()[-1] == pytest.approx(0.6)  # type: ignore[index]
 
 
@@ -145,8 +145,8 @@ def test_groups_keep_their_order() -> None:
     assert ticks(named, "y") == ["b", "a"]
 
 
-def test_waiting_is_drawn_with_its_error() -> None:
+def test_delay_is_drawn_with_its_error() -> None:
     frame = pl.DataFrame({"lag": [1, 0], "ic": [0.01, 0.03], "error": [0.005, None]})
     (ax,) = plots.ic_by_lag(frame).axes
     assert ax.lines[0].get_ydata()[0] == 0.03  # type: ignore[index]
-    assert title(ax) == "Rank IC by waiting: 0.030 at once, 0.010 at last"
+    assert title(ax) == "Rank IC by delay: 0.030 at 0, 0.010 at 1 session"

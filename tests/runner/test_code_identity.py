@@ -1,4 +1,4 @@
-"""What makes a run the same run: own modules, Champion's code without its prose, settings, computed defaults."""
+"""The identity of a run: own modules, Champion's code without comments, settings, computed defaults."""
 
 from __future__ import annotations
 
@@ -66,9 +66,7 @@ def on_path() -> Iterator[Callable[..., None]]:
         os.environ["PYTHONPATH"] = before
 
 
-def test_a_run_is_repeated_if_code_it_used_has_changed_and_only_then(
-    tmp_path: Path, on_path: Callable[..., None]
-) -> None:
+def test_run_repeats_only_if_code_it_used_has_changed(tmp_path: Path, on_path: Callable[..., None]) -> None:
     settings, root = Settings(home=tmp_path / "home"), tmp_path / "code"
     for name, text in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +147,7 @@ def test_a_run_is_repeated_if_code_it_used_has_changed_and_only_then(
     assert run() == (Outcome.SUCCEEDED, "because pack/w.json changed")
 
 
-def test_champions_code_counts_as_far_as_it_was_used_and_without_its_prose(tmp_path: Path) -> None:
+def test_used_code_of_champion_counts_without_comments(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home")
     package = Path(code_identity.__file__).parents[1]
     style = package / "plots/style.py"
@@ -169,7 +167,7 @@ def test_champions_code_counts_as_far_as_it_was_used_and_without_its_prose(tmp_p
 
 
 @given(st.sampled_from(['"""One."""\n', "# one\n", "\n\n", ""]), st.sampled_from(["", "# end", "\n"]))
-def test_prose_around_code_changes_no_digest(head: str, tail: str) -> None:
+def test_comments_and_docstrings_do_not_change_the_digest(head: str, tail: str) -> None:
     plain = b"def f(a):\n    return a\n\nclass C:\n    x = 1\n"
     text = (
         f'{head}def f(a):\n    """Say."""  # why\n    return a  # this\n\nclass C:\n    """Doc."""\n    x = 1\n{tail}'
@@ -198,7 +196,7 @@ record.write()
 """
 
 
-def test_whatever_a_kernel_executes_is_recorded_but_for_what_is_installed(tmp_path: Path) -> None:
+def test_executed_code_is_recorded_unless_installed(tmp_path: Path) -> None:
     root = tmp_path / "code"
     texts = {
         "plain.py": "",
@@ -315,7 +313,7 @@ def recorded_own(folder: Path, how: str) -> code_identity.Code:
 
 
 @pytest.mark.parametrize(("name", "text", "clause"), CHANGES, ids=[name for name, *_ in CHANGES])
-def test_what_own_code_reads_finds_or_misses_counts_in_any_layout(
+def test_files_that_own_code_reads_or_misses_count_in_any_layout(
     own_record: tuple[Path, code_identity.Code], name: str, text: str | None, clause: str
 ) -> None:
     folder, code = own_record
@@ -334,7 +332,7 @@ def test_what_own_code_reads_finds_or_misses_counts_in_any_layout(
     assert code_identity.changes(Settings(home=folder), code, (folder,)) == []
 
 
-def test_a_variable_counts_where_own_code_reads_it_unless_it_is_a_secret(
+def test_variables_read_by_own_code_count_unless_secret(
     own_record: tuple[Path, code_identity.Code], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, code = own_record
@@ -347,7 +345,7 @@ def test_a_variable_counts_where_own_code_reads_it_unless_it_is_a_secret(
     assert code_identity.changes(Settings(home=folder), code, (folder,)) == ["variable THRESHOLD changed"]
 
 
-def test_a_file_that_is_written_while_a_run_uses_it_is_not_the_one_that_the_run_used(tmp_path: Path) -> None:
+def test_file_written_during_the_run_counts_as_changed(tmp_path: Path) -> None:
     code = recorded_own(tmp_path, "edit")
     assert (tmp_path / "code/pack/live.json").read_text() == "22\n"
     changes = code_identity.changes(Settings(home=tmp_path), code, (tmp_path / "code",))
@@ -375,7 +373,7 @@ def used(settings: Settings, folder: Path, sources: str, **files: str) -> code_i
         "import os; os.environ['CHAMPION_GATE_MARGIN']",
     ],
 )
-def test_a_setting_counts_where_the_code_or_the_notebook_names_it(tmp_path: Path, mention: str) -> None:
+def test_settings_named_in_code_or_notebook_count(tmp_path: Path, mention: str) -> None:
     settings = Settings(home=tmp_path, gate_margin=0.1, notebook_timeout=5, holidays="2024-01-26")
     in_module, in_cell = used(settings, tmp_path, "print(1)", own=mention), used(settings, tmp_path, mention, own="")
     for code in (in_module, in_cell):
@@ -389,7 +387,7 @@ def test_a_setting_counts_where_the_code_or_the_notebook_names_it(tmp_path: Path
     assert used(settings, tmp_path, places, own=places).settings == {}
 
 
-def test_code_that_is_not_recorded_is_not_the_same(tmp_path: Path) -> None:
+def test_unrecorded_code_counts_as_changed(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     assert code_identity.used(settings, tmp_path / "none.json", (), "") is None
     (tmp_path / "broken.json").write_text("{")
@@ -430,12 +428,12 @@ CONSTANT = [
 
 
 @pytest.mark.parametrize("source", COMPUTED)
-def test_a_computed_default_is_known_to_a_run_alone(source: str) -> None:
+def test_computed_defaults_are_detected(source: str) -> None:
     assert parameters.read(source, "book")["x"].computed
 
 
 @pytest.mark.parametrize("source", CONSTANT)
-def test_a_default_of_literals_and_constructors_is_the_same_in_every_run(source: str) -> None:
+def test_literal_and_constructed_defaults_are_constant(source: str) -> None:
     assert not parameters.read(source, "book")["x"].computed
     assert parameters.undetermined(source) == []
 
@@ -443,11 +441,11 @@ def test_a_default_of_literals_and_constructors_is_the_same_in_every_run(source:
 @pytest.mark.parametrize(
     "source", ["import time\na, b = time.time(), 1", "print(1)", "if 1:\n    y = 2", "x = 1\nx += 1"]
 )
-def test_what_else_a_parameters_cell_computes_is_named(source: str) -> None:
+def test_other_computed_statements_are_listed(source: str) -> None:
     assert len(parameters.undetermined(source)) == 1
 
 
-def test_a_notebook_with_a_computed_default_is_skipped_only_where_the_value_is_given(tmp_path: Path) -> None:
+def test_notebook_with_a_computed_default_is_skipped_only_with_a_given_value(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home")
     book = notebook(tmp_path, "now", 'import time\nstamp: str = time.strftime("%H:%M:%S")\nn: int = 1', "print(stamp)")
     assert notebooks.find(book).computed({}) == ["stamp"]

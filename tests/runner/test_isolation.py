@@ -1,4 +1,4 @@
-"""A supervised run stands alone: no personal profile takes part, its output is limited, and its end is told truly."""
+"""A supervised run is isolated: no personal profile applies, output is limited, the outcome is recorded correctly."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ report.publish(values={
 """
 
 
-def test_a_persons_profile_takes_no_part(
+def test_personal_profiles_are_ignored(
     workspace: Settings, write: Callable[..., Path], tmp_path: Path, variables: Callable[..., None]
 ) -> None:
     variables(**hostile_home(tmp_path / "person"), HTTP_PROXY="http://127.0.0.1:9", NO_PROXY="intranet")
@@ -144,7 +144,7 @@ print(done.run_id, done.outcome.value, (resource.getrusage(resource.RUSAGE_SELF)
 """
 
 
-def test_output_without_end_is_cut_and_the_supervisor_stays_small(tmp_path: Path, write: Callable[..., Path]) -> None:
+def test_endless_output_is_cut_and_supervisor_memory_stays_small(tmp_path: Path, write: Callable[..., Path]) -> None:
     settings = Settings(home=tmp_path / "home")
     path = write("loud", "n: int = 1", LOUD, *CELLS.values())
     inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}  # ipykernel asks
@@ -191,7 +191,7 @@ MESSAGES = st.one_of(
 
 
 @given(st.lists(MESSAGES, max_size=60), st.integers(3_000, 30_000))
-def test_what_is_kept_of_any_messages_is_within_the_limits(messages: list[tuple[str, int]], whole: int) -> None:
+def test_kept_messages_stay_within_the_limits(messages: list[tuple[str, int]], whole: int) -> None:
     limit = OutputLimit(printed=200, displayed=8000, notebook=whole)
     cell = {"stream": 0, "display": 0, "comm": 0}
     total = notices = 0
@@ -199,7 +199,7 @@ def test_what_is_kept_of_any_messages_is_within_the_limits(messages: list[tuple[
         content: dict[str, Any] = {"stream": {"name": "stdout", "text": "a" * size}, "comm_msg": {"d": "a" * size}}.get(
             kind, {"data": {"text/plain": "a" * size}, "metadata": {}, "transient": {}}
         )
-        kept, notice = limit.passed(kind, content)
+        kept, notice = limit.admit(kind, content)
         notices += bool(notice)
         if kind == "execute_input":
             total += sum(cell.values())
@@ -218,14 +218,14 @@ def test_what_is_kept_of_any_messages_is_within_the_limits(messages: list[tuple[
 
 @pytest.mark.parametrize("text", ["a" * 99 + "\n" + "b" * 99, "é" * 150, "\n" * 300, "😀" * 60, LONE * 150])
 def test_printed_text_is_cut_between_characters(text: str) -> None:
-    kept, notice = OutputLimit(printed=101).passed("stream", {"name": "stdout", "text": text})
+    kept, notice = OutputLimit(printed=101).admit("stream", {"name": "stdout", "text": text})
     assert kept is not None
     assert len(kept["text"].encode()) <= 101
     assert text.replace(LONE, "?").startswith(kept["text"])
     assert "a cell keeps" in notice
 
 
-def test_a_log_keeps_its_beginning_and_says_where_it_was_cut(tmp_path: Path) -> None:
+def test_log_keeps_its_beginning_and_marks_the_cut(tmp_path: Path) -> None:
     with limited_log(tmp_path / "log", 1000) as descriptor:
         subprocess.run(["sh", "-c", "yes line | head -c 5000000"], stdout=descriptor, check=True)
     text = (tmp_path / "log").read_text()
@@ -248,7 +248,7 @@ def test_a_log_keeps_its_beginning_and_says_where_it_was_cut(tmp_path: Path) -> 
         ("exit", "print('never')", Outcome.FAILED),
     ],
 )
-def test_an_exit_before_the_last_cell_is_no_success(
+def test_exit_before_the_last_cell_fails(
     workspace: Settings, write: Callable[..., Path], leave: str, last: str, outcome: Outcome
 ) -> None:
     done = run_notebook(workspace, NotebookRequest(write("leaves", "n: int = 1", leave, last), raise_on_failure=False))
@@ -288,7 +288,7 @@ def test_a_notebook_of_another_language_is_refused(tmp_path: Path, metadata: dic
         {"kernelspec": {}, "language_info": {}},
     ],
 )
-def test_a_notebook_of_python_is_taken_whatever_its_kernel_is_called(tmp_path: Path, metadata: dict[str, Any]) -> None:
+def test_python_notebook_is_accepted_under_any_kernel_name(tmp_path: Path, metadata: dict[str, Any]) -> None:
     path = notebook(tmp_path, "same", "x = 5")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"metadata": metadata}))
     assert notebooks.find(path).parameters["x"].type == "int"
@@ -308,7 +308,7 @@ NAMES = [
 
 
 def test_any_file_name_works(workspace: Settings, tmp_path: Path) -> None:
-    """One kernel for the hardest name; for all others the record, which is where names are searched for and stored."""
+    """A kernel for the hardest name; for the others only the record, where names are searched and stored."""
     for name in NAMES:
         found = notebooks.find(notebook(tmp_path, name, "n: int = 1", "print(n)"))
         assert found.name == name
@@ -335,7 +335,7 @@ def test_any_file_name_works(workspace: Settings, tmp_path: Path) -> None:
     assert [cell.shown for cell in shown.cells] == ["", "1"]
 
 
-def test_a_run_that_an_earlier_version_began_with_such_text_is_delivered(tmp_path: Path) -> None:
+def test_spooled_run_of_an_earlier_version_with_invalid_text_is_delivered(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home")
     entry = run_spool.begin(settings, "notebooks", "longparam")
     begun = entry.folder / "begun.json"
@@ -355,7 +355,7 @@ def test_a_setting_that_is_not_utf8_is_named(variables: Callable[..., None], tmp
 
 
 @given(st.text(min_size=1, max_size=300))
-def test_the_name_of_a_notebooks_files_is_one_that_any_store_takes(name: str) -> None:
+def test_file_names_of_notebooks_suit_any_store(name: str) -> None:
     made = notebooks.file_name(name)
     assert not set(made) & set('/\\#%?*:|"<>\n\r\t\0;&')
     assert made[0] not in " .-"
@@ -364,7 +364,7 @@ def test_the_name_of_a_notebooks_files_is_one_that_any_store_takes(name: str) ->
     assert notebooks.file_name(f"{name}#") != made
 
 
-def test_text_that_is_not_utf8_is_refused_before_anything_starts(
+def test_text_that_is_not_utf8_is_refused_before_the_run(
     workspace: Settings, write: Callable[..., Path], tmp_path: Path
 ) -> None:
     path = write("texts", "text: str = 'a'\nitems: list[str] = []\nmore: dict = {}", "print(text)")
@@ -393,9 +393,7 @@ def test_text_that_is_not_utf8_is_refused_before_anything_starts(
     assert list(workspace.runs.glob("*")) == before
 
 
-def test_a_name_that_mlflow_never_takes_is_refused_before_anything_starts(
-    workspace: Settings, write: Callable[..., Path]
-) -> None:
-    """Otherwise the run would wait in the journal for ever."""
+def test_names_that_mlflow_refuses_are_refused_before_the_run(workspace: Settings, write: Callable[..., Path]) -> None:
+    """Otherwise the run would stay in the spool for ever."""
     with pytest.raises(UsageError, match="the experiment has 501 characters, at most 500"):
         run_notebook(workspace, NotebookRequest(write("long", "n: int = 1"), experiment="x" * 501))

@@ -1,4 +1,4 @@
-"""What the ledger tells of notebook runs: why each ran, what it read and wrote, and what two of them differ in."""
+"""The record of notebook runs: why each ran, what it read and wrote, and how two runs differ."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def settings(folder: Path) -> Settings:
 
 @pytest.fixture(scope="module")
 def ran(folder: Path, settings: Settings) -> dict[str, Execution]:
-    """One notebook, run again and again with one thing changed each time."""
+    """One notebook, run several times with one change each time."""
     path, wrote = notebook(folder, "book", *SOURCES), {"features": "f" * 64}
 
     def run(inputs: dict[str, str], **how: Any) -> Execution:
@@ -61,7 +61,7 @@ def ran(folder: Path, settings: Settings) -> dict[str, Execution]:
     return found
 
 
-def test_each_run_says_why_it_ran(ran: dict[str, Execution], settings: Settings) -> None:
+def test_each_run_records_its_reason(ran: dict[str, Execution], settings: Settings) -> None:
     assert {name: done.reason for name, done in ran.items()} == {
         "first": "because it has not succeeded before",
         "same": f"because nothing changed since run {ran['first'].run_id}",
@@ -90,14 +90,14 @@ def test_a_run_whose_published_result_is_lost_runs_again(folder: Path, settings:
     assert run_notebook(settings, NotebookRequest(path, inputs={"bars": "a" * 64})).outcome is Outcome.SKIPPED
 
 
-def test_a_run_that_published_nothing_is_not_repeated(folder: Path, settings: Settings) -> None:
+def test_run_that_published_nothing_is_skipped(folder: Path, settings: Settings) -> None:
     path = notebook(folder, "silent", *SOURCES[:2])
     run_notebook(settings, NotebookRequest(path, inputs={"bars": "a" * 64}))
     again = run_notebook(settings, NotebookRequest(path, inputs={"bars": "a" * 64}))
     assert (again.outcome, again.values) == (Outcome.SKIPPED, {})
 
 
-def test_a_run_keeps_what_it_ran_with(ran: dict[str, Execution], settings: Settings) -> None:
+def test_run_keeps_its_parameters_inputs_and_packages(ran: dict[str, Execution], settings: Settings) -> None:
     run = runs.get(settings, ran["input"].run_id)
     assert run.tags["champion.python"].startswith("3.")
     assert len(run.tags["champion.lock_hash"]) == 64
@@ -117,7 +117,7 @@ def test_a_run_keeps_what_it_ran_with(ran: dict[str, Execution], settings: Setti
     assert [cell.status for cell in told.cells] == ["completed"] * 3
 
 
-def test_two_runs_are_told_apart(ran: dict[str, Execution], settings: Settings) -> None:
+def test_differences_of_two_runs_are_listed(ran: dict[str, Execution], settings: Settings) -> None:
     first, parameter = (run_detail.read(settings, ran[name].run_id) for name in ("first", "parameter"))
     found = run_diff.between(first, parameter)
     assert (found.parameters, found.metrics) == ({"n": ("1", "5")}, {"n": (1.0, 5.0)})
@@ -148,7 +148,7 @@ def command(settings: Settings) -> Iterator[Callable[..., str]]:
         os.environ["CHAMPION_HOME"] = before
 
 
-def test_the_commands_tell_it(ran: dict[str, Execution], command: Callable[..., str]) -> None:
+def test_commands_show_runs_and_differences(ran: dict[str, Execution], command: Callable[..., str]) -> None:
     listed = json.loads(command("list", "book", "--json"))
     assert listed["runs"][0]["run"] == ran["undeclared"].run_id
     assert len(listed["runs"]) == len(ran) - 1
@@ -164,7 +164,7 @@ def test_the_commands_tell_it(ran: dict[str, Execution], command: Callable[..., 
     assert ran["first"].run_id[:8] in command("list")
 
 
-def test_a_damaged_record_of_a_run_is_told(ran: dict[str, Execution], settings: Settings) -> None:
+def test_damaged_record_of_a_run_is_reported(ran: dict[str, Execution], settings: Settings) -> None:
     run = runs.get(settings, ran["first"].run_id)
     cells = Path(runs.location(run, "cells.json"))
     content = cells.read_bytes()

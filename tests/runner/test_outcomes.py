@@ -73,7 +73,7 @@ def test_a_kernel_over_its_memory_limit_is_killed(workspace: Settings, write: Wr
     assert (done.outcome, done.error and done.error.cell) == (Outcome.OUT_OF_MEMORY, 2)
     status, error = recorded(workspace, done)
     assert status == "FAILED"
-    assert "MiB, it may hold 300" in str(error)
+    assert "MiB, the limit is 300" in str(error)
     assert statuses(done.saved) == ["completed", "failed", "pending"]
 
 

@@ -1,4 +1,4 @@
-"""Texts as parameters: what a person gives is what the notebook gets and the record shows, or it is refused at once."""
+"""Texts as parameters: the notebook gets and the record shows the given text unchanged, or it is refused."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def book() -> Any:
 @given(TEXTS)
 @example("a" * 7000)
 @example("caf\udce9")
-def test_a_text_arrives_as_it_was_given_or_is_refused(text: str) -> None:
+def test_text_arrives_unchanged_or_is_refused(text: str) -> None:
     declared = parameters.read(DECLARED, "book")
     given = {"text": text, "many": [text, text], "more": {text: [text, {text: None}]}}
     refused = ""
@@ -119,7 +119,7 @@ def test_a_text_arrives_as_it_was_given_or_is_refused(text: str) -> None:
 
 
 @given(TEXTS)
-def test_a_text_from_a_command_line_is_the_text_or_the_value_that_its_type_says(text: str) -> None:
+def test_command_line_text_becomes_a_value_of_the_declared_type(text: str) -> None:
     declared = parameters.read(DECLARED, "book")
     read = parameters.from_text(declared, dict.fromkeys(declared, text))
     assert read["text"] == text
@@ -133,7 +133,7 @@ def test_a_text_from_a_command_line_is_the_text_or_the_value_that_its_type_says(
         assert is_unicode(value)
 
 
-def test_all_of_them_pass_through_a_kernel(tmp_path: Path) -> None:
+def test_all_texts_pass_through_a_kernel(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home")
     texts = [piece for piece in PIECES if is_unicode(piece) and "://" not in piece]
     says = "from champion import report; report.publish(values={'text': text, 'many': many, 'more': more})"
@@ -146,7 +146,7 @@ def test_all_of_them_pass_through_a_kernel(tmp_path: Path) -> None:
     Path(done.html).read_text()
 
 
-def test_bytes_of_a_command_line_that_are_no_utf8_are_one_message_and_no_run(tmp_path: Path) -> None:
+def test_command_line_bytes_that_are_not_utf8_give_one_message_and_no_run(tmp_path: Path) -> None:
     path = notebook(tmp_path, "longparam", "text: str = 'a'", "print(text)")
     variables = {**os.environ, "CHAMPION_HOME": str(tmp_path / "home"), "PYTHONPATH": os.pathsep.join(sys.path)}
     command: list[Any] = [sys.executable, "-m", "champion", "notebook", "run", path, "-p", b"text=caf\xe9"]

@@ -1,4 +1,4 @@
-"""Notebooks run in real kernels, and what is recorded of them."""
+"""Notebooks run in real kernels, and their records."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ raise OSError(f"nobody at {settings().notify_url.get_secret_value()}, {settings(
 
 
 def left_behind() -> list[psutil.Process]:
-    """Processes this one started that still live, but for Python's own resource trackers."""
+    """Processes this one started that still run, except Python's own resource trackers."""
     children = psutil.Process().children(recursive=True)
     return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
 
@@ -82,7 +82,7 @@ def artifact(saved: str, name: str) -> Path:
     return Path(saved).parent.parent / name
 
 
-def test_a_success_is_recorded_with_all_it_published(workspace: Settings, write: Callable[..., Path]) -> None:
+def test_success_is_recorded_with_its_published_results(workspace: Settings, write: Callable[..., Path]) -> None:
     path = write(
         "good",
         "from datetime import date\nsession: date\nrows: int = 3",
@@ -150,7 +150,7 @@ def test_a_failure_leaves_a_failed_run_with_notebook_and_page(workspace: Setting
     assert sleepers == []
 
 
-def test_what_a_notebook_says_publishes_or_raises_is_kept_without_secrets(
+def test_printed_published_and_raised_text_is_redacted(
     workspace: Settings, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("A_TOKEN", KEY)
@@ -170,7 +170,7 @@ def test_what_a_notebook_says_publishes_or_raises_is_kept_without_secrets(
     assert [path for path in files if b"Plant3d" in path.read_bytes()] == []
 
 
-def test_a_killed_kernel_died_whatever_its_file_says(workspace: Settings, write: Callable[..., Path]) -> None:
+def test_killed_kernel_has_outcome_died(workspace: Settings, write: Callable[..., Path]) -> None:
     path = write("killed", "n = 1", "import os; os.kill(os.getpid(), 9)", "print('never')")
     done = run_notebook(workspace, NotebookRequest(path, raise_on_failure=False))
     assert done.outcome is Outcome.DIED
@@ -185,7 +185,7 @@ def test_a_killed_kernel_died_whatever_its_file_says(workspace: Settings, write:
     assert left_behind() == []
 
 
-def test_a_cell_that_takes_too_long_timed_out(workspace: Settings, write: Callable[..., Path]) -> None:
+def test_slow_cell_has_outcome_timed_out(workspace: Settings, write: Callable[..., Path]) -> None:
     path = write("slow", "seconds: float = 60", "import time; time.sleep(seconds)", "print('never')")
     done = run_notebook(workspace, NotebookRequest(path, cell_timeout=1, raise_on_failure=False))
     assert (done.outcome, done.error and done.error.cell) == (Outcome.TIMED_OUT, 2)
@@ -195,7 +195,7 @@ def test_a_cell_that_takes_too_long_timed_out(workspace: Settings, write: Callab
     assert left_behind() == []
 
 
-def test_the_same_run_is_done_once(workspace: Settings, write: Callable[..., Path]) -> None:
+def test_same_run_is_skipped(workspace: Settings, write: Callable[..., Path]) -> None:
     path = write("once", "n: int = 1", "from champion import report; report.publish(values={'n': n})")
     written = {"features": "one"}
 
@@ -215,7 +215,7 @@ def test_the_same_run_is_done_once(workspace: Settings, write: Callable[..., Pat
     assert again[1] != first[1]
 
 
-def test_the_identity_of_a_run_is_all_it_depends_on() -> None:
+def test_identity_covers_everything_a_run_depends_on() -> None:
     base: dict[str, Any] = {"notebook": "n", "parameters": {"a": 1, "b": 2}, "inputs": {"bars": "x"}}
     same = base | {"parameters": {"b": 2, "a": 1}}
     changes: list[dict[str, Any]] = [
@@ -265,7 +265,7 @@ days: list[date] = []
 GIVEN: dict[str, Any] = {"session": date(2024, 1, 15)}
 
 
-def test_what_a_parameters_cell_declares() -> None:
+def test_declared_parameters_are_parsed() -> None:
     declared = parameters.read(DECLARED, "train")
     assert list(declared) == [
         "session", "model", "horizon", "margin", "quick", "symbols", "end", "spans", "folds",
@@ -298,7 +298,7 @@ def test_what_a_parameters_cell_declares() -> None:
         ("days", [date(2024, 2, 29), "2024-03-01"], ["2024-02-29", "2024-03-01"]),
     ],
 )
-def test_values_that_fit(name: str, value: Any, stored: Any) -> None:
+def test_valid_values_are_converted(name: str, value: Any, stored: Any) -> None:
     found = parameters.check(parameters.read(DECLARED, "train"), GIVEN | {name: value}, "train")[name]
     assert found == stored
     assert type(found) is type(stored)
@@ -328,7 +328,7 @@ def test_values_that_fit(name: str, value: Any, stored: Any) -> None:
         ({"horizon": "5", "modle": "a"}, "is required"),
     ],
 )
-def test_values_that_do_not_fit_are_refused_before_a_kernel_starts(
+def test_invalid_values_are_refused_before_a_kernel_starts(
     workspace: Settings, write: Callable[..., Path], given: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(ParameterError) as refused:
@@ -339,12 +339,12 @@ def test_values_that_do_not_fit_are_refused_before_a_kernel_starts(
 
 
 @pytest.mark.parametrize("source", ["n: complex = 1j", "n: set[str]", "n: int ="])
-def test_a_parameters_cell_that_cannot_work_is_refused(source: str) -> None:
+def test_invalid_parameters_cell_is_refused(source: str) -> None:
     with pytest.raises(ParameterError, match="notebook train"):
         parameters.read(source, "train")
 
 
-def test_publishing_outside_a_run_gives_everything_back() -> None:
+def test_publish_outside_a_run_returns_everything() -> None:
     table = pl.DataFrame({"a": [1]})
     found = report.publish(metrics={"ic": np.float64(0.5), "n": 2}, tables={"t": table}, values={"v": [1, None]})
     assert found["metrics"] == {"ic": 0.5, "n": 2.0}
@@ -366,7 +366,7 @@ def test_publishing_outside_a_run_gives_everything_back() -> None:
         ({"outputs": {"features": 5}}, "output 'features'"),
     ],
 )
-def test_what_cannot_be_recorded_is_not_published(what: dict[str, Any], says: str) -> None:
+def test_invalid_results_are_not_published(what: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError) as refused:
         report.publish(**what)
     assert says in str(refused.value)

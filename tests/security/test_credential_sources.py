@@ -1,4 +1,4 @@
-"""A hostile `champion.toml`: no address in it receives a credential that stands elsewhere."""
+"""A hostile `champion.toml`: no address in it receives a credential from elsewhere."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TASKS = "the workspace's own Prefect login"
         ({"task_runner": "tcp://there:8786"}, {}, TASKS),
     ],
 )
-def test_an_address_of_the_file_receives_no_credential_of_the_environment(
+def test_addresses_in_the_file_receive_no_credentials_of_the_environment(
     file: dict[str, str],
     environment: dict[str, str],
     credential: str,
@@ -75,8 +75,8 @@ def test_a_file_with_its_own_credentials_or_without_addresses_is_read(
     assert conflicts(file, {}, environment) == []
 
 
-def test_a_login_of_mlflows_own_file_goes_to_no_address_of_the_file(tmp_path: Path) -> None:
-    """MLflow reads it in the home directory, and sends it to whatever server is named."""
+def test_mlflows_credentials_file_is_not_sent_to_addresses_in_the_file(tmp_path: Path) -> None:
+    """MLflow reads it in the home directory, and sends it to any server it is given."""
     elsewhere = {"HOME": str(tmp_path)}
     assert conflicts({"tracking_uri": "https://there"}, {}, elsewhere) == []
     (tmp_path / ".mlflow").mkdir()
@@ -87,8 +87,8 @@ def test_a_login_of_mlflows_own_file_goes_to_no_address_of_the_file(tmp_path: Pa
     assert conflicts({"tracking_uri": "https://there"}, {"tracking_uri": "https://mine"}, elsewhere) == []
 
 
-def test_every_setting_that_is_an_address_was_thought_of() -> None:
-    """A new address needs a decision: does a credential go there?"""
+def test_every_address_setting_has_a_rule() -> None:
+    """A new address needs a decision: may a credential be sent there?"""
     addresses = {name for name in Settings.model_fields if name.endswith(("_url", "_uri", "_dsn", "runner", "webhook"))}
     assert addresses == {
         "prefect_api_url", "tracking_uri", "prefect_database_url", "task_runner",  # checked
@@ -98,7 +98,7 @@ def test_every_setting_that_is_an_address_was_thought_of() -> None:
     }  # fmt: skip
 
 
-def test_a_command_in_a_hostile_folder_sends_nothing(tmp_path: Path) -> None:
+def test_commands_in_a_hostile_folder_send_no_credentials(tmp_path: Path) -> None:
     asked: list[str] = []
 
     class Collector(BaseHTTPRequestHandler):
@@ -110,7 +110,7 @@ def test_a_command_in_a_hostile_folder_sends_nothing(tmp_path: Path) -> None:
 
         @override
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()

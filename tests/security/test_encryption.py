@@ -1,4 +1,4 @@
-"""The key of Prefect's Secret blocks: a file of its owner's, taken out of databases that hold it."""
+"""The key of Prefect's Secret blocks: a file of the owner, removed from databases that contain it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def database(settings: Settings, key: str) -> Path:
-    """Return a database with the table and the row that Prefect 3.8 makes for its key."""
+    """Return a database with the table and the row that Prefect 3.8 creates for its key."""
     file = settings.prefect_home / "prefect.db"
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("pragma journal_mode = wal")
@@ -37,14 +37,14 @@ def database(settings: Settings, key: str) -> Path:
     return file
 
 
-def test_a_key_is_made_once_for_its_owner_alone(settings: Settings) -> None:
+def test_key_is_created_once_and_readable_by_the_owner_only(settings: Settings) -> None:
     made = encryption.environment(settings)
     assert encryption.environment(settings) == made
     assert Fernet(made[encryption.VARIABLE].encode())
     assert encryption.path(settings).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_key_in_the_database_moves_out_and_leaves_nothing_behind(settings: Settings) -> None:
+def test_key_in_the_database_moves_to_the_file_without_traces(settings: Settings) -> None:
     key = Fernet.generate_key().decode()
     file = database(settings, key)
     assert encryption.environment(settings) == {encryption.VARIABLE: key}
@@ -55,7 +55,7 @@ def test_a_key_in_the_database_moves_out_and_leaves_nothing_behind(settings: Set
         assert connection.execute("select key from configuration").fetchall() == [("OTHER",)]
 
 
-def test_a_move_that_was_interrupted_is_finished(settings: Settings) -> None:
+def test_interrupted_move_of_the_key_is_finished(settings: Settings) -> None:
     key = Fernet.generate_key().decode()
     file = database(settings, key)
     encryption.path(settings).write_text(key)  # written, then the power failed
@@ -63,8 +63,8 @@ def test_a_move_that_was_interrupted_is_finished(settings: Settings) -> None:
     assert key.encode() not in file.read_bytes()
 
 
-def test_another_key_in_the_database_is_not_thrown_away(settings: Settings) -> None:
-    """An earlier version was used in between: what it encrypted needs its key."""
+def test_another_key_in_the_database_is_kept(settings: Settings) -> None:
+    """An earlier version was used meanwhile: what it encrypted needs its key."""
     first = encryption.environment(settings)
     other = Fernet.generate_key().decode()
     file = database(settings, other)
@@ -74,16 +74,14 @@ def test_another_key_in_the_database_is_not_thrown_away(settings: Settings) -> N
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"\xff\xfe", b"x" * 45])
-def test_what_is_no_key_is_refused_and_kept(settings: Settings, content: bytes) -> None:
+def test_invalid_key_file_is_refused_and_kept(settings: Settings, content: bytes) -> None:
     encryption.path(settings).write_bytes(content)
     with pytest.raises(ServiceError, match="key of Prefect's Secret blocks"):
         encryption.environment(settings)
     assert encryption.path(settings).read_bytes() == content
 
 
-def test_a_persons_own_key_and_a_shared_database_are_left_alone(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_users_own_key_and_shared_database_are_not_changed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = settings.model_copy(update={"prefect_database_url": SecretStr("postgresql://h/db")})
     assert encryption.environment(shared) == {}
     monkeypatch.setenv(encryption.VARIABLE, "mine")

@@ -1,4 +1,4 @@
-"""Another account of this machine, while the pages run: what it tries, as that account, and what it gets."""
+"""Another account of this machine tries to use the pages and the files of a workspace."""
 
 from __future__ import annotations
 
@@ -60,31 +60,31 @@ for root, folders, files in os.walk(sys.stdin.read()):
 
 @dataclass
 class Pages:
-    """MLflow's pages of a workspace, as `champion ui` started them, and what that printed."""
+    """MLflow's pages of a workspace, started by `champion ui`, and what that printed."""
 
     settings: Settings
     base: str
     printed: str
 
     def ask(self, method: str, path: str, *, login: bool = True, **options: Any) -> httpx.Response:
-        """Ask as the owner does, or without the login."""
-        user, _, password = (prefect_login.kept_for_mlflow(self.settings) or "").partition(":")
+        """Send a request as the owner does, or without the login."""
+        user, _, password = (prefect_login.stored_mlflow_login(self.settings) or "").partition(":")
         return httpx.request(
             method, f"{self.base}{path}", auth=(user, password) if login else None, timeout=900, **options
         )
 
     def post(self, path: str, **body: Any) -> httpx.Response:
-        """Ask for a change as the owner does."""
+        """Send a change as the owner does."""
         return self.ask("POST", f"/api/2.0/mlflow/{path}", json=body)
 
 
 def as_nobody(requests: list[tuple[str, str, Any, dict[str, str]]]) -> list[tuple[int, str]]:
-    """Return status and text of each answer, asked by a process of the account nobody."""
+    """Return status and text of each answer to requests from a process of the account nobody."""
     return [(status, text) for status, text in json.loads(run_as_nobody(_ASK, json.dumps(requests)))]
 
 
 def run_as_nobody(code: str, given: str) -> str:
-    """Return what a script prints that runs as the account nobody and reads `given`."""
+    """Return the output of a script that runs as the account nobody and reads `given`."""
     if os.geteuid() != 0:
         pytest.skip(ALONE)
     command = [sys.executable, "-I", "-c", f"{_BECOME}{code}"]
@@ -95,7 +95,7 @@ def run_as_nobody(code: str, given: str) -> str:
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """A folder that every account can enter: what protects the workspace is not the folder it happens to lie in."""
+    """A folder that every account can enter, so that only the workspace's own modes protect it."""
     with tempfile.TemporaryDirectory(prefix="champion-accounts-") as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -130,7 +130,7 @@ def _only(file: Path) -> Path:
     return file.rename(folder / file.name).parent
 
 
-def test_another_account_gets_nothing_from_the_pages(pages: Pages) -> None:
+def test_other_accounts_cannot_read_the_pages(pages: Pages) -> None:
     guesses = [{}, {"Authorization": "Basic Y2hhbXBpb246"}, {"Authorization": "Bearer x"}, {"Authorization": "Basic"}]
     home = pages.settings.home
     tries: list[tuple[str, str, Any]] = [
@@ -154,15 +154,15 @@ def test_another_account_gets_nothing_from_the_pages(pages: Pages) -> None:
     assert as_nobody([("GET", f"{pages.base}/health", None, {})])[0][0] == 200, "that it runs is no secret"
 
 
-def test_another_account_opens_no_file_of_the_workspace(pages: Pages) -> None:
+def test_other_accounts_cannot_open_files_of_the_workspace(pages: Pages) -> None:
     prefect_login.ensure_login(pages.settings)
     assert run_as_nobody(_WALK, str(pages.settings.home)) == ""
     (pages.settings.home.parent / "open").touch(0o644)
     assert "open" in run_as_nobody(_WALK, str(pages.settings.home.parent)), "the walk does see what it may"
 
 
-def test_the_login_is_the_owners_and_is_shown_nowhere(pages: Pages) -> None:
-    login = prefect_login.kept_for_mlflow(pages.settings)
+def test_login_is_readable_by_the_owner_only_and_never_shown(pages: Pages) -> None:
+    login = prefect_login.stored_mlflow_login(pages.settings)
     assert login
     assert prefect_login.mlflow_path(pages.settings).stat().st_mode & 0o777 == 0o600
     password = login.partition(":")[2]
@@ -200,8 +200,8 @@ def test_the_login_is_the_owners_and_is_shown_nowhere(pages: Pages) -> None:
         "file://{home}/mlflow/artifacts?x=/../../../prefect",
     ],
 )
-def test_no_location_outside_is_recorded(pages: Pages, location: str) -> None:
-    """With the login: a page that a person opens, or a mistake, does not get further than the workspace."""
+def test_locations_outside_the_workspace_are_refused(pages: Pages, location: str) -> None:
+    """With the login: a page that a user opens, or a mistake, cannot leave the workspace."""
     prefect_login.ensure_login(pages.settings)
     link = pages.settings.artifacts / "link"
     if not link.is_symlink():
@@ -218,8 +218,8 @@ def test_no_location_outside_is_recorded(pages: Pages, location: str) -> None:
     assert version.status_code in {400, 403, 404}, version.text
 
 
-def test_what_the_database_holds_already_is_not_followed_out(pages: Pages) -> None:
-    """Locations that an earlier version, or another tool, recorded; and links in the folders of artifacts."""
+def test_stored_locations_outside_the_workspace_are_not_opened(pages: Pages) -> None:
+    """Locations recorded by an earlier version or another tool, and links in artifact folders."""
     settings = pages.settings
     prefect_login.ensure_login(settings)
     client = store.prepare(settings)
@@ -252,8 +252,8 @@ def test_what_the_database_holds_already_is_not_followed_out(pages: Pages) -> No
     assert not (settings.prefect_home / "x").exists()
 
 
-def test_paths_tags_and_references_lead_out_nowhere(pages: Pages) -> None:
-    """The ways of MLflow's API that name no location but lead to one: paths, tags of traces, models, references."""
+def test_paths_tags_and_references_cannot_leave_the_workspace(pages: Pages) -> None:
+    """Requests of MLflow's API that lead to a location: paths, tags of traces, models, references."""
     settings = pages.settings
     prefect_login.ensure_login(settings)
     (settings.prefect_home / "traces.json").write_text('{"spans": [], "planted": "champion:"}')
@@ -322,7 +322,7 @@ def test_paths_tags_and_references_lead_out_nowhere(pages: Pages) -> None:
     assert traces == {403}, "the tag was set, and where it leads is asked about"
 
 
-def test_a_page_of_another_address_uses_no_login_of_the_browser(pages: Pages) -> None:
+def test_pages_of_another_origin_cannot_use_the_browsers_login(pages: Pages) -> None:
     body = {"name": "theirs"}
     for headers in (
         {"Origin": "http://127.0.0.1:9"},
@@ -344,7 +344,7 @@ def test_a_page_of_another_address_uses_no_login_of_the_browser(pages: Pages) ->
         assert pages.ask("POST", f"/ajax-api/3.0/mlflow/{path}", json={}).status_code == 403
 
 
-def test_flows_and_kernels_log_without_the_pages_login(pages: Pages) -> None:
+def test_flows_and_kernels_log_without_the_login_of_the_pages(pages: Pages) -> None:
     run = runs.open_run(pages.settings, "daily", "beside the pages")
     runs.log(pages.settings, run, metrics={"x": 1.0})
     runs.close_run(pages.settings, run, "succeeded")
@@ -353,8 +353,8 @@ def test_flows_and_kernels_log_without_the_pages_login(pages: Pages) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")  # it outlives who starts it
-def test_a_server_is_not_taken_for_healthy_when_another_process_has_its_port(tmp_path: Path) -> None:
-    """Between choosing a port and listening on it, somebody else may take it and answer like the server."""
+def test_server_is_unhealthy_if_another_process_has_its_port(tmp_path: Path) -> None:
+    """Another process may take the port before the server listens on it, and answer like the server."""
     settings = Settings(home=tmp_path / "home")
 
     class Impostor(BaseHTTPRequestHandler):
@@ -365,7 +365,7 @@ def test_a_server_is_not_taken_for_healthy_when_another_process_has_its_port(tmp
 
         @override
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer((managed_process.HOST, 0), Impostor) as impostor:
         threading.Thread(target=impostor.serve_forever, kwargs={"poll_interval": 0.01}).start()

@@ -1,6 +1,6 @@
-"""The login of a workspace's Prefect server: its file, who may read it, and what is said of one that is none.
+"""The login of a workspace's Prefect server: its file, who may read it, and the error for an invalid one.
 
-Servers that ask for it are in test_serve.py, test_demo.py and test_postgresql.py.
+Servers that require it are in test_serve.py, test_demo.py and test_postgresql.py.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def prefect(settings: Settings) -> Check:
     return next(check for check in examine(settings) if check.name == "prefect")
 
 
-def test_a_login_is_made_once_and_is_the_owners_alone(settings: Settings) -> None:
+def test_login_is_created_once_and_readable_by_the_owner_only(settings: Settings) -> None:
     assert (prefect_login.current_login(settings), prefect_login.pair(settings), prefect_login.place(settings)) == (
         None,
         None,
@@ -47,7 +47,7 @@ def test_a_login_is_made_once_and_is_the_owners_alone(settings: Settings) -> Non
     assert prefect_login.ensure_login(settings.model_copy(update={"home": settings.home / "other"})) != login
 
 
-def test_what_one_that_was_killed_left_is_swept(settings: Settings) -> None:
+def test_files_of_killed_processes_are_removed(settings: Settings) -> None:
     settings.prefect_home.mkdir(parents=True)
     (settings.prefect_home / ".login.17.part").write_text("champion:ha")
     assert prefect_login.current_login(settings) is None
@@ -55,7 +55,9 @@ def test_what_one_that_was_killed_left_is_swept(settings: Settings) -> None:
     assert [path.name for path in settings.prefect_home.iterdir()] == ["login"]
 
 
-def test_a_setting_wins_and_a_server_elsewhere_is_not_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_login_in_settings_wins_and_stored_login_is_not_sent_to_remote_servers(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     login = prefect_login.ensure_login(settings)
     chosen = settings.model_copy(update={"prefect_login": SecretStr("asha:chosen:1")})
     assert (prefect_login.ensure_login(chosen), prefect_login.pair(chosen)) == ("asha:chosen:1", ("asha", "chosen:1"))
@@ -71,7 +73,7 @@ def test_a_setting_wins_and_a_server_elsewhere_is_not_told(settings: Settings, m
     "content",
     [b"", b"\n", b"champion", b"champion:", b":Plant3d", b"a:b\nc:d", b"a:\xff", b"a:b\0", b"a:" + b"b" * 2000],
 )
-def test_what_is_no_login_is_refused_with_what_to_do(settings: Settings, content: bytes) -> None:
+def test_invalid_login_file_is_refused_with_a_remedy(settings: Settings, content: bytes) -> None:
     settings.prefect_home.mkdir(parents=True)
     prefect_login.path(settings).write_bytes(content)
     for ask in (prefect_login.current_login, prefect_login.ensure_login, prefect_login.pair):
@@ -83,20 +85,20 @@ def test_what_is_no_login_is_refused_with_what_to_do(settings: Settings, content
     assert secrets({}, settings) == (), "a run goes on"
 
 
-def test_a_login_of_another_account_is_told_in_a_sentence(settings: Settings) -> None:
+def test_login_of_another_account_gives_a_one_sentence_error(settings: Settings) -> None:
     prefect_login.ensure_login(settings)
     prefect_login.path(settings).chmod(0)
     user = os.geteuid()
     try:
         if user == 0:
             os.seteuid(65534)  # root may read anything
-        with pytest.raises(ServiceError, match=r"for its owner alone: work in .*CHAMPION_PREFECT_LOGIN"):
+        with pytest.raises(ServiceError, match=r"for its owner only: work in .*CHAMPION_PREFECT_LOGIN"):
             prefect_login.current_login(settings)
     finally:
         os.seteuid(user)
 
 
-def test_the_doctor_says_who_else_may_read_it(settings: Settings) -> None:
+def test_doctor_reports_who_else_can_read_the_login(settings: Settings) -> None:
     prefect_login.ensure_login(settings)
     assert prefect(settings).state == "warning", "a login without the database of its server: it may be lost"
     prefect_login.path(settings).chmod(0o640)
@@ -104,8 +106,8 @@ def test_the_doctor_says_who_else_may_read_it(settings: Settings) -> None:
     assert (check.state, check.remedy) == ("warning", f"chmod 600 {prefect_login.path(settings)}")
 
 
-def test_a_private_file_is_nobody_elses_at_no_instant(tmp_path: Path) -> None:
-    """Whoever looks while it is written a few hundred times sees no other mode."""
+def test_private_file_is_never_readable_by_others(tmp_path: Path) -> None:
+    """A reader that polls while the file is written a few hundred times sees no other mode."""
     seen: set[int] = set()
     done = threading.Event()
 
@@ -130,7 +132,7 @@ def test_a_private_file_is_nobody_elses_at_no_instant(tmp_path: Path) -> None:
     assert (tmp_path / "login").read_text() == "299"
 
 
-def test_a_login_is_masked_however_it_is_written(settings: Settings) -> None:
+def test_logins_are_redacted_in_every_spelling(settings: Settings) -> None:
     login = prefect_login.ensure_login(settings)
     word = login.partition(":")[2]
     for known in (settings, settings.model_copy(update={"prefect_api_url": "http://prefect.example/api"})):

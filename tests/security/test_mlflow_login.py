@@ -1,4 +1,4 @@
-"""An MLflow server that asks who one is: with user and password in the settings all works, without nothing does."""
+"""An MLflow server with logins: with user and password in the settings everything works, without them nothing does."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ with mlflow.start_run(run_id=os.environ["MLFLOW_RUN_ID"]):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server as docs/security.md says to start one."""
+    """The address of a server, started as docs/security.md describes."""
     if find_spec("flask_wtf") is None:
         pytest.skip("MLflow's authentication is not installed: pip install 'mlflow[auth]'")
     folder = tmp_path_factory.mktemp("mlflow")
@@ -82,21 +82,21 @@ def at(address: str, home: Path, login: str = "") -> Settings:
 
 @pytest.fixture
 def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have what a process sets for itself undone afterwards."""
+    """Undo afterwards what a process sets for itself."""
     for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
         monkeypatch.setenv(name, "")
 
 
 @pytest.mark.usefixtures("nobody")
-def test_without_a_login_or_with_a_wrong_one_the_error_says_what_to_do(server: str, tmp_path: Path) -> None:
-    said = "put USER:PASSWORD@ of somebody it knows before its host"
+def test_missing_or_wrong_login_gives_an_error_with_a_remedy(server: str, tmp_path: Path) -> None:
+    said = "put USER:PASSWORD@ of one of its users before the host"
     with pytest.raises(UsageError, match=said):
         store.prepare(at(server, tmp_path / "nobody"))
     variables = {**os.environ, **at(server, tmp_path / "wrong", "admin:Plant3d-wrong@").environment()}
     command = [sys.executable, "-m", "champion", "models", "list"]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 2
-    assert f"the MLflow server http://{server} does not admit us (UNAUTHENTICATED): {said}" in done.stderr
+    assert f"the MLflow server http://{server} refuses access (UNAUTHENTICATED): {said}" in done.stderr
     assert "Plant3d" not in done.stdout + done.stderr
 
 

@@ -1,4 +1,4 @@
-"""Secrets: known by their names and by the addresses they stand in, masked however they are spelt, or refused."""
+"""Secrets are recognized by their names and addresses, redacted in every spelling, or refused."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from champion.sources.download import transport
 
 @settings(max_examples=50)
 @given(st.text(st.characters(exclude_characters="*", exclude_categories=["Cs"]), min_size=6, max_size=40))
-def test_no_spelling_of_a_secret_is_left(secret: str) -> None:
+def test_every_spelling_of_a_secret_is_redacted(secret: str) -> None:
     known = secrets({"API_TOKEN": secret})
     for spelt in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], escape(secret), quote(secret)):
         assert spelt not in redact(f"{{'token': '{spelt}'}}", known)
 
 
 @pytest.mark.parametrize(("secret", "spelt"), [("caf\udce9-42", "caf%E9-42"), ("caf\ud800-42", "caf%ED%A0%80-42")])
-def test_a_secret_that_is_no_text_is_masked_too(secret: str, spelt: str) -> None:
-    """A variable may hold any bytes, which Python shows as surrogates."""
+def test_secrets_that_are_not_utf8_are_redacted(secret: str, spelt: str) -> None:
+    """A variable may contain any bytes, which Python shows as surrogates."""
     for name in ("API_TOKEN", "PREFECT_API_AUTH_STRING"):
         known = secrets({name: secret})
         assert redact(f"of {secret} and {spelt}", known) == "of *** and ***"
 
 
-def test_what_is_no_secret_stays() -> None:
+def test_ordinary_text_is_not_redacted() -> None:
     known = secrets({"HOME": "/home/asha", "CHAMPION_TRACKING_URI": "https://mlflow.example/x", "TOKEN": "short"})
     assert known == ()
     assert redact("/home/asha at https://mlflow.example/x", known) == "/home/asha at https://mlflow.example/x"
 
 
 @pytest.mark.parametrize("address", ["ftp://me:Plant3d@h/x", "https://Plant3d@h/x", "file://me:Plant3d@h/x"])
-def test_an_archive_with_credentials_is_refused_without_repeating_them(address: str) -> None:
+def test_archive_url_with_credentials_is_refused_without_quoting_them(address: str) -> None:
     with pytest.raises(UsageError, match="credentials") as caught:
-        transport.known(address)
+        transport.parse_address(address)
     assert "Plant3d" not in str(caught.value)
     with pytest.raises(ValidationError, match="credentials") as refused:
         Settings(archive=address)
@@ -51,7 +51,7 @@ def test_an_archive_with_credentials_is_refused_without_repeating_them(address: 
 
 
 @pytest.mark.parametrize("name", ["warehouse_dsn", "tracking_uri", "prefect_database_url", "promotion_webhook"])
-def test_an_address_that_libraries_would_quote_in_part_is_refused(name: str) -> None:
+def test_unparsable_url_with_a_password_is_refused(name: str) -> None:
     with pytest.raises(ValidationError, match="%2F") as caught:
         Settings.model_validate({name: "clickhouse://quant:Plant3d/x@host:8123/db"})
     assert "Plant3d" not in str(caught.value)
@@ -79,7 +79,7 @@ ENCODINGS: dict[str, Callable[[bytes], str]] = {
     "API_TOKENS DB_CREDS PASS_WORD PASS_PHRASE SLACK_WEBHOOK_URL AUTHKEY SSHKEY MASTERKEY ROOTPW DB_PSWD SSH_KEYS AUTH "
     "AZURE_STORAGE_SAS githubPat".split(),
 )
-def test_names_of_secrets_are_known_by_words_and_joined_words(name: str) -> None:
+def test_secret_names_are_recognized_by_words_and_joined_words(name: str) -> None:
     assert is_secret_name(name)
     assert redact("it is Plant3d-value", secrets({name: "Plant3d-value"})) == "it is ***"
 
@@ -90,7 +90,7 @@ def test_names_of_secrets_are_known_by_words_and_joined_words(name: str) -> None
     "keyboard author session window feature_sets pat_growth PYTHONPATH tokens keys "
     "sort_keys index_keys turkey hockey author_pattern".split(),
 )
-def test_ordinary_names_are_no_names_of_secrets(name: str) -> None:
+def test_ordinary_names_are_not_secret(name: str) -> None:
     assert not is_secret_name(name)
 
 
@@ -101,7 +101,7 @@ def test_ordinary_names_are_no_names_of_secrets(name: str) -> None:
     after=st.binary(max_size=4),
     encoding=st.sampled_from(sorted(ENCODINGS)),
 )
-def test_an_encoded_secret_is_masked_alone_and_inside_longer_data(
+def test_base64_secrets_are_redacted_alone_and_inside_longer_data(
     secret: str, before: bytes, after: bytes, encoding: str
 ) -> None:
     known = secrets({"API_TOKEN": secret})
@@ -113,7 +113,7 @@ def test_an_encoded_secret_is_masked_alone_and_inside_longer_data(
         assert "***" in redact(longer, known), "a login is encoded as user:password"
 
 
-def test_the_secret_part_of_a_connection_string_is_masked_alone() -> None:
+def test_only_the_secret_part_of_a_connection_string_is_redacted() -> None:
     known = secrets({"STORAGE_CONNECTION_STRING": "AccountName=asha;AccountKey=Plant3d+key=="})
     assert redact("key Plant3d+key== of asha", known) == "key *** of asha"
 
@@ -132,17 +132,17 @@ def test_the_secret_part_of_a_connection_string_is_masked_alone() -> None:
         r"""'it\'s \xe9/"<1>" & more'""",
     ],
 )
-def test_bytes_pages_scripts_and_shells_spell_a_secret_each_their_way(spelt: str) -> None:
+def test_secrets_are_redacted_in_bytes_pages_scripts_and_shells(spelt: str) -> None:
     clean = redact(spelt, secrets({"API_TOKEN": """it's é/"<1>" & more"""}))
     assert "***" in clean
     assert "more" not in clean
 
 
-def test_a_secret_is_masked_without_the_newline_of_its_file() -> None:
+def test_secret_is_redacted_without_its_trailing_newline() -> None:
     assert redact("it is Plant3d-value.", secrets({"API_TOKEN": " Plant3d-value\n"})) == "it is ***."
 
 
-def test_each_line_of_a_key_is_masked() -> None:
+def test_each_line_of_a_key_is_redacted() -> None:
     key = "-----BEGIN PRIVATE KEY-----\nPlant3dPlant3dA\nPlant3dPlant3dB\n-----END PRIVATE KEY-----\n"
     known = secrets({"SERVER_PRIVATE_KEY": key})
     assert redact("INFO Plant3dPlant3dA\nINFO Plant3dPlant3dB", known) == "INFO ***\nINFO ***"
@@ -161,7 +161,7 @@ def test_each_line_of_a_key_is_masked() -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["CHAMPION_TRACKING_URI", "SOME_ADDRESS", "URL"])
-def test_a_password_in_the_parts_of_an_address_is_masked(name: str, value: str) -> None:
+def test_passwords_inside_urls_are_redacted(name: str, value: str) -> None:
     assert "Plant3d" not in redact(f"{value} refused", secrets({name: value}))
 
 

@@ -1,4 +1,4 @@
-"""docs/security.md: every promise in its table names tests that exist."""
+"""Every promise in the table of docs/security.md names tests that exist."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def rows() -> list[list[str]]:
     return found
 
 
-def test_every_row_says_who_what_how_and_which_test() -> None:
+def test_every_row_has_four_filled_columns() -> None:
     assert len(rows()) > 20
     for row in rows():
         assert len(row) == 4, row
@@ -30,7 +30,7 @@ def test_every_row_says_who_what_how_and_which_test() -> None:
         assert not NAMED.sub("", row[3]).strip(" ,"), f"tests alone stand in the last column: {row[3]}"
 
 
-def test_every_test_that_the_page_names_exists() -> None:
+def test_every_test_named_on_the_page_exists() -> None:
     text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     for file, name in NAMED.findall(text):
         tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
@@ -38,7 +38,7 @@ def test_every_test_that_the_page_names_exists() -> None:
         assert not name or name in defined, f"{file}::{name}"
 
 
-def test_each_kind_of_stranger_has_rows() -> None:
+def test_each_kind_of_attacker_has_rows() -> None:
     strangers = {row[0].partition(":")[0] for row in rows()}
     assert strangers >= {
         "another account of the machine", "the network", "a hostile archive", "a hostile file", "a hostile folder",

@@ -1,4 +1,4 @@
-"""docker-compose.yml as far as it can be held without a Docker engine: pins, ports, secrets, commands and settings."""
+"""docker-compose.yml, checked without a Docker engine: pins, ports, secrets, commands and settings."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def image(name: str) -> str:
     return str(SERVICES[name]["image"])
 
 
-def test_everything_the_design_asks_for_is_there() -> None:
+def test_compose_file_has_all_services() -> None:
     assert set(SERVICES) == {"clickhouse", "postgres", "objects", "mlflow", "prefect", "worker"}
 
 
-def test_mlflow_prefect_and_the_worker_are_the_lock() -> None:
+def test_mlflow_prefect_and_worker_use_the_locked_versions() -> None:
     assert {image(name) for name in ("mlflow", "prefect", "worker")} == {OURS}
     assert [name for name, service in SERVICES.items() if "build" in service] == ["mlflow"], "built once"
     recipe = (ROOT / "Dockerfile").read_text()
@@ -38,7 +38,7 @@ def test_mlflow_prefect_and_the_worker_are_the_lock() -> None:
     assert {"mlflow", "prefect", "asyncpg"} <= set(LOCK)
 
 
-def test_what_is_copied_into_the_image_exists() -> None:
+def test_files_copied_into_the_image_exist() -> None:
     wanted = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     absent = [name for name in wanted if not (ROOT / name).exists() and name != "prefect.yaml"]
     assert absent == []
@@ -68,7 +68,7 @@ def test_secrets_come_from_a_file_that_is_not_committed() -> None:
     assert literal == []
 
 
-def test_prefect_asks_for_the_login_that_the_worker_has() -> None:
+def test_prefect_requires_the_login_of_the_worker() -> None:
     asked = SERVICES["prefect"]["environment"]["PREFECT_SERVER_API_AUTH_STRING"]
     assert asked.startswith("champion:${PREFECT_PASSWORD:?")
     worker = SERVICES["worker"]["environment"]
@@ -88,7 +88,7 @@ def test_services_wait_for_healthy_ones_and_keep_their_data() -> None:
     )
 
 
-def test_settings_in_it_are_settings_there_are() -> None:
+def test_compose_file_uses_known_settings() -> None:
     used = {name for service in SERVICES.values() for name in service.get("environment", {})}
     known = {f"CHAMPION_{name}".upper() for name in Settings.model_fields}
     assert {name for name in used if name.startswith("CHAMPION_")} <= known

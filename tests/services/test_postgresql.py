@@ -1,4 +1,4 @@
-"""MLflow and Prefect on PostgreSQL, by settings alone: a flow end to end, its record, a promotion."""
+"""MLflow and Prefect on PostgreSQL, by settings only: a flow end to end, its record, a promotion."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from champion.security import prefect_login
 from champion.services import prefect
 from champion.settings import Settings
 from champion.simulate import SimulatedArchive
-from champion.tracking import ledger_storage, promotion, promotion_ledger, registry, runs, store
+from champion.tracking import ledger_storage, promotion, promotion_ledger, registry, runs, standing, store
 from champion.tracking.promotion import Decision
 
 LOGIN = "champion:Plant3d-login"
@@ -59,7 +59,7 @@ def server() -> Iterator[postgres_server.Server]:
 def away(
     server: postgres_server.Server, archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory
 ) -> Settings:
-    """A workspace whose books are kept in PostgreSQL."""
+    """A workspace with its databases in PostgreSQL."""
     return Settings(
         home=tmp_path_factory.mktemp("away") / "home",
         archive=str(archive.root),
@@ -117,7 +117,9 @@ if __name__ == "__main__":  # Dask's processes import this file
 """
 
 
-def test_workspaces_meet_on_a_fresh_database(away: Settings, server: postgres_server.Server, tmp_path: Path) -> None:
+def test_workspaces_can_create_a_shared_database(
+    away: Settings, server: postgres_server.Server, tmp_path: Path
+) -> None:
     prepare = (
         "import sys; from champion.settings import Settings; from champion.tracking import store; "
         "store.prepare(Settings(home=sys.argv[1], tracking_uri=sys.argv[2]))"
@@ -181,7 +183,7 @@ def test_a_flow_runs_end_to_end_and_is_recorded(
     assert [path for path in away.home.rglob("*.db") if path.is_file()] == [], "no SQLite beside it"
 
 
-def test_feature_sets_are_built_side_by_side_on_dask(
+def test_feature_sets_are_built_in_parallel_on_dask(
     away: Settings, known: Settings, server: postgres_server.Server, tmp_path: Path
 ) -> None:
     if find_spec("prefect_dask") is None:
@@ -220,7 +222,7 @@ def test_feature_sets_are_built_side_by_side_on_dask(
         assert lake.verify(name) == []
 
 
-def test_no_password_is_left_in_the_workspace_or_on_a_command_line(away: Settings) -> None:
+def test_no_password_in_workspace_files_or_command_lines(away: Settings) -> None:
     assert prefect.running(away) is not None
     secrets = ("word%3A", LOGIN.partition(":")[2])
     files = [(path, path.read_bytes()) for path in away.home.rglob("*") if path.is_file()]
@@ -229,7 +231,7 @@ def test_no_password_is_left_in_the_workspace_or_on_a_command_line(away: Setting
     assert [line for line in lines if any(secret in line for secret in secrets)] == []
 
 
-def test_the_prefect_server_answers_nobody_without_the_login(away: Settings) -> None:
+def test_prefect_server_requires_the_login(away: Settings) -> None:
     running = prefect.running(away)
     assert running is not None
     asked = f"{running.api}/flow_runs/count"
@@ -241,11 +243,11 @@ def test_the_prefect_server_answers_nobody_without_the_login(away: Settings) -> 
     with pytest.raises(ServiceError, match="another login than that of CHAMPION_PREFECT_LOGIN: `champion stop`"):
         prefect.ensure(guessed)
     assert prefect.ensure(away.model_copy(update={"prefect_api_url": running.api})) == running.api, "as elsewhere"
-    with pytest.raises(ServiceError, match="wants another login than CHAMPION_PREFECT_LOGIN says"):
+    with pytest.raises(ServiceError, match="requires another login than that of CHAMPION_PREFECT_LOGIN"):
         prefect.ensure(guessed.model_copy(update={"prefect_api_url": running.api}))
 
 
-def test_a_version_is_registered_promoted_and_found_again(away: Settings) -> None:
+def test_version_is_registered_promoted_and_found(away: Settings) -> None:
     inputs = pl.DataFrame({"rsi_14": [20.0, 40.0, 60.0, 80.0]})
     model = LogisticRegression().fit(inputs, [0, 0, 1, 1])
     run_id = runs.open_run(away, "training", "fit")
@@ -260,7 +262,7 @@ def test_a_version_is_registered_promoted_and_found_again(away: Settings) -> Non
 
 @pytest.fixture(scope="module")
 def machines(server: postgres_server.Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Settings]:
-    """Two workspaces that share nothing but a registry of four versions, as on two machines."""
+    """Two workspaces that share only a registry of four versions, as on two machines."""
     server.create("shared")
     here, there = (Settings(home=tmp_path_factory.mktemp(name), tracking_uri=server.url("shared")) for name in "ab")
     inputs = pl.DataFrame({"rsi_14": [20.0, 40.0, 60.0, 80.0]})
@@ -272,7 +274,7 @@ def machines(server: postgres_server.Server, tmp_path_factory: pytest.TempPathFa
     return here, there
 
 
-def test_a_ledger_that_was_a_file_moves_to_the_store(machines: tuple[Settings, Settings]) -> None:
+def test_ledger_file_moves_to_the_registry(machines: tuple[Settings, Settings]) -> None:
     here, _ = machines
     began = datetime(2024, 1, 10, tzinfo=UTC)
     entry = replace(promotion_ledger.draft([], "promote", 1, "long ago"), at=began, effective=began, state="done")
@@ -287,7 +289,7 @@ def test_a_ledger_that_was_a_file_moves_to_the_store(machines: tuple[Settings, S
     assert [replace(one, reasons=()) for one in promotion.history(here)] == [entry]
 
 
-def test_two_machines_that_promote_at_once_keep_one_ledger(machines: tuple[Settings, Settings]) -> None:
+def test_concurrent_promotions_of_two_machines_keep_one_ledger(machines: tuple[Settings, Settings]) -> None:
     here, there = machines
     begin = threading.Barrier(2)
 
@@ -305,13 +307,13 @@ def test_two_machines_that_promote_at_once_keep_one_ledger(machines: tuple[Setti
     assert sorted(entry.version for entry in done) == [1, 2, 3, 4]
     assert [entry.previous for entry in done[1:]] == [entry.version for entry in done[:-1]]
     assert [entry.state for entry in held[-8:]] == ["pending", "done"] * 4
-    assert promotion.disagreement(here) is None
+    assert standing.disagreement(here) is None
     today = done[-1].at.date() + timedelta(days=1)
     assert [promotion.champion_on(machine, today) for machine in machines] == [done[-1]] * 2
     assert not ledger_storage.local(there).path.exists()
 
 
-def test_a_machine_that_stalled_between_ledger_and_alias_changes_nothing(machines: tuple[Settings, Settings]) -> None:
+def test_stalled_machine_does_not_overwrite_a_finished_promotion(machines: tuple[Settings, Settings]) -> None:
     here, there = machines
     entries = promotion.history(here)
     first, second = [number for number in (1, 2, 3) if number != entries[-1].version][:2]
@@ -321,11 +323,11 @@ def test_a_machine_that_stalled_between_ledger_and_alias_changes_nothing(machine
     ended = promotion.carry_out(here, begun, [*entries, begun])  # only now its alias moves
     assert (ended.state, ended.version) == ("done", first)
     assert registry.alias_of(here, registry.CHAMPION) == second
-    assert promotion.disagreement(here) is None
+    assert standing.disagreement(here) is None
     assert [entry.version for entry in promotion.history(here)[-4:]] == [first, first, second, second]
 
 
-def test_another_database_is_refused_by_name_and_without_its_password(tmp_path: Path) -> None:
+def test_other_databases_are_refused_without_quoting_the_password(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, prefect_database_url=SecretStr("mysql://me:hunter2@db/prefect"))
     with pytest.raises(UsageError, match="CHAMPION_PREFECT_DATABASE_URL is of 'mysql'") as caught:
         prefect.ensure(settings)

@@ -1,4 +1,4 @@
-"""`champion serve`, once, for real: a schedule fires, a cancelled run takes its kernel along, all stop together."""
+"""`champion serve`, once, for real: a schedule fires, a cancelled run ends its kernel, all servers stop together."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Served:
 
     @property
     def api(self) -> Api:
-        """Prefect's API, asked with the login of the workspace."""
+        """Prefect's API, requested with the login of the workspace."""
         return Api.of(self.settings, f"{self.prefect}/api")
 
     def deployment(self, name: str) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class Served:
         return next(dict(found) for found in self.ask("deployments/filter") if found["name"] == name)
 
     def pause(self, name: str) -> None:
-        """Have a deployment's schedules start nothing."""
+        """Pause a deployment's schedules."""
         request(self.api, "PATCH", f"deployments/{self.deployment(name)['id']}", {"paused": True})
 
     def server(self, name: str) -> psutil.Process:
@@ -100,9 +100,9 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The workspace served; what is left of it in the end is told by the last test.
+    """The served workspace; the last test checks what is left of it in the end.
 
-    Another process wants a Prefect server at the same time, `beside` is what it found.
+    Another process starts a Prefect server at the same time; `beside` is the server it got.
     """
     folder = tmp_path_factory.mktemp("served")
     settings = Settings(home=folder / "home", archive=str(archive.root))
@@ -133,7 +133,7 @@ def served(archive: SimulatedArchive, tmp_path_factory: pytest.TempPathFactory) 
             process.wait(PATIENCE)
 
 
-def test_what_prefect_yaml_says_is_deployed(served: Served) -> None:
+def test_deployments_of_prefect_yaml_are_created(served: Served) -> None:
     wanted = yaml.safe_load(package_data.path("prefect.yaml").read_text())["deployments"]
     found = {entry["name"]: entry for entry in served.ask("deployments/filter")}
     assert set(found) == {entry["name"] for entry in wanted}
@@ -154,7 +154,7 @@ def test_what_prefect_yaml_says_is_deployed(served: Served) -> None:
     }  # fmt: skip
 
 
-def test_two_that_begin_at_once_share_a_server_that_asks_for_its_login(served: Served) -> None:
+def test_concurrent_starts_share_one_server_that_requires_its_login(served: Served) -> None:
     assert served.beside.split() == [f"{served.prefect}/api", *(served.api.login or ())]
     assert prefect_login.path(served.settings).stat().st_mode & 0o777 == 0o600
     for login in (None, ("champion", "guessed"), ("", "")):
@@ -163,7 +163,7 @@ def test_two_that_begin_at_once_share_a_server_that_asks_for_its_login(served: S
             assert answer.status_code == httpx.codes.UNAUTHORIZED
     assert httpx.get(f"{served.prefect}/api/admin/version", auth=served.api.login, timeout=PATIENCE).is_success
     kept = prefect_login.path(served.settings).rename(served.settings.home / "away")
-    with pytest.raises(ServiceError, match="where none is kept any more: `champion stop`"):
+    with pytest.raises(ServiceError, match="which has no login any more: `champion stop`"):
         prefect.ensure(served.settings)
     kept.rename(prefect_login.path(served.settings))
     check = next(check for check in doctor.examine(served.settings) if check.name == "prefect")
@@ -193,7 +193,7 @@ def test_a_schedule_fires_and_both_pages_show_the_run(served: Served) -> None:
     assert "**succeeded**" in page["data"]
     api = f"{served.mlflow}/api/2.0/mlflow"
     assert httpx.get(f"{api}/experiments/search", timeout=PATIENCE).status_code == httpx.codes.UNAUTHORIZED
-    user, _, password = (prefect_login.kept_for_mlflow(served.settings) or "").partition(":")
+    user, _, password = (prefect_login.stored_mlflow_login(served.settings) or "").partition(":")
     named = httpx.get(
         f"{api}/experiments/get-by-name",
         params={"experiment_name": "lake-retention"},
@@ -212,7 +212,7 @@ def test_a_schedule_fires_and_both_pages_show_the_run(served: Served) -> None:
     assert entry[0]["info"]["run_id"] in page["data"]
 
 
-def test_prefects_page_of_a_run_leads_to_what_it_wrote(served: Served, page: Page) -> None:
+def test_prefects_page_of_a_run_links_to_its_artifacts(served: Served, page: Page) -> None:
     done = served.ask("flow_runs/filter", flow_runs={"state": {"type": {"any_": ["COMPLETED"]}}})[0]
     page.goto(served.prefect)
     page.get_by_placeholder("admin:pass").fill(prefect_login.path(served.settings).read_text())
@@ -225,7 +225,7 @@ def test_prefects_page_of_a_run_leads_to_what_it_wrote(served: Served, page: Pag
     page.get_by_text(f"{done['name']}: succeeded").wait_for()
 
 
-def test_cancelling_ends_the_kernel_is_in_the_ledger_and_is_told(served: Served, tmp_path: Path) -> None:
+def test_cancelling_ends_the_kernel_and_is_recorded_and_notified(served: Served, tmp_path: Path) -> None:
     keep_block(served.api, "secret", "champion-notify-url", {"value": served.webhook.url})
     kept = {"holidays": "2026-01-26", "notify_block": keep_notifier(served.api, served.webhook)}
     served.ask("variables/", name="champion_settings", value=kept)
@@ -256,7 +256,7 @@ def test_a_workspace_is_served_once(served: Served) -> None:
     again = [sys.executable, "-m", "champion", "serve"]
     said = subprocess.run(again, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert said.returncode == 1
-    assert "is being served already" in said.stderr
+    assert "is served already" in said.stderr
     assert served.process.poll() is None
 
 

@@ -1,4 +1,4 @@
-"""The simulated archive's events: each kind happens, shows in the files, and is told by the truth."""
+"""The simulated events: each kind occurs, is visible in the files, and is part of the truth."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def changes(archive: SimulatedArchive, attribute: str) -> list[Change]:
     return [change for change in archive.changes if change.attribute == attribute]
 
 
-def test_a_small_archive_holds_every_kind_of_event(archive: SimulatedArchive) -> None:
+def test_a_small_archive_has_every_kind_of_event(archive: SimulatedArchive) -> None:
     assert {action.kind for action in archive.actions} == KINDS
     ex_dates = Counter((action.position, action.ex_date) for action in archive.actions)
     assert max(ex_dates.values()) == 2
@@ -101,7 +101,7 @@ def test_prices_fall_by_the_factor_at_the_ex_date(archive: SimulatedArchive, row
         assert there["previous"] / there["open"] == pytest.approx(factor, rel=0.06)
 
 
-def test_truth_tells_what_each_action_did(archive: SimulatedArchive, rows: pl.DataFrame) -> None:
+def test_the_truth_has_the_effect_of_each_action(archive: SimulatedArchive, rows: pl.DataFrame) -> None:
     for action in archive.actions:
         before = rows.filter((pl.col("symbol") == action.traded_symbol) & (pl.col("session") < action.ex_date))
         assert action.previous_close == before.filter(pl.col("series") != "T0").sort("session")["close"][-1]
@@ -125,7 +125,7 @@ def test_a_rights_issue_gives_the_theoretical_ex_rights_price(archive: Simulated
     assert action.previous_close / action.price_factor == pytest.approx(expected)
 
 
-def test_a_demerger_names_no_ratio(archive: SimulatedArchive, listed: pl.DataFrame) -> None:
+def test_a_demerger_has_no_ratio_in_the_list(archive: SimulatedArchive, listed: pl.DataFrame) -> None:
     action = only(archive, "demerger")
     (text,) = listed.filter(pl.col("SYMBOL") == action.symbol).filter(pl.col("PURPOSE").str.contains("Demerger"))[
         "PURPOSE"
@@ -141,7 +141,7 @@ def test_a_consolidation_makes_one_of_ten(archive: SimulatedArchive, listed: pl.
     assert "Consolidation Of Equity Shares From Re 1 Per Share To Rs 10 Per Share" in listed["PURPOSE"]
 
 
-def test_a_special_dividend_is_much_of_the_price(archive: SimulatedArchive) -> None:
+def test_a_special_dividend_is_a_large_part_of_the_price(archive: SimulatedArchive) -> None:
     action = only(archive, "special dividend")
     assert action.amount
     assert action.previous_close
@@ -185,7 +185,7 @@ def test_a_rename_keeps_the_isin_and_is_listed_unless_quiet(archive: SimulatedAr
         assert old["isin"][-1] == new["isin"][0]
 
 
-def test_a_split_after_a_rename_stands_under_the_new_symbol(archive: SimulatedArchive, listed: pl.DataFrame) -> None:
+def test_a_split_after_a_rename_is_listed_under_the_new_symbol(archive: SimulatedArchive, listed: pl.DataFrame) -> None:
     renames = {change.position: change for change in changes(archive, "symbol")}
     (split,) = (one for one in archive.actions if one.kind == "split" and one.position in renames)
     rename = renames[split.position]
@@ -196,7 +196,7 @@ def test_a_split_after_a_rename_stands_under_the_new_symbol(archive: SimulatedAr
     assert f"{split.ex_date:%d-%b-%Y}" in there["EX-DATE"]
 
 
-def test_the_list_names_symbols_and_faces_of_the_last_session(tmp_path: Path) -> None:
+def test_the_list_has_symbols_and_face_values_of_the_last_session(tmp_path: Path) -> None:
     archive = simulate.publish(tmp_path, instruments=60, start=date(2023, 1, 2), end=date(2024, 3, 28))
     latest = {change.position: change.after for change in changes(archive, "symbol")}
     members = universe.build(60, 7)
@@ -286,7 +286,7 @@ def test_corporate_actions_can_be_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("instruments", "end"), [(1, date(2024, 5, 10)), (4, date(2024, 5, 21)), (14, date(2024, 8, 30))]
 )
-def test_tiny_archives_hold_what_fits(instruments: int, end: date, tmp_path: Path) -> None:
+def test_tiny_archives_have_fewer_events(instruments: int, end: date, tmp_path: Path) -> None:
     archive = simulate.publish(tmp_path, instruments=instruments, start=date(2024, 5, 6), end=end)
     places = [action.position for action in archive.actions]
     assert all(0 <= place < instruments for place in places)

@@ -1,4 +1,4 @@
-"""The simulated archive's files: the same bytes from the same arguments, in the exchange's formats and oddities."""
+"""The simulated files: the same bytes for the same arguments, in the exchange's formats, oddities included."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_another_seed_gives_other_prices(published: Published, tmp_path: Path) -
     assert other.files == 7
 
 
-def test_a_finished_archive_is_left_alone(published: Published) -> None:
+def test_a_finished_archive_is_not_written_again(published: Published) -> None:
     before = {path: path.stat().st_mtime_ns for path in published.archive.root.rglob("*")}
     again = publish(published.archive.root)
     assert again.files_written == 0
@@ -221,7 +221,7 @@ def test_rows_are_unsorted_and_unique(published: Published) -> None:
     assert not published.rows.select("TradDt", "TckrSymb", "SctySrs").is_duplicated().any()
 
 
-def test_odd_symbols_series_and_gaps_are_there(published: Published) -> None:
+def test_odd_symbols_series_and_missing_prices_occur(published: Published) -> None:
     symbols = set(published.rows["TckrSymb"])
     assert any("&" in symbol for symbol in symbols)
     assert any("-" in symbol for symbol in symbols)
@@ -264,7 +264,7 @@ def test_the_previous_close_is_as_traded(published: Published) -> None:
     assert rows.with_columns(before=before).filter(pl.col("before") != pl.col("PrvsClsgPric")).is_empty()
 
 
-def test_a_special_session_is_thin(published: Published) -> None:
+def test_a_special_session_has_little_turnover(published: Published) -> None:
     turnover = dict(published.rows.group_by("TradDt").agg(pl.col("TtlTrfVal").sum()).iter_rows())
     typical = float(np.median(list(turnover.values())))
     assert 0.05 * typical < turnover[date(2024, 5, 18)] < 0.3 * typical
@@ -311,7 +311,7 @@ def test_full_reports_agree_with_the_bhavcopy(published: Published) -> None:
         assert set(left_out["SctySrs"]) <= {"T0", "N1"}
 
 
-def test_delivery_figures_are_there_where_shares_can_be_traded_back(published: Published) -> None:
+def test_series_with_intraday_trading_have_delivery_figures(published: Published) -> None:
     report = pl.concat([full_report(published, session) for session in published.archive.sessions])
     none = pl.col("SERIES") == "BE"
     assert (

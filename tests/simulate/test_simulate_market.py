@@ -1,4 +1,4 @@
-"""The simulated market: sessions, universes, indices, and exactly the planted signal, corporate actions or not."""
+"""The simulated market: sessions, universes, indices, and the planted signal with and without corporate actions."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def returns(seed: int, signal: float) -> tuple[market.Floats, list[tuple[int, in
 
 
 def correlations(signal: float) -> tuple[float, float]:
-    """Return mean and standard error of the rank correlation of minus the past and the coming 5-session return."""
+    """Return mean and standard error of the rank correlation of minus the past and the next 5-session return."""
     logs, _ = returns(11, signal)
     fives = logs[: len(logs) // 5 * 5].reshape(-1, 5, logs.shape[1]).sum(axis=1)
     found = [float(np.corrcoef(rankdata(-past), rankdata(coming))[0, 1]) for past, coming in pairwise(fives)]
     return float(np.mean(found)), float(np.std(found) / np.sqrt(len(found)))
 
 
-def test_no_signal_is_no_predictability() -> None:
+def test_without_signal_returns_are_not_predictable() -> None:
     mean, error = correlations(0.0)
     assert abs(mean) < 3 * error
 
@@ -88,7 +88,7 @@ def test_the_planted_reversal_is_as_strong_as_stated() -> None:
     assert whole > half + 3 * error
 
 
-def test_ex_dates_are_sessions_like_others() -> None:
+def test_returns_on_ex_dates_are_like_others() -> None:
     scores = []
     for seed in (1, 2, 3):
         logs, ex_dates = returns(seed, 0.0)

@@ -1,4 +1,4 @@
-"""Fetching over HTTP: a real server that misbehaves in every way the exchange's does, and what reached it."""
+"""Fetch over HTTP from a real server that fails in the ways the exchange's does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def server() -> Iterator[Server]:
         yield running
 
 
-def test_the_archive_is_asked_like_a_browser_and_not_too_often(server: Server, tmp_path: Path) -> None:
+def test_requests_look_like_a_browser_and_are_paced(server: Server, tmp_path: Path) -> None:
     server.plan(page(bhavcopy(SESSION)))
     patience = RetryPolicy(apart=0.2)
     with Archive(server.url, tmp_path, patience=patience) as archive:
@@ -39,7 +39,7 @@ def test_the_archive_is_asked_like_a_browser_and_not_too_often(server: Server, t
     assert {one["Referer"] for one in headers} == {"https://www.nseindia.com/all-reports"}
 
 
-def test_the_file_lands_whole_with_its_record(server: Server, tmp_path: Path) -> None:
+def test_a_fetched_file_is_complete_and_has_a_record(server: Server, tmp_path: Path) -> None:
     server.plan(page(bhavcopy(SESSION)))
     staged = get(server, tmp_path)
     assert staged.path.read_bytes() == bhavcopy(SESSION)
@@ -62,7 +62,9 @@ def test_the_file_lands_whole_with_its_record(server: Server, tmp_path: Path) ->
     ],
     ids=["HTML", "PDF", "CSV", "empty", "cut off at the source", "oversize"],
 )
-def test_what_is_not_what_its_name_says_is_refused(server: Server, tmp_path: Path, content: bytes, found: str) -> None:
+def test_content_that_does_not_match_its_name_is_refused(
+    server: Server, tmp_path: Path, content: bytes, found: str
+) -> None:
     server.plan(page(content))
     with pytest.raises(FormatError, match=found):
         get(server, tmp_path)
@@ -79,7 +81,7 @@ def test_a_spreadsheet_under_a_csv_name_is_refused(server: Server, tmp_path: Pat
     assert kept(tmp_path) == []
 
 
-def test_a_redirect_elsewhere_is_not_followed(server: Server, tmp_path: Path) -> None:
+def test_a_redirect_to_another_host_is_not_followed(server: Server, tmp_path: Path) -> None:
     server.plan(page(b"", 302, Location="http://localhost:9/login?next=file"))
     with pytest.raises(ArchiveUnavailable, match="redirected to http://localhost:9/login, which is not the archive"):
         get(server, tmp_path)
@@ -89,7 +91,7 @@ def test_a_redirect_elsewhere_is_not_followed(server: Server, tmp_path: Path) ->
         get(server, tmp_path)
 
 
-def test_a_redirect_on_the_same_host_is_followed_but_not_in_circles(server: Server, tmp_path: Path) -> None:
+def test_redirects_on_one_host_are_followed_up_to_a_limit(server: Server, tmp_path: Path) -> None:
     server.plan(page(b"", 301, Location="/moved.zip"))
     server.plan(page(bhavcopy(SESSION)), path="moved.zip")
     assert get(server, tmp_path).name == Path(bhavcopy_paths(SESSION)[0]).name
@@ -98,8 +100,9 @@ def test_a_redirect_on_the_same_host_is_followed_but_not_in_circles(server: Serv
         get(server, tmp_path, refresh=True)
 
 
-def test_the_session_before_once_more_is_no_session(server: Server, tmp_path: Path) -> None:
-    path, reads = REPORT.paths(SESSION)[0], []
+def test_a_stale_answer_means_no_session(server: Server, tmp_path: Path) -> None:
+    path = REPORT.paths(SESSION)[0]
+    reads: list[date] = []
 
     def read(name: str, content: bytes, session: date) -> Published:
         reads.append(session)
@@ -133,7 +136,7 @@ def test_a_corrected_file_is_kept_beside_the_first(server: Server, tmp_path: Pat
     assert container.text("a.zip", first.path.read_bytes()) != container.text("a.zip", second.path.read_bytes())
 
 
-def test_an_absent_date_is_remembered_well_after_the_session(server: Server, tmp_path: Path) -> None:
+def test_a_missing_date_is_recorded_some_days_after_the_session(server: Server, tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(SessionNotPublished):
             get(server, tmp_path)
@@ -142,14 +145,14 @@ def test_an_absent_date_is_remembered_well_after_the_session(server: Server, tmp
         get(server, tmp_path)
     more = Publication("bhavcopy", lambda session: [*bhavcopy_paths(session), "elsewhere.zip"], parse)
     with pytest.raises(SessionNotPublished, match="not published yet"):
-        get(server, tmp_path, more)  # a place that was not looked at
+        get(server, tmp_path, more)  # a path that was not requested
     server.plan(page(bhavcopy(SESSION)))
     staged = get(server, tmp_path, refresh=True)
     staged.path.unlink()
     assert get(server, tmp_path) == staged
 
 
-def test_an_absent_date_of_late_is_asked_for_again(server: Server, tmp_path: Path) -> None:
+def test_a_recent_missing_date_is_requested_again(server: Server, tmp_path: Path) -> None:
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     for _ in range(2):
         with Archive(server.url, tmp_path, patience=HURRIED) as archive, pytest.raises(SessionNotPublished):
@@ -157,7 +160,7 @@ def test_an_absent_date_of_late_is_asked_for_again(server: Server, tmp_path: Pat
     assert len(server.asked) == 2 * len(bhavcopy_paths(yesterday))
 
 
-def test_one_archives_holidays_are_not_anothers(server: Server, tmp_path: Path) -> None:
+def test_missing_dates_are_recorded_per_archive(server: Server, tmp_path: Path) -> None:
     with pytest.raises(SessionNotPublished):
         get(server, tmp_path)
     server.plan(page(bhavcopy(SESSION)), path=f"mirror/{bhavcopy_paths(SESSION)[0]}")

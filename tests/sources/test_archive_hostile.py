@@ -1,4 +1,4 @@
-"""A hostile archive: answers without an end, answers that swell, and links that lead out of its folder."""
+"""A hostile archive: endless answers, compressed answers of huge size, and links that lead out of its folder."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def slowly(*pieces: bytes, then: bytes, apart: float = 0.1) -> Answer:
     ],
     ids=["header", "100 Continue", "body", "chunks", "chunk extension", "error page", "redirect"],
 )
-def test_an_answer_that_never_ends_is_cut_off_at_the_deadline(server: Server, tmp_path: Path, endless: Answer) -> None:
-    """Each byte comes well within the time-out of one read; only the whole exchange is too long."""
+def test_an_endless_answer_is_aborted_at_the_deadline(server: Server, tmp_path: Path, endless: Answer) -> None:
+    """Each byte comes within the timeout of one read; only the whole exchange takes too long."""
     server.plan(endless)
     with pytest.raises(ArchiveUnavailable, match=r"takes too long|answered 503"):
         get(server, tmp_path)
@@ -91,14 +91,14 @@ def _packed(content: bytes) -> bytes:
     return packer.compress(content) + packer.flush()
 
 
-def test_the_archive_is_asked_for_bytes_as_they_are(server: Server, tmp_path: Path) -> None:
+def test_requests_ask_for_uncompressed_bytes(server: Server, tmp_path: Path) -> None:
     server.plan(page(gzip.compress(bhavcopy(SESSION)), Content_Encoding="gzip"))
     assert get(server, tmp_path).path.read_bytes() == bhavcopy(SESSION), "compressed once, it is read"
     assert server.asked[0][2]["Accept-Encoding"] == "identity"
 
 
 @pytest.mark.parametrize("coding", ["gzip, gzip", "gzip,deflate", "br", "zstd", "gzip, identity, gzip"])
-def test_a_body_compressed_twice_or_otherwise_is_refused_unread(server: Server, tmp_path: Path, coding: str) -> None:
+def test_an_unsupported_compression_is_refused(server: Server, tmp_path: Path, coding: str) -> None:
     bomb = _packed(_packed(bytes(50_000_000)))  # some hundred bytes
     server.plan(page(bomb, Content_Encoding=coding))
     with pytest.raises(FormatError, match="compressed as"):
@@ -107,7 +107,7 @@ def test_a_body_compressed_twice_or_otherwise_is_refused_unread(server: Server, 
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])
-def test_a_compressed_answer_takes_no_more_memory_than_a_piece(server: Server, tmp_path: Path, status: int) -> None:
+def test_a_compressed_answer_is_read_in_bounded_memory(server: Server, tmp_path: Path, status: int) -> None:
     server.plan(page(_packed(bytes(300_000_000)), status, Content_Encoding="gzip"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises({200: FormatError, 404: SessionNotPublished, 500: ArchiveUnavailable}[status]):
@@ -117,7 +117,7 @@ def test_a_compressed_answer_takes_no_more_memory_than_a_piece(server: Server, t
 
 
 @pytest.mark.parametrize("damage", [b"\x1f\x8bnonsense", gzip.compress(b"x" * 1000)[:-9]], ids=["no stream", "cut"])
-def test_a_damaged_compressed_answer_is_asked_for_again(server: Server, tmp_path: Path, damage: bytes) -> None:
+def test_a_damaged_compressed_answer_is_retried(server: Server, tmp_path: Path, damage: bytes) -> None:
     server.plan(page(damage, Content_Encoding="gzip"), page(bhavcopy(SESSION)))
     assert get(server, tmp_path).path.read_bytes() == bhavcopy(SESSION)
 
@@ -158,7 +158,7 @@ def test_links_inside_an_archive_folder_are_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("through", ["archive", "lists"])
-def test_a_linked_list_of_actions_stays_out_of_staging(tmp_path: Path, through: str) -> None:
+def test_a_linked_list_of_actions_is_not_staged(tmp_path: Path, through: str) -> None:
     folder = tmp_path / "mirror"
     lists = folder / "corporates"
     lists.mkdir(parents=True)
@@ -186,7 +186,7 @@ def test_a_linked_file_of_decisions_is_refused(tmp_path: Path) -> None:
         corporate_actions.decision_files(settings)
 
 
-def test_a_pipe_in_the_place_of_a_file_is_no_file(tmp_path: Path) -> None:
+def test_a_pipe_is_not_an_archive_file(tmp_path: Path) -> None:
     file = _mirror(tmp_path / "mirror")
     file.unlink()
     os.mkfifo(file)
@@ -194,7 +194,7 @@ def test_a_pipe_in_the_place_of_a_file_is_no_file(tmp_path: Path) -> None:
         archive.fetch(SESSION)
 
 
-def test_a_tls_handshake_that_never_ends_is_cut_off(tmp_path: Path) -> None:
+def test_an_endless_tls_handshake_is_aborted(tmp_path: Path) -> None:
     ended = threading.Event()
 
     def drip(listening: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""The archive when it is asked again: trouble that passes, trouble that stays, downloads killed or side by side."""
+"""Retries: temporary and permanent failures, killed and concurrent downloads."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def server() -> Iterator[Server]:
     ],
     ids=["503", "500", "429", "403", "cut short", "hangs", "reset", "drips"],
 )
-def test_trouble_that_passes_is_waited_out(
+def test_a_temporary_failure_is_retried(
     server: Server, tmp_path: Path, trouble: Callable[[BaseHTTPRequestHandler], None]
 ) -> None:
     server.plan(trouble, page(bhavcopy(SESSION)))
@@ -67,7 +67,7 @@ def test_trouble_that_passes_is_waited_out(
     ],
     ids=["503", "429", "403", "418", "long Retry-After", "cut short", "hangs", "reset", "drips"],
 )
-def test_trouble_that_stays_is_given_up(
+def test_a_permanent_failure_is_an_error_after_the_last_attempt(
     server: Server, tmp_path: Path, trouble: Callable[[BaseHTTPRequestHandler], None], attempts: int, says: str
 ) -> None:
     server.plan(trouble)
@@ -92,7 +92,7 @@ def test_retry_after_is_honoured(server: Server, tmp_path: Path, kind: str) -> N
     assert second - first > 1.0 if kind == "seconds" else datetime.now(UTC) >= named[0]
 
 
-def test_nobody_there_is_unavailable(tmp_path: Path) -> None:
+def test_a_server_that_does_not_listen_is_unavailable(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -109,7 +109,7 @@ def test_nobody_there_is_unavailable(tmp_path: Path) -> None:
     attempt=st.integers(1, 12),
     chance=st.floats(0, 1),
 )
-def test_a_wait_is_bounded_and_no_shorter_than_asked_for(
+def test_waits_are_bounded_and_respect_retry_after(
     status: int | None, asked: float | None, attempt: int, chance: float
 ) -> None:
     patience = RetryPolicy(attempts=10)
@@ -132,7 +132,7 @@ def _started(server: Server, staging: Path) -> multiprocessing.process.BaseProce
     return process
 
 
-def test_killed_in_the_middle_of_a_download(server: Server, tmp_path: Path) -> None:
+def test_parts_of_a_killed_download_are_removed(server: Server, tmp_path: Path) -> None:
     content = bhavcopy(SESSION)
 
     def half(request: BaseHTTPRequestHandler) -> None:
@@ -162,7 +162,7 @@ def test_killed_in_the_middle_of_a_download(server: Server, tmp_path: Path) -> N
     assert not left[0].exists()
 
 
-def test_two_processes_keep_both_of_what_they_got(server: Server, tmp_path: Path) -> None:
+def test_two_processes_keep_both_revisions(server: Server, tmp_path: Path) -> None:
     together = threading.Barrier(2)
 
     def after_the_other(content: bytes) -> Callable[[BaseHTTPRequestHandler], None]:

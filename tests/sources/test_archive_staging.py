@@ -1,4 +1,4 @@
-"""Staging: what is kept of an archive, verified whenever it is read, and never mixed with another archive's."""
+"""Staging: files of one archive, verified on every read, never mixed with those of another archive."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def fetch(base: Path | str, staging: Path, session: date = SESSION, *, refresh: 
 
 
 def beside(staged: Staged) -> list[str]:
-    """Return what else lies beside a staged file, records left out."""
+    """Return the names in the folder of a staged file, without records."""
     return sorted(path.name for path in staged.path.parent.iterdir() if path.suffix != ".json")
 
 
 @pytest.mark.parametrize("content", [b"other", None], ids=["shorter", "same size"])
-def test_a_damaged_file_is_noticed_and_replaced(folder: Path, staging: Path, content: bytes | None) -> None:
+def test_a_damaged_file_is_detected_and_replaced(folder: Path, staging: Path, content: bytes | None) -> None:
     staged = fetch(folder, staging)
     sound = staged.path.read_bytes()
     damaged = sound[:-1] + bytes([sound[-1] ^ 1]) if content is None else content
@@ -72,7 +72,7 @@ def test_a_lost_file_or_record_is_fetched_again(folder: Path, staging: Path) -> 
     assert beside(staged) == [staged.path.name]
 
 
-def test_a_record_that_is_none_is_named(folder: Path, staging: Path) -> None:
+def test_a_damaged_record_is_an_archive_error(folder: Path, staging: Path) -> None:
     record = fetch(folder, staging).path.with_suffix(".json")
     for broken in (b"", b"[]", b'{"files": [{"file": "a"}]}'):
         record.write_bytes(broken)
@@ -80,7 +80,7 @@ def test_a_record_that_is_none_is_named(folder: Path, staging: Path) -> None:
             fetch(folder, staging)
 
 
-def test_what_is_there_is_not_asked_for_again(folder: Path, staging: Path) -> None:
+def test_a_staged_file_is_not_requested_again(folder: Path, staging: Path) -> None:
     staged = fetch(folder, staging)
     shutil.rmtree(folder / "content")
     assert fetch(folder, staging) == staged
@@ -89,7 +89,7 @@ def test_what_is_there_is_not_asked_for_again(folder: Path, staging: Path) -> No
     assert find_staged(staging, SESSION) == staged
 
 
-def test_a_folder_may_still_be_filled(archive: SimulatedArchive, folder: Path, staging: Path) -> None:
+def test_a_missing_date_of_a_folder_is_looked_up_again(archive: SimulatedArchive, folder: Path, staging: Path) -> None:
     session = date(2024, 6, 27)
     with pytest.raises(SessionNotPublished, match="Thursday 2024-06-27"):
         fetch(folder, staging, session)
@@ -97,7 +97,7 @@ def test_a_folder_may_still_be_filled(archive: SimulatedArchive, folder: Path, s
     assert fetch(folder, staging, session).session == session
 
 
-def test_a_refused_file_goes_aside_and_the_one_before_counts_again(
+def test_after_a_refused_revision_the_earlier_one_is_the_latest(
     archive: SimulatedArchive, folder: Path, staging: Path
 ) -> None:
     first = fetch(folder, staging)
@@ -135,7 +135,7 @@ def test_a_folder_and_its_url_are_one_archive(folder: Path, staging: Path) -> No
         assert fetch(spelling, staging, NEXT, refresh=True).session == NEXT
 
 
-def test_another_archive_is_refused_before_it_is_asked(folder: Path, staging: Path) -> None:
+def test_another_archive_is_refused_without_a_request(folder: Path, staging: Path) -> None:
     staged = fetch(folder, staging)
     for refresh in (False, True):
         for session in (SESSION, NEXT):
@@ -155,7 +155,7 @@ def test_two_archives_do_not_share_a_new_workspace(folder: Path, staging: Path) 
             second.fetch_list("list.csv")
 
 
-def test_a_mirror_is_let_in_by_hand(folder: Path, staging: Path) -> None:
+def test_a_mirror_can_be_added(folder: Path, staging: Path) -> None:
     staged = fetch(folder, staging)
     mirror = shutil.copytree(folder, folder.with_name("mirror"))
     admitted = staging / "archive.json"
@@ -165,7 +165,7 @@ def test_a_mirror_is_let_in_by_hand(folder: Path, staging: Path) -> None:
     assert fetch(folder, staging, NEXT).origin.startswith(mirror.as_uri())
 
 
-def test_files_of_an_older_workspace_name_their_archive_too(folder: Path, staging: Path) -> None:
+def test_the_archive_of_older_files_is_recognised(folder: Path, staging: Path) -> None:
     fetch(folder, staging)
     (staging / "archive.json").unlink()
     mirror = shutil.copytree(folder, folder.with_name("mirror"))
@@ -173,7 +173,7 @@ def test_files_of_an_older_workspace_name_their_archive_too(folder: Path, stagin
         fetch(mirror, staging)
 
 
-def test_a_broken_list_of_archives_is_named(folder: Path, staging: Path) -> None:
+def test_a_damaged_list_of_archives_is_a_usage_error(folder: Path, staging: Path) -> None:
     fetch(folder, staging)
     for broken in ("", "[1]", "5", f'["{folder}"'):
         (staging / "archive.json").write_text(broken)
@@ -198,13 +198,13 @@ def test_a_file_that_cannot_be_read_is_unavailable() -> None:
         ("file://example.com/srv", "with a host"),
     ],
 )
-def test_a_base_is_checked_before_anything_is_opened(base: str, says: str, staging: Path) -> None:
+def test_an_invalid_address_is_refused(base: str, says: str, staging: Path) -> None:
     with pytest.raises(UsageError, match=says):
         Archive(base, staging)
     assert not staging.exists()
 
 
-def test_a_list_is_always_asked_for(folder: Path, staging: Path) -> None:
+def test_a_list_is_always_requested(folder: Path, staging: Path) -> None:
     path = "content/equities/EQUITY_L.csv"
     with Archive(str(folder), staging) as archive:
         assert archive.fetch_list(path) is None
@@ -220,7 +220,7 @@ def test_a_list_is_always_asked_for(folder: Path, staging: Path) -> None:
     assert (first.path.read_text(), second.path.read_text()) == ("SYMBOL\nACME\n", "SYMBOL\nOTHER\n")
 
 
-def test_another_address_of_the_same_archive_is_said_to_be_one(tmp_path: Path) -> None:
+def test_the_command_adds_another_address_of_the_archive(tmp_path: Path) -> None:
     for name in ("first", "mirror"):
         (tmp_path / name).mkdir()
     staging = tmp_path / "staging"

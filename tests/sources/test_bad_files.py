@@ -1,4 +1,4 @@
-"""Bad files by name: lists, zips, and the records that lake, staging, ledgers and servers keep of themselves."""
+"""Invalid files: lists, zips, and the records of lake, staging, ledgers and servers."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def share(**changed: str) -> bytes:
         (container.lines, b"\n" * 600_000),
     ],
 )
-def test_a_list_that_is_none_is_a_format_error(read: Callable[[str, bytes], object], content: bytes) -> None:
+def test_an_invalid_list_is_a_format_error(read: Callable[[str, bytes], object], content: bytes) -> None:
     with pytest.raises(FormatError, match=r"^a\.csv: "):
         read("a.csv", content)
 
 
 @pytest.mark.parametrize("face", ["1e400", "inf", "nan", "1_000", "٣", "-5"])
-def test_a_face_value_that_is_no_number_is_none(face: str) -> None:
+def test_an_invalid_face_value_is_null(face: str) -> None:
     row = f"ABB,ABB Ltd,EQ,Bonus 1:1,{face},02-Jul-2024,-,-,-\n"
     assert lists.parse_actions("a.csv", (ACTIONS + row).encode())["face_value"].to_list() == [None]
 
@@ -95,7 +95,7 @@ def test_a_purpose_with_endless_numbers_has_no_factor(text: str) -> None:
     assert (found.price_factor, found.amount) == (None, None)
 
 
-def test_a_list_named_after_no_dates_covers_what_its_rows_do() -> None:
+def test_a_list_without_dates_in_its_name_covers_the_dates_of_its_rows() -> None:
     assert lists.span("CF-CA-equities-99-99-2024-to-31-02-2024.csv", pl.DataFrame()) is None
 
 
@@ -138,7 +138,7 @@ def parts(**changed: Any) -> dict[str, Any]:
         *(parts(known_at="soon"), parts(rows="1"), parts(rows=1.5), parts(more=1), DEEP, "\ud800", b"\xff\xfe{", b""),
     ],
 )
-def test_a_manifest_that_is_none_is_a_lake_error(tmp_path: Path, content: Any) -> None:
+def test_an_invalid_manifest_is_a_lake_error(tmp_path: Path, content: Any) -> None:
     put(tmp_path / "_SUCCESS", content)
     with pytest.raises(LakeError, match="not a manifest"):
         manifests.read(tmp_path / "_SUCCESS")
@@ -151,7 +151,7 @@ def test_a_manifest_that_is_none_is_a_lake_error(tmp_path: Path, content: Any) -
         *({"file": "../../x"}, {"file": "/etc/passwd"}, {"file": None}, {"rows": "1"}),
     ],
 )
-def test_a_sealed_year_that_is_none_is_a_lake_error(tmp_path: Path, changed: dict[str, Any]) -> None:
+def test_an_invalid_sealed_year_is_a_lake_error(tmp_path: Path, changed: dict[str, Any]) -> None:
     put(tmp_path / "_SEALED", SEALED | {"sessions": {"2024-01-15": MANIFEST}} | changed)
     with pytest.raises(LakeError, match="not a sealed year"):
         read_sealed(tmp_path / "_SEALED")
@@ -169,7 +169,7 @@ def test_a_retired_manifest_removes_nothing_but_its_own(tmp_path: Path, content:
     assert all(path.exists() for path in victims)
 
 
-def test_links_lead_nobody_out_of_the_lake_or_in_circles(tmp_path: Path) -> None:
+def test_links_lead_neither_out_of_the_lake_nor_in_circles(tmp_path: Path) -> None:
     name, outside = "normalized_equity_ohlc", tmp_path / "outside"
     folder = layout.dataset_folder(tmp_path / "lake", contracts.load(name))
     theirs = [outside / ".a.part", outside / layout.RETIRED, outside / "part-00000.parquet"]
@@ -202,7 +202,7 @@ KEPT = {
         *({"files": 1}, {"files": [[]]}, {}, [], 5, DEEP, b"\xff", {"files": [KEPT | {"bytes": "1"}]}),
     ],
 )
-def test_a_record_of_staging_that_is_none_is_an_archive_error(tmp_path: Path, content: Any) -> None:
+def test_an_invalid_staging_record_is_an_archive_error(tmp_path: Path, content: Any) -> None:
     put(tmp_path / "staging" / "a.json", content)
     put(tmp_path / "victim", b"kept")
     for read in (
@@ -217,14 +217,14 @@ def test_a_record_of_staging_that_is_none_is_an_archive_error(tmp_path: Path, co
 @pytest.mark.parametrize(
     "content", [[], {"2024-06-01": 1}, {"2024-06-01": {"asked_at": "soon"}}, BEFORE, DEEP, b"\xff", "x"]
 )
-def test_dates_without_a_session_that_are_none_are_an_archive_error(tmp_path: Path, content: Any) -> None:
+def test_an_invalid_record_of_missing_dates_is_an_archive_error(tmp_path: Path, content: Any) -> None:
     put(tmp_path / "absent" / "bhavcopy-2024.json", content)
     with pytest.raises(ArchiveError, match="not a record of dates"):
         NegativeCache(tmp_path, "https://a", "bhavcopy").asked_at(date(2024, 6, 1), ["x"])
 
 
 @pytest.mark.parametrize("content", [{}, [1], ["http://["], ["http://h:x/"], DEEP, b"\xff"])
-def test_addresses_that_are_none_are_a_usage_error(tmp_path: Path, content: Any) -> None:
+def test_an_invalid_list_of_addresses_is_a_usage_error(tmp_path: Path, content: Any) -> None:
     put(tmp_path / "staging" / "archive.json", content)
     with pytest.raises(UsageError, match="expected a list of addresses"):
         staging(tmp_path).known()
@@ -233,12 +233,12 @@ def test_addresses_that_are_none_are_a_usage_error(tmp_path: Path, content: Any)
 @pytest.mark.parametrize(
     "base", ["http://[", "http://h:99999/", "http://h:x/", "/a\0b", "a" * 5000, "ftp://h", "file://h/x"]
 )
-def test_an_archive_that_is_none_is_a_usage_error(base: str) -> None:
+def test_an_invalid_archive_is_a_usage_error(base: str) -> None:
     with pytest.raises(UsageError, match="archive"):
         transport.connect(base, RetryPolicy(), 1)
 
 
-def test_an_archive_may_hold_links_in_circles_and_pipes(tmp_path: Path) -> None:
+def test_an_archive_may_contain_circular_links_and_pipes(tmp_path: Path) -> None:
     (tmp_path / "a.csv").symlink_to(tmp_path / "a.csv")
     os.mkfifo(tmp_path / "b.csv")
     folder = transport.connect(str(tmp_path), RetryPolicy(), 1)
@@ -264,19 +264,19 @@ LINE |= {"at": "2024-06-01T10:00:00+00:00", "effective": None, "by": "a", "reaso
         *({"at": "0001-01-01T00:00:00+23:59"}, {"effective": 5}, {"more": 1}),
     ],
 )
-def test_a_ledger_entry_that_is_none_is_a_model_error(tmp_path: Path, changed: dict[str, Any]) -> None:
+def test_an_invalid_ledger_entry_is_a_model_error(tmp_path: Path, changed: dict[str, Any]) -> None:
     content = LINE | changed
     book = ledger_storage.local(Settings(home=tmp_path))
     put(book.path, json.dumps(content | {"seal": promotion_ledger._seal("", content)}).encode() + b"\n")
-    with pytest.raises(ModelError, match="is no ledger entry"):
+    with pytest.raises(ModelError, match="is not a ledger entry"):
         promotion_ledger.read(book)
     put(book.path, DEEP.encode() + b"\n")
-    with pytest.raises(ModelError, match="is no ledger entry"):
+    with pytest.raises(ModelError, match="is not a ledger entry"):
         promotion_ledger.read(book)
 
 
 @pytest.mark.parametrize("content", [[], {}, {"outcome": 1}, {"outcome": "x", "metrics": []}, DEEP, b"\xff"])
-def test_a_journal_that_is_none_says_that_nothing_was_written(tmp_path: Path, content: Any) -> None:
+def test_an_invalid_journal_means_nothing_was_written(tmp_path: Path, content: Any) -> None:
     settings = Settings(home=tmp_path)
     folder = settings.runs / "20240702T100000-0a0b0c0d"
     put(folder / "begun.json", content)
@@ -286,23 +286,23 @@ def test_a_journal_that_is_none_says_that_nothing_was_written(tmp_path: Path, co
 @pytest.mark.parametrize(
     "changed", [{"pid": -1}, {"pid": 10**12}, {"pid": []}, {"port": 70_000}, {"born": []}, {"a": 1}]
 )
-def test_a_record_of_a_server_that_is_none_is_a_service_error(tmp_path: Path, changed: dict[str, Any]) -> None:
+def test_an_invalid_server_record_is_a_service_error(tmp_path: Path, changed: dict[str, Any]) -> None:
     settings = Settings(home=tmp_path)
     put(settings.services / "mlflow.json", {"pid": 1, "born": "boot 1", "port": 1} | changed)
     with pytest.raises(ServiceError, match="not the record of a server"):
         managed_process.stop(settings, "mlflow")
 
 
-def test_a_record_of_a_server_from_an_earlier_version_is_of_none_that_runs(tmp_path: Path) -> None:
+def test_a_server_record_of_an_earlier_version_means_no_running_server(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     put(settings.services / "mlflow.json", {"pid": os.getpid(), "born": 1732339200.5, "port": 1})
     assert not managed_process.stop(settings, "mlflow")
 
 
 @pytest.mark.parametrize("content", [[], {"files": []}, {"made_at": "x", "files": {"a": 1}}, DEEP, b"\xff"])
-def test_a_backup_that_is_none_is_a_warehouse_error(tmp_path: Path, content: Any) -> None:
+def test_an_invalid_backup_is_a_warehouse_error(tmp_path: Path, content: Any) -> None:
     put(tmp_path / "backup" / "BACKUP.json", content)
-    with pytest.raises(WarehouseError, match="no whole backup"):
+    with pytest.raises(WarehouseError, match="not a complete backup"):
         backup.restore(Settings(home=tmp_path / "home"), str(tmp_path / "backup"))
     assert not (tmp_path / "home" / "warehouse").exists()
 
@@ -310,7 +310,7 @@ def test_a_backup_that_is_none_is_a_warehouse_error(tmp_path: Path, content: Any
 @pytest.mark.parametrize(
     "place", ["Disk('a', 'b') settings x='y'", "Disk('a'); drop table x", "Disk(a)", "File('a\\'b')"]
 )
-def test_a_server_is_told_a_place_and_nothing_else(place: str) -> None:
+def test_a_server_accepts_only_a_path(place: str) -> None:
     with pytest.raises(WarehouseError, match="a server takes"):
         backup.backup(Settings(home="/srv/nse", warehouse_dsn="clickhouse://u:p@127.0.0.1:1/db"), place)
 
@@ -322,9 +322,9 @@ PUBLISHED: dict[str, Any] = {"metrics": {}, "values": {}, "outputs": {}, "figure
     "content",
     [[], {}, PUBLISHED | {"metrics": {"a": "1"}}, PUBLISHED | {"metrics": {"../a": 1}}, DEEP, b"\xff", b"NaN"],
 )
-def test_a_result_that_is_none_is_a_notebook_error(tmp_path: Path, content: Any) -> None:
+def test_an_invalid_result_is_a_notebook_error(tmp_path: Path, content: Any) -> None:
     put(tmp_path / report.RESULT, content)
-    with pytest.raises(NotebookError, match=r"not what report\.publish writes"):
+    with pytest.raises(NotebookError, match=r"was not written by report\.publish"):
         report.read(tmp_path)
 
 

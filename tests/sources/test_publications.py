@@ -1,4 +1,4 @@
-"""Several publications of one session through fetch and ingest: each with its own datasets and its own account."""
+"""Fetch and ingest several publications of one session: each has its own datasets and counts."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def run(settings: Settings, *publications: Publication) -> tuple[FetchResult, In
     return found, ingest(Lake(settings.lake), staged(settings, SESSION, NEXT, chosen))
 
 
-def test_one_file_may_stand_for_two_publications(workspace: Settings) -> None:
+def test_one_file_serves_two_publications(workspace: Settings) -> None:
     found, result = run(workspace)
     assert (found.sessions, found.absent, found.failed) == ([SESSION], [NEXT], [])
     assert result.sessions.select(
@@ -100,7 +100,7 @@ def test_ingest_parses_a_new_bhavcopy_once(workspace: Settings) -> None:
     assert reads == [found.staged[0].file.name]
 
 
-def test_a_better_format_of_a_session_replaces_the_full_report(workspace: Settings, published: Path) -> None:
+def test_a_better_format_replaces_the_full_report(workspace: Settings, published: Path) -> None:
     run(workspace)
     before = digest(staged(workspace, SESSION, NEXT))
     put(published, BHAVCOPY, udiff.HEADERS[1], UDIFF)
@@ -119,7 +119,7 @@ def test_a_better_format_of_a_session_replaces_the_full_report(workspace: Settin
     assert len(manifest.parts) == 2, "what was believed before is still there"
 
 
-def test_a_session_without_index_closes_is_whole(workspace: Settings, published: Path) -> None:
+def test_a_session_without_index_closes_is_complete(workspace: Settings, published: Path) -> None:
     (published / INDEX_CLOSES.paths(SESSION)[0]).unlink()
     found, result = run(workspace)
     assert (found.sessions, found.failed) == ([SESSION], [])
@@ -132,7 +132,7 @@ def test_without_a_bhavcopy_there_is_no_session(workspace: Settings, published: 
     assert (found.sessions, found.absent) == ([], [SESSION, NEXT])
 
 
-def test_a_file_refused_for_two_publications_is_set_aside_once(workspace: Settings) -> None:
+def test_a_file_refused_for_two_publications_is_renamed_once(workspace: Settings) -> None:
     found = fetch(workspace, SESSION, SESSION)
     kept = workspace.staging / DELIVERY.paths(SESSION)[0]
     kept.write_text(kept.read_text()[:-4])  # damaged after it was fetched and found whole
@@ -145,7 +145,7 @@ def test_a_file_refused_for_two_publications_is_set_aside_once(workspace: Settin
     assert run(workspace)[1].totals["failed"] == 0
 
 
-def test_what_is_refused_at_the_door_does_not_stop_the_rest_of_a_session(workspace: Settings, published: Path) -> None:
+def test_a_refused_file_does_not_stop_the_other_files_of_a_session(workspace: Settings, published: Path) -> None:
     path = published / DELIVERY.paths(SESSION)[0]
     put(published, INDEX_CLOSES, *indices.HEADERS, NIFTY.replace("04-05", "03-05"))
     found, result = run(workspace)
@@ -156,7 +156,7 @@ def test_what_is_refused_at_the_door_does_not_stop_the_rest_of_a_session(workspa
     assert [type(error) for _, error in found.failed] == [FormatError, FormatError, WrongSession]
 
 
-def test_bse_has_a_workspace_of_its_own(workspace: Settings, published: Path, tmp_path: Path) -> None:
+def test_bse_needs_its_own_workspace(workspace: Settings, published: Path, tmp_path: Path) -> None:
     put(published, BSE_BHAVCOPY, udiff.HEADERS[1], UDIFF.replace(",NSE,", ",BSE,").replace(",EQ,", ",X,"))
     bse = workspace.model_copy(update={"home": tmp_path / "bse"})
     result = run(bse, BSE_BHAVCOPY)[1]
@@ -172,7 +172,7 @@ def test_bse_has_a_workspace_of_its_own(workspace: Settings, published: Path, tm
         run(workspace.model_copy(update={"home": tmp_path / "both"}), BHAVCOPY, BSE_BHAVCOPY)
 
 
-def test_the_warehouse_has_them_and_every_list(workspace: Settings, published: Path) -> None:
+def test_the_warehouse_has_all_publications_and_lists(workspace: Settings, published: Path) -> None:
     run(workspace)
     listed = published / symbol_master.EQUITY_LIST
     listed.parent.mkdir(parents=True)
@@ -194,12 +194,12 @@ def test_the_warehouse_has_them_and_every_list(workspace: Settings, published: P
     assert warehouse.sql(workspace, shares).rows() == [(110453 / 207894, 79.9)]
 
 
-def test_every_publication_fills_three_datasets_of_its_own() -> None:
+def test_every_publication_fills_its_own_three_datasets() -> None:
     own = [name for publication in PUBLICATIONS for name in dataset_spec(publication).names]
     assert len(own) == len(set(own)) == 9
 
 
-def test_the_simulated_archive_has_all_three_of_every_session(ingested: Settings) -> None:
+def test_the_simulated_archive_has_three_publications_per_session(ingested: Settings) -> None:
     lake = Lake(ingested.lake)
     sessions = lake.sessions("normalized_equity_ohlc")
     for entry in (dataset_spec(publication) for publication in PUBLICATIONS):

@@ -1,4 +1,4 @@
-"""Published formats: told by their header, accounted for line by line, refused loudly."""
+"""Published formats: recognised by their header; every line is accepted or rejected with a reason."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_both_udiff_headers_give_the_same_rows(header: str) -> None:
         (legacy.HEADERS[1], LEGACY_ROW.replace("15-JAN-2024", "15-Jan-24")),
     ],
 )
-def test_every_legacy_shape(header: str, row: str) -> None:
+def test_every_legacy_header_is_parsed(header: str, row: str) -> None:
     found = parse("cm15JAN2024bhav.csv", f"{header}\r\n{row}\r\n".encode(), SESSION)
     assert found.source == "nse_cm_legacy"
     first = found.rows.row(0, named=True)
@@ -64,7 +64,7 @@ def test_a_legacy_last_price_of_zero_means_none(zero: str) -> None:
     assert parse("a.csv", content.encode(), SESSION).rows["LastPric"].to_list() == [None]
 
 
-def test_a_line_with_other_fields_is_refused_with_its_number() -> None:
+def test_a_line_with_a_wrong_number_of_fields_is_refused_with_its_number() -> None:
     found = parse("a.csv", udiff_file(ROW, "2024-01-15,cut", f"{ROW}{ROW}", ROW), SESSION)
     assert found.rows["row_number"].to_list() == [2, 5]
     assert found.rejected.to_dicts() == [
@@ -90,7 +90,7 @@ def test_a_line_with_other_fields_is_refused_with_its_number() -> None:
         ("a.csv", udiff_file(ROW, ROW[:-40])[:-1], "ends within line 3: it was cut off"),
     ],
 )
-def test_what_is_no_bhavcopy_is_a_clear_error(name: str, content: bytes, message: str) -> None:
+def test_a_file_that_is_not_a_bhavcopy_is_refused(name: str, content: bytes, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         parse(name, content, SESSION)
 
@@ -116,7 +116,7 @@ def test_a_changed_header_names_each_new_and_missing_column(form: Format) -> Non
                 assert wanted in str(refused.value)
 
 
-def test_a_header_that_only_moved_says_so() -> None:
+def test_a_reordered_header_is_reported_as_such() -> None:
     columns = udiff.HEADERS[1].split(",")
     with pytest.raises(FormatError, match="against nse_cm_udiff: the same columns in another order"):
         parse("a.csv", udiff_file(ROW, header=",".join(reversed(columns))), SESSION)
@@ -124,7 +124,7 @@ def test_a_header_that_only_moved_says_so() -> None:
         parse("a.csv", udiff_file(ROW, header=f"{udiff.HEADERS[1]},,"), SESSION)
 
 
-def test_a_file_of_another_session_is_told_from_damage() -> None:
+def test_a_file_of_another_session_is_not_reported_as_damaged() -> None:
     with pytest.raises(WrongSession, match="asked for session 2024-01-16, the file is dated 2024-01-15"):
         parse("a.csv", udiff_file(ROW), date(2024, 1, 16))
 
@@ -139,7 +139,7 @@ def test_a_file_of_another_session_is_told_from_damage() -> None:
         ([legacy.HEADERS[1], LEGACY_ROW, LEGACY_ROW[:-3]], "cut"),
     ],
 )
-def test_a_last_line_without_a_newline(lines: list[str], verdict: str) -> None:
+def test_a_last_line_without_newline_is_checked(lines: list[str], verdict: str) -> None:
     content = "\n".join(lines).encode()
     if verdict == "whole":
         assert parse("a.csv", content, SESSION).row_count == 2
@@ -148,7 +148,7 @@ def test_a_last_line_without_a_newline(lines: list[str], verdict: str) -> None:
         parse("a.csv", content, SESSION)
 
 
-def test_bse_files_are_told_by_their_source_column() -> None:
+def test_bse_files_are_recognised_by_their_source_column() -> None:
     row = ROW.replace(",NSE,", ",BSE,").replace(",ABB,EQ,", ",ABB,A,")
     content = udiff_file(row, row.replace(",ABB,A,", ",ABBF,F,"))
     found = BSE_BHAVCOPY.read("b.CSV", content, SESSION)
@@ -197,7 +197,7 @@ def test_bse_files_are_told_by_their_source_column() -> None:
         ),
     ],
 )
-def test_every_edge_case_has_its_verdict(nse: Path, name: str, session: date, verdict: str) -> None:
+def test_every_edge_case_is_accepted_or_refused(nse: Path, name: str, session: date, verdict: str) -> None:
     assert len(list((nse / "edge_cases").iterdir())) == 11
     content = (nse / "edge_cases" / name).read_bytes()
     for publication in (BHAVCOPY, DELIVERY) if "sec_bhavdata" in name else (BHAVCOPY,):
@@ -222,7 +222,7 @@ def comparable(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select("TckrSymb", "SctySrs", *numbers).cast(dict.fromkeys(numbers, pl.Float64))
 
 
-def test_udiff_and_legacy_agree_where_both_were_published(nse: Path) -> None:
+def test_udiff_and_legacy_files_of_one_session_agree(nse: Path) -> None:
     session = date(2024, 7, 5)
     new = parse("u.zip", (nse / bhavcopy_paths(session)[0]).read_bytes(), session)
     old = parse("l.zip", (nse / bhavcopy_paths(session)[1]).read_bytes(), session)

@@ -1,4 +1,4 @@
-"""A notebook's runs are in one experiment whoever starts them; trainings by hand count as trials and reuse versions."""
+"""A notebook's runs are in one experiment, whoever starts them; manual trainings count as trials and reuse versions."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def fitted(frame: pl.DataFrame, seed: int = 3) -> TrainingResult:
     return training.fit(frame, Recipe("logistic", seed=seed), ("signal",), PurgedWalkForward(2, HORIZON, 2))
 
 
-def test_trainings_by_hand_are_trials_of_the_one_experiment_and_reuse_what_is_registered(tmp_path: Path) -> None:
+def test_trainings_by_hand_are_trials_and_reuse_registered_versions(tmp_path: Path) -> None:
     settings, frame = Settings(home=tmp_path / "home"), panel()
     task = Task(find("all"), HORIZON, 1)
     ic = pl.DataFrame({"trade_date": [date(2024, 1, 1)], "ic": [0.1]})
@@ -93,7 +93,7 @@ def test_every_notebook_of_champion_has_one_experiment(tmp_path: Path) -> None:
     assert runs.find_runs(settings, ["model-health"])[0].name == "decay"
 
 
-def test_what_a_notebook_reads_and_writes_is_known_in_one_place(tmp_path: Path) -> None:
+def test_datasets_of_notebooks_are_defined_in_one_place(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home")
     lake = Lake(settings.lake)
     given = {"feature_set": "v1", "start": "2024-01-01", "end": "2024-01-31", "as_of": "2024-01-31"}

@@ -1,4 +1,4 @@
-"""A hostile model file: what it may hold, node by node; and fitted models of scikit-learn, which are admitted."""
+"""A hostile model file: its admitted and refused nodes; and fitted models of scikit-learn, which are admitted."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_neural_network_is_admitted() -> None:
     ],
     ids=lambda value: getattr(value, "__qualname__", type(value).__qualname__),
 )
-def test_what_would_be_called_is_refused(value: Any) -> None:
+def test_callables_are_refused(value: Any) -> None:
     try:
         content = saved(FunctionTransformer(value))
     except Exception as error:  # noqa: BLE001 - skops has no spelling for some
@@ -100,8 +100,8 @@ def test_what_would_be_called_is_refused(value: Any) -> None:
         require_trusted(content, ())
 
 
-def test_no_class_of_the_libraries_can_stand_as_a_value() -> None:
-    """Each class that numpy's and scipy's public modules offer, apart from the dtypes, which only compute."""
+def test_library_classes_are_refused_as_values() -> None:
+    """Each class of numpy's and scipy's public modules, except the dtypes, which only compute."""
     modules = (np, np.lib, np.lib.npyio, np.lib.format, np.random, np.ma, scipy.io, scipy.io.arff, scipy.io.wavfile)
     classes = {one for module in modules for one in vars(module).values() if isinstance(one, type)}
     known = {"numpy", "scipy"}
@@ -121,7 +121,7 @@ def test_no_class_of_the_libraries_can_stand_as_a_value() -> None:
 
 
 def forged(loader: str, module: str, name: str, **content: Any) -> bytes:
-    """Return the file of a transformer whose `func` is one node that somebody wrote by hand."""
+    """Return the file of a transformer whose `func` is a forged node."""
     stream = io.BytesIO(saved(FunctionTransformer(np.log1p)))
     with zipfile.ZipFile(stream) as archive:
         schema = json.loads(archive.read("schema.json"))
@@ -164,7 +164,7 @@ def test_a_forged_node_is_refused(loader: str, module: str, name: str) -> None:
         require_trusted(forged(loader, module, name, **content), ())
 
 
-def test_a_trusted_package_answers_for_its_own_classes_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trusted_package_admits_only_its_own_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine_of_types.py").write_text(
         "from numpy import memmap, load\nfrom sklearn.base import BaseEstimator\nclass Mine(BaseEstimator): ...\n"
     )

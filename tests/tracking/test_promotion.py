@@ -1,4 +1,4 @@
-"""Promotions by several processes at once, killed at any instant, and who is told of them."""
+"""Promotions by several concurrent processes, killed at any time, and their notifications."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sklearn.linear_model import LogisticRegression
 from champion.base import clock
 from champion.errors import DecisionOutdated, UsageError
 from champion.settings import Settings
-from champion.tracking import ledger_storage, notify, promotion, promotion_ledger, registry, runs, store
+from champion.tracking import ledger_storage, notify, promotion, promotion_ledger, registry, runs, standing, store
 from champion.tracking.promotion import Decision
 
 # MLflow 3.17 on SQLAlchemy 2.1
@@ -97,7 +97,7 @@ def forks(versions: Settings) -> Iterator[subprocess.Popen[str]]:
 
 
 def begin(process: subprocess.Popen[str], settings: Settings, *words: str) -> list[int]:
-    """Start a child for each word at once, and return their process ids."""
+    """Start a child process for each word, and return their process ids."""
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(" ".join((str(settings.home), *words)) + "\n")
@@ -115,7 +115,7 @@ def told(settings: Settings) -> list[promotion_ledger.Entry]:
     return [entry for entry in promotion.history(settings) if entry.state == "done"]
 
 
-def test_promotions_of_several_processes_stand_in_line(forks: subprocess.Popen[str], workspace: Settings) -> None:
+def test_concurrent_promotions_keep_one_ledger(forks: subprocess.Popen[str], workspace: Settings) -> None:
     begin(forks, workspace, "1", "2", "3", "4")
     assert ended(forks) == [0, 0, 0, 0]
     done = told(workspace)
@@ -127,12 +127,10 @@ def test_promotions_of_several_processes_stand_in_line(forks: subprocess.Popen[s
     begin(forks, workspace, "rollback", "rollback", "rollback", "rollback")
     assert sorted(ended(forks)) == [0, 0, 0, 1]  # the first champion has nobody before it
     assert registry.alias_of(workspace, registry.CHAMPION) == done[0].version
-    assert promotion.disagreement(workspace) is None
+    assert standing.disagreement(workspace) is None
 
 
-def test_a_promotion_killed_anywhere_is_finished_or_never_was(
-    forks: subprocess.Popen[str], workspace: Settings
-) -> None:
+def test_killed_promotion_is_finished_or_has_no_effect(forks: subprocess.Popen[str], workspace: Settings) -> None:
     promotion.promote(workspace, 1, YES, reason="first")
     path, seen = workspace.home / "promotions.jsonl", set()
     for number in range(6):
@@ -155,7 +153,7 @@ def test_a_promotion_killed_anywhere_is_finished_or_never_was(
         assert after[: len(held)] == held
         assert after[-1].state == "done"
         assert registry.alias_of(workspace, registry.CHAMPION) == after[-1].version == target
-        assert promotion.disagreement(workspace) is None
+        assert standing.disagreement(workspace) is None
     assert (-9, "pending") in seen, "no child was killed between the ledger's two lines"
 
 
@@ -178,15 +176,15 @@ def test_champion_on_a_date_through_promote_promote_rollback(workspace: Settings
     assert [entry and entry.version for entry in found] == [None, 1, 1, 2, 2, 1, 1]
 
 
-def test_a_decision_against_a_champion_that_fell_is_not_carried_out(workspace: Settings) -> None:
+def test_decision_against_a_replaced_champion_is_refused(workspace: Settings) -> None:
     promotion.promote(workspace, 1, YES, reason="first", against=None)
     promotion.promote(workspace, 2, YES, reason="second", against=1)
-    with pytest.raises(DecisionOutdated, match="judged against version 1, by now version 2 is champion"):
+    with pytest.raises(DecisionOutdated, match="compared with version 1, but version 2 is champion now"):
         promotion.promote(workspace, 3, YES, reason="judged before", against=1)
     assert [entry.version for entry in told(workspace)] == [1, 2]
 
 
-def test_force_needs_a_reason_and_leaves_it(workspace: Settings) -> None:
+def test_force_needs_a_reason_and_records_it(workspace: Settings) -> None:
     no = Decision(promote=False, reasons=("worse",))
     with pytest.raises(UsageError, match="needs a reason"):
         promotion.promote(workspace, 1, no, reason=" ", force=True)
@@ -196,13 +194,13 @@ def test_force_needs_a_reason_and_leaves_it(workspace: Settings) -> None:
 
 
 class Listener(BaseHTTPRequestHandler):
-    """Keeps what was posted, and answers what it is told to, in turn; then 200."""
+    """Stores what was posted, and returns the prepared answers in turn; then 200."""
 
     heard: ClassVar[list[dict[str, Any]]] = []
     answers: ClassVar[list[int]] = []
 
     def do_POST(self) -> None:
-        """Keep the message."""
+        """Store the message."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.heard.append(json.loads(body))
         self.send_response(self.answers.pop(0) if self.answers else 200)
@@ -210,7 +208,7 @@ class Listener(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -226,7 +224,7 @@ def webhook() -> Iterator[str]:
     server.server_close()
 
 
-def test_a_change_of_champion_is_told_and_a_refusal_is_not(workspace: Settings, webhook: str) -> None:
+def test_webhook_receives_changes_of_champion_but_no_refusals(workspace: Settings, webhook: str) -> None:
     listening = Settings(home=workspace.home, tracking_uri=workspace.tracking, promotion_webhook=webhook)
     promotion.promote(listening, 1, YES, reason="first")
     Listener.answers[:] = [500]  # once: the next try is heard
@@ -237,7 +235,9 @@ def test_a_change_of_champion_is_told_and_a_refusal_is_not(workspace: Settings, 
     assert "version 1 is champion, before version 2 (rollback): back" in Listener.heard[-1]["text"]
 
 
-def test_who_cannot_be_told_stops_nobody(workspace: Settings, webhook: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_failing_webhook_does_not_stop_a_promotion(
+    workspace: Settings, webhook: str, caplog: pytest.LogCaptureFixture
+) -> None:
     listening = Settings(home=workspace.home, tracking_uri=workspace.tracking, promotion_webhook=webhook)
     Listener.answers[:] = [500, 503, 404]
     assert promotion.promote(listening, 1, YES, reason="first").state == "done"

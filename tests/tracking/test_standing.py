@@ -1,4 +1,4 @@
-"""Ledger, registry and alias: what a person, a crash or a lost disk does to one of them is seen, and put right."""
+"""Changes to ledger, registry and alias by a person, a crash or a lost disk are detected and repaired."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def registered(settings: Settings, seed: int) -> registry.Version:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A workspace with three versions, of which the first and then the second was promoted; tests only copy it."""
+    """A workspace with three versions, of which the first and then the second was promoted; tests copy it."""
     settings = Settings(home=tmp_path_factory.mktemp("made") / "home", archive=str(tmp_path_factory.mktemp("archive")))
     for seed in range(3):
         registered(settings, seed)
@@ -76,29 +76,29 @@ def alias(settings: Settings) -> int | None:
 
 
 def shown(settings: Settings) -> list[str]:
-    """Return what status and doctor say of the champion."""
+    """Return what status and doctor show of the champion."""
     check = next(one for one in doctor.examine(settings) if one.name == "champion")
     return [status.status(settings).champion, f"{check.state} {check.found}"]
 
 
-def test_a_whole_workspace_raises_no_alarm(workspace: Settings) -> None:
+def test_intact_workspace_has_no_problem(workspace: Settings) -> None:
     assert standing.problem(workspace) is None
     assert shown(workspace)[1] == "ok version 2, by ledger and alias"
     assert anchor.read(workspace) == anchor.Anchor(4, json.loads(ledger_storage.of(workspace).held().lines[-1])["seal"])
-    with pytest.raises(UsageError, match="is whole and goes on"):
+    with pytest.raises(UsageError, match="is intact"):
         recovery.begin(workspace, reason="why not")
     assert recovery.realign(workspace) == 2
 
 
 @pytest.mark.parametrize("where", [None, 1, 3])
-def test_an_alias_moved_or_removed_by_hand_is_shown_and_put_right(workspace: Settings, where: int | None) -> None:
+def test_alias_changed_by_hand_is_reported_and_repaired(workspace: Settings, where: int | None) -> None:
     client = store.prepare(workspace)
     if where is None:
         client.delete_registered_model_alias(registry.MODEL, registry.CHAMPION)
     else:
         client.set_registered_model_alias(registry.MODEL, registry.CHAMPION, str(where))
     for said in shown(workspace):
-        assert (f"points at version {where}" if where else "is not set") in said
+        assert (f"points to version {where}" if where else "is not set") in said
         assert "`champion models repair`" in said
     with pytest.raises(ModelError, match="the ledger says 2: `champion models repair`"):
         standing.require_agreement(workspace)
@@ -119,7 +119,7 @@ def test_the_version_of_a_moved_alias_may_be_promoted_and_rolled_back(workspace:
     assert (alias(workspace), standing.problem(workspace)) == (2, None)
 
 
-def test_where_the_champion_was_deleted_another_one_can_be_promoted(workspace: Settings) -> None:
+def test_another_version_can_be_promoted_after_the_champion_was_deleted(workspace: Settings) -> None:
     store.prepare(workspace).delete_model_version(registry.MODEL, "2")
     for said in shown(workspace):
         assert "version 2 was promoted on" in said
@@ -146,7 +146,7 @@ def empty_file(settings: Settings) -> None:
 
 
 def exchange_file(settings: Settings) -> None:
-    """Another ledger of the same length, each of its lines sealed as it must be."""
+    """Write another ledger of the same length, with valid seals."""
     book = ledger_storage.local(settings)
     entries, path = promotion_ledger.read(book), settings.home / "promotions.jsonl"
     path.unlink()
@@ -171,7 +171,7 @@ LOSSES = [drop_last_line, drop_file, empty_file, exchange_file, lose_registry, l
 
 
 @pytest.mark.parametrize("lose", LOSSES, ids=lambda one: one.__name__)
-def test_a_ledger_that_lost_lines_or_its_registry_decides_nothing(
+def test_incomplete_ledger_or_lost_registry_blocks_decisions(
     workspace: Settings, lose: Callable[[Settings], None]
 ) -> None:
     lose(workspace)
@@ -201,8 +201,8 @@ def test_a_ledger_that_lost_lines_or_its_registry_decides_nothing(
     assert (alias(workspace), standing.problem(workspace)) == (1, None)
 
 
-def test_a_ledger_of_an_earlier_version_goes_on_and_is_anchored_by_its_next_line(workspace: Settings) -> None:
-    """Lines of 0.2.0 hold no digest of the model, and its registry knows nothing of the ledger."""
+def test_ledger_of_an_earlier_version_is_anchored_by_its_next_line(workspace: Settings) -> None:
+    """Lines of 0.2.0 have no digest of the model, and its registry has no anchor."""
     book, entries = ledger_storage.local(workspace), promotion.history(workspace)
     (workspace.home / "promotions.jsonl").unlink()
     for number, entry in enumerate(entries):
@@ -215,7 +215,7 @@ def test_a_ledger_of_an_earlier_version_goes_on_and_is_anchored_by_its_next_line
     assert promotion.rollback(workspace, reason="to a line without a digest").version == 2
 
 
-def test_a_lost_registry_under_a_ledger_of_an_earlier_version_is_noticed(workspace: Settings) -> None:
+def test_lost_registry_is_detected_with_a_ledger_of_an_earlier_version(workspace: Settings) -> None:
     book, entries = ledger_storage.local(workspace), promotion.history(workspace)
     (workspace.home / "promotions.jsonl").unlink()
     for number, entry in enumerate(entries):
@@ -227,8 +227,8 @@ def test_a_lost_registry_under_a_ledger_of_an_earlier_version_is_noticed(workspa
     assert alias(workspace) is None
 
 
-def test_a_line_cut_off_before_the_registry_knew_it_counts(workspace: Settings) -> None:
-    """A crash between the line and the anchor: the ledger is one line ahead."""
+def test_line_without_anchor_after_a_crash_counts(workspace: Settings) -> None:
+    """After a crash between line and anchor, the ledger is one line ahead."""
     book = ledger_storage.local(workspace)
     seen = promotion_ledger.read(book)
     promotion_ledger.append(book, promotion_ledger.draft(seen, "promote", 3, "then the power failed"), seen)
@@ -237,17 +237,17 @@ def test_a_line_cut_off_before_the_registry_knew_it_counts(workspace: Settings) 
     assert promotion.history(workspace)[-1].state == "done"
 
 
-def test_no_decision_begins_on_one_that_has_not_ended(tmp_path: Path) -> None:
-    """Of two machines one read the ledger before the other's line, and again after it: it must not go on."""
+def test_no_decision_starts_while_another_is_pending(tmp_path: Path) -> None:
+    """One machine reads the ledger before and after the other machine's line: it must not go on."""
     book = ledger_storage.FileStorage(tmp_path / "promotions.jsonl")
     begun = promotion_ledger.append(book, promotion_ledger.draft([], "promote", 1, "first"), [])
-    with pytest.raises(LedgerOvertaken, match="decision 1 is not ended yet"):
+    with pytest.raises(LedgerOvertaken, match="decision 1 is not finished yet"):
         promotion_ledger.append(book, promotion_ledger.draft([begun], "promote", 2, "on top of it"), [begun])
     assert promotion_ledger.read(book) == [begun]
 
 
 @given(strategies.integers(0, 4), strategies.integers(0, 4), strategies.booleans())
-def test_only_a_ledger_that_reaches_its_anchor_is_whole(kept: int, anchored: int, other: bool) -> None:
+def test_ledger_shorter_than_its_anchor_is_damaged(kept: int, anchored: int, other: bool) -> None:
     lines = [json.dumps({"seal": f"{number}", "model": ""}) for number in range(kept)]
     known = anchor.Anchor(anchored, "other" if other else f"{anchored - 1}") if anchored else None
     missing = standing.missing(ledger_storage.StoredLines(tuple(lines), kept + 1), known, required=True)
@@ -255,7 +255,7 @@ def test_only_a_ledger_that_reaches_its_anchor_is_whole(kept: int, anchored: int
     assert (missing is None) is whole
 
 
-def test_a_bad_tag_and_a_version_of_another_tool_fail_alone(workspace: Settings) -> None:
+def test_bad_tag_or_foreign_version_affects_only_itself(workspace: Settings) -> None:
     client = store.prepare(workspace)
     source = client.get_model_version(registry.MODEL, "1").source or ""
     foreign = int(client.create_model_version(registry.MODEL, source=source).version)
@@ -265,17 +265,17 @@ def test_a_bad_tag_and_a_version_of_another_tool_fail_alone(workspace: Settings)
         assert {number for number, problem in found.items() if not problem} == {1, 2}
         assert registry.load(workspace).version.number == 2
         assert standing.problem(workspace) is None
-        with pytest.raises(ModelError, match=r"version 3: tag champion.features is no list of features"):
+        with pytest.raises(ModelError, match=r"version 3: tag champion.features is not a list of features"):
             registry.load(workspace, 3)
     with pytest.raises(ModelError, match=rf"version {foreign}: it has no tag champion.features"):
         registry.load(workspace, foreign)
     version = registry.find(workspace, foreign)
     with pytest.raises(ModelError, match=r"has no tag champion.horizon: it was not registered by training"):
-        version.whole("champion.horizon")
+        version.integer("champion.horizon")
     client.set_model_version_tag(registry.MODEL, "1", "champion.horizon", "five")
     client.set_model_version_tag(registry.MODEL, "1", "champion.learnt_to", "31-12-2024")
-    with pytest.raises(ModelError, match="'five', not a whole number"):
-        registry.find(workspace, 1).whole("champion.horizon")
+    with pytest.raises(ModelError, match="'five', not an integer"):
+        registry.find(workspace, 1).integer("champion.horizon")
     with pytest.raises(ModelError, match="'31-12-2024', not a date"):
         registry.find(workspace, 1).day("champion.learnt_to")
     assert runs.known(workspace, "0" * 32) is None
@@ -309,8 +309,8 @@ for number in range(100):
 """
 
 
-def test_a_version_is_seen_once_all_that_it_is_judged_by_is_there(workspace: Settings) -> None:
-    """Killed at any instant, training leaves no version without its file, its scores out of sample, its canary."""
+def test_version_is_visible_only_with_all_its_tags(workspace: Settings) -> None:
+    """Killed at any time, training leaves no version without its file, its out-of-sample scores, its leakage check."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", _REGISTERS, str(workspace.home)]
     checked = 3
@@ -350,7 +350,7 @@ def test_the_commands_repair_and_begin(workspace: Settings) -> None:
 
 
 def test_a_workspace_that_was_moved_away_from_its_store_is_still_anchored(made: Settings, tmp_path: Path) -> None:
-    """A store in SQLite outside the workspace names the ledger by its workspace's folder: the one it left counts."""
+    """A SQLite store outside the workspace names the ledger by the workspace's folder: the former folder counts."""
     database = tmp_path / "mlflow.db"
     shutil.copy(store.sqlite_file(made.tracking), database)
     first = Settings(home=tmp_path / "first", archive=made.archive, tracking_uri=f"sqlite:///{database}")

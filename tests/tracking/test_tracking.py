@@ -33,7 +33,7 @@ from waiting import PATIENCE
 from champion.errors import ModelError, PromotionRefused, ServiceError, UsageError
 from champion.modeling import estimators
 from champion.settings import Settings
-from champion.tracking import ledger_storage, promotion, promotion_ledger, registry, runs, store
+from champion.tracking import ledger_storage, promotion, promotion_ledger, registry, runs, standing, store
 from champion.tracking.promotion import Decision
 
 # MLflow 3.17 on SQLAlchemy 2.1
@@ -71,7 +71,7 @@ def workspace(shared: Settings, tmp_path: Path) -> Settings:
     return Settings(home=tmp_path, tracking_uri=shared.tracking)
 
 
-def test_two_processes_may_meet_on_a_fresh_store(tmp_path: Path) -> None:
+def test_concurrent_processes_can_create_a_store(tmp_path: Path) -> None:
     code = (
         "import sys; from champion.settings import Settings; from champion.tracking import runs; "
         "s = Settings(home=sys.argv[1]); runs.close_run(s, runs.open_run(s, 'e', 'r'), 'succeeded')"
@@ -84,17 +84,17 @@ def test_two_processes_may_meet_on_a_fresh_store(tmp_path: Path) -> None:
     assert [run.status for run in runs.find_runs(Settings(home=tmp_path), ["e"])] == ["FINISHED", "FINISHED"]
 
 
-def test_a_store_that_was_there_and_is_gone_is_no_empty_store(tmp_path: Path) -> None:
+def test_lost_store_is_not_replaced_by_an_empty_one(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     marker = tmp_path / "mlflow" / "prepared"
     marker.parent.mkdir()
     marker.write_text(f"{settings.tracking} mlflow {metadata.version('mlflow')}\n")
-    with pytest.raises(ServiceError, match=rf"is gone or empty: bring it back, or delete {marker}"):
+    with pytest.raises(ServiceError, match=rf"is missing or empty: restore it, or delete {marker}"):
         store.prepare(settings)
     assert not (tmp_path / "mlflow" / "mlflow.db").exists()
 
 
-def test_a_store_that_may_only_be_read_does_not_answer(tmp_path: Path) -> None:
+def test_read_only_store_counts_as_unreachable(tmp_path: Path) -> None:
     database = tmp_path / "mlflow" / "mlflow.db"
     database.parent.mkdir()
     with closing(sqlite3.connect(database)) as books:
@@ -113,12 +113,12 @@ def test_a_store_that_may_only_be_read_does_not_answer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "./mlruns", "file:///tmp/mlruns", "http://10.0.0.1:5000"])
-def test_a_store_that_would_surprise_is_refused(tmp_path: Path, uri: str) -> None:
+def test_unsupported_tracking_uris_are_refused(tmp_path: Path, uri: str) -> None:
     with pytest.raises(UsageError, match="tracking URI"):
         store.prepare(Settings(home=tmp_path, tracking_uri=uri))
 
 
-def test_a_run_keeps_everything_it_was_given(shared: Settings) -> None:
+def test_run_keeps_parameters_metrics_tags_and_files(shared: Settings) -> None:
     parent = runs.open_run(shared, "trial", "parent")
     metrics = {f"m{i}": i / 7 for i in range(1205)}  # more than one batch
     run_id = runs.open_run(shared, "trial", "one", parameters={"n": 3, "names": ["a"]}, tags={"k": "v"}, parent=parent)
@@ -136,14 +136,14 @@ def test_a_run_keeps_everything_it_was_given(shared: Settings) -> None:
     assert runs.find_runs(shared, ["no such experiment"]) == []
 
 
-def test_what_mlflow_would_cut_short_is_refused(shared: Settings) -> None:
+def test_values_that_mlflow_would_truncate_are_refused(shared: Settings) -> None:
     with pytest.raises(UsageError, match="6001 characters"):
         runs.open_run(shared, "trial", "long", parameters={"text": "x" * 6001})
     with pytest.raises(UsageError, match="8001 characters"):
         runs.open_run(shared, "trial", "long", tags={"text": "x" * 8001})
 
 
-def test_a_run_whose_supervisor_lives_is_no_orphan_and_one_whose_died_is(shared: Settings) -> None:
+def test_only_runs_of_dead_supervisors_are_orphans(shared: Settings) -> None:
     mine = runs.open_run(shared, "trial", "mine")
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
@@ -158,7 +158,7 @@ def test_a_run_whose_supervisor_lives_is_no_orphan_and_one_whose_died_is(shared:
         runs.close_run(shared, run_id, "killed")
 
 
-def test_a_registered_model_comes_back_as_it_was(shared: Settings) -> None:
+def test_registered_model_is_loaded_unchanged(shared: Settings) -> None:
     assert [version.number for version in registry.versions(shared)] == [3, 2, 1]
     assert registry.alias_of(shared, registry.CHALLENGER) == 3
     loaded = registry.load(shared, 2, features=["rsi_14", "obv"], feature_version="v1")
@@ -190,7 +190,7 @@ def test_a_model_of_foreign_types_is_not_registered(shared: Settings) -> None:
 
 
 class Payload:
-    """What a pickle can hold: a call made while it is opened."""
+    """A hostile pickle: a call made while it is opened."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -200,7 +200,7 @@ class Payload:
 
 
 def runs_a_file(folder: Path) -> bytes:
-    """Return a model in the safe format that runs a file of somebody's: numpy has a function for it."""
+    """Return a model in the safe format that would run a file: numpy has a function for it."""
     (folder / "theirs.py").write_text(f"open({str(folder / 'ran')!r}, 'w').close()")
     documents = partial(numpy.testing.rundocs, str(folder / "theirs.py"))
     return bytes(skops.io.dumps(FunctionTransformer(documents)))
@@ -208,16 +208,14 @@ def runs_a_file(folder: Path) -> bytes:
 
 @pytest.fixture
 def exchanged(shared: Settings) -> Iterator[Path]:
-    """The file of version 2, as it was again afterwards."""
+    """The file of version 2, restored afterwards."""
     path = registry.file_of(shared, 2)
     content = path.read_bytes()
     yield path
     path.write_bytes(content)
 
 
-def test_a_model_file_that_is_not_the_registered_one_is_not_opened(
-    shared: Settings, exchanged: Path, tmp_path: Path
-) -> None:
+def test_replaced_model_file_is_not_opened(shared: Settings, exchanged: Path, tmp_path: Path) -> None:
     assert registry.load(shared, 2).version.number == 2
     content = exchanged.read_bytes()
     for other in (
@@ -275,12 +273,12 @@ def test_promotions_and_rollbacks_move_the_alias_and_stay_in_the_ledger(workspac
         ("rollback", 1, False),
     ]
     assert done[0].evidence == {"rank_ic": 0.04, "t": "nan"}
-    assert promotion.disagreement(workspace) is None
+    assert standing.disagreement(workspace) is None
     registry.point(workspace, registry.CHAMPION, 3)
-    assert "points at version 3, the ledger says 1" in str(promotion.disagreement(workspace))
+    assert "points to version 3, the ledger says 1" in str(standing.disagreement(workspace))
 
 
-def test_a_refusal_is_kept_and_moves_nothing(workspace: Settings) -> None:
+def test_refusal_is_recorded_and_the_alias_stays(workspace: Settings) -> None:
     with pytest.raises(PromotionRefused, match="it is worse"):
         promotion.promote(workspace, 1, NO, reason="try")
     assert registry.alias_of(workspace, registry.CHAMPION) is None
@@ -293,7 +291,7 @@ def test_a_refusal_is_kept_and_moves_nothing(workspace: Settings) -> None:
 
 
 @pytest.mark.parametrize("alias_moved", [False, True])
-def test_a_crash_between_ledger_and_alias_is_finished_by_the_next_call(workspace: Settings, alias_moved: bool) -> None:
+def test_next_call_finishes_a_promotion_after_a_crash(workspace: Settings, alias_moved: bool) -> None:
     promotion.promote(workspace, 1, YES, reason="first")
     book = ledger_storage.of(workspace)
     known = promotion_ledger.read(book)
@@ -312,7 +310,7 @@ def test_a_crash_between_ledger_and_alias_is_finished_by_the_next_call(workspace
     assert promotion.rollback(workspace, reason="back").version == 1
 
 
-def test_a_decision_that_can_no_longer_be_carried_out_is_abandoned(workspace: Settings) -> None:
+def test_decision_for_a_deleted_version_is_abandoned(workspace: Settings) -> None:
     promotion_ledger.append(
         ledger_storage.of(workspace), promotion_ledger.draft([], "promote", 99, "deleted since"), []
     )
@@ -326,7 +324,7 @@ def add_done(book: ledger_storage.LedgerStorage, version: int, at: datetime) -> 
     promotion_ledger.append(book, entry, entries)
 
 
-def test_which_model_was_champion_on_a_date_in_india(tmp_path: Path) -> None:
+def test_champion_on_a_date_in_india(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     book = ledger_storage.of(settings)
     first = datetime(2024, 1, 10, 18, 29, tzinfo=UTC)  # 23:59 in India
@@ -341,7 +339,7 @@ def test_which_model_was_champion_on_a_date_in_india(tmp_path: Path) -> None:
     assert on_the_day.version == 2
 
 
-def test_a_book_in_the_registry_takes_a_line_only_on_top_of_what_its_writer_read(shared: Settings) -> None:
+def test_registry_storage_accepts_a_line_only_under_the_expected_number(shared: Settings) -> None:
     book = ledger_storage.RegistryStorage(shared)
     assert book.held() == ledger_storage.StoredLines((), 1)
     assert book.add("a", 1)
@@ -357,7 +355,7 @@ def test_a_book_in_the_registry_takes_a_line_only_on_top_of_what_its_writer_read
         book.held()
 
 
-def test_an_edited_ledger_is_noticed_and_a_torn_line_is_not_believed(tmp_path: Path) -> None:
+def test_edited_ledger_is_detected_and_unterminated_line_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "promotions.jsonl"
     book = ledger_storage.FileStorage(path)
     for version in (1, 2, 3):
@@ -376,7 +374,7 @@ def test_an_edited_ledger_is_noticed_and_a_torn_line_is_not_believed(tmp_path: P
             promotion_ledger.read(book)
 
 
-def test_the_model_of_the_page_is_registered_where_its_package_is_trusted(
+def test_documented_model_is_registered_if_its_package_is_trusted(
     workspace: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = (ROOT / "docs" / "howto" / "own_model.md").read_text()

@@ -1,4 +1,4 @@
-"""`docs/sql.md` against the warehouse: what it says was created is there, and every named query is on it."""
+"""`docs/sql.md` lists the objects of the warehouse and every named query."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "sql.md").read_text(encoding="utf-8")
 STATEMENTS = PAGE.partition("## The original statements")[2].partition("\n## ")[0]
 VERDICTS = [line.strip("| ").split(" | ") for line in STATEMENTS.splitlines() if line.startswith("| ")][1:]
-# Every object that the specification creates by a statement of its own.
+# Every object that the specification creates.
 SPECIFIED = {
     "raw_equity_ohlc": "table", "normalized_equity_ohlc": "table", "features_equity_indicators": "table",
     "symbol_master": "table", "equity_ohlc_daily_summary": "view", "equity_volume_leaders": "view",
 }  # fmt: skip
-# Every statement of the specification's SQL in its order, and every clause of a definition that is not as it was.
+# Every SQL statement of the specification, in order, and every changed clause of a definition.
 ORIGINAL = (
     "create database champion_market", "create table raw_equity_ohlc", "create index idx_isin`",
     "create table normalized_equity_ohlc", "idx_isin_norm", "idx_volume", "create table features_equity_indicators",
@@ -37,7 +37,7 @@ ORIGINAL = (
 )  # fmt: skip
 
 
-def test_every_statement_has_a_verdict_and_a_reason() -> None:
+def test_every_original_statement_has_verdict_and_reason() -> None:
     assert [words for words in ORIGINAL if not any(words in row[0] for row in VERDICTS)] == []
     for row in VERDICTS:
         assert row[1] in {"created", "corrected", "refused"}, row[0]
@@ -45,7 +45,7 @@ def test_every_statement_has_a_verdict_and_a_reason() -> None:
 
 
 @pytest.mark.parametrize("name", SPECIFIED)
-def test_what_the_specification_creates_is_there_and_on_the_page(loaded: Settings, name: str) -> None:
+def test_specified_objects_exist_and_are_on_the_page(loaded: Settings, name: str) -> None:
     assert any(f"{SPECIFIED[name]} {name}`" in row[0] for row in VERDICTS)
     assert warehouse.sql(loaded, f"exists champion_market.{name}").item() == 1
 
@@ -62,6 +62,6 @@ def test_every_name_on_the_page_exists(loaded: Settings) -> None:
     assert {name for name in re.findall(r"`[^`]*?(idx_\w+)`", PAGE) if name != "idx_symbol_exchange"} <= indices
 
 
-def test_every_named_query_is_on_the_page_with_what_it_answers() -> None:
+def test_every_named_query_is_on_the_page_with_its_answer() -> None:
     on_page = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", PAGE, re.MULTILINE))
     assert on_page == {name: queries.load(name).answers for name in queries.names()}

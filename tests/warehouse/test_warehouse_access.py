@@ -27,7 +27,7 @@ PASSWORD = SecretStr("it's a \\ long one")
 
 
 def grants() -> dict[str, list[str]]:
-    """Return what `roles.sql` grants each role."""
+    """Return the grants of each role in `roles.sql`."""
     found: dict[str, list[str]] = {}
     for statement in roles.statements()[1:]:
         match = re.fullmatch(r"(grant .+) to (\w+)( with grant option)?", statement)
@@ -46,7 +46,7 @@ def test_access_statements_are_sql_and_the_embedded_engine_refuses_them(loaded: 
         with pytest.raises(WarehouseError, match="a server is needed") as caught:
             roles.add_user(client, "asha", "analyst", PASSWORD)
         assert "long one" not in str(caught.value)
-        with pytest.raises(WarehouseError, match="keeps no query log"):
+        with pytest.raises(WarehouseError, match="has no query log"):
             roles.audit(client)
 
 
@@ -54,17 +54,17 @@ def test_access_statements_are_sql_and_the_embedded_engine_refuses_them(loaded: 
     ("user", "role", "password", "message"),
     [
         ("a b", "analyst", PASSWORD, "letters, digits"),
-        ("asha", "root", PASSWORD, "there are analyst, pipeline_writer, data_admin"),
-        ("asha", "analyst", SecretStr("short"), "12 are the least"),
+        ("asha", "root", PASSWORD, "the roles are analyst, pipeline_writer, data_admin"),
+        ("asha", "analyst", SecretStr("short"), "needs at least 12"),
     ],
 )
-def test_users_that_may_not_be(user: str, role: roles.Role, password: SecretStr, message: str) -> None:
+def test_invalid_users_are_refused(user: str, role: roles.Role, password: SecretStr, message: str) -> None:
     with pytest.raises(WarehouseError, match=message) as caught:
         roles.user_statements(user, role, password)
     assert "short" not in str(caught.value)
 
 
-def test_roles_allow_what_they_are_for_and_no_more_and_the_audit_tells(tmp_path: Path) -> None:
+def test_roles_have_exactly_their_rights_and_the_audit_lists_statements(tmp_path: Path) -> None:
     contract, table = contracts.load(NORMALIZED), f"champion_market.{NORMALIZED}"
 
     def refused(client: Executor, *statements: str) -> None:
@@ -92,7 +92,7 @@ def test_roles_allow_what_they_are_for_and_no_more_and_the_audit_tells(tmp_path:
         )
     asker = warehouse_server.configured(tmp_path / "asker", grants()["analyst"])
     with served(tmp_path, asker) as settings, warehouse.reader(settings) as client:
-        assert queries.ask(settings, "movers", {"min_turnover": 0}).height == 3
+        assert queries.run(settings, "movers", {"min_turnover": 0}).height == 3
         refused(client, f"insert into {table} select * from {table}", f"drop table {table}", f"optimize table {table}")
     admin = warehouse_server.configured(tmp_path / "admin", grants()["data_admin"])
     with served(tmp_path, admin) as settings, warehouse.writer(settings) as client:
@@ -115,7 +115,7 @@ def test_roles_allow_what_they_are_for_and_no_more_and_the_audit_tells(tmp_path:
     assert told["event_time"].is_sorted(descending=True)
 
 
-def test_a_server_backs_up_and_restores_itself(tmp_path: Path) -> None:
+def test_server_backs_up_and_restores(tmp_path: Path) -> None:
     config = warehouse_server.configured(tmp_path / "config")
     place = f"File('{tmp_path}/config/backups/monday')"
     contract = contracts.load(NORMALIZED)
@@ -136,7 +136,7 @@ def test_a_server_backs_up_and_restores_itself(tmp_path: Path) -> None:
             assert count(settings, "equity_ohlc") == 8
 
 
-def test_a_backup_is_taken_beside_a_writer_and_restored(fresh: Settings, tmp_path: Path) -> None:
+def test_backup_during_a_write_can_be_restored(fresh: Settings, tmp_path: Path) -> None:
     contract, place = contracts.load(NORMALIZED), tmp_path / "backups" / "monday"
     with warehouse.writer(fresh) as client:
         for name, frame in FRAMES.items():
@@ -170,7 +170,7 @@ def test_a_backup_is_taken_beside_a_writer_and_restored(fresh: Settings, tmp_pat
             backup.restore(fresh, str(place))
 
 
-def test_a_damaged_backup_restores_nothing(fresh: Settings, tmp_path: Path) -> None:
+def test_damaged_backup_restores_nothing(fresh: Settings, tmp_path: Path) -> None:
     place = tmp_path / "backup"
     backup.backup(fresh, str(place))
     largest = max((path for path in place.rglob("*.bin")), key=lambda path: path.stat().st_size)
@@ -178,19 +178,19 @@ def test_a_damaged_backup_restores_nothing(fresh: Settings, tmp_path: Path) -> N
     with pytest.raises(WarehouseError, match="1 file is missing or changed"):
         backup.restore(fresh, str(place))
     (place / "BACKUP.json").unlink()
-    with pytest.raises(WarehouseError, match="no whole backup"):
+    with pytest.raises(WarehouseError, match="not a complete backup"):
         backup.restore(fresh, str(place))
     assert count(fresh, NORMALIZED) == 0
 
 
-def test_a_restore_that_is_killed_leaves_the_warehouse_as_it_was(fresh: Settings, tmp_path: Path) -> None:
+def test_killed_restore_leaves_the_warehouse_unchanged(fresh: Settings, tmp_path: Path) -> None:
     place = tmp_path / "backup"
     backup.backup(fresh, str(place))
     with warehouse.writer(fresh) as client:
         warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, normalized(), "1")
     killed = """
-        from champion.warehouse.engine.database import embedded
-        with embedded.emptied(settings.warehouse, 10):
+        from champion.warehouse.engine import embedded
+        with embedded.replace_folder(settings.warehouse, 10):
             settings.warehouse.mkdir()
             print("half", flush=True)
             time.sleep(60)
@@ -199,7 +199,7 @@ def test_a_restore_that_is_killed_leaves_the_warehouse_as_it_was(fresh: Settings
         wait_for(process, "half")
         process.kill()
     assert count(fresh, NORMALIZED) == 8
-    with pytest.raises(WarehouseError, match="no whole backup"):
+    with pytest.raises(WarehouseError, match="not a complete backup"):
         backup.restore(fresh, str(tmp_path / "nowhere"))
     backup.restore(fresh, str(place))
     assert count(fresh, NORMALIZED) == 0

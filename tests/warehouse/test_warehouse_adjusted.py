@@ -1,4 +1,4 @@
-"""The warehouse's adjusted bars against those of Polars, over the simulated archive and at the edges."""
+"""The adjusted bars of the warehouse equal those of Polars, on the simulated archive and in edge cases."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VIEWS = {"equity_adjusted": False, "equity_total_return": True}
 
 @pytest.fixture(scope="module")
 def market(known: Settings) -> Settings:
-    """The simulated workspace with its factors, in the warehouse, which no other module uses."""
+    """The simulated workspace with its factors in a warehouse of its own."""
     load(known, START, END, (NORMALIZED, FACTORS))
     return known
 
@@ -38,7 +38,7 @@ def view(client: Executor, name: str) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize(("name", "total_return"), VIEWS.items())
-def test_views_are_the_adjusted_bars_to_the_bit(market: Settings, name: str, total_return: bool) -> None:
+def test_views_equal_adjusted_bars_bit_for_bit(market: Settings, name: str, total_return: bool) -> None:
     wanted = adjusted_bars(Lake(market.lake), total_return=total_return).drop("event_id").sort(ORDER)
     with warehouse.reader(market) as client:
         assert_frame_equal(view(client, name), wanted, check_exact=True)
@@ -52,7 +52,7 @@ def test_views_are_the_adjusted_bars_to_the_bit(market: Settings, name: str, tot
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_a_filter_on_a_view_gives_rows_of_the_whole(market: Settings, name: str) -> None:
+def test_filtered_view_returns_rows_of_the_full_view(market: Settings, name: str) -> None:
     with warehouse.reader(market) as client:
         everything = view(client, name)
         one = everything.filter(pl.col("adjustment_factor") != 1)["symbol"][0]
@@ -72,7 +72,7 @@ def dated(*rows: tuple[str, date, date, float]) -> pl.DataFrame:
 
 
 def edges() -> Iterator[tuple[str, pl.DataFrame, pl.DataFrame]]:
-    """Yield what simulated markets seldom have: bars and factors of the latest list."""
+    """Yield rare cases of bars and factors of the latest list."""
     first, last = SESSIONS
     bars, read = normalized(), date(2024, 1, 20)
     yield "no factors", bars, dated()

@@ -1,4 +1,4 @@
-"""Readers beside writers, processes and threads beside each other, and a server in place of the engine."""
+"""Concurrent readers, writers, processes and threads, and a server instead of the embedded engine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from champion.warehouse.engine import snapshot
 from champion.warehouse.engine.database import refusals
 
 
-def test_write_and_read_by_turns_in_one_process(fresh: Settings) -> None:
+def test_one_process_can_alternate_writes_and_reads(fresh: Settings) -> None:
     contract = contracts.load(NORMALIZED)
     for number, session in enumerate((date(2024, 1, 2), date(2024, 2, 2), date(2024, 3, 4)), start=1):
         with warehouse.writer(fresh) as client:
@@ -76,7 +76,7 @@ def test_threads_take_turns(fresh: Settings) -> None:
     assert count(fresh, NORMALIZED) == 16
 
 
-def test_a_reader_cannot_become_a_writer(loaded: Settings, tmp_path: Path) -> None:
+def test_reader_cannot_write(loaded: Settings, tmp_path: Path) -> None:
     with warehouse.reader(loaded), pytest.raises(WarehouseError, match="still reading"), warehouse.writer(loaded):
         pass
     other = Settings(home=tmp_path)
@@ -85,7 +85,7 @@ def test_a_reader_cannot_become_a_writer(loaded: Settings, tmp_path: Path) -> No
     assert count(loaded, NORMALIZED) == 8
 
 
-def test_a_killed_readers_snapshot_is_swept(fresh: Settings) -> None:
+def test_snapshot_of_a_killed_reader_is_deleted(fresh: Settings) -> None:
     with python(
         fresh, 'with warehouse.reader(settings):\n    print("open", flush=True)\n    sys.stdin.readline()'
     ) as process:
@@ -97,10 +97,10 @@ def test_a_killed_readers_snapshot_is_swept(fresh: Settings) -> None:
         process.kill()
         process.wait()
         warehouse.close()
-    count(fresh, NORMALIZED)  # sweeps; the fixture checks that nothing is left
+    count(fresh, NORMALIZED)  # deletes unused snapshots; the fixture checks that none is left
 
 
-def test_a_snapshot_stays_open_for_the_next_reader_until_something_is_committed(fresh: Settings) -> None:
+def test_snapshot_stays_open_for_the_next_reader_until_a_commit(fresh: Settings) -> None:
     with warehouse.reader(fresh) as first, warehouse.reader(fresh) as nested:
         assert nested is first
     with warehouse.reader(fresh) as second:
@@ -122,33 +122,33 @@ def test_a_snapshot_stays_open_for_the_next_reader_until_something_is_committed(
         assert fourth is not third, "an interrupted reader may have left half an answer"
 
 
-def test_a_snapshot_of_a_warehouse_that_is_gone_is_not_read(fresh: Settings) -> None:
+def test_snapshot_of_a_removed_warehouse_is_not_read(fresh: Settings) -> None:
     assert count(fresh, NORMALIZED) == 0
     shutil.rmtree(fresh.warehouse)
-    with pytest.raises(WarehouseError, match="holds nothing yet"):
+    with pytest.raises(WarehouseError, match="is empty"):
         count(fresh, NORMALIZED)
 
 
-def test_a_writer_that_never_publishes_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+def test_reader_stops_waiting_for_a_writer_that_never_publishes(tmp_path: Path) -> None:
     path = tmp_path / "warehouse"
     path.mkdir()
     with FileLock(snapshot.writer_lock(path)), pytest.raises(WarehouseError, match="no snapshot"):
-        snapshot.private(path, wait=0.1).__enter__()
+        snapshot.copy_for_reader(path, wait=0.1).__enter__()
 
 
-def test_an_empty_workspace_says_what_to_do(tmp_path: Path) -> None:
+def test_error_of_an_empty_workspace_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(WarehouseError, match="champion warehouse migrate"):
         warehouse.sql(Settings(home=tmp_path / "ws"), "select 1")
 
 
-def test_an_unreachable_server_is_a_warehouse_error_without_the_password(tmp_path: Path) -> None:
+def test_unreachable_server_raises_an_error_without_the_password(tmp_path: Path) -> None:
     away = Settings(home=tmp_path, warehouse_dsn=SecretStr("clickhouse://me:hunter2@127.0.0.1:9/champion_market"))
     with pytest.raises(WarehouseError, match="CHAMPION_WAREHOUSE_DSN") as caught:
         warehouse.sql(away, "select 1")
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_server_is_migrated_loaded_and_asked_like_the_embedded_engine(tmp_path: Path) -> None:
+def test_server_is_migrated_loaded_and_queried_like_the_embedded_engine(tmp_path: Path) -> None:
     with served(tmp_path) as settings:
         with warehouse.writer(settings) as client:
             assert len(warehouse.migrate(client)) == len(migrations.shipped())
@@ -163,5 +163,5 @@ def test_a_server_is_migrated_loaded_and_asked_like_the_embedded_engine(tmp_path
             assert adjustment_cache.refresh(client)
         assert count(settings, "equity_ohlc") == 8
         for name, bound in PARAMETERS.items():
-            assert queries.ask(settings, name, bound).height > 0, name
+            assert queries.run(settings, name, bound).height > 0, name
         assert not settings.home.exists(), "a server leaves nothing in the workspace"

@@ -1,4 +1,4 @@
-"""The warehouse on a cluster: every statement said to all replicas, with engines that replicate."""
+"""The warehouse on a cluster: all replicas execute each statement, with replicated tables."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ from champion.warehouse.engine.database import refusals
 OURS = "our-cluster"
 SHIPPED = [statement for migration in migrations.shipped() for statement in statements.split(migration.text)]
 TTL = "modify ttl toStartOfMonth(trade_date) + interval 37 month settings materialize_ttl_after_modify = 0"
-LOADS = (  # what a load sends besides; tests of the real server below would notice one that is missing here
+LOADS = (  # other statements of a load; the test with a real server fails if one is missing here
     "drop table if exists champion_market.staging_x_202401 sync",
     "create table champion_market.staging_x_202401 as champion_market.x",
 )
-ONE_SERVER = ("insert into", "alter table")  # a replicated table passes it on by itself
+ONE_SERVER = ("insert into", "alter table")  # a replicated table passes the change on
 DDL = (*migrations._BOOTSTRAP, *SHIPPED, *roles.statements(), *LOADS)
 
 
-def test_the_engines_parser_finds_the_cluster_and_nothing_else_changed(tmp_path: Path) -> None:
+def test_rendering_adds_only_cluster_and_replication(tmp_path: Path) -> None:
     with warehouse.writer(Settings(home=tmp_path)) as client:
 
         def formatted(statement: str) -> str:
-            """Return a statement as ClickHouse's own parser writes it."""
+            """Return a statement as ClickHouse formats it."""
             query = "select formatQuerySingleLine({text:String})"
             return str(client.query(query, parameters={"text": statement}).result_rows[0][0])
 
         for statement in DDL:
             if statement.startswith(ONE_SERVER):
-                assert cluster.rendered(statement, OURS) == statement
+                assert cluster.render(statement, OURS) == statement
                 continue
-            before, after = formatted(statement), formatted(cluster.rendered(statement, OURS))
+            before, after = formatted(statement), formatted(cluster.render(statement, OURS))
             assert after.count(f" ON CLUSTER `{OURS}`") == 1, after
             assert after.count("ENGINE = Replicated") == len(re.findall(r"ENGINE = \w*MergeTree", before)), after
             assert after.replace(f" ON CLUSTER `{OURS}`", "").replace("ENGINE = Replicated", "ENGINE = ") == before
 
 
-def test_a_user_is_made_everywhere(tmp_path: Path) -> None:
+def test_user_is_created_on_all_replicas(tmp_path: Path) -> None:
     said = [
-        cluster.rendered(text, OURS) for text in roles.user_statements("asha", "analyst", SecretStr("a; long 'word'"))
+        cluster.render(text, OURS) for text in roles.user_statements("asha", "analyst", SecretStr("a; long 'word'"))
     ]
     assert said[-1] == f"alter user asha on cluster '{OURS}' default role analyst"
     with warehouse.writer(Settings(home=tmp_path)) as client:
@@ -58,8 +58,8 @@ def test_a_user_is_made_everywhere(tmp_path: Path) -> None:
             assert f" ON CLUSTER `{OURS}`" in client.query(query, parameters={"text": text}).result_rows[0][0]
 
 
-def test_no_table_is_left_unreplicated() -> None:
-    rendered = " ".join(cluster.rendered(statement, OURS) for statement in DDL)
+def test_every_table_is_replicated() -> None:
+    rendered = " ".join(cluster.render(statement, OURS) for statement in DDL)
     engines = set(re.findall(r"engine\s*=\s*(\w+)", rendered))
     assert engines == {"Atomic", "ReplicatedMergeTree", "ReplicatedReplacingMergeTree"}
 
@@ -76,26 +76,26 @@ def test_no_table_is_left_unreplicated() -> None:
         "exists database champion_market",
     ],
 )
-def test_what_a_replicated_table_passes_on_by_itself_is_said_to_one_server(statement: str) -> None:
-    assert cluster.rendered(statement, OURS) == statement
+def test_statements_that_replicated_tables_pass_on_go_to_one_server(statement: str) -> None:
+    assert cluster.render(statement, OURS) == statement
 
 
-def test_words_in_texts_and_comments_are_not_taken_for_the_statement() -> None:
+def test_strings_and_comments_are_not_parsed_as_statements() -> None:
     text = "create table t -- engine = MergeTree\n(a String default 'engine = MergeTree') engine = MergeTree order by a"
-    assert cluster.rendered(text, OURS) == (
+    assert cluster.render(text, OURS) == (
         f"create table t on cluster '{OURS}' -- engine = MergeTree\n"
         "(a String default 'engine = MergeTree') engine = ReplicatedMergeTree order by a"
     )
     plain = "create table t (a Int8) engine = Log"
-    assert cluster.rendered(plain, OURS).endswith("engine = Log")
+    assert cluster.render(plain, OURS).endswith("engine = Log")
 
 
-def test_a_kind_of_statement_nobody_thought_of_is_refused() -> None:
+def test_unknown_kind_of_statement_is_refused() -> None:
     with pytest.raises(WarehouseError, match=r"\['undrop', 'table', 't'\] is not known"):
-        cluster.rendered("undrop table t", OURS)
+        cluster.render("undrop table t", OURS)
 
 
-def test_executor_adds_the_cluster_and_leaves_the_client_as_it_is(fresh: Settings) -> None:
+def test_executor_adds_the_cluster_and_leaves_the_client_unchanged(fresh: Settings) -> None:
     statement = "create table t (a Int8) engine = MergeTree order by a"
     with warehouse.writer(fresh) as client:
         executor = cluster.ClusterExecutor(client, OURS)
@@ -107,7 +107,7 @@ def test_executor_adds_the_cluster_and_leaves_the_client_as_it_is(fresh: Setting
         assert client.database == "default"
 
 
-def test_a_cluster_needs_a_server() -> None:
+def test_cluster_needs_a_server() -> None:
     with pytest.raises(ValidationError, match="CHAMPION_WAREHOUSE_DSN"):
         Settings(home="x", warehouse_cluster=OURS)
     dsn = SecretStr("clickhouse://localhost/x")
@@ -115,7 +115,7 @@ def test_a_cluster_needs_a_server() -> None:
         Settings(home="x", warehouse_dsn=dsn, warehouse_cluster="it's")
 
 
-def test_a_cluster_the_server_does_not_know_and_tables_that_do_not_replicate_are_refused(tmp_path: Path) -> None:
+def test_unknown_cluster_and_unreplicated_tables_are_refused(tmp_path: Path) -> None:
     serve = f"import warehouse_server; warehouse_server.serve(Path({str(tmp_path / 'server')!r}))"
     with python(Settings(home=tmp_path), serve) as process:
         try:
@@ -135,7 +135,7 @@ def test_a_cluster_the_server_does_not_know_and_tables_that_do_not_replicate_are
 
 @pytest.fixture
 def real() -> Iterator[Settings]:
-    """A real server, named by the environment and empty before and after."""
+    """A real server, named by the environment and empty before and after the test."""
     dsn, name = os.environ.get("CHAMPION_TEST_CLICKHOUSE_DSN"), os.environ.get("CHAMPION_TEST_CLICKHOUSE_CLUSTER")
     if not dsn:
         pytest.skip("no ClickHouse server: set CHAMPION_TEST_CLICKHOUSE_DSN to one that may be emptied")
@@ -148,7 +148,7 @@ def real() -> Iterator[Settings]:
             client.command("drop database if exists champion_market sync")
 
 
-def test_a_real_server_is_migrated_and_loaded(real: Settings) -> None:
+def test_real_server_is_migrated_and_loaded(real: Settings) -> None:
     with warehouse.writer(real) as client:
         assert len(warehouse.migrate(client)) == len(migrations.shipped())
         assert warehouse.migrate(client) == []

@@ -53,7 +53,7 @@ ASK: dict[str, Callable[[Any, str], object]] = {
 
 
 @pytest.mark.parametrize("way", ASK)
-def test_after_a_failed_query_the_next_answer_is_right(loaded: Settings, way: str) -> None:
+def test_next_answer_after_a_failed_query_is_right(loaded: Settings, way: str) -> None:
     with warehouse.reader(loaded) as client:
         for text in FAILING:
             with pytest.raises(Exception):  # noqa: B017, PT011 - each way of asking has its own error
@@ -65,7 +65,7 @@ def test_after_a_failed_query_the_next_answer_is_right(loaded: Settings, way: st
             assert client.command("select getSetting('readonly')") == 2
 
 
-def test_after_a_failed_query_a_writer_goes_on_and_keeps_what_it_wrote(fresh: Settings) -> None:
+def test_writer_continues_after_a_failed_query_and_keeps_its_rows(fresh: Settings) -> None:
     with warehouse.writer(fresh) as client:
         client.command(
             "create table rows (x UInt64, y UInt8 materialized throwIf(x = 7)) engine = MergeTree order by x"
@@ -81,7 +81,7 @@ def test_after_a_failed_query_a_writer_goes_on_and_keeps_what_it_wrote(fresh: Se
     assert warehouse.sql(fresh, "select count() from rows").item() == len(FAILING)
 
 
-def test_settings_of_one_call_do_not_outlive_an_error(loaded: Settings) -> None:
+def test_settings_of_a_failed_call_do_not_persist(loaded: Settings) -> None:
     with warehouse.reader(loaded) as client:
         before = client.command("select toString(getSetting('max_threads'))")
         with pytest.raises(Exception):  # noqa: B017, PT011
@@ -89,7 +89,7 @@ def test_settings_of_one_call_do_not_outlive_an_error(loaded: Settings) -> None:
         assert client.command("select toString(getSetting('max_threads'))") == before
 
 
-def test_after_an_error_a_server_client_has_another_session(tmp_path: Path) -> None:
+def test_server_client_has_a_new_session_after_an_error(tmp_path: Path) -> None:
     with served(tmp_path) as settings, warehouse.reader(settings) as executor:
         client: Any = executor
         sessions = {client.get_client_setting("session_id")}
@@ -111,7 +111,7 @@ def test_after_an_error_a_server_client_has_another_session(tmp_path: Path) -> N
         ({"query_memory": 50}, "select number from numbers(100000000)", "CHAMPION_QUERY_MEMORY"),
     ],
 )
-def test_a_query_has_limits(loaded: Settings, limits: dict[str, int], text: str, message: str) -> None:
+def test_query_has_limits(loaded: Settings, limits: dict[str, int], text: str, message: str) -> None:
     limited = loaded.model_copy(update=limits)
     with pytest.raises(WarehouseError, match=message):
         warehouse.sql(limited, text)
@@ -147,14 +147,14 @@ SERVED = """
 
 
 def _interrupt(process: subprocess.Popen[str], busy: psutil.Process) -> None:
-    """Interrupt `process` once its query has kept `busy` at work for a second."""
+    """Interrupt `process` after `busy` has used one second of CPU for its query."""
     before = sum(busy.cpu_times()[:2])
     while sum(busy.cpu_times()[:2]) < before + 1 and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
 
 
-def test_an_interruption_ends_the_query_and_the_next_answer_is_right(fresh: Settings) -> None:
+def test_interruption_stops_the_query_and_the_next_answer_is_right(fresh: Settings) -> None:
     code = f"LONG, RIGHT, RUNNING = {LONG!r}, {RIGHT!r}, {RUNNING!r}\n{textwrap.dedent(EMBEDDED)}"
     with python(fresh, code) as process:
         for _ in range(2):
@@ -165,7 +165,7 @@ def test_an_interruption_ends_the_query_and_the_next_answer_is_right(fresh: Sett
         assert process.wait(timeout=900) == 0
 
 
-def test_an_interruption_ends_the_query_of_a_server(tmp_path: Path) -> None:
+def test_interruption_stops_the_query_of_a_server(tmp_path: Path) -> None:
     with served(tmp_path) as settings:
         dsn = settings.warehouse_dsn.get_secret_value() if settings.warehouse_dsn else ""
         (server,) = [c for c in psutil.Process().children() if "warehouse_server" in " ".join(c.cmdline())]
@@ -181,7 +181,7 @@ def test_an_interruption_ends_the_query_of_a_server(tmp_path: Path) -> None:
             assert process.wait(timeout=900) == 0
 
 
-def test_the_sql_command_is_interrupted(loaded: Settings) -> None:
+def test_sql_command_can_be_interrupted(loaded: Settings) -> None:
     command = [sys.executable, "-m", "champion", "sql", LONG]
     variables = os.environ | {"CHAMPION_HOME": str(loaded.home)}
     with subprocess.Popen(command, env=variables, stdout=PIPE, stderr=PIPE, text=True) as process:
@@ -194,7 +194,7 @@ def test_the_sql_command_is_interrupted(loaded: Settings) -> None:
     assert "Traceback" not in said
 
 
-def test_the_sql_command_prints_every_type_as_json(loaded: Settings) -> None:
+def test_sql_command_prints_every_type_as_json(loaded: Settings) -> None:
     text = (
         "select toFixedString('E', 2) as f, map('a', unhex('41')) as m, interval 1 day as i, toInt128(5) as x,"
         " inf as z, toDateTime('2024-01-01 10:00:00', 'Asia/Kolkata') as d, tuple(toFixedString('a', 1)) as t"

@@ -1,4 +1,4 @@
-"""Loads: whole months, proved equal to the lake, replaced in one step, killed in between."""
+"""Loads of whole months: equal to the lake, replaced in one step, safe when killed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_files_of_a_month_load_like_their_frame(fresh: Settings, tmp_path: Path)
         assert fingerprint.of_table(client, contract, NORMALIZED) == fingerprint.of_frame(contract, normalized())
 
 
-def test_a_replay_is_skipped_and_a_correction_replaces_the_month(fresh: Settings) -> None:
+def test_replay_is_skipped_and_correction_replaces_the_month(fresh: Settings) -> None:
     contract = contracts.load(NORMALIZED)
     with warehouse.writer(fresh) as client:
         warehouse.load_month(client, contract, JANUARY, normalized(), "1")
@@ -62,7 +62,7 @@ def test_a_replay_is_skipped_and_a_correction_replaces_the_month(fresh: Settings
         assert warehouse.load_month(client, contract, JANUARY, [], "3").skipped
 
 
-def test_months_of_several_years_replace_theirs_and_leave_the_others(fresh: Settings) -> None:
+def test_load_of_several_years_replaces_only_its_months(fresh: Settings) -> None:
     contract = contracts.load(NORMALIZED)
     firsts = [date(2023, 11, 1), date(2023, 12, 1), date(2024, 1, 1), date(2024, 3, 1)]
 
@@ -78,14 +78,16 @@ def test_months_of_several_years_replace_theirs_and_leave_the_others(fresh: Sett
         assert [(result.partition, result.rows) for result in loaded] == [
             ("202311", 4), ("202312", 4), ("202401", 4), ("202403", 4)
         ]  # fmt: skip
-        assert load_ledger.loaded(client, contract, dict.fromkeys(firsts, "1")) == dict.fromkeys(firsts, 4)
+        assert load_ledger.loaded_rows(client, contract, dict.fromkeys(firsts, "1")) == dict.fromkeys(firsts, 4)
         inner = dict.fromkeys(firsts[1:3], "2")
         warehouse.load_months(client, contract, inner, bars(firsts[1:3], bump=1.0))
         corrected = pl.concat([bars([firsts[0], firsts[3]]), bars(firsts[1:3], bump=1.0)])
         assert stored() == fingerprint.of_frame(contract, corrected)
-        assert list(load_ledger.loaded(client, contract, dict.fromkeys(firsts, "1"))) == [firsts[0], firsts[3]]
-        assert list(load_ledger.loaded(client, contract, inner)) == list(inner)
-        with pytest.raises(WarehouseError, match="202312 to 202401: 4 of 12 rows are of other months, as 2024-03-15"):
+        assert list(load_ledger.loaded_rows(client, contract, dict.fromkeys(firsts, "1"))) == [firsts[0], firsts[3]]
+        assert list(load_ledger.loaded_rows(client, contract, inner)) == list(inner)
+        with pytest.raises(
+            WarehouseError, match="202312 to 202401: 4 of 12 rows are of other months, such as 2024-03-15"
+        ):
             warehouse.load_months(client, contract, inner, bars(firsts[1:]))
         broken = bars(firsts).with_columns(low=pl.when(pl.col("trade_date") > firsts[3]).then(1e9).otherwise("low"))
         with pytest.raises(WarehouseError, match="low_le_high"):
@@ -95,12 +97,12 @@ def test_months_of_several_years_replace_theirs_and_leave_the_others(fresh: Sett
         emptied = warehouse.load_months(client, contract, dict.fromkeys(firsts[:3], "4"), bars(firsts[2:3]))
         assert [result.rows for result in emptied] == [0, 0, 4]
         assert stored() == fingerprint.of_frame(contract, bars(firsts[2:]))
-        assert load_ledger.loaded(client, contract, dict.fromkeys(firsts[:3], "4")) == {
+        assert load_ledger.loaded_rows(client, contract, dict.fromkeys(firsts[:3], "4")) == {
             firsts[0]: 0, firsts[1]: 0, firsts[2]: 4
         }  # fmt: skip
 
 
-def test_rows_that_vanished_from_the_table_are_loaded_again(fresh: Settings) -> None:
+def test_rows_missing_from_the_table_are_loaded_again(fresh: Settings) -> None:
     contract = contracts.load(NORMALIZED)
     with warehouse.writer(fresh) as client:
         warehouse.load_month(client, contract, JANUARY, normalized(), "1")
@@ -108,7 +110,7 @@ def test_rows_that_vanished_from_the_table_are_loaded_again(fresh: Settings) -> 
         assert not warehouse.load_month(client, contract, JANUARY, normalized(), "1").skipped
 
 
-def test_replaced_parts_do_not_pile_up(fresh: Settings) -> None:
+def test_replaced_parts_do_not_accumulate(fresh: Settings) -> None:
     contract = contracts.load(NORMALIZED)
     for _ in range(3):
         with warehouse.writer(fresh) as client:
@@ -124,10 +126,10 @@ def test_replaced_parts_do_not_pile_up(fresh: Settings) -> None:
         )
 
 
-def test_refused_loads_leave_the_month_as_it_was(fresh: Settings) -> None:
+def test_refused_load_leaves_the_month_unchanged(fresh: Settings) -> None:
     contract, good = contracts.load(NORMALIZED), normalized()
     refused = {
-        "1 of 8 rows are of other months, as 2024-03-01": good.with_columns(
+        "1 of 8 rows are of other months, such as 2024-03-01": good.with_columns(
             trade_date=pl.when(pl.int_range(pl.len()) == 0).then(date(2024, 3, 1)).otherwise("trade_date")
         ),
         "16 rows share their key": pl.concat([good, good]),
@@ -174,7 +176,7 @@ def test_retention_follows_the_settings_and_refuses_older_rows(fresh: Settings) 
         assert not warehouse.load_month(client, contract, last_expired, normalized((last_expired,)), "1").skipped
 
 
-def test_a_killed_load_is_undone_and_a_rerun_loads(fresh: Settings) -> None:
+def test_killed_load_is_undone_and_a_rerun_loads(fresh: Settings) -> None:
     contract, old, new = contracts.load(NORMALIZED), normalized(), normalized(SESSIONS[:1], bump=2.0)
     before, after = (fingerprint.of_frame(contract, frame) for frame in (old, new))
     with warehouse.writer(fresh) as client:
@@ -202,8 +204,8 @@ def test_a_killed_load_is_undone_and_a_rerun_loads(fresh: Settings) -> None:
     assert count(fresh, NORMALIZED) == 4
 
 
-def test_a_month_that_was_being_swapped_is_loaded_again(fresh: Settings) -> None:
-    """What a server that died within a swap leaves: both versions, and a month marked unknown."""
+def test_month_of_an_unfinished_swap_is_loaded_again(fresh: Settings) -> None:
+    """A server that died during a swap leaves both versions, and a month marked unknown."""
     contract, old, new = contracts.load(NORMALIZED), normalized(), normalized(SESSIONS[:1], bump=2.0)
     with warehouse.writer(fresh) as client:
         warehouse.load_month(client, contract, JANUARY, old, "old")

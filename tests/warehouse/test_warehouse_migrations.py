@@ -15,7 +15,7 @@ from champion.warehouse import migrations
 from champion.warehouse.engine import statements
 
 
-def test_migrations_are_applied_once_and_may_not_change(tmp_path: Path) -> None:
+def test_migrations_are_applied_once_and_must_not_change(tmp_path: Path) -> None:
     folder = tmp_path / "migrations"
     folder.mkdir()
     first = folder / "0001_one.sql"
@@ -47,13 +47,13 @@ def test_migrations_are_applied_once_and_may_not_change(tmp_path: Path) -> None:
             migrations.pending(client, folder)
 
 
-def test_every_shipped_statement_may_run_twice(loaded: Settings) -> None:
+def test_every_statement_of_a_migration_can_run_twice(loaded: Settings) -> None:
     for migration in migrations.shipped():
         for statement in statements.split(migration.text):
             code = re.sub(r"--[^\n]*\n", "", statement).strip()
             repeatable = (
                 r"(create (table if not exists|or replace view)|drop table if exists( if empty)?) champion_market\."
-                r"|(alter table|insert into|exchange tables) champion_market\.reshaped_"  # dropped first, made anew
+                r"|(alter table|insert into|exchange tables) champion_market\.reshaped_"  # dropped and created again
                 r"|alter table champion_market\.\w+ add column if not exists "
                 r"|alter table champion_market\.\w+ add constraint if not exists "
             )

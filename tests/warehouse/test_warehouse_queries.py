@@ -1,4 +1,4 @@
-"""Questions: named ones, free ones, bound parameters, and what is refused."""
+"""Named and free queries, bound parameters, and refused statements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from champion.settings import Settings
 from champion.warehouse import adjustment_cache, queries
 
 
-def test_every_named_query_is_tested_and_says_what_it_answers() -> None:
+def test_every_named_query_is_tested_and_described() -> None:
     assert queries.names() == sorted(PARAMETERS)
     for name in queries.names():
         query = queries.load(name)
@@ -27,8 +27,8 @@ def test_every_named_query_is_tested_and_says_what_it_answers() -> None:
         queries.load("nope")
 
 
-def test_named_queries_answer(loaded: Settings) -> None:
-    got = {name: queries.ask(loaded, name, bound) for name, bound in PARAMETERS.items()}
+def test_named_queries_return_expected_rows(loaded: Settings) -> None:
+    got = {name: queries.run(loaded, name, bound) for name, bound in PARAMETERS.items()}
     assert got["instruments"].rows() == [("NSE:M&M", "M&M", *SESSIONS, 2, ["INE000003"])]
     bars = normalized(SESSIONS[:1])
     assert got["symbol_history"]["close"].to_list() == [100.25 * 4 + 15, 100.25 * 4 + 16]
@@ -37,7 +37,9 @@ def test_named_queries_answer(loaded: Settings) -> None:
     assert got["movers"]["symbol"].to_list() == ["BETA", "ACME", "M&M"]  # ZED'S has no equity series
     shares = bars.filter(pl.col("series") == "EQ")
     moves = (shares["close"] / shares["prev_close"] - 1).abs().sort(descending=True)
-    assert got["movers"]["simple_return"].abs().to_list() == pytest.approx(moves.to_list(), rel=1e-5)  # of 1e-4 rupees
+    assert got["movers"]["simple_return"].abs().to_list() == pytest.approx(
+        moves.to_list(), rel=1e-5
+    )  # rounded to 1e-4 rupees
     leaders = got["volume_leaders"].select("symbol", "volume", "volume_rank").rows()
     assert leaders == [("ZED'S", 4000, 1), ("M&M", 3000, 2)]
     assert got["liquidity"]["share_of_sessions"].to_list() == [1.0] * 4
@@ -47,13 +49,13 @@ def test_named_queries_answer(loaded: Settings) -> None:
     assert got["predictions_of_session"]["rank"].to_list() == [1, 2, 3, 4]
 
 
-def test_highs_and_returns_are_of_adjusted_bars(loaded: Settings) -> None:
+def test_highs_and_returns_use_adjusted_bars(loaded: Settings) -> None:
     """ACME's bonus of 3 for 2 goes ex on the second session: 115.25 before it is 76.83 after it."""
     first, last = SESSIONS
     before, after = round((100.25 + first.day) / 1.5, 4), 100.25 + last.day
-    highs = queries.ask(loaded, "year_highs", {"min_sessions": 2})
+    highs = queries.run(loaded, "year_highs", {"min_sessions": 2})
     assert highs.select("symbol", "close", "highest_on", "from_high").row(0) == ("ACME", after, last, 0.0)
-    returns = queries.ask(loaded, "adjusted_returns", {"symbol": "ACME"})
+    returns = queries.run(loaded, "adjusted_returns", {"symbol": "ACME"})
     assert returns["adjusted_close"].to_list() == [before, after]
     assert returns["adjustment_factor"].to_list() == [1.5, 1.0]
     raw_before = (100.25 + last.day) * 0.9
@@ -61,11 +63,15 @@ def test_highs_and_returns_are_of_adjusted_bars(loaded: Settings) -> None:
     assert returns["simple_return"][1] == pytest.approx(after / round(raw_before / 1.5, 4) - 1)
 
 
-def test_outcomes_are_the_labels_of_polars(fresh: Settings) -> None:
+def test_outcomes_equal_the_labels_of_polars(fresh: Settings) -> None:
     sessions = tuple(date(2024, 1, day) for day in (15, 16, 17, 18))
     bars = pl.concat([normalized((day,), bump=float(number**2 * 7)) for number, day in enumerate(sessions)])
     bars = bars.with_columns(series=pl.lit("EQ"))
-    absent = {"BETA": sessions[2:3], "M&M": sessions[1:2], "ZED'S": sessions[2:]}  # a day, the entry of lag 1, for good
+    absent = {
+        "BETA": sessions[2:3],
+        "M&M": sessions[1:2],
+        "ZED'S": sessions[2:],
+    }  # one session, the entry of lag 1, all later sessions
     for symbol, days in absent.items():
         bars = bars.filter((pl.col("symbol") != symbol) | ~pl.col("trade_date").is_in(days))
     scores = FRAMES["predictions_equity_scores"]().with_columns(horizon=pl.lit(2, dtype=pl.Int32))
@@ -74,7 +80,7 @@ def test_outcomes_are_the_labels_of_polars(fresh: Settings) -> None:
         warehouse.load_month(client, contracts.load("predictions_equity_scores"), JANUARY, scores, "1")
         adjustment_cache.refresh(client)
     for lag in (0, 1):
-        got = queries.ask(fresh, "prediction_outcomes", {"lag": lag})
+        got = queries.run(fresh, "prediction_outcomes", {"lag": lag})
         labels = forward_return(bars, 2, lag).filter(pl.col("trade_date") == sessions[0])
         both = got.join(labels, on="instrument_id", suffix="_of_polars", maintain_order="left")
         for name in ("forward_return", "label_end", "exit_date"):
@@ -83,25 +89,25 @@ def test_outcomes_are_the_labels_of_polars(fresh: Settings) -> None:
         ranked = got.sort("forward_return", descending=True, nulls_last=True)["outcome_rank"].to_list()
         assert ranked == [[1, 2, 3, 4], [1, 2, 3, None]][lag]
     assert got.filter(symbol="ZED'S").select("forward_return", "exit_date").row(0) == (0.0, sessions[1])
-    got = queries.ask(fresh, "prediction_outcomes")
+    got = queries.run(fresh, "prediction_outcomes")
     assert got["model_version"].unique().to_list() == [2]
-    assert queries.ask(fresh, "prediction_outcomes", {"version": 1})["model_version"].unique().to_list() == [1]
+    assert queries.run(fresh, "prediction_outcomes", {"version": 1})["model_version"].unique().to_list() == [1]
 
 
-def test_parameters_of_named_queries_have_defaults_or_are_asked_for(loaded: Settings) -> None:
-    assert queries.ask(loaded, "movers", {"min_turnover": 0})["trade_date"].unique().to_list() == [SESSIONS[1]]
+def test_parameters_without_default_are_required(loaded: Settings) -> None:
+    assert queries.run(loaded, "movers", {"min_turnover": 0})["trade_date"].unique().to_list() == [SESSIONS[1]]
     with pytest.raises(
         WarehouseError, match=r"symbol_history needs symbol; it takes symbol \(String\), start \(Date, has"
     ):
-        queries.ask(loaded, "symbol_history")
+        queries.run(loaded, "symbol_history")
     with pytest.raises(WarehouseError, match=r"movers has no parameters \['day'\]"):
-        queries.ask(loaded, "movers", {"day": SESSIONS[0]})
+        queries.run(loaded, "movers", {"day": SESSIONS[0]})
 
 
-def test_a_history_follows_the_instrument_through_its_renames(fresh: Settings) -> None:
+def test_history_follows_an_instrument_through_renames(fresh: Settings) -> None:
     first, last = SESSIONS
     renamed = (pl.col("trade_date") == last) & (pl.col("symbol") == "BETA")
-    reissued = (pl.col("trade_date") == last) & (pl.col("symbol") == "ACME")  # ACME is gone; another takes up BETA
+    reissued = (pl.col("trade_date") == last) & (pl.col("symbol") == "ACME")  # ACME ends; another company takes BETA
     bars = normalized().with_columns(
         symbol=pl.when(renamed).then(pl.lit("NEW")).when(reissued).then(pl.lit("BETA")).otherwise("symbol"),
         instrument_id=pl.when(reissued).then(pl.lit(f"NSE:BETA@{last}")).otherwise("instrument_id"),
@@ -128,7 +134,7 @@ def test_a_history_follows_the_instrument_through_its_renames(fresh: Settings) -
     assert everyone["instrument_id"].n_unique() == 5
 
 
-def test_uuid_enum_and_low_cardinality_come_as_text(loaded: Settings) -> None:
+def test_uuid_enum_and_low_cardinality_are_returned_as_text(loaded: Settings) -> None:
     got = warehouse.sql(
         loaded,
         "select cast('b', 'Enum8(\\'a\\' = 1, \\'b\\' = 2)') as e, toInt8(3) as i, toLowCardinality('x') as l, "
@@ -139,7 +145,7 @@ def test_uuid_enum_and_low_cardinality_come_as_text(loaded: Settings) -> None:
     assert got.schema["n"] == pl.String
 
 
-def test_parameters_are_bound_not_pasted(loaded: Settings) -> None:
+def test_parameters_are_bound_and_not_inserted_into_the_text(loaded: Settings) -> None:
     text = "select {s:String} as s, {d:Date} as d, {l:Array(String)} as l where 'a%' like '%'"
     sent = {"s": "'; drop table x; --", "d": date(2024, 1, 15), "l": ["a'b", "c"]}
     assert warehouse.sql(loaded, text, sent).to_dicts() == [sent]
@@ -160,7 +166,7 @@ def test_parameters_are_bound_not_pasted(loaded: Settings) -> None:
         ("select * from nowhere", "the query was refused: .*nowhere"),
     ],
 )
-def test_other_statements_are_refused_in_one_line(loaded: Settings, text: str, message: str) -> None:
+def test_writing_statements_are_refused_in_one_line(loaded: Settings, text: str, message: str) -> None:
     with pytest.raises(WarehouseError, match=message) as caught:
         warehouse.sql(loaded, text)
     assert "\n" not in str(caught.value)
@@ -174,7 +180,7 @@ def test_reading_statements_are_answered(loaded: Settings, text: str) -> None:
     assert warehouse.sql(loaded, text).height > 0
 
 
-def test_a_statement_and_its_parameters_may_hold_any_bytes_and_spaces(loaded: Settings) -> None:
+def test_statement_and_parameters_can_contain_any_bytes_and_spaces(loaded: Settings) -> None:
     content = b"\xff\0'"
     answer = warehouse.sql(loaded, "select hex({ p\n: String }) as x, '{ p : String }' as y", {"p": content})
     assert answer.rows() == [("FF0027", "{ p : String }")]

@@ -1,4 +1,4 @@
-"""Lake to warehouse: the ways the rows take, replays, corrections and kills, over the simulated archive."""
+"""Lake to warehouse: insert paths, replays, corrections and kills, on the simulated archive."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def reconciled(settings: Settings) -> bool:
         )
 
 
-def test_the_engine_reads_the_lake_itself_whatever_lies_where(market: Settings) -> None:
+def test_engine_reads_all_layouts_of_lake_files(market: Settings) -> None:
     loaded = load(market, START, END, DATASETS)
     assert {result.route for result in loaded} == {"file"}
     assert {result.table for result in loaded} == set(DATASETS)
@@ -73,9 +73,7 @@ def test_the_engine_reads_the_lake_itself_whatever_lies_where(market: Settings) 
     assert counts == {"2023": 1, "2024": 1}
 
 
-def test_many_months_at_once_are_what_they_are_one_by_one_for_fewer_statements(
-    market: Settings, tmp_path: Path
-) -> None:
+def test_loads_of_many_months_equal_single_loads_with_fewer_statements(market: Settings, tmp_path: Path) -> None:
     held: dict[str, object] = {}
     asked: dict[str, int] = {}
     for name, most_values in (("at once", MOST_VALUES), ("one by one", 1)):
@@ -95,7 +93,7 @@ def test_many_months_at_once_are_what_they_are_one_by_one_for_fewer_statements(
     assert 2 * asked["at once"] < asked["one by one"]
 
 
-def test_what_the_warehouse_lost_is_loaded_with_a_later_month(market: Settings, tmp_path: Path) -> None:
+def test_lost_months_are_loaded_with_a_later_month(market: Settings, tmp_path: Path) -> None:
     there = market.model_copy(update={"home": tmp_path})
     there.lake.symlink_to(market.lake)
     lake = Lake(there.lake)
@@ -106,13 +104,13 @@ def test_what_the_warehouse_lost_is_loaded_with_a_later_month(market: Settings, 
             expected = fingerprint.of_frame(contract, lake.scan(name).collect())
             assert fingerprint.of_table(client, contract, name) == expected, name
     assert all(result.skipped for result in load(there, END, END, DATASETS, whole=True))
-    with warehouse.writer(there) as client:  # as one that was killed there leaves it
-        load_ledger.begin(client, contracts.load(FEATURES), {START: "digest"})
+    with warehouse.writer(there) as client:  # as a killed load leaves it
+        load_ledger.start(client, contracts.load(FEATURES), {START: "digest"})
     changed = [result for result in load(there, END, END, DATASETS, whole=True) if not result.skipped]
     assert [(result.table, result.partition) for result in changed] == [(FEATURES, "202312")]
 
 
-def test_a_month_loaded_three_times_leaves_every_aggregate_as_it_was(market: Settings) -> None:
+def test_repeated_loads_leave_every_aggregate_unchanged(market: Settings) -> None:
     load(market, START, END, DATASETS)
 
     def aggregates() -> dict[str, pl.DataFrame]:
@@ -123,7 +121,7 @@ def test_a_month_loaded_three_times_leaves_every_aggregate_as_it_was(market: Set
     assert all(frame.height for frame in before.values())
     for _ in range(3):
         with warehouse.writer(market) as client:
-            client.command("truncate table loads")  # the warehouse no longer knows that it has the month
+            client.command("truncate table loads")  # the ledger no longer has the month
         again = load(market, date(2024, 3, 1), date(2024, 3, 31), DATASETS)
         assert not any(result.skipped for result in again)
         for name, frame in aggregates().items():
@@ -131,7 +129,7 @@ def test_a_month_loaded_three_times_leaves_every_aggregate_as_it_was(market: Set
     assert reconciled(market)
 
 
-def test_a_late_correction_replaces_the_session_and_nothing_else(market: Settings) -> None:
+def test_late_correction_replaces_only_its_session(market: Settings) -> None:
     load(market, START, END, DATASETS)
     lake, session = Lake(market.lake), date(2024, 2, 15)
     before = warehouse.sql(market, "select * except (volume, event_id) from equity_ohlc order by all")
@@ -143,7 +141,7 @@ def test_a_late_correction_replaces_the_session_and_nothing_else(market: Setting
     assert warehouse.sql(market, "select * except (volume, event_id) from equity_ohlc order by all").equals(before)
 
 
-def test_a_load_killed_anywhere_is_as_if_it_had_not_been_and_a_rerun_reconciles(market: Settings) -> None:
+def test_load_killed_anywhere_changes_nothing_and_a_rerun_completes_it(market: Settings) -> None:
     work = """
         from datetime import date
         from champion.pipeline.maintenance.load_warehouse import load
@@ -164,8 +162,8 @@ def test_a_load_killed_anywhere_is_as_if_it_had_not_been_and_a_rerun_reconciles(
     assert reconciled(market)
 
 
-def test_a_migration_killed_anywhere_is_finished_by_the_next(tmp_path: Path) -> None:
-    """From months to years with the rows in place: the migration that takes longest."""
+def test_killed_migration_is_completed_by_the_next(tmp_path: Path) -> None:
+    """The longest migration: from partitions of a month to those of a year, with rows."""
     earlier = tmp_path / "earlier"
     earlier.mkdir()
     for path in sorted((package_data.folder("sql") / "migrations").glob("*.sql"))[:17]:
@@ -200,8 +198,8 @@ def test_a_migration_killed_anywhere_is_finished_by_the_next(tmp_path: Path) -> 
         assert warehouse.load_month(client, contract, sessions[0], normalized(sessions[:1]), "1").skipped
 
 
-def test_a_migration_a_server_did_not_finish_is_run_again_from_its_beginning(fresh: Settings) -> None:
-    """On a server nothing is undone: each statement of the file may be the last one that was carried out."""
+def test_unfinished_migration_of_a_server_runs_again_from_its_start(fresh: Settings) -> None:
+    """A server undoes nothing: any statement of the file can be the last executed one."""
     text = next(m.text for m in migrations.shipped() if m.name == "years")
     with warehouse.writer(fresh) as client:
         contract = contracts.load(NORMALIZED)
@@ -213,7 +211,7 @@ def test_a_migration_a_server_did_not_finish_is_run_again_from_its_beginning(fre
             assert fingerprint.of_table(client, contract, NORMALIZED) == fingerprint.of_frame(contract, normalized())
 
 
-def test_an_unknown_table_is_named(fresh: Settings) -> None:
+def test_error_names_an_unknown_table(fresh: Settings) -> None:
     with warehouse.writer(fresh) as client:
         client.command("drop table champion_market.quality_findings")
         with pytest.raises(WarehouseError, match="no table quality_findings"):

@@ -1,4 +1,4 @@
-"""The warehouse's tables against their contracts, and the values that arrive in them."""
+"""The tables of the warehouse follow their contracts, and values arrive unchanged."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_table_has_the_columns_types_and_order_of_its_contract(loaded: Settings,
 def test_table_has_exactly_the_rules_of_its_contract_as_constraints(loaded: Settings, name: str) -> None:
     ddl = warehouse.sql(loaded, f"show create table {name}").item()
     found = re.findall(r"CONSTRAINT (\w+) CHECK (.*?),?\n", ddl)
-    # ClickHouse prints expressions in its own spelling: let it spell the contract's the same way.
+    # ClickHouse formats expressions; it formats the contract's in the same way.
     wanted = []
     for rule, text in contracts.load(name).rules.items():
         expression = rule_constraint(rule, text).partition(" CHECK ")[2]
@@ -74,7 +74,7 @@ def test_table_has_exactly_the_rules_of_its_contract_as_constraints(loaded: Sett
     assert found == wanted
 
 
-def test_no_table_takes_a_number_that_is_nan_or_infinite(fresh: Settings) -> None:
+def test_every_table_refuses_nan_and_infinity(fresh: Settings) -> None:
     unknown = itertools.cycle([math.nan, math.inf, -math.inf])
     with warehouse.writer(fresh) as client:
         for name in TABLES:
@@ -86,7 +86,7 @@ def test_no_table_takes_a_number_that_is_nan_or_infinite(fresh: Settings) -> Non
                     warehouse.load_month(client, contract, JANUARY, wrong, f"{name} {column}")
 
 
-def test_tables_are_partitioned_sorted_and_indexed_as_the_specification_says(loaded: Settings) -> None:
+def test_partitions_order_and_indices_follow_the_specification(loaded: Settings) -> None:
     tables = warehouse.sql(
         loaded,
         "select name, engine, partition_key, sorting_key from system.tables "
@@ -128,7 +128,7 @@ def test_every_value_arrives(loaded: Settings, name: str) -> None:
     assert unsigned <= {"is_trading_day"}
 
 
-def test_fingerprints_of_polars_and_clickhouse_agree_and_notice_a_swap(loaded: Settings) -> None:
+def test_fingerprints_of_polars_and_clickhouse_agree_and_detect_a_swap(loaded: Settings) -> None:
     with warehouse.reader(loaded) as client:
         for name in TABLES:
             contract = contracts.load(name)
@@ -141,7 +141,7 @@ def test_fingerprints_of_polars_and_clickhouse_agree_and_notice_a_swap(loaded: S
     assert [column for column in same if same[column] != changed[column]] == ["volume"]
 
 
-def test_decimals_of_any_width_are_compared_digit_for_digit(loaded: Settings) -> None:
+def test_decimals_of_any_width_are_compared_exactly(loaded: Settings) -> None:
     digits = {"type": "bytes", "logicalType": "decimal", "scale": 2}
     types = {"day": {"type": "int", "logicalType": "date"}, "narrow": digits | {"precision": 9}}
     wide = {"name": "wide", "type": ["null", digits | {"precision": 38}], "default": None, "doc": ""}

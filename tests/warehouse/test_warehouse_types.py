@@ -1,4 +1,4 @@
-"""Every ClickHouse type comes back right or as an error that names column and type; parameters fit their types."""
+"""Each ClickHouse type returns its value or an error with column and type; parameters fit their types."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TEN = datetime(2024, 1, 1, 10, tzinfo=KOLKATA)
 HEX = "6af613b6-569c-5c22-9c37-2ed93f31d3af"
 ENUM = r"Enum8('a' = 1, 'it\'s, (b)' = -2)"
 POINT = {"1": 1.0, "2": 2.0}
-RIGHT: dict[str, tuple[str, Any]] = {  # family: an expression of it, and its value; an error is a part of the message
+RIGHT: dict[str, tuple[str, Any]] = {  # type: an expression and its value, or a part of the error's message
     "AggregateFunction": ("sumState(1)", WarehouseError("'x' is of type AggregateFunction(sum, UInt8)")),
     "Array": ("[toDateTime('2024-01-01 10:00:00', 'Asia/Kolkata')]", [TEN]),
     "BFloat16": ("toBFloat16(1.5)", 1.5),
@@ -97,10 +97,10 @@ RIGHT: dict[str, tuple[str, Any]] = {  # family: an expression of it, and its va
     "Variant": ("cast(1 as Variant(UInt8, String))", WarehouseError("'x' is of type Variant(String, UInt8)")),
 }
 OTHERS = [
-    ("[toInt128(1)]", WarehouseError("'x' is of type Array(Int128), which holds Int128")),
+    ("[toInt128(1)]", WarehouseError("'x' is of type Array(Int128) with Int128")),
     ("[unhex('ff')]", WarehouseError("'x' of type Array(String)")),
     ("map(unhex('ff'), 1)", WarehouseError("'x' of type Map(String, UInt8)")),
-    ("tuple('a', toInt256(1))", WarehouseError("'x' is of type Tuple(String, Int256), which holds Int256")),
+    ("tuple('a', toInt256(1))", WarehouseError("'x' is of type Tuple(String, Int256) with Int256")),
     (f"[[toUUID('{HEX}')], []]", [[HEX], []]),
     ("[cast('a', 'Enum8(\\'a\\' = 1)'), null]", ["a", None]),
     ("cast(null as Nullable(Int128))", None),
@@ -115,9 +115,7 @@ def test_all_types_of_the_engine_are_in_the_table(loaded: Settings) -> None:
 
 
 @pytest.mark.parametrize(("text", "right"), [*RIGHT.values(), *OTHERS], ids=[*RIGHT, *(text for text, _ in OTHERS)])
-def test_a_value_of_each_type_is_right_or_an_error_that_names_column_and_type(
-    loaded: Settings, text: str, right: Any
-) -> None:
+def test_each_type_returns_its_value_or_an_error_with_column_and_type(loaded: Settings, text: str, right: Any) -> None:
     several = f"select {text} as x from numbers(3) where number != 1"
     if isinstance(right, WarehouseError):
         with pytest.raises(WarehouseError) as caught:
@@ -132,14 +130,14 @@ def test_a_value_of_each_type_is_right_or_an_error_that_names_column_and_type(
     assert empty.dtype == answer.dtype
 
 
-def test_a_time_without_a_zone_is_in_the_zone_of_the_engine(loaded: Settings) -> None:
+def test_time_without_zone_has_the_zone_of_the_engine(loaded: Settings) -> None:
     answer = warehouse.sql(loaded, "select now() as n, timezone() as z, toDateTime(0) as zero, toUnixTimestamp(n) as u")
     assert answer["zero"].item() == datetime(1970, 1, 1, tzinfo=UTC)
     assert str(answer["n"].item().tzinfo) == answer["z"].item()
     assert answer["n"].item().timestamp() == answer["u"].item()
 
 
-def test_columns_of_one_name_are_refused(loaded: Settings) -> None:
+def test_columns_with_the_same_name_are_refused(loaded: Settings) -> None:
     with pytest.raises(WarehouseError, match="'a'"):
         warehouse.sql(loaded, "select 1 as a, 1 as a")
 
@@ -233,38 +231,38 @@ MISFITS: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("declared", "value", "right"), FITTING, ids=str)
-def test_a_parameter_that_fits_arrives_as_it_is(loaded: Settings, declared: str, value: Any, right: Any) -> None:
+def test_parameter_that_fits_is_unchanged(loaded: Settings, declared: str, value: Any, right: Any) -> None:
     assert warehouse.sql(loaded, f"select {{p:{declared}}} as x", {"p": value})["x"].to_list() == [right]
 
 
 @pytest.mark.parametrize(("declared", "value"), MISFITS, ids=lambda value: str(value)[:40])
-def test_a_parameter_that_does_not_fit_is_refused_before_the_query(declared: str, value: Any) -> None:
+def test_parameter_that_does_not_fit_is_refused_before_the_query(declared: str, value: Any) -> None:
     with pytest.raises(WarehouseError, match=r"the parameter 'p' is declared as") as caught:
-        binding.checked(f"select {{p: {declared} }} as x", {"p": value})
+        binding.check(f"select {{p: {declared} }} as x", {"p": value})
     assert declared in str(caught.value)
     assert len(str(caught.value)) < 400
 
 
 @given(st.sampled_from([8, 16, 32, 64, 128]), st.booleans(), st.integers(-(2**130), 2**130))
-def test_an_integer_fits_if_it_is_in_the_range_of_its_type(bits: int, unsigned: bool, value: int) -> None:
+def test_integer_fits_if_it_is_in_the_range_of_its_type(bits: int, unsigned: bool, value: int) -> None:
     low, high = (0, 2**bits) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1))
     declared = Type(f"{'U' if unsigned else ''}Int{bits}")
     for given_as in (value, str(value)):
         if low <= value < high:
-            assert binding.fitted(given_as, declared) == value
+            assert binding.fit(given_as, declared) == value
         else:
             with pytest.raises(ValueError, match="it holds"):
-                binding.fitted(given_as, declared)
+                binding.fit(given_as, declared)
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-(10**6), max_value=10**6))
-def test_a_decimal_fits_if_no_digit_is_lost(value: Decimal) -> None:
+def test_decimal_fits_if_no_digit_is_lost(value: Decimal) -> None:
     declared = Type.parse("Decimal(7, 2)")
     if value == value.quantize(Decimal("0.01")) and abs(value) < 10**5:
-        assert binding.fitted(value, declared) == value
+        assert binding.fit(value, declared) == value
     else:
         with pytest.raises(ValueError, match="it holds"):
-            binding.fitted(value, declared)
+            binding.fit(value, declared)
 
 
 def test_braces_in_strings_and_comments_declare_nothing(loaded: Settings) -> None:

@@ -10,7 +10,7 @@ from champion import contracts, warehouse
 from champion.settings import Settings
 
 
-def test_the_symbol_master_is_the_latest_list(loaded: Settings) -> None:
+def test_symbol_master_is_the_latest_list(loaded: Settings) -> None:
     found = warehouse.sql(loaded, "select symbol, exchange, company_name, face_value from symbol_master")
     assert found.rows() == [("ACME", "NSE", "Acme Ltd", 2.0)]
 
@@ -19,7 +19,7 @@ def test_views_count_final_rows_only(fresh: Settings) -> None:
     later = normalized(bump=3.0).with_columns(ingest_time=pl.col("ingest_time") + pl.duration(hours=1))
     with warehouse.writer(fresh) as client:
         warehouse.load_month(client, contracts.load(NORMALIZED), JANUARY, normalized(), "1")
-        # What a streaming insert beside the loads would do: the same keys again, later.
+        # A streaming insert beside the loads would insert the same keys again.
         columns = [column for column in later.columns if column != "event_id"]
         client.insert_arrow(f"champion_market.{NORMALIZED}", later.select(columns).to_arrow())
         assert warehouse.frame(client, COUNT.format(NORMALIZED)).item() == 16
@@ -42,7 +42,7 @@ def test_views_count_final_rows_only(fresh: Settings) -> None:
     assert leaders["pct_change"].to_list()[-1] == pytest.approx(100 / 0.9 - 100)
 
 
-def test_the_leaders_are_a_hundred_per_session(fresh: Settings) -> None:
+def test_volume_leaders_are_a_hundred_per_session(fresh: Settings) -> None:
     one = normalized(SESSIONS[:1]).head(1)
     names = [f"S{number:03d}" for number in range(130)]
     many = pl.concat(

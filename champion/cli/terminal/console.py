@@ -210,7 +210,7 @@ def flow_context(chosen: Settings, *, hidden: bool = False, lines: bool = False)
                 raise
             raise ServiceError(
                 f"Prefect's server at {api} stopped answering while the flow ran ({type(error).__name__}). "
-                f"What was done is kept: run it again{managed_process.last_words(chosen, prefect.NAME)}"
+                f"What was done is kept: run it again{managed_process.log_end(chosen, prefect.NAME)}"
             ) from error
 
 

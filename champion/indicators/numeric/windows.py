@@ -28,12 +28,12 @@ def fold(single: Sequence[Array], merge: Merge) -> dict[int, list[Array]]:
 
     `merge` takes the arrays of the newer and the older part, aligned, and the lengths of the parts.
     """
-    found = {1: [*single]}
+    arrays = {1: [*single]}
     for window, (newer, older) in PARTS.items():
-        late = [array[older:] for array in found[newer]]
-        early = [array[:-newer] for array in found[older]]
-        found[window] = merge(late, early, newer, older)
-    return {window: found[window] for window in WINDOWS}
+        late = [array[older:] for array in arrays[newer]]
+        early = [array[:-newer] for array in arrays[older]]
+        arrays[window] = merge(late, early, newer, older)
+    return {window: arrays[window] for window in WINDOWS}
 
 
 def sums(values: Array) -> dict[int, Array]:
@@ -60,7 +60,7 @@ def moments(values: Array) -> dict[int, list[Array]]:
         return [late[0] - step * (older / whole), spread, late[2]]
 
     zeros = np.zeros_like(values)
-    return {window: found[:2] for window, found in fold([zeros, zeros, values], merge).items()}
+    return {window: arrays[:2] for window, arrays in fold([zeros, zeros, values], merge).items()}
 
 
 def trends(values: Array) -> dict[int, list[Array]]:
@@ -80,7 +80,7 @@ def trends(values: Array) -> dict[int, list[Array]]:
         return [late[0] - step * (older / whole), spread, tilt, late[3]]
 
     zeros = np.zeros_like(values)
-    return {window: found[:3] for window, found in fold([zeros, zeros, zeros, values], merge).items()}
+    return {window: arrays[:3] for window, arrays in fold([zeros, zeros, zeros, values], merge).items()}
 
 
 def comoments(left: Array, right: Array) -> dict[int, list[Array]]:
@@ -111,7 +111,7 @@ def comoments(left: Array, right: Array) -> dict[int, list[Array]]:
         ]
 
     folded = fold([count, *[zeros] * 5, *last], merge)
-    return {window: found[:4] for window, found in folded.items()}
+    return {window: arrays[:4] for window, arrays in folded.items()}
 
 
 def highest(values: Array) -> dict[int, list[Array]]:
@@ -139,12 +139,12 @@ def ranks(values: Array) -> dict[int, Array]:
     >>> ranks(np.array([1.0, 7, 7, 3, 2, 7]))[5].tolist()
     [2.0, 4.0]
     """
-    found = {}
+    result = {}
     twice = np.zeros(values.size, dtype=np.uint8)  # at most 2 * 59
     for ago in range(1, min(max(WINDOWS), values.size)):
         now, then, counted = values[ago:], values[:-ago], twice[ago:]
         counted += (then < now).view(np.uint8)
         counted += (then <= now).view(np.uint8)
         if ago + 1 in WINDOWS:
-            found[ago + 1] = counted / 2 + 1
-    return {window: found.get(window, np.empty(0)) for window in WINDOWS}
+            result[ago + 1] = counted / 2 + 1
+    return {window: result.get(window, np.empty(0)) for window in WINDOWS}

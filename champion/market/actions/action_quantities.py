@@ -12,7 +12,7 @@ from champion.market.actions.action_words import Token
 class Item:
     """A quantity of a segment: money, number, percent, ratio (new, held) or pair (old, new).
 
-    `place` is that of its first token; `dotted` says that its size is not clear: `Rs .50`.
+    `place` is the index of its first token; `dotted` means that its size is not clear: `Rs .50`.
     """
 
     kind: str
@@ -23,9 +23,9 @@ class Item:
 
 
 def find_quantities(found: Sequence[Token]) -> list[Item]:
-    """Return the quantities in order: ratios and pairs first joined, then money, percentages and bare numbers."""
+    """Return the quantities in order; numbers that form a ratio or a pair are joined."""
     single: list[Item] = []
-    face = False  # `of face value Rs 10`: no quantity of the action
+    face = False  # `of face value Rs 10` is not a quantity of the action
     for place, token in enumerate(found):
         if token.concept == "face_value":
             face = True
@@ -34,11 +34,11 @@ def find_quantities(found: Sequence[Token]) -> list[Item]:
             if item is not None and not (face and item.kind in {"money", "number"} and not has_to(found)):
                 single.append(item)
             face = False
-    return _joined(single, found)
+    return _join(single, found)
 
 
 def without_face_values(found: Sequence[Token]) -> list[Token]:
-    """Return the tokens without the face value in `per share of Rs 10 each`; places of the others stay."""
+    """Return the tokens without the face value in `per share of Rs 10 each`; the others keep their places."""
     kept = list(found)
     for place, token in enumerate(found):
         if token.concept != "number":
@@ -55,7 +55,7 @@ def without_face_values(found: Sequence[Token]) -> list[Token]:
 
 
 def quantity_at(found: Sequence[Token], place: int) -> Item | None:
-    """Return the number at a place as money, a percentage or a bare number; None where no number stands there."""
+    """Return the number at a place as money, a percentage or a bare number; None if there is no number."""
     token = found[place]
     if token.concept != "number":
         return None
@@ -82,7 +82,7 @@ def quantity_at(found: Sequence[Token], place: int) -> Item | None:
 
 
 def _is_unclear_unit(before: Sequence[Token], after: Sequence[Token], *, rupees: bool) -> bool:
-    """Tell whether the unit of a number is not clear: `75P` (paise, or `per` cut short), `Rs 50 paise`, `USD 5`."""
+    """Return whether the unit of a number is not clear: `75P` (paise, or `per` cut short), `Rs 50 paise`, `USD 5`."""
     if any(token.concept == "foreign" for token in (*before, *after[:1])):
         return True
     if not after:
@@ -93,7 +93,7 @@ def _is_unclear_unit(before: Sequence[Token], after: Sequence[Token], *, rupees:
 
 
 def _money_follows(found: Sequence[Token], place: int) -> bool:
-    """Tell whether the currency at `place` belongs to the number after it."""
+    """Return whether the currency at `place` belongs to the number after it."""
     rest = [token for token in found[place + 1 : place + 4] if token.text not in {".", "-"}]
     return bool(rest) and rest[0].concept == "number"
 
@@ -102,7 +102,7 @@ _BETWEEN_PAIR = {"filler", "per", "mark", "rupee", "from", "for", "face_value", 
 _BETWEEN_RATIO = {"filler", "bonus", "rights", "not_equity", "own_class", "per"}
 
 
-def _joined(single: Sequence[Item], found: Sequence[Token]) -> list[Item]:
+def _join(single: Sequence[Item], found: Sequence[Token]) -> list[Item]:
     joined: list[Item] = []
     for item in single:
         last = joined[-1] if joined else None
@@ -134,12 +134,12 @@ def _is_ratio(between: Sequence[Token]) -> bool:
 
 
 def has_to(chunk: Sequence[Token]) -> bool:
-    """Tell whether the word `to` is among the tokens."""
+    """Return whether the word `to` is among the tokens."""
     return any(token.concept == "to" for token in chunk)
 
 
 def money_pair(found: Sequence[Token]) -> list[Item]:
-    """Return the only two amounts in rupees as a pair, where `to` lies between: `1 share of Rs 10 into 5 of Rs 2`."""
+    """Return the only two amounts in rupees as a pair, if `to` is between them: `1 share of Rs 10 into 5 of Rs 2`."""
     money = [item for place in range(len(found)) if (item := quantity_at(found, place)) and item.kind == "money"]
     if len(money) == 2 and has_to(found[money[0].place : money[1].place]):  # noqa: PLR2004 - old and new
         return [Item("money_pair", money[0].value, money[1].value, money[0].place)]

@@ -1,4 +1,4 @@
-"""Corporate actions that wait for a person, and how far the lists reach. Frames in, frames out."""
+"""Corporate actions that need a manual decision, and the ex-dates that the lists cover. Frames in, frames out."""
 
 from __future__ import annotations
 
@@ -12,20 +12,16 @@ from champion.market.actions.action_text import NOT_UNDERSTOOD
 from champion.market.actions.adjustment_factors import DECISION, DIVIDEND, KINDS, NO_BARS, UNDECIDED
 
 _DAY = timedelta(days=1)
-_GATES = {
-    NOT_UNDERSTOOD: "actions_not_understood",
-    UNDECIDED: "actions_undecided",
-    NO_BARS: "actions_without_bars",
-}
+_GATES = {NOT_UNDERSTOOD: "actions_not_understood", UNDECIDED: "actions_undecided", NO_BARS: "actions_without_bars"}
 _MOVING = tuple(kind for kind in KINDS if kind != DIVIDEND)
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class ListCoverage:
     """The ex-dates that the lists cover, as ranges in order, and the sessions of the lake that no list covers.
 
-    >>> reach = Reach(((date(2024, 1, 1), date(2024, 6, 28)),), (date(2024, 7, 1), date(2024, 7, 2)))
-    >>> reach.text
+    >>> coverage = ListCoverage(((date(2024, 1, 1), date(2024, 6, 28)),), (date(2024, 7, 1), date(2024, 7, 2)))
+    >>> coverage.text
     'lists cover ex-dates 2024-01-01 to 2024-06-28; 2 sessions from 2024-07-01 to 2024-07-02 are covered by none'
     """
 
@@ -34,12 +30,12 @@ class Reach:
 
     @property
     def last(self) -> date | None:
-        """The last ex-date that a list covers; None without a list."""
+        """The last covered ex-date; None without a list."""
         return self.covered[-1][1] if self.covered else None
 
     @property
     def text(self) -> str:
-        """What the lists cover and what they do not, in a sentence."""
+        """The coverage as a sentence."""
         ranges = ", ".join(f"{first} to {last}" for first, last in self.covered)
         found = f"lists cover ex-dates {ranges}" if ranges else "no list of corporate actions was read"
         if not self.unlisted:
@@ -49,8 +45,8 @@ class Reach:
         return f"{found}; {count:,} session{plural} {where} covered by none"
 
 
-def reach(actions: pl.DataFrame, sessions: Sequence[date]) -> Reach:
-    """Return how far the lists in `actions` (contract normalized_corporate_actions) reach over the lake's sessions."""
+def list_coverage(actions: pl.DataFrame, sessions: Sequence[date]) -> ListCoverage:
+    """Return the coverage of the lists in `actions`, contract normalized_corporate_actions, for the lake's sessions."""
     spans = actions.filter(pl.col("kind") != DECISION).select("covers_from", "covers_to").unique().sort(pl.all())
     merged: list[tuple[date, date]] = []
     for first, last in spans.rows():
@@ -59,16 +55,16 @@ def reach(actions: pl.DataFrame, sessions: Sequence[date]) -> Reach:
         else:
             merged.append((first, last))
     outside = [day for day in sessions if not any(first <= day <= last for first, last in merged)]
-    return Reach(tuple(merged), tuple(outside))
+    return ListCoverage(tuple(merged), tuple(outside))
 
 
 def questions(factors: pl.DataFrame, sessions: Sequence[date]) -> pl.DataFrame:
-    """Return the actions of company shares that wait for a person, in the columns of findings, with ex_date and kind.
+    """Return the actions of company shares that need a manual decision, as findings with ex_date and kind.
 
     Gates: `actions_not_understood`, `actions_undecided`, and `actions_without_bars` for price-moving actions whose
-    instrument has no bar in the lake though the lake has their ex-date. `session` is the first of `sessions` from the
-    ex-date on, `value` the gap that is left to explain. Actions before the first or after the last session, or before
-    an instrument's first bar, are left out: they change no price that the lake has.
+    instrument has no bar in the lake, though the lake has their ex-date. `session` is the first of `sessions` on or
+    after the ex-date, `value` the unexplained gap. Actions before the first or after the last session, or before an
+    instrument's first bar, are left out: they change no price in the lake.
     """
     calendar = pl.DataFrame({"session": sorted(sessions)}, schema={"session": pl.Date})
     shares = pl.col("instrument_id").str.count_matches(":", literal=True) == 1
@@ -100,6 +96,6 @@ def questions(factors: pl.DataFrame, sessions: Sequence[date]) -> pl.DataFrame:
 
 
 def label_gaps(factors: pl.DataFrame) -> pl.DataFrame:
-    """Return instrument_id and the ex-dates whose gap no factor explains: actions not understood or undecided."""
+    """Return instrument_id and the ex-dates of gaps without a factor: actions not understood or undecided."""
     left = factors.filter(pl.col("verdict").is_in([NOT_UNDERSTOOD, UNDECIDED]) & pl.col("gap").is_not_null())
     return left.select("instrument_id", pl.col("ex_date").alias("session")).unique()

@@ -1,4 +1,4 @@
-"""Clauses and segments of a purpose text: which words and quantities belong to which action."""
+"""Split a purpose text into clauses and segments: the words and quantities of each action."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WORD = 4  # letters of an unknown word that may name an action
 
 @dataclass(slots=True)
 class Segment:
-    """An action's word with the tokens that belong to it."""
+    """The word of an action with the tokens that belong to it."""
 
     kind: str
     labels: list[str] = field(default_factory=list)
@@ -29,24 +29,24 @@ class Segment:
     included: bool = False
 
     def has(self, *concepts: str) -> bool:
-        """Whether a token of one of these concepts belongs to it."""
+        """Return whether it has a token of one of these concepts."""
         return any(token.concept in concepts for token in self.tokens)
 
     @property
     def items(self) -> list[Item]:
-        """Its quantities in order, without face values beside them."""
+        """Its quantities in order, without the face values next to them."""
         if self.kind in {"bonus", "rights", "dividend"}:
             return find_quantities(without_face_values(self.tokens)) or find_quantities(self.tokens)
         return find_quantities(self.tokens)
 
     @property
     def unknown(self) -> list[str]:
-        """Its words that are not known."""
+        """Its unknown words."""
         return [token.text for token in self.tokens if token.concept == "unknown" and len(token.text) > 1]
 
 
 def find_segments(found: Sequence[Token]) -> list[Segment]:
-    """Return the segments of a text, in order, each action's quantities with it; empty repetitions are left out."""
+    """Return the segments of a text in order, each with its quantities, without empty repetitions."""
     segments = [segment for clause in _clauses(found) for segment in _segments(clause, found)]
     if any(segment.kind in {"distribution", "interest"} for segment in segments):
         segments = [segment for segment in segments if segment.kind != "unnamed"]  # parts of a trust's distribution
@@ -54,7 +54,7 @@ def find_segments(found: Sequence[Token]) -> list[Segment]:
 
 
 def _clauses(found: Sequence[Token]) -> list[list[Token]]:
-    """Cut at the separators behind which an action's word comes before the next separator."""
+    """Split at the separators that an action's word follows before the next separator."""
     chunks: list[list[Token]] = [[]]
     for token in found:
         if token.concept == "and" or (token.concept == "mark" and token.text in _SEPARATORS):
@@ -63,27 +63,24 @@ def _clauses(found: Sequence[Token]) -> list[list[Token]]:
             chunks[-1].append(token)
     clauses: list[list[Token]] = []
     for chunk in chunks:
-        begins = any(token.concept in STARTS | _LABELS for token in chunk) or _is_face_pair(chunk)
-        if begins or not clauses or _is_strange(chunk):
+        if not clauses or _starts_action(chunk) or _is_unknown(chunk):
             clauses.append(chunk)
         else:
             clauses[-1] += chunk
-    if len(clauses) > 1 and not _starts_anything(clauses[0]) and not _is_strange(clauses[0]):
+    if len(clauses) > 1 and not _starts_action(clauses[0]) and not _is_unknown(clauses[0]):
         clauses[:2] = [clauses[0] + clauses[1]]
     return clauses
 
 
-def _starts_anything(chunk: Sequence[Token]) -> bool:
-    return any(token.concept in STARTS | _LABELS for token in chunk) or _is_face_pair(chunk)
+def _starts_action(chunk: Sequence[Token]) -> bool:
+    """Return whether a chunk has an action's word, a label, or a change of face value."""
+    concepts = [token.concept for token in chunk]
+    face_pair = concepts.count("number") > 1 and "face_value" in concepts and has_to(chunk)
+    return face_pair or any(concept in STARTS | _LABELS for concept in concepts)
 
 
-def _is_face_pair(chunk: Sequence[Token]) -> bool:
-    numbers = sum(token.concept == "number" for token in chunk)
-    return numbers > 1 and any(token.concept == "face_value" for token in chunk) and has_to(chunk)
-
-
-def _is_strange(chunk: Sequence[Token]) -> bool:
-    """Tell whether a chunk is about something unknown: its first word is, and a number or nothing known follows."""
+def _is_unknown(chunk: Sequence[Token]) -> bool:
+    """Return whether the first word of a chunk is unknown, and a number or only unknown words follow."""
     words = [token for token in chunk if token.concept not in {"mark", "and", "filler"}]
     if not words or words[0].concept != "unknown" or len(words[0].text) < _WORD:
         return False
@@ -91,17 +88,17 @@ def _is_strange(chunk: Sequence[Token]) -> bool:
 
 
 def _segments(clause: Sequence[Token], text: Sequence[Token]) -> list[Segment]:
-    """Return the clause's segments; tokens before the first action's word go to it, or open one of kind `other`."""
+    """Return the segments of a clause; tokens before the first action's word belong to that action."""
     before: list[Token] = []
     found: list[Segment] = []
     pays = any(token.concept == "dividend" for token in text)
     for place, token in enumerate(clause):
         following = clause[place + 1 :]
-        segment = _opened(token, following, before if not found else found[-1].tokens, found, pays=pays)
+        segment = _open_segment(token, following, before if not found else found[-1].tokens, found, pays=pays)
         if segment is not None:
             found.append(segment)
             if len(found) > 1:
-                _move_what_precedes(found[-2], segment)
+                _move_amount_before(found[-2], segment)
         elif token.concept in _LABELS and _labels_next(following):
             pass  # the dividend's own word picks it up
         elif token.concept in _LABELS and found and found[-1].kind == "dividend" and not found[-1].items:
@@ -113,17 +110,18 @@ def _segments(clause: Sequence[Token], text: Sequence[Token]) -> list[Segment]:
     if not found:
         return [_unnamed(before)] if before else []
     if before and len(found) > 1 and found[-1].kind != "meeting" and not found[-1].items and find_quantities(before):
-        _shift(before, found)
+        for one in found:  # each segment gets the tokens before its word, as in `1:1 bonus 5% dividend`
+            one.tokens, before = before, one.tokens
     else:
         found[0].tokens[:0] = before
     _attach_labels(clause, found)
     return found
 
 
-def _opened(
+def _open_segment(
     token: Token, following: Sequence[Token], before: Sequence[Token], found: Sequence[Segment], *, pays: bool
 ) -> Segment | None:
-    """Return the segment that a token opens, or None."""
+    """Return the segment that a token starts, or None."""
     included = any(one.concept == "including" for one in before[-4:])
     if token.concept in STARTS:
         kind = _KINDS.get(token.concept, token.concept)
@@ -144,7 +142,7 @@ def _opened(
 
 
 def _labels_next(following: Sequence[Token]) -> bool:
-    """Tell whether only labels and punctuation lie between here and a dividend's word."""
+    """Return whether a dividend's word follows after only labels and punctuation."""
     for token in following:
         if token.concept == "dividend":
             return True
@@ -154,7 +152,7 @@ def _labels_next(following: Sequence[Token]) -> bool:
 
 
 def _attach_labels(clause: Sequence[Token], found: Sequence[Segment]) -> None:
-    """Give each dividend the labels that stand directly before its word."""
+    """Give each dividend the labels directly before its word."""
     dividends = iter([segment for segment in found if segment.kind == "dividend"])
     waiting: list[str] = []
     for token in clause:
@@ -168,8 +166,8 @@ def _attach_labels(clause: Sequence[Token], found: Sequence[Segment]) -> None:
             waiting = []
 
 
-def _move_what_precedes(before: Segment, segment: Segment) -> None:
-    """Give a segment the amount before its word where the text says `Rs 2 per unit as dividend`."""
+def _move_amount_before(before: Segment, segment: Segment) -> None:
+    """Give a segment the amount before its word in texts like `Rs 2 per unit as dividend`."""
     if not any(token.concept == "as" for token in before.tokens[-3:]):
         return
     items = before.items
@@ -179,20 +177,14 @@ def _move_what_precedes(before: Segment, segment: Segment) -> None:
         del before.tokens[place:]
 
 
-def _shift(before: list[Token], found: Sequence[Segment]) -> None:
-    """Give each segment what stands before its word, as in `1:1 bonus 5% dividend`."""
-    for segment in found:
-        segment.tokens, before = before, segment.tokens
-
-
 def _unnamed(left: Sequence[Token]) -> Segment:
-    """Return the segment of a clause without an action's word: a change of face value, or nothing known."""
+    """Return the segment of a clause without an action's word: a change of face value, or an unknown text."""
     changes = any(token.concept == "face_value" for token in left) and has_to(left)
     return Segment("face_value" if changes else "unnamed", tokens=list(left))
 
 
 def _without_empty_twins(segments: Sequence[Segment]) -> list[Segment]:
-    """Drop a split, consolidation, bonus or right without quantities where another of its kind has them."""
+    """Drop a split, consolidation, bonus or right without quantities if another of its kind has them."""
     kept = []
     for segment in segments:
         others = [one for one in segments if one is not segment and one.kind == segment.kind]

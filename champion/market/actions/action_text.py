@@ -1,13 +1,13 @@
-"""Corporate actions in the exchange's free text: `Bonus 1:2/Fv Splt Frm Rs 10 To Rs 5` to two actions with factors.
+"""Parse corporate actions from the exchange's free text: `Bonus 1:2/Fv Splt Frm Rs 10 To Rs 5` has two actions.
 
-People type the text by hand. It is read in four steps, and what does not fit is `not_understood`, never guessed:
+The text is typed by hand. It is parsed in four steps. A text that does not fit is `not_understood`, never guessed:
 
-1. `purpose_words` makes tokens: one concept for each spelling, and numbers.
-2. Separators (`/`, `+`, `&`, `and`) end a clause where an action's word follows; `/` also stands in `Rs 10/-`.
-3. Each action's word starts a segment. A segment owns the quantities after it; in a clause with one action's word, also
-   those before it.
+1. `action_words` makes tokens: one concept for all spellings of a word, and numbers.
+2. Separators (`/`, `+`, `&`, `and`) end a clause if an action's word follows; `/` also occurs in `Rs 10/-`.
+3. Each action's word starts a segment with the quantities after it; in a clause with one action's word, also with those
+   before it.
 4. Each kind reads its quantities: a pair of face values, a ratio, a premium, an amount or a percentage. Two candidates
-   for one quantity, an unknown word beside a bonus or a right, or a cancelled action are not understood.
+   for one quantity, an unknown word next to a bonus or a right, or a cancelled action are not understood.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NO_FACES, _NO_RATIO, _NO_AMOUNT, _NO_PREMIUM = (
     "the text gives no amount of premium",
 )
 WITHOUT_QUANTITY = (_NO_FACES, _NO_RATIO, _NO_AMOUNT)
-"""Reasons of actions whose text has no quantity at all."""
+"""The reasons for actions whose text has no quantity."""
 NOT_IN_SHARES = "the {} is not in equity shares"
 _WORD = 4  # letters of an unknown word that may name an action
 _BONUS_WHOLE = 100.0  # per cent: a bonus of 100% is one new share for each held
@@ -49,9 +49,9 @@ _BONUS_WHOLE = 100.0  # per cent: a bonus of 100% is one new share for each held
 class ParsedAction:
     """One corporate action: prices before its ex-date are divided by `price_factor`.
 
-    Where there is no factor, `reason` says why, if the kind could move the price. `amount` is in rupees a share: of a
-    dividend, or the premium of a rights issue. `percent` is a dividend in per cent of the face value of its time.
-    `verdict` is `read`, `moves_no_price` or `not_understood`.
+    Without a factor, `reason` says why, if the kind can move the price. `amount` is a dividend, or the premium of a
+    rights issue, in rupees per share. `percent` is a dividend in per cent of the face value at its time. `verdict` is
+    `read`, `moves_no_price` or `not_understood`.
     """
 
     kind: str
@@ -65,7 +65,7 @@ class ParsedAction:
 
 @lru_cache(maxsize=65_536)  # the real list has 21,000 rows
 def parse_purpose(text: str) -> tuple[ParsedAction, ...]:
-    """Return the actions in one purpose text, at least one: what is not known is of kind `other`.
+    """Return the actions in one purpose text, at least one: an unknown action has kind `other`.
 
     The factor of a split or a consolidation is old over new face value, of a bonus a:b (a new for b held) (a + b) / b.
 
@@ -82,18 +82,15 @@ def parse_purpose(text: str) -> tuple[ParsedAction, ...]:
     """
     text = " ".join(text.split())
     found = tokens(text)
-    actions = [action for segment in find_segments(found) for action in _read(segment, text)]
+    actions = [
+        action for segment in find_segments(found) for action in _READERS.get(segment.kind, _other)(segment, text)
+    ]
     if any(token.concept == "negated" for token in found):
         actions = [_unclear(one.kind, text, "the text says cancelled, deferred or not") for one in actions]
     actions = actions or [_unclear("other", text, "no known word")]
     bare = [one for one in actions if (one.kind, one.verdict) != ("other", MOVES_NO_PRICE)]
-    actions = bare or actions  # a book closure beside a meeting says nothing more
+    actions = bare or actions  # a book closure beside a meeting is redundant
     return tuple(sorted(_distinct(actions), key=lambda action: ORDER.index(action.kind)))
-
-
-def _read(segment: Segment, text: str) -> Iterable[ParsedAction]:
-    reader = _READERS.get(segment.kind, _other)
-    return reader(segment, text)
 
 
 def _split(segment: Segment, text: str) -> list[ParsedAction]:
@@ -146,7 +143,7 @@ def _bonus(segment: Segment, text: str) -> list[ParsedAction]:
 
 
 def _not_in_shares(segment: Segment, text: str) -> ParsedAction | None:
-    """Return the action where a bonus or a right is of other securities, or an unknown word stands in it; else None."""
+    """Return the action if a bonus or a right is of other securities or has an unknown word; else None."""
     kind = segment.kind
     if segment.has("not_equity", "own_class"):
         if sum(item.kind == "ratio" for item in segment.items) > 1:
@@ -174,7 +171,7 @@ def _rights(segment: Segment, text: str) -> list[ParsedAction]:
 
 
 def _premium(segment: Segment) -> float | None:
-    """Return the premium in rupees: after its word, else before it; 0 at par; None where it is not clear."""
+    """Return the premium in rupees: after its word, else before it; 0 at par; None if it is not clear."""
     places = [place for place, token in enumerate(segment.tokens) if token.concept == "premium"]
     if segment.has("at_par") and not places:
         return 0.0
@@ -217,7 +214,7 @@ _SHOWN = {"spl": "special", "int": "interim"}
 
 
 def _by_price(segment: Segment, text: str) -> list[ParsedAction]:
-    """Demergers, schemes and reductions of capital: known, but their size is in the prices only."""
+    """Return a demerger, scheme or capital reduction: only the prices show its size."""
     return [ParsedAction(segment.kind, None, "", _WITHOUT_FACTOR[segment.kind]), *_left_over(segment, text, {"ratio"})]
 
 
@@ -228,13 +225,13 @@ def _other(segment: Segment, text: str) -> list[ParsedAction]:
     return [*found, *_left_over(segment, text, {"ratio", "pair", "money", "percent"})]
 
 
-def _unnamed_action(segment: Segment, text: str) -> list[ParsedAction]:
+def _unnamed(segment: Segment, text: str) -> list[ParsedAction]:
     known = segment.has("revised") and not segment.unknown and not segment.items
     return [] if known else [_unclear("other", text, "no known word")]
 
 
 def _left_over(segment: Segment, text: str, kinds: set[str]) -> list[ParsedAction]:
-    """Return an action that is not understood where a segment has quantities its kind does not have."""
+    """Return an action that is not understood if a segment has quantities that its kind cannot have."""
     if any(item.kind in kinds for item in segment.items):
         return [_unclear("other", text, "a quantity without a word for it")]
     return []
@@ -245,15 +242,14 @@ def _unclear(kind: str, detail: str, reason: str) -> ParsedAction:
 
 
 def _distinct(actions: Iterable[ParsedAction]) -> list[ParsedAction]:
-    """Return the actions, those without a quantity once each."""
+    """Return the actions without duplicates of those that have no quantity."""
     seen, found = set(), []
     for action in actions:
-        plain = (
-            (action.kind, action.verdict) if action.price_factor is action.amount is action.percent is None else None
-        )
-        if plain is None or action.kind == "dividend" or plain not in seen:
+        plain = action.price_factor is action.amount is action.percent is None
+        key = (action.kind, action.verdict) if plain else None
+        if key is None or action.kind == "dividend" or key not in seen:
             found.append(action)
-        seen.add(plain)
+        seen.add(key)
     return found
 
 
@@ -267,5 +263,5 @@ _READERS = {
     "demerger": _by_price,
     "scheme": _by_price,
     "capital_reduction": _by_price,
-    "unnamed": _unnamed_action,
+    "unnamed": _unnamed,
 }

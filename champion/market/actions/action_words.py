@@ -1,9 +1,10 @@
-"""Words and numbers of a purpose text: `Fv Spl-Rs10tore1` to tokens with one name for each spelling.
+"""Split a purpose text into words and numbers: `Fv Spl-Rs10tore1` to tokens with one concept for all spellings.
 
-1. Dates, financial years and ordinals are removed; dashes, the rupee sign and `@` get one form.
-2. Numbers keep their decimals and lose their thousands separators. A dot that touches `Rs` belongs to `Rs`.
-3. A word is looked up in the vocabulary; else it is cut into words of the vocabulary (`tors` is `to` `rs`), joined with
-   the next word (`pe r`), or taken as a misspelling of the one concept that is near enough. Else it is unknown.
+1. Dates, financial years and ordinals are removed; dashes, the rupee sign and `@` are unified.
+2. Numbers keep their decimals and lose their thousands separators. A dot directly after `Rs` belongs to `Rs`.
+3. A word is looked up in the vocabulary. If it is missing there, it is split into words of the vocabulary (`tors` is
+   `to` `rs`), joined with the next word (`pe r`), or matched as a misspelling of exactly one concept. Otherwise it is
+   unknown.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ _LONG = 8
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A concept, a `number` with its value, or a `mark`; `text` is what stood there."""
+    """A concept, a `number` with its value, or a `mark`; `text` is the original word."""
 
     concept: str
     text: str
@@ -122,7 +123,7 @@ for _concept, _words in _SPELLINGS.items():
 
 @lru_cache(maxsize=65_536)
 def tokens(text: str) -> tuple[Token, ...]:
-    """Return the tokens of a text, in order; words that are not known have the concept `unknown`.
+    """Return the tokens of a text in order; unknown words have the concept `unknown`.
 
     >>> [token.concept for token in tokens("Fv Spl-Rs10tore1/Bon-1:1")][:7]
     ['face_value', 'spl', 'mark', 'rupee', 'number', 'to', 'rupee']
@@ -169,11 +170,11 @@ def _word_tokens(word: str, following: str | None) -> tuple[list[Token], bool]:
         return [Token(VOCABULARY[word], word)], False
     if following and len(word + following) >= _FUZZY and word + following in VOCABULARY:
         return [Token(VOCABULARY[word + following], word + following)], True
-    return [Token(concept, piece) for concept, piece in _guided(word)] or [Token("unknown", word)], False
+    return [Token(concept, piece) for concept, piece in _guess(word)] or [Token("unknown", word)], False
 
 
-def _guided(word: str) -> list[tuple[str, str]]:
-    """Return the concepts of a word that is not in the vocabulary, each with its letters; none where it is unknown."""
+def _guess(word: str) -> list[tuple[str, str]]:
+    """Return the concepts of a word outside the vocabulary, each with its letters; empty if it is unknown."""
     if len(word) > _FUZZY and (near := _nearest(word, 1)):
         return [(near, word)]
     if pieces := _cut(word):
@@ -185,7 +186,7 @@ def _guided(word: str) -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=4096)
 def _cut(word: str) -> tuple[str, ...]:
-    """Return the fewest words of the vocabulary that together are `word`; none where there are none."""
+    """Return the fewest words of the vocabulary that together are `word`; empty if there are none."""
     best: dict[int, tuple[str, ...]] = {0: ()}
     for end in range(2, len(word) + 1):
         for start in range(end - 1):
@@ -196,7 +197,7 @@ def _cut(word: str) -> tuple[str, ...]:
 
 
 def _cut_nearly(word: str) -> list[tuple[str, str]]:
-    """Return a word of the vocabulary and the rest, where the rest is a long misspelt one: `intdividned`."""
+    """Return a word of the vocabulary and the rest, if the rest is a long misspelt word: `intdividned`."""
     for cut in range(2, len(word) - _LONG + 2):
         known, rest = word[:cut], word[cut:]
         if known in VOCABULARY and (near := _nearest(rest)):
@@ -206,7 +207,7 @@ def _cut_nearly(word: str) -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=4096)
 def _nearest(word: str, most: int = 2) -> str | None:
-    """Return the one concept within one edit of a word of five letters and more, two from eight letters on."""
+    """Return the only concept within one edit of a word from five letters on, within two from eight letters on."""
     if len(word) < _FUZZY:
         return None
     for limit in range(1, min(most, 2 if len(word) >= _LONG else 1) + 1):
@@ -259,11 +260,11 @@ _SIGNS = {"%": "percent", "$": "foreign", "\u20ac": "foreign", "\u00a3": "foreig
 
 
 def _phrases(found: list[Token]) -> list[Token]:
-    """Join two words that are one concept: face value, sub division, buy back; fillers and hyphens may lie between."""
+    """Join two words that form one concept: face value, sub division, buy back, with fillers and hyphens between."""
     joined: list[Token] = []
     for token in found:
         concept = _SIGNS.get(token.text, token.concept)
-        before = next((place for place in range(len(joined) - 1, -1, -1) if not _passable(joined[place])), None)
+        before = next((place for place in range(len(joined) - 1, -1, -1) if not _is_filler(joined[place])), None)
         pair = None if before is None else _PAIRS.get((joined[before].concept, concept))
         if pair is not None and before is not None:
             joined[before:] = [Token(pair, token.text)]
@@ -278,8 +279,8 @@ _LEFT_ALONE = {
         ("sub", "de", "value", "back", "cent", "par", "nil", "payment", "return", "capital", "at"), "filler"
     ),
 }
-"""What becomes of a word that makes sense as a part of two only."""
+"""The concept of a word outside the pair in which it has a meaning."""
 
 
-def _passable(token: Token) -> bool:
+def _is_filler(token: Token) -> bool:
     return token.concept == "filler" or token.text in {"-", "."}

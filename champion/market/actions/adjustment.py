@@ -1,11 +1,11 @@
-"""Bars as traded to bars that can be compared across splits, bonuses and consolidations. Pure: frames in, frames out.
+"""Adjust bars for splits, bonuses, consolidations and other corporate actions. Pure: frames in, frames out.
 
-Prices before an ex-date are divided by the action's price factor, volumes multiplied by its volume factor, turnover
-left: rupees are rupees. Dividends count for total returns only.
+Prices before an ex-date are divided by the action's price factor, and volumes multiplied by its volume factor; turnover
+stays. Dividends count for total returns only.
 
-Two scales matter. `adjust` expresses all bars in the rupees of the last one. `views` expresses, for each session, the
-bars up to it in the rupees of that session: what is computed from a view never changes when a later split arrives, and
-`rescale` brings it to the scale of adjusted bars.
+There are two scales. `adjust` expresses all bars in the scale of the last session. `views` expresses, for each session,
+the bars up to it in the scale of that session, so values computed from a view do not change with a later split;
+`rescale` converts them to the scale of adjusted bars.
 
 >>> from datetime import UTC
 >>> bars = pl.DataFrame({
@@ -41,7 +41,7 @@ import polars as pl
 PRICES = ("open", "high", "low", "close", "last_price", "settlement_price", "prev_close")
 DIVIDEND = "dividend"
 _STAMPS = ("adjustment_factor", "adjustment_date", "volume_factor")
-_DECIMALS = 4  # features count prices in units of 1/10,000 rupee
+_DECIMALS = 4  # of a rupee: features count prices in units of 1/10,000
 _ID = "instrument_id"
 
 
@@ -53,31 +53,30 @@ def adjust(
     total_return: bool = False,
     until: date | None = None,
 ) -> pl.DataFrame:
-    """Return the bars in the scale of `until`, by default the last session among them; rows and columns stay in order.
+    """Return the bars in the scale of `until`, by default their last session; rows and columns stay in order.
 
-    Columns of `PRICES` and `volume` are adjusted where they are present; prices are rounded to 1/10,000 rupee, volumes
-    to whole shares; nulls stay null, bars without an action stay as they are. `prev_close` is a price of the
-    instrument's bar before and takes that one's factor (of the day before, where that bar is not here).
-    `adjustment_factor` is the divisor of the bar's prices, `volume_factor` what its volume was multiplied by,
-    `adjustment_date` the latest ex-date in them.
+    Columns of `PRICES` and `volume` are adjusted if present. Prices are rounded to 1/10,000 rupee, volumes to whole
+    shares. Nulls and bars without a later action stay unchanged. `prev_close` is a price of the instrument's previous
+    bar and has the factor of that bar (of the day before, if that bar is missing). `adjustment_factor` is the divisor
+    of the prices, `volume_factor` the multiplier of the volume, `adjustment_date` the latest ex-date in them.
 
-    `factors` has instrument_id, ex_date, kind, price_factor, volume_factor and known_at; those without a factor, after
-    the last bar, or not known at `as_of` change nothing. Several on one ex-date multiply. With `total_return` prices
-    are adjusted for dividends too: their changes are what an owner earned.
+    `factors` has instrument_id, ex_date, kind, price_factor, volume_factor and known_at. Rows without a factor, after
+    the last bar, or not known at `as_of` have no effect. Factors of one ex-date are multiplied. With `total_return`
+    prices are adjusted for dividends too, so that their changes are total returns.
     """
     last = pl.lit(until or bars["trade_date"].max(), pl.Date)
     known = effective_factors(factors, as_of, total_return=total_return).filter(pl.col("ex_date") <= last)
     products = _products(known)
     numbered = bars.with_row_index("_row").sort("trade_date")
     before = pl.col("trade_date").shift(1).over(_ID).fill_null(pl.col("trade_date").dt.offset_by("-1d"))
-    numbered = _joined(numbered.with_columns(_before=before), products, "trade_date", "")
-    numbered = _joined(numbered, products, "_before", "_before")
-    prices = [_divided(name, "_factor_before" if name == "prev_close" else "_factor") for name in PRICES]
-    volume = pl.when(_changes("_volume")).then((pl.col("volume") * pl.col("_volume")).round().cast(pl.Int64))
+    numbered = _join_products(numbered.with_columns(_before=before), products, "trade_date", "")
+    numbered = _join_products(numbered, products, "_before", "_before")
     columns = {*bars.columns}
+    values = {name: _divide(name, "_factor_before" if name == "prev_close" else "_factor") for name in PRICES}
+    volume = (pl.col("volume") * pl.col("_volume")).round().cast(pl.Int64)
+    values["volume"] = pl.when(pl.col("_volume") != 1.0).then(volume).otherwise("volume")
     adjusted = numbered.sort("_row").with_columns(
-        *(price for price in prices if price.meta.output_name() in columns),
-        *([volume.otherwise("volume").alias("volume")] if "volume" in columns else []),
+        **{name: value for name, value in values.items() if name in columns},
         adjustment_factor=pl.col("_factor").fill_null(1.0),
         adjustment_date="_latest",
         volume_factor=pl.col("_volume").fill_null(1.0),
@@ -88,7 +87,7 @@ def adjust(
 def effective_factors(
     factors: pl.DataFrame, as_of: datetime | None = None, *, total_return: bool = False
 ) -> pl.DataFrame:
-    """Return the factors that count: there is one, it was known at `as_of`, and a dividend only for total returns."""
+    """Return the factors that are not null and were known at `as_of`; those of dividends only for total returns."""
     chosen = factors.filter(pl.col("price_factor").is_not_null() & (total_return | (pl.col("kind") != DIVIDEND)))
     return chosen if as_of is None else chosen.filter(pl.col("known_at") <= as_of)
 
@@ -96,13 +95,13 @@ def effective_factors(
 def views(
     bars: pl.DataFrame, factors: pl.DataFrame, since: date, until: date | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return adjusted bars as each session from `since` to `until` saw them, and whose they are.
+    """Return adjusted bars in the scale of each session from `since` to `until`, and the key of these views.
 
-    `until` is the last session among the bars, unless it is given: some instruments' bars alone may end before.
+    `until` is by default the last session of the bars; pass it if the bars of some instruments end earlier.
 
-    An instrument with actions on n ex-dates after `since` comes n + 1 times, each time with the bars before the next
-    ex-date in their own scale, under an instrument_id of its own. The second frame tells the rows apart: view (that
-    id), instrument_id, and the sessions [view_from, view_to) that saw the bars so.
+    An instrument with actions on n ex-dates after `since` has n + 1 views. Each has the bars before the next ex-date in
+    their scale, under its own instrument_id. The second frame has, per view, that id as `view`, the instrument_id, and
+    the sessions [view_from, view_to) whose scale it is.
     """
     last = until or (bars["trade_date"].max() if bars.height else since)
     cuts = (
@@ -121,16 +120,16 @@ def views(
         .join(cuts.group_by(_ID).agg(view_from=pl.col("view_to").max()), on=_ID, how="left")
         .select(pl.col(_ID).alias("view"), _ID, pl.col("view_from").fill_null(date.min), view_to=pl.lit(date.max))
     )
-    seen = [bars, *_before_each(cuts, bars, "trade_date")]
-    adjusted = adjust(pl.concat(seen), pl.concat([factors, *_before_each(cuts, factors, "ex_date")]), until=until)
+    seen = [bars, *_rows_before(cuts, bars, "trade_date")]
+    adjusted = adjust(pl.concat(seen), pl.concat([factors, *_rows_before(cuts, factors, "ex_date")]), until=until)
     return adjusted, pl.concat([current, cuts.select(current.columns)])
 
 
 def rescale(frame: pl.DataFrame, bars: pl.DataFrame, units: Mapping[str, str | None]) -> pl.DataFrame:
-    """Return `frame`, in the scale of each of its sessions, in the scale of the adjusted `bars`.
+    """Convert `frame` from the scale of each of its sessions to the scale of the adjusted `bars`.
 
-    `units` names the unit of each column: rupee is divided by the bar's adjustment_factor, share multiplied by its
-    volume_factor, all else left. A row without a bar has null there.
+    `units` has the unit of each column: rupee is divided by the bar's adjustment_factor, share is multiplied by its
+    volume_factor, other columns stay. A row without a bar has null in these columns.
     """
     factors = bars.select(_ID, "trade_date", _factor="adjustment_factor", _volume="volume_factor")
     joined = frame.join(factors, on=[_ID, "trade_date"], how="left", maintain_order="left")
@@ -160,8 +159,8 @@ def _products(factors: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _joined(bars: pl.DataFrame, products: pl.DataFrame, session: str, suffix: str) -> pl.DataFrame:
-    """Add the product of the factors that come after `session`, and the latest of their ex-dates; null without one."""
+def _join_products(bars: pl.DataFrame, products: pl.DataFrame, session: str, suffix: str) -> pl.DataFrame:
+    """Add the product of the factors after `session` and the latest of their ex-dates; null if there are none."""
     named = products.rename({name: f"{name}{suffix}" for name in ("_factor", "_volume", "_latest")})
     return (
         bars.sort(session)
@@ -179,17 +178,13 @@ def _joined(bars: pl.DataFrame, products: pl.DataFrame, session: str, suffix: st
     )
 
 
-def _changes(factor: str) -> pl.Expr:
-    return pl.col(factor).fill_null(1.0) != 1.0
+def _divide(name: str, factor: str) -> pl.Expr:
+    """Return a price divided by a factor; unchanged, and not rounded, where the factor is null or 1."""
+    return pl.when(pl.col(factor) != 1.0).then((pl.col(name) / pl.col(factor)).round(_DECIMALS)).otherwise(name)
 
 
-def _divided(name: str, factor: str) -> pl.Expr:
-    price = (pl.col(name) / pl.col(factor)).round(_DECIMALS)
-    return pl.when(_changes(factor)).then(price).otherwise(name).alias(name)
-
-
-def _before_each(cuts: pl.DataFrame, rows: pl.DataFrame, session: str) -> list[pl.DataFrame]:
-    """Return each cut's rows before it, under the view's name; nothing where there is no cut."""
+def _rows_before(cuts: pl.DataFrame, rows: pl.DataFrame, session: str) -> list[pl.DataFrame]:
+    """Return the rows before each cut, under the id of its view; none without a cut."""
     if cuts.is_empty():
         return []
     copies = rows.join(cuts.select(_ID, "view", "view_to"), on=_ID).filter(pl.col(session) < pl.col("view_to"))

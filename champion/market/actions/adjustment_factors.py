@@ -1,18 +1,19 @@
-"""Corporate actions and bars to factors: contract `normalized_adjustment_factors`.
+"""Compute adjustment factors from corporate actions and bars: contract `normalized_adjustment_factors`.
 
-1. Splits, bonuses and consolidations have their factor in the exchange's text; they alone change what a share is, so
-   they alone move volumes.
-2. Rights M:N at an issue price I, with a last close P: P over the theoretical price without the right,
-   (N P + M I) / (N + M). The issue price is the premium and the face value of that time: the list has that of the day
-   it was made, which splits between the ex-date and that day have divided.
-3. Demergers give no ratio: the factor is the last close over the first open of the ex-date, less what other actions of
-   that date explain. Schemes of arrangement and capital reductions may take nothing: they get that ratio only where it
-   lies beyond the exchange's widest daily price band, which no ordinary open can leave. Within the band, a gap that
-   neither the market's median nor the share's usual gaps explain is `undecided`: a person decides.
-4. Dividends D: P / (P - D), for total returns only. A dividend in per cent is one of the face value of that time.
-5. A person's decision is the whole factor of its ex-date, dividends apart: it stands in place of all other actions.
+1. The exchange's text gives the factor of splits, bonuses and consolidations. Only they change the number of shares, so
+   only they change volumes.
+2. Rights M:N at an issue price I, with a last close P: P over the theoretical ex-rights price (N P + M I) / (N + M).
+   The issue price is the premium plus the face value at the ex-date. The list has the face value of its own day, which
+   is multiplied by the splits between the ex-date and that day.
+3. Demergers have no ratio in the list: the factor is the last close over the first open of the ex-date, divided by the
+   factors of other actions of that date. Schemes of arrangement and capital reductions may leave the price unchanged:
+   they get that ratio only if it is beyond the exchange's widest daily price band, which no normal open exceeds. A gap
+   within the band that neither the market's median nor the share's usual gaps explain is `undecided` and needs a manual
+   decision.
+4. Dividends D: P / (P - D), for total returns only. A dividend in per cent refers to the face value at the ex-date.
+5. A manual decision is the whole factor of its ex-date, except dividends: it replaces all other actions.
 
-What is not understood has no factor and explains no gap.
+An action that is not understood has no factor and explains no gap.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from champion.contracts.datasets import FACTORS
 from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ
 from champion.market.envelope import session_close_expr, stamp_list
 
-VERSION = "2"  # raise it when the meaning of the output changes: committed factors are then made again
+VERSION = "2"  # raise it when the meaning of the output changes: committed factors are then rebuilt
 PRICE_BAND = 0.20
 BY_TEXT = ("split", "bonus", "consolidation")
 DIVIDEND = "dividend"
 DECISION = "decision"
-"""The kind of a person's decision, and its basis."""
+"""The kind of a manual decision, and its basis."""
 UNDECIDED, DECIDED, NO_BARS = "undecided", "decided", "no_bars"
 OPEN = (NOT_UNDERSTOOD, UNDECIDED)
-"""Verdicts that wait for a person."""
+"""Verdicts that need a manual decision."""
 _BY_RATIO = ("demerger", "scheme", "capital_reduction")
 KINDS = (*BY_TEXT, "rights", *_BY_RATIO, DIVIDEND)
 SMALLEST_GAP = 0.01  # of the last close: a gap below it needs no explanation
@@ -44,20 +45,26 @@ _EX = [_ID, "ex_date"]
 
 
 def factors(actions: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Return one row per action that can move a price: its factors, or the reason why there is none.
+    """Return one row per action that can move a price: its factors, or the reason why it has none.
 
-    `actions` are those believed now (`actions.as_known`), with list_date; `bars` are as traded, with instrument_id,
-    trade_date, open and close; `market` has, for each trade_date, `market_gap`: the median over all shares of open
-    over previous close, less 1. Where that is not known the market explains nothing. Actions that no bar stands before
-    have no factor: there is nothing to adjust.
+    `actions` are the current ones (`corporate_actions.as_known`), with list_date; `bars` are as traded, with
+    instrument_id, trade_date, open and close; `market` has, per trade_date, `market_gap`: the median over all shares of
+    open over previous close, minus 1, taken as 0 if unknown. Actions without an earlier bar have no factor, as there is
+    nothing to adjust.
     """
     verdict = pl.col("verdict").fill_null(READ)
     chosen = pl.col("kind").is_in([*KINDS, DECISION]) | (verdict == NOT_UNDERSTOOD)
     moving = actions.with_columns(verdict=verdict).filter(chosen).sort("ex_date", _ID, "kind")
-    priced = _priced(moving, bars).with_columns(_face_value(moving))
-    valued = priced.with_columns(_text_factor(), _issue_price(), _amount())
+    priced = _with_prices(moving, bars).with_columns(_face_value(moving))
+    valued = priced.with_columns(
+        _text_factor=pl.when(pl.col("kind").is_in([*BY_TEXT, DECISION]) & (pl.col("verdict") == READ)).then(
+            "price_factor"
+        ),
+        _issue_price=pl.col("amount") + pl.col("_face_value"),
+        _amount=_amount(),
+    )
     judged = _with_gaps(_by_ratio(valued.with_columns(_theoretical())), bars, market)
-    ruled = _decided(judged.with_columns(_verdict()).with_columns(reason=_reason()))
+    ruled = _apply_decisions(judged.with_columns(_verdict()).with_columns(reason=_reason()))
     traded = pl.col(_ID).is_in(bars[_ID].unique().implode())
     known = pl.when(pl.col("basis") == "ex_date_ratio").then(session_close_expr(pl.col("_opened")))
     found = ruled.with_columns(
@@ -67,22 +74,18 @@ def factors(actions: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | No
         reason=pl.when(pl.col("price_factor").is_null() | (pl.col("kind") == DECISION)).then("reason"),
     )
     return stamp_list(
-        found,
-        contracts.load(FACTORS),
-        source=pl.col("source"),
-        read_at=pl.col("ingest_time"),
-        entity=_ID,
+        found, contracts.load(FACTORS), source=pl.col("source"), read_at=pl.col("ingest_time"), entity=_ID
     )
 
 
 def made_on() -> pl.Expr:
-    """Return the date whose symbols and face values a row's list has: the last it covers, or that of its reading."""
+    """Return the date of a list's symbols and face values: the last it covers, or its download if that was earlier."""
     read_on = pl.col("ingest_time").dt.convert_time_zone(INDIA.key).dt.date()
     return pl.min_horizontal(read_on, "covers_to")
 
 
-def _priced(actions: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
-    """Add the last close before the ex-date, and the first open from it on with its session."""
+def _with_prices(actions: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
+    """Add the last close before the ex-date, and the first open on or after it with its session."""
     ordered = bars.select(_ID, "trade_date", "open", "close").sort("trade_date")
     before = ordered.select(_ID, pl.col("trade_date").alias("_closed"), pl.col("close").alias("prev_close"))
     after = ordered.select(_ID, pl.col("trade_date").alias("_opened"), pl.col("open").alias("_open"))
@@ -95,9 +98,9 @@ def _priced(actions: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def _face_value(actions: pl.DataFrame) -> pl.Series:
-    """Return the face value of each action's time: the list's, times every split between it and the list's day.
+    """Return the face value at each ex-date: the list's, times all splits between ex-date and the list's day.
 
-    Null where such a split is not understood.
+    Null if such a split is not understood.
     """
     faces = actions.filter(pl.col("kind").is_in(["split", "consolidation"])).select(*_EX, "price_factor")
     rows = actions.with_row_index("_row").select("_row", *_EX, _made=made_on())
@@ -112,23 +115,14 @@ def _face_value(actions: pl.DataFrame) -> pl.Series:
     return (actions["face_value"] * grown).alias("_face_value")
 
 
-def _text_factor() -> pl.Expr:
-    given = pl.col("kind").is_in([*BY_TEXT, DECISION]) & (pl.col("verdict") == READ)
-    return pl.when(given).then("price_factor").alias("_text_factor")
-
-
-def _issue_price() -> pl.Expr:
-    return (pl.col("amount") + pl.col("_face_value")).alias("_issue_price")
-
-
 def _amount() -> pl.Expr:
-    """Return a dividend in rupees: what the text gives in rupees and in per cent; null where a part is not known."""
+    """Return a dividend in rupees: the sum of its parts in rupees and in per cent; null if a part is unknown."""
     by_percent = pl.col("percent") / _PERCENT * pl.col("_face_value")
-    both = pl.when(pl.col("percent").is_null()).then("amount").otherwise(pl.col("amount").fill_null(0.0) + by_percent)
-    return both.alias("_amount")
+    return pl.when(pl.col("percent").is_null()).then("amount").otherwise(pl.col("amount").fill_null(0.0) + by_percent)
 
 
 def _theoretical() -> list[pl.Expr]:
+    """Return the factor from the text or from the theoretical price, and its basis."""
     ratio = pl.col("detail").str.extract_groups(r"^(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)$")
     new, held = ratio.struct[0].cast(pl.Float64), ratio.struct[1].cast(pl.Float64)
     close, issue = pl.col("prev_close"), pl.col("_issue_price")
@@ -136,26 +130,22 @@ def _theoretical() -> list[pl.Expr]:
     dividend = close / (close - pl.col("_amount"))
     value = pl.when(kind="rights").then(rights).when(kind=DIVIDEND).then(dividend)
     worth = pl.when(value.is_finite() & (value > 1) & (pl.col("verdict") == READ)).then(value)
+    basis = dict.fromkeys(_BY_RATIO, "ex_date_ratio") | {
+        DECISION: "decision",
+        "rights": "theoretical",
+        DIVIDEND: "theoretical",
+    }
     return [
         pl.coalesce("_text_factor", worth).alias("price_factor"),
-        pl.when(pl.col("kind").is_in(BY_TEXT))
-        .then(pl.lit("text"))
-        .when(pl.col("kind").is_in(_BY_RATIO))
-        .then(pl.lit("ex_date_ratio"))
-        .when(kind=DECISION)
-        .then(pl.lit("decision"))
-        .when(pl.col("kind").is_in(["rights", DIVIDEND]))
-        .then(pl.lit("theoretical"))
-        .otherwise(pl.lit("text"))
-        .alias("basis"),
+        pl.col("kind").replace_strict(basis, default="text", return_dtype=pl.String).alias("basis"),
     ]
 
 
 def _by_ratio(priced: pl.DataFrame) -> pl.DataFrame:
-    """Add the ratio of the ex-date where the kind takes it, and `gap`: the open less what other actions explain."""
+    """Add the ratio of the ex-date if the kind uses it, and `gap`: the open's gap without that of other actions."""
     given = ~pl.col("basis").is_in(["ex_date_ratio", "decision"])
     explained = pl.when(given).then("price_factor").product().over(_EX)
-    first = pl.col("kind").is_in(_BY_RATIO).cum_sum().over(_EX) == 1  # one gap is explained once
+    first = pl.col("kind").is_in(_BY_RATIO).cum_sum().over(_EX) == 1  # several actions share one gap
     ratio = pl.col("prev_close") / pl.col("_open") / explained
     beyond = (ratio > 1 + PRICE_BAND) | (ratio < 1 - PRICE_BAND)
     takes = pl.col("kind").is_in(_BY_RATIO) & (pl.col("verdict") == READ)
@@ -167,7 +157,7 @@ def _by_ratio(priced: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_gaps(judged: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | None) -> pl.DataFrame:
-    """Take the market's move out of each gap; null where what is left is small, or usual for the share."""
+    """Subtract the market's gap from each gap; null if the rest is small, or usual for the share."""
     if market is None:
         market = pl.DataFrame(schema={"trade_date": pl.Date, "market_gap": pl.Float64})
     moves = market.select("trade_date", "market_gap")
@@ -197,7 +187,7 @@ def _with_gaps(judged: pl.DataFrame, bars: pl.DataFrame, market: pl.DataFrame | 
 
 
 def _verdict() -> pl.Expr:
-    """Return what is known of each action; see the contract."""
+    """Return the verdict on each action; see the contract."""
     kind, waits = pl.col("kind"), pl.col("price_factor").is_null() & (pl.col("verdict") == READ)
     unknown = kind.is_in([*_BY_RATIO]) & pl.col("gap").is_not_null()
     no_face = (kind == "rights") & pl.col("_issue_price").is_null() & pl.col("prev_close").is_not_null()
@@ -214,7 +204,7 @@ def _verdict() -> pl.Expr:
 
 
 def _reason() -> pl.Expr:
-    """Return why an action has no factor, the first that holds."""
+    """Return the first applicable reason why an action has no factor."""
     kind, text = pl.col("kind"), pl.col("reason")
     percent = pl.format("{}%", (pl.col("gap") * _PERCENT).round(1))
     return (
@@ -246,8 +236,8 @@ def _reason() -> pl.Expr:
     )
 
 
-def _decided(judged: pl.DataFrame) -> pl.DataFrame:
-    """Let each decision stand for all other actions of its ex-date, dividends apart, and give every row its volume."""
+def _apply_decisions(judged: pl.DataFrame) -> pl.DataFrame:
+    """Let each decision replace all other actions of its ex-date except dividends, and add the volume factors."""
     is_decision, own = pl.col("kind") == DECISION, pl.col("kind").is_in(BY_TEXT)
     others = ~is_decision & (pl.col("kind") != DIVIDEND)
     has = is_decision.any().over(_EX)

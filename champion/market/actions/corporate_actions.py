@@ -1,13 +1,12 @@
-"""Published corporate actions to contract `normalized_corporate_actions`, and which of them were known when.
+"""Normalize published corporate actions to contract `normalized_corporate_actions`, and select those known at a time.
 
-All lists count, each for the ex-dates it covers. A list is complete there, so of several that cover an ex-date the one
-made last is believed: what the exchange took back is gone from then on, and a look back (`as_of`) still sees it.
-People's decisions are kept beside the lists, known from the moment they were first read.
+Every list counts for the ex-dates it covers. It is complete for them, so of several lists that cover an ex-date the one
+made last applies: an action that the exchange withdrew is missing from then on, and still present in an earlier
+`as_of`. Manual decisions are stored beside the lists, and known from the time they were first read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -15,29 +14,20 @@ import polars as pl
 
 from champion import contracts
 from champion.base.clock import INDIA
-from champion.base.counting import quantity
 from champion.contracts.datasets import ACTIONS
-from champion.errors import ContractError
 from champion.market import validation
-from champion.market.actions.action_text import (
-    MOVES_NO_PRICE,
-    NOT_UNDERSTOOD,
-    READ,
-    WITHOUT_QUANTITY,
-    ParsedAction,
-    parse_purpose,
-)
+from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ, WITHOUT_QUANTITY, parse_purpose
 from champion.market.actions.adjustment_factors import DECISION, made_on
 from champion.market.envelope import session_start_expr, stamp_list
 from champion.market.equity_bars import instrument_id
 from champion.market.identity.symbol_history import SymbolHistory
 
-VERSION = "2"  # raise it when the meaning of the output changes: committed lists are then made again
+VERSION = "2"  # raise it when the meaning of the output changes: committed lists are then rebuilt
 EXCHANGE = "NSE"
 DECISIONS = "champion_decisions"
-"""The source of people's decisions."""
+"""The source of manual decisions."""
 LISTED = "list"
-"""The kind of the one row that says that a list was read, and what it covers: a list may have no action at all."""
+"""The kind of the one row per list that records its coverage, because a list may have no action."""
 _KEY = ["instrument_id", "ex_date", "kind"]
 _PARSED = {
     "row": pl.Int64(),
@@ -53,7 +43,7 @@ _PARSED = {
 
 @dataclass(frozen=True, slots=True)
 class ListOrigin:
-    """Where a list came from, when it was first read, and the ex-dates it covers."""
+    """The source of a list, the time it was first read, and the ex-dates it covers."""
 
     source: str
     sha256: str
@@ -67,19 +57,19 @@ class ListOrigin:
 
     @property
     def made_on(self) -> date:
-        """The date whose symbols and face values the list has: the last it covers, or the day it was read if sooner."""
+        """The date of the list's symbols and face values: the last it covers, or its first reading if earlier."""
         return min(self.list_date, self.covers[1])
 
 
 def normalize(rows: pl.DataFrame, lineage: SymbolHistory, origin: ListOrigin) -> pl.DataFrame:
     """Return one row per instrument, ex-date and kind; contract normalized_corporate_actions.
 
-    `rows` are what `sources.actions` parses. The list's symbols are those of the day it was made: `lineage` leads to
-    the instrument, and to the symbol it bore on the ex-date. Rows that say the same are one; where two rows give one
-    kind different ratios neither is believed: the factor is null and the reason says so.
+    `rows` are parsed by `sources.actions`. The list's symbols are those of the day it was made: `lineage` gives the
+    instrument, and its symbol on the ex-date. Equal rows are merged. If two rows give one kind different ratios,
+    neither is used: the factor is null, and the reason says so.
 
     Raises:
-        ContractError: a row breaks the contract, as an ex-date outside the dates the list covers.
+        ContractError: a row breaks the contract, as an ex-date that the list does not cover.
     """
     names = [lineage.name(symbol, origin.made_on) for symbol in rows["symbol"]]
     symbols = [lineage.symbol(name, session) for name, session in zip(names, rows["ex_date"], strict=True)]
@@ -91,21 +81,23 @@ def normalize(rows: pl.DataFrame, lineage: SymbolHistory, origin: ListOrigin) ->
     listed = listed.with_columns(
         instrument_id=instrument_id(pl.col("instrument_id"), pl.col("series"), pl.lit(EXCHANGE))
     ).with_row_index("row")
-    found = [(row, action) for row, text in enumerate(listed["purpose"]) for action in parse_purpose(text)]
-    parsed = listed.with_columns(pl.col("row").cast(pl.Int64)).join(_frame(found), on="row")
-    checked = validation.validate(_stamped(_one_per_kind(parsed), origin), contracts.load(ACTIONS))
-    if checked.rejected.height:
-        shown = checked.rejected.select("symbol", "ex_date", "purpose", "reasons").head(3).rows()
-        broken = quantity(checked.rejected.height, "corporate action breaks", "corporate actions break")
-        raise ContractError(f"{broken} {ACTIONS}: {shown}")
-    return checked.accepted
+    values = [
+        (row, a.kind, a.price_factor, a.amount, a.percent, a.detail, a.reason, a.verdict)
+        for row, text in enumerate(listed["purpose"])
+        for a in parse_purpose(text)
+    ]
+    found = pl.DataFrame(values, schema=_PARSED, orient="row")
+    parsed = listed.with_columns(pl.col("row").cast(pl.Int64)).join(found, on="row")
+    breaks = ("corporate action breaks", "corporate actions break")
+    stamped = _stamp(_one_per_kind(parsed), origin)
+    return validation.require_valid(stamped, contracts.load(ACTIONS), breaks, ["symbol", "ex_date", "purpose"])
 
 
-def decided(rows: pl.DataFrame, lineage: SymbolHistory, read_at: datetime, sha256: str) -> pl.DataFrame:
-    """Return people's decisions as rows of contract normalized_corporate_actions, of kind `decision`.
+def decision_rows(rows: pl.DataFrame, lineage: SymbolHistory, read_at: datetime, sha256: str) -> pl.DataFrame:
+    """Return manual decisions as rows of contract normalized_corporate_actions, of kind `decision`.
 
-    `rows` are what `sources.decisions` parses, with instrument an instrument_id (`NSE:ACME`) or the symbol on the
-    ex-date. A decision that was withdrawn has no factor.
+    `rows` are parsed by `sources.decisions`; their instrument is an instrument_id (`NSE:ACME`) or the symbol on the
+    ex-date. A withdrawn decision has no factor.
     """
     names = [
         one if ":" in one else f"{EXCHANGE}:{lineage.name(one, day)}"
@@ -132,15 +124,15 @@ def decided(rows: pl.DataFrame, lineage: SymbolHistory, read_at: datetime, sha25
         purpose=factor,
     )
     parts = [
-        _stamped(part, ListOrigin(DECISIONS, sha256, read_at, (ex_date, ex_date)))
+        _stamp(part, ListOrigin(DECISIONS, sha256, read_at, (ex_date, ex_date)))
         for (ex_date,), part in parsed.partition_by("ex_date", as_dict=True, maintain_order=True).items()
     ]
     contract = contracts.load(ACTIONS)
     return contract.conform(pl.concat(parts)) if parts else pl.DataFrame(schema=contract.polars_schema)
 
 
-def listed(name: str, origin: ListOrigin) -> pl.DataFrame:
-    """Return the row that says that the list of this name was read; contract normalized_corporate_actions."""
+def list_row(name: str, origin: ListOrigin) -> pl.DataFrame:
+    """Return the row that records the coverage of a list; contract normalized_corporate_actions."""
     row = pl.DataFrame({"instrument_id": f"{EXCHANGE}:LIST:{origin.sha256[:16]}", "purpose": name}).with_columns(
         *(pl.lit("").alias(column) for column in ("symbol", "listed_symbol", "series", "detail")),
         *(pl.lit(None, pl.Float64).alias(column) for column in ("price_factor", "amount", "percent", "face_value")),
@@ -149,26 +141,30 @@ def listed(name: str, origin: ListOrigin) -> pl.DataFrame:
         reason=pl.lit(None, pl.String),
         verdict=pl.lit(MOVES_NO_PRICE),
     )
-    return contracts.load(ACTIONS).conform(_stamped(row, origin))
+    return contracts.load(ACTIONS).conform(_stamp(row, origin))
 
 
 def as_known(rows: pl.DataFrame, as_of: datetime | None = None) -> pl.DataFrame:
-    """Return the actions believed at `as_of` (now, without one), one row per instrument, ex-date and kind.
+    """Return the actions known at `as_of`, by default now: one row per instrument, ex-date and kind.
 
-    Of the lists read by then, the last made that covers an ex-date is believed for it; where none was, that of the
-    first ones ever read. `known_at` becomes the time an action first stood, with the same factor, in any list; if that
-    was the first day on which a list covered its ex-date, the action counts as known at least since that date: the
-    exchange announces before it. So a list read today serves a look back, and a late amendment is not foretold.
+    For each ex-date, the list that was made last applies, of those that cover it and were read by then; if there is
+    none, of those that were read first. `known_at` becomes the time an action first appeared, with the same factor, in
+    any list. If that was on the first day on which a list covered its ex-date, the action counts as known by the
+    ex-date at the latest, because the exchange announces it before. So a list read today is usable for the past, and a
+    late amendment is not known before it was made.
 
-    A person's decision is known from when it was first read, never before; one that was withdrawn is left out.
+    A manual decision is known from its first reading; a withdrawn one is left out.
     """
-    public, people = rows.filter(pl.col("kind") != DECISION), rows.filter(pl.col("kind") == DECISION)
-    believed = pl.concat([_believed(public, as_of), _decisions(people, as_of)]).sort("ex_date", "instrument_id", "kind")
-    return believed if as_of is None else believed.filter(pl.col("known_at") <= as_of)
+    public, manual = rows.filter(pl.col("kind") != DECISION), rows.filter(pl.col("kind") == DECISION)
+    if as_of is not None:
+        manual = manual.filter(pl.col("known_at") <= as_of)
+    decisions = manual.sort("known_at").unique(_KEY, keep="last", maintain_order=True).drop_nulls("price_factor")
+    known = pl.concat([_listed_actions(public, as_of), decisions]).sort("ex_date", "instrument_id", "kind")
+    return known if as_of is None else known.filter(pl.col("known_at") <= as_of)
 
 
-def _believed(rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
-    """Return the rows of each ex-date's believed list."""
+def _listed_actions(rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
+    """Return the rows of the list that applies to each ex-date."""
     numbered = rows.with_columns(_read=pl.col("known_at"), _read_on=_india("known_at"), _made=made_on())
     origins = numbered.select("source_sha256", "_read", "_read_on", "_made", "covers_from", "covers_to").unique()
     covering = (
@@ -194,39 +190,28 @@ def _believed(rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
     since = since.with_columns(
         known_at=pl.when(_india("known_at") == pl.col("_first")).then(announced).otherwise("known_at")
     )
-    believed = since.join(chosen.drop("_first"), on=["ex_date", "source_sha256", "_read"], how="semi")
-    return believed.filter(pl.col("kind") != LISTED).select(rows.columns)
-
-
-def _decisions(rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
-    """Return the last decision on each instrument and ex-date that was read by `as_of`, unless it was withdrawn."""
-    read = rows if as_of is None else rows.filter(pl.col("known_at") <= as_of)
-    return read.sort("known_at").unique(_KEY, keep="last", maintain_order=True).drop_nulls("price_factor")
+    applicable = since.join(chosen.drop("_first"), on=["ex_date", "source_sha256", "_read"], how="semi")
+    return applicable.filter(pl.col("kind") != LISTED).select(rows.columns)
 
 
 def _india(moment: str) -> pl.Expr:
     return pl.col(moment).dt.convert_time_zone(INDIA.key).dt.date()
 
 
-def _frame(found: Iterable[tuple[int, ParsedAction]]) -> pl.DataFrame:
-    values = [(row, a.kind, a.price_factor, a.amount, a.percent, a.detail, a.reason, a.verdict) for row, a in found]
-    return pl.DataFrame(values, schema=_PARSED, orient="row")
-
-
 def _one_per_kind(parsed: pl.DataFrame) -> pl.DataFrame:
     """Join the rows of one instrument, ex-date and kind: amounts add up, factors must agree, the worst verdict counts.
 
-    What moves no price says nothing beside an action of its kind that does, as a bonus of debentures beside one of
-    shares; nor does a text without a quantity beside one that has it.
+    A row that moves no price is ignored beside one of its kind that does, as a bonus of debentures beside one of
+    shares; so is a text without a quantity beside one that has it.
     """
     moves = (pl.col("verdict") != MOVES_NO_PRICE).any().over(_KEY)
     label = pl.when(kind="dividend").then(pl.col("detail").str.replace(r" [^ ]*\d[^ ]*$", "")).otherwise(pl.lit(""))
     stated = (pl.col("verdict") == READ).any().over([*_KEY, label.alias("_label")])
-    telling = parsed.filter(
+    relevant = parsed.filter(
         (~moves | (pl.col("verdict") != MOVES_NO_PRICE))
         & ~(stated & pl.col("reason").is_in(WITHOUT_QUANTITY).fill_null(value=False))
     )
-    distinct = telling.unique([*_KEY, "detail", "amount", "verdict"], keep="first", maintain_order=True)
+    distinct = relevant.unique([*_KEY, "detail", "amount", "verdict"], keep="first", maintain_order=True)
     one, adds = pl.col("detail").len() == 1, pl.col("kind").is_in(["dividend"])
     same = one | ((pl.col("price_factor").n_unique() == 1) & pl.col("price_factor").is_not_null().all())
     unclear = (pl.col("verdict") == NOT_UNDERSTOOD).any()
@@ -248,7 +233,7 @@ def _one_per_kind(parsed: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _stamped(actions: pl.DataFrame, origin: ListOrigin) -> pl.DataFrame:
+def _stamp(actions: pl.DataFrame, origin: ListOrigin) -> pl.DataFrame:
     read_at = pl.lit(origin.fetched_at).cast(pl.Datetime("ms", "UTC"))
     dated = actions.with_columns(
         list_date=pl.lit(origin.list_date),

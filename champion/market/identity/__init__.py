@@ -1,1 +1,1 @@
-"""Which instrument a symbol stands for: ISINs, symbol changes and their evidence. Frames in, frames out."""
+"""Identify the instrument behind a symbol: ISINs, symbol changes and their evidence. Frames in, frames out."""

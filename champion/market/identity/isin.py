@@ -1,4 +1,4 @@
-"""International securities identification numbers (ISO 6166): which texts identify a security."""
+"""Validate international securities identification numbers (ISO 6166)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COUNTRIES = frozenset(
 
 
 def is_valid(isin: str) -> bool:
-    """Return whether a text is an ISIN of a real country, with the right check digit, and no placeholder.
+    """Return whether a text is an ISIN with an existing country and the right check digit, and not a placeholder.
 
     A placeholder repeats one character after the country, or after India's letter for the kind of security.
 

@@ -1,7 +1,7 @@
-"""The exchange's list of symbol changes against the bars: what is followed, on which date, and what is contradicted.
+"""Check the exchange's list of symbol changes against the bars, and report contradictions.
 
-A row of the list can have a wrong date, a wrong symbol or both. The bars decide: no row cuts a symbol that trades on,
-and none gives a company's bars to another one. Each row that is not followed as it stands is a finding.
+A row of the list can have a wrong date, a wrong symbol or both. The bars decide: no row may split a symbol that
+continues to trade, or assign a company's bars to another company. Each row that is not applied unchanged is a finding.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _FORGOTTEN = timedelta(days=730)
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """The changes that hold, the sessions on which a symbol returns as another security, and the contradictions."""
+    """The valid changes, the sessions on which a symbol returns as another security, and the contradictions."""
 
     changes: tuple[Change, ...]
     restarts: tuple[tuple[date, str], ...]
@@ -27,7 +27,7 @@ class Reviewed:
 
 
 def review(listed: Iterable[Change], bars: Securities) -> Reviewed:
-    """Return the changes of the list and of the bars that are consistent with the bars."""
+    """Return the changes of the list and of the bars that agree with the bars."""
     rest, accepted, found = list(bars.renames), list[Change](), list(bars.contradictions)
     swaps = _swaps(bars.renames)
     for change in sorted(set(listed)):
@@ -37,13 +37,13 @@ def review(listed: Iterable[Change], bars: Securities) -> Reviewed:
         shown = min((one for one in rest if one[1:] == change[1:]), key=lambda one: abs(one[0] - day), default=None)
         if shown is not None:
             rest.remove(shown)
-            agrees = _at_turn(bars, change, shown)
+            agrees = _dates_agree(bars, change, shown)
             swapped = swaps & {(shown[0], before), (shown[0], after)}  # both changes of a swap keep one date
             accepted.append(change if agrees and not swapped else shown)
             if not agrees:
                 found.append(_contradiction("rename_dated", shown, f"the list says {day}, the bars {shown[0]}"))
             continue
-        moved, reason = _judged(change, bars)
+        moved, reason = _check(change, bars)
         rivals = [one for one in accepted if one[0] == moved and (one[1] == before or one[2] == after)]
         if reason is None and rivals:
             reason = f"another row says {rivals[0][1]} to {rivals[0][2]} on that date"
@@ -57,13 +57,13 @@ def review(listed: Iterable[Change], bars: Securities) -> Reviewed:
             )
     changes = tuple(sorted({*accepted, *rest}))
     swaps |= _taken_over(changes, bars.renames)
-    restarts = tuple(one for one in bars.restarts if not _explained(one, changes, bars))
+    restarts = tuple(one for one in bars.restarts if not _has_change(one, changes, bars))
     order = sorted(set(found), key=lambda one: (one.session, one.symbol, one.kind, one.detail))
     return Reviewed(changes, restarts, swaps, tuple(order))
 
 
-def _judged(change: Change, bars: Securities) -> tuple[date, str | None]:
-    """Return the date on which a row of the list is followed, and why it is not; None where it is."""
+def _check(change: Change, bars: Securities) -> tuple[date, str | None]:
+    """Return the date of a listed change according to the bars, and the reason to reject it, None if there is none."""
     day, before, after = change
     old, new = bars.stints.get(before, ()), bars.stints.get(after, ())
     crossing = next((one for one in (*new, *old) if one.spans(day)), None)
@@ -78,61 +78,58 @@ def _judged(change: Change, bars: Securities) -> tuple[date, str | None]:
         return day, f"{before} went on as {left.left_to}"
     if taken and taken.came_from:
         return day, f"{after} was {taken.came_from} before"
-    if left and taken and _strangers(left, taken):
+    if left and taken and _are_unrelated(left, taken):
         return day, f"{before} closed at {left.runs[-1].close}, {after} began at {taken.runs[0].prev_close}"
     return day, None
 
 
 def _can_follow(left: Stint, taken: Stint) -> bool:
-    """Return whether one stint may be the continuation of another under a new symbol."""
+    """Return whether a stint can continue another one under a new symbol."""
     free = left.left_to is None and taken.came_from is None
-    return free and left.last < taken.first and not _conflict(left, taken) and not _broken(left, taken)
+    return free and left.last < taken.first and not _isins_differ(left, taken) and not _has_price_break(left, taken)
 
 
-def _strangers(left: Stint, taken: Stint) -> bool:
-    """Return whether two stints are of different companies: another ISIN, or years between them, and another price."""
+def _are_unrelated(left: Stint, taken: Stint) -> bool:
+    """Return whether two stints are of different companies: a price break, and another ISIN or years between them."""
     apart = taken.first - left.last > _FORGOTTEN
-    return _broken(left, taken) and (_conflict(left, taken) or (apart and not _agree(left, taken)))
+    same_isin = bool(left.isins and taken.isins) and left.isins[-1] == taken.isins[0]
+    return _has_price_break(left, taken) and (_isins_differ(left, taken) or (apart and not same_isin))
 
 
-def _conflict(left: Stint, taken: Stint) -> bool:
+def _isins_differ(left: Stint, taken: Stint) -> bool:
     return bool(left.isins and taken.isins) and left.isins[-1] != taken.isins[0]
 
 
-def _agree(left: Stint, taken: Stint) -> bool:
-    return bool(left.isins and taken.isins) and left.isins[-1] == taken.isins[0]
-
-
-def _broken(left: Stint, taken: Stint) -> bool:
+def _has_price_break(left: Stint, taken: Stint) -> bool:
     before = next((run for run in reversed(left.runs) if run.first < taken.first), left.runs[-1])
     return price_break(before.close, taken.runs[0].prev_close)
 
 
-def _at_turn(bars: Securities, change: Change, shown: Change) -> bool:
-    """Return whether the list's date lies after all bars before the bars' date, and not after it."""
+def _dates_agree(bars: Securities, change: Change, shown: Change) -> bool:
+    """Return whether no bar is between the list's date and the bars' date, which is not earlier."""
     day, *symbols = change
     stints = (one for symbol in symbols for one in bars.stints[symbol])
     last = max((one.last for one in stints if one.last < shown[0]), default=date.min)
     return last < day <= shown[0]
 
 
-def _explained(restart: tuple[date, str], changes: Sequence[Change], bars: Securities) -> bool:
-    """Return whether a change between the last bar and the return already gives the symbol to another security."""
+def _has_change(restart: tuple[date, str], changes: Sequence[Change], bars: Securities) -> bool:
+    """Return whether a change between the last bar and the restart already assigns the symbol to another security."""
     day, symbol = restart
     last = max((one.last for one in bars.stints[symbol] if one.last < day), default=date.min)
     return any(last < one[0] <= day and symbol in one[1:] for one in changes)
 
 
 def _swaps(renames: Sequence[Change]) -> frozenset[tuple[date, str]]:
-    """Return the symbols that one security leaves and another takes on the same date."""
+    """Return the symbols that one security gives up and another takes on the same date."""
     left = {(day, before) for day, before, _ in renames}
     return frozenset(left & {(day, after) for day, _, after in renames})
 
 
 def _taken_over(changes: Sequence[Change], shown: Sequence[Change]) -> frozenset[tuple[date, str]]:
-    """Return the symbols of renames in the bars that a change of the same date, from the list alone, leaves or takes.
+    """Return the symbols of renames in the bars that a change from the list alone names on the same date.
 
-    The bars show who had the symbol until that date and who has it since, so no security bore it in between.
+    The bars show which security had the symbol before and since that date, so no other security had it in between.
     """
     alone = [one for one in changes if one not in shown]
     touched = {(day, symbol) for day, *symbols in alone for symbol in symbols}

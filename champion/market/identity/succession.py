@@ -1,15 +1,16 @@
-"""Which securities stand behind the symbols, as the bars alone show it.
+"""Find the securities behind the symbols, from the bars alone.
 
 The runs of `champion.market.identity.symbol_runs` are read in the order of their first sessions. Three questions decide
 each run:
 
-1. Does the symbol continue? A new ISIN under a symbol that goes on trading is a split, not another security. A symbol
-   that returns after a long gap with another ISIN and a price break is another security, unless a list explains it.
-2. Is it a rename? The ISIN was that of another symbol, which stopped before; and the new symbol did not trade under an
-   ISIN of its own until then. The exchange publishes the last close of the old symbol as the previous close of the new
-   one: where both are equal, that is proof of its own.
-3. Is the ISIN evidence at all? One that stands between two runs of another ISIN, that two symbols have at the same
-   time, or that only the first few bars of a symbol have, is mistyped. It is reported, and no history follows it.
+1. Does the symbol continue? A new ISIN under a symbol that continues to trade is a split, not another security. A
+   symbol that returns after a long gap with another ISIN and a price break is another security, unless a list explains
+   it.
+2. Is it a rename? The ISIN belonged to another symbol, which stopped before, and the new symbol did not trade under
+   another ISIN until then. The exchange publishes the last close of the old symbol as the previous close of the new
+   one: if both are equal, that alone proves the rename.
+3. Is the ISIN evidence? An ISIN between two runs of another ISIN, one that two symbols have at the same time, or one of
+   only the first few bars of a symbol is mistyped. It is reported and not used.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from champion.market.identity.symbol_runs import LONG_GAP, RUNS
 Change: TypeAlias = tuple[date, str, str]
 """First session under the new symbol, old symbol, new symbol."""
 PRICE_BREAK = 0.25
-"""A previous close further than this from the last close is a price break; the widest daily price band is 20%."""
+"""A larger difference between last close and previous close is a price break; the widest daily price band is 20%."""
 FEW_SESSIONS = 5
 _EQUAL = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A symbol under one ISIN; prices in rupees, null where unknown."""
+    """A symbol under one ISIN; prices in rupees, None if unknown."""
 
     symbol: str
     isin: str | None
@@ -50,7 +51,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Evidence that was not followed: what kind, on which session, about which symbol, and why."""
+    """Evidence that was not used: its kind, session, symbol and the reason."""
 
     kind: str
     session: date
@@ -60,7 +61,7 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True)
 class Stint:
-    """One security under one symbol, from its first bar there to its last; ISINs as far as they are known."""
+    """One security under one symbol, from its first bar there to its last."""
 
     symbol: str
     runs: tuple[Run, ...]
@@ -83,21 +84,23 @@ class Stint:
         return [run.isin for run in self.runs if run.isin]
 
     def spans(self, day: date) -> bool:
-        """Return whether it trades on across `day`: it has bars before and others on or after it, no long gap between.
+        """Return whether it has bars before and on or after `day`, without a long gap around it.
 
-        A gap within a run does not count: the ISIN says that it is the same security.
+        A gap within a run does not count: the ISIN shows that it is the same security.
         """
         within = any(run.first < day <= run.last for run in self.runs)
-        goes_on = (two.first - one.last <= LONG_GAP and one.last < day <= two.first for one, two in pairwise(self.runs))
-        return within or any(goes_on)
+        continues = (
+            two.first - one.last <= LONG_GAP and one.last < day <= two.first for one, two in pairwise(self.runs)
+        )
+        return within or any(continues)
 
 
 @dataclass(frozen=True, slots=True)
 class Securities:
-    """What the bars show.
+    """The securities in the bars.
 
     `renames` are changes of symbol; `restarts` the sessions on which a symbol returns as another security; `stints`
-    the bearers of each symbol in order; `contradictions` the evidence that was not followed.
+    those of each symbol in order; `contradictions` the evidence that was not used.
     """
 
     renames: tuple[Change, ...] = ()
@@ -107,7 +110,7 @@ class Securities:
 
 
 Explains: TypeAlias = Callable[[Run, Run], bool]
-"""Whether a list says that the same security had its last bar in one run and returned with the other."""
+"""Return whether a list shows that two runs of a symbol, with a long gap between, are of the same security."""
 
 
 def securities(listed: pl.DataFrame, explains: Explains = lambda _before, _after: False) -> Securities:
@@ -117,7 +120,7 @@ def securities(listed: pl.DataFrame, explains: Explains = lambda _before, _after
 
 
 def same_price(held: float | None, published: float | None) -> bool:
-    """Return whether a previous close is the last close that is held; unknown is not the same.
+    """Return whether a published previous close equals the last close in the bars; False if one is unknown.
 
     >>> same_price(101.5, 101.5), same_price(101.5, 20.3), same_price(None, 20.3)
     (True, False, False)
@@ -126,7 +129,7 @@ def same_price(held: float | None, published: float | None) -> bool:
 
 
 def price_break(held: float | None, published: float | None) -> bool:
-    """Return whether a previous close is far from the last close that is held; unknown is no break.
+    """Return whether a published previous close is far from the last close in the bars; False if one is unknown.
 
     >>> price_break(100.0, 20.0), price_break(100.0, 98.0), price_break(None, 98.0)
     (True, False, False)
@@ -136,7 +139,7 @@ def price_break(held: float | None, published: float | None) -> bool:
 
 @dataclass(eq=False, slots=True)
 class _Security:
-    """One security while the runs are read."""
+    """One security, while the runs are read."""
 
     runs: list[Run]
 
@@ -158,7 +161,7 @@ class _Security:
 
 
 class _Walk:
-    """The runs in order of time, and who bears which symbol and ISIN so far."""
+    """The runs in order of time, and the current security of each symbol (`bearer`) and ISIN (`owner`)."""
 
     def __init__(self, runs: Sequence[Run], explains: Explains) -> None:
         self.contradictions: list[Contradiction] = []
@@ -178,10 +181,10 @@ class _Walk:
         self.restarts: list[tuple[date, str]] = []
 
     def securities(self) -> Securities:
-        """Place every run and return what came out."""
+        """Assign every run to a security, and return the result."""
         for _, events in groupby(self.runs, key=attrgetter("first")):
             pending = list(events)
-            while pending:  # a symbol is left before another security takes it on the same date
+            while pending:  # a security gives up a symbol before another takes it on the same date
                 ready = [run for run in pending if not self._occupied(run)] or pending[:1]
                 for run in ready:
                     self._place(run)
@@ -198,11 +201,11 @@ class _Walk:
             if stint.came_from is not None
         ]
         order = attrgetter("session", "symbol", "kind", "detail")
-        told = tuple(sorted(set(self.contradictions), key=order))
-        return Securities(tuple(sorted(renames)), tuple(sorted(self.restarts)), by_date, told)
+        contradictions = tuple(sorted(set(self.contradictions), key=order))
+        return Securities(tuple(sorted(renames)), tuple(sorted(self.restarts)), by_date, contradictions)
 
     def _without_mistyped(self, runs: Sequence[Run]) -> list[Run]:
-        """Take the ISIN from runs that lie between two of another ISIN, which no other symbol had in between."""
+        """Remove the ISIN of runs between two runs of another ISIN, which no other symbol had in between."""
         of_isin: dict[str, list[Run]] = defaultdict(list)
         for run in runs:
             if run.isin:
@@ -230,7 +233,7 @@ class _Walk:
         return [replace(run, isin=None) if run in wrong else run for run in runs]
 
     def _occupied(self, run: Run) -> bool:
-        """Return whether a run looks like a rename to a symbol that another security still has."""
+        """Return whether a run seems to be a rename to a symbol that another security still has."""
         holder, owner = self.bearer.get(run.symbol), self.owner.get(run.isin or "")
         return owner is not None and owner is not holder and holder is not None and _continues(holder, run)
 
@@ -270,7 +273,7 @@ class _Walk:
         return price_break(holder.close, run.prev_close) and not self.explains(holder.runs[-1], run)
 
     def _refusal(self, run: Run, holder: _Security | None, owner: _Security) -> str | None:
-        """Return why a run with another security's ISIN is no rename; None where it is one."""
+        """Return why a run with another security's ISIN is not a rename; None if it is one."""
         mistyped = holder is not None and self._starts_mistyped(run, holder, owner)
         linked = mistyped or same_price(owner.close, run.prev_close)
         after = self.following.get(owner.runs[-1])
@@ -281,8 +284,8 @@ class _Walk:
         if after is not None and after.first - owner.last <= LONG_GAP and not linked and not self._taken(after, owner):
             return f"which still traded on {after.first}"
         if holder is not None and _continues(holder, run):
-            goes_on = same_price(holder.close, run.prev_close)
-            replaced = not goes_on and (linked or self._moves(holder, run))
+            unbroken = same_price(holder.close, run.prev_close)
+            replaced = not unbroken and (linked or self._moves(holder, run))
             if not mistyped and not replaced:
                 return f"{run.symbol} traded under {holder.isin or 'no ISIN'} until {holder.last}"
         follows = self.following.get(run)
@@ -291,7 +294,7 @@ class _Walk:
         return None
 
     def _starts_mistyped(self, run: Run, holder: _Security, owner: _Security) -> bool:
-        """Return whether a symbol has a wrong ISIN on its first few bars, which follow the owner's last close."""
+        """Return whether the first few bars of a symbol have a wrong ISIN and follow the owner's last close."""
         first = holder.runs[0]
         few = sum(one.sessions for one in holder.runs) <= FEW_SESSIONS and holder.symbol == first.symbol
         follows = owner.last < first.first and same_price(owner.close, first.prev_close)
@@ -305,28 +308,26 @@ class _Walk:
             self._append(owner, run)
 
     def _taken(self, run: Run, owner: _Security) -> bool:
-        """Return whether a run that follows a security's last one belongs to another security."""
+        """Return whether a run after a security's last one belongs to another security."""
         other = self.placed.get(run, self.owner.get(run.isin or ""))
         return other is not None and other is not owner
 
     def _moves(self, holder: _Security, run: Run) -> bool:
-        """Return whether the bearer of a symbol goes on under another one: its ISIN begins there."""
-        return any(
-            one.symbol != run.symbol and holder.last < one.first <= run.first + LONG_GAP and self._begins(one)
-            for one in self.of_isin.get(holder.isin or "", ())
-        )
-
-    def _begins(self, run: Run) -> bool:
-        runs = self.of_symbol[run.symbol]
-        place = runs.index(run)
-        return place == 0 or run.first - runs[place - 1].last > LONG_GAP
+        """Return whether a security continues under another symbol, which begins to trade with its ISIN."""
+        for one in self.of_isin.get(holder.isin or "", ()):
+            if one.symbol != run.symbol and holder.last < one.first <= run.first + LONG_GAP:
+                runs = self.of_symbol[one.symbol]
+                place = runs.index(one)
+                if place == 0 or one.first - runs[place - 1].last > LONG_GAP:
+                    return True
+        return False
 
     def _report(self, kind: str, run: Run, detail: str) -> None:
         self.contradictions.append(Contradiction(kind, run.first, run.symbol, detail))
 
 
 def _stretches(runs: Sequence[Run]) -> Iterator[list[Run]]:
-    """Yield the runs of each symbol that follow each other without a long gap."""
+    """Yield the consecutive runs of each symbol without a long gap."""
     mine: list[Run] = []
     for run in sorted(runs, key=attrgetter("symbol", "first", "last")):
         if mine and (run.symbol != mine[-1].symbol or run.first - mine[-1].last > LONG_GAP):

@@ -1,8 +1,7 @@
-"""Runs of bars: from when to when a symbol traded under one ISIN. Frames in, frames out.
+"""Find runs of bars: the first and last session of a symbol under one ISIN. Frames in, frames out.
 
-Only an ISIN with valid shape and check digit is evidence (`champion.market.identity.isin`). A bar without one takes the
-ISIN that its symbol has in its next bars, else in its last ones, unless the symbol did not trade for a long time in
-between.
+Only a valid ISIN is evidence (`champion.market.identity.isin`). A bar without one gets the ISIN of the next bars of its
+symbol, else of the previous ones, unless a long gap is in between.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import polars as pl
 from champion.market.identity.isin import is_valid
 
 LONG_GAP = timedelta(days=180)
-"""A symbol without a bar for longer may belong to another company when it returns."""
+"""After a longer gap, a symbol may belong to another company."""
 RUNS = {
     "symbol": pl.String(),
     "isin": pl.String(),
@@ -30,10 +29,9 @@ _PRICES = ("prev_close", "close")
 def listings(rows: pl.LazyFrame) -> pl.DataFrame:
     """Return the runs in order: symbol, isin, first, last, sessions, prev_close, close.
 
-    `rows` has symbol, isin and session, and where known prev_close and close in rupees; their order does not matter.
-    A run ends where its symbol gets another ISIN, or its ISIN another symbol, and without an ISIN where the symbol does
-    not trade for a long time. `prev_close` is that of its first bar,
-    `close` that of its last one; both are null where the rows have no prices.
+    `rows` has symbol, isin and session, and if known prev_close and close in rupees, in any order. A run ends when its
+    symbol gets another ISIN, its ISIN another symbol, or, without an ISIN, before a long gap. `prev_close` is that of
+    its first bar, `close` that of its last one; both are null if the rows have no prices.
 
     >>> from datetime import date
     >>> found = {"symbol": ["A", "B"], "isin": ["INE002A01018", "DUMMY"], "session": [date(2024, 1, 2)] * 2}
@@ -48,11 +46,11 @@ def listings(rows: pl.LazyFrame) -> pl.DataFrame:
         *(pl.col(name).cast(pl.Float64) if name in held else pl.lit(None, pl.Float64).alias(name) for name in _PRICES),
     )
     groups = _spans(typed, pl.col("session").dt.truncate("1mo"))
-    return _priced(typed, _runs(_filled(_apart(typed, groups))))
+    return _with_prices(typed, _runs(_fill_isins(_split_overlaps(typed, groups))))
 
 
 def invalid(rows: pl.LazyFrame) -> pl.DataFrame:
-    """Return what stands for an ISIN and is none: symbol, isin, session of the first bar; null is no such text.
+    """Return the invalid ISINs, except null: symbol, isin, session of the first bar.
 
     >>> from datetime import date
     >>> found = {"symbol": ["A", "B"], "isin": ["INE002A01018", "DUMMY"], "session": [date(2024, 1, 2)] * 2}
@@ -66,7 +64,7 @@ def invalid(rows: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _spans(rows: pl.LazyFrame, stretch: pl.Expr) -> pl.DataFrame:
-    """Return the first and last bar by symbol, ISIN and stretch of time: few enough to sort, a lake has millions."""
+    """Return the first and last bar by symbol, ISIN and stretch of time, because a lake has too many bars to sort."""
     span = {"first": pl.col("session").min(), "last": pl.col("session").max(), "sessions": pl.len()}
     found = rows.group_by("symbol", "isin", stretch.alias("_stretch")).agg(**span).collect()
     wrong = [isin for isin in found["isin"].unique().drop_nulls() if not is_valid(isin)]
@@ -74,8 +72,8 @@ def _spans(rows: pl.LazyFrame, stretch: pl.Expr) -> pl.DataFrame:
     return found.with_columns(known).sort("symbol", "first", "last", "isin", nulls_last=True)
 
 
-def _apart(rows: pl.LazyFrame, groups: pl.DataFrame) -> pl.DataFrame:
-    """Return the groups, those by session that overlap others of the same month: a mistyped ISIN, or a shared one."""
+def _split_overlaps(rows: pl.LazyFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """Return the groups, by session instead of month if they overlap others: a mistyped ISIN, or a shared one."""
     valid = groups.drop_nulls("isin")
     found = []
     for key in ("symbol", "isin"):
@@ -94,7 +92,7 @@ def _apart(rows: pl.LazyFrame, groups: pl.DataFrame) -> pl.DataFrame:
     return apart.sort("symbol", "first", "last", "isin", nulls_last=True)
 
 
-def _filled(groups: pl.DataFrame) -> pl.DataFrame:
+def _fill_isins(groups: pl.DataFrame) -> pl.DataFrame:
     stretch = (pl.col("first") - pl.col("last").shift(1) > LONG_GAP).fill_null(value=False).cum_sum().over("symbol")
     with_stretch = groups.with_columns(_stretch=stretch)
     isin = pl.col("isin").backward_fill().forward_fill().over("symbol", "_stretch")
@@ -102,12 +100,12 @@ def _filled(groups: pl.DataFrame) -> pl.DataFrame:
 
 
 def _runs(groups: pl.DataFrame) -> pl.DataFrame:
-    """Join neighbouring groups of a symbol that have one ISIN, where no other symbol had that ISIN in between."""
+    """Join adjacent groups of a symbol with one ISIN, unless another symbol had that ISIN in between."""
     ordered = groups.sort("isin", "first", "last", "symbol", nulls_last=True).with_columns(
         _elsewhere=pl.col("isin").is_not_null()
         & (pl.col("symbol").shift(1).over("isin") != pl.col("symbol")).fill_null(value=False)
     )
-    # Nothing says that a symbol without an ISIN is the same security after a long gap: a list may say that it is not.
+    # Without an ISIN, a symbol may be another security after a long gap: a list may show that.
     returned = (pl.col("first") - pl.col("last").shift(1).over("symbol") > LONG_GAP).fill_null(value=False)
     another = pl.col("isin").ne_missing(pl.col("isin").shift(1).over("symbol")) | pl.col("_elsewhere")
     new = another | (pl.col("isin").is_null() & returned)
@@ -127,7 +125,7 @@ def _runs(groups: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _priced(rows: pl.LazyFrame, runs: pl.DataFrame) -> pl.DataFrame:
+def _with_prices(rows: pl.LazyFrame, runs: pl.DataFrame) -> pl.DataFrame:
     """Add the previous close of each run's first bar and the close of its last one."""
     ends = pl.concat([runs.select("symbol", session=name) for name in ("first", "last")]).unique()
     prices = (

@@ -9,10 +9,9 @@ from typing import Any
 from champion import contracts, features
 from champion.base import package_data
 from champion.base.atomic_files import write_bytes
-from champion.base.object_path import ObjectPath
 from champion.errors import UsageError
 from champion.features import FeatureSet
-from champion.lake import Lake
+from champion.lake import Lake, backend
 
 
 def declare(feature_set: FeatureSet, schemas: Path | None = None) -> list[Path]:
@@ -53,7 +52,7 @@ def ensure_contracts(lake: Lake, feature_set: str | FeatureSet) -> FeatureSet:
     chosen = features.find(feature_set)
     if not features.is_shipped(chosen):
         kept = package_data.folder("schemas")
-        if isinstance(lake.root, ObjectPath):
+        if backend.of(lake.root).is_remote:
             raise UsageError(
                 f"the feature set {chosen.version!r} is custom, and {lake.root} keeps no contracts of custom sets: "
                 "build it into a lake in a folder"

@@ -20,7 +20,7 @@ import polars as pl
 from champion import features
 from champion.contracts.datasets import BARS
 from champion.features import FeatureSet
-from champion.lake.data_file import scratch_folder
+from champion.lake import backend, layout
 from champion.market.actions import adjustment
 from champion.pipeline.feature_store import chunks
 from champion.pipeline.feature_store.fingerprints import BuildPlan, actions_seen, bars_seen
@@ -52,7 +52,7 @@ def from_histories(build: BuildPlan, stale: Sequence[date], at_once: int = chunk
             stale, rows.filter(pl.col("trade_date").is_in(stale)), state if keeps_state(build.chosen) else None
         )
         return
-    with scratch_folder(build.lake.root) as folder:
+    with backend.of(build.lake.root).scratch_folder(build.lake.root / layout.BUILDING) as folder:
         for year, sessions in _years([session for session in build.sessions if session <= stale[-1]]):
             bars = equity_bars(build.lake, sessions[0], sessions[-1]).select(features.required(build.chosen)).collect()
             chunks.split_by_instrument(bars, folder / "bars", f"{year}", count)

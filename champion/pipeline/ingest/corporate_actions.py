@@ -28,10 +28,10 @@ from champion.errors import FormatError
 from champion.lake import Lake
 from champion.market import quality_gates
 from champion.market.actions import action_questions
-from champion.market.actions.action_questions import Reach, label_gaps
+from champion.market.actions.action_questions import ListCoverage, label_gaps
 from champion.market.actions.adjustment import effective_factors
 from champion.market.actions.adjustment_factors import DECISION, VERSION as FACTORS_VERSION, factors
-from champion.market.actions.corporate_actions import VERSION, ListOrigin, as_known, decided, listed, normalize
+from champion.market.actions.corporate_actions import VERSION, ListOrigin, as_known, decision_rows, list_row, normalize
 from champion.market.equity_bars import EQUITY_SERIES
 from champion.market.identity.symbol_history import SymbolHistory
 from champion.pipeline.ingest.bars import equity_bars
@@ -142,7 +142,7 @@ def _commit_lists(lake: Lake, settings: Settings, history: SymbolHistory) -> tup
 def _commit_decisions(lake: Lake, files: Sequence[tuple[Path, pl.DataFrame]], history: SymbolHistory) -> date | None:
     """Add new decisions to today's partition; return its date, None if there are no new ones."""
     read_at = clock.now()
-    rows = pl.concat(decided(rows, history, read_at, file_sha256(path)) for path, rows in files)
+    rows = pl.concat(decision_rows(rows, history, read_at, file_sha256(path)) for path, rows in files)
     wanted = rows.unique(_KEY, keep="last", maintain_order=True)
     same = ["instrument_id", "ex_date", "price_factor", "reason", "detail"]
     is_decision = pl.col("kind") == DECISION
@@ -277,7 +277,7 @@ def _read(staged: Staged, history: SymbolHistory) -> pl.DataFrame:
     rows = lists.parse_actions(staged.name, staged.path.read_bytes())
     covers = lists.span(staged.name, rows) or (staged.session, staged.session)
     origin = ListOrigin(lists.SOURCE, staged.sha256, staged.fetched_at, covers)
-    return pl.concat([listed(staged.name, origin), normalize(rows, history, origin)])
+    return pl.concat([list_row(staged.name, origin), normalize(rows, history, origin)])
 
 
 def questions(lake: Lake, start: date | None = None, end: date | None = None) -> pl.DataFrame:
@@ -286,10 +286,10 @@ def questions(lake: Lake, start: date | None = None, end: date | None = None) ->
     return rows.filter(pl.col("session").is_between(start or date.min, end or date.max))
 
 
-def reach(lake: Lake) -> Reach:
+def reach(lake: Lake) -> ListCoverage:
     """Return the ex-dates that the lake's lists cover, and the sessions that no list covers."""
     covers = lake.scan(ACTIONS).select("kind", "covers_from", "covers_to").unique().collect()
-    return action_questions.reach(covers, lake.sessions(BARS))
+    return action_questions.list_coverage(covers, lake.sessions(BARS))
 
 
 def summary(waiting: pl.DataFrame) -> str:

@@ -67,7 +67,7 @@ def review_history(lake: Lake, new_rows: pl.DataFrame | None = None) -> tuple[Sy
     raw = lake.scan(RAW_BARS).select(**_SYMBOL_ROWS)
     rows = raw if new_rows is None else pl.concat([raw, new_rows.lazy().select(list(_SYMBOL_ROWS))])
     shares = rows.filter(pl.col("series").is_in(EQUITY_SERIES))
-    return listed.reviewed(securities(listings(shares), _explains(lake)))
+    return listed.review(securities(listings(shares), _explains(lake)))
 
 
 def _explains(lake: Lake) -> Explains:
@@ -98,7 +98,7 @@ def names_by_session(lake: Lake, spec: DatasetSpec, history: SymbolHistory) -> d
     if spec.symbol is None:
         return {}
     session = contracts.load(spec.raw).session
-    renamed = lake.scan(spec.raw).filter(pl.col(spec.symbol).is_in(history.touched))
+    renamed = lake.scan(spec.raw).filter(pl.col(spec.symbol).is_in(history.changed_symbols))
     by_session = renamed.group_by(session).agg(spec.symbol).collect()
     return {day: digest(history.names(symbols, day)) for day, symbols in by_session.rows()}
 

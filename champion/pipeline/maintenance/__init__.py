@@ -1,1 +1,1 @@
-"""Keeping a workspace in step and small: warehouse loads and retention."""
+"""Maintenance of a workspace: warehouse loads and retention."""

@@ -1,4 +1,4 @@
-"""Lake to warehouse, many months of a dataset at a time: each load replaces its months, so replays never double."""
+"""Load the warehouse from the lake, many months at a time. Loads replace months, so repeating one adds no rows."""
 
 from __future__ import annotations
 
@@ -25,13 +25,12 @@ if TYPE_CHECKING:
     from champion.warehouse.engine.database import Executor
 
 DATASETS = migrations.datasets()
-"""The datasets that the warehouse has tables for. Of delivery, indices and lists it holds the normalized rows; the rows
-as published are in the lake alone."""
+"""The datasets of the warehouse. Delivery, indices and lists are there normalized; their raw rows are in the lake."""
 
 MOST_VALUES = 20_000_000
-"""How many values, rows times columns, are loaded at a time: a year of the exchange's bars, which takes 1.5 GB."""
+"""The most values (rows times columns) of one load: a year of the exchange's bars, which takes 1.5 GB of memory."""
 MOST_SESSIONS = 1_000
-"""How many sessions are: each is a file, and a statement names them all."""
+"""The most sessions of one load: each is a file that the statement names."""
 
 
 def load(
@@ -45,16 +44,16 @@ def load(
     gated: bool = False,
     most_values: int = MOST_VALUES,
 ) -> list[LoadResult]:
-    """Bring the warehouse in step with the lake for every month between `start` and `end`; months alike are skipped.
+    """Load all months between `start` and `end` that differ from the lake, and return a result for each month.
 
-    With `whole` so are months outside of which it knows nothing: it was lost, or a load of them was cut off.
-    Lists, whose session is the date they were read on, are loaded whatever the range: they tell of all of it.
+    With `whole`, months outside the range are loaded too if the ledger of loads lacks them, because the warehouse was
+    lost or a load was interrupted. Lists are loaded for any range, because each covers all sessions.
 
-    With `gated`, the sessions of the range must pass the quality gates, as for all commands and flows.
+    With `gated`, the sessions of the range must pass the quality gates, as in all commands and flows.
 
     Raises:
-        WarehouseError: the engine refused, or after a load holds other rows than the lake.
-        QualityGateError: `gated`, and a session failed a quality gate; nothing is loaded.
+        WarehouseError: the engine refused, or its rows differ from the lake after a load.
+        QualityGateError: with `gated`, a session failed a quality gate; nothing is loaded.
     """
     lake = Lake(settings.lake)
     if gated:
@@ -63,23 +62,25 @@ def load(
     with client.writer(settings) as engine:
         migrations.migrate(engine)
         retention.apply_retention(engine, settings)
-        # The digests come before the rows: what is written in between is loaded the next time.
-        lost = _lost(lake, engine, datasets) if whole else {}
-        asked = {name: [start, end, *lost.get(name, ())] for name in datasets}
-        work = {name: _months(lake, name, min(sessions), max(sessions)) for name, sessions in asked.items()}
+        # Digests are read before rows, so rows that are written in between are loaded again the next time.
+        missing = _missing(lake, engine, datasets) if whole else {}
+        work: dict[str, dict[date, Month]] = {}
+        for name in datasets:
+            days = [start, end, *missing.get(name, ())]
+            work[name] = lake.months(name) if is_list(name) else lake.months(name, min(days), max(days))
         for name, found in work.items():
             for some in _load_dataset(lake, engine, contracts.load(name), found, most_values):
                 results += some
                 first, last = some[0].partition, some[-1].partition
-                told = f"loaded {name} {first}" + (f" to {last}" if last != first else "")
-                progress(len(results), sum(map(len, work.values())), told)
+                span = first if first == last else f"{first} to {last}"
+                progress(len(results), sum(map(len, work.values())), f"loaded {name} {span}")
             parts.merge(engine, name)
         adjustment_cache.refresh(engine)
     return results
 
 
 def spans(months: Mapping[date, Month], columns: int, most_values: int = MOST_VALUES) -> list[list[date]]:
-    """Return the months cut into runs that memory bears; where it can be, a run ends with a year.
+    """Return the months in runs that fit into memory; a run ends with a year if possible.
 
     >>> year = {date(2023, month, 1): Month("", 40_000, 20, frozenset()) for month in range(1, 13)}
     >>> [len(run) for run in spans(year | {date(2024, 1, 1): Month("", 40_000, 20, frozenset())}, 26, 13_000_000)]
@@ -103,13 +104,9 @@ def _fits(months: Mapping[date, Month], run: Sequence[date], most_rows: int) -> 
     return sum(months[m].rows for m in run) <= most_rows and sum(months[m].sessions for m in run) <= MOST_SESSIONS
 
 
-def _months(lake: Lake, name: str, start: date, end: date) -> dict[date, Month]:
-    return lake.months(name) if is_list(name) else lake.months(name, start, end)
-
-
-def _lost(lake: Lake, engine: Executor, datasets: Sequence[str]) -> dict[str, list[date]]:
-    """Return the sessions of each dataset whose months the warehouse should keep and knows nothing of."""
-    known, found = load_ledger.known(engine), {}
+def _missing(lake: Lake, engine: Executor, datasets: Sequence[str]) -> dict[str, list[date]]:
+    """Return the sessions of each dataset that the warehouse should keep and whose months its ledger lacks."""
+    known, found = load_ledger.completed_months(engine), {}
     for name in datasets:
         unknown = [session for session in lake.sessions(name) if session.replace(day=1) not in known.get(name, set())]
         oldest = retention.keeps_from(engine, name) if unknown else None
@@ -120,14 +117,14 @@ def _lost(lake: Lake, engine: Executor, datasets: Sequence[str]) -> dict[str, li
 def _load_dataset(
     lake: Lake, engine: Executor, contract: Contract, months: Mapping[date, Month], most_values: int
 ) -> Iterator[list[LoadResult]]:
-    """Yield what was done with each run of months: those that are alike are skipped, the others loaded."""
+    """Yield the results of each run of months; months that equal the lake are skipped."""
     if not months:
         return
-    with client.refusals(f"reading what is loaded of {contract.name}"):
-        kept = load_ledger.loaded(engine, contract, {month: found.digest for month, found in months.items()})
-    for alike, of in groupby(months, lambda month: month in kept):
+    with client.refusals(f"reading the loads of {contract.name}"):
+        kept = load_ledger.loaded_rows(engine, contract, {month: found.digest for month, found in months.items()})
+    for is_loaded, of in groupby(months, lambda month: month in kept):
         run = {month: months[month] for month in of}
-        if alike:
+        if is_loaded:
             yield [LoadResult(contract.name, label([month]), kept[month], skipped=True) for month in run]
             continue
         for wanted in spans(run, len(contract.polars_schema), most_values):
@@ -137,7 +134,7 @@ def _load_dataset(
 def _load_span(lake: Lake, engine: Executor, contract: Contract, months: Mapping[date, Month]) -> list[LoadResult]:
     first, last = min(months), month_end(max(months))
     rows, files = lake.scan(contract.name, first, last).collect(), []
-    # A file of an earlier version of the contract lacks fields, whose defaults are for Polars to fill in.
+    # In files of an earlier contract version, Polars must fill in the defaults of later fields.
     if frozenset().union(*(found.contracts for found in months.values())) == {contract.label}:
         files = [lake.sessions_by_file(contract.name, first, last, group) for group in contract.groups or (None,)]
     return load_months(engine, contract, {m: found.digest for m, found in months.items()}, rows, files=files)

@@ -1,8 +1,8 @@
-"""Retention of what runs leave beside their numbers: pages and figures of old runs, and old reports.
+"""Retention of the pages and figures of old runs, and of old session reports.
 
-What can be made again goes: the HTML page of an executed notebook, its figures (the notebook holds them too) and the
-report of a session. What cannot stays for ever: runs with parameters, metrics, tags and digests, executed notebooks,
-tables, models, both ledgers, and everything of a run that a version of the registry or a promotion stands on.
+These can be created again: the HTML page of an executed notebook, its figures (the notebook holds them too) and the
+report of a session. All else is kept for ever: runs with parameters, metrics, tags and digests, executed notebooks,
+tables, models, both ledgers, and all files of runs behind a registered model version or a promotion.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 PRUNED = "champion.pruned"
-"""The tag of a run whose page and figures are gone: the date on which they went."""
-_KEPT_NOTEBOOKS = frozenset({"training", "promotion"})  # what decisions stand on
+"""The tag of a run whose page and figures were removed: the date."""
+_KEPT_NOTEBOOKS = frozenset({"training", "promotion"})  # the evidence of decisions
 _NOTEBOOK = "champion.notebook"
 _FOLDERS = ("notebook", "result/figures")
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """Something old enough to go: a run's page and figures, or a session's report; `bytes` is the size of it."""
+    """The page and figures of a run, or the report of a session, that can be removed; `bytes` is their size."""
 
     kind: Literal["run", "report"]
     name: str
@@ -40,7 +40,7 @@ class Expired:
 
 
 def plan(settings: Settings, today: date) -> list[Expired]:
-    """Return what is older than `settings.pages_days` on `today`, oldest first; nothing is touched.
+    """Return the pages and reports older than `settings.pages_days` on `today`, oldest first, without removing them.
 
     Raises:
         ServiceError: MLflow's store does not answer.
@@ -53,19 +53,19 @@ def plan(settings: Settings, today: date) -> list[Expired]:
 
 
 def prune(settings: Settings, today: date, progress: Progress = silent) -> list[Expired]:
-    """Remove what `plan` returns, and return it. Interrupted anywhere, running it again goes on.
+    """Remove the files that `plan` returns, and return the plan. After an interruption, another call continues.
 
     Raises:
         ServiceError: MLflow's store does not answer.
     """
     expired = plan(settings, today)
-    for done, one in enumerate(expired, start=1):
-        if one.kind == "report":
-            shutil.rmtree(settings.home / "reports" / one.name)
+    for done, item in enumerate(expired, start=1):
+        if item.kind == "report":
+            shutil.rmtree(settings.home / "reports" / item.name)
         else:
-            runs.remove_files(settings, one.name, one.files)
-            runs.log(settings, one.name, tags={PRUNED: today.isoformat()})  # last, as a tagged run is skipped
-        progress(done, len(expired), f"removed {one.kind} {one.name}")
+            runs.remove_files(settings, item.name, item.files)
+            runs.log(settings, item.name, tags={PRUNED: today.isoformat()})  # last, because a tagged run is skipped
+        progress(done, len(expired), f"removed {item.kind} {item.name}")
     return expired
 
 
@@ -74,22 +74,23 @@ def _reports(folder: Path, before: date) -> Iterator[Expired]:
         if not re.fullmatch(r"\d{4}-\d\d-\d\d", session.name) or date.fromisoformat(session.name) >= before:
             continue
         files = [path for path in session.rglob("*") if path.is_file()]
-        names = tuple(str(path.relative_to(session)) for path in files)
-        yield Expired(
-            "report", session.name, date.fromisoformat(session.name), names, sum(path.stat().st_size for path in files)
+        names, size = (
+            tuple(str(path.relative_to(session)) for path in files),
+            sum(path.stat().st_size for path in files),
         )
+        yield Expired("report", session.name, date.fromisoformat(session.name), names, size)
 
 
 def _runs(settings: Settings, before: date) -> Iterator[Expired]:
-    moment = datetime.combine(before, time(), UTC)
     registered = {version.run_id for version in registry.versions(settings)}
-    old = runs.find_runs(settings, between=(datetime.fromtimestamp(0, UTC), moment), limit=None)
+    old = runs.find_runs(
+        settings, between=(datetime.fromtimestamp(0, UTC), datetime.combine(before, time(), UTC)), limit=None
+    )
     for run in old:
-        if run.ended is None or PRUNED in run.tags or run.run_id in registered:
-            continue
-        if run.tags.get(_NOTEBOOK) in _KEPT_NOTEBOOKS:
+        is_evidence = run.run_id in registered or run.tags.get(_NOTEBOOK) in _KEPT_NOTEBOOKS
+        if run.ended is None or PRUNED in run.tags or is_evidence:
             continue
         sizes = runs.artifact_sizes(settings, run.run_id, _FOLDERS)
-        gone = {name: size for name, size in sizes.items() if not name.endswith(".ipynb")}
-        if gone:
-            yield Expired("run", run.run_id, run.ended.date(), tuple(gone), sum(gone.values()))
+        removable = {name: size for name, size in sizes.items() if not name.endswith(".ipynb")}
+        if removable:
+            yield Expired("run", run.run_id, run.ended.date(), tuple(removable), sum(removable.values()))

@@ -1,4 +1,4 @@
-"""Retention of a workspace: the settings' years and archive, and the lake's plan for a day."""
+"""Retention of a workspace's lake, with the years and the archive of the settings."""
 
 from __future__ import annotations
 
@@ -6,23 +6,20 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from champion import contracts
-from champion.base.object_path import ObjectPath
 from champion.base.progress import Progress, silent
 from champion.contracts.datasets import kept_years
 from champion.errors import UsageError
-from champion.lake import Lake, archive as archives, index, ownership, retention, sweep
+from champion.lake import Lake, archive as archives, backend, index, ownership, retention, sweep
 from champion.lake.retention import Step
 from champion.lake.vacuum import GRACE
 from champion.settings import Settings
 
-_NONE = "there is no archive; set CHAMPION_LAKE_ARCHIVE to its folder or s3:// place"
-
 
 def plan(settings: Settings, today: date) -> list[Step]:
-    """Return what retention would do on `today`; nothing is touched, and nothing is deleted unless the settings ask.
+    """Return the steps of retention on `today` without carrying them out; the settings determine what is deleted.
 
     Raises:
-        LakeError: the archive is of another lake, or a manifest is damaged.
+        LakeError: the archive belongs to another lake, or a manifest is damaged.
     """
     lake, archive = Lake(settings.lake), _archive(settings)
     if archive is not None:
@@ -31,12 +28,12 @@ def plan(settings: Settings, today: date) -> list[Step]:
 
 
 def retain(settings: Settings, today: date, grace: timedelta = GRACE, progress: Progress = silent) -> list[Step]:
-    """Carry out the plan of `today` and return it: archive first, then hide what is archived, then remove its files.
+    """Carry out the plan of `today` and return it: archive partitions, hide the archived ones, then remove their files.
 
-    Interrupted anywhere, running it again goes on.
+    After an interruption, another call continues.
 
     Raises:
-        LakeError: a file is damaged, here or in the archive; nothing is removed that is not proved to be archived.
+        LakeError: a file is damaged, here or in the archive; only partitions verified in the archive are removed.
     """
     lake, archive, steps = Lake(settings.lake), _archive(settings), plan(settings, today)
     todo = [unit for step in steps if step.action == "archive" for unit in step.units]
@@ -51,7 +48,7 @@ def retain(settings: Settings, today: date, grace: timedelta = GRACE, progress: 
             archives.remove(lake, step.units, archive if step.needs_archive else None)
     names = contracts.names()
     sweep(lake, names, grace)
-    if archive is not None and not isinstance(archive.root, ObjectPath):  # there it would remove superseded parts
+    if archive is not None and backend.of(archive.root).overwrites:  # there it would remove superseded parts
         sweep(archive, names, timedelta(0))
     for name in {step.name for step in steps if step.action == "delete"}:
         index(lake, name)
@@ -59,30 +56,32 @@ def retain(settings: Settings, today: date, grace: timedelta = GRACE, progress: 
 
 
 def restore(settings: Settings, start: date, end: date, names: Sequence[str]) -> dict[str, list[date]]:
-    """Bring archived sessions back into the lake; return those that came, by dataset.
+    """Restore archived sessions to the lake and return them by dataset.
 
     Raises:
         UsageError: the settings name no archive.
         LakeError: the archive is damaged.
     """
-    archive = _archive(settings)
-    if archive is None:
-        raise UsageError(f"restore: {_NONE}")
-    back = {name: archives.restore(Lake(settings.lake), archive, name, start, end) for name in names}
-    return {name: sessions for name, sessions in back.items() if sessions}
+    lake, archive = Lake(settings.lake), _require_archive(settings, "restore")
+    restored = {name: archives.restore(lake, archive, name, start, end) for name in names}
+    return {name: sessions for name, sessions in restored.items() if sessions}
 
 
 def adopt(settings: Settings) -> str:
-    """Make the archive one of this workspace's lake, whichever it was of; return the place of the lake.
+    """Assign the archive to this workspace's lake, even if it belonged to another; return the place of the lake.
 
     Raises:
         UsageError: the settings name no archive.
     """
-    archive = _archive(settings)
-    if archive is None:
-        raise UsageError(f"adopt: {_NONE}")
-    return ownership.adopt(Lake(settings.lake), archive)
+    return ownership.adopt(Lake(settings.lake), _require_archive(settings, "adopt"))
 
 
 def _archive(settings: Settings) -> Lake | None:
     return Lake(settings.lake_archive) if settings.lake_archive else None
+
+
+def _require_archive(settings: Settings, action: str) -> Lake:
+    archive = _archive(settings)
+    if archive is None:
+        raise UsageError(f"{action}: there is no archive; set CHAMPION_LAKE_ARCHIVE to its folder or s3:// place")
+    return archive

@@ -55,13 +55,13 @@ class Evaluation:
         return {"version": self.version, "against": self.champion, "reasons": reasons, "evidence": evidence}
 
 
-def evaluate(settings: Settings, version: int, against: int | None = promotion.ANYBODY) -> Evaluation:
+def evaluate(settings: Settings, version: int, against: int | None = promotion.ANY_CHAMPION) -> Evaluation:
     """Return the gate's decision about a version, by default against the champion; nothing is written.
 
     Raises:
         ModelError: there is no such version, its run holds no out-of-sample scores, or the two share no session.
     """
-    champion = promotion.in_force(settings) if against == promotion.ANYBODY else against
+    champion = promotion.in_force(settings) if against == promotion.ANY_CHAMPION else against
     candidate = registry.find(settings, version)
     rival: registry.Version | None = None
     scores: pl.DataFrame | None = None
@@ -71,11 +71,11 @@ def evaluate(settings: Settings, version: int, against: int | None = promotion.A
             rival = registry.find(settings, champion)
             scores = out_of_sample(settings, rival)
         except ModelError as error:
-            if against != promotion.ANYBODY:
+            if against != promotion.ANY_CHAMPION:
                 raise
             # The gate refuses, and a person may decide.
             rival, problem = None, f"no comparison with the champion is possible: {error}"
-    horizon = candidate.whole(HORIZON)
+    horizon = candidate.integer(HORIZON)
     sessions = _rank_ics(out_of_sample(settings, candidate), scores)
     ours = _summary(sessions, "challenger", horizon)
     theirs, paired = (

@@ -91,7 +91,7 @@ def _terms(versions: Sequence[registry.Version]) -> tuple[dict[int, tuple[int, d
     terms, left_out = {}, []
     for version in versions:
         try:
-            lag = version.whole(LAG_TAG) if LAG_TAG in version.tags else LAG
+            lag = version.integer(LAG_TAG) if LAG_TAG in version.tags else LAG
             terms[version.number] = lag, version.day(LABEL_END) if LABEL_END in version.tags else date.min
         except ModelError as error:
             left_out.append(str(error))

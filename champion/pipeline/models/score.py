@@ -92,7 +92,7 @@ def _with_envelope(scores: pl.DataFrame, version: registry.Version) -> pl.DataFr
         model_version=pl.lit(version.number, pl.Int32),
         model_run_id=pl.lit(version.run_id),
         feature_version=pl.lit(version.feature_version),
-        horizon=pl.lit(version.whole(HORIZON), pl.Int32),
+        horizon=pl.lit(version.integer(HORIZON), pl.Int32),
         rank=pl.col("rank").cast(pl.Int64),
     )
     stamped = named.with_columns(

@@ -15,9 +15,7 @@ from datetime import date, timedelta
 from functools import cached_property
 
 from champion import contracts, features
-from champion.base import package_data
 from champion.base.counting import quantity
-from champion.base.object_path import ObjectPath
 from champion.contracts.datasets import (
     ACCEPTANCES,
     ACTIONS,
@@ -31,7 +29,7 @@ from champion.contracts.datasets import (
     feature_datasets,
     kept_years,
 )
-from champion.lake import Damage, Lake, inventory, layout, partitions
+from champion.lake import Damage, Lake, backend, inventory, layout, partitions
 from champion.lake.retention import first_kept, rule
 from champion.pipeline.feature_store.build import outdated_sessions
 from champion.pipeline.ingest.datasets import DATASET_SPECS, DatasetSpec
@@ -123,7 +121,7 @@ class _Layers:
 
     def kept(self, name: str, sessions: Iterable[date]) -> tuple[date, ...]:
         """Return the sessions, in order, that retention does not remove."""
-        years = _keep_years(self.settings, name)
+        years = rule(name, kept_years(self.settings)).keep_years
         first = first_kept(self.today, years) if years else date.min
         return tuple(sorted(session for session in sessions if session >= first))
 
@@ -213,7 +211,7 @@ def _of_features(layers: _Layers, name: str) -> Iterator[Gap]:
 
 def _files(layers: _Layers, name: str) -> Iterator[Gap]:
     """Yield a gap for data files that are missing or differ in size from their manifest; `lake verify` hashes them."""
-    if isinstance(layers.lake.root, ObjectPath):
+    if backend.of(layers.lake.root).is_remote:
         return
     contract, wrong = contracts.load(name), set[date]()
     for group in layout.groups(contract):
@@ -228,7 +226,7 @@ def _files(layers: _Layers, name: str) -> Iterator[Gap]:
 def _emptied(layers: _Layers) -> Iterator[Gap]:
     """Yield the datasets that were written once and are empty; they are not lost if retention may remove sessions."""
     for name in inventory.emptied(layers.lake.root):
-        harmless = name.endswith("_state") or bool(_keep_years(layers.settings, name))
+        harmless = name.endswith("_state") or bool(rule(name, kept_years(layers.settings)).keep_years)
         reason = "it was written once and has no session left"
         yield Gap(name, (), reason, layers.remedy(name, ()), lost=not harmless)
 
@@ -246,12 +244,6 @@ def remedy(settings: Settings, name: str, span: str) -> str:
 def _feature_set_option(name: str) -> str:
     version = next((v for v, each in features.FEATURE_SETS.items() if each.contract == name), "module:NAME")
     return "" if version == "v1" else f" --feature-set {version}"
-
-
-def _keep_years(settings: Settings, name: str) -> int | None:
-    """Return how many years of a dataset the settings keep; custom feature sets are kept without a limit."""
-    is_shipped = (package_data.folder("schemas") / f"{name}_v{contracts.load(name).version}.avsc").exists()
-    return rule(name, kept_years(settings)).keep_years if is_shipped else None
 
 
 def _span(sessions: Sequence[date]) -> str:

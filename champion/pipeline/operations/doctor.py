@@ -274,7 +274,7 @@ def _prefect(settings: Settings) -> Check:
     if settings.prefect_api_url:
         remedy = "start it, or correct CHAMPION_PREFECT_API_URL"
         return _answers("prefect", f"{settings.prefect_api_url}/health", remedy)
-    login = prefect_login.kept(settings)
+    login = prefect_login.stored_login(settings)
     if login and prefect_login.path(settings).stat().st_mode & _OTHERS:
         remedy = f"chmod 600 {prefect_login.path(settings)}"
         return Check("prefect", "warning", "others may read the login of its server", remedy)

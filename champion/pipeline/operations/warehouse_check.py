@@ -63,11 +63,11 @@ def _different(settings: Settings, client: Executor, lake: Lake) -> tuple[dict[s
     from champion.pipeline.maintenance.load_warehouse import DATASETS  # noqa: PLC0415
     from champion.warehouse import load_ledger, retention  # noqa: PLC0415
 
-    known, behind, lost = load_ledger.known(client), dict[str, list[date]](), dict[str, list[date]]()
+    known, behind, lost = load_ledger.completed_months(client), dict[str, list[date]](), dict[str, list[date]]()
     for name in DATASETS:
         held, oldest = lake.months(name), retention.keeps_from(client, name)
         wanted = {month: one.digest for month, one in held.items() if oldest is None or month >= oldest.replace(day=1)}
-        loaded = load_ledger.loaded(client, contracts.load(name), wanted)
+        loaded = load_ledger.loaded_rows(client, contracts.load(name), wanted)
         behind[name] = sorted(wanted.keys() - loaded.keys())
         lost[name] = _kept(settings, name, known.get(name, set()) - held.keys())
     return {name: months for name, months in behind.items() if months}, {

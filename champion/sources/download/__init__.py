@@ -1,1 +1,1 @@
-"""Files of the exchange from its archive to the staging folder: requests, retries, records."""
+"""Download the exchange's files from its archive to the staging folder: requests, retries, records."""

@@ -1,7 +1,7 @@
 """The exchange's archive: a folder, `file://` or `http(s)://`, all under the exchange's own paths.
 
-Whatever is fetched lands in staging under the same path, whole and checked or not at all. What is there is not asked
-for again; nor is, behind HTTP, a date that had no file well after the session. `refresh` asks all the same.
+A fetched file is placed in staging under the same path, complete and checked. A file in staging is not requested again;
+over HTTP, neither is a date that still had no file some days after the session. `refresh` requests both again.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from champion.sources.publications import BHAVCOPY, Publication
 
 __all__ = ["Archive", "RetryPolicy", "Staged", "find_staged", "set_aside"]
 
-_STALE_DAYS = 14  # the session before a holiday lies at most this far back
+_STALE_DAYS = 14  # the session before a holiday is at most this far back
 
 
 class Archive:
-    """Reads one archive into one staging folder. Use it as a context manager: it may hold a connection."""
+    """Fetches from one archive into one staging folder. Use it as a context manager: it may hold a connection."""
 
     def __init__(
         self, base: str, staging: Path, *, patience: RetryPolicy | None = None, max_bytes: int = transport.MAX_BYTES
     ) -> None:
-        """Take `base` as given in settings; nothing is asked of it before the first fetch.
+        """Check `base`, as given in settings, without a request.
 
         Raises:
-            UsageError: `base` is neither an existing folder nor a URL of a known kind, or staging holds the files of
-                another archive.
+            UsageError: `base` is neither an existing folder nor a supported URL, or staging holds files of another
+                archive.
         """
         self._transport = transport.connect(base, patience or RetryPolicy(), max_bytes)
         self._staging = Staging(staging, self._transport.base)
@@ -53,21 +53,21 @@ class Archive:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the connection, if one was opened."""
+        """Close the connection, if there is one."""
         self._transport.close()
 
     def fetch(self, session: date, publication: Publication = BHAVCOPY, *, refresh: bool = False) -> Staged:
-        """Return the session's file in staging; asks the archive only if it is not there yet, or on `refresh`.
+        """Return the session's file in staging; request it only if it is not there yet, or on `refresh`.
 
         Raises:
             SessionNotPublished: the archive has no file for the date.
-            ArchiveUnavailable: it did not answer, or refused.
-            FormatError: the answer is not what its name says; nothing is kept.
-            WrongSession: it is another session's file; nothing is kept.
-            UsageError: staging holds the files of another archive.
+            ArchiveUnavailable: the archive did not answer, or refused.
+            FormatError: the answer does not match its name; nothing is kept.
+            WrongSession: the answer is the file of another session; nothing is kept.
+            UsageError: staging holds files of another archive.
         """
         self._staging.require_same_archive()
-        paths, absent = publication.paths(session), self._absent(publication)
+        paths, absent = publication.paths(session), self._negative_cache(publication)
         if not refresh:
             if staged := self._staging.find(paths, session):
                 return staged
@@ -75,7 +75,7 @@ class Archive:
                 raise self._not_published(session, publication, f"asked on {asked_at:%Y-%m-%d}, refresh asks again")
         asked_at = clock.now()
         for path in paths:
-            staged = self._bring(path, session, lambda name, content: _is_of(publication, name, content, session))
+            staged = self._download(path, session, lambda name, content: _is_of(publication, name, content, session))
             if staged is not None:
                 if absent:
                     absent.forget(session)
@@ -85,28 +85,28 @@ class Archive:
         raise self._not_published(session, publication, "no session, or not published yet")
 
     def names(self, pattern: str) -> list[str]:
-        """Return the paths under the archive that match, in order; none where it is a URL, which cannot be listed."""
+        """Return the paths in the archive that match, in order; none for a URL, which cannot be listed."""
         return self._transport.names(pattern)
 
     def fetch_list(self, path: str) -> Staged | None:
-        """Return a list as the archive has it now, in staging, or None where it has none.
+        """Return the archive's current version of a list, in staging, or None if it has none.
 
-        Lists change under one name, so it is always asked for; the same bytes again keep their first time of reading,
-        and their session is the date of that in India.
+        A list changes under one name, so it is always requested. Unchanged bytes keep the time of their first download,
+        and their session is the date of that time in India.
 
         Raises:
             ArchiveUnavailable: the archive did not answer, or refused.
-            FormatError: the answer is not what its name says; nothing is kept.
-            UsageError: staging holds the files of another archive.
+            FormatError: the answer does not match its name; nothing is kept.
+            UsageError: staging holds files of another archive.
         """
         self._staging.require_same_archive()
-        staged = self._bring(path, clock.now().date(), lambda _name, _content: True)
+        staged = self._download(path, clock.now().date(), lambda _name, _content: True)
         if staged is None:
             return None
         return replace(staged, session=staged.fetched_at.astimezone(clock.INDIA).date())
 
-    def _bring(self, path: str, session: date, accept: Callable[[str, bytes], bool]) -> Staged | None:
-        """Return the file, kept; None where the archive has none, or has one that does not count."""
+    def _download(self, path: str, session: date, accept: Callable[[str, bytes], bool]) -> Staged | None:
+        """Return the file in staging; None if the archive has none, or `accept` rejects it."""
         with self._staging.receiving() as part:
             if not self._transport.copy(path, part):
                 return None
@@ -117,8 +117,8 @@ class Archive:
                 return None
             return self._staging.keep(path, session, part, sha256(content).hexdigest())
 
-    def _absent(self, publication: Publication) -> NegativeCache | None:
-        """Return what is remembered of an archive that is slow to ask; a folder is asked, and may still be filled."""
+    def _negative_cache(self, publication: Publication) -> NegativeCache | None:
+        """Return the dates without a file; None for a folder, which is cheap to read and may still be filled."""
         if not self._transport.remote:
             return None
         return NegativeCache(self._root, self._transport.base, publication.name)
@@ -128,7 +128,7 @@ class Archive:
 
 
 def _is_of(publication: Publication, name: str, content: bytes, session: date) -> bool:
-    """Tell whether the file is the session's own, and not the answer to a holiday: the session before, once more.
+    """Return whether the file is of the session; False if it is the session before, as an answer for a holiday.
 
     Raises:
         FormatError: it is neither.

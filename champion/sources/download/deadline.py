@@ -1,7 +1,7 @@
-"""One deadline over a whole HTTP exchange: connecting, TLS, headers, body and redirects.
+"""One deadline for a whole HTTP exchange: connecting, TLS, headers, body and redirects.
 
-A time-out of httpx bounds one read. A server that sends one byte a second, or `100 Continue` without end, never exceeds
-it. So a timer shuts the connection down when the time is over, and every step of the exchange asks whether it is.
+A timeout of httpx bounds one read. A server that sends a byte per second, or endless `100 Continue`, never exceeds it.
+So a timer shuts the connection down at the deadline, and every step of the exchange checks the deadline.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any
 import httpx
 
 Trace = Callable[[str, Mapping[str, Any]], None]
-"""What httpx calls with the name and the details of each step (the `trace` extension of a request)."""
+"""The `trace` extension of a request: httpx calls it with the name and details of each step."""
 
 
 class Connections:
-    """The connections of one client, so that a deadline can shut down the one in use."""
+    """The connections of one client; a deadline shuts down the one in use."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
@@ -29,10 +29,10 @@ class Connections:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[Trace]:
-        """Yield the trace for the requests of one exchange, which is cut off after `seconds`.
+        """Yield the trace for the requests of one exchange, and abort it after `seconds`.
 
         Raises:
-            httpx.ReadTimeout: the time is over, whatever the exchange was waiting for.
+            httpx.ReadTimeout: the deadline has passed.
         """
         ends, expired = time.monotonic() + seconds, f"the answer takes too long: not whole after {seconds:g} s"
         timer = threading.Timer(seconds, self._shut_down)
@@ -48,7 +48,7 @@ class Connections:
         try:
             yield trace
         except httpx.TransportError as error:
-            if time.monotonic() > ends:  # what a connection that was shut down ends with differs by the step
+            if time.monotonic() > ends:  # the error of a connection that was shut down depends on the step
                 raise httpx.ReadTimeout(expired) from error
             raise
         finally:

@@ -1,7 +1,7 @@
-"""The body of an HTTP answer as the archive sent it, decoded piece by piece.
+"""Decode the body of an HTTP answer in pieces.
 
-The archive is asked for bytes as they are. A server that compresses all the same may do so once: what a compressed
-answer becomes is bounded by its reader, never held in memory whole.
+Requests ask for uncompressed bytes. A server that compresses them anyway may do so once. The reader limits the
+decompressed size, so the whole body is never in memory.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ def pieces(response: httpx.Response) -> Iterator[bytes]:
     """Yield the body, decoded, in pieces of at most 1 MiB.
 
     Raises:
-        FormatError: it is compressed twice, or in a way that was not asked for and is not read.
+        FormatError: it is compressed twice, or in an unsupported way.
         httpx.DecodingError: the compressed bytes are damaged.
     """
     named = [one.strip().lower() for one in response.headers.get("Content-Encoding", "").split(",")]
     codings = [one for one in named if one not in {"", "identity"}]
     if len(codings) > 1 or not set(codings) <= set(_CODINGS):
         raise FormatError(
-            f"{response.url}: the body is compressed as {', '.join(codings)}; it was asked for as it is, and at most "
-            f"one of {', '.join(sorted(_CODINGS))} is read. Nothing is kept"
+            f"{response.url}: the body is compressed as {', '.join(codings)}; it was requested uncompressed, and at "
+            f"most one of {', '.join(sorted(_CODINGS))} is read. Nothing is kept"
         )
     raw = response.iter_raw(_CHUNK)
     return _decompressed(raw, _CODINGS[codings[0]]) if codings else raw
 
 
 def _decompressed(chunks: Iterable[bytes], window: int) -> Iterator[bytes]:
-    """Yield what compressed bytes hold; what follows the end of the compressed stream is left out."""
+    """Yield the decompressed bytes; ignore bytes after the end of the compressed stream."""
     decoder = zlib.decompressobj(window)
     try:
         for chunk in chunks:

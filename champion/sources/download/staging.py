@@ -1,10 +1,10 @@
-"""What is kept of the archive: files as received, under the exchange's paths, each with a record beside it.
+"""The staging folder: files as received, under the exchange's paths, each with a record beside it.
 
-1. Bytes arrive in `.incoming/*.part`, held by a lock that dies with the process; parts nobody holds are swept.
-2. Whole and checked, the part gets its name in one step; the record (digest, size, time, origin) is written last.
-   A file without a record is fetched again; a record whose file is lost or damaged vouches for nothing.
-3. Other bytes under the same name are kept beside the first ones, as a revision.
-4. `archive.json` names the archives whose files may lie here: two archives are two histories.
+1. Bytes are downloaded to `.incoming/*.part`, under a lock that ends with the process. Unlocked parts are deleted.
+2. A complete and checked part is renamed atomically; the record (digest, size, time, origin) is written last. A file
+   without a record is fetched again, and so is one that is lost or does not match its record.
+3. Different bytes under the same name are kept beside the first ones, as a revision.
+4. `archive.json` names the archives whose files may be here: two archives are two histories.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from secrets import token_hex
 from typing import BinaryIO
 
 from champion.base import clock, workspace_homes
-from champion.base.atomic_files import flush, make_folder, named, write_bytes
+from champion.base.atomic_files import flush, make_folder, with_path, write_bytes
 from champion.base.strict_json import parse_json
 from champion.errors import ArchiveError, UsageError
 from champion.sources.download import staging_records
@@ -30,12 +30,12 @@ from champion.sources.publications import BHAVCOPY, Publication
 
 
 def find_staged(staging: Path, session: date, publication: Publication = BHAVCOPY) -> Staged | None:
-    """Return the session's latest file in staging, or None; the archive is not asked.
+    """Return the session's latest file in staging, or None, without a request to the archive.
 
     The bytes are compared with their record each time: 0.2 ms for a bhavcopy, against 10 ms to parse it.
 
     Raises:
-        ArchiveError: the file is not the one that was kept; the next fetch of the session replaces it.
+        ArchiveError: the file does not match its record; the next fetch of the session replaces it.
     """
     for path in publication.paths(session):
         kept = staging_records.latest(staging / path)
@@ -48,9 +48,9 @@ def find_staged(staging: Path, session: date, publication: Publication = BHAVCOP
 
 
 def set_aside(file: Staged, paths: Sequence[str]) -> None:
-    """Take a file that turned out not to be what it should out of staging, under another name, to be fetched again.
+    """Rename an invalid file in staging, so that the next fetch requests it again.
 
-    `paths` are those in the archive under one of which it was published; the file before it counts again.
+    `paths` are the possible paths of its publication. The revision before it becomes the latest one.
     """
     for path in paths:
         name, depth = Path(path).name, len(Path(path).parts)
@@ -63,7 +63,7 @@ def set_aside(file: Staged, paths: Sequence[str]) -> None:
 
 
 class Staging:
-    """One staging folder, for one archive; several processes may share it. `base` is the archive's address."""
+    """The staging folder of one archive; several processes may share it. `base` is the archive's address."""
 
     def __init__(self, root: Path, base: str) -> None:
         self._root = root
@@ -72,7 +72,7 @@ class Staging:
         self._swept = False
 
     def find(self, paths: Sequence[str], session: date) -> Staged | None:
-        """Return the latest file kept under the first of `paths` that has one, or None; a damaged one is set aside.
+        """Return the latest file under the first of `paths` that has one, or None; rename a damaged file.
 
         Raises:
             UsageError: it came from another archive.
@@ -86,28 +86,28 @@ class Staging:
                 self.require_same_archive(canonical(kept.origin.removesuffix(f"/{path}")))
                 return staged
             with locked(self._root):
-                if staged.path.exists() and not kept.is_intact(staged.path):  # nobody else has replaced it meanwhile
+                if staged.path.exists() and not kept.is_intact(staged.path):  # another process may have replaced it
                     staged.path.replace(staged.path.with_name(f"{staged.path.name}.damaged-{token_hex(4)}"))
-            return None  # the record stays: the same bytes again are the same file, first fetched when it says
+            return None  # the record stays: the same bytes are the same file, with its first time of fetching
         return None
 
     def require_same_archive(self, *others: str) -> None:
-        """Do nothing where staging is empty, or holds files of this archive; `others` are bases of files found in it.
+        """Do nothing if staging is empty or holds files of this archive; `others` are the addresses of files in it.
 
         Raises:
-            UsageError: it holds another archive's files.
+            UsageError: it holds files of another archive.
         """
         known = self.known() or [self._base]
         strange = [base for base in others if base not in known] or ([] if self._base in known else known)
         if strange:
             raise UsageError(
-                f"archive {self._base}: staging holds files of {', '.join(strange)}, and two archives in one workspace "
-                "would be taken for one history. Set CHAMPION_HOME to another folder, or CHAMPION_ARCHIVE back; where "
-                f"both are one archive (moved, or a mirror of it), say so: champion archive add {self._base}"
+                f"archive {self._base}: staging holds files of {', '.join(strange)}, and a workspace cannot mix two "
+                "archives. Set CHAMPION_HOME to another folder, or set CHAMPION_ARCHIVE back; if both are the same "
+                f"archive (moved, or a mirror), run: champion archive add {self._base}"
             )
 
     def accept(self) -> list[str]:
-        """Take this archive for the one whose files lie here, beside the addresses known before; return them all."""
+        """Add this archive to the accepted addresses, and return them all."""
         with locked(self._root):
             known = list(dict.fromkeys([*self.known(), self._base]))
             write_bytes(self._root / "archive.json", json.dumps(known).encode())
@@ -115,7 +115,7 @@ class Staging:
 
     @contextmanager
     def receiving(self) -> Iterator[BinaryIO]:
-        """Yield an empty file to download into; what is not kept of it is gone afterwards."""
+        """Yield an empty file to download into; it is deleted afterwards unless it was kept."""
         with locked(self._root):
             self._incoming.mkdir(exist_ok=True)
             self._sweep()
@@ -124,7 +124,7 @@ class Staging:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 stream.close()
-                raise named(error, Path(stream.name)) from error
+                raise with_path(error, Path(stream.name)) from error
         with stream:
             try:
                 yield stream
@@ -132,10 +132,10 @@ class Staging:
                 Path(stream.name).unlink(missing_ok=True)
 
     def keep(self, path: str, session: date, part: BinaryIO, digest: str) -> Staged:
-        """Give a received file its name, write its record, and return it; the same bytes again keep their first time.
+        """Rename a received file, write its record, and return it; unchanged bytes keep their first time.
 
         Raises:
-            UsageError: staging holds another archive's files.
+            UsageError: staging holds files of another archive.
         """
         part.flush()
         os.fsync(part.fileno())
@@ -146,11 +146,8 @@ class Staging:
             known = bool(files) and files[-1].sha256 == digest
             if not known:
                 size = os.fstat(part.fileno()).st_size
-                files.append(
-                    Kept(
-                        staging_records.free(file, files), digest, size, clock.now().isoformat(), f"{self._base}/{path}"
-                    )
-                )
+                name, fetched_at = staging_records.next_name(file, files), clock.now().isoformat()
+                files.append(Kept(name, digest, size, fetched_at, f"{self._base}/{path}"))
             make_folder(file.parent)
             Path(part.name).replace(file.with_name(files[-1].file))
             flush(file.parent)
@@ -159,7 +156,7 @@ class Staging:
         return files[-1].staged(file, session)
 
     def known(self) -> list[str]:
-        """Return the addresses whose files may lie here; none where nothing was fetched yet.
+        """Return the accepted addresses; none before the first fetch.
 
         Raises:
             UsageError: their list is damaged.
@@ -173,7 +170,7 @@ class Staging:
             raise UsageError(
                 f'{file}: expected a list of addresses, ["..."], found something else ({error})'
             ) from error
-        home = self._root.parent  # an archive in the workspace moves along with it
+        home = self._root.parent  # an archive in the workspace moves with it
         return list(
             dict.fromkeys(
                 one for base in found for one in (workspace_homes.moved(base, workspace_homes.former(home), home), base)
@@ -190,10 +187,10 @@ class Staging:
         if self._swept:
             return
         self._swept = True
-        for part in self._root.rglob(".*.json.*.part"):  # records are written under the lock: nobody's but a dead one's
+        for part in self._root.rglob(".*.json.*.part"):  # of a dead process: records are written under the lock
             part.unlink()
         for part in self._incoming.glob("*.part"):
-            # Refused or gone: another process downloads into it, or is done with it.
+            # Locked or gone: another process downloads into it, or has finished.
             with suppress(BlockingIOError, FileNotFoundError), part.open("rb") as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 part.unlink()

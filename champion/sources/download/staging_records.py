@@ -1,4 +1,4 @@
-"""Records of staging: beside each file of the archive, what was kept under its name, oldest first."""
+"""Records of staging: for each file name of the archive, the files kept under it, oldest first."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOCK_TIMEOUT = 60.0  # held for milliseconds, by a process that is not suspende
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """One downloaded file: where it is kept and what it was when it came."""
+    """One downloaded file: its path, digest, time and origin."""
 
     path: Path
     session: date
@@ -48,13 +48,13 @@ class Kept:
     origin: str
 
     def __post_init__(self) -> None:
-        """Refuse a name that would lead to another folder, and a moment that is none."""
+        """Refuse a name that leads to another folder, and an invalid time."""
         if self.file in {"", ".", ".."} or {"/", "\0"} & {*self.file} or len(self.file.encode()) > _LONGEST_NAME:
             raise ValueError(f"{self.file!r} is no file's name")
         moment(self.fetched_at)
 
     def staged(self, file: Path, session: date) -> Staged:
-        """Return the entry as callers know it; `file` is the place the exchange's path names."""
+        """Return the entry as a staged file; `file` is the path in staging that the exchange's path gives."""
         fetched_at = datetime.fromisoformat(self.fetched_at)
         return Staged(file.with_name(self.file), session, self.sha256, fetched_at, self.origin)
 
@@ -67,10 +67,10 @@ class Kept:
 
 
 def read(file: Path) -> list[Kept]:
-    """Return what was kept under the name of `file`, oldest first; nothing where it has no record.
+    """Return the files kept under the name of `file`, oldest first; none without a record.
 
     Raises:
-        ArchiveError: the record is not one of ours.
+        ArchiveError: the record is damaged.
     """
     record = file.with_suffix(".json")
     try:
@@ -82,7 +82,7 @@ def read(file: Path) -> list[Kept]:
 
 
 def write(file: Path, files: Sequence[Kept]) -> None:
-    """Replace the record of `file` in one step; an empty one is removed."""
+    """Replace the record of `file` atomically; remove it if it is empty."""
     record = file.with_suffix(".json")
     if files:
         write_bytes(record, json.dumps({"files": [asdict(one) for one in files]}, indent=1).encode())
@@ -91,7 +91,7 @@ def write(file: Path, files: Sequence[Kept]) -> None:
 
 
 def everything(root: Path) -> Iterator[Staged]:
-    """Yield every file that the staging folder `root` has a record of; the date of each is that of its arrival."""
+    """Yield every file recorded in the staging folder `root`, with the date of its download as session."""
     for record in sorted(root.rglob("*.json")):
         if record.name == "archive.json" and record.parent in {root, root / "lists"}:
             continue
@@ -100,18 +100,18 @@ def everything(root: Path) -> Iterator[Staged]:
 
 
 def is_whole(staged: Staged) -> bool:
-    """Tell whether a file is as it came."""
+    """Return whether a file is unchanged since its download."""
     return staged.path.exists() and sha256(staged.path) == staged.sha256
 
 
 def latest(file: Path) -> Kept | None:
-    """Return the last entry, or None where there is none or its file is gone."""
+    """Return the last entry; None if there is none or its file is lost."""
     files = read(file)
     return files[-1] if files and file.with_name(files[-1].file).exists() else None
 
 
-def free(file: Path, files: Sequence[Kept]) -> str:
-    """Return the name for the next file: the exchange's own, then .r1, .r2, ... for what came later."""
+def next_name(file: Path, files: Sequence[Kept]) -> str:
+    """Return the name for the next file: the exchange's own, then .r1, .r2, ... for revisions."""
     taken = {one.file for one in files}
     names = (file.name + (f".r{revision}" if revision else "") for revision in count(len(files)))
     return next(name for name in names if name not in taken)
@@ -119,10 +119,10 @@ def free(file: Path, files: Sequence[Kept]) -> str:
 
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Hold the staging folder `root` for one change; other processes wait their turn.
+    """Lock the staging folder `root` for one change; other processes wait.
 
     Raises:
-        ArchiveError: another process does not let go of it.
+        ArchiveError: another process does not release the lock.
     """
     workspace_folder(root.parent)
     make_folder(root)

@@ -1,4 +1,4 @@
-"""How bytes come from an archive: a folder, `file://` or `http(s)://`, all under the exchange's own paths."""
+"""Copy files from an archive: a folder, `file://` or `http(s)://`, all under the exchange's own paths."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def connect(base: str, patience: RetryPolicy, max_bytes: int) -> Folder | Web:
-    """Return the way to the archive at `base`; nothing is asked of it yet.
+    """Return the transport for the archive at `base`, without a request.
 
     Raises:
-        UsageError: `base` is neither an existing folder nor a URL of a known kind.
+        UsageError: `base` is neither an existing folder nor a supported URL.
     """
-    parts = known(base)
+    parts = parse_address(base)
     address = canonical(base)
     if parts.scheme in _PORTS:
         if not parts.hostname or parts.query or parts.fragment:
-            raise UsageError(f"archive {base!r}: expected a host and a path, and nothing after them")
+            raise UsageError(f"archive {base!r}: expected a host and a path, nothing after the path")
         return Web(address, patience, max_bytes)
     if parts.netloc not in {"", "localhost"}:
         raise UsageError(f"archive {base!r}: a file:// URL with a host; expected file:///path")
@@ -50,31 +50,33 @@ def connect(base: str, patience: RetryPolicy, max_bytes: int) -> Folder | Web:
     return Folder(folder, max_bytes)
 
 
-def known(base: str) -> SplitResult:
-    """Return the parts of an address that can be an archive's.
+def parse_address(base: str) -> SplitResult:
+    """Return the parts of an archive's address.
 
     Raises:
-        UsageError: it is of another kind, or holds credentials, which the message does not.
+        UsageError: its scheme is not supported, or it contains credentials, which the message leaves out.
     """
     try:
         parts = urlsplit(base)
     except ValueError as error:  # brackets
         raise UsageError(f"archive: neither a folder nor a URL ({error})") from error
     if "@" in parts.netloc:
-        raise UsageError("archive: the URL holds credentials; they would be kept in records and logs. Leave them out")
+        raise UsageError(
+            "archive: the URL contains credentials, which would appear in records and logs. Leave them out"
+        )
     if parts.scheme not in {"", "file", *_PORTS}:
         raise UsageError(f"archive {base!r}: expected a folder, file://, http:// or https://")
     return parts
 
 
 def canonical(base: str) -> str:
-    """Return one spelling for each archive: a folder and its `file://` URL are the same one.
+    """Return one spelling per archive: a folder and its `file://` URL are the same archive.
 
     >>> canonical("file:///srv/nse/"), canonical("/srv/nse"), canonical("HTTPS://Example.com:443/nse/")
     ('file:///srv/nse', 'file:///srv/nse', 'https://example.com/nse')
 
     Raises:
-        UsageError: it can be neither a folder's name nor a URL.
+        UsageError: it is neither a folder's name nor a URL.
     """
     if not base.strip():
         raise UsageError("archive: the address is empty; expected a folder, file://, http:// or https://")
@@ -83,7 +85,7 @@ def canonical(base: str) -> str:
         if parts.scheme not in _PORTS:
             return Path(unquote(parts.path) if parts.scheme else base).resolve().as_uri()
         port = "" if parts.port in {None, _PORTS[parts.scheme]} else f":{parts.port}"
-    except (ValueError, OSError, RuntimeError) as error:  # brackets, ports, NUL; too long; links in a circle
+    except (ValueError, OSError, RuntimeError) as error:  # brackets, ports, NUL; too long; circular links
         raise UsageError(f"archive {base!r} is neither a folder nor a URL ({error})") from error
     return f"{parts.scheme}://{parts.hostname}{port}{parts.path.rstrip('/')}"
 
@@ -106,24 +108,24 @@ class Folder:
         self._max_bytes = max_bytes
 
     def copy(self, path: str, into: BinaryIO) -> bool:
-        """Write the file's bytes to `into` and return True; return False where there is no such file.
+        """Write the file's bytes to `into` and return True; return False if there is no such file.
 
         Raises:
-            ArchiveUnavailable: it cannot be read, or a link leads from it out of the archive.
-            FormatError: it is larger than any published file.
+            ArchiveUnavailable: it cannot be read, or a link leads out of the archive.
+            FormatError: it is too large.
         """
         file = self._folder / path
         if not file.is_file():
             return False
         self._require_inside(file)
-        _pour(path, self._chunks(file), into, self._max_bytes)
+        _copy(path, self._chunks(file), into, self._max_bytes)
         return True
 
     def names(self, pattern: str) -> list[str]:
         """Return the paths that match, in order.
 
         Raises:
-            ArchiveUnavailable: one of them leads out of the archive by a link.
+            ArchiveUnavailable: a link leads out of the archive.
         """
         found = sorted(self._folder.glob(pattern))
         for path in found:
@@ -131,17 +133,16 @@ class Folder:
         return [path.relative_to(self._folder).as_posix() for path in found]
 
     def _require_inside(self, file: Path) -> Path:
-        """Return where a file really lies: in the archive's folder, whatever links lead to it."""
+        """Return the real path of a file, which must be in the archive's folder."""
         root, real = self._folder.resolve(), file.resolve()
         if not real.is_relative_to(root):
             raise ArchiveUnavailable(
-                f"{file} leads out of the archive by a link, to {real}: what lies elsewhere is not the exchange's. "
-                "Replace the link by the file; nothing is kept"
+                f"{file} leads out of the archive by a link, to {real}. Replace the link by the file; nothing is kept"
             )
         return real
 
     def _chunks(self, file: Path) -> Iterator[bytes]:
-        """Yield the bytes of a file that lies in the archive when it is open, also where links change meanwhile."""
+        """Yield the bytes of a file, after checking that the open file is in the archive, even if links change."""
         try:
             with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
                 opened, inside = os.fstat(stream.fileno()), self._require_inside(file).stat()
@@ -150,11 +151,11 @@ class Folder:
                 yield from iter(lambda: stream.read(_CHUNK), b"")
         except OSError as error:
             raise ArchiveUnavailable(
-                f"{file}: cannot be read ({error.strerror}); is the folder mounted, and yours?"
+                f"{file}: cannot be read ({error.strerror}); is the folder mounted and readable for you?"
             ) from error
 
     def close(self) -> None:
-        """Do nothing: nothing is held."""
+        """Do nothing: a folder needs no connection."""
 
 
 class Web:
@@ -172,43 +173,47 @@ class Web:
         self._random = SystemRandom()
 
     def copy(self, path: str, into: BinaryIO) -> bool:
-        """Write the file's bytes to `into` and return True; return False where the archive says there is none.
+        """Write the file's bytes to `into` and return True; return False if the archive answers that there is none.
 
         Raises:
-            ArchiveUnavailable: it did not answer, or refused, as often as patience allows.
-            FormatError: the answer is larger than any published file.
+            ArchiveUnavailable: it did not answer, or refused, in all attempts.
+            FormatError: the answer is too large.
         """
         url = f"{self.base}/{path}"
         attempt = 0
         while True:
             attempt += 1
-            answer = self._ask(url, into)
-            if not isinstance(answer, Failure):
-                return answer
-            seconds = wait(answer, attempt, self._patience, self._random.random())
+            outcome = self._request(url, into)
+            if not isinstance(outcome, Failure):
+                return outcome
+            seconds = wait(outcome, attempt, self._patience, self._random.random())
             if seconds is None:
-                raise ArchiveUnavailable(_given_up(url, answer, attempt))
+                asked = "" if outcome.retry_after is None else f", to be asked again in {outcome.retry_after:.0f} s"
+                raise ArchiveUnavailable(
+                    f"{url}: {outcome.reason}{asked} (attempt {attempt}, the last); "
+                    "403 and 429 mean slow down, 5xx and time-outs try again later"
+                )
             time.sleep(seconds)
 
     def names(self, pattern: str) -> list[str]:  # noqa: ARG002
-        """Return nothing: a URL cannot be listed."""
+        """Return no paths: a URL cannot be listed."""
         return []
 
     def close(self) -> None:
-        """Close the connection, if one was opened."""
+        """Close the connection, if there is one."""
         if self._client is not None:
             self._client.close()
         self._connections.close()
 
-    def _ask(self, url: str, into: BinaryIO) -> bool | Failure:
+    def _request(self, url: str, into: BinaryIO) -> bool | Failure:
         into.seek(0)
-        into.truncate()  # what an earlier attempt left of a body cut short
+        into.truncate()  # an earlier attempt may have left part of a body
         try:
-            with self._connections.within(self._patience.whole) as trace, self._answer(url, trace) as response:
+            with self._connections.within(self._patience.whole) as trace, self._response(url, trace) as response:
                 if response.status_code == httpx.codes.OK:
-                    _pour(url, http_body.pieces(response), into, self._max_bytes)
+                    _copy(url, http_body.pieces(response), into, self._max_bytes)
                     return True
-                _read_short(response)
+                _drain(response)
                 if response.status_code == httpx.codes.NOT_FOUND:
                     return False
                 asked = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
@@ -217,12 +222,16 @@ class Web:
             return Failure(f"{type(error).__name__} {error}")
 
     @contextmanager
-    def _answer(self, url: str, trace: deadline.Trace) -> Iterator[httpx.Response]:
-        """Yield the response, its body unread, after the redirects that stay on the archive's host."""
-        client = self._opened()
+    def _response(self, url: str, trace: deadline.Trace) -> Iterator[httpx.Response]:
+        """Yield the response, its body unread, after redirects within the archive's host."""
+        if self._client is None:
+            timeout = httpx.Timeout(self._patience.silence, connect=self._patience.connect)
+            self._client = httpx.Client(headers=_HEADERS, timeout=timeout)
+        client = self._client
         request = client.build_request("GET", url, extensions={"trace": trace})
         for _ in range(_HOPS + 1):
-            self._pace()
+            time.sleep(max(0.0, self._last_request + self._patience.apart - time.monotonic()))
+            self._last_request = time.monotonic()
             response = client.send(request, stream=True)
             try:
                 if response.next_request is None:
@@ -234,26 +243,16 @@ class Web:
             _check_host(url, request.url)
         raise ArchiveUnavailable(f"{url}: redirected more than {_HOPS} times; try again later")
 
-    def _opened(self) -> httpx.Client:
-        if self._client is None:
-            timeout = httpx.Timeout(self._patience.silence, connect=self._patience.connect)
-            self._client = httpx.Client(headers=_HEADERS, timeout=timeout)
-        return self._client
 
-    def _pace(self) -> None:
-        time.sleep(max(0.0, self._last_request + self._patience.apart - time.monotonic()))
-        self._last_request = time.monotonic()
-
-
-def _read_short(response: httpx.Response) -> None:
-    """Read a short page as it is, so that the connection can be used again; a long one is left."""
+def _drain(response: httpx.Response) -> None:
+    """Read a short page to its end, so that the connection can be used again; leave a long one."""
     if int(response.headers.get("Content-Length", _CHUNK)) < _CHUNK:
-        with suppress(httpx.TransportError):  # the status is the answer
+        with suppress(httpx.TransportError):  # the status is enough
             for _ in response.iter_raw():
                 pass
 
 
-def _pour(name: str, chunks: Iterable[bytes], into: BinaryIO, max_bytes: int) -> None:
+def _copy(name: str, chunks: Iterable[bytes], into: BinaryIO, max_bytes: int) -> None:
     size = 0
     for chunk in chunks:
         size += len(chunk)
@@ -268,7 +267,7 @@ def _check_host(url: str, target: httpx.URL) -> None:
     asked, found = urlsplit(url), urlsplit(str(target))
     try:
         is_other = _host(found) != _host(asked)
-    except ValueError:  # a port that is none
+    except ValueError:  # an invalid port
         is_other = True
     if is_other and (found.scheme, found.netloc) != ("https", asked.hostname):
         raise ArchiveUnavailable(
@@ -279,11 +278,3 @@ def _check_host(url: str, target: httpx.URL) -> None:
 
 def _host(parts: SplitResult) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
-
-
-def _given_up(url: str, failure: Failure, attempts: int) -> str:
-    asked = "" if failure.retry_after is None else f", to be asked again in {failure.retry_after:.0f} s"
-    return (
-        f"{url}: {failure.reason}{asked} (attempt {attempts}, the last); "
-        "403 and 429 mean slow down, 5xx and time-outs try again later"
-    )

@@ -1,1 +1,1 @@
-"""How to talk to ClickHouse, embedded or as a server: connections, parameters, types, answers."""
+"""ClickHouse, embedded or as a server: connections, parameters, types and answers."""

@@ -1,4 +1,4 @@
-"""Answers in Polars: what Arrow carries under another type is converted by the type that ClickHouse states.
+"""Convert answers to Polars. Columns that Arrow holds under another type are converted by their ClickHouse type.
 
 | ClickHouse | Arrow | Polars |
 |---|---|---|
@@ -11,7 +11,7 @@
 | JSON | an extension type | String |
 | FixedString | bytes | Binary |
 
-A type or a value that Polars cannot hold is a WarehouseError that names the column, the type and what to ask instead.
+A type or value that Polars cannot hold raises a WarehouseError with the column, its type and an alternative.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _CONVERTED = frozenset(
     "Date DateTime Enum8 Enum16 UUID IPv4 IPv6 Int128 UInt128 BFloat16 JSON Decimal".split()
 ) | frozenset(_SECONDS)
 _CONTAINERS = frozenset({"Array", "Map", "Tuple", "Nested"})
-_TEXT = "ask for toString({})"
+_TEXT = "select toString({})"
 _INSTEAD = {
-    "AggregateFunction": "ask for finalizeAggregation({})",
-    "IntervalMonth": "ask for toInt64({})",
-    "IntervalQuarter": "ask for toInt64({})",
-    "IntervalYear": "ask for toInt64({})",
+    "AggregateFunction": "select finalizeAggregation({})",
+    "IntervalMonth": "select toInt64({})",
+    "IntervalQuarter": "select toInt64({})",
+    "IntervalYear": "select toInt64({})",
     "Dynamic": "cast it to one type, as {}::Int64",
-    "Variant": "ask for one of its types, as variantElement({}, 'String')",
+    "Variant": "select one of its types, as in variantElement({}, 'String')",
     "Geometry": "cast it to one type, as {}::Point",
 }
 _WIDE = frozenset({"Int128", "UInt128"})
@@ -54,7 +54,7 @@ _HEX_CUTS = ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))
 
 
 def is_plain(table: pa.Table) -> bool:
-    """Tell whether all columns come under a type that Arrow uses for one ClickHouse type only."""
+    """Return whether each column has an Arrow type that stands for one ClickHouse type only."""
     import pyarrow as pa  # noqa: PLC0415 - loaded with the first query
 
     unique = {pa.uint8(), pa.int32(), pa.uint64(), pa.float32(), pa.float64(), pa.bool_(), pa.date32(), pa.string()}
@@ -65,61 +65,61 @@ def is_plain(table: pa.Table) -> bool:
 
 
 def require_supported(types: Mapping[str, str]) -> None:
-    """Do nothing where Polars has a type for each column.
+    """Require that Polars has a type for each column.
 
     Raises:
-        WarehouseError: it names the column, its type and what to ask instead.
+        WarehouseError: the message names the column, its type and an alternative.
     """
     for name, text in types.items():
         if (wrong := _unsupported(Type.parse(text))) is not None:
             instead = _INSTEAD.get(wrong.name, _TEXT).format(f"`{name}`")
-            inside = "" if wrong == Type.parse(text).plain else f", which holds {wrong.name}"
+            inside = "" if wrong == Type.parse(text).plain else f" with {wrong.name}"
             raise WarehouseError(
-                f"the column {name!r} is of type {_short(text)}{inside}: no answer carries it; {instead}"
+                f"the column {name!r} is of type {_short(text)}{inside}, which answers cannot hold; {instead}"
             )
 
 
-def require_times_of_day(types: Mapping[str, str], found: str) -> None:
-    """Raise where a column is of the type Time, which the engine does not convert beyond one day; `found` says so.
+def require_times_of_day(types: Mapping[str, str], reason: str) -> None:
+    """Require that no column has the type Time, which the engine does not convert beyond one day.
 
     Raises:
-        WarehouseError: it names the first such column.
+        WarehouseError: the message names the first such column and gives `reason`.
     """
     for name, text in types.items():
         if "Time" in text and "DateTime" not in text:
-            raise _wrong_value(name, text, found, _TEXT.format(f"`{name}`"))
+            raise _wrong_value(name, text, reason, _TEXT.format(f"`{name}`"))
 
 
 def frame(table: pa.Table, types: Mapping[str, str], zone: str = "UTC") -> pl.DataFrame:
-    """Return an answer in Polars; `types` are ClickHouse's names of the columns' types, none where `is_plain`.
+    """Return an answer in Polars; `types` are ClickHouse's types by column, empty if `is_plain`.
 
     Raises:
-        WarehouseError: a column's type is not supported, a value is not of its type, or two columns share a name.
+        WarehouseError: a type is not supported, a value does not fit its type, or two columns have the same name.
     """
     import pyarrow as pa  # noqa: PLC0415
 
     repeated = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
     if repeated:
-        raise WarehouseError(f"several columns are named {repeated[0]!r}; give them names of their own with `as`")
+        raise WarehouseError(f"several columns are named {repeated[0]!r}; give them different names with `as`")
     require_supported(types)
     columns = []
     for name in table.column_names:
-        column, text = table[name], types.get(name, "String")  # of the types that say all, only texts can be wrong
+        column, text = table[name], types.get(name, "String")  # of plain types, only texts can be invalid
         try:
             for chunk in column.chunks:
-                chunk.validate(full=True)  # Polars trusts what it is given: invalid UTF-8 ends in a panic later
+                chunk.validate(full=True)  # Polars does not check: invalid UTF-8 would cause a panic later
             columns.append(_column(column, Type.parse(text), zone).alias(name))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pl.exceptions.PolarsError) as error:
-            hint = "ask for hex() of its texts" if "UTF8" in str(error) else _TEXT.format(f"`{name}`")
+            hint = "select hex() of its texts" if "UTF8" in str(error) else _TEXT.format(f"`{name}`")
             raise _wrong_value(name, text, str(error), hint) from error
     return pl.DataFrame(columns)
 
 
 def _unsupported(stated: Type) -> Type | None:
-    """Return the part of a type that Polars has no type for, None where there is none."""
+    """Return the part of a type that Polars does not support; None if it supports all."""
     plain = stated.plain
     for element in plain.elements():
-        if element.plain.name in _WIDE:  # Arrow has no such integers, and lists are built by Arrow
+        if element.plain.name in _WIDE:  # Arrow builds lists, and has no such integers
             return element.plain
         if (wrong := _unsupported(element)) is not None:
             return wrong
@@ -204,7 +204,7 @@ def _duration(array: Any, seconds: int) -> Any:
 
 
 def _from_bfloat16(array: Any) -> Any:
-    """Return 32-bit floats, whose upper halves the bytes are."""
+    """Return 32-bit floats from their upper halves."""
     import pyarrow as pa  # noqa: PLC0415
 
     halves = pl.Series([None if value is None else b"\0\0" + value for value in array.to_pylist()], dtype=pl.Binary)
@@ -212,7 +212,7 @@ def _from_bfloat16(array: Any) -> Any:
 
 
 def _address(value: int | bytes) -> str:
-    """Return an address as ClickHouse writes it."""
+    """Return an address in ClickHouse's notation."""
     address = ipaddress.ip_address(value) if isinstance(value, bytes) else ipaddress.IPv4Address(value)
     mapped = getattr(address, "ipv4_mapped", None)
     return f"::ffff:{mapped}" if mapped else str(address)
@@ -227,7 +227,7 @@ def _uuid_text(storage: Any) -> Any:
 
 def _wrong_value(name: str, text: str, found: str, hint: str) -> WarehouseError:
     return WarehouseError(
-        f"the column {name!r} of type {_short(text)} holds a value that no answer carries ({_short(found)}); {hint}"
+        f"the column {name!r} of type {_short(text)} holds a value that answers cannot hold ({_short(found)}); {hint}"
     )
 
 

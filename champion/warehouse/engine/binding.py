@@ -1,8 +1,7 @@
-"""Parameters of a query: each value is checked against the type that the query declares for it, before it is asked.
+"""Check the parameters of a query against the types that the query declares.
 
 ClickHouse itself would bind 300 as a UInt8 of 44, None as an empty String and 1900-01-01 as a Date of 2079.
-
-A text stands for a value of any type, as on the command line: it must be readable as one.
+A value of any type can be given as text, as on the command line.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ import polars as pl
 
 from champion.base.counting import quantity
 from champion.errors import WarehouseError
-from champion.warehouse.engine.statements import masked
+from champion.warehouse.engine.statements import mask
 from champion.warehouse.engine.types import Type
 
 _PARAMETER = re.compile(r"\{\s*([A-Za-z_]\w*)\s*:\s*([^{}]+?)\s*\}")
@@ -41,16 +40,16 @@ _SHOWN = 60
 
 
 class _Misfit(ValueError):
-    """A value is not of the declared type; the message says why, if that is not plain."""
+    """A value does not fit the declared type; the message gives the reason, unless it is obvious."""
 
 
-def checked(statement: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def check(statement: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters as they are bound.
 
     Raises:
-        WarehouseError: a value is not of the type that the statement declares; it names parameter, type and value.
+        WarehouseError: a value does not fit its declared type; the message names parameter, type and value.
 
-    >>> checked("select {rows:UInt8}, {day:Date}", {"rows": "20", "day": "2024-01-15"})
+    >>> check("select {rows:UInt8}, {day:Date}", {"rows": "20", "day": "2024-01-15"})
     {'rows': 20, 'day': datetime.date(2024, 1, 15)}
     """
     bound = {name: _plain(value) for name, value in given.items()}
@@ -58,49 +57,51 @@ def checked(statement: str, given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in given:
             continue
         try:
-            bound[name] = fitted(_plain(given[name]), Type.parse(declared))
+            bound[name] = fit(_plain(given[name]), Type.parse(declared))
         except (ValueError, TypeError, ArithmeticError, SyntaxError, RecursionError, MemoryError) as error:
             shown = repr(given[name])
             shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
             why = f": {error}" if isinstance(error, _Misfit) and str(error) else ""
-            raise WarehouseError(f"the parameter {name!r} is declared as {declared}; {shown} is none{why}") from error
+            raise WarehouseError(
+                f"the parameter {name!r} is declared as {declared}; {shown} does not fit{why}"
+            ) from error
     return bound
 
 
-def names(statement: str) -> set[str]:
-    """Return the names of the parameters of a statement.
+def names(statement: str) -> list[str]:
+    """Return the names of the parameters of a statement, in order.
 
-    >>> names("select {day :Date}, '{text:String}'")
-    {'day'}
+    >>> names("select {day :Date}, {day:Date}, '{text:String}'")
+    ['day']
     """
-    return {name for name, _ in _declared(statement)}
+    return list(dict.fromkeys(name for name, _ in _declared(statement)))
 
 
 def compact(statement: str) -> str:
-    """Return a statement whose parameters are written as the driver finds them, without spaces.
+    """Return a statement with its parameters in the form that the driver recognizes, without spaces.
 
     >>> compact("select { day : Date }, '{ text : String }'")
     "select {day:Date}, '{ text : String }'"
     """
-    for match in reversed(list(_PARAMETER.finditer(masked(statement)))):
+    for match in reversed(list(_PARAMETER.finditer(mask(statement)))):
         declared = statement[match.start(2) : match.end(2)]
         statement = f"{statement[: match.start()]}{{{match[1]}:{declared}}}{statement[match.end() :]}"
     return statement
 
 
-def fitted(value: Any, declared: Type) -> Any:
+def fit(value: Any, declared: Type) -> Any:
     """Return a value as it is bound to a parameter of the declared type.
 
     Raises:
-        ValueError, TypeError, ArithmeticError, SyntaxError: it is not of the type.
+        ValueError, TypeError, ArithmeticError, SyntaxError: it does not fit the type.
 
-    >>> fitted([1, None], Type.parse("Array(Nullable(Int8))"))
+    >>> fit([1, None], Type.parse("Array(Nullable(Int8))"))
     [1, None]
     """
     if value is None:
         if declared.is_nullable or declared.plain.name == "Nothing":
             return None
-        raise _Misfit(f"write Nullable({declared.name}) where there may be no value")
+        raise _Misfit(f"declare Nullable({declared.name}) if the value may be missing")
     plain = declared.plain
     if plain.name in _INTEGERS:
         return _integer(value, plain.name)
@@ -108,20 +109,20 @@ def fitted(value: Any, declared: Type) -> Any:
         return _container(value, plain)
     if plain.name.startswith("Decimal"):
         return _decimal(value, plain)
-    for names, fit in _FITS:
+    for names, convert in _FITS:
         if plain.name in names:
-            return fit(value, plain)
-    raise _Misfit("values of this type are not bound; declare String, and cast it in the query")
+            return convert(value, plain)
+    raise _Misfit("values of this type cannot be bound; declare String, and cast it in the query")
 
 
 def _declared(statement: str) -> list[tuple[str, str]]:
-    """Return the names and types of the parameters; braces in strings and comments are none."""
-    code = masked(statement)
+    """Return the names and types of the parameters; braces in strings and comments do not count."""
+    code = mask(statement)
     return [(match[1], statement[match.start(2) : match.end(2)]) for match in _PARAMETER.finditer(code)]
 
 
 def _plain(value: Any) -> Any:
-    """Return columns and arrays of other libraries as lists, and their numbers as Python's."""
+    """Return columns and arrays of other libraries as lists, and their numbers as Python numbers."""
     if isinstance(value, pl.Series):
         return value.to_list()
     convert = getattr(value, "tolist", None)  # NumPy's arrays and numbers, pandas' columns
@@ -132,7 +133,7 @@ def _integer(value: Any, name: str) -> int:
     if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
         value = int(value)
     if isinstance(value, bool):
-        raise _Misfit("a truth value is declared as Bool")
+        raise _Misfit("declare Bool for true and false")
     number = operator.index(value)
     bits = int(name.rpartition("Int")[2])
     low, high = (0, 2**bits - 1) if name.startswith("U") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
@@ -147,16 +148,16 @@ def _container(value: Any, plain: Type) -> Any:
     types = plain.elements()
     if plain.name == "Map":
         key, element = types
-        return {fitted(name, key): fitted(of, element) for name, of in dict(value).items()}
+        return {fit(name, key): fit(of, element) for name, of in dict(value).items()}
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise _Misfit
     if plain.name == "Array":
-        return [fitted(_plain(one), types[0]) for one in value]
+        return [fit(_plain(one), types[0]) for one in value]
     if plain.name == "Nested":
         return [_container(tuple(one), Type("Tuple", plain.arguments)) for one in value]
     if len(value) != len(types):
         raise _Misfit(f"it has {quantity(len(types), 'part')}")
-    return tuple(fitted(_plain(one), of) for one, of in zip(value, types, strict=True))
+    return tuple(fit(_plain(one), of) for one, of in zip(value, types, strict=True))
 
 
 def _decimal(value: Any, plain: Type) -> Decimal:
@@ -206,12 +207,10 @@ def _float(value: Any, plain: Type) -> float:
 
 
 def _bool(value: Any, _: Type) -> bool:
-    known = {"true": True, "false": False, "1": True, "0": False}
-    if isinstance(value, bool):
-        return value
-    if str(value).strip().lower() not in known or not isinstance(value, str | int):
+    known, text = {"true": True, "false": False, "1": True, "0": False}, str(value).strip().lower()
+    if text not in known or not isinstance(value, str | int):
         raise _Misfit
-    return known[str(value).strip().lower()]
+    return known[text]
 
 
 def _date(value: Any, plain: Type) -> date:
@@ -236,7 +235,8 @@ def _moment(value: Any, plain: Type) -> datetime:
         value = datetime.combine(value, time())
     if not isinstance(value, datetime):
         raise _Misfit("give a date with a time")
-    if plain.name == "DateTime" and not 0 <= _seconds(value, plain.text(0)) <= _LAST_SECOND:
+    zoned = value if value.tzinfo else value.replace(tzinfo=ZoneInfo(plain.text(0) or "UTC"))
+    if plain.name == "DateTime" and not 0 <= zoned.timestamp() <= _LAST_SECOND:
         raise _Misfit(f"it holds 1970-01-01 00:00:00 to {datetime.fromtimestamp(_LAST_SECOND, UTC):%F %T}, UTC")
     first, last = _TIMES[plain.name]
     if not first <= value.year <= last:
@@ -245,11 +245,6 @@ def _moment(value: Any, plain: Type) -> datetime:
     if places < len("000000") and value.microsecond % 10 ** (6 - places):
         raise _Misfit("it is finer than the type; DateTime64(6) holds microseconds")
     return value
-
-
-def _seconds(moment: datetime, zone: str | None) -> float:
-    """Return the seconds since 1970 of a time, which is in the type's zone where it names none."""
-    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone or "UTC"))).timestamp()
 
 
 def _member(value: Any, plain: Type) -> Any:

@@ -1,6 +1,6 @@
-"""Opening the warehouse: for writing, one process at a time; for reading, whenever one likes.
+"""Open the warehouse: one process at a time can write, any number can read.
 
-What that takes of the embedded engine is in `embedded`. A server needs none of it: writers and readers just connect.
+`embedded` implements this for the embedded engine. To a server, writers and readers simply connect.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ WAIT = 120.0  # seconds; a year of months loads in far less
 
 
 def writer(settings: Settings, wait: float = WAIT) -> AbstractContextManager[Executor]:
-    """Return a context with a client that may write; in an open writer of the same thread, that one.
+    """Return a context with an executor that may write; inside another writer of the same thread, that writer's.
 
-    What it writes stays when the block ends, with an error or without. When the process is killed within the block,
-    the embedded warehouse goes back to what it was before the block.
+    Changes remain when the block ends, with or without an error. If the process is killed within the block, the
+    embedded warehouse returns to its state before the block.
 
     Raises:
-        WarehouseError: another process or thread still has the warehouse after `wait` seconds, or it does not open.
+        WarehouseError: another process or thread still holds the warehouse after `wait` seconds, or it does not open.
     """
     return _client(settings, wait, writable=True)
 
 
 def reader(settings: Settings, wait: float = WAIT) -> AbstractContextManager[Executor]:
-    """Return a context with a client on the data as last committed, which refuses to write.
+    """Return a context with an executor on the last committed data, which refuses to write.
 
-    While another process writes, that is the warehouse as it was before that writer began. A query may take
-    `query_seconds` and `query_memory` of the settings; inside a writer of the same thread there is no limit.
+    While another process writes, this is the state before that writer started. `query_seconds` and `query_memory` of
+    the settings limit each query, except inside a writer of the same thread.
 
     Raises:
         WarehouseError: there is no warehouse yet, or this process has another one open.
@@ -49,35 +49,27 @@ def reader(settings: Settings, wait: float = WAIT) -> AbstractContextManager[Exe
 
 
 def close() -> None:
-    """Let go of the embedded engine that the last reader left open; the next one opens it again."""
+    """Close the embedded engine that the last reader left open; the next reader opens it again."""
     embedded.close()
 
 
 def embedded_path(settings: Settings) -> Path | None:
-    """Return the folder of the embedded engine; None where the settings name a server."""
+    """Return the folder of the embedded engine; None if the settings name a server."""
     if settings.warehouse_dsn is None:
         return settings.warehouse
     dsn = settings.warehouse_dsn.get_secret_value()
     return Path(dsn.removeprefix("chdb://")) if dsn.startswith("chdb:///") else None
 
 
-@contextmanager
-def _client(settings: Settings, wait: float, *, writable: bool) -> Iterator[Executor]:
+def _client(settings: Settings, wait: float, *, writable: bool) -> AbstractContextManager[Executor]:
     path = embedded_path(settings)
-    limits = {} if writable else _limits(settings)
+    memory = settings.query_memory * _MIB  # of the query, and of its answer
+    limits = {"max_execution_time": settings.query_seconds, "max_memory_usage": memory, "max_result_bytes": memory}
+    limits = {} if writable else limits
     if path is None:
-        opened: AbstractContextManager[Executor] = _server(settings, limits)
-    else:
-        session = [f"set {name} = {value}" for name, value in limits.items()]
-        opened = embedded.opened(path, wait, writable=writable, session=session)
-    with opened as client:
-        yield client
-
-
-def _limits(settings: Settings) -> dict[str, int]:
-    """Return ClickHouse's settings for what one query may take; the answer counts as memory too."""
-    memory = settings.query_memory * _MIB
-    return {"max_execution_time": settings.query_seconds, "max_memory_usage": memory, "max_result_bytes": memory}
+        return _server(settings, limits)
+    session = [f"set {name} = {value}" for name, value in limits.items()]
+    return embedded.open_folder(path, wait, writable=writable, session=session)
 
 
 @contextmanager
@@ -86,7 +78,7 @@ def _server(settings: Settings, limits: Mapping[str, int]) -> Iterator[Executor]
 
     dsn = settings.warehouse_dsn
     with refusals("connecting to the warehouse server (CHAMPION_WAREHOUSE_DSN)"):
-        # Not the DSN's database: before the first migration it does not exist, and the server would refuse.
+        # Not the DSN's database, which does not exist before the first migration.
         client = guard_server(
             clickhouse_connect.get_client(dsn=dsn.get_secret_value() if dsn else None, database="default")
         )

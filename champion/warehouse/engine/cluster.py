@@ -14,7 +14,7 @@ from typing import Any
 
 from champion.errors import WarehouseError
 from champion.warehouse.engine.database import DATABASE, Executor
-from champion.warehouse.engine.statements import masked
+from champion.warehouse.engine.statements import mask
 
 _NAME = r"[`\"']?[\w.]+[`\"']?"
 _NAMES = rf"{_NAME}(?:\s*,\s*{_NAME})*"
@@ -52,18 +52,18 @@ order by name
 _ENGINE = re.compile(r"\bengine\s*=\s*(?P<kind>(?!Replicated|Shared)\w*MergeTree)\b", re.IGNORECASE)
 
 
-def rendered(statement: str, cluster: str) -> str:
+def render(statement: str, cluster: str) -> str:
     """Return the statement that executes `statement` on all replicas of `cluster`.
 
     Raises:
         WarehouseError: the kind of statement is not known to be safe on a cluster.
 
-    >>> rendered("create table if not exists t (a Int8) engine = MergeTree order by a", "ours")
+    >>> render("create table if not exists t (a Int8) engine = MergeTree order by a", "ours")
     "create table if not exists t on cluster 'ours' (a Int8) engine = ReplicatedMergeTree order by a"
     """
     if default := _DEFAULT_ROLE.match(statement):  # it has no `on cluster`
         statement = f"alter user {default['user']} default role {default['role']}"
-    code = masked(statement)
+    code = mask(statement)
     found = _AFTER.match(code)
     if found is None:
         if _PLAIN.match(code):
@@ -98,9 +98,9 @@ class ClusterExecutor:
         """Execute a statement on all replicas and return the single value of its answer, if there is one.
 
         Raises:
-            WarehouseError: as `rendered`.
+            WarehouseError: as `render`.
         """
-        return self._client.command(rendered(cmd, self._cluster), parameters, settings=settings)
+        return self._client.command(render(cmd, self._cluster), parameters, settings=settings)
 
 
 def on_cluster(client: Executor, cluster: str) -> ClusterExecutor:

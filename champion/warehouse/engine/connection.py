@@ -51,7 +51,7 @@ class EngineConnection:
         Raises:
             RuntimeError: the engine refused the statement; this connection is then not used again.
         """
-        connection, self._ready = self._ready or self._opened(), None
+        connection, self._ready = self._ready or self._open(), None
         answer = self._wait(_Running(connection, query, format, params))
         self._ready = connection
         if isinstance(query, str) and query.startswith("USE "):
@@ -60,7 +60,7 @@ class EngineConnection:
 
     def send_query(self, query: str | bytes, format: str = "CSV", params: Any = None) -> Any:  # noqa: A002
         """Return the stream of one statement; no other statement uses its connection."""
-        connection, self._ready = self._ready or self._opened(), None
+        connection, self._ready = self._ready or self._open(), None
         return connection.send_query(query, format, params=params or {})
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class EngineConnection:
             _close(connection)
         self._ready = self._control = None
 
-    def _opened(self) -> Any:
+    def _open(self) -> Any:
         connection = self._connect()
         for statement in [*self._session, *filter(None, [self._database])]:
             connection.query(statement, "TabSeparated")
@@ -153,7 +153,7 @@ def guard_server(client: Client) -> Client:
     """Return the client of a server, with a new session and new sockets after each error or interruption."""
     for name in _GUARDED:
         if hasattr(client, name):
-            setattr(client, name, _guarded(client, getattr(client, name)))
+            setattr(client, name, _guard(client, getattr(client, name)))
     _bind_maps()
     return client
 
@@ -165,7 +165,7 @@ def _bind_maps() -> None:
     common.set_setting("dict_parameter_format", "map")
 
 
-def _guarded(client: Client, method: Callable[..., Any]) -> Callable[..., Any]:
+def _guard(client: Client, method: Callable[..., Any]) -> Callable[..., Any]:
     def call(*arguments: Any, **options: Any) -> Any:
         client.set_client_setting("query_id", str(uuid.uuid4()))
         try:

@@ -15,7 +15,7 @@ _LIMITS = {
     "MEMORY_LIMIT_EXCEEDED": "CHAMPION_QUERY_MEMORY, in MiB, is the limit",
     "TOO_MANY_ROWS_OR_BYTES": "CHAMPION_QUERY_MEMORY, in MiB, is the limit",
 }
-_NARROW = "ask for fewer rows or columns, or raise it"
+_NARROW = "select fewer rows or columns, or raise it"
 
 
 class Executor(Protocol):
@@ -57,7 +57,7 @@ class Executor(Protocol):
 
 @contextmanager
 def refusals(action: str) -> Iterator[None]:
-    """Turn what ClickHouse refuses into a WarehouseError that says which action it refused, on one line."""
+    """Turn an error of ClickHouse into a WarehouseError of one line that names the action."""
     from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415 - a second to import
 
     try:
@@ -65,11 +65,11 @@ def refusals(action: str) -> Iterator[None]:
     except ClickHouseError as error:
         text = " ".join(str(error).split("Stack trace:")[0].split())
         short = text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]}..."
-        limit = next((f". {said}: {_NARROW}" for code, said in _LIMITS.items() if f"({code})" in text), "")
+        limit = next((f". {hint}: {_NARROW}" for code, hint in _LIMITS.items() if f"({code})" in text), "")
         raise WarehouseError(f"{action}: {short}{limit}") from error
 
 
 def enter_database(client: Executor) -> None:
-    """Make the warehouse's database the default of `client`, once it exists."""
+    """Make the warehouse's database the default of `client` if it exists."""
     if client.command(f"exists database {DATABASE}"):
         client.database = DATABASE

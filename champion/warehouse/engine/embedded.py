@@ -1,11 +1,11 @@
-"""The embedded engine in this process: at most one folder open, by one thread at a time.
+"""The embedded engine in this process: at most one folder is open, for one thread at a time.
 
-The engine locks its folder to one process and a process to one folder. So a writer holds a file lock for as long as it
-has the folder open, a reader opens a private snapshot of it, and the threads of one process take turns. A reader inside
-its own thread's writer reads through that writer.
+The engine allows one process for a folder and one folder for a process. So a writer holds a file lock while it has the
+folder open, a reader opens a private snapshot of the folder, and the threads of a process take turns. Inside a writer
+of the same thread, a reader uses that writer.
 
-A snapshot stays open after its reader has left, for the next one: opening costs a fifth of a second, a question a
-hundredth. It is closed when something newer was committed, when this process wants to write, and when it ends.
+A snapshot stays open after its reader for the next one, because opening takes 0.2 s and a query 0.01 s. It is closed
+after a newer commit, before this process writes, and when the process ends.
 """
 
 from __future__ import annotations
@@ -37,39 +37,39 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """An open engine: whose folder it is, whether it may be written, and what ends with it."""
+    """An open engine: the folder of the warehouse, whether it may be written, and the contexts to close with it."""
 
     path: Path
     writable: bool
     client: Client
     version: str = ""
     session: tuple[str, ...] = ()
-    ends: ExitStack = field(default_factory=ExitStack)
+    stack: ExitStack = field(default_factory=ExitStack)
 
 
 _READING = (
-    "set local_filesystem_read_method = 'pread'",  # by way of a pool of threads, each small read costs a sixth more
-    "set readonly = 2",  # what a reader writes would be lost with its snapshot: refuse it
+    "set local_filesystem_read_method = 'pread'",  # with a pool of threads, a small read takes a sixth longer
+    "set readonly = 2",  # a write would be lost with the snapshot
 )
-_NO_CONFIGURATION = {"config-file": "/dev/null/none"}  # else it is the config.xml of the current directory
+_NO_CONFIGURATION = {"config-file": "/dev/null/none"}  # the default is config.xml in the current directory
 _turn = threading.RLock()
-_used: list[_Open] = []  # what the thread whose turn it is has open
-_kept: list[_Open] = []  # a snapshot that nobody reads at the moment
+_used: list[_Open] = []  # the engine in use by the current thread
+_kept: list[_Open] = []  # the snapshot that stays open between readers
 
 
 @contextmanager
-def opened(path: Path, wait: float, *, writable: bool, session: Sequence[str] = ()) -> Iterator[Client]:
-    """Yield a client on the folder, or on a snapshot of what was last committed there.
+def open_folder(path: Path, wait: float, *, writable: bool, session: Sequence[str] = ()) -> Iterator[Client]:
+    """Yield a client on the folder, or on a snapshot of its last commit.
 
     `session` are `set` statements for a reader that is not inside a writer.
 
     Raises:
-        WarehouseError: another thread or process has the folder after `wait` seconds, this thread has another one
-            open, or there is nothing to read yet.
+        WarehouseError: another thread or process still has the folder after `wait` seconds, this thread has another
+            folder open, or the warehouse is empty.
     """
-    with _own_turn(wait):
+    with _turn_of_thread(wait):
         if _used:
-            yield _reused(path, writable=writable)
+            yield _reuse(path, writable=writable)
         elif writable:
             _close()
             with _writing(path, wait) as client:
@@ -80,27 +80,27 @@ def opened(path: Path, wait: float, *, writable: bool, session: Sequence[str] = 
 
 
 @contextmanager
-def emptied(path: Path, wait: float) -> Iterator[None]:
-    """Give the block sole possession of the folder, which is not there: it makes it anew, or all is as it was.
+def replace_folder(path: Path, wait: float) -> Iterator[None]:
+    """Remove the folder for the block to create it; after an error, the previous state is restored.
 
     Raises:
-        WarehouseError: as `opened`, or this thread has a warehouse open.
+        WarehouseError: as `open_folder`, or this thread has a warehouse open.
     """
-    with _own_turn(wait):
+    with _turn_of_thread(wait):
         if _used:
             raise WarehouseError(f"this thread has the warehouse {_used[0].path} open; leave that `with` block first")
         _close()
-        with _written_by_us(path, wait):
+        with _writer_lock(path, wait):
             snapshot.discard(path)
             try:
                 yield
             except BaseException:
-                snapshot.recall(path)
+                snapshot.restore(path)
                 raise
 
 
 def close() -> None:
-    """Let go of the snapshot kept open for the next reader, if there is one; a reader at work keeps its own."""
+    """Close the snapshot that is open for the next reader; a running reader keeps its own."""
     if _turn.acquire(blocking=False):
         try:
             if not _used:
@@ -111,15 +111,15 @@ def close() -> None:
 
 def _close() -> None:
     while _kept:
-        _kept.pop().ends.close()
+        _kept.pop().stack.close()
 
 
 @contextmanager
 def _writing(path: Path, wait: float) -> Iterator[Client]:
     replaced: list[Path] = []
-    with _written_by_us(path, wait):
+    with _writer_lock(path, wait):
         make_folder(path)
-        if not os.access(path, os.W_OK):  # which the engine calls a bad argument
+        if not os.access(path, os.W_OK):  # the engine would report a bad argument
             raise MachineError.of(PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)))
         with _engine(path, path) as client:
             _used.append(_Open(path, writable=True, client=client))
@@ -142,7 +142,7 @@ def _reading(path: Path, wait: float, session: tuple[str, ...]) -> Iterator[Clie
         yield _kept[0].client
     except Exception:
         raise
-    except BaseException:  # interrupted, perhaps in the middle of an answer: nobody else should get the rest of it
+    except BaseException:  # after an interruption, the next reader must not receive the rest of an answer
         _close()
         raise
     finally:
@@ -150,15 +150,15 @@ def _reading(path: Path, wait: float, session: tuple[str, ...]) -> Iterator[Clie
 
 
 def _keep(path: Path, wait: float, session: tuple[str, ...]) -> None:
-    with ExitStack() as ends:
-        copy = ends.enter_context(snapshot.private(path, wait))
+    with ExitStack() as stack:
+        copy = stack.enter_context(snapshot.copy_for_reader(path, wait))
         if not (copy.folder / "metadata" / f"{DATABASE}.sql").exists():
-            raise WarehouseError(f"the warehouse {path} holds nothing yet; `champion warehouse migrate` creates it")
-        client = ends.enter_context(_engine(copy.folder, path, session))
+            raise WarehouseError(f"the warehouse {path} is empty; `champion warehouse migrate` creates it")
+        client = stack.enter_context(_engine(copy.folder, path, session))
         if not _close_at_exit:
             _close_at_exit.append(atexit.register(close))
         _kept.append(
-            _Open(path, writable=False, client=client, version=copy.version, session=session, ends=ends.pop_all())
+            _Open(path, writable=False, client=client, version=copy.version, session=session, stack=stack.pop_all())
         )
 
 
@@ -169,7 +169,9 @@ _close_at_exit: list[object] = []
 def _engine(folder: Path, path: Path, session: Sequence[str] = ()) -> Iterator[Client]:
     import clickhouse_connect  # noqa: PLC0415 - a second to import
 
-    _import_engine()
+    if "chdb" not in sys.modules:
+        with chdir("/"):  # on import, chDB opens an engine with the config.xml of the current directory
+            import_module("chdb")
     connection.keep_signals()
     with refusals(f"opening the embedded warehouse {path}"):
         client = clickhouse_connect.get_client(interface="chdb", path=str(folder), chdb_options=_NO_CONFIGURATION)
@@ -181,14 +183,7 @@ def _engine(folder: Path, path: Path, session: Sequence[str] = ()) -> Iterator[C
         client.close()
 
 
-def _import_engine() -> None:
-    """Import chDB away from the current directory: it opens an engine then, by the `config.xml` that lies there."""
-    if "chdb" not in sys.modules:
-        with chdir("/"):
-            import_module("chdb")
-
-
-def _reused(path: Path, *, writable: bool) -> Client:
+def _reuse(path: Path, *, writable: bool) -> Client:
     now = _used[0]
     if now.path != path or (writable and not now.writable):
         raise WarehouseError(
@@ -199,7 +194,7 @@ def _reused(path: Path, *, writable: bool) -> Client:
 
 
 @contextmanager
-def _own_turn(wait: float) -> Iterator[None]:
+def _turn_of_thread(wait: float) -> Iterator[None]:
     if not _turn.acquire(timeout=wait):
         raise WarehouseError(f"another thread of this process still has the warehouse open after {wait:g} s; try again")
     try:
@@ -209,7 +204,7 @@ def _own_turn(wait: float) -> Iterator[None]:
 
 
 @contextmanager
-def _written_by_us(path: Path, wait: float) -> Iterator[None]:
+def _writer_lock(path: Path, wait: float) -> Iterator[None]:
     make_folder(path.parent)
     owner = path.with_name(f"{path.name}.owner")
     lock = Lock(snapshot.writer_lock(path))
@@ -223,7 +218,7 @@ def _written_by_us(path: Path, wait: float) -> Iterator[None]:
     try:
         about = {"pid": os.getpid(), "command": " ".join(sys.argv)[:120], "since": clock.now().isoformat()}
         write_bytes(owner, json.dumps(about).encode())
-        with snapshot.published(path, wait):
+        with snapshot.publish(path, wait):
             yield
     finally:
         owner.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""Parts that newer ones replaced: a server deletes them in the background, the embedded engine never lives so long.
+"""Delete parts that newer ones replaced. A server does so in the background; the embedded engine ends too early.
 
-Left alone they would pile up with every load, and every snapshot links every file.
+Otherwise they would accumulate with every load, and every snapshot links every file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from champion.warehouse.engine.database import Executor
 
-# Narrow ones first: a part goes before the wider one that covers it, so that an interrupted deletion revives nothing.
+# A part is deleted before the wider part that covers it, so an interrupted deletion activates none of them.
 _OUTDATED = """
 select path
 from system.parts
@@ -24,12 +24,12 @@ order by max_block_number - min_block_number, level, data_version
 
 
 def parts(client: Executor) -> list[Path]:
-    """Return the folders of the parts that nothing reads any more, in the order in which they may go."""
+    """Return the folders of inactive parts, in a safe order of deletion."""
     return [Path(path) for (path,) in client.query(_OUTDATED).result_rows]
 
 
 def delete(folders: Iterable[Path]) -> None:
-    """Delete them in that order, once the engine is closed."""
+    """Delete folders in this order; the engine must be closed."""
     for folder in folders:
-        with suppress(FileNotFoundError):  # the engine came first
+        with suppress(FileNotFoundError):  # the engine deleted it
             shutil.rmtree(folder)

@@ -1,13 +1,13 @@
 """Snapshots of the embedded engine's folder: hard links to its files, which ClickHouse never changes in place.
 
-1. A writer holds the writer's lock. Before it opens the folder it publishes a snapshot, and withdraws it when done.
-2. A reader copies the folder itself when nobody writes, else the published snapshot: it never waits for a writer.
-3. A published snapshot without a writer means that one was killed, perhaps between the two halves of a swap, where
-   ClickHouse would show old and new rows together. Readers then keep to the snapshot, and the next writer restores it.
-4. A reader's copy lives as long as the reader holds a lock beside it; copies without a holder are swept away.
-5. Every commit leaves a new version beside the snapshots: a reader asks whether what it has open is still the last one.
+1. A writer holds the writer's lock. It publishes a snapshot before it opens the folder, and removes it at the end.
+2. A reader copies the folder if there is no writer, otherwise the published snapshot. It never waits for a writer.
+3. A published snapshot without a writer means that a writer was killed, perhaps between the two steps of a swap, when
+   ClickHouse shows old and new rows together. Readers then use the snapshot, and the next writer restores it.
+4. A reader holds a lock beside its copy; copies without a lock holder are deleted.
+5. Each commit writes a new version, by which a reader notices that its open copy is out of date.
 
-Everything under `snapshots/` is made and swept under its own lock, which is held for milliseconds.
+Everything under `snapshots/` is created and deleted under one lock, which is held for milliseconds.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from champion.base.atomic_files import Lock, make_folder, sweep_left, write_bytes
+from champion.base.atomic_files import Lock, make_folder, remove_unlocked, write_bytes
 from champion.errors import WarehouseError
 
-_ENGINE_LOCK = "status"  # the engine's own lock file: a copy of it would look like a running engine
+_ENGINE_LOCK = "status"  # the engine's lock file: a copy would look like a running engine
 _NO_HARD_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}
 _PAUSE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A reader's own copy, and the version of the warehouse that it holds."""
+    """A reader's copy of the warehouse, and its version."""
 
     folder: Path
     version: str
 
 
 def version(path: Path) -> str:
-    """Return what changes with every commit to `path`, and when `path` is another folder than it was."""
+    """Return a text that changes with every commit to `path`, and if another folder replaces it."""
     try:
         return f"{path.stat().st_ino} {_version(path).read_text(encoding='ascii')}"
     except FileNotFoundError:
@@ -49,15 +49,15 @@ def version(path: Path) -> str:
 
 
 def writer_lock(path: Path) -> Path:
-    """Return the file that a writer of `path` locks."""
+    """Return the lock file of writers of `path`."""
     return path.with_name(f"{path.name}.lock")
 
 
 @contextmanager
-def published(path: Path, wait: float) -> Iterator[None]:
-    """Offer readers the state of `path` as it is now, until the block ends. The caller holds the writer's lock.
+def publish(path: Path, wait: float) -> Iterator[None]:
+    """Publish the current state of `path` for readers until the block ends. The caller holds the writer's lock.
 
-    What a killed writer left is undone first: `path` is again what it was before that writer began.
+    If a writer was killed, `path` is first restored to its state before that writer.
     """
     folder = _folder(path)
     public = folder / "published"
@@ -74,20 +74,22 @@ def published(path: Path, wait: float) -> Iterator[None]:
         yield
     finally:
         with _locked(folder, wait):
-            write_bytes(_version(path), uuid.uuid4().hex.encode())  # first: killed in between, readers look again
+            write_bytes(
+                _version(path), uuid.uuid4().hex.encode()
+            )  # first, so that readers check again if this process is killed in between
             _discard(folder, public)
 
 
 @contextmanager
-def private(path: Path, wait: float) -> Iterator[Copy]:
-    """Yield a copy of the last committed state of `path`, deleted afterwards; an empty folder where there is none.
+def copy_for_reader(path: Path, wait: float) -> Iterator[Copy]:
+    """Yield a copy of the last committed state of `path`, an empty folder if there is none, and delete it afterwards.
 
     Raises:
-        WarehouseError: no consistent state could be had within `wait` seconds.
+        WarehouseError: there was no consistent state within `wait` seconds.
     """
     folder = _folder(path)
     copy = folder / uuid.uuid4().hex
-    held = Lock(copy.with_suffix(".lock"), thread_local=False)  # another thread may end what this one began
+    held = Lock(copy.with_suffix(".lock"), thread_local=False)  # another thread may release it
     deadline = time.monotonic() + wait
     while (taken := _take(path, folder, copy, held, wait)) is None:
         if time.monotonic() > deadline:
@@ -102,24 +104,24 @@ def private(path: Path, wait: float) -> Iterator[Copy]:
 
 
 def discard(path: Path) -> None:
-    """Take the folder away. The caller holds the writer's lock and has published what was there."""
+    """Remove the folder. The caller holds the writer's lock and has published a snapshot."""
     _discard(_folder(path), path)
 
 
-def recall(path: Path) -> None:
-    """Put back what was published, for a writer that gives up."""
+def restore(path: Path) -> None:
+    """Replace the folder by the published snapshot, for a writer that failed."""
     _discard(_folder(path), path)
     _copy(_folder(path) / "published", path)
 
 
 def _take(path: Path, folder: Path, copy: Path, held: Lock, wait: float) -> str | None:
-    """Make the copy and return its version; None while a writer is just beginning or just ending."""
+    """Create the copy and return its version; None while a writer starts or ends."""
     with _locked(folder, wait):
         _sweep(folder)
         held.acquire()
         found = version(path)
         public = folder / "published"
-        if public.is_dir():  # somebody writes, or was killed while writing
+        if public.is_dir():  # a writer is active, or was killed
             _copy(public, copy)
             return found
         try:
@@ -134,11 +136,11 @@ def _take(path: Path, folder: Path, copy: Path, held: Lock, wait: float) -> str 
 def _sweep(folder: Path) -> None:
     for discarded in folder.glob("discarded-*"):
         shutil.rmtree(discarded, ignore_errors=True)
-    sweep_left(folder)
+    remove_unlocked(folder)
 
 
 def _discard(folder: Path, path: Path) -> None:
-    """Delete a folder under another name first: half deleted, it must not be mistaken for a whole one."""
+    """Rename and delete a folder, so that a half-deleted folder is not mistaken for a complete one."""
     if path.is_dir():
         doomed = folder / f"discarded-{uuid.uuid4().hex}"
         path.rename(doomed)

@@ -1,4 +1,4 @@
-"""SQL text cut into statements: a semicolon in a string, an identifier or a comment does not end one."""
+"""Split SQL text into statements; a semicolon in a string, an identifier or a comment does not end a statement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LEADING = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|\#[ !][^\n]*(?:\n|\Z)|/\*.*?\
 
 
 def split(text: str) -> list[str]:
-    r"""Return the statements of `text`, without semicolons and leading comments; comments alone are no statement.
+    r"""Return the statements of `text`, without semicolons and leading comments.
 
     >>> split("select ';' -- one; two\n; /* three; */ select 2;")
     ["select ';' -- one; two", 'select 2']
@@ -28,10 +28,10 @@ def split(text: str) -> list[str]:
     return [code for statement in found if (code := _LEADING.sub("", statement).strip())]
 
 
-def masked(statement: str) -> str:
-    """Return `statement`, character for character, with x in place of what strings say and blanks for comments.
+def mask(statement: str) -> str:
+    """Return `statement` with the text of strings replaced by x and comments by blanks, at the same length.
 
-    >>> masked("select 'a;b' -- c")
+    >>> mask("select 'a;b' -- c")
     "select 'xxx'     "
     """
 

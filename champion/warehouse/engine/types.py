@@ -1,4 +1,4 @@
-"""ClickHouse's type names taken apart: `Array(Nullable(DateTime('UTC')))` is an Array of DateTime."""
+"""Parse the type names of ClickHouse, such as `Array(Nullable(DateTime('UTC')))`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TRANSPARENT = {"Nullable": 0, "LowCardinality": 0, "SimpleAggregateFunction": 1
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A type's own name and what stands in its brackets.
+    """The name of a type and the arguments in its brackets.
 
     >>> Type.parse("Map(String, Array(UInt8))")
     Type(name='Map', arguments=('String', 'Array(UInt8)'))
@@ -28,7 +28,7 @@ class Type:
 
     @classmethod
     def parse(cls, text: str) -> Type:
-        """Return a type by its full name; what is not the name of a type is a type of just this name."""
+        """Return the type of a full name; text in another form becomes a type of this name without arguments."""
         match = _HEAD.fullmatch(text)
         return cls(text.strip()) if match is None else cls(match[1], tuple(_split(match[2] or "")))
 
@@ -49,7 +49,7 @@ class Type:
         return self
 
     def elements(self) -> list[Type]:
-        """Return the types of the parts of an Array, a Map, a Tuple or a Nested; none for all others."""
+        """Return the types of the parts of an Array, Map, Tuple or Nested; empty for other types."""
         if self.name not in {"Array", "Map", "Tuple", "Nested"}:
             return []
         return [Type.parse(match[3] if (match := _NAMED.fullmatch(text)) else text) for text in self.arguments]
@@ -61,15 +61,19 @@ class Type:
         {'a': 1, "it's": -2}
         """
         found = (_MEMBER.fullmatch(text) for text in self.arguments)
-        return {_ESCAPE.sub(_unescaped, match[1]): int(match[2]) for match in found if match}
+        return {
+            _ESCAPE.sub(lambda m: _ESCAPED.get(m[1], m[1]) if m[1] else "'", match[1]): int(match[2])
+            for match in found
+            if match
+        }
 
     def text(self, number: int) -> str | None:
-        """Return the argument of that number without its quotes, None where there is none."""
+        """Return an argument without quotes; None if the type has fewer arguments."""
         return self.arguments[number].strip().strip("'") if number < len(self.arguments) else None
 
 
 def _split(text: str) -> Iterator[str]:
-    """Yield what commas separate, but for those in brackets and quotes."""
+    """Yield the parts between commas that are not in brackets or quotes."""
     start, depth = 0, 0
     for token in _TOKEN.finditer(text):
         if token[0] == "(":
@@ -81,7 +85,3 @@ def _split(text: str) -> Iterator[str]:
             start = token.end()
     if text.strip():
         yield text[start:].strip()
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    return _ESCAPED.get(match[1], match[1]) if match[1] else "'"

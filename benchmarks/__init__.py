@@ -1,0 +1,1 @@
+"""Benchmarks: how fast (`speed`), how true (`evidence`), how tough (`robustness`); each folder has its page."""

@@ -1,0 +1,263 @@
+"""Walk-forward results on a workspace of real files, with time and memory: writes docs/models.md.
+
+`CHAMPION_HOME=data/nse .venv/bin/python benchmarks/evidence/walk_forward.py [--start DATE] [--end DATE] [--cases N ...]
+[--results FILE] [--write docs/models.md]` needs bars and features in the workspace. Each case runs in a process of its
+own, for its peak memory; no model is registered. `--results` keeps each case, so that a stopped run continues.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import resource
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from benchmarks import meter
+from champion.lake import Lake
+from champion.modeling import estimators, leakage_checks, metrics, training
+from champion.modeling.estimators import Recipe
+from champion.modeling.splits import PurgedWalkForward
+from champion.modeling.universe import find
+from champion.pipeline.models import frames
+from champion.settings import Settings
+
+HORIZON, COST_BPS, SPLITS = 5, 10.0, 5
+CASES = (
+    ("hist_gradient_boosting", "all"),
+    ("hist_gradient_boosting", "liquid"),
+    ("logistic", "liquid"),
+    ("hist_gradient_boosting", "large"),
+    ("logistic", "large"),
+    ("random_forest", "large"),
+)
+_RECOMPUTED = 2  # sessions whose inputs are recomputed for the leakage check
+_KEY = ["instrument_id", "trade_date"]
+DELISTING = -0.30  # Shumway, The Delisting Bias in CRSP Data, Journal of Finance 52 (1997): failures, NYSE and AMEX
+
+
+def case(model: str, universe: str, start: date, end: date) -> dict[str, Any]:
+    """Return the results of one training run, and its seconds by stage."""
+    lake, took, began, load = Lake(Settings().lake), {}, time.perf_counter(), os.getloadavg()[0]
+
+    def lap(stage: str) -> None:
+        nonlocal began
+        now = time.perf_counter()
+        took[stage], began = now - began, now
+
+    chosen, splitter = find(universe), PurgedWalkForward(SPLITS, HORIZON, HORIZON, lag=frames.LAG)
+    recipe, inputs = Recipe(model), frames.inputs()
+    frame = frames.training_frame(lake, start, end, horizon=HORIZON, universe=chosen)
+    lap("frame")
+    result = training.fit(frame, recipe, inputs, splitter)
+    lap("walk-forward and final fit")
+    shuffled = leakage_checks.shuffled_label_check(frame, recipe, inputs, splitter)
+    odd = leakage_checks.implausible_inputs(frame, inputs, HORIZON)
+    lap("leakage checks")
+    sessions = frame["trade_date"].unique().sort()
+    some = [sessions[len(sessions) * number // _RECOMPUTED - 1] for number in (1, 2)]
+    recomputed = frames.recompute_inputs(lake, some, universe=chosen)
+    checks = leakage_checks.LeakageChecks(shuffled, odd, leakage_checks.lookahead_check(frame, recomputed, inputs))
+    lap("inputs recomputed")
+    equity = metrics.long_short_return(result.out_of_sample, horizon=HORIZON, cost_bps=COST_BPS)
+    quantiles = metrics.quantile_returns(result.out_of_sample)
+    lap("report")
+    gone = _never_again(lake, frame, end)
+    if_lost = result.out_of_sample.with_columns(_after_loss(result.out_of_sample, gone))
+    lost = metrics.long_short_return(if_lost, horizon=HORIZON, cost_bps=COST_BPS)
+    first = _first_fold(frame, recipe, inputs, splitter)
+    lap("what if")
+    yearly = metrics.rank_ic(result.out_of_sample).group_by(pl.col("trade_date").dt.year().alias("year"))
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "model": model,
+        "universe": universe,
+        "rows": frame.height,
+        "labelled": result.metrics["train_rows"],
+        "unknown": frame.filter(pl.col("forward_return").is_null() & pl.col("label_end").is_not_null()).height,
+        "carried": frame.filter(pl.col("exit_date") < pl.col("label_end")).height,
+        "gone": gone.height,
+        "gone_tested": result.out_of_sample.join(gone, on=_KEY, how="semi").height,
+        "if_lost": {"rank_ic": training.judge(if_lost, HORIZON)["rank_ic"], "net": float(lost["equity"][-1]) - 1},
+        "first": first,
+        "tested_from": str(result.out_of_sample["trade_date"].min()),
+        "metrics": result.metrics,
+        "folds": result.folds.to_dicts(),
+        "years": yearly.agg(pl.col("ic").mean()).sort("year").to_dicts(),
+        "quantiles": [10_000 * value for value in quantiles["mean_return"]],
+        "gross": float((1 + equity["gross_return"]).product()) - 1,
+        "net": float(equity["equity"][-1]) - 1,
+        "sharpe": metrics.sharpe_ratio(equity["net_return"], metrics.SESSIONS_PER_YEAR / HORIZON),
+        "drawdown": metrics.max_drawdown(equity["equity"]),
+        "turnover": float(equity["turnover"].to_numpy().mean()),
+        "canaries": checks.table.to_dicts(),
+        "importance": result.importance.head(5).to_dicts(),
+        "took": took,
+        "seconds": sum(took.values()),
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "load": load,
+        "peak_mib": usage.ru_maxrss / 1024,
+    }
+
+
+def _never_again(lake: Lake, frame: pl.DataFrame, end: date) -> pl.DataFrame:
+    """Return the keys of the labels that end with the last close of their share in the archive."""
+    bars = lake.scan("normalized_equity_ohlc", end=end)
+    last = bars.group_by("instrument_id").agg(exit_date=pl.col("trade_date").max()).collect()
+    early = frame.filter(pl.col("exit_date") < pl.col("label_end"))
+    return early.join(last, on=["instrument_id", "exit_date"], how="semi").select(_KEY)
+
+
+def _after_loss(scores: pl.DataFrame, gone: pl.DataFrame) -> pl.Series:
+    """Return the forward returns if every share that was not traded again lost `DELISTING` in addition."""
+    hit = scores.join(gone.with_columns(_hit=pl.lit(DELISTING)), on=_KEY, how="left", maintain_order="left")["_hit"]
+    return ((1 + scores["forward_return"]) * (1 + hit.fill_null(0.0)) - 1).alias("forward_return")
+
+
+def _first_fold(
+    frame: pl.DataFrame, recipe: Recipe, inputs: list[str], splitter: PurgedWalkForward
+) -> dict[str, float]:
+    """Return the size of the first fold's training set, and the skill of the last fold's model in the first fold.
+
+    That model knows the future of the market, not of the labels. It shows whether the first fold is weak because its
+    history is short or because its sessions are hard.
+    """
+    rows = training.labelled(frame)
+    (train, test), *_, (_, last) = training.folds(rows, splitter)
+    features = training.matrix(rows, inputs)
+    model = training.learn(recipe, features[last], rows["label"].to_numpy()[last])
+    scored = rows[test].with_columns(score=pl.Series(estimators.probability(model, features[test])))
+    return {
+        "sessions": rows[train]["trade_date"].n_unique(),
+        "rows": len(train),
+        "unknown": float(np.isnan(features[train]).mean()),
+        "unknown_later": float(np.isnan(features[last]).mean()),
+        "rank_ic": metrics.summarise_ic(metrics.rank_ic(scored), HORIZON)["mean"],
+    }
+
+
+def page(found: list[dict[str, Any]], start: date, end: date) -> str:
+    """Return docs/models.md."""
+    intro = f"""# Models on real files
+
+Written by `benchmarks/evidence/walk_forward.py` from the exchange's own files, {start} to {end}. Label: whether the
+return from the next close over {HORIZON} sessions beats the session's median. {SPLITS} folds of a purged walk-forward
+with an embargo of {HORIZON} sessions; all below is out of sample. The long-short portfolio trades at the next close,
+holds the best and worst fifth for {HORIZON} sessions and pays {COST_BPS:g} basis points on what it buys or sells. Many
+investors cannot sell shares short for several days, and borrowing costs and market impact are not included: these
+figures measure ranking skill, not achievable returns.
+
+A share that is not traded when its label ends (suspended, delisted or illiquid) is valued at its last close since
+entry; a share that is not traded on entry has no label. The exchange's files do not contain the loss on delisting after
+the last trade. So each case also has the result if every share that was not traded again, merged ones included, had
+lost a further {-DELISTING:.0%}, the mean of failures on NYSE and AMEX (Shumway, Journal of Finance 52, 1997).
+
+Returns cover the whole test range. Turnover is the weight traded at each rebalance (2 is about the whole portfolio),
+from weights that drifted with the returns since the last one. Drawdowns use the portfolio's values at rebalances.
+Sharpe ratios are annualised with {metrics.SESSIONS_PER_YEAR} sessions. Labels overlap, so the t-statistic counts every
+fifth session only.
+
+| model | universe | tested from | AUC | rank IC | t | ICIR | gross | net | net Sharpe | drawdown | turnover |
+|---|---|---|---|---|---|---|---|---|---|---|---|
+"""
+    table = "\n".join(_line(one) for one in found)
+    details = "\n".join(line for one in found for line in _details(one))
+    return f"{intro}{table}\n\n{details}".rstrip() + "\n"
+
+
+def _line(one: dict[str, Any]) -> str:
+    m = one["metrics"]
+    return (
+        f"| {one['model']} | {one['universe']} | {one['tested_from']} | {m['auc']:.4f} | {m['rank_ic']:.4f} "
+        f"| {m['rank_ic_t']:.1f} | {m['icir']:.2f} | {one['gross']:+.1%} | {one['net']:+.1%} | {one['sharpe']:.2f} "
+        f"| {one['drawdown']:.1%} | {one['turnover']:.2f} |"
+    )
+
+
+def _details(one: dict[str, Any]) -> list[str]:
+    took = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in one["took"].items())
+    checks = "; ".join(
+        f"{c['canary']}: {'passed' if c['passed'] else 'FAILED'} ({c['found']})" for c in one["canaries"]
+    )
+    inputs = ", ".join(f"{i['input']} {i['importance']:.4f}" for i in one["importance"])
+    facts = [
+        *_labels(one),
+        *_over_time(one),
+        "mean forward return by quintile of scores, basis points: " + ", ".join(f"{q:.1f}" for q in one["quantiles"]),
+        f"leakage checks: {checks}",
+        f"inputs that count most (fall of AUC when shuffled): {inputs}",
+        f"{one['seconds']:.0f} s on two cores with {one['load']:.0f} other jobs at the start ({took})",
+        f"{one['cpu']:.0f} CPU seconds, peak memory {one['peak_mib']:,.0f} MiB",
+    ]
+    return [f"## {one['model']}, universe {one['universe']}", "", *(f"- {fact}" for fact in facts), ""]
+
+
+def _labels(one: dict[str, Any]) -> list[str]:
+    lost = one["if_lost"]
+    return [
+        (
+            f"{one['rows']:,} rows, {one['labelled']:,.0f} with a label; {one['unknown']:,} not traded on entry; "
+            f"{one['carried']:,} valued before their end, {one['gone']:,} of them of shares not traded again"
+        ),
+        (
+            f"with a further loss of {-DELISTING:.0%} on the {one['gone_tested']:,} of these that were tested: rank IC "
+            f"{lost['rank_ic']:.4f}, net {lost['net']:+.1%}"
+        ),
+    ]
+
+
+def _over_time(one: dict[str, Any]) -> list[str]:
+    folds = ", ".join(f"{fold['rank_ic']:.4f}" for fold in one["folds"])
+    years = ", ".join(f"{year['year']} {year['ic']:.4f}" for year in one["years"])
+    first = one["first"]
+    learning = (
+        f"the first fold learned from {first['rows']:,} rows of {first['sessions']} sessions, {first['unknown']:.0%} "
+        f"of the inputs unknown (in the last fold's sessions {first['unknown_later']:.0%}); a model of the last fold's "
+        f"sessions, applied to the first fold's, has a rank IC of {first['rank_ic']:.4f} there{_why_weak(one)}"
+    )
+    return [f"rank IC by fold: {folds}; by year: {years}", learning]
+
+
+def _why_weak(one: dict[str, Any]) -> str:
+    """Return why the first fold found less than half of the others' skill; nothing if it did not."""
+    own, *others = (fold["rank_ic"] for fold in one["folds"])
+    later = sum(others) / len(others)
+    if own >= later / 2:
+        return ""
+    short = one["first"]["rank_ic"] - own >= (later - own) / 2
+    return f": its low rank IC is due more to {'its short history' if short else 'its sessions'} than to " + (
+        "its sessions" if short else "its short history"
+    )
+
+
+def main() -> None:
+    start, end, numbers = date(2019, 1, 1), date(2024, 12, 31), list(range(len(CASES)))
+    given = meter.arguments(__doc__, start=start, end=end, cases=numbers, write=Path, results=Path, one=int)
+    if given.one is not None:
+        print(json.dumps(case(*CASES[given.one], given.start, given.end)))
+        return
+    kept = {(one["model"], one["universe"]): one for one in meter.read_lines(given.results)}
+    for number in given.cases:
+        if CASES[number] in kept:
+            continue
+        command = [sys.executable, __file__, "--one", number, "--start", given.start, "--end", given.end]
+        as_a_kernel = Settings(home=Settings().home.absolute()).environment() | {"OMP_WAIT_POLICY": "passive"}
+        one = kept[CASES[number]] = meter.json_of(command, as_a_kernel)
+        print(_line(one), f"{one['seconds']:.0f} s", f"{one['peak_mib']:.0f} MiB", flush=True)
+        if math.isnan(one["metrics"]["rank_ic"]):
+            raise SystemExit("no session has a rank IC: choose a longer range or a larger universe")
+        meter.append_line(given.results, one)
+    found = [kept[each] for each in CASES if each in kept]
+    if given.write:
+        given.write.write_text(page(found, given.start, given.end))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The table of results, as a page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from textwrap import fill
+from typing import Any
+
+_SAID = 260
+_HEAD = """# Faults
+
+Faults injected into the daily flow (`champion daily`: archive, lake, quality, features, warehouse, scores, report), the
+message to the user, and the result of a rerun. Written by `benchmarks/robustness/faults.py`, which describes the
+method: real processes in a small workspace with a champion model ({instruments} simulated instruments, {sessions}),
+with a fresh copy of the workspace for each fault.
+
+**Equal** compares with an undisturbed workspace, after the fault is over and the command was run once more (after the
+remedy, if there is one):
+
+- Every file of lake and staging has the same SHA-256, including manifests and records. Champion's clock is frozen in
+  these runs (`SOURCE_DATE_EPOCH`), so no field is excluded as volatile. Not compared are locks, the carried state of
+  feature builds (a cache), `_metadata` (an index for other readers), and files of a fault that were kept as evidence.
+  If the fault changes the clock, rows are compared without `ingest_time` and `known_at`.
+- Every table of the warehouse, including its ledgers, has the same count and the same sum of hashes of all columns.
+- In the execution ledger the same notebooks succeeded once each, by name and identity (code, parameters, inputs), and
+  the flow succeeded at least once. No run is marked as running, no record waits for delivery, and the champion is the
+  same.
+
+**Kept** compares right after the fault, before any rerun. Every file that existed is as before the run or as after an
+undisturbed run, so is each table, MLflow's database is intact, and no process is left.
+{count} cases, {equal} equal{others}.
+"""
+
+
+def written(results: Sequence[Mapping[str, Any]], *, instruments: int, sessions: str) -> str:
+    """Return the page: a summary by kind of fault, kills by stage, and every other case in a line."""
+    equal = sum(bool(result["equal"]) for result in results)
+    others = "" if equal == len(results) else f", {len(results) - equal} not: see below"
+    lines = [_HEAD.format(instruments=instruments, sessions=sessions, count=len(results), equal=equal, others=others)]
+    kills = [result for result in results if result["group"].startswith("SIGKILL")]
+    lines += ["## Kills", "", *_kills(kills), ""] if kills else []
+    for group in dict.fromkeys(result["group"] for result in results if result not in kills):
+        lines += [f"## {group[:1].upper()}{group[1:]}", "", *_cases([r for r in results if r["group"] == group]), ""]
+    return "\n".join(lines)
+
+
+def _kills(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a row for each stage: how many kills fell into it, and how many of their workspaces ended equal."""
+    fallen, equal, halves = Counter[str](), Counter[str](), 0
+    for result in results:
+        for stage in result["place"].split("; "):
+            fallen[stage] += 1
+            equal[stage] += bool(result["equal"])
+        halves += bool(result["halves"])
+    boundaries = sum(result["group"].endswith("commit") for result in results)
+    yield fill(
+        f"{fallen.total()} kills in {len(results)} workspaces: {boundaries} before a commit (each file that appears in "
+        f"the workspace is one; figures and tables of pages left out), {fallen.total() - boundaries} at random "
+        "instants, four in a row. Every other kill hits all processes together, like a power cut; the others hit only "
+        f"the command, and its guard must end the kernel. Kept in {len(results) - halves} of {len(results)}.",
+        width=120,
+    )
+    yield ""
+    yield from ("| killed in | kills | rerun equal |", "|---|---|---|")
+    yield from (f"| {stage} | {count} | {equal[stage]} |" for stage, count in fallen.most_common())
+
+
+def _cases(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield from ("| fault | exit | message to the user | kept | again | equal |", "|---|---|---|---|---|---|")
+    for one in results:
+        what = f"{one['name']}" + (f": {one['detail']}" if one["detail"] else "")
+        message = _cell(one["message"]) or ("nothing: it went well" if one["code"] == 0 else "-")
+        kept = "yes" if not one["halves"] else _cell("; ".join(one["halves"]))
+        again = f"{one['again']}" + (" after the remedy" if one["remedied"] is not None else "")
+        yield f"| {_cell(what)} | {one['code']} | {message} | {kept} | {again} | {_equality(one)} |"
+
+
+def _equality(one: Mapping[str, Any]) -> str:
+    if one["equal"]:
+        return "yes"
+    wrong = [f"{place}: {'; '.join(names)}" for place, names in one["different"].items()]
+    return _cell("; ".join([*wrong, *(f"left running: {name}" for name in one["left"])])) or "no"
+
+
+def _cell(text: str) -> str:
+    plain = " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    if len(plain) <= _SAID:
+        return plain
+    cut = plain[:_SAID]
+    return f"{cut.rpartition('`')[0] if cut.count('`') % 2 else cut}…"  # half a command is none

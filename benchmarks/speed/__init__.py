@@ -1,0 +1,1 @@
+"""How fast the stages, commands and queries are, and what they cost."""
