@@ -82,7 +82,10 @@ def test_a_clock_that_is_set_makes_nobody_another_process(tmp_path: Path) -> Non
     stat = tmp_path / "stat"
     moved = re.sub(r"btime (\d+)", lambda found: f"btime {int(found[1]) + 3600}", Path("/proc/stat").read_text())
     stat.write_text(moved)
-    asked = f"import psutil; from champion.base import process_identity as p; print(p.process_token({os.getpid()}), psutil.boot_time())"
+    asked = (
+        "import psutil; from champion.base.process_identity import process_token; "
+        f"print(process_token({os.getpid()}), psutil.boot_time())"
+    )
     inside = ["unshare", "--mount", "sh", "-c", f'mount --bind {stat} /proc/stat && exec "$@"', "sh"]
     said = [
         subprocess.run(
