@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from champion.base.counting import quantity
 from champion.errors import UsageError
 from champion.features import recursion
 from champion.features.compute import checked_bars, key_columns, known_feature, over_rows
@@ -72,7 +73,7 @@ def advance(state: pl.DataFrame, bars: pl.DataFrame, feature_set: FeatureSet) ->
     _require_state(feature_set)
     ordered = checked_bars(bars, feature_set)
     if (count := ordered["trade_date"].n_unique()) > 1:
-        raise UsageError(f"state advances one session at a time; the bars are of {count} sessions")
+        raise UsageError(f"state advances one session at a time; the bars are of {quantity(count, 'session')}")
     before = pl.DataFrame(schema=schema(feature_set)) if state.is_empty() else state.select(list(schema(feature_set)))
     joined = ordered.join(before, on=_ID, how="left", maintain_order="left").with_columns(
         pl.col("bars").fill_null(0) + 1, *(pl.col(recent(n)).fill_null([]) for n in feature_set.recent)

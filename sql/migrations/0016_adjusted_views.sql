@@ -1,4 +1,4 @@
--- Bars that can be compared across corporate actions: what champion/market/actions/adjustment.py does, as plain views over final rows, so
+-- Bars that can be compared across corporate actions: what champion/adjust.py does, as plain views over final rows, so
 -- that a new list of actions adjusts everything with its load.
 
 -- The factors believed now: those of the latest list, as far as there are any.
@@ -23,7 +23,7 @@ where
 -- Prices are divided by the product of the price factors that come after the bar and rounded to 1/10,000 rupee, volume
 -- is multiplied by that of the volume factors and rounded; a product of 1 changes nothing. prev_close is a price of the
 -- instrument's bar before: to it also comes what lies between the two, so that an action counts up to the first bar
--- since its ex-date. The latest factor is multiplied first, as champion/market/actions/adjustment.py does: floats then agree to the bit.
+-- since its ex-date. The latest factor is multiplied first, as champion/adjust.py does: floats then agree to the bit.
 create or replace view champion_market.equity_scaled as
 with
     bars as (

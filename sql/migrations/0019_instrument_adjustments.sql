@@ -1,6 +1,6 @@
 -- Adjusted bars without a look at all bars. What made the views slow was one question: which session was an instrument's
 -- first since an ex-date. The answer is the same until bars or factors are loaded, so a load ends by writing it down
--- (champion/warehouse/adjustment_cache.py).
+-- (champion/warehouse/adjustments.py).
 
 -- What the bars of an instrument are adjusted by, with dividends and without; the latest ex-date comes first.
 create table if not exists champion_market.instrument_adjustments

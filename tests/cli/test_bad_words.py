@@ -197,7 +197,7 @@ def test_invalid_configuration_raises_usage_error(tmp_path: Path, content: bytes
         ("lake seal 2023 --dataset ../x", 2, "no dataset"),
         ("lineage forward " + "a" * 5000, 1, "a"),
         ("lineage back ../x 2024-07-02", 1, "no contract"),
-        ("features 2024-07-01 2024-07-02 --feature-set :X", 2, "no module's name"),
+        ("features 2024-07-01 2024-07-02 --feature-set :X", 2, "not a module name"),
         ("features 2024-07-01 2024-07-02 --feature-set os.path:join", 2, "not a champion.features.FeatureSet"),
         ("simulate made --start 9999-12-01 --end 9999-12-31", 2, "simulated from"),
         ("simulate /proc/made --end 2023-01-05", 1, "/proc/made: No such file"),

@@ -131,5 +131,5 @@ def is_count(value: ast.expr) -> bool:
     """Whether an expression may be 1: a constant in capitals is larger, and a name is not a number."""
     name = ast.unparse(value)
     constant = name.rpartition(".")[2].strip("_").isupper() or name.startswith("len(_")
-    texts = {"old", "uri", "table", "n", "max_bytes", "without_password(uri)", "name", "_named(chosen, feature)"}
+    texts = {"old", "uri", "table", "n", "max_bytes", "without_password(uri)", "name", "_title(feature_set, feature)"}
     return not constant and name not in texts and not name.startswith(("', '.join(", "quantity("))

@@ -82,8 +82,10 @@ def test_setting_the_clock_keeps_process_identity(tmp_path: Path) -> None:
     stat = tmp_path / "stat"
     moved = re.sub(r"btime (\d+)", lambda found: f"btime {int(found[1]) + 3600}", Path("/proc/stat").read_text())
     stat.write_text(moved)
-    asked = "import psutil; from champion.base.process_identity import process_token; "
-    asked += f"print(process_token({os.getpid()}), psutil.boot_time())"
+    asked = (
+        "import psutil; from champion.base.process_identity import process_token; "
+        f"print(process_token({os.getpid()}), psutil.boot_time())"
+    )
     inside = ["unshare", "--mount", "sh", "-c", f'mount --bind {stat} /proc/stat && exec "$@"', "sh"]
     expected = [
         subprocess.run(
