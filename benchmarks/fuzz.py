@@ -85,6 +85,7 @@ def _supervised(folder: Path, asked: argparse.Namespace) -> tuple[list[Tally], i
     """Run children until all targets are done; one that died at an input is followed by one from the next on."""
     found: dict[str, Tally] = {}
     target = number = 0
+    (folder / "tallies").touch()
     while True:
         child = subprocess.run(
             [sys.executable, __file__, *sys.argv[1:], "--child", str(folder), str(target), str(number)],
@@ -92,16 +93,13 @@ def _supervised(folder: Path, asked: argparse.Namespace) -> tuple[list[Tally], i
             stderr=subprocess.PIPE,
             check=False,
         )
-        said = child.stderr.decode(errors="replace")
-        began = (folder / "tallies").exists()
-        for line in (folder / "tallies").read_text().splitlines() if began else ():
+        for line in (folder / "tallies").read_text().splitlines():
             _add(found, Tally(**json.loads(line)))
         (folder / "tallies").write_text("")
         if child.returncode == 0:
             break
-        if (
-            not began or "Traceback (most recent call last)" in said
-        ):  # of this file's own: what targets raise is counted
+        said = child.stderr.decode(errors="replace")
+        if "Traceback (most recent call last)" in said:  # of this file's own: what targets raise is counted
             raise SystemExit(f"the child itself failed:\n{said[-3000:]}")
         names = json.loads((folder / "names").read_text())
         target, number, content, tally = _last(folder, names)
@@ -172,7 +170,6 @@ def _child(folder: Path, asked: argparse.Namespace, first: int, number: int) -> 
     ]
     chosen = [one for one in every if not asked.target or any(word in one.name for word in asked.target)]
     (folder / "names").write_text(json.dumps([one.name for one in chosen]))
-    (folder / "tallies").touch()
     (folder / "state").write_bytes(b"\0" * _ROOM)
     total = sum(one.weight for one in chosen)
     guard = Guard(folder, work)

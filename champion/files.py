@@ -62,7 +62,7 @@ def aside(path: Path, *, shared: bool = False) -> Iterator[Path]:
             yield Path(folder) / path.name
         return
     make_folder(path.parent, shared=shared)
-    # Two threads, or two machines with one number of a process, may write the same file.
+    # Two threads of a process may write the same file, and so may two machines whose processes have the same pid.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.part")
     try:
         yield temporary
@@ -94,7 +94,6 @@ def write_bytes(path: Path, content: bytes, *, shared: bool = False) -> None:
 def write_private(path: Path, content: bytes) -> None:
     """Write `content` to `path` in one step; nobody but its owner may read it, at no instant and whatever the umask."""
     with aside(path) as temporary:
-        temporary.unlink(missing_ok=True)  # left by one that was killed and had this number
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)

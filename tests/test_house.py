@@ -42,7 +42,7 @@ def test_the_lock_is_hashed_and_names_no_host() -> None:
 
 
 def test_every_schema_file_is_a_contract() -> None:
-    """Ask another process: in this one, tests may have declared feature sets of their own."""
+    """Import the contracts in another process: in this one, tests may have declared further feature sets."""
     asked = "from champion import contracts as c; print(*(f'{name}_v{c.load(name).version}' for name in c.names()))"
     done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
     assert {path.stem for path in (ROOT / "schemas").glob("*.avsc")} == set(done.stdout.split())

@@ -90,18 +90,14 @@ def test_a_decision_keeps_its_report_and_a_refusal_moves_nothing(workspace: Sett
 def test_a_champion_whose_scores_are_lost_can_be_replaced_by_force(workspace: Settings) -> None:
     run = runs.get(workspace, registry.find(workspace, 1).run_id)
     path = Path(runs.location(run, promote.OUT_OF_SAMPLE))
-    path.rename(hidden := path.with_suffix(".hidden"))
-    try:
-        weighed = promote.weigh(workspace, 2)
-        assert not weighed.decision.promote
-        assert "the champion cannot be compared with: version 1: its run" in weighed.decision.reasons[0]
-        with pytest.raises(ModelError, match="holds no"):
-            promote.weigh(workspace, 2, 1)
-        assert promote.consider(workspace, 2, force=True, reason="its scores are lost")["promoted"]
-        assert promotion.current_champion(workspace).version == 2  # type: ignore[union-attr]
-    finally:
-        hidden.rename(path)
-        registry.point(workspace, registry.CHAMPION, 1)
+    path.unlink()
+    weighed = promote.weigh(workspace, 2)
+    assert not weighed.decision.promote
+    assert "the champion cannot be compared with: version 1: its run" in weighed.decision.reasons[0]
+    with pytest.raises(ModelError, match="holds no"):
+        promote.weigh(workspace, 2, 1)
+    assert promote.consider(workspace, 2, force=True, reason="its scores are lost")["promoted"]
+    assert promotion.current_champion(workspace).version == 2  # type: ignore[union-attr]
 
 
 def test_the_commands_list_compare_and_tell_the_history(modelled: Settings) -> None:
@@ -178,24 +174,20 @@ def test_nothing_is_scored_with_a_file_that_is_not_the_champion_s(workspace: Set
     path = registry.file_of(workspace, 1)
     session, content = Lake(workspace.lake).sessions(score.PREDICTIONS)[-1], path.read_bytes()
     path.write_bytes(pickle.dumps(Recipe("logistic")))
-    try:
-        with pytest.raises(ModelError, match=r"version 1: .*not the file that was registered"):
-            score.score_session(workspace, session)
-    finally:
-        path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"version 1: .*not the file that was registered"):
+        score.score_session(workspace, session)
+    path.write_bytes(content)
     assert not score.score_session(workspace, session).written, "the scores are there already"
 
 
-def test_features_older_than_their_bars_are_not_scored(modelled: Settings, tmp_path: Path) -> None:
-    last = Lake(modelled.lake).sessions("features_equity_indicators")[-1]
-    shutil.copytree(modelled.lake, tmp_path / "lake")
-    settings = Settings(home=tmp_path, archive=modelled.archive, tracking_uri=modelled.tracking)
-    lake = Lake(settings.lake)
+def test_features_older_than_their_bars_are_not_scored(workspace: Settings) -> None:
+    lake = Lake(workspace.lake)
+    last = lake.sessions("features_equity_indicators")[-1]
     bars = lake.scan("normalized_equity_ohlc", last, last).collect()
     corrected = bars.with_columns(volume=pl.col("volume") + 1)
     assert lake.write("normalized_equity_ohlc", last, corrected, {"corrected": "yes"})
     with pytest.raises(LakeError, match="no current features: run `champion features"):
-        score.score_session(settings, last)
+        score.score_session(workspace, last)
     with pytest.raises(LakeError, match="no features for session 2030-01-01"):
         learn.scoring_frame(lake, date(2030, 1, 1), universe=Universe())
 
