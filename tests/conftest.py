@@ -15,7 +15,8 @@ from chromium import browser, page  # noqa: F401 - fixtures
 from models import trained
 from warehouse_rows import FRAMES, JANUARY
 
-from champion import contracts, warehouse
+from champion import contracts, features, warehouse
+from champion.contracts import catalog
 from champion.lake import Lake
 from champion.pipeline import actions, lineage
 from champion.pipeline.build import build_features
@@ -124,6 +125,18 @@ def _content(made: Settings) -> dict[str, object]:
         "promotions": (made.home / "promotions.jsonl").read_bytes(),
         "runs": sorted(str(path.relative_to(made.home)) for path in made.home.glob("mlflow/artifacts/*/*")),
     }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_sets_of_the_module() -> Iterator[None]:
+    """Remove the feature sets, and the folders of contracts, that tests of a module add to the whole process."""
+    known, folders = dict(features.FEATURE_SETS), dict(catalog._OTHERS)
+    yield
+    features.FEATURE_SETS.clear()
+    features.FEATURE_SETS.update(known)
+    catalog._OTHERS.clear()
+    catalog._OTHERS.update(folders)
+    contracts.load.cache_clear()
 
 
 @pytest.fixture

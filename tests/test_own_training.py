@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from datetime import date
 
 import polars as pl
@@ -12,7 +11,6 @@ from ideas import MIXED, PART, PLACE, RSI_7
 from polars.testing import assert_frame_equal
 
 from champion import contracts, features, training
-from champion.contracts import catalog
 from champion.errors import UsageError
 from champion.estimators import Recipe
 from champion.inputs import MODEL_INPUTS, model_inputs
@@ -26,22 +24,16 @@ from champion.settings import Settings
 from champion.splits import PurgedWalkForward
 from champion.universe import find
 
-pytestmark = pytest.mark.usefixtures("lake")  # which forgets the sets that these tests register
 START, END = date(2024, 4, 1), date(2024, 6, 28)
 ADDED = "v1+ideas:PLACE+ideas:RSI_7"
 
 
 @pytest.fixture(scope="module")
-def lake(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
-    """The known workspace's lake, which tests of this module add features to; their sets are unknown to later tests."""
+def lake(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """The known workspace's lake, which tests of this module add features to."""
     home = tmp_path_factory.mktemp("own") / "home"
     shutil.copytree(known.lake, home / "lake")
-    before, made = dict(features.FEATURE_SETS), Lake(home / "lake")
-    yield made
-    features.FEATURE_SETS.clear()
-    features.FEATURE_SETS.update(before)
-    catalog._OTHERS.pop(made.contracts, None)
-    contracts.load.cache_clear()
+    return Lake(home / "lake")
 
 
 def test_a_mixed_set_is_trained_on_what_the_champion_is_trained_on() -> None:
