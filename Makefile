@@ -18,9 +18,10 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)  ## Simulate an archive and run everything on it, in data/demo
 	$(BIN)/champion demo
 
-# Thousands of small files are flushed: where there is a roomy memory disk, they are flushed there.
-SHM_KB := $(shell df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
-FAST_TMP := $(shell test "$(SHM_KB)" -gt 6000000 2>/dev/null && echo /dev/shm)
+# Hundreds of thousands of small files are flushed: where there is a roomy memory disk, they are flushed there. Each
+# file takes an inode, and those run out before the bytes do.
+ROOMY := $(shell df --output=avail,iavail -k /dev/shm 2>/dev/null | awk 'END {print ($$1 > 6000000 && $$2 > 1500000)}')
+FAST_TMP := $(if $(filter 1,$(ROOMY)),/dev/shm)
 
 test: $(READY)  ## Run the tests
 	TMPDIR=$${TMPDIR:-$(FAST_TMP)} $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder

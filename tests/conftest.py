@@ -15,7 +15,8 @@ from chromium import browser, page  # noqa: F401 - fixtures
 from models import trained
 from warehouse_rows import FRAMES, JANUARY
 
-from champion import contracts, warehouse
+from champion import contracts, features, warehouse
+from champion.contracts import catalog
 from champion.lake import Lake
 from champion.pipeline.feature_store.build import build_features
 from champion.pipeline.ingest import corporate_actions, symbol_changes
@@ -124,6 +125,18 @@ def _content(made: Settings) -> dict[str, object]:
         "promotions": (made.home / "promotions.jsonl").read_bytes(),
         "runs": sorted(str(path.relative_to(made.home)) for path in made.home.glob("mlflow/artifacts/*/*")),
     }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_sets_of_the_module() -> Iterator[None]:
+    """Remove the feature sets, and the folders of contracts, that tests of a module add to the whole process."""
+    known, folders = dict(features.FEATURE_SETS), dict(catalog._FOLDERS)
+    yield
+    features.FEATURE_SETS.clear()
+    features.FEATURE_SETS.update(known)
+    catalog._FOLDERS.clear()
+    catalog._FOLDERS.update(folders)
+    contracts.load.cache_clear()
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ def _supervised(folder: Path, asked: argparse.Namespace) -> tuple[list[Tally], i
     """Run children until all targets are done; after a death, another child continues with the next input."""
     found: dict[str, Tally] = {}
     target = number = 0
+    (folder / "tallies").touch()
     while True:
         place = ["--child", str(folder), "--first", str(target), "--number", str(number)]
         child = subprocess.run(
@@ -90,14 +91,13 @@ def _supervised(folder: Path, asked: argparse.Namespace) -> tuple[list[Tally], i
             stderr=subprocess.PIPE,
             check=False,
         )
-        errors = child.stderr.decode(errors="replace")
-        began = (folder / "tallies").exists()
         for line in meter.read_lines(folder / "tallies"):
             _add(found, Tally(**line))
         (folder / "tallies").write_text("")
         if child.returncode == 0:
             break
-        if not began or "Traceback (most recent call last)" in errors:  # from this file: faults of targets are counted
+        errors = child.stderr.decode(errors="replace")
+        if "Traceback (most recent call last)" in errors:  # from this file: faults of targets are counted
             raise SystemExit(f"the child itself failed:\n{errors[-3000:]}")
         target, number, content, tally = _last(folder)
         word = "too slow" if "Timeout" in errors else f"died with {child.returncode}"
@@ -162,7 +162,6 @@ def _child(folder: Path, asked: argparse.Namespace, first: int, number: int) -> 
         *fuzz_commands.targets(settings),
     ]
     chosen = [one for one in every if any(word in one.name for word in asked.target)]
-    (folder / "tallies").touch()
     total = sum(one.weight for one in chosen)
     guard = Guard(folder, work, asked.keep)
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))

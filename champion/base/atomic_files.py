@@ -55,7 +55,7 @@ def temporary_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
     With `shared` the group of the parent folder can enter new folders.
     """
     make_folder(path.parent, shared=shared)
-    # Two threads, or two machines with the same PID, may write the same file.
+    # Two threads of a process may write the same file, and so may two machines whose processes have the same PID.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.part")
     try:
         yield temporary

@@ -65,11 +65,8 @@ def environment(pid: int) -> Mapping[str, str]:
     """
     try:
         process = psutil.Process(pid)
-        while True:
-            found: Mapping[str, str] = process.environ()
-            is_starting = time.time() - process.create_time() < _STARTS_WITHIN and process_token(pid) is not None
-            if found or not is_starting:
-                return found
+        while not (found := process.environ()) and 0 <= time.time() - process.create_time() < _STARTS_WITHIN:
             time.sleep(_AGAIN)
     except (psutil.Error, OSError):
         return {}
+    return dict(found)

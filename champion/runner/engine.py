@@ -31,7 +31,6 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
-from traitlets import default
 from zmq import RCVHWM
 from zmq.asyncio import Context
 
@@ -144,10 +143,8 @@ class _ThisPython(KernelSpecManager):
 class _KernelClient(AsyncKernelClient):
     """A client that queues few messages; the others wait in the kernel, whose memory is limited."""
 
-    @default("context")
-    def _context_of_few_messages(self) -> Context:
-        self._created_context = True  # it is destroyed with the client
-        context = Context()
+    def _context_default(self) -> Context:
+        context = super()._context_default()
         context.setsockopt(RCVHWM, _WAITING_MESSAGES)
         return context
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from modes import too_open
+from waiting import PATIENCE
 from written import notebook, wait_for
 
 from champion.base import file_modes, isolation
@@ -83,7 +84,7 @@ def command(given: dict[str, str], folder: Path, *arguments: str) -> subprocess.
         capture_output=True,
         text=True,
         check=False,
-        timeout=900,
+        timeout=PATIENCE,
     )
 
 
@@ -150,7 +151,7 @@ def test_modules_run_without_the_current_directory(hostile: Path, tmp_path: Path
             path.unlink()
     done = subprocess.run(
         [sys.executable, "-m", "champion", "--version"],
-        cwd=hostile, capture_output=True, text=True, check=False, timeout=900,
+        cwd=hostile, capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
     assert (done.returncode, (tmp_path / "ran").exists()) == (0, False), done.stderr
 
@@ -160,7 +161,7 @@ def test_children_of_children_are_isolated(hostile: Path, tmp_path: Path) -> Non
     child = "import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', 'import json, signal']).returncode)"
     given = isolation.environment({**os.environ, "PYTHONPATH": f":{os.pathsep}."})
     for flags in (["-c", child], ["-m", "json.tool", "--help"]):
-        done = subprocess.run([sys.executable, *flags], cwd=hostile, env=given, check=False, timeout=900)
+        done = subprocess.run([sys.executable, *flags], cwd=hostile, env=given, check=False, timeout=PATIENCE)
         assert done.returncode == 0
     assert not (tmp_path / "ran").exists()
 

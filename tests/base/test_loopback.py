@@ -12,15 +12,16 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from hypothesis import given, strategies as st
+from waiting import PATIENCE
 
 from champion.base import loopback
 from champion.errors import UsageError
 from champion.services import managed_process
 
 CLIENTS = {
-    "httpx": "import httpx; httpx.get(url, timeout=900).raise_for_status()",
-    "requests": "import requests; requests.get(url, timeout=900).raise_for_status()",
-    "urllib": "import urllib.request; urllib.request.urlopen(url, timeout=900).read()",
+    "httpx": f"import httpx; httpx.get(url, timeout={PATIENCE}).raise_for_status()",
+    "requests": f"import requests; requests.get(url, timeout={PATIENCE}).raise_for_status()",
+    "urllib": f"import urllib.request; urllib.request.urlopen(url, timeout={PATIENCE}).read()",
 }
 ASKS = """
 import sys
@@ -77,7 +78,7 @@ def test_local_services_are_requested_without_a_proxy(port: int) -> None:
         for name in ("NO_PROXY", "no_proxy"):
             patch.delenv(name, raising=False)
         with pytest.raises(httpx.HTTPError):
-            httpx.get(f"http://127.0.0.1:{port}/", timeout=900)
+            httpx.get(f"http://127.0.0.1:{port}/", timeout=PATIENCE)
         assert managed_process.answers(f"http://127.0.0.1:{port}/")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from datetime import date
 
 import polars as pl
@@ -12,7 +11,6 @@ from ideas import MIXED, PART, PLACE, RSI_7
 from polars.testing import assert_frame_equal
 
 from champion import contracts, features
-from champion.contracts import catalog
 from champion.errors import UsageError
 from champion.lake import Lake
 from champion.modeling import training
@@ -28,22 +26,16 @@ from champion.pipeline.models.model_columns import model_columns
 from champion.pipeline.operations import own_features
 from champion.settings import Settings
 
-pytestmark = pytest.mark.usefixtures("lake")  # it unregisters the sets of these tests
 START, END = date(2024, 4, 1), date(2024, 6, 28)
 ADDED = "v1+ideas:PLACE+ideas:RSI_7"
 
 
 @pytest.fixture(scope="module")
-def lake(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
-    """A copy of the known workspace's lake, to which these tests add features; their sets are unregistered after."""
+def lake(known: Settings, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """The known workspace's lake, which tests of this module add features to."""
     home = tmp_path_factory.mktemp("own") / "home"
     shutil.copytree(known.lake, home / "lake")
-    before, made = dict(features.FEATURE_SETS), Lake(home / "lake")
-    yield made
-    features.FEATURE_SETS.clear()
-    features.FEATURE_SETS.update(before)
-    catalog._FOLDERS.pop(made.contracts, None)
-    contracts.load.cache_clear()
+    return Lake(home / "lake")
 
 
 def test_mixed_set_has_the_inputs_of_v1_and_its_own() -> None:

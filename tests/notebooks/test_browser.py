@@ -62,7 +62,7 @@ def started(command: list[str], variables: dict[str, str], log: Path) -> Iterato
         finally:
             family += server.children(recursive=True)
             process.terminate()
-            _, stubborn = psutil.wait_procs(family, timeout=900)
+            _, stubborn = psutil.wait_procs(family, timeout=PATIENCE)
             for one in stubborn:
                 one.kill()
             process.wait()

@@ -125,18 +125,14 @@ def test_a_refused_promotion_keeps_its_report_and_the_champion(workspace: Settin
 def test_force_replaces_a_champion_with_lost_scores(workspace: Settings) -> None:
     run = runs.get(workspace, registry.find(workspace, 1).run_id)
     path = Path(runs.location(run, evaluate.OUT_OF_SAMPLE))
-    path.rename(hidden := path.with_suffix(".hidden"))
-    try:
-        evaluation = evaluate.evaluate(workspace, 2)
-        assert not evaluation.decision.promote
-        assert "no comparison with the champion is possible: version 1: its run" in evaluation.decision.reasons[0]
-        with pytest.raises(ModelError, match="holds no"):
-            evaluate.evaluate(workspace, 2, 1)
-        assert evaluate.evaluate_and_promote(workspace, 2, force=True, reason="its scores are lost")["promoted"]
-        assert promotion.current_champion(workspace).version == 2  # type: ignore[union-attr]
-    finally:
-        hidden.rename(path)
-        registry.point(workspace, registry.CHAMPION, 1)
+    path.unlink()
+    evaluation = evaluate.evaluate(workspace, 2)
+    assert not evaluation.decision.promote
+    assert "no comparison with the champion is possible: version 1: its run" in evaluation.decision.reasons[0]
+    with pytest.raises(ModelError, match="holds no"):
+        evaluate.evaluate(workspace, 2, 1)
+    assert evaluate.evaluate_and_promote(workspace, 2, force=True, reason="its scores are lost")["promoted"]
+    assert promotion.current_champion(workspace).version == 2  # type: ignore[union-attr]
 
 
 def test_commands_compare_versions_and_show_the_history(modelled: Settings) -> None:
@@ -213,24 +209,20 @@ def test_a_changed_model_file_is_not_used_for_scoring(workspace: Settings) -> No
     path = registry.file_of(workspace, 1)
     session, content = Lake(workspace.lake).sessions(PREDICTIONS)[-1], path.read_bytes()
     path.write_bytes(pickle.dumps(Recipe("logistic")))
-    try:
-        with pytest.raises(ModelError, match=r"version 1: .*not the file that was registered"):
-            score.score_session(workspace, session)
-    finally:
-        path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"version 1: .*not the file that was registered"):
+        score.score_session(workspace, session)
+    path.write_bytes(content)
     assert not score.score_session(workspace, session).written, "the scores are there already"
 
 
-def test_outdated_features_are_not_scored(modelled: Settings, tmp_path: Path) -> None:
-    last = Lake(modelled.lake).sessions("features_equity_indicators")[-1]
-    shutil.copytree(modelled.lake, tmp_path / "lake")
-    settings = Settings(home=tmp_path, archive=modelled.archive, tracking_uri=modelled.tracking)
-    lake = Lake(settings.lake)
+def test_outdated_features_are_not_scored(workspace: Settings) -> None:
+    lake = Lake(workspace.lake)
+    last = lake.sessions("features_equity_indicators")[-1]
     bars = lake.scan("normalized_equity_ohlc", last, last).collect()
     corrected = bars.with_columns(volume=pl.col("volume") + 1)
     assert lake.write("normalized_equity_ohlc", last, corrected, {"corrected": "yes"})
     with pytest.raises(LakeError, match="no current features: run `champion features"):
-        score.score_session(settings, last)
+        score.score_session(workspace, last)
     with pytest.raises(LakeError, match="no features for session 2030-01-01"):
         frames.scoring_frame(lake, date(2030, 1, 1), universe=Universe())
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from typing_extensions import override
+from waiting import PATIENCE
 
 from champion.errors import UsageError
 from champion.settings import Settings, read
@@ -118,7 +119,7 @@ def test_commands_in_a_hostile_folder_send_no_credentials(tmp_path: Path) -> Non
         variables = {**os.environ, "CHAMPION_HOME": str(tmp_path / "home"), "CHAMPION_PREFECT_LOGIN": "asha:Plant3d"}
         command = [sys.executable, "-m", "champion", "deploy"]
         done = subprocess.run(
-            command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=900
+            command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE
         )
         server.shutdown()
     assert (done.returncode, asked) == (2, [])

@@ -19,6 +19,7 @@ import httpx
 import psutil
 import pytest
 from typing_extensions import override
+from waiting import PATIENCE
 from written import wait_for
 
 from champion.errors import ServiceError
@@ -70,7 +71,7 @@ class Pages:
         """Send a request as the owner does, or without the login."""
         user, _, password = (prefect_login.stored_mlflow_login(self.settings) or "").partition(":")
         return httpx.request(
-            method, f"{self.base}{path}", auth=(user, password) if login else None, timeout=900, **options
+            method, f"{self.base}{path}", auth=(user, password) if login else None, timeout=PATIENCE, **options
         )
 
     def post(self, path: str, **body: Any) -> httpx.Response:
@@ -88,7 +89,7 @@ def run_as_nobody(code: str, given: str) -> str:
     if os.geteuid() != 0:
         pytest.skip(ALONE)
     command = [sys.executable, "-I", "-c", f"{_BECOME}{code}"]
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=900, cwd="/")
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=PATIENCE, cwd="/")
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -121,7 +122,7 @@ def pages(folder: Path) -> Iterator[Pages]:
     finally:
         family = [process, *process.children(recursive=True)] if process.is_running() else []
         process.terminate()
-        psutil.wait_procs(family, timeout=900)
+        psutil.wait_procs(family, timeout=PATIENCE)
 
 
 def _only(file: Path) -> Path:

@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+from waiting import PATIENCE
 from warehouse_rows import python, served, wait_for
 
 from champion import warehouse
@@ -162,7 +163,7 @@ def test_interruption_stops_the_query_and_the_next_answer_is_right(fresh: Settin
             _interrupt(process, psutil.Process(process.pid))
             wait_for(process, "[(0, 0), (1, 0), (2, 0)] 0")
             wait_for(process, "interrupted 3")
-        assert process.wait(timeout=900) == 0
+        assert process.wait(timeout=PATIENCE) == 0
 
 
 def test_interruption_stops_the_query_of_a_server(tmp_path: Path) -> None:
@@ -178,7 +179,7 @@ def test_interruption_stops_the_query_of_a_server(tmp_path: Path) -> None:
             wait_for(process, "asking")
             _interrupt(process, server)
             wait_for(process, "interrupted [(0, 0), (1, 0), (2, 0)]")
-            assert process.wait(timeout=900) == 0
+            assert process.wait(timeout=PATIENCE) == 0
 
 
 def test_sql_command_can_be_interrupted(loaded: Settings) -> None:
@@ -189,7 +190,7 @@ def test_sql_command_can_be_interrupted(loaded: Settings) -> None:
         while not any(thread.user_time > 1 for thread in busy.threads()[1:]):  # the query's own thread
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=900)
+        _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "Traceback" not in said
 
