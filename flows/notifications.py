@@ -8,9 +8,8 @@ from prefect.blocks.core import Block
 from prefect.logging.loggers import flow_run_logger
 from prefect.settings import PREFECT_UI_URL
 
-from champion.base import webhook
 from champion.errors import ServiceError
-from champion.tracking import runs
+from champion.tracking import notify as webhooks, runs
 from flows import configuration
 
 _SECONDS = 10
@@ -51,7 +50,7 @@ def post(url: str, subject: str, body: str) -> None:
     Raises:
         ServiceError: the webhook did not accept it; the message gives the reason, and not the address, which is secret.
     """
-    if problem := webhook.post(url, {"text": f"*{subject}*\n{body}"}, seconds=_SECONDS):
+    if problem := webhooks.post(url, {"text": f"*{subject}*\n{body}"}, seconds=_SECONDS):
         raise ServiceError(f"the webhook of notices did not accept the message: {problem}")
 
 

@@ -32,7 +32,7 @@ def run_name(what: str, parameter: str) -> Callable[[], str]:
 
 
 def is_transient(_task: Any, _run: Any, state: Any) -> bool:
-    """Tell whether a retry can help; it cannot for wrong settings, damaged files and refusals."""
+    """Whether a retry can help; it cannot for wrong settings, damaged files and refusals."""
     error = state.result(raise_on_failure=False)
     if isinstance(error, PermissionError | FileNotFoundError) or getattr(error, "errno", None) == errno.EROFS:
         return False

@@ -1,4 +1,4 @@
-"""Which process of this machine is which: pids are used again, and clocks are set while processes run."""
+"""Identify a process despite PID reuse and clock changes."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ import psutil
 
 _PROC = Path("/proc")
 _AGAIN, _STARTS_WITHIN = 0.01, 2.0  # seconds
-_STATE, _STARTED = 0, 19  # of what follows the name in /proc/PID/stat, see proc(5)
+_STATE, _STARTED = 0, 19  # indices of the fields after the name in /proc/PID/stat, see proc(5)
 
 
 def process_token(pid: int | None = None) -> str | None:
-    """Return what tells a process (this one) from all that have or had its pid here; None where it is gone.
+    """Return a token that no other process of this machine has, whatever its PID; None if the process has ended.
 
-    On Linux that is the boot, and the clock ticks from there to the start of the process. The time of day at which it
-    started would not do: it is worked out from the clock, so it is another one as soon as the clock is set. A process
-    that has ended and waits for its parent to notice is gone.
+    `pid` None means this process. On Linux the token is the boot's id and the clock ticks between boot and start. A
+    start time would not do: it is computed from the clock, and changes when the clock is set. A zombie has ended.
 
     >>> process_token() == process_token(os.getpid())
     True
-    >>> process_token(2**22 + 1) is None  # no pid is as large
+    >>> process_token(2**22 + 1) is None  # larger than any PID
     True
     """
     pid = os.getpid() if pid is None else pid
@@ -55,10 +54,10 @@ def _moment(pid: int) -> str | None:
 
 
 def environment(pid: int) -> Mapping[str, str]:
-    """Return the environment that a process was started with; empty if it is gone, or another account's.
+    """Return the environment that a process was started with; empty if it has ended or belongs to another account.
 
-    A process that is just being started has none for an instant: that is waited for. One of the system, or one started
-    with no variables, never has any.
+    A process that is being started has no environment for a moment; this waits for it. Kernel threads, and processes
+    started without variables, never have one.
 
     >>> environment(os.getpid()) == {}
     False

@@ -61,7 +61,7 @@ _READERS = frozenset(  # estimators that open files named by their inputs
 
 
 def require_trusted(content: bytes, packages: Iterable[str]) -> list[str]:
-    """Return the names of a file's types that skops must be told to trust; all are admitted.
+    """Return the names of a file's types that skops must be given as trusted; all are allowed.
 
     `packages` are further packages whose classes are admitted. A class belongs to the package that defines it, not to
     those that import it.

@@ -1,13 +1,13 @@
-"""Notify the webhook in the settings of a change of champion, after the ledger has recorded it.
+"""Post JSON to webhooks, and notify the one in the settings of a change of champion.
 
 The ledger is authoritative: a message that cannot be delivered is logged and changes nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from champion.base import webhook
 from champion.errors import UsageError
 from champion.tracking.promotion_ledger import Entry
 
@@ -15,6 +15,26 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 _TRIES, _SECONDS = 3, 5.0
+
+
+def post(url: str, content: Mapping[str, Any], *, seconds: float, tries: int = 1) -> str | None:
+    """Post `content` as JSON, up to `tries` times. Return why it was not accepted, or None.
+
+    The answer does not hold the address, which is a secret.
+    """
+    import httpx  # noqa: PLC0415 - most commands post nothing
+
+    problem = None
+    for _ in range(tries):
+        try:
+            answer = httpx.post(url, json=content, timeout=seconds)
+        except httpx.HTTPError as error:
+            problem = type(error).__name__  # the text of the error may hold the address
+            continue
+        if answer.is_success:
+            return None
+        problem = f"status {answer.status_code}"
+    return problem
 
 
 def message(entry: Entry, model: str) -> dict[str, Any]:
@@ -47,5 +67,5 @@ def announce(settings: Settings, entry: Entry, model: str) -> str | None:
     url = settings.promotion_webhook.get_secret_value()
     if not url.startswith(("https://", "http://")):
         raise UsageError("CHAMPION_PROMOTION_WEBHOOK is no http:// or https:// address")
-    problem = webhook.post(url, message(entry, model), seconds=_SECONDS, tries=_TRIES)
+    problem = post(url, message(entry, model), seconds=_SECONDS, tries=_TRIES)
     return problem and f"the promotion webhook did not accept the message: {problem}"

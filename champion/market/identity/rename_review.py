@@ -74,10 +74,10 @@ def _check(change: Change, bars: Securities) -> tuple[date, str | None]:
         if left and taken and _can_follow(left, taken) and abs(taken.first - day) <= LONG_GAP:
             return taken.first, None
         return day, f"{crossing.symbol} traded from {crossing.first} to {crossing.last}"
-    if left and left.left_to:
-        return day, f"{before} went on as {left.left_to}"
-    if taken and taken.came_from:
-        return day, f"{after} was {taken.came_from} before"
+    if left and left.next_symbol:
+        return day, f"{before} went on as {left.next_symbol}"
+    if taken and taken.previous_symbol:
+        return day, f"{after} was {taken.previous_symbol} before"
     if left and taken and _are_unrelated(left, taken):
         return day, f"{before} closed at {left.runs[-1].close}, {after} began at {taken.runs[0].prev_close}"
     return day, None
@@ -85,7 +85,7 @@ def _check(change: Change, bars: Securities) -> tuple[date, str | None]:
 
 def _can_follow(left: Stint, taken: Stint) -> bool:
     """Return whether a stint can continue another one under a new symbol."""
-    free = left.left_to is None and taken.came_from is None
+    free = left.next_symbol is None and taken.previous_symbol is None
     return free and left.last < taken.first and not _isins_differ(left, taken) and not _has_price_break(left, taken)
 
 

@@ -65,8 +65,8 @@ class Stint:
 
     symbol: str
     runs: tuple[Run, ...]
-    came_from: str | None
-    left_to: str | None
+    previous_symbol: str | None
+    next_symbol: str | None
 
     @property
     def first(self) -> date:
@@ -195,10 +195,10 @@ class _Walk:
                 stints[stint.symbol].append(stint)
         by_date = {symbol: sorted(found, key=attrgetter("first")) for symbol, found in stints.items()}
         renames = [
-            (stint.first, stint.came_from, symbol)
+            (stint.first, stint.previous_symbol, symbol)
             for symbol, found in by_date.items()
             for stint in found
-            if stint.came_from is not None
+            if stint.previous_symbol is not None
         ]
         order = attrgetter("session", "symbol", "kind", "detail")
         contradictions = tuple(sorted(set(self.contradictions), key=order))

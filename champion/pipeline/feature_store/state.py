@@ -21,7 +21,7 @@ _ID = "instrument_id"
 
 
 def keeps_state(chosen: FeatureSet) -> bool:
-    """Tell whether state of this feature set is kept: the set can advance, and its state has a contract."""
+    """Whether state of this feature set is kept: the set can advance, and its state has a contract."""
     return chosen.advances and chosen.state_contract in contracts.names()
 
 

@@ -26,7 +26,7 @@ class PublicationState(StrEnum):
 
 
 def published(settings: Settings, session: date) -> bool:
-    """Tell whether the archive has the session's bhavcopy; if it has, the file is staged.
+    """Whether the archive has the session's bhavcopy; if it has, the file is staged.
 
     Raises:
         ArchiveError: the archive did not answer, or the file is malformed.
@@ -48,7 +48,7 @@ def deadline(session: date, until: time) -> datetime:
 
 
 def expected(session: date, holidays: AbstractSet[date], now: datetime) -> bool:
-    """Tell whether a file may still come: the date is a weekday, no known holiday, and less than three days past.
+    """Whether a file may still be published: the date is a weekday, no known holiday, and less than three days past.
 
     >>> monday = datetime(2024, 12, 30, 19, tzinfo=INDIA)
     >>> [expected(date(2024, 12, day), {date(2024, 12, 25)}, monday) for day in (30, 29, 25, 26)]

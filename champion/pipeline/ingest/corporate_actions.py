@@ -309,7 +309,7 @@ def left_out(lake: Lake, frame: pl.DataFrame) -> dict[str, str | int]:
 
 
 def is_current(lake: Lake) -> bool:
-    """Tell whether the lake's actions and factors follow the rules of this version of Champion."""
+    """Whether the lake's actions and factors follow the rules of this version of Champion."""
     for name, part, version in ((ACTIONS, "actions", VERSION), (FACTORS, "factors", FACTORS_VERSION)):
         held = lake.sessions(name)
         manifest = lake.manifest(name, held[-1]) if held else None

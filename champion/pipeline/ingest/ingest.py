@@ -211,7 +211,7 @@ def _ingest_one(
 
 
 def _has_quarantine(lake: Lake, spec: DatasetSpec, session: date) -> bool:
-    """Tell from manifests whether the rejected rows of a session are in the lake; a lost dataset is ingested again."""
+    """Whether, by their manifests, the rejected rows of a session are in the lake; a lost dataset is ingested again."""
     manifest = lake.manifest(spec.quarantine, session)
     if manifest is not None:
         return lake.is_current(spec.quarantine, session, manifest.current.inputs)

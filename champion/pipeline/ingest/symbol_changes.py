@@ -71,7 +71,7 @@ def review_history(lake: Lake, new_rows: pl.DataFrame | None = None) -> tuple[Sy
 
 
 def _explains(lake: Lake) -> Explains:
-    """Return a function that tells from the lists whether a symbol that returns is the same security."""
+    """Return a function that decides from the lists whether a symbol that returns is the same security."""
     listed_on: dict[str, date] = {}
     if days := lake.sessions(SYMBOLS):
         shares = lake.scan(SYMBOLS, days[-1]).select("symbol", "isin", "listed_on").drop_nulls().collect()

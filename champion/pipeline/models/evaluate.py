@@ -194,7 +194,7 @@ def promote_with_report(
 
 
 def has_decision(settings: Settings, version: int) -> bool:
-    """Tell whether the ledger holds a decision about a version."""
+    """Whether the ledger holds a decision about a version."""
     return any(entry.version == version for entry in promotion.history(settings))
 
 

@@ -32,7 +32,7 @@ class NotebookData:
 
 
 def of_notebook(settings: Settings, name: str, parameters: Mapping[str, Any]) -> NotebookData | None:
-    """Return what a notebook reads and writes, None if only a run can tell.
+    """Return what a notebook reads and writes, None if only a run shows it.
 
     `parameters` include defaults.
 

@@ -92,7 +92,7 @@ class _Place:
         return path / name if path else None
 
     def lacks(self, location: str | None, name: str) -> bool:
-        """Tell whether the file `name` is missing at a local location."""
+        """Whether the file `name` is missing at a local location."""
         path = self.file(location, name)
         return path is not None and not path.is_file()
 

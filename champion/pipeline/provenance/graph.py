@@ -19,7 +19,7 @@ State = Literal["same", "changed", "missing", "not recorded"]
 class Node:
     """A published file, sessions of a dataset, a run or a model.
 
-    `state` tells whether the present content equals the content recorded when something was derived from it. `count` is
+    `state` shows whether the present content equals the content recorded when something was derived from it. `count` is
     the number of sessions or files; `members` lists files and their SHA-256.
     """
 

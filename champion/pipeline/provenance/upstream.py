@@ -50,7 +50,7 @@ def back(settings: Settings, name: str, session: date) -> Trace:
 
 
 def is_made_from(plan: fingerprints.BuildPlan, session: date, recorded: Mapping[str, str]) -> bool:
-    """Tell whether a session's features were built from the present bars and actions, its own and earlier ones."""
+    """Whether a session's features were built from the present bars and actions, its own and earlier ones."""
     wanted = plan.made_from.get(session, {})
     return all(recorded.get(part) == wanted.get(part) for part in ("bars", "actions", "history"))
 
@@ -151,7 +151,7 @@ class _Back:
         return version
 
     def _same_file(self, name: str, raw: str, sessions: Sequence[date]) -> State:
-        """Tell whether rows and raw rows of the sessions are from the same files."""
+        """Whether rows and raw rows of the sessions are from the same files."""
         same = all(self._inputs(name, s).get("file") == self._inputs(raw, s).get("file") for s in sessions)
         return "same" if same else "changed"
 

@@ -59,7 +59,7 @@ class Kept:
         return Staged(file.with_name(self.file), session, self.sha256, fetched_at, self.origin)
 
     def is_intact(self, file: Path) -> bool:
-        """Tell whether `file` has the very bytes that were kept."""
+        """Whether `file` has exactly the bytes that were kept."""
         try:
             return file.stat().st_size == self.bytes and sha256(file) == self.sha256
         except FileNotFoundError:
