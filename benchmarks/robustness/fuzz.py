@@ -82,6 +82,7 @@ def _supervised(folder: Path, asked: argparse.Namespace) -> tuple[list[Tally], i
     """Run children until all targets are done; after a death, another child continues with the next input."""
     found: dict[str, Tally] = {}
     target = number = 0
+    (folder / "state").touch()  # the child reports any new file beside its workspace
     (folder / "tallies").touch()
     while True:
         place = ["--child", str(folder), "--first", str(target), "--number", str(number)]
