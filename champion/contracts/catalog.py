@@ -72,7 +72,7 @@ def _known() -> dict[tuple[str, int], Path]:
         ContractError: two folders have different contracts of one name.
     """
     known = files(resources.folder("schemas"))
-    for folder in _OTHERS:
+    for folder in tuple(_OTHERS):  # another thread may add one
         for key, path in files(folder).items():
             if read(known.setdefault(key, path)) != read(path):
                 raise ContractError(f"{path} and {known[key]} differ; give one of the datasets another name")
