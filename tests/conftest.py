@@ -33,7 +33,7 @@ hypothesis.settings.register_profile("suite", derandomize=True, deadline=None, d
 hypothesis.settings.load_profile("suite")  # the same examples each time: what one change broke, it broke
 
 START, END = date(2023, 11, 1), date(2024, 8, 30)
-LONGEST = "demo serve browser outcomes explorers warehouse_routes seal retain promotion models".split()
+LONGEST = "demo serve browser file_modes outcomes explorers warehouse_routes seal retain promotion models".split()
 FIRST_FEATURES, LEARNT_TO, SCORED_FROM = date(2024, 2, 1), date(2024, 7, 31), date(2024, 8, 8)
 
 

@@ -72,7 +72,7 @@ def _contracts() -> dict[tuple[str, int], Path]:
         ContractError: two folders have different contracts with the same name.
     """
     known = files(package_data.folder("schemas"))
-    for folder in _FOLDERS:
+    for folder in tuple(_FOLDERS):  # another thread may add one
         for key, path in files(folder).items():
             if read(known.setdefault(key, path)) != read(path):
                 raise ContractError(f"{path} and {known[key]} differ; give one of the datasets another name")

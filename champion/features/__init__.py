@@ -63,7 +63,7 @@ def register(feature_set: FeatureSet) -> FeatureSet:
     'doc_register1'
     """
     checked = examine(feature_set)
-    for other in FEATURE_SETS.values():
+    for other in tuple(FEATURE_SETS.values()):  # another thread may register one
         if other != feature_set and (other.version == feature_set.version or other.name == feature_set.name):
             raise UsageError(
                 f"feature set {other.name} {other.version} is already registered; "

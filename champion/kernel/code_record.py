@@ -109,9 +109,16 @@ class CodeRecord:
             pass
 
     def keep(self) -> None:
-        """Write the record if the disk has room; without a record the run is repeated when it is requested again."""
-        with suppress(OSError):
+        """Write the record. If that fails, remove it: without a record, the run is repeated when it is requested again.
+
+        A record of the earlier cells alone would look complete, without the code that later cells used.
+        """
+        try:
             self.write()
+        except Exception:  # noqa: BLE001 - an error of the record must not fail the notebook
+            self._last = ""
+            with suppress(OSError):
+                self._target.unlink(missing_ok=True)
 
     def write(self) -> None:
         """Write the record if it has changed.
@@ -131,8 +138,8 @@ class CodeRecord:
                 digest = self._digest_of_read(path)
                 is_missing = digest == own_files.ABSENT and (not below or path.endswith(_SOURCES))  # as for a traceback
                 files.setdefault(path, "" if is_missing else digest)
-        asked = self._asked | {name for name in self.modules.names if "." not in name}
-        asked |= {name for name in self.modules.names if "." in name and self._is_own_package(name)}
+        searched = set(self.modules.names)  # copied in one step, as other threads import meanwhile
+        asked = self._asked | {name for name in searched if "." not in name or self._is_own_package(name)}
         for path in self._unexecuted(asked, roots):
             files.setdefault(path, _digest(path) or "")
         files = {path: digest for path, digest in files.items() if digest and path not in self._written}
@@ -183,9 +190,9 @@ class CodeRecord:
             one for one in folders if not any(one != other and own_files.is_below(one, other) for other in folders)
         }
         if (searched := (frozenset(outer), frozenset(self._names))) != self._searched:
-            self._searched = searched
-            for path in own_files.find_named(sorted(outer), self._names, self._left_out):
+            for path in own_files.find_named(sorted(outer), searched[1], self._left_out):
                 self._read.setdefault(path, own_files.stamp(path))
+            self._searched = searched
 
     def _digest_of_read(self, path: str) -> str:
         """Return the digest of a file as it was when it was read; a marker if it changed since."""

@@ -10,7 +10,7 @@ import hashlib
 import os
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from contextlib import suppress
 from importlib.machinery import all_suffixes
 from pathlib import Path
@@ -111,7 +111,7 @@ def file_names(code: CodeType) -> set[str]:
     return found - {"", ".", ".."}
 
 
-def find_named(folders: Iterable[str], names: set[str], left_out: Sequence[str]) -> Iterator[str]:
+def find_named(folders: Iterable[str], names: AbstractSet[str], left_out: Sequence[str]) -> Iterator[str]:
     """Yield files below the folders that have one of the names, and absolute names, except Python files.
 
     Readers that are not written in Python, as Polars' readers, do not report the files they open.

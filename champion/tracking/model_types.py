@@ -126,7 +126,7 @@ def _refusal(refused: list[str], packages: tuple[str, ...]) -> str:
     named = ",".join(sorted({name.partition(".")[0] for name in refused} - {"sklearn", "numpy", "scipy", "champion"}))
     return (
         f"the model contains types that are not allowed: {', '.join(refused[:5])}. Allowed are estimators and their "
-        f"parts from {', '.join((*_LIBRARIES, *packages))}, but no callables. Build it from scikit-learn estimators, so "
+        f"parts from {', '.join((*_LIBRARIES, *packages))}, but no callables. Build it of scikit-learn estimators, so "
         "that it can be loaded without running foreign code"
         + (f"; or, if you trust the code, set CHAMPION_MODEL_PACKAGES={named}" if named else "")
     )

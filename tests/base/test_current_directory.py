@@ -75,7 +75,7 @@ def entry_point() -> list[str]:
 
 
 def command(given: dict[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command under the tightest umask; test_serve.py and test_demo.py use others."""
+    """Run a command under the tightest umask; test_demo.py runs its commands under the loosest."""
     return subprocess.run(
         [*entry_point(), *arguments],
         env=given,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from modes import too_open
+from waiting import PATIENCE
 
 from champion.base import file_modes, workspace_homes
 from champion.base.atomic_files import write_bytes
@@ -17,6 +21,8 @@ from champion.pipeline.operations.doctor import examine
 from champion.settings import Settings
 from champion.sources.download.staging import Staging
 from champion.tracking import ledger_storage, promotion, store
+
+CHAMPION = [sys.executable, "-m", "champion"]
 
 
 @contextmanager
@@ -109,3 +115,38 @@ def test_files_are_not_writable_by_others_under_umask_000(tmp_path: Path) -> Non
     kept = [path for path in made if path.suffix != ".lock" and path.name != ".lock"]
     assert [(path, oct(mode(path))) for path in kept if mode(path) & 0o002] == []
     assert [path for path in made if path.is_dir() and mode(path) & 0o020] == []
+
+
+def test_all_commands_leave_the_same_modes_under_every_umask(tmp_path: Path) -> None:
+    """A small demo: an archive, backfill, features, warehouse, training, promotion, scores, and Prefect's server.
+
+    test_demo.py checks the whole demo under umask 000.
+    """
+    running, found = {}, {}
+    for mask in (0o022, 0o077):
+        place = tmp_path / f"{mask:03o}"
+        place.mkdir()
+        running[place] = subprocess.Popen(
+            [*CHAMPION, "demo", "--instruments", "20", "--signal", "1", "--start", "2024-02-01"],
+            env={**os.environ, "CHAMPION_HOME": str(place)},
+            cwd=place,
+            umask=mask,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    outputs = {place: process.communicate(timeout=PATIENCE)[0] for place, process in running.items()}
+    for place in running:
+        variables = {**os.environ, "CHAMPION_HOME": str(place / "demo")}
+        subprocess.run([*CHAMPION, "stop"], env=variables, check=True, timeout=PATIENCE)
+    for place, process in running.items():
+        home = place / "demo"
+        assert process.returncode == 0, outputs[place]
+        assert too_open(home) == []
+        made = [path for path in home.rglob("*") if path.is_file() or path.is_dir()]
+        found[place] = {
+            (path.relative_to(home).parts[0], "folder" if path.is_dir() else path.suffix, mode(path)) for path in made
+        }
+        assert {"lake", "mlflow", "prefect", "services", "warehouse"} <= {folder for folder, *_ in found[place]}
+    first, second = found.values()
+    assert first ^ second == set()

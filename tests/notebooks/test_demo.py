@@ -259,7 +259,7 @@ def test_a_failing_cell_leaves_a_failed_run_with_its_notebook(
 
 
 def test_others_get_no_access_under_any_umask(demo: dict[str, Any], settings: Settings) -> None:
-    """All commands here run under umask 000; test_serve.py has 022, test_current_directory.py 077."""
+    """All commands here run under umask 000; test_file_modes.py has 022 and 077."""
     assert demo
     assert too_open(settings.home) == []
 

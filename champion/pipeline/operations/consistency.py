@@ -203,7 +203,7 @@ def _of_features(layers: _Layers, name: str) -> Iterator[Gap]:
     if gone := layers.kept(BARS, held - bars):
         yield Gap(BARS, gone, f"missing, though {name} has features of them", layers.remedy(BARS, gone))
         return
-    chosen = next((each for each in features.FEATURE_SETS.values() if each.contract == name), None)
+    chosen = next((each for each in tuple(features.FEATURE_SETS.values()) if each.contract == name), None)
     if chosen is not None and features.is_shipped(chosen) and (old := outdated_sessions(layers.lake, date.max, chosen)):
         reason = "outdated or incomplete: built from other bars or actions than the lake holds"
         yield Gap(name, tuple(old), reason, f"`champion features {_span(old)}{option}`", lost=False)
@@ -242,7 +242,7 @@ def remedy(settings: Settings, name: str, span: str) -> str:
 
 
 def _feature_set_option(name: str) -> str:
-    version = next((v for v, each in features.FEATURE_SETS.items() if each.contract == name), "module:NAME")
+    version = next((v for v, each in tuple(features.FEATURE_SETS.items()) if each.contract == name), "module:NAME")
     return "" if version == "v1" else f" --feature-set {version}"
 
 

@@ -44,7 +44,7 @@ def check(settings: Settings) -> Check:
 
 def _own_datasets(lake: Lake) -> Iterator[str]:
     """Yield the datasets of custom features that have sessions in the lake."""
-    shipped = {each.contract for each in features.FEATURE_SETS.values() if features.is_shipped(each)}
+    shipped = {each.contract for each in tuple(features.FEATURE_SETS.values()) if features.is_shipped(each)}
     for name in contracts.names():
         own = name.startswith("features_") and not name.endswith("_state") and name not in shipped
         if own and lake.sessions(name):
