@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -18,7 +18,7 @@ from champion import contracts, validation
 from champion.counting import quantity
 from champion.envelope import session_start_expr, stamp_list
 from champion.errors import ContractError
-from champion.factors import DECISION, made_on
+from champion.factors import DECISION, DIVIDEND, KINDS, made_on
 from champion.identity import Lineage
 from champion.normalize import instrument_id
 from champion.purposes import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ, WITHOUT_QUANTITY, Action, parse_purpose
@@ -31,6 +31,7 @@ DECISIONS = "champion_decisions"
 LISTED = "list"
 """The kind of the one row that says that a list was read, and what it covers: a list may have no action at all."""
 _INDIA = ZoneInfo("Asia/Kolkata")
+_MOVED_WITHIN = timedelta(days=60)  # no share has one split, bonus or right twice in 120 days: NSE 2016 to 2025
 _KEY = ["instrument_id", "ex_date", "kind"]
 _PARSED = {
     "row": pl.Int64(),
@@ -149,9 +150,12 @@ def as_known(rows: pl.DataFrame, as_of: datetime | None = None) -> pl.DataFrame:
     """Return the actions believed at `as_of` (now, without one), one row per instrument, ex-date and kind.
 
     Of the lists read by then, the last made that covers an ex-date is believed for it; where none was, that of the
-    first ones ever read. `known_at` becomes the time an action first stood, with the same factor, in any list; if that
-    was the first day on which a list covered its ex-date, the action counts as known at least since that date: the
-    exchange announces before it. So a list read today serves a look back, and a late amendment is not foretold.
+    first ones ever read. A split, bonus, right or scheme that a list made later has at another ex-date, at most 60 days
+    away, was moved there and no longer counts where it was. Dividends do: the same amount may be paid twice.
+
+    `known_at` becomes the time an action first stood, with the same factor, in any list; if that was the first day on
+    which a list covered its ex-date, the action counts as known at least since that date: the exchange announces
+    before it. So a list read today serves a look back, and a late amendment is not foretold.
 
     A person's decision is known from when it was first read, never before; one that was withdrawn is left out.
     """
@@ -188,7 +192,19 @@ def _believed(rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
         known_at=pl.when(_india("known_at") == pl.col("_first")).then(announced).otherwise("known_at")
     )
     believed = since.join(chosen.drop("_first"), on=["ex_date", "source_sha256", "_read"], how="semi")
-    return believed.filter(pl.col("kind") != LISTED).select(rows.columns)
+    return _unmoved(believed.filter(pl.col("kind") != LISTED)).select(rows.columns)
+
+
+def _unmoved(believed: pl.DataFrame) -> pl.DataFrame:
+    """Leave out what a list made later has at another ex-date nearby: that list need not reach back to the old one."""
+    once = believed.filter(pl.col("kind").is_in([kind for kind in KINDS if kind != DIVIDEND]))
+    same = ["instrument_id", "kind", "detail"]
+    pairs = once.join(once.select(*same, "ex_date", "_made", "_read"), on=same, suffix="_later")
+    days = (pl.col("ex_date_later") - pl.col("ex_date")).abs()
+    made, read = pl.col("_made"), pl.col("_read")
+    later = (made < pl.col("_made_later")) | (made == pl.col("_made_later")) & (read < pl.col("_read_later"))
+    moved = pairs.filter(days > timedelta(0), days <= _MOVED_WITHIN, later)
+    return believed.join(moved, on=_KEY, how="anti", maintain_order="left")
 
 
 def _decisions(rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:

@@ -24,7 +24,7 @@ from champion.envelope import session_close_expr, stamp_list
 from champion.purposes import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ
 
 FACTORS = "normalized_adjustment_factors"
-VERSION = "2"  # raise it when the meaning of the output changes: committed factors are then made again
+VERSION = "3"  # raise it when the meaning of the output changes: committed factors are then made again
 PRICE_BAND = 0.20
 BY_TEXT = ("split", "bonus", "consolidation")
 DIVIDEND = "dividend"
