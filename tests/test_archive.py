@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from archive_server import HURRIED, REPORT, SESSION, Server, bhavcopy, get, kept, page, serving
+from archive_server import CALM, REPORT, SESSION, Server, bhavcopy, get, kept, page, serving
 
 from champion.errors import ArchiveUnavailable, FormatError, SessionNotPublished, UsageError, WrongSession
 from champion.sources import container
@@ -71,7 +71,7 @@ def test_what_is_not_what_its_name_says_is_refused(server: Server, tmp_path: Pat
 
 def test_a_spreadsheet_under_a_csv_name_is_refused(server: Server, tmp_path: Path) -> None:
     server.plan(page(bhavcopy(SESSION)), path="lists/symbolchange.csv")
-    with Archive(server.url, tmp_path, patience=HURRIED) as archive:
+    with Archive(server.url, tmp_path, patience=CALM) as archive:
         with pytest.raises(FormatError, match="expected CSV text, found a zip"):
             archive.fetch_list("lists/symbolchange.csv")
         assert archive.fetch_list("lists/EQUITY_L.csv") is None
@@ -145,7 +145,7 @@ def test_an_absent_date_is_remembered_well_after_the_session(server: Server, tmp
 def test_an_absent_date_of_late_is_asked_for_again(server: Server, tmp_path: Path) -> None:
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     for _ in range(2):
-        with Archive(server.url, tmp_path, patience=HURRIED) as archive, pytest.raises(SessionNotPublished):
+        with Archive(server.url, tmp_path, patience=CALM) as archive, pytest.raises(SessionNotPublished):
             archive.fetch(yesterday)
     assert len(server.asked) == 2 * len(bhavcopy_paths(yesterday))
 
@@ -154,7 +154,7 @@ def test_one_archives_holidays_are_not_anothers(server: Server, tmp_path: Path) 
     with pytest.raises(SessionNotPublished):
         get(server, tmp_path)
     server.plan(page(bhavcopy(SESSION)), path=f"mirror/{bhavcopy_paths(SESSION)[0]}")
-    with Archive(f"{server.url}/mirror/", tmp_path, patience=HURRIED) as archive:
+    with Archive(f"{server.url}/mirror/", tmp_path, patience=CALM) as archive:
         assert archive.fetch(SESSION).path.exists()
     with pytest.raises(UsageError, match="CHAMPION_HOME"):
         get(server, tmp_path, refresh=True)

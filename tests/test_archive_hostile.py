@@ -16,7 +16,7 @@ from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
-from archive_server import HURRIED, SESSION, Server, bhavcopy, get, kept, page, serving
+from archive_server import NOT_FOR_EVER, SESSION, Server, bhavcopy, get, kept, page, serving
 
 from champion.errors import ArchiveUnavailable, FormatError, SessionNotPublished
 from champion.lake import Lake
@@ -70,20 +70,20 @@ def test_an_answer_that_never_ends_is_cut_off_at_the_deadline(server: Server, tm
     """Each byte comes well within the time-out of one read; only the whole exchange is too long."""
     server.plan(endless)
     with pytest.raises(ArchiveUnavailable, match=r"takes too long|answered 503"):
-        get(server, tmp_path)
-    assert server.attempts() == HURRIED.attempts
+        get(server, tmp_path, patience=NOT_FOR_EVER)
+    assert server.attempts() == NOT_FOR_EVER.attempts
     server.plan(page(bhavcopy(SESSION)))
     assert get(server, tmp_path).path.read_bytes() == bhavcopy(SESSION)
 
 
 def test_redirects_share_one_deadline(server: Server, tmp_path: Path) -> None:
     def redirect(request: BaseHTTPRequestHandler) -> None:
-        server.released.wait(HURRIED.whole / 2)
+        server.released.wait(NOT_FOR_EVER.whole / 2)
         page(b"", 302, Location=f"/{_PATH}")(request)
 
     server.plan(redirect)
     with pytest.raises(ArchiveUnavailable, match="takes too long"):
-        get(server, tmp_path)
+        get(server, tmp_path, patience=NOT_FOR_EVER)
 
 
 def _packed(content: bytes) -> bytes:
@@ -216,7 +216,7 @@ def test_a_tls_handshake_that_never_ends_is_cut_off(tmp_path: Path) -> None:
         address = f"https://127.0.0.1:{listening.getsockname()[1]}"
         try:
             with (
-                Archive(address, tmp_path, patience=replace(HURRIED, attempts=1)) as archive,
+                Archive(address, tmp_path, patience=replace(NOT_FOR_EVER, attempts=1)) as archive,
                 pytest.raises(ArchiveUnavailable, match="takes too long"),
             ):
                 archive.fetch(SESSION)
