@@ -188,7 +188,7 @@ def test_two_processes_keep_both_of_what_they_got(server: Server, tmp_path: Path
 
     def after_the_other(content: bytes) -> Callable[[BaseHTTPRequestHandler], None]:
         def answer(request: BaseHTTPRequestHandler) -> None:
-            together.wait(20)
+            together.wait(PATIENCE)
             page(content)(request)
 
         return answer

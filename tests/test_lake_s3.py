@@ -16,6 +16,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import s3_server
+from waiting import PATIENCE
 
 from champion import contracts, objects, warehouse
 from champion.errors import LakeError, UsageError
@@ -160,7 +161,7 @@ def test_two_writers_lose_nothing_of_each_other(lake: Lake, root: ObjectPath) ->
     processes = [writer(root, name, 8) for name in "ab"]
     for process in processes:
         with process:
-            assert process.wait(120) == 0
+            assert process.wait(PATIENCE) == 0
     manifest = lake.manifest(RAW, SESSION)
     assert manifest is not None
     assert {part.inputs["file"] for part in manifest.parts} == {
@@ -195,7 +196,7 @@ def test_a_lock_left_behind_elsewhere_is_taken_over(root: ObjectPath) -> None:
     lock = root / "x.lock"
     lock.create(json.dumps({"host": "elsewhere", "pid": 1, "born": 0.0}).encode())
     began = time.monotonic()
-    with lease.held(lock, wait=10.0, times=SHORT):
+    with lease.held(lock, wait=PATIENCE, times=SHORT):
         assert time.monotonic() - began >= SHORT.lease
     assert not lock.exists()
 

@@ -193,7 +193,7 @@ def test_a_restore_that_is_killed_leaves_the_warehouse_as_it_was(fresh: Settings
         with embedded.emptied(settings.warehouse, 10):
             settings.warehouse.mkdir()
             print("half", flush=True)
-            time.sleep(60)
+            time.sleep(900)
     """
     with python(fresh, killed) as process:
         wait_for(process, "half")
