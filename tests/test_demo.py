@@ -83,6 +83,8 @@ def champion(base: Path) -> Iterator[Command]:
     """A function that runs `champion` in the demo's workspace; the servers it leaves are stopped afterwards."""
     outputs = base / "outputs.txt"
     person = hostile_home(base / "person") | PROXIES | {"HOME": "/proc/nobody"}  # not to be written, not even by root
+    (base / "scratch").mkdir()
+    person["TMPDIR"] = str(base / "scratch")
     del person["PYTHONINSPECT"]  # it would have Python itself go on after a command
 
     def run(
@@ -399,6 +401,12 @@ def test_no_secret_of_the_environment_is_found_again(champion: Command, base: Pa
     hidden = (b"Plant3d", _made_login(settings).encode())
     found = {path for path in files if any(secret in path.read_bytes() for secret in hidden)}
     assert found == {logins.path(settings)}, "the owner's own copy"
+
+
+def test_nothing_is_left_in_the_temporary_folder(champion: Command, base: Path) -> None:
+    """MLflow copied each file that was read from a run there, and left it."""
+    champion("stop")
+    assert sorted(path.name for path in (base / "scratch").iterdir()) == []
 
 
 def test_nothing_is_left_running_as_if_it_were(settings: Settings) -> None:

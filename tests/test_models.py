@@ -170,8 +170,8 @@ def test_a_champion_that_learnt_too_long_ago_is_refused(modelled: Settings) -> N
         score.score_session(modelled.model_copy(update={"model_sessions": 5}), last)
 
 
-def test_nothing_is_scored_with_a_file_that_is_not_the_champion_s(workspace: Settings) -> None:
-    path = registry.file_of(workspace, 1)
+def test_nothing_is_scored_with_a_file_that_is_not_the_champion_s(workspace: Settings, tmp_path: Path) -> None:
+    path = registry.file_of(workspace, 1, str(tmp_path))
     session, content = Lake(workspace.lake).sessions(score.PREDICTIONS)[-1], path.read_bytes()
     path.write_bytes(pickle.dumps(Recipe("logistic")))
     with pytest.raises(ModelError, match=r"version 1: .*not the file that was registered"):
