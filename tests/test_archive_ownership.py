@@ -14,12 +14,13 @@ import boto3
 import polars as pl
 import pytest
 import s3_server
+import warehouse_rows
 from polars.testing import assert_frame_equal
 
 from champion import contracts
 from champion.errors import LakeError, UsageError
 from champion.files import sha256
-from champion.lake import Lake, ownership, seal
+from champion.lake import Lake, layout, ownership, seal
 from champion.objects import ObjectPath
 from champion.pipeline import retain
 from champion.settings import Settings
@@ -106,6 +107,25 @@ def test_a_corrected_partition_supersedes_the_archived_one_which_is_kept(archive
     assert set(before.values()) <= set(after.values()), "a file of the archive is lost"
     assert archive.digest(NAME) == lake.digest(NAME)
     assert [damage for name in (NAME, RAW) for damage in archive.verify(name)] + archive.strangers() == []
+
+
+def test_what_is_corrected_while_others_are_archived_loses_nothing(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "one", lake_archive=tmp_path / "archive", raw_years=3)
+    lake, rows, day = Lake(settings.lake), warehouse_rows.raw(), pl.col("TradDt")
+    first, last = rows["TradDt"].unique().sort()
+    for session in (first, last):
+        lake.write(RAW, session, rows.filter(day == session), {"file": "a"})
+    corrected = rows.filter(day == last).head(1)
+
+    def correct(*_: object) -> None:  # after the first session is archived, before the second is
+        lake.write(RAW, last, corrected, {"file": "b"})
+
+    retain.retain(settings, TODAY, NONE, correct)
+    assert lake.sessions(RAW) == []
+    assert Lake(tmp_path / "archive").verify(RAW) == []
+    assert retain.restore(settings, first, last, [RAW]) == {RAW: [first, last]}
+    assert_frame_equal(lake.scan(RAW, last).collect(), corrected)
+    assert lake.verify(RAW) == []
 
 
 def test_an_archive_of_an_earlier_version_is_claimed_unless_it_holds_other_data(
@@ -216,3 +236,23 @@ def test_a_store_archive_of_another_lake_is_refused(source: Lake, tmp_path: Path
     retain.retain(first, TODAY, NONE)
     with pytest.raises(LakeError, match="is of another lake"):
         retain.retain(second, TODAY, NONE)
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_copy_of_a_stored_lake_is_refused_beside_it(tmp_path: Path) -> None:
+    place = f"s3://{s3_server.BUCKET}/{uuid.uuid4().hex}"
+    first, second = (
+        Settings(home=tmp_path / one, lake_uri=f"{place}/{one}", lake_archive=f"{place}/archive")
+        for one in ("one", "two")
+    )
+    rows = warehouse_rows.raw()
+    session = rows["TradDt"][0]
+    for settings in (first, second):
+        Lake(settings.lake).write(RAW, session, rows.filter(pl.col("TradDt") == session), {"file": "a"})
+    retain.retain(first, TODAY, NONE)
+    identity = (first.lake / layout.IDENTITY).read_bytes()
+    (second.lake / layout.IDENTITY).write_bytes(identity)
+    with pytest.raises(LakeError, match=r"of which .* is a copy"):
+        retain.retain(second, TODAY, NONE)
+    (first.lake / layout.IDENTITY).unlink()  # as of a lake that moved
+    assert retain.retain(second, TODAY, NONE) == []

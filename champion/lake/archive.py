@@ -20,14 +20,15 @@ from champion.contracts import Contract
 from champion.errors import LakeError
 from champion.files import aside, commit, sha256
 from champion.lake import data, layout, manifest as manifests, ownership, partitions
-from champion.lake.retention import Unit, units
+from champion.lake.retention import Unit, files_now, units
 from champion.lake.store import Lake
 from champion.objects import ObjectPath
 
 
 def copy(source: Lake, target: Lake, unit: Unit, storage_class: str | None = None) -> None:
-    """Copy a partition or a sealed year to the same place in `target`, and prove the copy.
+    """Copy a partition or a sealed year, as it is now, to the same place in `target`, and prove the copy.
 
+    The plan may be hours old: what was written again since is copied as it is now, what is gone is not copied.
     `storage_class` is that of the data files in an object store; manifests are read often and get the store's default.
 
     Raises:
@@ -35,22 +36,25 @@ def copy(source: Lake, target: Lake, unit: Unit, storage_class: str | None = Non
     """
     contract = contracts.load(unit.name)
     with layout.locked(target.root, contract):
-        for file, digest in unit.files.items():
+        if not unit.manifest.exists():
+            return
+        committed = sha256(unit.manifest)
+        for file, digest in files_now(unit.manifest).items():
             to = _place(file, digest, source, target)
             _copy_file(file, to, digest, target, data.mode(contract), storage_class)
         to = target.root / unit.manifest.relative_to(source.root)
-        _copy_file(unit.manifest, to, sha256(unit.manifest), target, data.MANIFEST_MODE)
+        _copy_file(unit.manifest, to, committed, target, data.MANIFEST_MODE)
         if unit.is_sealed:
             _retire_days(source, target, unit)
 
 
 def require_archived(lake: Lake, archive: Lake, unit: Unit) -> None:
-    """Do nothing where the archive holds just this, hash for hash.
+    """Do nothing where the archive holds just what there is now, hash for hash. The caller holds the lake's lock.
 
     Raises:
         LakeError: it does not.
     """
-    wanted = {**unit.files, unit.manifest: sha256(unit.manifest)}
+    wanted = {**files_now(unit.manifest), unit.manifest: sha256(unit.manifest)}
     for file, digest in wanted.items():
         to = _place(file, digest, lake, archive)
         if not _holds(to, file, digest):
@@ -133,8 +137,8 @@ def _copy_file(
         temporary.chmod(mode)
         if (found := sha256(temporary)) != digest:
             raise LakeError(
-                f"copying {source}: its SHA-256 is {found[:12]}, not {digest[:12]} as committed; nothing was removed, "
-                "run `champion lake verify`"
+                f"copying {source}: its SHA-256 is {found[:12]}, not {digest[:12]} as committed; nothing was removed. "
+                "It is damaged, or was just written again: run `champion lake verify`, then this once more"
             )
         if target.is_file():
             ownership.set_aside(lake, target)

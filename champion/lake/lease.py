@@ -61,7 +61,7 @@ class _Lease:
                 f"{self._path} was lost to another writer or out of reach; nothing more is written, try again"
             )
 
-    def restore_umask(self) -> None:
+    def give_back(self) -> None:
         """Remove the lock, unless it may be somebody else's by now."""
         self._end.set()
         self._thread.join()
@@ -97,7 +97,7 @@ def held(path: ObjectPath, wait: float | None = None, times: Times = _USUAL) -> 
         yield
     finally:
         GUARDS.reset(before)
-        lease.restore_umask()
+        lease.give_back()
 
 
 def _taken(path: ObjectPath, wait: float | None, times: Times) -> _Lease:

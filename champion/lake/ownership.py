@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from champion import objects
 from champion.errors import LakeError
 from champion.files import aside, flush, replacing, sha256, write_bytes
 from champion.lake import data, layout, manifest as manifests
@@ -125,9 +126,11 @@ def _identity(lake: Lake) -> str | None:
 
 def _is_there(found: Owner) -> bool:
     """Tell whether the lake that the archive names still lies in its place, as far as this machine sees."""
-    if found.place.startswith("s3://"):
+    root = objects.path(found.place) if found.place.startswith("s3://") else Path(found.place)
+    try:
+        return _identity(Lake(root)) == found.lake
+    except LakeError:  # a store that is out of reach
         return False
-    return _identity(Lake(Path(found.place))) == found.lake
 
 
 def _require_successor(lake: Lake, archive: Lake, unit: Unit) -> None:

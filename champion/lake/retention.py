@@ -38,11 +38,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What is archived and removed in one step: a partition, or a sealed year. Files come with their SHA-256."""
+    """What is archived and removed in one step: a partition, or a sealed year."""
 
     name: str
     manifest: Path
-    files: Mapping[Path, str]
     sessions: tuple[date, ...]
     newest: date
     bytes: int
@@ -118,6 +117,20 @@ def units(lake: Lake, name: str) -> list[Unit]:
     return [unit for group in layout.groups(contract) for unit in _units(lake.root, contract, group)]
 
 
+def files_now(manifest: Path) -> dict[Path, str]:
+    """Return the files, with their SHA-256, of what a manifest commits now: somebody may have written it again.
+
+    Raises:
+        LakeError: the manifest is damaged.
+    """
+    if manifest.name == layout.SEALED:
+        sealed = partitions.read_sealed(manifest)
+        return {sealed.path: sealed.sha256} if sealed else {}
+    found = manifests.read(manifest)
+    parts = found.parts if found else ()
+    return {layout.part_file(manifest.parent / part.name, part.sha256): part.sha256 for part in parts}
+
+
 def _steps(lake: Lake, name: str, today: date, asked: Rule, archive: Lake | None) -> Iterator[Step]:
     found = units(lake, name) if asked.keep_years or (asked.archive_years and archive) else []
     if asked.archive_years and archive:
@@ -150,7 +163,7 @@ def _units(root: Path, contract: Contract, group: str | None) -> Iterator[Unit]:
     for sealed in years.values():
         sessions = tuple(sorted(sealed.sessions))
         manifest = sealed.path.parent / layout.SEALED
-        yield Unit(contract.name, manifest, {sealed.path: sealed.sha256}, sessions, sessions[-1], sealed.bytes)
+        yield Unit(contract.name, manifest, sessions, sessions[-1], sealed.bytes)
     for session in sorted(layout.committed_sessions(root, contract, group)):
         folder = layout.partition_folder(root, contract, session, group)
         found = manifests.read(folder / layout.SUCCESS)
@@ -159,9 +172,8 @@ def _units(root: Path, contract: Contract, group: str | None) -> Iterator[Unit]:
         sealed_year = years.get(session.year)
         beside = sealed_year is not None and session in sealed_year.sessions
         last = max(sealed_year.sessions) if sealed_year is not None and beside else session
-        files = {layout.part_file(folder / part.name, part.sha256): part.sha256 for part in found.parts}
         size = sum(part.bytes for part in found.parts)
-        yield Unit(contract.name, folder / layout.SUCCESS, files, (session,), last, size)
+        yield Unit(contract.name, folder / layout.SUCCESS, (session,), last, size)
 
 
 def is_archived(lake: Lake, archive: Lake, unit: Unit) -> bool:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from champion.training import TrainingResult
 
 KIND, RECIPE, DATA = "champion.model", "champion.recipe", "champion.data"
-ESTIMATOR = "champion.estimator"  # a hash of the fitted estimator
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +70,14 @@ def register_challenger(
         UNIVERSE: task.universe.text,
         LEARNT_TO: str(learnt["trade_date"].max()),
         KNEW_TO: str(learnt["label_end"].max()),
-        ESTIMATOR: joblib.hash(result.estimator),
+        trials.ESTIMATOR: joblib.hash(result.estimator),
     }
     if run_id is None:
         if (same := _registered(settings, tags, task.feature_version)) is not None:
             return same
         run_id = _run_by_hand(settings, result, task, tags)
     _log_evidence(settings, run_id, result, measured or {})
-    runs.log(settings, run_id, tags={trials.TRIAL: trials.COUNTED})
+    runs.log(settings, run_id, tags={trials.TRIAL: trials.COUNTED, trials.ESTIMATOR: tags[trials.ESTIMATOR]})
     return registry.register(
         settings,
         result.estimator,

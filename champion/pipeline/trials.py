@@ -23,8 +23,10 @@ BY_HAND = "training by hand"
 TRIAL, COUNTED = "champion.trial", "yes"
 """The tag of a run whose model was registered, whatever notebook or person trained it."""
 PERIOD_SHARPE = "sharpe_per_period"
-_NOTEBOOK = {"champion.notebook": "training"}
-_RUN_NAME, _DONE, _MOST = "mlflow.runName", "FINISHED", 1000
+ESTIMATOR = "champion.estimator"
+"""The tag of a run and of a version that holds a hash of the fitted estimator."""
+_NOTEBOOK, _PUBLISHED = {"champion.notebook": "training"}, "champion.result_sha256"
+_RUN_NAME, _DONE, _UNFINISHED, _MOST = "mlflow.runName", "FINISHED", "RUNNING", 1000
 _IC = "result/tables/ic.parquet"
 _FEW = 30  # trials whose sessions are compared, the latest ones: each is a file to read
 
@@ -44,22 +46,32 @@ class Trials:
 def known(settings: Settings, ic: pl.DataFrame) -> Trials:
     """Return the trials recorded so far; `ic` (trade_date, ic) is of the one that is being made, not counted here.
 
-    A trial is a run of the training notebook in any experiment, or any other run whose model was registered. Runs with
-    the same parameters are one trial: doing the same again is no new attempt.
+    A trial is a run whose model was registered, whatever notebook it is of and however it ended; or, of a version that
+    did not tag them, a run of the training notebook. Runs with the same parameters that fitted the same model are one
+    trial: doing the same again is no new attempt. Parameters alone do not tell: a notebook of one's own may have none,
+    and its cells change.
     """
-    found = _recorded(settings)
-    different = {tuple(sorted(run.parameters.items())): run for run in found}
-    trials = list(different.values())
+    trials = _different(_recorded(settings))
     sharpes = tuple(run.metrics[PERIOD_SHARPE] for run in trials if PERIOD_SHARPE in run.metrics)
     return Trials(len(trials), sharpes, _sessions(settings, trials[-_FEW:], ic))
 
 
+def _different(found: Sequence[Run]) -> list[Run]:
+    """Return the latest run of each trial, in order; a run of an earlier version, without a hash, joins its likes."""
+    latest = {(tuple(sorted(run.parameters.items())), run.tags.get(ESTIMATOR, "")): run for run in found}
+    hashed = {given for given, model in latest if model}
+    trials = (run for (given, model), run in latest.items() if model or given not in hashed)
+    return sorted(trials, key=lambda run: run.started)
+
+
 def _recorded(settings: Settings) -> list[Run]:
     """Return the runs that trained a model, oldest first."""
-    found = runs.find_runs(settings, tags=_NOTEBOOK, status=_DONE, limit=_MOST)
-    found += runs.find_runs(settings, tags={TRIAL: COUNTED}, status=_DONE, limit=_MOST)
+    named = runs.find_runs(settings, tags=_NOTEBOOK, status=_DONE, limit=_MOST)
+    found = [run for run in named if _PUBLISHED not in run.tags]  # of versions that did not tag trials
+    registered = runs.find_runs(settings, tags={TRIAL: COUNTED}, limit=_MOST)
+    found += [run for run in registered if run.status != _UNFINISHED]  # one may fail after its model is registered
     by_hand = runs.find_runs(settings, [EXPERIMENT], tags={_RUN_NAME: BY_HAND}, status=_DONE, limit=_MOST)
-    unique = {run.run_id: run for run in [*found, *by_hand]}  # the last are of versions that did not tag them
+    unique = {run.run_id: run for run in [*found, *by_hand]}  # the last are of such versions as well
     return sorted(unique.values(), key=lambda run: run.started)
 
 
