@@ -26,8 +26,9 @@ from champion.lake.store import Lake
 
 
 def copy(source: Lake, target: Lake, unit: Unit, storage_class: str | None = None) -> None:
-    """Copy a partition or a sealed year to the same place in `target`, and verify the copy.
+    """Copy a partition or a sealed year, as it is now, to the same place in `target`, and verify the copy.
 
+    A plan may be hours old: a partition that was written since is copied as it is now; one that was removed is skipped.
     `storage_class` applies to data files in an object store. Manifests are read often and get the store's default.
 
     Raises:
@@ -35,11 +36,14 @@ def copy(source: Lake, target: Lake, unit: Unit, storage_class: str | None = Non
     """
     contract = contracts.load(unit.name)
     with layout.locked(target.root, contract):
-        for file, digest in unit.files.items():
+        if not unit.manifest.exists():
+            return
+        committed = sha256(unit.manifest)
+        for file, digest in partitions.files_of(unit.manifest).items():
             to = _place(file, digest, source, target)
             _copy_file(file, to, digest, target, partitions.file_mode(contract), storage_class)
         to = target.root / unit.manifest.relative_to(source.root)
-        _copy_file(unit.manifest, to, sha256(unit.manifest), target, backend.MANIFEST_MODE)
+        _copy_file(unit.manifest, to, committed, target, backend.MANIFEST_MODE)
         if unit.is_sealed:
             _retire_days(source, target, unit)
 
@@ -81,7 +85,7 @@ def restore(lake: Lake, archive: Lake, name: str, start: date, end: date) -> lis
 
 
 def _require_archived(lake: Lake, archive: Lake, unit: Unit) -> None:
-    for file, digest in {**unit.files, unit.manifest: sha256(unit.manifest)}.items():
+    for file, digest in {**partitions.files_of(unit.manifest), unit.manifest: sha256(unit.manifest)}.items():
         copied = _place(file, digest, lake, archive)
         if not _holds(copied, file, digest):
             raise LakeError(f"{copied} is not the archived copy of {file}; nothing of it was removed, run retain again")
@@ -120,8 +124,8 @@ def _copy_file(
         temporary.chmod(mode)
         if (found := sha256(temporary)) != digest:
             raise LakeError(
-                f"copying {source}: its SHA-256 is {found[:12]}, not {digest[:12]} as committed; nothing was removed, "
-                "run `champion lake verify`"
+                f"copying {source}: its SHA-256 is {found[:12]}, not {digest[:12]} as committed; nothing was removed. "
+                "It is damaged or was just rewritten: run `champion lake verify`, then repeat this command"
             )
         if target.is_file():
             ownership.keep_superseded(lake, target)

@@ -12,7 +12,9 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
+from champion.base import object_path
 from champion.base.atomic_files import sha256
 from champion.base.strict_json import parse_json
 from champion.errors import LakeError
@@ -62,8 +64,7 @@ def require_own(lake: Lake, archive: Lake) -> Owner | None:
     )
     if found.lake != _identity(lake):
         raise LakeError(f"the archive {archive.root} belongs to another lake, {found.place}. {advice}")
-    is_local = not found.place.startswith("s3://")
-    if found.place != str(lake.root) and is_local and _identity(Lake(Path(found.place))) == found.lake:
+    if found.place != str(lake.root) and _is_present(found):
         raise LakeError(
             f"the archive {archive.root} belongs to the lake {found.place}, of which {lake.root} is a copy. {advice}"
         )
@@ -114,6 +115,16 @@ def _identity(lake: Lake) -> str | None:
         return (lake.root / layout.IDENTITY).read_bytes().decode(errors="replace")
     except FileNotFoundError:
         return None
+
+
+def _is_present(found: Owner) -> bool:
+    """Whether the lake that the archive names is still in its place; False if that place cannot be reached."""
+    is_stored = found.place.startswith("s3://")
+    root = cast("Path", object_path.path(found.place)) if is_stored else Path(found.place)
+    try:
+        return _identity(Lake(root)) == found.lake
+    except LakeError:
+        return False
 
 
 def _require_successor(lake: Lake, archive: Lake, unit: Unit) -> None:

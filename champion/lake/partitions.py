@@ -99,11 +99,10 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A partition or a sealed year, archived and removed in one step; its files with their SHA-256."""
+    """A partition or a sealed year, archived and removed in one step."""
 
     name: str
     manifest: Path
-    files: Mapping[Path, str]
     sessions: tuple[date, ...]
     newest: date
     bytes: int
@@ -214,6 +213,20 @@ def _parse_sealed(path: Path, _inode: int, _changed: int, _size: int) -> SealedY
     return SealedYear(path.parent / found.file, found.contract, found.rows, found.bytes, found.sha256, found.sessions)
 
 
+def files_of(manifest: Path) -> dict[Path, str]:
+    """Return the files of a partition or a sealed year, with their SHA-256, as its manifest lists them now.
+
+    Raises:
+        LakeError: the manifest is damaged.
+    """
+    if manifest.name == layout.SEALED:
+        sealed = read_sealed(manifest)
+        return {sealed.path: sealed.sha256} if sealed else {}
+    found = manifests.read(manifest)
+    parts = found.parts if found else ()
+    return {layout.part_file(manifest.parent / part.name, part.sha256): part.sha256 for part in parts}
+
+
 def units(root: Path, contract: Contract, group: str | None) -> Iterator[Unit]:
     """Yield the sealed years of one group, then its day partitions.
 
@@ -224,7 +237,7 @@ def units(root: Path, contract: Contract, group: str | None) -> Iterator[Unit]:
     for sealed in years.values():
         sessions = tuple(sorted(sealed.sessions))
         manifest = sealed.path.parent / layout.SEALED
-        yield Unit(contract.name, manifest, {sealed.path: sealed.sha256}, sessions, sessions[-1], sealed.bytes)
+        yield Unit(contract.name, manifest, sessions, sessions[-1], sealed.bytes)
     for session in sorted(layout.committed_sessions(root, contract, group)):
         folder = layout.partition_folder(root, contract, session, group)
         found = manifests.read(folder / layout.SUCCESS)
@@ -232,9 +245,8 @@ def units(root: Path, contract: Contract, group: str | None) -> Iterator[Unit]:
             continue
         year = years.get(session.year)
         newest = max(year.sessions) if year is not None and session in year.sessions else session
-        files = {layout.part_file(folder / part.name, part.sha256): part.sha256 for part in found.parts}
         size = sum(part.bytes for part in found.parts)
-        yield Unit(contract.name, folder / layout.SUCCESS, files, (session,), newest, size)
+        yield Unit(contract.name, folder / layout.SUCCESS, (session,), newest, size)
 
 
 def write_data_file(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import polars as pl
+
+from champion.indicators.numeric.unknown import known
 
 __all__ = ["metrics", "statistics"]
 __dir__ = __all__.copy
@@ -16,12 +20,12 @@ def metrics(rows: pl.DataFrame, prefix: str = "") -> dict[str, float]:
 
     `row_count`, `column_count`, `memory_usage_mb` and `null_percentage` (of all values, 0 to 100). With a column
     `volume`, in shares: `total_volume`, `avg_volume`, `zero_volume_count`. With a column `close`, in rupees:
-    `avg_close_price`, `min_close_price`, `max_close_price`. Nulls and NaN are ignored.
+    `avg_close_price`, `min_close_price`, `max_close_price`. Nulls, NaN and infinity are ignored.
 
     >>> frame = pl.DataFrame({"volume": [0, 30, None], "close": [1.0, 2.0, 6.0]})
     >>> found = metrics(frame)
     >>> found["row_count"], round(found["null_percentage"], 2), found["total_volume"], found["avg_volume"]
-    (3, 16.67, 30, 15.0)
+    (3, 16.67, 30.0, 15.0)
     >>> found["zero_volume_count"], found["avg_close_price"], found["max_close_price"]
     (1, 3.0, 6.0)
     """
@@ -34,14 +38,14 @@ def metrics(rows: pl.DataFrame, prefix: str = "") -> dict[str, float]:
     if rows.height and rows.width:
         found["null_percentage"] = 100 * sum(rows.null_count().row(0)) / (rows.height * rows.width)
     if "volume" in rows.columns:
-        volume = rows["volume"]
+        volume = _known(rows["volume"])
         found |= {
             "total_volume": _number(volume.sum()),
             "avg_volume": _number(volume.mean()),
             "zero_volume_count": int((volume == 0).sum()),
         }
     if "close" in rows.columns:
-        close = rows["close"].cast(pl.Float64).fill_nan(None)
+        close = _known(rows["close"])
         found |= {
             "avg_close_price": _number(close.mean()),
             "min_close_price": _number(close.min()),
@@ -64,6 +68,11 @@ def statistics(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select(kept).describe()
 
 
+def _known(column: pl.Series) -> pl.Series:
+    """Return the finite values of a column as floats, and null for others: a sum of large integers would overflow."""
+    return column.to_frame().select(known(pl.first().cast(pl.Float64))).to_series()
+
+
 def _number(value: object) -> float | None:
-    """Return the value if it is a number, else None, as for an empty column."""
-    return value if isinstance(value, int | float) else None
+    """Return the value if it is a finite number, else None, as for an empty column."""
+    return value if isinstance(value, int | float) and isfinite(value) else None

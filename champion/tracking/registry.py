@@ -19,6 +19,7 @@ from datetime import UTC, date, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 from zipfile import BadZipFile
 
 import polars as pl
@@ -189,15 +190,17 @@ def load(
     if found.problem:
         raise ModelError(f"{MODEL} version {found.number}: {found.problem}")
     _check_inputs(found, features, feature_version)
-    return LoadedModel(_load_file(settings, file_of(settings, found.number), found), found)
+    with tempfile.TemporaryDirectory(prefix="champion-model-") as folder:
+        return LoadedModel(_load_file(settings, file_of(settings, found.number, folder), found), found)
 
 
-def file_of(settings: Settings, number: int) -> Path:
-    """Return the local path of a version's model file, downloaded if necessary."""
+def file_of(settings: Settings, number: int, folder: str) -> Path:
+    """Return the path of a version's model file; a remote one is downloaded into `folder`."""
     from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - mlflow takes seconds to import
 
     source = store.prepare(settings).get_model_version_download_uri(MODEL, str(number))
-    return Path(download_artifacts(source, tracking_uri=settings.tracking)) / _FILE
+    into = None if urlsplit(source).scheme in {"file", ""} else folder
+    return Path(download_artifacts(source, dst_path=into, tracking_uri=settings.tracking)) / _FILE
 
 
 def point(settings: Settings, alias: str, number: int) -> None:

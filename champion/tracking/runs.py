@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -153,10 +154,11 @@ def read_file(settings: Settings, run_id: str, artifact: str) -> bytes | None:
     """Return the content of an artifact, or None if the run has no such file."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
-    try:
-        return Path(store.prepare(settings).download_artifacts(run_id, artifact)).read_bytes()
-    except (MlflowException, OSError):
-        return None
+    with TemporaryDirectory(prefix="champion-") as folder:  # MLflow copies local files too, and leaves the copies
+        try:
+            return Path(store.prepare(settings).download_artifacts(run_id, artifact, folder)).read_bytes()
+        except (MlflowException, OSError):
+            return None
 
 
 def artifact_sizes(settings: Settings, run_id: str, folders: Sequence[str]) -> dict[str, int]:

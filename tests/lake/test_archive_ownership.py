@@ -14,13 +14,14 @@ import boto3
 import polars as pl
 import pytest
 import s3_server
+import warehouse_rows
 from polars.testing import assert_frame_equal
 
 from champion import contracts
 from champion.base import object_path
 from champion.base.atomic_files import sha256
 from champion.errors import LakeError, UsageError
-from champion.lake import Lake, ownership, seal
+from champion.lake import Lake, layout, ownership, seal
 from champion.pipeline.maintenance import retention
 from champion.settings import Settings
 
@@ -106,6 +107,25 @@ def test_archiving_a_correction_keeps_the_superseded_partition(archived: Setting
     assert set(before.values()) <= set(after.values()), "a file of the archive is lost"
     assert archive.digest(NAME) == lake.digest(NAME)
     assert [damage for name in (NAME, RAW) for damage in archive.verify(name)] + archive.unknown_files() == []
+
+
+def test_a_correction_during_archiving_is_not_lost(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "one", lake_archive=tmp_path / "archive", raw_years=3)
+    lake, rows, day = Lake(settings.lake), warehouse_rows.raw(), pl.col("TradDt")
+    first, last = rows["TradDt"].unique().sort()
+    for session in (first, last):
+        lake.write(RAW, session, rows.filter(day == session), {"file": "a"})
+    corrected = rows.filter(day == last).head(1)
+
+    def correct(*_: object) -> None:  # after the first session is archived, before the second is
+        lake.write(RAW, last, corrected, {"file": "b"})
+
+    retention.retain(settings, TODAY, NONE, correct)
+    assert lake.sessions(RAW) == []
+    assert Lake(tmp_path / "archive").verify(RAW) == []
+    assert retention.restore(settings, first, last, [RAW]) == {RAW: [first, last]}
+    assert_frame_equal(lake.scan(RAW, last).collect(), corrected)
+    assert lake.verify(RAW) == []
 
 
 def test_an_archive_without_owner_is_claimed_unless_it_holds_other_data(
@@ -216,3 +236,23 @@ def test_an_archive_in_a_store_refuses_another_lake(source: Lake, tmp_path: Path
     retention.retain(first, TODAY, NONE)
     with pytest.raises(LakeError, match="belongs to another lake"):
         retention.retain(second, TODAY, NONE)
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_copy_of_a_stored_lake_is_refused_beside_it(tmp_path: Path) -> None:
+    place = f"s3://{s3_server.BUCKET}/{uuid.uuid4().hex}"
+    first, second = (
+        Settings(home=tmp_path / one, lake_uri=f"{place}/{one}", lake_archive=f"{place}/archive")
+        for one in ("one", "two")
+    )
+    rows = warehouse_rows.raw()
+    session = rows["TradDt"][0]
+    for settings in (first, second):
+        Lake(settings.lake).write(RAW, session, rows.filter(pl.col("TradDt") == session), {"file": "a"})
+    retention.retain(first, TODAY, NONE)
+    identity = (first.lake / layout.IDENTITY).read_bytes()
+    (second.lake / layout.IDENTITY).write_bytes(identity)
+    with pytest.raises(LakeError, match=r"of which .* is a copy"):
+        retention.retain(second, TODAY, NONE)
+    (first.lake / layout.IDENTITY).unlink()  # as of a lake that moved
+    assert retention.retain(second, TODAY, NONE) == []

@@ -22,6 +22,7 @@ METRICS = (
     "row_count column_count memory_usage_mb null_percentage total_volume avg_volume zero_volume_count avg_close_price "
     "min_close_price max_close_price"
 ).split()
+STRANGE = (0.0, math.nan, math.inf, 1e308)
 
 
 @pytest.fixture(scope="module")
@@ -83,18 +84,25 @@ def test_a_feature_run_records_its_manifest(workspace: Settings) -> None:
 
 @given(
     st.lists(
-        st.tuples(
-            st.one_of(st.none(), st.integers(0, 2**40)),
-            st.one_of(st.none(), st.floats(0.05, 1e6), st.just(math.nan)),
-        ),
-        max_size=20,
-    )
+        st.tuples(*[st.one_of(st.none(), st.floats(0, 1e6), st.sampled_from([0.0, math.nan, math.inf, 1e308]))] * 2)
+    ),
+    st.sampled_from([pl.Float64, pl.Int64]),
 )
-def test_metrics_are_finite_and_count_known_values_only(rows: list[tuple[int | None, float | None]]) -> None:
-    frame = pl.DataFrame(rows, schema={"volume": pl.Int64, "close": pl.Float64}, orient="row")
+def test_metrics_are_finite_and_count_known_values_only(
+    rows: list[tuple[float | None, float | None]], kind: type[pl.DataType]
+) -> None:
+    frame = pl.DataFrame(rows, schema={"volume": pl.Float64, "close": pl.Float64}, orient="row")
+    frame = frame.with_columns(pl.col("volume").cast(kind, strict=False))
     found = data_summary.metrics(frame, "x_")
     assert all(math.isfinite(value) for value in found.values())
-    closes = [close for _, close in rows if close is not None and not math.isnan(close)]
+    closes, volumes = (frame.filter(pl.col(name).is_finite())[name].to_list() for name in ("close", "volume"))
     assert found.get("x_max_close_price") == (max(closes) if closes else None)
-    assert found["x_zero_volume_count"] == sum(volume == 0 for volume, _ in rows)
+    assert found["x_zero_volume_count"] == volumes.count(0)
+    if max(volumes, default=0) < 1e7:
+        assert found["x_total_volume"] == pytest.approx(math.fsum(volumes))
     assert data_summary.statistics(frame)["statistic"].to_list()[:2] == ["count", "null_count"]
+
+
+def test_volumes_beyond_whole_numbers_add_up() -> None:
+    frame = pl.DataFrame({"volume": [2**62, 2**62, 2**62]})
+    assert data_summary.metrics(frame)["total_volume"] == 3 * 2.0**62

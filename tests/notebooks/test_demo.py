@@ -83,6 +83,8 @@ def champion(base: Path) -> Iterator[Command]:
     """Return a function that runs `champion` in the demo's workspace; its servers are stopped afterwards."""
     outputs = base / "outputs.txt"
     person = hostile_home(base / "person") | PROXIES | {"HOME": "/proc/nobody"}  # not writable, even for root
+    (base / "scratch").mkdir()
+    person["TMPDIR"] = str(base / "scratch")
     del person["PYTHONINSPECT"]  # it would keep Python running after a command
 
     def run(
@@ -399,6 +401,12 @@ def test_no_file_contains_a_secret_of_the_environment(champion: Command, base: P
     hidden = (b"Plant3d", _made_login(settings).encode())
     found = {path for path in files if any(secret in path.read_bytes() for secret in hidden)}
     assert found == {prefect_login.path(settings)}, "the owner's own copy"
+
+
+def test_no_file_is_left_in_the_temporary_folder(champion: Command, base: Path) -> None:
+    """MLflow copies each file that is read from a run to a temporary folder, and does not remove it."""
+    champion("stop")
+    assert sorted(path.name for path in (base / "scratch").iterdir()) == []
 
 
 def test_no_run_is_left_marked_as_running(settings: Settings) -> None:

@@ -205,8 +205,8 @@ def test_a_champion_trained_too_long_ago_is_refused(modelled: Settings) -> None:
         score.score_session(modelled.model_copy(update={"model_sessions": 5}), last)
 
 
-def test_a_changed_model_file_is_not_used_for_scoring(workspace: Settings) -> None:
-    path = registry.file_of(workspace, 1)
+def test_a_changed_model_file_is_not_used_for_scoring(workspace: Settings, tmp_path: Path) -> None:
+    path = registry.file_of(workspace, 1, str(tmp_path))
     session, content = Lake(workspace.lake).sessions(PREDICTIONS)[-1], path.read_bytes()
     path.write_bytes(pickle.dumps(Recipe("logistic")))
     with pytest.raises(ModelError, match=r"version 1: .*not the file that was registered"):

@@ -84,6 +84,21 @@ def test_trainings_by_hand_are_trials_and_reuse_registered_versions(tmp_path: Pa
         runs.close_run(settings, run_id, "succeeded")
     assert trials.known(settings, ic).count == 5
 
+    # Parameters do not tell all: a notebook of one's own may have none, and what is trained by hand names no start. A
+    # run that fails later has tried as well, and the same model again is no new attempt.
+    for seed, outcome in ((5, "succeeded"), (6, "failed"), (6, "succeeded")):
+        mine = runs.open_run(settings, experiments.OTHER, "mine", tags={"champion.notebook": "mine"})
+        register_challenger(settings, fitted(frame, seed), frame, task, run_id=mine, data=DATA)
+        runs.close_run(settings, mine, outcome)
+    assert trials.known(settings, ic).count == 7
+    register_challenger(settings, fitted(frame.tail(1100)), frame.tail(1100), task, run_id=None, data=DATA)
+    assert trials.known(settings, ic).count == 8
+
+    # A notebook of one's own that is called training, and registers nothing, is none.
+    tags = {"champion.notebook": "training", "champion.result_sha256": "none"}
+    runs.close_run(settings, runs.open_run(settings, experiments.TRAINING, "training", tags=tags), "succeeded")
+    assert trials.known(settings, ic).count == 8
+
 
 def test_every_notebook_of_champion_has_one_experiment(tmp_path: Path) -> None:
     own = {name: experiments.of_notebook(name) for name in notebooks.names() if "/" not in name}

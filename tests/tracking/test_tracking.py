@@ -207,9 +207,9 @@ def runs_a_file(folder: Path) -> bytes:
 
 
 @pytest.fixture
-def exchanged(shared: Settings) -> Iterator[Path]:
+def exchanged(shared: Settings, tmp_path: Path) -> Iterator[Path]:
     """The file of version 2, restored afterwards."""
-    path = registry.file_of(shared, 2)
+    path = registry.file_of(shared, 2, str(tmp_path))
     content = path.read_bytes()
     yield path
     path.write_bytes(content)

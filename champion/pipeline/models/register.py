@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from champion.modeling.training import TrainingResult
 
 KIND, RECIPE, DATA = "champion.model", "champion.recipe", "champion.data"
-ESTIMATOR = "champion.estimator"  # a hash of the fitted estimator
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def register_challenger(
         UNIVERSE: task.universe.text,
         TRAIN_END: str(labelled["trade_date"].max()),
         LABEL_END: str(labelled["label_end"].max()),
-        ESTIMATOR: joblib.hash(result.estimator),
+        trials.ESTIMATOR: joblib.hash(result.estimator),
     }
     if run_id is None:
         for version in registry.versions(settings):
@@ -86,7 +85,7 @@ def register_challenger(
         path = PurePosixPath(OUT_OF_SAMPLE)
         result.out_of_sample.write_parquet(Path(folder) / path.name)
         runs.log_files(settings, run_id, Path(folder), str(path.parent))
-    runs.log(settings, run_id, tags={trials.TRIAL: trials.COUNTED})
+    runs.log(settings, run_id, tags={trials.TRIAL: trials.COUNTED, trials.ESTIMATOR: tags[trials.ESTIMATOR]})
     return registry.register(
         settings,
         result.estimator,

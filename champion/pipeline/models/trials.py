@@ -23,7 +23,9 @@ BY_HAND = "training by hand"
 TRIAL, COUNTED = "champion.trial", "yes"
 """The tag of a run whose model was registered, by any notebook or person."""
 PERIOD_SHARPE = "sharpe_per_period"
-_NOTEBOOK = {"champion.notebook": "training"}
+ESTIMATOR = "champion.estimator"
+"""The tag of runs and versions with the hash of the fitted estimator."""
+_NOTEBOOK, _PUBLISHED = {"champion.notebook": "training"}, "champion.result_sha256"
 _RUN_NAME, _DONE, _MOST = "mlflow.runName", "FINISHED", 1000
 _IC = "result/tables/ic.parquet"
 _COMPARED = 30  # latest trials whose sessions are compared: each is a file to read
@@ -44,17 +46,27 @@ class Trials:
 def known(settings: Settings, ic: pl.DataFrame) -> Trials:
     """Return the trials recorded so far, without the current one, whose `ic` has trade_date and ic.
 
-    A trial is a run of the training notebook in any experiment, or any other run whose model was registered. Runs with
-    the same parameters are one trial.
+    A trial is a run whose model was registered, whatever its notebook and outcome, or a run of the training notebook
+    from a version that did not tag trials. Runs with the same parameters that fitted the same model are one trial.
+    Parameters alone do not identify a trial: your own notebook may have none, and its cells change.
     """
-    recorded = runs.find_runs(settings, tags=_NOTEBOOK, status=_DONE, limit=_MOST)
-    recorded += runs.find_runs(settings, tags={TRIAL: COUNTED}, status=_DONE, limit=_MOST)
-    # Earlier releases did not tag trainings by hand.
+    recorded = runs.find_runs(settings, tags={TRIAL: COUNTED}, limit=_MOST)
+    recorded = [run for run in recorded if run.status != "RUNNING"]  # a run may fail after its model is registered
+    # Earlier releases did not tag trials.
+    named = runs.find_runs(settings, tags=_NOTEBOOK, status=_DONE, limit=_MOST)
+    recorded += [run for run in named if _PUBLISHED not in run.tags]
     recorded += runs.find_runs(settings, [EXPERIMENT], tags={_RUN_NAME: BY_HAND}, status=_DONE, limit=_MOST)
-    ordered = sorted({run.run_id: run for run in recorded}.values(), key=lambda run: run.started)
-    trials = list({tuple(sorted(run.parameters.items())): run for run in ordered}.values())
+    trials = _distinct(sorted({run.run_id: run for run in recorded}.values(), key=lambda run: run.started))
     sharpes = tuple(run.metrics[PERIOD_SHARPE] for run in trials if PERIOD_SHARPE in run.metrics)
     return Trials(len(trials), sharpes, _sessions(settings, trials[-_COMPARED:], ic))
+
+
+def _distinct(ordered: Sequence[Run]) -> list[Run]:
+    """Return the latest run of each trial. A run without a model hash joins runs with the same parameters."""
+    latest = {(tuple(sorted(run.parameters.items())), run.tags.get(ESTIMATOR, "")): run for run in ordered}
+    hashed = {parameters for parameters, model in latest if model}
+    distinct = (run for (parameters, model), run in latest.items() if model or parameters not in hashed)
+    return sorted(distinct, key=lambda run: run.started)
 
 
 def deflated(trials: Trials, net_returns: pl.Series) -> dict[str, float]:
