@@ -174,7 +174,5 @@ def test_damaged_record_of_a_run_is_reported(ran: dict[str, Execution], settings
             run_detail.read(settings, run.run_id)
     finally:
         cells.write_bytes(content)
-    with pytest.raises(
-        ServiceError, match=r"champion.modeling.model_inputs of run \w+ is damaged \(bars: Input should"
-    ):
+    with pytest.raises(ServiceError, match=r"champion.inputs of run \w+ is damaged \(bars: Input should"):
         runs.digests(settings, replace(run, tags={"champion.inputs": '{"bars": 1}'}), "champion.inputs")

@@ -77,7 +77,9 @@ def test_invalid_login_file_is_refused_with_a_remedy(settings: Settings, content
     settings.prefect_home.mkdir(parents=True)
     prefect_login.path(settings).write_bytes(content)
     for ask in (prefect_login.current_login, prefect_login.ensure_login, prefect_login.pair):
-        with pytest.raises(ServiceError, match=r"prefect/login: no login.* `champion stop`, remove it") as caught:
+        with pytest.raises(
+            ServiceError, match=r"prefect/login does not contain a login.* `champion stop`, remove the file"
+        ) as caught:
             ask(settings)
         assert "Plant3d" not in str(caught.value)
     assert prefect_login.path(settings).read_bytes() == content
