@@ -1,4 +1,4 @@
-"""Feature set v1: 24 columns of trend, momentum, volatility and volume, with the conventions of TA-Lib."""
+"""Feature set v1: trend, momentum, volatility and volume, with the conventions of TA-Lib."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def udiff_file(*rows: str, header: str = udiff.HEADERS[1]) -> bytes:
     return "\n".join([header, *rows, ""]).encode()
 
 
-@pytest.mark.parametrize("header", udiff.HEADERS)
+@pytest.mark.parametrize("header", udiff.HEADERS[:2])
 def test_both_udiff_headers_give_the_same_rows(header: str) -> None:
     found = parse("a.csv", udiff_file(ROW, header=header), SESSION)
     assert found.source == "nse_cm_udiff"

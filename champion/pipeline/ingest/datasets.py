@@ -72,8 +72,8 @@ DATASET_SPECS = (
     ),
     _BARS(BSE_BHAVCOPY),
 )
-PUBLICATIONS = (BHAVCOPY, DELIVERY, INDEX_CLOSES)
-"""The publications that are fetched and ingested by default. The first one determines whether a date is a session."""
+PUBLICATIONS = tuple(spec.publication for spec in DATASET_SPECS if spec.publication.exchange == "NSE")
+"""NSE's publications, fetched and ingested by default. The first one determines whether a date is a session."""
 
 
 def dataset_spec(publication: Publication) -> DatasetSpec:
