@@ -72,7 +72,7 @@ def _reader(kind: type) -> Callable[[str], Any]:
 
 
 def forget_workspace() -> None:
-    """Remove all CHAMPION_ variables from this process, so that no real workspace is touched."""
+    """Remove all CHAMPION_ variables from this process, so that no real workspace is used."""
     for name in [name for name in os.environ if name.startswith("CHAMPION_")]:
         del os.environ[name]
 

@@ -126,8 +126,8 @@ def _first_fold(
 ) -> dict[str, float]:
     """Return the size of the first fold's training set, and the skill of the last fold's model in the first fold.
 
-    That model knows the future of the market, not of the labels. It shows whether the first fold is weak because its
-    history is short or because its sessions are hard.
+    The last fold's model is trained on later sessions, but not on the first fold's labels. It shows whether the first
+    fold is weak because its history is short or because its sessions are hard.
     """
     rows = training.labelled(frame)
     (train, test), *_, (_, last) = training.folds(rows, splitter)

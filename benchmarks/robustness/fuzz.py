@@ -259,7 +259,7 @@ class Guard:
         return written
 
     def _neighbours(self) -> Iterator[str]:
-        """Yield the files around the workspace, which a path out of it would reach first."""
+        """Yield the files around the workspace, where a path that leaves the workspace would write first."""
         for place in (self._folder, self._work.parent):
             yield from (entry.path for entry in os.scandir(place) if entry.path != str(self._work))
 

@@ -1,4 +1,4 @@
-"""The time of MLflow's pages on a ledger of a year: the server's answers, and the pages in a browser.
+"""Measure MLflow's pages with a year of runs: the time of the server's answers, and of the pages in a browser.
 
 `.venv/bin/python benchmarks/speed/pages.py [--runs 1500] [--questions 40] [--chromium PATH]` fills a store with a year
 of runs (a flow and five notebooks an evening), starts `champion ui`, and times the answers behind the list of

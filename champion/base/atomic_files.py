@@ -39,7 +39,7 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path` that replaces it in one step; on an error it is removed.
 
     A reader of `path` sees the old file or the new one, also after a crash or a power cut. A `shared` file can be read
-    by its group and by no other user, whatever the umask.
+    by its group and by no other user, independent of the umask.
     """
     with temporary_file(path, shared=shared) as temporary:
         yield temporary
@@ -79,7 +79,7 @@ def write_bytes(path: Path, content: bytes, *, shared: bool = False) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write `content` to `path` in one step; only its owner can read it, at every moment and whatever the umask."""
+    """Write `content` to `path` in one step; at no moment can other users read it, independent of the umask."""
     with temporary_file(path) as temporary:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
         with os.fdopen(descriptor, "wb") as stream:

@@ -1,4 +1,4 @@
-"""Set who may read what Champion writes: only the owner by default, whatever the umask.
+"""Set who may read Champion's files: only the owner by default, independent of the umask.
 
 Commands and the processes they start remove all rights of group and others from new files (`restrict`). The lake sets
 its modes explicitly, for the group (docs/governance.md). Folders with logins, keys and databases are closed explicitly

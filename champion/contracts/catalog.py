@@ -56,7 +56,7 @@ def load(name: str, version: int | None = None) -> Contract:
 
 
 def add_search_path(folder: Path) -> None:
-    """Search `folder` for contracts too: a lake has one with those of its owner's feature sets.
+    """Search `folder` for contracts too: a lake has a folder with the contracts of custom feature sets.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:  # an empty folder changes nothing

@@ -30,7 +30,7 @@ def import_set(name: str) -> FeatureSet:
 def extend(base: FeatureSet, added: Sequence[str]) -> FeatureSet:
     """Return a set with the features of `base` and the added ones; `module:NAME` is a Feature or a FeatureSet.
 
-    Its name and version are those of `base` followed by the names of the added features: `v1_with_gap`.
+    Its name and version are `base`'s, followed by the names of the added features: `v1_with_gap`.
 
     Raises:
         UsageError: there is no such module or name, it is not a feature, or two features have the same name.

@@ -111,7 +111,7 @@ def carried(bars: pl.DataFrame, counts: Lengths, started: pl.DataFrame, wanted: 
 
 
 def _with_start(values: pl.Series, counts: Lengths, started: pl.Series, each: Carried) -> pl.Series:
-    """Return the values with those of each instrument's first `lookback` bars replaced: see step 2 above."""
+    """Return the values, replaced at each instrument's first `lookback` bars: see step 2 above."""
     rows = _first_rows(counts, each.lookback)
     block = np.zeros(rows.shape, started.to_numpy().dtype)
     block[:, -1 if each.alpha is None else 0 :] = started.to_numpy()[counts >= each.lookback, None]

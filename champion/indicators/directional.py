@@ -1,8 +1,7 @@
 """Directional movement: Wilder's ADX with its two indicators, and Aroon.
 
-The conventions are those of TA-Lib, including its comparison of moves in doubles: if the high rose exactly as far as
-the low fell, neither move counts. Whether doubles are equal depends on their last bit, and Wilder's means keep the
-effect.
+The conventions are TA-Lib's, including its comparison of moves in doubles: if the high rose exactly as far as the low
+fell, neither move counts. Whether doubles are equal depends on their last bit, and Wilder's means keep the effect.
 """
 
 from __future__ import annotations

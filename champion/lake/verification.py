@@ -25,7 +25,7 @@ _LABEL = "champion.contract"
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What is wrong with a file, and the remedy. Readers of the lake get correct rows despite a harmless one.
+    """A fault in a file, and its remedy. Readers of the lake get correct rows despite a harmless one.
 
     >>> Damage(Path("part-00000.parquet"), "the file is missing", "`champion lake restore`").harmless
     False
@@ -40,8 +40,8 @@ class Damage:
 def verify(root: Path, name: str) -> list[Damage]:
     """Return all damage of a dataset, an empty list if there is none.
 
-    The checks are: hash, row count and schema of every revision and sealed file; sessions against those they were made
-    from; the index against the files; and files that no manifest lists.
+    The checks are: hash, row count and schema of every revision and sealed file; sessions against the sessions they
+    were derived from; the index against the files; and files that no manifest lists.
     """
     contract = contracts.load(name)
     found = [damage for group in layout.groups(contract) for damage in _group(root, contract, group)]

@@ -21,7 +21,7 @@ def probability_of_overfitting(trials: pl.DataFrame, blocks: int = BLOCKS) -> tu
     """Return how often the best trial in sample is below the median out of sample, and a table with a row per split.
 
     `trials` has one row per session, in order, and one column per trial: its return or rank IC, never null. Sessions
-    are cut into `blocks` consecutive blocks; each choice of half of the blocks is in-sample once. The table has best
+    are split into `blocks` consecutive blocks; each choice of half of the blocks is in-sample once. The table has best
     (the best trial in sample), in_sample and out_of_sample (its mean over standard deviation) and logit (of its
     relative rank out of sample; 0 or below is overfitting). Trials without skill give about one half. Source: D.
     Bailey, J. Borwein, M. Lopez de Prado, Q. Zhu, The Probability of Backtest Overfitting, Journal of Computational

@@ -2,7 +2,7 @@
 
 Sources, the first has precedence: arguments, `CHAMPION_*` environment variables, `champion.toml` in the working
 directory, defaults. An address from `champion.toml` receives no credential from another source (`credential_sources`).
-All files are below `home`, so two workspaces never touch each other.
+All files are below `home`, so two workspaces share no files.
 """
 
 from __future__ import annotations
@@ -304,7 +304,7 @@ class Settings(BaseSettings):
 
     @property
     def tracking(self) -> str:
-        """Absolute MLflow tracking URI, for a server without user and password, which are in `tracking_login`."""
+        """Absolute MLflow tracking URI. A server's user and password are removed from it; see `tracking_login`."""
         if self.tracking_uri is None:
             return f"sqlite:///{self.mlflow_database}"
         uri = self.tracking_uri.get_secret_value()

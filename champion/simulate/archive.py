@@ -47,7 +47,7 @@ class SimulatedArchive:
 
 @dataclass(frozen=True)
 class _Plan:
-    """The decisions made before any price is drawn."""
+    """The decisions made before the first price is drawn."""
 
     arguments: dict[str, Any]
     universe: tuple[Instrument, ...]

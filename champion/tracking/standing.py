@@ -73,7 +73,7 @@ def disagreement(settings: Settings) -> str | None:
 
 
 def problem(settings: Settings) -> str | None:
-    """Return what must be corrected before scores can be trusted; None if ledger, registry and alias agree.
+    """Return the problem to correct before scores can be trusted; None if ledger, registry and alias agree.
 
     Raises:
         ServiceError: a store does not answer.

@@ -61,7 +61,7 @@ _COLUMNS = {"read": READ, "moves no price": MOVES_NO_PRICE, "not understood": NO
 
 
 def _renamed_since(run: Run, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows whose symbol named another instrument when the list was made than when it was read."""
+    """Return the rows whose symbol had one instrument on the list's date and another when the list was read."""
     names = symbol_history(run.lake)
     dated = rows.filter(pl.col("kind") != DECISION).with_columns(_made=made_on())
     found = [

@@ -4,8 +4,8 @@ The text is typed by hand. It is parsed in four steps. A text that does not fit 
 
 1. `action_words` makes tokens: one concept for all spellings of a word, and numbers.
 2. Separators (`/`, `+`, `&`, `and`) end a clause if an action's word follows; `/` also occurs in `Rs 10/-`.
-3. Each action's word starts a segment with the quantities after it; in a clause with one action's word, also with those
-   before it.
+3. Each action's word starts a segment with the quantities after it; in a clause with only one action's word, the
+   quantities before it belong to the segment too.
 4. Each kind reads its quantities: a pair of face values, a ratio, a premium, an amount or a percentage. Two candidates
    for one quantity, an unknown word next to a bonus or a right, or a cancelled action are not understood.
 """

@@ -42,11 +42,11 @@ def check(
     limits: Limits | None = None,
     identity: bool = False,
 ) -> GateReport:
-    """Evaluate the quality gates for the sessions from `start` to `end`, compared with those before.
+    """Evaluate the quality gates for the sessions from `start` to `end`, compared with the sessions before.
 
-    Completeness, rejected rows, row count and churn are those of the worst session, and shares those of the worst year,
-    so that good sessions do not hide a bad one. With `as_of`, freshness is checked too; with `identity`, contradictions
-    between symbols, ISINs and the list of symbol changes, which reads all bars of the lake.
+    Completeness, rejected rows, row count and churn are reported for the worst session, and shares of bars for the
+    worst year, so that good sessions do not hide a bad one. With `as_of`, freshness is checked too; with `identity`,
+    contradictions between symbols, ISINs and the list of symbol changes, which reads all bars of the lake.
 
     Raises:
         QualityGateError: the range has no session.

@@ -51,7 +51,8 @@ def score_outcomes(lake: Lake, start: date | None = None, end: date | None = Non
     forward_return is null near the end of the bars, where it is not known yet, and across a price gap that is not
     adjusted for.
 
-    Columns: trade_date, instrument_id, symbol, model_version, horizon, score, rank, and those of `forward_return`.
+    Columns: trade_date, instrument_id, symbol, model_version, horizon, score, rank, and the columns of
+        `forward_return`.
     """
     scores = lake.scan(PREDICTIONS, start, end).select(_COLUMNS).collect()
     if scores.is_empty():

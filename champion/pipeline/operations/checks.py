@@ -17,7 +17,7 @@ State = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The name and result of a check, and how to fix what it found (empty if it passed)."""
+    """The name and result of a check, and the remedy (empty if it passed)."""
 
     name: str
     state: State

@@ -155,7 +155,7 @@ class _Layers:
 
     @cached_property
     def span(self) -> str:
-        """The first and last session that any layer or staging knows, as arguments of a command."""
+        """The first and last session in any layer or in staging, as arguments of a command."""
         names = [BARS, RAW_BARS, *self.feature_datasets, PREDICTIONS]
         known = frozenset[date]().union(*map(self.sessions, names), self.staged(DATASET_SPECS[0].raw))
         return _span(tuple(sorted(known))) if known else "START END"

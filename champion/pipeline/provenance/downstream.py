@@ -33,7 +33,7 @@ _SHOWN = 5
 
 
 def forward(settings: Settings, which: str) -> Trace:
-    """Return what was derived from a published file; `which` is its path, its name, or the start of its SHA-256.
+    """Return the data derived from a published file; `which` is its path, its name, or the start of its SHA-256.
 
     Raises:
         UsageError: staging has no such file, or several.

@@ -38,7 +38,7 @@ class RetryPolicy:
 class Failure:
     """One failed request.
 
-    `status` is None without a complete answer: a timeout, a reset, a body cut short. `retry_after` are the seconds of
+    `status` is None without a complete answer: a timeout, a reset, a truncated body. `retry_after` are the seconds of
     the Retry-After header, None without one.
     """
 
