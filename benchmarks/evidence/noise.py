@@ -211,7 +211,7 @@ def page(noise: list[Found], planted: list[Found], held: list[tuple[bool, str]])
     """Return the report as Markdown."""
     intro = f"""# Noise
 
-Does the gate accept models that know nothing, and does it find a planted signal? Written by
+Does the gate accept models without predictive power, and does it find a planted signal? Written by
 `benchmarks/evidence/noise.py`: simulated archives of {INSTRUMENTS} instruments, {START} to {END}, from zip to gate,
 with logistic models; label and trade start at the next close and last {HORIZON} sessions. The planted IC is computed
 from the equations of the simulation, without its archives. Labels overlap, so the gate counts every fifth session

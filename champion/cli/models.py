@@ -58,7 +58,7 @@ def promote(
     force: Annotated[bool, typer.Option("--force", help="Override the gate; needs --reason.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a version champion if the gate agrees.
+    """Make a version champion if it passes the gate.
 
     Example: champion models promote 3
     """

@@ -46,8 +46,7 @@ class Notebook:
         return None if self.path.is_relative_to(package_data.folder("notebooks").absolute()) else self.path.parent
 
     def computed(self, given: Mapping[str, Any]) -> list[str]:
-        """Return the names that only a run can compute: parameters with a computed default and no value, other
-        names."""
+        """Return the names that only a run can compute: parameters with a computed default and no value, and others."""
         return [
             *(name for name, one in self.parameters.items() if one.computed and name not in given),
             *self.undetermined,

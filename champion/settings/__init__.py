@@ -212,7 +212,7 @@ class Settings(BaseSettings):
     quality_hole_days: int = Field(
         _LIMITS.hole_days,
         ge=1,
-        description="More days than these between two sessions are a hole, across which gates do not compare.",
+        description="Largest number of days between two sessions that gates compare; more days are missing data.",
     )
     lake_archive: types.FolderOrBucket | None = Field(
         None, description="Folder or s3://bucket/prefix that old partitions are copied to; empty: none."

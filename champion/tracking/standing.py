@@ -135,7 +135,7 @@ def missing(held: StoredLines, known: Anchor | None, *, required: bool) -> str |
         if count < known.lines:
             return f"it has {count} of {quantity(known.lines, 'line')}, the rest is missing"
         if promotion_ledger.seals(held)[known.lines - 1] != known.seal:
-            return f"its line {known.lines} is not the one in the registry's record"
+            return f"its line {known.lines} differs from the line in the registry's record"
         return None
     sealed = sum("model" in json.loads(line) for line in held.lines)
     if required and sealed > 1:  # a crash may have come between the first line and its anchor

@@ -58,9 +58,9 @@ def agreement(run: Run, edges: Path) -> Section:
     by_pair = found.group_by("formats").agg(pl.len().alias("sessions"), *counted).sort("formats")
     blocks = [
         (
-            f"Common fields: {', '.join(_FIELDS)} where both formats have them (the full report has no ISIN, and "
-            "turnover in lakhs with two decimals: up to 500 rupees apart is agreement). Rows are matched by symbol "
-            "and series."
+            f"Common fields: {', '.join(_FIELDS)} where both formats have them. The full report has no ISIN; it "
+            "has turnover in lakhs with two decimals, so turnovers that differ by up to 500 rupees count as equal. "
+            "Rows are matched by symbol and series."
         ),
         table(with_total(by_pair, "all"), none="No session has two formats."),
         "The day on which UDiFF and legacy were last published together:",

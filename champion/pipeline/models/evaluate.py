@@ -112,7 +112,7 @@ def evaluate_and_promote(
     report: str | None = None,
     evaluation: Evaluation | None = None,
 ) -> dict[str, Any]:
-    """Evaluate a version and promote it if the gate agrees; the ledger records the decision either way.
+    """Evaluate a version and promote it if it passes the gate; the ledger records the decision either way.
 
     `evaluation` is used if it was made against the champion in force. If another process promotes in the meantime, the
     version is evaluated against the new champion. `report` is the run of the promotion notebook, kept in the ledger
