@@ -1,10 +1,10 @@
 """Does the gate accept noise? Simulated archives without and with a planted signal, from zip to promotion.
 
 `.venv/bin/python benchmarks/evidence/noise.py [--seeds 20] [--planted 5] [--write docs/noise.md] [--results FILE]
-[--most N]` simulates an archive for each seed, brings it from zip to features in its own workspace, trains a
-logistic model, runs the leakage checks, registers the model and asks the gate. Without a signal the mean AUC must be
-one half within its error, and the gate must refuse. With a signal the model must be promoted, and its rank IC must be
-close to the planted IC, which is computed from the equations of the simulation, not from the simulated archives. The
+[--most N]` simulates an archive for each seed, processes it from zip to features in its own workspace, trains a
+logistic model, runs the leakage checks, registers the model and evaluates the gate. Without a signal the mean AUC must
+be one half within its error, and the gate must refuse. With a signal the model must be promoted, and its rank IC must
+be close to the planted IC, which is computed from the equations of the simulation, not from the simulated archives. The
 error rate of the gate is measured on many score sets that are worthless by construction. The exit code is 1 if one of
 these conditions does not hold. `--results` keeps each seed, so that a stopped run continues; `--most` limits the seeds
 of one run.

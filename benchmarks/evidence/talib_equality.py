@@ -144,7 +144,7 @@ def _decimal(value: float) -> Decimal:
 
 
 def main() -> int:
-    """Print the table; return 1 if an indicator is not TA-Lib's."""
+    """Print the table; return 1 if an indicator has wrong values or nulls on other rows than TA-Lib's."""
     chosen = meter.arguments(__doc__, {"home": Path}, instruments=int, indicators=list(PAIRS))
     bars = bars_of(chosen.home, chosen.instruments)
     print(f"{bars.height:,} bars of {bars['instrument_id'].n_unique():,} instruments")

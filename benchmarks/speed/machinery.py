@@ -1,7 +1,7 @@
 """The overhead of the machinery: three trivial notebooks by papermill, by the runner, and as a flow with its ledger.
 
-`.venv/bin/python benchmarks/speed/machinery.py [--repeats 5] [--json PATH]`. Each way runs in its own process, the
-ways in turn; the Prefect server is up beforehand, as in daily use. `process` is the whole process with its imports,
+`.venv/bin/python benchmarks/speed/machinery.py [--repeats 5] [--json PATH]`. Each variant runs in its own process,
+alternating; the Prefect server is up beforehand, as in daily use. `process` is the whole process with its imports,
 `inside` the three notebooks after the imports. Medians of seconds; kernels are included.
 """
 

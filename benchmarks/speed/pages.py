@@ -34,7 +34,7 @@ AIM = 2.0
 
 
 def main() -> int:
-    """Measure, print, and return 0 if every page keeps the aim."""
+    """Measure, print, and return 0 if every page meets the target."""
     asked = meter.arguments(__doc__, runs=1500, questions=40, chromium=str)
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder) / "home")

@@ -88,7 +88,7 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def with_path(error: OSError, path: Path) -> OSError:
-    """Return the error with the name of a file: `path`, unless it names one already.
+    """Return the error with the file name `path`, unless the error already has a file name.
 
     >>> print(with_path(OSError(37, "No locks available"), Path("/w/.lock")))
     [Errno 37] No locks available: '/w/.lock'
@@ -103,7 +103,7 @@ def sha256(path: Path) -> str:
 
 
 def remove_unlocked(folder: Path) -> None:
-    """Remove each `NAME` in a folder whose `NAME.lock` no process holds, and that lock."""
+    """Remove each `NAME` in a folder whose lock file `NAME.lock` no process holds, and the lock file."""
     for lock in folder.glob("*.lock"):
         with suppress(Timeout), Lock(lock, timeout=0):  # a timeout: its holder still runs
             shutil.rmtree(lock.with_suffix(""), ignore_errors=True)

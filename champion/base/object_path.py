@@ -4,7 +4,7 @@ An object is written completely or not at all, there are no folders, and a renam
 disk is never used: other methods of `Path`, and functions that need a local file, raise LakeError.
 
 Credentials and endpoint are the standard variables: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`,
-`AWS_ENDPOINT_URL`, and `AWS_ALLOW_HTTP=true` if the endpoint has no TLS. Polars and MLflow read the same.
+`AWS_ENDPOINT_URL`, and `AWS_ALLOW_HTTP=true` if the endpoint has no TLS. Polars and MLflow read the same variables.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _WILD = frozenset("{}*?[]'\\")
 
 @contextmanager
 def _request(path: ObjectPath, *, changes: bool = False) -> Iterator[S3Store]:
-    """Yield the client for a request; the guards are called before one that changes the store.
+    """Yield the client for a request; the guards are called before a request that changes the store.
 
     Errors of the store become a LakeError of one line; a missing object is FileNotFoundError, as on disk.
     """

@@ -1,6 +1,6 @@
 """Find and load contracts: one file per version in `schemas/`, by default the latest version.
 
-A lake can have more contracts, of its owner's feature sets (`add_search_path`).
+A lake can have additional contracts, for custom feature sets (`add_search_path`).
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def _import_object(name: str) -> object:
 def digest(feature_set: FeatureSet) -> str:
     """Return a digest of the set's values on synthetic bars, which changes when a formula changes.
 
-    It starts with the number of the rules that own features are computed by.
+    It starts with the version number of the rules for computing own features.
     """
     values = compute.over_histories(synthetic_bars.bars(feature_set.lookback + 200), feature_set).drop(
         "feature_version"

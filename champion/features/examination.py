@@ -8,7 +8,7 @@ over the whole history, over the history up to the bar, and in a nightly build.
    are tried.
 2. A feature whose expression provably reads at most `lookback` bars, bit for bit (`reach`), is a window: a nightly
    build computes it from that many bars.
-3. Any other feature is recursive: every build computes it from the instrument's first bar. It needs no declaration.
+3. Every other feature is recursive: every build computes it from the instrument's first bar. It needs no declaration.
 4. A window longer than the declared `lookback` is an error: from `lookback` bars it would have a different value.
 5. A feature with carried values is advanced bar by bar and must give the values of the whole history.
 """
@@ -180,7 +180,7 @@ class _Trial:
     """Compare one feature over a limited number of bars with its values over the whole history."""
 
     def __init__(self, feature: Feature, most: int, before: int) -> None:
-        """Try up to `most` bars against a history with `before` more bars."""
+        """Compare values over up to `most` bars with values over a history with `before` more bars."""
         self._feature, self._most = feature, most
         bars = synthetic_bars.bars(most + max(_ENDS, before))
         self._bars = bars.partition_by("instrument_id", maintain_order=True)

@@ -2,7 +2,7 @@
 
 Without this record, a deleted layer would leave no trace. So the lake keeps one empty file per dataset that was
 written, `.datasets/<name>`. The first write to a lake of an earlier version adds the files of all datasets that it
-holds. A lake in an object store has none.
+holds. A lake in an object store has no such files.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def _sweep(root: Path, contract: Contract, before: set[Path]) -> int:
 def _removable(root: Path, contract: Contract) -> list[Path]:
     """Return the files that no current manifest lists, and after them the retired manifests.
 
-    The first are unfinished files: the caller holds the dataset's lock, so these are of killed writers.
+    The files are unfinished: the caller holds the dataset's lock, so they come from killed writers.
     """
     folder = layout.dataset_folder(root, contract)
     found = sorted(layout.present(folder, f"**/.*{_UNFINISHED}"))

@@ -118,7 +118,7 @@ def close_execution(
 
 
 def repair(settings: Settings) -> list[str]:
-    """Finish the runs of killed supervisors and deliver waiting runs; return the runs that MLflow now has the end of.
+    """Finish the runs of killed supervisors and deliver waiting runs; return the runs whose end MLflow now has.
 
     A run whose supervisor was killed is closed as killed, with its saved notebook, at the time of its last write, and
     its remaining processes are killed. Runs that ended while MLflow did not answer are delivered.

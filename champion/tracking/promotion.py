@@ -77,9 +77,9 @@ def gate(
 
     Metrics: `rank_ic` (mean over sessions), `rank_ic_t` (its t-statistic), `sessions` (their number), `horizon`.
     `paired` holds the same for the differences, challenger less champion, session by session. The first champion needs
-    a t-statistic that chance exceeds only at the rate `rules.level`. A later one must also beat the champion by
-    `rules.margin` on the mean, with a paired t-statistic as rare. `canary` is whether the leakage checks passed; None,
-    that they were not run, is a refusal.
+    a t-statistic that chance exceeds only at the rate `rules.level`. A later champion must also beat the current one by
+    `rules.margin` on the mean, with a paired t-statistic that chance exceeds only at the same rate. `canary` is whether
+    the leakage checks passed; None, that they were not run, is a refusal.
 
     >>> good = {"rank_ic": 0.03, "rank_ic_t": 3.1, "sessions": 250, "horizon": 5}
     >>> gate(good, None, rules=Rules(), canary=True).promote

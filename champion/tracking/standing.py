@@ -126,7 +126,7 @@ def require_same_model(settings: Settings, entry: Entry, current: Entry) -> None
 
 
 def missing(held: StoredLines, known: Anchor | None, *, required: bool) -> str | None:
-    """Return how the ledger falls short of its anchor; None if it is complete.
+    """Return the difference of the ledger from its anchor; None if it is complete.
 
     `required` is whether the registry must have an anchor for a ledger with lines of this version.
     """

@@ -143,7 +143,7 @@ def _bonus(segment: Segment, text: str) -> list[ParsedAction]:
 
 
 def _not_in_shares(segment: Segment, text: str) -> ParsedAction | None:
-    """Return the action if a bonus or a right is of other securities or has an unknown word; else None."""
+    """Return the action if a bonus or a right offers other securities or has an unknown word; else None."""
     kind = segment.kind
     if segment.has("not_equity", "own_class"):
         if sum(item.kind == "ratio" for item in segment.items) > 1:
@@ -214,7 +214,7 @@ _SHOWN = {"spl": "special", "int": "interim"}
 
 
 def _by_price(segment: Segment, text: str) -> list[ParsedAction]:
-    """Return a demerger, scheme or capital reduction: only the prices show its size."""
+    """Return a demerger, scheme or capital reduction, whose size only the prices show."""
     return [ParsedAction(segment.kind, None, "", _WITHOUT_FACTOR[segment.kind]), *_left_over(segment, text, {"ratio"})]
 
 

@@ -137,6 +137,6 @@ def digest(names: Mapping[str, str]) -> str:
 
 
 def _value_at(timeline: Sequence[tuple[date, str]], session: date) -> str | None:
-    """Return the value on a session: that of the last entry on or before it; None if there is none."""
+    """Return the value on a session: the value of the last entry on or before it; None if no entry is that early."""
     position = bisect_right(timeline, session, key=itemgetter(0))
     return timeline[position - 1][1] if position else None

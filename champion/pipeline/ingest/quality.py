@@ -59,7 +59,7 @@ def check(
     contradictions = _contradictions(lake, sessions) if identity else None
 
     def evaluate(first: date, last: date, fresh_at: date | None) -> GateReport:
-        """Evaluate at most one year: six years together would need gigabytes of memory."""
+        """Evaluate the gates over at most one year: six years together would need gigabytes of memory."""
         earlier = lake.sessions(BARS, end=first - timedelta(days=1))[-quality_gates.LOOKBACK :]
         context = lake.scan(BARS, min([first, *earlier]), last).select(quality_gates.COLUMNS).collect()
         within = pl.col("session").is_between(first, last)

@@ -212,7 +212,7 @@ def out_of_sample(settings: Settings, version: registry.Version) -> pl.DataFrame
 
 
 def _differences(challenger: registry.Version, champion: registry.Version) -> list[str]:
-    """Return why two versions cannot be compared: they predict other horizons, or other universes."""
+    """Return why two versions cannot be compared: they predict different horizons, or different universes."""
     return [
         f"its {name} is {challenger.tags.get(tag)}, the champion's {champion.tags.get(tag)}: not comparable"
         for tag, name in _COMPARED.items()

@@ -30,8 +30,8 @@ class LiveSkill:
     """The rank IC of live scores, for the versions that are still registered.
 
     `ic` has model_version, trade_date and ic, for each session whose outcomes are known. `waiting` counts the sessions
-    whose outcomes are not known yet, `in_sample` those whose outcomes a version was trained on, which are left out.
-    `left_out` says why all scores of a version are missing.
+    whose outcomes are not known yet, `in_sample` the sessions whose outcomes a version was trained on; these are left
+    out. `left_out` says why all scores of a version are missing.
     """
 
     ic: pl.DataFrame

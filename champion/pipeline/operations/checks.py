@@ -26,7 +26,7 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether work can go on; a warning does not stop it."""
+        """Whether the check did not fail; a warning counts as passed."""
         return self.state != "failed"
 
     @property

@@ -82,7 +82,7 @@ def read(file: Path) -> list[Kept]:
 
 
 def write(file: Path, files: Sequence[Kept]) -> None:
-    """Replace the record of `file` atomically; remove it if it is empty."""
+    """Replace the record of `file` atomically; remove the record if `files` is empty."""
     record = file.with_suffix(".json")
     if files:
         write_bytes(record, json.dumps({"files": [asdict(one) for one in files]}, indent=1).encode())
