@@ -78,7 +78,7 @@ def promote(
 
 @app.command()
 def compare(
-    version: Annotated[int, typer.Argument(help="Version to judge.")],
+    version: Annotated[int, typer.Argument(help="Version to evaluate.")],
     against: Annotated[int | None, typer.Argument(help="Version to compare it with; default: the champion.")] = None,
     *,
     as_json: AsJson = False,
