@@ -63,7 +63,7 @@ def page() -> str:
 
 
 def _is_strong(stated: str) -> bool:
-    """Tell whether every choice that a licence leaves is a strong copyleft one."""
+    """Whether every choice that a licence leaves is a strong copyleft one."""
     choices = re.split(r"\s+or\s+", stated, flags=re.IGNORECASE)
     return all(STRONG.search(choice) and "lesser" not in choice.lower() for choice in choices)
 

@@ -10,13 +10,14 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 from typing_extensions import override
+from waiting import PATIENCE
 
 from champion.sources import udiff
 from champion.sources.download.archive import Archive, RetryPolicy, Staged
@@ -25,9 +26,21 @@ from champion.sources.publications import BHAVCOPY, Publication, bhavcopy_paths
 from champion.sources.table import Published
 
 SESSION = date(2024, 6, 25)
-HURRIED = RetryPolicy(
-    apart=0.0, attempts=3, first=0.01, longest=0.02, longest_asked=1.5, connect=1.0, silence=0.4, whole=0.6
+UNLIMITED = RetryPolicy(
+    apart=0.0,
+    attempts=3,
+    first=0.01,
+    longest=0.02,
+    longest_asked=1.5,
+    connect=PATIENCE,
+    silence=PATIENCE,
+    whole=PATIENCE,
 )
+"""No time limit: on a busy machine any answer may take seconds."""
+SHORT_SILENCE = replace(UNLIMITED, silence=0.4)
+"""For answers that do not arrive."""
+SHORT_EXCHANGE = replace(UNLIMITED, whole=0.6)
+"""For answers that do not end."""
 
 
 def bhavcopy(session: date, symbol: str = "ACME") -> bytes:
@@ -86,7 +99,7 @@ def page(content: bytes, status: int = 200, **headers: str) -> Callable[[BaseHTT
 
 
 def hang(request: BaseHTTPRequestHandler) -> None:
-    time.sleep(2 * HURRIED.silence)
+    cast("Any", request).state.released.wait(PATIENCE)
     request.close_connection = True
 
 
@@ -145,8 +158,15 @@ def serving() -> Iterator[Server]:
         thread.join()
 
 
-def get(server: Server, staging: Path, publication: Publication = BHAVCOPY, *, refresh: bool = False) -> Staged:
-    with Archive(server.url, staging, patience=HURRIED, max_bytes=100_000) as archive:
+def get(
+    server: Server,
+    staging: Path,
+    publication: Publication = BHAVCOPY,
+    *,
+    refresh: bool = False,
+    patience: RetryPolicy = UNLIMITED,
+) -> Staged:
+    with Archive(server.url, staging, patience=patience, max_bytes=100_000) as archive:
         return archive.fetch(SESSION, publication, refresh=refresh)
 
 

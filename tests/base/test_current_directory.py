@@ -141,7 +141,7 @@ def test_pages_start_in_a_hostile_folder(hostile: Path, variables: dict[str, str
         assert process.poll() is None, log.read_text()
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        process.wait(PATIENCE)
 
 
 def test_modules_run_without_the_current_directory(hostile: Path, tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ def test_archive_inside_the_workspace_moves_with_it(tmp_path: Path) -> None:
     assert found.path == now / "staging" / "bars.zip"
     moved.require_same_archive()
     Staging(now / "staging", (home / "archive").as_uri()).require_same_archive()  # a copy may go on with the original's
-    with pytest.raises(UsageError, match="two archives in one workspace"):
+    with pytest.raises(UsageError, match="a workspace cannot mix two archives"):
         Staging(now / "staging", (tmp_path / "another").as_uri()).require_same_archive()
 
 

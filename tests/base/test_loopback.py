@@ -97,7 +97,7 @@ def test_no_proxy_keeps_its_hosts_in_both_spellings(environment: dict[str, str])
 @pytest.mark.parametrize("value", ["ftp://proxy:1", "garbage://x"])
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "all_proxy"])
 def test_unsupported_proxy_is_named_in_the_error(name: str, value: str) -> None:
-    with pytest.raises(UsageError, match=f"{name} is no http"):
+    with pytest.raises(UsageError, match=f"{name} is not an http"):
         loopback.require_usable_proxies({name: value})
 
 

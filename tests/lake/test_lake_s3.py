@@ -203,7 +203,7 @@ def test_an_expired_lock_of_another_machine_is_taken_over(root: ObjectPath) -> N
     lock = root / "x.lock"
     lock.create(json.dumps({"host": "elsewhere", "pid": 1, "born": 0.0}).encode())
     began = time.monotonic()
-    with object_lock.held(lock, wait=10.0, times=SHORT):
+    with object_lock.held(lock, wait=PATIENCE, times=SHORT):
         assert time.monotonic() - began >= SHORT.lease
     assert not lock.exists()
 

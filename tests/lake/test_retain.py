@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 from ideas import RUPEES
 from polars.testing import assert_frame_equal
+from waiting import PATIENCE
 
 from champion import contracts
 from champion.errors import LakeError, UsageError
@@ -225,7 +226,7 @@ def test_a_retention_killed_at_any_moment_loses_nothing_and_readers_continue(hom
         ready = context.Event()
         retainer = context.Process(target=_retain, args=(home, ready))
         retainer.start()
-        assert ready.wait(60)
+        assert ready.wait(PATIENCE)
         time.sleep(rng.uniform(0, 0.5 + 0.3 * turn))
         assert retainer.pid is not None
         os.kill(retainer.pid, signal.SIGKILL)

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, strategies as st
 from polars.testing import assert_frame_equal
+from waiting import PATIENCE
 
 from champion import contracts
 from champion.base import clock
@@ -274,7 +275,7 @@ def test_a_seal_killed_at_any_moment_leaves_no_partial_or_doubled_rows(lake: Lak
         ready = context.Event()
         sealer = context.Process(target=_seal_and_index, args=(lake.root, ready))
         sealer.start()
-        assert ready.wait(60)
+        assert ready.wait(PATIENCE)
         time.sleep(rng.uniform(0, 1.2))
         assert sealer.pid is not None
         os.kill(sealer.pid, signal.SIGKILL)

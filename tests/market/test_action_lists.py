@@ -6,6 +6,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 import polars as pl
 import pytest
@@ -105,6 +106,35 @@ def test_a_list_without_actions_covers_its_dates(folder: Folder) -> None:
     assert corporate.refresh(folder.settings).outcome == "written"
     assert asked.reach(folder.lake).covered == ((date(2024, 7, 1), date(2024, 12, 31)),)
     assert folder.known() == {}, "the list made later says that there was no action"
+
+
+@given(st.integers(-70, 70), st.sampled_from(["Bonus 1:1", "Bonus 1:2", "Dividend - Rs 2"]), st.randoms())
+def test_an_amended_ex_date_counts_once(days: int, later_text: str, order: Random) -> None:
+    """Also if the later list does not cover the old ex-date; otherwise prices would be divided twice."""
+    old = date(2024, 6, 20)
+    new = old + days * DAY
+    read = datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 9, 30, tzinfo=UTC)
+    spans = (date(2024, 1, 1), date(2024, 12, 31)), (new - DAY, new + DAY)
+    listed = [("A", "Bonus 1:1", old), ("A", "Dividend - Rs 2", old), ("B", "Bonus 1:1", old)], [("A", later_text, new)]
+    parts = []
+    for number in (0, 1):
+        origin = ListOrigin("test", str(number), read[number], spans[number])
+        parsed = lists.parse_actions("a.csv", published(*listed[number]))
+        parts += [
+            corporate_actions.normalize(parsed, SymbolHistory(), origin),
+            corporate_actions.list_row("a.csv", origin),
+        ]
+    rows = pl.concat(order.sample(parts, len(parts)))
+
+    def bonuses(as_of: datetime | None = None) -> set[tuple[str, date]]:
+        found = corporate_actions.as_known(rows, as_of).filter(kind="bonus")
+        return {(symbol, day) for symbol, day in found.select("symbol", "ex_date").rows()}
+
+    before, covered = {("A", old), ("B", old)}, abs(days) <= 1  # then the later list decides
+    assert bonuses(read[1] - DAY) == before
+    gone = {("A", old)} if later_text == "Bonus 1:1" and abs(days) <= 60 else set()
+    gone = before if covered else gone
+    assert bonuses() == before - gone | ({("A", new)} if "Bonus" in later_text else set())
 
 
 def test_a_damaged_list_is_refused_and_the_others_count(folder: Folder) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from subprocess import PIPE
 
 import pytest
+from waiting import PATIENCE
 
 from champion.errors import LakeError
 from champion.lake import Lake
@@ -58,7 +59,7 @@ def test_a_killed_run_releases_the_lock(tmp_path: Path, mine: Callable[..., obje
         with pytest.raises(LakeError, match=f"process {process.pid},.* stop it, and run this again"):
             mine(settings, wait=0.0).__enter__()  # type: ignore[attr-defined]
         process.kill()
-    with mine(settings, wait=60):  # type: ignore[attr-defined]
+    with mine(settings, wait=PATIENCE):  # type: ignore[attr-defined]
         pass
 
 
@@ -106,8 +107,8 @@ def test_a_reader_waits_until_a_corrected_session_has_its_features(ingested: Set
             frames.check_current(lake, FIRST, LAST)
         reader = threading.Thread(target=read)
         reader.start()
-        assert waiting.wait(60)
+        assert waiting.wait(PATIENCE)
         assert outcome == []
         process.communicate("build\n")
-        reader.join(120)
+        reader.join(PATIENCE)
     assert outcome == ["current"]

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from waiting import PATIENCE
+
 from champion.lake import Lake
 from champion.settings import Settings
 
@@ -18,7 +20,7 @@ BARS = "normalized_equity_ohlc"
 def champion(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     variables = {**os.environ, "CHAMPION_HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "champion", *arguments]
-    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=600)
+    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
 def test_a_failed_gate_stops_features_until_its_finding_is_accepted(ingested: Settings, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         process.terminate()
         psutil.wait_procs(family, timeout=PATIENCE)
-        process.wait(20)
+        process.wait(PATIENCE)
     assert b"Plant3d" not in (folder / "log").read_bytes()
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from archive_server import HURRIED, REPORT, SESSION, Server, bhavcopy, get, kept, page, serving
+from archive_server import REPORT, SESSION, UNLIMITED, Server, bhavcopy, get, kept, page, serving
 
 from champion.errors import ArchiveUnavailable, FormatError, SessionNotPublished, UsageError, WrongSession
 from champion.sources import Published, container
@@ -74,7 +74,7 @@ def test_content_that_does_not_match_its_name_is_refused(
 
 def test_a_spreadsheet_under_a_csv_name_is_refused(server: Server, tmp_path: Path) -> None:
     server.plan(page(bhavcopy(SESSION)), path="lists/symbolchange.csv")
-    with Archive(server.url, tmp_path, patience=HURRIED) as archive:
+    with Archive(server.url, tmp_path, patience=UNLIMITED) as archive:
         with pytest.raises(FormatError, match="expected CSV text, found a zip"):
             archive.fetch_list("lists/symbolchange.csv")
         assert archive.fetch_list("lists/EQUITY_L.csv") is None
@@ -155,7 +155,7 @@ def test_a_missing_date_is_recorded_some_days_after_the_session(server: Server, 
 def test_a_recent_missing_date_is_requested_again(server: Server, tmp_path: Path) -> None:
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     for _ in range(2):
-        with Archive(server.url, tmp_path, patience=HURRIED) as archive, pytest.raises(SessionNotPublished):
+        with Archive(server.url, tmp_path, patience=UNLIMITED) as archive, pytest.raises(SessionNotPublished):
             archive.fetch(yesterday)
     assert len(server.asked) == 2 * len(bhavcopy_paths(yesterday))
 
@@ -164,7 +164,7 @@ def test_missing_dates_are_recorded_per_archive(server: Server, tmp_path: Path) 
     with pytest.raises(SessionNotPublished):
         get(server, tmp_path)
     server.plan(page(bhavcopy(SESSION)), path=f"mirror/{bhavcopy_paths(SESSION)[0]}")
-    with Archive(f"{server.url}/mirror/", tmp_path, patience=HURRIED) as archive:
+    with Archive(f"{server.url}/mirror/", tmp_path, patience=UNLIMITED) as archive:
         assert archive.fetch(SESSION).path.exists()
     with pytest.raises(UsageError, match="CHAMPION_HOME"):
         get(server, tmp_path, refresh=True)

@@ -16,7 +16,7 @@ from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
-from archive_server import HURRIED, SESSION, Server, bhavcopy, get, kept, page, serving
+from archive_server import SESSION, SHORT_EXCHANGE, Server, bhavcopy, get, kept, page, serving
 
 from champion.errors import ArchiveUnavailable, FormatError, SessionNotPublished
 from champion.lake import Lake
@@ -70,20 +70,20 @@ def test_an_endless_answer_is_aborted_at_the_deadline(server: Server, tmp_path: 
     """Each byte comes within the timeout of one read; only the whole exchange takes too long."""
     server.plan(endless)
     with pytest.raises(ArchiveUnavailable, match=r"takes too long|answered 503"):
-        get(server, tmp_path)
-    assert server.attempts() == HURRIED.attempts
+        get(server, tmp_path, patience=SHORT_EXCHANGE)
+    assert server.attempts() == SHORT_EXCHANGE.attempts
     server.plan(page(bhavcopy(SESSION)))
     assert get(server, tmp_path).path.read_bytes() == bhavcopy(SESSION)
 
 
 def test_redirects_share_one_deadline(server: Server, tmp_path: Path) -> None:
     def redirect(request: BaseHTTPRequestHandler) -> None:
-        server.released.wait(HURRIED.whole / 2)
+        server.released.wait(SHORT_EXCHANGE.whole / 2)
         page(b"", 302, Location=f"/{_PATH}")(request)
 
     server.plan(redirect)
     with pytest.raises(ArchiveUnavailable, match="takes too long"):
-        get(server, tmp_path)
+        get(server, tmp_path, patience=SHORT_EXCHANGE)
 
 
 def _packed(content: bytes) -> bytes:
@@ -216,7 +216,7 @@ def test_an_endless_tls_handshake_is_aborted(tmp_path: Path) -> None:
         address = f"https://127.0.0.1:{listening.getsockname()[1]}"
         try:
             with (
-                Archive(address, tmp_path, patience=replace(HURRIED, attempts=1)) as archive,
+                Archive(address, tmp_path, patience=replace(SHORT_EXCHANGE, attempts=1)) as archive,
                 pytest.raises(ArchiveUnavailable, match="takes too long"),
             ):
                 archive.fetch(SESSION)

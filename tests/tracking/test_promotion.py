@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
+from waiting import PATIENCE
 
 from champion.base import clock
 from champion.errors import DecisionOutdated, UsageError
@@ -93,7 +94,7 @@ def forks(versions: Settings) -> Iterator[subprocess.Popen[str]]:
         yield process
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def begin(process: subprocess.Popen[str], settings: Settings, *words: str) -> list[int]:
@@ -220,7 +221,7 @@ def webhook() -> Iterator[str]:
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/secret-path"
     server.shutdown()
-    thread.join(10)
+    thread.join(PATIENCE)
     server.server_close()
 
 

@@ -193,7 +193,7 @@ def test_killed_restore_leaves_the_warehouse_unchanged(fresh: Settings, tmp_path
         with embedded.replace_folder(settings.warehouse, 10):
             settings.warehouse.mkdir()
             print("half", flush=True)
-            time.sleep(60)
+            time.sleep(900)
     """
     with python(fresh, killed) as process:
         wait_for(process, "half")

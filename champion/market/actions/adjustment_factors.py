@@ -26,7 +26,7 @@ from champion.contracts.datasets import FACTORS
 from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ
 from champion.market.envelope import session_close_expr, stamp_list
 
-VERSION = "2"  # raise it when the meaning of the output changes: committed factors are then rebuilt
+VERSION = "3"  # raise it when the meaning of the output changes: committed factors are then rebuilt
 PRICE_BAND = 0.20
 BY_TEXT = ("split", "bonus", "consolidation")
 DIVIDEND = "dividend"

@@ -8,7 +8,7 @@ Manual decisions are stored beside the lists, and known from the time they were 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
@@ -17,7 +17,7 @@ from champion.base.clock import INDIA
 from champion.contracts.datasets import ACTIONS
 from champion.market import validation
 from champion.market.actions.action_text import MOVES_NO_PRICE, NOT_UNDERSTOOD, READ, WITHOUT_QUANTITY, parse_purpose
-from champion.market.actions.adjustment_factors import DECISION, made_on
+from champion.market.actions.adjustment_factors import DECISION, DIVIDEND, KINDS, made_on
 from champion.market.envelope import session_start_expr, stamp_list
 from champion.market.equity_bars import instrument_id
 from champion.market.identity.symbol_history import SymbolHistory
@@ -28,6 +28,7 @@ DECISIONS = "champion_decisions"
 """The source of manual decisions."""
 LISTED = "list"
 """The kind of the one row per list that records its coverage, because a list may have no action."""
+_AMENDED_WITHIN = timedelta(days=60)  # NSE 2016 to 2025: no share has one split, bonus or right twice in 120 days
 _KEY = ["instrument_id", "ex_date", "kind"]
 _PARSED = {
     "row": pl.Int64(),
@@ -148,10 +149,14 @@ def as_known(rows: pl.DataFrame, as_of: datetime | None = None) -> pl.DataFrame:
     """Return the actions known at `as_of`, by default now: one row per instrument, ex-date and kind.
 
     For each ex-date, the newest list applies that covers it and was read by `as_of`; if no list was read by then, the
-    newest of the lists that were read first. `known_at` becomes the time an action first appeared, with the same
-    factor, in any list. If that was on the first day on which a list covered its ex-date, the action counts as known by
-    the ex-date at the latest, because the exchange announces it before. So a list read today is usable for the past,
-    and a late amendment is not known before it was made.
+    newest of the lists that were read first. If a later list has a split, bonus, right or scheme at another ex-date, at
+    most 60 days away, the ex-date was amended: the action no longer applies at the earlier date. Dividends are
+    excluded, because the same amount may be paid twice.
+
+    `known_at` becomes the time an action first appeared, with the same factor, in any list. If that was on the first
+    day on which a list covered its ex-date, the action counts as known by the ex-date at the latest, because the
+    exchange announces it before. So a list read today is usable for the past, and a late amendment is not known before
+    it was made.
 
     A manual decision is known from its first reading; a withdrawn one is left out.
     """
@@ -191,7 +196,19 @@ def _listed_actions(rows: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
         known_at=pl.when(_india("known_at") == pl.col("_first")).then(announced).otherwise("known_at")
     )
     applicable = since.join(chosen.drop("_first"), on=["ex_date", "source_sha256", "_read"], how="semi")
-    return applicable.filter(pl.col("kind") != LISTED).select(rows.columns)
+    return _without_amended(applicable.filter(pl.col("kind") != LISTED)).select(rows.columns)
+
+
+def _without_amended(listed: pl.DataFrame) -> pl.DataFrame:
+    """Remove actions whose ex-date a later list amends, even if that list does not cover the earlier ex-date."""
+    once = listed.filter(pl.col("kind").is_in([kind for kind in KINDS if kind != DIVIDEND]))
+    same = ["instrument_id", "kind", "detail"]
+    pairs = once.join(once.select(*same, "ex_date", "_made", "_read"), on=same, suffix="_later")
+    days = (pl.col("ex_date_later") - pl.col("ex_date")).abs()
+    made, read = pl.col("_made"), pl.col("_read")
+    is_later = (made < pl.col("_made_later")) | (made == pl.col("_made_later")) & (read < pl.col("_read_later"))
+    amended = pairs.filter(days > timedelta(0), days <= _AMENDED_WITHIN, is_later)
+    return listed.join(amended, on=_KEY, how="anti", maintain_order="left")
 
 
 def _india(moment: str) -> pl.Expr:
