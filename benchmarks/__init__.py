@@ -1,1 +1,1 @@
-"""Benchmarks: how fast (`speed`), how true (`evidence`), how tough (`robustness`); each folder has its page."""
+"""Benchmarks of speed (`speed`), correctness (`evidence`) and robustness (`robustness`); each folder has a README."""

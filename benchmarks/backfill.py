@@ -24,7 +24,7 @@ STAGES = ("fetch", "lists", "ingest", "identify", "actions", "quality", "feature
 def steps(
     settings: Settings, start: date, end: date, publications: Sequence[Publication] = PUBLICATIONS
 ) -> dict[str, Callable[[], Any]]:
-    """Return the calls that bring a range of dates from archive to features, by stage and in order."""
+    """Return the calls that process a range of dates from archive to features, by stage and in order."""
     lake = Lake(settings.lake)
     return {
         "fetch": lambda: fetch(settings, start, end, publications=publications),
@@ -44,7 +44,7 @@ def backfill(
     reached: Callable[[int], None] = lambda _: None,
     publications: Sequence[Publication] = PUBLICATIONS,
 ) -> None:
-    """Bring a range of dates from archive to features; `reached` gets the number of each stage as it begins."""
+    """Process a range of dates from archive to features; `reached` gets the number of each stage as it begins."""
     for number, step in enumerate(steps(settings, start, end, publications).values()):
         reached(number)
         step()

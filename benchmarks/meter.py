@@ -72,7 +72,7 @@ def _reader(kind: type) -> Callable[[str], Any]:
 
 
 def forget_workspace() -> None:
-    """Remove all CHAMPION_ variables from this process, so that no real workspace is touched."""
+    """Remove all CHAMPION_ variables from this process, so that no real workspace is used."""
     for name in [name for name in os.environ if name.startswith("CHAMPION_")]:
         del os.environ[name]
 
@@ -84,7 +84,7 @@ def write_json(path: Path | None, report: object) -> None:
 
 
 def read_lines(path: Path | None) -> list[dict[str, Any]]:
-    """Return the results that `append_line` kept, one a line; none if there is no file."""
+    """Return the results that `append_line` stored, one per line; empty if there is no file."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path and path.exists() else []
 
 

@@ -77,7 +77,7 @@ class ArchiveUnavailable(ArchiveError):
 
 
 class FormatError(ArchiveError):
-    """The content has an unknown format, or not the one its name promises."""
+    """The content has an unknown format, or another format than its name says."""
 
 
 class WrongSession(FormatError):
@@ -127,7 +127,7 @@ class LedgerOvertaken(ModelError):
 
 
 class DecisionOutdated(ModelError):
-    """The champion is no longer the one that the decision compared with: evaluate again."""
+    """The champion changed after the decision was evaluated: evaluate again."""
 
 
 class ServiceError(ChampionError):

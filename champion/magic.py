@@ -5,8 +5,9 @@
     %%sql leaders <<
     select symbol, volume from equity_ohlc where trade_date = {session:Date} order by volume desc limit {rows:UInt32}
 
-`{session:Date}` is bound to the notebook's variable `session`; its value is never inserted into the text. The answer is
-a Polars frame, assigned to the name before `<<`, or the result of the cell. `%sql select ...` is the one-line form.
+`{session:Date}` is bound to the notebook's variable `session`; its value is never inserted into the text. The result is
+a Polars frame, assigned to the name before `<<` or displayed as the cell's output. `%sql select ...` is the one-line
+form.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     """
 
     def sql(line: str, cell: str = "") -> pl.DataFrame | None:
-        """Query the warehouse: `%sql select 1`, `%%sql`, or `%%sql name <<` to assign the answer to a name."""
+        """Query the warehouse: `%sql select 1`, `%%sql`, or `%%sql name <<` to assign the result to a name."""
         try:
             target, first_line = split_target(line)
             text = f"{first_line}\n{cell}"

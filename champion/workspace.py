@@ -112,7 +112,7 @@ def latest(end: date | str | None = None) -> date | None:
 
 
 def has_warehouse() -> bool:
-    """Return whether this workspace's warehouse exists; a server counts without being asked.
+    """Return whether this workspace's warehouse exists; True for a server, without a request to it.
 
     >>> has_warehouse()
     True

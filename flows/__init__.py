@@ -1,1 +1,1 @@
-"""Prefect flows: thin orders of notebook runs and pipeline calls. Start them with `champion` or a deployment."""
+"""Prefect flows: they run notebooks and pipeline steps in order. Start them with `champion` or a deployment."""

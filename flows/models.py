@@ -1,4 +1,4 @@
-"""Flows of models: train a challenger and let the gate decide, score a session, and check the champion's health."""
+"""Flows of models: train a challenger and submit it to the gate, score a session, and check the champion's health."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def train_model(  # noqa: PLR0913 - the parameters of a deployment
     seed: int = 7,
     force: bool = False,
 ) -> dict[str, Any]:
-    """Train and register a challenger on the sessions between `start` and `end`, then let the gate decide."""
+    """Train and register a challenger on the sessions between `start` and `end`, then submit it to the gate."""
     configuration.apply()
     lake, columns = Lake(Settings().lake), model_columns(feature_set)
     for note in columns.notes:
@@ -118,7 +118,7 @@ def build_extended(lake: Lake, start: date | None, end: date | None, feature_set
 
 @flow(name="retrain_challenger", flow_run_name="retrain {model}", timeout_seconds=FLOW_SECONDS, **HOOKS)
 def retrain_challenger(model: str | None = None, years: int = 5) -> dict[str, Any]:
-    """Train a challenger on the last `years` of sessions with the champion's task, and let the gate decide.
+    """Train a challenger for the champion's task on the last `years` years; the gate decides whether to promote it.
 
     Estimator, horizon, universe and features are the champion's. Without a champion they are the defaults of
     `train_model`; another `model` gets its default parameters.

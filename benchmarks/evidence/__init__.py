@@ -1,1 +1,1 @@
-"""How true the results are: against the files of the exchange, exact arithmetic, other libraries and chance."""
+"""Test the results against the files of the exchange, exact arithmetic, other libraries and chance."""

@@ -1,4 +1,4 @@
-"""Indicators in decimal arithmetic of 50 digits, by plain loops: exact values where ours and TA-Lib's doubles differ.
+"""Indicators in decimal arithmetic of 50 digits, by plain loops: exact values if Champion and TA-Lib differ.
 
 Each function takes the bars of one instrument as lists of Decimal and returns one value a row, None in the warm-up.
 """
@@ -198,7 +198,7 @@ def _covariance(x: Sequence[Decimal], y: Sequence[Decimal], count: Decimal) -> D
 
 
 def beta(bars: Bars, window: int) -> list[Row]:
-    """Return the beta of the close's returns to those of the market."""
+    """Return the beta of the close's returns to the market's returns."""
     own, market = ([Decimal(0), *(b / a - 1 for a, b in pairwise(bars[name]))] for name in ("close", "market"))
 
     def value(first: int, end: int) -> Decimal:

@@ -1,13 +1,13 @@
 """Does the gate accept noise? Simulated archives without and with a planted signal, from zip to promotion.
 
 `.venv/bin/python benchmarks/evidence/noise.py [--seeds 20] [--planted 5] [--write docs/noise.md] [--results FILE]
-[--most N]` simulates an archive for each seed, brings it from zip to features in a workspace of its own, trains a
-logistic model, runs the leakage checks, registers the model and asks the gate. Without a signal the mean AUC must be
-one half within its error, and the gate must refuse. With a signal the model must be promoted, and its rank IC must be
-near the planted one, which is computed from the simulation's equations and not from its archives. The error rate of
-the gate is measured on many score sets that are worthless by construction. The exit code is 1 if one of these
-conditions does not hold.
-`--results` keeps each seed, so that a stopped run continues; `--most` limits the seeds of one run.
+[--most N]` simulates an archive for each seed, processes it from zip to features in its own workspace, trains a
+logistic model, runs the leakage checks, registers the model and evaluates the gate. Without a signal the mean AUC must
+be one half within its error, and the gate must refuse. With a signal the model must be promoted, and its rank IC must
+be close to the planted IC, which is computed from the equations of the simulation, not from the simulated archives. The
+error rate of the gate is measured on many score sets that are worthless by construction. The exit code is 1 if one of
+these conditions does not hold. `--results` keeps each seed, so that a stopped run continues; `--most` limits the seeds
+of one run.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _decided(
 def fooled(out_of_sample: pl.DataFrame, seed: int) -> tuple[int, int]:
     """Return how many of `WORTHLESS` score sets the gate would promote: of constant ones, and of redrawn ones.
 
-    Constant scores are like those of slow inputs: their coefficients overlap as much as the labels do.
+    Constant scores behave like scores from slow inputs: their IC values overlap as much as the labels do.
     """
     rng = np.random.default_rng((seed, 99))
     names = out_of_sample["instrument_id"].unique().sort()
@@ -185,7 +185,7 @@ def _rate(what: str, taken: int, tried: int) -> tuple[bool, str]:
 
 
 def _signal(planted: list[Found]) -> list[tuple[bool, str]]:
-    """Return whether the signal was found, and whether its rank IC lies in the possible range.
+    """Return whether the signal was found, and whether its rank IC is in the possible range.
 
     Only luck gives more than the rank IC with the hidden state known. A model that learns from a year of 60 shares may
     lose three tenths of the IC of the plain rule that it has to find.
@@ -211,7 +211,7 @@ def page(noise: list[Found], planted: list[Found], held: list[tuple[bool, str]])
     """Return the report as Markdown."""
     intro = f"""# Noise
 
-Does the gate accept models that know nothing, and does it find a planted signal? Written by
+Does the gate accept models without predictive power, and does it find a planted signal? Written by
 `benchmarks/evidence/noise.py`: simulated archives of {INSTRUMENTS} instruments, {START} to {END}, from zip to gate,
 with logistic models; label and trade start at the next close and last {HORIZON} sessions. The planted IC is computed
 from the equations of the simulation, without its archives. Labels overlap, so the gate counts every fifth session

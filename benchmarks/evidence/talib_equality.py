@@ -1,12 +1,13 @@
 """Every indicator against TA-Lib on every adjusted bar of a lake.
 
 `.venv/bin/python benchmarks/evidence/talib_equality.py HOME [--instruments N] [--indicators NAME ...]` prints a line
-for each indicator. The exit code is 1 if an indicator warms up on other rows than TA-Lib's, or if a value differs from
-TA-Lib's by more than 1e-9 of it and from decimal arithmetic of 50 digits (exact.py) by more than that and than
-rounding. Running sums in TA-Lib, and differences of nearly equal numbers, can be off by more than 1e-9 in doubles.
-`judged` counts these rows, `nearer` those of them where ours is at least as near to the exact value as TA-Lib's; the
-last two columns are the largest errors of both, in units of the numbers that are subtracted or summed (`_scale`). At
-the end the built feature set v1 is compared with its indicators, bit for bit.
+for each indicator. The exit code is 1 if an indicator has nulls on other rows than TA-Lib's, or if a value is wrong. A
+value is wrong if its relative difference to TA-Lib's value is more than 1e-9, and its error against the exact value
+(exact.py: decimal arithmetic of 50 digits) is more than 1e-9 of this value and more than rounding. Running sums in
+TA-Lib, and differences of nearly equal numbers, can be off by more than 1e-9 in doubles. `judged` counts these rows,
+`nearer` the rows where Champion's value is at least as near to the exact value as TA-Lib's; the last two columns are
+the largest errors of both, in units of the numbers that are subtracted or summed (`_scale`). At the end the built
+feature set v1 must be bit-identical to its indicators.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass
 class Result:
-    """The comparison of an indicator; errors are those of judged rows against exact values, relative to the scale."""
+    """The comparison of an indicator; errors are relative to the scale, on judged rows against exact values."""
 
     name: str
     rows: int = 0
@@ -138,12 +139,12 @@ def _scale(name: str, columns: dict[str, Array], theirs: Array) -> float:
 
 
 def _decimal(value: float) -> Decimal:
-    """Return the price or volume with 4 digits after the point that a double stands for."""
+    """Return the price or volume with 4 decimals that a double represents."""
     return Decimal(f"{value:.4f}")
 
 
 def main() -> int:
-    """Print the table; return 1 if an indicator is not TA-Lib's."""
+    """Print the table; return 1 if an indicator has wrong values or nulls on other rows than TA-Lib's."""
     chosen = meter.arguments(__doc__, {"home": Path}, instruments=int, indicators=list(PAIRS))
     bars = bars_of(chosen.home, chosen.instruments)
     print(f"{bars.height:,} bars of {bars['instrument_id'].n_unique():,} instruments")

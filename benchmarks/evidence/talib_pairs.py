@@ -1,4 +1,4 @@
-"""Pairs of our indicators and TA-Lib's on the same columns; see talib_equality.py."""
+"""Pairs of Champion's indicators and TA-Lib's on the same columns; see talib_equality.py."""
 
 from __future__ import annotations
 

@@ -126,8 +126,8 @@ def _first_fold(
 ) -> dict[str, float]:
     """Return the size of the first fold's training set, and the skill of the last fold's model in the first fold.
 
-    That model knows the future of the market, not of the labels. It shows whether the first fold is weak because its
-    history is short or because its sessions are hard.
+    The last fold's model is trained on later sessions, but not on the first fold's labels. It shows whether the first
+    fold is weak because its history is short or because its sessions are hard.
     """
     rows = training.labelled(frame)
     (train, test), *_, (_, last) = training.folds(rows, splitter)
@@ -147,12 +147,12 @@ def page(found: list[dict[str, Any]], start: date, end: date) -> str:
     """Return docs/models.md."""
     intro = f"""# Models on real files
 
-Written by `benchmarks/evidence/walk_forward.py` from the exchange's own files, {start} to {end}. Label: whether the
-return from the next close over {HORIZON} sessions beats the session's median. {SPLITS} folds of a purged walk-forward
-with an embargo of {HORIZON} sessions; all below is out of sample. The long-short portfolio trades at the next close,
-holds the best and worst fifth for {HORIZON} sessions and pays {COST_BPS:g} basis points on what it buys or sells. Many
-investors cannot sell shares short for several days, and borrowing costs and market impact are not included: these
-figures measure ranking skill, not achievable returns.
+Written by `benchmarks/evidence/walk_forward.py` from the exchange's files, {start} to {end}. The label is 1 if the
+return over {HORIZON} sessions from the next close is above the session's median. Validation is a purged walk-forward
+with {SPLITS} folds and an embargo of {HORIZON} sessions; all figures below are out of sample. The long-short portfolio
+trades at the next close, holds the best and worst fifth for {HORIZON} sessions and pays {COST_BPS:g} basis points of
+each trade's value. Many investors cannot sell shares short for several days, and borrowing costs and market impact are
+not included: these figures measure ranking skill, not achievable returns.
 
 A share that is not traded when its label ends (suspended, delisted or illiquid) is valued at its last close since
 entry; a share that is not traded on entry has no label. The exchange's files do not contain the loss on delisting after
@@ -192,7 +192,7 @@ def _details(one: dict[str, Any]) -> list[str]:
         *_over_time(one),
         "mean forward return by quintile of scores, basis points: " + ", ".join(f"{q:.1f}" for q in one["quantiles"]),
         f"leakage checks: {checks}",
-        f"inputs that count most (fall of AUC when shuffled): {inputs}",
+        f"most important inputs (decrease of the AUC if the input is shuffled): {inputs}",
         f"{one['seconds']:.0f} s on two cores with {one['load']:.0f} other jobs at the start ({took})",
         f"{one['cpu']:.0f} CPU seconds, peak memory {one['peak_mib']:,.0f} MiB",
     ]
@@ -204,7 +204,8 @@ def _labels(one: dict[str, Any]) -> list[str]:
     return [
         (
             f"{one['rows']:,} rows, {one['labelled']:,.0f} with a label; {one['unknown']:,} not traded on entry; "
-            f"{one['carried']:,} valued before their end, {one['gone']:,} of them of shares not traded again"
+            f"{one['carried']:,} valued before the label ends, {one['gone']:,} of them for shares that were not traded "
+            "again"
         ),
         (
             f"with a further loss of {-DELISTING:.0%} on the {one['gone_tested']:,} of these that were tested: rank IC "
@@ -218,9 +219,9 @@ def _over_time(one: dict[str, Any]) -> list[str]:
     years = ", ".join(f"{year['year']} {year['ic']:.4f}" for year in one["years"])
     first = one["first"]
     learning = (
-        f"the first fold learned from {first['rows']:,} rows of {first['sessions']} sessions, {first['unknown']:.0%} "
-        f"of the inputs unknown (in the last fold's sessions {first['unknown_later']:.0%}); a model of the last fold's "
-        f"sessions, applied to the first fold's, has a rank IC of {first['rank_ic']:.4f} there{_why_weak(one)}"
+        f"the first fold's model was trained on {first['rows']:,} rows of {first['sessions']} sessions, with "
+        f"{first['unknown']:.0%} of the inputs unknown ({first['unknown_later']:.0%} in the last fold); a model "
+        f"trained on the last fold has a rank IC of {first['rank_ic']:.4f} in the first fold's sessions{_why_weak(one)}"
     )
     return [f"rank IC by fold: {folds}; by year: {years}", learning]
 
@@ -232,8 +233,9 @@ def _why_weak(one: dict[str, Any]) -> str:
     if own >= later / 2:
         return ""
     short = one["first"]["rank_ic"] - own >= (later - own) / 2
-    return f": its low rank IC is due more to {'its short history' if short else 'its sessions'} than to " + (
-        "its sessions" if short else "its short history"
+    return (
+        f": the first fold's low rank IC is due more to {'its short history' if short else 'its sessions'} than to "
+        f"{'its sessions' if short else 'its short history'}"
     )
 
 

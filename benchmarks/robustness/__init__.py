@@ -1,1 +1,1 @@
-"""How tough the system is: faults, kills, bad input, years of load, interleaved commands."""
+"""Measure robustness: faults, kills, bad input, backfills of many years, interleaved commands."""

@@ -3,8 +3,8 @@
 `.venv/bin/python benchmarks/robustness/fuzz.py [--inputs 100000] [--seed 1] [--target WORD ...] [--seconds 10]
 [--keep FOLDER] [--json PATH]` mutates valid files of a simulated archive and of a small workspace. A child process
 reads them, with limits of address space and of time for each input. An input that is accepted or refused in a new way
-is mutated again, which leads past the first check without instrumentation. The same number of inputs and the same seed
-give the same run.
+is mutated again, so inputs get past the first check without instrumentation. The same number of inputs and the same
+seed give the same run.
 
 A fault is an exception other than ChampionError, an input that takes longer than `--seconds`, a child that dies, or a
 file written outside the workspace. Its input is kept in `--keep`, and the exit code is 1.
@@ -259,7 +259,7 @@ class Guard:
         return written
 
     def _neighbours(self) -> Iterator[str]:
-        """Yield the files around the workspace, which a path out of it would reach first."""
+        """Yield the files around the workspace, where a path that leaves the workspace would write first."""
         for place in (self._folder, self._work.parent):
             yield from (entry.path for entry in os.scandir(place) if entry.path != str(self._work))
 

@@ -1,4 +1,4 @@
-"""Changes of valid files: flipped bytes, cut ends, swapped fields, other encodings, hostile words."""
+"""Mutations of valid files: flipped bytes, truncation, swapped fields, other encodings, hostile words."""
 
 from __future__ import annotations
 

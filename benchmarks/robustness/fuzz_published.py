@@ -192,7 +192,7 @@ def _contract(folder: Path, content: bytes) -> object:
 
 
 def _renamed(content: bytes) -> bytes:
-    """Give every contract the name of the file, so that more than its name is read."""
+    """Set every contract's name to the name of its file, so that readers check more than the name."""
     for name in contracts.names():
         content = content.replace(f'"name": "{name}"'.encode(), b'"name": "raw_equity_ohlc"', 1)
     return content

@@ -78,7 +78,7 @@ class Workspace:
         }
 
     def start(self, arguments: Sequence[str]) -> subprocess.Popen[str]:
-        """Start a command in a process group of its own."""
+        """Start a command in its own process group."""
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "champion", *arguments], env=self.variables, cwd=self.root,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

@@ -1,4 +1,4 @@
-"""Kills a backfill at random instants and runs it again: is the lake the undisturbed one, and what did readers see?
+"""Kill a backfill at random instants and run it again; compare the lake with an undisturbed one, and check all reads.
 
 `.venv/bin/python benchmarks/robustness/kill.py [--rounds N] [--start DATE] [--end DATE] [--instruments N] [--seed N]
 [--json PATH]` uses the archive in the folder CHAMPION_NSE, or a simulated one. Each round has an empty workspace: a
@@ -111,7 +111,7 @@ def run(trial: Trial, rounds: int, rng: random.Random) -> Report:
 
 
 def twice(trial: Trial, name: str | int, begun: Flag, stage: c_int) -> None:
-    """Backfill the later half and then all dates, so that names, factors, findings and features are made twice."""
+    """Backfill the later half and then all dates, so that names, factors, findings and features are computed twice."""
 
     def reached(number: int) -> None:
         stage.value = number

@@ -3,8 +3,8 @@
 `.venv/bin/python benchmarks/robustness/retries.py [--sessions 200] [--rate 0.333] [--flow] [--json PATH]` simulates an
 archive behind a real HTTP server with time-outs, 429, 503, 500, cut bodies and resets, and backfills it twice: by plain
 calls, one pass and then up to three more like the flow's task; or with `--flow` by `champion backfill`, with its real
-waits between retries. Settings shorten the pause between requests and the time-out; attempts, back-off and jitter are
-the usual ones.
+waits between retries. Settings shorten the pause between requests and the time-out; attempts, back-off and jitter have
+their default values.
 """
 
 from __future__ import annotations

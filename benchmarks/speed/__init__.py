@@ -1,1 +1,1 @@
-"""How fast the stages, commands and queries are, and what they cost."""
+"""The time and cost of stages, commands and queries."""

@@ -2,7 +2,7 @@
 
 `.venv/bin/python benchmarks/speed/alpha158.py --qlib-python QLIB/bin/python [--instruments N] [--sessions N]
 [--repeats N]`, where QLIB is an environment with pyqlib 0.9.7. Both sides start from bars on disk (Parquet here, Qlib's
-binary store there) and end with the finished table in memory, without imports. Each case runs in a process of its own:
+binary store there) and end with the finished table in memory, without imports. Each case runs in its own process:
 Qlib once, Champion `--repeats` times. `carried` is one new session from carried state, as in the lake's build. All
 values are compared.
 """
@@ -60,7 +60,7 @@ else:
 
 @dataclass(frozen=True)
 class Qlib:
-    """Qlib in an interpreter of its own, with a store in a folder."""
+    """Qlib in its own interpreter, with a store in a folder."""
 
     python: Path
     folder: Path

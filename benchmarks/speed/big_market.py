@@ -1,4 +1,4 @@
-"""A made-up market of any size: bars, features and splits that keep their contracts."""
+"""A simulated market of any size: bars, features and splits that satisfy their contracts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def sessions(last: date, count: int) -> list[date]:
 
 
 def symbols(instruments: int) -> list[str]:
-    """Return made-up symbols, spread over the alphabet as real ones are.
+    """Return invented symbols, spread over the alphabet like real symbols.
 
     >>> symbols(3)
     ['AAAA', 'LYRJ', 'XXIS']

@@ -4,7 +4,7 @@
 
 A workspace is filled from the archive up to the day before the first session: a backfill, and a model that is promoted
 by force if the gate refuses it, because the cost of a score does not depend on skill. Then `champion daily` runs for
-each session in a process of its own, with the Prefect server up. The aim is 60 seconds on 2 cores, the SLA 15 minutes.
+each session in its own process, with the Prefect server up. The aim is 60 seconds on 2 cores, the SLA 15 minutes.
 CPU seconds include the kernels.
 """
 

@@ -1,4 +1,4 @@
-"""DuckDB on the files of the lake, in an environment of its own: questions on standard input, times and answers out."""
+"""DuckDB on the lake's files, in a separate environment: queries on standard input, times and results on output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import duckdb  # type: ignore[import-not-found,unused-ignore]
 
 
 def main() -> None:
-    """Ask every question once; print seconds of wall and CPU, rows and the sum of the closes of each answer."""
+    """Run every query once; print wall and CPU seconds, rows and the sum of closes of each result."""
     asked: dict[str, Any] = json.load(sys.stdin)
     engine = duckdb.connect()
     engine.execute("set enable_progress_bar = false")

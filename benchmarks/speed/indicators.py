@@ -1,15 +1,15 @@
 """The 24 columns of feature set v1 over many bars: Champion, a TA-Lib loop, polars-talib, pandas-ta.
 
 `.venv/bin/python benchmarks/speed/indicators.py [--instruments N] [--sessions N] [--repeats N] [--peer-python PATH]`
-makes the bars in memory, by default 10 million, and runs each engine in a process of its own, one after another;
+makes the bars in memory, by default 10 million, and runs each engine in its own process, one after another;
 medians. CPU seconds count all threads and leave out the making of the bars.
 
 The other libraries are no dependencies: `--peer-python` is the Python of an environment with them (`pip install polars
 psutil ta-lib polars-talib pandas-ta-classic`). An engine that cannot be imported there is named. pandas-ta runs on one
-in `--slice` instruments, and its times are scaled to all bars. Columns whose mean or number of nulls differs from ours
-are named.
+in `--slice` instruments, and its times are scaled to all bars. Columns whose mean or number of nulls differs from
+Champion's are listed.
 
-NumPy asks for huge pages for arrays of 4 MB and more. In fragmented memory the kernel takes seconds to find them, which
+NumPy requests huge pages for arrays of 4 MB and more. In fragmented memory the kernel takes seconds to find them, which
 is no cost of TA-Lib: its loop also runs without huge pages.
 """
 
@@ -62,7 +62,7 @@ def _ours(instruments: int, sessions: int) -> dict[str, list[float]]:
 
 
 def _differing(theirs: dict[str, list[float]], ours: dict[str, list[float]]) -> str:
-    """Return a note on columns that differ from ours; the means of equal columns agree to rounding."""
+    """Return a note on columns that differ from Champion's; the means of equal columns agree to rounding."""
     wrong = [
         name
         for name, (nulls, mean) in ours.items()
@@ -74,7 +74,7 @@ def _differing(theirs: dict[str, list[float]], ours: dict[str, list[float]]) -> 
 
 
 def _run(python: str, name: str, instruments: int, sessions: int) -> Any:
-    """Return the cost and the columns of one engine, from a process of its own."""
+    """Return the cost and the columns of one engine, from its own process."""
     engines = Path(__file__).with_name("indicators_engines.py")
     variables = {"PYTHONPATH": str(engines.parents[2])}  # another environment has no Champion
     if name == _SMALL_PAGES:

@@ -1,4 +1,4 @@
-"""One engine over made-up bars, in a process of its own; see indicators.py. Other engines need no Champion.
+"""One engine over simulated bars, in its own process; see indicators.py. Other engines need no Champion.
 
 Prints one line of JSON: the cost, and the number of nulls and the mean of each column of feature set v1.
 """

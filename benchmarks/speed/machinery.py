@@ -1,7 +1,7 @@
 """The overhead of the machinery: three trivial notebooks by papermill, by the runner, and as a flow with its ledger.
 
-`.venv/bin/python benchmarks/speed/machinery.py [--repeats 5] [--json PATH]`. Each way runs in a process of its own, the
-ways in turn; the Prefect server is up beforehand, as in daily use. `process` is the whole process with its imports,
+`.venv/bin/python benchmarks/speed/machinery.py [--repeats 5] [--json PATH]`. Each variant runs in its own process,
+alternating; the Prefect server is up beforehand, as in daily use. `process` is the whole process with its imports,
 `inside` the three notebooks after the imports. Medians of seconds; kernels are included.
 """
 
@@ -26,7 +26,7 @@ Run = Callable[[list[Path]], object]
 def main() -> None:
     """Measure and print."""
     given = meter.arguments(__doc__, repeats=5, json=Path, way=str, folder=Path)
-    if given.way:  # in a process of its own
+    if given.way:  # in its own process
         paths = [_notebook(given.folder, number) for number in range(COUNT)]
         run = _WAYS[given.way](given.folder)
         _, cost = meter.measured(lambda: run(paths))

@@ -1,7 +1,7 @@
 """One new session, from normalized bars to committed features: from carried state and from whole histories.
 
 `.venv/bin/python benchmarks/speed/one_session.py LAKE [--set VERSION] [--sessions N] [--repeats N] [--seal]` copies the
-normalized bars and factors of a lake. For each of the last N sessions, each way runs in a process of its own, on a copy
+normalized bars and factors of a lake. For each of the last N sessions, each method runs in its own process, on a copy
 with the features and the state of the session before. Carried state runs `--repeats` times (medians), whole histories
 once. CPU seconds count all threads; `start` is the cost of Python and its imports, which the other columns leave out.
 `--seal` seals the years before the last one.
@@ -83,7 +83,7 @@ def _measure(lake: Lake, chosen: str, sessions: list[date], repeats: int) -> Non
 
 
 def _one(lake: Lake, chosen: str, session: date, way: str) -> Any:
-    """Return the cost of one session in a process of its own, on a copy of the lake."""
+    """Return the cost of one session in its own process, on a copy of the lake."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "lake"
         shutil.copytree(lake.root, copy, copy_function=os.link)  # committed files are replaced, never edited

@@ -1,4 +1,4 @@
-"""The time of MLflow's pages on a ledger of a year: the server's answers, and the pages in a browser.
+"""Measure MLflow's pages with a year of runs: the time of the server's answers, and of the pages in a browser.
 
 `.venv/bin/python benchmarks/speed/pages.py [--runs 1500] [--questions 40] [--chromium PATH]` fills a store with a year
 of runs (a flow and five notebooks an evening), starts `champion ui`, and times the answers behind the list of
@@ -34,7 +34,7 @@ AIM = 2.0
 
 
 def main() -> int:
-    """Measure, print, and return 0 if every page keeps the aim."""
+    """Measure, print, and return 0 if every page meets the target."""
     asked = meter.arguments(__doc__, runs=1500, questions=40, chromium=str)
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder) / "home")

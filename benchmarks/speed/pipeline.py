@@ -1,7 +1,7 @@
 """The cost of the pipeline: each stage as a plain call, and the commands that run the same work as flows.
 
 `make bench`, or `.venv/bin/python benchmarks/speed/pipeline.py [--sessions N] [--json PATH]`. README.md explains the
-tables. The files are those of 2024 in the folder CHAMPION_NSE; without them an archive is simulated.
+tables. The script uses the files of 2024 in the folder CHAMPION_NSE; without them an archive is simulated.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def _archive(scratch: Path, wanted: int | None) -> Archive:
 
 @contextmanager
 def _server(owner: Settings, once: dict[str, Cost]) -> Iterator[Server]:
-    """Start the Prefect server of a workspace, add what it and empty flows cost to `once`, and stop it at the end."""
+    """Start a workspace's Prefect server, add the cost of it and of empty flows to `once`, and stop it at the end."""
     try:
         _, starting = meter.measured(lambda: prefect.ensure(owner))
         found = prefect.running(owner)
@@ -183,7 +183,7 @@ def _fresh_imports(once: dict[str, Cost]) -> None:
 def _flow(
     server: Server, workspace: Settings, direct: list[library.Stage], *words: str
 ) -> tuple[list[object], dict[str, Any]]:
-    """Run a command; return its row, and what it printed."""
+    """Run a command; return its row and its output."""
     began = clock.now()
     (printed, cost), served = server.measured(lambda: meter.champion(workspace, *words, **server.variables))
     new = reversed(runs.find_runs(workspace, between=(began, clock.now())))

@@ -1,11 +1,11 @@
-"""The time of questions to the warehouse, beside a loader and alone; DuckDB and Polars on the files of the lake.
+"""Measure warehouse queries, during loads and alone, and the same queries in DuckDB and Polars on the lake's files.
 
-A made-up market has 20 years of 2,000 instruments (10 million bars) and 250 sessions of features for 2,500. The bars
-are in the lake as sealed years, and in the warehouse, where another process corrects the last month again and again.
-Questions go through `champion.warehouse.sql`, as `ch.sql` does; the time to open a new snapshot after a commit is part
-of the answer's time. DuckDB and Polars read the sealed files and must give the same answers.
+The simulated market has 20 years of 2,000 instruments (10 million bars) and 250 sessions of features for 2,500. The
+bars are in the lake as sealed years, and in the warehouse, where another process corrects the last month again and
+again. Queries use `champion.warehouse.sql`, like `ch.sql`; the time to open a new snapshot after a commit is included.
+DuckDB and Polars read the sealed files and must return the same results.
 
-`--duckdb PYTHON` names an interpreter with duckdb (`pip install duckdb`, in an environment of its own).
+`--duckdb PYTHON` names an interpreter with duckdb (`pip install duckdb`, in its own environment).
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def ask_warehouse(settings: Settings, asked: Asked) -> list[Took]:
 
 
 def ask_polars(files: dict[str, list[Path]], asked: Asked) -> list[Took]:
-    """Ask Polars, lazily, on the sealed files."""
+    """Run the queries in Polars, lazily, on the sealed files."""
     bars = storage.scan(files["bars"], contracts.load(big_market.BARS))
     features = storage.scan(files["features"], contracts.load(big_market.FEATURES))
     return [
@@ -143,7 +143,7 @@ def ask_polars(files: dict[str, list[Path]], asked: Asked) -> list[Took]:
 
 
 def ask_duckdb(python: str, files: dict[str, list[Path]], asked: Asked) -> list[Took]:
-    """Ask DuckDB on the same files, in a process of its own."""
+    """Run the queries in DuckDB on the same files, in its own process."""
     sent = {
         "files": {name: [str(path) for path in paths] for name, paths in files.items()},
         "questions": [(questions.KINDS[kind].duckdb, {n: str(v) for n, v in p.items()}) for kind, p in asked],
@@ -160,14 +160,14 @@ def _timed(ask: Callable[[], pl.DataFrame]) -> Took:
 
 
 def _adjusted(settings: Settings, asked: Asked) -> list[Took]:
-    """Ask for a year of adjusted bars of one symbol."""
+    """Query a year of adjusted bars of one symbol."""
     text = questions.HISTORY.clickhouse.replace("equity_ohlc", "equity_adjusted")
     bounds = [p | {"end": min(LAST, p["start"].replace(day=1, year=p["start"].year + 1))} for _, p in asked]
     return [_timed(lambda p=p: warehouse.sql(settings, text, p)) for p in bounds]  # type: ignore[misc]
 
 
 def _agree(report: dict[str, Any], count: int) -> None:
-    """Raise RuntimeError if two engines give different answers."""
+    """Raise RuntimeError if two engines return different results."""
     for name, alone in report["alone"].items():
         for peer in ("polars", "duckdb"):
             for mine, theirs in zip(alone[:count], report.get(peer, {}).get(name, ()), strict=False):

@@ -1,4 +1,4 @@
-"""The questions of the query benchmark for ClickHouse, DuckDB and Polars; the answers of all three must agree."""
+"""The queries of the benchmark for ClickHouse, DuckDB and Polars; the results of all three must agree."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST, SHORTEST = 5 * 365, 30  # days of a symbol's range, drawn evenly on a l
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of question: SQL for ClickHouse with `{name:Type}`, and the same in Polars."""
+    """A kind of query: SQL for ClickHouse with `{name:Type}`, and the same query in Polars."""
 
     name: str
     clickhouse: str
@@ -25,7 +25,7 @@ class Kind:
 
     @property
     def duckdb(self) -> str:
-        """The same question for DuckDB, with `$name`."""
+        """The same query for DuckDB, with `$name`."""
         text = re.sub(r"\{(\w+):\w+\}", r"$\1", self.clickhouse)
         for word, other in _IN_DUCKDB.items():
             text = text.replace(word, other)
@@ -117,7 +117,7 @@ KINDS = {kind.name: kind for kind in (HISTORY, *AGGREGATES)}
 
 
 def ranges(count: int, names: Sequence[str], days: Sequence[date]) -> list[tuple[str, dict[str, Any]]]:
-    """Return questions for the bars of a symbol: any symbol, a month to five years, anywhere in the history."""
+    """Return queries for the bars of a symbol: a random symbol and a period of a month to five years."""
     random, found = Random(11), []  # noqa: S311
     for _ in range(count):
         length = min(int(SHORTEST * (LONGEST / SHORTEST) ** random.random()), (days[-1] - days[0]).days)
@@ -128,7 +128,7 @@ def ranges(count: int, names: Sequence[str], days: Sequence[date]) -> list[tuple
 
 
 def aggregations(count: int, days: Sequence[date], late: Sequence[date]) -> list[tuple[str, dict[str, Any]]]:
-    """Return questions about the market, of each kind in turn; `late` are the sessions that have features."""
+    """Return queries on the market, of each kind in turn; `late` are the sessions that have features."""
     random, found = Random(12), []  # noqa: S311
     for number in range(count):
         start = random.choice(days[: max(1, len(days) - 260)])

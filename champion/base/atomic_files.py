@@ -39,7 +39,7 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path` that replaces it in one step; on an error it is removed.
 
     A reader of `path` sees the old file or the new one, also after a crash or a power cut. A `shared` file can be read
-    by its group and by no other user, whatever the umask.
+    by its group and by no other user, independent of the umask.
     """
     with temporary_file(path, shared=shared) as temporary:
         yield temporary
@@ -79,7 +79,7 @@ def write_bytes(path: Path, content: bytes, *, shared: bool = False) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write `content` to `path` in one step; only its owner can read it, at every moment and whatever the umask."""
+    """Write `content` to `path` in one step; at no moment can other users read it, independent of the umask."""
     with temporary_file(path) as temporary:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
         with os.fdopen(descriptor, "wb") as stream:
@@ -88,7 +88,7 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def with_path(error: OSError, path: Path) -> OSError:
-    """Return the error with the name of a file: `path`, unless it names one already.
+    """Return the error with the file name `path`, unless the error already has a file name.
 
     >>> print(with_path(OSError(37, "No locks available"), Path("/w/.lock")))
     [Errno 37] No locks available: '/w/.lock'
@@ -103,7 +103,7 @@ def sha256(path: Path) -> str:
 
 
 def remove_unlocked(folder: Path) -> None:
-    """Remove each `NAME` in a folder whose `NAME.lock` no process holds, and that lock."""
+    """Remove each `NAME` in a folder whose lock file `NAME.lock` no process holds, and the lock file."""
     for lock in folder.glob("*.lock"):
         with suppress(Timeout), Lock(lock, timeout=0):  # a timeout: its holder still runs
             shutil.rmtree(lock.with_suffix(""), ignore_errors=True)

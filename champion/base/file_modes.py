@@ -1,4 +1,4 @@
-"""Set who may read what Champion writes: only the owner by default, whatever the umask.
+"""Set who may read Champion's files: only the owner by default, independent of the umask.
 
 Commands and the processes they start remove all rights of group and others from new files (`restrict`). The lake sets
 its modes explicitly, for the group (docs/governance.md). Folders with logins, keys and databases are closed explicitly
@@ -43,7 +43,7 @@ def user_umask() -> Iterator[None]:
 
 
 def restore_umask() -> None:
-    """Restore the original umask, before this process becomes the user's own tool."""
+    """Restore the original umask, before this process is replaced by the user's tool."""
     if _original_umask:
         os.umask(_original_umask.pop())
 
@@ -63,7 +63,7 @@ def workspace_folder(home: Path) -> Path:
 def private_folder(folder: Path) -> Path:
     """Return a workspace folder that only its owner can enter. Existing rights of others are removed.
 
-    The folder of another account stays as it is: later access fails, or its owner shares it on purpose.
+    The folder of another account is not changed: later access fails, unless its owner shares it on purpose.
     """
     workspace_folder(folder.parent)
     make_folder(folder)

@@ -1,8 +1,8 @@
 """Start Python processes that import nothing from the current directory.
 
 `python -m` puts the current directory before the standard library: a `json.py` there would run, or break every server.
-`-P` leaves it out for that process, `PYTHONSAFEPATH` for the processes it starts. A notebook's kernel gets neither: it
-starts in a new folder of its run, and cells can import modules they write there.
+`-P` leaves it out for that process, `PYTHONSAFEPATH` for the processes it starts. A notebook's kernel uses neither
+protection: it starts in a new folder of its run, and its cells can import modules that they write there.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def bypass_proxies() -> None:
-    """Let this process and its children reach this machine without a proxy."""
+    """Make this process and its children connect to this machine without a proxy."""
     os.environ.update(without_proxy(os.environ))
 
 

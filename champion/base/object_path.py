@@ -1,10 +1,10 @@
 """Paths in an object store, `s3://bucket/prefix`, with the methods of `Path` that the lake uses.
 
 An object is written completely or not at all, there are no folders, and a rename is a copy and a deletion. The local
-disk is never touched: other methods of `Path`, and functions that need a local file, raise LakeError.
+disk is never used: other methods of `Path`, and functions that need a local file, raise LakeError.
 
 Credentials and endpoint are the standard variables: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`,
-`AWS_ENDPOINT_URL`, and `AWS_ALLOW_HTTP=true` if the endpoint has no TLS. Polars and MLflow read the same.
+`AWS_ENDPOINT_URL`, and `AWS_ALLOW_HTTP=true` if the endpoint has no TLS. Polars and MLflow read the same variables.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _WILD = frozenset("{}*?[]'\\")
 
 @contextmanager
 def _request(path: ObjectPath, *, changes: bool = False) -> Iterator[S3Store]:
-    """Yield the client for a request; the guards are called before one that changes the store.
+    """Yield the client for a request; the guards are called before a request that changes the store.
 
     Errors of the store become a LakeError of one line; a missing object is FileNotFoundError, as on disk.
     """
@@ -260,7 +260,7 @@ def matching(folder: ObjectPath, pattern: str) -> Iterator[ObjectPath]:
 
 
 def url(paths: Sequence[ObjectPath]) -> str:
-    """Return the URL of objects in one bucket as ClickHouse reads it: several names stand in braces.
+    """Return the URL of objects in one bucket in ClickHouse's syntax: several names are listed in braces.
 
     Raises:
         UsageError: the prefix contains a character that is a wildcard for ClickHouse.

@@ -17,10 +17,10 @@ _STATE, _STARTED = 0, 19  # indices of the fields after the name in /proc/PID/st
 
 
 def process_token(pid: int | None = None) -> str | None:
-    """Return a token that no other process of this machine has, whatever its PID; None if the process has ended.
+    """Return a token that no other process of this machine has, even with the same PID; None if the process has ended.
 
     `pid` None means this process. On Linux the token is the boot's id and the clock ticks between boot and start. A
-    start time would not do: it is computed from the clock, and changes when the clock is set. A zombie has ended.
+    start time is not sufficient: it is computed from the clock, and changes when the clock is set. A zombie has ended.
 
     >>> process_token() == process_token(os.getpid())
     True

@@ -1,7 +1,8 @@
 """Track the folders of a workspace, which may be moved, copied, restored or mounted elsewhere.
 
 Some stores keep absolute locations. `<home>/home.json` lists every folder in which this workspace was used, so that a
-store can update its locations. A copy starts with the list of the original and then keeps its own.
+store can update its locations. A copy of a workspace starts with the original's list, and later changes affect only the
+copy.
 """
 
 from __future__ import annotations

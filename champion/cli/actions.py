@@ -1,4 +1,4 @@
-"""Commands for corporate actions: list open questions, record decisions, read the lists."""
+"""Commands for corporate actions: list the actions that wait for a decision, record decisions, read the lists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from champion.cli.terminal import console
 from champion.cli.terminal.console import AsJson, First, Last
 from champion.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, help="Corporate actions: lists, open questions, decisions.")
+app = typer.Typer(no_args_is_help=True, help="Corporate actions: lists, pending decisions, decisions made.")
 
 
 @app.command("list")

@@ -169,7 +169,7 @@ def restore(start: Start, end: End, dataset: Dataset = None, *, as_json: AsJson 
 
 @app.command()
 def adopt(*, as_json: AsJson = False) -> None:
-    """Make this lake the owner of CHAMPION_LAKE_ARCHIVE, whose former lake is lost; no data changes.
+    """Make this lake the owner of CHAMPION_LAKE_ARCHIVE after its former lake was lost; no data changes.
 
     Example: champion lake adopt
     """

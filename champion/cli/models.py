@@ -58,7 +58,7 @@ def promote(
     force: Annotated[bool, typer.Option("--force", help="Override the gate; needs --reason.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a version champion if the gate agrees.
+    """Make a version champion if it passes the gate.
 
     Example: champion models promote 3
     """
@@ -78,7 +78,7 @@ def promote(
 
 @app.command()
 def compare(
-    version: Annotated[int, typer.Argument(help="Version to judge.")],
+    version: Annotated[int, typer.Argument(help="Version to evaluate.")],
     against: Annotated[int | None, typer.Argument(help="Version to compare it with; default: the champion.")] = None,
     *,
     as_json: AsJson = False,

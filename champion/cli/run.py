@@ -154,7 +154,7 @@ def train(  # noqa: PLR0913 - its options
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train and register a challenger, and let the gate decide whether it becomes champion.
+    """Train and register a challenger; the gate decides whether it becomes champion.
 
     With --add, missing features are built first. All model inputs are scale-free.
 

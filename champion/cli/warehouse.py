@@ -30,7 +30,7 @@ def migrate(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def load(start: Start, end: End, *, as_json: AsJson = False) -> None:
-    """Load the lake into the warehouse; months that are equal are skipped.
+    """Load the lake into the warehouse; months that already equal the lake are skipped.
 
     Example: champion warehouse load 2024-01-01 2024-12-31
     """

@@ -1,6 +1,6 @@
 """Find and load contracts: one file per version in `schemas/`, by default the latest version.
 
-A lake can have more contracts, of its owner's feature sets (`add_search_path`).
+A lake can have additional contracts, for custom feature sets (`add_search_path`).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def load(name: str, version: int | None = None) -> Contract:
 
 
 def add_search_path(folder: Path) -> None:
-    """Search `folder` for contracts too: a lake has one with those of its owner's feature sets.
+    """Search `folder` for contracts too: a lake has a folder with the contracts of custom feature sets.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:  # an empty folder changes nothing

@@ -1,6 +1,7 @@
 """Compare contracts with their released versions (`schemas/released/`), and release them.
 
-A release copies the contracts there, if every change since the last release is allowed and each contract has a sample.
+A release copies the contracts to this folder, if every change since the last release is allowed and each contract has a
+sample.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def compare(schemas: Path) -> list[Comparison]:
 
 
 def refuse_breaking(compared: Sequence[Comparison]) -> None:
-    """Do nothing if every change is allowed.
+    """Raise an error unless every change is allowed.
 
     Raises:
         ContractError: some are not; the message names each.

@@ -114,7 +114,7 @@ class Contract:
 
     @property
     def label(self) -> str:
-        """Name and version for people and file metadata, as `raw_equity_ohlc v1.0.0`."""
+        """Name and version for display and file metadata, as `raw_equity_ohlc v1.0.0`."""
         return f"{self.name} v{self.schema_version}"
 
     @property

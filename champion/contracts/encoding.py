@@ -35,7 +35,7 @@ def encode(avro: Avro, value: Any) -> Any:
 
 
 def decode(avro: Avro, value: Any) -> Any:
-    """Return the Python value of a JSON value; the current type applies, whatever branch an older version named.
+    """Return the Python value of a JSON value; the current type applies, even if an older version named another branch.
 
     >>> decode(["null", "long"], {"int": 2})
     2

@@ -1,10 +1,10 @@
 """List the changes between two records of one contract version, and which of them are allowed.
 
-Within a major version, stored rows stay readable and valid, and what a contract guarantees to readers stays true.
-Fields added with a default, lossless widening (those of Avro's promotions that lose nothing) and enum values added at
-the end are allowed and need the next minor version. Descriptions and retention may change freely. Any other change is
-refused and needs a new `_v<N+1>`: a field made nullable breaks a guarantee, a field made required could make stored
-rows invalid, a new rule could refuse stored rows, a removed rule breaks a guarantee, and a changed one may do either.
+Within a major version, stored rows stay readable and valid, and a contract's guarantees to readers stay true. Fields
+added with a default, lossless widening (Avro's promotions without loss of precision) and enum values added at the end
+are allowed and need the next minor version. Descriptions and retention may change freely. Any other change is refused
+and needs a new `_v<N+1>`: a field made nullable breaks a guarantee, a field made required could make stored rows
+invalid, a new rule could refuse stored rows, a removed rule breaks a guarantee, and a changed one may do either.
 """
 
 from __future__ import annotations

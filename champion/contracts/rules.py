@@ -1,4 +1,4 @@
-"""Rules: named boolean SQL expressions that run as written in Polars and in ClickHouse.
+"""Rules: named boolean SQL expressions that Polars and ClickHouse evaluate unchanged.
 
 A rule means 'not false': a row with a null operand passes, because the type decides whether null is allowed. A row with
 NaN in a field of the rule breaks it: Polars sorts NaN above every number, ClickHouse finds it unequal to all.

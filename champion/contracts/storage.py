@@ -22,9 +22,9 @@ _EARLIER = pl.ScanCastOptions(
 
 
 def write(frame: pl.DataFrame, contract: Contract, file: Path, **options: Any) -> None:
-    """Write `frame`, with all columns of the contract or those of one group, to a Parquet file.
+    """Write `frame`, with all columns of the contract or the columns of one group, to a Parquet file.
 
-    `options` are those of Polars' `write_parquet`. The columns of the file have the contract's types and nullability,
+    `options` are passed to Polars' `write_parquet`. The columns of the file have the contract's types and nullability,
     and its metadata names the contract.
     """
     _stored(frame, contract).write_parquet(
@@ -35,7 +35,7 @@ def write(frame: pl.DataFrame, contract: Contract, file: Path, **options: Any) -
 def scan(files: Sequence[Path], contract: Contract, columns: Sequence[str] | None = None) -> pl.LazyFrame:
     """Return the rows of Parquet files of this or an earlier minor version, with the current types.
 
-    `columns` are the columns in the files, if they have those of one group only. No files give no rows.
+    `columns` are the columns in the files, if the files have only one group's columns. No files give no rows.
     """
     names = tuple(columns if columns is not None else contract.polars_schema)
     current = {name: contract.polars_schema[name] for name in names}

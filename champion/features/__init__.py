@@ -1,7 +1,8 @@
 """Feature sets: build versioned features from bars, over whole histories or one session at a time.
 
 A feature set is data. A feature that is not `recursive` depends only on the last `lookback` bars of its instrument. A
-recursive one depends on every bar since the instrument's first; it may declare the state it carries between sessions.
+recursive feature depends on every bar since the instrument's first bar; it may declare the state that it carries
+between sessions.
 
 An own set takes a few lines; `register` makes it known by its version:
 
@@ -182,7 +183,7 @@ def state_after(bars: pl.DataFrame, feature_set: str | FeatureSet = "v1") -> pl.
 def advance(
     state: pl.DataFrame, bars: pl.DataFrame, feature_set: str | FeatureSet = "v1"
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the features of the next session's bars, bit for bit those of `build`, and the state after it.
+    """Return the features of the next session's bars, bit-identical to `build`, and the state after this session.
 
     Bars are in the price scale of the state; an instrument without state has no earlier bars. See
     `champion.features.carry`.

@@ -1,4 +1,4 @@
-"""Compute the features of the next session from carried state, bit for bit equal to those over whole histories.
+"""Compute the features of the next session from carried state, bit-identical to features over whole histories.
 
 The state has one row per instrument: `bars` (its number of bars), each value of `FeatureSet.carried`, and the last
 values of each bar column that windows need (`recent_close`, oldest first).
@@ -31,7 +31,7 @@ def recent(column: str) -> str:
 
 
 def schema(feature_set: FeatureSet) -> dict[str, pl.DataType]:
-    """Return the columns of the state and their types; recent values are Float64, those of volume and trades Int64."""
+    """Return the columns of the state and their types; recent values are Float64, or Int64 for volume and trades."""
     kinds = {name: pl.Int64() if name in {"volume", "trades"} else pl.Float64() for name in feature_set.recent}
     return {
         _ID: pl.String(),

@@ -30,7 +30,7 @@ def import_set(name: str) -> FeatureSet:
 def extend(base: FeatureSet, added: Sequence[str]) -> FeatureSet:
     """Return a set with the features of `base` and the added ones; `module:NAME` is a Feature or a FeatureSet.
 
-    Its name and version are those of `base` followed by the names of the added features: `v1_with_gap`.
+    Its name and version are `base`'s, followed by the names of the added features: `v1_with_gap`.
 
     Raises:
         UsageError: there is no such module or name, it is not a feature, or two features have the same name.
@@ -65,7 +65,7 @@ def _import_object(name: str) -> object:
 def digest(feature_set: FeatureSet) -> str:
     """Return a digest of the set's values on synthetic bars, which changes when a formula changes.
 
-    It starts with the number of the rules that own features are computed by.
+    It starts with the version number of the rules for computing own features.
     """
     values = compute.over_histories(synthetic_bars.bars(feature_set.lookback + 200), feature_set).drop(
         "feature_version"

@@ -3,12 +3,12 @@
 The value of a feature on a bar must depend only on that bar and earlier bars of its instrument. Then it is the same
 over the whole history, over the history up to the bar, and in a nightly build.
 
-1. The values over the history up to a bar must equal those over the whole history; otherwise the feature looks ahead.
-   If the expression does not prove this, the later bars are also replaced, and longer histories with rare moves are
-   tried.
+1. The values over the history up to a bar must equal the values over the whole history; otherwise the feature looks
+   ahead. If the expression does not prove this, the later bars are also replaced, and longer histories with rare moves
+   are tried.
 2. A feature whose expression provably reads at most `lookback` bars, bit for bit (`reach`), is a window: a nightly
    build computes it from that many bars.
-3. Any other feature is recursive: every build computes it from the instrument's first bar. It needs no declaration.
+3. Every other feature is recursive: every build computes it from the instrument's first bar. It needs no declaration.
 4. A window longer than the declared `lookback` is an error: from `lookback` bars it would have a different value.
 5. A feature with carried values is advanced bar by bar and must give the values of the whole history.
 """
@@ -98,7 +98,7 @@ def _examine(feature_set: FeatureSet) -> FeatureSet:
 def _require_past(
     feature_set: FeatureSet, feature: Feature, reach: Reach, bars: pl.DataFrame, whole: pl.DataFrame
 ) -> None:
-    """Raise UsageError if values up to a bar differ from those over the whole history."""
+    """Raise UsageError if values over the bars up to a bar differ from values over the whole history."""
     one = FeatureSet(feature_set.name, feature_set.version, (feature,))
     length = feature.lookback + _MORE
     read = f" ({', '.join(reach.later)})" if reach.later else ""
@@ -140,7 +140,7 @@ def _require_past_of_years(feature_set: FeatureSet) -> None:
 
 
 def _require_same(feature_set: FeatureSet, bars: pl.DataFrame, whole: pl.DataFrame, count: int, read: str = "") -> None:
-    """Raise UsageError if the values over the first `count` bars differ from those over the whole history."""
+    """Raise UsageError if the values over the first `count` bars differ from the values over the whole history."""
     known = bars["bar"] < count
     then, now = compute.over_histories(bars.filter(known), feature_set), whole.filter(known)
     for feature in feature_set.features:
@@ -180,7 +180,7 @@ class _Trial:
     """Compare one feature over a limited number of bars with its values over the whole history."""
 
     def __init__(self, feature: Feature, most: int, before: int) -> None:
-        """Try up to `most` bars against a history with `before` more bars."""
+        """Compare values over up to `most` bars with values over a history with `before` more bars."""
         self._feature, self._most = feature, most
         bars = synthetic_bars.bars(most + max(_ENDS, before))
         self._bars = bars.partition_by("instrument_id", maintain_order=True)

@@ -21,7 +21,7 @@ FEWEST = 8
 def per_instrument(bars: pl.DataFrame, counts: Lengths, features: Sequence[Feature]) -> pl.DataFrame:
     """Return one column per feature, in its type, for bars sorted by instrument and session.
 
-    The values of an instrument are bit for bit those over its bars alone.
+    An instrument's values are bit-identical to a computation over its bars alone.
 
     Raises:
         UsageError: an expression fails, or its number of rows or its type is not the declared one.

@@ -1,8 +1,8 @@
 """Compute carried values over whole histories: the state of recursive features, computed once and shared by them.
 
 1. On an instrument's `lookback`-th bar, a carried value is its expression over the bars so far.
-2. From then on it is updated with its `values`, which are computed over the whole column. Before, the column holds the
-   start value for a mean, which an exponential mean of equal values leaves unchanged, and 0 for a sum, so it has no
+2. From then on it is updated with its `values`, which are computed over the whole column. Before this bar, the column
+   has the start value for a mean (an exponential mean of equal values is this value) and 0 for a sum, so it has no
    nulls.
 3. The exponential mean, or the running sum, of this column is computed per instrument.
 """
@@ -111,7 +111,7 @@ def carried(bars: pl.DataFrame, counts: Lengths, started: pl.DataFrame, wanted: 
 
 
 def _with_start(values: pl.Series, counts: Lengths, started: pl.Series, each: Carried) -> pl.Series:
-    """Return the values with those of each instrument's first `lookback` bars replaced: see step 2 above."""
+    """Return the values, replaced at each instrument's first `lookback` bars: see step 2 above."""
     rows = _first_rows(counts, each.lookback)
     block = np.zeros(rows.shape, started.to_numpy().dtype)
     block[:, -1 if each.alpha is None else 0 :] = started.to_numpy()[counts >= each.lookback, None]

@@ -21,7 +21,7 @@ class Kernel:
     """Compute several columns that share most of their work together, from bars in session order.
 
     `compute` takes bar columns and names and returns the named columns, one value per row. As with an expression, a
-    value depends only on its row and earlier ones; every bit of it depends on the last `lookback` rows alone.
+    value depends only on its row and earlier rows; all its bits depend only on the last `lookback` rows.
 
     >>> moves = Kernel(lambda bars, names: bars.select(up=pl.col("close").diff(), level="close").select(names))
     >>> bars = pl.DataFrame({"close": [10.0, 12.0]})
@@ -33,7 +33,7 @@ class Kernel:
 
     @staticmethod
     def select(frame: pl.DataFrame, wanted: Sequence[tuple[str, pl.Expr, Kernel | None]]) -> pl.DataFrame:
-        """Return the named columns: each by its expression, and those of a kernel in one call."""
+        """Return the named columns: each from its expression, and the columns of a kernel in one call."""
         kernels = dict.fromkeys(kernel for _, _, kernel in wanted if kernel is not None)
         alone = (expression.alias(name) for name, expression, kernel in wanted if kernel is None)
         columns = frame.lazy().select(*alone).collect()  # lazy evaluation computes common subexpressions once

@@ -1,7 +1,7 @@
 """Technical indicators as expressions: each takes columns of one instrument in session order and returns one column.
 
-Names, scales and warm-up rows are those of the textbooks and TA-Lib; name the result (`rsi_14=rsi(...)` or `.alias`).
-The caller groups by instrument: see `champion.features`. `cross_section` compares the instruments of one session.
+Names, scales and warm-up rows follow the textbooks and TA-Lib; name the result (`rsi_14=rsi(...)` or `.alias`). The
+caller groups by instrument: see `champion.features`. `cross_section` compares the instruments of one session.
 
 Bars have no nulls (`bars.check_bars`), but indicators may be chained (`ema(rsi(close, 14), 9)`) or take a column that
 starts late. A warm-up counts known values, so it starts with the first value that is not null. An indicator over a

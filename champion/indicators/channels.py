@@ -40,7 +40,7 @@ def keltner_lower(
 ) -> pl.Expr:
     """Return the lower Keltner line: the middle less `ranges` average true ranges, in rupees.
 
-    Null, and from the source, as `keltner_upper`. Recursive.
+    Same null rows and source as `keltner_upper`. Recursive.
 
     >>> bars = pl.DataFrame({"high": [11.0, 12.0], "low": [10.0, 11.5], "close": [10.5, 11.5]})
     >>> bars.select(keltner_lower(pl.col("high"), pl.col("low"), pl.col("close"), 2, 1, 2.0)).to_series().to_list()
@@ -52,7 +52,8 @@ def keltner_lower(
 def donchian_upper(high: pl.Expr, window: int = 20) -> pl.Expr:
     """Return the highest high of the last `window` sessions, the session's own included, in rupees. TA-Lib MAX.
 
-    Null on the first `window` - 1 rows. For a breakout compare with the value of the session before (`.shift(1)`).
+    Null on the first `window` - 1 rows. For a breakout, compare the price with the value of the previous session
+    (`.shift(1)`).
 
     >>> pl.DataFrame({"high": [3.0, 2.0, 4.0]}).select(donchian_upper(pl.col("high"), 2)).to_series().to_list()
     [None, 3.0, 4.0]

@@ -1,7 +1,7 @@
 """Cross-sectional expressions: compare a value with the other instruments of its session, by `.over("trade_date")`.
 
 NaN and infinity are treated as null: they are left out and get null. Nothing is fitted and nothing looks ahead. Ranks
-do not depend on the order of rows. Means do in their last bits; sort first if that matters.
+do not depend on the order of rows. The last bits of means depend on it; sort first if that matters.
 
 >>> from champion.indicators import cross_section
 >>> scores = pl.DataFrame({"trade_date": [1, 1, 2, 2], "score": [10.0, 30.0, 5.0, 7.0]})
@@ -69,7 +69,7 @@ def neutralise(values: pl.Expr, *exposures: pl.Expr) -> pl.Expr:
 
 
 def _without(values: pl.Expr, direction: pl.Expr) -> pl.Expr:
-    """Return the values less their projection on the direction; both are centred. A zero direction has no effect."""
+    """Return the values minus their projection on the direction; both are centred. A zero direction has no effect."""
     value, along = pl.field("value"), pl.field("along")
     size = (along * along).sum()
     share = pl.when(size > 0).then((value * along).sum() / size).otherwise(0.0)

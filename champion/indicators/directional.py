@@ -1,8 +1,7 @@
 """Directional movement: Wilder's ADX with its two indicators, and Aroon.
 
-The conventions are those of TA-Lib, including its comparison of moves in doubles: if the high rose exactly as far as
-the low fell, neither move counts. Whether doubles are equal depends on their last bit, and Wilder's means keep the
-effect.
+The conventions are TA-Lib's, including its comparison of moves in doubles: if the high rose exactly as far as the low
+fell, neither move counts. Whether doubles are equal depends on their last bit, and Wilder's means keep the effect.
 """
 
 from __future__ import annotations
@@ -83,8 +82,8 @@ def adx(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14) -> pl.Exp
 def aroon_up(high: pl.Expr, window: int = 14) -> pl.Expr:
     """Return 100 * (`window` - sessions since the highest high) / `window`, 0 to 100.
 
-    The high is that of the last `window` + 1 sessions, the latest where several are equal. Null on the first `window`
-    rows. TA-Lib AROON; Chande, Stocks & Commodities (1995).
+    The highest high is searched over the last `window` + 1 sessions; if several are equal, the latest counts. Null on
+    the first `window` rows. TA-Lib AROON; Chande, Stocks & Commodities (1995).
 
     >>> pl.DataFrame({"high": [3.0, 2.0, 1.0, 2.0]}).select(aroon_up(pl.col("high"), 2)).to_series().to_list()
     [None, None, 0.0, 100.0]

@@ -27,7 +27,7 @@ def cmo(close: pl.Expr, window: int = 14) -> pl.Expr:
     """Return Chande's momentum oscillator, -100 to 100: average gain less average loss, over their sum, in percent.
 
     0 until the close first changes; null on the first `window` rows. The averages are Wilder's, as in TA-Lib CMO, so it
-    is 2 * rsi - 100; those of Chande and Kroll, The New Technical Trader (1994), are simple. Recursive.
+    is 2 * rsi - 100; Chande and Kroll, The New Technical Trader (1994), use simple averages. Recursive.
 
     >>> pl.DataFrame({"close": [10.0, 13.0, 12.0]}).select(cmo(pl.col("close"), 2)).to_series().to_list()
     [None, None, 50.0]
@@ -82,8 +82,8 @@ def _macd_line(close: pl.Expr, fast: int, slow: int) -> pl.Expr:
 def ppo(close: pl.Expr, fast: int = 12, slow: int = 26) -> pl.Expr:
     """Return the percentage price oscillator: the fast less the slow exponential average, in percent of the slow one.
 
-    Null on the first `slow` - 1 rows. Each average starts on its own row, unlike those of `macd`. TA-Lib PPO with
-    exponential averages (matype 1; its default are simple ones); Appel, Technical Analysis (2005).
+    Null on the first `slow` - 1 rows. Each average starts on its own row, unlike in `macd`. TA-Lib PPO with exponential
+    averages (matype 1; its default are simple ones); Appel, Technical Analysis (2005).
 
     >>> pl.DataFrame({"close": [10.0, 11.0, 12.0]}).select(ppo(pl.col("close"), 1, 2)).to_series().round(4).to_list()
     [None, 4.7619, 4.3478]

@@ -43,7 +43,7 @@ def stochastic_d(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, 
 def slow_stochastic(high: pl.Expr, low: pl.Expr, close: pl.Expr, window: int = 14, k: int = 3, d: int = 3) -> pl.Expr:
     """Return the slow stochastics together as a struct of k and d, 0 to 100, at half the cost.
 
-    The values are those of `stochastic_k` and `stochastic_d`. TA-Lib STOCH.
+    The values equal `stochastic_k` and `stochastic_d`. TA-Lib STOCH.
 
     >>> bars = pl.DataFrame({"high": [12.0, 13.0], "low": [10.0, 11.0], "close": [11.0, 12.25]})
     >>> bars.select(slow_stochastic(pl.col("high"), pl.col("low"), pl.col("close"), 2, 1, 1)).to_series()[1]

@@ -91,7 +91,8 @@ def _application(record: code_record.CodeRecord | None) -> Any:
 def _replace_exit(shell: Any) -> None:
     """Make `exit` and `quit` end the notebook, as `sys.exit` does.
 
-    IPython's own versions ask a frontend to stop the kernel. Here there is none, so the next cells would run.
+    IPython's own versions ask a frontend to stop the kernel. A supervised kernel has no frontend, so the next cells
+    would run.
     """
     from IPython.core.autocall import IPyAutocall  # noqa: PLC0415
 

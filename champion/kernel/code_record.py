@@ -4,8 +4,8 @@ Python's audit events name each executed code object, each imported module and e
 file, written after every cell:
 
 - `files`: path to SHA-256 of the content when it was used: the user's own modules and scripts, Champion's modules,
-  schemas and SQL, and what own code reads below its folders (`own_files`). That includes files it only names or does
-  not find, and listings of folders, whose paths end with a separator;
+  schemas and SQL, and files that this code reads below its folders (`own_files`). This includes files that the code
+  only names or does not find, and listings of folders, whose paths end with a separator;
 - `asked`: the names of requested modules, found or not, those inside packages for own packages only: a new file of
   such a name may replace a module later;
 - `variables`: the environment variables that own code reads, with their values.
@@ -109,7 +109,7 @@ class CodeRecord:
             pass
 
     def keep(self) -> None:
-        """Write the record. If that fails, remove it: without a record, the run is repeated when it is requested again.
+        """Write the record. If that fails, remove it: without a record, a request for the same run runs it again.
 
         A record of the earlier cells alone would look complete, without the code that later cells used.
         """

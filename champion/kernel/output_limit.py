@@ -133,7 +133,7 @@ class OutputLimit:
 
 
 def clean(value: Any) -> Any:
-    r"""Return a message's content whose texts are Unicode: a lone surrogate, which no file can hold, becomes `?`.
+    r"""Return a message's content whose texts are Unicode: a lone surrogate, which UTF-8 cannot encode, becomes `?`.
 
     >>> clean({"text/plain": ["caf\udce9"]})
     {'text/plain': ['caf?']}

@@ -1,7 +1,7 @@
-"""Find what own code depends on besides executed modules: files, folder listings, variables, missing modules.
+"""Find dependencies of the user's code besides executed modules: files, folder listings, variables, missing modules.
 
 Own code is code from outside the installed packages, and the notebook's cells. Its folders are the entries of the
-import path that are not installed, without those of Champion and of the workspace.
+import path that are not installed, except the folders of Champion and of the workspace.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The lake: partitions of Parquet files that are committed whole, and the only code that touches them."""
+"""The lake: partitions of Parquet files that are committed whole; no other code reads or writes these files."""
 
 from champion.lake.compaction import Sealed, index, seal
 from champion.lake.manifest import Manifest

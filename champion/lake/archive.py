@@ -4,7 +4,7 @@ A copy writes the data files first and the manifest last, each in one step and v
 the whole partition or none of it, and copying again continues. A partition is removed only if the archive holds it at
 that moment with the same hashes.
 
-Lake and archive lie in folders or object stores, in any combination. An archive belongs to one lake (`ownership`). It
+Lake and archive are in folders or object stores, in any combination. An archive belongs to one lake (`ownership`). It
 keeps replaced files in its folder `.superseded`.
 """
 
@@ -52,7 +52,8 @@ def remove(lake: Lake, found: Sequence[Unit], archive: Lake | None) -> None:
     """Retire partitions once `archive`, if given, is verified to hold them; `sweep` removes their files.
 
     Raises:
-        LakeError: the archive belongs to another lake, or lacks one of them; that one and those after it stay.
+        LakeError: the archive belongs to another lake, or lacks a partition; this partition and the following ones
+            stay.
     """
     if archive is not None:
         ownership.require_own(lake, archive)

@@ -1,7 +1,7 @@
 """The two kinds of place for a lake: a folder on this machine, or a prefix in an object store.
 
-`of(path)` returns the operations that differ between them, so no other module asks which kind a path is. Both kinds of
-path read, list and remove single files themselves.
+`of(path)` returns the operations that differ between them, so no other module needs to distinguish the kinds of path.
+Both kinds of path read, list and remove single files themselves.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _THREADS = 32
 
 
 class Backend(Protocol):
-    """What a lake needs of its place, besides the methods of its paths."""
+    """The operations that a lake needs on a folder or object store, besides the methods of its paths."""
 
     table_function: str
     """ClickHouse's table function for its files."""
     is_remote: bool
     """Each operation is a request over the network, and the store verifies its own bytes."""
     overwrites: bool
-    """A new revision replaces the file of the old one; otherwise it gets a name of its own beside it."""
+    """A new revision replaces the file of the old one; otherwise it gets another name beside it."""
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """Return the results in the order of the items; requests over the network run in parallel."""
@@ -56,7 +56,7 @@ class Backend(Protocol):
         """Yield a temporary local file, for `commit` to move to `path`; otherwise it is removed."""
 
     def commit(self, temporary: Path, path: Path, storage_class: str | None = None) -> None:
-        """Make a complete file the one at `path` in one step."""
+        """Replace the file at `path` by a complete file in one step."""
 
     def create(self, path: Path, content: bytes) -> bool:
         """Write a new file in one step; return False if `path` exists."""

@@ -36,7 +36,7 @@ _NAME_DIGITS = 16
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """The result of sealing; the sessions `left` stay day partitions for several revisions or rows of other dates.
+    """The result of sealing; sessions with several revisions or with rows of other dates are `left` as day partitions.
 
     >>> Sealed("quality_findings", None, 2023, 246, 900, 40_000, 410_000, left=[], changed=True).bytes
     40000

@@ -1,8 +1,8 @@
-"""Which datasets were ever written to a lake, so that the loss of all sessions of one is noticed.
+"""Record which datasets were written to a lake, so that the loss of all sessions of a dataset is detected.
 
-A deleted layer leaves no trace of its own. So the lake keeps one empty file per dataset that was written,
-`.datasets/<name>`. The first write to a lake of an earlier version adds the files of all datasets that it holds.
-A lake in an object store has none.
+Without this record, a deleted layer would leave no trace. So the lake keeps one empty file per dataset that was
+written, `.datasets/<name>`. The first write to a lake of an earlier version adds the files of all datasets that it
+holds. A lake in an object store has no such files.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 1. The writer that creates `<dataset>.lock` holds the lock. The object names the holder and is renewed by a conditional
    write, which fails if another process has changed the object.
-2. Other writers poll it. One takes the lock over, also by a conditional write, if by its own clock the object did not
-   change for `Times.lease`, or if the holder was a process on this machine that has ended. Only one of them succeeds.
+2. Other writers poll it. Another writer takes the lock over, also by a conditional write, if by its own clock the
+   object did not change for `Times.lease`, or if the holder was a process on this machine that has ended. Only one of
+   them succeeds.
 3. A holder that could not renew for `Times.trusted` writes nothing more. A request takes at most
    `object_path.SLOWEST`, so its last one has ended before another writer starts.
 """

@@ -1,4 +1,4 @@
-"""Which lake an archive belongs to: an archive takes the partitions of one lake only.
+"""Record which lake an archive belongs to: an archive accepts the partitions of one lake only.
 
 A lake gets an id when it first archives. The archive stores that id and the lake's path or URI. Another lake is
 refused, also a copy while the original exists: two lakes have different files under the same name.
@@ -88,7 +88,7 @@ def claim(lake: Lake, archive: Lake, units: Iterable[Unit]) -> None:
 
 
 def adopt(lake: Lake, archive: Lake) -> str:
-    """Make this lake the owner of the archive, whichever it was, and return the lake's path. No data changes."""
+    """Make this lake the owner of the archive, even if another was, and return the lake's path. No data changes."""
     backend.write_bytes(archive.root / layout.OWNER, _content(lake))
     return str(lake.root)
 

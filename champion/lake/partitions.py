@@ -1,4 +1,4 @@
-"""Find and commit partitions. The rows of a partition lie in its own file, or in that of its sealed year.
+"""Find and commit partitions. The rows of a partition are in its own file, or in the file of its sealed year.
 
 A reader lists the day partitions first and the sealed years second. Sealing commits the sealed file before it retires a
 day partition. So a session that is no longer found by day is found sealed.
@@ -73,7 +73,7 @@ class Partition:
     sealed: SealedYear | None
 
     def sealed_part(self, part: Part) -> SealedYear | None:
-        """Return the sealed year that holds this revision; None if it is in a file of its own."""
+        """Return the sealed year that holds this revision; None if it has its own file."""
         kept = self.sealed.sessions.get(self.session) if self.sealed else None
         return self.sealed if kept is not None and kept.current == part else None
 
@@ -258,7 +258,7 @@ def write_data_file(
 ) -> tuple[int, int, str]:
     """Write `conformed` in one step; return its rows, the bytes of the file and its SHA-256.
 
-    The caller holds the dataset's lock, so unfinished files in the folder are those of killed writers and are removed.
+    The caller holds the dataset's lock, so unfinished files in the folder come from killed writers and are removed.
     """
     for unfinished in layout.present(path.parent, ".*.part"):
         unfinished.unlink()

@@ -3,7 +3,7 @@
 `plan` decides from dates alone and changes nothing. An archive is a lake of the same layout: partitions keep their
 relative paths there. A partition is removed only if its contract needs no archive, or if the archive holds it.
 
-Whole months expire together, as in the warehouse; a sealed year expires as one, with its last month.
+Months expire as a whole, as in the warehouse; a sealed year expires as a whole with its last month.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Rows(LazyFrameResolver):
     def resolve_lazyframe(
         self, *, existing_resolved_version_key: str | None, **_: Any
     ) -> tuple[pl.LazyFrame | None, ResolvedLazyFrameProps]:
-        """Return a scan of the files that hold the rows now; None if they are those of the last call.
+        """Return a scan of the files that hold the rows now; None if the files are the same as in the last call.
 
         Raises:
             LakeError: some of the rows were removed or replaced since the frame was created.

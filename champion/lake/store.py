@@ -118,7 +118,7 @@ class Lake:
             return self._write(contract, session, frame, inputs, group, known_at)
 
     def append(self, name: str, session: date, rows: pl.DataFrame) -> None:
-        """Add rows to those of a session; readers and other writers see all of them or none.
+        """Add rows to a session's rows; readers and other writers see all added rows or none.
 
         Raises:
             ContractError: the rows break the contract.

@@ -2,8 +2,8 @@
 
 A file is removed only if a retired manifest lists it, or if it is an earlier file of a sealed year, and no current
 manifest lists it. A data file that no manifest ever listed is reported by `verify`, except the temporary files of
-killed writers. In an object store the file of a new revision lies beside the old one; there every revision without a
-current manifest is that of a killed writer or a replaced one, and is removed.
+killed writers. In an object store the file of a new revision is beside the old one; there every file without a current
+manifest is a replaced file or comes from a killed writer, and is removed.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _sweep(root: Path, contract: Contract, before: set[Path]) -> int:
 def _removable(root: Path, contract: Contract) -> list[Path]:
     """Return the files that no current manifest lists, and after them the retired manifests.
 
-    The first are unfinished files: the caller holds the dataset's lock, so these are of killed writers.
+    The files are unfinished: the caller holds the dataset's lock, so they come from killed writers.
     """
     folder = layout.dataset_folder(root, contract)
     found = sorted(layout.present(folder, f"**/.*{_UNFINISHED}"))
@@ -87,7 +87,7 @@ def _retired_files(retired: Path) -> set[str]:
     """Return the files that a retired manifest lists.
 
     Raises:
-        LakeError: it is neither the manifest of a partition nor of a sealed year.
+        LakeError: the file is neither a partition's manifest nor a sealed year's.
     """
     content = retired.read_bytes()
     with suppress(ValueError):

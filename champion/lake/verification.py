@@ -25,7 +25,7 @@ _LABEL = "champion.contract"
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What is wrong with a file, and the remedy. Readers of the lake get correct rows despite a harmless one.
+    """A fault in a file, and its remedy. Readers of the lake get correct rows despite a harmless fault.
 
     >>> Damage(Path("part-00000.parquet"), "the file is missing", "`champion lake restore`").harmless
     False
@@ -40,8 +40,8 @@ class Damage:
 def verify(root: Path, name: str) -> list[Damage]:
     """Return all damage of a dataset, an empty list if there is none.
 
-    The checks are: hash, row count and schema of every revision and sealed file; sessions against those they were made
-    from; the index against the files; and files that no manifest lists.
+    The checks are: hash, row count and schema of every revision and sealed file; sessions against the sessions they
+    were derived from; the index against the files; and files that no manifest lists.
     """
     contract = contracts.load(name)
     found = [damage for group in layout.groups(contract) for damage in _group(root, contract, group)]
@@ -119,7 +119,7 @@ def _year(folder: Path, contract: Contract, group: str | None) -> Iterator[Damag
 
 
 def _hash_error(path: Path, digest: str) -> str | None:
-    """Return why a file is not the committed one, None if it is."""
+    """Return why a file differs from the committed file; None if they are equal."""
     if not path.exists():
         return "the file is missing"
     found = sha256(path)
@@ -186,7 +186,7 @@ def _incomplete(root: Path, contract: Contract) -> Iterator[Damage]:
 
 
 def _inputs(root: Path, contract: Contract) -> Iterator[Damage]:
-    """Compare the published file of each session with that of its raw partition, if raw still has it."""
+    """Compare the published file of each session with the file of its raw partition, if that still exists."""
     raw = f"raw_{contract.dataset}"
     if contract.layer not in {"normalized", "quarantine"} or raw not in contracts.names():
         return

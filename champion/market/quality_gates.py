@@ -4,7 +4,7 @@ A gate of severity `error` stops publication, a `warning` does not. A gate is ev
 beyond the limit is a finding. A user can accept a finding (`champion.market.acceptance`): the gate then passes for this
 finding, until its value becomes worse.
 
-Sessions are not compared across a hole in the lake, only with earlier ones on the same side of it.
+Sessions are not compared across a gap of missing sessions in the lake.
 """
 
 from __future__ import annotations
@@ -166,8 +166,8 @@ def _concat(found: Iterable[pl.DataFrame]) -> pl.DataFrame:
 def unadjusted_gaps(bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
     """Return instrument_id and session of each open more than 25% from the previous close, adjusted for `factors`.
 
-    These are gaps in the prices that labels compare. So the exchange's own previous close is not used, and a dividend
-    of that size is a gap: prices are not adjusted for dividends. A gap with a manual decision is left out. `bars` are
+    Labels compare these prices, so the previous close published by the exchange is not used. A dividend of that size
+    counts as a gap, because prices are not adjusted for dividends. A gap with a manual decision is left out. `bars` are
     as traded, with instrument_id, trade_date, open and close.
     """
     adjusted = adjust(bars, factors).with_columns(_LAST_BAR)
@@ -300,7 +300,7 @@ def _row_count(inputs: GateInputs) -> pl.DataFrame:
 
 
 def _churn(inputs: GateInputs) -> pl.DataFrame:
-    """Compare each session's shares with those of the previous session: the share that appeared or disappeared."""
+    """Return the fraction of instruments that appeared or disappeared since the previous session."""
     shares = inputs.context.filter(pl.col("series").is_in(EQUITY_SERIES)).select("trade_date", "instrument_id")
     order = _sides(shares.select(pl.col("trade_date").unique()), inputs.limits).with_columns(
         _number=pl.int_range(pl.len()), _first=pl.col("_side").ne_missing(pl.col("_side").shift(1))
@@ -318,7 +318,7 @@ def _churn(inputs: GateInputs) -> pl.DataFrame:
 
 
 def _continuity(inputs: GateInputs) -> pl.DataFrame:
-    """Compare each previous close with the close the lake holds: if most differ, a session is missing in between."""
+    """Compare each previous close with the close in the lake: if most differ, a session is missing in between."""
     shares = inputs.context.filter(pl.col("series").is_in(EQUITY_SERIES))
     sides = _sides(shares.select(pl.col("trade_date").unique()), inputs.limits)
     held = pl.col("close").shift(1).over("instrument_id", "_side", order_by="trade_date")
@@ -334,7 +334,7 @@ def _continuity(inputs: GateInputs) -> pl.DataFrame:
 
 
 def _sides(sessions: pl.DataFrame, limits: Limits) -> pl.DataFrame:
-    """Return the sessions in order, with a number that increases after each hole."""
+    """Return the sessions in order, with a number that increases after each gap of missing sessions."""
     hole = (pl.col("trade_date").diff() > timedelta(days=limits.hole_days)).fill_null(value=False)
     return sessions.sort("trade_date").with_columns(_side=hole.cum_sum())
 
@@ -367,7 +367,7 @@ def _gaps(inputs: GateInputs) -> pl.DataFrame:
 
     The first bar of an instrument is left out, because on a listing day the previous close is the issue price; so are
     moves of penny shares by two ticks. After a suspension the exchange sets its own previous close, and after a missing
-    session the last close in the lake is old; so a gap must be one from both.
+    session the last close in the lake is old; so an open counts as a gap only if it is far from both.
     """
     shares = inputs.context.filter(pl.col("series").is_in(EQUITY_SERIES))
     adjusted = adjust(shares, inputs.factors, total_return=True).with_columns(_LAST_BAR)

@@ -39,8 +39,8 @@ def between(before: pl.DataFrame, now: pl.DataFrame, *, bins: int = 10, fewest: 
       `MOVED`. A value that fills a whole bin gets its own bin. Half a value is added to every bin (Jeffreys' estimate
       of a share), so an empty bin does not make the index infinite. N. Siddiqi, Credit Risk Scorecards (2006).
     - chance: the mean index of two samples of one distribution, (bins - 1) * (1 / before + 1 / now). B. Yurdakul and
-      J. Naranjo, Journal of Risk Model Validation 14 (2020). Sessions of one instrument are correlated, which makes the
-      true value larger: use it to compare columns and months, not as a p-value.
+      J. Naranjo, Journal of Risk Model Validation 14 (2020). Sessions of one instrument are correlated, so the index
+      expected without drift is larger than computed here: use it to compare columns and months, not as a p-value.
     - ks: the two-sample Kolmogorov-Smirnov distance, from 0 to 1: the largest difference between the two cumulative
       distributions. Increasing functions of the values do not change it. N. Smirnov, Annals of Mathematical Statistics
       19 (1948).

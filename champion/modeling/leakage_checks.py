@@ -1,4 +1,4 @@
-"""Leakage canaries: three tests for look-ahead in the inputs, the labels or the training.
+"""Leakage checks ("canaries"): three tests for look-ahead in the inputs, the labels or the training.
 
 1. `shuffled_label_check` trains on labels shuffled within each session. Skill on these labels is leakage outside the
    inputs.
@@ -85,7 +85,7 @@ class LeakageChecks:
 
     @property
     def passed(self) -> bool:
-        """Whether all three were run and found nothing."""
+        """Whether all three tests were run and passed."""
         return self.shuffled.passed and not self.implausible and self.ahead == ()
 
     @property
@@ -105,7 +105,7 @@ def shuffled_label_check(
 ) -> ShuffledLabels:
     """Train on labels shuffled within each session and test on the last fold.
 
-    An AUC other than one half means that the score depends on its own label by another way than the inputs.
+    An AUC other than one half means that the score depends on its own label through something else than the inputs.
     """
     rows = shuffle(training.labelled(frame), recipe.seed)
     *_, (train, test) = training.folds(rows, splitter)

@@ -74,7 +74,7 @@ def summarise_ic(ic: pl.DataFrame, horizon: int = 1) -> dict[str, float]:
 
 
 def quantile_returns(scores: pl.DataFrame, quantiles: int = 5) -> pl.DataFrame:
-    """Return quantile (1 holds the lowest scores) and mean_return, a decimal: the mean over sessions of their means.
+    """Return quantile (1 has the lowest scores) and mean_return, a decimal: the mean of the session means.
 
     Equal scores share a quantile, so the order of rows has no effect.
 

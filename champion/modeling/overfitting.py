@@ -21,11 +21,11 @@ def probability_of_overfitting(trials: pl.DataFrame, blocks: int = BLOCKS) -> tu
     """Return how often the best trial in sample is below the median out of sample, and a table with a row per split.
 
     `trials` has one row per session, in order, and one column per trial: its return or rank IC, never null. Sessions
-    are cut into `blocks` consecutive blocks; each choice of half of the blocks is in-sample once. The table has best
-    (the best trial in sample), in_sample and out_of_sample (its mean over standard deviation) and logit (of its
-    relative rank out of sample; 0 or below is overfitting). Trials without skill give about one half. Source: D.
-    Bailey, J. Borwein, M. Lopez de Prado, Q. Zhu, The Probability of Backtest Overfitting, Journal of Computational
-    Finance 20 (2017).
+    are split into `blocks` consecutive blocks; each choice of half of the blocks is in-sample once. The table has best
+    (the best trial in sample), in_sample and out_of_sample (the trial's mean over standard deviation) and logit (of the
+    trial's relative rank out of sample; 0 or below indicates overfitting). Trials without skill give about one half.
+    Source: D. Bailey, J. Borwein, M. Lopez de Prado, Q. Zhu, The Probability of Backtest Overfitting, Journal of
+    Computational Finance 20 (2017).
 
     Raises:
         ModelError: fewer than two trials, an odd number of blocks, fewer than two sessions per block, or a value that

@@ -1,9 +1,9 @@
 """Purged splits, walk-forward and combinatorial: no training label overlaps a test block.
 
-The label of session t uses prices up to session t + lag + horizon. Training sessions whose labels overlap those of the
-test block are purged, and `embargo` sessions more. Both splitters count sessions, not rows, so all instruments of a
-session are on one side. `split` takes the session of each row as `groups`, as scikit-learn's group splitters do;
-skfolio's count the rows of a single series and do not fit a panel.
+The label of session t uses prices up to session t + lag + horizon. Training sessions whose labels overlap the labels of
+the test block are purged, and also `embargo` further sessions. Both splitters count sessions, not rows, so all
+instruments of a session are on one side. `split` takes the session of each row as `groups`, as scikit-learn's group
+splitters do; skfolio's count the rows of a single series and do not fit a panel.
 Source: M. Lopez de Prado, Advances in Financial Machine Learning (2018), chapters 7 and 12.
 """
 
@@ -119,8 +119,8 @@ class CombinatorialPurged:
     """Combinatorial purged cross-validation: each choice of `n_test` of `n_groups` blocks of sessions is tested once.
 
     Each row is tested in `n_paths` splits. The tests combine to `n_paths` complete histories out of sample, which give
-    a result its spread. Unlike a walk-forward it also trains on sessions after a test block, beyond the overlap of the
-    labels: it measures how stable a model is, not what could have been traded.
+    a result its spread. Unlike a walk-forward, it also trains on sessions after a test block whose labels do not
+    overlap the block. The result measures a model's stability, not returns that could have been traded.
 
     Args:
         n_groups: number of consecutive blocks of sessions, of nearly equal length.

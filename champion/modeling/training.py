@@ -1,7 +1,7 @@
 """Train and score in memory: a purged walk-forward, then the final model on all labelled rows.
 
-The label is whether an instrument's forward return is above the median of its session. The market's direction, which a
-ranking cannot trade, is not part of it.
+The label is whether an instrument's forward return is above the median of its session. The label does not depend on the
+market's direction, which a ranking cannot trade.
 
 >>> from datetime import date, timedelta
 >>> days = [date(2024, 1, 1) + timedelta(n) for n in range(60)]
@@ -215,7 +215,7 @@ def matrix(frame: pl.DataFrame, inputs: Sequence[str]) -> NDArray[np.float64]:
 def learn(
     recipe: Recipe, features: NDArray[np.float64], labels: NDArray[np.int8], weights: NDArray[np.float64] | None = None
 ) -> Pipeline:
-    """Fit a pipeline, bit for bit the same for the same seed."""
+    """Fit a pipeline; the same seed gives a bit-identical pipeline."""
     # Parallel fits only: a forest that predicts in threads adds its trees in any order, which changes the last bits.
     with parallel_config(backend="threading", n_jobs=_THREADS):
         return estimators.fit(recipe.make(), features, labels, weights)

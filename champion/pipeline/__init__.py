@@ -1,4 +1,4 @@
-"""The steps in order: read a dataset, call a stage, write the next. Only this package knows what follows what."""
+"""The steps and their order: each step reads a dataset, calls a stage and writes the next dataset."""
 
 from importlib import import_module
 from types import ModuleType

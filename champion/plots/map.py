@@ -60,8 +60,8 @@ def market_map(bars: pl.DataFrame, n: int = 60) -> Figure:
 def index_map(indices: pl.DataFrame) -> Figure:
     """Draw the change of each index over the last 1, 5, 20, 60 and 250 sessions, sorted by the last session.
 
-    Columns: index_name, trade_date (Date), close (points). A square is empty where the history is too short; of more
-    than 30 indices, those with the smallest last change are left out.
+    Columns: index_name, trade_date (Date), close (points). A square is empty where the history is too short; with more
+        than 30 indices, the indices with the smallest last change are left out.
 
     >>> from datetime import date
     >>> closes = {"index_name": ["Nifty 50"] * 2, "trade_date": [date(2024, 1, 1), date(2024, 1, 2)]}

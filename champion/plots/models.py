@@ -56,7 +56,8 @@ def ic_decay(decay: pl.DataFrame) -> Figure:
     """Draw the mean information coefficient per horizon, with two standard errors to either side.
 
     Columns: horizon (sessions), mean, std, sessions, as in `metrics.summarise_ic`. Labels overlap, so only
-    every `horizon`-th session counts: the error is std / sqrt(sessions / horizon). A mean is blue if 0 is outside.
+    every `horizon`-th session counts: the error is std / sqrt(sessions / horizon). A mean is blue if 0 is outside two
+    standard errors.
 
     >>> rows = {"horizon": [1, 5], "mean": [0.03, 0.01], "std": [0.1, 0.1], "sessions": [250.0, 250.0]}
     >>> ic_decay(pl.DataFrame(rows)).axes[0].get_title(loc="left")

@@ -33,7 +33,7 @@ class NotebookRequest:
     - `notebook`: name of a notebook of Champion, or the path of a file.
     - `inputs`, `outputs`: digests of the datasets it reads and writes, by name. `outputs` is called before and after
       the run. Without `inputs` the notebook always runs.
-    - `experiment`: the MLflow experiment; by default the one of the notebook's name.
+    - `experiment`: the MLflow experiment; by default the experiment with the notebook's name.
     - `force`: run even if the same run succeeded before.
     - `on_progress`: gets the number of cells done, the number of cells, and the heading of the current cell.
     - `cell_timeout`, `timeout`: seconds for one cell (by default the setting `notebook_timeout`) and for the notebook.
@@ -60,10 +60,10 @@ def run_notebook(settings: Settings, request: NotebookRequest) -> Execution:
     """Run a notebook and return how it ended, after everything about it is recorded.
 
     If the request names inputs, an earlier successful run with the same notebook, parameters, environment and inputs is
-    reused, provided that the code it used is unchanged and its outputs are still what it wrote. A notebook whose
-    parameters cell computes a value, such as `date.today()`, runs again unless that parameter is given. `reason` of the
-    result says why the notebook ran. If MLflow does not answer, the run is kept beside the lake, `run_id` is its name
-    there, and the next command records it.
+    reused, provided that the code it used and its outputs are unchanged. A notebook whose parameters cell computes a
+    value, such as `date.today()`, runs again unless that parameter is given. `reason` of the result says why the
+    notebook ran. If MLflow does not answer, the run is kept beside the lake, `run_id` is its name there, and the next
+    command records it.
 
     Raises:
         ParameterError: the parameters do not fit; no kernel was started and nothing recorded.

@@ -41,7 +41,7 @@ class CacheDecision:
 
 
 def facts(settings: Settings, run: Run) -> Facts:
-    """Return what a recorded run depended on."""
+    """Return the code, inputs and settings that a recorded run depended on."""
     tags = run.tags
     return Facts(
         notebook=tags[NOTEBOOK],
@@ -126,10 +126,10 @@ def code_changes(settings: Settings, run: Run, folders: Sequence[Path]) -> list[
 
 
 def _why(settings: Settings, experiment: str, name: str, identity: Identity, wanted: RunInputs) -> str:
-    """Return what changed since the most similar run, or that there is none.
+    """Return the changes since the most similar run, or the statement that there is no such run.
 
-    That is the newest successful run of the notebook with these parameters, otherwise the one with the fewest
-    differences.
+    The most similar run is the newest successful run of the notebook with these parameters, otherwise the run with the
+    fewest differences.
     """
     earlier = runs.find_runs(settings, [experiment], tags={NOTEBOOK: name}, limit=_RECENT)
     latest = next((run for run in earlier if run.tags.get(KEY) == identity.key and run.outcome), None)
@@ -151,7 +151,7 @@ _SHOWN = 4
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a run depends on, as hashes, and its parameters as MLflow keeps them."""
+    """The dependencies of a run, as hashes, and its parameters as MLflow stores them."""
 
     notebook: str
     notebook_hash: str

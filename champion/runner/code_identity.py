@@ -1,4 +1,4 @@
-"""Identify the code that a run used, as its kernel recorded it, and find what changed since.
+"""Identify the code that a run used, as its kernel recorded it, and find later changes.
 
 A run is repeated only if code that it used has changed. For Python files the syntax tree counts, without docstrings and
 comments. Files have labels that survive a move:
@@ -7,8 +7,8 @@ comments. Files have labels that survive a move:
 - `own/...`: modules below a folder of PYTHONPATH or beside the notebook, and files and listings that they read there;
 - an absolute path: code from elsewhere, for example an editable installation or a script.
 
-The record also holds the settings whose names occur in that code or in the notebook, except those for locations and
-resource limits, and digests of the environment variables that own code or the notebook reads.
+The record also has the settings whose names occur in that code or in the notebook (except locations and resource
+limits), and digests of the environment variables that the user's code or the notebook reads.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def used(settings: Settings, record: Path, folders: Sequence[Path], sources: str
 
 
 def changes(settings: Settings, before: Code, folders: Sequence[Path]) -> list[str]:
-    """Return what changed in a run's code and settings, as clauses; empty if nothing did."""
+    """Return the changes in a run's code and settings, as clauses; empty without changes."""
     changed = [
         label
         for label, digest in before.files.items()
@@ -228,7 +228,7 @@ def _drop_docstrings(tree: ast.Module) -> None:
 
 @lru_cache(maxsize=1)
 def _setting_words() -> Mapping[str, frozenset[str]]:
-    """Return the settings by the words in code that stand for them: a name, a variable, or a property."""
+    """Return the settings by the words that refer to them in code: a name, a variable, or a property."""
     from champion.settings import Settings  # noqa: PLC0415 - elsewhere settings are imported for their type only
 
     names = set(Settings.model_fields) - _PLACES - set(Settings.secret_names())

@@ -54,7 +54,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 class Job:
     """A notebook to execute: its file, its parameters, the target file, and the kernel's environment.
 
-    `log` receives what the kernel's process writes itself, outside the notebook: output of native libraries and crash
+    `log` receives the output of the kernel's process outside the notebook: output of native libraries and crash
     messages. `cell_timeout` and `timeout` are seconds for a cell and for the notebook, `memory` is in MiB. `secrets`
     are texts to redact from everything that is kept.
     """
@@ -74,7 +74,7 @@ class Job:
 
 
 def execute(job: Job) -> Verdict:
-    """Run the notebook and return how it ended; it is saved at `job.target` after each step, whatever happens.
+    """Run the notebook and return its verdict; it is saved at `job.target` after each step, also after a failure.
 
     An exception from outside, such as KeyboardInterrupt, is in the verdict, and raised after it is recorded.
     """

@@ -1,7 +1,7 @@
 """Render an executed notebook as one self-contained HTML file, with a summary of the run at the top.
 
-The page runs no code, because the displayed data may come from others. A policy in its head forbids scripts and
-requests. Output that needs a script is shown as its text.
+The page runs no code, because the displayed data may come from others. A Content-Security-Policy in its head forbids
+scripts and requests. Output that needs a script is shown as its text.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ class Identity:
 def identify(notebook: str, parameters: Mapping[str, Any], inputs: Mapping[str, str]) -> Identity:
     """Return the identity of a run from its notebook's digest, its parameters and its inputs' digests.
 
-    The key holds what is known before the run. The code and settings that determine the result are known after it: runs
-    with the same key are equivalent if that code has not changed since (see `code_identity`).
+    The key contains only facts that are known before the run. The code and settings that determine the result are known
+    after it: runs with the same key are equivalent if that code has not changed since (see `code_identity`).
     """
     environment = environment_digest()
     parts = [notebook, environment, dict(parameters), dict(inputs)]

@@ -29,7 +29,8 @@ _WRITTEN = frozenset({"source", "text", "data", "ename", "evalue", "traceback"})
 class Notebook:
     """A notebook: its name, file, declared parameters, and the hash of its cells without outputs.
 
-    `sources` is the text of its code cells; `undetermined` is what its parameters cell computes besides parameters.
+    `sources` is the text of its code cells; `undetermined` are names that its parameters cell computes besides
+    parameters.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Notebook:
         return None if self.path.is_relative_to(package_data.folder("notebooks").absolute()) else self.path.parent
 
     def computed(self, given: Mapping[str, Any]) -> list[str]:
-        """Return what only a run can determine: parameters with a computed default and no given value, other names."""
+        """Return the names that only a run can compute: parameters with a computed default and no value, and others."""
         return [
             *(name for name, one in self.parameters.items() if one.computed and name not in given),
             *self.undetermined,

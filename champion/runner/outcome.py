@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Outcome(StrEnum):
-    """How a run ended, as the supervisor observed it, whatever the notebook file says."""
+    """How a run ended, as the supervisor observed it, independent of the notebook file."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"  # a cell raised, or the disk was full
@@ -23,7 +23,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CellError:
-    """What stopped a run: the cell (counted from 1, as saved; None before the first), the error's name and value.
+    """The error that stopped a run: its name and value, and the cell (counted from 1, as saved; None before the first).
 
     `traceback` is Python's, as text; empty if the cell raised nothing.
     """
@@ -59,7 +59,7 @@ def stopped(stop: BaseException, seconds: float, cell: int | None = None) -> Ver
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One notebook run for its caller; if skipped, `run_id` and the files are those of the earlier run.
+    """One notebook run for its caller; if skipped, `run_id` and the files belong to the earlier run.
 
     `reason` is why it ran or was skipped: 'features.ipynb changed', 'input normalized_equity_ohlc changed'.
     """

@@ -247,7 +247,7 @@ def _accepted(value: Any, kinds: tuple[str, ...]) -> Any:
 
 @cache
 def _adapter(kind: str) -> TypeAdapter[Any]:
-    """Return what validates a value; dates become ISO text, NumPy's numbers Python's."""
+    """Return the validator of a value; dates become ISO text, NumPy numbers become Python numbers."""
     return TypeAdapter(_type(kind))
 
 

@@ -75,7 +75,7 @@ class Guard:
 
 
 def kill_marked(execution: str) -> int:
-    """Return how many processes of an execution were left and are killed now: also those that left its group."""
+    """Kill the remaining processes of an execution, also outside its process group, and return their number."""
     killed: set[psutil.Process] = set()
     while marked := {one for one in psutil.process_iter() if _mark(one) == execution} - killed:
         for process in marked:

@@ -104,7 +104,7 @@ def close_execution(
 ) -> Execution:
     """Record a run's notebook, HTML, cell times, results and outcome, and return the execution.
 
-    A run whose record could not be written counts as failed. What MLflow does not accept stays in the spool.
+    A run whose record could not be written counts as failed. Records that MLflow does not accept stay in the spool.
     """
     _redact(settings, entry)
     result, written, cells, fault = _finished(entry, verdict, outputs)
@@ -118,7 +118,7 @@ def close_execution(
 
 
 def repair(settings: Settings) -> list[str]:
-    """Finish the runs of killed supervisors and deliver waiting runs; return the runs that MLflow now has the end of.
+    """Finish the runs of killed supervisors and deliver waiting runs; return the runs whose end MLflow now has.
 
     A run whose supervisor was killed is closed as killed, with its saved notebook, at the time of its last write, and
     its remaining processes are killed. Runs that ended while MLflow did not answer are delivered.
@@ -165,7 +165,7 @@ def execution_of(kept: SpooledRun | runs.Run, verdict: Verdict, result: Mapping[
 
 
 def _redact(settings: Settings, entry: SpooledRun) -> None:
-    """Remove secrets from what the kernel wrote itself; the notebook was redacted when it was saved."""
+    """Remove secrets from files that the kernel wrote; the notebook was redacted when it was saved."""
     known = redaction.secrets(os.environ, settings)
     with suppress(OSError):  # a full disk is reported when the record is written
         redaction.redact_file(log_path(entry), known)
@@ -234,7 +234,7 @@ def _end(
 
 
 def _published_digest(entry: SpooledRun) -> str:
-    """Return the SHA-256 of what the notebook published; a constant if it published nothing."""
+    """Return the SHA-256 of the notebook's published result; a constant if it published nothing."""
     path = result_folder(entry) / report.RESULT
     return atomic_files.sha256(path) if path.is_file() else NOTHING_PUBLISHED
 
@@ -265,7 +265,7 @@ def _close_abandoned(settings: Settings, entry: SpooledRun) -> None:
 
 
 def _complete(settings: Settings, entry: SpooledRun, end: End) -> None:
-    """Write what a full disk prevented; this is the last attempt."""
+    """Write the files that could not be written to a full disk; this is the last attempt."""
     error = end.note["error"]
     verdict = Verdict(Outcome(end.outcome), end.metrics["run_seconds"], CellError(**error) if error else None)
     _, _, cells, _ = _finished(entry, verdict, end.outputs)

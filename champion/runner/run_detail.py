@@ -24,7 +24,7 @@ _INJECTED = "injected-parameters"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One code cell of a run: its source and what it displayed, both as text; images are given by their hash."""
+    """One code cell of a run: its source and its output, both as text; images are represented by their hash."""
 
     number: int
     title: str

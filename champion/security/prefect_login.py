@@ -25,8 +25,8 @@ _PATTERN = re.compile(rb"[!-9;-~]+:[!-~]+")  # safe in any header and any shell
 def current_login(settings: Settings) -> str | None:
     """Return `user:password` of the server that this workspace uses, None if Champion knows no login.
 
-    It knows none for a remote server whose login is not in the settings, and for a server of this workspace that an
-    older version started.
+    It is None for a remote server whose login is not in the settings, and for a server of this workspace that an older
+    version started.
 
     Raises:
         ServiceError: the workspace's login file cannot be read, or does not contain a login.

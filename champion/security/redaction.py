@@ -1,8 +1,8 @@
 """Remove secrets from everything that is kept: `***` replaces each password, token and key of this process.
 
 Secrets travel in the environment and in settings, never in parameters. But a cell may print them, and an error may
-quote a URL with a password. So everything a run leaves is redacted before it is kept, except what is not text (figures,
-Parquet) and what a cell itself sends elsewhere.
+quote a URL with a password. So all files of a run are redacted before they are stored, except files that are not text
+(figures, Parquet) and data that a cell itself sends elsewhere.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def _secret_values(environment: Mapping[str, str], settings: Settings | None) ->
 
 
 def _of_value(name: str, is_named_secret: bool, text: str) -> Iterator[str]:
-    """Yield the secret parts of a secret variable: all of it, except for a URL without a password."""
+    """Yield the secret parts of a secret variable: the whole value, unless it is a URL without a password."""
     if "://" not in text or holds_password(text):
         yield from (text, text.strip())  # programs strip the newline at the end of a secret's file
         yield from _of_pairs(text)

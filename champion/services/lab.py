@@ -1,8 +1,8 @@
 """Start JupyterLab on a workspace: its command line, and the environment of the server and its kernels.
 
 It runs on loopback, with a token, on the first free port, and makes no network requests. The settings in
-`jupyter/labconfig` beside this module differ from JupyterLab's own: no question about news, no check for updates, and
-the times that the execute-time extension shows.
+`jupyter/labconfig` beside this module differ from JupyterLab's defaults: no question about news, no check for updates,
+and durations shown by the execute-time extension.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ there and follow links. Three protections are added:
 1. `LoginRequired`: every request but `/health` must carry user and password. A request from a page of another origin is
    refused, because a browser would add the password to it.
 2. Stores that refuse a location outside the workspace for an experiment, its runs and models, and a model version.
-3. Artifact repositories that refuse to read or write outside, whatever the database contains and whatever links lead
-   there. Other kinds of storage than the workspace's own are not opened.
+3. Artifact repositories that refuse to read or write outside their folder, independent of locations in the database and
+   of links. Other kinds of storage than the workspace's own are not opened.
 """
 
 from __future__ import annotations

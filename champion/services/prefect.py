@@ -50,7 +50,7 @@ def environment(settings: Settings, api: str) -> dict[str, str]:
 
 
 def choose(settings: Settings, api: str) -> None:
-    """Let this process use a server, whatever the current directory contains. Call it before prefect is imported."""
+    """Make this process use a server, whatever files the current folder has. Call it before prefect is imported."""
     os.environ.update(environment(settings, api))
     prefect_sources.ignore_current_directory(private_folder(settings.prefect_home))
 
@@ -147,7 +147,7 @@ def _start(settings: Settings) -> Server:
 def _retention(settings: Settings) -> dict[str, str]:
     """Return the variables with which the server deletes flow runs, logs and artifacts after `settings.prefect_days`.
 
-    It deletes events after 7 days anyway.
+    By default it deletes events after 7 days.
     """
     return {
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",

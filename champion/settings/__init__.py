@@ -2,7 +2,7 @@
 
 Sources, the first has precedence: arguments, `CHAMPION_*` environment variables, `champion.toml` in the working
 directory, defaults. An address from `champion.toml` receives no credential from another source (`credential_sources`).
-All files are below `home`, so two workspaces never touch each other.
+All files are below `home`, so two workspaces share no files.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     lake_uri: str | None = Field(
         None,
         pattern=r"^s3://[^/]+",
-        description="s3://bucket/prefix of the lake; default a folder in the home.",
+        description="s3://bucket/prefix of the lake; default: a folder in the workspace.",
     )
     archive: types.ArchiveBase = Field(NSE_ARCHIVE, description="Archive base: a folder, file:// or http(s):// URL.")
     archive_pause: float = Field(0.34, ge=0, description="Seconds between two requests to a web archive.")
@@ -107,25 +107,25 @@ class Settings(BaseSettings):
     query_seconds: types.Count = Field(300, description="Longest time of one warehouse query, in seconds.")
     query_memory: types.Count = Field(4096, description="Most memory of one warehouse query and its result, in MiB.")
     tracking_uri: types.SecretUrl | None = Field(
-        None, description="MLflow tracking URI, as https://user:password@host; default SQLite in the home."
+        None, description="MLflow tracking URI, as https://user:password@host; default: SQLite in the workspace."
     )
     artifacts_uri: str | None = Field(
-        None, description="s3://bucket/prefix for MLflow's artifacts; default a folder in the home."
+        None, description="s3://bucket/prefix for MLflow's artifacts; default: a folder in the workspace."
     )
-    prefect_api_url: str | None = Field(None, description="A Prefect API; default: one local server per home.")
+    prefect_api_url: str | None = Field(None, description="A Prefect API; default: one local server per workspace.")
     prefect_database_url: types.SecretUrl | None = Field(
-        None, description="postgresql:// URL for the local Prefect server; default SQLite in the home."
+        None, description="postgresql:// URL for the local Prefect server; default: SQLite in the workspace."
     )
     prefect_login: types.Login | None = Field(
-        None, description="user:password of the Prefect server; default a generated one, kept in the home."
+        None, description="user:password of the Prefect server; default: a generated one, kept in the workspace."
     )
     task_runner: str = Field(
         "threads",
         pattern=r"^(threads|dask|(tcp|tls)://.+)$",
         description="Where submitted tasks run: threads, dask, or a Dask scheduler's tcp:// address.",
     )
-    prefect_port: types.Port | None = Field(None, description="Prefect's port; default a free one.")
-    mlflow_port: types.Port | None = Field(None, description="MLflow's port; default a free one.")
+    prefect_port: types.Port | None = Field(None, description="Prefect's port; default: a free one.")
+    mlflow_port: types.Port | None = Field(None, description="MLflow's port; default: a free one.")
     work_pool: str = Field("champion", description="Work pool that deployments run in.")
     holidays: types.Dates = Field(
         "",
@@ -212,10 +212,10 @@ class Settings(BaseSettings):
     quality_hole_days: int = Field(
         _LIMITS.hole_days,
         ge=1,
-        description="More days than these between two sessions are a hole, across which gates do not compare.",
+        description="Largest number of days between two sessions that gates compare; more days are missing data.",
     )
     lake_archive: types.FolderOrBucket | None = Field(
-        None, description="Folder or s3://bucket/prefix that old partitions are copied to; empty: none."
+        None, description="Folder or s3://bucket/prefix to which old partitions are copied; empty: none."
     )
     lake_archive_class: str | None = Field(
         None,
@@ -304,7 +304,7 @@ class Settings(BaseSettings):
 
     @property
     def tracking(self) -> str:
-        """Absolute MLflow tracking URI, for a server without user and password, which are in `tracking_login`."""
+        """Absolute MLflow tracking URI. A server's user and password are removed from it; see `tracking_login`."""
         if self.tracking_uri is None:
             return f"sqlite:///{self.mlflow_database}"
         uri = self.tracking_uri.get_secret_value()

@@ -23,7 +23,7 @@ _SCHEDULERS = frozenset({"tcp", "tls"})
 
 
 def conflicts(file: Mapping[str, Any], settled: Mapping[str, Any], environment: Mapping[str, str]) -> list[str]:
-    """Return what is wrong with the addresses of a `champion.toml`, one sentence each; empty if nothing is.
+    """Return the problems with addresses of a `champion.toml`, one sentence each; empty if there is no problem.
 
     `file` holds its settings, `settled` those that stronger sources (arguments, `CHAMPION_*`) have set already: they
     override the file's.
@@ -56,7 +56,7 @@ def _to_prefect(decided: Mapping[str, Any], settled: Mapping[str, Any], given: s
 
 
 def _to_store(uri: Any, given: set[str]) -> list[str]:
-    """Return the credentials that a tracking store would receive; a login in its URL replaces those of MLflow."""
+    """Return the credentials that a tracking store would receive; a login in its URL replaces MLflow's credentials."""
     if not isinstance(uri, str) or urlsplit(uri).scheme not in _SERVERS:
         return _to_database(uri, given)
     inherited = () if _has_login(uri) else (*_MLFLOW_LOGIN, _MLFLOW_FILE)

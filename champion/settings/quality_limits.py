@@ -37,7 +37,7 @@ class Limits:
     stale_days: float = 4
     """Days after which the last session is old."""
     hole_days: int = 10
-    """More days than these between two sessions are a hole in the lake: gates do not compare across it."""
+    """Largest number of days between two sessions that gates compare; more days are missing data."""
 
     @classmethod
     def of(cls, settings: Any) -> Limits:

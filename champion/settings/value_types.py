@@ -1,4 +1,4 @@
-"""The types of settings: what a text must be, and the text of a value in the environment."""
+"""The types of settings: validation of a text, and conversion of a value to text for the environment."""
 
 from __future__ import annotations
 

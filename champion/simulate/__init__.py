@@ -11,8 +11,9 @@
   day; rights issues, demergers, dividends, special dividends, and a bonus that is not of equity shares;
 - the symbol master, the symbol changes, and the corporate actions in the exchange's spellings, a few of them twice.
 
-`SimulatedArchive.actions` and `.changes` are the truth behind the lists. Twelve instruments have the common events,
-twenty over ten months at least one of each (see `champion.simulate.events` and `champion.simulate.edge_cases`).
+`SimulatedArchive.actions` and `.changes` are the true actions and changes, from which the lists are written. Twelve
+instruments have the common events, twenty over ten months at least one of each (see `champion.simulate.events` and
+`champion.simulate.edge_cases`).
 
 The planted relationship is a reversal: in each session, the expected own return of an equity (without market and
 sector) is minus `0.09 * signal` times the sum of its last five own returns. So past five-session returns, RSI, the

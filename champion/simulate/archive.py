@@ -30,7 +30,8 @@ _FIRST, _LAST = date(1990, 1, 1), date(2099, 12, 31)
 class SimulatedArchive:
     """A finished archive; `files_written` is 0 if the folder already contained it.
 
-    `actions` and `changes` are the truth behind the published lists, for tests and demonstrations.
+    `actions` and `changes` are the true actions and changes, from which the lists are written, for tests and
+    demonstrations.
     """
 
     root: Path
@@ -47,7 +48,7 @@ class SimulatedArchive:
 
 @dataclass(frozen=True)
 class _Plan:
-    """The decisions made before any price is drawn."""
+    """The decisions made before the first price is drawn."""
 
     arguments: dict[str, Any]
     universe: tuple[Instrument, ...]

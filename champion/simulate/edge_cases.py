@@ -1,7 +1,7 @@
-"""The rare events of the simulated market, which joins by symbol, by ISIN or by the published lists get wrong.
+"""Rare events of the simulated market, for which joins by symbol, ISIN or published list give wrong results.
 
-Each EQ instrument without another event of `champion.simulate.events` gets at most one. Every kind comes once before
-any comes twice, never in a special session. They have their own stream of random numbers.
+Each EQ instrument without another event of `champion.simulate.events` gets at most one. Every kind occurs once before
+any kind occurs twice; none occurs in a special session. They have their own stream of random numbers.
 
 - rights: the price falls to the theoretical ex-rights price;
 - demerger: the price falls by a share that no list gives;

@@ -4,7 +4,8 @@
    weighted by their capitalisation at the previous close. A member's return starts from its base price, so corporate
    actions do not move the index, except ordinary dividends, as in every price index.
 2. Capitalisation starts at 250 sessions of turnover and grows with the member's return.
-3. Members are EQ instruments: the 50 largest, those of the first sector, and all. An index without members has no row.
+3. The members of the three indices are EQ instruments: the 50 largest, the first sector, and all. An index without
+   members has no row.
 4. The high is halfway between the higher of open and close and the members' mean high, because members reach their
    highs at different times; the low likewise.
 5. India VIX is 115% of the exponentially weighted annual volatility of the Nifty 50, in per cent.
@@ -79,7 +80,7 @@ def _indices(universe: tuple[Instrument, ...], capitalisation: Floats) -> list[_
 
 
 def _lines(index: _Index, quotes: Quotes, number: int, capitalisation: Floats) -> list[str]:
-    """Return an index's row; for the Nifty 50 also those of its dividend points and of its volatility."""
+    """Return an index's row; for the Nifty 50 also the rows of its dividend points and its volatility."""
     weights = index.members * capitalisation
     weights /= weights.sum() or 1.0
     before = index.level

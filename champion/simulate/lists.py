@@ -52,7 +52,7 @@ def symbol_changes(universe: tuple[Instrument, ...], changes: Iterable[Change]) 
 
 
 def corporate_actions(universe: tuple[Instrument, ...], events: Events, actions: tuple[Action, ...]) -> bytes:
-    """Return the list of corporate actions; `actions` are those of the events, with their amounts.
+    """Return the list of corporate actions; `actions` are the events' actions, with their amounts.
 
     As in the real list, symbols are the latest, and a few rows are repeated.
     """

@@ -12,7 +12,7 @@
 4. A split, bonus, consolidation, rights issue or demerger divides the traded price by its factor from the ex-date on; a
    dividend reduces it by its amount. So log prices adjusted for all of them are martingales too where `signal` is 0.
 5. Turnover is lognormal and larger on days of large moves; volume is turnover over the session's average price; the
-   part of it that is delivered varies about the instrument's own.
+   delivered share of the volume varies about the instrument's mean.
 
 The random numbers of a session depend on the seed and its date alone.
 """
@@ -57,7 +57,7 @@ class Quotes:
     """One session's figures, one element per instrument; prices and turnover in paise; `traded` selects the rows.
 
     `base` is the previous close after the session's actions except ordinary dividends: an index compares with it.
-    `settled` are those actions, with their amounts.
+    `settled` are the session's actions, with their amounts.
     """
 
     session: date

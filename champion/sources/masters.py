@@ -32,8 +32,8 @@ def parse_equity_list(name: str, content: bytes) -> pl.DataFrame:
     Values are in rupees; an empty field is null. The header has spaces after some commas.
 
     Raises:
-        FormatError: the header is unknown, there are no rows, the last line is cut off, or a row has a wrong number of
-            fields, no symbol, ISIN or company, or an invalid date or number.
+        FormatError: the header is unknown, there are no rows, the last line is truncated, or a row has a wrong number
+            of fields, no symbol, ISIN or company, or an invalid date or number.
     """
     text = container.list_text(name, content)
     lines = container.rows(name, text)

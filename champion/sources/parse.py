@@ -25,7 +25,8 @@ def parse(name: str, content: bytes, session: date, exchange: str | None = None)
         exchange: the exchange the rows must have, as NSE; None accepts any one exchange.
 
     Raises:
-        WrongSession: the file has the date of another session; the archive answers some holidays with the one before.
+        WrongSession: the file has the date of another session; on some holidays the archive serves the previous
+            session's file.
         FormatError: unknown header, no rows, bytes that do not match the name, or rows of another exchange.
     """
     published = read(name, content, session, BHAVCOPIES)
@@ -36,7 +37,7 @@ def parse(name: str, content: bytes, session: date, exchange: str | None = None)
 
 
 def read(name: str, content: bytes, session: date, formats: Sequence[Format]) -> Published:
-    """Return the rows of a published file, in the one of `formats` that has its header.
+    """Return the rows of a published file; its header determines which of `formats` applies.
 
     Raises:
         WrongSession: the file has the date of another session.

@@ -50,7 +50,7 @@ def read(source: str, lines: pl.Series, columns: Sequence[str], fields: int) -> 
     Only the first `len(columns)` fields are kept: some formats end every line with an empty one.
 
     Raises:
-        FormatError: the file ends within a line, so it is cut off.
+        FormatError: the file ends within a line, so it is truncated.
     """
     numbered = lines.to_frame("row").with_row_index("row_number", offset=1).slice(1)
     numbered = numbered.with_columns(
@@ -107,7 +107,7 @@ def _column(values: pl.DataFrame, index: int) -> pl.Series:
 def _check_end(numbered: pl.DataFrame, good: pl.DataFrame, last: int) -> None:
     """Refuse a file that ends within a line: complete files end with a newline, and half a number is a valid number.
 
-    If all lines end with an empty field, a last line that has it too is complete without its newline. A file cut off
+    If all lines end with an empty field, a last line that has it too is complete without its newline. A file truncated
     directly after a newline is not recognised here, but by its number of rows.
     """
     if last not in numbered["row_number"].tail(1):

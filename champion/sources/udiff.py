@@ -30,7 +30,7 @@ HEADERS = (
 
 
 def parse(lines: pl.Series, _session: date | None = None) -> Published:
-    """Return the file in raw columns; both headers stand for the same 34 fields per line.
+    """Return the file in raw columns; both headers describe the same 34 fields per line.
 
     Raises:
         FormatError: the rows are of an unknown exchange, or of several.

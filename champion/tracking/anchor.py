@@ -1,8 +1,9 @@
 """Anchor the promotion ledger in the model registry: its number of lines and last seal, beside the champion's alias.
 
 The seals of the lines detect changes, but not the loss of the last lines or of the whole file. So the number of lines
-and the last seal are stored as a tag of the registered model. A ledger that is shorter, or has another line there, does
-not belong to these models. A ledger that is longer is valid: a crash came between line and tag.
+and the last seal are stored as a tag of the registered model. A ledger that is shorter, or has another line at this
+number, does not belong to these models. A longer ledger is valid: a crash occurred after the line was written and
+before the tag.
 
 A store in SQLite is read without MLflow, which takes seconds to import.
 """

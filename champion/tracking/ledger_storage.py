@@ -2,8 +2,8 @@
 
 A SQLite store belongs to one workspace, as does the file beside it. A store behind PostgreSQL or MLflow's server is
 shared by machines: there each line is a version of a separate registered model, because MLflow numbers versions in one
-transaction. A writer adds a line under the next number it knows. If the store assigns another number, another writer
-was first and all readers ignore the line.
+transaction. A writer adds a line under the next number after the last line that it read. If the store assigns another
+number, another writer was first and all readers ignore the line.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class RegistryStorage:
     settings: Settings
 
     def held(self) -> StoredLines:
-        """Return the lines whose number is the one they were added under.
+        """Return the lines whose stored number is the number under which they were added.
 
         Raises:
             ServiceError: the store does not answer.
@@ -148,5 +148,5 @@ def of(settings: Settings) -> LedgerStorage:
 
 
 def local(settings: Settings) -> FileStorage:
-    """Return the workspace's own file, whatever its store is."""
+    """Return the workspace's ledger file, independent of its store."""
     return FileStorage(settings.home / "promotions.jsonl")

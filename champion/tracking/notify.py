@@ -1,4 +1,4 @@
-"""Post JSON to webhooks, and notify the one in the settings of a change of champion.
+"""Post JSON to webhooks, and send changes of champion to the webhook in the settings.
 
 The ledger is authoritative: a message that cannot be delivered is logged and changes nothing.
 """

@@ -77,9 +77,9 @@ def gate(
 
     Metrics: `rank_ic` (mean over sessions), `rank_ic_t` (its t-statistic), `sessions` (their number), `horizon`.
     `paired` holds the same for the differences, challenger less champion, session by session. The first champion needs
-    a t-statistic that chance exceeds only at the rate `rules.level`. A later one must also beat the champion by
-    `rules.margin` on the mean, with a paired t-statistic as rare. `canary` is whether the leakage checks passed; None,
-    that they were not run, is a refusal.
+    a t-statistic that chance exceeds only at the rate `rules.level`. A later champion must also beat the current one by
+    `rules.margin` on the mean, with a paired t-statistic that chance exceeds only at the same rate. `canary` is whether
+    the leakage checks passed; None, that they were not run, is a refusal.
 
     >>> good = {"rank_ic": 0.03, "rank_ic_t": 3.1, "sessions": 250, "horizon": 5}
     >>> gate(good, None, rules=Rules(), canary=True).promote
@@ -232,7 +232,7 @@ def _already(settings: Settings, version: int) -> str:
 
 
 def serialized(settings: Settings, step: Callable[[], Result]) -> Result:
-    """Return what `step` returns, holding the lock; run it again if another machine wrote to the ledger meanwhile."""
+    """Return the result of `step`, run under the lock, and again if another machine wrote to the ledger meanwhile."""
     for _ in range(_TRIES):
         with lock(settings), suppress(LedgerOvertaken):
             return step()
@@ -244,7 +244,8 @@ def serialized(settings: Settings, step: Callable[[], Result]) -> Result:
 def finish_pending(settings: Settings) -> list[Entry]:
     """Finish decisions that a crash interrupted, and return the ledger as it was read once, without a pending decision.
 
-    Another machine may begin a decision between two reads. A decision on top of that one would block it for ever.
+    Another machine may begin a decision between two reads. A decision added after a pending one would block it for
+    ever.
     """
     _take_over_file(settings)
     while promotion_ledger.pending(entries := standing.entries(settings)) is not None:
@@ -291,7 +292,7 @@ def carry_out(settings: Settings, entry: Entry, entries: Sequence[Entry]) -> Ent
 
 
 def _announce(settings: Settings, entry: Entry) -> Entry:
-    """Notify the webhook, outside the lock. A failure is logged, and the promotion stands."""
+    """Notify the webhook, outside the lock. A failure is logged, and the promotion remains valid."""
     problem = notify.announce(settings, entry, registry.MODEL)
     if problem:
         logging.getLogger("champion.promotion").warning(problem)

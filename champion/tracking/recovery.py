@@ -29,7 +29,7 @@ def realign(settings: Settings) -> int | None:
         if not stack and alias is not None:
             raise ModelError(
                 f"alias {registry.CHAMPION!r} points to version {alias}, and the ledger has no champion: `champion "
-                f"models promote {alias}` makes it champion, if the gate agrees or with --force --reason WHY"
+                f"models promote {alias}` makes it champion if it passes the gate, or with --force --reason WHY"
             )
         if stack and alias != stack[-1].version:
             standing.require_same_model(settings, stack[-1], stack[-1])

@@ -256,7 +256,7 @@ def _library_noise() -> Iterator[None]:
 
 
 def _load_file(settings: Settings, path: Path, version: Version) -> Any:
-    """Return the model in a file, which is read once so that the checked content is the one loaded."""
+    """Return the model in a file, which is read once, so that the loaded content is the checked content."""
     import skops.io  # noqa: PLC0415 - brings scikit-learn
 
     name = f"{MODEL} version {version.number}"
@@ -314,7 +314,7 @@ def _read(stored: Any, aliases: Mapping[str, int]) -> Version:
 
 
 def _features(tag: str | None) -> tuple[tuple[str, ...], str]:
-    """Return the features that a tag lists, and what is wrong with it; a bad tag must not affect other versions."""
+    """Return the features that a tag lists, and the problem with the tag; a bad tag must not affect other versions."""
     if tag is None:
         return (), f"it has no tag {FEATURES}: it was not registered by training"
     try:

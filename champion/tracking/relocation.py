@@ -161,7 +161,7 @@ def _moved(
     *,
     key: str | None = None,
 ) -> Iterator[Change]:
-    """Yield the values below a recorded former home; below one that only runs name, those whose files are here."""
+    """Yield the values below a recorded former home; below a home that only runs name, only if their files are here."""
     for row, value in _rows(store, table, column, key):
         now = workspace_homes.moved(value, recorded, home)
         if now == value and from_tags:

@@ -73,7 +73,7 @@ def disagreement(settings: Settings) -> str | None:
 
 
 def problem(settings: Settings) -> str | None:
-    """Return what must be corrected before scores can be trusted; None if ledger, registry and alias agree.
+    """Return the problem to correct before scores can be trusted; None if ledger, registry and alias agree.
 
     Raises:
         ServiceError: a store does not answer.
@@ -126,7 +126,7 @@ def require_same_model(settings: Settings, entry: Entry, current: Entry) -> None
 
 
 def missing(held: StoredLines, known: Anchor | None, *, required: bool) -> str | None:
-    """Return how the ledger falls short of its anchor; None if it is complete.
+    """Return the difference of the ledger from its anchor; None if it is complete.
 
     `required` is whether the registry must have an anchor for a ledger with lines of this version.
     """
@@ -135,7 +135,7 @@ def missing(held: StoredLines, known: Anchor | None, *, required: bool) -> str |
         if count < known.lines:
             return f"it has {count} of {quantity(known.lines, 'line')}, the rest is missing"
         if promotion_ledger.seals(held)[known.lines - 1] != known.seal:
-            return f"its line {known.lines} is not the one in the registry's record"
+            return f"its line {known.lines} differs from the line in the registry's record"
         return None
     sealed = sum("model" in json.loads(line) for line in held.lines)
     if required and sealed > 1:  # a crash may have come between the first line and its anchor

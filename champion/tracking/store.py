@@ -1,7 +1,7 @@
 """Prepare the MLflow store of a workspace once: create tables, place artifacts, switch off telemetry.
 
-Processes that meet on a new database fail in MLflow's migrations, so these run once, under a lock. A marker file
-records the database and the MLflow version for which they ran.
+Processes that open a new database concurrently fail in MLflow's migrations, so the migrations run once, under a lock. A
+marker file records the database and the MLflow version for which they ran.
 """
 
 from __future__ import annotations

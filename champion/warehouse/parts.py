@@ -44,7 +44,7 @@ def partitions(client: Executor, table: str, months: Iterable[date]) -> dict[str
 def merge(client: Executor, table: str) -> int:
     """Merge partitions that loads left in several parts; return how many.
 
-    A past year is one part. The current year may have a few, because one part would be rewritten by each session.
+    A past year is one part. The current year may have a few parts, because each session would rewrite a single part.
     """
     counts = client.query(
         "select partition_id, count() as parts from system.parts where active and database = {database:String} "

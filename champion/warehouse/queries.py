@@ -1,4 +1,4 @@
-"""Named queries: the files of `sql/queries/`. The first comment states the answer and the parameters.
+"""Named queries: the files of `sql/queries/`. The first comment describes the result and the parameters.
 
 ::
 
@@ -44,7 +44,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A named query: a description of its answer, its parameters, and its text."""
+    """A named query: a description of its result, its parameters, and its text."""
 
     name: str
     answers: str

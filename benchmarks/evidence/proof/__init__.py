@@ -1,1 +1,1 @@
-"""The parts of coverage.py: each examines one promise of the data and returns a section of the page."""
+"""The parts of coverage.py: each examines one property of the data and returns a section of the page."""

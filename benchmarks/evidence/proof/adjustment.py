@@ -47,18 +47,18 @@ def proof(run: Run) -> Section:
             _normal(ordinary),
             (
                 f"The list has {moved.height:,} actions of the period that can move a price, {text.height:,} of them "
-                f"splits, bonuses and consolidations. Gaps below are sizes, without sign; of {counted.height:,} "
-                f"ex-dates with prices on both sides and a factor:"
+                f"splits, bonuses and consolidations. The table has absolute gaps of the "
+                f"{counted.height:,} ex-dates with prices on both sides and a factor:"
             ),
             table(pl.DataFrame(rows, schema=names, orient="row")),
             (
-                "A demerger's factor is taken from the very open it explains: its gap is zero by construction, and "
-                "proves nothing but the arithmetic. Splits, bonuses, consolidations, rights, dividends are read from "
-                "the text alone (rights and dividends with the close before). "
-                f"{counted.filter(pl.col('by_text') & pl.col('by_ratio')).height} ex-date(s) stand in both lines."
+                "A demerger's factor is computed from the open of the ex-date: its gap is zero by construction and "
+                "verifies only the arithmetic. The factors of splits, bonuses, consolidations, rights and dividends "
+                "come from the text only (rights and dividends also use the previous close). "
+                f"{counted.filter(pl.col('by_text') & pl.col('by_ratio')).height} ex-date(s) are counted in both rows."
             ),
             (
-                f"From bars as traded and the factors alone the same gaps come out: {(apart > _SAME).sum()} of "
+                f"Gaps recomputed from bars as traded and the factors are the same: {(apart > _SAME).sum()} of "
                 f"{counted.height:,} differ by more than {_SAME}."
             ),
             f"### Beyond the band of {PRICE_BAND:.0%}",
@@ -75,7 +75,8 @@ def _normal(ordinary: pl.Series) -> str:
     quantiles = ", ".join(f"{percent(q, 2)}: {percent(ordinary.quantile(q), 2)}" for q in _QUANTILES)
     inside = (ordinary.abs() <= PRICE_BAND + _ROUNDED).mean()
     return (
-        f"The market's normal range: {ordinary.len():,} opens against the close before, on days without any action. "
+        f"The market's normal range: {ordinary.len():,} opens compared with the previous close, on days without "
+        "any action. "
         f"Quantiles {quantiles}. NSE's widest daily price band is {PRICE_BAND:.0%}; "
         f"{percent(float(str(inside)), 3)} of ordinary gaps lie within it."
     )

@@ -49,8 +49,8 @@ def coverage(run: Run) -> Section:
         "Coverage",
         [
             (
-                f"{account['session'].n_unique():,} sessions, {account.height:,} files read (a full report that stands "
-                f"for a bhavcopy is read twice: for bars, and for delivery). **{totals['rows']:,} rows in = "
+                f"{account['session'].n_unique():,} sessions, {account.height:,} files read (a full report that "
+                f"replaces a bhavcopy is read twice: for bars, and for delivery). **{totals['rows']:,} rows in = "
                 f"{totals['normalized']:,} kept + {totals['rejected']:,} rejected.**"
             ),
             table(with_total(shown.with_columns(pl.col("year").cast(pl.String)), "all")),
@@ -77,15 +77,17 @@ def missing(run: Run, source: Path) -> Section:
     shown = pl.DataFrame(rows, schema=["session", "previous closes not in the lake", "missing"], orient="row")
     blocks = [
         (
-            f"A session whose previous closes are, for more than {Limits().broken_closes:.0%} of shares, not the "
-            "closes the lake holds: a file between the two is missing from the archive."
+            f"For more than {Limits().broken_closes:.0%} of the shares of these sessions, the published previous "
+            "close is not the last close in the lake: the archive lacks a session in between."
         ),
         table(shown),
     ]
     if holidays:
         absent = {day for day in run.fetched.absent if day.weekday() < _WEEKEND}
         unnamed = ", ".join(str(day) for day in sorted(absent - holidays.keys()))
-        blocks.append(f"{len(absent)} weekdays have no file; the list of holidays names all but: {unnamed or 'none'}.")
+        blocks.append(
+            f"{len(absent)} weekdays have no file; dates that are not in the list of holidays: {unnamed or 'none'}."
+        )
     return Section("Missing sessions", blocks, {"broken_closes": broken})
 
 

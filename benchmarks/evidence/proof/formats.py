@@ -58,9 +58,9 @@ def agreement(run: Run, edges: Path) -> Section:
     by_pair = found.group_by("formats").agg(pl.len().alias("sessions"), *counted).sort("formats")
     blocks = [
         (
-            f"Common fields: {', '.join(_FIELDS)} where both formats have them (the full report has no ISIN, and "
-            "turnover in lakhs with two decimals: up to 500 rupees apart is agreement). Rows are matched by symbol "
-            "and series."
+            f"Common fields: {', '.join(_FIELDS)} where both formats have them. The full report has no ISIN; it "
+            "has turnover in lakhs with two decimals, so turnovers that differ by up to 500 rupees count as equal. "
+            "Rows are matched by symbol and series."
         ),
         table(with_total(by_pair, "all"), none="No session has two formats."),
         "The day on which UDiFF and legacy were last published together:",
@@ -72,7 +72,7 @@ def agreement(run: Run, edges: Path) -> Section:
 
 
 def asked_of(name: str) -> date:
-    """Return the session that a file's name asks for."""
+    """Return the session in a file's name."""
     return next(read(found[0]) for pattern, read in _DATES if (found := re.search(pattern, name)))
 
 
@@ -96,7 +96,7 @@ def _parse(path: Path, session: date, *, cut_off: bool = False) -> ParsedFile:
 
 
 def _parse_all(root: Path, session: date) -> list[ParsedFile]:
-    """Return a session's bars by each format that has it, the others' stale answers left out."""
+    """Return a session's bars from each format that has the session; stale answers are left out."""
     found = []
     for place in BHAVCOPY.paths(session):
         with suppress(ChampionError):

@@ -42,18 +42,18 @@ def identity(run: Run) -> Section:
         [
             (
                 f"{shares['symbol'].n_unique():,} symbols of company shares are {shares[_ID].n_unique():,} "
-                f"instruments; {twice} instruments have two bars in one session. {shown.height:,} renames stand in the "
-                f"bars, {int(shown['listed'].sum()):,} of them on the date the exchange's list gives."
+                f"instruments; {twice} instruments have two bars in one session. {shown.height:,} renames appear in "
+                f"the bars, {int(shown['listed'].sum()):,} of them on the date in the exchange's list."
             ),
-            f"Renames that the bars show and the list does not have, or has on another date ({len(learned)}):",
+            f"Renames that the bars show, and that the list lacks or has on another date ({len(learned)}):",
             table(found),
             f"Symbols used again by another instrument ({reused.height}), with the date on which they became free:",
             table(reused),
             f"Contradictions between the list, symbols and ISINs ({ignored.height}); the bars decide:",
             table(ignored),
             (
-                f"{changes.height:,} times an instrument got another ISIN. Full reports have none, so a change while "
-                "they stand for the bhavcopy cannot be dated:"
+                f"{changes.height:,} times an instrument got another ISIN. Full reports have no ISIN, so a change "
+                "cannot be dated while they replace the bhavcopy:"
             ),
             table(by_what),
         ],

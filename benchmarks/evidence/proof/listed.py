@@ -61,7 +61,7 @@ _COLUMNS = {"read": READ, "moves no price": MOVES_NO_PRICE, "not understood": NO
 
 
 def _renamed_since(run: Run, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows whose symbol named another instrument when the list was made than when it was read."""
+    """Return the rows whose symbol had one instrument on the list's date and another when the list was read."""
     names = symbol_history(run.lake)
     dated = rows.filter(pl.col("kind") != DECISION).with_columns(_made=made_on())
     found = [
@@ -88,7 +88,8 @@ def _renamed_since(run: Run, rows: pl.DataFrame) -> pl.DataFrame:
 def _renamed_note(moved: pl.DataFrame) -> str:
     moving = moved.filter("moving")
     return (
-        f"{moved.height:,} actions stand under a symbol that meant another instrument on the day the list was read "
-        f"than on the day it was made, {moving.height} of them price-moving. Symbols are those of the day it was made: "
-        f"{int(moving['bars'].sum())} of these {moving.height} end on a share with bars; a unit of a trust is no share:"
+        f"The symbol of {moved.height:,} actions had one instrument on the list's date and another on the day the list "
+        f"was read; {moving.height} of these actions move the price. Champion uses the symbols of the list's date: "
+        f"{int(moving['bars'].sum())} of these {moving.height} are assigned to a share with bars (a unit of a trust is "
+        f"not a share):"
     )

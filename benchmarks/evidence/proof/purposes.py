@@ -34,8 +34,8 @@ def samples(path: Path) -> Section:
                 f"which moves no price: {'; '.join(beside[:12]) or 'none'}."
             ),
             (
-                f"Of {len(priced)} samples with a factor in the text and a price ratio beside them, {len(apart)} lie "
-                f"beyond {PRICE_BAND:.0%} of it: {'; '.join(apart) or 'none'}."
+                f"For {len(priced)} samples, both the factor from the text and the price ratio are known; {len(apart)} "
+                f"of the factors differ from the ratio by more than {PRICE_BAND:.0%}: {'; '.join(apart) or 'none'}."
             ),
             table(with_total(by_kind, "all")),
         ],

@@ -40,7 +40,7 @@ class Run:
 
 
 def run(settings: Settings, start: date, end: date) -> Run:
-    """Bring the files of a range of dates into an empty workspace, and run the quality gates."""
+    """Ingest the files of a range of dates into an empty workspace, and run the quality gates."""
     costs: dict[str, Cost] = {}
     lake = Lake(settings.lake)
 

@@ -1,4 +1,4 @@
-"""An archive that is down, silent, slow, cut or wrong: a folder behind a real HTTP server."""
+"""A faulty archive (down, without answer, slow, truncated or wrong files): a folder behind a real HTTP server."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _yesterday(request: Request, content: bytes | None) -> None:
 
 
 def _stale_report(request: Request, content: bytes | None) -> None:
-    """Have no bhavcopy yet, and answer a request for the full report with yesterday's, as the exchange does."""
+    """Serve no bhavcopy, and for the full report serve the previous session's, as the exchange does."""
     if "/sec_bhavdata_full_" in request.path:
         _yesterday(request, content)
     else:

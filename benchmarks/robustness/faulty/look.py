@@ -109,7 +109,7 @@ def _as_often(name: str, found: int, wanted: int) -> bool:
 
 
 def halves(found: Look, before: Look, after: Look) -> list[str]:
-    """Return files and tables that are neither as before the disturbed command nor as expected after it."""
+    """Return files and tables that have neither the state before the disturbed command nor the expected one."""
     pairs = ((found.files, before.files, after.files), (found.tables, before.tables, after.tables))
     files, tables = (
         [name for name in old if name != "loads" and now.get(name) not in {old[name], new.get(name)}]

@@ -1,4 +1,4 @@
-"""A small workspace with a champion, made once and copied to the same place for every fault; and its commands."""
+"""A small workspace with a champion, created once and copied to the same place for every fault; and its commands."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class Bench:
     def start(
         self, arguments: Sequence[str], *, prefix: Sequence[str] = (), **variables: str
     ) -> subprocess.Popen[bytes]:
-        """Start a `champion` command in a session of its own, with the trap in all its processes."""
+        """Start a `champion` command in its own session, with the trap in all its processes."""
         startup = self.root / "startup"
         startup.mkdir(exist_ok=True)
         shutil.copy(trap.__file__, startup / "sitecustomize.py")
@@ -191,7 +191,7 @@ class Bench:
         return [line.partition(" ")[2] for line in lines]
 
     def writers(self, beginning: str) -> list[int]:
-        """Return the processes that made a commit whose name begins with `beginning`."""
+        """Return the processes with a commit whose name begins with `beginning`."""
         lines = self.trace.read_text().splitlines() if self.trace.exists() else []
         return sorted({int(line.split()[0]) for line in lines if line.partition(" ")[2].startswith(beginning)})
 

@@ -1,7 +1,7 @@
 """Quantiles over the last 5, 10, 20, 30 and 60 numbers by a sorting network of minima and maxima of whole arrays.
 
-The sorted numbers of a window are merged from those of its two parts (`windows.PARTS`) by Batcher's odd-even merge,
-with only the comparisons that the requested ranks need. A value depends on the window alone.
+The sorted numbers of a window are merged from the sorted numbers of its two parts (`windows.PARTS`) by Batcher's
+odd-even merge, with only the comparisons that the requested ranks need. A value depends on the window alone.
 """
 
 from __future__ import annotations

@@ -39,10 +39,9 @@ def kama(price: pl.Expr, window: int = 30) -> pl.Expr:
 def parabolic_sar(high: pl.Expr, low: pl.Expr, acceleration: float = 0.02, maximum: float = 0.2) -> pl.Expr:
     """Return Wilder's parabolic stop and reverse, in rupees: below the low while long, above the high while short.
 
-    Each new extreme increases its speed by `acceleration`, up to `maximum`; a touch reverses it. It starts long unless
-    the second low fell by more than the high rose. Null on the first row and where high or low is null; such bars are
-    skipped. TA-Lib SAR; Wilder, New Concepts in Technical Trading Systems
-    (1978). Recursive.
+    Each new extreme increases its speed by `acceleration`, up to `maximum`; if the price reaches it, it reverses. It
+    starts long unless the second low fell by more than the high rose. Null on the first row and where high or low is
+    null; such bars are skipped. TA-Lib SAR; Wilder, New Concepts in Technical Trading Systems (1978). Recursive.
 
     >>> bars = pl.DataFrame({"high": [10.0, 11.0, 12.0, 11.5], "low": [9.0, 10.0, 11.0, 8.0]})
     >>> bars.select(parabolic_sar(pl.col("high"), pl.col("low"))).to_series().to_list()
@@ -98,7 +97,7 @@ def _stops(highs: list[float], lows: list[float], step: float, maximum: float) -
 
 
 def _signed(bar: tuple[float, float], sign: float) -> tuple[float, float]:
-    """Return high and low, for a negative sign those of the negated prices."""
+    """Return high and low; for a negative sign, high and low of the negated prices."""
     high, low = bar
     return (high, low) if sign > 0 else (-low, -high)
 

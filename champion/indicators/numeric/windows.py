@@ -24,7 +24,7 @@ PARTS = {2: (1, 1), 4: (2, 2), 5: (1, 4), 10: (5, 5), 20: (10, 10), 30: (10, 20)
 
 
 def fold(single: Sequence[Array], merge: Merge) -> dict[int, list[Array]]:
-    """Build the arrays of each window from those of its parts; `single` are the arrays of windows of one number.
+    """Build the arrays of each window from the arrays of its parts; `single` are the arrays of windows of one number.
 
     `merge` takes the arrays of the newer and the older part, aligned, and the lengths of the parts.
     """

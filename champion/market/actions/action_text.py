@@ -4,8 +4,8 @@ The text is typed by hand. It is parsed in four steps. A text that does not fit 
 
 1. `action_words` makes tokens: one concept for all spellings of a word, and numbers.
 2. Separators (`/`, `+`, `&`, `and`) end a clause if an action's word follows; `/` also occurs in `Rs 10/-`.
-3. Each action's word starts a segment with the quantities after it; in a clause with one action's word, also with those
-   before it.
+3. Each action's word starts a segment with the quantities after it; in a clause with only one action's word, the
+   quantities before it belong to the segment too.
 4. Each kind reads its quantities: a pair of face values, a ratio, a premium, an amount or a percentage. Two candidates
    for one quantity, an unknown word next to a bonus or a right, or a cancelled action are not understood.
 """
@@ -143,7 +143,7 @@ def _bonus(segment: Segment, text: str) -> list[ParsedAction]:
 
 
 def _not_in_shares(segment: Segment, text: str) -> ParsedAction | None:
-    """Return the action if a bonus or a right is of other securities or has an unknown word; else None."""
+    """Return the action if a bonus or a right offers other securities or has an unknown word; else None."""
     kind = segment.kind
     if segment.has("not_equity", "own_class"):
         if sum(item.kind == "ratio" for item in segment.items) > 1:
@@ -214,7 +214,7 @@ _SHOWN = {"spl": "special", "int": "interim"}
 
 
 def _by_price(segment: Segment, text: str) -> list[ParsedAction]:
-    """Return a demerger, scheme or capital reduction: only the prices show its size."""
+    """Return a demerger, scheme or capital reduction, whose size only the prices show."""
     return [ParsedAction(segment.kind, None, "", _WITHOUT_FACTOR[segment.kind]), *_left_over(segment, text, {"ratio"})]
 
 

@@ -58,7 +58,8 @@ def adjust(
     Columns of `PRICES` and `volume` are adjusted if present. Prices are rounded to 1/10,000 rupee, volumes to whole
     shares. Nulls and bars without a later action stay unchanged. `prev_close` is a price of the instrument's previous
     bar and has the factor of that bar (of the day before, if that bar is missing). `adjustment_factor` is the divisor
-    of the prices, `volume_factor` the multiplier of the volume, `adjustment_date` the latest ex-date in them.
+    of the prices, `volume_factor` the multiplier of the volume, `adjustment_date` the latest ex-date whose action is
+    included.
 
     `factors` has instrument_id, ex_date, kind, price_factor, volume_factor and known_at. Rows without a factor, after
     the last bar, or not known at `as_of` have no effect. Factors of one ex-date are multiplied. With `total_return`
@@ -87,7 +88,7 @@ def adjust(
 def effective_factors(
     factors: pl.DataFrame, as_of: datetime | None = None, *, total_return: bool = False
 ) -> pl.DataFrame:
-    """Return the factors that are not null and were known at `as_of`; those of dividends only for total returns."""
+    """Return the factors that are not null and were known at `as_of`; dividend factors only for total returns."""
     chosen = factors.filter(pl.col("price_factor").is_not_null() & (total_return | (pl.col("kind") != DIVIDEND)))
     return chosen if as_of is None else chosen.filter(pl.col("known_at") <= as_of)
 
@@ -184,7 +185,7 @@ def _divide(name: str, factor: str) -> pl.Expr:
 
 
 def _rows_before(cuts: pl.DataFrame, rows: pl.DataFrame, session: str) -> list[pl.DataFrame]:
-    """Return the rows before each cut, under the id of its view; none without a cut."""
+    """Return the rows before each cut, under the id of the cut's view; empty without a cut."""
     if cuts.is_empty():
         return []
     copies = rows.join(cuts.select(_ID, "view", "view_to"), on=_ID).filter(pl.col(session) < pl.col("view_to"))

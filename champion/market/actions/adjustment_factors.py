@@ -7,7 +7,7 @@
    is multiplied by the splits between the ex-date and that day.
 3. Demergers have no ratio in the list: the factor is the last close over the first open of the ex-date, divided by the
    factors of other actions of that date. Schemes of arrangement and capital reductions may leave the price unchanged:
-   they get that ratio only if it is beyond the exchange's widest daily price band, which no normal open exceeds. A gap
+   they get that ratio only if it exceeds the exchange's widest daily price band, which no normal open exceeds. A gap
    within the band that neither the market's median nor the share's usual gaps explain is `undecided` and needs a manual
    decision.
 4. Dividends D: P / (P - D), for total returns only. A dividend in per cent refers to the face value at the ex-date.

@@ -1,8 +1,8 @@
-"""Normalize published corporate actions to contract `normalized_corporate_actions`, and select those known at a time.
+"""Normalize corporate actions to contract `normalized_corporate_actions`, and select the actions known at a given time.
 
-Every list counts for the ex-dates it covers. It is complete for them, so of several lists that cover an ex-date the one
-made last applies: an action that the exchange withdrew is missing from then on, and still present in an earlier
-`as_of`. Manual decisions are stored beside the lists, and known from the time they were first read.
+Every list counts for the ex-dates it covers. It is complete for them, so if several lists cover an ex-date, the newest
+list applies: an action that the exchange withdrew is missing from then on, and still present in an earlier `as_of`.
+Manual decisions are stored beside the lists, and known from the time they were first read.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class ListOrigin:
 def normalize(rows: pl.DataFrame, lineage: SymbolHistory, origin: ListOrigin) -> pl.DataFrame:
     """Return one row per instrument, ex-date and kind; contract normalized_corporate_actions.
 
-    `rows` are parsed by `sources.actions`. The list's symbols are those of the day it was made: `lineage` gives the
+    `rows` are parsed by `sources.actions`. The list's symbols are valid on the list's date: `lineage` gives the
     instrument, and its symbol on the ex-date. Equal rows are merged. If two rows give one kind different ratios,
     neither is used: the factor is null, and the reason says so.
 
@@ -148,10 +148,10 @@ def list_row(name: str, origin: ListOrigin) -> pl.DataFrame:
 def as_known(rows: pl.DataFrame, as_of: datetime | None = None) -> pl.DataFrame:
     """Return the actions known at `as_of`, by default now: one row per instrument, ex-date and kind.
 
-    For each ex-date, the list that was made last applies, of those that cover it and were read by then; if there is
-    none, of those that were read first. If a later list has a split, bonus, right or scheme at another ex-date, at most
-    60 days away, the ex-date was amended: the action no longer applies at the earlier date. Dividends are excluded,
-    because the same amount may be paid twice.
+    For each ex-date, the newest list applies that covers it and was read by `as_of`; if no list was read by then, the
+    newest of the lists that were read first. If a later list has a split, bonus, right or scheme at another ex-date, at
+    most 60 days away, the ex-date was amended: the action no longer applies at the earlier date. Dividends are
+    excluded, because the same amount may be paid twice.
 
     `known_at` becomes the time an action first appeared, with the same factor, in any list. If that was on the first
     day on which a list covered its ex-date, the action counts as known by the ex-date at the latest, because the
@@ -218,8 +218,8 @@ def _india(moment: str) -> pl.Expr:
 def _one_per_kind(parsed: pl.DataFrame) -> pl.DataFrame:
     """Join the rows of one instrument, ex-date and kind: amounts add up, factors must agree, the worst verdict counts.
 
-    A row that moves no price is ignored beside one of its kind that does, as a bonus of debentures beside one of
-    shares; so is a text without a quantity beside one that has it.
+    A row that moves no price is ignored if another row of its kind moves it, as a bonus of debentures beside a bonus of
+    shares; a text without a quantity is ignored if another text has a quantity.
     """
     moves = (pl.col("verdict") != MOVES_NO_PRICE).any().over(_KEY)
     label = pl.when(kind="dividend").then(pl.col("detail").str.replace(r" [^ ]*\d[^ ]*$", "")).otherwise(pl.lit(""))

@@ -19,7 +19,7 @@ _COUNTRIES = frozenset(
 def is_valid(isin: str) -> bool:
     """Return whether a text is an ISIN with an existing country and the right check digit, and not a placeholder.
 
-    A placeholder repeats one character after the country, or after India's letter for the kind of security.
+    A placeholder repeats one character after the country code, or after India's letter for the type of security.
 
     >>> [is_valid(text) for text in ("INE002A01018", "INE002A01019", "INE000000000", "DUMMY", "INE", "")]
     [True, False, False, False, False, False]

@@ -99,8 +99,8 @@ class Stint:
 class Securities:
     """The securities in the bars.
 
-    `renames` are changes of symbol; `restarts` the sessions on which a symbol returns as another security; `stints`
-    those of each symbol in order; `contradictions` the evidence that was not used.
+    `renames` are changes of symbol; `restarts` are the sessions on which a symbol is reused for another security;
+    `stints` are each symbol's periods of trading in order; `contradictions` is the evidence that was not used.
     """
 
     renames: tuple[Change, ...] = ()

@@ -51,7 +51,7 @@ class SymbolHistory:
         return cls(tuple(sorted({row for row in rows if row[1] != row[2]})))
 
     def review(self, bars: Securities) -> tuple[SymbolHistory, tuple[Contradiction, ...]]:
-        """Return the history of the changes that agree with the bars and of those in the bars, and the contradictions.
+        """Return the history of changes that agree with the bars or that only the bars show, and the contradictions.
 
         See `champion.market.identity.rename_review`.
         """
@@ -68,7 +68,7 @@ class SymbolHistory:
         return _value_at(self._names.get(symbol, ()), session) or symbol
 
     def names(self, symbols: Iterable[str], session: date) -> dict[str, str]:
-        """Return the names on `session` of those symbols whose instrument has another name."""
+        """Return the names on `session` of symbols whose instrument has another name."""
         found = {symbol: self.name(symbol, session) for symbol in self._names.keys() & set(symbols)}
         return {symbol: name for symbol, name in found.items() if name != symbol}
 
@@ -137,6 +137,6 @@ def digest(names: Mapping[str, str]) -> str:
 
 
 def _value_at(timeline: Sequence[tuple[date, str]], session: date) -> str | None:
-    """Return the value on a session: that of the last entry on or before it; None if there is none."""
+    """Return the value on a session: the value of the last entry on or before it; None if no entry is that early."""
     position = bisect_right(timeline, session, key=itemgetter(0))
     return timeline[position - 1][1] if position else None

@@ -40,7 +40,7 @@ def declare(feature_set: FeatureSet, schemas: Path | None = None) -> list[Path]:
 
 
 def ensure_contracts(lake: Lake, feature_set: str | FeatureSet) -> FeatureSet:
-    """Return a feature set after its contracts are registered; those of a custom set are stored in the lake.
+    """Return a feature set after its contracts are registered; the contracts of a custom set are stored in the lake.
 
     They are derived from the declaration at the first build. Any process that opens the lake can then read the
     features, even if it cannot import the set.

@@ -88,7 +88,7 @@ def plan(lake: Lake, end: date, chosen: FeatureSet, factors: pl.DataFrame) -> Bu
 
 
 def bars_seen(bars: pl.DataFrame) -> pl.DataFrame:
-    """Return one hash per instrument over its bars as traded, whatever their order.
+    """Return one hash per instrument over its bars as traded, independent of their order.
 
     Polars guarantees equal hashes only within one version: after an upgrade all instruments count as changed.
     """

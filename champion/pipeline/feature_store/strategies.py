@@ -3,8 +3,8 @@
 - `from_histories` is the reference: all instruments from their first bar.
 - `from_state` starts from a state of the same history and advances one session at a time. Instruments whose past an
   action rescales are built from their whole history.
-- `from_touched` builds the instruments whose bars or actions differ from those of the state, from their whole history,
-  and takes the rows of all others from the lake.
+- `from_touched` builds the instruments whose bars or actions changed since the state was saved, from their whole
+  history, and takes the rows of all other instruments from the lake.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class FeatureBatch:
 def from_histories(build: BuildPlan, stale: Sequence[date], at_once: int = chunks.ROWS) -> Iterator[FeatureBatch]:
     """Yield the features of the stale sessions, from all bars up to the last of them.
 
-    With more than `at_once` bars, including those of other scales, they come year by year, built from one chunk of
-    instruments at a time.
+    With more than `at_once` bars, including bars in other scales, features are returned year by year, built from one
+    chunk of instruments at a time.
     """
     count = chunks.count(_estimated_rows(build, stale[-1]), at_once)
     if count == 1:
@@ -74,7 +74,7 @@ def _split_features(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Write the features of the stale sessions by year, chunk by chunk; return an empty frame of them, and the state.
 
-    A chunk has whole histories, so its features equal those of a build of all instruments together.
+    A chunk has whole histories, so its features are the same as if all instruments were built together.
     """
     states, empty = [], pl.DataFrame()
     for number in range(count):
@@ -141,7 +141,7 @@ def _advance(build: BuildPlan, state: pl.DataFrame, before: date, session: date)
 
 
 def _touched(build: BuildPlan, state: pl.DataFrame, bars: pl.DataFrame, until: date) -> list[str]:
-    """Return the instruments, present or gone, whose bars or factors differ from those of the state."""
+    """Return the instruments, present or gone, whose bars or factors differ from the state."""
     now = bars_seen(bars).join(actions_seen(build.factors, until), on=_ID, how="left")
     now = now.with_columns(pl.col("actions_seen").fill_null(0))
     both = now.join(state.select(now.columns), on=_ID, how="full", coalesce=True, suffix="_then")

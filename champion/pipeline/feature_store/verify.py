@@ -25,7 +25,7 @@ class RebuildComparison:
 
 
 def compare_with_rebuild(lake: Lake, start: date, end: date, *, feature_set: str = "v1") -> RebuildComparison:
-    """Compare the features in the lake with those of whole histories; nothing is written.
+    """Compare the features in the lake with features computed from whole histories; nothing is written.
 
     Stale sessions are left out: they are known to differ until the next build.
     """

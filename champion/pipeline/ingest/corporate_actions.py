@@ -53,8 +53,8 @@ _SHOWN = 8
 def refresh(settings: Settings) -> RefreshResult:
     """Load all lists of corporate actions and all decisions into the lake, and derive the factors.
 
-    Lists are those of the archive, or of the folder of lists (`Settings.lists`), and all that were read before. If
-    lists, decisions, symbol history and bars are unchanged, nothing is written.
+    Lists come from the archive or from the folder of lists (`Settings.lists`); lists that were read before are used
+    too. If lists, decisions, symbol history and bars are unchanged, nothing is written.
 
     Raises:
         ArchiveError: the archive did not answer; the lake is unchanged.
@@ -168,7 +168,7 @@ def _decisions_digest(rows: pl.DataFrame) -> dict[str, str]:
 
 
 def _merge(frames: Sequence[pl.DataFrame], kept: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of one date: those of its lists, and the rows of `kept` from other lists.
+    """Return the rows of one date: the rows of its lists, and the rows of `kept` from other lists.
 
     A date has one row for each instrument, ex-date and kind, from the latest list.
     """
@@ -216,9 +216,9 @@ def _market_gaps(lake: Lake, actions: pl.DataFrame) -> pl.DataFrame:
 def known_factors(lake: Lake, as_of: datetime | None = None) -> pl.DataFrame:
     """Return the factors known at `as_of`, or now; empty if no list was ever read.
 
-    They are those of the last list read by then; before the first reading, those of the first list that the market knew
-    by then (see `known_at` in the contract). Decisions after `as_of` do not count: if there are any, the factors are
-    derived again without them.
+    They come from the last list read by then; before any list was read, from the first list, if the market knew the
+    action by then (see `known_at` in the contract). Decisions after `as_of` do not count: if there are any, the factors
+    are derived again without them.
     """
     known = lake.scan(FACTORS).collect()
     if as_of is None:

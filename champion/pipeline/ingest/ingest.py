@@ -104,7 +104,7 @@ def ingest(lake: Lake, staged: Sequence[FetchedFile], progress: Progress = silen
     files may change names in other sessions; `rename_instruments` renames these.
 
     Raises:
-        UsageError: the bars are of another exchange than those in the lake.
+        UsageError: the bars are from another exchange than the bars in the lake.
     """
     _require_one_exchange(lake, staged)
     new_rows, parsed = _read_new_bars(lake, staged)

@@ -1,8 +1,8 @@
 """A workspace lock between runs that change market data and runs that read it.
 
 A run that changes bars, actions or names leaves features out of date until it has built them, and a run that trains or
-scores in between would find no current features. So changes exclude each other, and training and scoring. The operating
-system releases the lock when the process ends, however it ends.
+scores in between would find no current features. So a run that changes market data excludes other changes, training and
+scoring. The operating system releases the lock when the process ends, however it ends.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ _NO_HISTORY = SymbolHistory()
 
 @dataclass(frozen=True, slots=True)
 class FileOrigin:
-    """The session, name, digest and fetch time of a published file, recorded with every row of it."""
+    """The session, name, digest and fetch time of a published file, recorded with each of its rows."""
 
     session: date
     name: str

@@ -42,11 +42,11 @@ def check(
     limits: Limits | None = None,
     identity: bool = False,
 ) -> GateReport:
-    """Evaluate the quality gates for the sessions from `start` to `end`, compared with those before.
+    """Evaluate the quality gates for the sessions from `start` to `end`, compared with the sessions before.
 
-    Completeness, rejected rows, row count and churn are those of the worst session, and shares those of the worst year,
-    so that good sessions do not hide a bad one. With `as_of`, freshness is checked too; with `identity`, contradictions
-    between symbols, ISINs and the list of symbol changes, which reads all bars of the lake.
+    Completeness, rejected rows, row count and churn are reported for the worst session, and shares of bars for the
+    worst year, so that good sessions do not hide a bad one. With `as_of`, freshness is checked too; with `identity`,
+    contradictions between symbols, ISINs and the list of symbol changes, which reads all bars of the lake.
 
     Raises:
         QualityGateError: the range has no session.
@@ -59,7 +59,7 @@ def check(
     contradictions = _contradictions(lake, sessions) if identity else None
 
     def evaluate(first: date, last: date, fresh_at: date | None) -> GateReport:
-        """Evaluate at most one year: six years together would need gigabytes of memory."""
+        """Evaluate the gates over at most one year: six years together would need gigabytes of memory."""
         earlier = lake.sessions(BARS, end=first - timedelta(days=1))[-quality_gates.LOOKBACK :]
         context = lake.scan(BARS, min([first, *earlier]), last).select(quality_gates.COLUMNS).collect()
         within = pl.col("session").is_between(first, last)

@@ -53,7 +53,7 @@ def refresh(settings: Settings) -> RefreshResult:
 
 
 def symbol_history(lake: Lake, new_rows: pl.DataFrame | None = None) -> SymbolHistory:
-    """Return the symbol history from the latest list and the raw rows of company shares; rows outweigh the list.
+    """Return the symbol history from the latest list and the raw rows of company shares; rows have precedence.
 
     `new_rows` are rows that are about to be ingested: symbol, series, isin, session, prev_close and close.
     """

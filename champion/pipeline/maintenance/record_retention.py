@@ -1,8 +1,8 @@
 """Retention of the pages and figures of old runs, and of old session reports.
 
 These can be created again: the HTML page of an executed notebook, its figures (the notebook holds them too) and the
-report of a session. All else is kept for ever: runs with parameters, metrics, tags and digests, executed notebooks,
-tables, models, both ledgers, and all files of runs behind a registered model version or a promotion.
+report of a session. Everything else is kept without limit: runs with parameters, metrics, tags and digests, executed
+notebooks, tables, models, both ledgers, and all files of runs behind a registered model version or a promotion.
 """
 
 from __future__ import annotations

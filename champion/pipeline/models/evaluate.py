@@ -29,7 +29,7 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The gate's decision about a version, and what it is based on.
+    """The gate's decision about a version, and the evidence for it.
 
     `champion` is the version it was compared with, None without one. `evidence` goes to the promotion ledger.
     `sessions` has trade_date and the rank IC of each session that both models scored out of sample, as `challenger`
@@ -112,7 +112,7 @@ def evaluate_and_promote(
     report: str | None = None,
     evaluation: Evaluation | None = None,
 ) -> dict[str, Any]:
-    """Evaluate a version and promote it if the gate agrees; the ledger records the decision either way.
+    """Evaluate a version and promote it if it passes the gate; the ledger records the decision either way.
 
     `evaluation` is used if it was made against the champion in force. If another process promotes in the meantime, the
     version is evaluated against the new champion. `report` is the run of the promotion notebook, kept in the ledger
@@ -166,9 +166,9 @@ def promote_with_report(
 ) -> tuple[dict[str, Any], str]:
     """Run the promotion notebook, which evaluates the version, and carry out the decision that it published.
 
-    `run_report` runs the notebook; it gets the digests of what the notebook reads, by name.
+    `run_report` runs the notebook; its argument has the digests of the data that the notebook reads, by name.
 
-    Returns what `evaluate_and_promote` returns, and the id of the notebook's run.
+    Returns the result of `evaluate_and_promote`, and the id of the notebook's run.
 
     Raises:
         NotebookError: the notebook failed. For the others see `evaluate_and_promote`.
@@ -199,7 +199,7 @@ def has_decision(settings: Settings, version: int) -> bool:
 
 
 def out_of_sample(settings: Settings, version: registry.Version) -> pl.DataFrame:
-    """Return the scores of a version's walk-forward: instrument_id, symbol, trade_date, fold, score, forward_return...
+    """Return a model version's out-of-sample scores: instrument_id, symbol, trade_date, fold, score, forward_return...
 
     Raises:
         ModelError: its run holds none.
@@ -212,7 +212,7 @@ def out_of_sample(settings: Settings, version: registry.Version) -> pl.DataFrame
 
 
 def _differences(challenger: registry.Version, champion: registry.Version) -> list[str]:
-    """Return why two versions cannot be compared: they predict other horizons, or other universes."""
+    """Return why two versions cannot be compared: they predict different horizons, or different universes."""
     return [
         f"its {name} is {challenger.tags.get(tag)}, the champion's {champion.tags.get(tag)}: not comparable"
         for tag, name in _COMPARED.items()

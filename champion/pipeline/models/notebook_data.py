@@ -32,7 +32,7 @@ class NotebookData:
 
 
 def of_notebook(settings: Settings, name: str, parameters: Mapping[str, Any]) -> NotebookData | None:
-    """Return what a notebook reads and writes, None if only a run shows it.
+    """Return the data that a notebook reads and writes; None if it is known only after a run.
 
     `parameters` include defaults.
 
@@ -56,14 +56,14 @@ def of_notebook(settings: Settings, name: str, parameters: Mapping[str, Any]) ->
 
 
 def of_features(lake: Lake, feature_set: str, start: date, end: date) -> NotebookData:
-    """Return what the features notebook reads and writes."""
+    """Return the data that the features notebook reads and writes."""
     chosen = ensure_contracts(lake, feature_set)
     made_from = {BARS: lake.digest(BARS, end=end), FACTORS: corporate_actions.digest(lake, end)}
     return NotebookData({**made_from, "feature_set": features.identity(chosen)}, (chosen.contract,), (start, end))
 
 
 def of_scoring(settings: Settings, champion: registry.Version, session: date) -> NotebookData:
-    """Return what the scoring notebook reads and writes with this champion."""
+    """Return the data that the scoring notebook reads and writes with this champion."""
     inputs = {
         "model": f"{registry.MODEL}/{champion.number}",
         **register.digests(Lake(settings.lake), session, champion.feature_version),

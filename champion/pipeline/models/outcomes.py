@@ -30,8 +30,8 @@ class LiveSkill:
     """The rank IC of live scores, for the versions that are still registered.
 
     `ic` has model_version, trade_date and ic, for each session whose outcomes are known. `waiting` counts the sessions
-    whose outcomes are not known yet, `in_sample` those whose outcomes a version was trained on, which are left out.
-    `left_out` says why all scores of a version are missing.
+    whose outcomes are not known yet, `in_sample` the sessions whose outcomes a version was trained on; these are left
+    out. `left_out` says why all scores of a version are missing.
     """
 
     ic: pl.DataFrame
@@ -51,7 +51,8 @@ def score_outcomes(lake: Lake, start: date | None = None, end: date | None = Non
     forward_return is null near the end of the bars, where it is not known yet, and across a price gap that is not
     adjusted for.
 
-    Columns: trade_date, instrument_id, symbol, model_version, horizon, score, rank, and those of `forward_return`.
+    Columns: trade_date, instrument_id, symbol, model_version, horizon, score, rank, and the columns of
+        `forward_return`.
     """
     scores = lake.scan(PREDICTIONS, start, end).select(_COLUMNS).collect()
     if scores.is_empty():

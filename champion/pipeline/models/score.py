@@ -70,7 +70,7 @@ def score_session(settings: Settings, session: date) -> ScoreResult:
 
 
 def check_fresh(lake: Lake, version: registry.Version, session: date, most: int) -> None:
-    """Require that a version was trained on one of the last `most` sessions before the one to score.
+    """Require that a version was trained on one of the last `most` sessions before the session to score.
 
     Raises:
         ModelError: it was not.

@@ -1,4 +1,4 @@
-"""Who ran what, when and on which data: runs of MLflow and Prefect, promotions and ClickHouse's query log in one list.
+"""List users' actions, times and data: runs of MLflow and Prefect, promotions and ClickHouse's query log in one list.
 
 No service is started for it. A source that could not be read is reported with the reason.
 """
@@ -63,7 +63,7 @@ class Activity:
 def activity(
     settings: Settings, since: date, until: date, *, user: str | None = None, prefect_api: str | None = None
 ) -> Activity:
-    """Return the events from `since` to `until`, dates in India and both included; with `user`, those of one user.
+    """Return the events from `since` to `until` (dates in India, both included); with `user`, only this user's.
 
     `prefect_api` is the address of the Prefect server, None if none runs.
 
@@ -157,7 +157,7 @@ def _flow_runs(settings: Settings, api: str | None, span: Span, users: Mapping[s
 
 
 def _flow_run(run: Mapping[str, Any], users: Mapping[str, str]) -> Event:
-    """Return a flow run; its user is that of its MLflow run, or the one that Prefect recorded."""
+    """Return a flow run; its user comes from its MLflow run, or else from Prefect's record."""
     created_by = run.get("created_by") or {}
     return Event(
         at=datetime.fromisoformat(run.get("start_time") or run["end_time"]),  # a cancelled run may lack the former

@@ -17,7 +17,7 @@ State = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The name and result of a check, and how to fix what it found (empty if it passed)."""
+    """The name and result of a check, and the remedy (empty if it passed)."""
 
     name: str
     state: State
@@ -26,7 +26,7 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether work can go on; a warning does not stop it."""
+        """Whether the check did not fail; a warning counts as passed."""
         return self.state != "failed"
 
     @property

@@ -1,6 +1,6 @@
 """Compare the layers of the lake with each other and with staging, and report missing sessions as gaps.
 
-Every remaining file can match its manifest while a folder of sessions, or a whole layer, is lost. So sessions are
+If a folder of sessions or a whole layer is lost, every remaining file can still match its manifest. So sessions are
 compared: published files with raw partitions, raw with normalized and quarantine, bars with features and scores. A
 dataset that was written once and has no sessions left is a gap too (`lake.inventory`). Sessions that retention removed
 are not. Nothing is changed, and no data file is read.
@@ -155,7 +155,7 @@ class _Layers:
 
     @cached_property
     def span(self) -> str:
-        """The first and last session that any layer or staging knows, as arguments of a command."""
+        """The first and last session in any layer or in staging, as arguments of a command."""
         names = [BARS, RAW_BARS, *self.feature_datasets, PREDICTIONS]
         known = frozenset[date]().union(*map(self.sessions, names), self.staged(DATASET_SPECS[0].raw))
         return _span(tuple(sorted(known))) if known else "START END"
@@ -232,7 +232,7 @@ def _emptied(layers: _Layers) -> Iterator[Gap]:
 
 
 def remedy(settings: Settings, name: str, span: str) -> str:
-    """Return the command that restores sessions of a dataset, or that only a backup can; `span` is its arguments."""
+    """Return the command that restores sessions of a dataset, or the advice to use a backup; `span` is its range."""
     if name.startswith("features_"):
         return f"`champion features {span}{_feature_set_option(name.removesuffix('_state'))}`"
     if name == FINDINGS:

@@ -185,7 +185,7 @@ def _lake(settings: Settings) -> Check:
 
 
 def _identity(settings: Settings) -> Check:
-    """Compare the names of instruments in the lake with those of the present symbol history."""
+    """Compare the names of instruments in the lake with their names in the present symbol history."""
     from champion.pipeline.ingest import symbol_changes  # noqa: PLC0415
     from champion.pipeline.ingest.rename_instruments import outdated_sessions  # noqa: PLC0415
 

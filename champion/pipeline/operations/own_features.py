@@ -1,4 +1,4 @@
-"""The doctor's check of custom features: whether the lake holds what their sets compute now."""
+"""The doctor's check of custom features: whether the stored values equal the values that their sets compute now."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _NAME = "own features"
 def check(settings: Settings) -> Check:
     """Check that custom features in the lake were built from the present bars and formulas, by the present rules.
 
-    Sets in `CHAMPION_FEATURE_SETS` are compared session by session. Others cannot be imported by the name of their
-    dataset, so only those are reported that an earlier version of Champion built by other rules.
+    Sets in `CHAMPION_FEATURE_SETS` are compared session by session. Other sets cannot be imported by the name of their
+    dataset, so they are reported only if an earlier version of Champion built them by other rules.
 
     Raises:
         UsageError: a set in the setting is refused: see `champion.features.examination`.

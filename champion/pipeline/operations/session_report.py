@@ -38,7 +38,7 @@ class SessionReport:
     """The report of one session; frames without data are empty.
 
     - `market`: shares with a bar, shares that rose and fell, and turnover in rupees.
-    - `bars`: the last sessions as traded; `moves`: the share moves in them (`share_moves.moves`).
+    - `bars`: the last sessions as traded; `moves`: the moves of shares in these sessions (`share_moves.moves`).
     - `gates`: the results of the quality gates; `accepted`: the accepted findings of the session, with user and reason.
     - `moved`: the drift of each feature since the month before, largest first.
     - `scores`: the champion's scores of the session; `outcomes`: its earlier scores whose forward return was known.

@@ -88,7 +88,7 @@ def status(settings: Settings) -> Status:
 
 
 def _read(problems: list[str], what: str, read: Callable[[], Value], otherwise: Value) -> Value:
-    """Return what `read` returns; if it fails, add a line to the problems and return `otherwise`."""
+    """Return the result of `read`; if it fails, add a line to the problems and return `otherwise`."""
     try:
         return read()
     except ChampionError as error:
@@ -141,7 +141,7 @@ def _champion(settings: Settings) -> str:
 
 
 def last_runs(settings: Settings, limit: int, name: str | None = None) -> list[RunLine]:
-    """Return the newest recorded runs of flows and notebooks, or those of one name; empty if nothing ran yet.
+    """Return the newest recorded runs of flows and notebooks, or only runs of one name; empty before the first run.
 
     Raises:
         ServiceError: MLflow does not answer.

@@ -1,1 +1,1 @@
-"""Provenance: what data was derived from, and what was derived from it."""
+"""Provenance: the inputs from which data was derived, and the results that were derived from it."""

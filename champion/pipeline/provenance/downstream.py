@@ -1,7 +1,7 @@
 """Trace one published file forward to everything derived from it: rows, features, models, predictions.
 
 Rows record the file's digest. Features of later sessions depend on its bars through their recorded history; a model
-depends on it if the training period includes the session; predictions, if their bars or their model do.
+depends on it if the training period includes the session; predictions depend on it if their bars or their model do.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SHOWN = 5
 
 
 def forward(settings: Settings, which: str) -> Trace:
-    """Return what was derived from a published file; `which` is its path, its name, or the start of its SHA-256.
+    """Return the data derived from a published file; `which` is its path, its name, or the start of its SHA-256.
 
     Raises:
         UsageError: staging has no such file, or several.

@@ -1,4 +1,4 @@
-"""The provenance graph: what a node was derived from, or what was derived from it, by manifests and MLflow."""
+"""The provenance graph: the inputs of a node, or the nodes derived from it, according to manifests and MLflow."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _LAST = ("end", "as_of", "session")
 
 
 def back(settings: Settings, name: str, session: date) -> Trace:
-    """Return what a session of a dataset was derived from, down to the published files.
+    """Return the inputs from which a session of a dataset was derived, down to the published files.
 
     Raises:
         LakeError: the lake has no such session.

@@ -1,4 +1,4 @@
-"""The exchange's archive: a folder, `file://` or `http(s)://`, all under the exchange's own paths.
+"""The exchange's archive: a folder, `file://` or `http(s)://`, with the exchange's paths.
 
 A fetched file is placed in staging under the same path, complete and checked. A file in staging is not requested again;
 over HTTP, neither is a date that still had no file some days after the session. `refresh` requests both again.
@@ -128,7 +128,7 @@ class Archive:
 
 
 def _is_of(publication: Publication, name: str, content: bytes, session: date) -> bool:
-    """Return whether the file is of the session; False if it is the session before, as an answer for a holiday.
+    """Return whether the file is of the session; False if it is the previous session's file, served for a holiday.
 
     Raises:
         FormatError: it is neither.

@@ -21,7 +21,7 @@ Trace = Callable[[str, Mapping[str, Any]], None]
 
 
 class Connections:
-    """The connections of one client; a deadline shuts down the one in use."""
+    """The connections of one client; a deadline shuts down the connection in use."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None

@@ -1,7 +1,7 @@
 """Decode the body of an HTTP answer in pieces.
 
-Requests ask for uncompressed bytes. A server that compresses them anyway may do so once. The reader limits the
-decompressed size, so the whole body is never in memory.
+Requests ask for uncompressed bytes. If a server compresses them nevertheless, one layer of compression is accepted. The
+reader limits the decompressed size, so the whole body is never in memory.
 """
 
 from __future__ import annotations

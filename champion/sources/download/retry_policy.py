@@ -38,7 +38,7 @@ class RetryPolicy:
 class Failure:
     """One failed request.
 
-    `status` is None without a complete answer: a timeout, a reset, a body cut short. `retry_after` are the seconds of
+    `status` is None without a complete answer: a timeout, a reset, a truncated body. `retry_after` are the seconds of
     the Retry-After header, None without one.
     """
 
@@ -52,7 +52,8 @@ def wait(failure: Failure, attempt: int, patience: RetryPolicy, chance: float) -
 
     Exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", AWS 2015): `chance`, from 0 to 1,
     picks a point below the bound, so that clients do not return together. Retry-After is a lower bound; one that
-    is too long ends the attempts, because an earlier request would be rude and the wait would block the caller.
+    is too long ends the attempts, because an earlier request would ignore the server's limit and the wait would block
+    the caller.
 
     >>> [wait(Failure("answered 503", 503), attempt, RetryPolicy(), chance=1.0) for attempt in (1, 2, 3, 4, 5)]
     [1.0, 2.0, 4.0, 8.0, None]

@@ -1,8 +1,8 @@
 """The staging folder: files as received, under the exchange's paths, each with a record beside it.
 
 1. Bytes are downloaded to `.incoming/*.part`, under a lock that ends with the process. Unlocked parts are deleted.
-2. A complete and checked part is renamed atomically; the record (digest, size, time, origin) is written last. A file
-   without a record is fetched again, and so is one that is lost or does not match its record.
+2. A complete and checked part is renamed atomically; the record (digest, size, time, origin) is written last.
+   A file is fetched again if it has no record, is lost, or does not match its record.
 3. Different bytes under the same name are kept beside the first ones, as a revision.
 4. `archive.json` names the archives whose files may be here: two archives are two histories.
 """

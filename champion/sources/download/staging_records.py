@@ -54,7 +54,7 @@ class Kept:
         moment(self.fetched_at)
 
     def staged(self, file: Path, session: date) -> Staged:
-        """Return the entry as a staged file; `file` is the path in staging that the exchange's path gives."""
+        """Return the entry as a staged file; `file` is its path in staging, derived from its path in the archive."""
         fetched_at = datetime.fromisoformat(self.fetched_at)
         return Staged(file.with_name(self.file), session, self.sha256, fetched_at, self.origin)
 
@@ -82,7 +82,7 @@ def read(file: Path) -> list[Kept]:
 
 
 def write(file: Path, files: Sequence[Kept]) -> None:
-    """Replace the record of `file` atomically; remove it if it is empty."""
+    """Replace the record of `file` atomically; remove the record if `files` is empty."""
     record = file.with_suffix(".json")
     if files:
         write_bytes(record, json.dumps({"files": [asdict(one) for one in files]}, indent=1).encode())
@@ -111,7 +111,7 @@ def latest(file: Path) -> Kept | None:
 
 
 def next_name(file: Path, files: Sequence[Kept]) -> str:
-    """Return the name for the next file: the exchange's own, then .r1, .r2, ... for revisions."""
+    """Return the name for the next file: the exchange's file name, then with .r1, .r2, ... for revisions."""
     taken = {one.file for one in files}
     names = (file.name + (f".r{revision}" if revision else "") for revision in count(len(files)))
     return next(name for name in names if name not in taken)

@@ -1,4 +1,4 @@
-"""Copy files from an archive: a folder, `file://` or `http(s)://`, all under the exchange's own paths."""
+"""Copy files from an archive: a folder, `file://` or `http(s)://`, with the exchange's paths."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""ClickHouse, embedded or as a server: connections, parameters, types and answers."""
+"""ClickHouse, embedded or as a server: connections, parameters, types and results."""

@@ -54,7 +54,7 @@ _HEX_CUTS = ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))
 
 
 def is_plain(table: pa.Table) -> bool:
-    """Return whether each column has an Arrow type that stands for one ClickHouse type only."""
+    """Return whether each column has an Arrow type that corresponds to one ClickHouse type only."""
     import pyarrow as pa  # noqa: PLC0415 - loaded with the first query
 
     unique = {pa.uint8(), pa.int32(), pa.uint64(), pa.float32(), pa.float64(), pa.bool_(), pa.date32(), pa.string()}
@@ -91,7 +91,7 @@ def require_times_of_day(types: Mapping[str, str], reason: str) -> None:
 
 
 def frame(table: pa.Table, types: Mapping[str, str], zone: str = "UTC") -> pl.DataFrame:
-    """Return an answer in Polars; `types` are ClickHouse's types by column, empty if `is_plain`.
+    """Return a result as a Polars frame; `types` are ClickHouse's types by column, empty if `is_plain`.
 
     Raises:
         WarehouseError: a type is not supported, a value does not fit its type, or two columns have the same name.

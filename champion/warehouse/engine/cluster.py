@@ -95,7 +95,7 @@ class ClusterExecutor:
     def command(
         self, cmd: str, parameters: dict[str, Any] | None = None, *, settings: dict[str, Any] | None = None
     ) -> Any:
-        """Execute a statement on all replicas and return the single value of its answer, if there is one.
+        """Execute a statement on all replicas and return the single value of its result, if it has one.
 
         Raises:
             WarehouseError: as `render`.

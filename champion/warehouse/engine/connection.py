@@ -1,9 +1,9 @@
 """Connections to the engine that are discarded after an error or an interruption.
 
-chDB keeps the rows of a query that failed at run time in the buffer of its connection, and adds them to the next answer
+chDB keeps the rows of a query that failed at run time in the buffer of its connection, and adds them to the next result
 (chdb-core#214, chdb-core#215). A second connection to the same folder is not affected and costs 0.2 ms. So:
 
-1. A connection is in use until its answer is complete. Only then does it serve the next query.
+1. A connection is in use until its result is complete. Only then does it serve the next query.
 2. After an error it is closed. The next query opens another one, with the same session settings and database.
 3. The main thread waits for a query on a worker thread, because chDB does not return to Python before a query ends.
    An interruption kills the query from a second connection, and then discards the connection.
@@ -46,7 +46,7 @@ class EngineConnection:
         self._ready: Any = None
 
     def query(self, query: str | bytes, format: str = "CSV", params: Any = None) -> Any:  # noqa: A002 - chDB's names
-        """Return the complete answer of one statement.
+        """Return the complete result of one statement.
 
         Raises:
             RuntimeError: the engine refused the statement; this connection is then not used again.
@@ -103,7 +103,7 @@ class EngineConnection:
 
 
 class _Running:
-    """One query on its connection, which is closed unless the answer is complete and wanted."""
+    """One query on its connection, which is closed unless the result is complete and was not cancelled."""
 
     def __init__(self, connection: Any, query: str | bytes, form: str, params: Any) -> None:
         self._ask: Callable[[], Any] = lambda: connection.query(query, form, params=params or {})

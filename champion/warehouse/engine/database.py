@@ -26,20 +26,20 @@ class Executor(Protocol):
     def command(
         self, cmd: str, parameters: dict[str, Any] | None = None, *, settings: dict[str, Any] | None = None
     ) -> Any:
-        """Execute a statement and return the single value of its answer, if there is one."""
+        """Execute a statement and return the single value of its result, if it has one."""
 
     def query(
         self, query: str, parameters: dict[str, Any] | None = None, settings: dict[str, Any] | None = None
     ) -> Any:
-        """Return the answer of a statement; its `result_rows` are tuples."""
+        """Return the result of a statement; its `result_rows` are tuples."""
 
     def query_arrow(
         self, query: str, parameters: dict[str, Any] | None = None, *, use_strings: bool | None = None
     ) -> Any:
-        """Return the answer of a statement as an Arrow table; texts are bytes unless `use_strings`."""
+        """Return the result of a statement as an Arrow table; texts are bytes unless `use_strings`."""
 
     def raw_query(self, query: str, parameters: dict[str, Any] | None = None) -> bytes:
-        """Return the answer of a statement as text."""
+        """Return the result of a statement as text."""
 
     def insert(
         self,

@@ -1,6 +1,7 @@
-"""Delete parts that newer ones replaced. A server does so in the background; the embedded engine ends too early.
+"""Delete parts that newer parts replaced.
 
-Otherwise they would accumulate with every load, and every snapshot links every file.
+A server deletes them in the background; the embedded engine ends before that. Without this module, parts would
+accumulate with every load, and every snapshot links every file.
 """
 
 from __future__ import annotations

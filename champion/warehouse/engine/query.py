@@ -24,7 +24,7 @@ _kinds: dict[str, str] = {}  # of known reading statements: `explain ast` takes 
 
 
 def sql(settings: Settings, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
-    """Return the answer of one reading statement on the last committed data.
+    """Return the result of one reading statement on the last committed data.
 
     `{name:Type}` in the text is bound to `parameters[name]` after a check against its type (`binding`); values are
     never inserted into the text. `answers` lists the types of columns. The default database is `champion_market`.
@@ -38,7 +38,7 @@ def sql(settings: Settings, text: str, parameters: Mapping[str, Any] | None = No
 
 
 def frame(client: Executor, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
-    """Return the answer of one reading statement through an open client, as `sql` does."""
+    """Return the result of one reading statement through an open client, as `sql` does."""
     statement = binding.compact(_single_statement(text))
     bound = binding.check(statement, parameters or {})
     unused = sorted(bound.keys() - binding.names(statement))
@@ -101,7 +101,7 @@ def _types(client: Executor, statement: str, bound: Mapping[str, Any], kind: str
 
 
 def _as_text(client: Executor, statement: str, bound: Mapping[str, Any]) -> str:
-    """Return an answer as text; invalid UTF-8, as in a statement that binds bytes, becomes U+FFFD."""
+    """Return a result as text; invalid UTF-8, as in a statement that binds bytes, becomes U+FFFD."""
     return client.raw_query(statement, parameters=dict(bound) or None).decode("utf-8", "replace")
 
 
