@@ -15,14 +15,12 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from champion.base.counting import quantity
-from champion.errors import QualityGateError
-from champion.market.acceptance import ACCEPTED, SESSION, accepted_rows, key
+from champion.market.acceptance import ACCEPTED, SESSION, accepted_rows
 from champion.market.actions.adjustment import adjust
 from champion.market.equity_bars import EQUITY_SERIES
+from champion.market.gate_report import FINDINGS, GATES, LESS_IS_WORSE, GateReport
 from champion.settings.quality_limits import Limits
 
-_SHOWN = 5
 LOOKBACK = 20  # sessions before the first evaluated one that gates compare with
 COLUMNS = (
     *("source", "instrument_id", "symbol", "series", "isin", "trade_date", "prev_close"),
@@ -46,23 +44,6 @@ _LAST_BAR = [
     pl.col(column).shift(1).over("instrument_id", order_by="trade_date").alias(name)
     for column, name in (("trade_date", "before"), ("close", "held"))
 ]
-GATES = {
-    "gate": pl.String(),
-    "severity": pl.String(),
-    "value": pl.Float64(),
-    "limit": pl.Float64(),
-    "passed": pl.Boolean(),
-    "detail": pl.String(),
-}
-FINDINGS = {
-    "session": pl.Date(),
-    "gate": pl.String(),
-    "instrument_id": pl.String(),
-    "symbol": pl.String(),
-    "series": pl.String(),
-    "value": pl.Float64(),
-    "detail": pl.String(),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,46 +68,6 @@ class GateInputs:
     def sessions(self) -> list[date]:
         """The evaluated sessions, in order."""
         return self.bars["trade_date"].unique().sort().to_list()
-
-
-@dataclass(frozen=True, slots=True)
-class GateReport:
-    """`gates` has gate, severity, value, limit, passed, detail; `findings` has contract quality_findings.
-
-    `accepted` are the findings that a user accepted.
-    """
-
-    gates: pl.DataFrame
-    findings: pl.DataFrame
-    accepted: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FINDINGS))
-
-    def worse(self, other: GateReport) -> GateReport:
-        """Return the worse result of each gate, and the findings of both reports."""
-        both = pl.concat([self.gates, other.gates]).with_row_index("_order")
-        order = both.group_by("gate").agg(pl.col("_order").min())
-        beyond = (pl.col("value") - pl.col("limit")) * pl.when(gate="completeness").then(-1).otherwise(1)
-        # A failed gate is worse than one whose worst session was accepted.
-        worst = (
-            both.with_columns(_beyond=beyond)
-            .sort("passed", "_beyond", descending=[False, True])
-            .unique("gate", keep="first")
-        )
-        gates = worst.drop("_order").join(order, on="gate").sort("_order").select(list(GATES))
-        accepted = pl.concat([self.accepted, other.accepted])
-        return GateReport(gates, pl.concat([self.findings, other.findings]), accepted)
-
-    @property
-    def open_keys(self) -> list[str]:
-        """The keys of the findings for which an error gate fails."""
-        failed = self.gates.filter(~pl.col("passed"), severity="error")["gate"]
-        left = self.findings.join(self.accepted, on=["session", "gate", "instrument_id"], how="anti")
-        rows = left.filter(pl.col("gate").is_in(failed.to_list())).select("gate", "session", "instrument_id")
-        return [key(*row) for row in rows.sort("session", "gate", "instrument_id").rows()]
-
-    @property
-    def failed(self) -> list[str]:
-        """The gates that did not pass."""
-        return self.gates.filter(~pl.col("passed"))["gate"].to_list()
 
 
 def evaluate_gates(inputs: GateInputs, as_of: date | None = None) -> GateReport:
@@ -186,27 +127,6 @@ def _with_decision(gaps: pl.DataFrame, factors: pl.DataFrame, session: str) -> p
     )
 
 
-def require(report: GateReport | pl.DataFrame) -> None:
-    """Do nothing if every gate of severity 'error' passed.
-
-    Raises:
-        QualityGateError: some did not; the message names them and their findings. Nothing downstream may be published.
-    """
-    gates = report if isinstance(report, pl.DataFrame) else report.gates
-    broken = gates.filter((pl.col("severity") == "error") & ~pl.col("passed"))
-    if broken.is_empty():
-        return
-    text = pl.format("{} is {}, limit {} ({})", "gate", pl.col("value").round(4), "limit", "detail")
-    shown = "; ".join(broken.select(text).to_series())
-    keys = [] if isinstance(report, pl.DataFrame) else report.open_keys
-    named = f" FINDING is one of {', '.join(keys[:_SHOWN])}{', ...' * (len(keys) > _SHOWN)}." if keys else ""
-    raise QualityGateError(
-        f"publication stopped by {quantity(broken.height, 'quality gate')}: {shown}. Correct the data, or accept the "
-        f"findings if the data are right: `champion quality accept FINDING --reason WHY`.{named} "
-        "`champion quality list` shows all"
-    )
-
-
 def _by_session(
     gate: str, inputs: GateInputs, values: pl.DataFrame, limit: float
 ) -> tuple[tuple[object, ...], pl.DataFrame, pl.DataFrame]:
@@ -215,7 +135,7 @@ def _by_session(
     `values` has session, value and detail. A session that cannot be compared has a null value; if none can be compared,
     the gate passes and its detail says so.
     """
-    severity, sign = _severity(gate), -1 if gate == "completeness" else 1  # there less is worse
+    severity, sign = _severity(gate), -1 if gate in LESS_IS_WORSE else 1
     known = values.drop_nulls("value").filter(pl.col("session").is_in(inputs.sessions)).sort("value", "session")
     if known.is_empty():
         none = pl.DataFrame(schema=FINDINGS)

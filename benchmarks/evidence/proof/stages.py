@@ -10,7 +10,7 @@ from typing import TypeVar
 from benchmarks import meter
 from benchmarks.meter import Cost
 from champion.lake import Lake
-from champion.market.quality_gates import GateReport
+from champion.market.gate_report import GateReport
 from champion.pipeline.ingest import corporate_actions, quality, symbol_changes, symbol_master
 from champion.pipeline.ingest.fetch import FetchResult, fetch
 from champion.pipeline.ingest.ingest import IngestResult, ingest

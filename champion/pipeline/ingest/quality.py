@@ -19,13 +19,14 @@ from champion.base import clock
 from champion.contracts.datasets import ACCEPTANCES, BARS, FINDINGS, QUARANTINED_BARS
 from champion.errors import QualityGateError, UsageError
 from champion.lake import Lake
-from champion.market import quality_gates
+from champion.market import gate_report, quality_gates
 from champion.market.acceptance import ACCEPTED, accepted_rows, key, parse_key
 from champion.market.actions import action_questions
 from champion.market.equity_bars import EQUITY_SERIES
+from champion.market.gate_report import GateReport, require
 from champion.market.identity.succession import Contradiction
 from champion.market.identity.symbol_runs import invalid
-from champion.market.quality_gates import GateInputs, GateReport, require
+from champion.market.quality_gates import GateInputs
 from champion.pipeline.ingest.corporate_actions import known_factors
 from champion.pipeline.ingest.symbol_changes import review_history
 from champion.settings.quality_limits import Limits
@@ -107,9 +108,10 @@ def recorded(lake: Lake, start: date | None = None, end: date | None = None) -> 
     """
     findings, acceptances = lake.scan(FINDINGS, start, end).collect(), accepted(lake).select(list(ACCEPTED))
     place = ["session", "gate", "instrument_id"]
+    less_is_worse = pl.col("gate").is_in(gate_report.LESS_IS_WORSE)
     covered = pl.concat(
-        accepted_rows(findings.filter((pl.col("gate") == "completeness") == least), acceptances, -1 if least else 1)
-        for least in (True, False)  # a lower completeness is worse
+        accepted_rows(findings.filter(less_is_worse == least), acceptances, -1 if least else 1)
+        for least in (True, False)
     ).select(*place, state=pl.lit("accepted"))
     rows = findings.join(covered, on=place, how="left").sort(place)
     keys = [key(*one) for one in rows.select("gate", "session", "instrument_id").iter_rows()]
@@ -192,4 +194,4 @@ def _contradictions(lake: Lake, sessions: Sequence[date]) -> pl.DataFrame:
         (session, "identity", instrument_id, symbols[session, instrument_id], None, float(len(texts)), "; ".join(texts))
         for (session, instrument_id), texts in sorted(details.items())
     ]
-    return pl.DataFrame(rows, schema=quality_gates.FINDINGS, orient="row")
+    return pl.DataFrame(rows, schema=gate_report.FINDINGS, orient="row")
