@@ -14,7 +14,6 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-_SILENT = "champion.estimators"
 _FORMER = {  # by current package: former names, with `=` and the current one if that differs
     "base": "clock files=atomic_files objects=object_path",
     "lake": "lake.damage=verification lake.retired=vacuum lake.sealed=compaction",
@@ -69,7 +68,7 @@ class _Finder(MetaPathFinder, Loader):
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         current = f"champion.{MOVED[spec.name.partition('.')[2]]}"
-        if spec.name != _SILENT:
+        if spec.name != "champion.estimators":
             # Python does not count the frames of the import system.
             text = f"{spec.name} is {current} now; the former name works until the next minor release"
             warnings.warn(text, DeprecationWarning, stacklevel=2)
