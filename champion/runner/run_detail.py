@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from champion.settings import Settings
     from champion.tracking.runs import Run
 
-_INJECTED = "injected-parameters"
-
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -123,7 +121,7 @@ def _cells(cells: list[Any], times: Mapping[int, Mapping[str, Any]]) -> list[Cel
             "\n".join(map(_text, cell.get("outputs", []))),
         )
         for number, cell in enumerate(cells, start=1)
-        if cell["cell_type"] == "code" and _INJECTED not in cell["metadata"].get("tags", [])
+        if cell["cell_type"] == "code" and "injected-parameters" not in cell["metadata"].get("tags", [])
     ]
 
 
