@@ -230,8 +230,8 @@ def _end(entry: SpooledRun, verdict: Verdict, written: _Written, *, complete: bo
 
 
 def _close_abandoned(settings: Settings, entry: SpooledRun) -> None:
-    written = [entry.folder, *entry.artifacts.rglob("*")]
-    ended = datetime.fromtimestamp(max(path.stat().st_mtime for path in written), UTC)
+    last = max(path.stat().st_mtime for path in [entry.folder, *entry.artifacts.rglob("*")])
+    ended = datetime.fromtimestamp(last, UTC)
     run = runs.get(settings, entry.run_id) if entry.run_id and run_spool.answers(settings) else None
     # MLflow may have received an outcome meanwhile, as from a scheduler's cancellation.
     outcome = Outcome(run.outcome) if run is not None and run.outcome else Outcome.KILLED

@@ -17,7 +17,6 @@ from champion.settings import Settings
 from champion.tracking import store
 
 WELCOME = "welcome.ipynb"
-_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def command(folder: Path, *, port: int | None = None, browser: bool = True, root: bool = False) -> list[str]:
@@ -52,10 +51,9 @@ def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, s
 
     JupyterLab's layout (open tabs) is kept in the workspace, so that it does not refer to notebooks of another one.
     """
-    kept = {
-        name: value for name, value in inherited.items() if name != isolation.SAFE_PATH
-    }  # notebooks may import from their folder
-    path = [str(_PACKAGE.parent), *isolation.absolute(inherited.get("PYTHONPATH"))]
+    # Notebooks may import from their folder.
+    kept = {name: value for name, value in inherited.items() if name != isolation.SAFE_PATH}
+    path = [str(Path(__file__).resolve().parents[2]), *isolation.absolute(inherited.get("PYTHONPATH"))]
     return {
         **kept,
         **settings.environment(),

@@ -25,7 +25,6 @@ from champion.settings import Settings, read
 
 PORT = "CHAMPION_MLFLOW_SERVER_PORT"
 HOST = "127.0.0.1"
-_OPEN = frozenset({"/health"})
 _STARTERS = ("/assistant", "/gateway", "/jobs", "/webhooks")  # parts of MLflow that start jobs or call other servers
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -44,14 +43,12 @@ class LoginRequired:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 401 or 403."""
+        headers = {name.lower(): value for name, value in scope.get("headers", ())}
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-            return
-        if scope["type"] != "http":
+        elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
-            return
-        headers = {name.lower(): value for name, value in scope["headers"]}
-        if scope["path"] in _OPEN and scope["method"] in _READS:
+        elif scope["path"] == "/health" and scope["method"] in _READS:
             await self._app(scope, receive, send)
         elif not hmac.compare_digest(headers.get(b"authorization", b""), self._expected):
             await _refuse(send, 401, b"user and password are in mlflow/login of the workspace, as user:password\n")

@@ -12,8 +12,7 @@ import hashlib
 import json
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version as installed
@@ -39,8 +38,6 @@ FEATURES = "champion.features"
 DIGEST = "champion.model_sha256"
 ABOUT = "Scores NSE equities by their expected forward return."
 _FILE = "model.skops"
-_PINNED = ("scikit-learn", "skops", "numpy", "pandas")
-_EXAMPLE_ROWS = 5
 Value = TypeVar("Value")
 
 
@@ -226,30 +223,23 @@ def _save(model: Any, example: pl.DataFrame, folder: Path, identity: Any, truste
     import mlflow.sklearn  # noqa: PLC0415
     from mlflow.models import infer_signature  # noqa: PLC0415
 
-    rows = example.head(_EXAMPLE_ROWS).cast(pl.Float64).to_pandas()  # a count with a null is a float to pandas
+    rows = example.head().cast(pl.Float64).to_pandas()  # a count with a null is a float to pandas
     answer = "predict_proba" if hasattr(model, "predict_proba") else "predict"
     inputs = rows if hasattr(model, "feature_names_in_") else rows.to_numpy()
-    with _library_noise():
+    with warnings.catch_warnings():  # which MLflow 3.17 causes in itself and in pandas 3
+        warnings.filterwarnings("ignore", message="Operation with range is deprecated")
+        warnings.filterwarnings("ignore", message=r".*Any type hint is inferred as AnyType")
         mlflow.sklearn.save_model(
             model,
             str(folder),
             mlflow_model=identity,
             signature=infer_signature(rows, getattr(model, answer)(inputs)),
             input_example=rows,
-            pip_requirements=[f"{name}=={installed(name)}" for name in _PINNED],
+            pip_requirements=[f"{name}=={installed(name)}" for name in ("scikit-learn", "skops", "numpy", "pandas")],
             pyfunc_predict_fn=answer,
             serialization_format="skops",
             skops_trusted_types=trusted,
         )
-
-
-@contextmanager
-def _library_noise() -> Iterator[None]:
-    """Silence warnings that MLflow 3.17 causes in itself and in pandas 3."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Operation with range is deprecated")
-        warnings.filterwarnings("ignore", message=r".*Any type hint is inferred as AnyType")
-        yield
 
 
 def _load_file(settings: Settings, path: Path, version: Version) -> Any:
