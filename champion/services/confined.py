@@ -42,10 +42,10 @@ def install(locations: Locations) -> None:
     known.update({scheme: _checked(known[scheme]) for scheme in remote})
     known.update(dict.fromkeys(FILES, Files))
     for engine in DATABASE_ENGINES:
-        # MLflow has no public function for it, and gives these names to the arguments.
+        # MLflow has no public function for it, and passes the arguments by these names.
         tracking, registry = stores_of._tracking_store_registry, stores_of._model_registry_store_registry  # noqa: SLF001
-        tracking.register(engine, lambda store_uri, artifact_uri: Tracking(store_uri, artifact_uri))
-        registry.register(engine, lambda store_uri: Registry(store_uri))
+        tracking.register(engine, lambda store_uri, artifact_uri: Tracking(store_uri, artifact_uri))  # noqa: PLW0108
+        registry.register(engine, lambda store_uri: Registry(store_uri))  # noqa: PLW0108
 
 
 def _require(uri: str) -> None:
@@ -109,9 +109,9 @@ class Files(_Confined, _MlflowFiles):  # type: ignore[misc]
                 raise _outside(one)
 
     get_local_path = _inside(_MlflowFiles.get_local_path)
-    _get_or_create_artifact_dir = _inside(_MlflowFiles._get_or_create_artifact_dir)
+    _get_or_create_artifact_dir = _inside(_MlflowFiles._get_or_create_artifact_dir)  # noqa: SLF001
     list_artifacts = _inside(_MlflowFiles.list_artifacts)
-    _download_file = _inside(_MlflowFiles._download_file)
+    _download_file = _inside(_MlflowFiles._download_file)  # noqa: SLF001
     download_artifacts = _inside(_MlflowFiles.download_artifacts)
     delete_artifacts = _inside(_MlflowFiles.delete_artifacts)
     download_trace_data = _inside(_MlflowFiles.download_trace_data)

@@ -24,13 +24,6 @@ from champion.settings import Settings
 
 NAME = "prefect"
 _BUSY_SECONDS = 120  # a running server is replaced only after this time without an answer
-_QUIET = {  # no telemetry, no implicit choices
-    "DO_NOT_TRACK": "true",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_SERVER_UI_V2_ENABLED": "false",  # these pages contact amplitude.com in spite of the line above
-    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
-    "PREFECT_CLI_PROMPT": "false",
-}
 
 
 def environment(settings: Settings, api: str) -> dict[str, str]:
@@ -42,7 +35,12 @@ def environment(settings: Settings, api: str) -> dict[str, str]:
     found = find_spec("prefect")
     package = Path(found.origin).parent if found and found.origin else settings.prefect_home
     return {
-        **_QUIET,
+        # No telemetry, no implicit choices.
+        "DO_NOT_TRACK": "true",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",  # these pages contact amplitude.com in spite of the line above
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_CLI_PROMPT": "false",
         **retries,
         "PREFECT_HOME": str(settings.prefect_home),
         # The files of Prefect's configuration are set explicitly, because a logging file can name code to run.
