@@ -44,7 +44,6 @@ from champion.security.redaction import redact
 Progress = Callable[[int, int, str], None]
 
 _KERNEL = "python3"
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +206,7 @@ def _outcome(client: _Client, job: Job, watch: _Watch, log: int) -> tuple[Outcom
     is_last = not any(notebooks.source_of(cell).strip() for cell in rest)
     if raised is None or (is_plain_exit and is_last):
         return Outcome.SUCCEEDED, None
-    texts = clean([raised.ename, raised.evalue, _COLOURS.sub("", raised.traceback)])
+    texts = clean([raised.ename, raised.evalue, re.sub(r"\x1b\[[0-9;]*m", "", raised.traceback)])
     error = CellError(watch.cell, *(redact(text, job.secrets) for text in texts))
     if is_plain_exit:
         error = replace(error, value="the cell ended the notebook by sys.exit() before its last cell")

@@ -42,8 +42,7 @@ def read(settings: Settings) -> Anchor | None:
         ModelError: the tag is damaged.
         ServiceError: the store cannot be read.
     """
-    found = _tag(settings)
-    if found is None:
+    if (found := _tag(settings)) is None:
         return None
     try:
         return parse_json(Anchor, found)

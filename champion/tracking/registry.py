@@ -185,7 +185,18 @@ def load(
     found = find(settings, which)
     if found.problem:
         raise ModelError(f"{MODEL} version {found.number}: {found.problem}")
-    _check_inputs(found, features, feature_version)
+    if feature_version is not None and found.feature_version != feature_version:
+        raise ModelError(
+            f"{MODEL} version {found.number} was trained on features {found.feature_version}, asked for "
+            f"{feature_version}: build those features, or train and promote a model on them"
+        )
+    if features is not None and tuple(features) != found.features:
+        raise ModelError(
+            f"{MODEL} version {found.number} takes {quantity(len(found.features), 'feature')} "
+            f"{list(found.features)[:6]}..., offered {len(features)}; "
+            f"missing {sorted(set(found.features) - set(features))[:6]}, "
+            f"unknown {sorted(set(features) - set(found.features))[:6]}: select its features in its order"
+        )
     return LoadedModel(_load_file(settings, file_of(settings, found.number), found), found)
 
 
@@ -263,21 +274,6 @@ def _load_file(settings: Settings, path: Path, version: Version) -> Any:
         return skops.io.loads(content, trusted=trusted)
     except (BadZipFile, KeyError, ValueError) as error:
         raise ModelError(f"{name}: {path} is not a model in the skops format ({error}): {remedy}") from error
-
-
-def _check_inputs(found: Version, features: Sequence[str] | None, feature_version: str | None) -> None:
-    if feature_version is not None and found.feature_version != feature_version:
-        raise ModelError(
-            f"{MODEL} version {found.number} was trained on features {found.feature_version}, asked for "
-            f"{feature_version}: build those features, or train and promote a model on them"
-        )
-    if features is not None and tuple(features) != found.features:
-        raise ModelError(
-            f"{MODEL} version {found.number} takes {quantity(len(found.features), 'feature')} "
-            f"{list(found.features)[:6]}..., offered {len(features)}; "
-            f"missing {sorted(set(found.features) - set(features))[:6]}, "
-            f"unknown {sorted(set(features) - set(found.features))[:6]}: select its features in its order"
-        )
 
 
 def _aliases(settings: Settings) -> dict[str, int]:

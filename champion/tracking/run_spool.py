@@ -258,8 +258,7 @@ def _parent(settings: Settings, parent: str | None) -> str | None:
     if entry is None:
         found = runs.find_runs(settings, tags={runs.ENTRY: parent}, limit=1)
         return found[0].run_id if found else None
-    opened = _open(settings, entry, tried_before=True)
-    if opened is None:
+    if (opened := _open(settings, entry, tried_before=True)) is None:
         raise ServiceError(f"its parent {entry.name} is not there yet")
     return opened.run_id
 

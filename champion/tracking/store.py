@@ -80,13 +80,11 @@ def experiment_id(settings: Settings, name: str) -> str:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 - mlflow takes seconds to import
 
     client = prepare(settings)
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    if (found := client.get_experiment_by_name(name)) is None:
         try:
             return client.create_experiment(name, artifact_location=_artifact_location(settings, name))
         except MlflowException:  # another process created it meanwhile
-            found = client.get_experiment_by_name(name)
-            if found is None:
+            if (found := client.get_experiment_by_name(name)) is None:
                 raise
     # In SQLite the locations of former folders were changed already. A store behind a server is shared with others.
     location = found.artifact_location
