@@ -101,10 +101,14 @@ def has_result(settings: Settings, run: Run) -> bool:
     return content is not None and hashlib.sha256(content).hexdigest() == digest
 
 
+def code_of(settings: Settings, run: Run) -> code_identity.Code | None:
+    """Return the code that a run used; None if it is not recorded or damaged."""
+    return code_identity.from_json(runs.read_file(settings, run.run_id, code_identity.ARTIFACT) or b"")
+
+
 def code_changes(settings: Settings, run: Run, folders: Sequence[Path]) -> list[str]:
     """Return the changes since a run to the code and settings it used, as clauses."""
-    content = runs.read_file(settings, run.run_id, code_identity.ARTIFACT)
-    before = code_identity.from_json(content) if content else None
+    before = code_of(settings, run)
     return ["its code is not recorded"] if before is None else code_identity.changes(settings, before, folders)
 
 

@@ -28,7 +28,6 @@ _MARKUP = frozenset({"text/html", "text/markdown", "text/latex", "image/svg+xml"
 _PARSED = frozenset({"text/markdown", "text/latex"})  # by a parser that is very slow on some texts
 _LONGEST = 256 * 1024  # characters of such markup
 _COLOURS = 5_000  # changes of colour per output
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 _NOISE = {"injected-parameters", "papermill-error-cell-tag"}  # the heading shows the parameters and the error
 
 
@@ -85,7 +84,7 @@ class _PageLimit:
         if count <= min(self._elements, _COLOURS):
             self._elements -= count
             return text
-        return _ESCAPES.sub("", text)
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
 
 
 def _without_scripts(output: Any) -> Any:

@@ -79,11 +79,10 @@ def memory_mib(pid: int) -> float:
 
 def oom_kills() -> int:
     """Return how many processes the system has killed for lack of memory since boot; 0 if unknown."""
-    try:
+    with suppress(OSError):
         lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+        return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+    return 0
 
 
 @contextmanager

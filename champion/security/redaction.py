@@ -56,7 +56,6 @@ _PAIR = re.compile(r"""(?<![A-Za-z0-9_.-])([A-Za-z][A-Za-z0-9_.-]*)=([^\s;&,"'<>
 _LONG_LINE = 12  # characters of a line of a key, which a log may show without the other lines
 _PREFIX = "champion_"
 _LOGINS = frozenset({"champion_prefect_login", "prefect_api_auth_string", "prefect_server_api_auth_string"})
-_ADDRESSES = frozenset({"notify_url", "promotion_webhook"})  # whoever knows them can write there
 
 
 def is_secret_name(name: str) -> bool:
@@ -171,7 +170,8 @@ def _of_value(name: str, is_named_secret: bool, text: str) -> Iterator[str]:
         yield from (value.strip() for name, separator, value in pairs if separator and is_secret_name(name.strip()))
         lines = [line.strip() for line in text.splitlines()]
         yield from (line for line in lines if len(lines) > 1 and len(line) >= _LONG_LINE and "-----" not in line)
-    elif name.removeprefix(_PREFIX) in _ADDRESSES or is_named_secret:
+    # Whoever knows these addresses can write there.
+    elif name.removeprefix(_PREFIX) in {"notify_url", "promotion_webhook"} or is_named_secret:
         found = urlsplit(text)
         yield from (text, found.path.strip("/"), found.query)
 

@@ -21,7 +21,6 @@ from champion.errors import ServiceError
 from champion.settings import Settings
 
 VARIABLE = "PREFECT_SERVER_ENCRYPTION_KEY"
-_PATTERN = re.compile(r"[A-Za-z0-9_-]{43}=")
 _ROW = "ENCRYPTION_KEY"
 
 
@@ -60,7 +59,7 @@ def _read_file(file: Path) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise ServiceError(f"{file} cannot be read ({error}). It is the key of Prefect's Secret blocks") from error
-    if not _PATTERN.fullmatch(found):
+    if not re.fullmatch(r"[A-Za-z0-9_-]{43}=", found):
         raise ServiceError(
             f"{file} is not a key of Prefect's Secret blocks. Restore it from a backup; or remove it, so that the next "
             "server creates a new key, and store the Secret blocks again"

@@ -26,7 +26,6 @@ from champion.settings import Settings
 HOST = "127.0.0.1"
 START_SECONDS = 600  # for hangs only: a server that dies ends the wait immediately
 _LOG_BYTES = 5_000_000
-_PIDS, _PORTS = 2**31, 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Server:
 
     def __post_init__(self) -> None:
         """Refuse invalid process ids and ports."""
-        if not 0 < self.pid < _PIDS or not 0 <= self.port < _PORTS:
+        if not 0 < self.pid < 2**31 or not 0 <= self.port < 2**16:
             raise ValueError(f"process {self.pid} on port {self.port}")
 
     @property

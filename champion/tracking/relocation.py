@@ -26,7 +26,6 @@ _LOCATIONS = (
 )
 _TRACES = ("trace_tags", "value", "mlflow.artifactLocation")
 _HOME = "champion.home"
-_DEFAULT = "mlruns"  # MLflow's folder in the current directory for experiments without a location
 _BUSY_SECONDS = 120
 
 
@@ -133,8 +132,12 @@ def _changes(store: sqlite3.Connection, home: Path, root: str, database: Path) -
         for row, value in _rows(store, "tags", "value", _HOME):
             if value in {*recorded, *gone}:
                 yield "tags", "value", row, str(home)
-    if inside:
-        yield from _without_location(store, home, root)
+    # MLflow placed experiments without a location in a process's current directory; their files stay readable.
+    for row, value in _rows(store, "experiments", "artifact_location") if inside else ():
+        path = workspace_homes.local(value)
+        relative = path is None and value.removeprefix("./").startswith("mlruns/")
+        if relative or (path is not None and path.parent.name == "mlruns" and not path.is_relative_to(home)):
+            yield "experiments", "artifact_location", row, f"{root}/{value.rpartition('/')[2]}"
 
 
 def _moved(value: str, recorded: list[str], from_tags: list[str], home: Path) -> str:
@@ -146,15 +149,6 @@ def _moved(value: str, recorded: list[str], from_tags: list[str], home: Path) ->
         if then is not None and here is not None and (here.exists() or not then.exists()):
             return tagged_location
     return now
-
-
-def _without_location(store: sqlite3.Connection, home: Path, root: str) -> Iterator[Change]:
-    """Yield the experiments that MLflow placed in a process's current directory; their files stay readable."""
-    for row, value in _rows(store, "experiments", "artifact_location"):
-        path = workspace_homes.local(value)
-        relative = path is None and value.removeprefix("./").startswith(f"{_DEFAULT}/")
-        if relative or (path is not None and path.parent.name == _DEFAULT and not path.is_relative_to(home)):
-            yield "experiments", "artifact_location", row, f"{root}/{value.rpartition('/')[2]}"
 
 
 def _rows(store: sqlite3.Connection, table: str, column: str, key: str | None = None) -> Iterator[tuple[int, str]]:

@@ -39,10 +39,9 @@ def prepare(settings: Settings) -> MlflowClient:
             login.
         ServiceError: the store cannot be prepared.
     """
-    os.environ.update(settings.tracking_login)  # MLflow reads them with every request
     if urlsplit(settings.tracking).hostname in loopback.HOSTS:
         loopback.bypass_proxies()
-    os.environ.update(environment(settings))
+    os.environ.update({**settings.tracking_login, **environment(settings)})  # MLflow reads them with every request
     return _client(checked(settings.tracking), settings.home, artifact_root(settings))
 
 
