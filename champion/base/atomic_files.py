@@ -14,9 +14,6 @@ from secrets import token_hex
 from filelock import FileLock, Timeout
 from typing_extensions import override
 
-_FILE, _FOLDER = 0o640, 0o750  # the owner can write, the group can read
-_PRIVATE = 0o600
-_OWNER_WRITES = 0o755  # the most that a new folder allows, whatever the umask
 _OTHERS_WRITE = 0o002
 
 
@@ -44,7 +41,7 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     with temporary_file(path, shared=shared) as temporary:
         yield temporary
         if shared:
-            temporary.chmod(_FILE)
+            temporary.chmod(0o640)  # the owner can write, the group can read
         commit(temporary, path)
 
 
@@ -81,7 +78,7 @@ def write_bytes(path: Path, content: bytes, *, shared: bool = False) -> None:
 def write_private(path: Path, content: bytes) -> None:
     """Write `content` to `path` in one step; at no moment can other users read it, independent of the umask."""
     with temporary_file(path) as temporary:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
         commit(temporary, path)
@@ -119,9 +116,9 @@ def make_folder(folder: Path, *, shared: bool = False) -> None:
     if folder.is_dir():
         return
     make_folder(folder.parent, shared=shared)
-    folder.mkdir(_OWNER_WRITES, exist_ok=True)
+    folder.mkdir(0o755, exist_ok=True)  # the most that it allows, whatever the umask
     if shared:
-        folder.chmod(_FOLDER | (folder.parent.stat().st_mode & stat.S_ISGID))
+        folder.chmod(0o750 | (folder.parent.stat().st_mode & stat.S_ISGID))
     with suppress(PermissionError):  # a folder that can be written and entered, but not listed, cannot be flushed
         flush(folder.parent)
 
@@ -129,8 +126,7 @@ def make_folder(folder: Path, *, shared: bool = False) -> None:
 def flush_tree(folder: Path) -> None:
     """Flush a folder with all files and folders below it to disk; links are not followed."""
     for path, _, names in os.walk(folder):
-        for name in names:
-            file = Path(path) / name
+        for file in (Path(path, name) for name in names):
             if not file.is_symlink():
                 flush(file)
         flush(Path(path))

@@ -16,8 +16,7 @@ from champion.base.atomic_files import make_folder
 
 PRIVATE_FILE = 0o600
 """Mode of a file that only its owner may read and write."""
-_PRIVATE, _HOME = 0o700, 0o750
-_OTHERS, _WRITE = 0o077, 0o022  # bits of a mode for group and others
+_OTHERS = 0o077  # bits of a mode for group and others
 SECRET_FOLDERS = ("jupyter", "mlflow", "prefect", "services")
 """Folders of a workspace with logins, keys, databases and logs of servers."""
 _original_umask: list[int] = []  # set by `restrict`
@@ -56,7 +55,7 @@ def workspace_folder(home: Path) -> Path:
     if not home.is_dir():
         workspace_folder(home.parent)
         make_folder(home)
-        home.chmod(_HOME)
+        home.chmod(0o750)
     return home
 
 
@@ -69,14 +68,14 @@ def private_folder(folder: Path) -> Path:
     make_folder(folder)
     status = folder.stat()
     if status.st_mode & _OTHERS and status.st_uid == os.geteuid():
-        folder.chmod(_PRIVATE)
+        folder.chmod(0o700)
     return folder
 
 
 def writable_by_others(home: Path) -> list[Path]:
     """Return which of a workspace and its top-level folders other accounts may write in."""
     folders = [home, *(path for path in sorted(home.iterdir()) if path.is_dir() and not path.is_symlink())]
-    return [folder for folder in folders if folder.stat().st_mode & _WRITE]
+    return [folder for folder in folders if folder.stat().st_mode & 0o022]
 
 
 def readable_secrets(home: Path) -> list[Path]:

@@ -14,19 +14,16 @@ import runpy
 import sys
 from pathlib import Path
 
-_OTHERS = 0o077
-_THRESHOLDS = (50_000, 10, 10)  # new objects before a collection
-
 
 def relax_gc() -> None:
     """Run this process's garbage collector rarely, and not at exit."""
-    gc.set_threshold(*_THRESHOLDS)
+    gc.set_threshold(50_000, 10, 10)  # new objects before a collection
     atexit.register(gc.freeze)  # files are closed and servers stopped by then
 
 
 if __name__ == "__main__":
     relax_gc()
-    os.umask(os.umask(_OTHERS) | _OTHERS)  # servers and kernels write for their owner only
+    os.umask(os.umask(0o077) | 0o077)  # servers and kernels write for their owner only
     del sys.argv[0]
     if sys.argv[0].partition(".")[0] == "prefect":
         from champion.base.prefect_sources import ignore_current_directory

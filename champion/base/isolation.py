@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SAFE_PATH = "PYTHONSAFEPATH"
-_PATH = "PYTHONPATH"
 _PARENT = Path(__file__).resolve().parents[2]
 
 
@@ -37,9 +36,9 @@ def environment(inherited: Mapping[str, str]) -> dict[str, str]:
     """
     installed = {Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")}
     ours = [] if _PARENT in installed else [str(_PARENT)]
-    path = os.pathsep.join([*ours, *absolute(inherited.get(_PATH))])
-    kept = {name: value for name, value in inherited.items() if name != _PATH}
-    return {**kept, SAFE_PATH: "1", **({_PATH: path} if path else {})}
+    path = os.pathsep.join([*ours, *absolute(inherited.get("PYTHONPATH"))])
+    kept = {name: value for name, value in inherited.items() if name != "PYTHONPATH"}
+    return {**kept, SAFE_PATH: "1", **({"PYTHONPATH": path} if path else {})}
 
 
 def absolute(path: str | None) -> list[str]:

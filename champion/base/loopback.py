@@ -15,9 +15,7 @@ from champion.errors import UsageError
 
 HOSTS = ("127.0.0.1", "localhost", "::1")
 _EXCEPT = ("NO_PROXY", "no_proxy")  # clients differ in which they read
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _SOCKS = frozenset({"socks4", "socks4a", "socks5", "socks5h"})
-_SCHEMES = frozenset({"http", "https"})
 
 
 def without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
@@ -42,7 +40,7 @@ def require_usable_proxies(environment: Mapping[str, str]) -> None:
     Raises:
         UsageError: a proxy is not supported.
     """
-    for name in (spelled for one in _PROXIES for spelled in (one, one.lower())):
+    for name in (spelled for one in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY") for spelled in (one, one.lower())):
         value = environment.get(name, "")
         scheme = urlsplit(value).scheme if "://" in value else "http"
         if scheme in _SOCKS and find_spec("socksio") is None:
@@ -50,5 +48,5 @@ def require_usable_proxies(environment: Mapping[str, str]) -> None:
                 f"{name} names a SOCKS proxy, for which the package socksio is missing: install it "
                 "(`pip install 'httpx[socks]'`), name an http:// proxy, or unset it"
             )
-        if scheme not in _SCHEMES | _SOCKS:
+        if scheme not in {"http", "https", *_SOCKS}:
             raise UsageError(f"{name} is not an http://, https:// or socks5:// address: correct or unset it")

@@ -14,106 +14,71 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-_SILENT = "champion.estimators"
+_FORMER = {  # by current package: former names, with `=` and the current one if that differs
+    "base": "clock files=atomic_files objects=object_path",
+    "lake": "lake.damage=verification lake.retired=vacuum lake.sealed=compaction",
+    "market": (
+        "data_summary delivery envelope indices=index_bars masters=symbol_master normalize=equity_bars "
+        "quality=quality_gates validation"
+    ),
+    "market.actions": "actions=corporate_actions adjust=adjustment factors=adjustment_factors purposes=action_text",
+    "market.identity": "identity=symbol_history",
+    "modeling": (
+        "canaries=leakage_checks drift estimators inputs=model_inputs labels metrics overfitting splits training "
+        "universe"
+    ),
+    "pipeline.feature_store": "pipeline.build pipeline.recompute=verify",
+    "pipeline.ingest": (
+        "pipeline.actions=corporate_actions pipeline.adjusted=adjusted_bars pipeline.bars pipeline.fetch "
+        "pipeline.identify=rename_instruments pipeline.lineage=symbol_changes pipeline.masters=symbol_master "
+        "pipeline.publication=availability pipeline.quality pipeline.ranges=availability"
+    ),
+    "pipeline.maintenance": "pipeline.load=load_warehouse pipeline.retain=retention",
+    "pipeline.models": (
+        "pipeline.learn=frames pipeline.outcomes pipeline.promote=evaluate pipeline.register pipeline.score "
+        "pipeline.trials"
+    ),
+    "pipeline.operations": (
+        "doctor pipeline.audit=verify_lake pipeline.health pipeline.morning=session_report pipeline.status "
+        "pipeline.trail=activity"
+    ),
+    "pipeline.provenance": "pipeline.trace=graph pipeline.trace_back=upstream pipeline.trace_forward=downstream",
+    "settings": "quality_limits",
+    "sources.download": "sources.archive sources.staging",
+    "tracking": "tracking.ledger=promotion_ledger tracking.pages=store",
+    "warehouse.engine": "warehouse.client warehouse.query",
+}
 MOVED = {
-    "actions": "market.actions.corporate_actions",
-    "adjust": "market.actions.adjustment",
-    "canaries": "modeling.leakage_checks",
-    "clock": "base.clock",
-    "data_summary": "market.data_summary",
-    "delivery": "market.delivery",
-    "doctor": "pipeline.operations.doctor",
-    "drift": "modeling.drift",
-    "envelope": "market.envelope",
-    "estimators": "modeling.estimators",
-    "factors": "market.actions.adjustment_factors",
-    "files": "base.atomic_files",
-    "identity": "market.identity.symbol_history",
-    "indices": "market.index_bars",
-    "inputs": "modeling.model_inputs",
-    "labels": "modeling.labels",
-    "lake.damage": "lake.verification",
-    "lake.retired": "lake.vacuum",
-    "lake.sealed": "lake.compaction",
-    "masters": "market.symbol_master",
-    "metrics": "modeling.metrics",
-    "normalize": "market.equity_bars",
-    "objects": "base.object_path",
-    "overfitting": "modeling.overfitting",
-    "pipeline.actions": "pipeline.ingest.corporate_actions",
-    "pipeline.adjusted": "pipeline.ingest.adjusted_bars",
-    "pipeline.audit": "pipeline.operations.verify_lake",
-    "pipeline.bars": "pipeline.ingest.bars",
-    "pipeline.build": "pipeline.feature_store.build",
-    "pipeline.fetch": "pipeline.ingest.fetch",
-    "pipeline.health": "pipeline.operations.health",
-    "pipeline.identify": "pipeline.ingest.rename_instruments",
-    "pipeline.learn": "pipeline.models.frames",
-    "pipeline.lineage": "pipeline.ingest.symbol_changes",
-    "pipeline.load": "pipeline.maintenance.load_warehouse",
-    "pipeline.masters": "pipeline.ingest.symbol_master",
-    "pipeline.morning": "pipeline.operations.session_report",
-    "pipeline.outcomes": "pipeline.models.outcomes",
-    "pipeline.promote": "pipeline.models.evaluate",
-    "pipeline.publication": "pipeline.ingest.availability",
-    "pipeline.quality": "pipeline.ingest.quality",
-    "pipeline.ranges": "pipeline.ingest.availability",
-    "pipeline.recompute": "pipeline.feature_store.verify",
-    "pipeline.register": "pipeline.models.register",
-    "pipeline.retain": "pipeline.maintenance.retention",
-    "pipeline.score": "pipeline.models.score",
-    "pipeline.status": "pipeline.operations.status",
-    "pipeline.trace": "pipeline.provenance.graph",
-    "pipeline.trace_back": "pipeline.provenance.upstream",
-    "pipeline.trace_forward": "pipeline.provenance.downstream",
-    "pipeline.trail": "pipeline.operations.activity",
-    "pipeline.trials": "pipeline.models.trials",
-    "purposes": "market.actions.action_text",
-    "quality": "market.quality_gates",
-    "quality_limits": "settings.quality_limits",
-    "sources.archive": "sources.download.archive",
-    "sources.staging": "sources.download.staging",
-    "splits": "modeling.splits",
-    "tracking.ledger": "tracking.promotion_ledger",
-    "tracking.pages": "tracking.store",
-    "training": "modeling.training",
-    "universe": "modeling.universe",
-    "validation": "market.validation",
-    "warehouse.client": "warehouse.engine.client",
-    "warehouse.query": "warehouse.engine.query",
+    name: f"{package}.{current or name.rpartition('.')[2]}"
+    for package, names in _FORMER.items()
+    for name, _, current in (one.partition("=") for one in names.split())
 }
 """Former and current names of modules, without `champion.`."""
 
 
-class _Finder(MetaPathFinder):
+class _Finder(MetaPathFinder, Loader):
+    """Finds a module under a former name, and loads it under its current name."""
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         del path, target
         package, _, name = fullname.partition(".")
-        if package != "champion" or name not in MOVED:
-            return None
-        return ModuleSpec(fullname, _Loader(f"champion.{MOVED[name]}"))
-
-
-class _Loader(Loader):
-    """Loads the module under its current name."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._spec: ModuleSpec | None = None
+        return ModuleSpec(fullname, self) if package == "champion" and name in MOVED else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        if spec.name != _SILENT:
+        current = f"champion.{MOVED[spec.name.partition('.')[2]]}"
+        if spec.name != "champion.estimators":
             # Python does not count the frames of the import system.
-            text = f"{spec.name} is {self._name} now; the former name works until the next minor release"
+            text = f"{spec.name} is {current} now; the former name works until the next minor release"
             warnings.warn(text, DeprecationWarning, stacklevel=2)
-        module = import_module(self._name)
-        self._spec = module.__spec__
+        module = import_module(current)
+        spec.loader_state = module.__spec__
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self._spec  # the import system had set the one of the former name
+        if module.__spec__ is not None:  # the import system had set the one of the former name
+            module.__spec__ = module.__spec__.loader_state
 
 
 def install() -> None:

@@ -33,10 +33,6 @@ GUARDS: ContextVar[tuple[Callable[[], None], ...]] = ContextVar("GUARDS", defaul
 """Functions called before each write or removal; that of a writer that lost its lock raises."""
 
 SLOWEST = timedelta(seconds=25)  # one request with all its retries
-_REQUEST, _CONNECT, _RETRIES = timedelta(seconds=8), timedelta(seconds=4), timedelta(seconds=16)
-_BUFFER = 1 << 20
-_MESSAGE = 300
-_WILD = frozenset("{}*?[]'\\")
 
 
 @contextmanager
@@ -54,7 +50,7 @@ def _request(path: ObjectPath, *, changes: bool = False) -> Iterator[S3Store]:
     except (FileNotFoundError, AlreadyExistsError, PreconditionError):
         raise
     except BaseError as error:
-        text = " ".join(str(error).split("Debug source")[0].split())[:_MESSAGE]
+        text = " ".join(str(error).split("Debug source")[0].split())[:300]
         raise LakeError(
             f"{path}: the object store refused or did not answer: {text}. Check that the bucket exists, and the AWS_ "
             "variables: endpoint, region and keys"
@@ -69,8 +65,8 @@ def _client(bucket: str, variables: tuple[tuple[str, str], ...]) -> S3Store:
     plain = dict(variables).get("AWS_ALLOW_HTTP", "").lower() in {"true", "1"}
     return S3Store(
         bucket,
-        client_options={"allow_http": plain, "timeout": _REQUEST, "connect_timeout": _CONNECT},
-        retry_config={"max_retries": 5, "retry_timeout": _RETRIES},
+        client_options={"allow_http": plain, "timeout": timedelta(seconds=8), "connect_timeout": timedelta(seconds=4)},
+        retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=16)},
     )
 
 
@@ -131,7 +127,7 @@ class ObjectPath(PurePosixPath):
         """Open the object for reading; each read of the stream requests its range of bytes."""
         if mode != "rb":
             raise LakeError(f"{self} cannot be opened for {mode!r}: objects are only opened for reading")
-        return io.BufferedReader(_Reader(self), _BUFFER)
+        return io.BufferedReader(_Reader(self), 1 << 20)
 
     def is_dir(self) -> bool:
         """Return False: an object store has names, not folders."""
@@ -174,8 +170,7 @@ class ObjectPath(PurePosixPath):
             if storage_class is None:
                 store.put(self.key, file)
             else:  # in one request, so that the object's tag is the MD5 of its content
-                attributes = {"Storage-Class": storage_class}
-                store.put(self.key, file, attributes=attributes, use_multipart=False)
+                store.put(self.key, file, attributes={"Storage-Class": storage_class}, use_multipart=False)
 
     def create(self, content: bytes) -> str | None:
         """Write a new object and return its tag; None if it exists already."""
@@ -204,9 +199,7 @@ class _Reader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    @override
-    def seekable(self) -> bool:
-        return True
+    seekable = readable
 
     @override
     def tell(self) -> int:
@@ -267,7 +260,7 @@ def url(paths: Sequence[ObjectPath]) -> str:
     """
     region = os.environ.get("AWS_REGION", "us-east-1")
     endpoint = os.environ.get("AWS_ENDPOINT_URL", f"https://s3.{region}.amazonaws.com").rstrip("/")
-    if wild := sorted({letter for found in paths for letter in found.key if letter in _WILD}):
+    if wild := sorted({letter for found in paths for letter in found.key} & set("{}*?[]'\\")):
         raise UsageError(f"{paths[0]}: the lake's prefix contains {' '.join(wild)}; choose one without")
     keys = [found.key for found in paths]
     if len(keys) == 1:

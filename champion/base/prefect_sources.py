@@ -12,12 +12,6 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, InitSettingsSource
 
-_DIRECTORY_SOURCES = (
-    "FilteredDotEnvSettingsSource",
-    "PrefectTomlConfigSettingsSource",
-    "PyprojectTomlConfigSettingsSource",
-)
-
 
 class _EmptySource(InitSettingsSource):
     """A settings source without settings, in place of one that reads the current directory."""
@@ -31,7 +25,8 @@ def ignore_current_directory(folder: Path) -> None:
     with chdir(folder):
         from prefect.settings import base  # noqa: PLC0415 - prefect takes seconds to import
 
-        for name in _DIRECTORY_SOURCES:
+        for kind in ("FilteredDotEnv", "PrefectTomlConfig", "PyprojectTomlConfig"):
+            name = f"{kind}SettingsSource"
             if not hasattr(base, name):
                 raise ImportError(f"prefect.settings.base has no {name}: this version of Prefect is not supported")
             setattr(base, name, _EmptySource)

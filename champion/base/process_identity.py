@@ -13,7 +13,7 @@ import psutil
 
 _PROC = Path("/proc")
 _AGAIN, _STARTS_WITHIN = 0.01, 2.0  # seconds
-_STATE, _STARTED = 0, 19  # indices of the fields after the name in /proc/PID/stat, see proc(5)
+_STARTED = 18  # index, after the state, in /proc/PID/stat: see proc(5)
 
 
 def process_token(pid: int | None = None) -> str | None:
@@ -28,29 +28,20 @@ def process_token(pid: int | None = None) -> str | None:
     True
     """
     pid = os.getpid() if pid is None else pid
-    return _ticks(pid) if sys.platform == "linux" else _moment(pid)
-
-
-def _ticks(pid: int) -> str | None:
     try:
+        if sys.platform != "linux":
+            process = psutil.Process(pid)
+            return None if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
         text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, psutil.NoSuchProcess):
         return None
-    fields = text.rpartition(")")[2].split()  # a name may hold spaces and brackets
-    return None if fields[_STATE] == "Z" else f"{_boot()} {fields[_STARTED]}"
+    state, *fields = text.rpartition(")")[2].split()  # a name may hold spaces and brackets
+    return None if state == "Z" else f"{_boot()} {fields[_STARTED]}"
 
 
 @cache
 def _boot() -> str:
     return (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-
-
-def _moment(pid: int) -> str | None:
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
-    except psutil.NoSuchProcess:
-        return None
 
 
 def environment(pid: int) -> Mapping[str, str]:

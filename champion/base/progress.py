@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Called with the steps done, the number of steps, and the name of the last step."""
-_PERCENT = 100
+_PERCENT, _MINUTE = 100, 60
 _FIRST_SHARE, _FIRST_SECONDS = 0.02, 2.0  # an earlier estimate is meaningless
 
 
@@ -33,11 +33,7 @@ class Estimate:
 
     def stage(self, name: str) -> Progress:
         """Return the progress callback of one stage; a stage without a weight adds nothing."""
-
-        def advance(done: int, total: int, label: str) -> None:
-            self._advance(name, done / total if total else 1.0, label)
-
-        return advance
+        return lambda done, total, label: self._advance(name, done / total if total else 1.0, label)
 
     def finish(self, name: str) -> None:
         """Count a stage as done, also if it was skipped."""
@@ -62,8 +58,7 @@ def time_left(fraction: float, seconds: float) -> str:
     if fraction < _FIRST_SHARE or seconds < _FIRST_SECONDS or fraction >= 1:
         return ""
     left = seconds * (1 - fraction) / fraction
-    if left < 60:  # noqa: PLR2004 - seconds in a minute
+    if left < _MINUTE:
         return f"about {max(round(left), 1)} s left"
-    minutes = round(left / 60)
-    hours, rest = divmod(minutes, 60)
-    return f"about {hours} h {rest} min left" if hours else f"about {minutes} min left"
+    hours, minutes = divmod(round(left / _MINUTE), 60)
+    return f"about {hours} h {minutes} min left" if hours else f"about {minutes} min left"

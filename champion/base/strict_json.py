@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 Kind = TypeVar("Kind")
+_adapter = cache(TypeAdapter)
 
 
 def parse_json(kind: type[Kind], content: bytes | str) -> Kind:
@@ -25,12 +26,11 @@ def parse_json(kind: type[Kind], content: bytes | str) -> Kind:
     ValueError: rows: Input should be a valid integer
     """
     try:
-        found: Kind = _adapter(cast("Any", kind)).validate_json(content, strict=True, extra="forbid")
+        return cast("Kind", _adapter(cast("Any", kind)).validate_json(content, strict=True, extra="forbid"))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from error
-    return found
 
 
 def is_unicode(value: object) -> bool:
@@ -69,8 +69,3 @@ def moment(value: datetime | str) -> datetime:
     if not date.min.year < found.year < date.max.year:  # the conversion to another zone may overflow
         raise ValueError(f"{found} is outside the supported years")
     return found.astimezone(UTC)
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -40,15 +41,16 @@ def recorded(home: Path) -> list[str]:
     """
     path = home / _RECORD
     try:
-        found = parse_json(list[str], path.read_bytes())
+        return parse_json(list[str], path.read_bytes())
     except FileNotFoundError:
-        found = _of_earlier_version(home)
+        with suppress(OSError, ValueError):  # a workspace of an earlier version
+            return [found] if (found := of_marker((home / "mlflow" / "prepared").read_text(encoding="utf-8"))) else []
+        return []
     except ValueError as error:
         raise UsageError(
             f'{path}: expected a list of folders, ["/..."], found something else ({error}); write the folder in which '
             "this workspace was last used into it"
         ) from error
-    return found
 
 
 def former(home: Path) -> list[str]:
@@ -118,11 +120,3 @@ def of_marker(text: str) -> str | None:
     """
     found = _MARKER.match(text)
     return found.group(1) if found else None
-
-
-def _of_earlier_version(home: Path) -> list[str]:
-    try:
-        found = of_marker((home / "mlflow" / "prepared").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
-    return [found] if found else []

@@ -16,8 +16,7 @@ def main() -> None:
         del sys.path[0]  # IPython adds the working directory again later
     if (folder := os.environ.get(NOTEBOOK_FOLDER)) and folder not in sys.path:
         sys.path.append(folder)  # last, so that a file beside the notebook cannot replace a library
-    record = code_record.install(os.environ)
-    _application(record).launch_instance()
+    _application(code_record.install(os.environ)).launch_instance()
 
 
 def _application(record: code_record.CodeRecord | None) -> Any:
@@ -46,10 +45,9 @@ def _application(record: code_record.CodeRecord | None) -> Any:
         ) -> Any:
             whole = isinstance(msg_or_type, dict)
             kind = msg_or_type["header"]["msg_type"] if whole else msg_or_type
-            before = msg_or_type["content"] if whole else content
             parts = buffers or (msg_or_type.get("buffers") if whole else None) or ()
             size = sum(memoryview(part).nbytes for part in parts)
-            kept, notice = self.limit.admit(kind, before or {}, size)
+            kept, notice = self.limit.admit(kind, (msg_or_type["content"] if whole else content) or {}, size)
             sent = None
             if kept is not None:
                 message = {**msg_or_type, "content": kept} if whole else msg_or_type

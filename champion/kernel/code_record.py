@@ -29,17 +29,13 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _RESOURCES = tuple(
     f"{root / name}{os.sep}" for root in (_PACKAGE / "_data", _PACKAGE.parent) for name in ("schemas", "sql")
 )
-_WORKSPACE = ("CHAMPION_HOME", "CHAMPION_ARCHIVE", "CHAMPION_LAKE_URI")  # data there is an input of a run
-_COMPILED, _CACHE = ".pyc", f"{os.sep}__pycache__{os.sep}"
-_LISTINGS = frozenset({"os.listdir", "os.scandir"})
 _START_UP = frozenset({"sitecustomize", "usercustomize"})
 _SOURCES = (".py", ".ipynb")  # read in order to be executed, most likely
 
 
 def install(environment: Mapping[str, str]) -> CodeRecord | None:
     """Start to record this process and return the record; None if no record is requested."""
-    target = environment.get(CODE_RECORD)
-    if not target:
+    if not (target := environment.get(CODE_RECORD)):
         return None
     record = CodeRecord(Path(target))
     sys.addaudithook(record.on_audit_event)
@@ -63,9 +59,10 @@ class CodeRecord:
         self._target = target
         self._installed = installed_folders()
         self._package = f"{_PACKAGE}{os.sep}"
+        workspace = [os.environ.get(f"CHAMPION_{name}", "") for name in ("HOME", "ARCHIVE", "LAKE_URI")]
         self._left_out = [
-            os.path.realpath(place) for name in _WORKSPACE if (place := os.environ.get(name, ""))[:1] == "/"
-        ]
+            os.path.realpath(place) for place in workspace if place[:1] == "/"
+        ]  # data is an input of a run
         self._work = f"{os.path.realpath(os.curdir)}{os.sep}"  # the run's own folder: the notebook created its files
         self._seen: set[str] = set()
         self._asked: set[str] = set()
@@ -84,7 +81,7 @@ class CodeRecord:
         self._asked.update(_START_UP)
         for name, module in list(sys.modules.items()):
             path = getattr(module, "__file__", None) or ""
-            if name in _START_UP and (digest := _digest(path)):
+            if name in _START_UP and (digest := own_files.digest(path)):
                 self._files[os.path.abspath(path)] = digest  # noqa: PTH100
             elif not path.startswith(self._package):
                 self._executed(path)
@@ -103,8 +100,10 @@ class CodeRecord:
                     self._executed(arguments[1])
             elif event == "open":
                 self._opened(*arguments)
-            elif event in _LISTINGS:
-                self._listed(arguments[0], sys._getframe(1))  # noqa: SLF001
+            elif event in {"os.listdir", "os.scandir"} and isinstance(arguments[0], str):
+                file = own_files.calling_file(sys._getframe(1))  # noqa: SLF001
+                if file is not None and self._is_own(file):
+                    self._read.setdefault(f"{os.path.abspath(arguments[0])}{os.sep}", None)  # noqa: PTH100
         except Exception:  # noqa: BLE001, S110 - an incomplete record repeats a run, an error would stop this one
             pass
 
@@ -127,9 +126,10 @@ class CodeRecord:
             OSError: the file cannot be written.
         """
         files = dict(self._files)
-        roots = self._roots()
-        own = [path for path in files if not path.startswith(self._package)]
-        folders = {os.path.dirname(path) for path in own}  # noqa: PTH120
+        # The folders of own code: entries of the import path but for installed ones, Champion and the run.
+        path_entries = {os.path.abspath(one) for one in sys.path if one} - {str(_PACKAGE.parent)}  # noqa: PTH100
+        roots = sorted(one for one in path_entries if self._is_recorded(f"{one}{os.sep}"))
+        folders = {os.path.dirname(path) for path in files if not path.startswith(self._package)}  # noqa: PTH120
         self._find_named({one for one in folders if self._is_below(one, roots)})
         for path in sorted(self._read.keys() - self._written):
             below = self._is_below(path, roots)
@@ -141,54 +141,40 @@ class CodeRecord:
         searched = set(self.modules.names)  # copied in one step, as other threads import meanwhile
         asked = self._asked | {name for name in searched if "." not in name or self._is_own_package(name)}
         for path in self._unexecuted(asked, roots):
-            files.setdefault(path, _digest(path) or "")
+            files.setdefault(path, own_files.digest(path) or "")
         files = {path: digest for path, digest in files.items() if digest and path not in self._written}
         content = {"files": files, "asked": sorted(asked), "variables": self.variables.read}
-        text = json.dumps(content, sort_keys=True)
-        if text == self._last:
-            return
-        part = self._target.with_suffix(".part")
-        part.write_text(text, encoding="ascii")
-        part.replace(self._target)
-        self._last = text
+        if (text := json.dumps(content, sort_keys=True)) != self._last:
+            part = self._target.with_suffix(".part")
+            part.write_text(text, encoding="ascii")
+            part.replace(self._target)
+            self._last = text
 
     def _executed(self, name: str) -> None:
-        if name in self._seen:
+        if not name or name.startswith("<") or name in self._seen:
             return
         self._seen.add(name)
-        if not name or name.startswith("<"):
-            return
         path = os.path.abspath(name)  # noqa: PTH100 - links stay as they are named
-        if not self._is_recorded(path):
-            return
-        for place in (path, *map(str, Path(path).parents)):  # a module may be inside a ZIP archive
-            if place != os.sep and (digest := _digest(place)):
-                self._files[place] = digest
-                return
+        if self._is_recorded(path):
+            for place in (path, *map(str, Path(path).parents)):  # a module may be inside a ZIP archive
+                if place != os.sep and (digest := own_files.digest(place)):
+                    self._files[place] = digest
+                    return
 
     def _opened(self, path: Any, mode: Any, flags: Any) -> None:
-        if not isinstance(path, str):
-            return
-        whole = os.path.abspath(path)  # noqa: PTH100
-        if _CACHE in whole:
+        if not isinstance(path, str) or f"{os.sep}__pycache__{os.sep}" in (whole := os.path.abspath(path)):  # noqa: PTH100
             return
         if (isinstance(flags, int) and flags & os.O_ACCMODE) or (isinstance(mode, str) and set(mode) & set("wax+")):
             self._written.add(whole)
-        elif whole.endswith(_COMPILED):  # a module without its source
+        elif whole.endswith(".pyc"):  # a module without its source
             self._executed(whole)
         elif whole.startswith(_RESOURCES) or self._is_recorded(whole):
             self._read.setdefault(whole, own_files.stamp(whole))
 
-    def _listed(self, path: Any, frame: Any) -> None:
-        file = own_files.calling_file(frame)
-        if isinstance(path, str) and file is not None and self._is_own(file):
-            self._read.setdefault(f"{os.path.abspath(path)}{os.sep}", None)  # noqa: PTH100
-
     def _find_named(self, folders: set[str]) -> None:
         """Add the files that own code names; search only if folders or names are new."""
-        outer = {
-            one for one in folders if not any(one != other and own_files.is_below(one, other) for other in folders)
-        }
+        inner = {one for one in folders for other in folders if one != other and own_files.is_below(one, other)}
+        outer = folders - inner
         if (searched := (frozenset(outer), frozenset(self._names))) != self._searched:
             for path in own_files.find_named(sorted(outer), searched[1], self._left_out):
                 self._read.setdefault(path, own_files.stamp(path))
@@ -197,53 +183,36 @@ class CodeRecord:
     def _digest_of_read(self, path: str) -> str:
         """Return the digest of a file as it was when it was read; a marker if it changed since."""
         if path not in self._digests:
-            self._digests[path] = _digest(path) or own_files.ABSENT
+            self._digests[path] = own_files.digest(path) or own_files.ABSENT
         if not path.endswith(os.sep) and os.path.isdir(path):  # noqa: PTH112 - a folder opened as a file
             return ""
         same = path.endswith(os.sep) or own_files.stamp(path) == self._read[path]
         return self._digests[path] if same else own_files.CHANGED
 
-    def _roots(self) -> list[str]:
-        """Return the folders of own code: entries of the import path but for installed ones, Champion and the run."""
-        found = {os.path.abspath(one) for one in sys.path if one}  # noqa: PTH100
-        ours = str(_PACKAGE.parent)
-        return sorted(one for one in found if one != ours and self._is_recorded(f"{one}{os.sep}"))
-
     def _is_below(self, path: str, roots: list[str]) -> bool:
-        if path.startswith((self._package, *(f"{one}{os.sep}" for one in self._left_out))):
-            return False
-        return any(own_files.is_below(path, root) for root in roots)
+        is_left_out = path.startswith((self._package, *(f"{one}{os.sep}" for one in self._left_out)))
+        return not is_left_out and any(own_files.is_below(path, root) for root in roots)
 
     def _is_own(self, name: str) -> bool:
         """Return whether code of this file name is a cell or one of the user's own modules."""
-        if own_files.is_cell(name):
-            return True
-        return not name.startswith("<") and not name.startswith(self._package) and self._is_recorded(name)
+        is_module = not name.startswith(("<", self._package)) and self._is_recorded(name)
+        return is_module or own_files.is_cell(name)
 
     def _is_own_package(self, name: str) -> bool:
-        package = sys.modules.get(name.partition(".")[0])
-        places = [os.path.abspath(one) for one in getattr(package, "__path__", ())]  # noqa: PTH100
-        return any(
-            self._is_recorded(f"{one}{os.sep}") and not f"{one}{os.sep}".startswith(self._package) for one in places
-        )
+        folders = getattr(sys.modules.get(name.partition(".")[0]), "__path__", ())
+        places = [f"{os.path.abspath(one)}{os.sep}" for one in folders]  # noqa: PTH100
+        return any(self._is_recorded(one) and not one.startswith(self._package) for one in places)
 
     def _unexecuted(self, asked: set[str], roots: list[str]) -> Iterator[str]:
         """Yield the files of modules that were requested but not executed, as by `importlib.util.find_spec`."""
         for root in roots:
-            try:
+            there = set[str]()
+            with suppress(OSError):
                 there = {name.partition(".")[0] for name in os.listdir(root)}  # noqa: PTH208
-            except OSError:
-                continue
-            for name in asked:
-                if name.partition(".")[0] in there:
-                    places = (f"{root}{os.sep}{one}" for one in own_files.candidates(name))
-                    yield from [one for one in places if os.path.isfile(one)][:1]  # noqa: PTH113
+            for name in (one for one in asked if one.partition(".")[0] in there):
+                places = (f"{root}{os.sep}{one}" for one in own_files.candidates(name))
+                yield from [one for one in places if os.path.isfile(one)][:1]  # noqa: PTH113
 
     def _is_recorded(self, path: str) -> bool:
-        if path.startswith(self._package):
-            return True
-        return not path.startswith((*self._installed, self._work, "/proc/", "/sys/"))
-
-
-def _digest(path: str) -> str | None:
-    return own_files.digest(path)
+        is_ours = path.startswith(self._package)
+        return is_ours or not path.startswith((*self._installed, self._work, "/proc/", "/sys/"))

@@ -14,11 +14,7 @@ from typing import Any
 MIB = 1024 * 1024
 _OVERHEAD = 2048  # bytes of an output besides its content
 _NOTICES = 3  # per cell
-_VALUE, _TRACEBACK, _NAME = 16 * 1024, 256 * 1024, 200  # characters of an error
 _LINE = 4096  # characters
-_DISPLAYED = frozenset({"display_data", "execute_result", "update_display_data"})
-_WIDGETS = frozenset({"comm_open", "comm_msg"})
-_FAILED = frozenset({"error", "execute_reply"})
 
 Content = Mapping[str, Any]
 
@@ -55,11 +51,11 @@ class OutputLimit:
                     self._clear()
                 case "stream":
                     return self._stream(content)
-                case _ if kind in _DISPLAYED:
+                case "display_data" | "execute_result" | "update_display_data":
                     return self._display(kind, clean(content))
-                case _ if kind in _WIDGETS:
+                case "comm_open" | "comm_msg":
                     return self._widget(content, buffers)
-                case _ if kind in _FAILED:
+                case "error" | "execute_reply":
                     return self._failure(clean(content)), ""
             return content, ""
 
@@ -86,14 +82,15 @@ class OutputLimit:
             return {**content, "text": kept.decode()}, ""
         self._is_cut = True
         self._printed += room
-        shown = _whole_lines(kept[:room].decode("utf-8", "ignore"))
-        return (
-            {**content, "text": shown} if shown else None
-        ), f"\n[output cut here: {self._why(self._printed_limit)}]\n"
+        shown = kept[:room].decode("utf-8", "ignore")
+        end = shown.rfind("\n") + 1
+        if end and len(shown) - end < _LINE:  # half a secret would not be redacted
+            shown = shown[:end]
+        notice = f"\n[output cut here: {self._why(self._printed_limit)}]\n"
+        return ({**content, "text": shown} if shown else None), notice
 
     def _display(self, kind: str, content: Content) -> tuple[Content | None, str]:
-        size = _size(content) + _OVERHEAD
-        name = str((content.get("transient") or {}).get("display_id") or "")
+        size, name = _size(content) + _OVERHEAD, str((content.get("transient") or {}).get("display_id") or "")
         if kind == "update_display_data":
             size -= self._by_display.get(name, 0)
         if size <= self._room(self._displayed, self._displayed_limit):
@@ -114,11 +111,11 @@ class OutputLimit:
     def _failure(self, content: Content) -> Content:
         if "ename" not in content:
             return content
-        trace = _shortened("\n".join(map(str, content.get("traceback") or ())), _TRACEBACK)
+        trace = _shortened("\n".join(map(str, content.get("traceback") or ())), 256 * 1024)
         return {
             **content,
-            "ename": str(content["ename"])[:_NAME],
-            "evalue": _shortened(str(content.get("evalue", "")), _VALUE),
+            "ename": str(content["ename"])[:200],
+            "evalue": _shortened(str(content.get("evalue", "")), 16 * 1024),
             "traceback": trace.split("\n") if trace else [],
         }
 
@@ -161,12 +158,6 @@ def _size(value: Any) -> int:
             return sum(map(_size, value)) + len(value)
         case _:
             return len(json.dumps(value, default=str))
-
-
-def _whole_lines(text: str) -> str:
-    """Return a text up to its last line end if that is near: half a secret would not be redacted."""
-    end = text.rfind("\n") + 1
-    return text[:end] if len(text) - end < _LINE and end else text
 
 
 def _shortened(text: str, limit: int) -> str:

@@ -25,17 +25,13 @@ _CACHE = "__pycache__"
 _MOST_FILES = 5000  # below a folder; a larger folder holds data, not a package
 _LONGEST = 200  # characters of a text that may be a file name
 _STANDARD = tuple(f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib"))
-_SITE = f"{os.sep}site-packages{os.sep}"
-_CELL = f"{os.sep}ipykernel_"
 
 
 def digest(path: str) -> str | None:
     """Return the SHA-256 of a file's content or, if the path ends with a separator, of a folder's listing."""
-    try:
-        content = listing(path) if path.endswith(os.sep) else Path(path).read_bytes()
-    except OSError:
-        return None
-    return hashlib.sha256(content).hexdigest()
+    with suppress(OSError):
+        return hashlib.sha256(listing(path) if path.endswith(os.sep) else Path(path).read_bytes()).hexdigest()
+    return None
 
 
 def listing(folder: str) -> bytes:
@@ -50,11 +46,10 @@ def listing(folder: str) -> bytes:
 
 def stamp(path: str) -> tuple[int, int, int] | None:
     """Return values that change when a file is written; None if the file is missing."""
-    try:
+    with suppress(OSError):
         status = os.stat(path)  # noqa: PTH116 - called for each file that is opened
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
+        return status.st_ino, status.st_size, status.st_mtime_ns
+    return None
 
 
 def is_below(path: str, folder: str) -> bool:
@@ -84,7 +79,11 @@ def calling_file(frame: Any) -> str | None:
         name = frame.f_code.co_filename
         if "importlib" in name and "resources" not in name:
             return None
-        if not name.startswith("<frozen") and (_SITE in name or not name.startswith(_STANDARD)) and name != __file__:
+        if (
+            not name.startswith("<frozen")
+            and ("/site-packages/" in name or not name.startswith(_STANDARD))
+            and name != __file__
+        ):
             return str(name)
         frame = frame.f_back
     return None
@@ -92,7 +91,7 @@ def calling_file(frame: Any) -> str | None:
 
 def is_cell(name: str) -> bool:
     """Return whether a code object of this file name is a notebook's cell."""
-    return _CELL in name or name.startswith("<ipython-input")
+    return f"{os.sep}ipykernel_" in name or name.startswith("<ipython-input")
 
 
 def file_names(code: CodeType) -> set[str]:
@@ -136,9 +135,6 @@ class RequestedModules:
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> None:  # noqa: ARG002
         """Return None, so that the next finder is used."""
         self.names.add(name)
-
-    def invalidate_caches(self) -> None:
-        """Do nothing; there are no caches."""
 
 
 class Variables:

@@ -19,7 +19,7 @@ from champion.security import redaction
 from champion.tracking import experiments
 
 if TYPE_CHECKING:
-    from champion.runner.engine import Job, Progress
+    from champion.runner.engine import Progress
     from champion.settings import Settings
     from champion.tracking.run_spool import SpooledRun
 
@@ -88,19 +88,11 @@ def run_notebook(settings: Settings, request: NotebookRequest) -> Execution:
         reason = cache_lookup.UNDECLARED
     else:
         wanted = cache_lookup.RunInputs(effective, inputs, kernel_env.own_folders(notebook))
-        decision = cache_lookup.decide(settings, experiment, notebook.name, key, wanted, request.outputs)
-        if decision.repeated is not None:
-            return record.skipped(settings, decision.repeated, decision.reason)
-        reason = decision.reason
+        earlier, reason = cache_lookup.decide(settings, experiment, notebook.name, key, wanted, request.outputs)
+        if earlier is not None:
+            return record.skipped(settings, earlier, reason)
     entry = record.open_execution(
-        settings,
-        experiment,
-        notebook,
-        key,
-        parameters=effective,
-        inputs=inputs,
-        tags={**request.tags, record.REASON: reason},
-        parent=request.parent_run_id,
+        settings, request, notebook, key, experiment=experiment, parameters=effective, reason=reason
     )
     execution = _supervised(settings, request, notebook, entry, given)
     if request.raise_on_failure and execution.outcome is not Outcome.SUCCEEDED:
@@ -124,7 +116,28 @@ def _supervised(
         with sigterm_as_exception():
             from champion.runner import engine  # noqa: PLC0415 - papermill and jupyter_client take seconds to import
 
-            verdict = engine.execute(_job(settings, request, notebook, entry, given))
+            job = engine.Job(
+                execution=entry.id,
+                source=notebook.path,
+                parameters=given,
+                target=record.executed_path(entry),
+                log=record.log_path(entry),
+                workdir=record.work_folder(entry),
+                environment=kernel_env.of_kernel(
+                    settings,
+                    notebook,
+                    execution=entry.id,
+                    run_id=entry.run_id,
+                    result=record.result_folder(entry),
+                    private=record.private_folder(entry),
+                ),
+                cell_timeout=request.cell_timeout or settings.notebook_timeout,
+                timeout=request.timeout,
+                memory=request.memory or settings.notebook_memory,
+                on_progress=request.on_progress,
+                secrets=redaction.secrets(os.environ, settings),
+            )
+            verdict = engine.execute(job)
             record.keep_code(settings, notebook, entry)
             if request.outputs and verdict.outcome is Outcome.SUCCEEDED:
                 written = request.outputs()
@@ -134,35 +147,3 @@ def _supervised(
     if verdict.raised is not None:
         raise verdict.raised
     return execution
-
-
-def _job(
-    settings: Settings,
-    request: NotebookRequest,
-    notebook: notebooks.Notebook,
-    entry: SpooledRun,
-    given: Mapping[str, Any],
-) -> Job:
-    from champion.runner import engine  # noqa: PLC0415
-
-    return engine.Job(
-        execution=entry.id,
-        source=notebook.path,
-        parameters=given,
-        target=record.executed_path(entry),
-        log=record.log_path(entry),
-        workdir=record.work_folder(entry),
-        environment=kernel_env.of_kernel(
-            settings,
-            notebook,
-            execution=entry.id,
-            run_id=entry.run_id,
-            result=record.result_folder(entry),
-            private=record.private_folder(entry),
-        ),
-        cell_timeout=request.cell_timeout or settings.notebook_timeout,
-        timeout=request.timeout,
-        memory=request.memory or settings.notebook_memory,
-        on_progress=request.on_progress,
-        secrets=redaction.secrets(os.environ, settings),
-    )

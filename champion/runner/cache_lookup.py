@@ -27,29 +27,14 @@ PUBLISHED = "champion.result_sha256"
 NOTHING_PUBLISHED = "none"
 UNDECLARED = "because its inputs are not declared: they may have changed"
 FORCED = "because it was forced"
-_RECENT = 50
-_SAME = 10  # runs with the same key whose code is compared
+_SHOWN = 4  # changes in a reason
 _TAG_LENGTH = 8000  # a longer mapping is in the artifacts only
-
-
-@dataclass(frozen=True, slots=True)
-class CacheDecision:
-    """The run that can be reused, if any, and the reason as a clause."""
-
-    repeated: Run | None
-    reason: str
 
 
 def facts(settings: Settings, run: Run) -> Facts:
     """Return the code, inputs and settings that a recorded run depended on."""
-    tags = run.tags
-    return Facts(
-        notebook=tags[NOTEBOOK],
-        notebook_hash=tags.get(NOTEBOOK_HASH, ""),
-        environment=tags.get(ENVIRONMENT, ""),
-        parameters=run.parameters,
-        inputs=runs.digests(settings, run, INPUTS),
-    )
+    notebook, environment = run.tags.get(NOTEBOOK_HASH, ""), run.tags.get(ENVIRONMENT, "")
+    return Facts(run.tags[NOTEBOOK], notebook, environment, run.parameters, runs.digests(settings, run, INPUTS))
 
 
 def digest_of(text: str) -> str:
@@ -81,27 +66,27 @@ def decide(
     identity: Identity,
     wanted: RunInputs,
     outputs: Callable[[], Mapping[str, str]] | None,
-) -> CacheDecision:
-    """Return the newest run with the same key and code whose outputs are unchanged, or the reason to run.
+) -> tuple[Run | None, str]:
+    """Return the newest run with the same key and code whose outputs are unchanged, if any, and the reason as a clause.
 
     A run whose published result can no longer be read must run again, because the caller needs the values.
     """
     if not run_spool.answers(settings):
-        return CacheDecision(None, "because MLflow does not answer, so earlier runs are unknown")
+        return None, "because MLflow does not answer, so earlier runs are unknown"
     known = {KEY: identity.key, runs.OUTCOME: Outcome.SUCCEEDED.value}
-    alike = runs.find_runs(settings, [experiment], tags=known, status="FINISHED", limit=_SAME)
+    alike = runs.find_runs(settings, [experiment], tags=known, status="FINISHED", limit=10)
     unchanged = [run for run in alike if not code_changes(settings, run, wanted.folders)]
     if not unchanged:
-        return CacheDecision(None, _why(settings, experiment, name, identity, wanted))
+        return None, _why(settings, experiment, name, identity, wanted)
     same = next((run for run in unchanged if has_result(settings, run)), None)
     if same is None:
-        return CacheDecision(None, f"because the published result of run {unchanged[0].run_id} is missing or damaged")
+        return None, f"because the published result of run {unchanged[0].run_id} is missing or damaged"
     now = None if outputs is None else outputs()
     if now is None or same.tags.get(OUTPUTS) == short(now):
-        return CacheDecision(same, f"because nothing changed since run {same.run_id}")
+        return same, f"because nothing changed since run {same.run_id}"
     wrote = runs.digests(settings, same, OUTPUTS)
     other = [output for output in now if now[output] != wrote.get(output)]
-    return CacheDecision(None, f"because output {', '.join(other)} is not what its last run wrote")
+    return None, f"because output {', '.join(other)} is not what its last run wrote"
 
 
 def has_result(settings: Settings, run: Run) -> bool:
@@ -116,13 +101,15 @@ def has_result(settings: Settings, run: Run) -> bool:
     return content is not None and hashlib.sha256(content).hexdigest() == digest
 
 
+def code_of(settings: Settings, run: Run) -> code_identity.Code | None:
+    """Return the code that a run used; None if it is not recorded or damaged."""
+    return code_identity.from_json(runs.read_file(settings, run.run_id, code_identity.ARTIFACT) or b"")
+
+
 def code_changes(settings: Settings, run: Run, folders: Sequence[Path]) -> list[str]:
     """Return the changes since a run to the code and settings it used, as clauses."""
-    content = runs.read_file(settings, run.run_id, code_identity.ARTIFACT)
-    before = code_identity.from_json(content) if content else None
-    if before is None:
-        return ["its code is not recorded"]
-    return code_identity.changes(settings, before, folders)
+    before = code_of(settings, run)
+    return ["its code is not recorded"] if before is None else code_identity.changes(settings, before, folders)
 
 
 def _why(settings: Settings, experiment: str, name: str, identity: Identity, wanted: RunInputs) -> str:
@@ -131,7 +118,7 @@ def _why(settings: Settings, experiment: str, name: str, identity: Identity, wan
     The most similar run is the newest successful run of the notebook with these parameters, otherwise the run with the
     fewest differences.
     """
-    earlier = runs.find_runs(settings, [experiment], tags={NOTEBOOK: name}, limit=_RECENT)
+    earlier = runs.find_runs(settings, [experiment], tags={NOTEBOOK: name}, limit=50)
     latest = next((run for run in earlier if run.tags.get(KEY) == identity.key and run.outcome), None)
     if latest is not None and latest.outcome != Outcome.SUCCEEDED:
         return f"because its last run was: {str(latest.outcome).replace('_', ' ')}"
@@ -144,9 +131,6 @@ def _why(settings: Settings, experiment: str, name: str, identity: Identity, wan
     found = [(changes(now, facts(settings, run)), run) for run in alike]
     fewest, nearest = min(found, key=lambda one: len(one[0]))
     return sentence([*fewest, *code_changes(settings, nearest, wanted.folders)] or ["its last run is gone"])
-
-
-_SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True)

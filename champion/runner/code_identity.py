@@ -19,7 +19,8 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,11 +99,7 @@ def used(settings: Settings, record: Path, folders: Sequence[Path], sources: str
 
 def changes(settings: Settings, before: Code, folders: Sequence[Path]) -> list[str]:
     """Return the changes in a run's code and settings, as clauses; empty without changes."""
-    changed = [
-        label
-        for label, digest in before.files.items()
-        if not digest or (_now(label, folders) or own_files.ABSENT) != digest
-    ]
+    changed = [label for label, digest in before.files.items() if not digest or _now(label, folders) != digest]
     ours = [label for label in changed if label.startswith(("champion/", "schemas/", "sql/"))]
     found = [f"{label.removeprefix(_OWN)} changed" for label in changed if label not in ours]
     found += [f"module {name} is found elsewhere" for name in _taken(before, folders)]
@@ -121,12 +118,7 @@ def changes(settings: Settings, before: Code, folders: Sequence[Path]) -> list[s
 
 def to_json(code: Code) -> dict[str, Any]:
     """Return the code as JSON, which `from_json` reads."""
-    return {
-        "files": dict(code.files),
-        "asked": list(code.asked),
-        "settings": dict(code.settings),
-        **({"variables": dict(code.variables)} if code.variables else {}),
-    }
+    return {name: value for name, value in asdict(code).items() if value or name != "variables"}
 
 
 def from_json(content: bytes) -> Code | None:
@@ -147,12 +139,10 @@ def _label(path: Path, folders: Sequence[Path]) -> str:
     return f"{_OWN}{path.relative_to(max(inside, key=lambda folder: len(folder.parts))).as_posix()}"
 
 
-def _now(label: str, folders: Sequence[Path]) -> str | None:
-    """Return the current digest of a label, None if the file does not exist."""
-    for path in _places(label, folders):
-        if (content := _content(path)) is not None:
-            return _digest(content, path.suffix)
-    return None
+def _now(label: str, folders: Sequence[Path]) -> str:
+    """Return the current digest of a label, a marker if the file does not exist."""
+    found = ((path, content) for path in _places(label, folders) if (content := _content(path)) is not None)
+    return next((_digest(content, path.suffix) for path, content in found), own_files.ABSENT)
 
 
 def _places(label: str, folders: Sequence[Path]) -> Iterator[Path]:
@@ -169,8 +159,10 @@ def _places(label: str, folders: Sequence[Path]) -> Iterator[Path]:
 
 def _taken(before: Code, folders: Sequence[Path]) -> list[str]:
     """Return requested modules that would now be imported from another file of the own folders."""
-    found = []
-    first_parts = {name.partition(".")[0] for folder in folders for name in _listing(folder)}
+    found, first_parts = [], set[str]()
+    for folder in folders:
+        with suppress(OSError):
+            first_parts |= {name.partition(".")[0] for name in os.listdir(folder)}  # noqa: PTH208 - only names are wanted
     for name in sorted(one for one in before.asked if one.partition(".")[0] in first_parts):
         for folder in folders:
             first = next((one for one in own_files.candidates(name) if (folder / one).is_file()), None)
@@ -180,13 +172,6 @@ def _taken(before: Code, folders: Sequence[Path]) -> list[str]:
                     found.append(name)
                 break
     return found
-
-
-def _listing(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)  # noqa: PTH208 - names are all that is wanted
-    except OSError:
-        return []
 
 
 def _content(path: Path) -> bytes | None:
@@ -205,25 +190,18 @@ def _of_python(content: bytes) -> tuple[str, frozenset[str]]:
     """Return the digest of a module's syntax tree and the settings it mentions."""
     try:
         tree = ast.parse(content)
-        _drop_docstrings(tree)
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+                and ast.get_docstring(node, clean=False) is not None
+            ):
+                node.body = node.body[1:] or [ast.Pass()]
         digest = hashlib.sha256(ast.dump(tree).encode("utf-8", "surrogatepass")).hexdigest()
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return hashlib.sha256(content).hexdigest(), frozenset()
     words = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     words |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return digest, _settings_named(words)
-
-
-def _drop_docstrings(tree: ast.Module) -> None:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:] or [ast.Pass()]
 
 
 @lru_cache(maxsize=1)
@@ -236,11 +214,9 @@ def _setting_words() -> Mapping[str, frozenset[str]]:
     tree = ast.parse((_PACKAGE.parent / _SETTINGS_FILE).read_bytes())
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == Settings.__name__]
     for method in (node for one in classes for node in one.body if isinstance(node, ast.FunctionDef)):
-        if method.name == "environment" or method.name.startswith("_"):  # these pass on all settings
-            continue
-        inside = {node.attr for node in ast.walk(method) if isinstance(node, ast.Attribute)} & names
-        if inside:
-            words.setdefault(method.name, set()).update(inside)
+        if method.name != "environment" and not method.name.startswith("_"):  # these pass on all settings
+            inside = {node.attr for node in ast.walk(method) if isinstance(node, ast.Attribute)}
+            words.setdefault(method.name, set()).update(inside & names)
     return {word: frozenset(found) for word, found in words.items()}
 
 
@@ -251,12 +227,9 @@ def _settings_named(words: set[str]) -> frozenset[str]:
 
 def _variables(read: Mapping[str, str | None]) -> dict[str, str]:
     """Return the digests of variables that the kernel inherited unchanged, without secrets and settings."""
-    inherited = [name for name, value in read.items() if os.environ.get(name) == value]
-    return {
-        name: _of_variable(name)
-        for name in sorted(inherited)
-        if not name.startswith(_PREFIX) and not is_secret_name(name)
-    }
+    inherited = sorted(name for name, value in read.items() if os.environ.get(name) == value)
+    ours = [name for name in inherited if not name.startswith(_PREFIX) and not is_secret_name(name)]
+    return {name: _of_variable(name) for name in ours}
 
 
 def _of_variable(name: str) -> str:
@@ -268,5 +241,4 @@ def _of_variable(name: str) -> str:
 
 def _values(settings: Settings, names: set[str] | frozenset[str]) -> dict[str, str]:
     every = settings.environment()
-    found = {name: every.get(f"{_PREFIX}{name.upper()}") for name in sorted(names)}
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: every[text] for name in sorted(names) if (text := f"{_PREFIX}{name.upper()}") in every}

@@ -7,7 +7,7 @@ functions. Everything else, such as `date.today()`, is known only in a run.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 _PURE = frozenset(
     "abs bool dict divmod float frozenset int len list max min pow range round set sorted str sum tuple".split()
@@ -26,18 +26,12 @@ _COMPOSED = (
 _PARTS = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context, ast.Slice)
 
 
-def names(statements: Sequence[ast.stmt]) -> frozenset[str]:
-    """Return the names whose last assignment in the cell is constant, and names declared without a value."""
-    return _Cell(statements).constant
+class Cell:
+    """The analysis of a cell, statement by statement.
 
-
-def computed(statements: Sequence[ast.stmt]) -> list[str]:
-    """Return the other statements that are not constant, as source text: unpacked assignments, conditions, calls."""
-    return _Cell(statements).others
-
-
-class _Cell:
-    """The analysis of a cell, statement by statement."""
+    `others` are the statements besides assignments of one name that are not constant, as source text: unpacked
+    assignments, conditions, calls.
+    """
 
     def __init__(self, statements: Sequence[ast.stmt]) -> None:
         self.others: list[str] = []
@@ -48,6 +42,7 @@ class _Cell:
 
     @property
     def constant(self) -> frozenset[str]:
+        """The names whose last assignment in the cell is constant, and names declared without a value."""
         return frozenset(name for name, is_constant in self._known.items() if is_constant)
 
     def _read(self, statement: ast.stmt) -> None:
@@ -67,7 +62,7 @@ class _Cell:
             case ast.Pass():
                 pass
             case _:
-                bound = list(_bound(statement))
+                bound = _bound(statement)
                 self._known |= dict.fromkeys(bound, False)
                 self.others.append(", ".join(bound) or ast.unparse(statement).splitlines()[0])
 
@@ -93,19 +88,13 @@ class _Cell:
                 return self._is_pure(owner)
             case ast.Attribute(value=owner, attr=name) if name in _METHODS and self._is_constant(owner):
                 return True
-        module, _, name = self._imported(function).rpartition(".")
-        return name in _MODULES.get(module, ())
-
-    def _imported(self, function: ast.expr) -> str:
-        match function:
             case ast.Name(id=name) if name not in self._known:
-                return self._functions.get(name, "")
+                module, _, name = self._functions.get(name, "").rpartition(".")
+                return name in _MODULES.get(module, ())
             case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner not in self._known:
-                return f"{self._functions.get(owner, '')}.{name}"
-        return ""
+                return name in _MODULES.get(self._functions.get(owner, ""), ())
+        return False
 
 
-def _bound(statement: ast.stmt) -> Iterator[str]:
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
+def _bound(statement: ast.stmt) -> list[str]:
+    return [node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]

@@ -44,10 +44,6 @@ from champion.security.redaction import redact
 Progress = Callable[[int, int, str], None]
 
 _KERNEL = "python3"
-_START_SECONDS = 600  # for hangs only: a kernel that dies ends the wait immediately
-_WAITING_MESSAGES = 16
-_OUTPUT_SECONDS = 60  # nbclient's 4 s cause false time-outs on a busy machine
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +96,15 @@ class _Watch(NotebookExecutionManager):  # type: ignore[misc]  # papermill ships
 
     def save(self, **kwargs: Any) -> None:  # noqa: ARG002 - papermill's signature
         """Save in one step: if the process is killed while saving, the last saved state stays."""
-        redacted = notebooks.redacted(self.nb, self._secrets)
-        text: str = nbformat.writes(redacted)  # type: ignore[no-untyped-call]  # half of nbformat is typed
+        book = notebooks.redacted(self.nb, self._secrets)
+        text: str = nbformat.writes(book)  # type: ignore[no-untyped-call]  # half of nbformat is typed
         atomic_files.write_bytes(Path(self.output_path), text.encode())
         self.last_save_time = self.now()
 
     def cell_start(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
         self.cell = cell_index + 1
         super().cell_start(cell, cell_index, **kwargs)
-        self._report(cell_index)
+        self._report(cell_index, done=cell_index)
 
     def cell_exception(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
         self.raised = kwargs.get("exception")
@@ -119,16 +115,9 @@ class _Watch(NotebookExecutionManager):  # type: ignore[misc]  # papermill ships
         if cell_index + 1 == len(self.nb.cells):
             self._report(cell_index, done=cell_index + 1)
 
-    @property
-    def has_code_left(self) -> bool:
-        """Whether cells with code follow the current one."""
-        rest = self.nb.cells[self.cell or 0 :]
-        return any(cell.cell_type == "code" and notebooks.source_of(cell).strip() for cell in rest)
-
-    def _report(self, cell_index: int, done: int | None = None) -> None:
+    def _report(self, cell_index: int, done: int) -> None:
         if self._on_progress is not None:
-            count = cell_index if done is None else done
-            self._context.run(self._on_progress, count, len(self.nb.cells), self._titles[cell_index])
+            self._context.run(self._on_progress, done, len(self.nb.cells), self._titles[cell_index])
 
 
 class _ThisPython(KernelSpecManager):
@@ -145,7 +134,7 @@ class _KernelClient(AsyncKernelClient):
 
     def _context_default(self) -> Context:
         context = super()._context_default()
-        context.setsockopt(RCVHWM, _WAITING_MESSAGES)
+        context.setsockopt(RCVHWM, 16)
         return context
 
 
@@ -206,26 +195,22 @@ def _outcome(client: _Client, job: Job, watch: _Watch, log: int) -> tuple[Outcom
     try:
         client.execute(env=dict(job.environment), stdout=log, stderr=log, cleanup_kc=True)
     except CellTimeoutError:
-        longest = f"it ran longer than {job.cell_timeout} s"
-        return Outcome.TIMED_OUT, CellError(watch.cell, "CellTimeoutError", longest)
+        return Outcome.TIMED_OUT, CellError(watch.cell, "CellTimeoutError", f"it ran longer than {job.cell_timeout} s")
     except RuntimeError as stop:
         if watch.cell is not None and not isinstance(stop, DeadKernelError):
             raise
         return _death(client, watch.cell)
-    if watch.raised is None:
+    raised = watch.raised
+    is_plain_exit = raised is not None and raised.ename == "SystemExit" and raised.evalue in {"", "0", "None"}
+    rest = [cell for cell in watch.nb.cells[watch.cell or 0 :] if cell.cell_type == "code"]
+    is_last = not any(notebooks.source_of(cell).strip() for cell in rest)
+    if raised is None or (is_plain_exit and is_last):
         return Outcome.SUCCEEDED, None
-    outcome, error = _failure(watch.cell, watch.raised, job.secrets)
-    if not _is_plain_exit(watch.raised):
-        return outcome, error
-    if not watch.has_code_left:
-        return Outcome.SUCCEEDED, None
-    return outcome, replace(error, value="the cell ended the notebook by sys.exit() before its last cell")
-
-
-def _failure(cell: int | None, raised: Any, secrets: Sequence[str]) -> tuple[Outcome, CellError]:
+    texts = clean([raised.ename, raised.evalue, re.sub(r"\x1b\[[0-9;]*m", "", raised.traceback)])
+    error = CellError(watch.cell, *(redact(text, job.secrets) for text in texts))
+    if is_plain_exit:
+        error = replace(error, value="the cell ended the notebook by sys.exit() before its last cell")
     out_of_memory = raised.ename.endswith("MemoryError")  # numpy's error has another name
-    texts = clean([raised.ename, raised.evalue, _COLOURS.sub("", raised.traceback)])
-    error = CellError(cell, *(redact(text, secrets) for text in texts))
     return Outcome.OUT_OF_MEMORY if out_of_memory else Outcome.FAILED, error
 
 
@@ -235,10 +220,9 @@ def _death(client: _Client, cell: int | None) -> tuple[Outcome, CellError]:
         outcome, reason = client.limits.exceeded
         return outcome, CellError(cell, "MemoryLimit" if outcome is Outcome.OUT_OF_MEMORY else "TimeLimit", reason)
     code = client.process.poll() if client.process is not None else None
-    if code is None:
-        return Outcome.DIED, CellError(cell, "DeadKernelError", "the kernel stopped answering")
-    if code >= 0:
-        return Outcome.DIED, CellError(cell, "DeadKernelError", f"the kernel exited with code {code}")
+    if code is None or code >= 0:
+        reason = "the kernel stopped answering" if code is None else f"the kernel exited with code {code}"
+        return Outcome.DIED, CellError(cell, "DeadKernelError", reason)
     name = signal.Signals(-code).name
     if name == "SIGKILL" and client.limits and client.limits.killed_by_system:
         return Outcome.OUT_OF_MEMORY, CellError(cell, name, "the system ended the kernel because memory ran out")
@@ -275,15 +259,10 @@ def _client(job: Job, watch: _Watch, sockets: Path) -> _Client:
         km=kernel,
         kernel_name=_KERNEL,
         timeout=job.cell_timeout,
-        startup_timeout=_START_SECONDS,
-        iopub_timeout=_OUTPUT_SECONDS,
+        startup_timeout=600,  # for hangs only: a kernel that dies ends the wait immediately
+        iopub_timeout=60,  # nbclient's 4 s cause false time-outs on a busy machine
         resources={"metadata": {"path": str(job.workdir)}},
     )
     client.job = job
     client.output_limit = OutputLimit(2 * MIB, 16 * MIB, 48 * MIB)  # above the kernel's own limits
     return client
-
-
-def _is_plain_exit(raised: Any) -> bool:
-    """Return whether a cell ended the notebook by `sys.exit()` without an error."""
-    return raised.ename == "SystemExit" and raised.evalue in {"", "0", "None"}

@@ -27,12 +27,8 @@ _PLAIN = "text/plain"
 _MARKUP = frozenset({"text/html", "text/markdown", "text/latex", "image/svg+xml"})
 _PARSED = frozenset({"text/markdown", "text/latex"})  # by a parser that is very slow on some texts
 _LONGEST = 256 * 1024  # characters of such markup
-_ELEMENTS = 50_000  # per page
 _COLOURS = 5_000  # changes of colour per output
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
-_NOISE = frozenset(
-    {"injected-parameters", "papermill-error-cell-tag"}
-)  # the heading shows the parameters and the error
+_NOISE = {"injected-parameters", "papermill-error-cell-tag"}  # the heading shows the parameters and the error
 
 
 def render(executed: Path, run_id: str, verdict: Verdict, parameters: Mapping[str, Any], reason: str = "") -> str:
@@ -42,7 +38,9 @@ def render(executed: Path, run_id: str, verdict: Verdict, parameters: Mapping[st
     heading = _heading(executed.stem, run_id, verdict, parameters, reason)
     limit = _PageLimit()
     for cell in (cell for cell in book.cells if "outputs" in cell):
-        cell.outputs = [limit.bounded(still) for output in cell.outputs if (still := _without_scripts(output))]
+        cell.outputs = [still for output in cell.outputs if (still := _without_scripts(output))]
+        for output in cell.outputs:
+            limit.apply(output)
     book.cells.insert(0, nbformat.v4.new_markdown_cell(heading))  # type: ignore[no-untyped-call]
     exporter = HTMLExporter(  # type: ignore[no-untyped-call]
         log=_QUIET,
@@ -61,16 +59,15 @@ class _PageLimit:
     """The elements that are left for a page: the parser needs a kilobyte for each, and each colour copies the text."""
 
     def __init__(self) -> None:
-        self._elements = _ELEMENTS
+        self._elements = 50_000
 
-    def bounded(self, output: Any) -> Any:
-        """Return an output, without its markup or colours if they exceed the page's limit."""
+    def apply(self, output: Any) -> None:
+        """Remove an output's markup or colours if they exceed the page's limit."""
         if output.output_type == "stream":
-            return nbformat.from_dict({**output, "text": self._plain(output.text)})  # type: ignore[no-untyped-call]
-        if output.output_type == "error":
-            lines = [self._plain(line) for line in output.traceback]
-            return nbformat.from_dict({**output, "traceback": lines})  # type: ignore[no-untyped-call]
-        data = dict(output.data)
+            output.text = self._plain(output.text)
+        elif output.output_type == "error":
+            output.traceback = [self._plain(line) for line in output.traceback]
+        data = output.get("data", {})
         for kind in _MARKUP & data.keys():
             count = data[kind].count("<") + data[kind].count("\n")
             if count > self._elements or (kind in _PARSED and len(data[kind]) > _LONGEST):
@@ -81,31 +78,29 @@ class _PageLimit:
                 self._elements -= count
         if _PLAIN in data:
             data[_PLAIN] = self._plain(data[_PLAIN])
-        return nbformat.from_dict({**output, "data": data})  # type: ignore[no-untyped-call]
 
     def _plain(self, text: str) -> str:
         count = text.count("\x1b")
         if count <= min(self._elements, _COLOURS):
             self._elements -= count
             return text
-        return _ESCAPES.sub("", text)
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
 
 
 def _without_scripts(output: Any) -> Any:
     """Return an output that is visible without scripts, None if nothing would be visible."""
     data = output.get("data", {})
-    if "<script" in data.get("text/html", "").lower():  # as of itables and its library
-        data = {kind: shown for kind, shown in data.items() if kind == _PLAIN and not shown.startswith("<IPython.")}
-        return nbformat.from_dict({**output, "data": data}) if data else None  # type: ignore[no-untyped-call]
-    return output
+    if "<script" not in data.get("text/html", "").lower():  # as of itables and its library
+        return output
+    output.data = {kind: shown for kind, shown in data.items() if kind == _PLAIN and not shown.startswith("<IPython.")}
+    return output if output.data else None
 
 
 def _heading(name: str, run_id: str, verdict: Verdict, parameters: Mapping[str, Any], reason: str) -> str:
-    given = ", ".join(f"{_line(key)} = <code>{_line(value)}</code>" for key, value in parameters.items())
     parts = [
         f"<b>{_line(name)}</b> {verdict.outcome.value.replace('_', ' ')} in {verdict.seconds:.1f} s",
         f"stopped {_line(verdict.error)}" if verdict.error else "",
-        given,
+        ", ".join(f"{_line(key)} = <code>{_line(value)}</code>" for key, value in parameters.items()),
         f"ran {_line(reason)}" if reason else "",
         f"MLflow run <code>{run_id}</code>",
     ]

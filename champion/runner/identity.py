@@ -15,8 +15,6 @@ from typing import Any
 
 import champion
 
-_GIT_SECONDS = 10
-
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -51,8 +49,14 @@ def code_version() -> str:
     except PackageNotFoundError:  # a checkout that is on the path but not installed
         released = "0"
     root = Path(champion.__file__).parent.parent
-    commit = _git(root, "describe", "--always", "--dirty=.dirty", "--abbrev=12") if (root / ".git").exists() else ""
-    return f"{released}+{commit}" if commit else released
+    if not (root / ".git").exists():
+        return released
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty=.dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return released  # the hash of the sources still identifies the code
+    return f"{released}+{commit}" if (commit := done.stdout.strip()) else released
 
 
 @cache
@@ -71,17 +75,5 @@ def lock_digest() -> str:
 @cache
 def packages() -> Mapping[str, str]:
     """Return the version of every installed distribution, by name."""
-    return {
-        found.name.lower(): found.version
-        for found in reversed(list(distributions()))  # of duplicates, the first on the path is imported
-    }
-
-
-def _git(root: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""  # without git only the version is recorded; the hash of the sources still identifies the code
-    return done.stdout.strip()
+    found = reversed(list(distributions()))  # of duplicates, the first on the path is imported
+    return {one.name.lower(): one.version for one in found}

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 _RUN = "MLFLOW_RUN_ID"
-_HERE = Path(champion.__file__).parent.parent
 _PERSONAL = frozenset({  # variables that would run a user's start-up code or read a user's settings
     _RUN, isolation.SAFE_PATH, "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONBREAKPOINT", "IPYTHONDIR",
     "IPY_TEST_SIMPLE_PROMPT",
@@ -79,8 +78,8 @@ def _path(environment: Mapping[str, str]) -> list[Path]:
 
     Relative folders become absolute, because a kernel works in another folder.
     """
-    given = environment.get("PYTHONPATH", "")
-    return list(dict.fromkeys([_HERE, *(Path(part).absolute() for part in given.split(os.pathsep) if part)]))
+    given, here = environment.get("PYTHONPATH", ""), Path(champion.__file__).parent.parent
+    return list(dict.fromkeys([here, *(Path(part).absolute() for part in given.split(os.pathsep) if part)]))
 
 
 def _plain_figures(home: Path) -> dict[str, str]:
@@ -88,9 +87,9 @@ def _plain_figures(home: Path) -> dict[str, str]:
 
     The list of fonts is kept in the user's cache, or in the workspace if the user's home is not writable.
     """
-    person = Path(os.environ.get("HOME") or "/")
-    cache = {} if os.access(person, os.W_OK) else {"MPLCONFIGDIR": str(home / "cache" / "matplotlib")}
+    writable = os.access(os.environ.get("HOME") or "/", os.W_OK)
+    cache = {} if writable else {"MPLCONFIGDIR": str(home / "cache" / "matplotlib")}
     found = find_spec("matplotlib")
-    places = list(found.submodule_search_locations or ()) if found else []
+    places = (found and found.submodule_search_locations) or ()
     defaults = [Path(place) / "mpl-data" / "matplotlibrc" for place in places]
     return cache | ({"MATPLOTLIBRC": str(defaults[0])} if defaults and defaults[0].is_file() else {})

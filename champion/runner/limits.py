@@ -20,9 +20,7 @@ import psutil
 
 from champion.runner.outcome import Outcome
 
-_EVERY = 0.1  # seconds
 _MIB = 1024 * 1024
-_SACRIFICE = "500"  # of 1000: as if it used an additional half of the machine's memory
 
 
 class Limits:
@@ -35,7 +33,10 @@ class Limits:
         self._began = time.monotonic()
         self._oom_kills = oom_kills()
         self._done = Event()
-        _prefer_for_oom_kill(kernel.pid)
+        # If memory runs out, the system ends the kernel first, and the supervisor can report it: 500 of 1000 is as if
+        # it used an additional half of the machine's memory.
+        with suppress(OSError):  # it ended already, or the system is not Linux
+            Path(f"/proc/{kernel.pid}/oom_score_adj").write_text("500", encoding="ascii")
         self._thread = Thread(target=self._watch, name="notebook limits", daemon=True)
         if memory_mib or seconds:
             self._thread.start()
@@ -52,25 +53,16 @@ class Limits:
         return oom_kills() > self._oom_kills
 
     def _watch(self) -> None:
-        while not self._done.wait(_EVERY):
-            self.exceeded = self._exceeded_limit()
+        while not self._done.wait(0.1):
+            if self._seconds and time.monotonic() - self._began > self._seconds:
+                self.exceeded = Outcome.TIMED_OUT, f"the notebook ran longer than {self._seconds:g} s"
+            elif self._memory and (held := memory_mib(self._kernel.pid)) > self._memory:
+                limit = f"the kernel used {held:,.0f} MiB, the limit is {self._memory:,}"
+                self.exceeded = Outcome.OUT_OF_MEMORY, limit
             if self.exceeded:
                 with suppress(ProcessLookupError):
                     os.killpg(self._kernel.pid, signal.SIGKILL)
                 return
-
-    def _exceeded_limit(self) -> tuple[Outcome, str] | None:
-        if self._seconds and time.monotonic() - self._began > self._seconds:
-            return Outcome.TIMED_OUT, f"the notebook ran longer than {self._seconds:g} s"
-        if self._memory and (held := memory_mib(self._kernel.pid)) > self._memory:
-            return Outcome.OUT_OF_MEMORY, f"the kernel used {held:,.0f} MiB, the limit is {self._memory:,}"
-        return None
-
-
-def _prefer_for_oom_kill(pid: int) -> None:
-    """Let the system kill this process first if memory runs out, so that its supervisor can report it."""
-    with suppress(OSError):  # it ended already, or the system is not Linux
-        Path(f"/proc/{pid}/oom_score_adj").write_text(_SACRIFICE, encoding="ascii")
 
 
 def memory_mib(pid: int) -> float:
@@ -87,21 +79,14 @@ def memory_mib(pid: int) -> float:
 
 def oom_kills() -> int:
     """Return how many processes the system has killed for lack of memory since boot; 0 if unknown."""
-    try:
+    with suppress(OSError):
         lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
-
-
-_LIMIT = 1024 * 1024  # bytes
-_PIECE = 64 * 1024
-_NOTICE = b"\n[output cut here: this log keeps 1 MiB]\n"
-_LAST_SECONDS = 5.0
+        return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+    return 0
 
 
 @contextmanager
-def limited_log(path: Path, limit: int = _LIMIT) -> Iterator[int]:
+def limited_log(path: Path, limit: int = _MIB) -> Iterator[int]:
     """Yield a file descriptor for a process to write to; the file receives the first `limit` bytes."""
     reading, writing = os.pipe()
     thread = Thread(target=_copy, args=(reading, path, limit), name="kernel log", daemon=True)
@@ -110,20 +95,18 @@ def limited_log(path: Path, limit: int = _LIMIT) -> Iterator[int]:
         yield writing
     finally:
         os.close(writing)
-        thread.join(_LAST_SECONDS)  # a process outside the kernel's group may keep the other end open
+        thread.join(5)  # a process outside the kernel's group may keep the other end open
 
 
-def _copy(reading: int, path: Path, limit: int) -> None:
-    room = limit
+def _copy(reading: int, path: Path, room: int) -> None:
     with os.fdopen(reading, "rb", buffering=0) as source, path.open("wb", buffering=0) as target:
-        while piece := source.read(_PIECE):
+        while piece := source.read(64 * 1024):
             if room <= 0:
                 continue
             kept = piece[:room]
             room -= len(piece)
             if room <= 0:
-                kept = (
-                    kept[: kept.rfind(b"\n") + 1] + _NOTICE
-                )  # at the end of a line: half a secret would not be redacted
+                # At the end of a line: half a secret would not be redacted.
+                kept = kept[: kept.rfind(b"\n") + 1] + b"\n[output cut here: this log keeps 1 MiB]\n"
             with suppress(OSError):  # the disk is full: the kernel goes on
                 target.write(kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,6 @@ from champion.runner import parameters
 from champion.runner.outcome import Outcome, Verdict
 from champion.security import redaction
 
-_PARAMETERS = "parameters"
-_PYTHON = ("python", "ipython")
 _UNUSUAL = re.compile(r"^[ .-]|[^\w .,()'-]|[ .]$")
 _LONGEST = 120  # bytes
 _WRITTEN = frozenset({"source", "text", "data", "ename", "evalue", "traceback"})  # text that a user or a cell wrote
@@ -47,10 +46,8 @@ class Notebook:
 
     def computed(self, given: Mapping[str, Any]) -> list[str]:
         """Return the names that only a run can compute: parameters with a computed default and no value, and others."""
-        return [
-            *(name for name, one in self.parameters.items() if one.computed and name not in given),
-            *self.undetermined,
-        ]
+        computed = [name for name, one in self.parameters.items() if one.computed and name not in given]
+        return [*computed, *self.undetermined]
 
 
 def find(name_or_path: str | Path) -> Notebook:
@@ -64,9 +61,10 @@ def find(name_or_path: str | Path) -> Notebook:
     path = Path(name_or_path)
     if path.suffix != ".ipynb":
         path = folder / f"{name_or_path}.ipynb"
-    if not _is_file(path):
-        known = ", ".join(names()) or "none"
-        raise NotebookError(f"there is no notebook {str(name_or_path)!r} ({path}); known: {known}")
+    if not os.path.isfile(path):  # noqa: PTH113 - False also if the name is too long
+        raise NotebookError(
+            f"there is no notebook {str(name_or_path)!r} ({path}); known: {', '.join(names()) or 'none'}"
+        )
     if not is_unicode(path.absolute()):
         raise NotebookError(f"the path {str(path.absolute())!a} is not UTF-8: rename the file or the folder")
     try:
@@ -79,11 +77,15 @@ def find(name_or_path: str | Path) -> Notebook:
         raise NotebookError(
             f"{path} is not a notebook of format 4 ({error!r}): open and save it in JupyterLab"
         ) from error
-    _require_python(path, languages)
+    if other := [one for one in languages if not one.startswith(("python", "ipython"))]:
+        raise NotebookError(
+            f"{path} is a notebook for the kernel or language {other[0]!r}; Champion runs Python: choose a "
+            "Python kernel in JupyterLab and save it"
+        )
     code = [source for kind, source, _ in cells if kind == "code"]
     if not is_unicode([list(one) for one in cells]):
         raise NotebookError(f"{path} holds text that is not Unicode (a lone surrogate): retype that text")
-    declared = [source for kind, source, tags in cells if kind == "code" and _PARAMETERS in tags]
+    declared = [source for kind, source, tags in cells if kind == "code" and "parameters" in tags]
     return Notebook(
         name=path.stem,
         path=path.absolute(),
@@ -101,15 +103,6 @@ def _languages(metadata: Mapping[str, Any]) -> list[str]:
     return [str(name).lower() for name in names if name]
 
 
-def _require_python(path: Path, languages: Sequence[str]) -> None:
-    other = [one for one in languages if not one.startswith(_PYTHON)]
-    if other:
-        raise NotebookError(
-            f"{path} is a notebook for the kernel or language {other[0]!r}; Champion runs Python: choose a "
-            "Python kernel in JupyterLab and save it"
-        )
-
-
 def file_name(name: str) -> str:
     """Return a notebook's name as a file name that every artifact store accepts.
 
@@ -120,13 +113,6 @@ def file_name(name: str) -> str:
     """
     plain = _UNUSUAL.sub("_", name).encode()[:_LONGEST].decode(errors="ignore")
     return name if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # the name is too long
-        return False
 
 
 def names() -> list[str]:
@@ -163,19 +149,13 @@ def stamp(path: Path, run_id: str, verdict: Verdict) -> list[dict[str, Any]]:
     papermill = content["metadata"].setdefault("papermill", {})
     papermill["exception"] = None if verdict.outcome is Outcome.SUCCEEDED else True
     for number, cell in enumerate(content["cells"], start=1):
-        _correct(cell["metadata"].setdefault("papermill", {}), is_stopped=error is not None and number == error.cell)
+        record = cell["metadata"].setdefault("papermill", {})
+        if (error is not None and number == error.cell) or record.get("status") == "running":
+            record.update(status="failed", exception=True)
+        elif record.get("start_time") is None:
+            record["status"] = "pending"
     atomic_files.write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
-    return _summary(content["cells"])
-
-
-def _correct(record: dict[str, Any], *, is_stopped: bool) -> None:
-    if is_stopped or record.get("status") == "running":
-        record.update(status="failed", exception=True)
-    elif record.get("start_time") is None:
-        record["status"] = "pending"
-
-
-def _summary(cells: list[Any]) -> list[dict[str, Any]]:
+    cells = content["cells"]
     return [
         {
             "cell": number,
@@ -192,17 +172,16 @@ def _summary(cells: list[Any]) -> list[dict[str, Any]]:
 def redacted(book: Any, secrets: Sequence[str]) -> Any:
     """Return a copy of a notebook with secrets removed from sources and outputs; the original may still run."""
     clean = copy.copy(book)
-    clean["cells"] = [copy.copy(cell) for cell in book["cells"]]
+    clean["cells"] = [_redacted(cell, secrets) for cell in book["cells"]]
     for cell in clean["cells"]:
-        for name in _WRITTEN & cell.keys():
-            cell[name] = redaction.redact_values(cell[name], secrets)
         if "outputs" in cell:
-            cell["outputs"] = [_redacted_output(output, secrets) for output in cell["outputs"]]
+            cell["outputs"] = [_redacted(output, secrets) for output in cell["outputs"]]
     return clean
 
 
-def _redacted_output(output: Any, secrets: Sequence[str]) -> Any:
-    clean = copy.copy(output)
+def _redacted(part: Any, secrets: Sequence[str]) -> Any:
+    """Return a copy of a cell or an output, redacted."""
+    clean = copy.copy(part)
     for name in _WRITTEN & clean.keys():
         clean[name] = type(clean[name])(redaction.redact_values(clean[name], secrets))
     return clean

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 
 class Outcome(StrEnum):
@@ -78,11 +78,9 @@ class Execution:
     @property
     def metrics(self) -> Mapping[str, float]:
         """The metrics the notebook published."""
-        published: Mapping[str, float] = self.result.get("metrics", {})
-        return published
+        return cast("Mapping[str, float]", self.result.get("metrics", {}))
 
     @property
     def values(self) -> Mapping[str, Any]:
         """The values the notebook published."""
-        published: Mapping[str, Any] = self.result.get("values", {})
-        return published
+        return cast("Mapping[str, Any]", self.result.get("values", {}))

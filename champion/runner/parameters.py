@@ -20,25 +20,14 @@ from pathlib import Path
 from types import GenericAlias
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    Strict,
-    StrictBool,
-    StrictFloat,
-    StrictInt,
-    StrictStr,
-    TypeAdapter,
-    ValidationError,
-)
+import pydantic
+from pydantic import AfterValidator, BeforeValidator, Strict
 
 from champion.base.strict_json import is_unicode
 from champion.errors import ParameterError
 from champion.runner import constants
 from champion.security.redaction import holds_password, is_secret_name
 
-_SHOWN = 100  # characters of a text that is refused
 _NO_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # CPython's parser has no memory for deep nesting
 _SCALARS = frozenset({"str", "int", "float", "bool", "date"})
 
@@ -81,7 +70,7 @@ def read(source: str, notebook: str) -> dict[str, Parameter]:
     try:
         statements = ast.parse(source).body
         lines = re.split(r"\r\n|\r|\n", source)  # the line ends of Python's parser
-        constant = constants.names(statements)
+        constant = constants.Cell(statements).constant
         found = [_declared(statement, lines, notebook, constant) for statement in statements]
     except _NO_PYTHON as error:
         reason = str(error) or "it is nested too deeply"
@@ -97,7 +86,7 @@ def undetermined(source: str) -> list[str]:
     >>> undetermined("import time\nn: int = 1\na, b = time.time(), 1")
     ['a, b']
     """
-    return constants.computed(ast.parse(source).body)
+    return constants.Cell(ast.parse(source).body).others
 
 
 def check(declared: Mapping[str, Parameter], given: Mapping[str, Any], notebook: str) -> dict[str, Any]:
@@ -157,10 +146,8 @@ def defaults(declared: Mapping[str, Parameter]) -> dict[str, Any]:
     """Return the defaults that are literals, by name."""
     values = {}
     for name, parameter in declared.items():
-        try:
+        with suppress(*_NO_PYTHON, TypeError):
             values[name] = json.loads(json.dumps(ast.literal_eval(parameter.default or "")))
-        except (*_NO_PYTHON, TypeError):
-            continue
     return values
 
 
@@ -236,19 +223,19 @@ def _accepted(value: Any, kinds: tuple[str, ...]) -> Any:
     if isinstance(value, str) and holds_password(value):
         raise ValueError("and the text holds a user's password: pass it by the environment")
     if not is_unicode(value):
-        raise ValueError(f"and the text {ascii(value)[:_SHOWN]} is not UTF-8: convert it")
+        raise ValueError(f"and the text {ascii(value)[:100]} is not UTF-8: convert it")
     if isinstance(value, tuple | set | frozenset):
         raise ValueError(f"found {value!r}: write a list")  # noqa: TRY004 - one kind of complaint, gathered above
     for kind in kinds or _ANY:
-        with suppress(ValidationError):
+        with suppress(pydantic.ValidationError):
             return _adapter(kind).validate_python(value)
     raise ValueError(f"found {value!r} ({type(value).__name__})")
 
 
 @cache
-def _adapter(kind: str) -> TypeAdapter[Any]:
+def _adapter(kind: str) -> pydantic.TypeAdapter[Any]:
     """Return the validator of a value; dates become ISO text, NumPy numbers become Python numbers."""
-    return TypeAdapter(_type(kind))
+    return pydantic.TypeAdapter(_type(kind))
 
 
 def _type(kind: str) -> Any:
@@ -302,11 +289,11 @@ def _one_of(choices: Sequence[Any], value: Any) -> Any:
 
 _TYPES: dict[str, Any] = {
     "None": None,
-    "bool": StrictBool,
-    "int": Annotated[StrictInt, BeforeValidator(_integer)],
-    "float": Annotated[StrictFloat, Field(allow_inf_nan=False), BeforeValidator(_number)],
-    "str": Annotated[StrictStr, BeforeValidator(_text)],
-    "date": Annotated[StrictStr, BeforeValidator(_iso_date)],
+    "bool": pydantic.StrictBool,
+    "int": Annotated[pydantic.StrictInt, BeforeValidator(_integer)],
+    "float": Annotated[pydantic.StrictFloat, pydantic.Field(allow_inf_nan=False), BeforeValidator(_number)],
+    "str": Annotated[pydantic.StrictStr, BeforeValidator(_text)],
+    "date": Annotated[pydantic.StrictStr, BeforeValidator(_iso_date)],
     "list": Annotated[list[Any], Strict(), AfterValidator(_json)],
     "dict": Annotated[dict[Any, Any], Strict(), AfterValidator(_json)],
 }

@@ -44,7 +44,6 @@ def _raise(*_: object) -> None:
 
 
 MARK = "CHAMPION_EXECUTION"  # in the environment of a kernel and all its children
-_SCRIPT = 'read -r _; kill -s KILL -- "-$0"'  # reading ends when the supervisor's end of the pipe closes
 
 
 class Guard:
@@ -56,7 +55,8 @@ class Guard:
     def __init__(self, kernel: subprocess.Popen[bytes]) -> None:
         self._kernel = kernel
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", _SCRIPT, str(kernel.pid)],
+            # Reading ends when the supervisor's end of the pipe closes.
+            ["/bin/sh", "-c", 'read -r _; kill -s KILL -- "-$0"', str(kernel.pid)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -7,65 +7,54 @@ import os
 import platform
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from champion import report
 from champion.base import atomic_files
-from champion.runner import code_identity, identity as identities, kernel_env, notebook as notebooks, process_control
-from champion.runner.cache_lookup import (
-    CODE,
-    CODE_VERSION,
-    ENVIRONMENT,
-    INPUTS,
-    KEY,
-    NOTEBOOK,
-    NOTEBOOK_HASH,
-    NOTHING_PUBLISHED,
-    OUTPUTS,
-    PUBLISHED,
-    short,
-)
+from champion.runner import cache_lookup, code_identity, kernel_env, notebook as notebooks, process_control
+from champion.runner.identity import Identity, lock_digest, packages
 from champion.runner.outcome import CellError, Execution, Outcome, Verdict
 from champion.security import redaction
 from champion.tracking import run_spool, runs
 from champion.tracking.run_spool import End, SpooledRun
 
 if TYPE_CHECKING:
-    from champion.runner.identity import Identity
+    from champion.runner import NotebookRequest
     from champion.runner.notebook import Notebook
     from champion.settings import Settings
 
 ERROR, REASON = "champion.error", "champion.reason"
 FILE = "champion.notebook_file"  # the name of its files, if it is not the notebook's name
 _ERROR_LENGTH = 2000
-_PATIENCE = 300
 
 
 def open_execution(
     settings: Settings,
-    experiment: str,
+    request: NotebookRequest,
     notebook: Notebook,
     identity: Identity,
     *,
+    experiment: str,
     parameters: Mapping[str, Any],
-    inputs: Mapping[str, str],
-    tags: Mapping[str, str],
-    parent: str | None,
+    reason: str,
 ) -> SpooledRun:
     """Return the spooled entry of a new run, with its folders created."""
-    own = {
-        NOTEBOOK: notebook.name,
+    inputs = request.inputs or {}
+    tags = {
+        **request.tags,
+        REASON: reason,
+        cache_lookup.NOTEBOOK: notebook.name,
         **({FILE: file} if (file := notebooks.file_name(notebook.name)) != notebook.name else {}),
-        KEY: identity.key,
-        NOTEBOOK_HASH: identity.notebook,
-        CODE_VERSION: identity.code_version,
-        ENVIRONMENT: identity.environment,
-        "champion.lock_hash": identities.lock_digest(),
+        cache_lookup.KEY: identity.key,
+        cache_lookup.NOTEBOOK_HASH: identity.notebook,
+        cache_lookup.CODE_VERSION: identity.code_version,
+        cache_lookup.ENVIRONMENT: identity.environment,
+        "champion.lock_hash": lock_digest(),
         "champion.python": platform.python_version(),
-        INPUTS: short(inputs),
+        cache_lookup.INPUTS: cache_lookup.short(inputs),
         "mlflow.source.type": "NOTEBOOK",
         "mlflow.source.name": notebook.path.name,
     }
@@ -74,15 +63,15 @@ def open_execution(
         experiment,
         notebook.name,
         parameters=parameters,
-        tags={**tags, **own},
+        tags=tags,
         inputs=inputs,
-        parent=parent,
+        parent=request.parent_run_id,
     )
     for folder in (work_folder(entry), result_folder(entry), _notebook_folder(entry), private_folder(entry)):
         folder.mkdir(parents=True)
     _write_json(entry.artifacts / "inputs.json", dict(inputs))
     machine = {"python": platform.python_version(), "platform": platform.platform()}
-    _write_json(entry.artifacts / "environment.json", {**machine, "packages": identities.packages()})
+    _write_json(entry.artifacts / "environment.json", {**machine, "packages": packages()})
     return entry
 
 
@@ -107,14 +96,14 @@ def close_execution(
     A run whose record could not be written counts as failed. Records that MLflow does not accept stay in the spool.
     """
     _redact(settings, entry)
-    result, written, cells, fault = _finished(entry, verdict, outputs)
+    written, fault = _finished(entry, verdict, outputs)
     if fault is not None and verdict.outcome is Outcome.SUCCEEDED:
         error = CellError(None, type(fault).__name__, f"its record could not be written: {fault}")
         verdict = Verdict(Outcome.FAILED, verdict.seconds, error)
     complete = not isinstance(fault, OSError)  # after a full disk, the next command tries once more
-    end = _end(entry, verdict, result, written, cells, complete=complete, ended=ended)
+    end = _end(entry, verdict, written, complete=complete, ended=ended)
     run_id = run_spool.end(settings, entry, end, deliver_now=complete)
-    return execution_of(runs.get(settings, run_id) if run_id else entry, verdict, result)
+    return execution_of(runs.get(settings, run_id) if run_id else entry, verdict, written.result)
 
 
 def repair(settings: Settings) -> list[str]:
@@ -124,7 +113,7 @@ def repair(settings: Settings) -> list[str]:
     its remaining processes are killed. Runs that ended while MLflow did not answer are delivered.
     """
     waiting = [entry for entry in run_spool.entries(settings) if run_spool.ended(entry) or run_spool.abandoned(entry)]
-    with atomic_files.Lock(settings.home / "repair.lock", timeout=_PATIENCE) if waiting else nullcontext():
+    with atomic_files.Lock(settings.home / "repair.lock", timeout=300) if waiting else nullcontext():
         for entry in waiting:  # several notebooks may start at the same time
             if run_spool.abandoned(entry):
                 _close_abandoned(settings, entry)
@@ -143,22 +132,19 @@ def skipped(settings: Settings, run: runs.Run, reason: str) -> Execution:
 
 def execution_of(kept: SpooledRun | runs.Run, verdict: Verdict, result: Mapping[str, Any]) -> Execution:
     """Return a run for its caller, from MLflow or, if it does not answer, from the spool."""
-    name, file = kept.tags[NOTEBOOK], file_of(kept.tags)
-    saved, page = (
-        str(_notebook_folder(kept) / f"{file}{suffix}")
-        if isinstance(kept, SpooledRun)
-        else runs.location(kept, f"notebook/{file}{suffix}")
-        for suffix in (".ipynb", ".html")
-    )
+    if isinstance(kept, SpooledRun):
+        run_id, saved = kept.known_as, str(_notebook_folder(kept) / file_of(kept.tags))
+    else:
+        run_id, saved = kept.run_id, runs.location(kept, f"notebook/{file_of(kept.tags)}")
     return Execution(
-        run_id=kept.known_as if isinstance(kept, SpooledRun) else kept.run_id,
+        run_id=run_id,
         outcome=verdict.outcome,
-        notebook=name,
-        execution_key=kept.tags[KEY],
+        notebook=kept.tags[cache_lookup.NOTEBOOK],
+        execution_key=kept.tags[cache_lookup.KEY],
         seconds=verdict.seconds,
         error=verdict.error,
-        saved=saved,
-        html=page,
+        saved=f"{saved}.ipynb",
+        html=f"{saved}.html",
         reason=kept.tags.get(REASON, ""),
         result=result,
     )
@@ -176,19 +162,28 @@ def _redact(settings: Settings, entry: SpooledRun) -> None:
                 atomic_files.write_bytes(result, json.dumps(clean, indent=1, sort_keys=True).encode())
 
 
+@dataclass(slots=True)
+class _Written:
+    """What a run left: the published result, the digests of its outputs, and the seconds of each cell."""
+
+    outputs: dict[str, str]
+    result: Mapping[str, Any] = field(default_factory=dict)
+    cells: Mapping[str, float] = field(default_factory=dict)
+
+
 def _finished(
     entry: SpooledRun, verdict: Verdict, outputs: Mapping[str, str] | None
-) -> tuple[dict[str, Any], dict[str, str], dict[str, float], Exception | None]:
-    """Return the published result, the outputs, the seconds of each cell, and the error of the record if any."""
-    result: dict[str, Any] = {}
-    written, cells = dict(outputs or {}), dict[str, float]()
+) -> tuple[_Written, Exception | None]:
+    """Write the record, and return what the run left, with the error of the record if any."""
+    written = _Written(dict(outputs or {}))
     try:
-        result = report.read(result_folder(entry))
-        written = written if outputs is not None else dict(result.get("outputs", {}))
-        cells = _write_record(entry, verdict, written)
+        written.result = report.read(result_folder(entry))
+        if outputs is None:
+            written.outputs = dict(written.result.get("outputs", {}))
+        written.cells = _write_record(entry, verdict, written.outputs)
     except Exception as fault:  # noqa: BLE001 - the outcome is recorded in any case
-        return result, written, cells, fault
-    return result, written, cells, None
+        return written, fault
+    return written, None
 
 
 def _write_record(entry: SpooledRun, verdict: Verdict, written: Mapping[str, str]) -> dict[str, float]:
@@ -209,40 +204,29 @@ def _write_record(entry: SpooledRun, verdict: Verdict, written: Mapping[str, str
     return {str(cell["cell"]): cell["seconds"] for cell in cells if cell["seconds"] is not None}
 
 
-def _end(
-    entry: SpooledRun,
-    verdict: Verdict,
-    result: Mapping[str, Any],
-    written: Mapping[str, str],
-    cells: Mapping[str, float],
-    *,
-    complete: bool,
-    ended: datetime | None,
-) -> End:
-    error = verdict.error
-    tags = {ERROR: str(error)[:_ERROR_LENGTH]} if error else {}
-    error_note = {"cell": error.cell, "name": error.name, "value": error.value[:_ERROR_LENGTH]} if error else None
+def _end(entry: SpooledRun, verdict: Verdict, written: _Written, *, complete: bool, ended: datetime | None) -> End:
+    published, code_file = result_folder(entry) / report.RESULT, entry.artifacts / code_identity.ARTIFACT
+    tags = {
+        cache_lookup.OUTPUTS: cache_lookup.short(written.outputs),
+        cache_lookup.PUBLISHED: atomic_files.sha256(published)
+        if published.is_file()
+        else cache_lookup.NOTHING_PUBLISHED,
+    }
+    if code := code_identity.from_json(code_file.read_bytes()) if code_file.is_file() else None:
+        tags[cache_lookup.CODE] = code.digest
+    error_note = None
+    if error := verdict.error:
+        tags[ERROR] = str(error)[:_ERROR_LENGTH]
+        error_note = {"cell": error.cell, "name": error.name, "value": error.value[:_ERROR_LENGTH]}
     return End(
         outcome=verdict.outcome.value,
-        metrics={**result.get("metrics", {}), "run_seconds": verdict.seconds},
-        tags={OUTPUTS: short(written), PUBLISHED: _published_digest(entry), **_code_tag(entry), **tags},
-        outputs=written,
-        series={"cell_seconds": cells},
+        metrics={**written.result.get("metrics", {}), "run_seconds": verdict.seconds},
+        tags=tags,
+        outputs=written.outputs,
+        series={"cell_seconds": written.cells},
         note={"complete": complete, "error": error_note},
         at=ended.isoformat() if ended else "",
     )
-
-
-def _published_digest(entry: SpooledRun) -> str:
-    """Return the SHA-256 of the notebook's published result; a constant if it published nothing."""
-    path = result_folder(entry) / report.RESULT
-    return atomic_files.sha256(path) if path.is_file() else NOTHING_PUBLISHED
-
-
-def _code_tag(entry: SpooledRun) -> dict[str, str]:
-    path = entry.artifacts / code_identity.ARTIFACT
-    code = code_identity.from_json(path.read_bytes()) if path.is_file() else None
-    return {CODE: code.digest} if code is not None else {}
 
 
 def _close_abandoned(settings: Settings, entry: SpooledRun) -> None:
@@ -251,25 +235,27 @@ def _close_abandoned(settings: Settings, entry: SpooledRun) -> None:
     run = runs.get(settings, entry.run_id) if entry.run_id and run_spool.answers(settings) else None
     # MLflow may have received an outcome meanwhile, as from a scheduler's cancellation.
     outcome = Outcome(run.outcome) if run is not None and run.outcome else Outcome.KILLED
-    if NOTEBOOK not in entry.tags:
+    if cache_lookup.NOTEBOOK not in entry.tags:
         run_spool.end(settings, entry, End(outcome.value, at=ended.isoformat()), deliver_now=False)
         return
     process_control.kill_marked(entry.id)
     seconds = max(0.0, (ended - datetime.fromisoformat(entry.started)).total_seconds())
-    cell = _running_cell(executed_path(entry))
-    verdict = Verdict(outcome, seconds, CellError(cell, "SupervisorKilled", "the supervisor was killed"))
+    verdict = Verdict(
+        outcome,
+        seconds,
+        CellError(_running_cell(executed_path(entry)), "SupervisorKilled", "the supervisor was killed"),
+    )
     _redact(settings, entry)
-    result, written, cells, _ = _finished(entry, verdict, None)
-    end = _end(entry, verdict, result, written, cells, complete=True, ended=ended)
-    run_spool.end(settings, entry, end, deliver_now=False)
+    written, _ = _finished(entry, verdict, None)
+    run_spool.end(settings, entry, _end(entry, verdict, written, complete=True, ended=ended), deliver_now=False)
 
 
 def _complete(settings: Settings, entry: SpooledRun, end: End) -> None:
     """Write the files that could not be written to a full disk; this is the last attempt."""
     error = end.note["error"]
     verdict = Verdict(Outcome(end.outcome), end.metrics["run_seconds"], CellError(**error) if error else None)
-    _, _, cells, _ = _finished(entry, verdict, end.outputs)
-    whole = replace(end, series={"cell_seconds": cells}, note={**end.note, "complete": True})
+    written, _ = _finished(entry, verdict, end.outputs)
+    whole = replace(end, series={"cell_seconds": written.cells}, note={**end.note, "complete": True})
     run_spool.end(settings, entry, whole, deliver_now=False)
 
 
@@ -286,9 +272,7 @@ def _close_orphans(settings: Settings) -> list[str]:
 
 def _running_cell(path: Path) -> int | None:
     """Return the cell that was last saved as running, counted from 1."""
-    if not path.exists():
-        return None
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"] if path.exists() else []
     running = (n for n, c in enumerate(cells, start=1) if c["metadata"].get("papermill", {}).get("status") == "running")
     return next(running, None)
 
@@ -300,7 +284,7 @@ def executed_path(entry: SpooledRun) -> Path:
 
 def file_of(tags: Mapping[str, str]) -> str:
     """Return the name, without suffix, of the files of a run's executed notebook."""
-    return tags.get(FILE, tags[NOTEBOOK])
+    return tags.get(FILE, tags[cache_lookup.NOTEBOOK])
 
 
 def log_path(entry: SpooledRun) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from champion import report
 from champion.base.atomic_files import write_bytes
 from champion.base.strict_json import Kind
-from champion.runner import cache_lookup, code_identity
+from champion.runner import cache_lookup
 from champion.runner.notebook import source_of
 from champion.runner.record import ERROR, REASON, file_of
 from champion.tracking import connectivity, runs
@@ -18,8 +18,6 @@ from champion.tracking import connectivity, runs
 if TYPE_CHECKING:
     from champion.settings import Settings
     from champion.tracking.runs import Run
-
-_INJECTED = "injected-parameters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +71,7 @@ def read(settings: Settings, which: str) -> RunDetail:
     """
     connectivity.require(settings)
     run = runs.find(settings, which)
-    content = runs.read_file(settings, run.run_id, code_identity.ARTIFACT)
-    code = code_identity.from_json(content) if content else None
+    code = cache_lookup.code_of(settings, run)
     is_notebook = cache_lookup.NOTEBOOK in run.tags
     book = _record(settings, run, f"notebook/{file_of(run.tags)}.ipynb", dict[str, Any]) if is_notebook else {}
     times = {entry["cell"]: entry for entry in _record(settings, run, "cells.json", list[dict[str, Any]])}
@@ -123,7 +120,7 @@ def _cells(cells: list[Any], times: Mapping[int, Mapping[str, Any]]) -> list[Cel
             "\n".join(map(_text, cell.get("outputs", []))),
         )
         for number, cell in enumerate(cells, start=1)
-        if cell["cell_type"] == "code" and _INJECTED not in cell["metadata"].get("tags", [])
+        if cell["cell_type"] == "code" and "injected-parameters" not in cell["metadata"].get("tags", [])
     ]
 
 

@@ -89,12 +89,5 @@ def _shown(cells: tuple[Cell, ...]) -> list[str]:
 
 
 def _diff(one: list[str], two: list[str], first: RunDetail, second: RunDetail) -> str:
-    lines = difflib.unified_diff(
-        "\n\n".join(one).splitlines(),
-        "\n\n".join(two).splitlines(),
-        first.run.run_id[:8],
-        second.run.run_id[:8],
-        lineterm="",
-        n=1,
-    )
-    return "\n".join(lines)
+    texts = "\n\n".join(one).splitlines(), "\n\n".join(two).splitlines()
+    return "\n".join(difflib.unified_diff(*texts, first.run.run_id[:8], second.run.run_id[:8], lineterm="", n=1))

@@ -17,7 +17,6 @@ from champion.settings import Settings
 
 CLIENT = "PREFECT_API_AUTH_STRING"
 """The variable from which Prefect's clients and its command line read a login."""
-_BYTES = 24
 _LONGEST = 1000  # bytes, of a login written by hand
 _PATTERN = re.compile(rb"[!-9;-~]+:[!-~]+")  # safe in any header and any shell
 
@@ -103,7 +102,7 @@ def mlflow_path(settings: Settings) -> Path:
 
 
 def _create(where: Path) -> str:
-    login = f"champion:{secrets.token_hex(_BYTES)}"
+    login = f"champion:{secrets.token_hex(24)}"
     private_folder(where.parent)
     write_private(where, login.encode())
     for left in where.parent.glob(f".{where.name}.*.part"):

@@ -32,14 +32,8 @@ WORDS = frozenset(
     "authorization bearer jwt creds pswd webhook webhooks".split()
 )
 """Words that mark a parameter or variable as secret by its name."""
-_LAST_WORDS = frozenset(
-    {"pass", "pwd", "pat", "pw", "auth", "cookie", "tokens", "keys", "sas"}
-)  # only as the last of several words
-_ALONE = frozenset({"pass", "auth"})
-_JOINED = (
-    *("password", "passwd", "pswd", "passphrase", "secret", "credential", "credentials", "creds", "token", "apikey"),
-    *("pwd", "pass", "pw"),
-)
+_LAST_WORDS = frozenset("pass pwd pat pw auth cookie tokens keys sas".split())  # only as the last of several words
+_JOINED = tuple("password passwd pswd passphrase secret credential credentials creds token apikey pwd pass pw".split())
 _JOINED_KEYS = tuple(
     f"{kind}key"
     for kind in (
@@ -57,16 +51,11 @@ _FILTERS = frozenset(  # as in low_pass, max_tokens, sort_keys
 MASK = "***"
 _SHORTEST = 6  # a shorter value may occur in ordinary text
 _CREDENTIALS = re.compile(r""":///?[^/@\s:]*:([^/@\s]+(?:@[^/@\s"'<>,;]+)*)@""")
-_KEY_OF_URL = re.compile(
-    r"://([A-Za-z0-9_.~%+-]{16,})@"
-)  # a token in place of a user, as in Sentry's and GitHub's URLs
+_KEY_OF_URL = re.compile(r"://([A-Za-z0-9_.~%+-]{16,})@")  # a token in place of a user, as in URLs of Sentry and GitHub
 _PAIR = re.compile(r"""(?<![A-Za-z0-9_.-])([A-Za-z][A-Za-z0-9_.-]*)=([^\s;&,"'<>]+)""")
 _LONG_LINE = 12  # characters of a line of a key, which a log may show without the other lines
-_SCRIPT_ESCAPES = {one: f"\\u{ord(one):04x}" for one in "<>&'"}  # JSON inside an HTML page
-_PERCENT = re.compile("%[0-9A-F]{2}")
 _PREFIX = "champion_"
 _LOGINS = frozenset({"champion_prefect_login", "prefect_api_auth_string", "prefect_server_api_auth_string"})
-_ADDRESSES = frozenset({"notify_url", "promotion_webhook"})  # whoever knows them can write there
 
 
 def is_secret_name(name: str) -> bool:
@@ -80,20 +69,18 @@ def is_secret_name(name: str) -> bool:
     >>> is_secret_name("keyboard"), is_secret_name("PWD"), is_secret_name("low_pass")
     (False, False, False)
     """
-    words = [word.rstrip("0123456789") for word in _words(name)]
-    words = [word for word in words if word]
+    # `DB_PASS`, `db-pass` and `dbPass` have two words.
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", " ", name).lower().split()
+    words = [word for one in split if (word := one.rstrip("0123456789"))]
     if WORDS.intersection(words) or any(part in "".join(words) for part in _ANYWHERE):
         return True
     if len(words) > 1 and words[-1] in _LAST_WORDS and words[-2] not in _FILTERS:
         return True
-    if (len(words) == 1 and words[0] in _ALONE) or any(f"{one}{other}" in WORDS for one, other in pairwise(words)):
+    if (len(words) == 1 and words[0] in {"pass", "auth"}) or any(
+        f"{one}{other}" in WORDS for one, other in pairwise(words)
+    ):
         return True
     return any(word.endswith((*_JOINED, *_JOINED_KEYS)) and word not in _ORDINARY for word in words if word != "pass")
-
-
-def _words(name: str) -> list[str]:
-    """Return the words of a name in lower case: `DB_PASS`, `db-pass` and `dbPass` have two."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", " ", name).lower().split()
 
 
 def secrets(environment: Mapping[str, str], settings: Settings | None = None) -> tuple[str, ...]:
@@ -161,9 +148,12 @@ def _secret_values(environment: Mapping[str, str], settings: Settings | None) ->
     named = list(environment.items())
     for login in _stored_logins(settings):
         yield from _of_login(login)
-    for name, text in _of_settings(settings):
-        named.append((f"{_PREFIX}{name}", text))
-    ours = {f"{_PREFIX}{name}" for name in _secret_settings()}
+    from champion.settings import Settings as Known  # noqa: PLC0415 - settings may import this module
+
+    ours = [f"{_PREFIX}{name}" for name in Known.secret_names()]
+    for name in ours if settings is not None else ():
+        value = getattr(settings, name.removeprefix(_PREFIX))
+        named += [(name, value.get_secret_value())] if isinstance(value, SecretStr) else []
     for name, text in named:
         yield from _passwords(text)
         if name.lower() in _LOGINS:
@@ -176,19 +166,14 @@ def _of_value(name: str, is_named_secret: bool, text: str) -> Iterator[str]:
     """Yield the secret parts of a secret variable: the whole value, unless it is a URL without a password."""
     if "://" not in text or holds_password(text):
         yield from (text, text.strip())  # programs strip the newline at the end of a secret's file
-        yield from _of_pairs(text)
+        pairs = (part.partition("=") for part in text.split(";"))  # as in `AccountName=asha;AccountKey=abc`
+        yield from (value.strip() for name, separator, value in pairs if separator and is_secret_name(name.strip()))
         lines = [line.strip() for line in text.splitlines()]
         yield from (line for line in lines if len(lines) > 1 and len(line) >= _LONG_LINE and "-----" not in line)
-    elif name.removeprefix(_PREFIX) in _ADDRESSES or is_named_secret:
+    # Whoever knows these addresses can write there.
+    elif name.removeprefix(_PREFIX) in {"notify_url", "promotion_webhook"} or is_named_secret:
         found = urlsplit(text)
         yield from (text, found.path.strip("/"), found.query)
-
-
-def _of_pairs(text: str) -> Iterator[str]:
-    """Yield the secret values of a connection string, as in `AccountName=asha;AccountKey=abc`."""
-    for name, separator, value in (part.partition("=") for part in text.split(";")):
-        if separator and is_secret_name(name.strip()):
-            yield value.strip()
 
 
 def _of_login(text: str) -> Iterator[str]:
@@ -207,19 +192,6 @@ def _stored_logins(settings: Settings | None) -> Iterator[str]:
             yield read(settings) or ""
 
 
-def _of_settings(settings: Settings | None) -> Iterator[tuple[str, str]]:
-    for name in _secret_settings() if settings is not None else ():
-        value = getattr(settings, name)
-        if isinstance(value, SecretStr):
-            yield name, value.get_secret_value()
-
-
-def _secret_settings() -> list[str]:
-    from champion.settings import Settings as Known  # noqa: PLC0415 - settings may import this module
-
-    return Known.secret_names()
-
-
 def _passwords(text: str) -> Iterator[str]:
     pairs = [value for name, value in _PAIR.findall(text) if is_secret_name(name) or name.lower() == "pwd"]
     for found in (*_CREDENTIALS.findall(text), *_KEY_OF_URL.findall(text), *pairs):
@@ -232,12 +204,12 @@ def _spellings(value: str) -> Iterator[str]:
     shown, content, text = repr(value)[1:-1], _encoded(value), json.dumps(value)[1:-1]
     yield from (value, shown, text, json.dumps(shown)[1:-1], ascii(value)[1:-1], repr(content)[2:-1])
     yield from (shlex.quote(value).strip("'"), value.replace("'", "'\\''"), text.replace("/", "\\/"))
-    yield "".join(_SCRIPT_ESCAPES.get(one, one) for one in text)
+    yield re.sub("[<>&']", lambda found: f"\\u{ord(found[0]):04x}", text)  # JSON inside an HTML page
     page = escape(value)
     yield from (page, page.replace("&#x27;", "&#39;").replace("&quot;", "&#34;"), page.replace("&#x27;", "&apos;"))
     yield escape(value, quote=False)
     for quoted in (quote(content), quote(content, safe=""), quote_plus(content)):
-        yield from (quoted, _PERCENT.sub(lambda found: found[0].lower(), quoted))
+        yield from (quoted, re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), quoted))
     plain = content.hex()
     yield from (plain, plain.upper(), content.hex(":"), content.hex(" "))
     every = "".join(f"%{byte:02X}" for byte in content)

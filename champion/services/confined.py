@@ -7,6 +7,8 @@ own processes and open the store themselves.
 from __future__ import annotations
 
 import os
+from functools import wraps
+from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -40,16 +42,10 @@ def install(locations: Locations) -> None:
     known.update({scheme: _checked(known[scheme]) for scheme in remote})
     known.update(dict.fromkeys(FILES, Files))
     for engine in DATABASE_ENGINES:
-        stores_of._tracking_store_registry.register(engine, _tracking)  # noqa: SLF001 - MLflow has no public function for it
-        stores_of._model_registry_store_registry.register(engine, _registry)  # noqa: SLF001
-
-
-def _tracking(store_uri: str, artifact_uri: str) -> Tracking:
-    return Tracking(store_uri, artifact_uri)
-
-
-def _registry(store_uri: str) -> Registry:
-    return Registry(store_uri)
+        # MLflow has no public function for it, and passes the arguments by these names.
+        tracking, registry = stores_of._tracking_store_registry, stores_of._model_registry_store_registry  # noqa: SLF001
+        tracking.register(engine, lambda store_uri, artifact_uri: Tracking(store_uri, artifact_uri))  # noqa: PLW0108
+        registry.register(engine, lambda store_uri: Registry(store_uri))  # noqa: PLW0108
 
 
 def _require(uri: str) -> None:
@@ -72,6 +68,18 @@ def _checked(make: Any) -> Any:
         return make(artifact_uri, **options)
 
     return open_repository
+
+
+def _inside(method: Any) -> Any:
+    """Return a method of MLflow's files that first checks the path it gets, its first argument under any name."""
+
+    @wraps(method)
+    def checked(self: Files, *arguments: Any, **options: Any) -> Any:
+        _, *given = signature(method).bind(self, *arguments, **options).arguments.values()
+        self._require_inside(given[0] if given else None)
+        return method(self, *arguments, **options)
+
+    return checked
 
 
 class _Confined:
@@ -100,40 +108,13 @@ class Files(_Confined, _MlflowFiles):  # type: ignore[misc]
             if not self.locations.holds_path(one):
                 raise _outside(one)
 
-    @override
-    def get_local_path(self, artifact_path: str) -> Any:
-        self._require_inside(artifact_path)
-        return super().get_local_path(artifact_path)
-
-    @override
-    def _get_or_create_artifact_dir(self, artifact_path: str | None = None) -> Any:
-        self._require_inside(artifact_path)
-        return super()._get_or_create_artifact_dir(artifact_path)
-
-    @override
-    def list_artifacts(self, path: str | None = None) -> Any:
-        self._require_inside(path)
-        return super().list_artifacts(path)
-
-    @override
-    def _download_file(self, remote_file_path: str, local_path: str) -> None:
-        self._require_inside(remote_file_path)
-        super()._download_file(remote_file_path, local_path)
-
-    @override
-    def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> Any:
-        self._require_inside(artifact_path)
-        return super().download_artifacts(artifact_path, dst_path)
-
-    @override
-    def delete_artifacts(self, artifact_path: str | None = None) -> None:
-        self._require_inside(artifact_path)
-        super().delete_artifacts(artifact_path)
-
-    @override
-    def download_trace_data(self) -> Any:
-        self._require_inside(None)
-        return super().download_trace_data()
+    get_local_path = _inside(_MlflowFiles.get_local_path)
+    _get_or_create_artifact_dir = _inside(_MlflowFiles._get_or_create_artifact_dir)  # noqa: SLF001
+    list_artifacts = _inside(_MlflowFiles.list_artifacts)
+    _download_file = _inside(_MlflowFiles._download_file)  # noqa: SLF001
+    download_artifacts = _inside(_MlflowFiles.download_artifacts)
+    delete_artifacts = _inside(_MlflowFiles.delete_artifacts)
+    download_trace_data = _inside(_MlflowFiles.download_trace_data)
 
 
 class Tracking(_Confined, _MlflowTracking):  # type: ignore[misc]

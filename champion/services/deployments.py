@@ -7,15 +7,11 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from champion.base import isolation, package_data
 from champion.errors import ServiceError
 from champion.services import prefect
 from champion.settings import Settings
-
-if TYPE_CHECKING:
-    from prefect.client.orchestration import SyncPrefectClient
 
 QUEUES = {"market-data": 5, "feature": 3, "monitoring": 10, "retention": 1}
 """Queues of the work pool, with the number of their concurrent runs."""
@@ -32,11 +28,23 @@ def deploy(settings: Settings, api: str) -> None:
     values = {"WORK_POOL": settings.work_pool, "FOLDER": str(Path.cwd()), "PYTHON": shlex.quote(sys.executable)}
     prefect.choose(settings, api)
     from prefect.client.orchestration import get_client  # noqa: PLC0415
+    from prefect.client.schemas.actions import WorkPoolCreate  # noqa: PLC0415
+    from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
+    from prefect.workers.process import ProcessWorker  # noqa: PLC0415
 
+    pool = settings.work_pool
     with get_client(sync_client=True) as client:
-        _make_pool(client, settings.work_pool)
+        try:
+            client.read_work_pool(pool)
+        except ObjectNotFound:
+            template = ProcessWorker.get_default_base_job_template()
+            client.create_work_pool(WorkPoolCreate(name=pool, type="process", base_job_template=template))
         for name, limit in QUEUES.items():
-            _make_queue(client, settings.work_pool, name, limit)
+            try:
+                queue = client.read_work_queue_by_name(name, work_pool_name=pool)
+            except ObjectNotFound:
+                queue = client.create_work_queue(name, work_pool_name=pool)
+            client.update_work_queue(queue.id, concurrency_limit=limit)
     file = str(package_data.path("prefect.yaml"))
     command = isolation.command("prefect", "--no-prompt", "deploy", "--all", "--prefect-file", file)
     variables = isolation.environment({**os.environ, **{f"CHAMPION_{name}": value for name, value in values.items()}})
@@ -45,25 +53,3 @@ def deploy(settings: Settings, api: str) -> None:
     )
     if done.returncode:
         raise ServiceError(f"prefect deploy: {(done.stderr or done.stdout).strip()[-2000:]}")
-
-
-def _make_pool(client: SyncPrefectClient, name: str) -> None:
-    from prefect.client.schemas.actions import WorkPoolCreate  # noqa: PLC0415
-    from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
-    from prefect.workers.process import ProcessWorker  # noqa: PLC0415
-
-    try:
-        client.read_work_pool(name)
-    except ObjectNotFound:
-        template = ProcessWorker.get_default_base_job_template()
-        client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
-
-
-def _make_queue(client: SyncPrefectClient, pool: str, name: str, limit: int) -> None:
-    from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
-
-    try:
-        queue = client.read_work_queue_by_name(name, work_pool_name=pool)
-    except ObjectNotFound:
-        queue = client.create_work_queue(name, work_pool_name=pool)
-    client.update_work_queue(queue.id, concurrency_limit=limit)

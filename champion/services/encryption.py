@@ -21,8 +21,6 @@ from champion.errors import ServiceError
 from champion.settings import Settings
 
 VARIABLE = "PREFECT_SERVER_ENCRYPTION_KEY"
-_PATTERN = re.compile(r"[A-Za-z0-9_-]{43}=")
-_BYTES = 32
 _ROW = "ENCRYPTION_KEY"
 
 
@@ -36,23 +34,22 @@ def environment(settings: Settings) -> dict[str, str]:
     """
     if os.environ.get(VARIABLE) or settings.prefect_database_url is not None:
         return {}
-    return {VARIABLE: _key(settings)}
+    file, database = path(settings), settings.prefect_home / "prefect.db"
+    known, old = _read_file(file), _read_database(database)
+    if known is None:
+        known = old or urlsafe_b64encode(os.urandom(32)).decode()
+        write_private(file, known.encode())
+    if old == known:  # another key stays, because it encrypted something since
+        with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+            connection.execute("pragma secure_delete = on")  # the key leaves the free pages and the log, too
+            connection.execute("delete from configuration where key = ?", (_ROW,))
+            connection.execute("pragma wal_checkpoint(truncate)")
+    return {VARIABLE: known}
 
 
 def path(settings: Settings) -> Path:
     """Return the file of the key."""
     return settings.prefect_home / "encryption_key"
-
-
-def _key(settings: Settings) -> str:
-    file, database = path(settings), settings.prefect_home / "prefect.db"
-    known, old = _read_file(file), _read_database(database)
-    if known is None:
-        known = old or urlsafe_b64encode(os.urandom(_BYTES)).decode()
-        write_private(file, known.encode())
-    if old == known:  # another key stays, because it encrypted something since
-        _remove(database)
-    return known
 
 
 def _read_file(file: Path) -> str | None:
@@ -62,7 +59,7 @@ def _read_file(file: Path) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise ServiceError(f"{file} cannot be read ({error}). It is the key of Prefect's Secret blocks") from error
-    if not _PATTERN.fullmatch(found):
+    if not re.fullmatch(r"[A-Za-z0-9_-]{43}=", found):
         raise ServiceError(
             f"{file} is not a key of Prefect's Secret blocks. Restore it from a backup; or remove it, so that the next "
             "server creates a new key, and store the Secret blocks again"
@@ -81,11 +78,3 @@ def _read_database(database: Path) -> str | None:
             return str(json.loads(row[0])["fernet_key"]) if row else None
     except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
         raise ServiceError(f"{database} cannot be read ({error}): restore it from a backup, or remove it") from error
-
-
-def _remove(database: Path) -> None:
-    """Delete the key from the database, its free pages and its log."""
-    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-        connection.execute("pragma secure_delete = on")
-        connection.execute("delete from configuration where key = ?", (_ROW,))
-        connection.execute("pragma wal_checkpoint(truncate)")

@@ -17,7 +17,6 @@ from champion.settings import Settings
 from champion.tracking import store
 
 WELCOME = "welcome.ipynb"
-_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def command(folder: Path, *, port: int | None = None, browser: bool = True, root: bool = False) -> list[str]:
@@ -30,10 +29,7 @@ def command(folder: Path, *, port: int | None = None, browser: bool = True, root
     (True, False)
     """
     return [
-        sys.executable,
-        "-P",  # nothing is imported from the current directory
-        "-m",
-        "jupyterlab",
+        *(sys.executable, "-P", "-m", "jupyterlab"),  # -P: nothing is imported from the current directory
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.root_dir={folder}",
         *([f"--LabApp.default_url=/lab/tree/{WELCOME}"] if (folder / WELCOME).exists() else []),
@@ -52,16 +48,15 @@ def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, s
 
     JupyterLab's layout (open tabs) is kept in the workspace, so that it does not refer to notebooks of another one.
     """
-    kept = {
-        name: value for name, value in inherited.items() if name != isolation.SAFE_PATH
-    }  # notebooks may import from their folder
-    path = [str(_PACKAGE.parent), *isolation.absolute(inherited.get("PYTHONPATH"))]
+    # Notebooks may import from their folder.
+    kept = {name: value for name, value in inherited.items() if name != isolation.SAFE_PATH}
+    config = [str(Path(__file__).with_name("jupyter")), inherited.get("JUPYTER_CONFIG_PATH")]
+    warnings = ["ignore:date_default is deprecated", inherited.get("PYTHONWARNINGS")]  # a warning of Jupyter's own code
+    path = [str(Path(__file__).resolve().parents[2]), *isolation.absolute(inherited.get("PYTHONPATH"))]
     return {
         **kept,
         **settings.environment(),
-        "JUPYTER_CONFIG_PATH": _joined(
-            os.pathsep, str(Path(__file__).with_name("jupyter")), inherited.get("JUPYTER_CONFIG_PATH")
-        ),
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, config)),
         "JUPYTERLAB_WORKSPACES_DIR": str(settings.home / "jupyter"),
         "MLFLOW_TRACKING_URI": settings.tracking,
         **store.environment(settings),
@@ -69,11 +64,6 @@ def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, s
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # prevents ipykernel's warning about frozen modules
-        # a warning of Jupyter's own code
-        "PYTHONWARNINGS": _joined(",", "ignore:date_default is deprecated", inherited.get("PYTHONWARNINGS")),
+        "PYTHONWARNINGS": ",".join(filter(None, warnings)),
         "PYTHONPATH": os.pathsep.join(path),  # also for a checkout that is not installed
     }
-
-
-def _joined(separator: str, first: str, others: str | None) -> str:
-    return separator.join(filter(None, [first, others]))

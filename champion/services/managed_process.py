@@ -25,12 +25,7 @@ from champion.settings import Settings
 
 HOST = "127.0.0.1"
 START_SECONDS = 600  # for hangs only: a server that dies ends the wait immediately
-_STOP_SECONDS = 15
 _LOG_BYTES = 5_000_000
-_ANSWER_SECONDS = 10  # a healthy server on a busy machine may need several
-_PIDS, _PORTS = 2**31, 2**16
-_NAMES_HOME = ("CHAMPION_HOME", "PREFECT_HOME", "MLFLOW_BACKEND_STORE_URI")
-_PRIVATE_UMASK = 0o077
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +44,7 @@ class Server:
 
     def __post_init__(self) -> None:
         """Refuse invalid process ids and ports."""
-        if not 0 < self.pid < _PIDS or not 0 <= self.port < _PORTS:
+        if not 0 < self.pid < 2**31 or not 0 <= self.port < 2**16:
             raise ValueError(f"process {self.pid} on port {self.port}")
 
     @property
@@ -93,7 +88,7 @@ def start(settings: Settings, name: str, command: Sequence[str], variables: Mapp
             stderr=output,
             env=isolation.environment({**variables, **loopback.without_proxy(variables)}),
             cwd=settings.services,  # an owned folder: nothing in the current directory is read
-            umask=_PRIVATE_UMASK,
+            umask=0o077,
             start_new_session=True,
         )
     born = process_identity.process_token(process.pid) or ""
@@ -138,13 +133,12 @@ def recorded(settings: Settings, name: str) -> Server | None:
 
 def stop(settings: Settings, name: str) -> bool:
     """Stop a server and its child processes; return False if none was running."""
-    server = recorded(settings, name)
-    if server is None or not server.alive:
+    if (server := recorded(settings, name)) is None or not server.alive:
         return False
     processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
     _record(settings, name).unlink(missing_ok=True)  # first, so that watchers know that the stop is intended
     os.killpg(server.pid, signal.SIGTERM)
-    _, remaining = psutil.wait_procs(processes, timeout=_STOP_SECONDS)
+    _, remaining = psutil.wait_procs(processes, timeout=15)
     for process in remaining:
         process.kill()
     return True
@@ -153,7 +147,8 @@ def stop(settings: Settings, name: str) -> bool:
 def answers(url: str) -> bool:
     """Return whether a GET request to the URL returns status 200."""
     try:
-        answer = httpx.get(url, timeout=_ANSWER_SECONDS, trust_env=not is_local(url))
+        # A healthy server on a busy machine may need several seconds.
+        answer = httpx.get(url, timeout=10, trust_env=not is_local(url))
     except httpx.HTTPError:
         return False
     return answer.status_code == httpx.codes.OK
@@ -203,7 +198,8 @@ def _is_ours(settings: Settings, server: Server) -> bool:
         return server.folder == workspace_homes.identity(settings.home)
     # A record of an earlier version does not say it: the server's own environment names its workspace.
     environment = process_identity.environment(server.pid) if server.alive else {}
-    stated = [environment.get(name, "").removeprefix("sqlite:///") for name in _NAMES_HOME]
+    names = ("CHAMPION_HOME", "PREFECT_HOME", "MLFLOW_BACKEND_STORE_URI")
+    stated = [environment.get(name, "").removeprefix("sqlite:///") for name in names]
     return not server.alive or any(f"{place}/".startswith(f"{settings.home}/") for place in stated)
 
 

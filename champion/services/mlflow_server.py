@@ -15,43 +15,37 @@ from __future__ import annotations
 import base64
 import hmac
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from champion.security import prefect_login
 from champion.services.artifact_locations import Locations
 from champion.settings import Settings, read
 
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
 PORT = "CHAMPION_MLFLOW_SERVER_PORT"
-HOST = "127.0.0.1"
-_OPEN = frozenset({"/health"})
 _STARTERS = ("/assistant", "/gateway", "/jobs", "/webhooks")  # parts of MLflow that start jobs or call other servers
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class LoginRequired:
     """An ASGI application that requires the login."""
 
-    def __init__(self, app: App, login: str) -> None:
+    def __init__(self, app: ASGIApp, login: str) -> None:
         self._app = app
         self._expected = b"Basic " + base64.b64encode(login.encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 401 or 403."""
+        headers = {name.lower(): value for name, value in scope.get("headers", ())}
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-            return
-        if scope["type"] != "http":
+        elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
-            return
-        headers = {name.lower(): value for name, value in scope["headers"]}
-        if scope["path"] in _OPEN and scope["method"] in _READS:
+        elif scope["path"] == "/health" and scope["method"] in _READS:
             await self._app(scope, receive, send)
         elif not hmac.compare_digest(headers.get(b"authorization", b""), self._expected):
             await _refuse(send, 401, b"user and password are in mlflow/login of the workspace, as user:password\n")
@@ -63,7 +57,7 @@ class LoginRequired:
             await self._app(scope, receive, send)
 
 
-def _is_same_origin(headers: MutableMapping[bytes, bytes]) -> bool:
+def _is_same_origin(headers: Mapping[bytes, bytes]) -> bool:
     """Return whether a request comes from these pages, from the address bar, or not from a browser."""
     origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site", b"none")
     if origin is not None and urlsplit(origin).netloc != headers.get(b"host"):
@@ -79,7 +73,7 @@ async def _refuse(send: Send, status: int, reason: bytes) -> None:
     await send({"type": "http.response.body", "body": reason})
 
 
-def application(settings: Settings) -> App:
+def application(settings: Settings) -> ASGIApp:
     """Return MLflow's application for a workspace, confined to it and behind its login."""
     locations = Locations.of(settings)
     from mlflow.server import constants  # noqa: PLC0415 - the locations must be set before the application is created
@@ -100,7 +94,9 @@ def main() -> None:
     """Serve until SIGTERM or Ctrl-C."""
     import uvicorn  # noqa: PLC0415
 
-    uvicorn.run(application(read()), host=HOST, port=int(os.environ[PORT]), log_level="warning", access_log=False)
+    uvicorn.run(
+        application(read()), host="127.0.0.1", port=int(os.environ[PORT]), log_level="warning", access_log=False
+    )
 
 
 if __name__ == "__main__":

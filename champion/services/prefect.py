@@ -24,13 +24,6 @@ from champion.settings import Settings
 
 NAME = "prefect"
 _BUSY_SECONDS = 120  # a running server is replaced only after this time without an answer
-_QUIET = {  # no telemetry, no implicit choices
-    "DO_NOT_TRACK": "true",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_SERVER_UI_V2_ENABLED": "false",  # these pages contact amplitude.com in spite of the line above
-    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
-    "PREFECT_CLI_PROMPT": "false",
-}
 
 
 def environment(settings: Settings, api: str) -> dict[str, str]:
@@ -39,11 +32,20 @@ def environment(settings: Settings, api: str) -> dict[str, str]:
     A local server that does not answer for 15 seconds has ended; a remote one may come back.
     """
     retries = {"PREFECT_CLIENT_MAX_RETRIES": "3"} if settings.prefect_api_url is None else {}
+    found = find_spec("prefect")
+    package = Path(found.origin).parent if found and found.origin else settings.prefect_home
     return {
-        **_QUIET,
+        # No telemetry, no implicit choices.
+        "DO_NOT_TRACK": "true",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",  # these pages contact amplitude.com in spite of the line above
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_CLI_PROMPT": "false",
         **retries,
         "PREFECT_HOME": str(settings.prefect_home),
-        **_configuration(settings),
+        # The files of Prefect's configuration are set explicitly, because a logging file can name code to run.
+        "PREFECT_PROFILES_PATH": str(settings.prefect_home / "profiles.toml"),
+        "PREFECT_LOGGING_CONFIG_PATH": str(package / "logging" / "logging.yml"),
         "PREFECT_API_URL": api,
         **({prefect_login.CLIENT: login} if (login := prefect_login.current_login(settings)) else {}),
     }
@@ -103,12 +105,7 @@ def _recorded_server(settings: Settings) -> Server | None:
     recorded = managed_process.recorded(settings, NAME)
     if recorded is not None and recorded.home not in {"", str(settings.home)}:
         return None
-    return running(settings) or _wait_for_answer(settings)
-
-
-def _wait_for_answer(settings: Settings) -> Server | None:
-    """Return the recorded server once it answers, which may take long on a busy machine."""
-    deadline = time.monotonic() + _BUSY_SECONDS
+    deadline = time.monotonic() + _BUSY_SECONDS  # an answer may take long on a busy machine
     while (server := managed_process.recorded(settings, NAME)) and server.alive and time.monotonic() < deadline:
         if _healthy(server.api) and server.listens:
             return server
@@ -135,8 +132,10 @@ def _start(settings: Settings) -> Server:
     api = f"http://{managed_process.HOST}:{port}/api"
     # Created first, so that `environment` includes it.
     login = {"PREFECT_SERVER_API_AUTH_STRING": prefect_login.ensure_login(settings)}
-    variables = {**os.environ, **environment(settings, api), **_database(settings), **_retention(settings), **login}
+    variables = {**os.environ, **environment(settings, api), **_retention(settings), **login}
     variables |= {"PREFECT_UI_API_URL": api, **encryption.environment(settings)}
+    if url := settings.prefect_database:  # SQLite in the home without
+        variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = url
     arguments = ("server", "start", "--host", managed_process.HOST, "--port", str(port))
     command = isolation.command("champion.services.prefect_server", *arguments)
     server = managed_process.start(settings, NAME, command, variables, port)
@@ -153,22 +152,6 @@ def _retention(settings: Settings) -> dict[str, str]:
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(settings.prefect_days * 86_400),
     }
-
-
-def _configuration(settings: Settings) -> dict[str, str]:
-    """Return the files of Prefect's configuration, set explicitly because a logging file can name code to run."""
-    found = find_spec("prefect")
-    package = Path(found.origin).parent if found and found.origin else settings.prefect_home
-    return {
-        "PREFECT_PROFILES_PATH": str(settings.prefect_home / "profiles.toml"),
-        "PREFECT_LOGGING_CONFIG_PATH": str(package / "logging" / "logging.yml"),
-    }
-
-
-def _database(settings: Settings) -> dict[str, str]:
-    """Return the variable of the server's database; empty for SQLite in the home."""
-    url = settings.prefect_database
-    return {"PREFECT_SERVER_DATABASE_CONNECTION_URL": url} if url else {}
 
 
 def _healthy(api: str) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from filelock import Timeout
 
@@ -18,7 +19,6 @@ from champion.settings import Settings
 
 NAMES = (worker.NAME, mlflow.NAME, prefect.NAME)
 """In stopping order: first the worker, last the server with the database."""
-_CHECK_SECONDS = 1.0
 _HEALTH_EVERY = 15  # checks between two health requests
 _MOST_FAILURES = 4  # failed health requests in a row
 
@@ -87,8 +87,7 @@ def _start_all(settings: Settings, note: Callable[[str], None]) -> ServedPages:
     started = worker.start(settings, api)
     managed_process.wait(settings, worker.NAME, started, lambda: worker.online(settings, api))
     if pages is not None:
-        server = pages
-        managed_process.wait(settings, mlflow.NAME, server, lambda: mlflow.healthy(server))
+        managed_process.wait(settings, mlflow.NAME, pages, partial(mlflow.healthy, pages))
     return ServedPages(api.removesuffix("/api"), pages.url if pages else None)
 
 
@@ -101,7 +100,7 @@ def watch(settings: Settings, names: Sequence[str], health: Sequence[str]) -> No
     failures, checks = 0, 0
     started = [name for name in names if managed_process.recorded(settings, name)]
     while True:
-        time.sleep(_CHECK_SECONDS)
+        time.sleep(1)
         checks += 1
         for name in started:
             server = managed_process.recorded(settings, name)

@@ -25,11 +25,10 @@ def start(settings: Settings, api: str) -> Server:
 
 def online(settings: Settings, api: str) -> bool:
     """Return whether the server receives heartbeats of the worker."""
-    filters = {"workers": {"status": {"any_": ["ONLINE"]}}}
     try:
         answer = httpx.post(
             f"{api}/work_pools/{settings.work_pool}/workers/filter",
-            json=filters,
+            json={"workers": {"status": {"any_": ["ONLINE"]}}},
             timeout=5,
             auth=prefect_login.pair(settings),
             trust_env=not managed_process.is_local(api),

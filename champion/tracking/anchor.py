@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 _TAG = "champion.ledger"
-_TAGS = "select value from registered_model_tags where name = ? and key = ?"
-_ALIASES = "select version from registered_model_aliases where name = ? and alias = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +43,7 @@ def read(settings: Settings) -> Anchor | None:
         ModelError: the tag is damaged.
         ServiceError: the store cannot be read.
     """
-    found = _tag(settings)
-    if found is None:
+    if (found := _tag(settings)) is None:
         return None
     try:
         return parse_json(Anchor, found)
@@ -66,7 +63,8 @@ def alias(settings: Settings) -> int | None:
     """Return the version that the alias `champion` points to, None if it is not set."""
     if not _is_sqlite(settings):
         return registry.alias_of(settings, registry.CHAMPION)
-    number = _query(settings, _ALIASES, registry.CHAMPION)
+    query = "select version from registered_model_aliases where name = ? and alias = ?"
+    number = _query(settings, query, registry.CHAMPION)
     return None if number is None else int(number)
 
 
@@ -78,8 +76,11 @@ def is_required(settings: Settings) -> bool:
 def _tag(settings: Settings) -> str | None:
     name = _name(settings)
     if _is_sqlite(settings):
-        names = (name, *(_of_home(one) for one in _former_homes(settings)))
-        return next((value for one in names if (value := _query(settings, _TAGS, one)) is not None), None)
+        former = [] if is_required(settings) else reversed(workspace_homes.former(settings.home))  # the latest first
+        # The original of a copy still exists, so its tag is not that of the copy.
+        names = (name, *(_of_home(one) for one in former if not Path(one).exists()))
+        query = "select value from registered_model_tags where name = ? and key = ?"
+        return next((value for one in names if (value := _query(settings, query, one)) is not None), None)
     connectivity.require(settings)
     found = store.prepare(settings).search_registered_models(f"name='{registry.MODEL}'")
     return next((one.tags[name] for one in found if name in one.tags), None)
@@ -87,20 +88,11 @@ def _tag(settings: Settings) -> str | None:
 
 def _name(settings: Settings) -> str:
     """Return the tag's name: a SQLite store that several workspaces use has one for each ledger."""
-    if is_required(settings):
-        return _TAG
-    return _of_home(str(settings.home))
+    return _TAG if is_required(settings) else _of_home(str(settings.home))
 
 
 def _of_home(home: str) -> str:
     return f"{_TAG}.{hashlib.sha256(home.encode()).hexdigest()[:12]}"
-
-
-def _former_homes(settings: Settings) -> list[str]:
-    """Return the former folders of this workspace, the latest first; empty for a copy, whose original still exists."""
-    if is_required(settings):
-        return []
-    return [one for one in reversed(workspace_homes.former(settings.home)) if not Path(one).exists()]
 
 
 def _is_sqlite(settings: Settings) -> bool:

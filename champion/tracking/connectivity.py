@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 import sqlite3
-from pathlib import Path
+from contextlib import closing
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from champion.base import file_modes
 from champion.errors import ServiceError
@@ -31,9 +31,16 @@ def unreachable(settings: Settings) -> str | None:
     parts = urlsplit(uri)
     try:
         if parts.scheme == "sqlite":
-            _require_writable(store.sqlite_file(uri))
+            file = store.sqlite_file(uri)
+            file_modes.workspace_folder(file.parent)
+            if file.exists():  # otherwise it is created on first use
+                with closing(sqlite3.connect(file, timeout=_PATIENCE, isolation_level=None)) as connection:
+                    connection.execute("begin immediate")  # SQLite opens a read-only file without an error
+                    connection.execute("pragma user_version = 0")
+                    connection.execute("rollback")
         else:
-            _connect(parts)
+            port = parts.port or _PORTS.get(parts.scheme.partition("+")[0], 0)
+            socket.create_connection((parts.hostname or "", port), timeout=_PATIENCE).close()
     except (OSError, sqlite3.Error) as error:
         return f"{store.without_password(uri)}: {error}"
     return None
@@ -45,24 +52,5 @@ def require(settings: Settings) -> None:
     Raises:
         ServiceError: it does not answer.
     """
-    reason = unreachable(settings)
-    if reason is not None:
+    if reason := unreachable(settings):
         raise ServiceError(f"MLflow does not answer ({reason}): start it, or correct CHAMPION_TRACKING_URI")
-
-
-def _require_writable(path: Path) -> None:
-    file_modes.workspace_folder(path.parent)
-    if not path.exists():
-        return  # it is created on first use
-    connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
-    try:
-        connection.execute("begin immediate")  # SQLite opens a read-only file without an error
-        connection.execute("pragma user_version = 0")
-        connection.execute("rollback")
-    finally:
-        connection.close()
-
-
-def _connect(parts: SplitResult) -> None:
-    port = parts.port or _PORTS.get(parts.scheme.partition("+")[0], 0)
-    socket.create_connection((parts.hostname or "", port), timeout=_PATIENCE).close()

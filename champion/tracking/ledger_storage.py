@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from champion.base import atomic_files
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 _NAME = f"{registry.MODEL}.promotions"
-_MODE = 0o644
 _LINE, _NUMBER = "champion.line", "champion.number"
 _ABOUT = f"The promotion ledger of {registry.MODEL}: each version is a line. `champion models history` reads it."
 
@@ -35,19 +35,6 @@ class StoredLines:
 
     lines: tuple[str, ...]
     following: int
-
-
-class LedgerStorage(Protocol):
-    """An append-only list of lines."""
-
-    def held(self) -> StoredLines:
-        """Return the lines."""
-
-    def add(self, line: str, number: int) -> bool:
-        """Add a line. Return False if `number` was used meanwhile."""
-
-    def set_aside(self, suffix: str) -> str | None:
-        """Move all lines to another name and return it; None if there are no lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +55,7 @@ class FileStorage:
             return False
         is_new = not self.path.exists()
         workspace_folder(self.path.parent)
-        self.path.touch(_MODE)  # only the owner may write it, whatever the umask
+        self.path.touch(0o644)  # only the owner may write it, whatever the umask
         with self.path.open("ab") as stream:
             stream.truncate(sum(len(one) + 1 for one in complete))
             stream.write(line.encode() + b"\n")
@@ -106,14 +93,11 @@ class RegistryStorage:
             ModelError: a line was deleted.
         """
         connectivity.require(self.settings)
-        client, token = store.prepare(self.settings), None
-        versions: list[Any] = []
-        while True:
-            part = client.search_model_versions(f"name='{_NAME}'", order_by=["version_number ASC"], page_token=token)
-            versions += part
-            token = part.token
-            if not token:
-                break
+        client = store.prepare(self.settings)
+        search = partial(client.search_model_versions, f"name='{_NAME}'", order_by=["version_number ASC"])
+        versions = list(part := search())
+        while part.token:
+            versions += (part := search(page_token=part.token))
         numbered = [(int(one.version), one.tags) for one in versions]
         if [number for number, _ in numbered] != list(range(1, len(versions) + 1)):
             raise ModelError(f"{self}: of {quantity(numbered[-1][0], 'version')} some were deleted; restore a backup")
@@ -140,6 +124,11 @@ class RegistryStorage:
     def __str__(self) -> str:
         """Return its location."""
         return f"{_NAME} in {store.without_password(self.settings.tracking)}"
+
+
+LedgerStorage: TypeAlias = FileStorage | RegistryStorage
+"""An append-only list of lines. `add` returns False if the number was used meanwhile; `set_aside` moves all lines to
+another name and returns it, None if there are no lines."""
 
 
 def of(settings: Settings) -> LedgerStorage:

@@ -21,38 +21,22 @@ from zipfile import ZipFile
 
 from champion.errors import ModelError
 
-_SCHEMA = "schema.json"
 _CALLED = frozenset({"TypeNode", "FunctionNode", "MethodNode", "PartialNode", "OperatorFuncNode"})
 _OWN = ("champion.modeling.estimators", "champion.estimators")  # the second one in models of Champion 0.2 and earlier
 _LIBRARIES = ("sklearn", "numpy", "scipy", *_OWN)
 _PARTS = frozenset(  # parts of fitted estimators besides numbers
-    {
-        "numpy.dtype",
-        "scipy.interpolate._bsplines.BSpline",
-        "scipy.interpolate._interpolate.interp1d",
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.calibration._TemperatureScaling",
-        "sklearn.cluster._bisect_k_means._BisectingTree",
-        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.neighbors._ball_tree.BallTree",
-        "sklearn.neighbors._ball_tree.BallTree64",
-        "sklearn.neighbors._kd_tree.KDTree",
-        "sklearn.neighbors._kd_tree.KDTree64",
-        "sklearn.tree._tree.Tree",
-        "sklearn.utils._bunch.Bunch",
-    }
+    "numpy.dtype scipy.interpolate._bsplines.BSpline scipy.interpolate._interpolate.interp1d "
+    "sklearn.calibration._CalibratedClassifier sklearn.calibration._SigmoidCalibration "
+    "sklearn.calibration._TemperatureScaling sklearn.cluster._bisect_k_means._BisectingTree "
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper "
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor "
+    "sklearn.neighbors._ball_tree.BallTree sklearn.neighbors._ball_tree.BallTree64 "
+    "sklearn.neighbors._kd_tree.KDTree sklearn.neighbors._kd_tree.KDTree64 "
+    "sklearn.tree._tree.Tree sklearn.utils._bunch.Bunch".split()
 )
 _PART_MODULES = frozenset(  # modules whose classes are all such parts
-    {
-        "sklearn._loss._loss",
-        "sklearn._loss.link",
-        "sklearn._loss.loss",
-        "sklearn.gaussian_process.kernels",
-        "sklearn.metrics._dist_metrics",
-        "sklearn.neural_network._stochastic_optimizers",
-    }
+    "sklearn._loss._loss sklearn._loss.link sklearn._loss.loss sklearn.gaussian_process.kernels "
+    "sklearn.metrics._dist_metrics sklearn.neural_network._stochastic_optimizers".split()
 )
 _NO_ESTIMATORS = frozenset({"conftest", "datasets", "externals", "tests", "utils", "_build_utils"})
 _READERS = frozenset(  # estimators that open files named by their inputs
@@ -73,33 +57,36 @@ def require_trusted(content: bytes, packages: Iterable[str]) -> list[str]:
     import skops.io  # noqa: PLC0415 - brings scikit-learn
 
     untrusted = skops.io.get_untrusted_types(data=content)
-    nodes = set(_nodes(json.loads(ZipFile(BytesIO(content)).read(_SCHEMA))))
+    nodes = set(_nodes(json.loads(ZipFile(BytesIO(content)).read("schema.json"))))
     called = {name for loader, name in nodes if loader in _CALLED}
     always = {name for loader, name in nodes if loader == "MethodNode" or name in _READERS}
     known = tuple(packages)
     refused = always | {name for name in untrusted if name in called or not _is_admitted(name, known)}
     if refused:
-        raise ModelError(_refusal(sorted(refused), known))
+        named = ",".join(
+            sorted({name.partition(".")[0] for name in refused} - {"sklearn", "numpy", "scipy", "champion"})
+        )
+        raise ModelError(
+            f"the model contains types that are not allowed: {', '.join(sorted(refused)[:5])}. Allowed are estimators "
+            f"and their parts from {', '.join((*_LIBRARIES, *known))}, but no callables. Build it of scikit-learn "
+            "estimators, so that it can be loaded without running foreign code"
+            + (f"; or, if you trust the code, set CHAMPION_MODEL_PACKAGES={named}" if named else "")
+        )
     return list(untrusted)
 
 
 def _nodes(part: Any) -> Iterator[tuple[str, str]]:
     """Yield the loader and the full name of each node in a schema."""
-    if isinstance(part, dict):
-        if "__loader__" in part:
-            yield str(part["__loader__"]), f"{part.get('__module__')}.{part.get('__class__')}"
-        for value in part.values():
-            yield from _nodes(value)
-    elif isinstance(part, list):
-        for value in part:
-            yield from _nodes(value)
+    if isinstance(part, dict) and "__loader__" in part:
+        yield str(part["__loader__"]), f"{part.get('__module__')}.{part.get('__class__')}"
+    for value in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from _nodes(value)
 
 
 def _is_admitted(name: str, packages: tuple[str, ...]) -> bool:
     module, _, attribute = name.rpartition(".")
-    if name in _PARTS or module in _PART_MODULES:
-        return _defined(module, attribute) is not None
-    if any(name.startswith(f"{package}.") for package in (*_OWN, *packages)):
+    of_package = name.startswith(tuple(f"{package}." for package in (*_OWN, *packages)))
+    if name in _PARTS or module in _PART_MODULES or of_package:
         return _defined(module, attribute) is not None
     if not name.startswith("sklearn.") or _NO_ESTIMATORS.intersection(name.split(".")):
         return False
@@ -117,16 +104,5 @@ def _defined(module: str, attribute: str) -> type | None:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError):
         return None
-    if not isinstance(found, type):
-        return None
-    return found if (found.__module__, found.__name__) == (module, attribute) else None
-
-
-def _refusal(refused: list[str], packages: tuple[str, ...]) -> str:
-    named = ",".join(sorted({name.partition(".")[0] for name in refused} - {"sklearn", "numpy", "scipy", "champion"}))
-    return (
-        f"the model contains types that are not allowed: {', '.join(refused[:5])}. Allowed are estimators and their "
-        f"parts from {', '.join((*_LIBRARIES, *packages))}, but no callables. Build it of scikit-learn estimators, so "
-        "that it can be loaded without running foreign code"
-        + (f"; or, if you trust the code, set CHAMPION_MODEL_PACKAGES={named}" if named else "")
-    )
+    is_own = isinstance(found, type) and (found.__module__, found.__name__) == (module, attribute)
+    return found if is_own else None

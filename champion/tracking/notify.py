@@ -14,8 +14,6 @@ from champion.tracking.promotion_ledger import Entry
 if TYPE_CHECKING:
     from champion.settings import Settings
 
-_TRIES, _SECONDS = 3, 5.0
-
 
 def post(url: str, content: Mapping[str, Any], *, seconds: float, tries: int = 1) -> str | None:
     """Post `content` as JSON, up to `tries` times. Return why it was not accepted, or None.
@@ -44,12 +42,7 @@ def message(entry: Entry, model: str) -> dict[str, Any]:
     return {
         "text": f"{model}: version {entry.version} is champion, before {before} ({entry.kind}{forced}): {entry.reason}",
         "model": model,
-        "kind": entry.kind,
-        "version": entry.version,
-        "previous": entry.previous,
-        "forced": entry.forced,
-        "reason": entry.reason,
-        "by": entry.by,
+        **{name: getattr(entry, name) for name in ("kind", "version", "previous", "forced", "reason", "by")},
         "effective": entry.effective.isoformat() if entry.effective else None,
     }
 
@@ -67,5 +60,5 @@ def announce(settings: Settings, entry: Entry, model: str) -> str | None:
     url = settings.promotion_webhook.get_secret_value()
     if not url.startswith(("https://", "http://")):
         raise UsageError("CHAMPION_PROMOTION_WEBHOOK is no http:// or https:// address")
-    problem = post(url, message(entry, model), seconds=_SECONDS, tries=_TRIES)
+    problem = post(url, message(entry, model), seconds=5.0, tries=3)
     return problem and f"the promotion webhook did not accept the message: {problem}"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 RANK_IC, T_STAT, SESSIONS, HORIZON = "rank_ic", "rank_ic_t", "sessions", "horizon"
 ANY_CHAMPION = -1
 """For a decision that does not depend on the current champion."""
-_PATIENCE = 60
+_LEAK = "a leakage check found skill where there can be none"
 _TRIES = 5
 Result = TypeVar("Result")
 
@@ -92,7 +92,7 @@ def gate(
         return Decision(promote=False, reasons=(f"the challenger has no {', '.join(missing)}",))
     against = [
         *_weaknesses(challenger, rules),
-        *_canary_failures(canary),
+        *([] if canary else ["the leakage checks were not run" if canary is None else _LEAK]),
         *(_shortfalls(challenger, champion, paired, rules) if champion is not None else []),
     ]
     tested = quantity(round(challenger[SESSIONS]), "session")
@@ -131,14 +131,15 @@ def promote(
         entries = finish_pending(settings)
         draft = promotion_ledger.draft(entries, "promote", version, reason, forced=force and not decision.promote)
         entry = replace(draft, reasons=decision.reasons, evidence=evidence or {}, model=model)
-        current = _in_force(settings, entries)
+        current = in_force(settings, entries)
         if against not in {ANY_CHAMPION, current}:
             raise DecisionOutdated(
                 f"version {version} was compared with version {against}, but version {current} is champion now: "
                 "evaluate it again"
             )
         if entry.previous == version:
-            raise ModelError(_already(settings, version))
+            message = f"{registry.MODEL} version {version} is champion already"
+            raise ModelError(f"{message}, but {wrong}" if (wrong := standing.disagreement(settings)) else message)
         if not decision.promote and not force:
             append(settings, replace(entry, state="refused"), entries)
             raise PromotionRefused(
@@ -162,12 +163,10 @@ def rollback(settings: Settings, *, reason: str) -> Entry:
         stack = promotion_ledger.champions(entries)
         if len(stack) < 2:  # noqa: PLR2004 - the current one and one before it
             raise ModelError("nothing to roll back to: the ledger has no champion before the current one")
-        earlier = stack[-2].version
         standing.require_same_model(settings, stack[-2], stack[-1])
-        model = registry.find(settings, earlier).tags.get(registry.DIGEST, "")
-        return _start(
-            settings, replace(promotion_ledger.draft(entries, "rollback", earlier, reason), model=model), entries
-        )
+        draft = promotion_ledger.draft(entries, "rollback", stack[-2].version, reason)
+        model = registry.find(settings, draft.version).tags.get(registry.DIGEST, "")
+        return _start(settings, replace(draft, model=model), entries)
 
     return _announce(settings, serialized(settings, step))
 
@@ -176,7 +175,7 @@ def repair(settings: Settings) -> Entry | None:
     """Finish a promotion that a crash interrupted and return its last entry, or None if there was none."""
     if promotion_ledger.pending(standing.entries(settings)) is None:
         return None
-    finished = serialized(settings, lambda: _finished(settings))
+    finished = serialized(settings, lambda: _finish(settings, standing.entries(settings)))
     return None if finished is None else _announce(settings, finished)
 
 
@@ -201,12 +200,9 @@ def current_champion(settings: Settings) -> Entry | None:
     return stack[-1] if stack else None
 
 
-def in_force(settings: Settings) -> int | None:
-    """Return the champion's version in the ledger; if the ledger is empty, that of the alias."""
-    return _in_force(settings, standing.entries(settings))
-
-
-def _in_force(settings: Settings, entries: Sequence[Entry]) -> int | None:
+def in_force(settings: Settings, known: Sequence[Entry] | None = None) -> int | None:
+    """Return the champion's version in the ledger, or in `known` entries of it; if it is empty, that of the alias."""
+    entries = standing.entries(settings) if known is None else known
     stack = promotion_ledger.champions(entries)
     if stack or entries:
         return stack[-1].version if stack else None
@@ -226,11 +222,6 @@ def _write_anchor(settings: Settings, storage: ledger_storage.LedgerStorage) -> 
     anchor.write(settings, anchor.Anchor(len(seals), seals[-1]))
 
 
-def _already(settings: Settings, version: int) -> str:
-    message = f"{registry.MODEL} version {version} is champion already"
-    return f"{message}, but {wrong}" if (wrong := standing.disagreement(settings)) else message
-
-
 def serialized(settings: Settings, step: Callable[[], Result]) -> Result:
     """Return the result of `step`, run under the lock, and again if another machine wrote to the ledger meanwhile."""
     for _ in range(_TRIES):
@@ -248,8 +239,8 @@ def finish_pending(settings: Settings) -> list[Entry]:
     ever.
     """
     _take_over_file(settings)
-    while promotion_ledger.pending(entries := standing.entries(settings)) is not None:
-        _finish(settings, entries)
+    while _finish(settings, entries := standing.entries(settings)) is not None:
+        continue
     return entries
 
 
@@ -282,8 +273,7 @@ def carry_out(settings: Settings, entry: Entry, entries: Sequence[Entry]) -> Ent
             return append(settings, replace(entry, state="done", at=now, effective=now), entries)
         except LedgerOvertaken:  # another machine took the pending line for an interrupted one and finished it
             entries = standing.entries(settings)
-            ended = [one for one in entries if one.decision == entry.decision and one.state != "pending"]
-            if ended:
+            if ended := [one for one in entries if one.decision == entry.decision and one.state != "pending"]:
                 registry.point(settings, registry.CHAMPION, promotion_ledger.champions(entries)[-1].version)
                 return ended[0]
     raise ServiceError(
@@ -293,21 +283,16 @@ def carry_out(settings: Settings, entry: Entry, entries: Sequence[Entry]) -> Ent
 
 def _announce(settings: Settings, entry: Entry) -> Entry:
     """Notify the webhook, outside the lock. A failure is logged, and the promotion remains valid."""
-    problem = notify.announce(settings, entry, registry.MODEL)
-    if problem:
+    if problem := notify.announce(settings, entry, registry.MODEL):
         logging.getLogger("champion.promotion").warning(problem)
     return entry
 
 
-def _finished(settings: Settings) -> Entry | None:
-    entries = standing.entries(settings)
-    return None if promotion_ledger.pending(entries) is None else _finish(settings, entries)
-
-
-def _finish(settings: Settings, entries: Sequence[Entry]) -> Entry:
-    """Return the entry that ends the decision of `entries` that has not ended."""
+def _finish(settings: Settings, entries: Sequence[Entry]) -> Entry | None:
+    """Return the entry that ends the decision of `entries` that has not ended, or None if there is no such decision."""
     entry = promotion_ledger.pending(entries)
-    assert entry is not None  # noqa: S101 - the caller has checked it
+    if entry is None:
+        return None
     later = any(one.decision > entry.decision and one.state == "done" for one in entries)
     if later or entry.version not in {one.number for one in registry.versions(settings)}:
         return append(settings, replace(entry, state="abandoned", at=clock.now()), entries)
@@ -319,7 +304,7 @@ def _finish(settings: Settings, entries: Sequence[Entry]) -> Entry:
 def lock(settings: Settings) -> Lock:
     """Return the lock for decisions of the processes of a workspace."""
     workspace_folder(settings.home)
-    return Lock(settings.home / "promotions.lock", timeout=_PATIENCE)
+    return Lock(settings.home / "promotions.lock", timeout=60)
 
 
 def _weaknesses(challenger: Mapping[str, float], rules: Rules) -> Sequence[str]:
@@ -329,12 +314,6 @@ def _weaknesses(challenger: Mapping[str, float], rules: Rules) -> Sequence[str]:
     if not challenger[T_STAT] >= enough:
         found.append(f"rank IC t-statistic {challenger[T_STAT]:.2f} is below {enough:.2f}")
     return found
-
-
-def _canary_failures(canary: bool | None) -> Sequence[str]:
-    if canary is None:
-        return ["the leakage checks were not run"]
-    return [] if canary else ["a leakage check found skill where there can be none"]
 
 
 def _shortfalls(

@@ -13,7 +13,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 
@@ -25,7 +25,6 @@ from champion.tracking.ledger_storage import LedgerStorage, StoredLines
 Kind = Literal["promote", "rollback", "begin"]
 """`begin` is the first line of a ledger that replaces a lost or damaged one."""
 State = Literal["pending", "done", "refused", "abandoned"]
-_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +66,13 @@ def append(storage: LedgerStorage, entry: Entry, seen: Sequence[Entry]) -> Entry
     Raises:
         LedgerOvertaken: an entry that is not in `seen` was added, or another decision is pending; nothing was added.
     """
-    content = _plain(entry)
+    content = {field.name: _storable(getattr(entry, field.name)) for field in fields(entry)}
+    if entry.model is None:
+        del content["model"]
     unfinished = pending(seen) if entry.state == "pending" else None
     if unfinished is not None:
         raise LedgerOvertaken(f"{storage}: decision {unfinished.decision} is not finished yet; try again")
-    for _ in range(_TRIES):
+    for _ in range(5):
         held = storage.held()
         if len(held.lines) != len(seen):
             break
@@ -163,26 +164,8 @@ def _seal(before: str, content: Mapping[str, Any]) -> str:
     return hashlib.sha256((before + json.dumps(content, sort_keys=True)).encode()).hexdigest()
 
 
-def _plain(entry: Entry) -> dict[str, Any]:
-    return {
-        "decision": entry.decision,
-        "kind": entry.kind,
-        "state": entry.state,
-        "version": entry.version,
-        "previous": entry.previous,
-        "reason": entry.reason,
-        "forced": entry.forced,
-        "at": entry.at.isoformat(),
-        "effective": entry.effective.isoformat() if entry.effective else None,
-        "by": entry.by,
-        "reasons": list(entry.reasons),
-        "evidence": _storable(entry.evidence),
-        **({} if entry.model is None else {"model": entry.model}),
-    }
-
-
 def _storable(value: Any) -> Any:
-    """Return evidence as JSON; a number that is not finite, which may be why a model was refused, becomes text."""
+    """Return a field as JSON; a number that is not finite, which may be why a model was refused, becomes text."""
     if isinstance(value, Mapping):
         return {str(name): _storable(one) for name, one in value.items()}
     if isinstance(value, list | tuple):

@@ -12,8 +12,7 @@ import hashlib
 import json
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version as installed
@@ -40,8 +39,6 @@ FEATURES = "champion.features"
 DIGEST = "champion.model_sha256"
 ABOUT = "Scores NSE equities by their expected forward return."
 _FILE = "model.skops"
-_PINNED = ("scikit-learn", "skops", "numpy", "pandas")
-_EXAMPLE_ROWS = 5
 Value = TypeVar("Value")
 
 
@@ -189,7 +186,18 @@ def load(
     found = find(settings, which)
     if found.problem:
         raise ModelError(f"{MODEL} version {found.number}: {found.problem}")
-    _check_inputs(found, features, feature_version)
+    if feature_version is not None and found.feature_version != feature_version:
+        raise ModelError(
+            f"{MODEL} version {found.number} was trained on features {found.feature_version}, asked for "
+            f"{feature_version}: build those features, or train and promote a model on them"
+        )
+    if features is not None and tuple(features) != found.features:
+        raise ModelError(
+            f"{MODEL} version {found.number} takes {quantity(len(found.features), 'feature')} "
+            f"{list(found.features)[:6]}..., offered {len(features)}; "
+            f"missing {sorted(set(found.features) - set(features))[:6]}, "
+            f"unknown {sorted(set(features) - set(found.features))[:6]}: select its features in its order"
+        )
     with tempfile.TemporaryDirectory(prefix="champion-model-") as folder:
         return LoadedModel(_load_file(settings, file_of(settings, found.number, folder), found), found)
 
@@ -229,30 +237,23 @@ def _save(model: Any, example: pl.DataFrame, folder: Path, identity: Any, truste
     import mlflow.sklearn  # noqa: PLC0415
     from mlflow.models import infer_signature  # noqa: PLC0415
 
-    rows = example.head(_EXAMPLE_ROWS).cast(pl.Float64).to_pandas()  # a count with a null is a float to pandas
+    rows = example.head().cast(pl.Float64).to_pandas()  # a count with a null is a float to pandas
     answer = "predict_proba" if hasattr(model, "predict_proba") else "predict"
     inputs = rows if hasattr(model, "feature_names_in_") else rows.to_numpy()
-    with _library_noise():
+    with warnings.catch_warnings():  # which MLflow 3.17 causes in itself and in pandas 3
+        warnings.filterwarnings("ignore", message="Operation with range is deprecated")
+        warnings.filterwarnings("ignore", message=r".*Any type hint is inferred as AnyType")
         mlflow.sklearn.save_model(
             model,
             str(folder),
             mlflow_model=identity,
             signature=infer_signature(rows, getattr(model, answer)(inputs)),
             input_example=rows,
-            pip_requirements=[f"{name}=={installed(name)}" for name in _PINNED],
+            pip_requirements=[f"{name}=={installed(name)}" for name in ("scikit-learn", "skops", "numpy", "pandas")],
             pyfunc_predict_fn=answer,
             serialization_format="skops",
             skops_trusted_types=trusted,
         )
-
-
-@contextmanager
-def _library_noise() -> Iterator[None]:
-    """Silence warnings that MLflow 3.17 causes in itself and in pandas 3."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Operation with range is deprecated")
-        warnings.filterwarnings("ignore", message=r".*Any type hint is inferred as AnyType")
-        yield
 
 
 def _load_file(settings: Settings, path: Path, version: Version) -> Any:
@@ -276,21 +277,6 @@ def _load_file(settings: Settings, path: Path, version: Version) -> Any:
         return skops.io.loads(content, trusted=trusted)
     except (BadZipFile, KeyError, ValueError) as error:
         raise ModelError(f"{name}: {path} is not a model in the skops format ({error}): {remedy}") from error
-
-
-def _check_inputs(found: Version, features: Sequence[str] | None, feature_version: str | None) -> None:
-    if feature_version is not None and found.feature_version != feature_version:
-        raise ModelError(
-            f"{MODEL} version {found.number} was trained on features {found.feature_version}, asked for "
-            f"{feature_version}: build those features, or train and promote a model on them"
-        )
-    if features is not None and tuple(features) != found.features:
-        raise ModelError(
-            f"{MODEL} version {found.number} takes {quantity(len(found.features), 'feature')} "
-            f"{list(found.features)[:6]}..., offered {len(features)}; "
-            f"missing {sorted(set(found.features) - set(features))[:6]}, "
-            f"unknown {sorted(set(features) - set(found.features))[:6]}: select its features in its order"
-        )
 
 
 def _aliases(settings: Settings) -> dict[str, int]:

@@ -9,35 +9,28 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from champion.base import workspace_homes
 from champion.errors import ServiceError
 
-_LOCATIONS = {
-    "experiments": ("artifact_location",),
-    "runs": ("artifact_uri",),
-    "logged_models": ("artifact_location",),
-    "model_versions": ("source", "storage_location"),
-}
-_TAGS = {"trace_tags": "mlflow.artifactLocation"}
+_LOCATIONS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+_TRACES = ("trace_tags", "value", "mlflow.artifactLocation")
 _HOME = "champion.home"
-_DEFAULT = "mlruns"  # MLflow's folder in the current directory for experiments without a location
 _BUSY_SECONDS = 120
-_log = logging.getLogger("champion.tracking")
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One value to change, in a row and column of a table."""
-
-    table: str
-    column: str
-    row: int
-    value: str
+Change: TypeAlias = tuple[str, str, int, str]
+"""One value to change: table, column, row, new value."""
 
 
 def relocate(home: Path, root: str, database: Path) -> int:
@@ -56,8 +49,8 @@ def relocate(home: Path, root: str, database: Path) -> int:
                 return 0
             store.execute("begin immediate")
             changes = list(_changes(store, home, root, database))
-            for one in changes:
-                store.execute(f"update {one.table} set {one.column} = ? where rowid = ?", (one.value, one.row))  # noqa: S608 - names from above
+            for table, column, row, value in changes:
+                store.execute(f"update {table} set {column} = ? where rowid = ?", (value, row))  # noqa: S608 - names from above
             store.execute("commit")
     except sqlite3.Error as error:
         raise ServiceError(
@@ -65,11 +58,8 @@ def relocate(home: Path, root: str, database: Path) -> int:
             "and run this again"
         ) from error
     if changes:
-        _log.warning(
-            "this workspace was used in another folder: %d locations in its MLflow store now point to %s",
-            len(changes),
-            home,
-        )
+        message = "this workspace was used in another folder: %d locations in its MLflow store now point to %s"
+        logging.getLogger("champion.tracking").warning(message, len(changes), home)
     return len(changes)
 
 
@@ -93,8 +83,13 @@ def outside(home: Path, database: Path) -> list[str]:
     """
     if not database.is_file() or not is_inside(home, database):
         return []
+    folders = set[str]()
     with read_only(database) as store:
-        return sorted(set(_outside(store, home)))
+        for table, column in _LOCATIONS:
+            paths = [workspace_homes.local(value) for _, value in _rows(store, table, column)]
+            away = [path for path in paths if path is not None and not path.is_relative_to(home)]
+            folders |= {str(path if table == "experiments" else path.parent) for path in away}
+    return sorted(folders)
 
 
 @contextmanager
@@ -109,15 +104,6 @@ def read_only(database: Path) -> Iterator[sqlite3.Connection]:
             yield connection
     except sqlite3.Error as error:
         raise ServiceError(f"{database} cannot be read ({error}): restore it from a backup") from error
-
-
-def _outside(store: sqlite3.Connection, home: Path) -> Iterator[str]:
-    for table, columns in _LOCATIONS.items():
-        for column in columns:
-            for _, value in _rows(store, table, column):
-                path = workspace_homes.local(value)
-                if path is not None and not path.is_relative_to(home):
-                    yield str(path if table == "experiments" else path.parent)
 
 
 def is_inside(home: Path, database: Path) -> bool:
@@ -138,54 +124,36 @@ def _changes(store: sqlite3.Connection, home: Path, root: str, database: Path) -
     tagged = [value for _, value in _rows(store, "tags", "value", _HOME)] if inside else []
     from_tags = sorted(set(tagged) - {*recorded, str(home)})
     if recorded or from_tags:
-        for table, columns in _LOCATIONS.items():
-            for column in columns:
-                yield from _moved(store, table, column, recorded, from_tags, home)
-        for table, key in _TAGS.items():
-            yield from _moved(store, table, "value", recorded, from_tags, home, key=key)
+        for table, column, *key in (*_LOCATIONS, _TRACES):
+            for row, value in _rows(store, table, column, *key):
+                if (now := _moved(value, recorded, from_tags, home)) != value:
+                    yield table, column, row, now
         gone = [one for one in from_tags if not Path(one).exists()]
         for row, value in _rows(store, "tags", "value", _HOME):
             if value in {*recorded, *gone}:
-                yield Change("tags", "value", row, str(home))
-    if inside:
-        yield from _without_location(store, home, root)
-
-
-def _moved(
-    store: sqlite3.Connection,
-    table: str,
-    column: str,
-    recorded: list[str],
-    from_tags: list[str],
-    home: Path,
-    *,
-    key: str | None = None,
-) -> Iterator[Change]:
-    """Yield the values below a recorded former home; below a home that only runs name, only if their files are here."""
-    for row, value in _rows(store, table, column, key):
-        now = workspace_homes.moved(value, recorded, home)
-        if now == value and from_tags:
-            then, tagged_location = workspace_homes.local(value), workspace_homes.moved(value, from_tags, home)
-            here = workspace_homes.local(tagged_location)
-            if then is not None and here is not None and (here.exists() or not then.exists()):
-                now = tagged_location
-        if now != value:
-            yield Change(table, column, row, now)
-
-
-def _without_location(store: sqlite3.Connection, home: Path, root: str) -> Iterator[Change]:
-    """Yield the experiments that MLflow placed in a process's current directory; their files stay readable."""
-    for row, value in _rows(store, "experiments", "artifact_location"):
+                yield "tags", "value", row, str(home)
+    # MLflow placed experiments without a location in a process's current directory; their files stay readable.
+    for row, value in _rows(store, "experiments", "artifact_location") if inside else ():
         path = workspace_homes.local(value)
-        relative = path is None and value.removeprefix("./").startswith(f"{_DEFAULT}/")
-        if relative or (path is not None and path.parent.name == _DEFAULT and not path.is_relative_to(home)):
-            yield Change("experiments", "artifact_location", row, f"{root}/{value.rpartition('/')[2]}")
+        relative = path is None and value.removeprefix("./").startswith("mlruns/")
+        if relative or (path is not None and path.parent.name == "mlruns" and not path.is_relative_to(home)):
+            yield "experiments", "artifact_location", row, f"{root}/{value.rpartition('/')[2]}"
+
+
+def _moved(value: str, recorded: list[str], from_tags: list[str], home: Path) -> str:
+    """Move a location below a recorded former home; below one that only runs name, only if its files are here."""
+    now = workspace_homes.moved(value, recorded, home)
+    if now == value and from_tags:
+        then, tagged_location = workspace_homes.local(value), workspace_homes.moved(value, from_tags, home)
+        here = workspace_homes.local(tagged_location)
+        if then is not None and here is not None and (here.exists() or not then.exists()):
+            return tagged_location
+    return now
 
 
 def _rows(store: sqlite3.Connection, table: str, column: str, key: str | None = None) -> Iterator[tuple[int, str]]:
     """Yield row and value of a column, in tag tables for one key; nothing if this MLflow has no such table."""
-    known: Mapping[str, None] = dict.fromkeys(one[0] for one in store.execute("select name from sqlite_master"))
-    if table not in known:
+    if (table,) not in store.execute("select name from sqlite_master").fetchall():
         return
     condition = f"{column} is not null" + (" and key = ?" if key else "")
     yield from store.execute(f"select rowid, {column} from {table} where {condition}", (key,) if key else ()).fetchall()  # noqa: S608 - names from above

@@ -31,11 +31,8 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 _NAME_LENGTH = 500  # longest name of an experiment in MLflow, in characters
-_BEGUN, _ENDED, _ARTIFACTS = "begun.json", "ended.json", "artifacts"
+_BEGUN, _ENDED = "begun.json", "ended.json"
 _RESERVED = 128 * 1024  # bytes
-_PATIENCE = 300
-_REASON_LENGTH = 300
-_log = logging.getLogger("champion.tracking")
 Result = TypeVar("Result")
 
 
@@ -66,7 +63,7 @@ class SpooledRun:
     @property
     def artifacts(self) -> Path:
         """The folder whose files become the run's artifacts."""
-        return self.folder / _ARTIFACTS
+        return self.folder / "artifacts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +146,7 @@ def deliver(settings: Settings) -> list[str]:
     waiting = [entry for entry in entries(settings) if ended(entry)]
     if not waiting or not answers(settings):
         return []  # checked once for all
-    found = [(entry, _deliver(settings, entry)) for entry in waiting]
-    return [run_id for _, run_id in found if run_id]
+    return [run_id for entry in waiting if (run_id := _deliver(settings, entry))]
 
 
 def entries(settings: Settings) -> list[SpooledRun]:
@@ -176,7 +172,7 @@ def abandoned(entry: SpooledRun) -> bool:
 def locked(settings: Settings, entry: SpooledRun) -> Iterator[SpooledRun | None]:
     """Lock an entry and yield its current state: None if it was delivered meanwhile."""
     lock = settings.runs / f"{entry.id}.lock"
-    with atomic_files.Lock(lock, timeout=_PATIENCE):
+    with atomic_files.Lock(lock, timeout=300):
         try:
             yield _read(entry.folder)
         finally:
@@ -185,25 +181,30 @@ def locked(settings: Settings, entry: SpooledRun) -> Iterator[SpooledRun | None]
 
 def _open(settings: Settings, entry: SpooledRun, *, tried_before: bool = False) -> SpooledRun | None:
     """Return the entry with its run in MLflow, or None if MLflow does not accept it now."""
-    if entry.run_id:
-        return entry
-    return _attempt(settings, entry, lambda: _create(settings, entry, tried_before=tried_before))
+    return entry if entry.run_id else _attempt(settings, entry, lambda: _create(settings, entry, tried_before))
 
 
-def _create(settings: Settings, entry: SpooledRun, *, tried_before: bool) -> SpooledRun | None:
+def _create(settings: Settings, entry: SpooledRun, tried_before: bool) -> SpooledRun | None:
     with locked(settings, entry) as now:
         if now is None or now.run_id:
             return now
         # An interrupted attempt may have opened the run.
         earlier = runs.find_runs(settings, [now.experiment], tags={runs.ENTRY: now.id}, limit=1) if tried_before else []
-        run_id = earlier[0].run_id if earlier else ""
-        run_id = run_id or runs.open_run(
-            settings,
-            now.experiment,
-            now.name,
-            tags={**now.tags, runs.ENTRY: now.id, runs.HOME: str(settings.home)},  # the workspace may have moved since
-            parent=_parent(settings, now.parent),
-            started=datetime.fromisoformat(now.started),
+        run_id = (
+            earlier[0].run_id
+            if earlier
+            else runs.open_run(
+                settings,
+                now.experiment,
+                now.name,
+                tags={
+                    **now.tags,
+                    runs.ENTRY: now.id,
+                    runs.HOME: str(settings.home),
+                },  # the workspace may have moved since
+                parent=_parent(settings, now.parent),
+                started=datetime.fromisoformat(now.started),
+            )
         )
         runs.log(settings, run_id, parameters=now.parameters)
         runs.log_datasets(settings, run_id, now.inputs, "input")
@@ -242,8 +243,10 @@ def _attempt(settings: Settings, entry: SpooledRun, action: Callable[[], Result]
             raise
         except Exception as error:  # noqa: BLE001 - stores raise any error; the entry stays
             reason = str(error)
-    reason = " ".join(reason.split())[:_REASON_LENGTH]
-    _log.warning("MLflow does not accept the run of %s now (%s): the next command delivers it", entry.name, reason)
+    reason = " ".join(reason.split())[:300]
+    logging.getLogger("champion.tracking").warning(
+        "MLflow does not accept the run of %s now (%s): the next command delivers it", entry.name, reason
+    )
     return None
 
 
@@ -255,8 +258,7 @@ def _parent(settings: Settings, parent: str | None) -> str | None:
     if entry is None:
         found = runs.find_runs(settings, tags={runs.ENTRY: parent}, limit=1)
         return found[0].run_id if found else None
-    opened = _open(settings, entry, tried_before=True)
-    if opened is None:
+    if (opened := _open(settings, entry, tried_before=True)) is None:
         raise ServiceError(f"its parent {entry.name} is not there yet")
     return opened.run_id
 
@@ -264,9 +266,8 @@ def _parent(settings: Settings, parent: str | None) -> str | None:
 def _read(folder: Path) -> SpooledRun | None:
     try:
         content = clean(json.loads((folder / _BEGUN).read_bytes()))  # 0.2.0 accepted text that is not UTF-8
-        return parse_json(
-            SpooledRun, json.dumps(parse_json(dict[str, Any], json.dumps(content)) | {"folder": str(folder)})
-        )
+        kept = parse_json(dict[str, Any], json.dumps(content)) | {"folder": str(folder)}
+        return parse_json(SpooledRun, json.dumps(kept))
     except (OSError, ValueError, RecursionError):
         return None  # the process was killed before the run started
 

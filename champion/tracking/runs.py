@@ -9,6 +9,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -32,11 +33,7 @@ PID, PID_STARTED, HOST = "champion.pid", "champion.pid_started", "champion.host"
 _STATUS = {"succeeded": "FINISHED", "cancelled": "KILLED", "killed": "KILLED"}  # all other outcomes: FAILED
 _METRICS, _PARAMETERS, _TAGS = 1000, 100, 100  # MLflow's limits for one batch
 _TAG_LENGTH, _PARAMETER_LENGTH = 8000, 6000  # beyond them MLflow truncates silently
-_DIGEST_LENGTH = 36
-_AMBIGUOUS = 5
 _PAGE = 1000  # runs per call
-_SHOWN = 100  # characters of a refused text
-_PLAIN = re.compile(r"[\w .,:;/+=@-]*", re.ASCII)
 _OTHER = re.compile(r"[^\w .,:;/+=@-]", re.ASCII)
 
 
@@ -74,13 +71,8 @@ def open_run(
     """
     client = store.prepare(settings)
     everything = supervisor() | checked_tags(tags or {}) | ({"mlflow.parentRunId": parent} if parent else {})
-    checked = checked_parameters(parameters or {})
-    run = client.create_run(
-        store.experiment_id(settings, experiment),
-        _milliseconds(started) if started else None,
-        tags=everything,
-        run_name=name,
-    )
+    checked, at = checked_parameters(parameters or {}), _milliseconds(started) if started else None
+    run = client.create_run(store.experiment_id(settings, experiment), at, tags=everything, run_name=name)
     run_id: str = run.info.run_id
     log(settings, run_id, parameters=checked)
     return run_id
@@ -105,11 +97,8 @@ def log(
 
     moment = _milliseconds(at or clock.now())
     entries = [Metric(name, float(value), moment, 0) for name, value in (metrics or {}).items()]
-    entries += [
-        Metric(name, float(value), moment, step)
-        for name, values in (series or {}).items()
-        for step, value in values.items()
-    ]
+    for name, values in (series or {}).items():
+        entries += [Metric(name, float(value), moment, step) for step, value in values.items()]
     given = [Param(name, value) for name, value in checked_parameters(parameters or {}).items()]
     labels = [RunTag(name, value) for name, value in checked_tags(tags or {}).items()]
     client = store.prepare(settings)
@@ -141,9 +130,7 @@ def log_datasets(settings: Settings, run_id: str, digests: Mapping[str, str], co
 
     label = [InputTag("mlflow.data.context", context)]
     found = [
-        DatasetInput(
-            Dataset(name, digest[:_DIGEST_LENGTH] or "none", "champion", json.dumps({"digest": digest})), label
-        )
+        DatasetInput(Dataset(name, digest[:36] or "none", "champion", json.dumps({"digest": digest})), label)
         for name, digest in digests.items()
     ]
     if found:
@@ -214,9 +201,8 @@ def close_run(
 ) -> None:
     """End a run: 'succeeded' is FINISHED, 'cancelled' and 'killed' are KILLED, every other outcome is FAILED."""
     log(settings, run_id, metrics=metrics, tags={**(tags or {}), OUTCOME: outcome}, series=series, at=ended)
-    store.prepare(settings).set_terminated(
-        run_id, _STATUS.get(outcome, "FAILED"), _milliseconds(ended) if ended else None
-    )
+    at = _milliseconds(ended) if ended else None
+    store.prepare(settings).set_terminated(run_id, _STATUS.get(outcome, "FAILED"), at)
 
 
 def get(settings: Settings, run_id: str) -> Run:
@@ -229,10 +215,8 @@ def known(settings: Settings, run_id: str) -> Run | None:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
     from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode  # noqa: PLC0415
 
-    if not run_id:
-        return None
     try:
-        return get(settings, run_id)
+        return get(settings, run_id) if run_id else None
     except MlflowException as error:
         if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
             raise
@@ -247,8 +231,8 @@ def find(settings: Settings, which: str) -> Run:
     """
     client = store.prepare(settings)
     experiments = [found.experiment_id for found in client.search_experiments()]
-    for condition in (f"tags.`{ENTRY}` {_equals(which)}", f"attributes.run_id LIKE '{_pattern(which)}%'"):
-        found = client.search_runs(experiments, condition, max_results=_AMBIGUOUS) if experiments else []
+    for condition in (f"tags.`{ENTRY}` {_equals(which)}", f"attributes.run_id LIKE '{_OTHER.sub('_', which)}%'"):
+        found = client.search_runs(experiments, condition, max_results=5) if experiments else []
         found = [run for run in found if which in {run.info.run_id[: len(which)], run.data.tags.get(ENTRY)}]
         if len(found) == 1:
             return _read(found[0])
@@ -287,18 +271,15 @@ def find_runs(
     conditions += [f"attributes.status {_equals(status)}"] if status else []
     for moment, comparison in zip(between or (), (">=", "<"), strict=False):
         conditions.append(f"attributes.start_time {comparison} {_milliseconds(moment)}")
-    order = ["attributes.start_time DESC"]
-    matching: list[Run] = []
-    token: str | None = None
-    while limit is None or len(matching) < limit:
-        most = _PAGE if limit is None else min(_PAGE, limit)
-        page = client.search_runs(wanted, " and ".join(conditions), max_results=most, order_by=order, page_token=token)
+    order, most = ["attributes.start_time DESC"], min(_PAGE, limit or _PAGE)
+    search = partial(client.search_runs, wanted, " and ".join(conditions), max_results=most, order_by=order)
+    matching, page = list[Run](), search()
+    while True:
         found = map(_read, page)
         matching += [run for run in found if all(run.tags.get(name) == value for name, value in (tags or {}).items())]
-        token = page.token
-        if not token:
-            break
-    return matching[:limit]
+        if not page.token or (limit is not None and len(matching) >= limit):
+            return matching[:limit]
+        page = search(page_token=page.token)
 
 
 def orphans(settings: Settings) -> list[Run]:
@@ -326,9 +307,8 @@ def supervisor() -> dict[str, str]:
 
 def supervisor_is_gone(tags: Mapping[str, str]) -> bool:
     """Return whether the process that must close a run, if on this machine, has ended."""
-    if tags.get(HOST) != socket.gethostname() or PID not in tags:
-        return False
-    return process_identity.process_token(int(tags[PID])) != tags[PID_STARTED]
+    is_here = tags.get(HOST) == socket.gethostname() and PID in tags
+    return is_here and process_identity.process_token(int(tags[PID])) != tags[PID_STARTED]
 
 
 def _milliseconds(moment: datetime) -> int:
@@ -359,9 +339,7 @@ def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
         UsageError: one is too long, or contains text that is not UTF-8.
     """
     for name, value in tags.items():
-        _require_unicode(f"tag {name!r}", [name, value])
-        if len(value) > _TAG_LENGTH:
-            raise UsageError(f"tag {name!r} has {len(value)} characters, at most {_TAG_LENGTH} fit: log it as a file")
+        _require_storable(f"tag {name!r}", [name, value], value, _TAG_LENGTH, "log it as a file")
     return dict(tags)
 
 
@@ -373,17 +351,17 @@ def checked_parameters(parameters: Mapping[str, Any]) -> dict[str, str]:
     """
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in parameters.items()}
     for name, text in texts.items():
-        _require_unicode(f"parameter {name!r}", [name, parameters[name]])
-        if len(text) > _PARAMETER_LENGTH:
-            raise UsageError(
-                f"parameter {name!r} has {len(text)} characters, at most {_PARAMETER_LENGTH} fit: pass a file's name"
-            )
+        _require_storable(
+            f"parameter {name!r}", [name, parameters[name]], text, _PARAMETER_LENGTH, "pass a file's name"
+        )
     return texts
 
 
-def _require_unicode(what: str, value: object) -> None:
-    if not is_unicode(value):
-        raise UsageError(f"{what} is {ascii(value)[:_SHOWN]}, which is not UTF-8: convert it")
+def _require_storable(what: str, given: list[Any], text: str, most: int, remedy: str) -> None:
+    if not is_unicode(given):
+        raise UsageError(f"{what} is {ascii(given)[:100]}, which is not UTF-8: convert it")
+    if len(text) > most:
+        raise UsageError(f"{what} has {len(text)} characters, at most {most} fit: {remedy}")
 
 
 def _equals(value: str) -> str:
@@ -394,8 +372,4 @@ def _equals(value: str) -> str:
     >>> _equals("training"), _equals("it's")
     ("= 'training'", "LIKE 'it_s'")
     """
-    return f"= '{value}'" if _PLAIN.fullmatch(value) else f"LIKE '{_pattern(value)}'"
-
-
-def _pattern(value: str) -> str:
-    return _OTHER.sub("_", value)
+    return f"LIKE '{_OTHER.sub('_', value)}'" if _OTHER.search(value) else f"= '{value}'"

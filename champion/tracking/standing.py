@@ -36,8 +36,7 @@ def entries(settings: Settings) -> list[Entry]:
     known = anchor.read(settings)  # first: a line that is added meanwhile makes the ledger longer, never shorter
     held = storage.held()
     found = promotion_ledger.parse(storage, held)
-    wrong = missing(held, known, required=anchor.is_required(settings))
-    if wrong:
+    if wrong := missing(held, known, required=anchor.is_required(settings)):
         raise ModelError(f"{storage}: {wrong}: {_REMEDY}")
     return found
 
@@ -45,8 +44,7 @@ def entries(settings: Settings) -> list[Entry]:
 def damage(settings: Settings) -> str | None:
     """Return why no decision can be based on the ledger; None if it is intact."""
     try:
-        stack = promotion_ledger.champions(entries(settings))
-        if stack:
+        if stack := promotion_ledger.champions(entries(settings)):
             require_same_model(settings, stack[-1], stack[-1])
     except ModelError as error:
         return str(error)
@@ -88,11 +86,9 @@ def require_agreement(settings: Settings) -> None:
         ModelError: scores would come from another model.
     """
     found = entries(settings)
-    stack = promotion_ledger.champions(found)
-    if stack:
+    if stack := promotion_ledger.champions(found):
         require_same_model(settings, stack[-1], stack[-1])
-    wrong = disagreement(settings) if found else None
-    if wrong:
+    if found and (wrong := disagreement(settings)):
         raise ModelError(wrong)
 
 

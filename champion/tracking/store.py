@@ -10,7 +10,6 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -28,11 +27,8 @@ if TYPE_CHECKING:
     from champion.settings import Settings
 
 
-_PATIENCE = 180  # seconds to wait for another process that creates the tables
 _SERVERS = frozenset({"http", "https"})
-_REFUSALS = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
 _ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"  # MLflow has no public name for it; tests/base/test_homes.py checks it
-_MIGRATION_LOCK = 5_065_731_184  # any number that no other program locks in this database
 
 
 def prepare(settings: Settings) -> MlflowClient:
@@ -43,10 +39,9 @@ def prepare(settings: Settings) -> MlflowClient:
             login.
         ServiceError: the store cannot be prepared.
     """
-    os.environ.update(settings.tracking_login)  # MLflow reads them with every request
     if urlsplit(settings.tracking).hostname in loopback.HOSTS:
         loopback.bypass_proxies()
-    os.environ.update(environment(settings))
+    os.environ.update({**settings.tracking_login, **environment(settings)})  # MLflow reads them with every request
     return _client(checked(settings.tracking), settings.home, artifact_root(settings))
 
 
@@ -71,9 +66,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
     Otherwise the artifacts of an experiment without a location would be in the process's current directory.
     """
-    if urlsplit(settings.tracking).scheme in _SERVERS:
-        return {}
-    return {_ARTIFACT_ROOT: artifact_root(settings)}
+    return {} if urlsplit(settings.tracking).scheme in _SERVERS else {_ARTIFACT_ROOT: artifact_root(settings)}
 
 
 def artifact_root(settings: Settings) -> str:
@@ -86,122 +79,89 @@ def experiment_id(settings: Settings, name: str) -> str:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 - mlflow takes seconds to import
 
     client = prepare(settings)
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    if (found := client.get_experiment_by_name(name)) is None:
         try:
             return client.create_experiment(name, artifact_location=_artifact_location(settings, name))
         except MlflowException:  # another process created it meanwhile
-            found = client.get_experiment_by_name(name)
-            if found is None:
+            if (found := client.get_experiment_by_name(name)) is None:
                 raise
-    _require_here(settings, found.name, found.artifact_location)
+    # In SQLite the locations of former folders were changed already. A store behind a server is shared with others.
+    location = found.artifact_location
+    now = workspace_homes.moved(location, workspace_homes.former(settings.home), settings.home)
+    if now != location:
+        raise UsageError(
+            f"experiment {found.name!r} keeps its artifacts in {location}, where this workspace was before, and "
+            f"{without_password(settings.tracking)} may be in use from there. Set CHAMPION_HOME back, or change the "
+            f"experiment's artifact_location to {now} in that database"
+        )
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return found.experiment_id
 
 
-def _require_here(settings: Settings, name: str, location: str) -> None:
-    """Raise if an experiment's artifacts would go to a folder in which this workspace was before.
-
-    In SQLite such locations were changed already. A store behind a server is shared with others.
-    """
-    now = workspace_homes.moved(location, workspace_homes.former(settings.home), settings.home)
-    if now != location:
-        raise UsageError(
-            f"experiment {name!r} keeps its artifacts in {location}, where this workspace was before, and "
-            f"{without_password(settings.tracking)} may be in use from there. Set CHAMPION_HOME back, or change the "
-            f"experiment's artifact_location to {now} in that database"
-        )
-
-
 @cache
 def _client(uri: str, home: Path, root: str) -> MlflowClient:
+    is_local = urlsplit(uri).scheme not in _SERVERS
     for variable in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ.setdefault(variable, "true")  # MLflow reads them on import, and ignores '1'
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    if urlsplit(uri).scheme not in _SERVERS:
+    if is_local:
         _relocate(uri, home, root)
         workspace_homes.remember(home)  # before `_migrate` replaces the marker, which may name the former home
         _migrate(uri, home / "mlflow", root)
     from mlflow import MlflowClient  # noqa: PLC0415
-
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    if urlsplit(uri).scheme in _SERVERS:
-        _require_admission(client, uri)
-    return client
-
-
-def _require_admission(client: MlflowClient, uri: str) -> None:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     try:
-        client.search_experiments(max_results=1)
+        if not is_local:
+            client.search_experiments(max_results=1)
     except MlflowException as error:
-        if error.error_code not in _REFUSALS:
+        if error.error_code not in {"UNAUTHENTICATED", "PERMISSION_DENIED"}:
             raise
         raise UsageError(
             f"the MLflow server {uri} refuses access ({error.error_code}): put USER:PASSWORD@ of one of its users "
             "before the host in CHAMPION_TRACKING_URI, with / ? # @ : in them as %2F %3F %23 %40 %3A"
         ) from None
+    return client
 
 
 def _migrate(uri: str, folder: Path, root: str) -> None:
-    marker, prepared = folder / "prepared", _Prepared.of(uri, folder)
     file_modes.private_folder(folder)  # earlier versions left it open
-    if prepared.holds(marker):
+    if _is_prepared(uri, folder):
         return
-    with atomic_files.Lock(folder / "prepared.lock", timeout=_PATIENCE, mode=file_modes.PRIVATE_FILE):
-        if not prepared.holds(marker):
-            prepared.require_no_loss(marker)
+    with atomic_files.Lock(folder / "prepared.lock", timeout=180, mode=file_modes.PRIVATE_FILE):
+        if not _is_prepared(uri, folder):
             _upgrade(uri)
             from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415
 
             SqlAlchemyStore(uri, root)  # type: ignore[no-untyped-call]  # it creates the experiment `Default` below root
-            atomic_files.write_bytes(marker, prepared.text.encode())
+            atomic_files.write_bytes(folder / "prepared", _marker(uri, folder).encode())
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """The content of the marker for a prepared store; for the workspace's own file without its folder."""
+def _marker(uri: str, folder: Path) -> str:
+    """Return the content of the marker for a prepared store; for the workspace's own file without its folder."""
+    is_own = sqlite_file(uri) == folder / "mlflow.db"
+    return f"{'mlflow.db' if is_own else without_password(uri)} mlflow {version('mlflow')}\n"
 
-    text: str
-    file: Path | None  # of a store in SQLite
-    own: bool
 
-    @classmethod
-    def of(cls, uri: str, folder: Path) -> _Prepared:
-        file = sqlite_file(uri) if urlsplit(uri).scheme == "sqlite" else None
-        own = file == folder / "mlflow.db"
-        return cls(f"{'mlflow.db' if own else without_password(uri)} mlflow {version('mlflow')}\n", file, own)
+def _is_prepared(uri: str, folder: Path) -> bool:
+    """Return whether the store is prepared; versions before 0.3.0 wrote the folder of the file to the marker, too.
 
-    def holds(self, marker: Path) -> bool:
-        """Return whether the store is prepared; versions before 0.3.0 wrote the folder of the file, too."""
-        content = _content(marker)
-        before = (
-            self.own
-            and workspace_homes.of_marker(content) is not None
-            and content.endswith(self.text.removeprefix("mlflow.db"))
+    Raises:
+        ServiceError: the store was prepared and is now missing or empty: a new one would hide the loss.
+    """
+    marker, expected, file = folder / "prepared", _marker(uri, folder), sqlite_file(uri)
+    content = marker.read_text(encoding="utf-8") if marker.exists() else ""
+    is_former = file == folder / "mlflow.db" and workspace_homes.of_marker(content) is not None
+    # SQLite takes an empty file for a new database.
+    is_lost = urlsplit(uri).scheme == "sqlite" and not (file.exists() and file.stat().st_size > 0)
+    if is_lost and (is_former or content == expected):
+        raise ServiceError(
+            f"the tracking store {file} is missing or empty: restore it, or delete {marker} to start with an empty one"
         )
-        return (content == self.text or before) and (self.file is None or _has_content(self.file))
-
-    def require_no_loss(self, marker: Path) -> None:
-        """Raise if the store was prepared and is now missing or empty: a new one would hide the loss."""
-        content = _content(marker)
-        known = content == self.text or (self.own and workspace_homes.of_marker(content) is not None)
-        if known and self.file is not None and not _has_content(self.file):
-            raise ServiceError(
-                f"the tracking store {self.file} is missing or empty: restore it, or delete {marker} to start with "
-                "an empty one"
-            )
-
-
-def _has_content(file: Path) -> bool:
-    """Return whether a file exists and is not empty: SQLite takes an empty file for a new database."""
-    return file.exists() and file.stat().st_size > 0
-
-
-def _content(marker: Path) -> str:
-    return marker.read_text(encoding="utf-8") if marker.exists() else ""
+    is_same = content == expected or (is_former and content.endswith(expected.removeprefix("mlflow.db")))
+    return is_same and not is_lost
 
 
 def _upgrade(uri: str) -> None:
@@ -231,8 +191,9 @@ def _alone(uri: str) -> Iterator[None]:
         return
     from sqlalchemy import NullPool, create_engine, text  # noqa: PLC0415
 
+    # The key is any number that no other program locks in this database.
     with create_engine(uri, poolclass=NullPool).connect() as connection:  # closing releases the lock
-        connection.execute(text("select pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
+        connection.execute(text("select pg_advisory_lock(:key)"), {"key": 5_065_731_184})
         yield
 
 

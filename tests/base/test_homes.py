@@ -89,8 +89,7 @@ def locations(database: Path) -> list[str]:
     with closing(sqlite3.connect(database)) as books:
         return [
             value
-            for table, columns in relocation._LOCATIONS.items()
-            for column in columns
+            for table, column in relocation._LOCATIONS
             for (value,) in books.execute(f"select {column} from {table}")
         ]
 
