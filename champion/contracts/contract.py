@@ -192,8 +192,7 @@ def parse(record: dict[str, Any], version: int = 1) -> Contract:
         raise ContractError(f"contract {record.get('name', '?')!r}: {'; '.join(wrong)}")
     try:
         contract = Contract(
-            **{name: record[name] for name in TEXTS},
-            **{name: tuple(record[name]) for name in LISTS},
+            **{name: record[name] for name in TEXTS} | {name: tuple(record[name]) for name in LISTS},
             version=version,
             retention=dict(record.get("retention", {})),
             rules=dict(record["rules"]),
