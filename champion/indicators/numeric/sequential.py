@@ -53,7 +53,8 @@ def parabolic_sar(high: pl.Expr, low: pl.Expr, acceleration: float = 0.02, maxim
     def follow(bars: pl.Series) -> pl.Series:
         both = bars.struct.unnest()
         there = both.select(pl.all_horizontal(pl.all().is_not_null()).arg_true()).to_series()
-        stops = _column(_stops(*_lists(both[there]), step, maximum))
+        highs, lows = _lists(both[there])
+        stops = _column(_stops(highs, lows, step, maximum))
         return pl.repeat(None, bars.len(), dtype=pl.Float64, eager=True).scatter(there, stops)
 
     return pl.struct(high=high, low=low).map_batches(follow, return_dtype=pl.Float64)
