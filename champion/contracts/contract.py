@@ -106,11 +106,8 @@ class Contract:
     @cached_property
     def groups(self) -> dict[str, tuple[str, ...]]:
         """Field names by group, for datasets that are stored by groups; empty otherwise."""
-        found: dict[str, list[str]] = {}
-        for field in self.fields:
-            if field.group:
-                found.setdefault(field.group, []).append(field.name)
-        return {group: tuple(columns) for group, columns in found.items()}
+        groups = dict.fromkeys(field.group for field in self.fields if field.group)
+        return {group: tuple(field.name for field in self.fields if field.group == group) for group in groups}
 
     @property
     def label(self) -> str:

@@ -90,11 +90,8 @@ def carried(bars: pl.DataFrame, counts: Lengths, started: pl.DataFrame, wanted: 
         UsageError: two of them need each other's last value.
     """
     names, runs = {each.name for each in wanted}, _runs(counts)
-    plain = [each for each in wanted if each.values is None]
-    columns = bars.select(
-        (each.expression if each.expression.meta.is_column() else each.expression.over(_ID)).alias(each.name)
-        for each in plain
-    )
+    plain = {each.name: each.expression for each in wanted if each.values is None}
+    columns = bars.select((e if e.meta.is_column() else e.over(_ID)).alias(name) for name, e in plain.items())
     pending = [each for each in wanted if each.values is not None]
     while pending:
         ready = [

@@ -138,10 +138,8 @@ def evaluate_gates(inputs: GateInputs, as_of: date | None = None) -> GateReport:
         _by_bar("consistency", inputs, _inconsistent(inputs), bars, limits.inconsistent, outside),
         _by_bar("unexplained_gaps", inputs, _gaps(inputs), shares, limits.gap_share, gaps),
     ]
-    found += [
-        _by_bar(gate, inputs, inputs.questions.filter(pl.col("gate") == gate), 1, 0.0, what)
-        for gate, what in QUESTIONS.items()
-    ]
+    for gate, what in QUESTIONS.items():
+        found.append(_by_bar(gate, inputs, inputs.questions.filter(pl.col("gate") == gate), 1, 0.0, what))
     if inputs.identity is not None:
         found.append(_by_bar("identity", inputs, inputs.identity, 1, 0.0, "contradictions of symbol and ISIN"))
     gates = [gate for gate, _, _ in found]
@@ -274,9 +272,8 @@ def _row_count(inputs: GateInputs) -> pl.DataFrame:
     counts = _sides(inputs.context.group_by("trade_date").len("rows"), inputs.limits)
     usual = pl.col("rows").rolling_median(LOOKBACK, min_samples=5).shift(1).over("_side", order_by="trade_date")
     detail = pl.format("{}: {} rows, {} usual before", "trade_date", "rows", pl.col("_usual").round(0).cast(pl.Int64))
-    return counts.with_columns(_usual=usual).select(
-        session="trade_date", value=(pl.col("rows") / pl.col("_usual") - 1).abs(), detail=detail
-    )
+    change = (pl.col("rows") / pl.col("_usual") - 1).abs()
+    return counts.with_columns(_usual=usual).select(session="trade_date", value=change, detail=detail)
 
 
 def _churn(inputs: GateInputs) -> pl.DataFrame:

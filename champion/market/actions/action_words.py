@@ -210,23 +210,13 @@ def _edits(one: str, other: str) -> int:
 
 
 _PAIRS = {
-    ("face", "value"): "face_value",
-    ("de", "scheme"): "demerger",
-    ("sub", "division"): "split",
-    ("sub", "dividend"): "split",
-    ("buy", "back"): "buyback",
-    ("per", "cent"): "percent",
-    ("at", "par"): "at_par",
-    ("nil", "premium"): "at_par",
-    ("premium", "nil"): "at_par",
-    ("reverse", "split"): "consolidation",
-    ("int", "payment"): "interest",
-    ("interim", "payment"): "interest",
-    ("return", "capital"): "redemption",
-    ("capital", "reduction"): "capital_reduction",
-    ("reduction", "capital"): "capital_reduction",
-    ("book", "closure"): "closure",
-}
+    ("face", "value"): "face_value", ("de", "scheme"): "demerger", ("buy", "back"): "buyback",
+    ("sub", "division"): "split", ("sub", "dividend"): "split", ("reverse", "split"): "consolidation",
+    ("at", "par"): "at_par", ("nil", "premium"): "at_par", ("premium", "nil"): "at_par",
+    ("int", "payment"): "interest", ("interim", "payment"): "interest", ("return", "capital"): "redemption",
+    ("capital", "reduction"): "capital_reduction", ("reduction", "capital"): "capital_reduction",
+    ("per", "cent"): "percent", ("book", "closure"): "closure",
+}  # fmt: skip
 
 
 _SIGNS = {"%": "percent", "$": "foreign", "\u20ac": "foreign", "\u00a3": "foreign", "\u00a5": "foreign"}
