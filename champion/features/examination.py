@@ -79,9 +79,8 @@ def _examine(feature_set: FeatureSet) -> FeatureSet:
     whole = compute.over_histories(bars, alone)
     for feature in alone.features:
         _require_past(alone, feature, reaches[feature.name], bars, whole)
-    opaque = [each for each in alone.features if reaches[each.name].opaque]
-    if opaque:
-        _require_past_of_years(replace(feature_set, features=tuple(opaque)))
+    if opaque := tuple(each for each in alone.features if reaches[each.name].opaque):
+        _require_past_of_years(replace(feature_set, features=opaque))
     for feature in alone.features:
         if feature.recursive and not feature.carried:
             _require_lookback(alone, feature, reaches[feature.name])

@@ -67,8 +67,7 @@ def _start(bars: pl.DataFrame, counts: Lengths, each: Carried) -> npt.NDArray[np
 def _first_rows(counts: Lengths, lookback: int) -> npt.NDArray[np.int64]:
     """Return the row numbers of the first `lookback` bars of each instrument with at least as many, one line each."""
     first = (np.cumsum(counts) - counts)[counts >= lookback]
-    rows: npt.NDArray[np.int64] = first[:, None] + np.arange(lookback)
-    return rows
+    return np.asarray(first[:, None] + np.arange(lookback), dtype=np.int64)
 
 
 def recursive(bars: pl.DataFrame, counts: Lengths, started: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:

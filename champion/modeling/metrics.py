@@ -232,8 +232,8 @@ def _turnover(weights: pl.DataFrame, rebalances: pl.Series) -> pl.DataFrame:
     # After a total loss there is no capital, so the weights stay as they were.
     drifted = pl.when(capital > 0).then(worth / capital).otherwise("weight")
     left = held.select(pl.col("_number") + 1, "instrument_id", weight=-drifted)
-    both = pl.concat([held.drop("forward_return"), left]).group_by("_number", "instrument_id")
-    changes = both.agg(pl.col("weight").sum().abs())
+    both = pl.concat([held.drop("forward_return"), left])
+    changes = both.group_by("_number", "instrument_id").agg(pl.col("weight").sum().abs())
     traded = changes.group_by("_number").agg(turnover=pl.col("weight").sum())
     # Without positions before and after a rebalance, the turnover is known to be 0.
     return order.join(traded, on="_number", how="left").select("trade_date", pl.col("turnover").fill_null(0.0))

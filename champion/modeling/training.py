@@ -51,7 +51,7 @@ from champion.modeling import estimators
 from champion.modeling.estimators import Estimator, Recipe
 from champion.modeling.labels import average_uniqueness
 from champion.modeling.metrics import information_coefficient, rank_ic, summarise_ic
-from champion.modeling.splits import CombinatorialPurged, PurgedWalkForward
+from champion.modeling.splits import CombinatorialPurged, Fold, PurgedWalkForward
 
 __all__ = ["TrainingResult", "fit", "folds", "judge", "labelled", "learn", "matrix", "paths", "score"]
 __dir__ = __all__.copy
@@ -61,7 +61,6 @@ Splitter: TypeAlias = PurgedWalkForward | CombinatorialPurged
 
 _KEY = ("instrument_id", "symbol", "trade_date")
 _IMPORTANCE_ROWS = 5_000
-_THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +192,7 @@ def _require_finite(frame: pl.DataFrame, name: str) -> None:
         )
 
 
-def folds(rows: pl.DataFrame, splitter: Splitter) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+def folds(rows: pl.DataFrame, splitter: Splitter) -> Iterator[Fold]:
     """Yield the row numbers (train, test) of each fold, without training labels that end within the embargo.
 
     The splitter counts the sessions of the rows. If sessions of the market are missing there, labels end later than it
@@ -224,7 +223,7 @@ def learn(
 ) -> Pipeline:
     """Fit a pipeline, bit for bit the same for the same seed."""
     # Parallel fits only: a forest that predicts in threads adds its trees in any order, which changes the last bits.
-    with parallel_config(backend="threading", n_jobs=_THREADS):
+    with parallel_config(backend="threading", n_jobs=2):
         return estimators.fit(recipe.make(), features, labels, weights)
 
 

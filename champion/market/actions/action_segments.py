@@ -183,8 +183,7 @@ def _without_empty_twins(segments: Sequence[Segment]) -> list[Segment]:
         twin = any(one.items and not one.has("not_equity") for one in others)
         same = segment.kind in {"split", "consolidation", "bonus", "rights"}
         reverse = segment.kind == "split" and any(one.kind == "consolidation" and one.items for one in segments)
-        if ((same and twin) or reverse) and not segment.items and not segment.has("not_equity", "unknown"):
-            continue
-        if not segment.included:
+        empty = not segment.items and not segment.has("not_equity", "unknown")
+        if not segment.included and not (empty and ((same and twin) or reverse)):
             kept.append(segment)
     return kept
